@@ -41,8 +41,7 @@ from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.deciding import SamplingPlan
-from zooter_core.learn.learner import FIRST
-from zooter_core.learn.refit import LearnedRouter, write_router
+from zooter_core.learn.refit import write_router
 from zooter_core.method.partial_rewards import Linear
 
 EVIDENT = ("evident_queries", "more_evident_queries", "terse_queries", "opening_queries")  # in tests/data
@@ -374,9 +373,7 @@ def _random_router(fleet: Path, number: int) -> str:
     linear = Linear(dice.normal(size=(config["width"], len(pool))), np.zeros(len(pool)))
     folder = fleet / "routers" / f"{number:04}"
     folder.mkdir(parents=True)
-    write_router(
-        folder, LearnedRouter(linear, 1.0, [FIRST] * len(pool), np.ones(len(pool)), 0), pool, config["encoder"], {}
-    )
+    write_router(folder, linear, 1.0, pool, config["encoder"])
     return folder.relative_to(fleet).as_posix()
 
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from support.demo_browser import SLOW, ZOOMED, Demo, assert_fits, barriers
-from support.traffic_days import add_days
+from support.invented_traffic import add_days
 
 LAST_TEXT = {
     "": "Who answers",

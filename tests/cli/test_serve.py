@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from support.traffic_week import DAY, fill
+from support.invented_traffic import DAY, fill_week
 from zooter_core.cli import serve
 from zooter_core.config.fleet import Fleet
 from zooter_core.learn.traffic import Traffic
@@ -64,10 +64,10 @@ def test_with_learn_it_says_how_long_the_sample_takes(tmp_path):
     assert "about 15 hours at 1,000 requests a day. `zooter learn` asks" in text
     assert not list(tmp_path.iterdir())
     with Traffic.open(tmp_path) as traffic:
-        fill(traffic, n=140, share=0.1, begin=time.time() - 7 * DAY)
+        fill_week(traffic, n=140, share=0.1, begin=time.time() - 7 * DAY)
     assert "at today's 20 requests a day" in serve._outlook(fleet, tmp_path)
     with Traffic.open(tmp_path / "other") as traffic:
-        fill(traffic, n=1000, begin=time.time() - 6.9 * DAY)
+        fill_week(traffic, n=1000, begin=time.time() - 6.9 * DAY)
     assert serve._outlook(fleet, tmp_path / "other") == "`zooter report` says what routing is worth."
 
 

@@ -45,8 +45,7 @@ Kind = tuple[Path, Callable[[], object]]  # a file, and what reads it and uses w
 EVENT = {"time": 1.0, "event": "promote", "router": "routers/0001", "before": "router", "pairs": 3, "mean": 0.5}
 LEARNED = {
     "champion": "router", "challenger": "routers/0002", "former": "routers/0001", "pairs": [0.1, 0.2], "guard": [0.2],
-    "judged": 3, "version": 2, "newcomers": {"base": 3}, "pool": ["base", "one"], "events": [EVENT],
-    "intended": {"champion": "routers/0002", "events": [EVENT]},
+    "judged": 3, "newcomers": {"base": 3}, "pool": ["base", "one"], "events": [EVENT],
 }  # fmt: skip
 
 

@@ -50,19 +50,10 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
     assert (tmp_path / "skills.safetensors").read_bytes() == WEIGHTS.read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("change", "skills", "problem"),
-    [
-        ({"bias": np.zeros(15, np.float32)}, " ".join(SKILLS), "shapes"),
-        ({"bias": np.full(16, np.nan, np.float32)}, " ".join(SKILLS), "NaN"),
-        ({"temperature": np.zeros(1, np.float32)}, " ".join(SKILLS), "temperature"),
-        ({}, " ".join(reversed(SKILLS)), "for the skills other-languages"),
-    ],
-)
-def test_other_weights_are_refused(tmp_path, change, skills, problem):
+def test_weights_for_other_skills_are_refused(tmp_path):
     file = tmp_path / "skills.safetensors"
-    save_file(load_file(WEIGHTS) | change, file, {"skills": skills})
-    with pytest.raises(WorkError, match=problem):
+    save_file(load_file(WEIGHTS), file, {"skills": " ".join(reversed(SKILLS))})
+    with pytest.raises(WorkError, match="for the skills other-languages"):
         SkillHead.load(file)
 
 

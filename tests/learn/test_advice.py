@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.traffic_week import DAY, fill
+from support.invented_traffic import DAY, fill_week
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.advice import Setup, advise
 from zooter_core.learn.changes import Change
@@ -22,7 +22,7 @@ WEEK = 7 * DAY
 
 def week(folder: Path, until: float = WEEK, **settings) -> TrafficReport:
     with Traffic.open(folder) as traffic:
-        fill(traffic, **settings)
+        fill_week(traffic, **settings)
         return report_on(traffic, "f", 0, until)
 
 

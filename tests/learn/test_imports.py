@@ -78,7 +78,7 @@ def test_plain_lines_with_feedback(traffic, tmp_path):
     new, left_out = import_traffic([write(tmp_path / "a.jsonl", *lines)], traffic, LearnConfig())
     assert (new, sum(left_out.values())) == (5, 2)  # feedback that cannot be stored is counted
     assert sorted(reward.reward for reward in traffic.rewards()) == [-1, 0.5]
-    entries = list(traffic.decisions())
+    entries = traffic.decisions()
     assert entries[0].time == 1_750_000_000
     assert [entry.chore for entry in entries] == [False, False, True, False, False]
 
@@ -88,12 +88,13 @@ def test_stars_are_no_feedback(traffic, tmp_path):
     file = write(tmp_path / "a.jsonl", *({"query": f"q{n}", "model": "m", "feedback": n} for n in range(1, 6)))
     with pytest.raises(ZooterError, match=r"from -1 \(bad\) to 1 \(good\) in .*a.jsonl, line 2, but found 2\..*stars"):
         import_traffic([file], traffic, LearnConfig())
-    assert list(traffic.decisions()) == []
+    assert traffic.decisions() == []
 
 
 def test_conversations_of_the_demo(traffic, tmp_path):
     history = History(tmp_path / "history.db")
-    decision = {"query": "first", "probabilities": {"a": 0.8, "b": 0.2}, "tags": [{"name": "code", "score": 1}]}
+    tags = [{"name": "code", "score": 1}]
+    decision = {"query": "first", "probabilities": {"a": 0.8, "b": 0.2}, "margin": 0.6, "tags": tags}
     record = {
         "query": "first", "decision": decision | {"candidate": "a"}, "settings": {"mode": "router"}, "candidate": "a",
         "text": "answer", "responses": {"a": {"tokens": 4, "seconds": 0.5}}, "vote": 1,
@@ -122,7 +123,7 @@ def test_votes_of_compare_and_the_arena(traffic, tmp_path):
         history.vote(name, "fleets/f", Vote("which?", ("a", "b"), outcome, best, None, True, "code", "", "a").to_json())
     history.vote("4", "fleets/f", {"kind": "something else"})
     assert import_traffic([tmp_path / "history.db"], traffic, LearnConfig())[0] == 3
-    entries = list(traffic.decisions())
+    entries = traffic.decisions()
     assert [(entry.candidate, entry.fleet, entry.tags) for entry in entries] == [
         ("b", "f", ["code"]), ("a", "f", ["code"]), ("a", "f", ["code"])
     ]  # fmt: skip
@@ -156,7 +157,7 @@ def test_the_commands(tmp_path, capsys):
     assert "Say what to forget" in capsys.readouterr().err
     assert main(["learn", "forget", "--before", "1d", *data]) == 0
     with Traffic.open(tmp_path / "data") as traffic:
-        assert list(traffic.decisions()) == []
+        assert traffic.decisions() == []
     assert main(["learn", "forget", "--user", "x", "--data", str(tmp_path / "none")]) == 2
 
 

@@ -54,7 +54,7 @@ def test_dollars_are_a_budget_too(place):
 def test_without_answers_only_the_sample_is_judged(place):
     place.traffic.add(decisions(100, answer=None))
     turn(place, sampling=SamplingPlan(0.3, 0.0))
-    rewards = list(place.traffic.rewards())
+    rewards = place.traffic.rewards()
     assert {reward.why for reward in rewards} == {"sample"}
     assert {reward.inclusion for reward in rewards} == {0.3}
     assert 3 * 15 <= len(rewards) <= 3 * 45
@@ -76,7 +76,7 @@ def test_the_cache_of_rewards_keeps_nothing_of_what_is_judged(place):
 
     ensemble = Rewarding(load_fleet(place.fleet))
     turn(place, ensemble=ensemble, sampling=SamplingPlan(1.0, 0.0))
-    assert len(list(place.traffic.rewards())) == 6
+    assert len(place.traffic.rewards()) == 6
     items = [(one.query, name) for one in decisions(2) for name in POOL]
     assert ensemble._cache().get(items) == {}
     ensemble.score_responses([(items[0][0], POOL)])
@@ -87,13 +87,13 @@ def test_an_answer_that_was_cut_is_not_judged_as_a_whole_one(place, monkeypatch)
     monkeypatch.setattr("zooter_core.learn.judging.LONGEST_ANSWER", 4)
     place.traffic.add(decisions(2))  # their answers are "base", as long as those that are kept
     _, _, ensemble = turn(place, sampling=SamplingPlan(0.0, 0.0))
-    assert (list(place.traffic.rewards()), ensemble.questions) == ([], [])
+    assert (place.traffic.rewards(), ensemble.questions) == ([], [])
 
 
 def test_what_is_stored_says_why_and_with_which_probability(place):
     place.traffic.add(decisions(100))
     turn(place, sampling=SamplingPlan(0.2, 0.0))
-    rewards = list(place.traffic.rewards())
+    rewards = place.traffic.rewards()
     sample = [reward for reward in rewards if reward.why == "sample"]
     assert {name: [one.request_id for one in sample if one.candidate == name] for name in POOL} == dict.fromkeys(
         POOL, sorted({one.request_id for one in sample})

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from support.traffic_week import DAY, POOL, fill
+from support.invented_traffic import DAY, POOL, fill_week
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
@@ -34,7 +34,7 @@ def empty(tmp_path):
 def filled(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("week")
     with Traffic.open(folder) as traffic:
-        fill(traffic)
+        fill_week(traffic)
     return folder
 
 
@@ -120,7 +120,7 @@ def test_a_model_that_has_just_joined_is_not_the_best_one_yet(traffic, report):
 
 def test_chores_and_named_models_are_left_out(empty):
     traffic = empty
-    fill(traffic, n=200, share=1.0)
+    fill_week(traffic, n=200, share=1.0)
     before = report_on(traffic, "f", 0, 7 * DAY)
     more = [
         LoggedDecision("chore", 5, "t", candidate="small", probability=0.5, chore=True),
@@ -138,7 +138,7 @@ def test_chores_and_named_models_are_left_out(empty):
 def test_little_data_has_no_figures(empty):
     traffic = empty
     assert sentences(report_on(traffic, "f", 0, DAY))[0].startswith("There was no traffic")
-    fill(traffic, n=100, share=0.1)
+    fill_week(traffic, n=100, share=0.1)
     report = report_on(traffic, "f", 0, 7 * DAY)
     assert report.rules == []
     assert "too little data" in sentences(report)[0]
@@ -152,7 +152,7 @@ def test_only_the_period_counts(traffic):
 
 def test_votes_and_a_candidate_that_got_worse_are_noticed(empty):
     traffic = empty
-    fill(traffic, votes=400, broken_after=0.5)
+    fill_week(traffic, votes=400, broken_after=0.5)
     agreement = report_on(traffic, "f", 0, 7 * DAY).agreement
     assert agreement["all tags"].mean == 1
     assert set(agreement) >= {"all tags", "code", "talk"}

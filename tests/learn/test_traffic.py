@@ -40,7 +40,7 @@ def decision(number: int, **values) -> LoggedDecision:
 
 def test_a_decision_comes_back_as_it_was(traffic):
     entry = decision(1, key="anna", user="u1", context="earlier", finish="stop", answer="☕ \udce9", chore=True)
-    assert traffic.add(entry) == 1
+    assert traffic.add([entry]) == 1
     (read,) = traffic.decisions()
     entry.number, entry.answer = 1, "☕ ?"
     assert read == entry
@@ -50,7 +50,7 @@ def test_a_decision_comes_back_as_it_was(traffic):
 
 
 def test_its_files_are_private_and_a_folder_without_any_says_how_to_begin(traffic, tmp_path):
-    traffic.add(decision(1))
+    traffic.add([decision(1)])
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in traffic.path.parent.iterdir()}
     assert FILE in modes
     assert set(modes.values()) == {0o600}
@@ -80,11 +80,11 @@ def test_more_than_a_page_is_read_in_the_order_in_which_it_was_added(traffic):
     assert [entry.request_id for entry in traffic.decisions(after=1, limit=2)] == ["req-1", "req-4"]
     assert [entry.request_id for entry in traffic.newest(1)] == ["req-1501"]
     assert len({(reward.request_id, reward.candidate) for reward in traffic.rewards()}) == 1200
-    assert len(list(traffic.rewards_for(rewarded[:550]))) == 1100
+    assert len(traffic.rewards_for(rewarded[:550])) == 1100
 
 
 def test_a_reward_replaces_the_one_of_the_same_source(traffic):
-    traffic.add(decision(1))
+    traffic.add([decision(1)])
     traffic.add_rewards([LoggedReward("req-1", "small", 1, FEEDBACK, time=5), LoggedReward("req-1", "small", 3)])
     traffic.add_rewards([LoggedReward("req-1", "small", -1, FEEDBACK, time=HOUR)])
     assert [(reward.source, reward.reward) for reward in traffic.rewards()] == [("feedback", -1), ("reward model", 3)]
@@ -92,17 +92,17 @@ def test_a_reward_replaces_the_one_of_the_same_source(traffic):
     assert totals == [(0, "reward model", 1, 3), (1, "feedback", 1, -1)]
     traffic.add_rewards([LoggedReward("req-1", "large", 1, why=SAMPLE, inclusion=0.05)])
     assert [reward.inclusion for reward in traffic.rewards(why=SAMPLE)] == [0.05]
-    assert traffic.add_rewards([LoggedReward("req-9", "small", 1)]) == 0  # its request has been deleted
+    traffic.add_rewards([LoggedReward("req-9", "small", 1)])  # its request has been deleted
+    assert len(traffic.rewards()) == 3
 
 
 @pytest.mark.parametrize(("since", "until"), [(0, 10**6), (500, 3500), (3600, 7200), (3700, 3800), (5000, 40_000)])
 def test_totals_are_the_sums_of_a_period(traffic, since, until):
-    entries = [decision(number, time=617.0 * number, dollars=None if number % 3 else number) for number in range(100)]
+    entries = [decision(number, time=617.0 * number) for number in range(100)]
     traffic.add(entries)
     inside = [entry for entry in entries if since <= entry.time < until]
     totals = traffic.totals(since, until)
     assert sum(total.n for total in totals) == len(inside)
-    assert sum(total.dollars for total in totals) == sum(entry.dollars or 0 for entry in inside)
 
 
 def test_totals_by_hours_tell_routed_from_named(traffic):
@@ -189,40 +189,28 @@ def test_a_file_of_an_earlier_version_gets_columns_and_has_long_ids_of_users_cut
     traffic._database.execute("UPDATE decisions SET user = ? WHERE number = 2", ["u" * 200])
     traffic._database.execute("UPDATE decisions SET user = ? WHERE number = 3", ["u" * 300])  # of an imported log
     traffic._database.execute("ALTER TABLE decisions DROP COLUMN other_user")
+    traffic._database.execute("ALTER TABLE hours ADD COLUMN tokens INTEGER")  # of which nothing came
     for table in ("decisions", "rewards"):
         traffic._database.execute(f"ALTER TABLE {table} DROP COLUMN thought_tokens")
+    (vectors := traffic.path.parent / "learned-vectors.npz").touch()
     with Traffic.open(traffic.path.parent) as again:
+        assert not vectors.exists()  # they are with the decisions now
         assert again.delete(user="u" * 300) == 2
         again.add([decision(2, tokens=9, thought_tokens=7)])
         again.add_rewards([LoggedReward("req-2", "a", 1.0, tokens=9, thought_tokens=7)])
         assert [entry.thought_tokens for entry in again.decisions()] == [None, 7]
+        assert sum(total.n for total in again.totals()) == 2
         assert [reward.thought_tokens for reward in again.rewards()] == [7]
 
 
 def test_a_full_disk_leaves_what_was_there(traffic):
-    traffic.add(decision(1))
+    traffic.add([decision(1)])
     traffic._database.execute("PRAGMA max_page_count = 30")
     with pytest.raises(WorkError, match="full"):
         traffic.add(decision(number, answer="x" * 10_000) for number in range(2, 100))
     assert [entry.number for entry in traffic.decisions()] == [1]
     traffic._database.execute("PRAGMA max_page_count = 100000")
-    assert traffic.add(decision(2)) == 1
-
-
-def test_a_torn_log_loses_the_last_transaction_alone(tmp_path):
-    with Traffic.open(tmp_path) as traffic:
-        traffic.add(decision(1))
-        traffic._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        traffic.add(decision(2))
-        database, log = (tmp_path / name for name in (FILE, f"{FILE}-wal"))
-        copies = database.read_bytes(), log.read_bytes()[:-100]
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / FILE).write_bytes(copies[0])
-    (other / f"{FILE}-wal").write_bytes(copies[1])
-    with Traffic.open(other) as traffic:
-        assert [entry.request_id for entry in traffic.decisions()] == ["req-1"]
-        assert traffic._database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert traffic.add([decision(2)]) == 1
 
 
 WRITER = """
@@ -251,10 +239,9 @@ def test_a_killed_writer_leaves_a_sound_file(tmp_path):
             process.kill()
         with Traffic.open(tmp_path) as traffic:
             assert traffic._database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            entries = list(traffic.decisions())
+            entries = traffic.decisions()
             assert sum(total.n for total in traffic.totals()) == len(entries)
-            assert sum(total.dollars for total in traffic.totals()) == len(entries)
-            rewards = list(traffic.rewards())
+            rewards = traffic.rewards()
             assert sum(n for *_, n, _, _ in traffic.reward_totals()) == len(rewards)
             assert {reward.request_id for reward in rewards} <= {entry.request_id for entry in entries}
     assert entries
@@ -279,14 +266,14 @@ def test_no_name_of_a_fleet_leads_elsewhere_and_no_two_fleets_share_a_folder(dat
     assert len(folders) == 2
     assert {folder.parent for folder in folders} == {data_root / "traffic"}
     with Traffic.open(folders.pop()) as traffic:
-        traffic.add(decision(1))
+        traffic.add([decision(1)])
 
 
 def test_traffic_of_an_earlier_version_goes_to_the_first_fleet_that_writes(data_root, tmp_path):
     one, two = (Fleet("mine", tmp_path / folder, ()) for folder in ("one", "two"))
     notes: list[str] = []
     with Traffic.open(data_root / "serve" / "mine") as traffic:
-        traffic.add(decision(1))
+        traffic.add([decision(1)])
     assert data_folder(one) == data_root / "serve" / "mine"  # a look takes nothing
     with Traffic.open(own_data_folder(one, notes.append), create=False) as traffic:
         assert traffic.decision("req-1") is not None

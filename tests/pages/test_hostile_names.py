@@ -14,9 +14,9 @@ from streamlit.testing.v1 import AppTest
 
 from support import tiny_models
 from support.app_pages import Open, ask, let_manage, press
+from support.invented_traffic import add_days
 from support.patience import PATIENCE
 from support.sample_report import report
-from support.traffic_days import add_days
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.scores import Scores

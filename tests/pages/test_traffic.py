@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from support.app_pages import Open, let_manage, words
-from support.traffic_days import add_days
+from support.invented_traffic import add_days
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.traffic import Traffic, data_folder
 from zooter_core.learn.versions import Versions, lock_learner

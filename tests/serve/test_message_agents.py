@@ -47,7 +47,7 @@ def test_the_user_and_the_answer_are_kept_to_learn_from(serve, scripted):
     post(endpoint, stream=True, metadata={"user_id": user})
     assert len(scripted.bodies[-1]["user"]) == 64  # more is refused by OpenAI
     with Traffic.open(endpoint.server.settings.data) as traffic:
-        wait_until(lambda: list(traffic.decisions()))
+        wait_until(lambda: traffic.decisions())
         (decision,) = traffic.decisions()
     assert (decision.user, decision.query) == (user, QUERY)
     assert decision.answer == "Hello, I am a scripted model."

@@ -23,8 +23,8 @@ TITLE = "### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing
 def stored(endpoint, count=1):
     """The decisions that are there, once there are so many."""
     with Traffic.open(endpoint.server.settings.data) as traffic:
-        wait_until(lambda: len(list(traffic.decisions())) >= count)
-        return list(traffic.decisions())
+        wait_until(lambda: len(traffic.decisions()) >= count)
+        return traffic.decisions()
 
 
 def test_nothing_is_kept_unless_wanted(serve):
@@ -80,7 +80,7 @@ def test_what_is_too_old_goes_as_soon_as_nobody_reads_it(tmp_path, monkeypatch, 
     monkeypatch.setattr(traffic_log, "CLEAN_SECONDS", 0.2)
     monkeypatch.setattr("zooter_core.learn.traffic.WAIT_SECONDS", 0.2)
     with Traffic.open(tmp_path) as traffic, closing(sqlite3.connect(traffic.path)) as reader:
-        traffic.add(LoggedDecision("old", 0.0, "a secret"))
+        traffic.add([LoggedDecision("old", 0.0, "a secret")])
         reader.execute("BEGIN")
         reader.execute("SELECT COUNT(*) FROM decisions").fetchall()
         log = traffic_log.TrafficLog(tmp_path, LearnConfig(retention_days=1))

@@ -24,7 +24,6 @@ from zooter_core.method.metrics import Array
 
 WIDTH = 384
 WEIGHTS = STARTER / "skills.safetensors"
-SHAPES = {"weights": (WIDTH, len(SKILLS)), "bias": (len(SKILLS),), "temperature": (1,)}
 
 
 @dataclass(frozen=True)
@@ -50,18 +49,15 @@ class SkillHead:
         """
         try:
             with safe_open(file, "np") as stored:
-                skills = (stored.metadata() or {}).get("skills", "").split()
-                arrays = {name: np.asarray(stored.get_tensor(name), dtype=np.float64) for name in stored.keys()}  # noqa: SIM118
+                skills = tuple((stored.metadata() or {}).get("skills", "").split())
+                weights, bias, temperature = (
+                    np.asarray(stored.get_tensor(name), dtype=np.float64) for name in ("weights", "bias", "temperature")
+                )
         except Exception as problem:  # safetensors has errors of its own
             raise _damaged(file, first_line(problem)) from problem
-        if tuple(skills) != SKILLS:
+        if skills != SKILLS:
             raise _damaged(file, f"weights for the skills {listed(skills)}")
-        shapes = {name: array.shape for name, array in arrays.items()}
-        if shapes != SHAPES:
-            raise _damaged(file, f"arrays of the shapes {shapes}")
-        if not all(np.isfinite(array).all() for array in arrays.values()) or arrays["temperature"][0] <= 0:
-            raise _damaged(file, "NaN, infinity, or a temperature that is not above 0")
-        return cls(arrays["weights"], arrays["bias"], float(arrays["temperature"][0]))
+        return cls(weights, bias, float(temperature[0]))
 
     def save(self, file: Path) -> None:
         """Write the head in single precision."""

@@ -20,14 +20,13 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK, Choices, SamplingPlan
 from zooter_core.learn.judging import BATCH, TrafficJudge, TurnBudget, learnable
 from zooter_core.learn.learner import choose
-from zooter_core.learn.refit import Material, read_linear, refit, write_router
+from zooter_core.learn.refit import Material, embed_decisions, read_linear, refit, write_router
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
-from zooter_core.learn.vectors import VECTORS, embed_decisions, forget_vectors
-from zooter_core.learn.versions import FOLLOW, STARTING, State, Versions
+from zooter_core.learn.versions import FOLLOW, STARTING, State, Versions, is_learned
 from zooter_core.method.partial_rewards import Array, spread
 from zooter_core.method.promotion import Evidence, Gate
-from zooter_core.router.config import ENCODER_FOLDER, LEARNED, find_encoder
+from zooter_core.router.config import ENCODER_FOLDER, find_encoder
 from zooter_core.router.router import Router
 
 REFIT_EVERY = 100  # decisions
@@ -91,7 +90,7 @@ class Cycle:
         settings: LearnSettings,
         tell: Callable[[str], None] = lambda note: None,
     ) -> None:
-        self.versions, self.ensemble, self.traffic, self.data = versions, ensemble, traffic, traffic.path.parent
+        self.versions, self.ensemble, self.traffic = versions, ensemble, traffic
         self.settings, self.tell, self.pool = settings, tell, ensemble.fleet.pool
         self.names = tuple(ensemble.fleet.routed_as)  # of the pool, in a router
         if len(set(self.names)) < len(self.names):
@@ -114,8 +113,6 @@ class Cycle:
             return turn
         if self.traffic.last_number() < state.judged:  # another file than at the last turn: its numbers begin anew
             state.judged = state.learned = 0
-            (self.data / VECTORS).unlink(missing_ok=True)
-        forget_vectors(self.data, self.traffic.numbers)
         state.follows = state.follows and not self.settings.manual
         judge = TrafficJudge(self.ensemble, self.traffic, budget, self.settings.sampling, stop)
         turn.failures = judge.failures
@@ -165,7 +162,7 @@ class Cycle:
         vectors: Vectors | None = None
         result = []
         for name in routers:
-            if (self.versions.place(name) / LEARNED).is_file() and name != STARTING:
+            if is_learned(name):
                 vectors = self.ensemble.router.encoder.embed(texts) if vectors is None else vectors
                 result.append(self._route_linear(name, vectors))
             else:
@@ -188,17 +185,12 @@ class Cycle:
     def _ask_newcomers(self, judge: TrafficJudge) -> None:
         """Notice candidates that joined, and let them answer stored queries."""
         state = self.state
-        if state.pool:
-            joined = [name for name in self.pool if name not in state.pool]
-            state.newcomers |= dict.fromkeys(joined, BURST)
-        state.newcomers = {name: left for name, left in state.newcomers.items() if name in self.pool}
+        joined = [name for name in self.pool if state.pool and name not in state.pool]
         if set(state.pool) - set(self.pool):
             state.pairs, state.earlier, state.guard = [], 0, []  # a choice of some pairs is gone
         state.pool = list(self.pool)
-        for name in list(state.newcomers):
-            state.newcomers[name] = judge.newcomer(name, BURST)
-            if not state.newcomers[name]:
-                del state.newcomers[name]
+        newcomers = [name for name in dict.fromkeys([*state.newcomers, *joined]) if name in self.pool]
+        state.newcomers = {name: left for name in newcomers if (left := judge.newcomer(name, BURST))}
         self.versions.save()
 
     def _drop_torn_challenger(self) -> None:
@@ -236,21 +228,21 @@ class Cycle:
         """Make a new challenger, if enough came since the last one; that one may take over now."""
         state = self.state
         rewarded = ~np.isnan(material.rewards).all(axis=1) | ~np.isnan(material.late).all(axis=1)
-        numbers = np.array([one.number for one in material.decisions])
-        fresh = int((rewarded & (numbers > state.learned)).sum()) if len(numbers) else 0
+        if len(self.pool) < 2 or not rewarded.any():
+            return
+        fresh = (rewarded & (np.array([one.number for one in material.decisions]) > state.learned)).sum()
         latest = state.challenger or (state.champion if state.follows else None)
-        new_pool = latest is not None and set(self.names) != set(self._read_pool(latest))
-        if len(self.pool) < 2 or not rewarded.any() or (fresh < REFIT_EVERY and not new_pool):
+        new_pool = latest is not None and set(self.names) != set(read_linear(self.versions.place(latest))[1])
+        if fresh < REFIT_EVERY and not new_pool:
             return
         encoder = self.ensemble.router.encoder
-        vectors = embed_decisions(encoder, material.decisions, self.data)
+        vectors = embed_decisions(encoder, material.decisions, self.traffic)
         start = self._read_training(spread(material.judged))
-        learned = refit(material, vectors, start)
-        about = {"decisions": len(material), "origin": state.origin}
+        router, temperature = refit(material, vectors, start)
         inside = find_encoder(self.versions.place(self.versions.serving), ENCODER_FOLDER)
         where = Path(inside) if encoder.reference == inside else encoder.reference
-        turn.challenger = self.versions.add(lambda folder: write_router(folder, learned, self.names, where, about))
-        after = replace(deepcopy(state), learned=learned.last)
+        turn.challenger = self.versions.add(lambda folder: write_router(folder, router, temperature, self.names, where))
+        after = replace(deepcopy(state), learned=material.decisions[-1].number)
         if after.enter(turn.challenger):
             turn.event = FOLLOW
             self.versions.switch(after, FOLLOW)
@@ -258,12 +250,6 @@ class Cycle:
             self.versions.state = after
             self.versions.save()
         self.versions.tidy()
-
-    def _read_pool(self, name: str) -> list[str]:
-        try:
-            return read_linear(self.versions.place(name))[1]
-        except (OSError, ZooterError):
-            return []
 
     def _read_training(self, scale: float) -> tuple[Vectors, Array] | None:
         """The training queries of the router that traffic started from, if its folder has them with their texts."""

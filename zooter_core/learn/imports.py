@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Decision
 from zooter_core.base.sqlite_file import UNUSABLE
 from zooter_core.base.strict_json import of_type, parse_json
 from zooter_core.config.learn import LearnConfig
@@ -86,11 +87,8 @@ def _clip(decision: LoggedDecision, config: LearnConfig, now: float) -> LoggedDe
 def _read(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Import]:
     histories = [path for path in paths if _is_history(path)]
     for path in histories:
-        for entry in (*_read_history(path, TURNS, _read_turn), *_read_history(path, CAST, _read_vote)):
-            if entry is None:
-                left_out["a damaged record of the demo's history"] += 1
-            else:
-                yield entry
+        yield from _read_history(path, TURNS, _read_turn, left_out)
+        yield from _read_history(path, CAST, _read_vote, left_out)
     for log in read_logs([path for path in paths if path not in histories], left_out) if histories != paths else ():
         if log.unanswered:
             left_out[log.unanswered] += 1
@@ -128,26 +126,13 @@ class _Mode:
 
 
 @dataclass
-class _Tag:
-    name: str
-
-
-@dataclass
-class _Choice:
-    query: str
-    candidate: str
-    probabilities: dict[str, float]
-    tags: list[_Tag]
-
-
-@dataclass
 class _DemoTurn:
     """What is read of a turn of the demo (ui/chat/turns.py)."""
 
     query: str
     text: str
     candidate: str
-    decision: _Choice
+    decision: Decision
     settings: _Mode
     responses: dict[str, _Figures]
     vote: int | None
@@ -200,9 +185,9 @@ def _read_vote(row: LoggedDecision, record: object) -> list[Import]:
 
 
 def _read_history(
-    path: Path, select: str, read: Callable[[LoggedDecision, object], list[Import]]
-) -> Iterator[Import | None]:
-    """The turns or the votes in the demo's history (ui/history.py); None for one that is damaged."""
+    path: Path, select: str, read: Callable[[LoggedDecision, object], list[Import]], left_out: Counter[str]
+) -> Iterator[Import]:
+    """The turns or the votes in the demo's history (ui/history.py), as far as they are whole."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
             rows = database.execute(select).fetchall()
@@ -215,7 +200,7 @@ def _read_history(
             id = f"demo-{hashlib.sha256(name.encode()).hexdigest()[:40]}"
             yield from read(LoggedDecision(id, float(moment), "", session=session, fleet=fleet, source=DEMO), record)
         except (ValueError, TypeError, AttributeError):  # SQLite does not hold a column to its type
-            yield None
+            left_out["a damaged record of the demo's history"] += 1
 
 
 def _feedback(decision: LoggedDecision, score: float | None) -> dict[str, float]:

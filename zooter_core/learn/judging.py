@@ -37,7 +37,7 @@ from zooter_core.method.partial_rewards import Array
 
 BATCH = 16  # decisions between two writes
 STORED = 1000  # the latest decisions, from which a newcomer's queries are drawn
-GIVING_UP = 3  # answers of a newcomer that fail in a row
+GIVING_UP = 3  # queries in a row for which a newcomer gets no reward
 CALLS = 500  # answers that a turn asks for, at most
 
 
@@ -120,16 +120,17 @@ class TrafficJudge:
         for row, decision in enumerate(decisions):
             stored = self._read_stored(decision)
             names = [name for column, name in enumerate(self.pool) if draw.candidates[row, column]]
-            missing = [name for name in names if name not in stored and not self._has_answer(decision, name)]
+            without = [name for name in names if name not in stored]
+            missing = [name for name in without if not self._has_answer(decision, name)]
             if len(names) == 1:
                 missing = []  # the served answer alone, which was not kept: asking again would be another answer
             if self.stop.is_set() or not self.budget.allows(len(missing)):
                 return rewards[:row], True
-            new = self._judge(decision, [name for name in names if name not in stored], missing)
-            if self.stop.is_set() and not new:  # its answers may be cut off: they are asked for again
-                return rewards[:row], True
+            new = self._judge(decision, without, missing)
             sampled = bool(draw.sample[row])
             self.traffic.add_rewards(self._logged(decision, reward, sampled) for reward in new)
+            if self.stop.is_set():  # what is not stored now is asked for again
+                return rewards[:row], True
             for name, reward in (stored | {one.candidate: one.reward for one in new}).items():
                 if name in names:
                     rewards[row, columns[name]] = reward
@@ -138,7 +139,7 @@ class TrafficJudge:
     def newcomer(self, name: str, count: int) -> int:
         """Let a candidate answer stored queries, `count` in all; returns how many are left for another time.
 
-        Some are left if the budget or a stop ends it, or if GIVING_UP answers in a row have failed.
+        Some are left if the budget or a stop ends it, or if GIVING_UP queries in a row brought no reward.
         """
         stored = self.traffic.newest(STORED, useful=True)
         latest = [one for one in stored if learnable(one, self.pool) and one.candidate != name]
@@ -146,18 +147,18 @@ class TrafficJudge:
         drawn = sorted(latest, key=lambda one: lot(one.request_id, 3))[:count]
         rest = [one for one in drawn if one.request_id not in before and name not in self._read_stored(one)]
         rest = rest[: max(count - len(before), 0)]
-        in_a_row = 0
+        in_vain = 0  # of the queries so far, the latest ones
         for done, decision in enumerate(rest):
-            failed = self.failures.get(name, 0)
-            if in_a_row == GIVING_UP or not self.budget.allows(1):
+            if in_vain == GIVING_UP or not self.budget.allows(1):
                 return len(rest) - done
-            for reward in self._judge(decision, [name], [name]):
+            new = self._judge(decision, [name], [name])
+            for reward in new:
                 reward.why, reward.inclusion = NEWCOMER, min(1.0, count / len(latest))
-                self.traffic.add_rewards([reward])
+            self.traffic.add_rewards(new)
             if self.stop.is_set():
                 return len(rest) - done
-            in_a_row = in_a_row + 1 if self.failures.get(name, 0) > failed else 0
-        return 0 if in_a_row < GIVING_UP else in_a_row
+            in_vain = 0 if new else in_vain + 1
+        return in_vain if in_vain == GIVING_UP else 0
 
     def _read_stored(self, decision: LoggedDecision) -> dict[str, float]:
         rewards = self.traffic.rewards_for([decision.request_id])

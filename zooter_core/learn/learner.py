@@ -189,11 +189,6 @@ class Learner:
         weight = np.stack([linear.weight[:, column] for linear, column in columns], axis=1)
         return Linear(weight, np.array([linear.bias[column] for linear, column in columns]))
 
-    def weights(self) -> Array:
-        """How many queries each candidate was learned from, the faded ones counted less, shape (m,)."""
-        sums = {one.half_life: one for one in self.sums}
-        return np.array([sums[half].weights[column] for column, (half, _) in enumerate(self.chosen)])
-
     def _reduced(self, vectors: NDArray[np.floating]) -> Array:
         return np.asarray(vectors, dtype=np.float64) @ self.axes
 

@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.strict_json import dump_json, parse_json
-from zooter_core.learn.learner import CHUNK, Learner, Option
+from zooter_core.learn.learner import CHUNK, Learner
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedDecision
 from zooter_core.method.calibration import temperature_of
 from zooter_core.method.metrics import win_shares
 from zooter_core.method.partial_rewards import Array, Linear
 from zooter_core.method.verified import scale_of, verified_rewards
-from zooter_core.router.config import CONFIG, ENCODER_FOLDER, LEARNED, WEIGHTS, broken
+from zooter_core.router.config import ENCODER_FOLDER, broken
+from zooter_core.router.head import RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import LINEAR
 
+if TYPE_CHECKING:
+    from zooter_core.router.text_encoder import TextEncoder
+
 MOST = 20_000  # decisions that a refit learns from, the latest ones
+AT_ONCE = 16  # queries that are embedded before their vectors are stored
 TRIAL = 50  # queries with all rewards, below which the probabilities are not calibrated
 
 
@@ -75,35 +80,38 @@ class Material:
         return len(self.decisions)
 
 
-@dataclass(frozen=True)
-class LearnedRouter:
-    """What a refit made.
+def embed_decisions(encoder: TextEncoder, decisions: Sequence[LoggedDecision], traffic: Traffic) -> NDArray[np.float32]:
+    """The vectors of decisions in the order of their numbers, shape (n, width).
 
-    Attributes:
-        router: predicted rewards for vectors.
-        temperature: divides them before the softmax.
-        chosen: a half-life and a penalty for each candidate.
-        weights: how many queries each candidate was learned from, the faded ones counted less.
-        last: the number of the last decision.
+    The traffic has them afterwards, and none of earlier decisions.
     """
-
-    router: Linear
-    temperature: float
-    chosen: Sequence[Option]
-    weights: Array
-    last: int
+    vectors = np.full((len(decisions), 2 * encoder.width), np.nan, dtype=np.float32)
+    rows = {one.number: row for row, one in enumerate(decisions)}
+    traffic.drop_vectors(min(rows, default=0))
+    for number, vector in traffic.vectors(encoder.identity):
+        if number in rows:
+            vectors[rows[number]] = np.frombuffer(vector, dtype=np.float32)
+    missing = np.flatnonzero(np.isnan(vectors[:, 0])).tolist()
+    for first in range(0, len(missing), AT_ONCE):
+        part = missing[first : first + AT_ONCE]
+        vectors[part] = encoder.embed([decisions[row].routed_text for row in part])
+        traffic.add_vectors(encoder.identity, [(decisions[row].number, vectors[row].tobytes()) for row in part])
+    return vectors
 
 
 def refit(
     material: Material,
     vectors: NDArray[np.float32],
     start: tuple[NDArray[np.float32], Array] | None = None,
-) -> LearnedRouter:
+) -> tuple[Linear, float]:
     """Learn from the traffic, after the champion's training queries; from people's feedback last.
 
     Args:
         vectors: of the decisions, shape (n, width).
         start: vectors and rewards of the training queries, shapes (t, width) and (t, m); None without any.
+
+    Returns:
+        what predicts rewards for vectors, and the temperature that divides them before the softmax.
     """
     if start is None:
         start = vectors, np.full(material.judged.shape, np.nan)
@@ -118,10 +126,7 @@ def refit(
     _catch_up(learner, material.late, came, vectors, (until, math.inf))
     learner.heed(vectors, material.rewards, material.judged, [one.key for one in material.decisions])
     router = learner.router()
-    return LearnedRouter(
-        router, _temperature(router, vectors, material.judged), learner.chosen, learner.weights(),
-        material.decisions[-1].number if len(material) else 0,
-    )  # fmt: skip
+    return router, _temperature(router, vectors, material.judged)
 
 
 def _catch_up(
@@ -143,46 +148,19 @@ def _temperature(router: Linear, vectors: NDArray[np.float32], rewards: Array) -
     return temperature_of(router(vectors[rows].astype(np.float64)), win_shares(rewards[rows]))
 
 
-def write_router(
-    folder: Path, learned: LearnedRouter, pool: Sequence[str], encoder: str | Path, about: Mapping[str, object]
-) -> None:
+def write_router(folder: Path, router: Linear, temperature: float, pool: Sequence[str], encoder: str | Path) -> None:
     """Write the folder of a linear router, in the format of `zooter distill`.
 
     Args:
         encoder: its reference, or the folder of a fine-tuned one, to which the router's folder gets a link.
-        about: what else learned.json says.
     """
-    from safetensors.numpy import save_file
-
     if isinstance(encoder, Path):
         (folder / ENCODER_FOLDER).symlink_to(os.path.relpath(encoder, folder.resolve()), target_is_directory=True)
         encoder = ENCODER_FOLDER
-    config = {
-        "architectures": ["RouterHead"],
-        "calibration_temperature": learned.temperature,
-        "candidates": list(pool),
-        "dtype": "float32",
-        "encoder": encoder,
-        "kind": LINEAR,
-        "labels": {},
-        "model_type": "zooter-router",
-        "settings": {},
-        "width": len(learned.router.weight),
-    }
-    arrays = {"body.weight": learned.router.weight, "body.bias": learned.router.bias}
-    single = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
-    save_file(single, str(folder / WEIGHTS), metadata={"format": "pt"})
-    (folder / CONFIG).write_text(dump_json(config, indent=2) + "\n", encoding="utf-8")
-    notes = {
-        "half_lives": {
-            name: None if math.isinf(half) else half for name, (half, _) in zip(pool, learned.chosen, strict=True)
-        },
-        "penalties": {name: penalty for name, (_, penalty) in zip(pool, learned.chosen, strict=True)},
-        "queries": dict(zip(pool, np.round(learned.weights, 1).tolist(), strict=True)),
-        "last_decision": learned.last,
-        **about,
-    }
-    (folder / LEARNED).write_text(dump_json(notes, indent=2) + "\n", encoding="utf-8")
+    width = len(router.weight)
+    head = RouterHead(RouterHeadConfig(pool, encoder, width, LINEAR, calibration_temperature=temperature))
+    head.set_state({name: array.astype(np.float32) for name, array in vars(router).items()})
+    head.save(folder)
 
 
 def read_linear(folder: Path) -> tuple[Linear, list[str]]:
@@ -191,12 +169,9 @@ def read_linear(folder: Path) -> tuple[Linear, list[str]]:
     Raises:
         WorkError: a file is missing or broken.
     """
-    from safetensors.numpy import load_file
-
     try:
-        arrays = load_file(str(folder / WEIGHTS))
-        config = parse_json((folder / CONFIG).read_text(encoding="utf-8"))
-        linear = Linear(arrays["body.weight"].astype(np.float64), arrays["body.bias"].astype(np.float64))
-        return linear, [str(name) for name in config["candidates"]]
+        head = RouterHead.load(folder)
+        linear = Linear(**{name: array.astype(np.float64) for name, array in head.body.state.items()})
+        return linear, list(head.config.candidates)
     except Exception as problem:  # safetensors has errors of its own
         raise broken(folder, problem) from problem

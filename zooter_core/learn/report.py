@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 DAY = 24.0 * HOUR
 LATEST_DAYS = 7  # whose requests say how many there are in a day
 MOST_SAMPLED = 10_000  # requests of the sample that are read
-FIGURES = ("dollars", "seconds", "tokens", "thought_tokens")  # of an answer, after its reward
+FIGURES = ("tokens", "thought_tokens", "seconds", "dollars")  # of an answer after its reward, as in an AnswerTable
 MOST_REGRESSED = 300_000  # decisions up to which the mean of all served rewards is computed
 LEAST_SERVED = 0.99  # the share of them that needs a reward
 EVERYTHING = "all tags"
@@ -189,7 +189,11 @@ def report_on(
         a_day=requests_a_day(traffic, until),
         last=traffic.span()[1],
         cut=_cut_while_thinking(traffic, since, until),
-        thinking=_thinking(sample, twins) if enough else [],
+        thinking=worth_of_thinking(
+            sample.pool, sample.answers, [entry.tags for entry in sample.decisions], twins, sample.inclusion
+        )
+        if enough
+        else [],
     )
 
 
@@ -207,8 +211,6 @@ class Sample:
 
     Attributes:
         pool: the candidates.
-        rewards, dollars, seconds, tokens, thoughts: shape (n, N); NaN where there is none. Tokens are those of the
-            answers, of which `thoughts` are thoughts.
         chosen: who was served, by its place in the pool, shape (n,).
         inclusion: the probability of being sampled, shape (n,).
         drawn: how many there are; `n` of them were read.
@@ -216,11 +218,7 @@ class Sample:
     """
 
     pool: tuple[str, ...]
-    rewards: Array
-    dollars: Array
-    seconds: Array
-    tokens: Array
-    thoughts: Array
+    answers: AnswerTable
     chosen: NDArray[np.intp]
     inclusion: Array
     drawn: int
@@ -270,12 +268,10 @@ def _table(
     tables = np.full((5, len(decisions), len(pool)), np.nan)
     for row, entry in enumerate(decisions):
         for name, reward in rewards[entry.request_id].items():
-            tables[0, row, places[name]] = reward.reward
-            tables[1:, row, places[name]] = [_figure(entry, reward, figure) for figure in FIGURES]
+            tables[:, row, places[name]] = [reward.reward, *(_figure(entry, reward, figure) for figure in FIGURES)]
     chosen = np.array([places[entry.candidate or ""] for entry in decisions], dtype=np.intp)
     probabilities = np.array([inclusion[entry.request_id] for entry in decisions])
-    values, dollars, seconds, tokens, thoughts = tables
-    return Sample(pool, values, dollars, seconds, tokens, thoughts, chosen, probabilities, drawn, decisions)
+    return Sample(pool, AnswerTable(*tables), chosen, probabilities, drawn, decisions)
 
 
 def _figure(entry: LoggedDecision, reward: LoggedReward, name: str) -> float:
@@ -297,11 +293,6 @@ def _cut_while_thinking(traffic: Traffic, since: float, until: float) -> dict[st
     return {name: share for name, share in sorted(shares.items(), key=lambda of: -of[1]) if share >= CUT}
 
 
-def _thinking(sample: Sample, twins: Sequence[Sequence[str]]) -> list[Thinking]:
-    answers = AnswerTable(sample.rewards, sample.tokens, sample.thoughts, sample.seconds, sample.dollars)
-    return worth_of_thinking(sample.pool, answers, [entry.tags for entry in sample.decisions], twins, sample.inclusion)
-
-
 def _calibration_on(sample: Sample) -> Calibration | None:
     """The calibration of the router that served last, of all its versions while it has too few requests in the sample.
 
@@ -313,7 +304,7 @@ def _calibration_on(sample: Sample) -> Calibration | None:
     if len(rows) < FEWEST:
         return None
     stated = np.array([[sample.decisions[row].probabilities.get(name, 0.0) for name in sample.pool] for row in rows])
-    wins = win_shares(sample.rewards[rows])
+    wins = win_shares(sample.answers.rewards[rows])
     judged = ~np.isnan(wins[np.arange(len(rows)), stated.argmax(axis=1)])  # not where its favourite has failed
     return calibration(stated[judged], wins[judged]) if judged.sum() >= FEWEST else None
 
@@ -323,12 +314,12 @@ def _rules(traffic: Traffic, sample: Sample, since: float, until: float, routed:
 
     A candidate that joined lately, with too few requests for an interval, is not among them.
     """
-    answered = ~np.isnan(sample.rewards)
+    answers, answered = sample.answers, ~np.isnan(sample.answers.rewards)
     rewards, dollars, seconds, tokens, thoughts = (
         rules(values, sample.chosen, ranked, answered)
         for values, ranked in (
-            (sample.rewards, BEST), (sample.dollars, SUM), (sample.seconds, SLOWEST), (sample.tokens, SUM),
-            (sample.thoughts, SUM),
+            (answers.rewards, BEST), (answers.dollars, SUM), (answers.seconds, SLOWEST), (answers.tokens, SUM),
+            (answers.thoughts, SUM),
         )
     )  # fmt: skip
     p = sample.inclusion

@@ -1,7 +1,8 @@
 """What came through the endpoint, and the rewards that were computed for it: one private SQLite file, `traffic.sqlite`.
 
-Two tables hold the records. Two more hold their sums by the hour, which triggers keep in step, so that totals of
-millions of decisions take milliseconds and a deletion leaves nothing of a decision behind.
+Two tables hold the records, and one the vectors of queries that the learner has embedded. Two more count by the hour,
+and triggers keep them in step, so that totals of millions of decisions take milliseconds and a deletion leaves nothing
+of a decision behind.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.files import private_folder
-from zooter_core.base.sqlite_file import UNUSABLE, change_in_memory, empty_log, is_full, open_alone, open_private
+from zooter_core.base.sqlite_file import UNUSABLE, empty_log, open_private
+from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.learn.traffic_rows import (
     ADDED,
@@ -27,6 +29,7 @@ from zooter_core.learn.traffic_rows import (
     COLUMNS,
     DECISION_COLUMNS,
     FEEDBACK,
+    HOURS,
     MODEL,
     REWARD_COLUMNS,
     REWARDS,
@@ -41,15 +44,19 @@ from zooter_core.learn.traffic_rows import (
 
 FILE = "traffic.sqlite"
 WAIT_SECONDS = 10.0  # for another process that writes
-SETUP = f"PRAGMA journal_mode = WAL;{TABLES}"
-SETTINGS = """
+SETUP = f"""
+PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 PRAGMA secure_delete = ON;
 PRAGMA recursive_triggers = ON;
 PRAGMA cache_size = -32768;
+{TABLES}
 """
-ROWS_AT_ONCE = 1000  # read or deleted in one transaction, so that writers never wait long
+ROWS_AT_ONCE = 1000  # deleted in one transaction, so that writers never wait long
 HOUR = 3600
+FOREVER = 1e11  # seconds since 1970, in the year 5138
+AMONG = "request_id IN (SELECT value FROM json_each(?))"
+EARLIER_VECTORS = "learned-vectors.npz"  # where earlier versions kept the vectors
 EARLIER = "serve"  # the folder of data folders that have the name of their fleet
 
 
@@ -122,7 +129,12 @@ class Traffic:
             raise ZooterError.saying(f"There is no traffic in {folder} yet.", next_step)
         with _usable(path):
             private_folder(folder, ours=False)
-            return cls(path, _open(path))
+            (folder / EARLIER_VECTORS).unlink(missing_ok=True)  # it would outlive deletions
+            database = open_private(path, SETUP, WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+            for table, column, kind in ADDED:
+                if column not in {row[1] for row in database.execute(f"PRAGMA table_info({table})")}:
+                    database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+        return cls(path, database)
 
     def close(self) -> None:
         """Close the file."""
@@ -135,19 +147,16 @@ class Traffic:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def add(self, decisions: LoggedDecision | Iterable[LoggedDecision]) -> int:
+    def add(self, decisions: Iterable[LoggedDecision]) -> int:
         """Add decisions in one transaction, but none whose request is there already. Gives how many are new."""
-        entries = [decisions] if isinstance(decisions, LoggedDecision) else decisions
-        marks = ", ".join("?" * len(DECISION_COLUMNS))
+        insert = f"INSERT OR IGNORE INTO decisions ({COLUMNS}) VALUES ({', '.join('?' * len(DECISION_COLUMNS))})"
         with self._changing() as database:
-            rows = (entry.row() for entry in entries)
-            new = database.executemany(f"INSERT OR IGNORE INTO decisions ({COLUMNS}) VALUES ({marks})", rows).rowcount
-        return max(new, 0)
+            return database.executemany(insert, (decision.row() for decision in decisions)).rowcount
 
-    def add_rewards(self, rewards: Iterable[LoggedReward]) -> int:
+    def add_rewards(self, rewards: Iterable[LoggedReward]) -> None:
         """Add rewards in one transaction, each in place of an earlier one of the same request, candidate and source.
 
-        A reward of a request that has been deleted meanwhile is dropped. Gives how many were added.
+        A reward of a request that has been deleted meanwhile is dropped.
         """
         marks = ", ".join("?" * len(REWARD_COLUMNS))
         insert = (
@@ -155,33 +164,40 @@ class Traffic:
             " WHERE EXISTS (SELECT 1 FROM decisions WHERE request_id = ?)"
         )
         with self._changing() as database:
-            rows = ((*reward.row(), reward.request_id) for reward in rewards)
-            return max(database.executemany(insert, rows).rowcount, 0)
+            database.executemany(insert, ((*reward.row(), reward.request_id) for reward in rewards))
 
-    def decisions(self, after: int = 0, limit: int | None = None) -> Iterator[LoggedDecision]:
-        """The decisions in the order in which they were added, read a thousand at a time.
+    def decisions(self, after: int = 0, limit: int = -1) -> list[LoggedDecision]:
+        """The decisions in the order in which they were added.
 
         Args:
             after: the `number` of the last one that is not wanted. Unlike a time, it hides none if a clock jumps.
-            limit: how many at most.
+            limit: how many at most; all of them by default.
         """
-        left = limit if limit is not None else float("inf")
         select = f"SELECT number, {COLUMNS} FROM decisions WHERE number > ? ORDER BY number LIMIT ?"
-        while left > 0:
-            rows = self._rows(select, after, int(min(ROWS_AT_ONCE, left)))
-            yield from map(LoggedDecision.from_row, rows)
-            if len(rows) < ROWS_AT_ONCE:
-                return
-            after, left = rows[-1][0], left - len(rows)
+        return [LoggedDecision.from_row(row) for row in self._rows(select, after, limit)]
 
     def last_number(self) -> int:
         """The number of the decision that was added last, even if it has been deleted since; 0 if there was none."""
         ((number,),) = self._rows("SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'decisions'")
         return int(number)
 
-    def numbers(self, first: int) -> list[int]:
-        """The numbers of the decisions from one on."""
-        return [number for (number,) in self._rows("SELECT number FROM decisions WHERE number >= ?", first)]
+    def vectors(self, encoder: str) -> list[tuple[int, bytes]]:
+        """The vectors that an encoder made of decisions' queries, by the decisions' numbers."""
+        return self._rows("SELECT number, vector FROM vectors WHERE encoder = ?", encoder)
+
+    def add_vectors(self, encoder: str, vectors: Iterable[tuple[int, bytes]]) -> None:
+        """Add vectors of decisions' queries, in place of those by another encoder.
+
+        Those of decisions that have been deleted meanwhile are dropped.
+        """
+        insert = "INSERT OR REPLACE INTO vectors SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM decisions WHERE number = ?)"
+        with self._changing() as database:
+            database.executemany(insert, ((number, encoder, vector, number) for number, vector in vectors))
+
+    def drop_vectors(self, before: int) -> None:
+        """Drop the vectors of decisions before a number."""
+        with self._changing() as database:
+            database.execute("DELETE FROM vectors WHERE number < ?", (before,))
 
     def newest(self, limit: int = 20, *, useful: bool = False) -> list[LoggedDecision]:
         """The decisions that were added last, the last one first.
@@ -197,59 +213,48 @@ class Traffic:
 
     def decision(self, request_id: str) -> LoggedDecision | None:
         """The decision on a request; None if it is not here."""
-        return next(self.decisions_for([request_id]), None)
+        return next(iter(self.decisions_for([request_id])), None)
 
-    def rewards(self, why: str | None = None) -> Iterator[LoggedReward]:
-        """The rewards by request and candidate, read a thousand at a time; only those of one kind, such as `sample`."""
-        chosen, values = (" AND why = ?", [why]) if why else ("", [])
-        select = (
-            f"SELECT {REWARDS} FROM rewards WHERE (request_id, candidate, source) > (?, ?, ?){chosen}"
-            " ORDER BY request_id, candidate, source LIMIT ?"
-        )
-        last = ("", "", "")
-        while rows := self._rows(select, *last, *values, ROWS_AT_ONCE):
-            yield from (LoggedReward(*row) for row in rows)
-            last = (rows[-1][0], rows[-1][1], rows[-1][3])
+    def rewards(self, why: str | None = None) -> list[LoggedReward]:
+        """The rewards by request and candidate; only those of one kind, such as `sample`."""
+        where, values = ("WHERE why = ?", [why]) if why else ("", [])
+        select = f"SELECT {REWARDS} FROM rewards {where} ORDER BY request_id, candidate, source"
+        return [LoggedReward(*row) for row in self._rows(select, *values)]
 
-    def rewards_for(self, request_ids: Sequence[str]) -> Iterator[LoggedReward]:
+    def rewards_for(self, request_ids: Sequence[str]) -> list[LoggedReward]:
         """The rewards of some requests."""
-        return (LoggedReward(*row) for row in self._rows_for(f"SELECT {REWARDS} FROM rewards", request_ids))
+        select = f"SELECT {REWARDS} FROM rewards WHERE {AMONG}"
+        return [LoggedReward(*row) for row in self._rows(select, dump_json(list(request_ids)))]
 
-    def totals(
-        self, since: float | None = None, until: float | None = None, *, hours: int | None = None
-    ) -> list[Total]:
-        """The decisions of a period, summed by candidate; `until` is excluded.
+    def totals(self, since: float = 0.0, until: float = FOREVER, *, hours: int | None = None) -> list[Total]:
+        """The decisions of a period, counted by candidate; `until` is excluded.
 
         Args:
             hours: also by steps of so many hours.
         """
-        first, last = self.span()
-        start, end = first if since is None else since, last + 1 if until is None else until
-        inner, outer = -int(-start // HOUR), int(end // HOUR)  # the hours that the period covers fully
-        edges = [(start, end)] if inner > outer else [(start, inner * HOUR), (outer * HOUR, end)]
-        parts, values = ["SELECT * FROM hours WHERE hour >= ? AND hour < ?"], [inner, outer]
-        for edge in edges:
-            parts.append(f"{AS_HOURS} WHERE time >= ? AND time < ?")
-            values.extend(edge)  # type: ignore[arg-type]
+        inner, outer = -int(-since // HOUR), int(until // HOUR)  # the hours that the period covers fully
+        edges = [(since, until)] if inner > outer else [(since, inner * HOUR), (outer * HOUR, until)]
+        parts, values = [f"{HOURS} WHERE hour >= ? AND hour < ?"], [inner, outer, *chain(*edges)]
+        parts += [f"{AS_HOURS} WHERE time >= ? AND time < ?"] * len(edges)
         step = f"hour / {int(hours)} * {int(hours)}" if hours else "NULL"
-        sums = ", ".join(f"SUM({name})" for name in [entry.name for entry in fields(Total)][4:])
         select = (
-            f"SELECT {step}, candidate, routed, chore, {sums} FROM ({' UNION ALL '.join(parts)})"
+            f"SELECT {step}, candidate, routed, chore, SUM(n) FROM ({' UNION ALL '.join(parts)})"
             " GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
         )
-        return [Total(row[0], row[1], bool(row[2]), bool(row[3]), *row[4:]) for row in self._rows(select, *values)]
+        return [
+            Total(hour, candidate, bool(routed), bool(chore), n)
+            for hour, candidate, routed, chore, n in self._rows(select, *values)
+        ]
 
     def reward_totals(
-        self, since: float | None = None, until: float | None = None, *, hours: int = 1
+        self, since: float = 0.0, until: float = FOREVER, *, hours: int = 1
     ) -> list[tuple[int, str, str, str, int, float, float]]:
         """Rewards summed by hour of their time: (hour, candidate, source, why, n, sum, sum of squares)."""
-        start = -(1 << 62) if since is None else int(since // HOUR)
-        end = (1 << 62) if until is None else -int(-until // HOUR)
         select = (
             f"SELECT hour / {int(hours)} * {int(hours)}, candidate, source, why, SUM(n), SUM(total), SUM(squares)"
             " FROM reward_hours WHERE hour >= ? AND hour < ? GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
         )
-        return self._rows(select, start, end)
+        return self._rows(select, int(since // HOUR), -int(-until // HOUR))
 
     def sampled(self, since: float, until: float) -> list[str]:
         """The ids of the requests that all candidates answered, by the time at which their rewards were computed."""
@@ -257,9 +262,10 @@ class Traffic:
         with self._lock, _usable(self.path):  # in the order of the index: millions need no sorting
             return list(dict.fromkeys(row[0] for row in self._database.execute(select, (SAMPLE, since, until))))
 
-    def decisions_for(self, request_ids: Sequence[str]) -> Iterator[LoggedDecision]:
+    def decisions_for(self, request_ids: Sequence[str]) -> list[LoggedDecision]:
         """The decisions on some requests, as far as they are here."""
-        return map(LoggedDecision.from_row, self._rows_for(f"SELECT number, {COLUMNS} FROM decisions", request_ids))
+        select = f"SELECT number, {COLUMNS} FROM decisions WHERE {AMONG}"
+        return [LoggedDecision.from_row(row) for row in self._rows(select, dump_json(list(request_ids)))]
 
     def served_mean(self, since: float, until: float) -> tuple[float, int]:
         """The mean reward of the answers that were served where the router chose, chores left out, and how many."""
@@ -313,8 +319,8 @@ class Traffic:
     ) -> int:
         """Delete the decisions that fit all of what is given, with their rewards and vectors. Returns how many.
 
-        Their bytes are overwritten with zeros, also those in the write-ahead log. It needs no free space, unless others
-        have the file open.
+        Their bytes are overwritten with zeros, also those in the write-ahead log. A rewrite needs as much free space as
+        the file has.
 
         Args:
             user: one of a request's ids of its user.
@@ -325,7 +331,7 @@ class Traffic:
 
         Raises:
             ValueError: nothing is given.
-            WorkError: texts are still on the disk. It says where and why; the same call goes on.
+            WorkError: the disk is full, or texts are still on it. It says where and why; the same call goes on.
         """
         ids = [request_id, request_id and f"{id_prefix(request_id)}*"]
         conditions: dict[str, list[Any]] = {"key = ?": [key], "time < ?": [older_than]}
@@ -334,43 +340,25 @@ class Traffic:
             names = stored_users(user)
             marks = ", ".join("?" * len(names))
             conditions |= {f"(user IN ({marks}) OR other_user IN ({marks}))": [*names, *names]}
-        from zooter_core.learn.vectors import forget_vectors  # NumPy: the demo starts without
-
         conditions = {condition: values for condition, values in conditions.items() if values[0] is not None}
         if not conditions:
             raise ValueError("say what to delete")
         select = f"SELECT number FROM decisions WHERE {' AND '.join(conditions)} AND number > ? ORDER BY number LIMIT ?"
-        try:
-            return self._delete(select, [value for values in conditions.values() for value in values], rewrite)
-        finally:
-            forget_vectors(self.path.parent, self.numbers)
+        return self._delete(select, [value for values in conditions.values() for value in values], rewrite)
 
     def _delete(self, select: str, values: Sequence[Any], rewrite: bool) -> int:
         """Delete the decisions whose numbers are selected, and what is left of deleted ones beside those that stay."""
-        deleted = 0
-
-        def delete_rows(database: sqlite3.Connection) -> None:
-            nonlocal deleted
-            last = 0
-            while rows := database.execute(select, [*values, last, ROWS_AT_ONCE]).fetchall():
-                with _transaction(database):
-                    database.execute("PRAGMA user_version = 1")  # until the file is rewritten
-                    count = database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount
-                deleted, last = deleted + count, rows[-1][0]
-
+        deleted = last = 0
         with self._lock, _usable(self.path):
-            try:
-                delete_rows(self._database)
-                if rewrite and self._database.execute("PRAGMA user_version").fetchone()[0]:
-                    self._database.execute("VACUUM")
-                    self._database.execute("PRAGMA user_version = 0")
-                is_empty = empty_log(self._database, WAIT_SECONDS)
-            except sqlite3.OperationalError as problem:
-                if not is_full(problem):
-                    raise
-                is_empty = True
-                with self._closed(deleted):
-                    change_in_memory(self.path, WAIT_SECONDS, delete_rows)
+            while rows := self._database.execute(select, [*values, last, ROWS_AT_ONCE]).fetchall():
+                with self._changing() as database:
+                    database.execute("PRAGMA user_version = 1")  # until the file is rewritten
+                    deleted += database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount
+                last = rows[-1][0]
+            if rewrite and self._database.execute("PRAGMA user_version").fetchone()[0]:
+                self._database.execute("VACUUM")
+                self._database.execute("PRAGMA user_version = 0")
+            is_empty = empty_log(self._database, WAIT_SECONDS)
         if not is_empty:
             raise WorkError.saying(
                 f"{deleted:,} requests are deleted, but their texts are still in {self.path}-wal: another program has "
@@ -378,21 +366,6 @@ class Traffic:
                 "Stop what reads it, such as a shell of SQLite, and run the same again.",
             )
         return deleted
-
-    @contextmanager
-    def _closed(self, deleted: int) -> Iterator[None]:
-        """Close the file for a change of it on a full disk, and open it again."""
-        self._database.close()
-        try:
-            yield
-        except sqlite3.OperationalError as problem:
-            raise WorkError.saying(
-                f"The disk is full, and another program has {self.path} open: {deleted:,} requests are deleted so far, "
-                "and parts of their texts may still be there.",
-                "Free some space, or stop what has it open, such as `zooter serve`, and run the same again.",
-            ) from problem
-        finally:
-            self._database = _open(self.path)
 
     def _first_number(self, since: float) -> int:
         ((number,),) = self._rows("SELECT MIN(number) FROM decisions WHERE time >= ?", since)
@@ -402,54 +375,12 @@ class Traffic:
         with self._lock, _usable(self.path):
             return self._database.execute(select, values).fetchall()
 
-    def _rows_for(self, select: str, request_ids: Sequence[str]) -> Iterator[Any]:
-        """The rows of a table that belong to some requests."""
-        for first in range(0, len(request_ids), ROWS_AT_ONCE // 2):
-            part = request_ids[first : first + ROWS_AT_ONCE // 2]
-            yield from self._rows(f"{select} WHERE request_id IN ({', '.join('?' * len(part))})", *part)
-
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
         """A transaction: all of it, or nothing."""
-        with self._lock, _usable(self.path), _transaction(self._database):
-            yield self._database
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """The file of an earlier version gets the columns that it lacks."""
-    try:
-        database = open_private(path, SETUP, WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-    except sqlite3.OperationalError as problem:
-        if not is_full(problem) or not path.stat().st_size:
-            raise
-        database = open_alone(path, WAIT_SECONDS, check_same_thread=False)
-    try:
-        database.executescript(SETTINGS)
-        if _lacking(database):
-            with _transaction(database):
-                for table, column, kind in _lacking(database):  # none, if another process was first
-                    database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _lacking(database: sqlite3.Connection) -> list[tuple[str, str, str]]:
-    columns = {table: {row[1] for row in database.execute(f"PRAGMA table_info({table})")} for table, _, _ in ADDED}
-    return [(table, column, kind) for table, column, kind in ADDED if column not in columns[table]]
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:  # a full disk may have ended it
-            database.execute("ROLLBACK")
-        raise
+        with self._lock, _usable(self.path), self._database as database:  # commits, or rolls back
+            database.execute("BEGIN IMMEDIATE")
+            yield database
 
 
 @contextmanager

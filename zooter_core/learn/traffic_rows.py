@@ -1,18 +1,17 @@
-"""The tables of the traffic file and their rows: decisions, rewards, and their sums by the hour.
+"""The tables of the traffic file and their rows: decisions, rewards, queries' vectors, and sums by the hour.
 
-Triggers keep the sums in step. A deletion of a decision takes its rewards along.
+Triggers keep the sums in step. A deletion of a decision takes its rewards and its vector along.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from zooter_core.base.errors import WorkError
-from zooter_core.base.strict_json import dump_json, is_number, parse_json
+from zooter_core.base.strict_json import dump_json, parse_json
 
 MODEL, FEEDBACK = "reward model", "feedback"  # sources of a reward
 SERVED, SAMPLE, PAIR, NEWCOMER = "served", "sample", "pair", "newcomer"  # why a reward was computed
@@ -35,30 +34,27 @@ CREATE TABLE IF NOT EXISTS rewards (
     thought_tokens INTEGER, PRIMARY KEY (request_id, candidate, source)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS rewards_feedback ON rewards (time) WHERE source = 'feedback';
 CREATE INDEX IF NOT EXISTS rewards_why ON rewards (why, time);
+CREATE TABLE IF NOT EXISTS vectors (number INTEGER PRIMARY KEY, encoder TEXT NOT NULL, vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS hours (
-    hour INTEGER, candidate TEXT, routed INTEGER, chore INTEGER, n INTEGER, prompt_tokens INTEGER, tokens INTEGER,
-    dollars REAL, priced INTEGER, seconds REAL, timed INTEGER,
+    hour INTEGER, candidate TEXT, routed INTEGER, chore INTEGER, n INTEGER,
     PRIMARY KEY (hour, candidate, routed, chore)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reward_hours (
     hour INTEGER, candidate TEXT, source TEXT, why TEXT, n INTEGER, total REAL, squares REAL,
     PRIMARY KEY (hour, candidate, source, why)) WITHOUT ROWID;
 CREATE TRIGGER IF NOT EXISTS decision_added AFTER INSERT ON decisions BEGIN
-    INSERT INTO hours VALUES (CAST(NEW.time / 3600 AS INTEGER), COALESCE(NEW.candidate, ''),
-        NEW.probability IS NOT NULL, NEW.chore, 1, COALESCE(NEW.prompt_tokens, 0), COALESCE(NEW.tokens, 0),
-        COALESCE(NEW.dollars, 0), NEW.dollars IS NOT NULL, COALESCE(NEW.seconds, 0), NEW.seconds IS NOT NULL)
-    ON CONFLICT DO UPDATE SET n = n + 1, prompt_tokens = prompt_tokens + excluded.prompt_tokens,
-        tokens = tokens + excluded.tokens, dollars = dollars + excluded.dollars, priced = priced + excluded.priced,
-        seconds = seconds + excluded.seconds, timed = timed + excluded.timed;
+    INSERT INTO hours (hour, candidate, routed, chore, n) VALUES (CAST(NEW.time / 3600 AS INTEGER),
+        COALESCE(NEW.candidate, ''), NEW.probability IS NOT NULL, NEW.chore, 1)
+    ON CONFLICT DO UPDATE SET n = n + 1;
 END;
 CREATE TRIGGER IF NOT EXISTS decision_deleted AFTER DELETE ON decisions BEGIN
-    UPDATE hours SET n = n - 1, prompt_tokens = prompt_tokens - COALESCE(OLD.prompt_tokens, 0),
-        tokens = tokens - COALESCE(OLD.tokens, 0), dollars = dollars - COALESCE(OLD.dollars, 0),
-        priced = priced - (OLD.dollars IS NOT NULL), seconds = seconds - COALESCE(OLD.seconds, 0),
-        timed = timed - (OLD.seconds IS NOT NULL)
+    UPDATE hours SET n = n - 1
     WHERE hour = CAST(OLD.time / 3600 AS INTEGER) AND candidate = COALESCE(OLD.candidate, '')
         AND routed = (OLD.probability IS NOT NULL) AND chore = OLD.chore;
     DELETE FROM hours WHERE hour = CAST(OLD.time / 3600 AS INTEGER) AND n <= 0;
     DELETE FROM rewards WHERE request_id = OLD.request_id;
+END;
+CREATE TRIGGER IF NOT EXISTS vector_deleted AFTER DELETE ON decisions BEGIN
+    DELETE FROM vectors WHERE number = OLD.number;
 END;
 CREATE TRIGGER IF NOT EXISTS reward_added AFTER INSERT ON rewards BEGIN
     INSERT INTO reward_hours VALUES (CAST(NEW.time / 3600 AS INTEGER), NEW.candidate, NEW.source, NEW.why, 1,
@@ -78,11 +74,10 @@ ADDED = (
     ("decisions", "thought_tokens", "INTEGER"),
     ("rewards", "thought_tokens", "INTEGER"),
 )
-# Rows of `decisions` in the shape of `hours`, for the parts of hours at both ends of a period.
+# The counts by the hour, and rows of `decisions` in their shape, for the parts of hours at both ends of a period.
+HOURS = "SELECT hour, candidate, routed, chore, n FROM hours"  # which has more columns in files of earlier versions
 AS_HOURS = """SELECT CAST(time / 3600 AS INTEGER) AS hour, COALESCE(candidate, '') AS candidate,
-    probability IS NOT NULL AS routed, chore, 1 AS n, COALESCE(prompt_tokens, 0) AS prompt_tokens,
-    COALESCE(tokens, 0) AS tokens, COALESCE(dollars, 0) AS dollars, dollars IS NOT NULL AS priced,
-    COALESCE(seconds, 0) AS seconds, seconds IS NOT NULL AS timed FROM decisions"""
+    probability IS NOT NULL AS routed, chore, 1 AS n FROM decisions"""
 
 
 @dataclass(slots=True)
@@ -155,8 +150,8 @@ class LoggedDecision:
     def from_row(cls, row: Sequence[Any]) -> Self:
         """The decision in a row of `number` and `DECISION_COLUMNS`."""
         decision = cls(**dict(zip(DECISION_COLUMNS, row[1:], strict=True)), number=row[0])
-        decision.probabilities = _parsed(decision.probabilities, dict, is_number)
-        decision.tags = parse_tags(decision.tags)
+        decision.probabilities = _parsed(decision.probabilities)
+        decision.tags = _parsed(decision.tags)
         decision.chore = bool(decision.chore)
         return decision
 
@@ -193,13 +188,12 @@ class LoggedReward:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """Decisions of one candidate, summed over a period or an hour of it.
+    """How many decisions of one candidate there are in a period or an hour of it.
 
     Attributes:
         hour: since 1970; None for the whole period.
         candidate: empty where nobody answered.
         routed: whether the router chose, and not the client.
-        priced, timed: how many of them have dollars and seconds.
     """
 
     hour: int | None
@@ -207,12 +201,6 @@ class Total:
     routed: bool
     chore: bool
     n: int
-    prompt_tokens: int
-    tokens: int
-    dollars: float
-    priced: int
-    seconds: float
-    timed: int
 
     @property
     def by_router(self) -> bool:
@@ -261,23 +249,20 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def parse_tags(text: object) -> list[str]:
+def parse_tags(text: str) -> list[str]:
     """The tags in a column.
 
     Raises:
         WorkError: it is damaged.
     """
-    tags: list[str] = _parsed(text, list, lambda tag: isinstance(tag, str))
+    tags: list[str] = _parsed(text)
     return tags
 
 
-def _parsed(text: object, kind: type, valid: Callable[[Any], bool]) -> Any:
-    """A column of JSON: an object or a list, and what its values are."""
-    with suppress(ValueError):
-        shape: Any = parse_json(text) if isinstance(text, str) else None
-        values: Any = shape.values() if isinstance(shape, dict) else shape
-        if isinstance(shape, kind) and all(map(valid, values)):
-            return shape
-    raise WorkError(
-        "whole rows in the traffic file", f"{text!r:.60}", "Restore a copy of it, or give another folder with --data."
-    )
+def _parsed(text: Any) -> Any:
+    """A column of JSON."""
+    try:
+        return parse_json(text)
+    except ValueError as problem:
+        step = "Restore a copy of it, or give another folder with --data."
+        raise WorkError("whole rows in the traffic file", f"{text!r:.60}", step) from problem

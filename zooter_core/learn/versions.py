@@ -1,8 +1,7 @@
 """The routers that traffic made, in the fleet's folder, and which of them serves.
 
 `routers/0001` and so on are ordinary router folders. `routers/state.json` says who competes and what the pairs say so
-far. What serves is what fleet.toml names, and nothing else. A switch first writes to state.json what it intends, then
-replaces fleet.toml: whichever router that names after a kill, the state that belongs to it is known. The folder of a
+far. What serves is what fleet.toml names, and nothing else: a state that says otherwise follows it. The folder of a
 router that served is never written again.
 """
 
@@ -14,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +44,12 @@ class State(Contest[str]):
     Attributes:
         judged: the number of the last decision that was judged.
         learned: the number of the last decision that the challenger learned from.
-        version: of the newest router folder.
         paused: nothing is judged, learned or switched.
         newcomers: candidates that still have to answer stored queries, and how many.
         pool: the candidates at the last run.
         origin: the router whose training queries the learner starts from: the last one that traffic did not make.
         events: switches, oldest first: time, event, router, the one before, the number of pairs, the mean of the latest
             ones from `low` to `high`, and the evidence, unless the switch was made by hand.
-        intended: during a switch, the fields that it changes, and the events that it adds.
     """
 
     champion: str = STARTING
@@ -60,13 +57,11 @@ class State(Contest[str]):
     former: str | None = None
     judged: int = 0
     learned: int = 0
-    version: int = 0
     paused: bool = False
     newcomers: dict[str, int] = field(default_factory=dict)
     pool: list[str] = field(default_factory=list)
     origin: str = STARTING
     events: list[dict[str, Any]] = field(default_factory=list)
-    intended: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -101,7 +96,7 @@ class Versions:
             raise ZooterError("a fleet of your own", "the embedded one", step)
         self.fleet, self.folder = fleet, fleet.folder / ROUTERS
         self.state = self._read()
-        self._reconcile()
+        self._follow_fleet()
 
     @property
     def serving(self) -> str:
@@ -109,8 +104,8 @@ class Versions:
         if self.fleet.router is None:
             return STARTING
         path = Path(os.path.normpath(self.fleet.router.path))
-        inside = Path(os.path.normpath(self.fleet.folder))
-        return path.relative_to(inside).as_posix() if path.is_relative_to(inside) else str(path)
+        folder = Path(os.path.normpath(self.fleet.folder))
+        return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
     def place(self, router: str) -> Path:
         """The folder of a router."""
@@ -126,11 +121,10 @@ class Versions:
     def add(self, write: Callable[[Path], None]) -> str:
         """Add a version: `write` fills a folder, which gets its name only when it is complete. Returns its path."""
         with writing(routers_folder(self.fleet)):
-            number = 1 + max([self.state.version, *(int(p.name) for p in self.folder.iterdir() if p.name.isdigit())])
+            number = 1 + max((int(path.name) for path in self._folders()), default=0)
             with atomic(self.folder / f"{number:04}") as partial:
                 partial.mkdir()
                 write(partial)
-        self.state.version = number
         return f"{ROUTERS}/{number:04}"
 
     def save(self) -> None:
@@ -143,20 +137,20 @@ class Versions:
     def switch(self, after: State, event: str, evidence: Evidence | None = None) -> None:
         """Let fleet.toml name another champion, and remember it.
 
+        A switch that is killed between the two counts as one by hand: its router serves, and is not followed.
+
         Args:
             after: a copy of `state` after its `promote`, `rollback` or `enter`.
             event: PROMOTE, ROLLBACK or FOLLOW.
             evidence: for it, if the pairs decided.
         """
-        state = self.state
-        intended = {name: value for name, value in asdict(after).items() if value != getattr(state, name)}
+        before = self.state
         if event != FOLLOW:  # of which there are too many
-            shown = summary(state.guard if event == ROLLBACK else state.pairs) | (asdict(evidence) if evidence else {})
-            intended["events"] = [_entry(event, after.champion, state.champion, shown)]
-        state.intended = intended
-        self.save()
+            shown = summary(before.guard if event == ROLLBACK else before.pairs)
+            shown |= asdict(evidence) if evidence else {}
+            after.events.append(_entry(event, after.champion, before.champion, shown))
         name_router(self.fleet.folder, after.champion)
-        self._complete()
+        self.state = after
         self.save()
 
     def rollback_target(self) -> str | None:
@@ -178,21 +172,20 @@ class Versions:
         state = self.state
         used = {state.champion, state.challenger, state.former}
         used |= {event[name] for event in state.events for name in ("router", "before")}
-        folders = sorted(path for path in self.folder.glob("[0-9]*") if path.name.isdigit())
-        spare = [path for path in folders if f"{ROUTERS}/{path.name}" not in used]
+        spare = [path for path in self._folders() if f"{ROUTERS}/{path.name}" not in used]
         for path in spare[:-MOST_SPARE]:
             remove(inside(self.fleet.folder, f"{ROUTERS}/{path.name}"))
 
-    def _reconcile(self) -> None:
-        """Follow fleet.toml, which somebody may have changed, or a switch that was killed."""
+    def _folders(self) -> list[Path]:
+        """The versions' folders, oldest first."""
+        return sorted((path for path in self.folder.glob("[0-9]*") if path.name.isdigit()), key=lambda p: int(p.name))
+
+    def _follow_fleet(self) -> None:
+        """Let the state follow fleet.toml, where somebody named another router, or a switch was killed."""
         state, serving = self.state, self.serving
-        if serving == state.intended.get("champion"):
-            self._complete()
-            return
-        state.intended = {}  # the switch was killed before it changed anything
-        if serving == state.champion:
-            return
         before = state.champion
+        if serving == before:
+            return
         if serving == state.challenger:
             state.promote()
             event = PROMOTE
@@ -202,16 +195,10 @@ class Versions:
         else:
             state = self.state = replace(state, **vars(Contest(serving)))
             event = OUTSIDE
-        if not serving.startswith(f"{ROUTERS}/"):
+        if not is_learned(serving):
             state.origin = serving
         if (self.folder / STATE).is_file():  # otherwise this is the first start
             state.events.append(_entry(event, serving, before, {}))
-
-    def _complete(self) -> None:
-        """Do to the state what a switch intended, which fleet.toml names by now."""
-        state = self.state
-        events = [*state.events, *state.intended.get("events", [])]
-        self.state = replace(state, **state.intended | {"events": events, "intended": {}})
 
     def _read(self) -> State:
         path = self.folder / STATE
@@ -219,11 +206,8 @@ class Versions:
             return State()
         try:
             state = of_type(State, parse_json(path.read_text(encoding="utf-8")))
-            of_type(State, state.intended)  # which replaces the fields that it names
-            for event in of_type(list[Switch], state.events + state.intended.get("events", [])):
+            for event in of_type(list[Switch], state.events):
                 time.localtime(event.time)  # as pages and reports show it
-            names = {entry.name for entry in fields(State)}
-            state.intended = {name: value for name, value in state.intended.items() if name in names}
             return state
         except (OSError, ValueError, OverflowError) as problem:
             step = "Delete the file: the contest begins anew, and the routers stay."
@@ -246,6 +230,11 @@ def routers_folder(fleet: Fleet) -> Path:
 def _entry(event: str, router: str, before: str, shown: Mapping[str, Any]) -> dict[str, Any]:
     """One of a state's events, which happens now."""
     return {"time": time.time(), "event": event, "router": router, "before": before, **shown}
+
+
+def is_learned(router: str) -> bool:
+    """Whether traffic made a router."""
+    return _number(router) > 0
 
 
 def _number(router: str) -> int:

@@ -18,7 +18,6 @@ from zooter_core.router.kinds import check_settings
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 ENCODER_FOLDER = "encoder"  # the name of an encoder inside the router's folder
-LEARNED = "learned.json"  # beside the config of a router that `zooter learn` made
 LABEL_SETTINGS = ("beta", "tau", "normalise")
 
 

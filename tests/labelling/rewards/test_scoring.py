@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -188,17 +187,6 @@ def test_another_model_knows_nothing(tmp_path):
     ScoreCache("one", path).put({("q", "a"): 1.5})
     assert ScoreCache("one", path).get([("q", "a"), ("qa", ""), ("", "qa")]) == {("q", "a"): 1.5}
     assert ScoreCache("other", path).get([("q", "a")]) == {}
-
-
-@pytest.mark.parametrize("number", [9e999, None])
-def test_a_kept_reward_that_is_none_is_worked_out_again(tmp_path, number):
-    path = tmp_path / "rewards.sqlite"
-    score_queries(Lengths(), QUERIES, ScoreCache("one", path))
-    with sqlite3.connect(path) as file:
-        file.execute("UPDATE rewards SET reward = ?", (number,))
-    model = Lengths()
-    assert score_queries(model, QUERIES, ScoreCache("one", path))[3].complete == [1, 10]
-    assert len(model.scored) == 20
 
 
 @pytest.fixture

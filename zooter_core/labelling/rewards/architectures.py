@@ -22,7 +22,7 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2Model, Qwen2PreTrained
 
 from zooter_core.backends.local.checkpoint import weight_files
 from zooter_core.base.errors import WorkError, ZooterError, first_line
-from zooter_core.base.weights import LOAD_LOCK, load_reason, not_finite, quiet_libraries, resolve
+from zooter_core.base.weights import LOAD_LOCK, load_reason, quiet_libraries, resolve
 from zooter_core.config.labelling import CheckpointConfig
 
 Item = TypeVar("Item")
@@ -90,7 +90,7 @@ def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
         kind: the model's class, if config.json does not name it.
 
     Raises:
-        WorkError: the weights cannot be loaded, or are not finite.
+        WorkError: the weights cannot be loaded.
         ZooterError: the model has no trained head, or more than one output.
     """
     quiet_libraries()
@@ -128,8 +128,6 @@ def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
             f"none for {untrained[0]}",
             "A plain language model has no reward head; name another model or kind.",
         )
-    if name := not_finite(model):
-        raise _broken(config, f"NaN or infinity in its weights ({name})")
     return tokenizer, model
 
 

@@ -79,8 +79,7 @@ class ScoreCache:
         """The cached rewards of some items."""
         keys = {self._key(item): item for item in items}
         rewards = self.file.find("SELECT key, reward FROM rewards WHERE key IN", list(keys))
-        # Others are damage.
-        return {keys[k]: r for k, r in rewards.items() if isinstance(r, float) and abs(r) <= LARGEST_SCORE}
+        return {keys[key]: reward for key, reward in rewards.items()}
 
     def put(self, rewards: Mapping[Item, float]) -> None:
         """Store rewards, all or none of them."""

@@ -1,17 +1,22 @@
-"""An invented week of traffic whose truth is known."""
+"""Invented traffic: a week whose truth is known, for the report, and three days of a fleet, for the pages."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
-from zooter_core.learn.traffic import HOUR
+from zooter_core.learn.traffic import HOUR, Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward
 
 DAY = 24 * HOUR
 POOL = ("general", "code", "small")
+REQUESTS = 200  # in three days
 
 
-def fill(traffic, n=2000, share=0.2, begin=0.0, broken_after=None, votes=0):
+def fill_week(traffic, n=2000, share=0.2, begin=0.0, broken_after=None, votes=0):
     """A week in which routing earns 1 more than `general` and costs half; `small` never answers."""
     dice = np.random.default_rng(1)
     decisions, rewards = [], []
@@ -38,3 +43,28 @@ def fill(traffic, n=2000, share=0.2, begin=0.0, broken_after=None, votes=0):
                 rewards.append(LoggedReward(f"req-{number}", who, 1.0 if value > 2 else -1.0, FEEDBACK, time=moment))
     traffic.add(decisions)
     traffic.add_rewards(rewards)
+
+
+def add_days(folder: Path, pool: Sequence[str]) -> None:
+    """The first model answers and is liked best, though it is not said to be the likeliest; every fourth is sampled."""
+    begin, decisions, rewards = time.time() - 3 * DAY, [], []
+    for number in range(REQUESTS):
+        moment, name = begin + 3 * DAY * number / REQUESTS, f"req-{number}"
+        decisions.append(
+            LoggedDecision(
+                name, moment, f"What is *{number}*?", choice=pool[0], candidate=pool[0], probability=1 / len(pool),
+                probabilities=dict.fromkeys(pool, 1 / len(pool)), reason="router", dollars=0.001, seconds=1.5,
+                tokens=7, answer="It is <b>.", tags=["arithmetic"] if number % 2 else ["arithmetic", "odd"],
+            )
+        )  # fmt: skip
+        for who in pool if number % 4 == 0 else ():
+            rewards.append(
+                LoggedReward(
+                    name, who, (who == pool[0]) + number % 3, why=SAMPLE, inclusion=0.25, time=moment, dollars=0.002,
+                    seconds=1.0, answer=f"{who} would say {number}.",
+                )
+            )  # fmt: skip
+    rewards.append(LoggedReward("req-196", pool[0], 1.0, FEEDBACK, time=time.time()))
+    with Traffic.open(folder) as traffic:
+        traffic.add(decisions)
+        traffic.add_rewards(rewards)
