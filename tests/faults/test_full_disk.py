@@ -185,43 +185,24 @@ def fill(place: Path) -> None:
             file.write(bytes(4096))
 
 
-@pytest.mark.parametrize("state", ["closed", "in the log", "filled by traffic"])
-def test_a_deletion_needs_no_free_space(called, small_disk, state):
+def test_a_deletion_without_room_says_so_and_is_complete_once_there_is_room(called, small_disk):
     from zooter_core.learn.traffic import Traffic
     from zooter_core.learn.traffic_rows import LoggedDecision
 
-    place, count = small_disk(2000), 0
-    rows = (LoggedDecision(f"r{n}", 1.0, f"secret of {'ab'[n % 2]}. " * 200, user="ab"[n % 2]) for n in range(1000))
+    place, forget = small_disk(1000), ("learn", "forget", "--user", "a", "--data")
     with Traffic.open(place) as traffic:
-        with suppress(WorkError):
-            for row in rows:
-                if count == 30 and state != "filled by traffic":
-                    break
-                count += traffic.add(row)
-        if state == "in the log":  # of the one connection, as in the endpoint
-            fill(place)
-            assert traffic.delete(user="a") == (count + 1) // 2
+        traffic.add(
+            LoggedDecision(f"r{n}", 1.0, f"secret of {'ab'[n % 2]}. " * 200, user="ab"[n % 2]) for n in range(30)
+        )
     fill(place)
-    assert called("learn", "forget", "--user", "a", "--data", place)[0] == 0
+    code, message = called(*forget, place)
+    assert code == 1
+    assert "Free some space" in message
+    (place / "filler").unlink()
+    assert called(*forget, place)[0] == 0
     assert [path.name for path in place.iterdir() if b"secret of a." in path.read_bytes()] == []
     with Traffic.open(place) as traffic:
-        assert [one.user for one in traffic.decisions()] == ["b"] * (count // 2)
-
-
-def test_on_a_full_disk_who_else_has_the_file_open_is_in_the_way_of_a_deletion(called, small_disk, monkeypatch):
-    from zooter_core.learn import traffic as module
-    from zooter_core.learn.traffic_rows import LoggedDecision
-
-    monkeypatch.setattr(module, "WAIT_SECONDS", 0.2)
-    place = small_disk(1000)
-    with module.Traffic.open(place) as traffic:
-        traffic.add(LoggedDecision(f"r{n}", 1.0, "secret " * 300, user="a") for n in range(30))
-        fill(place)
-        code, message = called("learn", "forget", "--user", "a", "--data", place)
-        assert code == 1
-        assert "The disk is full, and another program has" in message
-        assert len(list(traffic.decisions())) == 30
-    assert called("learn", "forget", "--user", "a", "--data", place)[0] == 0
+        assert [one.user for one in traffic.decisions()] == ["b"] * 15
 
 
 def test_the_demos_history_on_a_disk_that_is_really_full(small_disk):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +13,6 @@ from zooter_core.base.files import SQLITE, private_file, private_folder
 from zooter_core.base.weights import cache_dir, private_cache
 
 MOST_KEYS = 500  # in one SELECT; SQLite accepts at least 999
-PIECE = 1 << 20  # bytes written at once
 UNUSABLE = (sqlite3.Error, OSError, UnicodeDecodeError)  # what a file raises that is damaged or cannot be opened
 LOCK_SECONDS = 30.0  # to wait for another process that writes
 
@@ -46,74 +43,6 @@ def open_private(path: Path, setup: str, seconds: float, **options: Any) -> sqli
     except BaseException:
         database.close()
         raise
-
-
-def is_full(problem: BaseException) -> bool:
-    """Whether an error of SQLite says that the disk has no room, or a quota allows none."""
-    code = problem.sqlite_errorcode & 0xFF if isinstance(problem, sqlite3.OperationalError) else None
-    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
-
-
-def open_alone(path: Path, seconds: float, **options: Any) -> sqlite3.Connection:
-    """A connection to a file that nobody else has open until it is closed.
-
-    It keeps the index of the write-ahead log in memory, for which a full disk has no room.
-
-    Args:
-        seconds: to wait until nobody else has it open.
-        options: of `sqlite3.connect`.
-
-    Raises:
-        OSError, sqlite3.Error: the file cannot be used, or others have it open.
-    """
-    private_file(path)
-    database = sqlite3.connect(path, timeout=seconds, isolation_level=None, **options)
-    try:
-        database.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
-        database.execute("BEGIN EXCLUSIVE")
-        database.execute("ROLLBACK")  # the lock stays
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def change_in_memory(path: Path, seconds: float, change: Callable[[sqlite3.Connection], object]) -> None:
-    """Change a file where the disk has no room at all: in memory, and the result is written in the file's place.
-
-    In WAL mode every change, a deletion too, is first added to the log; and where the log holds new pages, the file has
-    no room for them either. Here both give their room to the result. A process that is killed while that is written
-    leaves a damaged file, so this is for a file that would otherwise keep what its owner wants to be gone. It is not in
-    WAL mode afterwards; the next `open_private` brings it back to that.
-
-    Args:
-        seconds: to wait until nobody else has it open.
-        change: must not make the content larger. The file is written compactly.
-
-    Raises:
-        OSError, sqlite3.Error: others have it open, or there is too little memory; the file is as it was.
-    """
-    import psutil
-
-    with closing(open_alone(path, seconds)) as file, closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
-        parts = [Path(f"{path}{suffix}") for suffix in SQLITE if os.path.isfile(f"{path}{suffix}")]
-        if 4 * sum(part.stat().st_size for part in parts) > psutil.virtual_memory().available:
-            raise OSError(errno.ENOMEM, "too little free memory to rewrite it on a full disk", str(path))
-        content = bytearray(file.serialize())
-        content[18:20] = b"\1\1"  # not in WAL mode, which memory does not have
-        copy.deserialize(bytes(content))
-        change(copy)
-        copy.execute("VACUUM")
-        content = bytearray(copy.serialize())
-        for part in parts[1:]:
-            os.truncate(part, 0)  # and so `file` has nothing to move into the file when it is closed
-        with open(path, "r+b", buffering=0) as out:
-            for first in range(0, len(content), PIECE):
-                out.write(content[first : first + PIECE])
-            out.truncate()
-            os.fsync(out.fileno())
-    for part in parts[1:]:
-        part.unlink(missing_ok=True)
 
 
 def empty_log(database: sqlite3.Connection, seconds: float) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.files import private_folder
-from zooter_core.base.sqlite_file import UNUSABLE, change_in_memory, empty_log, is_full, open_alone, open_private
+from zooter_core.base.sqlite_file import UNUSABLE, empty_log, open_private
 from zooter_core.config.fleet import Fleet
 from zooter_core.learn.traffic_rows import (
     ADDED,
@@ -347,30 +347,17 @@ class Traffic:
 
     def _delete(self, select: str, values: Sequence[Any], rewrite: bool) -> int:
         """Delete the decisions whose numbers are selected, and what is left of deleted ones beside those that stay."""
-        deleted = 0
-
-        def delete_rows(database: sqlite3.Connection) -> None:
-            nonlocal deleted
-            last = 0
-            while rows := database.execute(select, [*values, last, ROWS_AT_ONCE]).fetchall():
-                with _transaction(database):
-                    database.execute("PRAGMA user_version = 1")  # until the file is rewritten
-                    count = database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount
-                deleted, last = deleted + count, rows[-1][0]
-
+        deleted = last = 0
         with self._lock, _usable(self.path):
-            try:
-                delete_rows(self._database)
-                if rewrite and self._database.execute("PRAGMA user_version").fetchone()[0]:
-                    self._database.execute("VACUUM")
-                    self._database.execute("PRAGMA user_version = 0")
-                is_empty = empty_log(self._database, WAIT_SECONDS)
-            except sqlite3.OperationalError as problem:
-                if not is_full(problem):
-                    raise
-                is_empty = True
-                with self._closed(deleted):
-                    change_in_memory(self.path, WAIT_SECONDS, delete_rows)
+            while rows := self._database.execute(select, [*values, last, ROWS_AT_ONCE]).fetchall():
+                with _transaction(self._database):
+                    self._database.execute("PRAGMA user_version = 1")  # until the file is rewritten
+                    deleted += self._database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount
+                last = rows[-1][0]
+            if rewrite and self._database.execute("PRAGMA user_version").fetchone()[0]:
+                self._database.execute("VACUUM")
+                self._database.execute("PRAGMA user_version = 0")
+            is_empty = empty_log(self._database, WAIT_SECONDS)
         if not is_empty:
             raise WorkError.saying(
                 f"{deleted:,} requests are deleted, but their texts are still in {self.path}-wal: another program has "
@@ -378,21 +365,6 @@ class Traffic:
                 "Stop what reads it, such as a shell of SQLite, and run the same again.",
             )
         return deleted
-
-    @contextmanager
-    def _closed(self, deleted: int) -> Iterator[None]:
-        """Close the file for a change of it on a full disk, and open it again."""
-        self._database.close()
-        try:
-            yield
-        except sqlite3.OperationalError as problem:
-            raise WorkError.saying(
-                f"The disk is full, and another program has {self.path} open: {deleted:,} requests are deleted so far, "
-                "and parts of their texts may still be there.",
-                "Free some space, or stop what has it open, such as `zooter serve`, and run the same again.",
-            ) from problem
-        finally:
-            self._database = _open(self.path)
 
     def _first_number(self, since: float) -> int:
         ((number,),) = self._rows("SELECT MIN(number) FROM decisions WHERE time >= ?", since)
@@ -417,12 +389,7 @@ class Traffic:
 
 def _open(path: Path) -> sqlite3.Connection:
     """The file of an earlier version gets the columns that it lacks."""
-    try:
-        database = open_private(path, SETUP, WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-    except sqlite3.OperationalError as problem:
-        if not is_full(problem) or not path.stat().st_size:
-            raise
-        database = open_alone(path, WAIT_SECONDS, check_same_thread=False)
+    database = open_private(path, SETUP, WAIT_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         database.executescript(SETTINGS)
         if _lacking(database):
