@@ -17,7 +17,7 @@ from typing import Any, Self, TextIO
 
 from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
 from zooter_core.base.files import no_link, owner_only, writing
-from zooter_core.base.strict_json import NotFiniteError, Pairs, dump_json, parse_json
+from zooter_core.base.strict_json import Pairs, dump_json, parse_json
 
 JSON_LINES = "a file of JSON lines (.jsonl or .jsonl.gz)"
 LONGEST = 1 << 24  # characters of a line; a small .gz can hold a line larger than the memory
@@ -49,23 +49,19 @@ def numbered_lines(path: Path, kind: str = JSON_LINES, longest: int | None = Non
 
     Args:
         kind: what the file should be, for the message.
-        longest: characters of a line, and of all empty ones; LONGEST if it is not given.
+        longest: characters of a line; LONGEST if it is not given.
 
     Raises:
         ZooterError: the file is damaged, or one of its lines is too long.
     """
-    number, blank, longest = 0, 0, longest or LONGEST
+    number, longest = 0, longest or LONGEST
     try:
         with open_text(path, kind) as lines:
             for number, line in enumerate(iter(lambda: lines.readline(longest), ""), 1):
                 text = line.strip()
-                blank += 0 if text else len(line)
                 if len(line) == longest:
                     place = f"at most {longest:,} characters in {path}, line {number}"
                     raise ZooterError(place, "more", "Shorten or remove the line.")
-                if blank > longest:  # a .gz of a megabyte can hold a thousand times as many
-                    place = f"at most {longest:,} characters in all empty lines of {path}"
-                    raise ZooterError(place, "more", "Remove empty lines.")
                 if text:
                     yield number, text
     except UnicodeDecodeError as problem:
@@ -125,8 +121,6 @@ def parse_object(
     """The JSON object of a line. `pairs` makes it from its keys and values."""
     try:
         record = parse_json(line, object_pairs_hook=pairs)
-    except NotFiniteError as problem:
-        raise error(f'a finite number as "{problem.field}" in {place}', problem.number, next_step) from problem
     except ValueError as problem:
         raise error(f"a JSON object in {place}", f"{line[:60]!r} ({problem})", next_step) from problem
     if not isinstance(record, dict):
