@@ -70,17 +70,6 @@ def writing(place: Path) -> Iterator[None]:
         raise WorkError(f"room to write {place}", str(problem), next_step) from problem
 
 
-def impossible(path: str | Path) -> str | None:
-    """Why a path can never exist, such as one that is too long or a cycle of links; None if it can."""
-    try:
-        os.stat(path)
-    except OSError as problem:
-        return problem.strerror if problem.errno in (errno.ENAMETOOLONG, errno.ELOOP) else None
-    except ValueError as problem:  # a NUL in it
-        return str(problem)
-    return None
-
-
 def narrow(path: str | Path) -> None:
     """Remove the permissions of everybody else from a file or folder of this user, if there is one."""
     with suppress(OSError):

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zooter_core.base.errors import MOST_NAMED, ZooterError, first_line, listed, shortened
-from zooter_core.base.files import impossible
+from zooter_core.base.errors import ZooterError, first_line, listed
 
 if TYPE_CHECKING:
     from zooter_core.config.fleet import GenerationConfig
@@ -31,19 +30,12 @@ def _text(text: str) -> str:
     return text
 
 
-def _reference(text: str) -> str:
-    """A path, or the name of a model."""
-    if reason := impossible(_text(text)):
-        raise typer.BadParameter(f"{shortened(text, MOST_NAMED)}: {reason}")
-    return text
-
-
 def _path(text: str) -> Path:
-    return Path(_reference(text))
+    return Path(_text(text))
 
 
 # What checks a value, by the metavar that names it in the help.
-PARSERS = {"FILE": _path, "DIR": _path, "PATH": _path, "ID": _reference, "N": None, "X": None, "": None}
+PARSERS = {"FILE": _path, "DIR": _path, "PATH": _path, "N": None, "X": None, "": None}
 
 
 def option(name: str, metavar: str | None = None, help: str | None = None, min: int | None = None) -> Any:
