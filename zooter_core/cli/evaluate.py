@@ -14,7 +14,6 @@ from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.options import (
     Json,
     Willingness,
-    check_needs,
     check_unused,
     open_scores,
     option,
@@ -86,7 +85,8 @@ def evaluate(
         _sweep(open_scores(scores), _sweep_config(sweep), fleet, plot, json)
         return
     pricing.check_willingness(willingness or 0.0)
-    check_needs(context, "--fleet", fleet, "rmr", "willingness")
+    if not fleet:
+        check_unused(context, "without --fleet", "rmr", "willingness", step="Add --fleet, or leave it out.")
     owner = open_fleet(fleet) if fleet else None
     path = router or _find_router(owner)
     table = open_scores(scores, judged=True)

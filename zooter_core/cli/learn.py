@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from zooter_core.base.errors import ZooterError
 from zooter_core.base.money import in_dollars
 from zooter_core.cli.consoles import err, out, print_figures, print_json, print_note
 from zooter_core.cli.fleets import open_fleet
@@ -41,7 +40,9 @@ def learn(
         float | None,
         option("--budget-usd", "X", "run: US dollars for answers in a turn, at most; 0 asks for no answers.", min=0),
     ] = None,
-    share: Annotated[float, option("--share", "X", "run: share of queries that every model answers.", min=0)] = 0.05,
+    share: Annotated[
+        float, option("--share", "X", "run: share of queries that every model answers.", min=0, max=1)
+    ] = 0.05,
     manual: Annotated[bool, option("--manual", help="run: leave promotions to `zooter learn promote`.")] = False,
     json: Json = False,
 ) -> None:
@@ -58,8 +59,6 @@ def learn(
         from zooter_core.learn.deciding import SamplingPlan
         from zooter_core.learn.traffic import own_data_folder
 
-        if share > 1:
-            raise ZooterError("--share between 0 and 1", f"{share:g}", "0.05 is every twentieth query.")
         sampling = SamplingPlan(share) if budget_usd != 0 else SamplingPlan(0, 0)
         place, settings = data or own_data_folder(parts, print_note), LearnSettings(sampling, manual=manual)
         take_turns(parts, place, settings, budget_usd, None if once else EVERY_SECONDS, json)

@@ -6,7 +6,6 @@ Every command imports this file, so rich, PyTorch and the rooms above `router` l
 from __future__ import annotations
 
 import errno
-import math
 import os
 import socket
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +20,6 @@ from zooter_core.base.errors import ZooterError, first_line, listed
 if TYPE_CHECKING:
     from zooter_core.config.fleet import GenerationConfig
     from zooter_core.data.scores import Scores
-    from zooter_core.pipeline.collect import Collecting
 
 
 def _text(text: str) -> str:
@@ -38,10 +36,12 @@ def _path(text: str) -> Path:
 PARSERS = {"FILE": _path, "DIR": _path, "PATH": _path, "N": None, "X": None, "": None}
 
 
-def option(name: str, metavar: str | None = None, help: str | None = None, min: int | None = None) -> Any:
+def option(
+    name: str, metavar: str | None = None, help: str | None = None, min: int | None = None, max: int | None = None
+) -> Any:
     """An option. Its value is checked by what the metavar says that it is; a number by its type."""
     parser = PARSERS.get((metavar or "").rstrip("."), _text)
-    return typer.Option(name, metavar=metavar, help=help, min=min, parser=parser)
+    return typer.Option(name, metavar=metavar, help=help, min=min, max=max, parser=parser)
 
 
 def argument(metavar: str, help: str | None = None) -> Any:
@@ -62,12 +62,6 @@ def check_unused(context: typer.Context, where: str, *names: str, step: str = "L
         source = context.get_parameter_source(parameter.name or "")
         if parameter.name in names and source is not None and source.name == "COMMANDLINE":
             raise ZooterError(f"no {parameter.opts[0]} {where}", parameter.opts[0], step)
-
-
-def check_needs(context: typer.Context, needed: str, requirement: object, *names: str) -> None:
-    """Refuse options without the one that they need, if it is not there."""
-    if not requirement:
-        check_unused(context, f"without {needed}", *names, step=f"Add {needed}, or leave it out.")
 
 
 FleetDir = Annotated[Path | None, option("--fleet", "DIR", "Folder with a fleet.toml (default: the embedded fleet).")]
@@ -93,7 +87,7 @@ Willingness = Annotated[
 ]
 BudgetUsd = Annotated[
     float | None,
-    option("--budget-usd", "X", "Budget in US dollars for answers of endpoints, over all starts of the run."),
+    option("--budget-usd", "X", "Budget in US dollars for answers of endpoints, over all starts of the run.", min=0),
 ]
 Seed = Annotated[int, option("--seed", "N", "Random seed.", min=0)]
 
@@ -106,27 +100,8 @@ def named(**options: Any) -> dict[str, Any]:
 def choose_generation(
     defaults: GenerationConfig, temperature: float | None, max_new_tokens: int | None, seed: int | None = None
 ) -> GenerationConfig:
-    """The fleet's generation settings with what the call names instead.
-
-    Raises:
-        ZooterError: the temperature is no finite number.
-    """
-    if temperature is not None and not math.isfinite(temperature):
-        raise ZooterError("--temperature as a finite number", str(temperature), "For instance --temperature 0.7.")
+    """The fleet's generation settings with what the call names instead."""
     return replace(defaults, **named(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed))
-
-
-def choose_collecting(allow_missing: bool, budget_usd: float | None) -> Collecting:
-    """How to collect.
-
-    Raises:
-        ZooterError: the budget is not a number above 0.
-    """
-    from zooter_core.pipeline.collect import Collecting
-
-    if budget_usd is not None and not 0 < budget_usd < math.inf:
-        raise ZooterError("--budget-usd above 0", str(budget_usd), "For instance --budget-usd 20.")
-    return Collecting(allow_missing, budget_usd)
 
 
 REPEATED = 0.01  # of the queries: fewer repeats change no verdict

@@ -11,7 +11,7 @@ from zooter_core.base.files import check_apart
 from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err, print_agreement, print_cost, print_missing, print_note, print_set_aside
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import choose_collecting, choose_generation, option
+from zooter_core.cli.options import choose_generation, option
 from zooter_core.cli.tables import print_report
 from zooter_core.cli.training import TrainingOptions, with_training
 from zooter_core.data.run_folder import ROUTER, STEPS
@@ -63,7 +63,6 @@ def run(
     *,
     training: TrainingOptions,
 ) -> None:
-    how = choose_collecting(allow_missing, budget_usd)
     if scores:
         check_apart(scores, [queries])
     questions, ensemble = read_queries(queries, err.print), open_ensemble(fleet, answering=True)
@@ -71,6 +70,7 @@ def run(
     labels, distilling = training.label_config(LabelConfig()), training.distill_config()
     encoder = ensemble.fleet.encoder
     from zooter_core import pipeline
+    from zooter_core.pipeline.collect import Collecting
     from zooter_core.pipeline.plan import Plan, check
 
     steps = STEPS[: STEPS.index(until) + 1] if until else STEPS
@@ -78,6 +78,7 @@ def run(
         check(folder, Plan(steps, questions, generation, samples, labels, encoder, distilling, scores), ensemble)
         pipeline.start(folder, ensemble, questions)
         with _open_workers(engine, ensemble) as workers:
+            how = Collecting(allow_missing, budget_usd)
             missing = pipeline.collect(
                 folder, ensemble, generation, progress, samples, print_note, how, progress.watch, workers
             )
