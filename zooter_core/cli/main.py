@@ -9,12 +9,10 @@ import atexit
 import gc
 import importlib
 import os
-import re
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -191,19 +189,7 @@ def _described(problem: Exception) -> tuple[str, int]:
     if isinstance(problem, PermissionError):  # in code that does not handle it
         return f"{problem.filename} is not accessible: {problem}. {FIX_PERMISSIONS}", 2
     if isinstance(problem, ModuleNotFoundError) and problem.name and not problem.name.startswith("zooter_core"):
-        return str(_missing_package(problem.name)), 2
+        package = problem.name.partition(".")[0]
+        return str(NotInstalledError(package, "This command", f"pip install {package}")), 2
     reason = shortened(f"{type(problem).__name__}: {problem}", LONGEST_FOUND)
     return f"the work failed: {reason}. Run the command with --debug for the traceback.", 1
-
-
-def _missing_package(module: str) -> NotInstalledError:
-    """The error for a package that a command imports where it was installed without it, by `pip install --no-deps`."""
-    from importlib.metadata import PackageNotFoundError, requires
-
-    package = module.partition(".")[0].replace("_", "-")
-    needs = ""
-    with suppress(PackageNotFoundError):
-        needs = next((line for line in requires(PROGRAM) or () if re.match(rf"{package}\b(?!-)", line)), "")
-    extra = re.search(r"extra == ['\"](\w+)", needs)
-    command = f"pip install 'zooter[{extra[1]}]'" if extra else f"pip install {package}"
-    return NotInstalledError(package, "This command", command)
