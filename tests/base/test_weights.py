@@ -32,7 +32,7 @@ def test_what_is_no_packages_name_is_one_clear_error(name: str) -> None:
 @pytest.mark.parametrize(
     ("package", "message"),
     [
-        *((name, "zooter setup") for name in ("no-such-package-here", "sys", "os")),
+        *((name, f"pip install {name}") for name in ("no-such-package-here", "sys", "os")),
         ("rich", "config.json or a .gguf file in the package rich"),
     ],
 )
