@@ -18,7 +18,7 @@ from zooter_core.cli.consoles import err, out, print_json, waiting
 from zooter_core.cli.options import Json, option
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.fleet import load_fleet
-from zooter_core.config.trust import PROVIDERS, describe_use, is_allowed, on_this_machine, provider_key, trust
+from zooter_core.config.trust import PROVIDERS, is_allowed, on_this_machine, provider_key, server_address, trust
 
 if TYPE_CHECKING:
     from zooter_core.fleet.connect import Connected
@@ -100,7 +100,7 @@ def _addresses(endpoints: Sequence[str], key_env: str | None) -> Mapping[str, st
         addresses[url] = key_env or (usual if usual and os.environ.get(usual) else None)
         if key_env and not is_allowed(key_env, url):  # naming both here is the permission to send it
             trust([(key_env, url)])
-            err.print("From now on the key in {} may be sent to {}.".format(*describe_use(key_env, url).split("=", 1)))
+            err.print(f"From now on the key in {key_env} may be sent to {server_address(url)}.")
     return addresses
 
 
