@@ -16,6 +16,7 @@ import io
 import os
 import shutil
 import stat
+import tempfile
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
@@ -91,14 +92,8 @@ def private_folder(folder: Path, *, ours: bool = True) -> None:
         if ours:
             narrow(folder)
         return
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-    except FileNotFoundError:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-    if os.name != "nt":
-        with suppress(OSError):
-            os.chmod(folder, 0o700)  # the umask may have taken rights from the owner
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def private_file(path: Path) -> None:
@@ -219,9 +214,7 @@ def check_file(path: Path, sources: Iterable[Path] = ()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
-        probe = _aside(path, path.parent)
-        probe.open("wb").close()
-        probe.unlink()
+        tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as problem:
         raise ZooterError(f"a place to write {path}", str(problem), "Give another place.") from problem
 
@@ -242,8 +235,7 @@ def check_folder(folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is a file")
-        with work_folder(folder):
-            pass
+        tempfile.TemporaryFile(dir=folder if folder.is_dir() else folder.parent).close()
     except OSError as problem:
         raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
 
@@ -305,20 +297,6 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def work_folder(path: Path) -> Iterator[Path]:
-    """A folder for intermediate files, deleted at the end: inside the folder `path`, or beside it if it is not there.
-
-    So it is on the same file system, on which files are moved by renaming.
-    """
-    folder = _aside(path, path if path.is_dir() else path.parent)
-    try:
-        folder.mkdir()
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
 def open_atomic(path: Path) -> Iterator[TextIO]:
     """Open a text file that replaces `path` at the end. It is gzipped if the name ends in .gz.
 
@@ -352,7 +330,9 @@ def update_folder(folder: Path, last: str) -> Iterator[Path]:
         WorkError: the disk is full.
     """
     check_folder(folder)
-    with work_folder(folder) as new:
+    new = _aside(folder, folder if folder.is_dir() else folder.parent)  # on the same file system
+    try:
+        new.mkdir()
         yield new
         with writing(folder):
             files = [path.relative_to(new) for path in sorted(new.rglob("*")) if path.is_file()]
@@ -361,6 +341,8 @@ def update_folder(folder: Path, last: str) -> Iterator[Path]:
             for place, file in places:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 (new / file).replace(place)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def move_contents(source: Path, folder: Path) -> None:
