@@ -88,12 +88,10 @@ def private_folder(folder: Path, *, ours: bool = True) -> None:
     Raises:
         OSError: it cannot be made.
     """
-    if folder.is_dir():
-        if ours:
-            narrow(folder)
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    elif ours:
+        narrow(folder)
 
 
 def private_file(path: Path) -> None:
@@ -184,11 +182,9 @@ def open_regular(path: Path) -> BinaryIO:
     Raises:
         OSError: it cannot be opened, or is something else.
     """
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    if path.exists() and not (path.is_file() or path.is_dir()):
         raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
-    return file
+    return path.open("rb")
 
 
 def read_bounded(path: Path, most: int) -> bytes:
