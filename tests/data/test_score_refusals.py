@@ -124,12 +124,6 @@ def test_same_id_twice(write):
         assert '"1" twice' in message
 
 
-def test_same_candidate_twice_in_a_line(write):
-    path = write('{"query": "q", "scores": {"a": 1, "b": 2, "a": 3}}')
-    with pytest.raises(ZooterError, match=r'line 1.*"a" occurs twice'):
-        read_scores([path])
-
-
 def test_no_file(tmp_path):
     assert f"no file at {tmp_path / 'none.jsonl'}" in scores_refusal(tmp_path / "none.jsonl")
     assert f"no file at {tmp_path}" in refusal(read_queries, tmp_path)
