@@ -10,16 +10,16 @@ from zooter_core.base.errors import listed
 from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err, out, print_agreement, print_missing, print_note, waiting
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import option
+from zooter_core.cli.options import flag, option
 from zooter_core.cli.tables import print_report
 
 
 def exam(
-    fleet: Annotated[Path, option("--fleet", "DIR", "Folder of the fleet.")],
-    quick: Annotated[bool, option("--quick", help="120 queries instead of 600.")] = False,
+    fleet: Annotated[Path, option("DIR", "Folder of the fleet.")],
+    quick: Annotated[bool, flag("--quick", "120 queries instead of 600.")] = False,
     use: Annotated[
         Literal["better", "anyway"],
-        option("--use", help="Take the new router if it is better than the one that the fleet has, or anyway."),
+        option(help="Take the new router if it is better than the one that the fleet has, or anyway."),
     ] = "better",
     budget_usd: options.BudgetUsd = None,
 ) -> None:

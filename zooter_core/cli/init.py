@@ -35,20 +35,18 @@ START = "Start Ollama, vLLM, llama.cpp or LM Studio, or name a server (--endpoin
 
 def init(
     out_folder: Annotated[
-        Path, option("--out", "DIR", "Folder of the fleet; the models are added to one that exists.")
+        Path, option("DIR", "Folder of the fleet; the models are added to one that exists.", name="--out")
     ] = Path("my-fleet"),
     endpoint: Annotated[
-        list[str] | None, option("--endpoint", "URL...", "Further OpenAI-compatible servers, here or elsewhere.")
+        list[str] | None, option("URL...", "Further OpenAI-compatible servers, here or elsewhere.")
     ] = None,
-    key_env: Annotated[
-        str | None, option("--key-env", "NAME", "The environment variable with the key of these servers.")
-    ] = None,
+    key_env: Annotated[str | None, option("NAME", "The environment variable with the key of these servers.")] = None,
     models: Annotated[
-        list[Path] | None, option("--models", "DIR...", "Further folders with GGUF files or transformers folders.")
+        list[Path] | None, option("DIR...", "Further folders with GGUF files or transformers folders.")
     ] = None,
     pick: Annotated[
         list[str] | None,
-        option("--pick", "NAME...", "Take these models; `all` takes those of running servers, or else those on disk."),
+        option("NAME...", "Take these models; `all` takes those of running servers, or else those on disk."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -16,7 +16,7 @@ import typer
 from zooter_core.base.money import in_dollars
 from zooter_core.cli.consoles import err, out, print_figures, print_json, print_note
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import DataDir, Json, argument, check_unused, option
+from zooter_core.cli.options import DataDir, Json, argument, check_unused, flag, option
 from zooter_core.config.fleet import Fleet, load_fleet
 
 if TYPE_CHECKING:
@@ -33,17 +33,14 @@ NICE = 19  # below the endpoint and whatever else users wait for
 def learn(
     context: typer.Context,
     action: Annotated[Action, argument("ACTION", "run (default), status, promote, rollback, pause or resume.")] = "run",
-    fleet: Annotated[Path | None, option("--fleet", "DIR", "Folder with the fleet.toml of your own fleet.")] = None,
+    fleet: Annotated[Path | None, option("DIR", "Folder with the fleet.toml of your own fleet.")] = None,
     data: DataDir = None,
-    once: Annotated[bool, option("--once", help="run: one turn instead of one every ten minutes.")] = False,
+    once: Annotated[bool, flag("--once", "run: one turn instead of one every ten minutes.")] = False,
     budget_usd: Annotated[
-        float | None,
-        option("--budget-usd", "X", "run: US dollars for answers in a turn, at most; 0 asks for no answers.", min=0),
+        float | None, option("X", "run: US dollars for answers in a turn, at most; 0 asks for no answers.", min=0)
     ] = None,
-    share: Annotated[
-        float, option("--share", "X", "run: share of queries that every model answers.", min=0, max=1)
-    ] = 0.05,
-    manual: Annotated[bool, option("--manual", help="run: leave promotions to `zooter learn promote`.")] = False,
+    share: Annotated[float, option("X", "run: share of queries that every model answers.", min=0, max=1)] = 0.05,
+    manual: Annotated[bool, flag("--manual", "run: leave promotions to `zooter learn promote`.")] = False,
     json: Json = False,
 ) -> None:
     if action != "run":

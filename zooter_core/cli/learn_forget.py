@@ -14,13 +14,13 @@ from zooter_core.cli.options import DataDir, FleetDir, option, parse_duration
 
 
 def learn_forget(
-    key: Annotated[str | None, option("--key", "NAME", "Requests with this API key.")] = None,
-    user: Annotated[str | None, option("--user", "NAME", "Requests with this `user` or `safety_identifier`.")] = None,
+    key: Annotated[str | None, option("NAME", "Requests with this API key.")] = None,
+    user: Annotated[str | None, option("NAME", "Requests with this `user` or `safety_identifier`.")] = None,
     request: Annotated[
-        str | None, option("--request", "ID", "The request with this x-request-id, or this id in an imported log.")
+        str | None, option("ID", "The request with this x-request-id, or this id in an imported log.")
     ] = None,
     before: Annotated[
-        str | None, option("--before", "TIME", "Requests before a date such as 2026-11-01, or older than 30d.")
+        str | None, option("TIME", "Requests before a date such as 2026-11-01, or older than 30d.")
     ] = None,
     fleet: FleetDir = None,
     data: DataDir = None,

@@ -37,11 +37,26 @@ PARSERS = {"FILE": _path, "DIR": _path, "PATH": _path, "N": None, "X": None, "":
 
 
 def option(
-    name: str, metavar: str | None = None, help: str | None = None, min: int | None = None, max: int | None = None
+    metavar: str | None = None,
+    help: str | None = None,
+    *,
+    name: str | None = None,
+    min: int | None = None,
+    max: int | None = None,
 ) -> Any:
-    """An option. Its value is checked by what the metavar says that it is; a number by its type."""
+    """An option with a value, which is checked by what the metavar says that it is; a number by its type.
+
+    Args:
+        name: if it is not that of the parameter, with dashes.
+    """
     parser = PARSERS.get((metavar or "").rstrip("."), _text)
-    return typer.Option(name, metavar=metavar, help=help, min=min, max=max, parser=parser)
+    names = [name] if name else []
+    return typer.Option(*names, metavar=metavar, help=help, min=min, max=max, parser=parser)
+
+
+def flag(name: str, help: str) -> Any:
+    """An option without a value. Typer would add a second one, `--no-...`, to one without a name."""
+    return typer.Option(name, help=help)
 
 
 def argument(metavar: str, help: str | None = None) -> Any:
@@ -64,32 +79,21 @@ def check_unused(context: typer.Context, where: str, *names: str, step: str = "L
             raise ZooterError(f"no {parameter.opts[0]} {where}", parameter.opts[0], step)
 
 
-FleetDir = Annotated[Path | None, option("--fleet", "DIR", "Folder with a fleet.toml (default: the embedded fleet).")]
-DataDir = Annotated[
-    Path | None, option("--data", "DIR", "Folder of the endpoint's files (default: in the user's data folder).")
-]
-Json = Annotated[bool, option("--json", help="Print one JSON document.")]
+FleetDir = Annotated[Path | None, option("DIR", "Folder with a fleet.toml (default: the embedded fleet).")]
+DataDir = Annotated[Path | None, option("DIR", "Folder of the endpoint's files (default: in the user's data folder).")]
+Json = Annotated[bool, flag("--json", "Print one JSON document.")]
 Query = Annotated[str, argument("QUERY")]
 QueryOrStdin = Annotated[str, argument("QUERY", "The query, or - to read lines or JSON lines from stdin.")]
-Temperature = Annotated[
-    float | None, option("--temperature", "X", "Sampling temperature; 0 is greedy (default: the fleet's).", min=0)
-]
-MaxNewTokens = Annotated[
-    int | None, option("--max-new-tokens", "N", "Longest response in tokens (default: the fleet's).", min=1)
-]
+Temperature = Annotated[float | None, option("X", "Sampling temperature; 0 is greedy (default: the fleet's).", min=0)]
+MaxNewTokens = Annotated[int | None, option("N", "Longest response in tokens (default: the fleet's).", min=1)]
 Willingness = Annotated[
     float | None,
-    option(
-        "--willingness",
-        "X",
-        "Choose by probability - X * price / highest price; 0 ignores prices (default: the fleet's).",
-    ),
+    option("X", "Choose by probability - X * price / highest price; 0 ignores prices (default: the fleet's)."),
 ]
 BudgetUsd = Annotated[
-    float | None,
-    option("--budget-usd", "X", "Budget in US dollars for answers of endpoints, over all starts of the run.", min=0),
+    float | None, option("X", "Budget in US dollars for answers of endpoints, over all starts of the run.", min=0)
 ]
-Seed = Annotated[int, option("--seed", "N", "Random seed.", min=0)]
+Seed = Annotated[int, option("N", "Random seed.", min=0)]
 
 
 def named(**options: Any) -> dict[str, Any]:
