@@ -89,14 +89,16 @@ class NotInstalledError(ZooterError):
         command: what installs it.
     """
 
-    def __init__(self, package: str, user: str, command: str) -> None:
+    def __init__(self, package: str, user: str, command: str, otherwise: str = "") -> None:
         """An error that names the package and how to install it.
 
         Args:
             user: what needs the package, as the beginning of a sentence.
+            otherwise: another way out, after "Run ..., or".
         """
         sentence = f"{user} needs the package {package}, which is not installed."
-        super().__init__(f"the package {package} for {user}", "none", f"Run `{command}`.", sentence=sentence)
+        step = f"Run `{command}`, or {otherwise}." if otherwise else f"Run `{command}`."
+        super().__init__(f"the package {package} for {user}", "none", step, sentence=sentence)
         self.package, self.command = package, command
 
 

@@ -25,9 +25,10 @@ class TrainingOptions:
     beta: Annotated[
         float | None, option("X", "Weight of the plain label (default: 0.3; for score files 0: tag priors alone).")
     ] = None
-    tau: Annotated[float | None, option("X", "Softmax temperature of rewards (default: 1; for score files 0.3).")] = (
-        None
-    )
+    tau: Annotated[
+        float | None,
+        option("X", "Softmax temperature of rewards (default: 1; for score files 0.3)."),
+    ] = None
     normalise: Annotated[
         str | None,
         option(
