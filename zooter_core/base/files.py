@@ -16,7 +16,6 @@ import io
 import os
 import shutil
 import stat
-import tempfile
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
@@ -210,9 +209,16 @@ def check_file(path: Path, sources: Iterable[Path] = ()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
-        tempfile.TemporaryFile(dir=path.parent).close()
+        _try(path.parent)
     except OSError as problem:
         raise ZooterError(f"a place to write {path}", str(problem), "Give another place.") from problem
+
+
+def _try(folder: Path) -> None:
+    """Raise an OSError for a folder in which no file can be made."""
+    import tempfile  # here, because routing does without it
+
+    tempfile.TemporaryFile(dir=folder).close()
 
 
 def check_apart(path: Path, sources: Iterable[Path]) -> None:
@@ -231,7 +237,7 @@ def check_folder(folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is a file")
-        tempfile.TemporaryFile(dir=folder if folder.is_dir() else folder.parent).close()
+        _try(folder if folder.is_dir() else folder.parent)
     except OSError as problem:
         raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
 
