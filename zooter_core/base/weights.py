@@ -123,12 +123,7 @@ def resolve(reference: str, progress: Progress = silent) -> str:
     root = package_folder(reference)
     for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
         return str(config.parent)
-    for gguf in sorted(root.glob("*.gguf")):
-        return str(_converted(gguf, version_of(reference), progress))
-    name = reference.removeprefix(PREFIX)
-    raise ZooterError(
-        f"a config.json or a .gguf file in the package {name}", "neither", "Name another model in fleet.toml."
-    )
+    return str(_converted(gguf_file(reference), version_of(reference), progress))
 
 
 def gguf_file(reference: str) -> Path:
