@@ -40,8 +40,4 @@ def _moment(text: str) -> float:
     """Seconds since 1970 of the beginning of a day, on the clock of this machine, or of a duration ago."""
     with suppress(ValueError, OverflowError, OSError):
         return datetime.strptime(text, "%Y-%m-%d").timestamp()
-    try:
-        return time.time() - parse_duration(text, "--before")
-    except ZooterError as problem:
-        next_step = "For instance 30d, or 2026-11-01."
-        raise ZooterError("a duration or a date for --before", f'"{text}"', next_step) from problem
+    return time.time() - parse_duration(text, "--before, or a date such as 2026-11-01")
