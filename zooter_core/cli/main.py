@@ -62,6 +62,9 @@ class Command(TyperCommand):
                 name = argument.partition("=")[0]
             elif name in several and spelled[-1] != name:
                 spelled.append(name)  # as Typer wants it before each value
+            if not argument or (argument.startswith("-") and argument.endswith("=")):
+                # Of a variable of the shell that is not set; as a path it would be this folder.
+                raise CallError.of(f"The value of {name or 'an argument'} is empty", ctx.command_path)
             spelled.append(argument)
         return super().parse_args(ctx, spelled + args[end:])
 

@@ -22,20 +22,6 @@ if TYPE_CHECKING:
     from zooter_core.data.scores import Scores
 
 
-def _text(text: str) -> str:
-    if not text:
-        raise typer.BadParameter("it is empty")
-    return text
-
-
-def _path(text: str) -> Path:
-    return Path(_text(text))
-
-
-# What checks a value, by the metavar that names it in the help.
-PARSERS = {"FILE": _path, "DIR": _path, "PATH": _path, "N": None, "X": None, "": None}
-
-
 def option(
     metavar: str | None = None,
     help: str | None = None,
@@ -44,14 +30,8 @@ def option(
     min: int | None = None,
     max: int | None = None,
 ) -> Any:
-    """An option with a value, which is checked by what the metavar says that it is; a number by its type.
-
-    Args:
-        name: if it is not that of the parameter, with dashes.
-    """
-    parser = PARSERS.get((metavar or "").rstrip("."), _text)
-    names = [name] if name else []
-    return typer.Option(*names, metavar=metavar, help=help, min=min, max=max, parser=parser)
+    """An option with a value. `name` is for one that is not that of the parameter."""
+    return typer.Option(*([name] if name else []), metavar=metavar, help=help, min=min, max=max)
 
 
 def flag(name: str, help: str) -> Any:
@@ -60,7 +40,7 @@ def flag(name: str, help: str) -> Any:
 
 
 def argument(metavar: str, help: str | None = None) -> Any:
-    return typer.Argument(metavar=metavar, help=help, parser=PARSERS.get(metavar))
+    return typer.Argument(metavar=metavar, help=help)
 
 
 def check_unused(context: typer.Context, where: str, *names: str, step: str = "Leave it out.") -> None:
