@@ -10,7 +10,7 @@ from typing import Annotated
 
 from zooter_core.base.hosts import WILDCARDS, Host, check_host, check_origin, check_server, is_loopback
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import FleetDir, check_free, flag, option, read_names
+from zooter_core.cli.options import FleetDir, Port, check_free, flag, option, read_names
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.packages import check_encoder, check_engines
 
@@ -21,7 +21,7 @@ ANY = "*"  # for --manage: every host
 
 def demo(
     fleet: FleetDir = None,
-    port: Annotated[int, option("N", "Port to listen on.")] = 8501,
+    port: Port = 8501,
     host: Annotated[
         str | None, option("ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
     ] = None,

@@ -15,7 +15,7 @@ from zooter_core.base.errors import NotInstalledError, ZooterError
 from zooter_core.base.hosts import Host, check_host, check_origin, is_loopback
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import FleetDir, check_free, flag, option, read_names
+from zooter_core.cli.options import FleetDir, Port, check_free, flag, option, read_names
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.packages import check_engines
 from zooter_core.router.config import check_router
@@ -28,7 +28,7 @@ FIRST_FD = 3  # of the sockets that systemd passes
 def serve(
     fleet: FleetDir = None,
     host: Annotated[str, option("ADDRESS", "Address to bind.")] = "127.0.0.1",
-    port: Annotated[int, option("N", "Port to listen on.")] = 8400,
+    port: Port = 8400,
     data: Annotated[
         Path | None, option("DIR", "Folder of feedback and decision log (default: in the user's data folder).")
     ] = None,
