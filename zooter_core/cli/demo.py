@@ -51,7 +51,7 @@ def demo(
         environment[ADDRESS] = check_host(host, "--host")
     manage = [value if value == ANY else check_server(value, "--manage") for value in manage or ()]
     address = environment.get(ADDRESS) or "localhost"
-    check_free("demo", address, port)
+    check_free(address, port)
     site = Host("localhost" if address in WILDCARDS else address, port)
     print(f"The demo of the fleet {shown.name} is at http://{site} (Ctrl-C stops it).", file=sys.stderr)
     if is_loopback(address):

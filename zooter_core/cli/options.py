@@ -133,11 +133,10 @@ def open_scores(paths: Sequence[Path], judged: bool = False) -> Scores:
     return scores
 
 
-DEFAULT_PORT = {"demo": 8501, "serve": 8400}
 Port = Annotated[int, option("N", "Port to listen on.", min=0, max=65_535)]
 
 
-def check_free(command: str, address: str, port: int) -> None:
+def check_free(address: str, port: int) -> None:
     """Refuse an address or a port that cannot be bound."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -150,9 +149,8 @@ def check_free(command: str, address: str, port: int) -> None:
                     f"{address} ({first_line(problem)})",
                     "Try --host 0.0.0.0, which means all of them.",
                 ) from problem
-            other = port + 1 if 1023 < port < 65_535 else DEFAULT_PORT[command]
-            next_step = f"Try another: zooter {command} --port {other}."
-            raise ZooterError(f"port {port} to be free", "it is in use or not allowed", next_step) from problem
+            step = "Name another one of 1024 or above with --port."
+            raise ZooterError(f"port {port} to be free", "it is in use or not allowed", step) from problem
 
 
 def read_names(

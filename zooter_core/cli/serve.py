@@ -62,7 +62,7 @@ def serve(
     keys = _required_keys(keys, host, bool(addresses))
     _check_certificate(certfile)
     if listener is None:
-        check_free("serve", host, port)
+        check_free(host, port)
     from zooter_core.learn.traffic import own_data_folder
     from zooter_core.serve.run import run
     from zooter_core.serve.server import ServeSettings
