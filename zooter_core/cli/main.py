@@ -51,7 +51,7 @@ class Command(TyperCommand):
     `--scores a.jsonl b.jsonl`, and `--debug` behind the command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        several = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
+        options = {name: option for option in self.params for name in option.opts}
         end = args.index("--") if "--" in args else len(args)
         name = ""
         spelled: list[str] = []
@@ -60,9 +60,9 @@ class Command(TyperCommand):
                 continue
             if argument.startswith("-"):
                 name = argument.partition("=")[0]
-            elif name in several and spelled[-1] != name:
+            elif getattr(options.get(name), "multiple", False) and spelled[-1] != name:
                 spelled.append(name)  # as Typer wants it before each value
-            if not argument or (argument.startswith("-") and argument.endswith("=")):
+            if not argument or (argument == f"{name}=" and name in options):
                 # Of a variable of the shell that is not set; as a path it would be this folder.
                 raise CallError.of(f"The value of {name or 'an argument'} is empty", ctx.command_path)
             spelled.append(argument)
