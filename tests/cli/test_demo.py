@@ -78,18 +78,18 @@ def test_a_busy_port_is_exit_2(refused, servers):
         port = busy.getsockname()[1]
         message = refused(2, "demo", "--no-browser", "--port", port)
     assert f"port {port} to be free" in message
-    assert f"--port {port + 1}" in message
+    assert "--port" in message
     assert not servers
 
 
 @pytest.mark.parametrize(
     ("option", "value", "part"),
     [
-        ("--port", "99999", "a port up to 65535, but found 99999"),
+        ("--port", "99999", "'--port': Input should be less than or equal to 65535"),
         ("--allowed-host", "http://demo.example.org", "a host name or an IP address for --allowed-host"),
         ("--allowed-origin", "www.example.org", "an origin (scheme, host and port of a site) for --allowed-origin"),
         ("--manage", "models.example.org:99999", "a host, or a host and a port, for --manage"),
-        ("--host", "", "'--host': it is empty"),
+        ("--host", "", "The value of --host is empty"),
         ("--host", "192.0.2.1", "192.0.2.1"),
     ],
 )

@@ -114,20 +114,13 @@ def test_an_answer_without_text_is_exit_1(zooter, fleet):
     assert "an answer of b, but found an empty one" in err
 
 
-@pytest.mark.parametrize(
-    ("model", "reason"),
-    [
-        ("refused", "no connection (refused)"),
-        ("hang-first", "no first token within 0.3 s"),
-    ],
-)
-def test_ask_goes_to_the_next_candidate_before_the_first_token(zooter, fleet_copy, server, model, reason):
-    models = (model, "http-503", "good")
-    first, second, third = endpoint_fleet.save_by_order(fleet_copy, server.url, "Hi", models, hang_seconds=0.3)
+def test_ask_goes_to_the_next_candidate_before_the_first_token(zooter, fleet_copy, server):
+    models = ("refused", "http-503", "good")
+    first, second, third = endpoint_fleet.save_by_order(fleet_copy, server.url, "Hi", models)
     code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
     assert (code, out) == (0, "Hello, I am a scripted model.\n")
     assert f"->  {first}\n" in err
-    assert f"{first} could not answer ({reason}); {second} answers instead.\n" in err
+    assert f"{first} could not answer (no connection (refused)); {second} answers instead.\n" in err
     assert f'{second} could not answer (status 503, "scripted http-503"); {third} answers instead.\n' in err
 
 
@@ -138,16 +131,6 @@ def test_ask_when_nobody_can_answer_names_each_reason(zooter, fleet_copy, server
     assert f"zooter: {first} and {second} could not answer:\n- {first}: no connection (refused)." in err
     assert f'- {second}: status 503, "scripted http-503". Try again later' in err
     assert err.count("zooter: ") == 1
-
-
-def test_ask_goes_on_with_the_next_only_until_a_token_has_come(zooter, fleet_copy, server):
-    models = ("http-500", "reset-in-the-middle", "good")
-    _, second, third = endpoint_fleet.save_by_order(fleet_copy, server.url, "Hi", models)
-    code, out, err = zooter("ask", "Hi", "--fleet", fleet_copy)
-    assert (code, out, server.count("good")) == (1, "Half of\n", 0)
-    assert f"{second} answers instead." in err
-    assert f"The answer of {second} is incomplete.\n" in err
-    assert f"{third} answers" not in err
 
 
 def test_ask_a_named_candidate_is_not_replaced(zooter, fleet_copy, server):

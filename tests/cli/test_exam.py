@@ -77,6 +77,6 @@ def test_a_router_that_is_not_better_is_not_used_unless_somebody_says_so(zooter,
 
 def test_a_wrong_call_is_one_message(refused, folder, tmp_path):
     assert "fleet.toml" in refused(2, "exam", fleet=tmp_path / "nowhere")
-    assert "--budget-usd above 0" in refused(2, "exam", "--quick", "--budget-usd", "0", fleet=folder)
+    assert "--budget-usd" in refused(2, "exam", "--quick", "--budget-usd", "-1", fleet=folder)
     (folder / "fleet.toml").write_text("candidate = 3\n")
     assert "fleet.toml" in refused(2, "exam", fleet=folder)

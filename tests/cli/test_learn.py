@@ -104,7 +104,7 @@ def test_the_help_names_no_fleet_that_learning_refuses(zooter):
 
 def test_a_wrong_call_is_one_message(refused, learn, folder, tmp_path):
     assert "nowhere" in refused(2, "learn", "status", fleet=tmp_path / "nowhere")
-    assert "between 0 and 1" in refused(2, "learn", "--once", "--share", "2", fleet=folder)
+    assert "less than or equal to 1" in refused(2, "learn", "--once", "--share", "2", fleet=folder)
     assert "`zooter learn --once` first" in refused(2, "learn", "promote", fleet=folder)
     assert "no promotion led to" in refused(2, "learn", "rollback", fleet=folder)
     assert "embedded" in refused(2, "learn", "--once", fleet=EMBEDDED_FLEET)

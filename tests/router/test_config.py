@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from support.damaged_models import change_config
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.router.config import FIELDS, check_router
 
-NAN = math.nan
 SETTINGS = {"hidden": 16, "dropout": 0.5, "members": 2}
 
 
@@ -29,7 +27,7 @@ def router(fleet_copy: Path) -> Path:
             "candidates",
             [[1, 2, 3], *(["base", "one", wrong] for wrong in ("one", "", None)), "base", {"base": 1}, [], None],
         ),
-        ("calibration_temperature", [0, -1.5, "hot", True, None, NAN, math.inf, [1.0]]),
+        ("calibration_temperature", [0, -1.5, "hot", True, None, [1.0]]),
         ("width", [0, 64.0, "64", True]),
         ("encoder", ["", 7]),
         ("kind", [3]),
@@ -67,8 +65,8 @@ def test_a_router_with_candidates_that_were_added_to_it_says_what_made_it(router
 @pytest.mark.parametrize(
     ("kind", "changes"),
     [
-        ("zooter", [{"hidden": "16"}, {"hidden": 0}, {"members": -1}, {"dropout": 1}, {"dropout": NAN}]),
-        ("profile", [{"prior": 0}, {"prior": -math.inf}]),
+        ("zooter", [{"hidden": "16"}, {"hidden": 0}, {"members": -1}, {"dropout": 1}]),
+        ("profile", [{"prior": 0}]),
         ("kmeans", [{"clusters": "many"}, {"clusters": True}]),
         ("auto", [{"parts": 3}, {"share": 1.5}, {"share_far": True}, {"support": 1}, {"landmarks": 2.5}, {"k": 3}]),
         ("auto", [{"parts": [{"kind": "bayes"}]}, {"parts": [{"kind": "auto", "settings": {"parts": []}}]}]),
@@ -92,7 +90,7 @@ def test_a_missing_field_is_named(router):
             check_router(router)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1, 2]", '"router"', "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", '"router"', "\x00", '{"width": NaN}'])
 def test_a_config_that_is_no_json_object(router, text):
     (router / "config.json").write_text(text)
     with pytest.raises(WorkError, match="a whole router in"):

@@ -18,7 +18,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEADER_BYTES = 64 << 10  # of a request's line and headers; also of anything else that is not its body
 HEADER_SECONDS = 10.0
-LAST_SECONDS = 1.0  # for a first request, when the server stops
 BODY_SECONDS, BODY_BYTES_A_SECOND = 20.0, 16 << 10  # a body may take 20 s, and a second more for each 16 KiB
 BUFFER_BYTES = 128 << 10  # that the system takes of an answer before the client reads; by itself it takes megabytes
 OTHER_FILES, MOST_FILES = 64, 1 << 16
@@ -78,7 +77,6 @@ class BoundedConnection(HttpToolsProtocol):
         self._unread = 0  # bytes since the last part of a body, or since the end of a request
         self._body = 0  # bytes of a body
         self._timer: asyncio.TimerHandle | None = None
-        self._last = False  # whether the server stops after the first request
         self.waiting_since: float | None = None  # None while nothing is awaited of the client
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -145,10 +143,8 @@ class BoundedConnection(HttpToolsProtocol):
             return
         self._unread = self._body = 0
         super().on_headers_complete()
-        if self.cycle is not None:
-            self.cycle.keep_alive = self.cycle.keep_alive and not self._last
-            if self.scope["http_version"] < "1.1":
-                self.cycle.__class__ = OldCycle  # uvicorn has no other way to choose it
+        if self.cycle is not None and self.scope["http_version"] < "1.1":
+            self.cycle.__class__ = OldCycle  # uvicorn has no other way to choose it
         self._wait(BODY_SECONDS, self._check_body)
 
     def on_body(self, body: bytes) -> None:
@@ -172,14 +168,6 @@ class BoundedConnection(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._stop_waiting()
         super().handle_websocket_upgrade()
-
-    def shutdown(self) -> None:
-        """Called when the server stops. A connection that it has just accepted may still send its request."""
-        if self.cycle is None:
-            self._last = True
-            self._wait(LAST_SECONDS)
-        else:
-            super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         if self._unread > HEADER_BYTES:

@@ -17,13 +17,10 @@ import os
 import shutil
 import stat
 import threading
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
-from tokenize import TokenError
 from typing import TYPE_CHECKING, BinaryIO, TextIO
-from zipfile import BadZipFile
 
 from zooter_core.base.errors import WorkError, ZooterError
 
@@ -35,19 +32,6 @@ SQLITE = ("", "-wal", "-shm", "-journal")  # what SQLite adds to the name of a d
 CREATING = threading.Lock()
 LINK = "it is a link, which may lead to another file"
 PARTIAL = ".partial-"  # in the name of what is incomplete
-# What numpy raises for a damaged file of arrays: its header is parsed as Python, its parts are in a ZIP archive.
-TORN = (
-    OSError,
-    ValueError,
-    KeyError,
-    IndexError,
-    EOFError,
-    MemoryError,
-    SyntaxError,
-    TokenError,
-    BadZipFile,
-    zlib.error,
-)
 RUST = "(os error "  # in what tokenizers and safetensors raise where Python raises OSError
 
 
@@ -70,17 +54,6 @@ def writing(place: Path) -> Iterator[None]:
         raise WorkError(f"room to write {place}", str(problem), next_step) from problem
 
 
-def impossible(path: str | Path) -> str | None:
-    """Why a path can never exist, such as one that is too long or a cycle of links; None if it can."""
-    try:
-        os.stat(path)
-    except OSError as problem:
-        return problem.strerror if problem.errno in (errno.ENAMETOOLONG, errno.ELOOP) else None
-    except ValueError as problem:  # a NUL in it
-        return str(problem)
-    return None
-
-
 def narrow(path: str | Path) -> None:
     """Remove the permissions of everybody else from a file or folder of this user, if there is one."""
     with suppress(OSError):
@@ -98,18 +71,10 @@ def private_folder(folder: Path, *, ours: bool = True) -> None:
     Raises:
         OSError: it cannot be made.
     """
-    if folder.is_dir():
-        if ours:
-            narrow(folder)
-        return
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-    except FileNotFoundError:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-    if os.name != "nt":
-        with suppress(OSError):
-            os.chmod(folder, 0o700)  # the umask may have taken rights from the owner
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    elif ours:
+        narrow(folder)
 
 
 def private_file(path: Path) -> None:
@@ -200,11 +165,9 @@ def open_regular(path: Path) -> BinaryIO:
     Raises:
         OSError: it cannot be opened, or is something else.
     """
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    if path.exists() and not (path.is_file() or path.is_dir()):
         raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
-    return file
+    return path.open("rb")
 
 
 def read_bounded(path: Path, most: int) -> bytes:
@@ -230,11 +193,16 @@ def check_file(path: Path, sources: Iterable[Path] = ()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
-        probe = _aside(path, path.parent)
-        probe.open("wb").close()
-        probe.unlink()
+        _try(path.parent)
     except OSError as problem:
         raise ZooterError(f"a place to write {path}", str(problem), "Give another place.") from problem
+
+
+def _try(folder: Path) -> None:
+    """Raise an OSError for a folder in which no file can be made."""
+    import tempfile  # here, because routing does without it
+
+    tempfile.TemporaryFile(dir=folder).close()
 
 
 def check_apart(path: Path, sources: Iterable[Path]) -> None:
@@ -253,8 +221,7 @@ def check_folder(folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is a file")
-        with work_folder(folder):
-            pass
+        _try(folder if folder.is_dir() else folder.parent)
     except OSError as problem:
         raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
 
@@ -316,20 +283,6 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def work_folder(path: Path) -> Iterator[Path]:
-    """A folder for intermediate files, deleted at the end: inside the folder `path`, or beside it if it is not there.
-
-    So it is on the same file system, on which files are moved by renaming.
-    """
-    folder = _aside(path, path if path.is_dir() else path.parent)
-    try:
-        folder.mkdir()
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
 def open_atomic(path: Path) -> Iterator[TextIO]:
     """Open a text file that replaces `path` at the end. It is gzipped if the name ends in .gz.
 
@@ -363,7 +316,9 @@ def update_folder(folder: Path, last: str) -> Iterator[Path]:
         WorkError: the disk is full.
     """
     check_folder(folder)
-    with work_folder(folder) as new:
+    new = _aside(folder, folder if folder.is_dir() else folder.parent)  # on the same file system
+    try:
+        new.mkdir()
         yield new
         with writing(folder):
             files = [path.relative_to(new) for path in sorted(new.rglob("*")) if path.is_file()]
@@ -372,6 +327,8 @@ def update_folder(folder: Path, last: str) -> Iterator[Path]:
             for place, file in places:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 (new / file).replace(place)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def move_contents(source: Path, folder: Path) -> None:

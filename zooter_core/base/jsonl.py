@@ -11,13 +11,13 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TextIO
 
 from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
 from zooter_core.base.files import no_link, owner_only, writing
-from zooter_core.base.strict_json import NotFiniteError, Pairs, dump_json, parse_json
+from zooter_core.base.strict_json import dump_json, parse_json
 
 JSON_LINES = "a file of JSON lines (.jsonl or .jsonl.gz)"
 LONGEST = 1 << 24  # characters of a line; a small .gz can hold a line larger than the memory
@@ -49,23 +49,19 @@ def numbered_lines(path: Path, kind: str = JSON_LINES, longest: int | None = Non
 
     Args:
         kind: what the file should be, for the message.
-        longest: characters of a line, and of all empty ones; LONGEST if it is not given.
+        longest: characters of a line; LONGEST if it is not given.
 
     Raises:
         ZooterError: the file is damaged, or one of its lines is too long.
     """
-    number, blank, longest = 0, 0, longest or LONGEST
+    number, longest = 0, longest or LONGEST
     try:
         with open_text(path, kind) as lines:
             for number, line in enumerate(iter(lambda: lines.readline(longest), ""), 1):
                 text = line.strip()
-                blank += 0 if text else len(line)
                 if len(line) == longest:
                     place = f"at most {longest:,} characters in {path}, line {number}"
                     raise ZooterError(place, "more", "Shorten or remove the line.")
-                if blank > longest:  # a .gz of a megabyte can hold a thousand times as many
-                    place = f"at most {longest:,} characters in all empty lines of {path}"
-                    raise ZooterError(place, "more", "Remove empty lines.")
                 if text:
                     yield number, text
     except UnicodeDecodeError as problem:
@@ -87,11 +83,11 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The place ("file, line 3") and the JSON object of each line that is not empty, of a file from elsewhere.
 
     Raises:
-        ZooterError: the file is damaged, or a line is not a JSON object with finite numbers, or has a key twice.
+        ZooterError: the file is damaged, or a line is not a JSON object with finite numbers.
     """
     for number, line in numbered_lines(Path(path)):
         place = f"{path}, line {number}"
-        yield place, parse_object(line, place, ZooterError, "Fix or remove the line.", _without_repeats)
+        yield place, parse_object(line, place, ZooterError, "Fix or remove the line.")
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
@@ -115,30 +111,14 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
             yield parse_object(line, f"line {number} of {path}", WorkError, step)
 
 
-def parse_object(
-    line: str | bytes,
-    place: str,
-    error: type[ZooterError],
-    next_step: str,
-    pairs: Callable[[Pairs], dict[str, Any]] | None = None,
-) -> dict[str, Any]:
-    """The JSON object of a line. `pairs` makes it from its keys and values."""
+def parse_object(line: str | bytes, place: str, error: type[ZooterError], next_step: str) -> dict[str, Any]:
+    """The JSON object of a line."""
     try:
-        record = parse_json(line, object_pairs_hook=pairs)
-    except NotFiniteError as problem:
-        raise error(f'a finite number as "{problem.field}" in {place}', problem.number, next_step) from problem
+        record = parse_json(line)
     except ValueError as problem:
         raise error(f"a JSON object in {place}", f"{line[:60]!r} ({problem})", next_step) from problem
     if not isinstance(record, dict):
         raise error(f"a JSON object in {place}", repr(line[:60]), next_step)
-    return record
-
-
-def _without_repeats(pairs: Pairs) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f'"{next(name for name in names if names.count(name) > 1)}" occurs twice')
     return record
 
 

@@ -1,8 +1,7 @@
 r"""Standard JSON, without NaN, infinity and lone surrogates. All JSON is read and written here.
 
 Python writes such numbers as `NaN` and `Infinity`, which other programs refuse, and reads them silently; it also reads
-1e999 as infinity. Here they are refused with the name of their field. A figure that may be undefined is null, set where
-it is computed.
+1e999 as infinity. Here they are refused. A figure that may be undefined is null, set where it is computed.
 
 Lone surrogates are half characters that JSON can carry (`"\ud800"`) but no encoding can write. Text from a server or a
 file has them replaced by U+FFFD where it comes in, as a decoder does with invalid bytes. The rest of the code never
@@ -15,7 +14,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
@@ -32,18 +31,6 @@ ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")  # how JSON writes one
 ESCAPED_BYTES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")  # or Python with `surrogatepass`
 
 
-class NotFiniteError(ValueError):
-    """JSON except for a number that is NaN or infinite; `field` says where it is, such as `scores.a`."""
-
-    def __init__(self, field: str, number: str) -> None:
-        self.field, self.number = field, number
-        super().__init__(f'a number that is not finite ({number}) in "{field}"')
-
-
-class _NotFinite(Exception):  # noqa: N818 (caught below)
-    """The number that is not finite, as the text has it."""
-
-
 def is_number(value: Any) -> TypeGuard[float]:
     """Whether a JSON value is a finite number that a float64 can hold."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
@@ -58,11 +45,8 @@ def dump_json(value: Any, ensure_ascii: bool = True, indent: int | None = None, 
     try:
         return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, sort_keys=sort_keys, allow_nan=False)
     except ValueError as problem:
-        field, number = next(_not_finite(value), ("", 0.0))
-        if not number:
-            raise
         raise WorkError(
-            "finite numbers in the result", f'{number} in "{field}"', "Check the input for extreme numbers."
+            "finite numbers in the result", str(problem), "Check the input for extreme numbers."
         ) from problem
 
 
@@ -70,14 +54,10 @@ def parse_json(text: str | bytes | bytearray, object_pairs_hook: Callable[[Pairs
     """The value of a JSON text, with lone surrogates replaced; the options are those of `json.loads`.
 
     Raises:
-        ValueError: it is not JSON; a NotFiniteError if only a number is wrong.
+        ValueError: it is not JSON, or a number in it is NaN or infinite.
     """
     try:
-        try:
-            value = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=object_pairs_hook)
-        except _NotFinite as number:
-            field, _ = next(_not_finite(json.loads(text)), ("", 0.0))
-            raise NotFiniteError(field, str(number)) from None
+        value = json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=object_pairs_hook)
         return clean(value) if _has_surrogate(text) else value
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -121,24 +101,11 @@ def _has_surrogate(text: str | bytes | bytearray) -> bool:
     return (b"\\u" in text or b"\xed" in text) and ESCAPED_BYTES.search(text) is not None
 
 
-def _refuse(text: str) -> float:
-    raise _NotFinite(text)
-
-
 def _finite(text: str) -> float:
     number = float(text)
-    return number if math.isfinite(number) else _refuse(text)
-
-
-def _not_finite(value: Any, field: str = "") -> Iterator[tuple[str, float]]:
-    """The numbers that are NaN or infinite, each with its place, such as `datasets.x.rows.3`."""
-    if isinstance(value, float) and not math.isfinite(value):
-        yield field, value
-    rows: Any = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
-    )
-    for name, part in rows:
-        yield from _not_finite(part, f"{field}.{name}" if field else str(name))
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
 
 
 def replace_surrogates(text: str) -> str:

@@ -24,7 +24,6 @@ from zooter_core.base.paths import WEIGHT_PACKAGES
 PREFIX = "package:"
 TORCH_PACKAGES = ("torch", "transformers")  # of the extra `torch`
 INSTALL_TORCH = "pip install 'zooter[torch]'"
-OF_EMBEDDED = "`zooter setup` for the weights of the embedded fleet"
 CACHE = "ZOOTER_CACHE"  # an environment variable
 # Held while a model is made or loaded. transformers and peft set state of the whole process meanwhile (the default
 # dtype, the tied weights), so two loads at once break each other and every later one.
@@ -124,12 +123,7 @@ def resolve(reference: str, progress: Progress = silent) -> str:
     root = package_folder(reference)
     for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
         return str(config.parent)
-    for gguf in sorted(root.glob("*.gguf")):
-        return str(_converted(gguf, version_of(reference), progress))
-    name = reference.removeprefix(PREFIX)
-    raise ZooterError(
-        f"a config.json or a .gguf file in the package {name}", "neither", "Name another model in fleet.toml."
-    )
+    return str(_converted(gguf_file(reference), version_of(reference), progress))
 
 
 def gguf_file(reference: str) -> Path:
@@ -159,8 +153,7 @@ def package_folder(reference: str) -> Path:
     folders = list(spec.submodule_search_locations or ()) if spec else []
     if not folders:
         ours = name in [line.partition("==")[0] for line in packages_in(WEIGHT_PACKAGES)]
-        command, otherwise = ("zooter setup", "") if ours else (f"pip install {name}", OF_EMBEDDED)
-        raise NotInstalledError(name, f"The model {reference}", command, otherwise)
+        raise NotInstalledError(name, f"The model {reference}", "zooter setup" if ours else f"pip install {name}")
     return Path(folders[0])
 
 

@@ -19,9 +19,7 @@ from zooter_core.fleet.attempts import check_answered, note
 def ask(
     query: Query,
     fleet: FleetDir = None,
-    candidate: Annotated[
-        str | None, option("--candidate", "NAME", "Ask this candidate instead of the router's choice.")
-    ] = None,
+    candidate: Annotated[str | None, option("NAME", "Ask this candidate instead of the router's choice.")] = None,
     willingness: Willingness = None,
     temperature: Temperature = None,
     max_new_tokens: MaxNewTokens = None,

@@ -21,6 +21,7 @@ from zooter_core.cli.options import (
     argument,
     check_unused,
     choose_generation,
+    flag,
     option,
 )
 from zooter_core.data.runs import Run
@@ -38,22 +39,19 @@ SUITES = "gsm8k, mmlu, human-eval, alpaca-eval, flask, mt-bench"
 def bench(
     context: typer.Context,
     suite: Annotated[str, argument("SUITE", f"Benchmark: {SUITES}.")],
-    sources: Annotated[list[Path], option("--from", "FILE...", "The benchmark's own files, plain or .gz.")],
-    out: Annotated[Path, option("--out", "FILE", "Score file to write, .jsonl or .jsonl.gz; FILE.run keeps the work.")],
-    limit: Annotated[
-        int | None, option("--limit", "N", "Use a random sample of N problems (default: all).", min=1)
-    ] = None,
+    sources: Annotated[list[Path], option("FILE...", "The benchmark's own files, plain or .gz.", name="--from")],
+    out: Annotated[Path, option("FILE", "Score file to write, .jsonl or .jsonl.gz; FILE.run keeps the work.")],
+    limit: Annotated[int | None, option("N", "Use a random sample of N problems (default: all).", min=1)] = None,
     judge: Annotated[
         str | None,
         option(
-            "--judge",
             "NAME|DIR",
             "alpaca-eval, flask, mt-bench: the judge, a candidate of the fleet or the folder of another fleet.",
         ),
     ] = None,
-    run_code: Annotated[bool, option("--run-code", help="human-eval: run the candidates' code in a sandbox.")] = False,
+    run_code: Annotated[bool, flag("--run-code", "human-eval: run the candidates' code in a sandbox.")] = False,
     seed: Seed = 0,
-    temperature: Annotated[float, option("--temperature", "X", "Sampling temperature; 0 is greedy.", min=0)] = 0.0,
+    temperature: Annotated[float, option("X", "Sampling temperature; 0 is greedy.", min=0)] = 0.0,
     max_new_tokens: MaxNewTokens = None,
     fleet: FleetDir = None,
     json: Json = False,

@@ -11,14 +11,7 @@ from zooter_core.base.errors import WorkError, ZooterError, one_line
 from zooter_core.base.records import Message, Query, Ranked
 from zooter_core.cli.consoles import Lines, err, out, print_json, print_note, waiting
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import (
-    FleetDir,
-    Json,
-    MaxNewTokens,
-    QueryOrStdin,
-    Temperature,
-    choose_generation,
-)
+from zooter_core.cli.options import FleetDir, Json, MaxNewTokens, QueryOrStdin, Temperature, choose_generation
 from zooter_core.cli.stdin import STDIN, stdin_records
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.evident_keys import key_of

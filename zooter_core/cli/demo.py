@@ -10,7 +10,7 @@ from typing import Annotated
 
 from zooter_core.base.hosts import WILDCARDS, Host, check_host, check_origin, check_server, is_loopback
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import FleetDir, check_free, option, read_names
+from zooter_core.cli.options import FleetDir, Port, check_free, flag, option, read_names
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.packages import check_encoder, check_engines
 
@@ -21,26 +21,24 @@ ANY = "*"  # for --manage: every host
 
 def demo(
     fleet: FleetDir = None,
-    port: Annotated[int, option("--port", "N", "Port to listen on.")] = 8501,
+    port: Port = 8501,
     host: Annotated[
-        str | None, option("--host", "ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
+        str | None, option("ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
     ] = None,
     allowed_host: Annotated[
-        list[str] | None, option("--allowed-host", "NAME...", "Further host names under which browsers reach the demo.")
+        list[str] | None, option("NAME...", "Further host names under which browsers reach the demo.")
     ] = None,
     allowed_origin: Annotated[
-        list[str] | None,
-        option("--allowed-origin", "ORIGIN...", "Sites that may show it in a frame, such as https://www.example.org."),
+        list[str] | None, option("ORIGIN...", "Sites that may show it in a frame, such as https://www.example.org.")
     ] = None,
     manage: Annotated[
         list[str] | None,
         option(
-            "--manage",
             "HOST[:PORT]...",
             "With --host: let visitors change the models, and connect servers on these hosts (HOST: usual ports only).",
         ),
     ] = None,
-    no_browser: Annotated[bool, option("--no-browser", help="Do not open a browser.")] = False,
+    no_browser: Annotated[bool, flag("--no-browser", "Do not open a browser.")] = False,
 ) -> None:
     shown = _checked(fleet)
     environment = {**os.environ, FLEET: str(shown.folder.resolve())}
@@ -53,7 +51,7 @@ def demo(
         environment[ADDRESS] = check_host(host, "--host")
     manage = [value if value == ANY else check_server(value, "--manage") for value in manage or ()]
     address = environment.get(ADDRESS) or "localhost"
-    check_free("demo", address, port)
+    check_free(address, port)
     site = Host("localhost" if address in WILDCARDS else address, port)
     print(f"The demo of the fleet {shown.name} is at http://{site} (Ctrl-C stops it).", file=sys.stderr)
     if is_loopback(address):

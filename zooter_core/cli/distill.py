@@ -26,12 +26,12 @@ from zooter_core.router.kinds import AUTO_KIND, LEARN_LABELS, DistillConfig
 @with_training
 def distill(
     context: typer.Context,
-    run: Annotated[Path | None, option("--run", "DIR", "Folder of the run.")] = None,
-    scores: Annotated[list[Path] | None, option("--scores", "FILE...", "Score files, instead of a run.")] = None,
-    out: Annotated[Path | None, option("--out", "DIR", "With --scores: the router's folder.")] = None,
+    run: Annotated[Path | None, option("DIR", "Folder of the run.")] = None,
+    scores: Annotated[list[Path] | None, option("FILE...", "Score files, instead of a run.")] = None,
+    out: Annotated[Path | None, option("DIR", "With --scores: the router's folder.")] = None,
     fleet: FleetDir = None,
     encoder: Annotated[
-        str | None, option("--encoder", "ID", "Sentence encoder: a model's name or folder (default: the fleet's).")
+        str | None, option("ID", "Sentence encoder: a model's name or folder (default: the fleet's).")
     ] = None,
     *,
     training: TrainingOptions,

@@ -11,14 +11,7 @@ import typer
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.cli.consoles import bars, err, print_figures, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_fleet
-from zooter_core.cli.options import (
-    Json,
-    Willingness,
-    check_needs,
-    check_unused,
-    open_scores,
-    option,
-)
+from zooter_core.cli.options import Json, Willingness, check_unused, flag, open_scores, option
 from zooter_core.cli.plots import check_plot, save_selection_plot, save_sweep_plot
 from zooter_core.cli.tables import print_evaluation, print_selection, print_sweep, print_trade, print_verdict
 from zooter_core.config.fleet import Fleet
@@ -40,21 +33,15 @@ if TYPE_CHECKING:
 
 def evaluate(
     context: typer.Context,
-    scores: Annotated[list[Path], option("--scores", "FILE...", "Score files.")],
-    router: Annotated[
-        Path | None, option("--router", "DIR", "Folder of the router (default: that of --fleet).")
-    ] = None,
-    fleet: Annotated[
-        Path | None, option("--fleet", "DIR", "Folder of a fleet, for its router, prices and reward model.")
-    ] = None,
+    scores: Annotated[list[Path], option("FILE...", "Score files.")],
+    router: Annotated[Path | None, option("DIR", "Folder of the router (default: that of --fleet).")] = None,
+    fleet: Annotated[Path | None, option("DIR", "Folder of a fleet, for its router, prices and reward model.")] = None,
     rmr: Annotated[
-        bool,
-        option("--rmr", help="With --fleet: also evaluate reward model ranking (all candidates run); needs responses."),
+        bool, flag("--rmr", "With --fleet: also evaluate reward model ranking (all candidates run); needs responses.")
     ] = False,
     learned_from: Annotated[
         list[Path] | None,
         option(
-            "--learned-from",
             "FILE...",
             "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; else "
             "the baselines are picked in hindsight.",
@@ -63,7 +50,6 @@ def evaluate(
     sweep: Annotated[
         list[str] | None,
         option(
-            "--sweep",
             "NAME=LIST...",
             "Without a router: how much beta and tau matter, by cross-validation, such as beta=0,0.3,1 tau=0.3,1.",
         ),
@@ -71,7 +57,6 @@ def evaluate(
     plot: Annotated[
         Path | None,
         option(
-            "--plot",
             "FILE",
             "Also measure cost and quality with k candidates where the router is unsure, and plot them into an .html "
             "file; with --sweep, plot the sweep (extra: plots).",
@@ -86,7 +71,8 @@ def evaluate(
         _sweep(open_scores(scores), _sweep_config(sweep), fleet, plot, json)
         return
     pricing.check_willingness(willingness or 0.0)
-    check_needs(context, "--fleet", fleet, "rmr", "willingness")
+    if not fleet:
+        check_unused(context, "without --fleet", "rmr", "willingness", step="Add --fleet, or leave it out.")
     owner = open_fleet(fleet) if fleet else None
     path = router or _find_router(owner)
     table = open_scores(scores, judged=True)

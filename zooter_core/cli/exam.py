@@ -10,25 +10,25 @@ from zooter_core.base.errors import listed
 from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err, out, print_agreement, print_missing, print_note, waiting
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import option
+from zooter_core.cli.options import flag, option
 from zooter_core.cli.tables import print_report
 
 
 def exam(
-    fleet: Annotated[Path, option("--fleet", "DIR", "Folder of the fleet.")],
-    quick: Annotated[bool, option("--quick", help="120 queries instead of 600.")] = False,
+    fleet: Annotated[Path, option("DIR", "Folder of the fleet.")],
+    quick: Annotated[bool, flag("--quick", "120 queries instead of 600.")] = False,
     use: Annotated[
         Literal["better", "anyway"],
-        option("--use", help="Take the new router if it is better than the one that the fleet has, or anyway."),
+        option(help="Take the new router if it is better than the one that the fleet has, or anyway."),
     ] = "better",
     budget_usd: options.BudgetUsd = None,
 ) -> None:
-    how = options.choose_collecting(True, budget_usd)
     open_fleet(fleet)  # asks about keys
     from zooter_core.evaluation import verdicts
     from zooter_core.fleet.ensemble import Ensemble
     from zooter_core.fleet.skills import starter_queries
     from zooter_core.pipeline import exam
+    from zooter_core.pipeline.collect import Collecting
 
     folder, parts = exam.exam_folder(fleet, quick), exam.prepare_fleet(fleet)
     ensemble, queries = Ensemble(parts), exam.answerable(starter_queries(quick), print_note)
@@ -42,6 +42,7 @@ def exam(
         whose = "" if new.pool == parts.pool else f" of {listed(new.pool)}; all others are kept"
         begun = f"{estimate.answers:,} answers{whose}{time if seconds else ''}{cost}"
         err.print(f"{begun}. Ctrl-C stops; a second call goes on.")
+    how = Collecting(allow_missing=True, budget_usd=budget_usd)
     with bars() as progress:
         report, missing = exam.sit(ensemble, folder, queries, progress, print_note, how, progress.watch)
     print_missing(missing)

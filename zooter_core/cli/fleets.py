@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.config.trust import check_uses, describe_use, is_allowed, trust
+from zooter_core.config.trust import check_uses, is_allowed, server_address, trust
 
 if TYPE_CHECKING:
     from zooter_core.cli.consoles import Bars, Lines
@@ -33,8 +33,8 @@ def _ask_permission(fleet: Fleet, uses: Sequence[tuple[str, str]]) -> None:
 
     if err.file.isatty():
         err.print(f"The fleet in {fleet.folder} asks for secrets of your environment:")
-        for use in dict.fromkeys(describe_use(*use) for use in uses):
-            err.print("  {} would be sent to {}".format(*use.split("=", 1)))
+        for variable, server in dict.fromkeys((variable, server_address(url)) for variable, url in uses):
+            err.print(f"  {variable} would be sent to {server}")
         err.print("Send them, now and later? [y/N] ", end="")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             check_uses(uses, fleet.folder)

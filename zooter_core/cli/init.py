@@ -18,7 +18,7 @@ from zooter_core.cli.consoles import err, out, print_json, waiting
 from zooter_core.cli.options import Json, option
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.fleet import load_fleet
-from zooter_core.config.trust import PROVIDERS, describe_use, is_allowed, on_this_machine, provider_key, trust
+from zooter_core.config.trust import PROVIDERS, is_allowed, on_this_machine, provider_key, server_address, trust
 
 if TYPE_CHECKING:
     from zooter_core.fleet.connect import Connected
@@ -35,20 +35,18 @@ START = "Start Ollama, vLLM, llama.cpp or LM Studio, or name a server (--endpoin
 
 def init(
     out_folder: Annotated[
-        Path, option("--out", "DIR", "Folder of the fleet; the models are added to one that exists.")
+        Path, option("DIR", "Folder of the fleet; the models are added to one that exists.", name="--out")
     ] = Path("my-fleet"),
     endpoint: Annotated[
-        list[str] | None, option("--endpoint", "URL...", "Further OpenAI-compatible servers, here or elsewhere.")
+        list[str] | None, option("URL...", "Further OpenAI-compatible servers, here or elsewhere.")
     ] = None,
-    key_env: Annotated[
-        str | None, option("--key-env", "NAME", "The environment variable with the key of these servers.")
-    ] = None,
+    key_env: Annotated[str | None, option("NAME", "The environment variable with the key of these servers.")] = None,
     models: Annotated[
-        list[Path] | None, option("--models", "DIR...", "Further folders with GGUF files or transformers folders.")
+        list[Path] | None, option("DIR...", "Further folders with GGUF files or transformers folders.")
     ] = None,
     pick: Annotated[
         list[str] | None,
-        option("--pick", "NAME...", "Take these models; `all` takes those of running servers, or else those on disk."),
+        option("NAME...", "Take these models; `all` takes those of running servers, or else those on disk."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -100,7 +98,7 @@ def _addresses(endpoints: Sequence[str], key_env: str | None) -> Mapping[str, st
         addresses[url] = key_env or (usual if usual and os.environ.get(usual) else None)
         if key_env and not is_allowed(key_env, url):  # naming both here is the permission to send it
             trust([(key_env, url)])
-            err.print("From now on the key in {} may be sent to {}.".format(*describe_use(key_env, url).split("=", 1)))
+            err.print(f"From now on the key in {key_env} may be sent to {server_address(url)}.")
     return addresses
 
 

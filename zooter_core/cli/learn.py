@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from zooter_core.base.errors import ZooterError
 from zooter_core.base.money import in_dollars
 from zooter_core.cli.consoles import err, out, print_figures, print_json, print_note
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import DataDir, Json, argument, check_unused, option
+from zooter_core.cli.options import DataDir, Json, argument, check_unused, flag, option
 from zooter_core.config.fleet import Fleet, load_fleet
 
 if TYPE_CHECKING:
@@ -34,15 +33,14 @@ NICE = 19  # below the endpoint and whatever else users wait for
 def learn(
     context: typer.Context,
     action: Annotated[Action, argument("ACTION", "run (default), status, promote, rollback, pause or resume.")] = "run",
-    fleet: Annotated[Path | None, option("--fleet", "DIR", "Folder with the fleet.toml of your own fleet.")] = None,
+    fleet: Annotated[Path | None, option("DIR", "Folder with the fleet.toml of your own fleet.")] = None,
     data: DataDir = None,
-    once: Annotated[bool, option("--once", help="run: one turn instead of one every ten minutes.")] = False,
+    once: Annotated[bool, flag("--once", "run: one turn instead of one every ten minutes.")] = False,
     budget_usd: Annotated[
-        float | None,
-        option("--budget-usd", "X", "run: US dollars for answers in a turn, at most; 0 asks for no answers.", min=0),
+        float | None, option("X", "run: US dollars for answers in a turn, at most; 0 asks for no answers.", min=0)
     ] = None,
-    share: Annotated[float, option("--share", "X", "run: share of queries that every model answers.", min=0)] = 0.05,
-    manual: Annotated[bool, option("--manual", help="run: leave promotions to `zooter learn promote`.")] = False,
+    share: Annotated[float, option("X", "run: share of queries that every model answers.", min=0, max=1)] = 0.05,
+    manual: Annotated[bool, flag("--manual", "run: leave promotions to `zooter learn promote`.")] = False,
     json: Json = False,
 ) -> None:
     if action != "run":
@@ -58,8 +56,6 @@ def learn(
         from zooter_core.learn.deciding import SamplingPlan
         from zooter_core.learn.traffic import own_data_folder
 
-        if share > 1:
-            raise ZooterError("--share between 0 and 1", f"{share:g}", "0.05 is every twentieth query.")
         sampling = SamplingPlan(share) if budget_usd != 0 else SamplingPlan(0, 0)
         place, settings = data or own_data_folder(parts, print_note), LearnSettings(sampling, manual=manual)
         take_turns(parts, place, settings, budget_usd, None if once else EVERY_SECONDS, json)

@@ -14,13 +14,13 @@ from zooter_core.cli.options import DataDir, FleetDir, option, parse_duration
 
 
 def learn_forget(
-    key: Annotated[str | None, option("--key", "NAME", "Requests with this API key.")] = None,
-    user: Annotated[str | None, option("--user", "NAME", "Requests with this `user` or `safety_identifier`.")] = None,
+    key: Annotated[str | None, option("NAME", "Requests with this API key.")] = None,
+    user: Annotated[str | None, option("NAME", "Requests with this `user` or `safety_identifier`.")] = None,
     request: Annotated[
-        str | None, option("--request", "ID", "The request with this x-request-id, or this id in an imported log.")
+        str | None, option("ID", "The request with this x-request-id, or this id in an imported log.")
     ] = None,
     before: Annotated[
-        str | None, option("--before", "TIME", "Requests before a date such as 2026-11-01, or older than 30d.")
+        str | None, option("TIME", "Requests before a date such as 2026-11-01, or older than 30d.")
     ] = None,
     fleet: FleetDir = None,
     data: DataDir = None,
@@ -40,8 +40,4 @@ def _moment(text: str) -> float:
     """Seconds since 1970 of the beginning of a day, on the clock of this machine, or of a duration ago."""
     with suppress(ValueError, OverflowError, OSError):
         return datetime.strptime(text, "%Y-%m-%d").timestamp()
-    try:
-        return time.time() - parse_duration(text, "--before")
-    except ZooterError as problem:
-        next_step = "For instance 30d, or 2026-11-01."
-        raise ZooterError("a duration or a date for --before", f'"{text}"', next_step) from problem
+    return time.time() - parse_duration(text, "--before, or a date such as 2026-11-01")

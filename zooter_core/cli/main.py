@@ -9,13 +9,10 @@ import atexit
 import gc
 import importlib
 import os
-import re
 import sys
 import traceback
 import warnings
-from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,8 +34,6 @@ from zooter_core.base.gone import check_gone
 from zooter_core.base.terminal import guarded
 from zooter_core.cli import COMMANDS
 
-NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")
-
 
 class CallError(ZooterError):
     """A command line that cannot be read."""
@@ -52,44 +47,26 @@ class CallError(ZooterError):
 
 
 class Command(TyperCommand):
-    """A command. An option of several values takes them in a row, `--scores a.jsonl b.jsonl`; Typer wants its name
-    before each. A query may begin with a dash, as in `zooter ask "-5 + 3 = ?"`."""
+    """A command, with two spellings that Typer lacks: several values behind one option, as in
+    `--scores a.jsonl b.jsonl`, and `--debug` behind the command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        options: dict[str, Any] = {
-            name: option for option in self.get_params(ctx) for name in option.opts if name.startswith("-")
-        }
-        named: list[str] = []
-        positional: list[str] = []
-        rest = deque(args)
-        while rest:
-            argument = rest.popleft()
-            if argument == "--":
-                positional += rest
-                break
-            if not _is_option(argument):
-                positional.append(argument)
+        options = {name: option for option in self.params for name in option.opts}
+        end = args.index("--") if "--" in args else len(args)
+        name = ""
+        spelled: list[str] = []
+        for argument in args[:end]:
+            if argument == "--debug":  # `main` has seen it
                 continue
-            name, equals, _ = argument.partition("=")
-            if name not in options:
-                check_gone(f"{ctx.command_path} {name}")
-                hint = did_you_mean(name, options)
-                raise CallError.of(f"Unknown option {shortened(name, MOST_NAMED)}. {hint}", ctx.command_path)
-            named.append(argument)
-            if options[name].is_flag:
-                continue
-            if not equals:
-                if not rest or _is_option(rest[0]):
-                    raise CallError.of(f"Option {name} needs a value", ctx.command_path)
-                named.append(rest.popleft())
-            while options[name].multiple and rest and not _is_option(rest[0]):
-                named += [name, rest.popleft()]
-        return super().parse_args(ctx, [*named, "--", *positional])
-
-
-def _is_option(argument: str) -> bool:
-    """Whether an argument is meant as an option. "-", "-1" and "-5 + 3" are not."""
-    return argument.startswith("-") and len(argument) > 1 and " " not in argument and not NEGATIVE.fullmatch(argument)
+            if argument.startswith("-"):
+                name = argument.partition("=")[0]
+            elif getattr(options.get(name), "multiple", False) and spelled[-1] != name:
+                spelled.append(name)  # as Typer wants it before each value
+            if not argument or (argument == f"{name}=" and name in options):
+                # Of a variable of the shell that is not set; as a path it would be this folder.
+                raise CallError.of(f"The value of {name or 'an argument'} is empty", ctx.command_path)
+            spelled.append(argument)
+        return super().parse_args(ctx, spelled + args[end:])
 
 
 PROGRAM = "zooter"
@@ -161,12 +138,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # PyTorch's threads would look for 3 ms before they sleep, and on a busy machine take the cores from each other.
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    debug = "--debug" in arguments
     if arguments[0] == "learn":
         # numpy's threads wait for each other in every small system of equations: beside a busy endpoint that is slow.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    debug = "--debug" in arguments[:end]
-    arguments = [argument for argument in arguments[:end] if argument != "--debug"] + arguments[end:]
     warnings.formatwarning = _shown_warning
     with guarded():
         try:
@@ -202,8 +177,13 @@ def _run(arguments: list[str]) -> int:
     except typer.Exit as end:
         return end.exit_code
     except typer.TyperException as problem:
-        place = getattr(problem, "ctx", None)
-        raise CallError.of(problem.format_message(), place.command_path if place else PROGRAM) from problem
+        place, option = getattr(problem, "ctx", None), getattr(problem, "option_name", "")
+        path = place.command_path if place else PROGRAM
+        check_gone(f"{path} {option}")
+        message = problem.format_message()
+        if option and (" " in option or not option.startswith("--")):  # a query such as "-5 + 3"
+            message = f"{message}. Put -- before a query that begins with a dash"
+        raise CallError.of(message, path) from problem
 
 
 def _described(problem: Exception) -> tuple[str, int]:
@@ -212,19 +192,7 @@ def _described(problem: Exception) -> tuple[str, int]:
     if isinstance(problem, PermissionError):  # in code that does not handle it
         return f"{problem.filename} is not accessible: {problem}. {FIX_PERMISSIONS}", 2
     if isinstance(problem, ModuleNotFoundError) and problem.name and not problem.name.startswith("zooter_core"):
-        return str(_missing_package(problem.name)), 2
+        package = problem.name.partition(".")[0]
+        return str(NotInstalledError(package, "This command", f"pip install {package}")), 2
     reason = shortened(f"{type(problem).__name__}: {problem}", LONGEST_FOUND)
     return f"the work failed: {reason}. Run the command with --debug for the traceback.", 1
-
-
-def _missing_package(module: str) -> NotInstalledError:
-    """The error for a package that a command imports where it was installed without it, by `pip install --no-deps`."""
-    from importlib.metadata import PackageNotFoundError, requires
-
-    package = module.partition(".")[0].replace("_", "-")
-    needs = ""
-    with suppress(PackageNotFoundError):
-        needs = next((line for line in requires(PROGRAM) or () if re.match(rf"{package}\b(?!-)", line)), "")
-    extra = re.search(r"extra == ['\"](\w+)", needs)
-    command = f"pip install 'zooter[{extra[1]}]'" if extra else f"pip install {package}"
-    return NotInstalledError(package, "This command", command)

@@ -6,7 +6,6 @@ Every command imports this file, so rich, PyTorch and the rooms above `router` l
 from __future__ import annotations
 
 import errno
-import math
 import os
 import socket
 from collections.abc import Callable, Iterable, Sequence
@@ -16,44 +15,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zooter_core.base.errors import MOST_NAMED, ZooterError, first_line, listed, shortened
-from zooter_core.base.files import impossible
+from zooter_core.base.errors import ZooterError, first_line, listed
 
 if TYPE_CHECKING:
     from zooter_core.config.fleet import GenerationConfig
     from zooter_core.data.scores import Scores
-    from zooter_core.pipeline.collect import Collecting
 
 
-def _text(text: str) -> str:
-    if not text:
-        raise typer.BadParameter("it is empty")
-    return text
+def option(
+    metavar: str | None = None,
+    help: str | None = None,
+    *,
+    name: str | None = None,
+    min: int | None = None,
+    max: int | None = None,
+) -> Any:
+    """An option with a value. `name` is for one that is not that of the parameter."""
+    return typer.Option(*([name] if name else []), metavar=metavar, help=help, min=min, max=max)
 
 
-def _reference(text: str) -> str:
-    """A path, or the name of a model."""
-    if reason := impossible(_text(text)):
-        raise typer.BadParameter(f"{shortened(text, MOST_NAMED)}: {reason}")
-    return text
-
-
-def _path(text: str) -> Path:
-    return Path(_reference(text))
-
-
-# What checks a value, by the metavar that names it in the help.
-PARSERS = {"FILE": _path, "DIR": _path, "PATH": _path, "ID": _reference, "N": None, "X": None, "": None}
-
-
-def option(name: str, metavar: str | None = None, help: str | None = None, min: int | None = None) -> Any:
-    """An option. Its value is checked by what the metavar says that it is; a number by its type."""
-    parser = PARSERS.get((metavar or "").rstrip("."), _text)
-    return typer.Option(name, metavar=metavar, help=help, min=min, parser=parser)
+def flag(name: str, help: str) -> Any:
+    """An option without a value. Typer would add a second one, `--no-...`, to one without a name."""
+    return typer.Option(name, help=help)
 
 
 def argument(metavar: str, help: str | None = None) -> Any:
-    return typer.Argument(metavar=metavar, help=help, parser=PARSERS.get(metavar))
+    return typer.Argument(metavar=metavar, help=help)
 
 
 def check_unused(context: typer.Context, where: str, *names: str, step: str = "Leave it out.") -> None:
@@ -72,38 +59,21 @@ def check_unused(context: typer.Context, where: str, *names: str, step: str = "L
             raise ZooterError(f"no {parameter.opts[0]} {where}", parameter.opts[0], step)
 
 
-def check_needs(context: typer.Context, needed: str, requirement: object, *names: str) -> None:
-    """Refuse options without the one that they need, if it is not there."""
-    if not requirement:
-        check_unused(context, f"without {needed}", *names, step=f"Add {needed}, or leave it out.")
-
-
-FleetDir = Annotated[Path | None, option("--fleet", "DIR", "Folder with a fleet.toml (default: the embedded fleet).")]
-DataDir = Annotated[
-    Path | None, option("--data", "DIR", "Folder of the endpoint's files (default: in the user's data folder).")
-]
-Json = Annotated[bool, option("--json", help="Print one JSON document.")]
+FleetDir = Annotated[Path | None, option("DIR", "Folder with a fleet.toml (default: the embedded fleet).")]
+DataDir = Annotated[Path | None, option("DIR", "Folder of the endpoint's files (default: in the user's data folder).")]
+Json = Annotated[bool, flag("--json", "Print one JSON document.")]
 Query = Annotated[str, argument("QUERY")]
 QueryOrStdin = Annotated[str, argument("QUERY", "The query, or - to read lines or JSON lines from stdin.")]
-Temperature = Annotated[
-    float | None, option("--temperature", "X", "Sampling temperature; 0 is greedy (default: the fleet's).", min=0)
-]
-MaxNewTokens = Annotated[
-    int | None, option("--max-new-tokens", "N", "Longest response in tokens (default: the fleet's).", min=1)
-]
+Temperature = Annotated[float | None, option("X", "Sampling temperature; 0 is greedy (default: the fleet's).", min=0)]
+MaxNewTokens = Annotated[int | None, option("N", "Longest response in tokens (default: the fleet's).", min=1)]
 Willingness = Annotated[
     float | None,
-    option(
-        "--willingness",
-        "X",
-        "Choose by probability - X * price / highest price; 0 ignores prices (default: the fleet's).",
-    ),
+    option("X", "Choose by probability - X * price / highest price; 0 ignores prices (default: the fleet's)."),
 ]
 BudgetUsd = Annotated[
-    float | None,
-    option("--budget-usd", "X", "Budget in US dollars for answers of endpoints, over all starts of the run."),
+    float | None, option("X", "Budget in US dollars for answers of endpoints, over all starts of the run.", min=0)
 ]
-Seed = Annotated[int, option("--seed", "N", "Random seed.", min=0)]
+Seed = Annotated[int, option("N", "Random seed.", min=0)]
 
 
 def named(**options: Any) -> dict[str, Any]:
@@ -114,27 +84,8 @@ def named(**options: Any) -> dict[str, Any]:
 def choose_generation(
     defaults: GenerationConfig, temperature: float | None, max_new_tokens: int | None, seed: int | None = None
 ) -> GenerationConfig:
-    """The fleet's generation settings with what the call names instead.
-
-    Raises:
-        ZooterError: the temperature is no finite number.
-    """
-    if temperature is not None and not math.isfinite(temperature):
-        raise ZooterError("--temperature as a finite number", str(temperature), "For instance --temperature 0.7.")
+    """The fleet's generation settings with what the call names instead."""
     return replace(defaults, **named(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed))
-
-
-def choose_collecting(allow_missing: bool, budget_usd: float | None) -> Collecting:
-    """How to collect.
-
-    Raises:
-        ZooterError: the budget is not a number above 0.
-    """
-    from zooter_core.pipeline.collect import Collecting
-
-    if budget_usd is not None and not 0 < budget_usd < math.inf:
-        raise ZooterError("--budget-usd above 0", str(budget_usd), "For instance --budget-usd 20.")
-    return Collecting(allow_missing, budget_usd)
 
 
 REPEATED = 0.01  # of the queries: fewer repeats change no verdict
@@ -182,16 +133,11 @@ def open_scores(paths: Sequence[Path], judged: bool = False) -> Scores:
     return scores
 
 
-DEFAULT_PORT = {"demo": 8501, "serve": 8400}
-LAST_PORT = 65_535
+Port = Annotated[int, option("N", "Port to listen on.", min=0, max=65_535)]
 
 
-def check_free(command: str, address: str, port: int) -> None:
+def check_free(address: str, port: int) -> None:
     """Refuse an address or a port that cannot be bound."""
-    if not 0 <= port <= LAST_PORT:
-        raise ZooterError(
-            f"a port up to {LAST_PORT}", str(port), f"Try zooter {command} --port {DEFAULT_PORT[command]}."
-        )
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -203,9 +149,8 @@ def check_free(command: str, address: str, port: int) -> None:
                     f"{address} ({first_line(problem)})",
                     "Try --host 0.0.0.0, which means all of them.",
                 ) from problem
-            other = port + 1 if 1023 < port < LAST_PORT else DEFAULT_PORT[command]
-            next_step = f"Try another: zooter {command} --port {other}."
-            raise ZooterError(f"port {port} to be free", "it is in use or not allowed", next_step) from problem
+            step = "Name another one of 1024 or above with --port."
+            raise ZooterError(f"port {port} to be free", "it is in use or not allowed", step) from problem
 
 
 def read_names(

@@ -18,12 +18,10 @@ from zooter_core.data.curate import curate
 
 
 def queries(
-    sources: Annotated[list[Path], option("--from", "FILE...", "Queries files or logs to select from.")],
-    limit: Annotated[int, option("--limit", "N", "Maximum number of queries to select.", min=1)],
-    out: Annotated[Path, option("--out", "FILE", "Queries file to write, .jsonl or .jsonl.gz.")],
-    exclude: Annotated[
-        list[Path] | None, option("--exclude", "FILE...", "Benchmarks whose queries must not be selected.")
-    ] = None,
+    sources: Annotated[list[Path], option("FILE...", "Queries files or logs to select from.", name="--from")],
+    limit: Annotated[int, option("N", "Maximum number of queries to select.", min=1)],
+    out: Annotated[Path, option("FILE", "Queries file to write, .jsonl or .jsonl.gz.")],
+    exclude: Annotated[list[Path] | None, option("FILE...", "Benchmarks whose queries must not be selected.")] = None,
     seed: Seed = 0,
     fleet: FleetDir = None,
     json: Json = False,

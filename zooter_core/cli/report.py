@@ -13,7 +13,7 @@ from zooter_core.cli.options import DataDir, FleetDir, Json, option, parse_durat
 
 
 def report(
-    since: Annotated[str, option("--since", "TIME", "How far back: 12h, 7d, 4w.")] = "7d",
+    since: Annotated[str, option("TIME", "How far back: 12h, 7d, 4w.")] = "7d",
     fleet: FleetDir = None,
     data: DataDir = None,
     json: Json = False,

@@ -11,7 +11,7 @@ from zooter_core.base.errors import ZooterError, one_line
 from zooter_core.base.records import Decision, Message
 from zooter_core.base.terminal import json_text
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import FleetDir, Json, QueryOrStdin, Willingness, option
+from zooter_core.cli.options import FleetDir, Json, QueryOrStdin, Willingness, flag
 from zooter_core.cli.stdin import STDIN, stdin_records
 from zooter_core.data import prices
 from zooter_core.router.explain import Explanation
@@ -23,9 +23,7 @@ def route(
     query: QueryOrStdin,
     fleet: FleetDir = None,
     willingness: Willingness = None,
-    why: Annotated[
-        bool, option("--why", help="Show which words, tags and similar queries speak for the choice.")
-    ] = False,
+    why: Annotated[bool, flag("--why", "Show which words, tags and similar queries speak for the choice.")] = False,
     json: Json = False,
 ) -> None:
     ensemble = open_ensemble(fleet)

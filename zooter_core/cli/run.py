@@ -11,7 +11,7 @@ from zooter_core.base.files import check_apart
 from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err, print_agreement, print_cost, print_missing, print_note, print_set_aside
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import choose_collecting, choose_generation, option
+from zooter_core.cli.options import choose_generation, flag, option
 from zooter_core.cli.tables import print_report
 from zooter_core.cli.training import TrainingOptions, with_training
 from zooter_core.data.run_folder import ROUTER, STEPS
@@ -26,44 +26,37 @@ if TYPE_CHECKING:
 
 @with_training
 def run(
-    queries: Annotated[Path, option("--queries", "FILE", "Queries file.")],
+    queries: Annotated[Path, option("FILE", "Queries file.")],
     out: Annotated[
-        Path,
-        option("--out", "DIR", "Folder of the run. One that was stopped goes on; of new models, each answers alone."),
+        Path, option("DIR", "Folder of the run. One that was stopped goes on; of new models, each answers alone.")
     ],
     fleet: options.FleetDir = None,
     until: Annotated[
         Literal["collect", "score", "tag", "label"] | None,
-        option("--until", help="Stop after this step. A later call goes on; its options count then."),
+        option(help="Stop after this step. A later call goes on; its options count then."),
     ] = None,
-    scores: Annotated[
-        Path | None, option("--scores", "FILE", "Also write rewards and responses as a score file.")
-    ] = None,
+    scores: Annotated[Path | None, option("FILE", "Also write rewards and responses as a score file.")] = None,
     temperature: options.Temperature = None,
     max_new_tokens: options.MaxNewTokens = None,
-    samples: Annotated[
-        int, option("--samples", "N", "Responses per candidate and query; the mean of their rewards counts.")
-    ] = 1,
+    samples: Annotated[int, option("N", "Responses per candidate and query; the mean of their rewards counts.")] = 1,
     allow_missing: Annotated[
         bool,
-        option(
+        flag(
             "--allow-missing",
-            help="Finish without a model that fails for good; the next start asks for its missing responses.",
+            "Finish without a model that fails for good; the next start asks for its missing responses.",
         ),
     ] = False,
     budget_usd: options.BudgetUsd = None,
     engine: Annotated[
         Literal["local", "ray"],
         option(
-            "--engine",
             help="Where models in memory, the reward model and the tagger run: here, or on Ray (a cluster: "
-            "$RAY_ADDRESS).",
+            "$RAY_ADDRESS)."
         ),
     ] = "local",
     *,
     training: TrainingOptions,
 ) -> None:
-    how = choose_collecting(allow_missing, budget_usd)
     if scores:
         check_apart(scores, [queries])
     questions, ensemble = read_queries(queries, err.print), open_ensemble(fleet, answering=True)
@@ -71,6 +64,7 @@ def run(
     labels, distilling = training.label_config(LabelConfig()), training.distill_config()
     encoder = ensemble.fleet.encoder
     from zooter_core import pipeline
+    from zooter_core.pipeline.collect import Collecting
     from zooter_core.pipeline.plan import Plan, check
 
     steps = STEPS[: STEPS.index(until) + 1] if until else STEPS
@@ -78,6 +72,7 @@ def run(
         check(folder, Plan(steps, questions, generation, samples, labels, encoder, distilling, scores), ensemble)
         pipeline.start(folder, ensemble, questions)
         with _open_workers(engine, ensemble) as workers:
+            how = Collecting(allow_missing, budget_usd)
             missing = pipeline.collect(
                 folder, ensemble, generation, progress, samples, print_note, how, progress.watch, workers
             )

@@ -15,9 +15,9 @@ from zooter_core.cli.options import FleetDir, check_unused, option
 
 def score(
     context: typer.Context,
-    run: Annotated[Path | None, option("--run", "DIR", "Folder of the run.")] = None,
-    responses: Annotated[Path | None, option("--responses", "FILE", "A score file without `scores`.")] = None,
-    out: Annotated[Path | None, option("--out", "FILE", "With --responses: the score file to write.")] = None,
+    run: Annotated[Path | None, option("DIR", "Folder of the run.")] = None,
+    responses: Annotated[Path | None, option("FILE", "A score file without `scores`.")] = None,
+    out: Annotated[Path | None, option("FILE", "With --responses: the score file to write.")] = None,
     fleet: FleetDir = None,
 ) -> None:
     if run:

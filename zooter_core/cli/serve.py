@@ -15,7 +15,7 @@ from zooter_core.base.errors import NotInstalledError, ZooterError
 from zooter_core.base.hosts import Host, check_host, check_origin, is_loopback
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import FleetDir, check_free, option, read_names
+from zooter_core.cli.options import FleetDir, Port, check_free, flag, option, read_names
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.packages import check_engines
 from zooter_core.router.config import check_router
@@ -27,31 +27,24 @@ FIRST_FD = 3  # of the sockets that systemd passes
 
 def serve(
     fleet: FleetDir = None,
-    host: Annotated[str, option("--host", "ADDRESS", "Address to bind.")] = "127.0.0.1",
-    port: Annotated[int, option("--port", "N", "Port to listen on.")] = 8400,
+    host: Annotated[str, option("ADDRESS", "Address to bind.")] = "127.0.0.1",
+    port: Port = 8400,
     data: Annotated[
-        Path | None,
-        option("--data", "DIR", "Folder of feedback and decision log (default: in the user's data folder)."),
+        Path | None, option("DIR", "Folder of feedback and decision log (default: in the user's data folder).")
     ] = None,
     keys: Annotated[
-        Path | None,
-        option("--keys", "FILE", "Require API keys of this file (default: none on localhost, else the user's file)."),
+        Path | None, option("FILE", "Require API keys of this file (default: none on localhost, else the user's file).")
     ] = None,
     learn: Annotated[
-        bool, option("--learn", help="Keep queries and decisions, for `zooter report` and `zooter learn`.")
+        bool, flag("--learn", "Keep queries and decisions, for `zooter report` and `zooter learn`.")
     ] = False,
-    certfile: Annotated[
-        Path | None, option("--certfile", "FILE", "Certificate and private key for TLS, in one file (PEM).")
-    ] = None,
-    proxy: Annotated[
-        list[str] | None, option("--proxy", "ADDRESS...", "Addresses whose X-Forwarded headers are trusted.")
-    ] = None,
+    certfile: Annotated[Path | None, option("FILE", "Certificate and private key for TLS, in one file (PEM).")] = None,
+    proxy: Annotated[list[str] | None, option("ADDRESS...", "Addresses whose X-Forwarded headers are trusted.")] = None,
     allowed_host: Annotated[
-        list[str] | None, option("--allowed-host", "NAME...", "Further host names under which clients reach it.")
+        list[str] | None, option("NAME...", "Further host names under which clients reach it.")
     ] = None,
     allowed_origin: Annotated[
-        list[str] | None,
-        option("--allowed-origin", "ORIGIN...", "Sites whose pages may use it, such as https://www.example.org."),
+        list[str] | None, option("ORIGIN...", "Sites whose pages may use it, such as https://www.example.org.")
     ] = None,
 ) -> None:
     if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
@@ -69,7 +62,7 @@ def serve(
     keys = _required_keys(keys, host, bool(addresses))
     _check_certificate(certfile)
     if listener is None:
-        check_free("serve", host, port)
+        check_free(host, port)
     from zooter_core.learn.traffic import own_data_folder
     from zooter_core.serve.run import run
     from zooter_core.serve.server import ServeSettings

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from zooter_core.base.errors import MOST_NAMED, ZooterError, listed, shortened
 from zooter_core.cli.consoles import err, out
-from zooter_core.cli.options import argument, check_unused, option
+from zooter_core.cli.options import argument, check_unused, flag, option
 from zooter_core.serve.keys import Key, add_key, keys_file, read_keys, remove_key
 
 LIMITS = ("concurrent", "requests-per-minute", "tokens-per-minute")  # of a key, as in `serve.keys.Key`
@@ -23,16 +23,13 @@ def serve_keys(
     context: typer.Context,
     action: Annotated[Literal["add", "list", "remove"], argument("ACTION", "add NAME, list, or remove NAME.")],
     name: Annotated[str | None, argument("NAME")] = None,
-    keys: Annotated[
-        Path | None, option("--keys", "FILE", "File of keys (default: in the user's folder of settings).")
-    ] = None,
-    admin: Annotated[bool, option("--admin", help="add: the key may reload the fleet.")] = False,
+    keys: Annotated[Path | None, option("FILE", "File of keys (default: in the user's folder of settings).")] = None,
+    admin: Annotated[bool, flag("--admin", "add: the key may reload the fleet.")] = False,
     models: Annotated[
-        list[str] | None, option("--models", "NAME...", "add: the candidates that may answer (default: all).")
+        list[str] | None, option("NAME...", "add: the candidates that may answer (default: all).")
     ] = None,
     limit: Annotated[
-        list[str] | None,
-        option("--limit", "NAME=NUMBER...", f"add: its own limits: {listed(LIMITS)}; 0 is no limit."),
+        list[str] | None, option("NAME=NUMBER...", f"add: its own limits: {listed(LIMITS)}; 0 is no limit.")
     ] = None,
 ) -> None:
     file = keys or keys_file()

@@ -22,7 +22,7 @@ from zooter_core.base.weights import (
     version_of,
 )
 from zooter_core.cli.consoles import err, out
-from zooter_core.cli.options import option
+from zooter_core.cli.options import flag
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.fleet.packages import check_engines
 
@@ -35,7 +35,7 @@ CONVERTED = "SmolLM2 is then converted once, to 260 MB in {cache}."  # for trans
 
 def setup(
     clear: Annotated[
-        bool, option("--clear", help="Delete the stored embeddings and rewards instead; converted weights stay.")
+        bool, flag("--clear", "Delete the stored embeddings and rewards instead; converted weights stay.")
     ] = False,
 ) -> None:
     if clear:

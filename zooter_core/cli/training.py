@@ -23,29 +23,26 @@ class TrainingOptions:
     """The options, each with the value that the call gives."""
 
     beta: Annotated[
-        float | None,
-        option("--beta", "X", "Weight of the plain label (default: 0.3; for score files 0: tag priors alone)."),
+        float | None, option("X", "Weight of the plain label (default: 0.3; for score files 0: tag priors alone).")
     ] = None
     tau: Annotated[
-        float | None, option("--tau", "X", "Softmax temperature of rewards (default: 1; for score files 0.3).")
+        float | None,
+        option("X", "Softmax temperature of rewards (default: 1; for score files 0.3)."),
     ] = None
     normalise: Annotated[
         str | None,
         option(
-            "--normalise",
             "NAME",
             "Normalisation of rewards: none (default), spread (default for score files), zscore, zscore-dataset.",
         ),
     ] = None
     holdout: Annotated[
-        float | None,
-        option("--holdout", "X", "Share of queries held back for evaluation (default: 0.2; for score files 0)."),
+        float | None, option("X", "Share of queries held back for evaluation (default: 0.2; for score files 0).")
     ] = None
-    seed: Annotated[int | None, option("--seed", "N", "Random seed (default: 0; in a run, the fleet's).", min=0)] = None
+    seed: Annotated[int | None, option("N", "Random seed (default: 0; in a run, the fleet's).", min=0)] = None
     router_kind: Annotated[
         str | None,
         option(
-            "--router-kind",
             "KIND",
             f"Kind of router: {', '.join(KINDS)}, or the name of a plug-in. The default, auto, weighs them by "
             "cross-validation; with --finetune it is zooter.",
@@ -53,14 +50,10 @@ class TrainingOptions:
     ] = None
     finetune: Annotated[
         Literal["none", "last", "all"],
-        option(
-            "--finetune",
-            help="Part of the encoder to train too: nothing (seconds), the last layer, or all of it (needs a GPU).",
-        ),
+        option(help="Part of the encoder to train too: nothing (seconds), the last layer, or all of it (needs a GPU)."),
     ] = "none"
     router_set: Annotated[
-        list[str] | None,
-        option("--router-set", "NAME=NUMBER...", "Settings of that kind, such as epochs=20 or clusters=64."),
+        list[str] | None, option("NAME=NUMBER...", "Settings of that kind, such as epochs=20 or clusters=64.")
     ] = None
 
     @property

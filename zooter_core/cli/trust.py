@@ -18,6 +18,6 @@ def trust(fleet: Annotated[Path, argument("DIR", "Folder with a fleet.toml that 
         err.print(f"The fleet in {opened.folder} needs no permission.")
         return
     trusted.trust(uses)
-    for use in dict.fromkeys(trusted.describe_use(*use) for use in uses):
-        out.print("{} may be sent to {}.".format(*use.split("=", 1)))
+    for variable, server in dict.fromkeys((variable, trusted.server_address(url)) for variable, url in uses):
+        out.print(f"{variable} may be sent to {server}.")
     err.print(f"To take that back, remove the line from {trusted.trust_file()}.")

@@ -29,12 +29,6 @@ from zooter_core.config.tables import read_toml
 FLEET, BACKUP, LOCK = "fleet.toml", "fleet.toml.bak", ".fleet.toml.lock"
 CANDIDATE = "candidate"
 LOCK_SECONDS = 10.0
-TOKEN = re.compile(  # a text of TOML, a comment or a bracket
-    r'''"""(?:[^"\\]|\\.|"{1,2}(?!"))*"{3,5}|"(?:[^"\\\n]|\\.)*"'''
-    r"""|'''(?:[^']|'{1,2}(?!'))*'{3,5}|'[^'\n]*'"""
-    r"|#[^\n]*|[][{}]",
-    re.DOTALL,
-)
 NOTE = re.compile(r"[ \t]*(#|$)")
 Keys = Mapping[str, Any]  # of a table; a value None removes the key
 
@@ -130,17 +124,25 @@ def editing(folder: Path) -> Iterator[list[Section]]:
 def _sections(text: str) -> list[Section]:
     """A file in parts: the keys at its beginning, its tables, and the blank lines and comments at its end."""
     sections = [Section()]
-    rows: list[tuple[str, str]] = []
-    end = ("", "[")  # as if there were one more table
-    for line, outline in [*zip(text.split("\n"), _outline(text).split("\n"), strict=True), end]:
-        if not outline.lstrip(" \t").startswith("["):
-            rows.append((line, outline))
+    rows: list[str] = []
+    for line in [*text.split("\n"), None]:
+        if line is not None and not (line.lstrip(" \t").startswith("[") and _is_complete(rows)):
+            rows.append(line)
             continue
         start = _notes(rows)
-        sections[-1].keys = [row for row, _ in rows[:start]]
-        sections.append(Section([row for row, _ in rows[start:]], line))
+        sections[-1].keys = rows[:start]
+        sections.append(Section(rows[start:], line or ""))
         rows = []
     return sections
+
+
+def _is_complete(rows: Sequence[str]) -> bool:
+    """Whether no text and no list is open behind some lines, in which the next line could be anything."""
+    try:
+        tomllib.loads("\n".join(rows))
+    except ValueError:
+        return False
+    return True
 
 
 def _names(table: Any) -> tuple[str, ...]:
@@ -154,27 +156,14 @@ def _text(sections: Sequence[Section]) -> str:
     return "\n".join(lines)
 
 
-def _outline(text: str) -> str:
-    """The lines of a file, of which headers alone begin with a bracket, and comments with #, whatever texts hold."""
-    depth = 0
-
-    def hidden(match: re.Match[str]) -> str:
-        nonlocal depth
-        token = match[0]
-        depth += (token in "[{") - (token in "]}")
-        if token[0] in "\"'":
-            return "x" + "\nx" * token.count("\n")
-        return "x" if token in "[{" and depth > 1 else token
-
-    return TOKEN.sub(hidden, text)
-
-
-def _notes(rows: Sequence[tuple[str, str]]) -> int:
+def _notes(rows: Sequence[str]) -> int:
     """Where the blank lines and comments at the end begin. Comments right below a key, before a blank line, stay."""
     start = len(rows)
-    while start and NOTE.match(rows[start - 1][1]):
+    while start and NOTE.match(rows[start - 1]):
         start -= 1
-    return start + next((place for place, (line, _) in enumerate(rows[start:]) if not line.strip()), 0)
+    while not _is_complete(rows[:start]):  # the end of a text may look like a comment
+        start += 1
+    return start + next((place for place, line in enumerate(rows[start:]) if not line.strip()), 0)
 
 
 def add_candidates(folder: Path, candidates: Sequence[Keys], others: Keys | None = None) -> None:

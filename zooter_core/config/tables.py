@@ -28,7 +28,6 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from zooter_core.base.errors import MOST_NAMED, ZooterError, did_you_mean, shortened
-from zooter_core.base.files import impossible
 from zooter_core.base.gone import GONE
 from zooter_core.base.names import wrong_name
 from zooter_core.base.weights import PREFIX, check_package
@@ -97,11 +96,7 @@ def _folder(info: ValidationInfo) -> Path | None:
 def local_path(value: str, info: ValidationInfo) -> str:
     """A full path, whether or not something is there."""
     folder = _folder(info)
-    if folder is None:
-        return value
-    if reason := impossible(folder / value):
-        raise refusal("a path", f'"{value}" ({reason})', "Correct it.")
-    return os.path.normpath(folder / value)
+    return value if folder is None else os.path.normpath(folder / value)
 
 
 def reference(value: str, info: ValidationInfo) -> str:
@@ -119,7 +114,6 @@ def reference(value: str, info: ValidationInfo) -> str:
             facts = problem.failure
             raise refusal(facts.expected, facts.found, facts.next_step) from problem
         return value
-    local_path(value, info)  # refuses what cannot be a path
     if value.startswith((".", "/")) or os.path.exists(folder / Path(value).parts[0] if value else folder):
         return existing(value, info)
     return value

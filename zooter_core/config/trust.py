@@ -55,12 +55,12 @@ def on_this_machine(url: str) -> bool:
         return name == "localhost"
 
 
-def describe_use(variable: str, url: str) -> str:
-    """A key with the server that it goes to, as VARIABLE=https://host:port."""
+def server_address(url: str) -> str:
+    """The server at an address, as https://host:port."""
     parts = _parts(url)
     name = host_name(parts.hostname or "") or quote(parts.hostname or "")  # a space would begin another pair
     port = None if parts.port == DEFAULT_PORTS.get(parts.scheme) else parts.port
-    return f"{variable}={parts.scheme}://{Host(name, port)}"
+    return f"{parts.scheme}://{Host(name, port)}"
 
 
 def is_allowed(variable: str, url: str) -> bool:
@@ -68,7 +68,7 @@ def is_allowed(variable: str, url: str) -> bool:
     name = host_name(_parts(url).hostname or "")
     if on_this_machine(url) or MODEL_SERVERS.fullmatch(variable) or name in PROVIDERS.get(variable, ()):
         return True
-    return describe_use(variable, url) in {*_trusted(), *os.environ.get(TRUST, "").split()}
+    return f"{variable}={server_address(url)}" in {*_trusted(), *os.environ.get(TRUST, "").split()}
 
 
 def check_uses(uses: Iterable[tuple[str, str]], fleet: str | Path = "DIR") -> None:
@@ -81,11 +81,14 @@ def check_uses(uses: Iterable[tuple[str, str]], fleet: str | Path = "DIR") -> No
     Raises:
         ZooterError: lists them.
     """
-    if refused := dict.fromkeys(describe_use(*use) for use in uses if not is_allowed(*use)):
-        shown = listed(" to ".join(use.split("=", 1)) for use in refused)
+    if refused := dict.fromkeys(
+        (variable, server_address(url)) for variable, url in uses if not is_allowed(variable, url)
+    ):
+        shown = listed(f"{variable} to {server}" for variable, server in refused)
+        pairs = " ".join(map("=".join, refused))
         raise ZooterError.saying(
             f"The fleet asks to send secrets of this machine's environment: {shown}. Nobody has allowed that.",
-            f"If you trust the fleet: zooter trust {fleet}, or export {TRUST}='{' '.join(refused)}'.",
+            f"If you trust the fleet: zooter trust {fleet}, or export {TRUST}='{pairs}'.",
         )
 
 
@@ -96,7 +99,7 @@ def trust(uses: Iterable[tuple[str, str]]) -> None:
         WorkError: the file cannot be written.
     """
     path = trust_file()
-    lines = dict.fromkeys([*_trusted(), *(describe_use(*use) for use in uses)])
+    lines = dict.fromkeys([*_trusted(), *(f"{variable}={server_address(url)}" for variable, url in uses)])
     with writing(path):
         private_folder(path.parent, ours=False)
         with atomic(path, private=True) as partial:

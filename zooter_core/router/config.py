@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import WorkError, ZooterError, first_line
-from zooter_core.base.strict_json import NotFiniteError, parse_json
+from zooter_core.base.strict_json import parse_json
 from zooter_core.base.tensors import first_broken
 from zooter_core.router.kinds import check_settings
 
@@ -62,10 +62,7 @@ def _check_config(folder: Path) -> None:
         raise ZooterError(
             f"a router folder at {folder}", f"no {CONFIG} there", "Make one with `zooter distill` or `zooter run`."
         )
-    try:
-        config = parse_json(path.read_text(encoding="utf-8"))
-    except NotFiniteError as problem:
-        raise _wrong(path, problem.field, "a finite number", problem.number) from problem
+    config = parse_json(path.read_text(encoding="utf-8"))
     if not isinstance(config, dict):
         raise ValueError(f"{CONFIG} holds no JSON object")
     for field, (expected, valid) in FIELDS.items():

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from zooter_core.base.errors import WorkError, ZooterError, first_line
-from zooter_core.base.files import TORN
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json, of_type, parse_json
 from zooter_core.base.weights import check_readable
@@ -330,7 +329,7 @@ def familiar_rows(queries: Sequence[Query], folder: Path) -> NDArray[np.bool_] |
     """Which queries the router in a folder has learned from; None where it does not say."""
     try:
         learned = np.load(folder / LEARNED, allow_pickle=False)
-    except TORN:  # an older router, or a damaged file
+    except Exception:  # an older router, or a damaged file
         return None
     if learned.dtype != np.uint64 or learned.ndim != 1:
         return None

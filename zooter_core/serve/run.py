@@ -14,13 +14,14 @@ from ipaddress import ip_address, ip_network
 
 import uvicorn
 
-from zooter_core.base.connections import LAST_SECONDS, BoundedConnection, raise_file_limit
+from zooter_core.base.connections import BoundedConnection, raise_file_limit
 from zooter_core.base.hosts import host_name
 from zooter_core.base.weights import Progress
 from zooter_core.serve.app import build_app
 from zooter_core.serve.server import Server, ServeSettings
 
 LOOK_SECONDS = 0.1  # between looks for a stop while the fleet loads
+LAST_SECONDS = 1.0  # for tasks that have been cancelled to tell their clients
 CONNECTIONS_PER_CLIENT = 512  # that one address may have, unless it is a proxy's (`--proxy`)
 
 
