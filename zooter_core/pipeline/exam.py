@@ -32,7 +32,7 @@ from zooter_core.data.prices import is_local
 from zooter_core.data.run_folder import LOCK, REPORT, ROUTER, STEPS
 from zooter_core.data.runs import Run, find_runs
 from zooter_core.evaluation import verdicts
-from zooter_core.evaluation.figures import Report, Verdict, load_report, load_verdict
+from zooter_core.evaluation.figures import Report, Verdict, load_report, load_verdict, to_json
 from zooter_core.evaluation.verified import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.machine import gpus
@@ -220,7 +220,7 @@ def settle(fleet: Path, run: Path, ensemble: Ensemble, anyway: bool = False) -> 
         with Run(run) as opened:
             rival = _rival(opened, Ensemble(parts, ensemble.backends))
         with writing(run), atomic(run / RIVAL) as partial:
-            partial.write_text(dump_json(rival and rival.to_json()) + "\n", encoding="utf-8")
+            partial.write_text(dump_json(to_json(rival)) + "\n", encoding="utf-8")
         taken = anyway or verdicts.takes_over(load_report(run / REPORT), rival)
     if taken:
         install(fleet, run)

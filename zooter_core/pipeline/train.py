@@ -20,12 +20,12 @@ from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.evaluation.evaluate import Sampled, report
 from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.evaluation.thinking import compare_thinking
-from zooter_core.evaluation.verified.ranking import verified_figures
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import selection
 from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lot
 from zooter_core.method.mixture import chosen
 from zooter_core.method.tags import TagIndex
+from zooter_core.method.verified import verified_figures
 from zooter_core.pipeline.batches import Progress, check_pool, quiet, require
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.router.auto import FEWEST, Scored, earned_by
@@ -146,12 +146,13 @@ def distill_run(
     sampled = Sampled(run.samples(), run.dollars(ensemble.fleet), run.tokens())
     checkpoint = run.folder / CHECKPOINT
     trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, checkpoint)
-    parts = {
-        "set_aside": run.set_aside(),
-        "verified": verified_figures(scores.candidates, *run.outcomes()),
-        "thinking": compare_thinking(run, ensemble.fleet, scores),
-    }
-    trained = replace(trained, report=trained.report.but(**{name: part for name, part in parts.items() if part}))
+    complete = replace(
+        trained.report,
+        set_aside=run.set_aside(),
+        verified=verified_figures(scores.candidates, *run.outcomes()),
+        thinking=compare_thinking(run, ensemble.fleet, scores),
+    )
+    trained = replace(trained, report=complete)
     partial = run.folder / f"{ROUTER}.partial"
     with writing(run.folder):
         remove(partial)  # of a process that was killed
@@ -314,7 +315,7 @@ def train(
         outputs = replace(outputs, gain=neighbours.gain_ranks(unseen, selection.ranking(outputs.probabilities)[:, :2]))
     figures = report(every, entropy(labelled.plain).tolist(), held_back, outputs, sampled, cross_validated)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
-    return Trained(router, neighbours, learned, figures.but(losses=losses))
+    return Trained(router, neighbours, learned, replace(figures, losses=losses))
 
 
 def _head(
