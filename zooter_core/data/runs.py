@@ -57,8 +57,6 @@ class Run(RunFolder):
     def missing(self) -> dict[str, list[str]]:
         """The queries that lack responses: id -> the candidates that have not all samples, in pool order."""
         pool, samples = self.setting("start", "pool"), self.setting("collect", "samples")
-        if self.is_finished("collect"):
-            return {}
         texts = self.responses()
         lacking = {
             query.id: [name for name in pool if len(texts.get(query.id, {}).get(name, ())) < samples]
@@ -141,8 +139,8 @@ class Run(RunFolder):
 
     def tags(self) -> list[tuple[str, ...]]:
         """The tag names of each query, as the tagger gave them."""
-        names = {record["id"]: tuple(tag["name"] for tag in record["tags"]) for record in self.records(TAGS)}
-        return [names[query.id] for query in self._scored()]
+        lines = self.lines(TAGS, [query.id for query in self._scored()])
+        return [tuple(tag["name"] for tag in line["tags"]) for line in lines]
 
     def export_scores(self, path: Path) -> None:
         """Write the run as a score file: the reward model's mean rewards, the means of verified outcomes, the first
@@ -151,22 +149,20 @@ class Run(RunFolder):
         Raises:
             ZooterError: the file cannot be written, or every query is set aside.
         """
-        texts, lines = self.responses(), {record["id"]: record for record in self.records(REWARDS)}
+        texts, queries = self.responses(), self._scored()
+        lines = self.lines(REWARDS, [query.id for query in queries])
         with files.open_atomic(path) as out:
-            for query in self._scored():
-                values = lines[query.id]["rewards"]
-                outcomes = {n: sum(rights) / len(rights) for n, rights in lines[query.id].get("verified", {}).items()}
+            for query, rewards in zip(queries, lines, strict=True):
+                values = rewards["rewards"]
+                outcomes = {name: sum(right) / len(right) for name, right in rewards.get("verified", {}).items()}
                 line = score_line(query, values, {name: texts[query.id][name][0] for name in values}, outcomes)
                 out.write(dump_json(line, ensure_ascii=False) + "\n")
 
     def _rewards(self, *fields: tuple[str, Any]) -> list[NDArray[np.float64]]:
         """Some fields of the rewards of each query and candidate, each with what stands for a missing one."""
-        pool, queries = self.setting("start", "pool"), self._scored()
-        lines = {record["id"]: record for record in self.records(REWARDS)}
+        pool, lines = self.setting("start", "pool"), self.lines(REWARDS, [query.id for query in self._scored()])
         return [
-            np.array(
-                [[lines[query.id].get(field, {}).get(name, none) for name in pool] for query in queries], dtype=float
-            )
+            np.array([[line.get(field, {}).get(name, none) for name in pool] for line in lines], dtype=float)
             for field, none in fields
         ]
 

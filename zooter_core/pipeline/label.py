@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from zooter_core.base.records import Query
 from zooter_core.data.run_folder import LABELS
-from zooter_core.data.run_lines import tag_check
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.fleet.ensemble import Ensemble
@@ -40,7 +39,7 @@ def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: Worke
     if run.is_finished("tag"):
         return
     batches.require(run, "start")
-    batches.fill(run, ensemble, "tag", tag_check(), lambda batch: batch, tag_lines, progress, workers)
+    batches.fill(run, ensemble, "tag", lambda batch: batch, tag_lines, progress, workers)
     run.finish("tag")
 
 

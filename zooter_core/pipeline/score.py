@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from zooter_core.backends.thoughts import split
-from zooter_core.base.errors import WorkError, ZooterError, listed
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_file, locked
 from zooter_core.base.jsonl import append_records, read_lines, read_records
 from zooter_core.base.records import Query
 from zooter_core.data.evident_keys import key_of
 from zooter_core.data.run_folder import REWARDS, Settings
-from zooter_core.data.run_lines import Check, all_finite, reward_check
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, no_repeats, read_query, read_responses, score_line
 from zooter_core.evaluation.verified import check_verifiable, verify
@@ -88,9 +87,10 @@ def score(
     batches.require(run, "collect", allow_missing)
     check_verifiable(key for query in run.queries() if (key := key_of(query)))
     pool, missing = batches.check_pool(run, ensemble), run.missing()
+    if missing and not allow_missing:  # the file is not as the step left it
+        raise batches.unfinished("collect")
     texts, reasons = run.responses(), _too_few(missing, pool) | run.refused()
-    check = reward_check(pool, run.state["steps"].get("collect", {}).get("samples"))
-    _remove_outdated(run, check, missing, settings)
+    _remove_outdated(run, missing, settings)
     run.begin("score", settings)
 
     def job_of(batch: Sequence[Query]) -> ScoreJob:
@@ -103,7 +103,7 @@ def score(
             pool,
         )
 
-    batches.fill(run, ensemble, "score", check, job_of, score_lines, progress, workers)
+    batches.fill(run, ensemble, "score", job_of, score_lines, progress, workers)
     if run.is_finished("collect"):
         run.finish("score")
 
@@ -114,22 +114,17 @@ def _too_few(missing: Mapping[str, list[str]], pool: Sequence[str]) -> dict[str,
     return {id: f"no response of {listed(names)}" for id, names in missing.items() if len(pool) - len(names) < least}
 
 
-def _remove_outdated(run: Run, check: Check, missing: Mapping[str, list[str]], settings: Settings) -> None:
+def _remove_outdated(run: Run, missing: Mapping[str, list[str]], settings: Settings) -> None:
     """Remove the lines of rewards.jsonl that must be made anew: all after a change of the pool, and those of each batch
     that has got responses since."""
-    queries = {query.id: query for query in run.queries()}
-    outdated: Container[str] = queries
-    if run.state["steps"].get("score", {}).get("pool") == settings["pool"]:
-        run.done(REWARDS, queries, check)
-        before = {record["id"]: record["missing"] for record in run.records(REWARDS) if "missing" in record}
-        outdated = {
-            query.id
-            for batch in batches.fixed(list(queries.values()))
-            if before and any(before.get(query.id) != missing.get(query.id) for query in batch)
-            for query in batch
-        }
-    else:  # other candidates are no mistake
-        run.done(REWARDS, queries, Check(lambda record: None))
+    same_pool = run.state["steps"].get("score", {}).get("pool") == settings["pool"]
+    before = {record["id"]: record["missing"] for record in run.records(REWARDS) if "missing" in record}
+    outdated = {
+        query.id
+        for batch in batches.fixed(run.queries())
+        if not same_pool or (before and any(before.get(query.id) != missing.get(query.id) for query in batch))
+        for query in batch
+    }
     if any(record["id"] in outdated for record in run.records(REWARDS)):
         run.replace(REWARDS, (record for record in run.records(REWARDS) if record["id"] not in outdated))
 
@@ -151,7 +146,7 @@ def score_responses(
     Raises:
         ZooterError: a line of `source` is wrong, `out` is of other responses or of another reward model, or it cannot
             be written.
-        WorkError: a line of `out` is damaged, or the reward model cannot work.
+        WorkError: a line of `out` is no JSON, or the reward model cannot work.
     """
     lines = [
         (
@@ -172,34 +167,23 @@ def score_responses(
 
 
 def _scored(out: Path, lines: Sequence[Responses], reward: str) -> set[str]:
-    """The ids of the queries that `out` has lines of, each checked."""
+    """The ids of the queries that `out` has lines of. Refuses a line of other responses or another reward model."""
     responses = {query.id: (query.text, texts) for query, texts in lines}
     done: set[str] = set()
-    for number, record in enumerate(read_records(out), 1):
-        id = record.get("id")
-        text, texts = responses.get(id, ("", {})) if isinstance(id, str) else ("", {})
-        same = record.get("responses", texts) == texts
-        if text and text == record.get("query") and not same:
-            raise ZooterError(
-                f"the responses to {id!r} as they are in {out}", "others", "Give another --out, or remove that file."
-            )
-        if not text or text != record.get("query"):
+    for record in read_records(out):
+        id = str(record.get("id"))
+        text, texts = responses.get(id, ("", {}))
+        if record.get("query") != text or record.get("responses", texts) != texts:
             raise ZooterError.saying(
-                f"{out} has a line of a query that these responses do not have: {str(record.get('query'))[:60]!r}.",
-                "Give another --out.",
+                f"{out} has a line of another query, or of other responses: {str(record.get('query'))[:60]!r}.",
+                "Give another --out, or remove that line.",
             )
         if record.get("reward_sha256", reward) != reward:  # none: of an earlier version
             raise ZooterError.saying(
                 f"The scores in {out} are of another reward model, or of other settings in [reward].",
                 "Give another --out, or the fleet with which it began.",
             )
-        if id in done or not all_finite(record.get("scores"), texts):
-            raise WorkError(
-                f"one line with a finite score of each of {', '.join(texts)} for {id!r} in {out}",
-                f"another one in line {number}",
-                "Remove that line and start again; the other lines are kept.",
-            )
-        done.add(str(id))
+        done.add(id)
     return done
 
 

@@ -13,7 +13,7 @@ from zooter_core.base.errors import ZooterError, did_you_mean, listed
 from zooter_core.base.files import check_folder, move_contents, private_folder, remove, update_folder, writing
 from zooter_core.base.weights import check_torch
 from zooter_core.config.labelling import ENCODER
-from zooter_core.data.run_folder import CHECKPOINT, LABELS, REPORT, RESPONSES, REWARDS, ROUTER
+from zooter_core.data.run_folder import CHECKPOINT, LABELS, REPORT, ROUTER
 from zooter_core.data.run_lines import Record
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
@@ -43,7 +43,6 @@ from zooter_core.router.text_encoder import TextEncoder
 # values did best on folds and on left-out data sets (docs/results.md).
 SCORE_LABELS = LabelConfig(beta=0.0, tau=0.3, normalise="spread", holdout=0.0)
 TRAINING = settings_of(AUTO_KIND)
-SOURCES = (RESPONSES, REWARDS, LABELS)  # of a run's router and report; with the tags, which are finished
 
 
 def distill(
@@ -131,14 +130,12 @@ def distill_run(
     Both are written aside and renamed into place when they are complete. Returns the report, also of a finished step.
 
     Args:
-        allow_missing: accept an unfinished step label; this step stays open, too, and is skipped while nothing changes.
+        allow_missing: accept an unfinished step label; this step stays open, too.
     """
     run.begin("distill", distill_settings(encoder, config))
     if run.is_finished("distill"):
         return load_report(run.folder / REPORT)
     require(run, "label", allow_missing)
-    if run.unchanged("distill", SOURCES):
-        return load_report(run.folder / REPORT)
     check_pool(run, ensemble)
     scores, labelled, labels = _learned(run, allow_missing)
     model = ensemble.encoders(encoder)
@@ -163,16 +160,13 @@ def distill_run(
         remove(checkpoint)
     if run.is_finished("label"):
         run.finish("distill")
-    else:
-        run.remember("distill", SOURCES)
     return trained.report
 
 
 def _learned(run: Run, allow_missing: bool) -> tuple[Scores, Labelled, LabelConfig]:
     """What a run's router learns from, after the step label."""
     scores = run.scores(allow_missing)
-    lines = {record["id"]: record for record in run.records(LABELS)}
-    labelled = Labelled.read([lines[query.id] for query in scores.queries], run.tags())
+    labelled = Labelled.read(run.lines(LABELS, [query.id for query in scores.queries]), run.tags())
     return scores, labelled, LabelConfig(**run.state["steps"]["label"])
 
 
