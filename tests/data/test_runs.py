@@ -44,14 +44,14 @@ def test_reading_a_run_back(finished):
 
 
 def test_scores_are_the_rewards_with_the_taggers_tags_once_they_are_finished(finished):
-    with pytest.raises(ZooterError, match="--until score"):
-        finished.scores()
-    finished.finish("score")
     scores = finished.scores()
     assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[1, 2], [3, 4]])
     assert [query.tags for query in scores.queries] == [("given",), ()]
     finished.finish("tag")
     assert [query.tags for query in finished.scores().queries] == [("math",), ()]
+    finished.append(QUERIES, [{"id": "3", "text": "Hello", "dataset": None, "tags": []}])
+    with pytest.raises(ZooterError, match="--until score"):
+        finished.scores()
 
 
 def test_dollars_are_of_the_mean_tokens(folder, tmp_path):

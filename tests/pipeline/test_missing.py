@@ -23,6 +23,7 @@ from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.collect import Collecting
+from zooter_core.pipeline.plan import Plan, check
 from zooter_core.router.kinds import DistillConfig
 
 pytestmark = pytest.mark.slow  # whole runs, most of them twice
@@ -85,11 +86,11 @@ def run_all_steps(folder: Path, fleet: Path, kind: str = "zooter") -> Report:
     with Run(folder, create=True) as run:
         pipeline.start(run, ensemble, QUERIES)
         holes = bool(pipeline.collect(run, ensemble, SHORT, how=Collecting(allow_missing=True)))
-        pipeline.score(run, ensemble, allow_missing=holes)
+        pipeline.score(run, ensemble)
         pipeline.tag(run, ensemble)
-        pipeline.label(run, LABELS, allow_missing=holes)
+        pipeline.label(run, LABELS)
         training = DistillConfig(kind=kind, epochs=1)
-        report = pipeline.distill_run(run, ensemble, ensemble.fleet.encoder, training, allow_missing=holes)
+        report = pipeline.distill_run(run, ensemble, ensemble.fleet.encoder, training)
         run.export_scores(folder / "scores.jsonl")
         assert holes == (not run.is_finished("distill"))
     return report
@@ -175,20 +176,14 @@ def test_a_candidate_that_never_answers_keeps_its_place(fleet, weak, tmp_path):
     assert read_scores([folder / "scores.jsonl"]).candidates == ("b", "c")
 
 
-def test_without_the_option_holes_stop_the_next_steps(fleet, weak, tmp_path):
+def test_a_step_by_itself_needs_the_one_before_it(fleet, weak, tmp_path):
     weak("a", 8)
     run_all_steps(tmp_path / "run", fleet)
     before = (tmp_path / "run" / "labels.jsonl").read_bytes()
     with Run(tmp_path / "run") as run:
-        ensemble = Ensemble(load_fleet(fleet))
-        steps = {
-            "collect": lambda: pipeline.score(run, ensemble),
-            "score": lambda: pipeline.label(run, LABELS),
-            "label": lambda: pipeline.distill_run(run, ensemble, ensemble.fleet.encoder, DistillConfig(epochs=1)),
-        }
-        for step, later in steps.items():
-            with pytest.raises(ZooterError, match=f"The step {step} of this run is not finished"):
-                later()
+        for step, later in {"collect": "score", "label": "distill"}.items():
+            with pytest.raises(ZooterError, match=f"The step {step} of the run .* is not finished"):
+                check(run, Plan((later,)), Ensemble(load_fleet(fleet)))
     assert (tmp_path / "run" / "labels.jsonl").read_bytes() == before
 
 

@@ -190,6 +190,11 @@ class RunFolder:
         """Whether a step is finished."""
         return step in self.state["seals"]
 
+    def require(self, step: str) -> None:
+        """Refuse to go on before a step is finished."""
+        if not self.is_finished(step):
+            raise ZooterError.saying(f"The step {step} of the run {self.folder} is not finished.", finishing(step))
+
     def finish(self, step: str) -> None:
         """Mark a step as finished."""
         self.state["seals"][step] = {}
@@ -236,13 +241,15 @@ class RunFolder:
         )
 
     def lines(self, file: str, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """The line of each of these queries.
+        """The line of each of these queries, in a file with one for each.
 
         Raises:
-            WorkError: one is missing.
+            ZooterError: one is missing, because the step is not finished.
+            WorkError: one is missing all the same.
         """
         lines = {record["id"]: record for record in self.records(file)}
         if missing := [id for id in ids if id not in lines]:
+            self.require(next(step for step, name in FILE_OF.items() if name == file))
             raise WorkError(
                 f"a line of each query in {self.folder / file}",
                 f"none of {_short(missing[0])}",

@@ -19,7 +19,7 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json, is_number, parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
-from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder, finishing
+from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.method.verified import scale_of, verified_rewards
 
@@ -78,19 +78,15 @@ class Run(RunFolder):
         """The queries without rewards: id -> why."""
         return {record["id"]: record["set_aside"] for record in self.records(REWARDS) if "set_aside" in record}
 
-    def scores(self, allow_missing: bool = False) -> Scores:
+    def scores(self) -> Scores:
         """The mean rewards in pool order, without the queries that are set aside.
 
-        The queries carry the tags of the step `tag` once it is finished, and those of the queries file before.
-
-        Args:
-            allow_missing: accept a run in which responses are missing; their rewards are NaN.
+        The queries carry the tags of the step `tag` once it is finished, and those of the queries file before. A
+        missing reward is NaN.
 
         Raises:
-            ZooterError: the step `score` is not finished, or every query is set aside.
+            ZooterError: a query has not been scored yet, or every query is set aside.
         """
-        if not self.is_finished("score") and not allow_missing:
-            raise ZooterError.saying(f"The step score of the run {self.folder} is not finished.", finishing("score"))
         pool, queries, (means,) = self.setting("start", "pool"), self._scored(), self._rewards(("rewards", math.nan))
         if any("verified" in record for record in self.records(REWARDS)):
             rewards, outcomes = self.outcomes()

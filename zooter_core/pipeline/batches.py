@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
-from zooter_core.data.run_folder import FILE_OF, QUERIES, finishing
+from zooter_core.data.run_folder import FILE_OF, QUERIES
 from zooter_core.data.run_lines import Record
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
@@ -44,21 +44,6 @@ class Workers(Protocol):
 
 def quiet(step: str, done: int, of: int) -> None:
     """A progress callback that shows nothing."""
-
-
-def require(run: Run, step: str, allow_missing: bool = False) -> None:
-    """Refuse to go on before a step is finished.
-
-    Args:
-        allow_missing: go on with what the step has, where responses are missing. The next step stays open then, too.
-    """
-    if not run.is_finished(step) and not allow_missing:
-        raise unfinished(step)
-
-
-def unfinished(step: str) -> ZooterError:
-    """The error for a step that lacks one before it."""
-    return ZooterError.saying(f"The step {step} of this run is not finished.", finishing(step))
 
 
 def check_pool(run: Run, ensemble: Ensemble) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from zooter_core.data.run_folder import RESPONSES, Settings, versions
 from zooter_core.data.runs import BY_DATASET, Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Progress, Workers, quiet, require, write_queries
+from zooter_core.pipeline.batches import Progress, Workers, quiet, write_queries
 from zooter_core.pipeline.lanes import CollectJob, in_order
 from zooter_core.pipeline.tally import Budget, Tally
 
@@ -156,7 +156,7 @@ def collect(
         if here and (job is None or tally.done < tally.total):
             load_candidate(ensemble, name, tally, how.allow_missing)
     run.begin("collect", settings)
-    require(run, "start")
+    run.require("start")
     assert job is not None
     total = sum(tally.total for tally in tallies.values())
 

@@ -192,11 +192,10 @@ def sit(
         missing = pipeline.collect(run, ensemble, generation, progress, 1, tell, how, watch)
         if missing and len({name for texts in run.responses().values() for name in texts}) < 2:
             raise failed(missing)
-        holes = bool(missing)
-        pipeline.score(run, ensemble, progress, None, holes)
-        pipeline.tag(run, ensemble, progress, None)
-        pipeline.label(run, LABELS, progress, holes)
-        report = pipeline.distill_run(run, ensemble, ENCODER, TRAINING, progress, holes)
+        pipeline.score(run, ensemble, progress)
+        pipeline.tag(run, ensemble, progress)
+        pipeline.label(run, LABELS, progress)
+        report = pipeline.distill_run(run, ensemble, ENCODER, TRAINING, progress)
     return report, missing
 
 

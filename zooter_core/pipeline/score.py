@@ -65,7 +65,6 @@ def score(
     ensemble: Ensemble,
     progress: Progress = quiet,
     workers: Workers | None = None,
-    allow_missing: bool = False,
 ) -> None:
     """Write the rewards of every response, one line for each query: each candidate's mean, and the `samples`.
 
@@ -74,21 +73,17 @@ def score(
     A query that a candidate refused, or that has a response without a finite reward, is set aside: its line has the
     reason, and no later step uses it.
 
-    Args:
-        allow_missing: score what an unfinished step collect has. A line names the candidates that it lacks in
-            `missing`; a query with fewer than two is set aside. The step stays open, and its next start makes the lines
-            of batches with new responses anew, as it does with all lines after a change of the pool. Rewards that the
-            fleet's model has given before come from the cache of rewards.
+    Where responses are missing, a line names their candidates in `missing`, and a query with fewer than two candidates
+    is set aside. The step stays open, and its next start makes the lines of batches with new responses anew, as it does
+    with all lines after a change of the pool. Rewards that the fleet's model has given before come from the cache of
+    rewards.
     """
     settings = {"reward_sha256": ensemble.fleet.hash_of("reward"), "pool": list(ensemble.fleet.pool)}
     run.agree("score", settings)
     if run.is_finished("score"):
         return
-    batches.require(run, "collect", allow_missing)
     check_verifiable(key for query in run.queries() if (key := key_of(query)))
     pool, missing = batches.check_pool(run, ensemble), run.missing()
-    if missing and not allow_missing:  # the file is not as the step left it
-        raise batches.unfinished("collect")
     texts, reasons = run.responses(), _too_few(missing, pool) | run.refused()
     _remove_outdated(run, missing, settings)
     run.begin("score", settings)
@@ -104,7 +99,7 @@ def score(
         )
 
     batches.fill(run, ensemble, "score", job_of, score_lines, progress, workers)
-    if run.is_finished("collect"):
+    if not missing:
         run.finish("score")
 
 

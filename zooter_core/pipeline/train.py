@@ -26,7 +26,7 @@ from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lo
 from zooter_core.method.mixture import chosen
 from zooter_core.method.tags import TagIndex
 from zooter_core.method.verified import verified_figures
-from zooter_core.pipeline.batches import Progress, check_pool, quiet, require
+from zooter_core.pipeline.batches import Progress, check_pool, quiet
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.router.auto import FEWEST, Scored, earned_by
 from zooter_core.router.clusters import Vectors, cluster_tags, name_clusters
@@ -123,21 +123,17 @@ def distill_run(
     encoder: str,
     config: DistillConfig,
     progress: Progress = quiet,
-    allow_missing: bool = False,
 ) -> Report:
     """Train a router on the training fold's labels into `router/`, and write `report.json` about the held-back fold.
 
     Both are written aside and renamed into place when they are complete. Returns the report, also of a finished step.
-
-    Args:
-        allow_missing: accept an unfinished step label; this step stays open, too.
+    Where responses are missing, the step stays open.
     """
     run.begin("distill", distill_settings(encoder, config))
     if run.is_finished("distill"):
         return load_report(run.folder / REPORT)
-    require(run, "label", allow_missing)
     check_pool(run, ensemble)
-    scores, labelled, labels = _learned(run, allow_missing)
+    scores, labelled, labels = _learned(run)
     model = ensemble.encoders(encoder)
     vectors = model.embed_all([query.text for query in scores.queries])
     sampled = Sampled(run.samples(), run.dollars(ensemble.fleet), run.tokens())
@@ -163,9 +159,9 @@ def distill_run(
     return trained.report
 
 
-def _learned(run: Run, allow_missing: bool) -> tuple[Scores, Labelled, LabelConfig]:
+def _learned(run: Run) -> tuple[Scores, Labelled, LabelConfig]:
     """What a run's router learns from, after the step label."""
-    scores = run.scores(allow_missing)
+    scores = run.scores()
     labelled = Labelled.read(run.lines(LABELS, [query.id for query in scores.queries]), run.tags())
     return scores, labelled, LabelConfig(**run.state["steps"]["label"])
 
@@ -181,7 +177,7 @@ def fair_choices(
         the scores of n queries; those of the choices, shape (n,), NaN where there is none; and the number of each
         query's fold, shape (n,), with held-back queries in a fold of their own.
     """
-    scores, labelled, labels = _learned(run, True)
+    scores, labelled, labels = _learned(run)
     scores = scores.without_barely_scored()
     vectors = ensemble.encoders(encoder).embed_all([query.text for query in scores.queries])
     head = RouterHead.load(run.folder / ROUTER)
