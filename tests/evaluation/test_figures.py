@@ -105,14 +105,3 @@ def test_another_file_is_no_report(tmp_path, content, message):
 def test_another_file_is_no_sweep(tmp_path, content):
     with pytest.raises(ZooterError, match="sweep"):
         figures.load_sweep(write(tmp_path / "sweep.json", content))
-
-
-def test_the_next_step_of_a_run(tmp_path):
-    assert figures.next_step(tmp_path) is None
-    write(tmp_path / "run.json", {"seals": {"start": {}, "collect": {}}})
-    assert figures.next_step(tmp_path) == "score"
-    steps = ("start", "collect", "score", "tag", "label", "distill")
-    write(tmp_path / "run.json", {"seals": {step: {} for step in steps}})
-    assert figures.next_step(tmp_path) is None
-    write(tmp_path / "run.json", {"seals": None})
-    assert figures.next_step(tmp_path) == "collect"

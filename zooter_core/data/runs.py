@@ -19,7 +19,7 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json, is_number, parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
-from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder
+from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, STEPS, TAGS, RunFolder
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.method.verified import scale_of, verified_rewards
 
@@ -203,20 +203,27 @@ class RunSummary:
         """Whether every response has a reward, so that `Run.scores` works."""
         return "score" in self.finished
 
+    @property
+    def next_step(self) -> str | None:
+        """The first step that is not finished; None if all are."""
+        return next((step for step in STEPS[1:] if step not in self.finished), None)  # `collect` starts the run, too
+
 
 def find_runs(root: str | Path) -> list[RunSummary]:
     """The run folders at most SEARCH_DEPTH levels below a folder, by name; unreadable ones are skipped."""
     patterns = ["*/" * depth + STATE for depth in range(SEARCH_DEPTH + 1)]
     paths = sorted(path for pattern in patterns for path in Path(root).glob(pattern))
-    return [run for path in paths if (run := _summary(path)) is not None]
+    return [run for path in paths if (run := read_run(path.parent)) is not None]
 
 
-def _summary(path: Path) -> RunSummary | None:
+def read_run(folder: Path) -> RunSummary | None:
+    """The run in a folder; None if there is none that can be read."""
+    path = folder / STATE
     try:
         state = parse_json(path.read_text(encoding="utf-8"))
         start = state["steps"].get("start", {"queries": 0, "pool": []})
         pool, hashes = tuple(start["pool"]), state["steps"].get("collect", {}).get("candidates_sha256", ())
         candidates = pool if isinstance(hashes, str) else tuple(hashes)  # version 0.2 has one hash for all
-        return RunSummary(path.parent, int(start["queries"]), pool, candidates, tuple(state["seals"]))
+        return RunSummary(folder, int(start["queries"]), pool, candidates, tuple(state["seals"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None

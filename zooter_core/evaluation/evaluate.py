@@ -43,8 +43,6 @@ def evaluate(
     router: Router | str | Path,
     scores: ScoreSource,
     learned: ScoreSource | None = None,
-    rmr: Array | None = None,
-    outputs: selection.Outputs | None = None,
 ) -> dict[str, Any]:
     """How well a router chooses: the figures of `zooter evaluate --json`.
 
@@ -60,14 +58,12 @@ def evaluate(
         scores: one or more score files, or their contents; the candidates may be in another order than the router's.
         learned: the scores that the router was distilled from. The baselines then learn from them too, and kNN joins;
             otherwise they are picked in hindsight, on the scores that they are judged by.
-        rmr: as in `compare`.
-        outputs: what `compute_outputs` gave for this router and these scores, where you have it.
 
     Raises:
         ZooterError: there is no router, a file is wrong, or the scores are of other candidates.
         WorkError: the router does not work.
     """
-    figures: dict[str, Any] = to_json(compute_evaluation(router, scores, learned, rmr, outputs))
+    figures: dict[str, Any] = to_json(compute_evaluation(router, scores, learned))
     return figures
 
 
@@ -78,7 +74,12 @@ def compute_evaluation(
     rmr: Array | None = None,
     outputs: selection.Outputs | None = None,
 ) -> Evaluation:
-    """What `evaluate` returns as JSON."""
+    """What `evaluate` returns as JSON.
+
+    Args:
+        rmr: as in `compare`.
+        outputs: what `compute_outputs` gave for this router and these scores, if it was called.
+    """
     router = Router.load(router) if isinstance(router, str | Path) else router
     scores = as_scores(scores)
     probabilities = (outputs or compute_outputs(router, scores)).probabilities

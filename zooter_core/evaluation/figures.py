@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from zooter_core.base.errors import ZooterError, first_line, listed
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.data.prices import Spent, Trade
-from zooter_core.data.run_folder import REPORT, STEPS
+from zooter_core.data.run_folder import REPORT
 from zooter_core.method.calibration import Reliability
 from zooter_core.method.selection import SelectionReport
 from zooter_core.method.thinking import Thinking
@@ -310,15 +310,6 @@ def find(folder: str | Path, router: str | Path | None = None) -> Path | None:
     """
     folders = [Path(folder)] + ([] if router is None else [Path(router).parent, Path(router)])
     return next((place / REPORT for place in folders if (place / REPORT).is_file()), None)
-
-
-def next_step(folder: str | Path) -> str | None:
-    """The first step that a run has not finished; None if it has finished, or if there is no run."""
-    path = Path(folder) / "run.json"
-    if not path.is_file():
-        return None
-    finished = _json(path).get("seals") or ()
-    return next((step for step in STEPS[1:] if step not in finished), None)  # `collect` starts the run, too
 
 
 def load_report(path: Path) -> Report:

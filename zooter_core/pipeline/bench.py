@@ -127,8 +127,7 @@ def answer_and_score(job: SuiteJob, suite: str, judge: dict[str, Any] | None = N
         ZooterError: the folder began with other settings.
         WorkError: the disk is full, a record in the folder is of another problem, or the judge gives no verdicts.
     """
-    problems = [asdict(problem) | {"key": job.suite.first_form(problem.key)} for problem in job.problems]
-    digest = hashlib.sha256(dump_json(problems).encode()).hexdigest()
+    digest = hashlib.sha256(dump_json([asdict(problem) for problem in job.problems]).encode()).hexdigest()
     candidates = job.ensemble.fleet.hash_of("candidates")
     content = {"suite": suite, "problems": len(job.problems), "problems_sha256": digest, "pool": list(job.pool)}
     job.run.begin("answer", {**content, **asdict(job.generation), "candidates_sha256": candidates})
