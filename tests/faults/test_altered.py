@@ -54,8 +54,9 @@ def test_responses_that_are_gone_are_asked_for_again(called, run_copy, finished_
     file = run_copy / "responses.jsonl"
     file.write_bytes(file.read_bytes()[:-40])
     call = ["run", "--queries", queries, "--out", run_copy, "--router-set", "epochs=2", "--fleet", tiny_fleet]
+    assert called(*call)[0] == 0  # goes through without them
     assert called(*call)[0] == 0
-    assert same_end(run_copy, finished_run)
+    assert of_queries(run_copy) == of_queries(finished_run)
 
 
 @pytest.mark.parametrize(("step", "later"), [("score", "label"), ("tag", "label"), ("label", "distill")])

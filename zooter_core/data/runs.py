@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Never
@@ -54,10 +55,13 @@ class Run(RunFolder):
             for query, of in texts.items()
         }
 
-    def missing(self) -> dict[str, list[str]]:
-        """The queries that lack responses: id -> the candidates that have not all samples, in pool order."""
+    def missing(self, texts: Mapping[str, Mapping[str, Sequence[str]]]) -> dict[str, list[str]]:
+        """The queries that lack responses: id -> the candidates that have not all samples, in pool order.
+
+        Args:
+            texts: what `responses` gave.
+        """
         pool, samples = self.setting("start", "pool"), self.setting("collect", "samples")
-        texts = self.responses()
         lacking = {
             query.id: [name for name in pool if len(texts.get(query.id, {}).get(name, ())) < samples]
             for query in self.queries()

@@ -294,8 +294,9 @@ class Report:
 def to_json(figures: Any) -> Any:
     """Figures as JSON holds them: null instead of NaN, and without parts that were not computed (None by default)."""
     if is_dataclass(figures):
-        parts = {part.name: (getattr(figures, part.name), part.default) for part in fields(figures)}
-        return {name: to_json(value) for name, (value, default) in parts.items() if not value is default is None}
+        parts = {part: getattr(figures, part.name) for part in fields(figures)}
+        computed = {part.name: value for part, value in parts.items() if value is not None or part.default is not None}
+        return to_json(computed)
     if isinstance(figures, dict):
         return {key: to_json(value) for key, value in figures.items()}
     if isinstance(figures, list | tuple):

@@ -60,6 +60,8 @@ def check_pool(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
 
 def write_queries(run: Run, queries: Iterable[Record]) -> None:
     """Write the queries that the queries file of a run lacks."""
+    if run.is_finished("start"):
+        return
     records = {query["id"]: query for query in queries}
     done = run.done(QUERIES, records)
     run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])

@@ -147,7 +147,7 @@ def collect(
     check_samples(samples)
     settings = collect_settings(run, ensemble, generation, samples)
     run.agree("collect", settings)
-    if run.is_finished("collect") and not run.missing():
+    if run.is_finished("collect"):
         return {}
     tallies, candidates = _tallies(ensemble, how), tuple(settings["candidates_sha256"])
     job = _job(run, ensemble, generation, samples, how, tallies, candidates) if run.is_finished("start") else None

@@ -83,8 +83,11 @@ def score(
     if run.is_finished("score"):
         return
     check_verifiable(key for query in run.queries() if (key := key_of(query)))
-    pool, missing = batches.check_pool(run, ensemble), run.missing()
-    texts, reasons = run.responses(), _too_few(missing, pool) | run.refused()
+    pool, texts = batches.check_pool(run, ensemble), run.responses()
+    missing = run.missing(texts)
+    reasons = _too_few(missing, pool) | run.refused()
+    if missing:
+        run.reopen("collect")  # which has not finished, or whose file has lost lines
     _remove_outdated(run, missing, settings)
     run.begin("score", settings)
 
