@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -150,7 +151,7 @@ def main() -> None:
     outputs = held_back(scores, Encoder(call.encoder), call.seed, call.left_out)
     able = selection.scored(outputs, scores.scores)  # else it is not known what the most probable ones would earn
     outputs, scores = outputs.of_queries(able), scores.subset(np.flatnonzero(able).tolist())
-    report = selection.report(outputs, scores.scores, seed=call.seed)
+    report = asdict(selection.report(outputs, scores.scores, seed=call.seed))
     against_margin(outputs, scores, report, call.seed)
     if call.judge:
         judge = read_scores([call.judge]).only(scores.candidates).in_order(scores.candidates)

@@ -198,7 +198,8 @@ def test_the_queries_for_another_engine_are_every_second_held_back_one_by_id(tmp
     with Run(tmp_path / "run", create=True) as run:
         run.begin("start", {"pool": ["one", "two"]})
         run.append(QUERIES, [{"id": id, "text": f"Say {id}", "dataset": "letters", "tags": ["t"]} for id in folds])
-        run.append(LABELS, [{"id": id, "fold": fold} for id, fold in folds.items()])
+        label = {"plain": [0.5, 0.5], "enhanced": [0.5, 0.5], "entropy": 1.0}
+        run.append(LABELS, [{"id": id, "fold": fold, **label} for id, fold in folds.items()])
     path = tmp_path / "queries.jsonl"
     assert script("engines").write_queries(tmp_path / "run", path, 2) == 2
     assert read_queries(path) == [Query(id, f"Say {id}", "letters", ("t",)) for id in ("b", "e")]

@@ -191,7 +191,7 @@ def measure(head: SkillHead, encoder: Encoder) -> dict[str, Any]:
         "held_back": len(records),
         "skill": float((chosen == skills).mean()),
         "group": float((groups.argmax(axis=1) == group_of).mean()),
-        "ece": reliability(probabilities, wins)["ece"],
+        "ece": reliability(probabilities, wins).ece,
         "right_of_skill": {skill: int((chosen[skills == n] == n).sum()) for n, skill in enumerate(SKILLS)},
     }
     for name in EVIDENT:

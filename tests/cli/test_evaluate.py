@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from support.command_files import POOL, NoReward, read_lines, replace_text, write_lines
-from support.sample_report import evaluation
+from support.sample_report import as_figures, evaluation
 from zooter_core.cli.tables import print_evaluation
 from zooter_core.evaluation.figures import Verdict
 from zooter_core.evaluation.verdicts import sentences
@@ -19,7 +19,7 @@ def evaluate(tiny_fleet, scores) -> list[object]:
 
 
 def test_the_verdict_comes_last_and_is_in_the_json(zooter, evaluate, scores):
-    verdict = Verdict.model_validate(json.loads(zooter(*evaluate, "--json", fleet=None)[1])["verdict"])
+    verdict = as_figures(Verdict, json.loads(zooter(*evaluate, "--json", fleet=None)[1])["verdict"])
     assert (verdict.n, verdict.hindsight, verdict.source, verdict.points) == (10, True, "judged", False)
     lines = zooter(*evaluate, fleet=None)[1].splitlines()
     assert lines[-len(sentences(verdict)) :] == sentences(verdict)

@@ -9,7 +9,7 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.data import prices
-from zooter_core.data.prices import check_trade, cost, dollars, prices_of, trade, utilities
+from zooter_core.data.prices import Choice, check_trade, cost, dollars, prices_of, trade, utilities
 
 PRICES = np.array([4.0, 1.0, 0.0])
 PROBABILITIES = np.array([[0.5, 0.3, 0.2], [0.6, 0.1, 0.3]])
@@ -62,13 +62,12 @@ def test_trade_worked_by_hand():
     """At 0.35: .15, .2125, .2 goes from a to b, and .25, .0125, .3 from a to c."""
     table = np.array([[3.0, 2.0, 1.0], [5.0, 0.0, 4.0]])
     figures = trade(PROBABILITIES, table, PRICES, dollars(PRICES, np.full((2, 3), 1000.0)), 0.35)
-    assert figures["at_0"] == pytest.approx({"n": 2, "score": 4.0, "price": 4.0, "dollars": 4.0})
-    traded = {key: figures[key] for key in figures["at_0"]}
-    assert traded == pytest.approx({"n": 2, "score": 3.0, "price": 0.5, "dollars": 0.5})
-    assert figures["willingness"] == 0.35
-    assert np.isnan(figures["score_minus"]).all()  # both queries lose 1: there is no spread
+    assert figures.at_0 == Choice(2, 4.0, 4.0, 4.0)
+    assert (figures.n, figures.score, figures.price, figures.dollars) == (2, 3.0, 0.5, 0.5)
+    assert figures.willingness == 0.35
+    assert np.isnan(figures.score_minus).all()  # both queries lose 1: there is no spread
     plain = trade(PROBABILITIES, table, PRICES, np.ones((2, 3)), 0)
-    assert {key: plain[key] for key in plain["at_0"]} == plain["at_0"]
+    assert plain.score == plain.at_0.score
 
 
 def served(host, price=None):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -10,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.data.run_folder import RESPONSES, REWARDS, ROUTER, RunFolder
-from zooter_core.data.run_lines import reward_check
+from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, ROUTER, TAGS, RunFolder
 
 
 @pytest.fixture
@@ -28,35 +28,34 @@ def refusal(folder: Path) -> str:
 def test_an_opened_run_goes_on(folder):
     with RunFolder(folder, create=True) as run:
         run.begin("collect", {"seed": 1})
-        assert list(run.records("a.jsonl")) == []
-        run.append("a.jsonl", [{"id": 1}, {"id": "杯 ☕"}])
+        assert list(run.records(REWARDS)) == []
+        run.append(REWARDS, [{"id": "1"}, {"id": "杯 ☕"}])
     with RunFolder(folder) as run:
-        run.append("a.jsonl", [{"id": 2}])
-        assert [record["id"] for record in run.records("a.jsonl")] == [1, "杯 ☕", 2]
+        run.append(REWARDS, [{"id": "2"}])
+        assert [record["id"] for record in run.records(REWARDS)] == ["1", "杯 ☕", "2"]
         assert run.setting("collect", "seed") == 1
 
 
 @pytest.mark.parametrize("torn", [b"{", b'{"id": 3}', '{"id": "杯'.encode()[:-1]])
-@pytest.mark.parametrize("lines", [[], [b'{"id": 1}\n', b'{"id": 2}\n']])
+@pytest.mark.parametrize("lines", [[], [b'{"id": "1"}\n', b'{"id": "2"}\n']])
 def test_torn_last_line_is_passed_over_and_cut_off(folder, torn, lines):
     with RunFolder(folder, create=True) as run:
-        path = folder / "a.jsonl"
+        path = folder / REWARDS
         path.write_bytes(b"".join([*lines, torn]))
-        assert [record["id"] for record in run.records("a.jsonl")] == [1, 2][: len(lines)]
-        run.append("a.jsonl", [{"id": 4}])
-        assert path.read_bytes() == b"".join([*lines, b'{"id": 4}\n'])
+        assert [record["id"] for record in run.records(REWARDS)] == ["1", "2"][: len(lines)]
+        run.append(REWARDS, [{"id": "4"}])
+        assert path.read_bytes() == b"".join([*lines, b'{"id": "4"}\n'])
 
 
 def test_a_record_that_comes_twice_or_belongs_to_no_query_is_refused_by_its_line(folder):
     with RunFolder(folder, create=True) as run:
         run.append(REWARDS, [{"id": "a", "set_aside": "why"}, {"id": "b", "set_aside": "why"}])
-        check = reward_check(["one"], None)
-        assert run.done(REWARDS, {"a", "b"}, check) == {("a",), ("b",)}
+        assert run.done(REWARDS, {"a", "b"}) == {("a",), ("b",)}
         with pytest.raises(WorkError, match='one of "b" in line 2'):
-            run.done(REWARDS, {"a"}, check)
+            run.done(REWARDS, {"a"})
         run.append(REWARDS, [{"id": "a", "set_aside": "why"}])
         with pytest.raises(WorkError, match='a second one of "a" in line 3'):
-            run.done(REWARDS, {"a", "b"}, check)
+            run.done(REWARDS, {"a", "b"})
 
 
 @pytest.mark.parametrize(
@@ -81,23 +80,38 @@ def test_changed_setting_is_refused_by_name(folder, changed, before, now):
     assert f"step label began with the setting {before}, but now {now}" in str(caught.value)
 
 
-def test_a_finished_step_has_the_sizes_of_its_files_and_another_size_is_told(folder):
+@pytest.mark.parametrize(
+    ("file", "line", "fault"),
+    [
+        (REWARDS, {"id": "a", "rewards": {"one": 10**400}}, '"rewards.one": '),
+        (REWARDS, {"id": "a", "verified": {"one": [2]}}, '"verified.one.0": '),
+        (TAGS, {"id": "a", "tags": [{"name": "x"}]}, '"tags.0.score": '),
+        (RESPONSES, {"id": "a", "candidate": "one", "sample": -1, "text": ""}, '"sample": '),
+        (QUERIES, {"id": ["a"], "text": "Hi"}, '"id": '),
+    ],
+)
+def test_a_line_of_another_shape_is_named(folder, file, line, fault):
     with RunFolder(folder, create=True) as run:
-        run.append(RESPONSES, [{"id": 1}, {"id": 2}])
-        assert not run.is_finished("collect")
-        run.finish("collect")
-        assert run.is_finished("collect")
-    size = (folder / RESPONSES).stat().st_size
-    assert json.loads((folder / "run.json").read_text())["seals"] == {"collect": {"bytes": {RESPONSES: size}}}
-    RunFolder(folder).close()
-    with (folder / RESPONSES).open("a") as file:
-        file.write("{}\n")
-    assert f"{folder / RESPONSES} as it was when the step collect was finished" in refusal(folder)
+        run.append(file, [line])
+        with pytest.raises(WorkError, match=re.escape(fault) + ".* in line 1"):
+            list(run.records(file))
+
+
+def test_a_finished_step_is_marked_and_a_line_that_is_gone_is_told(folder):
+    with RunFolder(folder, create=True) as run:
+        run.append(REWARDS, [{"id": "a"}])
+        assert not run.is_finished("score")
+        run.finish("score")
+    with RunFolder(folder) as run:
+        assert run.is_finished("score")
+        assert run.lines(REWARDS, ["a"]) == [{"id": "a"}]
+        with pytest.raises(WorkError, match='found none of "b"'):
+            run.lines(REWARDS, ["a", "b"])
 
 
 def test_a_run_whose_steps_an_earlier_version_has_sealed_goes_on(folder):
-    """By a hash of the file and of the settings."""
-    seal = {"file": RESPONSES, "records": 1, "sha256": "0", "settings_sha256": "0"}
+    """By hashes or sizes of its files."""
+    seal = {"file": RESPONSES, "records": 1, "sha256": "0", "bytes": {RESPONSES: 0}}
     with RunFolder(folder, create=True) as run:
         run.begin("collect", {"samples": 1})
     state = json.loads((folder / "run.json").read_text()) | {"seals": {"collect": seal}}
@@ -128,7 +142,7 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
         b"\xff\xfe",
         b"[" * 100_000,
         b"9" * 5000,
-        b'{"format": 1, "steps": {}, "seals": {"collect": {"bytes": ["a.jsonl"]}}}',
+        b'{"format": 1, "steps": {}, "seals": {"collect": 1}}',
     ],
 )
 def test_corrupt_run_json_is_one_clear_error(folder, content):
@@ -206,7 +220,7 @@ def test_a_folder_with_other_things_in_it_keeps_its_mode(folder):
 
 
 @posix
-@pytest.mark.parametrize("name", ["responses.jsonl", ".lock", "router", "router/config.json", "parts/0-1-of-1.open"])
+@pytest.mark.parametrize("name", ["responses.jsonl", ".lock", "router", "router/config.json"])
 def test_a_link_in_a_run_folder_is_refused_and_what_it_leads_to_stays(folder, tmp_path, name):
     with RunFolder(folder, create=True) as run:
         run.begin("start", {})

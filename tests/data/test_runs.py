@@ -44,14 +44,14 @@ def test_reading_a_run_back(finished):
 
 
 def test_scores_are_the_rewards_with_the_taggers_tags_once_they_are_finished(finished):
-    with pytest.raises(ZooterError, match="--until score"):
-        finished.scores()
-    finished.finish("score")
     scores = finished.scores()
     assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[1, 2], [3, 4]])
     assert [query.tags for query in scores.queries] == [("given",), ()]
     finished.finish("tag")
     assert [query.tags for query in finished.scores().queries] == [("math",), ()]
+    finished.append(QUERIES, [{"id": "3", "text": "Hello", "dataset": None, "tags": []}])
+    with pytest.raises(ZooterError, match="--until score"):
+        finished.scores()
 
 
 def test_dollars_are_of_the_mean_tokens(folder, tmp_path):
@@ -102,4 +102,5 @@ def test_find_runs_tells_what_each_run_has_finished(finished, folder, tmp_path):
     assert (begun.folder.name, begun.queries, begun.pool, begun.scored) == ("begun", 0, (), False)
     assert (scored.folder, scored.queries, scored.pool) == (folder, 2, ("a", "b"))
     assert (scored.finished, scored.scored) == (("score",), True)
+    assert (begun.next_step, scored.next_step) == ("collect", "collect")
     assert find_runs(tmp_path / "nowhere") == []

@@ -40,7 +40,7 @@ def sweep(taus: int = 1) -> Sweep:
         for tau in range(1, taus + 1)
         for beta, minus in ((0.3, (0.0, 0.0)), (0.0, (-0.5, -0.1)))
     ]
-    best = SweepRow(beta=0.3, tau=1.0)
+    best = {"beta": 0.3, "tau": 1.0}
     return Sweep(n=10, folds=2, seeds=1, normalise="none", rows=rows, best=best, differs=False)
 
 

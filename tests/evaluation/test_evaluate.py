@@ -14,11 +14,12 @@ import json
 import numpy as np
 import pytest
 
+from support.sample_report import as_figures
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation.evaluate import Sampled, compare, evaluate, nearest, report, simple
-from zooter_core.evaluation.figures import Verdict, load_report
+from zooter_core.evaluation.figures import Verdict, load_report, to_json
 from zooter_core.evaluation.verdicts import of_report, sentences
 from zooter_core.method.selection import Outputs
 
@@ -55,9 +56,9 @@ def figures():
     return evaluate(ROUTER, SCORES)
 
 
-def compared(scores, chosen, more=None):
+def compared(scores, chosen, rmr=None):
     """The figures of a router that is sure of these candidates."""
-    return compare(scores, np.eye(len(scores.candidates))[chosen], more).to_json()
+    return to_json(compare(scores, np.eye(len(scores.candidates))[chosen], rmr))
 
 
 def test_figures_of_each_data_set(figures):
@@ -176,7 +177,7 @@ def report_of(router, scores, held_back, entropies, sampled=None):
     """A report on the router, as after a distillation."""
     mask = np.array(held_back)
     texts = [query.text for query, aside in zip(scores.queries, held_back, strict=True) if aside]
-    return report(scores, entropies, mask, Outputs(router.embed(texts)) if texts else None, sampled).to_json()
+    return to_json(report(scores, entropies, mask, Outputs(router.embed(texts)) if texts else None, sampled))
 
 
 TIED = Scores(SCORES.queries, ("a", "b"), np.array([[1.0, 3.0], [2.0, 2.0], [4.0, 6.0]]))
@@ -210,7 +211,7 @@ def test_a_candidate_with_one_score_leaves_the_others_judged(tmp_path):
     assert figures is not None
     assert (figures.n, figures.pool, figures.best_single) == (3, ["a", "b"], "a")
     assert figures.mean["chosen"] == pytest.approx((2 + 3 + 2) / 3)
-    assert figures.calibration.bins[0].probability == pytest.approx(0.7)
+    assert figures.calibration.bins[0]["probability"] == pytest.approx(0.7)
     assert figures.dollars is not None
     assert figures.dollars.candidates.keys() == {"a", "b"}
 
@@ -301,7 +302,7 @@ def test_without_prices_the_verdict_has_the_tokens_of_an_answer():
     sampled = Sampled(samples, None, tokens)
     verdict = report_of(ROUTER, scores, [True, True], [0.5, 0.5], sampled)["held_back"]["verdict"]
     assert (verdict["tokens"], verdict["tokens_against"]) == (25.0, {"a": 15.0, "b": 45.0}[verdict["against"]])
-    sentence = sentences(Verdict.model_validate(verdict))[-1]
+    sentence = sentences(as_figures(Verdict, verdict))[-1]
     assert sentence == "Its answers have 25 tokens on average, those of b alone 45."
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.sample_report import SWEEP, held_back
+from support.sample_report import SWEEP, as_figures, held_back
 from support.sample_report import report as content
 from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation import figures
@@ -32,10 +32,9 @@ def test_a_report_lies_in_the_folder_or_with_the_router(tmp_path):
 
 
 def test_a_report_is_written_as_it_was_read(tmp_path):
-    """Every key stays, also those that this version does not know."""
     values = json.loads((EMBEDDED / "report.json").read_text())
-    values["held_back"]["datasets"]["gsm8k"]["later"] = [1]
-    figures.load_report(write(tmp_path / "read.json", values)).write(tmp_path / "report.json")
+    later = values | {"a key of a later version": 1}
+    figures.load_report(write(tmp_path / "read.json", later)).write(tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text()) == values
 
 
@@ -43,16 +42,17 @@ def test_parts_without_figures_are_left_out(tmp_path):
     loaded = figures.load_report(write(tmp_path / "report.json", content()))
     assert (loaded.losses, loaded.set_aside, loaded.held_back.n) == ([], {}, 4)
     loaded.write(tmp_path / "again.json")
-    assert json.loads((tmp_path / "again.json").read_text()) == content()
+    assert set(json.loads((tmp_path / "again.json").read_text())) == {"candidates", "held_back"}
+    assert figures.load_report(tmp_path / "again.json") == loaded
 
 
 def test_a_sweep_is_read(tmp_path):
-    assert figures.load_sweep(write(tmp_path / "sweep.json", SWEEP)).to_json() == SWEEP
-    assert figures.load_sweep(EMBEDDED / "sweep.json").best.tau == 1.0
+    assert figures.to_json(figures.load_sweep(write(tmp_path / "sweep.json", SWEEP))) == SWEEP
+    assert figures.load_sweep(EMBEDDED / "sweep.json").best_row.tau == 1.0
 
 
 def test_which_betas_may_be_as_good():
-    sweep = figures.Sweep.model_validate(SWEEP)
+    sweep = as_figures(figures.Sweep, SWEEP)
     assert [row.beta for row in sweep.as_good] == [1.0]
     assert [sweep.is_best(row) for row in sweep.rows] == [False, True, False]
 
@@ -73,7 +73,7 @@ def without_rmr():
     ("held_back", "place"),
     [
         ({}, "held_back.n"),
-        ({**held_back(), "datasets": {}}, "held_back.datasets"),
+        ({**held_back(), "datasets": {}}, "datasets is empty"),
         ({**held_back(), "interval": {**held_back()["interval"], "regret": [1]}}, "held_back.interval.regret"),
         ({**held_back(), "datasets": {"x": {**held_back()["datasets"]["x"], "candidates": {}}}}, "datasets.x lacks"),
         (other_pool(), "different candidates"),
@@ -105,14 +105,3 @@ def test_another_file_is_no_report(tmp_path, content, message):
 def test_another_file_is_no_sweep(tmp_path, content):
     with pytest.raises(ZooterError, match="sweep"):
         figures.load_sweep(write(tmp_path / "sweep.json", content))
-
-
-def test_the_next_step_of_a_run(tmp_path):
-    assert figures.next_step(tmp_path) is None
-    write(tmp_path / "run.json", {"seals": {"start": {}, "collect": {}}})
-    assert figures.next_step(tmp_path) == "score"
-    steps = ("start", "collect", "score", "tag", "label", "distill")
-    write(tmp_path / "run.json", {"seals": {step: {} for step in steps}})
-    assert figures.next_step(tmp_path) is None
-    write(tmp_path / "run.json", {"seals": None})
-    assert figures.next_step(tmp_path) == "collect"

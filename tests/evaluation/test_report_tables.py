@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from support.sample_report import evaluation, held_back
+from support.sample_report import as_figures, evaluation, held_back
 from zooter_core.evaluation import report_tables
 from zooter_core.evaluation.figures import Evaluation
 from zooter_core.evaluation.report_tables import ALL, ONE, Point
@@ -39,9 +39,8 @@ def test_the_best_is_of_those_that_run_one_model_and_may_be_shared():
 
 
 def test_a_data_set_may_be_named_like_a_column():
-    figures = Evaluation.model_validate_json(
-        json.dumps(held_back()).replace('"x"', '"average"').replace('"y"', '"mtr"')
-    )
+    text = json.dumps(held_back()).replace('"x"', '"average"').replace('"y"', '"mtr"')
+    figures = as_figures(Evaluation, json.loads(text))
     router = report_tables.table_one(figures)[2].values
     assert (router["dataset:average"], router["average"], router["dataset:mtr"], router["mtr"]) == (2.0, 3.0, 4.0, 3.75)
 
@@ -59,7 +58,8 @@ def test_named_points_are_means_over_queries():
 
 
 def test_a_candidate_may_be_named_like_a_way_of_choosing():
-    figures = Evaluation.model_validate_json(json.dumps(held_back()).replace('"a"', '"random"').replace('"b"', '"RMR"'))
+    text = json.dumps(held_back()).replace('"a"', '"random"').replace('"b"', '"RMR"')
+    figures = as_figures(Evaluation, json.loads(text))
     points = [(point.name, point.candidate, point.reward) for point in report_tables.named(figures)]
     assert points[:4] == [("random", True, 2.0), ("RMR", True, 2.25), ("random", False, 2.125), ("router", False, 2.5)]
     assert [(row.name, row.group) for row in report_tables.table_one(figures)][1::2] == [("RMR", ONE), ("RMR", ALL)]

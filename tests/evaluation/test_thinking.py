@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from support.sample_report import report
+from support.sample_report import as_figures, report
 from support.scripted_server import at
 from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.evaluation.thinking import sentences, twins
@@ -61,6 +61,6 @@ def test_other_sentences(shown: Thinking, parts: tuple[str, ...]) -> None:
 
 def test_a_report_holds_it(tmp_path) -> None:
     rows = [row(EVERY, 0.12, True), replace(row("math", 0.2, True), dollars=None)]
-    written = Report.model_validate(report()).but(thinking=rows)
+    written = replace(as_figures(Report, report()), thinking=rows)
     written.write(tmp_path / "report.json")
     assert load_report(tmp_path / "report.json").thinking == rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,9 +14,10 @@ from support.sample_report import evaluation
 from support.sample_report import report as report_file
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
+from zooter_core.data.prices import Spent
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation import verdicts
-from zooter_core.evaluation.figures import Evaluation, Kind, Report, Sweep, SweepRow, Verdict
+from zooter_core.evaluation.figures import Evaluation, Kind, Report, Sweep, SweepRow, Verdict, to_json
 from zooter_core.evaluation.verdicts import headline, sentences
 
 EMBEDDED = Path(__file__).parents[2] / "models" / "embedded"
@@ -187,7 +188,7 @@ def test_the_largest_three_are_named() -> None:
 
 
 def test_what_routing_costs() -> None:
-    spent = {"chosen": 2.5, "candidates": {"general": 4.5, "other": 1.0}, "random": 3.0, "all": 6.0}
+    spent = Spent(chosen=2.5, candidates={"general": 4.5, "other": 1.0}, random=3.0, all=6.0)
     priced = verdicts.with_cost(verdict(0.1, 0.0, 0.2), spent, "dollars")
     assert (priced.dollars, priced.dollars_against) == (2.5, 4.5)
 
@@ -230,7 +231,7 @@ def test_the_verdict_of_a_fleets_router_lies_with_it(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text("{")
     assert verdicts.load_fleet_verdict(elsewhere) is None
     content = report_file()
-    content["held_back"]["verdict"] = json.loads(json.dumps(verdict(0.041, 0.02, 0.062).to_json()))
+    content["held_back"]["verdict"] = to_json(verdict(0.041, 0.02, 0.062))
     (tmp_path / "report.json").write_text(json.dumps(content))
     assert verdicts.load_fleet_verdict(elsewhere) == verdict(0.041, 0.02, 0.062)
 
@@ -273,7 +274,7 @@ def test_regret_with_intervals_where_there_are_any() -> None:
     assert "router 1.50 (1.20 to 1.80)" in sentence
     assert "writer 2.00 (1.70 to 2.30)" in sentence
     none = held_back(0.2, 0.8)
-    none = none.but(interval=none.interval | {"regret": (float("nan"), float("nan"))})
+    none = replace(none, interval=none.interval | {"regret": (float("nan"), float("nan"))})
     assert "router 1.500, writer 2.00" in verdicts.of_held_back(none)[1]
 
 
@@ -294,7 +295,7 @@ def sweep(*differences: tuple[float, float], taus: int = 1, verdict: Verdict | N
         for tau in range(1, taus + 1)
         for beta, minus in pairs
     ]
-    best = SweepRow(beta=0.3, tau=1.0)
+    best: dict[Literal["beta", "tau"], float] = {"beta": 0.3, "tau": 1.0}
     return Sweep(n=10, folds=2, seeds=1, normalise="none", rows=rows, best=best, differs=False, verdict=verdict)
 
 

@@ -188,7 +188,7 @@ NAMES = ("run --out", "run --scores", "distill", "score", "sweep --plot")
 @pytest.mark.parametrize("beneath", [False, True])
 def test_a_place_that_is_taken_is_told_before_the_work(called, calls, tmp_path, monkeypatch, name, beneath):
     """A file where a folder is to be, a folder where a file is to be, and a file where the folder around is to be."""
-    for works in ("earned", "figures"):
+    for works in ("_means", "figures"):
         monkeypatch.setattr(f"zooter_core.evaluation.sweep.{works}", None)  # it must not come so far
     monkeypatch.setattr("zooter_core.pipeline.train.train", None)
     (tmp_path / "file").write_text("mine")

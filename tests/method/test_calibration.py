@@ -36,9 +36,9 @@ def test_reliability_by_hand():
     probabilities = np.array([[0.65, 0.35], [0.35, 0.65], [1.0, 0.0]])
     wins = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
     figures = reliability(probabilities, wins)
-    assert figures["ece"] == pytest.approx(0.1)
-    assert [(b["from"], b["to"], b["n"], b["won"]) for b in figures["bins"]] == [(0.6, 0.7, 2, 0.5), (0.9, 1.0, 1, 1.0)]
-    assert figures["bins"][0]["probability"] == pytest.approx(0.65)
+    assert figures.ece == pytest.approx(0.1)
+    assert [(b["from"], b["to"], b["n"], b["won"]) for b in figures.bins] == [(0.6, 0.7, 2, 0.5), (0.9, 1.0, 1, 1.0)]
+    assert figures.bins[0]["probability"] == pytest.approx(0.65)
 
 
 def test_with_missing_scores_a_probability_is_that_of_beating_the_scored_ones():
@@ -46,9 +46,10 @@ def test_with_missing_scores_a_probability_is_that_of_beating_the_scored_ones():
     probabilities = np.array([[0.6, 0.2, 0.2], [0.6, 0.2, 0.2]])
     wins = np.array([[1.0, 0.0, np.nan], [np.nan, 1.0, 0.0]])
     figures = reliability(probabilities, wins)
-    assert figures["n"] == 1
-    assert figures["ece"] == pytest.approx(0.25)
-    assert reliability(probabilities[1:], wins[1:]) == {"n": 0, "ece": pytest.approx(math.nan, nan_ok=True), "bins": []}
+    assert figures.n == 1
+    assert figures.ece == pytest.approx(0.25)
+    nothing = reliability(probabilities[1:], wins[1:])
+    assert (nothing.n, nothing.bins, math.isnan(nothing.ece)) == (0, [], True)
 
 
 def drawn(n, power):

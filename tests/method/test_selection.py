@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 
 import numpy as np
 import pytest
@@ -196,23 +195,23 @@ def test_resampling_is_the_same_each_time_and_for_each_trigger():
 
 def test_report_of_each_trigger_and_k():
     outputs = Outputs(PROBABILITIES, np.stack([PROBABILITIES] * 2), np.array([0.9, 0.1, 0.9, 0.0]))
-    figures = json.loads(json.dumps(report(outputs, TABLE)))
-    assert [(row["k"], row["trigger"]) for row in figures["curves"]] == [(k, name) for k in (2, 3) for name in TRIGGERS]
-    row = figures["curves"][list(TRIGGERS).index("margin")]
-    assert (row["area"], row["area_random"], row["gain"]) == pytest.approx((3.46875, 3.375, 0.09375))
-    assert row["interval"][0] <= row["gain"] <= row["interval"][1]
-    assert [(point["calls"], point["score"]) for point in row["points"]] == [
+    figures = report(outputs, TABLE)
+    assert [(row.k, row.trigger) for row in figures.curves] == [(k, name) for k in (2, 3) for name in TRIGGERS]
+    row = figures.curves[list(TRIGGERS).index("margin")]
+    assert (row.area, row.area_random, row.gain) == pytest.approx((3.46875, 3.375, 0.09375))
+    assert row.interval[0] <= row.gain <= row.interval[1]
+    assert [(point.calls, point.score) for point in row.points] == [
         (1, 2.75), (1.25, 3.0), (1.5, 3.75), (1.75, 3.75), (2, 4.0)
     ]  # fmt: skip
-    assert set(row["points"][0]) == {"calls", "score", "threshold"}
-    best = max(figures["curves"][: len(TRIGGERS)], key=lambda row: row["gain"])
-    assert figures["best"] == {key: best[key] for key in figures["best"]}
+    assert row.points[0].dollars is None
+    best = max(figures.curves[: len(TRIGGERS)], key=lambda row: row.gain)
+    assert (figures.best.trigger, figures.best.k) == (best.trigger, 2)
 
 
 def test_report_leaves_out_the_triggers_that_lack_something():
     figures = report(Outputs(PROBABILITIES), TABLE, costs=COSTS)
-    assert {row["trigger"] for row in figures["curves"]} == set(TRIGGERS) - {"disagreement", "gain"}
-    assert [figures["curves"][0]["points"][end]["dollars"] for end in (0, -1)] == [1.25, 4.25]
+    assert {row.trigger for row in figures.curves} == set(TRIGGERS) - {"disagreement", "gain"}
+    assert [figures.curves[0].points[end].dollars for end in (0, -1)] == [1.25, 4.25]
 
 
 def test_a_trigger_that_knows_beats_random():
@@ -224,15 +223,15 @@ def test_a_trigger_that_knows_beats_random():
     rows = np.concatenate([sure, np.tile([[0.6, 0.4]], (50, 1))])
     table = np.array([[1.0, 0.0]] * 50 + [[0.0, 1.0]] * 50)
     figures = report(Outputs(rows), table)
-    assert figures["best"]["beats_random"]
-    assert figures["best"]["gain"] == pytest.approx(0.125)
+    assert figures.best.beats_random
+    assert figures.best.gain == pytest.approx(0.125)
 
 
 def test_report_of_many_queries_shows_a_dozen_points_and_at_most_four_candidates():
     rows = np.random.default_rng(0).dirichlet(np.ones(6), size=200)
     figures = report(Outputs(rows), rows)
-    assert {row["k"] for row in figures["curves"]} == set(range(2, MOST + 1))
-    assert [round(point["calls"] - 1, 9) for point in figures["curves"][0]["points"]] == [
+    assert {row.k for row in figures.curves} == set(range(2, MOST + 1))
+    assert [round(point.calls - 1, 9) for point in figures.curves[0].points] == [
         0,
         0.05,
         *np.arange(1, 11) / 10,

@@ -13,11 +13,12 @@ from streamlit.testing.v1 import AppTest
 
 from support.app_pages import Open, charts, column, opened, tables
 from support.hostile_texts import faults
+from support.sample_report import as_figures
 from zooter_core import pipeline
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
-from zooter_core.evaluation.figures import Verdict
+from zooter_core.evaluation.figures import Verdict, to_json
 from zooter_core.evaluation.sweep import SweepConfig, sweep
 from zooter_core.evaluation.verdicts import headline
 from zooter_core.fleet.ensemble import Ensemble
@@ -46,7 +47,7 @@ def run(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = SweepConfig(betas=(0.0, 0.3, 1.0), folds=2, seeds=1)
     vectors = ensemble.encoders(fleet.tagger.encoder).embed_all([query.text for query in scores.queries])
     figures = sweep(scores, tags, vectors, config, DistillConfig(epochs=2))
-    (folder / "sweep.json").write_text(json.dumps(figures.to_json()))
+    (folder / "sweep.json").write_text(json.dumps(to_json(figures)))
     return folder
 
 
@@ -121,7 +122,7 @@ def test_a_report_is_a_verdict_tables_and_a_chart(open_page: Open, fleet_with_re
     held_back = report(fleet_with_report)["held_back"]
     verdict = held_back["verdict"]
     assert (verdict["n"], verdict["significant"], verdict["hindsight"]) == (20, False, False)
-    sentence = headline(Verdict.model_validate(verdict))
+    sentence = headline(as_figures(Verdict, verdict))
     assert page.markdown[0].value.startswith(f"**{plain(sentence)}**")
     assert f"always using {verdict['against']}" in sentence
     head, *rows = methods(page)

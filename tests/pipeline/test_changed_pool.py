@@ -136,23 +136,15 @@ def test_a_candidate_that_left_is_ignored_and_comes_back_for_nothing(fleet_of, s
     assert same_end(folder, tmp_path / "of three")
 
 
-@pytest.mark.parametrize("old", [False, True])
-def test_another_model_behind_a_name_is_refused_by_that_name(fleet_of, server, rewards, tmp_path, old):
-    """A run of version 0.2 cannot say which one it is, and needs all of its candidates once more."""
+def test_another_model_behind_a_name_is_refused_by_that_name(fleet_of, server, rewards, tmp_path):
     folder = tmp_path / "run"
     run_all_steps(folder, fleet_of("ab"))
-    if old:
-        as_of_version_0_2(folder, fleet_of("ab"))
-        without_a = Ensemble(load_fleet(fleet_of("bc")))
-        message = refusal(folder, lambda run: pipeline.collect(run, without_a, SHORT))
-        assert "Add a again for the next `zooter run`" in message
-    else:
-        run_all_steps(folder, fleet_of("a"))
+    run_all_steps(folder, fleet_of("a"))
     fleet = fleet_of("abc")
     replace_text(fleet / "fleet.toml", 'model = "b"', 'model = "d"')
     before = (folder / "run.json").read_bytes()
     message = refusal(folder, lambda run: pipeline.collect(run, Ensemble(load_fleet(fleet)), SHORT))
-    assert message.startswith(f"The responses of {'one of a, b' if old else 'b'} in the run {folder} came from another")
+    assert message.startswith(f"The responses of b in the run {folder} came from another")
     assert "another name in fleet.toml" in message
     assert (folder / "run.json").read_bytes() == before
     run_all_steps(folder, fleet_of("abc"))  # as the messages say

@@ -10,12 +10,9 @@ import pytest
 from support.run_folders import POOL, records, texts
 from zooter_core import pipeline
 from zooter_core.backends import Backend, Piece
-from zooter_core.base import files
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Response
-from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data.run_folder import PARTS, RESPONSES
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
 from zooter_core.fleet.ensemble import Ensemble
@@ -40,24 +37,6 @@ def test_a_broken_candidate_ends_collect_before_it_begins_and_can_be_fixed(tmp_p
         repaired = Ensemble(load_fleet(fleet_copy))
         pipeline.collect(run, repaired, repaired.fleet.generation)
     assert texts(folder) == texts(complete)
-
-
-def test_what_workers_of_an_earlier_version_left_in_files_of_their_own_is_taken_over(tmp_path, ensemble, queries):
-    def line(query: str) -> str:
-        response = {"id": query, "candidate": "one", "sample": 0, "text": "Yes.", "tokens": 2, "finish": "stop"}
-        return dump_json(response) + "\n"
-
-    ids = [query.id for query in queries]
-    with Run(tmp_path / "run", create=True) as run:
-        pipeline.start(run, ensemble, queries)
-        files.private_folder(run.folder / PARTS)
-        (run.folder / PARTS / "1-1-of-2.jsonl").write_text(line(ids[0]) + line(ids[1]))
-        (run.folder / PARTS / "1-2-of-2.open").write_text(line(ids[1]) + line(ids[2]) + '{"torn')
-        (run.folder / PARTS / "1-2-of-2.lock").touch()
-        pipeline.collect(run, ensemble, ensemble.fleet.generation)
-        first = list(run.records(RESPONSES))[:3]
-    assert [(record["id"], record["text"]) for record in first] == [(id, "Yes.") for id in ids[:3]]
-    assert not list((tmp_path / "run" / PARTS).iterdir())
 
 
 def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ensemble, queries, complete, monkeypatch):

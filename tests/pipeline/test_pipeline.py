@@ -59,8 +59,8 @@ def test_the_same_fleet_in_another_folder_goes_on(run_copy, fleet_copy, queries)
     ("step", "needed"),
     [
         (lambda run, ensemble: pipeline.score(run, ensemble), "collect"),
-        (lambda run, ensemble: pipeline.label(run, LabelConfig()), "score"),
-        (lambda run, ensemble: pipeline.distill_run(run, ensemble, "encoder", DISTILL), "label"),
+        (lambda run, ensemble: pipeline.label(run, LabelConfig()), "tag"),
+        (lambda run, ensemble: pipeline.distill_run(run, ensemble, "encoder", DISTILL), "score"),
     ],
 )
 def test_a_step_before_its_turn_is_refused(tmp_path, ensemble, queries, step, needed):

@@ -225,7 +225,7 @@ def test_started_again_it_goes_on(responses, tmp_path, tiny_ensemble):
     score_responses(responses, out, tiny_ensemble)
     assert out.read_bytes() == complete
     write_lines(responses, [line | {"responses": {"a": "another", "b": "answer"}} for line in LINES])
-    with pytest.raises(ZooterError, match="found others"):
+    with pytest.raises(ZooterError, match="of other responses"):
         score_responses(responses, out, tiny_ensemble)
     assert out.read_bytes() == complete
 

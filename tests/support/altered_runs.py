@@ -1,4 +1,4 @@
-"""Run folders altered by hand, at random from a seed: files deleted, cut, mixed up, filled with nonsense, replaced."""
+"""Run folders altered by hand, at random from a seed: a file deleted, cut, mixed up, filled with nonsense, replaced."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from typing import Any
 
 from support.run_folders import FILES
 
-LINES = ("queries.jsonl", *FILES.values())
-ROUTER = ("config.json", "model.safetensors", "neighbours.json", "neighbours.safetensors")
-COMPARED_FILES = ("run.json", "report.json", *(f"router/{name}" for name in ROUTER))
-STATES = ("finished", *FILES, "distill")  # the step that is not finished
+STATES = (*FILES, "distill")  # the step that is not finished
 WILD: tuple[Any, ...] = (
     *(None, True, False, -1, 0, 3, 99, 0.5, 1e308, float("nan"), float("inf"), "", "x", "base", "q01"),
     *([], {}, ["x"], {"x": 1}, [[1]], [0.1, 0.2, 0.7], {"base": 1.0}, "a" * 5000),
@@ -22,20 +19,17 @@ Change = Callable[[random.Random, Path], str]
 
 
 def alter(seed: int, folder: Path, unfinished: str = "") -> str:
-    """Alter one file of a run folder; says what was done.
+    """Alter run.json or the file of the step that is not finished; says what was done.
 
-    Args:
-        unfinished: the file of the step that is not finished. A number in it that was changed into another number is
-            believed, so there only what makes a line wrong is tried. Of a finished file, a change of its size is told.
+    A number in that file that was changed into another number is believed, so there only what makes a line wrong is
+    tried.
     """
     chance = random.Random(seed)
-    name = chance.choice([name for name in (*LINES, *COMPARED_FILES) if (folder / name).exists()])
-    kinds = list(ANY) + (list(OF_LINES) if name in LINES else []) + ([_field] if name.endswith(".json") else [])
+    name = chance.choice([name for name in (unfinished, "run.json") if name])
+    kinds = [*ANY, *OF_LINES] if name == unfinished else [*ANY, _field]
     change = chance.choice(kinds)
     if name == unfinished and change in (_flip, _field_of_line):
         change = _wrong_field
-    elif name not in (unfinished, "run.json") and change in (_flip, _swap, _field, _field_of_line):
-        change = _cut
     return f"{name}: {change(chance, folder / name)}"
 
 

@@ -8,9 +8,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
 
 from zooter_core.evaluation.figures import Evaluation
+
+Kind = TypeVar("Kind")
+
+
+def as_figures(kind: type[Kind], values: dict[str, Any]) -> Kind:
+    """The content of a file as figures of a kind."""
+    return TypeAdapter(kind).validate_python(values)
 
 
 def held_back() -> dict[str, Any]:
@@ -46,7 +55,7 @@ def held_back() -> dict[str, Any]:
                 ]},
                 {"trigger": "entropy", "k": 2, **gain, "points": [{"calls": 1.0, "score": 2.5, "threshold": 0.8}]},
             ],
-            "best": {"trigger": "entropy", "k": 2},
+            "best": {"trigger": "entropy", "k": 2, "gain": 0.0, "interval": [-0.5, 0.5], "beats_random": False},
         },
     }  # fmt: skip
 
@@ -57,7 +66,7 @@ def evaluation(**parts: Any) -> Evaluation:
     for name, part in parts.items():
         changed = isinstance(part, dict) and isinstance(figures.get(name), dict)
         figures[name] = figures[name] | part if changed else part
-    return Evaluation.model_validate(figures)
+    return as_figures(Evaluation, figures)
 
 
 SWEEP = {

@@ -15,6 +15,7 @@ from zooter_core.cli.options import FleetDir, Json
 from zooter_core.config.edit import change_candidate
 from zooter_core.config.fleet import Fleet
 from zooter_core.evaluation import verdicts
+from zooter_core.evaluation.figures import to_json
 
 
 def check(fleet: FleetDir = None, json: Json = False) -> int:
@@ -28,7 +29,7 @@ def check(fleet: FleetDir = None, json: Json = False) -> int:
     _write_thinking(ensemble.fleet, rows)
     name, verdict = ensemble.fleet.name, verdicts.load_fleet_verdict(ensemble.fleet)
     if json:
-        print_json({"fleet": name, "parts": rows, "verdict": verdict and verdict.to_json()}, indent=2)
+        print_json({"fleet": name, "parts": rows, "verdict": to_json(verdict)}, indent=2)
     else:
         _print(name, rows)
         if verdict:

@@ -137,7 +137,9 @@ def print_json(shape: Any, indent: int | None = None, flush: bool = False) -> No
 def print_figures(figures: Any, json: bool, table: Callable[[Any], None]) -> None:
     """Print a command's figures on stdout, as JSON or as a table."""
     if json:
-        print_json(figures if isinstance(figures, dict) else figures.to_json(), flush=True)
+        from zooter_core.evaluation.figures import to_json
+
+        print_json(to_json(figures), flush=True)
     else:
         table(figures)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,12 +19,12 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
 from zooter_core.evaluation import responses
-from zooter_core.evaluation.figures import Evaluation, SelectionFigures, Trade
+from zooter_core.evaluation.figures import Evaluation
 from zooter_core.evaluation.responses import Texts
 from zooter_core.evaluation.verdicts import with_cost
 from zooter_core.method import selection
 from zooter_core.method.metrics import Array
-from zooter_core.method.selection import Outputs
+from zooter_core.method.selection import Outputs, SelectionReport
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.router import Router
 
@@ -92,7 +93,7 @@ def evaluate(
     if owner and not router:
         loaded = loaded.for_pool(owner.pool, owner.routed_as)
     rewards = _rewards(fleet, table, texts) if rmr else None
-    ranked = None if rewards is None else {"rmr": responses.best_scores(table, rewards)}
+    ranked = None if rewards is None else responses.best_scores(table, rewards)
     with bars() as progress:
         outputs = evaluation.compute_outputs(loaded, table, lambda done: progress("embed", done, len(table.queries)))
     figures = evaluation.compute_evaluation(loaded, table, learned, ranked, outputs)
@@ -105,7 +106,7 @@ def evaluate(
     if plot:
         selected = _selection(outputs, table, costs, rewards)
         save_selection_plot(selected, plot)
-        figures = figures.but(selection=selected)
+        figures = replace(figures, selection=selected)
     print_figures(figures, json, _print)
 
 
@@ -178,19 +179,17 @@ def _with_costs(
 ) -> Evaluation:
     """The figures with what choosing by probability costs, and by utility, and with the costs in the verdict."""
     trade = pricing.trade(outputs.probabilities, scores.scores, prices, costs, willingness)
-    figures = figures.but(trade=Trade.model_validate(trade))
-    if not figures.verdict:
-        return figures
     spent = pricing.spent(scores.candidates, outputs.probabilities.argmax(axis=1), costs)
-    return figures.but(verdict=with_cost(figures.verdict, spent, "dollars"))
+    verdict = with_cost(figures.verdict, spent, "dollars") if figures.verdict and spent else figures.verdict
+    return replace(figures, trade=trade, verdict=verdict)
 
 
-def _selection(outputs: Outputs, scores: Scores, costs: Array | None, rewards: Array | None) -> SelectionFigures:
+def _selection(outputs: Outputs, scores: Scores, costs: Array | None, rewards: Array | None) -> SelectionReport:
     """What selection costs and gains, keeping the best by score, and with rewards also by reward."""
     figures = selection.report(outputs, scores.scores, costs=costs)
     if rewards is not None:
-        figures["judge"] = selection.report(outputs, scores.scores, rewards, costs)
-    return SelectionFigures.model_validate(figures)
+        figures = replace(figures, judge=selection.report(outputs, scores.scores, rewards, costs))
+    return figures
 
 
 def _rewards(fleet: Path | None, scores: Scores, texts: Texts) -> Array:

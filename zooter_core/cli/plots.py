@@ -11,7 +11,8 @@ from zooter_core.base.errors import NotInstalledError, ZooterError
 from zooter_core.base.files import check_file, open_atomic
 from zooter_core.evaluation import charts, report_tables
 from zooter_core.evaluation.charts import Figure
-from zooter_core.evaluation.figures import SelectionFigures, Sweep
+from zooter_core.evaluation.figures import Sweep
+from zooter_core.method.selection import SelectionReport
 
 PAGE = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>TITLE</title>
@@ -38,7 +39,7 @@ def save_sweep_plot(figures: Sweep, path: Path) -> None:
     _save(path, title, {"": charts.sweep_chart(figures)})
 
 
-def save_selection_plot(figures: SelectionFigures, path: Path) -> None:
+def save_selection_plot(figures: SelectionReport, path: Path) -> None:
     """Plot quality over cost, a line per trigger and k, random queries dotted; a second chart by the judge if any."""
     panels = {"Keeping the best by score": figures}
     if figures.judge:

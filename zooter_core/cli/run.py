@@ -77,10 +77,9 @@ def run(
                 folder, ensemble, generation, progress, samples, print_note, how, progress.watch, workers
             )
             print_missing(missing)
-            holes = bool(missing)
             if "score" in steps:
                 print_cost(ensemble, samples)
-                pipeline.score(folder, ensemble, progress, workers, holes)
+                pipeline.score(folder, ensemble, progress, workers)
                 print_agreement(ensemble)
                 print_set_aside(folder.set_aside())
             else:
@@ -88,13 +87,13 @@ def run(
             if "tag" in steps:
                 pipeline.tag(folder, ensemble, progress, workers)
         if "label" in steps:
-            pipeline.label(folder, labels, progress, holes)
+            pipeline.label(folder, labels, progress)
         if scores and "score" in steps:
             folder.export_scores(scores)
         if until:
             err.print(f"{out} has the step {until}. The same call without --until goes on from there.")
             return
-        report = pipeline.distill_run(folder, ensemble, encoder, distilling, progress, holes)
+        report = pipeline.distill_run(folder, ensemble, encoder, distilling, progress)
     print_report(report)
     err.print(f"A router for {listed(ensemble.fleet.pool)} is in {out / ROUTER}.")
 

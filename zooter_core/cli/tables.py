@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from rich.table import Table
 from rich.text import Text
 
 from zooter_core.cli.consoles import out
+from zooter_core.data.prices import Choice, Trade
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import report_tables, thinking, verdicts
-from zooter_core.evaluation.figures import Evaluation, Report, SelectionFigures, Sweep, Trade, Verdict
+from zooter_core.evaluation.figures import Baseline, Evaluation, Report, Sweep, Verdict
+from zooter_core.method.selection import SelectionReport
 
 MOST_DATASETS = 8  # columns that most terminals have room for
 
@@ -62,7 +65,7 @@ def print_evaluation(figures: Evaluation) -> None:
         of = _counts(counts["candidates"])
         out.print(f"the router's choice has a score on {counts['chosen']:,} of {figures.n:,} queries; {of}")
     if figures.baselines:
-        _print_baselines(figures)
+        _print_baselines(figures, figures.baselines)
     if not math.isnan(off := figures.calibration.ece):
         out.print(f"calibration: probabilities differ from the share of wins by {off:.3f} on average (ECE)")
     rows = {"regret": "router", "regret_best_single": f"{figures.best_single}, the best single"}
@@ -126,10 +129,10 @@ def _cell(value: float, form: str) -> str:
     return "" if math.isnan(value) else f"{value:z{form}}"
 
 
-def _print_baselines(figures: Evaluation) -> None:
+def _print_baselines(figures: Evaluation, baselines: Mapping[str, Baseline]) -> None:
     table = Table("instead of the router", "score", "regret", "router minus it, 95%")
     table.add_row("(the router)", _cell(figures.average.chosen, ".4f"), _cell(figures.mean["regret"], ".3f"), "")
-    for name, row in figures.baselines.items():
+    for name, row in baselines.items():
         shown = f"{name}, in hindsight" if row.hindsight else name
         minus = verdicts.ends(row.router_minus, ".3f")
         table.add_row(shown, _cell(row.chosen, ".4f"), _cell(row.regret, ".3f"), minus)
@@ -138,7 +141,7 @@ def _print_baselines(figures: Evaluation) -> None:
 
 def print_trade(figures: Trade) -> None:
     """Score and cost of choosing by probability, and with prices traded in."""
-    rows = {"by probability": figures.at_0 or figures}
+    rows: dict[str, Choice] = {"by probability": figures.at_0}
     if figures.willingness:
         rows[f"at a willingness of {figures.willingness:g}"] = figures
     for what, row in rows.items():
@@ -148,14 +151,14 @@ def print_trade(figures: Trade) -> None:
         out.print(f"change of the score: 95% interval {verdicts.ends(figures.score_minus, '.4f') or 'none'}")
 
 
-def print_selection(figures: SelectionFigures) -> None:
+def print_selection(figures: SelectionReport) -> None:
     """The area under each curve of quality over cost: a table by score, and one by the judge's reward if any."""
     _print_curves(figures, "score")
     if figures.judge:
         _print_curves(figures.judge, "reward")
 
 
-def _print_curves(figures: SelectionFigures, measure: str) -> None:
+def _print_curves(figures: SelectionReport, measure: str) -> None:
     title = f"selection, keeping the best by {measure} of k; area: mean score over the cost"
     columns = ("trigger", "k", "one call", "k calls", "area", "random", "area minus random, 95%")
     table = Table(*columns, title=title, title_justify="left")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,12 +177,28 @@ def _traded(
     return Decision.of(decision.query, decision.probabilities, decision.tags, by_name)
 
 
-def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willingness: float) -> dict[str, Any]:
-    """Mean score and cost of choosing by utility, beside choosing by probability (`at_0`).
+@dataclass(frozen=True)
+class Choice:
+    """Means over queries: the score on the `n` queries whose choice has one, the price of the chosen candidate in
+    dollars per million tokens, and the dollars of a thousand queries."""
 
-    Returns the means over queries of `score` (over the `n` whose choice has one), `price` (dollars per million tokens
-    of the chosen candidate) and `dollars` (per thousand queries), and `score_minus`, the 95% interval of the gain in
-    score.
+    n: int
+    score: float
+    price: float
+    dollars: float
+
+
+@dataclass(frozen=True)
+class Trade(Choice):
+    """Choosing with prices traded in, beside choosing by probability alone; the 95% interval of the gain in score."""
+
+    willingness: float
+    at_0: Choice
+    score_minus: tuple[float, float]
+
+
+def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willingness: float) -> Trade:
+    """Score and cost of choosing by utility, beside choosing by probability.
 
     Args:
         table: scores, shape (n, N).
@@ -190,27 +206,44 @@ def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willi
     """
     rows = np.arange(len(table))
 
-    def choose(values: Array) -> tuple[Array, dict[str, float]]:
+    def choose(values: Array) -> tuple[Array, Choice]:
         picks = values.argmax(axis=1)
         earned = table[rows, picks]
-        paid = {"price": float(prices[picks].mean()), "dollars": float(costs[rows, picks].mean())}
-        return earned, {"n": int(np.isfinite(earned).sum()), "score": float(mean(earned)), **paid}
+        paid, count = float(costs[rows, picks].mean()), int(np.isfinite(earned).sum())
+        return earned, Choice(count, float(mean(earned)), float(prices[picks].mean()), paid)
 
     traded, figures = choose(utilities(probabilities, prices, willingness))
     plain, at_0 = choose(probabilities)
-    return {"willingness": willingness, **figures, "at_0": at_0, "score_minus": metrics.interval(traded - plain)}
+    return Trade(**vars(figures), willingness=willingness, at_0=at_0, score_minus=metrics.interval(traded - plain))
 
 
-def spent(candidates: Sequence[str], chosen: NDArray[np.intp], costs: Array) -> dict[str, Any]:
-    """Mean costs of a query with the chosen candidates, each candidate, a random one, and all of them.
+@dataclass(frozen=True)
+class Spent:
+    """Mean costs with the chosen candidates, each candidate, a random one, and all of them; for instance the dollars of
+    a thousand queries. `n`: on how many queries, where not on all."""
+
+    chosen: float
+    candidates: dict[str, float]
+    random: float
+    all: float
+    n: int | None = None
+
+
+def spent(candidates: Sequence[str], chosen: NDArray[np.intp], costs: Array) -> Spent | None:
+    """Mean costs of choices on the queries where every candidate has a cost; None where there is none.
 
     Args:
         chosen: candidate numbers, shape (n,).
         costs: of each response, such as dollars per thousand queries, shape (n, N).
     """
-    return {
-        "chosen": float(costs[np.arange(len(chosen)), chosen].mean()),
-        "candidates": dict(zip(candidates, costs.mean(axis=0).tolist(), strict=True)),
-        "random": float(costs.mean()),
-        "all": float(costs.sum(axis=1).mean()),
-    }
+    complete = np.isfinite(costs).all(axis=1)  # the same queries for each method
+    if not complete.any():
+        return None
+    chosen, costs = chosen[complete], costs[complete]
+    return Spent(
+        chosen=float(costs[np.arange(len(chosen)), chosen].mean()),
+        candidates=dict(zip(candidates, costs.mean(axis=0).tolist(), strict=True)),
+        random=float(costs.mean()),
+        all=float(costs.sum(axis=1).mean()),
+        n=None if complete.all() else int(complete.sum()),
+    )

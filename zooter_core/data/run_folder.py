@@ -1,10 +1,10 @@
 """A folder of append-only records: work in it can stop at any point, and another process can continue it.
 
-`run.json` holds the settings of each step, library versions, and under `seals` the finished steps with the sizes of
-their files, which are checked when the folder is opened. Settings stay as they were at a step's first start, but for
-those that follow the fleet's pool (FOLLOWS). Every other file is JSON lines (`run_lines` says what is in them), written
-a batch at a time; a torn last line is cut off before the next append. The folder is private, because it holds queries
-and answers. Whatever writes raises a WorkError if the disk is full or the file cannot be written.
+`run.json` holds the settings of each step, library versions, and under `seals` the finished steps. Settings stay as
+they were at a step's first start, but for those that follow the fleet's pool (FOLLOWS). Every other file is JSON lines
+(SHAPES), written a batch at a time: a step skips what its file has, and appends the rest. A torn last line is cut off
+before the next append. The folder is private, because it holds queries and answers. Whatever writes raises a WorkError
+if the disk is full or the file cannot be written.
 """
 
 from __future__ import annotations
@@ -22,17 +22,23 @@ from zooter_core.base import files, jsonl
 from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
 from zooter_core.base.gone import GONE
 from zooter_core.base.strict_json import dump_json, parse_json
-from zooter_core.data.run_lines import Check
+from zooter_core.data.run_lines import LabelLine, QueryLine, ResponseLine, RewardLine, ScoreLine, TagLine, wrong_in
 
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
 TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"
 CHECKPOINT = "finetune.checkpoint"  # of fine-tuning, beside the router's folder or in it, until it is over
 STATE, LOCK = "run.json", ".lock"
-PARTS, EARLIER = "parts", "rewards.earlier.jsonl"  # of earlier versions: of workers, of an earlier pool
-RUN_FILES = (
-    *(QUERIES, RESPONSES, REWARDS, TAGS, LABELS),
-    *(ROUTER, f"{ROUTER}.partial", REPORT, STATE, LOCK, PARTS, EARLIER),
-)
+SCORES = "scores.jsonl"  # of a benchmark
+RUN_FILES = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, f"{ROUTER}.partial", REPORT, STATE, LOCK)
+SHAPES = {
+    QUERIES: QueryLine,
+    RESPONSES: ResponseLine,
+    REWARDS: RewardLine,
+    TAGS: TagLine,
+    LABELS: LabelLine,
+    SCORES: ScoreLine,
+}
+KEYS = {RESPONSES: ("id", "candidate", "sample", "turn"), SCORES: ("id", "candidate")}  # others have a line a query
 FILE_OF = {"start": QUERIES, "collect": RESPONSES, "score": REWARDS, "tag": TAGS, "label": LABELS, "distill": REPORT}
 STEPS = tuple(FILE_OF)
 FOLLOWS = {"start": "pool", "collect": "candidates_sha256", "score": "pool"}  # settings that follow the fleet
@@ -54,7 +60,6 @@ class RunFolder:
 
     Raises:
         ZooterError: the folder is in use, is not a run folder, or has a link in it.
-        WorkError: a file of a finished step has changed.
     """
 
     def __init__(self, folder: str | Path, *, create: bool = False) -> None:
@@ -67,16 +72,14 @@ class RunFolder:
                 raise ZooterError("a folder for the run", str(problem), "Give another --out.") from problem
         else:
             self._check_exists()
-        insides = (path for name in (ROUTER, PARTS) for path in (self.folder / name).rglob("*"))
+        insides = (self.folder / ROUTER).rglob("*")
         files.check_plain(itertools.chain((self.folder / name for name in RUN_FILES), insides))
         self._lock = files.locked(self.folder / LOCK, f"the run folder {folder}").lock
         try:
             self._make_private()
             self.state = self._read_state()
             if not (self.folder / ROUTER).exists():  # the step distill can make it again
-                for steps in (self.state["seals"], self.state.get("open", {})):
-                    steps.pop("distill", None)
-            self._check_finished()
+                self.reopen("distill")
         except BaseException:
             self._lock.release()
             raise
@@ -158,7 +161,6 @@ class RunFolder:
         """Make steps unfinished, so that they make good what has changed. The next `begin` writes it down."""
         for step in steps:
             self.state["seals"].pop(step, None)
-        self.state.pop("open", None)
 
     def agree(self, step: str, settings: Settings) -> None:
         """Refuse settings with which a step that has begun cannot go on. As `begin`, but writes nothing."""
@@ -188,52 +190,16 @@ class RunFolder:
         """Whether a step is finished."""
         return step in self.state["seals"]
 
+    def require(self, step: str) -> None:
+        """Refuse to go on before a step is finished."""
+        if not self.is_finished(step):
+            raise ZooterError.saying(f"The step {step} of the run {self.folder} is not finished.", finishing(step))
+
     def finish(self, step: str) -> None:
-        """Mark a step as finished, with the sizes of the files that it has written."""
-        paths = [self.folder / FILE_OF[step]]
-        if step == "distill":
-            paths += sorted(path for path in (self.folder / ROUTER).rglob("*") if path.is_file())
-        sizes = {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in paths}
-        self.state["seals"][step] = {"bytes": sizes}
-        if self.state.get("open", {}).pop(step, None) is not None and not self.state["open"]:
-            del self.state["open"]
+        """Mark a step as finished."""
+        self.state["seals"][step] = {}
         self._make_private()
         self._write_state()
-
-    def remember(self, step: str, sources: Sequence[str]) -> None:
-        """Record from which files a step that stays open has made its file, for `unchanged`."""
-        self.state.setdefault("open", {})[step] = {"from": self._hashes(sources)}
-        self._write_state()
-
-    def unchanged(self, step: str, sources: Sequence[str]) -> bool:
-        """Whether an open step would make again what it made last."""
-        before = self.state.get("open", {}).get(step)
-        with suppress(OSError):  # a file is missing
-            return before is not None and bool(before.get("from") == self._hashes(sources))
-        return False
-
-    def _hashes(self, names: Sequence[str]) -> dict[str, str]:
-        return {name: files.sha256_of(self.folder / name) for name in names}
-
-    def _check_finished(self) -> None:
-        """Refuse a run in which a file of a finished step is missing, cut short or longer than it was.
-
-        A step that an earlier version has finished has hashes in place of sizes, and is not checked.
-        """
-        for step, seal in self.state["seals"].items():
-            for name, size in seal.get("bytes", {}).items():
-                try:
-                    now = (self.folder / name).stat().st_size
-                    change = "" if now == size else f"{now:,} bytes instead of {size:,}"
-                except (OSError, ValueError) as problem:
-                    change = str(problem)
-                if change:
-                    again = f"Delete {self.folder / ROUTER} and start again to make it again, or start a new run."
-                    raise WorkError(
-                        f"{self.folder / name} as it was when the step {step} was finished",
-                        change,
-                        again if step == "distill" else "Restore a copy, or start a new run.",
-                    )
 
     # Records
 
@@ -241,33 +207,55 @@ class RunFolder:
         """The complete records of a file, in order; a torn last line is skipped.
 
         Raises:
-            WorkError: a line in the middle is not JSON.
+            WorkError: a line in the middle is not JSON, or not of the file's shape.
         """
-        return jsonl.read_records(self.folder / file)
+        for number, record in enumerate(jsonl.read_records(self.folder / file), 1):
+            if wrong := wrong_in(record, SHAPES[file]):
+                raise self._wrong_line(file, number, wrong)
+            yield record
 
-    def done(self, file: str, ids: Container[str], check: Check) -> set[tuple[Hashable, ...]]:
-        """The keys of the records that a file has (`Check.key`).
+    def done(self, file: str, ids: Container[str]) -> set[tuple[Hashable, ...]]:
+        """The keys (KEYS) of the records that a file has.
 
         Args:
             ids: ids of the run's queries.
 
         Raises:
-            WorkError: a record belongs to no query of the run, repeats another, or fails the check.
+            WorkError: a record belongs to no query of the run, or repeats another.
         """
         keys: set[tuple[Hashable, ...]] = set()
         for number, record in enumerate(self.records(file), 1):
-            id = record.get("id")
-            unknown = not isinstance(id, str) or id not in ids
-            wrong = f"one of {_short(id)}" if unknown else check.wrong(record)
-            key = () if wrong else tuple(record.get(name) for name in check.key)
-            if wrong or key in keys:
-                raise WorkError(
-                    f"one record for each of this run's queries in {self.folder / file}",
-                    f"{wrong or f'a second one of {_short(id)}'} in line {number}",
-                    "Remove that line and start again; the other records are kept.",
-                )
+            key = tuple(record[name] for name in KEYS.get(file, ("id",)) if name in record)
+            if record["id"] not in ids:
+                raise self._wrong_line(file, number, f"one of {_short(record['id'])}")
+            if key in keys:
+                raise self._wrong_line(file, number, f"a second one of {_short(record['id'])}")
             keys.add(key)
         return keys
+
+    def _wrong_line(self, file: str, number: int, wrong: str) -> WorkError:
+        return WorkError(
+            f"one record for each of this run's queries in {self.folder / file}",
+            f"{wrong} in line {number}",
+            "Remove that line and start again; the other records are kept.",
+        )
+
+    def lines(self, file: str, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The line of each of these queries, in a file with one for each.
+
+        Raises:
+            ZooterError: one is missing, because the step is not finished.
+            WorkError: one is missing all the same.
+        """
+        lines = {record["id"]: record for record in self.records(file)}
+        if missing := [id for id in ids if id not in lines]:
+            self.require(next(step for step, name in FILE_OF.items() if name == file))
+            raise WorkError(
+                f"a line of each query in {self.folder / file}",
+                f"none of {_short(missing[0])}",
+                "Restore a copy of the file, or start a new run.",
+            )
+        return [lines[id] for id in ids]
 
     def append(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Add a batch of records and flush it to the disk."""
@@ -300,8 +288,8 @@ def versions() -> dict[str, str]:
 
 def _check_shape(state: dict[str, Any]) -> None:
     """Check the shape of the content of a run.json; a ValueError names the part that is wrong."""
-    for part in ("steps", "seals", "open"):
-        entries = state.get(part, {} if part == "open" else None)
+    for part in ("steps", "seals"):
+        entries = state[part]
         if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
             raise ValueError(f'"{part}" is not an object of objects')
     if not isinstance(state.get("fleet", ""), str):
@@ -310,15 +298,6 @@ def _check_shape(state: dict[str, Any]) -> None:
     names = isinstance(pool, list) and all(isinstance(name, str) for name in pool)
     if not names or not pool or len(set(pool)) < len(pool):
         raise ValueError('"pool" is not a list of different names')
-    hashes_of_candidates = state["steps"].get("collect", {}).get("candidates_sha256", "")  # of version 0.2: one hash
-    if not isinstance(hashes_of_candidates, str) and not (
-        isinstance(hashes_of_candidates, dict) and hashes_of_candidates.keys() >= set(pool)
-    ):
-        raise ValueError('"candidates_sha256" is not an object with a hash of each candidate')
-    for step, seal in state["seals"].items():
-        sizes = seal.get("bytes", {})
-        if not isinstance(sizes, dict) or not all(isinstance(size, int) for size in sizes.values()):
-            raise ValueError(f'"bytes" of the finished step "{step}" are not the sizes of its files')
 
 
 def _short(value: Any) -> str:

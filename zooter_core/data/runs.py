@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Never
@@ -19,7 +20,7 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json, is_number, parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
-from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder, finishing
+from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, STEPS, TAGS, RunFolder
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.method.verified import scale_of, verified_rewards
 
@@ -54,12 +55,13 @@ class Run(RunFolder):
             for query, of in texts.items()
         }
 
-    def missing(self) -> dict[str, list[str]]:
-        """The queries that lack responses: id -> the candidates that have not all samples, in pool order."""
+    def missing(self, texts: Mapping[str, Mapping[str, Sequence[str]]]) -> dict[str, list[str]]:
+        """The queries that lack responses: id -> the candidates that have not all samples, in pool order.
+
+        Args:
+            texts: what `responses` gave.
+        """
         pool, samples = self.setting("start", "pool"), self.setting("collect", "samples")
-        if self.is_finished("collect"):
-            return {}
-        texts = self.responses()
         lacking = {
             query.id: [name for name in pool if len(texts.get(query.id, {}).get(name, ())) < samples]
             for query in self.queries()
@@ -80,19 +82,15 @@ class Run(RunFolder):
         """The queries without rewards: id -> why."""
         return {record["id"]: record["set_aside"] for record in self.records(REWARDS) if "set_aside" in record}
 
-    def scores(self, allow_missing: bool = False) -> Scores:
+    def scores(self) -> Scores:
         """The mean rewards in pool order, without the queries that are set aside.
 
-        The queries carry the tags of the step `tag` once it is finished, and those of the queries file before.
-
-        Args:
-            allow_missing: accept a run in which responses are missing; their rewards are NaN.
+        The queries carry the tags of the step `tag` once it is finished, and those of the queries file before. A
+        missing reward is NaN.
 
         Raises:
-            ZooterError: the step `score` is not finished, or every query is set aside.
+            ZooterError: a query has not been scored yet, or every query is set aside.
         """
-        if not self.is_finished("score") and not allow_missing:
-            raise ZooterError.saying(f"The step score of the run {self.folder} is not finished.", finishing("score"))
         pool, queries, (means,) = self.setting("start", "pool"), self._scored(), self._rewards(("rewards", math.nan))
         if any("verified" in record for record in self.records(REWARDS)):
             rewards, outcomes = self.outcomes()
@@ -141,8 +139,8 @@ class Run(RunFolder):
 
     def tags(self) -> list[tuple[str, ...]]:
         """The tag names of each query, as the tagger gave them."""
-        names = {record["id"]: tuple(tag["name"] for tag in record["tags"]) for record in self.records(TAGS)}
-        return [names[query.id] for query in self._scored()]
+        lines = self.lines(TAGS, [query.id for query in self._scored()])
+        return [tuple(tag["name"] for tag in line["tags"]) for line in lines]
 
     def export_scores(self, path: Path) -> None:
         """Write the run as a score file: the reward model's mean rewards, the means of verified outcomes, the first
@@ -151,22 +149,20 @@ class Run(RunFolder):
         Raises:
             ZooterError: the file cannot be written, or every query is set aside.
         """
-        texts, lines = self.responses(), {record["id"]: record for record in self.records(REWARDS)}
+        texts, queries = self.responses(), self._scored()
+        lines = self.lines(REWARDS, [query.id for query in queries])
         with files.open_atomic(path) as out:
-            for query in self._scored():
-                values = lines[query.id]["rewards"]
-                outcomes = {n: sum(rights) / len(rights) for n, rights in lines[query.id].get("verified", {}).items()}
+            for query, rewards in zip(queries, lines, strict=True):
+                values = rewards["rewards"]
+                outcomes = {name: sum(right) / len(right) for name, right in rewards.get("verified", {}).items()}
                 line = score_line(query, values, {name: texts[query.id][name][0] for name in values}, outcomes)
                 out.write(dump_json(line, ensure_ascii=False) + "\n")
 
     def _rewards(self, *fields: tuple[str, Any]) -> list[NDArray[np.float64]]:
         """Some fields of the rewards of each query and candidate, each with what stands for a missing one."""
-        pool, queries = self.setting("start", "pool"), self._scored()
-        lines = {record["id"]: record for record in self.records(REWARDS)}
+        pool, lines = self.setting("start", "pool"), self.lines(REWARDS, [query.id for query in self._scored()])
         return [
-            np.array(
-                [[lines[query.id].get(field, {}).get(name, none) for name in pool] for query in queries], dtype=float
-            )
+            np.array([[line.get(field, {}).get(name, none) for name in pool] for line in lines], dtype=float)
             for field, none in fields
         ]
 
@@ -211,20 +207,27 @@ class RunSummary:
         """Whether every response has a reward, so that `Run.scores` works."""
         return "score" in self.finished
 
+    @property
+    def next_step(self) -> str | None:
+        """The first step that is not finished; None if all are."""
+        return next((step for step in STEPS[1:] if step not in self.finished), None)  # `collect` starts the run, too
+
 
 def find_runs(root: str | Path) -> list[RunSummary]:
     """The run folders at most SEARCH_DEPTH levels below a folder, by name; unreadable ones are skipped."""
     patterns = ["*/" * depth + STATE for depth in range(SEARCH_DEPTH + 1)]
     paths = sorted(path for pattern in patterns for path in Path(root).glob(pattern))
-    return [run for path in paths if (run := _summary(path)) is not None]
+    return [run for path in paths if (run := read_run(path.parent)) is not None]
 
 
-def _summary(path: Path) -> RunSummary | None:
+def read_run(folder: Path) -> RunSummary | None:
+    """The run in a folder; None if there is none that can be read."""
+    path = folder / STATE
     try:
         state = parse_json(path.read_text(encoding="utf-8"))
         start = state["steps"].get("start", {"queries": 0, "pool": []})
         pool, hashes = tuple(start["pool"]), state["steps"].get("collect", {}).get("candidates_sha256", ())
         candidates = pool if isinstance(hashes, str) else tuple(hashes)  # version 0.2 has one hash for all
-        return RunSummary(path.parent, int(start["queries"]), pool, candidates, tuple(state["seals"]))
+        return RunSummary(folder, int(start["queries"]), pool, candidates, tuple(state["seals"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None

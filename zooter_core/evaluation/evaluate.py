@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,17 +18,16 @@ from zooter_core.evaluation.figures import (
     Baseline,
     BestSingle,
     ByName,
-    Dollars,
+    DatasetMeans,
     Evaluation,
     Means,
-    Reliability,
     Report,
-    SelectionFigures,
     Share,
     Source,
     SourceFigures,
     Verdict,
     check_names,
+    to_json,
 )
 from zooter_core.evaluation.nearest import completed, predicted
 from zooter_core.method import calibration, metrics, selection
@@ -44,8 +43,6 @@ def evaluate(
     router: Router | str | Path,
     scores: ScoreSource,
     learned: ScoreSource | None = None,
-    more: Mapping[str, Array] | None = None,
-    outputs: selection.Outputs | None = None,
 ) -> dict[str, Any]:
     """How well a router chooses: the figures of `zooter evaluate --json`.
 
@@ -61,24 +58,28 @@ def evaluate(
         scores: one or more score files, or their contents; the candidates may be in another order than the router's.
         learned: the scores that the router was distilled from. The baselines then learn from them too, and kNN joins;
             otherwise they are picked in hindsight, on the scores that they are judged by.
-        more: further methods, as in `compare`.
-        outputs: what `compute_outputs` gave for this router and these scores, where you have it.
 
     Raises:
         ZooterError: there is no router, a file is wrong, or the scores are of other candidates.
         WorkError: the router does not work.
     """
-    return compute_evaluation(router, scores, learned, more, outputs).to_json()
+    figures: dict[str, Any] = to_json(compute_evaluation(router, scores, learned))
+    return figures
 
 
 def compute_evaluation(
     router: Router | str | Path,
     scores: ScoreSource,
     learned: ScoreSource | None = None,
-    more: Mapping[str, Array] | None = None,
+    rmr: Array | None = None,
     outputs: selection.Outputs | None = None,
 ) -> Evaluation:
-    """What `evaluate` returns as JSON."""
+    """What `evaluate` returns as JSON.
+
+    Args:
+        rmr: as in `compare`.
+        outputs: what `compute_outputs` gave for this router and these scores, if it was called.
+    """
     router = Router.load(router) if isinstance(router, str | Path) else router
     scores = as_scores(scores)
     probabilities = (outputs or compute_outputs(router, scores)).probabilities
@@ -88,9 +89,8 @@ def compute_evaluation(
     if learned is not None:
         fair = simple(scores, learned) | {"knn": nearest(scores, learned, router.encoder)}
         baselines |= {name: (values, False) for name, values in fair.items()}
-    return compare(scores, probabilities, more, learned).but(
-        baselines={name: _baseline(scores, values, earned, late) for name, (values, late) in baselines.items()}
-    )
+    figures = {name: _baseline(scores, values, earned, late) for name, (values, late) in baselines.items()}
+    return replace(compare(scores, probabilities, rmr, learned), baselines=figures)
 
 
 def compute_outputs(
@@ -168,7 +168,7 @@ def _baseline(scores: Scores, values: Array, earned: Array, hindsight: bool) -> 
 def compare(
     scores: Scores,
     probabilities: Array,
-    more: Mapping[str, Array] | None = None,
+    rmr: Array | None = None,
     learned: Scores | None = None,
     source: Source = "judged",
 ) -> Evaluation:
@@ -184,7 +184,7 @@ def compare(
 
     Args:
         probabilities: the router's, shape (n, N); it chooses the most probable candidate.
-        more: further methods by name -> the score of their choice on each query, shape (n,); they join MTR and %Uplift.
+        rmr: the score of RMR's choice on each query, shape (n,); it joins MTR and %Uplift.
         learned: the scores that the router learned from, with the same candidates. The verdict compares it with the
             best single candidate on these; otherwise with the best one in hindsight.
         source: of the queries, for the verdict.
@@ -193,21 +193,21 @@ def compare(
         ZooterError: a candidate has the name of a method.
     """
     check_names(scores.candidates)
-    more = dict(more or {})
+    ranked = {} if rmr is None else {"rmr": rmr}
     table, names = scores.scores, np.array(scores.datasets)
     earned = chosen(probabilities, table)
     best, random = np.fmax.reduce(table, axis=1), mean(table, axis=1)
     datasets = {
-        str(name): _of_dataset(scores.candidates, table[rows], earned[rows], {m: of[rows] for m, of in more.items()})
+        str(name): _of_dataset(scores.candidates, table[rows], earned[rows], None if rmr is None else rmr[rows])
         for name in dict.fromkeys(scores.datasets)
         for rows in (names == name,)
     }
     few = scores.barely_scored
-    average = _average([name for name in scores.candidates if name not in few], list(datasets.values()), more)
+    average = _average([name for name in scores.candidates if name not in few], list(datasets.values()))
     single = table[:, scores.candidates.index(average.best_single.candidate)]
     alone = {"router": earned} | {name: table[:, column] for column, name in enumerate(scores.candidates)}
-    ranks, ranks_alone = (_ranks(methods, scores.datasets) for methods in (alone | more | {"oracle": best}, alone))
-    others = {"best_single": single, "random": random, **more}
+    ranks, ranks_alone = (_ranks(methods, scores.datasets) for methods in (alone | ranked | {"oracle": best}, alone))
+    others = {"best_single": single, "random": random, **ranked}
     means = {
         "chosen": earned,
         "regret": best - earned,
@@ -229,7 +229,7 @@ def compare(
         mean={name: float(mean(values)) for name, values in (means | {"oracle": best} | others).items()},
         gap_closed=_gap_closed(*without_gaps(earned - single, best - single)),
         best_choice={"router": _best_choice(earned, best), "best_single": _best_choice(single, best)},
-        calibration=Reliability.model_validate(calibration.reliability(probabilities, metrics.win_shares(table))),
+        calibration=calibration.reliability(probabilities, metrics.win_shares(table)),
         counts=counts,
         verdict=_verdict(scores, probabilities, average.best_single.candidate, learned, source),
     )
@@ -241,7 +241,8 @@ def _verdict(scores: Scores, probabilities: Array, best: str, learned: Scores | 
     alone = scores.scores[:, scores.candidates.index(against)]
     earned = chosen(probabilities, scores.scores)
     verdict = verdicts.reach_verdict(scores, earned, alone, against, source, learned is None)
-    return verdict.but(never_needed=verdicts.never_chosen(scores.candidates, probabilities.argmax(axis=1).tolist()))
+    never = verdicts.never_chosen(scores.candidates, probabilities.argmax(axis=1).tolist())
+    return replace(verdict, never_needed=never)
 
 
 def _interval(name: str, values: Array) -> tuple[float, float]:
@@ -277,11 +278,11 @@ def _gap_closed(closed: Array, gap: Array) -> Share | None:
     return Share(share=share, interval=spread) if spread is not None and np.isfinite(share) else None
 
 
-def _of_dataset(candidates: tuple[str, ...], table: Array, chosen: Array, more: Mapping[str, Array]) -> Means:
+def _of_dataset(candidates: tuple[str, ...], table: Array, chosen: Array, rmr: Array | None) -> DatasetMeans:
     """Means over the queries of one data set."""
     means = dict(zip(candidates, mean(table, axis=0).tolist(), strict=True))
     oracle = np.fmax.reduce(table, axis=1)
-    return Means(
+    return DatasetMeans(
         n=len(table),
         scored=_scored(chosen),
         chosen=float(mean(chosen)),
@@ -290,16 +291,25 @@ def _of_dataset(candidates: tuple[str, ...], table: Array, chosen: Array, more: 
         random=float(mean(table)),
         best_single=_best(means),
         candidates=means,
-        **{name: float(mean(values)) for name, values in more.items()},
+        rmr=None if rmr is None else float(mean(rmr)),
     )
 
 
-def _average(candidates: Sequence[str], datasets: Sequence[Means], more: Mapping[str, Array]) -> Means:
+def _average(candidates: Sequence[str], datasets: Sequence[DatasetMeans]) -> Means:
     """Means over data sets, each data set counting the same; the best of these candidates."""
-    keys = ("chosen", "regret", "oracle", "random", *more)
-    means: dict[str, Any] = {key: float(mean(np.array([getattr(row, key) for row in datasets]))) for key in keys}
-    overall = {name: float(mean(np.array([row.candidates[name] for row in datasets]))) for name in candidates}
-    return Means(**means, best_single=_best(overall))
+
+    def over(values: Sequence[float]) -> float:
+        return float(mean(np.array(values)))
+
+    ranked = [row.rmr for row in datasets if row.rmr is not None]
+    return Means(
+        chosen=over([row.chosen for row in datasets]),
+        regret=over([row.regret for row in datasets]),
+        oracle=over([row.oracle for row in datasets]),
+        random=over([row.random for row in datasets]),
+        best_single=_best({name: over([row.candidates[name] for row in datasets]) for name in candidates}),
+        rmr=over(ranked) if ranked else None,
+    )
 
 
 def _best(means: Mapping[str, float]) -> BestSingle:
@@ -371,7 +381,7 @@ def report(
             mean_reward=by_name(table),
             share_of_wins=by_name(shares[rows]),
             reward_entropy=float(spread[rows].mean()),
-            **({"scored": counts} if np.isnan(table).any() else {}),
+            scored=counts if np.isnan(table).any() else None,
         )
 
     sources = {"all": by_source(np.ones(len(names), dtype=bool))}
@@ -414,21 +424,17 @@ def _held_back(outputs: selection.Outputs, fold: Scores, learned: Scores | None,
     # RMR sees one response per candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
     comparable = np.where(np.isnan(rewards), -np.inf, rewards)
     rmr = np.take_along_axis(fold.scores, comparable.argmax(axis=1), axis=1).mean(axis=1)
-    figures = compare(fold, outputs.probabilities, {"rmr": rmr}, learned, "held-back")
+    figures = compare(fold, outputs.probabilities, rmr, learned, "held-back")
     assert figures.counts is not None  # `compare` gives both
-    assert figures.verdict is not None
+    verdict = figures.verdict
+    assert verdict is not None
     if 0 in figures.counts.values():
         return None
-    parts: dict[str, Any] = {}
     if len(fold.candidates) > 1 and selection.scored(outputs, fold.scores).any():
-        parts["selection"] = SelectionFigures.model_validate(selection.report(outputs, fold.scores, rewards, dollars))
-    if dollars is not None and (priced := np.isfinite(dollars).all(axis=1)).any():  # the same queries for each method
-        number = {} if priced.all() else {"n": int(priced.sum())}
-        spent = prices.spent(fold.candidates, outputs.probabilities.argmax(axis=1)[priced], dollars[priced])
-        parts["dollars"] = Dollars.model_validate(number | spent)
-        parts["verdict"] = verdicts.with_cost(figures.verdict, spent, "dollars")
-    elif sampled.tokens is not None and (counted := np.isfinite(sampled.tokens).all(axis=1)).any():
-        choices = outputs.probabilities.argmax(axis=1)[counted]
-        spent = prices.spent(fold.candidates, choices, sampled.tokens[counted])
-        parts["verdict"] = verdicts.with_cost(figures.verdict, spent, "tokens")
-    return figures.but(**parts)
+        figures = replace(figures, selection=selection.report(outputs, fold.scores, rewards, dollars))
+    picks = outputs.probabilities.argmax(axis=1)
+    if dollars is not None and (spent := prices.spent(fold.candidates, picks, dollars)):
+        return replace(figures, dollars=spent, verdict=verdicts.with_cost(verdict, spent, "dollars"))
+    if sampled.tokens is not None and (spent := prices.spent(fold.candidates, picks, sampled.tokens)):
+        return replace(figures, verdict=verdicts.with_cost(verdict, spent, "tokens"))
+    return figures

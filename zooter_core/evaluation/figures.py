@@ -1,93 +1,81 @@
 """The figures of evaluations: what `zooter evaluate --json`, report.json and sweep.json hold, and how those are read.
 
 `evaluate` and `sweep` make them; `report_tables`, the command line and the pages draw them. A figure is NaN here, and
-null in JSON, where no query has a score for it. Keys that are not named here stay.
+null in JSON, where no query has a score for it. Parts that other rooms compute are theirs: `SelectionReport`,
+`Reliability`, `Spent`, `Trade`, `Verified` and `Thinking`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from zooter_core.base.errors import ZooterError, first_line, listed
 from zooter_core.base.strict_json import dump_json, parse_json
-from zooter_core.data.run_folder import REPORT, STEPS
+from zooter_core.data.prices import Spent, Trade
+from zooter_core.data.run_folder import REPORT
+from zooter_core.method.calibration import Reliability
+from zooter_core.method.selection import SelectionReport
 from zooter_core.method.thinking import Thinking
+from zooter_core.method.verified import Verified
 
 SWEEP = "sweep.json"
 METHODS = {"router", "oracle", "rmr"}
 REGRETS = ("regret", "regret_best_single", "regret_random")
 MEANS = ("chosen", *REGRETS, "oracle", "best_single", "random")
 INTERVALS = ("chosen", *REGRETS, "chosen_minus_best_single", "chosen_minus_random")
-NAN = math.nan
 End = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 Interval = tuple[End, End]  # of 95%: from, to; NaN where the values have no spread
 ByName = dict[str, float]  # a figure for each candidate or method
 Source = Literal["held-back", "cross-validation", "judged"]  # of the queries of a verdict
-Part = TypeVar("Part", bound="Figures")
+Part = TypeVar("Part")
 
 
-class Figures(BaseModel):
-    """A part of the figures."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
-
-    def to_json(self) -> dict[str, Any]:
-        """The figures as JSON holds them: None instead of NaN, and without the parts that were not computed."""
-        figures: dict[str, Any] = _without_nan(self.model_dump(exclude_unset=True, by_alias=True))
-        return figures
-
-    def but(self, **parts: Any) -> Self:
-        """A copy with other parts."""
-        return self.model_copy(update=parts)
-
-
-def _without_nan(figures: Any) -> Any:
-    if isinstance(figures, dict):
-        return {key: _without_nan(value) for key, value in figures.items()}
-    if isinstance(figures, list | tuple):
-        return [_without_nan(value) for value in figures]
-    return None if isinstance(figures, float) and math.isnan(figures) else figures
-
-
-class BestSingle(Figures):
+@dataclass(frozen=True)
+class BestSingle:
     """The candidate with the highest mean."""
 
     candidate: str
     score: float
 
 
-class Means(Figures):
-    """Mean scores over the queries of one data set, or over data sets, each counting the same.
-
-    Further methods are further keys. What follows `rmr` is of a data set alone: on `scored` of its `n` queries the
-    router's choice has a score.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """Mean scores, over data sets that count the same; `rmr` where every candidate's response has a reward."""
 
     chosen: float
     regret: float
     oracle: float
     random: float
     best_single: BestSingle
-    rmr: float = NAN
-    n: int = 0
-    candidates: ByName = {}
-    scored: int = 0
+    rmr: float | None = None
 
 
-class Share(Figures):
+@dataclass(frozen=True, kw_only=True)
+class DatasetMeans(Means):
+    """Mean scores over the `n` queries of a data set; on `scored` of them the router's choice has a score."""
+
+    n: int
+    candidates: ByName
+    scored: int | None = None
+
+
+@dataclass(frozen=True)
+class Share:
     """A share with its 95% interval, of `n` queries where that is known."""
 
     share: float
     interval: Interval
-    n: int = 0
+    n: int | None = None
 
 
-class Baseline(Figures):
+@dataclass(frozen=True)
+class Baseline:
     """Another way of choosing: its mean scores, and the 95% interval of the router's score minus its own."""
 
     n: int
@@ -98,87 +86,8 @@ class Baseline(Figures):
     hindsight: bool
 
 
-class CalibrationBin(Figures):
-    """The queries whose choice has a probability in a range: their number, mean probability and share of wins."""
-
-    start: float = Field(alias="from")
-    end: float = Field(alias="to")
-    n: int
-    probability: float
-    won: float
-
-
-class Reliability(Figures):
-    """The expected calibration error, and the bins that have a query."""
-
-    n: int = 0
-    ece: float
-    bins: list[CalibrationBin]
-
-
-class CurvePoint(Figures):
-    """The queries above a threshold go to k candidates."""
-
-    calls: float
-    dollars: float | None = None
-    score: float
-    threshold: float
-
-
-class SelectionCurve(Figures):
-    """Cost and quality as more and more queries go to the top k candidates, which a trigger picks.
-
-    Attributes:
-        gain: over random queries, as a difference of areas.
-        area, points: the best one of a `SelectionFigures` names its curve and has none.
-    """
-
-    trigger: str
-    k: Annotated[int, Field(ge=2)] = 2
-    gain: float = NAN
-    interval: Interval = (NAN, NAN)
-    beats_random: bool = False
-    area: float = NAN
-    area_random: float = NAN
-    points: list[CurvePoint] = []
-
-
-class SelectionFigures(Figures):
-    """What selection among the top k candidates costs and gains, keeping the best by score, and by a judge's reward."""
-
-    curves: list[SelectionCurve]
-    best: SelectionCurve
-    n: int = 0
-    judge: SelectionFigures | None = None
-
-
-class Dollars(Figures):
-    """What a thousand queries cost, for the responses alone; `n`: of how many queries, where not of all."""
-
-    n: int = 0
-    chosen: float
-    candidates: ByName
-    random: float
-    all: float
-
-
-class Trade(Figures):
-    """Mean score and cost of choosing with prices traded in, on the `n` queries where the choice has a score.
-
-    Attributes:
-        at_0: the same of choosing by probability alone.
-    """
-
-    n: int
-    score: float
-    price: float
-    dollars: float
-    willingness: float = 0.0
-    at_0: Trade | None = None
-    score_minus: Interval = (NAN, NAN)
-
-
-class Kind(Figures):
+@dataclass(frozen=True)
+class Kind:
     """A kind of query, which is a data set or a tag, and what routing gains or loses there."""
 
     name: str
@@ -186,7 +95,8 @@ class Kind(Figures):
     difference: float
 
 
-class Verdict(Figures):
+@dataclass(frozen=True)
+class Verdict:
     """Whether routing beats always using one candidate, over the `n` queries where both have a score.
 
     Attributes:
@@ -216,44 +126,56 @@ class Verdict(Figures):
     source: Source
     hindsight: bool
     points: bool
-    never_needed: list[str] = []
-    gains: list[Kind] = []
-    loses: list[Kind] = []
+    never_needed: list[str] = field(default_factory=list)
+    gains: list[Kind] = field(default_factory=list)
+    loses: list[Kind] = field(default_factory=list)
     dollars: float | None = None
     dollars_against: float | None = None
     tokens: float | None = None
     tokens_against: float | None = None
 
 
-class Evaluation(Figures):
+@dataclass(frozen=True)
+class Evaluation:
     """How well a router chooses.
 
-    Averages are unweighted over data sets. MTR and %Uplift rank the router, each candidate and the oracle; `single`
-    leaves out the methods that need every candidate's response. What is None or empty has not been computed.
+    Averages are unweighted over data sets. MTR and %Uplift rank the router, each candidate, RMR and the oracle;
+    `single` leaves out the methods that need every candidate's response. What is None has not been computed.
 
     Attributes:
-        mean, interval: over queries, and the 95% intervals (`metrics.interval`), by the names in MEANS and INTERVALS;
-            those of further methods are further keys.
+        mean, interval: over queries, and the 95% intervals (`metrics.interval`), by the names in MEANS and INTERVALS,
+            and of RMR.
         counts: on how many queries each of these stands, by its name, and each of the `candidates`.
+        best_choice: how often the router and the best single candidate are the best choice.
+        gap_closed: of the gap between the best single candidate and the oracle; None where there is none.
     """
 
     n: int
-    datasets: Annotated[dict[str, Means], Field(min_length=1)]
+    datasets: dict[str, DatasetMeans]
     average: Means
     mtr: ByName
     uplift: ByName
     single: dict[Literal["mtr", "uplift"], ByName]
     interval: dict[str, Interval]
     mean: ByName
-    gap_closed: Share | None  # of the gap between the best single candidate and the oracle; None where there is none
-    best_choice: dict[str, Share | None] = {}  # how often the router and the best single candidate are the best choice
+    gap_closed: Share | None
     calibration: Reliability
-    selection: SelectionFigures | None = None
-    dollars: Dollars | None = None
+    best_choice: dict[str, Share | None] = field(default_factory=dict)
+    selection: SelectionReport | None = None
+    dollars: Spent | None = None
     counts: dict[str, Any] | None = None
-    baselines: dict[str, Baseline] = {}
+    baselines: dict[str, Baseline] | None = None
     trade: Trade | None = None
     verdict: Verdict | None = None  # None in reports of earlier versions
+
+    def __post_init__(self) -> None:
+        for part, names in (("mean", MEANS), ("interval", INTERVALS)):
+            if missing := [name for name in names if name not in getattr(self, part)]:
+                raise ValueError(f"{part} lacks {listed(missing)}")
+        if not self.datasets:
+            raise ValueError("datasets is empty")
+        if lacking := [name for name, row in self.datasets.items() if not (row.candidates and row.n)]:
+            raise ValueError(f"datasets.{lacking[0]} lacks its candidates or its number of queries")
 
     @property
     def pool(self) -> list[str]:
@@ -273,46 +195,43 @@ class Evaluation(Figures):
         gap = self.mean["oracle"] - self.mean["best_single"]
         return None if gap <= 0 else (self.mean["chosen"] - self.mean["best_single"]) / gap
 
-    @model_validator(mode="after")
-    def _check_parts(self) -> Self:
-        for part, names in (("mean", MEANS), ("interval", INTERVALS)):
-            if missing := [name for name in names if name not in getattr(self, part)]:
-                raise ValueError(f"{part} lacks {listed(missing)}")
-        if lacking := [name for name, row in self.datasets.items() if not (row.candidates and row.n)]:
-            raise ValueError(f"datasets.{lacking[0]} lacks its candidates or its number of queries")
-        return self
 
-
-class SweepRow(Figures):
-    """The figures of one beta and tau, on the `n` queries where a choice has a score.
-
-    The best one of a `Sweep` names its row and has none.
-    """
+@dataclass(frozen=True)
+class SweepRow:
+    """The figures of one beta and tau, on the `n` queries where a choice has a score."""
 
     beta: float
     tau: float
-    n: int = 0
-    mean: float = NAN
-    interval: Interval = (NAN, NAN)
-    regret: float = NAN
-    minus_best: Interval = (NAN, NAN)
+    mean: float
+    interval: Interval
+    regret: float
+    minus_best: Interval
+    n: int | None = None
 
 
-class Sweep(Figures):
-    """What `zooter evaluate --sweep --json` prints. `total`: the number of rows of a sweep that may be unfinished."""
+@dataclass(frozen=True)
+class Sweep:
+    """What `zooter evaluate --sweep --json` prints. `best` has the beta and tau of the row with the highest mean."""
 
     n: int
     folds: int
     seeds: int
     normalise: str
-    rows: Annotated[list[SweepRow], Field(min_length=1)]
-    best: SweepRow
+    rows: list[SweepRow]
+    best: dict[Literal["beta", "tau"], float]
     differs: bool
-    total: int = 0
     verdict: Verdict | None = None  # of the best row
 
+    def __post_init__(self) -> None:
+        if not any(map(self.is_best, self.rows)):
+            raise ValueError("no row is the best one")
+
     def is_best(self, row: SweepRow) -> bool:
-        return (row.beta, row.tau) == (self.best.beta, self.best.tau)
+        return {"beta": row.beta, "tau": row.tau} == self.best
+
+    @property
+    def best_row(self) -> SweepRow:
+        return next(filter(self.is_best, self.rows))
 
     @property
     def others(self) -> list[SweepRow]:
@@ -324,38 +243,19 @@ class Sweep(Figures):
         return [row for row in self.others if not row.minus_best[1] < 0]
 
 
-class SourceFigures(Figures):
+@dataclass(frozen=True)
+class SourceFigures:
     """What each candidate earned on the queries of one source; `scored`: on how many of them, where not on all."""
 
     n: int
-    scored: dict[str, int] = {}
     mean_reward: ByName
     share_of_wins: ByName
     reward_entropy: float
+    scored: dict[str, int] | None = None
 
 
-class Verified(Figures):
-    """What answer keys say of a run's responses.
-
-    Attributes:
-        n: queries with a key.
-        right: the share of each candidate's responses that are right; NaN for one without responses.
-        measured: the shares of those that have responses.
-        agreement: how often the reward model gives the right one of a right and a wrong response the higher reward,
-            over `pairs` of them; None where there is none.
-    """
-
-    n: int
-    right: dict[str, End]
-    agreement: float | None
-    pairs: int
-
-    @property
-    def measured(self) -> ByName:
-        return {name: share for name, share in self.right.items() if not math.isnan(share)}
-
-
-class Report(Figures):
+@dataclass(frozen=True)
+class Report:
     """report.json: the figures of a run or of a distillation.
 
     Attributes:
@@ -372,25 +272,36 @@ class Report(Figures):
     candidates: dict[str, SourceFigures]
     held_back: Evaluation | None = None
     cross_validation: Verdict | None = None
-    losses: list[float] = []
-    set_aside: dict[str, str] = {}
+    losses: list[float] = field(default_factory=list)
+    set_aside: dict[str, str] = field(default_factory=dict)
     verified: Verified | None = None
-    thinking: list[Thinking] = []
+    thinking: list[Thinking] = field(default_factory=list)
 
-    @model_validator(mode="after")
-    def _check_held_back(self) -> Self:
+    def __post_init__(self) -> None:
         if self.held_back:
             rows, mean = self.held_back.datasets.values(), self.held_back.mean
             if len({tuple(row.candidates) for row in rows}) > 1:
                 raise ValueError("the data sets have different candidates")
-            if any(map(math.isnan, (mean.get("rmr", NAN), *(row.rmr for row in rows)))):
+            if any(value is None or math.isnan(value) for value in (mean.get("rmr"), *(row.rmr for row in rows))):
                 raise ValueError("figures of rmr are missing")
-        return self
 
     def write(self, path: Path) -> None:
         """Write report.json; empty parts are left out."""
-        parts = {name: part for name, part in self.to_json().items() if part not in (None, [], {})}
+        parts = {name: part for name, part in to_json(self).items() if part not in (None, [], {})}
         path.write_text(dump_json(parts, indent=2) + "\n", encoding="utf-8")
+
+
+def to_json(figures: Any) -> Any:
+    """Figures as JSON holds them: null instead of NaN, and without parts that were not computed (None by default)."""
+    if is_dataclass(figures):
+        parts = {part: getattr(figures, part.name) for part in fields(figures)}
+        computed = {part.name: value for part, value in parts.items() if value is not None or part.default is not None}
+        return to_json(computed)
+    if isinstance(figures, dict):
+        return {key: to_json(value) for key, value in figures.items()}
+    if isinstance(figures, list | tuple):
+        return [to_json(value) for value in figures]
+    return None if isinstance(figures, float) and math.isnan(figures) else figures
 
 
 def find(folder: str | Path, router: str | Path | None = None) -> Path | None:
@@ -400,15 +311,6 @@ def find(folder: str | Path, router: str | Path | None = None) -> Path | None:
     """
     folders = [Path(folder)] + ([] if router is None else [Path(router).parent, Path(router)])
     return next((place / REPORT for place in folders if (place / REPORT).is_file()), None)
-
-
-def next_step(folder: str | Path) -> str | None:
-    """The first step that a run has not finished; None if it has finished, or if there is no run."""
-    path = Path(folder) / "run.json"
-    if not path.is_file():
-        return None
-    finished = _json(path).get("seals") or ()
-    return next((step for step in STEPS[1:] if step not in finished), None)  # `collect` starts the run, too
 
 
 def load_report(path: Path) -> Report:
@@ -436,7 +338,7 @@ def load_verdict(path: Path) -> Verdict:
 
 def _read(kind: type[Part], values: dict[str, Any], path: Path, next_step: str) -> Part:
     try:
-        return kind.model_validate(values)
+        return TypeAdapter(kind).validate_python(values)
     except ValidationError as problem:
         first = problem.errors()[0]
         place = ".".join(map(str, first["loc"])) or path.name

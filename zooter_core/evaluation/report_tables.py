@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from zooter_core.evaluation.figures import Evaluation, SelectionFigures
+from zooter_core.evaluation.figures import Evaluation
+from zooter_core.method.selection import SelectionReport
 
 ROUTER, RMR, ORACLE, RANDOM = "router", "RMR", "oracle", "random"
 ONE, ALL = "one model", "all models"
@@ -131,13 +132,13 @@ def named(figures: Evaluation) -> list[Point]:
     return points
 
 
-def triggers(selection: SelectionFigures) -> list[str]:
+def triggers(selection: SelectionReport) -> list[str]:
     """The triggers whose curves are in the report, the best one for k = 2 first."""
     names = dict.fromkeys(curve.trigger for curve in selection.curves)
     return sorted(names, key=lambda name: name != selection.best.trigger)
 
 
-def curves(selection: SelectionFigures, trigger: str) -> dict[int, list[Point]]:
+def curves(selection: SelectionReport, trigger: str) -> dict[int, list[Point]]:
     """k -> the points of a trigger's curve, from no query sent to k candidates to all queries."""
     return {
         curve.k: [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,19 +71,16 @@ def sweep(
     Raises:
         ZooterError: there are too few queries for the folds.
     """
-    return figures(scores, config, dict(earned(scores, tags, vectors, config, training, progress)))
+    return figures(scores, config, _means(scores, tags, vectors, config, training, progress))
 
 
 def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -> Sweep:
-    """What `sweep` returns, for the points that are done so far; at least one.
+    """What `sweep` returns, from each point's mean score over seeds of each query, shape (n,).
 
     A row's `mean` is over queries and seeds, its 95% `interval` over queries, and `minus_best` the interval of the
     paired difference from the best point, which has the highest mean. `differs` says whether every other point is worse
     beyond its interval. The `verdict` compares the best point with the best single candidate of the training folds, by
     the means of the first seed's folds, or of their halves where there are few.
-
-    Args:
-        means: point -> the mean score over seeds of each query, shape (n,); NaN where no choice has a score.
     """
     best = max(means, key=lambda point: mean(means[point]))
     oracle = np.fmax.reduce(scores.scores, axis=1)
@@ -105,7 +102,7 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
         seeds=config.seeds,
         normalise=config.normalise,
         rows=rows,
-        best=SweepRow(beta=best[0], tau=best[1]),
+        best={"beta": best[0], "tau": best[1]},
         differs=all(row.minus_best[1] < 0 for row in rows if (row.beta, row.tau) != best),
         verdict=reach_verdict(
             scores, means[best], _alone(scores, config), scores.candidates[best_single(scores)], "cross-validation",
@@ -125,18 +122,19 @@ def _alone(scores: Scores, config: SweepConfig) -> Array:
     return np.asarray(mean(alone, axis=0))
 
 
-def earned(
+def _means(
     scores: Scores,
     tags: Sequence[Sequence[str]],
     vectors: Vectors,
     config: SweepConfig,
     training: DistillConfig,
-    progress: Progress = lambda step, done, of: None,
-) -> Iterator[tuple[Point, Array]]:
-    """Each point with the mean score over seeds of each query, shape (n,), as it is done. Arguments: see `sweep`."""
+    progress: Progress,
+) -> dict[Point, Array]:
+    """The mean score over seeds of each query, shape (n,), by point; NaN where no choice has a score."""
     scores, index = scores.without_barely_scored(), TagIndex.of(tags)
     folds_of = [_folds(scores, seed, config.folds) for seed in range(config.seeds)]
     total, done = len(config.points) * config.seeds * config.folds, 0
+    means = {}
     for beta, tau in config.points:
         gained = np.empty((config.seeds, len(scores.queries)))
         for seed in range(config.seeds):
@@ -150,7 +148,8 @@ def earned(
                 gained[seed, test] = scores.scores[test, head.logits(vectors[test]).argmax(axis=1)]
                 done += 1
                 progress("sweep", done, total)
-        yield (beta, tau), np.asarray(mean(gained, axis=0))  # NaN where no choice has a score
+        means[beta, tau] = np.asarray(mean(gained, axis=0))
+    return means
 
 
 def _folds(scores: Scores, seed: int, folds: int) -> NDArray[np.intp]:

@@ -7,15 +7,16 @@ plain text; a page escapes them.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Any, Literal
 
 import numpy as np
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet
+from zooter_core.data.prices import Spent
 from zooter_core.data.scores import NO_DATASET, Scores
 from zooter_core.evaluation.figures import (
     REGRETS,
@@ -101,9 +102,12 @@ def never_chosen(candidates: Sequence[str], chosen: Collection[int]) -> list[str
     return [name for number, name in enumerate(candidates) if number not in used] if len(chosen) >= NEVER else []
 
 
-def with_cost(verdict: Verdict, spent: Mapping[str, Any], unit: str) -> Verdict:
-    """A verdict with the cost of what it compares, in dollars or tokens; `spent` as from `prices.spent`."""
-    return verdict.but(**{unit: spent["chosen"], f"{unit}_against": spent["candidates"][verdict.against]})
+def with_cost(verdict: Verdict, spent: Spent, unit: Literal["dollars", "tokens"]) -> Verdict:
+    """A verdict with the cost of what it compares."""
+    cost, alone = spent.chosen, spent.candidates[verdict.against]
+    if unit == "dollars":
+        return replace(verdict, dollars=cost, dollars_against=alone)
+    return replace(verdict, tokens=cost, tokens_against=alone)
 
 
 def of_report(report: Report) -> Verdict | None:
@@ -142,7 +146,7 @@ def in_a_line(report: Report) -> str:
     nothing else; "" where it is not known, or not more often than the best single model is the best."""
     held_back = report.held_back
     router, single = (held_back.best_choice.get(name) if held_back else None for name in ("router", "best_single"))
-    if not (held_back and router and single) or router.n < fewest() or router.share <= single.share:
+    if not (held_back and router and single) or held_back.n < fewest() or router.share <= single.share:
         return ""
     count = len(held_back.pool)
     models = WORDS[count] if count < len(WORDS) else f"{count:,}"
@@ -379,7 +383,7 @@ def _best_choice(figures: Evaluation, single: str) -> list[str]:
 
 def of_sweep(sweep: Sweep) -> list[str]:
     """Whether the best beta is significantly better than the others, and what routing with it gains."""
-    best, others, near, taus = sweep.best, sweep.others, sweep.as_good, {row.tau for row in sweep.rows}
+    best, others, near, taus = sweep.best_row, sweep.others, sweep.as_good, {row.tau for row in sweep.rows}
 
     def name(row: SweepRow) -> str:
         return f"{row.beta:g}" + (f" with tau {row.tau:g}" if len(taus) > 1 else "")

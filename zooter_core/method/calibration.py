@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -45,14 +44,26 @@ def temperature_of(logits: Array, wins: Array) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def reliability(probabilities: Array, wins: Array) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Reliability:
+    """The chosen candidate's probability against its share of wins.
+
+    Attributes:
+        ece: the expected calibration error (Guo et al., equation 3); NaN without a query.
+        bins: those of equal width that have a query: `from`, `to`, `n`, and the means `probability` and `won`.
+        n: queries whose choice has a score; None in reports of earlier versions.
+    """
+
+    ece: float
+    bins: list[dict[str, float]]
+    n: int | None = None
+
+
+def reliability(probabilities: Array, wins: Array) -> Reliability:
     """The chosen candidate's probability against its share of wins, in bins of equal width.
 
     Where some candidates have no score, a probability is that of winning against those that have one; a query whose
     choice has none does not count.
-
-    Returns `n`, the number of queries; `ece`, the expected calibration error (Guo et al., equation 3; NaN without a
-    query); and `bins`, the bins with a query: `from`, `to`, `n`, and the means `probability` and `won`.
 
     Args:
         probabilities: shape (n, N).
@@ -72,7 +83,7 @@ def reliability(probabilities: Array, wins: Array) -> dict[str, Any]:
         if (place == number).any()
     ]
     error = sum(b["n"] * abs(b["probability"] - b["won"]) for b in filled)
-    return {"n": len(stated), "ece": error / len(stated) if len(stated) else math.nan, "bins": filled}
+    return Reliability(error / len(stated) if len(stated) else math.nan, filled, len(stated))
 
 
 def _stated_and_won(probabilities: Array, wins: Array) -> tuple[Array, Array]:
@@ -105,7 +116,7 @@ class Calibration:
     chance: float
     stated: float
     won: float
-    bins: list[dict[str, Any]]
+    bins: list[dict[str, float]]
 
     @property
     def off(self) -> bool:
@@ -137,9 +148,9 @@ def calibration(probabilities: Array, wins: Array) -> Calibration:
     noise, share = np.random.default_rng(0).normal(size=(DRAWS, len(n))), n / n.sum()
     calibrated = np.quantile(np.abs(noise * chance) @ share, CLEARLY)
     low, high = np.quantile(np.abs(gaps + noise * spread) @ share, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    error = float(shown["ece"])
+    error = shown.ece
     least = max(2 * error - high, 0.0) if error > calibrated else 0.0
     return Calibration(
         len(stated), error, float(least), max(2 * error - float(low), error), float(calibrated),
-        float(stated.mean()), float(won.mean()), shown["bins"],
+        float(stated.mean()), float(won.mean()), shown.bins,
     )  # fmt: skip

@@ -236,17 +236,59 @@ def lifts(values: Array, top: TopK, seed: int = 0, draws: int = DRAWS) -> Array:
     )
 
 
+@dataclass(frozen=True)
+class SelectionGain:
+    """What a trigger gains over random queries with the k most probable candidates, as a difference of areas, with its
+    95% bootstrap interval; `beats_random` if that is above 0, on FEW queries or more."""
+
+    trigger: str
+    k: int
+    gain: float
+    interval: tuple[float, float]
+    beats_random: bool
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The queries above a threshold get k candidates: the mean calls, score, and, with costs, dollars of a query."""
+
+    calls: float
+    score: float
+    threshold: float
+    dollars: float | None = None
+
+
+@dataclass(frozen=True)
+class SelectionCurve(SelectionGain):
+    """A trigger's cost and quality. An area is a mean score over the range of cost."""
+
+    area: float
+    area_random: float
+    points: list[CurvePoint]
+
+
+@dataclass(frozen=True)
+class SelectionReport:
+    """What selection costs and gains, keeping the best by score, and in `judge` by a judge's reward.
+
+    Attributes:
+        curves: of each trigger and k from 2 to MOST.
+        best: the largest gain for k = 2.
+        n: queries whose MOST most probable candidates all have a score; None in reports of earlier versions.
+    """
+
+    curves: list[SelectionCurve]
+    best: SelectionGain
+    n: int | None = None
+    judge: SelectionReport | None = None
+
+
 def report(
     outputs: Outputs, table: Array, rewards: Array | None = None, costs: Array | None = None, seed: int = 0
-) -> dict[str, Any]:
+) -> SelectionReport:
     """Each trigger and k from 2 to MOST against random; the arguments are those of `best_of`.
 
     Only the queries count whose MOST most probable candidates all have a score.
-
-    Returns their number `n`; `curves`, each with `trigger`, `k`, `area` (mean score over the range of cost),
-    `area_random`, `gain` (their difference) with its 95% bootstrap `interval`, `beats_random` (the interval is above 0
-    on FEW queries or more) and `points` (`calls` per query, `score`, `threshold`, and with `costs` their mean as
-    `dollars`); and `best`, the trigger with the largest area for k = 2.
 
     Raises:
         ZooterError: the pool has a single candidate.
@@ -262,30 +304,18 @@ def report(
     absent = {"gain": outputs.gain is None, "disagreement": outputs.members is None}
     names = [name for name in TRIGGERS if not absent.get(name)]
     values = {name: unsureness(outputs, name) for name in names}
-    rows: list[dict[str, Any]] = []
+    rows: list[SelectionCurve] = []
     for k in range(2, min(table.shape[1], MOST) + 1):
         top = best_of(outputs.probabilities, table, k, rewards, costs)
         random = float((top.one.mean() + top.several.mean()) / 2)
         for name in names:
             gain, spread = lift(values[name], top), quantile_interval(lifts(values[name], top, seed))
-            rows.append(
-                {
-                    "trigger": name,
-                    "k": k,
-                    "area": random + gain,
-                    "area_random": random,
-                    "gain": gain,
-                    "interval": spread,
-                    "beats_random": len(table) >= FEW and spread[0] > 0,
-                    "points": _points(curve(values[name], top), k, costs is not None),
-                }
-            )
-    best = max((row for row in rows if row["k"] == 2), key=lambda row: row["gain"])
-    return {
-        "n": len(table),
-        "curves": rows,
-        "best": {key: best[key] for key in ("trigger", "k", "gain", "interval", "beats_random")},
-    }
+            beats_random = len(table) >= FEW and spread[0] > 0
+            points = _points(curve(values[name], top), k, costs is not None)
+            rows.append(SelectionCurve(name, k, gain, spread, beats_random, random + gain, random, points))
+    best = max((row for row in rows if row.k == 2), key=lambda row: row.gain)
+    largest = SelectionGain(best.trigger, best.k, best.gain, best.interval, best.beats_random)
+    return SelectionReport(rows, largest, len(table))
 
 
 def scored(outputs: Outputs, table: Array) -> NDArray[np.bool_]:
@@ -294,16 +324,16 @@ def scored(outputs: Outputs, table: Array) -> NDArray[np.bool_]:
     return np.logical_and.reduce(np.isfinite(np.take_along_axis(table, top, axis=1)), axis=1)
 
 
-def _points(curve: Curve, k: int, priced: bool) -> list[dict[str, float]]:
+def _points(curve: Curve, k: int, priced: bool) -> list[CurvePoint]:
     """A curve at SHARES, or at the next threshold above each."""
     rows = np.unique(np.searchsorted(curve.share, np.array(SHARES) - 1e-9))
     return [
-        {
-            "calls": float(1 + curve.share[row] * (k - 1)),
-            **({"dollars": float(curve.cost[row])} if priced else {}),
-            "score": float(curve.score[row]),
-            "threshold": float(curve.threshold[row]),
-        }
+        CurvePoint(
+            calls=float(1 + curve.share[row] * (k - 1)),
+            score=float(curve.score[row]),
+            threshold=float(curve.threshold[row]),
+            dollars=float(curve.cost[row]) if priced else None,
+        )
         for row in rows
     ]
 

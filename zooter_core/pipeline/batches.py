@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
-from zooter_core.data.run_folder import FILE_OF, QUERIES, finishing
-from zooter_core.data.run_lines import Check, Record, same_check
+from zooter_core.data.run_folder import FILE_OF, QUERIES
+from zooter_core.data.run_lines import Record
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 
@@ -46,16 +46,6 @@ def quiet(step: str, done: int, of: int) -> None:
     """A progress callback that shows nothing."""
 
 
-def require(run: Run, step: str, allow_missing: bool = False) -> None:
-    """Refuse to go on before a step is finished.
-
-    Args:
-        allow_missing: go on with what the step has, where responses are missing. The next step stays open then, too.
-    """
-    if not run.is_finished(step) and not allow_missing:
-        raise ZooterError.saying(f"The step {step} of this run is not finished.", finishing(step))
-
-
 def check_pool(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
     """The run's pool. Refuses a fleet with another one."""
     pool = tuple(run.setting("start", "pool"))
@@ -69,12 +59,13 @@ def check_pool(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
 
 
 def write_queries(run: Run, queries: Iterable[Record]) -> None:
-    """Write the queries file of a run, unless the step start is finished."""
-    if not run.is_finished("start"):
-        records = {query["id"]: query for query in queries}
-        done = run.done(QUERIES, records, same_check(records))
-        run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])
-        run.finish("start")
+    """Write the queries that the queries file of a run lacks."""
+    if run.is_finished("start"):
+        return
+    records = {query["id"]: query for query in queries}
+    done = run.done(QUERIES, records)
+    run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])
+    run.finish("start")
 
 
 def fixed(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
@@ -92,7 +83,6 @@ def fill(
     run: Run,
     ensemble: Ensemble,
     step: str,
-    check: Check,
     job_of: Callable[[Sequence[Query]], Job],
     compute: Callable[[Ensemble, Job, Callable[[int], None]], Lines],
     progress: Progress,
@@ -108,7 +98,7 @@ def fill(
         workers: they do the jobs, if not this process.
     """
     file, queries = FILE_OF[step], run.queries()
-    done = run.done(file, {query.id for query in queries}, check)
+    done = run.done(file, {query.id for query in queries})
     lacking = [(batch, {query.id for query in batch if (query.id,) not in done}) for batch in fixed(queries)]
     lacking = [(batch, ids) for batch, ids in lacking if ids]
     finished = len(queries) - sum(len(batch) for batch, _ in lacking)

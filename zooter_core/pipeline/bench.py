@@ -21,8 +21,7 @@ from zooter_core.base.files import open_atomic
 from zooter_core.base.records import Message, Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.run_folder import RESPONSES
-from zooter_core.data.run_lines import response_check, score_check
+from zooter_core.data.run_folder import RESPONSES, SCORES
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import score_line
 from zooter_core.evaluation.suites import Problem, Suite
@@ -34,7 +33,6 @@ from zooter_core.pipeline.collect import load_candidate
 from zooter_core.pipeline.lanes import CollectJob, ResponseKey, in_order
 from zooter_core.pipeline.tally import Tally
 
-SCORES = "scores.jsonl"
 SCORED = 16  # responses to score at a time
 ENOUGH = 4  # responses without a score, if they are all of a batch, after which the judge counts as broken
 Place = tuple[str, str]  # problem id, candidate
@@ -129,8 +127,7 @@ def answer_and_score(job: SuiteJob, suite: str, judge: dict[str, Any] | None = N
         ZooterError: the folder began with other settings.
         WorkError: the disk is full, a record in the folder is of another problem, or the judge gives no verdicts.
     """
-    problems = [asdict(problem) | {"key": job.suite.first_form(problem.key)} for problem in job.problems]
-    digest = hashlib.sha256(dump_json(problems).encode()).hexdigest()
+    digest = hashlib.sha256(dump_json([asdict(problem) for problem in job.problems]).encode()).hexdigest()
     candidates = job.ensemble.fleet.hash_of("candidates")
     content = {"suite": suite, "problems": len(job.problems), "problems_sha256": digest, "pool": list(job.pool)}
     job.run.begin("answer", {**content, **asdict(job.generation), "candidates_sha256": candidates})
@@ -143,9 +140,8 @@ def answer_and_score(job: SuiteJob, suite: str, judge: dict[str, Any] | None = N
 
 def _read(job: SuiteJob) -> None:
     """Read the results in the folder; refuse records of other problems and altered ones."""
-    turns = {problem.id: len(problem.turns) for problem in job.problems}
-    job.run.done(RESPONSES, turns, response_check(job.pool, turns, "turn"))
-    job.run.done(SCORES, turns, score_check(job.pool))
+    for file in (RESPONSES, SCORES):
+        job.run.done(file, {problem.id for problem in job.problems})
     texts: dict[Place, dict[int, str]] = {}
     for record in job.run.records(RESPONSES):
         place = (record["id"], record["candidate"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
@@ -11,13 +11,12 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data.prices import prices_of
-from zooter_core.data.run_folder import PARTS, RESPONSES, Settings, versions
-from zooter_core.data.run_lines import Check, response_check
+from zooter_core.data.run_folder import RESPONSES, Settings, versions
 from zooter_core.data.runs import BY_DATASET, Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Progress, Workers, quiet, require, write_queries
-from zooter_core.pipeline.lanes import CollectJob, ResponseKey, in_order
+from zooter_core.pipeline.batches import Progress, Workers, quiet, write_queries
+from zooter_core.pipeline.lanes import CollectJob, in_order
 from zooter_core.pipeline.tally import Budget, Tally
 
 OF_POOL = ("collect", "score", "label", "distill")  # the steps that a change of the pool begins again
@@ -55,37 +54,17 @@ def candidate_hashes(run: Run, fleet: Fleet) -> dict[str, str]:
         ZooterError: a candidate's responses in the run came from another model, or with other settings.
     """
     recorded: dict[str, str] | str = run.state["steps"].get("collect", {}).get("candidates_sha256", {})
-    hashes = _hashes_of_version_0_2(run, fleet, recorded) if isinstance(recorded, str) else dict(recorded)
-    for name in fleet.pool:
-        digest = _hash_of(fleet, [name])
-        if hashes.setdefault(name, digest) != digest:
-            raise _changed(f"The responses of {name} in the run {run.folder}")
+    hashes = {} if isinstance(recorded, str) else dict(recorded)  # version 0.2 wrote one hash for all of them
+    for candidate in fleet.candidates:
+        digest = replace(fleet, candidates=(candidate,)).hash_of("candidates")
+        if hashes.setdefault(candidate.name, digest) != digest:
+            raise ZooterError.saying(
+                f"The responses of {candidate.name} in the run {run.folder} came from another model, or with other "
+                "settings, than fleet.toml has now.",
+                "Give the candidate another name in fleet.toml, or start in another folder; of an exam, delete its "
+                "folder.",
+            )
     return hashes
-
-
-def _hashes_of_version_0_2(run: Run, fleet: Fleet, recorded: str) -> dict[str, str]:
-    """The hashes of a run that has one over its whole pool."""
-    pool: list[str] = run.setting("start", "pool")
-    if gone := [name for name in pool if name not in fleet.pool]:
-        raise ZooterError(
-            f"a fleet with all of {listed(pool)} for a run that version 0.2 began",
-            f"one without {listed(gone)}",
-            f"Add {listed(gone)} again for the next `zooter run`; after it they may go. Or start a new run.",
-        )
-    if _hash_of(fleet, pool) != recorded:
-        raise _changed(f"The responses of one of {listed(pool)} in the run {run.folder}")
-    return {name: _hash_of(fleet, [name]) for name in pool}
-
-
-def _hash_of(fleet: Fleet, names: Sequence[str]) -> str:
-    return replace(fleet, candidates=tuple(map(fleet.candidate, names))).hash_of("candidates")
-
-
-def _changed(whose: str) -> ZooterError:
-    return ZooterError.saying(
-        f"{whose} came from another model, or with other settings, than fleet.toml has now.",
-        "Give the candidate another name in fleet.toml, or start in another folder; of an exam, delete its folder.",
-    )
 
 
 def _batch_of(run: Run) -> int | None:
@@ -114,8 +93,6 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
     run.state.setdefault("versions", versions())
     if has_another_pool(run, ensemble.fleet):
-        if (begun := run.state["steps"].get("collect")) is not None:  # while the pool of a run of version 0.2 is known
-            begun["candidates_sha256"] = candidate_hashes(run, ensemble.fleet)
         run.reopen(*OF_POOL)
     run.begin("start", start_settings(ensemble, queries))
     write_queries(run, [query.to_json() for query in queries])
@@ -171,7 +148,6 @@ def collect(
     settings = collect_settings(run, ensemble, generation, samples)
     run.agree("collect", settings)
     if run.is_finished("collect"):
-        run.begin("collect", settings)  # version 0.2 has written one hash for all candidates
         return {}
     tallies, candidates = _tallies(ensemble, how), tuple(settings["candidates_sha256"])
     job = _job(run, ensemble, generation, samples, how, tallies, candidates) if run.is_finished("start") else None
@@ -180,7 +156,7 @@ def collect(
         if here and (job is None or tally.done < tally.total):
             load_candidate(ensemble, name, tally, how.allow_missing)
     run.begin("collect", settings)
-    require(run, "start")
+    run.require("start")
     assert job is not None
     total = sum(tally.total for tally in tallies.values())
 
@@ -222,9 +198,7 @@ def _job(
         candidates: all of the run, also those that left.
     """
     queries = in_order(run.queries())
-    check = response_check(candidates, samples)
-    _take_over_parts(run, {query.id for query in queries}, check)
-    done = run.done(RESPONSES, {query.id for query in queries}, check)
+    done = run.done(RESPONSES, {query.id for query in queries})
     paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
     budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
     numbers = {name: number for number, name in enumerate(candidates)}
@@ -234,18 +208,6 @@ def _job(
             tallies[record["candidate"]].count(record, new=False)
     job.count()
     return job
-
-
-def _take_over_parts(run: Run, ids: Container[str], check: Check) -> None:
-    """Add the responses that workers of an earlier version have left in files of their own."""
-    place = run.folder / PARTS
-    for path in sorted(place.iterdir()) if place.is_dir() else ():
-        if path.suffix in (".open", ".jsonl"):
-            name = f"{PARTS}/{path.name}"
-            run.done(name, ids, check)  # refuses a line of another run
-            done = run.done(RESPONSES, ids, check)
-            run.append(RESPONSES, [record for record in run.records(name) if ResponseKey.of(record) not in done])
-        path.unlink()
 
 
 def load_candidate(ensemble: Ensemble, name: str, tally: Tally, allow_missing: bool) -> None:

@@ -30,9 +30,9 @@ from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.config.labelling import ENCODER, JudgeConfig
 from zooter_core.data.prices import is_local
 from zooter_core.data.run_folder import LOCK, REPORT, ROUTER, STEPS
-from zooter_core.data.runs import Run, find_runs
+from zooter_core.data.runs import Run, read_run
 from zooter_core.evaluation import verdicts
-from zooter_core.evaluation.figures import Report, Verdict, load_report, load_verdict
+from zooter_core.evaluation.figures import Report, Verdict, load_report, load_verdict, to_json
 from zooter_core.evaluation.verified import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.machine import gpus
@@ -192,11 +192,10 @@ def sit(
         missing = pipeline.collect(run, ensemble, generation, progress, 1, tell, how, watch)
         if missing and len({name for texts in run.responses().values() for name in texts}) < 2:
             raise failed(missing)
-        holes = bool(missing)
-        pipeline.score(run, ensemble, progress, None, holes)
-        pipeline.tag(run, ensemble, progress, None)
-        pipeline.label(run, LABELS, progress, holes)
-        report = pipeline.distill_run(run, ensemble, ENCODER, TRAINING, progress, holes)
+        pipeline.score(run, ensemble, progress)
+        pipeline.tag(run, ensemble, progress)
+        pipeline.label(run, LABELS, progress)
+        report = pipeline.distill_run(run, ensemble, ENCODER, TRAINING, progress)
     return report, missing
 
 
@@ -220,7 +219,7 @@ def settle(fleet: Path, run: Path, ensemble: Ensemble, anyway: bool = False) -> 
         with Run(run) as opened:
             rival = _rival(opened, Ensemble(parts, ensemble.backends))
         with writing(run), atomic(run / RIVAL) as partial:
-            partial.write_text(dump_json(rival and rival.to_json()) + "\n", encoding="utf-8")
+            partial.write_text(dump_json(to_json(rival)) + "\n", encoding="utf-8")
         taken = anyway or verdicts.takes_over(load_report(run / REPORT), rival)
     if taken:
         install(fleet, run)
@@ -280,13 +279,15 @@ def install(fleet: Path, run: Path) -> None:
 
 def newcomers(fleet: Fleet, run: Path) -> Fleet:
     """A fleet with those candidates alone that its exam has not asked yet; all of them before it has begun."""
-    answering = {name for one in find_runs(run)[:1] for name in one.candidates}
+    begun = read_run(run)
+    answering = begun.candidates if begun else ()
     return replace(fleet, candidates=tuple(one for one in fleet.candidates if one.name not in answering))
 
 
 def has_all_answers(fleet: Fleet, run: Path) -> bool:
     """Whether every candidate of a fleet has answered every query of an exam that has begun."""
-    return any("collect" in one.finished and {*fleet.pool} <= {*one.pool} for one in find_runs(run)[:1])
+    begun = read_run(run)
+    return begun is not None and "collect" in begun.finished and set(fleet.pool) <= set(begun.pool)
 
 
 def is_installed(fleet: Fleet, run: Path) -> bool:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from zooter_core.base.records import Query
 from zooter_core.data.run_folder import LABELS
-from zooter_core.data.run_lines import tag_check
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.fleet.ensemble import Ensemble
@@ -39,23 +38,21 @@ def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: Worke
     run.begin("tag", {"tagger_sha256": ensemble.fleet.hash_of("tagger")})
     if run.is_finished("tag"):
         return
-    batches.require(run, "start")
-    batches.fill(run, ensemble, "tag", tag_check(), lambda batch: batch, tag_lines, progress, workers)
+    run.require("start")
+    batches.fill(run, ensemble, "tag", lambda batch: batch, tag_lines, progress, workers)
     run.finish("tag")
 
 
-def label(run: Run, config: LabelConfig, progress: Progress = quiet, allow_missing: bool = False) -> None:
+def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
     """Write labels from rewards and tags, of every query that is not set aside.
 
-    Args:
-        allow_missing: accept an unfinished step score (`labels.complete` fills the gaps); this step stays open, too.
+    Where rewards are missing, `labels.complete` fills the gaps, and the step stays open, so that it is done again.
     """
-    batches.require(run, "score", allow_missing)
-    batches.require(run, "tag")
+    run.require("tag")
     if run.is_finished("label"):
         run.begin("label", asdict(config))  # refuses other settings
         return
-    scores = run.scores(allow_missing)
+    scores = run.scores()
     held_back = _held_back(run, config)
     learned = np.array([query.id not in held_back for query in scores.queries])
     tags = [query.tags for query in scores.queries]

@@ -16,7 +16,7 @@ from zooter_core.config.candidates import RECORDED
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import CheckpointConfig
 from zooter_core.data.evident_keys import key_of
-from zooter_core.data.run_folder import RUN_FILES, Settings
+from zooter_core.data.run_folder import RUN_FILES, STEPS, Settings
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.evaluation.figures import check_names
@@ -54,10 +54,12 @@ def check(run: Run, plan: Plan, ensemble: Ensemble) -> None:
     A finished step needs nothing more, so the models and servers that it used may be gone.
 
     Raises:
-        ZooterError: a setting makes no sense or differs from those with which the run began, the fleet lacks a part, or
-            a file cannot be written.
-        WorkError: a model or server does not work, or a finished file of the run has changed.
+        ZooterError: the step before the plan's first one is not finished, a setting makes no sense or differs from
+            those with which the run began, the fleet lacks a part, or a file cannot be written.
+        WorkError: a model or server does not work.
     """
+    if plan.steps[0] != "start":
+        run.require(STEPS[STEPS.index(plan.steps[0]) - 1])
     _check_settings(plan, run.by_dataset)
     if plan.scores:
         _check_scores(run, plan.scores)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from zooter_core.backends.thoughts import split
-from zooter_core.base.errors import WorkError, ZooterError, listed
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_file, locked
 from zooter_core.base.jsonl import append_records, read_lines, read_records
 from zooter_core.base.records import Query
 from zooter_core.data.evident_keys import key_of
 from zooter_core.data.run_folder import REWARDS, Settings
-from zooter_core.data.run_lines import Check, all_finite, reward_check
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import LEAST, no_repeats, read_query, read_responses, score_line
 from zooter_core.evaluation.verified import check_verifiable, verify
@@ -66,7 +65,6 @@ def score(
     ensemble: Ensemble,
     progress: Progress = quiet,
     workers: Workers | None = None,
-    allow_missing: bool = False,
 ) -> None:
     """Write the rewards of every response, one line for each query: each candidate's mean, and the `samples`.
 
@@ -75,22 +73,22 @@ def score(
     A query that a candidate refused, or that has a response without a finite reward, is set aside: its line has the
     reason, and no later step uses it.
 
-    Args:
-        allow_missing: score what an unfinished step collect has. A line names the candidates that it lacks in
-            `missing`; a query with fewer than two is set aside. The step stays open, and its next start makes the lines
-            of batches with new responses anew, as it does with all lines after a change of the pool. Rewards that the
-            fleet's model has given before come from the cache of rewards.
+    Where responses are missing, a line names their candidates in `missing`, and a query with fewer than two candidates
+    is set aside. The step stays open, and its next start makes the lines of batches with new responses anew, as it does
+    with all lines after a change of the pool. Rewards that the fleet's model has given before come from the cache of
+    rewards.
     """
     settings = {"reward_sha256": ensemble.fleet.hash_of("reward"), "pool": list(ensemble.fleet.pool)}
     run.agree("score", settings)
     if run.is_finished("score"):
         return
-    batches.require(run, "collect", allow_missing)
     check_verifiable(key for query in run.queries() if (key := key_of(query)))
-    pool, missing = batches.check_pool(run, ensemble), run.missing()
-    texts, reasons = run.responses(), _too_few(missing, pool) | run.refused()
-    check = reward_check(pool, run.state["steps"].get("collect", {}).get("samples"))
-    _remove_outdated(run, check, missing, settings)
+    pool, texts = batches.check_pool(run, ensemble), run.responses()
+    missing = run.missing(texts)
+    reasons = _too_few(missing, pool) | run.refused()
+    if missing:
+        run.reopen("collect")  # which has not finished, or whose file has lost lines
+    _remove_outdated(run, missing, settings)
     run.begin("score", settings)
 
     def job_of(batch: Sequence[Query]) -> ScoreJob:
@@ -103,8 +101,8 @@ def score(
             pool,
         )
 
-    batches.fill(run, ensemble, "score", check, job_of, score_lines, progress, workers)
-    if run.is_finished("collect"):
+    batches.fill(run, ensemble, "score", job_of, score_lines, progress, workers)
+    if not missing:
         run.finish("score")
 
 
@@ -114,22 +112,17 @@ def _too_few(missing: Mapping[str, list[str]], pool: Sequence[str]) -> dict[str,
     return {id: f"no response of {listed(names)}" for id, names in missing.items() if len(pool) - len(names) < least}
 
 
-def _remove_outdated(run: Run, check: Check, missing: Mapping[str, list[str]], settings: Settings) -> None:
+def _remove_outdated(run: Run, missing: Mapping[str, list[str]], settings: Settings) -> None:
     """Remove the lines of rewards.jsonl that must be made anew: all after a change of the pool, and those of each batch
     that has got responses since."""
-    queries = {query.id: query for query in run.queries()}
-    outdated: Container[str] = queries
-    if run.state["steps"].get("score", {}).get("pool") == settings["pool"]:
-        run.done(REWARDS, queries, check)
-        before = {record["id"]: record["missing"] for record in run.records(REWARDS) if "missing" in record}
-        outdated = {
-            query.id
-            for batch in batches.fixed(list(queries.values()))
-            if before and any(before.get(query.id) != missing.get(query.id) for query in batch)
-            for query in batch
-        }
-    else:  # other candidates are no mistake
-        run.done(REWARDS, queries, Check(lambda record: None))
+    same_pool = run.state["steps"].get("score", {}).get("pool") == settings["pool"]
+    before = {record["id"]: record["missing"] for record in run.records(REWARDS) if "missing" in record}
+    outdated = {
+        query.id
+        for batch in batches.fixed(run.queries())
+        if not same_pool or (before and any(before.get(query.id) != missing.get(query.id) for query in batch))
+        for query in batch
+    }
     if any(record["id"] in outdated for record in run.records(REWARDS)):
         run.replace(REWARDS, (record for record in run.records(REWARDS) if record["id"] not in outdated))
 
@@ -151,7 +144,7 @@ def score_responses(
     Raises:
         ZooterError: a line of `source` is wrong, `out` is of other responses or of another reward model, or it cannot
             be written.
-        WorkError: a line of `out` is damaged, or the reward model cannot work.
+        WorkError: a line of `out` is no JSON, or the reward model cannot work.
     """
     lines = [
         (
@@ -172,34 +165,23 @@ def score_responses(
 
 
 def _scored(out: Path, lines: Sequence[Responses], reward: str) -> set[str]:
-    """The ids of the queries that `out` has lines of, each checked."""
+    """The ids of the queries that `out` has lines of. Refuses a line of other responses or another reward model."""
     responses = {query.id: (query.text, texts) for query, texts in lines}
     done: set[str] = set()
-    for number, record in enumerate(read_records(out), 1):
-        id = record.get("id")
-        text, texts = responses.get(id, ("", {})) if isinstance(id, str) else ("", {})
-        same = record.get("responses", texts) == texts
-        if text and text == record.get("query") and not same:
-            raise ZooterError(
-                f"the responses to {id!r} as they are in {out}", "others", "Give another --out, or remove that file."
-            )
-        if not text or text != record.get("query"):
+    for record in read_records(out):
+        id = str(record.get("id"))
+        text, texts = responses.get(id, ("", {}))
+        if record.get("query") != text or record.get("responses", texts) != texts:
             raise ZooterError.saying(
-                f"{out} has a line of a query that these responses do not have: {str(record.get('query'))[:60]!r}.",
-                "Give another --out.",
+                f"{out} has a line of another query, or of other responses: {str(record.get('query'))[:60]!r}.",
+                "Give another --out, or remove that line.",
             )
         if record.get("reward_sha256", reward) != reward:  # none: of an earlier version
             raise ZooterError.saying(
                 f"The scores in {out} are of another reward model, or of other settings in [reward].",
                 "Give another --out, or the fleet with which it began.",
             )
-        if id in done or not all_finite(record.get("scores"), texts):
-            raise WorkError(
-                f"one line with a finite score of each of {', '.join(texts)} for {id!r} in {out}",
-                f"another one in line {number}",
-                "Remove that line and start again; the other lines are kept.",
-            )
-        done.add(str(id))
+        done.add(id)
     return done
 
 

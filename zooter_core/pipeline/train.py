@@ -13,20 +13,20 @@ from zooter_core.base.errors import ZooterError, did_you_mean, listed
 from zooter_core.base.files import check_folder, move_contents, private_folder, remove, update_folder, writing
 from zooter_core.base.weights import check_torch
 from zooter_core.config.labelling import ENCODER
-from zooter_core.data.run_folder import CHECKPOINT, LABELS, REPORT, RESPONSES, REWARDS, ROUTER
+from zooter_core.data.run_folder import CHECKPOINT, LABELS, REPORT, ROUTER
 from zooter_core.data.run_lines import Record
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.evaluation.evaluate import Sampled, report
 from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.evaluation.thinking import compare_thinking
-from zooter_core.evaluation.verified.ranking import verified_figures
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import selection
 from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lot
 from zooter_core.method.mixture import chosen
 from zooter_core.method.tags import TagIndex
-from zooter_core.pipeline.batches import Progress, check_pool, quiet, require
+from zooter_core.method.verified import verified_figures
+from zooter_core.pipeline.batches import Progress, check_pool, quiet
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.router.auto import FEWEST, Scored, earned_by
 from zooter_core.router.clusters import Vectors, cluster_tags, name_clusters
@@ -43,7 +43,6 @@ from zooter_core.router.text_encoder import TextEncoder
 # values did best on folds and on left-out data sets (docs/results.md).
 SCORE_LABELS = LabelConfig(beta=0.0, tau=0.3, normalise="spread", holdout=0.0)
 TRAINING = settings_of(AUTO_KIND)
-SOURCES = (RESPONSES, REWARDS, LABELS)  # of a run's router and report; with the tags, which are finished
 
 
 def distill(
@@ -124,34 +123,29 @@ def distill_run(
     encoder: str,
     config: DistillConfig,
     progress: Progress = quiet,
-    allow_missing: bool = False,
 ) -> Report:
     """Train a router on the training fold's labels into `router/`, and write `report.json` about the held-back fold.
 
     Both are written aside and renamed into place when they are complete. Returns the report, also of a finished step.
-
-    Args:
-        allow_missing: accept an unfinished step label; this step stays open, too, and is skipped while nothing changes.
+    Where responses are missing, the step stays open.
     """
     run.begin("distill", distill_settings(encoder, config))
     if run.is_finished("distill"):
         return load_report(run.folder / REPORT)
-    require(run, "label", allow_missing)
-    if run.unchanged("distill", SOURCES):
-        return load_report(run.folder / REPORT)
     check_pool(run, ensemble)
-    scores, labelled, labels = _learned(run, allow_missing)
+    scores, labelled, labels = _learned(run)
     model = ensemble.encoders(encoder)
     vectors = model.embed_all([query.text for query in scores.queries])
     sampled = Sampled(run.samples(), run.dollars(ensemble.fleet), run.tokens())
     checkpoint = run.folder / CHECKPOINT
     trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, checkpoint)
-    parts = {
-        "set_aside": run.set_aside(),
-        "verified": verified_figures(scores.candidates, *run.outcomes()),
-        "thinking": compare_thinking(run, ensemble.fleet, scores),
-    }
-    trained = replace(trained, report=trained.report.but(**{name: part for name, part in parts.items() if part}))
+    complete = replace(
+        trained.report,
+        set_aside=run.set_aside(),
+        verified=verified_figures(scores.candidates, *run.outcomes()),
+        thinking=compare_thinking(run, ensemble.fleet, scores),
+    )
+    trained = replace(trained, report=complete)
     partial = run.folder / f"{ROUTER}.partial"
     with writing(run.folder):
         remove(partial)  # of a process that was killed
@@ -162,16 +156,13 @@ def distill_run(
         remove(checkpoint)
     if run.is_finished("label"):
         run.finish("distill")
-    else:
-        run.remember("distill", SOURCES)
     return trained.report
 
 
-def _learned(run: Run, allow_missing: bool) -> tuple[Scores, Labelled, LabelConfig]:
+def _learned(run: Run) -> tuple[Scores, Labelled, LabelConfig]:
     """What a run's router learns from, after the step label."""
-    scores = run.scores(allow_missing)
-    lines = {record["id"]: record for record in run.records(LABELS)}
-    labelled = Labelled.read([lines[query.id] for query in scores.queries], run.tags())
+    scores = run.scores()
+    labelled = Labelled.read(run.lines(LABELS, [query.id for query in scores.queries]), run.tags())
     return scores, labelled, LabelConfig(**run.state["steps"]["label"])
 
 
@@ -186,7 +177,7 @@ def fair_choices(
         the scores of n queries; those of the choices, shape (n,), NaN where there is none; and the number of each
         query's fold, shape (n,), with held-back queries in a fold of their own.
     """
-    scores, labelled, labels = _learned(run, True)
+    scores, labelled, labels = _learned(run)
     scores = scores.without_barely_scored()
     vectors = ensemble.encoders(encoder).embed_all([query.text for query in scores.queries])
     head = RouterHead.load(run.folder / ROUTER)
@@ -314,7 +305,7 @@ def train(
         outputs = replace(outputs, gain=neighbours.gain_ranks(unseen, selection.ranking(outputs.probabilities)[:, :2]))
     figures = report(every, entropy(labelled.plain).tolist(), held_back, outputs, sampled, cross_validated)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
-    return Trained(router, neighbours, learned, figures.but(losses=losses))
+    return Trained(router, neighbours, learned, replace(figures, losses=losses))
 
 
 def _head(

@@ -83,7 +83,3 @@ def test_the_tests_use_the_prompt_s_own_helpers(tmp_path):
     (problem,) = HumanEval().read([path])
     agreeing = "def helper(x):\n    return 4\n\ndef add(a, b):\n    return 4"
     assert HumanEval().score([(problem, (RIGHT,)), (problem, (agreeing,))]) == [1, 0]
-
-
-def test_the_digest_of_a_run_folder_is_that_of_older_versions(problem):
-    assert HumanEval().first_form(problem.key) == {"prompt": PROMPT, "entry_point": "add", "test": TEST}

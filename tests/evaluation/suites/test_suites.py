@@ -89,7 +89,7 @@ def test_gsm8k_is_read_and_scored(tmp_path):
     suite = Gsm8k()
     first, second = suite.read([path])
     assert (first.id, first.turns, first.key) == ("test/00001", ("What is 2 + 3?",), {"answer": {"number": "5"}})
-    assert (second.id, suite.first_form(second.key)) == ("own", "1200")
+    assert (second.id, second.key) == ("own", {"answer": {"number": "1200"}})
     answered = [(first, ("It is 5.",)), (first, ("6",)), (first, ("",)), (second, ("$1200.00",))]
     assert suite.score(answered) == [1, 0, 0, 1]
 
@@ -100,7 +100,7 @@ def test_mmlu_is_read_from_the_csv_of_the_release(tmp_path):
     first, second = Mmlu().read([path])
     assert first.turns[0].startswith('What, then,\nis "it"?\nA. 1\nB. 2\nC. 3\nD. 4\n')
     assert (first.id, first.tags) == ("high_school_physics_test/00001", ("high school physics",))
-    assert Mmlu().first_form(first.key) == {"letter": "C", "choices": ["1", "2", "3", "4"]}
+    assert first.key == {"answer": {"choice": "C", "choices": ["1", "2", "3", "4"]}}
     assert Mmlu().score([(first, ("C",)), (first, ("4",)), (second, ("The answer is A",))]) == [1, 0, 1]
     zipped = tmp_path / "virology_val.csv.gz"
     zipped.write_bytes(gzip.compress(path.read_bytes()))

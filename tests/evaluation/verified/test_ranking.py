@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Ranked, Response
 from zooter_core.data.evident_keys import key_in
-from zooter_core.evaluation.verified.ranking import verified_figures, verified_ranking
+from zooter_core.evaluation.verified.ranking import verified_ranking
 
 KEY = {"answer": {"number": "18"}}
 
@@ -61,14 +60,3 @@ def test_a_wrong_form_is_said_in_a_few_words(query, outcome):
     assert key is not None
     (item,) = verified_ranking([Ranked(Response("a", "Tea is hot."), 1.0, 1)], key)
     assert item.outcome == outcome
-
-
-def test_agreement_counts_pairs_of_a_right_and_a_wrong_response():
-    """Query 1: the right response has 2, the wrong ones 1 and 2: one agreement and a tie. Query 2 has no key."""
-    rewards = np.array([[[2.0], [1.0], [2.0]], [[5.0], [1.0], [1.0]]])
-    outcomes = np.array([[[1.0], [0.0], [0.0]], np.full((3, 1), np.nan)])
-    figures = verified_figures(("a", "b", "c"), rewards, outcomes)
-    assert figures is not None
-    assert (figures.n, figures.pairs, figures.agreement) == (1, 2, pytest.approx(0.75))
-    assert figures.right == {"a": 1.0, "b": 0.0, "c": 0.0}
-    assert verified_figures(("a",), rewards[:, :1], np.full((2, 1, 1), np.nan)) is None

@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from zooter_core.evaluation.charts import ROUTER, Figure
-from zooter_core.evaluation.figures import Reliability
+from zooter_core.method.calibration import Reliability
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import TagTable
 from zooter_core.ui.explorer import view

@@ -160,10 +160,6 @@ class Suite:
         """The score of each: 1 if the last response is right by the key, else 0. An `Unscored` if it has none."""
         return [float(verify(texts[-1], problem.key).right) for problem, texts in answered]
 
-    def first_form(self, key: Any) -> Any:
-        """A key as a problem first held it: the digest in a run folder is of this form, so that old folders go on."""
-        return key
-
 
 def suite(name: str) -> Suite:
     """A suite by its name."""

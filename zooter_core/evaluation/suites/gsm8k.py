@@ -5,8 +5,6 @@ The release has JSON lines with `question` and `answer`, a worked solution that 
 
 from __future__ import annotations
 
-from typing import Any
-
 from zooter_core.evaluation.suites import Problem, Record, Suite
 from zooter_core.evaluation.verified.answers import MARKED, first_number
 
@@ -23,6 +21,3 @@ class Gsm8k(Suite):
             raise record.wrong(["answer"], 'a solution that ends in "#### NUMBER"')
         key = {"answer": {"number": str(number)}}
         return Problem(record.id, (record.text("question", "query"),), key, ("gsm8k",))
-
-    def first_form(self, key: Any) -> Any:
-        return key["answer"]["number"]

@@ -6,8 +6,6 @@ The release has JSON lines with `task_id`, `prompt` (a signature and a docstring
 
 from __future__ import annotations
 
-from typing import Any
-
 from zooter_core.evaluation.suites import Problem, Record, Suite
 
 QUERY = "Complete this Python function. Give the whole function in one block of code.\n\n```python\n{prompt}\n```"
@@ -29,8 +27,3 @@ class HumanEval(Suite):
             raise record.wrong(["test"], "Python with a function check")
         key = {"tests": {"function": name, "code": test + CALL.format(name=name), "prompt": prompt}}
         return Problem(record.id, (QUERY.format(prompt=prompt.rstrip()),), key, ("python function",))
-
-    def first_form(self, key: Any) -> Any:
-        tests = key["tests"]
-        test = tests["code"].removesuffix(CALL.format(name=tests["function"]))
-        return {"prompt": tests["prompt"], "entry_point": tests["function"], "test": test}

@@ -10,7 +10,6 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.jsonl import DAMAGE, open_text
@@ -32,9 +31,6 @@ class Mmlu(Suite):
             tabular = path.name.endswith((".csv", ".csv.gz"))
             problems += _of_csv(path) if tabular else [(_of_record(record), record.place) for record in records(path)]
         return distinct(problems, paths)
-
-    def first_form(self, key: Any) -> Any:
-        return {"letter": key["answer"]["choice"], "choices": key["answer"]["choices"]}
 
 
 def _of_record(record: Record) -> Problem:

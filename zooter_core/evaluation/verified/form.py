@@ -20,7 +20,7 @@ LANGUAGE_CHARACTERS = 20_000  # more say nothing new
 
 def has_json(text: str, schema: Any) -> tuple[bool, str]:
     """Whether the response, or its only fenced block, is JSON that is valid by a schema."""
-    is_good, reason = is_json(text)
+    is_good, reason = is_json(text, True)
     if not is_good:
         return False, reason
     try:
@@ -87,7 +87,7 @@ def lines(text: str) -> int:
     return len(filled) - (len(filled) > 1 and filled[0].rstrip("* ").endswith(":"))
 
 
-def is_json(text: str, wanted: bool = True) -> tuple[bool, str]:
+def is_json(text: str, wanted: Any) -> tuple[bool, str]:
     """Whether the response, or its only fenced block, is JSON."""
     try:
         parse_json(_json_in(text))

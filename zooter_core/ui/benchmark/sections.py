@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -21,8 +22,9 @@ from zooter_core.evaluation.charts import (
     sweep_chart,
 )
 from zooter_core.evaluation.charts import ROUTER as ROUTER_COLOUR
-from zooter_core.evaluation.figures import Evaluation, SelectionFigures, Sweep, SweepRow
+from zooter_core.evaluation.figures import Evaluation, Sweep, SweepRow
 from zooter_core.evaluation.report_tables import DATASET, LOWER, ORACLE, RANDOM, RMR, ROUTER, Method, Point
+from zooter_core.method.selection import SelectionReport
 from zooter_core.ui import charts, tables
 from zooter_core.ui.benchmark.titles import title, titled
 from zooter_core.ui.benchmark.view import Quality
@@ -185,7 +187,7 @@ def _is_bound(point: Point) -> bool:
     return point.candidate or point.name in (RANDOM, ORACLE)
 
 
-def _options(selection: SelectionFigures) -> tuple[str, list[int]]:
+def _options(selection: SelectionReport) -> tuple[str, list[int]]:
     """What the chart shows: the measure of unsureness, and for how many models."""
     triggers = report_tables.triggers(selection)
     trigger = st.selectbox(
@@ -296,7 +298,7 @@ def _shown(counts: Sequence[int]) -> list[int]:
     return sorted(chosen)
 
 
-def _verdict(selection: SelectionFigures, trigger: str) -> str:
+def _verdict(selection: SelectionReport, trigger: str) -> str:
     """Whether asking more models about the unsure queries beats asking them about random queries."""
     rows = [row for row in selection.curves if row.trigger == trigger]
     better = [str(row.k) for row in rows if row.beats_random]
@@ -360,7 +362,7 @@ def draw_beta(quality: Quality, command: str) -> None:
         st.code(command, language="sh")
         return
     sweep = quality.sweep
-    named = sweep.model_copy(update={"verdict": sweep.verdict and titled(sweep.verdict)})
+    named = replace(sweep, verdict=sweep.verdict and titled(sweep.verdict))
     st.markdown(" ".join(map(plain, verdicts.of_sweep(named))))
     alt = "Mean score over beta with its 95% interval; the table below holds the same figures."
     charts.draw(sweep_chart(sweep), "sweep-chart", alt, 380)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from zooter_core.evaluation.figures import Verdict
 
 TITLES = {
@@ -39,7 +41,6 @@ def title(name: str) -> str:
 def titled(verdict: Verdict) -> Verdict:
     """A verdict whose kinds of queries have their titles."""
     gains, loses = (
-        [kind.model_copy(update={"name": title(kind.name)}) for kind in kinds]
-        for kinds in (verdict.gains, verdict.loses)
+        [replace(kind, name=title(kind.name)) for kind in kinds] for kinds in (verdict.gains, verdict.loses)
     )
-    return verdict.model_copy(update={"gains": gains, "loses": loses})
+    return replace(verdict, gains=gains, loses=loses)

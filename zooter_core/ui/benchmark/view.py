@@ -12,6 +12,7 @@ import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet, load_fleet
+from zooter_core.data.runs import read_run
 from zooter_core.evaluation import figures, verdicts
 from zooter_core.evaluation.charts import GREY, ROUTER, Figure, framed, of_names
 from zooter_core.evaluation.figures import Evaluation, Report, Sweep
@@ -49,14 +50,15 @@ def read_quality(folder: str) -> Quality:
     """The figures in a folder.
 
     Raises:
-        ZooterError: report.json, or the run.json of a run, cannot be read.
+        ZooterError: report.json cannot be read.
     """
     fleet: Fleet | None = None
     with suppress(ZooterError):  # a run's folder has no fleet.toml
         fleet = load_fleet(folder)
     path = figures.find(folder, fleet.router.path if fleet and fleet.router else None)
     if path is None:
-        return Quality(Path(folder), None, step=figures.next_step(folder))
+        run = read_run(Path(folder))
+        return Quality(Path(folder), None, step=run.next_step if run else None)
     sweep, problem = None, None
     try:
         if (file := path.parent / figures.SWEEP).is_file():

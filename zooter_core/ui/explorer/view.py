@@ -16,8 +16,8 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import figures
 from zooter_core.evaluation.charts import GREY, MARK, ROUTER, Figure, bars_of, framed, hover, of_names
-from zooter_core.evaluation.figures import Reliability
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.method.calibration import Reliability
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import BINS, TagTable, entropy_counts, tag_table, winners
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
@@ -235,7 +235,7 @@ def draw_reliability(calibration: Reliability | str) -> None:
     if isinstance(calibration, str):
         st.info(safe(calibration), icon=":material/info:")
         return
-    queries = sum(one.n for one in calibration.bins)
+    queries = sum(int(one["n"]) for one in calibration.bins)
     st.caption(
         f"{queries:,} held-back queries. If the router gives its choice 70%, that choice should be the best 70% of the "
         "time: the dashed line. Below the line the router is overconfident, above it underconfident. On average the "
@@ -337,19 +337,19 @@ def entropy_chart(counts: Sequence[int]) -> Figure:
 def reliability_chart(calibration: Reliability) -> Figure:
     """Probability against how often that candidate was the best; both agree on the dashed line."""
     bins = calibration.bins
-    intervals = [wilson_interval(one.won, one.n) for one in bins]
-    most = max((one.n for one in bins), default=1)
+    intervals = [wilson_interval(one["won"], int(one["n"])) for one in bins]
+    most = max((one["n"] for one in bins), default=1)
     ideal = charts.line([0, 1], [0, 1], {"color": GREY, "dash": "dash", "width": 1.5})
-    won = [one.won for one in bins]
+    won = [one["won"] for one in bins]
     hovers = [
-        f"In {one.n} queries, the choice had a probability from {one.start:.0%} to {one.end:.0%}.\n"
-        f"The mean was {one.probability:.1%}, and it was the best in {one.won:.1%} "
+        f"In {one['n']:.0f} queries, the choice had a probability from {one['from']:.0%} to {one['to']:.0%}.\n"
+        f"The mean was {one['probability']:.1%}, and it was the best in {one['won']:.1%} "
         f"(95% interval {low:.0%} to {high:.0%})."
         for one, (low, high) in zip(bins, intervals, strict=True)
     ]
-    marker = {"size": [MARK + 16 * (one.n / most) ** 0.5 for one in bins]}
+    marker = {"size": [MARK + 16 * (one["n"] / most) ** 0.5 for one in bins]}
     dots = charts.dots(
-        [one.probability for one in bins], won, marker, hovers,
+        [one["probability"] for one in bins], won, marker, hovers,
         mode="lines+markers", line={"color": ROUTER}, error_y=bars_of(won, intervals, ROUTER),
     )  # fmt: skip
     across, up = "probability of the chosen model", "how often it was the best"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -137,7 +138,7 @@ def readme(name: str, data: TrainingData, training: DistillConfig, report: Repor
         others = f"best single model {mean['regret_best_single']:.3f}, random choice {mean['regret_random']:.3f}"
         lines.append(f"- Regret on {held_back.n} held-back queries: {mean['regret']:.3f}; {others}.")
     if verdict := verdicts.of_report(report):
-        lines.append(f"- {verdicts.headline(verdict.but(against=_plain(verdict.against)))}")
+        lines.append(f"- {verdicts.headline(replace(verdict, against=_plain(verdict.against)))}")
     lines += [
         "",
         "fleet.toml names the candidates, reward model and tagger, with their licences; they must stay where they are."
