@@ -9,6 +9,7 @@ import pytest
 from support.event_loops import run_apart
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.admission import Admission
+from zooter_core.serve.bodies import MOST_MESSAGES
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.keys import Key, add_key
 
@@ -105,14 +106,15 @@ def test_limits_of_a_key_over_http(serve, tmp_path):
         assert endpoint.client.post("/v1/route", json=question, headers=headers).status_code == 429
 
 
-def test_size_of_a_conversation(serve, monkeypatch):
-    monkeypatch.setattr("zooter_core.serve.chat_request.MOST_MESSAGES", 2)
+def test_size_of_a_conversation(serve):
     endpoint = serve("good")
-    three = [{"role": "user", "content": "x"}] * 3
-    response = endpoint.chat(three)
-    assert (response.status_code, response.json()["error"]["code"]) == (400, "too_many_messages")
-    assert endpoint.client.post("/v1/route", json={"messages": three}).status_code == 400
-    ranked = endpoint.client.post("/v1/rerank", json={"query": "word", "documents": ["word"] * 2})
-    assert (ranked.status_code, ranked.json()["error"]["code"]) == (400, "too_many_messages")
-    items = {"model": "auto", "input": three}
-    assert endpoint.client.post("/v1/responses", json=items).status_code == 400
+    many = [{"role": "user", "content": "x"}] * (MOST_MESSAGES + 1)
+    bodies = {
+        "chat/completions": {"messages": many},
+        "messages": {"messages": many, "max_tokens": 1},
+        "route": {"conversations": [many]},
+        "responses": {"input": many},
+    }
+    for path, body in bodies.items():
+        response = endpoint.client.post(f"/v1/{path}", json={"model": "auto", **body})
+        assert (response.status_code, "at most 2000 items" in response.json()["error"]["message"]) == (400, True)

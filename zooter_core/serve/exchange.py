@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
-from zooter_core.serve.chat_request import ChatRequest, Sender, check_size
+from zooter_core.serve.chat_request import ChatRequest, Sender
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import MESSAGES, ApiError, is_messages, shape_at
 from zooter_core.serve.targets import STREAM_END, AnswerProgress, encode_event
@@ -104,13 +104,8 @@ class Exchange:
     seconds: float | None = None
 
     def asks(self, request: ChatRequest) -> None:
-        """Note what is asked.
-
-        Raises:
-            ApiError: it has too many messages.
-        """
+        """Note what is asked."""
         self.request, self.model = request, request.model
-        check_size(request)
 
     async def choose(self, gateway: Gateway, request: ChatRequest, writer: str | None = None) -> Choice:
         """Choose the candidates (`choice.choose`), and note the choice and how long it took."""

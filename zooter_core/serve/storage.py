@@ -21,7 +21,7 @@ from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.files import owner_only, private_folder
 from zooter_core.base.jsonl import append_records
 from zooter_core.base.strict_json import dump_json
-from zooter_core.serve.errors import ApiError, bad_request
+from zooter_core.serve.errors import ApiError
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.metrics import count_usage
 
@@ -30,8 +30,6 @@ DECISIONS, FEEDBACK, SECRET = "decisions.jsonl", "feedback.jsonl", "request-ids.
 MOST_LOG_BYTES = 64 << 20  # of one file
 FILES = 8  # besides the newest one; `decisions.jsonl.1` is the next
 SECRET_BYTES = 32
-VERDICTS = ("good", "bad")
-LONGEST_ID, LONGEST_COMMENT = 200, 10_000
 
 
 class DecisionLog:
@@ -171,28 +169,6 @@ class RequestIds:
     def _code(self, number: str, key: str | None) -> str:
         message = f"{number} {key or ''}".encode("utf-8", "surrogatepass")
         return hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:16]
-
-
-def read_feedback(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The feedback in a body: `request_id`, and at least one of `verdict`, `score` and `comment`.
-
-    Raises:
-        ApiError: a field is missing or wrong.
-    """
-    request_id, verdict, score, comment = (body.get(name) for name in ("request_id", "verdict", "score", "comment"))
-    if not isinstance(request_id, str) or not 0 < len(request_id) <= LONGEST_ID:
-        raise bad_request("`request_id` must be the x-request-id of an answer.", "request_id")
-    if verdict is not None and verdict not in VERDICTS:
-        raise bad_request('`verdict` must be "good" or "bad".', "verdict")
-    if score is not None and (isinstance(score, bool) or not isinstance(score, int | float) or abs(score) > 1e30):
-        raise bad_request("`score` must be a number.", "score")
-    if comment is not None and not (isinstance(comment, str) and len(comment) <= LONGEST_COMMENT):
-        raise bad_request(f"`comment` must be a string of at most {LONGEST_COMMENT:,} characters.", "comment")
-    fields = {"verdict": verdict, "score": score, "comment": comment}
-    fields = {name: value for name, value in fields.items() if value is not None}
-    if not fields:
-        raise bad_request("Give a `verdict`, a `score` or a `comment`.")
-    return {"time": round(time.time(), 3), "request_id": request_id, **fields}
 
 
 def keep_feedback(folder: Path, record: Mapping[str, Any]) -> None:
