@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from zooter_core.backends.endpoint.events import Event
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.thoughts import split
 from zooter_core.base.errors import listed
@@ -33,14 +34,13 @@ from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import readable_by
-from zooter_core.serve.targets import AnswerProgress, chunk_shape, encode_event, text_in
+from zooter_core.serve.targets import AnswerProgress, Events, chunk_shape, make_event, text_in
 
 MOST_FALLBACKS = 5
 PLACE_SECONDS = 5.0  # that `auto` waits for a place among a candidate's `parallel` requests, then asks the next
 AS_ONE = (404, 429)  # statuses that a client gets if every candidate's server answers with it
-Events = AsyncGenerator[bytes, None]
 Shape = dict[str, Any]  # a whole answer
-Answer = Shape | tuple[bytes, Events]  # a whole one, or the first events of a stream and the others
+Answer = Shape | tuple[list[Event], Events]  # a whole one, or the first events of a stream and the others
 Ask = Callable[[str, AnswerProgress], Coroutine[Any, Any, Answer]]
 
 
@@ -108,7 +108,7 @@ async def _answer(gateway: Gateway, request: ChatRequest, exchange: Exchange, ou
     if request.stream:
         if metadata := exchange.metadata:
             progress, model = exchange.outcome.progress, exchange.outcome.candidate or ""
-            await out.write(encode_event(chunk_shape(progress.id, progress.created, model, choices=[], **metadata)))
+            await out.write([make_event(chunk_shape(progress.id, progress.created, model, choices=[], **metadata))])
         await out.end_events()
 
 
@@ -157,9 +157,10 @@ async def _best_answer(
         await out.json(answer | exchange.metadata)
         return
     await out.begin_events()
-    await out.write(b"".join(encode_event(chunk) for chunk in split_into_chunks(answer, request.wants_usage)))
+    chunks = split_into_chunks(answer, request.wants_usage)
     if metadata := exchange.metadata:
-        await out.write(encode_event(_chunk(answer, choices=[], **metadata)))
+        chunks.append(_chunk(answer, choices=[], **metadata))
+    await out.write([make_event(chunk) for chunk in chunks])
     await out.end_events()
 
 
@@ -293,15 +294,15 @@ async def _cancel(running: Iterable[asyncio.Task[Answer]]) -> None:
             await answer[1].aclose()
 
 
-async def _pass_on(gateway: Gateway, first: bytes, events: Events, exchange: Exchange, out: Out) -> None:
+async def _pass_on(gateway: Gateway, first: list[Event], events: Events, exchange: Exchange, out: Out) -> None:
     """Send an answer that has begun to its end."""
     candidate = exchange.outcome.candidate
     assert candidate is not None
     try:
         await out.begin_events()
         await out.write(first)
-        async for data in events:
-            await out.write(data)
+        async for part in events:
+            await out.write(part)
     except EndpointError as error:
         _note_end(gateway, exchange, candidate, error)
         raise ApiError(502, f"{candidate} broke off: {error.client_message}.", "upstream_error") from None

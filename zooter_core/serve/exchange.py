@@ -18,13 +18,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from zooter_core.backends.endpoint.events import Event
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.serve.chat_request import ChatRequest, Sender
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import MESSAGES, ApiError, is_messages, shape_at
-from zooter_core.serve.targets import STREAM_END, AnswerProgress, encode_event
+from zooter_core.serve.targets import STREAM_END, AnswerProgress, make_event
 
 if TYPE_CHECKING:
     from zooter_core.serve.gateway import Gateway
@@ -71,7 +72,6 @@ class Exchange:
     Attributes:
         path: of the API, such as `/v1/chat/completions`.
         wants_metadata: whether the client asked for the field `zooter`.
-        keeps: how many bytes of the answer are kept in `sent`, without a translation.
         translation: into the shape of the client's API; None where that is the one that candidates speak.
         fleet: which takes it; None if the body was refused before.
         router_version: of its router (`Gateway.router_version`).
@@ -86,7 +86,6 @@ class Exchange:
     sender: Sender = field(default_factory=Sender)
     request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4().hex}")
     wants_metadata: bool = False
-    keeps: int = 0
     started: float = field(default_factory=time.perf_counter)
     translation: Translation | None = None
     fleet: Fleet | None = None
@@ -100,7 +99,6 @@ class Exchange:
     status: int = 200
     error: str | None = None
     events: int = 0
-    sent: bytearray = field(default_factory=bytearray)
     seconds: float | None = None
 
     def asks(self, request: ChatRequest) -> None:
@@ -118,11 +116,6 @@ class Exchange:
         """Note that a candidate has begun to answer."""
         self.outcome.candidate, self.outcome.progress = candidate, progress
         self.outcome.first_token_seconds = time.perf_counter() - self.started
-
-    def keep(self, data: bytes) -> None:
-        """Keep a part of the answer, if it is wanted and there is room."""
-        if len(self.sent) < self.keeps:
-            self.sent += data[: self.keeps - len(self.sent)]
 
     @property
     def asker(self) -> str:
@@ -201,14 +194,11 @@ class Out:
 
     async def json(self, shape: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Send a whole answer."""
-        data = dump_json(shape).encode()
-        self._exchange.keep(data)
-        if self._translation:
-            data = dump_json(self._translation.message(shape)).encode()
-        await self._document(data, status, headers or {})
+        shape = self._translation.message(shape) if self._translation else shape
+        await self._document(shape, status, headers or {})
 
-    async def _document(self, data: bytes, status: int, headers: Mapping[str, str]) -> None:
-        self._exchange.status = status
+    async def _document(self, shape: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> None:
+        data, self._exchange.status = dump_json(shape).encode(), status
         await self._begin(status, "application/json", {"content-length": str(len(data)), **headers})
         await self._send({"type": "http.response.body", "body": data})
 
@@ -216,12 +206,13 @@ class Out:
         """Send the headers of a stream."""
         await self._begin(200, "text/event-stream; charset=utf-8", {"cache-control": "no-cache"})
 
-    async def write(self, data: bytes) -> None:
-        """Send some whole events."""
-        self._exchange.events += data.count(b"\n\n")
-        self._exchange.keep(data)
+    async def write(self, events: Sequence[Event]) -> None:
+        """Send some events."""
+        self._exchange.events += len(events)
         if self._translation:
-            data = self._translation.events(data)
+            data = b"".join(self._translation.events(event.chunk) for event in events if event.chunk is not None)
+        else:
+            data = b"".join(event.encode() for event in events)
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end_events(self, done: bool = True) -> None:
@@ -234,10 +225,10 @@ class Out:
         self._exchange.error = error.code or str(error.status)
         shape = shape_at(self._exchange.path, error)
         if not self.started:
-            await self._document(dump_json(shape).encode(), error.status, error.headers)
+            await self._document(shape, error.status, error.headers)
             return
         kind, last = (b"event: error\n", b"") if self._translation else (b"", STREAM_END)
-        await self._send({"type": "http.response.body", "body": kind + encode_event(shape) + last})
+        await self._send({"type": "http.response.body", "body": kind + make_event(shape).encode() + last})
 
     async def _begin(self, status: int, kind: str, headers: Mapping[str, str]) -> None:
         self.started = True

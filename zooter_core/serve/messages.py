@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zooter_core.backends.endpoint.answer import content_text, thoughts_of
-from zooter_core.backends.endpoint.events import Event
 from zooter_core.backends.endpoint.faults import CUT_OFF, ENDED, FILTERED, finish_name
 from zooter_core.backends.thoughts import Splitter, split
 from zooter_core.base.strict_json import Joiner, dump_json, objects, parse_json
@@ -25,7 +24,7 @@ from zooter_core.serve.chat_request import ROUTING_FIELDS, Sender, read_text
 from zooter_core.serve.errors import MESSAGES, ApiError, bad_request
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.metrics import usage_by_candidate
-from zooter_core.serve.targets import encode_event
+from zooter_core.serve.targets import make_event
 
 SAME = ("model", "stream", "max_tokens", "temperature", "top_p", "top_k", *ROUTING_FIELDS, "prompt_cache_key")
 CLAUDE = "claude-"  # how the names begin that coding agents ask for by themselves
@@ -277,10 +276,9 @@ class Translation:
         more = {"zooter": answer["zooter"]} if "zooter" in answer else {}
         return self._head(answer, content, **end) | more
 
-    def events(self, data: bytes) -> bytes:
-        """Some whole events of a stream."""
-        chunks = [chunk for raw in data.split(b"\n\n") if (chunk := Event.of(raw).chunk) is not None]
-        return b"".join(_event(shape) for chunk in chunks for shape in self._chunk(chunk))
+    def events(self, chunk: Mapping[str, Any]) -> bytes:
+        """The events for a chunk of a stream."""
+        return b"".join(map(_event, self._chunk(chunk)))
 
     def end(self) -> bytes:
         """The last events of a stream.
@@ -406,4 +404,4 @@ def _parts_in(message: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _event(shape: Mapping[str, Any]) -> bytes:
-    return f"event: {shape['type']}\n".encode() + encode_event(shape)
+    return f"event: {shape['type']}\n".encode() + make_event(shape).encode()

@@ -227,8 +227,7 @@ class Server:
         key = get_key(request)
         name = key.name if key else None
         sender = Sender(name, request.headers.get(SESSION_HEADER))
-        keeps = self.traffic.keeps if self.traffic else 0
-        exchange = Exchange(request.url.path, sender, self.ids.new(name), wants_metadata, keeps)
+        exchange = Exchange(request.url.path, sender, self.ids.new(name), wants_metadata)
         exchange.translation = Translation(exchange) if exchange.path == MESSAGES else None
 
         async def run(out: Out) -> None:

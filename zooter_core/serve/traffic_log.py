@@ -8,17 +8,15 @@ from __future__ import annotations
 import logging
 import math
 import queue
-import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from zooter_core.backends.thoughts import split
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.strict_json import parse_json
 from zooter_core.config.learn import LearnConfig
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import (
@@ -33,15 +31,12 @@ from zooter_core.learn.traffic_rows import (
 from zooter_core.router.turns import topic_of
 from zooter_core.serve.exchange import CHATS, GONE, Exchange
 from zooter_core.serve.metrics import count_usage
-from zooter_core.serve.targets import text_in
 
 LOG = logging.getLogger("zooter.serve")
 PATHS = (*CHATS, "/v1/responses")
-MOST_WAITING = 10_000  # exchanges that have not been written; more are lost
-MOST_WAITING_BYTES = 64 << 20  # of their answers
+MOST_WAITING = 1_000  # exchanges that have not been written; more are lost
 AT_ONCE = 500  # in one transaction
 CLEAN_SECONDS, DAY = 3600.0, 86_400.0
-BYTES_A_CHARACTER = 100  # of an answer in a stream, whose events are mostly names of fields
 VOTES = {"good": 1.0, "bad": -1.0}
 Entry = tuple[Exchange, float] | LoggedReward
 
@@ -61,26 +56,15 @@ class TrafficLog:
         self._config = config
         self._traffic = Traffic.open(folder)
         self._waiting: queue.Queue[Entry | None] = queue.Queue(MOST_WAITING)
-        self._failing, self._bytes, self._counting = False, 0, threading.Lock()
+        self._failing = False
         self._cleaned = self._rewritten = -math.inf
         self._thread = threading.Thread(target=self._write_all, name="traffic", daemon=True)
         self._thread.start()
 
-    @property
-    def keeps(self) -> int:
-        """How many bytes of an answer an exchange must keep."""
-        return LONGEST_ANSWER * BYTES_A_CHARACTER if self._config.answers else 0
-
     def __call__(self, exchange: Exchange) -> None:
         """Store an exchange, soon."""
-        if exchange.path not in PATHS or exchange.choice is None:
-            return
-        with self._counting:
-            self._bytes += len(exchange.sent)
-            if self._bytes > MOST_WAITING_BYTES:
-                self._bytes -= len(exchange.sent)
-                exchange.sent.clear()  # its answer is lost, and nothing else
-        self._put((exchange, time.time()))
+        if exchange.path in PATHS and exchange.choice is not None:
+            self._put((exchange, time.time()))
 
     def add_feedback(self, record: Mapping[str, Any]) -> None:
         """Store feedback on an answer, soon. A comment alone is no reward."""
@@ -99,7 +83,6 @@ class TrafficLog:
         try:
             self._waiting.put_nowait(entry)
         except queue.Full:
-            self._written([entry])
             self._warn("the disk is too slow")
 
     def close(self) -> None:
@@ -120,7 +103,6 @@ class TrafficLog:
                 LOG.exception("lines of the traffic are lost")
             else:
                 self._failing = False
-            self._written(entries)
             if None in entries:
                 return
             entries = self._next()
@@ -134,11 +116,6 @@ class TrafficLog:
         while len(entries) < AT_ONCE and not self._waiting.empty():
             entries.append(self._waiting.get())
         return entries
-
-    def _written(self, entries: Iterable[Entry | None]) -> None:
-        """Count the answers of entries no longer as waiting."""
-        with self._counting:
-            self._bytes -= sum(len(entry[0].sent) for entry in entries if isinstance(entry, tuple))
 
     def _write(self, entries: list[Entry]) -> None:
         exchanges = [entry for entry in entries if isinstance(entry, tuple)]
@@ -182,7 +159,7 @@ def make_logged_decision(exchange: Exchange, ended: float, config: LearnConfig) 
     turns, usage, decision = request.user_texts, count_usage(exchange), choice.decision
     routed = decision.query if decision else topic_of(turns)
     complete = exchange.status != GONE or outcome.progress.finish is not None  # not what a client broke off
-    answer = answer_text(bytes(exchange.sent)) if config.answers and complete else ""
+    answer = split("".join(outcome.progress.texts)).text if config.answers and complete else ""
     first, sender = choice.order[0], exchange.sender
     return LoggedDecision(
         request_id=exchange.request_id,
@@ -210,20 +187,3 @@ def make_logged_decision(exchange: Exchange, ended: float, config: LearnConfig) 
         chore=request.chore,
         thought_tokens=usage.thoughts,
     )
-
-
-def answer_text(data: bytes) -> str:
-    """The text in an answer as it was kept, without thoughts: JSON or events, of either API of OpenAI's."""
-    text = data.decode("utf-8", "replace")
-    if not text.startswith(("data:", "event:", ":")):
-        return split(text_in(_parsed(text))).text
-    lines = [line.removeprefix("data:").strip() for line in re.split(r"[\r\n]", text) if line.startswith("data:")]
-    return split("".join(text_in(_parsed(line)) for line in lines)).text
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        shape = parse_json(text)
-    except (ValueError, RecursionError):  # [DONE], or where the kept part ends
-        return {}
-    return shape if isinstance(shape, dict) else {}
