@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from zooter_core import __version__
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.hosts import HostGate, names_of_this_machine
+from zooter_core.base.jsonl import append_records
 from zooter_core.base.strict_json import dump_json
 from zooter_core.serve.access import OPEN, GuardGate, RequireKey, check_content_type, get_key, visible_models
 from zooter_core.serve.bodies import (
@@ -47,7 +48,7 @@ from zooter_core.serve.other_routes import (
     stored_response,
 )
 from zooter_core.serve.server import Handler, Server
-from zooter_core.serve.storage import keep_feedback
+from zooter_core.serve.storage import FEEDBACK
 
 EXPOSED = (
     "x-request-id",
@@ -148,7 +149,7 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
         record = {"time": round(time.time(), 3), **feedback, "key": name}
         server.ids.check(record["request_id"], name)
         try:
-            await asyncio.to_thread(keep_feedback, server.settings.data, record)
+            await asyncio.to_thread(append_records, server.settings.data / FEEDBACK, [record], private=True)
         except (ZooterError, OSError) as problem:
             raise ApiError(500, "The feedback was not stored.", "not_stored") from problem
         if server.traffic:

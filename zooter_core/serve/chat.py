@@ -29,7 +29,7 @@ from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.attempts import Attempts
 from zooter_core.serve.admission import QUEUE_SECONDS
 from zooter_core.serve.chat_request import ChatRequest, read_chat
-from zooter_core.serve.choice import Choice
+from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import Gateway
@@ -51,8 +51,8 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
         ApiError: the request cannot be answered, or every candidate failed.
     """
     request = read_chat(body, exchange.sender)
-    exchange.asks(request)
-    choice = await exchange.choose(gateway, request)
+    exchange.request = request
+    exchange.choice = choice = await choose(gateway, request, exchange.asker)
     first_ones = choice.order[: gateway.fleet.serve.best_of]
     key = key_in(request.user_texts[-1]) if request.user_texts else None
     if request.model == RMR:
@@ -152,7 +152,7 @@ async def _best_answer(
         exchange.choice = replace(exchange.choice, reason="best")
     name = await _best(gateway, request, answers, exchange)
     answer = answers[name]
-    exchange.answers(name, exchange.outcome.compared[name])
+    _begins(exchange, name, exchange.outcome.compared[name])
     if not request.stream:
         await out.json(answer | exchange.metadata)
         return
@@ -211,6 +211,12 @@ def split_into_chunks(answer: Mapping[str, Any], usage: bool) -> list[dict[str, 
 def _chunk(answer: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     created = answer.get("created") or int(time.time())
     return chunk_shape(str(answer.get("id") or ""), created, str(answer["model"]), **more)
+
+
+def _begins(exchange: Exchange, candidate: str, progress: AnswerProgress) -> None:
+    """Note that a candidate begins to answer."""
+    exchange.outcome.candidate, exchange.outcome.progress = candidate, progress
+    exchange.outcome.first_token_seconds = time.perf_counter() - exchange.started
 
 
 async def begun(events: Events) -> Answer:
@@ -274,7 +280,7 @@ async def _first(gateway: Gateway, exchange: Exchange, attempts: Attempts, ask: 
                 except EndpointError as error:
                     attempts.failed(name, error)
                     continue
-                exchange.answers(name, progress)
+                _begins(exchange, name, progress)
                 attempts.answered(name)
                 for other, _ in running.values():
                     slower = f"{name} began to answer before it"

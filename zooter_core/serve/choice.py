@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,7 +54,7 @@ class Choice:
         decision: the router's; None if the client named a candidate.
         passed_over: candidates that are not asked, with the reason.
         outputs: what the decision came from; None if there is none.
-        seconds: how long it took (`Exchange.choose`).
+        seconds: how long it took, with the wait for other requests; 0 where the client named a candidate.
     """
 
     order: tuple[str, ...]
@@ -72,17 +73,17 @@ class Choice:
         return shape | {"candidate": self.order[0], "reason": self.reason, "passed_over": passed}
 
 
-async def choose(gateway: Gateway, request: ChatRequest, writer: str | None = None, asker: str = "") -> Choice:
+async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer: str | None = None) -> Choice:
     """Choose the candidates for a request.
 
     Args:
-        writer: the candidate that holds what the request refers to, if there is one. It stays if it can answer.
         asker: whose turn it takes at the router (`BatchRouter.route`).
+        writer: the candidate that holds what the request refers to, if there is one. It stays if it can answer.
 
     Raises:
         ApiError: the model is not served, or no candidate can answer such a request.
     """
-    fleet = gateway.fleet
+    fleet, started = gateway.fleet, time.perf_counter()
     if request.model in fleet.pool:
         return _named(fleet, request)
     if request.model not in gateway.models:
@@ -102,7 +103,7 @@ async def choose(gateway: Gateway, request: ChatRequest, writer: str | None = No
     order = [name for name in decision.order if name in able]
     first, reason = (writer, "previous") if writer and writer in order else _settled(gateway, request, decision, order)
     order.remove(first)
-    return Choice((first, *order), reason, decision, passed_over, routed.outputs)
+    return Choice((first, *order), reason, decision, passed_over, routed.outputs, time.perf_counter() - started)
 
 
 def _named(fleet: Fleet, request: ChatRequest) -> Choice:

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
@@ -23,12 +23,11 @@ from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.serve.chat_request import ChatRequest, Sender
-from zooter_core.serve.choice import Choice, choose
+from zooter_core.serve.choice import Choice
 from zooter_core.serve.errors import MESSAGES, ApiError, is_messages, shape_at
 from zooter_core.serve.targets import STREAM_END, AnswerProgress, make_event
 
 if TYPE_CHECKING:
-    from zooter_core.serve.gateway import Gateway
     from zooter_core.serve.messages import Translation
 
 LOG = logging.getLogger("zooter.serve")
@@ -66,8 +65,8 @@ class Outcome:
 class Exchange:
     """What has happened to a request so far. Observers see it when it has ended.
 
-    server.py fills in what is known when it arrives and when a fleet takes it, up to `router_version`. What is asked
-    and who is chosen come by the methods here, and how it ends is noted by `Out` and `Reply`.
+    server.py fills in what is known when it arrives and when a fleet takes it, up to `router_version`; what answers a
+    path, what is asked and who answers; `Out` and `Reply`, how it ends.
 
     Attributes:
         path: of the API, such as `/v1/chat/completions`.
@@ -75,7 +74,6 @@ class Exchange:
         translation: into the shape of the client's API; None where that is the one that candidates speak.
         fleet: which takes it; None if the body was refused before.
         router_version: of its router (`Gateway.router_version`).
-        model: that the client wants.
         request: None if the body was refused, or holds many conversations.
         status: of the answer; 499 if the client went away.
         error: what went wrong after the answer had begun, or the error's code.
@@ -91,7 +89,6 @@ class Exchange:
     fleet: Fleet | None = None
     router_version: str | None = None
 
-    model: str = ""
     request: ChatRequest | None = None
     choice: Choice | None = None
     outcome: Outcome = field(default_factory=Outcome)
@@ -100,22 +97,6 @@ class Exchange:
     error: str | None = None
     events: int = 0
     seconds: float | None = None
-
-    def asks(self, request: ChatRequest) -> None:
-        """Note what is asked."""
-        self.request, self.model = request, request.model
-
-    async def choose(self, gateway: Gateway, request: ChatRequest, writer: str | None = None) -> Choice:
-        """Choose the candidates (`choice.choose`), and note the choice and how long it took."""
-        started = time.perf_counter()
-        choice = await choose(gateway, request, writer, self.asker)
-        self.choice = replace(choice, seconds=time.perf_counter() - started)
-        return self.choice
-
-    def answers(self, candidate: str, progress: AnswerProgress) -> None:
-        """Note that a candidate has begun to answer."""
-        self.outcome.candidate, self.outcome.progress = candidate, progress
-        self.outcome.first_token_seconds = time.perf_counter() - self.started
 
     @property
     def asker(self) -> str:

@@ -48,25 +48,19 @@ async def answer_route(gateway: Gateway, body: Mapping[str, Any], exchange: Exch
     body = {**body, "model": body.get("model") or AUTO}
     if conversations is None:
         request = ChatRequest(body, exchange.sender)
-        exchange.asks(request)
-        choice = await exchange.choose(gateway, request)
-        await out.json({"object": "route", **choice.to_json()})
+        exchange.request = request
+        exchange.choice = await choose(gateway, request, exchange.asker)
+        await out.json({"object": "route", **exchange.choice.to_json()})
         return
     sender = replace(exchange.sender, session=None)
     requests = [ChatRequest({**body, "messages": messages}, sender) for messages in body["conversations"]]
     if (characters := sum(len(text) for request in requests for text in request.user_texts)) > MOST_CHARACTERS:
         message = f"The user's texts have {characters:,} characters; the limit is {MOST_CHARACTERS:,}."
         raise ApiError(413, message, "request_too_large", "conversations")
-    exchange.model = body["model"]
     choices: list[Choice] = []
     for start in range(0, len(requests), ROUTED_AT_ONCE):
         part = requests[start : start + ROUTED_AT_ONCE]
-        tasks = [asyncio.create_task(choose(gateway, request, asker=exchange.asker)) for request in part]
-        try:
-            choices += await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:  # the others, if one has failed
-                task.cancel()
+        choices += await asyncio.gather(*(choose(gateway, request, exchange.asker) for request in part))
     await out.json({"object": "list", "data": [choice.to_json() for choice in choices]})
 
 
@@ -86,7 +80,7 @@ async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], exchange: Exc
         raise model_not_found(rerank.model, f"The reward model is {RMR}.")
     turns = [{"role": "user", "content": query}, *({"role": "assistant", "content": text} for text in documents)]
     request = ChatRequest({**body, "model": RMR, "messages": turns})
-    exchange.asks(request)
+    exchange.request = request
     (rewards,) = await gateway.with_rewards(
         lambda ensemble, stop: ensemble.score_responses([(query, documents)], stop=stop)
     )
@@ -144,7 +138,7 @@ async def answer_responses(gateway: Gateway, body: Mapping[str, Any], exchange: 
 
 async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exchange, out: Out) -> None:
     """Pass a request on to the path of a candidate's server. Its messages are for routing, and are not sent."""
-    exchange.asks(request)
+    exchange.request = request
     request = _behind_servers(gateway, request, path)
     sessions, previous = gateway.sessions.of(exchange.sender.key), request.body.get("previous_response_id")
     writer = sessions.writer(previous) if isinstance(previous, str) else None
@@ -152,9 +146,9 @@ async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exc
         # The servers behind know one account, ours: they would continue the conversation of any key.
         message = "There is no such response of this API key."
         raise bad_request(message, "previous_response_id", "previous_response_not_found")
-    choice = await exchange.choose(gateway, request, writer)
-    if choice.reason == "previous":  # no other server has what the request refers to
-        exchange.choice = replace(choice, order=choice.order[:1])
+    exchange.choice = await choose(gateway, request, exchange.asker, writer)
+    if exchange.choice.reason == "previous":  # no other server has what the request refers to
+        exchange.choice = replace(exchange.choice, order=exchange.choice.order[:1])
 
     async def ask(name: str, progress: AnswerProgress) -> Answer:
         target = gateway.targets[name]

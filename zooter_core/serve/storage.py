@@ -8,18 +8,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import os
 import secrets
+import sys
 import time
 import uuid
-from collections.abc import Mapping
-from itertools import pairwise
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.files import owner_only, private_folder
-from zooter_core.base.jsonl import append_records
 from zooter_core.base.strict_json import dump_json
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.exchange import Exchange
@@ -32,6 +31,24 @@ FILES = 8  # besides the newest one; `decisions.jsonl.1` is the next
 SECRET_BYTES = 32
 
 
+class PrivateLog(RotatingFileHandler):
+    """A file that its owner alone can read. A full disk is said once, until a line can be written again."""
+
+    problem: BaseException | None = None
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding="utf-8", errors="replace", opener=owner_only)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        before, self.problem = self.problem, None
+        super().emit(record)
+        if self.problem and not before:
+            LOG.warning("lines of the decision log are lost: %s: %s", self.baseFilename, self.problem)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the base class's name)
+        self.problem = sys.exception()
+
+
 class DecisionLog:
     """Writes a line for each exchange that has ended. A full disk loses lines, never requests.
 
@@ -40,47 +57,17 @@ class DecisionLog:
     """
 
     def __init__(self, folder: Path, most_bytes: int = MOST_LOG_BYTES) -> None:
-        self._path, self._most = folder / DECISIONS, most_bytes
         private_folder(folder, ours=False)
-        self._failing = False
-        self._open()
-
-    def _open(self) -> None:
-        self._file = open(self._path, "ab", buffering=0, opener=owner_only)  # noqa: SIM115 (as long as the server runs)
-        self._size = os.fstat(self._file.fileno()).st_size
+        self.file = PrivateLog(folder / DECISIONS, maxBytes=most_bytes, backupCount=FILES)
 
     def __call__(self, exchange: Exchange) -> None:
         """Write the line of an exchange."""
-        line = (dump_json(make_log_record(exchange), ensure_ascii=False) + "\n").encode("utf-8", "replace")
-        try:
-            if self._size and self._size + len(line) > self._most:
-                self._rotate()
-            written = self._file.write(line)
-            self._size += written
-            if written < len(line):  # the disk is full in the middle of a line
-                os.ftruncate(self._file.fileno(), self._size - written)
-                self._size -= written
-                raise OSError("the disk is full")
-        except OSError as problem:
-            if not self._failing:
-                LOG.warning("lines of the decision log are lost: %s: %s", self._path, problem)
-            self._failing = True
-        else:
-            self._failing = False
+        line = dump_json(make_log_record(exchange), ensure_ascii=False)
+        self.file.handle(logging.makeLogRecord({"msg": line}))
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
-
-    def _rotate(self) -> None:
-        self._file.close()
-        names = [self._path, *(self._path.with_name(f"{DECISIONS}.{number}") for number in range(1, FILES + 1))]
-        try:
-            for newer, older in reversed(list(pairwise(names))):
-                if newer.exists():
-                    newer.replace(older)
-        finally:
-            self._open()
+        self.file.close()
 
 
 def make_log_record(exchange: Exchange) -> dict[str, Any]:
@@ -95,7 +82,7 @@ def make_log_record(exchange: Exchange) -> dict[str, Any]:
         "key": exchange.sender.key,
         "fleet": exchange.fleet.name if exchange.fleet else None,
         "router": exchange.router_version,
-        "model": exchange.model,
+        "model": request.model if request else None,
         "stream": request is not None and request.stream,
         "session": request.session[:16] if request else None,
         "text_sha256": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() if request else None,
@@ -169,13 +156,3 @@ class RequestIds:
     def _code(self, number: str, key: str | None) -> str:
         message = f"{number} {key or ''}".encode("utf-8", "surrogatepass")
         return hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:16]
-
-
-def keep_feedback(folder: Path, record: Mapping[str, Any]) -> None:
-    """Add a record to the folder's file, which its owner alone can read.
-
-    Raises:
-        WorkError: it cannot be written.
-    """
-    private_folder(folder, ours=False)
-    append_records(folder / FEEDBACK, [record], private=True)
