@@ -55,12 +55,18 @@ def test_overdrawn_tokens_have_to_refill():
 
 
 def test_a_key_has_so_many_requests_at_the_same_time():
-    door, _ = admission()
     one = Key("one", "", 0.0, concurrent=1)
-    with door.admitted(one), door.admitted(PHONE):  # another key has its own
-        assert refused(door.admitted(one).__enter__) == (429, "rate_limit_exceeded", 1)
-    with door.admitted(one):
-        pass
+
+    async def scenario() -> None:
+        door, _ = admission()
+        async with door.place(one), door.place(PHONE):  # another key has its own
+            with pytest.raises(ApiError) as caught:
+                await door.place(one).__aenter__()
+            assert (caught.value.status, caught.value.headers["retry-after"]) == (429, "1")
+        async with door.place(one):
+            pass
+
+    run_apart(scenario())
 
 
 def test_the_wait_is_bounded(monkeypatch):
@@ -68,9 +74,9 @@ def test_the_wait_is_bounded(monkeypatch):
 
     async def scenario() -> None:
         door, _ = admission(concurrent=1, queue=1)
-        async with door.place():
+        async with door.place(None):
             with pytest.raises(ApiError) as caught:
-                await door.place().__aenter__()
+                await door.place(None).__aenter__()
             assert (caught.value.status, caught.value.code) == (503, "queue_timeout")
         assert (door.running, door.waiting) == (0, 0)
 

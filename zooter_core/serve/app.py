@@ -143,9 +143,7 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
     async def feedback(request: Request) -> JSONResponse:
         key = get_key(request)
         name = key.name if key else None
-        body = await server.body(request)
-        with server.admission.admitted(key):
-            feedback = check(FeedbackBody, body).model_dump(exclude_none=True)
+        feedback = check(FeedbackBody, await server.body(request)).model_dump(exclude_none=True)
         record = {"time": round(time.time(), 3), **feedback, "key": name}
         server.ids.check(record["request_id"], name)
         try:
