@@ -42,7 +42,7 @@ ROUTED_ELSEWHERE = {  # whose field lets a client choose a model, a provider or 
 }
 NOT_FORWARDED = {name for names in ROUTED_ELSEWHERE.values() for name in names}  # by a key for some candidates alone
 FORM_TYPES = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
-LARGE = 256 << 10  # bytes from which a body is looked at before its end, and parsed in a thread
+LARGE = 256 << 10  # bytes above which a body is parsed in a thread
 MOST_DEPTH = 100  # of arrays and objects inside each other
 MOST_ITEMS = 300_000  # in all arrays and objects; OpenAI takes as many tokens for embeddings
 BLOCK = 1 << 20
@@ -57,9 +57,8 @@ class GuardGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] != HEALTH and (refusal := self._gate.refusal(scope)):
             status, reason = refusal
-            await _refuse(
-                ApiError(status, reason, "foreign_page" if status == 403 else "no_host"), scope, receive, send
-            )
+            error = ApiError(status, reason, "foreign_page" if status == 403 else "no_host")
+            await _refuse(error, scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -168,14 +167,11 @@ async def read_json(request: Request, most_bytes: int) -> dict[str, Any]:
     Raises:
         ApiError: it is anything else, or too large.
     """
-    raw, look_at = bytearray(), LARGE
+    raw = bytearray()
     async for part in request.stream():
         if len(raw) + len(part) > most_bytes:
             raise ApiError(413, f"The body has more than {most_bytes:,} bytes.", "request_too_large")
         raw += part
-        if len(raw) >= look_at:
-            await asyncio.to_thread(check_structure, raw)
-            look_at = 2 * len(raw)  # so all looks together take as long as two at the whole
     return await asyncio.to_thread(parsed, raw) if len(raw) > LARGE else parsed(raw)
 
 

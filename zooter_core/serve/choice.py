@@ -155,12 +155,13 @@ def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: 
     sessions, config = gateway.sessions.of(request.sender.key), gateway.fleet.serve
     if config.chores is not None and config.chores in order and request.chore:
         return config.chores, "chore"
-    current = find_writer(request.messages, sessions) or sessions.candidate(request.session)
+    pinned, seconds = sessions.pinned(request.session)
+    current = find_writer(request.messages, sessions) or pinned
     if current is None or current not in order:
         return order[0], "router"
     if request.in_tool_loop:
         return current, "tool_loop"
-    if current == order[0] or sessions.age(request.session) > config.sticky_seconds:
+    if current == order[0] or seconds > config.sticky_seconds:
         return order[0], "router"
     values = decision.utilities or decision.probabilities
     if values[order[0]] - values[current] > SWITCH_MARGIN:

@@ -167,7 +167,7 @@ async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exc
     remember(gateway, request, exchange)
     candidate, progress = exchange.outcome.candidate, exchange.outcome.progress
     if path == RESPONSES and progress.id and candidate is not None:
-        sessions.responded(progress.id, candidate, None if progress.calls else exchange.request_id)
+        sessions.wrote(progress.id, candidate, None if progress.calls else exchange.request_id)
 
 
 async def stored_response(

@@ -34,7 +34,7 @@ from zooter_core.backends.endpoint.faults import EndpointError, finish_error, se
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.thoughts import Splitter, split
 from zooter_core.base.records import Message, Response
-from zooter_core.base.strict_json import objects
+from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.serve.chat_request import BYTES_A_TOKEN, ChatRequest, read_text
@@ -66,8 +66,8 @@ class AnswerProgress:
     Attributes:
         id, created: the server's, for chunks that are added.
         usage: the server's count of tokens, if it sends one.
-        written: bytes of text in a whole answer, by which tokens are estimated if it does not.
-        thoughts: tokens of thoughts, by the same bytes, or in a stream by its parts: most servers send single tokens.
+        tokens: of a whole answer, estimated in case the server does not count.
+        thoughts: tokens of thoughts, estimated as well; in a stream, its parts, since most servers send single tokens.
         finish: the reason, as the server names it; None if the answer has not ended.
         ended: which of several answers have ended.
         encrypted: hashes of encrypted reasoning in it.
@@ -79,7 +79,7 @@ class AnswerProgress:
     id: str = ""
     created: int = 0
     usage: Mapping[str, Any] | None = None
-    written: int = 0
+    tokens: int = 0
     thoughts: int = 0
     finish: str | None = None
     ended: set[str] = field(default_factory=set)
@@ -101,27 +101,17 @@ def is_usage(chunk: Mapping[str, Any]) -> bool:
     return isinstance(chunk.get("usage"), dict) and not objects(chunk.get("choices"))
 
 
-def written(answer: Mapping[str, Any]) -> int:
-    """Bytes of text in a whole answer of chat completions or the Responses API."""
-    choices = [choice.get("message") for choice in objects(answer.get("choices"))]
-    size = 0
-    for message in (*objects(choices), *objects(answer.get("output"))):
-        texts = [message.get(name) for name in ("content", "reasoning_content", "reasoning", "refusal", "arguments")]
-        texts += [part.get("text") for part in objects(message.get("content"))]
-        functions = [call.get("function") for call in objects(message.get("tool_calls"))]
-        texts += [function.get("arguments") for function in objects(functions)]
-        size += sum(len(text.encode("utf-8", "replace")) for text in texts if isinstance(text, str))
-    return size
-
-
-def thoughts_written(answer: Mapping[str, Any]) -> int:
-    """Bytes of thoughts in a whole answer of chat completions, apart from its text or between tags in it."""
-    size = 0
-    for message in objects([choice.get("message") for choice in objects(answer.get("choices"))]):
-        text = message.get("content")
-        thoughts = thoughts_of(message) or (split(text).thoughts if isinstance(text, str) else "")
-        size += len(thoughts.encode("utf-8", "replace"))
-    return size
+def estimate_tokens(answer: Mapping[str, Any]) -> tuple[int, int]:
+    """The tokens of a whole answer, and those of its thoughts among them, for a server that does not count."""
+    choices = objects(answer.get("choices"))
+    written, thoughts = "" if choices else text_in(answer), ""
+    for message in objects([choice.get("message") for choice in choices]):
+        apart, text = thoughts_of(message), content_text(message.get("content"))
+        written += apart + text + "".join(map(dump_json, objects(message.get("tool_calls"))))
+        thoughts += apart or split(text).thoughts
+    sizes = (len(text.encode("utf-8", "replace")) for text in (written, thoughts))
+    tokens, of_thoughts = (-(-size // BYTES_A_TOKEN) for size in sizes)
+    return tokens, of_thoughts
 
 
 def text_in(shape: Mapping[str, Any]) -> str:
@@ -180,8 +170,8 @@ class Upstream:
     ) -> dict[str, Any]:
         """The same for a path of the server, with fields of ours."""
         answer = await self.connection.post(path, body, progress.patience, ours)
-        progress.id, progress.written = str(answer.get("id") or ""), written(answer)
-        progress.thoughts = -(-thoughts_written(answer) // BYTES_A_TOKEN)
+        progress.id = str(answer.get("id") or "")
+        progress.tokens, progress.thoughts = estimate_tokens(answer)
         progress.add_text(text_in(answer))
         _note(answer, progress)
         return answer | {"model": self.name}
