@@ -157,9 +157,7 @@ async def _best_answer(
         await out.json(answer | exchange.metadata)
         return
     await out.begin_events()
-    chunks = split_into_chunks(answer, request.wants_usage)
-    if metadata := exchange.metadata:
-        chunks.append(_chunk(answer, choices=[], **metadata))
+    chunks = make_chunks(answer, request.wants_usage, exchange.metadata)
     await out.write([make_event(chunk) for chunk in chunks])
     await out.end_events()
 
@@ -192,25 +190,20 @@ def _calls_tool(answer: Mapping[str, Any]) -> bool:
     return any(message.get("tool_calls") or message.get("function_call") for message in messages)
 
 
-def split_into_chunks(answer: Mapping[str, Any], usage: bool) -> list[dict[str, Any]]:
-    """A whole answer as the chunks of a stream, the last one with its `usage` if that is wanted."""
-    first, last = [], []
-    for number, choice in enumerate(answer["choices"]):
-        message, index = choice.get("message") or {}, choice.get("index", number)
-        delta = {key: value for key, value in message.items() if value is not None}
+def make_chunks(answer: Mapping[str, Any], usage: bool, metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A whole answer as the chunks of a stream: the answer itself, then its `usage` and the metadata where wanted."""
+    choices = []
+    for number, choice in enumerate(objects(answer["choices"])):
+        delta = {key: value for key, value in (choice.get("message") or {}).items() if value is not None}
         if calls := delta.get("tool_calls"):
             delta["tool_calls"] = [{"index": position, **call} for position, call in enumerate(calls)]
-        first.append({"index": index, "delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None})
-        last.append({"index": index, "delta": {}, "finish_reason": choice.get("finish_reason")})
-    chunks = [_chunk(answer, choices=first), _chunk(answer, choices=last)]
-    if usage:
-        chunks.append(_chunk(answer, choices=[], usage=answer.get("usage")))
-    return chunks
-
-
-def _chunk(answer: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        shape = {"index": choice.get("index", number), "delta": delta, "logprobs": choice.get("logprobs")}
+        choices.append({**shape, "finish_reason": choice.get("finish_reason")})
+    more: list[Mapping[str, Any]] = [{"usage": answer.get("usage")}] if usage else []
+    more += [metadata] if metadata else []
     created = answer.get("created") or int(time.time())
-    return chunk_shape(str(answer.get("id") or ""), created, str(answer["model"]), **more)
+    empty = chunk_shape(str(answer.get("id") or ""), created, str(answer["model"]), choices=[])
+    return [empty | {"choices": choices}, *({**empty, **part} for part in more)]
 
 
 def _begins(exchange: Exchange, candidate: str, progress: AnswerProgress) -> None:

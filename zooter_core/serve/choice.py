@@ -39,6 +39,7 @@ UNSUPPORTED: Mapping[str, Sequence[Any]] = {
     "modalities": (None, ["text"]),
     "prediction": (None,),
     "web_search_options": (None,),
+    "input": (None,),  # of the other APIs, which servers alone have
 }
 
 
@@ -137,7 +138,8 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
 
 def _lacking(param: str) -> str:
     """Why a local candidate cannot answer a request with such a field (`unsupported`)."""
-    return "needs text in the last message" if param == "messages" else f"does not support this value of `{param}`"
+    reasons = {"messages": "needs text in the last message", "input": "answers chat completions alone"}
+    return reasons.get(param, f"does not support this value of `{param}`")
 
 
 def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequence[str]) -> Decision:

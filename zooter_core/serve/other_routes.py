@@ -13,7 +13,6 @@ from urllib.parse import quote
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import listed
 from zooter_core.base.strict_json import dump_json, objects
-from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.serve import AUTO, RMR, VIRTUAL
 from zooter_core.learn.traffic_rows import LONGEST_ANSWER, LoggedDecision
 from zooter_core.serve.bodies import EmbeddingsBody, RerankBody, ResponsesBody, RouteBody, check
@@ -139,7 +138,6 @@ async def answer_responses(gateway: Gateway, body: Mapping[str, Any], exchange: 
 async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exchange, out: Out) -> None:
     """Pass a request on to the path of a candidate's server. Its messages are for routing, and are not sent."""
     exchange.request = request
-    request = _behind_servers(gateway, request, path)
     sessions, previous = gateway.sessions.of(exchange.sender.key), request.body.get("previous_response_id")
     writer = sessions.writer(previous) if isinstance(previous, str) else None
     if previous is not None and writer is None and exchange.sender.key is not None:
@@ -217,23 +215,6 @@ def _response_shape(response_id: str, decision: LoggedDecision) -> dict[str, Any
         "output": [{"id": id, "type": "message", "role": "assistant", "status": status, "content": [text]}],
         "usage": {"input_tokens": prompt, "output_tokens": tokens, "total_tokens": prompt + tokens},
     }
-
-
-def _behind_servers(gateway: Gateway, request: ChatRequest, path: str) -> ChatRequest:
-    """The request for candidates behind servers alone."""
-    remote = [candidate.name for candidate in gateway.fleet.candidates if candidate.backend == ENDPOINT]
-    if request.model in gateway.fleet.pool:
-        remote = [name for name in remote if name == request.model]
-    if not remote:
-        message = f"{request.model} has no /v1{path}: it runs on this machine."
-        raise ApiError(404, message, "not_found", "model")
-    if request.model in gateway.fleet.pool or len(remote) == len(gateway.fleet.pool):
-        return request
-    wanted = request.allowed or remote
-    allowed = [name for name in wanted if name in remote or name not in gateway.fleet.pool]  # `choose` refuses others
-    if not allowed:
-        raise ApiError(404, f"None of `models` has /v1{path}: they run on this machine.", "not_found", "models")
-    return replace(request, body={**request.body, "models": allowed})
 
 
 def _messages(items: str | list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
