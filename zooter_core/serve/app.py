@@ -83,9 +83,32 @@ class HeadAsGet:
         await self._app(scope, receive, send)
 
 
+class DescribedApp(FastAPI):
+    """An app whose description has what FastAPI does not know: the bodies, which it does not read, and the API keys."""
+
+    def __init__(self, with_keys: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self._with_keys = with_keys
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema:
+            return self.openapi_schema
+        bodies: list[type[Body]] = [FeedbackBody, *(body for _, body in ANSWERS.values())]
+        _, schemas = models_json_schema([(body, "validation") for body in bodies], ref_template=SCHEMA)
+        shape = super().openapi()
+        shape["components"]["schemas"] |= schemas["$defs"]
+        if self._with_keys:
+            shape["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+            shape["security"] = [{"key": []}]
+            for path in OPEN:
+                shape["paths"][path]["get"]["security"] = []
+        return shape
+
+
 def build_app(server: Server) -> FastAPI:
     """The app of a server."""
-    app = FastAPI(
+    app = DescribedApp(
+        server.keys is not None,
         title="Zooter",
         version=__version__,
         description="An OpenAI-compatible endpoint that routes each request to one of several models.",
@@ -98,7 +121,6 @@ def build_app(server: Server) -> FastAPI:
     _add_answers(app, server)
     _add_lookups(app, server)
     _add_operations(app, server)
-    _describe_bodies(app, with_keys=server.keys is not None)
     if server.keys is not None:
         app.add_middleware(RequireKey, keys=server.keys)
     settings = server.settings
@@ -255,16 +277,3 @@ def _described(body: type[Body]) -> dict[str, Any]:
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """A route's errors for `responses`."""
     return {status: {"description": "An error in the API's shape.", "model": ErrorBody} for status in statuses}
-
-
-def _describe_bodies(app: FastAPI, with_keys: bool) -> None:
-    """Add to the description what FastAPI does not know: the bodies, which it does not read, and the API keys."""
-    bodies: list[type[Body]] = [FeedbackBody, *(body for _, body in ANSWERS.values())]
-    _, schemas = models_json_schema([(body, "validation") for body in bodies], ref_template=SCHEMA)
-    shape = app.openapi()
-    shape["components"]["schemas"] |= schemas["$defs"]
-    if with_keys:
-        shape["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        shape["security"] = [{"key": []}]
-        for path in OPEN:
-            shape["paths"][path]["get"]["security"] = []
