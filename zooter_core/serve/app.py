@@ -184,13 +184,13 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
             shape = await stored_response(gateway, server.traffic, response_id, key.name if key else None)
         return Response(dump_json(shape), media_type="application/json")
 
-    @app.get("/v1/models")
+    @app.get("/v1/models", responses=_errors(401))
     async def models(request: Request) -> JSONResponse:
         names = visible_models(server.gateway.models, get_key(request))
         entries = [model_shape(server.gateway, name) for name in names]
         return JSONResponse({"object": "list", "data": entries})
 
-    @app.get("/v1/models/{model:path}", responses=_errors(404))
+    @app.get("/v1/models/{model:path}", responses=_errors(401, 404))
     async def model(request: Request, model: str) -> JSONResponse:
         if model not in visible_models(server.gateway.models, get_key(request)):
             raise ApiError(404, f"The model {model!r} does not exist here.", "model_not_found", "model")
@@ -217,7 +217,7 @@ def _add_operations(app: FastAPI, server: Server) -> None:
             shape |= {"fleet": server.gateway.fleet.name, "breakers": states}
         return JSONResponse(shape, 200 if good else 503)
 
-    @app.get("/metrics", response_class=PlainTextResponse)
+    @app.get("/metrics", response_class=PlainTextResponse, responses={401: {"description": "No valid API key."}})
     async def metrics(request: Request) -> Response:
         key = get_key(request)
         if key and not key.admin:
