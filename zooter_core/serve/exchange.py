@@ -145,10 +145,6 @@ class Exchange:
 Observer = Callable[[Exchange], None]
 
 
-class GoneError(Exception):
-    """The client no longer reads its answer."""
-
-
 class Out:
     """Where an answer is written to: one JSON document, or a stream of events.
 
@@ -165,22 +161,23 @@ class Out:
         """Send a part. Waits for a client that reads slowly, but not for one that has stopped.
 
         Raises:
-            GoneError: it has not taken the part in time.
+            ClientDisconnect: it has not taken the part in time.
         """
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 await self._to_client(message)
         except TimeoutError:
-            raise GoneError from None
+            raise ClientDisconnect from None
 
-    async def json(self, shape: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+    async def json(self, shape: Mapping[str, Any]) -> None:
         """Send a whole answer."""
-        shape = self._translation.message(shape) if self._translation else shape
-        await self._document(shape, status, headers or {})
+        await self._document(self._translation.message(shape) if self._translation else shape)
 
-    async def _document(self, shape: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> None:
+    async def _document(
+        self, shape: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
         data, self._exchange.status = dump_json(shape).encode(), status
-        await self._begin(status, "application/json", {"content-length": str(len(data)), **headers})
+        await self._begin(status, "application/json", {"content-length": str(len(data)), **(headers or {})})
         await self._send({"type": "http.response.body", "body": data})
 
     async def begin_events(self) -> None:
@@ -228,7 +225,7 @@ class Reply(Response):
     """
 
     def __init__(
-        self, exchange: Exchange, handle: Callable[[Out], Awaitable[None]], observers: Sequence[Observer] = ()
+        self, exchange: Exchange, handle: Callable[[Out], Awaitable[None]], observers: Sequence[Observer]
     ) -> None:
         super().__init__()
         self._exchange, self._handle, self._observers = exchange, handle, observers
@@ -245,10 +242,9 @@ class Reply(Response):
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
             headers = {"retry-after": str(RESTART_SECONDS), "connection": "close"}
-            with suppress(GoneError):
-                await out.fail(
-                    ApiError(503, "The server is shutting down. Try again later.", "stopping", headers=headers)
-                )
+            stopping = ApiError(503, "The server is shutting down. Try again later.", "stopping", headers=headers)
+            with suppress(ClientDisconnect):
+                await out.fail(stopping)
         finally:
             for task in (answering, gone):
                 task.cancel()
@@ -260,12 +256,10 @@ class Reply(Response):
     async def _run(self, out: Out) -> None:
         try:
             await self._handle(out)
-        except GoneError:
+        except ClientDisconnect:  # in the middle of its body, or it no longer reads
             self._exchange.status = GONE
         except ApiError as error:
             await out.fail(error)
-        except ClientDisconnect:  # in the middle of its body
-            self._exchange.status = GONE
         except Exception:
             LOG.exception("request %s failed", self._exchange.request_id)
             await out.fail(ApiError(500, "The server failed; see its log.", "internal_error"))

@@ -204,7 +204,6 @@ class Block:
 
     Attributes:
         parts: of its text, or of its arguments; `sent` counts those that the client has.
-        complete: whether nothing of it was to come when another one began; None before that.
     """
 
     kind: str
@@ -213,7 +212,6 @@ class Block:
     parts: list[str] = field(default_factory=list)
     sent: int = 0
     begun: bool = False
-    complete: bool | None = None
 
     @property
     def input(self) -> dict[str, Any] | None:
@@ -345,7 +343,7 @@ class Translation:
         latest.parts.append(dump_json(arguments) if isinstance(arguments, dict) else str(arguments or ""))
 
     def _new(self, ended: bool = False) -> Iterator[dict[str, Any]]:
-        """The events of what is new, one block after the other: those of calls that come side by side wait."""
+        """The events of what is new, one block after the other. More may come of a call until the answer has ended."""
         for place in range(self._at, len(self._blocks)):
             block = self._blocks[place]
             if not block.begun:
@@ -353,11 +351,7 @@ class Translation:
                 yield {"type": "content_block_start", "index": place, "content_block": block.shape()}
             if (delta := block.delta())[[*delta][-1]]:
                 yield {"type": "content_block_delta", "index": place, "delta": delta}
-            if not ended and place == len(self._blocks) - 1:
-                return
-            if block.complete is None:  # looked at once, so that no server makes it take long
-                block.complete = block.kind != TOOL or block.input is not None
-            if not ended and not block.complete:
+            if not ended and (block.kind == TOOL or place == len(self._blocks) - 1):
                 return
             yield {"type": "content_block_stop", "index": place}
             self._at = place + 1
