@@ -34,11 +34,11 @@ from zooter_core.serve.metrics import count_usage
 
 LOG = logging.getLogger("zooter.serve")
 PATHS = (*CHATS, "/v1/responses")
-MOST_WAITING = 1_000  # exchanges that have not been written; more are lost
+MOST_WAITING = 2_000  # entries that have not been written; more are lost
 AT_ONCE = 500  # in one transaction
 CLEAN_SECONDS, DAY = 3600.0, 86_400.0
 VOTES = {"good": 1.0, "bad": -1.0}
-Entry = tuple[Exchange, float] | LoggedReward
+Entry = LoggedDecision | LoggedReward
 
 
 class TrafficLog:
@@ -63,8 +63,8 @@ class TrafficLog:
 
     def __call__(self, exchange: Exchange) -> None:
         """Store an exchange, soon."""
-        if exchange.path in PATHS and exchange.choice is not None:
-            self._put((exchange, time.time()))
+        if exchange.path in PATHS and (decision := make_logged_decision(exchange, self._config)):
+            self._put(decision)
 
     def add_feedback(self, record: Mapping[str, Any]) -> None:
         """Store feedback on an answer, soon. A comment alone is no reward."""
@@ -99,7 +99,7 @@ class TrafficLog:
                 self._clean()
             except ZooterError as problem:
                 self._warn(str(problem))
-            except Exception:  # what is odd about a request must not end the thread
+            except Exception:  # of SQLite: the thread goes on
                 LOG.exception("lines of the traffic are lost")
             else:
                 self._failing = False
@@ -118,9 +118,7 @@ class TrafficLog:
         return entries
 
     def _write(self, entries: list[Entry]) -> None:
-        exchanges = [entry for entry in entries if isinstance(entry, tuple)]
-        decisions = [make_logged_decision(exchange, ended, self._config) for exchange, ended in exchanges]
-        self._traffic.add([decision for decision in decisions if decision is not None])
+        self._traffic.add([entry for entry in entries if isinstance(entry, LoggedDecision)])
         rewards = [entry for entry in entries if isinstance(entry, LoggedReward)]
         for reward in rewards:
             decision = self._traffic.decision(reward.request_id)
@@ -146,12 +144,8 @@ class TrafficLog:
         self._failing = True
 
 
-def make_logged_decision(exchange: Exchange, ended: float, config: LearnConfig) -> LoggedDecision | None:
-    """What is kept of an exchange; None if it has no text of a user.
-
-    Args:
-        ended: in seconds since 1970.
-    """
+def make_logged_decision(exchange: Exchange, config: LearnConfig) -> LoggedDecision | None:
+    """What is kept of an exchange that has ended; None if nobody was chosen, or it has no text of a user."""
     request, choice, outcome = exchange.request, exchange.choice, exchange.outcome
     if request is None or choice is None or not request.user_texts or not request.user_texts[-1].strip():
         return None
@@ -163,7 +157,7 @@ def make_logged_decision(exchange: Exchange, ended: float, config: LearnConfig) 
     first, sender = choice.order[0], exchange.sender
     return LoggedDecision(
         request_id=exchange.request_id,
-        time=ended,
+        time=time.time(),
         query=turns[-1][:LONGEST_TEXT],
         key=sender.key,
         **user_ids({"user": sender.user} if sender.user else request.body, "user", "safety_identifier"),
