@@ -127,9 +127,9 @@ class ChatRequest:
     @cached_property
     def prompt_tokens(self) -> int:
         """An estimate of the prompt's tokens, without images."""
-        size = sum(len(text.encode()) for message in self.messages for text in _texts(message))
-        size += len(dump_json(self.body["tools"])) if self.body.get("tools") else 0
-        return -(-size // BYTES_A_TOKEN)
+        texts = [text for message in self.messages for text in _texts(message)]
+        texts += [dump_json(self.body["tools"])] if self.body.get("tools") else []
+        return estimate_tokens("".join(texts))
 
     @property
     def answer_tokens(self) -> int:
@@ -185,6 +185,11 @@ def _typed(text: str) -> str:
     parts = [part.partition(REMINDER_END) for part in others]
     typed = [after.lstrip() if end else REMINDER + before for before, end, after in parts]
     return "".join([first, *typed]).rstrip() if others else text
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many tokens a text has."""
+    return -(-len(text.encode("utf-8", "replace")) // BYTES_A_TOKEN)
 
 
 def _texts(message: Mapping[str, Any]) -> Iterator[str]:

@@ -32,12 +32,12 @@ from zooter_core.backends.endpoint.connection import (
 from zooter_core.backends.endpoint.events import Event, begins, finish_word
 from zooter_core.backends.endpoint.faults import EndpointError, finish_error, sent_error, sent_in
 from zooter_core.backends.endpoint.redaction import Redaction
-from zooter_core.backends.thoughts import Splitter, split
+from zooter_core.backends.thoughts import Parts, split
 from zooter_core.base.records import Message, Response
 from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.serve.chat_request import BYTES_A_TOKEN, ChatRequest, read_text
+from zooter_core.serve.chat_request import ChatRequest, estimate_tokens, read_text
 from zooter_core.serve.errors import bad_request
 from zooter_core.serve.sessions import digests
 
@@ -67,12 +67,12 @@ class AnswerProgress:
         id, created: the server's, for chunks that are added.
         usage: the server's count of tokens, if it sends one.
         tokens: of a whole answer, estimated in case the server does not count.
-        thoughts: tokens of thoughts, estimated as well; in a stream, its parts, since most servers send single tokens.
+        thoughts: tokens of thoughts apart from the text, estimated; in a stream, its events, as most have one token.
         finish: the reason, as the server names it; None if the answer has not ended.
         ended: which of several answers have ended.
         encrypted: hashes of encrypted reasoning in it.
         calls: whether a response of the Responses API calls tools, or has anything else beside text.
-        texts: the beginning of the answer, in pieces; thoughts between tags are part of it.
+        texts: the beginning of the answer, as it comes (`parts`).
         patience: seconds to wait for a place among the candidate's requests.
     """
 
@@ -89,6 +89,11 @@ class AnswerProgress:
     room: int = MOST_KEPT
     patience: float = 60.0
 
+    @property
+    def parts(self) -> Parts:
+        """The answer's text, and the thoughts that stand in it between tags."""
+        return split("".join(self.texts))
+
     def add_text(self, text: str) -> None:
         """Add a piece of the answer's text, as far as there is room."""
         if text and self.room > 0:
@@ -101,17 +106,14 @@ def is_usage(chunk: Mapping[str, Any]) -> bool:
     return isinstance(chunk.get("usage"), dict) and not objects(chunk.get("choices"))
 
 
-def estimate_tokens(answer: Mapping[str, Any]) -> tuple[int, int]:
-    """The tokens of a whole answer, and those of its thoughts among them, for a server that does not count."""
+def count_tokens(answer: Mapping[str, Any]) -> tuple[int, int]:
+    """An estimate of a whole answer's tokens, and of those of thoughts apart from its text."""
     choices = objects(answer.get("choices"))
-    written, thoughts = "" if choices else text_in(answer), ""
+    texts, thoughts = [] if choices else [text_in(answer)], list[str]()
     for message in objects([choice.get("message") for choice in choices]):
-        apart, text = thoughts_of(message), content_text(message.get("content"))
-        written += apart + text + "".join(map(dump_json, objects(message.get("tool_calls"))))
-        thoughts += apart or split(text).thoughts
-    sizes = (len(text.encode("utf-8", "replace")) for text in (written, thoughts))
-    tokens, of_thoughts = (-(-size // BYTES_A_TOKEN) for size in sizes)
-    return tokens, of_thoughts
+        thoughts.append(thoughts_of(message))
+        texts += [content_text(message.get("content")), *map(dump_json, objects(message.get("tool_calls")))]
+    return estimate_tokens("".join(thoughts + texts)), estimate_tokens("".join(thoughts))
 
 
 def text_in(shape: Mapping[str, Any]) -> str:
@@ -171,7 +173,7 @@ class Upstream:
         """The same for a path of the server, with fields of ours."""
         answer = await self.connection.post(path, body, progress.patience, ours)
         progress.id = str(answer.get("id") or "")
-        progress.tokens, progress.thoughts = estimate_tokens(answer)
+        progress.tokens, progress.thoughts = count_tokens(answer)
         progress.add_text(text_in(answer))
         _note(answer, progress)
         return answer | {"model": self.name}
@@ -228,7 +230,6 @@ class ChatWatcher(Watcher):
 
     def __init__(self, progress: AnswerProgress, redact: Redaction, choices: int = 1) -> None:
         self._progress, self._redact, self._choices, self._begun = progress, redact, choices, False
-        self._splitter = Splitter() if choices == 1 else None  # until the text has begun
 
     @property
     def complete(self) -> bool:
@@ -241,23 +242,14 @@ class ChatWatcher(Watcher):
         progress.id = progress.id or str(chunk.get("id") or "")
         progress.created = progress.created or (created if type(created := chunk.get("created")) is int else 0)
         progress.add_text(text_in(chunk))
+        deltas = objects([choice.get("delta") for choice in objects(chunk.get("choices"))])
+        progress.thoughts += sum(bool(thoughts_of(delta)) for delta in deltas)
         _note(chunk, progress)
-        self._count_thoughts(chunk)
         if not self._begun and progress.finish and (failure := finish_error(progress.finish, self._redact)):
             raise failure
         token = begins(chunk)
         self._begun = self._begun or token
         return token
-
-    def _count_thoughts(self, chunk: Mapping[str, Any]) -> None:
-        for choice in objects(chunk.get("choices")):
-            delta = choice.get("delta")
-            delta = delta if isinstance(delta, dict) else {}
-            thoughts, text = thoughts_of(delta), delta.get("content")
-            if self._splitter is not None and isinstance(text, str) and text:
-                thoughts, begun = self._splitter.feed(text)
-                self._splitter = None if begun else self._splitter
-            self._progress.thoughts += bool(thoughts)
 
 
 class ResponsesWatcher(Watcher):

@@ -15,7 +15,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from zooter_core.backends.thoughts import split
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.learn import LearnConfig
 from zooter_core.learn.traffic import Traffic
@@ -153,7 +152,7 @@ def make_logged_decision(exchange: Exchange, config: LearnConfig) -> LoggedDecis
     turns, usage, decision = request.user_texts, count_usage(exchange), choice.decision
     routed = decision.query if decision else topic_of(turns)
     complete = exchange.status != GONE or outcome.progress.finish is not None  # not what a client broke off
-    answer = split("".join(outcome.progress.texts)).text if config.answers and complete else ""
+    answer = outcome.progress.parts.text if config.answers and complete else ""
     first, sender = choice.order[0], exchange.sender
     return LoggedDecision(
         request_id=exchange.request_id,
