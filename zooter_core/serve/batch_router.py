@@ -39,7 +39,7 @@ class BatchRouter:
     def __init__(self, route: Route) -> None:
         self._route, self._thread = route, ThreadPoolExecutor(1, "route")
         self._waiting: dict[str, deque[Entry]] = {}  # by asker, in the order of their turns
-        self._work: asyncio.Task[None] | None = None
+        self._routing: asyncio.Task[None] | None = None
         self._failure, self._began, self._trials = "", math.inf, itertools.count()
 
     async def route(self, turns: Turns, asker: str = "") -> Routed:
@@ -53,8 +53,8 @@ class BatchRouter:
         """
         future: asyncio.Future[Routed] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(asker, deque()).append((turns, future))
-        if self._work is None or self._work.done():
-            self._work = asyncio.create_task(self._route_waiting())
+        if self._routing is None or self._routing.done():
+            self._routing = asyncio.create_task(self._route_waiting())
         return await future
 
     async def failure(self) -> str:
