@@ -21,6 +21,7 @@ from zooter_core.base.errors import MOST_FOREIGN, listed, shortened
 from zooter_core.base.hosts import HostGate
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.serve import VIRTUAL
+from zooter_core.serve.bodies import RoutedBody, check
 from zooter_core.serve.errors import ApiError, bad_request, error_reply
 from zooter_core.serve.keys import Key, KeyRing
 
@@ -119,9 +120,8 @@ def _sent_key(headers: Headers) -> str:
 
 def _refusal(path: str, text: str, key: Key | None) -> ApiError | None:
     if key is None:
-        message = (
-            "This API key is not valid." if text else "An API key is required, as in `Authorization: Bearer zk-...`."
-        )
+        missing = "An API key is required, as in `Authorization: Bearer zk-...`."
+        message = "This API key is not valid." if text else missing
         return ApiError(401, message, "invalid_api_key", headers={"www-authenticate": "Bearer"})
     if path.startswith(ADMIN) and not key.admin:
         return ApiError(403, f"The key {key.name} is not an admin key.", "not_admin")
@@ -132,19 +132,17 @@ def restricted(body: dict[str, Any], key: Key | None) -> dict[str, Any]:
     """The body as its key may send it: with `models` narrowed, and without fields by which a server behind would route.
 
     Raises:
-        ApiError: it asks only for models that the key may not use.
+        ApiError: it asks only for models that the key may not use, or a field for the router is wrong.
     """
     if key is None or key.models is None:
         return body
-    model, wanted = body.get("model"), body.get("models")
+    model, wanted = body.get("model"), check(RoutedBody, body).models or ()
     body = {name: value for name, value in body.items() if name not in NOT_FORWARDED}
     if isinstance(model, str) and model not in VIRTUAL:
         if model not in key.models:
             raise _not_allowed(key, key.models)
         return body
-    if wanted and not (isinstance(wanted, list) and all(isinstance(name, str) for name in wanted)):
-        return {**body, "models": wanted}  # which is refused as it is
-    names = [name for name in wanted if name not in VIRTUAL] if wanted else []
+    names = [name for name in wanted if name not in VIRTUAL]
     allowed = [name for name in key.models if name in names or not names]
     if not allowed:
         raise _not_allowed(key, key.models)

@@ -20,7 +20,6 @@ from fastapi import Request
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.weights import Progress, silent
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.access import check_content_type, get_key, read_json, restricted
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.chat_request import Sender
@@ -102,14 +101,9 @@ class Server:
         self.reloading = asyncio.Lock()
         self._reload: asyncio.Task[None] | None = None  # the loop itself holds no task
         self._follow: asyncio.Task[None] | None = None
-        self.admission = Admission(lambda: self.limits)
+        self.admission = Admission(lambda: self.gateway.fleet.serve)
         self.keys = KeyRing(settings.keys) if settings.keys else None
         self.traffic: TrafficLog | None = None
-
-    @property
-    def limits(self) -> ServeConfig:
-        """The `[serve]` table of the fleet that answers now."""
-        return self.gateway.fleet.serve
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
