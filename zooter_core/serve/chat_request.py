@@ -1,7 +1,6 @@
 """A chat completion request as it was sent, and what routing needs to know of it.
 
-Only what Zooter itself reads is checked here. Everything else belongs to the candidate's server, which refuses what it
-does not take.
+What Zooter reads of it is checked (bodies.py); all of it goes on to the candidate.
 """
 
 from __future__ import annotations
