@@ -58,7 +58,10 @@ EXPOSED = (
     "retry-after",
     "request-id",
 )
-ANSWER_ERRORS = (400, 401, 403, 404, 413, 415, 429, 502, 503, 504)  # statuses of the errors of ANSWERS
+STATUSES = (400, 401, 403, 404, 409, 413, 415, 429, 502, 503, 504)
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"description": "An error in the API's shape.", "model": ErrorBody} for status in STATUSES
+}
 ANSWERS: dict[str, tuple[Handler, type[Body]]] = {  # what answers a path, and its body
     "chat/completions": (answer_chat, ChatBody),
     "messages": (answer_chat, MessagesBody),
@@ -112,6 +115,7 @@ def build_app(server: Server) -> FastAPI:
         title="Zooter",
         version=__version__,
         description="An OpenAI-compatible endpoint that routes each request to one of several models.",
+        responses=ERRORS,
         docs_url=None,
         redoc_url=None,
     )
@@ -150,18 +154,14 @@ def _add_answers(app: FastAPI, server: Server) -> None:
         return reply
 
     for path, (handle, body) in ANSWERS.items():
-        name, errors = path.replace("/", "_"), _errors(*ANSWER_ERRORS)
-        app.post(f"/v1/{path}", name=name, openapi_extra=_described(body), responses=errors)(make_reply(handle))
+        name = path.replace("/", "_")
+        app.post(f"/v1/{path}", name=name, openapi_extra=_described(body))(make_reply(handle))
 
 
 def _add_lookups(app: FastAPI, server: Server) -> None:
     """The routes that answer without a candidate."""
 
-    @app.post(
-        "/v1/feedback",
-        openapi_extra=_described(FeedbackBody),
-        responses=_errors(400, 401, 403, 404, 413, 415, 429, 503),
-    )
+    @app.post("/v1/feedback", openapi_extra=_described(FeedbackBody))
     async def feedback(request: Request) -> JSONResponse:
         key = get_key(request)
         name = key.name if key else None
@@ -176,7 +176,7 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
             server.traffic.add_feedback(record)
         return JSONResponse({"object": "feedback", "request_id": record["request_id"], "stored": True})
 
-    @app.get("/v1/responses/{response_id}", responses=_errors(401, 404, 429, 502, 503, 504))
+    @app.get("/v1/responses/{response_id}")
     async def response(request: Request, response_id: str) -> Response:
         key = get_key(request)
         server.admission.count(key)
@@ -184,13 +184,13 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
             shape = await stored_response(gateway, server.traffic, response_id, key.name if key else None)
         return Response(dump_json(shape), media_type="application/json")
 
-    @app.get("/v1/models", responses=_errors(401))
+    @app.get("/v1/models")
     async def models(request: Request) -> JSONResponse:
         names = visible_models(server.gateway.models, get_key(request))
         entries = [model_shape(server.gateway, name) for name in names]
         return JSONResponse({"object": "list", "data": entries})
 
-    @app.get("/v1/models/{model:path}", responses=_errors(401, 404))
+    @app.get("/v1/models/{model:path}")
     async def model(request: Request, model: str) -> JSONResponse:
         if model not in visible_models(server.gateway.models, get_key(request)):
             raise ApiError(404, f"The model {model!r} does not exist here.", "model_not_found", "model")
@@ -226,7 +226,7 @@ def _add_operations(app: FastAPI, server: Server) -> None:
             page = server.metrics.page(server.admission, server.gateway.breakers)
         return Response(page, media_type=CONTENT_TYPE)
 
-    @app.post("/admin/reload", responses=_errors(401, 403, 409, 415))
+    @app.post("/admin/reload")
     async def admin_reload(request: Request) -> JSONResponse:
         check_content_type(request.headers)
         try:
@@ -272,8 +272,3 @@ def _described(body: type[Body]) -> dict[str, Any]:
     """A route's body for `openapi_extra`."""
     schema = {"$ref": SCHEMA.format(model=body.__name__)}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """A route's errors for `responses`."""
-    return {status: {"description": "An error in the API's shape.", "model": ErrorBody} for status in statuses}
