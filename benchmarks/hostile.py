@@ -28,8 +28,8 @@ import numpy as np
 from servers import Server, stub_server
 
 from serve import Load, load, zooter
+from zooter_core.serve.bodies import MOST_CONVERSATIONS
 from zooter_core.serve.keys import Key, add_key
-from zooter_core.serve.other_routes import MOST_CONVERSATIONS
 
 TOKENS, RATE = 32, 32  # of an honest answer
 ATTACK_SECONDS = 15.0  # after which an attack that nobody ends is given up

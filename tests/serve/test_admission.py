@@ -9,6 +9,7 @@ import pytest
 from support.event_loops import run_apart
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.admission import Admission
+from zooter_core.serve.bodies import MOST_MESSAGES
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.keys import Key, add_key
 
@@ -54,12 +55,18 @@ def test_overdrawn_tokens_have_to_refill():
 
 
 def test_a_key_has_so_many_requests_at_the_same_time():
-    door, _ = admission()
     one = Key("one", "", 0.0, concurrent=1)
-    with door.admitted(one), door.admitted(PHONE):  # another key has its own
-        assert refused(door.admitted(one).__enter__) == (429, "rate_limit_exceeded", 1)
-    with door.admitted(one):
-        pass
+
+    async def scenario() -> None:
+        door, _ = admission()
+        async with door.place(one), door.place(PHONE):  # another key has its own
+            with pytest.raises(ApiError) as caught:
+                await door.place(one).__aenter__()
+            assert (caught.value.status, caught.value.headers["retry-after"]) == (429, "1")
+        async with door.place(one):
+            pass
+
+    run_apart(scenario())
 
 
 def test_the_wait_is_bounded(monkeypatch):
@@ -67,9 +74,9 @@ def test_the_wait_is_bounded(monkeypatch):
 
     async def scenario() -> None:
         door, _ = admission(concurrent=1, queue=1)
-        async with door.place():
+        async with door.place(None):
             with pytest.raises(ApiError) as caught:
-                await door.place().__aenter__()
+                await door.place(None).__aenter__()
             assert (caught.value.status, caught.value.code) == (503, "queue_timeout")
         assert (door.running, door.waiting) == (0, 0)
 
@@ -105,14 +112,15 @@ def test_limits_of_a_key_over_http(serve, tmp_path):
         assert endpoint.client.post("/v1/route", json=question, headers=headers).status_code == 429
 
 
-def test_size_of_a_conversation(serve, monkeypatch):
-    monkeypatch.setattr("zooter_core.serve.chat_request.MOST_MESSAGES", 2)
+def test_size_of_a_conversation(serve):
     endpoint = serve("good")
-    three = [{"role": "user", "content": "x"}] * 3
-    response = endpoint.chat(three)
-    assert (response.status_code, response.json()["error"]["code"]) == (400, "too_many_messages")
-    assert endpoint.client.post("/v1/route", json={"messages": three}).status_code == 400
-    ranked = endpoint.client.post("/v1/rerank", json={"query": "word", "documents": ["word"] * 2})
-    assert (ranked.status_code, ranked.json()["error"]["code"]) == (400, "too_many_messages")
-    items = {"model": "auto", "input": three}
-    assert endpoint.client.post("/v1/responses", json=items).status_code == 400
+    many = [{"role": "user", "content": "x"}] * (MOST_MESSAGES + 1)
+    bodies = {
+        "chat/completions": {"messages": many},
+        "messages": {"messages": many, "max_tokens": 1},
+        "route": {"conversations": [many]},
+        "responses": {"input": many},
+    }
+    for path, body in bodies.items():
+        response = endpoint.client.post(f"/v1/{path}", json={"model": "auto", **body})
+        assert (response.status_code, "at most 2000 items" in response.json()["error"]["message"]) == (400, True)

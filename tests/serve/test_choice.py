@@ -212,11 +212,11 @@ def test_other_conversations_have_other_keys(pair):
 
 
 def test_the_conversation_whose_last_turn_is_oldest_is_forgotten_first(monkeypatch):
-    monkeypatch.setattr("zooter_core.serve.sessions.MOST_SESSIONS", 2)
+    monkeypatch.setattr("zooter_core.serve.sessions.MOST_REMEMBERED", 2)
     sessions = Sessions()
     for id in ("a", "b", "a", "c"):
         sessions.pin(id, "math")
-    assert [sessions.candidate(id) for id in "abc"] == ["math", None, "math"]
+    assert [sessions.pinned(id)[0] for id in "abc"] == ["math", None, "math"]
 
 
 def test_inside_a_tool_loop_the_candidate_stays_however_late(pair):

@@ -75,7 +75,7 @@ class FullDisk:
     def __init__(self, file) -> None:
         self.file, self.full = file, True
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: str) -> int:
         if self.full:
             raise OSError(errno.ENOSPC, "No space left on device")
         return self.file.write(data)
@@ -86,7 +86,7 @@ class FullDisk:
 
 def test_a_full_disk_costs_lines_alone(tmp_path, caplog):
     log = DecisionLog(tmp_path)
-    disk = log._file = FullDisk(log._file)
+    disk = log.file.stream = FullDisk(log.file.stream)
     log(Exchange("/a"))
     log(Exchange("/b"))
     disk.full = False

@@ -103,6 +103,8 @@ def test_without_a_key_only_health_answers(serve, file, scripted):
         assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
     assert endpoint.client.get("/health").status_code == 200
     assert scripted.bodies == []
+    description = endpoint.client.get("/openapi.json", headers=bearer(text)).json()
+    assert description["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
     for headers in (bearer(text), {"api-key": text}):
         assert endpoint.chat(headers=headers).status_code == 200
         assert endpoint.next_exchange().sender.key == "phone"

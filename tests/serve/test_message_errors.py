@@ -25,13 +25,13 @@ def block(**fields: Any) -> list[dict[str, Any]]:
 
 
 WRONG = [
-    ({"messages": []}, "`messages` must be an array"),
-    ({"messages": None}, "`messages` must be an array"),
+    ({"messages": []}, "`messages`"),
+    ({"messages": None}, "`messages`"),
     ({"messages": ["Hi"]}, "`messages[0]`"),
-    ({"messages": [{"role": "tool", "content": "Hi"}]}, "`messages[0]`"),
+    ({"messages": [{"role": "tool", "content": "Hi"}]}, "`messages[0].role`"),
     ({"messages": [{"role": "user"}]}, "`messages[0].content`"),
     ({"messages": [{"role": "user", "content": []}]}, "`messages[0].content`"),
-    ({"messages": [TURN, {"role": "user", "content": [7]}]}, "`messages[1].content`"),
+    ({"messages": [TURN, {"role": "user", "content": [7]}]}, "`messages[1].content[0]`"),
     ({"messages": block(type="text")}, "`messages[0].content[0].text`"),
     ({"messages": block(type="audio")}, "'audio'"),
     ({"messages": block(type="tool_use", id="a", name="f", input={})}, "'tool_use'"),
@@ -50,7 +50,6 @@ WRONG = [
     ({"system": 7}, "`system`"),
     ({"system": [IMAGE]}, "`system[0]`"),
     ({"stop_sequences": "END"}, "`stop_sequences`"),
-    ({"tools": {}, "tool_choice": 1}, None),
     ({"tools": "weather"}, "`tools`"),
     ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "`tools[0]`"),
     ({"tools": [TOOL], "tool_choice": {"type": "some"}}, "`tool_choice`"),
@@ -68,10 +67,6 @@ def test_a_wrong_request_gets_one_clear_error(serve, scripted):
     endpoint = serve("good")
     for body, words in WRONG:
         response = post(endpoint, **body)
-        if words is None:  # as if there were none
-            assert response.status_code == 200
-            scripted.bodies.clear()
-            continue
         status, kind, message = error_of(response)
         assert (status, kind) == (400, "invalid_request_error"), body
         assert words in message, body

@@ -164,25 +164,6 @@ def test_a_promotion_loads_no_language_model_again(fleet_copy, tmp_path, monkeyp
         assert len(loads) == count
 
 
-def test_a_router_that_does_not_load_is_tried_again(serve, fleet_copy, monkeypatch):
-    """fleet.toml names it already and does not change again: a full disk or memory may be the reason."""
-    monkeypatch.setattr(server, "FOLLOW_SECONDS", 0.05)
-    monkeypatch.setattr(server, "AGAIN_SECONDS", 0.1)
-    endpoint = serve("good", options={"learn": True})
-    before = endpoint.server.gateway
-    promoted = fleet_copy / "routers" / "0001"
-    shutil.copytree(fleet_copy / "router", promoted)
-    config = (promoted / "config.json").read_bytes()
-    (promoted / "config.json").write_bytes(config[:10])
-    set_table(fleet_copy, "router", {"path": "routers/0001"})
-    time.sleep(0.5)
-    assert endpoint.server.gateway is before
-    assert endpoint.chat().status_code == 200
-    (promoted / "config.json").write_bytes(config)
-    wait_until(lambda: endpoint.server.gateway is not before)
-    assert endpoint.server.gateway.fleet.router.path == str(promoted)
-
-
 def test_other_changes_wait_for_a_reload_and_a_broken_file_changes_nothing(serve, fleet_copy, monkeypatch):
     monkeypatch.setattr(server, "FOLLOW_SECONDS", 0.05)
     endpoint = serve("good", options={"learn": True})

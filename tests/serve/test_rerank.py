@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.serve.other_routes import MOST_DOCUMENTS
+from zooter_core.serve.bodies import MOST_DOCUMENTS
 
 QUERY = "What is 2 + 3?"
 DOCUMENTS = ["five", "", "2 + 3 = 5", "I like cats."]
@@ -50,7 +50,8 @@ def test_a_wrong_field_is_named(serve):
     endpoint = serve("good")
     for name, value in WRONG:
         response = rerank(endpoint, **{name: value})
-        assert (response.status_code, response.json()["error"]["param"]) == (400, name), value
+        assert response.status_code == 400, value
+        assert response.json()["error"]["param"].startswith(name), value
     response = rerank(endpoint, model="auto")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "model_not_found")
 

@@ -82,7 +82,7 @@ HI = [{"role": "user", "content": "x"}]
 WRONG = [  # fields of a chat completion beside the right ones, and which of them is named
     ({"model": None}, "model"), ({"model": 7}, "model"), ({"messages": None}, "messages"),
     ({"messages": []}, "messages"),
-    ({"messages": ["hi"]}, "messages[0].role"), ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
+    ({"messages": ["hi"]}, "messages[0]"), ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
     ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
     ({"messages": [{"role": "user"}]}, "messages[0].content"),
     ({"stream": "yes"}, "stream"), ({"models": "chat"}, "models"), ({"session_id": 1}, "session_id"),
@@ -115,10 +115,14 @@ def test_a_body_beyond_the_limit_is_refused(endpoint):
     assert (response.status_code, error(response)["code"]) == (413, "request_too_large")
 
 
-def test_the_description_names_every_route(endpoint):
+def test_the_description_names_every_route_and_its_body(endpoint):
     names = ("chat/completions", "messages", "responses", "responses/{response_id}", "embeddings", "route", "feedback")
     expected = {f"/v1/{name}" for name in (*names, "models", "models/{model}")} | {"/health"}
-    assert expected <= set(endpoint.client.get("/openapi.json").json()["paths"])
+    shape = endpoint.client.get("/openapi.json").json()
+    assert expected <= set(shape["paths"])
+    body = shape["paths"]["/v1/chat/completions"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/ChatBody"}
+    assert set(shape["components"]["schemas"]["ChatBody"]["required"]) == {"model", "messages"}
 
 
 def test_unknown_paths_and_methods_have_the_same_shape(endpoint):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from contextlib import closing
 
@@ -15,7 +14,7 @@ from zooter_core.config.learn import LearnConfig
 from zooter_core.learn.traffic import FILE, Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.serve import traffic_log
-from zooter_core.serve.traffic_log import answer_text
+from zooter_core.serve.targets import text_in
 
 TITLE = "### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing the chat history."
 
@@ -149,18 +148,13 @@ def test_a_full_disk_loses_lines_and_no_request(serve, monkeypatch, caplog):
 
 
 def test_answers_are_read_in_every_form():
-    assert answer_text(b'{"choices": [{"message": {"content": "hi"}}]}') == "hi"
-    events = (
-        'data: {"choices": [{"delta": {"content": "h\u00e9"}}]}\n\ndata: {"choices": [{"delta": {"content": "y"}}]}\n\n'
-    )
-    assert answer_text(events.encode() + b"data: [DONE]\n\n") == "h\u00e9y"
-    assert answer_text(events.encode()[:-20]) == "h\u00e9"  # where the kept part ends
-    assert answer_text(b'{"output": [{"content": [{"type": "output_text", "text": "a"}]}]}') == "a"
-    delta = b'event: response.output_text.delta\ndata: {"type": "response.output_text.delta", "delta": "b"}\n\n'
-    assert answer_text(delta * 2) == "bb"
-    raw = 'data: {"choices": [{"delta": {"content": "a\u2028b"}}]}\r\n\r\n'  # two lines for Python alone
-    assert answer_text(raw.encode()) == "a\u2028b"
-    assert answer_text(b"\xff{") == ""
     thoughts, text = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "a"}
-    for content in ("<think>hm</think>a", [thoughts, text]):
-        assert answer_text(json.dumps({"choices": [{"message": {"content": content}}]}).encode()) == "a"
+    for shape in (
+        {"choices": [{"message": {"content": "a"}}]},
+        {"choices": [{"delta": {"content": "a"}}]},
+        {"choices": [{"message": {"content": [thoughts, text]}}]},
+        {"output": [{"content": [{"type": "output_text", "text": "a"}]}]},
+        {"type": "response.output_text.delta", "delta": "a"},
+    ):
+        assert text_in(shape) == "a"
+    assert text_in({"type": "response.completed", "response": {"output": []}}) == ""

@@ -108,9 +108,10 @@ def _user_turns(record: Mapping[str, Any]) -> list[Message]:
         ApiError: these are no messages.
         ValueError: the user says nothing in the end.
     """
-    from zooter_core.serve.chat_request import ChatRequest, check_messages
+    from zooter_core.serve.bodies import Conversation, check
+    from zooter_core.serve.chat_request import ChatRequest
 
-    check_messages(record["messages"])
+    check(Conversation, record)
     turns = ChatRequest(record).user_texts
     if not turns or not turns[-1].strip():
         raise ValueError("no text of the user's")

@@ -21,6 +21,7 @@ from zooter_core.base.errors import MOST_FOREIGN, listed, shortened
 from zooter_core.base.hosts import HostGate
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.serve import VIRTUAL
+from zooter_core.serve.bodies import RoutedBody, check
 from zooter_core.serve.errors import ApiError, bad_request, error_reply
 from zooter_core.serve.keys import Key, KeyRing
 
@@ -42,7 +43,7 @@ ROUTED_ELSEWHERE = {  # whose field lets a client choose a model, a provider or 
 }
 NOT_FORWARDED = {name for names in ROUTED_ELSEWHERE.values() for name in names}  # by a key for some candidates alone
 FORM_TYPES = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
-LARGE = 256 << 10  # bytes from which a body is looked at before its end, and parsed in a thread
+LARGE = 256 << 10  # bytes above which a body is parsed in a thread
 MOST_DEPTH = 100  # of arrays and objects inside each other
 MOST_ITEMS = 300_000  # in all arrays and objects; OpenAI takes as many tokens for embeddings
 BLOCK = 1 << 20
@@ -57,9 +58,8 @@ class GuardGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] != HEALTH and (refusal := self._gate.refusal(scope)):
             status, reason = refusal
-            await _refuse(
-                ApiError(status, reason, "foreign_page" if status == 403 else "no_host"), scope, receive, send
-            )
+            error = ApiError(status, reason, "foreign_page" if status == 403 else "no_host")
+            await _refuse(error, scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -120,9 +120,8 @@ def _sent_key(headers: Headers) -> str:
 
 def _refusal(path: str, text: str, key: Key | None) -> ApiError | None:
     if key is None:
-        message = (
-            "This API key is not valid." if text else "An API key is required, as in `Authorization: Bearer zk-...`."
-        )
+        missing = "An API key is required, as in `Authorization: Bearer zk-...`."
+        message = "This API key is not valid." if text else missing
         return ApiError(401, message, "invalid_api_key", headers={"www-authenticate": "Bearer"})
     if path.startswith(ADMIN) and not key.admin:
         return ApiError(403, f"The key {key.name} is not an admin key.", "not_admin")
@@ -133,19 +132,17 @@ def restricted(body: dict[str, Any], key: Key | None) -> dict[str, Any]:
     """The body as its key may send it: with `models` narrowed, and without fields by which a server behind would route.
 
     Raises:
-        ApiError: it asks only for models that the key may not use.
+        ApiError: it asks only for models that the key may not use, or a field for the router is wrong.
     """
     if key is None or key.models is None:
         return body
-    model, wanted = body.get("model"), body.get("models")
+    model, wanted = body.get("model"), check(RoutedBody, body).models or ()
     body = {name: value for name, value in body.items() if name not in NOT_FORWARDED}
     if isinstance(model, str) and model not in VIRTUAL:
         if model not in key.models:
             raise _not_allowed(key, key.models)
         return body
-    if wanted and not (isinstance(wanted, list) and all(isinstance(name, str) for name in wanted)):
-        return {**body, "models": wanted}  # which is refused as it is
-    names = [name for name in wanted if name not in VIRTUAL] if wanted else []
+    names = [name for name in wanted if name not in VIRTUAL]
     allowed = [name for name in key.models if name in names or not names]
     if not allowed:
         raise _not_allowed(key, key.models)
@@ -168,14 +165,11 @@ async def read_json(request: Request, most_bytes: int) -> dict[str, Any]:
     Raises:
         ApiError: it is anything else, or too large.
     """
-    raw, look_at = bytearray(), LARGE
+    raw = bytearray()
     async for part in request.stream():
         if len(raw) + len(part) > most_bytes:
             raise ApiError(413, f"The body has more than {most_bytes:,} bytes.", "request_too_large")
         raw += part
-        if len(raw) >= look_at:
-            await asyncio.to_thread(check_structure, raw)
-            look_at = 2 * len(raw)  # so all looks together take as long as two at the whole
     return await asyncio.to_thread(parsed, raw) if len(raw) > LARGE else parsed(raw)
 
 

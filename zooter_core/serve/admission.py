@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from zooter_core.backends.endpoint.health import Places
@@ -37,7 +38,7 @@ class Allowance:
 
 @dataclass
 class Use:
-    """What one key, or all together, have used."""
+    """What one key has used; without keys, all requests together."""
 
     requests: Allowance = field(default_factory=Allowance)
     tokens: Allowance = field(default_factory=Allowance)
@@ -50,7 +51,7 @@ class Admission:
 
     def __init__(self, limits: Callable[[], ServeConfig], clock: Callable[[], float] = time.monotonic) -> None:
         self._limits, self._clock = limits, clock
-        self._all, self._by_key = Use(), dict[str, Use]()
+        self._by_key: defaultdict[str, Use] = defaultdict(Use)
         self._places = Places(lambda: limits().concurrent)
 
     @property
@@ -69,9 +70,9 @@ class Admission:
         Raises:
             ApiError: a limit a minute is reached.
         """
-        use, now = self._use(key), self._clock()
-        if not (key and use):
+        if key is None:
             return
+        use, now = self._use(key), self._clock()
         checks = [(use.requests, key.requests_per_minute, "requests"), (use.tokens, key.tokens_per_minute, "tokens")]
         for allowance, per_minute, what in checks:
             if per_minute and (seconds := allowance.wait(per_minute, now)) > 0:
@@ -81,62 +82,51 @@ class Admission:
 
     def spend(self, key: Key | None, tokens: int) -> None:
         """Count the tokens of a request that has ended."""
-        if use := self._use(key):
-            use.tokens.used += tokens
+        self._use(key).tokens.used += tokens
 
     @asynccontextmanager
     async def reading(self, key: Key | None) -> AsyncIterator[None]:
         """A request while its body is read. It takes none of the places of those that are answered or wait."""
-        bodies = (self._use(key) or self._all).bodies
+        bodies = self._use(key).bodies
         await bodies.enter()
         try:
             yield
         finally:
             bodies.leave()
 
-    @contextmanager
-    def admitted(self, key: Key | None) -> Iterator[None]:
-        """A request while it is here, from the end of its body to the end of its answer.
+    @asynccontextmanager
+    async def place(self, key: Key | None) -> AsyncIterator[None]:
+        """A request from the end of its body to the end of its answer. Waits for a place in order of arrival.
 
         Raises:
-            ApiError: there are too many.
+            ApiError: there are too many, or no place has become free in time.
         """
-        limits, use = self._limits(), self._use(key)
-        if self._all.concurrent >= limits.concurrent + limits.queue:
-            message = f"{self._all.concurrent:,} requests are being answered or wait."
-            raise _later(503, message, "queue_full", BUSY_SECONDS)
-        if key and use and key.concurrent and use.concurrent >= key.concurrent:
+        limits, use, here = self._limits(), self._use(key), self.running + self.waiting
+        if here >= limits.concurrent + limits.queue:
+            raise _later(503, f"{here:,} requests are being answered or wait.", "queue_full", BUSY_SECONDS)
+        if key and key.concurrent and use.concurrent >= key.concurrent:
             message = f"The key {key.name} has reached its limit of {key.concurrent:,} requests at the same time."
             raise _later(429, message, "rate_limit_exceeded", BUSY_SECONDS)
-        uses = [entry for entry in (self._all, use) if entry]
-        for entry in uses:
-            entry.concurrent += 1
+        use.concurrent += 1
         try:
-            yield
+            await self._enter()
+            try:
+                yield
+            finally:
+                self._places.leave()
         finally:
-            for entry in uses:
-                entry.concurrent -= 1
+            use.concurrent -= 1
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """One of the places for requests that are answered at the same time; waits for it in order of arrival.
-
-        Raises:
-            ApiError: none has become free in time.
-        """
+    async def _enter(self) -> None:
         try:
             async with asyncio.timeout(QUEUE_SECONDS):
                 await self._places.enter()
         except TimeoutError:
             message = f"No place became free within {QUEUE_SECONDS:g} s."
             raise _later(503, message, "queue_timeout", BUSY_SECONDS) from None
-        try:
-            yield
-        finally:
-            self._places.leave()
 
-    def _use(self, key: Key | None) -> Use | None:
-        return self._by_key.setdefault(key.name, Use()) if key else None
+    def _use(self, key: Key | None) -> Use:
+        return self._by_key[key.name if key else ""]
 
 
 def _later(status: int, message: str, code: str, seconds: float) -> ApiError:

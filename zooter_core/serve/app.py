@@ -1,16 +1,15 @@
-"""The routes of the endpoint, and the bodies in its OpenAPI description.
-
-The description has what Zooter reads of a body. Further fields go on to the candidate's server.
-"""
+"""The routes of the endpoint, and their description at /openapi.json."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
@@ -19,18 +18,28 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from zooter_core import __version__
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.hosts import HostGate, names_of_this_machine
+from zooter_core.base.jsonl import append_records
 from zooter_core.base.strict_json import dump_json
-from zooter_core.config.serve import RMR
-from zooter_core.serve.access import GuardGate, RequireKey, check_content_type, get_key, visible_models
+from zooter_core.serve.access import OPEN, GuardGate, RequireKey, check_content_type, get_key, visible_models
+from zooter_core.serve.bodies import (
+    Body,
+    ChatBody,
+    CountBody,
+    EmbeddingsBody,
+    ErrorBody,
+    FeedbackBody,
+    MessagesBody,
+    RerankBody,
+    ResponsesBody,
+    RouteBody,
+    check,
+)
 from zooter_core.serve.chat import answer_chat
-from zooter_core.serve.chat_request import LONGEST_NAME, ROLES
 from zooter_core.serve.errors import SERVER, ApiError, error_reply
 from zooter_core.serve.exchange import GONE, Reply
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.metrics import CONTENT_TYPE
 from zooter_core.serve.other_routes import (
-    MOST_CONVERSATIONS,
-    MOST_DOCUMENTS,
     answer_count,
     answer_embeddings,
     answer_rerank,
@@ -39,100 +48,8 @@ from zooter_core.serve.other_routes import (
     stored_response,
 )
 from zooter_core.serve.server import Handler, Server
-from zooter_core.serve.storage import LONGEST_COMMENT, LONGEST_ID, VERDICTS, keep_feedback, read_feedback
+from zooter_core.serve.storage import FEEDBACK
 
-Schema = dict[str, Any]
-
-
-def _object(*required: str, **properties: Schema) -> Schema:
-    return {"type": "object", "required": list(required), "properties": properties}
-
-
-def _list(items: Schema, **limits: int) -> Schema:
-    return {"type": "array", "items": items, **limits}
-
-
-def _optional(kind: str, **limits: Any) -> Schema:
-    return {"type": [kind, "null"], **limits}
-
-
-def _either(*schemas: Schema) -> Schema:
-    return {"anyOf": list(schemas)}
-
-
-TEXT: Schema = {"type": "string"}
-NAME = TEXT | {"minLength": 1, "maxLength": LONGEST_NAME}
-MODEL = NAME | {"examples": ["auto"]}
-CONTENT = _either(TEXT, {"type": "null"}, _list({"type": "object"}))
-CHAT_MESSAGES = _list(_object("role", role={"enum": list(ROLES)}, content=CONTENT), minItems=1)
-ROUTING_SCHEMAS = {
-    "models": _optional("array", items=TEXT, description="The candidates that may answer."),
-    "willingness_to_pay": _optional("number", minimum=0, description="Dollars for a 10% better answer."),
-    "session_id": _optional("string", maxLength=LONGEST_NAME),
-    "prompt_cache_key": _optional("string", maxLength=LONGEST_NAME),
-}
-CHAT_BODY = _object(
-    "model",
-    "messages",
-    model=MODEL,
-    messages=CHAT_MESSAGES,
-    stream=_optional("boolean"),
-    stream_options=_optional("object"),
-    tools=_optional("array"),
-    **ROUTING_SCHEMAS,
-)
-BLOCKS = _either(TEXT, _list({"type": "object"}, minItems=1))
-TURNS = _list(_object("role", "content", role={"enum": ["user", "assistant"]}, content=BLOCKS), minItems=1)
-COUNTED = {
-    "model": MODEL,
-    "messages": TURNS,
-    "system": BLOCKS,
-    "tools": _list(_object("name", "input_schema", name=TEXT, input_schema={"type": "object"})),
-    "tool_choice": _object("type", type={"enum": ["auto", "any", "none", "tool"]}, name=TEXT),
-    "thinking": _object("type", type=TEXT, budget_tokens={"type": "integer", "minimum": 1}),
-    "metadata": _object(user_id=_optional("string")),
-}
-COUNT_BODY = _object("model", "messages", **COUNTED)
-MESSAGES_BODY = _object(
-    *("model", "messages", "max_tokens"),
-    **COUNTED,
-    max_tokens={"type": "integer", "minimum": 1},
-    stop_sequences=_list(TEXT),
-    stream=_optional("boolean"),
-    **ROUTING_SCHEMAS,
-)
-INPUT = _either(TEXT, _list({"type": "object"}, minItems=1))
-RESPONSES_BODY = _object("model", "input", model=MODEL, input=INPUT, stream=_optional("boolean"), **ROUTING_SCHEMAS)
-EMBEDDINGS_BODY = _object("model", "input", model=NAME)
-RERANK_BODY = _object(
-    "query",
-    "documents",
-    model={"enum": [RMR, None]},
-    query=TEXT | {"pattern": r"\S"},
-    documents=_list(_either(TEXT, _object("text", text=TEXT)), minItems=1, maxItems=MOST_DOCUMENTS),
-    top_n=_optional("integer", minimum=1),
-    return_documents=_optional("boolean"),
-)
-CONVERSATIONS = _list(CHAT_MESSAGES, minItems=1, maxItems=MOST_CONVERSATIONS)
-ROUTE_BODY = _object(
-    model=_either(MODEL, {"type": "null"}), messages=CHAT_MESSAGES, conversations=CONVERSATIONS, **ROUTING_SCHEMAS
-) | _either({"required": ["messages"]}, {"required": ["conversations"]})
-FEEDBACK_BODY = _object(
-    "request_id",
-    request_id=TEXT | {"minLength": 1, "maxLength": LONGEST_ID},
-    verdict={"enum": [*VERDICTS, None]},
-    score=_optional("number", minimum=-1e30, maximum=1e30),
-    comment=_optional("string", maxLength=LONGEST_COMMENT),
-)
-FAULT = _object(
-    "message",
-    "type",
-    message=TEXT,
-    type=_optional("string"),
-    param=_optional("string"),
-    code={"type": ["string", "integer", "null"]},
-)
-ERROR = _either(_object("error", error=FAULT), _object("type", "error", type={"enum": ["error"]}, error=FAULT))
 EXPOSED = (
     "x-request-id",
     "x-model-router-selected-model",
@@ -141,16 +58,20 @@ EXPOSED = (
     "retry-after",
     "request-id",
 )
-ANSWER_ERRORS = (400, 401, 403, 404, 413, 415, 429, 502, 503, 504)  # statuses of the errors of ANSWERS
-ANSWERS: dict[str, tuple[Handler, dict[str, Any]]] = {  # what answers a path, and the schema of its body
-    "chat/completions": (answer_chat, CHAT_BODY),
-    "messages": (answer_chat, MESSAGES_BODY),
-    "messages/count_tokens": (answer_count, COUNT_BODY),
-    "responses": (answer_responses, RESPONSES_BODY),
-    "embeddings": (answer_embeddings, EMBEDDINGS_BODY),
-    "rerank": (answer_rerank, RERANK_BODY),
-    "route": (answer_route, ROUTE_BODY),
+STATUSES = (400, 401, 403, 404, 409, 413, 415, 429, 502, 503, 504)
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"description": "An error in the API's shape.", "model": ErrorBody} for status in STATUSES
 }
+ANSWERS: dict[str, tuple[Handler, type[Body]]] = {  # what answers a path, and its body
+    "chat/completions": (answer_chat, ChatBody),
+    "messages": (answer_chat, MessagesBody),
+    "messages/count_tokens": (answer_count, CountBody),
+    "responses": (answer_responses, ResponsesBody),
+    "embeddings": (answer_embeddings, EmbeddingsBody),
+    "rerank": (answer_rerank, RerankBody),
+    "route": (answer_route, RouteBody),
+}
+SCHEMA = "#/components/schemas/{model}"  # where a body is described
 
 
 class HeadAsGet:
@@ -165,12 +86,36 @@ class HeadAsGet:
         await self._app(scope, receive, send)
 
 
+class DescribedApp(FastAPI):
+    """An app whose description has what FastAPI does not know: the bodies, which it does not read, and the API keys."""
+
+    def __init__(self, with_keys: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self._with_keys = with_keys
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema:
+            return self.openapi_schema
+        bodies: list[type[Body]] = [FeedbackBody, *(body for _, body in ANSWERS.values())]
+        _, schemas = models_json_schema([(body, "validation") for body in bodies], ref_template=SCHEMA)
+        shape = super().openapi()
+        shape["components"]["schemas"] |= schemas["$defs"]
+        if self._with_keys:
+            shape["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+            shape["security"] = [{"key": []}]
+            for path in OPEN:
+                shape["paths"][path]["get"]["security"] = []
+        return shape
+
+
 def build_app(server: Server) -> FastAPI:
     """The app of a server."""
-    app = FastAPI(
+    app = DescribedApp(
+        server.keys is not None,
         title="Zooter",
         version=__version__,
         description="An OpenAI-compatible endpoint that routes each request to one of several models.",
+        responses=ERRORS,
         docs_url=None,
         redoc_url=None,
     )
@@ -208,35 +153,30 @@ def _add_answers(app: FastAPI, server: Server) -> None:
 
         return reply
 
-    for path, (handle, schema) in ANSWERS.items():
-        body, errors, name = _body(schema), _errors(*ANSWER_ERRORS), path.replace("/", "_")
-        app.post(f"/v1/{path}", name=name, openapi_extra=body, responses=errors)(make_reply(handle))
+    for path, (handle, body) in ANSWERS.items():
+        name = path.replace("/", "_")
+        app.post(f"/v1/{path}", name=name, openapi_extra=_described(body))(make_reply(handle))
 
 
 def _add_lookups(app: FastAPI, server: Server) -> None:
     """The routes that answer without a candidate."""
 
-    @app.post(
-        "/v1/feedback",
-        openapi_extra=_body(FEEDBACK_BODY),
-        responses=_errors(400, 401, 403, 404, 413, 415, 429, 503),
-    )
+    @app.post("/v1/feedback", openapi_extra=_described(FeedbackBody))
     async def feedback(request: Request) -> JSONResponse:
         key = get_key(request)
         name = key.name if key else None
-        body = await server.body(request)
-        with server.admission.admitted(key):
-            record = read_feedback(body) | {"key": name}
+        feedback = check(FeedbackBody, await server.body(request)).model_dump(exclude_none=True)
+        record = {"time": round(time.time(), 3), **feedback, "key": name}
         server.ids.check(record["request_id"], name)
         try:
-            await asyncio.to_thread(keep_feedback, server.settings.data, record)
+            await asyncio.to_thread(append_records, server.settings.data / FEEDBACK, [record], private=True)
         except (ZooterError, OSError) as problem:
             raise ApiError(500, "The feedback was not stored.", "not_stored") from problem
         if server.traffic:
             server.traffic.add_feedback(record)
         return JSONResponse({"object": "feedback", "request_id": record["request_id"], "stored": True})
 
-    @app.get("/v1/responses/{response_id}", responses=_errors(401, 404, 429, 502, 503, 504))
+    @app.get("/v1/responses/{response_id}")
     async def response(request: Request, response_id: str) -> Response:
         key = get_key(request)
         server.admission.count(key)
@@ -250,7 +190,7 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
         entries = [model_shape(server.gateway, name) for name in names]
         return JSONResponse({"object": "list", "data": entries})
 
-    @app.get("/v1/models/{model:path}", responses=_errors(404))
+    @app.get("/v1/models/{model:path}")
     async def model(request: Request, model: str) -> JSONResponse:
         if model not in visible_models(server.gateway.models, get_key(request)):
             raise ApiError(404, f"The model {model!r} does not exist here.", "model_not_found", "model")
@@ -277,7 +217,7 @@ def _add_operations(app: FastAPI, server: Server) -> None:
             shape |= {"fleet": server.gateway.fleet.name, "breakers": states}
         return JSONResponse(shape, 200 if good else 503)
 
-    @app.get("/metrics", response_class=PlainTextResponse)
+    @app.get("/metrics", response_class=PlainTextResponse, responses={401: {"description": "No valid API key."}})
     async def metrics(request: Request) -> Response:
         key = get_key(request)
         if key and not key.admin:
@@ -286,7 +226,7 @@ def _add_operations(app: FastAPI, server: Server) -> None:
             page = server.metrics.page(server.admission, server.gateway.breakers)
         return Response(page, media_type=CONTENT_TYPE)
 
-    @app.post("/admin/reload", responses=_errors(401, 403, 409, 415))
+    @app.post("/admin/reload")
     async def admin_reload(request: Request) -> JSONResponse:
         check_content_type(request.headers)
         try:
@@ -328,12 +268,7 @@ async def _http_error(request: Request, problem: Exception) -> JSONResponse:
     return error_reply(request.url.path, error)
 
 
-def _body(schema: Schema) -> dict[str, Any]:
-    """A route's request body for `openapi_extra`."""
+def _described(body: type[Body]) -> dict[str, Any]:
+    """A route's body for `openapi_extra`."""
+    schema = {"$ref": SCHEMA.format(model=body.__name__)}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """A route's errors for `responses`."""
-    error = {"content": {"application/json": {"schema": ERROR}}}
-    return {status: {"description": "An error in the API's shape.", **error} for status in statuses}

@@ -6,11 +6,10 @@ import asyncio
 import itertools
 import logging
 import math
-import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from zooter_core.base.errors import WorkError, ZooterError
@@ -24,25 +23,24 @@ STALLED_SECONDS = 30  # after which a router that is at work on one batch is not
 TRIAL_SECONDS = 5
 
 Route = Callable[[Sequence[Turns]], list[Routed]]
-Entry = tuple[Turns, Future[Routed]]
+Entry = tuple[Turns, asyncio.Future[Routed]]
 
 
 class BatchRouter:
     """Routes conversations in a thread of its own. While one batch is computed, the next one gathers.
 
     Askers take turns: each has one conversation in a batch before any has a second one. A long one that does not fit is
-    in the next batch, and does not hold up short ones of others.
+    in the next batch, and does not hold up short ones of others. For one event loop.
 
     Args:
         route: the decisions on a batch (`FleetModels.routing`).
     """
 
     def __init__(self, route: Route) -> None:
-        self._route, self._changed, self._closing = route, threading.Condition(), False
-        self._waiting: OrderedDict[str, deque[Entry]] = OrderedDict()  # by asker, in the order of their turns
+        self._route, self._thread = route, ThreadPoolExecutor(1, "route")
+        self._waiting: dict[str, deque[Entry]] = {}  # by asker, in the order of their turns
+        self._routing: asyncio.Task[None] | None = None
         self._failure, self._began, self._trials = "", math.inf, itertools.count()
-        self._thread = threading.Thread(target=self._route_waiting, name="route", daemon=True)
-        self._thread.start()
 
     async def route(self, turns: Turns, asker: str = "") -> Routed:
         """The decision on a conversation, from the texts of its user's turns.
@@ -53,18 +51,14 @@ class BatchRouter:
         Raises:
             ZooterError: the router fails.
         """
-        future: Future[Routed] = Future()
-        with self._changed:
-            if not self._thread.is_alive():
-                raise WorkError("a router at work", "its thread has ended", "Restart the server.")
-            self._waiting.setdefault(asker, deque()).append((turns, future))
-            self._changed.notify()
-        return await asyncio.wrap_future(future)
+        future: asyncio.Future[Routed] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(asker, deque()).append((turns, future))
+        if self._routing is None or self._routing.done():
+            self._routing = asyncio.create_task(self._route_waiting())
+        return await future
 
     async def failure(self) -> str:
         """Why it cannot route; "" if it can. After a failure it has to prove itself on a text of ours."""
-        if not self._thread.is_alive():
-            return "its thread has ended"
         if (seconds := time.monotonic() - self._began) > STALLED_SECONDS:
             return f"it has been at work on one batch for {seconds:.0f} s"
         if self._failure:
@@ -74,56 +68,56 @@ class BatchRouter:
         return self._failure
 
     def close(self) -> None:
-        """End the thread after the conversations that wait."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
+        """End the thread."""
+        self._thread.shutdown(wait=False)
 
-    def _route_waiting(self) -> None:
+    async def _route_waiting(self) -> None:
         while batch := self._next_batch():
             self._began = time.monotonic()
-            self._answer(batch)
+            conversations = [turns for turns, _ in batch]
+            results = await asyncio.get_running_loop().run_in_executor(self._thread, self._decide, conversations)
             self._began = math.inf
+            for (_, future), result in zip(batch, results, strict=True):
+                if future.done():  # its client has gone
+                    continue
+                if isinstance(result, ZooterError):
+                    future.set_exception(result)
+                else:
+                    future.set_result(result)
 
     def _next_batch(self) -> list[Entry]:
-        """The conversations whose turn it is; none if there will be no more. Waits for one."""
+        """The conversations whose turn it is. One that is too long beside the others is in the next batch."""
         batch: list[Entry] = []
-        with self._changed:
-            while not batch and self._changed.wait_for(lambda: self._waiting or self._closing) and self._waiting:
-                characters, too_long = 0, list[tuple[str, deque[Entry]]]()
-                while self._waiting and len(batch) < MOST_IN_BATCH:
-                    asker, entries = self._waiting.popitem(last=False)
-                    turns, future = entries[0]
-                    size = min(sum(map(len, turns)), READ_CHARACTERS)
-                    if batch and characters + size > BATCH_CHARACTERS:
-                        too_long.append((asker, entries))
-                        continue
+        characters, more = 0, True
+        while more:
+            more = False
+            for asker, entries in list(self._waiting.items()):
+                turns, future = entries[0]
+                size = min(sum(map(len, turns)), READ_CHARACTERS)
+                if len(batch) == MOST_IN_BATCH or (batch and characters + size > BATCH_CHARACTERS):
+                    continue
+                more = True
+                entries.popleft()
+                del self._waiting[asker]
+                if entries:
+                    self._waiting[asker] = entries  # behind all others
+                if not future.done():
+                    batch.append((turns, future))
                     characters += size
-                    entries.popleft()
-                    if entries:
-                        self._waiting[asker] = entries
-                    if future.set_running_or_notify_cancel():  # else its client has gone
-                        batch.append((turns, future))
-                for asker, entries in reversed(too_long):  # they are the first of the next batch
-                    self._waiting[asker] = entries
-                    self._waiting.move_to_end(asker, last=False)
         return batch
 
-    def _answer(self, batch: Sequence[Entry]) -> None:
+    def _decide(self, conversations: Sequence[Turns]) -> list[Routed | ZooterError]:
+        """The decisions on a batch, or why there is none. Runs in the thread."""
         try:
-            results = self._route([turns for turns, _ in batch])
+            results = self._route(conversations)
         except BaseException as problem:  # of the router, ONNX Runtime or tokenizers, whose panics are no Exception
-            if len(batch) > 1:  # one conversation may be at fault: it must not take the others with it
-                self._answer(batch[: len(batch) // 2])
-                self._answer(batch[len(batch) // 2 :])
-                return
+            if len(conversations) > 1:  # one may be at fault: it must not take the others with it
+                half = len(conversations) // 2
+                return self._decide(conversations[:half]) + self._decide(conversations[half:])
             LOG.error("the router failed on a request", exc_info=problem)
             self._failure = f"it failed ({type(problem).__name__})"
-            if not isinstance(problem, ZooterError):
-                facts = ("a decision from the router", self._failure, "Run `zooter check` on the fleet.")
-                problem = WorkError(*facts)
-            batch[0][1].set_exception(problem)
-        else:
-            self._failure = ""
-            for (_, future), routed in zip(batch, results, strict=True):
-                future.set_result(routed)
+            if isinstance(problem, ZooterError):
+                return [problem]
+            return [WorkError("a decision from the router", self._failure, "Run `zooter check` on the fleet.")]
+        self._failure = ""
+        return list(results)

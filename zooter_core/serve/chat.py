@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from zooter_core.backends.endpoint.events import Event
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.thoughts import split
 from zooter_core.base.errors import listed
@@ -28,19 +29,18 @@ from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.attempts import Attempts
 from zooter_core.serve.admission import QUEUE_SECONDS
 from zooter_core.serve.chat_request import ChatRequest, read_chat
-from zooter_core.serve.choice import Choice
+from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import readable_by
-from zooter_core.serve.targets import AnswerProgress, chunk_shape, encode_event, text_in
+from zooter_core.serve.targets import AnswerProgress, Events, chunk_shape, make_event, text_in
 
 MOST_FALLBACKS = 5
 PLACE_SECONDS = 5.0  # that `auto` waits for a place among a candidate's `parallel` requests, then asks the next
 AS_ONE = (404, 429)  # statuses that a client gets if every candidate's server answers with it
-Events = AsyncGenerator[bytes, None]
 Shape = dict[str, Any]  # a whole answer
-Answer = Shape | tuple[bytes, Events]  # a whole one, or the first events of a stream and the others
+Answer = Shape | tuple[list[Event], Events]  # a whole one, or the first events of a stream and the others
 Ask = Callable[[str, AnswerProgress], Coroutine[Any, Any, Answer]]
 
 
@@ -51,8 +51,8 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
         ApiError: the request cannot be answered, or every candidate failed.
     """
     request = read_chat(body, exchange.sender)
-    exchange.asks(request)
-    choice = await exchange.choose(gateway, request)
+    exchange.request = request
+    exchange.choice = choice = await choose(gateway, request, exchange.asker)
     first_ones = choice.order[: gateway.fleet.serve.best_of]
     key = key_in(request.user_texts[-1]) if request.user_texts else None
     if request.model == RMR:
@@ -108,7 +108,7 @@ async def _answer(gateway: Gateway, request: ChatRequest, exchange: Exchange, ou
     if request.stream:
         if metadata := exchange.metadata:
             progress, model = exchange.outcome.progress, exchange.outcome.candidate or ""
-            await out.write(encode_event(chunk_shape(progress.id, progress.created, model, choices=[], **metadata)))
+            await out.write([make_event(chunk_shape(progress.id, progress.created, model, choices=[], **metadata))])
         await out.end_events()
 
 
@@ -152,14 +152,13 @@ async def _best_answer(
         exchange.choice = replace(exchange.choice, reason="best")
     name = await _best(gateway, request, answers, exchange)
     answer = answers[name]
-    exchange.answers(name, exchange.outcome.compared[name])
+    _begins(exchange, name, exchange.outcome.compared[name])
     if not request.stream:
         await out.json(answer | exchange.metadata)
         return
     await out.begin_events()
-    await out.write(b"".join(encode_event(chunk) for chunk in split_into_chunks(answer, request.wants_usage)))
-    if metadata := exchange.metadata:
-        await out.write(encode_event(_chunk(answer, choices=[], **metadata)))
+    chunks = make_chunks(answer, request.wants_usage, exchange.metadata)
+    await out.write([make_event(chunk) for chunk in chunks])
     await out.end_events()
 
 
@@ -191,25 +190,26 @@ def _calls_tool(answer: Mapping[str, Any]) -> bool:
     return any(message.get("tool_calls") or message.get("function_call") for message in messages)
 
 
-def split_into_chunks(answer: Mapping[str, Any], usage: bool) -> list[dict[str, Any]]:
-    """A whole answer as the chunks of a stream, the last one with its `usage` if that is wanted."""
-    first, last = [], []
-    for number, choice in enumerate(answer["choices"]):
-        message, index = choice.get("message") or {}, choice.get("index", number)
-        delta = {key: value for key, value in message.items() if value is not None}
+def make_chunks(answer: Mapping[str, Any], usage: bool, metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A whole answer as the chunks of a stream: the answer itself, then its `usage` and the metadata where wanted."""
+    choices = []
+    for number, choice in enumerate(objects(answer["choices"])):
+        delta = {key: value for key, value in (choice.get("message") or {}).items() if value is not None}
         if calls := delta.get("tool_calls"):
             delta["tool_calls"] = [{"index": position, **call} for position, call in enumerate(calls)]
-        first.append({"index": index, "delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None})
-        last.append({"index": index, "delta": {}, "finish_reason": choice.get("finish_reason")})
-    chunks = [_chunk(answer, choices=first), _chunk(answer, choices=last)]
-    if usage:
-        chunks.append(_chunk(answer, choices=[], usage=answer.get("usage")))
-    return chunks
-
-
-def _chunk(answer: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        shape = {"index": choice.get("index", number), "delta": delta, "logprobs": choice.get("logprobs")}
+        choices.append({**shape, "finish_reason": choice.get("finish_reason")})
+    more: list[Mapping[str, Any]] = [{"usage": answer.get("usage")}] if usage else []
+    more += [metadata] if metadata else []
     created = answer.get("created") or int(time.time())
-    return chunk_shape(str(answer.get("id") or ""), created, str(answer["model"]), **more)
+    empty = chunk_shape(str(answer.get("id") or ""), created, str(answer["model"]), choices=[])
+    return [empty | {"choices": choices}, *({**empty, **part} for part in more)]
+
+
+def _begins(exchange: Exchange, candidate: str, progress: AnswerProgress) -> None:
+    """Note that a candidate begins to answer."""
+    exchange.outcome.candidate, exchange.outcome.progress = candidate, progress
+    exchange.outcome.first_token_seconds = time.perf_counter() - exchange.started
 
 
 async def begun(events: Events) -> Answer:
@@ -273,7 +273,7 @@ async def _first(gateway: Gateway, exchange: Exchange, attempts: Attempts, ask: 
                 except EndpointError as error:
                     attempts.failed(name, error)
                     continue
-                exchange.answers(name, progress)
+                _begins(exchange, name, progress)
                 attempts.answered(name)
                 for other, _ in running.values():
                     slower = f"{name} began to answer before it"
@@ -293,15 +293,15 @@ async def _cancel(running: Iterable[asyncio.Task[Answer]]) -> None:
             await answer[1].aclose()
 
 
-async def _pass_on(gateway: Gateway, first: bytes, events: Events, exchange: Exchange, out: Out) -> None:
+async def _pass_on(gateway: Gateway, first: list[Event], events: Events, exchange: Exchange, out: Out) -> None:
     """Send an answer that has begun to its end."""
     candidate = exchange.outcome.candidate
     assert candidate is not None
     try:
         await out.begin_events()
         await out.write(first)
-        async for data in events:
-            await out.write(data)
+        async for part in events:
+            await out.write(part)
     except EndpointError as error:
         _note_end(gateway, exchange, candidate, error)
         raise ApiError(502, f"{candidate} broke off: {error.client_message}.", "upstream_error") from None

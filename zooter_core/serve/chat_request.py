@@ -1,7 +1,6 @@
 """A chat completion request as it was sent, and what routing needs to know of it.
 
-Only what Zooter itself reads is checked here. Everything else belongs to the candidate's server, which refuses what it
-does not take.
+What Zooter reads of it is checked (bodies.py); all of it goes on to the candidate.
 """
 
 from __future__ import annotations
@@ -17,16 +16,11 @@ from typing import Any
 from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.candidates import Thinking
 from zooter_core.learn.chores import is_chore
-from zooter_core.serve.errors import bad_request
+from zooter_core.serve.bodies import ChatBody, check
 
 ROUTING_FIELDS = ("models", "willingness_to_pay", "session_id")  # addressed to the router, so no server gets them
-ROLES = ("developer", "system", "user", "assistant", "tool", "function")
-WITH_CONTENT = ("developer", "system", "user")  # roles; a message of another one may have none, as where it calls tools
 BYTES_A_TOKEN = 4  # an estimate; tokenizers of one pool differ by more than it is wrong
-MOST_DOLLARS = 1e9
 REMINDER, REMINDER_END = "<system-reminder>", "</system-reminder>"
-MOST_MESSAGES = 2000  # of one request
-LONGEST_NAME = 512  # characters of a model's name and of a session's
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +126,9 @@ class ChatRequest:
     @cached_property
     def prompt_tokens(self) -> int:
         """An estimate of the prompt's tokens, without images."""
-        size = sum(len(text.encode()) for message in self.messages for text in _texts(message))
-        size += len(dump_json(self.body["tools"])) if self.body.get("tools") else 0
-        return -(-size // BYTES_A_TOKEN)
+        texts = [text for message in self.messages for text in _texts(message)]
+        texts += [dump_json(self.body["tools"])] if self.body.get("tools") else []
+        return estimate_tokens("".join(texts))
 
     @property
     def answer_tokens(self) -> int:
@@ -173,56 +167,8 @@ def read_chat(body: Mapping[str, Any], sender: Sender = Sender()) -> ChatRequest
     Raises:
         ApiError: a field that Zooter reads has the wrong type.
     """
-    check_model(body)
-    check_messages(body.get("messages"))
-    _check_type(body, "stream", bool, "a boolean")
-    _check_type(body, "stream_options", dict, "an object")
-    _check_type(body, "tools", list, "an array")
-    check_routing_fields(body)
+    check(ChatBody, body)
     return ChatRequest(body, sender)
-
-
-def check_model(body: Mapping[str, Any]) -> None:
-    """Refuse a body without the name of a model."""
-    model = body.get("model")
-    if not isinstance(model, str) or not 0 < len(model) <= LONGEST_NAME:
-        raise bad_request("`model` must be the name of a model; GET /v1/models lists them.", "model")
-
-
-def check_messages(messages: object, param: str = "messages") -> None:
-    """Refuse anything but a list of messages."""
-    if not isinstance(messages, list) or not messages:
-        raise bad_request(f"`{param}` must be an array of at least one message.", param)
-    for number, message in enumerate(messages):
-        where = f"{param}[{number}]"
-        if not isinstance(message, dict) or message.get("role") not in ROLES:
-            raise bad_request(f"`{where}` must be an object with a `role`: {', '.join(ROLES)}.", f"{where}.role")
-        content = message.get("content")
-        if content is None and message["role"] in WITH_CONTENT:
-            raise bad_request(f"`{where}` has no `content`.", f"{where}.content")
-        parts = isinstance(content, list) and all(isinstance(part, dict) for part in content)
-        if not (content is None or isinstance(content, str) or parts):
-            raise bad_request("`content` must be a string, or an array of objects.", f"{where}.content")
-
-
-def check_routing_fields(body: Mapping[str, Any]) -> None:
-    """Refuse a routing field of the wrong type."""
-    models, price = body.get("models"), body.get("willingness_to_pay")
-    if models is not None and not (isinstance(models, list) and all(isinstance(name, str) for name in models)):
-        raise bad_request("`models` must be an array of names.", "models")
-    good = isinstance(price, int | float) and not isinstance(price, bool) and 0 <= price <= MOST_DOLLARS
-    if price is not None and not good:
-        message = f"`willingness_to_pay` must be a number of dollars from 0 to {MOST_DOLLARS:g}."
-        raise bad_request(message, "willingness_to_pay")
-    for name in ("session_id", "prompt_cache_key"):
-        value = body.get(name)
-        if value is not None and not (isinstance(value, str) and len(value) <= LONGEST_NAME):
-            raise bad_request(f"`{name}` must be a string of at most {LONGEST_NAME} characters.", name)
-
-
-def _check_type(body: Mapping[str, Any], name: str, kind: type, article: str) -> None:
-    if body.get(name) is not None and not isinstance(body[name], kind):
-        raise bad_request(f"`{name}` must be {article}.", name)
 
 
 def read_text(content: object) -> str:
@@ -240,15 +186,13 @@ def _typed(text: str) -> str:
     return "".join([first, *typed]).rstrip() if others else text
 
 
+def estimate_tokens(text: str) -> int:
+    """About how many tokens a text has."""
+    return -(-len(text.encode("utf-8", "replace")) // BYTES_A_TOKEN)
+
+
 def _texts(message: Mapping[str, Any]) -> Iterator[str]:
     """All that a candidate reads of a message, except images."""
     yield read_text(message.get("content"))
     if calls := message.get("tool_calls"):
         yield dump_json(calls)
-
-
-def check_size(request: ChatRequest) -> None:
-    """Refuse a request with too many messages."""
-    if len(request.messages) > MOST_MESSAGES:
-        message = f"{len(request.messages):,} messages are too many; the limit is {MOST_MESSAGES:,}."
-        raise bad_request(message, "messages", "too_many_messages")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +39,7 @@ UNSUPPORTED: Mapping[str, Sequence[Any]] = {
     "modalities": (None, ["text"]),
     "prediction": (None,),
     "web_search_options": (None,),
+    "input": (None,),  # of the other APIs, which servers alone have
 }
 
 
@@ -53,7 +55,7 @@ class Choice:
         decision: the router's; None if the client named a candidate.
         passed_over: candidates that are not asked, with the reason.
         outputs: what the decision came from; None if there is none.
-        seconds: how long it took (`Exchange.choose`).
+        seconds: how long it took, with the wait for other requests; 0 where the client named a candidate.
     """
 
     order: tuple[str, ...]
@@ -72,17 +74,17 @@ class Choice:
         return shape | {"candidate": self.order[0], "reason": self.reason, "passed_over": passed}
 
 
-async def choose(gateway: Gateway, request: ChatRequest, writer: str | None = None, asker: str = "") -> Choice:
+async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer: str | None = None) -> Choice:
     """Choose the candidates for a request.
 
     Args:
-        writer: the candidate that holds what the request refers to, if there is one. It stays if it can answer.
         asker: whose turn it takes at the router (`BatchRouter.route`).
+        writer: the candidate that holds what the request refers to, if there is one. It stays if it can answer.
 
     Raises:
         ApiError: the model is not served, or no candidate can answer such a request.
     """
-    fleet = gateway.fleet
+    fleet, started = gateway.fleet, time.perf_counter()
     if request.model in fleet.pool:
         return _named(fleet, request)
     if request.model not in gateway.models:
@@ -102,7 +104,7 @@ async def choose(gateway: Gateway, request: ChatRequest, writer: str | None = No
     order = [name for name in decision.order if name in able]
     first, reason = (writer, "previous") if writer and writer in order else _settled(gateway, request, decision, order)
     order.remove(first)
-    return Choice((first, *order), reason, decision, passed_over, routed.outputs)
+    return Choice((first, *order), reason, decision, passed_over, routed.outputs, time.perf_counter() - started)
 
 
 def _named(fleet: Fleet, request: ChatRequest) -> Choice:
@@ -136,7 +138,8 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
 
 def _lacking(param: str) -> str:
     """Why a local candidate cannot answer a request with such a field (`unsupported`)."""
-    return "needs text in the last message" if param == "messages" else f"does not support this value of `{param}`"
+    reasons = {"messages": "needs text in the last message", "input": "answers chat completions alone"}
+    return reasons.get(param, f"does not support this value of `{param}`")
 
 
 def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequence[str]) -> Decision:
@@ -154,12 +157,13 @@ def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: 
     sessions, config = gateway.sessions.of(request.sender.key), gateway.fleet.serve
     if config.chores is not None and config.chores in order and request.chore:
         return config.chores, "chore"
-    current = find_writer(request.messages, sessions) or sessions.candidate(request.session)
+    pinned, seconds = sessions.pinned(request.session)
+    current = find_writer(request.messages, sessions) or pinned
     if current is None or current not in order:
         return order[0], "router"
     if request.in_tool_loop:
         return current, "tool_loop"
-    if current == order[0] or sessions.age(request.session) > config.sticky_seconds:
+    if current == order[0] or seconds > config.sticky_seconds:
         return order[0], "router"
     values = decision.utilities or decision.probabilities
     if values[order[0]] - values[current] > SWITCH_MARGIN:

@@ -11,23 +11,23 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from zooter_core.backends.endpoint.events import Event
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
-from zooter_core.serve.chat_request import ChatRequest, Sender, check_size
-from zooter_core.serve.choice import Choice, choose
+from zooter_core.serve.chat_request import ChatRequest, Sender
+from zooter_core.serve.choice import Choice
 from zooter_core.serve.errors import MESSAGES, ApiError, is_messages, shape_at
-from zooter_core.serve.targets import STREAM_END, AnswerProgress, encode_event
+from zooter_core.serve.targets import STREAM_END, AnswerProgress, make_event
 
 if TYPE_CHECKING:
-    from zooter_core.serve.gateway import Gateway
     from zooter_core.serve.messages import Translation
 
 LOG = logging.getLogger("zooter.serve")
@@ -65,17 +65,15 @@ class Outcome:
 class Exchange:
     """What has happened to a request so far. Observers see it when it has ended.
 
-    server.py fills in what is known when it arrives and when a fleet takes it, up to `router_version`. What is asked
-    and who is chosen come by the methods here, and how it ends is noted by `Out` and `Reply`.
+    server.py fills in what is known when it arrives and when a fleet takes it, up to `router_version`; what answers a
+    path, what is asked and who answers; `Out` and `Reply`, how it ends.
 
     Attributes:
         path: of the API, such as `/v1/chat/completions`.
         wants_metadata: whether the client asked for the field `zooter`.
-        keeps: how many bytes of the answer are kept in `sent`, without a translation.
         translation: into the shape of the client's API; None where that is the one that candidates speak.
         fleet: which takes it; None if the body was refused before.
         router_version: of its router (`Gateway.router_version`).
-        model: that the client wants.
         request: None if the body was refused, or holds many conversations.
         status: of the answer; 499 if the client went away.
         error: what went wrong after the answer had begun, or the error's code.
@@ -86,13 +84,11 @@ class Exchange:
     sender: Sender = field(default_factory=Sender)
     request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4().hex}")
     wants_metadata: bool = False
-    keeps: int = 0
     started: float = field(default_factory=time.perf_counter)
     translation: Translation | None = None
     fleet: Fleet | None = None
     router_version: str | None = None
 
-    model: str = ""
     request: ChatRequest | None = None
     choice: Choice | None = None
     outcome: Outcome = field(default_factory=Outcome)
@@ -100,34 +96,7 @@ class Exchange:
     status: int = 200
     error: str | None = None
     events: int = 0
-    sent: bytearray = field(default_factory=bytearray)
     seconds: float | None = None
-
-    def asks(self, request: ChatRequest) -> None:
-        """Note what is asked.
-
-        Raises:
-            ApiError: it has too many messages.
-        """
-        self.request, self.model = request, request.model
-        check_size(request)
-
-    async def choose(self, gateway: Gateway, request: ChatRequest, writer: str | None = None) -> Choice:
-        """Choose the candidates (`choice.choose`), and note the choice and how long it took."""
-        started = time.perf_counter()
-        choice = await choose(gateway, request, writer, self.asker)
-        self.choice = replace(choice, seconds=time.perf_counter() - started)
-        return self.choice
-
-    def answers(self, candidate: str, progress: AnswerProgress) -> None:
-        """Note that a candidate has begun to answer."""
-        self.outcome.candidate, self.outcome.progress = candidate, progress
-        self.outcome.first_token_seconds = time.perf_counter() - self.started
-
-    def keep(self, data: bytes) -> None:
-        """Keep a part of the answer, if it is wanted and there is room."""
-        if len(self.sent) < self.keeps:
-            self.sent += data[: self.keeps - len(self.sent)]
 
     @property
     def asker(self) -> str:
@@ -176,10 +145,6 @@ class Exchange:
 Observer = Callable[[Exchange], None]
 
 
-class GoneError(Exception):
-    """The client no longer reads its answer."""
-
-
 class Out:
     """Where an answer is written to: one JSON document, or a stream of events.
 
@@ -196,37 +161,36 @@ class Out:
         """Send a part. Waits for a client that reads slowly, but not for one that has stopped.
 
         Raises:
-            GoneError: it has not taken the part in time.
+            ClientDisconnect: it has not taken the part in time.
         """
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 await self._to_client(message)
         except TimeoutError:
-            raise GoneError from None
+            raise ClientDisconnect from None
 
-    async def json(self, shape: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+    async def json(self, shape: Mapping[str, Any]) -> None:
         """Send a whole answer."""
-        data = dump_json(shape).encode()
-        self._exchange.keep(data)
-        if self._translation:
-            data = dump_json(self._translation.message(shape)).encode()
-        await self._document(data, status, headers or {})
+        await self._document(self._translation.message(shape) if self._translation else shape)
 
-    async def _document(self, data: bytes, status: int, headers: Mapping[str, str]) -> None:
-        self._exchange.status = status
-        await self._begin(status, "application/json", {"content-length": str(len(data)), **headers})
+    async def _document(
+        self, shape: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        data, self._exchange.status = dump_json(shape).encode(), status
+        await self._begin(status, "application/json", {"content-length": str(len(data)), **(headers or {})})
         await self._send({"type": "http.response.body", "body": data})
 
     async def begin_events(self) -> None:
         """Send the headers of a stream."""
         await self._begin(200, "text/event-stream; charset=utf-8", {"cache-control": "no-cache"})
 
-    async def write(self, data: bytes) -> None:
-        """Send some whole events."""
-        self._exchange.events += data.count(b"\n\n")
-        self._exchange.keep(data)
+    async def write(self, events: Sequence[Event]) -> None:
+        """Send some events."""
+        self._exchange.events += len(events)
         if self._translation:
-            data = self._translation.events(data)
+            data = b"".join(self._translation.events(event.chunk) for event in events if event.chunk is not None)
+        else:
+            data = b"".join(event.encode() for event in events)
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end_events(self, done: bool = True) -> None:
@@ -239,10 +203,10 @@ class Out:
         self._exchange.error = error.code or str(error.status)
         shape = shape_at(self._exchange.path, error)
         if not self.started:
-            await self._document(dump_json(shape).encode(), error.status, error.headers)
+            await self._document(shape, error.status, error.headers)
             return
         kind, last = (b"event: error\n", b"") if self._translation else (b"", STREAM_END)
-        await self._send({"type": "http.response.body", "body": kind + encode_event(shape) + last})
+        await self._send({"type": "http.response.body", "body": kind + make_event(shape).encode() + last})
 
     async def _begin(self, status: int, kind: str, headers: Mapping[str, str]) -> None:
         self.started = True
@@ -261,7 +225,7 @@ class Reply(Response):
     """
 
     def __init__(
-        self, exchange: Exchange, handle: Callable[[Out], Awaitable[None]], observers: Sequence[Observer] = ()
+        self, exchange: Exchange, handle: Callable[[Out], Awaitable[None]], observers: Sequence[Observer]
     ) -> None:
         super().__init__()
         self._exchange, self._handle, self._observers = exchange, handle, observers
@@ -278,10 +242,9 @@ class Reply(Response):
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
             headers = {"retry-after": str(RESTART_SECONDS), "connection": "close"}
-            with suppress(GoneError):
-                await out.fail(
-                    ApiError(503, "The server is shutting down. Try again later.", "stopping", headers=headers)
-                )
+            stopping = ApiError(503, "The server is shutting down. Try again later.", "stopping", headers=headers)
+            with suppress(ClientDisconnect):
+                await out.fail(stopping)
         finally:
             for task in (answering, gone):
                 task.cancel()
@@ -293,12 +256,10 @@ class Reply(Response):
     async def _run(self, out: Out) -> None:
         try:
             await self._handle(out)
-        except GoneError:
+        except ClientDisconnect:  # in the middle of its body, or it no longer reads
             self._exchange.status = GONE
         except ApiError as error:
             await out.fail(error)
-        except ClientDisconnect:  # in the middle of its body
-            self._exchange.status = GONE
         except Exception:
             LOG.exception("request %s failed", self._exchange.request_id)
             await out.fail(ApiError(500, "The server failed; see its log.", "internal_error"))

@@ -41,10 +41,11 @@ class Gateway:
         router_version: the beginning of a hash of the router's folder and settings.
     """
 
-    router_version: str | None = None
-
-    def __init__(self, fleet: Fleet, router: BatchRouter, ensemble: Ensemble, sessions: Sessions) -> None:
+    def __init__(
+        self, fleet: Fleet, router: BatchRouter, ensemble: Ensemble, sessions: Sessions, router_version: str
+    ) -> None:
         self.fleet, self.router, self.sessions, self.ensemble = fleet, router, sessions, ensemble
+        self.router_version = router_version
         # The loop's own threads stay free for what takes milliseconds.
         self._reward_threads = ThreadPoolExecutor(REWARD_THREADS, "reward")
         self._users, self._retired, self._lends, self.closed = 0, False, False, False
@@ -82,9 +83,7 @@ class Gateway:
         if not ensemble.light:  # a candidate that is asked meanwhile loads at once
             threading.Thread(target=ensemble.load, name="load", daemon=True).start()
         version = await asyncio.to_thread(fleet.hash_of, "router")
-        gateway = cls(fleet, BatchRouter(ensemble.routing), ensemble, sessions or Sessions())
-        gateway.router_version = version[:12]
-        return gateway
+        return cls(fleet, BatchRouter(ensemble.routing), ensemble, sessions or Sessions(), version[:12])
 
     @property
     def breakers(self) -> dict[str, Breaker]:

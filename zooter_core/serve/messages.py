@@ -14,17 +14,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zooter_core.backends.endpoint.answer import content_text, thoughts_of
-from zooter_core.backends.endpoint.events import Event
 from zooter_core.backends.endpoint.faults import CUT_OFF, ENDED, FILTERED, finish_name
 from zooter_core.backends.thoughts import Splitter, split
 from zooter_core.base.strict_json import Joiner, dump_json, objects, parse_json
 from zooter_core.config.candidates import Thinking
 from zooter_core.config.serve import AUTO
+from zooter_core.serve.bodies import CountBody, MessagesBody, OutputConfig, Turn, check
 from zooter_core.serve.chat_request import ROUTING_FIELDS, Sender, read_text
 from zooter_core.serve.errors import MESSAGES, ApiError, bad_request
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.metrics import usage_by_candidate
-from zooter_core.serve.targets import encode_event
+from zooter_core.serve.targets import make_event
 
 SAME = ("model", "stream", "max_tokens", "temperature", "top_p", "top_k", *ROUTING_FIELDS, "prompt_cache_key")
 CLAUDE = "claude-"  # how the names begin that coding agents ask for by themselves
@@ -48,44 +48,32 @@ def read_messages(
     Raises:
         ApiError: a field has the wrong type, or has no counterpart.
     """
-    model, most, stops = body.get("model"), body.get("max_tokens"), body.get("stop_sequences")
+    message = check(MessagesBody if path == MESSAGES else CountBody, body)
     chat = {name: body[name] for name in SAME if body.get(name) is not None}
-    if isinstance(model, str) and model.startswith(CLAUDE) and model not in models:
+    if message.model.startswith(CLAUDE) and message.model not in models:
         chat["model"] = AUTO
-    if path == MESSAGES and (type(most) is not int or most < 1):
-        raise _wrong("max_tokens", "a whole number above 0")
-    chat["messages"] = [*_system(body.get("system")), *_turns(body.get("messages"))]
-    if stops:
-        if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
-            raise _wrong("stop_sequences", "an array of strings")
-        chat["stop"] = stops
-    if tools := body.get("tools"):
-        chat["tools"] = _tools(tools)
-        chat |= _tool_choice(body.get("tool_choice"))
-    metadata, output = (_object(body, name) for name in ("metadata", "output_config"))
-    if isinstance(user := metadata.get("user_id"), str) and user:
+    chat["messages"] = [*_system(message.system or []), *_turns(message.messages)]
+    if message.stop_sequences:
+        chat["stop"] = message.stop_sequences
+    if message.tools:
+        chat |= {"tools": _tools(message.tools), **_tool_choice(message.tool_choice)}
+    if message.metadata and (user := message.metadata.user_id):
         sender, digest = replace(sender, user=user), hashlib.sha256(user.encode("utf-8", "replace")).hexdigest()
         chat["user"] = user if len(user) <= LONGEST_USER else digest
-    if isinstance(form := output.get("format"), dict):
+    output = message.output_config or OutputConfig()
+    if form := output.format:
         if form.get("type") != "json_schema" or not isinstance(form.get("schema"), dict):
             raise _wrong("output_config.format", 'an object with `"type": "json_schema"` and a `schema`')
         schema = {"name": "answer", "schema": form["schema"]}
         chat["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return chat, replace(sender, thinking=_thinking(_object(body, "thinking"), output.get("effort")))
+    return chat, replace(sender, thinking=_thinking(message.thinking or {}, output.effort))
 
 
 def _wrong(where: str, expected: str) -> ApiError:
     return bad_request(f"`{where}` must be {expected}.", where)
 
 
-def _object(body: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = body.get(name)
-    if value is not None and not isinstance(value, dict):
-        raise _wrong(name, "an object")
-    return value or {}
-
-
-def _thinking(config: Mapping[str, Any], effort: object) -> Thinking | None:
+def _thinking(config: Mapping[str, Any], effort: str | None) -> Thinking | None:
     """How much a model is to think, in the words of fleet.toml."""
     kind, budget = config.get("type"), config.get("budget_tokens")
     if kind == "enabled":
@@ -97,35 +85,27 @@ def _thinking(config: Mapping[str, Any], effort: object) -> Thinking | None:
     if config and kind != "adaptive":
         raise _wrong("thinking.type", "enabled, disabled or adaptive")
     words: Mapping[str, Thinking] = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
-    return words.get(str(effort)) if config else None
+    return words.get(effort or "") if config else None
 
 
-def _system(system: object) -> Iterator[dict[str, Any]]:
-    if system is None or system == []:
-        return
+def _system(system: str | list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     texts = [_text(block, where) for where, block in _blocks(system, "system")]
     if text := "\n".join(text for text in (BILLING.sub("", text) for text in texts) if text):
         yield {"role": "system", "content": text}
 
 
-def _turns(messages: object) -> Iterator[dict[str, Any]]:
-    if not isinstance(messages, list) or not messages:
-        raise _wrong("messages", "an array of at least one message")
-    for number, message in enumerate(messages):
-        where = f"messages[{number}]"
-        role = message.get("role") if isinstance(message, dict) else None
-        if role not in ("user", "assistant", "system"):
-            raise bad_request(f"`{where}` must be an object with a `role`: user, assistant.", f"{where}.role")
-        blocks = _blocks(message.get("content"), f"{where}.content")
-        yield from _assistant(blocks) if role == "assistant" else _user(role, blocks)
+def _turns(turns: Sequence[Turn]) -> Iterator[dict[str, Any]]:
+    for number, turn in enumerate(turns):
+        blocks = _blocks(turn.content, f"messages[{number}].content")
+        yield from _assistant(blocks) if turn.role == "assistant" else _user(turn.role, blocks)
 
 
 def _blocks(content: object, where: str) -> list[tuple[str, dict[str, Any]]]:
     """The blocks of a content, each with its place."""
     if isinstance(content, str):
         return [(where, {"type": TEXT, "text": content})]
-    if not isinstance(content, list) or not content or len(objects(content)) < len(content):
-        raise _wrong(where, "a string, or an array of at least one block")
+    if not isinstance(content, list) or len(objects(content)) < len(content):
+        raise _wrong(where, "a string, or an array of blocks")
     return [(f"{where}[{number}]", block) for number, block in enumerate(content)]
 
 
@@ -193,12 +173,10 @@ def _part(block: Mapping[str, Any], where: str) -> dict[str, Any]:
     raise _wrong(f"{where}.source", "an image's base64 with a `media_type`, or its url")
 
 
-def _tools(tools: object) -> list[dict[str, Any]]:
-    if not isinstance(tools, list):
-        raise _wrong("tools", "an array")
+def _tools(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     functions = []
     for number, tool in enumerate(tools):
-        schema = tool.get("input_schema") if isinstance(tool, dict) else None
+        schema = tool.get("input_schema")
         if not isinstance(schema, dict) or not isinstance(tool.get("name"), str):
             raise _wrong(
                 f"tools[{number}]",
@@ -209,14 +187,14 @@ def _tools(tools: object) -> list[dict[str, Any]]:
     return functions
 
 
-def _tool_choice(choice: object) -> dict[str, Any]:
+def _tool_choice(choice: Mapping[str, Any] | None) -> dict[str, Any]:
     if choice is None:
         return {}
-    kind, name = (choice.get("type"), choice.get("name")) if isinstance(choice, dict) else (None, None)
+    kind, name = choice.get("type"), choice.get("name")
     if kind not in (*CHOICES, "tool") or (kind == "tool" and not isinstance(name, str)):
         raise _wrong("tool_choice", "auto, any or none as its `type`, or tool with a `name`")
     wanted = CHOICES.get(kind) or {"type": "function", "function": {"name": name}}
-    alone = isinstance(choice, dict) and choice.get("disable_parallel_tool_use") is True
+    alone = choice.get("disable_parallel_tool_use") is True
     return {"tool_choice": wanted} | ({"parallel_tool_calls": False} if alone else {})
 
 
@@ -226,7 +204,6 @@ class Block:
 
     Attributes:
         parts: of its text, or of its arguments; `sent` counts those that the client has.
-        complete: whether nothing of it was to come when another one began; None before that.
     """
 
     kind: str
@@ -235,7 +212,6 @@ class Block:
     parts: list[str] = field(default_factory=list)
     sent: int = 0
     begun: bool = False
-    complete: bool | None = None
 
     @property
     def input(self) -> dict[str, Any] | None:
@@ -298,10 +274,9 @@ class Translation:
         more = {"zooter": answer["zooter"]} if "zooter" in answer else {}
         return self._head(answer, content, **end) | more
 
-    def events(self, data: bytes) -> bytes:
-        """Some whole events of a stream."""
-        chunks = [chunk for raw in data.split(b"\n\n") if (chunk := Event.of(raw).chunk) is not None]
-        return b"".join(_event(shape) for chunk in chunks for shape in self._chunk(chunk))
+    def events(self, chunk: Mapping[str, Any]) -> bytes:
+        """The events for a chunk of a stream."""
+        return b"".join(map(_event, self._chunk(chunk)))
 
     def end(self) -> bytes:
         """The last events of a stream.
@@ -368,7 +343,7 @@ class Translation:
         latest.parts.append(dump_json(arguments) if isinstance(arguments, dict) else str(arguments or ""))
 
     def _new(self, ended: bool = False) -> Iterator[dict[str, Any]]:
-        """The events of what is new, one block after the other: those of calls that come side by side wait."""
+        """The events of what is new, one block after the other. More may come of a call until the answer has ended."""
         for place in range(self._at, len(self._blocks)):
             block = self._blocks[place]
             if not block.begun:
@@ -376,11 +351,7 @@ class Translation:
                 yield {"type": "content_block_start", "index": place, "content_block": block.shape()}
             if (delta := block.delta())[[*delta][-1]]:
                 yield {"type": "content_block_delta", "index": place, "delta": delta}
-            if not ended and place == len(self._blocks) - 1:
-                return
-            if block.complete is None:  # looked at once, so that no server makes it take long
-                block.complete = block.kind != TOOL or block.input is not None
-            if not ended and not block.complete:
+            if not ended and (block.kind == TOOL or place == len(self._blocks) - 1):
                 return
             yield {"type": "content_block_stop", "index": place}
             self._at = place + 1
@@ -427,4 +398,4 @@ def _parts_in(message: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _event(shape: Mapping[str, Any]) -> bytes:
-    return f"event: {shape['type']}\n".encode() + encode_event(shape)
+    return f"event: {shape['type']}\n".encode() + make_event(shape).encode()

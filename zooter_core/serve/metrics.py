@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from zooter_core.backends.endpoint.health import STATES, Breaker
 from zooter_core.data.prices import cost
 from zooter_core.serve.admission import Admission
-from zooter_core.serve.chat_request import BYTES_A_TOKEN
+from zooter_core.serve.chat_request import estimate_tokens
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.targets import AnswerProgress
 
@@ -70,14 +70,15 @@ def _usage(exchange: Exchange, candidate: str, progress: AnswerProgress) -> Usag
     prompt = _count(report.get("prompt_tokens", report.get("input_tokens")))
     answer = _count(report.get("completion_tokens", report.get("output_tokens")))
     events = 0 if exchange.outcome.compared else exchange.events  # compared answers are not streamed
-    tokens = max(events, -(-progress.written // BYTES_A_TOKEN)) if answer is None else answer
+    tokens = max(events, progress.tokens) if answer is None else answer
     reported = prompt is not None and (answer is not None or not tokens)  # embeddings have no answer to count
     prompt = exchange.request.prompt_tokens if prompt is None else prompt
     cached = _detail(report, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
     cached = min(cached or _count(report.get("prompt_cache_hit_tokens")) or 0, prompt)  # the latter is DeepSeek's
     dollars = cost(exchange.fleet.candidate(candidate), prompt, tokens, cached)
     thoughts = _detail(report, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
-    return Usage(prompt, tokens, reported, dollars, cached, min(thoughts or progress.thoughts, tokens))
+    thoughts = thoughts or progress.thoughts or estimate_tokens(progress.parts.thoughts)
+    return Usage(prompt, tokens, reported, dollars, cached, min(thoughts, tokens))
 
 
 def _detail(report: Mapping[str, Any], names: Sequence[str], part: str) -> int:

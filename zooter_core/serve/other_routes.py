@@ -13,19 +13,11 @@ from urllib.parse import quote
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import listed
 from zooter_core.base.strict_json import dump_json, objects
-from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.serve import AUTO, RMR, VIRTUAL
 from zooter_core.learn.traffic_rows import LONGEST_ANSWER, LoggedDecision
+from zooter_core.serve.bodies import EmbeddingsBody, RerankBody, ResponsesBody, RouteBody, check
 from zooter_core.serve.chat import Answer, begun, remember, send_first
-from zooter_core.serve.chat_request import (
-    ChatRequest,
-    Sender,
-    check_messages,
-    check_model,
-    check_routing_fields,
-    check_size,
-    read_chat,
-)
+from zooter_core.serve.chat_request import ChatRequest, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.exchange import Exchange, Out
@@ -36,13 +28,11 @@ from zooter_core.serve.targets import AnswerProgress, Upstream
 if TYPE_CHECKING:
     from zooter_core.serve.traffic_log import TrafficLog
 
-MOST_CONVERSATIONS = 100
 ROUTED_AT_ONCE = 16  # of them: a few fill a batch, and a client that leaves has not made work of all
 MOST_CHARACTERS = 1_000_000  # of their users, all together
 RESPONSES, EMBEDDINGS = "/responses", "/embeddings"
 INCOMPLETE = ("max_output_tokens", "content_filter")  # why a response can be
 UNHELD = (400, 404, 405, 501)  # statuses of a server that has no such response, or no such route
-MOST_DOCUMENTS = 100  # a reward model that compares reads each pair of them
 
 
 async def answer_route(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
@@ -53,46 +43,24 @@ async def answer_route(gateway: Gateway, body: Mapping[str, Any], exchange: Exch
     Raises:
         ApiError: the body is wrong or too large, or no candidate can answer such a request.
     """
+    conversations = check(RouteBody, body).conversations
     body = {**body, "model": body.get("model") or AUTO}
-    check_model(body)
-    check_routing_fields(body)
-    if "conversations" not in body:
-        check_messages(body.get("messages"))
+    if conversations is None:
         request = ChatRequest(body, exchange.sender)
-        exchange.asks(request)
-        choice = await exchange.choose(gateway, request)
-        await out.json({"object": "route", **choice.to_json()})
+        exchange.request = request
+        exchange.choice = await choose(gateway, request, exchange.asker)
+        await out.json({"object": "route", **exchange.choice.to_json()})
         return
-    requests = _requests(body, replace(exchange.sender, session=None))
-    exchange.model = body["model"]
+    sender = replace(exchange.sender, session=None)
+    requests = [ChatRequest({**body, "messages": messages}, sender) for messages in body["conversations"]]
+    if (characters := sum(len(text) for request in requests for text in request.user_texts)) > MOST_CHARACTERS:
+        message = f"The user's texts have {characters:,} characters; the limit is {MOST_CHARACTERS:,}."
+        raise ApiError(413, message, "request_too_large", "conversations")
     choices: list[Choice] = []
     for start in range(0, len(requests), ROUTED_AT_ONCE):
         part = requests[start : start + ROUTED_AT_ONCE]
-        tasks = [asyncio.create_task(choose(gateway, request, asker=exchange.asker)) for request in part]
-        try:
-            choices += await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:  # the others, if one has failed
-                task.cancel()
+        choices += await asyncio.gather(*(choose(gateway, request, exchange.asker) for request in part))
     await out.json({"object": "list", "data": [choice.to_json() for choice in choices]})
-
-
-def _requests(body: Mapping[str, Any], sender: Sender) -> list[ChatRequest]:
-    """The conversations of a body, each as a request."""
-    conversations = body["conversations"]
-    if not isinstance(conversations, list) or not 0 < len(conversations) <= MOST_CONVERSATIONS:
-        raise bad_request(f"`conversations` must be an array of 1 to {MOST_CONVERSATIONS:,}.", "conversations")
-    requests, characters = [], 0
-    for number, messages in enumerate(conversations):
-        check_messages(messages, f"conversations[{number}]")
-        request = ChatRequest({**body, "messages": messages}, sender)
-        check_size(request)
-        characters += sum(map(len, request.user_texts))
-        requests.append(request)
-    if characters > MOST_CHARACTERS:
-        message = f"The user's texts have {characters:,} characters; the limit is {MOST_CHARACTERS:,}."
-        raise ApiError(413, message, "request_too_large", "conversations")
-    return requests
 
 
 async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
@@ -105,38 +73,24 @@ async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], exchange: Exc
     """
     if gateway.fleet.reward is None:
         raise ApiError(404, "This fleet has no reward model, so it ranks nothing.", "not_found")
-    query, documents, most = body.get("query"), _documents(body.get("documents")), body.get("top_n")
-    if not isinstance(query, str) or not query.strip():
-        raise bad_request("`query` must be a text.", "query")
-    if most is not None and (type(most) is not int or most < 1):
-        raise bad_request("`top_n` must be an integer of 1 or more.", "top_n")
-    if (model := body.get("model") or RMR) != RMR:
-        raise model_not_found(str(model), f"The reward model is {RMR}.")
+    rerank = check(RerankBody, body)
+    query, documents = rerank.query, [text if isinstance(text, str) else text.text for text in rerank.documents]
+    if rerank.model not in (None, RMR):
+        raise model_not_found(rerank.model, f"The reward model is {RMR}.")
     turns = [{"role": "user", "content": query}, *({"role": "assistant", "content": text} for text in documents)]
     request = ChatRequest({**body, "model": RMR, "messages": turns})
-    exchange.asks(request)
+    exchange.request = request
     (rewards,) = await gateway.with_rewards(
         lambda ensemble, stop: ensemble.score_responses([(query, documents)], stop=stop)
     )
     scored = [(reward, place) for place, reward in enumerate(rewards.rewards) if reward is not None]
-    best = sorted(scored, key=lambda entry: -entry[0])[:most]  # ties keep their order
+    best = sorted(scored, key=lambda entry: -entry[0])[: rerank.top_n]  # ties keep their order
     results: list[dict[str, Any]] = [{"index": place, "relevance_score": reward} for reward, place in best]
-    if body.get("return_documents"):
+    if rerank.return_documents:
         for result in results:
             result["document"] = {"text": documents[result["index"]]}
     usage = {"total_tokens": request.prompt_tokens}
     await out.json({"id": exchange.request_id, "model": RMR, "usage": usage, "results": results})
-
-
-def _documents(documents: object) -> list[str]:
-    """The documents' texts: strings, or objects with a `text`."""
-    texts = documents if isinstance(documents, list) else []
-    texts = [entry.get("text") if isinstance(entry, dict) else entry for entry in texts]
-    if not texts or not all(isinstance(text, str) for text in texts):
-        raise bad_request("`documents` must be an array of texts, or of objects with a `text`.", "documents")
-    if len(texts) > MOST_DOCUMENTS:
-        raise bad_request(f"{len(texts):,} documents are too many; the limit is {MOST_DOCUMENTS}.", "documents")
-    return texts
 
 
 async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
@@ -145,7 +99,7 @@ async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], exchange:
     Raises:
         ApiError: it names none, or the candidate's server has no embeddings.
     """
-    check_model(body)
+    check(EmbeddingsBody, body)
     if body["model"] in VIRTUAL:
         message = "Name a candidate: the vectors of different models cannot be compared, so they are not routed."
         raise bad_request(message, "model")
@@ -173,30 +127,26 @@ async def answer_responses(gateway: Gateway, body: Mapping[str, Any], exchange: 
     Raises:
         ApiError: the request is wrong, or the candidate's server has no such API.
     """
-    check_model(body)
-    check_routing_fields(body)
-    messages = list(_messages(body.get("input")))
-    if not messages:
-        raise bad_request("`input` must be a string, or an array with at least one item.", "input")
-    if isinstance(instructions := body.get("instructions"), str):
-        messages.insert(0, {"role": "system", "content": instructions})
+    response = check(ResponsesBody, body)
+    messages = list(_messages(response.input))
+    if response.instructions:
+        messages.insert(0, {"role": "system", "content": response.instructions})
     request = ChatRequest({**body, "messages": messages}, exchange.sender)
     await _pass(gateway, request, RESPONSES, exchange, out)
 
 
 async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exchange, out: Out) -> None:
     """Pass a request on to the path of a candidate's server. Its messages are for routing, and are not sent."""
-    exchange.asks(request)
-    request = _behind_servers(gateway, request, path)
+    exchange.request = request
     sessions, previous = gateway.sessions.of(exchange.sender.key), request.body.get("previous_response_id")
     writer = sessions.writer(previous) if isinstance(previous, str) else None
     if previous is not None and writer is None and exchange.sender.key is not None:
         # The servers behind know one account, ours: they would continue the conversation of any key.
         message = "There is no such response of this API key."
         raise bad_request(message, "previous_response_id", "previous_response_not_found")
-    choice = await exchange.choose(gateway, request, writer)
-    if choice.reason == "previous":  # no other server has what the request refers to
-        exchange.choice = replace(choice, order=choice.order[:1])
+    exchange.choice = await choose(gateway, request, exchange.asker, writer)
+    if exchange.choice.reason == "previous":  # no other server has what the request refers to
+        exchange.choice = replace(exchange.choice, order=exchange.choice.order[:1])
 
     async def ask(name: str, progress: AnswerProgress) -> Answer:
         target = gateway.targets[name]
@@ -215,7 +165,7 @@ async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exc
     remember(gateway, request, exchange)
     candidate, progress = exchange.outcome.candidate, exchange.outcome.progress
     if path == RESPONSES and progress.id and candidate is not None:
-        sessions.responded(progress.id, candidate, None if progress.calls else exchange.request_id)
+        sessions.wrote(progress.id, candidate, None if progress.calls else exchange.request_id)
 
 
 async def stored_response(
@@ -267,30 +217,9 @@ def _response_shape(response_id: str, decision: LoggedDecision) -> dict[str, Any
     }
 
 
-def _behind_servers(gateway: Gateway, request: ChatRequest, path: str) -> ChatRequest:
-    """The request for candidates behind servers alone."""
-    remote = [candidate.name for candidate in gateway.fleet.candidates if candidate.backend == ENDPOINT]
-    if request.model in gateway.fleet.pool:
-        remote = [name for name in remote if name == request.model]
-    if not remote:
-        message = f"{request.model} has no /v1{path}: it runs on this machine."
-        raise ApiError(404, message, "not_found", "model")
-    if request.model in gateway.fleet.pool or len(remote) == len(gateway.fleet.pool):
-        return request
-    wanted = request.allowed or remote
-    allowed = [name for name in wanted if name in remote or name not in gateway.fleet.pool]  # `choose` refuses others
-    if not allowed:
-        raise ApiError(404, f"None of `models` has /v1{path}: they run on this machine.", "not_found", "models")
-    return replace(request, body={**request.body, "models": allowed})
-
-
-def _messages(items: object) -> Iterator[dict[str, Any]]:
+def _messages(items: str | list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The input of the Responses API as messages, as far as routing and the limits read them."""
-    if isinstance(items, str):
-        yield {"role": "user", "content": items}
-    for item in items if isinstance(items, list) else ():
-        if not isinstance(item, dict):
-            raise bad_request("`input` must be a string or an array of objects.", "input")
+    for item in [{"role": "user", "content": items}] if isinstance(items, str) else items:
         content = item.get("content")
         parts = objects(content) if isinstance(content, list) else content
         role = item.get("role")

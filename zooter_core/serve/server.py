@@ -6,11 +6,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import math
 import signal
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,7 +20,6 @@ from fastapi import Request
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.weights import Progress, silent
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.access import check_content_type, get_key, read_json, restricted
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.chat_request import Sender
@@ -39,7 +36,6 @@ LOG = logging.getLogger("zooter.serve")
 FLEET = "fleet.toml"
 GRACE_SECONDS = 30
 FOLLOW_SECONDS = 5.0  # between two looks at fleet.toml, while traffic is kept
-AGAIN_SECONDS = 60.0  # until a promoted router that did not load is tried again
 Handler = Callable[[Gateway, dict[str, Any], Exchange, Out], Awaitable[None]]
 
 
@@ -105,14 +101,9 @@ class Server:
         self.reloading = asyncio.Lock()
         self._reload: asyncio.Task[None] | None = None  # the loop itself holds no task
         self._follow: asyncio.Task[None] | None = None
-        self.admission = Admission(lambda: self.limits)
+        self.admission = Admission(lambda: self.gateway.fleet.serve)
         self.keys = KeyRing(settings.keys) if settings.keys else None
         self.traffic: TrafficLog | None = None
-
-    @property
-    def limits(self) -> ServeConfig:
-        """The `[serve]` table of the fleet that answers now."""
-        return self.gateway.fleet.serve
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -160,18 +151,16 @@ class Server:
     async def _follow_learner(self) -> None:
         """Take the router that `zooter learn` promotes, or goes back to. Other changes wait for a reload."""
         file = self.settings.fleet.folder / FLEET
-        changed, again = read_file_state(file), math.inf
+        changed = read_file_state(file)
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
-            if (latest := read_file_state(file)) == changed and time.monotonic() < again:
+            if (latest := read_file_state(file)) == changed:
                 continue
-            changed, again = latest, math.inf
+            changed = latest
             with suppress(ZooterError):  # which is logged, or the owner is about to write the rest of the file
                 fleet = await asyncio.to_thread(load_fleet, self.settings.fleet.folder)
                 if fleet.router != self.gateway.fleet.router:
-                    again = time.monotonic() + AGAIN_SECONDS
                     await self.reload(keep_models=True)
-                    again = math.inf
 
     async def reload(self, keep_models: bool = False) -> Gateway:
         """Load the fleet anew and try its router; the new one answers from the next request on, running answers go on.
@@ -217,9 +206,8 @@ class Server:
         Raises:
             ApiError: there are too many requests, or no place became free in time.
         """
-        with self.admission.admitted(key):
-            async with self.admission.place(), self.gateway.used() as gateway:
-                yield gateway
+        async with self.admission.place(key), self.gateway.used() as gateway:
+            yield gateway
 
     def reply(self, request: Request, handle: Handler) -> Reply:
         """The answer that `handle` writes, given the body."""
@@ -227,8 +215,7 @@ class Server:
         key = get_key(request)
         name = key.name if key else None
         sender = Sender(name, request.headers.get(SESSION_HEADER))
-        keeps = self.traffic.keeps if self.traffic else 0
-        exchange = Exchange(request.url.path, sender, self.ids.new(name), wants_metadata, keeps)
+        exchange = Exchange(request.url.path, sender, self.ids.new(name), wants_metadata)
         exchange.translation = Translation(exchange) if exchange.path == MESSAGES else None
 
         async def run(out: Out) -> None:

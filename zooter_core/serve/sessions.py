@@ -10,27 +10,18 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from zooter_core.base.strict_json import objects
 
 Value = TypeVar("Value")
-MOST_SESSIONS = 100_000
-MOST_WRITERS = 100_000
+MOST_REMEMBERED = 100_000  # of conversations, and of writers
 LISTS = ("reasoning_details", "thinking_blocks")
 SECRETS = ("data", "signature", "encrypted_content")
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """The candidate of a conversation, and when it was last asked."""
-
-    candidate: str
-    at: float
 
 
 class Sessions:
@@ -38,9 +29,8 @@ class Sessions:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._owner = clock, ""
-        self._pins: OrderedDict[tuple[str, str], Pin] = OrderedDict()
-        self._writers: OrderedDict[tuple[str, str], str] = OrderedDict()
-        self._requests: OrderedDict[tuple[str, str], str | None] = OrderedDict()
+        self._pins: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()  # who answered, and when
+        self._writers: OrderedDict[tuple[str, str], tuple[str, str | None]] = OrderedDict()
 
     def of(self, owner: str | None) -> Sessions:
         """The part of an API key; None is the part of those without one."""
@@ -50,49 +40,50 @@ class Sessions:
 
     def pin(self, session: str, candidate: str) -> None:
         """Remember who answered."""
-        _remember(self._pins, (self._owner, session), Pin(candidate, self._clock()), MOST_SESSIONS)
+        _remember(self._pins, (self._owner, session), (candidate, self._clock()))
 
-    def candidate(self, session: str) -> str | None:
-        """The candidate that answered last, however long ago."""
-        pin = self._pins.get((self._owner, session))
-        return pin.candidate if pin else None
+    def pinned(self, session: str) -> tuple[str | None, float]:
+        """The candidate that answered last, and how many seconds ago; infinitely many for an unknown conversation."""
+        candidate, at = self._pins.get((self._owner, session), (None, -math.inf))
+        return candidate, self._clock() - at
 
-    def age(self, session: str) -> float:
-        """Seconds since the conversation's last turn; infinite for an unknown one."""
-        pin = self._pins.get((self._owner, session))
-        return self._clock() - pin.at if pin else float("inf")
+    def wrote(self, written: str, candidate: str, request_id: str | None = None) -> None:
+        """Remember who wrote a piece of encrypted reasoning (its hash), or gave a response (its id).
 
-    def wrote(self, digest: str, candidate: str) -> None:
-        """Remember who wrote a piece of encrypted reasoning."""
-        _remember(self._writers, (self._owner, digest), candidate, MOST_WRITERS)
+        Args:
+            request_id: of the request whose text is the whole response.
+        """
+        _remember(self._writers, (self._owner, written), (candidate, request_id))
 
-    def writer(self, digest: str) -> str | None:
-        """Who wrote a piece of encrypted reasoning; None if that is not known."""
-        return self._writers.get((self._owner, digest))
-
-    def responded(self, response_id: str, candidate: str, request_id: str | None) -> None:
-        """Remember who gave a response of the Responses API, and to which request, if the text is all of it."""
-        self.wrote(response_id, candidate)
-        _remember(self._requests, (self._owner, response_id), request_id, MOST_WRITERS)
+    def writer(self, written: str) -> str | None:
+        """Who wrote it; None if that is not known."""
+        return self._writers.get((self._owner, written), (None, None))[0]
 
     def request(self, response_id: str) -> str | None:
         """The request whose text is a whole response; None if there is none."""
-        return self._requests.get((self._owner, response_id))
+        return self._writers.get((self._owner, response_id), (None, None))[1]
 
 
-def _remember(entries: OrderedDict[tuple[str, str], Value], key: tuple[str, str], value: Value, most: int) -> None:
+def _remember(entries: OrderedDict[tuple[str, str], Value], key: tuple[str, str], value: Value) -> None:
     """Add the newest entry, and forget the oldest one if there are too many."""
     entries[key] = value
     entries.move_to_end(key)
-    if len(entries) > most:
+    if len(entries) > MOST_REMEMBERED:
         entries.popitem(last=False)
 
 
 def digests(message: Mapping[str, Any]) -> Iterator[str]:
     """The hashes of the encrypted parts of a message, or of a chunk's delta."""
-    if any(message.get(name) for name in (*LISTS, "encrypted_content")):
-        for entry in _entries(message):
-            yield from _of(entry)
+    yield from _hashes(message, ("encrypted_content",))
+    for name in LISTS:
+        for entry in objects(message.get(name)):
+            yield from _hashes(entry)
+
+
+def _hashes(entry: Mapping[str, Any], names: Sequence[str] = SECRETS) -> Iterator[str]:
+    for name in names:
+        if isinstance(value := entry.get(name), str) and value:
+            yield hashlib.sha256(value.encode()).hexdigest()
 
 
 def find_writer(messages: Sequence[Mapping[str, Any]], sessions: Sessions) -> str | None:
@@ -112,7 +103,11 @@ def readable_by(
     Args:
         unknown: keep that whose writer is not known.
     """
-    return [_readable(message, _writers(candidate, unknown), sessions) for message in messages]
+    writers = _writers(candidate, unknown)
+    return [
+        _readable(message, writers, sessions) if any(digests(message)) else message  # the same object
+        for message in messages
+    ]
 
 
 def written_by(candidate: str, items: Sequence[Any], sessions: Sessions, unknown: bool = False) -> list[Any]:
@@ -126,29 +121,13 @@ def _writers(candidate: str, unknown: bool) -> Collection[str | None]:
 
 
 def _readable(message: Mapping[str, Any], writers: Collection[str | None], sessions: Sessions) -> Mapping[str, Any]:
-    def is_candidates(entry: Mapping[str, Any]) -> bool:
-        return all(sessions.writer(digest) in writers for digest in _of(entry))
+    def readable(hashes: Iterator[str]) -> bool:
+        return all(sessions.writer(digest) in writers for digest in hashes)
 
-    if not any(True for _ in digests(message)):
-        return message
-    shape = dict(message)
+    shape = {name: value for name, value in message.items() if name not in LISTS}
     for name in LISTS:
-        if isinstance(entries := shape.get(name), list):
-            shape[name] = [entry for entry in entries if not isinstance(entry, dict) or is_candidates(entry)]
-            if not shape[name]:
-                del shape[name]
-    if not is_candidates({"encrypted_content": shape.get("encrypted_content")}):
+        if entries := [entry for entry in objects(message.get(name)) if readable(_hashes(entry))]:
+            shape[name] = entries
+    if not readable(_hashes(message, ("encrypted_content",))):
         del shape["encrypted_content"]
     return shape
-
-
-def _entries(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield {"encrypted_content": message.get("encrypted_content")}
-    for name in LISTS:
-        yield from objects(message.get(name))
-
-
-def _of(entry: Mapping[str, Any]) -> Iterator[str]:
-    for name in SECRETS:
-        if isinstance(value := entry.get(name), str) and value:
-            yield hashlib.sha256(value.encode()).hexdigest()

@@ -8,20 +8,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import os
 import secrets
+import sys
 import time
 import uuid
-from collections.abc import Mapping
-from itertools import pairwise
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.files import owner_only, private_folder
-from zooter_core.base.jsonl import append_records
 from zooter_core.base.strict_json import dump_json
-from zooter_core.serve.errors import ApiError, bad_request
+from zooter_core.serve.errors import ApiError
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.metrics import count_usage
 
@@ -30,8 +29,24 @@ DECISIONS, FEEDBACK, SECRET = "decisions.jsonl", "feedback.jsonl", "request-ids.
 MOST_LOG_BYTES = 64 << 20  # of one file
 FILES = 8  # besides the newest one; `decisions.jsonl.1` is the next
 SECRET_BYTES = 32
-VERDICTS = ("good", "bad")
-LONGEST_ID, LONGEST_COMMENT = 200, 10_000
+
+
+class PrivateLog(RotatingFileHandler):
+    """A file that its owner alone can read. A full disk is said once, until a line can be written again."""
+
+    problem: BaseException | None = None
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding="utf-8", errors="replace", opener=owner_only)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        before, self.problem = self.problem, None
+        super().emit(record)
+        if self.problem and not before:
+            LOG.warning("lines of the decision log are lost: %s: %s", self.baseFilename, self.problem)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the base class's name)
+        self.problem = sys.exception()
 
 
 class DecisionLog:
@@ -42,47 +57,17 @@ class DecisionLog:
     """
 
     def __init__(self, folder: Path, most_bytes: int = MOST_LOG_BYTES) -> None:
-        self._path, self._most = folder / DECISIONS, most_bytes
         private_folder(folder, ours=False)
-        self._failing = False
-        self._open()
-
-    def _open(self) -> None:
-        self._file = open(self._path, "ab", buffering=0, opener=owner_only)  # noqa: SIM115 (as long as the server runs)
-        self._size = os.fstat(self._file.fileno()).st_size
+        self.file = PrivateLog(folder / DECISIONS, maxBytes=most_bytes, backupCount=FILES)
 
     def __call__(self, exchange: Exchange) -> None:
         """Write the line of an exchange."""
-        line = (dump_json(make_log_record(exchange), ensure_ascii=False) + "\n").encode("utf-8", "replace")
-        try:
-            if self._size and self._size + len(line) > self._most:
-                self._rotate()
-            written = self._file.write(line)
-            self._size += written
-            if written < len(line):  # the disk is full in the middle of a line
-                os.ftruncate(self._file.fileno(), self._size - written)
-                self._size -= written
-                raise OSError("the disk is full")
-        except OSError as problem:
-            if not self._failing:
-                LOG.warning("lines of the decision log are lost: %s: %s", self._path, problem)
-            self._failing = True
-        else:
-            self._failing = False
+        line = dump_json(make_log_record(exchange), ensure_ascii=False)
+        self.file.handle(logging.makeLogRecord({"msg": line}))
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
-
-    def _rotate(self) -> None:
-        self._file.close()
-        names = [self._path, *(self._path.with_name(f"{DECISIONS}.{number}") for number in range(1, FILES + 1))]
-        try:
-            for newer, older in reversed(list(pairwise(names))):
-                if newer.exists():
-                    newer.replace(older)
-        finally:
-            self._open()
+        self.file.close()
 
 
 def make_log_record(exchange: Exchange) -> dict[str, Any]:
@@ -97,7 +82,7 @@ def make_log_record(exchange: Exchange) -> dict[str, Any]:
         "key": exchange.sender.key,
         "fleet": exchange.fleet.name if exchange.fleet else None,
         "router": exchange.router_version,
-        "model": exchange.model,
+        "model": request.model if request else None,
         "stream": request is not None and request.stream,
         "session": request.session[:16] if request else None,
         "text_sha256": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() if request else None,
@@ -171,35 +156,3 @@ class RequestIds:
     def _code(self, number: str, key: str | None) -> str:
         message = f"{number} {key or ''}".encode("utf-8", "surrogatepass")
         return hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:16]
-
-
-def read_feedback(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The feedback in a body: `request_id`, and at least one of `verdict`, `score` and `comment`.
-
-    Raises:
-        ApiError: a field is missing or wrong.
-    """
-    request_id, verdict, score, comment = (body.get(name) for name in ("request_id", "verdict", "score", "comment"))
-    if not isinstance(request_id, str) or not 0 < len(request_id) <= LONGEST_ID:
-        raise bad_request("`request_id` must be the x-request-id of an answer.", "request_id")
-    if verdict is not None and verdict not in VERDICTS:
-        raise bad_request('`verdict` must be "good" or "bad".', "verdict")
-    if score is not None and (isinstance(score, bool) or not isinstance(score, int | float) or abs(score) > 1e30):
-        raise bad_request("`score` must be a number.", "score")
-    if comment is not None and not (isinstance(comment, str) and len(comment) <= LONGEST_COMMENT):
-        raise bad_request(f"`comment` must be a string of at most {LONGEST_COMMENT:,} characters.", "comment")
-    fields = {"verdict": verdict, "score": score, "comment": comment}
-    fields = {name: value for name, value in fields.items() if value is not None}
-    if not fields:
-        raise bad_request("Give a `verdict`, a `score` or a `comment`.")
-    return {"time": round(time.time(), 3), "request_id": request_id, **fields}
-
-
-def keep_feedback(folder: Path, record: Mapping[str, Any]) -> None:
-    """Add a record to the folder's file, which its owner alone can read.
-
-    Raises:
-        WorkError: it cannot be written.
-    """
-    private_folder(folder, ours=False)
-    append_records(folder / FEEDBACK, [record], private=True)

@@ -32,12 +32,12 @@ from zooter_core.backends.endpoint.connection import (
 from zooter_core.backends.endpoint.events import Event, begins, finish_word
 from zooter_core.backends.endpoint.faults import EndpointError, finish_error, sent_error, sent_in
 from zooter_core.backends.endpoint.redaction import Redaction
-from zooter_core.backends.thoughts import Splitter, split
+from zooter_core.backends.thoughts import Parts, split
 from zooter_core.base.records import Message, Response
 from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.serve.chat_request import BYTES_A_TOKEN, ChatRequest, read_text
+from zooter_core.serve.chat_request import ChatRequest, estimate_tokens, read_text
 from zooter_core.serve.errors import bad_request
 from zooter_core.serve.sessions import digests
 
@@ -45,8 +45,10 @@ if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
 
 STREAM_END = b"data: [DONE]\n\n"
+MOST_KEPT = 200_000  # characters of an answer, with its thoughts; what is stored of it is shorter
 BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
 FAILED = ("response.failed", "error")
+Events = AsyncGenerator[list[Event], None]
 FINISH = {"stop": "stop", "length": "length", "stopped": "stop", "repeated": "length"}
 SETTINGS = {  # by the field of a request, the later one of two counts: the fleet's name, and what it must be
     "max_tokens": ("max_new_tokens", "a whole number above 0"),
@@ -64,25 +66,39 @@ class AnswerProgress:
     Attributes:
         id, created: the server's, for chunks that are added.
         usage: the server's count of tokens, if it sends one.
-        written: bytes of text in a whole answer, by which tokens are estimated if it does not.
-        thoughts: tokens of thoughts, by the same bytes, or in a stream by its parts: most servers send single tokens.
+        tokens: of a whole answer, estimated in case the server does not count.
+        thoughts: tokens of thoughts apart from the text, estimated; in a stream, its events, as most have one token.
         finish: the reason, as the server names it; None if the answer has not ended.
         ended: which of several answers have ended.
         encrypted: hashes of encrypted reasoning in it.
         calls: whether a response of the Responses API calls tools, or has anything else beside text.
+        texts: the beginning of the answer, as it comes (`parts`).
         patience: seconds to wait for a place among the candidate's requests.
     """
 
     id: str = ""
     created: int = 0
     usage: Mapping[str, Any] | None = None
-    written: int = 0
+    tokens: int = 0
     thoughts: int = 0
     finish: str | None = None
     ended: set[str] = field(default_factory=set)
     encrypted: list[str] = field(default_factory=list)
     calls: bool = False
+    texts: list[str] = field(default_factory=list)
+    room: int = MOST_KEPT
     patience: float = 60.0
+
+    @property
+    def parts(self) -> Parts:
+        """The answer's text, and the thoughts that stand in it between tags."""
+        return split("".join(self.texts))
+
+    def add_text(self, text: str) -> None:
+        """Add a piece of the answer's text, as far as there is room."""
+        if text and self.room > 0:
+            self.texts.append(text[: self.room])
+            self.room -= len(text)
 
 
 def is_usage(chunk: Mapping[str, Any]) -> bool:
@@ -90,27 +106,14 @@ def is_usage(chunk: Mapping[str, Any]) -> bool:
     return isinstance(chunk.get("usage"), dict) and not objects(chunk.get("choices"))
 
 
-def written(answer: Mapping[str, Any]) -> int:
-    """Bytes of text in a whole answer of chat completions or the Responses API."""
-    choices = [choice.get("message") for choice in objects(answer.get("choices"))]
-    size = 0
-    for message in (*objects(choices), *objects(answer.get("output"))):
-        texts = [message.get(name) for name in ("content", "reasoning_content", "reasoning", "refusal", "arguments")]
-        texts += [part.get("text") for part in objects(message.get("content"))]
-        functions = [call.get("function") for call in objects(message.get("tool_calls"))]
-        texts += [function.get("arguments") for function in objects(functions)]
-        size += sum(len(text.encode("utf-8", "replace")) for text in texts if isinstance(text, str))
-    return size
-
-
-def thoughts_written(answer: Mapping[str, Any]) -> int:
-    """Bytes of thoughts in a whole answer of chat completions, apart from its text or between tags in it."""
-    size = 0
-    for message in objects([choice.get("message") for choice in objects(answer.get("choices"))]):
-        text = message.get("content")
-        thoughts = thoughts_of(message) or (split(text).thoughts if isinstance(text, str) else "")
-        size += len(thoughts.encode("utf-8", "replace"))
-    return size
+def count_tokens(answer: Mapping[str, Any]) -> tuple[int, int]:
+    """An estimate of a whole answer's tokens, and of those of thoughts apart from its text."""
+    choices = objects(answer.get("choices"))
+    texts, thoughts = [] if choices else [text_in(answer)], list[str]()
+    for message in objects([choice.get("message") for choice in choices]):
+        thoughts.append(thoughts_of(message))
+        texts += [content_text(message.get("content")), *map(dump_json, objects(message.get("tool_calls")))]
+    return estimate_tokens("".join(thoughts + texts)), estimate_tokens("".join(thoughts))
 
 
 def text_in(shape: Mapping[str, Any]) -> str:
@@ -125,9 +128,9 @@ def text_in(shape: Mapping[str, Any]) -> str:
     return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
-def encode_event(shape: Mapping[str, Any]) -> bytes:
-    """An event with JSON."""
-    return b"data: " + dump_json(shape).encode() + b"\n\n"
+def make_event(chunk: Mapping[str, Any]) -> Event:
+    """An event of ours."""
+    return Event.of(b"").with_chunk(chunk)
 
 
 def chunk_shape(id: str, created: int, model: str, **more: Any) -> dict[str, Any]:
@@ -141,9 +144,9 @@ def usage_shape(prompt: int, answer: int, thoughts: int = 0) -> dict[str, Any]:
     return shape | ({"completion_tokens_details": {"reasoning_tokens": thoughts}} if thoughts else {})
 
 
-def usage_event(progress: AnswerProgress, model: str, usage: Mapping[str, Any] | None) -> bytes:
+def usage_event(progress: AnswerProgress, model: str, usage: Mapping[str, Any] | None) -> Event:
     """The event that `include_usage` adds."""
-    return encode_event(chunk_shape(progress.id, progress.created, model, choices=[], usage=usage))
+    return make_event(chunk_shape(progress.id, progress.created, model, choices=[], usage=usage))
 
 
 class Upstream:
@@ -169,13 +172,14 @@ class Upstream:
     ) -> dict[str, Any]:
         """The same for a path of the server, with fields of ours."""
         answer = await self.connection.post(path, body, progress.patience, ours)
-        progress.id, progress.written = str(answer.get("id") or ""), written(answer)
-        progress.thoughts = -(-thoughts_written(answer) // BYTES_A_TOKEN)
+        progress.id = str(answer.get("id") or "")
+        progress.tokens, progress.thoughts = count_tokens(answer)
+        progress.add_text(text_in(answer))
         _note(answer, progress)
         return answer | {"model": self.name}
 
-    async def stream(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> AsyncGenerator[bytes, None]:
-        """The answer as events, one or more whole ones at a time, from its first token on, without the final [DONE].
+    async def stream(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> Events:
+        """The answer as events, some at a time, from its first token on, without the final [DONE].
 
         In every chunk `model` is the candidate's name and `choices` a list.
         """
@@ -193,20 +197,18 @@ class Upstream:
                         event.chunk |= {"model": self.name, "choices": objects(event.chunk.get("choices"))}
                 sent += len(passed)
                 if passed:
-                    yield b"".join([event.encode() for event in passed])
+                    yield passed
         if failure := finish_error(progress.finish, self.connection.redact):
             raise failure
         if request.wants_usage and progress.usage is None:
-            yield usage_event(progress, self.name, usage_shape(request.prompt_tokens, sent))
+            yield [usage_event(progress, self.name, usage_shape(request.prompt_tokens, sent))]
 
     def _thinking(self, request: ChatRequest) -> dict[str, Any]:
         """The fields for what a client wants of thinking, unless fleet.toml says it."""
         fields = thinking_fields(asked_thinking(self.connection.candidate, request))
         return {name: value for name, value in fields.items() if name not in self.connection.config.extra_body}
 
-    async def raw_stream(
-        self, path: str, body: Mapping[str, Any], progress: AnswerProgress
-    ) -> AsyncGenerator[bytes, None]:
+    async def raw_stream(self, path: str, body: Mapping[str, Any], progress: AnswerProgress) -> Events:
         """The events of the Responses API, from the first part of the answer on."""
         watcher = ResponsesWatcher(progress, self.connection.redact)
         async with aclosing(self.connection.events(path, body, watcher, patience=progress.patience)) as parts:
@@ -216,7 +218,7 @@ class Upstream:
                     for shape in (chunk, chunk.get("response")):
                         if isinstance(shape, dict) and "model" in shape:
                             shape["model"] = self.name
-                yield b"".join([event.encode() for event in events])
+                yield events
 
 
 class ChatWatcher(Watcher):
@@ -228,7 +230,6 @@ class ChatWatcher(Watcher):
 
     def __init__(self, progress: AnswerProgress, redact: Redaction, choices: int = 1) -> None:
         self._progress, self._redact, self._choices, self._begun = progress, redact, choices, False
-        self._splitter = Splitter() if choices == 1 else None  # until the text has begun
 
     @property
     def complete(self) -> bool:
@@ -240,23 +241,15 @@ class ChatWatcher(Watcher):
         progress = self._progress
         progress.id = progress.id or str(chunk.get("id") or "")
         progress.created = progress.created or (created if type(created := chunk.get("created")) is int else 0)
+        progress.add_text(text_in(chunk))
+        deltas = objects([choice.get("delta") for choice in objects(chunk.get("choices"))])
+        progress.thoughts += sum(bool(thoughts_of(delta)) for delta in deltas)
         _note(chunk, progress)
-        self._count_thoughts(chunk)
         if not self._begun and progress.finish and (failure := finish_error(progress.finish, self._redact)):
             raise failure
         token = begins(chunk)
         self._begun = self._begun or token
         return token
-
-    def _count_thoughts(self, chunk: Mapping[str, Any]) -> None:
-        for choice in objects(chunk.get("choices")):
-            delta = choice.get("delta")
-            delta = delta if isinstance(delta, dict) else {}
-            thoughts, text = thoughts_of(delta), delta.get("content")
-            if self._splitter is not None and isinstance(text, str) and text:
-                thoughts, begun = self._splitter.feed(text)
-                self._splitter = None if begun else self._splitter
-            self._progress.thoughts += bool(thoughts)
 
 
 class ResponsesWatcher(Watcher):
@@ -272,6 +265,7 @@ class ResponsesWatcher(Watcher):
             self._begun = True  # a client may know what it is
             return True
         response, kind = chunk.get("response"), chunk.get("type")
+        self._progress.add_text(text_in(chunk))
         if isinstance(response, dict):
             self._progress.id = self._progress.id or str(response.get("id") or "")
             _note(response, self._progress)
@@ -314,16 +308,16 @@ class Local:
         shape = {"id": progress.id, "object": "chat.completion", "created": progress.created, "model": self.name}
         return shape | {"choices": [choice], "usage": progress.usage}
 
-    async def stream(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> AsyncGenerator[bytes, None]:
+    async def stream(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> Events:
         role = {"role": "assistant"}
         async for piece in self._pieces(request, progress):
             parts = {"reasoning_content": piece.thoughts, "content": piece.text}
             if delta := {name: text for name, text in parts.items() if text}:
-                yield self._chunk(progress, role | delta)
+                yield [self._event(progress, role | delta)]
                 role = {}
-        yield self._chunk(progress, role, progress.finish)
+        yield [self._event(progress, role, progress.finish)]
         if request.wants_usage:
-            yield usage_event(progress, self.name, progress.usage)
+            yield [usage_event(progress, self.name, progress.usage)]
 
     async def _pieces(self, request: ChatRequest, progress: AnswerProgress) -> AsyncGenerator[Piece, None]:
         """The pieces of the answer. Generation stops when the reader goes away."""
@@ -355,6 +349,7 @@ class Local:
                     raise EndpointError(type(item).__name__, own_status=500)
                 if item.response is not None:
                     self._end(item.response, request, progress)
+                progress.add_text(item.text)
                 yield item
         finally:
             stop.set()
@@ -366,9 +361,9 @@ class Local:
         progress.finish = FINISH.get(response.finish, "stop")
         progress.usage = usage_shape(request.prompt_tokens, response.tokens, response.thought_tokens)
 
-    def _chunk(self, progress: AnswerProgress, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
+    def _event(self, progress: AnswerProgress, delta: Mapping[str, Any], finish: str | None = None) -> Event:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return encode_event(chunk_shape(progress.id, progress.created, self.name, choices=[choice]))
+        return make_event(chunk_shape(progress.id, progress.created, self.name, choices=[choice]))
 
 
 def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking | None:

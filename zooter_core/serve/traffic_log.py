@@ -8,17 +8,14 @@ from __future__ import annotations
 import logging
 import math
 import queue
-import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from zooter_core.backends.thoughts import split
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.strict_json import parse_json
 from zooter_core.config.learn import LearnConfig
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import (
@@ -33,17 +30,14 @@ from zooter_core.learn.traffic_rows import (
 from zooter_core.router.turns import topic_of
 from zooter_core.serve.exchange import CHATS, GONE, Exchange
 from zooter_core.serve.metrics import count_usage
-from zooter_core.serve.targets import text_in
 
 LOG = logging.getLogger("zooter.serve")
 PATHS = (*CHATS, "/v1/responses")
-MOST_WAITING = 10_000  # exchanges that have not been written; more are lost
-MOST_WAITING_BYTES = 64 << 20  # of their answers
+MOST_WAITING = 2_000  # entries that have not been written; more are lost
 AT_ONCE = 500  # in one transaction
 CLEAN_SECONDS, DAY = 3600.0, 86_400.0
-BYTES_A_CHARACTER = 100  # of an answer in a stream, whose events are mostly names of fields
 VOTES = {"good": 1.0, "bad": -1.0}
-Entry = tuple[Exchange, float] | LoggedReward
+Entry = LoggedDecision | LoggedReward
 
 
 class TrafficLog:
@@ -61,26 +55,15 @@ class TrafficLog:
         self._config = config
         self._traffic = Traffic.open(folder)
         self._waiting: queue.Queue[Entry | None] = queue.Queue(MOST_WAITING)
-        self._failing, self._bytes, self._counting = False, 0, threading.Lock()
+        self._failing = False
         self._cleaned = self._rewritten = -math.inf
         self._thread = threading.Thread(target=self._write_all, name="traffic", daemon=True)
         self._thread.start()
 
-    @property
-    def keeps(self) -> int:
-        """How many bytes of an answer an exchange must keep."""
-        return LONGEST_ANSWER * BYTES_A_CHARACTER if self._config.answers else 0
-
     def __call__(self, exchange: Exchange) -> None:
         """Store an exchange, soon."""
-        if exchange.path not in PATHS or exchange.choice is None:
-            return
-        with self._counting:
-            self._bytes += len(exchange.sent)
-            if self._bytes > MOST_WAITING_BYTES:
-                self._bytes -= len(exchange.sent)
-                exchange.sent.clear()  # its answer is lost, and nothing else
-        self._put((exchange, time.time()))
+        if exchange.path in PATHS and (decision := make_logged_decision(exchange, self._config)):
+            self._put(decision)
 
     def add_feedback(self, record: Mapping[str, Any]) -> None:
         """Store feedback on an answer, soon. A comment alone is no reward."""
@@ -99,7 +82,6 @@ class TrafficLog:
         try:
             self._waiting.put_nowait(entry)
         except queue.Full:
-            self._written([entry])
             self._warn("the disk is too slow")
 
     def close(self) -> None:
@@ -116,11 +98,10 @@ class TrafficLog:
                 self._clean()
             except ZooterError as problem:
                 self._warn(str(problem))
-            except Exception:  # what is odd about a request must not end the thread
+            except Exception:  # of SQLite: the thread goes on
                 LOG.exception("lines of the traffic are lost")
             else:
                 self._failing = False
-            self._written(entries)
             if None in entries:
                 return
             entries = self._next()
@@ -135,15 +116,8 @@ class TrafficLog:
             entries.append(self._waiting.get())
         return entries
 
-    def _written(self, entries: Iterable[Entry | None]) -> None:
-        """Count the answers of entries no longer as waiting."""
-        with self._counting:
-            self._bytes -= sum(len(entry[0].sent) for entry in entries if isinstance(entry, tuple))
-
     def _write(self, entries: list[Entry]) -> None:
-        exchanges = [entry for entry in entries if isinstance(entry, tuple)]
-        decisions = [make_logged_decision(exchange, ended, self._config) for exchange, ended in exchanges]
-        self._traffic.add([decision for decision in decisions if decision is not None])
+        self._traffic.add([entry for entry in entries if isinstance(entry, LoggedDecision)])
         rewards = [entry for entry in entries if isinstance(entry, LoggedReward)]
         for reward in rewards:
             decision = self._traffic.decision(reward.request_id)
@@ -169,12 +143,8 @@ class TrafficLog:
         self._failing = True
 
 
-def make_logged_decision(exchange: Exchange, ended: float, config: LearnConfig) -> LoggedDecision | None:
-    """What is kept of an exchange; None if it has no text of a user.
-
-    Args:
-        ended: in seconds since 1970.
-    """
+def make_logged_decision(exchange: Exchange, config: LearnConfig) -> LoggedDecision | None:
+    """What is kept of an exchange that has ended; None if nobody was chosen, or it has no text of a user."""
     request, choice, outcome = exchange.request, exchange.choice, exchange.outcome
     if request is None or choice is None or not request.user_texts or not request.user_texts[-1].strip():
         return None
@@ -182,11 +152,11 @@ def make_logged_decision(exchange: Exchange, ended: float, config: LearnConfig) 
     turns, usage, decision = request.user_texts, count_usage(exchange), choice.decision
     routed = decision.query if decision else topic_of(turns)
     complete = exchange.status != GONE or outcome.progress.finish is not None  # not what a client broke off
-    answer = answer_text(bytes(exchange.sent)) if config.answers and complete else ""
+    answer = outcome.progress.parts.text if config.answers and complete else ""
     first, sender = choice.order[0], exchange.sender
     return LoggedDecision(
         request_id=exchange.request_id,
-        time=ended,
+        time=time.time(),
         query=turns[-1][:LONGEST_TEXT],
         key=sender.key,
         **user_ids({"user": sender.user} if sender.user else request.body, "user", "safety_identifier"),
@@ -210,20 +180,3 @@ def make_logged_decision(exchange: Exchange, ended: float, config: LearnConfig) 
         chore=request.chore,
         thought_tokens=usage.thoughts,
     )
-
-
-def answer_text(data: bytes) -> str:
-    """The text in an answer as it was kept, without thoughts: JSON or events, of either API of OpenAI's."""
-    text = data.decode("utf-8", "replace")
-    if not text.startswith(("data:", "event:", ":")):
-        return split(text_in(_parsed(text))).text
-    lines = [line.removeprefix("data:").strip() for line in re.split(r"[\r\n]", text) if line.startswith("data:")]
-    return split("".join(text_in(_parsed(line)) for line in lines)).text
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        shape = parse_json(text)
-    except (ValueError, RecursionError):  # [DONE], or where the kept part ends
-        return {}
-    return shape if isinstance(shape, dict) else {}

@@ -18,7 +18,7 @@ from support.scripted_answers import TEXT
 from support.scripted_server import at, serving
 from zooter_core.backends.endpoint import connection, health
 from zooter_core.backends.endpoint.connection import Connection
-from zooter_core.backends.endpoint.events import Event, EventSplitter
+from zooter_core.backends.endpoint.events import Event
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import WorkError
 from zooter_core.config.candidates import CandidateConfig
@@ -113,13 +113,13 @@ def passed_on(candidate: CandidateConfig) -> tuple[str, EndpointError | None]:
     from zooter_core.serve.targets import AnswerProgress, Upstream
 
     request = ChatRequest({"messages": [{"role": "user", "content": "What is the sea?"}], "stream": True})
-    events = list[bytes]()
+    events = list[Event]()
 
     async def read_all() -> EndpointError | None:
         upstream = Upstream(candidate)
         try:
             async for part in upstream.stream(request, False, AnswerProgress()):
-                events.append(part)
+                events.extend(part)
         except EndpointError as error:
             return error
         finally:
@@ -127,8 +127,7 @@ def passed_on(candidate: CandidateConfig) -> tuple[str, EndpointError | None]:
         return None
 
     error = run_apart(read_all())
-    chunks = [chunk for part in events for event in EventSplitter().feed(part) if (chunk := Event.of(event).chunk)]
-    deltas = [choice["delta"].get("content") for chunk in chunks for choice in chunk["choices"]]
+    deltas = [choice["delta"].get("content") for event in events for choice in (event.chunk or {}).get("choices", ())]
     return "".join(text for text in deltas if isinstance(text, str)), error
 
 
