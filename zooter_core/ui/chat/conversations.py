@@ -20,7 +20,6 @@ from zooter_core.ui.background import attach
 from zooter_core.ui.chat.turns import Settings, Tuning, Turn
 from zooter_core.ui.history import Entry, History, history
 from zooter_core.ui.jobs import AnswerPlan, Answers, Job
-from zooter_core.ui.links import Registry
 from zooter_core.ui.text import clipped
 
 TITLE = 60  # characters
@@ -242,8 +241,8 @@ def _failed_to_start(job: Answers) -> tuple[Response, ...]:
 
 
 @st.cache_resource(show_spinner=False)
-def _live() -> Registry[Conversation]:
-    return Registry()
+def _live() -> dict[str, Conversation]:
+    return {}
 
 
 def _new() -> Conversation:
@@ -252,12 +251,13 @@ def _new() -> Conversation:
 
 def current() -> Conversation:
     """This session's conversation: the one that its address names when new or after Back, its own, or a new one."""
-    id = links.visited_id("chat")
-    talk: Conversation = (find(id) if id else None) or st.session_state.get("conversation") or _new()
-    st.session_state["conversation"] = talk
+    talk: Conversation | None = st.session_state.get("conversation")
+    if id := links.visited_id("chat", talk):
+        talk = find(id) or talk
+    talk = talk or _new()
+    show(talk)
     if talk.turns:
-        links.write_id("chat", talk.id)
-        _live().add(talk)
+        links.remember(_live(), talk)
         for turn in talk.turns:
             attach(turn.job)
     return talk
@@ -265,7 +265,7 @@ def current() -> Conversation:
 
 def find(id: str) -> Conversation | None:
     """A conversation in memory, or in the history."""
-    if (live := _live().find(id)) is not None:
+    if (live := _live().get(id)) is not None:
         return live
     if (entry := history().entry(id)) is None:
         return None
@@ -291,22 +291,22 @@ def intact(records: Iterable[dict[str, Any]]) -> list[Turn]:
     return turns
 
 
-def open(id: str) -> None:
-    """Let this session look at a conversation."""
-    st.session_state["conversation"] = find(id) or _new()
-
-
 def show(talk: Conversation) -> None:
-    """Let this session look at a conversation that has just begun."""
+    """Let this session look at a conversation, and its address name it once it has begun."""
     st.session_state["conversation"] = talk
+    links.write_id("chat", talk.id if talk.turns else None)
+
+
+def open(id: str) -> None:
+    """Let this session look at a conversation in memory or in the history."""
+    show(find(id) or _new())
 
 
 def clear() -> None:
     """Stop what runs and start a new conversation."""
     for turn in current().turns:
         turn.job.stop()
-    st.session_state["conversation"] = _new()
-    links.write_id("chat", None)
+    show(_new())
 
 
 def forget(id: str) -> None:
@@ -314,14 +314,14 @@ def forget(id: str) -> None:
     if (entry := history().entry(id)) is None:  # a second click
         return
     records = history().turns(id)
-    for talk in (_live().find(id), current()):
+    for talk in (_live().get(id), current()):
         if talk is not None and talk.id == id:
             talk.history = None  # an answer that runs would bring it back
             for turn in talk.turns:
                 turn.job.stop()
     if current().id == id:
         clear()
-    _live().remove(id)
+    _live().pop(id, None)
     history().forget(id)
     st.session_state.setdefault(DELETED, []).append((entry, records))
 
