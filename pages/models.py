@@ -39,4 +39,4 @@ if users and several and manage.allowed():
     with place:  # drawn last, as it imports the pipeline
         from zooter_core.ui.models import exam
 
-        exam.draw(ensemble, manage.target())
+        exam.draw(manage.target())

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.skills import SKILLS
+from zooter_core.config.fleet import Fleet
 from zooter_core.data.run_folder import REPORT, RESPONSES, ROUTER
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.evaluation import thinking, verdicts
@@ -35,6 +37,7 @@ STEPS = {
     "compare": "Comparing routers",
     "distill": "Training the router",
 }
+START = {"begun": "Go on", "better": "Use its router"}  # what the button says at a stage
 LENGTHS = {"Quick: 120 questions": True, "Full: 600 questions": False}
 CHECK_EVERY = 0.5  # seconds between two looks for new answers
 RIGHT = "Right answers so far, of those that a key can check. The reward model judges the others at the end."
@@ -46,7 +49,6 @@ class Exam(BackgroundWork):
     Attributes:
         tallies: what each candidate has answered.
         score: which of the answers are right so far; None until it begins.
-        ended_well: whether the router is trained.
     """
 
     subject = "exam"
@@ -56,11 +58,14 @@ class Exam(BackgroundWork):
         self.tallies: list[Tally] = []
         self.notes: list[str] = []
         self.score: RunningScore | None = None
-        self.ended_well = False
         self._ended = threading.Event()
-        self.shown = threading.Lock()  # taken once the fleet is loaded again with its router
         self.fleet, self.quick, self._anyway, self._ensemble = fleet, quick, anyway, ensemble
         self.start()
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether the router is trained."""
+        return not (self.running or self.stopped or self.problem)
 
     def _execute(self) -> None:
         parts = exam.prepare_fleet(self.fleet)
@@ -72,7 +77,7 @@ class Exam(BackgroundWork):
         _, missing = exam.sit(ensemble, folder, queries, self.report, self._note, watch=self._watch)
         self.notes += [f"{name} lacks answers: {failure.reason}" for name, failure in missing.items()]
         exam.settle(self.fleet, folder, ensemble, self._anyway)
-        self.ended_well = True
+        resources.forget(self.fleet)  # all tabs take its router from now on
 
     def _finish(self) -> None:
         self._ended.set()
@@ -98,18 +103,17 @@ def _exams() -> dict[Path, Exam]:
     return {}
 
 
-def draw(ensemble: Ensemble, fleet: Path) -> None:
+def draw(fleet: Path) -> None:
     """The exam's state, or the button that starts it."""
     sitting = _exams().get(fleet.resolve())
+    running = sitting is not None and sitting.running
+    ensemble = resources.ensemble()  # only now: an exam that has ended has changed the fleet before
     with st.container(border=True, key="exam"):
         st.subheader("Exam", anchor=False)
-        if sitting and sitting.running:
+        if sitting and running:
             attach(sitting)  # this tab too keeps it going
             draw_live(sitting, lambda: _draw_running(sitting, ensemble.fleet.pool))
             return
-        if sitting and sitting.ended_well and sitting.shown.acquire(blocking=False):  # the first tab that sees the end
-            resources.forget(fleet)
-            st.rerun()
         manage.draw_problem("exam")
         if sitting and sitting.problem:
             show_error(sitting.problem)
@@ -138,6 +142,20 @@ def _stayed_out(run: Path) -> bool:
     return False
 
 
+Stage = Literal["new", "begun", "better", "not better", "used"]
+
+
+def _stage_of(fleet: Fleet, run: Path) -> Stage:
+    """How far an exam has come: whether answers or the router are missing, else what becomes of its router."""
+    if not (run / RESPONSES).is_file():
+        return "new"
+    if not (run / ROUTER).is_dir() or not exam.has_all_answers(fleet, run):
+        return "begun"
+    if exam.is_installed(fleet, run):
+        return "used"
+    return "not better" if _stayed_out(run) else "better"
+
+
 def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
     if ensemble.router.note:
         st.markdown(plain(ensemble.router.note))
@@ -149,29 +167,23 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
         length = st.selectbox("Length", list(LENGTHS), key="exam-length", label_visibility="collapsed", width=240)
         quick = LENGTHS[length]
         folder = exam.exam_folder(fleet, quick)
-        begun, trained = (folder / RESPONSES).is_file(), (folder / ROUTER).is_dir()
-        installed = trained and exam.is_installed(ensemble.fleet, folder)
-        complete = trained and exam.has_all_answers(ensemble.fleet, folder)
-        worse = trained and not installed and _stayed_out(folder)
-        done = complete and (installed or worse)
-        goes_on = "Go on" if begun and not done else "Start the exam"
-        label = "Use its router" if trained and not installed and not worse else goes_on
+        stage = _stage_of(ensemble.fleet, folder)
         st.button(
-            label, icon=":material/school:", key="primary-exam",
-            on_click=_start, args=(ensemble, fleet, quick), disabled=done,
+            START.get(stage, "Start the exam"), icon=":material/school:", key="primary-exam",
+            on_click=_start, args=(ensemble, fleet, quick), disabled=stage in ("not better", "used"),
         )  # fmt: skip
-        if worse:
+        if stage == "not better":
             st.button(
                 "Use its router anyway", key="exam-anyway", icon=":material/input:",
                 help="It has not shown that it is better.", on_click=_start, args=(ensemble, fleet, quick, False, True),
             )  # fmt: skip
-        if begun:
+        if stage != "new":
             st.button(
                 "Begin again", key="exam-again", icon=":material/restart_alt:",
                 help="Deletes the answers of this exam.", on_click=_start, args=(ensemble, fleet, quick, True),
             )  # fmt: skip
     new = exam.newcomers(ensemble.fleet, folder)
-    if begun and not complete:
+    if stage == "begun":
         more = f" New since then: {plain(listed(new.pool))}." if new.candidates else ""
         st.caption(f"{'Stopped. ' if stopped else ''}The answers so far are kept.{more}")
     questions = 120 if quick else 600
