@@ -151,14 +151,14 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
 
 def _read_upload(session: Session, upload: UploadedFile) -> None:
     """Copy an upload into the session's folder, start to read it, and let Streamlit drop its copy."""
+    if session.uploaded is not None and (previous := session.loaded.pop(session.uploaded, None)):
+        previous.stop()
     session.uploads += 1  # changes the uploader's key, which empties it
     name = Path(upload.name).name or "scores.jsonl"
     path = session.path / f"upload-{session.uploads}.jsonl{'.gz' if name.endswith('.gz') else ''}"
     with path.open("wb") as file:
         shutil.copyfileobj(upload, file, 1 << 20)
-    if session.uploaded is not None and (previous := session.loaded.pop(session.uploaded, None)):
-        previous.stop()
-    session.uploaded = source = f"file {session.uploads}"
+    source = f"file {session.uploads}"
     session.loaded[source] = Task(lambda task: _read_upload_in_task(task, source, path, name))
 
 
