@@ -92,7 +92,7 @@ class BackgroundWork(ABC):
         self._thread.start()
         attach(self)
         if self.sessions:
-            threading.Thread(target=self._watch, name="monitor", daemon=True).start()
+            threading.Thread(target=self._watch_tabs, name="monitor", daemon=True).start()
         return self
 
     def stop(self) -> None:
@@ -100,7 +100,7 @@ class BackgroundWork(ABC):
         self._stop.set()
         self.wait(STOP_WAIT)
 
-    def _watch(self) -> None:
+    def _watch_tabs(self) -> None:
         """Stop the work once no tab that looks at it is open any more."""
         looks = 0
         while self.running and looks < LOOKS:

@@ -165,6 +165,9 @@ class History:
         return self._records("SELECT record FROM votes WHERE fleet = ? ORDER BY rowid", fleet)
 
 
+NOWHERE = History(None)  # stores nothing
+
+
 def _record(text: object) -> dict[str, Any]:
     """A stored record; {} for a damaged one, which its reader leaves out."""
     try:

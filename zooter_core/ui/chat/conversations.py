@@ -18,7 +18,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import links, resources
 from zooter_core.ui.background import attach
 from zooter_core.ui.chat.turns import Settings, Tuning, Turn
-from zooter_core.ui.history import Entry, History, history
+from zooter_core.ui.history import NOWHERE, Entry, History, history
 from zooter_core.ui.jobs import AnswerPlan, Answers, Job
 from zooter_core.ui.text import clipped
 
@@ -33,7 +33,7 @@ class Conversation:
 
     Attributes:
         fleet: the folder of the fleet that answers.
-        history: where the turns are saved; None if nowhere.
+        history: where the turns are saved.
         name: the title that the visitor gave it.
         tuning: how its next queries are answered, whoever does.
         note: what a visitor should know of it, in one line.
@@ -42,7 +42,7 @@ class Conversation:
     fleet: str = ""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     turns: list[Turn] = field(default_factory=list)
-    history: History | None = None
+    history: History = NOWHERE
     name: str = ""
     tuning: Tuning = field(default_factory=Tuning)
     note: str = ""
@@ -124,7 +124,7 @@ class Conversation:
         """
         turn = self.turns[number]
         plan = AnswerPlan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job), turn.text)
-        self._answer_again(ensemble, number, plan, turn.settings, turn.retry, instead=True)
+        self._answer_again(ensemble, number, plan, turn.settings, instead=True)
 
     def show_version(self, number: int, version: int) -> None:
         """Let another version of an answer count."""
@@ -139,34 +139,26 @@ class Conversation:
     def rename(self, name: str) -> None:
         """Give the conversation a title; an empty one restores its first query."""
         self.name = " ".join(name.split())[:TITLE]
-        if self.history is not None:
-            self.history.rename(self.id, self.title)
+        self.history.rename(self.id, self.title)
 
     def _answer_again(
-        self, ensemble: Ensemble, number: int, plan: AnswerPlan, settings: Settings, seed: int | None = None,
-        instead: bool = False,
-    ) -> None:  # fmt: skip
-        """Start another version of an answer.
-
-        Args:
-            seed: added to the fleet's; by default how often the query was answered before, or the version would repeat
-                an old one.
-            instead: drop the version that counted so far.
-        """
+        self, ensemble: Ensemble, number: int, plan: AnswerPlan, settings: Settings, instead: bool = False
+    ) -> None:
+        """Start another version of an answer; `instead`: drop the version that counted so far."""
         turn = self.turns[number]
         retry = turn.retry + 1
-        job = self._job(ensemble, number, turn.message, settings, plan, retry if seed is None else seed)
+        job = self._job(ensemble, number, turn.message, settings, plan, retry)
         versions = [version for version in turn.versions if not (instead and version is turn.job)]
         self._put(number, replace(turn, job=job, settings=settings, retry=retry, versions=versions), job)
 
     def _job(
-        self, ensemble: Ensemble, number: int, message: Message, settings: Settings, plan: AnswerPlan, seed: int = 0
+        self, ensemble: Ensemble, number: int, message: Message, settings: Settings, plan: AnswerPlan, retry: int = 0
     ) -> Job:
-        """The answer of a turn, which `_put` starts."""
+        """The answer of a turn, which `_put` starts. Each retry has its own seed, or it would repeat an old answer."""
         base = ensemble.fleet.generation
         generation = replace(
             base,
-            seed=base.seed + seed,
+            seed=base.seed + retry,
             temperature=base.temperature if settings.temperature is None else settings.temperature,
             max_new_tokens=settings.max_new_tokens or base.max_new_tokens,
         )
@@ -199,9 +191,8 @@ class Conversation:
             old.job.stop()
 
     def _save(self, number: int) -> None:
-        if self.history is not None:
-            entry = Entry(self.id, self.title, self.fleet, 0.0)
-            self.history.keep(entry, number, self.turns[number].to_json())
+        entry = Entry(self.id, self.title, self.fleet, 0.0)
+        self.history.keep(entry, number, self.turns[number].to_json())
 
     def _messages(self, message: Message, turns: Sequence[Turn], system: str = "") -> list[Message]:
         """Some turns and a query. Queries without an answer are left out."""
@@ -274,7 +265,7 @@ def find(id: str) -> Conversation | None:
     talk = Conversation(entry.fleet, id, turns, history(), tuning=Tuning.of(turns[-1].settings) if turns else Tuning())
     talk.name = entry.title if entry.title != talk.title else ""
     if missing := len(records) - len(turns):
-        talk.history = None  # what is left would take the places of others in the file
+        talk.history = NOWHERE  # what is left would take the places of others in the file
         talk.note = (
             f"{missing} of the {len(records)} turns of this conversation cannot be read from {history().path} and are "
             "left out. The file stays as it is: what you add here is not saved."
@@ -316,7 +307,7 @@ def forget(id: str) -> None:
     records = history().turns(id)
     for talk in (_live().get(id), current()):
         if talk is not None and talk.id == id:
-            talk.history = None  # an answer that runs would bring it back
+            talk.history = NOWHERE  # an answer that runs would bring it back
             for turn in talk.turns:
                 turn.job.stop()
     if current().id == id:
