@@ -25,9 +25,8 @@ from zooter_core.pipeline.running_score import Right, RunningScore
 from zooter_core.pipeline.tally import Tally
 from zooter_core.ui import charts, links, resources, tables
 from zooter_core.ui.background import BackgroundWork, attach, draw_live, stop_button
-from zooter_core.ui.models import manage
 from zooter_core.ui.text import plain
-from zooter_core.ui.widgets import show_error
+from zooter_core.ui.widgets import draw_problem, keep_problem, show_error
 
 STEPS = {
     "collect": "The models answer",
@@ -114,7 +113,7 @@ def draw(fleet: Path) -> None:
             attach(sitting)  # this tab too keeps it going
             draw_live(sitting, lambda: _draw_running(sitting, ensemble.fleet.pool))
             return
-        manage.draw_problem("exam")
+        draw_problem("exam")
         if sitting and sitting.problem:
             show_error(sitting.problem)
         elif (
@@ -199,7 +198,7 @@ def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False, an
         if again:
             exam.discard(exam.exam_folder(fleet, quick))
     except ZooterError as problem:
-        st.session_state[f"{manage.PROBLEM}exam"] = str(problem)
+        keep_problem("exam", problem)
         return
     _exams()[fleet.resolve()] = Exam(ensemble, fleet, quick, anyway)
 

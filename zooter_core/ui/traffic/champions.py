@@ -18,7 +18,7 @@ from zooter_core.ui.history import LOCAL
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.traffic.source import Source
-from zooter_core.ui.widgets import show_error
+from zooter_core.ui.widgets import draw_problem, show_error
 
 SHOWN = 10  # switches
 PATIENCE = 3.0  # seconds to wait for a turn of the learner
@@ -163,7 +163,7 @@ def may_switch() -> bool:
 def draw_buttons(learned: Versions) -> None:
     """Promote and Roll back, each with a second click."""
     state, back = learned.state, learned.rollback_target()
-    manage.draw_problem("switch")
+    draw_problem("switch")
     with st.container(horizontal=True):
         if state.challenger is not None:
             name = plain(name_router(state.challenger))
