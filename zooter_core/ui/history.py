@@ -16,13 +16,13 @@ from typing import Any
 import streamlit as st
 
 from zooter_core.base.files import private_folder
+from zooter_core.base.hosts import is_loopback
 from zooter_core.base.sqlite_file import UNUSABLE, empty_log, open_private
 from zooter_core.base.strict_json import dump_json, parse_json
 
 VARIABLE = "ZOOTER_HISTORY"  # a file, or "off"
 OFF = "off"
 WAIT_SECONDS = 5.0  # for another demo that writes
-LOCAL = ("localhost", "127.0.0.1", "::1")  # addresses that only this machine reaches
 SETUP = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -177,6 +177,11 @@ def _record(text: object) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
+def is_local() -> bool:
+    """Whether only this machine can reach the demo."""
+    return is_loopback(st.get_option("server.address") or "")
+
+
 def path() -> Path | None:
     """The file that ZOOTER_HISTORY names, else one in the user's data folder; None if the history is off.
 
@@ -184,7 +189,7 @@ def path() -> Path | None:
     """
     if file := os.environ.get(VARIABLE):
         return None if file == OFF else Path(file).expanduser()
-    return _default() if st.get_option("server.address") in LOCAL else None
+    return _default() if is_local() else None
 
 
 def _default() -> Path:

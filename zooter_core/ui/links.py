@@ -7,8 +7,8 @@ from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
+from zooter_core.base.hosts import is_loopback
 from zooter_core.ui import resources
-from zooter_core.ui.history import LOCAL
 
 HOME = "http://localhost:8501/"  # if the page does not know its address
 MOST = 200  # conversations, or comparisons, in memory
@@ -30,7 +30,7 @@ def link(query: str, **more: str | list[str]) -> str:
 
 def draw_link(content: str, query: str, **more: str | list[str]) -> None:
     """A link to this page to copy, and what it does."""
-    local = urlsplit(st.context.url or HOME).hostname in LOCAL
+    local = is_loopback(urlsplit(st.context.url or HOME).hostname or "")
     note = " It works on this machine only: you opened the page at its local address." if local else ""
     st.caption(f"This link opens the page with {content}. Nothing runs until the query is sent.{note}")
     st.code(link(query, **more), language=None, wrap_lines=True)

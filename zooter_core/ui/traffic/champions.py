@@ -14,7 +14,7 @@ from zooter_core.learn.changes import day
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK
 from zooter_core.learn.versions import FOLLOW, OUTSIDE, ROUTERS, STARTING, STATE, Versions, summary, switch_by_hand
 from zooter_core.ui import charts, resources
-from zooter_core.ui.history import LOCAL
+from zooter_core.ui.history import is_local
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.traffic.source import Source
@@ -153,11 +153,7 @@ def draw_contest(learned: Versions) -> None:
 
 def may_switch() -> bool:
     """Whether this visitor sits at the machine and may change the fleet."""
-    return (
-        st.get_option("server.address") in LOCAL
-        and manage.allowed()
-        and manage.is_users(resources.ensemble().fleet.folder)
-    )
+    return is_local() and manage.allowed() and manage.is_users(resources.ensemble().fleet.folder)
 
 
 def draw_buttons(learned: Versions) -> None:

@@ -21,7 +21,7 @@ from zooter_core.learn.report import TrafficReport, report_on
 from zooter_core.learn.traffic import FILE, Traffic, data_folder
 from zooter_core.learn.traffic_rows import LoggedDecision, LoggedReward, parse_tags
 from zooter_core.ui import resources
-from zooter_core.ui.history import LOCAL
+from zooter_core.ui.history import is_local
 from zooter_core.ui.models import manage
 
 PERIODS = {"Last day": 1, "Last 7 days": 7, "Last 30 days": 30}
@@ -50,7 +50,7 @@ class Source:
 
 def may_look() -> bool:
     """Whether this visitor may see what users wrote."""
-    return st.get_option("server.address") in LOCAL or manage.allowed()
+    return is_local() or manage.allowed()
 
 
 def traffic_folder(fleet: Fleet) -> Path | None:
