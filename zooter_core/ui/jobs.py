@@ -62,8 +62,7 @@ class Answers:
     """Candidates' answers to one conversation. A plain `Answers`, from the history, no longer changes; a `Job` does.
 
     Attributes:
-        candidates: who answers; a reserve that steps in comes last.
-        texts: candidate -> its text so far.
+        texts: candidate -> its text so far. A reserve that steps in comes last.
         responses: candidate -> its response, once it has ended.
         ranked: the responses by reward, if a ranking was requested and all have ended.
         problem: why all of it failed.
@@ -74,7 +73,6 @@ class Answers:
         thoughts: candidate -> its thoughts, if it has any. They are shown, and nothing else: no record has them.
     """
 
-    candidates: tuple[str, ...]
     texts: dict[str, str]
     responses: dict[str, Response] = field(default_factory=dict)
     ranked: list[Ranked] | None = None
@@ -84,6 +82,11 @@ class Answers:
     vote: int | None = None
     readings: dict[str, Sequence[Reading]] = field(default_factory=dict)
     thoughts: dict[str, Thoughts] = field(default_factory=dict)
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Who answers."""
+        return tuple(self.texts)
 
     @property
     def running(self) -> bool:
@@ -170,7 +173,7 @@ class Job(BackgroundWork, Answers):
         texts |= dict.fromkeys(plan.candidates, plan.prefix)
         self.begun = threading.Event()
         thoughts = {name: Thoughts(response.thoughts) for name, response in responses.items() if response.thoughts}
-        Answers.__init__(self, tuple(texts), texts, responses, reserves=tuple(plan.reserves), thoughts=thoughts)
+        Answers.__init__(self, texts, responses, reserves=tuple(plan.reserves), thoughts=thoughts)
         BackgroundWork.__init__(self)
         self._ensemble, self._plan, self._rank, self._save, self._ended = ensemble, plan, rank, save, ended
         self._key = key
@@ -260,7 +263,7 @@ class Job(BackgroundWork, Answers):
     def _step_in(self, reserve: str) -> None:
         """Let a reserve answer, which waits in the queue of its own model."""
         self.texts = self.texts | {reserve: ""}  # a new dict: a page may be reading the old one
-        self.candidates, self.reserves = (*self.candidates, reserve), self.reserves[1:]
+        self.reserves = self.reserves[1:]
         self._save(self)
         self._leave()
         self._tickets = [queue.join() for queue in self._queues([reserve])]
