@@ -165,7 +165,7 @@ USE = 4  # the last step
 
 @dataclass(frozen=True)
 class LoadedScores:
-    """The scores of one source, or of `only` these candidates and of `most` queries of it.
+    """The scores of one source, or a part of them.
 
     Attributes:
         source: identifies the source.
@@ -179,12 +179,11 @@ class LoadedScores:
     scores: Scores
     config: LabelConfig
     note: str = ""
-    only: tuple[str, ...] | None = None
-    most: int | None = None
 
     @property
     def key(self) -> str:
-        return f"{self.source} {self.only} {self.most}"
+        """Identifies the source and the part."""
+        return f"{self.source} {self.scores.candidates} {len(self.scores.queries)}"
 
 
 @dataclass(frozen=True)
