@@ -116,9 +116,7 @@ def draw(fleet: Path) -> None:
         draw_problem("exam")
         if sitting and sitting.problem:
             show_error(sitting.problem)
-        elif (
-            run := exam.exam_folder(fleet, sitting.quick) if sitting and sitting.ended_well else _settled_run(ensemble)
-        ):
+        elif run := _ended_run(ensemble, sitting):
             with suppress(ZooterError):  # it is no report any more
                 taken = exam.is_installed(ensemble.fleet, run)
                 _draw_result(load_report(run / REPORT), exam.load_rival(run), ensemble.fleet.pool, taken)
@@ -126,12 +124,14 @@ def draw(fleet: Path) -> None:
         _draw_start(ensemble, fleet, bool(sitting and sitting.stopped))
 
 
-def _settled_run(ensemble: Ensemble) -> Path | None:
-    """The exam that made the fleet's router, also if that was before this start of the demo; else one whose router was
-    not better than the fleet's."""
+def _ended_run(ensemble: Ensemble, sitting: Exam | None) -> Path | None:
+    """The exam that has just ended; else the one that made the fleet's router before this start of the demo; else one
+    whose router was not better than the fleet's."""
+    if sitting and sitting.ended_well:
+        return exam.exam_folder(sitting.fleet, sitting.quick)
     runs = [exam.exam_folder(ensemble.fleet.folder, quick) for quick in (False, True)]
-    ended = [run for run in runs if exam.is_installed(ensemble.fleet, run)] or list(filter(_stayed_out, runs))
-    return ended[0] if ended else None
+    installed = [run for run in runs if exam.is_installed(ensemble.fleet, run)]
+    return next(iter(installed or filter(_stayed_out, runs)), None)
 
 
 def _stayed_out(run: Path) -> bool:
