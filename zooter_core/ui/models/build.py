@@ -17,6 +17,7 @@ from zooter_core.fleet.connect import connect
 from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.discovery import Discovery
 from zooter_core.fleet.machine import Gpu
+from zooter_core.pipeline.save_fleet import place_of, router_without_fleet
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import draw_problem, show_error
@@ -37,8 +38,6 @@ def waiting() -> Waiting | None:
     """The router that the address names, until it has its fleet."""
     if not (name := st.query_params.get(PARAMETER)):
         return None
-    from zooter_core.pipeline.save_fleet import place_of, router_without_fleet  # imports the pipeline
-
     try:
         folder = place_of(name, Path.cwd())
         names = router_without_fleet(folder)
