@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from zooter_core.base.errors import ZooterError
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links
-from zooter_core.ui.background import attach, draw_live
+from zooter_core.ui.background import draw_live
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.compare import comparisons, view
 from zooter_core.ui.compare.comparisons import Comparison
@@ -78,7 +78,6 @@ def draw(talk: Conversation) -> str:
     story: Story | None = st.session_state.get(STORY)
     if story is None or story.talk != talk.id or talk.turns:
         return ""
-    attach(story.comparison.job)
     number = story.step
     step, last = STEPS[number], number == WORTH
     with st.container(border=True, key="story-box"):
