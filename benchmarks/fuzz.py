@@ -267,7 +267,7 @@ def histories(folder: Path) -> Mutation:
     from zooter_core.ui.history import Entry, History
     from zooter_core.ui.jobs import Answers
 
-    answers = Answers(("a", "b"), {"a": "It is 4.", "b": ""}, {"a": Response("a", "It is 4.", 3, 0.5, 0.1)}, vote=1)
+    answers = Answers({"a": "It is 4.", "b": ""}, {"a": Response("a", "It is 4.", 3, 0.5, 0.1)}, vote=1)
     turn = Turn("What is 2 + 2?", Decision.of("2 + 2", {"a": 0.7, "b": 0.3}, (Tag("sums", 0.9),)), answers).to_json()
     vote = asdict(comparisons.Vote("q", ("a", "b"), "best", "a", "b", "a", True)) | {"kind": comparisons.KIND}
     path = folder / "history.db"

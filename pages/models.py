@@ -3,20 +3,14 @@
 import streamlit as st
 
 from zooter_core.ui import resources
-from zooter_core.ui.models import manage
+from zooter_core.ui.models import build, cards, connect, exam, manage
 from zooter_core.ui.text import code, plain
 
 st.title("Models", anchor=False)
 st.markdown("The models that answer here, and which queries the router gives to each.")
 ensemble = resources.ensemble()
-
-# Only now: these import what the fleet's thread imports.
-from zooter_core.ui.models import cards  # noqa: E402
-
 users, several = manage.is_users(resources.folder()), len(ensemble.fleet.pool) > 1
 if manage.allowed():
-    from zooter_core.ui.models import build, connect
-
     router = build.waiting()
     title = f"Build a fleet for the router {code(router.folder.name)}" if router else "Connect a model"
     is_open = bool(router) or not users or not several
@@ -31,12 +25,8 @@ if manage.allowed():
         connect.draw(router)
 else:
     st.info("Changing the models is off here. `zooter demo --manage HOST` allows it.", icon=":material/lock:")
-place = st.container()
-if ensemble.router.note and several and not manage.allowed():
+if users and several and manage.allowed():
+    exam.draw(manage.target())
+elif ensemble.router.note and several and not manage.allowed():
     st.markdown(f"{plain(ensemble.router.note)} `zooter exam` trains one.")
 cards.draw(ensemble)
-if users and several and manage.allowed():
-    with place:  # drawn last, as it imports the pipeline
-        from zooter_core.ui.models import exam
-
-        exam.draw(ensemble, manage.target())

@@ -3,14 +3,10 @@
 import streamlit as st
 
 from zooter_core.ui import resources
-from zooter_core.ui.traffic import source
+from zooter_core.ui.traffic import champions, source, view
 
 st.title("Traffic", anchor=False)
 ensemble = resources.ensemble()
-
-# Only now: these import what the fleet's thread imports.
-from zooter_core.ui.traffic import champions, view  # noqa: E402
-
 fleet = ensemble.fleet
 folder = source.traffic_folder(fleet)
 if folder is None:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from zooter_core.ui import resources
+from zooter_core.ui.train import labels, scores, steps, train, use
 
 st.title("Train your own router", anchor=False)
 st.markdown(
@@ -10,10 +11,6 @@ st.markdown(
     "Nothing leaves this machine."
 )
 ensemble = resources.ensemble()
-
-# Only now: these import what the fleet's thread imports, and two threads must not begin to import transformers at once.
-from zooter_core.ui.train import labels, scores, steps, train, use  # noqa: E402
-
 session = steps.current()
 with st.container(key="beside-steps"):
     for number, (name, step) in enumerate({"Scores": scores, "Labels": labels, "Train": train, "Use": use}.items(), 1):

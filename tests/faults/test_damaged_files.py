@@ -135,7 +135,7 @@ def test_a_damaged_file_is_one_message(kinds: dict[str, Kind], kind: str) -> Non
 
 def a_turn() -> Turn:
     response = Response("a", "It is 4.", 3, 0.5, 0.1)
-    answers = Answers(("a", "b"), {"a": "It is 4.", "b": ""}, {"a": response}, vote=1)
+    answers = Answers({"a": "It is 4.", "b": ""}, {"a": response}, vote=1)
     return Turn("What is 2 + 2?", Decision.of("2 + 2", {"a": 0.7, "b": 0.3}, (Tag("sums", 0.9),)), answers)
 
 

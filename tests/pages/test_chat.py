@@ -179,7 +179,7 @@ def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(open_p
         assert "Try one of these" in words(page)
     press(page, "Show me how it works")
     press(page, "Next")
-    page.session_state["story"].job.wait(PATIENCE)
+    page.session_state["story"].comparison.job.wait(PATIENCE)
     press(page, "Back")
     steps = []
     for _ in range(4):

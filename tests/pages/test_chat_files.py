@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, ask, draw_ended, labels, press, talk, words
+from support.app_pages import Open, ask, labels, press, talk, words
 from support.pdf_files import pdf
 from zooter_core.base.records import Attachment
 from zooter_core.ui.chat import conversations, export
@@ -101,18 +101,3 @@ def test_settings_belong_to_a_conversation_and_are_shown_where_they_apply(open_p
     assert "system prompt" not in words(page)
     assert not page.warning
     assert page.text_area(key=f"system-{first}").value == ""
-
-
-def test_the_same_model_or_another_answers_again(open_page: Open) -> None:
-    page = open_page("chat")
-    page.selectbox(key="mode").select("One model").run()
-    page.selectbox(key="model").select("two").run()
-    page = ask(page, QUERY)
-    first = talk(page).turns[0].text
-    (menu,) = page.menu_button
-    assert menu.label == "Answer again with"
-    assert menu.options == ["two again", "base", "one"]
-    menu.click("one").run()
-    page = draw_ended(page)
-    (turn,) = talk(page).turns
-    assert (turn.candidate, turn.versions[0].texts) == ("one", {"two": first})

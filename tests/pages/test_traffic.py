@@ -40,7 +40,7 @@ def test_without_traffic_it_says_how_to_get_some(open_page: Open, tiny_fleet: Pa
 
 
 def test_what_users_wrote_is_hidden_from_others(open_page: Open, traffic, monkeypatch):
-    monkeypatch.setattr(source, "LOCAL", ())
+    monkeypatch.setattr(source, "is_local", lambda: False)
     page = open_page("traffic")
     assert "only on the machine where it runs" in words(page)
     assert not page.selectbox
@@ -113,10 +113,9 @@ def test_a_switch_waits_for_a_turn_only_a_moment_and_others_have_no_buttons(
         page.button(key="do-promote").click().run()
     assert "the learner of the fleet" in " ".join(box.value for box in page.error)
     assert load_fleet(learned).router.path == str(learned / "router")
-    local = champions.LOCAL
-    monkeypatch.setattr(champions, "LOCAL", ())  # other machines reach the page
-    assert_no_buttons(page.run())
-    monkeypatch.setattr(champions, "LOCAL", local)
+    with monkeypatch.context() as others:
+        others.setattr(champions, "is_local", lambda: False)  # other machines reach the page
+        assert_no_buttons(page.run())
     let_manage(monkeypatch)  # nobody may change the fleet
     assert_no_buttons(page.run())
 

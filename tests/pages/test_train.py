@@ -183,7 +183,7 @@ def test_tags_come_from_elsewhere(open_page: Open) -> None:
 def test_the_sessions_folder_goes_with_the_session() -> None:
     session = Session()
     folder = session.path
-    (folder / "router-1").mkdir()
+    (folder / "router").mkdir()
     del session
     gc.collect()
     assert not folder.exists()

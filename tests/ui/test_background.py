@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
-from support.patience import PATIENCE
+from support.patience import PATIENCE, wait_until
 from zooter_core.base.errors import ZooterError
-from zooter_core.ui.background import GRACE, BackgroundWork, StoppedError
+from zooter_core.ui import background
+from zooter_core.ui.background import BackgroundWork, StoppedError
 
 
 class Steps(BackgroundWork):
@@ -47,51 +48,34 @@ def test_work_ends_and_an_error_is_its_problem(error: Exception | None, message:
     assert (job.running, job.problem, job.stopped, job.finished.is_set()) == (False, message, False, True)
 
 
-def test_stopped_work_can_start_again() -> None:
+def test_work_that_is_stopped_cleans_up_and_has_no_problem() -> None:
     job = Steps()
     job.start()
     job.stop()
     job.wait(PATIENCE)
     assert (job.stopping, job.stopped, job.problem, job.finished.is_set()) == (True, True, None, True)
-    job.go.set()
+
+
+def test_work_is_stopped_when_its_last_tab_is_closed_and_stays_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    tabs, looks, job = {"a", "b"}, [], Steps()
+    monkeypatch.setattr(background, "CHECK_EVERY", 0.005)
+    monkeypatch.setattr(background, "LOOKS", 1_000_000)
+    monkeypatch.setattr(background, "_tab_is_open", lambda tab: looks.append(tab) or tab in tabs)
+    job.sessions |= tabs
     job.start()
-    job.wait(PATIENCE)
-    assert (job.stopping, job.stopped, job.problem) == (False, False, None)
 
+    def goes_on() -> bool:
+        count = len(looks)
+        wait_until(lambda: len(looks) > count + 20)
+        return not job.stopping
 
-class Tabs:
-    """Open tabs and a clock, which the test sets."""
-
-    def __init__(self, *open: str) -> None:
-        self.now, self.open = 100.0, set(open)
-
-    def look(self, job: Steps, tab: str) -> None:
-        job.sessions.add(tab)
-        job.last_seen = self.now
-
-    def later(self, job: Steps, seconds: float) -> None:
-        self.now += seconds
-        job.stop_if_abandoned(self.open.__contains__, self.now)
-
-
-def test_work_is_stopped_when_its_last_tab_was_closed_for_the_grace_period() -> None:
-    tabs, job = Tabs("a", "b"), Steps()
-    job.start()
-    tabs.look(job, "a")
-    tabs.look(job, "b")
-    tabs.later(job, 10 * GRACE)
-    tabs.open.remove("a")
-    tabs.later(job, 10 * GRACE)
-    assert not job.stopping  # b still looks
-    tabs.open.remove("b")
-    tabs.later(job, 0.9 * GRACE)
-    tabs.open.add("c")  # it reloads
-    tabs.look(job, "c")
-    tabs.later(job, 10 * GRACE)
-    tabs.open.remove("c")
-    tabs.later(job, 0.9 * GRACE)
-    assert not job.stopping
-    tabs.later(job, 0.2 * GRACE)
-    assert job.stopping
+    tabs.clear()
+    assert goes_on()  # as while a tab reloads
+    tabs.add("c")
+    job.sessions.add("c")
+    assert goes_on()
+    monkeypatch.setattr(background, "LOOKS", 5)
+    assert goes_on()
+    tabs.clear()
     job.wait(PATIENCE)
     assert job.stopped

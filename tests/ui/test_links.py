@@ -7,7 +7,6 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 
 from zooter_core.ui import links
-from zooter_core.ui.links import Registry
 
 
 def test_a_link_opens_the_query_with_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,35 +28,22 @@ class Item:
 
 def test_the_latest_are_found_and_the_oldest_leave(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links, "MOST", 2)
-    registry: Registry[Item] = Registry()
+    items: dict[str, Item] = {}
     first, second, third = Item("1"), Item("2"), Item("3")
-    registry.add(first)
-    registry.add(second)
-    registry.add(first)  # looked at again: the other one is the oldest now
-    registry.add(third)
-    assert registry.find("1") is first
-    assert registry.find("2") is None
-    assert registry.find("3") is third
-    registry.remove("3")
-    assert registry.find("3") is None
+    for item in (first, second, first, third):  # the first is looked at again: the second is the oldest now
+        links.remember(items, item)
+    assert items == {"1": first, "3": third}
 
 
 def test_back_and_forward_visit_what_the_address_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, tab = [0.0], SimpleNamespace(session_state={}, query_params={})
+    tab = SimpleNamespace(query_params={})
     monkeypatch.setattr(links, "st", tab)
-    monkeypatch.setattr(links.time, "monotonic", lambda: clock[0])
+    assert links.visited_id("item", None) is None
     for id in ("1", "2"):
         links.write_id("item", id)
         assert tab.query_params == {"item": id}
-        assert links.visited_id("item") is None
-    tab.query_params["item"] = "1"  # of a click that the browser sent before it knew the new address
-    assert links.visited_id("item") is None
-    links.write_id("item", "2")
-    clock[0] = 2 * links.TAKEN_OVER
-    for id in ("1", "2", "1"):  # quickly
-        tab.query_params["item"] = id
-        assert links.visited_id("item") == id
-        links.write_id("item", id)
+        assert links.visited_id("item", Item(id)) is None
+    tab.query_params["item"] = "1"  # after Back, or in a new tab
+    assert links.visited_id("item", Item("2")) == links.visited_id("item", None) == "1"
     links.write_id("item", None)
-    assert links.visited_id("item") is None
     assert tab.query_params == {}

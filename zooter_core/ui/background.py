@@ -1,14 +1,13 @@
 """Work that outlives a page's run: a thread does it, and pages read its state whenever they are drawn again.
 
-Work is stopped when no browser tab has looked at it for GRACE seconds, so a closed tab does not keep the machine busy.
-A thread asks twice a second which tabs are open. Streamlit can call back when a tab's connection ends (`on_release` of
-a session's cache), but not for a tab that has reconnected and not run again, whose end would be missed.
+Work is stopped when all browser tabs that look at it are closed, so that they do not keep the machine busy. A second
+thread asks which are open. Streamlit can call back when a tab's connection ends (`on_release` of a session's cache),
+but not for a tab that has reconnected and not run again, whose end would be missed.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Self
@@ -19,8 +18,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from zooter_core.base.errors import ZooterError
 
-GRACE = 3.5  # seconds that work goes on after its last tab was closed; a tab that reloads is back within them
-CHECK_EVERY = 0.5  # seconds between two looks for abandoned work
+CHECK_EVERY = 0.5  # seconds between two looks for open tabs
+LOOKS = 8  # in a row that find no open tab, until work is stopped: a tab that reloads is back before
 STOP_WAIT = 0.25  # seconds; most work ends within them, and the page shows the end at once
 EVERY = 0.3  # seconds between two drawings of running work
 
@@ -30,7 +29,7 @@ class StoppedError(Exception):
 
 
 class BackgroundWork(ABC):
-    """Work in a thread that can be stopped and started again.
+    """Work in a thread, which can be stopped.
 
     A subclass does the work in `_execute`, which should end soon after `_stop` is set: by returning what there is, or
     by raising StoppedError.
@@ -40,8 +39,7 @@ class BackgroundWork(ABC):
         step, done, total: how far it is, as `report` noted; `total` is 0 where it is unknown.
         problem: why the work failed; None while it runs and after it succeeded.
         stopped: whether the work ended with a StoppedError.
-        sessions: the browser tabs that look at the work.
-        last_seen: when one of them was last known to be open, in seconds of `time.monotonic`.
+        sessions: the browser tabs that have looked at the work.
     """
 
     subject = "work"
@@ -51,9 +49,8 @@ class BackgroundWork(ABC):
         self.problem: str | None = None
         self.stopped = False
         self.sessions: set[str] = set()
-        self.last_seen = time.monotonic()
         self._stop = threading.Event()
-        self._thread = threading.Thread()
+        self._thread = threading.Thread(target=self._run, name=self.subject, daemon=True)
 
     @abstractmethod
     def _execute(self) -> None:
@@ -91,13 +88,11 @@ class BackgroundWork(ABC):
         return self._stop.is_set()
 
     def start(self) -> Self:
-        """Start the thread, unless it runs; the current browser tab looks at the work."""
-        if not self.running:
-            self._stop.clear()
-            self.problem, self.stopped = None, False
-            self._thread = threading.Thread(target=self._run, name=self.subject, daemon=True)
-            self._thread.start()
-            attach(self)
+        """Start the work, once; the current browser tab looks at it."""
+        self._thread.start()
+        attach(self)
+        if self.sessions:
+            threading.Thread(target=self._watch_tabs, name="monitor", daemon=True).start()
         return self
 
     def stop(self) -> None:
@@ -105,11 +100,13 @@ class BackgroundWork(ABC):
         self._stop.set()
         self.wait(STOP_WAIT)
 
-    def stop_if_abandoned(self, is_open: Callable[[str], bool], now: float) -> None:
-        """Stop if no tab that looks at the work has been open for GRACE seconds; `is_open`: whether a tab is."""
-        if any(map(is_open, tuple(self.sessions))):
-            self.last_seen = now
-        elif now - self.last_seen > GRACE:
+    def _watch_tabs(self) -> None:
+        """Stop the work once no tab that looks at it is open any more."""
+        looks = 0
+        while self.running and looks < LOOKS:
+            self.wait(CHECK_EVERY)
+            looks = 0 if any(map(_tab_is_open, tuple(self.sessions))) else looks + 1
+        if self.running:
             self.stop()
 
     def wait(self, seconds: float | None = None) -> None:
@@ -136,31 +133,11 @@ def _tab_is_open(session: str) -> bool:
         return True
 
 
-@st.cache_resource(show_spinner=False)
-def _watched() -> set[BackgroundWork]:
-    """Running work, which a thread stops once it is abandoned."""
-    watched: set[BackgroundWork] = set()
-
-    def watch() -> None:
-        while True:
-            time.sleep(CHECK_EVERY)
-            for job in tuple(watched):
-                if job.running:
-                    job.stop_if_abandoned(_tab_is_open, time.monotonic())
-                else:
-                    watched.discard(job)
-
-    threading.Thread(target=watch, name="monitor", daemon=True).start()
-    return watched
-
-
 def attach(job: object) -> None:
     """Count the current browser tab among those that look at the work, where it is running work."""
     context = get_script_run_ctx(suppress_warning=True)
     if isinstance(job, BackgroundWork) and job.running and context is not None and exists():
         job.sessions.add(context.session_id)
-        job.last_seen = time.monotonic()
-        _watched().add(job)
 
 
 def draw_live(job: BackgroundWork, draw: Callable[[], None]) -> None:

@@ -6,7 +6,6 @@ A history that cannot be written does not stop answers; `problem` says what is w
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -17,16 +16,17 @@ from typing import Any
 import streamlit as st
 
 from zooter_core.base.files import private_folder
+from zooter_core.base.hosts import is_loopback
 from zooter_core.base.sqlite_file import UNUSABLE, empty_log, open_private
 from zooter_core.base.strict_json import dump_json, parse_json
 
 VARIABLE = "ZOOTER_HISTORY"  # a file, or "off"
 OFF = "off"
-LATEST = 1e11  # seconds since 1970 that a calendar has
 WAIT_SECONDS = 5.0  # for another demo that writes
-LOCAL = ("localhost", "127.0.0.1", "::1")  # addresses that only this machine reaches
 SETUP = """
 PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA secure_delete = ON;
 CREATE TABLE IF NOT EXISTS conversations
     (id TEXT PRIMARY KEY, title TEXT NOT NULL, fleet TEXT NOT NULL, changed REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS turns
@@ -35,8 +35,7 @@ CREATE TABLE IF NOT EXISTS pins (conversation TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS votes
     (id TEXT PRIMARY KEY, fleet TEXT NOT NULL, time REAL NOT NULL, record TEXT NOT NULL);
 """
-# The time, but later than all entries, so that a clock set back does not change the order.
-LATER = "MAX(?, (SELECT COALESCE(MAX(changed), 0) + 0.001 FROM conversations))"
+ENTRIES = "SELECT id, title, fleet, changed, id IN pins FROM conversations"
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,6 @@ class History:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.problem: str | None = None
-        self._has_tables = False
-        self._opening = threading.Lock()  # the switch to WAL does not wait for other connections
 
     def _run(self, *steps: tuple[str, tuple[Any, ...]], forget: bool = False) -> list[Any]:
         """Run SQL statements in one transaction; the rows of the last one, or none if that fails.
@@ -75,12 +72,7 @@ class History:
         rows: list[Any] = []
         try:
             private_folder(self.path.parent, ours=self.path == _default())
-            with self._opening:
-                setup = "" if self._has_tables else SETUP
-                opened = open_private(self.path, setup, WAIT_SECONDS)
-                self._has_tables = True
-            with closing(opened) as database:
-                database.executescript("PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON")
+            with closing(open_private(self.path, SETUP, WAIT_SECONDS)) as database:
                 with database:
                     for query, values in steps:
                         rows = database.execute(query, values).fetchall()
@@ -107,7 +99,7 @@ class History:
         text = dump_json(record, ensure_ascii=False)
         self._run(
             (
-                f"INSERT INTO conversations VALUES (?, ?, ?, {LATER})"
+                "INSERT INTO conversations VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET title = excluded.title, changed = excluded.changed",
                 (entry.id, entry.title, entry.fleet, time.time()),
             ),
@@ -119,14 +111,13 @@ class History:
         them in title or text."""
         pattern = "%" + "".join(f"\\{letter}" if letter in "%_\\" else letter for letter in words) + "%"
         rows = self._rows(
-            "SELECT id, title, fleet, changed, id IN pins FROM conversations"
-            " WHERE ?1 = '%%' OR title LIKE ?1 ESCAPE '\\' OR EXISTS"
+            f"{ENTRIES} WHERE ?1 = '%%' OR title LIKE ?1 ESCAPE '\\' OR EXISTS"
             " (SELECT 1 FROM turns WHERE conversation = id AND json_valid(record)"
             " AND record ->> 'query' || ' ' || (record ->> 'text') LIKE ?1 ESCAPE '\\')"
             " ORDER BY id IN pins DESC, changed DESC LIMIT 50",
             pattern,
         )
-        return [Entry(*row) for row in rows if _is_entry(row)]
+        return [Entry(*row) for row in rows]
 
     def pin(self, conversation: str, pinned: bool) -> None:
         """Keep a conversation at the top of the list, or no longer."""
@@ -139,8 +130,8 @@ class History:
         self._rows("UPDATE conversations SET title = ? WHERE id = ?", title, conversation)
 
     def entry(self, conversation: str) -> Entry | None:
-        rows = self._rows("SELECT id, title, fleet, changed, id IN pins FROM conversations WHERE id = ?", conversation)
-        return Entry(*rows[0]) if rows and _is_entry(rows[0]) else None
+        rows = self._rows(f"{ENTRIES} WHERE id = ?", conversation)
+        return Entry(*rows[0]) if rows else None
 
     def turns(self, conversation: str) -> list[dict[str, Any]]:
         return self._records("SELECT record FROM turns WHERE conversation = ? ORDER BY number", conversation)
@@ -174,6 +165,9 @@ class History:
         return self._records("SELECT record FROM votes WHERE fleet = ? ORDER BY rowid", fleet)
 
 
+NOWHERE = History(None)  # stores nothing
+
+
 def _record(text: object) -> dict[str, Any]:
     """A stored record; {} for a damaged one, which its reader leaves out."""
     try:
@@ -183,10 +177,9 @@ def _record(text: object) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def _is_entry(row: Sequence[Any]) -> bool:
-    """Whether a row of conversations is intact: SQLite does not enforce the types of columns."""
-    *texts, changed, _ = row
-    return all(isinstance(text, str) for text in texts) and isinstance(changed, float) and 0 <= changed < LATEST
+def is_local() -> bool:
+    """Whether only this machine can reach the demo."""
+    return is_loopback(st.get_option("server.address") or "")
 
 
 def path() -> Path | None:
@@ -196,7 +189,7 @@ def path() -> Path | None:
     """
     if file := os.environ.get(VARIABLE):
         return None if file == OFF else Path(file).expanduser()
-    return _default() if st.get_option("server.address") in LOCAL else None
+    return _default() if is_local() else None
 
 
 def _default() -> Path:

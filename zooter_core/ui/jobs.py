@@ -62,8 +62,7 @@ class Answers:
     """Candidates' answers to one conversation. A plain `Answers`, from the history, no longer changes; a `Job` does.
 
     Attributes:
-        candidates: who answers; a reserve that steps in comes last.
-        texts: candidate -> its text so far.
+        texts: candidate -> its text so far. A reserve that steps in comes last.
         responses: candidate -> its response, once it has ended.
         ranked: the responses by reward, if a ranking was requested and all have ended.
         problem: why all of it failed.
@@ -74,7 +73,6 @@ class Answers:
         thoughts: candidate -> its thoughts, if it has any. They are shown, and nothing else: no record has them.
     """
 
-    candidates: tuple[str, ...]
     texts: dict[str, str]
     responses: dict[str, Response] = field(default_factory=dict)
     ranked: list[Ranked] | None = None
@@ -84,6 +82,11 @@ class Answers:
     vote: int | None = None
     readings: dict[str, Sequence[Reading]] = field(default_factory=dict)
     thoughts: dict[str, Thoughts] = field(default_factory=dict)
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Who answers."""
+        return tuple(self.texts)
 
     @property
     def running(self) -> bool:
@@ -170,7 +173,7 @@ class Job(BackgroundWork, Answers):
         texts |= dict.fromkeys(plan.candidates, plan.prefix)
         self.begun = threading.Event()
         thoughts = {name: Thoughts(response.thoughts) for name, response in responses.items() if response.thoughts}
-        Answers.__init__(self, tuple(texts), texts, responses, reserves=tuple(plan.reserves), thoughts=thoughts)
+        Answers.__init__(self, texts, responses, reserves=tuple(plan.reserves), thoughts=thoughts)
         BackgroundWork.__init__(self)
         self._ensemble, self._plan, self._rank, self._save, self._ended = ensemble, plan, rank, save, ended
         self._key = key
@@ -198,8 +201,7 @@ class Job(BackgroundWork, Answers):
 
     def _finish(self) -> None:
         self.begun.set()
-        for ticket in self._tickets:
-            ticket.leave()
+        self._leave()
         self._save(self)
         self._ended()
 
@@ -238,15 +240,14 @@ class Job(BackgroundWork, Answers):
     def _think(self, piece: Piece) -> None:
         """Add to a candidate's thoughts, or end them. Those of its response are right: some may have been misjudged."""
         name, now, response = piece.candidate, time.monotonic(), piece.response
-        thoughts = self.thoughts.get(name)
+        thoughts = self.thoughts.get(name, Thoughts())
         if piece.thoughts:
-            so_far = thoughts or Thoughts(began=now)
-            thoughts = replace(so_far, text=so_far.text + piece.thoughts, ended=None)
-        if thoughts and (piece.text or response) and thoughts.ended is None:
-            thoughts = replace(thoughts, ended=now)
-        if response is not None:
-            thoughts = replace(thoughts or Thoughts(), text=response.thoughts) if response.thoughts else None
-        if thoughts:
+            thoughts = Thoughts(thoughts.text + piece.thoughts, thoughts.began or now)
+        if piece.text or response:
+            thoughts = replace(thoughts, ended=thoughts.ended or now)
+        if response:
+            thoughts = replace(thoughts, text=response.thoughts)
+        if thoughts.text:
             self.thoughts[name] = thoughts
         else:
             self.thoughts.pop(name, None)
@@ -260,15 +261,16 @@ class Job(BackgroundWork, Answers):
         return prefix + came[: len(came) - len(came.lstrip())] + text.lstrip()
 
     def _step_in(self, reserve: str) -> None:
-        """Let a reserve answer: leave the other queues, and wait in that of its model."""
+        """Let a reserve answer, which waits in the queue of its own model."""
         self.texts = self.texts | {reserve: ""}  # a new dict: a page may be reading the old one
-        self.candidates, self.reserves = (*self.candidates, reserve), self.reserves[1:]
+        self.reserves = self.reserves[1:]
         self._save(self)
-        queues = self._queues([reserve])
-        for ticket in self._tickets:
-            if ticket.queue not in queues:
-                ticket.leave()
-        remaining = [ticket for ticket in self._tickets if ticket.queue in queues]
-        self._tickets = remaining or [queue.join() for queue in queues]
+        self._leave()
+        self._tickets = [queue.join() for queue in self._queues([reserve])]
         for ticket in self._tickets:
             ticket.wait(self._stop)  # served or stopped: the ensemble handles both
+
+    def _leave(self) -> None:
+        """Leave all queues."""
+        for ticket in self._tickets:
+            ticket.leave()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import math
-import threading
-import time
-from typing import Generic, Literal, NoReturn, Protocol, TypeVar
+from typing import Literal, NoReturn, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
+from zooter_core.base.hosts import is_loopback
 from zooter_core.ui import resources
-from zooter_core.ui.history import LOCAL
 
 HOME = "http://localhost:8501/"  # if the page does not know its address
+MOST = 200  # conversations, or comparisons, in memory
+
+
+class HasId(Protocol):
+    id: str
+
+
+Item = TypeVar("Item", bound=HasId)
 
 
 def link(query: str, **more: str | list[str]) -> str:
@@ -25,7 +30,7 @@ def link(query: str, **more: str | list[str]) -> str:
 
 def draw_link(content: str, query: str, **more: str | list[str]) -> None:
     """A link to this page to copy, and what it does."""
-    local = urlsplit(st.context.url or HOME).hostname in LOCAL
+    local = is_loopback(urlsplit(st.context.url or HOME).hostname or "")
     note = " It works on this machine only: you opened the page at its local address." if local else ""
     st.caption(f"This link opens the page with {content}. Nothing runs until the query is sent.{note}")
     st.code(link(query, **more), language=None, wrap_lines=True)
@@ -53,33 +58,20 @@ def clear() -> None:
     st.query_params.pop("q", None)
 
 
-TAKEN_OVER = 1.0  # seconds until a browser surely shows the address just written; until then, a click names the old one
-
-
 def write_id(parameter: str, id: str | None) -> None:
     """Let a parameter of the address name what this tab shows, or nothing, so that a reload shows it again."""
-    key = f"written-{parameter}"
-    if id != st.session_state.get(key, (None, 0.0))[0]:
-        st.session_state[key] = (id, time.monotonic())
     if id is None:
         st.query_params.pop(parameter, None)
     elif id != st.query_params.get(parameter):
         st.query_params[parameter] = id
 
 
-def visited_id(parameter: str) -> str | None:
-    """The id in the address, unless this tab has written it: the tab is new, or its visitor went back or forward.
-
-    A click on a page whose browser has not taken over the new address yet names the old one too, as after Back. Only
-    the time tells them apart: Streamlit says neither that somebody went back nor what the browser has read, and nothing
-    runs between the new address and a Back in which the browser would show that it knows it.
-    """
-    key, id = f"written-{parameter}", st.query_params.get(parameter)
-    written, when = st.session_state.get(key, (None, -math.inf))
-    if id is None or id == written or time.monotonic() - when < TAKEN_OVER:
-        return None
-    st.session_state[key] = (id, -math.inf)
-    return id
+def visited_id(parameter: str, shown: HasId | None) -> str | None:
+    """The id in the address, unless it is that of what the tab shows: the tab is new, or its visitor went back or
+    forward. A click that shows something else writes its id in its callback: the address that comes with the click
+    may still be the one before."""
+    id = st.query_params.get(parameter)
+    return None if shown is not None and shown.id == id else id
 
 
 def draw_notice(next_step: str) -> None:
@@ -104,34 +96,9 @@ def go_to(page: str, **parameters: str) -> NoReturn:
     st.switch_page(f"pages/{page}.py", query_params=parameters)
 
 
-MOST = 200  # in memory; the oldest are dropped first
-
-
-class HasId(Protocol):
-    id: str
-
-
-Item = TypeVar("Item", bound=HasId)
-
-
-class Registry(Generic[Item]):
-    """The server's items by their ids, for tabs that reload. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._items: dict[str, Item] = {}
-        self._lock = threading.Lock()
-
-    def add(self, item: Item) -> None:
-        """Add an item, or make it the latest."""
-        with self._lock:
-            self._items.pop(item.id, None)
-            self._items[item.id] = item
-            while len(self._items) > MOST:
-                self._items.pop(next(iter(self._items)))
-
-    def find(self, id: str) -> Item | None:
-        return self._items.get(id)
-
-    def remove(self, id: str) -> None:
-        with self._lock:
-            self._items.pop(id, None)
+def remember(items: dict[str, Item], item: Item) -> None:
+    """Put an item among the server's items by id, for tabs that reload, or make it the latest; the oldest leave."""
+    items.pop(item.id, None)
+    items[item.id] = item
+    for id in list(items)[:-MOST]:
+        items.pop(id, None)

@@ -16,6 +16,20 @@ def show_error(problem: object) -> None:
     st.error(safe(str(problem)), icon=":material/error:")
 
 
+PROBLEM = "problem-"  # and the place, in a session's state
+
+
+def keep_problem(place: str, problem: object) -> None:
+    """Let `draw_problem` show a message in the next drawing: what a callback draws would stand at the page's top."""
+    st.session_state[PROBLEM + place] = str(problem)
+
+
+def draw_problem(place: str) -> None:
+    """Show what went wrong at this place of the page, once."""
+    if problem := st.session_state.pop(PROBLEM + place, None):
+        show_error(problem)
+
+
 def icon_button(label: str, icon: str, key: str, on_click: Callable[..., None], *args: Any, **more: Any) -> None:
     """A button of which the style sheet shows the icon alone: the tooltip has its label."""
     st.button(label, key, label, on_click, args, icon=f":material/{icon}:", type="tertiary", **more)

@@ -38,7 +38,7 @@ def test_a_choice_is_compared_with_running_all_models() -> None:
     pool = [CandidateConfig(name, "transformers", "m") for name in POOL]
     ensemble = SimpleNamespace(fleet=Fleet("f", Path(), tuple(pool)))
     response = Response("chat", "Hello", tokens=1000)
-    turn = Turn("Hi", Decision.of("Hi", {"chat": 0.9, "math": 0.1}), Answers(("chat",), {}, {"chat": response}))
+    turn = Turn("Hi", Decision.of("Hi", {"chat": 0.9, "math": 0.1}), Answers({"chat": "Hello"}, {"chat": response}))
     assert why.saving_text(ensemble, turn) == (
         "1 of 2 models ran and wrote 1,000 tokens; all 2 would write about 2,000, if their answers were as long."
     )

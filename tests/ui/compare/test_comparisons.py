@@ -57,7 +57,7 @@ def comparison_of_two(*, blind: bool = False, order: tuple[str, ...] = ("math", 
     responses = {name: Response(name, f"says {name}", tokens=20) for name in ("chat", "math")}
     ranking = [Ranked(responses["chat"], 2.0, 1), Ranked(responses["math"], 1.0, 2)]
     texts = {name: response.text for name, response in responses.items()}
-    job = Answers(("chat", "math"), texts, responses, ranking)
+    job = Answers(texts, responses, ranking)
     return Comparison("q", DECISION, job, FLEET, order, blind=blind, hidden=blind)
 
 

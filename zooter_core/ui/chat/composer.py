@@ -17,9 +17,9 @@ from zooter_core.base.records import Attachment, Reading
 from zooter_core.data.documents import MOST_FILES, read_attachment
 from zooter_core.ui import links
 from zooter_core.ui.text import plain, visible
-from zooter_core.ui.widgets import show_error
+from zooter_core.ui.widgets import draw_problem, keep_problem
 
-FILES, TEXT, PROBLEM = "attached-files", "text-to-restore", "composer-problem"  # in a session's state
+FILES, TEXT = "attached-files", "text-to-restore"  # in a session's state
 NO_QUERY = "Type what you want to know about the attached files, then send it."
 PREVIEW = 4_000  # characters
 
@@ -42,8 +42,7 @@ def draw(begun: bool, disabled: bool) -> Sent | None:
         st.session_state["query"] = text
     links.prefill("query")
     with st.bottom:
-        if problem := st.session_state.pop(PROBLEM, None):
-            show_error(problem)
+        draw_problem("composer")
         _draw_waiting()
     place = st if begun else st.bottom
     value = place.chat_input("Ask anything", key="query", accept_file="multiple", disabled=disabled)
@@ -63,7 +62,8 @@ def waiting() -> tuple[Attachment, ...]:
 
 def put_back(text: str, message: str) -> None:
     """Draw the page again with the text back in the field, and a message unless it is empty."""
-    st.session_state[TEXT], st.session_state[PROBLEM] = text, message
+    st.session_state[TEXT] = text
+    keep_problem("composer", message)
     st.rerun()
 
 

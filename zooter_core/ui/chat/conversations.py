@@ -18,9 +18,8 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import links, resources
 from zooter_core.ui.background import attach
 from zooter_core.ui.chat.turns import Settings, Tuning, Turn
-from zooter_core.ui.history import Entry, History, history
+from zooter_core.ui.history import NOWHERE, Entry, History, history
 from zooter_core.ui.jobs import AnswerPlan, Answers, Job
-from zooter_core.ui.links import Registry
 from zooter_core.ui.text import clipped
 
 TITLE = 60  # characters
@@ -34,7 +33,7 @@ class Conversation:
 
     Attributes:
         fleet: the folder of the fleet that answers.
-        history: where the turns are saved; None if nowhere.
+        history: where the turns are saved.
         name: the title that the visitor gave it.
         tuning: how its next queries are answered, whoever does.
         note: what a visitor should know of it, in one line.
@@ -43,7 +42,7 @@ class Conversation:
     fleet: str = ""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     turns: list[Turn] = field(default_factory=list)
-    history: History | None = None
+    history: History = NOWHERE
     name: str = ""
     tuning: Tuning = field(default_factory=Tuning)
     note: str = ""
@@ -125,7 +124,7 @@ class Conversation:
         """
         turn = self.turns[number]
         plan = AnswerPlan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job), turn.text)
-        self._answer_again(ensemble, number, plan, turn.settings, turn.retry, instead=True)
+        self._answer_again(ensemble, number, plan, turn.settings, instead=True)
 
     def show_version(self, number: int, version: int) -> None:
         """Let another version of an answer count."""
@@ -140,34 +139,26 @@ class Conversation:
     def rename(self, name: str) -> None:
         """Give the conversation a title; an empty one restores its first query."""
         self.name = " ".join(name.split())[:TITLE]
-        if self.history is not None:
-            self.history.rename(self.id, self.title)
+        self.history.rename(self.id, self.title)
 
     def _answer_again(
-        self, ensemble: Ensemble, number: int, plan: AnswerPlan, settings: Settings, seed: int | None = None,
-        instead: bool = False,
-    ) -> None:  # fmt: skip
-        """Start another version of an answer.
-
-        Args:
-            seed: added to the fleet's; by default how often the query was answered before, or the version would repeat
-                an old one.
-            instead: drop the version that counted so far.
-        """
+        self, ensemble: Ensemble, number: int, plan: AnswerPlan, settings: Settings, instead: bool = False
+    ) -> None:
+        """Start another version of an answer; `instead`: drop the version that counted so far."""
         turn = self.turns[number]
         retry = turn.retry + 1
-        job = self._job(ensemble, number, turn.message, settings, plan, retry if seed is None else seed)
+        job = self._job(ensemble, number, turn.message, settings, plan, retry)
         versions = [version for version in turn.versions if not (instead and version is turn.job)]
         self._put(number, replace(turn, job=job, settings=settings, retry=retry, versions=versions), job)
 
     def _job(
-        self, ensemble: Ensemble, number: int, message: Message, settings: Settings, plan: AnswerPlan, seed: int = 0
+        self, ensemble: Ensemble, number: int, message: Message, settings: Settings, plan: AnswerPlan, retry: int = 0
     ) -> Job:
-        """The answer of a turn, which `_put` starts."""
+        """The answer of a turn, which `_put` starts. Each retry has its own seed, or it would repeat an old answer."""
         base = ensemble.fleet.generation
         generation = replace(
             base,
-            seed=base.seed + seed,
+            seed=base.seed + retry,
             temperature=base.temperature if settings.temperature is None else settings.temperature,
             max_new_tokens=settings.max_new_tokens or base.max_new_tokens,
         )
@@ -200,9 +191,8 @@ class Conversation:
             old.job.stop()
 
     def _save(self, number: int) -> None:
-        if self.history is not None:
-            entry = Entry(self.id, self.title, self.fleet, 0.0)
-            self.history.keep(entry, number, self.turns[number].to_json())
+        entry = Entry(self.id, self.title, self.fleet, 0.0)
+        self.history.keep(entry, number, self.turns[number].to_json())
 
     def _messages(self, message: Message, turns: Sequence[Turn], system: str = "") -> list[Message]:
         """Some turns and a query. Queries without an answer are left out."""
@@ -242,8 +232,8 @@ def _failed_to_start(job: Answers) -> tuple[Response, ...]:
 
 
 @st.cache_resource(show_spinner=False)
-def _live() -> Registry[Conversation]:
-    return Registry()
+def _live() -> dict[str, Conversation]:
+    return {}
 
 
 def _new() -> Conversation:
@@ -252,12 +242,13 @@ def _new() -> Conversation:
 
 def current() -> Conversation:
     """This session's conversation: the one that its address names when new or after Back, its own, or a new one."""
-    id = links.visited_id("chat")
-    talk: Conversation = (find(id) if id else None) or st.session_state.get("conversation") or _new()
-    st.session_state["conversation"] = talk
+    talk: Conversation | None = st.session_state.get("conversation")
+    if id := links.visited_id("chat", talk):
+        talk = find(id) or talk
+    talk = talk or _new()
+    show(talk)
     if talk.turns:
-        links.write_id("chat", talk.id)
-        _live().add(talk)
+        links.remember(_live(), talk)
         for turn in talk.turns:
             attach(turn.job)
     return talk
@@ -265,7 +256,7 @@ def current() -> Conversation:
 
 def find(id: str) -> Conversation | None:
     """A conversation in memory, or in the history."""
-    if (live := _live().find(id)) is not None:
+    if (live := _live().get(id)) is not None:
         return live
     if (entry := history().entry(id)) is None:
         return None
@@ -274,7 +265,7 @@ def find(id: str) -> Conversation | None:
     talk = Conversation(entry.fleet, id, turns, history(), tuning=Tuning.of(turns[-1].settings) if turns else Tuning())
     talk.name = entry.title if entry.title != talk.title else ""
     if missing := len(records) - len(turns):
-        talk.history = None  # what is left would take the places of others in the file
+        talk.history = NOWHERE  # what is left would take the places of others in the file
         talk.note = (
             f"{missing} of the {len(records)} turns of this conversation cannot be read from {history().path} and are "
             "left out. The file stays as it is: what you add here is not saved."
@@ -291,22 +282,22 @@ def intact(records: Iterable[dict[str, Any]]) -> list[Turn]:
     return turns
 
 
-def open(id: str) -> None:
-    """Let this session look at a conversation."""
-    st.session_state["conversation"] = find(id) or _new()
-
-
 def show(talk: Conversation) -> None:
-    """Let this session look at a conversation that has just begun."""
+    """Let this session look at a conversation, and its address name it once it has begun."""
     st.session_state["conversation"] = talk
+    links.write_id("chat", talk.id if talk.turns else None)
+
+
+def open(id: str) -> None:
+    """Let this session look at a conversation in memory or in the history."""
+    show(find(id) or _new())
 
 
 def clear() -> None:
     """Stop what runs and start a new conversation."""
     for turn in current().turns:
         turn.job.stop()
-    st.session_state["conversation"] = _new()
-    links.write_id("chat", None)
+    show(_new())
 
 
 def forget(id: str) -> None:
@@ -314,14 +305,14 @@ def forget(id: str) -> None:
     if (entry := history().entry(id)) is None:  # a second click
         return
     records = history().turns(id)
-    for talk in (_live().find(id), current()):
+    for talk in (_live().get(id), current()):
         if talk is not None and talk.id == id:
-            talk.history = None  # an answer that runs would bring it back
+            talk.history = NOWHERE  # an answer that runs would bring it back
             for turn in talk.turns:
                 turn.job.stop()
     if current().id == id:
         clear()
-    _live().remove(id)
+    _live().pop(id, None)
     history().forget(id)
     st.session_state.setdefault(DELETED, []).append((entry, records))
 

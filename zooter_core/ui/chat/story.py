@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -11,14 +12,28 @@ from streamlit.delta_generator import DeltaGenerator
 from zooter_core.base.errors import ZooterError
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links
-from zooter_core.ui.background import attach, draw_live
+from zooter_core.ui.background import draw_live
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.compare import comparisons, view
 from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.widgets import EXAMPLES, show_error
 
 ROUTED, ANSWERED, COMPARED, REWARDED, WORTH = range(5)
-STEP, ROUND = "story-step", "story"  # in a session's state: the conversation and the step that it is at; the answers
+STORY = "story"  # in a session's state
+
+
+@dataclass
+class Story:
+    """How far a visitor has come.
+
+    Attributes:
+        talk: the id of the empty conversation in which the story began.
+        comparison: the answers of all models.
+    """
+
+    talk: str
+    comparison: Comparison
+    step: int = ROUTED
 
 NO_FIELD = "<style>.st-key-query, .st-key-waiting-files { display: none; }</style>"  # which keeps what is typed
 
@@ -62,10 +77,10 @@ def invite(ensemble: Ensemble, talk: Conversation, place: DeltaGenerator) -> Non
 
 def draw(talk: Conversation) -> str:
     """The step that a new conversation is at; returns its title, or "" if it is at none."""
-    (begun, number), comparison = st.session_state.get(STEP, ("", 0)), st.session_state.get(ROUND)
-    if begun != talk.id or not isinstance(comparison, Comparison) or talk.turns:
+    story: Story | None = st.session_state.get(STORY)
+    if story is None or story.talk != talk.id or talk.turns:
         return ""
-    attach(comparison.job)
+    number = story.step
     step, last = STEPS[number], number == WORTH
     with st.container(border=True, key="story-box"):
         st.html(NO_FIELD)
@@ -73,40 +88,37 @@ def draw(talk: Conversation) -> str:
         st.markdown(f"### {step.title}")
         if not last:
             st.markdown(step.text)
-        answer_view.draw_query(comparison.query)
-        _draw_picture(comparison, number)
+        answer_view.draw_query(story.comparison.query)
+        _draw_picture(story.comparison, number)
         if last:
             st.markdown(step.text)
         with st.container(horizontal=True, vertical_alignment="center"):
             if number:
-                st.button("Back", icon=":material/arrow_back:", on_click=_go_to, args=(talk, number - 1))
+                st.button("Back", icon=":material/arrow_back:", on_click=_go_to, args=(story, number - 1))
             if last:
                 with st.container(key="primary-own", width="content"):
                     links.draw_page_button("Connect my models", "models", "add")
                 st.button("Ask something", icon=":material/edit:", on_click=_end)
             else:
-                st.button("Next", key="primary-next", shortcut="Right", on_click=_go_to, args=(talk, number + 1))
+                st.button("Next", key="primary-next", shortcut="Right", on_click=_go_to, args=(story, number + 1))
                 st.button("Skip", type="tertiary", on_click=_end)
     return step.title
 
 
 def _begin(ensemble: Ensemble, talk: Conversation) -> None:
     try:
-        st.session_state[ROUND] = comparisons.start(ensemble, EXAMPLES[0])
+        st.session_state[STORY] = Story(talk.id, comparisons.start(ensemble, EXAMPLES[0]))
     except ZooterError as problem:
         show_error(problem)
-        return
-    _go_to(talk, 0)
 
 
-def _go_to(talk: Conversation, step: int) -> None:
-    st.session_state[STEP] = talk.id, step
+def _go_to(story: Story, step: int) -> None:
+    story.step = step
 
 
 def _end() -> None:
-    if isinstance(comparison := st.session_state.pop(ROUND, None), Comparison):
-        comparison.job.stop()
-    st.session_state.pop(STEP, None)
+    if story := st.session_state.pop(STORY, None):
+        story.comparison.job.stop()
 
 
 def _draw_picture(comparison: Comparison, number: int) -> None:

@@ -190,7 +190,6 @@ def _answers_from_json(record: dict[str, Any]) -> Answers:
         for rank, (name, reward) in enumerate(stored.rewards.items(), 1)
     ]
     return Answers(
-        tuple(texts),
         texts,
         responses,
         ranked or None,

@@ -26,7 +26,6 @@ from zooter_core.ui.background import attach
 from zooter_core.ui.compare.votes import Outcome, Vote
 from zooter_core.ui.history import history
 from zooter_core.ui.jobs import AnswerPlan, Job
-from zooter_core.ui.links import Registry
 from zooter_core.ui.text import plain
 
 
@@ -170,31 +169,30 @@ def start(
 
 
 @st.cache_resource(show_spinner=False)
-def _live() -> Registry[Comparison]:
-    return Registry()
+def _live() -> dict[str, Comparison]:
+    return {}
 
 
 def current() -> Comparison | None:
     """This tab's comparison: the one that its address names when new or after Back, or its own. One of another fleet
     waits until the visitor picks that fleet again."""
-    id = links.visited_id("compare")
-    comparison: Comparison | None = (_live().find(id) if id else None) or st.session_state.get("comparison")
+    comparison: Comparison | None = st.session_state.get("comparison")
+    if id := links.visited_id("compare", comparison):
+        comparison = _live().get(id, comparison)
+        if comparison is None:
+            st.info("The server no longer has the comparison of this address. A restart of the server clears them.")
     show(comparison)
     if comparison is None:
-        if id:
-            st.info("The server no longer has the comparison of this address. A restart of the server clears them.")
         return None
-    links.write_id("compare", comparison.id)
-    _live().add(comparison)
+    links.remember(_live(), comparison)
     attach(comparison.job)
     return comparison if fleet_key(comparison.fleet) == str(Path(resources.folder()).resolve()) else None
 
 
 def show(comparison: Comparison | None) -> None:
-    """Let this session look at a comparison, or at an empty field."""
+    """Let this session look at a comparison, or at an empty field, and its address name it."""
     st.session_state["comparison"] = comparison
-    if comparison is None:
-        links.write_id("compare", None)
+    links.write_id("compare", comparison.id if comparison else None)
 
 
 def fleet_key(fleet: Fleet) -> str:

@@ -17,9 +17,10 @@ from zooter_core.fleet.connect import connect
 from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.discovery import Discovery
 from zooter_core.fleet.machine import Gpu
+from zooter_core.pipeline.save_fleet import place_of, router_without_fleet
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import code, plain
-from zooter_core.ui.widgets import show_error
+from zooter_core.ui.widgets import draw_problem, show_error
 
 PARAMETER = "router"  # of the page's address: the name of the router's folder
 SO_FAR = "models-so-far"  # in the session's state: every model that was found so far
@@ -37,8 +38,6 @@ def waiting() -> Waiting | None:
     """The router that the address names, until it has its fleet."""
     if not (name := st.query_params.get(PARAMETER)):
         return None
-    from zooter_core.pipeline.save_fleet import place_of, router_without_fleet  # imports the pipeline
-
     try:
         folder = place_of(name, Path.cwd())
         names = router_without_fleet(folder)
@@ -71,7 +70,7 @@ def draw(router: Waiting, discoveries: Sequence[Discovery]) -> None:
         "Build the fleet", icon=":material/group_add:", key="primary-build", disabled=len(complete) < len(chosen),
         on_click=manage.attempt, args=(partial(_build, router, complete, gpus), "build", router.folder),
     )  # fmt: skip
-    manage.draw_problem("build")
+    draw_problem("build")
 
 
 def _build(router: Waiting, models: Sequence[Model], gpus: Sequence[Gpu]) -> None:

@@ -27,7 +27,7 @@ from zooter_core.ui import resources
 from zooter_core.ui.models import build, manage
 from zooter_core.ui.models.cards import describe_gpu
 from zooter_core.ui.text import code, plain
-from zooter_core.ui.widgets import show_error
+from zooter_core.ui.widgets import draw_problem, show_error
 
 DISCOVERY, LISTED = "models-discovery", "models-listed"  # in the session's state
 LOOK, ADDRESS = "models-look", "models-address"  # there while a press of a button waits for its end
@@ -192,7 +192,7 @@ def _draw_choice(discovery: Discovery, key: str) -> None:
         icon=":material/add:", key=f"primary-connect-{key}", disabled=not chosen,
         on_click=manage.attempt, args=(partial(_add, chosen, discovery.gpus), key),
     )  # fmt: skip
-    manage.draw_problem(key)
+    draw_problem(key)
 
 
 def _boxes(models: Sequence[Model], present: Collection[Model], key: str) -> list[Model]:

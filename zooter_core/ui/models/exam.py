@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.skills import SKILLS
+from zooter_core.config.fleet import Fleet
 from zooter_core.data.run_folder import REPORT, RESPONSES, ROUTER
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.evaluation import thinking, verdicts
@@ -23,9 +25,8 @@ from zooter_core.pipeline.running_score import Right, RunningScore
 from zooter_core.pipeline.tally import Tally
 from zooter_core.ui import charts, links, resources, tables
 from zooter_core.ui.background import BackgroundWork, attach, draw_live, stop_button
-from zooter_core.ui.models import manage
 from zooter_core.ui.text import plain
-from zooter_core.ui.widgets import show_error
+from zooter_core.ui.widgets import draw_problem, keep_problem, show_error
 
 STEPS = {
     "collect": "The models answer",
@@ -35,6 +36,7 @@ STEPS = {
     "compare": "Comparing routers",
     "distill": "Training the router",
 }
+START = {"begun": "Go on", "better": "Use its router"}  # what the button says at a stage
 LENGTHS = {"Quick: 120 questions": True, "Full: 600 questions": False}
 CHECK_EVERY = 0.5  # seconds between two looks for new answers
 RIGHT = "Right answers so far, of those that a key can check. The reward model judges the others at the end."
@@ -46,7 +48,6 @@ class Exam(BackgroundWork):
     Attributes:
         tallies: what each candidate has answered.
         score: which of the answers are right so far; None until it begins.
-        ended_well: whether the router is trained.
     """
 
     subject = "exam"
@@ -56,11 +57,14 @@ class Exam(BackgroundWork):
         self.tallies: list[Tally] = []
         self.notes: list[str] = []
         self.score: RunningScore | None = None
-        self.ended_well = False
         self._ended = threading.Event()
-        self.shown = threading.Lock()  # taken once the fleet is loaded again with its router
         self.fleet, self.quick, self._anyway, self._ensemble = fleet, quick, anyway, ensemble
         self.start()
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether the router is trained."""
+        return not (self.running or self.stopped or self.problem)
 
     def _execute(self) -> None:
         parts = exam.prepare_fleet(self.fleet)
@@ -72,7 +76,7 @@ class Exam(BackgroundWork):
         _, missing = exam.sit(ensemble, folder, queries, self.report, self._note, watch=self._watch)
         self.notes += [f"{name} lacks answers: {failure.reason}" for name, failure in missing.items()]
         exam.settle(self.fleet, folder, ensemble, self._anyway)
-        self.ended_well = True
+        resources.forget(self.fleet)  # all tabs take its router from now on
 
     def _finish(self) -> None:
         self._ended.set()
@@ -98,24 +102,21 @@ def _exams() -> dict[Path, Exam]:
     return {}
 
 
-def draw(ensemble: Ensemble, fleet: Path) -> None:
+def draw(fleet: Path) -> None:
     """The exam's state, or the button that starts it."""
     sitting = _exams().get(fleet.resolve())
+    running = sitting is not None and sitting.running
+    ensemble = resources.ensemble()  # only now: an exam that has ended has changed the fleet before
     with st.container(border=True, key="exam"):
         st.subheader("Exam", anchor=False)
-        if sitting and sitting.running:
+        if sitting and running:
             attach(sitting)  # this tab too keeps it going
             draw_live(sitting, lambda: _draw_running(sitting, ensemble.fleet.pool))
             return
-        if sitting and sitting.ended_well and sitting.shown.acquire(blocking=False):  # the first tab that sees the end
-            resources.forget(fleet)
-            st.rerun()
-        manage.draw_problem("exam")
+        draw_problem("exam")
         if sitting and sitting.problem:
             show_error(sitting.problem)
-        elif (
-            run := exam.exam_folder(fleet, sitting.quick) if sitting and sitting.ended_well else _settled_run(ensemble)
-        ):
+        elif run := _ended_run(ensemble, sitting):
             with suppress(ZooterError):  # it is no report any more
                 taken = exam.is_installed(ensemble.fleet, run)
                 _draw_result(load_report(run / REPORT), exam.load_rival(run), ensemble.fleet.pool, taken)
@@ -123,12 +124,14 @@ def draw(ensemble: Ensemble, fleet: Path) -> None:
         _draw_start(ensemble, fleet, bool(sitting and sitting.stopped))
 
 
-def _settled_run(ensemble: Ensemble) -> Path | None:
-    """The exam that made the fleet's router, also if that was before this start of the demo; else one whose router was
-    not better than the fleet's."""
+def _ended_run(ensemble: Ensemble, sitting: Exam | None) -> Path | None:
+    """The exam that has just ended; else the one that made the fleet's router before this start of the demo; else one
+    whose router was not better than the fleet's."""
+    if sitting and sitting.ended_well:
+        return exam.exam_folder(sitting.fleet, sitting.quick)
     runs = [exam.exam_folder(ensemble.fleet.folder, quick) for quick in (False, True)]
-    ended = [run for run in runs if exam.is_installed(ensemble.fleet, run)] or list(filter(_stayed_out, runs))
-    return ended[0] if ended else None
+    installed = [run for run in runs if exam.is_installed(ensemble.fleet, run)]
+    return next(iter(installed or filter(_stayed_out, runs)), None)
 
 
 def _stayed_out(run: Path) -> bool:
@@ -136,6 +139,20 @@ def _stayed_out(run: Path) -> bool:
     with suppress(ZooterError):
         return (run / ROUTER).is_dir() and not verdicts.takes_over(load_report(run / REPORT), exam.load_rival(run))
     return False
+
+
+Stage = Literal["new", "begun", "better", "not better", "used"]
+
+
+def _stage_of(fleet: Fleet, run: Path) -> Stage:
+    """How far an exam has come: whether answers or the router are missing, else what becomes of its router."""
+    if not (run / RESPONSES).is_file():
+        return "new"
+    if not (run / ROUTER).is_dir() or not exam.has_all_answers(fleet, run):
+        return "begun"
+    if exam.is_installed(fleet, run):
+        return "used"
+    return "not better" if _stayed_out(run) else "better"
 
 
 def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
@@ -149,29 +166,23 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
         length = st.selectbox("Length", list(LENGTHS), key="exam-length", label_visibility="collapsed", width=240)
         quick = LENGTHS[length]
         folder = exam.exam_folder(fleet, quick)
-        begun, trained = (folder / RESPONSES).is_file(), (folder / ROUTER).is_dir()
-        installed = trained and exam.is_installed(ensemble.fleet, folder)
-        complete = trained and exam.has_all_answers(ensemble.fleet, folder)
-        worse = trained and not installed and _stayed_out(folder)
-        done = complete and (installed or worse)
-        goes_on = "Go on" if begun and not done else "Start the exam"
-        label = "Use its router" if trained and not installed and not worse else goes_on
+        stage = _stage_of(ensemble.fleet, folder)
         st.button(
-            label, icon=":material/school:", key="primary-exam",
-            on_click=_start, args=(ensemble, fleet, quick), disabled=done,
+            START.get(stage, "Start the exam"), icon=":material/school:", key="primary-exam",
+            on_click=_start, args=(ensemble, fleet, quick), disabled=stage in ("not better", "used"),
         )  # fmt: skip
-        if worse:
+        if stage == "not better":
             st.button(
                 "Use its router anyway", key="exam-anyway", icon=":material/input:",
                 help="It has not shown that it is better.", on_click=_start, args=(ensemble, fleet, quick, False, True),
             )  # fmt: skip
-        if begun:
+        if stage != "new":
             st.button(
                 "Begin again", key="exam-again", icon=":material/restart_alt:",
                 help="Deletes the answers of this exam.", on_click=_start, args=(ensemble, fleet, quick, True),
             )  # fmt: skip
     new = exam.newcomers(ensemble.fleet, folder)
-    if begun and not complete:
+    if stage == "begun":
         more = f" New since then: {plain(listed(new.pool))}." if new.candidates else ""
         st.caption(f"{'Stopped. ' if stopped else ''}The answers so far are kept.{more}")
     questions = 120 if quick else 600
@@ -187,7 +198,7 @@ def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False, an
         if again:
             exam.discard(exam.exam_folder(fleet, quick))
     except ZooterError as problem:
-        st.session_state[f"{manage.PROBLEM}exam"] = str(problem)
+        keep_problem("exam", problem)
         return
     _exams()[fleet.resolve()] = Exam(ensemble, fleet, quick, anyway)
 

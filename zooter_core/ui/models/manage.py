@@ -23,12 +23,11 @@ from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.discovery import USUAL
 from zooter_core.ui import resources
 from zooter_core.ui.text import plain
-from zooter_core.ui.widgets import show_error
+from zooter_core.ui.widgets import draw_problem, keep_problem
 
 OPTION = "--manage"  # in the app's own arguments, as in `streamlit run app.py -- --manage HOST ...`
 ANY = "*"  # instead of a host
 NEW_FLEET = "my-fleet"
-PROBLEM = "problem-"  # and the place, in the session's state
 
 
 def hosts() -> list[str]:
@@ -95,27 +94,17 @@ def target() -> Path:
     return Path(folder) if is_users(folder) else Path.cwd() / NEW_FLEET
 
 
-def changed(folder: Path) -> None:
-    """The fleet in a folder has changed: all pages take it as it is now."""
-    resources.forget(folder)
-    resources.pick_fleet(folder)
-
-
 def attempt(change: Callable[[], None], place: str, folder: Path | None = None) -> None:
-    """Change the fleet in a folder (by default `target`) in a callback. If that fails, `draw_problem` says why at the
-    place."""
+    """Change the fleet in a folder (by default `target`) in a callback; all pages take it as it is then. If that fails,
+    `draw_problem` says why at the place."""
     try:
         change()
     except ZooterError as problem:
-        st.session_state[PROBLEM + place] = str(problem)
+        keep_problem(place, problem)
         return
-    changed(folder or target())
-
-
-def draw_problem(place: str) -> None:
-    """Show why the last change at this place of the page failed, if it did. Elsewhere, it could be out of sight."""
-    if problem := st.session_state.pop(PROBLEM + place, None):
-        show_error(problem)
+    folder = folder or target()
+    resources.forget(folder)
+    resources.pick_fleet(folder)
 
 
 def buttons(candidate: CandidateConfig, alone: bool) -> None:

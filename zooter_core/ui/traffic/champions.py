@@ -12,14 +12,13 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.evaluation.charts import GREY, ROUTER, framed, of_names
 from zooter_core.learn.changes import day
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK
-from zooter_core.learn.versions import OUTSIDE, ROUTERS, STARTING, Versions, summary, switch_by_hand
+from zooter_core.learn.versions import FOLLOW, OUTSIDE, ROUTERS, STARTING, STATE, Versions, summary, switch_by_hand
 from zooter_core.ui import charts, resources
-from zooter_core.ui.history import LOCAL
+from zooter_core.ui.history import is_local
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import clipped, plain
-from zooter_core.ui.traffic import source as traffic_source
 from zooter_core.ui.traffic.source import Source
-from zooter_core.ui.widgets import show_error
+from zooter_core.ui.widgets import draw_problem, show_error
 
 SHOWN = 10  # switches
 PATIENCE = 3.0  # seconds to wait for a turn of the learner
@@ -30,11 +29,12 @@ Event = Mapping[str, Any]
 def draw(source: Source, fleet: Fleet) -> None:
     """The routers over time, the evidence for each switch, and the buttons."""
     try:
-        learned = traffic_source.open_versions(fleet)
+        learned = open_versions(fleet)
     except ZooterError as problem:
         show_error(problem)
         return
-    events = traffic_source.list_switches(source, learned)
+    events = learned.state.events if learned else []
+    events = [event for event in events if event["event"] != FOLLOW and event["time"] < source.until]
     if not events:
         st.markdown("One router has served since the beginning.")
     else:
@@ -48,6 +48,17 @@ def draw(source: Source, fleet: Fleet) -> None:
     draw_contest(learned)
     if may_switch():
         draw_buttons(learned)
+
+
+def open_versions(fleet: Fleet) -> Versions | None:
+    """The routers of a fleet that has learned; None for one that has not.
+
+    Raises:
+        ZooterError: what the learner remembers is broken.
+    """
+    if not manage.is_users(fleet.folder) or not (fleet.folder / ROUTERS / STATE).is_file():
+        return None
+    return Versions(fleet)
 
 
 def name_router(router: str) -> str:
@@ -142,17 +153,13 @@ def draw_contest(learned: Versions) -> None:
 
 def may_switch() -> bool:
     """Whether this visitor sits at the machine and may change the fleet."""
-    return (
-        st.get_option("server.address") in LOCAL
-        and manage.allowed()
-        and manage.is_users(resources.ensemble().fleet.folder)
-    )
+    return is_local() and manage.allowed() and manage.is_users(resources.ensemble().fleet.folder)
 
 
 def draw_buttons(learned: Versions) -> None:
     """Promote and Roll back, each with a second click."""
     state, back = learned.state, learned.rollback_target()
-    manage.draw_problem("switch")
+    draw_problem("switch")
     with st.container(horizontal=True):
         if state.challenger is not None:
             name = plain(name_router(state.challenger))

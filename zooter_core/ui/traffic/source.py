@@ -10,7 +10,6 @@ import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
@@ -21,9 +20,8 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.report import TrafficReport, report_on
 from zooter_core.learn.traffic import FILE, Traffic, data_folder
 from zooter_core.learn.traffic_rows import LoggedDecision, LoggedReward, parse_tags
-from zooter_core.learn.versions import FOLLOW, ROUTERS, STATE, Versions
 from zooter_core.ui import resources
-from zooter_core.ui.history import LOCAL
+from zooter_core.ui.history import is_local
 from zooter_core.ui.models import manage
 
 PERIODS = {"Last day": 1, "Last 7 days": 7, "Last 30 days": 30}
@@ -52,7 +50,7 @@ class Source:
 
 def may_look() -> bool:
     """Whether this visitor may see what users wrote."""
-    return st.get_option("server.address") in LOCAL or manage.allowed()
+    return is_local() or manage.allowed()
 
 
 def traffic_folder(fleet: Fleet) -> Path | None:
@@ -126,23 +124,6 @@ def read_feedback(source: Source) -> list[tuple[LoggedReward, LoggedDecision]]:
     """The newest feedback with its decisions."""
     with _open(source.folder) as traffic:
         return traffic.newest_feedback(FEEDBACKS)
-
-
-def open_versions(fleet: Fleet) -> Versions | None:
-    """The routers of a fleet that has learned; None for one that has not.
-
-    Raises:
-        ZooterError: what the learner remembers is broken.
-    """
-    if not manage.is_users(fleet.folder) or not (fleet.folder / ROUTERS / STATE).is_file():
-        return None
-    return Versions(fleet)
-
-
-def list_switches(source: Source, learned: Versions | None) -> list[dict[str, Any]]:
-    """The changes of the router until the end of the period, oldest first."""
-    events = learned.state.events if learned else []
-    return [event for event in events if event["event"] != FOLLOW and event["time"] < source.until]
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

@@ -46,6 +46,43 @@ TAU_HELP = (
 )
 SCALING_HELP = "Brings different kinds of scores to one scale before the softmax, so that one tau fits all."
 TAGS_HELP = "A tag names the kind of a query. Queries that share a tag share part of their labels."
+CLEAR, MIXED = 0.35, 0.75  # reward entropy below which the scores are clear, or mixed
+FEW_TAGS = 3
+MOST = 12  # candidates with a part of their own in the picture
+OTHERS = "others"
+HEIGHT = 44  # pixels of the picture
+Array = NDArray[np.float64]
+
+
+def summary(session: Session) -> str:
+    if session.data is None:
+        return ""
+    return f"beta {session.data.config.beta:g}, {TAGGERS[session.data.tagger]}"
+
+
+def draw(session: Session, ensemble: Ensemble) -> None:
+    """The label settings, and one query's label, which follows beta."""
+    loaded = session.scores
+    assert loaded is not None  # step 1 comes first
+    begin_with_defaults(session, loaded)
+    st.markdown(
+        "The router learns one label per query: how likely each model is to answer it best. A label mixes the query's "
+        "own scores with those of queries of the same kind. Move beta and watch."
+    )
+    picture = st.container()  # drawn last: it depends on what is below it
+    with picture:
+        beta = st.slider(BETA, 0.0, 1.0, step=0.05, **persistent("train-beta", BETA_HELP))
+    with st.expander("Advanced", icon=":material/tune:"):
+        config, tagger = draw_advanced(beta, ensemble)
+    with picture:
+        tags = find_tags(session, loaded, tagger, ensemble)
+        if tags is None:
+            session.data = None
+            return
+        data = session.data = TrainingData(loaded, tags, tagger, config)
+        labels = label(data.scores.scores, data.scores.datasets, tags, config)
+        _draw_label(data, labels)
+        steps.next_button(session, 3, "Next: train")
 
 
 def begin_with_defaults(session: Session, loaded: LoadedScores) -> None:
@@ -107,45 +144,6 @@ def embed(task: Task[Any], texts: list[str], ensemble: Ensemble) -> NDArray[np.f
     encoder = ensemble.encoders(ensemble.fleet.encoder)
     task.report("embed", 0, len(texts))
     return encoder.embed_all(texts, lambda done: task.report("embed", done, len(texts)))
-
-
-Array = NDArray[np.float64]
-CLEAR, MIXED = 0.35, 0.75  # reward entropy below which the scores are clear, or mixed
-FEW_TAGS = 3
-MOST = 12  # candidates with a part of their own in the picture
-OTHERS = "others"
-HEIGHT = 44  # pixels of the picture
-
-
-def summary(session: Session) -> str:
-    if session.data is None:
-        return ""
-    return f"beta {session.data.config.beta:g}, {TAGGERS[session.data.tagger]}"
-
-
-def draw(session: Session, ensemble: Ensemble) -> None:
-    """The label settings, and one query's label, which follows beta."""
-    loaded = session.scores
-    assert loaded is not None  # step 1 comes first
-    begin_with_defaults(session, loaded)
-    st.markdown(
-        "The router learns one label per query: how likely each model is to answer it best. A label mixes the query's "
-        "own scores with those of queries of the same kind. Move beta and watch."
-    )
-    picture = st.container()  # drawn last: it depends on what is below it
-    with picture:
-        beta = st.slider(BETA, 0.0, 1.0, step=0.05, **persistent("train-beta", BETA_HELP))
-    with st.expander("Advanced", icon=":material/tune:"):
-        config, tagger = draw_advanced(beta, ensemble)
-    with picture:
-        tags = find_tags(session, loaded, tagger, ensemble)
-        if tags is None:
-            session.data = None
-            return
-        data = session.data = TrainingData(loaded, tags, tagger, config)
-        labels = label(data.scores.scores, data.scores.datasets, tags, config)
-        _draw_label(data, labels)
-        steps.next_button(session, 3, "Next: train")
 
 
 def _draw_label(data: TrainingData, labels: Labels) -> None:

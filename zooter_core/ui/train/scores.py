@@ -151,14 +151,14 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
 
 def _read_upload(session: Session, upload: UploadedFile) -> None:
     """Copy an upload into the session's folder, start to read it, and let Streamlit drop its copy."""
+    if session.uploaded is not None and (previous := session.loaded.pop(session.uploaded, None)):
+        previous.stop()
     session.uploads += 1  # changes the uploader's key, which empties it
     name = Path(upload.name).name or "scores.jsonl"
     path = session.path / f"upload-{session.uploads}.jsonl{'.gz' if name.endswith('.gz') else ''}"
     with path.open("wb") as file:
         shutil.copyfileobj(upload, file, 1 << 20)
-    if session.uploaded is not None and (previous := session.loaded.pop(session.uploaded, None)):
-        previous.stop()
-    session.uploaded = source = f"file {session.uploads}"
+    source = f"file {session.uploads}"
     session.loaded[source] = Task(lambda task: _read_upload_in_task(task, source, path, name))
 
 
@@ -194,16 +194,14 @@ def describe_size(scores: Scores) -> str:
 
 def _choose_part(loaded: LoadedScores, ensemble: Ensemble) -> LoadedScores:
     scores, pool, count = loaded.scores, ensemble.fleet.pool, len(loaded.scores.queries)
-    only, most = None, None
     label = f"Only the models of the fleet: {plain(', '.join(pool))}"
     if set(pool) < set(scores.candidates) and st.checkbox(label, True, **persistent("train-only", ONLY_HELP)):
-        only, scores = pool, scores.only(pool)
+        scores = scores.only(pool)
     if count > MANY:
         note = f"A sample of the {count:,}. Embedding {MANY:,} queries takes about a minute, the first time only."
         options = persistent(f"train-most-{loaded.source}", note)
-        most = st.slider("Queries to use", 500, min(count, MOST), MANY, 500, **options)
-        scores = scores.sample(most)
-    return replace(loaded, scores=scores, only=only, most=most)
+        scores = scores.sample(st.slider("Queries to use", 500, min(count, MOST), MANY, 500, **options))
+    return replace(loaded, scores=scores)
 
 
 def _draw_examples(scores: Scores) -> None:

@@ -165,7 +165,7 @@ USE = 4  # the last step
 
 @dataclass(frozen=True)
 class LoadedScores:
-    """The scores of one source, or of `only` these candidates and of `most` queries of it.
+    """The scores of one source, or a part of them.
 
     Attributes:
         source: identifies the source.
@@ -179,12 +179,11 @@ class LoadedScores:
     scores: Scores
     config: LabelConfig
     note: str = ""
-    only: tuple[str, ...] | None = None
-    most: int | None = None
 
     @property
     def key(self) -> str:
-        return f"{self.source} {self.only} {self.most}"
+        """Identifies the source and the part."""
+        return f"{self.source} {self.scores.candidates} {len(self.scores.queries)}"
 
 
 @dataclass(frozen=True)
@@ -223,10 +222,10 @@ class Session:
         step: the open step; reached: the last one that was open.
         scores: of step 1; data: those of step 2, with tags and label settings.
         loaded: source -> the task that reads it.
-        uploads: how many files were uploaded; uploaded: the source of the last one.
+        uploads: how many files were uploaded.
         configured: the source whose label settings are on the page.
         tagging: the task that tags the queries, by the key of scores and tagger; one at most.
-        distillation: the task that trains a router; routers: how many it has trained.
+        distillation: the task that trains a router.
         saved: the folder of the router that was saved last; problem: why saving failed.
     """
 
@@ -240,11 +239,9 @@ class Session:
     )
     loaded: dict[str, Task[LoadedScores]] = field(default_factory=dict)
     uploads: int = 0
-    uploaded: str | None = None
     configured: str | None = None
     tagging: dict[str, Task[Any]] = field(default_factory=dict)
     distillation: Task[TrainedRouter] | None = None
-    routers: int = 0
     saved: Path | None = None
     problem: str | None = None
 
@@ -256,6 +253,11 @@ class Session:
     def router(self) -> TrainedRouter | None:
         """The router that was trained last."""
         return self.distillation.result if self.distillation else None
+
+    @property
+    def uploaded(self) -> str | None:
+        """The source that was uploaded last."""
+        return f"file {self.uploads}" if self.uploads else None
 
     def use_scores(self, scores: LoadedScores | None) -> None:
         """Train on these scores; later steps start again if they differ from those before."""

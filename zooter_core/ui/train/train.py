@@ -99,13 +99,11 @@ def _draw_settings(data: TrainingData) -> tuple[TrainingData, DistillConfig]:
 
 
 def start(session: Session, data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
-    """Start a distillation; the previous router is deleted, unless it was saved."""
-    if session.distillation is not None and session.distillation.result is not None:
-        shutil.rmtree(session.distillation.result.folder, ignore_errors=True)
-    session.routers += 1
+    """Start a distillation in place of the router before, which stays where it was saved."""
+    folder = session.path / "router"
+    shutil.rmtree(folder, ignore_errors=True)
     st.session_state.pop("train-name", None)  # another router gets another name
     session.saved = session.problem = None
-    folder = session.path / f"router-{session.routers}"
     session.distillation = Task(
         partial(distill_in_task, data=data, training=training, ensemble=ensemble, folder=folder), heavy_work()
     )
