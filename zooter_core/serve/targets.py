@@ -130,7 +130,7 @@ def text_in(shape: Mapping[str, Any]) -> str:
 
 def make_event(chunk: Mapping[str, Any]) -> Event:
     """An event of ours."""
-    return Event.of(b"").with_chunk(chunk)
+    return Event([], b"", dict(chunk))
 
 
 def chunk_shape(id: str, created: int, model: str, **more: Any) -> dict[str, Any]:

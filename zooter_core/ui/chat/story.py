@@ -19,6 +19,7 @@ from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.widgets import EXAMPLES, show_error
 
 ROUTED, ANSWERED, COMPARED, REWARDED, WORTH = range(5)
+NO_FIELD = "<style>.st-key-query, .st-key-waiting-files { display: none; }</style>"  # which keeps what is typed
 STORY = "story"  # in a session's state
 
 
@@ -34,8 +35,6 @@ class Story:
     talk: str
     comparison: Comparison
     step: int = ROUTED
-
-NO_FIELD = "<style>.st-key-query, .st-key-waiting-files { display: none; }</style>"  # which keeps what is typed
 
 
 class Step(NamedTuple):
