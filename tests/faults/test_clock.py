@@ -11,16 +11,15 @@ from pathlib import Path
 import pytest
 
 from support.run_folders import same_end
-from zooter_core.ui.history import Entry, History
 
 ROOT = Path(__file__).resolve().parents[2]
 # Who may ask for the time of day: to note when something was said or judged, to show dates, to say what is newer than a
-# week, and to read a server's date to wait for, or those in logs; and what the endpoint writes down or sends.
+# week, and to read those in logs; and what the endpoint writes down or sends.
 ASKING = {
-    "backends/endpoint/retry.py", "cli/learn.py", "cli/report.py", "cli/serve.py", "cli/serve_keys.py",
+    "cli/learn.py", "cli/report.py", "cli/serve.py", "cli/serve_keys.py",
     "cli/learn_forget.py",
     "data/json_records.py",
-    "learn/changes.py", "learn/imports.py", "learn/judging.py", "learn/versions.py", "serve/chat.py", "serve/keys.py",
+    "learn/changes.py", "learn/imports.py", "learn/judging.py", "learn/versions.py", "serve/app.py", "serve/chat.py", "serve/keys.py",
     "serve/storage.py", "serve/targets.py", "serve/traffic_log.py",
     "ui/chat/controls.py", "ui/history.py", "ui/traffic/source.py", "ui/charts.py",
 }  # fmt: skip
@@ -40,16 +39,6 @@ def test_a_whole_run_on_a_clock_that_goes_backwards(called, backwards, finished_
     assert same_end(folder, finished_run)
     for line in (folder / "responses.jsonl").read_text(encoding="utf-8").splitlines():
         assert 0 < json.loads(line)["first_token_seconds"] <= json.loads(line)["seconds"] < 3600
-
-
-def test_a_history_stays_in_the_order_in_which_it_was_made(backwards, tmp_path):
-    history = History(tmp_path / "history.db")
-    for id in ("a", "b", "c", "a"):
-        history.keep(Entry(id, id, "fleet", 0.0), 0, {})
-        history.vote(id, "fleet", {"of": id})
-    assert [entry.id for entry in history.entries()] == ["a", "c", "b"]
-    assert [vote["of"] for vote in history.votes("fleet")] == ["b", "c", "a"]
-    assert history.problem is None
 
 
 def test_nothing_else_asks_for_the_time_of_day():
