@@ -19,8 +19,8 @@ ASKING = {
     "cli/learn.py", "cli/report.py", "cli/serve.py", "cli/serve_keys.py",
     "cli/learn_forget.py",
     "data/json_records.py",
-    "learn/changes.py", "learn/imports.py", "learn/judging.py", "learn/versions.py", "serve/app.py", "serve/chat.py", "serve/keys.py",
-    "serve/storage.py", "serve/targets.py", "serve/traffic_log.py",
+    "learn/changes.py", "learn/imports.py", "learn/judging.py", "learn/versions.py",
+    "serve/app.py", "serve/chat.py", "serve/keys.py", "serve/storage.py", "serve/targets.py", "serve/traffic_log.py",
     "ui/chat/controls.py", "ui/history.py", "ui/traffic/source.py", "ui/charts.py",
 }  # fmt: skip
 
