@@ -169,7 +169,7 @@ class Evaluation:
     verdict: Verdict | None = None  # None in reports of earlier versions
 
     def __post_init__(self) -> None:
-        for part, names in (("mean", MEANS), ("interval", INTERVALS)):
+        for part, names in (("mean", MEANS), ("interval", INTERVALS), ("single", ("mtr", "uplift"))):
             if missing := [name for name in names if name not in getattr(self, part)]:
                 raise ValueError(f"{part} lacks {listed(missing)}")
         if not self.datasets:
