@@ -34,10 +34,16 @@ MARKERS = {  # of all tests in a folder or file, under tests/
     "embedded": "models",
     "faults": "faults",
     "evaluation/sandbox": "faults",
+    "backends/gguf/test_server_process.py": "slow",
+    "cli/test_exam.py": "slow",
+    "fleet/test_open_models.py": "models",
+    "pipeline/test_exam.py": "slow",
     "serve/test_light.py": "slow",
+    "serve/test_slow_clients.py": "slow",
     "ui/test_light.py": "slow",
     "serve/test_transformers_serve.py": "models",
     "test_package.py": "slow",
+    "test_without_torch.py": "slow",
 }
 
 

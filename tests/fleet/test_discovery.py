@@ -205,16 +205,24 @@ FIELDS = {
 }
 LISTS = {"/v1/models": "data", "/api/tags": "models", "/api/v0/models": "data"}
 MEMBERS = ("n_params", "size", "ftype", "family", "parameter_size", "quantization_level", "n_ctx", "context_length")
-UNEXPECTED: list[Any] = [None, True, "Q4\n", "9" * 400 + "B", "num_ctx " + "9" * 5000, ["vision"], {"a": []}]
-UNEXPECTED += [10**400, -1, 0.5, [], [5]]
+KINDS: list[Any] = [None, "Q4\n", 10**400, -1, [5], {"a": []}]
+MORE = [True, 0.5, [], ["vision"], "9" * 400 + "B", "num_ctx " + "9" * 5000]
+ONE_BY_ONE, AT_ONCE = [(path, "/v1/models") for path in FIELDS], [tuple(FIELDS)]  # the routes of each round
 
 
-@pytest.mark.parametrize("value", [*UNEXPECTED, *(dict.fromkeys(MEMBERS, value) for value in UNEXPECTED)])
-def test_whatever_a_server_sends_the_others_are_listed(scripted, tmp_path, value):
-    """Of the list of models, and of one route more, every field has a value that nobody expects there."""
-    for path in FIELDS:
+@pytest.mark.parametrize(
+    ("value", "rounds"),
+    [
+        *((value, ONE_BY_ONE) for value in KINDS),
+        *((value, AT_ONCE) for value in MORE),
+        *((dict.fromkeys(MEMBERS, value), AT_ONCE) for value in (*KINDS, *MORE)),
+    ],
+)
+def test_whatever_a_server_sends_the_others_are_listed(scripted, tmp_path, value, rounds):
+    """Of the list of models, and of one route more or of all, every field has a value that nobody expects there."""
+    for places in rounds:
         scripted.routes = {}
-        for place in {path, "/v1/models"}:
+        for place in places:
             odd = dict.fromkeys(FIELDS[place], value)
             entries = [value, odd, odd | {"id": "a-7b", "name": "a-7b"}, {"id": "good-8b", "name": "good-8b"}]
             scripted.routes[place] = {LISTS[place]: entries} if place in LISTS else odd
