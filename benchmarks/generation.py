@@ -33,6 +33,7 @@ from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 QUERY = "Describe a walk through a market in the morning."
 GREEDY = GenerationConfig(max_new_tokens=64, temperature=0.0)
 ALONE = "code"  # the candidate that answers alone: it has neither a calculator nor a repetition penalty
+LIBRARY = "library"
 PENALTY = "chat"  # one that has a repetition penalty, for which llama.cpp is asked in steps; the library has none here
 Generate = Callable[[], tuple[int, float]]  # tokens, and seconds to the first one
 
@@ -126,7 +127,7 @@ def main() -> None:
         engine.load(fleets[name].candidates[0])
         runs[name] = partial(answers, engine, fleets[name])
     os.environ |= WAITING  # PyTorch, which has read it, keeps its own
-    runs["library"] = Library(fleet).answers
+    runs[LIBRARY] = Library(fleet).answers
     kinds = {
         "one answer": ([ALONE], [QUERY]),
         "with penalty": ([PENALTY], [QUERY]),
@@ -140,13 +141,13 @@ def main() -> None:
                 measured = Series() if number == 0 else series.setdefault((kind, name), Series())  # the first warms up
                 measured.add(partial(run, names, queries))
     for kind in kinds:
-        before = series[kind, TRANSFORMERS]
         for name in runs:
             it = series[kind, name]
-            ratio = statistics.median(a / b for a, b in zip(it.speeds, before.speeds, strict=True))
+            pairs = [zip(it.speeds, series[kind, other].speeds, strict=True) for other in (TRANSFORMERS, LIBRARY)]
+            ratios = [statistics.median(speed / other for speed, other in pair) for pair in pairs]
             print(
                 f"{kind:12}  {name:12}  best {max(it.speeds):4.0f} tokens/s, {max(it.cpu):3.0f} per CPU second, "
-                f"first token {min(it.firsts):.2f} s, {ratio:.1f} times transformers"
+                f"first token {min(it.firsts):.2f} s, {ratios[0]:.1f} times transformers, {ratios[1]:.2f} the library"
             )
     engines[GGUF].spare()
     os._exit(0)  # the library's threads would wait for each other
