@@ -26,6 +26,7 @@ def folder(server, tmp_path, monkeypatch):
     return tmp_path / "mine"
 
 
+@pytest.mark.slow
 def test_an_exam_from_start_to_router(zooter, folder, server):
     code, out, err = zooter("exam", "--quick", fleet=folder)
     assert code == 0
@@ -44,6 +45,7 @@ def test_an_exam_from_start_to_router(zooter, folder, server):
     assert (server.count("one"), load_fleet(folder).pool) == (before, ("one", "two", "three"))
 
 
+@pytest.mark.slow
 def test_what_thinking_earns_is_said_and_a_model_without_answers_has_no_share_of_right_ones(zooter, folder, server):
     keys = {"backend": "openai", "base_url": server.url}
     gone = {"name": "gone", "backend": "openai", "model": "a", "base_url": NOWHERE}

@@ -83,6 +83,7 @@ def test_a_link_in_the_place_of_what_an_exam_writes_is_refused_before_anything_i
 SKILLED = {"sums": {"writing": 0.9, "math": 0.1}, "words": {"writing": 0.1, "math": 0.9}}  # the wrong way round
 
 
+@pytest.mark.slow
 def test_an_exam_gives_the_fleet_a_router_that_beats_the_starting_one(folder, queries, servers):
     for name, levels in SKILLED.items():
         change_candidate(folder, name, {"skills": levels})
@@ -223,6 +224,7 @@ def test_a_server_that_disappears_in_the_middle_is_named_and_made_up_for_later(f
     assert len(answered) == 3 * 16
 
 
+@pytest.mark.slow
 def test_a_model_that_came_after_the_exam_is_asked_alone_and_one_that_left_needs_nothing(folder, queries, servers):
     run, few = exam.exam_folder(folder, True), exam.answerable(queries[:24])
     exam.sit(Ensemble(exam.prepare_fleet(folder)), run, few)
