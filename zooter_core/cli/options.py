@@ -133,7 +133,8 @@ def open_scores(paths: Sequence[Path], judged: bool = False) -> Scores:
     return scores
 
 
-Port = Annotated[int, option("N", "Port to listen on.", min=0, max=65_535)]
+LAST_PORT = 65_535
+Port = Annotated[int, option("N", "Port to listen on.", min=0, max=LAST_PORT)]
 
 
 def check_free(address: str, port: int) -> None:
@@ -149,7 +150,8 @@ def check_free(address: str, port: int) -> None:
                     f"{address} ({first_line(problem)})",
                     "Try --host 0.0.0.0, which means all of them.",
                 ) from problem
-            step = "Name another one of 1024 or above with --port."
+            other = port + 1 if 1023 < port < LAST_PORT else 8765
+            step = f"Try another one, such as --port {other}."
             raise ZooterError(f"port {port} to be free", "it is in use or not allowed", step) from problem
 
 
