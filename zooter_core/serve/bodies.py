@@ -211,7 +211,9 @@ def _api_error(errors: list[ErrorDetails], body: Mapping[str, Any]) -> ApiError:
     places = [_place(error, body) for error in errors]
     deepest = max(places, key=len)
     reasons = dict.fromkeys(error["msg"] for error, place in zip(errors, places, strict=True) if place == deepest)
-    message = f"{', or: '.join(reasons)}."
+    message = f"{', or '.join(reasons)}.".replace("Input should", "it should").replace(
+        "Field required", "it is missing"
+    )
     if not deepest:
         return bad_request(message)
     first, *others = map(str, deepest)
