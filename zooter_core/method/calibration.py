@@ -58,6 +58,10 @@ class Reliability:
     bins: list[dict[str, float]]
     n: int | None = None
 
+    def __post_init__(self) -> None:
+        if not all({"from", "to", "n", "probability", "won"} <= set(one) for one in self.bins):
+            raise ValueError("a bin is incomplete")
+
 
 def reliability(probabilities: Array, wins: Array) -> Reliability:
     """The chosen candidate's probability against its share of wins, in bins of equal width.
