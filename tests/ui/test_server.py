@@ -220,3 +220,4 @@ def test_a_page_that_fails_does_nothing_to_the_terminal(tmp_path, command):
     assert "searched for components False" in text
     assert "arguments ['--manage', 'a.example', 'b.example']" in text
     assert "collects garbage True True" in text
+    assert "please restart" not in text  # the port is none that came later
