@@ -101,13 +101,6 @@ def test_a_count_is_believed_if_it_can_be(server, backend):
         assert (response.tokens, response.text, response.error) == (tokens, FULL_TEXT, None)
 
 
-@pytest.mark.parametrize("model", ["deep-json", "long-number"])
-def test_json_that_python_does_not_read_is_one_clear_error(server, backend, model):
-    _, response = answered(backend, at(server.url, model))
-    assert (response.finish, response.text) == ("error", HALF)
-    assert "after 7 characters" in str(response.error)
-
-
 # Keys
 
 

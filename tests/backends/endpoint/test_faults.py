@@ -55,6 +55,8 @@ FAULTS = [
     ("plain-json", "", "one piece of JSON", "streams"),
     ("broken-line", HALF, "is not JSON, after 7 characters", LOG.lower()),
     ("not-utf8", HALF, "is not JSON, after 7 characters", LOG.lower()),
+    ("deep-json", HALF, "is not JSON, after 7 characters", LOG.lower()),
+    ("long-number", HALF, "is not JSON, after 7 characters", LOG.lower()),
     ("no-choices", "", "is not JSON", LOG.lower()),
     ("number", "", "is not a string", LOG),
     ("error-event", HALF, '"the model [31m ran out of memory", after 7 characters', LOG.lower()),
@@ -96,7 +98,7 @@ def test_the_same_fault_ends_a_request_that_goes_on_as_it_came(server, model, te
 
 RETRIED = (  # before the first token; after it, nobody is asked again
     *("reset-first", "reset-in-the-middle", "http-429", "long-429", "http-500", "broken-line", "not-utf8"),
-    *("no-choices", "error-event", "nothing"),
+    *("deep-json", "long-number", "no-choices", "error-event", "nothing"),
 )
 
 

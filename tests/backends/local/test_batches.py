@@ -103,7 +103,7 @@ def sizes(monkeypatch) -> list[int]:
 
 
 @pytest.mark.parametrize(("width", "step", "saved"), [(64, 16, 256), (2, 4, 256), (3, 7, 1), (1, 16, 256)])
-def test_rows_end_and_others_take_their_places(ends_at_different_times, monkeypatch, width, step, saved):
+def test_rows_end_and_others_take_their_places(ends_at_different_times, sizes, monkeypatch, width, step, saved):
     """Whoever joins or leaves, and whatever is read once for all, each is answered as alone."""
     for name, value in (("WIDTH", width), ("STEP", step), ("SAVED", saved)):
         monkeypatch.setattr(batch, name, value)
@@ -115,16 +115,11 @@ def test_rows_end_and_others_take_their_places(ends_at_different_times, monkeypa
     assert [(response.text, response.tokens, response.finish) for response in responses] == [
         (response.text, response.tokens, response.finish) for response in expected
     ]
+    assert max(sizes) == sizes[0] == min(width, len(requests))
+    if width == 2:
+        assert sizes.count(2) > 1  # others have joined
     if width == 1:  # the seconds of a response are its own
         assert sum(response.seconds for response in responses) < elapsed
-
-
-def test_at_most_so_many_rows_are_generated_at_a_time(ends_at_different_times, sizes, monkeypatch):
-    monkeypatch.setattr(batch, "WIDTH", 4)
-    requests, _ = ends_at_different_times
-    read(TransformersBackend().stream(requests, replace(LONG, max_new_tokens=60), threading.Event()), requests)
-    assert max(sizes) == sizes[0] == 4
-    assert sizes.count(4) > 1  # others have joined
 
 
 def test_what_all_prompts_begin_with_is_read_once_for_each_adapter(candidates, monkeypatch):

@@ -19,7 +19,7 @@ from support.patience import PATIENCE
 from support.three_bases import GREEDY, NAMES, ONE, QUERIES, TWO, ask, pool, texts
 from zooter_core.backends import Request, memory
 from zooter_core.backends.local import model
-from zooter_core.backends.local.checkpoint import Checkpoint, fast_bfloat16, find_dtype
+from zooter_core.backends.local.checkpoint import Checkpoint, find_dtype
 from zooter_core.backends.local.model import Base, _placement, measured
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.base.errors import WorkError, ZooterError
@@ -128,13 +128,6 @@ def test_without_a_dtype_it_is_the_one_that_is_quick_there(monkeypatch, folders,
     assert find_dtype(entry) == expected
     assert Checkpoint.of(entry).bytes() == Checkpoint.of(replace(entry, dtype=str(expected).split(".")[1])).bytes()
     assert find_dtype(replace(entry, dtype="float16")) == torch.float16
-
-
-def test_bfloat16_is_fast_where_vectors_or_matrices_of_it_are_multiplied(monkeypatch):
-    for vector, matrix in ((False, False), (True, False), (False, True), (True, True)):
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda vector=vector: vector)
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda matrix=matrix: matrix)
-        assert fast_bfloat16() == (vector or matrix)
 
 
 def test_where_a_candidate_lies_on_two_gpus(monkeypatch):
