@@ -81,7 +81,8 @@ OTHERS = """llama4:scout llama-4 109 | llama4:17b-maverick-128e-instruct-q4_K_M 
 | deepseek-ai/DeepSeek-R1-Distill-Llama-8B deepseek-r1-distill-llama 8 | deepseek-r1:671b deepseek-r1 671
 | starcoder2:15b starcoder2 15 | granite3.3:8b granite-3.3 8 | granite3.1-dense:2b granite-3 2
 | smollm2:360m smollm2 0.36 | TinyLlama/TinyLlama-1.1B-Chat-v1.0 tinyllama 1.1
-| allenai/OLMo-2-1124-7B-Instruct olmo-2 7 | tiiuae/Falcon3-7B-Instruct falcon-3 7 | 01-ai/Yi-1.5-9B-Chat yi-1.5 9 | yi:34b yi 34 | gpt-oss:20b gpt-oss 20
+| allenai/OLMo-2-1124-7B-Instruct olmo-2 7 | tiiuae/Falcon3-7B-Instruct falcon-3 7 | 01-ai/Yi-1.5-9B-Chat yi-1.5 9
+| yi:34b yi 34 | gpt-oss:20b gpt-oss 20
 | c4ai-command-r-v01-Q4_K_M.gguf command-r 35 | command-r7b command-r7b 7"""
 
 
