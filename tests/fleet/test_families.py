@@ -156,7 +156,9 @@ def test_any_text_is_a_family_or_none(text):
     assert family is None or all(0 <= share <= 1 for share in published(family).values())
 
 
-QUANTISED = st.sampled_from(["", "-Q4_K_M", "-q8_0", "-IQ2_XXS", "-fp16", "-AWQ", "-GPTQ-Int4", "-bnb-4bit"])
+QUANTISED = st.sampled_from(
+    ["", "-Q4_K_M", "-q8_0", ".Q3_K_L", "-IQ2_XXS", "-fp16", ".fp16", "-AWQ", "-AWQ-INT4", "-GPTQ-Int4", "-bnb-4bit"]
+)
 
 
 @given(

@@ -177,7 +177,7 @@ def test_a_model_in_use_never_leaves(folders, alone):
     """b has to wait until a has ended, though a reader takes its time; c comes behind b."""
     a, b, c = pool(folders, ONE).values()
     backend = TransformersBackend()
-    long = GenerationConfig(max_new_tokens=300, temperature=0.0)
+    long = GenerationConfig(max_new_tokens=100, temperature=0.0)
     pieces = backend.stream([Request(a, (Message("user", QUERIES[0]),))], long, threading.Event())
     next(pieces)
     answers: dict[str, str] = {}
@@ -185,7 +185,7 @@ def test_a_model_in_use_never_leaves(folders, alone):
     for thread in threads:
         thread.start()
     (response,) = [piece.response for piece in pieces if piece.response is not None]
-    assert (response.finish, response.tokens) == ("length", 300)
+    assert (response.finish, response.tokens) == ("length", 100)
     for thread in threads:
         thread.join(PATIENCE)
     assert answers == {"b": alone["b"][0], "c": alone["c"][0]}
