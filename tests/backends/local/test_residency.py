@@ -14,9 +14,8 @@ import psutil
 import pytest
 import torch
 
-from support import tiny_models
 from support.patience import PATIENCE
-from support.three_bases import GREEDY, NAMES, ONE, QUERIES, TWO, ask, pool, texts
+from support.three_bases import NAMES, ONE, QUERIES, TWO, ask, pool, texts
 from zooter_core.backends import Request, memory
 from zooter_core.backends.local import model
 from zooter_core.backends.local.checkpoint import Checkpoint, find_dtype
@@ -26,7 +25,6 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.fleet.ensemble import Ensemble
 
 
 @pytest.fixture
@@ -224,19 +222,6 @@ def test_threads_that_ask_in_turn_for_models_that_do_not_fit_together_all_finish
         thread.join(PATIENCE)
     assert not any(thread.is_alive() for thread in running)
     assert sorted(answers) == sorted([(name, alone[name][0]) for name in NAMES[:2]] * (2 * threads))
-
-
-def test_the_fleet_says_the_budget(fleet_copy, tmp_path):
-    file = fleet_copy / "fleet.toml"
-    tiny_models.save_language_model(fleet_copy / "other", seed=7)
-    other = '[[candidate]]\nname = "other"\nbackend = "transformers"\nmodel = "other"\ndtype = "float32"\n'
-    file.write_text(file.read_text() + other + "\n[memory]\nbudget_gb = 0.0002\n")
-    fleet = replace(load_fleet(fleet_copy), router=None)
-    assert {candidate.memory for candidate in fleet.candidates} == {MemoryConfig(0.0002)}
-    ensemble = Ensemble(fleet)
-    pieces = list(ensemble.run_candidates(["base", "other"], [Message("user", "Hi")], threading.Event(), GREEDY))
-    assert [piece.candidate for piece in pieces if piece.note] == ["other"]
-    assert [piece.response.error for piece in pieces if piece.response is not None] == [None, None]
 
 
 def write(root: Path, names: tuple[str, str, str], limit: str, cached: str) -> None:

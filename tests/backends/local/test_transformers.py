@@ -54,13 +54,6 @@ def test_two_threads_at_once_get_what_each_gets_alone(backend, candidates):
         assert list(texts) == [[text] * 4 for text in alone.values()]
 
 
-def test_stop_set_before_the_start_ends_before_any_token(backend, candidates):
-    stop = threading.Event()
-    stop.set()
-    _, responses = stream(backend, candidates.values(), LONG, stop=stop)
-    assert [(response.finish, response.tokens) for response in responses] == [("stopped", 0)] * 3
-
-
 def test_a_stop_is_seen_while_another_batch_runs(backend, candidates):
     first, second = threading.Event(), threading.Event()
     running = backend.stream([Request(candidates["base"], ASK)], LONG, first)
