@@ -28,12 +28,6 @@ def counting(mark, most=3):
     return stream
 
 
-def test_items_keep_the_order_of_their_stream():
-    items = list(merge_streams([counting("a"), counting("b")], threading.Event()))
-    assert [item for item in items if item.startswith("a")] == ["a0", "a1", "a2"]
-    assert [item for item in items if item.startswith("b")] == ["b0", "b1", "b2"]
-
-
 def test_a_fast_stream_does_not_wait_for_a_slow_one():
     blocked = threading.Event()
 
@@ -218,21 +212,3 @@ def test_a_backend_that_draws_nothing_and_raises_is_not_taken_for_one_without_re
     request = Request(load_fleet(tiny_fleet).candidates[0], (Message("user", SEA),))
     with pytest.raises(TypeError, match="not subscriptable"):
         list(stream_or_fail(Deaf(), iter([request]), GenerationConfig(), threading.Event()))
-
-
-class Plain(Backend):
-    """What is abstract, and nothing else."""
-
-    def stream(self, requests, generation, stop):
-        for request in requests:
-            yield Piece(request, response=Response(request.candidate.name, request.messages[-1].content))
-
-
-def test_a_subclass_needs_stream_alone(tiny_fleet):
-    echo, candidate = Plain(), load_fleet(tiny_fleet).candidates[0]
-    assert (echo.turns, echo.independent, echo.sizes(), echo.spare()) == (None, False, {}, None)
-    request = Request(candidate, (Message("user", echo.trial(candidate)),))
-    ((_, response),) = iter_responses(stream_or_fail(echo, [request], GenerationConfig(), threading.Event()))
-    assert response.text == "Say hello."
-    with pytest.raises(TypeError, match="stream"):
-        type("Silent", (Backend,), {})()

@@ -50,16 +50,6 @@ def test_the_documents_have_the_figures_of_the_report() -> None:
         assert f"{mean['regret_best_single']:.{digits}f}" in text, page
 
 
-def test_greedy_generation_says_the_same_again_and_the_experts_differ(embedded: Ensemble) -> None:
-    """The first time, llama.cpp reads the whole prompt at once, which rounds differently than one token alone."""
-    query = [Message("user", "Write a function that adds two numbers.")]
-    texts = {name: [greedy(embedded, name, query, 16)[0] for _ in range(3)] for name in POOL}
-    for _, second, third in texts.values():
-        assert second.strip()
-        assert second == third
-    assert len({second for _, second, _ in texts.values()}) >= 3
-
-
 def test_experts_can_do_what_the_others_cannot(embedded: Ensemble, figures: list[str]) -> None:
     """Held-back items of the generators, whose outcome can be verified. Slow: it alone tells what adapters learned."""
     right = {}

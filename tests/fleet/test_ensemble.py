@@ -39,14 +39,6 @@ def test_route_decides_over_the_pool(tiny_ensemble):
     assert tiny_ensemble.route(ASK) == decision
 
 
-def test_route_all_equals_each_query_alone(tiny_ensemble):
-    queries = ["Add up 7 apples", "杯子 ☕", "Write about the sea."]
-    for query, together in zip(queries, tiny_ensemble.route_all(queries), strict=True):
-        alone = tiny_ensemble.route(query)
-        assert together.probabilities == pytest.approx(alone.probabilities, abs=1e-4)
-        assert (together.query, together.candidate) == (query, alone.candidate)
-
-
 def test_route_goes_by_what_the_user_said(tiny_ensemble):
     talk = [Message("system", "You are a poet."), *ASK, Message("assistant", "Wide."), Message("user", "And blue?")]
     decision = tiny_ensemble.route(talk)

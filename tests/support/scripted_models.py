@@ -68,8 +68,6 @@ class Models(Apis):
             return self.stream_text(answer.split(" ") if isinstance(answer, str) else answer, " ")
         if form := FORMS.get(model) or UNSTREAMED_FORMS.get(model):
             return self.foreign(form, body)
-        if kind in ("ends", "ends-empty"):
-            return self.stream_text(TEXT if kind == "ends" else [], finish=json.loads(argument))
         if kind == "ends-then":
             return self.ends_then(argument)
         if kind == "counts":

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
@@ -31,7 +30,6 @@ class Scripted(ThreadingHTTPServer):
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
-        self.times: list[float] = []
         self.dropped = threading.Event()  # set when a client has gone away in the middle
         self.closing = threading.Event()
         self.under_way, self.most_under_way = 0, 0
@@ -112,7 +110,6 @@ class Handler(Models):
             self.server.bodies.append(body)
             self.server.paths.append(self.path)
             self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
-            self.server.times.append(time.monotonic())
             self.server.under_way += 1
             self.server.most_under_way = max(self.server.most_under_way, self.server.under_way)
             self.server.lock.notify_all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 
@@ -12,6 +11,10 @@ from support.read_stream import ASK
 from support.scripted_answers import TEXT
 from support.scripted_server import at
 from zooter_core.backends import Request
+from zooter_core.backends.endpoint.abilities import read_count
+from zooter_core.backends.endpoint.events import finish_word
+from zooter_core.backends.endpoint.faults import EndpointError, read_finish
+from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Response
 from zooter_core.config.candidates import CandidateConfig
@@ -55,71 +58,47 @@ def test_a_call_of_a_tool_is_no_answer(server, backend, model, text):
         assert server.count(model) == number
 
 
-def test_other_calls_of_tools(server, backend):
-    """One that the server runs itself is no fault; one that comes without a stream is no answer."""
+def test_a_call_that_the_server_runs_itself_is_no_fault(server, backend):
     _, response = answered(backend, at(server.url, "tool-info"))
     assert (response.finish, response.text, response.error) == ("stop", HALF, None)
-    _, response = answered(backend, at(server.url, "plain-tool"))
-    assert response.finish == "error"
-    assert "one piece of JSON" in str(response.error)
 
 
-@pytest.mark.parametrize(
-    ("finish", "reasons"),
-    [
-        ("stop", ["stop", "eos", "eos_token", "stop_sequence", "end_turn", "STOP", "COMPLETE"]),
-        ("length", ["length", "max_tokens", "MAX_TOKENS", "wibble", 7, True, ["stop"], {"a": 1}]),
-    ],
-)
-def test_an_answer_that_came_to_its_end_or_was_cut_off(server, backend, finish, reasons):
-    for reason in map(json.dumps, reasons):
-        _, response = answered(backend, at(server.url, f"ends {reason}"))
-        assert (response.finish, response.text, response.error) == (finish, FULL_TEXT, None)
-        if finish == "stop":
-            _, response = answered(backend, at(server.url, f"ends-empty {reason}"))
-            assert (response.finish, response.text, response.error) == ("stop", "", None)
+def ending(reason: object, text: bool) -> str:
+    return read_finish(finish_word({"finish_reason": reason}), text, False, Redaction(None))
 
 
-def test_nothing_but_an_unknown_reason_is_an_error_that_shows_it(server, backend):
-    _, response = answered(backend, at(server.url, 'ends-empty "wib\\u001bble"'))
-    assert response.finish == "error"
-    assert 'an answer without text ended with the finish reason "wib ble"' in str(response.error)
+def test_an_answer_that_came_to_its_end_or_was_cut_off():
+    for reason in ("stop", "eos", "eos_token", "stop_sequence", "end_turn", "STOP", "COMPLETE"):
+        assert ending(reason, text=True) == ending(reason, text=False) == "stop"
+    for reason in ("length", "max_tokens", "MAX_TOKENS", "wibble", 7, True, ["stop"], {"a": 1}):
+        assert ending(reason, text=True) == "length"
+    with pytest.raises(EndpointError, match='without text ended with the finish reason "wib ble"'):
+        ending("wib\x1bble", text=False)
 
 
-@pytest.mark.parametrize(
-    ("finish", "words", "reasons"),
-    [
-        ("refused", "content filter", ("content_filter", "SAFETY", "safety", "recitation")),
-        ("error", 'ended with the finish reason "{}"', ("error", "abort", "insufficient_system_resource")),
-    ],
-)
-def test_an_answer_that_a_filter_held_back_or_that_failed_on_the_server(server, backend, finish, words, reasons):
-    for reason in reasons:
-        for model, text in (("ends", FULL_TEXT), ("ends-empty", "")):
-            _, response = answered(backend, at(server.url, f"{model} {json.dumps(reason)}"))
-            assert (response.finish, response.text) == (finish, text)
-            assert words.format(reason) in str(response.error)
+@pytest.mark.parametrize("text", [True, False])
+def test_an_answer_that_a_filter_held_back_or_that_failed_on_the_server(text):
+    for reason in ("content_filter", "SAFETY", "safety", "recitation"):
+        with pytest.raises(EndpointError, match="content filter") as caught:
+            ending(reason, text)
+        assert caught.value.refused
+    for reason in ("error", "abort", "insufficient_system_resource"):
+        with pytest.raises(EndpointError, match=f'ended with the finish reason "{reason}"') as caught:
+            ending(reason, text)
+        assert not caught.value.refused
 
 
 # Counts of tokens
 
 
-@pytest.mark.parametrize(
-    ("counts", "believed"),
-    [([1, 5, 12, 64], True), ([-5, 0, 10**30, 7.0, 3.5, "7", True, None, [7], {"n": 7}], False)],
-)
-def test_a_count_is_believed_if_it_can_be(server, backend, counts, believed):
-    for tokens in counts:
-        _, response = answered(backend, at(server.url, f"counts {json.dumps(tokens)}"))
-        expected = tokens if believed else len(TEXT)
-        assert (response.tokens, response.text, response.error) == (expected, FULL_TEXT, None)
-
-
-@pytest.mark.parametrize("model", ["deep-json", "long-number"])
-def test_json_that_python_does_not_read_is_one_clear_error(server, backend, model):
-    _, response = answered(backend, at(server.url, model))
-    assert (response.finish, response.text) == ("error", HALF)
-    assert "after 7 characters" in str(response.error)
+def test_a_count_is_believed_if_it_can_be(server, backend):
+    for count in (1, 5, 12, 64):
+        assert read_count(count) == count
+    for nonsense in (-5, 0, 10**30, 7.0, 3.5, "7", True, None, [7], {"n": 7}):
+        assert read_count(nonsense) is None
+    for sent, tokens in ((12, 12), (-5, len(TEXT))):
+        _, response = answered(backend, at(server.url, f"counts {sent}"))
+        assert (response.tokens, response.text, response.error) == (tokens, FULL_TEXT, None)
 
 
 # Keys
@@ -168,11 +147,3 @@ def test_an_echoed_key_is_in_no_error_of_the_first_look(server, backend, monkeyp
     with pytest.raises(WorkError, match=r"refuses the key.*Incorrect API key: \*\*\*") as raised:
         backend.load(at(server.url, "good", api_key_env=VARIABLE))
     assert KEY not in str(raised.value)
-
-
-# Pauses
-
-
-def test_an_impossible_pause_is_no_reason_to_give_up(scripted, backend):
-    _, response = answered(backend, at(scripted.url, "waits 99999999999", retries=1))
-    assert (response.text, response.error) == (FULL_TEXT, None)

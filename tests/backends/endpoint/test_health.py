@@ -58,13 +58,9 @@ def test_the_number_is_halved_once_for_all_that_started_before(clock):
         clock.now = started + 0.5
         pace.overloaded(started)
     assert pace.limit == 1  # never below
-
-
-def test_a_limit_that_nobody_has_reached_is_no_measure(clock):
-    """It is the requests that were under way that are halved, not what fleet.toml allows."""
-    pace = used(Pace(100_000), 64)
-    pace.overloaded(100.0)
-    assert pace.limit == 32
+    wide = used(Pace(100_000), 64)
+    wide.overloaded(100.0)
+    assert wide.limit == 32  # half of the requests that were under way, not of what fleet.toml allows
 
 
 def test_as_many_answers_as_are_allowed_raise_it_by_about_one(clock):

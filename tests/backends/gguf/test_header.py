@@ -102,7 +102,7 @@ ENDLESS = 1 << 42  # bytes of zeros that take no room
     [
         (of_values(tensors=1 << 40), "1,099,511,627,776 entries"),
         (of_values(entry("a", 9, struct.pack("<IQ", 8, 1 << 30))), "lists of 1,073,741,824"),
-        (of_values(tensors=1 << 16), "a name twice"),
+        (of_values(tensors=1 << 10), "a name twice"),
         (of_values(entry("a", 9, struct.pack("<IQ", 9, 1 << 20))), "corrupt header"),  # a list of lists
         (of_values(entry("a", 8, struct.pack("<Q", 1 << 41))), "cut off, or has no end"),
         (of_values(entry("a", 14, b"")), "corrupt header"),

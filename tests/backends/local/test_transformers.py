@@ -6,7 +6,6 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -32,6 +31,7 @@ def test_attention_that_plans_anew_for_every_token_is_off(backend):
 
 def test_a_candidate_does_not_depend_on_who_was_loaded_before(candidates):
     alone = {name: answers(TransformersBackend(), [candidates[name]])[0] for name in POOL}
+    assert len(set(alone.values())) == len(POOL)
     late = TransformersBackend()
     assert {name: answers(late, [candidates[name]])[0] for name in reversed(POOL)} == alone
 
@@ -52,13 +52,6 @@ def test_two_threads_at_once_get_what_each_gets_alone(backend, candidates):
     with ThreadPoolExecutor(2) as threads:
         texts = threads.map(lambda name: [answers(backend, [candidates[name]])[0] for _ in range(4)], alone)
         assert list(texts) == [[text] * 4 for text in alone.values()]
-
-
-def test_stop_set_before_the_start_ends_before_any_token(backend, candidates):
-    stop = threading.Event()
-    stop.set()
-    _, responses = stream(backend, candidates.values(), LONG, stop=stop)
-    assert [(response.finish, response.tokens) for response in responses] == [("stopped", 0)] * 3
 
 
 def test_a_stop_is_seen_while_another_batch_runs(backend, candidates):
@@ -149,54 +142,34 @@ def test_prompt_longer_than_the_model_is_an_error_of_that_request(backend, candi
     assert (response.finish, "more than the 39 that fit" in str(response.error)) == ("refused", True)
 
 
-def test_missing_model_is_an_error_of_each_of_its_candidates(tmp_path, backend, candidates):
-    gone = replace(candidates["base"], name="gone", model=str(tmp_path / "none"))
-    _, responses = stream(backend, [gone, candidates["one"], replace(gone, name="gone too")])
-    assert [response.finish for response in responses] == ["error", "length", "error"]
-    assert f"a causal language model at {tmp_path / 'none'}" in str(responses[0].error)
-
-
 def test_an_answer_that_repeats_itself_ends_before_its_limit(backend, candidates, monkeypatch):
     for name, value in (("LEAST", 2), ("TIMES", 2), ("EVERY", 1)):  # random models seldom repeat more than a sign
         monkeypatch.setattr(growing_answer, name, value)
-    texts, responses = stream(backend, [candidates["base"], candidates["two"]], replace(GREEDY, max_new_tokens=480))
+    texts, responses = stream(backend, [candidates["base"], candidates["two"]], replace(GREEDY, max_new_tokens=200))
     for text, response in zip(texts, responses, strict=True):
         assert response.finish == "repeated"
-        assert response.tokens < 480
+        assert response.tokens < 200
         assert response.text == text.strip()
 
 
-def damaged(folder: Path, *adapters: str):
-    for name in adapters:
-        file = folder / "adapters" / name / "adapter_model.safetensors"
-        file.write_bytes(file.read_bytes()[:100])
-    return load_fleet(folder).candidates
-
-
-def test_adapters_answer_differently(backend, candidates):
-    assert len(set(answers(backend, candidates.values()))) == len(POOL)
-
-
-@pytest.mark.parametrize(("broken", "order"), [("one", POOL), ("two", POOL), ("two", POOL[::-1])])
+@pytest.mark.parametrize(
+    ("broken", "order"), [(["one"], POOL), (["two"], POOL), (["two"], POOL[::-1]), (["one", "two"], POOL)]
+)
 def test_a_corrupt_adapter_fails_alone(fleet_copy, backend, candidates, broken, order):
     expected = dict(zip(POOL, answers(backend, candidates.values()), strict=True))
-    pool = {candidate.name: candidate for candidate in damaged(fleet_copy, broken)}
+    for name in broken:
+        file = fleet_copy / "adapters" / name / "adapter_model.safetensors"
+        file.write_bytes(file.read_bytes()[:100])
+    pool = {candidate.name: candidate for candidate in load_fleet(fleet_copy).candidates}
     fresh = TransformersBackend()
     for _ in range(2):
         _, responses = stream(fresh, [pool[name] for name in order])
         for response in responses:
-            if response.candidate == broken:
+            if response.candidate in broken:
                 assert response.finish == "error"
-                assert f"a LoRA adapter for {broken}" in str(response.error)
+                assert f"a LoRA adapter for {response.candidate}" in str(response.error)
             else:
                 assert (response.error, response.text) == (None, expected[response.candidate])
-
-
-def test_the_base_is_itself_when_no_adapter_loads(fleet_copy, backend, candidates):
-    expected = answers(backend, [candidates["base"]])[0]
-    _, (base, *failed) = stream(TransformersBackend(), damaged(fleet_copy, "one", "two"))
-    assert [response.finish for response in failed] == ["error", "error"]
-    assert base.text == expected
 
 
 @pytest.mark.parametrize("name", ["v1.5", "train", "中文"])
