@@ -3,7 +3,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import threading
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -103,24 +104,25 @@ def test_a_file_that_cannot_be_written_is_reported_and_stops_nothing(tmp_path: P
 
 
 def test_two_demos_on_one_file_lose_nothing(tmp_path: Path) -> None:
-    """Each call opens the file anew, from the first one on, and as fast as both can."""
-    begin, problems = threading.Barrier(2), []
-
-    def demo(name: str) -> None:
-        store = History(tmp_path / "history.db")
-        begin.wait(PATIENCE)
-        for number in range(25):
-            store.keep(Entry(name, name, "fleet", 0.0), number, {"n": number})
-            problems.append(store.problem)
-            store.vote(f"{name}{number}", "fleet", {"n": number})
-            problems.append(store.problem)
-
-    demos = [threading.Thread(target=demo, args=(name,)) for name in ("a", "b")]
-    for thread in demos:
-        thread.start()
-    for thread in demos:
-        thread.join(PATIENCE)
-    assert problems == [None] * 100
+    """Two processes that open the file anew at the same moment, and write as fast as they can."""
+    code = (
+        "import sys; from pathlib import Path; from zooter_core.ui.history import Entry, History\n"
+        "store, name = History(Path(sys.argv[1])), sys.argv[2]\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "for n in range(25):\n"
+        "    store.keep(Entry(name, name, 'fleet', 0.0), n, {'n': n})\n"
+        "    assert store.problem is None, store.problem\n"
+        "    store.vote(f'{name}{n}', 'fleet', {'n': n})\n"
+        "    assert store.problem is None, store.problem\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "history.db")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    demos = [subprocess.Popen([*command, name], **pipes) for name in ("a", "b")]
+    for demo in demos:
+        assert demo.stdout.readline() == "ready\n"
+    for demo in demos:
+        demo.stdin.close()
+    assert [demo.wait(PATIENCE) for demo in demos] == [0, 0]
     store = History(tmp_path / "history.db")
     for name in ("a", "b"):
         assert [turn["n"] for turn in store.turns(name)] == list(range(25))
