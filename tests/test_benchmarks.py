@@ -78,24 +78,14 @@ def run(monkeypatch, capsys, name, *arguments):
 
 
 def test_heads_compares_settings_with_the_default(monkeypatch, capsys, score_file, tiny_encoder):
-    figures = run(
-        monkeypatch, capsys, "heads", score_file, "--encoder", tiny_encoder.reference, "--seeds", "1", "--json",
-        "--settings", "epochs=1 times=1 clusters=2", "rate=0.01 epochs=30",
-    )  # fmt: skip
-    rows = {row["method"]: row for row in figures["rows"]}
-    assert list(rows) == [
-        "as it is",
-        "epochs=1 times=1 clusters=2",
-        "rate=0.01 epochs=30",
-        "random",
-        "oracle",
-    ]
-    assert rows["random"]["folds"] == 0.5
-    assert rows["oracle"]["left_out"] == 1.0
+    other = "rate=0.01 epochs=30 times=1 clusters=2"
+    call = (score_file, "--encoder", tiny_encoder.reference, "--seeds", "1", "--json", "--settings", other)
+    rows = {row["method"]: row for row in run(monkeypatch, capsys, "heads", *call)["rows"]}
+    assert list(rows) == ["as it is", other, "random", "oracle"]
+    assert (rows["random"]["folds"], rows["oracle"]["left_out"]) == (0.5, 1.0)
     assert rows["as it is"]["folds_minus_first"] == [0.0, 0.0]
-    longer = rows["rate=0.01 epochs=30"]
-    assert longer["folds"] == pytest.approx(np.mean(list(longer["folds_datasets"].values())))
-    assert longer["folds"] > 0.9
+    assert rows[other]["folds"] == pytest.approx(np.mean(list(rows[other]["folds_datasets"].values())))
+    assert rows[other]["folds"] > 0.9
 
 
 def test_heads_judges_by_a_test_file(monkeypatch, capsys, score_file, tiny_encoder, tmp_path):
@@ -132,17 +122,6 @@ def test_auto_learns_from_labels_that_are_made_without_the_fold(monkeypatch, sco
     sums, texts = (np.flatnonzero(np.char.startswith(bench.names[rows], kind)) for kind in ("sums", "texts"))
     assert parts[0].labels(sums)[:, 0].min() > 0.5  # all that these queries know is that `a` is right
     assert parts[0].labels(texts)[:, 0].max() < 0.5
-
-
-def test_learning_curves_have_a_row_for_each_split_and_size(monkeypatch, capsys, score_file, tiny_encoder):
-    curves = script("learning_curves")
-    call = ["curves", score_file, "--encoder", tiny_encoder.reference, "--sizes", "10", "20", "--seeds", "2"]
-    monkeypatch.setattr(sys, "argv", [*map(str, call), "--kinds", "auto", "kmeans", "--json"])
-    curves.main()
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(row["split"], row["size"]) for row in rows] == [
-        ("folds", 10), ("folds", 20), ("mix", 10), ("mix", 20), ("left out", 10), ("left out", 20),
-    ]  # fmt: skip
 
 
 def test_best_a_data_set_knows_only_the_data_sets_it_learned_from(score_file, tiny_encoder):

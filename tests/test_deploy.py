@@ -27,8 +27,8 @@ DOCS = (ROOT / "docs" / "deploy.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def instructions(name: str) -> list[str]:
-    return re.findall(rf"^{name} (.+)$", DOCKERFILE, re.MULTILINE)
+def instructions(name: str, file: str = DOCKERFILE) -> list[str]:
+    return re.findall(rf"^{name} (.+)$", file, re.MULTILINE)
 
 
 def check_call(words: list[str]) -> None:
@@ -50,6 +50,12 @@ def test_what_the_dockerfile_copies_is_there():
     ignored = (ROOT / ".dockerignore").read_text().split()
     assert not {source.split("/")[0] for source in sources} & set(ignored)
     assert all((ROOT / source).exists() for source in sources)
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    first = [
+        source for line in instructions("COPY", DOCKERFILE.partition("AS full")[0]) for source in shlex.split(line)
+    ]
+    for name in wheel["force-include"]:  # `pip install .` in the first stage needs all that goes into a wheel
+        assert any(name == source or name.startswith(f"{source}/") for source in first), name
 
 
 def test_what_the_dockerfile_runs_is_there():
@@ -58,25 +64,6 @@ def test_what_the_dockerfile_runs_is_there():
         check_call(yaml.safe_load(line))
     extras = set(re.search(r"'\.\[(.+)\]'", DOCKERFILE)[1].split(","))
     assert extras <= set(PROJECT["optional-dependencies"])
-
-
-def test_the_wheel_is_built_from_what_is_copied():
-    """`pip install .` in the first stage needs all that pyproject.toml puts into a wheel."""
-    included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"][
-        "force-include"
-    ]
-    first = DOCKERFILE[: DOCKERFILE.index("AS full")]
-    copied = [source for line in re.findall(r"^COPY (.+)$", first, re.MULTILINE) for source in shlex.split(line)[:-1]]
-    assert all(any(name == source or name.startswith(f"{source}/") for source in copied) for name in included)
-
-
-def test_the_recipe_for_systemd_installs_nothing_but_what_the_light_image_has():
-    recipe = DOCS.partition("## One machine, with systemd")[2].partition("\n## ")[0]
-    calls = re.findall(r"^    /opt/zooter/bin/pip install (.+)$", recipe, re.MULTILINE)
-    assert calls == [
-        "--constraint requirements.txt --requirement deploy/requirements-serve.txt",
-        f"--no-deps dist/zooter-{PROJECT['version']}-py3-none-any.whl",
-    ]
 
 
 def test_packages_of_the_light_image_are_pinned():
@@ -102,12 +89,9 @@ def test_compose_names_what_there_is():
     check_call(services["demo"]["command"])
     assert set(services["prometheus"]["secrets"]) == set(COMPOSE["secrets"])
     assert services["vllm"]["profiles"] == ["vllm"]
-
-
-def test_prometheus_asks_the_service():
     (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
     assert job["static_configs"] == [{"targets": ["serve:8400"]}]
-    assert COMPOSE["services"]["serve"]["environment"]["ZOOTER_ALLOWED_HOST"] == "serve"  # or it would be refused
+    assert services["serve"]["environment"]["ZOOTER_ALLOWED_HOST"] == "serve"  # or it would be refused
     assert job["authorization"]["credentials_file"] == f"/run/secrets/{next(iter(COMPOSE['secrets']))}"
 
 
@@ -118,12 +102,8 @@ def unit_file(name: str) -> ConfigParser:
     return parser
 
 
-@pytest.fixture
-def unit() -> ConfigParser:
-    return unit_file("zooter.service")
-
-
-def test_the_unit_calls_what_there_is(unit):
+def test_the_unit_calls_what_there_is():
+    unit = unit_file("zooter.service")
     program, *words = shlex.split(unit["Service"]["ExecStart"])
     assert program.endswith("/zooter")
     check_call(words)
@@ -134,7 +114,7 @@ def test_the_unit_calls_what_there_is(unit):
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
-def test_systemd_accepts_the_unit(unit, tmp_path):
+def test_systemd_accepts_the_unit(tmp_path):
     text = (DEPLOY / "zooter.service").read_text().replace("/opt/zooter/bin/zooter", sys.executable)
     file = tmp_path / "zooter.service"
     file.write_text(text)
@@ -151,6 +131,7 @@ def test_the_documented_calls_and_files_are_there():
     links = [name for name in re.findall(r"\]\(([^)#]+)\)", DOCS) if "://" not in name]
     assert links
     assert all((ROOT / "docs" / name).exists() for name in links)
+    assert f"--no-deps dist/zooter-{PROJECT['version']}-py3-none-any.whl" in DOCS
     extras = re.search(r"whl\[(.+)\]", DOCS)[1].split(",")
     assert set(extras) <= set(PROJECT["optional-dependencies"])
     targets = set(re.findall(r"AS (\S+)", DOCKERFILE))

@@ -73,10 +73,6 @@ def test_the_wheel_holds_the_demo_and_two_fleets(wheel: Path) -> None:
     assert not [name for name in names if name.startswith("tests/")]
 
 
-def test_the_page_names_extras_that_there_are() -> None:
-    assert {"serve", "torch", "quant"} <= set(EXTRAS) <= set(DEPENDENCIES)
-
-
 def test_every_pinned_version_but_that_of_pytorch_has_its_hashes():
     pins = {line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")}
     entries = (ROOT / "requirements-hashes.txt").read_text().replace("\\\n", " ").splitlines()
@@ -214,6 +210,7 @@ def test_an_installation_without_pytorch_shows_every_page_and_answers(home: Path
 
 def test_the_extras_of_the_page_can_be_installed(wheel: Path) -> None:
     """As the page says it, together, but for those with gigabytes: uv finds a version of each package."""
+    assert {"serve", "torch", "quant"} <= set(EXTRAS) <= set(DEPENDENCIES)
     pytest.importorskip("uv", reason="uv could not be had when this environment was made")
     extras = [name for name, size in EXTRAS.items() if "GB" not in size]
     call = re.search(r"`pip install '(dist/zooter-\S+)\[ray\]'`", INSTALL)[1]

@@ -19,15 +19,11 @@ LABELS = np.array([[0.8, 0.2], [0.4, 0.6], [0.2, 0.8], [0.9, 0.1]])
 TAGS = [["math"], ["math", "code"], ["code", "code"], []]
 
 
-def test_label_is_the_softmax_of_the_rewards():
-    """r = (0, ln 2, ln 5), tau = 1: exp(r) = (1, 2, 5), sum 8."""
-    rewards = np.array([0.0, math.log(2), math.log(5)])
-    assert softmax(rewards) == pytest.approx([1 / 8, 2 / 8, 5 / 8])
-
-
-def test_label_divides_by_tau_before_the_exponential():
-    """r = (0, ln 4, ln 9), tau = 2: exp(r / 2) = (1, 2, 3), sum 6. With tau = 1/2: exp(2 r) = (1, 16, 81), sum 98."""
+def test_label_is_the_softmax_of_the_rewards_by_tau():
+    """r = (0, ln 4, ln 9), tau = 1: exp(r) = (1, 4, 9), sum 14. tau = 2, by which r is divided before: exp(r / 2) =
+    (1, 2, 3), sum 6. tau = 1/2: exp(2 r) = (1, 16, 81), sum 98."""
     rewards = np.array([0.0, math.log(4), math.log(9)])
+    assert softmax(rewards) == pytest.approx([1 / 14, 4 / 14, 9 / 14])
     assert softmax(rewards, tau=2) == pytest.approx([1 / 6, 2 / 6, 3 / 6])
     assert softmax(rewards, tau=0.5) == pytest.approx([1 / 98, 16 / 98, 81 / 98])
 
@@ -185,21 +181,18 @@ def test_uplift_counts_a_tie_for_the_first_place_for_each():
     assert uplift(MEANS) == pytest.approx({"a": 2 / 3, "b": 1.0, "c": 2 / 3})
 
 
-def test_decision_is_the_argmax_with_its_margin():
-    """0.5 is the highest; the next is 0.3: margin 0.2."""
-    decision = Decision.of("q", {"a": 0.2, "b": 0.5, "c": 0.3})
-    assert (decision.candidate, decision.margin) == ("b", pytest.approx(0.2))
-
-
-def test_decision_gives_a_tie_to_the_earlier_candidate():
-    assert Decision.of("q", {"a": 0.2, "c": 0.4, "b": 0.4}).candidate == "c"
-    assert Decision.of("q", {"b": 0.4, "c": 0.4, "a": 0.2}).candidate == "b"
-    assert Decision.of("q", {"b": 0.5, "a": 0.5}).margin == 0
-
-
-def test_decision_in_a_pool_of_one():
-    decision = Decision.of("q", {"a": 1.0})
-    assert (decision.candidate, decision.margin) == ("a", 1.0)
+@pytest.mark.parametrize(
+    ("probabilities", "candidate", "margin"),
+    [
+        ({"a": 0.2, "b": 0.5, "c": 0.3}, "b", 0.2),  # 0.5 is the highest, the next is 0.3
+        ({"a": 0.2, "c": 0.4, "b": 0.4}, "c", 0.0),  # a tie goes to the earlier candidate
+        ({"b": 0.4, "c": 0.4, "a": 0.2}, "b", 0.0),
+        ({"a": 1.0}, "a", 1.0),
+    ],
+)
+def test_decision_is_the_argmax_with_its_margin(probabilities, candidate, margin):
+    decision = Decision.of("q", probabilities)
+    assert (decision.candidate, decision.margin) == (candidate, pytest.approx(margin))
 
 
 def test_a_verified_outcome_lies_one_standard_deviation_from_the_mean():

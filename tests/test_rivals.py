@@ -90,12 +90,6 @@ def test_ridge_is_least_squares_with_a_row_of_sqrt_penalty_for_each_weight(penal
     assert predicted == pytest.approx((NEW - centre) @ weight + level, abs=1e-5)
 
 
-def test_a_huge_penalty_leaves_the_mean_scores():
-    predicted = logits("ridge", VECTORS, SCORES, NEW, {"penalty": 1e12})
-    level = normalise(SCORES, "spread", ()).mean(axis=0)
-    assert predicted == pytest.approx(np.tile(level, (3, 1)), abs=1e-5)
-
-
 # cosine
 
 

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import ElementTree
 
 from support import endpoint_fleet
-from support.app_pages import QUERY, Open, Over
+from support.app_pages import QUERY, Open, Over, link_fleet
 from support.patience import PATIENCE
 from support.scripted_server import Scripted
 from zooter_core.ui import resources
@@ -49,11 +49,8 @@ def open_page(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def slow_fleet(tiny_fleet: Path, tmp_path: Path) -> Path:
     """The tiny fleet, never at an end of its own: it writes until the token limit, which takes seconds."""
-    for entry in tiny_fleet.iterdir():
-        if entry.name != "fleet.toml":
-            (tmp_path / entry.name).symlink_to(entry)
-    text = (tiny_fleet / "fleet.toml").read_text().replace("max_new_tokens = 8", "max_new_tokens = 470")
-    (tmp_path / "fleet.toml").write_text(text)
+    file = link_fleet(tiny_fleet, tmp_path) / "fleet.toml"
+    file.write_text(file.read_text().replace("max_new_tokens = 8", "max_new_tokens = 470"))
     return tmp_path
 
 

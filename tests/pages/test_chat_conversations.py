@@ -18,8 +18,7 @@ def test_after_a_crash_the_conversation_is_back_and_goes_on(open_page: Open) -> 
     conversations._live.clear()
     page = open_page("chat", chat=conversation.id)
     assert "incomplete" in words(page)
-    press(page, "Continue")
-    draw_ended(page)
+    draw_ended(press(page, "Continue"))
     assert talk(page).turns[0].text.startswith("The sea")
     assert "incomplete" not in words(page)
 
@@ -37,7 +36,10 @@ def test_a_damaged_turn_is_left_out_with_a_note_and_its_file_stays(open_page: Op
     assert history().turns(conversation.id) == stored
 
 
-def test_a_link_fills_in_its_query_says_what_else_it_sets_and_waits(open_page: Open) -> None:
+def test_a_link_fills_in_its_query_says_what_else_it_sets_and_waits(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOOTER_HISTORY", "off")
     assert "Who answers" not in open_page("chat", q="Hello", mode="[x](http://a.example)").info[0].value
     page = open_page("chat", q="What is 12 + 30?", mode="All of them")
     assert talk(page).turns == []
@@ -50,7 +52,9 @@ def test_a_link_fills_in_its_query_says_what_else_it_sets_and_waits(open_page: O
     page = ask(page, "What is 12 + 31?")
     assert [turn.query for turn in talk(page).turns] == ["What is 12 + 31?"]
     assert "q" not in page.query_params
-    assert not page.info
+    assert "history is off" in words(page)
+    assert "Nothing has run yet" not in words(page)
+    assert talk(press(page, "New conversation")).turns == []
 
 
 def test_conversations_are_listed_opened_pinned_deleted_and_brought_back(open_page: Open) -> None:
@@ -87,11 +91,3 @@ def test_conversations_are_listed_opened_pinned_deleted_and_brought_back(open_pa
     page.button(key=f"delete-{first.id}").click().run()
     assert "is deleted" in words(page)
     assert "is deleted" not in words(ask(page, "Say something about bees"))  # the visitor has gone on
-
-
-def test_a_history_that_is_off_is_said(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ZOOTER_HISTORY", "off")
-    page = ask(open_page("chat"), "What is 12 + 30?")
-    assert "history is off" in words(page)
-    press(page, "New conversation")
-    assert talk(page).turns == []

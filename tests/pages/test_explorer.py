@@ -69,9 +69,7 @@ def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, lea
     assert lines["x"].count(None) == 5
     hovers = [words for trace in drawn["explorer-map"]["data"] for words in trace["hovertext"]]
     assert len(hovers) == len(neighbours.records)
-    assert sum("Why do you like the sea." in words for words in hovers) == any(
-        record["text"] == "Why do you like the sea." for record in neighbours.records
-    )
+    assert any(neighbours.records[0]["text"] in words.replace("<br>", " ") for words in hovers)
     assert [tab.label for tab in page.tabs] == list(TABS)
     assert set(drawn) == {
         *("explorer-map", "explorer-query", "explorer-bars"),
@@ -158,7 +156,12 @@ HELD_BACK_NONE = '{"candidates": {"all": {"n": 1, "mean_reward": {}, "share_of_w
 
 
 def test_broken_files_leave_the_typing(open_page: Open, learned_fleet: Path) -> None:
+    others = ("base", "one", "<b>three</b>")
+    replace(Neighbours.load(learned_fleet / "router"), candidates=others).save(learned_fleet / "router")
+    page = open_page("explorer", learned_fleet)
+    assert "training queries of the candidates base, one, two" in page.error[0].value
     (learned_fleet / "router" / ARRAYS).write_bytes(b"no")
+    resources.forget(learned_fleet)
     page = open_page("explorer", learned_fleet)
     assert "complete neighbours in" in page.error[0].value
     page.text_input[0].set_value("What is 12 + 30?").run()
@@ -166,11 +169,3 @@ def test_broken_files_leave_the_typing(open_page: Open, learned_fleet: Path) -> 
     for text, message in (("{", "a readable"), (HELD_BACK_NONE, "--holdout 0.2")):  # why the reliability is unknown
         (learned_fleet / "router" / "report.json").write_text(text)
         assert message in words(page.run())
-
-
-def test_queries_of_another_pool_are_refused(open_page: Open, learned_fleet: Path) -> None:
-    neighbours = Neighbours.load(learned_fleet / "router")
-    others = ("base", "one", "<b>three</b>")
-    replace(neighbours, candidates=others).save(learned_fleet / "router")
-    page = open_page("explorer", learned_fleet)
-    assert "training queries of the candidates base, one, two" in page.error[0].value

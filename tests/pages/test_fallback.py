@@ -7,8 +7,19 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from support import endpoint_fleet
-from support.app_pages import QUERY, Open, Over, draw_ended, labels, press, talk, words
+from support.app_pages import (
+    QUERY,
+    Open,
+    Over,
+    ask,
+    compare,
+    comparison,
+    draw_ended,
+    labels,
+    press,
+    talk,
+    words,
+)
 from support.patience import PATIENCE
 from support.scripted_answers import TEXT
 from support.scripted_server import Scripted
@@ -22,11 +33,6 @@ def press_and_wait(page: AppTest, label: str) -> AppTest:
     return draw_ended(press(page, label))
 
 
-def send(page: AppTest, query: str = QUERY) -> AppTest:
-    page.chat_input[0].set_value(query).run()
-    return draw_ended(page)
-
-
 def again(page: AppTest, open_page: Open, folder: Path) -> AppTest:
     """The same conversation after the server was started anew: from the history alone."""
     id = talk(page).id
@@ -36,7 +42,7 @@ def again(page: AppTest, open_page: Open, folder: Path) -> AppTest:
 
 def test_the_next_model_answers_with_a_note_that_stays(over: Over, open_page: Open, fleet_copy: Path) -> None:
     page, (first, second, _) = over("http-500", "good", "good")
-    page = send(page)
+    page = ask(page, QUERY)
     for view in (page, again(page, open_page, fleet_copy)):
         assert len(view.warning) == 1
         assert view.warning[0].value == (
@@ -60,7 +66,7 @@ def test_a_partial_answer_stays_and_the_same_model_can_be_asked_again(
     over: Over, open_page: Open, fleet_copy: Path, scripted: Scripted
 ) -> None:
     page, (first, second, _) = over("http-500", "recovers", "good")
-    page = send(page)
+    page = ask(page, QUERY)
     for view in (page, again(page, open_page, fleet_copy)):
         assert "Half of" in words(view)
         assert ":orange-badge[incomplete]" in words(view)
@@ -85,7 +91,7 @@ def test_a_retry_that_cannot_begin_goes_to_the_next(over: Over, scripted: Script
         raise ConnectionResetError
 
     page, (first, second, third) = over("http-500", "reset-in-the-middle", "good")
-    page = send(page)
+    page = ask(page, QUERY)
     scripted.replies["reset-in-the-middle"] = broken
     page = press_and_wait(page, "Retry")
     assert talk(page).turns[0].job.candidates == (first, second, third)
@@ -97,7 +103,7 @@ def test_if_all_fail_each_reason_is_given_once_and_all_can_be_tried_again(
     over: Over, open_page: Open, fleet_copy: Path, scripted: Scripted
 ) -> None:
     page, order = over("http-500", "refused", "reset-first")
-    page = send(page)
+    page = ask(page, QUERY)
     for view in (page, again(page, open_page, fleet_copy)):
         assert len(view.error) == 1
         message = view.error[0].value
@@ -122,7 +128,7 @@ def test_if_all_fail_each_reason_is_given_once_and_all_can_be_tried_again(
 def test_a_model_of_the_visitors_choice_is_not_replaced(over: Over, scripted: Scripted) -> None:
     page, (first, *_) = over("http-500", "good", mode="One model")
     page.selectbox(key="model").select(first).run()
-    page = send(page)
+    page = ask(page, QUERY)
     for _ in range(2):
         assert talk(page).turns[0].job.candidates == (first,)
         assert f"{first} at 127.0.0.1\\:" in page.error[0].value
@@ -133,7 +139,7 @@ def test_a_model_of_the_visitors_choice_is_not_replaced(over: Over, scripted: Sc
 def test_of_the_best_of_a_few_the_one_that_failed_is_named(over: Over) -> None:
     page, (first, second, _) = over("http-500", "good", "good", mode="Best of a few")
     page.slider(key="unsure").set_value(0.0).run()
-    page = send(page)
+    page = ask(page, QUERY)
     turn = talk(page).turns[0]
     assert (turn.job.candidates, turn.candidate) == ((first, second), second)
     assert f"**{first}** could not answer" in page.warning[0].value
@@ -143,18 +149,17 @@ def test_of_the_best_of_a_few_the_one_that_failed_is_named(over: Over) -> None:
     assert f"**{second}** has the highest reward of 1" in words(page)
 
 
-def test_compare_asks_the_one_that_failed_again(open_page: Open, fleet_copy: Path, scripted: Scripted) -> None:
-    order = endpoint_fleet.save_by_order(fleet_copy, scripted.url, QUERY, ("good", "recovers"))
-    page = open_page("compare", fleet_copy)
-    page.chat_input[0].set_value(QUERY).run()
-    comparison = page.session_state["comparison"]
-    comparison.job.wait(PATIENCE)
-    page.run()
+def test_compare_asks_the_one_that_failed_again(over: Over, scripted: Scripted) -> None:
+    page, order = over("good", "recovers", page="compare")
+
+    def ranked() -> list[str]:
+        return [item.response.candidate for item in comparison(page).job.ranked or [] if item.rank]
+
+    compare(page, QUERY)
     assert "the connection broke" in page.error[0].value
-    assert [item.response.candidate for item in comparison.job.ranked if item.rank] == [order[0]]
+    assert ranked() == [order[0]]
     press(page, "Retry")
-    comparison.job.wait(PATIENCE)
-    page.run()
-    assert not page.error
-    assert {item.response.candidate for item in comparison.job.ranked if item.rank} == set(order)
+    comparison(page).job.wait(PATIENCE)
+    assert not page.run().error
+    assert sorted(ranked()) == sorted(order)
     assert (scripted.count("good"), scripted.count("recovers")) == (1, 2)

@@ -13,9 +13,8 @@ from google.protobuf.message import Message
 from streamlit.testing.v1 import AppTest
 
 from support import tiny_models
-from support.app_pages import Open, ask, let_manage, press
+from support.app_pages import Open, ask, compare, let_manage, press
 from support.invented_traffic import add_days
-from support.patience import PATIENCE
 from support.sample_report import report
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
@@ -83,9 +82,6 @@ def test_a_name_with_markdown_is_shown_as_it_is_written(open_page: Open, hostile
     assert {name: as_markdown(page) for name, page in pages.items()} == {name: [] for name in PAGES}
     chat = press(ask(pages["chat"], "What is 1 + 1?"), "Why")
     assert as_markdown(chat) == []
-    compare = pages["compare"]
-    compare.chat_input[0].set_value("What is 1 + 1?").run()
-    compare.session_state["comparison"].job.wait(PATIENCE)
-    compare.run()
-    compare = next(button for button in compare.button if button.label.endswith("is best")).click().run()
-    assert as_markdown(compare) == []
+    arena = compare(pages["compare"], "What is 1 + 1?")
+    voted = next(button for button in arena.button if button.label.endswith("is best")).click().run()
+    assert as_markdown(voted) == []

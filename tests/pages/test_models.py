@@ -11,7 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, column, labels, let_manage, press, tables, words
+from support.app_pages import Open, column, compare, comparison, labels, let_manage, press, tables, words
 from support.patience import PATIENCE, wait_until
 from support.scripted_server import Scripted, serving
 from zooter_core.base.records import Query
@@ -150,6 +150,7 @@ def test_models_of_an_address_become_a_fleet(
     assert "Edit" not in labels(page)
     page = press(lists(page, server.url.removeprefix("http://")), "Connect")  # one model alone is marked
     assert names(tmp_path / "my-fleet") == ("words",)
+    assert page.session_state["fleet"] == "my-fleet"  # on the other pages too
     assert "With a second model" in words(page)
     assert not tables(page)
     assert "Start the exam" not in labels(page)
@@ -291,6 +292,13 @@ def sitting(folder: Path) -> exam.Exam:
     return exam._exams()[folder.resolve()]
 
 
+def sit(page: AppTest, folder: Path, label: str) -> AppTest:
+    """Press a button, and draw the page once the exam has ended."""
+    press(page, label)
+    sitting(folder).wait(PATIENCE)
+    return page.run()
+
+
 @pytest.mark.usefixtures("quick")
 def test_an_exam_stops_goes_on_and_gives_a_router(
     page: AppTest, folder: Path, server: Scripted, queries: list[Query], monkeypatch: pytest.MonkeyPatch
@@ -314,9 +322,7 @@ def test_an_exam_stops_goes_on_and_gives_a_router(
     running.wait(PATIENCE)
     page.run()
     assert "Stopped. The answers so far are kept." in words(page)
-    page = press(page, "Go on")
-    sitting(folder).wait(PATIENCE)
-    page.run()
+    page = sit(page, folder, "Go on")
     assert sitting(folder).problem is None
     assert load_fleet(folder).router is None  # it has not shown that it is better
     for _ in range(2):
@@ -328,12 +334,11 @@ def test_an_exam_stops_goes_on_and_gives_a_router(
         exam._exams().clear()  # as after a new start of the demo
         page.run()
     before = len(server.bodies)
-    page = press(page, "Use its router anyway")
-    sitting(folder).wait(PATIENCE)
-    page.run()
+    page = sit(page, folder, "Use its router anyway")
     assert load_fleet(folder).router is not None
     assert len(server.bodies) - before <= 2  # a page that is drawn anew tries each model
     for _ in range(2):
+        assert "Chat with the new router" in labels(page)
         assert "so the starting router stays" not in words(page)
         assert "Right answers, of" in words(page)
         assert len(page.get("plotly_chart")) == 1
@@ -356,9 +361,7 @@ def test_an_exam_that_is_refused_says_why_and_can_begin_again(
     file = folder / "fleet.toml"
     file.write_text(file.read_text().replace('model = "sums"', 'model = "words"'))
     resources.forget(folder)
-    press(page.run(), "Go on")
-    sitting(folder).wait(PATIENCE)
-    page.run()
+    sit(page.run(), folder, "Go on")
     (error,) = page.error
     assert "The responses of sums" in error.value
     assert "came from another model" in error.value
@@ -366,9 +369,7 @@ def test_an_exam_that_is_refused_says_why_and_can_begin_again(
     with Run(folder / "exam-quick"):  # as `zooter exam` in a terminal
         assert any("another process at work" in error.value for error in press(page, "Begin again").error)
     assert (folder / "exam-quick" / "responses.jsonl").is_file()
-    press(page, "Begin again")
-    sitting(folder).wait(PATIENCE)
-    page.run()
+    sit(page, folder, "Begin again")
     assert not page.error
     assert len(server.bodies) - before >= 2 * 16  # every question is asked anew
     assert sitting(folder).ended_well
@@ -388,13 +389,11 @@ def test_other_pages_of_a_fleet_without_router_and_rewards(open_page: Open, fold
             assert "Models" in labels(page)
             assert "exam" in words(page).lower()
         if name == "chat":
+            assert "a starting router chooses" in words(page)
             assert "no answers are compared here" in words(page)
             assert page.selectbox(key="mode").options == ["Router", "One model"]
-    page = open_page("compare", folder)
-    page.chat_input[0].set_value("What is 2 + 3?").run()
-    comparison = page.session_state["comparison"]
-    comparison.job.wait(PATIENCE)
-    assert "There is no reward model, so the responses are not ranked." in words(page.run())
+    page = compare(open_page("compare", folder), "What is 2 + 3?")
+    assert "There is no reward model, so the responses are not ranked." in words(page)
     assert not page.error
-    comparison.cast("tie")
+    comparison(page).cast("tie")
     assert len(history().votes(str(folder.resolve()))) == 1

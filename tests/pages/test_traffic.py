@@ -125,7 +125,9 @@ def assert_no_buttons(page: AppTest) -> None:
     assert not {box.key for box in page.button} & {"do-promote", "do-rollback"}
 
 
-def test_a_learner_that_is_followed_has_nothing_to_promote(open_page: Open, learned: Path, monkeypatch):
+def test_a_learner_that_is_followed_has_nothing_to_promote_and_a_broken_one_is_an_error(
+    open_page: Open, learned: Path, monkeypatch
+):
     let_manage(monkeypatch, "*")
     versions = Versions(load_fleet(learned))
     versions.state.challenger, versions.state.follows = None, True
@@ -133,9 +135,6 @@ def test_a_learner_that_is_followed_has_nothing_to_promote(open_page: Open, lear
     page = open_page("traffic", learned)
     assert "later routers serve too" in words(page)
     assert "do-promote" not in {box.key for box in page.button}
-
-
-def test_a_broken_state_is_one_message(open_page: Open, learned: Path):
     (learned / "routers" / "state.json").write_text("{")
-    page = open_page("traffic", learned)
-    assert "state.json" in " ".join(box.value for box in page.error)
+    (error,) = page.run().error
+    assert "state.json" in error.value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import gzip
 import json
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, charts, let_manage, press, words
+from support.app_pages import Open, charts, let_manage, link_fleet, press, words
 from support.app_pages import labels as labels_of_buttons
 from support.patience import PATIENCE
 from support.scripted_server import serving
@@ -180,15 +179,6 @@ def test_tags_come_from_elsewhere(open_page: Open) -> None:
     assert (state(page).loaded, state(page).tagging) == before
 
 
-def test_the_sessions_folder_goes_with_the_session() -> None:
-    session = Session()
-    folder = session.path
-    (folder / "router").mkdir()
-    del session
-    gc.collect()
-    assert not folder.exists()
-
-
 def test_the_verdict_of_a_query() -> None:
     sure, flat = np.array([0.98, 0.01, 0.01]), np.full(3, 1 / 3)
     clear = {"plain": sure, "prior": flat, "enhanced": sure}
@@ -226,13 +216,15 @@ def started_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def first_fleet(tiny_fleet: Path, tmp_path: Path) -> Path:
     """The tiny fleet in a folder of its own."""
-    folder = tmp_path / "models" / "first"
-    folder.mkdir(parents=True)
-    for entry in tiny_fleet.iterdir():
-        if entry.name != "fleet.toml":  # a fleet is where its fleet.toml is
-            (folder / entry.name).symlink_to(entry)
-    (folder / "fleet.toml").write_text((tiny_fleet / "fleet.toml").read_text())
-    return folder
+    return link_fleet(tiny_fleet, tmp_path / "models" / "first")
+
+
+@pytest.fixture
+def pages_opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str]]]:
+    """The pages that a button leads to, with their parameters."""
+    opened: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr(links, "go_to", lambda name, **parameters: opened.append((name, parameters)))
+    return opened
 
 
 @pytest.fixture
@@ -267,7 +259,7 @@ def test_a_router_is_distilled_judged_and_logged_and_outlives_new_settings(disti
 
 
 def test_it_is_saved_as_a_fleet_that_can_be_picked_and_gives_its_queries_as_a_sample(
-    distilled: AppTest, open_page: Open, first_fleet: Path, started_here: Path
+    distilled: AppTest, open_page: Open, first_fleet: Path, started_here: Path, pages_opened: list
 ) -> None:
     def save(name: str) -> None:
         distilled.text_input(key="train-name").set_value(name).run()
@@ -302,8 +294,9 @@ def test_it_is_saved_as_a_fleet_that_can_be_picked_and_gives_its_queries_as_a_sa
     save("train-task")
     assert "Allow it to be replaced" in distilled.error[0].value
     distilled.checkbox(key="train-replace").check().run()
-    press(distilled, "Save as a fleet")
+    press(distilled, "Use it in Chat")
     assert not distilled.error
+    assert (pages_opened, distilled.session_state["fleet"]) == ([("chat", {})], "train-task")
 
 
 def test_scores_of_more_models_can_be_cut_to_the_fleets_or_give_a_router_alone(
@@ -327,16 +320,14 @@ def test_scores_of_more_models_can_be_cut_to_the_fleets_or_give_a_router_alone(
 
 
 def test_a_router_of_ones_own_models_becomes_a_fleet_that_routes(
-    open_page: Open, first_fleet: Path, started_here: Path, monkeypatch: pytest.MonkeyPatch
+    open_page: Open, first_fleet: Path, started_here: Path, pages_opened: list
 ) -> None:
     """From a score file of models that no fleet has: a model found by its name, and one that is chosen."""
     called = {"base": "Sums-7B", "one": "tales", "two": "notes"}
     lines = [line | {"scores": {called[name]: score for name, score in line["scores"].items()}} for line in LINES]
     page = train(open_step(upload(open_page("train", first_fleet), packed(lines)), 3))
-    opened = []
-    monkeypatch.setattr(links, "go_to", lambda name, **parameters: opened.append((name, parameters)))
     press(page, "Build a fleet with these models")
-    assert opened == [("models", {"router": "my-router"})]
+    assert pages_opened == [("models", {"router": "my-router"})]
 
     with serving() as server:
         server.models = ["sums:7b", "tales", "x-9"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from support.patience import PATIENCE
 from zooter_core.ui.chat.conversations import Conversation
+from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.models import manage
 
 Open = Callable[..., AppTest]  # the fixture `open_page`
@@ -23,6 +26,15 @@ QUERY = "What is the sea?"
 def let_manage(monkeypatch: pytest.MonkeyPatch, *hosts: str) -> None:
     """Let visitors connect models from these hosts; from none, they must not change the fleet."""
     monkeypatch.setattr(sys, "argv", ["app.py", *((manage.OPTION, *hosts) if hosts else ())])
+
+
+def link_fleet(fleet: Path, folder: Path) -> Path:
+    """A fleet with a fleet.toml of its own in another folder: a fleet is where its fleet.toml is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in fleet.iterdir():
+        if entry.name != "fleet.toml":
+            (folder / entry.name).symlink_to(entry)
+    return Path(shutil.copy(fleet / "fleet.toml", folder)).parent
 
 
 def words(page: AppTest) -> str:
@@ -79,6 +91,20 @@ def ask(page: AppTest, query: str) -> AppTest:
     """The Chat page once a query is answered."""
     page.chat_input[0].set_value(query).run()
     return draw_ended(page)
+
+
+def comparison(page: AppTest) -> Comparison:
+    """The comparison on the Compare page."""
+    shown = page.session_state["comparison"]
+    assert isinstance(shown, Comparison)
+    return shown
+
+
+def compare(page: AppTest, query: str) -> AppTest:
+    """The Compare page once all have answered a query."""
+    page.chat_input[0].set_value(query).run()
+    comparison(page).job.wait(PATIENCE)
+    return page.run()
 
 
 KEY = re.compile("-[0-9a-f]{32}-(.+)$")  # behind a digest

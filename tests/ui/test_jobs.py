@@ -41,8 +41,8 @@ def texts(job: Job) -> list[str]:
 def test_jobs_side_by_side_say_what_each_says_alone(greedy: Ensemble) -> None:
     alone = [texts(begin(greedy, AnswerPlan(["one"]), talk)) for talk in (SEA, SUM)]
     assert alone[0] != alone[1]
-    jobs = [begin(greedy, AnswerPlan(["one"]), talk) for talk in (SEA, SUM) * 4]
-    assert [texts(job) for job in jobs] == alone * 4
+    jobs = [begin(greedy, AnswerPlan(["one"]), talk) for talk in (SEA, SUM) * 2]
+    assert [texts(job) for job in jobs] == alone * 2
 
 
 def test_a_right_answer_is_compared_where_no_reward_model_ranks(greedy: Ensemble) -> None:
@@ -50,16 +50,24 @@ def test_a_right_answer_is_compared_where_no_reward_model_ranks(greedy: Ensemble
     assert [(item.rank, item.right) for item in job.ranked or []] == [(None, False), (None, False)]
 
 
+def let_answer(
+    ensemble: Ensemble, monkeypatch: pytest.MonkeyPatch, pieces: Sequence[tuple[str, str]], text: str, thoughts: str
+) -> None:
+    """Pieces of thoughts and text, then a response."""
+
+    def answer(candidates, messages, *rest):
+        request = Request(ensemble.fleet.candidate(candidates[0]), tuple(messages))
+        yield from (Piece(request, text, thoughts=thought) for thought, text in pieces)
+        yield Piece(request, response=Response(candidates[0], text, 3, thoughts=thoughts))
+
+    monkeypatch.setattr(ensemble, "run_candidates", answer)
+
+
 @pytest.mark.parametrize("text", ["they", " they"])  # local models give it without the space, servers with it
 def test_a_continuation_joins_as_the_text_would_have(
     greedy: Ensemble, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    def answer(candidates, messages, *rest):
-        request = Request(greedy.fleet.candidate(candidates[0]), tuple(messages))
-        yield Piece(request, " they")
-        yield Piece(request, response=Response(candidates[0], text, 1))
-
-    monkeypatch.setattr(greedy, "run_candidates", answer)
+    let_answer(greedy, monkeypatch, [("", " they")], text, "")
     rest = ended(begin(greedy, AnswerPlan(["one"], prefix="The sea and"), SEA))
     assert rest.texts["one"] == rest.responses["one"].text == "The sea and they"
 
@@ -113,8 +121,9 @@ def watch_waits(turns: TurnQueue, monkeypatch: pytest.MonkeyPatch) -> threading.
     return waits
 
 
-def test_a_reserve_is_shown_and_waits_in_the_queue_of_its_own_model(
-    half_down: Ensemble, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_reserve_is_shown_waits_in_the_queue_of_its_own_model_and_can_be_stopped(
+    half_down: Ensemble, monkeypatch: pytest.MonkeyPatch, stopped: bool
 ) -> None:
     turns = half_down.backend_of("transformers").turns
     other, waits = turns.join(), watch_waits(turns, monkeypatch)
@@ -122,23 +131,16 @@ def test_a_reserve_is_shown_and_waits_in_the_queue_of_its_own_model(
     assert waits.acquire(timeout=PATIENCE)  # "one" leaves the queue of "down" at once: the first wait is that of "two"
     assert (job.ahead, job.shown, job.reserves, job.running) == (1, "two", (), True)
     assert answer_view.explain_failure(job, "base") is None  # the job is not at its end
-    other.leave()
+    if stopped:
+        job.stop()
+    else:
+        other.leave()
     job.wait(PATIENCE)
+    other.leave()
     assert [response.candidate for response in job.failed] == ["base", "one"]
-    assert (job.shown, job.responses["two"].error, job.incomplete, job.all_failed) == ("two", None, False, False)
+    assert (job.running, job.shown, job.incomplete, job.all_failed) == (False, "two", False, False)
+    assert (job.responses["two"].finish == "stopped") == stopped
     assert turns.join().ahead == 0  # it has left
-
-
-def test_a_stop_while_a_reserve_waits_ends_it(half_down: Ensemble, monkeypatch: pytest.MonkeyPatch) -> None:
-    turns = half_down.backend_of("transformers").turns
-    other, waits = turns.join(), watch_waits(turns, monkeypatch)
-    job = begin(half_down, AnswerPlan(["base"], ["two"]), SEA)
-    assert waits.acquire(timeout=PATIENCE)
-    job.stop()
-    job.wait(PATIENCE)
-    assert not job.running
-    assert (job.shown, job.responses["two"].finish, job.incomplete) == ("two", "stopped", False)
-    other.leave()
 
 
 def test_earlier_responses_stay_and_are_ranked_with_the_new_one(half_down: Ensemble) -> None:
@@ -172,12 +174,7 @@ def test_the_thoughts_of_the_response_are_right(
     thoughts: str | None,
     timed: bool,
 ) -> None:
-    def answer(candidates, messages, *rest):
-        request = Request(greedy.fleet.candidate(candidates[0]), tuple(messages))
-        yield from (Piece(request, text, thoughts=thought) for thought, text in pieces)
-        yield Piece(request, response=Response(candidates[0], response[1], 3, thoughts=response[0]))
-
-    monkeypatch.setattr(greedy, "run_candidates", answer)
+    let_answer(greedy, monkeypatch, pieces, response[1], response[0])
     job = ended(begin(greedy, AnswerPlan(["one"]), SUM))
     assert job.texts["one"] == response[1]
     shown = job.thoughts.get("one")

@@ -40,12 +40,12 @@ def beside(tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return models
 
 
-def opened(fleet: str) -> AppTest:
-    """The demo at an address that names a fleet."""
+def opened(fleet: str = "") -> AppTest:
+    """The demo in a new session, at an address that may name a fleet."""
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
-    page.query_params["fleet"] = fleet
-    page.run()
-    assert not page.exception
+    if fleet:
+        page.query_params["fleet"] = fleet
+    assert not page.run().exception
     return page
 
 
@@ -120,10 +120,8 @@ ALWAYS = ["Chat", "Compare", "Models", "Explorer", "Train", "Benchmark"]
 
 
 def shown() -> list[str]:
-    """The pages in the row of links, in a new session."""
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE).run()
-    assert not page.exception
-    return [link.proto.label for link in page.get("page_link")]
+    """The pages in the row of links."""
+    return [link.proto.label for link in opened().get("page_link")]
 
 
 def test_traffic_is_in_the_navigation_where_there_is_traffic(

@@ -68,27 +68,6 @@ def places(trace: Figure) -> list[tuple[float, float]]:
     return list(zip(trace["x"], trace["y"], strict=True))
 
 
-def test_each_way_is_a_mark_in_its_own_colour_and_shape_that_says_what_it_earns() -> None:
-    marks = by_name(sections.cost_chart(POINTS, {}, POOL, priced=False))
-    assert [places(marks[point.name]) for point in POINTS] == [[(1, 0.5)], [(1, 0.6)], [(1, 1.0)], [(2, 1.5)]]
-    assert marks["math"]["marker"]["color"] == colour(POOL, "math")
-    assert len({marks[point.name]["marker"]["symbol"] for point in POINTS}) == len(POINTS)
-    words = [marks[point.name]["hovertext"][0].split(" earns ")[0] for point in POINTS]
-    assert words == ["chat", "math", "router", "perfect choice"]
-
-
-def test_a_line_a_k_with_a_mark_a_threshold_also_in_dollars() -> None:
-    name = "router, 2 models if unsure"
-    traces = by_name(sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False))
-    assert places(traces[name]) == [(1.0, 1.0), (1.5, 1.3), (2.0, 1.4)]
-    assert "2 models answer 50% of the queries" in traces[name]["hovertext"][1]
-    assert places(traces["random queries"]) == [(1.0, 1.0), (1.5, 1.2), (2.0, 1.4)]
-    priced = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
-    assert by_name(priced)[name]["x"] == [3.0, 4.0, 6.0]
-    assert "6<br>dollars per" in by_name(priced)["oracle"]["hovertext"][0]
-    assert "dollars" in priced["layout"]["xaxis"]["title"]["text"]
-
-
 def notes(figure: Figure) -> list[str]:
     """The labels on lines."""
     return sorted(
@@ -96,13 +75,35 @@ def notes(figure: Figure) -> list[str]:
     )
 
 
-def test_every_point_and_line_has_its_name_beside_it_and_there_is_no_legend() -> None:
+UNSURE = "router, 2 models if unsure"
+
+
+def test_each_way_is_a_mark_and_each_k_a_line_with_their_names_beside_them() -> None:
+    alone = sections.cost_chart(POINTS, {}, POOL, priced=False)
+    assert [places(by_name(alone)[point.name]) for point in POINTS] == [[(1, 0.5)], [(1, 0.6)], [(1, 1.0)], [(2, 1.5)]]
     figure = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False)
-    assert [by_name(figure)[p.name]["text"][0] for p in POINTS] == ["chat", "math", "router", "perfect choice"]
+    marks = [by_name(figure)[point.name] for point in POINTS]
+    assert marks[1]["marker"]["color"] == colour(POOL, "math")
+    assert len({mark["marker"]["symbol"] for mark in marks}) == len(POINTS)
+    names = ["chat", "math", "router", "perfect choice"]
+    assert [mark["text"][0] for mark in marks] == names
+    assert [mark["hovertext"][0].split(" earns ")[0] for mark in marks] == names
+    lines = by_name(figure)
+    assert places(lines[UNSURE]) == [(1.0, 1.0), (1.5, 1.3), (2.0, 1.4)]
+    assert "2 models answer 50% of the queries" in lines[UNSURE]["hovertext"][1]
+    assert places(lines["random queries"]) == [(1.0, 1.0), (1.5, 1.2), (2.0, 1.4)]
     assert notes(figure) == ["2 models", "random queries"]
     assert not figure["layout"]["showlegend"]
-    pair = sections.cost_chart(POINTS, {2: LINE, 3: LINE}, POOL, priced=False)
-    assert notes(pair) == ["2 models", "3", "random queries"]
+    assert notes(sections.cost_chart(POINTS, {2: LINE, 3: LINE}, POOL, priced=False)) == [
+        "2 models", "3", "random queries"
+    ]  # fmt: skip
+
+
+def test_prices_are_dollars_on_the_axis() -> None:
+    priced = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
+    assert by_name(priced)[UNSURE]["x"] == [3.0, 4.0, 6.0]
+    assert "6<br>dollars per" in by_name(priced)["oracle"]["hovertext"][0]
+    assert "dollars" in priced["layout"]["xaxis"]["title"]["text"]
 
 
 def test_labels_of_close_points_go_apart() -> None:

@@ -29,9 +29,20 @@ def talk(tmp_path: Path) -> Conversation:
     return Conversation("models/tiny", history=History(tmp_path / "history.db"))
 
 
-def ended(talk: Conversation) -> Turn:
-    talk.turns[-1].job.wait(PATIENCE)
-    return talk.turns[-1]
+def ended(talk: Conversation, number: int = -1) -> Turn:
+    talk.turns[number].job.wait(PATIENCE)
+    return talk.turns[number]
+
+
+SHORT = Settings("fixed", "one", max_new_tokens=3)
+
+
+def ask_all(talk: Conversation, ensemble: Ensemble, *queries: str) -> list[Turn]:
+    """One after the other, in few words."""
+    for query in queries:
+        talk.ask(ensemble, query, SHORT)
+        ended(talk)
+    return list(talk.turns)
 
 
 def test_the_candidates_read_what_was_said_when_an_answer_has_ended(
@@ -79,7 +90,7 @@ def test_a_conversation_comes_back_from_the_history(ensemble: Ensemble, talk: Co
 
 def test_the_title_follows_the_first_query_but_a_name_stays(ensemble: Ensemble, talk: Conversation) -> None:
     def title_after(query: str, **options: bool) -> str:
-        talk.ask(ensemble, query, Settings("fixed", "one", max_new_tokens=2), **options)
+        talk.ask(ensemble, query, SHORT, **options)
         ended(talk)
         assert talk.history.entry(talk.id).title == talk.title
         return talk.title
@@ -99,14 +110,11 @@ def test_the_title_follows_the_first_query_but_a_name_stays(ensemble: Ensemble, 
 
 
 def test_another_answer_is_a_version_in_its_place_and_both_come_back(ensemble: Ensemble, talk: Conversation) -> None:
-    for query in ("Write about the sea.", "What is 12 + 30?"):
-        talk.ask(ensemble, query, Settings("fixed", "one", max_new_tokens=3))
-        ended(talk)
-    first, later = talk.turns[0].text, talk.turns[1]
+    turn, later = ask_all(talk, ensemble, "Write about the sea.", "What is 12 + 30?")
+    first = turn.text
     talk.vote(0, 0)
     talk.answer_with(ensemble, "two", 0)
-    talk.turns[0].job.wait(PATIENCE)
-    turn = talk.turns[0]
+    turn = ended(talk, 0)
     assert (turn.candidate, turn.version, len(turn.versions), turn.job.vote) == ("two", 1, 2, None)
     assert [job._generation.seed for job in turn.versions] == [0, 1]
     assert talk.turns[1] is later
@@ -118,9 +126,7 @@ def test_another_answer_is_a_version_in_its_place_and_both_come_back(ensemble: E
 
 
 def test_a_branch_begins_with_what_came_before_and_both_are_kept(ensemble: Ensemble, talk: Conversation) -> None:
-    for query in ("Write about the sea.", "What is 12 + 30?", "And 40?"):
-        talk.ask(ensemble, query)
-        ended(talk)
+    ask_all(talk, ensemble, "Write about the sea.", "What is 12 + 30?", "And 40?")
     branch = talk.branch(ensemble, 1, "What is 1 + 1?")
     ended(branch)
     branch.vote(0, 1)
@@ -138,10 +144,7 @@ def test_a_branch_begins_with_what_came_before_and_both_are_kept(ensemble: Ensem
 
 
 def test_a_model_that_has_left_the_fleet_takes_no_turn_with_it(ensemble: Ensemble, talk: Conversation) -> None:
-    for query in ("Write about the sea.", "And about the sky?"):
-        talk.ask(ensemble, query, Settings("fixed", "one", max_new_tokens=3))
-        ended(talk)
-    turns, fleet = list(talk.turns), ensemble.fleet
+    turns, fleet = ask_all(talk, ensemble, "Write about the sea.", "And about the sky?"), ensemble.fleet
     later = Ensemble(replace(fleet, candidates=tuple(c for c in fleet.candidates if c.name != "one")))
     for step in (partial(talk.resume, later, 0), partial(talk.answer_with, later, "one")):
         with pytest.raises(ZooterError, match='"one"'):
@@ -155,20 +158,14 @@ def test_a_model_that_has_left_the_fleet_takes_no_turn_with_it(ensemble: Ensembl
 
 
 def test_an_earlier_answer_is_continued_where_it_is(ensemble: Ensemble, talk: Conversation) -> None:
-    settings = Settings("fixed", "one", max_new_tokens=3)
-    for query in ("Write about the sea.", "And about the sky?"):
-        talk.ask(ensemble, query, settings)
-        ended(talk)
-    first, second = (turn.text for turn in talk.turns)
-    assert talk.turns[0].job.responses["one"].finish == "length"
-    assert talk.turns[0].job.unfinished
+    turn, later = ask_all(talk, ensemble, "Write about the sea.", "And about the sky?")
+    assert (turn.job.responses["one"].finish, turn.job.unfinished) == ("length", True)
     talk.resume(ensemble, 0)
-    talk.turns[0].job.wait(PATIENCE)
-    assert [turn.query for turn in talk.turns] == ["Write about the sea.", "And about the sky?"]
-    assert talk.turns[0].text.startswith(first)
-    assert len(talk.turns[0].text) > len(first)
-    assert len(talk.turns[0].versions) == 1
-    assert talk.turns[1].text == second
+    longer = ended(talk, 0)
+    assert longer.text.startswith(turn.text)
+    assert len(longer.text) > len(turn.text)
+    assert (longer.query, len(longer.versions)) == (turn.query, 1)
+    assert talk.turns == [longer, later]
     assert [record["text"] for record in talk.history.turns(talk.id)] == [turn.text for turn in talk.turns]
 
 
@@ -187,20 +184,18 @@ def test_files_stay_with_their_query_in_the_history_in_later_turns_and_in_branch
     ensemble: Ensemble, talk: Conversation
 ) -> None:
     files = (Attachment("a.txt", "Salt water."),)
-    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one"), files)
+    talk.ask(ensemble, "Write about the sea.", SHORT, files)
     ended(talk)
     talk.ask(ensemble, "Why?", Settings("fixed", "two"))
-    later = ended(talk)
-    assert [reading.name for reading in later.job.readings["two"]] == ["a.txt"]  # the conversation has it
+    assert [reading.name for reading in ended(talk).job.readings["two"]] == ["a.txt"]  # the conversation has it
     again = Turn.from_json(json.loads(json.dumps(talk.history.turns(talk.id)[0])))
     assert (again.attachments, again.job.readings) == (files, talk.turns[0].job.readings)
-    branch = talk.branch(ensemble, 1, "How?", Settings("fixed", "one"))
+    branch = talk.branch(ensemble, 1, "How?", SHORT)
     assert [turn.attachments for turn in branch.turns] == [files, ()]
-    ended(branch)
     talk.answer_with(ensemble, "two", 0)
-    talk.turns[0].job.wait(PATIENCE)
-    assert (talk.turns[0].attachments, list(talk.turns[0].job.readings)) == (files, ["two"])
-    talk.ask(ensemble, "And why?", Settings("fixed", "one"), files, replacing=True)
+    other = ended(talk, 0)
+    assert (other.attachments, list(other.job.readings)) == (files, ["two"])
+    talk.ask(ensemble, "And why?", SHORT, files, replacing=True)
     assert ended(talk).attachments == files
 
 

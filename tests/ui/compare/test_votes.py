@@ -9,8 +9,8 @@ from zooter_core.ui.compare import votes
 from zooter_core.ui.compare.votes import Outcome, Vote
 
 
-def vote(best: str | None, choice: str = "a", reward: str = "b", *, outcome: Outcome = "best", of: str = "abc") -> Vote:
-    return Vote("q", tuple(of), outcome, best, reward, blind=best == "c", choice=choice)
+def vote(best: str | None, choice: str = "a", *, outcome: Outcome = "best", of: str = "abc") -> Vote:
+    return Vote("q", tuple(of), outcome, best, "b", blind=best == "c", choice=choice)
 
 
 def test_a_vote_comes_back_as_it_was() -> None:
@@ -34,9 +34,10 @@ def test_counts_by_hand() -> None:
 def test_the_next_pair_is_one_of_those_that_nobody_has_voted_on(monkeypatch: pytest.MonkeyPatch) -> None:
     lots: list[list[tuple[int, int]]] = []  # the pairs among which is drawn
     monkeypatch.setattr("random.choice", lambda best: lots.append(best) or best[0])
-    cast = [vote_among(("a", "b")[n % 2], "a", "b") for n in range(60)]
-    cast += [vote_among(("a", "c")[n % 2], "a", "c") for n in range(60)]
-    cast += [vote_among("d", "d", "a"), vote_among("a", "d", "a")]
+    cast = [vote(pair[n % 2], of=pair) for pair in ("ab", "ac") for n in range(60)] + [
+        vote("d", of="da"),
+        vote("a", of="da"),
+    ]
     assert votes.pick_telling_pair(cast, ("a", "b", "d")) in {("a", "d"), ("b", "d")}
     assert set(lots.pop()) <= {(0, 2), (1, 2)}
     assert votes.pick_telling_pair([], ("a", "b", "c")) == ("a", "b")  # without votes, any
@@ -50,13 +51,9 @@ def test_no_votes_and_only_ties_divide_by_nothing() -> None:
     assert votes.leaderboard(ties) == []
 
 
-def vote_among(best: str | None, *candidates: str) -> Vote:
-    return Vote("?", candidates, "best" if best else "tie", best, None, True, choice=candidates[0])
-
-
 def test_the_leaderboard_has_strengths_with_intervals() -> None:
     """5.5 wins to 2.5, with half a vote each beforehand: log-odds of 0.788 with a standard error of 0.763."""
-    cast = [vote_among("a", "a", "b")] * 5 + [vote_among("b", "a", "b")] * 2 + [vote_among(None, "a", "b")] * 9
+    cast = [vote("a", of="ab")] * 5 + [vote("b", of="ab")] * 2 + [vote(None, outcome="tie", of="ab")] * 9
     first, second = votes.leaderboard(cast)
     assert (first.name, first.won, first.votes) == ("a", 5, 7)
     assert (first.strength, first.low, first.high) == pytest.approx((5.5 / 8, 0.330, 0.908), abs=5e-4)

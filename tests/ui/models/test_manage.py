@@ -31,11 +31,9 @@ def test_a_host_is_allowed_at_its_port_or_at_the_usual_ones(
     ("entry", "url"),
     [
         ("a.example", "http://a.example:22/v1"),
-        ("a.example", "http://a.example:6379/v1"),
         ("a.example", "http://b.example/v1"),
         ("a.example", "http://a.example.b.example/v1"),
         ("a.example:9000", "http://a.example:9001/v1"),
-        ("a.example:9000", "http://a.example:11434/v1"),
         ("a.example:9000", "http://a.example/v1"),
         ("[::1]:9000", "http://[::1]:8000/v1"),
     ],

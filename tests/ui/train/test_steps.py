@@ -21,22 +21,20 @@ def until_stopped(task: Task[None]) -> None:
     task.report("embed", 2, 2)
 
 
-def test_a_task_reports_its_progress_and_returns_its_result() -> None:
+def fail(task: Task[None]) -> None:
+    raise ZooterError("a", "b", "c")
+
+
+def test_a_task_reports_its_progress_and_returns_its_result_or_fails() -> None:
     task = Task(count)
     task.wait(PATIENCE)
     assert (task.result, task.problem, task.stopped, task.running) == ("result", None, False, False)
     assert (task.step, task.done, task.total) == ("embed", 3, 3)
     assert [line.split("s  ")[1] for line in task.log] == ["Computing embeddings (3)", "Done."]
-
-
-def test_the_end_of_one_that_fails_is_in_its_log() -> None:
-    def fail(task: Task[None]) -> None:
-        raise ZooterError("a", "b", "c")
-
-    task = Task(fail)
-    task.wait(PATIENCE)
-    assert (task.problem, task.result) == ("Expected a, but found b. c", None)
-    assert task.log[-1].endswith("Failed.")
+    failed = Task(fail)
+    failed.wait(PATIENCE)
+    assert (failed.problem, failed.result) == ("Expected a, but found b. c", None)
+    assert failed.log[-1].endswith("Failed.")
 
 
 def test_heavy_tasks_run_one_after_the_other_and_a_waiting_one_can_stop() -> None:
