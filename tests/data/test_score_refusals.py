@@ -74,14 +74,9 @@ def test_scores_of_one_candidate_name_their_file(write):
         distill(path)
 
 
-@pytest.mark.parametrize(
-    ("change", "field"), [({"query": 7}, '"query"'), ({"tags": {}}, '"tags"'), ({"dataset": []}, '"dataset"')]
-)
-def test_wrong_line_of_a_queries_file_names_file_line_and_field(write, change, field):
-    path = write({"query": "first"}, {"query": "second", **change}, name="queries.jsonl")
-    message = refusal(read_queries, path)
-    assert f"{path}, line 2" in message
-    assert field in message
+def test_wrong_line_of_a_queries_file_names_file_line_and_field(write):
+    path = write({"query": "first"}, {"query": 7}, name="queries.jsonl")
+    assert f'"query" as a text that is not empty in {path}, line 2' in refusal(read_queries, path)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def folder(tiny_fleet: Path, tmp_path: Path, cache: Path) -> Path:
     return Path(shutil.copytree(tiny_fleet / "encoder", tmp_path / "encoder"))
 
 
-@pytest.mark.parametrize("shipped", [False, True])
+@pytest.mark.parametrize("shipped", [False, pytest.param(True, marks=pytest.mark.models)])
 def test_vectors_are_those_of_torch(encoder, shipped):
     reference = ENCODER if shipped else encoder
     ours, exact = BertEncoder(reference), Encoder(reference)
