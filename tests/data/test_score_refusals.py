@@ -46,9 +46,9 @@ def scores_refusal(path: Path) -> str:
     ],
 )
 def test_wrong_line_of_a_score_file_names_file_line_and_field(write, change, field):
-    path = write(GOOD, {**GOOD, "id": "2", **change})
+    path = write("", GOOD, "  ", {**GOOD, "id": "2", **change})  # empty lines count
     message = scores_refusal(path)
-    assert f"{path}, line 2" in message
+    assert f"{path}, line 4" in message
     assert field in message
 
 
@@ -93,11 +93,6 @@ def test_line_that_is_no_json_object(write, line, problem):
     message = refusal(read_queries, path)
     assert f"a JSON object in {path}, line 2" in message
     assert problem in message
-
-
-def test_empty_lines_count_in_the_line_number(write):
-    path = write("", GOOD, "  ", {"query": ""})
-    assert f"{path}, line 4" in scores_refusal(path)
 
 
 @pytest.mark.parametrize("lines", [[], ["", "   ", "\t"]])

@@ -14,7 +14,6 @@ from support.sample_report import evaluation
 from support.sample_report import report as report_file
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data.prices import Spent
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import Evaluation, Kind, Report, Sweep, SweepRow, Verdict, to_json
@@ -185,12 +184,6 @@ def test_the_largest_three_are_named() -> None:
     gains = np.tile([5.0, 1.0, 4.0, 2.0, 3.0], 12)
     result = judged(scores(60, *"vwxyz"), gains)
     assert [kind.name for kind in result.gains] == ["v", "x", "z"]
-
-
-def test_what_routing_costs() -> None:
-    spent = Spent(chosen=2.5, candidates={"general": 4.5, "other": 1.0}, random=3.0, all=6.0)
-    priced = verdicts.with_cost(verdict(0.1, 0.0, 0.2), spent, "dollars")
-    assert (priced.dollars, priced.dollars_against) == (2.5, 4.5)
 
 
 # Of a report

@@ -58,11 +58,6 @@ def test_sentence_is_the_last_layer(tiny_encoder):
     assert tiny_encoder.sentence(vectors)[0] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
 
 
-def test_a_batch_equals_each_text_alone(fresh, tiny_fleet):
-    alone = np.concatenate([Encoder(str(tiny_fleet / "encoder")).embed([text]) for text in TEXTS])
-    assert fresh.embed(TEXTS) == pytest.approx(alone, abs=1e-5)
-
-
 def test_the_next_call_of_a_thread_shares_the_pass(fresh, worked):
     first = fresh.embed(TEXTS)
     with ThreadPoolExecutor(1) as other:

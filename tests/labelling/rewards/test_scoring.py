@@ -108,13 +108,6 @@ def test_a_model_that_gives_too_few_rewards_stops():
         score_queries(Few(), QUERIES)
 
 
-def test_comparisons_make_one_reward_each():
-    model = Ahead()
-    (results,) = score_queries(model, [("q", ["a", "bbb", "cc"])])
-    assert results.rewards == (pytest.approx(-1.5), pytest.approx(1.5), pytest.approx(0))
-    assert len(model.scored) == 6
-
-
 def test_a_comparison_without_a_number_sets_the_query_aside():
     results = score_queries(Ahead({"bb": math.nan}), [("q", ["a", "bb"]), ("r", ["a", "ccc"])])
     assert results[0].rewards == (None, None)
