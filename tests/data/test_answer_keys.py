@@ -42,7 +42,8 @@ def test_a_key_has_one_form_and_is_read_back_as_it_is(record, key):
         ({"answer": {"regex": "(", "text": "x"}}, "answer"), ({"answer": {"regex": "("}}, "answer.regex"),
         ({"answer": {"choice": "C", "choices": ["x", "y"]}}, "choices"), ({"tests": {"function": "f"}}, "tests"),
         ({"tests": {"function": "no name", "code": ""}}, "tests.function"), ({"check": {"colour": "red"}}, "check"),
-        ({"check": {"words": [9, 2]}}, "check.words"), ({"check": {"language": "German"}}, "check.language"),
+        ({"check": {"words": [9, 2]}}, "check.words"), ({"check": {"words": [None, None]}}, "check.words"),
+        ({"check": {"language": "German"}}, "check.language"),
     ],
 )  # fmt: skip
 def test_another_form_is_refused_by_name(record, field):

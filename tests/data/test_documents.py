@@ -44,8 +44,8 @@ def test_a_name_is_that_of_a_file_in_one_line_and_controls_are_left_out() -> Non
         (b"", "is empty"),
         (b"a" * (MOST_MEGABYTES * 1_000_000 + 1), "is larger than 10 MB"),
         (b"a" * 5001, "has 5,001 characters, more than 5,000"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20, "is neither text nor PDF"),
-        (b"PK\x03\x04" + b"\x14\x00\x06\x00" * 200, "is neither text nor PDF"),
+        (b"a" * 999 + b"\0", "is neither text nor PDF"),
+        (b"PK\x03\x04" + b"\x14\x06" * 200, "is neither text nor PDF"),  # without a null byte
         (pdf("Private.", password="secret"), "is encrypted"),
         (pdf("A page.")[:-300], "is a broken PDF"),
         (pdf("", ""), "has no text that can be read; its pages may be pictures"),

@@ -80,30 +80,32 @@ def test_a_key_that_the_query_has_counts() -> None:
     assert key_of(Query("1", "3 plus 3", None, ())) == {"answer": {"number": "6"}}
 
 
+POEM = "Rain on the roof\nsoft as a drum\nthe cat sleeps"
+
+
 @pytest.mark.parametrize(
-    ("text", "right"),
+    ("check", "right", "wrong"),
     [
-        ("x = 5", True), ("3x = 15, so x = 15/3 = 5. Check: 3 * 5 - 4 = 11.", True), ("**x = 5**", True),
-        ("x = 15 / 3\nx = 5", True), ("The answer is 5.", True), ("x = 7.5", False), ("x = 4", False),
-        ("x is unknown", False),
+        (
+            {"solution": {"x": "5"}},
+            [
+                "x = 5",
+                "**x = 5**",
+                "x = 15 / 3\nx = 5",
+                "3x = 15, so x = 15/3 = 5. Check: 3 * 5 - 4 = 11.",
+                "The answer is 5.",
+            ],
+            ["x = 7.5", "x = 4", "x is unknown"],
+        ),
+        (
+            {"solution": {"x": "7", "y": "3"}},
+            ["x = 7 and y = 3", "y = 3, x = 7."],
+            ["x = 7", "x = 7.5, y = 2.5"],
+        ),
+        ({"lines": 3}, [POEM, f"Here is one:\n\n{POEM}\n"], ["Rain / drum / cat", f"{POEM}\nx"]),
+        ({"json": True}, ['["red"]', "```json\n{}\n```"], ["red, blue"]),
     ],
-)  # fmt: skip
-def test_the_solution_of_an_equation(text: str, right: bool) -> None:
-    assert verify(text, {"check": {"solution": {"x": "5"}}}).right is right
-
-
-def test_all_variables_need_their_value() -> None:
-    key = {"check": {"solution": {"x": "7", "y": "3"}}}
-    outcomes = [verify(text, key).right for text in ("x = 7 and y = 3", "y = 3, x = 7.", "x = 7", "x = 7.5, y = 2.5")]
-    assert outcomes == [True, True, False, False]
-
-
-def test_lines_and_json() -> None:
-    three = {"check": {"lines": 3}}
-    poem = "Rain on the roof\nsoft as a drum\nthe cat sleeps"
-    outcomes = [
-        verify(text, three).right for text in (poem, f"Here is one:\n\n{poem}\n", "Rain / drum / cat", poem + "\nx")
-    ]
-    assert outcomes == [True, True, False, False]
-    json = {"check": {"json": True}}
-    assert [verify(text, json).right for text in ('["red"]', "```json\n{}\n```", "red, blue")] == [True, True, False]
+    ids=["a variable", "all variables", "lines", "json"],
+)
+def test_what_such_a_key_accepts(check: dict[str, Any], right: list[str], wrong: list[str]) -> None:
+    assert [text for text in right + wrong if verify(text, {"check": check}).right] == right

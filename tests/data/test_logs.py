@@ -93,35 +93,29 @@ def test_the_shapes_of_other_programs(tmp_path, record, values):
     assert {name: log.values[name] for name in values} == values
 
 
+def record_of(content: object) -> dict:
+    """A record with one message of a user."""
+    return {"messages": [{"role": "user", "content": content}]}
+
+
 LEFT_OUT = [
-    (CALL | {"messages": [{"role": "user", "content": "redacted-by-litellm"}]}, "redacted"),
+    (CALL | record_of("redacted-by-litellm"), "redacted"),
     (OBSERVATION | {"input": "redacted-by-litellm"}, "redacted"),
-    (
-        CALL | {"messages": [{"role": "user", "content": "How ... (litellm_truncated 99 chars) ... so?"}]},
-        "cut short by LiteLLM",
-    ),
-    *(
-        (CALL | {"call_type": kind, "messages": "a cat"}, reason)
-        for kind, reason in (
-            ("aembedding", "embeddings"),
-            ("image_edit", "images"),
-            ("amoderation", "moderation"),
-            ("aspeech", "speech"),
-            ("atranscription", "transcriptions"),
-            ("arerank", "reranking"),
-            ("pass_through_endpoint", "other calls (pass_through_endpoint)"),
-        )
-    ),
+    (CALL | record_of("How ... (litellm_truncated 99 chars) ... so?"), "cut short by LiteLLM"),
+    (CALL | {"call_type": "aembedding"}, "embeddings"),
+    (CALL | {"call_type": "image_edit"}, "images"),
+    (CALL | {"call_type": "amoderation"}, "moderation"),
+    (CALL | {"call_type": "aspeech"}, "speech"),
+    (CALL | {"call_type": "atranscription"}, "transcriptions"),
+    (CALL | {"call_type": "arerank"}, "reranking"),
+    (CALL | {"call_type": "pass_through_endpoint"}, "other calls (pass_through_endpoint)"),
     (OBSERVATION | {"type": "EMBEDDING"}, "embeddings"),
     (OBSERVATION | {"type": "SPAN"}, "other calls (span)"),
     ({"custom_id": "1", "url": "/v1/embeddings", "body": {"input": "text"}}, "embeddings"),
     (CALL | {"messages": {}}, "without text"),
     ({"query": 7}, "without text"),
-    (
-        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}]},
-        "without text",
-    ),
-    ({"messages": [{"role": "user", "content": [{"type": "tool_result", "content": "42"}]}]}, "without text"),
+    (record_of([{"type": "image_url", "image_url": {"url": "data:"}}]), "without text"),
+    (record_of([{"type": "tool_result", "content": "42"}]), "without text"),
     ({"unknown": "How?"}, "of an unknown format"),
     (7, "broken"),
 ]
@@ -135,7 +129,7 @@ def test_what_is_no_query_of_a_user_is_counted_by_its_reason(tmp_path, record, r
 
 def test_a_question_about_redaction_is_a_query_and_text_beside_a_picture_counts(tmp_path):
     parts = [{"type": "text", "text": "What does redacted-by-litellm mean?"}, {"type": "image_url", "image_url": {}}]
-    (log,), _ = read(write(tmp_path / "a.jsonl", {"messages": [{"role": "user", "content": parts}]}))
+    (log,), _ = read(write(tmp_path / "a.jsonl", record_of(parts)))
     assert log.turns == ["What does redacted-by-litellm mean?"]
 
 

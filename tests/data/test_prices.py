@@ -32,11 +32,6 @@ def test_a_candidate_without_a_price_is_named(tmp_path):
     check_trade(unpriced, 0)
 
 
-def test_dollars_of_a_thousand_queries():
-    """A thousand responses of 300 tokens are 0.3 million."""
-    assert dollars(PRICES, np.full((2, 3), 300.0)) == pytest.approx(np.tile([1.2, 0.3, 0.0], (2, 1)))
-
-
 def test_a_prompts_cached_tokens_have_their_own_price_or_that_of_the_others():
     """A million answer tokens at 3, and two million of the prompt at 2, half of them cached at 0.5."""
     priced = {"usd_per_million_tokens": 3.0, "usd_per_million_prompt_tokens": 2.0}

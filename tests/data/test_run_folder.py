@@ -30,10 +30,16 @@ def test_an_opened_run_goes_on(folder):
         run.begin("collect", {"seed": 1})
         assert list(run.records(REWARDS)) == []
         run.append(REWARDS, [{"id": "1"}, {"id": "杯 ☕"}])
+        assert not run.is_finished("score")
+        run.finish("score")
     with RunFolder(folder) as run:
         run.append(REWARDS, [{"id": "2"}])
         assert [record["id"] for record in run.records(REWARDS)] == ["1", "杯 ☕", "2"]
         assert run.setting("collect", "seed") == 1
+        assert run.is_finished("score")
+        assert run.lines(REWARDS, ["2", "1"]) == [{"id": "2"}, {"id": "1"}]
+        with pytest.raises(WorkError, match='found none of "b"'):
+            run.lines(REWARDS, ["1", "b"])
 
 
 @pytest.mark.parametrize("torn", [b"{", b'{"id": 3}', '{"id": "杯'.encode()[:-1]])
@@ -97,18 +103,6 @@ def test_a_line_of_another_shape_is_named(folder, file, line, fault):
             list(run.records(file))
 
 
-def test_a_finished_step_is_marked_and_a_line_that_is_gone_is_told(folder):
-    with RunFolder(folder, create=True) as run:
-        run.append(REWARDS, [{"id": "a"}])
-        assert not run.is_finished("score")
-        run.finish("score")
-    with RunFolder(folder) as run:
-        assert run.is_finished("score")
-        assert run.lines(REWARDS, ["a"]) == [{"id": "a"}]
-        with pytest.raises(WorkError, match='found none of "b"'):
-            run.lines(REWARDS, ["a", "b"])
-
-
 def test_a_run_whose_steps_an_earlier_version_has_sealed_goes_on(folder):
     """By hashes or sizes of its files."""
     seal = {"file": RESPONSES, "records": 1, "sha256": "0", "bytes": {RESPONSES: 0}}
@@ -122,12 +116,9 @@ def test_a_run_whose_steps_an_earlier_version_has_sealed_goes_on(folder):
         assert run.is_finished("collect")
 
 
-def test_a_folder_that_holds_no_run_is_refused(folder, tmp_path):
+def test_what_is_no_folder_of_a_run_is_refused(folder, tmp_path):
     assert f"a run folder at {folder}" in refusal(folder)
     assert "no run.json" in refusal(tmp_path)
-
-
-def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ZooterError, match="a folder for the run"):
         RunFolder(tmp_path / "file", create=True)

@@ -228,15 +228,12 @@ def test_a_report_goes_by_source_and_shares_the_win_of_a_tie():
     assert row["reward_entropy"] == pytest.approx(0.5)
 
 
-def test_report_judges_the_router_on_held_back_queries_alone():
-    result = report_of(ROUTER, SCORES, [False, False, True], [0.5] * 3)
-    assert (result["held_back"]["n"], result["held_back"]["average"]["chosen"]) == (1, 4.0)
-    assert "rmr" in result["held_back"]["mtr"]
-
-
-def test_the_verdict_of_a_report_is_against_the_best_single_of_the_training_queries():
+def test_a_report_judges_on_held_back_queries_alone_against_the_best_single_of_the_training_queries():
     """Of q1 and q2, a is best with (1 + 3) / 2; the router chooses it for q3, too."""
-    verdict = report_of(ROUTER, SCORES, [False, False, True], [0.5] * 3)["held_back"]["verdict"]
+    figures = report_of(ROUTER, SCORES, [False, False, True], [0.5] * 3)["held_back"]
+    assert (figures["n"], figures["average"]["chosen"]) == (1, 4.0)
+    assert "rmr" in figures["mtr"]
+    verdict = figures["verdict"]
     assert (verdict["against"], verdict["hindsight"], verdict["source"]) == ("a", False, "held-back")
     assert (verdict["n"], verdict["difference"], verdict["interval"]) == (1, 0.0, None)
 

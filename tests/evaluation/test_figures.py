@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.sample_report import SWEEP, as_figures, held_back
+from support.sample_report import SWEEP, held_back
 from support.sample_report import report as content
 from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation import figures
@@ -49,12 +49,6 @@ def test_parts_without_figures_are_left_out(tmp_path):
 def test_a_sweep_is_read(tmp_path):
     assert figures.to_json(figures.load_sweep(write(tmp_path / "sweep.json", SWEEP))) == SWEEP
     assert figures.load_sweep(EMBEDDED / "sweep.json").best_row.tau == 1.0
-
-
-def test_which_betas_may_be_as_good():
-    sweep = as_figures(figures.Sweep, SWEEP)
-    assert [row.beta for row in sweep.as_good] == [1.0]
-    assert [sweep.is_best(row) for row in sweep.rows] == [False, True, False]
 
 
 def other_pool():

@@ -10,15 +10,12 @@ from zooter_core.evaluation.figures import Evaluation
 from zooter_core.evaluation.report_tables import ALL, ONE, Point
 
 
-def test_a_row_a_method_grouped_by_what_it_runs():
+def test_a_row_a_method_grouped_by_what_it_runs_has_each_data_set_and_its_ranks():
     rows = report_tables.table_one(evaluation())
     assert [(row.name, row.group) for row in rows] == [
         ("a", ONE), ("b", ONE), ("router", ONE), ("RMR", ALL), ("oracle", ALL)
     ]  # fmt: skip
-
-
-def test_a_row_has_each_data_set_and_its_ranks():
-    router, rmr = report_tables.table_one(evaluation())[2:4]
+    router, rmr = rows[2:4]
     assert router.values == {
         "dataset:x": 2.0,
         "dataset:y": 4.0,

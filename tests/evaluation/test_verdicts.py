@@ -14,7 +14,6 @@ from support.sample_report import evaluation
 from support.sample_report import report as report_file
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data.prices import Spent
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import Evaluation, Kind, Report, Sweep, SweepRow, Verdict, to_json
@@ -133,7 +132,6 @@ def test_a_new_router_serves_if_it_is_better(
     report = Report(candidates={}, cross_validation=verdict(*alone, source="cross-validation"))
     other = verdict(*rival, against=against, source="judged")
     assert verdicts.takes_over(report, other) == taken
-    assert verdicts.takes_over(report, None)
     first, *more = verdicts.settled(report, other, taken)
     assert against in first
     assert (f"so {against} stays." in " ".join(more)) != taken
@@ -143,6 +141,7 @@ def test_on_queries_that_both_have_learned_from_the_old_router_stays() -> None:
     report = Report(candidates={}, cross_validation=verdict(*BETTER))
     none = verdicts.reach_verdict(scores(9), np.full(9, np.nan), np.zeros(9), verdicts.PRESENT, "judged")
     assert not verdicts.takes_over(report, none)
+    assert verdicts.takes_over(report, None)  # an old one that does not work is no rival
     (first, _) = verdicts.settled(report, none, False)
     assert first == "0 queries are too few to compare the new router with the present router."
 
@@ -187,12 +186,6 @@ def test_the_largest_three_are_named() -> None:
     assert [kind.name for kind in result.gains] == ["v", "x", "z"]
 
 
-def test_what_routing_costs() -> None:
-    spent = Spent(chosen=2.5, candidates={"general": 4.5, "other": 1.0}, random=3.0, all=6.0)
-    priced = verdicts.with_cost(verdict(0.1, 0.0, 0.2), spent, "dollars")
-    assert (priced.dollars, priced.dollars_against) == (2.5, 4.5)
-
-
 # Of a report
 
 
@@ -226,7 +219,8 @@ def test_the_verdict_of_a_fleets_router_lies_with_it(tmp_path: Path) -> None:
     assert embedded is not None
     assert headline(embedded).startswith("Routing beats always using chat by 1.39")
     assert fleet.router is not None
-    elsewhere = replace_router(fleet, tmp_path / "router")
+    router = replace(fleet.router, path=str(tmp_path / "router"))
+    elsewhere = replace(fleet, folder=tmp_path / "fleet", router=router)
     assert verdicts.load_fleet_verdict(elsewhere) is None
     (tmp_path / "report.json").write_text("{")
     assert verdicts.load_fleet_verdict(elsewhere) is None
@@ -236,17 +230,20 @@ def test_the_verdict_of_a_fleets_router_lies_with_it(tmp_path: Path) -> None:
     assert verdicts.load_fleet_verdict(elsewhere) == verdict(0.041, 0.02, 0.062)
 
 
-def replace_router(fleet: Any, path: Path) -> Any:
-    """The fleet in an empty folder, with a router elsewhere."""
-    return replace(fleet, folder=path.parent / "fleet", router=replace(fleet.router, path=str(path)))
-
-
-def test_share_of_the_way_with_its_interval_where_there_is_one() -> None:
-    """(1 - 0.5) / (2.5 - 0.5) = 25%."""
-    assert "25% of the gap" in verdicts.of_held_back(held_back(0.2, 0.8))[0]
-    figures = held_back(0.2, 0.8, gap_closed={"share": 0.25, "interval": [0.1, 0.4]})
-    assert "25% of the gap between writer and the oracle (95% CI 10% to 40%)" in verdicts.of_held_back(figures)[0]
-    assert "too few queries" in verdicts.of_held_back(held_back(0.2, 0.8))[0]
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        # (1 - 0.5) / (2.5 - 0.5) = 25%
+        (held_back(0.2, 0.8), "25% of the gap between writer and the oracle (too few queries"),
+        (held_back(0.2, 0.8, gap_closed={"share": 0.25, "interval": [0.1, 0.4]}), "oracle (95% CI 10% to 40%)"),
+        (held_back(0.0, 0.0, mean={"oracle": 0.5}), "cannot gain anything"),
+        (held_back(-1.2, -0.8, mean={"chosen": -0.5}), "widens it by 50%"),
+        (held_back(-1.2, -0.8, mean={"chosen": -23.0}), "but makes it 13 times as wide."),
+    ],
+    ids=["no interval", "interval", "no way", "way back", "far back"],
+)
+def test_how_much_of_the_way_to_the_oracle_the_router_goes(figures: Evaluation, words: str) -> None:
+    assert words in verdicts.of_held_back(figures)[0]
 
 
 def test_how_often_the_router_is_the_best_choice_where_the_report_says_so() -> None:
@@ -260,26 +257,13 @@ def test_how_often_the_router_is_the_best_choice_where_the_report_says_so() -> N
         assert not any("of cases" in sentence for sentence in verdicts.of_held_back(held_back(0.2, 0.8, **lacking)))
 
 
-def test_no_way_and_a_way_back() -> None:
-    none = held_back(0.0, 0.0, mean={"oracle": 0.5})
-    assert "cannot gain anything" in verdicts.of_held_back(none)[0]
-    back = held_back(-1.2, -0.8, mean={"chosen": -0.5})
-    assert "widens it by 50%" in verdicts.of_held_back(back)[0]
-    far = held_back(-1.2, -0.8, mean={"chosen": -23.0})
-    assert verdicts.of_held_back(far)[0].endswith("but makes it 13 times as wide.")
-
-
-def test_regret_with_intervals_where_there_are_any() -> None:
-    sentence = verdicts.of_held_back(held_back(0.2, 0.8))[1]
-    assert "router 1.50 (1.20 to 1.80)" in sentence
-    assert "writer 2.00 (1.70 to 2.30)" in sentence
-    none = held_back(0.2, 0.8)
-    none = replace(none, interval=none.interval | {"regret": (float("nan"), float("nan"))})
+def test_regret_and_rmr_with_intervals_where_there_are_any() -> None:
+    figures = held_back(0.2, 0.8)
+    none = replace(figures, interval=figures.interval | {"regret": (float("nan"), float("nan"))})
     assert "router 1.500, writer 2.00" in verdicts.of_held_back(none)[1]
-
-
-def test_rmr_and_how_many_models_it_runs() -> None:
-    assert verdicts.of_held_back(held_back(0.2, 0.8))[2] == (
+    _, regret, rmr = verdicts.of_held_back(figures)
+    assert "router 1.50 (1.20 to 1.80), writer 2.00 (1.70 to 2.30)" in regret
+    assert rmr == (
         "Routing is worse than RMR, which runs both models for every query, by 0.25 (95% CI 0.10 to 0.40, 142 "
         "held-back queries)."
     )

@@ -13,7 +13,7 @@ def sums(week):
     return np.full(len(week), week.shape[1]), week.sum(axis=1), (week**2).sum(axis=1)
 
 
-@pytest.mark.parametrize("steps", [2, 4, 8, 24])
+@pytest.mark.parametrize("steps", [2, 24])
 def test_few_rewards_that_stay_are_seldom_called_fallen(steps):
     weeks = np.random.default_rng(0).normal(size=(2000, steps, 40))
     assert np.mean([clearest_fall(*sums(week), candidates=1) is not None for week in weeks]) < 0.06

@@ -27,11 +27,8 @@ TABLES = st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(
 )
 
 
-def test_ranks_count_from_the_highest():
+def test_ranks_of_each_row_count_from_the_highest():
     assert ranks(np.array([10.0, 30.0, 20.0])).tolist() == [3.0, 1.0, 2.0]
-
-
-def test_ranks_of_each_row():
     assert ranks(np.array([[2.0, 1.0], [1.0, 1.0]])).tolist() == [[1.0, 2.0], [1.5, 1.5]]
 
 
@@ -126,31 +123,16 @@ def test_quantiles_of_students_t_are_those_of_the_tables(share, freedom, expecte
 
 
 def test_an_interval_does_not_depend_on_how_many_draws_are_made_at_once(monkeypatch):
-    values = np.random.default_rng(1).normal(size=50)
-    expected = metrics.interval(values)
-    monkeypatch.setattr(metrics, "AT_ONCE", 170)
-    assert metrics.interval(values) == expected
-
-
-def test_nor_does_that_of_a_ratio(monkeypatch):
     above, below = np.random.default_rng(1).uniform(1, 2, size=(2, 50))
-    expected = ratio_interval(above, below)
+    expected = interval(above), ratio_interval(above, below)
     monkeypatch.setattr(metrics, "AT_ONCE", 170)
-    assert ratio_interval(above, below) == expected
+    assert (interval(above), ratio_interval(above, below)) == expected
 
 
 def test_ratio_interval_of_a_constant_ratio_is_a_point():
     """However the queries are drawn, each pair has the same ratio: drawn apart they would not."""
     below = np.arange(1.0, 51.0)
     assert ratio_interval(below / 4, below) == pytest.approx((0.25, 0.25))
-
-
-def test_ratio_interval_holds_the_ratio():
-    random = np.random.default_rng(4)
-    below = random.uniform(1, 2, size=200)
-    above = below * random.uniform(0, 1, size=200)
-    low, high = ratio_interval(above, below)
-    assert low < above.mean() / below.mean() < high
 
 
 def test_a_ratio_to_nothing_has_no_interval():

@@ -5,15 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zooter_core.method.partial_rewards import (
-    Sums,
-    directions,
-    fallen,
-    onset,
-    prequential_errors,
-    shared_shift,
-    spread,
-)
+from zooter_core.method.partial_rewards import Sums, directions, fallen, onset, prequential_errors, shared_shift, spread
 
 NAN = np.nan
 

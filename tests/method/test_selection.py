@@ -27,7 +27,6 @@ from zooter_core.method.selection import (
     expected_gains,
     lift,
     lifts,
-    ranking,
     report,
     unsureness,
 )
@@ -103,10 +102,6 @@ def test_an_unknown_trigger_and_missing_members_are_refused():
 
 
 # Curves and areas
-
-
-def test_ranking_gives_a_tie_to_the_earlier_candidate():
-    assert ranking(PROBABILITIES)[2].tolist() == [0, 2, 1]
 
 
 def test_best_of_two_and_of_three():
@@ -231,11 +226,7 @@ def test_report_of_many_queries_shows_a_dozen_points_and_at_most_four_candidates
     rows = np.random.default_rng(0).dirichlet(np.ones(6), size=200)
     figures = report(Outputs(rows), rows)
     assert {row.k for row in figures.curves} == set(range(2, MOST + 1))
-    assert [round(point.calls - 1, 9) for point in figures.curves[0].points] == [
-        0,
-        0.05,
-        *np.arange(1, 11) / 10,
-    ]
+    assert [round(point.calls - 1, 9) for point in figures.curves[0].points] == [0, 0.05, *np.arange(1, 11) / 10]
 
 
 def test_report_of_a_pool_of_one_is_refused():

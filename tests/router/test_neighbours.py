@@ -52,21 +52,16 @@ def test_a_tag_has_the_mean_label_of_its_queries():
 
 
 @pytest.mark.parametrize("texts", [True, False])
-def test_saved_and_loaded_they_are_the_same(tmp_path, texts):
+def test_saved_and_loaded_they_are_the_same_with_or_without_texts(tmp_path, texts):
     neighbours(texts).save(tmp_path)
-    loaded = Neighbours.load(tmp_path)
-    assert [n.id for n in loaded.nearest(VECTORS[1])] == ["2", "3", "1"]
-    assert [n.text for n in loaded.nearest(VECTORS[1], 1)] == (["Count the words"] if texts else [None])
     assert ("Count" in (tmp_path / RECORDS).read_text()) == texts
-
-
-def test_rewards_probabilities_and_map_are_saved(tmp_path):
-    neighbours().save(tmp_path)
     assert {name: array.dtype for name, array in load_file(tmp_path / ARRAYS).items()} == {
         **dict.fromkeys(("vectors", "labels", "rewards", "probabilities", "map"), np.dtype(np.float16)),
         **dict.fromkeys(("map_mean", "map_axes"), np.dtype(np.float32)),
     }
     loaded = Neighbours.load(tmp_path)
+    assert [n.id for n in loaded.nearest(VECTORS[1])] == ["2", "3", "1"]
+    assert [n.text for n in loaded.nearest(VECTORS[1], 1)] == (["Count the words"] if texts else [None])
     assert loaded.rewards.tolist() == REWARDS.tolist()
     np.testing.assert_allclose(loaded.probabilities, PROBABILITIES, atol=1e-3)
     np.testing.assert_allclose(loaded.projection(VECTORS), loaded.places, atol=1e-3)

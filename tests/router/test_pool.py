@@ -117,7 +117,3 @@ def test_a_router_is_measured_on_scores_of_a_part_of_its_pool(router):
     figures = evaluate(router, scores)["average"]
     chosen = router.probabilities(QUERIES[:4])[:, [2, 1]].argmax(axis=1)
     assert figures["chosen"] == pytest.approx(scores.scores[np.arange(4), chosen].mean())
-
-
-def test_a_router_of_one_candidate_left_is_certain(router):
-    assert router.for_pool(("one",)).probabilities(QUERIES[:2]).tolist() == [[1.0], [1.0]]

@@ -48,12 +48,6 @@ def test_a_new_topic_is_routed_alone_and_a_follow_up_with_its_topic():
     assert topics.rows([0.5, 0.5, 0.5]) == [0, 1, 2]
 
 
-def test_a_follow_up_goes_with_the_latest_topic():
-    login = "HTML for a login form with email and password"
-    turns = ["What is a dog?", "Write a poem about snow.", login, "and in red?"]
-    assert Topics([turns]).texts == [f"{login}\nand in red?"]
-
-
 def test_the_router_decides_where_words_do_not():
     conversation = ["What is a dog?", "1250 / 8"]
     topics = Topics([["Hello"], conversation, conversation])

@@ -29,11 +29,6 @@ def test_asserts(tests):
     assert not verify("Use the plus sign.", {"tests": tests}).right
 
 
-def test_a_reason_names_the_assert():
-    outcome = verify(ADD.replace("+", "-"), {"tests": ASSERTS})
-    assert outcome == Outcome(False, "add fails its tests: AssertionError: add(1, 2) == 3.")
-
-
 @pytest.mark.parametrize("prompt", ["import math\n", "def twice(x):\n    return 2 * x\n\n\ndef half(x):\n", None])
 def test_a_program_with_a_prompt(prompt):
     code = "assert half(4) == 2"

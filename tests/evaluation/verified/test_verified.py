@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zooter_core.evaluation.verified import Outcome, verify
+from zooter_core.evaluation.verified import Outcome, answers, verify
 
 KEYS = (
     {"answer": 18},
@@ -39,7 +39,8 @@ def test_any_text_has_an_outcome(text, key):
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_huge_texts_have_an_outcome(key):
+def test_huge_texts_have_an_outcome(key, monkeypatch):
+    monkeypatch.setattr(answers, "REGEX_SECONDS", 0.1)
     for piece in ("a", "[", "answer is ", "####\n", "- "):
         assert isinstance(verify(piece * (50_000 // len(piece)), key).right, bool)
 

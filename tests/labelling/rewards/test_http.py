@@ -20,9 +20,13 @@ from zooter_core.labelling.rewards.scoring import score_queries
 PAIRS = [(f"q{n}", "a" * n) for n in range(1, 6)]
 
 
-@pytest.fixture
-def endpoint(monkeypatch):
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
     monkeypatch.setattr(http, "USUAL", RetryPolicy(first=0.01))
+
+
+@pytest.fixture
+def endpoint():
     running = Endpoint()
     yield running
     running.close()
@@ -30,6 +34,21 @@ def endpoint(monkeypatch):
 
 def model(endpoint, **options):
     return reward_model(HttpConfig(url=endpoint.url, **options))
+
+
+def scored(endpoint):
+    return score_queries(model(endpoint), [(query, [text]) for query, text in PAIRS])
+
+
+def unless_the_third(instead):
+    """What an endpoint answers that does something else where the third response is among the pairs."""
+
+    def answer(body, number):
+        if any(pair["response"] == "aaa" for pair in body["pairs"]):
+            return instead()
+        return 200, rewards_of(body)
+
+    return answer
 
 
 def test_pairs_go_in_batches(endpoint, monkeypatch):
@@ -95,8 +114,7 @@ def test_the_key_comes_from_the_environment_and_is_not_shown(endpoint, monkeypat
         assert "cret" not in str(refused.value)
 
 
-def test_an_endpoint_that_refuses_is_one_clear_error(monkeypatch):
-    monkeypatch.setattr(http, "USUAL", RetryPolicy(first=0.01))
+def test_an_endpoint_that_refuses_is_one_clear_error():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -122,7 +140,7 @@ def test_an_endpoint_that_refuses_is_one_clear_error(monkeypatch):
 def test_what_no_query_is_to_blame_for_stops_the_work(endpoint, status, content, message):
     endpoint.answer = lambda body, number: (status, content, ("location", "http://127.0.0.1:1/"))
     with pytest.raises(WorkError, match=message) as caught:
-        score_queries(model(endpoint), [(query, [text]) for query, text in PAIRS])
+        scored(endpoint)
     assert "\n" not in str(caught.value)
     assert len(endpoint.bodies) == 1
 
@@ -146,14 +164,9 @@ def test_a_busy_endpoint_is_asked_again_after_the_pause_that_it_asks_for(endpoin
 
 @pytest.mark.parametrize(("status", "tries"), [(400, 1), (500, 3)])
 def test_one_response_that_the_endpoint_does_not_take_leaves_the_others(endpoint, status, tries):
-    def answer(body, number):
-        if any(pair["response"] == "aaa" for pair in body["pairs"]):
-            return status, {"error": "longer than 2 tokens"}
-        return 200, rewards_of(body)
-
-    endpoint.answer = answer
-    results = score_queries(model(endpoint), [(query, [text]) for query, text in PAIRS])
-    assert [scored.rewards for scored in results] == [(1,), (2,), (None,), (4,), (5,)]
+    endpoint.answer = unless_the_third(lambda: (status, {"error": "longer than 2 tokens"}))
+    results = scored(endpoint)
+    assert [result.rewards for result in results] == [(1,), (2,), (None,), (4,), (5,)]
     assert f"status {status}, " in results[2].reason
     assert "longer than 2 tokens" in results[2].reason
     assert len(endpoint.bodies) == tries + len(PAIRS)
@@ -183,15 +196,9 @@ def test_an_endpoint_that_hangs(endpoint, monkeypatch):
 @pytest.mark.slow
 def test_one_response_that_takes_too_long_leaves_the_others(endpoint, monkeypatch):
     monkeypatch.setattr(http, "TIMEOUT_SECONDS", 0.5)
-
-    def answer(body, number):
-        if any(pair["response"] == "aaa" for pair in body["pairs"]):
-            endpoint.closing.wait(PATIENCE)
-        return 200, rewards_of(body)
-
-    endpoint.answer = answer
-    results = score_queries(model(endpoint), [(query, [text]) for query, text in PAIRS])
-    assert [scored.rewards for scored in results] == [(1,), (2,), (None,), (4,), (5,)]
+    endpoint.answer = unless_the_third(lambda: (200, {"late": endpoint.closing.wait(PATIENCE)}))
+    results = scored(endpoint)
+    assert [result.rewards for result in results] == [(1,), (2,), (None,), (4,), (5,)]
     assert "no answer in 0.5 s" in results[2].reason
 
 
@@ -223,8 +230,8 @@ def test_a_key_that_the_endpoint_echoes_is_in_no_message(endpoint, monkeypatch, 
     monkeypatch.setenv("REWARD_KEY", ECHOED)
     endpoint.answer = lambda body, number: answer
     try:
-        (scored,) = score_queries(model(endpoint, api_key_env="REWARD_KEY"), [("q", ["a"])])
-        message = scored.reason
+        (result,) = score_queries(model(endpoint, api_key_env="REWARD_KEY"), [("q", ["a"])])
+        message = result.reason
     except WorkError as problem:
         message = str(problem)
     assert message

@@ -108,51 +108,44 @@ def test_a_model_that_gives_too_few_rewards_stops():
         score_queries(Few(), QUERIES)
 
 
-def test_comparisons_make_one_reward_each():
-    model = Ahead()
-    (results,) = score_queries(model, [("q", ["a", "bbb", "cc"])])
-    assert results.rewards == (pytest.approx(-1.5), pytest.approx(1.5), pytest.approx(0))
-    assert len(model.scored) == 6
-
-
 def test_a_comparison_without_a_number_sets_the_query_aside():
     results = score_queries(Ahead({"bb": math.nan}), [("q", ["a", "bb"]), ("r", ["a", "ccc"])])
     assert results[0].rewards == (None, None)
     assert results[1].rewards == (-2, 2)
 
 
-@pytest.fixture
-def by_length(tiny_ensemble, monkeypatch):
-    """An ensemble that ranks by length."""
-    monkeypatch.setattr(Ensemble, "reward_model", Lengths())
-    return tiny_ensemble
+FAILED = Response("base", "half of it", finish="error", error=Failure.of("no such folder"))
 
 
-def test_rank_puts_the_best_first_and_ties_keep_their_order(by_length):
-    ranked = by_length.rank_responses("q", [Response("base", "aa"), Response("one", "aaaa"), Response("two", "aa")])
-    assert [(r.response.candidate, r.reward, r.rank) for r in ranked] == [("one", 4, 1), ("base", 2, 2), ("two", 2, 3)]
+@pytest.mark.parametrize(
+    ("responses", "ranked"),
+    [
+        (
+            [Response("base", "aa"), Response("one", "aaaa"), Response("two", "aa")],
+            [("one", 4, 1), ("base", 2, 2), ("two", 2, 3)],
+        ),
+        (
+            [FAILED, Response("one", ""), Response("two", "a")],
+            [("two", 1, 1), ("base", None, None), ("one", None, None)],
+        ),
+        ([FAILED, replace(FAILED, candidate="one")], [("base", None, None), ("one", None, None)]),
+        (
+            [Response("base", "aa"), Response("one", "nan"), Response("two", "a")],
+            [("base", 2, 1), ("two", 1, 2), ("one", None, None)],
+        ),
+    ],
+    ids=["a tie keeps its order", "failed and empty ones come last", "all failed", "one has no reward"],
+)
+def test_responses_are_ranked_by_their_rewards(tiny_ensemble, monkeypatch, responses, ranked):
+    monkeypatch.setattr(Ensemble, "reward_model", Lengths({"nan": math.nan}))
+    result = tiny_ensemble.rank_responses("q", responses)
+    assert [(item.response.candidate, item.reward, item.rank) for item in result] == ranked
 
 
-def test_failed_and_empty_responses_come_last_without_rank(by_length):
-    failed = Response("base", "half of it", finish="error", error=Failure.of("no such folder"))
-    ranked = by_length.rank_responses("q", [failed, Response("one", ""), Response("two", "a")])
-    assert [(r.response.candidate, r.reward, r.rank) for r in ranked] == [
-        ("two", 1, 1),
-        ("base", None, None),
-        ("one", None, None),
-    ]
-    ranked = by_length.rank_responses("q", [failed, replace(failed, candidate="one")])
-    assert [(r.response.candidate, r.rank) for r in ranked] == [("base", None), ("one", None)]
-
-
-def test_rank_without_a_reward_for_one(tiny_ensemble, monkeypatch):
-    monkeypatch.setattr(Ensemble, "reward_model", Lengths({"aaaa": math.nan}))
-    answers = [Response("base", "aa"), Response("one", "aaaa"), Response("two", "a")]
-    ranked = tiny_ensemble.rank_responses("q", answers)
-    assert [(r.response.candidate, r.rank) for r in ranked] == [("base", 1), ("two", 2), ("one", None)]
-    monkeypatch.setattr(Ensemble, "reward_model", Lengths(raises=("aa", "a", "aaaa")))
+def test_responses_of_which_none_has_a_reward_have_no_ranking(tiny_ensemble, monkeypatch):
+    monkeypatch.setattr(Ensemble, "reward_model", Lengths(raises=("aa", "a")))
     with pytest.raises(ZooterError, match=r"a reward for the responses, but found none: the reward model failed"):
-        tiny_ensemble.rank_responses("q", answers)
+        tiny_ensemble.rank_responses("q", [Response("base", "aa"), Response("two", "a")])
 
 
 def test_known_rewards_are_not_worked_out_again(tmp_path):

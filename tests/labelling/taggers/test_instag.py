@@ -26,7 +26,6 @@ TAGS_JSON = '[{"tag": "Arithmetic", "explanation": "a sum"}, {"tag": "word  prob
         (TAGS_JSON, ["arithmetic", "word problem"]),
         (f"Sure!\n```json\n{TAGS_JSON}\n```\nDone.", ["arithmetic", "word problem"]),
         ('{"tag": "math", "explanation": "x"}', ["math"]),
-        ('{"tag": "math", "explanation": "x"}\n{"tag": "code", "explanation": "y"}', ["math", "code"]),
         ('{"tag": "math", "explanation": "x"}, {"tag": "code", "explanation": "y"}]', ["math", "code"]),
         ('[{"tag": "math", "explanation": "x"}, {"tag": "code", "explanation": "it bre', ["math", "code"]),
         ('[{"tag": "math", "explanation": "x"}, {"tag": "co', ["math"]),

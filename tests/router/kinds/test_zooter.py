@@ -42,15 +42,6 @@ def test_one_member_is_a_plain_mlp_worked_by_hand():
     assert head.logits(query)[0].tolist() == pytest.approx([-0.1241, -2.1482], abs=1e-3)
 
 
-def test_the_distribution_is_the_mean_of_the_members():
-    config = DistillConfig(epochs=3, extra={"members": 3})
-    head = fit_head(VECTORS, np.array([[0.9, 0.1]] * 2 + [[0.2, 0.8]] * 2), ["a", "b"], "none", config)
-    members = np.exp(head.body.members(VECTORS))
-    assert members.shape == (3, 4, 2)
-    assert not np.allclose(members[0], members[1])
-    assert np.allclose(np.exp(head.logits(VECTORS)), members.mean(axis=0), atol=1e-6)
-
-
 def test_the_labels_are_learned_and_not_the_scores():
     labels, scores = np.array([[0.9, 0.1]] * 4), np.array([[0.0, 1.0]] * 4)
     config = DistillConfig(epochs=100, rate=1e-2, dropout=0.0)
