@@ -12,7 +12,6 @@ import pytest
 
 from support import endpoint_fleet
 from support.patience import PATIENCE
-from support.scripted_server import serving
 from zooter_core import pipeline
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Query
@@ -30,10 +29,9 @@ PLAIN = Collecting()
 
 
 @pytest.fixture
-def server():
-    with serving() as scripted:
-        scripted.replies = {name: lambda query, name=name: f"{name}: {query}" for name in NAMES}
-        yield scripted
+def server(scripted):
+    scripted.replies = {name: lambda query, name=name: f"{name}: {query}" for name in NAMES}
+    return scripted
 
 
 def collected(folder: Path, fleet: Path, how: Collecting = PLAIN, **more: object) -> dict:
@@ -112,20 +110,17 @@ def test_a_candidate_that_fails_for_good_is_skipped_and_its_holes_are_filled_lat
     assert counts(tmp_path / "run") == {"weak": len(QUERIES), "b": len(QUERIES)}
 
 
-def test_without_allow_missing_the_others_finish_before_the_message(fleet_copy, server, tmp_path):
-    fleet = endpoint_fleet.save(fleet_copy, server.url, {"x": "http-503", "b": "b"})
-    with pytest.raises(WorkError, match=r"x at 127.0.0.1:\d+ failed: status 503"):
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [("http-503", r"x at 127.0.0.1:\d+ failed: status 503"), ("refused", "no connection")],
+    ids=["fails", "cannot be loaded"],
+)
+def test_without_allow_missing_the_others_finish_before_the_message(fleet_copy, server, tmp_path, model, message):
+    fleet = endpoint_fleet.save(fleet_copy, server.url, {"x": model, "b": "b"})
+    with pytest.raises(WorkError, match=message):
         collected(tmp_path / "run", fleet)
     assert counts(tmp_path / "run") == {"b": len(QUERIES)}
-
-
-def test_a_candidate_that_cannot_be_loaded_is_skipped_too(fleet_copy, server, tmp_path):
-    fleet = endpoint_fleet.save(fleet_copy, server.url, {"gone": "refused", "b": "b"})
-    problems = collected(tmp_path / "run", fleet, Collecting(allow_missing=True))
-    assert list(problems) == ["gone"]
-    assert counts(tmp_path / "run") == {"b": len(QUERIES)}
-    with pytest.raises(WorkError, match="no connection"):
-        collected(tmp_path / "run", fleet)
+    assert list(collected(tmp_path / "run", fleet, Collecting(allow_missing=True))) == ["x"]
 
 
 def test_one_request_that_always_fails_does_not_end_the_others(fleet_copy, server, tmp_path):
