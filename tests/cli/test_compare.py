@@ -23,10 +23,6 @@ def test_responses_are_in_rank_order(zooter):
     assert [r["rank"] for r in responses] == [1, 2, 3]
     rewards = [r["reward"] for r in responses]
     assert rewards == sorted(rewards, reverse=True)
-    code, out, _ = zooter("compare", SEA)
-    assert code == 0
-    assert [line.split()[0] for line in out.splitlines() if "(reward " in line] == ["1.", "2.", "3."]
-    assert out.count("the router's choice") == 1
 
 
 SUM = "What is 12 + 30?"
@@ -65,7 +61,7 @@ def test_lines_of_stdin_are_compared_one_after_the_other(zooter, stdin):
     stdin("\n".join(lines))
     code, out, _ = zooter("compare", "-")
     shown = [line for line in out.splitlines() if line in (SEA, SUM) or "(reward " in line or "(wrong, reward" in line]
-    assert code == 0
+    assert (code, out.count("the router's choice")) == (0, 2)
     assert [line if line in (SEA, SUM) else line.split()[0] for line in shown] == [
         SEA, "1.", "2.", "3.", SUM, "1.", "2.", "3."
     ]  # fmt: skip

@@ -127,18 +127,6 @@ def sat(folder: Path, queries: list[Query]) -> Path:
     return run
 
 
-def test_one_that_is_not_better_waits_until_somebody_wants_it_anyway(folder, queries, servers):
-    servers.replies["sums"] = servers.replies["words"]  # there is nothing to learn
-    run = sat(folder, queries[:16])
-    before, ensemble = (folder / "fleet.toml").read_bytes(), Ensemble(load_fleet(folder))
-    assert not exam.settle(folder, run, ensemble)
-    assert (folder / "fleet.toml").read_bytes() == before
-    assert not (folder / "router").exists()
-    assert exam.settle(folder, run, ensemble, anyway=True)
-    assert exam.settle(folder, run, ensemble)  # it is the fleet's own by now
-    assert load_fleet(folder).router is not None
-
-
 def test_what_a_trained_router_has_learned_from_does_not_count(folder, queries):
     """The router of fleet.toml learned from the training queries: held-back ones are left, on which both are equal."""
     run = sat(folder, queries[:32])
