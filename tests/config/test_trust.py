@@ -137,7 +137,7 @@ def test_a_fleet_names_the_keys_of_its_candidates_judge_tagger_and_reward_model(
     assert load_fleet(fleet).key_uses == [(SECRET, ELSEWHERE), ("REWARDS", ELSEWHERE)]
 
 
-def asked(fleet: Path, answer: bytes, *command: object) -> tuple[int, str]:
+def at_a_terminal(fleet: Path, answer: bytes, *command: object) -> tuple[int, str]:
     """A command at a terminal, at which somebody answers: its exit code, and what the terminal shows."""
     ours, theirs = pty.openpty()
     os.write(ours, answer)
@@ -153,13 +153,13 @@ def asked(fleet: Path, answer: bytes, *command: object) -> tuple[int, str]:
 
 
 def test_at_a_terminal_it_is_asked_and_with_a_yes_the_command_goes_on(fleet):
-    code, _ = asked(fleet, b"y\n", "learn", "status")
+    code, _ = at_a_terminal(fleet, b"y\n", "learn", "status")
     assert (code, trust_file().exists()) == (0, True)
 
 
 def test_with_a_no_it_ends_and_no_bar_hides_the_question(fleet, tmp_path):
     (tmp_path / "queries.txt").write_text("What is 7?\n")
     step = ["run", "--queries", tmp_path / "queries.txt", "--out", tmp_path / "run", "--until", "collect"]
-    code, shown = asked(fleet, b"n\n", *step)
+    code, shown = at_a_terminal(fleet, b"n\n", *step)
     assert (code, trust_file().exists()) == (2, False)
     assert "\x1b" not in shown[: shown.index("Send them, now and later?")]  # a bar would be drawn over it
