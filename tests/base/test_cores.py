@@ -14,19 +14,20 @@ HERE = len(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize(
-    ("quota", "expected"),
-    [("100000 100000", 1), ("150000 100000", 1), ("50000 100000", 1), ("9900000 100000", HERE), ("max 100000", HERE)],
+    ("files", "expected"),
+    [
+        *(({"cpu.max": f"{quota} 100000\n"}, 1) for quota in (150_000, 50_000)),
+        *(({"cpu.max": f"{quota} 100000\n"}, HERE) for quota in (9_900_000, "max")),
+        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, HERE),
+        ({}, HERE),
+    ],
+    ids=str,
 )
-def test_a_quota_of_cgroup_2(tmp_path, quota, expected):
-    (tmp_path / "cpu.max").write_text(f"{quota}\n")
-    assert cores(tmp_path) == expected
-
-
-@pytest.mark.parametrize(("quota", "expected"), [("100000", 1), ("-1", HERE)])
-def test_a_quota_of_cgroup_1(tmp_path, quota, expected):
+def test_the_quota_of_either_version_of_cgroups(tmp_path, files, expected):
     (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota)
-    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
     assert cores(tmp_path) == expected
 
 
@@ -47,10 +48,6 @@ def test_cores_that_other_processes_use_are_left_to_them(tmp_path, monkeypatch, 
     monkeypatch.setattr(psutil, "cpu_percent", lambda interval: busy)
     monkeypatch.setattr(os, "cpu_count", lambda: HERE)
     assert free_cores(tmp_path) == expected
-
-
-def test_no_cgroup(tmp_path):
-    assert cores(tmp_path) == HERE
 
 
 def test_numpy_multiplies_in_one_thread_and_then_as_before():

@@ -131,9 +131,12 @@ def test_one_that_others_could_read_is_narrowed_when_it_is_read(open_umask, cach
     assert rights(cache.path.parent) == 0o755  # the user named it
 
 
+KEYS = {part: [b"%d %d" % (part, number) for number in range(12)] for part in range(5)}
+
+
 def _put_alone(cache: CacheFile, part: int) -> None:
-    for number in range(20):
-        put(cache, {b"%d %d" % (part, number): float(number)})
+    for key in KEYS[part]:
+        put(cache, {key: 1.0})
 
 
 def _wait_for(workers: list) -> None:
@@ -146,9 +149,9 @@ def _wait_for(workers: list) -> None:
 def test_threads_and_processes_write_at_once(cache):
     put(cache, {})
     fork = multiprocessing.get_context("fork")
-    processes = [fork.Process(target=_put_alone, args=(cache, part)) for part in range(2)]
+    processes = [fork.Process(target=_put_alone, args=(cache, part)) for part in (0, 1)]
     _wait_for(processes)
-    _wait_for([threading.Thread(target=_put_alone, args=(cache, part)) for part in range(2, 6)])
+    _wait_for([threading.Thread(target=_put_alone, args=(cache, part)) for part in (2, 3, 4)])
     assert [process.exitcode for process in processes] == [0, 0]
-    for part in range(6):
-        assert len(cache.find(SELECT, [b"%d %d" % (part, number) for number in range(20)])) == 20
+    for keys in KEYS.values():
+        assert len(cache.find(SELECT, keys)) == len(keys)

@@ -38,10 +38,9 @@ def test_what_is_written_is_json_or_an_error_and_reads_back(value):
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
-@pytest.mark.parametrize("text", ['{"scores": {"a": 1, "b": %s}}', "[1, [2, %s]]"])
-def test_a_number_that_is_not_finite_is_refused(text, number):
+def test_a_number_that_is_not_finite_is_refused(number):
     with pytest.raises(ValueError, match=f"{number} is not a finite number"):
-        parse_json(text % number)
+        parse_json(f'{{"scores": [1, {{"b": {number}}}]}}')
 
 
 @pytest.mark.parametrize("text", ['"NaN"', '{"NaN": "Infinity"}', "1e308", "-1.5", "123456789012345678901234567890"])

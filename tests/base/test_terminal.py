@@ -73,20 +73,16 @@ def test_a_terminal_gets_no_control_and_gets_its_stream_back(monkeypatch):
     assert written.decode() == f"{visible(HOSTILE)} \\x1b[2J\r\n"
 
 
-def test_a_pipe_gets_the_text_as_it_is(monkeypatch):
-    raw = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="utf-8"))
-    with guarded():
-        print(CLEAR, end="")
-        sys.stdout.flush()
-    assert raw.getvalue().decode() == CLEAR
-
-
-def test_no_text_is_too_odd_for_stdout(monkeypatch):
+@pytest.mark.parametrize(
+    ("encoding", "text", "expected"),
+    [("utf-8", CLEAR, CLEAR.encode()), ("latin-1", "caf\udce9 杯 é", b"caf\\udce9 \\u676f \xe9")],
+    ids=["as it is", "what the encoding lacks"],
+)
+def test_a_pipe_gets_every_text(monkeypatch, encoding, text, expected):
     """Names of files need not be text, and not every stdout is UTF-8."""
     raw = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="latin-1"))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
     with guarded():
-        print("caf\udce9 杯 é", end="")
+        print(text, end="")
         sys.stdout.flush()
-    assert raw.getvalue() == b"caf\\udce9 \\u676f \xe9"
+    assert raw.getvalue() == expected

@@ -41,7 +41,6 @@ def test_a_package_without_weights_is_named_and_a_missing_one_with_the_command_t
 ) -> None:
     with pytest.raises(ZooterError, match=message):
         weights.resolve(f"package:{package}")
-    assert weights.resolve(f"owner/{package}") == f"owner/{package}"  # of the hub, or a folder
 
 
 def test_a_package_folder_with_a_config_is_found_without_importing_it() -> None:

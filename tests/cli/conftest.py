@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from support import tiny_models
+from support import run_folders, tiny_models
 from support.command_files import POOL, read_lines, replace_text, write_lines
 from zooter_core.cli.main import main
 
 Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_draws() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        run_folders.few_draws(patch)
+        yield
 
 
 @pytest.fixture

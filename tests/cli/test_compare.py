@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from support.command_files import ADAPTER, POOL, SEA, NoReward, check_decision, damage, interrupted
+from support.command_files import POOL, SEA, NoReward, check_decision, interrupted
 
 
 def test_responses_are_in_rank_order(zooter):
@@ -23,59 +23,21 @@ def test_responses_are_in_rank_order(zooter):
     assert [r["rank"] for r in responses] == [1, 2, 3]
     rewards = [r["reward"] for r in responses]
     assert rewards == sorted(rewards, reverse=True)
-    code, out, _ = zooter("compare", SEA)
-    assert code == 0
-    assert [line.split()[0] for line in out.splitlines() if "(reward " in line] == ["1.", "2.", "3."]
-    assert out.count("the router's choice") == 1
 
 
-def test_a_failed_candidate_has_no_rank(zooter, fleet_copy):
-    code, out, _ = zooter("compare", SEA, "--json", fleet=damage(fleet_copy, ADAPTER))
-    *ranked, failed = json.loads(out)["responses"]
-    assert code == 0
-    assert [r["rank"] for r in ranked] == [1, 2]
-    assert (failed["candidate"], failed["rank"], failed["reward"]) == ("one", None, None)
-    assert "a LoRA adapter for one" in failed["error"]
-
-
-def test_responses_without_a_reward_are_shown(zooter, monkeypatch):
-    monkeypatch.setattr("zooter_core.fleet.ensemble.Ensemble.reward_model", NoReward())
-    code, out, err = zooter("compare", SEA, "--json")
-    responses = json.loads(out)["responses"]
-    assert code == 1
-    assert [(item["rank"], item["reward"]) for item in responses] == [(None, None)] * 3
-    assert all(item["text"] for item in responses)
-    assert "a reward for the responses" in err
-    assert zooter("compare", SEA)[1].count("no reward") == 3
-
-
-ANSWERED = json.dumps({"query": SEA, "answer": "no model says this"})
+SUM = "What is 12 + 30?"
 
 
 def test_without_a_reward_model_the_responses_are_shown_and_verified(zooter, stdin, fleet_copy):
     text = (fleet_copy / "fleet.toml").read_text()
     start = text.index("[reward]")
     (fleet_copy / "fleet.toml").write_text(text[:start] + text[text.index("\n[", start) + 1 :])
-    stdin(ANSWERED)
+    stdin(json.dumps({"query": SEA, "answer": "no model says this"}))
     code, out, err = zooter("compare", "-", "--json", fleet=fleet_copy)
     responses = json.loads(out)["responses"]
     assert code == 0
     assert [(item["rank"], item["reward"], item["right"]) for item in responses] == [(None, None, False)] * 3
     assert "no [reward] table" in err
-
-
-def test_a_right_answer_verifies_the_responses(zooter, stdin):
-    stdin(ANSWERED)
-    code, out, _ = zooter("compare", "-", "--json")
-    responses = json.loads(out)["responses"]
-    assert code == 0
-    assert [response["right"] for response in responses] == [False] * len(responses)
-    assert all(response["reason"] for response in responses)
-    stdin(ANSWERED)
-    assert zooter("compare", "-")[1].count("(wrong, reward") == len(responses)
-
-
-SUM = "What is 12 + 30?"
 
 
 def test_lines_of_stdin_are_compared_one_after_the_other(zooter, stdin):
@@ -95,10 +57,11 @@ def test_lines_of_stdin_are_compared_one_after_the_other(zooter, stdin):
     assert texts[0] == texts[1]
     assert [response.get("right") for response in first["responses"]] == [None] * 3
     assert [response["right"] for response in second["responses"]] == [False] * 3
+    assert all(response["reason"] for response in second["responses"])
     stdin("\n".join(lines))
     code, out, _ = zooter("compare", "-")
-    shown = [line for line in out.splitlines() if line in (SEA, SUM) or "(reward " in line or "(wrong, " in line]
-    assert code == 0
+    shown = [line for line in out.splitlines() if line in (SEA, SUM) or "(reward " in line or "(wrong, reward" in line]
+    assert (code, out.count("the router's choice")) == (0, 2)
     assert [line if line in (SEA, SUM) else line.split()[0] for line in shown] == [
         SEA, "1.", "2.", "3.", SUM, "1.", "2.", "3."
     ]  # fmt: skip
@@ -107,7 +70,6 @@ def test_lines_of_stdin_are_compared_one_after_the_other(zooter, stdin):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"query": ', "a JSON object in line 3 of stdin"),
         ('{"query": "x", "answer": {"nummer": 4}}', '"answer" as a number, a text'),
         ("x" * 30_000, "in line 3 of stdin, but found 30,000"),
     ],
@@ -133,6 +95,8 @@ def test_a_query_that_fails_leaves_the_others_and_is_exit_1(zooter, stdin, monke
     assert [item["rank"] for item in second["responses"]] == [1, 2, 3]
     assert "a reward for the responses" in err
     assert err.splitlines()[-1] == "1 of 2 queries failed."
+    code, out, _ = zooter("compare", SEA)
+    assert (code, out.count("no reward")) == (1, 3)
 
 
 def test_progress_is_told_now_and_then(zooter, stdin, monkeypatch):

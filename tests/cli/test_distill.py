@@ -9,7 +9,6 @@ import pytest
 from support.command_files import read_lines, write_lines
 from zooter_core.evaluation.figures import load_report
 from zooter_core.evaluation.verdicts import of_report, sentences
-from zooter_core.router.kinds import KINDS
 
 
 @pytest.fixture
@@ -18,29 +17,19 @@ def distill(scores, tmp_path, tiny_fleet) -> list[object]:
     return ["distill", "--scores", scores, "--out", tmp_path / "router", "--encoder", tiny_fleet / "encoder"]
 
 
-@pytest.mark.parametrize(("tagged", "tags"), [(True, 1), (False, 5)])
-def test_tags_are_those_of_the_file_or_clusters(zooter, distill, scores, tmp_path, tagged, tags):
-    lines = [line if tagged else line | {"tags": []} for line in read_lines(scores)]
-    distill[2] = write_lines(tmp_path / "scores.jsonl", lines)
-    code, _, err = zooter(*distill, "--router-set", "epochs=2")
+def test_tags_are_those_of_the_file_or_clusters(zooter, distill, scores, tmp_path):
+    training = ("--router-kind", "zooter", "--router-set", "epochs=1")
+    code, _, err = zooter(*distill, *training)
     assert code == 0
     assert "A router for two, base, one is in" in err
-    assert f"{tags} tags." in err
-
-
-@pytest.mark.usefixtures("profiles_of_any_encoder")
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_router_kind(zooter, distill, scores, tmp_path, kind):
-    assert zooter(*distill, "--router-kind", kind)[0] == 0
-    assert json.loads((tmp_path / "router" / "config.json").read_text())["kind"] == kind
-    code, out, _ = zooter("evaluate", "--router", tmp_path / "router", "--scores", scores, "--json", fleet=None)
-    assert (code, json.loads(out)["n"]) == (0, 10)
+    assert "1 tags." in err
+    distill[2] = write_lines(tmp_path / "scores.jsonl", [line | {"tags": []} for line in read_lines(scores)])
+    assert "5 tags." in zooter(*distill, *training)[2]
 
 
 def test_queries_that_repeat_others_are_counted(zooter, distill, scores):
     call = [*distill[:3], scores, *distill[3:], "--router-kind", "kmeans"]
     assert "10 of 20 queries repeat others." in zooter(*call)[2]
-    assert "repeat others" not in zooter(*distill, "--router-kind", "kmeans")[2]
 
 
 def test_the_verdict_of_the_held_back_queries(zooter, distill, tmp_path):
@@ -54,26 +43,24 @@ def test_the_verdict_of_the_held_back_queries(zooter, distill, tmp_path):
     assert (verdict.source, verdict.hindsight) == ("held-back", False)
 
 
-def test_finetuning_saves_the_encoder(zooter, distill, scores, tmp_path):
-    router = tmp_path / "router"
+def test_finetuning_saves_the_encoder(zooter, distill, tmp_path):
     assert zooter(*distill, "--finetune", "last", "--router-set", "epochs=1")[0] == 0
-    assert (router / "encoder" / "model.safetensors").is_file()
-    assert zooter("evaluate", "--router", router, "--scores", scores, fleet=None)[0] == 0
+    assert (tmp_path / "router" / "encoder" / "model.safetensors").is_file()
 
 
-def test_settings_of_a_kind(zooter, distill, tmp_path):
+def test_settings_of_a_kind(zooter, distill, scores, tmp_path):
     assert zooter(*distill, "--router-kind", "kmeans", "--router-set", "clusters=3")[0] == 0
     config = json.loads((tmp_path / "router" / "config.json").read_text())
-    assert config["settings"] == {"clusters": 3}
+    assert (config["kind"], config["settings"]) == ("kmeans", {"clusters": 3})
+    code, out, _ = zooter("evaluate", "--router", tmp_path / "router", "--scores", scores, "--json", fleet=None)
+    assert (code, json.loads(out)["n"]) == (0, 10)
 
 
 @pytest.mark.parametrize(
     ("options", "part"),
     [
         (["--router-kind", "kmeens"], 'Did you mean "kmeans"?'),
-        (["--router-kind", "knn"], "`router kind knn` is gone: use the default, `--router-kind auto`."),
         (["--router-kind", "kmeans", "--router-set", "cluster=3"], 'Did you mean "clusters"?'),
-        (["--router-kind", "kmeans", "--router-set", "epochs=3"], "a setting of the router kind kmeans"),
         (["--router-kind", "kmeans", "--beta", 0.3], "no label settings for the router kind kmeans"),
         (["--router-set", "epochs=0"], "epochs as a whole number of at least 1"),
     ],

@@ -100,17 +100,6 @@ def test_baselines_from_the_training_scores(zooter, evaluate, scores):
     assert "hindsight" not in out
 
 
-def test_a_plot_of_selection_changes_no_other_figure(zooter, evaluate, tmp_path):
-    plain = json.loads(zooter(*evaluate, "--json", fleet=None)[1])
-    code, out, _ = zooter(*evaluate, "--plot", tmp_path / "plot.html", "--json", fleet=None)
-    shape = json.loads(out)
-    selection = shape.pop("selection")
-    assert (code, shape) == (0, plain)
-    assert (shape["n"], list(shape["datasets"])) == (10, ["x", "y"])
-    assert len(selection["curves"]) == 2 * 4
-    assert "judge" not in selection
-
-
 def test_prices_rewards_and_a_plot(zooter, tiny_fleet, answered, priced, tmp_path):
     call = ["evaluate", "--router", tiny_fleet / "router", "--fleet", priced, "--scores", answered]
     call += ["--rmr", "--willingness", 0.5, "--plot", tmp_path / "plot.html"]
@@ -167,20 +156,12 @@ def test_a_router_or_a_fleet_with_one_is_needed(refused, tiny_fleet, fleet_copy,
     assert "a [router] table" in refused(2, *call, fleet=fleet_copy)
 
 
-def test_scores_of_other_candidates_are_exit_2(refused, tiny_fleet, tmp_path):
-    other = write_lines(tmp_path / "scores.jsonl", [{"query": "q", "scores": {"a": 1, "b": 2}}])
-    message = refused(2, "evaluate", "--router", tiny_fleet / "router", "--scores", other, fleet=None)
-    assert "Known: base, one, two." in message
-
-
 @pytest.mark.parametrize(
     ("options", "part"),
     [
         (["--plot", "plot.png"], "ends in .html"),
         (["--willingness", 0.5], "no --willingness without --fleet"),
         (["--willingness", 0.5, "--fleet", "FLEET"], "a price of every candidate"),
-        (["--willingness", -1], "a willingness of 0 or above"),
-        (["--fleet", "nowhere"], "nowhere"),
     ],
 )
 def test_impossible_combinations_are_exit_2(refused, evaluate, tiny_fleet, options, part):

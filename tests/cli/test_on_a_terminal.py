@@ -79,11 +79,9 @@ def test_ask_into_a_pipe_is_raw(fleet):
     [
         ("ask QUERY", [ANSWER]),
         ("route QUERY --why", [POOL[0], "[/red][bold]b[/bold]"]),
-        ("route QUERY --json", []),
         ("compare QUERY", [ANSWER]),
         ("compare QUERY --json", []),
         ("check", [POOL[0]]),
-        ("check --json", []),
         ("queries --from QUERIES --limit 500 --out OUT", ["out [/red] :smile:.jsonl"]),
         ("evaluate --scores SCORES", [MARKUP]),
     ],
@@ -96,11 +94,11 @@ def test_a_command(fleet, queries, scores, tmp_path, call, parts):
     screen.check()
     shown = squeezed(screen.out + screen.err)
     assert [part for part in parts if squeezed(visible(part)) not in shown] == []
-    if "--json" in call and "QUERY" in call:
+    if "--json" in call:
         shape = json.loads(screen.out)
         assert shape["query"] == places["QUERY"]
-        assert {row["text"] for row in shape.get("responses", [])} <= {ANSWER}
-        assert set(shape.get("route", shape)["probabilities"]) == set(POOL)
+        assert {row["text"] for row in shape["responses"]} == {ANSWER}
+        assert set(shape["route"]["probabilities"]) == set(POOL)
 
 
 def test_check_of_what_fails(fleet, server):
@@ -149,7 +147,7 @@ def test_an_unexpected_error(tiny_fleet, monkeypatch, debug):
     assert CLEAR not in screen.err
 
 
-def test_half_characters_of_an_endpoint(fleet_copy, server, queries, tmp_path):
+def test_half_characters_of_an_endpoint(fleet_copy, server):
     folder = endpoint_fleet.save(fleet_copy, server.url, {"a": "halves", "b": "halves"}, router=True)
     expected = "a😀b\ufffdc\ufffdd\ufffd"
     for piped in ((), ("stdout",)):
@@ -158,10 +156,6 @@ def test_half_characters_of_an_endpoint(fleet_copy, server, queries, tmp_path):
         compare = typed("compare", "Hi", "--json", "--fleet", folder, piped=piped)
         assert compare.code == 0
         assert {row["text"] for row in json.loads(compare.out)["responses"]} == {expected}
-    call = ("run", "--queries", queries, "--out", tmp_path / "run", *TRAINING, "--scores", tmp_path / "s.jsonl")
-    assert typed(*call, "--fleet", folder).code == 0
-    texts = [json.loads(line)["responses"] for line in (tmp_path / "s.jsonl").read_text().splitlines()]
-    assert {text for row in texts for text in row.values()} == {expected}
 
 
 def test_half_characters_in_files(tiny_fleet, tmp_path):

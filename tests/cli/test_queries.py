@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from support import tiny_models
-from support.command_files import ROOT, read_lines, write_lines
+from support.command_files import read_lines, write_lines
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +16,7 @@ def untagged(tmp_path_factory) -> Path:
     return write_lines(tmp_path_factory.mktemp("untagged") / "queries.jsonl", lines)
 
 
-def test_json_with_the_fleets_tags(zooter, untagged, tmp_path, monkeypatch):
+def test_json_and_table_with_the_fleets_tags(zooter, untagged, tmp_path, monkeypatch):
     monkeypatch.setattr("zooter_core.data.curate.MOST_TAGGED", 20)
     benchmark = write_lines(tmp_path / "bench.jsonl", [{"query": "Write about the sea"}])
     call = ["queries", "--from", untagged, "--limit", 8, "--out", tmp_path / "out.jsonl", "--exclude", benchmark]
@@ -35,15 +33,11 @@ def test_json_with_the_fleets_tags(zooter, untagged, tmp_path, monkeypatch):
     }
     assert len({line["id"] for line in lines}) == 8
     first = (tmp_path / "out.jsonl").read_bytes()
-    assert zooter(*call, "--json")[1] == out
-    assert (tmp_path / "out.jsonl").read_bytes() == first
-
-
-def test_table(zooter, untagged, tmp_path):
-    code, out, err = zooter("queries", "--from", untagged, "--limit", 100, "--out", tmp_path / "out.jsonl")
+    code, out, _ = zooter(*call)
     assert code == 0
     assert all(word in out for word in ("source", "s0", "s1", "left out:", "near repeats", "the fleet's tags"))
-    assert "of 100 queries" in err
+    assert (tmp_path / "out.jsonl").read_bytes() == first
+    assert "of 100 queries" in zooter(*call[:4], 100, *call[5:])[2]
 
 
 def test_a_log_gives_its_users_queries_and_the_rest_by_reason(zooter, tmp_path):
@@ -56,27 +50,12 @@ def test_a_log_gives_its_users_queries_and_the_rest_by_reason(zooter, tmp_path):
     assert "1 redacted, 1 embeddings" in " ".join(zooter(*call)[1].split())
 
 
-def test_given_tags_need_no_fleet_and_load_no_model(tmp_path):
-    source = write_lines(tmp_path / "q.jsonl", [{"query": text, "tags": ["t"]} for text in tiny_models.QUERIES])
-    code = f"""
-import sys
-from zooter_core.cli.main import main
-assert main(["queries", "--from", {str(source)!r}, "--limit", "4", "--out", {str(tmp_path / "out.jsonl")!r}]) == 0
-print([name for name in ("torch", "transformers", "streamlit") if name in sys.modules])
-"""
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert "given tags" in process.stdout
-    assert process.stdout.splitlines()[-1] == "[]"
-
-
 @pytest.mark.parametrize(
     ("options", "part"),
     [
         (["--limit", 0], "--limit"),
-        (["--n", 4], "`zooter queries --n` is gone: it is `--limit` now"),
         (["--out", "out.txt"], "--out as a .jsonl"),
         (["--exclude", "none.jsonl"], "no file at none.jsonl"),
-        (["--fleet", "nowhere"], "nowhere"),
     ],
 )
 def test_wrong_calls_are_exit_2(refused, untagged, tmp_path, options, part):

@@ -15,14 +15,11 @@ from zooter_core.pipeline import distill_run
 from zooter_core.router.kinds import DistillConfig
 
 
-def test_json(zooter):
+def test_json_and_table(zooter):
     code, out, err = zooter("route", SEA, "--json")
     assert (code, err) == (0, "")
-    check_decision(json.loads(out), SEA)
-
-
-def test_table(zooter):
-    shape = json.loads(zooter("route", SEA, "--json")[1])
+    shape = json.loads(out)
+    check_decision(shape, SEA)
     code, out, _ = zooter("route", SEA)
     assert code == 0
     assert all(f"{name} " in out and f"{p:.1%}" in out for name, p in shape["probabilities"].items())
@@ -92,7 +89,6 @@ def test_conversations_from_stdin(zooter, stdin):
         '{"query": ',
         '{"text": "x"}',
         '{"query": ' + "[" * 100_000,
-        '{"query": ' + "9" * 5000 + "}",
         '{"messages": []}',
         '{"messages": [{"role": "assistant", "content": "x"}]}',
         '{"messages": [{"role": "user", "content": " "}]}',

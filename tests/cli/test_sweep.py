@@ -53,7 +53,6 @@ def test_a_plot_without_plotly_names_the_extra_before_the_work(refused, sweep, t
         (["tau=0"], "every tau above 0"),
         (["beta=much"], "--sweep as beta=NUMBERS"),
         (["folds=3"], "--sweep as beta=NUMBERS"),
-        (["normalise=x"], "x"),
         (["beta=1", "--router", "any"], "no --router with --sweep"),
         (["beta=1", "--plot", "sweep.png"], "ends in .html"),
     ],

@@ -5,58 +5,43 @@ from __future__ import annotations
 import pytest
 
 from support.fleet_toml import FAR, add, change, refusal
-from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import MemoryConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import load_fleet
 
-PRICE = "usd_per_million_tokens = 2"
+PRICE, DTYPE, REVISION = "usd_per_million_tokens = 2", 'dtype = "float32"', 'revision = "main"'
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "parts"),
+    ("old", "new", "part"),
     [
         *(
-            (
-                'dtype = "float32"',
-                f"repetition_penalty = {value}",
-                ("repetition_penalty in [[candidate]] 2", f"is {value}."),
-            )
-            for value in ("0.9", "nan", "inf")
+            (DTYPE, f"repetition_penalty = {value}", f"repetition_penalty in [[candidate]] 2 of PATH is {value}.")
+            for value in ("0.9", "nan")
         ),
         *(
-            (PRICE, f"usd_per_million_tokens = {value}", ("usd_per_million_tokens",))
-            for value in ("-0.01", "nan", "inf", "true", '"2"', "1" + "0" * 400)
+            (PRICE, f"usd_per_million_tokens = {value}", "usd_per_million_tokens")
+            for value in ("-0.01", "nan", "inf", "true", "1" + "0" * 400)
         ),
-        ('name = "math"', 'name = "  "', ("must be a name",)),
-        (
-            'name = "math"',
-            'name = " Auto"',
-            ("a name other than auto, auto-best, rmr", "Rename it."),
-        ),  # the router's, there
-        (PRICE, f"{PRICE}\nskills = 0.5", ("must be a table",)),
-        (PRICE, f"{PRICE}\nskills = {{ maths = 1 }}", ('"math"',)),
-        (PRICE, f"{PRICE}\nskills = {{ math = 2 }}", ("less than or equal to 1",)),
-        ('dtype = "float32"', 'quantisation = "4bits"', ("quantisation in [[candidate]] 2", 'Did you mean "4bit"?')),
-        ("[generation]", "[memory]\nbudget_gb = 0\n[generation]", ("budget_gb in [memory]",)),
-        (
-            'revision = "main"',
-            "threads = 2",
-            ('the key "threads" of the backend gguf, but its backend is transformers',),
-        ),
-        ('revision = "main"', 'base_url = "http://x/v1"', ('"base_url" of the backend openai, but its backend is',)),
-        ('revision = "main"', "endpoint = {}", ('unknown key "endpoint"',)),  # it is made from other keys
+        ('name = "math"', 'name = "  "', "must be a name"),
+        ('name = "math"', 'name = " Auto"', "a name other than auto, auto-best, rmr"),  # the router's, there
+        (PRICE, f"{PRICE}\nskills = 0.5", "must be a table"),
+        (PRICE, f"{PRICE}\nskills = {{ maths = 1 }}", '"math"'),
+        (PRICE, f"{PRICE}\nskills = {{ math = 2 }}", "less than or equal to 1"),
+        (DTYPE, 'quantisation = "4bits"', 'Did you mean "4bit"?'),
+        ("[generation]", "[memory]\nbudget_gb = 0\n[generation]", "budget_gb in [memory]"),
+        (REVISION, "threads = 2", 'the key "threads" of the backend gguf, but its backend is transformers'),
+        (REVISION, 'base_url = "http://x/v1"', '"base_url" of the backend openai, but its backend is'),
+        (REVISION, "endpoint = {}", 'unknown key "endpoint"'),  # it is made from other keys
     ],
 )
-def test_a_wrong_value_is_refused_with_its_place(folder, old, new, parts):
-    message = refusal(change(folder, old, new))
-    assert [part for part in parts if part not in message] == []
+def test_a_wrong_value_is_refused_with_its_place(folder, old, new, part):
+    assert part.replace("PATH", str(folder.resolve() / "fleet.toml")) in refusal(change(folder, old, new))
 
 
-@pytest.mark.parametrize("price", ["0", "0.0", "15", "0.075"])
-def test_a_price_that_can_be(folder, price):
-    change(folder, PRICE, f"usd_per_million_tokens = {price}")
-    assert load_fleet(folder).candidate("math").usd_per_million_tokens == float(price)
+def test_a_price_may_be_0(folder):
+    change(folder, PRICE, "usd_per_million_tokens = 0")
+    assert load_fleet(folder).candidate("math").usd_per_million_tokens == 0.0
 
 
 def test_a_judge_and_a_tagger_in_memory_share_the_candidates_budget(folder):
@@ -87,24 +72,19 @@ def test_wrong_settings_of_llama_cpp(folder, line):
 
 
 @pytest.mark.parametrize("character", ["\\n", "\\u001b", "\\u2028", "\\u202e"])
-@pytest.mark.parametrize("place", ["name", "routed_as", "fleet"])
-def test_a_name_is_one_line_without_control_characters(far, place, character):
+def test_a_name_is_one_line_without_control_characters(far, character):
     value = f'"a{character}x-key: 1"'
-    text = {
-        "name": FAR.replace('name = "far"', f"name = {value}"),
-        "routed_as": f"{FAR}routed_as = {value}\n",
-        "fleet": f"name = {value}\n{FAR}",
-    }[place]
-    (far / "fleet.toml").write_text(text)
-    assert "a name in one line" in refusal(far)
+    own_name = FAR.replace('name = "far"', f"name = {value}")
+    for text in (own_name, f"{FAR}routed_as = {value}\n", f"name = {value}\n{FAR}"):
+        (far / "fleet.toml").write_text(text)
+        assert "a name in one line" in refusal(far)
 
 
-@pytest.mark.parametrize("keys", ["", "dtype = 5\nx = 1"])
-def test_the_backend_vllm_is_gone_and_the_message_says_what_comes_instead(folder, keys):
-    table = f'[[candidate]]\nname = "served"\nbackend = "vllm"\nmodel = "owner/model"\n{keys}'
-    sentence = r'\[\[candidate\]\] 3 of .* has the backend "vllm", which is gone: start `vllm serve MODEL`'
-    with pytest.raises(ZooterError, match=sentence):
-        load_fleet(add(folder, table))
+def test_the_backend_vllm_is_gone_and_the_message_says_what_comes_instead(folder):
+    """Whatever else is in its table."""
+    table = '[[candidate]]\nname = "served"\nbackend = "vllm"\nmodel = "owner/model"\ndtype = 5\nx = 1'
+    message = refusal(add(folder, table))
+    assert 'has the backend "vllm", which is gone: start `vllm serve MODEL`' in message
 
 
 # Endpoints and recorded responses
@@ -119,13 +99,11 @@ def test_an_endpoint_is_part_of_its_candidate(far):
 def test_a_model_of_an_endpoint_is_no_path(far):
     (far / "router").mkdir()
     assert load_fleet(change(far, '"llama3.1:8b"', '"router"')).candidates[0].model == "router"
-    assert load_fleet(change(far, '"router"', '"/srv/models/one"')).candidates[0].model == "/srv/models/one"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
-        ("gap_seconds = 7", 'gap_seconds = "7"', "gap_seconds"),
         ("gap_seconds = 7", "gap_seconds = 0", "gap_seconds"),
         ("gap_seconds = 7", "gap_seconds = nan", "gap_seconds"),
         ("parallel = 2", "parallel = 0", "parallel"),
@@ -146,12 +124,9 @@ def test_the_keys_of_an_endpoint_are_known(far):
     assert 'Did you mean "base_url"?' in refusal(change(far, "api_key_env", 'base_ulr = "x"\napi_key_env'))
 
 
-@pytest.mark.parametrize("key", ["dtype", "calculator"])
-@pytest.mark.parametrize("backend", ["openai", "recorded"])
-def test_keys_of_a_local_model_are_refused_elsewhere(far, backend, key):
-    text = {"openai": 'base_url = "http://x/v1"\n', "recorded": ""}[backend]
-    message = refusal(add(far, f'[[candidate]]\nname = "b"\nbackend = "{backend}"\nmodel = "x"\n{text}{key} = "auto"'))
-    assert f'the key "{key}" of the backend transformers, but its backend is {backend}' in message
+def test_keys_of_a_local_model_are_refused_elsewhere(far):
+    message = refusal(add(far, '[[candidate]]\nname = "b"\nbackend = "recorded"\nmodel = "x"\ndtype = "auto"'))
+    assert 'the key "dtype" of the backend transformers, but its backend is recorded' in message
 
 
 def test_what_may_be_a_secret_is_not_shown(far):

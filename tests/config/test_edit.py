@@ -18,75 +18,6 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config import edit
 from zooter_core.config.fleet import load_fleet
 
-HAND_WRITTEN = """\
-# Our two servers.
-name = "ours"
-
-[generation]   # short answers
-max_new_tokens = 99
-
-[[candidate]]
-name = "big"  # the good one
-backend = "openai"
-model = "m"
-base_url = "http://localhost:1/v1"
-
-[[candidate]]
-# the quick one
-name = "small"
-backend = "openai"
-model = "s"
-base_url = "http://localhost:2/v1"
-parallel = 3
-"""
-
-
-def keys(name: str, **more: object) -> dict[str, object]:
-    return {"name": name, "backend": "openai", "model": name, "base_url": "http://localhost:3/v1", **more}
-
-
-@pytest.fixture
-def ours(tmp_path: Path) -> Path:
-    (tmp_path / "fleet.toml").write_text(HAND_WRITTEN, encoding="utf-8")
-    return tmp_path
-
-
-def text(folder: Path) -> str:
-    return (folder / "fleet.toml").read_text(encoding="utf-8")
-
-
-def test_a_new_fleet_says_what_it_is(tmp_path):
-    folder = tmp_path / "new" / "my-fleet"
-    edit.add_candidates(folder, [keys("a", comment="A model (7B)")], {"tagger": {"kind": "given"}})
-    fleet = load_fleet(folder)
-    assert (fleet.name, fleet.pool) == ("my-fleet", ("a",))
-    assert fleet.tagger is not None
-    assert "# A model (7B)" in text(folder)
-    assert "zooter exam --fleet my-fleet" in text(folder)
-    assert not (folder / edit.BACKUP).exists()
-
-
-def test_a_change_keeps_what_the_owner_wrote(ours):
-    edit.add_candidates(ours, [keys("third")], {"generation": {"max_new_tokens": 5}})
-    edit.change_candidate(ours, "small", {"name": "tiny", "parallel": None, "description": "little"})
-    edit.set_table(ours, "router", {"path": "router"})
-    edit.set_table(ours, "generation", {"seed": 4})
-    after = text(ours)
-    for comment in ("# Our two servers.", "# short answers", "# the good one", "# the quick one"):
-        assert comment in after
-    fleet = load_fleet(ours)
-    assert fleet.pool == ("big", "tiny", "third")
-    assert (fleet.generation.max_new_tokens, fleet.generation.seed) == (99, 4)
-    tiny = fleet.candidate("tiny")
-    assert tiny.description == "little"
-    assert tiny.endpoint is not None
-    assert tiny.endpoint.parallel == 32
-    assert fleet.router is not None
-    edit.remove_candidate(ours, "big")
-    assert load_fleet(ours).pool == ("tiny", "third")
-    assert load_fleet(ours, (ours / edit.BACKUP).read_text(encoding="utf-8")).pool == ("big", "tiny", "third")
-
-
 COMMENTED = """\
 name = "ours"
 
@@ -112,29 +43,67 @@ name = "small"
 backend = "openai"
 model = "s"
 base_url = "http://localhost:2/v1"
+parallel = 3
 
 # That is all.
 """
 
 
-def test_comments_stay_with_what_they_are_about(tmp_path):
-    file = tmp_path / "fleet.toml"
-    file.write_text(COMMENTED, encoding="utf-8")
-    edit.change_candidate(tmp_path, "big", {"description": "B"})
-    edit.change_candidate(tmp_path, "small", {"description": "S"})
-    edit.set_table(tmp_path, "generation", {"seed": 4})
-    edit.set_table(tmp_path, "router", {"path": "router"})
-    edit.add_candidates(tmp_path, [keys("third", comment="New.")])
+def keys(name: str, **more: object) -> dict[str, object]:
+    return {"name": name, "backend": "openai", "model": name, "base_url": "http://localhost:3/v1", **more}
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Path:
+    (tmp_path / "fleet.toml").write_text(COMMENTED, encoding="utf-8")
+    return tmp_path
+
+
+def text(folder: Path) -> str:
+    return (folder / "fleet.toml").read_text(encoding="utf-8")
+
+
+def test_a_new_fleet_says_what_it_is(tmp_path):
+    folder = tmp_path / "new" / "my-fleet"
+    edit.add_candidates(folder, [keys("a", comment="A model (7B)")], {"tagger": {"kind": "given"}})
+    fleet = load_fleet(folder)
+    assert (fleet.name, fleet.pool) == ("my-fleet", ("a",))
+    assert fleet.tagger is not None
+    assert "# A model (7B)" in text(folder)
+    assert "zooter exam --fleet my-fleet" in text(folder)
+    assert not (folder / edit.BACKUP).exists()
+
+
+def test_a_change_leaves_what_is_there_and_the_file_before_it_beside(ours):
+    edit.add_candidates(ours, [keys("third")], {"generation": {"max_new_tokens": 5}})
+    edit.change_candidate(ours, "small", {"name": "tiny", "parallel": None})
+    fleet = load_fleet(ours)
+    assert fleet.pool == ("big", "tiny", "third")
+    assert fleet.generation.max_new_tokens == 99
+    tiny = fleet.candidate("tiny")
+    assert tiny.endpoint is not None
+    assert tiny.endpoint.parallel == 32
+    edit.remove_candidate(ours, "big")
+    assert load_fleet(ours).pool == ("tiny", "third")
+    assert load_fleet(ours, (ours / edit.BACKUP).read_text(encoding="utf-8")).pool == ("big", "tiny", "third")
+
+
+def test_comments_stay_with_what_they_are_about(ours):
+    edit.change_candidate(ours, "big", {"description": "B"})
+    edit.change_candidate(ours, "small", {"description": "S"})
+    edit.set_table(ours, "generation", {"seed": 4})
+    edit.set_table(ours, "router", {"path": "router"})
+    edit.add_candidates(ours, [keys("third", comment="New.")])
     third = '[[candidate]]\n# New.\nname = "third"\nbackend = "openai"\nmodel = "third"\n'
     expected = (
         COMMENTED.replace("# parallel = 4\n", '# parallel = 4\ndescription = "B"\n')
         .replace("# seed = 3\n", '# seed = 3\nseed = 4\n\n[router]\npath = "router"\n')
-        .replace(':2/v1"\n', f':2/v1"\ndescription = "S"\n\n{third}base_url = "http://localhost:3/v1"\n')
+        .replace("parallel = 3\n", f'parallel = 3\ndescription = "S"\n\n{third}base_url = "http://localhost:3/v1"\n')
     )
-    assert text(tmp_path) == expected
-    edit.remove_candidate(tmp_path, "big")
+    assert text(ours) == expected
+    edit.remove_candidate(ours, "big")
     start, end = expected.index("\n\n# ---- Ours"), expected.index("\n# The quick one.")
-    assert text(tmp_path) == expected[:start] + expected[end:]
+    assert text(ours) == expected[:start] + expected[end:]
 
 
 def test_the_file_keeps_its_line_ends_its_mode_and_its_place(tmp_path):
@@ -155,14 +124,14 @@ def test_the_file_keeps_its_line_ends_its_mode_and_its_place(tmp_path):
 def test_a_link_out_of_a_strangers_folder_is_refused_and_what_it_leads_to_stays(ours, tmp_path, name, is_there):
     folder, other = ours / "fleet", ours / "bashrc"
     folder.mkdir()
-    (folder / "fleet.toml").write_text(HAND_WRITTEN)
+    (folder / "fleet.toml").write_text(COMMENTED)
     if is_there:
-        other.write_text(HAND_WRITTEN)
+        other.write_text(COMMENTED)
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to("../bashrc")
     with pytest.raises(ZooterError, match=rf"{name}.*a link to .*bashrc"):
         edit.add_candidates(folder, [keys("new")])
-    assert (other.read_text() if is_there else other.exists()) == (HAND_WRITTEN if is_there else False)
+    assert (other.read_text() if is_there else other.exists()) == (COMMENTED if is_there else False)
     assert sorted(path.name for path in folder.iterdir()) == sorted({"fleet.toml", name})
 
 
@@ -211,7 +180,7 @@ BREAKS = ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\
 def test_no_text_becomes_a_table(ours, start):
     """Wherever it goes: into a comment, a value, a description."""
     for line_break in BREAKS:
-        (ours / "fleet.toml").write_text(HAND_WRITTEN)
+        (ours / "fleet.toml").write_text(COMMENTED)
         table = "".join(f"{line_break}{start}{line}" for line in f"{ATTACK}[learn]\ntraffic = true".split("\n"))
         edit.add_candidates(ours, [keys("third", comment=table, description=table) | {"model": table}])
         edit.change_candidate(ours, "small", {"description": table})
@@ -226,7 +195,7 @@ def test_comments_of_the_owner_stay_comments(ours):
     """One that looks like the header of a table, or like the number that stands for a comment meanwhile."""
     lines = ["# zooter-above:[learn]", "#0", "[[candidate]]  #1", "# zooter-above:traffic = true"]
     file = ours / "fleet.toml"
-    file.write_text("\n".join([*lines[:2], HAND_WRITTEN.replace("[[candidate]]", "\n".join(lines[2:]), 1)]))
+    file.write_text("\n".join([*lines[:2], COMMENTED.replace("[[candidate]]", "\n".join(lines[2:]), 1)]))
     edit.change_candidate(ours, "big", {"parallel": 4})
     after = text(ours)
     assert [line for line in lines if line in after.splitlines()] == lines
@@ -252,7 +221,7 @@ def test_a_change_that_would_be_read_as_another_one_is_not_written(ours, monkeyp
     monkeypatch.setattr(edit.tomlkit, "dumps", lambda document: document.as_string() + "[learn]\ntraffic = true\n")
     with pytest.raises(ZooterError, match="Nothing was written"):
         edit.change_candidate(ours, "big", {"parallel": 4})
-    assert text(ours) == HAND_WRITTEN
+    assert text(ours) == COMMENTED
 
 
 def test_comments_of_tables_that_are_apart_stay_with_them(tmp_path):
@@ -339,12 +308,10 @@ def test_names_are_free():
 
 
 def test_a_full_disk_leaves_the_fleet_as_it_is(ours, monkeypatch):
-    before = text(ours)
-
     def full(self: Path, *arguments: object, **options: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device", str(self))
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(WorkError, match="No space left"):
         edit.add_candidates(ours, [keys("x")])
-    assert text(ours) == before
+    assert text(ours) == COMMENTED

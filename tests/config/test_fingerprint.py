@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.fleet_toml import FAR, JUDGE_FAR, change, change_table
+from support.fleet_toml import FAR, JUDGE_FAR, change
 from zooter_core.base.errors import ZooterError
 from zooter_core.config import fingerprint
 from zooter_core.config.fleet import load_fleet
@@ -180,35 +180,25 @@ def test_it_changes_with_the_weights_and_new_files_beside_them(folder, file, par
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "part"),
+    ("old", "new", "parts"),
     [
-        ('"Q: {query}"', '"{query}"', "candidates"),
-        ('dtype = "float32"', 'dtype = "float32"\nquantisation = "4bit"', "candidates"),
-        ("threshold = 0.5", "threshold = 0.6", "tagger"),
-        ("max_tokens = 128", "max_tokens = 64", "reward"),
+        ('"Q: {query}"', '"{query}"', {"candidates"}),
+        ('dtype = "float32"', 'dtype = "float32"\nquantisation = "4bit"', {"candidates"}),
+        ("threshold = 0.5", "threshold = 0.6", {"tagger"}),
+        ("max_tokens = 128", "max_tokens = 64", {"reward"}),
+        ('path = "router"', 'path = "router-2"', set()),
+        ('description = "as it is"', 'description = "better"', set()),
+        ("usd_per_million_tokens = 2", "usd_per_million_tokens = 3", set()),
+        ('dtype = "float32"', 'dtype = "float32"\ndevice_map = "auto"', set()),
+        ("seed = 7", "seed = 7\n[memory]\nbudget_gb = 40", set()),
     ],
 )
-def test_it_changes_with_the_settings(folder, old, new, part):
-    before = load_fleet(folder).fingerprint()
-    after = load_fleet(change(folder, old, new)).fingerprint()
-    assert {name for name in after if after[name] != before[name]} == {part}
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ('path = "router"', 'path = "router-2"'),
-        ('description = "as it is"', 'description = "better"'),
-        ("usd_per_million_tokens = 2", "usd_per_million_tokens = 3"),
-        ('dtype = "float32"', 'dtype = "float32"\ndevice_map = "auto"'),
-        ("seed = 7", "seed = 7\n[memory]\nbudget_gb = 40"),
-    ],
-)
-def test_it_does_not_change_with_what_shapes_nothing(folder, old, new):
+def test_it_changes_with_the_settings_that_shape_a_run(folder, old, new, parts):
     before = load_fleet(folder).fingerprint()
     (folder / "router" / "weights.bin").write_bytes(b"a better router")
     (folder / "adapters" / "math" / "README.md").write_text("how it was made")
-    assert load_fleet(change(folder, old, new)).fingerprint() == before
+    after = load_fleet(change(folder, old, new)).fingerprint()
+    assert {name for name in after if after[name] != before[name]} == parts
 
 
 def test_it_does_not_change_when_the_fleet_moves(folder, tmp_path, monkeypatch):
@@ -218,25 +208,23 @@ def test_it_does_not_change_when_the_fleet_moves(folder, tmp_path, monkeypatch):
     assert load_fleet(".").fingerprint() == before
 
 
-def test_it_depends_on_where_an_endpoint_is_and_not_on_how_long_it_is_waited_for(far):
-    before = load_fleet(far).fingerprint()
-    assert load_fleet(change(far, "gap_seconds = 7", "gap_seconds = 8")).fingerprint() == before
-    assert load_fleet(change(far, ":11434", ":8000")).fingerprint()["candidates"] != before["candidates"]
+HTTP = '[reward]\nkind = "http"\nurl = "http://x"'
 
 
-def test_it_depends_on_where_a_judge_is(folder):
-    before = load_fleet(change_table(folder, "reward", JUDGE_FAR)).fingerprint()
-    assert load_fleet(change(folder, "seconds = 300", "seconds = 299")).fingerprint() == before
-    after = load_fleet(change(folder, "localhost:8000", "localhost:8001")).fingerprint()
-    assert {name for name in after if after[name] != before[name]} == {"reward"}
-
-
-def test_it_does_not_depend_on_how_a_reward_is_reached(folder):
-    table = '[reward]\nkind = "http"\nurl = "http://x"'
-    before = load_fleet(change_table(folder, "reward", table)).fingerprint()
-    more = 'insecure = true\napi_key_env = "KEY"'
-    assert load_fleet(change_table(folder, "reward", f"{table}\n{more}")).fingerprint() == before
-    assert load_fleet(change(folder, "http://x", "http://y")).fingerprint()["reward"] != before["reward"]
+@pytest.mark.parametrize(
+    ("reward", "patience", "address", "part"),
+    [
+        (HTTP, ("gap_seconds = 7", "gap_seconds = 8"), (":11434", ":8000"), "candidates"),
+        (JUDGE_FAR, ("seconds = 300", "seconds = 299"), ("localhost:8000", "localhost:8001"), "reward"),
+        (HTTP, ('"http://x"', '"http://x"\ninsecure = true\napi_key_env = "KEY"'), ("http://x", "http://y"), "reward"),
+    ],
+    ids=["candidate", "judge", "reward endpoint"],
+)
+def test_it_depends_on_where_a_server_is_and_not_on_how_it_is_asked(far, reward, patience, address, part):
+    before = load_fleet(_write(far, f"{reward}\n\n{FAR}")).fingerprint()
+    assert load_fleet(change(far, *patience)).fingerprint() == before
+    after = load_fleet(change(far, *address)).fingerprint()
+    assert {name for name in after if after[name] != before[name]} == {part}
 
 
 def test_a_folder_that_has_the_name_of_a_servers_model_does_not_count(far, monkeypatch):

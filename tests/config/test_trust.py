@@ -137,31 +137,29 @@ def test_a_fleet_names_the_keys_of_its_candidates_judge_tagger_and_reward_model(
     assert load_fleet(fleet).key_uses == [(SECRET, ELSEWHERE), ("REWARDS", ELSEWHERE)]
 
 
-@pytest.mark.parametrize(("answer", "code"), [("n", 2), ("y", 0)])
-def test_at_a_terminal_it_is_asked_once(fleet, answer, code):
-    """With a yes, the command goes on."""
+def at_a_terminal(fleet: Path, answer: bytes, *command: object) -> tuple[int, str]:
+    """A command at a terminal, at which somebody answers: its exit code, and what the terminal shows."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "zooter_core.cli", "learn", "status", "--fleet", str(fleet)]
-    os.write(ours, f"{answer}\n".encode())
+    os.write(ours, answer)
     ended = subprocess.run(
-        command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, "-m", "zooter_core.cli", *map(str, command), "--fleet", str(fleet)],
+        stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)},
         timeout=PATIENCE, check=False,
     )  # fmt: skip
     shown = os.read(ours, 1 << 16).decode(errors="replace")  # the terminal keeps no more than 4 KB
     assert f"{SECRET} would be sent to https://models.example.org" in shown
-    assert ended.returncode == code
-    assert (trust_file().exists(), "hush" in shown + ended.stdout.decode()) == (answer == "y", False)
+    assert "hush" not in shown + ended.stdout.decode()
+    return ended.returncode, shown
 
 
-def test_no_bar_hides_the_question(fleet, tmp_path):
+def test_at_a_terminal_it_is_asked_and_with_a_yes_the_command_goes_on(fleet):
+    code, _ = at_a_terminal(fleet, b"y\n", "learn", "status")
+    assert (code, trust_file().exists()) == (0, True)
+
+
+def test_with_a_no_it_ends_and_no_bar_hides_the_question(fleet, tmp_path):
     (tmp_path / "queries.txt").write_text("What is 7?\n")
-    ours, theirs = pty.openpty()
-    step = ["run", "--queries", str(tmp_path / "queries.txt"), "--out", str(tmp_path / "run"), "--until", "collect"]
-    os.write(ours, b"n\n")
-    ended = subprocess.run(
-        [sys.executable, "-m", "zooter_core.cli", *step, "--fleet", str(fleet)], stdin=theirs, stderr=theirs,
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    shown = os.read(ours, 1 << 16).decode(errors="replace")  # the terminal keeps no more than 4 KB
-    assert ended.returncode == 2
+    step = ["run", "--queries", tmp_path / "queries.txt", "--out", tmp_path / "run", "--until", "collect"]
+    code, shown = at_a_terminal(fleet, b"n\n", *step)
+    assert (code, trust_file().exists()) == (2, False)
     assert "\x1b" not in shown[: shown.index("Send them, now and later?")]  # a bar would be drawn over it

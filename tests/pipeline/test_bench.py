@@ -96,14 +96,14 @@ def test_what_came_before_a_stop_is_kept_and_the_rest_comes_as_if_there_had_been
 
 def test_another_sample_is_refused(tmp_path, tiny_ensemble):
     done(tmp_path, tiny_ensemble, PROBLEMS[:2])
-    with pytest.raises(ZooterError, match="the setting problems = 2"):
-        done(tmp_path, tiny_ensemble, PROBLEMS[:3])
-    with pytest.raises(ZooterError, match="the setting problems_sha256"):
-        done(tmp_path, tiny_ensemble, PROBLEMS[1:3])
-    with pytest.raises(ZooterError, match="the setting max_new_tokens"):
-        done(tmp_path, tiny_ensemble, PROBLEMS[:2], generation=GenerationConfig(7, 0.0))
-    with pytest.raises(ZooterError, match="the setting judge"):
-        done(tmp_path, tiny_ensemble, PROBLEMS[:2], judge={"model": "x"})
+    for setting, problems, more in (
+        ("problems = 2", PROBLEMS[:3], {}),
+        ("problems_sha256", PROBLEMS[1:3], {}),
+        ("max_new_tokens", PROBLEMS[:2], {"generation": GenerationConfig(7, 0.0)}),
+        ("judge", PROBLEMS[:2], {"judge": {"model": "x"}}),
+    ):
+        with pytest.raises(ZooterError, match=f"the setting {setting}"):
+            done(tmp_path, tiny_ensemble, problems, **more)
 
 
 def test_one_problem_that_breaks_its_batch_is_set_aside_alone(tmp_path, tiny_ensemble, uninterrupted):

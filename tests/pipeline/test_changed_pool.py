@@ -17,7 +17,7 @@ from support import endpoint_fleet
 from support.command_files import replace_text
 from support.run_folders import records, refusal, small_batches
 from support.scripted_models import NARROW
-from support.scripted_server import Scripted, serving
+from support.scripted_server import Scripted
 from zooter_core import pipeline
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import GenerationConfig, load_fleet
@@ -50,13 +50,12 @@ class Lengths:
 
 
 @pytest.fixture
-def server():
-    with serving() as scripted:
-        scripted.replies = {
-            name: lambda query, name=name: f"{name}: {query} = {len(query) % 7}" + "." * 3 * "abcd".index(name)
-            for name in "abcd"
-        }
-        yield scripted
+def server(scripted):
+    scripted.replies = {
+        name: lambda query, name=name: f"{name}: {query} = {len(query) % 7}" + "." * 3 * "abcd".index(name)
+        for name in "abcd"
+    }
+    return scripted
 
 
 @pytest.fixture

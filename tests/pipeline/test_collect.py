@@ -22,23 +22,6 @@ from zooter_core.pipeline.collect import collect_settings
 pytestmark = pytest.mark.usefixtures("small_batches")
 
 
-def test_a_broken_candidate_ends_collect_before_it_begins_and_can_be_fixed(tmp_path, fleet_copy, queries, complete):
-    folder = tmp_path / "run"
-    file = fleet_copy / "adapters" / "two" / "adapter_model.safetensors"
-    content_before = file.read_bytes()
-    file.write_bytes(content_before[:100])
-    broken = Ensemble(load_fleet(fleet_copy))
-    with Run(folder, create=True) as run:
-        pipeline.start(run, broken, queries)
-        with pytest.raises(WorkError, match="a LoRA adapter for two"):
-            pipeline.collect(run, broken, broken.fleet.generation)
-        assert not list(run.records("responses.jsonl"))
-        file.write_bytes(content_before)
-        repaired = Ensemble(load_fleet(fleet_copy))
-        pipeline.collect(run, repaired, repaired.fleet.generation)
-    assert texts(folder) == texts(complete)
-
-
 def test_a_response_that_fails_ends_collect_and_what_came_is_kept(tmp_path, ensemble, queries, complete, monkeypatch):
     folder, counts = tmp_path / "run", []
     stream = Ensemble.run_candidate

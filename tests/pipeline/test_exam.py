@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.process_limits import full_disk
 from support.run_folders import content, texts
-from support.scripted_server import Scripted, serving
+from support.scripted_server import Scripted
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query
@@ -31,19 +29,17 @@ def queries() -> list[Query]:
 
 
 @pytest.fixture
-def servers(queries) -> Iterator[Scripted]:
+def servers(queries, scripted) -> Scripted:
     """`sums` knows the answers of mathematics and nothing else; `words` has a polite sentence for everything."""
     answers = {query.text: str((query.key or {}).get("answer", "")) for query in queries if query.dataset in MATH}
 
     def words(query: str) -> str:
-        return (
-            f"Here is what I think about {' '.join(query.split()[-6:])}: it depends, and I am glad that you asked me."
-        )
+        subject = " ".join(query.split()[-6:])
+        return f"Here is what I think about {subject}: it depends, and I am glad that you asked me."
 
-    with serving() as server:
-        server.models = ["sums", "words"]
-        server.replies = {"sums": lambda query: answers.get(query) or "0", "words": words}
-        yield server
+    scripted.models = ["sums", "words"]
+    scripted.replies = {"sums": lambda query: answers.get(query) or "0", "words": words}
+    return scripted
 
 
 @pytest.fixture
@@ -131,19 +127,6 @@ def sat(folder: Path, queries: list[Query]) -> Path:
     return run
 
 
-def test_one_that_is_not_better_waits_until_somebody_wants_it_anyway(folder, queries, servers):
-    servers.replies["sums"] = servers.replies["words"]  # there is nothing to learn
-    run = sat(folder, queries[:32])
-    before, ensemble = (folder / "fleet.toml").read_bytes(), Ensemble(load_fleet(folder))
-    for _ in range(2):
-        assert not exam.settle(folder, run, ensemble)
-        assert (folder / "fleet.toml").read_bytes() == before
-        assert not (folder / "router").exists()
-    assert exam.settle(folder, run, ensemble, anyway=True)
-    assert exam.settle(folder, run, ensemble)  # it is the fleet's own by now
-    assert load_fleet(folder).router is not None
-
-
 def test_what_a_trained_router_has_learned_from_does_not_count(folder, queries):
     """The router of fleet.toml learned from the training queries: held-back ones are left, on which both are equal."""
     run = sat(folder, queries[:32])
@@ -213,15 +196,15 @@ def test_a_server_that_disappears_in_the_middle_is_named_and_made_up_for_later(f
     servers.replies["gone"] = gone
     keys = {"backend": "openai", "base_url": servers.url, "name": "gone", "model": "gone", "parallel": 1}
     add_candidates(folder, [keys | {"retries": 0, "rest_seconds": 0.0}])
-    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:16]))
+    few = exam.answerable(queries[:12])
+    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", few)
     assert list(missing) == ["gone"]
-    assert report.candidates["all"].n == 16
+    assert report.candidates["all"].n == 12
     others, back = servers.count("sums") + servers.count("words"), True
-    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:16]))
+    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", few)
     assert not missing
     assert servers.count("sums") + servers.count("words") == others
-    answered = [json.loads(line) for line in (folder / "exam" / "responses.jsonl").read_text().splitlines()]
-    assert len(answered) == 3 * 16
+    assert len((folder / "exam" / "responses.jsonl").read_text().splitlines()) == 3 * 12
 
 
 @pytest.mark.slow
@@ -262,12 +245,10 @@ def test_changes_to_the_fleet_by_hand_during_an_exam_stay(folder, queries):
         text = (folder / "fleet.toml").read_text()
         if step == "score" and "by hand" not in text:
             text = text.replace('name = "words"', 'name = "talker"  # renamed by hand')
-            (folder / "fleet.toml").write_text(
-                text.replace("\n[[candidate]]", "\n[generation]\nseed = 4\n\n[[candidate]]", 1)
-            )
-            add_candidates(
-                folder, [{"name": "late", "backend": "openai", "model": "a", "base_url": "http://[::1]:1/v1"}]
-            )
+            text = text.replace("\n[[candidate]]", "\n[generation]\nseed = 4\n\n[[candidate]]", 1)
+            (folder / "fleet.toml").write_text(text)
+            late = {"name": "late", "backend": "openai", "model": "a", "base_url": "http://[::1]:1/v1"}
+            add_candidates(folder, [late])
 
     exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:16]), edit_once)
     exam.install(folder, folder / "exam")

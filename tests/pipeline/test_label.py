@@ -61,9 +61,8 @@ def test_labels_have_the_order_of_the_queries_and_follow_from_scores_and_tags(tm
     config = LabelConfig(holdout=0.25, normalise="zscore", tau=0.5)
     with run_of(tmp_path / "run", order) as run:
         lines, scores = labels_of(run, config), run.scores()
-        assert (
-            [line["id"] for line in lines] == [query.id for query in scores.queries] == [i for i in IDS if i != ASIDE]
-        )
+        remaining = [id for id in IDS if id != ASIDE]
+        assert [line["id"] for line in lines] == [query.id for query in scores.queries] == remaining
         lots = [lot(id, 0) for id in IDS]
         drawn = dict(zip(IDS, held_back(lots, None, 0.25), strict=True))  # as it began without another way
         assert [line["fold"] == "held_back" for line in lines] == [drawn[line["id"]] for line in lines]

@@ -12,7 +12,6 @@ import pytest
 
 from support import endpoint_fleet
 from support.patience import PATIENCE
-from support.scripted_server import serving
 from zooter_core import pipeline
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Query
@@ -30,10 +29,9 @@ PLAIN = Collecting()
 
 
 @pytest.fixture
-def server():
-    with serving() as scripted:
-        scripted.replies = {name: lambda query, name=name: f"{name}: {query}" for name in NAMES}
-        yield scripted
+def server(scripted):
+    scripted.replies = {name: lambda query, name=name: f"{name}: {query}" for name in NAMES}
+    return scripted
 
 
 def collected(folder: Path, fleet: Path, how: Collecting = PLAIN, **more: object) -> dict:

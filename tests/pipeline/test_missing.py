@@ -12,7 +12,6 @@ import pytest
 
 from support import endpoint_fleet
 from support.run_folders import records, small_batches
-from support.scripted_server import serving
 from zooter_core import pipeline
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
@@ -35,10 +34,9 @@ SAME = ("labels.jsonl", "tags.jsonl", "report.json", "router/model.safetensors",
 
 
 @pytest.fixture
-def server():
-    with serving() as scripted:
-        scripted.replies = {name: lambda query, name=name: f"{name}: {query}" * (1 + len(name)) for name in "abc"}
-        yield scripted
+def server(scripted):
+    scripted.replies = {name: lambda query, name=name: f"{name}: {query}" * (1 + len(name)) for name in "abc"}
+    return scripted
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 
 from support import endpoint_fleet, tiny_models
 from support.command_files import replace_text, write_lines
-from support.scripted_server import Scripted, serving
 from zooter_core.cli.main import main
 from zooter_core.data.runs import Run
 
@@ -17,10 +16,9 @@ HERE = ("--router-set", "epochs=2")
 
 
 @pytest.fixture
-def server():
-    with serving() as scripted:
-        scripted.replies = {"first": lambda query: f"{query} Yes.", "second": lambda query: "No."}
-        yield scripted
+def server(scripted):
+    scripted.replies = {"first": lambda query: f"{query} Yes.", "second": lambda query: "No."}
+    return scripted
 
 
 @pytest.fixture
@@ -43,22 +41,17 @@ def without(fleet: Path, table: str) -> None:
     (fleet / "fleet.toml").write_text(head + rest[rest.index("\n[") + 1 :])
 
 
-def requests_of(server: Scripted) -> int:
-    """Requests that cost something; the list of models is free."""
-    return len(server.bodies)
-
-
 @pytest.fixture
 def refused(fleet, queries, tmp_path, server, capsys):
     """A run that must be refused before it asks anything: its message."""
 
     def call(*options: object, code: int = 2) -> str:
-        before = requests_of(server)
+        before = len(server.bodies)  # requests that cost something; the list of models is free
         arguments = ["run", "--fleet", fleet, "--queries", queries, "--out", tmp_path / "run", *options]
         assert main(list(map(str, arguments))) == code
         messages = [line for line in capsys.readouterr().err.splitlines() if line.startswith("zooter: ")]
         assert len(messages) == 1
-        assert requests_of(server) == before, "a request was paid for"
+        assert len(server.bodies) == before, "a request was paid for"
         if not before:
             assert not (tmp_path / "run").exists()
         return messages[0]
@@ -117,17 +110,11 @@ def test_a_reward_model_whose_files_are_missing(fleet, refused):
         assert "a reward model at" in refused(code=1)
 
 
-@pytest.mark.parametrize(
-    ("lines", "message"),
-    [
-        ('url = "http://127.0.0.1:1/"\napi_key_env = "NO_SUCH_KEY"', "the key of the reward endpoint"),
-        ('url = "ftp://127.0.0.1/"', "must be a web address"),
-    ],
-)
-def test_a_reward_endpoint_that_cannot_be_asked(fleet, refused, lines, message):
+def test_a_reward_endpoint_that_cannot_be_asked(fleet, refused):
     without(fleet, "reward")
+    lines = 'url = "http://127.0.0.1:1/"\napi_key_env = "NO_SUCH_KEY"'
     change(fleet, "[tagger]", f'[reward]\nkind = "http"\n{lines}\n\n[tagger]')
-    assert message in refused()
+    assert "the key of the reward endpoint" in refused()
 
 
 def test_a_judge_that_is_not_there(fleet, refused):
@@ -182,10 +169,10 @@ def test_a_step_that_is_finished_needs_nothing_any_more(fleet, queries, tmp_path
     change(fleet, "[tagger]", f'[reward]\nkind = "judge"\n\n{judge}\n[tagger]')
     call = ["run", "--fleet", fleet, "--queries", queries, "--out", tmp_path / "run", *HERE]
     assert main(list(map(str, call))) == 0
-    before = requests_of(server)
+    before = len(server.bodies)
     change(fleet, f"{judge}\n", f'{judge}api_key_env = "NO_SUCH_KEY"\n\n')
     assert main(list(map(str, call))) == 0
-    assert requests_of(server) == before
+    assert len(server.bodies) == before
     text = (fleet / "fleet.toml").read_text()
     new = text[text.rindex("[[candidate]]") :].replace('name = "b"', 'name = "c"')
     (fleet / "fleet.toml").write_text(text + new)
@@ -205,7 +192,7 @@ def test_collect_needs_no_reward_and_the_next_steps_their_tables(fleet, queries,
         without(fleet, table)
     call = ["run", "--fleet", fleet, "--queries", queries, "--out", tmp_path / "run", "--until"]
     assert main([*map(str, call), "collect"]) == 0
-    assert requests_of(server) == 24
+    assert len(server.bodies) == 24
     for step, table in (("score", "reward"), ("tag", "tagger")):
         if step == "tag":
             change(fleet, "[[candidate]]", '[reward]\nkind = "embedded"\n\n[[candidate]]')

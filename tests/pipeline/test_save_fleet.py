@@ -54,9 +54,9 @@ def test_the_new_fleet_works_and_shares_all_but_the_router(fleet, router):
 
 
 @pytest.mark.parametrize("name", ["", "../x", "/etc", "-x", "x.", "ä", "x\n", "x" * 65])
-def test_a_name_that_leads_elsewhere_is_refused(fleet, router, name):
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path, name):
     with pytest.raises(ZooterError, match="letters, digits and dashes"):
-        save_fleet(fleet, router, name, "")
+        place_of(name, tmp_path)
 
 
 def test_nothing_is_overwritten_unasked(fleet, router):

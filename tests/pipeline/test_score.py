@@ -12,6 +12,8 @@ from support.command_files import write_lines
 from support.run_folders import FILES, POOL, content, records, run_all_steps, texts, unfinish
 from zooter_core import pipeline
 from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.records import Message
+from zooter_core.config.labelling import GivenConfig
 from zooter_core.data.evident_keys import key_in
 from zooter_core.data.run_folder import REWARDS
 from zooter_core.data.runs import Run
@@ -144,8 +146,7 @@ def test_verified_outcomes_shape_scores_labels_and_the_score_file(tmp_path, ense
 def test_responses_of_a_score_file_are_verified_too(tmp_path, ensemble, monkeypatch):
     monkeypatch.setattr(Ensemble, "reward_model", Faulty())
     line = {"id": "1", "query": "9 + 9?", "answer": 18, "responses": {"a": "It is 17, surely, I think.", "b": "18"}}
-    (tmp_path / "in.jsonl").write_text(json.dumps(line) + "\n")
-    score_responses(tmp_path / "in.jsonl", tmp_path / "out.jsonl", ensemble)
+    score_responses(write_lines(tmp_path / "in.jsonl", [line]), tmp_path / "out.jsonl", ensemble)
     (record,) = records(tmp_path, "out.jsonl")
     assert (record["verified"], record["answer"]) == ({"a": 0.0, "b": 1.0}, {"number": "18"})
     assert record["scores"]["a"] > record["scores"]["b"]
@@ -164,21 +165,13 @@ def test_a_key_that_cannot_be_used_here_stops_the_step_before_its_work(tmp_path,
 
 
 def test_given_tags_go_through_the_pipeline(tmp_path, ensemble, queries):
-    from zooter_core.config.labelling import GivenConfig
-
     ensemble = Ensemble(replace(ensemble.fleet, tagger=GivenConfig()))
     tagged = [replace(query, tags=("even", "q") if n % 2 else ()) for n, query in enumerate(queries[:4])]
     with Run(tmp_path / "run", create=True) as run:
-        pipeline.start(run, ensemble, tagged)
+        pipeline.start(run, ensemble, [*queries[4:10], *tagged])  # none in the first batch
         pipeline.tag(run, ensemble)
     tags = [[tag["name"] for tag in record["tags"]] for record in records(tmp_path / "run", "tags.jsonl")]
-    assert tags == [[], ["even", "q"], [], ["even", "q"]]
-    with Run(tmp_path / "late", create=True) as run:  # none in the first batches
-        pipeline.start(run, ensemble, [*queries[4:], tagged[1]])
-        pipeline.tag(run, ensemble)
-    assert records(tmp_path / "late", "tags.jsonl")[-1]["tags"]
-    from zooter_core.base.records import Message
-
+    assert tags == [[]] * 6 + [[], ["even", "q"], [], ["even", "q"]]
     # What comes later has none, and is routed all the same.
     assert ensemble.route([Message("user", "Hello")]).tags == ()
 
@@ -220,10 +213,9 @@ def test_started_again_it_goes_on(responses, tmp_path, tiny_ensemble):
     complete = out.read_bytes()
     lines = complete.splitlines(keepends=True)
     out.write_bytes(b"".join(lines[:4]) + lines[4][:20])
-    score_responses(responses, out, tiny_ensemble)
-    assert out.read_bytes() == complete
-    score_responses(responses, out, tiny_ensemble)
-    assert out.read_bytes() == complete
+    for _ in range(2):
+        score_responses(responses, out, tiny_ensemble)
+        assert out.read_bytes() == complete
     write_lines(responses, [line | {"responses": {"a": "another", "b": "answer"}} for line in LINES])
     with pytest.raises(ZooterError, match="of other responses"):
         score_responses(responses, out, tiny_ensemble)
@@ -262,17 +254,11 @@ def test_wrong_line_is_named_before_anything_is_written(responses, tmp_path, tin
 def test_a_response_without_a_reward_sets_its_query_aside_until_the_next_start(
     responses, tmp_path, tiny_ensemble, monkeypatch
 ):
-    class Faulty:
-        nan = ("4",)  # the response of a to r2
-
-        def score(self, pairs):
-            return [float("inf") if text in self.nan else float(len(text)) for _, text in pairs]
-
-    monkeypatch.setattr("zooter_core.fleet.ensemble.Ensemble.reward_model", Faulty())
-    out = tmp_path / "out.jsonl"
-    assert score_responses(responses, out, tiny_ensemble) == (9, {"r2": "the reward is inf"})
+    out, bad = tmp_path / "out.jsonl", (LINES[2]["query"], LINES[2]["responses"]["a"])
+    monkeypatch.setattr(Ensemble, "reward_model", Faulty(nan=[bad]))
+    assert score_responses(responses, out, tiny_ensemble) == (9, {"r2": "the reward is nan"})
     assert "r2" not in [query.id for query in read_scores([out]).queries]
-    Faulty.nan = ()
+    monkeypatch.setattr(Ensemble, "reward_model", Faulty())
     assert score_responses(responses, out, tiny_ensemble) == (10, {})
     assert [query.id for query in read_scores([out]).queries][-1] == "r2"
 
@@ -282,8 +268,7 @@ def test_thoughts_in_a_response_earn_nothing(tmp_path, tiny_ensemble):
         {"id": "1", "query": "Why?", "responses": {"a": "<think>Hm.</think>\nSalt.", "b": "Sand."}},
         {"id": "2", "query": "How?", "responses": {"a": "<think>Hm. So", "b": "Sand."}},
     ]
-    (tmp_path / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    count, reasons = score_responses(tmp_path / "in.jsonl", tmp_path / "out.jsonl", tiny_ensemble)
+    count, reasons = score_responses(write_lines(tmp_path / "in.jsonl", lines), tmp_path / "out.jsonl", tiny_ensemble)
     assert (count, reasons) == (1, {"2": "the response of a is empty, or thoughts without an answer"})
-    (line,) = [json.loads(text) for text in (tmp_path / "out.jsonl").read_text().splitlines()]
+    (line,) = records(tmp_path, "out.jsonl")
     assert line["responses"] == {"a": "Salt.", "b": "Sand."}
