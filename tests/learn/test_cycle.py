@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.scripted_learner import GOOD, POOL, STOP, Scripted, contents, decisions, turn
+from support.process_limits import full_disk
+from support.scripted_learner import GOOD, POOL, STOP, Scripted, contents, decisions, kind_of, turn
+from zooter_core.base.errors import WorkError
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.cycle import Cycle, LearnSettings
@@ -217,6 +219,42 @@ def test_a_turn_that_dies_in_any_step_goes_on_later(taught, step, monkeypatch):
     assert result.judged <= 120
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("size", [64, 4096])
+def test_a_disk_that_is_full_loses_nothing(taught, size):
+    before = (taught.fleet / "fleet.toml").read_text()
+    taught.traffic.add(decisions(120, 200))
+    with full_disk(size), pytest.raises(WorkError, match="Free some space"):
+        turn(taught)
+    assert (taught.fleet / "fleet.toml").read_text() == before
+    result, versions, _ = turn(taught)
+    assert (result.event, versions.state.judged) == (PROMOTE, 320)
+
+
+def test_a_torn_challenger_is_made_anew_and_the_champion_serves(taught):
+    weights = taught.fleet / "routers" / "0001" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    taught.traffic.add(decisions(10, 200))
+    result, versions, _ = turn(taught)
+    assert (result.judged, result.challenger, versions.state.champion) == (10, "routers/0002", "router")
+    assert right(versions.place("routers/0002")) > 20
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("drift", [-5.0, 5.0])
+def test_a_reward_model_that_drifts_by_a_constant_lets_no_worse_router_serve(taught, drift):
+    """Whoever answered last would look best or worst to a learner that took the drift for the candidates'."""
+    taught.traffic.add(decisions(120, 200))
+    assert turn(taught)[0].event == PROMOTE
+    before = right(load_fleet(taught.fleet).router.path)
+    for first in (320, 440):
+        requests = [(one, GOOD[kind_of(one.query)]) for one in decisions(120, first)]
+        taught.traffic.add(replace(one, candidate=name, answer=name) for one, name in requests)
+        result, versions, _ = turn(taught, ensemble=Scripted(load_fleet(taught.fleet), drift=drift))
+        for router in (load_fleet(taught.fleet).router.path, versions.place(result.challenger)):
+            assert right(router) >= before > 24
+
+
 def test_deletion_leaves_the_learner_too(place, tiny_encoder):
     _, data, traffic = place
     traffic.add([replace(one, user="ann" if n % 2 else "bob") for n, one in enumerate(decisions(100))])
@@ -262,7 +300,7 @@ EVIDENT = decisions(40, 5000)
 def right(router) -> int:
     """How many of 40 evident queries a router sends to whom they belong."""
     routed = Router.load(router).route([one.query for one in EVIDENT])
-    return sum(one.candidate == GOOD["sum" if "Add" in one.query else "sea"] for one in routed)
+    return sum(one.candidate == GOOD[kind_of(one.query)] for one in routed)
 
 
 @pytest.mark.parametrize(
@@ -298,9 +336,10 @@ def test_feedback_alone_still_teaches(place, tiny_encoder):
     """No answer is kept and none is requests for: what the owner of a fleet says is all that there is."""
     traffic = place.traffic
     traffic.add([replace(one, candidate=POOL[n // 2 % 3], answer=None) for n, one in enumerate(decisions(600))])
-    thumbs = {one.request_id: GOOD["sum" if "Add" in one.query else "sea"] for one in decisions(600)}
     traffic.add_rewards(
-        LoggedReward(one.request_id, one.candidate, 1.0 if thumbs[one.request_id] == one.candidate else -1.0, FEEDBACK)
+        LoggedReward(
+            one.request_id, one.candidate, 1.0 if one.candidate == GOOD[kind_of(one.query)] else -1.0, FEEDBACK
+        )
         for one in traffic.decisions()
     )
     material = Material.read(traffic, POOL)

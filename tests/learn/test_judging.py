@@ -111,6 +111,17 @@ def test_chores_and_named_candidates_are_left_out(place):
     assert (result.judged, ensemble.questions, versions.state.judged) == (0, [], 3)
 
 
+def test_a_query_that_the_reward_model_fails_on_has_no_reward_and_the_others_are_learned_from(place):
+    place.traffic.add(decisions(120))
+    ensemble = Scripted(load_fleet(place.fleet), refused=lambda query: sum(query.encode()) % 10 == 0)
+    result, _, _ = turn(place, ensemble=ensemble)
+    assert (result.judged, result.challenger) == (120, "routers/0001")
+    rewarded = {one.request_id for one in place.traffic.rewards()}
+    without = {one.request_id for one in place.traffic.decisions() if ensemble.refused(one.query)}
+    assert len(without) > 5
+    assert {one.request_id for one in place.traffic.decisions()} - rewarded == without
+
+
 def test_a_candidate_that_fails_is_counted_and_the_others_are_judged(place):
     place.traffic.add(decisions(40))
     ensemble = Scripted(load_fleet(place.fleet))
