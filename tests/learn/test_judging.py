@@ -14,7 +14,7 @@ from zooter_core.learn.deciding import SamplingPlan
 
 
 def test_a_budget_ends_a_turn_and_the_next_one_goes_on(place):
-    place.traffic.add(decisions(60))
+    place.traffic.add(replace(one, time=5000.0 - one.time) for one in decisions(60))  # on a clock that jumps
     first, versions, ensemble = turn(place, calls=20)
     assert first.waiting
     assert first.calls <= 20

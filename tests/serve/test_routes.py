@@ -80,17 +80,13 @@ def test_feedback_is_kept_for_its_owner(endpoint):
 
 HI = [{"role": "user", "content": "x"}]
 WRONG = [  # fields of a chat completion beside the right ones, and which of them is named
-    ({"model": None}, "model"), ({"model": 7}, "model"), ({"messages": None}, "messages"),
-    ({"messages": []}, "messages"),
-    ({"messages": ["hi"]}, "messages[0]"), ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
-    ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+    ({"model": None}, "model"), ({"messages": []}, "messages"), ({"messages": ["hi"]}, "messages[0]"),
+    ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
     ({"messages": [{"role": "user"}]}, "messages[0].content"),
-    ({"stream": "yes"}, "stream"), ({"models": "chat"}, "models"), ({"session_id": 1}, "session_id"),
     ({"willingness_to_pay": -1}, "willingness_to_pay"), ({"willingness_to_pay": 10**400}, "willingness_to_pay"),
 ]  # fmt: skip
 WRONG_FEEDBACK = [
     ({}, "request_id"), ({"request_id": "x"}, None), ({"request_id": "x", "verdict": "meh"}, "verdict"),
-    ({"request_id": "x", "score": "1"}, "score"), ({"request_id": "x", "comment": 7}, "comment"),
 ]  # fmt: skip
 
 
