@@ -48,14 +48,14 @@ WRONG = [
 ]
 
 
-def test_a_wrong_request_gets_one_clear_error(serve, scripted):
-    endpoint = serve("good")
+def test_a_wrong_request_gets_one_clear_error(module_endpoint, module_server):
+    before = len(module_server.bodies)
     for body, words in WRONG:
-        response = post(endpoint, **body)
+        response = post(module_endpoint, **body)
         status, kind, message = error_of(response)
         assert (status, kind) == (400, "invalid_request_error"), body
         assert words in message, body
-    assert scripted.bodies == []
+    assert len(module_server.bodies) == before
 
 
 def test_errors_of_every_layer_have_anthropics_shape(serve, tmp_path):
@@ -100,8 +100,8 @@ def test_errors_of_servers_have_anthropics_shape(serve, fault, status, kind):
     assert shown[2].startswith("chat could not answer")
 
 
-def test_a_claude_that_is_not_served_is_the_routers_choice_and_no_other_name_is(serve):
-    endpoint = serve("good", "good")
+def test_a_claude_that_is_not_served_is_the_routers_choice_and_no_other_name_is(module_endpoint):
+    endpoint = module_endpoint
     for path in ("messages", "messages/count_tokens"):
         assert post(endpoint, path=path, model="claude-haiku-4-5").status_code == 200
         status, kind, message = error_of(post(endpoint, path=path, model="gpt-99"))
