@@ -1,4 +1,4 @@
-"""HTTP as other programs speak it: offers of another protocol, the old version."""
+"""HTTP as other programs speak it: offers of another protocol, the old version, HEAD."""
 
 from __future__ import annotations
 
@@ -89,3 +89,12 @@ def test_a_client_of_http_1_0_gets_no_chunks(serve, stream: bool) -> None:
     assert (done, end) == ("data: [DONE]", "")
     deltas = [json.loads(event.removeprefix("data: "))["choices"][0]["delta"] for event in events]
     assert "".join(delta.get("content", "") for delta in deltas) == "".join(TEXT)
+
+
+def test_head_is_get_without_a_body(module_endpoint: Endpoint) -> None:
+    client = module_endpoint.client
+    for path in ("/health", "/ready", "/v1/models", "/v1/models/auto", "/openapi.json"):
+        head, get = client.head(path), client.get(path)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        assert all(head.headers[name] == get.headers[name] for name in ("content-type", "content-length")), path
+    assert client.head("/nowhere").status_code == 404
