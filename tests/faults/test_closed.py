@@ -11,8 +11,6 @@ import pytest
 
 from support.process_limits import bound_by_permissions
 from support.run_folders import content, unfinish
-from zooter_core.cli.main import main
-from zooter_core.ui.history import Entry, History
 
 
 @pytest.fixture
@@ -65,8 +63,8 @@ def call_of(name: str, place: Path) -> list[object]:
 
 READ = (
     *(("fleet", "run"), ("fleet/fleet.toml", "sweep"), ("fleet/tags.json", "route")),
-    *(("fleet/encoder/model.safetensors", "route"), ("fleet/encoder/model.safetensors", "distill")),
-    *(("fleet/router", "route"), ("fleet/router/config.json", "evaluate"), ("fleet/router/model.safetensors", "route")),
+    *(("fleet/encoder/model.safetensors", "route"), ("fleet/router", "route")),
+    *(("fleet/router/config.json", "evaluate"), ("fleet/router/model.safetensors", "route")),
     *(("fleet/router/neighbours.safetensors", "why"), ("fleet/reward/model.safetensors", "score")),
     *(("fleet/base/tokenizer.json", "run"), ("fleet/base/model.safetensors", "run")),
     *(("fleet/adapters", "ask"), ("fleet/adapters/one/adapter_model.safetensors", "run")),
@@ -96,17 +94,25 @@ def test_what_is_closed_is_named_and_nothing_is_made(called, place, closed, name
 
 
 @pytest.mark.parametrize(
-    ("name", "mode"), [("run", 0o555), ("distill", 0o444), ("queries", 0o000), ("sweep", 0o555), ("score", 0o444)]
+    ("name", "folder", "mode"),
+    [
+        *(("run", "out", 0o555), ("distill", "out", 0o444), ("queries", "out", 0o000), ("sweep", "out", 0o555)),
+        *(("score", "out", 0o444), ("run --until label", "run", 0o555)),
+    ],
 )
-def test_a_folder_to_write_into_that_is_closed(called, place, name, mode):
-    (place / "out").chmod(mode)
+def test_a_folder_to_write_into_that_is_closed(called, place, name, folder, mode):
+    if folder == "run":
+        unfinish(place / "run", "label", 0.5)
+        (place / "run" / ".lock").unlink(missing_ok=True)
+    before = content(place / folder)
+    (place / folder).chmod(mode)
     with bound_by_permissions():
         code, message = called(*call_of(name, place))
-    (place / "out").chmod(0o755)
+    (place / folder).chmod(0o755)
     assert code == 2
-    assert str(place / "out") in message
+    assert str(place / folder) in message
     assert "Permission denied" in message
-    assert not list((place / "out").iterdir())
+    assert content(place / folder) == before
 
 
 @pytest.mark.parametrize(("name", "mode"), [("route", 0o000), ("route", 0o555), ("run", 0o555)])
@@ -119,54 +125,11 @@ def test_a_closed_cache_is_done_without(called, place, name, mode):
     assert not list((place / "cache").iterdir())
 
 
-def test_compare_and_check_go_on_without_a_candidate_whose_files_are_closed(place, capsys):
-    (place / "fleet" / "adapters" / "one" / "adapter_config.json").chmod(0)
-    with bound_by_permissions():
-        assert main(["compare", "Hi", "--json", "--fleet", str(place / "fleet")]) == 0
-        rows = {row["candidate"]: row for row in json.loads(capsys.readouterr().out)["responses"]}
-        assert main(["check", "--json", "--fleet", str(place / "fleet")]) == 1
-        parts = {part["name"]: part for part in json.loads(capsys.readouterr().out)["parts"]}
-    for error in (rows["one"]["error"], parts["one"]["found"]):
-        assert "Permission denied" in error
-        assert str(place / "fleet" / "adapters" / "one" / "adapter_config.json") in error
-    assert all(rows[name]["error"] is None and parts[name]["ok"] for name in ("base", "two"))
-
-
-def test_a_closed_history_is_told_and_stands_in_nobodys_way(tmp_path):
-    path = tmp_path / "folder" / "history.db"
-    history, entry = History(path), Entry("a", "about a", "fleet", 0.0)
-    history.keep(entry, 0, {"query": "first"})
-    for closed, mode in ((path.parent, 0o000), (path.parent, 0o555), (path, 0o000), (path, 0o444)):
-        closed.chmod(mode)
-        with bound_by_permissions():
-            other = History(path)
-            other.keep(entry, 1, {"query": "second"})
-            assert f"The history {path} cannot be used" in str(other.problem)
-        closed.chmod(0o755)
-        assert history.turns("a") == [{"query": "first"}]
-    history.keep(entry, 1, {"query": "second"})
-    assert (history.problem, len(history.turns("a"))) == (None, 2)
-
-
 def test_a_router_works_without_neighbours_that_are_closed(called, place):
     (place / "fleet" / "router" / "neighbours.json").chmod(0)
     with bound_by_permissions():
         assert called(*call_of("route", place)) == (0, "")
         assert called(*call_of("evaluate", place)) == (0, "")
-
-
-def test_a_run_folder_that_cannot_be_written(called, place, step_of):
-    unfinish(place / "run", "label", 0.5)
-    (place / "run" / ".lock").unlink(missing_ok=True)
-    before = content(place / "run")
-    (place / "run").chmod(0o555)
-    with bound_by_permissions():
-        code, message = called(*step_of("label", place / "run"))
-    (place / "run").chmod(0o755)
-    assert code == 2
-    assert f"the run folder {place / 'run'} to be writable" in message
-    assert "Permission denied" in message
-    assert content(place / "run") == before
 
 
 @pytest.fixture

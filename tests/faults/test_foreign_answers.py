@@ -1,9 +1,8 @@
-"""Answers in the forms of other people's servers, through every door: demo, endpoint, collection."""
+"""Answers in the forms of other people's servers, through the backend and the endpoint."""
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,26 +14,15 @@ from support import endpoint_fleet
 from support.foreign_answers import FORMS, ODD, UNSTREAMED_FORMS
 from support.patience import PATIENCE
 from support.read_stream import stream
-from support.scripted_answers import TEXT
 from support.scripted_server import Scripted, at, serving
-from zooter_core import pipeline
 from zooter_core.backends.endpoint import connection
 from zooter_core.backends.endpoint.backend import OpenAIBackend
-from zooter_core.base.errors import WorkError
-from zooter_core.base.records import Message, Query
+from zooter_core.base.records import Message
 from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.data.runs import Run
-from zooter_core.fleet.ensemble import Ensemble
 
-GOOD = "".join(TEXT)
-QUERIES = [Query("q1", "Hello"), Query("odd", ODD), Query("q2", "Hello again")]
 TAKEN_BY_DEMO = {"empty finish, then done", "no finish, then the end", "a number as finish"}  # as cut off, no error
 FLOOD = "flood of comments"  # one is enough where others read what the client has read
 PASSED_ON = [name for name, form in FORMS.items() if form.outcome != "flood"] + [FLOOD]
-OF_EACH_OUTCOME = (
-    *("empty finish before stop", "empty finish, then cut", "a number as finish"),
-    *("field error", "finish error", FLOOD),
-)
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +38,7 @@ def server() -> Iterator[Scripted]:
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_the_demo(server: Scripted, name: str) -> None:
+def test_the_backend(server: Scripted, name: str) -> None:
     form, candidate = FORMS[name], at(server.url, name)
     texts, (response,) = stream(OpenAIBackend(), [candidate], messages=(Message("user", ODD),))
     assert [response.text] == texts
@@ -129,32 +117,6 @@ def test_a_prompt_that_was_too_long_goes_elsewhere_from_then_on(serve: Any) -> N
     first, second = (endpoint.chat(ODD, stream=True) for _ in range(2))
     assert (first.headers["x-zooter-attempts"], second.headers["x-zooter-attempts"]) == ("2", "1")
     assert second.headers["x-model-router-selected-model"] == endpoint.order[1]
-
-
-@pytest.mark.parametrize("name", OF_EACH_OUTCOME)
-def test_a_collection(server: Scripted, fleet_copy: Path, tmp_path: Path, name: str) -> None:
-    form = FORMS[name]
-    endpoint_fleet.save(fleet_copy, server.url, {"odd": name, "good": "good"}, rest_seconds=0.05, rest_after=99)
-    ensemble = Ensemble(load_fleet(fleet_copy))
-    with Run(tmp_path / "run", create=True) as run:
-        pipeline.start(run, ensemble, QUERIES)
-        if form.outcome in ("answer", "refused") or name in TAKEN_BY_DEMO:
-            pipeline.collect(run, ensemble, GenerationConfig())
-        else:
-            with pytest.raises(WorkError, match=re.escape(form.words or "odd at")):
-                pipeline.collect(run, ensemble, GenerationConfig())
-        lines = {(line["id"], line["candidate"]): line for line in run.records("responses.jsonl")}
-    assert [lines[query.id, "good"]["text"] for query in QUERIES] == [GOOD] * 3
-    odd = lines.get(("odd", "odd"))
-    if form.outcome == "answer" or name in TAKEN_BY_DEMO:
-        assert odd is not None
-        assert (odd["text"], odd["error"]) == (form.text, None)
-    elif form.outcome == "refused":
-        assert odd is not None
-        assert (odd["text"], odd["finish"]) == ("", "refused")
-        assert form.words in odd["error"]
-    else:
-        assert odd is None, "a failure is no response"
 
 
 def test_the_whole_answer_has_a_bound(server: Scripted) -> None:

@@ -17,7 +17,10 @@ from support.stored_vectors import stored_vectors
 from zooter_core.base.errors import WorkError
 from zooter_core.base.files import writing
 from zooter_core.labelling.rewards.scoring import ScoreCache
+from zooter_core.learn.traffic import Traffic
+from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.router.encoder import Encoder
+from zooter_core.ui.history import Entry, History
 
 
 def refused(called, size: int, place: Path, *call: object) -> None:
@@ -179,22 +182,15 @@ def test_the_caches_are_done_without(tiny_fleet, tmp_path, monkeypatch):
     assert np.array_equal(encoder.embed_all([f"query {n}" for n in range(20)]), vectors)
 
 
-def fill(place: Path) -> None:
-    with suppress(OSError), open(place / "filler", "wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
-
-
 def test_a_deletion_without_room_says_so_and_is_complete_once_there_is_room(called, small_disk):
-    from zooter_core.learn.traffic import Traffic
-    from zooter_core.learn.traffic_rows import LoggedDecision
-
     place, forget = small_disk(1000), ("learn", "forget", "--user", "a", "--data")
     with Traffic.open(place) as traffic:
         traffic.add(
             LoggedDecision(f"r{n}", 1.0, f"secret of {'ab'[n % 2]}. " * 200, user="ab"[n % 2]) for n in range(30)
         )
-    fill(place)
+    with suppress(OSError), open(place / "filler", "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
     code, message = called(*forget, place)
     assert code == 1
     assert "Free some space" in message
@@ -207,8 +203,6 @@ def test_a_deletion_without_room_says_so_and_is_complete_once_there_is_room(call
 
 def test_the_demos_history_on_a_disk_that_is_really_full(small_disk):
     """The file has room for some turns; then the disk is full, also for its journal, and later there is room again."""
-    from zooter_core.ui.history import Entry, History
-
     place = small_disk(300)
     history, entry, stored = History(place / "history.db"), Entry("a", "about a", "models/embedded", 0.0), 0
     while history.problem is None and stored < 1000:
@@ -221,18 +215,3 @@ def test_the_demos_history_on_a_disk_that_is_really_full(small_disk):
     history.keep(entry, stored, {"query": "later"})
     assert history.problem is None
     assert [len(turn["query"]) for turn in history.turns("a")] == [5000] * stored + [5]
-
-
-def test_the_demos_history_tells_it_and_keeps_what_it_has(tmp_path):
-    from zooter_core.ui.history import Entry, History
-
-    history = History(tmp_path / "history.db")
-    entry = Entry("a", "about a", "models/embedded", 0.0)
-    history.keep(entry, 0, {"query": "first"})
-    with full_disk(40_000):  # sqlite takes 32 KiB for itself to read a file
-        history.keep(entry, 1, {"query": "x" * 100_000})
-        assert f"The history {tmp_path / 'history.db'} cannot be used" in str(history.problem)
-        assert history.turns("a") == [{"query": "first"}]
-    history.keep(entry, 1, {"query": "second"})
-    assert history.problem is None
-    assert history.turns("a") == [{"query": "first"}, {"query": "second"}]

@@ -107,19 +107,22 @@ def test_a_run_killed_while_its_router_is_made(called, calls, killed, finished_r
     assert same_end(folder, finished_run)
 
 
-@pytest.mark.parametrize("left", ["a stale partial", "no report", "not said to be finished", "no router"])
+@pytest.mark.parametrize(
+    "left", ["a stale partial", "no report", "not said to be finished", "no router", "all but the router, by hand"]
+)
 def test_a_run_killed_while_its_router_is_saved(called, run_copy, finished_run, queries, tiny_fleet, left):
     """What can be there between any two of the last writes."""
     state = json.loads((run_copy / "run.json").read_text())
-    del state["seals"]["distill"]
+    if not left.endswith("by hand"):
+        del state["seals"]["distill"]
     (run_copy / "run.json").write_text(json.dumps(state, indent=2) + "\n")
     if left == "a stale partial":
         (run_copy / "router").rename(run_copy / "router.partial")
         (run_copy / "router.partial" / "encoder").mkdir()
         (run_copy / "router.partial" / "encoder" / "half").write_text("of another start")
-    if left == "no router":
+    if "router" in left:
         shutil.rmtree(run_copy / "router")
-    if left != "not said to be finished":
+    if left not in ("not said to be finished", "all but the router, by hand"):
         (run_copy / "report.json").unlink()
     call = ["run", "--queries", queries, "--router-set", "epochs=2", "--fleet", tiny_fleet, "--out", run_copy]
     assert called(*call)[0] == 0

@@ -1,17 +1,15 @@
-"""NaN, infinity and numbers that overflow: in a model's weights, in a router's config, in records and in scores.
+"""NaN, infinity and numbers that overflow: in a model's weights and in scores.
 
 None of them is worked with. Each ends a command with one message that names the file, nothing on stdout and no file.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import shutil
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -42,75 +40,32 @@ def failed(capsys, tmp_path):
     return call
 
 
-def calls_of(fleet: Path, scores: Path) -> dict[str, list[object]]:
-    """Every command that works with a router."""
-    router = ["--router", fleet / "router"]
-    named = ["--fleet", fleet]
-    return {
-        "route": ["route", SEA, "--json", *named],
-        "ask": ["ask", SEA, *named],
-        "compare": ["compare", SEA, "--json", *named],
-        "evaluate": ["evaluate", *router, "--scores", scores, "--json"],
-        "evaluate --fleet": ["evaluate", *named, "--scores", scores, "--json"],
-        "demo": ["demo", "--no-browser", "--port", 8599, *named],
-    }
-
-
-NAMES = tuple(calls_of(Path(), Path()))
-
-
-@pytest.fixture
-def calls(fleet_copy, scores, tmp_path, monkeypatch) -> dict[str, list[object]]:
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [
+        (["route", SEA, "--json"], NAN),
+        (["compare", SEA, "--json"], INFINITY),
+        (["evaluate", "--json", "--scores"], NAN),
+        (["demo", "--no-browser", "--port", 8599], INFINITY),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else value,
+)
+def test_a_router_whose_weights_are_not_finite(failed, fleet_copy, scores, monkeypatch, call, number):
     monkeypatch.setattr("runpy.run_module", None)  # the demo must not come so far
-    return calls_of(fleet_copy, scores)
-
-
-@pytest.mark.parametrize(("name", "number"), zip(NAMES, itertools.cycle([NAN, INFINITY])))
-def test_a_router_whose_weights_are_not_finite(failed, calls, fleet_copy, name, number):
     put_number(fleet_copy / "router", number, "outer")
-    code, message = failed(*calls[name])
+    code, message = failed(*call, *([scores] if call[-1] == "--scores" else []), "--fleet", fleet_copy)
     assert code == 1
     assert f"a whole router in {fleet_copy / 'router'}" in message
     assert "`zooter distill`" in message
 
 
-WRONG = {
-    "calibration_temperature": (0, -1, "hot", True),
-    "candidates": ([1, 2, 3], ["base", "one", "one"], ["base", "", "two"]),
-}
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "name"),
-    [
-        (field, value, name)
-        for field, values in WRONG.items()
-        for value, name in zip(values, itertools.cycle(["route", "evaluate", "demo"]))
-    ],
-)
-def test_a_router_with_a_wrong_config(failed, calls, fleet_copy, name, field, value):
-    change_config(fleet_copy / "router", **{field: value})
-    code, message = failed(*calls[name])
-    assert code == 2
-    assert f'"{field}" as ' in message
-    assert str(fleet_copy / "router" / "config.json") in message
-
-
-@pytest.mark.parametrize(
-    ("name", "number"),
-    [("route", NAN), ("compare", INFINITY), ("evaluate", NAN), ("sweep", INFINITY), ("distill", NAN)],
-)
-def test_an_encoder_whose_weights_are_not_finite(failed, calls, fleet_copy, scores, tmp_path, name, number):
-    put_number(fleet_copy / "encoder", number, "layer.1.output.dense.weight")
+def test_an_encoder_whose_weights_are_not_finite(failed, fleet_copy, scores, tmp_path):
+    put_number(fleet_copy / "encoder", NAN, "layer.1.output.dense.weight")
     change_config(fleet_copy / "router", encoder=str(fleet_copy / "encoder"))
-    tables = ["--scores", scores, "--fleet", fleet_copy]
-    calls |= {
-        "sweep": ["evaluate", "--sweep", "beta=1", "--json", *tables],
-        "distill": ["distill", *tables, "--out", tmp_path / "out"],
-    }
-    code, message = failed(*calls[name])
-    assert code == 1
-    assert f"an encoder that gives finite vectors at {fleet_copy / 'encoder'}" in message
+    for call in (["route", SEA, "--json"], ["distill", "--scores", scores, "--out", tmp_path / "out"]):
+        code, message = failed(*call, "--fleet", fleet_copy)
+        assert code == 1
+        assert f"an encoder that gives finite vectors at {fleet_copy / 'encoder'}" in message
 
 
 def test_a_reward_model_whose_weights_are_not_finite(called, run_copy, finished_run, fleet_copy, tmp_path, responses):
@@ -130,28 +85,6 @@ def test_a_reward_model_whose_weights_are_not_finite(called, run_copy, finished_
     (reward / "model.safetensors").write_bytes(weights)
     assert called("score", "--run", run_copy)[0] == 0
     assert content(run_copy)["rewards.jsonl"] == content(finished_run)["rewards.jsonl"]
-
-
-@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
-def test_a_record_of_a_run_that_is_not_finite_is_named(called, run_copy, step_of, number):
-    unfinish(run_copy, "tag", 0.5)
-    file = run_copy / "tags.jsonl"
-    lines = file.read_text().splitlines(keepends=True)
-    lines[2] = json.dumps(json.loads(lines[2]) | {"tags": [{"name": "x", "score": 9}]}).replace("9", number) + "\n"
-    file.write_text("".join(lines))
-    code, message = called(*step_of("tag", run_copy))
-    assert code == 1
-    assert f"line 3 of {file}" in message
-    assert f"({number} is not a finite number). Remove that line" in message
-
-
-def test_a_sweep_of_too_few_queries(failed, tmp_path, tiny_fleet):
-    file = tmp_path / "two.jsonl"
-    rows = [{"id": str(n), "query": text, "scores": {"a": n, "b": 1}} for n, text in enumerate(tiny_models.QUERIES[:2])]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    code, message = failed("evaluate", "--scores", file, "--sweep", "beta=1", "--fleet", tiny_fleet, "--json")
-    assert code == 2
-    assert "at least 5 queries for 5 folds" in message
 
 
 SIZES = st.sampled_from([0.0, 5e-324, 1e-300, 1.0, 3.0, 1e15, 1e29, 1e30, 1.1e30, 1e100, 1e300, 1.7e308])

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import pytest
 
 from support.endpoint_fleet import share_models
+from support.invented_traffic import DAY, fill_week
 from support.scripted_learner import decisions, turn
+from zooter_core.learn.report import TrafficReport, report_on
 from zooter_core.learn.traffic import Traffic
 
 
@@ -46,3 +48,18 @@ def taught(first_turn: Path, tmp_path: Path) -> Iterator[Place]:
     folder = Path(shutil.copytree(first_turn, tmp_path / "taught", symlinks=True))
     with Traffic.open(folder / "data") as traffic:
         yield Place(folder / "fleet", folder / "data", traffic)
+
+
+@pytest.fixture(scope="session")
+def week(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a week's traffic, in which routing earns more than each model alone and `small` is never chosen."""
+    folder = tmp_path_factory.mktemp("week")
+    with Traffic.open(folder) as traffic:
+        fill_week(traffic)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def report(week: Path) -> TrafficReport:
+    with Traffic.open(week) as traffic:
+        return report_on(traffic, "f", 0, 7 * DAY)

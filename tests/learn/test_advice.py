@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.invented_traffic import DAY, fill_week
+from support.invented_traffic import DAY, against_best, fill_week
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.advice import Setup, advise
 from zooter_core.learn.changes import Change
@@ -17,27 +17,17 @@ from zooter_core.learn.traffic import Traffic, data_folder
 from zooter_core.method.worth import Estimate
 
 MINE = Setup("my fleet")
-WEEK = 7 * DAY
 
 
-def week(folder: Path, until: float = WEEK, **settings) -> TrafficReport:
-    with Traffic.open(folder) as traffic:
-        fill_week(traffic, **settings)
-        return report_on(traffic, "f", 0, until)
+@pytest.fixture
+def good(report: TrafficReport) -> TrafficReport:
+    return replace(report, changes=[])
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> TrafficReport:
-    """A week in which routing earns more than each model alone, and `small` is never chosen."""
-    return replace(week(tmp_path_factory.mktemp("good")), changes=[])
-
-
-def against_best(report: TrafficReport, mean: float, error: float, cost: float) -> TrafficReport:
-    """The same with another gain over the best single model, and another ratio of dollars."""
+def gaining(report: TrafficReport, mean: float, error: float, cost: float, **more) -> TrafficReport:
+    """The same with another gain over the best single model, another ratio of dollars, and other fields."""
     gain = Estimate(mean, mean - 2 * error, mean + 2 * error, error, 400)
-    ratio = Estimate(cost, 0.9 * cost, 1.1 * cost, 0.05, 400)
-    rules = [replace(rule, gain=gain, cost=ratio) if rule is report.best else rule for rule in report.rules]
-    return replace(report, rules=rules)
+    return against_best(report, gain, Estimate(cost, 0.9 * cost, 1.1 * cost, 0.05, 400), **more)
 
 
 def change(kind: str, name: str) -> Change:
@@ -55,21 +45,21 @@ CASES = {  # kind -> the report, the setup, and parts of the advice
     "cut": (lambda good: replace(good, cut={"code": 0.25}), MINE, ("code", "25%", "max_new_tokens")),
     "judge": (lambda good: replace(good, agreement=VOTES), MINE, ("[reward]", "52%")),
     "roll back": (
-        lambda good: against_best(good, -0.5, 0.1, 1.0), replace(MINE, learned=True), ("zooter learn rollback",),
+        lambda good: gaining(good, -0.5, 0.1, 1.0), replace(MINE, learned=True), ("zooter learn rollback",),
     ),
     "far": (lambda good: replace(good, changes=[change("far", "queries")]), MINE, ("40%", "zooter learn --fleet")),
-    "train": (lambda good: against_best(good, 0.0, 0.1, 1.0), replace(MINE, trained=False), ("zooter exam",)),
+    "train": (lambda good: gaining(good, 0.0, 0.1, 1.0), replace(MINE, trained=False), ("zooter exam",)),
     "always one": (
         lambda good: replace(good, totals=[replace(total, candidate="code") for total in good.totals]), MINE,
         ("Use code alone.", "each of 2,000 requests"),
     ),
-    "alone": (lambda good: against_best(good, -0.5, 0.1, 1.0), MINE, ("less reward", "http://127.0.0.1:8400")),
+    "alone": (lambda good: gaining(good, -0.5, 0.1, 1.0), MINE, ("less reward", "http://127.0.0.1:8400")),
     "probabilities": (
         lambda good: replace(good, changes=[change("calibration", "probabilities")]), MINE, ("40%", "zooter learn"),
     ),
     "drop": (lambda good: good, MINE, ("Remove small", "none of 2,000 requests")),
     "more": (
-        lambda good: replace(against_best(good, 0.1, 0.1, 1.0), totals=answered(good, "small")), MINE,
+        lambda good: gaining(good, 0.1, 0.1, 1.0, totals=answered(good, "small")), MINE,
         ("no significant difference", "a day", "zooter learn"),
     ),
     "nothing": (lambda good: replace(good, totals=answered(good, "small")), MINE, ("nothing to do", "Routing earned")),
@@ -100,7 +90,9 @@ def test_every_rule_has_its_case(good: TrafficReport, kind: str) -> None:
     ],
 )
 def test_a_sample_that_is_too_small_says_how_long_it_takes(tmp_path, n, share, kind, parts) -> None:
-    advice = advise(week(tmp_path, n=n, share=share), MINE)
+    with Traffic.open(tmp_path) as traffic:
+        fill_week(traffic, n=n, share=share)
+        advice = advise(report_on(traffic, "f", 0, 7 * DAY), MINE)
     assert advice.kind == kind
     assert "zooter learn --fleet 'my fleet'" in advice.command
     assert [part for part in parts if part not in f"{advice.reason} {advice.command}"] == []
@@ -108,10 +100,10 @@ def test_a_sample_that_is_too_small_says_how_long_it_takes(tmp_path, n, share, k
 
 def test_a_better_and_cheaper_choice_needs_nothing_and_a_dearer_one_without_gain_does(good: TrafficReport) -> None:
     used = replace(good, totals=answered(good, "small"))
-    assert advise(against_best(used, 0.05, 0.1, 0.5), MINE).kind == "nothing"
-    dear = advise(against_best(used, 0.05, 0.1, 3.0), MINE)
+    assert advise(gaining(used, 0.05, 0.1, 0.5), MINE).kind == "nothing"
+    dear = advise(gaining(used, 0.05, 0.1, 3.0), MINE)
     assert (dear.kind, dear.sentence) == ("alone", f"Use {good.best.name} alone.")
-    cheap = advise(against_best(used, -0.5, 0.1, 0.5), MINE)
+    cheap = advise(gaining(used, -0.5, 0.1, 0.5), MINE)
     assert (cheap.kind, "unless the lower cost" in cheap.sentence) == ("alone", True)
 
 

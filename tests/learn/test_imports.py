@@ -143,32 +143,33 @@ def test_a_time_that_is_none_is_that_of_the_import(traffic, tmp_path):
     assert last == 1_750_000_000
 
 
-def test_the_commands(tmp_path, capsys):
-    file, data = write(tmp_path / "a.jsonl", LITELLM, SPEND), ["--data", str(tmp_path / "data")]
-    assert main(["learn", "import", str(file), *data]) == 0
-    assert "traffic.sqlite: 2" in capsys.readouterr().err
-    assert main(["learn", "forget", "--user", "ada", *data]) == 0
+@pytest.fixture
+def stored(tmp_path):
+    """The folder of two requests, the first in the last minute of October by the clock of this machine."""
+    times = {"a": datetime(2026, 10, 31, 23, 59), "b": datetime(2026, 11, 1)}
+    lines = [{"id": name, "query": name, "user": name, "time": time.timestamp()} for name, time in times.items()]
+    with Traffic.open(tmp_path / "data") as traffic:
+        import_traffic([write(tmp_path / "a.jsonl", *lines)], traffic, LearnConfig())
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize("options", [["--user", "a"], ["--request", "a"], ["--before", "2026-11-01"]])
+def test_what_is_named_is_forgotten(stored, capsys, options):
+    assert main(["learn", "forget", *options, "--data", str(stored)]) == 0
     assert "traffic.sqlite: 1" in capsys.readouterr().err
-    assert main(["learn", "import", str(file), *data]) == 0
-    assert main(["learn", "forget", "--request", LITELLM["id"], *data]) == 0
-    with Traffic.open(tmp_path / "data") as traffic:
-        assert [entry.query for entry in traffic.decisions()] == ["from the table"]
-    assert main(["learn", "forget", *data]) == 2
-    assert "Say what to forget" in capsys.readouterr().err
-    assert main(["learn", "forget", "--before", "1d", *data]) == 0
-    with Traffic.open(tmp_path / "data") as traffic:
-        assert traffic.decisions() == []
-    assert main(["learn", "forget", "--user", "x", "--data", str(tmp_path / "none")]) == 2
+    with Traffic.open(stored) as traffic:
+        assert [entry.query for entry in traffic.decisions()] == ["b"]
 
 
-def test_what_was_before_a_date_is_forgotten(tmp_path, capsys):
-    times = [datetime(2026, 10, 31, 23, 59), datetime(2026, 11, 1)]  # by the clock of this machine
-    lines = [{"query": f"{time:%d}", "time": time.timestamp()} for time in times]
-    file, data = write(tmp_path / "a.jsonl", *lines), ["--data", str(tmp_path / "data")]
-    assert main(["learn", "import", str(file), *data]) == 0
-    assert main(["learn", "forget", "--before", "2026-11-01", *data]) == 0
-    with Traffic.open(tmp_path / "data") as traffic:
-        assert [entry.query for entry in traffic.decisions()] == ["01"]
+def test_a_wrong_call_forgets_nothing(stored, tmp_path, capsys):
     for wrong in ("2026-13-01", "november", "01.11.2026", "-1d"):
-        assert main(["learn", "forget", f"--before={wrong}", *data]) == 2
+        assert main(["learn", "forget", f"--before={wrong}", "--data", str(stored)]) == 2
         assert "or a date such as 2026-11-01" in capsys.readouterr().err
+    assert main(["learn", "forget", "--data", str(stored)]) == 2
+    assert "Say what to forget" in capsys.readouterr().err
+    assert main(["learn", "forget", "--user", "x", "--data", str(tmp_path / "none")]) == 2
+    with Traffic.open(stored) as traffic:
+        assert len(traffic.decisions()) == 2
+    assert main(["learn", "forget", "--before", "1d", "--data", str(stored)]) == 0
+    with Traffic.open(stored) as traffic:
+        assert traffic.decisions() == []

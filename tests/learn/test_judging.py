@@ -14,7 +14,7 @@ from zooter_core.learn.deciding import SamplingPlan
 
 
 def test_a_budget_ends_a_turn_and_the_next_one_goes_on(place):
-    place.traffic.add(decisions(60))
+    place.traffic.add(replace(one, time=5000.0 - one.time) for one in decisions(60))  # on a clock that jumps
     first, versions, ensemble = turn(place, calls=20)
     assert first.waiting
     assert first.calls <= 20
@@ -109,6 +109,17 @@ def test_chores_and_named_candidates_are_left_out(place):
     place.traffic.add([replace(chore, chore=True), replace(named, probability=None), replace(nobody, candidate=None)])
     result, versions, ensemble = turn(place)
     assert (result.judged, ensemble.questions, versions.state.judged) == (0, [], 3)
+
+
+def test_a_query_that_the_reward_model_fails_on_has_no_reward_and_the_others_are_learned_from(place):
+    place.traffic.add(decisions(120))
+    ensemble = Scripted(load_fleet(place.fleet), refused=lambda query: sum(query.encode()) % 10 == 0)
+    result, _, _ = turn(place, ensemble=ensemble)
+    assert (result.judged, result.challenger) == (120, "routers/0001")
+    rewarded = {one.request_id for one in place.traffic.rewards()}
+    without = {one.request_id for one in place.traffic.decisions() if ensemble.refused(one.query)}
+    assert len(without) > 5
+    assert {one.request_id for one in place.traffic.decisions()} - rewarded == without
 
 
 def test_a_candidate_that_fails_is_counted_and_the_others_are_judged(place):

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from support.invented_traffic import DAY, POOL, fill_week
+from support.invented_traffic import DAY, POOL, against_best, fill_week
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.changes import fallen_rewards, unfamiliar_queries
-from zooter_core.learn.report import TrafficReport, report_on
+from zooter_core.learn.report import report_on
 from zooter_core.learn.report_text import figures, report_json, sentences
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import SAMPLE, LoggedDecision, LoggedReward
@@ -30,29 +30,15 @@ def empty(tmp_path):
         yield opened
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("week")
-    with Traffic.open(folder) as traffic:
-        fill_week(traffic)
-    return folder
-
-
 @pytest.fixture
-def traffic(filled, tmp_path):
+def traffic(week, tmp_path):
     """A week, to be changed."""
-    with Traffic.open(Path(shutil.copytree(filled, tmp_path / "week"))) as opened:
+    with Traffic.open(Path(shutil.copytree(week, tmp_path / "week"))) as opened:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def report(filled) -> TrafficReport:
-    with Traffic.open(filled) as traffic:
-        assert fallen_rewards(traffic, 0, 7 * DAY) == []
-        return report_on(traffic, "f", 0, 7 * DAY)
-
-
 def test_routing_is_compared_with_every_rule(report, traffic):
+    assert fallen_rewards(traffic, 0, 7 * DAY) == []
     assert report.best.name in ("general", "code")
     general, small = report.rule("general"), report.rule("small")
     assert general.gain.low < 1 < general.gain.high  # 2 more on every second query
@@ -68,15 +54,6 @@ def test_routing_is_compared_with_every_rule(report, traffic):
     wide = report_on(traffic, "f", 0, 7 * DAY).rule("small").gain  # every served reward narrows the interval
     assert small.gain.error < wide.error
     assert small.gain.low < 4 < small.gain.high
-
-
-def against_best(report: TrafficReport, gain: Estimate | None = None, cost: Estimate | None = None) -> TrafficReport:
-    """The same with another gain over the best single model, or another ratio of dollars."""
-    rules = [
-        replace(rule, gain=gain or rule.gain, cost=cost or rule.cost) if rule is report.best else rule
-        for rule in report.rules
-    ]
-    return replace(report, rules=rules)
 
 
 @pytest.mark.parametrize(

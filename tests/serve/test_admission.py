@@ -112,8 +112,7 @@ def test_limits_of_a_key_over_http(serve, tmp_path):
         assert endpoint.client.post("/v1/route", json=question, headers=headers).status_code == 429
 
 
-def test_size_of_a_conversation(serve):
-    endpoint = serve("good")
+def test_size_of_a_conversation(module_endpoint):
     many = [{"role": "user", "content": "x"}] * (MOST_MESSAGES + 1)
     bodies = {
         "chat/completions": {"messages": many},
@@ -122,5 +121,5 @@ def test_size_of_a_conversation(serve):
         "responses": {"input": many},
     }
     for path, body in bodies.items():
-        response = endpoint.client.post(f"/v1/{path}", json={"model": "auto", **body})
+        response = module_endpoint.client.post(f"/v1/{path}", json={"model": "auto", **body})
         assert (response.status_code, "at most 2000 items" in response.json()["error"]["message"]) == (400, True)

@@ -101,13 +101,6 @@ def test_a_request_that_two_servers_fail_in_the_same_way_is_at_fault_itself(serv
     assert set(states(endpoint).values()) == {"closed"}
 
 
-def test_two_candidates_of_one_server_that_is_ill_do_not_hide_a_third(serve):
-    endpoint = serve("http-500", "http-500", "good", rest_seconds=600)
-    for _ in range(2):
-        assert endpoint.chat().json()["model"] == endpoint.order[2]
-    assert [states(endpoint)[name] for name in endpoint.order] == ["open", "open", "closed"]
-
-
 def test_other_apis_do_not_rest_chat(serve):
     endpoint = serve("http-500", rest_seconds=600)
     for path in ("/v1/embeddings", "/v1/responses") * 2:

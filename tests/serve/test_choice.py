@@ -26,6 +26,8 @@ from zooter_core.serve.sessions import Sessions, digests
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]}
 RESULT = {"role": "tool", "tool_call_id": "1", "content": "42"}
+BRIEF = {"role": "system", "content": "Be brief"}
+A, B = "a math=0.6,code=0.4", "b math=0.42,code=0.58"  # turns, the second of which leans to another candidate
 
 
 @pytest.fixture(autouse=True)
@@ -161,54 +163,53 @@ def test_willingness_to_pay_counts_the_prompt(chooser):
 
 
 def test_a_conversation_keeps_its_candidate_unless_another_leads_by_more_than_the_margin(pair):
-    assert pair(talk("a math=0.6,code=0.4")).order[0] == "math"
-    choice = pair(talk("a math=0.6,code=0.4", "b math=0.42,code=0.58"))
+    assert pair(talk(A)).order[0] == "math"
+    choice = pair(talk(A, B))
     assert (choice.order, choice.reason) == (("math", "code"), "sticky")
-    choice = pair(talk("a math=0.6,code=0.4", "b math=0.42,code=0.58", "c math=0.3,code=0.7"))
+    choice = pair(talk(A, B, "c math=0.3,code=0.7"))
     assert (choice.order, choice.reason) == (("code", "math"), "switched")
 
 
 @pytest.mark.parametrize(("most", "later"), [(600, 601), (0, 1)])
 def test_a_conversation_loses_its_candidate_after_sticky_seconds(pair, most, later):
     pair.fleet = replace(pair.fleet, serve=ServeConfig(sticky_seconds=most))
-    pair(talk("a math=0.6,code=0.4"))
+    pair(talk(A))
     pair.now = later
-    choice = pair(talk("a math=0.6,code=0.4", "b math=0.42,code=0.58"))
+    choice = pair(talk(A, B))
     assert (choice.order[0], choice.reason) == ("code", "router")
 
 
 def test_a_candidate_that_can_no_longer_answer_does_not_stay(chooser):
     choose = chooser(math={"images": False}, code={})
-    choose("a math=0.6,code=0.4", session_id="x")
+    choose(A, session_id="x")
     choice = choose(IMAGE, session_id="x")
     assert (choice.order, choice.reason) == (("code",), "router")
 
 
-def test_a_conversation_is_known_by_its_key(pair):
-    assert pair("a math=0.6,code=0.4", session_id="x").order[0] == "math"
-    assert pair("b math=0.42,code=0.58", session_id="x").reason == "sticky"
-    assert pair("b math=0.42,code=0.58", session_id="y").reason == "router"
+@pytest.mark.parametrize(
+    ("first", "more", "second", "later", "reason"),
+    [
+        pytest.param(A, {"session_id": "x"}, B, {"session_id": "x"}, "sticky", id="a session"),
+        pytest.param(A, {"session_id": "x"}, B, {"session_id": "y"}, "router", id="another session"),
+        pytest.param(A, {"prompt_cache_key": "x"}, talk(A, B), {"prompt_cache_key": "x"}, "sticky", id="a cache"),
+        pytest.param(A, {"prompt_cache_key": "x"}, talk(A, B), {"prompt_cache_key": "y"}, "router", id="another cache"),
+        pytest.param(A, {"prompt_cache_key": "x"}, B, {"prompt_cache_key": "x"}, "router", id="another beginning"),
+        pytest.param(A, {"tools": TOOLS}, talk(A, B), {"tools": TOOLS}, "sticky", id="tools"),
+        pytest.param(A, {"tools": TOOLS}, talk(A, B), {}, "router", id="no tools"),
+        pytest.param([BRIEF, *talk(A)], {}, [BRIEF, *talk(A, B)], {}, "sticky", id="a system prompt"),
+        pytest.param([BRIEF, *talk(A)], {}, talk(A, B), {}, "router", id="no system prompt"),
+    ],
+)
+def test_what_tells_conversations_apart(pair, first, more, second, later, reason):
+    assert pair(first, **more).order[0] == "math"
+    assert pair(second, **later).reason == reason
+
+
+def test_a_session_in_a_header_counts_before_the_bodys():
     body = {"model": "auto", "messages": talk("Hi"), "session_id": "x"}
-    header = read_chat(body, Sender(session="a"))  # counts before the body
+    header = read_chat(body, Sender(session="a"))
     assert header.session != read_chat(body).session
     assert header.session == read_chat(body | {"session_id": None}, Sender(session="a")).session
-
-
-def test_conversations_that_share_a_prompt_cache_are_different_ones(pair):
-    assert pair("a math=0.6,code=0.4", prompt_cache_key="x").order[0] == "math"
-    assert pair("b math=0.42,code=0.58", prompt_cache_key="x").reason == "router"
-    again = talk("a math=0.6,code=0.4", "b math=0.42,code=0.58")
-    assert pair(again, prompt_cache_key="x").reason == "sticky"
-    assert pair(again, prompt_cache_key="y").reason == "router"
-
-
-def test_other_conversations_have_other_keys(pair):
-    pair("a math=0.6,code=0.4", tools=TOOLS)
-    pair([{"role": "system", "content": "Be brief"}, {"role": "user", "content": "a math=0.6,code=0.4"}])
-    conversation = talk("a math=0.6,code=0.4", "b math=0.42,code=0.58")
-    assert pair(conversation, pin=False).reason == "router"
-    assert pair(conversation, tools=TOOLS).reason == "sticky"
-    assert pair([{"role": "system", "content": "Be brief"}, *conversation]).reason == "sticky"
 
 
 def test_the_conversation_whose_last_turn_is_oldest_is_forgotten_first(monkeypatch):
@@ -244,9 +245,9 @@ def test_a_tool_loop_stays_with_the_writer_of_its_reasoning(pair):
 
 def test_whom_a_client_allowed_for_one_turn_does_not_stay_for_others(pair):
     """The turns with the same `models` are a conversation of their own."""
-    assert pair(talk("a math=0.6,code=0.4"), models=["code"]).order == ("code",)
-    later = talk("a math=0.6,code=0.4", "b math=0.55,code=0.45")
+    assert pair(talk(A), models=["code"]).order == ("code",)
+    later = talk(A, "b math=0.55,code=0.45")
     assert pair(later, pin=False).order[0] == "math"
     assert pair(later, models=["code", "math"], pin=False).order[0] == "math"
-    pair(talk("a math=0.6,code=0.4"), models=["math", "code"])
-    assert pair(talk("a math=0.6,code=0.4", "c math=0.45,code=0.55"), models=["code", "math"]).reason == "sticky"
+    pair(talk(A), models=["math", "code"])
+    assert pair(talk(A, "c math=0.45,code=0.55"), models=["code", "math"]).reason == "sticky"

@@ -1,4 +1,7 @@
-"""Real clients over real HTTP, streamed and not. Those with an environment of their own need `make clients` first."""
+"""Real clients over real HTTP, streamed and not. Those with an environment of their own need `make clients` first.
+
+schemathesis reads the endpoint's own OpenAPI description: no 5xx, and every answer as described.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.patience import PATIENCE
+from zooter_core.serve.keys import Key, add_key
 
 openai = pytest.importorskip("openai", reason="OpenAI's client is not installed")
 
@@ -19,6 +23,8 @@ CLIENTS = Path(os.environ.get("ZOOTER_CLIENTS") or ROOT / ".clients")
 SUPPORT = ROOT / "tests" / "support"
 QUESTION = "What is 2 + 3?"
 TEXT = "Hello, I am a scripted model."
+EXAMPLES = os.environ.get("ZOOTER_SCHEMATHESIS", "25")  # of each route and phase
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 MODES = pytest.mark.parametrize("mode", ["stream", "whole"])
 
 
@@ -117,3 +123,16 @@ def test_the_llm_command(url, tmp_path, mode):
     options = [] if mode == "stream" else ["--no-stream"]
     reply = output(CLIENTS / "bin" / "llm", "-m", "zooter", *options, QUESTION, LLM_USER_PATH=str(tmp_path))
     assert reply.strip() == TEXT
+
+
+@needs(CLIENTS / "bin" / "schemathesis")
+def test_schemathesis_finds_no_fault(serve, tmp_path):
+    """With an admin's key, so that every route is reached: feedback, metrics and reload too."""
+    key = add_key(tmp_path / "keys.json", Key("admin", "", 0.0, admin=True))
+    endpoint = serve("good", "good", options={"keys": tmp_path / "keys.json"})
+    command = [CLIENTS / "bin" / "schemathesis", "run", f"{endpoint.url}/openapi.json", "--checks", CHECKS]
+    command += ["--max-examples", EXAMPLES, "--header", f"Authorization: Bearer {key}"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=3000, check=False)
+    print(ended.stdout[-1500:])  # with `pytest -rP`: how much was tried
+    assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]
+    assert endpoint.client.get("/metrics", headers={"authorization": f"Bearer {key}"}).status_code == 200

@@ -91,8 +91,8 @@ def test_a_client_of_http_1_0_gets_no_chunks(serve, stream: bool) -> None:
     assert "".join(delta.get("content", "") for delta in deltas) == "".join(TEXT)
 
 
-def test_head_is_get_without_a_body(serve) -> None:
-    client = serve("good").client
+def test_head_is_get_without_a_body(module_endpoint: Endpoint) -> None:
+    client = module_endpoint.client
     for path in ("/health", "/ready", "/v1/models", "/v1/models/auto", "/openapi.json"):
         head, get = client.head(path), client.get(path)
         assert (head.status_code, head.content) == (get.status_code, b"")

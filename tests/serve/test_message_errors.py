@@ -26,51 +26,36 @@ def block(**fields: Any) -> list[dict[str, Any]]:
 
 WRONG = [
     ({"messages": []}, "`messages`"),
-    ({"messages": None}, "`messages`"),
-    ({"messages": ["Hi"]}, "`messages[0]`"),
     ({"messages": [{"role": "tool", "content": "Hi"}]}, "`messages[0].role`"),
-    ({"messages": [{"role": "user"}]}, "`messages[0].content`"),
     ({"messages": [{"role": "user", "content": []}]}, "`messages[0].content`"),
     ({"messages": [TURN, {"role": "user", "content": [7]}]}, "`messages[1].content[0]`"),
     ({"messages": block(type="text")}, "`messages[0].content[0].text`"),
     ({"messages": block(type="audio")}, "'audio'"),
-    ({"messages": block(type="tool_use", id="a", name="f", input={})}, "'tool_use'"),
-    ({"messages": block(type="image")}, "`messages[0].content[0].source`"),
     ({"messages": block(type="image", source={"type": "file", "file_id": "x"})}, "`messages[0].content[0].source`"),
     ({"messages": block(type="document", source={"type": "base64", "data": "x"})}, "'document'"),
     ({"messages": block(type="tool_result", content="x")}, "`messages[0].content[0].tool_use_id`"),
     ({"messages": block(type="tool_result", tool_use_id="a", content=[{"type": "x"}])}, ".content[0].content[0]`"),
     ({"messages": [{"role": "assistant", "content": [{"type": "tool_use", "id": "a"}]}]}, "`messages[0].content[0]`"),
     ({"max_tokens": None}, "`max_tokens`"),
-    ({"max_tokens": 0}, "`max_tokens`"),
-    ({"max_tokens": True}, "`max_tokens`"),
     ({"model": None}, "`model`"),
-    ({"model": 7}, "`model`"),
-    ({"stream": "yes"}, "`stream`"),
-    ({"system": 7}, "`system`"),
     ({"system": [IMAGE]}, "`system[0]`"),
-    ({"stop_sequences": "END"}, "`stop_sequences`"),
-    ({"tools": "weather"}, "`tools`"),
     ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "`tools[0]`"),
     ({"tools": [TOOL], "tool_choice": {"type": "some"}}, "`tool_choice`"),
     ({"tools": [TOOL], "tool_choice": {"type": "tool"}}, "`tool_choice`"),
-    ({"thinking": "yes"}, "`thinking`"),
     ({"thinking": {"type": "enabled"}}, "`thinking.budget_tokens`"),
     ({"thinking": {"type": "some"}}, "`thinking.type`"),
-    ({"metadata": "Ada"}, "`metadata`"),
     ({"output_config": {"format": {"type": "json_schema"}}}, "`output_config.format`"),
-    ({"models": "math"}, "`models`"),
 ]
 
 
-def test_a_wrong_request_gets_one_clear_error(serve, scripted):
-    endpoint = serve("good")
+def test_a_wrong_request_gets_one_clear_error(module_endpoint, module_server):
+    before = len(module_server.bodies)
     for body, words in WRONG:
-        response = post(endpoint, **body)
+        response = post(module_endpoint, **body)
         status, kind, message = error_of(response)
         assert (status, kind) == (400, "invalid_request_error"), body
         assert words in message, body
-    assert scripted.bodies == []
+    assert len(module_server.bodies) == before
 
 
 def test_errors_of_every_layer_have_anthropics_shape(serve, tmp_path):
@@ -107,7 +92,6 @@ def test_errors_of_every_layer_have_anthropics_shape(serve, tmp_path):
         ("http-400", 400, "invalid_request_error"),
         ("http-429", 429, "rate_limit_error"),
         ("http-503", 502, "api_error"),
-        ("refused", 502, "api_error"),
     ],
 )
 def test_errors_of_servers_have_anthropics_shape(serve, fault, status, kind):
@@ -116,8 +100,8 @@ def test_errors_of_servers_have_anthropics_shape(serve, fault, status, kind):
     assert shown[2].startswith("chat could not answer")
 
 
-def test_a_claude_that_is_not_served_is_the_routers_choice_and_no_other_name_is(serve):
-    endpoint = serve("good", "good")
+def test_a_claude_that_is_not_served_is_the_routers_choice_and_no_other_name_is(module_endpoint):
+    endpoint = module_endpoint
     for path in ("messages", "messages/count_tokens"):
         assert post(endpoint, path=path, model="claude-haiku-4-5").status_code == 200
         status, kind, message = error_of(post(endpoint, path=path, model="gpt-99"))

@@ -167,9 +167,9 @@ BERLIN, KÖLN = use("a", city="Berlin"), use("b", city="Köln")
         pytest.param([], "stop", {}, [], "end_turn", id="nothing"),
     ],
 )  # fmt: skip
-def test_the_parts_of_an_answer(serve, scripted, stream, parts, finish, more, content, stop_reason):
-    script(scripted, stream, *copy.deepcopy(parts), finish=finish, **more)
-    message = answer_of(post(serve("good"), stream=stream, tools=[TOOL], stop_sequences=["END"]), stream)
+def test_the_parts_of_an_answer(module_endpoint, module_server, stream, parts, finish, more, content, stop_reason):
+    script(module_server, stream, *copy.deepcopy(parts), finish=finish, **more)
+    message = answer_of(post(module_endpoint, stream=stream, tools=[TOOL], stop_sequences=["END"]), stream)
     assert (message["content"], message["stop_reason"]) == (content, stop_reason)
     assert message["stop_sequence"] == ("END" if stop_reason == "stop_sequence" else None)
 
@@ -193,9 +193,9 @@ def complete(place: int | None) -> list[dict[str, Any]]:
         pytest.param(complete(None), id="no number"),
     ],
 )
-def test_parallel_calls_of_tools_become_blocks_one_after_the_other(serve, scripted, parts):
-    script(scripted, True, *parts, finish="tool_calls")
-    message = message_of(post(serve("good"), stream=True, tools=[TOOL]).text)
+def test_parallel_calls_of_tools_become_blocks_one_after_the_other(module_endpoint, module_server, parts):
+    script(module_server, True, *parts, finish="tool_calls")
+    message = message_of(post(module_endpoint, stream=True, tools=[TOOL]).text)
     assert (message["content"], message["stop_reason"]) == ([BERLIN, KÖLN], "tool_use")
 
 

@@ -165,13 +165,13 @@ def test_a_promotion_loads_no_language_model_again(fleet_copy, tmp_path, monkeyp
 
 
 def test_other_changes_wait_for_a_reload_and_a_broken_file_changes_nothing(serve, fleet_copy, monkeypatch):
-    monkeypatch.setattr(server, "FOLLOW_SECONDS", 0.05)
+    monkeypatch.setattr(server, "FOLLOW_SECONDS", 0.02)
     endpoint = serve("good", options={"learn": True})
     before = endpoint.server.gateway
     (fleet_copy / "fleet.toml").write_text((fleet_copy / "fleet.toml").read_text() + "\n# a note\n")
-    time.sleep(0.5)
+    time.sleep(0.2)
     assert endpoint.server.gateway is before
     replace_text(fleet_copy / "fleet.toml", "[router]", "[router")
-    time.sleep(0.5)
+    time.sleep(0.2)
     assert endpoint.server.gateway is before
     assert endpoint.chat().status_code == 200

@@ -69,58 +69,65 @@ def _link(chance: random.Random, path: Path) -> str:
     return f"a link to {kind}"
 
 
-def _swap(chance: random.Random, path: Path) -> str:
-    lines = path.read_bytes().splitlines(keepends=True)
+def of_lines(change: Callable[[random.Random, list[bytes]], str]) -> Change:
+    """A change of a file's lines."""
+
+    def changed(chance: random.Random, path: Path) -> str:
+        lines = path.read_bytes().splitlines(keepends=True)
+        what = change(chance, lines)
+        path.write_bytes(b"".join(lines))
+        return what
+
+    return changed
+
+
+@of_lines
+def _swap(chance: random.Random, lines: list[bytes]) -> str:
     one, other = chance.sample(range(len(lines)), 2)
     lines[one], lines[other] = lines[other], lines[one]
-    path.write_bytes(b"".join(lines))
     return f"lines {one + 1} and {other + 1} swapped"
 
 
-def _double(chance: random.Random, path: Path) -> str:
-    lines = path.read_bytes().splitlines(keepends=True)
+@of_lines
+def _double(chance: random.Random, lines: list[bytes]) -> str:
     one = chance.randrange(len(lines))
     lines.insert(chance.randrange(len(lines) + 1), lines[one])
-    path.write_bytes(b"".join(lines))
     return f"line {one + 1} twice"
 
 
-def _drop(chance: random.Random, path: Path) -> str:
-    lines = path.read_bytes().splitlines(keepends=True)
+@of_lines
+def _drop(chance: random.Random, lines: list[bytes]) -> str:
     one = chance.randrange(len(lines))
-    path.write_bytes(b"".join(lines[:one] + lines[one + 1 :]))
+    del lines[one]
     return f"line {one + 1} gone"
 
 
-def _noise(chance: random.Random, path: Path) -> str:
-    lines = path.read_bytes().splitlines(keepends=True)
+@of_lines
+def _noise(chance: random.Random, lines: list[bytes]) -> str:
     line = chance.choice([b"\n", b"{}\n", b"[]\n", b"null\n", b"\xff\xfe\n", b"[" * 5000 + b"\n", b'{"id": "q01"}\n'])
     at = chance.randrange(len(lines) + 1)
-    path.write_bytes(b"".join([*lines[:at], line, *lines[at:]]))
+    lines.insert(at, line)
     return f"{line[:20]!r} before line {at + 1}"
 
 
-def _field_of_line(chance: random.Random, path: Path) -> str:
-    lines = path.read_text(encoding="utf-8").splitlines()
+@of_lines
+def _field_of_line(chance: random.Random, lines: list[bytes]) -> str:
     one = chance.randrange(len(lines))
     record = json.loads(lines[one])
     change = wild(chance, record)
-    lines[one] = json.dumps(record, ensure_ascii=False)
-    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    lines[one] = json.dumps(record, ensure_ascii=False).encode() + b"\n"
     return f"line {one + 1}: {change}"
 
 
-def _wrong_field(chance: random.Random, path: Path) -> str:
+@of_lines
+def _wrong_field(chance: random.Random, lines: list[bytes]) -> str:
     """What no record can be: a key gone, an object or a list where there is none."""
-    lines = path.read_text(encoding="utf-8").splitlines()
     one = chance.randrange(len(lines))
     record = json.loads(lines[one])
     key = chance.choice(sorted(record.keys() - {"first_token_seconds", "error"}))
-    value = chance.choice((None, {"x": []}, [[{}]], True))
-    record[key] = value
-    lines[one] = json.dumps(record, ensure_ascii=False)
-    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    return f"line {one + 1}: {key} = {value}"
+    record[key] = chance.choice((None, {"x": []}, [[{}]], True))
+    lines[one] = json.dumps(record, ensure_ascii=False).encode() + b"\n"
+    return f"line {one + 1}: {key} = {record[key]}"
 
 
 def _field(chance: random.Random, path: Path) -> str:

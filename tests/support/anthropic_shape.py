@@ -78,6 +78,8 @@ def error_of(response: Any) -> tuple[int, str, str]:
 
 def script(scripted, stream: bool, *deltas: dict[str, Any], finish: str = "stop", **more: Any) -> None:
     """What the model `good` answers: deltas, or in a whole answer all of them together."""
+    scripted.streams.pop("good", None)
+    scripted.routes.pop(CHAT, None)
     if stream:
         ends = [*((delta, None, {}) for delta in deltas), ({}, finish, more)]
         choices = [{"index": 0, "delta": delta, "finish_reason": end, **beside} for delta, end, beside in ends]

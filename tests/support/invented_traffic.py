@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from zooter_core.learn.report import TrafficReport
 from zooter_core.learn.traffic import HOUR, Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward
+from zooter_core.method.worth import Estimate
 
 DAY = 24 * HOUR
 POOL = ("general", "code", "small")
@@ -43,6 +47,17 @@ def fill_week(traffic, n=2000, share=0.2, begin=0.0, broken_after=None, votes=0)
                 rewards.append(LoggedReward(f"req-{number}", who, 1.0 if value > 2 else -1.0, FEEDBACK, time=moment))
     traffic.add(decisions)
     traffic.add_rewards(rewards)
+
+
+def against_best(
+    report: TrafficReport, gain: Estimate | None = None, cost: Estimate | None = None, **more: Any
+) -> TrafficReport:
+    """The same with another gain over the best single model, or another ratio of dollars."""
+    rules = [
+        replace(rule, gain=gain or rule.gain, cost=cost or rule.cost) if rule is report.best else rule
+        for rule in report.rules
+    ]
+    return replace(report, rules=rules, **more)
 
 
 def add_days(folder: Path, pool: Sequence[str]) -> None:

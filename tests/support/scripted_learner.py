@@ -29,12 +29,13 @@ class Scripted(Ensemble):
     Attributes:
         questions: (candidate, text) of every call.
         broken: candidates that fail.
+        refused: whether the reward model fails on a query; drift: is added to every reward.
     """
 
-    def __init__(self, fleet, backends=None, good=GOOD) -> None:
+    def __init__(self, fleet, backends=None, good=GOOD, refused=lambda query: False, drift=0.0) -> None:
         super().__init__(fleet, backends)
         self.questions: list[tuple[str, str]] = []
-        self.good, self.broken = good, set()
+        self.good, self.broken, self.refused, self.drift = good, set(), refused, drift
 
     @property
     def reward_model(self):
@@ -50,9 +51,15 @@ class Scripted(Ensemble):
 
     def score_responses(self, queries, progress=lambda done: None, stop=None, cached=True):
         return [
-            QueryRewards(tuple(float(self.good["sum" if "Add" in query else "sea"] == text) for text in texts))
+            QueryRewards((None,) * len(texts), "refused")
+            if self.refused(query)
+            else QueryRewards(tuple(self.drift + (text == self.good[kind_of(query)]) for text in texts))
             for query, texts in queries
         ]
+
+
+def kind_of(query: str) -> str:
+    return "sum" if "Add" in query else "sea"
 
 
 def decisions(count: int, first: int = 0, candidate: str = "base", answer: str | None = "kept") -> list[LoggedDecision]:
