@@ -92,10 +92,10 @@ def test_each_way_is_a_mark_and_each_k_a_line_with_their_names_beside_them() -> 
     assert places(lines[UNSURE]) == [(1.0, 1.0), (1.5, 1.3), (2.0, 1.4)]
     assert "2 models answer 50% of the queries" in lines[UNSURE]["hovertext"][1]
     assert places(lines["random queries"]) == [(1.0, 1.0), (1.5, 1.2), (2.0, 1.4)]
-    assert notes(figure) == ["2 models", "random queries"]
+    assert notes(figure) == ["2", "random queries"]
     assert not figure["layout"]["showlegend"]
     assert notes(sections.cost_chart(POINTS, {2: LINE, 3: LINE}, POOL, priced=False)) == [
-        "2 models", "3", "random queries"
+        "2", "3", "random queries"
     ]  # fmt: skip
 
 

@@ -165,7 +165,8 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
             _points(all_points, priced)
     st.caption(
         ("Dollars cover the tokens of the responses, without prompts, router and reward model. " if priced else "")
-        + "A call is one response of one model. Where several answer, the reward model runs too."
+        + "A call is one response of one model. The number at a line says how many models answer an unsure query; where "
+        "several answer, the reward model runs too."
     )
 
 
@@ -258,15 +259,14 @@ def _places(points: Sequence[Point], priced: bool) -> list[str]:
 
 
 def _label_lines(lines: Sequence[Figure], curves: Mapping[int, Sequence[Point]], priced: bool) -> None:
-    """Each line's name at its end, and that of the dotted lines below the longest of them."""
+    """How many models a line is for at its end, and the dotted lines' name below the longest of them."""
     ends = [line[-1].cost(priced) for line in curves.values()]
     for number, (k, line) in enumerate(curves.items()):
         dotted, drawn = lines[2 * number], lines[2 * number + 1]
-        name = str(k) if number else f"{k} models"  # in full once: on a phone there is no room for more
         # Right of the end and below longer lines, but for the longest, which ends at the marks of other methods.
         longest = ends.index(max(ends)) == number
         side = "top left" if longest else BELOW
-        drawn |= {"mode": "lines+markers+text", "text": [*[""] * (len(line) - 1), name], "textposition": side}
+        drawn |= {"mode": "lines+markers+text", "text": [*[""] * (len(line) - 1), str(k)], "textposition": side}
         if longest:
             middle = [sum(dotted["x"]) / 2, sum(dotted["y"]) / 2]
             for axis, value in zip("xy", middle, strict=True):
