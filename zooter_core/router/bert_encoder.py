@@ -67,7 +67,7 @@ class BertEncoder(TextEncoder):
             raise WorkError(
                 f"an encoder at {reference}", first_line(problem), "Name another in fleet.toml."
             ) from problem
-        self._batches([PROBE])  # checks that vectors are finite
+        self.embed([PROBE])  # checks that vectors are finite
 
     def count(self, texts: Sequence[str]) -> list[int]:
         return [len(row.ids) for row in self._counter.encode_batch(list(texts), add_special_tokens=False)]
