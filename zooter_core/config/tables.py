@@ -147,7 +147,11 @@ Reference = Annotated[StrictStr, AfterValidator(reference)]
 ExistingPath = Annotated[StrictStr, AfterValidator(existing)]
 
 
-@dataclass(frozen=True)
+# An error of pydantic must not show the value, which may be a secret.
+CHECKS = ConfigDict(extra="forbid", defer_build=True, hide_input_in_errors=True)
+
+
+@dataclass(frozen=True, config=CHECKS)
 class Table:
     """What all tables share.
 
@@ -192,7 +196,7 @@ def with_settings(values: Mapping[str, Any], keys: Sequence[str]) -> dict[str, A
     return {key: value for key, value in values.items() if key in keys} | {"settings": settings}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKS)
 class PluginTable(Table):
     """A table whose kind another package adds.
 
@@ -223,10 +227,6 @@ def unknown_key(title: str, key: str, keys: Sequence[str]) -> ValueError:
     if instead := GONE.get(f"{title} {key}"):
         return ValueError(f'{{where}} has the key "{key}", which is gone: {instead}')
     return ValueError(f'{{where}} has an unknown key "{shortened(key, MOST_NAMED)}". {did_you_mean(key, keys)}')
-
-
-# An error of pydantic must not show the value, which may be a secret.
-CHECKS = ConfigDict(extra="forbid", defer_build=True, hide_input_in_errors=True)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))

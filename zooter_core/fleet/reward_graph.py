@@ -25,7 +25,7 @@ from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph, tokenizer_json
 from zooter_core.router.onnx_file import map_weights
 
 ABOUT = "reward.json"  # beside the graph and its tokenizer
-LAYOUT = 2  # raise it when the graph changes: those in the cache are then made again
+LAYOUT = 3  # raise it when the graph changes: those in the cache are then made again
 MOST_TOKENS = 512  # of a query and a response, where fleet.toml does not say
 PROBE = ("Hello", "Hello!")
 

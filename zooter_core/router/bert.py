@@ -6,7 +6,6 @@ PyTorch. A classifier gives the first number of its head: a reward. Equations: D
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -133,10 +132,7 @@ class Bert:
     def states(self) -> list[str]:
         """The states of the embeddings and after each layer, each of shape (batch, length, width)."""
         add, ids = self.graph.add, INPUTS[0]
-        mask = add("Cast", INPUTS[1], to=1)
-        less = add("Sub", self.graph.number(1.0), mask)
-        shifts = add("Mul", less, self.graph.number(float(np.finfo(np.float32).min)))
-        shifts = add("Unsqueeze", shifts, self.graph.numbers(1, 2))  # of the attention to padding
+        mask = add("Cast", INPUTS[1], to=onnx_file.INT32)
         length = add("Shape", ids, start=1, end=2)
         table = self._weight("embeddings.position_embeddings.weight")
         places = add("Slice", table, self.graph.numbers(0), length, self.graph.numbers(0))
@@ -145,7 +141,7 @@ class Bert:
         kinds = self._look_up("embeddings.token_type_embeddings", segments)
         states = [self._norm("embeddings.LayerNorm", add("Add", add("Add", words, kinds), places))]
         for number in range(self.layers):
-            states.append(self._layer(f"encoder.layer.{number}", states[-1], shifts))
+            states.append(self._layer(f"encoder.layer.{number}", states[-1], mask))
         return states
 
     def vectors(self) -> Any:
@@ -184,19 +180,10 @@ class Bert:
         parts = [self._weight(f"{layer}.{name}") for name in ("weight", "bias")]
         return self.graph.add("LayerNormalization", states, *parts, at=OPERATORS + layer, epsilon=self.epsilon)
 
-    def _layer(self, layer: str, states: str, shifts: str) -> str:
-        add, graph, attention = self.graph.add, self.graph, f"{layer}.attention"
-        split = graph.numbers(0, 0, self.heads, self.width // self.heads)
-        query, key, value = (
-            add("Reshape", self._linear(f"{attention}.self.{name}", states), split)
-            for name in ("query", "key", "value")
-        )
-        query, value = (add("Transpose", part, perm=[0, 2, 1, 3]) for part in (query, value))
-        product = add("MatMul", query, add("Transpose", key, perm=[0, 2, 3, 1]))
-        scaled = add("Div", product, graph.number(math.sqrt(self.width // self.heads)))
-        shares = add("Softmax", add("Add", scaled, shifts), axis=-1)
-        mixed = add("Transpose", add("MatMul", shares, value), perm=[0, 2, 1, 3])
-        mixed = add("Reshape", mixed, graph.numbers(0, 0, self.width))
+    def _layer(self, layer: str, states: str, mask: str) -> str:
+        add, attention = self.graph.add, f"{layer}.attention"
+        parts = [self._linear(f"{attention}.self.{name}", states) for name in ("query", "key", "value")]
+        mixed = add("MultiHeadAttention", *parts, "", mask, domain=onnx_file.MICROSOFT, num_heads=self.heads)
         mixed = self._linear(f"{attention}.output.dense", mixed)
         states = self._norm(f"{attention}.output.LayerNorm", add("Add", mixed, states))
         inner = add(self.activation, self._linear(f"{layer}.intermediate.dense", states))

@@ -27,7 +27,7 @@ from zooter_core.router.onnx_file import map_weights
 from zooter_core.router.quantise import quantise
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, Progress, TextEncoder, by_length
 
-LAYOUT = 2  # raise it when the graph changes: those in the cache are then made again
+LAYOUT = 3  # raise it when the graph changes: those in the cache are then made again
 ALIKE = 0.98  # the least cosine between the vectors of both graphs, on average
 SMALL_BATCH = 8  # texts; each batch runs in one thread, so small ones keep all cores at work
 PROBE = "Hello"
@@ -67,7 +67,7 @@ class BertEncoder(TextEncoder):
             raise WorkError(
                 f"an encoder at {reference}", first_line(problem), "Name another in fleet.toml."
             ) from problem
-        self._batches([PROBE])  # checks that vectors are finite
+        self.embed([PROBE])  # checks that vectors are finite
 
     def count(self, texts: Sequence[str]) -> list[int]:
         return [len(row.ids) for row in self._counter.encode_batch(list(texts), add_special_tokens=False)]

@@ -32,7 +32,7 @@ _FEW = rf"(?:{_ONE}*(?:{_ATOM}(?:\?\+?|\{{\d,\d\}}){_ONE}*){{0,2}})"  # each of 
 _MANY = rf"(?:{_ATOM}(?:[+*]\+?|\{{\d,\}}))"  # `{1,}+` is a repetition of a repetition
 # One repetition may give back what it took, with little after it; a second one only ends the match.
 _BRANCH = rf"\^?{_FEW}(?:{_MANY}(?:\(\?!\\S\)|\$)?|(?:{_MANY}{_FEW})?(?:{_MANY})?(?:{_WORDS}\?)?)"
-_QUICK = re.compile(rf"(?:{_BRANCH})(?:\|{_BRANCH})*")
+_QUICK = rf"(?:{_BRANCH})(?:\|{_BRANCH})*"
 
 
 class TextGraph:
@@ -40,15 +40,16 @@ class TextGraph:
 
     A pass runs in the calling thread, since a candidate may be answering on the other cores.
 
+    Args:
+        folder: in the cache; `check_patterns` has seen the tokenizer before it was written there.
+
     Raises:
-        WorkError: the tokenizer's patterns may take endless time.
         Exception: onnxruntime and tokenizers have errors of their own for each kind of damage.
     """
 
     def __init__(self, folder: Path) -> None:
         from tokenizers import Tokenizer
 
-        check_patterns(folder / TOKENIZER)
         self.tokenizer: Any = Tokenizer.from_file(str(folder / TOKENIZER))  # it cuts and pads as the model needs
         self.folder, self.session = folder, session(str(folder / GRAPH))
         self._names = [entry.name for entry in self.session.get_inputs()]
@@ -125,7 +126,7 @@ def check_patterns(path: Path) -> None:
     branches = 0
     for pattern in patterns:
         branches += pattern.count("|") + 1
-        if len(pattern) > LONGEST or branches > MOST_BRANCHES or not _QUICK.fullmatch(pattern):
+        if len(pattern) > LONGEST or branches > MOST_BRANCHES or not re.fullmatch(_QUICK, pattern):
             raise WorkError(
                 f"regular expressions in {path} that end soon",
                 repr(shortened(pattern, 80)),

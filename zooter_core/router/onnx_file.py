@@ -25,7 +25,7 @@ MESSAGES = {  # a field: number, type; a star: any number of them
     },
     "Node": {
         "input": "1 string*", "output": "2 string*", "name": "3 string", "op_type": "4 string",
-        "attribute": "5 Attribute*",
+        "attribute": "5 Attribute*", "domain": "7 string",
     },
     "Attribute": {"name": "1 string", "f": "2 float", "i": "3 int64", "ints": "8 int64*", "type": "20 int32"},
     "Tensor": {
@@ -45,6 +45,7 @@ FLOAT_VALUE, INT_VALUE, INT_VALUES = 1, 2, 7  # types of attributes
 EXTERNAL = 1  # where a tensor's data are: in another file
 LEAST_EXTERNAL = 1024  # bytes of a tensor; ONNX Runtime wants smaller ones, such as shapes, in the graph
 OPSET, IR_VERSION = 20, 10
+MICROSOFT = "com.microsoft"  # the domain of ONNX Runtime's own operators
 
 
 @cache
@@ -92,9 +93,11 @@ def array(stored: Any) -> NDArray[Any]:
     return np.frombuffer(stored.raw_data, dtype).reshape(stored.dims)
 
 
-def node(kind: str, inputs: Sequence[str], outputs: Sequence[str], name: str = "", **attributes: Any) -> Any:
+def node(
+    kind: str, inputs: Sequence[str], outputs: Sequence[str], name: str = "", domain: str = "", **attributes: Any
+) -> Any:
     """An operator; an attribute is a number or a sequence of whole numbers."""
-    operator = messages()["Node"](op_type=kind, input=inputs, output=outputs, name=name)
+    operator = messages()["Node"](op_type=kind, input=inputs, output=outputs, name=name, domain=domain)
     for key, value in attributes.items():
         if isinstance(value, float):
             operator.attribute.add(name=key, type=FLOAT_VALUE, f=value)
@@ -119,7 +122,8 @@ def model(
 ) -> Any:
     """A whole model; inputs and outputs are as from `value`, weights as from `tensor`."""
     graph = messages()["Graph"](node=nodes, name=name, input=inputs, output=outputs, initializer=weights)
-    return messages()["Model"](ir_version=IR_VERSION, graph=graph, opset_import=[messages()["Opset"](version=OPSET)])
+    opsets = [messages()["Opset"](domain=domain, version=number) for domain, number in (("", OPSET), (MICROSOFT, 1))]
+    return messages()["Model"](ir_version=IR_VERSION, graph=graph, opset_import=opsets)
 
 
 def read(path: Path) -> Any:
