@@ -165,8 +165,8 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
             _points(all_points, priced)
     st.caption(
         ("Dollars cover the tokens of the responses, without prompts, router and reward model. " if priced else "")
-        + "A call is one response of one model. The number at a line says how many models answer an unsure query; where "
-        "several answer, the reward model runs too."
+        + "A call is one response of one model. The number at a line says how many models answer an unsure query; "
+        "where several answer, the reward model runs too."
     )
 
 
