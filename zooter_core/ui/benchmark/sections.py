@@ -265,7 +265,7 @@ def _label_lines(lines: Sequence[Figure], curves: Mapping[int, Sequence[Point]],
         dotted, drawn = lines[2 * number], lines[2 * number + 1]
         # Right of the end and below longer lines, but for the longest, which ends at the marks of other methods.
         longest = ends.index(max(ends)) == number
-        side = "top left" if longest else BELOW
+        side = "top center" if longest else BELOW
         drawn |= {"mode": "lines+markers+text", "text": [*[""] * (len(line) - 1), str(k)], "textposition": side}
         if longest:
             middle = [sum(dotted["x"]) / 2, sum(dotted["y"]) / 2]
