@@ -15,12 +15,10 @@ import numpy as np
 import pytest
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query
 from zooter_core.data.run_folder import LABELS, QUERIES
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, read_queries
-from zooter_core.method.labels import softmax
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.append(str(FOLDER))  # as for a script that is run
@@ -44,12 +42,12 @@ def test_damaged_files_are_read_or_refused(tmp_path, kind):
             damage(random.Random(number))
 
 
-SHARED = ("kl_head", "score_file", "servers")  # what some scripts share
+SHARED = ("score_file", "servers")  # what some scripts share
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in SHARED))
 def test_a_script_imports(name):
-    if name in ("demo", "pages"):
+    if name == "demo":
         pytest.importorskip("playwright")
     assert callable(script(name).main)
 
@@ -254,28 +252,13 @@ def test_learn_replays_a_stream_in_which_things_change(monkeypatch):
     assert np.isnan(stream.train_rewards[:, stream.newcomer]).all()
     assert not stream.available(0)[stream.newcomer]
     assert stream.truth[250:, 1].mean() < 0.35 < stream.truth[:250, 1].mean()
-    methods = [learn.NEVER, learn.HYBRID, learn.SHIPPED, learn.UNSERVED, learn.THOMPSON, learn.ALL]
-    row = {"seed": 0, "scenario": 0, "noise": 0.0, "methods": learn.row_of(stream, methods)}
+    row = {"noise": 0.0, "methods": learn.row_of(stream)}
     assert row["methods"][learn.ALL]["all"] > row["methods"][learn.NEVER]["all"]
     assert 0 < row["methods"][learn.HYBRID]["calls"] < 0.5
     assert row["methods"][learn.ALL]["calls"] > 1
     table = list(learn.shown([row, row]))
     assert table[0] == "2 streams, noise 0"
     assert any(line.startswith("| hybrid, 5% |") for line in table)
-
-
-def test_learn_replays_the_embedded_fleet():
-    learn = script("learn")
-    scores = learn.own_scores(str(EMBEDDED_FLEET / "router"))
-    assert set(scores.candidates) == {"chat", "math", "code", "writer"}
-    assert learn.spread(scores.scores) == pytest.approx(0.31, rel=0.05)  # the queries of other kinds are left out
-    vectors = np.random.default_rng(0).normal(size=(len(scores.queries), 8))
-    for scenario in learn.OWN_SCENARIOS:
-        stream = learn.Stream.of(scores, vectors, scenario, seed=0, noise=1.0)
-        assert len(stream) > learn.JOINS + 500
-        column = scores.candidates.index(scenario.worse)
-        better = stream.truth[:, column] > stream.truth.min(axis=1)  # than the worst answer
-        assert better[learn.WORSE :].mean() < 0.7 * better[: learn.WORSE].mean()
 
 
 def test_a_verdict_is_of_one_answer_and_a_rule_comes_first() -> None:
@@ -298,22 +281,6 @@ def test_the_verdicts_are_of_queries_in_the_list() -> None:
     assert {query for query, _ in verdicts} <= set(entries)
     assert set(verdicts.values()) <= {"right", "fair", "wrong"}
     assert len(verdicts) == len(clicks.lines(clicks.VERDICTS))
-
-
-def test_labels_with_missing_rewards_are_completed_by_the_predicted_shares():
-    """A single reward says nothing. Rewards 0 and log 3 at tau 1 are 1/4 and 3/4 of the .8 that the third leaves."""
-    rewards = np.array([[np.nan, 9.0, np.nan], [0.0, 2 * math.log(3), np.nan]])
-    predicted = np.log(np.array([[0.5, 0.3, 0.2]] * 2))
-    labels = script("kl_head").completed_labels(rewards, predicted, 2.0, 1.0)
-    assert labels == pytest.approx(np.array([[0.5, 0.3, 0.2], [0.2, 0.6, 0.2]]))
-
-
-@pytest.mark.parametrize(("weight", "share"), [(1.0, 0.7), (3.0, 0.8)])
-def test_the_intercept_of_the_kl_head_alone_reaches_the_mean_label(weight, share):
-    """Where all vectors are the same, the softmax of the intercept is the mean label, but for its penalty."""
-    x, labels = np.zeros((2000, 1)), np.tile([[0.9, 0.1], [0.5, 0.5]], (1000, 1))
-    head = script("kl_head").fit_kl(x, labels, np.tile([weight, 1.0], 1000), penalty=1.0)
-    assert softmax(head(x[:1]))[0] == pytest.approx([share, 1 - share], abs=2e-3)
 
 
 def test_horvitz_and_thompson_divide_by_all_queries():
