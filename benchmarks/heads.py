@@ -226,6 +226,7 @@ def main() -> None:
     parser.add_argument("--settings", nargs="+", metavar="TEXT", help="settings of the default kind, a row each")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--test", metavar="FILE", help="judge by this file's queries")
+    parser.add_argument("--json", action="store_true")
     call = parsed(parser)
     bench = Bench(read_scores([call.scores]), Encoder(call.encoder))
     rows = []

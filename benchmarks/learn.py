@@ -325,7 +325,7 @@ def _score(row: dict[str, Any], name: str) -> float:
 
 
 def main() -> None:
-    parser = parser_of(__doc__, json=False)
+    parser = parser_of(__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--noise", type=float, nargs="+", default=[0.0], metavar="X")
     call = parsed(parser)

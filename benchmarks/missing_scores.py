@@ -53,7 +53,7 @@ def rare(table: Array, column: int, share: float, seed: int) -> Array:
 
 
 def main() -> None:
-    parser = parser_of(__doc__, json=False)
+    parser = parser_of(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--kinds", nargs="+", default=[ZOOTER], choices=list(KINDS), metavar="KIND")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.3, 0.6], metavar="X")

@@ -1,4 +1,4 @@
-"""Which trigger best finds queries where a second candidate pays: python benchmarks/selection.py FILE [--json]
+"""Which trigger best finds queries where a second candidate pays: python benchmarks/selection.py FILE
 
 Every query is held back once: routers are trained on four fifths and give the unsureness of the rest. With --left-out,
 data sets are held back instead. `area` is the mean score over the range from 1 to k calls per query, when the response
@@ -13,12 +13,12 @@ the lines of FILE have the scores of a judge and of another that stands for the 
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from heads import FOLDS, splits
 from label_quality import of_judges
 from score_file import parsed, parser_of
 
@@ -33,18 +33,8 @@ from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import AUTO_KIND, settings_of
 from zooter_core.router.neighbours import Neighbours
 
-FOLDS = 5
 RATES = (0.6, 0.7, 0.8, 0.9, 1.0)  # how often a judge is right
 SHARE = 0.2  # of the queries that get a second call
-
-
-def parts_of(scores: Scores, seed: int, left_out: bool) -> list[np.ndarray]:
-    """Masks of the rows that are held back together."""
-    names = np.array(scores.datasets)
-    if left_out:
-        return [names == name for name in dict.fromkeys(names.tolist())]
-    folds = np.random.default_rng(seed).permutation(len(names)) % FOLDS
-    return [folds == fold for fold in range(FOLDS)]
 
 
 def held_back(scores: Scores, encoder: Encoder, seed: int, left_out: bool) -> Outputs:
@@ -54,7 +44,7 @@ def held_back(scores: Scores, encoder: Encoder, seed: int, left_out: bool) -> Ou
     middle = vectors[:, : vectors.shape[1] - sentences.shape[1]]
     tags, config = tags_of(scores, "auto", vectors, seed), settings_of(AUTO_KIND, {}, seed)
     probabilities, gain = np.empty_like(scores.scores), np.empty(len(vectors))
-    for mask in parts_of(scores, seed, left_out):
+    for mask in splits(np.array(scores.datasets), seed)["left_out" if left_out else "folds"]:
         train, judged = np.flatnonzero(~mask), np.flatnonzero(mask)
         names = [scores.datasets[row] for row in train]
         scored = Scored.of(scores.scores[train], names, tags.rows(train), vectors[train], SCORE_LABELS)
@@ -160,12 +150,8 @@ def main() -> None:
         judge = judge.subset([places[query.id] for query in scores.queries])
     by = "data sets left out" if call.left_out else f"{FOLDS} folds"
     report |= {"n": len(scores.queries), "by": by, "seed": call.seed, "seconds": time.perf_counter() - begun}
-    report["by_judge"] = by_judge(outputs, scores, judge)
-    if call.json:
-        print(json.dumps(report))
-    else:
-        show(report)
-        show_judges(report["by_judge"])
+    show(report)
+    show_judges(by_judge(outputs, scores, judge))
 
 
 if __name__ == "__main__":

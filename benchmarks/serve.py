@@ -57,7 +57,6 @@ def main() -> None:
     runtimes = ("auto", "onnx")
     parser.add_argument("--runtime", choices=runtimes, nargs="+", default=["auto"], help="of [router]; a server each")
     parser.add_argument("--litellm", metavar="BIN", help="LiteLLM's program, from an environment of its own")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with ExitStack() as stack:
         stub = stack.enter_context(stub_server(options.tokens, options.rate))
@@ -71,7 +70,7 @@ def main() -> None:
             rows += measure(targets, clients, options)
             if clients != options.clients[-1]:
                 print(table(rows), file=sys.stderr)  # what is done, if the rest is stopped
-    print(json.dumps(rows) if options.json else table(rows))
+    print(table(rows))
 
 
 @dataclass
