@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,17 +30,17 @@ FOLDS = 5
 
 def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """One row for each mode."""
-    dice = np.random.default_rng(call.seed)
+    dice = np.random.default_rng(0)
     order = dice.permutation(len(scores.queries))
     aside = len(order) // FOLDS
     learned, judged = scores.subset(order[aside:][: call.learn]), scores.subset(order[:aside][: call.judge])
     texts, judged_texts = ([query.text for query in part.queries] for part in (learned, judged))
     inputs = encoder.embed_all(texts)
-    tags = cluster_tags(inputs, call.seed)
+    tags = cluster_tags(inputs)
     wanted = labels.label(learned.scores, learned.datasets, tags, SCORE_LABELS).enhanced
     first: np.ndarray | None = None
     for mode in call.modes:
-        begun, config = time.perf_counter(), replace(DistillConfig(), seed=call.seed, finetune=mode)
+        begun, config = time.perf_counter(), DistillConfig(finetune=mode)
         if mode == "none":
             router = DistilledRouter(trained(learned, inputs, tags, config), encoder)
         else:
@@ -61,7 +60,6 @@ def main() -> None:
     parser.add_argument("--modes", nargs="+", choices=MODES, default=["none", "last"])
     parser.add_argument("--learn", type=int, default=1200)
     parser.add_argument("--judge", type=int, default=600)
-    parser.add_argument("--seed", type=int, default=0)
     call = parsed(parser)
     for row in rows_of(read_scores([call.scores]), Encoder(call.encoder), call):
         (low, high), (under, over) = row["interval"], row["minus_first"]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core import Ensemble, load_fleet
+from zooter_core.base.jsonl import read_records
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.data.answer_keys import read_key
 from zooter_core.evaluation.verified import verify
@@ -29,13 +30,9 @@ VERDICTS = QUERIES.with_name("first_clicks_verdicts.jsonl")
 TOO_SMALL = "too small"  # what a model says that does not know
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def verdicts() -> dict[tuple[str, str], str]:
     """What a reader said of an answer, by query and answer."""
-    return {(line["query"], line["answer"]): line["verdict"] for line in lines(VERDICTS)}
+    return {(line["query"], line["answer"]): line["verdict"] for line in read_records(VERDICTS)}
 
 
 def judged(entry: dict[str, Any], answer: str, read: dict[tuple[str, str], str]) -> str:
@@ -52,7 +49,7 @@ def main() -> None:
     parser.add_argument("--unjudged", type=Path, help="file for the answers without a verdict; needs --answers")
     options = parser.parse_args()
     ensemble = Ensemble(load_fleet(EMBEDDED_FLEET))
-    entries, read = lines(QUERIES), verdicts()
+    entries, read = list(read_records(QUERIES)), verdicts()
     counts: Counter[str] = Counter()
     results = []
     for entry in entries:

@@ -25,11 +25,10 @@ from pathlib import Path
 import numpy as np
 from servers import Server, stub_server
 
-from serve import Load, load, zooter
+from serve import RATE, TOKENS, Load, load, zooter
 from zooter_core.serve.bodies import MOST_CONVERSATIONS
 from zooter_core.serve.keys import Key, add_key
 
-TOKENS, RATE = 32, 32  # of an honest answer
 ATTACK_SECONDS = 15.0  # after which an attack that nobody ends is given up
 PAUSE_SECONDS = 0.2  # between two attacks of one client
 HEALTH_SECONDS = 0.5  # between two looks at /health

@@ -32,6 +32,7 @@ from pathlib import Path
 import numpy as np
 from servers import Server, free_port, started, stub_server
 
+from zooter_core.base.jsonl import read_records
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import load_fleet
@@ -89,17 +90,13 @@ def queries() -> dict[bool, dict[str, list[str]]]:
     """Evident queries and others, by expert."""
     every: dict[bool, dict[str, list[str]]] = {kind: {name: [] for name in EXPERTS} for kind in (True, False)}
     for file in EVIDENT:
-        for line in _lines(ROOT / "tests" / "data" / f"{file}.jsonl"):
+        for line in read_records(ROOT / "tests" / "data" / f"{file}.jsonl"):
             every[True][line["candidate"]].append(line["query"])
-    for line in _lines(ROOT / "models" / "starter" / "queries.jsonl"):
+    for line in read_records(ROOT / "models" / "starter" / "queries.jsonl"):
         for name, skills in EXPERTS.items():
             if line["dataset"] in skills:
                 every[False][name].append(line["query"])
     return every
-
-
-def _lines(path: Path) -> list[dict[str, str]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def crowd(count: int, dice: random.Random) -> list[Question]:

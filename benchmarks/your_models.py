@@ -9,13 +9,13 @@ models alone, by one from their descriptions, and by the router of the exam.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from zooter_core.base.jsonl import read_records
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.config.edit import change_candidate
 from zooter_core.config.fleet import load_fleet
@@ -29,8 +29,7 @@ def share_right(folder: Path, experts: dict[str, str]) -> str:
     """The share of each file's queries that a fleet routes to their expert, whose name it is given by `experts`."""
     ensemble, parts = Ensemble(load_fleet(folder)), []
     for file in FILES:
-        lines = [json.loads(line) for line in (ROOT / "tests" / "data" / file).read_text(encoding="utf-8").splitlines()]
-        lines = [line for line in lines if line["candidate"] in experts]
+        lines = [line for line in read_records(ROOT / "tests" / "data" / file) if line["candidate"] in experts]
         choices = [decision.candidate for decision in ensemble.route_all([line["query"] for line in lines])]
         right = sum(choice == experts[line["candidate"]] for choice, line in zip(choices, lines, strict=True))
         parts.append(f"{right / len(lines):.0%} of {len(lines)}")

@@ -261,9 +261,9 @@ def test_a_verdict_is_of_one_answer_and_a_rule_comes_first() -> None:
 
 def test_the_verdicts_are_of_queries_in_the_list() -> None:
     clicks = script("first_clicks")
-    entries = {entry["query"]: entry for entry in clicks.lines(clicks.QUERIES)}
+    entries = {entry["query"]: entry for entry in clicks.read_records(clicks.QUERIES)}
     assert len(entries) == 150
     verdicts = clicks.verdicts()
     assert {query for query, _ in verdicts} <= set(entries)
     assert set(verdicts.values()) <= {"right", "fair", "wrong"}
-    assert len(verdicts) == len(clicks.lines(clicks.VERDICTS))
+    assert len(verdicts) == len(list(clicks.read_records(clicks.VERDICTS)))
