@@ -79,11 +79,13 @@ def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
 
 
 @contextmanager
-def started(command: Sequence[str], port: int, stop: int = signal.SIGTERM, **environment: str) -> Iterator[Server]:
+def started(
+    command: Sequence[str], port: int, stop: int = signal.SIGTERM, folder: Path = ROOT, **environment: str
+) -> Iterator[Server]:
     """A server's process, from when it accepts connections. The signal `stop` ends it."""
     began = time.perf_counter()
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment, cwd=ROOT)
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment, cwd=folder)
         try:
             while not listening(port):
                 if process.poll() is not None or time.perf_counter() - began > START_SECONDS:
@@ -114,11 +116,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def demo(*options: str) -> AbstractContextManager[Server]:
-    """`zooter demo` without history, with further options of the command."""
+def demo(*options: str, folder: Path = ROOT, **environment: str) -> AbstractContextManager[Server]:
+    """`zooter demo` without history, with further options of the command; `folder` is the checkout that it runs in."""
     port = free_port()
     command = [sys.executable, "-m", "zooter_core.cli", "demo", "--port", str(port), "--no-browser"]
-    return started([*command, *options], port, signal.SIGINT, ZOOTER_HISTORY="off")
+    return started([*command, *options], port, signal.SIGINT, folder, **{"ZOOTER_HISTORY": "off"} | environment)
 
 
 def streamlit(script: Path, source: str) -> AbstractContextManager[Server]:

@@ -45,7 +45,7 @@ SHARED = ("score_file", "servers")  # what some scripts share
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in SHARED))
 def test_a_script_imports(name):
-    if name == "demo":
+    if name in ("demo", "pages"):
         pytest.importorskip("playwright")
     assert callable(script(name).main)
 
