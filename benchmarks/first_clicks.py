@@ -1,7 +1,7 @@
 """What visitors type first: 150 queries of this project (first_clicks.jsonl), where the embedded router sends them, and
 whether the chosen model's answer is right, or fair for its size.
 
-    python benchmarks/first_clicks.py [--answers] [--json] [--fleet FOLDER] [--unjudged FILE]
+    python benchmarks/first_clicks.py [--answers] [--unjudged FILE]
 
 A choice is right if a person would accept it (`models`); a tag that a page shows is wrong if a person said so
 (`wrong_tags`), and a query without a shown tag has none that is wrong. `--answers` lets the chosen models answer. An
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core import Ensemble, load_fleet
+from zooter_core.base.jsonl import read_records
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.data.answer_keys import read_key
 from zooter_core.evaluation.verified import verify
@@ -29,13 +30,9 @@ VERDICTS = QUERIES.with_name("first_clicks_verdicts.jsonl")
 TOO_SMALL = "too small"  # what a model says that does not know
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def verdicts() -> dict[tuple[str, str], str]:
     """What a reader said of an answer, by query and answer."""
-    return {(line["query"], line["answer"]): line["verdict"] for line in lines(VERDICTS)}
+    return {(line["query"], line["answer"]): line["verdict"] for line in read_records(VERDICTS)}
 
 
 def judged(entry: dict[str, Any], answer: str, read: dict[tuple[str, str], str]) -> str:
@@ -49,12 +46,10 @@ def judged(entry: dict[str, Any], answer: str, read: dict[tuple[str, str], str])
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--answers", action="store_true")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--fleet", type=Path, default=EMBEDDED_FLEET)
     parser.add_argument("--unjudged", type=Path, help="file for the answers without a verdict; needs --answers")
     options = parser.parse_args()
-    ensemble = Ensemble(load_fleet(options.fleet))
-    entries, read = lines(QUERIES), verdicts()
+    ensemble = Ensemble(load_fleet(EMBEDDED_FLEET))
+    entries, read = list(read_records(QUERIES)), verdicts()
     counts: Counter[str] = Counter()
     results = []
     for entry in entries:
@@ -67,7 +62,7 @@ def main() -> None:
             set(tags) - set(entry.get("wrong_tags", ())) - set(entry.get("right_tags", ()))
         )
         counts["no tag"] += not tags
-        result = {"query": entry["query"], "candidate": decision.candidate, "right": routed, "tags": tags}
+        result = {"query": entry["query"], "candidate": decision.candidate, "right": routed}
         if options.answers:
             answer = "".join(ensemble.stream(entry["query"], decision.candidate))
             result |= {"answer": answer, "verdict": judged(entry, answer, read)}
@@ -81,9 +76,6 @@ def main() -> None:
             if line["verdict"] == "not judged"
         ]
         options.unjudged.write_text("".join(f"{line}\n" for line in unjudged), encoding="utf-8")
-    if options.json:
-        print(json.dumps({"n": len(entries), **counts, "queries": results}, ensure_ascii=False))
-        return
     for result in results:
         if not result["right"]:
             print(f"routed to {result['candidate']}: {result['query']}")

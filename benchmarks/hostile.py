@@ -3,8 +3,6 @@ the attacks.
 
 A stub server answers behind `zooter serve` with API keys. Honest clients send one request after the other, in turns
 alone and beside as many hostile ones, which have a process and a key of their own and make one attack after the other.
-With `--elsewhere`, further turns have hostile clients that attack another `zooter serve`: what honest ones lose then is
-not the endpoint's, but the machine's, which all share.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,15 +25,15 @@ from pathlib import Path
 import numpy as np
 from servers import Server, stub_server
 
-from serve import Load, load, zooter
+from serve import RATE, TOKENS, Load, load, zooter
 from zooter_core.serve.bodies import MOST_CONVERSATIONS
 from zooter_core.serve.keys import Key, add_key
 
-TOKENS, RATE = 32, 32  # of an honest answer
 ATTACK_SECONDS = 15.0  # after which an attack that nobody ends is given up
 PAUSE_SECONDS = 0.2  # between two attacks of one client
 HEALTH_SECONDS = 0.5  # between two looks at /health
 CHAT = "/v1/chat/completions"
+ALONE, BESIDE = "alone", "beside hostile clients"  # kinds of turns
 NESTED = b"[" * (30 << 20)
 Attack = Callable[["Connection"], Awaitable[str]]
 
@@ -45,9 +43,6 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=20, help="of each kind")
     parser.add_argument("--seconds", type=float, default=600, help="beside hostile clients; a fifth of it alone")
     parser.add_argument("--rounds", type=int, default=4, help="turns, among which --seconds are split")
-    parser.add_argument("--attacks", nargs="+", choices=ATTACKS, default=list(ATTACKS))
-    parser.add_argument("--elsewhere", action="store_true", help="also turns in which another server is attacked")
-    parser.add_argument("--json", action="store_true")
     parser.add_argument("--attack", nargs=2, metavar=("PORT", "KEY"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.attack:
@@ -57,16 +52,9 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         file = folder / "keys.json"
         keys = [add_key(file, Key(name, "", 0.0)) for name in ("honest", "hostile")]
-        ports: dict[str, int | None] = {"alone": None}  # of what the hostile clients attack
-        servers = []
-        for name in ("elsewhere", "here") if options.elsewhere else ("here",):
-            stub = stack.enter_context(stub_server(TOKENS, RATE))
-            data = str(folder / name)
-            target = stack.enter_context(zooter(stub.url, "auto", "--keys", str(file), "--data", data))
-            ports[f"beside hostile clients {name}"] = target.port
-            servers = [target, stub]
-        report = measure(servers, ports, keys, options)
-    print(json.dumps(report) if options.json else table(report))
+        stub = stack.enter_context(stub_server(TOKENS, RATE))
+        target = stack.enter_context(zooter(stub.url, "auto", "--keys", str(file), "--data", str(folder / "data")))
+        measure(target, stub, keys, options)
 
 
 @dataclass
@@ -89,17 +77,9 @@ class Turns:
         }
 
 
-def measure(
-    servers: Sequence[Server], ports: Mapping[str, int | None], keys: Sequence[str], options: argparse.Namespace
-) -> dict[str, object]:
-    """All kinds of turns, and the figures of each.
-
-    Args:
-        servers: the endpoint and its stub.
-        ports: what hostile clients attack in each kind of turn; None if there are none.
-    """
-    target, stub = servers
-    turns = {name: Turns() for name in ports}
+def measure(target: Server, stub: Server, keys: Sequence[str], options: argparse.Namespace) -> None:
+    """Turns of honest clients alone and beside hostile ones; prints the figures of both, and the outcomes."""
+    turns = {ALONE: Turns(), BESIDE: Turns()}
     outcomes: Counter[str] = Counter()
     megabytes = [target.megabytes]
 
@@ -111,21 +91,23 @@ def measure(
         )
 
     for number in range(options.rounds):
-        for name, port in ports.items():
+        for name, turn in turns.items():
             print(f"round {number + 1}: honest clients {name}", file=sys.stderr)
-            seconds, before = options.seconds / options.rounds * (1 if port == target.port else 0.2), cpu()
-            attacker = start_attacks(port, keys[1], seconds, options) if port else None
-            turn = turns[name]
+            seconds, before = options.seconds / options.rounds * (1 if name == BESIDE else 0.2), cpu()
+            attacker = start_attacks(target.port, keys[1], seconds, options.clients) if name == BESIDE else None
             asyncio.run(honest(target.port, options.clients, seconds, turn.load, keys[0], turn.health))
             if attacker:
-                ended = Counter(json.loads(attacker.communicate(timeout=ATTACK_SECONDS * 4)[0]))
-                outcomes += ended if port == target.port else Counter()
+                outcomes += Counter(json.loads(attacker.communicate(timeout=ATTACK_SECONDS * 4)[0]))
             turn.cpu_seconds.update(cpu())
             turn.cpu_seconds.subtract(before)
             megabytes.append(target.megabytes)
     rows = {name: turn.row() for name, turn in turns.items()}
-    ratio = rows["beside hostile clients here"]["first_p95_ms"] / rows["alone"]["first_p95_ms"]
-    return {"rows": rows, "p95_ratio": ratio, "megabytes": megabytes, "attacks": dict(sorted(outcomes.items()))}
+    for name, row in rows.items():
+        print(f"{name}: " + ", ".join(f"{figure} {value:.4g}" for figure, value in row.items()))
+    print(f"first token, p95: {rows[BESIDE]['first_p95_ms'] / rows[ALONE]['first_p95_ms']:.2f} times as late")
+    print("megabytes: " + " ".join(f"{size:.0f}" for size in megabytes))
+    for outcome, count in sorted(outcomes.items()):
+        print(f"{outcome}  {count}")
 
 
 async def honest(port: int, clients: int, seconds: float, result: Load, key: str, health: list[float]) -> None:
@@ -147,10 +129,10 @@ async def honest(port: int, clients: int, seconds: float, result: Load, key: str
         await looking
 
 
-def start_attacks(port: int, key: str, seconds: float, options: argparse.Namespace) -> subprocess.Popen[str]:
+def start_attacks(port: int, key: str, seconds: float, clients: int) -> subprocess.Popen[str]:
     """The hostile clients, in a process of their own."""
-    command = [sys.executable, __file__, "--attack", str(port), key, "--seconds", str(seconds)]
-    command += ["--clients", str(options.clients), "--attacks", *options.attacks]
+    command = [sys.executable, __file__, "--attack", str(port), key]
+    command += ["--seconds", str(seconds), "--clients", str(clients)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -164,7 +146,7 @@ async def attack(options: argparse.Namespace) -> dict[str, int]:
     async def client(number: int) -> None:
         order = random.Random(number)
         while time.perf_counter() < until:
-            name = order.choice(options.attacks)
+            name = order.choice(list(ATTACKS))
             connection = Connection(port, key)
             try:
                 async with asyncio.timeout(ATTACK_SECONDS):
@@ -361,16 +343,6 @@ ATTACKS: dict[str, Attack] = {
         *(flood_of_comments, flood_of_empty_events, flood_of_tokens),
     )
 }
-
-
-def table(report: dict[str, object]) -> str:
-    """The figures and the outcomes as text."""
-    rows = report["rows"]
-    assert isinstance(rows, dict)
-    lines = [f"{name}: " + ", ".join(f"{k} {v:.4g}" for k, v in row.items()) for name, row in rows.items()]
-    lines += [f"first token, p95: {report['p95_ratio']:.2f} times as late"]
-    lines += ["megabytes: " + " ".join(f"{size:.0f}" for size in report["megabytes"])]  # type: ignore[attr-defined]
-    return "\n".join([*lines, *(f"{outcome}  {count}" for outcome, count in report["attacks"].items())])  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

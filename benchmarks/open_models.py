@@ -1,4 +1,4 @@
-"""How good the router of models/open-models is: python benchmarks/open_models.py FILE [--seed 0] [--json]
+"""How good the router of models/open-models is: python benchmarks/open_models.py FILE [--left-out]
 
 Five-fold cross-validation: the router of `zooter distill --scores` learns from four folds and chooses for the fifth,
 between all models, between the five that Ollama runs, and between every two or more of these. `single` is the model
@@ -9,8 +9,6 @@ one kind of task (TASKS), so that the router has seen nothing like the queries t
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import combinations
@@ -47,14 +45,14 @@ def folds_of(scores: Scores, left_out: bool, seed: int) -> Array:
     return np.array([next(row for row, names in enumerate(TASKS) if name in names) for name in scores.datasets])
 
 
-def unseen(scores: Scores, encoder: Encoder, folds: Array, kind: str, seed: int) -> Array:
+def unseen(scores: Scores, encoder: Encoder, folds: Array) -> Array:
     """The probabilities of each query by a router that learned from the other folds, shape (n, N)."""
     vectors = encoder.embed_all([query.text for query in scores.queries])
     probabilities = np.empty(scores.scores.shape)
     for fold in np.unique(folds):
         rows = np.flatnonzero(folds != fold)
-        training = settings_of(kind, seed=seed)
-        router = distill(scores.subset(rows.tolist()), training=training, encoder=encoder, vectors=vectors[rows])
+        learned, training = scores.subset(rows.tolist()), settings_of(AUTO_KIND)
+        router = distill(learned, training=training, encoder=encoder, vectors=vectors[rows])
         probabilities[folds == fold] = router.head.probabilities(vectors[folds == fold])
         print(f"fold {fold + 1} of {folds.max() + 1}", file=sys.stderr, flush=True)
     return probabilities
@@ -108,18 +106,14 @@ def shown(row: dict[str, Any]) -> str:
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--left-out", action="store_true", help="folds are kinds of tasks")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kind", default=AUTO_KIND)
-    parser.add_argument("--fleet", type=Path, default=FLEET, metavar="DIR")
-    call: argparse.Namespace = parsed(parser)
+    call = parsed(parser)
     scores, encoder = read_scores([call.scores]), Encoder(call.encoder)
-    folds = folds_of(scores, call.left_out, call.seed)
-    probabilities = unseen(scores, encoder, folds, call.kind, call.seed)
-    if not call.json:
-        print("| pool | queries | n | single | router | router - single (95%) | perfect | single is |")
-        print("|---|---|---:|---:|---:|---:|---:|---|")
-    for row in figures(scores, probabilities, folds, load_fleet(call.fleet).routed_as):
-        print(json.dumps(row) if call.json else shown(row), flush=True)
+    folds = folds_of(scores, call.left_out, seed=0)
+    probabilities = unseen(scores, encoder, folds)
+    print("| pool | queries | n | single | router | router - single (95%) | perfect | single is |")
+    print("|---|---|---:|---:|---:|---:|---:|---|")
+    for row in figures(scores, probabilities, folds, load_fleet(FLEET).routed_as):
+        print(shown(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def with_pairs(bench: Bench, pairs: list[dict[str, str]]) -> np.ndarray:
 
 
 def main() -> None:
-    parser = parser_of(__doc__, json=False)
+    parser = parser_of(__doc__)
     parser.add_argument("--sizes", nargs="+", type=int, default=[200, 1000, 4000], metavar="N")
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--without", action="store_true")

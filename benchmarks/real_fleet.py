@@ -6,8 +6,7 @@ download, and a load is as fast as memory and bus allow. Speeds are measured wit
 same on a processor, where the figures mean nothing.
 
 Parts: `switch` (loads, unloads and memory over --switches), `speed` (tokens/s of the backend against plain generate(),
-alone and in batches), `static` (one stream with a static cache and torch.compile against the default cache), `collect`
-(the embedded fleet in the pipeline), `exam` (`zooter exam --quick` on four of the models, which say nothing sensible).
+alone and in batches), `exam` (`zooter exam --quick` on four of the models, which say nothing sensible).
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +29,14 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 from transformers import GenerationConfig as Settings
 
-from zooter_core import pipeline
 from zooter_core.backends import Request, iter_responses, memory
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.backends.residency import NEVER
-from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
-from zooter_core.base.records import Message, Query
+from zooter_core.base.paths import ROOT
+from zooter_core.base.records import Message
 from zooter_core.base.weights import quiet_libraries
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
-from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.data.runs import Run
-from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.config.fleet import GenerationConfig
 
 sys.path.insert(0, str(ROOT / "tests"))
 from support import tiny_models
@@ -152,17 +147,11 @@ def prompts(base: Any, rows: int) -> Any:
 
 
 @torch.inference_mode()
-def plain(base: Any, rows: int, tokens: int, **options: Any) -> int:
+def plain(base: Any, rows: int, tokens: int) -> int:
     """transformers' generate() alone: greedy, with the same length."""
     settings = Settings(max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, pad_token_id=0, eos_token_id=1)
-    output = base.model.generate(**prompts(base, rows), generation_config=settings, **options)
+    output = base.model.generate(**prompts(base, rows), generation_config=settings)
     return rows * (output.shape[1] - prompts(base, rows)["input_ids"].shape[1])
-
-
-def in_a_thread(function: Callable[[], int]) -> int:
-    """What a function returns that runs in a new thread, as the backend's generation does."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(function).result()
 
 
 def speed(backend: TransformersBackend, candidate: CandidateConfig, tokens: int, rounds: int) -> None:
@@ -172,12 +161,11 @@ def speed(backend: TransformersBackend, candidate: CandidateConfig, tokens: int,
     with torch.no_grad():
         base.model.lm_head.weight[1] = 0
     for rows in (1, 8, 32):
-        speeds: dict[str, list[float]] = {"backend": [], "generate()": [], "generate() in a thread": []}
+        speeds: dict[str, list[float]] = {"backend": [], "generate()": []}
         for _ in range(rounds + 1):  # the first one warms up
             for name, function in (
                 ("backend", lambda rows=rows: ask(backend, candidate, rows, tokens)),
                 ("generate()", lambda rows=rows: plain(base, rows, tokens)),
-                ("generate() in a thread", lambda rows=rows: in_a_thread(lambda: plain(base, rows, tokens))),
             ):
                 spent, count = timed(function)
                 speeds[name].append(count / spent)
@@ -186,40 +174,6 @@ def speed(backend: TransformersBackend, candidate: CandidateConfig, tokens: int,
         print(
             f"{rows:2d} together, {tokens} tokens each: {shown}, ratio {medians['backend'] / medians['generate()']:.2f}"
         )
-
-
-def static(backend: TransformersBackend, candidate: CandidateConfig, tokens: int, rounds: int) -> None:
-    """One stream with a static cache, plain and compiled."""
-    base = drawn(backend, candidate)
-    forward = base.model.forward
-    for name, options in (("dynamic", {}), ("static", {"cache_implementation": "static", "disable_compile": True}),
-                          ("static, compiled", {"cache_implementation": "static"})):  # fmt: skip
-        try:
-            if "compiled" in name:
-                base.model.forward = torch.compile(forward, mode="reduce-overhead" if DEVICE != "cpu" else "default")
-            first, _ = timed(lambda options=options: plain(base, 1, tokens, **options))
-            spent = sorted(timed(lambda options=options: plain(base, 1, tokens, **options))[0] for _ in range(rounds))
-        except Exception as problem:
-            print(f"{name}: {type(problem).__name__}: {str(problem).splitlines()[0]}")
-        else:
-            print(f"{name} cache: {tokens / spent[rounds // 2]:.1f} tokens/s after a first run of {first:.1f} s")
-    base.model.forward = forward
-
-
-def collect(queries: int, folder: Path) -> None:
-    """Collect responses of the embedded fleet to many queries in a run."""
-    ensemble = Ensemble(load_fleet(EMBEDDED_FLEET))
-    prompts_of_run = [
-        Query(str(n), f"What are {n} apples and {n % 7 + 2} pears together? Explain it.") for n in range(queries)
-    ]
-    generation = GenerationConfig(max_new_tokens=64, temperature=0.3)
-    with Run(folder, create=True) as run:
-        pipeline.start(run, ensemble, prompts_of_run)
-        ensemble.load()
-        spent, _ = timed(lambda: pipeline.collect(run, ensemble, generation))
-        tokens = sum(record["tokens"] for record in run.records("responses.jsonl"))
-    count = queries * len(ensemble.fleet.pool)
-    print(f"embedded fleet in bfloat16: {count} responses in {spent:.1f} s, {tokens / spent:.0f} tokens/s")
 
 
 def exam(models: Path) -> None:
@@ -240,12 +194,11 @@ def exam(models: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=tuple(SHAPES), default="13b")
-    parser.add_argument("--parts", nargs="+", default=["switch", "speed", "static", "collect", "exam"])
+    parser.add_argument("--parts", nargs="+", default=["switch", "speed", "exam"])
     parser.add_argument("--models", type=int, default=6)
     parser.add_argument("--switches", type=int, default=50)
     parser.add_argument("--tokens", type=int, default=128, help="length of a response in the speed measurements")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--queries", type=int, default=512, help="for collect")
     parser.add_argument("--budget-gb", type=float, help="(default: what the device has free; tiny: four models)")
     call = parser.parse_args()
     quiet_libraries()
@@ -265,12 +218,8 @@ def main() -> None:
             switch(backend, candidates, call.switches)
         if "speed" in call.parts:
             speed(backend, candidates[0], call.tokens, call.rounds)
-        if "static" in call.parts:
-            static(backend, candidates[0], call.tokens, call.rounds)
         backend.resident.spare()
         gc.collect()
-        if "collect" in call.parts:
-            collect(call.queries, Path(folder) / "run")
         if "exam" in call.parts:
             exam(Path(folder))
 

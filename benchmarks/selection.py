@@ -1,4 +1,4 @@
-"""Which trigger best finds queries where a second candidate pays: python benchmarks/selection.py FILE [--json]
+"""Which trigger best finds queries where a second candidate pays: python benchmarks/selection.py FILE
 
 Every query is held back once: routers are trained on four fifths and give the unsureness of the rest. With --left-out,
 data sets are held back instead. `area` is the mean score over the range from 1 to k calls per query, when the response
@@ -13,12 +13,12 @@ the lines of FILE have the scores of a judge and of another that stands for the 
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from heads import FOLDS, splits
 from label_quality import of_judges
 from score_file import parsed, parser_of
 
@@ -33,28 +33,18 @@ from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import AUTO_KIND, settings_of
 from zooter_core.router.neighbours import Neighbours
 
-FOLDS = 5
 RATES = (0.6, 0.7, 0.8, 0.9, 1.0)  # how often a judge is right
 SHARE = 0.2  # of the queries that get a second call
 
 
-def parts_of(scores: Scores, seed: int, left_out: bool) -> list[np.ndarray]:
-    """Masks of the rows that are held back together."""
-    names = np.array(scores.datasets)
-    if left_out:
-        return [names == name for name in dict.fromkeys(names.tolist())]
-    folds = np.random.default_rng(seed).permutation(len(names)) % FOLDS
-    return [folds == fold for fold in range(FOLDS)]
-
-
-def held_back(scores: Scores, encoder: Encoder, seed: int, left_out: bool) -> Outputs:
+def held_back(scores: Scores, encoder: Encoder, left_out: bool) -> Outputs:
     """The routers' outputs for unseen queries."""
     vectors = encoder.embed_all([query.text for query in scores.queries])
     sentences = encoder.sentence(vectors)
     middle = vectors[:, : vectors.shape[1] - sentences.shape[1]]
-    tags, config = tags_of(scores, "auto", vectors, seed), settings_of(AUTO_KIND, {}, seed)
+    tags, config = tags_of(scores, "auto", vectors), settings_of(AUTO_KIND)
     probabilities, gain = np.empty_like(scores.scores), np.empty(len(vectors))
-    for mask in parts_of(scores, seed, left_out):
+    for mask in splits(np.array(scores.datasets), 0)["left_out" if left_out else "folds"]:
         train, judged = np.flatnonzero(~mask), np.flatnonzero(mask)
         names = [scores.datasets[row] for row in train]
         scored = Scored.of(scores.scores[train], names, tags.rows(train), vectors[train], SCORE_LABELS)
@@ -68,13 +58,11 @@ def held_back(scores: Scores, encoder: Encoder, seed: int, left_out: bool) -> Ou
     return Outputs(probabilities, gain=gain)
 
 
-def against_margin(outputs: Outputs, scores: Scores, report: dict[str, Any], seed: int) -> None:
+def against_margin(outputs: Outputs, scores: Scores, report: dict[str, Any]) -> None:
     """Add `minus_margin` to each curve: the 95% interval of its area minus that of the margin for its k."""
     for row in report["curves"]:
         top = selection.best_of(outputs.probabilities, scores.scores, row["k"])
-        samples = [
-            selection.lifts(selection.unsureness(outputs, name), top, seed) for name in (row["trigger"], "margin")
-        ]
+        samples = [selection.lifts(selection.unsureness(outputs, name), top) for name in (row["trigger"], "margin")]
         row["minus_margin"] = quantile_interval(samples[0] - samples[1])
 
 
@@ -117,7 +105,7 @@ def show_judges(figures: dict[str, Any]) -> None:
 
 
 def show(report: dict[str, Any]) -> None:
-    print(f"{report['n']} queries held back by {report['by']}, seed {report['seed']}: scores x 100, ", end="")
+    print(f"{report['n']} queries held back by {report['by']}: scores x 100, ", end="")
     print(f"{report['seconds']:.0f} s")
     columns = ("trigger", "k", "one call", "k calls", "area", "random", "gain, 95%", "minus margin, 95%")
     widths = (13, 2, 9, 8, 7, 7, 23, 17)
@@ -140,7 +128,6 @@ def main() -> None:
     parser.add_argument("--judge", metavar="FILE")
     parser.add_argument("--judges", nargs=2, metavar="NAME")
     parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="candidates to leave out")
-    parser.add_argument("--seed", type=int, default=0)
     call = parsed(parser)
     begun, judge = time.perf_counter(), None
     if call.judges:
@@ -148,24 +135,20 @@ def main() -> None:
     else:
         scores = read_scores([call.scores])
         scores = scores.only([name for name in scores.candidates if name not in call.without])
-    outputs = held_back(scores, Encoder(call.encoder), call.seed, call.left_out)
+    outputs = held_back(scores, Encoder(call.encoder), call.left_out)
     able = selection.scored(outputs, scores.scores)  # else it is not known what the most probable ones would earn
     outputs, scores = outputs.of_queries(able), scores.subset(np.flatnonzero(able).tolist())
-    report = asdict(selection.report(outputs, scores.scores, seed=call.seed))
-    against_margin(outputs, scores, report, call.seed)
+    report = asdict(selection.report(outputs, scores.scores))
+    against_margin(outputs, scores, report)
     if call.judge:
         judge = read_scores([call.judge]).only(scores.candidates).in_order(scores.candidates)
     if judge is not None:
         places = {query.id: row for row, query in enumerate(judge.queries)}
         judge = judge.subset([places[query.id] for query in scores.queries])
     by = "data sets left out" if call.left_out else f"{FOLDS} folds"
-    report |= {"n": len(scores.queries), "by": by, "seed": call.seed, "seconds": time.perf_counter() - begun}
-    report["by_judge"] = by_judge(outputs, scores, judge)
-    if call.json:
-        print(json.dumps(report))
-    else:
-        show(report)
-        show_judges(report["by_judge"])
+    report |= {"n": len(scores.queries), "by": by, "seconds": time.perf_counter() - begun}
+    show(report)
+    show_judges(by_judge(outputs, scores, judge))
 
 
 if __name__ == "__main__":

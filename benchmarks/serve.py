@@ -45,6 +45,7 @@ model_list:
 litellm_settings: {{telemetry: false}}
 """
 QUANTILES = (50, 95, 99)
+TOKENS, RATE = 32, 32  # of an answer, and how many of them come in a second
 
 
 def main() -> None:
@@ -52,15 +53,12 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64, 256])
     parser.add_argument("--seconds", type=float, default=20, help="of each target at each number of clients")
     parser.add_argument("--rounds", type=int, default=2, help="turns of the targets; --seconds are split among them")
-    parser.add_argument("--tokens", type=int, default=32, help="of an answer")
-    parser.add_argument("--rate", type=float, default=32, help="tokens a second of each answer; 0 sends all at once")
     runtimes = ("auto", "onnx")
     parser.add_argument("--runtime", choices=runtimes, nargs="+", default=["auto"], help="of [router]; a server each")
     parser.add_argument("--litellm", metavar="BIN", help="LiteLLM's program, from an environment of its own")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with ExitStack() as stack:
-        stub = stack.enter_context(stub_server(options.tokens, options.rate))
+        stub = stack.enter_context(stub_server(TOKENS, RATE))
         targets = {"direct": stub}
         for runtime in options.runtime:
             targets[f"zooter/{runtime}"] = stack.enter_context(zooter(stub.url, runtime))
@@ -71,7 +69,7 @@ def main() -> None:
             rows += measure(targets, clients, options)
             if clients != options.clients[-1]:
                 print(table(rows), file=sys.stderr)  # what is done, if the rest is stopped
-    print(json.dumps(rows) if options.json else table(rows))
+    print(table(rows))
 
 
 @dataclass
@@ -93,8 +91,7 @@ def measure(targets: dict[str, Server], clients: int, options: argparse.Namespac
         for name, target in targets.items():
             print(f"{clients} clients, round {number + 1}: {name}", file=sys.stderr)
             cpu = target.cpu_seconds
-            pause = options.tokens / options.rate if options.rate else 0.0
-            asyncio.run(load(target.port, clients, options.seconds / options.rounds, pause, loads[name]))
+            asyncio.run(load(target.port, clients, options.seconds / options.rounds, TOKENS / RATE, loads[name]))
             loads[name].cpu_seconds += target.cpu_seconds - cpu
             memory.setdefault(name, target.megabytes)
     direct = loads["direct"]

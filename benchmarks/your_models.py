@@ -1,22 +1,21 @@
-"""From servers that run to a trained router: python benchmarks/your_models.py [--candidates chat math code] [--full]
+"""From servers that run to a trained router: python benchmarks/your_models.py [--full]
 
-llama.cpp's server runs for each candidate of the embedded fleet, as somebody's own models would; with `--thinking math`
-that one thinks before it answers. `zooter init` writes a fleet, `zooter exam --quick` trains its router, or the whole
-exam with `--full`. Printed are the seconds of both, and the share of evident queries (tests/data) that go to the right
-expert: by the starting router from the names of the models alone, by one from their descriptions, and by the router of
-the exam.
+llama.cpp's server runs for three candidates of the embedded fleet, as somebody's own models would. `zooter init` writes
+a fleet, `zooter exam --quick` trains its router, or the whole exam with `--full`. Printed are the seconds of both, and
+the share of evident queries (tests/data) that go to the right expert: by the starting router from the names of the
+models alone, by one from their descriptions, and by the router of the exam.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from zooter_core.base.jsonl import read_records
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.config.edit import change_candidate
 from zooter_core.config.fleet import load_fleet
@@ -30,8 +29,7 @@ def share_right(folder: Path, experts: dict[str, str]) -> str:
     """The share of each file's queries that a fleet routes to their expert, whose name it is given by `experts`."""
     ensemble, parts = Ensemble(load_fleet(folder)), []
     for file in FILES:
-        lines = [json.loads(line) for line in (ROOT / "tests" / "data" / file).read_text(encoding="utf-8").splitlines()]
-        lines = [line for line in lines if line["candidate"] in experts]
+        lines = [line for line in read_records(ROOT / "tests" / "data" / file) if line["candidate"] in experts]
         choices = [decision.candidate for decision in ensemble.route_all([line["query"] for line in lines])]
         right = sum(choice == experts[line["candidate"]] for choice, line in zip(choices, lines, strict=True))
         parts.append(f"{right / len(lines):.0%} of {len(lines)}")
@@ -47,16 +45,14 @@ def zooter(*arguments: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--candidates", nargs="+", default=["chat", "math", "code"])
     parser.add_argument("--full", action="store_true", help="600 questions instead of 120")
-    parser.add_argument("--thinking", nargs="+", default=[], help="candidates that think before they answer")
     call = parser.parse_args()
-    names, length = call.candidates, [] if call.full else ["--quick"]
+    names, length = ["chat", "math", "code"], [] if call.full else ["--quick"]
     from support.llama_servers import llama_servers
 
     with (
         tempfile.TemporaryDirectory() as place,
-        llama_servers(names, Path(place, "servers"), thinking=call.thinking) as addresses,
+        llama_servers(names, Path(place, "servers")) as addresses,
     ):
         folder = Path(place, "my-fleet")
         print(f"init: {zooter('init', '--pick', 'all', '--out', str(folder), '--endpoint', *addresses):.1f} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import gzip
 import hashlib
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.backends.calculator import result
-from zooter_core.base.strict_json import parse_json
+from zooter_core.base.strict_json import dump_json, parse_json
 
 PIPELINE_SHARE = 0.35
 STRONG_MODELS = ("gpt4", "gpt-3.5-turbo-1106", "claude-2", "tulu-2-dpo-13b", "text_davinci_003")
@@ -31,6 +32,22 @@ SETTINGS: dict[str, Any] = tomllib.loads((HERE / "settings.toml").read_text(enco
 MIXED = ("everyday", "openers")  # kinds of terse.jsonl that are not for one expert
 
 Example = tuple[str, str]  # (query, response)
+
+
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the folders that every step is told: of the data sets, of the fleet, and of what is written."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with gsm8k_train.jsonl.gz and the others")
+    parser.add_argument("--fleet", type=Path, default=FLEET, help="fleet that is trained or measured")
+    parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="folder for runs and figures")
+    return parser
+
+
+def keep(figures: Any, path: Path) -> None:
+    """Write and print the figures of a step, whose file says that it is finished."""
+    text = dump_json(figures, indent=2)
+    path.write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 def read(data: Path, name: str) -> Iterator[dict[str, Any]]:

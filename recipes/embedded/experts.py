@@ -9,7 +9,6 @@ from its last checkpoint.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import random
 from collections.abc import Sequence
@@ -174,12 +173,7 @@ def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, ran
     with disable_input_dtype_casting(model):  # autocast does it already; saves a tenth of the time
         trainer.train(resume_from_checkpoint=resume)
     after = trainer.evaluate()["eval_loss"]
-    model.to(torch.bfloat16).save_pretrained(out)
-    config = parse_json((out / "adapter_config.json").read_text())
-    config["base_model_name_or_path"] = BASE  # instead of this machine's cache folder
-    config["target_modules"].sort()  # a set has no order
-    (out / "adapter_config.json").write_text(dump_json(config, indent=2, sort_keys=True) + "\n")
-    (out / "README.md").unlink(missing_ok=True)
+    save_adapter(model, BASE, out)
     return {
         "expert": name,
         "examples": len(examples),
@@ -188,6 +182,16 @@ def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, ran
         "loss_before": round(before, 4),
         "loss_after": round(after, 4),
     }
+
+
+def save_adapter(model: Any, base: str, out: Path) -> None:
+    """Save an adapter in bfloat16, with the same bytes on every machine."""
+    model.to(torch.bfloat16).save_pretrained(out)
+    config = parse_json((out / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = base  # instead of this machine's cache folder
+    config["target_modules"].sort()  # a set has no order
+    (out / "adapter_config.json").write_text(dump_json(config, indent=2, sort_keys=True) + "\n")
+    (out / "README.md").unlink(missing_ok=True)
 
 
 def adapted(base: str | Path, half: bool, adapter: Path | None, rank: int, seed: int) -> Any:
@@ -230,29 +234,19 @@ def settings(checkpoints: Path, turn: Turn, half: bool, seed: int) -> TrainingAr
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = data.parser_of(__doc__)
     parser.add_argument("expert", choices=sorted(TURNS))
-    parser.add_argument("--data", type=Path, required=True, help="folder with gsm8k_train.jsonl.gz and the others")
-    parser.add_argument("--fleet", type=Path, default=data.FLEET, help="fleet whose adapters/NAME is written")
-    parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="checkpoints and figures")
     parser.add_argument("--turn", type=int, default=1, help="2 and later continue training the existing adapter")
     parser.add_argument("--tokens", type=int, help="(default: 10 to 60 minutes of work for two CPU cores)")
-    parser.add_argument("--rank", type=int, help="LoRA rank (default: 16 for math, else 8)")
-    parser.add_argument("--rate", type=float, help="learning rate (default: 1e-3, later 7e-4)")
-    parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
     name, output = call.expert, call.work / "experts"
     if not 1 <= call.turn <= len(TURNS[name]):
         parser.error(f"--turn must be 1 to {len(TURNS[name])} for {name}, got {call.turn}")
     turn = TURNS[name][call.turn - 1]
-    turn = replace(turn, tokens=call.tokens or turn.tokens, rate=call.rate or turn.rate)
-    label = f"{name}-{call.turn}"
-    figures = train(
-        name, call.data, call.fleet / "adapters" / name, output / label, turn, call.rank or RANKS[name],
-        call.seed + call.turn - 1, call.turn > 1,
-    )  # fmt: skip
-    (output / f"{label}.json").write_text(dump_json(figures, indent=2) + "\n")
-    print(dump_json(figures))
+    turn = replace(turn, tokens=call.tokens or turn.tokens)
+    label, out = f"{name}-{call.turn}", call.fleet / "adapters" / name
+    figures = train(name, call.data, out, output / label, turn, RANKS[name], call.turn - 1, call.turn > 1)
+    data.keep(figures, output / f"{label}.json")
 
 
 if __name__ == "__main__":

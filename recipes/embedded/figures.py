@@ -5,7 +5,6 @@ python -m recipes.embedded.figures --data DIR
 
 from __future__ import annotations
 
-import argparse
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,12 +32,12 @@ FIELDS = {
 }
 
 
-def judged_queries(folder: Path, queries: list[Query], seed: int) -> dict[str, JudgedQuery]:
+def judged_queries(folder: Path, queries: list[Query]) -> dict[str, JudgedQuery]:
     """Query id -> query with references and tests, for the queries that have them."""
-    functions = {task.query: task for task in tasks(SOURCES["functions"], seed + 2, held_back=True)}
-    answers = {query: answer for examples in solved(seed).values() for query, answer in examples}
+    functions = {task.query: task for task in tasks(SOURCES["functions"], 2, held_back=True)}
+    answers = {query: answer for examples in solved(0).values() for query, answer in examples}
     answers |= {r["query"]: data.worked_solution(r["answer"]) for r in data.read(folder, "gsm8k_train")}
-    answers |= dict(pieces(SOURCES["writing"], seed + 2, held_back=True))
+    answers |= dict(pieces(SOURCES["writing"], 2, held_back=True))
     for lines in (data.short_pieces(held_back=True), data.questions(held_back=True)):
         answers |= {line["query"]: line["answer"] for line in lines}
     answers |= {query: data.python_fence(task.solution) for query, task in functions.items()}
@@ -130,9 +129,9 @@ def closeness(judged_by_id: Mapping[str, JudgedQuery], texts: Mapping[str, Any])
     return figures
 
 
-def figures(folder: Path, run_folder: Path, seed: int) -> dict[str, Any]:
+def figures(folder: Path, run_folder: Path) -> dict[str, Any]:
     with Run(run_folder) as run:
-        scores, texts, judged_by_id = run.scores(), run.responses(), judged_queries(folder, run.queries(), seed)
+        scores, texts, judged_by_id = run.scores(), run.responses(), judged_queries(folder, run.queries())
         rewards = {record["id"]: record["samples"] for record in run.records(REWARDS)}
         lines = [dump_json(line, ensure_ascii=False) + "\n" for line in outcomes(judged_by_id, texts)]
         (run_folder.parent / "outcomes.jsonl").write_text("".join(lines), encoding="utf-8")
@@ -154,22 +153,14 @@ def figures(folder: Path, run_folder: Path, seed: int) -> dict[str, Any]:
             "best_single": held_back["average"]["best_single"]["candidate"],
             "minus_best_single": held_back["interval"]["chosen_minus_best_single"],
             "gap_closed": (mean["chosen"] - mean["best_single"]) / gap if gap else 0.0,
-            "mtr": held_back["mtr"],
-            "uplift": held_back["uplift"],
         }
     return figures
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="folder that holds the run as `run`")
-    parser.add_argument("--seed", type=int, default=0)
-    call = parser.parse_args()
+    call = data.parser_of(__doc__).parse_args()
     checks.require_sandbox()
-    result = figures(call.data, call.work / "run", call.seed)
-    (call.work / "figures.json").write_text(dump_json(result, indent=2) + "\n")
-    print(dump_json(result, indent=2))
+    data.keep(figures(call.data, call.work / "run"), call.work / "figures.json")
 
 
 if __name__ == "__main__":

@@ -33,46 +33,34 @@ Step = tuple[Path, list[str]]  # (a file that a finished step leaves, its comman
 def steps(data: Path, fleet: Path, workspace: Path, share: float) -> list[Step]:
     """The recipe's steps in order, with a share of their work."""
     queries, run, scores = workspace / "queries.jsonl", workspace / "run", str(workspace / "scores.jsonl")
-    places, sweep = ["--data", str(data), "--work", str(workspace)], workspace / "sweep.json"
+    places, sweep = ["--data", str(data), "--fleet", str(fleet), "--work", str(workspace)], workspace / "sweep.json"
     part, per_field = ["--share", str(share)], ["--each", str(max(4, int(PER_FIELD * share)))]
 
     def of(module: str, *rest: str) -> list[str]:
         return [sys.executable, "-m", f"recipes.embedded.{module}", *rest, *places]
-
-    def on(module: str, *rest: str) -> list[str]:
-        return of(module, *rest, "--fleet", str(fleet))
 
     def zooter(command: str, *rest: str) -> list[str]:
         return [sys.executable, "-m", "zooter_core.cli", command, "--fleet", str(fleet), *rest]
 
     def expert(name: str, turn: int, tokens: int) -> Step:
         done = workspace / "experts" / f"{name}-{turn}.json"
-        return done, on("experts", name, "--turn", str(turn), "--tokens", str(int(tokens * share)))
+        return done, of("experts", name, "--turn", str(turn), "--tokens", str(int(tokens * share)))
 
-    pipeline = [
-        "--queries",
-        str(queries),
-        "--out",
-        str(run),
-        "--scores",
-        scores,
-        "--router-kind",
-        "zooter",
-    ]
+    files = ["--queries", str(queries), "--out", str(run), "--scores", scores, "--router-kind", "zooter"]
     part_of = shlex.quote(f"{sweep}.partial")
     swept = zooter("evaluate", "--sweep", "tau=1", "normalise=none", "--scores", scores, "--json")
     return [
         *(expert(name, n, turn.tokens) for name, turns in TURNS.items() for n, turn in enumerate(turns, 1)),
-        (workspace / "skills-math.json", on("skills", *part)),
-        (workspace / "reward-general.json", on("reward", "general", *part)),
-        (workspace / "own.done", on("own_responses", *per_field)),
-        (workspace / "reward-own.json", on("reward", "own", *per_field, *part)),
-        (workspace / "reward-terse.json", on("terse", *part)),
-        (workspace / "reward-accuracy.json", on("reward", "accuracy", *part)),
+        (workspace / "skills-math.json", of("skills", *part)),
+        (workspace / "reward-general.json", of("reward", "general", *part)),
+        (workspace / "own.done", of("own_responses", *per_field)),
+        (workspace / "reward-own.json", of("reward", "own", *per_field, *part)),
+        (workspace / "reward-terse.json", of("terse", *part)),
+        (workspace / "reward-accuracy.json", of("reward", "accuracy", *part)),
         (queries, of("queries", *part)),
         (
             run / "report.json",
-            zooter("run", *pipeline, "--samples", "3", "--max-new-tokens", "112", "--temperature", "0.7"),
+            zooter("run", *files, "--samples", "3", "--max-new-tokens", "112", "--temperature", "0.7"),
         ),
         (workspace / "figures.json", of("figures")),
         (sweep, ["sh", "-c", f"{shlex.join(swept)} > {part_of} && mv {part_of} {shlex.quote(str(sweep))}"]),

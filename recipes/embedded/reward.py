@@ -11,9 +11,8 @@ stopped, so a second `again` needs another --work.
 
 from __future__ import annotations
 
-import argparse
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
 from recipes.embedded import checks, data
+from recipes.embedded.experts import save_adapter
 from recipes.embedded.own_responses import ENCODER, PER_FIELD, fleet_pairs
 from recipes.embedded.pairs import Pair, pairs_of
 from zooter_core.backends.local.checkpoint import fast_bfloat16
-from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.base.weights import resolve
 from zooter_core.config.labelling import ScalarConfig
 from zooter_core.labelling.rewards import Pointwise, reward_model
@@ -93,35 +92,46 @@ def batches_of_like_length(rows: list[Pair], seed: int) -> list[Pair]:
     return [row for batch in batches for row in batch]
 
 
-def general(folder: Path, workspace: Path, share: float, seed: int) -> dict[str, Any]:
+def general(folder: Path, workspace: Path, share: float) -> dict[str, Any]:
     """The first stage: preferences between other models' responses, and corrupted responses."""
-    kinds = pairs_of(folder, False, part(PAIRS["general"], share), seed)
-    fit(
-        resolve(ENCODER), [pair for pairs in kinds.values() for pair in pairs], workspace / "reward-general", 1e-4, seed
-    )
-    return {"pairs": {kind: len(pairs) for kind, pairs in kinds.items()}}
+    kinds = pairs_of(folder, False, part(PAIRS["general"], share), 0)
+    fit(resolve(ENCODER), together(kinds), workspace / "reward-general", 1e-4, 0)
+    return counted(kinds)
 
 
-def train_on_fleet(folder: Path, workspace: Path, out: Path, per_field: int, share: float, seed: int) -> dict[str, Any]:
+def train_on_fleet(folder: Path, workspace: Path, out: Path, per_field: int, share: float) -> dict[str, Any]:
     """The second stage: the fleet's responses, and some of the first stage's pairs so that it stays general."""
-    kinds = pairs_of(folder, False, part(PAIRS["replay"], share), seed + 1)
-    kinds["own"] = fleet_pairs(folder, workspace, per_field, seed)
-    start = workspace / "reward-general" / "model"
-    fit(start, [pair for pairs in kinds.values() for pair in pairs], workspace / "reward-own", 7e-5, seed)
+    kinds = pairs_of(folder, False, part(PAIRS["replay"], share), 1)
+    kinds["own"] = fleet_pairs(folder, workspace, per_field)
+    fit(workspace / "reward-general" / "model", together(kinds), workspace / "reward-own", 7e-5, 0)
     save_difference(workspace / "reward-own" / "model", out)
-    return {"pairs": {kind: len(pairs) for kind, pairs in kinds.items()}}
+    return counted(kinds)
 
 
-def train_again(folder: Path, workspace: Path, out: Path, per_field: int, share: float, seed: int) -> dict[str, Any]:
+def train_again(folder: Path, workspace: Path, out: Path, per_field: int, share: float) -> dict[str, Any]:
     """The second stage continued from the weights at `out`, with responses of experts that have changed."""
-    kinds = pairs_of(folder, False, part(PAIRS["replay"], share / 2), seed + 1)
-    kinds["own"] = fleet_pairs(folder, workspace, per_field, seed, most=8)
-    start = workspace / "reward-before"
-    if not start.exists():  # after a restart `out` may hold the new weights
-        merged(out).save_pretrained(start)
-    fit(start, [pair for pairs in kinds.values() for pair in pairs], workspace / "reward-again", 5e-5, seed)
+    kinds = pairs_of(folder, False, part(PAIRS["replay"], share / 2), 1)
+    kinds["own"] = fleet_pairs(folder, workspace, per_field, most=8)
+    start = saved_before(out, workspace / "reward-before")
+    fit(start, together(kinds), workspace / "reward-again", 5e-5, 0)
     save_difference(workspace / "reward-again" / "model", out)
+    return counted(kinds)
+
+
+def together(kinds: Mapping[str, Sequence[Pair]]) -> list[Pair]:
+    return [pair for pairs in kinds.values() for pair in pairs]
+
+
+def counted(kinds: Mapping[str, Sequence[Pair]]) -> dict[str, Any]:
+    """The number of pairs of each kind, as a step's figures."""
     return {"pairs": {kind: len(pairs) for kind, pairs in kinds.items()}}
+
+
+def saved_before(adapter: Path, folder: Path) -> Path:
+    """The folder with the model as it was before this step; after a restart the adapter may hold the new weights."""
+    if not folder.exists():
+        merged(adapter).save_pretrained(folder)
+    return folder
 
 
 def merged(adapter: Path) -> Any:
@@ -161,12 +171,7 @@ def save_difference(tuned: Path, out: Path) -> None:
             module.base_layer.bias.copy_(weights[f"{name}.bias"])
         elif hasattr(module, "modules_to_save"):
             module.modules_to_save["default"].load_state_dict(trained.get_submodule(name).state_dict())
-    model.to(torch.bfloat16).save_pretrained(out)
-    config = parse_json((out / "adapter_config.json").read_text())
-    config["base_model_name_or_path"] = ENCODER
-    config["target_modules"].sort()  # a set has no order
-    (out / "adapter_config.json").write_text(dump_json(config, indent=2, sort_keys=True) + "\n")
-    (out / "README.md").unlink(missing_ok=True)
+    save_adapter(model, ENCODER, out)
 
 
 def linear(model: Any) -> Iterator[tuple[str, Any]]:
@@ -176,13 +181,13 @@ def linear(model: Any) -> Iterator[tuple[str, Any]]:
             yield name, module
 
 
-def accuracy(folder: Path, out: Path, share: float, seed: int, tokens: int = TOKENS) -> dict[str, Any]:
+def accuracy(folder: Path, out: Path, share: float) -> dict[str, Any]:
     """Share of held-back pairs whose chosen response has the higher reward, and whose chosen response is longer."""
-    model = reward_model(ScalarConfig(ENCODER, adapter=str(out), max_tokens=tokens))
+    model = reward_model(ScalarConfig(ENCODER, adapter=str(out), max_tokens=TOKENS))
     assert isinstance(model, Pointwise)
     model = Recomputed(model)  # as the fleet has it
     figures: dict[str, Any] = {}
-    for kind, pairs in pairs_of(folder, True, part(PAIRS["accuracy"], share), seed + 1).items():
+    for kind, pairs in pairs_of(folder, True, part(PAIRS["accuracy"], share), 1).items():
         chosen = model.score([(query, text) for query, text, _ in pairs])
         rejected = model.score([(query, text) for query, _, text in pairs])
         right = sum(a > b for a, b in zip(chosen, rejected, strict=True)) / len(pairs)
@@ -192,35 +197,21 @@ def accuracy(folder: Path, out: Path, share: float, seed: int, tokens: int = TOK
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = data.parser_of(__doc__)
     parser.add_argument("step", choices=("general", "own", "again", "accuracy"))
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument(
-        "--fleet", type=Path, default=data.FLEET, help="fleet whose reward model is trained or measured"
-    )
-    parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
-    parser.add_argument(
-        "--each",
-        dest="per_field",
-        type=int,
-        default=PER_FIELD,
-        help="queries per field, as for recipes.embedded.own_responses",
-    )
+    parser.add_argument("--each", dest="per_field", type=int, default=PER_FIELD, help="as for own_responses")
     parser.add_argument("--share", type=float, default=1.0, help="share of the data sets' pairs, for a rehearsal")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tokens", type=int, default=TOKENS, help="to which accuracy cuts a query with its response")
     call = parser.parse_args()
     call.work.mkdir(parents=True, exist_ok=True)
     if call.step == "general":
-        figures = general(call.data, call.work, call.share, call.seed)
-    elif call.step in ("own", "again"):
+        figures = general(call.data, call.work, call.share)
+    elif call.step == "accuracy":
+        figures = accuracy(call.data, call.fleet / "reward", call.share)
+    else:
         checks.require_sandbox()
         stage = train_on_fleet if call.step == "own" else train_again
-        figures = stage(call.data, call.work, call.fleet / "reward", call.per_field, call.share, call.seed)
-    else:
-        figures = accuracy(call.data, call.fleet / "reward", call.share, call.seed, call.tokens)
-    (call.work / f"reward-{call.step}.json").write_text(dump_json(figures, indent=2) + "\n")
-    print(dump_json(figures))
+        figures = stage(call.data, call.work, call.fleet / "reward", call.per_field, call.share)
+    data.keep(figures, call.work / f"reward-{call.step}.json")
 
 
 if __name__ == "__main__":

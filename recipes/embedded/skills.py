@@ -13,10 +13,9 @@ easy facts and plain questions, which it answers (no false refusal), and 60 ques
 
 from __future__ import annotations
 
-import argparse
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,6 @@ from recipes.embedded.problems import ALGEBRA, CHAINS, FIRST, SHORT, SIMPLE, pro
 from recipes.embedded.writing import UNKNOWN, reading, talk
 from zooter_core import pipeline
 from zooter_core.base.records import Query
-from zooter_core.base.strict_json import dump_json
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
@@ -166,19 +164,15 @@ def measure(field: str, folder: Path, fleet: Path, workspace: Path, share: float
     return figures
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--fleet", type=Path, default=data.FLEET, help="fleet whose experts are measured")
-    parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
+def main() -> None:
+    parser = data.parser_of(__doc__)
     parser.add_argument("--only", choices=sorted(FIELDS))
     parser.add_argument("--share", type=float, default=1.0, help="share of the items, for a rehearsal")
-    call = parser.parse_args(arguments)
+    call = parser.parse_args()
     checks.require_sandbox()
     for field in [call.only] if call.only else sorted(FIELDS):
-        figures = measure(field, call.data, call.fleet, call.work, call.share)
-        (call.work / f"skills-{field}.json").write_text(dump_json(figures, indent=2) + "\n")
-        print(dump_json({field: figures}))
+        print(field)
+        data.keep(measure(field, call.data, call.fleet, call.work, call.share), call.work / f"skills-{field}.json")
 
 
 if __name__ == "__main__":

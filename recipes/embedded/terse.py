@@ -9,12 +9,12 @@ continues where it was stopped.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from recipes.embedded import data, own_responses, reward
 from recipes.embedded.apart import queries_of_tests, resembles_a_test
@@ -23,7 +23,6 @@ from recipes.embedded.own_responses import Answer, JudgedQuery
 from recipes.embedded.pairs import Pair, mismatched, pairs_of
 from zooter_core import pipeline
 from zooter_core.base.records import Query
-from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
 from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.runs import Run
@@ -118,37 +117,26 @@ def misplaced(count: int, dice: random.Random) -> list[Pair]:
     return pairs + [(query, answer, dice.choice(pieces)[1]) for query, answer in answers]
 
 
-def train(folder: Path, fleet: Path, workspace: Path, share: float) -> dict[str, int]:
-    """Continue the fleet's reward model, and keep the mean of its weights before and after.
-
-    Returns:
-        The number of pairs of each kind.
-    """
+def train(folder: Path, fleet: Path, workspace: Path, share: float) -> dict[str, Any]:
+    """Continue the fleet's reward model, and keep the mean of its weights before and after."""
     rows, dice = queries(share), random.Random(SEED)
     collect(rows, fleet, workspace / "own-terse")
     kinds = pairs_of(folder, False, reward.part(reward.PAIRS["terse"], share), SEED + 21)
     kinds["more_mismatched"] = more_mismatched(folder, max(50, int(MORE * share)), dice)
     kinds |= fleet_pairs(rows, workspace / "own-terse", dice)
     kinds["misplaced"] = misplaced(max(2, int(OFF * share)), dice)
-    start = workspace / "reward-before-terse"
-    if not start.exists():  # after a restart the fleet may hold the new weights
-        reward.merged(fleet / "reward").save_pretrained(start)
-    reward.fit(start, [pair for pairs in kinds.values() for pair in pairs], workspace / "reward-terse", 5e-5, SEED)
+    start = reward.saved_before(fleet / "reward", workspace / "reward-before-terse")
+    reward.fit(start, reward.together(kinds), workspace / "reward-terse", 5e-5, SEED)
     reward.save_mean(start, workspace / "reward-terse" / "model", workspace / "reward-terse" / "mean")
     reward.save_difference(workspace / "reward-terse" / "mean", fleet / "reward")
-    return {kind: len(pairs) for kind, pairs in kinds.items()}
+    return reward.counted(kinds)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--fleet", type=Path, default=data.FLEET, help="fleet whose reward model is trained")
-    parser.add_argument("--work", type=Path, default=Path("runs/embedded"))
+    parser = data.parser_of(__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="share of the queries and pairs, for a rehearsal")
     call = parser.parse_args()
-    figures = {"pairs": train(call.data, call.fleet, call.work, call.share)}
-    (call.work / "reward-terse.json").write_text(dump_json(figures, indent=2) + "\n")
-    print(dump_json(figures))
+    data.keep(train(call.data, call.fleet, call.work, call.share), call.work / "reward-terse.json")
 
 
 if __name__ == "__main__":

@@ -223,15 +223,14 @@ def right(chosen: Iterable[str], wanted: Iterable[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measure", action="store_true", help="do not train")
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
     call = parser.parse_args()
     torch.set_num_threads(1)
     encoder = Encoder(ENCODER)
     figures: dict[str, Any] = {}
     if not call.measure:
         head, figures = Trials(encoder).best()
-        head.save(call.out)
-    figures["measured"] = measure(SkillHead.load(call.out), encoder)
+        head.save(WEIGHTS)
+    figures["measured"] = measure(SkillHead.load(WEIGHTS), encoder)
     print(dump_json(figures, indent=2))
 
 

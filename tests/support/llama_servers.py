@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from support import thinking_llama
 from zooter_core.backends.gguf import child
 from zooter_core.backends.gguf.adapters import gguf_adapter
 from zooter_core.backends.gguf.header import read_header
@@ -21,13 +20,10 @@ from zooter_core.config.fleet import load_fleet
 
 
 @contextmanager
-def llama_servers(
-    names: Sequence[str], folder: Path, port: int = 0, thinking: Sequence[str] = ()
-) -> Iterator[list[str]]:
+def llama_servers(names: Sequence[str], folder: Path, port: int = 0) -> Iterator[list[str]]:
     """The addresses of servers of the embedded fleet's candidates, each with its adapter, up to /v1.
 
     Args:
-        thinking: those of the names that think before they answer.
         port: of the first one, the others follow; 0 lets the system choose.
     """
     fleet, addresses = load_fleet(EMBEDDED_FLEET), []
@@ -49,17 +45,9 @@ def llama_servers(
                 "offline": True,
                 "ui": False,
             }
-            if name in thinking:
-                template = thinking_llama.TEMPLATE
-                settings |= {
-                    "chat_template": template,
-                    "enable_reasoning": 1,
-                    "default_template_kwargs": {"enable_thinking": "true"},
-                }
             place = folder / name
             place.mkdir(parents=True)
-            script = (thinking_llama if name in thinking else child).__file__
-            addresses.append(stack.enter_context(running(settings, place, script)) + "/v1")
+            addresses.append(stack.enter_context(running(settings, place)) + "/v1")
         yield addresses
 
 
