@@ -97,7 +97,6 @@ def draw_missing(quality: Quality) -> None:
 
 
 def report_command(folder: str) -> str:
-    """The commands that train a fleet's router and write its report."""
     folder = shlex.quote(folder)
     return (
         f"zooter run --fleet {folder} --queries queries.jsonl --out runs/new --scores runs/new.jsonl\n"
@@ -106,7 +105,6 @@ def report_command(folder: str) -> str:
 
 
 def draw_verdict(report: Report) -> None:
-    """Whether routing is worth it, in words."""
     if verdict := verdicts.of_report(report):
         first, *more = map(plain, verdicts.sentences(titled(verdict)))
         st.markdown(" ".join([f"**{first}**", *more]))
@@ -155,6 +153,5 @@ def means_chart(held_back: Evaluation, pool: Sequence[str]) -> Figure:
 
 
 def sweep_command(path: Path) -> str:
-    """The command that writes sweep.json beside a report."""
     target = shlex.quote(relative_path(path.parent / figures.SWEEP))
     return f"zooter evaluate --scores runs/new.jsonl --sweep beta=0,0.1,0.3,0.5,0.7,0.9,1 --json > {target}"

@@ -160,7 +160,6 @@ def draw_welcome() -> DeltaGenerator:
 
 
 def draw_starting(ensemble: Ensemble, place: DeltaGenerator) -> None:
-    """Say so if the fleet's router is a starting one."""
     if ensemble.router.note:
         with place.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             st.caption(

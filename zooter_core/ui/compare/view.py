@@ -120,7 +120,6 @@ def _draw_verdict(comparison: Comparison) -> None:
 
 
 def draw_rewards(comparison: Comparison) -> None:
-    """The rewards on one axis, and in words."""
     scored = [item for item in comparison.ranked() if item.reward is not None]
     if not scored:
         return

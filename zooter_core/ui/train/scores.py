@@ -41,7 +41,6 @@ def summary(session: Session) -> str:
 
 
 def draw(session: Session, ensemble: Ensemble) -> None:
-    """Choose the source; the fleet's own sample is there from the start."""
     st.markdown(
         "A score says how good one model's response to one query was. From scores, a router learns whom to ask."
     )
