@@ -53,7 +53,7 @@ def draw(ensemble: Ensemble) -> None:
             with st.container(key=f"model-{candidate.name}", border=True):
                 places[candidate.name] = _draw_card(ensemble, candidate)
     if loading:
-        st.fragment(lambda: _wait_for_models(ensemble), run_every=1.0)()
+        st.fragment(_wait_for_models, run_every=1.0)(ensemble)
     if len(fleet.pool) > 1:
         shares = _shares(_version(ensemble), ensemble)
         for name, place in places.items():
