@@ -67,7 +67,7 @@ def last_days(folder: Path, fleet: str, days: int) -> Source:
 
 
 @st.cache_data(show_spinner="Summing up the traffic ...", max_entries=8)
-def sum_up(source: Source, _fleet: Fleet, _ensemble: Ensemble | None = None) -> TrafficReport:
+def sum_up(source: Source, _fleet: Fleet, _ensemble: Ensemble | None) -> TrafficReport:
     """The report on a period; with the fleet it also says which queries are unlike those of the router's training."""
     with open_traffic(source.folder) as traffic:
         return report_on(traffic, source.fleet, source.since, source.until, _ensemble, twins(_fleet.candidates))
