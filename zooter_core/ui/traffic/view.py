@@ -113,8 +113,8 @@ def _plain(text: str) -> str:
 def draw_choices(source: Source, report: TrafficReport, pool: tuple[str, ...]) -> None:
     """Requests over time, by candidate, of one tag or all."""
     rows, every = traffic_source.read_tags(source, report.routed)
-    tags = [tag for tag, _ in Counter(tag for _, _, tags in rows for tag in tags).most_common(TAGS)]
-    tag = st.selectbox("Requests with the tag", [ALL, *tags], key="tag") if tags else ALL
+    common = Counter(tag for _, _, tags in rows for tag in tags).most_common(TAGS)
+    tag = st.selectbox("Requests with the tag", [ALL, *(tag for tag, _ in common)], key="tag") if common else ALL
     counts = (
         traffic_source.count_choices(source) if tag == ALL else traffic_source.count_choices_with(source, rows, tag)
     )
