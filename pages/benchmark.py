@@ -8,13 +8,14 @@ from zooter_core.ui.benchmark import sections, view
 from zooter_core.ui.widgets import download
 
 st.title("How good is the router?", anchor=False)
+folder = resources.folder()
 try:
-    quality = view.read_quality(resources.folder())
+    quality = view.read_quality(folder)
+    if quality is None:
+        view.draw_missing(folder)
+        st.stop()
 except ZooterError as problem:
     resources.fail(str(problem))
-if quality.report is None or quality.path is None:
-    view.draw_missing(quality)
-    st.stop()
 
 view.draw_verdict(quality.report)
 held_back = quality.report.held_back
@@ -24,7 +25,7 @@ if held_back is None:
         "does on others. A run holds back a fifth by default (`--holdout 0.2`):",
         icon=":material/info:",
     )
-    st.code(view.report_command(view.relative_path(quality.folder)), language="sh")
+    st.code(view.report_command(view.relative_path(folder)), language="sh")
 with st.container(key="beside-report"):
     if held_back is not None:
         with st.container():

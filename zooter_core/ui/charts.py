@@ -76,7 +76,6 @@ def colour(pool: Sequence[str], name: str) -> str:
 
 
 def colour_name(pool: Sequence[str], name: str) -> str:
-    """A model's colour as Markdown names it."""
     return NAMES[list(pool).index(name) % len(NAMES)] if name in pool else "gray"
 
 
@@ -86,7 +85,6 @@ def badge(pool: Sequence[str], name: str, *facts: str) -> str:
 
 
 def tag_badges(tags: Sequence[Tag]) -> str:
-    """Tags as Markdown badges, the most certain first."""
     if not tags:
         return ":gray-badge[no tag fits]"
     return " ".join(f":gray-badge[{plain(tag.name)} {tag.score:.0%}]" for tag in tags)
@@ -182,7 +180,6 @@ def clock(seconds: float) -> str:
 
 
 def time_axis(since: float, until: float) -> Figure:
-    """An axis of dates between two moments in seconds."""
     return {"type": "date", "nticks": 4, "tickangle": 0, "range": [clock(since), clock(until)]}
 
 

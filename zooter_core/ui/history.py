@@ -61,8 +61,9 @@ class History:
         self.path = path
         self.problem: str | None = None
 
-    def _run(self, *steps: tuple[str, tuple[Any, ...]], forget: bool = False) -> list[Any]:
-        """Run SQL statements in one transaction; the rows of the last one, or none if that fails.
+    def _run(self, *steps: tuple[Any, ...], forget: bool = False) -> list[Any]:
+        """Run SQL statements, each before its values, in one transaction; the rows of the last one, or none if that
+        fails.
 
         Args:
             forget: leave nothing of what they delete on the disk.
@@ -74,7 +75,7 @@ class History:
             private_folder(self.path.parent, ours=self.path == _default())
             with closing(open_private(self.path, SETUP, WAIT_SECONDS)) as database:
                 with database:
-                    for query, values in steps:
+                    for query, *values in steps:
                         rows = database.execute(query, values).fetchall()
                 if forget:
                     database.execute("VACUUM")
@@ -88,49 +89,43 @@ class History:
             )
         return rows
 
-    def _rows(self, query: str, *values: Any) -> list[Any]:
-        return self._run((query, values))
-
-    def _records(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        return [_record(text) for (text,) in self._rows(query, *values)]
+    def _records(self, query: str, value: str) -> list[dict[str, Any]]:
+        return [_record(text) for (text,) in self._run((query, value))]
 
     def keep(self, entry: Entry, number: int, record: Mapping[str, Any]) -> None:
         """Store a turn of a conversation, with its title as it is now and when it changed."""
         text = dump_json(record, ensure_ascii=False)
+        query = (
+            "INSERT INTO conversations VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET title = excluded.title, changed = excluded.changed"
+        )
         self._run(
-            (
-                "INSERT INTO conversations VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (id) DO UPDATE SET title = excluded.title, changed = excluded.changed",
-                (entry.id, entry.title, entry.fleet, time.time()),
-            ),
-            ("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", (entry.id, number, text)),
+            (query, entry.id, entry.title, entry.fleet, time.time()),
+            ("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", entry.id, number, text),
         )
 
     def entries(self, words: str = "") -> list[Entry]:
         """The 50 first conversations, pinned ones before the most recently changed; with `words`, of those that have
         them in title or text."""
         pattern = "%" + "".join(f"\\{letter}" if letter in "%_\\" else letter for letter in words) + "%"
-        rows = self._rows(
+        query = (
             f"{ENTRIES} WHERE ?1 = '%%' OR title LIKE ?1 ESCAPE '\\' OR EXISTS"
             " (SELECT 1 FROM turns WHERE conversation = id AND json_valid(record)"
             " AND record ->> 'query' || ' ' || (record ->> 'text') LIKE ?1 ESCAPE '\\')"
-            " ORDER BY id IN pins DESC, changed DESC LIMIT 50",
-            pattern,
+            " ORDER BY id IN pins DESC, changed DESC LIMIT 50"
         )
-        return [Entry(*row) for row in rows]
+        return [Entry(*row) for row in self._run((query, pattern))]
 
     def pin(self, conversation: str, pinned: bool) -> None:
         """Keep a conversation at the top of the list, or no longer."""
-        self._rows(
-            "INSERT OR IGNORE INTO pins VALUES (?)" if pinned else "DELETE FROM pins WHERE conversation = ?",
-            conversation,
-        )
+        query = "INSERT OR IGNORE INTO pins VALUES (?)" if pinned else "DELETE FROM pins WHERE conversation = ?"
+        self._run((query, conversation))
 
     def rename(self, conversation: str, title: str) -> None:
-        self._rows("UPDATE conversations SET title = ? WHERE id = ?", title, conversation)
+        self._run(("UPDATE conversations SET title = ? WHERE id = ?", title, conversation))
 
     def entry(self, conversation: str) -> Entry | None:
-        rows = self._rows(f"{ENTRIES} WHERE id = ?", conversation)
+        rows = self._run((f"{ENTRIES} WHERE id = ?", conversation))
         return Entry(*rows[0]) if rows else None
 
     def turns(self, conversation: str) -> list[dict[str, Any]]:
@@ -138,28 +133,26 @@ class History:
 
     def forget(self, conversation: str) -> None:
         self._run(
-            ("DELETE FROM turns WHERE conversation = ?", (conversation,)),
-            ("DELETE FROM pins WHERE conversation = ?", (conversation,)),
-            ("DELETE FROM conversations WHERE id = ?", (conversation,)),
+            ("DELETE FROM turns WHERE conversation = ?", conversation),
+            ("DELETE FROM pins WHERE conversation = ?", conversation),
+            ("DELETE FROM conversations WHERE id = ?", conversation),
             forget=True,
         )
 
     def restore(self, entry: Entry, records: Sequence[Mapping[str, Any]]) -> None:
         """Bring back what `forget` has deleted, with its date and its pin."""
-        turns = ((entry.id, number, dump_json(record, ensure_ascii=False)) for number, record in enumerate(records))
+        texts = [dump_json(record, ensure_ascii=False) for record in records]
+        row = (entry.id, entry.title, entry.fleet, entry.changed)
         self._run(
-            (
-                "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?)",
-                (entry.id, entry.title, entry.fleet, entry.changed),
-            ),
-            *(("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", turn) for turn in turns),
+            ("INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?)", *row),
+            *(("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", entry.id, *turn) for turn in enumerate(texts)),
         )
         self.pin(entry.id, entry.pinned)
 
     def vote(self, id: str, fleet: str, record: Mapping[str, Any]) -> None:
         """Store a vote, in place of an earlier one with the same id."""
         text = dump_json(record, ensure_ascii=False)
-        self._rows("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)", id, fleet, time.time(), text)
+        self._run(("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)", id, fleet, time.time(), text))
 
     def votes(self, fleet: str) -> list[dict[str, Any]]:
         return self._records("SELECT record FROM votes WHERE fleet = ? ORDER BY rowid", fleet)

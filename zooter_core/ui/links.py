@@ -79,7 +79,6 @@ def draw_notice(next_step: str) -> None:
 
 
 def draw_page_button(label: str, page: str, icon: str, type: Literal["secondary", "tertiary"] = "secondary") -> None:
-    """A button that leads to another page of this session."""
     if st.button(label, key=f"to-{page}", icon=f":material/{icon}:", type=type):
         go_to(page)
 

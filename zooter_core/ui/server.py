@@ -154,7 +154,6 @@ window.__streamlit = { BACKEND_BASE_URL: new URL('.', location.href).href }
 
 
 def addresses() -> list[str]:
-    """The paths of the demo's pages."""
     return ["/", *(f"/{file.stem}" for file in (APP.parent / "pages").glob("*.py"))]
 
 

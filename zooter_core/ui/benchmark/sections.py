@@ -189,7 +189,6 @@ def _is_bound(point: Point) -> bool:
 
 
 def _options(selection: SelectionReport) -> tuple[str, list[int]]:
-    """What the chart shows: the measure of unsureness, and for how many models."""
     triggers = report_tables.triggers(selection)
     trigger = st.selectbox(
         "When is the router unsure?",
@@ -234,7 +233,6 @@ def cost_chart(
 
 
 def _dot(point: Point, pool: Sequence[str], priced: bool, side: str) -> Figure:
-    """The mark of a method, its name at a side of it."""
     name = SHOWN.get(point.name, point.name)
     words = {"name": charts.label(point.name), "text": [charts.label(name, 16)], "textposition": side}
     sentence = f"{name} earns {point.described(priced)}."

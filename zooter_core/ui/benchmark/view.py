@@ -29,25 +29,21 @@ class Quality:
     """The figures in a fleet's or a run's folder.
 
     Attributes:
-        path: report.json; None if there is none.
-        report: its content.
+        path: report.json; report: its content.
         pool: its candidates in the fleet's order, which gives them their colours; if the fleet has others, in its own.
-        step: the next step of an unfinished run.
         sweep: the sweep.json beside the report; None if there is none.
         sweep_problem: why that file cannot be read.
     """
 
-    folder: Path
-    path: Path | None
-    report: Report | None = None
-    pool: Sequence[str] = ()
-    step: str | None = None
+    path: Path
+    report: Report
+    pool: Sequence[str]
     sweep: Sweep | None = None
     sweep_problem: str | None = None
 
 
-def read_quality(folder: str) -> Quality:
-    """The figures in a folder.
+def read_quality(folder: str) -> Quality | None:
+    """The figures in a folder; None if it has no report.json.
 
     Raises:
         ZooterError: report.json cannot be read.
@@ -57,8 +53,7 @@ def read_quality(folder: str) -> Quality:
         fleet = load_fleet(folder)
     path = figures.find(folder, fleet.router.path if fleet and fleet.router else None)
     if path is None:
-        run = read_run(Path(folder))
-        return Quality(Path(folder), None, step=run.next_step if run else None)
+        return None
     sweep, problem = None, None
     try:
         if (file := path.parent / figures.SWEEP).is_file():
@@ -69,19 +64,24 @@ def read_quality(folder: str) -> Quality:
     pool = loaded.held_back.pool if loaded.held_back else []
     if fleet and set(fleet.pool) == set(pool):
         pool = list(fleet.pool)
-    return Quality(Path(folder), path, loaded, pool, sweep=sweep, sweep_problem=problem)
+    return Quality(path, loaded, pool, sweep, problem)
 
 
-def relative_path(path: Path) -> str:
+def relative_path(path: str | Path) -> str:
     """A path as you would type it here."""
-    full = path.resolve()
+    full = Path(path).resolve()
     return str(full.relative_to(Path.cwd()) if full.is_relative_to(Path.cwd()) else path)
 
 
-def draw_missing(quality: Quality) -> None:
-    folder = relative_path(quality.folder)
-    if quality.step:
-        unfinished = f"This run is not finished, so it has no report yet. Its next step is `{quality.step}`. To go on:"
+def draw_missing(folder: str) -> None:
+    """How to make a report.
+
+    Raises:
+        ZooterError: the folder of a run cannot be read.
+    """
+    run, folder = read_run(Path(folder)), relative_path(folder)
+    if run and run.next_step:
+        unfinished = f"This run is not finished, so it has no report yet. Its next step is `{run.next_step}`. To go on:"
         st.info(unfinished, icon=":material/hourglass_top:")
         st.code(f"zooter run --queries queries.jsonl --out {shlex.quote(folder)}", language="sh")
         return
@@ -97,7 +97,6 @@ def draw_missing(quality: Quality) -> None:
 
 
 def report_command(folder: str) -> str:
-    """The commands that train a fleet's router and write its report."""
     folder = shlex.quote(folder)
     return (
         f"zooter run --fleet {folder} --queries queries.jsonl --out runs/new --scores runs/new.jsonl\n"
@@ -106,7 +105,6 @@ def report_command(folder: str) -> str:
 
 
 def draw_verdict(report: Report) -> None:
-    """Whether routing is worth it, in words."""
     if verdict := verdicts.of_report(report):
         first, *more = map(plain, verdicts.sentences(titled(verdict)))
         st.markdown(" ".join([f"**{first}**", *more]))
@@ -155,6 +153,5 @@ def means_chart(held_back: Evaluation, pool: Sequence[str]) -> Figure:
 
 
 def sweep_command(path: Path) -> str:
-    """The command that writes sweep.json beside a report."""
     target = shlex.quote(relative_path(path.parent / figures.SWEEP))
     return f"zooter evaluate --scores runs/new.jsonl --sweep beta=0,0.1,0.3,0.5,0.7,0.9,1 --json > {target}"

@@ -26,8 +26,6 @@ PREVIEW = 4_000  # characters
 
 @dataclass(frozen=True)
 class Sent:
-    """What a visitor has sent."""
-
     query: str
     attachments: tuple[Attachment, ...] = ()
 

@@ -111,13 +111,11 @@ def _settings(ensemble: Ensemble) -> Settings:
 
 
 def _defaults(ensemble: Ensemble) -> tuple[float, int]:
-    """The fleet's temperature and longest answer."""
     generation = ensemble.fleet.generation
     return float(min(generation.temperature, HOTTEST)), generation.max_new_tokens
 
 
 def _tune(ensemble: Ensemble, talk: Conversation) -> None:
-    """The settings of this conversation, whoever answers."""
     temperature, length = _defaults(ensemble)
     tuning, most = talk.tuning, max(LONGEST, length)
     system = st.text_area(
@@ -145,10 +143,9 @@ def _changes(tuning: Tuning) -> str:
 
 
 def _reset(ensemble: Ensemble, talk: Conversation) -> None:
-    """Back to the fleet's settings, also in the fields."""
     talk.tuning = Tuning()
-    values = dict(zip(("temperature", "length"), _defaults(ensemble), strict=True))
-    for name, value in {"system": "", **values}.items():
+    temperature, length = _defaults(ensemble)
+    for name, value in {"system": "", "temperature": temperature, "length": length}.items():
         st.session_state[f"{name}-{talk.id}"] = value
 
 
@@ -181,7 +178,6 @@ def sidebar(talk: Conversation) -> None:
 
 
 def period(entry: Entry, today: date) -> str:
-    """The heading under which a conversation is listed."""
     day = datetime.fromtimestamp(entry.changed).date()
     days = (today - day).days
     if entry.pinned:

@@ -127,7 +127,6 @@ class Conversation:
         self._answer_again(ensemble, number, plan, turn.settings, instead=True)
 
     def show_version(self, number: int, version: int) -> None:
-        """Let another version of an answer count."""
         turn = self.turns[number]
         turn.job = turn.versions[version]
         self._save(number)

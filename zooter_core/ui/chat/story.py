@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -37,33 +36,24 @@ class Story:
     step: int = ROUTED
 
 
-class Step(NamedTuple):
-    """A heading, and what a newcomer should see below it."""
-
-    title: str
-    text: str
-
-
-STEPS = (
-    Step(
+STEPS = (  # headings, and what a newcomer should see below each
+    (
         "A router reads the query",
         "The **router** is a small model on this machine. It predicts how likely each model is to give the best "
         "answer, which the bar shows. The grey word is a **tag**: what the query is about. This takes milliseconds and "
         "needs no answer of any model.",
     ),
-    Step("The winner answers", "Only the most probable model runs. This is all that a query in Chat costs: one call."),
-    Step(
+    ("The winner answers", "Only the most probable model runs. This is all that a query in Chat costs: one call."),
+    (
         "What the others would have said",
         "To check the choice, all models answer the same query here. This is what the router saves.",
     ),
-    Step(
+    (
         "A reward model compares the answers",
         "A **reward model** reads every answer and gives it a number, the **reward**: higher is better. The router was "
         "trained to predict who will earn the highest one, without running anybody.",
     ),
-    Step(
-        "Was it worth it?", "Now the same with models of your own: connect them, and an exam trains a router for them."
-    ),
+    ("Was it worth it?", "Now the same with models of your own: connect them, and an exam trains a router for them."),
 )
 
 
@@ -80,17 +70,17 @@ def draw(talk: Conversation) -> str:
     if story is None or story.talk != talk.id or talk.turns:
         return ""
     number = story.step
-    step, last = STEPS[number], number == WORTH
+    (title, text), last = STEPS[number], number == WORTH
     with st.container(border=True, key="story-box"):
         st.html(NO_FIELD)
         st.caption(f"Step {number + 1} of {len(STEPS)}")
-        st.markdown(f"### {step.title}")
+        st.markdown(f"### {title}")
         if not last:
-            st.markdown(step.text)
+            st.markdown(text)
         answer_view.draw_query(story.comparison.query)
         _draw_picture(story.comparison, number)
         if last:
-            st.markdown(step.text)
+            st.markdown(text)
         with st.container(horizontal=True, vertical_alignment="center"):
             if number:
                 st.button("Back", icon=":material/arrow_back:", on_click=_go_to, args=(story, number - 1))
@@ -101,7 +91,7 @@ def draw(talk: Conversation) -> str:
             else:
                 st.button("Next", key="primary-next", shortcut="Right", on_click=_go_to, args=(story, number + 1))
                 st.button("Skip", type="tertiary", on_click=_end)
-    return step.title
+    return title
 
 
 def _begin(ensemble: Ensemble, talk: Conversation) -> None:

@@ -48,7 +48,6 @@ class Tuning:
         return cls(settings.temperature, settings.max_new_tokens, settings.system)
 
     def applied(self, settings: Settings) -> Settings:
-        """The settings of a turn of the conversation."""
         return replace(settings, **asdict(self))
 
 

@@ -153,14 +153,14 @@ def draw_welcome() -> DeltaGenerator:
                     st.caption(plain(line), width="content")
                     links.draw_page_button("Benchmark", "benchmark", "arrow_forward", "tertiary")
         with st.container(horizontal=True, gap="small"):
-            place = st.container(width="stretch" if is_users(resources.folder()) else "content")
-            if not is_users(resources.folder()):
+            users = is_users(resources.folder())
+            place = st.container(width="stretch" if users else "content")
+            if not users:
                 links.draw_page_button("Connect my models", "models", "add")
         return place
 
 
 def draw_starting(ensemble: Ensemble, place: DeltaGenerator) -> None:
-    """Say so if the fleet's router is a starting one."""
     if ensemble.router.note:
         with place.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             st.caption(
@@ -170,9 +170,8 @@ def draw_starting(ensemble: Ensemble, place: DeltaGenerator) -> None:
 
 
 def draw_footnote() -> None:
-    if not is_users(resources.folder()):
-        text = EMBEDDED
-    else:
+    text = EMBEDDED
+    if is_users(resources.folder()):
         text = f"{len(resources.pool())} models behind one router. Check important answers."
     with st.bottom, st.container(key="footnote"):
         st.caption(text, text_alignment="center")

@@ -69,7 +69,6 @@ def _next_round(ensemble: Ensemble, models: Sequence[str], previous: Comparison)
 
 
 def is_round(comparison: Comparison) -> bool:
-    """Whether a comparison is a round of the arena."""
     return comparison.blind and len(comparison.order) == 2
 
 

@@ -217,10 +217,8 @@ def describe_agreement(decision: Decision, ranked: Sequence[Ranked]) -> str:
     placed = [item for item in ranked if item.rank is not None]
     if not placed:
         return ":material/error: No model answered, so there is nothing to rank."
-    best, who = placed[0].response.candidate, "reward model"
-    outcomes = [item.right for item in ranked if item.reason]
-    if outcomes:
-        who = "ranking"
+    best, outcomes = placed[0].response.candidate, [item.right for item in ranked if item.reason]
+    who = "ranking" if outcomes else "reward model"
     choice = next((item for item in placed if item.response.candidate == decision.candidate), None)
     if decision.candidate not in {item.response.candidate for item in ranked}:
         agreement = (
@@ -252,7 +250,6 @@ def describe_agreement(decision: Decision, ranked: Sequence[Ranked]) -> str:
 
 
 def describe_absent_choice(decision: Decision) -> str:
-    """That the router's choice is not among the models compared, as Markdown."""
     name, share = plain(decision.candidate), decision.probabilities[decision.candidate]
     return f"The router would have asked **{name}** ({share:.0%}), which does not take part here."
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from zooter_core.base.money import in_dollars
-from zooter_core.base.records import Ranked, Response
+from zooter_core.base.records import Ranked
 from zooter_core.base.strict_json import dump_json
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, tables
@@ -35,7 +35,6 @@ NO_REWARDS = "There is no reward model, so the responses are not ranked."
 NEXT_KEY = "Right"
 ALL_TAGS = "all queries"
 THOUGHTS = "Thoughts: how many of the tokens were thoughts; they count, also in costs."
-FIRST = "Seconds to first token"
 TOGETHER = "All models answer at the same time on this machine, so each is slower here than alone."
 
 
@@ -116,13 +115,11 @@ def draw_result(ensemble: Ensemble, comparison: Comparison, next_round: Callable
 
 
 def _draw_verdict(comparison: Comparison) -> None:
-    """Whether router and reward model agree."""
     if not comparison.job.problem:
         st.markdown(describe_agreement(comparison.decision, comparison.ranked()))
 
 
 def draw_rewards(comparison: Comparison) -> None:
-    """The rewards on one axis, and in words."""
     scored = [item for item in comparison.ranked() if item.reward is not None]
     if not scored:
         return
@@ -257,28 +254,20 @@ def _draw_costs(comparison: Comparison) -> None:
     responses = [item.response for item in comparison.ranked()]
     thought = any(response.thought_tokens for response in responses)
     priced = any(comparison.usd(response) is not None for response in responses)
-    columns = [FIRST, "Seconds", "Tokens", *["Thoughts"] * thought, "Tokens per second"]
-    columns += ["US dollars"] * priced
-    rows = [[plain(response.candidate), *_cost_cells(comparison, response, columns)] for response in responses]
-    tables.draw(f"costs-{comparison.id}", ["Model", *columns], rows)
+    head = ["Model", "Seconds to first token", "Seconds", "Tokens", *["Thoughts"] * thought, "Tokens per second"]
+    rows = []
+    for response in responses:
+        rate, first = response.tokens_per_second, response.first_token_seconds
+        cells = [plain(response.candidate), "–" if first is None else f"{first:.2f}", f"{response.seconds:.1f}"]
+        cells += [f"{response.tokens:,}", *[f"{response.thought_tokens:,}"] * thought]
+        cells += [f"{rate:.0f}" if rate and rate >= answer_view.SLOWEST else "–"]
+        if priced:
+            dollars = comparison.usd(response)
+            cells += ["–" if dollars is None else in_dollars(dollars)]
+        rows.append(cells)
+    tables.draw(f"costs-{comparison.id}", [*head, *["US dollars"] * priced], rows)
     note = f"{THOUGHTS} " if thought else ""
     st.caption(f"{note}{TOGETHER} {PRICES if priced else NO_PRICES}")
-
-
-def _cost_cells(comparison: Comparison, response: Response, columns: Sequence[str]) -> list[str]:
-    """The figures of a response, as the columns want them."""
-    rate = response.tokens_per_second
-    figures = {
-        FIRST: (response.first_token_seconds, ".2f"),
-        "Seconds": (response.seconds, ".1f"),
-        "Tokens": (response.tokens, ","),
-        "Thoughts": (response.thought_tokens, ","),
-        "Tokens per second": (rate if rate and rate >= answer_view.SLOWEST else None, ".0f"),
-    }
-    dollars = comparison.usd(response)
-    shown = {name: "–" if value is None else format(value, form) for name, (value, form) in figures.items()}
-    shown["US dollars"] = "–" if dollars is None else in_dollars(dollars)
-    return [shown[name] for name in columns]
 
 
 def draw_votes(ensemble: Ensemble) -> None:

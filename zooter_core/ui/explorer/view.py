@@ -66,7 +66,7 @@ def read_learned(ensemble: Ensemble) -> Learned | None:
     if neighbours is None or ensemble.fleet.router is None or not neighbours.records:
         return None
     folder = Path(ensemble.fleet.router.path)
-    if set(neighbours.candidates) != set(ensemble.fleet.pool):
+    if neighbours.candidates != ensemble.fleet.pool:  # one joined the fleet later
         raise ZooterError(
             f"training queries of the candidates {listed(ensemble.fleet.pool)} in {folder}",
             f"those of {listed(neighbours.candidates)}",
@@ -78,11 +78,9 @@ def read_learned(ensemble: Ensemble) -> Learned | None:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learned:
-    columns = [_neighbours.candidates.index(name) for name in pool]
-    plain = _neighbours.labels[:, columns].astype(np.float64)
     tags = [record["tags"] for record in _neighbours.records]
-    rewards = _neighbours.rewards[:, columns].astype(np.float64)
-    probabilities = _neighbours.probabilities[:, columns].astype(np.float64)
+    rewards = _neighbours.rewards.astype(np.float64)
+    probabilities = _neighbours.probabilities.astype(np.float64)
     rows: NDArray[np.intp] = np.arange(len(tags))
     if len(tags) > MOST_PLACES:  # a random sample, the same one every time
         rows = np.sort(np.random.default_rng(0).choice(rows, MOST_PLACES, replace=False))
@@ -91,8 +89,8 @@ def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learne
     places = spread(_neighbours.places)
     drawn = query_map.places(pool, places[rows], winners(rewards[rows]).tolist(), sentences, regions(places, tags))
     mean = dict(zip(pool, probabilities.mean(axis=0).tolist(), strict=True))
-    table = tag_table(tags, rewards, probabilities)
-    return Learned(pool, len(tags), table, entropy_counts(plain), drawn, spread, mean)
+    table, entropies = tag_table(tags, rewards, probabilities), entropy_counts(_neighbours.labels.astype(np.float64))
+    return Learned(pool, len(tags), table, entropies, drawn, spread, mean)
 
 
 def _sentences(

@@ -53,7 +53,7 @@ def draw(ensemble: Ensemble) -> None:
             with st.container(key=f"model-{candidate.name}", border=True):
                 places[candidate.name] = _draw_card(ensemble, candidate)
     if loading:
-        st.fragment(lambda: _wait_for_models(ensemble), run_every=1.0)()
+        st.fragment(_wait_for_models, run_every=1.0)(ensemble)
     if len(fleet.pool) > 1:
         shares = _shares(_version(ensemble), ensemble)
         for name, place in places.items():
@@ -62,7 +62,6 @@ def draw(ensemble: Ensemble) -> None:
 
 
 def _wait_for_models(ensemble: Ensemble) -> None:
-    """Draw the page again when the last model has loaded."""
     if _all_tried(ensemble):
         st.rerun()
 
@@ -141,7 +140,6 @@ def read_state(ensemble: Ensemble, candidate: CandidateConfig) -> tuple[str, str
 
 
 def describe_place(candidate: CandidateConfig) -> str:
-    """Where a model runs, for people."""
     if candidate.endpoint:
         where = "this machine" if on_this_machine(candidate.endpoint.base_url) else "another machine"
         return f"Server on {where}, {candidate.endpoint.host}"
@@ -173,7 +171,6 @@ def _price(candidate: CandidateConfig) -> str:
 
 
 def _draw_shares(shares: Mapping[str, float], pool: tuple[str, ...], name: str) -> None:
-    """A bar for each kind of query, in the model's colour."""
     colour = charts.colour_name(pool, name)
     rows = [[plain(kind), f":{colour}[{'█' * round(BARS * share)}]", f"{share:.0%}"] for kind, share in shares.items()]
     tables.draw(f"shares-{name}", ["Kind of query", "", "Probability"], rows, "llr")

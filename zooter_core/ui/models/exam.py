@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +103,6 @@ def _exams() -> dict[Path, Exam]:
 
 
 def draw(fleet: Path) -> None:
-    """The exam's state, or the button that starts it."""
     sitting = _exams().get(fleet.resolve())
     running = sitting is not None and sitting.running
     ensemble = resources.ensemble()  # only now: an exam that has ended has changed the fleet before
@@ -259,15 +258,9 @@ def _draw_result(report: Report, rival: Verdict | None, pool: Sequence[str], tak
     if wins:
         st.markdown("**Who gave the best answer, by skill**")
         figure = charts.wins(wins, list(report.candidates[NO_DATASET].share_of_wins), pool)
-        charts.draw(figure, "exam-wins", _alt(wins), 100 + 24 * len(wins))
-
-
-def _alt(wins: Mapping[str, Mapping[str, float]]) -> str:
-    """The picture in words: the best model of each skill."""
-    best = {skill: max(shares, key=shares.__getitem__) for skill, shares in wins.items() if shares}
-    return "The model with most best answers: " + "; ".join(
-        f"{skill}: {name}, {wins[skill][name]:.0%}" for skill, name in best.items()
-    )
+        best = {skill: max(shares, key=shares.__getitem__) for skill, shares in wins.items() if shares}
+        names = "; ".join(f"{skill}: {name}, {wins[skill][name]:.0%}" for skill, name in best.items())
+        charts.draw(figure, "exam-wins", f"The model with most best answers: {names}", 100 + 24 * len(wins))
 
 
 def _draw_details(sitting: Exam | None, pool: Sequence[str], taken: bool) -> None:

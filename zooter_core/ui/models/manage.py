@@ -74,7 +74,6 @@ def check_models_allowed(models: Sequence[Model]) -> None:
 
 
 def label(model: Model) -> str:
-    """A model that was found, as a list of choices names it."""
     return f"{model.name} · {model.facts or model.model} · {model.place}"
 
 

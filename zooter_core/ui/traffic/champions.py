@@ -27,7 +27,6 @@ Event = Mapping[str, Any]
 
 
 def draw(source: Source, fleet: Fleet) -> None:
-    """The routers over time, the evidence for each switch, and the buttons."""
     try:
         learned = open_versions(fleet)
     except ZooterError as problem:
@@ -130,7 +129,6 @@ def draw_timeline(source: Source, events: Sequence[Event], follows: bool) -> Non
 
 
 def draw_contest(learned: Versions) -> None:
-    """How the challenger does."""
     state = learned.state
     if message := st.session_state.pop(DONE, None):
         st.success(message, icon=":material/check:")

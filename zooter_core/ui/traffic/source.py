@@ -19,15 +19,14 @@ from zooter_core.evaluation.thinking import twins
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.report import TrafficReport, report_on
 from zooter_core.learn.traffic import FILE, Traffic, data_folder
-from zooter_core.learn.traffic_rows import LoggedDecision, LoggedReward, parse_tags
+from zooter_core.learn.traffic_rows import parse_tags
 from zooter_core.ui import resources
 from zooter_core.ui.history import is_local
 from zooter_core.ui.models import manage
 
 PERIODS = {"Last day": 1, "Last 7 days": 7, "Last 30 days": 30}
 DAY = 86_400.0
-NEWEST, FEEDBACKS = 20, 8
-TAGS, MOST_TAGGED = 25, 20_000  # tags to choose from, and decisions whose tags are read
+MOST_TAGGED = 20_000  # decisions whose tags are read
 FRESH_SECONDS = 20  # a report is made anew after so long
 Tagged = tuple[float, str, frozenset[str]]  # a decision: when, whom it chose, and its tags
 Counts = dict[str, dict[int, int]]  # candidate -> start of a step in seconds -> requests
@@ -49,7 +48,6 @@ class Source:
 
 
 def may_look() -> bool:
-    """Whether this visitor may see what users wrote."""
     return is_local() or manage.allowed()
 
 
@@ -58,7 +56,7 @@ def traffic_folder(fleet: Fleet) -> Path | None:
     folder = data_folder(fleet)
     if not may_look() or not (folder / FILE).is_file():
         return None
-    with _open(folder) as traffic:
+    with open_traffic(folder) as traffic:
         return folder if traffic.newest(1) else None
 
 
@@ -69,9 +67,9 @@ def last_days(folder: Path, fleet: str, days: int) -> Source:
 
 
 @st.cache_data(show_spinner="Summing up the traffic ...", max_entries=8)
-def sum_up(source: Source, _fleet: Fleet, _ensemble: Ensemble | None = None) -> TrafficReport:
+def sum_up(source: Source, _fleet: Fleet, _ensemble: Ensemble | None) -> TrafficReport:
     """The report on a period; with the fleet it also says which queries are unlike those of the router's training."""
-    with _open(source.folder) as traffic:
+    with open_traffic(source.folder) as traffic:
         return report_on(traffic, source.fleet, source.since, source.until, _ensemble, twins(_fleet.candidates))
 
 
@@ -79,7 +77,7 @@ def sum_up(source: Source, _fleet: Fleet, _ensemble: Ensemble | None = None) -> 
 def count_choices(source: Source) -> Counts:
     """How many requests each candidate answered in each step."""
     counts = defaultdict[str, dict[int, int]](Counter)
-    with _open(source.folder) as traffic:
+    with open_traffic(source.folder) as traffic:
         for total in traffic.totals(source.since, source.until, hours=source.steps):
             if total.candidate and not total.chore and total.hour is not None:
                 counts[total.candidate][total.hour * 3600] += total.n
@@ -94,19 +92,13 @@ def read_tags(source: Source, routed: int) -> tuple[list[Tagged], int]:
         routed: how many there are.
     """
     every = -(-routed // MOST_TAGGED) or 1
-    with _open(source.folder) as traffic:
+    with open_traffic(source.folder) as traffic:
         rows = traffic.tags(source.since, source.until, every)
     return [(moment, candidate, frozenset(parse_tags(tags))) for moment, tags, candidate in rows], every
 
 
-def list_common_tags(rows: list[Tagged]) -> list[str]:
-    """The tags of most decisions, the most frequent first."""
-    counts = Counter(tag for _, _, tags in rows for tag in tags)
-    return [tag for tag, _ in counts.most_common(TAGS)]
-
-
 def count_choices_with(source: Source, rows: list[Tagged], tag: str) -> Counts:
-    """How many requests with a tag each candidate answered in each step."""
+    """As `count_choices`, of the requests with a tag."""
     counts, step = defaultdict[str, dict[int, int]](Counter), source.steps * 3600
     for moment, candidate, tags in rows:
         if candidate and tag in tags:
@@ -114,32 +106,15 @@ def count_choices_with(source: Source, rows: list[Tagged], tag: str) -> Counts:
     return counts
 
 
-def read_newest(source: Source) -> list[LoggedDecision]:
-    """The newest decisions."""
-    with _open(source.folder) as traffic:
-        return traffic.newest(NEWEST)
-
-
-def read_feedback(source: Source) -> list[tuple[LoggedReward, LoggedDecision]]:
-    """The newest feedback with its decisions."""
-    with _open(source.folder) as traffic:
-        return traffic.newest_feedback(FEEDBACKS)
-
-
 @st.cache_data(show_spinner=False, max_entries=8)
 def find_sampled(source: Source) -> set[str]:
     """The ids of the requests of a period that every model answered."""
-    with _open(source.folder) as traffic:
+    with open_traffic(source.folder) as traffic:
         return set(traffic.sampled(source.since, source.until))
 
 
-def read_rewards(source: Source, request_id: str) -> list[LoggedReward]:
-    """The rewards of a decision's answers, the highest first."""
-    with _open(source.folder) as traffic:
-        return sorted(traffic.rewards_for([request_id]), key=lambda reward: -reward.reward)
-
-
-def _open(folder: Path) -> Traffic:
+def open_traffic(folder: Path) -> Traffic:
+    """The traffic in a folder; if it cannot be read, the page's run ends."""
     try:
         return Traffic.open(folder, create=False)
     except ZooterError as problem:

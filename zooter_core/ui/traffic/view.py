@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from pathlib import Path
 from shlex import quote
 
@@ -23,11 +24,13 @@ from zooter_core.ui.answer_view import counted
 from zooter_core.ui.models.manage import is_users
 from zooter_core.ui.text import clipped, escaped, plain, unlinked, visible
 from zooter_core.ui.traffic import source as traffic_source
-from zooter_core.ui.traffic.source import Source
+from zooter_core.ui.traffic.source import Source, open_traffic
 
 SYMBOLS = {ROUTING: "diamond", RANDOM: "x", RMR: "square"}
 ICONS = {"reward": "trending_down", "far": "explore", "calibration": "speed"}
 ALL = "all requests"
+NEWEST, FEEDBACKS = 20, 8  # decisions and votes that are shown
+TAGS = 25  # to choose from
 COMMAND = re.compile("(`zooter [a-z]+`)")
 REASONS = {
     "router": "The router expected its answer to be the best.",
@@ -45,7 +48,6 @@ REASONS = {
 
 
 def draw_empty(fleet: Fleet, hidden: bool) -> None:
-    """Say how to begin."""
     if hidden:
         message = "Traffic holds what users wrote, so this demo shows it only on the machine where it runs."
         st.info(message, icon=":material/lock:")
@@ -58,7 +60,6 @@ def draw_empty(fleet: Fleet, hidden: bool) -> None:
 
 
 def draw_sentences(report: TrafficReport) -> None:
-    """What the figures mean, and that there are warnings."""
     first, *rest = statements(report)
     st.markdown(f"#### {plain(first)}")
     for line in rest:
@@ -68,7 +69,6 @@ def draw_sentences(report: TrafficReport) -> None:
 
 
 def draw_advice(report: TrafficReport, fleet: Fleet, folder: Path) -> None:
-    """What to do, why and how."""
     advice = advise(report, Setup.of(fleet, folder))
     icon = ":material/check:" if not advice.command else ":material/lightbulb:"
     st.info(f"**{_plain(advice.sentence)}** {_plain(advice.reason)}", icon=icon)
@@ -113,8 +113,8 @@ def _plain(text: str) -> str:
 def draw_choices(source: Source, report: TrafficReport, pool: tuple[str, ...]) -> None:
     """Requests over time, by candidate, of one tag or all."""
     rows, every = traffic_source.read_tags(source, report.routed)
-    tags = traffic_source.list_common_tags(rows)
-    tag = st.selectbox("Requests with the tag", [ALL, *tags], key="tag") if tags else ALL
+    common = Counter(tag for _, _, tags in rows for tag in tags).most_common(TAGS)
+    tag = st.selectbox("Requests with the tag", [ALL, *(tag for tag, _ in common)], key="tag") if common else ALL
     counts = (
         traffic_source.count_choices(source) if tag == ALL else traffic_source.count_choices_with(source, rows, tag)
     )
@@ -174,8 +174,9 @@ def draw_worth(report: TrafficReport, pool: tuple[str, ...]) -> None:
 
 def draw_decisions(source: Source, pool: tuple[str, ...]) -> None:
     """The newest decisions; one is opened in full, at first the newest one that every model answered."""
-    entries = traffic_source.read_newest(source)
-    entries += [entry for _, entry in traffic_source.read_feedback(source) if entry not in entries]
+    with open_traffic(source.folder) as traffic:
+        entries, feedback = traffic.newest(NEWEST), traffic.newest_feedback(FEEDBACKS)
+    entries += [entry for _, entry in feedback if entry not in entries]
     texts = {
         entry.request_id: f"{day(entry.time)} {entry.candidate or 'no answer'}: {clipped(entry.query, 70)}"
         for entry in entries
@@ -202,7 +203,8 @@ def draw_decision(source: Source, entry: LoggedDecision, pool: tuple[str, ...]) 
         f"finish: {entry.finish}" if entry.finish else "",
     ]
     st.caption(plain(", ".join(filter(None, facts))))
-    rewards = traffic_source.read_rewards(source, entry.request_id)
+    with open_traffic(source.folder) as traffic:
+        rewards = sorted(traffic.rewards_for([entry.request_id]), key=lambda reward: -reward.reward)
     for reward in rewards:
         served = " (served)" if reward.candidate == entry.candidate else ""
         if reward.source == FEEDBACK:
@@ -217,8 +219,8 @@ def draw_decision(source: Source, entry: LoggedDecision, pool: tuple[str, ...]) 
 
 
 def draw_feedback(source: Source, pool: tuple[str, ...]) -> None:
-    """The newest votes of users."""
-    entries = traffic_source.read_feedback(source)
+    with open_traffic(source.folder) as traffic:
+        entries = traffic.newest_feedback(FEEDBACKS)
     if not entries:
         st.markdown("None yet: `POST /v1/feedback` takes it, and `zooter learn import` reads the demo's votes.")
     for reward, entry in entries:

@@ -61,7 +61,6 @@ def summary(session: Session) -> str:
 
 
 def draw(session: Session, ensemble: Ensemble) -> None:
-    """The label settings, and one query's label, which follows beta."""
     loaded = session.scores
     assert loaded is not None  # step 1 comes first
     begin_with_defaults(session, loaded)
@@ -97,7 +96,6 @@ def begin_with_defaults(session: Session, loaded: LoadedScores) -> None:
 
 
 def draw_advanced(beta: float, ensemble: Ensemble) -> tuple[LabelConfig, str]:
-    """The other label settings, and the source of the tags."""
     left, middle, right = st.columns(3)
     label = "tau: softmax temperature"
     tau = left.number_input(label, 0.01, 100.0, step=0.1, format="%g", **persistent("train-tau", TAU_HELP))

@@ -41,7 +41,6 @@ def summary(session: Session) -> str:
 
 
 def draw(session: Session, ensemble: Ensemble) -> None:
-    """Choose the source; the fleet's own sample is there from the start."""
     st.markdown(
         "A score says how good one model's response to one query was. From scores, a router learns whom to ask."
     )
@@ -87,8 +86,7 @@ def _read_sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | N
                 "This fleet's router was saved without its training queries.",
                 "Take the run or the score file that it was trained on.",
             )
-        settings = {"beta": 0.3, "tau": 1.0, **ensemble.router.labels}
-        config, scores = LabelConfig(**settings), neighbours.scores()
+        config, scores = LabelConfig(**ensemble.router.labels), neighbours.scores()
         total, shipped = len(neighbours.records), len(scores.queries)
         part = f"all {total:,} queries" if shipped == total else f"{shipped:,} of the {total:,} queries"
         note = f"These are {part} that the router of **{plain(name)}** trained on, with each model's reward."

@@ -98,7 +98,6 @@ def heavy_work() -> threading.Lock:
 
 
 def draw_task(task: Task[Any], key: str) -> None:
-    """A running task's progress and its log, until it ends."""
 
     def draw() -> None:
         st.progress(task.share, text=f"{task.progress_text} ...")
@@ -206,8 +205,6 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class TrainedRouter:
-    """A router in the session's folder, what it was trained on, and its report."""
-
     folder: Path
     data: TrainingData
     training: DistillConfig

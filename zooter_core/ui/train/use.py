@@ -88,9 +88,10 @@ def _save(session: Session, ensemble: Ensemble, use: bool) -> None:
     router, name = session.router, st.session_state["train-name"].strip()
     assert router is not None
     session.problem = None
-    if session.saved is None or session.saved.name != name or st.session_state.get("train-replace"):
+    replace_it = bool(st.session_state.get("train-replace"))
+    if session.saved is None or session.saved.name != name or replace_it:
         try:
-            session.saved = save(router, name, ensemble, bool(st.session_state.get("train-replace")))
+            session.saved = save(router, name, ensemble, replace_it)
         except ZooterError as problem:
             session.problem = str(problem)
             return
