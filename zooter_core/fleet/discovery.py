@@ -57,6 +57,7 @@ from zooter_core.fleet.on_disk import models_in, usual_folders
 
 Result = TypeVar("Result")
 USUAL = {OLLAMA: 11434, VLLM: 8000, LLAMA_CPP: 8080, LM_STUDIO: 1234}  # ports
+MAKES = {"vllm": VLLM, "llamacpp": LLAMA_CPP}  # by what `owned_by` says in their lists of models
 ASK_SECONDS = 10.0  # for a server to list its models
 CONNECT_SECONDS = 1.0
 AT_ONCE = 8  # models that a server is asked about at the same time
@@ -210,7 +211,14 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = ignore)
                     abilities = await ask_ollama(server, name)
             base = find_base(listing, listings)
             abilities = abilities or read_entry(listing, base)
-            return _model(server, make or _make(listing), name, listing, abilities, str(base.get("id", "")))
+            return _model(
+                server,
+                make or MAKES.get(as_text(listing.get("owned_by")), OTHER),
+                name,
+                listing,
+                abilities,
+                str(base.get("id", "")),
+            )
 
         return await asyncio.gather(*(model(listing) for listing in listings if _writes(listing)))
     finally:
@@ -247,10 +255,6 @@ async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
             if isinstance(entries := answer.get(member), list):
                 return {entry[key]: entry for entry in objects(entries) if isinstance(entry.get(key), str)}, make
     return {}, ""
-
-
-def _make(entry: Mapping[str, Any]) -> str:
-    return {"vllm": VLLM, "llamacpp": LLAMA_CPP}.get(as_text(entry.get("owned_by")), OTHER)
 
 
 def _model(
