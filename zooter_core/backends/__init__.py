@@ -71,7 +71,6 @@ class Piece:
 
     @property
     def candidate(self) -> str:
-        """The candidate's name."""
         return self.request.candidate.name
 
     @classmethod

@@ -160,7 +160,6 @@ class Residency(Generic[Loaded]):
                     self._unload(key)
 
     def has(self, key: Hashable) -> bool:
-        """Whether the model of a key is loaded."""
         with self._changed:
             return key in self._residents
 

@@ -42,7 +42,6 @@ class Model:
     make: str = ""
     billions: float | None = None
     size: int | None = None
-    family: str = ""
     quantisation: str = ""
     context_tokens: int | None = None
     images: bool | None = None
@@ -97,10 +96,6 @@ class Model:
             keys["comment"] += "\nIt thinks before it answers; thinking = false switches that off."
             keys["thinking"] = "auto"
         return {key: value for key, value in keys.items() if value is not None}
-
-
-def ignore(note: str) -> None:
-    """A `Tell` that drops the note."""
 
 
 def as_text(value: object) -> str:

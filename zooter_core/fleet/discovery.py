@@ -49,7 +49,6 @@ from zooter_core.fleet.discovered import (
     Model,
     Tell,
     as_text,
-    ignore,
 )
 from zooter_core.fleet.families import thinks
 from zooter_core.fleet.machine import MOST_BILLIONS, Gpu, billions_in, gpus
@@ -176,7 +175,7 @@ def _apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
     return portal.submit(coroutine).result()
 
 
-async def served(url: str, key_variable: str | None = None, tell: Tell = ignore) -> list[Model]:
+async def served(url: str, key_variable: str | None = None, tell: Tell = lambda note: None) -> list[Model]:
     """The models of a server that write text.
 
     Args:
@@ -211,14 +210,8 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = ignore)
                     abilities = await ask_ollama(server, name)
             base = find_base(listing, listings)
             abilities = abilities or read_entry(listing, base)
-            return _model(
-                server,
-                make or MAKES.get(as_text(listing.get("owned_by")), OTHER),
-                name,
-                listing,
-                abilities,
-                str(base.get("id", "")),
-            )
+            maker = make or MAKES.get(as_text(listing.get("owned_by")), OTHER)
+            return _model(server, maker, name, listing, abilities, str(base.get("id", "")))
 
         return await asyncio.gather(*(model(listing) for listing in listings if _writes(listing)))
     finally:
@@ -279,7 +272,6 @@ def _model(
         or billions_in(fact(details.get("parameter_size")))
         or billions_in(base or name),
         read_count(listing.get("size", meta.get("size"))),
-        fact(details.get("family"), listing.get("arch")),
         fact(details.get("quantization_level"), listing.get("quantization"), meta.get("ftype")),
         next(filter(None, map(read_count, lengths)), None),
         abilities.images if listing.get("type") != "vlm" else True,

@@ -78,12 +78,10 @@ class FleetModels:
 
     @property
     def tagger(self) -> taggers.Tagger:
-        """The tagger."""
         return self._part("tagger", self.fleet.tagger, lambda c: taggers.tagger(c, self._encoder, self.backend_of))
 
     @property
     def reward_model(self) -> rewards.RewardModel:
-        """The reward model."""
         return self._part("reward", self.fleet.reward, self._load_reward)
 
     @property

@@ -15,10 +15,9 @@ from typing import Any, TypeVar
 from zooter_core.backends import Piece, Request, calculator
 from zooter_core.backends.calculator import DIGITS, NUMERIC
 from zooter_core.backends.conversation import from_template, no_chat_template, too_long, without_tokens
-from zooter_core.backends.gguf.engine import Engine, RejectedError, Slot
+from zooter_core.backends.gguf.engine import Engine, Slot
 from zooter_core.backends.growing_answer import GrowingAnswer
 from zooter_core.backends.thoughts import Splitter, most_tokens, opens
-from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Finish
 from zooter_core.config.fleet import GenerationConfig
 
@@ -200,8 +199,3 @@ class Answer(GrowingAnswer):
         piece = self.add(text)
         if piece.thoughts or piece.text:
             yield piece
-
-
-def refusal(problem: RejectedError, request: Request) -> WorkError:
-    """What llama.cpp refused, as an error of the request."""
-    return WorkError(f"llama.cpp to accept a prompt of {request.candidate.name}", str(problem), "Change the query.")
