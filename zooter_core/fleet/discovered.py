@@ -17,7 +17,6 @@ OLLAMA, LM_STUDIO, LLAMA_CPP, VLLM, OTHER = "Ollama", "LM Studio", "llama.cpp", 
 SLOW_TO_LOAD = (OLLAMA, LM_STUDIO)  # these load a model at its first request
 LOAD_SECONDS = 180.0
 MOST_MODELS = 1000  # of a server or a folder
-LONGEST_FACT = 40  # characters
 QUANTISATION = re.compile(
     r"[-_.:]?\b(?:UD-)?(?:I?Q\d(?:_\w+)?|BF16|F16|F32|FP8|AWQ|GPTQ(?:-Int\d)?|GGUF|MLX|\dbit)\b", re.IGNORECASE
 )

@@ -40,7 +40,6 @@ from zooter_core.config.trust import PROVIDERS
 from zooter_core.fleet.discovered import (
     LLAMA_CPP,
     LM_STUDIO,
-    LONGEST_FACT,
     MOST_MODELS,
     OLLAMA,
     OTHER,
@@ -61,7 +60,7 @@ ASK_SECONDS = 10.0  # for a server to list its models
 CONNECT_SECONDS = 1.0
 AT_ONCE = 8  # models that a server is asked about at the same time
 MOST_CHARACTERS = 80_000  # which bounds what a server's answer may have: 33 million bytes
-LONGEST_NAME = 1000  # characters
+LONGEST_NAME, LONGEST_FACT = 1000, 40  # characters
 EMBEDDINGS = re.compile(r"embed|bge-|minilm|rerank|whisper|(?<![a-z])clip(?![a-z])", re.IGNORECASE)
 
 

@@ -85,7 +85,7 @@ class Client:
             if response is not None:
                 response.release() if response.content.at_eof() else response.close()
 
-    async def fetch(self, method: str, path: str, body: Mapping[str, Any] | None = None, seconds: float = 60) -> bytes:
+    async def fetch(self, method: str, path: str, body: Mapping[str, Any] | None, seconds: float) -> bytes:
         """The body of a response with status 200, without the key.
 
         Raises:

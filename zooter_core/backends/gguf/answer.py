@@ -101,7 +101,9 @@ class Answer(GrowingAnswer):
         while self.tokens < most:
             if self.stop.is_set():
                 return "stopped"
-            length = self._step_length(least, most)
+            length = most - self.tokens
+            if self.request.candidate.repetition_penalty != 1:
+                length = min(length, max(least, FIRST, self.tokens))
             options: dict[str, Any] = {}
             if calculates and (rest := calculator.due(self.text)) is not None:
                 if rest and self.text[-1] in NUMERIC:
@@ -125,13 +127,6 @@ class Answer(GrowingAnswer):
             if end["cut"] and self.tokens + least > most:
                 break
         return "length"
-
-    def _step_length(self, least: int, most: int) -> int:
-        """How many tokens the next step may have."""
-        remaining = most - self.tokens
-        if self.request.candidate.repetition_penalty == 1:
-            return remaining
-        return min(remaining, max(least, FIRST, self.tokens))
 
     def _step(self, slot: Slot, length: int, options: dict[str, Any], due: str | None) -> Pieces[dict[str, Any] | None]:
         """Generate up to `length` tokens. The last event of llama.cpp, with `cut`; REPEATED as its reason where
