@@ -99,11 +99,11 @@ class TurnQueue:
             return self.tickets[-1]
 
 
+@dataclass(eq=False)
 class Ticket:
     """A place in a turn queue."""
 
-    def __init__(self, queue: TurnQueue) -> None:
-        self.queue = queue
+    queue: TurnQueue
 
     @property
     def ahead(self) -> int:

@@ -68,11 +68,10 @@ async def ask_llama_cpp(server: Connection) -> Abilities | None:
     props = await _json(server, "/props")
     if "default_generation_settings" not in props:
         return None
-    tools = _member(props, "chat_template_caps", "supports_tools")
     return Abilities(
         context_tokens=read_count(_member(props, "default_generation_settings", "n_ctx")),
         images=_flag(_member(props, "modalities", "vision")),
-        tools=_flag(tools),
+        tools=_flag(_member(props, "chat_template_caps", "supports_tools")),
         json_mode=True,
         thinking=in_template(template) if isinstance(template := props.get("chat_template"), str) else None,
         parallel=read_count(props.get("total_slots")),
