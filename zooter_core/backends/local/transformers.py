@@ -128,7 +128,4 @@ class TransformersBackend(ResidentBackend):
 
 def make_key(candidate: CandidateConfig) -> BaseKey:
     """The settings that are the same for all candidates on one base."""
-    return (
-        *(candidate.model, candidate.revision, candidate.dtype),
-        *(candidate.quantisation, candidate.device_map),
-    )
+    return candidate.model, candidate.revision, candidate.dtype, candidate.quantisation, candidate.device_map
