@@ -100,13 +100,9 @@ class Attempts:
         if not self.failures:
             return False
         *before, (name, last) = self.failures
-        same = [other for other, error in before if last.same_as and error.same_as == last.same_as]
-        return any(self._apart(name, other) for other in same)
-
-    def _apart(self, *names: str) -> bool:
-        """Whether two candidates are on two servers."""
-        servers = [self._fleet.candidate(name).endpoint for name in names]
-        return len({server.host for server in servers if server}) == 2
+        alike = [other for other, error in before if last.same_as and error.same_as == last.same_as]
+        servers = [self._fleet.candidate(one).endpoint for one in (name, *alike)]
+        return len({server.host for server in servers if server}) > 1
 
     @property
     def ill(self) -> list[str]:
