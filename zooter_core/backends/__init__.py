@@ -71,7 +71,6 @@ class Piece:
 
     @property
     def candidate(self) -> str:
-        """The candidate's name."""
         return self.request.candidate.name
 
     @classmethod
@@ -100,11 +99,11 @@ class TurnQueue:
             return self.tickets[-1]
 
 
+@dataclass(eq=False)
 class Ticket:
     """A place in a turn queue."""
 
-    def __init__(self, queue: TurnQueue) -> None:
-        self.queue = queue
+    queue: TurnQueue
 
     @property
     def ahead(self) -> int:

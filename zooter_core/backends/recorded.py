@@ -35,7 +35,6 @@ class Recording:
     texts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def add(self, query: str, candidate: str, text: str) -> None:
-        """Add a response."""
         self.texts.setdefault(plain(query), {}).setdefault(candidate, []).append(text)
 
     def of(self, candidate: str) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,7 +37,6 @@ class LoadedModel(Protocol):
 
 
 Loaded = TypeVar("Loaded", bound=LoadedModel)
-Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,6 @@ class Loader(Generic[Loaded]):
 
     @cached_property
     def bytes(self) -> int:
-        """The bytes that it will take."""
         return self.measure()
 
     @property
@@ -162,15 +160,8 @@ class Residency(Generic[Loaded]):
                     self._unload(key)
 
     def has(self, key: Hashable) -> bool:
-        """Whether the model of a key is loaded."""
         with self._changed:
             return key in self._residents
-
-    def first_loaded(self, keys: Iterable[Key]) -> Key:
-        """The first key whose model is loaded, else the first: in this order the fewest models are loaded."""
-        order = list(keys)
-        with self._changed:
-            return next((key for key in order if key in self._residents), order[0])
 
     def fits(self, loader: Loader[Loaded]) -> bool:
         """Whether a model is loaded, or is the first, or its bytes fit beside the loaded ones."""
@@ -283,9 +274,7 @@ class ResidentBackend(Backend):
     resident: Residency[Any]
 
     def sizes(self) -> Mapping[object, int]:
-        """Bytes of each loaded model, by its key."""
         return self.resident.sizes()
 
     def spare(self) -> None:
-        """Unload the models that nobody uses."""
         self.resident.spare()

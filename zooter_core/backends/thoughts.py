@@ -111,7 +111,8 @@ class Splitter:
         if self._thoughts:
             return Parts(self._thoughts.strip(), text.lstrip())
         for lone in LONE_END.finditer(text):  # the prompt has opened the thoughts after all
-            if not _in_code(text[: lone.start()]):
+            fences = FENCE.findall(text[: lone.start()])
+            if len(fences) % 2 == 0:  # else a code block is open there
                 return Parts(text[: lone.start()].strip(), text[lone.end() :].lstrip())
         return Parts("", text)
 
@@ -149,11 +150,6 @@ class Splitter:
         shown = len(before) - _overlap(before, ENDS[self._tag])
         self._thoughts, self._waiting = self._thoughts + before[:shown], before[shown:]
         return False
-
-
-def _in_code(before: str) -> bool:
-    """Whether a code block is open at the end of a text."""
-    return len(FENCE.findall(before)) % 2 == 1
 
 
 def _overlap(text: str, tag: str) -> int:

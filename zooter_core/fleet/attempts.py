@@ -100,13 +100,9 @@ class Attempts:
         if not self.failures:
             return False
         *before, (name, last) = self.failures
-        same = [other for other, error in before if last.same_as and error.same_as == last.same_as]
-        return any(self._apart(name, other) for other in same)
-
-    def _apart(self, *names: str) -> bool:
-        """Whether two candidates are on two servers."""
-        servers = [self._fleet.candidate(name).endpoint for name in names]
-        return len({server.host for server in servers if server}) == 2
+        alike = [other for other, error in before if last.same_as and error.same_as == last.same_as]
+        servers = [self._fleet.candidate(one).endpoint for one in (name, *alike)]
+        return len({server.host for server in servers if server}) > 1
 
     @property
     def ill(self) -> list[str]:
@@ -159,14 +155,14 @@ def note(failed: Sequence[Response], instead: str | None = None, around: str = "
     Args:
         around: a mark around every name, as in Markdown.
     """
-    ends = ("could not answer" if response.failed_before_first_token else "broke off" for response in failed)
-    reasons = ", ".join(
-        f"{around}{response.candidate}{around} {end} ({shortened(_reason(response), MOST_REASON)})"
-        for response, end in zip(failed, ends, strict=True)
-    )
-    if reasons and instead:
-        return f"{reasons}; {around}{instead}{around} answers instead."
-    return f"{reasons}." if reasons else ""
+    reasons = []
+    for response in failed:
+        end = "could not answer" if response.failed_before_first_token else "broke off"
+        reason = response.error.reason.removesuffix(".") if response.error else ""
+        reasons.append(f"{around}{response.candidate}{around} {end} ({shortened(reason, MOST_REASON)})")
+    if not reasons:
+        return ""
+    return ", ".join(reasons) + (f"; {around}{instead}{around} answers instead." if instead else ".")
 
 
 def all_failed(failed: Sequence[Response]) -> ZooterError:
@@ -182,10 +178,6 @@ def all_failed(failed: Sequence[Response]) -> ZooterError:
     sentence = f"{listed(others)} and {last} could not answer:{reasons}"
     expected, step = f"an answer of {listed(others)} or {last}", "\n\n`zooter check` tries each of them."
     return WorkError(expected, f"none:{reasons}", step, sentence=sentence)
-
-
-def _reason(response: Response) -> str:
-    return response.error.reason.removesuffix(".") if response.error else ""
 
 
 def _advice(response: Response) -> str:

@@ -17,7 +17,6 @@ OLLAMA, LM_STUDIO, LLAMA_CPP, VLLM, OTHER = "Ollama", "LM Studio", "llama.cpp", 
 SLOW_TO_LOAD = (OLLAMA, LM_STUDIO)  # these load a model at its first request
 LOAD_SECONDS = 180.0
 MOST_MODELS = 1000  # of a server or a folder
-LONGEST_FACT = 40  # characters
 QUANTISATION = re.compile(
     r"[-_.:]?\b(?:UD-)?(?:I?Q\d(?:_\w+)?|BF16|F16|F32|FP8|AWQ|GPTQ(?:-Int\d)?|GGUF|MLX|\dbit)\b", re.IGNORECASE
 )
@@ -42,7 +41,6 @@ class Model:
     make: str = ""
     billions: float | None = None
     size: int | None = None
-    family: str = ""
     quantisation: str = ""
     context_tokens: int | None = None
     images: bool | None = None
@@ -97,10 +95,6 @@ class Model:
             keys["comment"] += "\nIt thinks before it answers; thinking = false switches that off."
             keys["thinking"] = "auto"
         return {key: value for key, value in keys.items() if value is not None}
-
-
-def ignore(note: str) -> None:
-    """A `Tell` that drops the note."""
 
 
 def as_text(value: object) -> str:

@@ -40,7 +40,6 @@ from zooter_core.config.trust import PROVIDERS
 from zooter_core.fleet.discovered import (
     LLAMA_CPP,
     LM_STUDIO,
-    LONGEST_FACT,
     MOST_MODELS,
     OLLAMA,
     OTHER,
@@ -49,7 +48,6 @@ from zooter_core.fleet.discovered import (
     Model,
     Tell,
     as_text,
-    ignore,
 )
 from zooter_core.fleet.families import thinks
 from zooter_core.fleet.machine import MOST_BILLIONS, Gpu, billions_in, gpus
@@ -57,11 +55,12 @@ from zooter_core.fleet.on_disk import models_in, usual_folders
 
 Result = TypeVar("Result")
 USUAL = {OLLAMA: 11434, VLLM: 8000, LLAMA_CPP: 8080, LM_STUDIO: 1234}  # ports
+MAKES = {"vllm": VLLM, "llamacpp": LLAMA_CPP}  # by what `owned_by` says in their lists of models
 ASK_SECONDS = 10.0  # for a server to list its models
 CONNECT_SECONDS = 1.0
 AT_ONCE = 8  # models that a server is asked about at the same time
 MOST_CHARACTERS = 80_000  # which bounds what a server's answer may have: 33 million bytes
-LONGEST_NAME = 1000  # characters
+LONGEST_NAME, LONGEST_FACT = 1000, 40  # characters
 EMBEDDINGS = re.compile(r"embed|bge-|minilm|rerank|whisper|(?<![a-z])clip(?![a-z])", re.IGNORECASE)
 
 
@@ -175,7 +174,7 @@ def _apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
     return portal.submit(coroutine).result()
 
 
-async def served(url: str, key_variable: str | None = None, tell: Tell = ignore) -> list[Model]:
+async def served(url: str, key_variable: str | None = None, tell: Tell = lambda note: None) -> list[Model]:
     """The models of a server that write text.
 
     Args:
@@ -210,7 +209,8 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = ignore)
                     abilities = await ask_ollama(server, name)
             base = find_base(listing, listings)
             abilities = abilities or read_entry(listing, base)
-            return _model(server, make or _make(listing), name, listing, abilities, str(base.get("id", "")))
+            maker = make or MAKES.get(as_text(listing.get("owned_by")), OTHER)
+            return _model(server, maker, name, listing, abilities, str(base.get("id", "")))
 
         return await asyncio.gather(*(model(listing) for listing in listings if _writes(listing)))
     finally:
@@ -249,10 +249,6 @@ async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
     return {}, ""
 
 
-def _make(entry: Mapping[str, Any]) -> str:
-    return {"vllm": VLLM, "llamacpp": LLAMA_CPP}.get(as_text(entry.get("owned_by")), OTHER)
-
-
 def _model(
     server: Connection, make: str, name: str, listing: Mapping[str, Any], abilities: Abilities, base: str
 ) -> Model:
@@ -275,7 +271,6 @@ def _model(
         or billions_in(fact(details.get("parameter_size")))
         or billions_in(base or name),
         read_count(listing.get("size", meta.get("size"))),
-        fact(details.get("family"), listing.get("arch")),
         fact(details.get("quantization_level"), listing.get("quantization"), meta.get("ftype")),
         next(filter(None, map(read_count, lengths)), None),
         abilities.images if listing.get("type") != "vlm" else True,

@@ -23,7 +23,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from functools import cache
 from typing import Any
 
@@ -67,20 +66,16 @@ class Family:
     """A model of a family, as far as its name says which one.
 
     Attributes:
-        name: a short name of the family, such as "qwen2.5-coder"; `title` is the one to show.
+        name: a short name of the family, such as "qwen2.5-coder".
         parameters: in billions, as makers round them; None if the name does not say.
         routed_as: its name in the router of models/open-models; None if that does not know it.
         skills: published figures, of BENCHMARKS -> share from 0 to 1; empty if there are none for this size.
-        source, date: where and when they were published.
     """
 
     name: str
-    title: str
     parameters: float | None = None
     routed_as: str | None = None
     skills: Mapping[str, float] = field(default_factory=dict, hash=False)
-    source: str = ""
-    date: date | None = None
 
 
 def recognise(name: str, billions: float | None = None) -> Family | None:
@@ -141,8 +136,7 @@ def _family(entry: Mapping[str, Any], parts: list[str], billions: float | None) 
     key = "" if size is None or other else f"{size:g}"
     figures = entry.get("figures", {}).get(key, {})
     routed_as = entry.get("routed_as", {}).get(key)
-    cited = (entry["source"], entry["date"]) if figures else ("", None)
-    return Family(entry["name"], entry["title"], size, routed_as, figures, *cited)
+    return Family(entry["name"], size, routed_as, figures)
 
 
 def _parameters(entry: Mapping[str, Any], parts: list[str]) -> float | None:

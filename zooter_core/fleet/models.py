@@ -78,12 +78,10 @@ class FleetModels:
 
     @property
     def tagger(self) -> taggers.Tagger:
-        """The tagger."""
         return self._part("tagger", self.fleet.tagger, lambda c: taggers.tagger(c, self._encoder, self.backend_of))
 
     @property
     def reward_model(self) -> rewards.RewardModel:
-        """The reward model."""
         return self._part("reward", self.fleet.reward, self._load_reward)
 
     @property
@@ -107,17 +105,18 @@ class FleetModels:
     def _open_router(self, fleet: Fleet) -> Router:
         """The router of fleet.toml, the open-models router if it knows the candidates, or one that starts without."""
         config = fleet.router or starting.open_models(fleet)
-        router = Router.load(config.path, self.encoders) if config else None
-        names = dict(zip(fleet.pool, fleet.routed_as, strict=True))
-        if router and fleet.router and fleet.router.others == "refuse":
+        if config is None:
+            return starting.StartingRouter(fleet, self.encoders(ENCODER))
+        router = Router.load(config.path, self.encoders)
+        if fleet.router and fleet.router.others == "refuse":
             return router.for_pool(fleet.pool, fleet.routed_as)
-        part = {name: as_ for name, as_ in names.items() if router and as_ in router.candidates}
-        trained = router.for_pool(tuple(part), tuple(part.values())) if router and part else None
-        if trained and fleet.router and len(part) == len(names):
+        names = zip(fleet.pool, fleet.routed_as, strict=True)
+        part = {name: as_ for name, as_ in names if as_ in router.candidates}
+        trained = router.for_pool(tuple(part), tuple(part.values())) if part else None
+        if trained and fleet.router and len(part) == len(fleet.pool):
             return trained
-        if router and router.encoder.reference == ENCODER:
-            return starting.StartingRouter(fleet, router.encoder, trained)
-        return starting.StartingRouter(fleet, self.encoders(ENCODER), trained)
+        encoder = router.encoder if router.encoder.reference == ENCODER else self.encoders(ENCODER)
+        return starting.StartingRouter(fleet, encoder, trained)
 
     def _open_neighbours(self, config: RouterConfig) -> Neighbours | None:
         from zooter_core.router.neighbours import Neighbours

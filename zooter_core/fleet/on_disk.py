@@ -15,12 +15,12 @@ from pathlib import Path
 from zooter_core.backends.endpoint.abilities import read_count
 from zooter_core.backends.gguf.header import PART, check_model, read_header
 from zooter_core.backends.thoughts import in_template
-from zooter_core.base.errors import WorkError, ZooterError, first_line, one_line
+from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.files import read_bounded
 from zooter_core.base.strict_json import objects, parse_json
 from zooter_core.base.terminal import NOT_IN_NAMES, visible_name
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
-from zooter_core.fleet.discovered import LONGEST_FACT, MOST_MODELS, QUANTISATION, Model, Tell, as_text, ignore
+from zooter_core.fleet.discovered import MOST_MODELS, QUANTISATION, Model, Tell, as_text
 from zooter_core.fleet.machine import MOST_BILLIONS, billions_in
 
 MANIFESTS, BLOBS = "manifests", "blobs"  # in Ollama's folder
@@ -37,7 +37,7 @@ def usual_folders() -> list[Path]:
     return [place for place in places if os.path.isdir(place)]  # not of one that cannot be read
 
 
-def models_in(folder: Path, tell: Tell = ignore) -> list[Model]:
+def models_in(folder: Path, tell: Tell = lambda note: None) -> list[Model]:
     """The models in a folder: GGUF files, transformers folders, and Ollama's blobs by its manifests.
 
     Args:
@@ -117,7 +117,6 @@ def _read_gguf(path: Path, name: str = "") -> Model | None:
         f"in {_shown(path.parent)}" if not name else f"Ollama's file of {name}",
         billions=round(count, 2) if 0 < count < MOST_BILLIONS else billions_in(text),
         size=header.bytes,
-        family=one_line(header.architecture, LONGEST_FACT),
         quantisation=quantised[0].strip("-_.:") if quantised else "",
         context_tokens=header.positions,
         thinking=in_template(as_text(header.values.get("tokenizer.chat_template"))),
@@ -140,7 +139,6 @@ def _read_folder(folder: Path) -> Model | None:
         "in the hub's cache" if hub else f"in {_shown(folder.parent)}",
         billions=billions_in(hub[2] if hub else folder.name),
         size=sum(path.stat().st_size for path in weights),
-        family=one_line(as_text(config.get("model_type")), LONGEST_FACT),
         context_tokens=read_count(config.get("max_position_embeddings")),
         thinking=in_template(_read_templates(folder)),
     )

@@ -55,18 +55,14 @@ def check_encoder(fleet: Fleet) -> None:
     Raises:
         NotInstalledError: names it, and the command that installs it.
     """
-    _check_weights(_find_encoder(fleet))
+    encoder = ENCODER  # of a starting router
+    if fleet.router is not None:
+        from zooter_core.router.config import CONFIG  # loads numpy, which the demo of connected models does later
 
-
-def _find_encoder(fleet: Fleet) -> str:
-    """The encoder of its router, or of a starting router; empty if that cannot be read."""
-    if fleet.router is None:
-        return ENCODER
-    from zooter_core.router.config import CONFIG  # loads numpy, which the demo of connected models does later
-
-    with suppress(OSError, ValueError, KeyError, TypeError):  # opening the router says what is wrong
-        return str(parse_json((Path(fleet.router.path) / CONFIG).read_text(encoding="utf-8"))["encoder"])
-    return ""
+        encoder = ""
+        with suppress(OSError, ValueError, KeyError, TypeError):  # opening the router says what is wrong
+            encoder = str(parse_json((Path(fleet.router.path) / CONFIG).read_text(encoding="utf-8"))["encoder"])
+    _check_weights(encoder)
 
 
 def _check_weights(reference: str) -> None:

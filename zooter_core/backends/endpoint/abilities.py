@@ -19,6 +19,7 @@ WHITE = (  # 64 x 64 pixels; some models refuse smaller pictures
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAAXklEQVR4nO3PMQ0AMAzAsPInvYLYYVWKESTzjhsd8KsBrQGtAa0B"
     "rQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BbQHKU9LC7/CP1AAAAABJRU5ErkJggg=="
 )
+PICTURE = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": WHITE}}]
 FUNCTION = {"name": "now", "description": "The time.", "parameters": {"type": "object", "properties": {}}}
 JSON_PROBE = [{"role": "user", "content": "Reply with an empty JSON object."}]
 
@@ -47,9 +48,11 @@ class Abilities:
 
 async def find_abilities(server: Connection) -> Abilities:
     """What a server says of its model, and what tiny requests show of the rest. The server has answered before."""
-    stated = await ask_for_abilities(server, server.model)
+    model = server.model
+    stated = await ask_llama_cpp(server) or await ask_ollama(server, model) or await _ask_vllm(server, model)
+    stated = stated or Abilities()
     trials: dict[str, dict[str, Any]] = {
-        "images": {"messages": _picture()},
+        "images": {"messages": [{"role": "user", "content": PICTURE}]},
         "tools": {"messages": PROBE, "tools": [{"type": "function", "function": FUNCTION}]},
         "json_mode": {"messages": JSON_PROBE, "response_format": {"type": "json_object"}},
         "logprobs": {"messages": PROBE, "logprobs": True},
@@ -60,22 +63,15 @@ async def find_abilities(server: Connection) -> Abilities:
     return stated
 
 
-async def ask_for_abilities(server: Connection, model: str) -> Abilities:
-    """What a server says of a model, without a request to the model."""
-    stated = await ask_llama_cpp(server) or await ask_ollama(server, model) or await _ask_vllm(server, model)
-    return stated or Abilities()
-
-
 async def ask_llama_cpp(server: Connection) -> Abilities | None:
     """`/props` of llama.cpp. Any model gives JSON by its grammars; tools are left out where the template has none."""
     props = await _json(server, "/props")
     if "default_generation_settings" not in props:
         return None
-    tools = _member(props, "chat_template_caps", "supports_tools")
     return Abilities(
         context_tokens=read_count(_member(props, "default_generation_settings", "n_ctx")),
         images=_flag(_member(props, "modalities", "vision")),
-        tools=_flag(tools),
+        tools=_flag(_member(props, "chat_template_caps", "supports_tools")),
         json_mode=True,
         thinking=in_template(template) if isinstance(template := props.get("chat_template"), str) else None,
         parallel=read_count(props.get("total_slots")),
@@ -152,9 +148,3 @@ def read_count(value: object) -> int | None:
 
 def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
-
-
-def _picture() -> list[dict[str, Any]]:
-    """A message with a picture."""
-    picture = {"type": "image_url", "image_url": {"url": WHITE}}
-    return [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, picture]}]

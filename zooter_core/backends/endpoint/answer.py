@@ -203,7 +203,7 @@ async def respond(
         extra = connection.thinks and roomy
         answer.most_tokens = most_tokens(connection.candidate, generation, extra)
         try:
-            finish = await _attempt(connection, _body(connection, messages), _ours(generation, answer), answer)
+            finish = await _attempt(connection, messages, generation, answer)
         except asyncio.CancelledError:
             return answer.response("stopped")
         except EndpointError as error:
@@ -229,9 +229,16 @@ async def respond(
 
 
 async def _attempt(
-    connection: Connection, body: Mapping[str, Any], ours: Mapping[str, Any], answer: PartialAnswer
+    connection: Connection, messages: Sequence[Message], generation: GenerationConfig, answer: PartialAnswer
 ) -> Finish:
     """Send one request and read its answer to the end."""
+    body = {"model": connection.model, "messages": [message.to_json() for message in messages], "stream": True}
+    ours = {  # a server that does not know one of them is asked without it
+        "temperature": generation.temperature,
+        "seed": generation.seed,
+        LIMIT: answer.most_tokens,
+        **USAGE,
+    }
     events = connection.events(CHAT, body, answer, ours)
     try:
         async with aclosing(events):
@@ -247,20 +254,6 @@ async def _attempt(
         failure = still_thinking(connection.name, answer.tokens).failure
         raise EndpointError(failure.found, failure.next_step, subject="request")
     return read_finish(answer.finish_reason, bool(answer.parts), answer.tool_call, connection.redact)
-
-
-def _body(connection: Connection, messages: Sequence[Message]) -> dict[str, Any]:
-    return {"model": connection.model, "messages": [message.to_json() for message in messages], "stream": True}
-
-
-def _ours(generation: GenerationConfig, answer: PartialAnswer) -> dict[str, Any]:
-    """The settings of a request. A server that does not know one of them is asked without it."""
-    return {
-        "temperature": generation.temperature,
-        "seed": generation.seed,
-        LIMIT: answer.most_tokens,
-        **USAGE,
-    }
 
 
 async def check_server(connection: Connection) -> None:

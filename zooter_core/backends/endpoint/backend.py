@@ -57,7 +57,6 @@ class OpenAIBackend(Backend):
                 self._portal.submit(self._connections.pop(candidate).retire())
 
     def abilities(self, candidate: CandidateConfig) -> Abilities:
-        """What the candidate's server and model can do."""
         from zooter_core.backends.endpoint.abilities import find_abilities
 
         return self._portal.submit(find_abilities(self.connection(candidate))).result()
@@ -152,7 +151,6 @@ class Portal:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def submit(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
-        """Start a coroutine."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()

@@ -85,7 +85,7 @@ class Client:
             if response is not None:
                 response.release() if response.content.at_eof() else response.close()
 
-    async def fetch(self, method: str, path: str, body: Mapping[str, Any] | None = None, seconds: float = 60) -> bytes:
+    async def fetch(self, method: str, path: str, body: Mapping[str, Any] | None, seconds: float) -> bytes:
         """The body of a response with status 200, without the key.
 
         Raises:
@@ -110,7 +110,13 @@ class Client:
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, kind: str) -> aiohttp.ClientResponse:
         if self._session is None:
-            self._session = _session(self.connect_seconds)
+            self._session = aiohttp.ClientSession(  # it reads nothing of the environment, and keeps no cookies
+                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.connect_seconds),
+                max_field_size=LONGEST_HEADER,
+                skip_auto_headers=("User-Agent",),
+            )
         url = path if path.startswith(("http://", "https://")) else self.url + path
         data = None if body is None else dump_json(body).encode()
         headers = {**self._headers, "Accept": kind}
@@ -141,17 +147,6 @@ class Client:
         except (TimeoutError, aiohttp.ClientError, OSError):
             pass
         return self.redact.data(raw[:MOST_ERROR])
-
-
-def _session(connect_seconds: float) -> aiohttp.ClientSession:
-    """Connections that keep no cookies and change nothing on the way; of the environment they read nothing."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds),
-        max_field_size=LONGEST_HEADER,
-        skip_auto_headers=("User-Agent",),
-    )
 
 
 def _find_proxy(url: str) -> str | None:

@@ -355,18 +355,14 @@ class Connection:
         except (TimeoutError, aiohttp.ClientError, OSError) as problem:
             if reader.complete:
                 return b""
-            if isinstance(problem, TimeoutError):
-                raise self._too_late(reader, until, end) from None
-            raise connection_error(problem, self.config.connect_seconds, self.redact) from None
+            if not isinstance(problem, TimeoutError):
+                raise connection_error(problem, self.config.connect_seconds, self.redact) from None
+            if end < until:
+                raise too_late(self.config.answer_seconds, "end of the answer") from None
+            if reader.begun:
+                raise too_late(self.config.gap_seconds, "further token") from None
+            raise too_late(self.config.first_token_seconds, "first token") from None
         return data
-
-    def _too_late(self, reader: _StreamReader, until: float, end: float) -> EndpointError:
-        """The error of a server that had until then for its next token, or for the end of the answer."""
-        if end < until:
-            return too_late(self.config.answer_seconds, "end of the answer")
-        if reader.begun:
-            return too_late(self.config.gap_seconds, "further token")
-        return too_late(self.config.first_token_seconds, "first token")
 
 
 class _StreamReader:

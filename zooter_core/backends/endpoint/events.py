@@ -64,7 +64,6 @@ class Event:
 
     @classmethod
     def of(cls, raw: bytes) -> Event:
-        """The event with a text."""
         if raw.startswith(b"data: {") and b"\n" not in raw and b"\r" not in raw:  # as nearly all of them
             return cls([], raw[6:], _object(raw[6:]))
         if raw.startswith(b"{"):  # an error in place of a stream

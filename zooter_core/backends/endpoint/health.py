@@ -49,7 +49,6 @@ class Places:
             raise
 
     def leave(self) -> None:
-        """Give a place back."""
         self.taken -= 1
         self.fill()
 
@@ -94,7 +93,6 @@ class Pace:
         return monotonic()
 
     def leave(self) -> None:
-        """Give a place back."""
         self._places.leave()
 
     def answered(self, soon: bool = True) -> None:

@@ -6,7 +6,6 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds
 LONGEST_WAIT = 60.0  # seconds; if the server asks for more, the request fails at once
 LONGEST_RETRY_AFTER = 7 * 86_400.0  # seconds; a longer one is a mistake of the server
 TEMPORARY = (408, 409, 425, 429)  # statuses that may change, besides those from 500 on
@@ -30,8 +29,8 @@ class RetryPolicy:
     """
 
     retries: int = 2
-    first: float = FIRST_PAUSE
-    longest: float = LONGEST_PAUSE
+    first: float = 0.5
+    longest: float = 8.0
     spread: float = 0.5
 
     def pause(self, attempt: int, wait: float | None = None) -> float | None:

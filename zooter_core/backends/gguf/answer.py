@@ -15,10 +15,9 @@ from typing import Any, TypeVar
 from zooter_core.backends import Piece, Request, calculator
 from zooter_core.backends.calculator import DIGITS, NUMERIC
 from zooter_core.backends.conversation import from_template, no_chat_template, too_long, without_tokens
-from zooter_core.backends.gguf.engine import Engine, RejectedError, Slot
+from zooter_core.backends.gguf.engine import Engine, Slot
 from zooter_core.backends.growing_answer import GrowingAnswer
 from zooter_core.backends.thoughts import Splitter, most_tokens, opens
-from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Finish
 from zooter_core.config.fleet import GenerationConfig
 
@@ -102,7 +101,9 @@ class Answer(GrowingAnswer):
         while self.tokens < most:
             if self.stop.is_set():
                 return "stopped"
-            length = self._step_length(least, most)
+            length = most - self.tokens
+            if self.request.candidate.repetition_penalty != 1:
+                length = min(length, max(least, FIRST, self.tokens))
             options: dict[str, Any] = {}
             if calculates and (rest := calculator.due(self.text)) is not None:
                 if rest and self.text[-1] in NUMERIC:
@@ -126,13 +127,6 @@ class Answer(GrowingAnswer):
             if end["cut"] and self.tokens + least > most:
                 break
         return "length"
-
-    def _step_length(self, least: int, most: int) -> int:
-        """How many tokens the next step may have."""
-        remaining = most - self.tokens
-        if self.request.candidate.repetition_penalty == 1:
-            return remaining
-        return min(remaining, max(least, FIRST, self.tokens))
 
     def _step(self, slot: Slot, length: int, options: dict[str, Any], due: str | None) -> Pieces[dict[str, Any] | None]:
         """Generate up to `length` tokens. The last event of llama.cpp, with `cut`; REPEATED as its reason where
@@ -200,8 +194,3 @@ class Answer(GrowingAnswer):
         piece = self.add(text)
         if piece.thoughts or piece.text:
             yield piece
-
-
-def refusal(problem: RejectedError, request: Request) -> WorkError:
-    """What llama.cpp refused, as an error of the request."""
-    return WorkError(f"llama.cpp to accept a prompt of {request.candidate.name}", str(problem), "Change the query.")

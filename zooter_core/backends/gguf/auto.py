@@ -56,7 +56,6 @@ class AutoBackend(GgufBackend):
         return candidate in self._instead
 
     def load(self, candidate: CandidateConfig) -> None:
-        """Make the candidate ready to answer."""
         if self.runner(candidate) is self:
             try:
                 super().load(candidate)

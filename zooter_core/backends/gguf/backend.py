@@ -15,13 +15,13 @@ from typing import NamedTuple
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.attachments import estimated_tokens
 from zooter_core.backends.gguf.adapters import gguf_adapter
-from zooter_core.backends.gguf.answer import Answer, refusal
+from zooter_core.backends.gguf.answer import Answer
 from zooter_core.backends.gguf.engine import OVERHEAD, SLOTS, Engine, EngineError, RejectedError, find_context
 from zooter_core.backends.gguf.header import Header, check_model, read_header
 from zooter_core.backends.gguf.offsets import without_offsets
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.backends.residency import NEVER, Loader, Residency, ResidentBackend
-from zooter_core.base.errors import Failure, ZooterError
+from zooter_core.base.errors import Failure, WorkError, ZooterError
 from zooter_core.base.records import Message, Response
 from zooter_core.base.weights import gguf_file
 from zooter_core.config.candidates import CandidateConfig
@@ -29,7 +29,6 @@ from zooter_core.config.fleet import GenerationConfig
 
 MOST_AHEAD = 4_000  # characters of a conversation that is read ahead, by each candidate
 LARGEST_AHEAD = 1_000_000_000  # bytes of a model that reads ahead; a larger one would keep a processor busy for long
-STARTED_AGAIN = "The next query starts it again."
 
 
 class EngineKey(NamedTuple):
@@ -150,9 +149,10 @@ class GgufBackend(ResidentBackend):
                 text += piece.text
                 yield piece
         except RejectedError as problem:
-            yield Piece.failed(request, refusal(problem, request), "refused")
+            error = WorkError(f"llama.cpp to accept a prompt of {name}", str(problem), "Change the query.")
+            yield Piece.failed(request, error, "refused")
         except EngineError as problem:
-            failure = Failure(f"an answer of {name}", str(problem), STARTED_AGAIN)
+            failure = Failure(f"an answer of {name}", str(problem), "The next query starts it again.")
             yield Piece(request, response=Response(name, text.strip(), finish="error", error=failure))
         except Exception as problem:
             yield Piece.failed(request, problem)

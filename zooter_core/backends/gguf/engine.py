@@ -48,11 +48,7 @@ class EngineError(Exception):
 
 
 class RejectedError(Exception):
-    """llama.cpp refuses a request. `facts` are those of its answer."""
-
-    def __init__(self, facts: Mapping[str, Any]) -> None:
-        self.facts = facts
-        super().__init__(str(facts.get("message", facts)))
+    """llama.cpp refuses a request. `str()` says why."""
 
 
 @dataclass
@@ -118,7 +114,6 @@ class Slots:
         return len(self._free) < self._count
 
     def give_back(self, slot: Slot) -> None:
-        """Make a slot free."""
         with self._changed:
             self._free.append(slot)
             self._room += slot.room
@@ -190,7 +185,6 @@ class Engine:
 
     @property
     def usable(self) -> bool:
-        """Whether the process runs."""
         return self.process.running
 
     def stream(self, body: Mapping[str, Any], stop: threading.Event) -> Iterator[dict[str, Any]]:
@@ -206,17 +200,17 @@ class Engine:
             threading.Thread(target=_close_on, args=(connection.sock, stop, watch), name="stop", daemon=True).start()
             answer = connection.getresponse()
             if answer.status != 200:
-                raise RejectedError(_error(answer.read()))
+                raise _rejection(answer.read())
             while line := answer.readline():
                 if line.startswith(b"data: ") and not line.startswith(b"data: [DONE]"):
                     event = parse_json(line[6:])
                     if "error" in event:
-                        raise RejectedError(event["error"])
+                        raise _rejection(line[6:])
                     yield event
                     if event.get("stop"):
                         return
                 elif line.startswith(b"error: "):
-                    raise RejectedError(_error(line[7:]))
+                    raise _rejection(line[7:])
             if not stop.is_set():
                 raise EngineError(self.process.ending())
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as problem:
@@ -242,11 +236,10 @@ class Engine:
         finally:
             connection.close()
         if answer.status != 200:
-            raise RejectedError(_error(content))
+            raise _rejection(content)
         return parse_json(content)
 
     def close(self) -> None:
-        """End the process."""
         self.process.close()
         self.sizes = {}
 
@@ -269,7 +262,6 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
     def post(self, path: str, body: Mapping[str, Any]) -> None:
-        """Send a request."""
         self.request("POST", path, dump_json(body), {"Content-Type": "application/json"})
 
 
@@ -282,11 +274,11 @@ def _close_on(connection: socket.socket, stop: threading.Event, watch: threading
             return
 
 
-def _error(content: bytes) -> dict[str, Any]:
+def _rejection(content: bytes) -> RejectedError:
     """The error in an answer of llama.cpp."""
     try:
         values = parse_json(content)
         facts = values.get("error", values)
     except (ValueError, AttributeError):
-        return {"message": content.decode(errors="replace")[:500]}
-    return facts if isinstance(facts, dict) else {"message": str(facts)}
+        return RejectedError(content.decode(errors="replace")[:500])
+    return RejectedError(str(facts.get("message", facts) if isinstance(facts, dict) else facts))

@@ -76,7 +76,6 @@ class Header:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of the tensors."""
         return {name: tensor.shape for name, tensor in self.tensors.items()}
 
     @property

@@ -62,7 +62,6 @@ class ServerProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the process has not ended."""
         return self._process.poll() is None
 
     def wait_until_loaded(self, model: str, stop: threading.Event) -> None:

@@ -117,8 +117,7 @@ class Batch:
             for row in self.all:
                 self._read_prompt(row)
             with torch.inference_mode():
-                if self.ready:
-                    self._generate_all(self.ready)
+                self._generate_all(self.ready)
         except Exception as problem:
             self.rows.close("error", self.all, Failure.of(problem))
 

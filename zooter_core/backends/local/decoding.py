@@ -73,7 +73,6 @@ class Rows(StoppingCriteria):
         self.active: list[Row] = []
 
     def begin(self, rows: Sequence[Row]) -> None:
-        """Add rows to those that are generated."""
         self.active = [*self.active, *rows]
         for row in rows:
             row.start()

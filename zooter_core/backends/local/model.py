@@ -78,7 +78,6 @@ class Base:
 
     @cached_property
     def digits(self) -> list[int]:
-        """The tokens that begin with a digit."""
         return find_digits(self.tokenizer)
 
     def add_adapter(self, candidate: CandidateConfig) -> None:
@@ -140,7 +139,6 @@ class Base:
         return nullcontext(), {"adapter_names": list(names)}
 
     def close(self) -> None:
-        """Release the weights."""
         self.model, self.sizes = None, {}
         memory.give_back()
 
@@ -221,7 +219,6 @@ def _placement(candidate: CandidateConfig, used: memory.Sizes) -> dict[str, Any]
 
 
 def _quantised(candidate: CandidateConfig) -> Any:
-    """Settings of bitsandbytes."""
     if importlib.util.find_spec("bitsandbytes") is None:
         user, command = f"The quantisation of {candidate.name}", "pip install 'zooter[quant]'"
         raise NotInstalledError("bitsandbytes", user, command, "remove quantisation from fleet.toml")

@@ -77,8 +77,8 @@ class TransformersBackend(ResidentBackend):
         def run() -> None:
             try:
                 while by_base:
-                    batch = by_base.pop(self.resident.first_loaded(by_base))
-                    self._run_batch(batch, generation, abandoned, pieces)
+                    loaded = filter(self.resident.has, by_base)
+                    self._run_batch(by_base.pop(next(loaded, next(iter(by_base)))), generation, abandoned, pieces)
             finally:
                 pieces.put(None)
 
@@ -128,7 +128,4 @@ class TransformersBackend(ResidentBackend):
 
 def make_key(candidate: CandidateConfig) -> BaseKey:
     """The settings that are the same for all candidates on one base."""
-    return (
-        *(candidate.model, candidate.revision, candidate.dtype),
-        *(candidate.quantisation, candidate.device_map),
-    )
+    return candidate.model, candidate.revision, candidate.dtype, candidate.quantisation, candidate.device_map
