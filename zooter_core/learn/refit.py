@@ -118,26 +118,24 @@ def refit(
     learner = Learner(*start)
     times = np.maximum.accumulate([one.time for one in material.decisions]) if len(material) else np.zeros(0)
     came = np.where(np.isnan(material.late), np.inf, material.late_times)
-    until = -math.inf
+
+    def catch_up(since: float, until: float) -> None:
+        """Newcomers' rewards that came in a span of time, for queries before it."""
+        here = (came >= since) & (came < until)
+        rows = here.any(axis=1)
+        if rows.any():
+            learner.catch_up(vectors[rows], np.where(here, material.late, np.nan)[rows])
+
+    last = -math.inf
     for first in range(0, len(material), CHUNK):
         rows = slice(first, first + CHUNK)
-        until = _catch_up(learner, material.late, came, vectors, (until, float(times[first])))
+        catch_up(last, times[first])
         learner.observe(vectors[rows], material.judged[rows])
-    _catch_up(learner, material.late, came, vectors, (until, math.inf))
+        last = times[first]
+    catch_up(last, math.inf)
     learner.heed(vectors, material.rewards, material.judged, [one.key for one in material.decisions])
     router = learner.router()
     return router, _temperature(router, vectors, material.judged)
-
-
-def _catch_up(
-    learner: Learner, late: Array, came: Array, vectors: NDArray[np.float32], span: tuple[float, float]
-) -> float:
-    """Newcomers' rewards that came in a span of time, for queries before it."""
-    here = (came >= span[0]) & (came < span[1]) & np.isfinite(came)
-    rows = here.any(axis=1)
-    if rows.any():
-        learner.catch_up(vectors[rows], np.where(here, late, np.nan)[rows])
-    return span[1]
 
 
 def _temperature(router: Linear, vectors: NDArray[np.float32], rewards: Array) -> float:
