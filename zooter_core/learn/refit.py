@@ -43,7 +43,8 @@ class Material:
         rewards: shape (n, m) in pool order, on the reward model's scale; NaN where there is none. A person's verdict
             replaces the reward model's.
         judged: the same by the reward model alone.
-        late: rewards of newcomers for the same queries, shape (n, m), and when they came, shape (n, m).
+        late: rewards of newcomers for the same queries, shape (n, m), and when they came, shape (n, m); NaN where there
+            is none.
     """
 
     decisions: Sequence[LoggedDecision]
@@ -116,12 +117,11 @@ def refit(
     if start is None:
         start = vectors, np.full(material.judged.shape, np.nan)
     learner = Learner(*start)
-    times = np.maximum.accumulate([one.time for one in material.decisions]) if len(material) else np.zeros(0)
-    came = np.where(np.isnan(material.late), np.inf, material.late_times)
+    times = np.maximum.accumulate([one.time for one in material.decisions])
 
     def catch_up(since: float, until: float) -> None:
         """Newcomers' rewards that came in a span of time, for queries before it."""
-        here = (came >= since) & (came < until)
+        here = (material.late_times >= since) & (material.late_times < until)
         rows = here.any(axis=1)
         if rows.any():
             learner.catch_up(vectors[rows], np.where(here, material.late, np.nan)[rows])

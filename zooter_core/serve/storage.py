@@ -12,6 +12,7 @@ import secrets
 import sys
 import time
 import uuid
+from contextlib import suppress
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -132,11 +133,8 @@ class RequestIds:
     def __init__(self, folder: Path) -> None:
         private_folder(folder, ours=False)
         path = folder / SECRET
-        try:
-            with open(path, "xb", buffering=0, opener=owner_only) as file:
-                file.write(secrets.token_bytes(SECRET_BYTES))
-        except FileExistsError:
-            pass
+        with suppress(FileExistsError), open(path, "xb", buffering=0, opener=owner_only) as file:
+            file.write(secrets.token_bytes(SECRET_BYTES))
         self._secret = path.read_bytes()
         if len(self._secret) < SECRET_BYTES:
             raise OSError(f"{path} is not complete; delete it")

@@ -101,11 +101,6 @@ class AnswerProgress:
             self.room -= len(text)
 
 
-def is_usage(chunk: Mapping[str, Any]) -> bool:
-    """Whether a chunk is the count of tokens that `include_usage` adds, without any part of the answer."""
-    return isinstance(chunk.get("usage"), dict) and not objects(chunk.get("choices"))
-
-
 def count_tokens(answer: Mapping[str, Any]) -> tuple[int, int]:
     """An estimate of a whole answer's tokens, and of those of thoughts apart from its text."""
     choices = objects(answer.get("choices"))
@@ -189,12 +184,14 @@ class Upstream:
         ours = {**self._thinking(request), **USAGE}
         async with aclosing(self.connection.events(CHAT, body, chat, ours, progress.patience)) as parts:
             async for events in parts:
-                passed = [event for event in events if not event.is_done]
-                if not request.wants_usage:
-                    passed = [event for event in passed if event.chunk is None or not is_usage(event.chunk)]
-                for event in passed:
-                    if event.chunk is not None:
-                        event.chunk |= {"model": self.name, "choices": objects(event.chunk.get("choices"))}
+                passed: list[Event] = []
+                for event in events:
+                    if (chunk := event.chunk) is not None:
+                        chunk |= {"model": self.name, "choices": objects(chunk.get("choices"))}
+                        if isinstance(chunk.get("usage"), dict) and not chunk["choices"] and not request.wants_usage:
+                            continue  # the count of tokens that we asked for, and the client did not
+                    if not event.is_done:
+                        passed.append(event)
                 sent += len(passed)
                 if passed:
                     yield passed
@@ -322,7 +319,10 @@ class Local:
     async def _pieces(self, request: ChatRequest, progress: AnswerProgress) -> AsyncGenerator[Piece, None]:
         """The pieces of the answer. Generation stops when the reader goes away."""
         progress.id, progress.created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
-        messages = make_messages(request)
+        messages = tuple(  # all of whose parts are text (choice.unsupported)
+            Message(LOCAL_ROLES.get(message["role"], "user"), read_text(message.get("content")))  # type: ignore[arg-type]
+            for message in request.messages
+        )
         settings = read_generation(request.body, self._ensemble.fleet.generation)
         candidate = self.candidate
         if (thinking := asked_thinking(candidate, request)) is not None:
@@ -369,14 +369,6 @@ class Local:
 def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking | None:
     """How much a client wants a candidate to think; None where it does not say, or fleet.toml does."""
     return request.sender.thinking if candidate.thinking in (None, "auto") else None
-
-
-def make_messages(request: ChatRequest) -> tuple[Message, ...]:
-    """The messages of a request whose parts are all text (choice.unsupported)."""
-    return tuple(
-        Message(LOCAL_ROLES.get(message["role"], "user"), read_text(message.get("content")))  # type: ignore[arg-type]
-        for message in request.messages
-    )
 
 
 def read_generation(body: Mapping[str, Any], default: GenerationConfig) -> GenerationConfig:
