@@ -62,7 +62,6 @@ class TurnBudget:
         return self.spent_calls + calls <= self.calls and (within or not calls)
 
     def spend(self, dollars: float | None) -> None:
-        """Count one call."""
         self.spent_calls += 1
         self.spent_dollars += dollars or 0.0
 

@@ -131,7 +131,6 @@ class TrafficReport:
 
     @property
     def requests(self) -> int:
-        """All of them."""
         return sum(total.n for total in self.totals)
 
     @property
@@ -140,7 +139,6 @@ class TrafficReport:
         return next((rule for rule in self.rules if rule.name in self.pool), None)
 
     def rule(self, name: str) -> Rule | None:
-        """A rule by name."""
         return next((rule for rule in self.rules if rule.name == name), None)
 
     def answered(self) -> dict[str, int]:

@@ -137,7 +137,6 @@ class Traffic:
         return cls(path, database)
 
     def close(self) -> None:
-        """Close the file."""
         with self._lock:
             self._database.close()
 
@@ -219,7 +218,6 @@ class Traffic:
         return self._rewards(f"{where} ORDER BY request_id, candidate, source", *values)
 
     def rewards_for(self, request_ids: Sequence[str]) -> list[LoggedReward]:
-        """The rewards of some requests."""
         return self._rewards(f"WHERE {AMONG}", dump_json(list(request_ids)))
 
     def totals(self, since: float = 0.0, until: float = FOREVER, *, hours: int | None = None) -> list[Total]:
@@ -339,13 +337,10 @@ class Traffic:
         if not conditions:
             raise ValueError("say what to delete")
         select = f"SELECT number FROM decisions WHERE {' AND '.join(conditions)} AND number > ? ORDER BY number LIMIT ?"
-        return self._delete(select, [value for values in conditions.values() for value in values], rewrite)
-
-    def _delete(self, select: str, values: Sequence[Any], rewrite: bool) -> int:
-        """Delete the decisions whose numbers are selected, and what is left of deleted ones beside those that stay."""
+        wanted = list(chain(*conditions.values()))
         deleted = last = 0
         with self._lock, _usable(self.path):
-            while rows := self._database.execute(select, [*values, last, ROWS_AT_ONCE]).fetchall():
+            while rows := self._database.execute(select, [*wanted, last, ROWS_AT_ONCE]).fetchall():
                 with self._changing() as database:
                     database.execute("PRAGMA user_version = 1")  # until the file is rewritten
                     deleted += database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount

@@ -138,7 +138,6 @@ class ChatRequest:
 
     @cached_property
     def needs(self) -> Needs:
-        """What a candidate must be able to do."""
         body = self.body
         text = body.get("text")  # of the Responses API
         form = body.get("response_format") or (text.get("format") if isinstance(text, Mapping) else None)
@@ -187,5 +186,4 @@ def _typed(text: str) -> str:
 
 
 def estimate_tokens(text: str) -> int:
-    """About how many tokens a text has."""
     return -(-len(text.encode("utf-8", "replace")) // BYTES_A_TOKEN)

@@ -117,7 +117,6 @@ class MetricSet:
         self.errors = counter("errors", "Requests that failed, by kind.", "kind")
 
     def count(self, exchange: Exchange) -> None:
-        """Count an exchange that has ended."""
         self.requests.labels(exchange.path, exchange.status).inc()
         if exchange.error is not None:
             self.errors.labels(exchange.error).inc()
@@ -157,13 +156,11 @@ class Metrics:
         )
 
     def __call__(self, exchange: Exchange) -> None:
-        """Count an exchange that has ended."""
         self._all.count(exchange)
         if exchange.sender.key is not None:
             self._by_key[exchange.sender.key].count(exchange)
 
     def page(self, admission: Admission, breakers: Mapping[str, Breaker]) -> bytes:
-        """All figures as text."""
         self._running.set(admission.running)
         self._queue.set(admission.waiting)
         self._breakers.clear()
@@ -173,5 +170,4 @@ class Metrics:
         return generate_latest(self._all.registry)
 
     def page_for_key(self, key: str) -> bytes:
-        """The figures of one API key's requests as text."""
         return generate_latest(self._by_key[key].registry)

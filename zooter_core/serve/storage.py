@@ -62,12 +62,10 @@ class DecisionLog:
         self.file = PrivateLog(folder / DECISIONS, maxBytes=most_bytes, backupCount=FILES)
 
     def __call__(self, exchange: Exchange) -> None:
-        """Write the line of an exchange."""
         line = dump_json(make_log_record(exchange), ensure_ascii=False)
         self.file.handle(logging.makeLogRecord({"msg": line}))
 
     def close(self) -> None:
-        """Close the file."""
         self.file.close()
 
 
@@ -140,7 +138,6 @@ class RequestIds:
             raise OSError(f"{path} is not complete; delete it")
 
     def new(self, key: str | None) -> str:
-        """An id for a request of an API key."""
         number = uuid.uuid4().hex
         return f"req-{number}{self._code(number, key)}"
 

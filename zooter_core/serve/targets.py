@@ -129,7 +129,6 @@ def make_event(chunk: Mapping[str, Any]) -> Event:
 
 
 def chunk_shape(id: str, created: int, model: str, **more: Any) -> dict[str, Any]:
-    """A chunk in the API's shape."""
     return {"id": id, "object": "chat.completion.chunk", "created": created, "model": model, **more}
 
 
@@ -139,9 +138,9 @@ def usage_shape(prompt: int, answer: int, thoughts: int = 0) -> dict[str, Any]:
     return shape | ({"completion_tokens_details": {"reasoning_tokens": thoughts}} if thoughts else {})
 
 
-def usage_event(progress: AnswerProgress, model: str, usage: Mapping[str, Any] | None) -> Event:
-    """The event that `include_usage` adds."""
-    return make_event(chunk_shape(progress.id, progress.created, model, choices=[], usage=usage))
+def added_event(progress: AnswerProgress, model: str, *choices: Mapping[str, Any], **more: Any) -> Event:
+    """An event of ours in the stream of an answer."""
+    return make_event(chunk_shape(progress.id, progress.created, model, choices=list(choices), **more))
 
 
 class Upstream:
@@ -198,7 +197,7 @@ class Upstream:
         if failure := finish_error(progress.finish, self.connection.redact):
             raise failure
         if request.wants_usage and progress.usage is None:
-            yield [usage_event(progress, self.name, usage_shape(request.prompt_tokens, sent))]
+            yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, sent))]
 
     def _thinking(self, request: ChatRequest) -> dict[str, Any]:
         """The fields for what a client wants of thinking, unless fleet.toml says it."""
@@ -314,7 +313,7 @@ class Local:
                 role = {}
         yield [self._event(progress, role, progress.finish)]
         if request.wants_usage:
-            yield [usage_event(progress, self.name, progress.usage)]
+            yield [added_event(progress, self.name, usage=progress.usage)]
 
     async def _pieces(self, request: ChatRequest, progress: AnswerProgress) -> AsyncGenerator[Piece, None]:
         """The pieces of the answer. Generation stops when the reader goes away."""
@@ -363,7 +362,7 @@ class Local:
 
     def _event(self, progress: AnswerProgress, delta: Mapping[str, Any], finish: str | None = None) -> Event:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return make_event(chunk_shape(progress.id, progress.created, self.name, choices=[choice]))
+        return added_event(progress, self.name, choice)
 
 
 def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking | None:
