@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -252,15 +252,7 @@ def read_sample(traffic: Traffic, since: float, until: float) -> Sample:
         entry for entry in decisions if inclusion.get(entry.request_id) and entry.candidate in rewards[entry.request_id]
     ]
     decisions.sort(key=lambda entry: (entry.time, entry.number))
-    return _table(decisions, rewards, inclusion, round(len(decisions) * len(ids) / len(part)) if part else 0)
-
-
-def _table(
-    decisions: Sequence[LoggedDecision],
-    rewards: Mapping[str, Mapping[str, LoggedReward]],
-    inclusion: Mapping[str, float],
-    drawn: int,
-) -> Sample:
+    drawn = round(len(decisions) * len(ids) / len(part)) if part else 0
     pool = tuple(dict.fromkeys(name for entry in decisions for name in sorted(rewards[entry.request_id])))
     places = {name: place for place, name in enumerate(pool)}
     tables = np.full((5, len(decisions), len(pool)), np.nan)
