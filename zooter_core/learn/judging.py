@@ -62,7 +62,6 @@ class TurnBudget:
         return self.spent_calls + calls <= self.calls and (within or not calls)
 
     def spend(self, dollars: float | None) -> None:
-        """Count one call."""
         self.spent_calls += 1
         self.spent_dollars += dollars or 0.0
 
@@ -113,9 +112,8 @@ class TrafficJudge:
         """
         columns = {name: column for column, name in enumerate(self.pool)}
         served = np.array([columns[str(one.candidate)] for one in decisions], dtype=np.intp)
-        available = np.ones(len(self.pool), dtype=bool)
         lots = np.array([[lot(one.request_id, seed) / LOTS for seed in (1, 2)] for one in decisions])
-        draw = draw_answers(served, rivals, lots.reshape(-1, 2), self.sampling, available)
+        draw = draw_answers(served, rivals, lots, self.sampling, np.ones(len(self.pool), dtype=bool))
         rewards = np.full((len(decisions), len(self.pool)), np.nan)
         for row, decision in enumerate(decisions):
             stored = self._read_stored(decision)
@@ -200,9 +198,8 @@ class TrafficJudge:
         """The answers of candidates that were complete before a stop."""
         if not ask:
             return {}
-        fleet = self.ensemble.fleet
         messages = (Message("user", decision.routed_text),)
-        requests = [Request(fleet.candidate(name), messages) for name in ask]
+        requests = [Request(self.ensemble.fleet.candidate(name), messages) for name in ask]
         responses: dict[str, Response] = {}
         for _, response in iter_responses(self.ensemble.run_requests(requests, self.stop)):
             if self.stop.is_set():

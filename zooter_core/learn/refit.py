@@ -43,7 +43,8 @@ class Material:
         rewards: shape (n, m) in pool order, on the reward model's scale; NaN where there is none. A person's verdict
             replaces the reward model's.
         judged: the same by the reward model alone.
-        late: rewards of newcomers for the same queries, shape (n, m), and when they came, shape (n, m).
+        late: rewards of newcomers for the same queries, shape (n, m), and when they came, shape (n, m); NaN where there
+            is none.
     """
 
     decisions: Sequence[LoggedDecision]
@@ -116,28 +117,25 @@ def refit(
     if start is None:
         start = vectors, np.full(material.judged.shape, np.nan)
     learner = Learner(*start)
-    times = np.maximum.accumulate([one.time for one in material.decisions]) if len(material) else np.zeros(0)
-    came = np.where(np.isnan(material.late), np.inf, material.late_times)
-    until = -math.inf
+    times = np.maximum.accumulate([one.time for one in material.decisions])
+
+    def catch_up(since: float, until: float) -> None:
+        """Newcomers' rewards that came in a span of time, for queries before it."""
+        here = (material.late_times >= since) & (material.late_times < until)
+        rows = here.any(axis=1)
+        if rows.any():
+            learner.catch_up(vectors[rows], np.where(here, material.late, np.nan)[rows])
+
+    last = -math.inf
     for first in range(0, len(material), CHUNK):
         rows = slice(first, first + CHUNK)
-        until = _catch_up(learner, material.late, came, vectors, (until, float(times[first])))
+        catch_up(last, times[first])
         learner.observe(vectors[rows], material.judged[rows])
-    _catch_up(learner, material.late, came, vectors, (until, math.inf))
+        last = times[first]
+    catch_up(last, math.inf)
     learner.heed(vectors, material.rewards, material.judged, [one.key for one in material.decisions])
     router = learner.router()
     return router, _temperature(router, vectors, material.judged)
-
-
-def _catch_up(
-    learner: Learner, late: Array, came: Array, vectors: NDArray[np.float32], span: tuple[float, float]
-) -> float:
-    """Newcomers' rewards that came in a span of time, for queries before it."""
-    here = (came >= span[0]) & (came < span[1]) & np.isfinite(came)
-    rows = here.any(axis=1)
-    if rows.any():
-        learner.catch_up(vectors[rows], np.where(here, late, np.nan)[rows])
-    return span[1]
 
 
 def _temperature(router: Linear, vectors: NDArray[np.float32], rewards: Array) -> float:

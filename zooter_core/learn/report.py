@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -131,7 +131,6 @@ class TrafficReport:
 
     @property
     def requests(self) -> int:
-        """All of them."""
         return sum(total.n for total in self.totals)
 
     @property
@@ -140,7 +139,6 @@ class TrafficReport:
         return next((rule for rule in self.rules if rule.name in self.pool), None)
 
     def rule(self, name: str) -> Rule | None:
-        """A rule by name."""
         return next((rule for rule in self.rules if rule.name == name), None)
 
     def answered(self) -> dict[str, int]:
@@ -254,15 +252,7 @@ def read_sample(traffic: Traffic, since: float, until: float) -> Sample:
         entry for entry in decisions if inclusion.get(entry.request_id) and entry.candidate in rewards[entry.request_id]
     ]
     decisions.sort(key=lambda entry: (entry.time, entry.number))
-    return _table(decisions, rewards, inclusion, round(len(decisions) * len(ids) / len(part)) if part else 0)
-
-
-def _table(
-    decisions: Sequence[LoggedDecision],
-    rewards: Mapping[str, Mapping[str, LoggedReward]],
-    inclusion: Mapping[str, float],
-    drawn: int,
-) -> Sample:
+    drawn = round(len(decisions) * len(ids) / len(part)) if part else 0
     pool = tuple(dict.fromkeys(name for entry in decisions for name in sorted(rewards[entry.request_id])))
     places = {name: place for place, name in enumerate(pool)}
     tables = np.full((5, len(decisions), len(pool)), np.nan)

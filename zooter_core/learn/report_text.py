@@ -10,7 +10,6 @@ from zooter_core.base.money import in_dollars
 from zooter_core.evaluation import thinking
 from zooter_core.learn.changes import day
 from zooter_core.learn.report import EVERYTHING, Rule, TrafficReport
-from zooter_core.method.thinking import Thinking
 from zooter_core.method.worth import FEWEST, RANDOM, RMR, ROUTING, Estimate
 
 MOST_IN_PERCENT = 3.0  # times; 200% more. What is beyond reads better as "3.1 times as much"
@@ -248,13 +247,12 @@ def report_json(report: TrafficReport) -> dict[str, Any]:
         "calibration": asdict(report.calibration) if report.calibration else None,
         "agreement": {tag: _estimate_json(estimate) for tag, estimate in report.agreement.items()},
         "changes": [asdict(change) for change in report.changes],
-        "thinking": [_thinking_json(row) for row in report.thinking],
+        "thinking": [
+            {name: _estimate_json(value) if isinstance(value, Estimate) else value for name, value in vars(row).items()}
+            for row in report.thinking
+        ],
         "requests_a_day": report.a_day,
     }
-
-
-def _thinking_json(row: Thinking) -> dict[str, Any]:
-    return {name: _estimate_json(value) if isinstance(value, Estimate) else value for name, value in vars(row).items()}
 
 
 def _estimate_json(estimate: Estimate) -> dict[str, float | int | None]:

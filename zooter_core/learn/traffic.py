@@ -137,7 +137,6 @@ class Traffic:
         return cls(path, database)
 
     def close(self) -> None:
-        """Close the file."""
         with self._lock:
             self._database.close()
 
@@ -173,8 +172,7 @@ class Traffic:
             after: the `number` of the last one that is not wanted. Unlike a time, it hides none if a clock jumps.
             limit: how many at most; all of them by default.
         """
-        select = f"SELECT number, {COLUMNS} FROM decisions WHERE number > ? ORDER BY number LIMIT ?"
-        return [LoggedDecision.from_row(row) for row in self._rows(select, after, limit)]
+        return self._decisions("WHERE number > ? ORDER BY number LIMIT ?", after, limit)
 
     def last_number(self) -> int:
         """The number of the decision that was added last, even if it has been deleted since; 0 if there was none."""
@@ -207,9 +205,8 @@ class Traffic:
                 an old log that is imported does not crowd them out.
         """
         rewarded = "EXISTS (SELECT 1 FROM rewards r WHERE r.request_id = decisions.request_id)"
-        where = f" WHERE chore = 0 AND (probability IS NOT NULL OR {rewarded})" if useful else ""
-        select = f"SELECT number, {COLUMNS} FROM decisions{where} ORDER BY number DESC LIMIT ?"
-        return [LoggedDecision.from_row(row) for row in self._rows(select, limit)]
+        where = f"WHERE chore = 0 AND (probability IS NOT NULL OR {rewarded})" if useful else ""
+        return self._decisions(f"{where} ORDER BY number DESC LIMIT ?", limit)
 
     def decision(self, request_id: str) -> LoggedDecision | None:
         """The decision on a request; None if it is not here."""
@@ -218,13 +215,10 @@ class Traffic:
     def rewards(self, why: str | None = None) -> list[LoggedReward]:
         """The rewards by request and candidate; only those of one kind, such as `sample`."""
         where, values = ("WHERE why = ?", [why]) if why else ("", [])
-        select = f"SELECT {REWARDS} FROM rewards {where} ORDER BY request_id, candidate, source"
-        return [LoggedReward(*row) for row in self._rows(select, *values)]
+        return self._rewards(f"{where} ORDER BY request_id, candidate, source", *values)
 
     def rewards_for(self, request_ids: Sequence[str]) -> list[LoggedReward]:
-        """The rewards of some requests."""
-        select = f"SELECT {REWARDS} FROM rewards WHERE {AMONG}"
-        return [LoggedReward(*row) for row in self._rows(select, dump_json(list(request_ids)))]
+        return self._rewards(f"WHERE {AMONG}", dump_json(list(request_ids)))
 
     def totals(self, since: float = 0.0, until: float = FOREVER, *, hours: int | None = None) -> list[Total]:
         """The decisions of a period, counted by candidate; `until` is excluded.
@@ -259,13 +253,12 @@ class Traffic:
     def sampled(self, since: float, until: float) -> list[str]:
         """The ids of the requests that all candidates answered, by the time at which their rewards were computed."""
         select = "SELECT request_id FROM rewards WHERE why = ? AND time >= ? AND time < ? GROUP BY time, request_id"
-        with self._lock, _usable(self.path):  # in the order of the index: millions need no sorting
-            return list(dict.fromkeys(row[0] for row in self._database.execute(select, (SAMPLE, since, until))))
+        # In the order of the index: millions need no sorting.
+        return list(dict.fromkeys(request_id for (request_id,) in self._rows(select, SAMPLE, since, until)))
 
     def decisions_for(self, request_ids: Sequence[str]) -> list[LoggedDecision]:
         """The decisions on some requests, as far as they are here."""
-        select = f"SELECT number, {COLUMNS} FROM decisions WHERE {AMONG}"
-        return [LoggedDecision.from_row(row) for row in self._rows(select, dump_json(list(request_ids)))]
+        return self._decisions(f"WHERE {AMONG}", dump_json(list(request_ids)))
 
     def served_mean(self, since: float, until: float) -> tuple[float, int]:
         """The mean reward of the answers that were served where the router chose, chores left out, and how many."""
@@ -280,12 +273,13 @@ class Traffic:
     def tags(self, since: float, until: float, every: int = 1) -> list[tuple[float, str, str]]:
         """Times, tags (a JSON list) and candidates of the router's decisions but chores: all, or one in `every`."""
         ((last,),) = self._rows("SELECT COALESCE(MAX(number), 0) FROM decisions")
+        ((first,),) = self._rows("SELECT COALESCE(MIN(number), 0) FROM decisions WHERE time >= ?", since)
         select = (
             "WITH RECURSIVE picked(n) AS (SELECT ? UNION ALL SELECT n + ? FROM picked WHERE n + ? <= ?)"
             " SELECT d.time, d.tags, COALESCE(d.candidate, '') FROM picked JOIN decisions d ON d.number = picked.n"
             " WHERE d.time >= ? AND d.time < ? AND d.probability IS NOT NULL AND d.chore = 0"
         )
-        return self._rows(select, self._first_number(since), every, every, last, since, until)
+        return self._rows(select, first, every, every, last, since, until)
 
     def votes(self, since: float, until: float) -> list[tuple[float, float, str]]:
         """Of answers with feedback and a reward: the feedback, the reward and the tags (a JSON list)."""
@@ -298,8 +292,7 @@ class Traffic:
 
     def newest_feedback(self, limit: int) -> list[tuple[LoggedReward, LoggedDecision]]:
         """The feedback that came last, with the decision that it is on; the last one first."""
-        select = f"SELECT {REWARDS} FROM rewards WHERE source = '{FEEDBACK}' ORDER BY time DESC LIMIT ?"
-        rewards = [LoggedReward(*row) for row in self._rows(select, limit)]
+        rewards = self._rewards(f"WHERE source = '{FEEDBACK}' ORDER BY time DESC LIMIT ?", limit)
         decisions = {entry.request_id: entry for entry in self.decisions_for([reward.request_id for reward in rewards])}
         return [(reward, decisions[reward.request_id]) for reward in rewards if reward.request_id in decisions]
 
@@ -344,13 +337,10 @@ class Traffic:
         if not conditions:
             raise ValueError("say what to delete")
         select = f"SELECT number FROM decisions WHERE {' AND '.join(conditions)} AND number > ? ORDER BY number LIMIT ?"
-        return self._delete(select, [value for values in conditions.values() for value in values], rewrite)
-
-    def _delete(self, select: str, values: Sequence[Any], rewrite: bool) -> int:
-        """Delete the decisions whose numbers are selected, and what is left of deleted ones beside those that stay."""
+        wanted = list(chain(*conditions.values()))
         deleted = last = 0
         with self._lock, _usable(self.path):
-            while rows := self._database.execute(select, [*values, last, ROWS_AT_ONCE]).fetchall():
+            while rows := self._database.execute(select, [*wanted, last, ROWS_AT_ONCE]).fetchall():
                 with self._changing() as database:
                     database.execute("PRAGMA user_version = 1")  # until the file is rewritten
                     deleted += database.executemany("DELETE FROM decisions WHERE number = ?", rows).rowcount
@@ -367,9 +357,12 @@ class Traffic:
             )
         return deleted
 
-    def _first_number(self, since: float) -> int:
-        ((number,),) = self._rows("SELECT MIN(number) FROM decisions WHERE time >= ?", since)
-        return number or 0
+    def _decisions(self, rest: str, *values: Any) -> list[LoggedDecision]:
+        rows = self._rows(f"SELECT number, {COLUMNS} FROM decisions {rest}", *values)
+        return [LoggedDecision.from_row(row) for row in rows]
+
+    def _rewards(self, rest: str, *values: Any) -> list[LoggedReward]:
+        return [LoggedReward(*row) for row in self._rows(f"SELECT {REWARDS} FROM rewards {rest}", *values)]
 
     def _rows(self, select: str, *values: Any) -> list[Any]:
         with self._lock, _usable(self.path):

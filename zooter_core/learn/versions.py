@@ -108,11 +108,9 @@ class Versions:
         return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
     def place(self, router: str) -> Path:
-        """The folder of a router."""
         return self.fleet.folder / router
 
     def fleet_with(self, router: str) -> Fleet:
-        """The fleet with another router."""
         if router == STARTING:
             return replace(self.fleet, router=None)
         config = self.fleet.router or RouterConfig(path=router)

@@ -2,6 +2,8 @@
 
 A value of JSON can take thirty times the memory of its text, and the parser lets no other thread run. So the values are
 counted in the bytes before they are parsed, and a large body is counted and parsed in a thread.
+
+All requests are of HTTP: uvicorn runs with neither WebSockets nor a lifespan (run.py).
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ class GuardGate:
         self._app, self._gate = app, gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] != HEALTH and (refusal := self._gate.refusal(scope)):
+        if scope["path"] != HEALTH and (refusal := self._gate.refusal(scope)):
             status, reason = refusal
             error = ApiError(status, reason, "foreign_page" if status == 403 else "no_host")
             await _refuse(error, scope, receive, send)
@@ -85,13 +87,12 @@ class RequireKey:
         self._app, self._keys = app, keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            path, text = scope["path"], _sent_key(Headers(scope=scope))
-            key = self._keys.find(text) if text else None
-            if path not in OPEN and (refusal := _refusal(path, text, key)):
-                await _refuse(refusal, scope, receive, send)
-                return
-            scope.setdefault("state", {})["key"] = key
+        path, text = scope["path"], _sent_key(Headers(scope=scope))
+        key = self._keys.find(text) if text else None
+        if path not in OPEN and (refusal := _refusal(path, text, key)):
+            await _refuse(refusal, scope, receive, send)
+            return
+        scope.setdefault("state", {})["key"] = key
         await self._app(scope, receive, send)
 
 

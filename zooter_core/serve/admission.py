@@ -56,12 +56,10 @@ class Admission:
 
     @property
     def running(self) -> int:
-        """Requests that are being answered."""
         return self._places.taken
 
     @property
     def waiting(self) -> int:
-        """Requests in the queue."""
         return self._places.waiting
 
     def count(self, key: Key | None) -> None:

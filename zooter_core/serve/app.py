@@ -20,33 +20,14 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.hosts import HostGate, names_of_this_machine
 from zooter_core.base.jsonl import append_records
 from zooter_core.base.strict_json import dump_json
+from zooter_core.serve import bodies, other_routes
 from zooter_core.serve.access import OPEN, GuardGate, RequireKey, check_content_type, get_key, visible_models
-from zooter_core.serve.bodies import (
-    Body,
-    ChatBody,
-    CountBody,
-    EmbeddingsBody,
-    ErrorBody,
-    FeedbackBody,
-    MessagesBody,
-    RerankBody,
-    ResponsesBody,
-    RouteBody,
-    check,
-)
+from zooter_core.serve.bodies import Body, FeedbackBody, check
 from zooter_core.serve.chat import answer_chat
 from zooter_core.serve.errors import SERVER, ApiError, error_reply
 from zooter_core.serve.exchange import GONE, Reply
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.metrics import CONTENT_TYPE
-from zooter_core.serve.other_routes import (
-    answer_count,
-    answer_embeddings,
-    answer_rerank,
-    answer_responses,
-    answer_route,
-    stored_response,
-)
 from zooter_core.serve.server import Handler, Server
 from zooter_core.serve.storage import FEEDBACK
 
@@ -60,16 +41,16 @@ EXPOSED = (
 )
 STATUSES = (400, 401, 403, 404, 409, 413, 415, 429, 502, 503, 504)
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"description": "An error in the API's shape.", "model": ErrorBody} for status in STATUSES
+    status: {"description": "An error in the API's shape.", "model": bodies.ErrorBody} for status in STATUSES
 }
 ANSWERS: dict[str, tuple[Handler, type[Body]]] = {  # what answers a path, and its body
-    "chat/completions": (answer_chat, ChatBody),
-    "messages": (answer_chat, MessagesBody),
-    "messages/count_tokens": (answer_count, CountBody),
-    "responses": (answer_responses, ResponsesBody),
-    "embeddings": (answer_embeddings, EmbeddingsBody),
-    "rerank": (answer_rerank, RerankBody),
-    "route": (answer_route, RouteBody),
+    "chat/completions": (answer_chat, bodies.ChatBody),
+    "messages": (answer_chat, bodies.MessagesBody),
+    "messages/count_tokens": (other_routes.answer_count, bodies.CountBody),
+    "responses": (other_routes.answer_responses, bodies.ResponsesBody),
+    "embeddings": (other_routes.answer_embeddings, bodies.EmbeddingsBody),
+    "rerank": (other_routes.answer_rerank, bodies.RerankBody),
+    "route": (other_routes.answer_route, bodies.RouteBody),
 }
 SCHEMA = "#/components/schemas/{model}"  # where a body is described
 
@@ -81,7 +62,7 @@ class HeadAsGet:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "HEAD":
+        if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
         await self._app(scope, receive, send)
 
@@ -96,8 +77,8 @@ class DescribedApp(FastAPI):
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema:
             return self.openapi_schema
-        bodies: list[type[Body]] = [FeedbackBody, *(body for _, body in ANSWERS.values())]
-        _, schemas = models_json_schema([(body, "validation") for body in bodies], ref_template=SCHEMA)
+        kinds: list[type[Body]] = [FeedbackBody, *(body for _, body in ANSWERS.values())]
+        _, schemas = models_json_schema([(kind, "validation") for kind in kinds], ref_template=SCHEMA)
         shape = super().openapi()
         shape["components"]["schemas"] |= schemas["$defs"]
         if self._with_keys:
@@ -109,7 +90,6 @@ class DescribedApp(FastAPI):
 
 
 def build_app(server: Server) -> FastAPI:
-    """The app of a server."""
     app = DescribedApp(
         server.keys is not None,
         title="Zooter",
@@ -181,7 +161,7 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
         key = get_key(request)
         server.admission.count(key)
         async with server.admitted(key) as gateway:
-            shape = await stored_response(gateway, server.traffic, response_id, key.name if key else None)
+            shape = await other_routes.stored_response(gateway, server.traffic, response_id, key.name if key else None)
         return Response(dump_json(shape), media_type="application/json")
 
     @app.get("/v1/models")
@@ -238,7 +218,6 @@ def _add_operations(app: FastAPI, server: Server) -> None:
 
 
 def model_shape(gateway: Gateway, name: str) -> dict[str, Any]:
-    """A model in the list of models."""
     shape: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": "zooter"}
     shape["description"] = gateway.models[name]
     if name in gateway.fleet.pool:

@@ -68,7 +68,6 @@ class BatchRouter:
         return self._failure
 
     def close(self) -> None:
-        """End the thread."""
         self._thread.shutdown(wait=False)
 
     async def _route_waiting(self) -> None:

@@ -34,7 +34,7 @@ from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import readable_by
-from zooter_core.serve.targets import AnswerProgress, Events, chunk_shape, make_event, text_in
+from zooter_core.serve.targets import AnswerProgress, Events, added_event, chunk_shape, make_event, text_in
 
 MOST_FALLBACKS = 5
 PLACE_SECONDS = 5.0  # that `auto` waits for a place among a candidate's `parallel` requests, then asks the next
@@ -101,14 +101,14 @@ async def _answer(gateway: Gateway, request: ChatRequest, exchange: Exchange, ou
     async def ask(name: str, progress: AnswerProgress) -> Answer:
         target, sent = gateway.targets[name], _for(name, gateway, request)
         if request.stream:
-            return await begun(target.stream(sent, exchange.routed, progress))
+            events = target.stream(sent, exchange.routed, progress)
+            return await anext(events), events
         return await target.complete(sent, exchange.routed, progress)
 
     await send_first(gateway, exchange, ask, out)
     if request.stream:
         if metadata := exchange.metadata:
-            progress, model = exchange.outcome.progress, exchange.outcome.candidate or ""
-            await out.write([make_event(chunk_shape(progress.id, progress.created, model, choices=[], **metadata))])
+            await out.write([added_event(exchange.outcome.progress, exchange.outcome.candidate or "", **metadata)])
         await out.end_events()
 
 
@@ -207,14 +207,8 @@ def make_chunks(answer: Mapping[str, Any], usage: bool, metadata: Mapping[str, A
 
 
 def _begins(exchange: Exchange, candidate: str, progress: AnswerProgress) -> None:
-    """Note that a candidate begins to answer."""
     exchange.outcome.candidate, exchange.outcome.progress = candidate, progress
     exchange.outcome.first_token_seconds = time.perf_counter() - exchange.started
-
-
-async def begun(events: Events) -> Answer:
-    """A stream after its first events."""
-    return await anext(events), events
 
 
 async def send_first(gateway: Gateway, exchange: Exchange, ask: Ask, out: Out) -> None:

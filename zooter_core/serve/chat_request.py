@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
@@ -126,9 +126,9 @@ class ChatRequest:
     @cached_property
     def prompt_tokens(self) -> int:
         """An estimate of the prompt's tokens, without images."""
-        texts = [text for message in self.messages for text in _texts(message)]
-        texts += [dump_json(self.body["tools"])] if self.body.get("tools") else []
-        return estimate_tokens("".join(texts))
+        texts = [read_text(message.get("content")) for message in self.messages]
+        parts = [*(message.get("tool_calls") for message in self.messages), self.body.get("tools")]
+        return estimate_tokens("".join([*texts, *(dump_json(part) for part in parts if part)]))
 
     @property
     def answer_tokens(self) -> int:
@@ -138,7 +138,6 @@ class ChatRequest:
 
     @cached_property
     def needs(self) -> Needs:
-        """What a candidate must be able to do."""
         body = self.body
         text = body.get("text")  # of the Responses API
         form = body.get("response_format") or (text.get("format") if isinstance(text, Mapping) else None)
@@ -187,12 +186,4 @@ def _typed(text: str) -> str:
 
 
 def estimate_tokens(text: str) -> int:
-    """About how many tokens a text has."""
     return -(-len(text.encode("utf-8", "replace")) // BYTES_A_TOKEN)
-
-
-def _texts(message: Mapping[str, Any]) -> Iterator[str]:
-    """All that a candidate reads of a message, except images."""
-    yield read_text(message.get("content"))
-    if calls := message.get("tool_calls"):
-        yield dump_json(calls)

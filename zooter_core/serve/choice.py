@@ -67,9 +67,8 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """The decision in the shape of `zooter route --json`, with the reason; never the query itself."""
-        shape = (
-            {key: value for key, value in self.decision.to_json().items() if key != "query"} if self.decision else {}
-        )
+        shape = self.decision.to_json() if self.decision else {}
+        shape.pop("query", None)
         passed = [{"candidate": name, "reason": reason} for name, reason in self.passed_over.items()]
         return shape | {"candidate": self.order[0], "reason": self.reason, "passed_over": passed}
 
@@ -117,7 +116,7 @@ def _named(fleet: Fleet, request: ChatRequest) -> Choice:
 
 def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
     """The candidates that cannot or must not answer, with the reason."""
-    fleet, connections = gateway.fleet, gateway.connections
+    fleet = gateway.fleet
     if unknown := [name for name in request.allowed or () if name not in (*fleet.pool, *VIRTUAL)]:
         raise bad_request(
             f"`models` names {listed(unknown)}, but the candidates here are {listed(fleet.pool)}.", "models"
@@ -128,7 +127,7 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
         if candidate.name not in allowed:
             reasons[candidate.name] = "not among `models`"
             continue
-        connection = connections.get(candidate.name)
+        connection = gateway.connections.get(candidate.name)
         if reason := unable(candidate, request.needs, connection.refusals if connection else None):
             reasons[candidate.name] = reason
         elif param := unsupported(candidate, request.body):
@@ -171,11 +170,11 @@ def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: 
     return current, "sticky"
 
 
-def unable(candidate: CandidateConfig, needs: Needs, refusals: Refusals | None = None) -> str | None:
+def unable(candidate: CandidateConfig, needs: Needs, refusals: Refusals | None) -> str | None:
     """Why a candidate cannot answer a request; None if it can.
 
     Args:
-        refusals: what its server has refused lately, which decides where the table says nothing.
+        refusals: what its server has refused lately, which decides where the table says nothing; None on this machine.
     """
     context = candidate.context_tokens or (refusals.context_tokens if refusals else None)
     if context is not None and needs.tokens > context:

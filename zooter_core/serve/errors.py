@@ -69,7 +69,6 @@ def shape_at(path: str, error: ApiError) -> Mapping[str, Any]:
 
 
 def error_reply(path: str, error: ApiError) -> JSONResponse:
-    """The answer with an error at a path."""
     return JSONResponse(shape_at(path, error), error.status, dict(error.headers))
 
 
@@ -79,6 +78,5 @@ def bad_request(message: str, param: str | None = None, code: str | None = None)
 
 
 def model_not_found(model: str, suggestion: str) -> ApiError:
-    """The error for a model that is not served."""
     message = f"The model {model!r} does not exist here. {suggestion}"
     return ApiError(404, message, "model_not_found", "model")

@@ -115,7 +115,6 @@ class Exchange:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of the answer."""
         headers = {"x-request-id": self.request_id}
         if is_messages(self.path):
             headers["request-id"] = self.request_id  # as Anthropic's clients read it
@@ -170,7 +169,6 @@ class Out:
             raise ClientDisconnect from None
 
     async def json(self, shape: Mapping[str, Any]) -> None:
-        """Send a whole answer."""
         await self._document(self._translation.message(shape) if self._translation else shape)
 
     async def _document(
@@ -185,7 +183,6 @@ class Out:
         await self._begin(200, "text/event-stream; charset=utf-8", {"cache-control": "no-cache"})
 
     async def write(self, events: Sequence[Event]) -> None:
-        """Send some events."""
         self._exchange.events += len(events)
         if self._translation:
             data = b"".join(self._translation.events(event.chunk) for event in events if event.chunk is not None)

@@ -87,7 +87,6 @@ class Gateway:
 
     @property
     def breakers(self) -> dict[str, Breaker]:
-        """The circuit breakers of the candidates behind servers."""
         return {name: connection.breaker for name, connection in self.connections.items()}
 
     def refusal(self, name: str) -> EndpointError | None:

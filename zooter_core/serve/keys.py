@@ -144,20 +144,16 @@ class KeyRing:
 
     def find(self, text: str) -> Key | None:
         """The key with this text; None if there is none. The time that it takes tells nothing of a secret."""
-        self._refresh()
-        name, _, _ = text.removeprefix(PREFIX).partition("-")
-        key = self._keys.get(name)
-        same = hmac.compare_digest(_digest(text), key.digest if key else NOBODY)
-        return key if same else None
-
-    def _refresh(self) -> None:
-        """Read the file again if it has changed; one that cannot be read leaves the keys as they were."""
         if (state := read_file_state(self._path)) != self._state:
             self._state = state
             try:
                 self._keys = read_keys(self._path)
             except ZooterError as problem:
                 LOG.warning("the changed key file cannot be read, so the old keys stay: %s", problem)
+        name, _, _ = text.removeprefix(PREFIX).partition("-")
+        key = self._keys.get(name)
+        same = hmac.compare_digest(_digest(text), key.digest if key else NOBODY)
+        return key if same else None
 
 
 def read_file_state(path: Path) -> tuple[int, int, int] | None:

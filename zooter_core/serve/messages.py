@@ -275,7 +275,6 @@ class Translation:
         return self._head(answer, content, **end) | more
 
     def events(self, chunk: Mapping[str, Any]) -> bytes:
-        """The events for a chunk of a stream."""
         return b"".join(map(_event, self._chunk(chunk)))
 
     def end(self) -> bytes:

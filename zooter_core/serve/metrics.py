@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -116,7 +117,6 @@ class MetricSet:
         self.errors = counter("errors", "Requests that failed, by kind.", "kind")
 
     def count(self, exchange: Exchange) -> None:
-        """Count an exchange that has ended."""
         self.requests.labels(exchange.path, exchange.status).inc()
         if exchange.error is not None:
             self.errors.labels(exchange.error).inc()
@@ -147,7 +147,7 @@ class Metrics:
     """The figures of one server, in all and by API key."""
 
     def __init__(self) -> None:
-        self._all, self._by_key = MetricSet(), dict[str, MetricSet]()
+        self._all, self._by_key = MetricSet(), defaultdict[str, MetricSet](MetricSet)
         registry = self._all.registry
         self._running = Gauge("zooter_running_requests", "Requests that are being answered.", registry=registry)
         self._queue = Gauge("zooter_queued_requests", "Requests that wait for a place.", registry=registry)
@@ -156,15 +156,11 @@ class Metrics:
         )
 
     def __call__(self, exchange: Exchange) -> None:
-        """Count an exchange that has ended."""
         self._all.count(exchange)
-        if (key := exchange.sender.key) is not None:
-            if key not in self._by_key:
-                self._by_key[key] = MetricSet()
-            self._by_key[key].count(exchange)
+        if exchange.sender.key is not None:
+            self._by_key[exchange.sender.key].count(exchange)
 
     def page(self, admission: Admission, breakers: Mapping[str, Breaker]) -> bytes:
-        """All figures as text."""
         self._running.set(admission.running)
         self._queue.set(admission.waiting)
         self._breakers.clear()
@@ -174,5 +170,4 @@ class Metrics:
         return generate_latest(self._all.registry)
 
     def page_for_key(self, key: str) -> bytes:
-        """The figures of one API key's requests as text."""
-        return generate_latest(self._by_key.get(key, MetricSet()).registry)
+        return generate_latest(self._by_key[key].registry)

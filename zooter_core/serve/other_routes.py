@@ -16,7 +16,7 @@ from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.serve import AUTO, RMR, VIRTUAL
 from zooter_core.learn.traffic_rows import LONGEST_ANSWER, LoggedDecision
 from zooter_core.serve.bodies import EmbeddingsBody, RerankBody, ResponsesBody, RouteBody, check
-from zooter_core.serve.chat import Answer, begun, remember, send_first
+from zooter_core.serve.chat import Answer, remember, send_first
 from zooter_core.serve.chat_request import ChatRequest, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
@@ -156,7 +156,8 @@ async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exc
         if path == RESPONSES and isinstance(items := sent.get("input"), list):
             sent["input"] = written_by(name, items, sessions, unknown=not exchange.routed)
         if request.stream:
-            return await begun(target.raw_stream(path, sent, progress))
+            events = target.raw_stream(path, sent, progress)
+            return await anext(events), events
         return await target.post(path, sent, progress)
 
     await send_first(gateway, exchange, ask, out)

@@ -71,7 +71,6 @@ class UvicornServer(uvicorn.Server):
 
 
 def uvicorn_server(server: Server, on_ready: Callable[[int], None]) -> uvicorn.Server:
-    """The server of an app, ready to run."""
     settings = server.settings
     networks = [ip_network(proxy, strict=False) for proxy in settings.proxies]
 

@@ -112,7 +112,12 @@ class Server:
         Raises:
             ZooterError: a part of the fleet does not load, or there is no place for the log.
         """
-        log, self.ids = self._open_data()
+        try:
+            log, self.ids = DecisionLog(self.settings.data), RequestIds(self.settings.data)
+        except OSError as problem:
+            expected = f"a folder for the decision log at {self.settings.data}"
+            next_step = "Fix its permissions, or give another folder with --data."
+            raise ZooterError(expected, str(problem), next_step) from None
         if self.settings.learn or self.settings.fleet.learn.traffic:
             self.traffic = TrafficLog(self.settings.data, self.settings.fleet.learn)
         self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
@@ -131,15 +136,6 @@ class Server:
             log.close()
             if self.traffic:
                 await asyncio.to_thread(self.traffic.close)
-
-    def _open_data(self) -> tuple[DecisionLog, RequestIds]:
-        try:
-            return DecisionLog(self.settings.data), RequestIds(self.settings.data)
-        except OSError as problem:
-            next_step = "Fix its permissions, or give another folder with --data."
-            raise ZooterError(
-                f"a folder for the decision log at {self.settings.data}", str(problem), next_step
-            ) from None
 
     def _on_hangup(self) -> None:
         async def load() -> None:

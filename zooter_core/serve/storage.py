@@ -12,6 +12,7 @@ import secrets
 import sys
 import time
 import uuid
+from contextlib import suppress
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -61,12 +62,10 @@ class DecisionLog:
         self.file = PrivateLog(folder / DECISIONS, maxBytes=most_bytes, backupCount=FILES)
 
     def __call__(self, exchange: Exchange) -> None:
-        """Write the line of an exchange."""
         line = dump_json(make_log_record(exchange), ensure_ascii=False)
         self.file.handle(logging.makeLogRecord({"msg": line}))
 
     def close(self) -> None:
-        """Close the file."""
         self.file.close()
 
 
@@ -132,17 +131,13 @@ class RequestIds:
     def __init__(self, folder: Path) -> None:
         private_folder(folder, ours=False)
         path = folder / SECRET
-        try:
-            with open(path, "xb", buffering=0, opener=owner_only) as file:
-                file.write(secrets.token_bytes(SECRET_BYTES))
-        except FileExistsError:
-            pass
+        with suppress(FileExistsError), open(path, "xb", buffering=0, opener=owner_only) as file:
+            file.write(secrets.token_bytes(SECRET_BYTES))
         self._secret = path.read_bytes()
         if len(self._secret) < SECRET_BYTES:
             raise OSError(f"{path} is not complete; delete it")
 
     def new(self, key: str | None) -> str:
-        """An id for a request of an API key."""
         number = uuid.uuid4().hex
         return f"req-{number}{self._code(number, key)}"
 

@@ -101,11 +101,6 @@ class AnswerProgress:
             self.room -= len(text)
 
 
-def is_usage(chunk: Mapping[str, Any]) -> bool:
-    """Whether a chunk is the count of tokens that `include_usage` adds, without any part of the answer."""
-    return isinstance(chunk.get("usage"), dict) and not objects(chunk.get("choices"))
-
-
 def count_tokens(answer: Mapping[str, Any]) -> tuple[int, int]:
     """An estimate of a whole answer's tokens, and of those of thoughts apart from its text."""
     choices = objects(answer.get("choices"))
@@ -134,7 +129,6 @@ def make_event(chunk: Mapping[str, Any]) -> Event:
 
 
 def chunk_shape(id: str, created: int, model: str, **more: Any) -> dict[str, Any]:
-    """A chunk in the API's shape."""
     return {"id": id, "object": "chat.completion.chunk", "created": created, "model": model, **more}
 
 
@@ -144,9 +138,9 @@ def usage_shape(prompt: int, answer: int, thoughts: int = 0) -> dict[str, Any]:
     return shape | ({"completion_tokens_details": {"reasoning_tokens": thoughts}} if thoughts else {})
 
 
-def usage_event(progress: AnswerProgress, model: str, usage: Mapping[str, Any] | None) -> Event:
-    """The event that `include_usage` adds."""
-    return make_event(chunk_shape(progress.id, progress.created, model, choices=[], usage=usage))
+def added_event(progress: AnswerProgress, model: str, *choices: Mapping[str, Any], **more: Any) -> Event:
+    """An event of ours in the stream of an answer."""
+    return make_event(chunk_shape(progress.id, progress.created, model, choices=list(choices), **more))
 
 
 class Upstream:
@@ -189,19 +183,21 @@ class Upstream:
         ours = {**self._thinking(request), **USAGE}
         async with aclosing(self.connection.events(CHAT, body, chat, ours, progress.patience)) as parts:
             async for events in parts:
-                passed = [event for event in events if not event.is_done]
-                if not request.wants_usage:
-                    passed = [event for event in passed if event.chunk is None or not is_usage(event.chunk)]
-                for event in passed:
-                    if event.chunk is not None:
-                        event.chunk |= {"model": self.name, "choices": objects(event.chunk.get("choices"))}
+                passed: list[Event] = []
+                for event in events:
+                    if (chunk := event.chunk) is not None:
+                        chunk |= {"model": self.name, "choices": objects(chunk.get("choices"))}
+                        if isinstance(chunk.get("usage"), dict) and not chunk["choices"] and not request.wants_usage:
+                            continue  # the count of tokens that we asked for, and the client did not
+                    if not event.is_done:
+                        passed.append(event)
                 sent += len(passed)
                 if passed:
                     yield passed
         if failure := finish_error(progress.finish, self.connection.redact):
             raise failure
         if request.wants_usage and progress.usage is None:
-            yield [usage_event(progress, self.name, usage_shape(request.prompt_tokens, sent))]
+            yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, sent))]
 
     def _thinking(self, request: ChatRequest) -> dict[str, Any]:
         """The fields for what a client wants of thinking, unless fleet.toml says it."""
@@ -317,12 +313,15 @@ class Local:
                 role = {}
         yield [self._event(progress, role, progress.finish)]
         if request.wants_usage:
-            yield [usage_event(progress, self.name, progress.usage)]
+            yield [added_event(progress, self.name, usage=progress.usage)]
 
     async def _pieces(self, request: ChatRequest, progress: AnswerProgress) -> AsyncGenerator[Piece, None]:
         """The pieces of the answer. Generation stops when the reader goes away."""
         progress.id, progress.created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
-        messages = make_messages(request)
+        messages = tuple(  # all of whose parts are text (choice.unsupported)
+            Message(LOCAL_ROLES.get(message["role"], "user"), read_text(message.get("content")))  # type: ignore[arg-type]
+            for message in request.messages
+        )
         settings = read_generation(request.body, self._ensemble.fleet.generation)
         candidate = self.candidate
         if (thinking := asked_thinking(candidate, request)) is not None:
@@ -363,20 +362,12 @@ class Local:
 
     def _event(self, progress: AnswerProgress, delta: Mapping[str, Any], finish: str | None = None) -> Event:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return make_event(chunk_shape(progress.id, progress.created, self.name, choices=[choice]))
+        return added_event(progress, self.name, choice)
 
 
 def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking | None:
     """How much a client wants a candidate to think; None where it does not say, or fleet.toml does."""
     return request.sender.thinking if candidate.thinking in (None, "auto") else None
-
-
-def make_messages(request: ChatRequest) -> tuple[Message, ...]:
-    """The messages of a request whose parts are all text (choice.unsupported)."""
-    return tuple(
-        Message(LOCAL_ROLES.get(message["role"], "user"), read_text(message.get("content")))  # type: ignore[arg-type]
-        for message in request.messages
-    )
 
 
 def read_generation(body: Mapping[str, Any], default: GenerationConfig) -> GenerationConfig:
