@@ -17,12 +17,15 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, Labels
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Progress, Workers, quiet
+from zooter_core.pipeline.batches import Progress, quiet
+from zooter_core.pipeline.on_ray import RayWorkers
 
 Line = dict[str, Any]
 
 
-def tag_lines(ensemble: Ensemble, queries: Sequence[Query], progress: Callable[[int], None]) -> batches.Lines:
+def tag_lines(
+    ensemble: Ensemble, queries: Sequence[Query], progress: Callable[[int], None] = lambda done: None
+) -> batches.Lines:
     """The lines of tags.jsonl of a batch, by the id of the query."""
     tagger = ensemble.tagger
     # Not from stored vectors: their last digits depend on the batch that each text was first in.
@@ -33,7 +36,7 @@ def tag_lines(ensemble: Ensemble, queries: Sequence[Query], progress: Callable[[
     }
 
 
-def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: Workers | None = None) -> None:
+def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: RayWorkers | None = None) -> None:
     """Write the tags of every query, by the fleet's tagger."""
     run.begin("tag", {"tagger_sha256": ensemble.fleet.hash_of("tagger")})
     if run.is_finished("tag"):

@@ -29,7 +29,7 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.fleet.attempts import Attempts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Workers
+from zooter_core.pipeline.on_ray import RayWorkers
 from zooter_core.pipeline.tally import Budget, Tally
 
 ENOUGH = 4  # queries that a candidate refuses, or failures in a row, after which it is no longer asked
@@ -116,7 +116,7 @@ class CollectJob:
         file: Path,
         tell: Callable[[str], None] = lambda note: None,
         show: Callable[[], None] = lambda: None,
-        workers: Workers | None = None,
+        workers: RayWorkers | None = None,
     ) -> None:
         """Append the missing responses to a file. The tallies say afterwards who had a problem.
 
@@ -132,7 +132,7 @@ class CollectJob:
                 else:
                     show()
 
-    def lanes(self, workers: Workers | None = None) -> list[Stream[str]]:
+    def lanes(self, workers: RayWorkers | None) -> list[Stream[str]]:
         """The lanes of the candidates that lack something and have no problem yet.
 
         Models in memory take turns here. On workers, only those on one base model do, which then loads once.
@@ -361,7 +361,7 @@ def _in_turn(lanes: Sequence[Lane], stop: threading.Event) -> Iterator[str]:
         yield from lane.run(stop)
 
 
-def _on_workers(lanes: Sequence[Lane], workers: Workers, models: int, stop: threading.Event) -> Iterator[str]:
+def _on_workers(lanes: Sequence[Lane], workers: RayWorkers, models: int, stop: threading.Event) -> Iterator[str]:
     """Have workers answer the batches of candidates on one base model, and take each batch over when it ends.
 
     Args:

@@ -18,7 +18,8 @@ from zooter_core.data.scores import LEAST, no_repeats, read_query, read_response
 from zooter_core.evaluation.verified import check_verifiable, verify
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Lines, Progress, Workers, quiet
+from zooter_core.pipeline.batches import Lines, Progress, quiet
+from zooter_core.pipeline.on_ray import RayWorkers
 
 Responses = tuple[Query, dict[str, str]]  # a query, and candidate -> text
 
@@ -64,7 +65,7 @@ def score(
     run: Run,
     ensemble: Ensemble,
     progress: Progress = quiet,
-    workers: Workers | None = None,
+    workers: RayWorkers | None = None,
 ) -> None:
     """Write the rewards of every response, one line for each query: each candidate's mean, and the `samples`.
 
