@@ -49,7 +49,8 @@ class ScalarReward:
         self.tokenizer, self.model = load(config, kind)
         self.tokenizer.padding_side = "right"
         self.head = next((getattr(self.model, name) for name in HEADS if hasattr(self.model, name)), None)
-        outputs = self.model.config.num_labels if self.head is None else _width(self.head)
+        layer = self.head[-1] if isinstance(self.head, torch.nn.Sequential) else self.head
+        outputs = self.model.config.num_labels if layer is None else layer.out_features
         if outputs != 1:
             raise ZooterError("a reward model with one output", f"{outputs} at {config.model}", "Use another model.")
         self.most = config.max_tokens or most
@@ -126,11 +127,6 @@ class ScalarReward:
         padding = self.model.config.pad_token_id if hasattr(self.model, "num_labels") else None
         places = [place for place, token in enumerate(row) if token != padding]
         return places[-1] if places else len(row) - 1
-
-
-def _width(head: Any) -> int:
-    last: Any = head[-1] if isinstance(head, torch.nn.Sequential) else head
-    return int(last.out_features)
 
 
 class UltraReward(ScalarReward):
