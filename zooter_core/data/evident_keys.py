@@ -71,7 +71,6 @@ def key_of(query: Query) -> AnswerKey | None:
 
 
 def key_in(text: str) -> AnswerKey | None:
-    """The answer key in a text; None if it holds none."""
     text = " ".join(text.split()).replace("’", "'")
     if not text or len(text) > LONGEST:
         return None

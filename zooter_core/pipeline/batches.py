@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
-from zooter_core.data.run_folder import FILE_OF, QUERIES
-from zooter_core.data.run_lines import Record
+from zooter_core.data.run_folder import FILE_OF
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.on_ray import Job, RayWorkers
@@ -36,16 +35,6 @@ def check_pool(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
             "Give the fleet of this run with --fleet. Or call `zooter run` again, which takes up a changed pool.",
         )
     return pool
-
-
-def write_queries(run: Run, queries: Iterable[Record]) -> None:
-    """Write the queries that the queries file of a run lacks."""
-    if run.is_finished("start"):
-        return
-    records = {query["id"]: query for query in queries}
-    done = run.done(QUERIES, records)
-    run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])
-    run.finish("start")
 
 
 def fixed(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:

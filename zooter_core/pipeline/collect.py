@@ -11,11 +11,11 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data.prices import prices_of
-from zooter_core.data.run_folder import RESPONSES, Settings, versions
+from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings, versions
 from zooter_core.data.runs import BY_DATASET, Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Progress, quiet, write_queries
+from zooter_core.pipeline.batches import Progress, quiet
 from zooter_core.pipeline.lanes import CollectJob, in_order
 from zooter_core.pipeline.on_ray import RayWorkers
 from zooter_core.pipeline.tally import Budget, Tally
@@ -90,7 +90,11 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     if has_another_pool(run, ensemble.fleet):
         run.reopen(*OF_POOL)
     run.begin("start", start_settings(ensemble, queries))
-    write_queries(run, [query.to_json() for query in queries])
+    if not run.is_finished("start"):
+        records = {query.id: query.to_json() for query in queries}
+        done = run.done(QUERIES, records)
+        run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])
+        run.finish("start")
 
 
 @dataclass(frozen=True)
@@ -221,7 +225,6 @@ def _problems(tallies: Mapping[str, Tally]) -> dict[str, Failure]:
 
 
 def failed(problems: Mapping[str, Failure]) -> WorkError:
-    """The error that ends the step."""
     (name, failure), *others = problems.items()
     also = f"Responses of {listed(other for other, _ in others)} are missing too. " if others else ""
     next_step = f"{also}Fix the candidate (`zooter check`) and start the step again; it continues from here."

@@ -78,7 +78,6 @@ def _held_back(run: Run, config: LabelConfig) -> set[str]:
 def _label_lines(
     queries: Sequence[Query], learned: NDArray[np.bool_], computed: Labels, progress: Progress
 ) -> Iterator[Line]:
-    """The lines of labels.jsonl."""
     rows = zip(queries, learned, computed.plain, computed.enhanced, labels.entropy(computed.plain), strict=True)
     for done, (query, is_learned, plain, enhanced, entropy) in enumerate(rows, 1):
         yield {

@@ -49,7 +49,6 @@ class ResponseKey(NamedTuple):
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> ResponseKey:
-        """The key of a line of responses.jsonl."""
         return cls(record["id"], record["candidate"], record["sample"])
 
 
@@ -169,18 +168,15 @@ class CollectJob:
             yield RequestBatch(name, replace(self.generation, seed=seed), keys)
 
     def messages(self, name: str, query: Query) -> tuple[Message, ...]:
-        """What a candidate is asked."""
         return (Message("user", query.text),)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Write a response, and count it."""
         assert self.out is not None
         self.out.append([self.line(record)])
         self.done.add(ResponseKey.of(record))
         self.tallies[record["candidate"]].count(record)
 
     def line(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A response as its line of responses.jsonl."""
         return record
 
 
@@ -309,7 +305,6 @@ class Lane:
                 yield request
 
     def _fail(self, key: ResponseKey, response: Response) -> None:
-        """Count a failure."""
         if not self.in_a_row:
             self.problem = response.error
         self.failures, self.in_a_row = self.failures + 1, self.in_a_row + 1

@@ -88,7 +88,6 @@ def final_number(text: str) -> Decimal | None:
 
 
 def first_number(text: str) -> Decimal | None:
-    """The first number of a text; None if it has none."""
     numbers = _numbers(text)
     return numbers[0] if numbers else None
 

@@ -66,7 +66,6 @@ class HttpReward:
         self.version = ""
 
     def score(self, pairs: Sequence[Pair]) -> list[float]:
-        """The rewards of (query, response) pairs."""
         one_a_request = self.config.api == "pooling" and not self.config.template
         size = 1 if one_a_request else AT_ONCE
         rewards: list[float] = []
