@@ -68,12 +68,6 @@ def candidate_hashes(run: Run, fleet: Fleet) -> dict[str, str]:
     return hashes
 
 
-def check_samples(samples: int) -> None:
-    """Refuse to collect less than one response."""
-    if samples < 1:
-        raise ZooterError("at least one response a candidate and query", str(samples), "Use --samples 1 or more.")
-
-
 def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     """Record the pool and the queries of a run. Each later step records what else of the fleet it depends on.
 
@@ -143,7 +137,6 @@ def collect(
         ZooterError: an endpoint has no price, and there is a budget.
         WorkError: a candidate cannot work, or refuses every query; all responses so far are saved.
     """
-    check_samples(samples)
     settings = collect_settings(run, ensemble, generation, samples)
     run.agree("collect", settings)
     if run.is_finished("collect"):

@@ -56,7 +56,9 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
         run.begin("label", asdict(config))  # refuses other settings
         return
     scores = run.scores()
-    held_back = _held_back(run, config)
+    # Drawn among all of the run's queries, whatever has rewards by now.
+    queries = run.queries()
+    held_back = {queries[row].id for row in np.flatnonzero(draw_held_back(queries, config, run.by_dataset))}
     learned = np.array([query.id not in held_back for query in scores.queries])
     tags = [query.tags for query in scores.queries]
     # Before `begin`, because wrong settings must not bind the run. Tag priors come from the training fold alone.
@@ -67,12 +69,11 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
         run.finish("label")
 
 
-def _held_back(run: Run, config: LabelConfig) -> set[str]:
-    """The ids of the queries that are held back, drawn among all of the run's, whatever has rewards by now."""
-    queries = run.queries()
+def draw_held_back(queries: Sequence[Query], config: LabelConfig, by_dataset: bool = True) -> NDArray[np.bool_]:
+    """Which of n queries are held back, shape (n,): a share of each data set, or else of all."""
     lots = [labels.lot(query.id, config.seed) for query in queries]
-    datasets = [query.dataset or NO_DATASET for query in queries] if run.by_dataset else None
-    return {queries[row].id for row in np.flatnonzero(labels.held_back(lots, datasets, config.holdout))}
+    datasets = [query.dataset or NO_DATASET for query in queries] if by_dataset else None
+    return labels.held_back(lots, datasets, config.holdout)
 
 
 def _label_lines(
