@@ -63,8 +63,7 @@ def evaluate(
         ZooterError: there is no router, a file is wrong, or the scores are of other candidates.
         WorkError: the router does not work.
     """
-    figures: dict[str, Any] = to_json(compute_evaluation(router, scores, learned))
-    return figures
+    return to_json(compute_evaluation(router, scores, learned))
 
 
 def compute_evaluation(

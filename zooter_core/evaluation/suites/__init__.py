@@ -160,8 +160,7 @@ class Suite:
 
 
 def suite(name: str) -> Suite:
-    benchmark: Suite = load_kind("suite", SUITES, name)()
-    return benchmark
+    return load_kind("suite", SUITES, name)()
 
 
 def framed(opening: str, parts: Mapping[str, str], ending: str) -> str:

@@ -96,15 +96,13 @@ class ScalarReward:
         if self.head is not None:
             return self._last(rows["input_ids"])
         batch = self.tokenizer.pad(rows, return_tensors="pt").to(self.model.device)
-        logits: torch.Tensor = self.model(**batch).logits
-        return logits[:, 0]
+        return self.model(**batch).logits[:, 0]
 
     def _render(self, query: str, response: str) -> str:
         if self.template:
             return fill_template(self.template, {"query": query, "response": response})
         turns = [{"role": "user", "content": query}, {"role": "assistant", "content": response}]
-        text: str = self.tokenizer.apply_chat_template(turns, tokenize=False)
-        return text
+        return self.tokenizer.apply_chat_template(turns, tokenize=False)
 
     def _last(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         """The head's output for the last token of every row, shape (n,), whatever the padding."""
