@@ -66,23 +66,19 @@ def _answer(place: str, value: Any, choices: Any) -> AnswerKey:
         value = value.rpartition(MARK)[2].strip()
     if isinstance(value, str) and LETTER.fullmatch(value):
         value = {"choice": value} | ({"choices": choices} if choices is not None else {})
-    if _is_text(value) or _is_list(value, _is_text):
+    if _is_texts(value):
         return {"text": value}
-    if not isinstance(value, dict) or not _one_of(value):
+    kinds = set(value) - {"choices"} if isinstance(value, dict) else set()
+    if len(kinds) != 1 or not kinds <= set(ANSWERS):
         expected = "a number, a text, a list of texts, or an object with number, text, regex or choice"
         raise _wrong(place, "answer", expected, value)
-    ((kind, content),) = ((name, part) for name, part in value.items() if name != "choices")
+    kind = kinds.pop()
     good, expected = ANSWERS[kind]
-    if not good(content):
-        raise _wrong(place, f"answer.{kind}", expected, content)
+    if not good(value[kind]):
+        raise _wrong(place, f"answer.{kind}", expected, value[kind])
     if "choices" in value and not (kind == "choice" and _choices(value)):
         raise _wrong(place, "choices", "a list of two to ten texts that has the letter of `choice`", value["choices"])
     return dict(value)
-
-
-def _one_of(value: Mapping[str, Any]) -> bool:
-    kinds = set(value) - {"choices"}
-    return len(kinds) == 1 and kinds <= set(ANSWERS)
 
 
 def _choices(value: Mapping[str, Any]) -> bool:
@@ -91,7 +87,7 @@ def _choices(value: Mapping[str, Any]) -> bool:
 
 
 def _tests(place: str, value: Any) -> None:
-    if _is_text(value) or _is_list(value, _is_text):
+    if _is_texts(value):
         return
     names = ("function", "code", "prompt")
     if not isinstance(value, dict) or not set(value) <= set(names) or not {"function", "code"} <= set(value):

@@ -104,7 +104,6 @@ class Benchmarks:
 
     @classmethod
     def read(cls, paths: Sequence[Path]) -> Benchmarks:
-        """Benchmarks from queries files or score files."""
         return cls({str(path): [query.text for _, _, query in each_query(path, blank=True)] for path in paths})
 
     def overlap(self, normal: str) -> str | None:

@@ -62,7 +62,6 @@ def _decoded(name: str, content: bytes) -> str:
 
 
 def _pdf(name: str, content: bytes) -> str:
-    """The text of a PDF."""
     command = [sys.executable, "-I", pdf_text.__file__, str(MOST_PAGES), str(MOST_CHARACTERS)]
     try:
         process = subprocess.run(command, input=content, capture_output=True, timeout=PDF_SECONDS)

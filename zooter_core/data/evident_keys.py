@@ -71,7 +71,6 @@ def key_of(query: Query) -> AnswerKey | None:
 
 
 def key_in(text: str) -> AnswerKey | None:
-    """The answer key in a text; None if it holds none."""
     text = " ".join(text.split()).replace("’", "'")
     if not text or len(text) > LONGEST:
         return None
@@ -121,10 +120,8 @@ def _solution(text: str) -> dict[str, str] | None:
     names = sorted({name for equation in equations for name in VARIABLE.findall(equation)})
     if not 1 <= len(names) == len(equations) <= 2:
         return None
-    rows = [_row(equation, names) for equation in equations]
-    if any(row is None for row in rows):
-        return None
-    values = _solved([row for row in rows if row is not None])
+    rows = [row for equation in equations if (row := _row(equation, names))]
+    values = _solved(rows) if len(rows) == len(equations) else None
     return dict(zip(names, map(str, values), strict=True)) if values else None
 
 
@@ -143,13 +140,17 @@ def _row(equation: str, names: list[str]) -> list[Fraction] | None:
             sides.append(value_of(side) if not re.search(r"[a-z]", side, re.IGNORECASE) else None)
         return None if sides[0] is None or sides[1] is None else sides[0] - sides[1]
 
-    zero = difference(*[0] * len(names))
-    points = [[int(place == number) for place in range(len(names))] for number in range(len(names))]
-    slopes = [None if zero is None or (at := difference(*point)) is None else at - zero for point in points]
-    further = difference(*[3] * len(names))
-    if zero is None or further is None or any(slope is None for slope in slopes):
+    places = range(len(names))
+    points = [
+        [0 for _ in places],
+        *([int(place == number) for place in places] for number in places),
+        [3 for _ in places],
+    ]
+    values = [value for point in points if (value := difference(*point)) is not None]
+    if len(values) < len(points):
         return None
-    factors = [slope for slope in slopes if slope is not None]
+    zero, *ones, further = values
+    factors = [one - zero for one in ones]
     return [*factors, -zero] if further == zero + 3 * sum(factors) and any(factors) else None
 
 

@@ -58,7 +58,6 @@ def assumed(fleet: Fleet) -> Array:
 
 
 def is_local(candidate: CandidateConfig) -> bool:
-    """Whether it runs on this machine."""
     return candidate.endpoint is None or candidate.endpoint.local
 
 

@@ -14,6 +14,7 @@ import itertools
 import platform
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +22,7 @@ from zooter_core import __version__
 from zooter_core.base import files, jsonl
 from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
 from zooter_core.base.gone import GONE
-from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.strict_json import dump_json, of_type, parse_json
 from zooter_core.data.run_lines import LabelLine, QueryLine, ResponseLine, RewardLine, ScoreLine, TagLine, wrong_in
 
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
@@ -50,6 +51,15 @@ RESTORE = (
 LINES = 1000  # written at once
 MERGE = "zooter merge"
 Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class State:
+    """run.json: the settings of each step that has begun, and the finished steps."""
+
+    steps: dict[str, dict[str, Any]]
+    seals: dict[str, dict[str, Any]]
+    fleet: str = ""
 
 
 class RunFolder:
@@ -130,7 +140,7 @@ class RunFolder:
                     f"format {state['format']}, made by Zooter {maker}",
                     "Use the Zooter that made it, or start a new run in another folder.",
                 )
-            _check_shape(state)
+            _check_state(state)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
             raise ZooterError(
                 f"a readable {path}",
@@ -187,7 +197,6 @@ class RunFolder:
         return self.state["steps"][step][name]
 
     def is_finished(self, step: str) -> bool:
-        """Whether a step is finished."""
         return step in self.state["seals"]
 
     def require(self, step: str) -> None:
@@ -196,7 +205,6 @@ class RunFolder:
             raise ZooterError.saying(f"The step {step} of the run {self.folder} is not finished.", finishing(step))
 
     def finish(self, step: str) -> None:
-        """Mark a step as finished."""
         self.state["seals"][step] = {}
         self._make_private()
         self._write_state()
@@ -286,17 +294,11 @@ def versions() -> dict[str, str]:
     return libraries
 
 
-def _check_shape(state: dict[str, Any]) -> None:
+def _check_state(state: dict[str, Any]) -> None:
     """Check the shape of the content of a run.json; a ValueError names the part that is wrong."""
-    for part in ("steps", "seals"):
-        entries = state[part]
-        if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
-            raise ValueError(f'"{part}" is not an object of objects')
-    if not isinstance(state.get("fleet", ""), str):
-        raise ValueError('"fleet" is not a text')
-    pool = state["steps"].get("start", {}).get("pool", ["any"])
-    names = isinstance(pool, list) and all(isinstance(name, str) for name in pool)
-    if not names or not pool or len(set(pool)) < len(pool):
+    of_type(State, state)
+    pool = of_type(list[str], state["steps"].get("start", {}).get("pool", ["any"]))
+    if not pool or len(set(pool)) < len(pool):
         raise ValueError('"pool" is not a list of different names')
 
 

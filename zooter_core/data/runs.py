@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Never
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,18 +171,14 @@ class Run(RunFolder):
         reasons = self.set_aside()
         queries = [query for query in self.queries() if query.id not in reasons]
         if not queries:
-            self._refuse_nothing()
+            reason = next(iter(reasons.values()), "there is none")
+            then = "start a new run" if self.is_finished("collect") else "start the same command again"
+            raise ZooterError(
+                "at least one query with rewards",
+                f"all {len(reasons)} set aside; the first because: {reason}",
+                f"Fix that cause (`zooter check` may name it), and {then}.",
+            )
         return queries
-
-    def _refuse_nothing(self) -> Never:
-        reasons = self.set_aside()
-        reason = next(iter(reasons.values()), "there is none")
-        then = "start a new run" if self.is_finished("collect") else "start the same command again"
-        raise ZooterError(
-            "at least one query with rewards",
-            f"all {len(reasons)} set aside; the first because: {reason}",
-            f"Fix that cause (`zooter check` may name it), and {then}.",
-        )
 
 
 @dataclass(frozen=True)

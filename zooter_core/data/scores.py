@@ -196,7 +196,8 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
         ZooterError: a line is wrong, an id occurs twice in a file, or no query has scores of two candidates.
     """
     queries: list[Query] = []
-    table, verified = _Rows(), dict[int, dict[str, float]]()  # row -> outcomes
+    columns: dict[str, array[float]] = {}  # of each candidate, a score for each query
+    verified: dict[int, dict[str, float]] = {}  # row -> outcomes
     for path in paths:
         begin = len(queries)
         for number, (place, record) in enumerate(read_lines(path), 1):
@@ -204,46 +205,30 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
             if not isinstance(scores, dict) or not scores:
                 raise ZooterError(f'"scores" as an object of numbers in {place}', _shown(scores), "Fix the line.")
             for name in scores:
-                if name not in table.pool:
+                if name not in columns:
                     _check_name(name, f' in "scores" in {place}')
-            table.add({name: _number(value, f'"scores" of {name} in {place}') for name, value in scores.items()})
+                    columns[name] = array("d", [np.nan]) * len(queries)
+            numbers = {name: _number(value, f'"scores" of {name} in {place}') for name, value in scores.items()}
+            for name, column in columns.items():
+                column.append(numbers.get(name, np.nan))
             if outcomes := _outcomes(place, record, scores):
                 verified[len(queries)] = outcomes
             queries.append(read_query(place, record, str(number)))
             progress(len(queries))
         no_repeats(queries[begin:], str(path))
-    values = table.scores()
+    pool = tuple(columns)
+    values = np.ascontiguousarray(np.array(list(columns.values())).reshape(len(pool), len(queries)).T)
     if rows := list(verified):
-        right = np.array([[verified[row].get(name, np.nan) for name in table.pool] for row in rows])
+        right = np.array([[verified[row].get(name, np.nan) for name in pool] for row in rows])
         values[rows] = verified_rewards(values[rows], right, scale_of(values))
-    result = Scores(tuple(queries), tuple(table.pool), values, files=tuple(map(str, paths))).comparable()
+    result = Scores(tuple(queries), pool, values, files=tuple(map(str, paths))).comparable()
     if not result.queries:
         raise ZooterError(
             f"scores of two candidates for some query{result.place}",
-            f"one of {listed(table.pool)} a line",
+            f"one of {listed(pool)} a line",
             "Put the scores of a query into one line: a label compares candidates.",
         )
     return result
-
-
-class _Rows:
-    """A table of scores that grows by rows, and by a column where a line names another candidate."""
-
-    def __init__(self) -> None:
-        self.pool: dict[str, int] = {}
-        self.values = array("d")
-
-    def add(self, scores: Mapping[str, float]) -> None:
-        if not scores.keys() <= self.pool.keys():
-            old = self.scores()
-            self.pool |= {name: len(self.pool) + n for n, name in enumerate(s for s in scores if s not in self.pool)}
-            wide = np.full((len(old), len(self.pool)), np.nan)
-            wide[:, : old.shape[1]] = old
-            self.values = array("d", wide.tobytes())
-        self.values.extend(scores.get(name, np.nan) for name in self.pool)
-
-    def scores(self) -> NDArray[np.float64]:
-        return np.array(self.values).reshape(-1, max(1, len(self.pool)))[:, : len(self.pool)]
 
 
 def as_scores(source: ScoreSource) -> Scores:

@@ -231,7 +231,6 @@ def curve_lines(
 
 
 def _curve_texts(point: Point, priced: bool) -> list[str]:
-    """A point of a curve in words."""
     return [
         f"{point.k} models answer {point.share:.0%} of the queries, those with an uncertainty above "
         f"{point.threshold:.3f}.",

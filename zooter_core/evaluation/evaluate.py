@@ -63,8 +63,7 @@ def evaluate(
         ZooterError: there is no router, a file is wrong, or the scores are of other candidates.
         WorkError: the router does not work.
     """
-    figures: dict[str, Any] = to_json(compute_evaluation(router, scores, learned))
-    return figures
+    return to_json(compute_evaluation(router, scores, learned))
 
 
 def compute_evaluation(
@@ -279,7 +278,6 @@ def _gap_closed(closed: Array, gap: Array) -> Share | None:
 
 
 def _of_dataset(candidates: tuple[str, ...], table: Array, chosen: Array, rmr: Array | None) -> DatasetMeans:
-    """Means over the queries of one data set."""
     means = dict(zip(candidates, mean(table, axis=0).tolist(), strict=True))
     oracle = np.fmax.reduce(table, axis=1)
     return DatasetMeans(
@@ -303,10 +301,7 @@ def _average(candidates: Sequence[str], datasets: Sequence[DatasetMeans]) -> Mea
 
     ranked = [row.rmr for row in datasets if row.rmr is not None]
     return Means(
-        chosen=over([row.chosen for row in datasets]),
-        regret=over([row.regret for row in datasets]),
-        oracle=over([row.oracle for row in datasets]),
-        random=over([row.random for row in datasets]),
+        **{name: over([getattr(row, name) for row in datasets]) for name in ("chosen", "regret", "oracle", "random")},
         best_single=_best({name: over([row.candidates[name] for row in datasets]) for name in candidates}),
         rmr=over(ranked) if ranked else None,
     )

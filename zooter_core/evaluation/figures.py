@@ -332,7 +332,6 @@ def load_sweep(path: Path) -> Sweep:
 
 
 def load_verdict(path: Path) -> Verdict:
-    """Read the JSON of a verdict."""
     return _read(Verdict, _json(path), path, "Make it again.")
 
 

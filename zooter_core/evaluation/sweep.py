@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -114,11 +114,8 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
 def _alone(scores: Scores, config: SweepConfig) -> Array:
     """The mean score over seeds of each query if it goes to the best single candidate of the other folds, (n,)."""
     alone = np.empty((config.seeds, len(scores.queries)))
-    for seed in range(config.seeds):
-        folds = _folds(scores, seed, config.folds)
-        for fold in np.unique(folds):
-            train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            alone[seed, test] = scores.scores[test, best_single(scores.subset(train.tolist()))]
+    for seed, train, test in _splits(scores, config):
+        alone[seed, test] = scores.scores[test, best_single(scores.subset(train.tolist()))]
     return np.asarray(mean(alone, axis=0))
 
 
@@ -132,24 +129,29 @@ def _means(
 ) -> dict[Point, Array]:
     """The mean score over seeds of each query, shape (n,), by point; NaN where no choice has a score."""
     scores, index = scores.without_barely_scored(), TagIndex.of(tags)
-    folds_of = [_folds(scores, seed, config.folds) for seed in range(config.seeds)]
-    total, done = len(config.points) * config.seeds * config.folds, 0
+    splits = list(_splits(scores, config))
+    total, done = len(config.points) * len(splits), 0
     means = {}
     for beta, tau in config.points:
         gained = np.empty((config.seeds, len(scores.queries)))
-        for seed in range(config.seeds):
-            folds = folds_of[seed]
-            for fold in range(config.folds):
-                train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-                settings = labels.LabelConfig(beta, tau, config.normalise)
-                enhanced = labels.label(scores.scores, scores.datasets, index, settings, train).enhanced[train]
-                seeded = replace(training, seed=seed)
-                head = learn(vectors[train], enhanced, scores.candidates, "", seeded, scores=scores.scores[train])
-                gained[seed, test] = scores.scores[test, head.logits(vectors[test]).argmax(axis=1)]
-                done += 1
-                progress("sweep", done, total)
+        settings = labels.LabelConfig(beta, tau, config.normalise)
+        for seed, train, test in splits:
+            enhanced = labels.label(scores.scores, scores.datasets, index, settings, train).enhanced[train]
+            seeded = replace(training, seed=seed)
+            head = learn(vectors[train], enhanced, scores.candidates, "", seeded, scores=scores.scores[train])
+            gained[seed, test] = scores.scores[test, head.logits(vectors[test]).argmax(axis=1)]
+            done += 1
+            progress("sweep", done, total)
         means[beta, tau] = np.asarray(mean(gained, axis=0))
     return means
+
+
+def _splits(scores: Scores, config: SweepConfig) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
+    """Each fold of each seed: the seed, the rows of the queries in the other folds, and those in the fold."""
+    for seed in range(config.seeds):
+        folds = _folds(scores, seed, config.folds)
+        for fold in np.unique(folds):
+            yield seed, np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
 
 
 def _folds(scores: Scores, seed: int, folds: int) -> NDArray[np.intp]:

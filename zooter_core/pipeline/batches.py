@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
-from zooter_core.data.run_folder import FILE_OF, QUERIES
-from zooter_core.data.run_lines import Record
+from zooter_core.data.run_folder import FILE_OF
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.pipeline.on_ray import Job, RayWorkers
 
 Progress = Callable[[str, int, int], None]  # step, done, of how many
 Lines = dict[str, dict[str, Any]]  # of a batch: query id -> line
-Job = TypeVar("Job")
-Result = TypeVar("Result")
 BATCH = 64
 MOST_ROWS = 512  # of the step collect: a model in memory generates a part of them at the same time
 WORKER_BATCHES = 4  # of the steps score and tag, for a worker of its own: it takes longer to load than to compute a few
 FEWEST_BATCHES = 16  # of the step collect, unless they would be smaller than BATCH: workers divide them
-
-
-class Workers(Protocol):
-    """Processes, perhaps on other machines, that do the jobs of a step. Each has the fleet."""
-
-    def map(
-        self, function: Callable[[Ensemble, Job], Result], jobs: Sequence[Job], whose: str, most: int, models: int = 1
-    ) -> Iterator[tuple[int, Result]]:
-        """Call a function with each job. Yields the job's number and the result, as the jobs end.
-
-        Args:
-            whose: the work, for messages.
-            most: processes at the same time.
-            models: that run at the same time, each in so many processes.
-
-        Raises:
-            WorkError: a worker raised, or died again and again.
-        """
 
 
 def quiet(step: str, done: int, of: int) -> None:
@@ -58,16 +37,6 @@ def check_pool(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
     return pool
 
 
-def write_queries(run: Run, queries: Iterable[Record]) -> None:
-    """Write the queries that the queries file of a run lacks."""
-    if run.is_finished("start"):
-        return
-    records = {query["id"]: query for query in queries}
-    done = run.done(QUERIES, records)
-    run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])
-    run.finish("start")
-
-
 def fixed(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
     """The fixed batches of the steps score and tag."""
     for first in range(0, len(queries), BATCH):
@@ -84,9 +53,9 @@ def fill(
     ensemble: Ensemble,
     step: str,
     job_of: Callable[[Sequence[Query]], Job],
-    compute: Callable[[Ensemble, Job, Callable[[int], None]], Lines],
+    compute: Callable[..., Lines],
     progress: Progress,
-    workers: Workers | None = None,
+    workers: RayWorkers | None = None,
 ) -> None:
     """Write the lines that the file of a step lacks, one for each query, as the batches end.
 
@@ -94,7 +63,8 @@ def fill(
 
     Args:
         job_of: what a batch of queries needs to be computed.
-        compute: the lines of a job; it may report how many queries of the batch are done.
+        compute: the lines of a job, from the ensemble and the job. Here it has a third argument, to be called with how
+            many queries of the batch are done.
         workers: they do the jobs, if not this process.
     """
     file, queries = FILE_OF[step], run.queries()
@@ -108,8 +78,7 @@ def fill(
         progress(step, finished + done, len(queries))
 
     if workers is not None:
-        function = partial(_without_progress, compute)
-        results = workers.map(function, list(jobs), step, math.ceil(len(lacking) / WORKER_BATCHES))
+        results = workers.map(compute, list(jobs), step, math.ceil(len(lacking) / WORKER_BATCHES))
     else:
         results = ((number, compute(ensemble, job, in_batch)) for number, job in enumerate(jobs))
     for number, lines in results:
@@ -119,10 +88,3 @@ def fill(
         run.append(file, sorted(new, key=lambda line: "missing" not in line))
         finished += len(batch)
         progress(step, finished, len(queries))
-
-
-def _without_progress(
-    compute: Callable[[Ensemble, Job, Callable[[int], None]], Lines], ensemble: Ensemble, job: Job
-) -> Lines:
-    """The lines of a job, on a worker."""
-    return compute(ensemble, job, lambda done: None)

@@ -67,7 +67,6 @@ class SuiteJob:
         return self.ensemble.fleet.pool
 
     def answered(self, problem: Problem, name: str) -> bool:
-        """Whether a candidate has answered all turns of a problem."""
         return len(self.texts.get((problem.id, name), ())) == len(problem.turns)
 
 

@@ -11,12 +11,13 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data.prices import prices_of
-from zooter_core.data.run_folder import RESPONSES, Settings, versions
+from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings, versions
 from zooter_core.data.runs import BY_DATASET, Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Progress, Workers, quiet, write_queries
+from zooter_core.pipeline.batches import Progress, quiet
 from zooter_core.pipeline.lanes import CollectJob, in_order
+from zooter_core.pipeline.on_ray import RayWorkers
 from zooter_core.pipeline.tally import Budget, Tally
 
 OF_POOL = ("collect", "score", "label", "distill")  # the steps that a change of the pool begins again
@@ -37,7 +38,7 @@ def collect_settings(
 ) -> Settings:
     """What a run records of its step collect. `queries` are those of a run that has not begun."""
     count = len(queries) or run.state["steps"].get("start", {}).get("queries", 0)
-    batch = _batch_of(run) or batches.batch_size(count * samples)
+    batch = run.state["steps"].get("collect", {}).get("batch") or batches.batch_size(count * samples)
     hashes = candidate_hashes(run, ensemble.fleet)
     return {**asdict(generation), "samples": samples, "batch": batch, "candidates_sha256": hashes}
 
@@ -67,18 +68,6 @@ def candidate_hashes(run: Run, fleet: Fleet) -> dict[str, str]:
     return hashes
 
 
-def _batch_of(run: Run) -> int | None:
-    """How many responses a batch of this run has, if it has begun to collect."""
-    batch: int | None = run.state["steps"].get("collect", {}).get("batch")
-    return batch
-
-
-def check_samples(samples: int) -> None:
-    """Refuse to collect less than one response."""
-    if samples < 1:
-        raise ZooterError("at least one response a candidate and query", str(samples), "Use --samples 1 or more.")
-
-
 def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     """Record the pool and the queries of a run. Each later step records what else of the fleet it depends on.
 
@@ -95,7 +84,11 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     if has_another_pool(run, ensemble.fleet):
         run.reopen(*OF_POOL)
     run.begin("start", start_settings(ensemble, queries))
-    write_queries(run, [query.to_json() for query in queries])
+    if not run.is_finished("start"):
+        records = {query.id: query.to_json() for query in queries}
+        done = run.done(QUERIES, records)
+        run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])
+        run.finish("start")
 
 
 @dataclass(frozen=True)
@@ -121,7 +114,7 @@ def collect(
     tell: Callable[[str], None] = lambda note: None,
     how: Collecting = Collecting(),
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None,
-    workers: Workers | None = None,
+    workers: RayWorkers | None = None,
 ) -> dict[str, Failure]:
     """Collect each candidate's responses to each query, and write each one when it ends.
 
@@ -144,20 +137,18 @@ def collect(
         ZooterError: an endpoint has no price, and there is a budget.
         WorkError: a candidate cannot work, or refuses every query; all responses so far are saved.
     """
-    check_samples(samples)
     settings = collect_settings(run, ensemble, generation, samples)
     run.agree("collect", settings)
     if run.is_finished("collect"):
         return {}
-    tallies, candidates = _tallies(ensemble, how), tuple(settings["candidates_sha256"])
-    job = _job(run, ensemble, generation, samples, how, tallies, candidates) if run.is_finished("start") else None
+    run.require("start")
+    tallies = _tallies(ensemble, how)
+    job = _job(run, ensemble, generation, how, tallies, settings)
     for name, tally in tallies.items():  # a broken one shows now, not after the others have worked
         here = workers is None or ensemble.independent(name)
-        if here and (job is None or tally.done < tally.total):
+        if here and tally.done < tally.total:
             load_candidate(ensemble, name, tally, how.allow_missing)
     run.begin("collect", settings)
-    run.require("start")
-    assert job is not None
     total = sum(tally.total for tally in tallies.values())
 
     def show() -> None:
@@ -187,22 +178,18 @@ def _job(
     run: Run,
     ensemble: Ensemble,
     generation: GenerationConfig,
-    samples: int,
     how: Collecting,
     tallies: Mapping[str, Tally],
-    candidates: Sequence[str],
+    settings: Settings,
 ) -> CollectJob:
-    """What the lanes need, with what the run has already.
-
-    Args:
-        candidates: all of the run, also those that left.
-    """
+    """What the lanes need, with what the run has already."""
     queries = in_order(run.queries())
     done = run.done(RESPONSES, {query.id for query in queries})
     paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
     budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
-    numbers = {name: number for number, name in enumerate(candidates)}
-    job = CollectJob(ensemble, generation, samples, queries, done, tallies, budget, _batch_of(run), numbers=numbers)
+    numbers = {name: number for number, name in enumerate(settings["candidates_sha256"])}  # also of those that left
+    samples, batch = settings["samples"], settings["batch"]
+    job = CollectJob(ensemble, generation, samples, queries, done, tallies, budget, batch, numbers=numbers)
     for record in run.records(RESPONSES):
         if record["candidate"] in tallies:
             tallies[record["candidate"]].count(record, new=False)
@@ -231,7 +218,6 @@ def _problems(tallies: Mapping[str, Tally]) -> dict[str, Failure]:
 
 
 def failed(problems: Mapping[str, Failure]) -> WorkError:
-    """The error that ends the step."""
     (name, failure), *others = problems.items()
     also = f"Responses of {listed(other for other, _ in others)} are missing too. " if others else ""
     next_step = f"{also}Fix the candidate (`zooter check`) and start the step again; it continues from here."

@@ -84,7 +84,6 @@ def answerable(queries: Sequence[Query], tell: Callable[[str], None] = lambda no
 
 
 def exam_folder(fleet: Path, quick: bool) -> Path:
-    """The run folder of a fleet's exam."""
     return fleet / ("exam-quick" if quick else "exam")
 
 
@@ -291,7 +290,6 @@ def has_all_answers(fleet: Fleet, run: Path) -> bool:
 
 
 def is_installed(fleet: Fleet, run: Path) -> bool:
-    """Whether a fleet routes by the router of an exam."""
     return fleet.router is not None and _same_folder(run / ROUTER, Path(fleet.router.path))
 
 

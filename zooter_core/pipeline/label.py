@@ -17,12 +17,15 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, Labels
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Progress, Workers, quiet
+from zooter_core.pipeline.batches import Progress, quiet
+from zooter_core.pipeline.on_ray import RayWorkers
 
 Line = dict[str, Any]
 
 
-def tag_lines(ensemble: Ensemble, queries: Sequence[Query], progress: Callable[[int], None]) -> batches.Lines:
+def tag_lines(
+    ensemble: Ensemble, queries: Sequence[Query], progress: Callable[[int], None] = lambda done: None
+) -> batches.Lines:
     """The lines of tags.jsonl of a batch, by the id of the query."""
     tagger = ensemble.tagger
     # Not from stored vectors: their last digits depend on the batch that each text was first in.
@@ -33,7 +36,7 @@ def tag_lines(ensemble: Ensemble, queries: Sequence[Query], progress: Callable[[
     }
 
 
-def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: Workers | None = None) -> None:
+def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: RayWorkers | None = None) -> None:
     """Write the tags of every query, by the fleet's tagger."""
     run.begin("tag", {"tagger_sha256": ensemble.fleet.hash_of("tagger")})
     if run.is_finished("tag"):
@@ -53,7 +56,9 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
         run.begin("label", asdict(config))  # refuses other settings
         return
     scores = run.scores()
-    held_back = _held_back(run, config)
+    # Drawn among all of the run's queries, whatever has rewards by now.
+    queries = run.queries()
+    held_back = {queries[row].id for row in np.flatnonzero(draw_held_back(queries, config, run.by_dataset))}
     learned = np.array([query.id not in held_back for query in scores.queries])
     tags = [query.tags for query in scores.queries]
     # Before `begin`, because wrong settings must not bind the run. Tag priors come from the training fold alone.
@@ -64,18 +69,16 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
         run.finish("label")
 
 
-def _held_back(run: Run, config: LabelConfig) -> set[str]:
-    """The ids of the queries that are held back, drawn among all of the run's, whatever has rewards by now."""
-    queries = run.queries()
+def draw_held_back(queries: Sequence[Query], config: LabelConfig, by_dataset: bool = True) -> NDArray[np.bool_]:
+    """Which of n queries are held back, shape (n,): a share of each data set, or else of all."""
     lots = [labels.lot(query.id, config.seed) for query in queries]
-    datasets = [query.dataset or NO_DATASET for query in queries] if run.by_dataset else None
-    return {queries[row].id for row in np.flatnonzero(labels.held_back(lots, datasets, config.holdout))}
+    datasets = [query.dataset or NO_DATASET for query in queries] if by_dataset else None
+    return labels.held_back(lots, datasets, config.holdout)
 
 
 def _label_lines(
     queries: Sequence[Query], learned: NDArray[np.bool_], computed: Labels, progress: Progress
 ) -> Iterator[Line]:
-    """The lines of labels.jsonl."""
     rows = zip(queries, learned, computed.plain, computed.enhanced, labels.entropy(computed.plain), strict=True)
     for done, (query, is_learned, plain, enhanced, entropy) in enumerate(rows, 1):
         yield {

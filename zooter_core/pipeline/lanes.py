@@ -29,7 +29,7 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.fleet.attempts import Attempts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Workers
+from zooter_core.pipeline.on_ray import RayWorkers
 from zooter_core.pipeline.tally import Budget, Tally
 
 ENOUGH = 4  # queries that a candidate refuses, or failures in a row, after which it is no longer asked
@@ -49,7 +49,6 @@ class ResponseKey(NamedTuple):
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> ResponseKey:
-        """The key of a line of responses.jsonl."""
         return cls(record["id"], record["candidate"], record["sample"])
 
 
@@ -116,7 +115,7 @@ class CollectJob:
         file: Path,
         tell: Callable[[str], None] = lambda note: None,
         show: Callable[[], None] = lambda: None,
-        workers: Workers | None = None,
+        workers: RayWorkers | None = None,
     ) -> None:
         """Append the missing responses to a file. The tallies say afterwards who had a problem.
 
@@ -132,7 +131,7 @@ class CollectJob:
                 else:
                     show()
 
-    def lanes(self, workers: Workers | None = None) -> list[Stream[str]]:
+    def lanes(self, workers: RayWorkers | None) -> list[Stream[str]]:
         """The lanes of the candidates that lack something and have no problem yet.
 
         Models in memory take turns here. On workers, only those on one base model do, which then loads once.
@@ -169,18 +168,15 @@ class CollectJob:
             yield RequestBatch(name, replace(self.generation, seed=seed), keys)
 
     def messages(self, name: str, query: Query) -> tuple[Message, ...]:
-        """What a candidate is asked."""
         return (Message("user", query.text),)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Write a response, and count it."""
         assert self.out is not None
         self.out.append([self.line(record)])
         self.done.add(ResponseKey.of(record))
         self.tallies[record["candidate"]].count(record)
 
     def line(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A response as its line of responses.jsonl."""
         return record
 
 
@@ -309,7 +305,6 @@ class Lane:
                 yield request
 
     def _fail(self, key: ResponseKey, response: Response) -> None:
-        """Count a failure."""
         if not self.in_a_row:
             self.problem = response.error
         self.failures, self.in_a_row = self.failures + 1, self.in_a_row + 1
@@ -361,7 +356,7 @@ def _in_turn(lanes: Sequence[Lane], stop: threading.Event) -> Iterator[str]:
         yield from lane.run(stop)
 
 
-def _on_workers(lanes: Sequence[Lane], workers: Workers, models: int, stop: threading.Event) -> Iterator[str]:
+def _on_workers(lanes: Sequence[Lane], workers: RayWorkers, models: int, stop: threading.Event) -> Iterator[str]:
     """Have workers answer the batches of candidates on one base model, and take each batch over when it ends.
 
     Args:

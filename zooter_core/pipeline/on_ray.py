@@ -16,21 +16,22 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from zooter_core.base.errors import NotInstalledError, WorkError, ZooterError, first_line, shortened
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.run_folder import versions
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.pipeline.batches import Job, Result
 
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 RESTARTS = 3  # of an actor, and tries of its job after those; an engine that dies again and again must not loop
 VERSION_SECONDS = 120.0  # for each machine to tell its versions
 ADDRESS = "RAY_ADDRESS"  # an environment variable of Ray's own: the cluster
 
 
 class RayWorkers:
-    """Actors of a Ray cluster, or of a Ray that is started on this machine and ends with the run."""
+    """Actors of a Ray cluster, or of a Ray that starts on this machine and ends with the run. Each has the fleet."""
 
     def __init__(self, ensemble: Ensemble) -> None:
         self._fleet = str(ensemble.fleet.folder)
@@ -38,7 +39,16 @@ class RayWorkers:
     def map(
         self, function: Callable[[Ensemble, Job], Result], jobs: Sequence[Job], whose: str, most: int, models: int = 1
     ) -> Iterator[tuple[int, Result]]:
-        """As in `Workers`."""
+        """Call a function with each job. Yields the job's number and the result, as the jobs end.
+
+        Args:
+            whose: the work, for messages.
+            most: processes at the same time.
+            models: that run at the same time, each in so many processes.
+
+        Raises:
+            WorkError: a worker raised, or died again and again.
+        """
         import ray
         import ray.data
 

@@ -18,13 +18,13 @@ from zooter_core.config.labelling import CheckpointConfig
 from zooter_core.data.evident_keys import key_of
 from zooter_core.data.run_folder import RUN_FILES, STEPS, Settings
 from zooter_core.data.runs import Run
-from zooter_core.data.scores import NO_DATASET
 from zooter_core.evaluation.figures import check_names
 from zooter_core.evaluation.verified import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
-from zooter_core.method.labels import LabelConfig, held_back, lot
-from zooter_core.pipeline.collect import OF_POOL, check_samples, collect_settings, has_another_pool, start_settings
+from zooter_core.method.labels import LabelConfig
+from zooter_core.pipeline.collect import OF_POOL, collect_settings, has_another_pool, start_settings
+from zooter_core.pipeline.label import draw_held_back
 from zooter_core.router.kinds import DistillConfig
 
 
@@ -72,12 +72,11 @@ def check(run: Run, plan: Plan, ensemble: Ensemble) -> None:
 
 
 def _check_settings(plan: Plan, by_dataset: bool) -> None:
-    check_samples(plan.samples)
+    if plan.samples < 1:
+        raise ZooterError("at least one response a candidate and query", str(plan.samples), "Use --samples 1 or more.")
     if config := plan.labels:
         labels.label(np.zeros((1, 2)), ["all"], [()], config)
-        lots = [lot(query.id, config.seed) for query in plan.queries]
-        datasets = [query.dataset or NO_DATASET for query in plan.queries] if by_dataset else None
-        if lots and held_back(lots, datasets, config.holdout).all():
+        if plan.queries and draw_held_back(plan.queries, config, by_dataset).all():
             sentence = f"--holdout {config.holdout:g} holds back all {len(plan.queries)} queries."
             raise ZooterError.saying(sentence, "Lower --holdout, or give more queries.")
     if plan.training and plan.training.finetune != "none":

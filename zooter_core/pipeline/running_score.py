@@ -15,6 +15,7 @@ from pathlib import Path
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import of_type, parse_json
 from zooter_core.data.evident_keys import key_of
+from zooter_core.data.run_lines import ResponseLine
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.evaluation.verified import verify
 
@@ -32,16 +33,6 @@ class Right:
 
     def __add__(self, other: Right) -> Right:
         return Right(self.right + other.right, self.checked + other.checked)
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What is read of a line of responses.jsonl."""
-
-    id: str
-    candidate: str
-    text: str
-    error: str | None = None
 
 
 class RunningScore:
@@ -81,9 +72,9 @@ class RunningScore:
                     return
                 self._place += len(line)
                 with suppress(ValueError):  # a damaged line: the step that reads the file says so
-                    self._count(of_type(_Answer, parse_json(line)))
+                    self._count(of_type(ResponseLine, parse_json(line)))
 
-    def _count(self, answer: _Answer) -> None:
+    def _count(self, answer: ResponseLine) -> None:
         query = self._queries.get(answer.id)
         if query is None or (key := key_of(query)) is None or answer.error is not None:
             return

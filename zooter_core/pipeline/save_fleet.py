@@ -49,25 +49,11 @@ def save_fleet(fleet: Fleet, router: Path, place: Path, readme: str, replace: bo
             f"one for {listed(pool)}",
             "Save the router alone, and name it in the fleet.toml of a fleet with those candidates.",
         )
-    _write(place, router, readme, replace, fleet_toml(fleet, place.name, place, ROUTER))
+    save_router(router, place, readme, replace, fleet_toml(fleet, place.name, place, ROUTER))
 
 
-def save_router(router: Path, place: Path, readme: str, replace: bool = False) -> None:
-    """As `save_fleet`, but without fleet.toml: for a router of another pool."""
-    _write(place, router, readme, replace)
-
-
-def router_without_fleet(place: Path) -> tuple[str, ...]:
-    """The names that a router chooses among which `save_router` saved there; none if it is another folder, or a fleet
-    by now."""
-    if (place / FLEET).exists() or not (place / ROUTER / CONFIG).is_file() or not _is_ours(place):
-        return ()
-    check_router(place / ROUTER)
-    return tuple(parse_json((place / ROUTER / CONFIG).read_text(encoding="utf-8"))["candidates"])
-
-
-def _write(place: Path, router: Path, readme: str, replace: bool, toml: str | None = None) -> None:
-    """Write a folder aside, and rename it to `place` when it is complete."""
+def save_router(router: Path, place: Path, readme: str, replace: bool = False, toml: str | None = None) -> None:
+    """As `save_fleet`, but without fleet.toml where it is not given: for a router of another pool."""
     if (foreign := not _is_ours(place)) or (place.exists() and not replace):
         next_step = "Choose another name." if foreign else "Allow it to be replaced, or choose another name."
         raise ZooterError(f"a name that is free in {place.parent}", f"a folder {place.name}", next_step)
@@ -80,6 +66,15 @@ def _write(place: Path, router: Path, readme: str, replace: bool, toml: str | No
         if toml is not None:
             (folder / FLEET).write_text(toml, encoding="utf-8")
             load_fleet(folder)  # a fleet that cannot be read must not replace one that can
+
+
+def router_without_fleet(place: Path) -> tuple[str, ...]:
+    """The names that a router chooses among which `save_router` saved there; none if it is another folder, or a fleet
+    by now."""
+    if (place / FLEET).exists() or not (place / ROUTER / CONFIG).is_file() or not _is_ours(place):
+        return ()
+    check_router(place / ROUTER)
+    return tuple(parse_json((place / ROUTER / CONFIG).read_text(encoding="utf-8"))["candidates"])
 
 
 def _is_ours(place: Path) -> bool:

@@ -18,16 +18,18 @@ from zooter_core.data.scores import LEAST, no_repeats, read_query, read_response
 from zooter_core.evaluation.verified import check_verifiable, verify
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Lines, Progress, Workers, quiet
+from zooter_core.pipeline.batches import Lines, Progress, quiet
+from zooter_core.pipeline.on_ray import RayWorkers
 
 Responses = tuple[Query, dict[str, str]]  # a query, and candidate -> text
 
 
 @dataclass(frozen=True)
 class ScoreJob:
-    """A batch of queries with their responses: query id -> candidate -> texts.
+    """A batch of queries.
 
     Attributes:
+        texts: query id -> candidate, in pool order -> its responses; without candidates that lack any.
         set_aside: the queries that a candidate refused, or that lack too many responses: id -> why.
         missing: the queries that lack responses: id -> of which candidates.
     """
@@ -36,24 +38,21 @@ class ScoreJob:
     texts: Mapping[str, Mapping[str, Sequence[str]]]
     set_aside: Mapping[str, str]
     missing: Mapping[str, list[str]]
-    pool: Sequence[str]
-
-    def scored(self, id: str) -> list[str]:
-        """The candidates of which a query has all responses, in pool order."""
-        return [name for name in self.pool if name not in self.missing.get(id, ())]
 
 
 def score_lines(ensemble: Ensemble, job: ScoreJob, progress: Callable[[int], None] = lambda done: None) -> Lines:
     """The lines of rewards.jsonl of a batch, by the id of the query."""
     lines: Lines = {id: {"id": id, "set_aside": reason} for id, reason in job.set_aside.items()}
     answered = [query for query in job.queries if query.id not in job.set_aside]
-    requests = [(q.text, [text for name in job.scored(q.id) for text in job.texts[q.id][name]]) for q in answered]
+    requests = [(query.text, [text for texts in job.texts[query.id].values() for text in texts]) for query in answered]
     scored = ensemble.score_responses(requests, progress) if requests else []  # else no model is loaded
     for query, rewards in zip(answered, scored, strict=True):
-        line = rewards.line(query.id, job.scored(query.id))
+        responses = job.texts[query.id]
+        line = rewards.line(query.id, list(responses))
         if (key := key_of(query)) and "rewards" in line:
-            texts = {name: job.texts[query.id][name] for name in job.scored(query.id)}
-            line["verified"] = {name: [int(verify(text, key).right) for text in texts[name]] for name in texts}
+            line["verified"] = {
+                name: [int(verify(text, key).right) for text in texts] for name, texts in responses.items()
+            }
         lines[query.id] = line
     for id, names in job.missing.items():
         lines[id]["missing"] = names
@@ -64,7 +63,7 @@ def score(
     run: Run,
     ensemble: Ensemble,
     progress: Progress = quiet,
-    workers: Workers | None = None,
+    workers: RayWorkers | None = None,
 ) -> None:
     """Write the rewards of every response, one line for each query: each candidate's mean, and the `samples`.
 
@@ -92,14 +91,14 @@ def score(
     run.begin("score", settings)
 
     def job_of(batch: Sequence[Query]) -> ScoreJob:
-        ids = {query.id for query in batch}
-        return ScoreJob(
-            batch,
-            {id: texts[id] for id in ids - set(reasons)},
-            {query.id: reasons[query.id] for query in batch if query.id in reasons},
-            {query.id: missing[query.id] for query in batch if query.id in missing},
-            pool,
-        )
+        ids = [query.id for query in batch]
+        answers = {
+            id: {name: of for name, of in texts[id].items() if name not in missing.get(id, ())}
+            for id in ids
+            if id not in reasons
+        }
+        set_aside = {id: reasons[id] for id in ids if id in reasons}
+        return ScoreJob(batch, answers, set_aside, {id: missing[id] for id in ids if id in missing})
 
     batches.fill(run, ensemble, "score", job_of, score_lines, progress, workers)
     if not missing:

@@ -22,11 +22,12 @@ from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.evaluation.thinking import compare_thinking
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import selection
-from zooter_core.method.labels import LabelConfig, entropy, held_back, label, lot
+from zooter_core.method.labels import LabelConfig, entropy, label
 from zooter_core.method.mixture import chosen
 from zooter_core.method.tags import TagIndex
 from zooter_core.method.verified import verified_figures
 from zooter_core.pipeline.batches import Progress, check_pool, quiet
+from zooter_core.pipeline.label import draw_held_back
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.router.auto import FEWEST, Scored, earned_by
 from zooter_core.router.clusters import Vectors, cluster_tags, name_clusters
@@ -229,8 +230,7 @@ class Labelled:
     @classmethod
     def of(cls, scores: Scores, tags: TagIndex, config: LabelConfig) -> Labelled:
         """The labels of scores. Tag priors come from the training fold alone; held-back labels stay plain."""
-        lots = [lot(query.id, config.seed) for query in scores.queries]
-        learned = ~held_back(lots, scores.datasets, config.holdout)
+        learned = ~draw_held_back(scores.queries, config)
         rows = None if learned.all() else np.flatnonzero(learned)
         table = label(scores.scores, scores.datasets, tags, config, rows)
         return cls(learned, table.plain, table.enhanced, tags)

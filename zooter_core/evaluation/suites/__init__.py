@@ -101,7 +101,6 @@ class Record:
 
 
 def records(path: Path) -> Iterator[Record]:
-    """The records of one file."""
     stem = path.name.split(".")[0]
     for number, (place, values) in enumerate(each_record(path), 1):
         yield Record(values, place, f"{stem}/{number:05d}")
@@ -149,7 +148,6 @@ class Suite:
         return distinct([(self.problem(record), record.place) for path in paths for record in records(path)], paths)
 
     def problem(self, record: Record) -> Problem:
-        """The problem of a record."""
         raise NotImplementedError
 
     def scored_in(self) -> dict[str, bool]:
@@ -162,9 +160,7 @@ class Suite:
 
 
 def suite(name: str) -> Suite:
-    """A suite by its name."""
-    benchmark: Suite = load_kind("suite", SUITES, name)()
-    return benchmark
+    return load_kind("suite", SUITES, name)()
 
 
 def framed(opening: str, parts: Mapping[str, str], ending: str) -> str:

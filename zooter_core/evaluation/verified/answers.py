@@ -88,7 +88,6 @@ def final_number(text: str) -> Decimal | None:
 
 
 def first_number(text: str) -> Decimal | None:
-    """The first number of a text; None if it has none."""
     numbers = _numbers(text)
     return numbers[0] if numbers else None
 
@@ -183,13 +182,11 @@ def _normal(text: str) -> str:
 
     Symbols stay, unlike there: C, C++ and C# are three answers.
     """
-    plain = "".join(letter for letter in text.lower() if letter in "#%" or not _is_mark(letter))
+    plain = "".join(
+        letter for letter in text.lower() if letter in "#%" or not unicodedata.category(letter).startswith("P")
+    )
     words = plain.split()
     return " ".join(word for word in words if word not in ARTICLES) or " ".join(words) or text.strip().lower()
-
-
-def _is_mark(letter: str) -> bool:
-    return unicodedata.category(letter).startswith("P")
 
 
 def _is_article(match: re.Match[str]) -> bool:

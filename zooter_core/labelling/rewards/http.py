@@ -15,11 +15,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from zooter_core.backends import Backend
 from zooter_core.backends.endpoint.backend import Portal
+from zooter_core.backends.endpoint.client import Client
+from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.base.errors import WorkError
@@ -27,9 +29,6 @@ from zooter_core.config.endpoint import key_from
 from zooter_core.config.labelling import HttpConfig
 from zooter_core.config.trust import on_this_machine
 from zooter_core.labelling.rewards import Unscored, fill_template
-
-if TYPE_CHECKING:
-    from zooter_core.backends.endpoint.faults import EndpointError
 
 CONNECT_SECONDS = 10.0
 TIMEOUT_SECONDS = 60.0
@@ -59,8 +58,6 @@ class HttpReward:
     def __init__(self, config: HttpConfig, backend: Callable[[str], Backend]) -> None:
         self.config, self.url = config, config.url
         key = key_from(config.api_key_env, "the reward endpoint", self.url, config.insecure)
-        from zooter_core.backends.endpoint.client import Client
-
         self._redact = Redaction(key)
         self._timeouts = 0  # of single pairs in a row
         self._client = Client(self.url, key, config.api_key_env, on_this_machine(self.url), CONNECT_SECONDS)
@@ -69,7 +66,6 @@ class HttpReward:
         self.version = ""
 
     def score(self, pairs: Sequence[Pair]) -> list[float]:
-        """The rewards of (query, response) pairs."""
         one_a_request = self.config.api == "pooling" and not self.config.template
         size = 1 if one_a_request else AT_ONCE
         rewards: list[float] = []
@@ -127,8 +123,6 @@ class HttpReward:
             WorkError: the endpoint cannot be reached, or does not serve this fleet at all.
             RefusedPairsError: it is still busy, slow or failing after all retries, or does not accept these pairs.
         """
-        from zooter_core.backends.endpoint.faults import EndpointError
-
         body = self._body(pairs)
         for attempt in count():
             try:

@@ -167,7 +167,6 @@ class SingleJudge(Judge):
     """Rates every response alone from 1 to 10."""
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """The ratings of (query, response) pairs."""
         template = choose_template(self.config, SINGLE, AUTO_J_SINGLE)
         prompts = [fill_prompt(template, query=query, response=text) for query, text in pairs]
         return self.verdicts(prompts, [read_rating] * len(prompts))

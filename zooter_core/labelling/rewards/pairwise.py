@@ -57,8 +57,7 @@ class PairwiseReward:
 
     def _part(self, mark: str, text: str, most: int) -> list[int]:
         text = plain(text, [*self.tokenizer.all_special_tokens, *MARKS])
-        ids: list[int] = self.tokenizer(mark + text, truncation=True, max_length=most)["input_ids"]
-        return ids
+        return self.tokenizer(mark + text, truncation=True, max_length=most)["input_ids"]
 
     @torch.inference_mode()
     def _margins(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -71,5 +70,4 @@ class PairwiseReward:
         )
         head = self.model.head_layer
         margin = head(torch.cat([source, first], dim=-1)) - head(torch.cat([source, second], dim=-1))
-        mean: torch.Tensor = margin.float().mean(dim=-1)
-        return mean
+        return margin.float().mean(dim=-1)

@@ -49,7 +49,8 @@ class ScalarReward:
         self.tokenizer, self.model = load(config, kind)
         self.tokenizer.padding_side = "right"
         self.head = next((getattr(self.model, name) for name in HEADS if hasattr(self.model, name)), None)
-        outputs = self.model.config.num_labels if self.head is None else _width(self.head)
+        layer = self.head[-1] if isinstance(self.head, torch.nn.Sequential) else self.head
+        outputs = self.model.config.num_labels if layer is None else layer.out_features
         if outputs != 1:
             raise ZooterError("a reward model with one output", f"{outputs} at {config.model}", "Use another model.")
         self.most = config.max_tokens or most
@@ -95,15 +96,13 @@ class ScalarReward:
         if self.head is not None:
             return self._last(rows["input_ids"])
         batch = self.tokenizer.pad(rows, return_tensors="pt").to(self.model.device)
-        logits: torch.Tensor = self.model(**batch).logits
-        return logits[:, 0]
+        return self.model(**batch).logits[:, 0]
 
     def _render(self, query: str, response: str) -> str:
         if self.template:
             return fill_template(self.template, {"query": query, "response": response})
         turns = [{"role": "user", "content": query}, {"role": "assistant", "content": response}]
-        text: str = self.tokenizer.apply_chat_template(turns, tokenize=False)
-        return text
+        return self.tokenizer.apply_chat_template(turns, tokenize=False)
 
     def _last(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         """The head's output for the last token of every row, shape (n,), whatever the padding."""
@@ -126,11 +125,6 @@ class ScalarReward:
         padding = self.model.config.pad_token_id if hasattr(self.model, "num_labels") else None
         places = [place for place, token in enumerate(row) if token != padding]
         return places[-1] if places else len(row) - 1
-
-
-def _width(head: Any) -> int:
-    last: Any = head[-1] if isinstance(head, torch.nn.Sequential) else head
-    return int(last.out_features)
 
 
 class UltraReward(ScalarReward):

@@ -65,5 +65,4 @@ def tagger(config: TaggerConfig, encoders: Encoders, backend: Callable[[str], Ba
     Args:
         backend: returns the backend of a kind, for a tagger that is a language model.
     """
-    loaded: Tagger = load_kind("tagger", KINDS, config.kind)(config, encoders, backend)
-    return loaded
+    return load_kind("tagger", KINDS, config.kind)(config, encoders, backend)

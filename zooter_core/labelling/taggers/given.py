@@ -19,9 +19,7 @@ class GivenTagger:
         """Nothing to load."""
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
-        """No tags."""
         return [()] * len(queries)
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
-        """The tags of every query."""
         return [tuple(Tag(name, 1.0) for name in dict.fromkeys(query.tags)) for query in queries]

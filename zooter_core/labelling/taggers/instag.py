@@ -34,6 +34,7 @@ INSTAGGER = "instagger"  # in the name of a model that VICUNA is for
 MANY = 4  # queries refused without exception, after which the tagger is at fault, not they
 LONGEST = 60  # characters of a tag's name; what is longer is a sentence
 MAX_NEW_TOKENS = 512
+BRACKET = re.compile(r"[\[{]")
 LOOSE = re.compile(r"""["']?tag["']?\s*:\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""", re.IGNORECASE)
 
 
@@ -88,20 +89,15 @@ def read_tags(text: str) -> list[str]:
 def _from_json(text: str) -> Iterator[str]:
     """The names in all complete JSON values of a text."""
     decoder, at = json.JSONDecoder(), 0
-    while (start := _next(text, at)) is not None:
+    while bracket := BRACKET.search(text, at):
         try:
-            value, at = decoder.raw_decode(text, start)
+            value, at = decoder.raw_decode(text, bracket.start())
         except RecursionError:  # not a list of tags, and every bracket in it would be tried
             return
         except ValueError:
-            at = start + 1
+            at = bracket.end()
             continue
         yield from _tag_names(value)
-
-
-def _next(text: str, at: int) -> int | None:
-    places = [place for mark in "[{" if (place := text.find(mark, at)) >= 0]
-    return min(places) if places else None
 
 
 def _tag_names(value: Any) -> Iterator[str]:

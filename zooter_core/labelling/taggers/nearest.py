@@ -47,7 +47,6 @@ class NearestTagger:
         self.config = config
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
-        """The tags of every query."""
         return self._tags(self.encoder.embed(queries))
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:

@@ -24,7 +24,6 @@ class SkillTagger:
         self.config, self.encoder, self.head = config, encoders(ENCODER), SkillHead.load()
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
-        """The skills of every query."""
         return self._tags(self.encoder.embed(queries))
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
