@@ -165,7 +165,8 @@ class Appender:
         Raises:
             WorkError: the disk is full, now or at an earlier call; nothing may follow an incomplete line.
         """
-        content = memoryview(_lines(records))
+        text = "".join(dump_json(record, ensure_ascii=False) + "\n" for record in records)
+        content = memoryview(text.encode("utf-8", "surrogatepass"))
         with writing(self._path), self._lock:
             if self._problem is not None:
                 raise self._problem
@@ -185,11 +186,6 @@ class Appender:
             if self._problem is not None:
                 raise self._problem
             os.fsync(self._file.fileno())
-
-
-def _lines(records: Iterable[Mapping[str, Any]]) -> bytes:
-    text = "".join(dump_json(record, ensure_ascii=False) + "\n" for record in records)
-    return text.encode("utf-8", "surrogatepass")
 
 
 def _cut_incomplete_line(path: Path) -> None:

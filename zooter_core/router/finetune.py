@@ -35,7 +35,7 @@ from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, diverged, fit_head
 from zooter_core.router.encoder import Encoder, pool_states
-from zooter_core.router.head import RouterHead, RouterHeadConfig
+from zooter_core.router.head import RouterHead
 from zooter_core.router.kinds import ZOOTER, DistillConfig, Progress
 from zooter_core.router.kinds.zooter import ZooterHead
 from zooter_core.router.router import DistilledRouter
@@ -99,7 +99,7 @@ def finetune(
     wins = complete(metrics.win_shares(labels if scores is None else scores), labels)
     key = _key(encoder.identity, list(candidates), list(queries), asdict(config), labels.tobytes(), wins.tobytes())
     lesson = Lesson(list(queries), labels.astype(np.float32), wins, aside, config, checkpoint, key)
-    processes.send(_Task(lesson, encoder.reference, head.config))
+    processes.send((lesson, encoder.reference, head.config))  # the head's weights follow when the training begins
     tuned = _train(lesson, encoder.copy(), head, progress, steps)
     if name := not_finite(tuned.model):
         raise diverged(name, config)
@@ -107,19 +107,11 @@ def finetune(
     return DistilledRouter(head, tuned)
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What the main process sends to the others. The head's weights follow when the training begins."""
-
-    lesson: Lesson
-    encoder: str
-    head: RouterHeadConfig
-
-
 def help_main() -> None:
     """Train with the main process, as often as it fine-tunes."""
     while (task := processes.receive()) is not None:
-        _train(task.lesson, Encoder(task.encoder), RouterHead(task.head))
+        lesson, reference, config = task
+        _train(lesson, Encoder(reference), RouterHead(config))
 
 
 def _train(
