@@ -320,7 +320,7 @@ class Training:
         return functional.kl_div(predicted, labels, reduction="sum") / len(predicted)
 
     def _tokens(self, rows: list[int]) -> dict[str, torch.Tensor]:
-        tokens = self.encoder.tokens([self.lesson.queries[row] for row in rows], "pt")
+        tokens = self.encoder.tokens([self.lesson.queries[row] for row in rows])
         return {name: tensor.to(self.accelerator.device) for name, tensor in tokens.items()}
 
     def _judge(self) -> tuple[float, float]:

@@ -79,9 +79,7 @@ def settings_of(kind: str, settings: Mapping[str, float] | None = None, seed: in
         ZooterError: the kind is unknown, it has no such setting, or a number makes no sense there.
     """
     head: Any = load_kind("router", KINDS, kind)
-    shared: dict[str, Any] = {}
-    if head.TRAINED:
-        shared = {name: getattr(DistillConfig, name) for name in SHARED} | head.TRAINING
+    shared = {name: getattr(DistillConfig, name) for name in SHARED} if head.TRAINED else {}
     defaults: dict[str, Any] = {**shared, **head.EXTRA}
     values = defaults | {name: _number(kind, name, value, defaults) for name, value in (settings or {}).items()}
     config = DistillConfig(seed=seed, kind=kind, extra={name: values[name] for name in head.EXTRA})
