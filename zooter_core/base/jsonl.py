@@ -189,7 +189,7 @@ class Appender:
 
 
 def _cut_incomplete_line(path: Path) -> None:
-    if not path.exists() or not path.stat().st_size:
+    if not path.stat().st_size:
         return
     with path.open("r+b") as file:
         file.seek(-1, os.SEEK_END)
