@@ -28,9 +28,8 @@ from zooter_core.method.labels import normalise
 from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router import clusters
-from zooter_core.router.auto import Scored
 from zooter_core.router.clusters import cluster_tags
-from zooter_core.router.distill import learn, learn_auto
+from zooter_core.router.distill import Scored, learn, learn_auto
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import AUTO_KIND, KINDS, LEARN_LABELS, ZOOTER, settings_of
 

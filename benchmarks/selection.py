@@ -27,8 +27,7 @@ from zooter_core.method import selection
 from zooter_core.method.metrics import interval, quantile_interval
 from zooter_core.method.selection import Outputs
 from zooter_core.pipeline.train import SCORE_LABELS, tags_of
-from zooter_core.router.auto import Scored
-from zooter_core.router.distill import learn_auto
+from zooter_core.router.distill import Scored, learn_auto
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import AUTO_KIND, settings_of
 from zooter_core.router.neighbours import Neighbours

@@ -9,9 +9,8 @@ import pytest
 
 from support.three_groups import ANY, TABLE, VECTORS
 from zooter_core.method.labels import complete, softmax
-from zooter_core.router import auto, distill
-from zooter_core.router.auto import FEWEST, Scored
-from zooter_core.router.distill import learn, learn_auto
+from zooter_core.router import distill
+from zooter_core.router.distill import FEWEST, Scored, learn, learn_auto
 from zooter_core.router.head import RouterHead
 from zooter_core.router.kinds import settings_of
 
@@ -85,7 +84,7 @@ def test_from_few_queries_a_candidate_leads_only_where_it_did_better_on_similar_
     without = head.body.on(state | {"gains": np.zeros_like(state["gains"])})
     assert (without.logits(VECTORS).argmax(axis=1) == best).all()
     assert (head.body.logits(VECTORS).argmax(axis=1) == rest).all()
-    monkeypatch.setattr(auto, "LANDMARKS", 59)  # one more query than that
+    monkeypatch.setattr(distill, "LANDMARKS", 59)  # one more query than that
     more, _ = trained(VECTORS, TABLE)
     assert not more.body.support
     assert "similar ones" not in more.body.summary()
@@ -119,7 +118,7 @@ def test_missing_and_equal_scores_are_no_obstacle():
 
 def test_a_win_of_a_missing_score_is_its_share_and_nothing_below_0(monkeypatch):
     completed = []
-    monkeypatch.setattr(auto, "complete", lambda *tables: completed.append(complete(*tables)) or completed[-1])
+    monkeypatch.setattr(distill, "complete", lambda *tables: completed.append(complete(*tables)) or completed[-1])
     holes = np.where(np.random.default_rng(0).random(TABLE.shape) < 0.5, np.nan, TABLE)
     holes[np.isnan(holes).all(axis=1), 0] = 1.0
     trained(VECTORS, holes)

@@ -81,13 +81,11 @@ def one_thread() -> Iterator[None]:
 def _openblas() -> Any:
     """The library that numpy multiplies matrices with; None where it is another one."""
     import ctypes
-    import importlib.util
 
-    spec = importlib.util.find_spec("numpy")
+    import numpy as np
+
     with suppress(OSError):
-        for file in (
-            Path(spec.origin).parents[1].glob("numpy.libs/libscipy_openblas64_*") if spec and spec.origin else ()
-        ):
+        for file in Path(np.__file__).parents[1].glob("numpy.libs/libscipy_openblas64_*"):
             library = ctypes.CDLL(str(file))
             if hasattr(library, "scipy_openblas_set_num_threads64_"):
                 return library

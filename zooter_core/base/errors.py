@@ -82,12 +82,7 @@ class WorkError(ZooterError):
 
 
 class NotInstalledError(ZooterError):
-    """Something needs a package that is not there.
-
-    Attributes:
-        package: its name.
-        command: what installs it.
-    """
+    """Something needs a package that is not there; `command` installs it."""
 
     def __init__(self, package: str, user: str, command: str, otherwise: str = "") -> None:
         """An error that names the package and how to install it.

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import gzip
-import hashlib
 import io
 import os
 import shutil
@@ -362,9 +361,3 @@ def _aside(path: Path, around: Path) -> Path:
             with suppress(OSError):
                 remove(old)
     return around / f"{path.name}{PARTIAL}{os.getpid()}"
-
-
-def sha256_of(path: Path) -> str:
-    """The hash of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,11 +11,10 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
-from typing import Any, TypeVar
+from typing import Any
 
 from zooter_core.base.errors import ZooterError
 
-Value = TypeVar("Value")
 WILDCARDS = ("0.0.0.0", "::")  # binding one of them means all addresses of this machine
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -160,7 +159,10 @@ def check_host(text: str, option: str) -> str:
         ZooterError: it is not a host name; `option` says where it was typed.
     """
     example = f"Leave out http://, the port and the path, for instance {option} demo.example.org."
-    return _require(host_name(text), f"a host name or an IP address for {option}", text, example)
+    name = host_name(text)
+    if name is None:
+        raise ZooterError(f"a host name or an IP address for {option}", repr(text), example)
+    return name
 
 
 def check_origin(text: str, option: str) -> str:
@@ -171,7 +173,9 @@ def check_origin(text: str, option: str) -> str:
     """
     example = f"Write it as in {option} https://www.example.org or {option} http://localhost:3000."
     page = parse_origin(text.removesuffix("/"))
-    scheme, host = _require(page, f"an origin (scheme, host and port of a site) for {option}", text, example)
+    if page is None:
+        raise ZooterError(f"an origin (scheme, host and port of a site) for {option}", repr(text), example)
+    scheme, host = page
     return f"{scheme}://{host}"
 
 
@@ -183,11 +187,6 @@ def check_server(text: str, option: str) -> str:
     """
     example = f"Write it as in {option} models.example.org or {option} models.example.org:8000."
     host = Host(name) if (name := host_name(text)) else parse_host(text)
-    return str(_require(host, f"a host, or a host and a port, for {option}", text, example))
-
-
-def _require(value: Value | None, expected: str, text: str, example: str) -> Value:
-    """The value that a text was read as. Raises a ZooterError if it could not be read."""
-    if value is None:
-        raise ZooterError(expected, repr(text), example)
-    return value
+    if host is None:
+        raise ZooterError(f"a host, or a host and a port, for {option}", repr(text), example)
+    return str(host)

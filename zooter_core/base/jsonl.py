@@ -165,7 +165,8 @@ class Appender:
         Raises:
             WorkError: the disk is full, now or at an earlier call; nothing may follow an incomplete line.
         """
-        content = memoryview(_lines(records))
+        text = "".join(dump_json(record, ensure_ascii=False) + "\n" for record in records)
+        content = memoryview(text.encode("utf-8", "surrogatepass"))
         with writing(self._path), self._lock:
             if self._problem is not None:
                 raise self._problem
@@ -187,13 +188,8 @@ class Appender:
             os.fsync(self._file.fileno())
 
 
-def _lines(records: Iterable[Mapping[str, Any]]) -> bytes:
-    text = "".join(dump_json(record, ensure_ascii=False) + "\n" for record in records)
-    return text.encode("utf-8", "surrogatepass")
-
-
 def _cut_incomplete_line(path: Path) -> None:
-    if not path.exists() or not path.stat().st_size:
+    if not path.stat().st_size:
         return
     with path.open("r+b") as file:
         file.seek(-1, os.SEEK_END)

@@ -72,10 +72,6 @@ class CacheFile:
     Whatever is wrong with it, work continues without it: `find` then finds nothing, and `change` changes nothing. That
     covers a full disk, a folder that cannot be written, a lock that is held for long, a link, and something else in its
     place. A file that is no database is made anew. Nobody but its owner can read it.
-
-    Args:
-        path: of the file.
-        setup: SQL that runs whenever the file is opened, such as `CREATE TABLE IF NOT EXISTS`.
     """
 
     def __init__(self, path: Path, setup: str) -> None:

@@ -50,11 +50,7 @@ def print_agreement(ensemble: Ensemble) -> None:
 
 
 def print_set_aside(reasons: Mapping[str, str], lacking: str = "rewards") -> None:
-    """Print which queries lack something, and why.
-
-    Args:
-        reasons: by the id of a query.
-    """
+    """Print which queries, by their ids, lack something, and why."""
     if not reasons:
         return
     err.print(f"{len(reasons)} {'query is' if len(reasons) == 1 else 'queries are'} set aside, without {lacking}:")
@@ -65,11 +61,7 @@ def print_set_aside(reasons: Mapping[str, str], lacking: str = "rewards") -> Non
 
 
 def print_missing(problems: Mapping[str, Failure]) -> None:
-    """Print which candidates lack responses, and why.
-
-    Args:
-        problems: by the candidate's name.
-    """
+    """Print which candidates, by their names, lack responses, and why."""
     for name, failure in problems.items():
         err.print(f"{name} is skipped, and some of its responses are missing: {failure.reason}")
     if problems:
@@ -251,7 +243,7 @@ def bars() -> Iterator[Lines | Bars]:
     names = TextColumn("{task.description:>8}", markup=False)
     more = TextColumn("{task.fields[more]}", markup=False)
     columns = (names, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), more)
-    with _above(err), Progress(*columns, console=err, redirect_stdout=False) as progress:
+    with _above_bars(), Progress(*columns, console=err, redirect_stdout=False) as progress:
         yield Bars(progress)
 
 
@@ -268,26 +260,22 @@ def waiting(text: str, lines: Lines | None = None) -> Iterator[Callable[[str], N
         yield lines.note
         return
     spinner = Spinner("dots", Text(err.shown(text)), style="status.spinner")
-    with _above(err), Live(spinner, console=err, transient=True, redirect_stdout=False):
+    with _above_bars(), Live(spinner, console=err, transient=True, redirect_stdout=False):
         yield lambda text: spinner.update(text=Text(err.shown(text)))
 
 
 class _AboveBars(FileProxy):
     """What libraries write to stderr, printed above the bars. rich's own class lets colours and links pass."""
 
-    def __init__(self, console: Output) -> None:
-        super().__init__(console, console.file)
-        self._shown = console.shown
-
     def write(self, text: str) -> int:
-        super().write(self._shown(text))
+        super().write(err.shown(text))
         return len(text)
 
 
 @contextmanager
-def _above(console: Output) -> Iterator[None]:
+def _above_bars() -> Iterator[None]:
     """While bars are drawn on stderr, other output there appears above them."""
-    proxy = _AboveBars(console)
+    proxy = _AboveBars(err, err.file)
     with redirect_stderr(proxy):
         yield
     proxy.flush()  # a line without an end

@@ -17,9 +17,8 @@ from zooter_core.evaluation.verdicts import reach_verdict
 from zooter_core.method import labels, metrics
 from zooter_core.method.metrics import Array, mean
 from zooter_core.method.tags import TagIndex
-from zooter_core.router.auto import FOLDS
 from zooter_core.router.clusters import Vectors
-from zooter_core.router.distill import learn
+from zooter_core.router.distill import FOLDS, learn
 from zooter_core.router.kinds import DistillConfig
 
 Point = tuple[float, float]  # beta, tau

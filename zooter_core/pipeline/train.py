@@ -29,10 +29,9 @@ from zooter_core.method.verified import verified_figures
 from zooter_core.pipeline.batches import Progress, check_pool, quiet
 from zooter_core.pipeline.label import draw_held_back
 from zooter_core.pipeline.plan import distill_settings
-from zooter_core.router.auto import FEWEST, Scored, earned_by
 from zooter_core.router.clusters import Vectors, cluster_tags, name_clusters
 from zooter_core.router.config import CONFIG, LABEL_SETTINGS
-from zooter_core.router.distill import fit_head, learn, learn_auto
+from zooter_core.router.distill import FEWEST, Scored, earned_by, learn, learn_auto
 from zooter_core.router.encoder import Encoder, open_encoder
 from zooter_core.router.head import RouterHead
 from zooter_core.router.kinds import AUTO_KIND, LEARN_LABELS, PROFILE, DistillConfig, settings_of
@@ -188,7 +187,7 @@ def fair_choices(
     if len(rows) >= FEWEST:
         datasets = [scores.datasets[row] for row in rows]
         scored = Scored.of(scores.scores[rows], datasets, labelled.tags.rows(rows), vectors[rows], labels)
-        crossed, _, parts = earned_by(scored, config, fit_head)
+        crossed, _, parts = earned_by(scored, config)
         earned[rows], folds[rows] = crossed, parts + 1
     return scores, earned, folds
 
@@ -325,7 +324,7 @@ def _head(
         )  # fmt: skip
     head = learn(scored.vectors, labels, candidates, encoder.reference, config, after_epoch, scored.scores)
     judged = config.kind == PROFILE and len(labels) >= FEWEST
-    return head, earned_by(scored, config, fit_head) if judged else None
+    return head, earned_by(scored, config) if judged else None
 
 
 def _neighbours(

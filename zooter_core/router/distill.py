@@ -1,12 +1,13 @@
 """Distillation: fit a router's head to labels or scores.
 
 For the kind `zooter` that is minimising the mean KL(label || router) (paper, equation 3); see kinds/ for the others.
+The kind `auto` finds by cross-validation which of them the queries speak for, and how clearly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,21 +15,37 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.plugins import load_kind
-from zooter_core.method import calibration, metrics
-from zooter_core.method.labels import complete, normalise
-from zooter_core.router.auto import Scored, compare
+from zooter_core.method import calibration, metrics, mixture
+from zooter_core.method.labels import LabelConfig, complete, label, mean_label, normalise
+from zooter_core.method.tags import TagIndex
 from zooter_core.router.clusters import Vectors
-from zooter_core.router.head import RouterHead, RouterHeadConfig
-from zooter_core.router.kinds import AUTO_KIND, KINDS, DistillConfig, Progress
+from zooter_core.router.head import RouterHead, RouterHeadConfig, in_parts
+from zooter_core.router.kinds import AUTO_KIND, BAYES, KINDS, ZOOTER, DistillConfig, Progress, settings_of
+from zooter_core.router.kinds.arrays import unit
 from zooter_core.router.kinds.auto import above
 from zooter_core.router.kinds.base import Lessons, State
 
+Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
 TRIAL = 100  # queries that it takes to set some aside for a trial
 MOST_TRIED = 20_000  # queries of a trial
 MOST_EXAMPLES = 2_000_000  # queries in all passes together
 LARGER = 16  # times the batch, at most
 ASIDE = 5  # one query in five
 PATIENCE = 8  # epochs without a better one, after which a trial ends; the first may look good by chance
+
+# The kinds that are compared, with their weights in the mixture, by trials on folds of public scores. The imitation of
+# labels chooses best where a query is unlike all that were learned from. The last is what the mixture falls back on; a
+# regression does not help the others.
+MIXTURE: Sequence[tuple[str, dict[str, float], float]] = (
+    (ZOOTER, {}, 4.0),
+    ("kmeans", {"clusters": 8}, 1.0),
+    ("kmeans", {"clusters": 32}, 1.0),
+    (BAYES, {}, 0.0),
+)
+FEWEST = 10  # queries; of fewer, each candidate's mean score is all that can be learned
+FOLDS, FEW_FOLDS, MANY = 5, 3, 2_000  # fewer folds, which take less time, where there are many queries
+LANDMARKS = 200  # queries by which a router knows what it has learned from
 
 
 @dataclass(frozen=True)
@@ -45,12 +62,12 @@ class _EnoughError(Exception):
 
 def learn(
     vectors: Vectors,
-    labels: NDArray[np.float64],
+    labels: Array,
     candidates: Sequence[str],
     encoder: str,
     config: DistillConfig,
     progress: Progress = lambda epoch, loss: None,
-    scores: NDArray[np.float64] | None = None,
+    scores: Array | None = None,
 ) -> RouterHead:
     """A head that imitates labels, one of another kind that learns from scores, or what `auto` makes of both.
 
@@ -75,7 +92,7 @@ def learn(
     if config.kind == AUTO_KIND:
         return fit_head(vectors, labels, candidates, encoder, config, progress, scores)
     if len(labels) >= TRIAL and len(candidates) > 1:
-        rows: NDArray[np.intp] | slice = slice(None)
+        rows: Rows | slice = slice(None)
         if len(labels) > MOST_TRIED:
             rows = np.sort(np.random.default_rng(config.seed).permutation(len(labels))[:MOST_TRIED])
         best = trial(vectors[rows], labels[rows], candidates, config, raw[rows])
@@ -97,7 +114,7 @@ def learn_auto(
     config: DistillConfig,
     progress: Progress = lambda epoch, loss: None,
     compared: Callable[[int, int], None] = lambda done, total: None,
-) -> tuple[RouterHead, NDArray[np.float64] | None]:
+) -> tuple[RouterHead, Array | None]:
     """A head of the kind `auto`, and what cross-validation says of it: `Chosen.earned`, NaN for queries without a fold.
 
     Of very many queries, a random part compares the kinds. Those that have a weight then learn from all.
@@ -108,7 +125,7 @@ def learn_auto(
     count = len(scored.scores)
     labels = scored.labels(np.arange(count))
     rows = np.sort(np.random.default_rng(config.seed).permutation(count)[:MOST_TRIED])
-    chosen = compare(scored.part(rows) if count > MOST_TRIED else scored, config, fit_head, compared)
+    chosen = compare(scored.part(rows) if count > MOST_TRIED else scored, config, compared)
     earned = None
     if chosen.earned is not None:
         earned = np.full((3, count), np.nan)
@@ -142,10 +159,10 @@ def learn_auto(
 
 def trial(
     vectors: Vectors,
-    labels: NDArray[np.float64],
+    labels: Array,
     candidates: Sequence[str],
     config: DistillConfig,
-    scores: NDArray[np.float64],
+    scores: Array,
 ) -> Trial:
     """How long to train, and how sharp the distribution should be, judged on a fifth of the queries set aside."""
     aside = np.random.default_rng(config.seed).permutation(len(labels)) % ASIDE == 0
@@ -171,12 +188,12 @@ def trial(
 
 def fit_head(
     vectors: Vectors,
-    labels: NDArray[np.float64],
+    labels: Array,
     candidates: Sequence[str],
     encoder: str,
     config: DistillConfig,
     progress: Progress = lambda epoch, loss: None,
-    scores: NDArray[np.float64] | None = None,
+    scores: Array | None = None,
     judge: Callable[[RouterHead, int], None] | None = None,
 ) -> RouterHead:
     """A head after all of the config's epochs; `judge` sees it after each of them. `auto` finds their number itself.
@@ -226,3 +243,201 @@ def diverged(name: str, config: DistillConfig) -> WorkError:
         f"NaN or infinity in its weights ({name})",
         "Lower its settings, for instance with --router-set rate=0.001.",
     )
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What routers learn from: n queries, N candidates.
+
+    Attributes:
+        vectors: shape (n, width).
+        scores: shape (n, N), NaN where one is missing.
+        groups: the data set of each query.
+        labels: row numbers -> their labels, made from these rows alone.
+    """
+
+    vectors: Vectors
+    scores: Array
+    groups: NDArray[Any]
+    labels: Callable[[Rows], Array]
+
+    @classmethod
+    def of(
+        cls, scores: Array, datasets: Sequence[str], tags: TagIndex, vectors: Vectors, config: LabelConfig
+    ) -> Scored:
+        """From score files and runs. Labels of a part of the queries are made from that part alone, tag priors too."""
+        groups = np.array(datasets)
+
+        def labels(rows: Rows) -> Array:
+            return label(scores[rows], groups[rows].tolist(), tags.rows(rows), config).enhanced
+
+        return cls(vectors, scores, groups, labels)
+
+    def part(self, rows: Rows) -> Scored:
+        """Some of the queries, by their row numbers."""
+        return Scored(self.vectors[rows], self.scores[rows], self.groups[rows], lambda few: self.labels(rows[few]))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What cross-validation chose.
+
+    Attributes:
+        parts: the settings of each part; none from fewer than FEWEST queries.
+        weights, level: of the parts, shape (K,), and of the candidates, shape (N,), for queries like the landmarks.
+            Where there are parts, the level is a head start.
+        far: both for other queries.
+        share, share_far: of the mixture in them; the rest is the regression that it falls back on, and the level.
+        landmarks: unit vectors, shape (L, width).
+        gains: of each candidate over the best single one on the landmarks, shape (L, N), where they are all queries;
+            none of more queries.
+        reach: similarities, as from `mixture.reach`.
+        temperature: of the weighted sum.
+        earned: as from `earned_by`; None without cross-validation.
+    """
+
+    parts: list[DistillConfig]
+    weights: Array
+    level: Array
+    far: tuple[Array, Array] = (np.zeros(0), np.zeros(0))
+    share: float = 0.0
+    share_far: float = 0.0
+    landmarks: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    gains: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    reach: tuple[float, float] = (0.0, 1.0)
+    temperature: float = 1.0
+    earned: Array | None = None
+
+
+def compare(
+    scored: Scored, config: DistillConfig, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Chosen:
+    """Compare the kinds of router by the same folds, and find how much of their mixture the evidence supports.
+
+    Each data set has its share in every fold. method/mixture.py has the rule.
+
+    Args:
+        config: of the part that imitates labels; its `epochs` are the most that are tried.
+        progress: called with the number of trainings done, and of all.
+    """
+    scores, count = scored.scores, len(scored.scores)
+    if count < FEWEST or scores.shape[1] < 2:
+        return Chosen([], np.zeros(0), mixture.normalised(mixture.level(scores)))
+    folds = parts_of_folds = mixture.stratified(scored.groups, FOLDS if count <= MANY else FEW_FOLDS, config.seed)
+    if count > MANY:  # the means of three folds would say little of their spread
+        parts_of_folds = mixture.stratified(scored.groups, 2 * FEW_FOLDS, config.seed)
+    wins = metrics.win_shares(scores)
+    wins = complete(wins, mean_label(wins))
+    parts, predictions = _predict(scored, config, folds, wins, progress)
+    priors = tuple(prior for _, _, prior in MIXTURE)
+    mix, factors = mixture.mixed(predictions, priors)
+    cautious, rest = mixture.mixed(predictions, np.eye(len(parts))[-1])
+    alone = mixture.better_alone(predictions, mix, scores)
+    if alone is not None:
+        mix, factors = mixture.mixed(predictions, np.eye(len(parts))[alone])
+    evidence = mixture.significance(mix, scores, folds)
+    share, share_far = mixture.shrinkage(evidence), mixture.shrinkage(evidence, mixture.CLEAR_FAR)
+    rows = np.sort(np.random.default_rng(config.seed).permutation(count)[:LANDMARKS])
+    landmarks, similarities = _similarities(scored.vectors, rows, folds)
+    nearest = similarities.max(axis=1, keepdims=True)
+    low, high = mixture.reach(nearest)
+    near = ((nearest - low) / (high - low)).clip(0, 1)
+    levels = mixture.normalised(mixture.levels_of(scores, folds))
+    order = mixture.places(levels)
+    far = (1 - share_far) * levels + mixture.FAR_START * order
+    unseen = near * (share * mix + (1 - share) * cautious) + (1 - near) * (share_far * mix + far)
+    start = mixture.head_start(unseen, order, near, scores)
+    unseen += near * start * order
+    level = mixture.normalised(mixture.level(scores))
+    gains = np.zeros((0, 0))
+    if count <= LANDMARKS:
+        best = levels.argmax(axis=1)
+        unseen = mixture.supported(unseen, mixture.support(similarities, scores, best), far, best)
+        gains = np.nan_to_num(scores - scores[:, [level.argmax()]])
+    weights, order = share * factors + (1 - share) * rest, mixture.places(level)
+    return Chosen(
+        parts=[part for part, weight in zip(parts, weights, strict=True) if weight],
+        weights=weights[weights != 0],
+        level=start * order,
+        far=((share_far * factors)[weights != 0], (1 - share_far) * level + mixture.FAR_START * order),
+        share=share,
+        share_far=share_far,
+        landmarks=landmarks,
+        gains=gains,
+        reach=(low, high),
+        temperature=calibration.temperature_of(unseen, wins),
+        earned=_earned(unseen, scores, folds, parts_of_folds),
+    )
+
+
+def _predict(
+    scored: Scored, config: DistillConfig, folds: Rows, wins: Array, progress: Callable[[int, int], None]
+) -> tuple[list[DistillConfig], Array]:
+    """The kinds that are mixed, and the logits of each for every query by a head that learned without the query's fold,
+    shape (K, n, N). The first fold decides how many epochs the imitation of labels takes.
+    """
+    parts = [settings_of(kind, extra, config.seed) for kind, extra, _ in MIXTURE]
+    parts[0] = replace(config, kind=ZOOTER)
+    predictions, total = np.empty((len(parts), *scored.scores.shape)), len(parts) * (folds.max() + 1)
+    for number in range(total):
+        part, fold = divmod(number, folds.max() + 1)
+        progress(number, total)
+        if number == 0:
+            epochs, predictions[0, folds == 0] = _first(scored, parts[0], folds == 0, wins)
+            parts[0] = replace(parts[0], epochs=epochs)
+            continue
+        head = _trained(scored, parts[part], folds != fold)
+        predictions[part, folds == fold] = head.logits(scored.vectors[folds == fold])
+    progress(total, total)
+    return parts, predictions
+
+
+def _similarities(vectors: Vectors, rows: Rows, folds: Rows) -> tuple[NDArray[np.float32], Array]:
+    """The landmarks in these rows, and each query's cosine similarities, shape (n, L); -1 to those of its own fold."""
+    landmarks = unit(np.asarray(vectors[rows], np.float32))
+    similarities = np.concatenate([unit(part) @ landmarks.T for part in in_parts(vectors)])
+    similarities[folds[:, np.newaxis] == folds[rows]] = -1
+    return landmarks, similarities.astype(np.float64)
+
+
+def earned_by(scored: Scored, config: DistillConfig) -> Array:
+    """What a kind of router would have earned on queries that it has not seen, shape (3, n).
+
+    For each query: the score of the candidate chosen by a router that learned from the other folds, the score of the
+    best single candidate of those folds, and the number of the query's fold.
+    """
+    folds = mixture.stratified(scored.groups, FOLDS, config.seed)
+    logits = np.empty(scored.scores.shape)
+    for fold in np.unique(folds):
+        head = _trained(scored, config, folds != fold)
+        logits[folds == fold] = head.logits(scored.vectors[folds == fold])
+    return _earned(logits, scored.scores, folds, folds)
+
+
+def _earned(logits: Array, scores: Array, folds: Rows, parts: Rows) -> Array:
+    choices = (logits, mixture.levels_of(scores, folds))
+    return np.stack([*(mixture.chosen(choice, scores) for choice in choices), parts])
+
+
+def _first(scored: Scored, part: DistillConfig, aside: NDArray[np.bool_], wins: Array) -> tuple[int, Array]:
+    """After how many epochs a head best predicts who wins on the queries set aside, and its logits there."""
+    trials: list[tuple[float, int, Array]] = []
+
+    def judge(head: RouterHead, epoch: int) -> None:
+        logits = head.logits(scored.vectors[aside])
+        temperature = calibration.temperature_of(logits, wins[aside])
+        trials.append((calibration.log_loss(logits, wins[aside], temperature), epoch, logits))
+
+    _trained(scored, part, ~aside, judge)
+    _, epoch, logits = min(trials, key=lambda trial: trial[0])
+    return epoch, logits
+
+
+def _trained(
+    scored: Scored, part: DistillConfig, rows: NDArray[np.bool_], judge: Callable[[RouterHead, int], None] | None = None
+) -> RouterHead:
+    """A head that has learned from some of the queries."""
+    scores, numbers = scored.scores[rows], np.flatnonzero(rows)
+    labels = scored.labels(numbers) if part.kind == ZOOTER else scores  # the others learn from the scores
+    names = [str(number) for number in range(scores.shape[1])]
+    return fit_head(scored.vectors[rows], labels, names, "", part, scores=scores, judge=judge)

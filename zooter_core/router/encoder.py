@@ -118,16 +118,16 @@ class Encoder(TextEncoder):
         import torch
 
         with torch.inference_mode():
-            return pool_states(self.model, self.middle, self.tokens(texts, "pt")).numpy()
+            return pool_states(self.model, self.middle, self.tokens(texts)).numpy()
 
-    def tokens(self, texts: Sequence[str], kind: str) -> Any:
-        """One batch's tokens by input name, as tensors of a `kind`: `pt` or `np`."""
+    def tokens(self, texts: Sequence[str]) -> Any:
+        """One batch's tokens by input name, as tensors."""
         return self.tokenizer(
             [text[-MOST_CHARACTERS:] for text in texts],
             padding=True,
             truncation=True,
             max_length=MOST_TOKENS,
-            return_tensors=kind,
+            return_tensors="pt",
         )
 
 

@@ -35,7 +35,7 @@ from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, diverged, fit_head
 from zooter_core.router.encoder import Encoder, pool_states
-from zooter_core.router.head import RouterHead, RouterHeadConfig
+from zooter_core.router.head import RouterHead
 from zooter_core.router.kinds import ZOOTER, DistillConfig, Progress
 from zooter_core.router.kinds.zooter import ZooterHead
 from zooter_core.router.router import DistilledRouter
@@ -99,41 +99,20 @@ def finetune(
     wins = complete(metrics.win_shares(labels if scores is None else scores), labels)
     key = _key(encoder.identity, list(candidates), list(queries), asdict(config), labels.tobytes(), wins.tobytes())
     lesson = Lesson(list(queries), labels.astype(np.float32), wins, aside, config, checkpoint, key)
-    processes.send(_Task(lesson, encoder.reference, head.config))
-    tuned = _train(lesson, encoder.copy(), head, progress, steps)
+    processes.send((lesson, encoder.reference, head.config))  # the head's weights follow when the training begins
+    tuned = encoder.copy()
+    Training(lesson, tuned, head).run(progress, steps)
     if name := not_finite(tuned.model):
         raise diverged(name, config)
     check_converged(head, config)
     return DistilledRouter(head, tuned)
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What the main process sends to the others. The head's weights follow when the training begins."""
-
-    lesson: Lesson
-    encoder: str
-    head: RouterHeadConfig
-
-
 def help_main() -> None:
     """Train with the main process, as often as it fine-tunes."""
     while (task := processes.receive()) is not None:
-        _train(task.lesson, Encoder(task.encoder), RouterHead(task.head))
-
-
-def _train(
-    lesson: Lesson,
-    encoder: Encoder,
-    head: RouterHead,
-    progress: Progress = lambda epoch, loss: None,
-    steps: Steps = lambda done, total: None,
-) -> Encoder:
-    """Train both in place; returns the encoder."""
-    with torch.random.fork_rng(devices=[]):
-        _open(encoder.model, lesson.config.finetune)
-        Training(lesson, encoder, head).run(progress, steps)
-    return encoder
+        lesson, reference, config = task
+        Training(lesson, Encoder(reference), RouterHead(config)).run()
 
 
 def _key(*parts: object) -> str:
@@ -224,14 +203,11 @@ class Student(nn.Module):
 
 
 class Training:
-    """Trains an encoder and a head in place; they end with the weights of their best epoch, on the processor.
-
-    Args:
-        encoder: only those of its weights learn that require a gradient.
-    """
+    """Trains an encoder and a head in place; they end with the weights of their best epoch, on the processor."""
 
     def __init__(self, lesson: Lesson, encoder: Encoder, head: RouterHead) -> None:
         self.lesson, self.encoder, self.head = lesson, encoder, head
+        _open(encoder.model, lesson.config.finetune)
         self.accelerator = processes.accelerator()
         self.student = Student(encoder, head).train()
         self.weights = {name: weight for name, weight in self.student.named_parameters() if weight.requires_grad}
@@ -246,7 +222,7 @@ class Training:
         self.position = Position()
         self.saved = time.monotonic()
 
-    def run(self, progress: Progress, steps: Steps) -> None:
+    def run(self, progress: Progress = lambda epoch, loss: None, steps: Steps = lambda done, total: None) -> None:
         """Train to the end, from the checkpoint on if there is one.
 
         Raises:
@@ -257,9 +233,10 @@ class Training:
             self._load()
             for epoch, loss in enumerate(self.position.losses, 1):
                 progress(epoch, loss)
-            while self.position.epoch <= self.epochs:
-                self._epoch(steps)
-                progress(len(self.position.losses), self.position.losses[-1])
+            with torch.random.fork_rng(devices=[]):
+                while self.position.epoch <= self.epochs:
+                    self._epoch(steps)
+                    progress(len(self.position.losses), self.position.losses[-1])
         except RuntimeError as problem:
             count = self.accelerator.num_processes
             if count == 1:
@@ -328,7 +305,7 @@ class Training:
         return functional.kl_div(predicted, labels, reduction="sum") / len(predicted)
 
     def _tokens(self, rows: list[int]) -> dict[str, torch.Tensor]:
-        tokens = self.encoder.tokens([self.lesson.queries[row] for row in rows], "pt")
+        tokens = self.encoder.tokens([self.lesson.queries[row] for row in rows])
         return {name: tensor.to(self.accelerator.device) for name, tensor in tokens.items()}
 
     def _judge(self) -> tuple[float, float]:

@@ -38,7 +38,6 @@ class VectorStore:
 
     Args:
         identity: everything that decides a text's vector; vectors of another identity are never given.
-        width: the length of a vector.
     """
 
     def __init__(self, identity: str, width: int) -> None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from zooter_core.base.errors import ZooterError, did_you_mean
-from zooter_core.base.gone import check_gone
 from zooter_core.base.plugins import load_kind
 
 ZOOTER = "zooter"
@@ -80,63 +79,11 @@ def settings_of(kind: str, settings: Mapping[str, float] | None = None, seed: in
         ZooterError: the kind is unknown, it has no such setting, or a number makes no sense there.
     """
     head: Any = load_kind("router", KINDS, kind)
-    shared: dict[str, Any] = {}
-    if head.TRAINED:
-        shared = {name: getattr(DistillConfig, name) for name in SHARED} | head.TRAINING
+    shared = {name: getattr(DistillConfig, name) for name in SHARED} if head.TRAINED else {}
     defaults: dict[str, Any] = {**shared, **head.EXTRA}
     values = defaults | {name: _number(kind, name, value, defaults) for name, value in (settings or {}).items()}
     config = DistillConfig(seed=seed, kind=kind, extra={name: values[name] for name in head.EXTRA})
     return replace(config, **{name: values[name] for name in shared})
-
-
-def check_settings(kind: str, settings: Mapping[str, Any]) -> tuple[str, str, str] | None:
-    """What is wrong with the settings of a head in a router's folder: the field, what it should be, what it is.
-
-    None where nothing is wrong, or where the kind comes with another package. Whether all settings are there and fit
-    the weights shows when the head is loaded.
-    """
-    for name, value in settings.items() if kind in KINDS else ():
-        field = f"settings.{name}"
-        if kind == AUTO_KIND:
-            if wrong := _wrong_in_auto(name, value):
-                return field, *wrong
-            continue
-        check_gone(f"router setting {name}")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return field, "a number", f"{value!r:.60}"
-        if name == "dropout" and not 0 <= value < 1:
-            return field, "a number from 0 to below 1", f"{value}"
-        if name != "dropout" and not 0 < value < math.inf:
-            return field, "a number above 0", f"{value}"
-    return None
-
-
-def _wrong_in_auto(name: str, value: Any) -> tuple[str, str] | None:
-    """What is wrong with a setting of an `auto` router: what it should be, and what it is."""
-    if name == "parts":
-        return _wrong_part(value)
-    if name == "landmarks":
-        count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-        return None if count else ("a whole number of at least 0", f"{value!r:.60}")
-    if name == "support":
-        return None if isinstance(value, bool) else ("true or false", f"{value!r:.60}")
-    if name not in ("share", "share_far"):
-        return "parts, share, share_far, landmarks and support alone", f'"{name}"'
-    number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
-    return None if number else ("a number from 0 to 1", f"{value!r:.60}")
-
-
-def _wrong_part(parts: Any) -> tuple[str, str] | None:
-    """What is wrong with the parts of an `auto` router: what they should be, and what they are."""
-    for part in parts if isinstance(parts, list) else [parts]:
-        if not isinstance(part, dict) or set(part) != {"kind", "settings"} or not isinstance(part["settings"], dict):
-            return "a list of objects with kind and settings", f"{part!r:.60}"
-        if part["kind"] not in (*KINDS, LINEAR) or part["kind"] == AUTO_KIND:
-            check_gone(f"router kind {part['kind']}")
-            return "parts of known kinds", f"{part['kind']!r:.60}"
-        if mistake := check_settings(part["kind"], part["settings"]):
-            return f"parts whose {mistake[0]} is {mistake[1]}", mistake[2]
-    return None
 
 
 def _number(kind: str, name: str, value: float, defaults: Mapping[str, float]) -> float:

@@ -3,7 +3,7 @@
     logits(q)_i = level_i + sum over parts k of weight_k part_k(q)_i
 
 Levels and weights are w(q) times those for queries like the landmarks, which are queries that it learned from, and
-1 - w(q) times those for all others (`far`). method/mixture.py says how they are found, and router/auto.py finds them.
+1 - w(q) times those for all others (`far`). method/mixture.py says how they are found, router/distill.py does it.
 The levels for near queries are a head start for candidates that are better on average, or, in a router without parts,
 which sends every query to the candidate with the best mean score, the mean scores. Parts may predict scores (`bayes`)
 or log-probabilities (`zooter`): the weights bring them to one scale, and what a part adds to all candidates of a query

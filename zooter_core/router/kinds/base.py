@@ -49,7 +49,6 @@ class Head:
     """
 
     TRAINED: ClassVar[bool] = True  # by gradient descent, in epochs
-    TRAINING: ClassVar[Mapping[str, float]] = {}  # where its DistillConfig differs from zooter's
     EXTRA: ClassVar[Mapping[str, float]] = {}  # further settings of this kind, with their defaults
 
     state: State

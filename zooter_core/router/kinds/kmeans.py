@@ -37,10 +37,7 @@ class ClusterHead(Head):
         self.state = {"centres": centres, "scores": _means(lessons.scores, owners, clusters)}
 
     def logits(self, vectors: Array) -> Array:
-        return self.state["scores"][self._owners(vectors)]
-
-    def _owners(self, vectors: Array) -> Array:
-        return nearest(unit(vectors), self.state["centres"])
+        return self.state["scores"][nearest(unit(vectors), self.state["centres"])]
 
 
 def _means(scores: NDArray[np.float32], owners: NDArray[np.intp], clusters: int) -> NDArray[np.float32]:

@@ -8,9 +8,6 @@ those of the router kind `ridge` of version 0.2, which are read too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from zooter_core.router.kinds.arrays import Array
 from zooter_core.router.kinds.base import Head, zeros
 
@@ -19,7 +16,6 @@ class LinearHead(Head):
     """It has no settings, and is not trained here."""
 
     TRAINED = False
-    COLUMNS: ClassVar[Mapping[str, int]] = {"weight": 1, "bias": 0}
 
     def __init__(self, width: int, candidates: int) -> None:
         self.state = {"weight": zeros(width, candidates), "bias": zeros(candidates)}

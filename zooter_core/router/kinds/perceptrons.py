@@ -54,9 +54,8 @@ class Perceptrons:
 
     def step(self, vectors: Array, labels: Array, rate: float, decay: float) -> float:
         """One step on a batch, vectors of shape (n, width) and labels of shape (n, candidates); returns its loss."""
-        with np.errstate(all="ignore"):  # a training that does not converge is refused at its end
-            loss = self.differentiate(vectors, labels)
-            self._descend(rate, decay)
+        loss = self.differentiate(vectors, labels)
+        self._descend(rate, decay)
         return loss
 
     def differentiate(self, vectors: Array, labels: Array) -> float:
