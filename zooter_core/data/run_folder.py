@@ -57,6 +57,7 @@ Settings = Mapping[str, Any]
 class State:
     """run.json: the settings of each step that has begun, and the finished steps."""
 
+    format: int
     steps: dict[str, dict[str, Any]]
     seals: dict[str, dict[str, Any]]
     fleet: str = ""
@@ -131,8 +132,8 @@ class RunFolder:
         if not path.exists():
             return {"format": FORMAT, "steps": {}, "seals": {}}
         try:
-            state: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
-            if state["format"] != FORMAT:
+            state = of_type(dict[str, Any], parse_json(path.read_text(encoding="utf-8")))
+            if state.get("format", FORMAT) != FORMAT:
                 versions = state.get("versions")
                 maker = versions.get("zooter", "unknown") if isinstance(versions, dict) else "unknown"
                 raise ZooterError(
@@ -141,12 +142,8 @@ class RunFolder:
                     "Use the Zooter that made it, or start a new run in another folder.",
                 )
             _check_state(state)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
-            raise ZooterError(
-                f"a readable {path}",
-                str(problem) if type(problem) is ValueError else repr(problem),
-                RESTORE,
-            ) from problem
+        except (OSError, ValueError) as problem:
+            raise ZooterError(f"a readable {path}", str(problem), RESTORE) from problem
         if shard := state["steps"].get("collect", {}).get("shard"):
             sentence = f"{self.folder} holds only the shard {shard} of a run. `{MERGE}` is gone: {GONE[MERGE]}"
             raise ZooterError.saying(sentence)
