@@ -325,6 +325,12 @@ def test_a_candidate_that_fails_again_and_again_rests_until_a_request_of_ours_is
     assert scripted.count("well-again") == 5  # two requests, two trials, and the one that is answered
 
 
+def test_only_failures_in_a_row_count(scripted, backend):
+    weak = at(scripted.url, "well-again", rest_after=4)
+    assert [asked_alone(backend, weak).finish for _ in range(4)] == ["error"] * 3 + ["stop"]
+    assert backend.connection(weak).breaker.reason.startswith("0 failures")
+
+
 def test_trials_end_with_their_candidate(scripted, backend):
     gone, stays = (at(scripted.url, "http-503", rest_after=1, rest_seconds=0.1, parallel=n) for n in (1, 2))
     before = [backend.connection(candidate) for candidate in (gone, stays)]
