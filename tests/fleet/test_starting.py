@@ -46,6 +46,21 @@ def test_size_decides_among_general_models():
 
 
 @pytest.mark.parametrize(
+    ("models", "level"),
+    [
+        ("gpt-5 openai/gpt-4.1 o3 chatgpt-4o-latest claude-opus-4-1 google/gemini-2.5-pro x-ai/grok-4", 0.95),
+        ("deepseek-chat mistral-large-latest moonshotai/kimi-k2 z-ai/glm-4.6 qwen3-max", 0.95),
+        ("gpt-5-mini gpt-4.1-nano o4-mini claude-haiku-4-5 gemini-2.5-flash gemini-flash-lite grok-4-fast", 0.85),
+        ("my-model foo3 marco-o10 llama-guard", 0.6),
+    ],
+)
+def test_models_of_services_are_large(models, level):
+    for model in models.split():
+        assert starting.make_profile(candidate(model=model))[0]["facts"] == level, model
+    assert starting.make_profile(candidate(model=f"{models.split()[0]}-distilled-7b"))[0]["facts"] == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(
     ("keys", "best"),
     [
         ({"name": "deepseek-coder"}, "code"),

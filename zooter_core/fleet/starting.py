@@ -33,6 +33,14 @@ BY_OWNER, PUBLISHED, GUESS = "fleet.toml", "published figures", "the models' nam
 BY_SCORES, BY_ROUTER = "scores on public test questions", "the fleet's router"
 
 UNKNOWN = 0.6  # the level of a model whose size nothing says
+# Models that only services run have no published size, and are large, but for those that are called small.
+HOSTED, HOSTED_SMALL = 0.95, 0.85
+SERVICES = re.compile(
+    r"(?<![a-z0-9])(?:gpt-[4-9]|chatgpt-|o[1-9](?![a-z0-9])|claude|gemini-|grok|deepseek-(?:chat|reasoner|v\d|r\d)"
+    r"|(?:mistral|pixtral)-(?:large|medium)|magistral-medium|qwen\d*(?:\.\d+)?-(?:max|plus|turbo|flash)|kimi|command-a"
+    r"|sonar|nova-(?:micro|lite|pro|premier)|glm-[4-9]|minimax)"
+)
+SMALL = re.compile(r"(?<![a-z0-9])(?:mini|nano|micro|small|lite|flash|haiku|fast|turbo|air)(?![a-z0-9])")
 SPECIAL, ELSEWHERE = 0.2, -0.1  # what a speciality adds to its skills and takes from the others
 ADAPTER = re.compile(r"LoRA adapter of (\S+)")  # in the description that `zooter init` writes
 WORDS: Mapping[str, tuple[str, ...]] = {
@@ -53,9 +61,17 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def guess_level(billions: float | None) -> float:
-    """The level of a general model by its size: about .5 at one billion parameters, .7 at seven, .95 at most."""
-    return UNKNOWN if billions is None else min(0.4 + 0.1 * math.log2(1 + billions), 0.95)
+def guess_level(billions: float | None, names: str = "") -> float:
+    """The level of a general model by its size: about .5 at one billion parameters, .7 at seven, .95 at most.
+
+    Args:
+        names: tell a model that only services run, where there is no size.
+    """
+    if billions is not None:
+        return min(0.4 + 0.1 * math.log2(1 + billions), 0.95)
+    if not SERVICES.search(names.lower()):
+        return UNKNOWN
+    return HOSTED_SMALL if SMALL.search(names.lower()) else HOSTED
 
 
 def guess(text: str, billions: float | None = None) -> dict[str, float]:
@@ -66,7 +82,7 @@ def guess(text: str, billions: float | None = None) -> dict[str, float]:
         if re.search(rf"(?<![a-z])(?:{pattern})(?![a-z])", text.lower())
         for skill in skills
     }
-    level = guess_level(billions)
+    level = guess_level(billions, text)
     if not special:
         return dict.fromkeys(SKILLS, level)
     return {skill: level + (SPECIAL if skill in special else ELSEWHERE) for skill in SKILLS}
