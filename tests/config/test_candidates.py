@@ -27,7 +27,7 @@ PRICE, DTYPE, REVISION = "usd_per_million_tokens = 2", 'dtype = "float32"', 'rev
         ('name = "math"', 'name = " Auto"', "a name other than auto, auto-best, rmr"),  # the router's, there
         (PRICE, f"{PRICE}\nskills = 0.5", "must be a table"),
         (PRICE, f"{PRICE}\nskills = {{ maths = 1 }}", '"math"'),
-        (PRICE, f"{PRICE}\nskills = {{ math = 2 }}", "less than or equal to 1"),
+        (PRICE, f"{PRICE}\nskills = {{ math = 2 }}", "skills.math in [[candidate]] "),
         (DTYPE, 'quantisation = "4bits"', 'Did you mean "4bit"?'),
         ("[generation]", "[memory]\nbudget_gb = 0\n[generation]", "budget_gb in [memory]"),
         (REVISION, "threads = 2", 'the key "threads" of the backend gguf, but its backend is transformers'),
