@@ -122,7 +122,7 @@ def test_a_new_candidate_alone_is_asked_and_scored_also_in_a_run_of_version_0_2(
 def test_a_candidate_without_responses_may_become_another_model(fleet_of, server, rewards, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     monkeypatch.setitem(MODELS, "b", "http-404")
-    with pytest.raises(WorkError, match="b at 127.0.0.1"):
+    with pytest.raises(WorkError, match="b at "):
         run_all_steps(folder, fleet_of("ab"))
     monkeypatch.delitem(MODELS, "b")
     run_all_steps(folder, fleet_of("ab"))

@@ -45,11 +45,11 @@ def ask(
     _print_answer(names, pieces, () if sys.stdout.isatty() else thinks)
 
 
-def _print_answer(names: Sequence[str], pieces: Iterator[Piece], whole: Collection[str]) -> None:
+def _print_answer(names: Sequence[str], pieces: Iterator[Piece], waiting: Collection[str]) -> None:
     """Print an answer as it arrives, and on stderr which candidate takes over from which.
 
     Args:
-        whole: candidates whose answer is printed at its end: what comes may turn out to be thoughts.
+        waiting: candidates whose answer is printed at its end: what comes may turn out to be thoughts.
     """
     responses: list[Response] = []
     candidate, thinking = names[0], False
@@ -64,10 +64,10 @@ def _print_answer(names: Sequence[str], pieces: Iterator[Piece], whole: Collecti
         if piece.text and thinking:
             err.print()
             thinking = False
-        print("" if candidate in whole else piece.text, end="", flush=True)
+        print("" if candidate in waiting else piece.text, end="", flush=True)
         if piece.response is not None:
             responses.append(piece.response)
-            print(piece.response.text if candidate in whole else "", end="")
+            print(piece.response.text if candidate in waiting else "", end="")
     if responses[-1].text:
         print()
         if responses[-1].error:

@@ -49,7 +49,7 @@ def has_another_pool(run: Run, fleet: Fleet) -> bool:
 
 
 def candidate_hashes(run: Run, fleet: Fleet, step: str) -> dict[str, str]:
-    """A hash of each candidate that a step of a run has asked so far, and of those that the fleet has gained, in this order.
+    """A hash of each candidate that a step has asked so far, and of those that the fleet has gained, in this order.
 
     One without a response may have become another model: its address or name was wrong, say.
 
