@@ -18,7 +18,7 @@ from zooter_core.data.json_records import Place, as_count, as_json, as_number, a
 
 FORMATS = """Known are JSON or tables (CSV) with `query`, `prompt` or `messages`, OpenAI's batch files, \
 logs of LiteLLM, ShareGPT's `conversations`, exports of Langfuse (`input`) and LangSmith (`inputs`), \
-and a .txt with a query a line."""
+and a .txt with a query a line. Rename the field with the query to `query`."""
 BATCH, LITELLM, LANGSMITH, PLAIN, OTHER = "OpenAI batch", "LiteLLM", "LangSmith", "plain", "other"
 SHAPES = (  # the keys of which a record has all; the key with its kind of call, and which kinds are generations
     (BATCH, {"custom_id"}, "url", r".*/(chat/completions|completions|responses)"),

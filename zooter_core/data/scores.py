@@ -204,7 +204,8 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
         for number, (place, record) in enumerate(read_lines(path), 1):
             scores = record.get("scores")
             if not isinstance(scores, dict):
-                raise ZooterError(f'"scores" as an object of numbers in {place}', _shown(scores), "Fix the line.")
+                step = "Fix the line; docs/scores.md shows one."
+                raise ZooterError(f'"scores" as an object of numbers in {place}', _shown(scores), step)
             scores = {name: score for name, score in scores.items() if score is not None}
             for name in scores:
                 if name not in columns:
