@@ -19,6 +19,7 @@ from zooter_core.base.errors import (
 def test_a_message_says_what_was_expected_and_found_or_has_a_sentence_for_both_and_what_to_do_next():
     problem = ZooterError("a port", "a harbour", "Try 8501.")
     assert str(problem) == "Expected a port, but found a harbour. Try 8501."
+    assert str(ZooterError("a port", "No route.", "Try 8501.")) == "Expected a port, but found No route. Try 8501."
     assert str(ZooterError("a port", "a harbour", "Try 8501.", sentence="This is a harbour.")) == (
         "This is a harbour. Try 8501."
     )

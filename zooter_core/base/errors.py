@@ -45,7 +45,7 @@ class Failure:
         return " ".join(self.found.split())
 
     def __str__(self) -> str:
-        facts = f"Expected {self.expected}, but found {self.found}." if self.expected else self.found
+        facts = f"Expected {self.expected}, but found {self.found.removesuffix('.')}." if self.expected else self.found
         return f"{self.sentence or facts} {self.next_step}".strip()
 
 
