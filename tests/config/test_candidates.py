@@ -120,6 +120,8 @@ def test_a_wrong_value_of_an_endpoint_is_refused(far, old, new, key):
 
 
 def test_the_keys_of_an_endpoint_are_known(far):
+    assert "Input should be false, true, 'auto'" in refusal(change(far, "parallel = 2", 'thinking = "much"'))
+    change(far, 'thinking = "much"', "parallel = 2")
     assert 'lacks the key "base_url"' in refusal(change(far, 'base_url = "http://localhost:11434/v1"\n', ""))
     assert 'Did you mean "base_url"?' in refusal(change(far, "api_key_env", 'base_ulr = "x"\napi_key_env'))
 

@@ -70,8 +70,9 @@ class ZooterError(Exception):
 
     @classmethod
     def because(cls, failure: Failure, expected: str, next_step: str = "") -> Self:
-        """An error because of a failure. `expected` is used if the failure is a bare message."""
+        """An error because of a failure. `expected` is used if the failure is a bare message, and no sentence."""
         steps = f"{failure.next_step} {next_step}".strip()
+        expected = "" if failure.found.endswith(".") else expected
         return cls(failure.expected or expected, failure.found, steps, sentence=failure.sentence)
 
 

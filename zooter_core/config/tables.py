@@ -255,7 +255,8 @@ def error_in(problem: ValidationError, path: str) -> ZooterError:
     hint = ""
     if kind == "literal_error" and isinstance(value, str):
         hint = did_you_mean(value, re.findall(r"'(.*?)'", error["ctx"]["expected"]))
-    return ZooterError.saying(f"{key} in {where} is {shown(value)}. {MESSAGES.get(kind, error['msg'])}.", hint)
+    message = MESSAGES.get(kind, error["msg"]).replace("False, True", "false, true")  # as TOML writes them
+    return ZooterError.saying(f"{key} in {where} is {shown(value)}. {message}.", hint)
 
 
 def _place(loc: tuple[str | int, ...], path: str) -> tuple[str, str]:
