@@ -281,7 +281,7 @@ def score_line(
 
 def read_query(place: str, record: Mapping[str, Any], fallback: str, blank: bool = False) -> Query:
     """The query of a line; `fallback` is its id if the line has none. `blank` accepts one of white space alone."""
-    text = record.get("query")
+    text = record.get("query", record.get("question"))  # of GSM8K and other sets of questions
     if not isinstance(text, str) or not (blank or text.strip()):
         raise ZooterError(f'"query" as a text that is not empty in {place}', _shown(text), "Fix or remove the line.")
     dataset = record.get("dataset", record.get("source"))
