@@ -85,8 +85,8 @@ def test_an_answer_that_has_begun_goes_on_as_it_was_recorded(file):
 def test_an_unknown_query_is_told_with_what_is_known(file, query, nearest):
     texts, response = replay(file, "a", query)
     assert (texts, response.text, response.finish) == ([], "", "refused")
-    assert "one of the 3 queries to which scores.jsonl has a response of a" in str(response.error)
-    assert query in str(response.error)
+    expected = f'a response of a in scores.jsonl, which has 3, but found no response to "{query}"'
+    assert expected in str(response.error)
     assert nearest in str(response.error)
 
 

@@ -19,6 +19,7 @@ from zooter_core.base.errors import (
 def test_a_message_says_what_was_expected_and_found_or_has_a_sentence_for_both_and_what_to_do_next():
     problem = ZooterError("a port", "a harbour", "Try 8501.")
     assert str(problem) == "Expected a port, but found a harbour. Try 8501."
+    assert str(ZooterError("a port", "No route.", "Try 8501.")) == "Expected a port, but found No route. Try 8501."
     assert str(ZooterError("a port", "a harbour", "Try 8501.", sentence="This is a harbour.")) == (
         "This is a harbour. Try 8501."
     )
@@ -52,6 +53,8 @@ def test_a_failure_keeps_the_facts_of_an_error_and_the_words_of_any_other():
 def test_an_error_because_of_a_failure_says_nothing_twice():
     bare = WorkError.because(Failure.of("no room"), "a response of one", "Free some.")
     assert (str(bare), bare.exit_code) == ("Expected a response of one, but found no room. Free some.", 1)
+    refused = ZooterError.saying("Nobody has allowed that.", "Allow it.").failure
+    assert str(WorkError.because(refused, "an answer of one")) == "Nobody has allowed that. Allow it."
     too_long = ZooterError("a prompt that fits", "a long one", "Shorten it.").failure
     again = WorkError.because(too_long, "a response of one", "Then start again.")
     assert str(again) == "Expected a prompt that fits, but found a long one. Shorten it. Then start again."

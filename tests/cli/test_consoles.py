@@ -202,6 +202,16 @@ def test_a_candidates_tally_in_words():
     assert tally_text(tally(done=100, new=100, tokens=7)).endswith("7 tokens")
 
 
+def test_a_row_of_the_bars_has_one_time_left(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "150")
+    with on_a_terminal() as screen, bars() as progress:
+        progress("collect", 1, 100)
+        progress.watch([tally(done=40, new=20)])
+    step, candidate = screen.check().splitlines()[-2:]
+    assert re.search(r"1/100 +(-|0):", step)
+    assert re.search(r"40/100 +(2\.0|1\.9)/s, 0:00:3[01] left", candidate)
+
+
 def test_candidates_stand_under_the_line_of_their_step(lines):
     lines.watch([tally(done=100, new=100)])
     lines("collect", 100, 100)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support import endpoint_fleet
+from support.thinking_servers import ANSWER
 from zooter_core.config.edit import change_candidate
 from zooter_core.config.fleet import load_fleet
 
@@ -89,6 +90,12 @@ def test_ask_keeps_what_has_come_and_tells_the_fault(zooter, fleet):
     assert out == "Half of\n"
     assert "The answer of a is incomplete.\n" in err
     assert "the connection broke, after 7 characters" in err
+
+
+def test_ask_into_a_pipe_has_no_thoughts_that_look_like_text_at_first(zooter, fleet):
+    folder = fleet(a="vllm-without-parser 8")
+    change_candidate(folder, "a", {"thinking": "auto"})
+    assert zooter("ask", "Hi", "--candidate", "a", "--fleet", folder)[1] == f"{ANSWER}\n"
 
 
 def test_an_answer_without_text_is_exit_1(zooter, fleet):

@@ -84,6 +84,7 @@ def test_a_row_for_a_single_data_set(zooter, tiny_fleet, scores, tmp_path):
     one = write_lines(tmp_path / "one.jsonl", [line for line in read_lines(scores) if line["dataset"] == "x"])
     out = zooter("evaluate", "--fleet", tiny_fleet, "--scores", one, fleet=None)[1]
     assert "BMA" not in out
+    assert "over data sets" not in out
     assert all(word in out for word in ("data set", "%Uplift, one model", "regret of router"))
 
 
@@ -96,6 +97,7 @@ def test_baselines_from_the_training_scores(zooter, evaluate, scores):
     code, out, _ = zooter(*evaluate, "--learned-from", scores, fleet=None)
     assert code == 0
     assert f"knn{' ' * 12}" in out
+    assert "average over data sets; regret and difference over queries" in out
     assert "(ECE)" in out
     assert "hindsight" not in out
 

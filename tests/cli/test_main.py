@@ -205,8 +205,10 @@ def test_interrupted_by_the_user(zooter, monkeypatch):
 
     monkeypatch.setattr("zooter_core.fleet.ensemble.Ensemble.route", interrupted)
     code, _, err = zooter("route", SEA)
-    assert code == 130
-    assert "stopped" in err
+    assert (code, err.splitlines()[-1]) == (130, "zooter: stopped.")
+    monkeypatch.setattr("zooter_core.data.scores.read_scores", interrupted)
+    err = zooter("evaluate", "--scores", "s.jsonl", "--router", "r")[2]
+    assert err.endswith("stopped. Finished work is saved; run the command again to continue.\n")
 
 
 def test_a_corrupt_router_is_exit_1_and_none_is_exit_2(refused, fleet_copy):

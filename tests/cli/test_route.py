@@ -37,6 +37,15 @@ def test_why(zooter):
     assert why["neighbours"] == []  # this router's folder keeps none
 
 
+def test_similar_queries_without_texts_are_named_by_their_ids(zooter, scores, tiny_fleet, fleet_copy):
+    shutil.rmtree(fleet_copy / "router")
+    call = ("--scores", scores, "--encoder", tiny_fleet / "encoder", "--router-kind", "kmeans")
+    assert zooter("distill", "--out", fleet_copy / "router", *call)[0] == 0
+    line = read_lines(scores)[0]
+    out = zooter("route", line["query"], "--why", fleet=fleet_copy)[1]
+    assert f"│ {', '.join([line['id'], *line['tags']])}" in out
+
+
 def test_a_router_with_texts_shows_similar_queries(zooter, run_copy, fleet_copy):
     """As a user's own: its router folder, made in Python with the texts, is put into the fleet."""
     forget_steps(run_copy, "distill")

@@ -27,7 +27,7 @@ PRICE, DTYPE, REVISION = "usd_per_million_tokens = 2", 'dtype = "float32"', 'rev
         ('name = "math"', 'name = " Auto"', "a name other than auto, auto-best, rmr"),  # the router's, there
         (PRICE, f"{PRICE}\nskills = 0.5", "must be a table"),
         (PRICE, f"{PRICE}\nskills = {{ maths = 1 }}", '"math"'),
-        (PRICE, f"{PRICE}\nskills = {{ math = 2 }}", "less than or equal to 1"),
+        (PRICE, f"{PRICE}\nskills = {{ math = 2 }}", "skills.math in [[candidate]] "),
         (DTYPE, 'quantisation = "4bits"', 'Did you mean "4bit"?'),
         ("[generation]", "[memory]\nbudget_gb = 0\n[generation]", "budget_gb in [memory]"),
         (REVISION, "threads = 2", 'the key "threads" of the backend gguf, but its backend is transformers'),
@@ -120,6 +120,8 @@ def test_a_wrong_value_of_an_endpoint_is_refused(far, old, new, key):
 
 
 def test_the_keys_of_an_endpoint_are_known(far):
+    assert "Input should be false, true, 'auto'" in refusal(change(far, "parallel = 2", 'thinking = "much"'))
+    change(far, 'thinking = "much"', "parallel = 2")
     assert 'lacks the key "base_url"' in refusal(change(far, 'base_url = "http://localhost:11434/v1"\n', ""))
     assert 'Did you mean "base_url"?' in refusal(change(far, "api_key_env", 'base_ulr = "x"\napi_key_env'))
 

@@ -66,7 +66,7 @@ def test_each_reason_to_leave_a_query_out(tmp_path):
         {"id": "in two", "query": "short one"},
         {"id": "in two as well", "query": "Short one!"},
     )
-    one = lines(tmp_path / "one.jsonl", {"query": f"{EIGHT} nine"})
+    one = lines(tmp_path / "one.jsonl", {"question": f"{EIGHT} nine", "answer": "10 - 1 = 9\n#### 9"})
     two = lines(tmp_path / "two.txt", "Short, one.")
     figures, written = curated(tmp_path, [source], exclude=[one, two])
     assert [line["id"] for line in sorted(written, key=lambda line: line["id"])] == ["keep", "other"]
@@ -144,12 +144,15 @@ def test_logs_are_sources_and_a_follow_up_is_asked_with_its_topic(tmp_path):
     log = lines(tmp_path / "log.jsonl", {"messages": [{"role": "user", "content": text} for text in turns]})
     table = tmp_path / "table.csv"
     table.write_text('Query,tags,model,answer\nWhy do ships float?,"sea, ships",gpt-x,Because.\n')
+    sums = tmp_path / "sums.csv"
+    sums.write_text("question;answer\nWhat is 2 + 2?;4\nSay hello.;\n")
     out = tmp_path / "out" / "picked.jsonl"
     out.parent.mkdir()
     curate([log, table], [], out, 10, 0, first_letter, lambda message: None, topic_of)
     picked = {line["dataset"]: line for line in map(json.loads, out.read_text().splitlines())}
     assert picked["log"]["query"] == "\n".join(turns)
     assert (picked["table"]["query"], "answer" in picked["table"]) == ("Why do ships float?", False)
+    assert [line.get("answer") for line in curated(tmp_path, [sums])[1]] == [{"text": "4"}, None]  # an empty cell
     figures, (line,) = curated(tmp_path, [table], tagging=untaggable)
     assert (line["tags"], figures["tags"]["from"]) == (["sea", "ships"], "given")
 

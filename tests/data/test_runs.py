@@ -89,7 +89,7 @@ def test_a_run_as_a_score_file_has_the_tags_of_its_queries_file(finished, tmp_pa
     assert [line["responses"] for line in lines] == [{"a": "a1", "b": "b1"}, {"a": "a2", "b": "b2"}]
     scores = read_scores([tmp_path / "scores.jsonl"])
     assert scores.scores.tolist() == [[1, 2], [3, 4]]
-    assert scores.datasets == ["sums", "all"]
+    assert scores.datasets == ["sums", "other"]
     assert [query.tags for query in scores.queries] == [("given",), ()]
 
 

@@ -35,8 +35,7 @@ def scores_refusal(path: Path) -> str:
         ({"scores": {"a": -(10**400), "b": 1}}, '"scores" of a'),
         ({"id": float("nan")}, "NaN is not a finite number"),
         ({"scores": {"a": 0.5, "b": True}}, '"scores" of b'),
-        ({"scores": {"a": 0.5, "b": None}}, '"scores" of b'),
-        ({"scores": {}}, '"scores"'),
+        ({"scores": {"a": 0.5, "b": "0.7"}}, '"scores" of b'),
         ({"scores": None}, '"scores"'),  # as where it is missing
         ({"query": "  \n"}, '"query"'),
         ({"query": ["2 + 2?"]}, '"query"'),
@@ -142,13 +141,22 @@ def test_a_damaged_file_is_named(write, damage):
 def test_a_file_in_another_encoding_is_to_be_saved_as_utf_8(tmp_path, encoding, byte):
     path = tmp_path / "queries.txt"
     path.write_text("What is a café?\n", encoding=encoding)
-    assert f"the byte {byte}, not UTF-8. Save it as UTF-8." in refusal(read_queries, path)
+    assert f"the byte {byte}, not UTF-8. Save it as text in UTF-8 (in Excel," in refusal(read_queries, path)
 
 
 def test_no_query_with_two_scores_is_one_clear_error(write):
     path = write({**GOOD, "scores": {"a": 1}}, {**GOOD, "id": "2", "scores": {"b": 1}})
     with pytest.raises(ZooterError, match=r"scores of two candidates for some query in .*one of a, b a line"):
         read_scores([path])
+    with pytest.raises(ZooterError, match=r"scores of two candidates for some query in .* found none"):
+        read_scores([write({**GOOD, "scores": {"a": None}})])
+
+
+@pytest.mark.parametrize("line", ["query;a;b", "[", '[{"query": "2 + 2?"}]'])
+def test_a_file_of_another_form_is_told_from_a_broken_line(write, line):
+    for read in (scores_refusal, lambda path: refusal(read_queries, path)):
+        assert "docs/scores.md shows a score file, also from a table" in read(write(line, GOOD))
+        assert "Fix or remove the line." in read(write(GOOD, line))
 
 
 @pytest.mark.parametrize("responses", [None, {}, "text", {"a": 1}])

@@ -16,7 +16,7 @@ def test_good_score_files_over_one_pool(write):
     one = write(GOOD, {**GOOD, "id": "2", "dataset": "x", "scores": {"b": -2, "a": 3.25}})
     two = write({**GOOD, "dataset": "y", "scores": {"b": 7, "a": 6}}, name="two.jsonl.gz")
     scores = read_scores([one, str(two)])
-    assert scores.datasets == ["all", "x", "y"]
+    assert scores.datasets == ["other", "x", "y"]
     assert scores.candidates == ("a", "b")
     assert scores.scores.tolist() == [[0.5, 1.0], [3.25, -2.0], [6.0, 7.0]]
     assert [query.id for query in scores.queries] == ["1", "2", "1"]
@@ -51,9 +51,10 @@ def test_where_all_candidates_have_few_scores_none_is_left_out():
 
 def test_a_query_with_one_score_is_left_out_and_counted(write):
     one = {**GOOD, "id": "2", "scores": {"a": 1}, "responses": {"a": "alone"}}
-    path = write(one, {**GOOD, "id": "3", "responses": {"a": "x"}})
+    none = [{**one, "id": f"n{n}", "scores": scores} for n, scores in enumerate([{}, {"a": 1, "b": None}])]
+    path = write(one, *none, {**GOOD, "id": "3", "responses": {"a": "x"}})
     scores = read_scores([path])
-    assert ([query.id for query in scores.queries], scores.left_out) == (["3"], 1)
+    assert ([query.id for query in scores.queries], scores.left_out) == (["3"], 3)
     assert read_texts([path], scores) == [{"a": "x"}]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,18 @@ def test_another_sample_is_refused(tmp_path, tiny_ensemble):
     ):
         with pytest.raises(ZooterError, match=f"the setting {setting}"):
             done(tmp_path, tiny_ensemble, problems, **more)
+
+
+def test_a_candidate_may_change_as_long_as_it_has_no_answer(tmp_path, tiny_ensemble, monkeypatch):
+    done(tmp_path, tiny_ensemble, PROBLEMS[:2])
+    *others, last = tiny_ensemble.fleet.candidates
+    candidates = (*others, replace(last, repetition_penalty=1.5))
+    monkeypatch.setattr(tiny_ensemble, "fleet", replace(tiny_ensemble.fleet, candidates=candidates))
+    with pytest.raises(ZooterError, match=f"The responses of {last.name} .* came from another model"):
+        done(tmp_path, tiny_ensemble, PROBLEMS[:2])
+    for file in (tmp_path / "responses.jsonl", tmp_path / "scores.jsonl"):
+        file.write_text("".join(line for line in file.open() if f'"{last.name}"' not in line))
+    assert len(done(tmp_path, tiny_ensemble, PROBLEMS[:2]).scores) == 6
 
 
 def test_one_problem_that_breaks_its_batch_is_set_aside_alone(tmp_path, tiny_ensemble, uninterrupted):

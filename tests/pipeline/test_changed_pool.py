@@ -19,6 +19,7 @@ from support.run_folders import records, refusal, small_batches
 from support.scripted_models import NARROW
 from support.scripted_server import Scripted
 from zooter_core import pipeline
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
@@ -116,6 +117,19 @@ def test_a_new_candidate_alone_is_asked_and_scored_also_in_a_run_of_version_0_2(
     assert (folder / "responses.jsonl").read_bytes().startswith(before)
     run_all_steps(tmp_path / "whole", fleet_of("cab"))
     assert same_end(folder, tmp_path / "whole")
+
+
+def test_a_candidate_without_responses_may_become_another_model(fleet_of, server, rewards, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    monkeypatch.setitem(MODELS, "b", "http-404")
+    with pytest.raises(WorkError, match="b at "):
+        run_all_steps(folder, fleet_of("ab"))
+    monkeypatch.delitem(MODELS, "b")
+    run_all_steps(folder, fleet_of("ab"))
+    assert len(records(folder, "responses.jsonl")) == 40
+    monkeypatch.setitem(MODELS, "b", "c")
+    with pytest.raises(ZooterError, match="came from another model"):
+        run_all_steps(folder, fleet_of("ab"))
 
 
 def test_a_candidate_that_left_is_ignored_and_comes_back_for_nothing(fleet_of, server, rewards, tmp_path):

@@ -76,8 +76,8 @@ class Recording:
         near = difflib.get_close_matches(plain(query)[:COMPARED], starts, n=1, cutoff=0.5)
         kind = "The nearest" if near else "The first"
         raise ZooterError(
-            f"one of the {len(queries):,} queries to which {self.path.name} has a response of {candidate}",
-            f'"{one_line(query, SHOWN)}"',
+            f"a response of {candidate} in {self.path.name}, which has {len(queries):,}",
+            f'no response to "{one_line(query, SHOWN)}"',
             f'{kind} is "{one_line(near[0] if near else queries[0], SHOWN)}".',
         )
 

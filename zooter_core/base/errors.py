@@ -45,7 +45,7 @@ class Failure:
         return " ".join(self.found.split())
 
     def __str__(self) -> str:
-        facts = f"Expected {self.expected}, but found {self.found}." if self.expected else self.found
+        facts = f"Expected {self.expected}, but found {self.found.removesuffix('.')}." if self.expected else self.found
         return f"{self.sentence or facts} {self.next_step}".strip()
 
 
@@ -70,8 +70,9 @@ class ZooterError(Exception):
 
     @classmethod
     def because(cls, failure: Failure, expected: str, next_step: str = "") -> Self:
-        """An error because of a failure. `expected` is used if the failure is a bare message."""
+        """An error because of a failure. `expected` is used if the failure is a bare message, and no sentence."""
         steps = f"{failure.next_step} {next_step}".strip()
+        expected = "" if failure.found.endswith(".") else expected
         return cls(failure.expected or expected, failure.found, steps, sentence=failure.sentence)
 
 

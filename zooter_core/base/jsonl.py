@@ -20,6 +20,8 @@ from zooter_core.base.files import no_link, owner_only, writing
 from zooter_core.base.strict_json import dump_json, parse_json
 
 JSON_LINES = "a file of JSON lines (.jsonl or .jsonl.gz)"
+FORM = """Each line is one JSON object: docs/scores.md shows a score file, also from a table. \
+`zooter queries --from` takes queries from tables (CSV) and other JSON."""
 LONGEST = 1 << 24  # characters of a line; a small .gz can hold a line larger than the memory
 DAMAGE = (EOFError, OSError, zlib.error, UnicodeDecodeError)  # of a file that is cut short or no text
 FLUSH_SECONDS = 0.8  # between two flushes of an Appender to the disk
@@ -73,7 +75,8 @@ def numbered_lines(path: Path, kind: str = JSON_LINES, longest: int | None = Non
 
 def not_utf8(path: Path, problem: UnicodeDecodeError) -> ZooterError:
     """The error for a file from elsewhere that is text in another encoding, or no text."""
-    next_step = "Save it as UTF-8. If it is, it is cut short or damaged; download it again."
+    next_step = """Save it as text in UTF-8 (in Excel, "CSV UTF-8"). If it is that, it is cut short or damaged; \
+download it again."""
     return ZooterError(
         f"a readable file {path}", f"the byte 0x{problem.object[problem.start]:02x}, not UTF-8", next_step
     )
@@ -85,9 +88,11 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     Raises:
         ZooterError: the file is damaged, or a line is not a JSON object with finite numbers.
     """
+    step = FORM
     for number, line in numbered_lines(Path(path)):
         place = f"{path}, line {number}"
-        yield place, parse_object(line, place, ZooterError, "Fix or remove the line.")
+        yield place, parse_object(line, place, ZooterError, step)
+        step = "Fix or remove the line."
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated
 
 from zooter_core.backends import Piece
@@ -39,11 +40,17 @@ def ask(
         err.print(f"{probabilities}  |  tags: {tags}  ->  {shortened(names[0], MOST_NAMED)}", style="dim")
         if candidate is None and (reason := prices.why(decision)):
             err.print(reason, style="dim")
-    _print_answer(names, ensemble.run_candidates(names[:1], messages, threading.Event(), generation, names[1:]))
+    pieces = ensemble.run_candidates(names[:1], messages, threading.Event(), generation, names[1:])
+    thinks = [config.name for config in ensemble.fleet.candidates if config.thinking]
+    _print_answer(names, pieces, () if sys.stdout.isatty() else thinks)
 
 
-def _print_answer(names: Sequence[str], pieces: Iterator[Piece]) -> None:
-    """Print an answer as it arrives, and on stderr which candidate takes over from which."""
+def _print_answer(names: Sequence[str], pieces: Iterator[Piece], waiting: Collection[str]) -> None:
+    """Print an answer as it arrives, and on stderr which candidate takes over from which.
+
+    Args:
+        waiting: candidates whose answer is printed at its end: what comes may turn out to be thoughts.
+    """
     responses: list[Response] = []
     candidate, thinking = names[0], False
     for piece in pieces:
@@ -57,9 +64,10 @@ def _print_answer(names: Sequence[str], pieces: Iterator[Piece]) -> None:
         if piece.text and thinking:
             err.print()
             thinking = False
-        print(piece.text, end="", flush=True)
+        print("" if candidate in waiting else piece.text, end="", flush=True)
         if piece.response is not None:
             responses.append(piece.response)
+            print(piece.response.text if candidate in waiting else "", end="")
     if responses[-1].text:
         print()
         if responses[-1].error:

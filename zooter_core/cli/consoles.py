@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.file_proxy import FileProxy
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 from rich.spinner import Spinner
 from rich.table import Table
@@ -203,6 +203,13 @@ class Lines:
         self._printed_at = self._clock()
 
 
+class _TimeRemaining(TimeRemainingColumn):
+    """The time left of a step. A candidate's text has its own."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if task.fields["more"] else super().render(task)
+
+
 class Bars:
     """Progress on a terminal: a bar for each step and each candidate."""
 
@@ -242,7 +249,7 @@ def bars() -> Iterator[Lines | Bars]:
         return
     names = TextColumn("{task.description:>8}", markup=False)
     more = TextColumn("{task.fields[more]}", markup=False)
-    columns = (names, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), more)
+    columns = (names, BarColumn(), MofNCompleteColumn(), _TimeRemaining(), more)
     with _above_bars(), Progress(*columns, console=err, redirect_stdout=False) as progress:
         yield Bars(progress)
 

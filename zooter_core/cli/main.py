@@ -70,6 +70,7 @@ class Command(TyperCommand):
 
 
 PROGRAM = "zooter"
+SAVING = ("bench", "distill", "evaluate", "exam", "learn", "run", "score", "setup")  # commands that go on after a stop
 PACKAGE = Path(__file__).parents[1]
 LIBRARY_WARNING = warnings.formatwarning
 PLAIN: Any = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
@@ -151,7 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.close()
             return 0
         except KeyboardInterrupt:
-            print("\nzooter: stopped. Finished work is saved; run the command again to continue.", file=sys.stderr)
+            again = " Finished work is saved; run the command again to continue."
+            saves = next((word for word in arguments if not word.startswith("-")), "") in SAVING
+            print(f"\n{PROGRAM}: stopped.{again if saves else ''}", file=sys.stderr)
             return 130
         except Exception as problem:
             if debug and not isinstance(problem, CallError):

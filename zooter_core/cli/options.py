@@ -129,7 +129,9 @@ def open_scores(paths: Sequence[Path], judged: bool = False) -> Scores:
             " better than it is. Remove them."
         )
     if scores.left_out:
-        err.print(f"Left out: {scores.left_out:,} queries with scores of fewer than two candidates.")
+        err.print(
+            f"Left out: {scores.left_out:,} of {total + scores.left_out:,} queries, without scores of two candidates."
+        )
     return scores
 
 

@@ -33,11 +33,13 @@ def score(
 def _score_run(run: Path, fleet: Path | None) -> None:
     with run_step(run, fleet) as (folder, ensemble, progress):
         from zooter_core import pipeline
+        from zooter_core.data.run_folder import REWARDS
         from zooter_core.pipeline.plan import Plan, check
 
         check(folder, Plan(("score",)), ensemble)
         print_cost(ensemble, folder.setting("collect", "samples"))
         pipeline.score(folder, ensemble, progress)
+        err.print(f"The rewards are in {run / REWARDS}.")
         print_agreement(ensemble)
         print_set_aside(folder.set_aside())
 

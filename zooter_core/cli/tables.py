@@ -130,7 +130,10 @@ def _cell(value: float, form: str) -> str:
 
 
 def _print_baselines(figures: Evaluation, baselines: Mapping[str, Baseline]) -> None:
-    table = Table("instead of the router", "score", "regret", "router minus it, 95%")
+    several = len(figures.datasets) > 1
+    title = "average over data sets; regret and difference over queries" if several else None
+    columns = ("average" if several else "score", "regret", "router minus it, 95%")
+    table = Table("instead of the router", *columns, title=title, title_justify="left")
     table.add_row("(the router)", _cell(figures.average.chosen, ".4f"), _cell(figures.mean["regret"], ".3f"), "")
     for name, row in baselines.items():
         shown = f"{name}, in hindsight" if row.hindsight else name

@@ -232,7 +232,9 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
     try:
         path = path / "fleet.toml" if path.is_dir() else path
         if text is None and not path.is_file():
-            raise ZooterError("a fleet folder with a fleet.toml", f"none at {path}", "Try --fleet models/embedded.")
+            router = (path.parent / "config.json").is_file()
+            step = "A fleet.toml names a router as `path` in [router]." if router else "Try --fleet models/embedded."
+            raise ZooterError("a fleet folder with a fleet.toml", f"none at {path}", step)
         if path.name != "fleet.toml":  # a folder is one fleet: what is made of it lies beside the file
             step = "Move it into a folder of its own as fleet.toml."
             raise ZooterError("a fleet folder, or the fleet.toml in one", str(path), step)

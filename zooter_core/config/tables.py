@@ -255,7 +255,8 @@ def error_in(problem: ValidationError, path: str) -> ZooterError:
     hint = ""
     if kind == "literal_error" and isinstance(value, str):
         hint = did_you_mean(value, re.findall(r"'(.*?)'", error["ctx"]["expected"]))
-    return ZooterError.saying(f"{key} in {where} is {shown(value)}. {MESSAGES.get(kind, error['msg'])}.", hint)
+    message = MESSAGES.get(kind, error["msg"]).replace("False, True", "false, true")  # as TOML writes them
+    return ZooterError.saying(f"{key} in {where} is {shown(value)}. {message}.", hint)
 
 
 def _place(loc: tuple[str | int, ...], path: str) -> tuple[str, str]:
@@ -266,7 +267,7 @@ def _place(loc: tuple[str | int, ...], path: str) -> tuple[str, str]:
     names = [str(part) for part in loc if part != "endpoint"]  # its keys are the candidate's in the file
     tables = ""
     if loc[:1] == ("candidate",) and len(loc) > 1:
-        tables, names = f"[[candidate]] {int(loc[1]) + 1}", names[2:] or [""]
+        tables, names = f"[[candidate]] {int(loc[1]) + 1}", [".".join(names[2:])]
     elif loc[:1] in (("reward",), ("tagger",)):
         del names[1:2]  # pydantic's tag for the kind
     if len(names) > 1:

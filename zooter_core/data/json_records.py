@@ -104,7 +104,8 @@ def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
         csv.field_size_limit(LARGEST_TEXT)
         rows = csv.DictReader(io.StringIO(text), delimiter=max("\t;,|", key=text.partition("\n")[0].count))
         for row in rows:
-            yield f"{path}, line {rows.line_num}", list(row.values()) if None in row else row
+            cells = {name: cell or None for name, cell in row.items()}
+            yield f"{path}, line {rows.line_num}", list(row.values()) if None in row else cells
 
 
 def _values(text: str, path: Path) -> Iterator[tuple[int, Any]]:

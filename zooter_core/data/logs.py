@@ -16,9 +16,9 @@ from typing import Any
 from zooter_core.base.errors import ZooterError, listed, one_line
 from zooter_core.data.json_records import Place, as_count, as_json, as_number, as_text, as_time, each_row, json_files
 
-FORMATS = """Known are JSON or tables (CSV) with `query`, `prompt` or `messages`, OpenAI's batch files, \
+FORMATS = """Known are JSON or tables (CSV) with `query`, `question`, `prompt` or `messages`, OpenAI's batch files, \
 logs of LiteLLM, ShareGPT's `conversations`, exports of Langfuse (`input`) and LangSmith (`inputs`), \
-and a .txt with a query a line."""
+and a .txt with a query a line. Rename the field with the query to `query`."""
 BATCH, LITELLM, LANGSMITH, PLAIN, OTHER = "OpenAI batch", "LiteLLM", "LangSmith", "plain", "other"
 SHAPES = (  # the keys of which a record has all; the key with its kind of call, and which kinds are generations
     (BATCH, {"custom_id"}, "url", r".*/(chat/completions|completions|responses)"),
@@ -29,7 +29,7 @@ SHAPES = (  # the keys of which a record has all; the key with its kind of call,
     (OTHER, {"input"}, "type", "generation"),  # Langfuse
     (LITELLM, {"start_time", "model"}, "", ""),
     *((OTHER, {name}, "", "") for name in ("conversations", "conversation")),  # ShareGPT
-    *((PLAIN, {name}, "", "") for name in ("messages", "prompt")),
+    *((PLAIN, {name}, "", "") for name in ("messages", "prompt", "question")),
 )
 CALLS = {  # a part of the name of other kinds of calls -> as what they are counted
     "embed": "embeddings", "image": "images", "moderation": "moderation", "speech": "speech",

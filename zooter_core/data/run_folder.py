@@ -42,7 +42,8 @@ SHAPES = {
 KEYS = {RESPONSES: ("id", "candidate", "sample", "turn"), SCORES: ("id", "candidate")}  # others have a line a query
 FILE_OF = {"start": QUERIES, "collect": RESPONSES, "score": REWARDS, "tag": TAGS, "label": LABELS, "distill": REPORT}
 STEPS = tuple(FILE_OF)
-FOLLOWS = {"start": "pool", "collect": "candidates_sha256", "score": "pool"}  # settings that follow the fleet
+# The setting of a step that follows the fleet; `answer` is that of a benchmark.
+FOLLOWS = {"start": "pool", "collect": "candidates_sha256", "score": "pool", "answer": "candidates_sha256"}
 FORMAT = 1  # of a run folder
 RESTORE = (
     "Restore a copy. Or delete it and start again with the same settings as before: existing records are kept. Or "

@@ -22,7 +22,7 @@ from zooter_core.base.strict_json import is_number
 from zooter_core.data.answer_keys import read_key
 from zooter_core.method.verified import scale_of, verified_rewards
 
-NO_DATASET = "all"
+NO_DATASET, OTHER = "all", "other"
 PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")
 LEAST = 2  # candidates with a score that a query needs, in a pool of so many
 FEWEST = 10  # scores that a candidate needs to count; a fifth of what another has, where that is less
@@ -78,8 +78,9 @@ class Scores:
 
     @property
     def datasets(self) -> list[str]:
-        """The data set of each query; `all` if the file names none."""
-        return [query.dataset or NO_DATASET for query in self.queries]
+        """The data set of each query; `all` if the file names none, and `other` for the rest if it names some."""
+        rest = OTHER if any(query.dataset for query in self.queries) else NO_DATASET
+        return [query.dataset or rest for query in self.queries]
 
     def tagged(self, tags: Sequence[Sequence[str]]) -> Scores:
         """A copy with these tags of the queries."""
@@ -202,8 +203,10 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
         begin = len(queries)
         for number, (place, record) in enumerate(read_lines(path), 1):
             scores = record.get("scores")
-            if not isinstance(scores, dict) or not scores:
-                raise ZooterError(f'"scores" as an object of numbers in {place}', _shown(scores), "Fix the line.")
+            if not isinstance(scores, dict):
+                step = "Fix the line; docs/scores.md shows one."
+                raise ZooterError(f'"scores" as an object of numbers in {place}', _shown(scores), step)
+            scores = {name: score for name, score in scores.items() if score is not None}
             for name in scores:
                 if name not in columns:
                     _check_name(name, f' in "scores" in {place}')
@@ -222,10 +225,10 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
         right = np.array([[verified[row].get(name, np.nan) for name in pool] for row in rows])
         values[rows] = verified_rewards(values[rows], right, scale_of(values))
     result = Scores(tuple(queries), pool, values, files=tuple(map(str, paths))).comparable()
-    if not result.queries:
+    if not pool or not result.queries:
         raise ZooterError(
             f"scores of two candidates for some query{result.place}",
-            f"one of {listed(pool)} a line",
+            f"one of {listed(pool)} a line" if pool else "none",
             "Put the scores of a query into one line: a label compares candidates.",
         )
     return result
@@ -245,8 +248,12 @@ def read_texts(paths: Sequence[str | Path], scores: Scores | None = None) -> lis
         scores: what `read_scores` gave for the same files: the queries that it left out are left out here.
     """
     least = min(LEAST, len(scores.candidates)) if scores and scores.left_out else 0
-    lines = (line for path in paths for line in read_lines(path) if not least or len(line[1]["scores"]) >= least)
-    return [read_responses(place, record) if "responses" in record else {} for place, record in lines]
+    return [
+        read_responses(place, record) if "responses" in record else {}
+        for path in paths
+        for place, record in read_lines(path)
+        if not least or sum(score is not None for score in record["scores"].values()) >= least
+    ]
 
 
 def score_line(
@@ -274,7 +281,7 @@ def score_line(
 
 def read_query(place: str, record: Mapping[str, Any], fallback: str, blank: bool = False) -> Query:
     """The query of a line; `fallback` is its id if the line has none. `blank` accepts one of white space alone."""
-    text = record.get("query")
+    text = record.get("query", record.get("question"))  # of GSM8K and other sets of questions
     if not isinstance(text, str) or not (blank or text.strip()):
         raise ZooterError(f'"query" as a text that is not empty in {place}', _shown(text), "Fix or remove the line.")
     dataset = record.get("dataset", record.get("source"))

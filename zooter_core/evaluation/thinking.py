@@ -10,7 +10,7 @@ from zooter_core.base.money import in_dollars
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.runs import Run
-from zooter_core.data.scores import NO_DATASET, Scores
+from zooter_core.data.scores import OTHER, Scores
 from zooter_core.method.thinking import AnswerTable, Thinking, worth_of_thinking
 
 
@@ -35,7 +35,7 @@ def compare_thinking(run: Run, fleet: Fleet, scores: Scores) -> list[Thinking]:
     dollars = run.dollars(fleet)
     per_answer = np.full(tokens.shape, np.nan) if dollars is None else dollars / 1000
     several = len(set(scores.datasets)) > 1
-    kinds = [(name,) if name != NO_DATASET else () for name in scores.datasets] if several else run.tags()
+    kinds = [(name,) if name != OTHER else () for name in scores.datasets] if several else run.tags()
     answers = AnswerTable(scores.scores, tokens, thoughts, seconds, per_answer)
     return worth_of_thinking(scores.candidates, answers, kinds, twins(fleet.candidates))
 

@@ -17,7 +17,7 @@ import numpy as np
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.prices import Spent
-from zooter_core.data.scores import NO_DATASET, Scores
+from zooter_core.data.scores import OTHER, Scores
 from zooter_core.evaluation.figures import (
     REGRETS,
     Evaluation,
@@ -89,7 +89,7 @@ def _kinds(scores: Scores, values: Array) -> tuple[list[Kind], list[Kind]]:
     clear = [
         Kind(name=name, n=len(kind), difference=float(kind.mean()))
         for name, kind in kinds.items()
-        if name != NO_DATASET and stands_out(kind, len(kinds))
+        if name != OTHER and stands_out(kind, len(kinds))
     ]
     clear.sort(key=lambda kind: -abs(kind.difference))
     gains, loses = ([kind for kind in clear if side * kind.difference > 0] for side in (1, -1))

@@ -29,7 +29,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.method import metrics
 from zooter_core.pipeline.batches import Progress
-from zooter_core.pipeline.collect import load_candidate
+from zooter_core.pipeline.collect import candidate_hashes, load_candidate
 from zooter_core.pipeline.lanes import CollectJob, ResponseKey, in_order
 from zooter_core.pipeline.tally import Tally
 
@@ -127,7 +127,7 @@ def answer_and_score(job: SuiteJob, suite: str, judge: dict[str, Any] | None = N
         WorkError: the disk is full, a record in the folder is of another problem, or the judge gives no verdicts.
     """
     digest = hashlib.sha256(dump_json([asdict(problem) for problem in job.problems]).encode()).hexdigest()
-    candidates = job.ensemble.fleet.hash_of("candidates")
+    candidates = candidate_hashes(job.run, job.ensemble.fleet, "answer")
     content = {"suite": suite, "problems": len(job.problems), "problems_sha256": digest, "pool": list(job.pool)}
     job.run.begin("answer", {**content, **asdict(job.generation), "candidates_sha256": candidates})
     job.run.begin("mark", {"judge": judge, **job.suite.scored_in()})

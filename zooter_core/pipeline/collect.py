@@ -39,7 +39,7 @@ def collect_settings(
     """What a run records of its step collect. `queries` are those of a run that has not begun."""
     count = len(queries) or run.state["steps"].get("start", {}).get("queries", 0)
     batch = run.state["steps"].get("collect", {}).get("batch") or batches.batch_size(count * samples)
-    hashes = candidate_hashes(run, ensemble.fleet)
+    hashes = candidate_hashes(run, ensemble.fleet, "collect")
     return {**asdict(generation), "samples": samples, "batch": batch, "candidates_sha256": hashes}
 
 
@@ -48,17 +48,21 @@ def has_another_pool(run: Run, fleet: Fleet) -> bool:
     return bool(run.state["steps"].get("start", {}).get("pool", list(fleet.pool)) != list(fleet.pool))
 
 
-def candidate_hashes(run: Run, fleet: Fleet) -> dict[str, str]:
-    """A hash of each candidate that a run has asked so far, and of those that the fleet has gained, in this order.
+def candidate_hashes(run: Run, fleet: Fleet, step: str) -> dict[str, str]:
+    """A hash of each candidate that a step has asked so far, and of those that the fleet has gained, in this order.
+
+    One without a response may have become another model: its address or name was wrong, say.
 
     Raises:
         ZooterError: a candidate's responses in the run came from another model, or with other settings.
     """
-    recorded: dict[str, str] | str = run.state["steps"].get("collect", {}).get("candidates_sha256", {})
+    recorded: dict[str, str] | str = run.state["steps"].get(step, {}).get("candidates_sha256", {})
     hashes = {} if isinstance(recorded, str) else dict(recorded)  # version 0.2 wrote one hash for all of them
     for candidate in fleet.candidates:
         digest = replace(fleet, candidates=(candidate,)).hash_of("candidates")
-        if hashes.setdefault(candidate.name, digest) != digest:
+        former = hashes.setdefault(candidate.name, digest)
+        hashes[candidate.name] = digest
+        if former != digest and any(record["candidate"] == candidate.name for record in run.records(RESPONSES)):
             raise ZooterError.saying(
                 f"The responses of {candidate.name} in the run {run.folder} came from another model, or with other "
                 "settings, than fleet.toml has now.",
@@ -220,5 +224,6 @@ def _problems(tallies: Mapping[str, Tally]) -> dict[str, Failure]:
 def failed(problems: Mapping[str, Failure]) -> WorkError:
     (name, failure), *others = problems.items()
     also = f"Responses of {listed(other for other, _ in others)} are missing too. " if others else ""
-    next_step = f"{also}Fix the candidate (`zooter check`) and start the step again; it continues from here."
+    fix = "" if failure.next_step else "Fix the candidate (`zooter check`). "
+    next_step = f"{also}{fix}Then start the step again; it continues from here."
     return WorkError.because(failure, f"a response of {name}", next_step)

@@ -243,7 +243,7 @@ class Lane:
             if stop.is_set() or tally.problem:
                 return
             if self.short and not budget.wait(self.most_dollars, stop):
-                tally.problem = Failure("", f"the budget of ${budget.limit:g} is used up")
+                tally.problem = Failure("", f"the budget of ${budget.limit:g} is used up", "Raise --budget-usd.")
             elif not self.short and not self.failures:
                 tally.problem = problem if tally.done + len(self.refusals) < tally.total else None
                 return

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -183,6 +186,26 @@ def test_an_abandoned_answer_ends_at_the_server_too(scripted, backend):
 
 
 # The key
+
+
+SCRIPT = """
+import threading
+from support.read_stream import ASK
+from support.scripted_server import at
+from zooter_core.backends import Request
+from zooter_core.backends.endpoint.backend import OpenAIBackend
+from zooter_core.config.fleet import GenerationConfig
+
+backend = OpenAIBackend()
+print(list(backend.stream([Request(at({url!r}), ASK)], GenerationConfig(), threading.Event()))[-1].response.text)
+"""
+
+
+def test_a_script_that_keeps_its_backend_ends_without_a_word(server):
+    call = [sys.executable, "-c", SCRIPT.format(url=server.url)]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    ended = subprocess.run(call, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("".join(TEXT) + "\n", "")
 
 
 def test_the_key_comes_from_the_environment_variable_that_the_fleet_names(server, backend, monkeypatch):

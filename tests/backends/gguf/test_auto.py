@@ -109,5 +109,5 @@ def test_an_engine_that_does_not_start_falls_back_too(tmp_path, monkeypatch):
 
 
 def test_what_neither_can_load_is_an_error(tmp_path):
-    with pytest.raises(ZooterError, match="none there"):
+    with pytest.raises(ZooterError, match="found no file"):
         AutoBackend().load(CandidateConfig("none", "auto", str(tmp_path / "none.gguf")))

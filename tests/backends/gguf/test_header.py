@@ -36,7 +36,7 @@ def test_a_header_says_what_the_model_is(model):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda path: None, "but found none there"),
+        (lambda path: None, "but found no file model.gguf"),
         (Path.mkdir, "but found a folder"),
         (lambda path: path.write_bytes(b"PK\x03\x04" * 100), "a file of 400 bytes that begins otherwise"),
         (os.mkfifo, "a pipe or a device"),

@@ -154,8 +154,9 @@ class Portal:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=_run, args=(self._loop,), name=self._name, daemon=True).start()
-                weakref.finalize(self, _end, self._loop, self.closing).atexit = False
+                thread = threading.Thread(target=_run, args=(self._loop,), name=self._name, daemon=True)
+                thread.start()
+                weakref.finalize(self, _end, self._loop, thread, self.closing)
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
 
@@ -164,9 +165,11 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
 
 
-def _end(loop: asyncio.AbstractEventLoop, closing: list[Close]) -> None:
+def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread, closing: list[Close]) -> None:
     async def close() -> None:
         await asyncio.gather(*(end() for end in closing), return_exceptions=True)
         loop.stop()
 
     asyncio.run_coroutine_threadsafe(close(), loop)
+    if not threading.main_thread().is_alive():  # the process ends, and the thread would end with it
+        thread.join(1)

@@ -195,7 +195,7 @@ def _read(path: Path) -> Header:
                 return _HeaderReader(content, path, size).header()
     except OSError as problem:
         if isinstance(problem, FileNotFoundError | IsADirectoryError):
-            raise fault(path, "none there" if not path.exists() else "a folder", CHECK_MODEL) from problem
+            raise fault(path, f"no file {path.name}" if not path.exists() else "a folder", CHECK_MODEL) from problem
         raise unreadable(problem, str(path)) from problem
     except (ValueError, KeyError) as problem:
         raise fault(path, f"a corrupt header ({problem})", DOWNLOAD_AGAIN) from problem

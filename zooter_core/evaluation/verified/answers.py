@@ -21,6 +21,7 @@ MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−][$€£]?$|[$€£
 MARKED = re.compile(r"####(.*)")
 BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 ANSWER_IS = re.compile(r"\banswer(?:\s+is|\s*[:=])", re.IGNORECASE)
+IS = re.compile(r"\b(?:is|are|was|were)\b|(?<=\w)['’]s\b")  # "The capital of France is Paris."
 ANSWER = re.compile(f"{ANSWER_IS.pattern}(.*)", re.IGNORECASE)
 LATEX_TEXT = re.compile(r"\\(?:text|textbf|mathrm)\{([^{}]*)\}")
 ARTICLES = {"a", "an", "the"}
@@ -170,11 +171,13 @@ def _choice(text: str, wanted: str, choices: Sequence[str] | None) -> tuple[bool
 
 
 def _final_texts(text: str) -> list[str]:
-    """What may be the answer of a response: after or inside a mark, its last line that is not empty, or all of it."""
+    """What may be the answer of a response: after or inside a mark, its last line that is not empty, what that line
+    ends in after "is", or all of it."""
     plain = LATEX_TEXT.sub(r"\1", text)
     marked = [parts[-1] for parts in (MARKED.findall(plain), BOXED.findall(plain), ANSWER_IS.split(plain)[1:]) if parts]
     lines = [part.split("\n")[0] for part in map(str.strip, marked) if part]
-    return [*lines, text.strip().splitlines()[-1], text]
+    last = text.strip().splitlines()[-1]
+    return [*lines, last, IS.split(last)[-1], text]
 
 
 def _normal(text: str) -> str:
