@@ -184,7 +184,7 @@ def test_local_candidates_have_neither(local):
     for path in ("responses", "embeddings"):
         answer = local.client.post(f"/v1/{path}", json={"model": "base", "input": "Hi"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_parameter")
-        assert "answers chat completions alone" in answer.json()["error"]["message"]
+        assert "only chat completions are supported" in answer.json()["error"]["message"]
 
 
 PRICED = "usd_per_million_tokens = 500_000.0\nusd_per_million_prompt_tokens = 0\n"
