@@ -101,8 +101,13 @@ class Cycle:
     def state(self) -> State:
         return self.versions.state
 
-    def turn(self, budget: TurnBudget, stop: threading.Event) -> TurnSummary:
+    def turn(
+        self, budget: TurnBudget, stop: threading.Event, show: Callable[[str], None] = lambda text: None
+    ) -> TurnSummary:
         """Judge, decide and learn.
+
+        Args:
+            show: is told after every batch how far the turn has come.
 
         Raises:
             ZooterError: a part of the fleet does not work, or its reward model only compares answers.
@@ -122,6 +127,7 @@ class Cycle:
             if stop.is_set() or not self._judge_batch(judge, decisions, turn):
                 turn.waiting = True
                 break
+            show(f"{turn.judged:,} decisions judged, {budget.spent_calls:,} answers asked for ...")
         turn.calls, turn.dollars = budget.spent_calls, budget.spent_dollars
         material = Material.read(self.traffic, self.pool)
         self._decide(spread(material.judged[-RECENT:]), turn)
