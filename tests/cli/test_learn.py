@@ -124,6 +124,16 @@ def test_a_turn_that_is_terminated_says_so(learn, replies):
     assert "--budget-usd allows" not in out
 
 
+def test_a_reward_model_that_fails_is_named(learn, folder):
+    judge = load_fleet(folder).candidates[0].endpoint  # whose answers have no verdict
+    table = {"backend": "openai", "base_url": judge.base_url, "model": "one"}
+    former = {"model": None, "max_tokens": None}
+    set_table(folder, "reward", {**former, "kind": "judge", "mode": "single", "judge": table})
+    code, out, err = learn("--once", "--share", "0.1")
+    assert code == 0, err
+    assert "The reward model failed on 150 queries (no verdict in the judge's text" in out
+
+
 def test_a_turn_says_how_far_it_has_come_and_what_ended_it(learn, folder, monkeypatch):
     monkeypatch.setattr("zooter_core.cli.consoles.EVERY", 0)
     change_candidate(folder, "two", {"usd_per_million_tokens": 1e6})

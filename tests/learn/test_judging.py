@@ -138,7 +138,8 @@ def test_a_query_that_the_reward_model_fails_on_has_no_reward_and_the_others_are
     assert (result.judged, result.challenger) == (120, "routers/0001")
     rewarded = {one.request_id for one in place.traffic.rewards()}
     without = {one.request_id for one in place.traffic.decisions() if ensemble.refused(one.query)}
-    assert len(without) > 5
+    assert len(without) == result.unscored > 5
+    assert result.reason == "refused"
     assert {one.request_id for one in place.traffic.decisions()} - rewarded == without
 
 

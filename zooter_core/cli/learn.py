@@ -174,6 +174,9 @@ def _print_turn(turn: dict[str, Any]) -> None:
         )
     for name, count in turn["failures"].items():
         out.print(f"{name} failed {count} times.")
+    if turn["unscored"]:
+        many = "one query" if turn["unscored"] == 1 else f"{turn['unscored']:,} queries"
+        out.print(f"The reward model failed on {many} ({turn['reason']}). `zooter check` tries it.")
     shown = turn["evidence"]
     if shown and shown["pairs"]:
         proved = ", proved" if shown["proved"] else ""

@@ -82,6 +82,7 @@ class TrafficJudge:
 
     Attributes:
         failures: how many answers of each candidate failed.
+        unscored: on how many queries the reward model failed; `reason`: why on the last one.
 
     Raises:
         ZooterError: there is no reward model, or one that only compares answers, which gives a single one no reward.
@@ -102,6 +103,7 @@ class TrafficJudge:
             raise ZooterError("a reward model that judges a single answer", "one that compares two", step)
         self.ensemble, self.traffic, self.budget, self.sampling, self.stop = ensemble, traffic, budget, sampling, stop
         self.pool, self.failures = ensemble.fleet.pool, dict[str, int]()
+        self.unscored, self.reason = 0, ""
 
     def batch(self, decisions: Sequence[LoggedDecision], rivals: Sequence[Choices]) -> tuple[Array, bool]:
         """Judge n decisions, up to the first for which the budget is too small.
@@ -187,6 +189,8 @@ class TrafficJudge:
             if self.stop.is_set():
                 return []
             raise
+        if scored.reason:
+            self.unscored, self.reason = self.unscored + 1, scored.reason
         return [
             LoggedReward(
                 decision.request_id, name, reward, time=time.time(), dollars=self._dollars(decision, one),
