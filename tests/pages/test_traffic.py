@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, let_manage, words
+from support.app_pages import Open, charts, let_manage, words
 from support.invented_traffic import add_days
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.traffic import Traffic, data_folder
@@ -58,7 +59,11 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     assert f'"model": "{first}"' in command
     assert "This rests on 50 requests, drawn at random (25%)" in words(page)
     assert {title.value for title in page.subheader} >= {"Reward against cost", "Choices over time"}
-    assert page.get("plotly_chart")[1].proto.alt.startswith("Mean reward against dollars per 1,000 answers")
+    choices, worth = charts(page).values()
+    assert worth["alt"].startswith("Mean reward against dollars per 1,000 answers")
+    step, ends = timedelta(hours=6), [datetime.fromisoformat(end) for end in choices["layout"]["xaxis"]["range"]]
+    assert {bar["width"] for bar in choices["data"]} == {850 * step.total_seconds()}
+    assert all(datetime.fromisoformat(bar["x"][-1]) + step / 2 <= ends[1] for bar in choices["data"])
     assert ["The router is too unsure" in box.value for box in page.warning] == [True]
     assert ":material/thumb_up:" in words(page)
     assert page.selectbox(key="tag").options == ["all requests", "arithmetic", "odd"]

@@ -63,8 +63,8 @@ def test_a_tiny_request_of_ours_tries_a_server_after_its_rest(serve, scripted):
 @pytest.mark.parametrize(
     ("model", "body", "reason"),
     [
-        ("no-images", {"content": IMAGE}, "takes no images"),
-        ("no-tools", {"tools": TOOLS}, "calls no tools"),
+        ("no-images", {"content": IMAGE}, "images are not supported"),
+        ("no-tools", {"tools": TOOLS}, "tools are not supported"),
         ("narrow", {"content": "word " * 400}, "its context 300"),
     ],
 )

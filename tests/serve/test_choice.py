@@ -99,11 +99,11 @@ def talk(*texts: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("body", "keys", "reason"),
     [
-        ({"tools": TOOLS}, {"tools": False}, "calls no tools"),
-        ({"response_format": {"type": "json_object"}}, {"json_mode": False}, "has no JSON mode"),
+        ({"tools": TOOLS}, {"tools": False}, "tools are not supported"),
+        ({"response_format": {"type": "json_object"}}, {"json_mode": False}, "JSON mode is not supported"),
         ({"max_tokens": 500}, {"context_tokens": 400}, "the request has about 505 tokens, its context 400"),
         ({"models": ["math"]}, {}, "not among `models`"),
-        ({"content": IMAGE}, {"images": False}, "takes no images"),
+        ({"content": IMAGE}, {"images": False}, "images are not supported"),
     ],
 )
 def test_a_candidate_that_cannot_answer_is_passed_over(chooser, body, keys, reason):
@@ -115,7 +115,7 @@ def test_a_candidate_that_cannot_answer_is_passed_over(chooser, body, keys, reas
 @pytest.mark.parametrize(
     ("keys", "body", "status", "words"),
     [
-        ({"tools": False}, {"tools": TOOLS}, 400, "math: calls no tools; code: calls no tools"),
+        ({"tools": False}, {"tools": TOOLS}, 400, "(math, code: tools are not supported)"),
         ({}, {"model": "gpt-99"}, 404, "gpt-99"),
         ({}, {"models": ["math", "gpt-99"]}, 400, "`models` names gpt-99"),
         ({}, {"content": "Hi", "willingness_to_pay": 1}, 400, "usd_per_million_tokens"),

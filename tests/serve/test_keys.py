@@ -111,16 +111,18 @@ def test_without_a_key_only_health_answers(serve, file, scripted):
 
 
 def test_a_key_that_may_use_some_candidates(serve, file, scripted):
-    text = add_key(file, key(models=("math",)))
+    text = add_key(file, key(models=("math", "no_longer_there")))
+    gone = {"headers": bearer(add_key(file, key("laptop", models=("no_longer_there",))))}
     endpoint = serve("good", "good", options={"keys": file})
     call = {"headers": bearer(text)}
     assert endpoint.chat(**call).json()["model"] == "math"
     assert endpoint.chat(model="math", **call).json()["model"] == "math"
     assert endpoint.chat(models=["math", "chat"], **call).json()["model"] == "math"
     assert all("models" not in body for body in scripted.bodies)
-    for body in ({"model": "chat"}, {"models": ["chat"]}):
-        response = endpoint.chat(**body, **call)
+    for body in ({"model": "chat", **call}, {"models": ["chat"], **call}, gone):
+        response = endpoint.chat(**body)
         assert (response.status_code, response.json()["error"]["code"]) == (403, "model_not_allowed")
+    assert "no_longer_there, which the fleet does not have" in response.json()["error"]["message"]
     names = [entry["id"] for entry in endpoint.client.get("/v1/models", **call).json()["data"]]
     assert names == ["auto", "auto-best", "rmr", "math"]
     question = {"messages": [{"role": "user", "content": QUERY}]}

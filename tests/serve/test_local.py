@@ -51,12 +51,14 @@ def test_what_it_cannot_do_is_refused_with_the_name_of_the_field(local):
         named, routed = (local.chat(model=model, **{field: value}) for model in ("base", "auto"))
         assert (named.status_code, named.json()["error"]["param"]) == (400, field)
         assert (routed.status_code, routed.json()["error"]["code"]) == (400, "no_capable_model")
-    for message in ({"role": "user", "content": [IMAGE]}, {"role": "tool", "content": "42", "tool_call_id": "1"}):
+    tool = {"role": "tool", "content": "42", "tool_call_id": "1"}
+    for message, need in (({"role": "user", "content": [IMAGE]}, "images"), (tool, "tools")):
         response = local.chat([message], model="base")
         assert (response.status_code, response.json()["error"]["param"]) == (400, "messages[0]")
+        assert f"{need} are not supported" in response.json()["error"]["message"]
     empty = local.chat([{"role": "user", "content": " "}], model="auto")
     assert empty.status_code == 400
-    assert "needs text in the last message" in empty.json()["error"]["message"]
+    assert "the last message has no text" in empty.json()["error"]["message"]
 
 
 def test_neutral_values_are_not_demands(local):

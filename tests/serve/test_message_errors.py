@@ -32,7 +32,7 @@ WRONG = [
     ({"messages": block(type="text")}, "`messages[0].content[0].text`"),
     ({"messages": block(type="audio")}, "'audio'"),
     ({"messages": block(type="image", source={"type": "file", "file_id": "x"})}, "`messages[0].content[0].source`"),
-    ({"messages": block(type="document", source={"type": "base64", "data": "x"})}, "'document'"),
+    ({"messages": block(type="document", source={"type": "base64", "data": "x"})}, "such as PDF"),
     ({"messages": block(type="tool_result", content="x")}, "`messages[0].content[0].tool_use_id`"),
     ({"messages": block(type="tool_result", tool_use_id="a", content=[{"type": "x"}])}, ".content[0].content[0]`"),
     ({"messages": [{"role": "assistant", "content": [{"type": "tool_use", "id": "a"}]}]}, "`messages[0].content[0]`"),

@@ -115,7 +115,8 @@ def test_tls_hangup_and_stop(fleet, scripted, certificate):
             release.set()
             assert "on-time" in running.result()
         assert process.wait(PATIENCE) == -signal.SIGTERM  # as uvicorn ends, for whoever sent the signal
-        assert process.stderr.read() == "The fleet far is loaded anew.\n"
+        loaded, stopping = process.stderr.read().splitlines()
+        assert (loaded, "30 s" in stopping) == ("The fleet far is loaded anew.", True)
 
 
 def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet, scripted):
@@ -130,6 +131,7 @@ def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet, scripted):
         process.wait(PATIENCE)
         assert hanging.exception() is not None
         lines = process.stderr.read()
+        assert "Another Ctrl-C ends them at once." in lines
         assert "Unclosed" not in lines
         assert "closed file" not in lines  # the decision log has the request's end
         assert (fleet / "data" / "decisions.jsonl").read_text().count("\n") == 1

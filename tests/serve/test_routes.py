@@ -82,14 +82,28 @@ def test_a_wrong_field_is_named(endpoint):
     for path, body, param in (*bodies, *(("feedback", *entry) for entry in WRONG_FEEDBACK)):
         response = endpoint.client.post(f"/v1/{path}", json=body)
         assert (response.status_code, error(response)["param"]) == (400, param), body
+    empty = endpoint.client.post("/v1/chat/completions", json={"model": "auto", "messages": []})
+    assert error(empty)["message"] == "`messages` is wrong: it should have at least 1 item, not 0."
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"{", b"[1]", b'{"a": NaN}', b'{"a": 1e400}', b"\xff", b"[" * 100_000, b'{"a": 1' + b"0" * 5000 + b"}"]
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b'{"a": NaN}',
+        b'{"a": 1e400}',
+        b"\xff",
+        b'{"a": "caf\xe9"}',
+        b"[" * 100_000,
+        b'{"a": 1' + b"0" * 5000 + b"}",
+    ],
 )
 def test_a_body_that_is_no_json_object_is_refused(endpoint, raw):
     response = endpoint.client.post("/v1/chat/completions", content=raw)
     assert (response.status_code, error(response)["code"]) == (400, "invalid_json")
+    assert "codec" not in error(response)["message"]
 
 
 def test_a_body_beyond_the_limit_is_refused(endpoint):
@@ -112,6 +126,8 @@ def test_unknown_paths_and_methods_have_the_same_shape(endpoint):
     assert error(endpoint.client.get("/v1/nothing"))["code"] == "not_found"
     response = endpoint.client.get("/v1/chat/completions")
     assert (response.status_code, error(response)["code"]) == (405, "method_not_allowed")
+    for base in ("", "/v1/v1", "/openai/v1"):  # of a client that is set up wrongly
+        assert "It is /v1/chat/completions here" in error(endpoint.client.post(f"{base}/chat/completions"))["message"]
 
 
 def test_embeddings_are_not_routed(endpoint):

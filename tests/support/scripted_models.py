@@ -86,6 +86,8 @@ class Models(Apis):
             return None
         if kind == "waits" or model in ILL:
             return self.ill(body, *ILL.get(model, (1, 503, "loading", argument)))
+        if model == "no-route":  # as vLLM says it
+            return self.status(404, {"detail": "Not Found"})
         if model.startswith("http-"):
             return self.status(int(model.split("-")[1]), {"error": {"message": f"scripted {model}"}})
         if model in STREAMED:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from zooter_core.base.money import in_dollars
-from zooter_core.cli.consoles import err, out, print_figures, print_json, print_note
+from zooter_core.cli.consoles import err, out, print_figures, print_json, print_note, waiting
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import DataDir, Json, argument, check_unused, flag, option
 from zooter_core.config.fleet import Fleet, load_fleet
@@ -108,7 +108,8 @@ def take_turns(
                     fleet, ensemble = again, ensemble.renewed(again)
                     ensemble.retain()
                 cycle = Cycle(Versions(fleet), ensemble, traffic, settings, print_note)
-                turn = cycle.turn(TurnBudget(dollars=budget_usd), stop)
+                with waiting("Judging what was served ...") as show:
+                    turn = cycle.turn(TurnBudget(dollars=budget_usd), stop, show)
             if cycle.versions.state.paused:
                 err.print(PAUSED)
             print_figures(asdict(turn), json, _print_turn)
@@ -161,14 +162,21 @@ def _print_status(figures: dict[str, Any]) -> None:
 
 
 def _print_turn(turn: dict[str, Any]) -> None:
+    from zooter_core.learn.judging import CALLS
+
     spent = f", ${in_dollars(turn['dollars'])}" if turn["dollars"] else ""
     out.print(f"{turn['judged']} decisions judged, {turn['calls']} answers asked for{spent}.")
     if turn["stopped"]:
         out.print("Stopped before the turn was complete. The next turn goes on from here.")
     elif turn["waiting"]:
-        out.print("The others wait for the next turn: the budget is spent.")
+        out.print(
+            f"The others wait for the next turn: this one asks for {CALLS} answers, or for what --budget-usd allows."
+        )
     for name, count in turn["failures"].items():
         out.print(f"{name} failed {count} times.")
+    if turn["unscored"]:
+        many = "one query" if turn["unscored"] == 1 else f"{turn['unscored']:,} queries"
+        out.print(f"The reward model failed on {many} ({turn['reason']}). `zooter check` tries it.")
     shown = turn["evidence"]
     if shown and shown["pairs"]:
         proved = ", proved" if shown["proved"] else ""

@@ -61,6 +61,8 @@ class TurnSummary:
         evidence: of the contest, before the event.
         challenger: the router that was made; "" if there was too little new.
         follows: the learner is promoted: it serves as soon as it is ahead of the one that does.
+        failures: how many answers of each candidate failed.
+        unscored: on how many queries the reward model failed; `reason`: why on the last one.
     """
 
     judged: int = 0
@@ -73,6 +75,8 @@ class TurnSummary:
     challenger: str = ""
     follows: bool = False
     failures: dict[str, int] = field(default_factory=dict)
+    unscored: int = 0
+    reason: str = ""
 
 
 class Cycle:
@@ -101,8 +105,13 @@ class Cycle:
     def state(self) -> State:
         return self.versions.state
 
-    def turn(self, budget: TurnBudget, stop: threading.Event) -> TurnSummary:
+    def turn(
+        self, budget: TurnBudget, stop: threading.Event, show: Callable[[str], None] = lambda text: None
+    ) -> TurnSummary:
         """Judge, decide and learn.
+
+        Args:
+            show: is told after every batch how far the turn has come.
 
         Raises:
             ZooterError: a part of the fleet does not work, or its reward model only compares answers.
@@ -122,7 +131,9 @@ class Cycle:
             if stop.is_set() or not self._judge_batch(judge, decisions, turn):
                 turn.waiting = True
                 break
+            show(f"{turn.judged:,} decisions judged, {budget.spent_calls:,} answers asked for ...")
         turn.calls, turn.dollars = budget.spent_calls, budget.spent_dollars
+        turn.unscored, turn.reason = judge.unscored, judge.reason
         material = Material.read(self.traffic, self.pool)
         self._decide(spread(material.judged[-RECENT:]), turn)
         turn.stopped = stop.is_set()

@@ -10,13 +10,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from zooter_core.backends import Request, iter_responses
+from zooter_core.backends.endpoint.faults import CUT_OFF
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Message, Response
+from zooter_core.config.candidates import ENDPOINT
+from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.prices import cost
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Comparing
@@ -79,6 +82,7 @@ class TrafficJudge:
 
     Attributes:
         failures: how many answers of each candidate failed.
+        unscored: on how many queries the reward model failed; `reason`: why on the last one.
 
     Raises:
         ZooterError: there is no reward model, or one that only compares answers, which gives a single one no reward.
@@ -99,6 +103,7 @@ class TrafficJudge:
             raise ZooterError("a reward model that judges a single answer", "one that compares two", step)
         self.ensemble, self.traffic, self.budget, self.sampling, self.stop = ensemble, traffic, budget, sampling, stop
         self.pool, self.failures = ensemble.fleet.pool, dict[str, int]()
+        self.unscored, self.reason = 0, ""
 
     def batch(self, decisions: Sequence[LoggedDecision], rivals: Sequence[Choices]) -> tuple[Array, bool]:
         """Judge n decisions, up to the first for which the budget is too small.
@@ -184,6 +189,8 @@ class TrafficJudge:
             if self.stop.is_set():
                 return []
             raise
+        if scored.reason:
+            self.unscored, self.reason = self.unscored + 1, scored.reason
         return [
             LoggedReward(
                 decision.request_id, name, reward, time=time.time(), dollars=self._dollars(decision, one),
@@ -198,17 +205,28 @@ class TrafficJudge:
         """The answers of candidates that were complete before a stop."""
         if not ask:
             return {}
-        messages = (Message("user", decision.routed_text),)
+        messages, settings = (Message("user", decision.routed_text),), self._generation(decision)
         requests = [Request(self.ensemble.fleet.candidate(name), messages) for name in ask]
+        servers = [request for request in requests if request.candidate.backend == ENDPOINT]
+        # On this machine one after the other: together they share its cores, and each takes longer than if it serves.
+        groups = [servers, *([request] for request in requests if request not in servers)]
         responses: dict[str, Response] = {}
-        for _, response in iter_responses(self.ensemble.run_requests(requests, self.stop)):
-            if self.stop.is_set():
-                continue
-            responses[response.candidate] = response
-            self.budget.spend(self._dollars(decision, response))
-            if response.error is not None:
-                self.failures[response.candidate] = self.failures.get(response.candidate, 0) + 1
+        for group in groups:
+            for _, response in iter_responses(self.ensemble.run_requests(group, self.stop, settings)):
+                if self.stop.is_set():
+                    continue
+                responses[response.candidate] = response
+                self.budget.spend(self._dollars(decision, response))
+                if response.error is not None:
+                    self.failures[response.candidate] = self.failures.get(response.candidate, 0) + 1
         return responses
+
+    def _generation(self, decision: LoggedDecision) -> GenerationConfig:
+        """The fleet's settings with the length of the served answer: what its client's limit has cut is compared with
+        answers of that length, and a longer one than the fleet's limit with answers that may be as long."""
+        settings, tokens = self.ensemble.fleet.generation, (decision.tokens or 0) - (decision.thought_tokens or 0)
+        most = tokens if decision.finish in CUT_OFF else max(tokens, settings.max_new_tokens)
+        return replace(settings, max_new_tokens=most) if most > 0 else settings
 
     def _dollars(self, decision: LoggedDecision, response: Response) -> float | None:
         return cost(self.ensemble.fleet.candidate(response.candidate), decision.prompt_tokens or 0, response.tokens)

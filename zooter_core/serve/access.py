@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ LARGE = 256 << 10  # bytes above which a body is parsed in a thread
 MOST_DEPTH = 100  # of arrays and objects inside each other
 MOST_ITEMS = 300_000  # in all arrays and objects; OpenAI takes as many tokens for embeddings
 BLOCK = 1 << 20
+NOT_UTF8 = "it is not UTF-8"
 
 
 class GuardGate:
@@ -129,8 +130,11 @@ def _refusal(path: str, text: str, key: Key | None) -> ApiError | None:
     return None
 
 
-def restricted(body: dict[str, Any], key: Key | None) -> dict[str, Any]:
+def restricted(body: dict[str, Any], key: Key | None, pool: Collection[str]) -> dict[str, Any]:
     """The body as its key may send it: with `models` narrowed, and without fields by which a server behind would route.
+
+    Args:
+        pool: the candidates that are served; those of a key may have left the fleet.
 
     Raises:
         ApiError: it asks only for models that the key may not use, or a field for the router is wrong.
@@ -143,10 +147,10 @@ def restricted(body: dict[str, Any], key: Key | None) -> dict[str, Any]:
         if model not in key.models:
             raise _not_allowed(key, key.models)
         return body
-    names = [name for name in wanted if name not in VIRTUAL]
-    allowed = [name for name in key.models if name in names or not names]
+    served, names = [name for name in key.models if name in pool], [name for name in wanted if name not in VIRTUAL]
+    allowed = [name for name in served if name in names or not names]
     if not allowed:
-        raise _not_allowed(key, key.models)
+        raise _not_allowed(key, key.models, "" if served else ", which the fleet does not have")
     return {**body, "models": allowed}
 
 
@@ -155,8 +159,8 @@ def visible_models(models: Mapping[str, str], key: Key | None) -> list[str]:
     return [name for name in models if key is None or key.models is None or name in (*VIRTUAL, *key.models)]
 
 
-def _not_allowed(key: Key, models: tuple[str, ...]) -> ApiError:
-    message = f"The key {key.name} may use only {listed(models)}."
+def _not_allowed(key: Key, models: tuple[str, ...], more: str = "") -> ApiError:
+    message = f"The key {key.name} may use only {listed(models)}{more}."
     return ApiError(403, message, "model_not_allowed", "model")
 
 
@@ -176,14 +180,15 @@ async def read_json(request: Request, most_bytes: int) -> dict[str, Any]:
 
 def parsed(raw: bytes | bytearray) -> dict[str, Any]:
     """The JSON object in a body. Raises as `read_json`."""
-    # With another encoding, the bytes would not be what `check_structure` takes them for.
-    if json.detect_encoding(raw) not in ("utf-8", "utf-8-sig"):
-        raise bad_request("The body is not valid JSON (it is not UTF-8).", code="invalid_json")
-    check_structure(raw)
     try:
+        # With another encoding, the bytes would not be what `check_structure` takes them for.
+        if json.detect_encoding(raw) not in ("utf-8", "utf-8-sig"):
+            raise ValueError(NOT_UTF8)
+        check_structure(raw)
         body = parse_json(raw)
     except (ValueError, RecursionError) as problem:
-        raise bad_request(f"The body is not valid JSON ({str(problem)[:200]}).", code="invalid_json") from None
+        reason = NOT_UTF8 if isinstance(problem, UnicodeDecodeError) else str(problem)[:200]
+        raise bad_request(f"The body is not valid JSON ({reason}).", code="invalid_json") from None
     if not isinstance(body, dict):
         raise bad_request("The body must be a JSON object.", code="invalid_json")
     return body

@@ -74,7 +74,7 @@ class Admission:
         checks = [(use.requests, key.requests_per_minute, "requests"), (use.tokens, key.tokens_per_minute, "tokens")]
         for allowance, per_minute, what in checks:
             if per_minute and (seconds := allowance.wait(per_minute, now)) > 0:
-                message = f"The key {key.name} has reached its limit of {per_minute:,} {what} a minute."
+                message = f"The key {key.name} has reached its limit of {what} a minute ({per_minute:,})."
                 raise _later(429, message, "rate_limit_exceeded", seconds)
         use.requests.used += 1
 
@@ -103,7 +103,7 @@ class Admission:
         if here >= limits.concurrent + limits.queue:
             raise _later(503, f"{here:,} requests are being answered or wait.", "queue_full", BUSY_SECONDS)
         if key and key.concurrent and use.concurrent >= key.concurrent:
-            message = f"The key {key.name} has reached its limit of {key.concurrent:,} requests at the same time."
+            message = f"The key {key.name} has reached its limit of requests at the same time ({key.concurrent:,})."
             raise _later(429, message, "rate_limit_exceeded", BUSY_SECONDS)
         use.concurrent += 1
         try:

@@ -242,9 +242,13 @@ async def _http_error(request: Request, problem: Exception) -> JSONResponse:
     """What Starlette raises: an unknown path, a wrong method."""
     assert isinstance(problem, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(problem.status_code)
-    message = f"{request.method} {request.url.path}: {problem.detail}."
+    path = request.url.path
+    message = f"{request.method} {path}: {problem.detail}."
+    meant = next((name for name in (*ANSWERS, "models") if path.endswith(f"/{name}")), None)
+    if meant and problem.status_code == 404:
+        message += f" It is /v1/{meant} here: check the client's base URL."
     error = ApiError(problem.status_code, message, code, headers=problem.headers or {})
-    return error_reply(request.url.path, error)
+    return error_reply(path, error)
 
 
 def _described(body: type[Body]) -> dict[str, Any]:

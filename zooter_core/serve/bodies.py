@@ -5,6 +5,7 @@ Further fields pass. They belong to the candidate's server, which refuses what i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -211,9 +212,8 @@ def _api_error(errors: list[ErrorDetails], body: Mapping[str, Any]) -> ApiError:
     places = [_place(error, body) for error in errors]
     deepest = max(places, key=len)
     reasons = dict.fromkeys(error["msg"] for error, place in zip(errors, places, strict=True) if place == deepest)
-    message = f"{', or '.join(reasons)}.".replace("Input should", "it should").replace(
-        "Field required", "it is missing"
-    )
+    message = re.sub(r"(Input|List|String) should", "it should", f"{', or '.join(reasons)}.")
+    message = message.replace(" after validation", "").replace("Field required", "it is missing")
     if not deepest:
         return bad_request(message)
     first, *others = map(str, deepest)

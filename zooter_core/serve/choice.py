@@ -21,7 +21,11 @@ from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import find_writer
 
-NEEDS = {"images": "takes no images", "tools": "calls no tools", "json_mode": "has no JSON mode"}
+NEEDS = {
+    "images": "images are not supported",
+    "tools": "tools are not supported",
+    "json_mode": "JSON mode is not supported",
+}
 SWITCH_MARGIN = 0.1  # a conversation changes its candidate if another one's probability leads by more
 # Fields of the API that a local candidate cannot honour, with the values that ask for nothing.
 UNSUPPORTED: Mapping[str, Sequence[Any]] = {
@@ -91,7 +95,8 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
     passed_over = _passed_over(gateway, request)
     able = [name for name in fleet.pool if name not in passed_over]
     if not able:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
+        alike = {why: [name for name in passed_over if passed_over[name] == why] for why in passed_over.values()}
+        reasons = "; ".join(f"{listed(names)}: {reason}" for reason, names in alike.items())
         raise bad_request(f"No model here can answer this request ({reasons}).", code="no_capable_model")
     try:
         routed = await gateway.router.route(request.user_texts, asker)
@@ -109,7 +114,8 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
 def _named(fleet: Fleet, request: ChatRequest) -> Choice:
     candidate = fleet.candidate(request.model)
     if param := unsupported(candidate, request.body):
-        message = f"{request.model} runs on this machine and {_lacking(param)}."
+        reason = unable(candidate, request.needs, None) or _lacking(param)
+        message = f"{request.model}, which runs on this machine, cannot answer this request: {reason}."
         raise bad_request(message, param, "unsupported_parameter")
     return Choice((request.model,), "named")
 
@@ -137,8 +143,8 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
 
 def _lacking(param: str) -> str:
     """Why a local candidate cannot answer a request with such a field (`unsupported`)."""
-    reasons = {"messages": "needs text in the last message", "input": "answers chat completions alone"}
-    return reasons.get(param, f"does not support this value of `{param}`")
+    reasons = {"messages": "the last message has no text", "input": "only chat completions are supported"}
+    return reasons.get(param, f"this value of `{param}` is not supported")
 
 
 def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequence[str]) -> Decision:

@@ -162,7 +162,9 @@ def _part(block: Mapping[str, Any], where: str) -> dict[str, Any]:
     source = block.get("source")
     source = source if isinstance(source, dict) else {}
     kind, url, data, media = (source.get(name) for name in ("type", "url", "data", "media_type"))
-    if block.get("type") == "document" and kind == TEXT and isinstance(data, str):
+    if block.get("type") == "document":
+        if kind != TEXT or not isinstance(data, str):
+            raise _wrong(f"{where}.source", f'of the type "{TEXT}": other documents, such as PDF, are not supported')
         return {"type": TEXT, "text": data}
     if block.get("type") != "image":
         return {"type": TEXT, "text": _text(block, where)}

@@ -32,7 +32,8 @@ ROUTED_AT_ONCE = 16  # of them: a few fill a batch, and a client that leaves has
 MOST_CHARACTERS = 1_000_000  # of their users, all together
 RESPONSES, EMBEDDINGS = "/responses", "/embeddings"
 INCOMPLETE = ("max_output_tokens", "content_filter")  # why a response can be
-UNHELD = (400, 404, 405, 501)  # statuses of a server that has no such response, or no such route
+NO_ROUTE = (404, 405, 501)  # statuses of a server that has no such route
+UNHELD = (400, *NO_ROUTE)  # or no such response
 
 
 async def answer_route(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
@@ -155,10 +156,15 @@ async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exc
         del sent["messages"]
         if path == RESPONSES and isinstance(items := sent.get("input"), list):
             sent["input"] = written_by(name, items, sessions, unknown=not exchange.routed)
-        if request.stream:
-            events = target.raw_stream(path, sent, progress)
-            return await anext(events), events
-        return await target.post(path, sent, progress)
+        try:
+            if request.stream:
+                events = target.raw_stream(path, sent, progress)
+                return await anext(events), events
+            return await target.post(path, sent, progress)
+        except EndpointError as error:
+            if error.server_status in NO_ROUTE:
+                error.reason += f" at {path}, which its server may not have"
+            raise
 
     await send_first(gateway, exchange, ask, out)
     if request.stream:

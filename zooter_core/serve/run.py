@@ -53,6 +53,9 @@ class UvicornServer(uvicorn.Server):
         self._on_ready(self.servers[0].sockets[0].getsockname()[1])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.server_state.tasks:
+            most = self._server.settings.grace_seconds
+            self._server.progress(f"Stopping: running answers have {most} s to end. Another Ctrl-C ends them at once.")
         try:
             await super().shutdown(sockets)
         finally:

@@ -218,7 +218,7 @@ class Server:
             body = await self.body(request)
             if is_messages(exchange.path):
                 body, exchange.sender = read_messages(body, exchange.path, exchange.sender, self.gateway.models)
-            body = restricted(body, key)
+            body = restricted(body, key, self.gateway.fleet.pool)
             out.body_is_read.set()
             async with self.admitted(key) as gateway:
                 exchange.fleet, exchange.router_version = gateway.fleet, gateway.router_version

@@ -85,7 +85,7 @@ def describe_pairs(pairs: Event, router: str) -> str:
     """What the pairs say about a router."""
     n, mean, low, high = (pairs.get(name) for name in ("pairs", "mean", "low", "high"))
     if not n or mean is None:
-        return "No query had compared the two."
+        return "No query has compared the two."
     if mean < 0 and low is not None and high is not None:
         low, high = -high, -low
     interval = f" (95% CI {low:.2f} to {high:.2f})" if low is not None and high is not None else ""

@@ -10,6 +10,7 @@ from shlex import quote
 
 import streamlit as st
 
+from zooter_core.backends.endpoint.faults import CUT_OFF, ENDED
 from zooter_core.base.money import in_dollars
 from zooter_core.config.fleet import Fleet
 from zooter_core.evaluation.charts import ROUTER, bars_of, framed
@@ -119,7 +120,7 @@ def draw_choices(source: Source, report: TrafficReport, pool: tuple[str, ...]) -
         traffic_source.count_choices(source) if tag == ALL else traffic_source.count_choices_with(source, rows, tag)
     )
     order = [*[name for name in pool if name in counts], *sorted(set(counts) - set(pool))]
-    starts = sorted({start for steps in counts.values() for start in steps})
+    starts, step = sorted({start for steps in counts.values() for start in steps}), 3600 * source.steps
     bars = []
     for name in order:
         heights = [counts[name].get(start, 0) for start in starts]
@@ -127,12 +128,13 @@ def draw_choices(source: Source, report: TrafficReport, pool: tuple[str, ...]) -
             f"{clipped(name, 80)} answered {height} requests from {day(start)} on."
             for start, height in zip(starts, heights, strict=True)
         ]
-        middles = [charts.clock(start + 1800 * source.steps) for start in starts]
-        bars.append(charts.bars(middles, heights, charts.colour(pool, name), hovers, name=charts.label(name, 40)))
+        middles, shown = [charts.clock(start + step / 2) for start in starts], charts.label(name, 40)
+        hue, width = charts.colour(pool, name), 850 * step  # in milliseconds, with a gap
+        bars.append(charts.bars(middles, heights, hue, hovers, name=shown, width=width))
     hours = "hour" if source.steps == 1 else f"{source.steps} hours"
     part = f" (one in {every} counted)" if tag != ALL and every > 1 else ""
-    times = charts.time_axis(source.since, source.until)
-    figure = framed(bars, "", f"requests per {hours}{part}", legend=True, barmode="stack", bargap=0.15, xaxis=times)
+    times = charts.time_axis(source.since, max([source.until, *(start + step for start in starts)]))
+    figure = framed(bars, "", f"requests per {hours}{part}", legend=True, barmode="stack", xaxis=times)
     charts.draw(figure, "choices", f"Requests over time by the model that answered: {', '.join(order)}.", 320)
 
 
@@ -200,7 +202,7 @@ def draw_decision(source: Source, entry: LoggedDecision, pool: tuple[str, ...]) 
         f"{entry.seconds:.1f} s" if entry.seconds is not None else "",
         counted(entry.tokens, entry.thought_tokens or 0) if entry.tokens else "",
         f"${in_dollars(entry.dollars)}" if entry.dollars else "",
-        f"finish: {entry.finish}" if entry.finish else "",
+        "cut off at the token limit" if entry.finish in CUT_OFF else "" if entry.finish in ENDED else entry.finish,
     ]
     st.caption(plain(", ".join(filter(None, facts))))
     with open_traffic(source.folder) as traffic:
