@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, let_manage, words
+from support.app_pages import Open, charts, let_manage, words
 from support.invented_traffic import add_days
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.traffic import Traffic, data_folder
@@ -56,6 +56,9 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     (command,) = (block.value for block in page.code)
     assert command.startswith("curl ")
     assert f'"model": "{first}"' in command
+    steps = charts(page)["choices"]["data"][0]
+    assert steps["width"] == 0.85 * 6 * 3_600_000  # six hours: a single step is no line either
+    assert " in the 6 hours from " in steps["hovertext"][0].replace("<br>", " ")
     assert "This rests on 50 requests, drawn at random (25%)" in words(page)
     assert {title.value for title in page.subheader} >= {"Reward against cost", "Choices over time"}
     assert page.get("plotly_chart")[1].proto.alt.startswith("Mean reward against dollars per 1,000 answers")
@@ -72,6 +75,7 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     assert "No reward yet" in words(page)
     page.segmented_control(key="period").set_value("Last day").run()
     assert "too little data" in words(page)
+    assert ". `zooter learn` lets all models answer" in words(page)
     assert "Too few requests were answered by every model" in words(page)
     assert not page.get("plotly_chart") or len(page.get("plotly_chart")) == 1
 

@@ -26,7 +26,7 @@ from zooter_core.ui.text import clipped, escaped, plain, unlinked, visible
 from zooter_core.ui.traffic import source as traffic_source
 from zooter_core.ui.traffic.source import Source, open_traffic
 
-SYMBOLS = {ROUTING: "diamond", RANDOM: "x", RMR: "square"}
+SYMBOLS = {ROUTING: "star", RANDOM: "cross", RMR: "diamond"}  # as on the page Benchmark
 ICONS = {"reward": "trending_down", "far": "explore", "calibration": "speed"}
 ALL = "all requests"
 NEWEST, FEEDBACKS = 20, 8  # decisions and votes that are shown
@@ -61,7 +61,7 @@ def draw_empty(fleet: Fleet, hidden: bool) -> None:
 
 def draw_sentences(report: TrafficReport) -> None:
     first, *rest = statements(report)
-    st.markdown(f"#### {plain(first)}")
+    st.markdown(f"#### {_plain(first)}")
     for line in rest:
         st.markdown(plain(line))
     if count := len(report.changes):
@@ -120,19 +120,20 @@ def draw_choices(source: Source, report: TrafficReport, pool: tuple[str, ...]) -
     )
     order = [*[name for name in pool if name in counts], *sorted(set(counts) - set(pool))]
     starts = sorted({start for steps in counts.values() for start in steps})
+    step, hours = 3600 * source.steps, "hour" if source.steps == 1 else f"{source.steps} hours"
     bars = []
     for name in order:
         heights = [counts[name].get(start, 0) for start in starts]
         hovers = [
-            f"{clipped(name, 80)} answered {height} requests from {day(start)} on."
+            f"{clipped(name, 80)} answered {height} request{'s' * (height != 1)} in the {hours} from {day(start)} on."
             for start, height in zip(starts, heights, strict=True)
         ]
-        middles = [charts.clock(start + 1800 * source.steps) for start in starts]
-        bars.append(charts.bars(middles, heights, charts.colour(pool, name), hovers, name=charts.label(name, 40)))
-    hours = "hour" if source.steps == 1 else f"{source.steps} hours"
+        middles = [charts.clock(start + step / 2) for start in starts]
+        style = {"name": charts.label(name, 40), "width": 850 * step}  # milliseconds, with a gap
+        bars.append(charts.bars(middles, heights, charts.colour(pool, name), hovers, **style))
     part = f" (one in {every} counted)" if tag != ALL and every > 1 else ""
-    times = charts.time_axis(source.since, source.until)
-    figure = framed(bars, "", f"requests per {hours}{part}", legend=True, barmode="stack", bargap=0.15, xaxis=times)
+    times = charts.time_axis(source.since, max([source.until, *(start + step for start in starts)]))
+    figure = framed(bars, "", f"requests per {hours}{part}", legend=True, barmode="stack", xaxis=times)
     charts.draw(figure, "choices", f"Requests over time by the model that answered: {', '.join(order)}.", 320)
 
 
@@ -151,11 +152,12 @@ def draw_worth(report: TrafficReport, pool: tuple[str, ...]) -> None:
         if not (math.isfinite(across) and math.isfinite(rule.reward.mean)):
             continue
         name = NAMES.get(rule.name, rule.name)
-        shown = in_dollars(across) if priced else f"{across:.3g}"
+        shown = in_dollars(across) if priced else f"{across:.2f}"
         hue = ROUTER if rule.name == ROUTING else charts.colour(pool, rule.name)
         sentence = f"{clipped(name, 80)} earns a mean reward of {rule.reward.mean:.2f} at {shown} {x}."
         height, ends = [rule.reward.mean], bars_of([rule.reward.mean], [(rule.reward.low, rule.reward.high)], hue)
-        marker = {"symbol": SYMBOLS.get(rule.name, "circle"), "size": 14, "color": hue}
+        symbol = SYMBOLS.get(rule.name) or charts.symbol(pool, rule.name)
+        marker = {"symbol": symbol, "size": 14, "color": hue}
         marks.append(charts.dots([across], height, marker, [sentence], name=charts.label(name, 40), error_y=ends))
     figure = framed(marks, x, "mean reward", legend=True, xaxis={"rangemode": "tozero"})
     charts.draw(figure, "worth", f"Mean reward against {x}, of routing and its alternatives.", 420)
