@@ -3,6 +3,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -57,6 +58,14 @@ def test_long_names_stand_aslant_above_the_columns():
 
     assert angle("math", "code") == 0
     assert angle("qwen2.5-7b-instruct", "mistral-small-24b") == view.SLANT
+
+
+def test_long_tags_keep_their_end():
+    """Clusters of the same words have a number there."""
+    table = replace(TABLE, names=("columns · csv · python", "columns · csv · python (2)"))
+    assert view.heat_map(table, "probability", ("a", "b"))["layout"]["yaxis"]["ticktext"] == [
+        "columns · csv · python", "columns · csv · p… (2)"
+    ]  # fmt: skip
 
 
 def test_rewards_are_coloured_within_their_tag_and_shown_as_they_are():

@@ -105,7 +105,7 @@ def _sentences(
     return [
         f"“{short}”" if short else "(saved without its text)",
         f"{' and '.join(leading)} earned the highest reward.",
-        f"Its tags are {', '.join(record['tags'])}." if record["tags"] else "It has no tag.",
+        f"Tags: {', '.join(record['tags']) or 'none'}.",
         f"The router gives {shares}.",
         f"The rewards are {values}.",
     ]
@@ -275,7 +275,8 @@ def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Figure:
     words = [_number(value, kind) for row in values for value in row]
     numbers = charts.trace("scatter", across, down, mode="text", text=words, textfont={"size": 13})
     names = of_names([clipped(name, HEAD) for name in pool], tickangle=SLANT * slanted(pool), side="top")
-    tags = of_names([clipped(name, TAG) for name in table.names])
+    # Tags of clusters may differ at their end alone.
+    tags = of_names([name if len(name) <= TAG else f"{name[: TAG - 5]}…{name[-4:]}" for name in table.names])
     margin = {"l": 4, "r": HEADS if slanted(pool) else 4, "t": 12, "b": 4}
     heads = names | {"range": names["range"][::-1]}
     traces = [*columns, numbers] if len(pool) <= MOST_NUMBERS else columns
