@@ -126,7 +126,9 @@ def test_a_wrong_line_is_named_by_number_field_and_file(open_page: Open, line: d
     page = upload(page, b"query;base;one\nHi;0,5;1\n", "table.csv")  # as a spreadsheet saves it
     assert "JSON object in table.csv, line 1" in page.error[0].value
     assert '{"query": ' in page.code[0].value  # and what a line looks like
-    page = upload(page, packed(LINES))  # and the next file is taken
+    few = [{"query": "q", "scores": {"base": 1}}, {"query": "r", "scores": {"one": 2}}]
+    page = upload(page, packed([*LINES, *few]))  # and the next file is taken
+    assert "2 are left out" in words(page)
     assert not page.error
     assert not page.code
     assert "30 queries, 2 data sets, 3 models" in words(page)

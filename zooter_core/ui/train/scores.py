@@ -52,6 +52,8 @@ def draw(session: Session, ensemble: Ensemble) -> None:
     st.markdown(f"**{describe_size(loaded.scores)}** from {plain(loaded.name)}: {models}")
     if loaded.note:
         st.caption(loaded.note)
+    if count := loaded.scores.left_out:
+        st.caption(f"{count:,} {'is' if count == 1 else 'are'} left out, without scores of two models.")
     part = _choose_part(loaded, ensemble)
     session.use_scores(part)
     _draw_examples(part.scores)
