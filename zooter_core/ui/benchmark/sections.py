@@ -194,7 +194,7 @@ def _is_bound(point: Point) -> bool:
 
 def _options(selection: SelectionReport) -> tuple[str, list[int]]:
     triggers = report_tables.triggers(selection)
-    trigger = st.selectbox(
+    trigger = st.radio(  # a popover is too narrow for a box with these sentences
         "When is the router unsure?",
         triggers,
         format_func=lambda name: TRIGGERS.get(name, name) + " (best on these queries)" * (name == triggers[0]),
