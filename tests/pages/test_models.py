@@ -122,7 +122,7 @@ def test_cards_say_what_answers_and_why_a_model_does_not(open_page: Open, server
     assert ":red-badge[failed]" in text
     assert "no connection" in text
     assert "A starting router chooses until there is a trained one." in text
-    bars = [charts(page)[f"bars-{name}"]["data"][0] for name in ("gone", "sums", "words")]
+    bars = [charts(page)[f"bars-{number}"]["data"][0] for number in (1, 2, 3)]
     for shares in zip(*(bar["x"] for bar in bars), strict=True):  # of a kind of query, and of GROUPS in all
         assert sum(shares) == pytest.approx(1)
     assert len(bars[0]["x"]) == len(GROUPS)
@@ -343,7 +343,7 @@ def test_an_exam_stops_goes_on_and_gives_a_router(
         assert "Right answers, of" in words(page)
         assert len(page.get("plotly_chart")) == 3
         assert page.button(key="primary-exam").disabled
-        sums, polite_words = (charts(page)[f"bars-{name}"]["data"][0]["x"] for name in ("sums", "words"))
+        sums, polite_words = (charts(page)[f"bars-{number}"]["data"][0]["x"] for number in (1, 2))
         assert sums[0] > polite_words[0]  # of mathematics
         exam._exams().clear()
         page.run()

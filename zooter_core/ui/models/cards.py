@@ -177,7 +177,7 @@ def _draw_shares(shares: Mapping[str, float], pool: tuple[str, ...], name: str) 
     ]
     figure = charts.share_bars(shares, [charts.colour(pool, name)] * len(shares), hovers)
     alt = f"Mean probability of {name}: {', '.join(f'{kind} {share:.0%}' for kind, share in shares.items())}"
-    charts.draw(figure, f"bars-{name}", alt, BAR * len(shares))
+    charts.draw(figure, f"bars-{pool.index(name) + 1}", alt, BAR * len(shares))  # the key names the file
 
 
 def pick_subject(ensemble: Ensemble, name: str) -> str:
