@@ -58,7 +58,6 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     assert f'"model": "{first}"' in command
     steps = charts(page)["choices"]["data"][0]
     assert steps["width"] == 0.85 * 6 * 3_600_000  # six hours: a single step is no line either
-    assert " in the 6 hours from " in steps["hovertext"][0].replace("<br>", " ")
     assert "This rests on 50 requests, drawn at random (25%)" in words(page)
     assert {title.value for title in page.subheader} >= {"Reward against cost", "Choices over time"}
     assert page.get("plotly_chart")[1].proto.alt.startswith("Mean reward against dollars per 1,000 answers")

@@ -190,7 +190,7 @@ def test_a_page_that_fails_does_nothing_to_the_terminal(tmp_path, command):
     pytest.importorskip("websockets")
     (tmp_path / "page.py").write_text(START + indent(PAGE, "    "), encoding="utf-8")
     (tmp_path / ".streamlit").mkdir()
-    (tmp_path / ".streamlit" / "config.toml").write_text("[server]\nmaxUploadSize = 100\n", encoding="utf-8")
+    (tmp_path / ".streamlit" / "config.toml").write_text("[server]\nmaxUploadSize = 7\n")
     port = free_port()
     options = [str(tmp_path / "page.py"), "--server.port", str(port), "--server.headless", "true"]
     options += ["--logger.hideWelcomeMessage", "true"]  # Streamlit's command prints it in colours before
@@ -217,4 +217,4 @@ def test_a_page_that_fails_does_nothing_to_the_terminal(tmp_path, command):
     assert "searched for components False" in text
     assert "arguments ['--manage', 'a.example', 'b.example']" in text
     assert "collects garbage True True" in text
-    assert "please restart" not in text  # neither the port nor the settings beside the app have come later
+    assert "please restart" not in text  # neither the port nor the folder's settings came later

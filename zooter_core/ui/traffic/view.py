@@ -119,18 +119,18 @@ def draw_choices(source: Source, report: TrafficReport, pool: tuple[str, ...]) -
         traffic_source.count_choices(source) if tag == ALL else traffic_source.count_choices_with(source, rows, tag)
     )
     order = [*[name for name in pool if name in counts], *sorted(set(counts) - set(pool))]
-    starts = sorted({start for steps in counts.values() for start in steps})
-    step, hours = 3600 * source.steps, "hour" if source.steps == 1 else f"{source.steps} hours"
+    starts, step = sorted({start for steps in counts.values() for start in steps}), 3600 * source.steps
     bars = []
     for name in order:
         heights = [counts[name].get(start, 0) for start in starts]
         hovers = [
-            f"{clipped(name, 80)} answered {height} request{'s' * (height != 1)} in the {hours} from {day(start)} on."
+            f"{clipped(name, 80)} answered {height} request{'s' * (height != 1)} from {day(start)} on."
             for start, height in zip(starts, heights, strict=True)
         ]
-        middles = [charts.clock(start + step / 2) for start in starts]
-        style = {"name": charts.label(name, 40), "width": 850 * step}  # milliseconds, with a gap
-        bars.append(charts.bars(middles, heights, charts.colour(pool, name), hovers, **style))
+        middles, shown = [charts.clock(start + step / 2) for start in starts], charts.label(name, 40)
+        hue, width = charts.colour(pool, name), 850 * step  # in milliseconds, with a gap
+        bars.append(charts.bars(middles, heights, hue, hovers, name=shown, width=width))
+    hours = "hour" if source.steps == 1 else f"{source.steps} hours"
     part = f" (one in {every} counted)" if tag != ALL and every > 1 else ""
     times = charts.time_axis(source.since, max([source.until, *(start + step for start in starts)]))
     figure = framed(bars, "", f"requests per {hours}{part}", legend=True, barmode="stack", xaxis=times)
