@@ -13,7 +13,7 @@ ensemble = resources.ensemble()
 starting = bool(ensemble.router.note) and ensemble.fleet.router is None
 if not starting:
     st.markdown(
-        "The router trained on queries that every model answered and a reward model scored.  \n"
+        "The router trained on queries with a reward for each model's answer, from a reward model or a score file.  \n"
         "See what it learned from them, and how it routes your query while you type."
     )
 problem, learned = None, None

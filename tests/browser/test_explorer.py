@@ -27,7 +27,7 @@ def type_query(page: Page, query: str, winner: str) -> None:
     box(page).fill("")
     box(page).press_sequentially(query, delay=40)
     expect(page.get_by_text(f"{winner} would answer")).to_be_visible(timeout=SLOW)
-    in_words = re.compile(rf"In words: {winner} (\d+)%")
+    in_words = re.compile(rf"Probabilities: {winner} (\d+)%")
     expect(page.get_by_text(in_words)).to_be_visible(timeout=SLOW)
     share = in_words.search(page.get_by_text(in_words).inner_text())[1]
     bars = page.locator("[data-testid=stPlotlyChart][aria-label^=How]").filter(visible=True)

@@ -176,7 +176,7 @@ def test_the_chart_draws_the_curves_that_are_chosen(open_page: Open, fleet_with_
     assert lines() == []
     assert {"base", "one", "two", "random", "router", "RMR", "oracle"} == {trace["name"] for trace in traces(page)}
     curves = report(fleet_with_report)["held_back"]["selection"]["curves"]
-    box = page.selectbox[0]
+    box = page.radio[0]
     triggers = {curve["trigger"] for curve in curves}
     assert {option.split(":")[0] for option in box.options} == triggers >= {"gain", "margin"}
     for trigger in triggers:

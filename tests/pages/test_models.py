@@ -11,7 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, column, compare, comparison, labels, let_manage, press, tables, words
+from support.app_pages import Open, charts, column, compare, comparison, labels, let_manage, press, tables, words
 from support.patience import PATIENCE, wait_until
 from support.scripted_server import Scripted, serving
 from zooter_core.base.records import Query
@@ -122,11 +122,11 @@ def test_cards_say_what_answers_and_why_a_model_does_not(open_page: Open, server
     assert ":red-badge[failed]" in text
     assert "no connection" in text
     assert "A starting router chooses until there is a trained one." in text
-    kinds = [column(table, "Kind of query") for table in tables(page)]
-    assert kinds == [list(GROUPS)] * 3
-    assert "█" in "".join(cell for row in tables(page)[0] for cell in row)
-    shares = [[int(cell.rstrip("%")) for cell in column(table, "Probability")] for table in tables(page)]
-    assert all(98 <= sum(row) <= 102 for row in zip(*shares, strict=True))
+    bars = [charts(page)[f"bars-{number}"]["data"][0] for number in (1, 2, 3)]
+    for shares in zip(*(bar["x"] for bar in bars), strict=True):  # of a kind of query, and of GROUPS in all
+        assert sum(shares) == pytest.approx(1)
+    assert len(bars[0]["x"]) == len(GROUPS)
+    assert bars[0]["text"] == [f"{share:.0%}" for share in bars[0]["x"]]
     server.bodies.clear()
     page.button(key="try-words").click().run()
     assert "I am glad that you asked." in words(page)
@@ -341,10 +341,10 @@ def test_an_exam_stops_goes_on_and_gives_a_router(
         assert "Chat with the new router" in labels(page)
         assert "so the starting router stays" not in words(page)
         assert "Right answers, of" in words(page)
-        assert len(page.get("plotly_chart")) == 1
+        assert len(page.get("plotly_chart")) == 3
         assert page.button(key="primary-exam").disabled
-        math = [column(table, "Probability")[0] for table in tables(page)[-2:]]
-        assert int(math[0].rstrip("%")) > int(math[1].rstrip("%"))
+        sums, polite_words = (charts(page)[f"bars-{number}"]["data"][0]["x"] for number in (1, 2))
+        assert sums[0] > polite_words[0]  # of mathematics
         exam._exams().clear()
         page.run()
 

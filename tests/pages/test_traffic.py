@@ -57,6 +57,8 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     (command,) = (block.value for block in page.code)
     assert command.startswith("curl ")
     assert f'"model": "{first}"' in command
+    steps = charts(page)["choices"]["data"][0]
+    assert steps["width"] == 0.85 * 6 * 3_600_000  # six hours: a single step is no line either
     assert "This rests on 50 requests, drawn at random (25%)" in words(page)
     assert {title.value for title in page.subheader} >= {"Reward against cost", "Choices over time"}
     choices, worth = charts(page).values()
@@ -77,6 +79,7 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     assert "No reward yet" in words(page)
     page.segmented_control(key="period").set_value("Last day").run()
     assert "too little data" in words(page)
+    assert ". `zooter learn` lets all models answer" in words(page)
     assert "Too few requests were answered by every model" in words(page)
     assert not page.get("plotly_chart") or len(page.get("plotly_chart")) == 1
 

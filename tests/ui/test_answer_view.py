@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from zooter_core.base.records import Response
 from zooter_core.ui import answer_view
 
@@ -15,6 +17,7 @@ def test_no_speed_is_better_than_none_a_second() -> None:
     response = Response("one", "Hello there", tokens=2, seconds=5.0, first_token_seconds=1.0)
     assert answer_view.facts(response) == "first word 1.0 s · 2 tokens in 5.0 s"
     assert answer_view.speeds(response, "first word after") == ["first word after 1.0 s"]
+    assert answer_view.speeds(replace(response, first_token_seconds=0.042)) == ["first word 42 ms"]
 
 
 def test_the_figures_count_thoughts_and_say_so() -> None:

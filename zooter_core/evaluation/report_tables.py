@@ -113,7 +113,7 @@ class Point:
         """Reward and cost in words."""
         in_dollars = priced and self.dollars is not None
         cost = f"{self.dollars:.4g} dollars per thousand queries" if in_dollars else f"{self.calls:.2f} calls per query"
-        return f"reward {self.reward:.3f} for {cost}"
+        return f"a mean reward of {self.reward:.3f} for {cost}"
 
 
 def named(figures: Evaluation) -> list[Point]:

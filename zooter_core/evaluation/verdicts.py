@@ -41,6 +41,7 @@ MOST_NEEDED = 10_000  # queries that a sentence asks for
 FAR = 2.0  # times the gap, which no percentage says well
 BORDERLINE = 1.5  # times the queries that there are: an estimate below that is no better than "a few more"
 STARTING, PRESENT = "the starting router", "the present router"  # what the new router of an exam is compared with
+BEST_SINGLE = "the best single model"  # of cross-validation, where the folds do not agree on which one that is
 QUERIES = {"held-back": "held-back queries", "cross-validation": "cross-validated queries", "judged": "queries"}
 
 
@@ -57,10 +58,14 @@ def reach_verdict(
 
     Args:
         scores: of the queries. Their data sets, if there are several, or else their tags are the kinds of queries.
-        earned, alone: the scores of the router's choice and of the candidate `against`, shape (n,).
+        earned, alone: the scores of the router's choice and of the candidate `against`, shape (n,). In cross-validation
+            a fold's best single candidate may be another one: then the verdict names none.
         folds: of cross-validation, as for `difference`.
     """
     facts = asdict(difference(earned, alone, folds))
+    if source == "cross-validation":
+        named, scored = scores.scores[:, scores.candidates.index(against)], np.isfinite(alone)
+        against = against if np.allclose(named[scored], alone[scored]) else BEST_SINGLE
     gains, loses = _kinds(scores, earned - alone)
     return Verdict(
         against=against,

@@ -151,7 +151,7 @@ def facts(response: Response | None, alone: bool = True) -> str:
 def speeds(response: Response, words: str = "first word") -> list[str]:
     """How soon a response began and how fast it was written, as far as that is known and not too slow to mean much."""
     first, rate = response.first_token_seconds, response.tokens_per_second
-    begun = [] if first is None else [f"{words} {first:.1f} s"]
+    begun = [] if first is None else [f"{words} {first:.1f} s" if first >= 0.1 else f"{words} {1000 * first:.0f} ms"]
     return begun if rate is None or rate < SLOWEST else [*begun, f"{rate:.0f} tokens/s"]
 
 

@@ -75,6 +75,15 @@ def colour(pool: Sequence[str], name: str) -> str:
     return PALETTE[list(pool).index(name) % len(PALETTE)] if name in pool else GREY
 
 
+# For readers who cannot tell the colours apart. Stars, diamonds and crosses are marks of what is no model.
+SYMBOLS = ("circle", "square", "triangle-up", "pentagon", "hexagon", "triangle-down", "triangle-left")
+
+
+def symbol(pool: Sequence[str], name: str) -> str:
+    """A model's mark in a chart; a circle if it is no longer in the pool."""
+    return SYMBOLS[list(pool).index(name) % len(SYMBOLS)] if name in pool else SYMBOLS[0]
+
+
 def colour_name(pool: Sequence[str], name: str) -> str:
     return NAMES[list(pool).index(name) % len(NAMES)] if name in pool else "gray"
 
@@ -92,9 +101,9 @@ def tag_badges(tags: Sequence[Tag]) -> str:
 
 LEAST_SHOWN, CLEAR = 0.5, 0.55  # scores of a tag, for all taggers: of one that is alone, and of one among others
 CERTAINTY = {
-    "sure": f"**sure**: such a choice is the best at least {SURE:.0%} of the time",
-    "leaning": f"**leaning**: such a choice is the best {LEANING:.0%} to {SURE:.0%} of the time",
-    "undecided": f"**undecided**: such a choice is the best less than {LEANING:.0%} of the time",
+    "sure": f"**sure**: its choice has a probability of at least {SURE:.0%}",
+    "leaning": f"**leaning**: its choice has a probability of {LEANING:.0%} to {SURE:.0%}",
+    "undecided": f"**undecided**: its choice has a probability of less than {LEANING:.0%}",
 }
 
 
@@ -208,9 +217,21 @@ def line(xs: Iterable[Any], ys: Iterable[Any], style: Figure, hovers: Iterable[s
     return trace("scatter", xs, ys, hovers, mode="lines", line=style)
 
 
+def share_bars(shares: Mapping[str, float], colours: Sequence[str], hovers: Sequence[str]) -> Figure:
+    """A bar from 0 to 1 for each name, with its share in percent."""
+    parts = bars(
+        shares.values(), range(len(shares)), list(colours), hovers, orientation="h",
+        text=[f"{share:.0%}" for share in shares.values()], textposition="outside", cliponaxis=False,
+    )  # fmt: skip
+    names = of_names([clipped(name, LONGEST_NAME) for name in shares])
+    margin = {"l": 0, "r": 52, "t": 4, "b": 4}
+    return framed([parts], xaxis=BARE | {"range": [0, 1]}, yaxis=names, margin=margin)
+
+
 SHORT = 12  # characters of a name that fits on both sides of its dot, also at the edge of a chart
 LONGEST, PER_LETTER = 18, 0.03  # characters of any name there, and how wide one is, as a share of a phone's axis
 BARE = {"visible": False}  # an axis
+LONGEST_NAME = 20  # characters of a name beside its bar, which leaves room for bars on a phone
 
 
 def rewards(ranked: Sequence[Ranked], pool: Sequence[str]) -> Figure:

@@ -44,6 +44,10 @@ def test_data_sets_have_titles_on_the_page_alone() -> None:
         "dataset:terse_chat": "questions in a few words",
         "dataset:y": "y",  # of somebody else
     }
+    assert sorted(column.help.split(" over ")[1].split(";")[0] for column in columns) == [
+        "1 held-back query",
+        "3 held-back queries",
+    ]
 
 
 POOL = ("chat", "math")
@@ -99,10 +103,16 @@ def test_each_way_is_a_mark_and_each_k_a_line_with_their_names_beside_them() -> 
     ]  # fmt: skip
 
 
+def test_names_of_ways_that_earn_the_same_do_not_lie_on_each_other() -> None:
+    ways = [*POINTS, Point("RMR", 2, 1.5, 6.0)]
+    marks = by_name(sections.cost_chart(ways, {2: LINE}, POOL, priced=False))
+    assert {marks[name]["textposition"] for name in ("RMR", "oracle")} == {"top right", "bottom right"}
+
+
 def test_prices_are_dollars_on_the_axis() -> None:
     priced = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
     assert by_name(priced)[UNSURE]["x"] == [3.0, 4.0, 6.0]
-    assert "6<br>dollars per" in by_name(priced)["oracle"]["hovertext"][0]
+    assert "6 dollars per" in by_name(priced)["oracle"]["hovertext"][0]
     assert "dollars" in priced["layout"]["xaxis"]["title"]["text"]
 
 
@@ -152,9 +162,9 @@ def test_the_sentence_says_what_the_figures_are(chosen: float, oracle: float, se
 def test_every_method_is_a_dot_at_its_mean_reward() -> None:
     figure = view.means_chart(figures(0.5, 0.5), ["<b>", "two"])
     assert figure["layout"]["yaxis"]["ticktext"] == [
-        "random model", "&#60;b&#62; alone", "router: one call", "all models: 2 calls", "perfect choice",
+        "a random model", "&#60;b&#62; alone", "the router (1 call)", "all models (2 calls)", "a perfect choice",
     ]  # fmt: skip
     (dots,) = figure["data"]
     assert dots["x"][0] == min(dots["x"])
     assert (dots["x"][2], dots["marker"]["color"][2]) == (0.5, ROUTER)
-    assert dots["hovertext"][2] == "router: one call: the mean reward is 0.50."
+    assert dots["hovertext"][2] == "The mean reward is 0.50 for the router (1<br>call)."

@@ -68,8 +68,12 @@ def test_the_map_and_the_query_over_it_have_the_same_room_whatever_the_models_ar
     for part in ("xaxis", "yaxis", "margin"):
         assert over["layout"][part] == drawn["layout"][part]
     assert not drawn["layout"]["margin"]["autoexpand"]  # else a long legend would move the map alone
-    few = query_map.places(("a", "b"), POINTS, winners, sentences)
-    assert few["layout"]["margin"]["t"] < drawn["layout"]["margin"]["t"]
+    few, long = (
+        query_map.places(pool, POINTS, winners, sentences)["layout"]["margin"]["t"]
+        for pool in (("a", "b"), ("openai/gpt-4.1-mini", "qwen2.5-7b-instruct", "mistral-small-24b"))
+    )
+    assert few < drawn["layout"]["margin"]["t"]
+    assert long - few == 2 * query_map.LEGEND  # a phone has room for one such name in a line
 
 
 def test_a_query_outside_the_map_is_at_its_edge_with_lines_to_similar_ones() -> None:

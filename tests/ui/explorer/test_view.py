@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -59,6 +61,23 @@ def test_long_names_stand_aslant_above_the_columns():
     assert angle("qwen2.5-7b-instruct", "mistral-small-24b") == view.SLANT
 
 
+def test_a_dot_speaks_of_the_rewards_that_there_are():
+    """Of a model without a score for the query, there is none."""
+    record = {"text": "Hi", "tags": ["greeting", "short"]}
+    assert view._sentences(record, ("a", "b", "c"), [0.2, 0.3, 0.5], [math.nan, 1.0, 2.0]) == [
+        "“Hi”", "c earned the highest reward.", "Tags: greeting, short.", "The router gives a 20%, b 30%, c 50%.",
+        "The rewards are b 1.00, c 2.00.",
+    ]  # fmt: skip
+
+
+def test_long_tags_keep_their_end():
+    """Clusters of the same words have a number there."""
+    table = replace(TABLE, names=("columns · csv · python", "columns · csv · python (2)"))
+    assert view.heat_map(table, "probability", ("a", "b"))["layout"]["yaxis"]["ticktext"] == [
+        "columns · csv · python", "columns · csv · p… (2)"
+    ]  # fmt: skip
+
+
 def test_rewards_are_coloured_within_their_tag_and_shown_as_they_are():
     """sums: mean 1.5, so .5 above and below; odd: mean 1, so 2 below and above."""
     figure = view.heat_map(TABLE, "reward", ("a", "b"))
@@ -67,6 +86,13 @@ def test_rewards_are_coloured_within_their_tag_and_shown_as_they_are():
     assert cell(figure, 1, 0) == (
         "a earned -1.00 on average over the 1 query tagged <b>odd</b>. That is -2.00 from the tag's mean."
     )
+
+
+def test_a_model_without_scores_for_a_tag_has_a_dash_there():
+    figure = view.heat_map(replace(TABLE, rewards=np.array([[2.0, 1.0], [np.nan, 3.0]])), "reward", ("a", "b"))
+    assert shades(figure) == [[0.5, 0.0], [0.0, 0.0]]
+    assert numbers(figure)[2:] == ["–", "3.00"]
+    assert cell(figure, 1, 0) == "a has no score for the 1 query tagged <b>odd</b>."
 
 
 def test_differences_are_in_points():

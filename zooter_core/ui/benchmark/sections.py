@@ -78,7 +78,12 @@ def method_columns(held_back: Evaluation, methods: Sequence[Method]) -> list[Col
     counts = {name: row.n for name, row in held_back.datasets.items()}
     return [
         *(
-            Column(DATASET + name, title(name), f"mean reward over {n} held-back queries; higher is better.", ".2f")
+            Column(
+                DATASET + name,
+                title(name),
+                f"mean reward over {n:,} held-back {'query' if n == 1 else 'queries'}; higher is better.",
+                ".2f",
+            )
             for name, n in counts.items()
         ),
         *(
@@ -127,7 +132,6 @@ BREAK = 0.05  # of the chart's height, between the axis and such rows
 ROOM = 88  # pixels right of the chart, for the labels of the points at its edge
 CLOSE, CLOSE_ACROSS = 0.07, 0.2  # shares of the height and width within which two labels would touch
 ABOVE, LEVEL, BELOW = "top right", "middle right", "bottom right"  # where a label is, seen from its mark
-CANDIDATES = ("circle", "square", "triangle-up", "pentagon", "hexagon", "triangle-down", "triangle-left")
 TRIGGERS = {
     "gain": "gain: on similar training queries, a second response was better",
     "margin": "margin: the most probable model has a small lead over the second",
@@ -190,7 +194,7 @@ def _is_bound(point: Point) -> bool:
 
 def _options(selection: SelectionReport) -> tuple[str, list[int]]:
     triggers = report_tables.triggers(selection)
-    trigger = st.selectbox(
+    trigger = st.radio(  # a popover is too narrow for a box with these sentences
         "When is the router unsure?",
         triggers,
         format_func=lambda name: TRIGGERS.get(name, name) + " (best on these queries)" * (name == triggers[0]),
@@ -240,13 +244,14 @@ def _dot(point: Point, pool: Sequence[str], priced: bool, side: str) -> Figure:
 
 
 def _places(points: Sequence[Point], priced: bool) -> list[str]:
-    """Where the label of each point goes: right of it, higher or lower where another point is close."""
+    """Where the label of each point goes: right of it, higher or lower where another point is close. Of two points at
+    one place, the later one counts as the higher."""
     costs, rewards = [point.cost(priced) for point in points], [point.reward for point in points]
     wide, high = max(costs) - min(costs) or 1.0, max(rewards) - min(rewards) or 1.0
     places = []
     for number, (cost, reward) in enumerate(zip(costs, rewards, strict=True)):
         gaps = [
-            (other - reward) / high
+            (other - reward) / high or CLOSE / 2 * (place - number) / len(points)
             for place, (x, other) in enumerate(zip(costs, rewards, strict=True))
             if place != number and abs(x - cost) < CLOSE_ACROSS * wide
         ]
@@ -277,8 +282,7 @@ def _mark(point: Point, pool: Sequence[str]) -> Figure:
     if not point.candidate:
         hue, size = (ROUTER_COLOUR, 20) if point.name == ROUTER else (GREY, 13)
         return {"symbol": SYMBOLS[point.name], "size": size, "color": hue}
-    symbol = CANDIDATES[list(pool).index(point.name) % len(CANDIDATES)]
-    return {"symbol": symbol, "size": 11, "color": charts.colour(pool, point.name)}
+    return {"symbol": charts.symbol(pool, point.name), "size": 11, "color": charts.colour(pool, point.name)}
 
 
 def _shown(counts: Sequence[int]) -> list[int]:
@@ -332,7 +336,7 @@ def _points(points: Sequence[Point], priced: bool) -> None:
         Column("calls", "calls", "Models that run for a query, on average.", ".2f"),
         *([Column("dollars", "dollars", "For a thousand queries, on average.", ".4g")] if priced else []),
         Column("reward", "reward", "Mean reward per query, over all held-back queries.", ".3f"),
-        Column("frontier", "efficient", "yes: no other row, except oracle and random, earns as much for less."),
+        Column("frontier", "efficient", "yes: no other row, except perfect choice and random, earns as much for less."),
     ]
     show("cost-quality", rows, columns)
 
@@ -355,9 +359,11 @@ def draw_beta(quality: Quality, command: str) -> None:
         show_error(quality.sweep_problem)
     if quality.sweep is None:
         st.info(
-            "There is no sweep over beta beside this report. This command runs one, in minutes:", icon=":material/tune:"
+            "There is no sweep over beta beside this report. With the router's score file, this command runs one, in "
+            "minutes:",
+            icon=":material/tune:",
         )
-        st.code(command, language="sh")
+        st.code(command, language="sh", wrap_lines=True)
         return
     sweep = quality.sweep
     named = replace(sweep, verdict=sweep.verdict and titled(sweep.verdict))

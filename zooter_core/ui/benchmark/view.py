@@ -116,8 +116,8 @@ def draw_headline(quality: Quality, held_back: Evaluation) -> None:
     means = ", ".join(f"{key} {held_back.mean[key]:z.2f}" for key in ("random", "best_single", "chosen", "rmr"))
     charts.draw(means_chart(held_back, pool), "means", f"{headline} Mean rewards: {means}.", 240)
     st.caption(
-        f"Mean reward over {held_back.n:,} queries that the router did not train on; further right is better. A reward "
-        "is the reward model's score of a response: it has no unit, and only differences are meaningful."
+        f"Mean reward over {held_back.n:,} queries that the router did not train on; further right is better. A "
+        "response's reward is its score by a reward model, or in a score file. Only differences are meaningful."
     )
 
 
@@ -135,16 +135,16 @@ def means_chart(held_back: Evaluation, pool: Sequence[str]) -> Figure:
     """Where random choice, the best single model, the router, all models and the oracle stand, a dot each."""
     mean, single = held_back.mean, held_back.best_single
     rows = [
-        ("random model", mean["random"], GREY),
+        ("a random model", mean["random"], GREY),
         (f"{single} alone", mean["best_single"], colour(pool, single)),
-        ("router: one call", mean["chosen"], ROUTER),
-        (f"all models: {len(pool)} calls", mean["rmr"], GREY),
-        ("perfect choice", mean["oracle"], GREY),
+        ("the router (1 call)", mean["chosen"], ROUTER),
+        (f"all models ({len(pool)} calls)", mean["rmr"], GREY),
+        ("a perfect choice", mean["oracle"], GREY),
     ]
     names, values, fills = zip(*rows, strict=True)
     dots = charts.dots(
         values, range(len(rows)), {"size": 16, "color": fills},
-        [f"{clipped(name, 80)}: the mean reward is {value:z.2f}." for name, value, _ in rows],
+        [f"The mean reward is {value:z.2f} for {clipped(name, 80)}." for name, value, _ in rows],
         text=[f"{value:z.2f}" for value in values], textposition="middle right",
     )  # fmt: skip
     return framed(
@@ -154,4 +154,4 @@ def means_chart(held_back: Evaluation, pool: Sequence[str]) -> Figure:
 
 def sweep_command(path: Path) -> str:
     target = shlex.quote(relative_path(path.parent / figures.SWEEP))
-    return f"zooter evaluate --scores runs/new.jsonl --sweep beta=0,0.1,0.3,0.5,0.7,0.9,1 --json > {target}"
+    return f"zooter evaluate --scores scores.jsonl --sweep beta=0,0.1,0.3,0.5,0.7,0.9,1 --json > {target}"

@@ -9,7 +9,7 @@ import streamlit as st
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Message
 from zooter_core.data import prices
-from zooter_core.evaluation.charts import Figure, framed, of_names
+from zooter_core.evaluation.charts import Figure
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import charts, links
 from zooter_core.ui.charts import by_share, colour, in_words, tag_badges
@@ -22,7 +22,6 @@ TYPED, EXAMPLE, PENDING = "explorer-typed", "explorer-example", "explorer-pendin
 SIMILAR = 5  # training queries to which lines lead
 MAP = 560  # pixels, the height of the map
 PAUSE = "100ms"  # without a key press, before the text is routed
-LONGEST = 20  # characters of a name beside its bar, which leaves room for bars on a phone
 
 
 @st.fragment
@@ -109,7 +108,7 @@ def _draw_choice(decision: Decision | None, learned: view.Learned | None, exampl
     st.markdown(f"{badges}  \n**{plain(decision.candidate)}** would answer.")
     if reason := prices.why(decision):
         st.caption(plain(reason))
-    st.caption(f"In words: {text}. The router is {charts.CERTAINTY[decision.certainty]}.")
+    st.caption(f"Probabilities: {text}. The router is {charts.CERTAINTY[decision.certainty]}.")
     if example and learned is not None:
         st.caption(f"On average over the training queries: {in_words(learned.mean)}.")
 
@@ -120,13 +119,7 @@ def bar_chart(probabilities: Mapping[str, float]) -> Figure:
     hovers = [
         f"{clipped(name, 80)} gives the best answer with probability {p:.1%}." for name, p in probabilities.items()
     ]
-    bars = charts.bars(
-        probabilities.values(), range(len(pool)), [colour(pool, name) for name in pool], hovers, orientation="h",
-        text=[f"{p:.0%}" for p in probabilities.values()], textposition="outside", cliponaxis=False,
-    )  # fmt: skip
-    names = of_names([clipped(name, LONGEST) for name in pool])
-    margin = {"l": 0, "r": 52, "t": 4, "b": 4}
-    return framed([bars], xaxis=charts.BARE | {"range": [0, 1]}, yaxis=names, margin=margin)
+    return charts.share_bars(probabilities, [colour(pool, name) for name in pool], hovers)
 
 
 def _draw_map(ensemble: Ensemble, decision: Decision | None, learned: view.Learned, title: str) -> None:

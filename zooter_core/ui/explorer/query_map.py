@@ -89,8 +89,6 @@ def regions(places: NDArray[np.floating[Any]], tags: Sequence[Sequence[str]]) ->
     return named
 
 
-# For readers who cannot tell the colours apart.
-SYMBOLS = ("circle", "triangle-up", "square", "diamond", "pentagon", "star", "cross")
 TIED = "tie"
 LEGEND, PER_LETTER, BESIDE, NARROW = 24, 8, 40, 340  # pixels: a line, a letter and a mark of the legend, and a phone
 CLEAR = "rgba(0,0,0,0)"
@@ -115,13 +113,15 @@ def places(
     dots = []  # not plotly's WebGL, which compiles code from texts: the security policy refuses that
     for number, name in names:
         rows = [row for row, winner in enumerate(winners) if winner == number]
-        symbol = "circle" if number == TIE else SYMBOLS[number % len(SYMBOLS)]
-        marker = {"symbol": symbol, "size": 8, "color": GREY if number == TIE else colour(pool, name), "opacity": 0.8}
+        symbol, hue = ("circle", GREY) if number == TIE else (charts.symbol(pool, name), colour(pool, name))
+        marker = {"symbol": symbol, "size": 8, "color": hue, "opacity": 0.8}
         hovers = ["\n".join(sentences[row]) for row in rows]
         dots.append(charts.dots(points[rows, 0], points[rows, 1], marker, hovers, name=charts.label(name, LONGEST)))
     low, high = points.min(axis=0), points.max(axis=0)
     room = MARGIN * np.maximum(high - low, 1e-3)
-    lines = -(-sum(PER_LETTER * min(len(name), LONGEST) + BESIDE for _, name in names) // NARROW)
+    widths = [PER_LETTER * min(len(name), LONGEST) + BESIDE for _, name in names]
+    columns = len(names) if sum(widths) <= NARROW else max(NARROW // max(widths), 1)  # as plotly fills several lines
+    lines = -(-len(names) // columns)
     words = [
         {"x": region.x, "y": region.y, "text": f"<b>{text(region.name)}</b>", "showarrow": False} for region in named
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -98,14 +99,14 @@ def _sentences(
 ) -> list[str]:
     """What the hover of a dot says: its query, and which model answered it best."""
     short = clipped(record.get("text", ""), LONGEST)
-    best = max(rewards)
-    leading = [name for name, reward in zip(pool, rewards, strict=True) if reward == best]
+    scored = {name: reward for name, reward in zip(pool, rewards, strict=True) if not math.isnan(reward)}
+    leading = [name for name, reward in scored.items() if reward == max(scored.values())]
     shares = ", ".join(f"{name} {p:.0%}" for name, p in zip(pool, probabilities, strict=True))
-    values = ", ".join(f"{name} {value:.2f}" for name, value in zip(pool, rewards, strict=True))
+    values = ", ".join(f"{name} {reward:.2f}" for name, reward in scored.items())
     return [
         f"“{short}”" if short else "(saved without its text)",
         f"{' and '.join(leading)} earned the highest reward.",
-        f"Its tags are {', '.join(record['tags'])}." if record["tags"] else "It has no tag.",
+        f"Tags: {', '.join(record['tags']) or 'none'}.",
         f"The router gives {shares}.",
         f"The rewards are {values}.",
     ]
@@ -259,7 +260,8 @@ def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Figure:
     Rewards are coloured relative to their row, because some tags are harder than others.
     """
     values = {"probability": table.probabilities, "reward": table.rewards, "difference": table.difference}[kind]
-    shades = np.maximum(values - values.mean(axis=1, keepdims=True), 0) if kind == "reward" else np.abs(values)
+    above = values - np.nanmean(values, axis=1, keepdims=True) if kind == "reward" else np.abs(values)
+    shades = np.maximum(np.nan_to_num(above), 0)  # no score, no shade
     most = 1.0 if kind == "probability" else float(shades.max(initial=0.0)) or 1.0
     rows = range(len(table.names))
     scale: Figure = {"zmin": 0, "zmax": most, "showscale": False, "xgap": 2, "ygap": 2}
@@ -275,7 +277,8 @@ def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Figure:
     words = [_number(value, kind) for row in values for value in row]
     numbers = charts.trace("scatter", across, down, mode="text", text=words, textfont={"size": 13})
     names = of_names([clipped(name, HEAD) for name in pool], tickangle=SLANT * slanted(pool), side="top")
-    tags = of_names([clipped(name, TAG) for name in table.names])
+    # Tags of clusters may differ at their end alone.
+    tags = of_names([name if len(name) <= TAG else f"{name[: TAG - 5]}…{name[-4:]}" for name in table.names])
     margin = {"l": 4, "r": HEADS if slanted(pool) else 4, "t": 12, "b": 4}
     heads = names | {"range": names["range"][::-1]}
     traces = [*columns, numbers] if len(pool) <= MOST_NUMBERS else columns
@@ -297,11 +300,13 @@ def _cell_sentences(table: TagTable, kind: Kind, row: int, column: int, name: st
     p, won, reward = (values[row, column] for values in (table.probabilities, table.won, table.rewards))
     tag, name = clipped(table.names[row], LONGEST), clipped(name, LONGEST)
     count = "1 query" if table.counts[row] == 1 else f"{table.counts[row]} queries"
+    if kind == "reward" and math.isnan(reward):
+        return [f"{name} has no score for the {count} tagged {tag}."]
     return {
         "probability": [f"The router gives {name} {p:.1%} on average over the {count} tagged {tag}."],
         "reward": [
             f"{name} earned {reward:z.2f} on average over the {count} tagged {tag}.",
-            f"That is {reward - table.rewards[row].mean():+z.2f} from the tag's mean.",
+            f"That is {reward - np.nanmean(table.rewards[row]):+z.2f} from the tag's mean.",
         ],
         "difference": [
             f"The router gives {name} {p:.1%} on average over the {count} tagged {tag}; it was the best in {won:.1%}.",
@@ -311,7 +316,9 @@ def _cell_sentences(table: TagTable, kind: Kind, row: int, column: int, name: st
 
 
 def _number(value: float, kind: Kind) -> str:
-    """The number in a cell; probabilities in percent, their differences in percentage points."""
+    """The number in a cell; probabilities in percent, their differences in percentage points; a dash for none."""
+    if math.isnan(value):
+        return "–"
     if kind == "probability":
         return f"{value:.0%}"
     return f"{value:.2f}" if kind == "reward" else f"{round(100 * value) or 0:+d}".replace("+0", "0")

@@ -81,4 +81,5 @@ def _build(router: Waiting, models: Sequence[Model], gpus: Sequence[Gpu]) -> Non
 
 
 def _bare(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.lower())
+    """A model's name by its letters and digits, without its publisher."""
+    return re.sub(r"[\W_]+", "", name.rpartition("/")[2].lower())

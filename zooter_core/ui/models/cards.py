@@ -20,7 +20,7 @@ from zooter_core.config.trust import on_this_machine
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.machine import Gpu, gpus
 from zooter_core.fleet.skills import shares_of
-from zooter_core.ui import answer_view, charts, tables
+from zooter_core.ui import answer_view, charts
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import clipped, plain
@@ -35,7 +35,7 @@ TRIES = {  # a short query of each kind
     "advice": "How do I get a coffee stain out of a shirt?",
 }
 LONGEST_TRY = 96  # tokens
-BARS = 20  # characters of a full bar
+BAR = 26  # pixels of the height of a bar
 LONGEST = 60  # characters of a model's name that are shown
 ENGINES = {AUTO_BACKEND: "", GGUF: " by llama.cpp", TRANSFORMERS: " by PyTorch"}
 COLOURS = {"ready": "green", "failed": "red", "resting": "orange"}  # of states; the others are grey
@@ -171,9 +171,13 @@ def _price(candidate: CandidateConfig) -> str:
 
 
 def _draw_shares(shares: Mapping[str, float], pool: tuple[str, ...], name: str) -> None:
-    colour = charts.colour_name(pool, name)
-    rows = [[plain(kind), f":{colour}[{'█' * round(BARS * share)}]", f"{share:.0%}"] for kind, share in shares.items()]
-    tables.draw(f"shares-{name}", ["Kind of query", "", "Probability"], rows, "llr")
+    hovers = [
+        f"The router gives {clipped(name, LONGEST)} {share:.1%} on average over queries of the kind {kind}."
+        for kind, share in shares.items()
+    ]
+    figure = charts.share_bars(shares, [charts.colour(pool, name)] * len(shares), hovers)
+    alt = f"Mean probability of {name}: {', '.join(f'{kind} {share:.0%}' for kind, share in shares.items())}"
+    charts.draw(figure, f"bars-{pool.index(name) + 1}", alt, BAR * len(shares))  # the key names the file
 
 
 def pick_subject(ensemble: Ensemble, name: str) -> str:

@@ -27,7 +27,7 @@ from zooter_core.ui.text import clipped, escaped, plain, unlinked, visible
 from zooter_core.ui.traffic import source as traffic_source
 from zooter_core.ui.traffic.source import Source, open_traffic
 
-SYMBOLS = {ROUTING: "diamond", RANDOM: "x", RMR: "square"}
+SYMBOLS = {ROUTING: "star", RANDOM: "cross", RMR: "diamond"}  # as on the page Benchmark
 ICONS = {"reward": "trending_down", "far": "explore", "calibration": "speed"}
 ALL = "all requests"
 NEWEST, FEEDBACKS = 20, 8  # decisions and votes that are shown
@@ -62,7 +62,7 @@ def draw_empty(fleet: Fleet, hidden: bool) -> None:
 
 def draw_sentences(report: TrafficReport) -> None:
     first, *rest = statements(report)
-    st.markdown(f"#### {plain(first)}")
+    st.markdown(f"#### {_plain(first)}")
     for line in rest:
         st.markdown(plain(line))
     if count := len(report.changes):
@@ -125,7 +125,7 @@ def draw_choices(source: Source, report: TrafficReport, pool: tuple[str, ...]) -
     for name in order:
         heights = [counts[name].get(start, 0) for start in starts]
         hovers = [
-            f"{clipped(name, 80)} answered {height} requests from {day(start)} on."
+            f"{clipped(name, 80)} answered {height} request{'s' * (height != 1)} from {day(start)} on."
             for start, height in zip(starts, heights, strict=True)
         ]
         middles, shown = [charts.clock(start + step / 2) for start in starts], charts.label(name, 40)
@@ -153,11 +153,12 @@ def draw_worth(report: TrafficReport, pool: tuple[str, ...]) -> None:
         if not (math.isfinite(across) and math.isfinite(rule.reward.mean)):
             continue
         name = NAMES.get(rule.name, rule.name)
-        shown = in_dollars(across) if priced else f"{across:.3g}"
+        shown = in_dollars(across) if priced else f"{across:.2f}"
         hue = ROUTER if rule.name == ROUTING else charts.colour(pool, rule.name)
         sentence = f"{clipped(name, 80)} earns a mean reward of {rule.reward.mean:.2f} at {shown} {x}."
         height, ends = [rule.reward.mean], bars_of([rule.reward.mean], [(rule.reward.low, rule.reward.high)], hue)
-        marker = {"symbol": SYMBOLS.get(rule.name, "circle"), "size": 14, "color": hue}
+        symbol = SYMBOLS.get(rule.name) or charts.symbol(pool, rule.name)
+        marker = {"symbol": symbol, "size": 14, "color": hue}
         marks.append(charts.dots([across], height, marker, [sentence], name=charts.label(name, 40), error_y=ends))
     figure = framed(marks, x, "mean reward", legend=True, xaxis={"rangemode": "tozero"})
     charts.draw(figure, "worth", f"Mean reward against {x}, of routing and its alternatives.", 420)

@@ -52,6 +52,8 @@ def draw(session: Session, ensemble: Ensemble) -> None:
     st.markdown(f"**{describe_size(loaded.scores)}** from {plain(loaded.name)}: {models}")
     if loaded.note:
         st.caption(loaded.note)
+    if count := loaded.scores.left_out:
+        st.caption(f"{count:,} {'is' if count == 1 else 'are'} left out, without scores of two models.")
     part = _choose_part(loaded, ensemble)
     session.use_scores(part)
     _draw_examples(part.scores)
@@ -124,9 +126,8 @@ def _read_run(session: Session) -> Task[LoadedScores] | None:
 
 
 def _read_file(session: Session) -> Task[LoadedScores] | None:
-    upload = st.file_uploader(
+    upload = st.file_uploader(  # of any type: what is wrong with a file is said below, not by Streamlit
         "A score file, up to 200 MB",
-        type=["jsonl", "gz"],
         key=f"train-upload-{session.uploads}",
         help="JSON lines (.jsonl or .jsonl.gz): one query per line, with a score for each model. It stays on this "
         "machine and is deleted once it is read.",
@@ -134,7 +135,8 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
     if upload is not None:
         _read_upload(session, upload)
         st.rerun()
-    if session.uploaded is None:
+    task = None if session.uploaded is None else session.loaded[session.uploaded]
+    if task is None or task.problem:
         st.caption(
             "One query per line, with the scores of at least two models. `id`, `dataset` and `tags` are optional."
         )
@@ -143,8 +145,7 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
             language="json",
             wrap_lines=True,
         )
-        return None
-    return session.loaded[session.uploaded]
+    return task
 
 
 def _read_upload(session: Session, upload: UploadedFile) -> None:

@@ -200,12 +200,13 @@ def _draw_methods(held_back: Evaluation) -> None:
         f"differ from how often it is right by {held_back.calibration.ece:.0%} on average."
     )
     methods = [method for method in table_one(held_back) if method.name != RMR]  # scores make it the oracle
+    forms = {"average": "z.3f", "mtr_one": ".2f", "uplift_one": ".0%"}.items()
     rows = [
-        [plain(m.name), f"{m.values['average']:z.3f}", f"{m.values['mtr']:.2f}", f"{m.values['uplift']:.0%}"]
-        for m in methods
+        [plain(method.name), *(f"{method.values[key]:{form}}" if key in method.values else "–" for key, form in forms)]
+        for method in methods
     ]
     tables.draw("train-methods", ["", "score", "MTR", "%Uplift"], rows)
     st.caption(
-        "Score: the mean with equal weight for every data set. MTR: mean task rank, the rank among these methods over "
-        "data sets. %Uplift: the share of data sets where a method ranks first. Oracle: the best model in hindsight."
+        "Score: the mean with equal weight for every data set. Oracle: the best model in hindsight. Among the others, "
+        "MTR is the mean task rank, the rank over data sets, and %Uplift the share of data sets where one ranks first."
     )
