@@ -63,10 +63,11 @@ SPECIAL = re.compile(
     (?P<line> \\?\n (?:\d{1,9}(?=[.)](?:\s|\Z)))?
         (?P<mark> [-+*](?=\s|\Z) | (?<=\d)[.)] | [-=*_|:](?=[-=*_|:\ \t]*(?:\n|\Z)) | [>#] )? )
     | (?P<code> (?P<ticks>`+)(?!`) .{1,3000}? (?<!`)(?P=ticks)(?!`) )
-    # Between single dollars as Pandoc has it: no white space inside and no digit behind. What is between them is one
-    # letter, or has one of the signs of a formula.
+    # Between single dollars as Pandoc has it: no white space inside and no digit behind. What is between them has no
+    # words, or has one of the signs of a formula.
     | (?P<formula> \\\((?!\s*\\\)).{1,2000}?\\\) | \\\[(?!\s*\\\]).{1,2000}?\\\][\ \t]* | \$\$(?!\s*\$).{1,2000}?\$\$
-        | (?<!\$)\$(?![\s$]) (?:[A-Za-z]|[^$\n]{0,300}?[\\^_=][^$\n]{0,300}?) (?<!\s)\$(?![\d$]) )
+        | (?<!\$)\$(?![\s$]) (?:[A-Z]{1,3} | (?:(?![A-Z]{2})[^\]["#$%&@`{}~\n]){1,100}(?<=[\w)|'!])
+            | [^$\n]{0,300}?[\\^_=][^$\n]{0,300}?) (?<!\s)\$(?![\d$]) )
     # Images and links, then bare addresses without the punctuation behind them.
     | (?P<link> !?\[ (?P<words> (?: [^][\\`]++ | \\. | `[^`]*` | \[[^][\\`]*\] )*+ )\]
         \( \s* <? (?P<address> [^\s<>()]* (?:\([^\s<>()]*\)[^\s<>()]*)* ) >? (?: \s+ (?:"[^"]*" | '[^']*') )? \s* \) )
@@ -75,8 +76,8 @@ SPECIAL = re.compile(
     # What Streamlit would put together with its neighbours to an icon or an address, after parsing.
     | (?P<character> &(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31}); | \\[!-/:-@[-`{-~] )
     | (?P<apart> :(?=[\w+-]+:|[\w+-]*[\\&]|material) | (?:https?|www)(?=[:.\\&]) )
-    # Stars in a sum, and a name between double underscores: emphasis stands around words.
-    | (?P<text> (?<=[0-9A-Z])\*(?=[0-9A-Z]) | (?<=\b[0-9A-Z])\*\*(?=[0-9A-Z]) | (?<=\w)\*\*(?=\d)
+    # Stars in a sum or a path, and a name between double underscores: emphasis stands around words.
+    | (?P<text> (?<=[0-9A-Z\u0370-\u03ff])\*(?=[0-9A-Z\u0370-\u03ff√]) | (?<=/)\*+(?=/|\.\w) | (?<=\b[0-9A-Z])\*\*(?=[0-9A-Z]) | (?<=\w)\*\*(?=\d)
         | (?<=\d)\*+(?=[0-9A-Z]) | (?<=[)\]])\*+(?=[0-9A-Z(]|\.\d) | (?<=\d)\*+(?=[(\[.-]) | (?<=\b[A-Z])\*+(?=\()
         | (?<!\w)__[A-Z0-9]\w+?__(?!\w)
         | `+ | (?<!~)~(?!~) | ~{3,} | [][\\<$] | :(?=[^*\ \n]) | !(?=\S) ))
