@@ -103,6 +103,7 @@ DRAWN = {
         ("**bold**text, *it*, **a:**(b)", "**bold**text, *it*, **a:**(b)"),
         ("6 * 4 = 24.\nThe answer is 24.\n\nBye", "6 * 4 = 24.  \nThe answer is 24.\n\nBye"),
         ("1\\. one\n\\- two\n\\# three\n&#32;four", "1\\. one  \n\\- two  \n\\# three  \n\u00a0four"),
+        (r"^\w+(\.\w+)+\/?$ or 1\. one", r"^\\w+(\\.\\w+)+\\/?\$ or 1\. one"),
         ("a\n    - b\n    ~~~~c~~~~\n    * * *", "a  \n\\- b  \n\\~\\~\\~\\~c\\~\\~\\~\\~  \n\\* * *"),
         ("a | b\n:--|--:|-\n", "a | b  \n\\:--|--\\:|-"),
         ("a\u202eb\x1b[31m\ud800", "a\ufffdb\ufffd\\[31m\ufffd"),

@@ -74,10 +74,12 @@ SPECIAL = re.compile(
     | (?P<angle><)? (?P<bare> (?:https?://|www\.) [^\s<>()\\`]* (?:\([^\s<>()\\`]*\)[^\s<>()\\`]*)*
         (?<![?!.,:;*_~'"\]}]) ) (?(angle)>)
     # What Streamlit would put together with its neighbours to an icon or an address, after parsing.
-    | (?P<character> &(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31}); | \\[!-/:-@[-`{-~] )
+    | (?P<character> &(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});
+        | \\(?: (?<=\d\\)\. | (?<=\n\\)[-+] | (?![-.?+/@])[!-/:-@[-`{-~] ) )  # not in a pattern such as `a\.b`
     | (?P<apart> :(?=[\w+-]+:|[\w+-]*[\\&]|material) | (?:https?|www)(?=[:.\\&]) )
     # Stars in a sum or a path, and a name between double underscores: emphasis stands around words.
-    | (?P<text> (?<=[0-9A-Z\u0370-\u03ff])\*(?=[0-9A-Z\u0370-\u03ff√]) | (?<=/)\*+(?=/|\.\w) | (?<=\b[0-9A-Z])\*\*(?=[0-9A-Z]) | (?<=\w)\*\*(?=\d)
+    | (?P<text> (?<=[0-9A-Z\u0370-\u03ff])\*(?=[0-9A-Z\u0370-\u03ff√]) | (?<=/)\*+(?=/|\.\w)
+        | (?<=\b[0-9A-Z])\*\*(?=[0-9A-Z]) | (?<=\w)\*\*(?=\d)
         | (?<=\d)\*+(?=[0-9A-Z]) | (?<=[)\]])\*+(?=[0-9A-Z(]|\.\d) | (?<=\d)\*+(?=[(\[.-]) | (?<=\b[A-Z])\*+(?=\()
         | (?<!\w)__[A-Z0-9]\w+?__(?!\w)
         | `+ | (?<!~)~(?!~) | ~{3,} | [][\\<$] | :(?=[^*\ \n]) | !(?=\S) ))
