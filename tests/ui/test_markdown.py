@@ -127,6 +127,10 @@ DRAWN = {
         ("\\[a + b\\]", "$$\na + b\n$$"),
         ("$$a + b$$", "$$\na + b\n$$"),
         ("So:\n\\[\na\n- b\n\\]\nthen", "So:\n\n$$\na\n- b\n$$\n\nthen"),
+        (
+            "So\n\\begin{align*}\nx &= 1 \\\\\n\\end{align*}\nis",
+            "So\n\n$$\n\\begin{align*}\nx &= 1 \\\\\n\\end{align*}\n$$\n\nis",
+        ),
         (r"is \[ x < y \] or", "is \n\n$$\nx < y\n$$\n\nor"),
         ("is $$x\\$$ or", "is $$x\\ $$ or"),
         ("is $$x$$ or $$y$$", "is $$x$$ or $$y$$"),

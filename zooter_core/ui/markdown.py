@@ -48,6 +48,8 @@ WEB = re.compile(
 )
 UNQUOTED = "/?#%:;,=+!'@.-_~()*[]&"  # of an address, not percent-encoded
 DISPLAY = re.compile(r"\s*(?:\\\[|\$\$)(?:(?!\\\]|\$\$).)+(?:\\\]|\$\$)[ \t]*(?:\n|\Z)", re.DOTALL)
+# LaTeX's own display formulas, which many models write without other marks.
+BARE = re.compile(r"\s*\\begin\{((?:align|equation|gather)\*?)\}(?:(?!\$\$).)+?\\end\{\1\}[ \t]*(?:\n|\Z)", re.DOTALL)
 # Streamlit may take a formula for text, so nothing in it may become a link, an image or code. Commands that load, link,
 # define or draw over the page are refused, too.
 REFUSED = re.compile(
@@ -136,15 +138,16 @@ def _small_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 def _display(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """A formula on separate lines, without an empty line in it."""
     place = state.bMarks[start] + state.tShift[start]
-    close = {"$$": "$$", "\\[": "\\]"}.get(state.src[place : place + 2])
+    close = {"$$": "$$", "\\[": "\\]", "\\b": "\\end{"}.get(state.src[place : place + 2])
     if not close or state.is_code_block(start) or state.src.find(close, place + 2, place + LONGEST_FORMULA) < 0:
         return False
     stop = start + 1
     while stop < end and stop < start + 60 and not state.isEmpty(stop) and state.sCount[stop] >= state.blkIndent:
         stop += 1
-    match = DISPLAY.match(state.getLines(start, stop, state.blkIndent, False))
+    lines = state.getLines(start, stop, state.blkIndent, False)
+    match = DISPLAY.match(lines) or BARE.match(lines)
     if match and not silent:
-        state.push("maths", "", 0).content = match[0].strip()
+        state.push("maths", "", 0).content = f"$${match[0]}$$" if match.re is BARE else match[0].strip()
         state.line = start + match[0].rstrip().count("\n") + 1
     return bool(match)
 
