@@ -65,6 +65,7 @@ def test_the_arena_is_played_by_keys_alone(open_tab: Callable[..., Page], direct
     expect(page.get_by_text(query)).to_have_count(0, timeout=SLOW)
     page.get_by_label("Query", exact=True).fill("What is 9 - 2?")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("What is 9 - 2? Well.").last).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("What is 9 - 2? Well.")).to_have_count(2, timeout=SLOW)
+    expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=SLOW)
     page.keyboard.press("1")  # a vote, although the field had the focus
     expect(page.get_by_text("your choice")).to_be_visible(timeout=SLOW)
