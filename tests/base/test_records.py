@@ -42,7 +42,7 @@ def test_decision_by_utilities():
 
 
 @pytest.mark.parametrize(
-    ("probability", "word"), [(0.75, "sure"), (0.74, "leaning"), (0.5, "leaning"), (0.49, "undecided")]
+    ("probability", "word"), [(0.746, "sure"), (0.744, "leaning"), (0.496, "leaning"), (0.494, "undecided")]
 )
 def test_certainty_is_the_chosen_probability_in_a_word(probability, word):
     rest = (1 - probability) / 3

@@ -40,7 +40,6 @@ def test_the_arena_is_played_by_keys_alone(open_tab: Callable[..., Page], direct
     assert not re.search(r"\b(base|two)\b", page.get_by_role("tabpanel").inner_html())
     assert page.locator("[data-testid=stPlotlyChart]:has(.main-svg)").count() == 0
 
-    page.evaluate("document.activeElement.blur()")
     page.keyboard.press("2")
     expect(page.get_by_text("your choice")).to_be_in_viewport(timeout=SLOW)  # the card stays where it was
     expect(page.get_by_text("Reward of each response")).to_be_visible(timeout=SLOW)
@@ -64,3 +63,9 @@ def test_the_arena_is_played_by_keys_alone(open_tab: Callable[..., Page], direct
     page.keyboard.press("ArrowRight")
     expect(page.get_by_text("Names, routing and rewards appear after your vote.")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text(query)).to_have_count(0, timeout=SLOW)
+    page.get_by_label("Query", exact=True).fill("What is 9 - 2?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("What is 9 - 2? Well.")).to_have_count(2, timeout=SLOW)
+    expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=SLOW)
+    page.keyboard.press("1")  # a vote, although the field had the focus
+    expect(page.get_by_text("your choice")).to_be_visible(timeout=SLOW)

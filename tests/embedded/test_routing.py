@@ -18,7 +18,6 @@ from zooter_core.ui import charts
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 POOL = ("chat", "math", "code", "writer")
-SAME = 164  # queries that another topic before them does not turn
 ROUNDING = 1  # query that another processor's last digits may turn; the figures are docs/notebook/embedded-fleet.md's
 TOPICS = ["Solve 3x - 4 = 11", "Write a Python function that reverses a string", "Write a poem about a lost kitten"]
 THANKS = """thx | Thank you very much! | thanks a lot 🙏 | okay great | perfect! | ok thanks | alright | nice | sweet
@@ -87,9 +86,15 @@ def test_the_evident_expert_is_chosen_in_conversations(
     assert right >= least - ROUNDING
 
 
-def test_queries_of_others_start_a_topic(embedded: Ensemble, figures: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("names", "least"),
+    [(("evident_queries", "more_evident_queries"), 164), (("terse_queries", "opening_queries"), 206)],
+)
+def test_queries_of_others_start_a_topic(
+    embedded: Ensemble, figures: list[str], names: tuple[str, ...], least: int
+) -> None:
     """Each evident query, written without follow-ups in mind, as the newest turn after one for another expert."""
-    queries = lines("evident_queries", "more_evident_queries")
+    queries = lines(*names)
     pairs = []
     for number, query in enumerate(queries):
         others = (queries[(number + step) % len(queries)] for step in range(len(queries) // 2, 2 * len(queries)))
@@ -98,7 +103,7 @@ def test_queries_of_others_start_a_topic(embedded: Ensemble, figures: list[str])
     alone, after = choices(embedded, [[query] for _, query in pairs]), choices(embedded, pairs)
     same = sum(a == b for a, b in zip(alone, after, strict=True))
     figures.append(f"{same} of {len(queries)} queries are routed after one for another expert as they are alone")
-    assert same >= SAME - ROUNDING
+    assert same >= least - ROUNDING
 
 
 # Small talk

@@ -65,6 +65,14 @@ def test_a_query_shows_probabilities_tags_choice_answer_and_why(open_page: Open)
     assert [text for text in shown if text not in words(page)] == []
 
 
+def test_the_page_says_that_a_model_reads_a_long_query(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ask(open_page("chat"), "word " * 600)
+    job = talk(page).turns[0].job
+    monkeypatch.setattr(type(job), "running", property(lambda job: True))
+    monkeypatch.setattr(job, "texts", dict.fromkeys(job.texts, ""))
+    assert "Reading about 600 tokens first" in words(page.run())
+
+
 TYPED = "What is 2*3*4?\n  __init__ ~~x~~ $5 and $6\n# x :red[y] <b>"
 
 

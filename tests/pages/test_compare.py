@@ -188,7 +188,7 @@ def test_an_open_vote_counts_in_the_tally_and_can_be_changed(open_page: Open, sl
 
 def test_a_round_of_the_arena_is_voted_on_revealed_and_followed_by_another(open_page: Open, slow_fleet: Path) -> None:
     page = open_page("compare", short(slow_fleet), view="Arena")
-    page.text_input(key="arena-query").set_value("What is 12 + 30?")
+    page.text_input(key="arena-query-").set_value("What is 12 + 30?")
     press(page, "Begin")
     first = comparison(page)
     first.job.wait(PATIENCE)

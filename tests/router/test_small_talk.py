@@ -21,9 +21,9 @@ class KnowsExamples:
         return vectors
 
 
-def test_each_example_is_of_its_own_kind_and_what_is_like_none_goes_on_with_its_topic():
+def test_each_example_is_of_its_own_kind_and_a_short_turn_like_none_stands_alone():
     small_talk = SmallTalk(KnowsExamples())
     assert small_talk(SMALL_TALK) == [True] * len(SMALL_TALK)
     assert small_talk(FOLLOW_UPS) == [False] * len(FOLLOW_UPS)
-    assert small_talk(["Quetzalcoatl"]) == [False]
+    assert small_talk(["Quetzalcoatl", "skip the first two rows", "and Quetzalcoatl?"]) == [True, False, False]
     assert small_talk([]) == []

@@ -25,7 +25,8 @@ KINDS = {
         *("Rewrite this sentence politely: 'Send me the report.'", "Why is the sky blue?"),
         *("docker: remove all stopped containers", "In Python, how do I reverse a list?", "write me a love poem"),
     ],
-    "unclear": ["1250 / 8", "skip the first two rows", "Ich verstehe nur Bahnhof", "", "and what is 3 times that?"],
+    "short": ["1250 / 8", "capital of France", "Ich verstehe nur Bahnhof", ""],
+    "unclear": ["skip the first two rows", "and what is 3 times that?"],
 }
 
 

@@ -97,10 +97,13 @@ DRAWN = {
         ("__b__ _i_ a_b_c 2 * 3 ~~d~~ ~e", "__b__ _i_ a_b_c 2 * 3 ~~d~~ \\~e"),
         ("2*3*4 is (1+3)*4*(2+1)*.5", "2\\*3\\*4 is (1+3)\\*4\\*(2+1)\\*.5"),
         ("x**2 + y**2, w*h*d, n*(n-1)*(n-2)", "x\\*\\*2 + y\\*\\*2, w\\*h\\*d, n\\*(n-1)\\*(n-2)"),
+        ("2*π*r + 3*√2*x", "2\\*π\\*r + 3\\*√2\\*x"),
+        ("a/*.ts, b/**/*.js, **src/**, *src/*", "a/\\*.ts, b/\\*\\*/\\*.js, **src/**, *src/*"),
         ("__init__ and __main__", "\\_\\_init\\_\\_ and \\_\\_main\\_\\_"),
         ("**bold**text, *it*, **a:**(b)", "**bold**text, *it*, **a:**(b)"),
         ("6 * 4 = 24.\nThe answer is 24.\n\nBye", "6 * 4 = 24.  \nThe answer is 24.\n\nBye"),
         ("1\\. one\n\\- two\n\\# three\n&#32;four", "1\\. one  \n\\- two  \n\\# three  \n\u00a0four"),
+        (r"^\w+(\.\w+)+\/?$ or 1\. one", r"^\\w+(\\.\\w+)+\\/?\$ or 1\. one"),
         ("a\n    - b\n    ~~~~c~~~~\n    * * *", "a  \n\\- b  \n\\~\\~\\~\\~c\\~\\~\\~\\~  \n\\* * *"),
         ("a | b\n:--|--:|-\n", "a | b  \n\\:--|--\\:|-"),
         ("a\u202eb\x1b[31m\ud800", "a\ufffdb\ufffd\\[31m\ufffd"),
@@ -124,6 +127,10 @@ DRAWN = {
         ("\\[a + b\\]", "$$\na + b\n$$"),
         ("$$a + b$$", "$$\na + b\n$$"),
         ("So:\n\\[\na\n- b\n\\]\nthen", "So:\n\n$$\na\n- b\n$$\n\nthen"),
+        (
+            "So\n\\begin{align*}\nx &= 1 \\\\\n\\end{align*}\nis",
+            "So\n\n$$\n\\begin{align*}\nx &= 1 \\\\\n\\end{align*}\n$$\n\nis",
+        ),
         (r"is \[ x < y \] or", "is \n\n$$\nx < y\n$$\n\nor"),
         ("is $$x\\$$ or", "is $$x\\ $$ or"),
         ("is $$x$$ or $$y$$", "is $$x$$ or $$y$$"),
@@ -133,6 +140,8 @@ DRAWN = {
         ("| a |\n|---|\n| \\(\\|x\\|\\) |", "| a |\n| --- |\n| $$\\vert x\\vert $$ |"),
         ("the $x^2$ of $x$", "the $$x^2$$ of $$x$$"),
         ("$$y=1$$ and $z_1$", "$$y=1$$ and $$z_1$$"),
+        ("add $3$ to $2x - 5$; $f'(x)$, $5!$, $AB$", "add $$3$$ to $$2x - 5$$; $$f'(x)$$, $$5!$$, $$AB$$"),
+        ("$|x| > -2$, $(1, 2)$.", r"$$\vert x\vert  > -2$$, $$(1, 2)$$."),
     ),
     "money and variables are no formulas": (
         (
@@ -141,6 +150,8 @@ DRAWN = {
         ),
         ("$5-$6 a=b", r"\$5-\$6 a=b"),
         ("$HOME=x and $PATH", r"\$HOME=x and \$PATH"),
+        ("$5/$6 ($7 a day), $a:$b, ${x}${y}", r"\$5/\$6 (\$7 a day), \$a\:\$b, \${x}\${y}"),
+        ("$HOME/$USER, $5 a day in US$", r"\$HOME/\$USER, \$5 a day in US\$"),
         (r"$\def{x}$", r"\$\\def\{x\}\$"),
     ),
 }

@@ -39,8 +39,8 @@ def check_query(text: str) -> None:
         raise ZooterError("a query", "an empty text", "Type a question or a task.")
     check_text(text, "a query")
     if len(text) > MOST_CHARACTERS:
-        expected = f"a query of at most {MOST_CHARACTERS:,} characters"
-        raise ZooterError(expected, f"{len(text):,}", "Shorten it, or split it.")
+        sentence = f"The query has {len(text):,} characters; the limit is {MOST_CHARACTERS:,}."
+        raise ZooterError.saying(sentence, "Shorten it, or split it.")
 
 
 def begun_answer(messages: Sequence[Message]) -> str:

@@ -212,8 +212,8 @@ class Decision:
 
     @property
     def certainty(self) -> Certainty:
-        """The chosen candidate's probability in a word."""
-        probability = self.probabilities[self.candidate]
+        """The chosen candidate's probability, in whole percent as pages show it, in a word."""
+        probability = round(self.probabilities[self.candidate], 2)
         return "sure" if probability >= SURE else "leaning" if probability >= LEANING else "undecided"
 
     @property

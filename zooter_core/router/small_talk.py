@@ -1,7 +1,8 @@
-"""Whether a short turn is small talk ("Thanks!", "good morning") or goes on with its topic ("why?", "in French?").
+"""Whether a short turn goes on with its topic ("why?", "in French?") or stands alone.
 
-Words alone cannot tell: "thanks, but shorter" is about the topic. The router's encoder compares a turn with examples of
-both kinds, in several languages. How often it is right is in docs/embedded-fleet.md.
+Words alone cannot tell: "thanks!" is small talk, and "thanks, but shorter" is about the topic; "in winter" goes on, and
+"poem about winter" does not. The router's encoder compares a turn with examples of small talk and of follow-ups, in
+several languages. How often it is right is in docs/embedded-fleet.md.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.router.text_encoder import TextEncoder
+from zooter_core.router.turns import kind_of
 
 SMALL_TALK = (
     "Thanks! 😊", "thank you so much", "thank you", "perfect, thanks", "got it, thanks", "wonderful, thank you",
@@ -37,17 +39,19 @@ FOLLOW_UPS = (
     "¿por qué?", "otra vez", "yes please", "yes, the blue one", "no, the other one", "option B", "my name is Anna",
 )  # fmt: skip
 SOFT = 0.06  # of the soft maximum of similarities, as in taggers/nearest.py
+FAR = 0.18  # a closeness to FOLLOW_UPS; a turn below it that is only short begins a topic
 
 
 class SmallTalk:
-    """Tells small talk from follow-ups by an encoder, which reads the examples when it is first asked. Thread-safe."""
+    """Tells what stands alone from follow-ups by an encoder, which reads the examples when it is first asked.
+    Thread-safe."""
 
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder, self._lock = encoder, Lock()
         self._examples: list[NDArray[np.float32]] = []
 
     def __call__(self, texts: Sequence[str]) -> list[bool]:
-        """Whether each short turn, which does not begin a topic by its words, is small talk."""
+        """Whether each short turn, which does not begin a topic by its words, is small talk or begins one after all."""
         if not texts:
             return []
         with self._lock:
@@ -56,10 +60,11 @@ class SmallTalk:
                 self._examples = [vectors[: len(SMALL_TALK)].copy(), vectors[len(SMALL_TALK) :].copy()]
         vectors = self._encoder.sentence(self._encoder.embed(texts))
         small_talk, follow_up = (_closeness(vectors, examples) for examples in self._examples)
-        return (small_talk > follow_up).tolist()
+        short = np.array([kind_of(text) == "short" for text in texts])
+        return ((small_talk > follow_up) | (short & (follow_up < FAR))).tolist()
 
 
 def _closeness(vectors: NDArray[np.float32], examples: NDArray[np.float32]) -> NDArray[np.float32]:
     """How close n texts come to a set of examples, shape (n,): a soft maximum of their similarities."""
     similarities = np.einsum("nw,ew->ne", vectors, examples)
-    return np.asarray(np.log(np.exp(similarities / SOFT).mean(axis=1)))
+    return np.asarray(SOFT * np.log(np.exp(similarities / SOFT).mean(axis=1)))

@@ -3,7 +3,7 @@
 A new topic is routed as if it stood alone. A follow-up ("and in Java?", "shorter please", "why?") says too little by
 itself, so it is routed with the turns of its topic. English words tell one from the other; where they cannot, the
 router does, by how probable its choice for the newest turn alone is. Small talk ("thanks!") is no follow-up, and stands
-alone. The figures are in docs/embedded-fleet.md.
+alone, as does a short turn that is unlike follow-ups ("capital of France"). The figures are in docs/embedded-fleet.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CERTAIN = 0.85  # the probability from which a turn of unclear kind is routed al
 LONG = 12  # words; in a longer turn, "it" and "so" mostly belong to something in the turn itself
 FEW = 5  # words; a turn of so few is no new topic for sure, unless it is a question or a request
 
-Kind = Literal["new", "follow-up", "unclear"]
+Kind = Literal["new", "follow-up", "short", "unclear"]
 
 
 def _words(pattern: str) -> re.Pattern[str]:
@@ -69,7 +69,7 @@ _QUOTED_TEXT = re.compile(r":\s+\S|[\"“']\w.*\w\W?[\"”']|\n")  # the turn br
 
 
 def kind_of(turn: str) -> Kind:
-    """Whether a turn starts a topic or goes on with one, by its words alone."""
+    """Whether a turn starts a topic or goes on with one, by its words alone; "short" if it has too few to tell."""
     text = turn.strip()[:READ]
     words = len(text.split())
     short = words <= LONG
@@ -83,13 +83,13 @@ def kind_of(turn: str) -> Kind:
     clause = _CLAUSE.match(text)  # a pronoun after it mostly refers to something in it
     if short and _REFERS.search(clause[0] if clause else text):
         return "follow-up"
-    if _CHANGES.match(text) or (words <= FEW and not (words > 2 and _ASKS.match(text))):
+    if _CHANGES.match(text):
         return "unclear"
-    return "new"
+    return "short" if words <= FEW and not (words > 2 and _ASKS.match(text)) else "new"
 
 
 def topic_of(turns: Sequence[str]) -> str:
-    """What a conversation is about now, without a router: a turn of unclear kind is taken for a follow-up.
+    """What a conversation is about now, without a router: a turn that is short or unclear is taken for a follow-up.
 
     Args:
         turns: the texts of its user, oldest first.
@@ -107,16 +107,16 @@ class Topics:
     def __init__(
         self,
         conversations: Sequence[Sequence[str]],
-        small_talk: Callable[[Sequence[str]], Sequence[bool]] = lambda texts: [False] * len(texts),
+        stand_alone: Callable[[Sequence[str]], Sequence[bool]] = lambda texts: [False] * len(texts),
     ) -> None:
         """Take the texts of each conversation's user, oldest first.
 
         Args:
-            small_talk: which of some short turns are small talk (router/small_talk.py).
+            stand_alone: which of some short turns are small talk, or a new topic (router/small_talk.py).
         """
         options = [_options(turns) for turns in conversations]
         brief = [n for n, texts in enumerate(options) if _is_brief(conversations[n], texts)]
-        for n, alone in zip(brief, small_talk([conversations[n][-1] for n in brief]), strict=True):
+        for n, alone in zip(brief, stand_alone([conversations[n][-1] for n in brief]), strict=True):
             if alone:
                 options[n] = [conversations[n][-1]]
         self.texts = [text for texts in options for text in texts]

@@ -48,6 +48,8 @@ WEB = re.compile(
 )
 UNQUOTED = "/?#%:;,=+!'@.-_~()*[]&"  # of an address, not percent-encoded
 DISPLAY = re.compile(r"\s*(?:\\\[|\$\$)(?:(?!\\\]|\$\$).)+(?:\\\]|\$\$)[ \t]*(?:\n|\Z)", re.DOTALL)
+# LaTeX's own display formulas, which many models write without other marks.
+BARE = re.compile(r"\s*\\begin\{((?:align|equation|gather)\*?)\}(?:(?!\$\$).)+?\\end\{\1\}[ \t]*(?:\n|\Z)", re.DOTALL)
 # Streamlit may take a formula for text, so nothing in it may become a link, an image or code. Commands that load, link,
 # define or draw over the page are refused, too.
 REFUSED = re.compile(
@@ -63,20 +65,23 @@ SPECIAL = re.compile(
     (?P<line> \\?\n (?:\d{1,9}(?=[.)](?:\s|\Z)))?
         (?P<mark> [-+*](?=\s|\Z) | (?<=\d)[.)] | [-=*_|:](?=[-=*_|:\ \t]*(?:\n|\Z)) | [>#] )? )
     | (?P<code> (?P<ticks>`+)(?!`) .{1,3000}? (?<!`)(?P=ticks)(?!`) )
-    # Between single dollars as Pandoc has it: no white space inside and no digit behind. What is between them is one
-    # letter, or has one of the signs of a formula.
+    # Between single dollars as Pandoc has it: no white space inside and no digit behind. What is between them has no
+    # words, or has one of the signs of a formula.
     | (?P<formula> \\\((?!\s*\\\)).{1,2000}?\\\) | \\\[(?!\s*\\\]).{1,2000}?\\\][\ \t]* | \$\$(?!\s*\$).{1,2000}?\$\$
-        | (?<!\$)\$(?![\s$]) (?:[A-Za-z]|[^$\n]{0,300}?[\\^_=][^$\n]{0,300}?) (?<!\s)\$(?![\d$]) )
+        | (?<!\$)\$(?![\s$]) (?:[A-Z]{1,3} | (?:(?![A-Z]{2})[^\]["#$%&@`{}~\n]){1,100}(?<=[\w)|'!])
+            | [^$\n]{0,300}?[\\^_=][^$\n]{0,300}?) (?<!\s)\$(?![\d$]) )
     # Images and links, then bare addresses without the punctuation behind them.
     | (?P<link> !?\[ (?P<words> (?: [^][\\`]++ | \\. | `[^`]*` | \[[^][\\`]*\] )*+ )\]
         \( \s* <? (?P<address> [^\s<>()]* (?:\([^\s<>()]*\)[^\s<>()]*)* ) >? (?: \s+ (?:"[^"]*" | '[^']*') )? \s* \) )
     | (?P<angle><)? (?P<bare> (?:https?://|www\.) [^\s<>()\\`]* (?:\([^\s<>()\\`]*\)[^\s<>()\\`]*)*
         (?<![?!.,:;*_~'"\]}]) ) (?(angle)>)
     # What Streamlit would put together with its neighbours to an icon or an address, after parsing.
-    | (?P<character> &(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31}); | \\[!-/:-@[-`{-~] )
+    | (?P<character> &(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});
+        | \\(?: (?<=\d\\)\. | (?<=\n\\)[-+] | (?![-.?+/@])[!-/:-@[-`{-~] ) )  # not in a pattern such as `a\.b`
     | (?P<apart> :(?=[\w+-]+:|[\w+-]*[\\&]|material) | (?:https?|www)(?=[:.\\&]) )
-    # Stars in a sum, and a name between double underscores: emphasis stands around words.
-    | (?P<text> (?<=[0-9A-Z])\*(?=[0-9A-Z]) | (?<=\b[0-9A-Z])\*\*(?=[0-9A-Z]) | (?<=\w)\*\*(?=\d)
+    # Stars in a sum or a path, and a name between double underscores: emphasis stands around words.
+    | (?P<text> (?<=[0-9A-Z\u0370-\u03ff])\*(?=[0-9A-Z\u0370-\u03ff√]) | (?<=/)\*+(?=/|\.\w)
+        | (?<=\b[0-9A-Z])\*\*(?=[0-9A-Z]) | (?<=\w)\*\*(?=\d)
         | (?<=\d)\*+(?=[0-9A-Z]) | (?<=[)\]])\*+(?=[0-9A-Z(]|\.\d) | (?<=\d)\*+(?=[(\[.-]) | (?<=\b[A-Z])\*+(?=\()
         | (?<!\w)__[A-Z0-9]\w+?__(?!\w)
         | `+ | (?<!~)~(?!~) | ~{3,} | [][\\<$] | :(?=[^*\ \n]) | !(?=\S) ))
@@ -133,15 +138,16 @@ def _small_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 def _display(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """A formula on separate lines, without an empty line in it."""
     place = state.bMarks[start] + state.tShift[start]
-    close = {"$$": "$$", "\\[": "\\]"}.get(state.src[place : place + 2])
+    close = {"$$": "$$", "\\[": "\\]", "\\b": "\\end{"}.get(state.src[place : place + 2])
     if not close or state.is_code_block(start) or state.src.find(close, place + 2, place + LONGEST_FORMULA) < 0:
         return False
     stop = start + 1
     while stop < end and stop < start + 60 and not state.isEmpty(stop) and state.sCount[stop] >= state.blkIndent:
         stop += 1
-    match = DISPLAY.match(state.getLines(start, stop, state.blkIndent, False))
+    lines = state.getLines(start, stop, state.blkIndent, False)
+    match = DISPLAY.match(lines) or BARE.match(lines)
     if match and not silent:
-        state.push("maths", "", 0).content = match[0].strip()
+        state.push("maths", "", 0).content = f"$${match[0]}$$" if match.re is BARE else match[0].strip()
         state.line = start + match[0].rstrip().count("\n") + 1
     return bool(match)
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from zooter_core.backends.attachments import estimated_tokens
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.money import in_dollars
 from zooter_core.config.fleet import Fleet, load_fleet
@@ -29,6 +30,7 @@ from zooter_core.ui.widgets import focus_composer, icon_button, show_error
 
 RETRY_HELP = "Ask the same model again from the start. If no model could answer, or it is gone, ask all of them again."
 CONTINUE_HELP = "Let the same model continue the answer."
+LONG_PROMPT = 500  # tokens; a model on a processor reads more of them for seconds, or minutes, before it answers
 
 
 def draw_actions(ensemble: Ensemble, talk: Conversation, number: int) -> None:
@@ -266,8 +268,9 @@ def _draw_text(turn: Turn, key: str) -> None:
     if note := composer.cut_note(name, readings):
         st.caption(f":material/content_cut: {note}")
     begun = job.texts[name] or name in job.thoughts
-    if job.running and not begun and (tokens := sum(reading.read for reading in readings)):
-        st.caption(f"Reading about {composer.rounded(tokens)} tokens of attached files first ...")
+    tokens = estimated_tokens(turn.query) + sum(reading.read for reading in readings)
+    if job.running and not begun and tokens >= LONG_PROMPT:
+        st.caption(f"Reading about {composer.rounded(tokens)} tokens first ...")
     answer_view.draw_answer(job, name, key)
     if job.running and len(job.candidates) > 1:
         st.caption(f"{len(job.responses)} of {len(job.candidates)} models have answered; the best answer stays.")

@@ -30,11 +30,12 @@ def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str])
     """
     if comparison is None or not is_round(comparison):
         st.caption(WHAT)
-    with st.form("arena", border=False, clear_on_submit=True):
+    with st.form("arena", border=False):
         row = st.container(horizontal=True, vertical_alignment="bottom", key="arena-row")
+        # Each round has a field of its own: one that kept the focus would take the keys of the vote for a query.
         typed = row.text_input(
-            "Query", key="arena-query", placeholder="Ask anything, or leave it empty for a query of ours",
-            label_visibility="collapsed", width="stretch",
+            "Query", key=f"arena-query-{comparison.id if comparison else ''}", label_visibility="collapsed",
+            placeholder="Ask anything, or leave it empty for a query of ours", width="stretch",
         )  # fmt: skip
         with row.container(key="primary-arena", width="content"):
             begun = st.form_submit_button("Begin" if comparison is None else "New round", icon=":material/swords:")
