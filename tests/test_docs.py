@@ -63,18 +63,6 @@ def test_relative_links_and_anchors_resolve() -> None:
     assert wrong == []
 
 
-def test_a_table_becomes_a_score_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("scores.csv").write_text('\ufeffquery,small,large\n"Hi, you",0.5,1\nHello,,0.2\n', encoding="utf-8")
-    exec(
-        re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "scores.md").read_text(encoding="utf-8"), re.DOTALL)[0], {}
-    )
-    assert [json.loads(line) for line in Path("scores.jsonl").read_text().splitlines()] == [
-        {"query": "Hi, you", "scores": {"small": 0.5, "large": 1.0}},
-        {"query": "Hello", "scores": {"large": 0.2}},
-    ]
-
-
 def sessions() -> list:
     """Every console block as a parameter: its commands with their output, or the reason why it is not run."""
     return [

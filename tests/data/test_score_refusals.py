@@ -155,7 +155,7 @@ def test_no_query_with_two_scores_is_one_clear_error(write):
 @pytest.mark.parametrize("line", ["query;a;b", "[", '[{"query": "2 + 2?"}]'])
 def test_a_file_of_another_form_is_told_from_a_broken_line(write, line):
     for read in (scores_refusal, lambda path: refusal(read_queries, path)):
-        assert "docs/scores.md shows a score file, also from a table" in read(write(line, GOOD))
+        assert "docs/scores.md shows a score file" in read(write(line, GOOD))
         assert "Fix or remove the line." in read(write(GOOD, line))
 
 

@@ -20,7 +20,7 @@ from zooter_core.base.files import no_link, owner_only, writing
 from zooter_core.base.strict_json import dump_json, parse_json
 
 JSON_LINES = "a file of JSON lines (.jsonl or .jsonl.gz)"
-FORM = """Each line is one JSON object: docs/scores.md shows a score file, also from a table. \
+FORM = """Each line is one JSON object: docs/scores.md shows a score file, which may be a table (.csv). \
 `zooter queries --from` takes queries from tables (CSV) and other JSON."""
 LONGEST = 1 << 24  # characters of a line; a small .gz can hold a line larger than the memory
 DAMAGE = (EOFError, OSError, zlib.error, UnicodeDecodeError)  # of a file that is cut short or no text

@@ -100,12 +100,17 @@ def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
     elif first[1][:1] in ("", "[", "{") or name.endswith(".json"):
         yield from each_value(path)
     else:
-        text = read_text(path).lstrip("\n")
-        csv.field_size_limit(LARGEST_TEXT)
-        rows = csv.DictReader(io.StringIO(text), delimiter=max("\t;,|", key=text.partition("\n")[0].count))
-        for row in rows:
-            cells = {name: cell or None for name, cell in row.items()}
-            yield f"{path}, line {rows.line_num}", list(row.values()) if None in row else cells
+        yield from table_rows(path)
+
+
+def table_rows(path: Path) -> Iterator[tuple[Place, Any]]:
+    """The rows of a table (CSV): column -> cell, None for an empty one; a list for a row with too many cells."""
+    text = read_text(path).lstrip("\n")
+    csv.field_size_limit(LARGEST_TEXT)
+    rows = csv.DictReader(io.StringIO(text), delimiter=max("\t;,|", key=text.partition("\n")[0].count))
+    for row in rows:
+        cells = {name: cell or None for name, cell in row.items()}
+        yield f"{path}, line {rows.line_num}", list(row.values()) if None in row else cells
 
 
 def _values(text: str, path: Path) -> Iterator[tuple[int, Any]]:

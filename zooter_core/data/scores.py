@@ -1,4 +1,4 @@
-"""Queries files and score files (JSON lines, plain or gzipped), checked line by line.
+"""Queries files and score files (JSON lines or a table, plain or gzipped), checked line by line.
 
 A score file is the neutral way in: from one, `zooter distill --scores` trains a router. `Scores` holds it in memory.
 """
@@ -20,6 +20,7 @@ from zooter_core.base.names import wrong_name
 from zooter_core.base.records import LARGEST_SCORE, Query
 from zooter_core.base.strict_json import is_number
 from zooter_core.data.answer_keys import read_key
+from zooter_core.data.score_table import ENDINGS, read_table
 from zooter_core.method.verified import scale_of, verified_rewards
 
 NO_DATASET, OTHER = "all", "other"
@@ -201,7 +202,7 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
     verified: dict[int, dict[str, float]] = {}  # row -> outcomes
     for path in paths:
         begin = len(queries)
-        for number, (place, record) in enumerate(read_lines(path), 1):
+        for number, (place, record) in enumerate(_score_lines(path), 1):
             scores = record.get("scores")
             if not isinstance(scores, dict):
                 step = "Fix the line; docs/scores.md shows one."
@@ -234,6 +235,10 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
     return result
 
 
+def _score_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    return read_table(Path(path)) if str(path).endswith(ENDINGS) else read_lines(path)
+
+
 def as_scores(source: ScoreSource) -> Scores:
     """Scores as they are, or read from one or more score files (`read_scores`)."""
     if isinstance(source, Scores):
@@ -251,7 +256,7 @@ def read_texts(paths: Sequence[str | Path], scores: Scores | None = None) -> lis
     return [
         read_responses(place, record) if "responses" in record else {}
         for path in paths
-        for place, record in read_lines(path)
+        for place, record in _score_lines(path)
         if not least or sum(score is not None for score in record["scores"].values()) >= least
     ]
 

@@ -129,8 +129,8 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
     upload = st.file_uploader(  # of any type: what is wrong with a file is said below, not by Streamlit
         "A score file, up to 200 MB",
         key=f"train-upload-{session.uploads}",
-        help="JSON lines (.jsonl or .jsonl.gz): one query per line, with a score for each model. It stays on this "
-        "machine and is deleted once it is read.",
+        help="JSON lines (.jsonl) or a table (.csv), also gzipped: one query per line, with a score for each model. It "
+        "stays on this machine and is deleted once it is read.",
     )
     if upload is not None:
         _read_upload(session, upload)
@@ -138,7 +138,8 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
     task = None if session.uploaded is None else session.loaded[session.uploaded]
     if task is None or task.problem:
         st.caption(
-            "One query per line, with the scores of at least two models. `id`, `dataset` and `tags` are optional."
+            "One query per line, with the scores of at least two models; `id`, `dataset` and `tags` are optional. Or a "
+            "table (CSV) with a column `query` and a column of scores for each model."
         )
         st.code(
             '{"query": "What is 15% of 240?", "scores": {"small": 0.2, "large": 0.9}, "tags": ["percentage"]}',
@@ -154,7 +155,7 @@ def _read_upload(session: Session, upload: UploadedFile) -> None:
         previous.stop()
     session.uploads += 1  # changes the uploader's key, which empties it
     name = Path(upload.name).name or "scores.jsonl"
-    path = session.path / f"upload-{session.uploads}.jsonl{'.gz' if name.endswith('.gz') else ''}"
+    path = session.path / f"upload-{session.uploads}-{name[-40:]}"
     with path.open("wb") as file:
         shutil.copyfileobj(upload, file, 1 << 20)
     source = f"file {session.uploads}"
