@@ -91,6 +91,21 @@ def test_routing_fields_are_left_out_where_the_router_has_read_them(serve, scrip
     assert scripted.bodies[-1]["models"] == list(endpoint.order)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_routed_request_is_answered_where_the_server_refuses_a_temperature(serve, scripted, stream):
+    endpoint = serve("picky", "good")
+    picky, sampling = endpoint.order[0], {"temperature": 0.7, "top_p": 0.9}
+    for asked, model, status in ((2, "auto", 200), (1, "auto", 200), (1, picky, 400)):
+        before = len(scripted.bodies)
+        answer = endpoint.chat(model=model, stream=stream, **sampling)
+        assert (answer.status_code, len(scripted.bodies) - before) == (status, asked)
+        if status == 200:
+            assert answer.headers["x-model-router-selected-model"] == picky
+            assert "temperature" not in scripted.bodies[-1]
+            assert scripted.bodies[-1]["top_p"] == 0.9
+    assert endpoint.chat(temperature=9).headers["x-model-router-selected-model"] != picky  # no server's fault
+
+
 @pytest.mark.parametrize(
     ("fault", "stream"),
     [

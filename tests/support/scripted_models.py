@@ -128,7 +128,8 @@ class Models(Apis):
                 message = f"Unsupported parameter: '{name}' is not supported with this model."
                 message += " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
                 return self.status(400, {"error": {"message": message, "param": name, "code": "unsupported_parameter"}})
-        return self.stream_text([json.dumps({name: body[name] for name in body if name not in ("messages", "stream")})])
+        text = json.dumps({name: body[name] for name in body if name not in ("messages", "stream")})
+        return self.stream_text([text]) if body.get("stream") else self.completion(text)
 
     def ill(self, body: Any, requests: int, code: int, message: str, wait: str | None) -> None:
         """So many refusals, then answers."""

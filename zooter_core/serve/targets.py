@@ -34,7 +34,7 @@ from zooter_core.backends.endpoint.faults import EndpointError, finish_error, se
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.thoughts import Parts, split
 from zooter_core.base.records import Message, Response
-from zooter_core.base.strict_json import dump_json, objects
+from zooter_core.base.strict_json import dump_json, is_number, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.serve.chat_request import ChatRequest, estimate_tokens, read_text
@@ -56,6 +56,9 @@ SETTINGS = {  # by the field of a request, the later one of two counts: the flee
     "temperature": ("temperature", "a number of at least 0"),
     "seed": ("seed", "a whole number"),
 }
+# Fields, with the values that are possible, that a client whose request is routed cannot know to be unsupported: models
+# that think refuse them.
+SPARED = {"temperature": (0, 2), "top_p": (0, 1), "presence_penalty": (-2, 2), "frequency_penalty": (-2, 2)}
 LOCAL_ROLES = {"developer": "system", "system": "system", "assistant": "assistant"}
 
 
@@ -152,7 +155,8 @@ class Upstream:
 
     async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> dict[str, Any]:
         """The whole answer, whose `model` is the candidate's name."""
-        answer = await self.post(CHAT, request.for_candidate(self.model, routed), progress, self._thinking(request))
+        body, ours = self._fields(request, routed)
+        answer = await self.post(CHAT, body, progress, ours)
         if error := chat_error(answer):
             raise sent_error(error, self.connection.redact, temporary=False)
         if not objects(answer.get("choices")):
@@ -177,11 +181,12 @@ class Upstream:
 
         In every chunk `model` is the candidate's name and `choices` a list.
         """
-        body, sent = request.for_candidate(self.model, routed), 0
+        body, ours = self._fields(request, routed)
+        sent = 0
         choices = body["n"] if type(body.get("n")) is int else 1
         chat = ChatWatcher(progress, self.connection.redact, choices)
-        ours = {**self._thinking(request), **USAGE}
-        async with aclosing(self.connection.events(CHAT, body, chat, ours, progress.patience)) as parts:
+        events_of = self.connection.events(CHAT, body, chat, {**ours, **USAGE}, progress.patience)
+        async with aclosing(events_of) as parts:
             async for events in parts:
                 passed: list[Event] = []
                 for event in events:
@@ -199,10 +204,16 @@ class Upstream:
         if request.wants_usage and progress.usage is None:
             yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, sent))]
 
-    def _thinking(self, request: ChatRequest) -> dict[str, Any]:
-        """The fields for what a client wants of thinking, unless fleet.toml says it."""
-        fields = thinking_fields(asked_thinking(self.connection.candidate, request))
-        return {name: value for name, value in fields.items() if name not in self.connection.config.extra_body}
+    def _fields(self, request: ChatRequest, routed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The body, and fields that a server which refuses them is asked again without: what a client wants of
+        thinking, unless fleet.toml says it, and the SPARED ones of a routed request."""
+        body = request.for_candidate(self.model, routed)
+        thinking = thinking_fields(asked_thinking(self.connection.candidate, request))
+        ours = {name: value for name, value in thinking.items() if name not in self.connection.config.extra_body}
+        for name, (low, high) in SPARED.items() if routed else ():
+            if is_number(value := body.get(name)) and low <= value <= high:
+                ours[name] = body.pop(name)
+        return body, ours
 
     async def raw_stream(self, path: str, body: Mapping[str, Any], progress: AnswerProgress) -> Events:
         """The events of the Responses API, from the first part of the answer on."""
