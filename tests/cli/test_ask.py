@@ -18,6 +18,14 @@ def test_the_answer_of_the_chosen_candidate(zooter):
     assert len(longer) > len(out)
 
 
+def test_a_dash_reads_the_query_from_stdin(zooter, stdin, refused):
+    settings = ("--temperature", 0, "--max-new-tokens", 4)
+    stdin(f"{SEA}\nWhy?\n")
+    assert zooter("ask", "-", *settings)[1] == zooter("ask", f"{SEA}\nWhy?", *settings)[1]
+    stdin("")
+    assert "an empty text" in refused(2, "ask", "-")
+
+
 @pytest.mark.parametrize(
     ("option", "value", "part"),
     [

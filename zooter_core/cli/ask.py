@@ -13,6 +13,7 @@ from zooter_core.base.records import Message, Response
 from zooter_core.cli.consoles import err, print_note
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import FleetDir, MaxNewTokens, Query, Temperature, Willingness, choose_generation, option
+from zooter_core.cli.stdin import STDIN, stdin_text
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import check_answered, note
 
@@ -28,7 +29,7 @@ def ask(
     ensemble = open_ensemble(fleet, answering=True)
     generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens)
     prices.check_trade(ensemble.fleet, willingness or 0.0)
-    messages = [Message("user", query)]
+    messages = [Message("user", stdin_text() if query == STDIN else query)]
     if candidate is not None:
         ensemble.fleet.candidate(candidate)  # an unknown name shows before the work
     names: tuple[str, ...] = () if candidate is None else (candidate,)

@@ -62,7 +62,7 @@ def check_unused(context: typer.Context, where: str, *names: str, step: str = "L
 FleetDir = Annotated[Path | None, option("DIR", "Folder with a fleet.toml (default: the embedded fleet).")]
 DataDir = Annotated[Path | None, option("DIR", "Folder of the endpoint's files (default: in the user's data folder).")]
 Json = Annotated[bool, flag("--json", "Print one JSON document.")]
-Query = Annotated[str, argument("QUERY")]
+Query = Annotated[str, argument("QUERY", "The query, or - to read it from stdin.")]
 QueryOrStdin = Annotated[str, argument("QUERY", "The query, or - to read lines or JSON lines from stdin.")]
 Temperature = Annotated[float | None, option("X", "Sampling temperature; 0 is greedy (default: the fleet's).", min=0)]
 MaxNewTokens = Annotated[int | None, option("N", "Longest response in tokens (default: the fleet's).", min=1)]

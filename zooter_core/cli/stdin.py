@@ -1,4 +1,4 @@
-"""The lines of stdin, for commands that take - in place of a query."""
+"""Stdin, for commands that take - in place of a query: its lines, or all of it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ def stdin_records() -> Iterator[tuple[str, dict[str, Any]]]:
         place = f"line {number} of stdin"
         is_json = text.startswith("{")
         yield place, parse_object(text, place, ZooterError, "Fix the line.") if is_json else {"query": text}
+
+
+def stdin_text() -> str:
+    """All of stdin as one text.
+
+    Raises:
+        ZooterError: a line is too long or not UTF-8.
+    """
+    return "".join(_lines()).strip()
 
 
 def _lines() -> Iterator[str]:
