@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 
 import pytest
 
@@ -30,7 +31,6 @@ def test_other_cells_stay(cell: object) -> None:
 
 
 def test_csv_is_read_back():
-    rows = [{"method": 'a, "b"', "reward": 0.1}, {"method": "☕", "reward": None}, {"method": "=cmd()", "reward": -1.5}]
-    assert list(csv.DictReader(io.StringIO(tables.to_csv(rows)))) == [
-        {"method": 'a, "b"', "reward": "0.1"}, {"method": "☕", "reward": ""}, {"method": "'=cmd()", "reward": "-1.5"}
-    ]  # fmt: skip
+    rewards = {'a, "b"': 0.1, "☕": None, "t": math.nan, "=cmd()": -1.5}
+    rows = list(csv.reader(io.StringIO(tables.to_csv([{"method": name, "reward": rewards[name]} for name in rewards]))))
+    assert rows == [["method", "reward"], ['a, "b"', "0.1"], ["☕", ""], ["t", ""], ["'=cmd()", "-1.5"]]

@@ -60,11 +60,11 @@ def download(name: str, rows: Rows, columns: Sequence[Column], place: Any) -> No
 
 
 def to_csv(rows: Rows) -> str:
-    """Rows with the same columns as CSV with a header, harmless in a spreadsheet; None becomes an empty cell."""
+    """Rows with the same columns as CSV with a header, harmless in a spreadsheet; None and NaN become empty cells."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     for cells in (rows[0], *(row.values() for row in rows)):
-        writer.writerow(map(harmless, cells))
+        writer.writerow("" if cell != cell else harmless(cell) for cell in cells)  # only NaN differs from itself
     return file.getvalue()
 
 

@@ -24,7 +24,7 @@ def test_a_vote_comes_back_as_it_was() -> None:
 def test_counts_by_hand() -> None:
     cast = [vote("a"), vote("b"), vote("c"), vote("a", of="ab"), vote(None, outcome="tie"), vote(None, outcome="none")]
     total, reward, router = votes.describe_votes([*cast, vote("b", of="bc"), vote("b", "", of="ab")])
-    assert total == "8 votes, 1 of them blind: 6 for one response, 1 tie, 1 for none."
+    assert total == "8 votes (1 blind): 6 for one response, 1 tie, 1 for none."
     assert "**2 of 4**" in router  # a twice; neither the choice that was not compared nor an older vote counts
     assert "a random choice would match 38%." in router  # (3 * (1 / 3) + 1 / 2) / 4
     assert "**3 of 6** (50%, 95% interval 19% to 81%)" in reward  # b three times

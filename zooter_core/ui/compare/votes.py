@@ -70,7 +70,7 @@ def describe_votes(votes: Sequence[Vote]) -> list[str]:
     n, blind, ties = len(decided), sum(vote.blind for vote in votes), sum(vote.outcome == "tie" for vote in votes)
     outcomes = {"for one response": n, "tie" if ties == 1 else "ties": ties, "for none": len(votes) - n - ties}
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count)
-    hidden = f", {blind} of them blind" if blind else ""
+    hidden = f" ({blind} blind)" if blind else ""
     lines = [f"{len(votes)} {'vote' if len(votes) == 1 else 'votes'}{hidden}: {counts}."]
     if n:
         lines.append(f"Voters chose the **highest reward** in {_share(sum(v.best == v.reward for v in decided), n)}.")
