@@ -42,7 +42,7 @@ def test_decision_by_utilities():
 
 
 @pytest.mark.parametrize(
-    ("probability", "word"), [(0.746, "sure"), (0.744, "leaning"), (0.496, "leaning"), (0.494, "undecided")]
+    ("probability", "word"), [(0.746, "sure"), (0.744, "leaning"), (0.506, "leaning"), (0.504, "undecided")]
 )
 def test_certainty_is_the_chosen_probability_in_a_word(probability, word):
     rest = (1 - probability) / 3
@@ -55,7 +55,8 @@ def test_certainty_is_the_chosen_probability_in_a_word(probability, word):
         ({"a": 0.33, "b": 0.45, "c": 0.22}, None, ("b", "a")),
         ({"a": 0.49, "b": 0.2, "c": 0.31}, None, ("a", "c")),  # nobody else is close: the next one
         ({"a": 0.3, "b": 0.26, "c": 0.22, "d": 0.22}, None, ("a", "b", "c")),
-        ({"a": 0.5, "b": 0.5}, None, ()),
+        ({"a": 0.504, "b": 0.496}, None, ("a", "b")),
+        ({"a": 0.51, "b": 0.49}, None, ()),
         ({"a": 1.0}, None, ()),
         ({"a": 0.33, "b": 0.45, "c": 0.22}, {"a": 0.3, "b": 0.1, "c": 0.0}, ()),  # prices decide
     ],

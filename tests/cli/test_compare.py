@@ -71,7 +71,7 @@ def test_lines_of_stdin_are_compared_one_after_the_other(zooter, stdin):
     ("line", "message"),
     [
         ('{"query": "x", "answer": {"nummer": 4}}', '"answer" as a number, a text'),
-        ("x" * 30_000, "in line 3 of stdin, but found 30,000"),
+        ("x" * 30_000, "In line 3 of stdin: The query has 30,000 characters"),
     ],
 )
 def test_a_wrong_line_is_named_and_those_before_it_are_printed(zooter, stdin, line, message):

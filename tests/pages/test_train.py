@@ -123,8 +123,8 @@ def test_a_wrong_line_is_named_by_number_field_and_file(open_page: Open, line: d
     assert "![x](http" not in page.error[0].value  # nothing in it is loaded
     assert str(state(page).path) not in page.error[0].value
     assert list(state(page).path.iterdir()) == []
-    page = upload(page, b"query;base;one\nHi;0,5;1\n", "table.csv")  # as a spreadsheet saves it
-    assert "JSON object in table.csv, line 1" in page.error[0].value
+    page = upload(page, b"query;base;one\nHi;0,5;high\nHello;1;2\n", "table.csv")  # as a spreadsheet saves it
+    assert "a number in the column one in table.csv, line 2" in page.error[0].value
     assert '{"query": ' in page.code[0].value  # and what a line looks like
     few = [{"query": "q", "scores": {"base": 1}}, {"query": "r", "scores": {"one": 2}}]
     page = upload(page, packed([*LINES, *few]))  # and the next file is taken

@@ -95,10 +95,10 @@ def test_routing_fields_are_left_out_where_the_router_has_read_them(serve, scrip
 def test_a_routed_request_is_answered_where_the_server_refuses_a_temperature(serve, scripted, stream):
     endpoint = serve("picky", "good")
     picky, sampling = endpoint.order[0], {"temperature": 0.7, "top_p": 0.9}
-    for asked, model, status in ((2, "auto", 200), (1, "auto", 200), (1, picky, 400)):
+    for requests, model, status in ((2, "auto", 200), (1, "auto", 200), (1, picky, 400)):
         before = len(scripted.bodies)
         answer = endpoint.chat(model=model, stream=stream, **sampling)
-        assert (answer.status_code, len(scripted.bodies) - before) == (status, asked)
+        assert (answer.status_code, len(scripted.bodies) - before) == (status, requests)
         if status == 200:
             assert answer.headers["x-model-router-selected-model"] == picky
             assert "temperature" not in scripted.bodies[-1]

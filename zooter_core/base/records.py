@@ -17,7 +17,7 @@ Certainty = Literal["sure", "leaning", "undecided"]
 # The largest absolute score or reward. Sums, squares and differences then fit a float64, and the router kinds that
 # learn from scores can hold them as float32.
 LARGEST_SCORE = 1e30
-SURE, LEANING = 0.75, 0.5  # bounds of the chosen candidate's probability; below 0.5 another one is more likely the best
+SURE, LEANING = 0.75, 0.5  # bounds of the chosen candidate's probability; up to 0.5 another one is as likely the best
 CLOSE, MOST_CLOSE = 0.7, 3  # between which candidates a router is undecided: their share of the highest probability
 
 
@@ -214,7 +214,7 @@ class Decision:
     def certainty(self) -> Certainty:
         """The chosen candidate's probability, in whole percent as pages show it, in a word."""
         probability = round(self.probabilities[self.candidate], 2)
-        return "sure" if probability >= SURE else "leaning" if probability >= LEANING else "undecided"
+        return "sure" if probability >= SURE else "leaning" if probability > LEANING else "undecided"
 
     @property
     def rivals(self) -> tuple[str, ...]:

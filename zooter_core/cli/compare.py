@@ -60,8 +60,7 @@ def _stdin_queries() -> Iterator[Query]:
         try:
             check_query(query.text)
         except ZooterError as problem:
-            facts = problem.failure
-            raise ZooterError(f"{facts.expected} in {place}", facts.found, facts.next_step) from problem
+            raise ZooterError.saying(f"In {place}: {problem}") from problem
         yield query
 
 

@@ -102,8 +102,8 @@ def tag_badges(tags: Sequence[Tag]) -> str:
 LEAST_SHOWN, CLEAR = 0.5, 0.55  # scores of a tag, for all taggers: of one that is alone, and of one among others
 CERTAINTY = {
     "sure": f"**sure**: its choice has a probability of at least {SURE:.0%}",
-    "leaning": f"**leaning**: its choice has a probability of {LEANING:.0%} to {SURE:.0%}",
-    "undecided": f"**undecided**: its choice has a probability of less than {LEANING:.0%}",
+    "leaning": f"**leaning**: its choice has a probability between {LEANING:.0%} and {SURE:.0%}",
+    "undecided": f"**undecided**: its choice has a probability of at most {LEANING:.0%}",
 }
 
 
