@@ -29,9 +29,10 @@ def file(tmp_path) -> Path:
     return path
 
 
-def replay(path, name, query, stop=None, seed=0, begun=""):
+def replay(path, name, query, stop=None, seed=0, begun="", texts=()):
     candidate = CandidateConfig(name, "recorded", str(path))
-    request = Request(candidate, (Message("user", query), *([Message("assistant", begun)] if begun else [])))
+    messages = (Message("user", query), *([Message("assistant", begun)] if begun else []))
+    request = Request(candidate, messages, stop=texts)
     pieces = list(RecordedBackend().stream([request], GenerationConfig(seed=seed), stop or threading.Event()))
     assert pieces[-1].response is not None
     return [piece.text for piece in pieces[:-1]], pieces[-1].response
@@ -50,6 +51,11 @@ def test_it_comes_in_pieces_and_an_empty_one_in_none(file):
     assert (response.tokens, "".join(texts)) == (9, "1 2 3 4 5 6 7 8 9")
     texts, response = replay(file, "b", "Count to three.")
     assert (texts, response.text, response.error, response.first_token_seconds) == ([], "", None, None)
+
+
+def test_a_stop_text_ends_it(file):
+    texts, response = replay(file, "a", "Count to three.", texts=("7", "4 5"))
+    assert (response.text, "".join(texts), response.finish) == ("1 2 3 ", "1 2 3 ", "stop")
 
 
 def test_stop_keeps_what_has_come(file):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from support.anthropic_shape import MODES, answer_of, post
 from support.patience import wait_until
 from support.running_endpoint import stream_of
 
@@ -31,18 +32,21 @@ def test_a_stream_says_what_the_whole_answer_says(local):
     assert len({chunk["id"] for chunk in chunks}) == 1
 
 
-SETTINGS = {  # a wrong value of each, and what it must be
-    "max_tokens": (0, "a whole number above 0"),
-    "max_completion_tokens": ("8", "a whole number above 0"),
-    "temperature": (-1, "a number of at least 0"),
-    "seed": ("x", "a whole number"),
+SETTINGS = {  # what each must be, and wrong values
+    "max_tokens": ("a whole number above 0", 0),
+    "max_completion_tokens": ("a whole number above 0", "8"),
+    "temperature": ("a number of at least 0", -1),
+    "seed": ("a whole number", "x"),
+    "top_p": ("a number above 0, at most 1", 0, -0.5, 1.1, "0.5", True),
+    "stop": ("a text, or a list of up to 4, none of them empty", 5, [1], [""], ["a", None], ["a"] * 5, {"a": 1}),
 }
-UNABLE = {"response_format": {"type": "json_object"}, "logprobs": True, "n": 2, "stop": ["x"]}
+UNABLE = {"response_format": {"type": "json_object"}, "logprobs": True, "n": 2}
 UNABLE |= {"tools": [{"type": "function", "function": {"name": "f"}}]}
 
 
 def test_what_it_cannot_do_is_refused_with_the_name_of_the_field(local):
-    for field, (value, expected) in SETTINGS.items():
+    wrong = [(field, expected, value) for field, (expected, *values) in SETTINGS.items() for value in values]
+    for field, expected, value in wrong:
         response = local.chat(model="base", **{field: value})
         error = response.json()["error"]
         assert (response.status_code, error["param"]) == (400, field)
@@ -64,6 +68,32 @@ def test_what_it_cannot_do_is_refused_with_the_name_of_the_field(local):
 def test_neutral_values_are_not_demands(local):
     fields = {"n": 1, "logprobs": False, "tools": [], "stop": None, "top_p": 1, "response_format": {"type": "text"}}
     assert local.chat(model="base", max_tokens=1, **fields).status_code == 200
+    assert local.chat(model="base", max_tokens=1, stop="", top_p=None).status_code == 200
+
+
+@MODES
+def test_a_stop_text_ends_an_answer(local, stream):
+    settings = {"model": "one", "max_tokens": 40, "temperature": 0}
+    text = local.chat(**settings).json()["choices"][0]["message"]["content"]
+    stop = text[len(text) // 2 :][:6]
+    before = text.split(stop)[0]
+    for stops in (stop, ["no such text", stop]):
+        chat = local.chat(stop=stops, stream=stream, **settings)
+        choices = [chunk["choices"][0] for chunk in (stream_of(chat) if stream else [chat.json()])]
+        parts = [choice["delta" if stream else "message"].get("content", "") for choice in choices]
+        assert ("".join(parts), choices[-1]["finish_reason"], choices[-1]["stop_reason"]) == (before, "stop", stop)
+    turns = post(local, stop_sequences=[stop], stream=stream, **settings)
+    message = answer_of(turns, stream)
+    assert message["content"] == [{"type": "text", "text": before}]
+    assert (message["stop_reason"], message["stop_sequence"]) == ("stop_sequence", stop)
+
+
+def test_a_low_top_p_leaves_the_likeliest_tokens_alone(local):
+    def answer(**settings):
+        return local.chat(model="one", max_tokens=20, **settings).json()["choices"][0]["message"]["content"]
+
+    wild = {"temperature": 5, "seed": 1}
+    assert answer(top_p=1e-6, **wild) == answer(temperature=0) != answer(top_p=1, **wild)
 
 
 @pytest.mark.parametrize("stream", [False, True])

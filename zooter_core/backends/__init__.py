@@ -43,12 +43,16 @@ class Request:
     Attributes:
         messages: the last one is the user's, or the beginning of the candidate's answer, which is then continued.
         seed: replaces the seed of the generation settings. Only independent backends use it.
+        top_p: a token is drawn among the likeliest ones that together have this probability (nucleus sampling).
+        stop: texts that end the answer where one comes, without it. Only candidates on this machine get them.
         readings: how much of each attachment the messages have, in their order.
     """
 
     candidate: CandidateConfig
     messages: tuple[Message, ...]
     seed: int | None = None
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
     readings: tuple[Reading, ...] = ()
 
 
@@ -61,6 +65,7 @@ class Piece:
         thoughts: what is new of the thoughts before it.
         response: the complete response; the last piece of every request has it.
         note: one line that explains why the request has to wait.
+        stop_text: which of the request's stop texts has ended the answer, in the last piece; "" if none has.
     """
 
     request: Request
@@ -68,6 +73,7 @@ class Piece:
     response: Response | None = None
     note: str = ""
     thoughts: str = ""
+    stop_text: str = ""
 
     @property
     def candidate(self) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 
 from zooter_core.backends import Piece, Request
-from zooter_core.backends.thoughts import Splitter, still_thinking
+from zooter_core.backends.thoughts import Splitter, overlap, still_thinking
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Finish, Response
 
@@ -17,6 +18,33 @@ LONGEST = 300  # characters of what is repeated
 EVERY = 40  # characters after which a text is looked at again
 LETTERS = 12  # in a line whose numbers alone change: a list of numbers is no repetition
 _NUMBER = re.compile(r"\d+")
+
+
+class StopTexts:
+    """Lets a text through, in pieces, up to the first stop text. What may become one waits.
+
+    The first is the one that is complete first, or the longest of several, wherever the pieces are cut.
+
+    Attributes:
+        match: the stop text that has come; "" if none has.
+        waiting: the end of the text so far, if a stop text begins with it.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts, self.match, self.waiting = texts, "", ""
+
+    def feed(self, piece: str) -> str:
+        """Add a piece. Return what of the text is clear now."""
+        if self.match:
+            return ""
+        text = self.waiting + piece
+        if ends := [(place + len(stop), place, stop) for stop in self.texts if (place := text.find(stop)) >= 0]:
+            _, clear, self.match = min(ends)
+            self.waiting = ""
+        else:
+            clear = len(text) - max((overlap(text, stop) for stop in self.texts), default=0)
+            self.waiting = text[clear:]
+        return text[:clear]
 
 
 class GrowingAnswer:
@@ -34,6 +62,7 @@ class GrowingAnswer:
         self.started: float | None = None
         self._first_token_seconds: float | None = None
         self._looked_at = 0  # characters of the text
+        self._stops, self._shown = StopTexts(request.stop), ""
 
     def start(self) -> None:
         """Note that generation begins, unless it has begun."""
@@ -51,7 +80,14 @@ class GrowingAnswer:
         """Add text. Return what it adds to the answer and to the thoughts."""
         self.text += text
         thoughts, text = self.splitter.feed(text)
+        text = self._stops.feed(text)
+        self._shown += text
         return Piece(self.request, text, thoughts=thoughts)
+
+    @property
+    def at_stop(self) -> bool:
+        """Whether a stop text has come, behind which nothing belongs to the answer."""
+        return bool(self._stops.match)
 
     @property
     def repeats(self) -> bool:
@@ -62,13 +98,15 @@ class GrowingAnswer:
         return ends_in_repetition(self.text)
 
     def end(self, finish: Finish, error: Failure | None = None) -> Piece:
-        """The last piece, with the response. Thoughts that have not ended are no answer."""
+        """The last piece, with the response and text that has waited. Thoughts that have not ended are no answer."""
         parts, name = self.splitter.end(), self.request.candidate.name
         if parts.unfinished and finish in ("stop", "length", "repeated"):
             finish, error = "refused", still_thinking(name, self.tokens).failure
+        stops = StopTexts(self.request.stop)
+        text = stops.feed(parts.text) + stops.waiting
         response = Response(
             name,
-            parts.text.strip(),
+            text.strip(),
             self.tokens,
             0.0 if self.started is None else time.perf_counter() - self.started,
             self._first_token_seconds,
@@ -77,7 +115,8 @@ class GrowingAnswer:
             thoughts=parts.thoughts,
             thought_tokens=min(self.thought_tokens, self.tokens),
         )
-        return Piece(self.request, response=response)
+        rest = text.removeprefix(self._shown) if text.startswith(self._shown) else ""
+        return Piece(self.request, rest, response, stop_text=stops.match)
 
 
 def ends_in_repetition(text: str) -> bool:

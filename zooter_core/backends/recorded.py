@@ -15,6 +15,7 @@ from pathlib import Path
 
 from zooter_core.backends import Backend, Piece, Request
 from zooter_core.backends.conversation import begun_answer, last_query
+from zooter_core.backends.growing_answer import StopTexts
 from zooter_core.backends.thoughts import split, still_thinking
 from zooter_core.base.errors import ZooterError, listed, one_line
 from zooter_core.base.jsonl import read_lines
@@ -115,7 +116,8 @@ class RecordedBackend(Backend):
             parts = split(text)
             if parts.thoughts:
                 yield Piece(request, thoughts=parts.thoughts)
-            words = re.findall(r"\S+\s*|\s+", parts.text)
+            stops = StopTexts(request.stop)
+            words = re.findall(r"\S+\s*|\s+", stops.feed(parts.text) + stops.waiting)
             first = time.perf_counter() - started
             done = 0
             while done < len(words) and not stop.is_set():
@@ -134,6 +136,7 @@ class RecordedBackend(Backend):
                     thoughts=parts.thoughts,
                     thought_tokens=len(parts.thoughts.split()),
                 ),
+                stop_text=stops.match,
             )
 
     def _recording(self, candidate: CandidateConfig) -> Recording:

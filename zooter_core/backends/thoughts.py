@@ -147,11 +147,11 @@ class Splitter:
         if end:
             self._thoughts, self._waiting, self._tag = self._thoughts + before, after, ""
             return True
-        shown = len(before) - _overlap(before, ENDS[self._tag])
+        shown = len(before) - overlap(before, ENDS[self._tag])
         self._thoughts, self._waiting = self._thoughts + before[:shown], before[shown:]
         return False
 
 
-def _overlap(text: str, tag: str) -> int:
-    """The length of the longest end of a text that is a beginning of a tag."""
+def overlap(text: str, tag: str) -> int:
+    """The length of the longest end of a text that is a beginning of a tag, but not all of it."""
     return next((size for size in range(min(len(tag) - 1, len(text)), 0, -1) if text.endswith(tag[:size])), 0)

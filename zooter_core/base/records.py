@@ -103,9 +103,9 @@ class Response:
         tokens: number of generated tokens, those of thoughts included.
         seconds: from the start of generation to its end.
         first_token_seconds: from the start to the first token; None without any token.
-        finish: `stop` (end of turn), `length` (token limit), `stopped` (by the user), `repeated` (it repeated itself,
-            and a backend on this machine ended it), `error` (see `error`), or `refused`: an error of this request
-            alone, such as a query that is too long, which no retry can fix.
+        finish: `stop` (end of turn, or a stop text), `length` (token limit), `stopped` (by the user), `repeated` (it
+            repeated itself, and a backend on this machine ended it), `error` (see `error`), or `refused`: an error of
+            this request alone, such as a query that is too long, which no retry can fix.
         error: why it failed; None if it did not.
         request_id: the server's name for the request (`x-request-id`), if it gave one.
         thoughts: what the model wrote before its answer, to be shown and nothing else: it is no part of the JSON.

@@ -35,8 +35,6 @@ UNSUPPORTED: Mapping[str, Sequence[Any]] = {
     "logprobs": (None, False),
     "top_logprobs": (None, 0),
     "logit_bias": (None, {}),
-    "stop": (None, [], ""),
-    "top_p": (None, 1),
     "presence_penalty": (None, 0),
     "frequency_penalty": (None, 0),
     "audio": (None,),

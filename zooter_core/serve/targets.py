@@ -13,10 +13,10 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, Field, StrictStr, ValidationError
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.endpoint.answer import content_text, thoughts_of
@@ -37,6 +37,7 @@ from zooter_core.base.records import Message, Response
 from zooter_core.base.strict_json import dump_json, is_number, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
 from zooter_core.config.fleet import GenerationConfig
+from zooter_core.config.tables import table
 from zooter_core.serve.chat_request import ChatRequest, estimate_tokens, read_text
 from zooter_core.serve.errors import bad_request
 from zooter_core.serve.sessions import digests
@@ -49,17 +50,33 @@ MOST_KEPT = 200_000  # characters of an answer, with its thoughts; what is store
 BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
 FAILED = ("response.failed", "error")
 Events = AsyncGenerator[list[Event], None]
+UNFINISHED: Mapping[str, Any] = {"finish_reason": None}
 FINISH = {"stop": "stop", "length": "length", "stopped": "stop", "repeated": "length"}
+MOST_STOPS = 4  # stop texts of a request, as at OpenAI
 SETTINGS = {  # by the field of a request, the later one of two counts: the fleet's name, and what it must be
     "max_tokens": ("max_new_tokens", "a whole number above 0"),
     "max_completion_tokens": ("max_new_tokens", "a whole number above 0"),
     "temperature": ("temperature", "a number of at least 0"),
     "seed": ("seed", "a whole number"),
+    "top_p": ("top_p", "a number above 0, at most 1"),
+    "stop": ("stop", f"a text, or a list of up to {MOST_STOPS}, none of them empty"),
 }
 # Fields, with the values that are possible, that a client whose request is routed cannot know to be unsupported: models
 # that think refuse them.
 SPARED = {"temperature": (0, 2), "top_p": (0, 1), "presence_penalty": (-2, 2), "frequency_penalty": (-2, 2)}
 LOCAL_ROLES = {"developer": "system", "system": "system", "assistant": "assistant"}
+
+
+@table("a request")
+class RequestSettings(GenerationConfig):
+    """The generation settings of a request. `top_p` and `stop` are as in `Request`; a fleet has neither."""
+
+    top_p: Annotated[float, Field(strict=True, gt=0, le=1)] = 1.0
+    stop: Annotated[
+        tuple[Annotated[StrictStr, Field(min_length=1)], ...],
+        Field(max_length=MOST_STOPS),
+        BeforeValidator(lambda value: ((value,) if value else ()) if isinstance(value, str) else value),
+    ] = ()
 
 
 @dataclass
@@ -72,6 +89,7 @@ class AnswerProgress:
         tokens: of a whole answer, estimated in case the server does not count.
         thoughts: tokens of thoughts apart from the text, estimated; in a stream, its events, as most have one token.
         finish: the reason, as the server names it; None if the answer has not ended.
+        stop_text: the stop text that ended the answer of a candidate on this machine, if one did.
         ended: which of several answers have ended.
         encrypted: hashes of encrypted reasoning in it.
         calls: whether a response of the Responses API calls tools, or has anything else beside text.
@@ -85,6 +103,7 @@ class AnswerProgress:
     tokens: int = 0
     thoughts: int = 0
     finish: str | None = None
+    stop_text: str = ""
     ended: set[str] = field(default_factory=set)
     encrypted: list[str] = field(default_factory=list)
     calls: bool = False
@@ -311,7 +330,7 @@ class Local:
         text, thoughts = "".join(piece.text for piece in pieces), "".join(piece.thoughts for piece in pieces)
         message = {"role": "assistant", "content": text, "refusal": None}
         message |= {"reasoning_content": thoughts} if thoughts else {}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": progress.finish}
+        choice = {"index": 0, "message": message, "logprobs": None, **_ending(progress)}
         shape = {"id": progress.id, "object": "chat.completion", "created": progress.created, "model": self.name}
         return shape | {"choices": [choice], "usage": progress.usage}
 
@@ -322,7 +341,7 @@ class Local:
             if delta := {name: text for name, text in parts.items() if text}:
                 yield [self._event(progress, role | delta)]
                 role = {}
-        yield [self._event(progress, role, progress.finish)]
+        yield [self._event(progress, role, _ending(progress))]
         if request.wants_usage:
             yield [added_event(progress, self.name, usage=progress.usage)]
 
@@ -333,10 +352,11 @@ class Local:
             Message(LOCAL_ROLES.get(message["role"], "user"), read_text(message.get("content")))  # type: ignore[arg-type]
             for message in request.messages
         )
-        settings = read_generation(request.body, self._ensemble.fleet.generation)
+        settings = read_settings(request.body, self._ensemble.fleet.generation)
         candidate = self.candidate
         if (thinking := asked_thinking(candidate, request)) is not None:
             candidate = replace(candidate, thinking=thinking)
+        ask = Request(candidate, messages, top_p=settings.top_p, stop=settings.stop)
         loop, pieces = asyncio.get_running_loop(), asyncio.Queue[Piece | BaseException | None]()
         stop = threading.Event()
 
@@ -346,7 +366,7 @@ class Local:
 
         def run() -> None:
             try:
-                for piece in self._ensemble.run_requests([Request(candidate, messages)], stop, settings):
+                for piece in self._ensemble.run_requests([ask], stop, settings):
                     put(piece)
             except Exception as problem:  # only after a bug of a backend
                 put(problem)
@@ -359,6 +379,7 @@ class Local:
                     raise EndpointError(type(item).__name__, own_status=500)
                 if item.response is not None:
                     self._end(item.response, request, progress)
+                    progress.stop_text = item.stop_text
                 progress.add_text(item.text)
                 yield item
         finally:
@@ -371,9 +392,15 @@ class Local:
         progress.finish = FINISH.get(response.finish, "stop")
         progress.usage = usage_shape(request.prompt_tokens, response.tokens, response.thought_tokens)
 
-    def _event(self, progress: AnswerProgress, delta: Mapping[str, Any], finish: str | None = None) -> Event:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return added_event(progress, self.name, choice)
+    def _event(
+        self, progress: AnswerProgress, delta: Mapping[str, Any], ending: Mapping[str, Any] = UNFINISHED
+    ) -> Event:
+        return added_event(progress, self.name, {"index": 0, "delta": delta, "logprobs": None, **ending})
+
+
+def _ending(progress: AnswerProgress) -> dict[str, Any]:
+    """How an answer of a candidate on this machine ended; a stop text as vLLM names it."""
+    return {"finish_reason": progress.finish} | ({"stop_reason": progress.stop_text} if progress.stop_text else {})
 
 
 def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking | None:
@@ -381,13 +408,13 @@ def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking
     return request.sender.thinking if candidate.thinking in (None, "auto") else None
 
 
-def read_generation(body: Mapping[str, Any], default: GenerationConfig) -> GenerationConfig:
-    """The fleet's generation settings with those that a request has.
+def read_settings(body: Mapping[str, Any], default: GenerationConfig) -> RequestSettings:
+    """A request's settings; the fleet's are the default.
 
     Raises:
         ApiError: a setting has the wrong type or range.
     """
-    settings = default
+    settings = RequestSettings(**asdict(default))
     for name, (setting, expected) in SETTINGS.items():
         if (value := body.get(name)) is not None:
             try:

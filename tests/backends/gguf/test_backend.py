@@ -85,6 +85,36 @@ def test_greedy_answers_and_seeds(gguf, model):
     assert first != second
 
 
+def test_a_stop_text_ends_an_answer_and_top_p_keeps_it_to_the_likeliest_tokens(gguf, model):
+    entry = candidate(model, **ENDLESS)
+    generation = replace(GREEDY, max_new_tokens=40)
+    for penalty in (1.0, 1.1):  # in one step, and in several
+        (request,) = requests(replace(entry, repetition_penalty=penalty))
+        text = responses(gguf, [request], generation)[0].text
+        for stops in ([text[20]], [text[6:11]], ["no such text", text[7:9]], [text[-1:] + "~"]):
+            (response,) = responses(gguf, [replace(request, stop=tuple(stops))], generation)
+            before = min((text.split(stop)[0] for stop in stops), key=len)
+            assert (response.text, response.finish) == (before.strip(), "length" if before == text else "stop")
+            assert (response.tokens < 40) == (before != text)
+    wild = replace(generation, temperature=5.0, top_k=0)
+    nearly, often, always = (
+        responses(gguf, [replace(request, seed=1, top_p=share)], wild)[0].text for share in (1e-6, 0.5, 1.0)
+    )
+    assert nearly == text
+    assert len({nearly, often, always}) == 3
+
+
+def test_a_stop_text_counts_in_what_the_calculator_writes_too(fresh, tmp_path):
+    """The model would write 57 after the sum."""
+    file = write_model(tmp_path / "sum.gguf", 128, chain=("Sum:", " 2+40", " =", " 57"))
+    (request,) = requests(candidate(file, calculator=True, prompt_template="{query}Sum:"))
+    for stop, text, tokens in (("", "2+40 = 42", 5), ("=", "2+40", 2), ("42", "2+40 =", 4), ("= 4", "2+40", 4)):
+        stops = (stop,) if stop else ()
+        (response,) = responses(fresh, [replace(request, stop=stops)], replace(GREEDY, max_new_tokens=tokens + 3))
+        assert response.text.startswith(text)
+        assert not stop or (response.text, response.tokens, response.finish) == (text, tokens, "stop")
+
+
 def test_requests_from_an_iterator_are_all_answered_as_those_of_a_list(gguf, model):
     """This is how `zooter collect` asks an independent backend."""
     several = [request for n in range(6) for request in requests(candidate(model), query=f"Why {n}?", seed=n)]

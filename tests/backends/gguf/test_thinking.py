@@ -29,10 +29,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(file, chat_template=CHATML + OPENS, context_length=8192)
 
 
-def pieces(entry: CandidateConfig) -> list[Piece]:
+def pieces(entry: CandidateConfig, *stops: str) -> list[Piece]:
     runner = backend(entry.backend)
     try:
-        return list(runner.stream([Request(entry, (Message("user", "Why?"),))], SHORT, threading.Event()))
+        request = Request(entry, (Message("user", "Why?"),), stop=stops)
+        return list(runner.stream([request], SHORT, threading.Event()))
     finally:
         runner.spare()
 
@@ -67,4 +68,7 @@ def test_a_model_that_ends_its_thoughts_answers(tmp_path: Path, thinking: bool) 
     assert (response.text, response.finish, response.error) == ("The answer is four", "stop", None)
     assert "".join(piece.text for piece in shown) == response.text
     assert response.thoughts == ("Two and two make" if thinking else "")
+    last = pieces(candidate(file, thinking=thinking), " and", "answer is")[-1]
+    assert last.response is not None
+    assert (last.response.text, last.response.thoughts, last.stop_text) == ("The", response.thoughts, "answer is")
     assert response.thought_tokens == 5 * thinking

@@ -3,6 +3,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +25,17 @@ def test_sampling_draws_in_proportion_among_the_likeliest():
     assert cold.tolist() == pytest.approx([25 / 36, 1 / 36, 9 / 36, 1 / 36], abs=0.015)
 
 
+def test_a_request_with_top_p_draws_among_the_likeliest_tokens_with_that_probability():
+    """At temperature 1: the smallest share of the tokens whose probabilities reach 0.85, in every second row."""
+    rows = SimpleNamespace(active=[row(top_p=share) for share in (0.85, 1.0)] * 20_000)
+    logits = torch.log(torch.tensor([0.5, 0.1, 0.3, 0.1])).repeat(40_000, 1)
+    drawn = Sampling(1.0, 0, rows=rows)(None, logits).argmax(dim=-1)
+    counts = torch.stack([torch.bincount(half, minlength=4) for half in (drawn[::2], drawn[1::2])]) / 20_000
+    nucleus, plain = counts.tolist()
+    assert sorted(nucleus) == pytest.approx([0.0, 1 / 9, 3 / 9, 5 / 9], abs=0.015)
+    assert plain == pytest.approx([0.5, 0.1, 0.3, 0.1], abs=0.015)
+
+
 def test_sampling_leaves_one_token_a_row():
     scores = Sampling(0.7, 3)(None, torch.randn(5, 50))
     assert (scores == 0).sum(dim=-1).tolist() == [1] * 5
@@ -35,9 +47,9 @@ def tokenizer(tiny_fleet):
     return AutoTokenizer.from_pretrained(tiny_fleet / "base")
 
 
-def row(text: str = "", written: Sequence[int] = (), **keys: Any) -> Row:
+def row(text: str = "", written: Sequence[int] = (), top_p: float = 1.0, **keys: Any) -> Row:
     """A row that has written something."""
-    begun = Row(Request(CandidateConfig("a", "transformers", "a", **keys), ()))
+    begun = Row(Request(CandidateConfig("a", "transformers", "a", **keys), (), top_p=top_p))
     begun.text, begun.written = text, list(written)
     return begun
 

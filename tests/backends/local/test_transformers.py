@@ -142,6 +142,25 @@ def test_prompt_longer_than_the_model_is_an_error_of_that_request(backend, candi
     assert (response.finish, "more than the 39 that fit" in str(response.error)) == ("refused", True)
 
 
+def test_a_stop_text_ends_its_row_at_once_and_no_other(backend, candidates, monkeypatch):
+    steps, put = [], Rows.put
+
+    def counted(rows, tokens):
+        steps.append(tokens)
+        put(rows, tokens)
+
+    monkeypatch.setattr(Rows, "put", counted)
+    text, other = answers(backend, [candidates["base"], candidates["two"]], LONG)
+    stop = text[len(text) // 2 :][:5]
+    first, second = Request(candidates["base"], ASK, stop=("no such text", stop)), Request(candidates["two"], ASK)
+    texts, (ended, untouched) = read(backend.stream([first, second], LONG, threading.Event()), [first, second])
+    assert (texts[0], ended.finish) == (text.split(stop)[0], "stop")
+    assert untouched.text == other
+    steps.clear()
+    (alone,) = read(backend.stream([first], LONG, threading.Event()), [first])[1]
+    assert (alone.text, alone.tokens) == (ended.text, len(steps))
+
+
 def test_an_answer_that_repeats_itself_ends_before_its_limit(backend, candidates, monkeypatch):
     for name, value in (("LEAST", 2), ("TIMES", 2), ("EVERY", 1)):  # random models seldom repeat more than a sign
         monkeypatch.setattr(growing_answer, name, value)

@@ -98,7 +98,7 @@ class Answer(GrowingAnswer):
     def _generate(self, slot: Slot, most: int) -> Pieces[Finish]:
         """Generate up to `most` tokens, and return how the answer ended."""
         calculates, least = self.request.candidate.calculator, 1
-        while self.tokens < most:
+        while self.tokens < most and not self.at_stop:
             if self.stop.is_set():
                 return "stopped"
             length = most - self.tokens
@@ -126,7 +126,7 @@ class Answer(GrowingAnswer):
             least = 1 + CHARACTER if end["cut"] else 1
             if end["cut"] and self.tokens + least > most:
                 break
-        return "length"
+        return "stop" if self.at_stop else "length"
 
     def _step(self, slot: Slot, length: int, options: dict[str, Any], due: str | None) -> Pieces[dict[str, Any] | None]:
         """Generate up to `length` tokens. The last event of llama.cpp, with `cut`; REPEATED as its reason where
@@ -151,8 +151,8 @@ class Answer(GrowingAnswer):
             self.count(len(event["tokens"]))
             self.written += event["tokens"]
             yield from self._emit(content)
-            if self.repeats:
-                return {"stop_type": REPEATED, "cut": False}
+            if self.at_stop or self.repeats:
+                return {"stop_type": "eos" if self.at_stop else REPEATED, "cut": False}
         if end is None:
             return None
         if gap is not None:
@@ -168,6 +168,7 @@ class Answer(GrowingAnswer):
     def _body(self, slot: Slot, length: int) -> dict[str, Any]:
         """A request for llama.cpp: all settings that are not named here would have its own defaults."""
         generation, penalty = self.generation, self.request.candidate.repetition_penalty
+        nucleus = ["top_p"] if self.request.top_p < 1 else []
         return {
             "prompt": [*self.prompt, *self.written],
             "id_slot": slot.number,
@@ -176,8 +177,9 @@ class Answer(GrowingAnswer):
             "n_predict": length,
             "temperature": generation.temperature,
             "top_k": generation.top_k,
+            "top_p": self.request.top_p,
             "seed": (generation.seed + self.tokens) % 2**32,  # every step draws anew
-            "samplers": ["penalties", "top_k", "temperature"],
+            "samplers": ["penalties", "top_k", "temperature", *nucleus],
             "repeat_penalty": penalty if self.tokens else 1.0,
             "repeat_last_n": self.tokens,
             "cache_prompt": True,

@@ -105,9 +105,9 @@ class Batch:
         spare: Callable[[], None],
     ) -> None:
         self.base, self.generation, self.stop, self.spare = base, generation, stop, spare
-        self.sampling = Sampling(generation.temperature, generation.top_k, generation.seed)
         self.all = [Row(request) for request in requests]
         self.rows = Rows(base.tokenizer, base.ends, pieces, stop)
+        self.sampling = Sampling(generation.temperature, generation.top_k, generation.seed, self.rows)
         self.ready: list[Row] = []  # those with a prompt
         self.beginning: CachedRows | None = None  # what all prompts begin with, once for each adapter
 

@@ -21,23 +21,30 @@ NO_ADAPTER = "__base__"  # peft's name for a row without adapter
 
 
 class Sampling(LogitsProcessor):
-    """Samples every row's token among its `top_k` likeliest (0: all), and leaves it as the only choice of generate().
+    """Samples every row's token among its `top_k` likeliest (0: all), or among as many of these as have the probability
+    `top_p` of its request, and leaves it as the only choice of generate().
 
     Sampling from the whole vocabulary, as generate() does after its top-k filter, costs a fifth of a batch's time. The
     random numbers have their own generator, because another thread may train with torch's global one.
     """
 
-    def __init__(self, temperature: float, top_k: int, seed: int = 0) -> None:
-        self.temperature, self.top_k, self.seed = temperature, top_k, seed
+    def __init__(self, temperature: float, top_k: int, seed: int = 0, rows: Rows | None = None) -> None:
+        self.temperature, self.top_k, self.seed, self.rows = temperature, top_k, seed, rows
         self.generator: torch.Generator | None = None  # on the device of the scores
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         most = min(self.top_k, scores.shape[-1]) if self.top_k else scores.shape[-1]
         likeliest = torch.topk(scores.float(), most)
+        logits = likeliest.values / self.temperature
+        top_p = [row.request.top_p for row in self.rows.active] if self.rows else []
+        if any(share < 1 for share in top_p):
+            shares = logits.softmax(dim=-1)
+            before = shares.cumsum(dim=-1) - shares  # the likeliest token always stays
+            logits = logits.masked_fill(before >= before.new_tensor(top_p).unsqueeze(-1), -torch.inf)
         if self.generator is None:
             self.generator = torch.Generator(scores.device).manual_seed(self.seed)
         gumbel = -torch.empty_like(likeliest.values).exponential_(generator=self.generator).log()
-        drawn = (likeliest.values / self.temperature + gumbel).argmax(dim=-1, keepdim=True)
+        drawn = (logits + gumbel).argmax(dim=-1, keepdim=True)
         return torch.full_like(scores, -torch.inf).scatter_(-1, likeliest.indices.gather(-1, drawn), 0.0)
 
 
@@ -80,7 +87,8 @@ class Rows(StoppingCriteria):
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
         """Called by generate() when every active row has its next token."""
         self.put(input_ids[:, -1].tolist())
-        return torch.full((input_ids.shape[0],), self.stop.is_set(), dtype=torch.bool, device=input_ids.device)
+        ended = [self.stop.is_set() or not row.open for row in self.active]
+        return torch.tensor(ended, device=input_ids.device)
 
     def put(self, tokens: Sequence[int]) -> None:
         """Take the next token of every active row."""
@@ -93,8 +101,8 @@ class Rows(StoppingCriteria):
                 self.close("stop", [row])
             elif text := row.decoder.step(self.backend, token):
                 self.pieces.put(row.add(text))
-                if row.repeats:
-                    self.close("repeated", [row])
+                if row.at_stop or row.repeats:
+                    self.close("stop" if row.at_stop else "repeated", [row])
 
     def narrow(self) -> list[int]:
         """Drop the finished rows. Return the places, among the active ones, of those that continue."""
