@@ -38,7 +38,7 @@ SETTINGS = {  # what each must be, and wrong values
     "temperature": ("a number of at least 0", -1),
     "seed": ("a whole number", "x"),
     "top_p": ("a number above 0, at most 1", 0, -0.5, 1.1, "0.5", True),
-    "stop": ("a text, or a list of up to 4, none of them empty", 5, [1], [""], ["a", None], ["a"] * 5, {"a": 1}),
+    "stop": ("a text, or a list of up to 16, none of them empty", 5, [1], [""], ["a", None], ["a"] * 17, {"a": 1}),
 }
 UNABLE = {"response_format": {"type": "json_object"}, "logprobs": True, "n": 2}
 UNABLE |= {"tools": [{"type": "function", "function": {"name": "f"}}]}

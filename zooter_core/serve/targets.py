@@ -52,7 +52,7 @@ FAILED = ("response.failed", "error")
 Events = AsyncGenerator[list[Event], None]
 UNFINISHED: Mapping[str, Any] = {"finish_reason": None}
 FINISH = {"stop": "stop", "length": "length", "stopped": "stop", "repeated": "length"}
-MOST_STOPS = 4  # stop texts of a request, as at OpenAI
+MOST_STOPS = 16  # stop texts of a request; OpenAI takes four, and code editors send more
 SETTINGS = {  # by the field of a request, the later one of two counts: the fleet's name, and what it must be
     "max_tokens": ("max_new_tokens", "a whole number above 0"),
     "max_completion_tokens": ("max_new_tokens", "a whole number above 0"),
