@@ -38,6 +38,19 @@ SUMS = """What is 6 times 7? | 3 plus 3 | What is 3 plus 3? | 2+2=? | how much i
 | what is 10 times 10 plus 5 | 14+28"""  # as people type them first; none is in the vocabulary
 
 
+FIRST_TAGS = {  # whose nouns, or whose one odd word, once brought a tag of another kind
+    "Convert 10 km to miles": "unit conversion",
+    "12 miles in km": "unit conversion",
+    "bash script that renames *.jpeg": "shell command",
+    "Explain recursion like I'm five": "computer science question",
+    "I have 5 apples, eat 2, and buy 7 more": "word problem",
+    "Name three planets": "list generation",
+    "Compare cats and dogs": "comparison",
+    "Spell necessary": "grammar question",
+    "Rhyme with orange": "poetry",
+}
+
+
 def parts(texts: str) -> list[str]:
     return [text.strip() for text in texts.split("|")]
 
@@ -158,6 +171,11 @@ def test_a_plain_sum_is_no_equation_and_no_fraction(embedded: Ensemble) -> None:
     shown = [charts.shown_tags(tags)[:1] for tags in embedded.tagger.tag(sums)]
     assert [(query, tags) for query, tags in zip(sums, shown, strict=True) if tags not in ([], ["arithmetic"])] == []
     assert shown.count(["arithmetic"]) > len(sums) / 2
+
+
+def test_the_first_tag_is_of_what_is_asked(embedded: Ensemble) -> None:
+    tags_of_queries = embedded.tagger.tag(list(FIRST_TAGS))
+    assert {query: tags[0].name for query, tags in zip(FIRST_TAGS, tags_of_queries, strict=True)} == FIRST_TAGS
 
 
 # Runtimes
