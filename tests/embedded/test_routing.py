@@ -147,7 +147,7 @@ def test_chat_takes_small_talk_whatever_came_before(embedded: Ensemble) -> None:
 
 
 def test_shown_tags_can_be_trusted(embedded: Ensemble, figures: list[str]) -> None:
-    """Nothing was tuned on these 200 queries; recipes/embedded/tag_queries.jsonl has the others."""
+    """Nothing but CLOSE was tuned on these 200 queries; recipes/embedded/tag_queries.jsonl has the others."""
     labelled = lines("tag_queries")
     assert len(labelled) == 200
     assert {tag for line in labelled for tag in line["tags"]} <= set(embedded.tagger.names)
