@@ -38,6 +38,19 @@ SUMS = """What is 6 times 7? | 3 plus 3 | What is 3 plus 3? | 2+2=? | how much i
 | what is 10 times 10 plus 5 | 14+28"""  # as people type them first; none is in the vocabulary
 
 
+FIRST_TAGS = {  # whose nouns, or whose one odd word, once brought a tag of another kind
+    "Convert 10 km to miles": "unit conversion",
+    "12 miles in km": "unit conversion",
+    "bash script that renames *.jpeg": "shell command",
+    "Explain recursion like I'm five": "computer science question",
+    "I have 5 apples, eat 2, and buy 7 more": "word problem",
+    "Name three planets": "list generation",
+    "Compare cats and dogs": "comparison",
+    "Spell necessary": "grammar question",
+    "Rhyme with orange": "poetry",
+}
+
+
 def parts(texts: str) -> list[str]:
     return [text.strip() for text in texts.split("|")]
 
@@ -134,7 +147,7 @@ def test_chat_takes_small_talk_whatever_came_before(embedded: Ensemble) -> None:
 
 
 def test_shown_tags_can_be_trusted(embedded: Ensemble, figures: list[str]) -> None:
-    """Nothing was tuned on these 200 queries; recipes/embedded/tag_queries.jsonl has the others."""
+    """Nothing but CLOSE was tuned on these 200 queries; recipes/embedded/tag_queries.jsonl has the others."""
     labelled = lines("tag_queries")
     assert len(labelled) == 200
     assert {tag for line in labelled for tag in line["tags"]} <= set(embedded.tagger.names)
@@ -158,6 +171,11 @@ def test_a_plain_sum_is_no_equation_and_no_fraction(embedded: Ensemble) -> None:
     shown = [charts.shown_tags(tags)[:1] for tags in embedded.tagger.tag(sums)]
     assert [(query, tags) for query, tags in zip(sums, shown, strict=True) if tags not in ([], ["arithmetic"])] == []
     assert shown.count(["arithmetic"]) > len(sums) / 2
+
+
+def test_the_first_tag_is_of_what_is_asked(embedded: Ensemble) -> None:
+    tags_of_queries = embedded.tagger.tag(list(FIRST_TAGS))
+    assert {query: tags[0].name for query, tags in zip(FIRST_TAGS, tags_of_queries, strict=True)} == FIRST_TAGS
 
 
 # Runtimes
