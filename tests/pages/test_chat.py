@@ -63,6 +63,7 @@ def test_a_query_shows_probabilities_tags_choice_answer_and_why(open_page: Open)
     assert turn.why is not None
     shown = ["What points to", "The most similar training queries", "on a scale from 0", "1 of 3 models ran and wrote"]
     assert [text for text in shown if text not in words(page)] == []
+    assert {f"{share:.0%}" for share in turn.decision.probabilities.values()} <= {one.value for one in page.markdown}
 
 
 TYPED = "What is 2*3*4?\n  __init__ ~~x~~ $5 and $6\n# x :red[y] <b>"
@@ -87,11 +88,14 @@ def test_prices_say_what_an_answer_cost_and_where_they_have_decided(open_page: O
         return ask(open_page("chat", fleet_copy), query)
 
     dear = next(name for name in pool if name != chosen)
+    assert f"this cost \\$0; **{dear}**, the dearest, would have cost about" in words(priced({dear: 40.0}))
     page = priced(dict.fromkeys(pool, 10.0) | {dear: 40.0})
     turn = talk(page).turns[-1]
     tokens = turn.job.responses[turn.candidate].tokens
     costs = [f"\\${in_dollars(price * tokens / 1e6)}" for price in (10.0, 40.0)]
-    assert f"This cost {costs[0]}; **{dear}**, the dearest, would have cost about {costs[1]}." in words(page)
+    assert f"Without the prompt, this cost {costs[0]}; **{dear}**, the dearest, would have cost about {costs[1]}." in (
+        words(page)
+    )
 
     set_table(fleet_copy, "router", {"willingness": 1.0})
     page = priced(dict.fromkeys(pool, 1.0) | {chosen: 4.0})
