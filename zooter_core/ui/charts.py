@@ -145,9 +145,9 @@ def draw_bars(key: str, rows: Sequence[tuple[str, str, float]], longest: int) ->
         longest: characters of the longest text. On a phone, texts stand above their bars.
     """
     width = min(CHARACTER * longest + 16, WIDEST)
-    for number, (text, fill, share) in enumerate(rows):
+    for number, (name, fill, share) in enumerate(rows):
         with st.container(horizontal=True, key=f"bar-{key}-{number}", vertical_alignment="center", wrap=False):
-            st.markdown(text, width=width)
+            st.markdown(name, width=width)
             st.image(filled(share, fill), width="stretch", alt=f"{share:.0%}")
             st.markdown(f"{share:.0%}", width=FIGURE, text_alignment="right")
 
