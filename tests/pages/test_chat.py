@@ -57,7 +57,8 @@ def test_a_query_shows_probabilities_tags_choice_answer_and_why(open_page: Open)
     turn = talk(page).turns[0]
     tag = turn.decision.tags[0].name
     assert turn.job.responses[turn.candidate].finish in ("stop", "length")
-    shown = [f"undecided: {' or '.join(turn.decision.rivals)}", tag, "tokens in"]
+    *others, last = turn.decision.rivals
+    shown = [f"undecided: {', '.join(others)} or {last}", tag, "tokens in"]
     assert [text for text in shown if text not in words(page)] == []
     press(page, "Why")
     assert turn.why is not None

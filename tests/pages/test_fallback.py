@@ -50,6 +50,7 @@ def test_the_next_model_answers_with_a_note_that_stays(over: Over, open_page: Op
         )
         assert f"**{second}** answers instead of **{first}**, the router's choice" in words(view)
         assert COMPLETE in words(view)
+        assert "beside the others" not in words(view)
         assert not view.error
         assert not {"Retry", "Continue"} & labels(view)
         record = json.loads(export.as_json(talk(view)))["turns"][0]

@@ -112,7 +112,8 @@ def draw_strip(decision: Decision, key: str, pool: Sequence[str] = (), why: bool
     opened = f"why-{key}"
     with st.container(horizontal=True, key=f"strip-{key}", vertical_alignment="center", gap="small", wrap=False):
         if rivals:
-            st.markdown(f":gray-badge[undecided: {plain(listed(rivals, ' or '))}]", width="content")
+            names = f"{listed(rivals[:-1])} or {rivals[-1]}"
+            st.markdown(f":gray-badge[undecided: {plain(names)}]", width="content")
         else:
             name = decision.candidate
             st.markdown(badge(pool, name, f"{probabilities[name]:.0%}"), width="content")

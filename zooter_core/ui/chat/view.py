@@ -64,7 +64,8 @@ def draw_actions(ensemble: Ensemble, talk: Conversation, number: int) -> None:
             icon_button("Change this query in a branch", "call_split", f"branch-{key}", set_editing, key)
         if last or not talk.running:
             _other_answers(ensemble, talk, number, key)
-        if facts := answer_view.facts(turn.job.responses.get(turn.candidate), alone=len(turn.job.candidates) == 1):
+        alone = sum(not turn.job.failed_to_start(name) for name in turn.job.candidates) == 1
+        if facts := answer_view.facts(turn.job.responses.get(turn.candidate), alone):
             st.caption(facts)
 
 
