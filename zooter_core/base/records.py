@@ -150,7 +150,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A response with its reward and rank (1 is best); both are None for a failed response.
+    """A response with its reward and rank (1 is best, equal ones share it); both are None for a failed response.
 
     Attributes:
         right: the verified outcome; None if the query has no answer key, or one of a form that the response has.
