@@ -328,7 +328,7 @@ def _substitution(turn: Turn) -> str:
     """Who answers instead of the router's choice, and why, as Markdown; empty if it answers itself."""
     job, choice, rivals = turn.job, turn.decision.candidate, turn.decision.rivals
     if turn.candidate == choice:
-        if not rivals:
+        if not rivals or job.all_failed:
             return ""
         first, *others = [f"{turn.decision.probabilities[name]:.0%}" for name in rivals]
         against = " and ".join(f"{share} for {plain(name)}" for name, share in zip(rivals[1:], others, strict=True))
