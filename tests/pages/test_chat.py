@@ -172,7 +172,9 @@ def test_the_last_query_is_edited_and_an_earlier_one_changed_in_a_branch(open_pa
     assert [entry.title for entry in history().entries()][:2] == ["What is 12 + 31?", "Write about the sea."]
 
 
-def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(open_page: Open) -> None:
+def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(
+    open_page: Open, tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = open_page("chat")
     for way_out in ("New conversation", "Skip"):
         assert "Step 1 of 5" in words(press(page, "Show me how it works"))
@@ -190,7 +192,9 @@ def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(open_p
     assert "####" in steps[1]  # the cards of all models
     assert "Reward of each response" in steps[2]
     assert "Asking" in steps[3]
-    assert "Connect my models" in labels(page)
+    assert "Connect my models" not in labels(page)  # they are connected
+    monkeypatch.setattr(manage, "EMBEDDED_FLEET", tiny_fleet)
+    assert "Connect my models" in labels(page.run())
     press(page, "Ask something")
     assert "Step" not in words(page)
     assert talk(page).turns == []
