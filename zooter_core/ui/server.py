@@ -65,6 +65,7 @@ SETTINGS = {
 def serve(arguments: tuple[str, ...], **options: Any) -> None:
     """Serve until Ctrl-C, with Streamlit's options from the command line, the environment and its files."""
     settings = {name.replace("_", "."): value for name, value in options.items() if value not in (None, ())}
+    config._main_script_path = str(APP)  # whose folder has options too, from wherever the demo is started
     config.get_config_options(force_reparse=True, options_from_flags=settings)  # later it would warn of a new port
     app = st.App(APP, **guarded())
     sys.argv = [str(APP), *arguments]  # as in `streamlit run`, which looks for modules and settings in its folder
