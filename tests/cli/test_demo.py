@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from contextlib import suppress
 
 import pytest
@@ -67,8 +68,8 @@ def test_the_server_of_connected_models_listens_before_what_routes_is_loaded(tmp
     assert ended.stdout.strip() == "0 []", ended.stderr
 
 
-def listens(port):
-    with suppress(OSError), socket.create_connection(("localhost", port)):
+def answers(address):
+    with suppress(OSError), urllib.request.urlopen(f"{address}/_stcore/health", timeout=PATIENCE):
         return True
     return False
 
@@ -76,12 +77,13 @@ def listens(port):
 @pytest.mark.slow
 def test_from_any_folder_it_prints_its_address_alone(tmp_path):
     port = free_port()
+    address = f"http://localhost:{port}"
     call = [sys.executable, "-m", "zooter_core.cli", "demo", "--no-browser", "--port", str(port)]
     with subprocess.Popen(call, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        wait_until(lambda: listens(port))
+        wait_until(lambda: answers(address))
         process.send_signal(signal.SIGINT)
         lines = process.communicate(timeout=PATIENCE)[0].splitlines()
-    assert lines == [f"The demo of the fleet embedded is at http://localhost:{port} (Ctrl-C stops it)."]
+    assert lines == [f"The demo of the fleet embedded is at {address} (Ctrl-C stops it)."]
 
 
 def test_a_busy_port_is_exit_2(refused, servers):
