@@ -78,12 +78,12 @@ def describe_votes(votes: Sequence[Vote]) -> list[str]:
     if judging := [vote for vote in decided if vote.choice in vote.candidates]:  # the others do not judge the router
         router, chance = sum(vote.best == vote.choice for vote in judging), sum(1 / len(v.candidates) for v in judging)
         lines.append(
-            f"They chose the **router's choice**, where it was compared, in {_share(router, len(judging))}; a random "
+            f"Voters chose the **router's choice**, where it was compared, in {_share(router, len(judging))}; a random "
             f"choice would match {chance / len(judging):.0%}."
         )
     if measured := [vote for vote in decided if vote.longest]:
         longest = sum(vote.best == vote.longest for vote in measured)
-        lines.append(f"They chose the **longest response** in {_share(longest, len(measured))}.")
+        lines.append(f"Voters chose the **longest response** in {_share(longest, len(measured))}.")
     return lines
 
 
