@@ -59,6 +59,7 @@ def test_certainty_is_the_chosen_probability_in_a_word(probability, word):
         ({"a": 0.51, "b": 0.49}, None, ()),
         ({"a": 1.0}, None, ()),
         ({"a": 0.33, "b": 0.45, "c": 0.22}, {"a": 0.3, "b": 0.1, "c": 0.0}, ()),  # prices decide
+        ({"a": 0.33, "b": 0.45, "c": 0.22}, {"a": 0.23, "b": 0.45, "c": 0.22}, ("b", "a")),  # prices change nothing
     ],
 )
 def test_an_undecided_router_has_two_or_three_rivals(probabilities, utilities, rivals):

@@ -60,7 +60,10 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     expect(page.get_by_text("What points to")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("The most similar training queries")).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW)
+    assert page.locator("[class*=st-key-bar-] img").first.bounding_box()["width"] > NARROW / 2  # names stand above
     assert barriers(page) == []
+    line.locator(".stMarkdownBadge").first.evaluate("name => { name.textContent = 'a-long-name-'.repeat(9) }")
+    assert line.evaluate("strip => strip.scrollWidth <= strip.clientWidth")
     assert_fits(page, WIDE)
     tab_to(page, "Edit")
     page.keyboard.press("Enter")

@@ -52,7 +52,7 @@ def test_the_arena_is_played_by_keys_alone(open_tab: Callable[..., Page], direct
     assert charts.evaluate(OVERLAPS) == []
     page.get_by_text("Seconds, tokens and cost").click()
     click_when_drawn(page, page.get_by_text("Votes on this fleet"))  # the figures above it push it down
-    expect(page.get_by_text("Voters chose the")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Voters chose the").first).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW, WIDE)
     assert barriers(page) == []
     shape = json.loads(downloaded(page, "Download as JSON"))

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import os
 import runpy
+import signal
 import socket
 import subprocess
 import sys
+import urllib.request
+from contextlib import suppress
 
 import pytest
 
 from support.endpoint_fleet import NOWHERE
+from support.patience import PATIENCE, wait_until
 from support.ports import free_port
 
 
@@ -62,6 +66,24 @@ def test_the_server_of_connected_models_listens_before_what_routes_is_loaded(tmp
     call = [sys.executable, "-c", STARTED, str(tmp_path)]
     ended = subprocess.run(call, capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "0 []", ended.stderr
+
+
+def answers(address):
+    with suppress(OSError), urllib.request.urlopen(f"{address}/_stcore/health", timeout=PATIENCE):
+        return True
+    return False
+
+
+@pytest.mark.slow
+def test_from_any_folder_it_prints_its_address_alone(tmp_path):
+    port = free_port()
+    address = f"http://localhost:{port}"
+    call = [sys.executable, "-m", "zooter_core.cli", "demo", "--no-browser", "--port", str(port)]
+    with subprocess.Popen(call, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        wait_until(lambda: answers(address))
+        process.send_signal(signal.SIGINT)
+        lines = process.communicate(timeout=PATIENCE)[0].splitlines()
+    assert lines == [f"The demo of the fleet embedded is at {address} (Ctrl-C stops it)."]
 
 
 def test_a_busy_port_is_exit_2(refused, servers):

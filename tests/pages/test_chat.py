@@ -57,12 +57,14 @@ def test_a_query_shows_probabilities_tags_choice_answer_and_why(open_page: Open)
     turn = talk(page).turns[0]
     tag = turn.decision.tags[0].name
     assert turn.job.responses[turn.candidate].finish in ("stop", "length")
-    shown = [f"undecided: {' or '.join(turn.decision.rivals)}", tag, "tokens in"]
+    *others, last = turn.decision.rivals
+    shown = [f"undecided: {', '.join(others)} or {last}", tag, "tokens in"]
     assert [text for text in shown if text not in words(page)] == []
     press(page, "Why")
     assert turn.why is not None
     shown = ["What points to", "The most similar training queries", "on a scale from 0", "1 of 3 models ran and wrote"]
     assert [text for text in shown if text not in words(page)] == []
+    assert {f"{share:.0%}" for share in turn.decision.probabilities.values()} <= {one.value for one in page.markdown}
 
 
 def test_the_page_says_that_a_model_reads_a_long_query(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,11 +97,14 @@ def test_prices_say_what_an_answer_cost_and_where_they_have_decided(open_page: O
         return ask(open_page("chat", fleet_copy), query)
 
     dear = next(name for name in pool if name != chosen)
+    assert f"this cost \\$0; **{dear}**, the dearest, would have cost about" in words(priced({dear: 40.0}))
     page = priced(dict.fromkeys(pool, 10.0) | {dear: 40.0})
     turn = talk(page).turns[-1]
     tokens = turn.job.responses[turn.candidate].tokens
     costs = [f"\\${in_dollars(price * tokens / 1e6)}" for price in (10.0, 40.0)]
-    assert f"This cost {costs[0]}; **{dear}**, the dearest, would have cost about {costs[1]}." in words(page)
+    assert f"Without the prompt, this cost {costs[0]}; **{dear}**, the dearest, would have cost about {costs[1]}." in (
+        words(page)
+    )
 
     set_table(fleet_copy, "router", {"willingness": 1.0})
     page = priced(dict.fromkeys(pool, 1.0) | {chosen: 4.0})
@@ -175,7 +180,9 @@ def test_the_last_query_is_edited_and_an_earlier_one_changed_in_a_branch(open_pa
     assert [entry.title for entry in history().entries()][:2] == ["What is 12 + 31?", "Write about the sea."]
 
 
-def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(open_page: Open) -> None:
+def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(
+    open_page: Open, tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = open_page("chat")
     for way_out in ("New conversation", "Skip"):
         assert "Step 1 of 5" in words(press(page, "Show me how it works"))
@@ -193,7 +200,9 @@ def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(open_p
     assert "####" in steps[1]  # the cards of all models
     assert "Reward of each response" in steps[2]
     assert "Asking" in steps[3]
-    assert "Connect my models" in labels(page)
+    assert "Connect my models" not in labels(page)  # they are connected
+    monkeypatch.setattr(manage, "EMBEDDED_FLEET", tiny_fleet)
+    assert "Connect my models" in labels(page.run())
     press(page, "Ask something")
     assert "Step" not in words(page)
     assert talk(page).turns == []

@@ -50,6 +50,7 @@ def test_the_next_model_answers_with_a_note_that_stays(over: Over, open_page: Op
         )
         assert f"**{second}** answers instead of **{first}**, the router's choice" in words(view)
         assert COMPLETE in words(view)
+        assert "beside the others" not in words(view)
         assert not view.error
         assert not {"Retry", "Continue"} & labels(view)
         record = json.loads(export.as_json(talk(view)))["turns"][0]
@@ -106,6 +107,7 @@ def test_if_all_fail_each_reason_is_given_once_and_all_can_be_tried_again(
     page = ask(page, QUERY)
     for view in (page, again(page, open_page, fleet_copy)):
         assert len(view.error) == 1
+        assert " answers:" not in words(view)
         message = view.error[0].value
         assert f"{order[0]}, {order[1]} and {order[2]} could not answer:" in message
         reasons = ('status 500, "scripted http-500".', "no connection (refused).", "the connection broke.")

@@ -11,7 +11,19 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, charts, column, compare, comparison, labels, let_manage, press, tables, words
+from support.app_pages import (
+    Open,
+    ask,
+    charts,
+    column,
+    compare,
+    comparison,
+    labels,
+    let_manage,
+    press,
+    tables,
+    words,
+)
 from support.patience import PATIENCE, wait_until
 from support.scripted_server import Scripted, serving
 from zooter_core.base.records import Query
@@ -392,6 +404,9 @@ def test_other_pages_of_a_fleet_without_router_and_rewards(open_page: Open, fold
             assert "a starting router chooses" in words(page)
             assert "no answers are compared here" in words(page)
             assert page.selectbox(key="mode").options == ["Router", "One model"]
+            press(ask(page, "What is 2 + 3?"), "Why")
+            assert "A starting router chooses until" in words(page)
+            assert "training queries" not in words(page)
     page = compare(open_page("compare", folder), "What is 2 + 3?")
     assert "There is no reward model, so the responses are not ranked." in words(page)
     assert not page.error

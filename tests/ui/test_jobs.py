@@ -68,8 +68,12 @@ def test_a_continuation_joins_as_the_text_would_have(
     greedy: Ensemble, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     let_answer(greedy, monkeypatch, [("", " they")], text, "")
-    rest = ended(begin(greedy, AnswerPlan(["one"], prefix="The sea and"), SEA))
-    assert rest.texts["one"] == rest.responses["one"].text == "The sea and they"
+    first = Response("one", "The sea and", 5, 2.0, 0.5, thought_tokens=2)
+    rest = ended(begin(greedy, AnswerPlan(["one"], continued=first), SEA))
+    response = rest.responses["one"]
+    assert rest.texts["one"] == response.text == "The sea and they"
+    assert (response.tokens, response.thought_tokens, response.seconds) == (8, 2, 2.0)  # of both
+    assert response.first_token_seconds == 0.5
 
 
 def test_jobs_on_one_model_are_served_in_order_and_know_how_many_are_ahead(tiny_fleet: Path) -> None:
@@ -152,7 +156,7 @@ def test_earlier_responses_stay_and_are_ranked_with_the_new_one(half_down: Ensem
 
 
 def test_an_answer_that_has_begun_is_not_replaced(half_down: Ensemble) -> None:
-    job = ended(begin(half_down, AnswerPlan(["base"], ["two"], prefix="The sea"), SEA))
+    job = ended(begin(half_down, AnswerPlan(["base"], ["two"], continued=Response("base", "The sea")), SEA))
     assert (job.candidates, job.texts["base"], job.incomplete, job.all_failed) == (("base",), "The sea", True, False)
     assert job.reserves == ("two",)
 

@@ -150,7 +150,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A response with its reward and rank (1 is best); both are None for a failed response.
+    """A response with its reward and rank (1 is best, equal ones share it); both are None for a failed response.
 
     Attributes:
         right: the verified outcome; None if the query has no answer key, or one of a form that the response has.
@@ -220,11 +220,11 @@ class Decision:
     def rivals(self) -> tuple[str, ...]:
         """The two or three candidates that the router is undecided between, the most probable first; empty if it is
         not, or if prices have decided."""
-        if self.certainty != "undecided" or self.utilities or len(self.probabilities) < 2:
+        if self.certainty != "undecided" or self.candidate != self.most_probable or len(self.probabilities) < 2:
             return ()
-        order, highest = self.order, max(self.probabilities.values())
-        close = [name for name in order if self.probabilities[name] >= CLOSE * highest]
-        return order[: min(max(len(close), 2), MOST_CLOSE)]
+        order = sorted(self.probabilities, key=lambda name: -self.probabilities[name])
+        close = [name for name in order if self.probabilities[name] >= CLOSE * self.probabilities[order[0]]]
+        return tuple(order[: min(max(len(close), 2), MOST_CLOSE)])
 
     @property
     def order(self) -> tuple[str, ...]:

@@ -214,7 +214,7 @@ def _print(discovery: Discovery) -> None:
         err.print(f"So are {more:,} more.")
     for variable in discovery.providers:
         host = PROVIDERS[variable][0]
-        err.print(f"{variable} is set. To use {host}, which has not been contacted: --endpoint https://{host}/v1")
+        err.print(f"{variable} is set. To use {host}, which has not been contacted: --endpoint {host}")
 
 
 def _print_end(folder: Path, connected: Connected, lacking: Sequence[NotInstalledError]) -> None:

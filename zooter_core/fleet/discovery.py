@@ -36,7 +36,7 @@ from zooter_core.base.terminal import NOT_IN_NAMES, visible_name
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.tables import error_in
-from zooter_core.config.trust import PROVIDERS
+from zooter_core.config.trust import PROVIDERS, provider_key
 from zooter_core.fleet.discovered import (
     LLAMA_CPP,
     LM_STUDIO,
@@ -55,6 +55,15 @@ from zooter_core.fleet.on_disk import models_in, usual_folders
 
 Result = TypeVar("Result")
 USUAL = {OLLAMA: 11434, VLLM: 8000, LLAMA_CPP: 8080, LM_STUDIO: 1234}  # ports
+PATHS = {  # of providers whose API does not begin at /v1
+    "api.cohere.ai": "/compatibility/v1",
+    "api.cohere.com": "/compatibility/v1",
+    "api.deepinfra.com": "/v1/openai",
+    "api.fireworks.ai": "/inference/v1",
+    "api.groq.com": "/openai/v1",
+    "generativelanguage.googleapis.com": "/v1beta/openai",
+    "openrouter.ai": "/api/v1",
+}
 MAKES = {"vllm": VLLM, "llamacpp": LLAMA_CPP}  # by what `owned_by` says in their lists of models
 ASK_SECONDS = 10.0  # for a server to list its models
 CONNECT_SECONDS = 1.0
@@ -145,20 +154,23 @@ async def _all_served(addresses: Mapping[str, str | None], tell: Tell) -> tuple[
 
 
 def server_url(address: str) -> str:
-    """The address of a model server, up to and with its /v1, from what a user typed, perhaps without a scheme.
+    """The address of a model server, up to where /chat/completions follows, from what a user typed, perhaps the host
+    alone.
 
     Raises:
         ZooterError: it is no web address, or it holds a password.
     """
     typed = address.strip()
+    scheme = "https" if provider_key(f"https://{typed}") else "http"
     try:
-        url = EndpointConfig(base_url=(typed if "://" in typed else f"http://{typed}").rstrip("/")).base_url
+        url = EndpointConfig(base_url=(typed if "://" in typed else f"{scheme}://{typed}").rstrip("/")).base_url
     except ValidationError:
         shown = f'"{address}"' if "@" not in address else "An address with a name or password"
         sentence = f"{shown} is not the address of a server." if typed else "There is no address yet."
         example = "It looks like http://localhost:8000/v1."
         raise ZooterError.saying(sentence, example) from None
-    return url if urlsplit(url).path else f"{url}/v1"
+    parts = urlsplit(url)
+    return url if parts.path else url + PATHS.get(parts.hostname or "", "/v1")
 
 
 def models_at(url: str, key_variable: str | None = None) -> Discovery:

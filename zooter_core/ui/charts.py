@@ -99,6 +99,7 @@ def tag_badges(tags: Sequence[Tag]) -> str:
     return " ".join(f":gray-badge[{plain(tag.name)} {tag.score:.0%}]" for tag in tags)
 
 
+CHARACTER, FIGURE, WIDEST = 8, 44, 280  # pixels: of a text's character, of a percentage, and of the longest text
 LEAST_SHOWN, CLEAR = 0.5, 0.55  # scores of a tag, for all taggers: of one that is alone, and of one among others
 CERTAINTY = {
     "sure": f"**sure**: its choice has a probability of at least {SURE:.0%}",
@@ -120,7 +121,8 @@ def draw_strip(decision: Decision, key: str, pool: Sequence[str] = (), why: bool
     opened = f"why-{key}"
     with st.container(horizontal=True, key=f"strip-{key}", vertical_alignment="center", gap="small", wrap=False):
         if rivals:
-            st.markdown(f":gray-badge[undecided: {plain(listed(rivals, ' or '))}]", width="content")
+            names = f"{listed(rivals[:-1])} or {rivals[-1]}"
+            st.markdown(f":gray-badge[undecided: {plain(names)}]", width="content")
         else:
             name = decision.candidate
             st.markdown(badge(pool, name, f"{probabilities[name]:.0%}"), width="content")
@@ -145,11 +147,19 @@ def shown_tags(tags: Sequence[Tag]) -> list[str]:
     return [tag.name for tag in tags if tag.score >= LEAST_SHOWN]
 
 
-def draw_bar(key: str, text: str, width: int, share: float, fill: str, alt: str) -> None:
-    """A text in Markdown, of a width in pixels, and beside it a track of which a colour fills a share."""
-    with st.container(horizontal=True, key=f"bar-{key}", vertical_alignment="center", wrap=False):
-        st.markdown(text, width=width)
-        st.image(filled(share, fill), width="stretch", alt=alt)
+def draw_bars(key: str, rows: Sequence[tuple[str, str, float]], longest: int) -> None:
+    """Shares as bars of one scale, each between what it is of and its figure.
+
+    Args:
+        rows: of each bar, what it is of as Markdown, its colour, and the share.
+        longest: characters of the longest text. On a phone, texts stand above their bars.
+    """
+    width = min(CHARACTER * longest + 16, WIDEST)
+    for number, (name, fill, share) in enumerate(rows):
+        with st.container(horizontal=True, key=f"bar-{key}-{number}", vertical_alignment="center", wrap=False):
+            st.markdown(name, width=width)
+            st.image(filled(share, fill), width="stretch", alt=f"{share:.0%}")
+            st.markdown(f"{share:.0%}", width=FIGURE, text_alignment="right")
 
 
 def draw(figure: Figure, key: str, alt: str, height: int) -> None:

@@ -27,13 +27,18 @@ class AnswerPlan:
         candidates: answer together.
         reserves: answer instead, one after the other, when all candidates fail before their first token.
         previous: responses that stay from an earlier attempt.
-        prefix: text that the one candidate has written already and continues.
+        continued: the response that the one candidate continues.
     """
 
     candidates: Sequence[str]
     reserves: Sequence[str] = ()
     previous: Sequence[Response] = ()
-    prefix: str = ""
+    continued: Response | None = None
+
+    @property
+    def prefix(self) -> str:
+        """The text that the one candidate has written already; "" if it begins."""
+        return self.continued.text if self.continued else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +229,7 @@ class Job(BackgroundWork, Answers):
                 self.notes[name] = piece.note
             if piece.response is not None:
                 self.texts[name] = self._joined(name, piece.response.text)
-                self.responses[name] = replace(piece.response, text=self.texts[name])
+                self.responses[name] = self._with_continued(replace(piece.response, text=self.texts[name]))
             if time.monotonic() - saved > SAVE_EVERY:
                 self._save(self)
                 saved = time.monotonic()
@@ -259,6 +264,18 @@ class Job(BackgroundWork, Answers):
             return text
         came = self.texts[name].removeprefix(prefix)
         return prefix + came[: len(came) - len(came.lstrip())] + text.lstrip()
+
+    def _with_continued(self, response: Response) -> Response:
+        """A response with the tokens and the time of the one that it continues, if any."""
+        if (first := self._plan.continued) is None:
+            return response
+        return replace(
+            response,
+            tokens=first.tokens + response.tokens,
+            thought_tokens=first.thought_tokens + response.thought_tokens,
+            seconds=first.seconds + response.seconds,
+            first_token_seconds=first.first_token_seconds or response.first_token_seconds,
+        )
 
     def _step_in(self, reserve: str) -> None:
         """Let a reserve answer, which waits in the queue of its own model."""

@@ -16,12 +16,12 @@ def test_right_responses_lead_in_the_order_of_their_rewards():
     ranked = [
         Ranked(Response("a", "17"), 3.0, 1),
         Ranked(Response("b", "It is 18."), 2.0, 2),
-        Ranked(Response("c", "18"), 1.0, 3),
+        Ranked(Response("c", "18"), 2.0, 2),
         Ranked(Response("d", "18", error=Failure.of("cut off"))),
     ]
     result = verified_ranking(ranked, KEY)
     assert [(item.response.candidate, item.rank, item.right) for item in result] == [
-        ("b", 1, True), ("c", 2, True), ("a", 3, False), ("d", None, None)
+        ("b", 1, True), ("c", 1, True), ("a", 3, False), ("d", None, None)
     ]  # fmt: skip
     assert result[2].reason == "The final number is 17, not 18."
     assert result[0].to_json()["right"] is True

@@ -122,7 +122,7 @@ FAILED = Response("base", "half of it", finish="error", error=Failure.of("no suc
     [
         (
             [Response("base", "aa"), Response("one", "aaaa"), Response("two", "aa")],
-            [("one", 4, 1), ("base", 2, 2), ("two", 2, 3)],
+            [("one", 4, 1), ("base", 2, 2), ("two", 2, 2)],
         ),
         (
             [FAILED, Response("one", ""), Response("two", "a")],
@@ -134,7 +134,12 @@ FAILED = Response("base", "half of it", finish="error", error=Failure.of("no suc
             [("base", 2, 1), ("two", 1, 2), ("one", None, None)],
         ),
     ],
-    ids=["a tie keeps its order", "failed and empty ones come last", "all failed", "one has no reward"],
+    ids=[
+        "equal rewards share a rank",
+        "failed and empty ones come last",
+        "all failed",
+        "one has no reward",
+    ],
 )
 def test_responses_are_ranked_by_their_rewards(tiny_ensemble, monkeypatch, responses, ranked):
     monkeypatch.setattr(Ensemble, "reward_model", Lengths({"nan": math.nan}))

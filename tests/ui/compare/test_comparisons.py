@@ -13,7 +13,7 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.compare.comparisons import Comparison, describe_agreement, pick_candidates, start
-from zooter_core.ui.compare.votes import read_votes
+from zooter_core.ui.compare.votes import describe_votes, read_votes
 from zooter_core.ui.history import history
 from zooter_core.ui.jobs import Answers
 
@@ -47,6 +47,8 @@ def test_the_verdict_compares_router_and_reward_model(names: tuple[str, ...], se
     text = describe_agreement(DECISION, ranked(*names))
     assert [sentence for sentence in sentences if sentence not in text] == []
     assert ("saved" in text) == all(name.islower() for name in names)
+    tied = [replace(item, rank=1) for item in ranked("chat", "math")]
+    assert "agree on **math**, which shares the first place with 1 other" in describe_agreement(DECISION, tied)
     absent = Decision.of("q", {"chat": 0.19, "math": 0.18, "code": 0.63})  # no other takes the place of its choice
     text = describe_agreement(absent, ranked("math", "chat"))
     assert "puts **math** first. The router would have asked **code** (63%)" in text
@@ -59,6 +61,14 @@ def comparison_of_two(*, blind: bool = False, order: tuple[str, ...] = ("math", 
     texts = {name: response.text for name, response in responses.items()}
     job = Answers(texts, responses, ranking)
     return Comparison("q", DECISION, job, FLEET, order, blind=blind, hidden=blind)
+
+
+def test_a_highest_reward_that_two_share_is_nobodys() -> None:
+    comparison = comparison_of_two()
+    assert comparison.best == "chat"
+    comparison.job.ranked = [replace(item, reward=1.0, rank=1) for item in comparison.ranked()]
+    comparison.cast("best", "chat")
+    assert not any("highest reward" in line for line in describe_votes([comparison.vote]))
 
 
 def test_names_are_letters_until_the_vote_which_is_kept() -> None:

@@ -35,11 +35,12 @@ def verified_ranking(ranked: Sequence[Ranked], key: Mapping[str, Any]) -> list[R
             item = replace(item, right=right, reason=outcome.reason, lacking=missing)
         judged.append(item)
 
-    def order(item: Ranked) -> float:
+    def order(item: Ranked) -> tuple[float, int]:
         if form and item.reward is not None:
-            return FORM_LOSS * (item.right is False) - item.reward
-        return float(not item.right)
+            return FORM_LOSS * (item.right is False) - item.reward, item.rank or 0
+        return float(not item.right), item.rank or 0
 
     placed = sorted((item for item in judged if item.rank is not None), key=order)
-    places = {id(item): replace(item, rank=rank) for rank, item in enumerate(placed, 1)}
+    orders = list(map(order, placed))
+    places = {id(item): replace(item, rank=1 + orders.index(order(item))) for item in placed}
     return [*places.values(), *(item for item in judged if id(item) not in places)]

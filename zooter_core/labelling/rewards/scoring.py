@@ -135,7 +135,7 @@ def _score_batch(
 
 
 def rank_by_reward(responses: Sequence[Response], scored: Sequence[Response], rewards: QueryRewards) -> list[Ranked]:
-    """Rank responses, best first. Ties keep their order; responses without a reward come last and have no rank.
+    """Rank responses, best first. Equal rewards share a rank; responses without one come last and have no rank.
 
     Args:
         scored: the responses that `rewards` are of.
@@ -147,9 +147,9 @@ def rank_by_reward(responses: Sequence[Response], scored: Sequence[Response], re
     if scored and not pairs:
         raise WorkError("a reward for the responses", f"none: {rewards.reason}", "Try `zooter check`.")
     pairs.sort(key=lambda pair: -pair[1])
-    with_reward = {id(response) for response, _ in pairs}
+    with_reward, values = {id(response) for response, _ in pairs}, [reward for _, reward in pairs]
     return [
-        *(Ranked(response, reward, rank) for rank, (response, reward) in enumerate(pairs, 1)),
+        *(Ranked(response, reward, 1 + values.index(reward)) for response, reward in pairs),
         *(Ranked(response) for response in responses if id(response) not in with_reward),
     ]
 

@@ -123,7 +123,9 @@ class Conversation:
             ZooterError: the fleet no longer has it. Nothing has changed then.
         """
         turn = self.turns[number]
-        plan = AnswerPlan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job), turn.text)
+        first = turn.job.responses.get(turn.candidate, Response(turn.candidate, ""))
+        continued = replace(first, text=turn.text)
+        plan = AnswerPlan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job), continued)
         self._answer_again(ensemble, number, plan, turn.settings, instead=True)
 
     def show_version(self, number: int, version: int) -> None:

@@ -10,11 +10,12 @@ from streamlit.delta_generator import DeltaGenerator
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui import answer_view, charts, links
+from zooter_core.ui import answer_view, charts, links, resources
 from zooter_core.ui.background import draw_live
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.compare import comparisons, view
 from zooter_core.ui.compare.comparisons import Comparison
+from zooter_core.ui.models.manage import is_users
 from zooter_core.ui.widgets import EXAMPLES, show_error
 
 ROUTED, ANSWERED, COMPARED, REWARDED, WORTH = range(5)
@@ -50,7 +51,7 @@ STEPS = (  # headings, and what a newcomer should see below each
     ),
     (
         "A reward model compares the answers",
-        "A **reward model** reads every answer and gives it a number, the **reward**: higher is better. The router was "
+        "A **reward model** reads every answer and gives it a number, the **reward**: higher is better. A router is "
         "trained to predict who will earn the highest one, without running anybody.",
     ),
     ("Was it worth it?", "Now the same with models of your own: connect them, and an exam trains a router for them."),
@@ -71,6 +72,7 @@ def draw(talk: Conversation) -> str:
         return ""
     number = story.step
     (title, text), last = STEPS[number], number == WORTH
+    connect = last and not is_users(resources.folder())
     with st.container(border=True, key="story-box"):
         st.html(NO_FIELD)
         st.caption(f"Step {number + 1} of {len(STEPS)}")
@@ -79,14 +81,15 @@ def draw(talk: Conversation) -> str:
             st.markdown(text)
         answer_view.draw_query(story.comparison.query)
         _draw_picture(story.comparison, number)
-        if last:
+        if connect:
             st.markdown(text)
         with st.container(horizontal=True, vertical_alignment="center"):
             if number:
                 st.button("Back", icon=":material/arrow_back:", on_click=_go_to, args=(story, number - 1))
-            if last:
+            if connect:
                 with st.container(key="primary-own", width="content"):
                     links.draw_page_button("Connect my models", "models", "add")
+            if last:
                 st.button("Ask something", icon=":material/edit:", on_click=_end)
             else:
                 st.button("Next", key="primary-next", shortcut="Right", on_click=_go_to, args=(story, number + 1))

@@ -66,7 +66,8 @@ def draw_actions(ensemble: Ensemble, talk: Conversation, number: int) -> None:
             icon_button("Change this query in a branch", "call_split", f"branch-{key}", set_editing, key)
         if last or not talk.running:
             _other_answers(ensemble, talk, number, key)
-        if facts := answer_view.facts(turn.job.responses.get(turn.candidate), alone=len(turn.job.candidates) == 1):
+        alone = sum(not turn.job.failed_to_start(name) for name in turn.job.candidates) == 1
+        if facts := answer_view.facts(turn.job.responses.get(turn.candidate), alone):
             st.caption(facts)
 
 
@@ -300,16 +301,18 @@ def draw_routing(ensemble: Ensemble, talk: Conversation, number: int) -> bool:
 
 def cost_note(fleet: Fleet, turn: Turn) -> str:
     """What the answer cost by the prices in fleet.toml, without its prompt, and what as many tokens of the dearest
-    would have, as Markdown; empty while it runs, and where a price is missing."""
+    would have, as Markdown. A model of this machine is free unless it has a price. Empty while the answer runs, and
+    where a price is missing."""
     responses, answer = turn.job.responses, turn.job.responses.get(turn.candidate)
     if turn.job.running or answer is None or not answer.tokens or not responses.keys() <= set(fleet.pool):
         return ""
-    paid = [prices.cost(fleet.candidate(name), 0, response.tokens) for name, response in responses.items()]
+    answered = {name: fleet.candidate(name) for name in responses}
+    paid = {name: prices.cost(one, 0, responses[name].tokens) for name, one in answered.items()}
     instead = {one.name: prices.cost(one, 0, answer.tokens) or 0.0 for one in fleet.candidates}
     dearest = max(instead, key=lambda name: instead[name])
-    if None in paid or not instead[dearest]:
+    if not instead[dearest] or any(paid[name] is None and not prices.is_local(one) for name, one in answered.items()):
         return ""
-    text = f"This cost ${in_dollars(sum(amount or 0.0 for amount in paid))}"
+    text = f"Without the prompt, this cost ${in_dollars(sum(amount or 0.0 for amount in paid.values()))}"
     if turn.candidate != dearest or len(paid) > 1:
         text += f"; **{plain(dearest)}**, the dearest, would have cost about ${in_dollars(instead[dearest])}"
     return f"{text}.".replace("$", r"\$")
@@ -328,7 +331,7 @@ def _substitution(turn: Turn) -> str:
     """Who answers instead of the router's choice, and why, as Markdown; empty if it answers itself."""
     job, choice, rivals = turn.job, turn.decision.candidate, turn.decision.rivals
     if turn.candidate == choice:
-        if not rivals:
+        if not rivals or job.all_failed:
             return ""
         first, *others = [f"{turn.decision.probabilities[name]:.0%}" for name in rivals]
         against = " and ".join(f"{share} for {plain(name)}" for name, share in zip(rivals[1:], others, strict=True))

@@ -39,17 +39,20 @@ def draw_reasons(ensemble: Ensemble, turn: Turn, key: str) -> None:
         st.markdown(shaded(why.pieces, colour_name(pool, decision.candidate)))
         if len(decision.query) > len(turn.query) and decision.query.endswith(turn.query):
             st.caption("The query goes on with what came before it, so the router read them together.")
+        note = ensemble.router.note
         if reason := prices.why(decision):
-            st.caption(plain(f"{reason} {prices.in_words(ensemble.fleet)}"))
+            st.caption(plain(reason if note else f"{reason} {prices.in_words(ensemble.fleet)}"))
         st.caption("The stronger a word is marked, the more it counts towards the choice. Grey words count against it.")
         if turn.attachments:
             st.caption(NOT_READ)
         st.markdown("**How likely each model is to answer best**")
-        for other, share in by_share(decision.probabilities):
-            text, alt = badge(pool, other, f"{share:.0%}"), f"{other} {share:.0%}"
-            charts.draw_bar(f"{key}-{pool.index(other)}", text, 100, share, colour(pool, other), alt)
-        st.markdown("**The most similar training queries**")
-        st.markdown("\n".join(sentences(why.neighbours[:NEAREST], pool)))
+        rows = [(badge(pool, other), colour(pool, other), share) for other, share in by_share(decision.probabilities)]
+        charts.draw_bars(key, rows, max(map(len, pool)))
+        if why.neighbours or not note:
+            st.markdown("**The most similar training queries**")
+            st.markdown("\n".join(sentences(why.neighbours[:NEAREST], pool)))
+        else:  # a starting router has learned from none
+            st.caption(plain(note))
         with st.expander("More"):
             _draw_figures(ensemble, turn, why, pool, name, key)
 

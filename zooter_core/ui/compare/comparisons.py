@@ -111,9 +111,10 @@ class Comparison:
 
     @property
     def best(self) -> str | None:
-        """The candidate whose response has the highest reward."""
-        rewarded = [item for item in self.ranked() if item.reward is not None]
-        return max(rewarded, key=lambda item: item.reward or 0.0).response.candidate if rewarded else None
+        """The candidate whose response alone has the highest reward."""
+        rewarded = {item.response.candidate: item.reward for item in self.ranked() if item.reward is not None}
+        highest = [name for name, reward in rewarded.items() if reward == max(rewarded.values())]
+        return highest[0] if len(highest) == 1 else None
 
     def to_json(self) -> dict[str, Any]:
         """The comparison for a download; `query`, `responses` and `route` are those of `zooter compare --json`."""
@@ -217,19 +218,21 @@ def describe_agreement(decision: Decision, ranked: Sequence[Ranked]) -> str:
     placed = [item for item in ranked if item.rank is not None]
     if not placed:
         return ":material/error: No model answered, so there is nothing to rank."
-    best, outcomes = placed[0].response.candidate, [item.right for item in ranked if item.reason]
+    first = [item.response.candidate for item in placed if item.rank == 1]
+    outcomes = [item.right for item in ranked if item.reason]
+    others = f"{len(first) - 1} {'other' if len(first) == 2 else 'others'}" if len(first) > 1 else ""
+    best = f"**{plain(first[0])}**" + (f" and {others}" if others else "")
     who = "ranking" if outcomes else "reward model"
     choice = next((item for item in placed if item.response.candidate == decision.candidate), None)
     if decision.candidate not in {item.response.candidate for item in ranked}:
-        agreement = (
-            f":material/compare_arrows: The {who} puts **{plain(best)}** first. {describe_absent_choice(decision)}"
-        )
-    elif best == decision.candidate:
-        agreement = f":material/check_circle: Router and {who} agree on **{plain(best)}**."
+        agreement = f":material/compare_arrows: The {who} puts {best} first. {describe_absent_choice(decision)}"
+    elif decision.candidate in first:
+        shared = f", which shares the first place with {others}" if others else ""
+        agreement = f":material/check_circle: Router and {who} agree on **{plain(decision.candidate)}**{shared}."
     else:
         place = f"ranks {_ordinal(choice.rank)}" if choice and choice.rank else "gave no answer"
         agreement = (
-            f":material/compare_arrows: They differ: the {who} puts **{plain(best)}** first; "
+            f":material/compare_arrows: They differ: the {who} puts {best} first; "
             f"the router chose **{plain(decision.candidate)}**, which {place}."
         )
     if None in outcomes:

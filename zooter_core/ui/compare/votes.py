@@ -31,7 +31,7 @@ class Vote:
         outcome: `best` (one response), `tie` (several are equally good), `none` (no response is good).
         best: the candidate of the best response, if there is one.
         choice: the router's choice among all candidates of the fleet, compared or not; "" in older votes.
-        reward: the candidate whose response has the highest reward; None if nothing was ranked.
+        reward: the candidate whose response alone has the highest reward; None if there is none.
         blind: whether the names were hidden during the vote.
         tag: what the query is about, in the tagger's words; "" if it has no tag.
         longest: the candidate of the longest response; "" in older votes.
@@ -72,17 +72,18 @@ def describe_votes(votes: Sequence[Vote]) -> list[str]:
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count)
     hidden = f" ({blind} blind)" if blind else ""
     lines = [f"{len(votes)} {'vote' if len(votes) == 1 else 'votes'}{hidden}: {counts}."]
-    if n:
-        lines.append(f"Voters chose the **highest reward** in {_share(sum(v.best == v.reward for v in decided), n)}.")
+    if ranked := [vote for vote in decided if vote.reward]:
+        highest = sum(vote.best == vote.reward for vote in ranked)
+        lines.append(f"Voters chose the **highest reward** in {_share(highest, len(ranked))}.")
     if judging := [vote for vote in decided if vote.choice in vote.candidates]:  # the others do not judge the router
         router, chance = sum(vote.best == vote.choice for vote in judging), sum(1 / len(v.candidates) for v in judging)
         lines.append(
-            f"They chose the **router's choice**, where it was compared, in {_share(router, len(judging))}; a random "
+            f"Voters chose the **router's choice**, where it was compared, in {_share(router, len(judging))}; a random "
             f"choice would match {chance / len(judging):.0%}."
         )
     if measured := [vote for vote in decided if vote.longest]:
         longest = sum(vote.best == vote.longest for vote in measured)
-        lines.append(f"They chose the **longest response** in {_share(longest, len(measured))}.")
+        lines.append(f"Voters chose the **longest response** in {_share(longest, len(measured))}.")
     return lines
 
 

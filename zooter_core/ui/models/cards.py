@@ -98,8 +98,8 @@ def _draw_card(ensemble: Ensemble, candidate: CandidateConfig) -> DeltaGenerator
         answer: Response | None = st.session_state.get(f"tried-{name}")
         if state == "ready" and answer and answer.text:
             st.markdown(f"“{plain(pick_subject(ensemble, name))}”")
-            st.markdown(safe(answer.text))
             answer_view.draw_thoughts(answer, f"tried-{name}")
+            st.markdown(safe(answer.text))
     return place
 
 

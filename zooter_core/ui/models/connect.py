@@ -82,8 +82,8 @@ def _draw_here(choose: bool) -> None:
         )
         _draw_passed_over(discovery)
     for variable in discovery.providers:
-        address = f"https://{PROVIDERS[variable][0]}/v1"
-        st.markdown(f"{code(variable)} is set. To use its models, give {code(address)} in the other tab.")
+        host = PROVIDERS[variable][0]
+        st.markdown(f"{code(variable)} is set. To use its models, give {code(host)} in the other tab.")
 
 
 def _draw_address(choose: bool) -> None:

@@ -174,14 +174,15 @@ def draw_figures(router: TrainedRouter) -> None:
 def _draw_shares(held_back: Evaluation, pool: Sequence[str]) -> None:
     single = held_back.best_single
     names = {"router": ("your router", ROUTER), "best_single": (f"{single} alone", colour(pool, single))}
-    intervals = []
+    rows, intervals = [], []
     for key, row in held_back.best_choice.items():
         if row is None:
             continue
         name, fill = names[key]
         (low, high), share = row.interval, row.share
-        charts.draw_bar(f"train-{key}", f"{plain(name)} **{share:.0%}**", 150, share, fill, f"{name} {share:.0%}")
+        rows.append((plain(name), fill, share))
         intervals.append(f"{plain(name)} {low:.0%} to {high:.0%}")
+    charts.draw_bars("train", rows, max(len(name) for name, _ in names.values()))
     st.caption(
         f"Of {held_back.n:,} held-back queries, which the router did not train on. 95% CI: {', '.join(intervals)}."
     )
