@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from support.hostile_texts import ATOMS, PAYLOADS, faults, payload
 from zooter_core.ui.markdown import LONGER, MOST, safe
-from zooter_core.ui.text import plain
+from zooter_core.ui.text import plain, with_commands
 
 TEXT = st.lists(st.sampled_from(ATOMS), max_size=24).map("".join)
 
@@ -172,6 +172,14 @@ def test_how_texts_are_drawn(what: str) -> None:
 )
 def test_a_name_shows_its_characters(name: str, shown: str) -> None:
     assert plain(name) == shown
+
+
+def test_commands_in_a_sentence_of_ours_stay_code() -> None:
+    shown = with_commands("`a*b*` gains. `zooter queries --from` selects more, `zooter run; rm` nothing.")
+    assert shown.replace("\\", "") == "`a*b*` gains. `zooter queries --from` selects more, `zooter run; rm` nothing."
+    assert " `zooter queries --from` " in shown
+    assert "\\`zooter run; rm\\`" in shown
+    assert "\\`a\\*b\\*\\`" in shown
 
 
 def test_what_people_write_stays() -> None:

@@ -15,11 +15,18 @@ SHORTCODE = re.compile(r":(?=[\w+-]+:|material/)")
 # It does so with addresses, too: https://..., www. ..., name@host.
 ADDRESS = re.compile(r"(?:https?:(?=//)|www(?=\.)|@)", re.IGNORECASE)
 RUN = re.compile(r"`+")
+COMMAND = re.compile(r"(`zooter [a-z]+(?: --[a-z-]+)*`)")
 
 
 def plain(text: str) -> str:
     """A name, a query or a message as one line of Markdown in which no character has a meaning."""
     return escaped(unlinked(visible(text)).strip())
+
+
+def with_commands(text: str) -> str:
+    """A sentence of ours as `plain` has it, but for its commands, which stay code."""
+    parts = COMMAND.split(unlinked(visible(text)).strip())
+    return "".join(part if place % 2 else escaped(part, place == 0) for place, part in enumerate(parts))
 
 
 def typed(text: str) -> list[str]:

@@ -19,7 +19,7 @@ from zooter_core.evaluation.figures import Evaluation, Report, Sweep
 from zooter_core.ui import charts, links
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
-from zooter_core.ui.text import clipped, plain
+from zooter_core.ui.text import clipped, plain, with_commands
 
 ROOM = 56  # pixels right of the chart, for the number of a dot at its edge
 
@@ -106,7 +106,7 @@ def report_command(folder: str) -> str:
 
 def draw_verdict(report: Report) -> None:
     if verdict := verdicts.of_report(report):
-        first, *more = map(plain, verdicts.sentences(titled(verdict)))
+        first, *more = map(with_commands, verdicts.sentences(titled(verdict)))
         st.markdown(" ".join([f"**{first}**", *more]))
 
 

@@ -25,7 +25,7 @@ from zooter_core.pipeline.running_score import Right, RunningScore
 from zooter_core.pipeline.tally import Tally
 from zooter_core.ui import charts, links, resources, tables
 from zooter_core.ui.background import BackgroundWork, attach, draw_live, stop_button
-from zooter_core.ui.text import plain
+from zooter_core.ui.text import plain, with_commands
 from zooter_core.ui.widgets import draw_problem, keep_problem, show_error
 
 STEPS = {
@@ -248,7 +248,7 @@ def _draw_result(report: Report, rival: Verdict | None, pool: Sequence[str], tak
         st.markdown(f"**{plain(sentence)}**")
     if verdict := verdicts.of_report(report):
         for sentence in verdicts.sentences(verdict):
-            st.markdown(plain(sentence))
+            st.markdown(with_commands(sentence))
     if verified := report.verified:
         shares = ", ".join(f"{plain(name)} {share:.0%}" for name, share in verified.measured.items())
         st.caption(f"Right answers, of {verified.n:,} that can be checked: {shares}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from pathlib import Path
 from shlex import quote
@@ -23,7 +22,7 @@ from zooter_core.method.worth import RANDOM, RMR, ROUTING
 from zooter_core.ui import charts, tables
 from zooter_core.ui.answer_view import counted
 from zooter_core.ui.models.manage import is_users
-from zooter_core.ui.text import clipped, escaped, plain, unlinked, visible
+from zooter_core.ui.text import clipped, plain, with_commands
 from zooter_core.ui.traffic import source as traffic_source
 from zooter_core.ui.traffic.source import Source, open_traffic
 
@@ -32,7 +31,6 @@ ICONS = {"reward": "trending_down", "far": "explore", "calibration": "speed"}
 ALL = "all requests"
 NEWEST, FEEDBACKS = 20, 8  # decisions and votes that are shown
 TAGS = 25  # to choose from
-COMMAND = re.compile("(`zooter [a-z]+`)")
 REASONS = {
     "router": "The router expected its answer to be the best.",
     "sticky": "The conversation kept its model, as no other one led by enough.",
@@ -62,7 +60,7 @@ def draw_empty(fleet: Fleet, hidden: bool) -> None:
 
 def draw_sentences(report: TrafficReport) -> None:
     first, *rest = statements(report)
-    st.markdown(f"#### {_plain(first)}")
+    st.markdown(f"#### {with_commands(first)}")
     for line in rest:
         st.markdown(plain(line))
     if count := len(report.changes):
@@ -72,7 +70,7 @@ def draw_sentences(report: TrafficReport) -> None:
 def draw_advice(report: TrafficReport, fleet: Fleet, folder: Path) -> None:
     advice = advise(report, Setup.of(fleet, folder))
     icon = ":material/check:" if not advice.command else ":material/lightbulb:"
-    st.info(f"**{_plain(advice.sentence)}** {_plain(advice.reason)}", icon=icon)
+    st.info(f"**{with_commands(advice.sentence)}** {with_commands(advice.reason)}", icon=icon)
     if advice.command:
         st.code(advice.command, language=None, wrap_lines=True)
 
@@ -82,7 +80,7 @@ def draw_changes(report: TrafficReport) -> None:
     if not report.changes:
         st.markdown("Nothing that is more than chance.")
     for change in report.changes:
-        st.warning(_plain(change.message), icon=f":material/{ICONS[change.kind]}:")
+        st.warning(with_commands(change.message), icon=f":material/{ICONS[change.kind]}:")
     if report.calibration:
         with st.expander("Do the router's probabilities hold?"):
             headings = ("probability", "requests", "mean probability", "was the best")
@@ -103,12 +101,6 @@ def draw_changes(report: TrafficReport) -> None:
                 "In how many pairs of a liked and a disliked answer the liked one has the higher reward; guessing has"
                 " 50%. In parentheses: 95% confidence intervals."
             )
-
-
-def _plain(text: str) -> str:
-    """A sentence of ours as Markdown; a command in it stays code."""
-    parts = COMMAND.split(unlinked(visible(text)))
-    return "".join(part if place % 2 else escaped(part, place == 0) for place, part in enumerate(parts))
 
 
 def draw_choices(source: Source, report: TrafficReport, pool: tuple[str, ...]) -> None:

@@ -21,7 +21,7 @@ from zooter_core.router.kinds import KINDS, LEARN_LABELS, DistillConfig, setting
 from zooter_core.ui import charts, tables
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
-from zooter_core.ui.text import plain
+from zooter_core.ui.text import plain, with_commands
 from zooter_core.ui.train.labels import embed
 from zooter_core.ui.train.steps import (
     Session,
@@ -157,7 +157,7 @@ def draw_figures(router: TrainedRouter) -> None:
     if held_back:
         st.markdown(f"#### Your router {describe_result(router)}.")
     if verdict:
-        st.markdown(" ".join(map(plain, verdicts.sentences(titled(verdict)))))
+        st.markdown(" ".join(map(with_commands, verdicts.sentences(titled(verdict)))))
     else:
         st.info("No query was held back, so the router cannot be evaluated.", icon=":material/info:")
     if held_back:
