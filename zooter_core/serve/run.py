@@ -21,6 +21,7 @@ from zooter_core.serve.app import build_app
 from zooter_core.serve.server import Server, ServeSettings
 
 LOOK_SECONDS = 0.1  # between looks for a stop while the fleet loads
+JUST_CONNECTED_SECONDS = 0.05  # for a client to send its request
 LAST_SECONDS = 1.0  # for tasks that have been cancelled to tell their clients
 CONNECTIONS_PER_CLIENT = 512  # that one address may have, unless it is a proxy's (`--proxy`)
 
@@ -53,6 +54,9 @@ class UvicornServer(uvicorn.Server):
         self._on_ready(self.servers[0].sockets[0].getsockname()[1])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(JUST_CONNECTED_SECONDS)  # else uvicorn would close connections whose request is on its way
         if self.server_state.tasks:
             most = self._server.settings.grace_seconds
             self._server.progress(f"Stopping: running answers have {most} s to end. Another Ctrl-C ends them at once.")
