@@ -185,7 +185,7 @@ def fair_choices(
     folds, rows = np.zeros(len(earned)), np.flatnonzero(labelled.learned)
     earned[rows] = np.nan
     if len(rows) >= FEWEST:
-        datasets = [scores.datasets[row] for row in rows]
+        datasets = np.array(scores.datasets)[rows].tolist()
         scored = Scored.of(scores.scores[rows], datasets, labelled.tags.rows(rows), vectors[rows], labels)
         crossed, _, parts = earned_by(scored, config)
         earned[rows], folds[rows] = crossed, parts + 1

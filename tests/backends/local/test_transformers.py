@@ -78,14 +78,20 @@ def test_stop_ends_all_with_the_text_that_has_come(backend, candidates):
     assert all(response.tokens < 400 for response in responses)
 
 
-def test_abandoned_generation_ends_early_and_with_it_its_thread(backend, candidates, monkeypatch):
-    steps, put = [], Rows.put
+@pytest.fixture
+def steps(monkeypatch):
+    """The tokens of every step that is taken."""
+    taken, put = [], Rows.put
 
     def counted(rows, tokens):
-        steps.append(tokens)
+        taken.append(tokens)
         put(rows, tokens)
 
     monkeypatch.setattr(Rows, "put", counted)
+    return taken
+
+
+def test_abandoned_generation_ends_early_and_with_it_its_thread(backend, candidates, steps):
     pieces = backend.stream([Request(candidates["base"], ASK)], LONG, threading.Event())
     next(pieces)
     assert generating()
@@ -142,14 +148,7 @@ def test_prompt_longer_than_the_model_is_an_error_of_that_request(backend, candi
     assert (response.finish, "more than the 39 that fit" in str(response.error)) == ("refused", True)
 
 
-def test_a_stop_text_ends_its_row_at_once_and_no_other(backend, candidates, monkeypatch):
-    steps, put = [], Rows.put
-
-    def counted(rows, tokens):
-        steps.append(tokens)
-        put(rows, tokens)
-
-    monkeypatch.setattr(Rows, "put", counted)
+def test_a_stop_text_ends_its_row_at_once_and_no_other(backend, candidates, steps):
     text, other = answers(backend, [candidates["base"], candidates["two"]], LONG)
     stop = text[len(text) // 2 :][:5]
     first, second = Request(candidates["base"], ASK, stop=("no such text", stop)), Request(candidates["two"], ASK)
