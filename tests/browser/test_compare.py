@@ -63,7 +63,9 @@ def test_the_arena_is_played_by_keys_alone(open_tab: Callable[..., Page], direct
     page.keyboard.press("ArrowRight")
     expect(page.get_by_text("Names, routing and rewards appear after your vote.")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text(query)).to_have_count(0, timeout=SLOW)
-    page.get_by_label("Query", exact=True).fill("What is 9 - 2?")
+    field = page.get_by_label("Query", exact=True)
+    expect(field).to_have_count(1, timeout=SLOW)  # that of the round before is still there while the page is drawn
+    field.fill("What is 9 - 2?")
     page.keyboard.press("Enter")
     expect(page.get_by_text("What is 9 - 2? Well.")).to_have_count(2, timeout=SLOW)
     expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=SLOW)
