@@ -81,7 +81,8 @@ def pick_example(key: str) -> str | None:
 # Files that have come into the composer are sent by themselves: the page shows their sizes, and the query goes with
 # them later. On a phone, the focus would open the keyboard; there the list of conversations covers the page, and closes
 # once one is chosen. In that list, Tab stops once for each; the arrows lead to its buttons. Streamlit scrolls to the
-# end while a page grows, so the query that is edited is held in sight for two seconds.
+# end while a page grows, if it is there already: a query that was sent from further up leads there, one that is edited
+# is held in sight for two seconds, and where reasons open, the page leaves its end before it grows.
 # The script is a constant, and the security policy names its hash (server.py): the browser runs this text and no other,
 # as it does with the scripts of Streamlit's own page. It has no "<", at which Streamlit's sanitizer would drop it.
 SCRIPT = """
@@ -106,7 +107,13 @@ SCRIPT = """
     if (field && !field.disabled) return typing() || field.focus({ preventScroll: true })
     if (left) setTimeout(focus, 100, left - 1)
   }
+  const follow = left => {
+    const main = document.querySelector('.stMain')
+    main.scrollTo(0, main.scrollHeight)
+    if (left) setTimeout(follow, 100, left - 1)
+  }
   focus(100)
+  if (document.querySelector('[data-state^="sent "]')) follow(10)
   if (window.zooterSlash) return
   window.zooterSlash = true
   document.addEventListener('keydown', event => {
@@ -123,6 +130,7 @@ SCRIPT = """
     box().focus()
   }, true)
   document.addEventListener('click', event => {
+    if (event.target.closest('[class*="st-key-strip-"]')) document.querySelector('.stMain').scrollBy(0, -8)
     const chosen = event.target.closest('.st-key-new button, [class*="st-key-open-"] button')
     if (!chosen || !matchMedia('(max-width: 768px)').matches) return
     document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()
