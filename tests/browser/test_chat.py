@@ -28,7 +28,9 @@ from support.pdf_files import pdf
 from support.scripted_server import Scripted
 
 Open = Callable[..., Page]
-PAUSE = 500  # milliseconds in which Streamlit sees that a page was scrolled, or scrolls to the end of one that has grown
+PAUSE = (
+    500  # milliseconds in which Streamlit sees that a page was scrolled, or scrolls to the end of one that has grown
+)
 
 
 def answer(page: Page | Locator, text: str) -> Locator:
