@@ -180,7 +180,7 @@ def _with_costs(
     """The figures with what choosing by probability costs, and by utility, and with the costs in the verdict."""
     trade = pricing.trade(outputs.probabilities, scores.scores, prices, costs, willingness)
     spent = pricing.spent(scores.candidates, outputs.probabilities.argmax(axis=1), costs)
-    verdict = with_cost(figures.verdict, spent, "dollars") if figures.verdict and spent else figures.verdict
+    verdict = with_cost(figures.verdict, spent, "dollars") if spent else figures.verdict
     return replace(figures, trade=trade, verdict=verdict)
 
 
