@@ -54,10 +54,10 @@ def learn(
     if action == "run":
         from zooter_core.learn.cycle import LearnSettings
         from zooter_core.learn.deciding import SamplingPlan
-        from zooter_core.learn.traffic import own_data_folder
+        from zooter_core.learn.traffic import data_folder
 
         sampling = SamplingPlan(share) if budget_usd != 0 else SamplingPlan(0, 0)
-        place, settings = data or own_data_folder(parts, print_note), LearnSettings(sampling, manual=manual)
+        place, settings = data or data_folder(parts), LearnSettings(sampling, manual=manual)
         take_turns(parts, place, settings, budget_usd, None if once else EVERY_SECONDS, json)
         return
     if action in ("promote", "rollback"):
