@@ -148,11 +148,9 @@ class LoggedDecision:
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
         """The decision in a row of `number` and `DECISION_COLUMNS`."""
-        decision = cls(**dict(zip(DECISION_COLUMNS, row[1:], strict=True)), number=row[0])
-        decision.probabilities = parse_json(decision.probabilities)
-        decision.tags = parse_json(decision.tags)
-        decision.chore = bool(decision.chore)
-        return decision
+        values = dict(zip(DECISION_COLUMNS, row[1:], strict=True), number=row[0])
+        values |= {name: parse_json(values[name]) for name in ("probabilities", "tags")}
+        return cls(**values | {"chore": bool(values["chore"])})
 
 
 @dataclass(slots=True)
