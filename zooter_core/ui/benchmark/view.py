@@ -9,7 +9,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation import figures, verdicts
 from zooter_core.evaluation.charts import GREY, ROUTER, Figure, framed, of_names
@@ -30,37 +29,29 @@ class Quality:
         path: report.json; report: its content.
         pool: its candidates in the fleet's order, which gives them their colours; if the fleet has others, in its own.
         sweep: the sweep.json beside the report; None if there is none.
-        sweep_problem: why that file cannot be read.
     """
 
     path: Path
     report: Report
     pool: Sequence[str]
     sweep: Sweep | None = None
-    sweep_problem: str | None = None
 
 
 def read_quality(folder: str) -> Quality | None:
     """The figures of the fleet in a folder; None if it has no report.json.
 
     Raises:
-        ZooterError: fleet.toml or report.json cannot be read.
+        ZooterError: a file cannot be read.
     """
     fleet = load_fleet(folder)
     path = figures.find(folder, fleet.router.path if fleet.router else None)
     if path is None:
         return None
-    sweep, problem = None, None
-    try:
-        if (file := path.parent / figures.SWEEP).is_file():
-            sweep = figures.load_sweep(file)
-    except ZooterError as error:
-        problem = str(error)
-    loaded = figures.load_report(path)
+    loaded, sweep = figures.load_report(path), path.parent / figures.SWEEP
     pool = loaded.held_back.pool if loaded.held_back else []
     if set(fleet.pool) == set(pool):
         pool = list(fleet.pool)
-    return Quality(path, loaded, pool, sweep, problem)
+    return Quality(path, loaded, pool, figures.load_sweep(sweep) if sweep.is_file() else None)
 
 
 def relative_path(path: str | Path) -> str:
