@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.router.text_encoder import TextEncoder
-from zooter_core.router.turns import kind_of
+from zooter_core.router.turns import kind_of, subject_of
 
 SMALL_TALK = (
     "Thanks! 😊", "thank you so much", "thank you", "perfect, thanks", "got it, thanks", "wonderful, thank you",
@@ -42,7 +42,7 @@ FOLLOW_UPS = (
 )  # fmt: skip
 SOFT = 0.06  # of the soft maximum of similarities, as in taggers/nearest.py
 FAR = 0.18  # a closeness to FOLLOW_UPS; a turn below it that is only short begins a topic
-APART, OTHER = 0.25, 0.15  # a closeness to FOLLOW_UPS and one to the topic; an open turn below them begins a topic
+APART, OTHER = 0.26, 0.17  # a closeness to FOLLOW_UPS and one to the topic; an open turn below them begins a topic
 
 
 class SmallTalk:
@@ -62,10 +62,11 @@ class SmallTalk:
                 vectors = self._encoder.sentence(self._encoder.embed_all([*SMALL_TALK, *FOLLOW_UPS]))
                 self._examples = [vectors[: len(SMALL_TALK)].copy(), vectors[len(SMALL_TALK) :].copy()]
         topics, turns = zip(*pairs, strict=True)
-        about, vectors = np.split(self._encoder.sentence(self._encoder.embed([*topics, *turns])), 2)
+        texts = [*turns, *map(subject_of, turns), *map(subject_of, topics)]
+        vectors, subjects, about = np.split(self._encoder.sentence(self._encoder.embed(texts)), 3)
         small_talk, follow_up = (_closeness(vectors, examples) for examples in self._examples)
         kinds = np.array([kind_of(turn) for turn in turns])
-        other = (follow_up < APART) & (np.einsum("nw,nw->n", about, vectors) < OTHER)
+        other = (follow_up < APART) & (np.einsum("nw,nw->n", subjects, about) < OTHER)
         new = ((kinds == "short") & (follow_up < FAR)) | ((kinds == "open") & other)
         return ((small_talk > follow_up) | new).tolist()
 

@@ -100,6 +100,11 @@ def kind_of(turn: str) -> Kind:
     return "short" if words <= FEW and not (words > 2 and _ASKS.match(text)) else "new"
 
 
+def subject_of(text: str) -> str:
+    """A text without "explain" or the like before it, which would make any two alike."""
+    return text[match.end() :] if (match := _EXPLAINS.match(text)) else text
+
+
 def topic_of(turns: Sequence[str]) -> str:
     """What a conversation is about now, without a router: a turn that is short or unclear is taken for a follow-up.
 
