@@ -22,7 +22,6 @@ from pydantic import (
     StrictStr,
     ValidationError,
     ValidationInfo,
-    WrapValidator,
     model_validator,
 )
 from pydantic.dataclasses import dataclass
@@ -62,18 +61,11 @@ def shown(value: Any) -> str:
 T = TypeVar("T")
 
 
-def _as_written(value: Any, check: Callable[[Any], float]) -> Any:
-    check(value)
-    return value
-
-
-# A fleet's hash depends on how a number is written: an integer stays one.
-AS_WRITTEN = WrapValidator(_as_written)
 WholeNumber = Annotated[int, Field(strict=True, ge=-LARGEST, le=LARGEST)]
 Limit = Annotated[WholeNumber, Field(ge=0)]
 Count = Annotated[WholeNumber, Field(ge=1)]
-NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False), AS_WRITTEN]
-Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False), AS_WRITTEN]
+NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 # Pydantic's messages that would speak of Python.
 MESSAGES = {
