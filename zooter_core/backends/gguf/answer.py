@@ -69,7 +69,7 @@ class Answer(GrowingAnswer):
             self.engine.slots.give_back(slot)
         if (
             finish == "length" and self.splitter.thinking and not thinks
-        ):  # it turns out to think, and needs room for that
+        ):  # it turns out to think, which needs room
             self.engine.thinks = True
             yield from Answer(self.engine, self.request, self.generation, self.stop).run()
         else:
