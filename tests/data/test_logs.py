@@ -198,9 +198,9 @@ def test_a_broken_line_is_counted(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "description"),
     [
-        ("a.jsonl", '{"instruction": "Say", "input": "x"}\n', "records with the fields instruction, input"),
+        ("a.jsonl", '{"command": "Say", "data": "x"}\n', "records with the fields command, data"),
         ("a.csv", "colour;size\nred;1\n", "records with the fields colour, size"),
-        ("a.jsonl", "nonsense\n", 'but "nonsense"'), ("a.json", "nonsense", "nonsense"),
+        ("a.jsonl", "nonsense\n", "found 'nonsense'"), ("a.json", "nonsense", "nonsense"),
         ("a.json", "[]", "no record"), ("a.csv", "", "no record"),
     ],
 )  # fmt: skip
