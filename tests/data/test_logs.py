@@ -66,6 +66,12 @@ TRACE = {"id": "t", "timestamp": "2026-01-02 03:04:05.5", "input": "How?", "outp
     [
         ({"messages": [*ASK, ANSWER]}, {}),
         ({"prompt": "How?", "response": "so", "model": "gpt-x"}, {"candidate": "gpt-x"}),
+        ({"prompt": "How?", "completion": "so"}, {}),
+        ({"instruction": "How?", "input": "", "output": "so"}, {}),
+        ({"timestamp": 1_760_000_000, "request": {"model": "gpt-x", "messages": ASK},
+          "response": CALL["response"] | {"usage": {"prompt_tokens": 7}}},
+         {"time": 1_760_000_000, "candidate": "gpt-x", "prompt_tokens": 7}),
+        ({"request": {"model": "gpt-x", "messages": ASK}, "response": "so"}, {"candidate": "gpt-x"}),
         ({"query": "How?", "answer": "so", "seconds": "2.5", "tokens": "3"}, {"seconds": 2.5, "tokens": 3}),
         (CALL, {"name": "r", "seconds": 1.5, "time": 1_760_000_001.5}),
         (CALL | {"messages": json.dumps(ASK), "response": json.dumps(CALL["response"])}, {}),
