@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ from zooter_core.ui import links, resources
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.text import plain
 from zooter_core.ui.train import labels
-from zooter_core.ui.train.steps import Session, heavy_work
+from zooter_core.ui.train import train as training
+from zooter_core.ui.train.steps import Session, Task
 
 POOL = ("base", "one", "two")
 LINES = [
@@ -375,16 +377,19 @@ def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:
     assert list(state(page).path.iterdir()) == []
 
 
-def test_a_stopped_distillation_keeps_nothing(open_page: Open) -> None:
+def test_a_stopped_distillation_keeps_nothing(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    def embed(task: Task, texts: list[str], ensemble: Ensemble) -> None:
+        while True:
+            task.report("embed", 0, len(texts))
+            sleep(0.01)
+
     page = open_step(upload(open_page("train"), packed(LINES)), 3)
-    page.slider(key="train-epochs").set_value(30).run()
-    with heavy_work():  # the page's own turn, held so that the work waits
-        press(page, "Train")
-        task = state(page).distillation
-        page.run()
-        assert task.waiting
-        page.button(key="train-distill-stop").click().run()
-        task.wait(PATIENCE)
+    monkeypatch.setattr(training, "embed", embed)
+    press(page, "Train")
+    task = state(page).distillation
+    page.run()
+    page.button(key="train-distill-stop").click().run()
+    task.wait(PATIENCE)
     page.run()
     assert task.stopped
     assert "was stopped" in words(page)

@@ -30,7 +30,6 @@ from zooter_core.ui.benchmark.titles import title, titled
 from zooter_core.ui.benchmark.view import Quality
 from zooter_core.ui.tables import Column, show
 from zooter_core.ui.text import plain
-from zooter_core.ui.widgets import show_error
 
 MOST_MODELS = 5  # with more, their columns would not fit on a phone: the best of them takes their place
 SHOWN = {RMR: "all models", ORACLE: "perfect choice"}  # the names of methods as the page's picture has them
@@ -355,8 +354,6 @@ SWEEP_COLUMNS = [
 
 def draw_beta(quality: Quality, command: str) -> None:
     """The paper's Table 2, or the command that computes it."""
-    if quality.sweep_problem:
-        show_error(quality.sweep_problem)
     if quality.sweep is None:
         st.info(
             "There is no sweep over beta beside this report. With the router's score file, this command runs one, in "

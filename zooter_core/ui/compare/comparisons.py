@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from string import ascii_uppercase
 from typing import Any
 
 import streamlit as st
@@ -55,8 +54,7 @@ class Comparison:
         return self.letter(name) if self.hidden else name
 
     def letter(self, name: str) -> str:
-        number = self.order.index(name)
-        return f"Response {ascii_uppercase[number] if number < len(ascii_uppercase) else number + 1}"
+        return f"Response {chr(ord('A') + self.order.index(name))}"
 
     @property
     def answered(self) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,28 +33,21 @@ class Task(BackgroundWork, Generic[Result]):
 
     Args:
         function: does it. It calls `report` often, which is where a stop ends it.
-        turn: held while it works, so that heavy work of several visitors runs one after the other.
 
     Attributes:
         log: lines with the seconds since the start.
         result: what the function returned; None until then.
-        waiting: whether it waits for its turn.
     """
 
-    subject = "work"
-
-    def __init__(self, function: Callable[[Task[Result]], Result], turn: threading.Lock | None = None) -> None:
+    def __init__(self, function: Callable[[Task[Result]], Result]) -> None:
         super().__init__()
         self.log: list[str] = []
         self.result: Result | None = None
-        self.waiting = turn is not None
-        self._function, self._turn, self._started = function, turn, time.monotonic()
+        self._function, self._started = function, time.monotonic()
         self.start()
 
     @property
     def progress_text(self) -> str:
-        if self.waiting:
-            return "Waiting for other work on this machine"
         name = STEPS.get(self.step, "Starting")
         if self.total:
             return f"{name}: {self.done:,} of {self.total:,}"
@@ -73,15 +65,7 @@ class Task(BackgroundWork, Generic[Result]):
             self.add_to_log(STEPS.get(step, step) + (f" ({total:,})" if total else ""))
 
     def _execute(self) -> None:
-        while self._turn is not None and not self._turn.acquire(timeout=0.1):
-            self.report("", 0)  # ends here if it is to stop
-        self.waiting = False
-        try:
-            self.report("", 0)
-            self.result = self._function(self)
-        finally:
-            if self._turn is not None:
-                self._turn.release()
+        self.result = self._function(self)
         self.add_to_log("Done.")
 
     def _finish(self) -> None:
@@ -89,12 +73,6 @@ class Task(BackgroundWork, Generic[Result]):
             self.add_to_log("Stopped. No partial results are kept.")
         elif self.problem:
             self.add_to_log("Failed.")
-
-
-@st.cache_resource(show_spinner=False)
-def heavy_work() -> threading.Lock:
-    """Held by the one task of this server that uses the whole machine."""
-    return threading.Lock()
 
 
 def draw_task(task: Task[Any], key: str) -> None:

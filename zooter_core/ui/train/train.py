@@ -23,16 +23,7 @@ from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
 from zooter_core.ui.text import plain, with_commands
 from zooter_core.ui.train.labels import embed
-from zooter_core.ui.train.steps import (
-    Session,
-    Task,
-    TrainedRouter,
-    TrainingData,
-    draw_end,
-    draw_log,
-    draw_task,
-    heavy_work,
-)
+from zooter_core.ui.train.steps import Session, Task, TrainedRouter, TrainingData, draw_end, draw_log, draw_task
 from zooter_core.ui.widgets import persistent
 
 HOLDOUT_HELP = "The share of queries to evaluate the router on; it does not train on them."
@@ -105,7 +96,7 @@ def start(session: Session, data: TrainingData, training: DistillConfig, ensembl
     st.session_state.pop("train-name", None)  # another router gets another name
     session.saved = session.problem = None
     session.distillation = Task(
-        partial(distill_in_task, data=data, training=training, ensemble=ensemble, folder=folder), heavy_work()
+        partial(distill_in_task, data=data, training=training, ensemble=ensemble, folder=folder)
     )
 
 
