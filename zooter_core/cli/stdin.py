@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.jsonl import LONGEST, parse_object
+from zooter_core.base.jsonl import parse_object
 
 STDIN = "-"
+LONGEST = 1 << 24  # bytes of a line
 
 
 def stdin_records() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -174,6 +174,8 @@ class Connection:
             answer = self.redact.shape(answer) if b"\\" in data else answer
         except (ValueError, RecursionError):
             raise EndpointError("the answer is not JSON") from None
+        if isinstance(answer, list):  # Together's list of models
+            answer = {"data": answer}
         if not isinstance(answer, dict):
             raise EndpointError("the answer is not a JSON object")
         if error := sent_in(answer):
