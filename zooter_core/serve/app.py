@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from zooter_core import __version__
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.hosts import HostGate, names_of_this_machine
 from zooter_core.base.jsonl import append_records
 from zooter_core.base.strict_json import dump_json
@@ -244,9 +244,10 @@ async def _http_error(request: Request, problem: Exception) -> JSONResponse:
     code = {404: "not_found", 405: "method_not_allowed"}.get(problem.status_code)
     path = request.url.path
     message = f"{request.method} {path}: {problem.detail}."
-    meant = next((name for name in (*ANSWERS, "models") if path.endswith(f"/{name}")), None)
-    if meant and problem.status_code == 404:
-        message += f" It is /v1/{meant} here: check the client's base URL."
+    if problem.status_code == 404:
+        meant = next((name for name in (*ANSWERS, "models") if path.endswith(f"/{name}")), None)
+        served = listed(f"/v1/{name}" for name in ANSWERS)
+        message += f" It is /v1/{meant} here: check the client's base URL." if meant else f" Served here: {served}."
     error = ApiError(problem.status_code, message, code, headers=problem.headers or {})
     return error_reply(path, error)
 
