@@ -285,7 +285,7 @@ def _cut_while_thinking(traffic: Traffic, since: float, until: float) -> dict[st
 
 
 def _calibration_on(sample: Sample) -> Calibration | None:
-    """The calibration of the router that served last, of all its versions while it has too few requests in the sample.
+    """The calibration of the router that served last; of all routers while the sample has too few of its requests.
 
     None with too few requests at all.
     """

@@ -1,6 +1,6 @@
 """What the endpoint keeps in the folder `--data`: the decision log, clients' feedback, and the secret of request ids.
 
-`zooter learn` reads the log and the feedback. All files are private; the log is rotated by size.
+All files are private; the log is rotated by size. What is learned from is kept apart (traffic_log.py).
 """
 
 from __future__ import annotations
