@@ -115,8 +115,8 @@ PAUSED = "Nothing is judged, learned or switched until `zooter learn resume`."
 RELOAD = "An endpoint that keeps its traffic takes it by itself, others at SIGHUP or POST /admin/reload."
 
 
-def _name(router: str | None) -> str:
-    return "no router" if router is None else router or "no router (a starting one serves)"
+def _name(router: str) -> str:
+    return router or "no router (a starting one serves)"
 
 
 def _status(versions: Versions) -> dict[str, Any]:
