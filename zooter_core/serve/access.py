@@ -188,7 +188,7 @@ def parsed(raw: bytes | bytearray) -> dict[str, Any]:
             raise ValueError(NOT_UTF8)
         check_structure(raw)
         body = parse_json(raw)
-    except (ValueError, RecursionError) as problem:
+    except ValueError as problem:
         reason = NOT_UTF8 if isinstance(problem, UnicodeDecodeError) else str(problem)[:200]
         raise bad_request(f"The body is not valid JSON ({reason}).", code="invalid_json") from None
     if not isinstance(body, dict):
