@@ -63,12 +63,12 @@ def serve(
     _check_certificate(certfile)
     if listener is None:
         check_free(host, port)
-    from zooter_core.learn.traffic import own_data_folder
+    from zooter_core.learn.traffic import data_folder
     from zooter_core.serve.run import run
     from zooter_core.serve.server import ServeSettings
 
     settings = ServeSettings(
-        parts, host, port, data or own_data_folder(parts, err.print), keys=keys, learn=learn, certificate=certfile,
+        parts, host, port, data or data_folder(parts), keys=keys, learn=learn, certificate=certfile,
         proxies=addresses, listener=listener,
         allowed_hosts=read_names(allowed_host, "--allowed-host", "ZOOTER_ALLOWED_HOST", check_host),
         allowed_origins=read_names(allowed_origin, "--allowed-origin", "ZOOTER_ALLOWED_ORIGIN", check_origin),

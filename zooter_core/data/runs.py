@@ -24,7 +24,6 @@ from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, TAGS
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.method.verified import scale_of, verified_rewards
 
-BY_DATASET = "datasets"  # how queries are held back, in run.json
 SEARCH_DEPTH = 3  # levels of folders below the one that `find_runs` searches
 
 
@@ -34,11 +33,6 @@ class Run(RunFolder):
     What is indexed by query in `scores`, `samples`, `dollars` and `tags` has one order: that of the queries file,
     without the queries that are set aside. A candidate whose response is missing has NaN there.
     """
-
-    @property
-    def by_dataset(self) -> bool:
-        """Whether queries are held back within each data set. Runs begun before there was this way keep theirs."""
-        return "start" not in self.state["steps"] or self.state.get("split") == BY_DATASET
 
     def queries(self) -> list[Query]:
         """All queries of the run, in order."""
@@ -218,7 +212,7 @@ def read_run(folder: Path) -> RunSummary | None:
         state = parse_json(path.read_text(encoding="utf-8"))
         start = state["steps"].get("start", {"queries": 0, "pool": []})
         pool, hashes = tuple(start["pool"]), state["steps"].get("collect", {}).get("candidates_sha256", ())
-        candidates = pool if isinstance(hashes, str) else tuple(hashes)  # version 0.2 has one hash for all
-        return RunSummary(folder, int(start["queries"]), pool, candidates, tuple(state["seals"]))
+        return RunSummary(folder, int(start["queries"]), pool, tuple(hashes), tuple(state["seals"]))
+
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None

@@ -5,6 +5,7 @@ A score file is the neutral way in: from one, `zooter distill --scores` trains a
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,13 +21,18 @@ from zooter_core.base.names import wrong_name
 from zooter_core.base.records import LARGEST_SCORE, Query
 from zooter_core.base.strict_json import is_number
 from zooter_core.data.answer_keys import read_key
-from zooter_core.data.score_table import ENDINGS, read_table
+from zooter_core.data.json_records import Place, as_number, table_rows
 from zooter_core.method.verified import scale_of, verified_rewards
 
 NO_DATASET, OTHER = "all", "other"
 PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")
 LEAST = 2  # candidates with a score that a query needs, in a pool of so many
 FEWEST = 10  # scores that a candidate needs to count; a fifth of what another has, where that is less
+TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+QUERY_COLUMNS = ("query", "question", "prompt")  # of a table; the first one counts
+ABOUT_COLUMNS = ("id", "dataset", "source")
+MISSING = ("", "-", "na", "n/a", "#n/a", "nan", "null", "none")
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 
 
 @dataclass(frozen=True)
@@ -236,7 +242,48 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
 
 
 def _score_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    return read_table(Path(path)) if str(path).endswith(ENDINGS) else read_lines(path)
+    return _table_lines(Path(path)) if str(path).endswith(TABLES) else read_lines(path)
+
+
+def _table_lines(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """The rows of a table, as spreadsheets and pandas write it, as lines: a row a query, a column a model.
+
+    Beside QUERY_COLUMNS and ABOUT_COLUMNS, every column that has numbers is a model's.
+
+    Raises:
+        ZooterError: there is no column of queries, a row has too many cells, or a model's cell is no number.
+    """
+    rows = list(table_rows(path))
+    for place, row in rows:
+        if not isinstance(row, dict):
+            step = "Put a text that has the separator in it between double quotes."
+            raise ZooterError(f"{len(row) - 1} cells in {place}", str(len(row) - 1 + len(row[-1])), step)
+    columns = [name for name in (rows[0][1] if rows else ()) if name.strip()]
+    names = {name.strip().lower(): name for name in reversed(columns)}
+    query = next((names[name] for name in QUERY_COLUMNS if name in names), "")
+    if rows and not query:
+        step = "Name the column of the queries so; docs/scores.md shows a table."
+        raise ZooterError(f'a column "query" in {path}', f"the columns {listed(columns)}", step)
+    about = {name: names[name] for name in ABOUT_COLUMNS if name in names}
+    scored = [name for name in columns if name != query and name not in about.values()]
+    models = [name for name in scored if any(_cell_number(row[name]) is not None for _, row in rows)]
+    for place, row in rows:
+        scores = {name.strip(): _cell_score(row[name], name, place) for name in models}
+        yield place, {"query": row[query], "scores": scores} | {name: row[column] for name, column in about.items()}
+
+
+def _cell_score(cell: str | None, column: str, place: Place) -> float | None:
+    if (cell or "").strip().lower() in MISSING:
+        return None
+    number = _cell_number(cell)
+    if number is None:
+        raise ZooterError(f"a number in the column {column} in {place}", repr(cell)[:40], "Fix the cell, or empty it.")
+    return number
+
+
+def _cell_number(cell: str | None) -> float | None:
+    text = (cell or "").strip()
+    return as_number(text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text)
 
 
 def as_scores(source: ScoreSource) -> Scores:

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.backends.endpoint.faults import CUT_OFF
+from zooter_core.base.strict_json import parse_json
 from zooter_core.learn.changes import Change, fallen_rewards, unfamiliar_queries, wrong_probabilities
 from zooter_core.learn.deciding import SamplingPlan
 from zooter_core.learn.traffic import HOUR, Traffic
-from zooter_core.learn.traffic_rows import FEEDBACK, IMPORT, SAMPLE, LoggedDecision, LoggedReward, Total, parse_tags
+from zooter_core.learn.traffic_rows import FEEDBACK, IMPORT, SAMPLE, LoggedDecision, LoggedReward, Total
 from zooter_core.method.calibration import Calibration, calibration
 from zooter_core.method.metrics import Array, win_shares
 from zooter_core.method.thinking import AnswerTable, Thinking, worth_of_thinking
@@ -346,7 +347,7 @@ def _agreement(traffic: Traffic, since: float, until: float) -> dict[str, Estima
     """How well the reward model agrees with thumbs, for all answers and by tag, where there are votes enough."""
     good, bad = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
     for vote, reward, tags in traffic.votes(since, until):
-        for tag in (EVERYTHING, *set(parse_tags(tags))):
+        for tag in (EVERYTHING, *set(parse_json(tags))):
             if vote:
                 (good if vote > 0 else bad)[tag].append(reward)
     enough = [tag for tag in good if min(len(good[tag]), len(bad[tag])) >= FEWEST_VOTES]

@@ -83,8 +83,6 @@ def fill(
         results = ((number, compute(ensemble, job, in_batch)) for number, job in enumerate(jobs))
     for number, lines in results:
         batch, ids = lacking[number]
-        new = [lines[query.id] for query in batch if query.id in ids]
-        # Lines with missing candidates come first: after a kill they show that the batch must be computed again.
-        run.append(file, sorted(new, key=lambda line: "missing" not in line))
+        run.append(file, [lines[query.id] for query in batch if query.id in ids])
         finished += len(batch)
         progress(step, finished, len(queries))

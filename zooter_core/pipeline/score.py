@@ -73,9 +73,8 @@ def score(
     reason, and no later step uses it.
 
     Where responses are missing, a line names their candidates in `missing`, and a query with fewer than two candidates
-    is set aside. The step stays open, and its next start makes the lines of batches with new responses anew, as it does
-    with all lines after a change of the pool. Rewards that the fleet's model has given before come from the cache of
-    rewards.
+    is set aside. The step stays open. Where responses have come since, or the pool has changed, its next start makes
+    all lines anew: rewards that the fleet's model has given before come from the cache of rewards.
     """
     settings = {"reward_sha256": ensemble.fleet.hash_of("reward"), "pool": list(ensemble.fleet.pool)}
     run.agree("score", settings)
@@ -112,18 +111,11 @@ def _too_few(missing: Mapping[str, list[str]], pool: Sequence[str]) -> dict[str,
 
 
 def _remove_outdated(run: Run, missing: Mapping[str, list[str]], settings: Settings) -> None:
-    """Remove the lines of rewards.jsonl that must be made anew: all after a change of the pool, and those of each batch
-    that has got responses since."""
+    """Empty rewards.jsonl if the pool has changed, or responses have come since."""
     same_pool = run.state["steps"].get("score", {}).get("pool") == settings["pool"]
-    before = {record["id"]: record["missing"] for record in run.records(REWARDS) if "missing" in record}
-    outdated = {
-        query.id
-        for batch in batches.fixed(run.queries())
-        if not same_pool or (before and any(before.get(query.id) != missing.get(query.id) for query in batch))
-        for query in batch
-    }
-    if any(record["id"] in outdated for record in run.records(REWARDS)):
-        run.replace(REWARDS, (record for record in run.records(REWARDS) if record["id"] not in outdated))
+    lines = run.records(REWARDS)
+    if any(not same_pool or line.get("missing", []) != missing.get(line["id"], []) for line in lines):
+        run.replace(REWARDS, ())
 
 
 def score_responses(

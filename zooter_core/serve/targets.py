@@ -38,7 +38,7 @@ from zooter_core.base.strict_json import dump_json, is_number, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.tables import table
-from zooter_core.serve.chat_request import ChatRequest, estimate_tokens, read_text
+from zooter_core.serve.bodies import ChatRequest, estimate_tokens, read_text
 from zooter_core.serve.errors import bad_request
 from zooter_core.serve.sessions import digests
 
