@@ -10,8 +10,7 @@ new browser: until the page takes a query in a Chromium that starts when the ser
 empty: until an empty Streamlit app with a composer takes a query, in a browser that runs already: the least.
 
 The medians of the rounds are printed. `--against DIR` measures another checkout in turns with this one and adds the
-ratios; `--python FILE` runs both by another environment, such as that of the base package. Timings depend on the
-machine and on what else runs: compare only figures of one run.
+ratios. Timings depend on the machine and on what else runs: compare only figures of one run.
 """
 
 from __future__ import annotations
@@ -71,7 +70,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout")
-    parser.add_argument("--python", default=sys.executable, metavar="FILE", help="of the environment")
     call = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     rounds: dict[Path, Times] = {ROOT: defaultdict(list)}
@@ -83,10 +81,9 @@ def main() -> None:
         server.models = list(MODELS)
         server.replies = {name: lambda query: "It depends." for name in MODELS}
         place, fleet = Path(name), Path(name, "my-fleet")
-        init = [call.python, "-m", "zooter_core.cli", "init", "--pick", "all"]
+        init = [sys.executable, "-m", "zooter_core.cli", "init", "--pick", "all"]
         init += ["--out", str(fleet), "--endpoint", server.url]
         subprocess.run(init, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-        sys.executable = call.python  # of the demos
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         for _ in range(call.rounds):
             for checkout, times in rounds.items():
