@@ -14,7 +14,7 @@ from heads import Bench, by_head
 from learning_curves import Lessons, difference
 from score_file import parsed, parser_of
 
-from zooter_core.base.jsonl import read_lines
+from zooter_core.data.json_records import each_record
 from zooter_core.data.scores import read_scores
 from zooter_core.method import metrics, mixture
 from zooter_core.router.encoder import Encoder
@@ -34,7 +34,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--without", action="store_true")
     call = parsed(parser)
-    pairs = [line for _, line in read_lines(PAIRS)]
+    pairs = [line for _, line in each_record(PAIRS)]
     ways = np.array([pair["way"] for pair in pairs])
     bench = Bench(read_scores([call.scores]), Encoder(call.encoder))
     table, count = bench.scores.scores, len(bench.scores.scores)

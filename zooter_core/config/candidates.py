@@ -86,7 +86,7 @@ class CandidateConfig(Table):
     adapter: Reference | None = None
     revision: StrictStr | None = None
     prompt_template: StrictStr | None = None
-    dtype: StrictStr | None = None
+    dtype: Literal["bfloat16", "float16", "float32"] | None = None
     quantisation: Literal["8bit", "4bit"] | None = None
     device_map: StrictStr | None = None
     calculator: StrictBool = False

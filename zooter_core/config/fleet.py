@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, one_line, unreadable
+from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, one_line
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fingerprint import FILES, fingerprint, named_by_server
 from zooter_core.config.labelling import (
@@ -37,18 +37,11 @@ from zooter_core.config.tables import (
     WholeNumber,
     error_in,
     read_toml,
-    refusal,
     table,
 )
 
 Runtime = Literal["auto", "torch", "onnx", "int8"]
 MOST_CANDIDATES = 1000
-
-
-def _threshold(value: float) -> float:
-    if math.isnan(value):
-        raise refusal("a number", "nan", "Correct it; inf means never.")
-    return value
 
 
 @table("[generation]")
@@ -79,7 +72,7 @@ class RouterConfig(Table):
     """
 
     path: LocalPath = ""
-    unsure_above: Annotated[float, Field(strict=True), AfterValidator(_threshold), AS_WRITTEN] = math.inf  # never
+    unsure_above: Annotated[float, Field(strict=True, ge=-math.inf), AS_WRITTEN] = math.inf  # never
     runtime: Runtime = "auto"
     others: Literal["refuse", "profile"] = "refuse"
     willingness: NotNegative | None = None
@@ -170,7 +163,7 @@ class Fleet:
 
         Raises:
             ZooterError: a model's folder is far too large for one.
-            WorkError: a file cannot be read.
+            OSError: a file cannot be read.
         """
         return {part: self.hash_of(part) for part in ("candidates", "reward", "tagger")}
 
@@ -182,10 +175,7 @@ class Fleet:
             "reward": (self.reward, *(self.reward.judges if isinstance(self.reward, JudgeConfig) else ())),
             "tagger": (self.tagger, self.tagger.instagger if isinstance(self.tagger, InstagConfig) else None),
         }[part]
-        try:
-            return fingerprint([table for table in tables if table], self.folder)
-        except OSError as problem:
-            raise unreadable(problem, f"{part} of the fleet {self.name}") from problem
+        return fingerprint([table for table in tables if table], self.folder)
 
 
 @table("fleet.toml")

@@ -20,7 +20,7 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json, is_number, parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
-from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, STEPS, TAGS, RunFolder
+from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.method.verified import scale_of, verified_rewards
 
@@ -194,11 +194,6 @@ class RunSummary:
     def scored(self) -> bool:
         """Whether every response has a reward, so that `Run.scores` works."""
         return "score" in self.finished
-
-    @property
-    def next_step(self) -> str | None:
-        """The first step that is not finished; None if all are."""
-        return next((step for step in STEPS[1:] if step not in self.finished), None)  # `collect` starts the run, too
 
 
 def find_runs(root: str | Path) -> list[RunSummary]:

@@ -200,7 +200,7 @@ def load_candidate(ensemble: Ensemble, name: str, tally: Tally, allow_missing: b
     """Load a candidate. One that cannot work is a problem of its own if responses may be missing."""
     candidate = ensemble.fleet.candidate(name)
     try:
-        ensemble.backend_of(candidate.backend).load(candidate)
+        ensemble.runner_of(candidate).load(candidate)
     except ZooterError as problem:
         if not allow_missing:
             raise

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from socket import gaierror
 from typing import Any, Literal
@@ -361,8 +360,5 @@ def read_message(body: object) -> str:
     """The server's message in the body of an error, whatever its shape; empty if there is none."""
     for key in ("error", "message", "detail"):
         body = body.get(key, body) if isinstance(body, Mapping) else body
-    text = body if isinstance(body, str) else ""
-    if isinstance(body, list):
-        with suppress(RecursionError):  # of lists in lists in lists
-            text = dump_json(body)
+    text = body if isinstance(body, str) else dump_json(body) if isinstance(body, list) else ""
     return "" if text.lstrip().startswith("<") else text  # a web page has no message in its first line
