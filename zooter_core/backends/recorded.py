@@ -18,11 +18,12 @@ from zooter_core.backends.conversation import begun_answer, last_query
 from zooter_core.backends.growing_answer import StopTexts
 from zooter_core.backends.thoughts import split, still_thinking
 from zooter_core.base.errors import ZooterError, listed, one_line
-from zooter_core.base.jsonl import read_lines
 from zooter_core.base.records import Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.scores import each_query, read_responses
+from zooter_core.data.json_records import each_record
+from zooter_core.data.score_records import score_records
+from zooter_core.data.scores import read_query, read_responses
 
 WORDS = 4  # in a piece
 MOST_COMPARED, COMPARED, SHOWN = 2000, 120, 80  # queries in the search for the nearest; characters compared, shown
@@ -149,14 +150,15 @@ def read(path: Path) -> Recording:
     """
     recording = Recording(path)
     if path.is_dir():
-        queries = {record.get("id"): str(record.get("text")) for _, record in read_lines(path / "queries.jsonl")}
-        for _, record in read_lines(path / "responses.jsonl"):
+        queries = {record.get("id"): str(record.get("text")) for _, record in each_record(path / "queries.jsonl")}
+        for _, record in each_record(path / "responses.jsonl"):
             if record.get("error") is None and record.get("id") in queries:
                 recording.add(queries[record["id"]], str(record.get("candidate")), str(record.get("text")))
     else:
-        for place, record, query in each_query(path):
+        for _, place, record in score_records([path]):
+            query = read_query(place, record, "").text
             for name, text in read_responses(place, record).items() if "responses" in record else ():
-                recording.add(query.text, name, text)
+                recording.add(query, name, text)
     if not recording.texts:
         raise ZooterError(f"responses in {path}", "none", "Name a score file with responses, or a run folder.")
     return recording

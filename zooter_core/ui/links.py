@@ -65,9 +65,11 @@ def write_id(parameter: str, id: str | None) -> None:
 
 
 def visited_id(parameter: str, shown: HasId | None) -> str | None:
-    """The id in the address, unless it is that of what the tab shows: the tab is new, or its visitor went back or
-    forward. A click that shows something else writes its id in its callback: the address that comes with the click
-    may still be the one before."""
+    """The id in the address if the tab shows something else: it is new, or its visitor went back or forward.
+
+    A click that shows something else writes its id in its callback: the address that comes with the click may still be
+    the one before.
+    """
     id = st.query_params.get(parameter)
     return None if shown is not None and shown.id == id else id
 

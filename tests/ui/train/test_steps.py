@@ -22,11 +22,9 @@ def test_a_task_reports_its_progress_and_returns_its_result_or_fails() -> None:
     task.wait(PATIENCE)
     assert (task.result, task.problem, task.stopped, task.running) == ("result", None, False, False)
     assert (task.step, task.done, task.total) == ("embed", 3, 3)
-    assert [line.split("s  ")[1] for line in task.log] == ["Computing embeddings (3)", "Done."]
     failed = Task(fail)
     failed.wait(PATIENCE)
     assert (failed.problem, failed.result) == ("Expected a, but found b. c", None)
-    assert failed.log[-1].endswith("Failed.")
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from zooter_core.backends.endpoint.health import Breaker, Pace, Refusals
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.endpoint.retry import LONGEST_WAIT
 from zooter_core.base.strict_json import objects, parse_json, replace_surrogates
+from zooter_core.base.weights import Progress, silent
 from zooter_core.config.candidates import CandidateConfig
 
 CHAT = "/chat/completions"
@@ -116,6 +117,7 @@ class Connection:
 
     Args:
         begin: requests at the same time at first; all that fleet.toml allows if None.
+        log: called with a line when the server begins to rest after failures, and when it answers again.
 
     Attributes:
         thinks: whether the model thinks before it answers, as fleet.toml says or an answer has shown.
@@ -125,7 +127,7 @@ class Connection:
         ZooterError: the environment lacks the key, or the key cannot be sent in a header.
     """
 
-    def __init__(self, candidate: CandidateConfig, begin: int | None = None) -> None:
+    def __init__(self, candidate: CandidateConfig, begin: int | None = None, log: Progress = silent) -> None:
         assert candidate.endpoint is not None  # config/candidates.py has checked it
         self.name, self.model, self.config = candidate.name, candidate.model, candidate.endpoint
         self.candidate, self.thinks, self.opens = candidate, candidate.thinking not in (None, False), False
@@ -139,7 +141,7 @@ class Connection:
         self.breaker = Breaker(config.rest_after, config.rest_seconds)
         self.refusals = Refusals()
         self._trial: asyncio.Task[None] | None = None
-        self._retired = False
+        self._retired, self._log = False, log
 
     async def post(
         self, path: str, body: Mapping[str, Any], patience: float | None = None, ours: Fields | None = None
@@ -174,6 +176,8 @@ class Connection:
             answer = self.redact.shape(answer) if b"\\" in data else answer
         except (ValueError, RecursionError):
             raise EndpointError("the answer is not JSON") from None
+        if isinstance(answer, list):  # Together's list of models
+            answer = {"data": answer}
         if not isinstance(answer, dict):
             raise EndpointError("the answer is not a JSON object")
         if error := sent_in(answer):
@@ -242,6 +246,7 @@ class Connection:
         self.breaker.failed(reason)
         if self.breaker.state != "closed" and (self._trial is None or self._trial.done()) and not self._retired:
             self._trial = asyncio.create_task(self._try_again())
+            self._log(f"{self.name} rests for {self.config.rest_seconds:g} s after {self.breaker.reason}")
 
     async def retire(self) -> None:
         """End the trial, if one waits or runs: no new request comes. Requests that are under way go on."""
@@ -259,6 +264,7 @@ class Connection:
         while self.breaker.state != "closed":
             await asyncio.sleep(self.breaker.seconds_left)
             await self.breaker.try_again(self._probe)
+        self._log(f"{self.name} answers again")
 
     async def _probe(self) -> str | None:
         """Why a tiny request fails; None if the server answers it, or refuses what is in it."""

@@ -159,7 +159,7 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     rows = sum(map(len, far_away(points, lines)))
     charts.draw(cost_chart(points, lines, pool, priced), "cost-quality", alt, HEIGHT + ROW * rows)
     if rows:
-        st.caption("What is too far away for the axis has a row above or below it, beside its mean reward.")
+        st.caption("What is too far away for the axis is in a row above or below it, with its mean reward.")
     if selection:
         st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
@@ -174,8 +174,8 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
 
 
 def far_away(points: Sequence[Point], curves: Mapping[int, Sequence[Point]]) -> tuple[list[Point], list[Point]]:
-    """The points that would squash what the chart compares, the router and all models together: those further above it,
-    and those further below it, than it is high. The best come first."""
+    """The points above and below that would squash the part of the chart that matters: the router, and all models
+    together. They are further from that part than it is high. The best come first."""
     compared = [point.reward for point in points if not _is_bound(point)]
     compared += [point.reward for line in curves.values() for point in line]
     low, high = min(compared, default=0.0), max(compared, default=0.0)

@@ -69,9 +69,9 @@ class Comparison:
         return not self.job.running and len(self.answered) > 1 and not final
 
     def cast(self, outcome: Outcome, best: str | None = None) -> None:
-        """Store a vote in place of another one, and show the names, unless it is there or no vote is possible."""
-        if not self.votable or (self.vote and (self.vote.outcome, self.vote.best) == (outcome, best)):
-            return  # the second of two quick ones
+        """Store a vote, in place of an earlier one, and show the names; nothing if no vote is possible."""
+        if not self.votable:
+            return  # the second of two quick clicks
         self.vote = Vote(
             query=self.query,
             candidates=self.job.candidates,
