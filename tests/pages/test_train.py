@@ -113,7 +113,7 @@ def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (LINES[2] | {"scores": {"base": "high", "one": 0, "two": 0}}, '"scores" of base'),
+        (LINES[2] | {"scores": {"base": "high", "one": 0, "two": 0}}, "a number as the score of base"),
         ({"query": "q", "scores": "![x](http://example.com/a.png)"}, "example.com"),
     ],
 )
@@ -126,7 +126,7 @@ def test_a_wrong_line_is_named_by_number_field_and_file(open_page: Open, line: d
     assert str(state(page).path) not in page.error[0].value
     assert list(state(page).path.iterdir()) == []
     page = upload(page, b"query;base;one\nHi;0,5;high\nHello;1;2\n", "table.csv")  # as a spreadsheet saves it
-    assert "a number in the column one in table.csv, line 2" in page.error[0].value
+    assert "a number as the score of one in table.csv, line 2" in page.error[0].value
     assert '{"query": ' in page.code[0].value  # and what a line looks like
     few = [{"query": "q", "scores": {"base": 1}}, {"query": "r", "scores": {"one": 2}}]
     page = upload(page, packed([*LINES, *few]))  # and the next file is taken

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -93,10 +92,8 @@ def take_turns(
     Versions(fleet)
     stop = threading.Event()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of PyTorch: its threads take turns with those of an answer
-    with suppress(OSError, AttributeError):
-        os.nice(NICE)
-    with suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    os.nice(NICE)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Traffic.open(data, create=False) as traffic:
         ensemble = Ensemble(fleet)
         while not stop.is_set():
@@ -118,8 +115,8 @@ PAUSED = "Nothing is judged, learned or switched until `zooter learn resume`."
 RELOAD = "An endpoint that keeps its traffic takes it by itself, others at SIGHUP or POST /admin/reload."
 
 
-def _name(router: str | None) -> str:
-    return "no router" if router is None else router or "no router (a starting one serves)"
+def _name(router: str) -> str:
+    return router or "no router (a starting one serves)"
 
 
 def _status(versions: Versions) -> dict[str, Any]:

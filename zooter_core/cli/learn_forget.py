@@ -38,6 +38,6 @@ def learn_forget(
 
 def _moment(text: str) -> float:
     """Seconds since 1970 of the beginning of a day, on the clock of this machine, or of a duration ago."""
-    with suppress(ValueError, OverflowError, OSError):
+    with suppress(ValueError):
         return datetime.strptime(text, "%Y-%m-%d").timestamp()
     return time.time() - parse_duration(text, "--before, or a date such as 2026-11-01")

@@ -26,7 +26,6 @@ from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.learn.versions import FOLLOW, STARTING, State, Versions, is_learned
 from zooter_core.method.partial_rewards import Array, spread
 from zooter_core.router.config import ENCODER_FOLDER, find_encoder
-from zooter_core.router.router import Router
 
 REFIT_EVERY = 100  # decisions
 BURST = 200  # stored queries that a newcomer answers
@@ -122,27 +121,19 @@ class Cycle:
         """What each router chooses, as numbers of the pool."""
         texts = [one.routed_text for one in decisions]
         vectors: Vectors | None = None
-        result = []
+        result: list[Choices] = []
         for name in routers:
             if is_learned(name):
                 vectors = self.ensemble.router.encoder.embed(texts) if vectors is None else vectors
-                result.append(self._route_linear(name, vectors))
-            else:
-                router = self._open_router(name)
-                order = [router.candidates.index(candidate) for candidate in self.pool]
-                result.append(router.probabilities(texts)[:, order].argmax(axis=1))
+                linear, candidates = read_linear(self.versions.place(name))
+                here = np.array([self.names.index(one) if one in self.names else -1 for one in candidates])
+                result.append(here[choose(linear, vectors, here >= 0)])  # never whom the fleet lacks
+                continue
+            serves = name == self.versions.serving
+            router = (self.ensemble if serves else self.ensemble.renewed(self.versions.fleet_with(name))).router
+            order = [router.candidates.index(candidate) for candidate in self.pool]
+            result.append(router.probabilities(texts)[:, order].argmax(axis=1))
         return result
-
-    def _route_linear(self, name: str, vectors: Vectors) -> Choices:
-        """Those of a router that traffic made; candidates that it does not know are never its choice."""
-        linear, candidates = read_linear(self.versions.place(name))
-        here = np.array([self.names.index(one) if one in self.names else -1 for one in candidates])
-        return np.asarray(here[choose(linear, vectors, here >= 0)])
-
-    def _open_router(self, name: str) -> Router:
-        if name == self.versions.serving:
-            return self.ensemble.router
-        return self.ensemble.renewed(self.versions.fleet_with(name)).router
 
     def _ask_newcomers(self, judge: TrafficJudge) -> None:
         """Notice candidates that joined, and let them answer stored queries."""

@@ -73,7 +73,7 @@ class TurnSummary:
         event: PROMOTE, ROLLBACK, FOLLOW (a later router of a promoted learner took over) or "".
         evidence: of the contest, before the event.
         challenger: the router that was made; "" if there was too little new.
-        follows: the learner is promoted: it serves as soon as it is ahead of the one that does.
+        follows: the learner is promoted: its challenger serves as soon as it is ahead of the router that does.
         failures: how many answers of each candidate failed.
         unscored: on how many queries the reward model failed; `reason`: why on the last one.
     """
@@ -247,8 +247,8 @@ class TrafficJudge:
         return responses
 
     def _generation(self, decision: LoggedDecision) -> GenerationConfig:
-        """The fleet's settings with the length of the served answer: what its client's limit has cut is compared with
-        answers of that length, and a longer one than the fleet's limit with answers that may be as long."""
+        """The fleet's settings, with the length of the served answer if its client's limit cut it, and with room for as
+        much if it is longer than the fleet's limit."""
         settings, tokens = self.ensemble.fleet.generation, (decision.tokens or 0) - (decision.thought_tokens or 0)
         most = tokens if decision.finish in CUT_OFF else max(tokens, settings.max_new_tokens)
         return replace(settings, max_new_tokens=most) if most > 0 else settings

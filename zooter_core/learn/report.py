@@ -21,7 +21,7 @@ from zooter_core.base.strict_json import parse_json
 from zooter_core.learn.changes import Change, fallen_rewards, unfamiliar_queries, wrong_probabilities
 from zooter_core.learn.deciding import SamplingPlan
 from zooter_core.learn.traffic import HOUR, Traffic
-from zooter_core.learn.traffic_rows import FEEDBACK, IMPORT, SAMPLE, LoggedDecision, LoggedReward, Total
+from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward, Total
 from zooter_core.method.calibration import Calibration, calibration
 from zooter_core.method.metrics import Array, win_shares
 from zooter_core.method.thinking import AnswerTable, Thinking, worth_of_thinking
@@ -236,11 +236,10 @@ def read_sample(traffic: Traffic, since: float, until: float) -> Sample:
     ids = traffic.sampled(since, math.inf)  # rewards are computed after the request
     part = random.Random(0).sample(ids, MOST_SAMPLED) if len(ids) > MOST_SAMPLED else ids
     decisions = [
-        decision
-        for decision in traffic.decisions_for(part)
-        if since <= decision.time < until and decision.probability is not None and not decision.chore
-        and decision.candidate and decision.source != IMPORT
-    ]  # fmt: skip
+        one
+        for one in traffic.decisions_for(part)
+        if since <= one.time < until and one.probability is not None and not one.chore and one.candidate
+    ]
     rewards: dict[str, dict[str, LoggedReward]] = defaultdict(dict)
     for reward in traffic.rewards_for([decision.request_id for decision in decisions]):
         if reward.source != FEEDBACK:
@@ -285,7 +284,7 @@ def _cut_while_thinking(traffic: Traffic, since: float, until: float) -> dict[st
 
 
 def _calibration_on(sample: Sample) -> Calibration | None:
-    """The calibration of the router that served last, of all its versions while it has too few requests in the sample.
+    """The calibration of the router that served last; of all routers while the sample has too few of its requests.
 
     None with too few requests at all.
     """

@@ -9,11 +9,12 @@ from pathlib import Path
 from zooter_core.backends.thoughts import split
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_file, locked
-from zooter_core.base.jsonl import append_records, read_lines, read_records
+from zooter_core.base.jsonl import append_records, read_records
 from zooter_core.base.records import Query
 from zooter_core.data.evident_keys import key_of
 from zooter_core.data.run_folder import REWARDS, Settings
 from zooter_core.data.runs import Run
+from zooter_core.data.score_records import score_records
 from zooter_core.data.scores import LEAST, no_repeats, read_query, read_responses, score_line
 from zooter_core.evaluation.verified import check_verifiable, verify
 from zooter_core.fleet.ensemble import Ensemble
@@ -83,7 +84,9 @@ def score(
     check_verifiable(key for query in run.queries() if (key := key_of(query)))
     pool, texts = batches.check_pool(run, ensemble), run.responses()
     missing = run.missing(texts)
-    reasons = _too_few(missing, pool) | run.refused()
+    least = min(LEAST, len(pool))  # responses that can be compared
+    few = {id: f"no response of {listed(names)}" for id, names in missing.items() if len(pool) - len(names) < least}
+    reasons = few | run.refused()
     if missing:
         run.reopen("collect")  # which has not finished, or whose file has lost lines
     _remove_outdated(run, missing, settings)
@@ -102,12 +105,6 @@ def score(
     batches.fill(run, ensemble, "score", job_of, score_lines, progress, workers)
     if not missing:
         run.finish("score")
-
-
-def _too_few(missing: Mapping[str, list[str]], pool: Sequence[str]) -> dict[str, str]:
-    """The queries that lack so many responses that their candidates cannot be compared: id -> why."""
-    least = min(LEAST, len(pool))
-    return {id: f"no response of {listed(names)}" for id, names in missing.items() if len(pool) - len(names) < least}
 
 
 def _remove_outdated(run: Run, missing: Mapping[str, list[str]], settings: Settings) -> None:
@@ -142,7 +139,7 @@ def score_responses(
             read_query(place, record, str(number)),
             {name: split(text).text for name, text in read_responses(place, record).items()},
         )
-        for number, (place, record) in enumerate(read_lines(source), 1)
+        for number, (_, place, record) in enumerate(score_records([source]), 1)
     ]
     no_repeats([query for query, _ in lines], str(source))
     check_verifiable(key for query, _ in lines if (key := key_of(query)))

@@ -20,6 +20,7 @@ from zooter_core.serve.bodies import ChatRequest, Needs, read_text
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import find_writer
+from zooter_core.serve.targets import SPARED
 
 NEEDS = {
     "images": "images are not supported",
@@ -126,6 +127,7 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
             f"`models` names {listed(unknown)}, but the candidates here are {listed(fleet.pool)}.", "models"
         )
     allowed = [name for name in request.allowed or () if name in fleet.pool] or fleet.pool
+    demands = {name: value for name, value in request.body.items() if name not in SPARED}
     reasons = {}
     for candidate in fleet.candidates:
         if candidate.name not in allowed:
@@ -134,7 +136,7 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
         connection = gateway.connections.get(candidate.name)
         if reason := unable(candidate, request.needs, connection.refusals if connection else None):
             reasons[candidate.name] = reason
-        elif param := unsupported(candidate, request.body):
+        elif param := unsupported(candidate, demands):
             reasons[candidate.name] = _lacking(param)
     return reasons
 
