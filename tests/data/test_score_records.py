@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.data.scores import read_scores, read_texts
+from zooter_core.data.scores import read_queries, read_scores, read_texts
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE, ROWS_OF_ONE_QUERY = re.findall(
@@ -70,9 +72,20 @@ def test_one_table_in_the_forms_that_people_have(tmp_path, name, content):
     assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[0.5, 1.0], [0.25, 0.0]])
 
 
+def test_a_parquet_file_as_the_hub_has_it(tmp_path):
+    path = tmp_path / "train-00000-of-00001.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist([{"prompt": text} | scores for text, scores in ROWS]), path)
+    scores = read_scores([path])
+    assert [query.text for query in scores.queries] == [query.text for query in read_queries(path)]
+    assert sorted(zip(scores.candidates, scores.scores.T.tolist(), strict=True)) == [("a", [0.5, 0.25]), ("b", [1, 0])]
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ZooterError, match="a readable file"):
+        read_scores([path])
+
+
 def test_rows_of_a_query_make_a_line_with_the_mean_of_each_model_over_all_files(tmp_path):
     one = table(tmp_path, "query,model,score,response,dataset\nHi,a,1,yes,x\nHi,a,0,no,x\nHo,a,1,ja,y\n", "one.csv")
-    other = table(tmp_path, "query,model,score,response\nHi,b,3,si\nHo,b,,oui\n", "other.csv")
+    other = table(tmp_path, "query,model,score,response\nHi ,b ,3,si\nHo,b,,oui\n", "other.csv")
     scores = read_scores([one, other])
     assert ([query.text for query in scores.queries], scores.datasets, scores.left_out) == (["Hi"], ["x"], 1)
     assert scores.scores.tolist() == [[0.5, 3.0]]
@@ -120,7 +133,8 @@ def test_words_and_percents_are_scores(tmp_path):
         ("query,id,cost_usd,answer\nHi,1,2,3\n", "scores in"),
         ("query,rater,mark\nHi,ann,1\n", "those of mark alone. Add scores of others on the same queries, in a column"),
         ("query,model,score\nHi,a,1\n", "those of a alone"),
-        ("query,model,mark\nHi,a,1\n", 'a column "score" beside that of the models'),
+        ("query,model,score\nHi,a,1\nHi,,2\n", "the name of a model in"),
+        ("query,model,mark\nHi,a,1\n", 'a column "score" beside "model" in'),
         ("query,a,\x1b[2J\nHi,1,2\n", "for a candidate in"),
     ],
 )

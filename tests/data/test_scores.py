@@ -75,6 +75,8 @@ def test_fields_of_a_queries_file_and_what_stands_for_those_that_are_missing(wri
         ("a.jsonl", '{"Question": "How?"}\n{"Question": "“Why?”", "tags": null}'),
         ("a.jsonl", '{"messages": [{"role": "user", "content": "How?"}]}\n{"input": "“Why?”"}'),
         ("a.csv", "\ufeffNr;Prompt\n1;How?\n2;“Why?”\n;\n"),
+        ("A.TXT", "How?\n“Why?”\n"),
+        ("a.jsonl", json.dumps({"prompt": "How?", "messages": [{"role": "user", "content": "x"}] * 2}) + '\n"“Why?”"'),
     ],
 )
 def test_queries_stand_in_a_file_of_any_form(write, name, content):

@@ -101,7 +101,7 @@ def evaluate(
         share = f"{familiar.sum():,} of these {len(familiar):,} queries"
         err.print(f"The router has learned from {share}, so it looks better here than it is. Use other queries.")
     if owner and not router:
-        loaded = loaded.for_pool(owner.pool, owner.routed_as)
+        loaded = loaded.for_pool(owner.pool, owner.names_in(loaded.candidates))
     rewards = _rewards(fleet, table, texts) if rmr else None
     ranked = None if rewards is None else responses.best_scores(table, rewards)
     with bars() as progress:

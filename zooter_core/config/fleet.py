@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -27,7 +27,6 @@ from zooter_core.config.labelling import (
 from zooter_core.config.learn import LearnConfig
 from zooter_core.config.serve import ServeConfig
 from zooter_core.config.tables import (
-    AS_WRITTEN,
     Count,
     Limit,
     LocalPath,
@@ -72,7 +71,7 @@ class RouterConfig(Table):
     """
 
     path: LocalPath = ""
-    unsure_above: Annotated[float, Field(strict=True, ge=-math.inf), AS_WRITTEN] = math.inf  # never
+    unsure_above: Annotated[float, Field(strict=True, ge=-math.inf)] = math.inf  # never
     runtime: Runtime = "auto"
     others: Literal["refuse", "profile"] = "refuse"
     willingness: NotNegative | None = None
@@ -112,6 +111,13 @@ class Fleet:
     def routed_as(self) -> tuple[str, ...]:
         """The router's name for each candidate."""
         return tuple(candidate.routed_as or candidate.name for candidate in self.candidates)
+
+    def names_in(self, router: Collection[str]) -> tuple[str, ...]:
+        """`routed_as`, but of a candidate that a router's names lack, its own name or its server's that they have."""
+        return tuple(
+            next((name for name in (as_, one.name, one.model) if name in router), as_)
+            for one, as_ in zip(self.candidates, self.routed_as, strict=True)
+        )
 
     @property
     def encoder(self) -> str:

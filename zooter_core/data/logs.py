@@ -42,7 +42,7 @@ SHAPES = (  # the keys of which a record has all; the key with its kind of call,
     (OTHER, {"input"}, "type", "generation"),  # Langfuse
     (LITELLM, {"start_time", "model"}, "", ""),
     *((OTHER, {name}, "", "") for name in ("conversations", "conversation", "request")),  # ShareGPT; a proxy's log
-    *((PLAIN, {name}, "", "") for name in ("messages", "prompt", "question")),
+    *((PLAIN, {name}, "", "") for name in ("messages", "prompt", "question", "problem")),
 )
 CALLS = {  # a part of the name of other kinds of calls -> as what they are counted
     "embed": "embeddings", "image": "images", "moderation": "moderation", "speech": "speech",
@@ -51,7 +51,7 @@ CALLS = {  # a part of the name of other kinds of calls -> as what they are coun
 CUT = {"redacted": r"\A(\s*redacted-by-litellm)+\s*\Z", "cut short by LiteLLM": r"\(litellm_truncated "}
 TEXTS = (  # in which fields the messages are, or the user's text
     *("query", "messages", "conversations", "conversation", "prompt", "prompts", "input", "inputs", "question"),
-    *("contents", "proxy_server_request", "request", "body"),
+    *("problem", "contents", "proxy_server_request", "request", "body"),
 )
 USER = ("user", "human", "humanmessage", "humanmessagechunk")
 ASSISTANT = ("assistant", "gpt", "chatgpt", "bot", "ai", "aimessage", "aimessagechunk", "model")
@@ -96,7 +96,7 @@ def read_logs(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Log]:
     """
     requests, outputs = defaultdict[str, list[Any]](list), defaultdict[str, list[Record]](list)
     total = 0
-    for file in (file for path in paths for file in json_files(path, (".json", ".jsonl", ".csv", ".tsv"))):
+    for file in (file for path in paths for file in json_files(path, (".json", ".jsonl", ".csv", ".tsv", ".parquet"))):
         forms, strange = set[str](), list[Any]()
         for place, record, shape in _records(file):
             total += 1
@@ -164,8 +164,9 @@ def query_in(place: Place, fields: Mapping[str, Any]) -> str:
     Raises:
         ZooterError: no field holds a query, or a conversation has several.
     """
-    if isinstance(text := fields.get("query", fields.get("question")), str):
-        return text
+    for name in ("query", "question", "prompt"):  # beside which may stand the messages that followed
+        if isinstance(text := fields.get(name), str) and isinstance(as_json(text), str):
+            return text
     turns = turns_in(messages_of(fields))
     if len(turns) == 1:
         return turns[0]

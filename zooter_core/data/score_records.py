@@ -18,7 +18,7 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import LARGEST_SCORE
 from zooter_core.base.strict_json import is_number
 from zooter_core.data.answer_keys import FIELDS
-from zooter_core.data.json_records import Place, as_number, each_record
+from zooter_core.data.json_records import FIX_LINE, Place, as_number, as_text, each_record
 from zooter_core.data.logs import TEXTS, fields_of, query_in
 
 SCORE = ("score", "reward", "rating", "grade", "performance", "accuracy", "correct", "passed", "exact_match")
@@ -61,7 +61,7 @@ def score_records(paths: Sequence[str | Path]) -> Iterator[tuple[int, Place, Rec
         for place, record in each_record(path):
             if "scores" in record or "responses" in record:
                 yield file, place, record
-            elif _model(fields := _sample(path, record)):
+            elif (fields := _sample(path, record)).keys() & {*MODEL}:
                 _add(together, file, place, fields)
             else:
                 table.append((place, record))
@@ -71,11 +71,6 @@ def score_records(paths: Sequence[str | Path]) -> Iterator[tuple[int, Place, Rec
     for rows in together.values():
         scores = {"scores": {name: fmean(values) for name, values in rows.scores.items()}} if rows.scores else {}
         yield rows.file, rows.place, rows.record | scores | ({"responses": rows.responses} if rows.responses else {})
-
-
-def _model(fields: Record) -> str:
-    """The model of a row with one model's score; "" if it names none."""
-    return next((name for key in MODEL if isinstance(name := fields.get(key), str)), "")
 
 
 def _sample(path: Path, record: Record) -> Record:
@@ -95,18 +90,21 @@ def _sample(path: Path, record: Record) -> Record:
 
 def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) -> None:
     """Add a row with one model's score or response to those of its query."""
-    model, query = _model(fields), query_in(place, fields)
-    score = next((name for name in SCORE if name in fields), "")
-    response = next((name for name in RESPONSE if isinstance(fields.get(name), str)), "")
+    model, score, response = (
+        next((name for name in names if name in fields), "") for names in (MODEL, SCORE, RESPONSE)
+    )
     if not score and not response:
-        expected = f'a column "score" beside that of the models in {place}'
+        expected = f'a column "score" beside "{model}" in {place}'
         raise ZooterError(expected, f"the columns {listed(fields)}", "Name the column of the scores so.")
+    name, text, query = as_text(fields[model]), fields.get(response), query_in(place, fields)
+    if not name or not name.strip():
+        raise ZooterError(f"the name of a model in {place}", f"{fields[model]!r:.40} in {model}", FIX_LINE)
     about = {name: value for name, value in fields.items() if name in ABOUT and name != response}
-    rows = together.setdefault(query, _Rows(file, place, about | {"query": query}))
-    if (number := as_score(fields.get(score), f"{model} in {place}")) is not None:
-        rows.scores[model].append(number)
-    if response:
-        rows.responses[model] = fields[response]
+    rows = together.setdefault(query.strip(), _Rows(file, place, about | {"query": query}))
+    if (number := as_score(fields.get(score), f"{name} in {place}")) is not None:
+        rows.scores[name.strip()].append(number)
+    if isinstance(text, str):
+        rows.responses[name.strip()] = text
 
 
 def _by_column(rows: Sequence[tuple[Place, Record]]) -> Iterator[tuple[Place, Record]]:

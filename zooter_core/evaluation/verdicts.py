@@ -132,7 +132,8 @@ def load_fleet_report(fleet: Fleet) -> Report | None:
         return None
     with suppress(ZooterError):
         report = load_report(path)
-        part = set(fleet.routed_as) < set(report.candidates["all"].mean_reward)
+        pool = set(report.candidates["all"].mean_reward)
+        part = set(fleet.names_in(pool)) < pool
         return None if part else report
     return None
 

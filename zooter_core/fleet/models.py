@@ -110,8 +110,8 @@ class FleetModels:
             return starting.StartingRouter(fleet, self.encoders(ENCODER))
         router = Router.load(config.path, self.encoders)
         if fleet.router and fleet.router.others == "refuse":
-            return router.for_pool(fleet.pool, fleet.routed_as)
-        names = zip(fleet.pool, fleet.routed_as, strict=True)
+            return router.for_pool(fleet.pool, fleet.names_in(router.candidates))
+        names = zip(fleet.pool, fleet.names_in(router.candidates), strict=True)
         part = {name: as_ for name, as_ in names if as_ in router.candidates}
         trained = router.for_pool(tuple(part), tuple(part.values())) if part else None
         if trained and fleet.router and len(part) == len(fleet.pool):
@@ -123,7 +123,7 @@ class FleetModels:
         from zooter_core.router.neighbours import Neighbours
 
         neighbours = Neighbours.load(config.path)
-        return neighbours and neighbours.for_pool(self.fleet.pool, self.fleet.routed_as)
+        return neighbours and neighbours.for_pool(self.fleet.pool, self.fleet.names_in(neighbours.candidates))
 
     def _quick_tagger(self) -> taggers.Tagger | None:
         if taggers.is_quick(self.fleet.tagger):
