@@ -50,6 +50,7 @@ def test_a_table_as_a_spreadsheet_writes_it(tmp_path):
 
 ROWS = [("“Grüße”; all", {"a": 0.5, "b": 1.0}), ("2, 3?", {"a": 0.25, "b": 0.0})]
 LONG = [(text, name, score) for name in "ab" for text, scores in ROWS for score in [scores[name]]]
+MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"}
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,15 @@ LONG = [(text, name, score) for name in "ab" for text, scores in ROWS for score 
         ("a.csv", "query,scores\n" + "".join(f'"{text}","{scores}"\n' for text, scores in ROWS)),
         ("a.csv", "id,Model,Prompt,score,ms\n" + "".join(f'1,{m},"{q}",{s},9\n' for q, m, s in LONG) + ",,,,\n"),
         ("a.csv", "query;candidate;Score\n" + "".join(f'"{q}";{m};{s}\n'.replace(".", ",") for q, m, s in LONG)),
+        ("a.json", {"name": "mine", "results": [{"query": text, "scores": scores} for text, scores in ROWS]}),
+        ("a.json", [{"model": m, "n": 1, "items": [{"prompt": q, "score": s} for q, s in MODELS[m]]} for m in "ab"]),
+        (
+            "a.json",
+            [
+                {"prompt": q, "tags": ["x"], "completions": [{"model": m, "overall_score": s} for m, s in s.items()]}
+                for q, s in ROWS
+            ],
+        ),
         ("a.json", [{"question": q, "model_name": m, "performance": s, "task_id": 3} for q, m, s in LONG]),
         ("a.jsonl", "\n".join(json.dumps({"instruction": q, "model": m, "reward": s}) for q, m, s in LONG)),
     ],

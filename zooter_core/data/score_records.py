@@ -16,12 +16,23 @@ from typing import Any
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import LARGEST_SCORE
-from zooter_core.base.strict_json import is_number
+from zooter_core.base.strict_json import is_number, objects
 from zooter_core.data.answer_keys import FIELDS
 from zooter_core.data.json_records import FIX_LINE, Place, as_number, as_text, each_record
 from zooter_core.data.logs import TEXTS, fields_of, query_in
 
-SCORE = ("score", "reward", "rating", "grade", "performance", "accuracy", "correct", "passed", "exact_match")
+SCORE = (
+    "score",
+    "overall_score",
+    "reward",
+    "rating",
+    "grade",
+    "performance",
+    "accuracy",
+    "correct",
+    "passed",
+    "exact_match",
+)
 MODEL, RESPONSE = ("model", "model_name", "candidate", "llm"), ("response", "output", "completion", "answer")
 MISSING = ("", "-", "na", "n/a", "#n/a", "nan", "null", "none")
 WORDS = {"true": 1.0, "pass": 1.0, "passed": 1.0, "correct": 1.0}
@@ -58,8 +69,8 @@ def score_records(paths: Sequence[str | Path]) -> Iterator[tuple[int, Place, Rec
     together: dict[str, _Rows] = {}
     for file, path in enumerate(map(Path, paths)):
         table, place = list[tuple[Place, Record]](), ""
-        for place, record in each_record(path):
-            if "scores" in record or "responses" in record:
+        for place, record in _each(path):
+            if {"scores", "responses"} & record.keys():
                 yield file, place, record
             elif (fields := _sample(path, record)).keys() & {*MODEL}:
                 _add(together, file, place, fields)
@@ -71,6 +82,18 @@ def score_records(paths: Sequence[str | Path]) -> Iterator[tuple[int, Place, Rec
     for rows in together.values():
         scores = {"scores": {name: fmean(values) for name, values in rows.scores.items()}} if rows.scores else {}
         yield rows.file, rows.place, rows.record | scores | ({"responses": rows.responses} if rows.responses else {})
+
+
+def _each(path: Path) -> Iterator[tuple[Place, Record]]:
+    """The records of a file. Of a list in one, as in {"model": "a", "results": [...]}, each with what is around it."""
+    for place, record in each_record(path):
+        lists = [rows for name, part in record.items() if (rows := objects(part)) and name.lower() not in TEXTS]
+        rows = lists[0] if len(lists) == 1 and not {"scores", "responses"} & record.keys() else []
+        around = {name: value for name, value in fields_of(record).items() if name in (*MODEL, *ABOUT)} if rows else {}
+        if rows and ({*MODEL} & fields_of(rows[0]).keys() or not {*TEXTS} & around.keys()):
+            yield from ((place, around | row) for row in rows)
+        else:
+            yield place, record
 
 
 def _sample(path: Path, record: Record) -> Record:
