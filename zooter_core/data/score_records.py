@@ -69,7 +69,7 @@ def score_records(paths: Sequence[str | Path]) -> Iterator[tuple[int, Place, Rec
     together: dict[str, _Rows] = {}
     for file, path in enumerate(map(Path, paths)):
         table, place = list[tuple[Place, Record]](), ""
-        for place, record in _each(path):
+        for place, record in _unwrapped(path):
             if {"scores", "responses"} & record.keys():
                 yield file, place, record
             elif (fields := _sample(path, record)).keys() & {*MODEL}:
@@ -84,7 +84,7 @@ def score_records(paths: Sequence[str | Path]) -> Iterator[tuple[int, Place, Rec
         yield rows.file, rows.place, rows.record | scores | ({"responses": rows.responses} if rows.responses else {})
 
 
-def _each(path: Path) -> Iterator[tuple[Place, Record]]:
+def _unwrapped(path: Path) -> Iterator[tuple[Place, Record]]:
     """The records of a file. Of a list in one, as in {"model": "a", "results": [...]}, each with what is around it."""
     for place, record in each_record(path):
         lists = [rows for name, part in record.items() if (rows := objects(part)) and name.lower() not in TEXTS]
