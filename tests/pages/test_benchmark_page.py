@@ -44,7 +44,7 @@ def run(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         pipeline.label(opened, LabelConfig(holdout=0.5))
         pipeline.distill_run(opened, ensemble, fleet.tagger.encoder, DistillConfig(epochs=2))
         scores, tags = opened.scores(), opened.tags()
-    config = SweepConfig(betas=(0.0, 0.3, 1.0), folds=2, seeds=1)
+    config = SweepConfig(betas=(0.0, 0.3, 1.0))
     vectors = ensemble.encoders(fleet.tagger.encoder).embed_all([query.text for query in scores.queries])
     figures = sweep(scores, tags, vectors, config, DistillConfig(epochs=2))
     (folder / "sweep.json").write_text(json.dumps(to_json(figures)))

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from zooter_core.base.errors import WorkError
-from zooter_core.router import encoder, text_encoder
+from zooter_core.router import text_encoder
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.vector_store import FILE
 

@@ -101,7 +101,7 @@ def test_a_fleet_routes_between_what_it_has(fleet_copy):
 
 
 def test_a_router_may_know_candidates_by_their_own_names_or_by_those_of_their_servers(fleet_copy):
-    """`zooter init` writes `routed_as` for a router that comes with Zooter; scores may name a model as its server does."""
+    """`zooter init` writes `routed_as` for a router that comes along; scores may name a model as its server does."""
     fleet = load_fleet(fleet_copy)
     named = [("mine", "base", "another"), ("one", "llama-3.1-8b-instruct", "two"), ("three", None, "two")]
     candidates = [

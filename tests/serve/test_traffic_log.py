@@ -56,6 +56,24 @@ def _turn(text):
     return [{"role": "user", "content": text}]
 
 
+def test_a_reload_changes_what_is_kept(serve):
+    endpoint = serve("good")
+    file = endpoint.server.settings.fleet.folder / "fleet.toml"
+    before = file.read_text()
+    for query, table in (
+        ("one", "traffic = true\nretention_days = 7"),
+        ("two", "traffic = true\nanswers = true"),
+        ("three", "traffic = false"),
+        ("four", "traffic = true"),
+    ):
+        file.write_text(f"{before}\n[learn]\n{table}\n")
+        endpoint.client.post("/admin/reload").raise_for_status()
+        assert endpoint.chat(query).status_code == 200
+        assert endpoint.server.traffic.config.retention_days == (7 if query == "one" else 90)
+    entries = stored(endpoint, 3)
+    assert [(entry.query, bool(entry.answer)) for entry in entries] == [("one", False), ("two", True), ("four", False)]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("model", ["llama.cpp-none 40", "llama.cpp 40"])
 def test_thoughts_are_counted_and_not_kept(serve, model, stream):

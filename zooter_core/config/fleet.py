@@ -27,7 +27,6 @@ from zooter_core.config.labelling import (
 from zooter_core.config.learn import LearnConfig
 from zooter_core.config.serve import ServeConfig
 from zooter_core.config.tables import (
-    AS_WRITTEN,
     Count,
     Limit,
     LocalPath,
@@ -72,7 +71,7 @@ class RouterConfig(Table):
     """
 
     path: LocalPath = ""
-    unsure_above: Annotated[float, Field(strict=True, ge=-math.inf), AS_WRITTEN] = math.inf  # never
+    unsure_above: Annotated[float, Field(strict=True, ge=-math.inf)] = math.inf  # never
     runtime: Runtime = "auto"
     others: Literal["refuse", "profile"] = "refuse"
     willingness: NotNegative | None = None

@@ -64,13 +64,11 @@ class Run(RunFolder):
 
     def refused(self) -> dict[str, str]:
         """The queries that a candidate refused, in order: id -> the first such candidate of the pool, and why."""
-        pool = self.setting("start", "pool")
-        reasons: dict[str, dict[tuple[int, int], str]] = {}
-        for record in self.records(RESPONSES):
-            if record.get("error") is not None and record["candidate"] in pool:
-                reason = f"no response of {record['candidate']}: {record['error']}"
-                reasons.setdefault(record["id"], {})[pool.index(record["candidate"]), record["sample"]] = reason
-        return {query.id: min(reasons[query.id].items())[1] for query in self.queries() if query.id in reasons}
+        places = {name: place for place, name in enumerate(self.setting("start", "pool"))}
+        records = [r for r in self.records(RESPONSES) if r.get("error") is not None and r["candidate"] in places]
+        records.sort(key=lambda r: (places[r["candidate"]], r["sample"]), reverse=True)  # the last of an id counts
+        reasons = {r["id"]: f"no response of {r['candidate']}: {r['error']}" for r in records}
+        return {query.id: reasons[query.id] for query in self.queries() if query.id in reasons}
 
     def set_aside(self) -> dict[str, str]:
         """The queries without rewards: id -> why."""

@@ -234,15 +234,6 @@ class Sweep:
     def best_row(self) -> SweepRow:
         return next(filter(self.is_best, self.rows))
 
-    @property
-    def others(self) -> list[SweepRow]:
-        return [row for row in self.rows if not self.is_best(row)]
-
-    @property
-    def as_good(self) -> list[SweepRow]:
-        """The other rows with no significant difference from the best: the 95% interval reaches 0, or there is none."""
-        return [row for row in self.others if not row.minus_best[1] < 0]
-
 
 @dataclass(frozen=True)
 class SourceFigures:

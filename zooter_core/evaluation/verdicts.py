@@ -382,7 +382,9 @@ def _best_choice(figures: Evaluation, single: str) -> list[str]:
 
 def of_sweep(sweep: Sweep) -> list[str]:
     """Whether the best beta is significantly better than the others, and what routing with it gains."""
-    best, others, near, taus = sweep.best_row, sweep.others, sweep.as_good, {row.tau for row in sweep.rows}
+    best, taus = sweep.best_row, {row.tau for row in sweep.rows}
+    others = [row for row in sweep.rows if not sweep.is_best(row)]
+    near = [row for row in others if not row.minus_best[1] < 0]  # the interval reaches 0, or there is none
 
     def name(row: SweepRow) -> str:
         return f"{row.beta:g}" + (f" with tau {row.tau:g}" if len(taus) > 1 else "")

@@ -192,7 +192,7 @@ def models_at(url: str, key_variable: str | None = None) -> Discovery:
 
 
 def _apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine in a loop of its own, also beside one that runs."""
+    """The result of a coroutine, run in a loop of its own: the caller's thread may have one that is running."""
     portal = Portal("discovery")  # its loop ends with it
     return portal.submit(coroutine).result()
 

@@ -48,7 +48,7 @@ class Ensemble(FleetModels):
 
     Attributes:
         can_rank: whether there is a reward model; else responses are shown without a ranking.
-        latest: each candidate's last response, for whoever shows how it does.
+        latest: each candidate's last response.
         loads: the candidates that `load` has tried, and why those failed that did.
     """
 

@@ -84,7 +84,9 @@ def score(
     check_verifiable(key for query in run.queries() if (key := key_of(query)))
     pool, texts = batches.check_pool(run, ensemble), run.responses()
     missing = run.missing(texts)
-    reasons = _too_few(missing, pool) | run.refused()
+    least = min(LEAST, len(pool))  # responses that can be compared
+    few = {id: f"no response of {listed(names)}" for id, names in missing.items() if len(pool) - len(names) < least}
+    reasons = few | run.refused()
     if missing:
         run.reopen("collect")  # which has not finished, or whose file has lost lines
     _remove_outdated(run, missing, settings)
@@ -103,12 +105,6 @@ def score(
     batches.fill(run, ensemble, "score", job_of, score_lines, progress, workers)
     if not missing:
         run.finish("score")
-
-
-def _too_few(missing: Mapping[str, list[str]], pool: Sequence[str]) -> dict[str, str]:
-    """The queries that lack so many responses that their candidates cannot be compared: id -> why."""
-    least = min(LEAST, len(pool))
-    return {id: f"no response of {listed(names)}" for id, names in missing.items() if len(pool) - len(names) < least}
 
 
 def _remove_outdated(run: Run, missing: Mapping[str, list[str]], settings: Settings) -> None:

@@ -105,7 +105,7 @@ def learn(
 
 
 def _lasting(config: DistillConfig, epochs: int, queries: int) -> DistillConfig:
-    """The config with so many epochs. More queries need fewer passes, and larger batches keep the cores busy."""
+    """The config with this number of epochs. More queries need fewer passes, and larger batches keep the cores busy."""
     config = replace(config, epochs=max(1, min(epochs, MOST_EXAMPLES // queries)))
     return replace(config, batch=config.batch * min(LARGER, max(1, queries // MOST_TRIED)))
 

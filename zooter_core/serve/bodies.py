@@ -226,6 +226,7 @@ def _api_error(errors: list[ErrorDetails], body: Mapping[str, Any]) -> ApiError:
     reasons = dict.fromkeys(error["msg"] for error, place in zip(errors, places, strict=True) if place == deepest)
     message = re.sub(r"(Input|List|String) should", "it should", f"{', or '.join(reasons)}.")
     message = message.replace(" after validation", "").replace("Field required", "it is missing")
+    message = message.replace(r"match pattern '\S'", "not be blank")
     if not deepest:
         return bad_request(message)
     first, *others = map(str, deepest)

@@ -45,14 +45,14 @@ class TrafficLog:
 
     Args:
         folder: of the file.
-        config: what is kept, and for how long.
+        config: for how long it is kept.
 
     Raises:
         ZooterError: the file cannot be opened.
     """
 
     def __init__(self, folder: Path, config: LearnConfig) -> None:
-        self._config = config
+        self.config = config
         self._traffic = Traffic.open(folder)
         self._waiting: queue.Queue[Entry | None] = queue.Queue(MOST_WAITING)
         self._failing = False
@@ -62,7 +62,7 @@ class TrafficLog:
 
     def __call__(self, exchange: Exchange) -> None:
         """Store an exchange, soon."""
-        if exchange.path in PATHS and (decision := make_logged_decision(exchange, self._config)):
+        if exchange.path in PATHS and (decision := make_logged_decision(exchange)):
             self._put(decision)
 
     def add_feedback(self, record: Mapping[str, Any]) -> None:
@@ -127,8 +127,8 @@ class TrafficLog:
 
     def _clean(self) -> None:
         """Delete what is too old, once an hour; the file is rewritten once a day."""
-        if self._config.retention_days and time.monotonic() >= self._cleaned + CLEAN_SECONDS:
-            self._cleaned, oldest = time.monotonic(), time.time() - self._config.retention_days * DAY
+        if self.config.retention_days and time.monotonic() >= self._cleaned + CLEAN_SECONDS:
+            self._cleaned, oldest = time.monotonic(), time.time() - self.config.retention_days * DAY
             rewrite = self._cleaned >= self._rewritten + DAY
             try:
                 self._traffic.delete(older_than=oldest, rewrite=rewrite)
@@ -143,16 +143,16 @@ class TrafficLog:
         self._failing = True
 
 
-def make_logged_decision(exchange: Exchange, config: LearnConfig) -> LoggedDecision | None:
+def make_logged_decision(exchange: Exchange) -> LoggedDecision | None:
     """What is kept of an exchange that has ended; None if nobody was chosen, or it has no text of a user."""
-    request, choice, outcome = exchange.request, exchange.choice, exchange.outcome
-    if request is None or choice is None or not request.user_texts or not request.user_texts[-1].strip():
+    fleet, request, choice, outcome = exchange.fleet, exchange.request, exchange.choice, exchange.outcome
+    if not (fleet and request and choice and request.user_texts and request.user_texts[-1].strip()):
         return None
 
     turns, usage, decision = request.user_texts, count_usage(exchange), choice.decision
     routed = decision.query if decision else topic_of(turns)
     complete = exchange.status != GONE or outcome.progress.finish is not None  # not what a client broke off
-    answer = outcome.progress.parts.text if config.answers and complete else ""
+    answer = outcome.progress.parts.text if fleet.learn.answers and complete else ""
     first, sender = choice.order[0], exchange.sender
     return LoggedDecision(
         request_id=exchange.request_id,
@@ -162,7 +162,7 @@ def make_logged_decision(exchange: Exchange, config: LearnConfig) -> LoggedDecis
         **user_ids({"user": sender.user} if sender.user else request.body, "user", "safety_identifier"),
         session=request.session[:16],
         context=routed[:LONGEST_TEXT] if routed != turns[-1] else None,
-        fleet=exchange.fleet.name if exchange.fleet else None,
+        fleet=fleet.name,
         router=exchange.router_version,
         choice=first,
         candidate=outcome.candidate,

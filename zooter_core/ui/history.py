@@ -187,10 +187,5 @@ def _default() -> Path:
     return Path(data).expanduser() / "zooter" / "history.db"
 
 
-@st.cache_resource(show_spinner=False)
-def _history(file: Path | None) -> History:
-    return History(file)
-
-
 def history() -> History:
-    return _history(path())
+    return History(path())

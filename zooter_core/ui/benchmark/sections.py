@@ -159,7 +159,7 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     rows = sum(map(len, far_away(points, lines)))
     charts.draw(cost_chart(points, lines, pool, priced), "cost-quality", alt, HEIGHT + ROW * rows)
     if rows:
-        st.caption("What is too far away for the axis has a row above or below it, beside its mean reward.")
+        st.caption("What is too far away for the axis is in a row above or below it, with its mean reward.")
     if selection:
         st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]

@@ -70,8 +70,8 @@ class Comparison:
 
     def cast(self, outcome: Outcome, best: str | None = None) -> None:
         """Store a vote, in place of an earlier one, and show the names; nothing if no vote is possible."""
-        if not self.votable or (self.vote and (self.vote.outcome, self.vote.best) == (outcome, best)):
-            return  # the second of two quick ones
+        if not self.votable:
+            return  # the second of two quick clicks
         self.vote = Vote(
             query=self.query,
             candidates=self.job.candidates,

@@ -129,8 +129,8 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
     upload = st.file_uploader(  # of any type: what is wrong with a file is said below, not by Streamlit
         "A score file, up to 200 MB",
         key=f"train-upload-{session.uploads}",
-        help="JSON (.jsonl, .json) or a table (.csv, .parquet), also gzipped. It stays on this machine and is deleted once it is "
-        "read.",
+        help="JSON (.jsonl, .json) or a table (.csv, .parquet), also gzipped. It stays on this machine and is deleted "
+        "once it is read.",
     )
     if upload is not None:
         _read_upload(session, upload)
