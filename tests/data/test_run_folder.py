@@ -239,11 +239,3 @@ def test_a_pipe_in_a_run_folder_is_refused_and_not_waited_for(folder):
     os.mkfifo(folder / "responses.jsonl")
     with pytest.raises(ZooterError, match="a pipe or a device"):
         RunFolder(folder, create=True)
-
-
-def test_a_shard_of_version_0_2_is_refused_and_the_message_says_how_runs_are_divided_now(folder):
-    with RunFolder(folder, create=True) as run:
-        run.begin("start", {"pool": ["a"]})
-        run.begin("collect", {"samples": 1, "shard": "3/16"})
-    with pytest.raises(ZooterError, match=r"only the shard 3/16 of a run\. .* is gone: .* `zooter run --engine ray`"):
-        RunFolder(folder)

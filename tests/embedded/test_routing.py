@@ -32,7 +32,15 @@ MORE = """how come? | why is that? | what else? | like what? | go on | more | a 
 | what about 12? | and with 5? | what if it is negative? | ok, and for Munich? | great, but shorter
 | thanks, now make it funnier | give me two more | another example please | for beginners | same with dogs
 | sure, the green one | both | yes, add it | the last one | fix it | can you improve that? | add a comment
+| explain the method | explain each part | explain more slowly | translate to Japanese | translate it to Danish
+| check the result | say it differently | now write it in another way | and add a second one
 | y en español? | und auf Deutsch? | mach es kürzer | plus court | pourquoi ça? | otro ejemplo"""
+OTHERS = """Explain how batteries work | explain evolution | Explain supply and demand | explain the stock market to me
+| Explain how wifi works | Explain the electoral college | explain the role of the mitochondria
+| Translate bread into Turkish | translate "see you tomorrow" into Polish | translate where is the bathroom to French
+| Summarize the moon landing | summarize the life of Gandhi | say something nice about Mondays
+| and who discovered penicillin? | and what is the tallest mountain? | Now tell me about Japan
+| ok, now what is the capital of Peru?"""  # each could go on with a topic by its first words
 SUMS = """What is 6 times 7? | 3 plus 3 | What is 3 plus 3? | 2+2=? | how much is 9 times 9 | What's 15 minus 8?
 | subtract 6 from 20 | 7 x 8 = ? | compute 19 + 23 | twelve times twelve | 1+1 | What is 81/9 | double 16
 | what is 10 times 10 plus 5 | 14+28"""  # as people type them first; none is in the vocabulary
@@ -101,7 +109,7 @@ def test_the_evident_expert_is_chosen_in_conversations(
 
 @pytest.mark.parametrize(
     ("names", "least"),
-    [(("evident_queries", "more_evident_queries"), 164), (("terse_queries", "opening_queries"), 206)],
+    [(("evident_queries", "more_evident_queries"), 168), (("terse_queries", "opening_queries"), 208)],
 )
 def test_queries_of_others_start_a_topic(
     embedded: Ensemble, figures: list[str], names: tuple[str, ...], least: int
@@ -122,9 +130,9 @@ def test_queries_of_others_start_a_topic(
 # Small talk
 
 
-def alone(ensemble: Ensemble, turns: list[str]) -> float:
+def alone(ensemble: Ensemble, turns: list[str], *topics: str) -> float:
     """The share of turns that are routed alone behind each topic."""
-    routed = ensemble.routing([[topic, turn] for topic in TOPICS for turn in turns])
+    routed = ensemble.routing([[topic, turn] for topic in (*TOPICS, *topics) for turn in turns])
     return sum(item.decision.query in turns for item in routed) / len(routed)
 
 
@@ -141,6 +149,14 @@ def test_small_talk_is_a_topic_of_its_own_and_a_follow_up_is_not(embedded: Ensem
 def test_chat_takes_small_talk_whatever_came_before(embedded: Ensemble) -> None:
     turns = ["Thanks! 😊", "ok", "good morning", "great, bye", "lol", "👍", "Danke schön!"]
     assert set(choices(embedded, [[topic, turn] for topic in TOPICS for turn in turns])) == {"chat"}
+
+
+def test_a_turn_that_could_go_on_is_a_topic_of_its_own_where_it_is_of_other_things(
+    embedded: Ensemble, figures: list[str]
+) -> None:
+    share = alone(embedded, parts(OTHERS), "Explain recursion like I'm five")
+    figures.append(f"behind a topic, {share:.1%} of queries that could go on with it, but do not, stand alone")
+    assert share >= 0.85  # 24% by words and certainty alone
 
 
 # Tags

@@ -194,15 +194,6 @@ def test_a_first_start_is_no_event(fleet_copy):
     assert not (fleet_copy / "routers").exists()
 
 
-def test_states_of_other_versions_are_read(fleet):
-    before, older = opened(fleet).state, record(fleet)
-    rewrite(fleet, intended={"champion": "routers/0002"}, more=2)
-    assert opened(fleet).state == before
-    del older["guard"]
-    (fleet / "routers" / "state.json").write_text(json.dumps(older))
-    assert opened(fleet).state == replace(before, guard=[])
-
-
 LATE = '{"events": [{"time": 1e300, "event": "promote", "router": "router", "before": ""}]}'
 
 

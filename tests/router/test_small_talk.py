@@ -23,7 +23,12 @@ class KnowsExamples:
 
 def test_each_example_is_of_its_own_kind_and_a_short_turn_like_none_stands_alone():
     small_talk = SmallTalk(KnowsExamples())
-    assert small_talk(SMALL_TALK) == [True] * len(SMALL_TALK)
-    assert small_talk(FOLLOW_UPS) == [False] * len(FOLLOW_UPS)
-    assert small_talk(["Quetzalcoatl", "skip the first two rows", "and Quetzalcoatl?"]) == [True, False, False]
-    assert small_talk([]) == []
+
+    def alone(turns, topic=FOLLOW_UPS[0]):
+        return small_talk([(topic, turn) for turn in turns])
+
+    assert alone(SMALL_TALK) == [True] * len(SMALL_TALK)
+    assert alone(FOLLOW_UPS) == [False] * len(FOLLOW_UPS)
+    assert alone(["Quetzalcoatl", "skip the first two rows", "and Quetzalcoatl?"]) == [True, False, False]
+    assert alone(["explain Quetzalcoatl"]) == [True]
+    assert alone([]) == []

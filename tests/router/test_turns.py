@@ -22,11 +22,20 @@ KINDS = {
         "Is it true that they open at nine in the morning on Mondays?",  # thirteen
         "SQL: customers with more than three orders",
         "Do dolphins sleep, and if so how do they breathe?",  # "they" are in the turn
-        *("Rewrite this sentence politely: 'Send me the report.'", "Why is the sky blue?"),
+        *(
+            "Rewrite this sentence politely: 'Send me the report.'",
+            "Why is the sky blue?",
+            "translate bread into French",
+        ),
         *("docker: remove all stopped containers", "In Python, how do I reverse a list?", "write me a love poem"),
     ],
     "short": ["1250 / 8", "capital of France", "Ich verstehe nur Bahnhof", ""],
-    "unclear": ["skip the first two rows", "and what is 3 times that?"],
+    "unclear": ["skip the first two rows", "and what is 3 times that?", "now write tests for it"],
+    "open": [
+        "explain inflation",
+        "ok, and what is a fox?",
+        "Summarize the history of Rome in one sentence for each century of it",
+    ],
 }
 
 
@@ -57,18 +66,18 @@ def test_the_router_decides_where_words_do_not():
 
 
 def test_small_talk_is_routed_alone_if_it_is_short_and_no_new_topic():
-    turns: list[str] = []
+    checked: list[tuple[str, str]] = []
 
-    def small_talk(texts):
-        turns.extend(texts)
-        return [text != "shorter" for text in texts]
+    def stand_alone(pairs):
+        checked.extend(pairs)
+        return [turn != "shorter" for _, turn in pairs]
 
-    first, long = "Write a poem about snow.", "and thanks " * 20
-    followed = [[first, turn] for turn in ("and another", "Thanks!", "shorter", long, "What is a dog?")]
-    topics = Topics([*followed, ["Thanks!"], [], [""]], small_talk)
+    first, long, other = "Write a poem about snow.", "and thanks " * 20, "and what is a fox?"
+    followed = [[first, turn] for turn in ("and another", "Thanks!", "shorter", long, "What is a dog?", other)]
+    topics = Topics([*followed, ["Thanks!"], [], [""]], stand_alone)
     together = [f"{first}\n{turn}" for turn in ("and another", "shorter", long)]
-    assert topics.texts == [together[0], "Thanks!", *together[1:], "What is a dog?", "Thanks!", "", ""]
-    assert turns == ["Thanks!", "shorter"]
+    assert topics.texts == [together[0], "Thanks!", *together[1:], "What is a dog?", other, "Thanks!", "", ""]
+    assert checked == [(f"{first}\n", turn) for turn in ("Thanks!", "shorter", other)]
 
 
 def test_of_a_long_conversation_its_end_is_routed():

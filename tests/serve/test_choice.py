@@ -18,7 +18,7 @@ from zooter_core.config.serve import ServeConfig
 from zooter_core.data import prices
 from zooter_core.fleet.routing import Routed
 from zooter_core.method.selection import Outputs
-from zooter_core.serve.chat_request import Sender, read_chat
+from zooter_core.serve.bodies import Sender, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.sessions import Sessions, digests

@@ -11,7 +11,7 @@ import pytest
 from support.running_endpoint import QUERY
 from zooter_core.base.errors import ZooterError
 from zooter_core.serve.access import NOT_FORWARDED
-from zooter_core.serve.chat_request import ChatRequest
+from zooter_core.serve.bodies import ChatRequest
 from zooter_core.serve.keys import Key, KeyRing, add_key, read_keys, remove_key
 from zooter_core.serve.storage import RequestIds
 

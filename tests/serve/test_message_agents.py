@@ -10,7 +10,7 @@ from support.anthropic_shape import TOOL, post
 from support.patience import wait_until
 from support.running_endpoint import QUERY
 from zooter_core.learn.traffic import Traffic
-from zooter_core.serve.chat_request import read_chat
+from zooter_core.serve.bodies import read_chat
 
 
 def test_tokens_are_counted_as_for_the_limits(serve, scripted):

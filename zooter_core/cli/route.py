@@ -108,8 +108,7 @@ def _user_turns(record: Mapping[str, Any]) -> list[Message]:
         ApiError: these are no messages.
         ValueError: the user says nothing in the end.
     """
-    from zooter_core.serve.bodies import Conversation, check
-    from zooter_core.serve.chat_request import ChatRequest
+    from zooter_core.serve.bodies import ChatRequest, Conversation, check
 
     check(Conversation, record)
     turns = ChatRequest(record).user_texts

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.jsonl import LONGEST, parse_object
+from zooter_core.base.jsonl import parse_object
 
 STDIN = "-"
+LONGEST = 1 << 24  # bytes of a line
 
 
 def stdin_records() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -37,14 +38,11 @@ def stdin_text() -> str:
 
 def _lines() -> Iterator[str]:
     """The lines of stdin, which may hold any bytes and may never end."""
-    stdin = getattr(sys.stdin, "buffer", sys.stdin)
-    for number, line in enumerate(iter(lambda: stdin.readline(LONGEST), stdin.read(0)), 1):
+    for number, line in enumerate(iter(lambda: sys.stdin.buffer.readline(LONGEST), b""), 1):
         if len(line) == LONGEST:
             raise ZooterError(f"at most {LONGEST:,} bytes in line {number} of stdin", "more", "Shorten the line.")
         try:
-            yield line if isinstance(line, str) else line.decode("utf-8")
+            yield line.decode("utf-8")
         except UnicodeDecodeError as problem:
-            byte = line[problem.start]
-            raise ZooterError(
-                f"UTF-8 text in line {number} of stdin", f"the byte 0x{byte:02x}", "Save the text as UTF-8."
-            ) from problem
+            expected, byte = f"UTF-8 text in line {number} of stdin", f"the byte 0x{line[problem.start]:02x}"
+            raise ZooterError(expected, byte, "Save the text as UTF-8.") from problem

@@ -1,5 +1,5 @@
 """Who is asked, who is asked next, and who is asked again: one policy for the commands, the demo, the pipeline and the
-endpoint. It sends nothing and waits for nothing; whoever runs the requests tells it how they went.
+endpoint. It sends nothing and waits for nothing: its caller runs the requests, and reports how they went.
 
 - `Ensemble.run_candidates`: some candidates together; if all of them fail before their first token, reserves in turn.
 - `zooter serve` (serve/chat.py): one candidate after the other, or beside one that is slow; the last one again.
@@ -62,7 +62,7 @@ class Attempts:
     def next(self) -> list[str]:
         """The candidates to ask next: call it when all who were asked have failed, or while one of them is slow.
 
-        Nobody once a candidate has answered, or if none is left.
+        Empty once a candidate has answered, or if none is left.
         """
         if self._answered:
             return []
@@ -108,8 +108,8 @@ class Attempts:
     def ill(self) -> list[str]:
         """The candidates whose failure counts for their circuit breakers, each once.
 
-        If nobody has answered and several have failed with the same status, the request is to blame for these failures:
-        they do not count.
+        If no candidate has answered and several have failed with the same status, the request is to blame: these
+        failures do not count.
         """
         ways = [error.same_as for error in self.errors.values()]
         blameless = set() if self._answered else {way for way in ways if way is not None and ways.count(way) > 1}

@@ -139,15 +139,16 @@ class Versions:
 
         Args:
             after: a copy of `state` after its `promote`, `rollback` or `enter`.
-            event: PROMOTE, ROLLBACK or FOLLOW.
+            event: PROMOTE, ROLLBACK, FOLLOW, or "" if the champion stays.
             evidence: for it, if the pairs decided.
         """
         before = self.state
-        if event != FOLLOW:  # of which there are too many
+        if event in (PROMOTE, ROLLBACK):  # of the others there are too many
             shown = summary(before.guard if event == ROLLBACK else before.pairs)
             shown |= asdict(evidence) if evidence else {}
             after.events.append(_entry(event, after.champion, before.champion, shown))
-        name_router(self.fleet.folder, after.champion)
+        if event:
+            name_router(self.fleet.folder, after.champion)
         self.state = after
         self.save()
 

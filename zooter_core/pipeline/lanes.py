@@ -89,7 +89,6 @@ class CollectJob:
     Attributes:
         queries: sorted by data set and length.
         done: the keys of the responses that are in the file.
-        batch: responses in a batch, as the run began; by default by their number (`batches.batch_size`).
         numbers: of the candidates, for the seeds; by default their places in the pool. They stay when the pool changes.
     """
 
@@ -100,7 +99,6 @@ class CollectJob:
     done: set[tuple[object, ...]]
     tallies: Mapping[str, Tally]
     budget: Budget = field(default_factory=Budget)
-    batch: int | None = None
     out: Appender | None = None
     numbers: Mapping[str, int] = field(default_factory=dict)
 
@@ -156,8 +154,7 @@ class CollectJob:
         """The fixed batches of a candidate."""
         candidate = self.ensemble.fleet.candidate(name)
         number = self.numbers.get(name, self.ensemble.fleet.pool.index(name))
-        responses = self.batch or batches.batch_size(len(self.queries) * self.samples)
-        size = max(1, responses // self.samples)
+        size = max(1, batches.batch_size(len(self.queries) * self.samples) // self.samples)
         for first in range(0, len(self.queries), size):
             seed = self.generation.seed * 1_000_003 + number * len(self.queries) + first
             rows = [(query, sample) for query in self.queries[first : first + size] for sample in range(self.samples)]

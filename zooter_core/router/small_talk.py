@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.router.text_encoder import TextEncoder
-from zooter_core.router.turns import kind_of
+from zooter_core.router.turns import kind_of, subject_of
 
 SMALL_TALK = (
     "Thanks! 😊", "thank you so much", "thank you", "perfect, thanks", "got it, thanks", "wonderful, thank you",
@@ -37,9 +37,12 @@ FOLLOW_UPS = (
     "in Spanish", "thanks, but make it longer", "ok, and in winter?", "great, now add a title", "do it another way",
     "no, in English", "translate it to Spanish", "auf Deutsch bitte", "kürzer", "warum?", "en français", "pourquoi?",
     "¿por qué?", "otra vez", "yes please", "yes, the blue one", "no, the other one", "option B", "my name is Anna",
+    "add an example", "add types", "add a check", "use shorter words", "fix the format", "it does not work",
+    "I get an error", "check the answer", "erklär das genauer", "explica eso mejor",
 )  # fmt: skip
 SOFT = 0.06  # of the soft maximum of similarities, as in taggers/nearest.py
 FAR = 0.18  # a closeness to FOLLOW_UPS; a turn below it that is only short begins a topic
+APART, OTHER = 0.26, 0.17  # a closeness to FOLLOW_UPS and one to the topic; an open turn below them begins a topic
 
 
 class SmallTalk:
@@ -50,18 +53,22 @@ class SmallTalk:
         self._encoder, self._lock = encoder, Lock()
         self._examples: list[NDArray[np.float32]] = []
 
-    def __call__(self, texts: Sequence[str]) -> list[bool]:
-        """Whether each short turn, which does not begin a topic by its words, is small talk or begins one after all."""
-        if not texts:
+    def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        """Of topics, each with a turn that may go on with it: whether the turn is small talk, or a topic of its own."""
+        if not pairs:
             return []
         with self._lock:
             if not self._examples:
                 vectors = self._encoder.sentence(self._encoder.embed_all([*SMALL_TALK, *FOLLOW_UPS]))
                 self._examples = [vectors[: len(SMALL_TALK)].copy(), vectors[len(SMALL_TALK) :].copy()]
-        vectors = self._encoder.sentence(self._encoder.embed(texts))
+        topics, turns = zip(*pairs, strict=True)
+        texts = [*turns, *map(subject_of, turns), *map(subject_of, topics)]
+        vectors, subjects, about = np.split(self._encoder.sentence(self._encoder.embed(texts)), 3)
         small_talk, follow_up = (_closeness(vectors, examples) for examples in self._examples)
-        short = np.array([kind_of(text) == "short" for text in texts])
-        return ((small_talk > follow_up) | (short & (follow_up < FAR))).tolist()
+        kinds = np.array([kind_of(turn) for turn in turns])
+        other = (follow_up < APART) & (np.einsum("nw,nw->n", subjects, about) < OTHER)
+        new = ((kinds == "short") & (follow_up < FAR)) | ((kinds == "open") & other)
+        return ((small_talk > follow_up) | new).tolist()
 
 
 def _closeness(vectors: NDArray[np.float32], examples: NDArray[np.float32]) -> NDArray[np.float32]:

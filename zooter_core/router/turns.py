@@ -3,7 +3,8 @@
 A new topic is routed as if it stood alone. A follow-up ("and in Java?", "shorter please", "why?") says too little by
 itself, so it is routed with the turns of its topic. English words tell one from the other; where they cannot, the
 router does, by how probable its choice for the newest turn alone is. Small talk ("thanks!") is no follow-up, and stands
-alone, as does a short turn that is unlike follow-ups ("capital of France"). The figures are in docs/embedded-fleet.md.
+alone, as does a turn that is unlike follow-ups and either short ("capital of France") or unlike its topic ("explain
+inflation"). The figures are in docs/embedded-fleet.md.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ CERTAIN = 0.85  # the probability from which a turn of unclear kind is routed al
 LONG = 12  # words; in a longer turn, "it" and "so" mostly belong to something in the turn itself
 FEW = 5  # words; a turn of so few is no new topic for sure, unless it is a question or a request
 
-Kind = Literal["new", "follow-up", "short", "unclear"]
+Kind = Literal["new", "follow-up", "short", "open", "unclear"]
 
 
 def _words(pattern: str) -> re.Pattern[str]:
@@ -41,7 +42,7 @@ _CONNECTS = _words(  # the first words of a short one
     r"(then|so|plus|only|just|not|no|yes|ok|okay|thanks|thank you|really|anything|since|(the )?same|another|"
     rf"(even |a bit |a little |much )?{_COMPARATIVE}|\w+ more|instead|once more|too|still|"
     r"(in|as|with|without)\b(?!.*,)|again|times|minus|divided by|(what|who|where|how) else|(any|some) others?|"
-    r"how come|are you sure|sure|go on|keep going|why (so|not)|(why|how|when|where|who|which)(?=\W*$))\b"
+    r"how come|are you sure|sure|go on|keep going|why (so|not)|(explain )?(why|how|when|where|who|which)(?=\W*$))\b"
 )
 _ENDS = _words(rf".*\b(too|instead|again|as well|though|{_COMPARATIVE}( please)?)\W*$")
 _MY_OWN = _words(r"how (can|could|do|should) (i|we|you|one)\b")  # "How can I sleep better?"
@@ -51,41 +52,57 @@ _REFERS = _words(  # words that stand for something said before; "a fox and its 
     r"^(?!.*\ban? ).*\b(its|their|his|her)\b"
 )
 _ADDS = _words(  # a question or request behind a word that goes on: "and what is 3 times that?"
-    r"(and|or|but|also|now|then|so)\W+(please )?(what|who|whose|when|where|which|how (many|much|do|can|old|far|tall)|"
-    r"is|are|was|do|does|did|calculate|compose|create|draft|factor|find|implement|solve|tell|write|an?)\b(?! about)"
+    r"((ok|okay|thanks|thank you)\W+)?(and|or|but|also|now|then|so)\W+(please )?"
+    r"(what|who|whose|when|where|which|how (many|much|do|can|old|far|tall)|is|are|was|do|does|did|"
+    r"calculate|compose|create|draft|factor|find|implement|solve|tell|write|an?)\b(?! about)"
 )
-_CHANGES = _words(  # what is mostly asked of a thing that is there already
-    r"(please |can you |could you )?(add|alter|amend|change|check|double|explain|expand|fix|include|keep|leave|"
-    r"make(?! me| an?\b)|mention|modify|offer|put|rearrange|remove|repeat|rephrase|replace|revise|rewrite|round|say|"
-    r"shorten|show (all|each|every|the|your)|skip|summari[sz]e|translate|try|turn|update|use)\b"
+_POLITELY = r"(please |can you |could you )?"
+_EDITS = _words(  # what is mostly asked of a thing that is there already
+    rf"{_POLITELY}(add|alter|amend|change|double|expand|fix|include|keep|leave|make(?! me| an?\b)|mention|modify|offer|"
+    r"put|rearrange|remove|repeat|rephrase|replace|revise|rewrite|round|shorten|show (all|each|every|the|your)|skip|"
+    r"turn|update|use)\b"
 )
+_EXPLAINS = _words(rf"{_POLITELY}(check|explain|say|summari[sz]e|translate|try)\b")  # what is there, or something new
 _ASKS = _words(  # a question or request of its own
-    r"(please |can you |could you )?(what|who|whose|when|where|which|why|how|is|are|was|do|does|did|can|should|hi|"
+    rf"{_POLITELY}(what|who|whose|when|where|which|why|how|is|are|was|do|does|did|can|should|hi|"
     r"hello|hey|i|my|an?|calculate|compose|create|describe|draft|factor|find|give me|implement|show me|simplify|"
     r"solve|tell|write)\b"
 )
 _CLAUSE = re.compile(r"(\S+\s+){2,}?\S*?[,.;?!](?=\s|$)")  # the first one of three words or more
-_QUOTED_TEXT = re.compile(r":\s+\S|[\"“']\w.*\w\W?[\"”']|\n")  # the turn brings what it speaks of
+_BRINGS = _words(  # the turn brings what it speaks of
+    r".*(:\s+\S|[\"“']\w.*\w\W?[\"”']|\n)|"
+    rf"{_POLITELY}translate (?!(all|again|back|everything|for|into?|it|please|th(at|e|em|ese|is|ose)|to|your)\b)\w"
+)
 
 
 def kind_of(turn: str) -> Kind:
-    """Whether a turn starts a topic or goes on with one, by its words alone; "short" if it has too few to tell."""
+    """Whether a turn starts a topic or goes on with one, by its words alone.
+
+    It is "short" if it has too few to tell, "unclear" if it probably goes on, and "open" if it may as well not.
+    """
     text = turn.strip()[:READ]
     words = len(text.split())
     short = words <= LONG
     ends = _ENDS.match(text) and not _MY_OWN.match(text)
     if words >= FEW and _ADDS.match(text) and not _ANSWERS.match(text):
-        return "unclear"
+        return "unclear" if short and _REFERS.search(text) else "open"
     if _CONTINUES.match(text) or _ANSWERS.match(text) or (short and (_CONNECTS.match(text) or ends)):
         return "follow-up"
-    if _QUOTED_TEXT.search(text):
+    if _BRINGS.match(text):
         return "new"
     clause = _CLAUSE.match(text)  # a pronoun after it mostly refers to something in it
     if short and _REFERS.search(clause[0] if clause else text):
         return "follow-up"
-    if _CHANGES.match(text):
+    if _EDITS.match(text):
         return "unclear"
+    if _EXPLAINS.match(text):
+        return "open"
     return "short" if words <= FEW and not (words > 2 and _ASKS.match(text)) else "new"
+
+
+def subject_of(text: str) -> str:
+    """A text without "explain" or the like before it, which would make any two alike."""
+    return text[match.end() :] if (match := _EXPLAINS.match(text)) else text
 
 
 def topic_of(turns: Sequence[str]) -> str:
@@ -107,16 +124,17 @@ class Topics:
     def __init__(
         self,
         conversations: Sequence[Sequence[str]],
-        stand_alone: Callable[[Sequence[str]], Sequence[bool]] = lambda texts: [False] * len(texts),
+        stand_alone: Callable[[Sequence[tuple[str, str]]], Sequence[bool]] = lambda pairs: [False] * len(pairs),
     ) -> None:
         """Take the texts of each conversation's user, oldest first.
 
         Args:
-            stand_alone: which of some short turns are small talk, or a new topic (router/small_talk.py).
+            stand_alone: topics, each with a turn that may go on with it -> which turns are small talk, or a new topic
+                (router/small_talk.py).
         """
         options = [_options(turns) for turns in conversations]
-        brief = [n for n, texts in enumerate(options) if _is_brief(conversations[n], texts)]
-        for n, alone in zip(brief, stand_alone([conversations[n][-1] for n in brief]), strict=True):
+        pairs = {n: pair for n, texts in enumerate(options) if (pair := _open_pair(conversations[n], texts))}
+        for n, alone in zip(pairs, stand_alone(list(pairs.values())), strict=True):
             if alone:
                 options[n] = [conversations[n][-1]]
         self.texts = [text for texts in options for text in texts]
@@ -135,13 +153,14 @@ class Topics:
         return rows
 
 
-def _is_brief(turns: Sequence[str], options: Sequence[str]) -> bool:
-    """Whether the newest turn may go on with earlier ones, is short enough for small talk, and does not say that it
-    goes on by its first word."""
+def _open_pair(turns: Sequence[str], options: Sequence[str]) -> tuple[str, str] | None:
+    """The topic and the newest turn, if that is open, or short enough for small talk and not said to go on by its first
+    word."""
     if not turns or options[-1] == turns[-1]:
-        return False
+        return None
     text = turns[-1][:READ].strip()
-    return 0 < len(text.split()) <= LONG and not _CONTINUES.match(text)
+    brief = 0 < len(text.split()) <= LONG and not _CONTINUES.match(text)
+    return (options[-1].removesuffix(turns[-1])[:READ], turns[-1]) if brief or kind_of(text) == "open" else None
 
 
 def _options(turns: Sequence[str]) -> list[str]:

@@ -13,7 +13,6 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from zooter_core import __version__
 from zooter_core.base.errors import ZooterError, listed
@@ -53,18 +52,6 @@ ANSWERS: dict[str, tuple[Handler, type[Body]]] = {  # what answers a path, and i
     "route": (other_routes.answer_route, bodies.RouteBody),
 }
 SCHEMA = "#/components/schemas/{model}"  # where a body is described
-
-
-class HeadAsGet:
-    """Answers HEAD as GET; uvicorn leaves the body out."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}
-        await self._app(scope, receive, send)
 
 
 class DescribedApp(FastAPI):
@@ -120,7 +107,6 @@ def build_app(server: Server) -> FastAPI:
     hosts = names_of_this_machine(settings.host) | set(settings.allowed_hosts)
     gate = HostGate("zooter serve", hosts, frozenset(settings.allowed_origins))
     app.add_middleware(GuardGate, gate=gate)
-    app.add_middleware(HeadAsGet)
     return app
 
 

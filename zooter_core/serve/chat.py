@@ -27,7 +27,7 @@ from zooter_core.evaluation.verified import verify
 from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.attempts import Attempts
 from zooter_core.serve.admission import QUEUE_SECONDS
-from zooter_core.serve.chat_request import ChatRequest, read_chat
+from zooter_core.serve.bodies import ChatRequest, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Exchange, Out

@@ -16,7 +16,7 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import VIRTUAL
 from zooter_core.data import prices
 from zooter_core.method.selection import Outputs
-from zooter_core.serve.chat_request import ChatRequest, Needs, read_text
+from zooter_core.serve.bodies import ChatRequest, Needs, read_text
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import find_writer

@@ -22,7 +22,7 @@ from zooter_core.backends.endpoint.events import Event
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
-from zooter_core.serve.chat_request import ChatRequest, Sender
+from zooter_core.serve.bodies import ChatRequest, Sender
 from zooter_core.serve.choice import Choice
 from zooter_core.serve.errors import MESSAGES, ApiError, is_messages, shape_at
 from zooter_core.serve.targets import STREAM_END, AnswerProgress, make_event

@@ -71,7 +71,7 @@ def read_keys(path: Path) -> dict[str, Key]:
         keys = [_key(entry) for entry in entries["keys"]]
     except OSError as problem:
         raise ZooterError(f"a readable key file at {path}", str(problem), FIX_PERMISSIONS) from problem
-    except (ValueError, TypeError, KeyError, RecursionError) as problem:
+    except (ValueError, TypeError, KeyError) as problem:
         next_step = "Restore a copy of it, or delete it and add the keys again."
         raise ZooterError(f"a key file at {path}", f"something else ({problem})", next_step) from problem
     return {key.name: key for key in keys}

@@ -19,8 +19,16 @@ from zooter_core.backends.thoughts import Splitter, split
 from zooter_core.base.strict_json import Joiner, dump_json, objects, parse_json
 from zooter_core.config.candidates import Thinking
 from zooter_core.config.serve import AUTO
-from zooter_core.serve.bodies import CountBody, MessagesBody, OutputConfig, Turn, check
-from zooter_core.serve.chat_request import ROUTING_FIELDS, Sender, read_text
+from zooter_core.serve.bodies import (
+    ROUTING_FIELDS,
+    CountBody,
+    MessagesBody,
+    OutputConfig,
+    Sender,
+    Turn,
+    check,
+    read_text,
+)
 from zooter_core.serve.errors import MESSAGES, ApiError, bad_request
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.metrics import usage_by_candidate

@@ -22,7 +22,7 @@ from zooter_core.base.weights import Progress, silent
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.serve.access import check_content_type, get_key, read_json, restricted
 from zooter_core.serve.admission import Admission
-from zooter_core.serve.chat_request import Sender
+from zooter_core.serve.bodies import Sender
 from zooter_core.serve.errors import MESSAGES, is_messages
 from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange, Observer, Out, Reply
 from zooter_core.serve.gateway import Gateway

@@ -40,7 +40,7 @@ from zooter_core.base.strict_json import dump_json, is_number, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.tables import Limit, table
-from zooter_core.serve.chat_request import ChatRequest, estimate_tokens, read_text
+from zooter_core.serve.bodies import ChatRequest, estimate_tokens, read_text
 from zooter_core.serve.errors import bad_request
 from zooter_core.serve.sessions import digests
 
@@ -65,8 +65,7 @@ SETTINGS = {  # by the field of a request, the later one of two counts: the flee
     "top_k": ("top_k", "a whole number of at least 0"),
     "stop": ("stop", f"a text, or a list of up to {MOST_STOPS}, none of them empty"),
 }
-# Fields, with the values that are possible, that a client whose request is routed cannot know to be unsupported: models
-# that think refuse them.
+# Fields that models that think refuse, with the values that are possible: a client whose request is routed cannot know.
 SPARED = {"temperature": (0, 2), "top_p": (0, 1), "presence_penalty": (-2, 2), "frequency_penalty": (-2, 2)}
 LOCAL_ROLES = {"developer": "system", "system": "system", "assistant": "assistant"}
 

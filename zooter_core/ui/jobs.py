@@ -153,7 +153,7 @@ class Job(BackgroundWork, Answers):
     Args:
         key: what the responses are verified by, ranked or not.
         save: called with the answers once a second, when a reserve steps in, and at the end.
-        ended: called after the last of them.
+        ended: called after the last save.
 
     Attributes:
         begun: set with the first text or thought, and at the end.

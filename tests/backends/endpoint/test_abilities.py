@@ -70,5 +70,12 @@ def test_vllm_lists_the_context_and_trials_show_the_rest(scripted):
     assert look_at(scripted, "no-tools", {"/v1/models": models}) == expected
 
 
+def test_openrouter_lists_what_a_model_can_do_and_a_trial_shows_the_rest(scripted):
+    listed = {"id": "good", "context_length": 128_000, "architecture": {"input_modalities": ["text"]}}
+    models = {"data": [{"id": "other"}, listed | {"supported_parameters": ["tools"]}]}
+    expected = Abilities(128_000, images=False, tools=True, json_mode=False, logprobs=False)
+    assert look_at(scripted, "good", {"/v1/models": models}) == expected
+
+
 def test_a_server_that_fails_trials_says_nothing(scripted):
     assert look_at(scripted, "http-429", {}) == Abilities()

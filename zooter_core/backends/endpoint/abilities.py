@@ -49,8 +49,7 @@ class Abilities:
 async def find_abilities(server: Connection) -> Abilities:
     """What a server says of its model, and what tiny requests show of the rest. The server has answered before."""
     model = server.model
-    stated = await ask_llama_cpp(server) or await ask_ollama(server, model) or await _ask_vllm(server, model)
-    stated = stated or Abilities()
+    stated = await ask_llama_cpp(server) or await ask_ollama(server, model) or await _ask_list(server, model)
     trials: dict[str, dict[str, Any]] = {
         "images": {"messages": [{"role": "user", "content": PICTURE}]},
         "tools": {"messages": PROBE, "tools": [{"type": "function", "function": FUNCTION}]},
@@ -94,13 +93,11 @@ async def ask_ollama(server: Connection, model: str) -> Abilities | None:
     return Abilities(context, images, tools, json_mode=True, thinking=thinking)
 
 
-async def _ask_vllm(server: Connection, model: str) -> Abilities | None:
-    """`max_model_len` in vLLM's list of models."""
+async def _ask_list(server: Connection, model: str) -> Abilities:
+    """What the server's list of models says, such as that of vLLM or OpenRouter."""
     entries = objects((await _json(server, "/v1/models")).get("data"))
-    for entry in entries:
-        if entry.get("id") == model and "max_model_len" in entry:
-            return read_entry(entry, find_base(entry, entries))
-    return None
+    entry = next((entry for entry in entries if entry.get("id") == model), {})
+    return read_entry(entry, find_base(entry, entries))
 
 
 def find_base(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -110,8 +107,20 @@ def find_base(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) ->
 
 
 def read_entry(entry: Mapping[str, Any], base: Mapping[str, Any]) -> Abilities:
-    """What an entry in a server's list of models says. An adapter has no length of its own there."""
-    return Abilities(read_count(entry.get("max_model_len")) or read_count(base.get("max_model_len")))
+    """What an entry in a server's list of models says: of vLLM, whose adapters have no length of their own, Groq,
+    Together, DeepInfra and OpenRouter, which alone names abilities."""
+    lengths = (
+        *(one.get("max_model_len") for one in (entry, base)),
+        *(entry.get("context_length"), entry.get("context_window"), _member(entry, "metadata", "context_length")),
+    )
+    inputs, fields = _member(entry, "architecture", "input_modalities"), entry.get("supported_parameters")
+    tools, json_mode = (name in fields if isinstance(fields, list) else None for name in ("tools", "response_format"))
+    return Abilities(
+        context_tokens=next(filter(None, map(read_count, lengths)), None),
+        images="image" in inputs if isinstance(inputs, list) else None,
+        tools=tools,
+        json_mode=json_mode,
+    )
 
 
 async def _json(server: Connection, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
