@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 READ = 400  # characters of a message's beginning
 PROMPTS = re.compile(
@@ -36,10 +35,6 @@ def is_chore(texts: Sequence[str], metadata: object = None) -> bool:
         texts: of the user's turns, or of the system's prompt if it has no turn.
         metadata: the field of the request; `{"chore": "true"}` marks any request, as does a `task` of Open WebUI.
     """
-    if isinstance(metadata, Mapping):
-        values: Mapping[Any, Any] = metadata
-        if values.get("chore") in (True, "true"):
-            return True
-        if isinstance(task := values.get("task"), str) and TASKS.fullmatch(task[:READ]):
-            return True
-    return bool(texts) and PROMPTS.match(texts[-1][:READ].lstrip()) is not None
+    marks = metadata if isinstance(metadata, Mapping) else {}
+    named = marks.get("chore") in (True, "true") or TASKS.fullmatch(str(marks.get("task"))[:READ])
+    return bool(named or (texts and PROMPTS.match(texts[-1][:READ].lstrip())))

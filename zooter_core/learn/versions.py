@@ -290,11 +290,8 @@ def switch_by_hand(fleet: Fleet, event: str, seconds: float) -> str:
         after = deepcopy(versions.state)
         if event == PROMOTE:
             if after.challenger is None:
-                step = (
-                    "The learner's latest router serves already."
-                    if after.follows
-                    else "Run `zooter learn --once` first."
-                )
+                latest = "The learner's latest router serves already."
+                step = latest if after.follows else "Run `zooter learn --once` first."
                 raise ZooterError("a challenger to promote", "none", step)
             after.promote()
         else:
