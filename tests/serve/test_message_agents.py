@@ -53,6 +53,14 @@ def test_the_user_and_the_answer_are_kept_to_learn_from(serve, scripted):
     assert decision.answer == "Hello, I am a scripted model."
 
 
+def test_a_title_that_an_agent_asks_for_is_a_chore(serve):
+    endpoint = serve("good", "good", extra='[serve]\nchores = "chat"\n')
+    texts = ("You are Claude Code, Anthropic's official CLI for Claude.", "Generate a concise, sentence-case title")
+    answer = post(endpoint, system=[{"type": "text", "text": text} for text in texts]).json()
+    assert (answer["model"], endpoint.next_exchange().choice.reason) == ("chat", "chore")
+    assert post(endpoint, system=texts[0]).json()["model"] == endpoint.order[0] != "chat"
+
+
 def roles(*names: str) -> list[dict[str, Any]]:
     return [{"role": name, "content": "x"} for name in names]
 
