@@ -57,8 +57,11 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     assert line.bounding_box()["height"] <= 44
     tab_to(page, "Why")
     page.keyboard.press("Space")
-    expect(page.get_by_text("What points to")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("The most similar training queries")).to_be_visible(timeout=SLOW)
+    wait_until_idle(page)
+    page.wait_for_timeout(500)  # Streamlit's way to the end of a page that has grown
+    for shown in (line, page.get_by_text("What points to")):
+        expect(shown).to_be_in_viewport()
     assert_fits(page, NARROW)
     assert page.locator("[class*=st-key-bar-] img").first.bounding_box()["width"] > NARROW / 2  # names stand above
     assert barriers(page) == []
@@ -74,6 +77,11 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     tab_to(page, "Cancel")
     page.keyboard.press("Enter")
     answered(page)
+    page.locator(".stMain").evaluate("main => main.scrollTo(0, 0)")  # to read it once more
+    ask(page, "Thanks!")
+    expect(page.get_by_test_id("stChatMessage").get_by_text("Thanks!")).to_be_in_viewport(timeout=SLOW)
+    answered(page)
+    expect(page.get_by_role("button", name="Edit").last).to_be_in_viewport()
 
 
 def test_the_first_minute_begins_at_its_heading_on_a_phone(open_tab: Open, demo: str) -> None:

@@ -196,14 +196,13 @@ def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Set
         answer_view.draw_query(turn.query)
         composer.draw_files(turn.attachments, f"{talk.id}-{number}")
     with st.chat_message("assistant", avatar=charts.avatar(ensemble.fleet.pool, turn.candidate)):
-        explained = draw_routing(ensemble, talk, number)
+        if draw_routing(ensemble, talk, number):
+            why.draw_reasons(ensemble, turn, f"{talk.id}-{number}")
         if live and isinstance(turn.job, Job):
             _draw_live(turn, turn.job, _answer_id(talk, number))
         else:
             draw_answer(talk, number)
             draw_actions(ensemble, talk, number)
-        if explained:  # below the answer, which stays where it is
-            why.draw_reasons(ensemble, turn, f"{talk.id}-{number}")
 
 
 def _draw_live(turn: Turn, job: Job, key: str) -> None:
