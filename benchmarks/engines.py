@@ -6,7 +6,7 @@ Compared are the queries that both have: each candidate's mean reward, the share
 what the embedded router's choices earn, with 95% intervals of the differences (resampled queries).
 
 `python benchmarks/engines.py RUN --queries FILE` writes the queries for OTHER instead: of the ones that RUN has held
-back from training, in the order of their ids, every second (`--every 2`).
+back from training, in the order of their ids, every second.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def paired(folders: list[Path]) -> list[Scores]:
     ]
 
 
-def write_queries(folder: Path, path: Path, every: int) -> int:
-    """Write every so many of a run's held-back queries, by id, as a queries file; returns their number."""
+def write_queries(folder: Path, path: Path) -> int:
+    """Write every second of a run's held-back queries, by id, as a queries file; returns their number."""
     with Run(folder) as run:
-        ids = sorted(label["id"] for label in run.records(LABELS) if label["fold"] == "held_back")[::every]
+        ids = sorted(label["id"] for label in run.records(LABELS) if label["fold"] == "held_back")[::2]
         queries = {query.id: query for query in run.queries()}
     with open_atomic(path) as file:
         for query in (queries[id] for id in ids):
@@ -65,12 +65,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     parser.add_argument("--queries", type=Path, metavar="FILE", help="write held-back queries of one run, for another")
-    parser.add_argument("--every", type=int, default=2, metavar="N", help="with --queries: every N-th (default: 2)")
     call = parser.parse_args()
     if len(call.runs) != (1 if call.queries else 2):
         parser.error("expected two runs, or one with --queries")
     if call.queries:
-        print(f"{write_queries(call.runs[0], call.queries, call.every)} queries in {call.queries}")
+        print(f"{write_queries(call.runs[0], call.queries)} queries in {call.queries}")
     else:
         compare(*paired(call.runs))
 

@@ -1,10 +1,9 @@
-"""Public benchmarks as score files, RouterArena's predictions, and how many choices survive harmless edits.
+"""Public benchmarks as score files, and how many choices survive harmless edits.
 
     python benchmarks/formats.py alpacaeval results/MODEL... --out FILE [--annotator JUDGE]
     python benchmarks/formats.py routerdc FILE... --out FILE
     python benchmarks/formats.py llmrouterbench DIR... --out FILE
     python benchmarks/formats.py routerbench FILE.csv... --out FILE
-    python benchmarks/formats.py routerarena QUERIES --router DIR --out FILE.json
     python benchmarks/formats.py robustness SCORES [--router DIR] [--queries 300] [--seeds 2]
 
 The first four write score files; queries that some model has no score for are left out. `robustness` judges the router
@@ -32,11 +31,10 @@ from score_file import ENCODER, trained
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import open_atomic
-from zooter_core.base.jsonl import open_text
 from zooter_core.base.strict_json import dump_json
 from zooter_core.base.weights import quiet_libraries
-from zooter_core.data.json_records import each_record, json_files
-from zooter_core.data.scores import each_query, paraphrases, read_scores
+from zooter_core.data.json_records import each_record, json_files, open_text
+from zooter_core.data.scores import paraphrases, read_scores
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DistillConfig
@@ -219,33 +217,6 @@ def _joined(cell: str) -> str:
     return cell
 
 
-# RouterArena: a data set of {"global index", "prompt_formatted" or "prompt"}; predictions that its programs fill in.
-
-INDEX = ("global index", "global_index", "Global Index")
-BATCH = 64  # prompts to route at a time
-
-
-def routerarena(route: Callable[[Sequence[str]], Sequence[Any]], queries: Path, out: Path) -> Counter[str]:
-    """Write the prediction file; returns how many prompts each candidate gets. `queries` may be a queries file, too."""
-    if queries.name.endswith((".json", ".json.gz")):
-        records = [record for _, record in each_record(queries)]
-        indices = [str(next(record[name] for name in INDEX if name in record)) for record in records]
-        texts = [record.get("prompt_formatted") or record["prompt"] for record in records]
-        prompts = list(zip(indices, texts, strict=True))
-    else:
-        prompts = [(query.id, query.text) for _, _, query in each_query(queries)]
-    entries, counts = [], Counter[str]()
-    for first in range(0, len(prompts), BATCH):
-        batch = prompts[first : first + BATCH]
-        for (index, prompt), decision in zip(batch, route([prompt for _, prompt in batch]), strict=True):
-            counts[decision.candidate] += 1
-            entry = {"global index": index, "global_index": index, "prompt": prompt, "prediction": decision.candidate}
-            entries.append(entry | {"generated_result": None, "cost": None, "accuracy": None})
-    with open_atomic(out) as file:
-        file.write("[\n" + ",\n".join(dump_json(entry, ensure_ascii=False) for entry in entries) + "\n]\n")
-    return counts
-
-
 # Robustness, as RouterArena (arXiv 2510.00202) measures it: the share of queries whose candidate stays the same after
 # an edit that does not change the meaning.
 
@@ -321,7 +292,7 @@ FORMATS = {"alpacaeval": alpacaeval, "routerdc": routerdc, "llmrouterbench": llm
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=[*FORMATS, "routerarena", "robustness"])
+    parser.add_argument("what", choices=[*FORMATS, "robustness"])
     parser.add_argument("paths", nargs="+", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--annotator", metavar="JUDGE")
@@ -331,8 +302,6 @@ def parsed() -> argparse.Namespace:
     call = parser.parse_args()
     if call.what != "robustness" and call.out is None:
         parser.error("--out is missing")
-    if call.what == "routerarena" and call.router is None:
-        parser.error("--router is missing")
     return call
 
 
@@ -345,9 +314,6 @@ def main() -> None:
             edits = ", ".join(f"{name} {100 * share:.1f}" for name, share in row["edits"].items())
             print(f"{begin}of {row['n']} queries survive {100 * row['mean']:.1f}% ({edits});", end=" ")
             print(f"paraphrases {100 * row['paraphrases']:.1f}")
-    elif call.what == "routerarena":
-        counts = routerarena(Router.load(call.router).route, call.paths[0], call.out)
-        print(f"{counts.total()} predictions in {call.out}: {dict(counts)}")
     else:
         try:
             lines = list(FORMATS[call.what](call.paths, call.annotator))

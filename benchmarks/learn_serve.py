@@ -63,8 +63,8 @@ import sys
 from pathlib import Path
 from zooter_core.cli.learn import take_turns
 from zooter_core.config.fleet import load_fleet
-from zooter_core.learn.cycle import LearnSettings
 from zooter_core.learn.deciding import SamplingPlan
+from zooter_core.learn.judging import LearnSettings
 fleet, data, share, pairs = sys.argv[1:]
 take_turns(load_fleet(Path(fleet)), Path(data), LearnSettings(SamplingPlan(float(share), float(pairs))), every=1.0)
 """

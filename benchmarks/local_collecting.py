@@ -1,7 +1,5 @@
 """Collecting with weights in this process against plain generate(): CPU seconds a response, and peak memory.
 
-    python benchmarks/local_collecting.py [--queries 64] [--tokens 48]
-
 The same model (the embedded fleet's base), queries and length on both sides, each in a process of its own, in turn. No
 answer ends early, so that both sides generate the same number of tokens. Prints the medians, and the ratios of
 collecting to generate().
@@ -34,6 +32,7 @@ from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
 
+QUERIES, TOKENS, ROUNDS = 64, 48, 3
 FLEET = 'name = "one"\n[[candidate]]\nname = "model"\nbackend = "transformers"\nmodel = "{}"\n'
 
 
@@ -108,23 +107,19 @@ def measure(side: str, folder: Path, queries: list[Query], settings: GenerationC
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--queries", type=int, default=64)
-    parser.add_argument("--tokens", type=int, default=48, help="length of a response")
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--side", choices=("generate", "collect"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     call = parser.parse_args()
     quiet_libraries()
     if call.side:
-        settings = GenerationConfig(max_new_tokens=call.tokens, temperature=0.0)
-        return measure(call.side, call.folder, queries_of(call.queries), settings)
+        settings = GenerationConfig(max_new_tokens=TOKENS, temperature=0.0)
+        return measure(call.side, call.folder, queries_of(QUERIES), settings)
     rounds_of: dict[str, list[dict[str, float]]] = {"generate": [], "collect": []}
     with tempfile.TemporaryDirectory() as place:
         folder = model_folder(Path(place) / "model")
-        for _ in range(call.rounds):
+        for _ in range(ROUNDS):
             for side, figures in rounds_of.items():
-                size = [f"--{name}={getattr(call, name)}" for name in ("queries", "tokens")]
-                child = [sys.executable, __file__, "--side", side, "--folder", str(folder), *size]
+                child = [sys.executable, __file__, "--side", side, "--folder", str(folder)]
                 ended = subprocess.run(child, capture_output=True, text=True, check=True)
                 figures.append(json.loads(ended.stdout))
     medians = {
@@ -133,7 +128,7 @@ def main() -> None:
     }
     assert medians["collect"]["tokens"] == medians["generate"]["tokens"], "one side ended early"
     for side, figures in medians.items():
-        per = figures["cpu_seconds"] / call.queries
+        per = figures["cpu_seconds"] / QUERIES
         print(f"{side}: {per:.3f} CPU s a response, {figures['seconds']:.1f} s, peak {figures['peak_mb']:.0f} MB")
     ratios = {name: medians["collect"][name] / medians["generate"][name] for name in ("cpu_seconds", "peak_mb")}
     print(f"collect / generate: CPU {ratios['cpu_seconds']:.2f}, memory {ratios['peak_mb']:.2f}")

@@ -1,4 +1,4 @@
-"""Does a query in other words go to the same model? python benchmarks/paraphrases.py FILE [--sizes 1000] [--without]
+"""Does a query in other words go to the same model? python benchmarks/paraphrases.py FILE [--without]
 
 Routers learn from random parts of a score file. For each size: what `auto` earns on unseen queries above the best
 single model, and in how many of the pairs in paraphrases.jsonl both queries go to the same model, by the way in which
@@ -14,12 +14,13 @@ from heads import Bench, by_head
 from learning_curves import Lessons, difference
 from score_file import parsed, parser_of
 
-from zooter_core.base.jsonl import read_lines
+from zooter_core.data.json_records import each_record
 from zooter_core.data.scores import read_scores
 from zooter_core.method import metrics, mixture
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import AUTO_KIND
 
+SIZES, SEEDS = (200, 1000, 4000), 6
 PAIRS = Path(__file__).with_name("paraphrases.jsonl")
 
 
@@ -31,20 +32,18 @@ def with_pairs(bench: Bench, pairs: list[dict[str, str]]) -> np.ndarray:
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--sizes", nargs="+", type=int, default=[200, 1000, 4000], metavar="N")
-    parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--without", action="store_true")
     call = parsed(parser)
-    pairs = [line for _, line in read_lines(PAIRS)]
+    pairs = [line for _, line in each_record(PAIRS)]
     ways = np.array([pair["way"] for pair in pairs])
     bench = Bench(read_scores([call.scores]), Encoder(call.encoder))
     table, count = bench.scores.scores, len(bench.scores.scores)
-    lessons = Lessons(bench, call.seeds)
+    lessons = Lessons(bench, SEEDS)
     bench.__dict__["vectors"] = with_pairs(bench, pairs)
     variants = {"auto": (mixture.STARTS, mixture.FAR_START)}
     if call.without:
         variants = {"no head start": ((0.0,), 0.0)} | variants
-    for size in call.sizes:
+    for size in SIZES:
         gains: dict[str, list[float]] = {name: [] for name in variants}
         same: dict[str, list[np.ndarray]] = {name: [] for name in variants}
         for seed, train, judged in lessons.of("folds", size):

@@ -5,7 +5,7 @@ Six models of the shape of Llama 2 13B (26 GB each in bfloat16) on a GPU that do
 download, and a load is as fast as memory and bus allow. Speeds are measured with random weights. `--size tiny` runs the
 same on a processor, where the figures mean nothing.
 
-Parts: `switch` (loads, unloads and memory over --switches), `speed` (tokens/s of the backend against plain generate(),
+Parts: `switch` (loads, unloads and memory), `speed` (tokens/s of the backend against plain generate(),
 alone and in batches), `exam` (`zooter exam --quick` on four of the models, which say nothing sensible).
 """
 
@@ -50,6 +50,7 @@ SHAPES: dict[str, dict[str, int]] = {
              "num_key_value_heads": 4, "vocab_size": 1000, "max_position_embeddings": 4096},
 }  # fmt: skip
 DEVICE = "cuda:0" if torch.cuda.is_available() else "cpu"
+SWITCHES = 50
 QUERY = "Describe a walk through a market in the morning."
 
 
@@ -196,15 +197,13 @@ def main() -> None:
     parser.add_argument("--size", choices=tuple(SHAPES), default="13b")
     parser.add_argument("--parts", nargs="+", default=["switch", "speed", "exam"])
     parser.add_argument("--models", type=int, default=6)
-    parser.add_argument("--switches", type=int, default=50)
     parser.add_argument("--tokens", type=int, default=128, help="length of a response in the speed measurements")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--budget-gb", type=float, help="(default: what the device has free; tiny: four models)")
     call = parser.parse_args()
     quiet_libraries()
     with tempfile.TemporaryDirectory() as folder:
         sizes = [save_model(Path(folder) / f"model-{n}", call.size) for n in range(call.models)]
-        budget = call.budget_gb or (4.5 * sizes[0] / 1e9 if call.size == "tiny" else None)
+        budget = 4.5 * sizes[0] / 1e9 if call.size == "tiny" else None  # of four models; else what the device has free
         candidates = [
             CandidateConfig(f"model-{n}", "transformers", f"{folder}/model-{n}", memory=MemoryConfig(budget))
             for n in range(call.models)
@@ -215,7 +214,7 @@ def main() -> None:
         )
         backend = TransformersBackend()
         if "switch" in call.parts:
-            switch(backend, candidates, call.switches)
+            switch(backend, candidates, SWITCHES)
         if "speed" in call.parts:
             speed(backend, candidates[0], call.tokens, call.rounds)
         backend.resident.spare()

@@ -9,9 +9,8 @@ routed: and until the first query's routing is shown there; the query is typed a
 new browser: until the page takes a query in a Chromium that starts when the server listens, as the demo opens one.
 empty: until an empty Streamlit app with a composer takes a query, in a browser that runs already: the least.
 
-The medians of the rounds are printed. `--against DIR` measures another checkout in turns with this one and adds the
-ratios; `--python FILE` runs both by another environment, such as that of the base package. Timings depend on the
-machine and on what else runs: compare only figures of one run.
+The medians of the rounds are printed. Timings depend on the machine and on what else runs: compare only figures of one
+run.
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ READY = f"[data-testid={COMPOSER}]:enabled"
 Times = dict[str, list[float]]
 
 
-def in_a_browser_that_runs(browser: Browser, checkout: Path, options: list[str], times: Times) -> None:
-    with served(browser, demo(*options, folder=checkout, PYTHONPATH=str(checkout))) as (page, server, begun):
+def in_a_browser_that_runs(browser: Browser, options: list[str], times: Times) -> None:
+    with served(browser, demo(*options)) as (page, server, begun):
         page.wait_for_selector(READY, timeout=MINUTE)
         shown = time.perf_counter() - begun
         routed, _ = ask(page, QUERIES[0], 0)
@@ -48,9 +47,9 @@ def in_a_browser_that_runs(browser: Browser, checkout: Path, options: list[str],
     times["routed"].append(shown + routed)
 
 
-def in_a_new_browser(chromiums: BrowserType, checkout: Path, options: list[str], times: Times) -> None:
+def in_a_new_browser(chromiums: BrowserType, options: list[str], times: Times) -> None:
     begun = time.perf_counter()
-    with demo(*options, folder=checkout, PYTHONPATH=str(checkout)) as server:
+    with demo(*options) as server:
         browser = chromiums.launch(executable_path=chromium(), args=FLAGS)
         page = browser.new_page()
         page.goto(server.address, wait_until="commit")
@@ -59,43 +58,30 @@ def in_a_new_browser(chromiums: BrowserType, checkout: Path, options: list[str],
         browser.close()
 
 
-def report(rounds: dict[Path, Times]) -> None:
-    mine, *others = [{name: statistics.median(column) for name, column in times.items()} for times in rounds.values()]
-    for name, value in mine.items():
-        print(
-            f"{name:<12}{value:7.2f}" + "".join(f"{base[name]:7.2f}  ratio {value / base[name]:.2f}" for base in others)
-        )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout")
-    parser.add_argument("--python", default=sys.executable, metavar="FILE", help="of the environment")
     call = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
-    rounds: dict[Path, Times] = {ROOT: defaultdict(list)}
-    if call.against:
-        rounds[call.against.resolve()] = defaultdict(list)
+    times: Times = defaultdict(list)
     from support.scripted_server import serving
 
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as name, serving() as server:
         server.models = list(MODELS)
         server.replies = {name: lambda query: "It depends." for name in MODELS}
         place, fleet = Path(name), Path(name, "my-fleet")
-        init = [call.python, "-m", "zooter_core.cli", "init", "--pick", "all"]
+        init = [sys.executable, "-m", "zooter_core.cli", "init", "--pick", "all"]
         init += ["--out", str(fleet), "--endpoint", server.url]
         subprocess.run(init, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-        sys.executable = call.python  # of the demos
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         for _ in range(call.rounds):
-            for checkout, times in rounds.items():
-                in_a_browser_that_runs(browser, checkout, ["--fleet", str(fleet)], times)
-                in_a_new_browser(playwright.chromium, checkout, ["--fleet", str(fleet)], times)
-                times["empty"].append(empty_app(browser, place))
-                figures = ", ".join(f"{name} {column[-1]:.2f}" for name, column in times.items())
-                print(f"{checkout.name}: {figures}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
-    report(rounds)
+            in_a_browser_that_runs(browser, ["--fleet", str(fleet)], times)
+            in_a_new_browser(playwright.chromium, ["--fleet", str(fleet)], times)
+            times["empty"].append(empty_app(browser, place))
+            figures = ", ".join(f"{name} {column[-1]:.2f}" for name, column in times.items())
+            print(f"{figures}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    for name, column in times.items():
+        print(f"{name:<12}{statistics.median(column):7.2f}")
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from heads import Bench, best_single, by_head, splits
 
-from zooter_core.base.jsonl import read_lines
 from zooter_core.base.weights import quiet_libraries
+from zooter_core.data.json_records import each_record
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels, metrics, verified
 from zooter_core.method.labels import normalise
@@ -69,7 +69,7 @@ def write_queries(path: str, folder: Path) -> None:
 def read(path: str) -> tuple[Scores, Array]:
     """The reward model's scores, and the outcomes, shape (n, N); NaN where nothing verifies a response."""
     scores = read_scores([path])
-    lines = {str(line["id"]): line for _, line in read_lines(path)}
+    lines = {str(line["id"]): line for _, line in each_record(Path(path))}
 
     def column(field: str) -> Array:
         values = (lines[query.id].get(field, {}) for query in scores.queries)

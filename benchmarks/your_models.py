@@ -1,14 +1,13 @@
-"""From servers that run to a trained router: python benchmarks/your_models.py [--full]
+"""From servers that run to a trained router: python benchmarks/your_models.py
 
 llama.cpp's server runs for three candidates of the embedded fleet, as somebody's own models would. `zooter init` writes
-a fleet, `zooter exam --quick` trains its router, or the whole exam with `--full`. Printed are the seconds of both, and
-the share of evident queries (tests/data) that go to the right expert: by the starting router from the names of the
-models alone, by one from their descriptions, and by the router of the exam.
+a fleet, and `zooter exam --quick` trains its router. Printed are the seconds of both, and the share of evident queries
+(tests/data) that go to the right expert: by the starting router from the names of the models alone, by one from their
+descriptions, and by the router of the exam.
 """
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -44,10 +43,7 @@ def zooter(*arguments: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="600 questions instead of 120")
-    call = parser.parse_args()
-    names, length = ["chat", "math", "code"], [] if call.full else ["--quick"]
+    names = ["chat", "math", "code"]
     from support.llama_servers import llama_servers
 
     with (
@@ -62,7 +58,7 @@ def main() -> None:
         for name, candidate in experts.items():
             change_candidate(folder, candidate, {"description": embedded.candidate(name).description})
         print(f"starting router, by descriptions: {share_right(folder, experts)}")
-        exam = ["exam", *length, "--use", "anyway"]
+        exam = ["exam", "--quick", "--use", "anyway"]
         print(f"{' '.join(exam)}: {zooter(*exam, '--fleet', str(folder)):.0f} s")
         print(f"router of the exam: {share_right(folder, experts)}")
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Message
 from zooter_core.ui import links, resources
 from zooter_core.ui.chat import composer, controls, conversations, story, view
 from zooter_core.ui.widgets import focus_composer, pick_example
@@ -13,7 +14,7 @@ live = {number for number, turn in enumerate(talk.turns) if turn.job.running}
 top = st.container(key="top")
 telling = story.draw(talk)
 typed = composer.draw(begun=bool(talk.turns), disabled=bool(live))  # the style sheet hides it while the story is told
-state = "sent" if len(talk.turns) - 1 in live else "read" if talk.turns else "empty"
+state = "sent" if len(talk.turns) - 1 in live else ""
 focus_composer(f"{state} {len(talk.turns)} {bool(live)} {telling}")
 view.draw_footnote()
 welcome = None if talk.turns or telling else view.draw_welcome()
@@ -30,12 +31,12 @@ with top:
     settings = controls.draw(ensemble, talk)
 controls.sidebar(talk)
 
-if sent := typed or (composer.Sent(example, composer.waiting()) if example else None):
+if sent := typed or (Message("user", example, composer.waiting()) if example else None):
     links.clear()
     try:
-        talk.ask(ensemble, sent.query, settings, sent.attachments)
+        talk.ask(ensemble, sent.content, settings, sent.attachments)
     except ZooterError as error:
-        composer.put_back(sent.query, str(error))
+        composer.put_back(sent.content, str(error))
     composer.clear()
     conversations.settle()
     view.set_editing(None)

@@ -164,7 +164,7 @@ def test_the_queries_for_another_engine_are_every_second_held_back_one_by_id(tmp
         label = {"plain": [0.5, 0.5], "enhanced": [0.5, 0.5], "entropy": 1.0}
         run.append(LABELS, [{"id": id, "fold": fold, **label} for id, fold in folds.items()])
     path = tmp_path / "queries.jsonl"
-    assert script("engines").write_queries(tmp_path / "run", path, 2) == 2
+    assert script("engines").write_queries(tmp_path / "run", path) == 2
     assert read_queries(path) == [Query(id, f"Say {id}", "letters", ("t",)) for id in ("b", "e")]
 
 

@@ -142,22 +142,6 @@ def test_routerbench_merges_rows_that_complete_each_other(converted, tmp_path):
         converted("routerbench", table(tmp_path / "a.csv", one, two))
 
 
-def test_routerarena_gets_the_routers_choices(formats, monkeypatch, tiny_fleet, tmp_path, capsys):
-    prompts = [f"Question {n}: what is the sea, and what is {n}?" for n in range(70)]
-    data = [{"global index": f"Set_{n}", "prompt_formatted": p, "prompt": "plain"} for n, p in enumerate(prompts)]
-    queries, out = write(tmp_path / "router_data.json", data), tmp_path / "zooter.json"
-    call = ["formats", "routerarena", queries, "--router", tiny_fleet / "router", "--out", out]
-    monkeypatch.setattr(sys, "argv", list(map(str, call)))
-    formats.main()
-    entries = json.loads(out.read_text())
-    router = formats.Router.load(tiny_fleet / "router")
-    assert [entry["prediction"] for entry in entries] == [decision.candidate for decision in router.route(prompts)]
-    assert [entry["prompt"] for entry in entries] == prompts
-    assert [entry["global index"] for entry in entries] == [f"Set_{n}" for n in range(70)]
-    assert all(entry["global_index"] == entry["global index"] for entry in entries)
-    assert "70 predictions in" in capsys.readouterr().out
-
-
 class Shouting:
     """A router that takes `b` for what is written in capitals, else `a`."""
 

@@ -132,6 +132,7 @@ def test_an_option_has_a_host_or_an_origin_in_one_spelling() -> None:
     assert check_host("Demo.Example.org.", "--allowed-host") == "demo.example.org"
     assert check_origin("HTTPS://Www.Example.org:8443/", "--allowed-origin") == "https://www.example.org:8443"
     assert check_origin("http://[::1]:3000", "--allowed-origin") == "http://[::1]:3000"
+    assert check_origin("app://obsidian.md", "--allowed-origin") == "app://obsidian.md"
     with pytest.raises(ZooterError, match=r"--allowed-host.*'http://a'.*Leave out http://"):
         check_host("http://a", "--allowed-host")
     for text in ("", "*", "www.example.org", "https://a/b", "https://*.a", "https://a;b", "data:x"):

@@ -31,13 +31,13 @@ def test_json_and_table(zooter):
 
 def test_the_verdict_on_the_router(zooter, fleet_copy):
     content = report()
-    content["held_back"] |= {"n": 200}  # as of an earlier version
+    content["held_back"] |= {"n": 200}
+    content["held_back"]["verdict"] |= {"n": 200, "differing": 99, "significant": True}
     (fleet_copy / "report.json").write_text(json.dumps(content))
     code, out, _ = zooter("check", fleet=fleet_copy)
     assert code == 0
     assert out.splitlines()[-1] == (
-        "router: Routing beats always using a, the best single model in hindsight, by 0.5 (95% CI 1.5 to 3.0, 200 "
-        "held-back queries)."
+        "router: Routing beats always using a by 0.50 (95% CI 0.20 to 0.80, 200 held-back queries)."
     )
     shape = json.loads(zooter("check", "--json", fleet=fleet_copy)[1])
     assert (shape["verdict"]["against"], shape["verdict"]["significant"]) == ("a", True)

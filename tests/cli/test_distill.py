@@ -71,6 +71,6 @@ def test_wrong_settings_are_exit_2(refused, distill, tmp_path, options, part):
 
 
 def test_a_wrong_score_file_is_exit_2(refused, tmp_path):
-    wrong = write_lines(tmp_path / "scores.jsonl", [{"query": "q", "scores": {"a": 1, "b": "2"}}])
+    wrong = write_lines(tmp_path / "scores.jsonl", [{"query": "q", "scores": {"a": 1, "b": "two"}}])
     assert f"{wrong}, line 1" in refused(2, "distill", "--scores", wrong, "--out", tmp_path / "router", fleet=None)
     assert not (tmp_path / "router").exists()

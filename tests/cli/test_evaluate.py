@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from support.command_files import POOL, NoReward, read_lines, replace_text, write_lines
-from support.sample_report import as_figures, evaluation
-from zooter_core.cli.tables import print_evaluation
+from support.sample_report import as_figures
 from zooter_core.evaluation.figures import Verdict
 from zooter_core.evaluation.verdicts import sentences
 
@@ -169,11 +168,3 @@ def test_a_router_or_a_fleet_with_one_is_needed(refused, tiny_fleet, fleet_copy,
 def test_impossible_combinations_are_exit_2(refused, evaluate, tiny_fleet, options, part):
     values = [tiny_fleet if value == "FLEET" else value for value in options]
     assert part in refused(2, *evaluate, *values, fleet=None)
-
-
-def test_figures_of_a_report_that_counts_no_queries_are_printed(capsys):
-    """As of versions before `counts`, which a finished run may still have."""
-    print_evaluation(evaluation())
-    out = capsys.readouterr().out
-    assert "regret of router: 2.000 (95% interval 1.500 to 3.000)" in out
-    assert "RMR" in out

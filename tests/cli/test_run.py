@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.command_files import POOL, SEA, NoReward, read_lines, replace_text, write_lines
-from support.run_folders import forget_steps
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.method.labels import lot
 
 
 def test_a_second_call_shows_the_same_report_and_exports_scores(zooter, run_copy, queries, tmp_path, finished_run):
@@ -40,20 +38,6 @@ def test_empty_queries_in_a_file_of_traffic_are_set_aside_and_counted(zooter, qu
     code, out, _ = zooter("queries", "--from", traffic, "--limit", 5, "--out", tmp_path / "picked.jsonl")
     assert code == 0
     assert ", 2 without text" in out
-
-
-def test_a_run_that_began_before_keeps_its_way_to_hold_queries_back(zooter, run_copy, queries):
-    """Until its labels are made, nothing but run.json says which way that is."""
-    forget_steps(run_copy, "label", "distill")
-    state = json.loads((run_copy / "run.json").read_text())
-    assert state.pop("split") == "datasets"
-    (run_copy / "run.json").write_text(json.dumps(state))
-    (run_copy / "labels.jsonl").unlink(missing_ok=True)
-    call = ["run", "--queries", queries, "--out", run_copy, "--holdout", 0.5, "--until", "label"]
-    assert zooter(*call)[0] == 0
-    lots = {line["id"]: lot(line["id"], 0) / 16**12 for line in read_lines(run_copy / "queries.jsonl")}
-    folds = {line["id"]: line["fold"] for line in read_lines(run_copy / "labels.jsonl")}
-    assert folds == {id: "held_back" if lots[id] < 0.5 else "train" for id in folds}
 
 
 def test_steps_one_by_one_equal_a_run(zooter, finished_run, queries, tmp_path, tiny_fleet, monkeypatch):

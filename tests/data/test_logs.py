@@ -66,6 +66,12 @@ TRACE = {"id": "t", "timestamp": "2026-01-02 03:04:05.5", "input": "How?", "outp
     [
         ({"messages": [*ASK, ANSWER]}, {}),
         ({"prompt": "How?", "response": "so", "model": "gpt-x"}, {"candidate": "gpt-x"}),
+        ({"prompt": "How?", "completion": "so"}, {}),
+        ({"instruction": "How?", "input": "", "output": "so"}, {}),
+        ({"timestamp": 1_760_000_000, "request": {"model": "gpt-x", "messages": ASK},
+          "response": CALL["response"] | {"usage": {"prompt_tokens": 7}}},
+         {"time": 1_760_000_000, "candidate": "gpt-x", "prompt_tokens": 7}),
+        ({"request": {"model": "gpt-x", "messages": ASK}, "response": "so"}, {"candidate": "gpt-x"}),
         ({"query": "How?", "answer": "so", "seconds": "2.5", "tokens": "3"}, {"seconds": 2.5, "tokens": 3}),
         (CALL, {"name": "r", "seconds": 1.5, "time": 1_760_000_001.5}),
         (CALL | {"messages": json.dumps(ASK), "response": json.dumps(CALL["response"])}, {}),
@@ -198,9 +204,9 @@ def test_a_broken_line_is_counted(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "description"),
     [
-        ("a.jsonl", '{"instruction": "Say", "input": "x"}\n', "records with the fields instruction, input"),
+        ("a.jsonl", '{"command": "Say", "data": "x"}\n', "records with the fields command, data"),
         ("a.csv", "colour;size\nred;1\n", "records with the fields colour, size"),
-        ("a.jsonl", "nonsense\n", 'but "nonsense"'), ("a.json", "nonsense", "nonsense"),
+        ("a.jsonl", "nonsense\n", "found 'nonsense'"), ("a.json", "nonsense", "nonsense"),
         ("a.json", "[]", "no record"), ("a.csv", "", "no record"),
     ],
 )  # fmt: skip

@@ -102,5 +102,4 @@ def test_find_runs_tells_what_each_run_has_finished(finished, folder, tmp_path):
     assert (begun.folder.name, begun.queries, begun.pool, begun.scored) == ("begun", 0, (), False)
     assert (scored.folder, scored.queries, scored.pool) == (folder, 2, ("a", "b"))
     assert (scored.finished, scored.scored) == (("score",), True)
-    assert (begun.next_step, scored.next_step) == ("collect", "collect")
     assert find_runs(tmp_path / "nowhere") == []

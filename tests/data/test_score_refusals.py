@@ -30,15 +30,14 @@ def scores_refusal(path: Path) -> str:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"scores": {"a": 0.5, "b": float("-inf")}}, "-Infinity is not a finite number"),
-        ({"scores": {"a": 0.5, "b": 1.1e30}}, 'a number from -1e+30 to 1e+30 as "scores" of b'),
-        ({"scores": {"a": -(10**400), "b": 1}}, '"scores" of a'),
-        ({"id": float("nan")}, "NaN is not a finite number"),
-        ({"scores": {"a": 0.5, "b": True}}, '"scores" of b'),
-        ({"scores": {"a": 0.5, "b": "0.7"}}, '"scores" of b'),
+        ({"scores": {"a": 0.5, "b": float("-inf")}}, "a number as the score of b"),
+        ({"scores": {"a": 0.5, "b": 1.1e30}}, "a number from -1e+30 to 1e+30 as the score of b"),
+        ({"scores": {"a": -(10**400), "b": 1}}, "the score of a"),
+        ({"scores": {"a": 0.5, "b": "good"}}, "a number as the score of b"),
+        ({"scores": {"a": 0.5, "b": [1]}}, "a number as the score of b"),
         ({"scores": None}, '"scores"'),  # as where it is missing
         ({"query": "  \n"}, '"query"'),
-        ({"query": ["2 + 2?"]}, '"query"'),
+        ({"query": ["2 + 2?", "3 + 3?"]}, "one text of a user"),
         ({"dataset": 5}, '"dataset"'),
         ({"source": ["x"]}, '"dataset"'),
         ({"tags": [1]}, '"tags"'),
@@ -152,7 +151,7 @@ def test_no_query_with_two_scores_is_one_clear_error(write):
         read_scores([write({**GOOD, "scores": {"a": None}})])
 
 
-@pytest.mark.parametrize("line", ["query;a;b", "[", '[{"query": "2 + 2?"}]'])
+@pytest.mark.parametrize("line", ["query;a;b", "7"])
 def test_a_file_of_another_form_is_told_from_a_broken_line(write, line):
     for read in (scores_refusal, lambda path: refusal(read_queries, path)):
         assert "docs/scores.md shows a score file" in read(write(line, GOOD))

@@ -67,6 +67,36 @@ def test_fields_of_a_queries_file_and_what_stands_for_those_that_are_missing(wri
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", json.dumps(["How?", "“Why?”"])),
+        ("a.json", json.dumps([{"prompt": "How?"}, {"prompt": "“Why?”"}], indent=1)),
+        ("a.jsonl", '{"Question": "How?"}\n{"Question": "“Why?”", "tags": null}'),
+        ("a.jsonl", '{"messages": [{"role": "user", "content": "How?"}]}\n{"input": "“Why?”"}'),
+        ("a.csv", "\ufeffNr;Prompt\n1;How?\n2;“Why?”\n;\n"),
+        ("A.TXT", "How?\n“Why?”\n"),
+        ("a.jsonl", json.dumps({"prompt": "How?", "messages": [{"role": "user", "content": "x"}] * 2}) + '\n"“Why?”"'),
+    ],
+)
+def test_queries_stand_in_a_file_of_any_form(write, name, content):
+    assert [query.text for query in read_queries(write(content, name=name))] == ["How?", "“Why?”"]
+
+
+def test_what_is_in_a_cell_of_a_table_and_in_other_peoples_fields(write):
+    (query,) = read_queries(write('prompt,tags,dataset\nHow?,"maths, short",x\n', name="a.csv"))
+    assert query == Query("1", "How?", "x", ("maths", "short"))
+    (query,) = read_queries(write({"instruction": "Sum up.", "input": "A cat."}, name="a.jsonl"))
+    assert query.text == "Sum up.\n\nA cat."
+    (query,) = read_queries(write({"question": "Which?", "choices": ["x", "y"], "answer": 1}, name="b.jsonl"))
+    assert query.key == {"answer": {"choice": "B", "choices": ["x", "y"]}}  # MMLU counts from 0
+    turns = [{"role": "user", "content": text} for text in ("How?", "Shorter.")]
+    with pytest.raises(ZooterError, match=r"one text of a user in .* found 2.*`zooter queries --from FILE`"):
+        read_queries(write({"messages": turns}, name="c.jsonl"))
+    with pytest.raises(ZooterError, match=r"found the fields frage, nr\. Rename the field with the query"):
+        read_queries(write("Frage,Nr\nWie?,1\n", name="d.csv"))
+
+
 def test_any_text_comes_back_whole(write):
     texts = ["请把这句话翻译成英文。", "☕ or 🍵? 👩‍👩‍👧", "a\u2028b\x85c", "مرحبا"]
     lines = [json.dumps({"query": text}, ensure_ascii=False) for text in texts]

@@ -202,17 +202,6 @@ def held_back(low: float, high: float, n: int = 142, **more: Any) -> Evaluation:
     )
 
 
-def test_an_earlier_report_has_a_verdict_by_its_means_and_intervals() -> None:
-    old = verdicts.of_report(Report(candidates={}, held_back=held_back(0.2, 0.8)))
-    assert old is not None
-    assert headline(old) == (
-        "Routing beats always using writer, the best single model in hindsight, by 0.50 (95% CI 0.20 to 0.80, 142 "
-        "held-back queries)."
-    )
-    assert verdicts.of_report(Report(candidates={}, held_back=held_back(0.2, 0.8, n=29))) is None  # too narrow then
-    assert verdicts.of_report(Report(candidates={})) is None
-
-
 def test_the_verdict_of_a_fleets_router_lies_with_it(tmp_path: Path) -> None:
     fleet = load_fleet(EMBEDDED)
     embedded = verdicts.load_fleet_verdict(fleet)

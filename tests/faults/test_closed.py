@@ -42,7 +42,6 @@ def call_of(name: str, place: Path) -> list[object]:
     run, scores = ["--run", place / "run"], ["--scores", place / "scores.jsonl"]
     calls: dict[str, list[object]] = {
         "route": ["route", "Hi", *fleet],
-        "why": ["route", "Hi", "--why", *fleet],
         "ask": ["ask", "Hi", "--candidate", "one", *fleet],
         "run --until label": [
             *("run", "--queries", place / "queries.jsonl", "--out", place / "run", "--until", "label", *fleet)
@@ -63,9 +62,7 @@ def call_of(name: str, place: Path) -> list[object]:
 
 READ = (
     *(("fleet", "run"), ("fleet/fleet.toml", "sweep"), ("fleet/tags.json", "route")),
-    *(("fleet/encoder/model.safetensors", "route"), ("fleet/router", "route")),
-    *(("fleet/router/config.json", "evaluate"), ("fleet/router/model.safetensors", "route")),
-    *(("fleet/router/neighbours.safetensors", "why"), ("fleet/reward/model.safetensors", "score")),
+    *(("fleet/router", "route"), ("fleet/router/config.json", "evaluate"), ("fleet/reward/model.safetensors", "score")),
     *(("fleet/base/tokenizer.json", "run"), ("fleet/base/model.safetensors", "run")),
     *(("fleet/adapters", "ask"), ("fleet/adapters/one/adapter_model.safetensors", "run")),
     *(("scores.jsonl", "distill"), ("responses.jsonl", "score"), ("queries.jsonl", "queries")),

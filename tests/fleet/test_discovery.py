@@ -148,6 +148,52 @@ def test_vllm_and_others():
     assert (other.name, other.make, other.billions) == ("my-model", "a server", None)
 
 
+OPENROUTER = {
+    "id": "openai/gpt-4o-mini", "context_length": 128_000, "supported_parameters": ["tools", "temperature"],
+    "architecture": {"input_modalities": ["text", "image"], "output_modalities": ["text"]},
+    "pricing": {"prompt": "0.00000015", "completion": "0.0000006", "input_cache_read": "0.000000075", "image": "0"},
+}  # fmt: skip
+FREE = OPENROUTER | {"id": "small-8b:free", "pricing": {"prompt": "0", "completion": "0"}}
+VARIES = OPENROUTER | {"id": "some/router", "pricing": {"prompt": "-1", "completion": "-1"}}
+TOGETHER = {
+    "id": "meta/Llama-3.3-70B", "type": "chat", "context_length": 131_072,
+    "pricing": {"hourly": 0, "input": 0.88, "output": 0.9, "base": 0},
+}  # fmt: skip
+UNKNOWN = TOGETHER | {"id": "own-13b", "pricing": {"hourly": 0, "input": 0, "output": 0}}
+GROQ = {"id": "llama-3.1-8b-instant", "context_window": 131_072}
+FIGURES = {"context_length": 8192, "pricing": {"input_tokens": 0.03, "output_tokens": 0.05}}
+NO_WRITERS = [
+    OPENROUTER | {"id": "flux", "architecture": {"output_modalities": ["image"]}},
+    {"id": "flux-1", "type": "image"}, {"id": "playai-tts"}, {"id": "omni-moderation-latest"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("entries", "keys"),
+    [
+        ({"data": [OPENROUTER]}, {"context_tokens": 128_000, "images": True, "tools": True, "json_mode": False,
+            "usd_per_million_tokens": 0.6, "usd_per_million_prompt_tokens": 0.15,
+            "usd_per_million_cached_tokens": 0.075}),
+        ({"data": [FREE]}, {"usd_per_million_tokens": 0.0, "usd_per_million_prompt_tokens": 0.0}),
+        ({"data": [VARIES]}, {"context_tokens": 128_000, "usd_per_million_tokens": None}),
+        ([TOGETHER], {"context_tokens": 131_072, "usd_per_million_tokens": 0.9, "usd_per_million_prompt_tokens": 0.88}),
+        ([UNKNOWN], {"usd_per_million_tokens": None}),
+        ({"data": [GROQ]}, {"context_tokens": 131_072, "usd_per_million_tokens": None}),
+        ({"data": [{"id": "m", "metadata": FIGURES}]}, {"context_tokens": 8192, "usd_per_million_tokens": 0.05}),
+    ],
+)  # fmt: skip
+def test_what_hosted_servers_list_of_their_models_need_not_be_typed(tmp_path, entries, keys):
+    others = [*NO_WRITERS, *entries["data"]] if isinstance(entries, dict) else [*NO_WRITERS, *entries]
+    (model,) = models_of({"/v1/models": {"data": others} if isinstance(entries, dict) else others})
+    connect(tmp_path, [model])
+    (candidate,) = load_fleet(tmp_path).candidates
+    assert {name: getattr(candidate, name) for name in keys} == keys
+    price = keys.get("usd_per_million_tokens")
+    shown = "free" if price == 0 else f"${price} per million tokens"
+    assert model.facts.endswith(shown) is (price is not None)
+    assert ("by its server's list of models." in (tmp_path / "fleet.toml").read_text()) is (price is not None)
+
+
 def test_llama_cpp_itself(tmp_path):
     pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
     from support.llama_servers import running
@@ -194,7 +240,10 @@ def test_of_very_many_models_the_first_are_listed(tmp_path):
 
 
 FIELDS = {
-    "/v1/models": ("id", "owned_by", "parent", "max_model_len", "meta", "type", "capabilities", "max_context_length"),
+    "/v1/models": (
+        *("id", "owned_by", "parent", "max_model_len", "meta", "type", "capabilities", "max_context_length", "pricing"),
+        *("context_length", "architecture", "supported_parameters", "metadata"),
+    ),
     "/api/tags": ("name", "id", "size", "details"),
     "/api/show": ("capabilities", "parameters", "error"),
     "/api/ps": ("models",),
@@ -202,7 +251,19 @@ FIELDS = {
     "/props": ("default_generation_settings", "chat_template_caps", "modalities", "total_slots"),
 }
 LISTS = {"/v1/models": "data", "/api/tags": "models", "/api/v0/models": "data"}
-MEMBERS = ("n_params", "size", "ftype", "family", "parameter_size", "quantization_level", "n_ctx", "context_length")
+MEMBERS = (
+    "completion",
+    "output",
+    "input_modalities",
+    "n_params",
+    "size",
+    "ftype",
+    "family",
+    "parameter_size",
+    "quantization_level",
+    "n_ctx",
+    "context_length",
+)
 KINDS: list[Any] = [None, "Q4\n", 10**400, -1, [5], {"a": []}]
 MORE = [True, 0.5, [], ["vision"], "9" * 400 + "B", "num_ctx " + "9" * 5000]
 ONE_BY_ONE, AT_ONCE = [(path, "/v1/models") for path in FIELDS], [tuple(FIELDS)]  # the routes of each round

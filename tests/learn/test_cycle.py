@@ -16,9 +16,9 @@ from support.scripted_learner import GOOD, POOL, STOP, Scripted, contents, decis
 from zooter_core.base.errors import WorkError
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
-from zooter_core.learn.cycle import Cycle, LearnSettings
+from zooter_core.learn.cycle import Cycle
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK, SamplingPlan
-from zooter_core.learn.judging import STORED, TurnBudget
+from zooter_core.learn.judging import STORED, LearnSettings
 from zooter_core.learn.learner import choose
 from zooter_core.learn.refit import Material, embed_decisions, read_linear, refit, write_router
 from zooter_core.learn.traffic import Traffic
@@ -133,8 +133,8 @@ def test_a_newcomer_answers_stored_queries(place):
     traffic.add(replace(one, probability=None) for one in decisions(STORED, 240))  # a log that was imported
     parts = load_fleet(fleet)
     ensemble = Scripted(replace(parts, candidates=parts.candidates[:2]))
-    settings = LearnSettings(SamplingPlan(0.1, 0.0))
-    Cycle(Versions(ensemble.fleet), ensemble, traffic, settings).turn(TurnBudget(1000), STOP)
+    settings = LearnSettings(SamplingPlan(0.1, 0.0), calls=1000)
+    Cycle(Versions(ensemble.fleet), ensemble, traffic, settings).turn(STOP)
     _, versions, ensemble = turn(place, sampling=SamplingPlan(0.1, 0.0))
     late = traffic.rewards(why=NEWCOMER)
     assert {reward.candidate for reward in late} == {"two"}
@@ -378,5 +378,5 @@ def test_one_candidate_has_nothing_to_learn(place):
     parts = load_fleet(place.fleet)
     ensemble = Scripted(replace(parts, candidates=parts.candidates[:1]))
     place.traffic.add(decisions(150))
-    result = Cycle(Versions(ensemble.fleet), ensemble, place.traffic, LearnSettings()).turn(TurnBudget(1000), STOP)
+    result = Cycle(Versions(ensemble.fleet), ensemble, place.traffic, LearnSettings()).turn(STOP)
     assert (result.judged, result.challenger, result.event) == (150, "", "")

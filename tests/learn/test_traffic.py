@@ -14,7 +14,7 @@ import pytest
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import Fleet
-from zooter_core.learn.traffic import FILE, HOUR, Traffic, data_folder, own_data_folder
+from zooter_core.learn.traffic import FILE, HOUR, Traffic, data_folder
 from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward
 
 
@@ -39,10 +39,10 @@ def decision(number: int, **values) -> LoggedDecision:
 
 
 def test_a_decision_comes_back_as_it_was(traffic):
-    entry = decision(1, key="anna", user="u1", context="earlier", finish="stop", answer="☕ \udce9", chore=True)
+    entry = decision(1, key="anna", user="u1", context="earlier", finish="stop", answer="☕", chore=True)
     assert traffic.add([entry]) == 1
     (read,) = traffic.decisions()
-    entry.number, entry.answer = 1, "☕ ?"
+    entry.number = 1
     assert read == entry
     assert traffic.decision("req-1") == entry
     assert traffic.decision("req-2") is None
@@ -175,32 +175,13 @@ def test_a_deletion_that_somebody_keeps_from_its_end_says_what_is_left_and_ends_
     ending.join()
 
 
-@pytest.mark.parametrize("user", ["u" * 200, "u" * 201, "ü" * 5000, "\udce9" * 300])
+@pytest.mark.parametrize("user", ["u" * 200, "u" * 201, "ü" * 5000])
 def test_the_requests_of_a_user_are_found_however_long_the_id_is(traffic, user):
     same_beginning = user[:200] + "x" * 300
     traffic.add([decision(1, user=user), decision(2, other_user=user), decision(3, user=same_beginning), decision(4)])
     assert all(len(entry.user or "") <= 200 for entry in traffic.decisions())
     assert traffic.delete(user=user) == 2
     assert [entry.request_id for entry in traffic.decisions()] == ["req-3", "req-4"]
-
-
-def test_a_file_of_an_earlier_version_gets_columns_and_has_long_ids_of_users_cut_or_in_full(traffic):
-    traffic.add([decision(1), decision(3), decision(4)])
-    traffic._database.execute("UPDATE decisions SET user = ? WHERE number = 2", ["u" * 200])
-    traffic._database.execute("UPDATE decisions SET user = ? WHERE number = 3", ["u" * 300])  # of an imported log
-    traffic._database.execute("ALTER TABLE decisions DROP COLUMN other_user")
-    traffic._database.execute("ALTER TABLE hours ADD COLUMN tokens INTEGER")  # of which nothing came
-    for table in ("decisions", "rewards"):
-        traffic._database.execute(f"ALTER TABLE {table} DROP COLUMN thought_tokens")
-    (vectors := traffic.path.parent / "learned-vectors.npz").touch()
-    with Traffic.open(traffic.path.parent) as again:
-        assert not vectors.exists()  # they are with the decisions now
-        assert again.delete(user="u" * 300) == 2
-        again.add([decision(2, tokens=9, thought_tokens=7)])
-        again.add_rewards([LoggedReward("req-2", "a", 1.0, tokens=9, thought_tokens=7)])
-        assert [entry.thought_tokens for entry in again.decisions()] == [None, 7]
-        assert sum(total.n for total in again.totals()) == 2
-        assert [reward.thought_tokens for reward in again.rewards()] == [7]
 
 
 def test_a_full_disk_leaves_what_was_there(traffic):
@@ -267,22 +248,3 @@ def test_no_name_of_a_fleet_leads_elsewhere_and_no_two_fleets_share_a_folder(dat
     assert {folder.parent for folder in folders} == {data_root / "traffic"}
     with Traffic.open(folders.pop()) as traffic:
         traffic.add([decision(1)])
-
-
-def test_traffic_of_an_earlier_version_goes_to_the_first_fleet_that_writes(data_root, tmp_path):
-    one, two = (Fleet("mine", tmp_path / folder, ()) for folder in ("one", "two"))
-    notes: list[str] = []
-    with Traffic.open(data_root / "serve" / "mine") as traffic:
-        traffic.add([decision(1)])
-    assert data_folder(one) == data_root / "serve" / "mine"  # a look takes nothing
-    with Traffic.open(own_data_folder(one, notes.append), create=False) as traffic:
-        assert traffic.decision("req-1") is not None
-    assert data_folder(one) == own_data_folder(one, notes.append)
-    assert not own_data_folder(two, notes.append).exists()
-    assert [str(one.folder) in note for note in notes] == [True]
-
-
-def test_a_link_in_the_place_of_earlier_traffic_is_not_taken(data_root, tmp_path):
-    (data_root / "serve").mkdir(parents=True)
-    (data_root / "serve" / "mine").symlink_to(tmp_path)
-    assert own_data_folder(Fleet("mine", tmp_path, ()), pytest.fail).parent == data_root / "traffic"

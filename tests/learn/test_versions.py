@@ -18,7 +18,6 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK, Contest
 from zooter_core.learn.versions import (
     FOLLOW,
-    MOST_EVENTS,
     MOST_SPARE,
     OUTSIDE,
     STARTING,
@@ -151,13 +150,6 @@ def test_of_a_switch_that_is_killed_the_router_that_fleet_toml_names_serves(flee
     assert (after.judged, after.learned) == (60, 50)
 
 
-def test_the_newest_events_are_kept(fleet):
-    many = [record(fleet)["events"][0] | {"time": float(n)} for n in range(MOST_EVENTS)]
-    rewrite(fleet, events=many)
-    switched(fleet, "promote")
-    assert record(fleet)["events"][:-1] == many[1:]
-
-
 @pytest.mark.parametrize(
     ("router", "event", "former"),
     [
@@ -192,15 +184,6 @@ def test_a_first_start_is_no_event(fleet_copy):
     versions = opened(fleet_copy)
     assert (versions.state.champion, versions.state.origin, versions.state.events) == ("router", "router", [])
     assert not (fleet_copy / "routers").exists()
-
-
-def test_states_of_other_versions_are_read(fleet):
-    before, older = opened(fleet).state, record(fleet)
-    rewrite(fleet, intended={"champion": "routers/0002"}, more=2)
-    assert opened(fleet).state == before
-    del older["guard"]
-    (fleet / "routers" / "state.json").write_text(json.dumps(older))
-    assert opened(fleet).state == replace(before, guard=[])
 
 
 LATE = '{"events": [{"time": 1e300, "event": "promote", "router": "router", "before": ""}]}'

@@ -44,7 +44,7 @@ def run(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         pipeline.label(opened, LabelConfig(holdout=0.5))
         pipeline.distill_run(opened, ensemble, fleet.tagger.encoder, DistillConfig(epochs=2))
         scores, tags = opened.scores(), opened.tags()
-    config = SweepConfig(betas=(0.0, 0.3, 1.0), folds=2, seeds=1)
+    config = SweepConfig(betas=(0.0, 0.3, 1.0))
     vectors = ensemble.encoders(fleet.tagger.encoder).embed_all([query.text for query in scores.queries])
     figures = sweep(scores, tags, vectors, config, DistillConfig(epochs=2))
     (folder / "sweep.json").write_text(json.dumps(to_json(figures)))
@@ -87,27 +87,21 @@ def methods(page: AppTest) -> list[list[str]]:
     return tables(page)[0]
 
 
-def test_no_report_says_how_to_make_one_and_a_run_its_next_step(
-    open_page: Open, tiny_fleet: Path, run: Path, tmp_path: Path
-) -> None:
+def test_no_report_says_how_to_make_one(open_page: Open, tiny_fleet: Path) -> None:
     page = open_page("benchmark")
     assert "no report yet" in page.info[0].value
     assert f"zooter run --fleet {tiny_fleet}" in page.code[0].value
     assert not tables(page)
-    state = json.loads((run / "run.json").read_text())
-    del state["seals"]["label"], state["seals"]["distill"]
-    (tmp_path / "run.json").write_text(json.dumps(state))
-    page = open_page("benchmark", tmp_path)
-    assert "not finished" in page.info[0].value
-    assert "`label`" in page.info[0].value
-    assert page.code[0].value == f"zooter run --queries queries.jsonl --out {tmp_path}"
 
 
-def test_a_run_folder_is_shown_like_a_fleet_and_every_column_has_its_meaning(open_page: Open, run: Path) -> None:
-    page = unfolded(open_page, run)
+def test_a_sweep_beside_the_report_is_drawn_and_every_column_has_its_meaning(
+    open_page: Open, fleet_with_report: Path, run: Path
+) -> None:
+    shutil.copy(run / "sweep.json", fleet_with_report)
+    page = unfolded(open_page, fleet_with_report)
     assert not page.error
     assert [len(row) for row in methods(page)] == [7] * len(methods(page))
-    assert plots(page) == 3  # the sweep lies beside the report
+    assert plots(page) == 3
     assert column(tables(page)[3], "beta") == ["0", "0.3", "1"]
     verdict = next(text.value for text in page.markdown if "scores highest" in text.value or "values of" in text.value)
     assert ("significantly higher" in verdict) == json.loads((run / "sweep.json").read_text())["differs"]
@@ -189,21 +183,22 @@ def test_the_chart_draws_the_curves_that_are_chosen(open_page: Open, fleet_with_
 def test_a_report_without_parts_is_drawn_and_a_broken_file_is_one_error(
     open_page: Open, fleet_with_report: Path
 ) -> None:
-    (fleet_with_report / "sweep.json").write_text("{")
-    page = unfolded(open_page, fleet_with_report)
-    assert "sweep.json" in page.error[0].value
-    assert len(tables(page)) == 3  # the rest stays
     change(fleet_with_report, lambda figures: figures["held_back"].pop("selection"))  # as of a pool of one
-    page.run()
-    assert not page.selectbox
+    page = unfolded(open_page, fleet_with_report)
+    assert not page.radio
+    assert len(tables(page)) == 3
     change(fleet_with_report, lambda figures: figures.pop("held_back"))
     page.run()
     assert "held back no queries" in page.info[0].value
     assert downloads(page) == ["Full report (JSON)"]
-    (fleet_with_report / "report.json").write_text('{"candidates": {}}')
-    page.run()
-    assert "another kind of report" in page.error[0].value
-    assert not tables(page)
+    for name, content, message in (
+        ("sweep.json", "", "sweep.json"),  # of a command that was stopped
+        ("report.json", '{"candidates": {}}', "another kind of report"),
+    ):
+        (fleet_with_report / name).write_text(content)
+        page.run()
+        assert [message in error.value for error in page.error] == [True]
+        assert not tables(page)
 
 
 def test_prices_turn_calls_into_dollars(open_page: Open, fleet_with_report: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -113,6 +114,9 @@ def test_the_routers_choice_is_never_a_model_that_it_would_not_choose(open_page:
     assert choice not in comparison(page).job.candidates
     assert f"would have asked **{choice}** (" in words(page)
     assert not any("router's choice" in head for head in heads(page))
+    others = [name for name in load_fleet(tiny_fleet).pool if name != choice]
+    (link,) = [code.value for code in page.code if "?q=" in code.value]
+    assert parse_qs(urlsplit(link).query) == {"q": ["What is 12 + 30?"], "fleet": [tiny_fleet.name], "models": others}
 
 
 def test_a_comparison_of_another_fleet_waits_until_that_is_picked_again(

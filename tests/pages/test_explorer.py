@@ -103,23 +103,6 @@ def test_a_query_moves_bars_and_has_its_place_on_the_map(open_page: Open, learne
     assert "100,000" in page.error[0].value
 
 
-def test_a_query_in_the_address_waits_for_a_click_or_a_change(open_page: Open, learned_fleet: Path) -> None:
-    mean = Neighbours.load(learned_fleet / "router").probabilities.mean(axis=0)
-    page = open_page("explorer", learned_fleet, q="Explain 12 + 30 = ?")
-    for _ in range(2):
-        assert page.text_input[0].value == "Explain 12 + 30 = ?"
-        assert "Nothing has run yet" in page.info[0].value
-        assert "would answer" not in words(page)
-        assert bars(page) == pytest.approx(mean.tolist(), abs=1e-6)
-        page.run()
-    page.button[0].click().run()
-    assert "would answer" in words(page)
-    page = open_page("explorer", learned_fleet, q="Explain 12 + 30 = ?")
-    for query in ("Explain 12 + 31 = ?", "Explain 12 + 30 = ?"):
-        page.text_input[0].set_value(query).run()
-        assert "would answer" in words(page)
-
-
 def test_tags_are_sorted_and_cut_by_the_controls(open_page: Open, learned_fleet: Path) -> None:
     page = open_page("explorer", learned_fleet)
     neighbours = Neighbours.load(learned_fleet / "router")

@@ -56,8 +56,8 @@ def test_the_next_model_answers_with_a_note_that_stays(over: Over, open_page: Op
         record = json.loads(export.as_json(talk(view)))["turns"][0]
         assert history().turns(talk(view).id)[0] == record
         assert (record["decision"]["candidate"], record["candidate"], record["complete"]) == (first, second, True)
-        assert list(record["failed"]) == [first]
-        assert "failed: status 500" in record["failed"][first]
+        assert list(record["failures"]) == [first]
+        assert "failed: status 500" in record["responses"][first]["error"]
         assert f"[{view.warning[0].value}]".replace("**", "") in export.markdown(talk(view))
     press(page, "Why")
     assert "1 of 3 models ran" in words(page)

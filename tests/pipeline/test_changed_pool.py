@@ -99,19 +99,10 @@ def same_end(folder: Path, other: Path) -> bool:
     return seals[0] == seals[1]
 
 
-def as_of_version_0_2(folder: Path, fleet: Path) -> None:
-    """A run.json with one hash over the pool, and a step score that does not say for which pool it is."""
-    state = json.loads((folder / "run.json").read_text())
-    state["steps"]["collect"]["candidates_sha256"] = load_fleet(fleet).hash_of("candidates")
-    del state["steps"]["score"]["pool"]
-    (folder / "run.json").write_text(json.dumps(state))
-
-
-def test_a_new_candidate_alone_is_asked_and_scored_also_in_a_run_of_version_0_2(fleet_of, server, rewards, tmp_path):
+def test_a_new_candidate_alone_is_asked_and_scored(fleet_of, server, rewards, tmp_path):
     folder = tmp_path / "run"
     run_all_steps(folder, fleet_of("ab"))
     before = (folder / "responses.jsonl").read_bytes()
-    as_of_version_0_2(folder, fleet_of("ab"))
     run_all_steps(folder, fleet_of("cab"))  # also not at the end
     assert requests_of(server) == rewards.counts == {"a": 20, "b": 20, "c": 20}
     assert (folder / "responses.jsonl").read_bytes().startswith(before)

@@ -17,7 +17,6 @@ from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_scores
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.collect import collect_settings
 
 pytestmark = pytest.mark.usefixtures("small_batches")
 
@@ -72,19 +71,6 @@ def test_every_batch_is_of_one_candidate_and_has_a_seed_of_its_own(tmp_path, tin
 def test_batches_are_large_but_not_so_few_that_workers_could_not_share_them(monkeypatch, responses, rows):
     monkeypatch.setattr(batches, "BATCH", 64)
     assert batches.batch_size(responses) == rows
-
-
-def test_a_run_goes_on_in_the_batches_with_which_it_began(tmp_path, tiny_fleet, queries):
-    """An earlier version had 64 responses in each."""
-    ensemble, recorder = Ensemble(load_fleet(tiny_fleet)), Recorder()
-    ensemble.backends = {"transformers": recorder}
-    with Run(tmp_path / "run", create=True) as run:
-        pipeline.start(run, ensemble, queries)
-        begun = collect_settings(run, ensemble, ensemble.fleet.generation, 1)
-        run.begin("collect", {**begun, "batch": 64})
-        pipeline.collect(run, ensemble, ensemble.fleet.generation)
-        assert run.setting("collect", "batch") == 64
-    assert [size for _, _, size in recorder.batches] == [len(queries)] * len(POOL)
 
 
 def sampled(folder, ensemble, queries, samples, progress=pipeline.quiet) -> None:

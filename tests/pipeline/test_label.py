@@ -11,11 +11,12 @@ import pytest
 from zooter_core import pipeline
 from zooter_core.base.errors import ZooterError
 from zooter_core.data.run_folder import LABELS, QUERIES, RESPONSES, REWARDS, TAGS
-from zooter_core.data.runs import BY_DATASET, Run
+from zooter_core.data.runs import Run
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, held_back, lot
 
 IDS = [f"q{number}" for number in range(12)]
+DATASETS = ["all", "sums", "texts"] * 4
 ASIDE = "q3"
 
 
@@ -35,8 +36,7 @@ def run_of(folder, order) -> Run:
     run = Run(folder, create=True)
     run.begin("start", {"pool": ["a", "b"], "queries": len(IDS)})
     run.begin("collect", {"samples": 1})
-    datasets = [None, "sums", "texts"]
-    lines = [{"id": id, "text": id, "dataset": datasets[n % 3], "tags": []} for n, id in enumerate(IDS)]
+    lines = [{"id": id, "text": id, "dataset": name, "tags": []} for id, name in zip(IDS, DATASETS, strict=True)]
     run.append(QUERIES, lines)
     for number in order:
         content = {"set_aside": "too long"} if IDS[number] == ASIDE else {"rewards": reward(number)}
@@ -64,23 +64,14 @@ def test_labels_have_the_order_of_the_queries_and_follow_from_scores_and_tags(tm
         remaining = [id for id in IDS if id != ASIDE]
         assert [line["id"] for line in lines] == [query.id for query in scores.queries] == remaining
         lots = [lot(id, 0) for id in IDS]
-        drawn = dict(zip(IDS, held_back(lots, None, 0.25), strict=True))  # as it began without another way
+        drawn = dict(zip(IDS, held_back(lots, DATASETS, 0.25), strict=True))
+        assert [sum(drawn[id] for id in IDS[n::3]) for n in range(3)] == [1, 1, 1]  # whatever has rewards
         assert [line["fold"] == "held_back" for line in lines] == [drawn[line["id"]] for line in lines]
         learned = np.flatnonzero([not drawn[line["id"]] for line in lines])
         assert 0 < len(learned) < len(lines)
         expected = labels.label(scores.scores, scores.datasets, run.tags(), config, learned)
         for name, table in (("plain", expected.plain), ("enhanced", expected.enhanced)):
             assert np.array([line[name] for line in lines]).tolist() == table.tolist()
-
-
-def test_a_new_run_holds_back_a_share_of_each_data_set_whatever_has_rewards(tmp_path):
-    with run_of(tmp_path / "run", range(len(IDS))) as run:
-        run.state["split"] = BY_DATASET  # as the step start of a new run does
-        lines = labels_of(run, LabelConfig(holdout=0.25))
-        drawn = held_back([lot(id, 0) for id in IDS], [str(n % 3) for n in range(len(IDS))], 0.25)
-        assert [sum(drawn[n::3]) for n in range(3)] == [1, 1, 1]
-        folds = [bool(out) for id, out in zip(IDS, drawn, strict=True) if id != ASIDE]
-        assert [line["fold"] == "held_back" for line in lines] == folds
 
 
 def test_a_run_whose_queries_are_all_set_aside_is_refused(tmp_path):

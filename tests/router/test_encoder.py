@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from zooter_core.base.errors import WorkError
-from zooter_core.router import encoder, text_encoder
+from zooter_core.router import text_encoder
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.vector_store import FILE
 
@@ -126,7 +126,7 @@ def test_what_is_embedded_before_an_interrupt_is_kept(fresh, cache, worked, monk
 
 
 def test_embed_all_goes_by_like_length_and_tells_how_far(fresh, cache, monkeypatch):
-    monkeypatch.setattr(encoder, "BATCH", 4)
+    monkeypatch.setattr(Encoder, "batch", 4)
     counts: list[int] = []
     texts = [f"{'a' * (n * 7 % 10)} {n}" for n in range(10)]
     vectors = fresh.embed_all(texts, counts.append)

@@ -100,6 +100,19 @@ def test_a_fleet_routes_between_what_it_has(fleet_copy):
     assert "routed_as" not in fleet_toml(fleet, "next", fleet_copy.parent / "next", "router")
 
 
+def test_a_router_may_know_candidates_by_their_own_names_or_by_those_of_their_servers(fleet_copy):
+    """`zooter init` writes `routed_as` for a router that comes along; scores may name a model as its server does."""
+    fleet = load_fleet(fleet_copy)
+    named = [("mine", "base", "another"), ("one", "llama-3.1-8b-instruct", "two"), ("three", None, "two")]
+    candidates = [
+        replace(one, name=name, routed_as=as_, model=model)
+        for one, (name, as_, model) in zip(fleet.candidates, named, strict=True)
+    ]
+    renamed = Ensemble(replace(fleet, candidates=tuple(candidates)))
+    before = Router.load(fleet_copy / "router").probabilities([QUERIES[0]])[0]
+    assert list(renamed.route(QUERIES[0]).probabilities.values()) == pytest.approx(sorted(before, reverse=True))
+
+
 def test_a_verdict_about_more_candidates_is_not_the_fleets(fleet_copy):
     """The report of a training for a and b: a fleet of both has its verdict, one of a alone has none."""
     content = report()

@@ -70,8 +70,11 @@ def shorten(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "damage"),  # of what stands in a config.json: test_config.py
-    [("config.json", Path.unlink), ("model.safetensors", Path.unlink), ("model.safetensors", shorten)],
+    ("name", "damage"),
+    [
+        *(("config.json", damage) for damage in (Path.unlink, shorten, lambda path: path.write_text("[1, 2]"))),
+        *(("model.safetensors", damage) for damage in (Path.unlink, shorten)),
+    ],
 )
 def test_broken_router_is_one_clear_error(fleet_copy, encoders, name, damage):
     damage(fleet_copy / "router" / name)
@@ -88,6 +91,9 @@ def test_broken_router_is_one_clear_error(fleet_copy, encoders, name, damage):
         {"settings": {"hidden": 8, "dropout": 0.5, "members": 2}},
         {"settings": {"hidden": 16, "dropout": 0.5, "members": 2, "more": 1}},
         {"width": 32},
+        {"settings": None},
+        {"kind": "auto", "settings": {"parts": 3}},
+        {"calibration_temperature": "hot"},
     ],
 )
 def test_config_that_does_not_fit_the_weights_is_one_clear_error(fleet_copy, encoders, change):

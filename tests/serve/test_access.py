@@ -12,7 +12,7 @@ from support.running_endpoint import QUERY, Endpoint
 from zooter_core.serve.keys import Key, add_key
 
 CHAT = {"model": "auto", "messages": [{"role": "user", "content": QUERY}]}
-FRIEND, EVIL = "https://friend.example", "http://evil.example"
+FRIEND, PROGRAM, EVIL = "https://friend.example", "app://obsidian.md", "http://evil.example"
 FORM_TYPES = ("text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None)
 ANSWERING = ("/v1/chat/completions", "/v1/route", "/v1/feedback", "/admin/reload")
 ROUTES = (
@@ -24,6 +24,7 @@ FOREIGN = (
     {"host": "evil.example"},  # DNS rebinding
     {"host": "localhost.evil.example:8400"},
     *({"origin": origin} for origin in (EVIL, "null", "http://localhost:3000", FRIEND + ".evil.example")),
+    {"origin": "chrome-extension://localhost:8400"},
     *({"sec_fetch_site": site} for site in ("cross-site", "same-site")),
 )
 OURS = (
@@ -32,12 +33,13 @@ OURS = (
     {"host": "Box.Example.:8400"},
     {"host": "localhost:8400", "origin": "http://localhost:8400", "sec_fetch_site": "same-origin"},
     {"sec_fetch_site": "none"},
+    {"origin": PROGRAM, "sec_fetch_site": "cross-site"},
 )
 
 
 @pytest.fixture
 def endpoint(serve) -> Endpoint:
-    return serve("good", options={"allowed_hosts": ("box.example",), "allowed_origins": (FRIEND,)})
+    return serve("good", options={"allowed_hosts": ("box.example",), "allowed_origins": (FRIEND, PROGRAM)})
 
 
 def send(endpoint: Endpoint, method: str, path: str, body: object = None, **headers: str | None) -> httpx2.Response:

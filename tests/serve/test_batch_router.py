@@ -15,7 +15,7 @@ from zooter_core.base.records import Decision
 from zooter_core.fleet.routing import Routed
 from zooter_core.method.selection import Outputs
 from zooter_core.serve.batch_router import MOST_IN_BATCH, READ_CHARACTERS, BatchRouter
-from zooter_core.serve.chat_request import Sender
+from zooter_core.serve.bodies import Sender
 from zooter_core.serve.exchange import Exchange
 
 OUTPUTS = Outputs(np.ones((1, 1)))

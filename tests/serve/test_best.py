@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from support.anthropic_shape import answer_of, post
 from support.running_endpoint import QUERY, stream_of
 from zooter_core.serve.metrics import Usage, count_usage
 
@@ -66,6 +67,19 @@ def test_one_that_fails_leaves_the_other_and_the_conversation_stays_with_it(serv
     endpoint = serve("http-500", "http-503", router=UNSURE)
     message = endpoint.chat(model="auto-best").json()["error"]["message"]
     assert all(name in message for name in endpoint.order)
+
+
+def test_a_streamed_answer_has_what_the_whole_one_has(serve, scripted):
+    message = {"role": "assistant", "content": "One, two,"}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "stop_reason": "three", "logprobs": {}}
+    scripted.routes["/v1/chat/completions"] = {"id": "1", "choices": [choice], "usage": {}, "service_tier": "flex"}
+    endpoint = serve("good", "good", router=UNSURE)
+    (chunk,) = stream_of(endpoint.chat(model="auto-best", stop="three", stream=True))
+    del choice["message"]
+    assert chunk["choices"] == [{**choice, "delta": message}]
+    assert (chunk["object"], chunk["service_tier"]) == ("chat.completion.chunk", "flex")
+    turn = answer_of(post(endpoint, model="auto-best", stop_sequences=["three"], stream=True), True)
+    assert (turn["stop_reason"], turn["stop_sequence"]) == ("stop_sequence", "three")
 
 
 def test_tokens_of_all_answers_count_though_the_reward_model_fails(serve, fleet_copy):

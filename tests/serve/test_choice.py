@@ -18,7 +18,7 @@ from zooter_core.config.serve import ServeConfig
 from zooter_core.data import prices
 from zooter_core.fleet.routing import Routed
 from zooter_core.method.selection import Outputs
-from zooter_core.serve.chat_request import Sender, read_chat
+from zooter_core.serve.bodies import Sender, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.sessions import Sessions, digests
@@ -101,7 +101,11 @@ def talk(*texts: str) -> list[dict[str, Any]]:
     [
         ({"tools": TOOLS}, {"tools": False}, "tools are not supported"),
         ({"response_format": {"type": "json_object"}}, {"json_mode": False}, "JSON mode is not supported"),
-        ({"max_tokens": 500}, {"context_tokens": 400}, "the request has about 505 tokens, its context 400"),
+        (
+            {"max_tokens": 500},
+            {"context_tokens": 400},
+            "prompt and longest answer have about 505 tokens, its context 400",
+        ),
         ({"models": ["math"]}, {}, "not among `models`"),
         ({"content": IMAGE}, {"images": False}, "images are not supported"),
     ],

@@ -86,7 +86,7 @@ class FullDisk:
 
 def test_a_full_disk_costs_lines_alone(tmp_path, caplog):
     log = DecisionLog(tmp_path)
-    disk = log.file.stream = FullDisk(log.file.stream)
+    disk = log.stream = FullDisk(log.stream)
     log(Exchange("/a"))
     log(Exchange("/b"))
     disk.full = False

@@ -11,7 +11,7 @@ import pytest
 from support.running_endpoint import QUERY
 from zooter_core.base.errors import ZooterError
 from zooter_core.serve.access import NOT_FORWARDED
-from zooter_core.serve.chat_request import ChatRequest
+from zooter_core.serve.bodies import ChatRequest
 from zooter_core.serve.keys import Key, KeyRing, add_key, read_keys, remove_key
 from zooter_core.serve.storage import RequestIds
 
@@ -31,13 +31,14 @@ def bearer(text: str) -> dict[str, str]:
     return {"authorization": f"Bearer {text}"}
 
 
-def test_the_file_is_private_and_holds_no_key(file):
-    text = add_key(file, key())
+@pytest.mark.parametrize("name", ["phone", "team-a", "team_a", "ada.lovelace", "open-webui-2", "7"])
+def test_the_file_is_private_and_holds_no_key(file, name):
+    text = add_key(file, key(name))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    secret = text.removeprefix("zk-phone-")
+    secret = text.removeprefix(f"zk-{name}-")
     assert len(secret) >= 43  # 256 bits
     assert secret not in file.read_text()
-    assert KeyRing(file).find(text) == read_keys(file)["phone"]
+    assert KeyRing(file).find(text) == read_keys(file)[name]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_a_wrong_file_is_refused(file, content):
         read_keys(file)
 
 
-@pytest.mark.parametrize("name", ["", "Phone", "a-b", "x" * 41, "a b", "taken"])
+@pytest.mark.parametrize("name", ["", "Phone", "-a", "x" * 41, "a b", "taken"])
 def test_a_name_that_is_not_allowed_or_taken(file, name):
     add_key(file, key("taken"))
     with pytest.raises(ZooterError, match=r"a name for the key|a key named taken already"):

@@ -38,6 +38,7 @@ SETTINGS = {  # what each must be, and wrong values
     "temperature": ("a number of at least 0", -1),
     "seed": ("a whole number", "x"),
     "top_p": ("a number above 0, at most 1", 0, -0.5, 1.1, "0.5", True),
+    "top_k": ("a whole number of at least 0", -2, 1.5, "40", True),
     "stop": ("a text, or a list of up to 16, none of them empty", 5, [1], [""], ["a", None], ["a"] * 17, {"a": 1}),
 }
 UNABLE = {"response_format": {"type": "json_object"}, "logprobs": True, "n": 2}
@@ -69,6 +70,9 @@ def test_neutral_values_are_not_demands(local):
     fields = {"n": 1, "logprobs": False, "tools": [], "stop": None, "top_p": 1, "response_format": {"type": "text"}}
     assert local.chat(model="base", max_tokens=1, **fields).status_code == 200
     assert local.chat(model="base", max_tokens=1, stop="", top_p=None).status_code == 200
+    penalties = {"presence_penalty": 0.5, "frequency_penalty": 0.2}
+    assert local.chat(model="auto", max_tokens=1, **penalties).status_code == 200
+    assert local.chat(model="base", max_tokens=1, **penalties).json()["error"]["param"] == "presence_penalty"
 
 
 @MODES
@@ -88,17 +92,22 @@ def test_a_stop_text_ends_an_answer(local, stream):
     assert (message["stop_reason"], message["stop_sequence"]) == ("stop_sequence", stop)
 
 
-def test_a_low_top_p_leaves_the_likeliest_tokens_alone(local):
+def test_sampling_follows_the_request_and_differs_each_time_unless_it_has_a_seed(local):
     def answer(**settings):
         return local.chat(model="one", max_tokens=20, **settings).json()["choices"][0]["message"]["content"]
 
-    wild = {"temperature": 5, "seed": 1}
-    assert answer(top_p=1e-6, **wild) == answer(temperature=0) != answer(top_p=1, **wild)
+    wild = {"temperature": 5, "top_k": -1, "seed": 1}
+    drawn = answer(**wild)
+    assert answer(top_p=1e-6, **wild) == answer(**{**wild, "top_k": 1}) == answer(temperature=0) != drawn
+    assert answer(**wild) == drawn
+    assert len({answer(temperature=5) for _ in range(3)}) == 3
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_rmr_keeps_the_answer_with_the_highest_reward(local, stream):
-    response = local.chat(model="rmr", max_tokens=4, stream=stream, headers={"x-zooter-metadata": "enabled"})
+    """Of a sum, the best would be one that is right by chance."""
+    query, headers = "Tell me of the sea.", {"x-zooter-metadata": "enabled"}
+    response = local.chat(query, model="rmr", max_tokens=4, stream=stream, headers=headers)
     chunks = stream_of(response) if stream else [response.json()]
     assert {chunk["model"] for chunk in chunks} == {response.headers["x-model-router-selected-model"]}
     assert not stream or chunks[0]["choices"][0]["delta"]["content"]

@@ -49,6 +49,8 @@ def test_a_wrong_field_is_named(module_endpoint):
         response = rerank(module_endpoint, **{name: value})
         assert response.status_code == 400, value
         assert response.json()["error"]["param"].startswith(name), value
+    blank = rerank(module_endpoint, query=" ").json()["error"]["message"]
+    assert blank == "`query` is wrong: it should not be blank."
     response = rerank(module_endpoint, model="auto")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "model_not_found")
 

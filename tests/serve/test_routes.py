@@ -123,7 +123,9 @@ def test_the_description_names_every_route_and_its_body(endpoint):
 
 
 def test_unknown_paths_and_methods_have_the_same_shape(endpoint):
-    assert error(endpoint.client.get("/v1/nothing"))["code"] == "not_found"
+    unknown = error(endpoint.client.post("/v1/completions"))
+    assert unknown["code"] == "not_found"
+    assert "Served here: /v1/chat/completions, " in unknown["message"]
     response = endpoint.client.get("/v1/chat/completions")
     assert (response.status_code, error(response)["code"]) == (405, "method_not_allowed")
     for base in ("", "/v1/v1", "/openai/v1"):  # of a client that is set up wrongly

@@ -56,6 +56,24 @@ def _turn(text):
     return [{"role": "user", "content": text}]
 
 
+def test_a_reload_changes_what_is_kept(serve):
+    endpoint = serve("good")
+    file = endpoint.server.settings.fleet.folder / "fleet.toml"
+    before = file.read_text()
+    for query, table in (
+        ("one", "traffic = true\nretention_days = 7"),
+        ("two", "traffic = true\nanswers = true"),
+        ("three", "traffic = false"),
+        ("four", "traffic = true"),
+    ):
+        file.write_text(f"{before}\n[learn]\n{table}\n")
+        endpoint.client.post("/admin/reload").raise_for_status()
+        assert endpoint.chat(query).status_code == 200
+        assert endpoint.server.traffic.config.retention_days == (7 if query == "one" else 90)
+    entries = stored(endpoint, 3)
+    assert [(entry.query, bool(entry.answer)) for entry in entries] == [("one", False), ("two", True), ("four", False)]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("model", ["llama.cpp-none 40", "llama.cpp 40"])
 def test_thoughts_are_counted_and_not_kept(serve, model, stream):
@@ -73,6 +91,17 @@ def test_an_answer_that_the_client_broke_off_is_not_kept(serve):
             pass
     (entry,) = stored(endpoint)
     assert (entry.candidate, entry.answer) == (endpoint.order[0], None)
+
+
+def test_a_call_of_tools_is_no_answer_and_what_follows_no_decision(serve):
+    endpoint = serve("tool-after-text", extra="[learn]\ntraffic = true\nanswers = true\n")
+    endpoint.chat(stream=True)
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    steps = [{"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "1", "content": "5"}]
+    endpoint.chat([*_turn(QUERY), *steps], stream=True)
+    first, second = stored(endpoint, 2)
+    assert (first.answer, first.reason, first.probability) == (None, "router", 1.0)
+    assert (second.query, second.reason, second.probability) == (QUERY, "tool_loop", None)
 
 
 def test_what_is_too_old_goes_as_soon_as_nobody_reads_it(tmp_path, monkeypatch, caplog):

@@ -45,6 +45,10 @@ def held_back() -> dict[str, Any]:
         "interval": {name: [1.5, 3.0] for name in seven},
         "gap_closed": None,
         "calibration": {"ece": 0.0, "bins": []},
+        "best_choice": {"router": None, "best_single": None},
+        "counts": {"chosen": 4, "candidates": {"a": 4, "b": 4}},
+        "verdict": {"against": "a", "difference": 0.5, "interval": [0.2, 0.8], "n": 4, "differing": 4}
+        | {"significant": False, "queries_needed": None, "source": "held-back", "hindsight": False, "points": False},
         "dollars": {"chosen": 3.0, "candidates": {"a": 1.0, "b": 5.0}, "random": 3.0, "all": 6.0},
         "selection": {
             "curves": [

@@ -11,9 +11,9 @@ from zooter_core.base.records import Response
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards.scoring import QueryRewards
-from zooter_core.learn.cycle import Cycle, LearnSettings
+from zooter_core.learn.cycle import Cycle
 from zooter_core.learn.deciding import SamplingPlan
-from zooter_core.learn.judging import TurnBudget
+from zooter_core.learn.judging import LearnSettings
 from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.learn.versions import Versions
 from zooter_core.method.promotion import Gate
@@ -73,13 +73,14 @@ def decisions(count: int, first: int = 0, candidate: str = "base", answer: str |
     ]  # fmt: skip
 
 
-def turn(place, calls=10_000, stop=STOP, ensemble=None, dollars=None, **settings):
+def turn(place, stop=STOP, ensemble=None, **settings):
     fleet, _, traffic = place
     parts = load_fleet(fleet)
     ensemble = ensemble or Scripted(parts)
     versions = Versions(parts)
-    settings = LearnSettings(**{"sampling": SamplingPlan(0.5, 1.0), "gate": Gate(pairs=20)} | settings)
-    return Cycle(versions, ensemble, traffic, settings).turn(TurnBudget(calls, dollars), stop), versions, ensemble
+    usual = {"sampling": SamplingPlan(0.5, 1.0), "gate": Gate(pairs=20), "calls": 10_000}
+    summary = Cycle(versions, ensemble, traffic, LearnSettings(**usual | settings)).turn(stop)
+    return summary, versions, ensemble
 
 
 def contents(folder: Path) -> dict[str, bytes]:

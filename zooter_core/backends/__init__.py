@@ -16,20 +16,12 @@ from zooter_core.base.errors import Failure, first_line
 from zooter_core.base.plugins import load_kind
 from zooter_core.base.records import Finish, Message, Reading, Response
 from zooter_core.base.weights import check_torch
-from zooter_core.config.candidates import (
-    AUTO_BACKEND,
-    ENDPOINT,
-    GGUF,
-    RECORDED,
-    TRANSFORMERS,
-    CandidateConfig,
-)
+from zooter_core.config.candidates import ENDPOINT, GGUF, RECORDED, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
 KINDS = {
     TRANSFORMERS: "zooter_core.backends.local.transformers:TransformersBackend",
     GGUF: "zooter_core.backends.gguf.backend:GgufBackend",
-    AUTO_BACKEND: "zooter_core.backends.gguf.auto:AutoBackend",
     ENDPOINT: "zooter_core.backends.endpoint.backend:OpenAIBackend",
     RECORDED: "zooter_core.backends.recorded:RecordedBackend",
 }
@@ -167,10 +159,6 @@ class Backend(Protocol):
     def count_tokens(self, candidate: CandidateConfig, text: str) -> int:
         """The tokens of a text; an estimate where the candidate's tokenizer is not at hand."""
         return estimated_tokens(text)
-
-    def runner(self, candidate: CandidateConfig) -> Backend:
-        """The backend that runs a candidate: this one, unless it has handed the candidate on."""
-        return self
 
     def sizes(self) -> Mapping[object, int]:
         """Bytes of each model that this backend has in the memory of this machine."""

@@ -18,11 +18,12 @@ from zooter_core.backends.conversation import begun_answer, last_query
 from zooter_core.backends.growing_answer import StopTexts
 from zooter_core.backends.thoughts import split, still_thinking
 from zooter_core.base.errors import ZooterError, listed, one_line
-from zooter_core.base.jsonl import read_lines
 from zooter_core.base.records import Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.scores import each_query, read_responses
+from zooter_core.data.json_records import each_record
+from zooter_core.data.score_records import score_records
+from zooter_core.data.scores import read_query, read_responses
 
 WORDS = 4  # in a piece
 MOST_COMPARED, COMPARED, SHOWN = 2000, 120, 80  # queries in the search for the nearest; characters compared, shown
@@ -66,19 +67,14 @@ class Recording:
         texts = self.texts.get(plain(query), {}).get(candidate, [])
         if rests := [text.removeprefix(begun) for text in texts if text.startswith(begun)]:
             return rests[number % len(rests)]
-        if texts:
-            raise ZooterError(
-                f"the beginning of a response of {candidate} in {self.path.name}",
-                f'"{one_line(begun, SHOWN)}"',
-                "Start the answer again: a recorded response can only continue as it was recorded.",
-            )
         queries = self.of(candidate)
         starts = {entry[:COMPARED]: entry for entry in queries[:MOST_COMPARED]}
         near = difflib.get_close_matches(plain(query)[:COMPARED], starts, n=1, cutoff=0.5)
         kind = "The nearest" if near else "The first"
+        beginning = f' that begins "{one_line(begun, SHOWN)}"' if begun else ""
         raise ZooterError(
             f"a response of {candidate} in {self.path.name}, which has {len(queries):,}",
-            f'no response to "{one_line(query, SHOWN)}"',
+            f'no response to "{one_line(query, SHOWN)}"{beginning}',
             f'{kind} is "{one_line(near[0] if near else queries[0], SHOWN)}".',
         )
 
@@ -154,19 +150,15 @@ def read(path: Path) -> Recording:
     """
     recording = Recording(path)
     if path.is_dir():
-        queries = {record.get("id"): str(record.get("text")) for _, record in read_lines(path / "queries.jsonl")}
-        for place, record in read_lines(path / "responses.jsonl"):
-            query, name, text = (record.get(key) for key in ("id", "candidate", "text"))
-            if query not in queries or not isinstance(name, str) or not isinstance(text, str):
-                raise ZooterError(
-                    f"a response to one of the run's queries in {place}", repr(record)[:60], "Name another run."
-                )
-            if record.get("error") is None:
-                recording.add(queries[query], name, text)
+        queries = {record.get("id"): str(record.get("text")) for _, record in each_record(path / "queries.jsonl")}
+        for _, record in each_record(path / "responses.jsonl"):
+            if record.get("error") is None and record.get("id") in queries:
+                recording.add(queries[record["id"]], str(record.get("candidate")), str(record.get("text")))
     else:
-        for place, record, query in each_query(path):
+        for _, place, record in score_records([path]):
+            query = read_query(place, record, "").text
             for name, text in read_responses(place, record).items() if "responses" in record else ():
-                recording.add(query.text, name, text)
+                recording.add(query, name, text)
     if not recording.texts:
         raise ZooterError(f"responses in {path}", "none", "Name a score file with responses, or a run folder.")
     return recording

@@ -133,11 +133,6 @@ def one_line(text: str, most: int = MOST_FOREIGN) -> str:
     return shortened(line, most)
 
 
-def unreadable(problem: OSError, what: str) -> WorkError:
-    """The error for files that are missing or that this user cannot read."""
-    return WorkError(f"readable files of {what}", str(problem), FIX_PERMISSIONS)
-
-
 def first_line(problem: BaseException) -> str:
     """The first line of a library's error, for use inside one of ours."""
     return (str(problem).strip() or type(problem).__name__).splitlines()[0]

@@ -307,8 +307,8 @@ def update_folder(folder: Path, last: str) -> Iterator[Path]:
     as it was.
 
     Args:
-        last: the file without which nobody reads the folder. The old one is deleted before any other file is replaced,
-            and the new one comes last: a process that is killed in between leaves no mixture that could be read.
+        last: the file without which the folder is not read. The old one is deleted before any other file is replaced,
+            and the new one comes last, so that a kill in between leaves no mixture that could be read.
 
     Raises:
         ZooterError: at once, if there can be no such folder; later, if a link is in the place of a file of it.

@@ -129,7 +129,6 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
         "`zooter init --endpoint http://localhost:8000/v1`, which makes a candidate of each (docs/own-gpus.md)."
     ),
     "router kind ridge": "use the default, `--router-kind auto`. Saved routers of this kind can still be used.",
-    "router setting pool": "`zooter extend` wrote it. Train the router again with `zooter distill` or `zooter run`.",
     **dict.fromkeys(
         ("zooter distill --keep-texts", "zooter run --keep-texts"),
         "routers of `zooter exam` keep the texts of their queries. For others use Python: `distill` keeps them "

@@ -22,7 +22,8 @@ HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]*:[0-9a-fA-F:.]*\]|[^\[\]:]+)(:(?P<p
 NO_HOST = "Zooter expects one Host header with a host name and, where needed, a port."
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 OWN_SITE = ("same-origin", "none")  # Sec-Fetch-Site of a request by a page of the server, or by a person
-ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[^/?#@\\]+)", re.IGNORECASE)
+# Desktop programs and browser extensions have schemes of their own, such as app://obsidian.md.
+ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[^/?#@\\]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def parse_host(header: str) -> Host | None:
 
 
 def parse_origin(header: str) -> tuple[str, Host] | None:
-    """The scheme and host of an Origin header; None for `null`, another scheme or a malformed one."""
+    """The scheme and host of an Origin header; None for `null` or a malformed one."""
     match = ORIGIN.fullmatch(header)
     host = parse_host(match["host"]) if match else None
     return (match["scheme"].lower(), host) if match and host else None
@@ -81,7 +82,7 @@ def same_origin(origin: str, host: str) -> bool:
     server itself speaks plain HTTP.
     """
     page, target = parse_origin(origin), parse_host(host)
-    if page is None or target is None:
+    if page is None or target is None or page[0] not in DEFAULT_PORTS:
         return False
     scheme, source = page
     default = DEFAULT_PORTS[scheme]
@@ -169,7 +170,7 @@ def check_origin(text: str, option: str) -> str:
     """The canonical spelling of an origin that a user typed: scheme://host, with the port unless it is the default.
 
     Raises:
-        ZooterError: it is not an origin of a web page; `option` says where it was typed.
+        ZooterError: it is not an origin; `option` says where it was typed.
     """
     example = f"Write it as in {option} https://www.example.org or {option} http://localhost:3000."
     page = parse_origin(text.removesuffix("/"))

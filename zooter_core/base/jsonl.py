@@ -1,98 +1,22 @@
-"""Files of JSON lines: score files and queries files, which others wrote, and the append-only files of a run.
+"""The append-only files of a run, as JSON lines; `data/json_records.py` reads what others wrote.
 
-`read_lines` reads a file from elsewhere, plain or gzipped, and gives each line's place for messages. `read_records`
-reads one of ours, whose last line is incomplete if the process that wrote it was killed. `Appender` writes one.
+`read_records` reads one, whose last line is incomplete if the process that wrote it was killed. `Appender` writes one.
 """
 
 from __future__ import annotations
 
-import gzip
 import os
 import threading
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
-from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.files import no_link, owner_only, writing
 from zooter_core.base.strict_json import dump_json, parse_json
 
-JSON_LINES = "a file of JSON lines (.jsonl or .jsonl.gz)"
-FORM = """Each line is one JSON object: docs/scores.md shows a score file, which may be a table (.csv). \
-`zooter queries --from` takes queries from tables (CSV) and other JSON."""
-LONGEST = 1 << 24  # characters of a line; a small .gz can hold a line larger than the memory
-DAMAGE = (EOFError, OSError, zlib.error, UnicodeDecodeError)  # of a file that is cut short or no text
 FLUSH_SECONDS = 0.8  # between two flushes of an Appender to the disk
-
-
-def open_text(path: Path, kind: str, newline: str | None = None) -> TextIO:
-    """Open a text file, unpacked if its name ends in .gz. Reading it may raise one of DAMAGE.
-
-    Args:
-        kind: what the file should be, for the message.
-
-    Raises:
-        ZooterError: there is no such file, or no permission to read it.
-    """
-    try:
-        if not path.is_file():
-            raise ZooterError(kind, f"no file at {path}", "Check the path.")
-        if path.suffix == ".gz":
-            return gzip.open(path, "rt", encoding="utf-8-sig", newline=newline)
-        return path.open(encoding="utf-8-sig", newline=newline)
-    except OSError as problem:
-        raise ZooterError(f"a readable file {path}", str(problem), FIX_PERMISSIONS) from problem
-
-
-def numbered_lines(path: Path, kind: str = JSON_LINES, longest: int | None = None) -> Iterator[tuple[int, str]]:
-    """The number and text of each line that is not empty, of a file from elsewhere.
-
-    Args:
-        kind: what the file should be, for the message.
-        longest: characters of a line; LONGEST if it is not given.
-
-    Raises:
-        ZooterError: the file is damaged, or one of its lines is too long.
-    """
-    number, longest = 0, longest or LONGEST
-    try:
-        with open_text(path, kind) as lines:
-            for number, line in enumerate(iter(lambda: lines.readline(longest), ""), 1):
-                text = line.strip()
-                if len(line) == longest:
-                    place = f"at most {longest:,} characters in {path}, line {number}"
-                    raise ZooterError(place, "more", "Shorten or remove the line.")
-                if text:
-                    yield number, text
-    except UnicodeDecodeError as problem:
-        raise not_utf8(path, problem) from problem
-    except DAMAGE as problem:
-        next_step = "The file is cut short or damaged; download it again."
-        raise ZooterError(f"a readable file {path}", f"{problem} after line {number}", next_step) from problem
-
-
-def not_utf8(path: Path, problem: UnicodeDecodeError) -> ZooterError:
-    """The error for a file from elsewhere that is text in another encoding, or no text."""
-    next_step = """Save it as text in UTF-8 (in Excel, "CSV UTF-8"). If it is that, it is cut short or damaged; \
-download it again."""
-    return ZooterError(
-        f"a readable file {path}", f"the byte 0x{problem.object[problem.start]:02x}, not UTF-8", next_step
-    )
-
-
-def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The place ("file, line 3") and the JSON object of each line that is not empty, of a file from elsewhere.
-
-    Raises:
-        ZooterError: the file is damaged, or a line is not a JSON object with finite numbers.
-    """
-    step = FORM
-    for number, line in numbered_lines(Path(path)):
-        place = f"{path}, line {number}"
-        yield place, parse_object(line, place, ZooterError, step)
-        step = "Fix or remove the line."
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:

@@ -71,7 +71,7 @@ class CacheFile:
 
     Whatever is wrong with it, work continues without it: `find` then finds nothing, and `change` changes nothing. That
     covers a full disk, a folder that cannot be written, a lock that is held for long, a link, and something else in its
-    place. A file that is no database is made anew. Nobody but its owner can read it.
+    place. A file that is no database is made anew. Only its owner can read it.
     """
 
     def __init__(self, path: Path, setup: str) -> None:

@@ -12,12 +12,12 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
-from zooter_core.base.errors import NotInstalledError, WorkError, ZooterError, first_line, unreadable
+from zooter_core.base.errors import NotInstalledError, WorkError, ZooterError, first_line
 from zooter_core.base.files import atomic, private_folder
 from zooter_core.base.paths import WEIGHT_PACKAGES
 
@@ -115,10 +115,9 @@ def resolve(reference: str, progress: Progress = silent) -> str:
 
     Raises:
         ZooterError: the package is not installed or has no weights, or PyTorch, which converts them, is not installed.
-        WorkError: this user cannot read a file of the folder, or the GGUF file could not be converted.
+        WorkError: the GGUF file could not be converted.
     """
     if not reference.startswith(PREFIX):
-        check_readable(Path(reference))
         return reference
     root = package_folder(reference)
     for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
@@ -155,23 +154,6 @@ def package_folder(reference: str) -> Path:
         ours = name in [line.partition("==")[0] for line in packages_in(WEIGHT_PACKAGES)]
         raise NotInstalledError(name, f"The model {reference}", "zooter setup" if ours else f"pip install {name}")
     return Path(folders[0])
-
-
-def check_readable(folder: Path, names: Sequence[str] = ()) -> None:
-    """Refuse a folder with a file that this user cannot read; the libraries would report it as missing.
-
-    Args:
-        names: look at these files only.
-
-    Raises:
-        WorkError: names the file.
-    """
-    try:
-        for file in folder.iterdir() if folder.is_dir() else ():
-            if file.is_file() and (not names or file.name in names):
-                file.open("rb").close()
-    except OSError as problem:
-        raise unreadable(problem, str(folder)) from problem
 
 
 def stamp_of(folder: str) -> str:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.util
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.errors import NotInstalledError, ZooterError, listed
+from zooter_core.base.files import check_file, open_atomic
 from zooter_core.cli.consoles import bars, err, print_figures, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.options import Json, Willingness, check_unused, flag, open_scores, option
-from zooter_core.cli.plots import check_plot, save_selection_plot, save_sweep_plot
 from zooter_core.cli.tables import print_evaluation, print_selection, print_sweep, print_trade, print_verdict
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
-from zooter_core.evaluation import responses
-from zooter_core.evaluation.figures import Evaluation
+from zooter_core.evaluation import charts, report_tables, responses
+from zooter_core.evaluation.charts import Figure
+from zooter_core.evaluation.figures import Evaluation, Sweep
 from zooter_core.evaluation.responses import Texts
 from zooter_core.evaluation.verdicts import with_cost
 from zooter_core.method import selection
@@ -30,6 +33,13 @@ from zooter_core.router.router import Router
 
 if TYPE_CHECKING:
     from zooter_core.evaluation.sweep import SweepConfig
+
+PAGE = f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>TITLE</title>
+<style>body {{ font-family: {charts.FONT}; max-width: 72rem; margin: auto; padding: 1rem }}</style></head>
+<body><h1>TITLE</h1>
+"""
+HEIGHT = 520  # pixels of a chart
 
 
 def evaluate(
@@ -66,7 +76,7 @@ def evaluate(
     willingness: Willingness = None,
     json: Json = False,
 ) -> None:
-    check_plot(plot)
+    _check_plot(plot)
     if sweep:
         check_unused(context, "with --sweep", "router", "rmr", "learned_from", "willingness")
         _sweep(open_scores(scores), _sweep_config(sweep), fleet, plot, json)
@@ -91,7 +101,7 @@ def evaluate(
         share = f"{familiar.sum():,} of these {len(familiar):,} queries"
         err.print(f"The router has learned from {share}, so it looks better here than it is. Use other queries.")
     if owner and not router:
-        loaded = loaded.for_pool(owner.pool, owner.routed_as)
+        loaded = loaded.for_pool(owner.pool, owner.names_in(loaded.candidates))
     rewards = _rewards(fleet, table, texts) if rmr else None
     ranked = None if rewards is None else responses.best_scores(table, rewards)
     with bars() as progress:
@@ -104,8 +114,10 @@ def evaluate(
             willingness = (owner.willingness if owner else None) or 0.0
         figures = _with_costs(figures, table, outputs, paid, costs, willingness)
     if plot:
-        selected = _selection(outputs, table, costs, rewards)
-        save_selection_plot(selected, plot)
+        selected = selection.report(outputs, table.scores, costs=costs)
+        if rewards is not None:
+            selected = replace(selected, judge=selection.report(outputs, table.scores, rewards, costs))
+        _save_selection_plot(selected, plot)
         figures = replace(figures, selection=selected)
     print_figures(figures, json, _print)
 
@@ -122,7 +134,7 @@ def _sweep(table: Scores, config: SweepConfig, fleet: Path | None, plot: Path | 
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
         figures = sweep(table, tags_of(table, "auto", vectors), vectors, config, DistillConfig(), progress)
     if plot:
-        save_sweep_plot(figures, plot)
+        _save_sweep_plot(figures, plot)
     print_figures(figures, json, print_sweep)
 
 
@@ -180,16 +192,8 @@ def _with_costs(
     """The figures with what choosing by probability costs, and by utility, and with the costs in the verdict."""
     trade = pricing.trade(outputs.probabilities, scores.scores, prices, costs, willingness)
     spent = pricing.spent(scores.candidates, outputs.probabilities.argmax(axis=1), costs)
-    verdict = with_cost(figures.verdict, spent, "dollars") if figures.verdict and spent else figures.verdict
+    verdict = with_cost(figures.verdict, spent, "dollars") if spent else figures.verdict
     return replace(figures, trade=trade, verdict=verdict)
-
-
-def _selection(outputs: Outputs, scores: Scores, costs: Array | None, rewards: Array | None) -> SelectionReport:
-    """What selection costs and gains, keeping the best by score, and with rewards also by reward."""
-    figures = selection.report(outputs, scores.scores, costs=costs)
-    if rewards is not None:
-        figures = replace(figures, judge=selection.report(outputs, scores.scores, rewards, costs))
-    return figures
 
 
 def _rewards(fleet: Path | None, scores: Scores, texts: Texts) -> Array:
@@ -199,3 +203,50 @@ def _rewards(fleet: Path | None, scores: Scores, texts: Texts) -> Array:
         table, reasons = responses.rewards(ensemble, scores, texts, progress)
     print_set_aside(reasons)
     return table
+
+
+# Charts, on a page that needs nothing else.
+
+
+def _check_plot(path: Path | None) -> None:
+    """Refuse a --plot that is not a page, cannot be written or cannot be drawn, before the work."""
+    if path is None:
+        return
+    if path.suffix != ".html":
+        raise ZooterError("--plot as a file that ends in .html", str(path), "Rename it.")
+    if importlib.util.find_spec("plotly") is None:
+        raise NotInstalledError("plotly", "--plot", "pip install 'zooter[plots]'")
+    check_file(path)
+
+
+def _save_sweep_plot(figures: Sweep, path: Path) -> None:
+    """Plot the score over beta with its 95% interval, a line per tau."""
+    title = f"Held-back queries: {figures.folds} folds, {figures.seeds} seeds, n = {figures.n}"
+    _save(path, title, {"": charts.sweep_chart(figures)})
+
+
+def _save_selection_plot(figures: SelectionReport, path: Path) -> None:
+    """Plot quality over cost, a line per trigger and k, random queries dotted; a second chart by the judge if any."""
+    panels = {"Keeping the best by score": figures}
+    if figures.judge:
+        panels["Keeping the best by reward"] = figures.judge
+    priced = figures.curves[0].points[0].dollars is not None
+    drawn = {}
+    for name, panel in panels.items():
+        curves = {trigger: report_tables.curves(panel, trigger) for trigger in report_tables.triggers(panel)}
+        drawn[name] = charts.selection_chart(curves, priced)
+    _save(path, "k candidates where the router is unsure, otherwise one", drawn)
+
+
+def _save(path: Path, title: str, panels: Mapping[str, Figure]) -> None:
+    """Write a page of charts, one below the other, each with its title."""
+    from plotly.io import to_html
+
+    with open_atomic(path) as file:
+        file.write(PAGE.replace("TITLE", escape(title)))
+        for number, (name, figure) in enumerate(panels.items()):
+            drawn = charts.on_white(figure, HEIGHT)
+            file.write(f"<h2>{escape(name)}</h2>\n" if name else "")
+            options = {"include_plotlyjs": not number, "full_html": False, "div_id": f"chart-{number}"}
+            file.write(to_html(drawn, charts.CONFIG, **options))
+        file.write("</body></html>\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from zooter_core.cli.options import DataDir, Json, argument, check_unused, flag,
 from zooter_core.config.fleet import Fleet, load_fleet
 
 if TYPE_CHECKING:
-    from zooter_core.learn.cycle import LearnSettings
+    from zooter_core.learn.judging import LearnSettings
     from zooter_core.learn.versions import Versions
 
 Action = Literal["run", "status", "promote", "rollback", "pause", "resume"]
@@ -52,13 +51,13 @@ def learn(
         print_figures(_status(Versions(parts)), json, _print_status)
         return
     if action == "run":
-        from zooter_core.learn.cycle import LearnSettings
         from zooter_core.learn.deciding import SamplingPlan
-        from zooter_core.learn.traffic import own_data_folder
+        from zooter_core.learn.judging import LearnSettings
+        from zooter_core.learn.traffic import data_folder
 
         sampling = SamplingPlan(share) if budget_usd != 0 else SamplingPlan(0, 0)
-        place, settings = data or own_data_folder(parts, print_note), LearnSettings(sampling, manual=manual)
-        take_turns(parts, place, settings, budget_usd, None if once else EVERY_SECONDS, json)
+        place, settings = data or data_folder(parts), LearnSettings(sampling, manual=manual, dollars=budget_usd)
+        take_turns(parts, place, settings, None if once else EVERY_SECONDS, json)
         return
     if action in ("promote", "rollback"):
         serving = switch_by_hand(parts, action, WAIT_SECONDS)
@@ -76,7 +75,6 @@ def take_turns(
     fleet: Fleet,
     data: Path,
     settings: LearnSettings,
-    budget_usd: float | None = None,
     every: float | None = EVERY_SECONDS,
     json: bool = False,
 ) -> None:
@@ -84,22 +82,18 @@ def take_turns(
 
     Args:
         data: the folder of the traffic.
-        budget_usd: for the answers of a turn; None without a limit.
         every: seconds between the starts of two turns; None takes one turn.
     """
     from zooter_core.fleet.ensemble import Ensemble
     from zooter_core.learn.cycle import Cycle
-    from zooter_core.learn.judging import TurnBudget
     from zooter_core.learn.traffic import Traffic
     from zooter_core.learn.versions import Versions, lock_learner
 
     Versions(fleet)
     stop = threading.Event()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of PyTorch: its threads take turns with those of an answer
-    with suppress(OSError, AttributeError):
-        os.nice(NICE)
-    with suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    os.nice(NICE)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Traffic.open(data, create=False) as traffic:
         ensemble = Ensemble(fleet)
         while not stop.is_set():
@@ -109,7 +103,7 @@ def take_turns(
                     ensemble.retain()
                 cycle = Cycle(Versions(fleet), ensemble, traffic, settings, print_note)
                 with waiting("Judging what was served ...") as show:
-                    turn = cycle.turn(TurnBudget(dollars=budget_usd), stop, show)
+                    turn = cycle.turn(stop, show)
             if cycle.versions.state.paused:
                 err.print(PAUSED)
             print_figures(asdict(turn), json, _print_turn)
@@ -121,8 +115,8 @@ PAUSED = "Nothing is judged, learned or switched until `zooter learn resume`."
 RELOAD = "An endpoint that keeps its traffic takes it by itself, others at SIGHUP or POST /admin/reload."
 
 
-def _name(router: str | None) -> str:
-    return "no router" if router is None else router or "no router (a starting one serves)"
+def _name(router: str) -> str:
+    return router or "no router (a starting one serves)"
 
 
 def _status(versions: Versions) -> dict[str, Any]:

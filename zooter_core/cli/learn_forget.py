@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.cli.consoles import err, print_note
+from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import DataDir, FleetDir, option, parse_duration
 
@@ -29,15 +29,15 @@ def learn_forget(
         options = "--key, --user, --request or --before"
         raise ZooterError.saying("Say what to forget.", f"Give {options}; together they narrow the choice.")
     moment = None if before is None else _moment(before)
-    from zooter_core.learn.traffic import Traffic, own_data_folder
+    from zooter_core.learn.traffic import Traffic, data_folder
 
-    with Traffic.open(data or own_data_folder(open_fleet(fleet), print_note), create=False) as traffic:
+    with Traffic.open(data or data_folder(open_fleet(fleet)), create=False) as traffic:
         count = traffic.delete(key=key, user=user, request_id=request, older_than=moment)
     err.print(f"Requests deleted from {traffic.path}: {count:,}")
 
 
 def _moment(text: str) -> float:
     """Seconds since 1970 of the beginning of a day, on the clock of this machine, or of a duration ago."""
-    with suppress(ValueError, OverflowError, OSError):
+    with suppress(ValueError):
         return datetime.strptime(text, "%Y-%m-%d").timestamp()
     return time.time() - parse_duration(text, "--before, or a date such as 2026-11-01")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from zooter_core.cli.consoles import err, print_note
+from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import DataDir, FleetDir, argument
 
@@ -17,11 +17,11 @@ def learn_import(
 ) -> None:
     from zooter_core.data.json_records import check_paths
     from zooter_core.learn.imports import import_traffic
-    from zooter_core.learn.traffic import Traffic, own_data_folder
+    from zooter_core.learn.traffic import Traffic, data_folder
 
     check_paths(paths)
     parts = open_fleet(fleet)
-    with Traffic.open(data or own_data_folder(parts, print_note)) as traffic:
+    with Traffic.open(data or data_folder(parts)) as traffic:
         count, left_out = import_traffic(paths, traffic, parts.learn)
     for reason, number in left_out.items():
         err.print(f"left out {number:,}: {reason}")

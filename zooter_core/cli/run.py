@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from zooter_core.base.errors import listed
 from zooter_core.base.files import check_apart
@@ -18,10 +18,6 @@ from zooter_core.data.run_folder import ROUTER, STEPS
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_queries
 from zooter_core.method.labels import LabelConfig
-
-if TYPE_CHECKING:
-    from zooter_core.fleet.ensemble import Ensemble
-    from zooter_core.pipeline.on_ray import RayWorkers
 
 
 @with_training
@@ -65,13 +61,14 @@ def run(
     encoder = ensemble.fleet.encoder
     from zooter_core import pipeline
     from zooter_core.pipeline.collect import Collecting
+    from zooter_core.pipeline.on_ray import ray_workers
     from zooter_core.pipeline.plan import Plan, check
 
     steps = STEPS[: STEPS.index(until) + 1] if until else STEPS
     with Run(out, create=True) as folder, bars() as progress:
         check(folder, Plan(steps, questions, generation, samples, labels, encoder, distilling, scores), ensemble)
         pipeline.start(folder, ensemble, questions)
-        with _open_workers(engine, ensemble) as workers:
+        with ray_workers(ensemble) if engine == "ray" else nullcontext() as workers:
             how = Collecting(allow_missing, budget_usd)
             missing = pipeline.collect(
                 folder, ensemble, generation, progress, samples, print_note, how, progress.watch, workers
@@ -96,12 +93,3 @@ def run(
         report = pipeline.distill_run(folder, ensemble, encoder, distilling, progress)
     print_report(report)
     err.print(f"A router for {listed(ensemble.fleet.pool)} is in {out / ROUTER}.")
-
-
-def _open_workers(engine: str, ensemble: Ensemble) -> AbstractContextManager[RayWorkers | None]:
-    """The workers of a run, for a `with` block; None for this process."""
-    if engine == "local":
-        return nullcontext()
-    from zooter_core.pipeline.on_ray import ray_workers
-
-    return ray_workers(ensemble)

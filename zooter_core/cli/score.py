@@ -16,7 +16,9 @@ from zooter_core.cli.options import FleetDir, check_unused, option
 def score(
     context: typer.Context,
     run: Annotated[Path | None, option("DIR", "Folder of the run.")] = None,
-    responses: Annotated[Path | None, option("FILE", "A score file without `scores`.")] = None,
+    responses: Annotated[
+        Path | None, option("FILE", "A score file without `scores`, or a table of query, model and response.")
+    ] = None,
     out: Annotated[Path | None, option("FILE", "With --responses: the score file to write.")] = None,
     fleet: FleetDir = None,
 ) -> None:

@@ -63,12 +63,12 @@ def serve(
     _check_certificate(certfile)
     if listener is None:
         check_free(host, port)
-    from zooter_core.learn.traffic import own_data_folder
+    from zooter_core.learn.traffic import data_folder
     from zooter_core.serve.run import run
     from zooter_core.serve.server import ServeSettings
 
     settings = ServeSettings(
-        parts, host, port, data or own_data_folder(parts, err.print), keys=keys, learn=learn, certificate=certfile,
+        parts, host, port, data or data_folder(parts), keys=keys, learn=learn, certificate=certfile,
         proxies=addresses, listener=listener,
         allowed_hosts=read_names(allowed_host, "--allowed-host", "ZOOTER_ALLOWED_HOST", check_host),
         allowed_origins=read_names(allowed_origin, "--allowed-origin", "ZOOTER_ALLOWED_ORIGIN", check_origin),
@@ -92,15 +92,12 @@ def serve(
 
 def _outlook(fleet: Fleet, data: Path) -> str:
     """How long it takes until the traffic in a folder tells what routing is worth."""
-    from zooter_core.learn.deciding import SamplingPlan
     from zooter_core.learn.report import DAY, LATEST_DAYS, report_on
-    from zooter_core.learn.report_text import first_figures, outlook
-    from zooter_core.learn.traffic import FILE, Traffic
+    from zooter_core.learn.report_text import outlook
+    from zooter_core.learn.traffic import Traffic
 
-    if not (data / FILE).is_file():
-        return f"{first_figures(0, 0.0, SamplingPlan().share)} {LEARN}"
     now = time.time()
-    with Traffic.open(data, create=False) as traffic:
+    with Traffic.open(data) as traffic:
         outcome = outlook(report_on(traffic, fleet.name, now - LATEST_DAYS * DAY, now))
     return f"{outcome} {LEARN}" if outcome else "`zooter report` says what routing is worth."
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.jsonl import LONGEST, parse_object
+from zooter_core.base.jsonl import parse_object
 
 STDIN = "-"
 
@@ -16,7 +16,7 @@ def stdin_records() -> Iterator[tuple[str, dict[str, Any]]]:
     """Each line that is not empty, as its place and its record: a JSON object, or {"query": line} for any other text.
 
     Raises:
-        ZooterError: a line begins as a JSON object and is none, or is too long or not UTF-8.
+        ZooterError: a line begins as a JSON object and is none, or is not UTF-8.
     """
     for number, line in enumerate(_lines(), 1):
         if not (text := line.strip()):
@@ -30,21 +30,16 @@ def stdin_text() -> str:
     """All of stdin as one text.
 
     Raises:
-        ZooterError: a line is too long or not UTF-8.
+        ZooterError: a line is not UTF-8.
     """
     return "".join(_lines()).strip()
 
 
 def _lines() -> Iterator[str]:
-    """The lines of stdin, which may hold any bytes and may never end."""
-    stdin = getattr(sys.stdin, "buffer", sys.stdin)
-    for number, line in enumerate(iter(lambda: stdin.readline(LONGEST), stdin.read(0)), 1):
-        if len(line) == LONGEST:
-            raise ZooterError(f"at most {LONGEST:,} bytes in line {number} of stdin", "more", "Shorten the line.")
+    """The lines of stdin as they come. They may be in another encoding."""
+    for number, line in enumerate(sys.stdin.buffer, 1):
         try:
-            yield line if isinstance(line, str) else line.decode("utf-8")
+            yield line.decode("utf-8")
         except UnicodeDecodeError as problem:
-            byte = line[problem.start]
-            raise ZooterError(
-                f"UTF-8 text in line {number} of stdin", f"the byte 0x{byte:02x}", "Save the text as UTF-8."
-            ) from problem
+            expected, byte = f"UTF-8 text in line {number} of stdin", f"the byte 0x{line[problem.start]:02x}"
+            raise ZooterError(expected, byte, "Save the text as UTF-8.") from problem

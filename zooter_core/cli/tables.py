@@ -61,7 +61,7 @@ def print_evaluation(figures: Evaluation) -> None:
     else:
         _print_datasets(figures)
     counts = figures.counts
-    if counts and counts["chosen"] < figures.n:
+    if counts["chosen"] < figures.n:
         of = _counts(counts["candidates"])
         out.print(f"the router's choice has a score on {counts['chosen']:,} of {figures.n:,} queries; {of}")
     if figures.baselines:
@@ -72,8 +72,7 @@ def print_evaluation(figures: Evaluation) -> None:
     for key, what in (rows | {"regret_random": "random"}).items():
         interval = verdicts.ends(figures.interval[key], ".3f")
         precision = f"95% interval {interval}" if interval else "no interval"
-        queries = f", n = {counts[key]}" if counts else ""
-        out.print(f"regret of {what}: {_cell(figures.mean[key], '.3f')} ({precision}{queries})")
+        out.print(f"regret of {what}: {_cell(figures.mean[key], '.3f')} ({precision}, n = {counts[key]})")
 
 
 def _counts(scored: dict[str, int]) -> str:

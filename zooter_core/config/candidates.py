@@ -15,7 +15,6 @@ from zooter_core.base.weights import PREFIX
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.serve import VIRTUAL, is_virtual
 from zooter_core.config.tables import (
-    AS_WRITTEN,
     Count,
     Limit,
     Name,
@@ -86,17 +85,15 @@ class CandidateConfig(Table):
     adapter: Reference | None = None
     revision: StrictStr | None = None
     prompt_template: StrictStr | None = None
-    dtype: StrictStr | None = None
+    dtype: Literal["bfloat16", "float16", "float32"] | None = None
     quantisation: Literal["8bit", "4bit"] | None = None
     device_map: StrictStr | None = None
     calculator: StrictBool = False
-    repetition_penalty: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False), AS_WRITTEN] = 1.0
+    repetition_penalty: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = 1.0
     threads: Count | None = None
     gpu_layers: Limit | None = None
     description: StrictStr = ""
-    skills: dict[str, Annotated[float, Field(strict=True, ge=0, le=1), AS_WRITTEN]] = field(
-        default_factory=dict, hash=False
-    )
+    skills: dict[str, Annotated[float, Field(strict=True, ge=0, le=1)]] = field(default_factory=dict, hash=False)
     usd_per_million_tokens: NotNegative | None = None
     usd_per_million_prompt_tokens: NotNegative | None = None
     usd_per_million_cached_tokens: NotNegative | None = None

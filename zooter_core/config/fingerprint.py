@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
-from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.labelling import HttpConfig
-from zooter_core.config.tables import Table, find_default
+from zooter_core.config.tables import Table
 
 FILES = ("model", "adapter", "vocabulary", "encoder", "path")  # keys that may name a file or folder
 # Keys that say how something is shown, paid for, reached or placed, but not what comes out of it.
@@ -25,12 +23,6 @@ OUTSIDE = {
     *("threads", "gpu_layers"),
     *("context_tokens", "images", "tools", "json_mode"),
 }
-# The order in which settings have always been hashed; new keys come after them.
-ORDER = (
-    *("kind", "name", "backend", "model", "adapter", "revision", "prompt_template", "max_tokens", "dtype"),
-    *("quantisation", "calculator", "repetition_penalty", "input", "vocabulary", "encoder", "threshold", "most"),
-    *("template", "mode", "url", "api", "endpoint", "base_url", "most_characters"),
-)
 LARGE = 1 << 26  # bytes
 MOST_FILES = 10_000  # in a model's folder
 
@@ -58,18 +50,8 @@ def named_by_server(table: Table) -> bool:
 
 
 def _settings(table: Table) -> dict[str, Any]:
-    """The settings that shape what comes out, without defaults: a new key leaves the hashes of old fleets as they are.
-
-    `kind` is always among them, although it is the default of its class.
-    """
-    values: dict[str, Any] = {}
-    for entry in sorted(
-        fields(table), key=lambda entry: ORDER.index(entry.name) if entry.name in ORDER else len(ORDER)
-    ):
-        value = getattr(table, entry.name)
-        if entry.name not in OUTSIDE and (entry.name == "kind" or value != find_default(table, entry.name)):
-            values[entry.name] = _settings(value) if isinstance(value, EndpointConfig) else value
-    return values
+    """The settings that shape what comes out, without defaults: a new key leaves old hashes as they are."""
+    return {key: value for key, value in sorted(table.to_file().items()) if key not in OUTSIDE}
 
 
 def _entries(folder: Path) -> Iterator[Path]:

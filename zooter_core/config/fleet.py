@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, one_line, unreadable
+from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, one_line
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fingerprint import FILES, fingerprint, named_by_server
 from zooter_core.config.labelling import (
@@ -27,7 +27,6 @@ from zooter_core.config.labelling import (
 from zooter_core.config.learn import LearnConfig
 from zooter_core.config.serve import ServeConfig
 from zooter_core.config.tables import (
-    AS_WRITTEN,
     Count,
     Limit,
     LocalPath,
@@ -37,18 +36,10 @@ from zooter_core.config.tables import (
     WholeNumber,
     error_in,
     read_toml,
-    refusal,
     table,
 )
 
 Runtime = Literal["auto", "torch", "onnx", "int8"]
-MOST_CANDIDATES = 1000
-
-
-def _threshold(value: float) -> float:
-    if math.isnan(value):
-        raise refusal("a number", "nan", "Correct it; inf means never.")
-    return value
 
 
 @table("[generation]")
@@ -79,7 +70,7 @@ class RouterConfig(Table):
     """
 
     path: LocalPath = ""
-    unsure_above: Annotated[float, Field(strict=True), AfterValidator(_threshold), AS_WRITTEN] = math.inf  # never
+    unsure_above: Annotated[float, Field(strict=True, ge=-math.inf)] = math.inf  # never
     runtime: Runtime = "auto"
     others: Literal["refuse", "profile"] = "refuse"
     willingness: NotNegative | None = None
@@ -119,6 +110,13 @@ class Fleet:
     def routed_as(self) -> tuple[str, ...]:
         """The router's name for each candidate."""
         return tuple(candidate.routed_as or candidate.name for candidate in self.candidates)
+
+    def names_in(self, router: Collection[str]) -> tuple[str, ...]:
+        """`routed_as`, but of a candidate that a router's names lack, its own name or its server's that they have."""
+        return tuple(
+            next((name for name in (as_, one.name, one.model) if name in router), as_)
+            for one, as_ in zip(self.candidates, self.routed_as, strict=True)
+        )
 
     @property
     def encoder(self) -> str:
@@ -170,7 +168,7 @@ class Fleet:
 
         Raises:
             ZooterError: a model's folder is far too large for one.
-            WorkError: a file cannot be read.
+            OSError: a file cannot be read.
         """
         return {part: self.hash_of(part) for part in ("candidates", "reward", "tagger")}
 
@@ -182,17 +180,14 @@ class Fleet:
             "reward": (self.reward, *(self.reward.judges if isinstance(self.reward, JudgeConfig) else ())),
             "tagger": (self.tagger, self.tagger.instagger if isinstance(self.tagger, InstagConfig) else None),
         }[part]
-        try:
-            return fingerprint([table for table in tables if table], self.folder)
-        except OSError as problem:
-            raise unreadable(problem, f"{part} of the fleet {self.name}") from problem
+        return fingerprint([table for table in tables if table], self.folder)
 
 
 @table("fleet.toml")
 class FleetFile(Table):
     """All of fleet.toml."""
 
-    candidate: Annotated[list[CandidateConfig], Field(min_length=1, max_length=MOST_CANDIDATES)]
+    candidate: Annotated[list[CandidateConfig], Field(min_length=1)]
     name: Name | None = None
     router: RouterConfig | None = None
     reward: Reward | None = None
@@ -246,7 +241,7 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
         file = READER.validate_python(values, context={"folder": path.parent})
     except ValidationError as problem:
         first = problem.errors()[0]
-        if first["loc"] == ("candidate",) and first["type"] != "too_long":
+        if first["loc"] == ("candidate",):
             step = "Add one with name, backend and model."
             raise ZooterError(f"at least one [[candidate]] in {path}", "none", step) from None
         raise error_in(problem, str(path)) from None

@@ -15,7 +15,6 @@ from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import Address, Variable
 from zooter_core.config.tables import (
-    AS_WRITTEN,
     Count,
     ExistingPath,
     PluginTable,
@@ -229,7 +228,7 @@ class NearestConfig(TaggerConfig):
 
     kind: Literal["nearest"] = field(default="nearest", kw_only=True)
     vocabulary: ExistingPath | None = None
-    threshold: Annotated[float, Field(strict=True, ge=-1, allow_inf_nan=False), AS_WRITTEN] = 0.36
+    threshold: Annotated[float, Field(strict=True, ge=-1, allow_inf_nan=False)] = 0.36
     most: Count = 4
 
 
@@ -264,7 +263,7 @@ class SkillsConfig(TaggerConfig):
     """
 
     kind: Literal["skills"] = field(default="skills", kw_only=True)
-    threshold: Annotated[float, Field(strict=True, ge=0, le=1), AS_WRITTEN] = 0.3
+    threshold: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.3
     most: Count = 2
 
 

@@ -22,7 +22,6 @@ from pydantic import (
     StrictStr,
     ValidationError,
     ValidationInfo,
-    WrapValidator,
     model_validator,
 )
 from pydantic.dataclasses import dataclass
@@ -62,18 +61,11 @@ def shown(value: Any) -> str:
 T = TypeVar("T")
 
 
-def _as_written(value: Any, check: Callable[[Any], float]) -> Any:
-    check(value)
-    return value
-
-
-# A fleet's hash depends on how a number is written: an integer stays one.
-AS_WRITTEN = WrapValidator(_as_written)
 WholeNumber = Annotated[int, Field(strict=True, ge=-LARGEST, le=LARGEST)]
 Limit = Annotated[WholeNumber, Field(ge=0)]
 Count = Annotated[WholeNumber, Field(ge=1)]
-NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False), AS_WRITTEN]
-Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False), AS_WRITTEN]
+NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 # Pydantic's messages that would speak of Python.
 MESSAGES = {
@@ -177,12 +169,13 @@ class Table:
 
     def to_file(self) -> dict[str, Any]:
         """The table as the file has it, without what is at its default."""
-        values = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in self.hidden}
-        return {
-            key: value.to_file() if isinstance(value, Table) else value
-            for key, value in values.items()
-            if value is not None and (key == "kind" or value != find_default(self, key))
-        }
+        values: dict[str, Any] = {}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            default = entry.default if entry.default_factory is MISSING else entry.default_factory()
+            if entry.name not in self.hidden and value is not None and (entry.name == "kind" or value != default):
+                values[entry.name] = value.to_file() if isinstance(value, Table) else value
+        return values
 
     @model_validator(mode="before")
     @classmethod
@@ -214,12 +207,6 @@ class PluginTable(Table):
 
     def to_file(self) -> dict[str, Any]:
         return super().to_file() | self.settings
-
-
-def find_default(table: Table, name: str) -> Any:
-    """The default of a field; MISSING if it has none."""
-    entry = next(entry for entry in fields(table) if entry.name == name)
-    return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
 def unknown_key(title: str, key: str, keys: Sequence[str]) -> ValueError:

@@ -112,7 +112,7 @@ def trust_file() -> Path:
 
 
 def _parts(url: str) -> SplitResult:
-    """The parts of an address; empty if it is none, and whoever opens it will say so."""
+    """The parts of an address; empty if it is malformed, which opening it will show."""
     try:
         parts = urlsplit(url)
         return parts if parts.port != 0 else urlsplit("")

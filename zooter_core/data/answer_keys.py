@@ -56,7 +56,9 @@ def _wrong(place: str, field: str, expected: str, value: Any) -> ZooterError:
 
 def _answer(place: str, value: Any, choices: Any) -> AnswerKey:
     if _is_list(choices, _is_text) and not isinstance(value, dict):
-        if value in choices:
+        if _is_count(value) and value < len(choices):  # as in MMLU on the hub
+            value = chr(ord("A") + value)
+        elif value in choices:
             value = chr(ord("A") + choices.index(value))
         elif not (isinstance(value, str) and (MARK in value or LETTER.fullmatch(value))):
             raise _wrong(place, "answer", "a letter of `choices`, or the text of one", value)

@@ -22,7 +22,7 @@ from zooter_core.base.errors import NotInstalledError, ZooterError
 from zooter_core.base.files import check_file, open_atomic
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
-from zooter_core.data.json_records import check_paths, value_of
+from zooter_core.data.json_records import check_paths
 from zooter_core.data.logs import PLAIN, Log, read_logs
 from zooter_core.data.scores import each_query, read_query
 
@@ -34,7 +34,7 @@ BANDS, ROWS = 20, 5  # of MinHash: two texts of similarity NEAR share a band wit
 MOST_TAGGED = 20_000  # queries for a tagger, drawn at random
 TOGETHER = 256  # queries given to a tagger at a time
 EVERY = 1000  # queries between two reports
-ENDING = re.compile(r"\.(jsonl?|[ct]sv|txt)(\.gz)?\Z")
+ENDING = re.compile(r"\.(jsonl?|[ct]sv|txt|parquet)(\.gz)?\Z")
 QUERY_FIELDS = ("dataset", "source", "tags", "choices", "answer", "tests", "check")
 
 SIGNS = {"-": "−", "*": "×", "/": "÷"}
@@ -272,8 +272,6 @@ def _line_of(log: Log) -> dict[str, Any]:
     """What a log says of its query, as a queries file does."""
     names = [name for name in QUERY_FIELDS if log.form == PLAIN and log.fields.get(name) is not None]
     line = {name: log.fields[name] for name in names if name != "answer" or not log.values["candidate"]}
-    if isinstance(tags := line.get("tags"), str):  # in a table
-        line["tags"] = value_of(tags) if tags[:1] == "[" else [tag.strip() for tag in re.split("[,;]", tags)]
     return line | {"id": log.values["name"]}
 
 

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import ast
 import csv
+import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError
-from zooter_core.base.jsonl import DAMAGE, JSON_LINES, not_utf8, numbered_lines, open_text
 from zooter_core.base.strict_json import ESCAPED, clean, is_number
 
 LARGEST_TEXT = 1 << 30  # characters; a small .gz can hold more than the memory
 SPACE = re.compile(r"[ \t\n\r]*")
-DECODER = json.JSONDecoder()
+DECODER = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" else float(name))  # pandas' missing value
+KIND = "a file of JSON or a table (CSV)"
 LATEST = 1e11  # seconds: a time above it counts thousandths, millionths or billionths of one
-FIX_FILE = "Fix the file, or download it again."
+FIX_FILE, FIX_LINE = "Fix the file, or download it again.", "Fix or remove the line."
+FORMS = """Known are JSON lines, JSON arrays of objects, tables (CSV) whose first line names the columns, and a .txt \
+with a query a line; docs/scores.md shows a score file."""
 Place = str  # "file, line 3"
 
 
@@ -52,25 +56,55 @@ def json_files(path: Path, endings: tuple[str, ...] = (".json", ".jsonl")) -> li
     return sorted(file for file in path.rglob("*") if file.name.removesuffix(".gz").endswith(endings))
 
 
+@contextmanager
+def open_text(path: Path, kind: str = KIND, newline: str | None = None) -> Iterator[TextIO]:
+    """A text file, unpacked if its name ends in .gz, for the block that reads it.
+
+    Args:
+        kind: what the file should be, for the message.
+
+    Raises:
+        ZooterError: there is no such file, or no permission to read it, or it is damaged or not in UTF-8.
+    """
+    damaged = f"a readable file {path}"
+    try:
+        if not path.is_file():
+            raise ZooterError(kind, f"no file at {path}", "Check the path.")
+        read = gzip.open if path.suffix == ".gz" else open
+        with read(path, "rt", encoding="utf-8-sig", newline=newline) as file:
+            yield file
+    except UnicodeDecodeError as problem:
+        step = (
+            'Save it as text in UTF-8 (in Excel, "CSV UTF-8"). If it is that, it is cut short or damaged; get it again.'
+        )
+        byte = f"the byte 0x{problem.object[problem.start]:02x}, not UTF-8"
+        raise ZooterError(damaged, byte, step) from problem
+    except PermissionError as problem:
+        raise ZooterError(damaged, str(problem), FIX_PERMISSIONS) from problem
+    except (EOFError, OSError, zlib.error) as problem:
+        raise ZooterError(damaged, str(problem), "The file is cut short or damaged; get it again.") from problem
+
+
 def read_text(path: Path) -> str:
     """The text of a file, unpacked if its name ends in .gz."""
-    try:
-        with open_text(path, "a file of JSON") as file:
-            text = file.read(LARGEST_TEXT + 1)
-    except UnicodeDecodeError as problem:
-        raise not_utf8(path, problem) from problem
-    except DAMAGE as problem:
-        raise ZooterError(f"a readable file {path}", str(problem), FIX_FILE) from problem
+    with open_text(path) as file:
+        text = file.read(LARGEST_TEXT + 1)
     if len(text) > LARGEST_TEXT:
         raise ZooterError(f"at most {LARGEST_TEXT:,} characters in {path}", "more", "Split the file.")
     return text
 
 
 def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """The objects of JSON arrays, or of JSON lines, each with the line on which it begins."""
-    for place, value in each_value(path):
+    """The objects of a file of any form (`each_row`). What is none ends the reading.
+
+    Raises:
+        ZooterError: the file is missing or damaged, or something in it is no object; the message names its line.
+    """
+    for place, value in each_row(path):
+        if isinstance(value, ZooterError):
+            raise value
         if not isinstance(value, dict):
-            raise ZooterError(f"a JSON object in {place}", type(value).__name__, "Fix or remove the record.")
+            raise ZooterError(f"a JSON object in {place}", type(value).__name__, FIX_LINE)
         yield place, value
 
 
@@ -84,33 +118,84 @@ def each_value(path: Path) -> Iterator[tuple[Place, Any]]:
 
 
 def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
-    """The lines of a .txt as `query`, JSON lines one by one, the values of other JSON, or the rows of a table (CSV).
+    """The lines of a .txt as `query`, JSON lines one by one, the values of other JSON, or the rows of a table.
 
-    What is wrong in a line alone is given as it is: a text for JSON, or a list for a row with too many cells.
+    A text of JSON is a `query`. A line that is wrong alone is given as its error.
     """
-    name, lines = path.name.removesuffix(".gz"), numbered_lines(path, JSON_LINES, LARGEST_TEXT)
+    name, lines = path.name.lower().removesuffix(".gz"), _lines(path)
     if name.endswith(".txt"):
         yield from ((f"{path}, line {number}", {"id": f"{number:06d}", "query": text}) for number, text in lines)
+        return
+    if name.endswith(".parquet"):
+        yield from _parquet_rows(path)
         return
     first = next(lines, (0, ""))
     if isinstance(value_of(first[1]), dict) or (
         name.endswith(".jsonl") and first[1] not in ("", "{") and first[1][0] != "["
     ):
-        yield from ((f"{path}, line {number}", value_of(text)) for number, text in chain([first], lines))
+        step = FORMS
+        for number, text in chain([first], lines):
+            place = f"{path}, line {number}"
+            yield place, _object(text, place, step)
+            step = FIX_LINE
     elif first[1][:1] in ("", "[", "{") or name.endswith(".json"):
-        yield from each_value(path)
+        for place, value in each_value(path):
+            yield place, _query_or(value)
     else:
         yield from table_rows(path)
 
 
-def table_rows(path: Path) -> Iterator[tuple[Place, Any]]:
-    """The rows of a table (CSV): column -> cell, None for an empty one; a list for a row with too many cells."""
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The number and text of each line that is not empty, one at a time."""
+    with open_text(path) as lines:
+        for number, line in enumerate(iter(lambda: lines.readline(LARGEST_TEXT), ""), 1):
+            if len(line) == LARGEST_TEXT:
+                place = f"at most {LARGEST_TEXT:,} characters in {path}, line {number}"
+                raise ZooterError(place, "more", "Shorten or remove the line.")
+            if text := line.strip():
+                yield number, text
+
+
+def _object(line: str, place: Place, step: str) -> dict[str, Any] | ZooterError:
+    """The JSON object of a line, or its error."""
+    try:
+        value, end = _decode(line, 0, Path())
+        value = _query_or(value)
+    except ZooterError as problem:
+        return ZooterError(f"a JSON object in {place}", problem.failure.found, step)
+    if not isinstance(value, dict) or line[end:].strip():
+        return ZooterError(f"a JSON object in {place}", repr(line[:60]), step)
+    return value
+
+
+def _query_or(value: Any) -> Any:
+    """A value, but a text as the query that it is."""
+    return {"query": value} if isinstance(value, str) else value
+
+
+def table_rows(path: Path) -> Iterator[tuple[Place, dict[str, str | None] | ZooterError]]:
+    """The rows of a table (CSV): column -> cell, None for an empty one; an error for a row with too many cells."""
     text = read_text(path).lstrip("\n")
     csv.field_size_limit(LARGEST_TEXT)
     rows = csv.DictReader(io.StringIO(text), delimiter=max("\t;,|", key=text.partition("\n")[0].count))
     for row in rows:
-        cells = {name: cell or None for name, cell in row.items()}
-        yield f"{path}, line {rows.line_num}", list(row.values()) if None in row else cells
+        place = f"{path}, line {rows.line_num}"
+        if None in row:
+            step = "Put a text that has the separator in it between double quotes."
+            yield place, ZooterError(f"{len(row) - 1} cells in {place}", str(len(row) - 1 + len(row[None])), step)
+        elif any(row.values()):
+            yield place, {name: cell or None for name, cell in row.items()}
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """The rows of a Parquet file, as data sets on the hub are."""
+    from pyarrow import ArrowException, parquet  # takes a third of a second
+
+    try:
+        for number, row in enumerate(parquet.read_table(path).to_pylist(), 1):
+            yield f"{path}, row {number}", row
+    except (OSError, ArrowException) as problem:
+        raise ZooterError(f"a readable file {path}", str(problem), FIX_FILE) from problem
 
 
 def _values(text: str, path: Path) -> Iterator[tuple[int, Any]]:

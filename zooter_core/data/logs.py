@@ -10,26 +10,39 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import ZooterError, listed, one_line
-from zooter_core.data.json_records import Place, as_count, as_json, as_number, as_text, as_time, each_row, json_files
+from zooter_core.data.json_records import (
+    FIX_LINE,
+    Place,
+    as_count,
+    as_json,
+    as_number,
+    as_text,
+    as_time,
+    each_row,
+    json_files,
+)
 
-FORMATS = """Known are JSON or tables (CSV) with `query`, `question`, `prompt` or `messages`, OpenAI's batch files, \
-logs of LiteLLM, ShareGPT's `conversations`, exports of Langfuse (`input`) and LangSmith (`inputs`), \
-and a .txt with a query a line. Rename the field with the query to `query`."""
+FORMATS = """Known are JSON or tables (CSV) with `query`, `question`, `prompt`, `instruction` or `messages`, \
+OpenAI's batch files, pairs of `request` and `response`, logs of LiteLLM, ShareGPT's `conversations`, \
+exports of Langfuse (`input`) and LangSmith (`inputs`), and a .txt with a query a line."""
+RENAME = """Rename the field with the query to `query`. The first line of a table names its columns, and a file with a \
+query a line ends in .txt."""
 BATCH, LITELLM, LANGSMITH, PLAIN, OTHER = "OpenAI batch", "LiteLLM", "LangSmith", "plain", "other"
 SHAPES = (  # the keys of which a record has all; the key with its kind of call, and which kinds are generations
     (BATCH, {"custom_id"}, "url", r".*/(chat/completions|completions|responses)"),
     (LITELLM, {"call_type"}, "call_type", r"a?(text_)?completion|a?responses|anthropic_messages|a?generate_content\w*"),
     (LANGSMITH, {"run_type"}, "run_type", "llm"),
     (LANGSMITH, {"inputs"}, "", ""),
-    (PLAIN, {"query"}, "", ""),
+    *((PLAIN, {name}, "", "") for name in ("query", "instruction")),
     (OTHER, {"input"}, "type", "generation"),  # Langfuse
     (LITELLM, {"start_time", "model"}, "", ""),
-    *((OTHER, {name}, "", "") for name in ("conversations", "conversation")),  # ShareGPT
-    *((PLAIN, {name}, "", "") for name in ("messages", "prompt", "question")),
+    *((OTHER, {name}, "", "") for name in ("conversations", "conversation", "request")),  # ShareGPT; a proxy's log
+    *((PLAIN, {name}, "", "") for name in ("messages", "prompt", "question", "problem")),
 )
 CALLS = {  # a part of the name of other kinds of calls -> as what they are counted
     "embed": "embeddings", "image": "images", "moderation": "moderation", "speech": "speech",
@@ -38,7 +51,7 @@ CALLS = {  # a part of the name of other kinds of calls -> as what they are coun
 CUT = {"redacted": r"\A(\s*redacted-by-litellm)+\s*\Z", "cut short by LiteLLM": r"\(litellm_truncated "}
 TEXTS = (  # in which fields the messages are, or the user's text
     *("query", "messages", "conversations", "conversation", "prompt", "prompts", "input", "inputs", "question"),
-    *("contents", "proxy_server_request"),
+    *("problem", "contents", "proxy_server_request", "request", "body"),
 )
 USER = ("user", "human", "humanmessage", "humanmessagechunk")
 ASSISTANT = ("assistant", "gpt", "chatgpt", "bot", "ai", "aimessage", "aimessagechunk", "model")
@@ -83,7 +96,7 @@ def read_logs(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Log]:
     """
     requests, outputs = defaultdict[str, list[Any]](list), defaultdict[str, list[Record]](list)
     total = 0
-    for file in (file for path in paths for file in json_files(path, (".json", ".jsonl", ".csv", ".tsv"))):
+    for file in (file for path in paths for file in json_files(path, (".json", ".jsonl", ".csv", ".tsv", ".parquet"))):
         forms, strange = set[str](), list[Any]()
         for place, record, shape in _records(file):
             total += 1
@@ -98,10 +111,10 @@ def read_logs(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Log]:
             else:
                 outputs[str(record["custom_id"])].append(record)
         if forms == {""}:
-            first = f'no JSON object and no row of a table, but "{one_line(str(strange[0]), 80)}"'
-            if isinstance(strange[0], dict):
-                first = f"records with the fields {listed(map(str, strange[0])) or 'none'}"
-            raise ZooterError(f"a log of a known format in {file}", first, FORMATS)
+            if isinstance(strange[0], ZooterError):
+                raise strange[0]
+            first = f"records with the fields {listed(fields_of(strange[0])) or 'none'}"
+            raise ZooterError(f"a log of a known format in {file}", first, f"{FORMATS} {RENAME}")
     if not total:
         raise ZooterError.saying("The files hold no record.", "Check the paths.")
     for name, group in requests.items():
@@ -119,10 +132,16 @@ def _answered(record: Record, outputs: list[Record], several: bool) -> tuple[Rec
         return record, fields, "a custom_id of several batches: import each batch by itself"
     if not outputs:
         return record, fields, "a request of the batch without its output: name both files"
-    reply = _object(_object(outputs[0].get("response")).get("body"))
-    fields |= {"response": reply, "usage": reply.get("usage"), "created": reply.get("created", reply.get("created_at"))}
-    answered = reply.get("choices") or reply.get("output")
+    fields |= _reply(fields_of(outputs[0].get("response")).get("body"))
+    answered = any(map(fields_of(fields["response"]).get, ("choices", "output")))
     return record | {"output": outputs[0]}, fields, "" if answered else "a request of the batch without an answer"
+
+
+def _reply(response: object) -> Record:
+    """What the answer of a server says, as fields of a log."""
+    reply = fields_of(response)
+    created = reply.get("created", reply.get("created_at"))
+    return {"response": reply or response, "usage": reply.get("usage"), "created": created}
 
 
 def _records(file: Path) -> Iterator[tuple[Place, Any, Shape]]:
@@ -135,16 +154,57 @@ def _records(file: Path) -> Iterator[tuple[Place, Any, Shape]]:
 
 
 def _shape_of(record: object) -> Shape:
-    names = _object(record).keys() if isinstance(record, dict) else set[str]()
-    shapes = (shape for shape in SHAPES if shape[1] <= names and "instruction" not in names)
-    return next(shapes, ("", set(), "", ""))
+    names = fields_of(record).keys() if isinstance(record, dict) else set[str]()
+    return next((shape for shape in SHAPES if shape[1] <= names), ("", set(), "", ""))
 
 
-def _object(value: object) -> Record:
-    """An object, also in a text of JSON, with its keys in snake_case; {} for anything else."""
-    value = as_json(value)
-    items = value.items() if isinstance(value, dict) else ()
-    return {HUMP.sub("_", str(name).strip()).lower(): part for name, part in items}
+def query_in(place: Place, fields: Mapping[str, Any]) -> str:
+    """The query in the fields of a record with one text of a user; "" if that is empty.
+
+    Raises:
+        ZooterError: no field holds a query, or a conversation has several.
+    """
+    for name in ("query", "question", "prompt"):  # beside which may stand the messages that followed
+        if isinstance(text := fields.get(name), str) and isinstance(as_json(text), str):
+            return text
+    turns = turns_in(messages_of(fields))
+    if len(turns) == 1:
+        return turns[0]
+    if turns:
+        step = "Make queries of conversations with `zooter queries --from FILE`."
+        raise ZooterError(f"one text of a user in {place}", str(len(turns)), step)
+    texts = [fields[name] for name in TEXTS if name in fields]
+    if texts and not any(str(value or "").strip() for value in texts):
+        return ""
+    described = repr(texts[0])[:60] if texts else f"the fields {listed(name for name in fields if name != 'scores')}"
+    raise ZooterError(f'"query" as a text that is not empty in {place}', described, FIX_LINE if texts else RENAME)
+
+
+def fields_of(record: object) -> Record:
+    """An object, also in a text of JSON, with its keys in snake_case; {} for anything else.
+
+    An instruction with its input, as in Alpaca's data, becomes the `query`.
+    """
+    value = as_json(record)
+    fields = {_snake(str(name)): part for name, part in value.items()} if isinstance(value, dict) else {}
+    if isinstance(instruction := fields.get("instruction"), str):
+        fields.setdefault("query", f"{instruction}\n\n{as_text(fields.get('input')) or ''}".strip())
+    return fields
+
+
+@lru_cache(1000)
+def _snake(name: str) -> str:
+    return HUMP.sub("_", name.strip()).lower()
+
+
+def messages_of(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The role and text of each message in the fields of a record."""
+    return _messages({name: fields.get(name) for name in TEXTS}, TEXTS)
+
+
+def turns_in(messages: Sequence[tuple[str, str]]) -> list[str]:
+    """What the user says in a conversation, oldest first."""
+    return [text for role, text in messages if role in USER and text.strip()]
 
 
 def _log(
@@ -158,9 +218,11 @@ def _log(
 ) -> Iterator[Log]:
     """The request in a record, if nothing speaks against it. `request` has its fields where the record has not."""
     form, _, kind, generations = shape
-    fields = _object(request or record)
-    messages = _messages({name: fields.get(name) for name in TEXTS}, TEXTS)
-    turns = [text for role, text in messages if role in USER and text.strip()]
+    fields = fields_of(request or record)
+    if isinstance(fields.get("request"), dict):  # the body of a call, beside its response
+        fields = fields_of(fields["request"]) | fields | _reply(fields.get("response"))
+    messages = messages_of(fields)
+    turns = turns_in(messages)
     call = str(fields.get(kind) or "").lower() if kind else ""
     if call and not re.fullmatch(generations, call):
         reason = next((name for part, name in CALLS.items() if part in call), f"other calls ({one_line(call, 40)})")
@@ -172,8 +234,8 @@ def _log(
         left_out[reason] += 1
         return
     fields.pop({LANGSMITH: "session_id", LITELLM: ""}.get(form, "api_key"), None)  # a project's id; a secret
-    fields["metadata"] = _object(fields.get("metadata")) | _object(_object(fields.get("extra")).get("metadata"))
-    fields["usage"] = _object(fields.get("usage")) | _object(fields.get("usage_details"))
+    fields["metadata"] = fields_of(fields.get("metadata")) | fields_of(fields_of(fields.get("extra")).get("metadata"))
+    fields["usage"] = fields_of(fields.get("usage")) | fields_of(fields.get("usage_details"))
     fields |= {f"{name}.{key}": value for name in ("metadata", "usage") for key, value in fields[name].items()}
     values = {name: _first(fields, read, names) for name, (read, names) in FIELDS.items()}
     began, ended = as_time(fields.get("start_time")), as_time(fields.get("end_time"))
@@ -181,7 +243,7 @@ def _log(
     values["first_token_seconds"] = first - began if began and first and first >= began else None
     seconds = ended - began if began and ended and ended >= began else None
     reply = messages[-1][1] if messages[-1][0] in ASSISTANT else None
-    answer = _first(fields, _answer, "answer response output outputs") or reply
+    answer = _first(fields, _answer, "answer response output outputs completion") or reply
     values["answer"] = None if re.search(CUT["redacted"], answer or "") else answer
     values["seconds"] = _first(fields, as_number, "seconds") or seconds
     yield Log(file, place, form, record, fields, turns, unanswered, values)

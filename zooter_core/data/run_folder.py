@@ -21,7 +21,6 @@ from typing import Any, Self
 from zooter_core import __version__
 from zooter_core.base import files, jsonl
 from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
-from zooter_core.base.gone import GONE
 from zooter_core.base.strict_json import dump_json, of_type, parse_json
 from zooter_core.data.run_lines import LabelLine, QueryLine, ResponseLine, RewardLine, ScoreLine, TagLine, wrong_in
 
@@ -50,7 +49,6 @@ RESTORE = (
     "start a new run in another folder."
 )
 LINES = 1000  # written at once
-MERGE = "zooter merge"
 Settings = Mapping[str, Any]
 
 
@@ -145,9 +143,6 @@ class RunFolder:
             _check_state(state)
         except (OSError, ValueError) as problem:
             raise ZooterError(f"a readable {path}", str(problem), RESTORE) from problem
-        if shard := state["steps"].get("collect", {}).get("shard"):
-            sentence = f"{self.folder} holds only the shard {shard} of a run. `{MERGE}` is gone: {GONE[MERGE]}"
-            raise ZooterError.saying(sentence)
         return state
 
     def _write_state(self) -> None:

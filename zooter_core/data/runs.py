@@ -20,11 +20,10 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json, is_number, parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
-from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, STEPS, TAGS, RunFolder
+from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.method.verified import scale_of, verified_rewards
 
-BY_DATASET = "datasets"  # how queries are held back, in run.json
 SEARCH_DEPTH = 3  # levels of folders below the one that `find_runs` searches
 
 
@@ -34,11 +33,6 @@ class Run(RunFolder):
     What is indexed by query in `scores`, `samples`, `dollars` and `tags` has one order: that of the queries file,
     without the queries that are set aside. A candidate whose response is missing has NaN there.
     """
-
-    @property
-    def by_dataset(self) -> bool:
-        """Whether queries are held back within each data set. Runs begun before there was this way keep theirs."""
-        return "start" not in self.state["steps"] or self.state.get("split") == BY_DATASET
 
     def queries(self) -> list[Query]:
         """All queries of the run, in order."""
@@ -70,13 +64,11 @@ class Run(RunFolder):
 
     def refused(self) -> dict[str, str]:
         """The queries that a candidate refused, in order: id -> the first such candidate of the pool, and why."""
-        pool = self.setting("start", "pool")
-        reasons: dict[str, dict[tuple[int, int], str]] = {}
-        for record in self.records(RESPONSES):
-            if record.get("error") is not None and record["candidate"] in pool:
-                reason = f"no response of {record['candidate']}: {record['error']}"
-                reasons.setdefault(record["id"], {})[pool.index(record["candidate"]), record["sample"]] = reason
-        return {query.id: min(reasons[query.id].items())[1] for query in self.queries() if query.id in reasons}
+        places = {name: place for place, name in enumerate(self.setting("start", "pool"))}
+        records = [r for r in self.records(RESPONSES) if r.get("error") is not None and r["candidate"] in places]
+        records.sort(key=lambda r: (places[r["candidate"]], r["sample"]), reverse=True)  # the last of an id counts
+        reasons = {r["id"]: f"no response of {r['candidate']}: {r['error']}" for r in records}
+        return {query.id: reasons[query.id] for query in self.queries() if query.id in reasons}
 
     def set_aside(self) -> dict[str, str]:
         """The queries without rewards: id -> why."""
@@ -203,11 +195,6 @@ class RunSummary:
         """Whether every response has a reward, so that `Run.scores` works."""
         return "score" in self.finished
 
-    @property
-    def next_step(self) -> str | None:
-        """The first step that is not finished; None if all are."""
-        return next((step for step in STEPS[1:] if step not in self.finished), None)  # `collect` starts the run, too
-
 
 def find_runs(root: str | Path) -> list[RunSummary]:
     """The run folders at most SEARCH_DEPTH levels below a folder, by name; unreadable ones are skipped."""
@@ -223,7 +210,7 @@ def read_run(folder: Path) -> RunSummary | None:
         state = parse_json(path.read_text(encoding="utf-8"))
         start = state["steps"].get("start", {"queries": 0, "pool": []})
         pool, hashes = tuple(start["pool"]), state["steps"].get("collect", {}).get("candidates_sha256", ())
-        candidates = pool if isinstance(hashes, str) else tuple(hashes)  # version 0.2 has one hash for all
-        return RunSummary(folder, int(start["queries"]), pool, candidates, tuple(state["seals"]))
+        return RunSummary(folder, int(start["queries"]), pool, tuple(hashes), tuple(state["seals"]))
+
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None

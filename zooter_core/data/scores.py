@@ -1,13 +1,16 @@
-"""Queries files and score files (JSON lines or a table, plain or gzipped), checked line by line.
+"""Queries files and score files (JSON or tables, plain or gzipped), checked line by line.
 
 A score file is the neutral way in: from one, `zooter distill --scores` trains a router. `Scores` holds it in memory.
 """
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
-from zooter_core.base.jsonl import numbered_lines, read_lines
 from zooter_core.base.names import wrong_name
-from zooter_core.base.records import LARGEST_SCORE, Query
+from zooter_core.base.records import Query
 from zooter_core.base.strict_json import is_number
 from zooter_core.data.answer_keys import read_key
-from zooter_core.data.score_table import ENDINGS, read_table
+from zooter_core.data.json_records import as_json, each_record
+from zooter_core.data.logs import fields_of, query_in
+from zooter_core.data.score_records import as_score, score_records
 from zooter_core.method.verified import scale_of, verified_rewards
 
 NO_DATASET, OTHER = "all", "other"
@@ -128,7 +132,8 @@ class Scores:
             raise ZooterError(
                 f"scores of two candidates or more{self.place}",
                 f"those of {listed(self.candidates)} alone",
-                "Add scores of others on the same queries: a router has to choose.",
+                "Add scores of others on the same queries, in a column for each model, or in rows of query, model and "
+                "score: a router has to choose.",
             )
 
     def sample(self, most: int, seed: int = 0) -> Scores:
@@ -155,21 +160,15 @@ def each_query(path: str | Path, blank: bool = False) -> Iterator[tuple[str, dic
     Raises:
         ZooterError: a line is wrong (named), or there is no query.
     """
-    path, place = Path(path), ""
-    lines: Iterator[tuple[str, dict[str, Any], str]]
-    if path.name.endswith((".txt", ".txt.gz")):
-        texts = numbered_lines(path, "a text file")
-        lines = ((f"{path}, line {number}", {"query": line}, f"{number:06d}") for number, line in texts)
-    else:
-        lines = ((place, record, str(number)) for number, (place, record) in enumerate(read_lines(path), 1))
-    for place, record, fallback in lines:
-        yield place, record, read_query(place, record, fallback, blank)
+    place = ""
+    for number, (place, record) in enumerate(each_record(Path(path)), 1):
+        yield place, record, read_query(place, record, str(number), blank)
     if not place:
         raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
 
 
 def read_queries(path: str | Path, tell: Callable[[str], None] = lambda note: None) -> list[Query]:
-    """Queries from JSON lines with `query` (and `id`, `dataset` or `source`, `tags`), or from a .txt with one a line.
+    """Queries from a file of any form (`each_row`), with `id`, `dataset` or `source`, and `tags` if it has them.
 
     Queries of white space alone, as traffic has them, are left out.
 
@@ -200,26 +199,21 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
     queries: list[Query] = []
     columns: dict[str, array[float]] = {}  # of each candidate, a score for each query
     verified: dict[int, dict[str, float]] = {}  # row -> outcomes
-    for path in paths:
+    for file, lines in groupby(score_records(paths), itemgetter(0)):
         begin = len(queries)
-        for number, (place, record) in enumerate(_score_lines(path), 1):
-            scores = record.get("scores")
-            if not isinstance(scores, dict):
-                step = "Fix the line; docs/scores.md shows one."
-                raise ZooterError(f'"scores" as an object of numbers in {place}', _shown(scores), step)
-            scores = {name: score for name, score in scores.items() if score is not None}
+        for number, (_, place, record) in enumerate(lines, 1):
+            scores = _scores_in(place, record)
             for name in scores:
                 if name not in columns:
                     _check_name(name, f' in "scores" in {place}')
                     columns[name] = array("d", [np.nan]) * len(queries)
-            numbers = {name: _number(value, f'"scores" of {name} in {place}') for name, value in scores.items()}
             for name, column in columns.items():
-                column.append(numbers.get(name, np.nan))
+                column.append(scores.get(name, np.nan))
             if outcomes := _outcomes(place, record, scores):
                 verified[len(queries)] = outcomes
             queries.append(read_query(place, record, str(number)))
             progress(len(queries))
-        no_repeats(queries[begin:], str(path))
+        no_repeats(queries[begin:], str(paths[file]))
     pool = tuple(columns)
     values = np.ascontiguousarray(np.array(list(columns.values())).reshape(len(pool), len(queries)).T)
     if rows := list(verified):
@@ -235,8 +229,14 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
     return result
 
 
-def _score_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    return read_table(Path(path)) if str(path).endswith(ENDINGS) else read_lines(path)
+def _scores_in(place: str, record: Mapping[str, Any]) -> dict[str, float]:
+    """The `scores` of a line, without those that are missing."""
+    scores = as_json(record.get("scores"))
+    if not isinstance(scores, dict):
+        step = "Fix the line; docs/scores.md shows one."
+        raise ZooterError(f'"scores" as an object of numbers in {place}', _shown(scores), step)
+    numbers = {name: as_score(value, f"{name} in {place}") for name, value in scores.items()}
+    return {name: number for name, number in numbers.items() if number is not None}
 
 
 def as_scores(source: ScoreSource) -> Scores:
@@ -255,9 +255,8 @@ def read_texts(paths: Sequence[str | Path], scores: Scores | None = None) -> lis
     least = min(LEAST, len(scores.candidates)) if scores and scores.left_out else 0
     return [
         read_responses(place, record) if "responses" in record else {}
-        for path in paths
-        for place, record in _score_lines(path)
-        if not least or sum(score is not None for score in record["scores"].values()) >= least
+        for _, place, record in score_records(paths)
+        if not least or len(_scores_in(place, record)) >= least
     ]
 
 
@@ -286,17 +285,20 @@ def score_line(
 
 def read_query(place: str, record: Mapping[str, Any], fallback: str, blank: bool = False) -> Query:
     """The query of a line; `fallback` is its id if the line has none. `blank` accepts one of white space alone."""
-    text = record.get("query", record.get("question"))  # of GSM8K and other sets of questions
-    if not isinstance(text, str) or not (blank or text.strip()):
-        raise ZooterError(f'"query" as a text that is not empty in {place}', _shown(text), "Fix or remove the line.")
-    dataset = record.get("dataset", record.get("source"))
-    tags = record.get("tags", [])
+    fields = fields_of(record)
+    text = query_in(place, fields)
+    if not blank and not text.strip():
+        raise ZooterError(f'"query" as a text that is not empty in {place}', repr(text)[:60], "Fix or remove the line.")
+    dataset = fields.get("dataset", fields.get("source"))
+    tags = as_json(fields.get("tags")) or []
+    if isinstance(tags, str):  # in a table
+        tags = [tag.strip() for tag in re.split("[,;]", tags)]
     if dataset is not None and not isinstance(dataset, str):
         raise ZooterError(f'"dataset" as a text in {place}', repr(dataset), "Fix the line.")
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise ZooterError(f'"tags" as a list of texts in {place}', repr(tags)[:60], "Fix the line.")
-    id = record.get("id")
-    return Query(fallback if id is None else str(id), text, dataset, tuple(tags), read_key(place, record))
+    id = fields.get("id")
+    return Query(fallback if id is None else str(id), text, dataset, tuple(tags), read_key(place, fields))
 
 
 def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
@@ -330,18 +332,6 @@ def _shown(value: Any) -> str:
     return "none" if value is None else repr(value)[:60]
 
 
-def _number(value: Any, where: str) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ZooterError(f"a finite number as {where}", repr(value)[:40], "Fix or remove the line.")
-    if not -LARGEST_SCORE <= value <= LARGEST_SCORE:
-        raise ZooterError(
-            f"a number from {-LARGEST_SCORE:g} to {LARGEST_SCORE:g} as {where}",
-            repr(value)[:40],
-            "Rescale the scores, or remove the line.",
-        )
-    return float(value)
-
-
 def no_repeats(queries: Sequence[Query], path: str) -> None:
     """Refuse a file without queries, or with two of one id."""
     if not queries:
@@ -355,4 +345,4 @@ def no_repeats(queries: Sequence[Query], path: str) -> None:
 
 def paraphrases() -> list[tuple[str, str]]:
     """Pairs of queries that ask the same in different words, written for this project."""
-    return [(line["query"], line["paraphrase"]) for _, line in read_lines(PARAPHRASES)]
+    return [(line["query"], line["paraphrase"]) for _, line in each_record(PARAPHRASES)]

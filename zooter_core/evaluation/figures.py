@@ -28,6 +28,7 @@ SWEEP = "sweep.json"
 METHODS = {"router", "oracle", "rmr"}
 REGRETS = ("regret", "regret_best_single", "regret_random")
 MEANS = ("chosen", *REGRETS, "oracle", "best_single", "random")
+RANKS, CHOICES = ("mtr", "uplift"), ("router", "best_single")
 INTERVALS = ("chosen", *REGRETS, "chosen_minus_best_single", "chosen_minus_random")
 End = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 Interval = tuple[End, End]  # of 95%: from, to; NaN where the values have no spread
@@ -160,16 +161,16 @@ class Evaluation:
     mean: ByName
     gap_closed: Share | None
     calibration: Reliability
-    best_choice: dict[str, Share | None] = field(default_factory=dict)
+    best_choice: dict[Literal["router", "best_single"], Share | None]
+    counts: dict[str, Any]
+    verdict: Verdict
     selection: SelectionReport | None = None
     dollars: Spent | None = None
-    counts: dict[str, Any] | None = None
     baselines: dict[str, Baseline] | None = None
     trade: Trade | None = None
-    verdict: Verdict | None = None  # None in reports of earlier versions
 
     def __post_init__(self) -> None:
-        for part, names in (("mean", MEANS), ("interval", INTERVALS), ("single", ("mtr", "uplift"))):
+        for part, names in (("mean", MEANS), ("interval", INTERVALS), ("single", RANKS), ("best_choice", CHOICES)):
             if missing := [name for name in names if name not in getattr(self, part)]:
                 raise ValueError(f"{part} lacks {listed(missing)}")
         if not self.datasets:
@@ -232,15 +233,6 @@ class Sweep:
     @property
     def best_row(self) -> SweepRow:
         return next(filter(self.is_best, self.rows))
-
-    @property
-    def others(self) -> list[SweepRow]:
-        return [row for row in self.rows if not self.is_best(row)]
-
-    @property
-    def as_good(self) -> list[SweepRow]:
-        """The other rows with no significant difference from the best: the 95% interval reaches 0, or there is none."""
-        return [row for row in self.others if not row.minus_best[1] < 0]
 
 
 @dataclass(frozen=True)

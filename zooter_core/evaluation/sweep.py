@@ -1,4 +1,7 @@
-"""The effect of beta: the paper's Table 2 on any scores, by cross-validation over folds and seeds."""
+"""The effect of beta: the paper's Table 2 on any scores, by cross-validation over folds and seeds.
+
+For each seed and pair of beta and tau there is a router a fold, so that every query is judged once.
+"""
 
 from __future__ import annotations
 
@@ -21,31 +24,26 @@ from zooter_core.router.clusters import Vectors
 from zooter_core.router.distill import FOLDS, learn
 from zooter_core.router.kinds import DistillConfig
 
+SEEDS = 3
 Point = tuple[float, float]  # beta, tau
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """Which routers to train: for each seed and pair of beta and tau one a fold, so that every query is judged once."""
+    """Which labels the routers learn from."""
 
     betas: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
     taus: tuple[float, ...] = (1.0,)
     normalise: str = "none"
-    folds: int = 5
-    seeds: int = 3
 
     def __post_init__(self) -> None:
-        if not self.betas or not self.taus:
-            raise ZooterError("at least one beta and one tau", "none", "For instance beta=0,0.1,0.3,1.")
         for beta in self.betas:
             if not 0 <= beta <= 1:
                 raise ZooterError("every beta between 0 and 1", str(beta), "For instance beta=0,0.1,0.3,1.")
         for tau in self.taus:
             if not 0 < tau < float("inf"):
                 raise ZooterError("every tau above 0", str(tau), "For instance tau=0.1,0.3,1.")
-        if self.folds < 2 or self.seeds < 1:
-            raise ZooterError("2 folds and 1 seed at least", f"{self.folds} and {self.seeds}", "Give more.")
 
     @property
     def points(self) -> list[Point]:
@@ -79,7 +77,7 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
     A row's `mean` is over queries and seeds, its 95% `interval` over queries, and `minus_best` the interval of the
     paired difference from the best point, which has the highest mean. `differs` says whether every other point is worse
     beyond its interval. The `verdict` compares the best point with the best single candidate of the training folds, by
-    the means of the first seed's folds, or of their halves where there are few.
+    the means of the first seed's folds.
     """
     best = max(means, key=lambda point: mean(means[point]))
     oracle = np.fmax.reduce(scores.scores, axis=1)
@@ -97,23 +95,23 @@ def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -
     ]
     return Sweep(
         n=len(scores.queries),
-        folds=config.folds,
-        seeds=config.seeds,
+        folds=FOLDS,
+        seeds=SEEDS,
         normalise=config.normalise,
         rows=rows,
         best={"beta": best[0], "tau": best[1]},
         differs=all(row.minus_best[1] < 0 for row in rows if (row.beta, row.tau) != best),
         verdict=reach_verdict(
-            scores, means[best], _alone(scores, config), scores.candidates[best_single(scores)], "cross-validation",
-            folds=_parts(scores, config.folds),
+            scores, means[best], _alone(scores), scores.candidates[best_single(scores)], "cross-validation",
+            folds=_folds(scores, 0).astype(np.float64),
         ),
     )  # fmt: skip
 
 
-def _alone(scores: Scores, config: SweepConfig) -> Array:
+def _alone(scores: Scores) -> Array:
     """The mean score over seeds of each query if it goes to the best single candidate of the other folds, (n,)."""
-    alone = np.empty((config.seeds, len(scores.queries)))
-    for seed, train, test in _splits(scores, config):
+    alone = np.empty((SEEDS, len(scores.queries)))
+    for seed, train, test in _splits(scores):
         alone[seed, test] = scores.scores[test, best_single(scores.subset(train.tolist()))]
     return np.asarray(mean(alone, axis=0))
 
@@ -128,11 +126,11 @@ def _means(
 ) -> dict[Point, Array]:
     """The mean score over seeds of each query, shape (n,), by point; NaN where no choice has a score."""
     scores, index = scores.without_barely_scored(), TagIndex.of(tags)
-    splits = list(_splits(scores, config))
+    splits = list(_splits(scores))
     total, done = len(config.points) * len(splits), 0
     means = {}
     for beta, tau in config.points:
-        gained = np.empty((config.seeds, len(scores.queries)))
+        gained = np.empty((SEEDS, len(scores.queries)))
         settings = labels.LabelConfig(beta, tau, config.normalise)
         for seed, train, test in splits:
             enhanced = labels.label(scores.scores, scores.datasets, index, settings, train).enhanced[train]
@@ -145,33 +143,17 @@ def _means(
     return means
 
 
-def _splits(scores: Scores, config: SweepConfig) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
+def _splits(scores: Scores) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
     """Each fold of each seed: the seed, the rows of the queries in the other folds, and those in the fold."""
-    for seed in range(config.seeds):
-        folds = _folds(scores, seed, config.folds)
+    for seed in range(SEEDS):
+        folds = _folds(scores, seed)
         for fold in np.unique(folds):
             yield seed, np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
 
 
-def _folds(scores: Scores, seed: int, folds: int) -> NDArray[np.intp]:
-    """The fold of each query, shape (n,), for one seed. Refuses too few queries, or all of them in one fold."""
-    count = len(scores.queries)
-    if count < folds:
-        raise ZooterError(f"at least {folds} queries for {folds} folds", str(count), "Give a larger score file.")
-    numbers = _numbers(scores, seed) % folds
-    if (numbers == numbers[0]).all():
-        raise ZooterError(
-            "queries in at least two folds", f"all {count} in one fold (seed {seed})", "Give a larger score file."
-        )
-    return numbers
-
-
-def _parts(scores: Scores, folds: int) -> Array:
-    """What the verdict goes by, shape (n,): the folds of the first seed, or their halves where there are few."""
-    return (_numbers(scores, 0) % (folds if folds >= FOLDS else 2 * folds)).astype(np.float64)
-
-
-def _numbers(scores: Scores, seed: int) -> NDArray[np.intp]:
-    """A number for each query by a hash of its id, shape (n,), from which its fold follows."""
+def _folds(scores: Scores, seed: int) -> NDArray[np.intp]:
+    """The fold of each query by a hash of its id, shape (n,), for one seed. Refuses too few queries."""
+    if (count := len(scores.queries)) < FOLDS:
+        raise ZooterError(f"at least {FOLDS} queries for {FOLDS} folds", str(count), "Give a larger score file.")
     digests = (hashlib.sha256(f"fold {seed}|{query.id}".encode()).hexdigest() for query in scores.queries)
-    return np.array([int(digest[:12], 16) for digest in digests])
+    return np.array([int(digest[:12], 16) % FOLDS for digest in digests])

@@ -31,7 +31,7 @@ from zooter_core.evaluation.figures import (
     find,
     load_report,
 )
-from zooter_core.method.metrics import FEW, Array, without_gaps
+from zooter_core.method.metrics import Array, without_gaps
 from zooter_core.method.verdict import difference, fewest, stands_out
 
 ENOUGH = 100  # held-back queries; with fewer, cross-validation gives the verdict, because it judges all others
@@ -120,7 +120,7 @@ def of_report(report: Report) -> Verdict | None:
     held_back = report.held_back
     if report.cross_validation and (held_back is None or held_back.n < ENOUGH):
         return report.cross_validation
-    return None if held_back is None else held_back.verdict or _by_means(held_back, "best_single")
+    return held_back.verdict if held_back else None
 
 
 def load_fleet_report(fleet: Fleet) -> Report | None:
@@ -132,7 +132,8 @@ def load_fleet_report(fleet: Fleet) -> Report | None:
         return None
     with suppress(ZooterError):
         report = load_report(path)
-        part = set(fleet.routed_as) < set(report.candidates["all"].mean_reward)
+        pool = set(report.candidates["all"].mean_reward)
+        part = set(fleet.names_in(pool)) < pool
         return None if part else report
     return None
 
@@ -150,7 +151,7 @@ def in_a_line(report: Report) -> str:
     """How often the router picks the best model, on queries that it has not learned from, for somebody who has read
     nothing else; "" where it is not known, or not more often than the best single model is the best."""
     held_back = report.held_back
-    router, single = (held_back.best_choice.get(name) if held_back else None for name in ("router", "best_single"))
+    router, single = (held_back and held_back.best_choice[name] for name in ("router", "best_single"))
     if not (held_back and router and single) or held_back.n < fewest() or router.share <= single.share:
         return ""
     count = len(held_back.pool)
@@ -186,20 +187,14 @@ def _beats(verdict: Verdict) -> bool:
     return verdict.significant and verdict.difference > 0
 
 
-def _by_means(figures: Evaluation, other: str) -> Verdict | None:
-    """The router against `best_single` or `rmr`, by the means and intervals that every report has.
-
-    None in a report of an earlier version on few queries: its intervals are too narrow.
-    """
-    name, old = f"chosen_minus_{other}", figures.verdict is None
-    low, high = interval = figures.interval.get(name, (math.nan, math.nan))
-    n = (figures.counts or {}).get(name, figures.n)
-    if old and n < FEW:
-        return None
+def _against_rmr(figures: Evaluation) -> Verdict:
+    """The router against RMR, by the means and the interval in a report."""
+    low, high = interval = figures.interval.get("chosen_minus_rmr", (math.nan, math.nan))
+    n = figures.counts.get("chosen_minus_rmr", figures.n)
     return Verdict(
-        against=figures.best_single,
+        against="RMR",
         # Where scores are missing, the means are of different queries; the interval is of those that have both.
-        difference=figures.mean["chosen"] - figures.mean.get(other, math.nan) if n == figures.n else (low + high) / 2,
+        difference=figures.mean["chosen"] - figures.mean["rmr"] if n == figures.n else (low + high) / 2,
         interval=None if math.isnan(low) else interval,
         n=n,
         differing=n,  # unknown
@@ -207,7 +202,7 @@ def _by_means(figures: Evaluation, other: str) -> Verdict | None:
         queries_needed=None,
         source="held-back",
         hindsight=True,
-        points=False if figures.verdict is None else figures.verdict.points,
+        points=figures.verdict.points,
     )
 
 
@@ -341,13 +336,12 @@ def of_held_back(figures: Evaluation) -> list[str]:
     single, pool = figures.best_single, len(figures.pool)
     router, alone, random = (_with_interval(figures.mean[key], figures.interval[key]) for key in REGRETS)
     models = f"all {pool} models" if pool > 2 else "both models" if pool == 2 else "the one model"
-    rmr = _by_means(figures, "rmr")
     return [
         _gap(figures, single),
         *_best_choice(figures, single),
         f"Regret, the reward lost against the best response to each query: router {router}, {single} {alone}, a random "
         f"model {random}.",
-        *([headline(rmr, other="RMR", aside=f"which runs {models} for every query")] if rmr else []),
+        headline(_against_rmr(figures), other="RMR", aside=f"which runs {models} for every query"),
     ]
 
 
@@ -375,8 +369,8 @@ def _gap(figures: Evaluation, single: str) -> str:
 
 
 def _best_choice(figures: Evaluation, single: str) -> list[str]:
-    """How often the router and the best single model are the best choice; nothing in reports that do not say."""
-    router, alone = (figures.best_choice.get(name) for name in ("router", "best_single"))
+    """How often the router and the best single model are the best choice; nothing where one of them has no score."""
+    router, alone = figures.best_choice["router"], figures.best_choice["best_single"]
     if router is None or alone is None:
         return []
     (low, high), (from_, to) = router.interval, alone.interval
@@ -388,7 +382,9 @@ def _best_choice(figures: Evaluation, single: str) -> list[str]:
 
 def of_sweep(sweep: Sweep) -> list[str]:
     """Whether the best beta is significantly better than the others, and what routing with it gains."""
-    best, others, near, taus = sweep.best_row, sweep.others, sweep.as_good, {row.tau for row in sweep.rows}
+    best, taus = sweep.best_row, {row.tau for row in sweep.rows}
+    others = [row for row in sweep.rows if not sweep.is_best(row)]
+    near = [row for row in others if not row.minus_best[1] < 0]  # the interval reaches 0, or there is none
 
     def name(row: SweepRow) -> str:
         return f"{row.beta:g}" + (f" with tau {row.tau:g}" if len(taus) > 1 else "")

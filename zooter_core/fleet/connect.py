@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,10 @@ def connect(
             waiting.append(keys["name"])
         if model.billions and billions_in(f"{keys['name']} {model.model}") is None:  # a starting router goes by it
             keys.setdefault("description", f"{model.billions:g}B parameters")
-        if price := list_price(model.base_url, model.model):
+        if model.prices:
+            keys["comment"] += f"\nPrices on {date.today()}, by its server's list of models."
+            keys |= dict(model.prices)
+        elif price := list_price(model.base_url, model.model):
             keys["comment"] += f"\nList price on {price.day}, by {price.source}: compare it with the provider's."
             keys |= {"usd_per_million_tokens": price.answer, "usd_per_million_prompt_tokens": price.prompt}
         if not model.base and (family := recognise(model.model, model.billions)) and family.routed_as:

@@ -33,6 +33,7 @@ class Model:
         size: bytes of its weights.
         base_url, api_key_env, parallel: of its server.
         base: the server's name for the model of which it is a LoRA adapter.
+        prices: that its server lists, as keys of `[[candidate]]`; that of the answer is the first.
     """
 
     backend: str
@@ -51,6 +52,7 @@ class Model:
     api_key_env: str | None = None
     parallel: int | None = None
     base: str = ""
+    prices: tuple[tuple[str, float], ...] = ()
 
     @property
     def name(self) -> str:
@@ -63,7 +65,7 @@ class Model:
 
     @property
     def facts(self) -> str:
-        """What is known of it, for people: "7.6B, Q4_K_M, 32,768 tokens"."""
+        """What is known of it, for people: "7.6B, Q4_K_M, 32,768 tokens, $0.3 per million tokens"."""
         parts = [
             f"{self.billions:g}B" if self.billions else "",
             self.quantisation,
@@ -71,6 +73,7 @@ class Model:
             f"{self.context_tokens:,} tokens" if self.context_tokens else "",
             "reads images" if self.images else "",
             "thinks" if self.thinking else "",
+            *(f"${price:g} per million tokens" if price else "free" for _, price in self.prices[:1]),
         ]
         return ", ".join(part for part in parts if part)
 

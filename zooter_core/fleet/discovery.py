@@ -70,7 +70,11 @@ CONNECT_SECONDS = 1.0
 AT_ONCE = 8  # models that a server is asked about at the same time
 MOST_CHARACTERS = 80_000  # which bounds what a server's answer may have: 33 million bytes
 LONGEST_NAME, LONGEST_FACT = 1000, 40  # characters
-EMBEDDINGS = re.compile(r"embed|bge-|minilm|rerank|whisper|(?<![a-z])clip(?![a-z])", re.IGNORECASE)
+NO_TEXT = re.compile(
+    r"embed|bge-|minilm|rerank|whisper|(?<![a-z])(clip|tts|sora)(?![a-z])|dall-e|gpt-image|transcribe|moderation",
+    re.IGNORECASE,
+)
+NO_TEXT_TYPES = ("embedding", "embeddings", "rerank", "moderation", "image", "video", "audio", "transcribe")
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,7 @@ def models_at(url: str, key_variable: str | None = None) -> Discovery:
 
 
 def _apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine in a loop of its own, also beside one that runs."""
+    """The result of a coroutine, run in a loop of its own: the caller's thread may have one that is running."""
     portal = Portal("discovery")  # its loop ends with it
     return portal.submit(coroutine).result()
 
@@ -244,7 +248,14 @@ def _named(entries: Sequence[Mapping[str, Any]], host: str, tell: Tell) -> dict[
 
 def _writes(listing: Mapping[str, Any]) -> bool:
     """Whether an entry of a list of models is one that writes text, as far as its name and type tell."""
-    return not EMBEDDINGS.search(listing["id"]) and listing.get("type") not in ("embedding", "embeddings")
+    outputs = _object(listing, "architecture").get("output_modalities")
+    writes = "text" in outputs if isinstance(outputs, list) else True
+    return writes and not NO_TEXT.search(listing["id"]) and listing.get("type") not in NO_TEXT_TYPES
+
+
+def _object(listing: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """An object in what a server lists; empty if it is anything else."""
+    return value if isinstance(value := listing.get(key), dict) else {}
 
 
 async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
@@ -265,7 +276,7 @@ def _model(
     server: Connection, make: str, name: str, listing: Mapping[str, Any], abilities: Abilities, base: str
 ) -> Model:
     """A model from what its server lists of it, which may be anything."""
-    details, meta = (value if isinstance(value := listing.get(key), dict) else {} for key in ("details", "meta"))
+    details, meta = _object(listing, "details"), _object(listing, "meta")
 
     def fact(*values: object) -> str:
         return one_line(next(filter(None, map(as_text, values)), ""), LONGEST_FACT)
@@ -293,4 +304,5 @@ def _model(
         server.config.api_key_env,
         parallel,
         base,
+        abilities.prices,
     )

@@ -18,6 +18,7 @@ import numpy as np
 from zooter_core.backends import Backend, Piece, Request, iter_responses, stream_or_fail
 from zooter_core.backends.attachments import estimated_tokens, with_attachments
 from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
+from zooter_core.backends.gguf import engine_of, why_slower
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Ranked, Response, Selection
@@ -47,7 +48,7 @@ class Ensemble(FleetModels):
 
     Attributes:
         can_rank: whether there is a reward model; else responses are shown without a ranking.
-        latest: each candidate's last response, for whoever shows how it does.
+        latest: each candidate's last response.
         loads: the candidates that `load` has tried, and why those failed that did.
     """
 
@@ -223,7 +224,11 @@ class Ensemble(FleetModels):
     ) -> Iterator[Piece]:
         """Yield pieces of the responses to requests, one response each. All backends run at the same time."""
         settings, groups = generation or self.fleet.generation, self._by_backend(requests)
-        return merge_streams([partial(stream_or_fail, backend, group, settings) for backend, group in groups], stop)
+        for request in requests:
+            if (note := why_slower(request.candidate)) and note not in self._notes:
+                self._notes.add(note)
+                yield Piece(request, note=note)
+        yield from merge_streams([partial(stream_or_fail, *group, settings) for group in groups], stop)
 
     def _with_attachments(self, request: Request, generation: GenerationConfig | None = None) -> Request:
         """A request with the attachments of its messages in their texts, as much as its candidate can read."""
@@ -241,17 +246,17 @@ class Ensemble(FleetModels):
     def read_ahead(self, conversation: Conversation) -> None:
         """Let candidates read a conversation in the background, where their backend can: the answer to its next query
         then begins sooner. The next request ends the reading."""
-        messages, loaded = messages_of(conversation), [c for c in self.fleet.candidates if c.backend in self._used]
+        messages, loaded = messages_of(conversation), [c for c in self.fleet.candidates if engine_of(c) in self._used]
         requests = [self._with_attachments(Request(candidate, messages)) for candidate in loaded]
         for backend, group in self._by_backend(requests):
             backend.read_ahead(group)
 
     def _by_backend(self, requests: Sequence[Request]) -> list[tuple[Backend, list[Request]]]:
         """The requests in groups, one for each backend."""
-        by_kind: dict[str, list[Request]] = {}
+        groups: dict[Backend, list[Request]] = {}
         for request in requests:
-            by_kind.setdefault(request.candidate.backend, []).append(request)
-        return [(self.backend_of(kind), group) for kind, group in by_kind.items()]
+            groups.setdefault(self.runner_of(request.candidate), []).append(request)
+        return list(groups.items())
 
     def run_candidate(
         self,
@@ -261,7 +266,7 @@ class Ensemble(FleetModels):
         generation: GenerationConfig | None = None,
     ) -> Iterator[Piece]:
         """`run_requests` for one candidate. An independent one draws requests from an iterator when it has room."""
-        backend = self.backend_of(self.fleet.candidate(candidate).backend)
+        backend = self.runner_of(self.fleet.candidate(candidate))
         return stream_or_fail(backend, requests, generation or self.fleet.generation, stop)
 
     def independent(self, candidate: str) -> bool:
@@ -319,7 +324,7 @@ class Ensemble(FleetModels):
         for candidate in self.fleet.candidates:
             progress(f"Loading the candidate {candidate.name} ...")
             try:
-                self.backend_of(candidate.backend).load(candidate)
+                self.runner_of(candidate).load(candidate)
                 self.loads[candidate.name] = None
             except ZooterError as problem:
                 self.loads[candidate.name] = problem

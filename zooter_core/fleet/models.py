@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zooter_core import backends
 from zooter_core.backends import Backend
-from zooter_core.backends.gguf import engine_of
+from zooter_core.backends.gguf import check_engine, engine_of
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Response
 from zooter_core.base.weights import Progress, has_torch, resolve, version_of
-from zooter_core.config.candidates import GGUF, TRANSFORMERS, CandidateConfig
+from zooter_core.config.candidates import AUTO_BACKEND, GGUF, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.config.labelling import ENCODER, EmbeddedConfig, RewardConfig
 from zooter_core.data import prices
@@ -56,9 +56,10 @@ class FleetModels:
         self._used: set[str] = set()  # the kinds of backend that know this fleet's candidates
         self._using = threading.Lock()
         for candidate in fleet.candidates:
-            if candidate.backend not in backends.KINDS:  # those load when they are needed, with their libraries
+            if candidate.backend not in (*backends.KINDS, AUTO_BACKEND):  # those load when they are needed
                 self.backend_of(candidate.backend)
         self._parts: dict[str, Any] = {}
+        self._notes: set[str] = set()  # those that somebody has seen
         self.latest: dict[str, Response] = {}
         self.loads: dict[str, ZooterError | None] = {}
         self.can_rank = fleet.reward is not None
@@ -109,8 +110,8 @@ class FleetModels:
             return starting.StartingRouter(fleet, self.encoders(ENCODER))
         router = Router.load(config.path, self.encoders)
         if fleet.router and fleet.router.others == "refuse":
-            return router.for_pool(fleet.pool, fleet.routed_as)
-        names = zip(fleet.pool, fleet.routed_as, strict=True)
+            return router.for_pool(fleet.pool, fleet.names_in(router.candidates))
+        names = zip(fleet.pool, fleet.names_in(router.candidates), strict=True)
         part = {name: as_ for name, as_ in names if as_ in router.candidates}
         trained = router.for_pool(tuple(part), tuple(part.values())) if part else None
         if trained and fleet.router and len(part) == len(fleet.pool):
@@ -122,7 +123,7 @@ class FleetModels:
         from zooter_core.router.neighbours import Neighbours
 
         neighbours = Neighbours.load(config.path)
-        return neighbours and neighbours.for_pool(self.fleet.pool, self.fleet.routed_as)
+        return neighbours and neighbours.for_pool(self.fleet.pool, self.fleet.names_in(neighbours.candidates))
 
     def _quick_tagger(self) -> taggers.Tagger | None:
         if taggers.is_quick(self.fleet.tagger):
@@ -149,11 +150,8 @@ class FleetModels:
         return rewards.reward_model(config, self.backend_of, self._spare)
 
     def _encoder(self, reference: str) -> TextEncoder:
-        """The encoder of the tagger: the router's, if that is the same."""
-        with suppress(ZooterError):  # a router that does not load says so when it is asked
-            if self.router.encoder.reference == reference:
-                return self.router.encoder
-        if self.light:
+        """The encoder of the tagger, which the router shares if it has the same."""
+        if self.light and self.router.encoder.reference != reference:
             raise _AnotherEncoderError
         return self.encoders(reference)
 
@@ -164,20 +162,22 @@ class FleetModels:
                 if kind not in self.backends:
                     self.backends.setdefault(kind, backends.backend(kind))  # other fleets may share it
                 if kind not in self._used:
-                    ours = [candidate for candidate in self.fleet.candidates if candidate.backend == kind]
+                    ours = [candidate for candidate in self.fleet.candidates if engine_of(candidate) == kind]
                     self.backends[kind].expect(ours)
                     self._used.add(kind)
         return self.backends[kind]
 
     def runner_of(self, candidate: CandidateConfig) -> Backend:
-        """The backend that runs a candidate: that of its kind, or the one that `auto` has chosen for it."""
-        return self.backend_of(candidate.backend).runner(candidate)
+        """The backend that runs a candidate."""
+        if candidate.backend == AUTO_BACKEND:
+            check_engine(AUTO_BACKEND, f'The backend "{AUTO_BACKEND}"')
+        return self.backend_of(engine_of(candidate))
 
     def retain(self, others: Sequence[Fleet] = ()) -> None:
         """Unload what the backends have loaded and neither this fleet nor the others need any more."""
         needed = [model for fleet in (self.fleet, *others) for model in fleet.language_models]
         for kind, backend in list(self.backends.items()):  # other fleets may add to them meanwhile
-            backend.retain([model for model in needed if model.backend == kind])
+            backend.retain([model for model in needed if engine_of(model) == kind])
 
     def fetch(self, progress: Progress) -> None:
         """Download or convert the candidates' weights where that has not been done yet."""

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zooter_core.learn.traffic import HOUR, Traffic
-from zooter_core.learn.traffic_rows import MODEL, SAMPLE, SERVED, LoggedDecision
+from zooter_core.learn.traffic_rows import MODEL, SAMPLE, SERVED
 from zooter_core.method.calibration import Calibration
-from zooter_core.method.drift import FAR, Fall, clearest_fall, far_queries
+from zooter_core.method.drift import FAR, clearest_fall, far_queries
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.worth import FEWEST
 
@@ -66,18 +65,14 @@ def fallen_rewards(traffic: Traffic, since: float, until: float) -> list[Change]
             hours, *sums = np.array(steps[name, why]).reshape(-1, 4).T
             if sums[0].sum() >= 2 * FEWEST:
                 if fall := clearest_fall(sums[0], sums[1], sums[2], len(names)):
-                    moment = float(hours[fall.step]) * HOUR
-                    message = _fall_message(name, fall, moment, where)
+                    moment, interval = float(hours[fall.step]) * HOUR, f"95% CI {fall.low:.2f} to {fall.high:.2f}"
+                    message = (
+                        f"Rewards of {name} fell by {fall.before - fall.after:.2f} {where} ({interval}) since about"
+                        f" {day(moment)}. See whether its model or server has changed."
+                    )
                     changes.append(Change("reward", name, fall.before, fall.after, moment, message))
                 break
     return sorted(changes, key=lambda change: change.after - change.before)
-
-
-def _fall_message(name: str, fall: Fall, moment: float, where: str) -> str:
-    return (
-        f"Rewards of {name} fell by {fall.before - fall.after:.2f} {where} (95% CI {fall.low:.2f} to {fall.high:.2f})"
-        f" since about {day(moment)}. See whether its model or server has changed."
-    )
 
 
 def unfamiliar_queries(traffic: Traffic, ensemble: Ensemble, since: float, until: float) -> list[Change]:
@@ -99,18 +94,14 @@ def unfamiliar_queries(traffic: Traffic, ensemble: Ensemble, since: float, until
     share = float(far.mean())
     if wilson_interval(share, len(entries))[0] <= 2 * FAR:
         return []
-    message = _far_message(share, len(entries), [entry for entry, is_far in zip(entries, far, strict=True) if is_far])
-    return [Change("far", "queries", FAR, share, entries[-1].time, message)]
-
-
-def _far_message(share: float, count: int, far: Sequence[LoggedDecision]) -> str:
-    tags = Counter(tag for entry in far for tag in entry.tags)
+    tags = Counter(tag for entry, is_far in zip(entries, far, strict=True) if is_far for tag in entry.tags)
     often = ", ".join(tag for tag, _ in tags.most_common(3))
-    return (
-        f"{share:.0%} of the newest {count:,} requests are unlike what the router has learned from, where {FAR:.0%}"
-        f" would be usual{f' (frequent tags: {often})' if often else ''}. Its choices there are less certain; train it"
-        " on queries like these."
+    message = (
+        f"{share:.0%} of the newest {len(entries):,} requests are unlike what the router has learned from, where"
+        f" {FAR:.0%} would be usual{f' (frequent tags: {often})' if often else ''}. Its choices there are less certain;"
+        " train it on queries like these."
     )
+    return [Change("far", "queries", FAR, share, entries[-1].time, message)]
 
 
 def wrong_probabilities(calibration: Calibration | None, since: float) -> list[Change]:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,66 +17,21 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.learn.deciding import PROMOTE, ROLLBACK, Choices, SamplingPlan
-from zooter_core.learn.judging import BATCH, TrafficJudge, TurnBudget, learnable
+from zooter_core.learn.deciding import PROMOTE, ROLLBACK, Choices
+from zooter_core.learn.judging import BATCH, LearnSettings, TrafficJudge, TurnSummary, learnable
 from zooter_core.learn.learner import choose
 from zooter_core.learn.refit import Material, embed_decisions, read_linear, refit, write_router
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.learn.versions import FOLLOW, STARTING, State, Versions, is_learned
 from zooter_core.method.partial_rewards import Array, spread
-from zooter_core.method.promotion import Evidence, Gate
 from zooter_core.router.config import ENCODER_FOLDER, find_encoder
-from zooter_core.router.router import Router
 
 REFIT_EVERY = 100  # decisions
 BURST = 200  # stored queries that a newcomer answers
 RECENT = 2000  # decisions whose rewards tell the spread
 COMPARABLE = 3.0  # training rewards whose spread differs from the traffic's by a larger factor are on another scale
 Vectors = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class LearnSettings:
-    """How to learn.
-
-    Attributes:
-        manual: nothing is promoted by itself; a roll-back is.
-    """
-
-    sampling: SamplingPlan = field(default_factory=SamplingPlan)
-    gate: Gate = field(default_factory=Gate)
-    manual: bool = False
-
-
-@dataclass
-class TurnSummary:
-    """What a turn did.
-
-    Attributes:
-        judged: how many decisions were judged; `waiting`: whether some are left for later.
-        stopped: whether a stop ended it before its work was done, and not the budget.
-        calls, dollars: what was spent.
-        event: PROMOTE, ROLLBACK, FOLLOW (a later router of a promoted learner took over) or "".
-        evidence: of the contest, before the event.
-        challenger: the router that was made; "" if there was too little new.
-        follows: the learner is promoted: it serves as soon as it is ahead of the one that does.
-        failures: how many answers of each candidate failed.
-        unscored: on how many queries the reward model failed; `reason`: why on the last one.
-    """
-
-    judged: int = 0
-    waiting: bool = False
-    stopped: bool = False
-    calls: int = 0
-    dollars: float = 0.0
-    event: str = ""
-    evidence: Evidence | None = None
-    challenger: str = ""
-    follows: bool = False
-    failures: dict[str, int] = field(default_factory=dict)
-    unscored: int = 0
-    reason: str = ""
 
 
 class Cycle:
@@ -105,9 +60,7 @@ class Cycle:
     def state(self) -> State:
         return self.versions.state
 
-    def turn(
-        self, budget: TurnBudget, stop: threading.Event, show: Callable[[str], None] = lambda text: None
-    ) -> TurnSummary:
+    def turn(self, stop: threading.Event, show: Callable[[str], None] = lambda text: None) -> TurnSummary:
         """Judge, decide and learn.
 
         Args:
@@ -123,17 +76,14 @@ class Cycle:
         if self.traffic.last_number() < state.judged:  # another file than at the last turn: its numbers begin anew
             state.judged = state.learned = 0
         state.follows = state.follows and not self.settings.manual
-        judge = TrafficJudge(self.ensemble, self.traffic, budget, self.settings.sampling, stop)
-        turn.failures = judge.failures
+        judge = TrafficJudge(self.ensemble, self.traffic, self.settings, turn, stop)
         self._ask_newcomers(judge)
         self._drop_torn_challenger()
         for decisions in self._read_waiting():
-            if stop.is_set() or not self._judge_batch(judge, decisions, turn):
+            if stop.is_set() or not self._judge_batch(judge, decisions):
                 turn.waiting = True
                 break
-            show(f"{turn.judged:,} decisions judged, {budget.spent_calls:,} answers asked for ...")
-        turn.calls, turn.dollars = budget.spent_calls, budget.spent_dollars
-        turn.unscored, turn.reason = judge.unscored, judge.reason
+            show(f"{turn.judged:,} decisions judged, {turn.calls:,} answers asked for ...")
         material = Material.read(self.traffic, self.pool)
         self._decide(spread(material.judged[-RECENT:]), turn)
         turn.stopped = stop.is_set()
@@ -152,7 +102,7 @@ class Cycle:
                 return
             yield decisions
 
-    def _judge_batch(self, judge: TrafficJudge, decisions: list[LoggedDecision], turn: TurnSummary) -> bool:
+    def _judge_batch(self, judge: TrafficJudge, decisions: list[LoggedDecision]) -> bool:
         """Judge a batch and remember it; False where the budget or a stop ended it."""
         state, fit = self.state, [one for one in decisions if learnable(one, self.pool)]
         last, exhausted = decisions[-1].number, False
@@ -162,7 +112,7 @@ class Cycle:
             if exhausted:
                 last = fit[len(rewards)].number - 1
             state.observe(rewards, [rival[: len(rewards)] for rival in rivals])
-            turn.judged += len(rewards)
+            judge.turn.judged += len(rewards)
         state.judged = max(state.judged, last)
         self.versions.save()
         return not exhausted
@@ -171,27 +121,19 @@ class Cycle:
         """What each router chooses, as numbers of the pool."""
         texts = [one.routed_text for one in decisions]
         vectors: Vectors | None = None
-        result = []
+        result: list[Choices] = []
         for name in routers:
             if is_learned(name):
                 vectors = self.ensemble.router.encoder.embed(texts) if vectors is None else vectors
-                result.append(self._route_linear(name, vectors))
-            else:
-                router = self._open_router(name)
-                order = [router.candidates.index(candidate) for candidate in self.pool]
-                result.append(router.probabilities(texts)[:, order].argmax(axis=1))
+                linear, candidates = read_linear(self.versions.place(name))
+                here = np.array([self.names.index(one) if one in self.names else -1 for one in candidates])
+                result.append(here[choose(linear, vectors, here >= 0)])  # never whom the fleet lacks
+                continue
+            serves = name == self.versions.serving
+            router = (self.ensemble if serves else self.ensemble.renewed(self.versions.fleet_with(name))).router
+            order = [router.candidates.index(candidate) for candidate in self.pool]
+            result.append(router.probabilities(texts)[:, order].argmax(axis=1))
         return result
-
-    def _route_linear(self, name: str, vectors: Vectors) -> Choices:
-        """Those of a router that traffic made; candidates that it does not know are never its choice."""
-        linear, candidates = read_linear(self.versions.place(name))
-        here = np.array([self.names.index(one) if one in self.names else -1 for one in candidates])
-        return np.asarray(here[choose(linear, vectors, here >= 0)])
-
-    def _open_router(self, name: str) -> Router:
-        if name == self.versions.serving:
-            return self.ensemble.router
-        return self.ensemble.renewed(self.versions.fleet_with(name)).router
 
     def _ask_newcomers(self, judge: TrafficJudge) -> None:
         """Notice candidates that joined, and let them answer stored queries."""
@@ -228,12 +170,9 @@ class Cycle:
         event = after.decide(scale, gate)
         if event == PROMOTE and self.settings.manual:
             self.tell(f"{after.champion} passes the gate. Promote it with `zooter learn promote`.")
-        elif event:
+        else:
             turn.event = event
             self.versions.switch(after, event, guard if event == ROLLBACK else turn.evidence)
-        else:
-            self.versions.state = after
-            self.versions.save()
 
     def _learn(self, material: Material, turn: TurnSummary) -> None:
         """Make a new challenger, if enough came since the last one; that one may take over now."""
@@ -254,12 +193,9 @@ class Cycle:
         where = Path(inside) if encoder.reference == inside else encoder.reference
         turn.challenger = self.versions.add(lambda folder: write_router(folder, router, temperature, self.names, where))
         after = replace(deepcopy(state), learned=material.decisions[-1].number)
-        if after.enter(turn.challenger):
-            turn.event = FOLLOW
-            self.versions.switch(after, FOLLOW)
-        else:
-            self.versions.state = after
-            self.versions.save()
+        takes_over = after.enter(turn.challenger)
+        turn.event = FOLLOW if takes_over else turn.event
+        self.versions.switch(after, FOLLOW if takes_over else "")
         self.versions.tidy()
 
     def _read_training(self, scale: float) -> tuple[Vectors, Array] | None:

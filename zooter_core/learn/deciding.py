@@ -100,8 +100,8 @@ class Contest(Generic[R]):
         pairs: rewards of the learner's challengers minus those of the champion, in order; the latest one's come last.
         earlier: how many of the pairs are of earlier challengers.
         guard: the former champion's reward minus the present one's, in order.
-        follows: the learner was promoted: each later router of it takes over when the next one is made, if it is ahead
-            by then, and the guard is a router that served a while ago.
+        follows: the learner was promoted. Each later router takes over when the next one is made, if it is ahead by
+            then; the guard is a router that served a while ago.
     """
 
     champion: R

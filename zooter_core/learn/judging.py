@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from zooter_core.learn.traffic_rows import (
 )
 from zooter_core.method.labels import LOTS, lot
 from zooter_core.method.partial_rewards import Array
+from zooter_core.method.promotion import Evidence, Gate
 
 BATCH = 16  # decisions between two writes
 STORED = 1000  # the latest decisions, from which a newcomer's queries are drawn
@@ -44,29 +45,51 @@ GIVING_UP = 3  # queries in a row for which a newcomer gets no reward
 CALLS = 500  # answers that a turn asks for, at most
 
 
-@dataclass
-class TurnBudget:
-    """What may still be spent.
+@dataclass(frozen=True)
+class LearnSettings:
+    """How to learn.
 
     Attributes:
-        calls: answers that candidates may still be asked for.
+        manual: nothing is promoted by itself; a roll-back is.
+        calls: answers that a turn asks candidates for, at most.
         dollars: for these answers; None without a limit. A candidate without a price costs nothing here.
-        spent_calls, spent_dollars: so far.
     """
 
+    sampling: SamplingPlan = field(default_factory=SamplingPlan)
+    gate: Gate = field(default_factory=Gate)
+    manual: bool = False
     calls: int = CALLS
     dollars: float | None = None
-    spent_calls: int = 0
-    spent_dollars: float = 0.0
 
-    def allows(self, calls: int) -> bool:
-        """Whether so many more calls may be made."""
-        within = self.dollars is None or self.spent_dollars < self.dollars
-        return self.spent_calls + calls <= self.calls and (within or not calls)
 
-    def spend(self, dollars: float | None) -> None:
-        self.spent_calls += 1
-        self.spent_dollars += dollars or 0.0
+@dataclass
+class TurnSummary:
+    """What a turn did.
+
+    Attributes:
+        judged: how many decisions were judged; `waiting`: whether some are left for later.
+        stopped: whether a stop ended it before its work was done, and not the budget.
+        calls, dollars: what was spent.
+        event: PROMOTE, ROLLBACK, FOLLOW (a later router of a promoted learner took over) or "".
+        evidence: of the contest, before the event.
+        challenger: the router that was made; "" if there was too little new.
+        follows: the learner is promoted: its challenger serves as soon as it is ahead of the router that does.
+        failures: how many answers of each candidate failed.
+        unscored: on how many queries the reward model failed; `reason`: why on the last one.
+    """
+
+    judged: int = 0
+    waiting: bool = False
+    stopped: bool = False
+    calls: int = 0
+    dollars: float = 0.0
+    event: str = ""
+    evidence: Evidence | None = None
+    challenger: str = ""
+    follows: bool = False
+    failures: dict[str, int] = field(default_factory=dict)
+    unscored: int = 0
+    reason: str = ""
 
 
 def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
@@ -78,11 +101,8 @@ class TrafficJudge:
     """Judges decisions: asks candidates, and stores rewards.
 
     Args:
+        turn: is told what was spent, and what failed.
         stop: ends a batch between two queries when it is set.
-
-    Attributes:
-        failures: how many answers of each candidate failed.
-        unscored: on how many queries the reward model failed; `reason`: why on the last one.
 
     Raises:
         ZooterError: there is no reward model, or one that only compares answers, which gives a single one no reward.
@@ -92,8 +112,8 @@ class TrafficJudge:
         self,
         ensemble: Ensemble,
         traffic: Traffic,
-        budget: TurnBudget,
-        sampling: SamplingPlan,
+        settings: LearnSettings,
+        turn: TurnSummary,
         stop: threading.Event,
     ) -> None:
         if isinstance(ensemble.reward_model, Comparing):
@@ -101,9 +121,8 @@ class TrafficJudge:
                 'Set mode = "single" for a judge, or use one of the kinds "scalar", "http" or "embedded" in [reward].'
             )
             raise ZooterError("a reward model that judges a single answer", "one that compares two", step)
-        self.ensemble, self.traffic, self.budget, self.sampling, self.stop = ensemble, traffic, budget, sampling, stop
-        self.pool, self.failures = ensemble.fleet.pool, dict[str, int]()
-        self.unscored, self.reason = 0, ""
+        self.ensemble, self.traffic, self.settings, self.turn, self.stop = ensemble, traffic, settings, turn, stop
+        self.pool = ensemble.fleet.pool
 
     def batch(self, decisions: Sequence[LoggedDecision], rivals: Sequence[Choices]) -> tuple[Array, bool]:
         """Judge n decisions, up to the first for which the budget is too small.
@@ -118,7 +137,7 @@ class TrafficJudge:
         columns = {name: column for column, name in enumerate(self.pool)}
         served = np.array([columns[str(one.candidate)] for one in decisions], dtype=np.intp)
         lots = np.array([[lot(one.request_id, seed) / LOTS for seed in (1, 2)] for one in decisions])
-        draw = draw_answers(served, rivals, lots, self.sampling, np.ones(len(self.pool), dtype=bool))
+        draw = draw_answers(served, rivals, lots, self.settings.sampling, np.ones(len(self.pool), dtype=bool))
         rewards = np.full((len(decisions), len(self.pool)), np.nan)
         for row, decision in enumerate(decisions):
             stored = self._read_stored(decision)
@@ -127,7 +146,7 @@ class TrafficJudge:
             missing = [name for name in without if not self._has_answer(decision, name)]
             if len(names) == 1:
                 missing = []  # the served answer alone, which was not kept: asking again would be another answer
-            if self.stop.is_set() or not self.budget.allows(len(missing)):
+            if self.stop.is_set() or not self._allows(len(missing)):
                 return rewards[:row], True
             new = self._judge(decision, without, missing)
             sampled = bool(draw.sample[row])
@@ -152,7 +171,7 @@ class TrafficJudge:
         rest = rest[: max(count - len(before), 0)]
         in_vain = 0  # of the queries so far, the latest ones
         for done, decision in enumerate(rest):
-            if in_vain == GIVING_UP or not self.budget.allows(1):
+            if in_vain == GIVING_UP or not self._allows(1):
                 return len(rest) - done
             new = self._judge(decision, [name], [name])
             for reward in new:
@@ -162,6 +181,11 @@ class TrafficJudge:
                 return len(rest) - done
             in_vain = 0 if new else in_vain + 1
         return in_vain if in_vain == GIVING_UP else 0
+
+    def _allows(self, calls: int) -> bool:
+        """Whether the budget has room for so many more answers."""
+        within = self.settings.dollars is None or self.turn.dollars < self.settings.dollars
+        return self.turn.calls + calls <= self.settings.calls and (within or not calls)
 
     def _read_stored(self, decision: LoggedDecision) -> dict[str, float]:
         rewards = self.traffic.rewards_for([decision.request_id])
@@ -190,7 +214,7 @@ class TrafficJudge:
                 return []
             raise
         if scored.reason:
-            self.unscored, self.reason = self.unscored + 1, scored.reason
+            self.turn.unscored, self.turn.reason = self.turn.unscored + 1, scored.reason
         return [
             LoggedReward(
                 decision.request_id, name, reward, time=time.time(), dollars=self._dollars(decision, one),
@@ -216,14 +240,15 @@ class TrafficJudge:
                 if self.stop.is_set():
                     continue
                 responses[response.candidate] = response
-                self.budget.spend(self._dollars(decision, response))
+                self.turn.calls += 1
+                self.turn.dollars += self._dollars(decision, response) or 0.0
                 if response.error is not None:
-                    self.failures[response.candidate] = self.failures.get(response.candidate, 0) + 1
+                    self.turn.failures[response.candidate] = self.turn.failures.get(response.candidate, 0) + 1
         return responses
 
     def _generation(self, decision: LoggedDecision) -> GenerationConfig:
-        """The fleet's settings with the length of the served answer: what its client's limit has cut is compared with
-        answers of that length, and a longer one than the fleet's limit with answers that may be as long."""
+        """The fleet's settings, with the length of the served answer if its client's limit cut it, and with room for as
+        much if it is longer than the fleet's limit."""
         settings, tokens = self.ensemble.fleet.generation, (decision.tokens or 0) - (decision.thought_tokens or 0)
         most = tokens if decision.finish in CUT_OFF else max(tokens, settings.max_new_tokens)
         return replace(settings, max_new_tokens=most) if most > 0 else settings
@@ -242,9 +267,9 @@ class TrafficJudge:
         The sample has the served answers too: without them it would lack the queries that the router gives a candidate.
         """
         if sampled:
-            reward.why, reward.inclusion = SAMPLE, self.sampling.share
+            reward.why, reward.inclusion = SAMPLE, self.settings.sampling.share
         elif self._has_answer(decision, reward.candidate):
             reward.why, reward.inclusion = SERVED, 1.0
         else:  # a served answer that was not kept was given again, beside the other of the pair
-            reward.why, reward.inclusion = PAIR, self.sampling.either
+            reward.why, reward.inclusion = PAIR, self.settings.sampling.either
         return reward

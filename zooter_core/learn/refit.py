@@ -1,7 +1,7 @@
 """A refit: the traffic's queries and rewards -> a router in the ordinary format.
 
-Everything is learned anew from what is stored, the latest queries at most. So what was deleted has left the learner
-too, and a process that is killed leaves nothing half done. Neither PyTorch nor transformers is loaded.
+Everything is learned anew from the latest decisions that are stored. So what was deleted has left the learner too, and
+a process that is killed leaves nothing half done. Neither PyTorch nor transformers is loaded.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class Material:
     late_times: Array
 
     @classmethod
-    def read(cls, traffic: Traffic, pool: Sequence[str], most: int = MOST) -> Material:
+    def read(cls, traffic: Traffic, pool: Sequence[str]) -> Material:
         """The latest useful decisions."""
-        decisions = traffic.newest(most, useful=True)[::-1]
+        decisions = traffic.newest(MOST, useful=True)[::-1]
         shape = (len(decisions), len(pool))
         model, outcomes, late, times = (np.full(shape, np.nan) for _ in range(4))
         rows = {one.request_id: row for row, one in enumerate(decisions)}

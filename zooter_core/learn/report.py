@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.backends.endpoint.faults import CUT_OFF
+from zooter_core.base.strict_json import parse_json
 from zooter_core.learn.changes import Change, fallen_rewards, unfamiliar_queries, wrong_probabilities
 from zooter_core.learn.deciding import SamplingPlan
 from zooter_core.learn.traffic import HOUR, Traffic
-from zooter_core.learn.traffic_rows import FEEDBACK, IMPORT, SAMPLE, LoggedDecision, LoggedReward, Total, parse_tags
+from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward, Total
 from zooter_core.method.calibration import Calibration, calibration
 from zooter_core.method.metrics import Array, win_shares
 from zooter_core.method.thinking import AnswerTable, Thinking, worth_of_thinking
@@ -58,7 +59,7 @@ THOUGHTS_ALONE = 0.9  # of an answer's tokens: it ended while the model was thin
 
 @dataclass(frozen=True)
 class Rule:
-    """What a way to choose would have had, an answer.
+    """What a way to choose would have earned and cost per answer.
 
     Attributes:
         name: `routing`, `random`, `rmr`, or a candidate.
@@ -235,11 +236,10 @@ def read_sample(traffic: Traffic, since: float, until: float) -> Sample:
     ids = traffic.sampled(since, math.inf)  # rewards are computed after the request
     part = random.Random(0).sample(ids, MOST_SAMPLED) if len(ids) > MOST_SAMPLED else ids
     decisions = [
-        decision
-        for decision in traffic.decisions_for(part)
-        if since <= decision.time < until and decision.probability is not None and not decision.chore
-        and decision.candidate and decision.source != IMPORT
-    ]  # fmt: skip
+        one
+        for one in traffic.decisions_for(part)
+        if since <= one.time < until and one.probability is not None and not one.chore and one.candidate
+    ]
     rewards: dict[str, dict[str, LoggedReward]] = defaultdict(dict)
     for reward in traffic.rewards_for([decision.request_id for decision in decisions]):
         if reward.source != FEEDBACK:
@@ -284,7 +284,7 @@ def _cut_while_thinking(traffic: Traffic, since: float, until: float) -> dict[st
 
 
 def _calibration_on(sample: Sample) -> Calibration | None:
-    """The calibration of the router that served last, of all its versions while it has too few requests in the sample.
+    """The calibration of the router that served last; of all routers while the sample has too few of its requests.
 
     None with too few requests at all.
     """
@@ -346,7 +346,7 @@ def _agreement(traffic: Traffic, since: float, until: float) -> dict[str, Estima
     """How well the reward model agrees with thumbs, for all answers and by tag, where there are votes enough."""
     good, bad = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
     for vote, reward, tags in traffic.votes(since, until):
-        for tag in (EVERYTHING, *set(parse_tags(tags))):
+        for tag in (EVERYTHING, *set(parse_json(tags))):
             if vote:
                 (good if vote > 0 else bad)[tag].append(reward)
     enough = [tag for tag in good if min(len(good[tag]), len(bad[tag])) >= FEWEST_VOTES]

@@ -129,18 +129,19 @@ def _ends(gain: Estimate) -> str:
 
 def _price(rule: Rule) -> str:
     """How many times as much as routing a rule would have cost."""
-    return (
-        f" at {_number(1 / rule.cost.mean)} times the cost"
-        if math.isfinite(rule.cost.mean) and rule.cost.mean > 0
-        else ""
-    )
+    ratio = rule.cost.mean
+    return f" at {_number(1 / ratio)} times the cost" if math.isfinite(ratio) and ratio > 0 else ""
 
 
 def outlook(report: TrafficReport) -> str:
     """How long it takes until the sample can tell what routing is worth; "" once it can, or if that takes for ever."""
     a_day, share = report.a_day, report.share
     if report.best is None:
-        return first_figures(report.sampled, a_day, share)
+        first, more = max(FEWEST - report.sampled, 1), "more " if report.sampled else ""
+        return (
+            f"First figures take {first} {more}requests that every model answers, {_percent(share)} of those that are"
+            f" routed: {how_long(first, a_day, share)}."
+        )
     gain = report.best.gain
     if gain.significant:
         return ""
@@ -152,22 +153,6 @@ def outlook(report: TrafficReport) -> str:
                 f" of the routed requests): {how_long(left, a_day, share)}."
             )
     return ""
-
-
-def first_figures(sampled: int, a_day: float, share: float) -> str:
-    """How long it takes until there are figures at all.
-
-    Args:
-        sampled: requests that every model answered so far.
-        a_day: requests a day for which the router chooses; 0 if that is not known.
-        share: of the requests that is sampled.
-    """
-    first = max(FEWEST - sampled, 1)
-    more = "more " if sampled else ""
-    return (
-        f"First figures take {first} {more}requests that every model answers, {_percent(share)} of those that are"
-        f" routed: {how_long(first, a_day, share)}."
-    )
 
 
 def _percent(share: float) -> str:

@@ -12,8 +12,9 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
@@ -24,7 +25,6 @@ from zooter_core.base.sqlite_file import UNUSABLE, empty_log, open_private
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.learn.traffic_rows import (
-    ADDED,
     AS_HOURS,
     COLUMNS,
     DECISION_COLUMNS,
@@ -39,7 +39,7 @@ from zooter_core.learn.traffic_rows import (
     LoggedReward,
     Total,
     id_prefix,
-    stored_users,
+    stored_user,
 )
 
 FILE = "traffic.sqlite"
@@ -56,47 +56,17 @@ ROWS_AT_ONCE = 1000  # deleted in one transaction, so that writers never wait lo
 HOUR = 3600
 FOREVER = 1e11  # seconds since 1970, in the year 5138
 AMONG = "request_id IN (SELECT value FROM json_each(?))"
-EARLIER_VECTORS = "learned-vectors.npz"  # where earlier versions kept the vectors
-EARLIER = "serve"  # the folder of data folders that have the name of their fleet
 
 
 def data_folder(fleet: Fleet) -> Path:
     """Where the endpoint keeps the files of a fleet, in the user's data folder.
 
-    A fleet has its own, by where it lies: names are chosen by strangers, and may be equal. What an earlier version kept
-    under the name alone is found until a fleet of that name takes it.
+    A fleet has its own, by where it lies: names are chosen by strangers, and may be equal.
     """
-    place, earlier = _places(fleet)
-    return earlier if earlier is not None and not os.path.lexists(place) else place
-
-
-def own_data_folder(fleet: Fleet, tell: Callable[[str], None]) -> Path:
-    """The same, for who writes there: what an earlier version kept under the name alone becomes this fleet's.
-
-    Args:
-        tell: called with a note on that; of two fleets with one name, the other begins anew.
-    """
-    folder, place = data_folder(fleet), _places(fleet)[0]
-    if folder == place:
-        return place
-    try:
-        private_folder(place.parent)
-        folder.rename(place)
-    except OSError:  # a file system that is only read, or another process was first
-        return data_folder(fleet)
-    tell(f"The traffic in {folder} belongs to the fleet in {fleet.folder} from now on. It is in {place}.")
-    return place
-
-
-def _places(fleet: Fleet) -> tuple[Path, Path | None]:
-    """The data folder of a fleet, and that of an earlier version if there is one."""
-    root = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "zooter"
+    root = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "zooter" / "traffic"
     digest = hashlib.sha256(os.fsencode(fleet.folder.resolve())).hexdigest()[:16]
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", fleet.name)[:40].strip("-") or "fleet"
-    earlier = root / EARLIER / fleet.name
-    is_path = fleet.name == ".." or earlier.parent != root / EARLIER
-    is_there = not is_path and os.path.isdir(earlier) and not earlier.is_symlink()
-    return root / "traffic" / f"{name}-{digest}", earlier if is_there else None
+    return root / f"{name}-{digest}"
 
 
 class Traffic:
@@ -125,15 +95,11 @@ class Traffic:
         """
         path = folder / FILE
         if not create and not path.is_file():
-            next_step = "Start `zooter serve --learn`, or add old logs with `zooter learn import`."
+            next_step = "Start `zooter serve --learn`, or give its --data, or add old logs with `zooter learn import`."
             raise ZooterError.saying(f"There is no traffic in {folder} yet.", next_step)
         with _usable(path):
             private_folder(folder, ours=False)
-            (folder / EARLIER_VECTORS).unlink(missing_ok=True)  # it would outlive deletions
             database = open_private(path, SETUP, WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-            for table, column, kind in ADDED:
-                if column not in {row[1] for row in database.execute(f"PRAGMA table_info({table})")}:
-                    database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
         return cls(path, database)
 
     def close(self) -> None:
@@ -163,7 +129,7 @@ class Traffic:
             " WHERE EXISTS (SELECT 1 FROM decisions WHERE request_id = ?)"
         )
         with self._changing() as database:
-            database.executemany(insert, ((*reward.row(), reward.request_id) for reward in rewards))
+            database.executemany(insert, ((*astuple(reward), reward.request_id) for reward in rewards))
 
     def decisions(self, after: int = 0, limit: int = -1) -> list[LoggedDecision]:
         """The decisions in the order in which they were added.
@@ -330,9 +296,7 @@ class Traffic:
         conditions: dict[str, list[Any]] = {"key = ?": [key], "time < ?": [older_than]}
         conditions |= {"(request_id = ? OR request_id GLOB ?)": ids}
         if user is not None:
-            names = stored_users(user)
-            marks = ", ".join("?" * len(names))
-            conditions |= {f"(user IN ({marks}) OR other_user IN ({marks}))": [*names, *names]}
+            conditions |= {"(user = ? OR other_user = ?)": [stored_user(user)] * 2}
         conditions = {condition: values for condition, values in conditions.items() if values[0] is not None}
         if not conditions:
             raise ValueError("say what to delete")

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from zooter_core.base.errors import WorkError
 from zooter_core.base.strict_json import dump_json, parse_json
 
 MODEL, FEEDBACK = "reward model", "feedback"  # sources of a reward
@@ -68,14 +67,8 @@ CREATE TRIGGER IF NOT EXISTS reward_deleted AFTER DELETE ON rewards BEGIN
     DELETE FROM reward_hours WHERE hour = CAST(OLD.time / 3600 AS INTEGER) AND n <= 0;
 END;
 """
-# What files of earlier versions lack, as (table, column, its type).
-ADDED = (
-    ("decisions", "other_user", "TEXT"),
-    ("decisions", "thought_tokens", "INTEGER"),
-    ("rewards", "thought_tokens", "INTEGER"),
-)
 # The counts by the hour, and rows of `decisions` in their shape, for the parts of hours at both ends of a period.
-HOURS = "SELECT hour, candidate, routed, chore, n FROM hours"  # which has more columns in files of earlier versions
+HOURS = "SELECT hour, candidate, routed, chore, n FROM hours"
 AS_HOURS = """SELECT CAST(time / 3600 AS INTEGER) AS hour, COALESCE(candidate, '') AS candidate,
     probability IS NOT NULL AS routed, chore, 1 AS n FROM decisions"""
 
@@ -144,16 +137,14 @@ class LoggedDecision:
         values["other_user"] = self.other_user and stored_user(self.other_user)
         values["probabilities"] = dump_json(dict(self.probabilities), ensure_ascii=False)
         values["tags"] = dump_json(list(self.tags), ensure_ascii=False)
-        return tuple(map(_storable, values.values()))
+        return tuple(values.values())
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
         """The decision in a row of `number` and `DECISION_COLUMNS`."""
-        decision = cls(**dict(zip(DECISION_COLUMNS, row[1:], strict=True)), number=row[0])
-        decision.probabilities = _parsed(decision.probabilities)
-        decision.tags = _parsed(decision.tags)
-        decision.chore = bool(decision.chore)
-        return decision
+        values = dict(zip(DECISION_COLUMNS, row[1:], strict=True), number=row[0])
+        values |= {name: parse_json(values[name]) for name in ("probabilities", "tags")}
+        return cls(**values | {"chore": bool(values["chore"])})
 
 
 @dataclass(slots=True)
@@ -180,10 +171,6 @@ class LoggedReward:
     seconds: float | None = None
     answer: str | None = None
     thought_tokens: int | None = None
-
-    def row(self) -> tuple[Any, ...]:
-        """Its values in the order of `REWARD_COLUMNS`."""
-        return tuple(_storable(getattr(self, name)) for name in REWARD_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,37 +219,4 @@ def user_ids(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 def stored_user(name: str) -> str:
     """The id of a user as it is stored: its SHA-256 if it is long."""
-    text = _storable(name)
-    return text if len(text) <= LONGEST_USER else f"sha256-{hashlib.sha256(text.encode()).hexdigest()}"
-
-
-def stored_users(name: str) -> list[str]:
-    """What the id of a user may be stored as: earlier versions cut long ones, or stored them in full."""
-    text = _storable(name)
-    return list(dict.fromkeys((stored_user(name), text, text[:LONGEST_USER])))
-
-
-def _storable(value: Any) -> Any:
-    """A value as SQLite takes it: lone surrogates in a text become question marks."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    return value
-
-
-def parse_tags(text: str) -> list[str]:
-    """The tags in a column.
-
-    Raises:
-        WorkError: it is damaged.
-    """
-    tags: list[str] = _parsed(text)
-    return tags
-
-
-def _parsed(text: Any) -> Any:
-    """A column of JSON."""
-    try:
-        return parse_json(text)
-    except ValueError as problem:
-        step = "Restore a copy of it, or give another folder with --data."
-        raise WorkError("whole rows in the traffic file", f"{text!r:.60}", step) from problem
+    return name if len(name) <= LONGEST_USER else f"sha256-{hashlib.sha256(name.encode()).hexdigest()}"

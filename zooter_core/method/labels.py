@@ -265,17 +265,14 @@ def lot(query_id: str, seed: int) -> int:
     return int(hashlib.sha256(f"{seed}|{query_id}".encode()).hexdigest()[:12], 16)
 
 
-def held_back(lots: Sequence[int] | NDArray[np.uint64], datasets: Sequence[str] | None, holdout: float) -> Mask:
+def held_back(lots: Sequence[int] | NDArray[np.uint64], datasets: Sequence[str], holdout: float) -> Mask:
     """Which queries are held back from training, shape (n,).
 
     Args:
         lots: of the queries.
-        datasets: of each query; the share is drawn within each of them, to the nearest query. None draws by the lot
-            alone, as runs do that began before there was this way.
+        datasets: of each query; the share is drawn within each of them, to the nearest query.
     """
     numbers = np.asarray(lots, dtype=np.float64)
-    if datasets is None:
-        return numbers / LOTS < holdout
     _, groups = np.unique(np.asarray(datasets, dtype=object).astype(str), return_inverse=True)
     order = np.lexsort((numbers, groups))
     places = np.arange(len(numbers) + 1)

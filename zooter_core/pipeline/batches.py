@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from zooter_core.base.errors import ZooterError
@@ -37,12 +37,6 @@ def check_pool(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
     return pool
 
 
-def fixed(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
-    """The fixed batches of the steps score and tag."""
-    for first in range(0, len(queries), BATCH):
-        yield queries[first : first + BATCH]
-
-
 def batch_size(responses: int) -> int:
     """How many of a candidate's responses make a batch of the step collect."""
     return min(MOST_ROWS, max(BATCH, responses // FEWEST_BATCHES))
@@ -69,7 +63,8 @@ def fill(
     """
     file, queries = FILE_OF[step], run.queries()
     done = run.done(file, {query.id for query in queries})
-    lacking = [(batch, {query.id for query in batch if (query.id,) not in done}) for batch in fixed(queries)]
+    batches = [queries[first : first + BATCH] for first in range(0, len(queries), BATCH)]
+    lacking = [(batch, {query.id for query in batch if (query.id,) not in done}) for batch in batches]
     lacking = [(batch, ids) for batch, ids in lacking if ids]
     finished = len(queries) - sum(len(batch) for batch, _ in lacking)
     jobs = (job_of(batch) for batch, _ in lacking)
@@ -83,8 +78,6 @@ def fill(
         results = ((number, compute(ensemble, job, in_batch)) for number, job in enumerate(jobs))
     for number, lines in results:
         batch, ids = lacking[number]
-        new = [lines[query.id] for query in batch if query.id in ids]
-        # Lines with missing candidates come first: after a kill they show that the batch must be computed again.
-        run.append(file, sorted(new, key=lambda line: "missing" not in line))
+        run.append(file, [lines[query.id] for query in batch if query.id in ids])
         finished += len(batch)
         progress(step, finished, len(queries))

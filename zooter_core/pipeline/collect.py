@@ -12,7 +12,7 @@ from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data.prices import prices_of
 from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings, versions
-from zooter_core.data.runs import BY_DATASET, Run
+from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Progress, quiet
@@ -38,8 +38,7 @@ def collect_settings(
 ) -> Settings:
     """What a run records of its step collect. `queries` are those of a run that has not begun."""
     count = len(queries) or run.state["steps"].get("start", {}).get("queries", 0)
-    batch = run.state["steps"].get("collect", {}).get("batch") or batches.batch_size(count * samples)
-    hashes = candidate_hashes(run, ensemble.fleet, "collect")
+    hashes, batch = candidate_hashes(run, ensemble.fleet, "collect"), batches.batch_size(count * samples)
     return {**asdict(generation), "samples": samples, "batch": batch, "candidates_sha256": hashes}
 
 
@@ -56,8 +55,7 @@ def candidate_hashes(run: Run, fleet: Fleet, step: str) -> dict[str, str]:
     Raises:
         ZooterError: a candidate's responses in the run came from another model, or with other settings.
     """
-    recorded: dict[str, str] | str = run.state["steps"].get(step, {}).get("candidates_sha256", {})
-    hashes = {} if isinstance(recorded, str) else dict(recorded)  # version 0.2 wrote one hash for all of them
+    hashes: dict[str, str] = dict(run.state["steps"].get(step, {}).get("candidates_sha256", {}))
     for candidate in fleet.candidates:
         digest = replace(fleet, candidates=(candidate,)).hash_of("candidates")
         former = hashes.setdefault(candidate.name, digest)
@@ -81,8 +79,6 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     Raises:
         ZooterError: the run began with other queries, or a candidate is another model.
     """
-    if run.by_dataset:
-        run.state["split"] = BY_DATASET
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
     run.state.setdefault("versions", versions())
     if has_another_pool(run, ensemble.fleet):
@@ -192,8 +188,7 @@ def _job(
     paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
     budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
     numbers = {name: number for number, name in enumerate(settings["candidates_sha256"])}  # also of those that left
-    samples, batch = settings["samples"], settings["batch"]
-    job = CollectJob(ensemble, generation, samples, queries, done, tallies, budget, batch, numbers=numbers)
+    job = CollectJob(ensemble, generation, settings["samples"], queries, done, tallies, budget, numbers=numbers)
     for record in run.records(RESPONSES):
         if record["candidate"] in tallies:
             tallies[record["candidate"]].count(record, new=False)
@@ -205,7 +200,7 @@ def load_candidate(ensemble: Ensemble, name: str, tally: Tally, allow_missing: b
     """Load a candidate. One that cannot work is a problem of its own if responses may be missing."""
     candidate = ensemble.fleet.candidate(name)
     try:
-        ensemble.backend_of(candidate.backend).load(candidate)
+        ensemble.runner_of(candidate).load(candidate)
     except ZooterError as problem:
         if not allow_missing:
             raise

@@ -58,7 +58,7 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
     scores = run.scores()
     # Drawn among all of the run's queries, whatever has rewards by now.
     queries = run.queries()
-    held_back = {queries[row].id for row in np.flatnonzero(draw_held_back(queries, config, run.by_dataset))}
+    held_back = {queries[row].id for row in np.flatnonzero(draw_held_back(queries, config))}
     learned = np.array([query.id not in held_back for query in scores.queries])
     tags = [query.tags for query in scores.queries]
     # Before `begin`, because wrong settings must not bind the run. Tag priors come from the training fold alone.
@@ -69,11 +69,10 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
         run.finish("label")
 
 
-def draw_held_back(queries: Sequence[Query], config: LabelConfig, by_dataset: bool = True) -> NDArray[np.bool_]:
-    """Which of n queries are held back, shape (n,): a share of each data set, or else of all."""
+def draw_held_back(queries: Sequence[Query], config: LabelConfig) -> NDArray[np.bool_]:
+    """Which of n queries are held back, shape (n,): a share of each data set."""
     lots = [labels.lot(query.id, config.seed) for query in queries]
-    datasets = [query.dataset or NO_DATASET for query in queries] if by_dataset else None
-    return labels.held_back(lots, datasets, config.holdout)
+    return labels.held_back(lots, [query.dataset or NO_DATASET for query in queries], config.holdout)
 
 
 def _label_lines(

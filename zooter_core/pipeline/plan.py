@@ -60,7 +60,7 @@ def check(run: Run, plan: Plan, ensemble: Ensemble) -> None:
     """
     if plan.steps[0] != "start":
         run.require(STEPS[STEPS.index(plan.steps[0]) - 1])
-    _check_settings(plan, run.by_dataset)
+    _check_settings(plan)
     if plan.scores:
         _check_scores(run, plan.scores)
     again = OF_POOL if has_another_pool(run, ensemble.fleet) else ()
@@ -71,12 +71,12 @@ def check(run: Run, plan: Plan, ensemble: Ensemble) -> None:
     _check_models(run, plan, ensemble, open_steps)
 
 
-def _check_settings(plan: Plan, by_dataset: bool) -> None:
+def _check_settings(plan: Plan) -> None:
     if plan.samples < 1:
         raise ZooterError("at least one response a candidate and query", str(plan.samples), "Use --samples 1 or more.")
     if config := plan.labels:
         labels.label(np.zeros((1, 2)), ["all"], [()], config)
-        if plan.queries and draw_held_back(plan.queries, config, by_dataset).all():
+        if plan.queries and draw_held_back(plan.queries, config).all():
             sentence = f"--holdout {config.holdout:g} holds back all {len(plan.queries)} queries."
             raise ZooterError.saying(sentence, "Lower --holdout, or give more queries.")
     if plan.training and plan.training.finetune != "none":

@@ -9,11 +9,12 @@ from pathlib import Path
 from zooter_core.backends.thoughts import split
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_file, locked
-from zooter_core.base.jsonl import append_records, read_lines, read_records
+from zooter_core.base.jsonl import append_records, read_records
 from zooter_core.base.records import Query
 from zooter_core.data.evident_keys import key_of
 from zooter_core.data.run_folder import REWARDS, Settings
 from zooter_core.data.runs import Run
+from zooter_core.data.score_records import score_records
 from zooter_core.data.scores import LEAST, no_repeats, read_query, read_responses, score_line
 from zooter_core.evaluation.verified import check_verifiable, verify
 from zooter_core.fleet.ensemble import Ensemble
@@ -73,9 +74,8 @@ def score(
     reason, and no later step uses it.
 
     Where responses are missing, a line names their candidates in `missing`, and a query with fewer than two candidates
-    is set aside. The step stays open, and its next start makes the lines of batches with new responses anew, as it does
-    with all lines after a change of the pool. Rewards that the fleet's model has given before come from the cache of
-    rewards.
+    is set aside. The step stays open. Where responses have come since, or the pool has changed, its next start makes
+    all lines anew: rewards that the fleet's model has given before come from the cache of rewards.
     """
     settings = {"reward_sha256": ensemble.fleet.hash_of("reward"), "pool": list(ensemble.fleet.pool)}
     run.agree("score", settings)
@@ -84,7 +84,9 @@ def score(
     check_verifiable(key for query in run.queries() if (key := key_of(query)))
     pool, texts = batches.check_pool(run, ensemble), run.responses()
     missing = run.missing(texts)
-    reasons = _too_few(missing, pool) | run.refused()
+    least = min(LEAST, len(pool))  # responses that can be compared
+    few = {id: f"no response of {listed(names)}" for id, names in missing.items() if len(pool) - len(names) < least}
+    reasons = few | run.refused()
     if missing:
         run.reopen("collect")  # which has not finished, or whose file has lost lines
     _remove_outdated(run, missing, settings)
@@ -105,25 +107,12 @@ def score(
         run.finish("score")
 
 
-def _too_few(missing: Mapping[str, list[str]], pool: Sequence[str]) -> dict[str, str]:
-    """The queries that lack so many responses that their candidates cannot be compared: id -> why."""
-    least = min(LEAST, len(pool))
-    return {id: f"no response of {listed(names)}" for id, names in missing.items() if len(pool) - len(names) < least}
-
-
 def _remove_outdated(run: Run, missing: Mapping[str, list[str]], settings: Settings) -> None:
-    """Remove the lines of rewards.jsonl that must be made anew: all after a change of the pool, and those of each batch
-    that has got responses since."""
+    """Empty rewards.jsonl if the pool has changed, or responses have come since."""
     same_pool = run.state["steps"].get("score", {}).get("pool") == settings["pool"]
-    before = {record["id"]: record["missing"] for record in run.records(REWARDS) if "missing" in record}
-    outdated = {
-        query.id
-        for batch in batches.fixed(run.queries())
-        if not same_pool or (before and any(before.get(query.id) != missing.get(query.id) for query in batch))
-        for query in batch
-    }
-    if any(record["id"] in outdated for record in run.records(REWARDS)):
-        run.replace(REWARDS, (record for record in run.records(REWARDS) if record["id"] not in outdated))
+    lines = run.records(REWARDS)
+    if any(not same_pool or line.get("missing", []) != missing.get(line["id"], []) for line in lines):
+        run.replace(REWARDS, ())
 
 
 def score_responses(
@@ -150,7 +139,7 @@ def score_responses(
             read_query(place, record, str(number)),
             {name: split(text).text for name, text in read_responses(place, record).items()},
         )
-        for number, (place, record) in enumerate(read_lines(source), 1)
+        for number, (_, place, record) in enumerate(score_records([source]), 1)
     ]
     no_repeats([query for query, _ in lines], str(source))
     check_verifiable(key for query, _ in lines if (key := key_of(query)))
@@ -191,23 +180,25 @@ def _score_missing(
     reasons: dict[str, str] = {}
     for first in range(0, len(lines), batches.BATCH):
         batch = [(query, texts) for query, texts in lines[first : first + batches.BATCH] if query.id not in done]
-        blank = {query.id: name for query, texts in batch for name, text in texts.items() if not text.strip()}
-        reasons |= {id: f"the response of {name} is empty, or thoughts without an answer" for id, name in blank.items()}
-        batch = [(query, texts) for query, texts in batch if query.id not in blank]
-        scored = ensemble.score_responses(
-            [(query.text, list(texts.values())) for query, texts in batch],
+        blank = {
+            query.id: f"the response of {name} is empty, or thoughts without an answer"
+            for query, texts in batch
+            for name, text in texts.items()
+            if not text.strip()
+        }
+        samples = {query.id: {name: [text] for name, text in texts.items()} for query, texts in batch}
+        scored = score_lines(
+            ensemble,
+            ScoreJob([query for query, _ in batch], samples, blank, {}),
             lambda done, first=first: progress("score", first + done, len(lines)),  # type: ignore[misc]
         )
+        reasons |= {id: line["set_aside"] for id, line in scored.items() if "set_aside" in line}
         new = []
-        for (query, texts), rewards in zip(batch, scored, strict=True):
-            if rewards.complete is None:
-                reasons[query.id] = str(rewards.reason)
-            else:
-                scores = dict(zip(texts, rewards.complete, strict=True))
-                key = key_of(query)
-                outcomes = {name: verify(text, key).right for name, text in texts.items()} if key else {}
-                line = score_line(query, scores, texts, {name: float(right) for name, right in outcomes.items()})
-                new.append(line | {"reward_sha256": reward})
+        for query, texts in batch:
+            if query.id not in reasons:
+                line = scored[query.id]
+                outcomes = {name: float(right) for name, (right,) in line.get("verified", {}).items()}
+                new.append(score_line(query, line["rewards"], texts, outcomes) | {"reward_sha256": reward})
         append_records(out, new)
         progress("score", min(first + batches.BATCH, len(lines)), len(lines))
     return len(lines) - len(reasons), reasons

@@ -30,7 +30,7 @@ from zooter_core.pipeline.batches import Progress, check_pool, quiet
 from zooter_core.pipeline.label import draw_held_back
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.router.clusters import Vectors, cluster_tags, name_clusters
-from zooter_core.router.config import CONFIG, LABEL_SETTINGS
+from zooter_core.router.config import CONFIG
 from zooter_core.router.distill import FEWEST, Scored, earned_by, learn, learn_auto
 from zooter_core.router.encoder import Encoder, open_encoder
 from zooter_core.router.head import RouterHead
@@ -294,7 +294,7 @@ def train(
         )  # fmt: skip
         vectors = router.encoder.embed_all([query.text for query in scores.queries])
     if config.kind in LEARN_LABELS:
-        router.head.config.labels = {name: getattr(labels, name) for name in LABEL_SETTINGS}
+        router.head.config.labels = {name: getattr(labels, name) for name in ("beta", "tau", "normalise")}
     neighbours = _neighbours(router, scores, labelled, vectors, config)
     held_back = ~labelled.learned
     outputs = None

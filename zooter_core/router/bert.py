@@ -37,8 +37,6 @@ def read_config(folder: Path) -> dict[str, Any]:
         OSError, ValueError: the file does not load.
     """
     settings: dict[str, Any] = parse_json((folder / CONFIG).read_text(encoding="utf-8"))
-    if not isinstance(settings, dict):
-        raise ValueError(f"{CONFIG} holds no JSON object")
     kind, activation = settings.get("model_type"), settings.get("hidden_act", "gelu")
     positions = settings.get("position_embedding_type", "absolute")
     fault = ""

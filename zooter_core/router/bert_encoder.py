@@ -1,6 +1,6 @@
 """The encoders that run without PyTorch: BERT on ONNX Runtime, by a graph that is made once, in the cache folder.
 
-A pass runs in the calling thread; batches of more than SMALL_BATCH texts are divided among the cores.
+A pass runs in the calling thread; several batches are divided among the cores.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ from zooter_core.router import bert
 from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph, load_onnxruntime, tokenizer_json
 from zooter_core.router.onnx_file import map_weights
 from zooter_core.router.quantise import quantise
-from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, Progress, TextEncoder, by_length
+from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, TextEncoder
 
 LAYOUT = 3  # raise it when the graph changes: those in the cache are then made again
 ALIKE = 0.98  # the least cosine between the vectors of both graphs, on average
-SMALL_BATCH = 8  # texts; each batch runs in one thread, so small ones keep all cores at work
 PROBE = "Hello"
 
 
@@ -44,6 +43,8 @@ class BertEncoder(TextEncoder):
         ZooterError: it is another kind of model, which needs PyTorch.
         WorkError: its files do not load, or its weights or its vectors of a first text are not finite.
     """
+
+    batch = 8  # each runs in one thread, so small ones keep all cores at work
 
     def __init__(self, reference: str, fast: bool = False) -> None:
         super().__init__()
@@ -85,24 +86,14 @@ class BertEncoder(TextEncoder):
         counter.no_padding()
         return counter
 
-    def _batches(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
-        vectors, done = np.empty((len(texts), 2 * self.width), dtype=np.float32), 0
-        batches = by_length(texts, SMALL_BATCH)
-        parts = self._run_all([[texts[row] for row in rows] for rows in batches])
-        for rows, part in zip(batches, parts, strict=True):
-            vectors[rows] = self._finite(part)
-            done += len(rows)
-            progress(done)
-        return vectors
-
-    def _run_all(self, batches: Sequence[Sequence[str]]) -> Iterator[Array]:
+    def _run(self, batches: Sequence[Sequence[str]]) -> Iterator[Array]:
         if len(batches) == 1:  # a query that is routed
-            yield self._run(batches[0])
+            yield self._pass(batches[0])
             return
         with ThreadPoolExecutor(cores()) as pool:
-            yield from pool.map(self._run, batches)
+            yield from pool.map(self._pass, batches)
 
-    def _run(self, texts: Sequence[str]) -> Array:
+    def _pass(self, texts: Sequence[str]) -> Array:
         vectors: Array = self.graph([text[-MOST_CHARACTERS:] for text in texts])[0]
         return vectors
 

@@ -6,8 +6,10 @@ The kind `auto` finds by cross-validation which of them the queries speak for, a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from zooter_core.router.kinds.base import Lessons, State
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
+Judge = Callable[[RouterHead, int], None]  # sees a head after each epoch
 TRIAL = 100  # queries that it takes to set some aside for a trial
 MOST_TRIED = 20_000  # queries of a trial
 MOST_EXAMPLES = 2_000_000  # queries in all passes together
@@ -102,7 +105,7 @@ def learn(
 
 
 def _lasting(config: DistillConfig, epochs: int, queries: int) -> DistillConfig:
-    """The config with so many epochs. More queries need fewer passes, and larger batches keep the cores busy."""
+    """The config with this number of epochs. More queries need fewer passes, and larger batches keep the cores busy."""
     config = replace(config, epochs=max(1, min(epochs, MOST_EXAMPLES // queries)))
     return replace(config, batch=config.batch * min(LARGER, max(1, queries // MOST_TRIED)))
 
@@ -137,19 +140,11 @@ def learn_auto(
         for part in chosen.parts
     ]
     parts = [{"kind": head.config.kind, "settings": head.config.settings} for head in heads]
-    settings: dict[str, Any] = {"parts": parts, "share": round(chosen.share, 4)}
-    if heads:
-        settings |= {"share_far": round(chosen.share_far, 4), "landmarks": len(chosen.landmarks)}
-        settings |= {"support": bool(len(chosen.gains))}
-    width = scored.vectors.shape[-1]
+    settings, width = {"parts": parts, **chosen.settings}, scored.vectors.shape[-1]
     head = RouterHead(
         RouterHeadConfig(candidates, encoder, width, AUTO_KIND, settings, calibration_temperature=chosen.temperature)
     )
-    state: State = {"weights": chosen.weights, "level": chosen.level}
-    if heads:
-        state |= {"far.weights": chosen.far[0], "far.level": chosen.far[1], "reach": np.array(chosen.reach)}
-        state |= {"landmarks": chosen.landmarks} | ({"gains": chosen.gains} if len(chosen.gains) else {})
-    state = {name: value.astype(np.float32) for name, value in state.items()}
+    state: State = {name: value.astype(np.float32) for name, value in chosen.state.items()}
     for number, part in enumerate(heads):
         state |= above(part.body.state, number)
     head.set_state(state)
@@ -167,23 +162,34 @@ def trial(
     """How long to train, and how sharp the distribution should be, judged on a fifth of the queries set aside."""
     aside = np.random.default_rng(config.seed).permutation(len(labels)) % ASIDE == 0
     wins = complete(metrics.win_shares(scores[aside]), labels[aside])
-    trials: list[tuple[float, Trial]] = []
+
+    def fit(judge: Judge) -> RouterHead:
+        return fit_head(vectors[~aside], labels[~aside], candidates, "", config, scores=scores[~aside], judge=judge)
+
+    return _best_trial(fit, vectors[aside], wins, config.epochs, PATIENCE)[0]
+
+
+def _best_trial(
+    fit: Callable[[Judge], RouterHead], vectors: Vectors, wins: Array, epochs: int, patience: float = math.inf
+) -> tuple[Trial, Array]:
+    """The epoch after which a head best predicts who wins on the queries set aside, and its logits there."""
+    trials: list[tuple[float, Trial, Array]] = []
 
     def judge(head: RouterHead, epoch: int) -> None:
-        logits = head.logits(vectors[aside])
+        logits = head.logits(vectors)
         temperature = calibration.temperature_of(logits, wins)
-        trials.append((calibration.log_loss(logits, wins, temperature), Trial(epoch, temperature)))
-        best = min(range(len(trials)), key=lambda row: trials[row][0])
-        if len(trials) - 1 - best >= PATIENCE:
+        trials.append((calibration.log_loss(logits, wins, temperature), Trial(epoch, temperature), logits))
+        if len(trials) - 1 - min(range(len(trials)), key=lambda row: trials[row][0]) >= patience:
             raise _EnoughError
 
     try:
-        head = fit_head(vectors[~aside], labels[~aside], candidates, "", config, scores=scores[~aside], judge=judge)
+        head = fit(judge)
         if not trials:
-            judge(head, config.epochs)
+            judge(head, epochs)
     except _EnoughError:
         pass
-    return min(trials, key=lambda pair: pair[0])[1]
+    _, best, logits = min(trials, key=lambda entry: entry[0])
+    return best, logits
 
 
 def fit_head(
@@ -194,7 +200,7 @@ def fit_head(
     config: DistillConfig,
     progress: Progress = lambda epoch, loss: None,
     scores: Array | None = None,
-    judge: Callable[[RouterHead, int], None] | None = None,
+    judge: Judge | None = None,
 ) -> RouterHead:
     """A head after all of the config's epochs; `judge` sees it after each of them. `auto` finds their number itself.
 
@@ -283,28 +289,15 @@ class Chosen:
     """What cross-validation chose.
 
     Attributes:
-        parts: the settings of each part; none from fewer than FEWEST queries.
-        weights, level: of the parts, shape (K,), and of the candidates, shape (N,), for queries like the landmarks.
-            Where there are parts, the level is a head start.
-        far: both for other queries.
-        share, share_far: of the mixture in them; the rest is the regression that it falls back on, and the level.
-        landmarks: unit vectors, shape (L, width).
-        gains: of each candidate over the best single one on the landmarks, shape (L, N), where they are all queries;
-            none of more queries.
-        reach: similarities, as from `mixture.reach`.
+        parts: how each part is trained; none from fewer than FEWEST queries.
+        settings, state: those of an AutoHead, beside its parts.
         temperature: of the weighted sum.
         earned: as from `earned_by`; None without cross-validation.
     """
 
     parts: list[DistillConfig]
-    weights: Array
-    level: Array
-    far: tuple[Array, Array] = (np.zeros(0), np.zeros(0))
-    share: float = 0.0
-    share_far: float = 0.0
-    landmarks: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    gains: Array = field(default_factory=lambda: np.zeros((0, 0)))
-    reach: tuple[float, float] = (0.0, 1.0)
+    settings: dict[str, Any]
+    state: State
     temperature: float = 1.0
     earned: Array | None = None
 
@@ -322,7 +315,8 @@ def compare(
     """
     scores, count = scored.scores, len(scored.scores)
     if count < FEWEST or scores.shape[1] < 2:
-        return Chosen([], np.zeros(0), mixture.normalised(mixture.level(scores)))
+        level = mixture.normalised(mixture.level(scores))
+        return Chosen([], {"share": 0.0}, {"weights": np.zeros(0), "level": level})
     folds = parts_of_folds = mixture.stratified(scored.groups, FOLDS if count <= MANY else FEW_FOLDS, config.seed)
     if count > MANY:  # the means of three folds would say little of their spread
         parts_of_folds = mixture.stratified(scored.groups, 2 * FEW_FOLDS, config.seed)
@@ -349,22 +343,24 @@ def compare(
     start = mixture.head_start(unseen, order, near, scores)
     unseen += near * start * order
     level = mixture.normalised(mixture.level(scores))
-    gains = np.zeros((0, 0))
+    gains: dict[str, Array] = {}
     if count <= LANDMARKS:
         best = levels.argmax(axis=1)
         unseen = mixture.supported(unseen, mixture.support(similarities, scores, best), far, best)
-        gains = np.nan_to_num(scores - scores[:, [level.argmax()]])
+        gains = {"gains": np.nan_to_num(scores - scores[:, [level.argmax()]])}
     weights, order = share * factors + (1 - share) * rest, mixture.places(level)
+    used = weights != 0
+    settings: dict[str, Any] = {"share": round(share, 4)}
+    state: State = {"weights": weights[used], "level": start * order}
+    if used.any():
+        far_level = (1 - share_far) * level + mixture.FAR_START * order
+        state |= {"far.weights": (share_far * factors)[used], "far.level": far_level, **gains}
+        state |= {"landmarks": landmarks, "reach": np.array((low, high))}
+        settings |= {"share_far": round(share_far, 4), "landmarks": len(landmarks), "support": bool(gains)}
     return Chosen(
         parts=[part for part, weight in zip(parts, weights, strict=True) if weight],
-        weights=weights[weights != 0],
-        level=start * order,
-        far=((share_far * factors)[weights != 0], (1 - share_far) * level + mixture.FAR_START * order),
-        share=share,
-        share_far=share_far,
-        landmarks=landmarks,
-        gains=gains,
-        reach=(low, high),
+        settings=settings,
+        state=state,
         temperature=calibration.temperature_of(unseen, wins),
         earned=_earned(unseen, scores, folds, parts_of_folds),
     )
@@ -383,8 +379,9 @@ def _predict(
         part, fold = divmod(number, folds.max() + 1)
         progress(number, total)
         if number == 0:
-            epochs, predictions[0, folds == 0] = _first(scored, parts[0], folds == 0, wins)
-            parts[0] = replace(parts[0], epochs=epochs)
+            aside, fit = folds == 0, partial(_trained, scored, parts[0], folds != 0)
+            best, predictions[0, aside] = _best_trial(fit, scored.vectors[aside], wins[aside], config.epochs)
+            parts[0] = replace(parts[0], epochs=best.epochs)
             continue
         head = _trained(scored, parts[part], folds != fold)
         predictions[part, folds == fold] = head.logits(scored.vectors[folds == fold])
@@ -419,23 +416,7 @@ def _earned(logits: Array, scores: Array, folds: Rows, parts: Rows) -> Array:
     return np.stack([*(mixture.chosen(choice, scores) for choice in choices), parts])
 
 
-def _first(scored: Scored, part: DistillConfig, aside: NDArray[np.bool_], wins: Array) -> tuple[int, Array]:
-    """After how many epochs a head best predicts who wins on the queries set aside, and its logits there."""
-    trials: list[tuple[float, int, Array]] = []
-
-    def judge(head: RouterHead, epoch: int) -> None:
-        logits = head.logits(scored.vectors[aside])
-        temperature = calibration.temperature_of(logits, wins[aside])
-        trials.append((calibration.log_loss(logits, wins[aside], temperature), epoch, logits))
-
-    _trained(scored, part, ~aside, judge)
-    _, epoch, logits = min(trials, key=lambda trial: trial[0])
-    return epoch, logits
-
-
-def _trained(
-    scored: Scored, part: DistillConfig, rows: NDArray[np.bool_], judge: Callable[[RouterHead, int], None] | None = None
-) -> RouterHead:
+def _trained(scored: Scored, part: DistillConfig, rows: NDArray[np.bool_], judge: Judge | None = None) -> RouterHead:
     """A head that has learned from some of the queries."""
     scores, numbers = scored.scores[rows], np.flatnonzero(rows)
     labels = scored.labels(numbers) if part.kind == ZOOTER else scores  # the others learn from the scores

@@ -9,11 +9,9 @@ from __future__ import annotations
 import copy
 import threading
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.weights import (
@@ -31,9 +29,7 @@ from zooter_core.router.text_encoder import (
     MOST_CHARACTERS,
     MOST_TOKENS,
     Array,
-    Progress,
     TextEncoder,
-    by_length,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +38,6 @@ if TYPE_CHECKING:
     from zooter_core.config.fleet import Runtime
 
 Batch = Mapping[str, "torch.Tensor"]
-BATCH = 32
 
 
 class Encoder(TextEncoder):
@@ -55,7 +50,7 @@ class Encoder(TextEncoder):
         WorkError: the model does not load, or its weights or its vectors of a first text are not finite.
     """
 
-    runtime = "torch"
+    runtime, batch = "torch", 32
 
     def __init__(self, reference: str) -> None:
         super().__init__()
@@ -106,13 +101,8 @@ class Encoder(TextEncoder):
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
-    def _batches(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
-        vectors, done = np.empty((len(texts), 2 * self.width), dtype=np.float32), 0
-        for rows in by_length(texts, BATCH):
-            vectors[rows] = self._finite(self._forward([texts[row] for row in rows]))
-            done += len(rows)
-            progress(done)
-        return vectors
+    def _run(self, batches: Sequence[Sequence[str]]) -> Iterator[Array]:
+        return map(self._forward, batches)
 
     def _forward(self, texts: Sequence[str]) -> Array:
         import torch

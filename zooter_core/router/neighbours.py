@@ -21,7 +21,6 @@ from safetensors.numpy import load_file, save_file
 from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json, of_type, parse_json
-from zooter_core.base.weights import check_readable
 from zooter_core.data.scores import Scores
 from zooter_core.method import selection
 from zooter_core.method.labels import tag_priors
@@ -174,7 +173,6 @@ class Neighbours:
             WorkError: the files are broken or not readable.
         """
         path = Path(folder)
-        check_readable(path, (ARRAYS, RECORDS))
         if not (path / RECORDS).is_file():
             return None
         try:
@@ -183,7 +181,8 @@ class Neighbours:
             arrays = {name: array.astype(exact.get(name, np.float32)) for name, array in stored.items()}
             shape = parse_json((path / RECORDS).read_text(encoding="utf-8"))
             of_type(_Shape, shape)
-            _check(arrays, len(shape["queries"]), len(shape["candidates"]))
+            if len(arrays["vectors"]) != len(shape["queries"]):
+                raise ValueError("another number of vectors than of queries")
             projection = Projection(arrays.pop("map_mean"), arrays.pop("map_axes"))
             places = arrays.pop("map")
             if (missing := arrays.pop("missing", None)) is not None:
@@ -360,17 +359,3 @@ def _small(rewards: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
         if np.fmax.reduce(np.abs(rounded - rewards), axis=None, initial=0.0) <= COARSE * apart:
             return rounded
     return rewards
-
-
-def _check(arrays: Mapping[str, Array], queries: int, candidates: int) -> None:
-    """Raises KeyError or ValueError where an array is missing, of another shape, or not finite."""
-    width = arrays["vectors"].shape[1]
-    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("labels", "rewards", "probabilities"), (queries, candidates))
-    shapes |= {"vectors": (queries, width), "map": (queries, 2), "map_mean": (width,), "map_axes": (width, 2)}
-    if "middle" in arrays:
-        shapes["middle"] = (queries, width)
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape:
-            raise ValueError(f"{name} of shape {arrays[name].shape} instead of {shape}")
-        if not np.isfinite(arrays[name]).all():
-            raise ValueError(f"NaN or infinity in {name}")

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision
-from zooter_core.base.weights import check_readable
 from zooter_core.method.selection import Outputs
-from zooter_core.router.config import CONFIG, ENCODER_FOLDER, WEIGHTS, broken, check_router, find_encoder
+from zooter_core.router.config import ENCODER_FOLDER, broken, check_router, find_encoder
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.text_encoder import Progress, TextEncoder, after
 
@@ -57,7 +56,6 @@ class Router(ABC):
         from zooter_core.router.head import RouterHead
 
         encoders = encoders or Encoders()
-        check_readable(Path(folder), (CONFIG, WEIGHTS))
         check_router(Path(folder))
         try:
             head = RouterHead.load(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class TextEncoder(ABC):
         middle: the number of the middle layer.
         stamp: changes with the weights; None keeps the vectors off the disk.
         runtime: what computes the vectors: `onnx`, `torch` or `int8`.
+        batch: texts of one pass.
     """
 
     reference: str
@@ -42,6 +43,7 @@ class TextEncoder(ABC):
     middle: int
     stamp: str | None
     runtime: str
+    batch: int
 
     def __init__(self) -> None:
         self._last = threading.local()
@@ -64,8 +66,8 @@ class TextEncoder(ABC):
         """Write weights and tokenizer, which another encoder then loads."""
 
     @abstractmethod
-    def _batches(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
-        """The vectors, checked to be finite. Calls `progress` with the number of texts done after each batch."""
+    def _run(self, batches: Sequence[Sequence[str]]) -> Iterable[Array]:
+        """The vectors of each batch of texts, in order."""
 
     def embed(self, texts: Sequence[str]) -> Array:
         """Vectors of shape (n, 2 * width): middle layer, last layer.
@@ -110,10 +112,17 @@ class TextEncoder(ABC):
         """The last layer's half of vectors, shape (n, width): unit sentence embeddings, compared by dot product."""
         return vectors[:, self.width :]
 
-    def _finite(self, vectors: Array) -> Array:
-        """The vectors, checked."""
-        if not np.isfinite(vectors).all():
-            raise self._broken("NaN or infinity in its vectors")
+    def _batches(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
+        """The vectors, checked to be finite. Calls `progress` with the number of texts done after each batch."""
+        vectors, done = np.empty((len(texts), 2 * self.width), dtype=np.float32), 0
+        batches = by_length(texts, self.batch)
+        parts = self._run([[texts[row] for row in rows] for rows in batches])
+        for rows, part in zip(batches, parts, strict=True):
+            if not np.isfinite(part).all():
+                raise self._broken("NaN or infinity in its vectors")
+            vectors[rows] = part
+            done += len(rows)
+            progress(done)
         return vectors
 
     def _broken(self, problem: str) -> WorkError:

@@ -53,12 +53,14 @@ NOT_UTF8 = "it is not UTF-8"
 
 
 class GuardGate:
-    """Refuses requests under foreign host names and from pages of other origins."""
+    """Refuses requests under foreign host names and from pages of other origins. Answers HEAD as GET."""
 
     def __init__(self, app: ASGIApp, gate: HostGate) -> None:
         self._app, self._gate = app, gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # uvicorn leaves the body out
         if scope["path"] != HEALTH and (refusal := self._gate.refusal(scope)):
             status, reason = refusal
             error = ApiError(status, reason, "foreign_page" if status == 403 else "no_host")
@@ -186,7 +188,7 @@ def parsed(raw: bytes | bytearray) -> dict[str, Any]:
             raise ValueError(NOT_UTF8)
         check_structure(raw)
         body = parse_json(raw)
-    except (ValueError, RecursionError) as problem:
+    except ValueError as problem:
         reason = NOT_UTF8 if isinstance(problem, UnicodeDecodeError) else str(problem)[:200]
         raise bad_request(f"The body is not valid JSON ({reason}).", code="invalid_json") from None
     if not isinstance(body, dict):

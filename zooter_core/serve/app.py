@@ -13,10 +13,9 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from zooter_core import __version__
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.hosts import HostGate, names_of_this_machine
 from zooter_core.base.jsonl import append_records
 from zooter_core.base.strict_json import dump_json
@@ -53,18 +52,6 @@ ANSWERS: dict[str, tuple[Handler, type[Body]]] = {  # what answers a path, and i
     "route": (other_routes.answer_route, bodies.RouteBody),
 }
 SCHEMA = "#/components/schemas/{model}"  # where a body is described
-
-
-class HeadAsGet:
-    """Answers HEAD as GET; uvicorn leaves the body out."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}
-        await self._app(scope, receive, send)
 
 
 class DescribedApp(FastAPI):
@@ -120,7 +107,6 @@ def build_app(server: Server) -> FastAPI:
     hosts = names_of_this_machine(settings.host) | set(settings.allowed_hosts)
     gate = HostGate("zooter serve", hosts, frozenset(settings.allowed_origins))
     app.add_middleware(GuardGate, gate=gate)
-    app.add_middleware(HeadAsGet)
     return app
 
 
@@ -244,9 +230,10 @@ async def _http_error(request: Request, problem: Exception) -> JSONResponse:
     code = {404: "not_found", 405: "method_not_allowed"}.get(problem.status_code)
     path = request.url.path
     message = f"{request.method} {path}: {problem.detail}."
-    meant = next((name for name in (*ANSWERS, "models") if path.endswith(f"/{name}")), None)
-    if meant and problem.status_code == 404:
-        message += f" It is /v1/{meant} here: check the client's base URL."
+    if problem.status_code == 404:
+        meant = next((name for name in (*ANSWERS, "models") if path.endswith(f"/{name}")), None)
+        served = listed(f"/v1/{name}" for name in ANSWERS)
+        message += f" It is /v1/{meant} here: check the client's base URL." if meant else f" Served here: {served}."
     error = ApiError(problem.status_code, message, code, headers=problem.headers or {})
     return error_reply(path, error)
 

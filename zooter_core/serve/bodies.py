@@ -1,18 +1,27 @@
-"""The bodies of requests, as far as the endpoint reads them: this is checked, and /openapi.json describes it.
+"""The bodies of requests, as far as the endpoint reads them: this is checked, and /openapi.json describes it; and what
+routing needs to know of a chat completion (`ChatRequest`).
 
 Further fields pass. They belong to the candidate's server, which refuses what it does not take.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from zooter_core.base.strict_json import dump_json, objects
+from zooter_core.config.candidates import Thinking
+from zooter_core.learn.chores import is_chore
 from zooter_core.serve.errors import ApiError, bad_request
 
 MOST_MESSAGES = 2000  # of one request
@@ -20,7 +29,11 @@ MOST_CONVERSATIONS = 100
 MOST_DOCUMENTS = 100  # a reward model that compares reads each pair of them
 LONGEST_NAME = 512  # characters of a model's name and of a session's
 LONGEST_ID, LONGEST_COMMENT = 200, 10_000
-WITH_CONTENT = ("developer", "system", "user")  # roles; a message of another one may have none, as where it calls tools
+SYSTEM = ("developer", "system")  # roles
+WITH_CONTENT = (*SYSTEM, "user")  # roles; a message of another one may have none, as where it calls tools
+ROUTING_FIELDS = ("models", "willingness_to_pay", "session_id")  # addressed to the router, so no server gets them
+BYTES_A_TOKEN = 4  # an estimate; tokenizers of one pool differ by more than it is wrong
+REMINDER, REMINDER_END = "<system-reminder>", "</system-reminder>"
 
 Object = dict[str, Any]
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
@@ -214,6 +227,7 @@ def _api_error(errors: list[ErrorDetails], body: Mapping[str, Any]) -> ApiError:
     reasons = dict.fromkeys(error["msg"] for error, place in zip(errors, places, strict=True) if place == deepest)
     message = re.sub(r"(Input|List|String) should", "it should", f"{', or '.join(reasons)}.")
     message = message.replace(" after validation", "").replace("Field required", "it is missing")
+    message = message.replace(r"match pattern '\S'", "not be blank")
     if not deepest:
         return bad_request(message)
     first, *others = map(str, deepest)
@@ -229,3 +243,169 @@ def _place(error: ErrorDetails, body: Any) -> list[str | int]:
             body = body[part]
             place.append(part)
     return [*place, error["loc"][-1]] if error["type"] == "missing" else place
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a candidate must be able to do to answer a request.
+
+    Attributes:
+        tokens: an estimate for prompt and answer together.
+    """
+
+    tokens: int = 0
+    images: bool = False
+    tools: bool = False
+    json_mode: bool = False
+
+
+@dataclass(frozen=True)
+class Sender:
+    """What is known of a request beside the body of a chat completion.
+
+    Attributes:
+        key: the name of its API key, whose conversations it may continue; None where no keys are required.
+        session: the value of `x-session-id`.
+        thinking: how much it wants a model to think, in the words of fleet.toml; what that says itself counts first.
+        user: its id of its user, where the body has another one.
+    """
+
+    key: str | None = None
+    session: str | None = None
+    thinking: Thinking | None = None
+    user: str | None = None
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """A chat completion request, checked as far as Zooter reads it; `body` is all of it, with unknown fields."""
+
+    body: Mapping[str, Any]
+    sender: Sender = Sender()
+
+    @property
+    def model(self) -> str:
+        return str(self.body["model"])
+
+    @property
+    def stream(self) -> bool:
+        return bool(self.body.get("stream"))
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with the count of tokens."""
+        return bool((self.body.get("stream_options") or {}).get("include_usage"))
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, Any]]:
+        return self.body["messages"]
+
+    @property
+    def allowed(self) -> Sequence[str] | None:
+        """The candidates that may answer; None means all."""
+        return self.body.get("models") or None
+
+    @property
+    def willingness_to_pay(self) -> float:
+        """Dollars for a 10% better answer; infinite if price is no object."""
+        value = self.body.get("willingness_to_pay")
+        return math.inf if value is None else float(value)
+
+    @cached_property
+    def user_texts(self) -> list[str]:
+        """The texts of the user's turns, oldest first, without what a coding agent adds to them."""
+        texts = [read_text(message.get("content")) for message in self.messages if message["role"] == "user"]
+        return [typed for text in texts if (typed := _typed(text)) or REMINDER not in text] or texts
+
+    @property
+    def in_tool_loop(self) -> bool:
+        """Whether the candidate is at work: it has not answered what a tool gave it, or the last message is its own."""
+        since = takewhile(lambda role: role != "assistant", (message["role"] for message in reversed(self.messages)))
+        roles = set(since)
+        return not roles or not roles.isdisjoint(("tool", "function"))
+
+    @cached_property
+    def chore(self) -> bool:
+        """Whether a chat UI or an agent sent it for itself, such as for a title."""
+        system = [read_text(message.get("content")) for message in self.messages if message["role"] in SYSTEM]
+        return is_chore(self.user_texts, self.body.get("metadata"), system)
+
+    @cached_property
+    def session(self) -> str:
+        """The conversation's key: a hash of the one that the client gives, else of what stays the same in it.
+
+        `prompt_cache_key` is one of these: clients use it for all conversations that begin alike.
+        A turn with `models` is of a conversation of its own: it must not decide who answers the turns without.
+        """
+        names = self.body.get("models")
+        models = f" {sorted(map(str, names))}" if names and isinstance(names, list) else ""
+        if value := self.sender.session or self.body.get("session_id"):
+            return hashlib.sha256(f"given {value}{models}".encode()).hexdigest()
+        system = [message for message in self.messages if message["role"] in SYSTEM]
+        parts = [system, *map(self.body.get, ("tools", "functions", "prompt_cache_key")), self.user_texts[:1]]
+        return hashlib.sha256((dump_json(parts, sort_keys=True) + models).encode()).hexdigest()
+
+    @cached_property
+    def prompt_tokens(self) -> int:
+        """An estimate of the prompt's tokens, without images."""
+        texts = [read_text(message.get("content")) for message in self.messages]
+        parts = [*(message.get("tool_calls") for message in self.messages), self.body.get("tools")]
+        return estimate_tokens("".join([*texts, *(dump_json(part) for part in parts if part)]))
+
+    @property
+    def answer_tokens(self) -> int:
+        """The longest answer that the client wants, in tokens; 0 if it does not say."""
+        values = [self.body.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens")]
+        return next((value for value in values if type(value) is int and value > 0), 0)
+
+    @cached_property
+    def needs(self) -> Needs:
+        body = self.body
+        text = body.get("text")  # of the Responses API
+        form = body.get("response_format") or (text.get("format") if isinstance(text, Mapping) else None)
+        parts = [part for message in self.messages for part in objects(message.get("content"))]
+        tool_roles = any(message["role"] in ("tool", "function") for message in self.messages)
+        return Needs(
+            tokens=self.prompt_tokens + self.answer_tokens,
+            images=any(part.get("type") in ("image_url", "input_image") for part in parts),
+            tools=tool_roles or any(body.get(name) for name in ("tools", "functions")),
+            json_mode=isinstance(form, Mapping) and form.get("type") in ("json_object", "json_schema"),
+        )
+
+    def for_candidate(self, model: str, routed: bool) -> dict[str, Any]:
+        """The body for a candidate: as it came, with its server's name for the model.
+
+        Args:
+            routed: whether the router has read its fields, which are then left out.
+        """
+        dropped = ROUTING_FIELDS if routed else ()
+        return {key: value for key, value in self.body.items() if key not in dropped} | {"model": model}
+
+
+def read_chat(body: Mapping[str, Any], sender: Sender = Sender()) -> ChatRequest:
+    """The request in a body.
+
+    Raises:
+        ApiError: a field that Zooter reads has the wrong type.
+    """
+    check(ChatBody, body)
+    return ChatRequest(body, sender)
+
+
+def read_text(content: object) -> str:
+    """The text of a message's content: a string, or the text parts of an array."""
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] for part in objects(content) if isinstance(part.get("text"), str))
+
+
+def _typed(text: str) -> str:
+    """A user's text without the parts in which Claude Code speaks to the model."""
+    first, *others = text.split(REMINDER)
+    parts = [part.partition(REMINDER_END) for part in others]
+    typed = [after.lstrip() if end else REMINDER + before for before, end, after in parts]
+    return "".join([first, *typed]).rstrip() if others else text
+
+
+def estimate_tokens(text: str) -> int:
+    return -(-len(text.encode("utf-8", "replace")) // BYTES_A_TOKEN)

@@ -19,7 +19,6 @@ from typing import Any
 from zooter_core.backends.endpoint.events import Event
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.thoughts import split
-from zooter_core.base.errors import listed
 from zooter_core.base.records import Response
 from zooter_core.base.strict_json import objects
 from zooter_core.config.serve import AUTO_BEST, RMR
@@ -28,7 +27,7 @@ from zooter_core.evaluation.verified import verify
 from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.attempts import Attempts
 from zooter_core.serve.admission import QUEUE_SECONDS
-from zooter_core.serve.chat_request import ChatRequest, read_chat
+from zooter_core.serve.bodies import ChatRequest, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Exchange, Out
@@ -38,7 +37,7 @@ from zooter_core.serve.targets import AnswerProgress, Events, added_event, chunk
 
 MOST_FALLBACKS = 5
 PLACE_SECONDS = 5.0  # that `auto` waits for a place among a candidate's `parallel` requests, then asks the next
-AS_ONE = (404, 429)  # statuses that a client gets if every candidate's server answers with it
+AS_ONE = (404, 429, 503)  # statuses that a client gets if all candidates fail with it
 Shape = dict[str, Any]  # a whole answer
 Answer = Shape | tuple[list[Event], Events]  # a whole one, or the first events of a stream and the others
 Ask = Callable[[str, AnswerProgress], Coroutine[Any, Any, Answer]]
@@ -197,12 +196,13 @@ def make_chunks(answer: Mapping[str, Any], usage: bool, metadata: Mapping[str, A
         delta = {key: value for key, value in (choice.get("message") or {}).items() if value is not None}
         if calls := delta.get("tool_calls"):
             delta["tool_calls"] = [{"index": position, **call} for position, call in enumerate(calls)]
-        shape = {"index": choice.get("index", number), "delta": delta, "logprobs": choice.get("logprobs")}
-        choices.append({**shape, "finish_reason": choice.get("finish_reason")})
+        rest = {key: value for key, value in choice.items() if key != "message"}
+        choices.append({"index": number, "finish_reason": None, **rest, "delta": delta})
     more: list[Mapping[str, Any]] = [{"usage": answer.get("usage")}] if usage else []
     more += [metadata] if metadata else []
     created = answer.get("created") or int(time.time())
-    empty = chunk_shape(str(answer.get("id") or ""), created, str(answer["model"]), choices=[])
+    head = {key: value for key, value in answer.items() if key not in ("choices", "usage")}
+    empty = head | chunk_shape(str(answer.get("id") or ""), created, str(answer["model"]), choices=[])
     return [empty | {"choices": choices}, *({**empty, **part} for part in more)]
 
 
@@ -371,7 +371,7 @@ def failed(failures: Sequence[tuple[str, EndpointError]]) -> ApiError:
         return ApiError(
             error.status, message, "upstream_error", kind=kind, headers=_retry_after(error), body=error.body
         )
-    reasons = listed((f"{name} ({error.client_message})" for name, error in failures), "; ")
+    reasons = "; ".join(f"{name} ({error.client_message})" for name, error in dict(failures).items())
     statuses = {error.status for _, error in failures}
     soonest = min((error for _, error in failures), key=lambda error: error.retry_after or 0)
     message = f"No model could answer: {reasons}."

@@ -16,10 +16,11 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import VIRTUAL
 from zooter_core.data import prices
 from zooter_core.method.selection import Outputs
-from zooter_core.serve.chat_request import ChatRequest, Needs, read_text
+from zooter_core.serve.bodies import ChatRequest, Needs, read_text
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import find_writer
+from zooter_core.serve.targets import SPARED
 
 NEEDS = {
     "images": "images are not supported",
@@ -126,6 +127,7 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
             f"`models` names {listed(unknown)}, but the candidates here are {listed(fleet.pool)}.", "models"
         )
     allowed = [name for name in request.allowed or () if name in fleet.pool] or fleet.pool
+    demands = {name: value for name, value in request.body.items() if name not in SPARED}
     reasons = {}
     for candidate in fleet.candidates:
         if candidate.name not in allowed:
@@ -134,7 +136,7 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
         connection = gateway.connections.get(candidate.name)
         if reason := unable(candidate, request.needs, connection.refusals if connection else None):
             reasons[candidate.name] = reason
-        elif param := unsupported(candidate, request.body):
+        elif param := unsupported(candidate, demands):
             reasons[candidate.name] = _lacking(param)
     return reasons
 
@@ -182,7 +184,7 @@ def unable(candidate: CandidateConfig, needs: Needs, refusals: Refusals | None) 
     """
     context = candidate.context_tokens or (refusals.context_tokens if refusals else None)
     if context is not None and needs.tokens > context:
-        return f"the request has about {needs.tokens:,} tokens, its context {context:,}"
+        return f"prompt and longest answer have about {needs.tokens:,} tokens, its context {context:,}"
     for name, reason in NEEDS.items():
         able = getattr(candidate, name)
         if not getattr(needs, name) or able:

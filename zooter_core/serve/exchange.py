@@ -22,7 +22,7 @@ from zooter_core.backends.endpoint.events import Event
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
-from zooter_core.serve.chat_request import ChatRequest, Sender
+from zooter_core.serve.bodies import ChatRequest, Sender
 from zooter_core.serve.choice import Choice
 from zooter_core.serve.errors import MESSAGES, ApiError, is_messages, shape_at
 from zooter_core.serve.targets import STREAM_END, AnswerProgress, make_event
@@ -65,8 +65,8 @@ class Outcome:
 class Exchange:
     """What has happened to a request so far. Observers see it when it has ended.
 
-    server.py fills in what is known when it arrives and when a fleet takes it, up to `router_version`; what answers a
-    path, what is asked and who answers; `Out` and `Reply`, how it ends.
+    server.py fills it in up to `router_version`, when the request arrives and when a fleet takes it; what answers its
+    path, up to `outcome`; `Out` and `Reply`, the rest.
 
     Attributes:
         path: of the API, such as `/v1/chat/completions`.

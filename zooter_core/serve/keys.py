@@ -25,7 +25,8 @@ from zooter_core.base.strict_json import dump_json, of_type, parse_json
 LOG = logging.getLogger("zooter.serve")
 LOCK_SECONDS = 30
 PREFIX = "zk-"
-KEY_NAME = re.compile(r"[a-z0-9_]{1,40}")
+KEY_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,39}")
+SECRET = 43  # letters of 256 bits in base64
 NOBODY = hashlib.sha256(b"").hexdigest()  # compared with where no key has the name
 
 
@@ -70,7 +71,7 @@ def read_keys(path: Path) -> dict[str, Key]:
         keys = [_key(entry) for entry in entries["keys"]]
     except OSError as problem:
         raise ZooterError(f"a readable key file at {path}", str(problem), FIX_PERMISSIONS) from problem
-    except (ValueError, TypeError, KeyError, RecursionError) as problem:
+    except (ValueError, TypeError, KeyError) as problem:
         next_step = "Restore a copy of it, or delete it and add the keys again."
         raise ZooterError(f"a key file at {path}", f"something else ({problem})", next_step) from problem
     return {key.name: key for key in keys}
@@ -91,7 +92,7 @@ def add_key(path: Path, key: Key) -> str:
         ZooterError: the name is taken or not allowed, or the file cannot be written.
     """
     if not KEY_NAME.fullmatch(key.name):
-        next_step = "Use 1 to 40 lower-case letters, digits and underscores."
+        next_step = "Use 1 to 40 lower-case letters, digits, hyphens, underscores and dots."
         raise ZooterError("a name for the key", repr(shortened(key.name, 80)), next_step)
     text = f"{PREFIX}{key.name}-{secrets.token_urlsafe(32)}"
     with _changing(path) as keys:
@@ -150,8 +151,7 @@ class KeyRing:
                 self._keys = read_keys(self._path)
             except ZooterError as problem:
                 LOG.warning("the changed key file cannot be read, so the old keys stay: %s", problem)
-        name, _, _ = text.removeprefix(PREFIX).partition("-")
-        key = self._keys.get(name)
+        key = self._keys.get(text.removeprefix(PREFIX)[: -SECRET - 1])
         same = hmac.compare_digest(_digest(text), key.digest if key else NOBODY)
         return key if same else None
 

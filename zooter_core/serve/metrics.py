@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from zooter_core.backends.endpoint.health import STATES, Breaker
 from zooter_core.data.prices import cost
 from zooter_core.serve.admission import Admission
-from zooter_core.serve.chat_request import estimate_tokens
+from zooter_core.serve.bodies import estimate_tokens
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.targets import AnswerProgress
 

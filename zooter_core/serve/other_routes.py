@@ -15,9 +15,8 @@ from zooter_core.base.errors import listed
 from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.serve import AUTO, RMR, VIRTUAL
 from zooter_core.learn.traffic_rows import LONGEST_ANSWER, LoggedDecision
-from zooter_core.serve.bodies import EmbeddingsBody, RerankBody, ResponsesBody, RouteBody, check
+from zooter_core.serve.bodies import ChatRequest, EmbeddingsBody, RerankBody, ResponsesBody, RouteBody, check, read_chat
 from zooter_core.serve.chat import Answer, remember, send_first
-from zooter_core.serve.chat_request import ChatRequest, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.exchange import Exchange, Out

@@ -22,7 +22,7 @@ from zooter_core.base.weights import Progress, silent
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.serve.access import check_content_type, get_key, read_json, restricted
 from zooter_core.serve.admission import Admission
-from zooter_core.serve.chat_request import Sender
+from zooter_core.serve.bodies import Sender
 from zooter_core.serve.errors import MESSAGES, is_messages
 from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange, Observer, Out, Reply
 from zooter_core.serve.gateway import Gateway
@@ -81,7 +81,7 @@ class Server:
         admission: how much is let in.
         keys: the API keys; None where none are required.
         metrics: what has happened so far.
-        traffic: what is kept to learn from; None unless it is wanted.
+        traffic: what is kept to learn from; None until it is wanted.
         observers: called with every exchange that has ended.
         reloading: held while a fleet is loaded anew.
         progress: called with a message before work that takes long.
@@ -118,12 +118,10 @@ class Server:
             expected = f"a folder for the decision log at {self.settings.data}"
             next_step = "Fix its permissions, or give another folder with --data."
             raise ZooterError(expected, str(problem), next_step) from None
-        if self.settings.learn or self.settings.fleet.learn.traffic:
-            self.traffic = TrafficLog(self.settings.data, self.settings.fleet.learn)
+        self._open_traffic(self.settings.fleet)
         self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
-        if self.traffic:
-            self._follow = asyncio.create_task(self._follow_learner())
-        self.observers = [observer for observer in (log, self.traffic) if observer] + self.observers
+        self._follow = asyncio.create_task(self._follow_learner())
+        self.observers = [log, self._keep, *self.observers]
         if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
         try:
@@ -136,6 +134,20 @@ class Server:
             log.close()
             if self.traffic:
                 await asyncio.to_thread(self.traffic.close)
+
+    def _open_traffic(self, fleet: Fleet) -> None:
+        """Open the file of the traffic once a fleet wants it. It stays open: each request's fleet says what is kept.
+
+        Raises:
+            ZooterError: it cannot be opened.
+        """
+        if self.traffic is None and (self.settings.learn or fleet.learn.traffic):
+            self.traffic = TrafficLog(self.settings.data, fleet.learn)
+
+    def _keep(self, exchange: Exchange) -> None:
+        """Keep a request to learn from, if its fleet wants that."""
+        if self.traffic and exchange.fleet and (self.settings.learn or exchange.fleet.learn.traffic):
+            self.traffic(exchange)
 
     def _on_hangup(self) -> None:
         async def load() -> None:
@@ -150,7 +162,7 @@ class Server:
         changed = read_file_state(file)
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
-            if (latest := read_file_state(file)) == changed:
+            if self.traffic is None or (latest := read_file_state(file)) == changed:
                 continue
             changed = latest
             with suppress(ZooterError):  # which is logged, or the owner is about to write the rest of the file
@@ -170,6 +182,7 @@ class Server:
         async with self.reloading:
             try:
                 fleet = await asyncio.to_thread(load_fleet, self.settings.fleet.folder)
+                await asyncio.to_thread(self._open_traffic, fleet)
                 before = self.gateway.ensemble
                 keep_models = keep_models and fleet.language_models == before.fleet.language_models
                 ensemble = before.renewed(fleet) if keep_models else None
@@ -178,6 +191,8 @@ class Server:
                 LOG.error("the new fleet does not load, so the old one stays: %s", problem)
                 raise
             old, self.gateway = self.gateway, new
+            if self.traffic:
+                self.traffic.config = fleet.learn
             gc.unfreeze()  # nothing of the old fleet must stay (run.py)
             await old.retire(lends=keep_models)
             self.progress(f"The fleet {fleet.name} is loaded anew.")

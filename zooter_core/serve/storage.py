@@ -1,6 +1,6 @@
 """What the endpoint keeps in the folder `--data`: the decision log, clients' feedback, and the secret of request ids.
 
-`zooter learn` reads the log and the feedback. All files are private; the log is rotated by size.
+All files are private; the log is rotated by size. What is learned from is kept apart (traffic_log.py).
 """
 
 from __future__ import annotations
@@ -32,10 +32,24 @@ FILES = 8  # besides the newest one; `decisions.jsonl.1` is the next
 SECRET_BYTES = 32
 
 
-class PrivateLog(RotatingFileHandler):
-    """A file that its owner alone can read. A full disk is said once, until a line can be written again."""
+class DecisionLog(RotatingFileHandler):
+    """Writes a line for each exchange that has ended, to a file that its owner alone can read.
+
+    A full disk loses lines, never requests. It is said once, until a line can be written again.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
 
     problem: BaseException | None = None
+
+    def __init__(self, folder: Path, most_bytes: int = MOST_LOG_BYTES) -> None:
+        private_folder(folder, ours=False)
+        super().__init__(folder / DECISIONS, maxBytes=most_bytes, backupCount=FILES)
+
+    def __call__(self, exchange: Exchange) -> None:
+        line = dump_json(make_log_record(exchange), ensure_ascii=False)
+        self.handle(logging.makeLogRecord({"msg": line}))
 
     def _open(self) -> TextIOWrapper:
         return open(self.baseFilename, "a", encoding="utf-8", errors="replace", opener=owner_only)
@@ -48,25 +62,6 @@ class PrivateLog(RotatingFileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the base class's name)
         self.problem = sys.exception()
-
-
-class DecisionLog:
-    """Writes a line for each exchange that has ended. A full disk loses lines, never requests.
-
-    Raises:
-        OSError: the file cannot be opened.
-    """
-
-    def __init__(self, folder: Path, most_bytes: int = MOST_LOG_BYTES) -> None:
-        private_folder(folder, ours=False)
-        self.file = PrivateLog(folder / DECISIONS, maxBytes=most_bytes, backupCount=FILES)
-
-    def __call__(self, exchange: Exchange) -> None:
-        line = dump_json(make_log_record(exchange), ensure_ascii=False)
-        self.file.handle(logging.makeLogRecord({"msg": line}))
-
-    def close(self) -> None:
-        self.file.close()
 
 
 def make_log_record(exchange: Exchange) -> dict[str, Any]:

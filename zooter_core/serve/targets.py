@@ -8,6 +8,8 @@ of the API.
 from __future__ import annotations
 
 import asyncio
+import logging
+import random
 import threading
 import time
 import uuid
@@ -37,14 +39,15 @@ from zooter_core.base.records import Message, Response
 from zooter_core.base.strict_json import dump_json, is_number, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.config.tables import table
-from zooter_core.serve.chat_request import ChatRequest, estimate_tokens, read_text
+from zooter_core.config.tables import Limit, table
+from zooter_core.serve.bodies import ChatRequest, estimate_tokens, read_text
 from zooter_core.serve.errors import bad_request
 from zooter_core.serve.sessions import digests
 
 if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
 
+LOG = logging.getLogger("zooter.serve")
 STREAM_END = b"data: [DONE]\n\n"
 MOST_KEPT = 200_000  # characters of an answer, with its thoughts; what is stored of it is shorter
 BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
@@ -59,10 +62,10 @@ SETTINGS = {  # by the field of a request, the later one of two counts: the flee
     "temperature": ("temperature", "a number of at least 0"),
     "seed": ("seed", "a whole number"),
     "top_p": ("top_p", "a number above 0, at most 1"),
+    "top_k": ("top_k", "a whole number of at least 0"),
     "stop": ("stop", f"a text, or a list of up to {MOST_STOPS}, none of them empty"),
 }
-# Fields, with the values that are possible, that a client whose request is routed cannot know to be unsupported: models
-# that think refuse them.
+# Fields that models that think refuse, with the values that are possible: a client whose request is routed cannot know.
 SPARED = {"temperature": (0, 2), "top_p": (0, 1), "presence_penalty": (-2, 2), "frequency_penalty": (-2, 2)}
 LOCAL_ROLES = {"developer": "system", "system": "system", "assistant": "assistant"}
 
@@ -71,6 +74,7 @@ LOCAL_ROLES = {"developer": "system", "system": "system", "assistant": "assistan
 class RequestSettings(GenerationConfig):
     """The generation settings of a request. `top_p` and `stop` are as in `Request`; a fleet has neither."""
 
+    top_k: Annotated[Limit, BeforeValidator(lambda value: 0 if value == -1 else value)] = 0  # -1 means all at vLLM
     top_p: Annotated[float, Field(strict=True, gt=0, le=1)] = 1.0
     stop: Annotated[
         tuple[Annotated[StrictStr, Field(min_length=1)], ...],
@@ -170,7 +174,7 @@ class Upstream:
 
     def __init__(self, candidate: CandidateConfig) -> None:
         self.name, self.model = candidate.name, candidate.model
-        self.connection = Connection(candidate)
+        self.connection = Connection(candidate, log=LOG.warning)
 
     async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> dict[str, Any]:
         """The whole answer, whose `model` is the candidate's name."""
@@ -409,12 +413,12 @@ def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking
 
 
 def read_settings(body: Mapping[str, Any], default: GenerationConfig) -> RequestSettings:
-    """A request's settings; the fleet's are the default.
+    """A request's settings; the fleet's are the default, but for the seed: who asks again wants another answer.
 
     Raises:
         ApiError: a setting has the wrong type or range.
     """
-    settings = RequestSettings(**asdict(default))
+    settings = RequestSettings(**{**asdict(default), "seed": random.getrandbits(32)})
     for name, (setting, expected) in SETTINGS.items():
         if (value := body.get(name)) is not None:
             try:

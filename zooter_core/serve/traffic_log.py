@@ -11,10 +11,10 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from zooter_core.backends.endpoint.faults import TOOLS, finish_name
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.learn import LearnConfig
 from zooter_core.learn.traffic import Traffic
@@ -45,14 +45,14 @@ class TrafficLog:
 
     Args:
         folder: of the file.
-        config: what is kept, and for how long.
+        config: for how long it is kept.
 
     Raises:
         ZooterError: the file cannot be opened.
     """
 
     def __init__(self, folder: Path, config: LearnConfig) -> None:
-        self._config = config
+        self.config = config
         self._traffic = Traffic.open(folder)
         self._waiting: queue.Queue[Entry | None] = queue.Queue(MOST_WAITING)
         self._failing = False
@@ -62,7 +62,7 @@ class TrafficLog:
 
     def __call__(self, exchange: Exchange) -> None:
         """Store an exchange, soon."""
-        if exchange.path in PATHS and (decision := make_logged_decision(exchange, self._config)):
+        if exchange.path in PATHS and (decision := make_logged_decision(exchange)):
             self._put(decision)
 
     def add_feedback(self, record: Mapping[str, Any]) -> None:
@@ -73,10 +73,8 @@ class TrafficLog:
             self._put(reward)
 
     def decision(self, request_id: str) -> LoggedDecision | None:
-        """What is stored of a request; None if nothing is, not yet, or the file cannot be read."""
-        with suppress(ZooterError):
-            return self._traffic.decision(request_id)
-        return None
+        """What is stored of a request; None if nothing is, or not yet."""
+        return self._traffic.decision(request_id)
 
     def _put(self, entry: Entry) -> None:
         try:
@@ -127,8 +125,8 @@ class TrafficLog:
 
     def _clean(self) -> None:
         """Delete what is too old, once an hour; the file is rewritten once a day."""
-        if self._config.retention_days and time.monotonic() >= self._cleaned + CLEAN_SECONDS:
-            self._cleaned, oldest = time.monotonic(), time.time() - self._config.retention_days * DAY
+        if self.config.retention_days and time.monotonic() >= self._cleaned + CLEAN_SECONDS:
+            self._cleaned, oldest = time.monotonic(), time.time() - self.config.retention_days * DAY
             rewrite = self._cleaned >= self._rewritten + DAY
             try:
                 self._traffic.delete(older_than=oldest, rewrite=rewrite)
@@ -143,16 +141,19 @@ class TrafficLog:
         self._failing = True
 
 
-def make_logged_decision(exchange: Exchange, config: LearnConfig) -> LoggedDecision | None:
+def make_logged_decision(exchange: Exchange) -> LoggedDecision | None:
     """What is kept of an exchange that has ended; None if nobody was chosen, or it has no text of a user."""
-    request, choice, outcome = exchange.request, exchange.choice, exchange.outcome
-    if request is None or choice is None or not request.user_texts or not request.user_texts[-1].strip():
+    fleet, request, choice, outcome = exchange.fleet, exchange.request, exchange.choice, exchange.outcome
+    if not (fleet and request and choice and request.user_texts and request.user_texts[-1].strip()):
         return None
 
-    turns, usage, decision = request.user_texts, count_usage(exchange), choice.decision
+    turns, usage, progress = request.user_texts, count_usage(exchange), outcome.progress
+    # What follows a call of tools is no other decision: the router decided at the user's turn.
+    decision = None if request.in_tool_loop else choice.decision
     routed = decision.query if decision else topic_of(turns)
-    complete = exchange.status != GONE or outcome.progress.finish is not None  # not what a client broke off
-    answer = outcome.progress.parts.text if config.answers and complete else ""
+    complete = exchange.status != GONE or progress.finish is not None  # not what a client broke off
+    calls = progress.calls or finish_name(progress.finish) in TOOLS  # whose text is no answer yet
+    answer = progress.parts.text if fleet.learn.answers and complete and not calls else ""
     first, sender = choice.order[0], exchange.sender
     return LoggedDecision(
         request_id=exchange.request_id,
@@ -162,7 +163,7 @@ def make_logged_decision(exchange: Exchange, config: LearnConfig) -> LoggedDecis
         **user_ids({"user": sender.user} if sender.user else request.body, "user", "safety_identifier"),
         session=request.session[:16],
         context=routed[:LONGEST_TEXT] if routed != turns[-1] else None,
-        fleet=exchange.fleet.name if exchange.fleet else None,
+        fleet=fleet.name,
         router=exchange.router_version,
         choice=first,
         candidate=outcome.candidate,
@@ -175,7 +176,7 @@ def make_logged_decision(exchange: Exchange, config: LearnConfig) -> LoggedDecis
         dollars=usage.dollars,
         seconds=exchange.seconds,
         first_token_seconds=outcome.first_token_seconds,
-        finish=outcome.progress.finish or exchange.error,
+        finish=progress.finish or exchange.error,
         answer=answer[:LONGEST_ANSWER] or None,
         chore=request.chore,
         thought_tokens=usage.thoughts,

@@ -72,7 +72,7 @@ def draw_text(job: Answers, name: str, key: str, blind: bool = False) -> None:
 
     Args:
         key: keeps the thoughts open, or folded, while they come.
-        blind: leave out what tells who it is: how long it thought, and that it thinks unless all of them do.
+        blind: hide what could tell which model it is: how long it thinks, and, unless all of them do, that it thinks.
     """
     response, thoughts = job.responses.get(name), job.thoughts.get(name)
     if blind and not all(other in job.thoughts for other in job.candidates):

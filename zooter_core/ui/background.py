@@ -19,7 +19,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from zooter_core.base.errors import ZooterError
 
 CHECK_EVERY = 0.5  # seconds between two looks for open tabs
-LOOKS = 8  # in a row that find no open tab, until work is stopped: a tab that reloads is back before
+LOOKS = 8  # in a row without an open tab, before work is stopped; a tab that reloads is back sooner
 STOP_WAIT = 0.25  # seconds; most work ends within them, and the page shows the end at once
 EVERY = 0.3  # seconds between two drawings of running work
 

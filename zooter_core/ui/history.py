@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,8 @@ class History:
             )
         return rows
 
-    def _records(self, query: str, value: str) -> list[dict[str, Any]]:
+    def _records(self, query: str, value: str) -> list[Any]:
+        """Stored records; None for a damaged one, which its reader leaves out."""
         return [_record(text) for (text,) in self._run((query, value))]
 
     def keep(self, entry: Entry, number: int, record: Mapping[str, Any]) -> None:
@@ -128,7 +129,7 @@ class History:
         rows = self._run((f"{ENTRIES} WHERE id = ?", conversation))
         return Entry(*rows[0]) if rows else None
 
-    def turns(self, conversation: str) -> list[dict[str, Any]]:
+    def turns(self, conversation: str) -> list[Any]:
         return self._records("SELECT record FROM turns WHERE conversation = ? ORDER BY number", conversation)
 
     def forget(self, conversation: str) -> None:
@@ -154,20 +155,16 @@ class History:
         text = dump_json(record, ensure_ascii=False)
         self._run(("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)", id, fleet, time.time(), text))
 
-    def votes(self, fleet: str) -> list[dict[str, Any]]:
+    def votes(self, fleet: str) -> list[Any]:
         return self._records("SELECT record FROM votes WHERE fleet = ? ORDER BY rowid", fleet)
 
 
 NOWHERE = History(None)  # stores nothing
 
 
-def _record(text: object) -> dict[str, Any]:
-    """A stored record; {} for a damaged one, which its reader leaves out."""
-    try:
-        record = parse_json(text) if isinstance(text, str) else None
-    except ValueError:
-        record = None
-    return record if isinstance(record, dict) else {}
+def _record(text: str) -> Any:
+    with suppress(ValueError):
+        return parse_json(text)
 
 
 def is_local() -> bool:
@@ -190,10 +187,5 @@ def _default() -> Path:
     return Path(data).expanduser() / "zooter" / "history.db"
 
 
-@st.cache_resource(show_spinner=False)
-def _history(file: Path | None) -> History:
-    return History(file)
-
-
 def history() -> History:
-    return _history(path())
+    return History(path())

@@ -21,31 +21,28 @@ class HasId(Protocol):
 Item = TypeVar("Item", bound=HasId)
 
 
-def link(query: str, **more: str | list[str]) -> str:
-    """An address that opens this page with a query, this session's fleet and other parameters; lists repeat a name."""
-    base = (st.context.url or HOME).split("?")[0]
-    fleet = resources.find_name(resources.folder()) or ""
-    return f"{base}?{urlencode({'q': query, 'fleet': fleet, **more}, doseq=True)}"
-
-
 def draw_link(content: str, query: str, **more: str | list[str]) -> None:
-    """A link to this page to copy, and what it does."""
-    local = is_loopback(urlsplit(st.context.url or HOME).hostname or "")
+    """A link to copy, which opens this page with a query, this session's fleet and other parameters, and what it does.
+
+    Args:
+        more: the other parameters; a list repeats its name.
+    """
+    page, fleet = st.context.url or HOME, resources.find_name(resources.folder()) or ""
+    local = is_loopback(urlsplit(page).hostname or "")
     note = " It works on this machine only: you opened the page at its local address." if local else ""
     st.caption(f"This link opens the page with {content}. Nothing runs until the query is sent.{note}")
-    st.code(link(query, **more), language=None, wrap_lines=True)
+    parameters = urlencode({"q": query, "fleet": fleet, **more}, doseq=True)
+    st.code(f"{page.split('?')[0]}?{parameters}", language=None, wrap_lines=True)
 
 
-def prefill(key: str) -> bool:
-    """Put the query of the address into the widget of that key, once a session; returns whether it did.
+def prefill(key: str) -> None:
+    """Put the query of the address into the widget of that key, once a session. Call it before the widget.
 
-    Call it before the widget. Nothing runs: anybody can make a link, and an answer may cost money.
+    Nothing runs: anybody can make a link, and an answer may cost money.
     """
     query = st.query_params.get("q")
-    if not query or st.session_state.get(f"{key}-linked") == query:
-        return False
-    st.session_state[f"{key}-linked"] = st.session_state[key] = query
-    return True
+    if query and st.session_state.get(f"{key}-linked") != query:
+        st.session_state[f"{key}-linked"] = st.session_state[key] = query
 
 
 def pending() -> bool:
@@ -67,9 +64,11 @@ def write_id(parameter: str, id: str | None) -> None:
 
 
 def visited_id(parameter: str, shown: HasId | None) -> str | None:
-    """The id in the address, unless it is that of what the tab shows: the tab is new, or its visitor went back or
-    forward. A click that shows something else writes its id in its callback: the address that comes with the click
-    may still be the one before."""
+    """The id in the address if the tab shows something else: it is new, or its visitor went back or forward.
+
+    A click that shows something else writes its id in its callback: the address that comes with the click may still be
+    the one before.
+    """
     id = st.query_params.get(parameter)
     return None if shown is not None and shown.id == id else id
 

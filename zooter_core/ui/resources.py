@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -181,13 +180,10 @@ def confirm_link() -> None:
 
 def _is_ready(folder: str) -> bool:
     """Whether a fleet is the user's or has a router; an example that has yet to be trained cannot be picked."""
-    if Path(folder).resolve().parent != MODELS.resolve():
-        return True
-    try:
-        with (Path(folder) / "fleet.toml").open("rb") as file:
-            return "router" in tomllib.load(file)
-    except (OSError, ValueError, RecursionError):
-        return True  # the problem is shown when the fleet is picked
+    if Path(folder).resolve().parent == MODELS.resolve():
+        with suppress(ZooterError):  # it is shown when the fleet is picked
+            return load_fleet(folder).router is not None
+    return True
 
 
 def _default() -> str:

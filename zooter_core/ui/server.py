@@ -92,11 +92,12 @@ def guarded() -> dict[str, Any]:
         # A property, since `streamlit run` has chosen another class by the time it imports app.py.
         Config.http_protocol_class = property(lambda self: BoundedConnection, lambda self, other: None)  # type: ignore
     page = with_script(Path(get_static_dir()))
+    paths = ["/", *(f"/{file.stem}" for file in (APP.parent / "pages").glob("*.py"))]
     allowed_origins = [check_origin(origin, ALLOWED_ORIGIN) for origin in os.environ.get(ALLOWED_ORIGIN, "").split()]
     allowed_hosts = {check_host(name, ALLOWED_HOST) for name in os.environ.get(ALLOWED_HOST, "").split()}
     headers = security_headers(content_security_policy(page + widgets.FOCUS, allowed_origins))
     return {
-        "routes": [Route(path, partial(_page, page)) for path in addresses()],
+        "routes": [Route(path, partial(_page, page)) for path in paths],
         "middleware": [Middleware(_guarded, allowed_hosts=allowed_hosts, headers=headers), Middleware(Scripts)],
         "lifespan": _started,
         "exception_handlers": {Exception: partial(internal_error, headers=headers)},
@@ -154,10 +155,6 @@ window.__streamlit = { BACKEND_BASE_URL: new URL('.', location.href).href }
 """
 
 
-def addresses() -> list[str]:
-    return ["/", *(f"/{file.stem}" for file in (APP.parent / "pages").glob("*.py"))]
-
-
 def with_script(folder: Path) -> str:
     """The HTML of Streamlit's frontend, in a folder, with the page's own script before its first one.
 
@@ -188,8 +185,8 @@ async def _page(page: str, request: Request) -> HTMLResponse:
 
 
 class Scripts:
-    """ASGI middleware: serves the scripts of Streamlit's frontend. Its own route takes threads and more for each of the
-    hundred of a page."""
+    """ASGI middleware: serves the scripts of Streamlit's frontend, a hundred for a page. Streamlit's own route takes a
+    thread for each, and more."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -75,16 +75,16 @@ def pick_example(key: str) -> str | None:
     return None
 
 
-# The keyboard on the Chat page: the composer has the focus at the start and after an answer, and a query while it is
-# edited; `/` leads to the composer, and `?` shows all shortcuts; Streamlit's own have no such keys. Where the composer
-# is hidden, a step of the story begins at its top.
-# Files that have come into the composer are sent by themselves: the page shows their sizes, and the query goes with
-# them later. On a phone, the focus would open the keyboard; there the list of conversations covers the page, and closes
-# once one is chosen. In that list, Tab stops once for each; the arrows lead to its buttons. Streamlit scrolls to the
-# end while a page grows, if it is there already: a query that was sent from further up leads there, one that is edited
-# is held in sight for two seconds, and where reasons open, the page leaves its end before it grows.
-# The script is a constant, and the security policy names its hash (server.py): the browser runs this text and no other,
-# as it does with the scripts of Streamlit's own page. It has no "<", at which Streamlit's sanitizer would drop it.
+# What Streamlit cannot do on the Chat page.
+# - Focus: on the composer at the start and after an answer, and on a query while it is edited. Not on a phone, where it
+#   would open the keyboard. Where the composer is hidden, a step of the story begins at its top.
+# - Scrolling: to the end when a query is sent from further up. Streamlit follows a page that grows, so a query that is
+#   edited and the strip above opened reasons are held in sight for two seconds.
+# - Keys: `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab stops once for each and
+#   the arrows lead to its buttons. On a phone, the list covers the page, and closes once a conversation is chosen.
+# - Files in the composer are sent at once, so that the page shows their sizes; their query goes later.
+# The security policy names the hash of this constant (server.py), so the browser runs no other script in its place. It
+# has no "<", at which Streamlit's sanitizer would drop it.
 SCRIPT = """
 (() => {
   const box = () => document.querySelector('[data-testid="stChatInputTextArea"]')
@@ -130,7 +130,8 @@ SCRIPT = """
     box().focus()
   }, true)
   document.addEventListener('click', event => {
-    if (event.target.closest('[class*="st-key-strip-"]')) document.querySelector('.stMain').scrollBy(0, -8)
+    const strip = event.target.closest('[class*="st-key-strip-"]')
+    if (strip) show(strip, 20)
     const chosen = event.target.closest('.st-key-new button, [class*="st-key-open-"] button')
     if (!chosen || !matchMedia('(max-width: 768px)').matches) return
     document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()

@@ -105,7 +105,7 @@ RETRIED = (  # before the first token; after it, nobody is asked again
 def passed_on(candidate: CandidateConfig) -> tuple[str, EndpointError | None]:
     """The text of a stream that goes through as it comes, and why it has no end."""
     pytest.importorskip("fastapi", reason="the extra zooter[serve] is not installed")
-    from zooter_core.serve.chat_request import ChatRequest
+    from zooter_core.serve.bodies import ChatRequest
     from zooter_core.serve.targets import AnswerProgress, Upstream
 
     request = ChatRequest({"messages": [{"role": "user", "content": "What is the sea?"}], "stream": True})

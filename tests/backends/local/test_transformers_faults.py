@@ -142,11 +142,6 @@ def test_a_classifier_is_no_causal_model(folder, sound, tiny_fleet):
     check(candidate(tiny_fleet / "reward"), sound, "a BertForSequenceClassification")
 
 
-@pytest.mark.parametrize("dtype", ["bfloat17", "int8", "nn"])
-def test_an_unknown_dtype(folder, sound, dtype):
-    check(candidate(folder, dtype=dtype), sound, "a torch dtype", f'"{dtype}"', "Use bfloat16")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "words"),

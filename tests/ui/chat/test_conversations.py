@@ -197,20 +197,3 @@ def test_files_stay_with_their_query_in_the_history_in_later_turns_and_in_branch
     assert (other.attachments, list(other.job.readings)) == (files, ["two"])
     talk.ask(ensemble, "And why?", SHORT, files, replacing=True)
     assert ended(talk).attachments == files
-
-
-def test_a_turn_of_an_older_version_with_two_answers_shows_the_one_that_was_chosen(
-    ensemble: Ensemble, talk: Conversation
-) -> None:
-    """Version 0.2 could ask two models side by side, and a visitor chose whose answer counts."""
-    talk.ask(ensemble, "Write about the sea.", Settings("fixed", "one"))
-    record = json.loads(json.dumps(ended(talk).to_json()))
-    response = record["responses"]["one"] | {"candidate": "two", "text": "The sea is wide."}
-    record |= {"chosen": "two", "candidate": "two", "text": response["text"]}
-    record["settings"] |= {"second": "two"}
-    record["texts"] |= {"two": response["text"]}
-    record["responses"] |= {"two": response}
-    turn = Turn.from_json(record)
-    assert (turn.candidate, turn.text, turn.settings) == ("two", "The sea is wide.", Settings("fixed", "one"))
-    again = Turn.from_json(json.loads(json.dumps(turn.to_json())))  # as a later vote saves it
-    assert (again.candidate, again.job.texts) == ("two", record["texts"])

@@ -1,63 +1,9 @@
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from support.patience import PATIENCE
-from zooter_core.base.errors import ZooterError
 from zooter_core.ui.train.steps import Task
-
-
-def count(task: Task[str]) -> str:
-    for done in range(1, 4):
-        task.report("embed", done, 3)
-    return "result"
-
-
-def until_stopped(task: Task[None]) -> None:
-    while not task._stop.wait(0.01):
-        task.report("embed", 1, 2)
-    task.report("embed", 2, 2)
-
-
-def fail(task: Task[None]) -> None:
-    raise ZooterError("a", "b", "c")
-
-
-def test_a_task_reports_its_progress_and_returns_its_result_or_fails() -> None:
-    task = Task(count)
-    task.wait(PATIENCE)
-    assert (task.result, task.problem, task.stopped, task.running) == ("result", None, False, False)
-    assert (task.step, task.done, task.total) == ("embed", 3, 3)
-    assert [line.split("s  ")[1] for line in task.log] == ["Computing embeddings (3)", "Done."]
-    failed = Task(fail)
-    failed.wait(PATIENCE)
-    assert (failed.problem, failed.result) == ("Expected a, but found b. c", None)
-    assert failed.log[-1].endswith("Failed.")
-
-
-def test_heavy_tasks_run_one_after_the_other_and_a_waiting_one_can_stop() -> None:
-    turn, started = threading.Lock(), threading.Event()
-
-    def first_work(task: Task[None]) -> None:
-        started.set()
-        until_stopped(task)
-
-    first = Task(first_work, turn)
-    assert started.wait(PATIENCE)
-    second, third = Task(until_stopped, turn), Task(count, turn)
-    assert second.waiting
-    assert "Waiting" in second.progress_text
-    second.stop()
-    second.wait(PATIENCE)
-    assert second.stopped
-    assert "No partial results" in second.log[-1]
-    assert third.waiting
-    first.stop()
-    third.wait(PATIENCE)
-    assert third.result == "result"
-    assert not turn.locked()
 
 
 @pytest.mark.parametrize(

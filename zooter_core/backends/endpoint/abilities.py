@@ -13,6 +13,7 @@ from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.thoughts import in_template
 from zooter_core.base.strict_json import objects
 from zooter_core.config.tables import LARGEST
+from zooter_core.data.json_records import as_number
 
 ROUTE_SECONDS = 10.0  # for a route that only llama.cpp, Ollama or vLLM has
 WHITE = (  # 64 x 64 pixels; some models refuse smaller pictures
@@ -22,6 +23,12 @@ WHITE = (  # 64 x 64 pixels; some models refuse smaller pictures
 PICTURE = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": WHITE}}]
 FUNCTION = {"name": "now", "description": "The time.", "parameters": {"type": "object", "properties": {}}}
 JSON_PROBE = [{"role": "user", "content": "Reply with an empty JSON object."}]
+PRICES = {  # in the lists of OpenRouter (dollars per token), and of Together and DeepInfra (per million)
+    "usd_per_million_tokens": ("completion", "output", "output_tokens"),
+    "usd_per_million_prompt_tokens": ("prompt", "input", "input_tokens"),
+    "usd_per_million_cached_tokens": ("input_cache_read", "cached_input", "cache_read_tokens"),
+}
+DEAREST = 1e4  # dollars per million tokens, above which a price is a mistake
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Abilities:
         context_tokens: the longest prompt and answer together.
         thinking: whether it can think before it answers.
         parallel: requests that the server works on at the same time.
+        prices: that the server lists, as keys of `[[candidate]]`; that of the answer is the first.
     """
 
     context_tokens: int | None = None
@@ -41,16 +49,16 @@ class Abilities:
     logprobs: bool | None = None
     thinking: bool | None = None
     parallel: int | None = None
+    prices: tuple[tuple[str, float], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"prices": dict(self.prices)}
 
 
 async def find_abilities(server: Connection) -> Abilities:
     """What a server says of its model, and what tiny requests show of the rest. The server has answered before."""
     model = server.model
-    stated = await ask_llama_cpp(server) or await ask_ollama(server, model) or await _ask_vllm(server, model)
-    stated = stated or Abilities()
+    stated = await ask_llama_cpp(server) or await ask_ollama(server, model) or await _ask_list(server, model)
     trials: dict[str, dict[str, Any]] = {
         "images": {"messages": [{"role": "user", "content": PICTURE}]},
         "tools": {"messages": PROBE, "tools": [{"type": "function", "function": FUNCTION}]},
@@ -59,7 +67,8 @@ async def find_abilities(server: Connection) -> Abilities:
     }
     for name, body in trials.items():
         if getattr(stated, name) is None:
-            stated = replace(stated, **{name: await _trial(server, name, body)})
+            shown: dict[str, Any] = {name: await _trial(server, name, body)}
+            stated = replace(stated, **shown)
     return stated
 
 
@@ -94,13 +103,11 @@ async def ask_ollama(server: Connection, model: str) -> Abilities | None:
     return Abilities(context, images, tools, json_mode=True, thinking=thinking)
 
 
-async def _ask_vllm(server: Connection, model: str) -> Abilities | None:
-    """`max_model_len` in vLLM's list of models."""
+async def _ask_list(server: Connection, model: str) -> Abilities:
+    """What the server's list of models says, such as that of vLLM or OpenRouter."""
     entries = objects((await _json(server, "/v1/models")).get("data"))
-    for entry in entries:
-        if entry.get("id") == model and "max_model_len" in entry:
-            return read_entry(entry, find_base(entry, entries))
-    return None
+    entry = next((entry for entry in entries if entry.get("id") == model), {})
+    return read_entry(entry, find_base(entry, entries))
 
 
 def find_base(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -110,8 +117,34 @@ def find_base(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) ->
 
 
 def read_entry(entry: Mapping[str, Any], base: Mapping[str, Any]) -> Abilities:
-    """What an entry in a server's list of models says. An adapter has no length of its own there."""
-    return Abilities(read_count(entry.get("max_model_len")) or read_count(base.get("max_model_len")))
+    """What an entry in a server's list of models says: of vLLM, whose adapters have no length of their own, Groq,
+    Together, DeepInfra and OpenRouter, which alone names abilities."""
+    lengths = (
+        *(one.get("max_model_len") for one in (entry, base)),
+        *(entry.get("context_length"), entry.get("context_window"), _member(entry, "metadata", "context_length")),
+    )
+    inputs, fields = _member(entry, "architecture", "input_modalities"), entry.get("supported_parameters")
+    tools, json_mode = (name in fields if isinstance(fields, list) else None for name in ("tools", "response_format"))
+    return Abilities(
+        context_tokens=next(filter(None, map(read_count, lengths)), None),
+        images="image" in inputs if isinstance(inputs, list) else None,
+        tools=tools,
+        json_mode=json_mode,
+        prices=_prices(_member(entry, "pricing") or _member(entry, "metadata", "pricing")),
+    )
+
+
+def _prices(pricing: object) -> tuple[tuple[str, float], ...]:
+    """The prices of a model in a server's list; none where its answers have none.
+
+    Together lists 0 for a price that it does not know, and OpenRouter "0" for what is free, and -1 for what varies.
+    """
+    listed = pricing if isinstance(pricing, dict) else {}
+    unit = 1e6 if "prompt" in listed else 1
+    numbers = {key: as_number(next(filter(None, map(listed.get, names)), None)) for key, names in PRICES.items()}
+    prices = {key: round(unit * number, 6) for key, number in numbers.items() if number is not None and number >= 0}
+    usable = "usd_per_million_tokens" in prices and max(prices.values()) < DEAREST
+    return tuple(prices.items()) if usable else ()
 
 
 async def _json(server: Connection, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:

@@ -99,7 +99,7 @@ class Client:
                     size += len(data)
                     if size > self.most_bytes:
                         raise EndpointError(f"the answer has more than {self.most_bytes:,} bytes")
-                    await asyncio.sleep(0)  # others have their turn, and the timeout too, where more has come already
+                    await asyncio.sleep(0)  # other tasks and the timeout must run, even if more data is there already
         except TimeoutError:
             raise too_late(seconds) from None
         return self.redact.data(b"".join(parts))

@@ -33,13 +33,14 @@ from zooter_core.backends.endpoint.health import Breaker, Pace, Refusals
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.endpoint.retry import LONGEST_WAIT
 from zooter_core.base.strict_json import objects, parse_json, replace_surrogates
+from zooter_core.base.weights import Progress, silent
 from zooter_core.config.candidates import CandidateConfig
 
 CHAT = "/chat/completions"
 LIST_SECONDS = 30.0  # for the list of models of a server that may be busy, or wake up first
 BUSY_SECONDS = 1.0  # after which a client may ask again for a place
 CLOSE_SECONDS = 0.1  # for a server to end a stream after its last event
-MOST_AT_ONCE = 4 << 10  # bytes that are read of a stream before others have their turn: half a millisecond of work
+MOST_AT_ONCE = 4 << 10  # bytes read of a stream before other tasks run: half a millisecond of work
 MOST_IDLE = 1 << 20  # bytes of a stream without a token; more is a flood
 LIMIT, OTHER_LIMIT = "max_tokens", "max_completion_tokens"  # the second for servers that refuse the usual name
 USAGE = {"stream_options": {"include_usage": True}}  # asks for the count of tokens
@@ -48,7 +49,7 @@ PROBE = [{"role": "user", "content": "Hi"}]
 
 
 class Watcher:
-    """Sees the events of a stream as they come, for whoever reads the stream."""
+    """Sees the events of a stream as they come."""
 
     @property
     def complete(self) -> bool:
@@ -116,6 +117,7 @@ class Connection:
 
     Args:
         begin: requests at the same time at first; all that fleet.toml allows if None.
+        log: called with a line when the server begins to rest after failures, and when it answers again.
 
     Attributes:
         thinks: whether the model thinks before it answers, as fleet.toml says or an answer has shown.
@@ -125,7 +127,7 @@ class Connection:
         ZooterError: the environment lacks the key, or the key cannot be sent in a header.
     """
 
-    def __init__(self, candidate: CandidateConfig, begin: int | None = None) -> None:
+    def __init__(self, candidate: CandidateConfig, begin: int | None = None, log: Progress = silent) -> None:
         assert candidate.endpoint is not None  # config/candidates.py has checked it
         self.name, self.model, self.config = candidate.name, candidate.model, candidate.endpoint
         self.candidate, self.thinks, self.opens = candidate, candidate.thinking not in (None, False), False
@@ -139,7 +141,7 @@ class Connection:
         self.breaker = Breaker(config.rest_after, config.rest_seconds)
         self.refusals = Refusals()
         self._trial: asyncio.Task[None] | None = None
-        self._retired = False
+        self._retired, self._log = False, log
 
     async def post(
         self, path: str, body: Mapping[str, Any], patience: float | None = None, ours: Fields | None = None
@@ -174,6 +176,8 @@ class Connection:
             answer = self.redact.shape(answer) if b"\\" in data else answer
         except (ValueError, RecursionError):
             raise EndpointError("the answer is not JSON") from None
+        if isinstance(answer, list):  # Together's list of models
+            answer = {"data": answer}
         if not isinstance(answer, dict):
             raise EndpointError("the answer is not a JSON object")
         if error := sent_in(answer):
@@ -242,6 +246,7 @@ class Connection:
         self.breaker.failed(reason)
         if self.breaker.state != "closed" and (self._trial is None or self._trial.done()) and not self._retired:
             self._trial = asyncio.create_task(self._try_again())
+            self._log(f"{self.name} rests for {self.config.rest_seconds:g} s after {self.breaker.reason}")
 
     async def retire(self) -> None:
         """End the trial, if one waits or runs: no new request comes. Requests that are under way go on."""
@@ -259,6 +264,7 @@ class Connection:
         while self.breaker.state != "closed":
             await asyncio.sleep(self.breaker.seconds_left)
             await self.breaker.try_again(self._probe)
+        self._log(f"{self.name} answers again")
 
     async def _probe(self) -> str | None:
         """Why a tiny request fails; None if the server answers it, or refuses what is in it."""
@@ -301,7 +307,7 @@ class Connection:
     async def _stream(
         self, path: str, body: Mapping[str, Any], ours: Fields, watcher: Watcher
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The response with a stream. A server that does not know a field of ours is asked again without it."""
+        """The response with a stream. A server that refuses one of our fields is asked again without it."""
         watcher.sent()
         opened = False
         while True:
@@ -316,10 +322,10 @@ class Connection:
                     raise
 
     def _with_ours(self, path: str, body: Mapping[str, Any], ours: Fields) -> dict[str, Any]:
-        """A body with fields of ours, as the server knows them: of the table in fleet.toml, and of some requests.
+        """A body with our own fields added: those of the candidate's table in fleet.toml, and those of the request.
 
-        The body's own count. Fields of ours that the server has refused lately are left out, or have their other name;
-        so has the client's limit of tokens, which would say the same.
+        The body's own fields win. Ours that the server has refused lately are left out or renamed, and so is the
+        client's limit of tokens, which means the same.
         """
         if path == CHAT:
             ours = {**thinking_fields(self.candidate.thinking), **self.config.extra_body, **ours}
@@ -335,7 +341,7 @@ class Connection:
         return fields
 
     def _learns(self, error: EndpointError, sent: Fields, body: Fields) -> bool:
-        """Whether a server refuses a field of ours, or wants its other name; it is remembered."""
+        """Whether the server refused one of our fields, or wants its other name; this is remembered."""
         if error.server_status is None or error.server_status in ACCOUNT or error.subject == "context":
             return False
         for name in sent:
@@ -350,7 +356,7 @@ class Connection:
         """The next bytes of a stream; none at its end."""
         try:
             async with asyncio.timeout_at(min(until, end)):
-                await asyncio.sleep(0)  # others have their turn, and the timeout too, where more has come already
+                await asyncio.sleep(0)  # other tasks and the timeout must run, even if more data is there already
                 data: bytes = await response.content.read(MOST_AT_ONCE)
         except (TimeoutError, aiohttp.ClientError, OSError) as problem:
             if reader.complete:
@@ -369,9 +375,9 @@ class _StreamReader:
     """The events in the bytes of one stream, without the key.
 
     Attributes:
-        events: those that have come and that nobody has taken.
+        events: those that the reader has not taken yet.
         begun, token: whether the first token has come, and any with the last bytes.
-        done: whether the server has said that the answer is complete.
+        done: whether the server has sent the end of the answer.
         at_end: whether the stream has ended.
     """
 

@@ -50,7 +50,7 @@ class EventSplitter:
 
 @dataclass(slots=True)
 class Event:
-    """One event. Whoever changes its chunk changes the event.
+    """One event. A change to its chunk changes the event.
 
     Attributes:
         others: its lines beside the data, such as `event: ...`.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from socket import gaierror
 from typing import Any, Literal
@@ -33,7 +32,7 @@ FAILED = (
     "malformed_function_call",
 )
 KEY_REFUSED = (401, 403)
-ACCOUNT = (401, 402, 403)  # about our key or account at the server: a client of ours must not take them for its own
+ACCOUNT = (401, 402, 403)  # about our key or account at the server: a client must not take them for its own
 NOT_FOUND = 404  # no such API or model, which says nothing about the others
 SEE_LOG = "See the server's log."
 TRY_AGAIN = "Try again; see the server's log."
@@ -89,8 +88,8 @@ class EndpointError(Exception):
         words: what the server said, on one short line without the key; "" if nothing. It may repeat the prompt.
         next_step: what the fleet's owner can do, as a sentence.
         server_status: what the server answered with, if it was not 200.
-        own_status: for a client of ours if the server's status is not for it.
-        body: the server's own error in the API's shape, if it has one that a client of ours may see.
+        own_status: what a client gets if the server's status is not meant for it.
+        body: the server's own error in the API's shape, if it has one that a client may see.
         temporary: whether another attempt may succeed.
         retry_after: seconds after which the server wants to be asked again.
         overload: whether the server has too many requests, by its own words or because it is too slow.
@@ -121,7 +120,7 @@ class EndpointError(Exception):
 
     @property
     def client_message(self) -> str:
-        """The same for a client of ours, without what concerns our account at the server."""
+        """The same for a client, without what concerns our account at the server."""
         return self.reason if self.server_status in ACCOUNT else self.message
 
     @property
@@ -141,7 +140,7 @@ class EndpointError(Exception):
 
     @property
     def status(self) -> int:
-        """What a client of ours gets. Whoever sends a refused request again will fail again."""
+        """The status that a client gets: of a refused request, one that tells it not to try again."""
         if self.server_status and 400 <= self.server_status < 500 and self.server_status not in ACCOUNT:
             return self.server_status
         return 400 if self.refused else self.own_status
@@ -361,8 +360,5 @@ def read_message(body: object) -> str:
     """The server's message in the body of an error, whatever its shape; empty if there is none."""
     for key in ("error", "message", "detail"):
         body = body.get(key, body) if isinstance(body, Mapping) else body
-    text = body if isinstance(body, str) else ""
-    if isinstance(body, list):
-        with suppress(RecursionError):  # of lists in lists in lists
-            text = dump_json(body)
+    text = body if isinstance(body, str) else dump_json(body) if isinstance(body, list) else ""
     return "" if text.lstrip().startswith("<") else text  # a web page has no message in its first line

@@ -86,7 +86,7 @@ class Pace:
         """Wait for a place and take it; the caller must `leave` it. Returns the time at which the request starts.
 
         Raises:
-            TimeoutError: there is none within so many seconds.
+            TimeoutError: no place became free in that time.
         """
         async with asyncio.timeout(patience):
             await self._places.enter()
@@ -108,7 +108,7 @@ class Pace:
             self._cut_at, self._places.peak = monotonic(), self._places.taken
 
     def pause(self, seconds: float) -> None:
-        """Start no request for so long, as the server asks (Retry-After)."""
+        """Start no request for some seconds, as the server asks (Retry-After)."""
         self._paused_until = max(self._paused_until, monotonic() + seconds)
         asyncio.get_running_loop().call_later(seconds + 0.001, self._places.fill)
 

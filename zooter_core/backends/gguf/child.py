@@ -32,7 +32,7 @@ def main() -> None:
     except Exception as problem:
         # A thread of llama.cpp now writes the reason to standard error; ending at once would cut it off.
         report = {"died": str(problem)}
-    with suppress(BrokenPipeError):  # whoever started this process may have ended meanwhile
+    with suppress(BrokenPipeError):  # the process that started this one may have ended
         print(json.dumps(report), flush=True)
     sys.stdin.buffer.read()
     shutil.rmtree(folder, ignore_errors=True)  # a parent that was killed could not do it

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zooter_core.base.errors import MOST_NAMED, WorkError, shortened, unreadable
+from zooter_core.base.errors import FIX_PERMISSIONS, MOST_NAMED, WorkError, shortened
 from zooter_core.base.files import open_regular
 from zooter_core.base.strict_json import is_number
 from zooter_core.config.tables import LARGEST
@@ -31,7 +31,6 @@ CONTROL, USER_DEFINED = 3, 4  # kinds of tokens
 LONGEST = 1 << 26  # bytes; the largest headers have 30 million
 MOST_ENTRIES = 1 << 16  # values or tensors; the largest models have some thousands
 MOST_MEMBERS = 1 << 21  # of all lists; those of the largest vocabularies have 1.3 million
-MOST_DIMENSIONS = 8
 PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 NOT_GENERATIVE = ("bert", "t5encoder", "clip")  # in the names of architectures that write no text
 DOWNLOAD_AGAIN = "Download that file again."
@@ -124,11 +123,10 @@ class Header:
     @cached_property
     def special_tokens(self) -> tuple[str, ...]:
         """Texts that the tokenizer reads as control tokens, longest first."""
-        values = (self.values.get(f"tokenizer.ggml.{key}") for key in ("tokens", "token_type"))
-        tokens, kinds = (value if isinstance(value, list) else [] for value in values)
+        tokens, kinds = (self.values.get(f"tokenizer.ggml.{key}", []) for key in ("tokens", "token_type"))
         special = {
             token
-            for token, kind in zip(map(str, tokens), kinds, strict=False)
+            for token, kind in zip(tokens, kinds, strict=False)
             if kind == CONTROL or (kind == USER_DEFINED and token[:1] + token[-1:] in ("<>", "[]"))
         }
         return tuple(sorted(special - {""}, key=lambda token: (-len(token), token)))
@@ -196,7 +194,7 @@ def _read(path: Path) -> Header:
     except OSError as problem:
         if isinstance(problem, FileNotFoundError | IsADirectoryError):
             raise fault(path, f"no file {path.name}" if not path.exists() else "a folder", CHECK_MODEL) from problem
-        raise unreadable(problem, str(path)) from problem
+        raise fault(path, str(problem), FIX_PERMISSIONS) from problem
     except (ValueError, KeyError) as problem:
         raise fault(path, f"a corrupt header ({problem})", DOWNLOAD_AGAIN) from problem
 
@@ -234,10 +232,7 @@ class _HeaderReader:
         return header
 
     def tensor(self) -> Tensor:
-        dimensions = self.number("I")
-        if dimensions > MOST_DIMENSIONS:
-            raise ValueError(f"a tensor of {dimensions:,} dimensions")
-        shape = tuple(self.number("Q") for _ in range(dimensions))
+        shape = self.numbers(self.number("I"), "Q")
         entry, kind, offset = self.at, self.number("I"), self.number("Q")
         return Tensor(shape, kind, entry, offset, _tensor_bytes(kind, math.prod(shape)))
 

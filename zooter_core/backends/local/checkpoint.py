@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import cached_file
 
 from zooter_core.backends import memory
-from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.errors import WorkError, first_line
 from zooter_core.base.strict_json import parse_json
 from zooter_core.base.weights import load_reason, resolve
 from zooter_core.config.candidates import CandidateConfig
@@ -43,10 +43,9 @@ class Checkpoint:
         """Find and open the files of a candidate's model.
 
         Raises:
-            ZooterError: its dtype is unknown, or a package is not installed.
+            ZooterError: a package is not installed.
             WorkError: it is not a causal language model, or a file is missing or broken.
         """
-        find_dtype(candidate)
         source = resolve(candidate.model)
         try:
             config = AutoConfig.from_pretrained(source, revision=candidate.revision, trust_remote_code=False)
@@ -128,17 +127,11 @@ class Checkpoint:
 
 
 def find_dtype(candidate: CandidateConfig) -> torch.dtype:
-    """The dtype in fleet.toml, or the one that is fast on the candidate's device.
-
-    Raises:
-        ZooterError: models cannot work in that dtype.
-    """
+    """The dtype in fleet.toml, or the one that is fast on the candidate's device."""
     if candidate.dtype is None:
         slow = memory.devices(candidate.device_map)[0] == "cpu" and not fast_bfloat16()
         return torch.float32 if slow else torch.bfloat16
-    dtype = getattr(torch, candidate.dtype, None)
-    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-        raise ZooterError("a torch dtype", f'"{candidate.dtype}"', "Use bfloat16, float16 or float32.")
+    dtype: torch.dtype = getattr(torch, candidate.dtype)
     return dtype
 
 

@@ -19,7 +19,7 @@ from zooter_core.backends import memory
 from zooter_core.backends.local.checkpoint import Checkpoint, fault, find_dtype
 from zooter_core.backends.local.decoding import NO_ADAPTER, find_digits
 from zooter_core.base.errors import NotInstalledError, WorkError, first_line
-from zooter_core.base.weights import LOAD_LOCK, cache_dir, check_readable
+from zooter_core.base.weights import LOAD_LOCK, cache_dir
 from zooter_core.config.candidates import CandidateConfig
 
 FULL = "too little memory for it"
@@ -96,7 +96,6 @@ class Base:
             )
         from peft import PeftConfig, PeftModelForCausalLM
 
-        check_readable(Path(candidate.adapter))
         name = f"adapter{len(self.adapters)}"
         try:
             with LOAD_LOCK:

@@ -30,7 +30,6 @@ from zooter_core.ui.benchmark.titles import title, titled
 from zooter_core.ui.benchmark.view import Quality
 from zooter_core.ui.tables import Column, show
 from zooter_core.ui.text import plain
-from zooter_core.ui.widgets import show_error
 
 MOST_MODELS = 5  # with more, their columns would not fit on a phone: the best of them takes their place
 SHOWN = {RMR: "all models", ORACLE: "perfect choice"}  # the names of methods as the page's picture has them
@@ -160,7 +159,7 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     rows = sum(map(len, far_away(points, lines)))
     charts.draw(cost_chart(points, lines, pool, priced), "cost-quality", alt, HEIGHT + ROW * rows)
     if rows:
-        st.caption("What is too far away for the axis has a row above or below it, beside its mean reward.")
+        st.caption("What is too far away for the axis is in a row above or below it, with its mean reward.")
     if selection:
         st.caption(_verdict(selection, trigger))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
@@ -175,8 +174,8 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
 
 
 def far_away(points: Sequence[Point], curves: Mapping[int, Sequence[Point]]) -> tuple[list[Point], list[Point]]:
-    """The points that would squash what the chart compares, the router and all models together: those further above it,
-    and those further below it, than it is high. The best come first."""
+    """The points above and below that would squash the part of the chart that matters: the router, and all models
+    together. They are further from that part than it is high. The best come first."""
     compared = [point.reward for point in points if not _is_bound(point)]
     compared += [point.reward for line in curves.values() for point in line]
     low, high = min(compared, default=0.0), max(compared, default=0.0)
@@ -355,8 +354,6 @@ SWEEP_COLUMNS = [
 
 def draw_beta(quality: Quality, command: str) -> None:
     """The paper's Table 2, or the command that computes it."""
-    if quality.sweep_problem:
-        show_error(quality.sweep_problem)
     if quality.sweep is None:
         st.info(
             "There is no sweep over beta beside this report. With the router's score file, this command runs one, in "

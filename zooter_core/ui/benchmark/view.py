@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
-from zooter_core.base.errors import ZooterError
-from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.data.runs import read_run
+from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation import figures, verdicts
 from zooter_core.evaluation.charts import GREY, ROUTER, Figure, framed, of_names
 from zooter_core.evaluation.figures import Evaluation, Report, Sweep
@@ -26,45 +23,35 @@ ROOM = 56  # pixels right of the chart, for the number of a dot at its edge
 
 @dataclass(frozen=True)
 class Quality:
-    """The figures in a fleet's or a run's folder.
+    """A fleet's figures.
 
     Attributes:
         path: report.json; report: its content.
         pool: its candidates in the fleet's order, which gives them their colours; if the fleet has others, in its own.
         sweep: the sweep.json beside the report; None if there is none.
-        sweep_problem: why that file cannot be read.
     """
 
     path: Path
     report: Report
     pool: Sequence[str]
     sweep: Sweep | None = None
-    sweep_problem: str | None = None
 
 
 def read_quality(folder: str) -> Quality | None:
-    """The figures in a folder; None if it has no report.json.
+    """The figures of the fleet in a folder; None if it has no report.json.
 
     Raises:
-        ZooterError: report.json cannot be read.
+        ZooterError: a file cannot be read.
     """
-    fleet: Fleet | None = None
-    with suppress(ZooterError):  # a run's folder has no fleet.toml
-        fleet = load_fleet(folder)
-    path = figures.find(folder, fleet.router.path if fleet and fleet.router else None)
+    fleet = load_fleet(folder)
+    path = figures.find(folder, fleet.router.path if fleet.router else None)
     if path is None:
         return None
-    sweep, problem = None, None
-    try:
-        if (file := path.parent / figures.SWEEP).is_file():
-            sweep = figures.load_sweep(file)
-    except ZooterError as error:
-        problem = str(error)
-    loaded = figures.load_report(path)
+    loaded, sweep = figures.load_report(path), path.parent / figures.SWEEP
     pool = loaded.held_back.pool if loaded.held_back else []
-    if fleet and set(fleet.pool) == set(pool):
+    if set(fleet.pool) == set(pool):
         pool = list(fleet.pool)
-    return Quality(path, loaded, pool, sweep, problem)
+    return Quality(path, loaded, pool, figures.load_sweep(sweep) if sweep.is_file() else None)
 
 
 def relative_path(path: str | Path) -> str:
@@ -74,23 +61,13 @@ def relative_path(path: str | Path) -> str:
 
 
 def draw_missing(folder: str) -> None:
-    """How to make a report.
-
-    Raises:
-        ZooterError: the folder of a run cannot be read.
-    """
-    run, folder = read_run(Path(folder)), relative_path(folder)
-    if run and run.next_step:
-        unfinished = f"This run is not finished, so it has no report yet. Its next step is `{run.next_step}`. To go on:"
-        st.info(unfinished, icon=":material/hourglass_top:")
-        st.code(f"zooter run --queries queries.jsonl --out {shlex.quote(folder)}", language="sh")
-        return
+    """How to make a report."""
     links.draw_way_to_exam("This fleet has no report yet. The exam on the page Models makes one.")
     st.markdown(
         "So does a run on queries of your own: every model answers every query of a file, the reward model scores the "
         "responses, and a router trains on four fifths of them. This page shows how it does on the last fifth."
     )
-    st.code(report_command(folder), language="sh")
+    st.code(report_command(relative_path(folder)), language="sh")
     st.caption(
         'queries.jsonl holds one query per line: `{"id": "1", "query": "What is 15% of 240?", "dataset": "sums"}`.'
     )

@@ -6,14 +6,13 @@ Files are untrusted: their texts are shown as plain text, and their names withou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import streamlit as st
 
 from zooter_core.backends.attachments import estimated_tokens
 from zooter_core.base.errors import ZooterError, one_line
-from zooter_core.base.records import Attachment, Reading
+from zooter_core.base.records import Attachment, Message, Reading
 from zooter_core.data.documents import MOST_FILES, read_attachment
 from zooter_core.ui import links
 from zooter_core.ui.text import plain, visible
@@ -24,14 +23,8 @@ NO_QUERY = "Type what you want to know about the attached files, then send it."
 PREVIEW = 4_000  # characters
 
 
-@dataclass(frozen=True)
-class Sent:
-    query: str
-    attachments: tuple[Attachment, ...] = ()
-
-
-def draw(begun: bool, disabled: bool) -> Sent | None:
-    """The field, and above it what is wrong with the last query and the files that wait for one.
+def draw(begun: bool, disabled: bool) -> Message | None:
+    """The field, and above it what is wrong with the last query and the files that wait for one; returns what was sent.
 
     Args:
         begun: a conversation has begun: the page then opens at its end and follows the answer.
@@ -50,7 +43,7 @@ def draw(begun: bool, disabled: bool) -> Sent | None:
         put_back(value.text, "\n\n".join(_add(value.files)))
     if waiting() and not value.text.strip():
         put_back(value.text, NO_QUERY)
-    return Sent(value.text, waiting())
+    return Message("user", value.text, waiting())
 
 
 def waiting() -> tuple[Attachment, ...]:

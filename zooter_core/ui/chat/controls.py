@@ -24,9 +24,9 @@ MODE_HELP = (
     "**One model**: the model that you choose, whatever the router predicts."
 )
 UNSURE_HELP = (
-    "At 0.8, several models answer the fifth of the queries where more answers are expected to gain most, as they did "
-    "on similar training queries; at 0 nearly all queries, at 1 hardly any. A router without its training queries goes "
-    "by the lead of the most probable model: 0 is certain, 1 a tie."
+    "At 0.8, several models answer one query in five: those where more answers should gain most, judging by similar "
+    "training queries. At 0 they answer nearly all queries, at 1 hardly any. A router that was saved without its "
+    "training queries goes by the lead of the most probable model: 0 is certain, 1 a tie."
 )
 TEMPERATURE_HELP = "0 always takes the most probable word; higher values vary more."
 LENGTH_HELP = "A token is about three quarters of a word."

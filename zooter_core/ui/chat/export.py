@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from zooter_core.base.strict_json import dump_json
 from zooter_core.ui import answer_view
+from zooter_core.ui.charts import in_words
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import fence, plain, typed, visible
@@ -22,13 +23,12 @@ def markdown(talk: Conversation) -> str:
     if talk.tuning.system:
         lines += ["System prompt:", *fence(visible(talk.tuning.system)), ""]
     for turn in talk.turns:
-        shares = ", ".join(f"{plain(name)} {p:.0%}" for name, p in turn.decision.probabilities.items())
         who = "nobody" if turn.job.all_failed else plain(turn.candidate)
         end = " (incomplete)" if turn.job.incomplete and not turn.job.all_failed else ""
         lines += [f"> {line}" for line in typed(turn.query)]
         for file in turn.attachments:
             lines += ["", f"Attached: {plain(file.name)}", "", *fence(visible(file.text))]
-        lines += ["", f"**{who}**{end} (router: {shares})", ""]
+        lines += ["", f"**{who}**{end} (router: {in_words(turn.decision.probabilities)})", ""]
         notes = (answer_view.fallback_note(turn.job), answer_view.explain_failure(turn.job, turn.candidate))
         lines += [line for note in notes if note for line in (f"[{safe(note, None)}]", "")]
         lines += [safe(turn.text, None), ""] if turn.text else []

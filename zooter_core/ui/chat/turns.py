@@ -144,7 +144,6 @@ class _StoredAnswers:
     responses: dict[str, dict[str, Any]]
     rewards: dict[str, float | None]
     problem: str | None
-    chosen: str | None = None
     failures: dict[str, Failure] = field(default_factory=dict)
     reserves: tuple[str, ...] = ()
     vote: int | None = None
@@ -159,7 +158,6 @@ def _answers_to_json(job: Answers) -> dict[str, Any]:
         "text": job.texts[job.shown],
         "texts": job.texts,
         "responses": {name: response.to_json() for name, response in dict(job.responses).items()},
-        "failed": {response.candidate: str(response.error) for response in job.failed},
         "failures": {r.candidate: asdict(r.error) for r in job.failed if r.error is not None},
         "reserves": list(job.reserves),
         "rewards": {item.response.candidate: item.reward for item in job.ranked or []},
@@ -171,25 +169,19 @@ def _answers_to_json(job: Answers) -> dict[str, Any]:
 
 
 def _answers_from_json(record: dict[str, Any]) -> Answers:
-    """The answers of a record; those of a record from an older version of Zooter too.
-
-    Two models could answer there side by side, and `chosen` names the one that counts: it comes first here.
-    """
     stored = of_type(_StoredAnswers, record)
-    texts = {name: stored.texts[name] for name in sorted(stored.texts, key=lambda name: name != stored.chosen)}
-    responses = {
-        # Without its error, of which a response's record has the message alone.
-        name: replace(of_type(Response, values | {"error": None}), error=_error(stored.failures.get(name), values))
+    responses = {  # a response's record has the message of its error alone
+        name: replace(of_type(Response, values | {"error": None}), error=stored.failures.get(name))
         for name, values in stored.responses.items()
     }
-    if not texts or not responses.keys() <= texts.keys() or not stored.rewards.keys() <= responses.keys():
+    if not stored.texts or not responses.keys() <= stored.texts.keys() or not stored.rewards.keys() <= responses.keys():
         raise ValueError("answers of different candidates")
     ranked = [
         Ranked(responses[name], reward, rank if reward is not None else None)
         for rank, (name, reward) in enumerate(stored.rewards.items(), 1)
     ]
     return Answers(
-        texts,
+        stored.texts,
         responses,
         ranked or None,
         stored.problem,
@@ -197,9 +189,3 @@ def _answers_from_json(record: dict[str, Any]) -> Answers:
         vote=stored.vote,
         readings=dict(stored.readings),
     )
-
-
-def _error(failure: Failure | None, values: dict[str, Any]) -> Failure | None:
-    """Why a stored response failed; records of older versions have the message alone."""
-    message = values.get("error")
-    return failure or (None if message is None else Failure.of(str(message)))

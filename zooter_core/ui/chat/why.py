@@ -110,17 +110,13 @@ def _draw_figures(ensemble: Ensemble, turn: Turn, why: Explanation, pool: Sequen
 
 
 def _draw_neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str], key: str) -> None:
-    with_rewards = all(item.rewards for item in neighbours)  # older folders hold labels alone
     rows = []
     for item in neighbours:
-        values = [f"{item.label[name]:.0%}" if name in item.label else "–" for name in pool]
-        if with_rewards:
-            values = [f"{item.rewards[name]:z.2f}" if name in item.rewards else "–" for name in pool]
-        rows.append([_text(item), f"{item.similarity:z.2f}", *values])
+        rewards = [f"{item.rewards[name]:z.2f}" if name in item.rewards else "–" for name in pool]
+        rows.append([_text(item), f"{item.similarity:z.2f}", *rewards])
     tables.draw(f"neighbours-{key}", ["Training query", "Similarity", *map(plain, pool)], rows)
     st.caption(
-        "Similarity is the cosine of the embeddings; under each model is "
-        + ("the reward of its response to that query." if with_rewards else "its share of that query's training label.")
+        "Similarity is the cosine of the embeddings; under each model is the reward of its response to that query."
     )
 
 

@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from string import ascii_uppercase
 from typing import Any
 
 import streamlit as st
@@ -55,8 +54,7 @@ class Comparison:
         return self.letter(name) if self.hidden else name
 
     def letter(self, name: str) -> str:
-        number = self.order.index(name)
-        return f"Response {ascii_uppercase[number] if number < len(ascii_uppercase) else number + 1}"
+        return f"Response {chr(ord('A') + self.order.index(name))}"
 
     @property
     def answered(self) -> list[str]:
@@ -71,9 +69,9 @@ class Comparison:
         return not self.job.running and len(self.answered) > 1 and not final
 
     def cast(self, outcome: Outcome, best: str | None = None) -> None:
-        """Store a vote in place of another one, and show the names, unless it is there or no vote is possible."""
-        if not self.votable or (self.vote and (self.vote.outcome, self.vote.best) == (outcome, best)):
-            return  # the second of two quick ones
+        """Store a vote, in place of an earlier one, and show the names; nothing if no vote is possible."""
+        if not self.votable:
+            return  # the second of two quick clicks
         self.vote = Vote(
             query=self.query,
             candidates=self.job.candidates,

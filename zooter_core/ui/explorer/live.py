@@ -11,14 +11,13 @@ from zooter_core.base.records import Decision, Message
 from zooter_core.data import prices
 from zooter_core.evaluation.charts import Figure
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui import charts, links
+from zooter_core.ui import charts
 from zooter_core.ui.charts import by_share, colour, in_words, tag_badges
 from zooter_core.ui.explorer import query_map, view
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.widgets import EXAMPLES, show_error
 
-# Keys of the session's state: the text in the box, the chosen example, and a link's query that is not routed yet.
-TYPED, EXAMPLE, PENDING = "explorer-typed", "explorer-example", "explorer-pending"
+TYPED, EXAMPLE = "explorer-typed", "explorer-example"  # in the session's state: the text in the box, the chosen example
 SIMILAR = 5  # training queries to which lines lead
 MAP = 560  # pixels, the height of the map
 PAUSE = "100ms"  # without a key press, before the text is routed
@@ -27,29 +26,6 @@ PAUSE = "100ms"  # without a key press, before the text is routed
 @st.fragment
 def draw_live_routing(ensemble: Ensemble, learned: view.Learned | None) -> None:
     """The query and its routing. A change draws only this part of the page."""
-    query = _draw_query()
-    decision: Decision | None = None
-    # Without a query, an example shows what the page does.
-    if routed := query.strip() or ("" if st.session_state.get(PENDING) else EXAMPLES[0]):
-        try:
-            decision = ensemble.route([Message("user", routed)])
-        except ZooterError as problem:
-            show_error(problem)
-    example = decision is not None and not query.strip()
-    if learned is None:
-        _draw_bars(decision, learned, example)
-        return
-    with st.container(key="beside-map"):
-        with st.container():
-            _draw_map(ensemble, decision, learned, "an example" if example else "your query")
-        with st.container():
-            _draw_bars(decision, learned, example)
-
-
-def _draw_query() -> str:
-    """The query to route: typed, or an example; empty while a link's query is pending."""
-    if links.prefill(TYPED):
-        st.session_state[PENDING] = st.session_state[TYPED]
     query = st.text_input(
         "Type a query and watch",
         key=TYPED,
@@ -58,19 +34,21 @@ def _draw_query() -> str:
         placeholder=EXAMPLES[0],
         icon=":material/edit:",
         help="Probabilities and map change while you type. No model answers here.",
-    )
-    pending = bool(query) and query == st.session_state.get(PENDING)
-    if pending:
-        st.info("A link filled in this query. Nothing has run yet.", icon=":material/link:")
-        st.button("Route it", icon=":material/alt_route:", on_click=_route)
-    else:
-        _route()
+    ).strip()
     st.pills("Or choose an example", EXAMPLES, key=EXAMPLE, on_change=_use_example)
-    return "" if pending else query
-
-
-def _route() -> None:
-    st.session_state[PENDING] = None
+    try:  # without a query, an example shows what the page does
+        decision = ensemble.route([Message("user", query or EXAMPLES[0])])
+    except ZooterError as problem:
+        show_error(problem)
+        return
+    if learned is None:
+        _draw_bars(decision, learned, example=not query)
+        return
+    with st.container(key="beside-map"):
+        with st.container():
+            _draw_map(ensemble, decision, learned, "your query" if query else "an example")
+        with st.container():
+            _draw_bars(decision, learned, example=not query)
 
 
 def _use_example() -> None:
@@ -79,13 +57,9 @@ def _use_example() -> None:
         st.session_state[TYPED], st.session_state[EXAMPLE] = example, None
 
 
-def _draw_bars(decision: Decision | None, learned: view.Learned | None, example: bool) -> None:
-    """Probabilities as bars and in words; without a decision the means over the training queries."""
-    probabilities = decision.probabilities if decision else learned.mean if learned else None
-    if probabilities is None:
-        st.caption("Nothing routed yet.")
-        return
-    text = in_words(probabilities)
+def _draw_bars(decision: Decision, learned: view.Learned | None, example: bool) -> None:
+    """Who would answer and why: probabilities as bars and in words."""
+    probabilities = decision.probabilities
     with st.container(key="halves-bars"):
         with st.container():
             st.markdown("**How likely each model is to answer best**")
@@ -93,24 +67,17 @@ def _draw_bars(decision: Decision | None, learned: view.Learned | None, example:
             alt += ", ".join(f"{name} {p:.0%}" for name, p in by_share(probabilities))
             charts.redraw(bar_chart(probabilities), "explorer-bars", alt, 34 * len(probabilities) + 12)
         with st.container():
-            _draw_choice(decision, learned, example, text)
-
-
-def _draw_choice(decision: Decision | None, learned: view.Learned | None, example: bool, text: str) -> None:
-    """Who would answer and why, in words."""
-    if decision is None:
-        st.caption(f"Nothing routed yet. These are the means over the training queries: {text}.")
-        return
-    if example:
-        st.caption(f"Nothing typed yet: this is the example *{plain(decision.query)}*")
-    shown = charts.shown_tags(decision.tags)
-    badges = tag_badges([tag for tag in decision.tags if tag.name in shown])
-    st.markdown(f"{badges}  \n**{plain(decision.candidate)}** would answer.")
-    if reason := prices.why(decision):
-        st.caption(plain(reason))
-    st.caption(f"Probabilities: {text}. The router is {charts.CERTAINTY[decision.certainty]}.")
-    if example and learned is not None:
-        st.caption(f"On average over the training queries: {in_words(learned.mean)}.")
+            if example:
+                st.caption(f"Nothing typed yet: this is the example *{plain(decision.query)}*")
+            shown = charts.shown_tags(decision.tags)
+            badges = tag_badges([tag for tag in decision.tags if tag.name in shown])
+            st.markdown(f"{badges}  \n**{plain(decision.candidate)}** would answer.")
+            if reason := prices.why(decision):
+                st.caption(plain(reason))
+            certainty = charts.CERTAINTY[decision.certainty]
+            st.caption(f"Probabilities: {in_words(probabilities)}. The router is {certainty}.")
+            if example and learned is not None:
+                st.caption(f"On average over the training queries: {in_words(learned.mean)}.")
 
 
 def bar_chart(probabilities: Mapping[str, float]) -> Figure:
@@ -122,7 +89,7 @@ def bar_chart(probabilities: Mapping[str, float]) -> Figure:
     return charts.share_bars(probabilities, [colour(pool, name) for name in pool], hovers)
 
 
-def _draw_map(ensemble: Ensemble, decision: Decision | None, learned: view.Learned, title: str) -> None:
+def _draw_map(ensemble: Ensemble, decision: Decision, learned: view.Learned, title: str) -> None:
     """The training queries, and over them the query with lines to those that are most similar to it."""
     neighbours = ensemble.neighbours
     assert neighbours is not None  # `learned` comes from them
@@ -130,13 +97,12 @@ def _draw_map(ensemble: Ensemble, decision: Decision | None, learned: view.Learn
     with st.container(key="map"):
         alt = "Map of the training queries, coloured by the model with the highest reward"
         charts.draw(learned.map, "explorer-map", alt, MAP)
-        if decision is not None:
-            encoder = ensemble.router.encoder
-            vector = encoder.sentence(encoder.embed([decision.query]))[0]
-            similar = learned.spread(neighbours.places[neighbours.nearest_rows(vector, SIMILAR)])
-            point = learned.spread(neighbours.projection(vector))
-            over = query_map.query(learned.map, point, colour(learned.pool, decision.candidate), title, similar)
-            charts.redraw(over, "explorer-query", f"On the map: {title}", MAP)
+        encoder = ensemble.router.encoder
+        vector = encoder.sentence(encoder.embed([decision.query]))[0]
+        similar = learned.spread(neighbours.places[neighbours.nearest_rows(vector, SIMILAR)])
+        point = learned.spread(neighbours.projection(vector))
+        over = query_map.query(learned.map, point, colour(learned.pool, decision.candidate), title, similar)
+        charts.redraw(over, "explorer-query", f"On the map: {title}", MAP)
     cut = learned.queries > view.MOST_PLACES
     sample = f" The map shows {view.MOST_PLACES:,} of {learned.queries:,}." if cut else ""
     st.caption(

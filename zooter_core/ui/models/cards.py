@@ -55,7 +55,7 @@ def draw(ensemble: Ensemble) -> None:
     if loading:
         st.fragment(_wait_for_models, run_every=1.0)(ensemble)
     if len(fleet.pool) > 1:
-        shares = _shares(_version(ensemble), ensemble)
+        shares = _shares(ensemble)
         for name, place in places.items():
             with place:
                 _draw_shares(shares.get(name, {}), fleet.pool, name)
@@ -71,14 +71,12 @@ def _all_tried(ensemble: Ensemble) -> bool:
     return all(name in ensemble.loads for name in ensemble.fleet.pool)
 
 
-def _version(ensemble: Ensemble) -> str:
-    return f"{ensemble.fleet.hash_of('router')} {ensemble.fleet.candidates}"
-
-
-@st.cache_data(show_spinner=False)
-def _shares(version: str, _ensemble: Ensemble) -> dict[str, dict[str, float]]:
-    """What the router gives each model, by kind of query. `version` changes with the fleet."""
-    return shares_of(_ensemble.router)
+@st.cache_data(
+    show_spinner=False, hash_funcs={Ensemble: lambda it: f"{it.fleet.hash_of('router')} {it.fleet.candidates}"}
+)
+def _shares(ensemble: Ensemble) -> dict[str, dict[str, float]]:
+    """What the router gives each model, by kind of query."""
+    return shares_of(ensemble.router)
 
 
 def _draw_card(ensemble: Ensemble, candidate: CandidateConfig) -> DeltaGenerator:
@@ -184,7 +182,7 @@ def pick_subject(ensemble: Ensemble, name: str) -> str:
     """A query of the kind for which the router gives a model most."""
     if len(ensemble.fleet.pool) == 1:
         return TRIES["knowledge"]
-    shares = _shares(_version(ensemble), ensemble)[name]
+    shares = _shares(ensemble)[name]
     return TRIES[max(shares, key=lambda kind: shares[kind])]
 
 

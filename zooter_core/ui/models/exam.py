@@ -57,7 +57,6 @@ class Exam(BackgroundWork):
         self.tallies: list[Tally] = []
         self.notes: list[str] = []
         self.score: RunningScore | None = None
-        self._ended = threading.Event()
         self.fleet, self.quick, self._anyway, self._ensemble = fleet, quick, anyway, ensemble
         self.start()
 
@@ -78,14 +77,12 @@ class Exam(BackgroundWork):
         exam.settle(self.fleet, folder, ensemble, self._anyway)
         resources.forget(self.fleet)  # all tabs take its router from now on
 
-    def _finish(self) -> None:
-        self._ended.set()
-
     def _keep_score(self, score: RunningScore) -> None:
         """Verify answers as they come, in a thread of its own, so that no answer waits while code runs."""
         try:
-            while not self._ended.wait(CHECK_EVERY):
-                score.update(self._ended)
+            while self.running:
+                score.update(self._stop)
+                self.wait(CHECK_EVERY)
         except ZooterError as problem:  # if the exam needs what is missing, it will say so itself
             self._note(f"Answers are not checked yet: {problem}")
 
@@ -124,8 +121,8 @@ def draw(fleet: Path) -> None:
 
 
 def _ended_run(ensemble: Ensemble, sitting: Exam | None) -> Path | None:
-    """The exam that has just ended; else the one that made the fleet's router before this start of the demo; else one
-    whose router was not better than the fleet's."""
+    """The exam to report on: one that has just ended, else the one whose router the fleet has, else one whose router
+    was not better than the fleet's."""
     if sitting and sitting.ended_well:
         return exam.exam_folder(sitting.fleet, sitting.quick)
     runs = [exam.exam_folder(ensemble.fleet.folder, quick) for quick in (False, True)]

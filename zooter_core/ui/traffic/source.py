@@ -14,12 +14,12 @@ from pathlib import Path
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.strict_json import parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.evaluation.thinking import twins
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.report import TrafficReport, report_on
 from zooter_core.learn.traffic import FILE, Traffic, data_folder
-from zooter_core.learn.traffic_rows import parse_tags
 from zooter_core.ui import resources
 from zooter_core.ui.history import is_local
 from zooter_core.ui.models import manage
@@ -94,7 +94,7 @@ def read_tags(source: Source, routed: int) -> tuple[list[Tagged], int]:
     every = -(-routed // MOST_TAGGED) or 1
     with open_traffic(source.folder) as traffic:
         rows = traffic.tags(source.since, source.until, every)
-    return [(moment, candidate, frozenset(parse_tags(tags))) for moment, tags, candidate in rows], every
+    return [(moment, candidate, frozenset(parse_json(tags))) for moment, tags, candidate in rows], every
 
 
 def count_choices_with(source: Source, rows: list[Tagged], tag: str) -> Counts:

@@ -98,8 +98,8 @@ def draw_changes(report: TrafficReport) -> None:
             ]
             tables.draw("agreement", ("tag", "votes", "agreement"), shares)
             st.caption(
-                "In how many pairs of a liked and a disliked answer the liked one has the higher reward; guessing has"
-                " 50%. In parentheses: 95% confidence intervals."
+                "The share of pairs of a liked and a disliked answer where the liked one has the higher reward; "
+                "guessing gives 50%. In parentheses: 95% confidence intervals."
             )
 
 

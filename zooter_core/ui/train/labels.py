@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores
-from zooter_core.evaluation.charts import GREY, Figure, framed
+from zooter_core.evaluation.charts import Figure, framed
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, Labels, entropy, label
 from zooter_core.pipeline.train import tags_of
@@ -19,7 +19,7 @@ from zooter_core.ui.answer_view import draw_query
 from zooter_core.ui.charts import badge, colour
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.train import steps
-from zooter_core.ui.train.steps import LoadedScores, Session, Task, TrainingData, draw_until_result, heavy_work
+from zooter_core.ui.train.steps import LoadedScores, Session, Task, TrainingData, draw_until_result
 from zooter_core.ui.widgets import persistent
 
 NORMALISED = {
@@ -48,10 +48,8 @@ SCALING_HELP = "Brings different kinds of scores to one scale before the softmax
 TAGS_HELP = "A tag names the kind of a query. Queries that share a tag share part of their labels."
 CLEAR, MIXED = 0.35, 0.75  # reward entropy below which the scores are clear, or mixed
 FEW_TAGS = 3
-MOST = 12  # candidates with a part of their own in the picture
-OTHERS = "others"
+MOST = 12  # models named below the picture
 HEIGHT = 44  # pixels of the picture
-Array = NDArray[np.float64]
 
 
 def summary(session: Session) -> str:
@@ -117,7 +115,7 @@ def find_tags(
     if key not in session.tagging or session.tagging[key].problem:
         for old in session.tagging.values():
             old.stop()
-        session.tagging = {key: Task(lambda task: _tag_queries(task, scores, tagger, ensemble), heavy_work())}
+        session.tagging = {key: Task(lambda task: _tag_queries(task, scores, tagger, ensemble))}
     task = session.tagging[key]
     result = draw_until_result(task, "train-tag", "Tagging")
     if task.stopped:
@@ -149,13 +147,11 @@ def _draw_label(data: TrainingData, labels: Labels) -> None:
     pool, row = data.scores.candidates, int(np.abs(labels.plain - labels.prior).sum(axis=1).argmax())
     draw_query(data.scores.queries[row].text)
     shares = {"plain": labels.plain[row], "prior": labels.prior[row], "enhanced": labels.enhanced[row]}
-    share, highest = labels.enhanced[row], np.max(list(shares.values()), axis=0)
-    columns: list[int] = sorted(np.argsort(-highest, kind="stable")[:MOST].tolist())
-    order = sorted(columns, key=lambda column: -share[column])
-    parts = [badge(pool, pool[column], f"{share[column]:.0%}") for column in order]
-    alt = "The query's label: " + ", ".join(f"{pool[column]} {share[column]:.0%}" for column in order)
-    charts.redraw(bar_chart(pool, share, columns), "train-bar", alt, HEIGHT)
-    st.markdown(" ".join(parts))
+    label_of = dict(zip(pool, labels.enhanced[row].tolist(), strict=True))
+    first = charts.by_share(label_of)[:MOST]
+    alt = "The query's label: " + ", ".join(f"{name} {share:.0%}" for name, share in first)
+    charts.redraw(bar_chart(label_of), "train-bar", alt, HEIGHT)
+    st.markdown(" ".join(badge(pool, name, f"{share:.0%}") for name, share in first))
     tags = list(dict.fromkeys(data.tags[row]))
     st.markdown(describe_label(pool, shares, data.config, bool(tags)))
     if tags:
@@ -165,15 +161,12 @@ def _draw_label(data: TrainingData, labels: Labels) -> None:
         st.caption("This query has no tags, so its label is its own scores alone.")
 
 
-def bar_chart(pool: Sequence[str], share: Array, columns: Sequence[int]) -> Figure:
-    """One stacked bar of a label's shares; `columns` have a part of their own."""
-    parts = [(pool[column], float(share[column]), colour(pool, pool[column])) for column in columns]
-    if len(columns) < len(pool):
-        parts.append((OTHERS, 1 - sum(value for _, value, _ in parts), GREY))
-    bars = []
-    for name, value, fill in parts:
-        sentence = f"{clipped(name, 80)} has {value:.0%} of the label."
-        bars.append(charts.bars([value], [0], fill, [sentence], name=charts.label(name), orientation="h"))
+def bar_chart(shares: Mapping[str, float]) -> Figure:
+    """One bar that the models share."""
+    pool, bars = list(shares), []
+    for name, share in shares.items():
+        sentence, fill = f"{clipped(name, 80)} has {share:.0%} of the label.", colour(pool, name)
+        bars.append(charts.bars([share], [0], fill, [sentence], name=charts.label(name), orientation="h"))
     across, margin = charts.BARE | {"range": [0, 1]}, {"l": 0, "r": 0, "t": 4, "b": 4}
     return framed(bars, barmode="stack", bargap=0, margin=margin, xaxis=across, yaxis=charts.BARE)
 

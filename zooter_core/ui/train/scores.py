@@ -129,8 +129,8 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
     upload = st.file_uploader(  # of any type: what is wrong with a file is said below, not by Streamlit
         "A score file, up to 200 MB",
         key=f"train-upload-{session.uploads}",
-        help="JSON lines (.jsonl) or a table (.csv), also gzipped: one query per line, with a score for each model. It "
-        "stays on this machine and is deleted once it is read.",
+        help="JSON (.jsonl, .json) or a table (.csv, .parquet), also gzipped. It stays on this machine and is deleted "
+        "once it is read.",
     )
     if upload is not None:
         _read_upload(session, upload)
@@ -139,7 +139,7 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
     if task is None or task.problem:
         st.caption(
             "One query per line, with the scores of at least two models; `id`, `dataset` and `tags` are optional. Or a "
-            "table (CSV) with a column `query` and a column of scores for each model."
+            "table of `query`, `model` and `score`, or of `query` and a column of scores for each model."
         )
         st.code(
             '{"query": "What is 15% of 240?", "scores": {"small": 0.2, "large": 0.9}, "tags": ["percentage"]}',
@@ -181,7 +181,7 @@ def _read_upload_in_task(task: Task[LoadedScores], source: str, path: Path, name
 
 def _reader(session: Session, source: str, load: Callable[[Task[LoadedScores]], LoadedScores]) -> Task[LoadedScores]:
     task = session.loaded.get(source)
-    if task is None or task.stopped or task.problem:
+    if task is None or task.problem:
         task = session.loaded[source] = Task(load)
     return task
 

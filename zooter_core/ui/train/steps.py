@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,75 +32,34 @@ class Task(BackgroundWork, Generic[Result]):
 
     Args:
         function: does it. It calls `report` often, which is where a stop ends it.
-        turn: held while it works, so that heavy work of several visitors runs one after the other.
 
     Attributes:
-        log: lines with the seconds since the start.
         result: what the function returned; None until then.
-        waiting: whether it waits for its turn.
     """
 
-    subject = "work"
-
-    def __init__(self, function: Callable[[Task[Result]], Result], turn: threading.Lock | None = None) -> None:
+    def __init__(self, function: Callable[[Task[Result]], Result]) -> None:
         super().__init__()
-        self.log: list[str] = []
         self.result: Result | None = None
-        self.waiting = turn is not None
-        self._function, self._turn, self._started = function, turn, time.monotonic()
+        self._function = function
         self.start()
 
     @property
     def progress_text(self) -> str:
-        if self.waiting:
-            return "Waiting for other work on this machine"
         name = STEPS.get(self.step, "Starting")
         if self.total:
             return f"{name}: {self.done:,} of {self.total:,}"
         return f"{name}: {self.done:,}" if self.done else name
 
-    def add_to_log(self, line: str) -> None:
-        self.log.append(f"{time.monotonic() - self._started:6.1f} s  {line}")
-
-    def report(self, step: str, done: int, total: int = 0) -> None:
-        before = self.step, self.done
-        super().report(step, done, total)
-        if step == "distill" and (step, done) != before:
-            self.add_to_log(f"{STEPS[step]} ({done} of {total:,})")
-        elif step != before[0]:
-            self.add_to_log(STEPS.get(step, step) + (f" ({total:,})" if total else ""))
-
     def _execute(self) -> None:
-        while self._turn is not None and not self._turn.acquire(timeout=0.1):
-            self.report("", 0)  # ends here if it is to stop
-        self.waiting = False
-        try:
-            self.report("", 0)
-            self.result = self._function(self)
-        finally:
-            if self._turn is not None:
-                self._turn.release()
-        self.add_to_log("Done.")
-
-    def _finish(self) -> None:
-        if self.stopped:
-            self.add_to_log("Stopped. No partial results are kept.")
-        elif self.problem:
-            self.add_to_log("Failed.")
-
-
-@st.cache_resource(show_spinner=False)
-def heavy_work() -> threading.Lock:
-    """Held by the one task of this server that uses the whole machine."""
-    return threading.Lock()
+        self.result = self._function(self)
 
 
 def draw_task(task: Task[Any], key: str) -> None:
+    """Draw the progress of a task until it has ended."""
 
     def draw() -> None:
         st.progress(task.share, text=f"{task.progress_text} ...")
         stop_button(task, f"{key}-stop")
-        draw_log(task)
 
     draw_live(task, draw)
 
@@ -127,11 +84,6 @@ def draw_end(task: Task[Any], name: str) -> None:
         show_error(task.problem)
     elif task.stopped:
         st.info(f"{name} was stopped. No partial results are kept.", icon=":material/stop_circle:")
-
-
-def draw_log(task: Task[Any]) -> None:
-    with st.expander("Log", icon=":material/notes:"):
-        st.code("\n".join(task.log) or "...", language=None, wrap_lines=True)
 
 
 def head(session: Session, number: int, name: str, summary: str) -> bool:

@@ -23,16 +23,7 @@ from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
 from zooter_core.ui.text import plain, with_commands
 from zooter_core.ui.train.labels import embed
-from zooter_core.ui.train.steps import (
-    Session,
-    Task,
-    TrainedRouter,
-    TrainingData,
-    draw_end,
-    draw_log,
-    draw_task,
-    heavy_work,
-)
+from zooter_core.ui.train.steps import Session, Task, TrainedRouter, TrainingData, draw_end, draw_task
 from zooter_core.ui.widgets import persistent
 
 HOLDOUT_HELP = "The share of queries to evaluate the router on; it does not train on them."
@@ -77,7 +68,6 @@ def _draw_run(session: Session, data: TrainingData, training: DistillConfig, ens
     draw_end(task, "The training")
     if task.result is not None:
         draw_figures(task.result)
-    draw_log(task)
 
 
 def _draw_settings(data: TrainingData) -> tuple[TrainingData, DistillConfig]:
@@ -105,7 +95,7 @@ def start(session: Session, data: TrainingData, training: DistillConfig, ensembl
     st.session_state.pop("train-name", None)  # another router gets another name
     session.saved = session.problem = None
     session.distillation = Task(
-        partial(distill_in_task, data=data, training=training, ensemble=ensemble, folder=folder), heavy_work()
+        partial(distill_in_task, data=data, training=training, ensemble=ensemble, folder=folder)
     )
 
 
@@ -113,7 +103,6 @@ def distill_in_task(
     task: Task[TrainedRouter], data: TrainingData, training: DistillConfig, ensemble: Ensemble, folder: Path
 ) -> TrainedRouter:
     """Distill a router into the folder; if that fails, the folder is removed."""
-    task.add_to_log(f"{len(data.tags):,} queries of {data.loaded.name}, {len(data.scores.candidates)} models")
     vectors = embed(task, [query.text for query in data.scores.queries], ensemble)
     try:
         distill(
@@ -131,11 +120,6 @@ def distill_in_task(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    if losses := report.losses:  # there are no epochs where a router is solved in one step
-        task.add_to_log(
-            f"Divergence from the labels (KL): {losses[0]:.3f} nats after the first epoch, {losses[-1]:.3f} after the "
-            f"last of {len(losses)}"
-        )
     return TrainedRouter(folder, data, training, report)
 
 

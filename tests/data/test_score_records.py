@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.data.scores import read_queries, read_scores, read_texts
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE, ROWS_OF_ONE_QUERY = re.findall(
+    r"```\n(query,.*?)```", (ROOT / "docs" / "scores.md").read_text(encoding="utf-8"), re.DOTALL
+)
+
+
+def table(tmp_path: Path, text: str, name: str = "scores.csv", encoding: str = "utf-8") -> Path:
+    path = tmp_path / name
+    data = text.encode(encoding)
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "scores.csv.gz", "scores.tsv"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_the_table_in_the_docs(tmp_path, name, encoding):
+    text = EXAMPLE.replace(",", "\t") if ".tsv" in name else EXAMPLE
+    path = table(tmp_path, text.replace("\n", "\r\n"), name, encoding)
+    scores = read_scores([path])
+    assert [query.text for query in scores.queries] == ["What is 7 * 8?"]  # the other has a score of one model alone
+    assert scores.left_out == 1
+    assert (scores.candidates, scores.datasets) == (("small", "large"), ["maths"])
+    assert scores.scores.tolist() == [[0.4, 0.9]]
+    assert read_texts([path], scores) == [{}]
+
+
+def test_a_table_as_a_spreadsheet_writes_it(tmp_path):
+    text = ';Question;Category; org/small-7b ;"GPT 5, large";id;note\n'
+    text += '0;"2; 3";maths;0,5;1,25;7;1 remark\n1;"two\nlines";chat;NA;-;8;\n2;Grüße;chat;-,5;3;9;\n'
+    scores = read_scores([table(tmp_path, text)])
+    assert scores.candidates == ("org/small-7b", "GPT 5, large")
+    assert [(query.id, query.text) for query in scores.queries] == [("7", "2; 3"), ("9", "Grüße")]
+    assert np.array_equal(scores.scores, [[0.5, 1.25], [-0.5, 3.0]])
+
+
+ROWS = [("“Grüße”; all", {"a": 0.5, "b": 1.0}), ("2, 3?", {"a": 0.25, "b": 0.0})]
+LONG = [(text, name, score) for name in "ab" for text, scores in ROWS for score in [scores[name]]]
+MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", [{"prompt": text, "scores": scores} for text, scores in ROWS]),
+        ("a.json", [{"Unnamed: 0": 7, "prompt": text, **scores, "answer": 4, "cost_usd": 2} for text, scores in ROWS]),
+        ("a.jsonl", "\n".join(json.dumps({"messages": [{"role": "user", "content": q}], **s}) for q, s in ROWS)),
+        ("a.csv", "query,scores\n" + "".join(f'"{text}","{scores}"\n' for text, scores in ROWS)),
+        ("a.csv", "id,Model,Prompt,score,ms\n" + "".join(f'1,{m},"{q}",{s},9\n' for q, m, s in LONG) + ",,,,\n"),
+        ("a.csv", "query,model,is_correct\n" + "".join(f'"{q}",{m},{s}\n' for q, m, s in LONG)),
+        ("a.csv", "query,a_score,b_score,a_cost\n" + "".join(f'"{q}",{s["a"]},{s["b"]},7\n' for q, s in ROWS)),
+        ("a.csv", "query;candidate;Score\n" + "".join(f'"{q}";{m};{s}\n'.replace(".", ",") for q, m, s in LONG)),
+        ("a.json", {"name": "mine", "results": [{"query": text, "scores": scores} for text, scores in ROWS]}),
+        ("a.json", [{"model": m, "n": 1, "items": [{"prompt": q, "score": s} for q, s in MODELS[m]]} for m in "ab"]),
+        (
+            "a.json",
+            [
+                {"prompt": q, "tags": ["x"], "completions": [{"model": m, "overall_score": s} for m, s in s.items()]}
+                for q, s in ROWS
+            ],
+        ),
+        ("a.json", [{"question": q, "model_name": m, "performance": s, "task_id": 3} for q, m, s in LONG]),
+        ("a.jsonl", "\n".join(json.dumps({"instruction": q, "model": m, "reward": s}) for q, m, s in LONG)),
+    ],
+)
+def test_one_table_in_the_forms_that_people_have(tmp_path, name, content):
+    path = table(tmp_path, content if isinstance(content, str) else json.dumps(content, indent=1), name)
+    scores = read_scores([path])
+    assert [query.text for query in scores.queries] == [text for text, _ in ROWS]
+    assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[0.5, 1.0], [0.25, 0.0]])
+
+
+def test_a_parquet_file_as_the_hub_has_it(tmp_path):
+    path = tmp_path / "train-00000-of-00001.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist([{"prompt": text} | scores for text, scores in ROWS]), path)
+    scores = read_scores([path])
+    assert [query.text for query in scores.queries] == [query.text for query in read_queries(path)]
+    assert sorted(zip(scores.candidates, scores.scores.T.tolist(), strict=True)) == [("a", [0.5, 0.25]), ("b", [1, 0])]
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ZooterError, match="a readable file"):
+        read_scores([path])
+
+
+def test_rows_of_a_query_make_a_line_with_the_mean_of_each_model_over_all_files(tmp_path):
+    one = table(tmp_path, "query,model,score,response,dataset\nHi,a,1,yes,x\nHi,a,0,no,x\nHo,a,1,ja,y\n", "one.csv")
+    other = table(tmp_path, "query,model,score,response\nHi ,b ,3,si\nHo,b,,oui\n", "other.csv")
+    scores = read_scores([one, other])
+    assert ([query.text for query in scores.queries], scores.datasets, scores.left_out) == (["Hi"], ["x"], 1)
+    assert scores.scores.tolist() == [[0.5, 3.0]]
+    assert read_texts([one, other], scores) == [{"a": "no", "b": "si"}]
+    shown = read_scores([table(tmp_path, ROWS_OF_ONE_QUERY)])
+    assert (shown.candidates, shown.scores.tolist()) == (("small", "large"), [[0.4, 0.9]])
+
+
+def test_samples_of_lm_evaluation_harness_are_scores_of_the_model_that_their_folder_names(tmp_path):
+    doc = {"question": "How many?", "answer": "#### 4"}
+    new = {"doc_id": 0, "doc": doc, "target": "4", "arguments": {"gen_args_0": {"arg_0": "Q: How many?\nA:"}}}
+    old = {
+        "doc_id": 1,
+        "doc": {"ctx_a": "Then"},
+        "target": 2,
+        "arguments": [["Then he", " runs"], ["Then he", " sits"]],
+    }
+    for name, right in {"a": 1.0, "b": 0.0}.items():
+        (tmp_path / name).mkdir()
+        lines = [new | {"metrics": ["exact_match"], "bleu": 9.0, "exact_match": right}, old | {"acc": 1 - right}]
+        table(tmp_path / name, "\n".join(map(json.dumps, lines)), "samples_gsm8k_2026.jsonl")
+    scores = read_scores(sorted(tmp_path.glob("*/samples_*.jsonl")))
+    assert [query.text for query in scores.queries] == ["How many?", "Then he"]
+    assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[1.0, 0.0], [0.0, 1.0]])
+
+
+def test_words_and_percents_are_scores(tmp_path):
+    path = table(tmp_path, "query,a,b\n1,pass,FAIL\n2,True,False\n3,85%,7\n4,N/A,correct\n")
+    line = '{"query": "6", "scores": {"a": true, "b": "0.5"}}\n{"query": "7", "scores": {"a": NaN, "b": false}}'
+    scores = read_scores([path, table(tmp_path, line, "b.jsonl")])
+    assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [85, 7], [1, 0.5]], 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "at least one query"),
+        ("query,a,b\n", "at least one query"),
+        ("text,a,b\nHi,1,2\n", "the fields text, a, b. Rename the field with the query"),
+        ("query,a,b\nHi,1,2\nHello,bad,2\n", "a number as the score of a in"),
+        ("query,a,b\nHi, you,1,2\n", "3 cells in"),
+        ("query,a,b\nHello,1,2\nHi, you,1,2\n", "but found 4"),
+        ("query,a,b\n,1,2\n", '"query" as a text that is not empty'),
+        ("query,a,b\nHi,yes,no\n", "no numbers in the columns a, b"),
+        ("query,id,cost_usd,answer\nHi,1,2,3\n", "scores in"),
+        ("query,rater,mark\nHi,ann,1\n", "those of mark alone. Add scores of others on the same queries, in a column"),
+        ("query,model,score\nHi,a,1\n", "those of a alone"),
+        ("query,model,score\nHi,a,1\nHi,,2\n", "the name of a model in"),
+        ("query,model,mark,weight\nHi,a,1,2\n", 'a column "score" beside "model" in'),
+        ("query,a,\x1b[2J\nHi,1,2\n", "for a candidate in"),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_named(tmp_path, text, problem):
+    path = table(tmp_path, text)
+    with pytest.raises(ZooterError) as caught:
+        read_scores([path]).check_choice()
+    assert problem in str(caught.value)
+    assert str(path) in str(caught.value)

@@ -1,0 +1,166 @@
+"""Score files of any form: records with `scores` by model, a column for each model, or a row for each score.
+
+Many programs write the last form (query, model, score): the rows of a query make a line, also where each model has a
+file of its own. `--log_samples` of lm-evaluation-harness is such a file, whose folder names the model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.records import LARGEST_SCORE
+from zooter_core.base.strict_json import is_number, objects
+from zooter_core.data.answer_keys import FIELDS
+from zooter_core.data.json_records import FIX_LINE, Place, as_number, as_text, each_record
+from zooter_core.data.logs import TEXTS, fields_of, query_in
+
+SCORE = ("score", "overall_score", "reward")
+MODEL, RESPONSE = ("model", "model_name", "candidate", "llm"), ("response", "output", "completion", "answer")
+MISSING = ("", "-", "na", "n/a", "#n/a", "nan", "null", "none")
+WORDS = {"true": 1.0, "pass": 1.0, "passed": 1.0, "correct": 1.0}
+WORDS |= {"false": 0.0, "fail": 0.0, "failed": 0.0, "incorrect": 0.0}
+AFFIX = re.compile(r"^scores?[\W_]+(?=\w)|(?<=\w)[\W_]+scores?$", re.IGNORECASE)  # around a model's name
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
+ABOUT = {*TEXTS, *FIELDS, "dataset", "source", "tags", "choices", "target", "expected", "label", "ground_truth"}
+MEASURE = re.compile(  # the names of columns whose numbers are no scores
+    r"no|nr|#|row|rank|unnamed: \d+|mean|avg|average|total|sum|turns?|level|difficulty|split|fold|seed|year"
+    r"|(.*[\W_])?(id|idx|index|ms|time|length|len|count|num)"
+    r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration)([\W_].*)?"
+)
+STEP = """Name a column after each model, or have a row for each score (query, model, score) or response (query, \
+model, response); docs/scores.md shows them."""
+Record = dict[str, Any]
+
+
+@dataclass
+class _Rows:
+    """The rows of a query, each with one model's score or response."""
+
+    file: int
+    place: Place
+    record: Record
+    scores: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    responses: dict[str, str] = field(default_factory=dict)
+
+
+def score_records(paths: Sequence[str | Path]) -> Iterator[tuple[int, Place, Record]]:
+    """The lines of score files, each with the file's number and its place: records with `scores`, `responses`, or both.
+
+    Raises:
+        ZooterError: a file has no record, or one that holds no score.
+    """
+    together: dict[str, _Rows] = {}
+    for file, path in enumerate(map(Path, paths)):
+        table, place = list[tuple[Place, Record]](), ""
+        for place, record in _unwrapped(path):
+            if {"scores", "responses"} & record.keys():
+                yield file, place, record
+            elif (fields := _sample(path, record)).keys() & {*MODEL}:
+                _add(together, file, place, fields)
+            else:
+                table.append((place, record))
+        if not place:
+            raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
+        yield from ((file, *line) for line in _by_column(table))
+    for rows in together.values():
+        scores = {"scores": {name: fmean(values) for name, values in rows.scores.items()}} if rows.scores else {}
+        yield rows.file, rows.place, rows.record | scores | ({"responses": rows.responses} if rows.responses else {})
+
+
+def _unwrapped(path: Path) -> Iterator[tuple[Place, Record]]:
+    """The records of a file. Of a list in one, as in {"model": "a", "results": [...]}, each with what is around it."""
+    for place, record in each_record(path):
+        lists = [rows for name, part in record.items() if (rows := objects(part)) and name.lower() not in TEXTS]
+        rows = lists[0] if len(lists) == 1 and not {"scores", "responses"} & record.keys() else []
+        around = {name: value for name, value in fields_of(record).items() if name in (*MODEL, *ABOUT)} if rows else {}
+        if rows and ({*MODEL} & fields_of(rows[0]).keys() or not {*TEXTS} & around.keys()):
+            yield from ((place, around | row) for row in rows)
+        else:
+            yield place, record
+
+
+def _sample(path: Path, record: Record) -> Record:
+    """The fields of a record; of a sample of lm-evaluation-harness, as other programs name them."""
+    fields = fields_of(record)
+    if not {"doc", "doc_id", "target"} <= fields.keys():
+        return fields
+    scored = [name for name in fields if name not in ("doc_id", "target") and _number(fields[name]) is not None]
+    metric = next((name for name in fields.get("metrics") or () if name in scored), *scored[:1] or [""])
+    prompt = fields.get("arguments")  # of each request: the prompt, and how to go on
+    while isinstance(prompt, dict | list) and prompt:
+        prompt = next(iter(prompt.values() if isinstance(prompt, dict) else prompt))
+    doc = fields_of(fields["doc"])
+    query = {name: doc[name] for name in TEXTS if name in doc} or {"prompt": prompt}
+    return query | {"model": path.parent.name, "score": fields.get(metric)}
+
+
+def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) -> None:
+    """Add a row with one model's score or response to those of its query."""
+    model, score, response = (next((one for one in names if one in fields), "") for names in (MODEL, SCORE, RESPONSE))
+    numbers = [] if score else [one for one in fields if _may_be_scores(one) and _number(fields[one]) is not None]
+    score = numbers[0] if len(numbers) == 1 else score
+    if not score and not response:
+        expected = f'a column "score" beside "{model}" in {place}'
+        raise ZooterError(expected, f"the columns {listed(fields)}", "Name the column of the scores so.")
+    name, text, query = as_text(fields[model]), fields.get(response), query_in(place, fields)
+    if not name or not name.strip():
+        raise ZooterError(f"the name of a model in {place}", f"{fields[model]!r:.40} in {model}", FIX_LINE)
+    about = {name: value for name, value in fields.items() if name in ABOUT and name != response}
+    rows = together.setdefault(query.strip(), _Rows(file, place, about | {"query": query}))
+    if (number := as_score(fields.get(score), f"{name} in {place}")) is not None:
+        rows.scores[name.strip()].append(number)
+    if isinstance(text, str):
+        rows.responses[name.strip()] = text
+
+
+def _by_column(rows: Sequence[tuple[Place, Record]]) -> Iterator[tuple[Place, Record]]:
+    """The rows of a table with a column for each model: one that has numbers, and no name of something else."""
+    columns = [name for name in dict.fromkeys(name for _, record in rows for name in record) if name.strip()]
+    others = [name for name in columns if _may_be_scores(name.strip().lower())]
+    models = [name for name in others if any(_number(record.get(name)) is not None for _, record in rows)]
+    if rows and not models:
+        instead = (
+            f"no numbers in the columns {listed(others)}" if others else f"the columns {listed(columns) or 'none'}"
+        )
+        raise ZooterError(f"scores in {rows[0][0]}", instead, STEP)
+    for place, record in rows:
+        yield place, record | {"scores": {AFFIX.sub("", name.strip()): record.get(name) for name in models}}
+
+
+def _may_be_scores(name: str) -> bool:
+    """Whether a column may hold scores, by its name in small letters."""
+    return name not in ABOUT and name not in MODEL and not MEASURE.fullmatch(name)
+
+
+def as_score(value: object, whose: str) -> float | None:
+    """A score as files have it: a number, also with a decimal comma or a percent sign, true or false, pass or fail.
+
+    Returns:
+        None if it is missing.
+    """
+    if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
+        return None
+    number = _number(value)
+    if number is None:
+        step = "Write numbers (higher is better), true and false, or pass and fail; leave missing scores empty."
+        raise ZooterError(f"a number as the score of {whose}", repr(value)[:40], step)
+    if not -LARGEST_SCORE <= number <= LARGEST_SCORE:
+        expected = f"a number from {-LARGEST_SCORE:g} to {LARGEST_SCORE:g} as the score of {whose}"
+        raise ZooterError(expected, repr(value)[:40], "Rescale the scores, or remove the line.")
+    return number
+
+
+def _number(value: object) -> float | None:
+    """The number that a cell or a value of JSON stands for; None if it stands for none."""
+    if isinstance(value, str):
+        text = value.strip().lower().removesuffix("%")
+        text = text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text
+        return WORDS.get(text, as_number(text))
+    return float(value) if isinstance(value, bool) or is_number(value) else None
