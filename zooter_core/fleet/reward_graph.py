@@ -20,9 +20,8 @@ from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import resolve, stamp_of
 from zooter_core.config.labelling import RewardConfig, ScalarConfig, UltraConfig
 from zooter_core.labelling.rewards import plain
-from zooter_core.router import bert
+from zooter_core.router import bert, onnx_file
 from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph, tokenizer_json
-from zooter_core.router.onnx_file import map_weights
 
 ABOUT = "reward.json"  # beside the graph and its tokenizer
 LAYOUT = 3  # raise it when the graph changes: those in the cache are then made again
@@ -99,9 +98,7 @@ def _write(config: ScalarConfig, source: Path, settings: Mapping[str, Any], fold
     if name := first_broken(weights):
         raise ValueError(f"NaN or infinity in its weights ({name})")
     folder.mkdir(parents=True)
-    graph = bert.Bert(settings, weights, bert.has_segments(source)).rewards()
-    (folder / GRAPH).write_bytes(graph.SerializeToString())
-    map_weights(folder / GRAPH)
+    onnx_file.write(bert.Bert(settings, weights, bert.has_segments(source)).rewards(), folder / GRAPH)
     tokenizer, _ = bert.tokenizer_of(source)
     text = tokenizer_json(tokenizer, config.max_tokens or MOST_TOKENS, "right")
     (folder / TOKENIZER).write_text(text, encoding="utf-8")
