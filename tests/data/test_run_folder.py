@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -101,19 +100,6 @@ def test_a_line_of_another_shape_is_named(folder, file, line, fault):
         run.append(file, [line])
         with pytest.raises(WorkError, match=re.escape(fault) + ".* in line 1"):
             list(run.records(file))
-
-
-def test_a_run_whose_steps_an_earlier_version_has_sealed_goes_on(folder):
-    """By hashes or sizes of its files."""
-    seal = {"file": RESPONSES, "records": 1, "sha256": "0", "bytes": {RESPONSES: 0}}
-    with RunFolder(folder, create=True) as run:
-        run.begin("collect", {"samples": 1})
-    state = json.loads((folder / "run.json").read_text()) | {"seals": {"collect": seal}}
-    (folder / "run.json").write_text(json.dumps(state))
-    with RunFolder(folder) as run:
-        assert run.is_finished("collect")
-        run.begin("collect", {"samples": 1})
-        assert run.is_finished("collect")
 
 
 def test_what_is_no_folder_of_a_run_is_refused(folder, tmp_path):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,6 @@ import pytest
 
 from zooter_core.backends import Backend, Piece, iter_responses
 from zooter_core.backends.endpoint.faults import EndpointError
-from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
@@ -212,16 +210,6 @@ def test_a_slow_candidate_that_fails_for_good_does_not_end_the_attempts_at_the_l
     attempts.failed("b", fault(503, temporary=True))
     attempts.failed("a", fault(401))
     assert attempts.next() == ["b"]
-
-
-def test_pauses_of_a_run_are_exact_and_need_no_server():
-    attempts = attempts_at("a", policy=RetryPolicy(2, 30.0, math.inf, spread=0.0))
-    attempts.next()
-    pauses = []
-    for _ in range(3):
-        attempts.failed("a", temporary=True)
-        pauses += [attempts.pause for _ in attempts.next()]
-    assert pauses == [30.0, 60.0]
 
 
 @pytest.mark.parametrize(

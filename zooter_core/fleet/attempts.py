@@ -1,9 +1,9 @@
-"""Who is asked, who is asked next, and who is asked again: one policy for the commands, the demo, the pipeline and the
-endpoint. It sends nothing and waits for nothing: its caller runs the requests, and reports how they went.
+"""Who is asked, who is asked next, and who is asked again: one policy for the commands, the demo and the endpoint.
+
+It sends nothing and waits for nothing: its caller runs the requests, and reports how they went.
 
 - `Ensemble.run_candidates`: some candidates together; if all of them fail before their first token, reserves in turn.
 - `zooter serve` (serve/chat.py): one candidate after the other, or beside one that is slow; the last one again.
-- `zooter run` (pipeline/lanes.py): one candidate, which rests after failures and is then asked again.
 
 The end of this file says for people who failed and why.
 """
@@ -27,14 +27,13 @@ MOST_REASONS, MOST_REASON = 5, 300  # candidates whose reasons a message gives, 
 
 
 class Attempts:
-    """Decides which candidate is asked next: for one answer to a request, or for the responses that a run still lacks.
+    """Decides which candidate is asked next for an answer to a request.
 
-    Each candidate is asked once; the last one again after a temporary failure, as often as the policy allows.
+    Each candidate is asked once; the last one again after a temporary failure, as often as its server has `retries`.
 
     Args:
         order: the candidates' names, best first.
         together: how many of them are asked at the same time at first.
-        policy: how often the last one is asked again, and after which pauses. Default: the `retries` of its server.
 
     Attributes:
         last: the last candidate of the order.
@@ -43,14 +42,12 @@ class Attempts:
         failures: all errors, with their candidates, in order; a retry counts again.
     """
 
-    def __init__(
-        self, fleet: Fleet, order: Sequence[str], together: int = 1, policy: RetryPolicy | None = None
-    ) -> None:
+    def __init__(self, fleet: Fleet, order: Sequence[str], together: int = 1) -> None:
         self.last, self.pause = order[-1], 0.0
         self.errors: dict[str, EndpointError] = {}
         self._fleet, self._waiting, self._together = fleet, deque(order), together
         endpoint = fleet.candidate(self.last).endpoint
-        self._policy = policy or RetryPolicy(endpoint.retries if endpoint else 0)
+        self._policy = RetryPolicy(endpoint.retries if endpoint else 0)
         self._repeats, self._temporary, self._answered = 0, False, False
         self.failures: list[tuple[str, EndpointError]] = []
 
@@ -82,17 +79,13 @@ class Attempts:
         self._answered = True
         self.errors.pop(name, None)  # it failed at first
 
-    def failed(self, name: str, error: EndpointError | None = None, temporary: bool = False) -> None:
-        """Note that a candidate has not begun to answer, with the error if it is known.
-
-        Args:
-            temporary: whether another attempt may succeed; an error says so itself.
-        """
+    def failed(self, name: str, error: EndpointError | None = None) -> None:
+        """Note that a candidate has not begun to answer, with the error if it is known."""
         if error is not None:
             self.failures.append((name, error))
-            self.errors[name], temporary = error, error.temporary
+            self.errors[name] = error
         if name == self.last:
-            self._temporary = temporary
+            self._temporary = error is not None and error.temporary
 
     @property
     def at_fault(self) -> bool:

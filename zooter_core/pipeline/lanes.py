@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zooter_core.backends import Request, iter_responses
-from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.backends.merge_streams import Stream, merge_streams
 from zooter_core.backends.thoughts import most_tokens
 from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
@@ -26,7 +25,6 @@ from zooter_core.base.jsonl import Appender
 from zooter_core.base.records import Message, Query, Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.fleet.attempts import Attempts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.on_ray import RayWorkers
@@ -231,7 +229,8 @@ class Lane:
 
     def _at_pace(self, stop: threading.Event) -> Iterator[str]:
         """All requests at the pace of their server. Those that fail are sent again, until nothing helps."""
-        tally, attempts, budget = self.tally, self._attempts(), self.job.budget
+        tally, budget, rests = self.tally, self.job.budget, 0
+        endpoint = self.job.ensemble.fleet.candidate(self.name).endpoint
         problem: Failure | None = None
         while not stop.is_set() and not tally.problem:
             new = tally.new
@@ -245,23 +244,14 @@ class Lane:
                 tally.problem = problem if tally.done + len(self.refusals) < tally.total else None
                 return
             elif self.in_a_row >= ENOUGH or (self.failures and tally.new == new):
-                attempts = self._attempts() if tally.new > new else attempts
-                attempts.failed(self.name, temporary=tally.works)
-                if not attempts.next():
+                rests = 0 if tally.new > new else rests
+                if rests == RESTS or not tally.works:
                     tally.problem = self.problem
                     return
-                reason = self.problem.reason if self.problem else ""
-                yield f"{self.name} failed {self.failures} times ({reason}). It is asked again in {attempts.pause:g} s."
-                stop.wait(attempts.pause)
-
-    def _attempts(self) -> Attempts:
-        """The attempts at what the candidate lacks, the first of which is under way."""
-        fleet = self.job.ensemble.fleet
-        endpoint = fleet.candidate(self.name).endpoint
-        first = endpoint.rest_seconds if endpoint else REST_SECONDS
-        attempts = Attempts(fleet, [self.name], policy=RetryPolicy(RESTS, first, math.inf, spread=0.0))
-        attempts.next()
-        return attempts
+                pause = (endpoint.rest_seconds if endpoint else REST_SECONDS) * 2**rests
+                reason, rests = self.problem.reason if self.problem else "", rests + 1
+                yield f"{self.name} failed {self.failures} times ({reason}). It is asked again in {pause:g} s."
+                stop.wait(pause)
 
     def _round(self, stop: threading.Event) -> Iterator[str]:
         """Send each request that is missing once."""

@@ -180,23 +180,25 @@ def _score_missing(
     reasons: dict[str, str] = {}
     for first in range(0, len(lines), batches.BATCH):
         batch = [(query, texts) for query, texts in lines[first : first + batches.BATCH] if query.id not in done]
-        blank = {query.id: name for query, texts in batch for name, text in texts.items() if not text.strip()}
-        reasons |= {id: f"the response of {name} is empty, or thoughts without an answer" for id, name in blank.items()}
-        batch = [(query, texts) for query, texts in batch if query.id not in blank]
-        scored = ensemble.score_responses(
-            [(query.text, list(texts.values())) for query, texts in batch],
+        blank = {
+            query.id: f"the response of {name} is empty, or thoughts without an answer"
+            for query, texts in batch
+            for name, text in texts.items()
+            if not text.strip()
+        }
+        samples = {query.id: {name: [text] for name, text in texts.items()} for query, texts in batch}
+        scored = score_lines(
+            ensemble,
+            ScoreJob([query for query, _ in batch], samples, blank, {}),
             lambda done, first=first: progress("score", first + done, len(lines)),  # type: ignore[misc]
         )
+        reasons |= {id: line["set_aside"] for id, line in scored.items() if "set_aside" in line}
         new = []
-        for (query, texts), rewards in zip(batch, scored, strict=True):
-            if rewards.complete is None:
-                reasons[query.id] = str(rewards.reason)
-            else:
-                scores = dict(zip(texts, rewards.complete, strict=True))
-                key = key_of(query)
-                outcomes = {name: verify(text, key).right for name, text in texts.items()} if key else {}
-                line = score_line(query, scores, texts, {name: float(right) for name, right in outcomes.items()})
-                new.append(line | {"reward_sha256": reward})
+        for query, texts in batch:
+            if query.id not in reasons:
+                line = scored[query.id]
+                outcomes = {name: float(right) for name, (right,) in line.get("verified", {}).items()}
+                new.append(score_line(query, line["rewards"], texts, outcomes) | {"reward_sha256": reward})
         append_records(out, new)
         progress("score", min(first + batches.BATCH, len(lines)), len(lines))
     return len(lines) - len(reasons), reasons

@@ -103,7 +103,7 @@ def test_memory_that_runs_out_for_a_reward_model_is_freed_for_a_second_try(tiny_
 
     monkeypatch.setattr(AutoModelForSequenceClassification, "from_pretrained", short)
     if times == 1:
-        assert ensemble.score_responses([("Hi", ["Hello"])])[0].complete
+        assert ensemble.score_responses([("Hi", ["Hello"])])[0].reason is None
     else:
         with pytest.raises(WorkError, match=r"a reward model at"):
             ensemble.score_responses([("Hi", ["Hello"])])

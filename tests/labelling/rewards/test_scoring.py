@@ -43,9 +43,9 @@ class Ahead:
 
 def test_rewards_come_in_the_order_asked_for():
     results = score_queries(Lengths(), QUERIES)
-    assert [scored.complete for scored in results] == [[1, 10]] * 10
+    assert [scored.rewards for scored in results] == [(1, 10)] * 10
     assert score_queries(Lengths(), []) == []
-    assert score_queries(Lengths(), [("q", [])])[0].complete == []
+    assert score_queries(Lengths(), [("q", [])])[0].rewards == ()
 
 
 def test_a_response_that_comes_twice_is_scored_once():
@@ -62,7 +62,7 @@ def test_one_item_that_raises_loses_no_other(bad):
     for number, scored in enumerate(results):
         assert scored.rewards == ((1, None) if number == bad else (1, 10))
     assert results[bad].reason == f"the reward model failed: CUDA error: {bad} and more"
-    assert results[bad].complete is None
+    assert results[bad].reason
     assert model.calls < 12  # halves of halves, not one by one
 
 
@@ -177,7 +177,7 @@ def test_comparisons_are_known_in_a_wider_pool(tmp_path):
 def test_what_failed_is_not_kept(tmp_path):
     cache = ScoreCache("model", tmp_path / "rewards.sqlite")
     score_queries(Lengths({"3": math.nan}, raises=("4",)), QUERIES, cache)
-    assert all(scored.complete == [1, 10] for scored in score_queries(Lengths(), QUERIES, cache))
+    assert all(scored.rewards == (1, 10) for scored in score_queries(Lengths(), QUERIES, cache))
 
 
 def test_another_model_knows_nothing(tmp_path):

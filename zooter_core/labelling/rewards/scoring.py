@@ -44,19 +44,14 @@ class QueryRewards:
     rewards: tuple[float | None, ...]
     reason: str | None = None
 
-    @property
-    def complete(self) -> list[float] | None:
-        """The rewards if every response has one, else None."""
-        return None if self.reason else [reward for reward in self.rewards if reward is not None]
-
     def line(self, query_id: str, pool: Sequence[str]) -> dict[str, Any]:
         """A line of rewards.jsonl: every candidate's mean reward and its samples, or why the query is set aside.
 
         The rewards are those of all samples of the first candidate, then of the second, and so on.
         """
-        if self.complete is None:
+        if self.reason:
             return {"id": query_id, "set_aside": self.reason}
-        table = np.reshape(self.complete, (len(pool), -1))
+        table = np.reshape(np.array(self.rewards, dtype=float), (len(pool), -1))
         means = dict(zip(pool, table.mean(axis=1).tolist(), strict=True))
         return {"id": query_id, "rewards": means, "samples": dict(zip(pool, table.tolist(), strict=True))}
 
