@@ -10,6 +10,9 @@ from playwright.sync_api import Page, expect
 
 from support.demo_browser import SLOW, ZOOMED, Demo, assert_fits, barriers
 from support.invented_traffic import add_days
+from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.config.fleet import load_fleet
+from zooter_core.learn.traffic import data_folder
 
 LAST_TEXT = {
     "": "Who answers",
@@ -46,9 +49,10 @@ EDGES = """() => [...document.querySelectorAll('[class*="st-key-shares-"] .js-pl
 
 
 @pytest.fixture
-def busy(server: Demo) -> Iterator[Demo]:
+def busy(server: Demo, monkeypatch: pytest.MonkeyPatch) -> Iterator[Demo]:
     """The demo of the embedded fleet, with traffic."""
-    folder = server.history.parent / "data" / "zooter" / "serve" / "embedded"
+    monkeypatch.setenv("XDG_DATA_HOME", str(server.history.parent / "data"))
+    folder = data_folder(load_fleet(EMBEDDED_FLEET))
     add_days(folder, ("chat", "math", "code", "writer"))
     yield server
     shutil.rmtree(folder)

@@ -50,6 +50,7 @@ def test_a_table_as_a_spreadsheet_writes_it(tmp_path):
 
 ROWS = [("“Grüße”; all", {"a": 0.5, "b": 1.0}), ("2, 3?", {"a": 0.25, "b": 0.0})]
 LONG = [(text, name, score) for name in "ab" for text, scores in ROWS for score in [scores[name]]]
+MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,18 @@ LONG = [(text, name, score) for name in "ab" for text, scores in ROWS for score 
         ("a.jsonl", "\n".join(json.dumps({"messages": [{"role": "user", "content": q}], **s}) for q, s in ROWS)),
         ("a.csv", "query,scores\n" + "".join(f'"{text}","{scores}"\n' for text, scores in ROWS)),
         ("a.csv", "id,Model,Prompt,score,ms\n" + "".join(f'1,{m},"{q}",{s},9\n' for q, m, s in LONG) + ",,,,\n"),
+        ("a.csv", "query,model,is_correct\n" + "".join(f'"{q}",{m},{s}\n' for q, m, s in LONG)),
+        ("a.csv", "query,a_score,b_score,a_cost\n" + "".join(f'"{q}",{s["a"]},{s["b"]},7\n' for q, s in ROWS)),
         ("a.csv", "query;candidate;Score\n" + "".join(f'"{q}";{m};{s}\n'.replace(".", ",") for q, m, s in LONG)),
+        ("a.json", {"name": "mine", "results": [{"query": text, "scores": scores} for text, scores in ROWS]}),
+        ("a.json", [{"model": m, "n": 1, "items": [{"prompt": q, "score": s} for q, s in MODELS[m]]} for m in "ab"]),
+        (
+            "a.json",
+            [
+                {"prompt": q, "tags": ["x"], "completions": [{"model": m, "overall_score": s} for m, s in s.items()]}
+                for q, s in ROWS
+            ],
+        ),
         ("a.json", [{"question": q, "model_name": m, "performance": s, "task_id": 3} for q, m, s in LONG]),
         ("a.jsonl", "\n".join(json.dumps({"instruction": q, "model": m, "reward": s}) for q, m, s in LONG)),
     ],
@@ -134,7 +146,7 @@ def test_words_and_percents_are_scores(tmp_path):
         ("query,rater,mark\nHi,ann,1\n", "those of mark alone. Add scores of others on the same queries, in a column"),
         ("query,model,score\nHi,a,1\n", "those of a alone"),
         ("query,model,score\nHi,a,1\nHi,,2\n", "the name of a model in"),
-        ("query,model,mark\nHi,a,1\n", 'a column "score" beside "model" in'),
+        ("query,model,mark,weight\nHi,a,1,2\n", 'a column "score" beside "model" in'),
         ("query,a,\x1b[2J\nHi,1,2\n", "for a candidate in"),
     ],
 )

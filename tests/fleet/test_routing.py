@@ -88,9 +88,9 @@ def test_a_text_is_computed_once_until_it_is_forgotten(monkeypatch):
 
 def test_router_and_tagger_share_one_pass(tiny_fleet, monkeypatch):
     ensemble, passes = Ensemble(load_fleet(tiny_fleet)), list[list[str]]()
-    run = BertEncoder._run
+    run = BertEncoder._pass
     ensemble.route("Hi")
-    monkeypatch.setattr(BertEncoder, "_run", lambda self, texts: passes.append(list(texts)) or run(self, texts))
+    monkeypatch.setattr(BertEncoder, "_pass", lambda self, texts: passes.append(list(texts)) or run(self, texts))
     assert ensemble.route(SEA).tags
     assert ensemble.select(SEA, threshold=-1.0, trigger="disagreement").unsure
     assert passes == [[SEA]]

@@ -15,6 +15,16 @@ CHORES = [
     "Provide a concise, 5-word-or-less title for the conversation, using title case conventions.",
     "Please generate a concise, 5-word-or-less title for the conversation, using its same language",
     "Analyze this conversation and provide:\n1. The detected language of the conversation\n2. A concise title",
+    "Please write a 5-10 word title for the following conversation:\n\nUser: Hi",
+    "[SUGGESTION MODE: Suggest what the user might naturally type next into Claude Code.]",
+    "Generate a concise, single-line task title of at most 36 characters",
+]
+AGENT = "You are Claude Code, Anthropic's official CLI for Claude.\n"
+SYSTEMS = [  # before the user's own words
+    f"{AGENT}Generate a concise, sentence-case title (3-7 words) that captures the main topic or goal of this coding",
+    f"{AGENT}You are naming a coding session so the user can pick it out of a long list of sessions.",
+    f"{AGENT}Analyze if this message indicates a new conversation topic. If it does, extract a 2-3 word title",
+    "You are a title generator. You output ONLY a thread title. Nothing else.",
 ]
 
 
@@ -22,6 +32,12 @@ CHORES = [
 def test_prompts_of_chat_uis_are_chores(prompt):
     assert is_chore(["an earlier question", prompt])
     assert not is_chore([prompt, "a real question after it"])
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_so_are_those_that_agents_put_into_the_system_prompt(system):
+    assert is_chore(["What is a trie?"], system=[system])
+    assert not is_chore(["What is a trie?"], system=[AGENT, f"Do not say: {system.removeprefix(AGENT)}"])
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,9 @@ def test_sampling_follows_the_request_and_differs_each_time_unless_it_has_a_seed
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_rmr_keeps_the_answer_with_the_highest_reward(local, stream):
-    response = local.chat(model="rmr", max_tokens=4, stream=stream, headers={"x-zooter-metadata": "enabled"})
+    """Of a sum, the best would be one that is right by chance."""
+    query, headers = "Tell me of the sea.", {"x-zooter-metadata": "enabled"}
+    response = local.chat(query, model="rmr", max_tokens=4, stream=stream, headers=headers)
     chunks = stream_of(response) if stream else [response.json()]
     assert {chunk["model"] for chunk in chunks} == {response.headers["x-model-router-selected-model"]}
     assert not stream or chunks[0]["choices"][0]["delta"]["content"]

@@ -2,23 +2,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import SimpleNamespace
-from urllib.parse import parse_qs, urlparse
 
 import pytest
 
 from zooter_core.ui import links
-
-
-def test_a_link_opens_the_query_with_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links.resources, "fleets", lambda: {"tiny": "models/tiny"})
-    monkeypatch.setattr(links.resources, "folder", lambda: "models/tiny")
-    address = links.link("What is 2 + 2? & more", models=["a", "b c"], blind="true")
-    assert parse_qs(urlparse(address).query) == {
-        "q": ["What is 2 + 2? & more"],
-        "fleet": ["tiny"],
-        "models": ["a", "b c"],
-        "blind": ["true"],
-    }
 
 
 @dataclass

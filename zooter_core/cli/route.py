@@ -14,6 +14,7 @@ from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import FleetDir, Json, QueryOrStdin, Willingness, flag
 from zooter_core.cli.stdin import STDIN, stdin_records
 from zooter_core.data import prices
+from zooter_core.data.logs import fields_of, query_in
 from zooter_core.router.explain import Explanation
 
 MOST_SHOWN = 5  # words for and against, and similar queries
@@ -87,16 +88,15 @@ def _print_why(why: Explanation) -> None:
 
 
 def _stdin_conversations() -> Iterator[Conversation]:
-    """Lines of stdin to route: JSON lines give their `messages` or `query`, other lines stand for themselves."""
+    """Lines of stdin to route: JSON lines give their `messages` or query, other lines stand for themselves."""
     from zooter_core.serve.errors import ApiError  # here: it loads Starlette, which one query does not need
 
     for place, record in stdin_records():
         try:
-            conversation = _user_turns(record) if "messages" in record else record["query"].strip()
-        except (ValueError, KeyError, TypeError, AttributeError, ApiError) as problem:
+            conversation = _user_turns(record) if "messages" in record else query_in(place, fields_of(record)).strip()
+        except (ValueError, ApiError) as problem:
             reason = f" ({problem.message})" if isinstance(problem, ApiError) else ""
-            shown = f"{str(record)[:60]}{reason}"
-            raise ZooterError(f'"query" or "messages" in {place}', shown, "Fix the line.") from problem
+            raise ZooterError(f'"messages" in {place}', f"{str(record)[:60]}{reason}", "Fix the line.") from problem
         if conversation:
             yield conversation
 

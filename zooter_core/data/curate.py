@@ -34,7 +34,7 @@ BANDS, ROWS = 20, 5  # of MinHash: two texts of similarity NEAR share a band wit
 MOST_TAGGED = 20_000  # queries for a tagger, drawn at random
 TOGETHER = 256  # queries given to a tagger at a time
 EVERY = 1000  # queries between two reports
-ENDING = re.compile(r"\.(jsonl?|[ct]sv|txt)(\.gz)?\Z")
+ENDING = re.compile(r"\.(jsonl?|[ct]sv|txt|parquet)(\.gz)?\Z")
 QUERY_FIELDS = ("dataset", "source", "tags", "choices", "answer", "tests", "check")
 
 SIGNS = {"-": "−", "*": "×", "/": "÷"}

@@ -16,16 +16,17 @@ from typing import Any
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import LARGEST_SCORE
-from zooter_core.base.strict_json import is_number
+from zooter_core.base.strict_json import is_number, objects
 from zooter_core.data.answer_keys import FIELDS
 from zooter_core.data.json_records import FIX_LINE, Place, as_number, as_text, each_record
 from zooter_core.data.logs import TEXTS, fields_of, query_in
 
-SCORE = ("score", "reward", "rating", "grade", "performance", "accuracy", "correct", "passed", "exact_match")
+SCORE = ("score", "overall_score", "reward")
 MODEL, RESPONSE = ("model", "model_name", "candidate", "llm"), ("response", "output", "completion", "answer")
 MISSING = ("", "-", "na", "n/a", "#n/a", "nan", "null", "none")
 WORDS = {"true": 1.0, "pass": 1.0, "passed": 1.0, "correct": 1.0}
 WORDS |= {"false": 0.0, "fail": 0.0, "failed": 0.0, "incorrect": 0.0}
+AFFIX = re.compile(r"^scores?[\W_]+(?=\w)|(?<=\w)[\W_]+scores?$", re.IGNORECASE)  # around a model's name
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 ABOUT = {*TEXTS, *FIELDS, "dataset", "source", "tags", "choices", "target", "expected", "label", "ground_truth"}
 MEASURE = re.compile(  # the names of columns whose numbers are no scores
@@ -58,8 +59,8 @@ def score_records(paths: Sequence[str | Path]) -> Iterator[tuple[int, Place, Rec
     together: dict[str, _Rows] = {}
     for file, path in enumerate(map(Path, paths)):
         table, place = list[tuple[Place, Record]](), ""
-        for place, record in each_record(path):
-            if "scores" in record or "responses" in record:
+        for place, record in _unwrapped(path):
+            if {"scores", "responses"} & record.keys():
                 yield file, place, record
             elif (fields := _sample(path, record)).keys() & {*MODEL}:
                 _add(together, file, place, fields)
@@ -71,6 +72,18 @@ def score_records(paths: Sequence[str | Path]) -> Iterator[tuple[int, Place, Rec
     for rows in together.values():
         scores = {"scores": {name: fmean(values) for name, values in rows.scores.items()}} if rows.scores else {}
         yield rows.file, rows.place, rows.record | scores | ({"responses": rows.responses} if rows.responses else {})
+
+
+def _unwrapped(path: Path) -> Iterator[tuple[Place, Record]]:
+    """The records of a file. Of a list in one, as in {"model": "a", "results": [...]}, each with what is around it."""
+    for place, record in each_record(path):
+        lists = [rows for name, part in record.items() if (rows := objects(part)) and name.lower() not in TEXTS]
+        rows = lists[0] if len(lists) == 1 and not {"scores", "responses"} & record.keys() else []
+        around = {name: value for name, value in fields_of(record).items() if name in (*MODEL, *ABOUT)} if rows else {}
+        if rows and ({*MODEL} & fields_of(rows[0]).keys() or not {*TEXTS} & around.keys()):
+            yield from ((place, around | row) for row in rows)
+        else:
+            yield place, record
 
 
 def _sample(path: Path, record: Record) -> Record:
@@ -90,9 +103,9 @@ def _sample(path: Path, record: Record) -> Record:
 
 def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) -> None:
     """Add a row with one model's score or response to those of its query."""
-    model, score, response = (
-        next((name for name in names if name in fields), "") for names in (MODEL, SCORE, RESPONSE)
-    )
+    model, score, response = (next((one for one in names if one in fields), "") for names in (MODEL, SCORE, RESPONSE))
+    numbers = [] if score else [one for one in fields if _may_be_scores(one) and _number(fields[one]) is not None]
+    score = numbers[0] if len(numbers) == 1 else score
     if not score and not response:
         expected = f'a column "score" beside "{model}" in {place}'
         raise ZooterError(expected, f"the columns {listed(fields)}", "Name the column of the scores so.")
@@ -110,13 +123,20 @@ def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) ->
 def _by_column(rows: Sequence[tuple[Place, Record]]) -> Iterator[tuple[Place, Record]]:
     """The rows of a table with a column for each model: one that has numbers, and no name of something else."""
     columns = [name for name in dict.fromkeys(name for _, record in rows for name in record) if name.strip()]
-    others = [name for name in columns if (low := name.strip().lower()) not in ABOUT and not MEASURE.fullmatch(low)]
+    others = [name for name in columns if _may_be_scores(name.strip().lower())]
     models = [name for name in others if any(_number(record.get(name)) is not None for _, record in rows)]
     if rows and not models:
-        instead = f"no numbers in the columns {listed(others)}" if others else f"the columns {listed(columns)}"
+        instead = (
+            f"no numbers in the columns {listed(others)}" if others else f"the columns {listed(columns) or 'none'}"
+        )
         raise ZooterError(f"scores in {rows[0][0]}", instead, STEP)
     for place, record in rows:
-        yield place, record | {"scores": {name.strip(): record.get(name) for name in models}}
+        yield place, record | {"scores": {AFFIX.sub("", name.strip()): record.get(name) for name in models}}
+
+
+def _may_be_scores(name: str) -> bool:
+    """Whether a column may hold scores, by its name in small letters."""
+    return name not in ABOUT and name not in MODEL and not MEASURE.fullmatch(name)
 
 
 def as_score(value: object, whose: str) -> float | None:

@@ -150,11 +150,8 @@ class FleetModels:
         return rewards.reward_model(config, self.backend_of, self._spare)
 
     def _encoder(self, reference: str) -> TextEncoder:
-        """The encoder of the tagger: the router's, if that is the same."""
-        with suppress(ZooterError):  # a router that does not load says so when it is asked
-            if self.router.encoder.reference == reference:
-                return self.router.encoder
-        if self.light:
+        """The encoder of the tagger, which the router shares if it has the same."""
+        if self.light and self.router.encoder.reference != reference:
             raise _AnotherEncoderError
         return self.encoders(reference)
 

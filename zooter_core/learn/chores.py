@@ -1,18 +1,18 @@
-"""Requests that a chat UI sends for itself: titles, tags, follow-up questions, search queries.
+"""Requests that a chat UI or a coding agent sends for itself: titles, tags, follow-up questions, search queries.
 
 They say nothing about what users want, so nothing is learned from them. They are recognised by the beginnings of the
-prompts that Open WebUI and LibreChat send unless somebody changes them, or by `metadata` of the request.
+prompts that Open WebUI, LibreChat, Claude Code, OpenCode and Codex send unless somebody changes them, or by `metadata`
+of the request.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 READ = 400  # characters of a message's beginning
 PROMPTS = re.compile(
-    r"(?:\#{2,3} task:\s*)?(?:"
+    r"^(?:\#{2,3} task:\s*)?(?:"
     r"(?:please )?(?:generate|provide) a concise,? (?:and )?(?:\d+-\d+ word|\d+-word-or-less) title\b"
     r"|(?:please )?generate a concise title \(max \d+ characters\) for a conversation"
     r"|generate \d+-\d+ broad tags categorizing"
@@ -23,23 +23,26 @@ PROMPTS = re.compile(
     r"|your task is to reflect the speaker's likely facial expression"
     r"|detect user language and write in the same language an extremely concise title"
     r"|analyze this conversation and provide:\s+1\. the detected language"
+    r"|generate a concise, (?:sentence-case|single-line task) title\b"
+    r"|analyze if this message indicates a new conversation topic\b"
+    r"|please write a \d+-\d+ word title for the following conversation\b"
+    r"|you are (?:a title generator\b|naming a coding session\b)"
+    r"|\[suggestion mode:"
     r")",
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
 TASKS = re.compile(r"(?:title|tags?|follow_?up|(?:image_)?prompt|emoji|(?:\w+_)?query|autocomplete)s?_generation")
 
 
-def is_chore(texts: Sequence[str], metadata: object = None) -> bool:
+def is_chore(texts: Sequence[str], metadata: object = None, system: Sequence[str] = ()) -> bool:
     """Whether a request is a chore.
 
     Args:
-        texts: of the user's turns, or of the system's prompt if it has no turn.
+        texts: of the user's turns.
+        system: prompts, in which a line may follow one that says who the agent is.
         metadata: the field of the request; `{"chore": "true"}` marks any request, as does a `task` of Open WebUI.
     """
-    if isinstance(metadata, Mapping):
-        values: Mapping[Any, Any] = metadata
-        if values.get("chore") in (True, "true"):
-            return True
-        if isinstance(task := values.get("task"), str) and TASKS.fullmatch(task[:READ]):
-            return True
-    return bool(texts) and PROMPTS.match(texts[-1][:READ].lstrip()) is not None
+    marks = metadata if isinstance(metadata, Mapping) else {}
+    named = marks.get("chore") in (True, "true") or TASKS.fullmatch(str(marks.get("task"))[:READ])
+    latest = any(PROMPTS.match(text[:READ].lstrip()) for text in texts[-1:])
+    return bool(named) or latest or any(PROMPTS.search(text[:READ]) for text in system)

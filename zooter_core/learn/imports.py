@@ -146,7 +146,6 @@ class _DemoVote:
     candidates: list[str]
     outcome: Literal["best", "none", "tie"]
     best: str | None
-    router: str = ""  # of older votes: the choice among those that were compared
     choice: str = ""
     tag: str = ""
 
@@ -175,10 +174,9 @@ def _read_vote(row: LoggedDecision, record: object) -> list[Import]:
         return []
     vote = of_type(_DemoVote, record)
     score = 0.0 if vote.outcome == "tie" else -1.0
-    choice = vote.choice or vote.router
-    answered = choice if choice in vote.candidates else vote.candidates[0]
+    answered = vote.choice if vote.choice in vote.candidates else vote.candidates[0]
     decision = replace(
-        row, query=vote.query, session=None, fleet=Path(row.fleet or "").name, choice=choice,
+        row, query=vote.query, session=None, fleet=Path(row.fleet or "").name, choice=vote.choice,
         candidate=vote.best or answered, reason="compare", tags=[vote.tag] if vote.tag else (),
     )  # fmt: skip
     return [(decision, {candidate: 1.0 if candidate == vote.best else score for candidate in vote.candidates})]

@@ -29,7 +29,8 @@ MOST_CONVERSATIONS = 100
 MOST_DOCUMENTS = 100  # a reward model that compares reads each pair of them
 LONGEST_NAME = 512  # characters of a model's name and of a session's
 LONGEST_ID, LONGEST_COMMENT = 200, 10_000
-WITH_CONTENT = ("developer", "system", "user")  # roles; a message of another one may have none, as where it calls tools
+SYSTEM = ("developer", "system")  # roles
+WITH_CONTENT = (*SYSTEM, "user")  # roles; a message of another one may have none, as where it calls tools
 ROUTING_FIELDS = ("models", "willingness_to_pay", "session_id")  # addressed to the router, so no server gets them
 BYTES_A_TOKEN = 4  # an estimate; tokenizers of one pool differ by more than it is wrong
 REMINDER, REMINDER_END = "<system-reminder>", "</system-reminder>"
@@ -265,7 +266,7 @@ class Sender:
     Attributes:
         key: the name of its API key, whose conversations it may continue; None where no keys are required.
         session: the value of `x-session-id`.
-        thinking: how much it wants a model to think, in the words of fleet.toml, which counts before it.
+        thinking: how much it wants a model to think, in the words of fleet.toml; what that says itself counts first.
         user: its id of its user, where the body has another one.
     """
 
@@ -325,22 +326,22 @@ class ChatRequest:
 
     @cached_property
     def chore(self) -> bool:
-        """Whether a chat UI sent it for itself, such as for a title."""
-        system = [read_text(message.get("content")) for message in self.messages if message["role"] == "system"]
-        return is_chore(self.user_texts or system, self.body.get("metadata"))
+        """Whether a chat UI or an agent sent it for itself, such as for a title."""
+        system = [read_text(message.get("content")) for message in self.messages if message["role"] in SYSTEM]
+        return is_chore(self.user_texts, self.body.get("metadata"), system)
 
     @cached_property
     def session(self) -> str:
         """The conversation's key: a hash of the one that the client gives, else of what stays the same in it.
 
         `prompt_cache_key` is one of these: clients use it for all conversations that begin alike.
-        A turn with `models` is of another conversation than one without: it must not decide who answers that.
+        A turn with `models` is of a conversation of its own: it must not decide who answers the turns without.
         """
         names = self.body.get("models")
         models = f" {sorted(map(str, names))}" if names and isinstance(names, list) else ""
         if value := self.sender.session or self.body.get("session_id"):
             return hashlib.sha256(f"given {value}{models}".encode()).hexdigest()
-        system = [message for message in self.messages if message["role"] in ("system", "developer")]
+        system = [message for message in self.messages if message["role"] in SYSTEM]
         parts = [system, *map(self.body.get, ("tools", "functions", "prompt_cache_key")), self.user_texts[:1]]
         return hashlib.sha256((dump_json(parts, sort_keys=True) + models).encode()).hexdigest()
 

@@ -184,7 +184,7 @@ def unable(candidate: CandidateConfig, needs: Needs, refusals: Refusals | None) 
     """
     context = candidate.context_tokens or (refusals.context_tokens if refusals else None)
     if context is not None and needs.tokens > context:
-        return f"the request has about {needs.tokens:,} tokens, its context {context:,}"
+        return f"prompt and longest answer have about {needs.tokens:,} tokens, its context {context:,}"
     for name, reason in NEEDS.items():
         able = getattr(candidate, name)
         if not getattr(needs, name) or able:

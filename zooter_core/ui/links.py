@@ -21,19 +21,18 @@ class HasId(Protocol):
 Item = TypeVar("Item", bound=HasId)
 
 
-def link(query: str, **more: str | list[str]) -> str:
-    """An address that opens this page with a query, this session's fleet and other parameters; lists repeat a name."""
-    base = (st.context.url or HOME).split("?")[0]
-    fleet = resources.find_name(resources.folder()) or ""
-    return f"{base}?{urlencode({'q': query, 'fleet': fleet, **more}, doseq=True)}"
-
-
 def draw_link(content: str, query: str, **more: str | list[str]) -> None:
-    """A link to this page to copy, and what it does."""
-    local = is_loopback(urlsplit(st.context.url or HOME).hostname or "")
+    """A link to copy, which opens this page with a query, this session's fleet and other parameters, and what it does.
+
+    Args:
+        more: the other parameters; a list repeats its name.
+    """
+    page, fleet = st.context.url or HOME, resources.find_name(resources.folder()) or ""
+    local = is_loopback(urlsplit(page).hostname or "")
     note = " It works on this machine only: you opened the page at its local address." if local else ""
     st.caption(f"This link opens the page with {content}. Nothing runs until the query is sent.{note}")
-    st.code(link(query, **more), language=None, wrap_lines=True)
+    parameters = urlencode({"q": query, "fleet": fleet, **more}, doseq=True)
+    st.code(f"{page.split('?')[0]}?{parameters}", language=None, wrap_lines=True)
 
 
 def prefill(key: str) -> None:

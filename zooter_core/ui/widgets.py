@@ -76,9 +76,10 @@ def pick_example(key: str) -> str | None:
 
 
 # What Streamlit cannot do on the Chat page.
-# - Focus: on the composer at the start and after an answer, and on a query while it is edited, which is held in sight
-#   for two seconds since Streamlit scrolls while a page grows. Not on a phone, where it would open the keyboard. Where
-#   the composer is hidden, a step of the story begins at its top.
+# - Focus: on the composer at the start and after an answer, and on a query while it is edited. Not on a phone, where it
+#   would open the keyboard. Where the composer is hidden, a step of the story begins at its top.
+# - Scrolling: to the end when a query is sent from further up. Streamlit follows a page that grows, so a query that is
+#   edited and the strip above opened reasons are held in sight for two seconds.
 # - Keys: `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab stops once for each and
 #   the arrows lead to its buttons. On a phone, the list covers the page, and closes once a conversation is chosen.
 # - Files in the composer are sent at once, so that the page shows their sizes; their query goes later.
@@ -106,7 +107,13 @@ SCRIPT = """
     if (field && !field.disabled) return typing() || field.focus({ preventScroll: true })
     if (left) setTimeout(focus, 100, left - 1)
   }
+  const follow = left => {
+    const main = document.querySelector('.stMain')
+    main.scrollTo(0, main.scrollHeight)
+    if (left) setTimeout(follow, 100, left - 1)
+  }
   focus(100)
+  if (document.querySelector('[data-state^="sent "]')) follow(10)
   if (window.zooterSlash) return
   window.zooterSlash = true
   document.addEventListener('keydown', event => {
@@ -123,6 +130,8 @@ SCRIPT = """
     box().focus()
   }, true)
   document.addEventListener('click', event => {
+    const strip = event.target.closest('[class*="st-key-strip-"]')
+    if (strip) show(strip, 20)
     const chosen = event.target.closest('.st-key-new button, [class*="st-key-open-"] button')
     if (!chosen || !matchMedia('(max-width: 768px)').matches) return
     document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()

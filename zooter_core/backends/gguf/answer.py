@@ -67,10 +67,8 @@ class Answer(GrowingAnswer):
         finally:
             slot.tokens = [*self.prompt, *(token for token in self.written if isinstance(token, int))]
             self.engine.slots.give_back(slot)
-        if (
-            finish == "length" and self.splitter.thinking and not thinks
-        ):  # it turns out to think, and needs room for that
-            self.engine.thinks = True
+        if finish == "length" and self.splitter.thinking and not thinks:
+            self.engine.thinks = True  # the next attempt has room for that
             yield from Answer(self.engine, self.request, self.generation, self.stop).run()
         else:
             last = self.end(finish)

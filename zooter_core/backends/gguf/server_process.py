@@ -43,19 +43,15 @@ class ServerProcess:
     def __init__(self, script: str, settings: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="zooter-"))
         self._log, self._closing = self.folder / "log", threading.Lock()
-        try:
-            with self._log.open("wb") as log:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-I", script, dump_json(settings), str(self.folder)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    env=environment,
-                    process_group=0,  # Ctrl-C is for this process, which ends the other one
-                )
-        except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            raise
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", script, dump_json(settings), str(self.folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                process_group=0,  # Ctrl-C is for this process, which ends the other one
+            )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self.pid, self._input, self._output = self._process.pid, self._process.stdin, self._process.stdout

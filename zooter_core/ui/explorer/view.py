@@ -64,7 +64,7 @@ def read_learned(ensemble: Ensemble) -> Learned | None:
         ZooterError: the files are broken, or belong to another pool.
     """
     neighbours = ensemble.neighbours
-    if neighbours is None or ensemble.fleet.router is None or not neighbours.records:
+    if neighbours is None or ensemble.fleet.router is None:
         return None
     folder = Path(ensemble.fleet.router.path)
     if neighbours.candidates != ensemble.fleet.pool:  # one joined the fleet later

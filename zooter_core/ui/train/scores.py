@@ -181,7 +181,7 @@ def _read_upload_in_task(task: Task[LoadedScores], source: str, path: Path, name
 
 def _reader(session: Session, source: str, load: Callable[[Task[LoadedScores]], LoadedScores]) -> Task[LoadedScores]:
     task = session.loaded.get(source)
-    if task is None or task.stopped or task.problem:
+    if task is None or task.problem:
         task = session.loaded[source] = Task(load)
     return task
 
