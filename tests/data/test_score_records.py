@@ -50,6 +50,7 @@ def test_a_table_as_a_spreadsheet_writes_it(tmp_path):
 
 ROWS = [("“Grüße”; all", {"a": 0.5, "b": 1.0}), ("2, 3?", {"a": 0.25, "b": 0.0})]
 LONG = [(text, name, score) for name in "ab" for text, scores in ROWS for score in [scores[name]]]
+QUERIES = [text for text, _ in ROWS]
 MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"}
 
 
@@ -64,6 +65,7 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
         ("a.csv", "query,model,is_correct\n" + "".join(f'"{q}",{m},{s}\n' for q, m, s in LONG)),
         ("a.csv", "query,a_score,b_score,a_cost\n" + "".join(f'"{q}",{s["a"]},{s["b"]},7\n' for q, s in ROWS)),
         ("a.csv", "query;candidate;Score\n" + "".join(f'"{q}";{m};{s}\n'.replace(".", ",") for q, m, s in LONG)),
+        ("a.json", {n: dict(enumerate(c)) for n, c in (("prompt", QUERIES), ("a", [0.5, 0.25]), ("b", [1, 0]))}),
         ("a.json", {"name": "mine", "results": [{"query": text, "scores": scores} for text, scores in ROWS]}),
         ("a.json", [{"model": m, "n": 1, "items": [{"prompt": q, "score": s} for q, s in MODELS[m]]} for m in "ab"]),
         (
