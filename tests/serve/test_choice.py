@@ -101,7 +101,11 @@ def talk(*texts: str) -> list[dict[str, Any]]:
     [
         ({"tools": TOOLS}, {"tools": False}, "tools are not supported"),
         ({"response_format": {"type": "json_object"}}, {"json_mode": False}, "JSON mode is not supported"),
-        ({"max_tokens": 500}, {"context_tokens": 400}, "longest answer have about 505 tokens, its context 400"),
+        (
+            {"max_tokens": 500},
+            {"context_tokens": 400},
+            "prompt and longest answer have about 505 tokens, its context 400",
+        ),
         ({"models": ["math"]}, {}, "not among `models`"),
         ({"content": IMAGE}, {"images": False}, "images are not supported"),
     ],

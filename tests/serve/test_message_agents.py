@@ -53,6 +53,20 @@ def test_the_user_and_the_answer_are_kept_to_learn_from(serve, scripted):
     assert decision.answer == "Hello, I am a scripted model."
 
 
+def test_what_the_system_says_between_turns_is_a_part_of_the_users(serve, scripted):
+    """As Claude Code sends it. Templates of many models refuse a system message there, or two of the user in a row."""
+    endpoint, call = serve("good"), {"type": "tool_use", "id": "a", "name": "f", "input": {}}
+    result, more = {"type": "tool_result", "tool_use_id": "a", "content": "5"}, {"role": "user", "content": "And?"}
+    agents = {"role": "system", "content": [{"type": "text", "text": "Agents: one."}]}
+    turns = [{"role": "user", "content": QUERY}, agents, {"role": "assistant", "content": [call]}]
+    post(endpoint, messages=[*turns, {"role": "user", "content": [result]}, agents, more])
+    reminder = "<system-reminder>\nAgents: one.\n</system-reminder>"
+    sent = [(message["role"], message["content"]) for message in scripted.bodies[-1]["messages"]]
+    users = [("user", f"{QUERY}\n{reminder}"), ("user", f"{reminder}\nAnd?")]
+    assert sent == [users[0], ("assistant", None), ("tool", "5"), users[1]]
+    assert endpoint.next_exchange().request.user_texts == [QUERY, "And?"]
+
+
 def test_a_title_that_an_agent_asks_for_is_a_chore(serve):
     endpoint = serve("good", "good", extra='[serve]\nchores = "chat"\n')
     texts = ("You are Claude Code, Anthropic's official CLI for Claude.", "Generate a concise, sentence-case title")

@@ -93,6 +93,17 @@ def test_an_answer_that_the_client_broke_off_is_not_kept(serve):
     assert (entry.candidate, entry.answer) == (endpoint.order[0], None)
 
 
+def test_a_call_of_tools_is_no_answer_and_what_follows_no_decision(serve):
+    endpoint = serve("tool-after-text", extra="[learn]\ntraffic = true\nanswers = true\n")
+    endpoint.chat(stream=True)
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    steps = [{"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "1", "content": "5"}]
+    endpoint.chat([*_turn(QUERY), *steps], stream=True)
+    first, second = stored(endpoint, 2)
+    assert (first.answer, first.reason, first.probability) == (None, "router", 1.0)
+    assert (second.query, second.reason, second.probability) == (QUERY, "tool_loop", None)
+
+
 def test_what_is_too_old_goes_as_soon_as_nobody_reads_it(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(traffic_log, "CLEAN_SECONDS", 0.2)
     monkeypatch.setattr("zooter_core.learn.traffic.WAIT_SECONDS", 0.2)

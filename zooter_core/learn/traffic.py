@@ -95,7 +95,7 @@ class Traffic:
         """
         path = folder / FILE
         if not create and not path.is_file():
-            next_step = "Give the --data of `zooter serve`, start that with --learn, or use `zooter learn import`."
+            next_step = "Start `zooter serve --learn`, or give its --data, or add old logs with `zooter learn import`."
             raise ZooterError.saying(f"There is no traffic in {folder} yet.", next_step)
         with _usable(path):
             private_folder(folder, ours=False)

@@ -11,6 +11,7 @@ import re
 import uuid
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 from zooter_core.backends.endpoint.answer import content_text, thoughts_of
@@ -20,6 +21,8 @@ from zooter_core.base.strict_json import Joiner, dump_json, objects, parse_json
 from zooter_core.config.candidates import Thinking
 from zooter_core.config.serve import AUTO
 from zooter_core.serve.bodies import (
+    REMINDER,
+    REMINDER_END,
     ROUTING_FIELDS,
     CountBody,
     MessagesBody,
@@ -103,9 +106,18 @@ def _system(system: str | list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _turns(turns: Sequence[Turn]) -> Iterator[dict[str, Any]]:
-    for number, turn in enumerate(turns):
-        blocks = _blocks(turn.content, f"messages[{number}].content")
-        yield from _assistant(blocks) if turn.role == "assistant" else _user(turn.role, blocks)
+    """Turns of one side in a row are one message, as at Anthropic, and what the system says between turns is a part of
+    the user's: chat templates such as Qwen's refuse a system message there, and Mistral's two of the user in a row."""
+    for by_assistant, side in groupby(enumerate(turns), key=lambda entry: entry[1].role == "assistant"):
+        blocks = [block for number, turn in side for block in _turn(turn, f"messages[{number}].content")]
+        yield from _assistant(blocks) if by_assistant else _user(blocks)
+
+
+def _turn(turn: Turn, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for place, block in _blocks(turn.content, where):
+        if turn.role == "system":
+            block = {"type": TEXT, "text": f"{REMINDER}\n{_text(block, place)}\n{REMINDER_END}"}
+        yield place, block
 
 
 def _blocks(content: object, where: str) -> list[tuple[str, dict[str, Any]]]:
@@ -146,7 +158,7 @@ def _assistant(blocks: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[dict
     yield {"role": "assistant", "content": text or (None if calls else "")} | ({"tool_calls": calls} if calls else {})
 
 
-def _user(role: str, blocks: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[dict[str, Any]]:
+def _user(blocks: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[dict[str, Any]]:
     """The results of tools first, as an answer to calls must follow them, then the rest as one message."""
     parts: list[dict[str, Any]] = []
     for where, block in blocks:
@@ -162,7 +174,7 @@ def _user(role: str, blocks: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterato
         parts += [part for part in inner if part["type"] != TEXT]  # a tool's message takes no images
     if parts:
         only_text = all(part["type"] == TEXT for part in parts)
-        yield {"role": role, "content": "\n".join(part["text"] for part in parts) if only_text else parts}
+        yield {"role": "user", "content": "\n".join(part["text"] for part in parts) if only_text else parts}
 
 
 def _part(block: Mapping[str, Any], where: str) -> dict[str, Any]:

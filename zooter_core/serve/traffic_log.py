@@ -11,10 +11,10 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from zooter_core.backends.endpoint.faults import TOOLS, finish_name
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.learn import LearnConfig
 from zooter_core.learn.traffic import Traffic
@@ -73,10 +73,8 @@ class TrafficLog:
             self._put(reward)
 
     def decision(self, request_id: str) -> LoggedDecision | None:
-        """What is stored of a request; None if nothing is, not yet, or the file cannot be read."""
-        with suppress(ZooterError):
-            return self._traffic.decision(request_id)
-        return None
+        """What is stored of a request; None if nothing is, or not yet."""
+        return self._traffic.decision(request_id)
 
     def _put(self, entry: Entry) -> None:
         try:
@@ -149,10 +147,13 @@ def make_logged_decision(exchange: Exchange) -> LoggedDecision | None:
     if not (fleet and request and choice and request.user_texts and request.user_texts[-1].strip()):
         return None
 
-    turns, usage, decision = request.user_texts, count_usage(exchange), choice.decision
+    turns, usage, progress = request.user_texts, count_usage(exchange), outcome.progress
+    # What follows a call of tools is no other decision: the router decided at the user's turn.
+    decision = None if request.in_tool_loop else choice.decision
     routed = decision.query if decision else topic_of(turns)
-    complete = exchange.status != GONE or outcome.progress.finish is not None  # not what a client broke off
-    answer = outcome.progress.parts.text if fleet.learn.answers and complete else ""
+    complete = exchange.status != GONE or progress.finish is not None  # not what a client broke off
+    calls = progress.calls or finish_name(progress.finish) in TOOLS  # whose text is no answer yet
+    answer = progress.parts.text if fleet.learn.answers and complete and not calls else ""
     first, sender = choice.order[0], exchange.sender
     return LoggedDecision(
         request_id=exchange.request_id,
@@ -175,7 +176,7 @@ def make_logged_decision(exchange: Exchange) -> LoggedDecision | None:
         dollars=usage.dollars,
         seconds=exchange.seconds,
         first_token_seconds=outcome.first_token_seconds,
-        finish=outcome.progress.finish or exchange.error,
+        finish=progress.finish or exchange.error,
         answer=answer[:LONGEST_ANSWER] or None,
         chore=request.chore,
         thought_tokens=usage.thoughts,
