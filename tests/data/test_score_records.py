@@ -127,10 +127,10 @@ def test_samples_of_lm_evaluation_harness_are_scores_of_the_model_that_their_fol
 
 
 def test_words_and_percents_are_scores(tmp_path):
-    path = table(tmp_path, "query,a,b\n1,pass,FAIL\n2,True,False\n3,85%,7\n4,N/A,correct\n")
+    path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,True,False\n3,85%,"7,5\u00a0%"\n4,N/A,correct\n')
     line = '{"query": "6", "scores": {"a": true, "b": "0.5"}}\n{"query": "7", "scores": {"a": NaN, "b": false}}'
     scores = read_scores([path, table(tmp_path, line, "b.jsonl")])
-    assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [85, 7], [1, 0.5]], 2)
+    assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [85, 7.5], [1, 0.5]], 2)
 
 
 @pytest.mark.parametrize(

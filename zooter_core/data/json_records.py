@@ -186,7 +186,7 @@ def table_rows(path: Path) -> Iterator[tuple[Place, dict[str, str | None] | Zoot
     for row in rows:
         place = f"{path}, line {rows.line_num}"
         if None in row:
-            step = "Put a text that has the separator in it between double quotes."
+            step = 'Put a text that has the separator in it between straight double quotes (").'
             yield place, ZooterError(f"{len(row) - 1} cells in {place}", str(len(row) - 1 + len(row[None])), step)
         elif any(row.values()):
             yield place, {name: cell or None for name, cell in row.items()}
