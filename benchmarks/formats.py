@@ -31,10 +31,9 @@ from score_file import ENCODER, trained
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import open_atomic
-from zooter_core.base.jsonl import open_text
 from zooter_core.base.strict_json import dump_json
 from zooter_core.base.weights import quiet_libraries
-from zooter_core.data.json_records import each_record, json_files
+from zooter_core.data.json_records import each_record, json_files, open_text
 from zooter_core.data.scores import paraphrases, read_scores
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.encoder import Encoder

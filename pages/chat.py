@@ -14,8 +14,8 @@ live = {number for number, turn in enumerate(talk.turns) if turn.job.running}
 top = st.container(key="top")
 telling = story.draw(talk)
 typed = composer.draw(begun=bool(talk.turns), disabled=bool(live))  # the style sheet hides it while the story is told
-sent = "sent" if len(talk.turns) - 1 in live else ""
-focus_composer(f"{sent} {len(talk.turns)} {bool(live)} {telling}")
+state = "sent" if len(talk.turns) - 1 in live else ""
+focus_composer(f"{state} {len(talk.turns)} {bool(live)} {telling}")
 view.draw_footnote()
 welcome = None if talk.turns or telling else view.draw_welcome()
 offered = not (talk.turns or telling or links.pending())

@@ -28,6 +28,9 @@ from support.pdf_files import pdf
 from support.scripted_server import Scripted
 
 Open = Callable[..., Page]
+PAUSE = (
+    500  # milliseconds in which Streamlit sees that a page was scrolled, or scrolls to the end of one that has grown
+)
 
 
 def answer(page: Page | Locator, text: str) -> Locator:
@@ -55,11 +58,13 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     line = page.locator("[class*=st-key-strip-]")
     expect(line.locator(".stMarkdownBadge").first).to_have_text(f"math {max(shares)}%")
     assert line.bounding_box()["height"] <= 44
+    page.set_viewport_size({"width": WIDE, "height": 600})
     tab_to(page, "Why")
+    page.wait_for_timeout(PAUSE)
     page.keyboard.press("Space")
     expect(page.get_by_text("The most similar training queries")).to_be_visible(timeout=SLOW)
     wait_until_idle(page)
-    page.wait_for_timeout(500)  # Streamlit's way to the end of a page that has grown
+    page.wait_for_timeout(PAUSE)
     for shown in (line, page.get_by_text("What points to")):
         expect(shown).to_be_in_viewport()
     assert_fits(page, NARROW)
@@ -78,6 +83,7 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     page.keyboard.press("Enter")
     answered(page)
     page.locator(".stMain").evaluate("main => main.scrollTo(0, 0)")  # to read it once more
+    page.wait_for_timeout(PAUSE)
     ask(page, "Thanks!")
     expect(page.get_by_test_id("stChatMessage").get_by_text("Thanks!")).to_be_in_viewport(timeout=SLOW)
     answered(page)

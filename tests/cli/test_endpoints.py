@@ -56,6 +56,15 @@ def test_check_tells_health_and_speed(zooter, fleet):
     assert parts[0]["advice"]["images"] is True
 
 
+def test_check_names_the_prices_that_a_server_lists_and_the_fleet_lacks(zooter, fleet, scripted):
+    folder = fleet(a="short", b="short")
+    scripted.routes = {"/v1/models": {"data": [{"id": "short", "pricing": {"input": 1, "output": 2.5}}]}}
+    change_candidate(folder, "b", {"usd_per_million_tokens": 2.0})
+    rows = json.loads(zooter("check", "--json", "--fleet", folder)[1])["parts"]
+    assert rows[0]["advice"]["usd_per_million_tokens"] == 2.5
+    assert "usd_per_million_tokens" not in rows[1]["advice"]
+
+
 def test_check_writes_who_thinks(zooter, fleet):
     folder = fleet(a="ollama 310", b="llama.cpp 40", c="short")
     change_candidate(folder, "b", {"thinking": False})

@@ -77,15 +77,6 @@ def test_clear_deletes_the_stored_embeddings_and_rewards_alone(tmp_path, monkeyp
     assert "Deleted 0.0 MB" in capsys.readouterr().out
 
 
-def test_a_cache_that_cannot_be_deleted_is_one_message(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path))
-    (tmp_path / ScoreCache.FILE / "in its place").mkdir(parents=True)
-    assert main(["setup", "--clear"]) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert ScoreCache.FILE in err.replace("\n", "")
-
-
 @pytest.mark.slow
 def test_weights_that_cannot_be_installed_are_one_message(tmp_path, monkeypatch, capsys):
     listed = tmp_path / "weights.txt"

@@ -56,6 +56,11 @@ FIRST_TAGS = {  # whose nouns, or whose one odd word, once brought a tag of anot
     "Compare cats and dogs": "comparison",
     "Spell necessary": "grammar question",
     "Rhyme with orange": "poetry",
+    "who is Taylor Swift?": "famous person",
+    "pickup lines": "joke",
+    "is Java an island": "geography question",
+    "how to get rust off a knife": "cleaning advice",
+    "a poem for my aunt's 60th birthday": "poetry",
 }
 
 

@@ -18,7 +18,6 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK, Contest
 from zooter_core.learn.versions import (
     FOLLOW,
-    MOST_EVENTS,
     MOST_SPARE,
     OUTSIDE,
     STARTING,
@@ -149,13 +148,6 @@ def test_of_a_switch_that_is_killed_the_router_that_fleet_toml_names_serves(flee
     after = opened(fleet).state
     assert (after.champion, after.follows, after.pairs, after.guard) == (champion, False, [], [])
     assert (after.judged, after.learned) == (60, 50)
-
-
-def test_the_newest_events_are_kept(fleet):
-    many = [record(fleet)["events"][0] | {"time": float(n)} for n in range(MOST_EVENTS)]
-    rewrite(fleet, events=many)
-    switched(fleet, "promote")
-    assert record(fleet)["events"][:-1] == many[1:]
 
 
 @pytest.mark.parametrize(

@@ -41,15 +41,6 @@ print([name for name in ("torch", "transformers", "streamlit") if name in sys.mo
     assert [path for path in home.rglob("*") if "onnxruntime" in path.name] == []
 
 
-def test_an_onnxruntime_that_does_not_load(folder, tmp_path, monkeypatch):
-    (tmp_path / "onnxruntime.py").write_text("raise ImportError('no such library')")
-    monkeypatch.syspath_prepend(tmp_path)
-    for name in [name for name in sys.modules if name.split(".")[0] == "onnxruntime"]:
-        monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(WorkError, match=r"an onnxruntime that loads, but found no such library"):
-        Encoders("onnx")(str(folder))
-
-
 COMMON = [  # of CLIP, Llama 3, GPT-4o, Qwen 3.5 and DeepSeek; of normalizers
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+",
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)",

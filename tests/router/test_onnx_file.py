@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import pytest
 
 from zooter_core.router import onnx_file
 from zooter_core.router.graph import session
@@ -52,11 +51,3 @@ def test_weights_in_a_file_of_their_own(tmp_path: Path) -> None:
     assert np.array_equal(onnx.numpy_helper.to_array(back.graph.initializer[0]), WEIGHTS)
     assert (back.producer_name, back.graph.doc_string) == ("somebody", "a note")
     assert onnx.load_from_string(onnx_file.read(path).SerializeToString()) == model
-
-
-def test_numbers_that_are_stored_in_another_way() -> None:
-    stored = onnx_file.messages()["Tensor"].FromString(
-        onnx.helper.make_tensor("w", onnx.TensorProto.FLOAT, [2], [1.0, 2.0]).SerializeToString()
-    )
-    with pytest.raises(ValueError, match="the weights w are stored in another way"):
-        onnx_file.array(stored)

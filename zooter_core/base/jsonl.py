@@ -1,54 +1,22 @@
-"""The append-only files of a run, as JSON lines, and how text files from elsewhere are opened.
+"""The append-only files of a run, as JSON lines; `data/json_records.py` reads what others wrote.
 
-`read_records` reads one of ours, whose last line is incomplete if the process that wrote it was killed. `Appender`
-writes one. `data/json_records.py` reads what others wrote.
+`read_records` reads one, whose last line is incomplete if the process that wrote it was killed. `Appender` writes one.
 """
 
 from __future__ import annotations
 
-import gzip
 import os
 import threading
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
-from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.files import no_link, owner_only, writing
 from zooter_core.base.strict_json import dump_json, parse_json
 
-DAMAGE = (EOFError, OSError, zlib.error, UnicodeDecodeError)  # of a file that is cut short or no text
 FLUSH_SECONDS = 0.8  # between two flushes of an Appender to the disk
-
-
-def open_text(path: Path, kind: str, newline: str | None = None) -> TextIO:
-    """Open a text file, unpacked if its name ends in .gz. Reading it may raise one of DAMAGE.
-
-    Args:
-        kind: what the file should be, for the message.
-
-    Raises:
-        ZooterError: there is no such file, or no permission to read it.
-    """
-    try:
-        if not path.is_file():
-            raise ZooterError(kind, f"no file at {path}", "Check the path.")
-        if path.suffix == ".gz":
-            return gzip.open(path, "rt", encoding="utf-8-sig", newline=newline)
-        return path.open(encoding="utf-8-sig", newline=newline)
-    except OSError as problem:
-        raise ZooterError(f"a readable file {path}", str(problem), FIX_PERMISSIONS) from problem
-
-
-def not_utf8(path: Path, problem: UnicodeDecodeError) -> ZooterError:
-    """The error for a file from elsewhere that is text in another encoding, or no text."""
-    next_step = """Save it as text in UTF-8 (in Excel, "CSV UTF-8"). If it is that, it is cut short or damaged; \
-download it again."""
-    return ZooterError(
-        f"a readable file {path}", f"the byte 0x{problem.object[problem.start]:02x}, not UTF-8", next_step
-    )
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:

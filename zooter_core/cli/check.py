@@ -74,4 +74,4 @@ def _print(name: str, rows: list[dict[str, Any]]) -> None:
             out.print(f"{row['name']}: {note} `zooter exam` trains one.")
         if advice := row.get("advice"):
             keys = ", ".join(f"{key} = {dump_json(value)}" for key, value in advice.items())
-            out.print(f"{row['name']}: set {keys} in its [[candidate]], which is what its server can do.")
+            out.print(f"{row['name']}: set {keys} in its [[candidate]], as its server says.")

@@ -93,14 +93,8 @@ def _clear() -> None:
 
     files = [CacheFile(cache_dir() / name, "") for name in (vector_store.FILE, ScoreCache.FILE)]
     size = sum(file.size for file in files)
-    try:
-        for file in files:
-            file.delete()
-    except OSError as problem:
-        raise WorkError(
-            f"to delete {' and '.join(str(file.path) for file in files)}", str(problem),
-            "Check the permissions, or delete the files yourself: they are made again.",
-        ) from problem  # fmt: skip
+    for file in files:
+        file.delete()
     out.print(f"Deleted {size / 1e6:,.1f} MB of stored embeddings and rewards in {cache_dir()}.")
     out.print("The converted weights there stay; delete the folder to convert them anew.")
 

@@ -10,14 +10,13 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.jsonl import parse_object
 
 STDIN = "-"
-LONGEST = 1 << 24  # bytes of a line
 
 
 def stdin_records() -> Iterator[tuple[str, dict[str, Any]]]:
     """Each line that is not empty, as its place and its record: a JSON object, or {"query": line} for any other text.
 
     Raises:
-        ZooterError: a line begins as a JSON object and is none, or is too long or not UTF-8.
+        ZooterError: a line begins as a JSON object and is none, or is not UTF-8.
     """
     for number, line in enumerate(_lines(), 1):
         if not (text := line.strip()):
@@ -31,16 +30,14 @@ def stdin_text() -> str:
     """All of stdin as one text.
 
     Raises:
-        ZooterError: a line is too long or not UTF-8.
+        ZooterError: a line is not UTF-8.
     """
     return "".join(_lines()).strip()
 
 
 def _lines() -> Iterator[str]:
-    """The lines of stdin, which may hold any bytes and may never end."""
-    for number, line in enumerate(iter(lambda: sys.stdin.buffer.readline(LONGEST), b""), 1):
-        if len(line) == LONGEST:
-            raise ZooterError(f"at most {LONGEST:,} bytes in line {number} of stdin", "more", "Shorten the line.")
+    """The lines of stdin as they come. They may be in another encoding."""
+    for number, line in enumerate(sys.stdin.buffer, 1):
         try:
             yield line.decode("utf-8")
         except UnicodeDecodeError as problem:

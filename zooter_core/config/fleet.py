@@ -40,7 +40,6 @@ from zooter_core.config.tables import (
 )
 
 Runtime = Literal["auto", "torch", "onnx", "int8"]
-MOST_CANDIDATES = 1000
 
 
 @table("[generation]")
@@ -188,7 +187,7 @@ class Fleet:
 class FleetFile(Table):
     """All of fleet.toml."""
 
-    candidate: Annotated[list[CandidateConfig], Field(min_length=1, max_length=MOST_CANDIDATES)]
+    candidate: Annotated[list[CandidateConfig], Field(min_length=1)]
     name: Name | None = None
     router: RouterConfig | None = None
     reward: Reward | None = None
@@ -242,7 +241,7 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
         file = READER.validate_python(values, context={"folder": path.parent})
     except ValidationError as problem:
         first = problem.errors()[0]
-        if first["loc"] == ("candidate",) and first["type"] != "too_long":
+        if first["loc"] == ("candidate",):
             step = "Add one with name, backend and model."
             raise ZooterError(f"at least one [[candidate]] in {path}", "none", step) from None
         raise error_in(problem, str(path)) from None

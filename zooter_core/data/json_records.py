@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import ast
 import csv
+import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError
-from zooter_core.base.jsonl import DAMAGE, not_utf8, open_text
 from zooter_core.base.strict_json import ESCAPED, clean, is_number
 
 LARGEST_TEXT = 1 << 30  # characters; a small .gz can hold more than the memory
@@ -55,15 +56,39 @@ def json_files(path: Path, endings: tuple[str, ...] = (".json", ".jsonl")) -> li
     return sorted(file for file in path.rglob("*") if file.name.removesuffix(".gz").endswith(endings))
 
 
+@contextmanager
+def open_text(path: Path, kind: str = KIND, newline: str | None = None) -> Iterator[TextIO]:
+    """A text file, unpacked if its name ends in .gz, for the block that reads it.
+
+    Args:
+        kind: what the file should be, for the message.
+
+    Raises:
+        ZooterError: there is no such file, or no permission to read it, or it is damaged or not in UTF-8.
+    """
+    damaged = f"a readable file {path}"
+    try:
+        if not path.is_file():
+            raise ZooterError(kind, f"no file at {path}", "Check the path.")
+        read = gzip.open if path.suffix == ".gz" else open
+        with read(path, "rt", encoding="utf-8-sig", newline=newline) as file:
+            yield file
+    except UnicodeDecodeError as problem:
+        step = (
+            'Save it as text in UTF-8 (in Excel, "CSV UTF-8"). If it is that, it is cut short or damaged; get it again.'
+        )
+        byte = f"the byte 0x{problem.object[problem.start]:02x}, not UTF-8"
+        raise ZooterError(damaged, byte, step) from problem
+    except PermissionError as problem:
+        raise ZooterError(damaged, str(problem), FIX_PERMISSIONS) from problem
+    except (EOFError, OSError, zlib.error) as problem:
+        raise ZooterError(damaged, str(problem), "The file is cut short or damaged; get it again.") from problem
+
+
 def read_text(path: Path) -> str:
     """The text of a file, unpacked if its name ends in .gz."""
-    try:
-        with open_text(path, KIND) as file:
-            text = file.read(LARGEST_TEXT + 1)
-    except UnicodeDecodeError as problem:
-        raise not_utf8(path, problem) from problem
-    except DAMAGE as problem:
-        raise ZooterError(f"a readable file {path}", str(problem), FIX_FILE) from problem
+    with open_text(path) as file:
+        text = file.read(LARGEST_TEXT + 1)
     if len(text) > LARGEST_TEXT:
         raise ZooterError(f"at most {LARGEST_TEXT:,} characters in {path}", "more", "Split the file.")
     return text
@@ -122,20 +147,13 @@ def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """The number and text of each line that is not empty, one at a time."""
-    number = 0
-    try:
-        with open_text(path, KIND) as lines:
-            for number, line in enumerate(iter(lambda: lines.readline(LARGEST_TEXT), ""), 1):
-                if len(line) == LARGEST_TEXT:
-                    place = f"at most {LARGEST_TEXT:,} characters in {path}, line {number}"
-                    raise ZooterError(place, "more", "Shorten or remove the line.")
-                if text := line.strip():
-                    yield number, text
-    except UnicodeDecodeError as problem:
-        raise not_utf8(path, problem) from problem
-    except DAMAGE as problem:
-        next_step = "The file is cut short or damaged; download it again."
-        raise ZooterError(f"a readable file {path}", f"{problem} after line {number}", next_step) from problem
+    with open_text(path) as lines:
+        for number, line in enumerate(iter(lambda: lines.readline(LARGEST_TEXT), ""), 1):
+            if len(line) == LARGEST_TEXT:
+                place = f"at most {LARGEST_TEXT:,} characters in {path}, line {number}"
+                raise ZooterError(place, "more", "Shorten or remove the line.")
+            if text := line.strip():
+                yield number, text
 
 
 def _object(line: str, place: Place, step: str) -> dict[str, Any] | ZooterError:

@@ -98,6 +98,13 @@ def cost(candidate: CandidateConfig, prompt: int, answer: int, cached: int = 0) 
     return (paid + (reading or 0 if again is None else again) * cached) / 1e6
 
 
+def of_answer(candidate: CandidateConfig, tokens: int) -> float | None:
+    """US dollars of an answer without its prompt. A model of this machine is free unless it has a price; None for
+    another without one."""
+    paid = cost(candidate, 0, tokens)
+    return 0.0 if paid is None and is_local(candidate) else paid
+
+
 def dollars(prices: Array, tokens: Array) -> Array:
     """The cost of a thousand such queries in US dollars, shape (n, N), without the prompts.
 

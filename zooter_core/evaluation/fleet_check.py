@@ -100,13 +100,14 @@ def _candidate(ensemble: Ensemble, entry: CandidateConfig, note: Callable[[str],
 
 
 def _abilities(backend: OpenAIBackend, entry: CandidateConfig) -> Row:
-    """What an endpoint's model can do, and the keys of its table that say otherwise, or nothing, or not enough."""
+    """What an endpoint's model can do and costs, and the keys of its table that say otherwise, or nothing."""
     assert entry.endpoint is not None
     abilities = backend.abilities(entry).to_json()
     table = {"context_tokens": entry.context_tokens, "images": entry.images, "tools": entry.tools}
     table |= {"json_mode": entry.json_mode, "parallel": entry.endpoint.parallel}
     advice = {key: abilities[key] for key in table if abilities[key] not in (None, table[key])}
-    return {"abilities": abilities, "advice": advice}
+    prices = abilities["prices"] if entry.usd_per_million_tokens is None else {}  # one that is written may be agreed on
+    return {"abilities": abilities, "advice": advice | prices}
 
 
 def _reward(ensemble: Ensemble) -> Row:

@@ -37,7 +37,6 @@ from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.tables import error_in
 from zooter_core.config.trust import PROVIDERS, provider_key
-from zooter_core.data.json_records import as_number
 from zooter_core.fleet.discovered import (
     LLAMA_CPP,
     LM_STUDIO,
@@ -71,17 +70,11 @@ CONNECT_SECONDS = 1.0
 AT_ONCE = 8  # models that a server is asked about at the same time
 MOST_CHARACTERS = 80_000  # which bounds what a server's answer may have: 33 million bytes
 LONGEST_NAME, LONGEST_FACT = 1000, 40  # characters
-DEAREST = 1e4  # dollars per million tokens, above which a price is a mistake
 NO_TEXT = re.compile(
     r"embed|bge-|minilm|rerank|whisper|(?<![a-z])(clip|tts|sora)(?![a-z])|dall-e|gpt-image|transcribe|moderation",
     re.IGNORECASE,
 )
 NO_TEXT_TYPES = ("embedding", "embeddings", "rerank", "moderation", "image", "video", "audio", "transcribe")
-PRICES = {  # in the lists of OpenRouter (dollars per token), and of Together and DeepInfra (per million)
-    "usd_per_million_tokens": ("completion", "output", "output_tokens"),
-    "usd_per_million_prompt_tokens": ("prompt", "input", "input_tokens"),
-    "usd_per_million_cached_tokens": ("input_cache_read", "cached_input", "cache_read_tokens"),
-}
 
 
 @dataclass(frozen=True)
@@ -260,19 +253,6 @@ def _writes(listing: Mapping[str, Any]) -> bool:
     return writes and not NO_TEXT.search(listing["id"]) and listing.get("type") not in NO_TEXT_TYPES
 
 
-def _prices(listing: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
-    """The prices of a model in a server's list, as keys of fleet.toml; none where its answers have none.
-
-    Together lists 0 for a price that it does not know, and OpenRouter "0" for what is free, and -1 for what varies.
-    """
-    pricing = _object(listing, "pricing") or _object(_object(listing, "metadata"), "pricing")
-    unit = 1e6 if "prompt" in pricing else 1
-    numbers = {key: as_number(next(filter(None, map(pricing.get, names)), None)) for key, names in PRICES.items()}
-    prices = {key: round(unit * number, 6) for key, number in numbers.items() if number is not None and number >= 0}
-    usable = "usd_per_million_tokens" in prices and max(prices.values()) < DEAREST
-    return tuple(prices.items()) if usable else ()
-
-
 def _object(listing: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """An object in what a server lists; empty if it is anything else."""
     return value if isinstance(value := listing.get(key), dict) else {}
@@ -324,5 +304,5 @@ def _model(
         server.config.api_key_env,
         parallel,
         base,
-        _prices(listing),
+        abilities.prices,
     )

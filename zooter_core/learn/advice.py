@@ -23,7 +23,7 @@ from zooter_core.method.worth import FEWEST
 
 NEVER = 60  # routed requests; a model that none of them went to gets less than 5% (the rule of three: 3 / 60)
 COPY = "my-fleet"  # of the embedded fleet
-PATIENT, SOON = 14, 7  # days: a sample that takes longer than the first gets a share with which it takes the second
+PATIENT, SOON = 14, 7  # days: a sample that takes longer than PATIENT gets a larger share, to take SOON
 
 
 Kind = Literal[

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 READ = 400  # characters of a message's beginning
 PROMPTS = re.compile(
@@ -43,11 +42,7 @@ def is_chore(texts: Sequence[str], metadata: object = None, system: Sequence[str
         system: prompts, in which a line may follow one that says who the agent is.
         metadata: the field of the request; `{"chore": "true"}` marks any request, as does a `task` of Open WebUI.
     """
-    if isinstance(metadata, Mapping):
-        values: Mapping[Any, Any] = metadata
-        if values.get("chore") in (True, "true"):
-            return True
-        if isinstance(task := values.get("task"), str) and TASKS.fullmatch(task[:READ]):
-            return True
+    marks = metadata if isinstance(metadata, Mapping) else {}
+    named = marks.get("chore") in (True, "true") or TASKS.fullmatch(str(marks.get("task"))[:READ])
     latest = any(PROMPTS.match(text[:READ].lstrip()) for text in texts[-1:])
-    return latest or any(PROMPTS.search(text[:READ]) for text in system)
+    return bool(named) or latest or any(PROMPTS.search(text[:READ]) for text in system)

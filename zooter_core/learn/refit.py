@@ -1,7 +1,7 @@
 """A refit: the traffic's queries and rewards -> a router in the ordinary format.
 
-Everything is learned anew from what is stored, the latest queries at most. So what was deleted has left the learner
-too, and a process that is killed leaves nothing half done. Neither PyTorch nor transformers is loaded.
+Everything is learned anew from the latest decisions that are stored. So what was deleted has left the learner too, and
+a process that is killed leaves nothing half done. Neither PyTorch nor transformers is loaded.
 """
 
 from __future__ import annotations

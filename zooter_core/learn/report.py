@@ -59,7 +59,7 @@ THOUGHTS_ALONE = 0.9  # of an answer's tokens: it ended while the model was thin
 
 @dataclass(frozen=True)
 class Rule:
-    """What a way to choose would have had, an answer.
+    """What a way to choose would have earned and cost per answer.
 
     Attributes:
         name: `routing`, `random`, `rmr`, or a candidate.

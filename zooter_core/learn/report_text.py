@@ -129,11 +129,8 @@ def _ends(gain: Estimate) -> str:
 
 def _price(rule: Rule) -> str:
     """How many times as much as routing a rule would have cost."""
-    return (
-        f" at {_number(1 / rule.cost.mean)} times the cost"
-        if math.isfinite(rule.cost.mean) and rule.cost.mean > 0
-        else ""
-    )
+    ratio = rule.cost.mean
+    return f" at {_number(1 / ratio)} times the cost" if math.isfinite(ratio) and ratio > 0 else ""
 
 
 def outlook(report: TrafficReport) -> str:

@@ -32,7 +32,6 @@ from zooter_core.method.promotion import Evidence, Gate
 
 ROUTERS, STATE, LOCK = "routers", "state.json", "learn.lock"
 STARTING = ""  # instead of a router's path: fleet.toml names none, and a starting router serves
-MOST_EVENTS = 1000
 MOST_SPARE = 5  # challengers that were never promoted; older ones are deleted
 FOLLOW, OUTSIDE = "follow", "outside"  # events, as PROMOTE and ROLLBACK
 
@@ -127,7 +126,6 @@ class Versions:
 
     def save(self) -> None:
         """Write state.json, all of it or nothing."""
-        self.state.events = self.state.events[-MOST_EVENTS:]
         path = inside(routers_folder(self.fleet), STATE)
         with writing(self.folder), atomic(path, private=True) as partial:
             partial.write_text(dump_json(asdict(self.state)) + "\n", encoding="utf-8")
@@ -292,11 +290,8 @@ def switch_by_hand(fleet: Fleet, event: str, seconds: float) -> str:
         after = deepcopy(versions.state)
         if event == PROMOTE:
             if after.challenger is None:
-                step = (
-                    "The learner's latest router serves already."
-                    if after.follows
-                    else "Run `zooter learn --once` first."
-                )
+                latest = "The learner's latest router serves already."
+                step = latest if after.follows else "Run `zooter learn --once` first."
                 raise ZooterError("a challenger to promote", "none", step)
             after.promote()
         else:

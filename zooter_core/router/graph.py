@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.errors import WorkError, first_line, shortened
+from zooter_core.base.errors import WorkError, shortened
 from zooter_core.base.strict_json import Pairs, parse_json
 
 GRAPH, TOKENIZER = "model.onnx", "tokenizer.json"
@@ -95,17 +95,10 @@ def session(model: str | bytes) -> Any:
 
 def load_onnxruntime() -> Any:
     """ONNX Runtime, with telemetry switched off before it loads: it records the process and the machine while it loads,
-    to send them to its maker later, so its own switch in Python comes too late.
-
-    Raises:
-        WorkError: it does not load.
-    """
+    to send them to its maker later, so its own switch in Python comes too late."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    try:
-        import onnxruntime
-    except ImportError as problem:  # installed, but built for another system
-        next_step = 'Install onnxruntime again, or, with PyTorch, set runtime = "torch" in [router].'
-        raise WorkError("an onnxruntime that loads", first_line(problem), next_step) from problem
+    import onnxruntime
+
     return onnxruntime
 
 

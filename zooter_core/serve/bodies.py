@@ -266,7 +266,7 @@ class Sender:
     Attributes:
         key: the name of its API key, whose conversations it may continue; None where no keys are required.
         session: the value of `x-session-id`.
-        thinking: how much it wants a model to think, in the words of fleet.toml, which counts before it.
+        thinking: how much it wants a model to think, in the words of fleet.toml; what that says itself counts first.
         user: its id of its user, where the body has another one.
     """
 
@@ -335,7 +335,7 @@ class ChatRequest:
         """The conversation's key: a hash of the one that the client gives, else of what stays the same in it.
 
         `prompt_cache_key` is one of these: clients use it for all conversations that begin alike.
-        A turn with `models` is of another conversation than one without: it must not decide who answers that.
+        A turn with `models` is of a conversation of its own: it must not decide who answers the turns without.
         """
         names = self.body.get("models")
         models = f" {sorted(map(str, names))}" if names and isinstance(names, list) else ""

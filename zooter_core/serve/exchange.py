@@ -65,8 +65,8 @@ class Outcome:
 class Exchange:
     """What has happened to a request so far. Observers see it when it has ended.
 
-    server.py fills in what is known when it arrives and when a fleet takes it, up to `router_version`; what answers a
-    path, what is asked and who answers; `Out` and `Reply`, how it ends.
+    server.py fills it in up to `router_version`, when the request arrives and when a fleet takes it; what answers its
+    path, up to `outcome`; `Out` and `Reply`, the rest.
 
     Attributes:
         path: of the API, such as `/v1/chat/completions`.

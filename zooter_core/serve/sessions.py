@@ -88,11 +88,8 @@ def _hashes(entry: Mapping[str, Any], names: Sequence[str] = SECRETS) -> Iterato
 
 def find_writer(messages: Sequence[Mapping[str, Any]], sessions: Sessions) -> str | None:
     """Who wrote the newest encrypted reasoning in a conversation; None if there is none, or its writer is not known."""
-    for message in reversed(messages):
-        for digest in digests(message):
-            if writer := sessions.writer(digest):
-                return writer
-    return None
+    writers = (sessions.writer(digest) for message in reversed(messages) for digest in digests(message))
+    return next(filter(None, writers), None)
 
 
 def readable_by(

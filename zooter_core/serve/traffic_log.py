@@ -11,7 +11,6 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +73,8 @@ class TrafficLog:
             self._put(reward)
 
     def decision(self, request_id: str) -> LoggedDecision | None:
-        """What is stored of a request; None if nothing is, not yet, or the file cannot be read."""
-        with suppress(ZooterError):
-            return self._traffic.decision(request_id)
-        return None
+        """What is stored of a request; None if nothing is, or not yet."""
+        return self._traffic.decision(request_id)
 
     def _put(self, entry: Entry) -> None:
         try:

@@ -35,11 +35,6 @@ class AnswerPlan:
     previous: Sequence[Response] = ()
     continued: Response | None = None
 
-    @property
-    def prefix(self) -> str:
-        """The text that the one candidate has written already; "" if it begins."""
-        return self.continued.text if self.continued else ""
-
 
 @dataclass(frozen=True, slots=True)
 class Thoughts:
@@ -174,16 +169,15 @@ class Job(BackgroundWork, Answers):
         ended: Callable[[], None] = lambda: None,
     ) -> None:
         responses = {response.candidate: response for response in plan.previous}
-        texts = {name: response.text for name, response in responses.items()}
-        texts |= dict.fromkeys(plan.candidates, plan.prefix)
+        prefix = plan.continued.text if plan.continued else ""
+        texts = {name: response.text for name, response in responses.items()} | dict.fromkeys(plan.candidates, prefix)
         self.begun = threading.Event()
         thoughts = {name: Thoughts(response.thoughts) for name, response in responses.items() if response.thoughts}
         Answers.__init__(self, texts, responses, reserves=tuple(plan.reserves), thoughts=thoughts)
         BackgroundWork.__init__(self)
         self._ensemble, self._plan, self._rank, self._save, self._ended = ensemble, plan, rank, save, ended
         self._key = key
-        prefix = [Message("assistant", plan.prefix)] if plan.prefix.strip() else []
-        self._messages = (*messages, *prefix)
+        self._messages = [*messages, Message("assistant", prefix)] if prefix.strip() else messages
         self._generation = generation or ensemble.fleet.generation
         self._tickets = [queue.join() for queue in self._queues(plan.candidates)]
 
@@ -212,7 +206,7 @@ class Job(BackgroundWork, Answers):
 
     def _answer(self) -> None:
         saved, plan = time.monotonic(), self._plan
-        reserves = () if plan.prefix else plan.reserves  # nobody replaces the candidate that continues its text
+        reserves = () if plan.continued else plan.reserves  # nobody replaces the candidate that continues its text
         for piece in self._ensemble.run_candidates(
             plan.candidates, self._messages, self._stop, self._generation, reserves
         ):
@@ -228,8 +222,8 @@ class Job(BackgroundWork, Answers):
             if piece.note:
                 self.notes[name] = piece.note
             if piece.response is not None:
-                self.texts[name] = self._joined(name, piece.response.text)
-                self.responses[name] = self._with_continued(replace(piece.response, text=self.texts[name]))
+                response = self._with_continued(piece.response)
+                self.texts[name], self.responses[name] = response.text, response
             if time.monotonic() - saved > SAVE_EVERY:
                 self._save(self)
                 saved = time.monotonic()
@@ -257,20 +251,15 @@ class Job(BackgroundWork, Answers):
         else:
             self.thoughts.pop(name, None)
 
-    def _joined(self, name: str, text: str) -> str:
-        """The text that a response continues, if any, and the response, with the white space that came between them."""
-        prefix = self._plan.prefix
-        if not prefix:
-            return text
-        came = self.texts[name].removeprefix(prefix)
-        return prefix + came[: len(came) - len(came.lstrip())] + text.lstrip()
-
     def _with_continued(self, response: Response) -> Response:
-        """A response with the tokens and the time of the one that it continues, if any."""
+        """A response with the text, the tokens and the time of the one that it continues, if any."""
         if (first := self._plan.continued) is None:
             return response
+        came = self.texts[response.candidate].removeprefix(first.text)
+        space = came[: len(came) - len(came.lstrip())]  # that came between them
         return replace(
             response,
+            text=first.text + space + response.text.lstrip(),
             tokens=first.tokens + response.tokens,
             thought_tokens=first.thought_tokens + response.thought_tokens,
             seconds=first.seconds + response.seconds,

@@ -72,8 +72,10 @@ def test_vllm_lists_the_context_and_trials_show_the_rest(scripted):
 
 def test_openrouter_lists_what_a_model_can_do_and_a_trial_shows_the_rest(scripted):
     listed = {"id": "good", "context_length": 128_000, "architecture": {"input_modalities": ["text"]}}
-    models = {"data": [{"id": "other"}, listed | {"supported_parameters": ["tools"]}]}
-    expected = Abilities(128_000, images=False, tools=True, json_mode=False, logprobs=False)
+    listed |= {"supported_parameters": ["tools"], "pricing": {"prompt": "0.000001", "completion": "0.0000025"}}
+    models = {"data": [{"id": "other"}, listed]}
+    prices = (("usd_per_million_tokens", 2.5), ("usd_per_million_prompt_tokens", 1.0))
+    expected = Abilities(128_000, images=False, tools=True, json_mode=False, logprobs=False, prices=prices)
     assert look_at(scripted, "good", {"/v1/models": models}) == expected
 
 

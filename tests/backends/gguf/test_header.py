@@ -129,10 +129,3 @@ def test_a_number_of_a_header_that_counts_nothing_is_refused(model, number):
             broken = replace(content, values=content.values | {key: value})
             with pytest.raises(WorkError, match=f"as {key}"):
                 _ = broken.positions, broken.bytes_a_token, broken.alignment
-
-
-def test_a_vocabulary_that_is_none_has_no_special_tokens(model):
-    content = read_header(model)
-    for tokens, kinds in ((5, [3]), ([7, "x"], 3), ("abc", "abc"), ([[1]], [3])):
-        values = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": kinds}
-        assert len(replace(content, values=content.values | values).special_tokens) < 2

@@ -100,7 +100,7 @@ def test_everything_is_in_its_json() -> None:
     shape = json.loads(json.dumps(comparison.to_json()))
     assert [item["candidate"] for item in shape["responses"]] == ["chat", "math"]
     assert [item["rank"] for item in shape["responses"]] == [1, 2]
-    assert [item["usd"] for item in shape["responses"]] == [None, 0.001]
+    assert [item["usd"] for item in shape["responses"]] == [0.0, 0.001]
     assert shape["responses"][0]["text"] == "says chat"
     assert shape["route"]["probabilities"] == {"chat": 0.2, "math": 0.8}
     assert shape["vote"]["best"] == "math"

@@ -13,6 +13,7 @@ from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.thoughts import in_template
 from zooter_core.base.strict_json import objects
 from zooter_core.config.tables import LARGEST
+from zooter_core.data.json_records import as_number
 
 ROUTE_SECONDS = 10.0  # for a route that only llama.cpp, Ollama or vLLM has
 WHITE = (  # 64 x 64 pixels; some models refuse smaller pictures
@@ -22,6 +23,12 @@ WHITE = (  # 64 x 64 pixels; some models refuse smaller pictures
 PICTURE = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": WHITE}}]
 FUNCTION = {"name": "now", "description": "The time.", "parameters": {"type": "object", "properties": {}}}
 JSON_PROBE = [{"role": "user", "content": "Reply with an empty JSON object."}]
+PRICES = {  # in the lists of OpenRouter (dollars per token), and of Together and DeepInfra (per million)
+    "usd_per_million_tokens": ("completion", "output", "output_tokens"),
+    "usd_per_million_prompt_tokens": ("prompt", "input", "input_tokens"),
+    "usd_per_million_cached_tokens": ("input_cache_read", "cached_input", "cache_read_tokens"),
+}
+DEAREST = 1e4  # dollars per million tokens, above which a price is a mistake
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Abilities:
         context_tokens: the longest prompt and answer together.
         thinking: whether it can think before it answers.
         parallel: requests that the server works on at the same time.
+        prices: that the server lists, as keys of `[[candidate]]`; that of the answer is the first.
     """
 
     context_tokens: int | None = None
@@ -41,9 +49,10 @@ class Abilities:
     logprobs: bool | None = None
     thinking: bool | None = None
     parallel: int | None = None
+    prices: tuple[tuple[str, float], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"prices": dict(self.prices)}
 
 
 async def find_abilities(server: Connection) -> Abilities:
@@ -58,7 +67,8 @@ async def find_abilities(server: Connection) -> Abilities:
     }
     for name, body in trials.items():
         if getattr(stated, name) is None:
-            stated = replace(stated, **{name: await _trial(server, name, body)})
+            shown: dict[str, Any] = {name: await _trial(server, name, body)}
+            stated = replace(stated, **shown)
     return stated
 
 
@@ -120,7 +130,21 @@ def read_entry(entry: Mapping[str, Any], base: Mapping[str, Any]) -> Abilities:
         images="image" in inputs if isinstance(inputs, list) else None,
         tools=tools,
         json_mode=json_mode,
+        prices=_prices(_member(entry, "pricing") or _member(entry, "metadata", "pricing")),
     )
+
+
+def _prices(pricing: object) -> tuple[tuple[str, float], ...]:
+    """The prices of a model in a server's list; none where its answers have none.
+
+    Together lists 0 for a price that it does not know, and OpenRouter "0" for what is free, and -1 for what varies.
+    """
+    listed = pricing if isinstance(pricing, dict) else {}
+    unit = 1e6 if "prompt" in listed else 1
+    numbers = {key: as_number(next(filter(None, map(listed.get, names)), None)) for key, names in PRICES.items()}
+    prices = {key: round(unit * number, 6) for key, number in numbers.items() if number is not None and number >= 0}
+    usable = "usd_per_million_tokens" in prices and max(prices.values()) < DEAREST
+    return tuple(prices.items()) if usable else ()
 
 
 async def _json(server: Connection, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:

@@ -96,7 +96,8 @@ class GgufBackend(ResidentBackend):
     def read_ahead(self, requests: Sequence[Request]) -> None:
         """Let loaded models read conversations in the background, until the next request comes.
 
-        Whichever candidate answers next then only has to read the new query, even if others have answered so far.
+        Whichever candidate answers next then only has to read the new query, even if others have answered so far
+        (docs/notebook/runtimes.md#reading-ahead-in-llamacpp).
         """
         self._request_came.set()
         self._request_came = stop = threading.Event()

@@ -26,7 +26,7 @@ from zooter_core.backends.gguf.header import Header
 from zooter_core.backends.gguf.server_process import ServerProcess
 from zooter_core.backends.residency import acquire
 from zooter_core.base.cores import free_cores
-from zooter_core.base.errors import NotInstalledError, ZooterError
+from zooter_core.base.errors import NotInstalledError
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.candidates import CandidateConfig
 
@@ -143,8 +143,6 @@ class Engine:
         """
         if not installed():
             raise NotInstalledError(LIBRARY, candidate.name, INSTALL, OTHERWISE)
-        if not hasattr(socket, "AF_UNIX"):
-            raise ZooterError("Unix sockets for the backend gguf", "a system without them", f"You can {OTHERWISE}.")
         self.name, self.header = (header.original or header).path.name, header
         self.adapters = {adapter: number for number, adapter in enumerate(adapters)}
         self.context = find_context(candidate, header)

@@ -123,11 +123,10 @@ class Header:
     @cached_property
     def special_tokens(self) -> tuple[str, ...]:
         """Texts that the tokenizer reads as control tokens, longest first."""
-        values = (self.values.get(f"tokenizer.ggml.{key}") for key in ("tokens", "token_type"))
-        tokens, kinds = (value if isinstance(value, list) else [] for value in values)
+        tokens, kinds = (self.values.get(f"tokenizer.ggml.{key}", []) for key in ("tokens", "token_type"))
         special = {
             token
-            for token, kind in zip(map(str, tokens), kinds, strict=False)
+            for token, kind in zip(tokens, kinds, strict=False)
             if kind == CONTROL or (kind == USER_DEFINED and token[:1] + token[-1:] in ("<>", "[]"))
         }
         return tuple(sorted(special - {""}, key=lambda token: (-len(token), token)))

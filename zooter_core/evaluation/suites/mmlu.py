@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.jsonl import DAMAGE, open_text
+from zooter_core.data.json_records import open_text
 from zooter_core.evaluation.suites import Problem, Record, Suite, distinct, records
 from zooter_core.evaluation.verified.answers import LETTERS
 
@@ -53,7 +53,7 @@ def _of_csv(path: Path) -> Iterator[tuple[Problem, str]]:
             for number, row in enumerate(rows, 1):
                 place = f"{path}, line {rows.line_num}"
                 yield _row(row, place, f"{stem}/{number:05d}", PARTS.sub("", stem)), place
-    except (csv.Error, *DAMAGE) as problem:
+    except csv.Error as problem:
         raise ZooterError(f"a readable CSV file {path}", f"{problem} after row {number}", "Get it again.") from problem
 
 

@@ -306,14 +306,12 @@ def forget(id: str) -> None:
     if (entry := history().entry(id)) is None:  # a second click
         return
     records = history().turns(id)
-    for talk in (_live().get(id), current()):
-        if talk is not None and talk.id == id:
-            talk.history = NOWHERE  # an answer that runs would bring it back
-            for turn in talk.turns:
-                turn.job.stop()
     if current().id == id:
         clear()
-    _live().pop(id, None)
+    if talk := _live().pop(id, None):
+        talk.history = NOWHERE  # an answer that runs would bring it back
+        for turn in talk.turns:
+            turn.job.stop()
     history().forget(id)
     st.session_state.setdefault(DELETED, []).append((entry, records))
 

@@ -300,18 +300,16 @@ def draw_routing(ensemble: Ensemble, talk: Conversation, number: int) -> bool:
 
 def cost_note(fleet: Fleet, turn: Turn) -> str:
     """What the answer cost by the prices in fleet.toml, without its prompt, and what as many tokens of the dearest
-    would have, as Markdown. A model of this machine is free unless it has a price. Empty while the answer runs, and
-    where a price is missing."""
+    would have, as Markdown. Empty while the answer runs, and where a price is missing."""
     responses, answer = turn.job.responses, turn.job.responses.get(turn.candidate)
     if turn.job.running or answer is None or not answer.tokens or not responses.keys() <= set(fleet.pool):
         return ""
-    answered = {name: fleet.candidate(name) for name in responses}
-    paid = {name: prices.cost(one, 0, responses[name].tokens) for name, one in answered.items()}
-    instead = {one.name: prices.cost(one, 0, answer.tokens) or 0.0 for one in fleet.candidates}
+    paid = [prices.of_answer(fleet.candidate(name), response.tokens) for name, response in responses.items()]
+    instead = {one.name: prices.of_answer(one, answer.tokens) or 0.0 for one in fleet.candidates}
     dearest = max(instead, key=lambda name: instead[name])
-    if not instead[dearest] or any(paid[name] is None and not prices.is_local(one) for name, one in answered.items()):
+    if not instead[dearest] or None in paid:
         return ""
-    text = f"Without the prompt, this cost ${in_dollars(sum(amount or 0.0 for amount in paid.values()))}"
+    text = f"Without the prompt, this cost ${in_dollars(sum(filter(None, paid)))}"
     if turn.candidate != dearest or len(paid) > 1:
         text += f"; **{plain(dearest)}**, the dearest, would have cost about ${in_dollars(instead[dearest])}"
     return f"{text}.".replace("$", r"\$")

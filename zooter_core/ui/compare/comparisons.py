@@ -98,8 +98,9 @@ class Comparison:
         self.hidden = False
 
     def usd(self, response: Response) -> float | None:
-        """The cost of a response in dollars, without its prompt; None if the candidate has no price."""
-        return prices.cost(self.fleet.candidate(response.candidate), 0, response.tokens)
+        """The cost of a response in dollars, without its prompt; None if the candidate has no price and is no model of
+        this machine."""
+        return prices.of_answer(self.fleet.candidate(response.candidate), response.tokens)
 
     def ranked(self) -> list[Ranked]:
         """The responses by reward; unranked ones in the order in which they are drawn."""

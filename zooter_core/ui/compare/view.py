@@ -253,7 +253,7 @@ def _draw_vote(comparison: Comparison, next_round: Callable[[], None]) -> None:
 def _draw_costs(comparison: Comparison) -> None:
     responses = [item.response for item in comparison.ranked()]
     thought = any(response.thought_tokens for response in responses)
-    priced = any(comparison.usd(response) is not None for response in responses)
+    priced = any(comparison.usd(response) for response in responses)
     head = ["Model", "Seconds to first token", "Seconds", "Tokens", *["Thoughts"] * thought, "Tokens per second"]
     rows = []
     for response in responses:

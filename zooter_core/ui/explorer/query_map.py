@@ -77,14 +77,12 @@ def regions(places: NDArray[np.floating[Any]], tags: Sequence[Sequence[str]]) ->
         if above > 0:
             candidates.append((above * len(tagged) ** 0.5, name, centre))
     candidates.sort(key=lambda item: (-item[0], item[1]))
-    taken: list[tuple[float, float, float]] = []
     named: list[Region] = []
     for _, name, centre in candidates:
         half = PER_CHARACTER * len(name) / 2
-        x = float(np.clip(centre[0], half, max(half, 1 - half)))
-        y = float(centre[1])
-        if len(named) < MOST and all(abs(x - a) > half + b or abs(y - c) > HEIGHT for a, b, c in taken):
-            taken.append((x, half, y))
+        x, y = float(np.clip(centre[0], half, max(half, 1 - half))), float(centre[1])
+        over = (abs(y - r.y) <= HEIGHT and abs(x - r.x) <= half + PER_CHARACTER * len(r.name) / 2 for r in named)
+        if len(named) < MOST and not any(over):
             named.append(Region(name, x, y))
     return named
 

@@ -27,11 +27,13 @@ Event = Mapping[str, Any]
 
 
 def draw(source: Source, fleet: Fleet) -> None:
-    try:
-        learned = open_versions(fleet)
-    except ZooterError as problem:
-        show_error(problem)
-        return
+    learned, users = None, manage.is_users(fleet.folder)
+    if users and (fleet.folder / ROUTERS / STATE).is_file():
+        try:
+            learned = Versions(fleet)
+        except ZooterError as problem:
+            show_error(problem)
+            return
     events = learned.state.events if learned else []
     events = [event for event in events if event["event"] != FOLLOW and event["time"] < source.until]
     if not events:
@@ -41,23 +43,12 @@ def draw(source: Source, fleet: Fleet) -> None:
         for event in reversed(events[-SHOWN:]):
             st.markdown(f"- **{day(event['time'])}**: {describe_switch(event)}")
     if learned is None:
-        yours = "" if manage.is_users(fleet.folder) else ", for a fleet of your own"
+        yours = "" if users else ", for a fleet of your own"
         st.markdown(f"`zooter learn` makes a better router from this traffic{yours}.")
         return
     draw_contest(learned)
     if may_switch():
         draw_buttons(learned)
-
-
-def open_versions(fleet: Fleet) -> Versions | None:
-    """The routers of a fleet that has learned; None for one that has not.
-
-    Raises:
-        ZooterError: what the learner remembers is broken.
-    """
-    if not manage.is_users(fleet.folder) or not (fleet.folder / ROUTERS / STATE).is_file():
-        return None
-    return Versions(fleet)
 
 
 def name_router(router: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -11,10 +12,8 @@ import streamlit as st
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet
 from zooter_core.evaluation import verdicts
-from zooter_core.evaluation.figures import Report
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
-from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui import links, resources
 from zooter_core.ui.models import build, manage
 from zooter_core.ui.text import code, plain
@@ -84,36 +83,24 @@ def free_name() -> str:
 
 
 def _save(session: Session, ensemble: Ensemble, use: bool) -> None:
-    """Save the router under the name in the field; `use`: let this session use it as its fleet."""
-    router, name = session.router, st.session_state["train-name"].strip()
+    """Save the router under the name in the field, where the demo was started; `use`: let this session use it."""
+    router, fleet, name = session.router, ensemble.fleet, st.session_state["train-name"].strip()
     assert router is not None
     session.problem = None
     replace_it = bool(st.session_state.get("train-replace"))
     if session.saved is None or session.saved.name != name or replace_it:
         try:
-            session.saved = save(router, name, ensemble, replace_it)
+            place = place_of(name, Path.cwd())
+            save = partial(save_fleet, fleet) if _fits(router.data, fleet) else save_router
+            save(router.folder, place, readme(name, router, fleet), replace_it)
         except ZooterError as problem:
             session.problem = str(problem)
             return
-        session.loaded.pop(f"sample {session.saved}", None)  # the sample of a replaced fleet
+        session.saved = place
+        resources.forget(place)
+        session.loaded.pop(f"sample {place}", None)  # the sample of a replaced fleet
     if use:
         resources.pick_fleet(session.saved)
-
-
-def save(router: TrainedRouter, name: str, ensemble: Ensemble, replace_it: bool) -> Path:
-    """Write the folder where the demo was started.
-
-    Raises:
-        ZooterError: the name is invalid or taken, or the files cannot be written.
-    """
-    fleet, place = ensemble.fleet, place_of(name, Path.cwd())
-    text = readme(name, router.data, router.training, router.report, fleet)
-    if _fits(router.data, fleet):
-        save_fleet(fleet, router.folder, place, text, replace_it)
-        resources.forget(place)
-    else:
-        save_router(router.folder, place, text, replace_it)
-    return place
 
 
 def _fits(data: TrainingData, fleet: Fleet) -> bool:
@@ -121,8 +108,9 @@ def _fits(data: TrainingData, fleet: Fleet) -> bool:
     return set(data.scores.candidates) == set(fleet.pool)
 
 
-def readme(name: str, data: TrainingData, training: DistillConfig, report: Report, fleet: Fleet) -> str:
+def readme(name: str, router: TrainedRouter, fleet: Fleet) -> str:
     """The README of a saved folder: how the router was trained, on what, and how good it is."""
+    data, training, report = router.data, router.training, router.report
     pool = ", ".join(data.scores.candidates)
     lines = [
         f"# {name}",
