@@ -124,6 +124,10 @@ def test_prices_rewards_and_a_plot(zooter, tiny_fleet, answered, priced, tmp_pat
     assert code == 0
     assert all(word in out for word in ("best by score", "best by reward", "best for k = 2", "at a willingness of 0.5"))
     assert "dollars per thousand queries, those of" in out.splitlines()[-1]
+    for name in POOL:  # of other names, where servers or routers have those of the scores
+        replace_text(priced / "fleet.toml", f'name = "{name}"\n', f'name = "my-{name}"\nrouted_as = "{name}"\n')
+    code, out, _ = zooter(*call[:7], fleet=None)
+    assert (code, "dollars per thousand queries, those of" in out.splitlines()[-1]) == (0, True)
 
 
 def test_tokens_are_counted_where_there_are_responses(zooter, scores, answered, priced):

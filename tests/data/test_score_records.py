@@ -50,6 +50,7 @@ def test_a_table_as_a_spreadsheet_writes_it(tmp_path):
 
 ROWS = [("“Grüße”; all", {"a": 0.5, "b": 1.0}), ("2, 3?", {"a": 0.25, "b": 0.0})]
 LONG = [(text, name, score) for name in "ab" for text, scores in ROWS for score in [scores[name]]]
+QUERIES = [text for text, _ in ROWS]
 MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"}
 
 
@@ -64,6 +65,7 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
         ("a.csv", "query,model,is_correct\n" + "".join(f'"{q}",{m},{s}\n' for q, m, s in LONG)),
         ("a.csv", "query,a_score,b_score,a_cost\n" + "".join(f'"{q}",{s["a"]},{s["b"]},7\n' for q, s in ROWS)),
         ("a.csv", "query;candidate;Score\n" + "".join(f'"{q}";{m};{s}\n'.replace(".", ",") for q, m, s in LONG)),
+        ("a.json", {n: dict(enumerate(c)) for n, c in (("prompt", QUERIES), ("a", [0.5, 0.25]), ("b", [1, 0]))}),
         ("a.json", {"name": "mine", "results": [{"query": text, "scores": scores} for text, scores in ROWS]}),
         ("a.json", [{"model": m, "n": 1, "items": [{"prompt": q, "score": s} for q, s in MODELS[m]]} for m in "ab"]),
         (
@@ -125,10 +127,10 @@ def test_samples_of_lm_evaluation_harness_are_scores_of_the_model_that_their_fol
 
 
 def test_words_and_percents_are_scores(tmp_path):
-    path = table(tmp_path, "query,a,b\n1,pass,FAIL\n2,True,False\n3,85%,7\n4,N/A,correct\n")
+    path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,True,False\n3,85%,"7,5\u00a0%"\n4,N/A,correct\n')
     line = '{"query": "6", "scores": {"a": true, "b": "0.5"}}\n{"query": "7", "scores": {"a": NaN, "b": false}}'
     scores = read_scores([path, table(tmp_path, line, "b.jsonl")])
-    assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [85, 7], [1, 0.5]], 2)
+    assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [85, 7.5], [1, 0.5]], 2)
 
 
 @pytest.mark.parametrize(

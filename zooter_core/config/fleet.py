@@ -111,10 +111,10 @@ class Fleet:
         """The router's name for each candidate."""
         return tuple(candidate.routed_as or candidate.name for candidate in self.candidates)
 
-    def names_in(self, router: Collection[str]) -> tuple[str, ...]:
-        """`routed_as`, but of a candidate that a router's names lack, its own name or its server's that they have."""
+    def names_in(self, names: Collection[str]) -> tuple[str, ...]:
+        """What a router or scores with these names call each candidate: `routed_as`, its own name or its server's."""
         return tuple(
-            next((name for name in (as_, one.name, one.model) if name in router), as_)
+            next((name for name in (as_, one.name, one.model) if name in names), as_)
             for one, as_ in zip(self.candidates, self.routed_as, strict=True)
         )
 

@@ -105,7 +105,12 @@ def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
             raise value
         if not isinstance(value, dict):
             raise ZooterError(f"a JSON object in {place}", type(value).__name__, FIX_LINE)
-        yield place, value
+        columns = list(value.values())
+        if columns and all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
+            for cells in zip(*(column.values() for column in columns), strict=True):  # as pandas writes a table
+                yield place, dict(zip(value, cells, strict=True))
+        else:
+            yield place, value
 
 
 def each_value(path: Path) -> Iterator[tuple[Place, Any]]:
@@ -181,7 +186,7 @@ def table_rows(path: Path) -> Iterator[tuple[Place, dict[str, str | None] | Zoot
     for row in rows:
         place = f"{path}, line {rows.line_num}"
         if None in row:
-            step = "Put a text that has the separator in it between double quotes."
+            step = 'Put a text that has the separator in it between straight double quotes (").'
             yield place, ZooterError(f"{len(row) - 1} cells in {place}", str(len(row) - 1 + len(row[None])), step)
         elif any(row.values()):
             yield place, {name: cell or None for name, cell in row.items()}

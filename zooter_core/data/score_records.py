@@ -160,7 +160,7 @@ def as_score(value: object, whose: str) -> float | None:
 def _number(value: object) -> float | None:
     """The number that a cell or a value of JSON stands for; None if it stands for none."""
     if isinstance(value, str):
-        text = value.strip().lower().removesuffix("%")
+        text = value.strip().lower().removesuffix("%").rstrip()
         text = text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text
         return WORDS.get(text, as_number(text))
     return float(value) if isinstance(value, bool) or is_number(value) else None
