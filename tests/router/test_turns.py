@@ -33,6 +33,7 @@ KINDS = {
     "unclear": ["skip the first two rows", "and what is 3 times that?", "now write tests for it"],
     "open": [
         "explain inflation",
+        "I get a TypeError",
         "ok, and what is a fox?",
         "Summarize the history of Rome in one sentence for each century of it",
     ],

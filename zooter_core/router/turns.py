@@ -62,7 +62,9 @@ _EDITS = _words(  # what is mostly asked of a thing that is there already
     r"put|rearrange|remove|repeat|rephrase|replace|revise|rewrite|round|shorten|show (all|each|every|the|your)|skip|"
     r"turn|update|use)\b"
 )
-_EXPLAINS = _words(rf"{_POLITELY}(check|explain|say|summari[sz]e|translate|try)\b")  # what is there, or something new
+_EXPLAINS = _words(  # what is there, or something new: "I get a TypeError"
+    rf"({_POLITELY}(check|explain|say|summari[sz]e|translate|try)|i (still )?(get|got))\b"
+)
 _ASKS = _words(  # a question or request of its own
     rf"{_POLITELY}(what|who|whose|when|where|which|why|how|is|are|was|do|does|did|can|should|hi|"
     r"hello|hey|i|my|an?|calculate|compose|create|describe|draft|factor|find|give me|implement|show me|simplify|"
