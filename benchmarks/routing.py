@@ -1,7 +1,7 @@
-"""How long routing one query takes, tags included: python benchmarks/routing.py
+"""How long routing one query takes, tags included: python benchmarks/routing.py [--runtime torch|onnx|int8]
 
-All runtimes take turns on each query, so that other load slows all of them alike. Thread time excludes waiting for a
-core, which makes it more reliable than the clock on a busy machine.
+Without --runtime, all runtimes take turns on each query, so that other load slows all of them alike. Thread time
+excludes waiting for a core, which makes it more reliable than the clock on a busy machine.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,12 +27,15 @@ KINDS = ("torch", "onnx", "int8")
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--runtime", choices=KINDS, help="measure this one alone")
+    parser.add_argument("--queries", type=Path, default=QUERIES, help="JSON lines with `query`; .gz too")
+    parser.add_argument("--most", type=int, help="the largest number of queries")
     parser.add_argument("--rounds", type=int, default=5)
     call = parser.parse_args()
     quiet_libraries()
     torch.set_num_threads(1)
-    queries = [query.text for query in read_queries(QUERIES)]
-    ensembles = {kind: ensemble_on(kind) for kind in KINDS}
+    queries = [query.text for query in read_queries(call.queries)][: call.most]
+    ensembles = {kind: ensemble_on(kind) for kind in ([call.runtime] if call.runtime else KINDS)}
     seconds, probabilities, tags = timed(ensembles, queries, call.rounds)
     tokens = next(iter(ensembles.values())).router.encoder.count(queries)
     print(f"{len(queries)} queries of {np.median(tokens):.0f} tokens (median), {call.rounds} rounds, on one core")

@@ -25,7 +25,7 @@ if held_back is None:
         "does on others. A run holds back a fifth by default (`--holdout 0.2`):",
         icon=":material/info:",
     )
-    st.code(view.report_command(view.relative_path(folder)), language="sh")
+    st.code(view.report_command(view.relative_path(folder)), language="sh", wrap_lines=True)
 with st.container(key="beside-report"):
     if held_back is not None:
         with st.container():

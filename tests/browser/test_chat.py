@@ -67,6 +67,10 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     page.wait_for_timeout(PAUSE)
     for shown in (line, page.get_by_text("What points to")):
         expect(shown).to_be_in_viewport()
+    page.mouse.move(WIDE / 2, 300)
+    page.mouse.wheel(0, 400)  # whoever scrolls on is not held
+    page.wait_for_timeout(PAUSE)
+    expect(line).not_to_be_in_viewport()
     assert_fits(page, NARROW)
     assert page.locator("[class*=st-key-bar-] img").first.bounding_box()["width"] > NARROW / 2  # names stand above
     assert barriers(page) == []

@@ -90,7 +90,7 @@ def test_a_graph_is_made_once_and_again_for_another_model(config: ScalarConfig, 
 
 def test_a_damaged_graph_is_made_again(config: ScalarConfig, tmp_path: Path) -> None:
     before = opened(config).score(PAIRS)
-    for file in ("model.onnx", "model.onnx.data", "reward.json", "tokenizer.json"):
+    for file in ("model.onnx", "model.onnx.data", "tokenizer.json"):
         (path,) = (tmp_path / "cache" / "rewards").glob(f"*/{file}")
         path.write_bytes(b"half")
         assert opened(config).score(PAIRS) == before

@@ -91,6 +91,7 @@ def test_no_report_says_how_to_make_one(open_page: Open, tiny_fleet: Path) -> No
     page = open_page("benchmark")
     assert "no report yet" in page.info[0].value
     assert f"zooter run --fleet {tiny_fleet}" in page.code[0].value
+    assert page.code[0].proto.wrap_lines
     assert not tables(page)
 
 

@@ -112,6 +112,18 @@ def half_down(greedy: Ensemble) -> Ensemble:
     return ensemble
 
 
+def test_queues_are_joined_in_one_order_whether_or_not_a_candidate_names_its_engine(greedy: Ensemble) -> None:
+    """Otherwise each of two jobs could wait for the other."""
+    base, one, two = greedy.fleet.candidates
+    down = Down()
+    down.turns = TurnQueue()
+    candidates = (replace(base, backend="auto"), replace(one, backend="down"), two)
+    ensemble = Ensemble(replace(greedy.fleet, candidates=candidates), {"down": down, **greedy.backends})
+    jobs = [Job(ensemble, AnswerPlan([name, "one"]), SEA) for name in ("base", "two")]
+    by_rule, by_name = ([ticket.queue for ticket in job._tickets] for job in jobs)
+    assert by_rule == by_name
+
+
 def watch_waits(turns: TurnQueue, monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
     """Counts the waits of the queue's tickets as they begin."""
     waits, wait = threading.Semaphore(0), Ticket.wait

@@ -337,9 +337,7 @@ def _shown(value: Any) -> str:
 
 
 def no_repeats(queries: Sequence[Query], path: str) -> None:
-    """Refuse a file without queries, or with two of one id."""
-    if not queries:
-        raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
+    """Refuse a file with two queries of one id."""
     ids: set[str] = set()
     for query in queries:
         if query.id in ids:

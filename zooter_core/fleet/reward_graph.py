@@ -15,16 +15,13 @@ import numpy as np
 from zooter_core.base.cores import cores
 from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.made_once import Place, hash_parts
-from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import resolve, stamp_of
 from zooter_core.config.labelling import RewardConfig, ScalarConfig, UltraConfig
 from zooter_core.labelling.rewards import plain
-from zooter_core.router import bert
+from zooter_core.router import bert, onnx_file
 from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph, tokenizer_json
-from zooter_core.router.onnx_file import map_weights
 
-ABOUT = "reward.json"  # beside the graph and its tokenizer
 LAYOUT = 3  # raise it when the graph changes: those in the cache are then made again
 MOST_TOKENS = 512  # of a query and a response, where fleet.toml does not say
 PROBE = ("Hello", "Hello!")
@@ -36,8 +33,9 @@ class GraphReward:
     version = "onnx"
 
     def __init__(self, folder: Path) -> None:
-        self.marks: list[str] = parse_json((folder / ABOUT).read_text(encoding="utf-8"))["marks"]
         self.graph = TextGraph(folder)
+        added = self.graph.tokenizer.get_added_tokens_decoder().values()
+        self.marks = [token.content for token in added if token.special]  # such as [SEP]
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """The rewards of (query, response) pairs. The pairs are divided among the cores."""
@@ -99,10 +97,7 @@ def _write(config: ScalarConfig, source: Path, settings: Mapping[str, Any], fold
     if name := first_broken(weights):
         raise ValueError(f"NaN or infinity in its weights ({name})")
     folder.mkdir(parents=True)
-    graph = bert.Bert(settings, weights, bert.has_segments(source)).rewards()
-    (folder / GRAPH).write_bytes(graph.SerializeToString())
-    map_weights(folder / GRAPH)
+    onnx_file.write(bert.Bert(settings, weights, bert.has_segments(source)).rewards(), folder / GRAPH)
     tokenizer, _ = bert.tokenizer_of(source)
     text = tokenizer_json(tokenizer, config.max_tokens or MOST_TOKENS, "right")
     (folder / TOKENIZER).write_text(text, encoding="utf-8")
-    (folder / ABOUT).write_text(dump_json({"marks": list(bert.marks_of(source))}) + "\n", encoding="utf-8")

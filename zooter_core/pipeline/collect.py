@@ -156,7 +156,12 @@ def collect(
         progress("collect", sum(tally.done for tally in tallies.values()), total)
 
     job.run(run.folder / RESPONSES, tell, show, workers)
-    if problems := _problems(tallies):
+    problems = {
+        name: tally.problem or Failure(f"the responses of {name}", f"that {tally.total - tally.done:,} are missing")
+        for name, tally in tallies.items()
+        if tally.problem or tally.done < tally.total
+    }
+    if problems:
         if how.allow_missing:
             return problems
         raise failed(problems)
@@ -205,15 +210,6 @@ def load_candidate(ensemble: Ensemble, name: str, tally: Tally, allow_missing: b
         if not allow_missing:
             raise
         tally.problem = problem.failure
-
-
-def _problems(tallies: Mapping[str, Tally]) -> dict[str, Failure]:
-    """Why candidates lack responses."""
-    for name, tally in tallies.items():
-        if tally.done < tally.total and not tally.problem:
-            missing = f"that {tally.total - tally.done:,} of {tally.total:,} are missing"
-            tally.problem = Failure(f"the responses of {name}", missing)
-    return {name: tally.problem for name, tally in tallies.items() if tally.problem}
 
 
 def failed(problems: Mapping[str, Failure]) -> WorkError:

@@ -264,7 +264,10 @@ class Lane:
                 notes.clear()
                 key = self.under_way[request]
                 if _failed(response):
-                    self._fail(key, response)
+                    self.problem = self.problem if self.in_a_row else response.error
+                    self.failures, self.in_a_row = self.failures + 1, self.in_a_row + 1
+                    self.tries[key] += 1
+                    self.tally.tokens += response.tokens
                 elif response.finish != "stopped":
                     self.in_a_row, self.tries[key] = 0, TRIES  # a refusal that waits is not asked for again
                     yield from self._take(key, response)
@@ -290,13 +293,6 @@ class Lane:
                     return
                 self.under_way[request] = key
                 yield request
-
-    def _fail(self, key: ResponseKey, response: Response) -> None:
-        if not self.in_a_row:
-            self.problem = response.error
-        self.failures, self.in_a_row = self.failures + 1, self.in_a_row + 1
-        self.tries[key] += 1
-        self.tally.tokens += response.tokens
 
     def _take(self, key: ResponseKey, response: Response) -> Iterator[str]:
         """Write a response, after the refusals that waited for it; or let a refusal wait."""

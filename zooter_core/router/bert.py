@@ -220,11 +220,3 @@ def _tokenizer_options(folder: Path) -> dict[str, Any]:
     file = folder / "tokenizer_config.json"
     options: dict[str, Any] = parse_json(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return options
-
-
-def marks_of(folder: Path) -> Sequence[str]:
-    """The special tokens of a model's tokenizer, such as [SEP]."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    return [token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special]

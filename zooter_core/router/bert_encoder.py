@@ -21,9 +21,8 @@ from zooter_core.base.made_once import Place, hash_parts
 from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
 from zooter_core.data.scores import paraphrases
-from zooter_core.router import bert
-from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph, load_onnxruntime, tokenizer_json
-from zooter_core.router.onnx_file import map_weights
+from zooter_core.router import bert, onnx_file
+from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph, tokenizer_json
 from zooter_core.router.quantise import quantise
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, TextEncoder
 
@@ -105,16 +104,13 @@ class BertEncoder(TextEncoder):
 
     def _write(self, out: Path) -> None:
         """Write the graph and its tokenizer."""
-        load_onnxruntime()
         weights = read_safetensors((self.folder / bert.FILE).read_bytes())
         if name := first_broken(weights):
             raise self._broken(f"NaN or infinity in its weights ({name})")
         out.mkdir(parents=True)
-        model = bert.Bert(bert.read_config(self.folder), weights).vectors()
-        (out / GRAPH).write_bytes(model.SerializeToString())
+        onnx_file.write(bert.Bert(bert.read_config(self.folder), weights).vectors(), out / GRAPH)
         tokenizer, padding = bert.tokenizer_of(self.folder)
         (out / TOKENIZER).write_text(tokenizer_json(tokenizer, MOST_TOKENS, "left", padding), encoding="utf-8")
-        map_weights(out / GRAPH)
 
     def _write_quantised(self, out: Path) -> None:
         """Write the graph with 7-bit weights and the tokenizer; no graph if its vectors are others.

@@ -90,8 +90,7 @@ class Encoder(TextEncoder):
 
     def copy(self) -> Encoder:
         """An encoder whose weights may be trained: it caches nothing on disk."""
-        twin = Encoder.__new__(Encoder)
-        vars(twin).update(vars(self))
+        twin = copy.copy(self)
         twin.model, twin.stamp = copy.deepcopy(self.model), None
         twin._last = threading.local()
         return twin

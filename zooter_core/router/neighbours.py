@@ -181,8 +181,8 @@ class Neighbours:
             arrays = {name: array.astype(exact.get(name, np.float32)) for name, array in stored.items()}
             shape = parse_json((path / RECORDS).read_text(encoding="utf-8"))
             of_type(_Shape, shape)
-            if len(arrays["vectors"]) != len(shape["queries"]):
-                raise ValueError("another number of vectors than of queries")
+            if arrays["rewards"].shape != (len(shape["queries"]), len(shape["candidates"])):
+                raise ValueError("rewards of other queries or candidates than are listed")
             projection = Projection(arrays.pop("map_mean"), arrays.pop("map_axes"))
             places = arrays.pop("map")
             if (missing := arrays.pop("missing", None)) is not None:

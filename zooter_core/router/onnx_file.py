@@ -7,7 +7,6 @@ it is when the model is read and written again.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -137,14 +136,14 @@ def read(path: Path) -> Any:
     return loaded
 
 
-def map_weights(path: Path) -> None:
-    """Move a graph's weights into `GRAPH.data`, which ONNX Runtime maps: it loads in half the time and memory.
+def write(model: Any, path: Path) -> None:
+    """Write a model, with its weights in `PATH.data`, which ONNX Runtime maps: it loads in half the time and memory.
 
     For the cache alone: writing over a mapped file ends the process that uses it.
     """
-    loaded, external = read(path), path.with_name(f"{path.name}.data")
+    external = path.with_name(f"{path.name}.data")
     with external.open("wb") as file:
-        for one in loaded.graph.initializer:
+        for one in model.graph.initializer:
             if len(one.raw_data) >= LEAST_EXTERNAL:
                 place = {"location": external.name, "offset": file.tell(), "length": len(one.raw_data)}
                 file.write(one.raw_data)
@@ -152,5 +151,4 @@ def map_weights(path: Path) -> None:
                 one.data_location = EXTERNAL
                 for key, entry in place.items():
                     one.external_data.add(key=key, value=str(entry))
-    path.write_bytes(loaded.SerializeToString())
-    shutil.copymode(path, external)
+    path.write_bytes(model.SerializeToString())

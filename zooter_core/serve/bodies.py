@@ -176,7 +176,7 @@ class CountBody(RoutedBody):
     """What is counted of a request of Anthropic's Messages API."""
 
     model: Name
-    messages: list[Turn] = Field(min_length=1)
+    messages: list[Turn] = Field(min_length=1, max_length=MOST_MESSAGES)
     system: str | list[Object] | None = None
     tools: list[Object] | None = None
     tool_choice: Object | None = None

@@ -284,7 +284,7 @@ class Translation:
         choice = next(iter(objects(answer.get("choices"))), {})
         message = choice.get("message")
         message = message if isinstance(message, dict) else {}
-        thoughts, text = _parts_in(message)
+        thoughts, text = thoughts_of(message), content_text(message.get("content"))
         parts = split(text)
         self._add(THINKING, thoughts + parts.thoughts)
         self._add(TEXT, parts.text)
@@ -325,7 +325,7 @@ class Translation:
         for choice in objects(chunk.get("choices"))[:1]:
             delta = choice.get("delta")
             delta = delta if isinstance(delta, dict) else {}
-            thoughts, text = _parts_in(delta)
+            thoughts, text = thoughts_of(delta), content_text(delta.get("content"))
             self._add(THINKING, thoughts)
             self._write(self._joiner.add(text))
             self._add(TEXT, read_text(delta.get("refusal")))
@@ -411,11 +411,6 @@ class Translation:
         usage = usage_by_candidate(self._exchange)[self._exchange.outcome.candidate or ""]
         cached = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": usage.cached}
         return {"input_tokens": usage.prompt - usage.cached, "output_tokens": usage.answer, **cached}
-
-
-def _parts_in(message: Mapping[str, Any]) -> tuple[str, str]:
-    """The thoughts that a message, or a delta, has apart from its text, and the text."""
-    return thoughts_of(message), content_text(message.get("content"))
 
 
 def _event(shape: Mapping[str, Any]) -> bytes:

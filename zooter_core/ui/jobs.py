@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zooter_core.backends import Piece, TurnQueue
+from zooter_core.backends.gguf import engine_of
 from zooter_core.base.records import Message, Ranked, Reading, Response
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.evident_keys import key_in
@@ -183,7 +184,7 @@ class Job(BackgroundWork, Answers):
 
     def _queues(self, candidates: Sequence[str]) -> list[TurnQueue]:
         """The queues of models that serve one job at a time, always in one order so that two jobs cannot deadlock."""
-        configs = sorted(map(self._ensemble.fleet.candidate, candidates), key=lambda config: config.backend)
+        configs = sorted(map(self._ensemble.fleet.candidate, candidates), key=engine_of)
         queues = [self._ensemble.runner_of(config).turns for config in configs]
         return [queue for queue in dict.fromkeys(queues) if queue is not None]
 

@@ -79,7 +79,7 @@ def pick_example(key: str) -> str | None:
 # - Focus: on the composer at the start and after an answer, and on a query while it is edited. Not on a phone, where it
 #   would open the keyboard. Where the composer is hidden, a step of the story begins at its top.
 # - Scrolling: to the end when a query is sent from further up. Streamlit follows a page that grows, so a query that is
-#   edited and the strip above opened reasons are held in sight for two seconds.
+#   edited and the strip above opened reasons are held in sight for two seconds, or until the visitor scrolls.
 # - Keys: `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab stops once for each and
 #   the arrows lead to its buttons. On a phone, the list covers the page, and closes once a conversation is chosen.
 # - Files in the composer are sent at once, so that the page shows their sizes; their query goes later.
@@ -98,7 +98,7 @@ SCRIPT = """
   const show = (field, left) => {
     if (left === 20) field.focus()
     field.scrollIntoView({ block: 'nearest' })
-    if (left) setTimeout(show, 100, field, left - 1)
+    if (left) window.zooterHeld = setTimeout(show, 100, field, left - 1)
   }
   const compose = left => {
     const field = box()
@@ -129,6 +129,9 @@ SCRIPT = """
     event.preventDefault()
     box().focus()
   }, true)
+  const release = () => clearTimeout(window.zooterHeld)
+  document.addEventListener('wheel', release, { passive: true })
+  document.addEventListener('touchmove', release, { passive: true })
   document.addEventListener('click', event => {
     const strip = event.target.closest('[class*="st-key-strip-"]')
     if (strip) show(strip, 20)

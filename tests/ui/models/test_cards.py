@@ -1,6 +1,8 @@
-"""What a model is asked when a visitor tries it."""
+"""What a card says of a model, and what the model is asked when a visitor tries it."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
@@ -16,3 +18,11 @@ def test_a_model_is_asked_something_of_its_own_subject() -> None:
     subjects = {"math": {"math"}, "code": {"code"}, "writer": {"writing"}, "chat": {"knowledge", "languages", "advice"}}
     for name, kinds in subjects.items():
         assert cards.pick_subject(ensemble, name) in {cards.TRIES[kind] for kind in kinds}
+
+
+def test_a_model_is_ready_once_the_engine_that_auto_takes_has_loaded_it(fleet_copy: Path) -> None:
+    file = fleet_copy / "fleet.toml"
+    file.write_text(file.read_text().replace('backend = "transformers"', 'backend = "auto"'))
+    ensemble = Ensemble(load_fleet(fleet_copy))
+    ensemble.load()
+    assert {cards.read_state(ensemble, candidate) for candidate in ensemble.fleet.candidates} == {("ready", "")}

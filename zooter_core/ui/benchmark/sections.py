@@ -192,6 +192,7 @@ def _is_bound(point: Point) -> bool:
 
 
 def _options(selection: SelectionReport) -> tuple[str, list[int]]:
+    """When the router is unsure, and the curves to draw: at the start the first three."""
     triggers = report_tables.triggers(selection)
     trigger = st.radio(  # a popover is too narrow for a box with these sentences
         "When is the router unsure?",
@@ -199,7 +200,18 @@ def _options(selection: SelectionReport) -> tuple[str, list[int]]:
         format_func=lambda name: TRIGGERS.get(name, name) + " (best on these queries)" * (name == triggers[0]),
         help="A measure of the router's uncertainty. Above a threshold, several models answer.",
     )
-    return trigger, _shown(list(report_tables.curves(selection, trigger)))
+    counts = list(report_tables.curves(selection, trigger))
+    if len(counts) < 2:
+        return trigger, counts
+    chosen = st.pills(
+        "Models for an unsure query",
+        counts,
+        selection_mode="multi",
+        default=counts[:3],
+        key="curves",
+        help="A solid or dashed line for each number, with a dotted line for as many random queries.",
+    )
+    return trigger, sorted(chosen)
 
 
 def cost_chart(
@@ -282,21 +294,6 @@ def _mark(point: Point, pool: Sequence[str]) -> Figure:
         hue, size = (ROUTER_COLOUR, 20) if point.name == ROUTER else (GREY, 13)
         return {"symbol": SYMBOLS[point.name], "size": size, "color": hue}
     return {"symbol": charts.symbol(pool, point.name), "size": 11, "color": charts.colour(pool, point.name)}
-
-
-def _shown(counts: Sequence[int]) -> list[int]:
-    """The curves to draw: at the start the first three."""
-    if len(counts) < 2:
-        return list(counts)
-    chosen = st.pills(
-        "Models for an unsure query",
-        counts,
-        selection_mode="multi",
-        default=counts[:3],
-        key="curves",
-        help="A solid or dashed line for each number, with a dotted line for as many random queries.",
-    )
-    return sorted(chosen)
 
 
 def _verdict(selection: SelectionReport, trigger: str) -> str:

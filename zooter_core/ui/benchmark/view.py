@@ -67,7 +67,7 @@ def draw_missing(folder: str) -> None:
         "So does a run on queries of your own: every model answers every query of a file, the reward model scores the "
         "responses, and a router trains on four fifths of them. This page shows how it does on the last fifth."
     )
-    st.code(report_command(relative_path(folder)), language="sh")
+    st.code(report_command(relative_path(folder)), language="sh", wrap_lines=True)
     st.caption(
         'queries.jsonl holds one query per line: `{"id": "1", "query": "What is 15% of 240?", "dataset": "sums"}`.'
     )

@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from zooter_core.backends import Request, iter_responses
 from zooter_core.backends.endpoint.backend import OpenAIBackend
+from zooter_core.backends.gguf import engine_of
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import AUTO_BACKEND, ENDPOINT, GGUF, RECORDED, TRANSFORMERS, CandidateConfig
@@ -122,7 +123,7 @@ def _draw_facts(ensemble: Ensemble, candidate: CandidateConfig, state: str, reas
 
 def read_state(ensemble: Ensemble, candidate: CandidateConfig) -> tuple[str, str]:
     """A model's state in a word or two, and why it is not ready if something is wrong."""
-    backend, latest = ensemble.backends.get(candidate.backend), ensemble.latest.get(candidate.name)
+    backend, latest = ensemble.backends.get(engine_of(candidate)), ensemble.latest.get(candidate.name)
     if isinstance(backend, OpenAIBackend):
         with suppress(ZooterError):
             if resting := backend.connection(candidate).resting():

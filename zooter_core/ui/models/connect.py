@@ -71,16 +71,12 @@ def _draw_here(choose: bool) -> None:
         return
     for number, gpu in enumerate(discovery.gpus):
         st.progress(1 - gpu.free / gpu.total, describe_gpu(number, gpu))
-    if discovery.models:
-        _draw_models(discovery, "here", choose)
-    else:
-        ports = listed(f"{make} ({port})" for make, port in USUAL.items())
-        st.info(
-            f"No server answers on the usual ports of {ports}, and there are no weights in the usual folders. Start a "
-            "server and look again. If it has another port, give its address in the other tab.",
-            icon=":material/search_off:",
-        )
-        _draw_passed_over(discovery)
+    ports = listed(f"{make} ({port})" for make, port in USUAL.items())
+    nothing = (
+        f"No server answers on the usual ports of {ports}, and there are no weights in the usual folders. Start a "
+        "server and look again. If it has another port, give its address in the other tab."
+    )
+    _draw_models(discovery, "here", choose, nothing)
     for variable in discovery.providers:
         host = PROVIDERS[variable][0]
         st.markdown(f"{code(variable)} is set. To use its models, give {code(host)} in the other tab.")
@@ -105,12 +101,8 @@ def _draw_address(choose: bool) -> None:
                 f"No list of models: {problem.message}. Check the address and the key, and that the server runs."
             )
         del st.session_state[ADDRESS]
-    discovery: Discovery | None = st.session_state.get(LISTED)
-    if discovery and discovery.models:
-        _draw_models(discovery, "address", choose)
-    elif discovery:
-        st.info("The server lists no model that writes text.", icon=":material/search_off:")
-        _draw_passed_over(discovery)
+    if discovery := st.session_state.get(LISTED):
+        _draw_models(discovery, "address", choose, "The server lists no model that writes text.")
 
 
 def _begin(button: str) -> None:
@@ -156,21 +148,19 @@ def _served_with(key: str, variable: str, url: str) -> Discovery:
     return discovery
 
 
-def _draw_passed_over(discovery: Discovery) -> None:
-    if notes := discovery.passed_over:
-        with st.expander(f"Passed over ({len(notes):,})"):
-            st.markdown("".join(f"- {plain(note)}\n" for note in notes[:MOST_NOTES]))
-
-
-def _draw_models(discovery: Discovery, key: str, choose: bool) -> None:
-    """What was found; `choose` lets the visitor mark models and connect them."""
-    if choose:
+def _draw_models(discovery: Discovery, key: str, choose: bool, nothing: str) -> None:
+    """What was found, or that it is nothing; `choose` lets the visitor mark models and connect them."""
+    if not discovery.models:
+        st.info(nothing, icon=":material/search_off:")
+    elif choose:
         _draw_choice(discovery, key)
     else:
         st.markdown("".join(f"- {plain(model.name)} · {plain(model.place)}\n" for model in discovery.models[:MANY]))
         if len(discovery.models) > MANY:
             st.caption(f"And {len(discovery.models) - MANY:,} more.")
-    _draw_passed_over(discovery)
+    if notes := discovery.passed_over:
+        with st.expander(f"Passed over ({len(notes):,})"):
+            st.markdown("".join(f"- {plain(note)}\n" for note in notes[:MOST_NOTES]))
 
 
 def _draw_choice(discovery: Discovery, key: str) -> None:
