@@ -97,6 +97,13 @@ def test_what_is_in_a_cell_of_a_table_and_in_other_peoples_fields(write):
         read_queries(write("Frage,Nr\nWie?,1\n", name="d.csv"))
 
 
+def test_queries_that_repeat_others_cost_answers_so_a_note_counts_them(write):
+    notes: list[str] = []
+    path = write("query,model,score\nHow?,a,1\nHow?,b,0\nWhy?,a,1\n", name="a.csv")  # a table of scores
+    assert len(read_queries(path, notes.append)) == 3
+    assert notes == ["Repeats of other queries: 1 of 3. All are answered; `zooter queries` drops them."]
+
+
 def test_any_text_comes_back_whole(write):
     texts = ["请把这句话翻译成英文。", "☕ or 🍵? 👩‍👩‍👧", "a\u2028b\x85c", "مرحبا"]
     lines = [json.dumps({"query": text}, ensure_ascii=False) for text in texts]

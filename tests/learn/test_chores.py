@@ -25,6 +25,7 @@ SYSTEMS = [  # before the user's own words
     f"{AGENT}You are naming a coding session so the user can pick it out of a long list of sessions.",
     f"{AGENT}Analyze if this message indicates a new conversation topic. If it does, extract a 2-3 word title",
     "You are a title generator. You output ONLY a thread title. Nothing else.",
+    "You are an expert software engineer that generates concise, one-line Git commit messages based on diffs.",
 ]
 
 

@@ -173,7 +173,7 @@ def read_queries(path: str | Path, tell: Callable[[str], None] = lambda note: No
     Queries of white space alone, as traffic has them, are left out.
 
     Args:
-        tell: called with a note on how many these were, and where the first was.
+        tell: called with a note on how many these were, and where the first was, and how many repeat others.
 
     Raises:
         ZooterError: a line is wrong (named), an id occurs twice, or there is no query.
@@ -183,6 +183,10 @@ def read_queries(path: str | Path, tell: Callable[[str], None] = lambda note: No
     if count := len(lines) - len(queries):
         first = next(place for place, query in lines if not query.text.strip())
         tell(f"{count:,} {'query is' if count == 1 else 'queries are'} empty and set aside, first in {first}.")
+    if repeats := len(queries) - len({query.text for query in queries}):
+        tell(
+            f"Repeats of other queries: {repeats:,} of {len(queries):,}. All are answered; `zooter queries` drops them."
+        )
     no_repeats(queries, str(path))
     return queries
 

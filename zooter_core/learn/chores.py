@@ -1,8 +1,8 @@
-"""Requests that a chat UI or a coding agent sends for itself: titles, tags, follow-up questions, search queries.
+"""Requests that a chat UI or a coding agent sends for itself: titles, tags, follow-up questions, commit messages.
 
 They say nothing about what users want, so nothing is learned from them. They are recognised by the beginnings of the
-prompts that Open WebUI, LibreChat, Claude Code, OpenCode and Codex send unless somebody changes them, or by `metadata`
-of the request.
+prompts that Open WebUI, LibreChat, Claude Code, OpenCode, Codex and aider send unless somebody changes them, or by
+`metadata` of the request.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ PROMPTS = re.compile(
     r"|analyze if this message indicates a new conversation topic\b"
     r"|please write a \d+-\d+ word title for the following conversation\b"
     r"|you are (?:a title generator\b|naming a coding session\b)"
+    r"|you are an expert software engineer that generates concise, one-line git commit messages\b"
     r"|\[suggestion mode:"
     r")",
     re.IGNORECASE | re.MULTILINE,
