@@ -110,7 +110,7 @@ SCRIPT = """
   const follow = left => {
     const main = document.querySelector('.stMain')
     main.scrollTo(0, main.scrollHeight)
-    if (left) setTimeout(follow, 100, left - 1)
+    if (left) window.zooterHeld = setTimeout(follow, 100, left - 1)
   }
   focus(100)
   if (document.querySelector('[data-state^="sent "]')) follow(10)
