@@ -47,9 +47,9 @@ def merge_streams(streams: Sequence[Stream[Item]], stop: threading.Event) -> Gen
 
     threads = [threading.Thread(target=read, args=(stream,), name="merge_streams", daemon=True) for stream in streams]
     running = len(threads)
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         while running:
             item = items.get()
             if item is END:
@@ -61,4 +61,5 @@ def merge_streams(streams: Sequence[Stream[Item]], stop: threading.Event) -> Gen
     finally:
         stop_all.set()
         for thread in threads:
-            thread.join(JOIN_SECONDS)
+            if thread.ident is not None:  # else a Ctrl-C came before it began
+                thread.join(JOIN_SECONDS)

@@ -83,13 +83,14 @@ class TransformersBackend(ResidentBackend):
                 pieces.put(None)
 
         thread = threading.Thread(target=run, name="generate", daemon=True)
-        thread.start()
         try:
+            thread.start()
             while (piece := pieces.get()) is not None:
                 yield piece
         finally:
             abandoned.set()
-            thread.join()
+            if thread.ident is not None:  # else a Ctrl-C came before it began
+                thread.join()
 
     def _run_batch(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event, pieces: queue.Queue[Any]
