@@ -79,7 +79,7 @@ def pick_example(key: str) -> str | None:
 # - Focus: on the composer at the start and after an answer, and on a query while it is edited. Not on a phone, where it
 #   would open the keyboard. Where the composer is hidden, a step of the story begins at its top.
 # - Scrolling: to the end when a query is sent from further up. Streamlit follows a page that grows, so a query that is
-#   edited and the strip above opened reasons are held in sight for two seconds, or until the visitor scrolls.
+#   edited and the strip above opened reasons are held in sight for five seconds, or until the visitor goes on.
 # - Keys: `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab stops once for each and
 #   the arrows lead to its buttons. On a phone, the list covers the page, and closes once a conversation is chosen.
 # - Files in the composer are sent at once, so that the page shows their sizes; their query goes later.
@@ -91,12 +91,12 @@ SCRIPT = """
   const typing = () => document.activeElement.matches('input, textarea, select, [contenteditable="true"]')
   const focus = left => {
     const field = document.querySelector('[class*="st-key-edited-"] textarea')
-    if (field) return show(field, 20)
+    if (field) return show(field, 50)
     if (document.querySelector('[data-state^="edited "]')) return left && setTimeout(focus, 100, left - 1)
     return compose(left)
   }
   const show = (field, left) => {
-    if (left === 20) field.focus()
+    if (left === 50) field.focus()
     field.scrollIntoView({ block: 'nearest' })
     if (left) window.zooterHeld = setTimeout(show, 100, field, left - 1)
   }
@@ -130,11 +130,11 @@ SCRIPT = """
     box().focus()
   }, true)
   const release = () => clearTimeout(window.zooterHeld)
-  document.addEventListener('wheel', release, { passive: true })
-  document.addEventListener('touchmove', release, { passive: true })
+  const hands = ['wheel', 'touchmove', 'pointerdown', 'keydown']
+  hands.forEach(kind => document.addEventListener(kind, release, { capture: true, passive: true }))
   document.addEventListener('click', event => {
     const strip = event.target.closest('[class*="st-key-strip-"]')
-    if (strip) show(strip, 20)
+    if (strip) show(strip, 50)
     const chosen = event.target.closest('.st-key-new button, [class*="st-key-open-"] button')
     if (!chosen || !matchMedia('(max-width: 768px)').matches) return
     document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()
