@@ -62,12 +62,14 @@ class SmallTalk:
                 vectors = self._encoder.sentence(self._encoder.embed_all([*SMALL_TALK, *FOLLOW_UPS]))
                 self._examples = [vectors[: len(SMALL_TALK)].copy(), vectors[len(SMALL_TALK) :].copy()]
         topics, turns = zip(*pairs, strict=True)
-        texts = [*turns, *map(subject_of, turns), *map(subject_of, topics)]
-        vectors, subjects, about = np.split(self._encoder.sentence(self._encoder.embed(texts)), 3)
-        small_talk, follow_up = (_closeness(vectors, examples) for examples in self._examples)
         kinds = np.array([kind_of(turn) for turn in turns])
-        other = (follow_up < APART) & (np.einsum("nw,nw->n", subjects, about) < OTHER)
-        new = ((kinds == "short") & (follow_up < FAR)) | ((kinds == "open") & other)
+        may_go_on = np.flatnonzero(kinds == "open")  # those alone are compared with their topics
+        texts = [*turns, *(subject_of(side[n]) for side in (turns, topics) for n in may_go_on)]
+        vectors = self._encoder.sentence(self._encoder.embed(texts))
+        vectors, subjects, about = np.split(vectors, (len(turns), len(turns) + len(may_go_on)))
+        small_talk, follow_up = (_closeness(vectors, examples) for examples in self._examples)
+        new = (kinds == "short") & (follow_up < FAR)
+        new[may_go_on] = (follow_up[may_go_on] < APART) & (np.einsum("nw,nw->n", subjects, about) < OTHER)
         return ((small_talk > follow_up) | new).tolist()
 
 

@@ -27,7 +27,7 @@ def engine_of(candidate: CandidateConfig) -> str:
     """The backend that runs a candidate; for `auto`, llama.cpp where it is installed and the model is a GGUF file."""
     if candidate.backend != AUTO_BACKEND:
         return candidate.backend
-    return GGUF if installed() and (not has_torch() or _is_gguf(candidate.model)) else TRANSFORMERS
+    return GGUF if installed() and (_is_gguf(candidate.model) or not has_torch()) else TRANSFORMERS
 
 
 def why_slower(candidate: CandidateConfig) -> str:
