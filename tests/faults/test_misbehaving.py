@@ -15,7 +15,7 @@ from zooter_core.cli.main import main
 
 # What these give is an answer, whole or cut off; all others give none, or half of one.
 ANSWERING = {
-    *("caches", "echo", "echo-key", "empty", "endless", "good"),
+    *("caches", "echo", "echo-key", "empty", "endless", "every-api", "good"),
     *("half-line", "halves", "length", "lingers", "narrow", "no-images", "no-stream-options", "no-tools", "picky"),
     "seeded",
     *("reset-at-the-end", "ten-megabytes", "think", "tool-info", "unfinished", "unhurried", "zipped"),
