@@ -98,7 +98,6 @@ def test_a_busy_port_is_exit_2(refused, servers):
 @pytest.mark.parametrize(
     ("option", "value", "part"),
     [
-        ("--port", "99999", "'--port': Input should be less than or equal to 65535"),
         ("--allowed-host", "http://demo.example.org", "for --allowed-host"),
         ("--allowed-origin", "www.example.org", "for --allowed-origin"),
         ("--manage", "models.example.org:99999", "a host, or a host and a port, for --manage"),

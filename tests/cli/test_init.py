@@ -14,7 +14,6 @@ from select import select
 import pytest
 
 from support.patience import PATIENCE
-from support.terminal_screen import CLEAR, COLOUR, typed
 from zooter_core.base.paths import ROOT
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet import discovery
@@ -118,17 +117,6 @@ def test_a_key_in_place_of_its_variable_is_refused_and_written_nowhere(refused, 
     assert "--key-env" in message
     assert "sk-secret1" not in message
     assert not (tmp_path / "config").exists()
-
-
-def test_names_of_a_hostile_server_are_passed_over_with_a_line(server, tmp_path):
-    server.models = [f"bad {CLEAR}\n[[candidate]]\nname='x' {COLOUR}7b", "good:7b"]
-    folder = tmp_path / "a"
-    screen = typed("init", "--pick", "all", "--out", folder, "--endpoint", server.url)
-    assert screen.code == 0
-    screen.check()
-    assert rb"passed over: bad \x1b" in screen.parts["stderr"]
-    assert "bad" not in (folder / "fleet.toml").read_text()
-    assert [one.model for one in load_fleet(folder).candidates] == ["good:7b"]
 
 
 LONG = f"hf.co/somebody/{'Long-' * 9}8B-GGUF:Q4_K_M"

@@ -93,16 +93,7 @@ def test_conversations_from_stdin(zooter, stdin):
 
 
 @pytest.mark.parametrize(
-    "line",
-    [
-        '{"query": ',
-        '{"text": "x"}',
-        '{"query": ' + "[" * 100_000,
-        '{"messages": []}',
-        '{"messages": [{"role": "assistant", "content": "x"}]}',
-        '{"messages": [{"role": "user", "content": " "}]}',
-    ],
-    ids=lambda line: line[:20],
+    "line", ['{"query": ', '{"text": "x"}', '{"messages": []}', '{"messages": [{"role": "user", "content": " "}]}']
 )
 def test_a_wrong_line_of_stdin_is_named(zooter, stdin, line):
     stdin(f"{SEA}\n{line}\n")

@@ -87,22 +87,6 @@ def test_what_cannot_be_served(refused, tmp_path, monkeypatch, options, part):
     assert part in refused(2, "serve", *options)
 
 
-def test_a_socket_of_systemd_is_taken_and_not_handed_on(monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as original:
-        passed = os.dup(original.fileno())
-        os.set_inheritable(passed, True)
-        monkeypatch.setattr(serve, "FIRST_FD", passed)
-        for pid, taken in ((os.getppid(), False), (os.getpid(), True)):
-            monkeypatch.setenv("LISTEN_PID", str(pid))
-            monkeypatch.setenv("LISTEN_FDS", "1")
-            listener = serve._activated()
-            assert (listener is not None) is taken
-            assert not {"LISTEN_PID", "LISTEN_FDS"} & os.environ.keys()
-        with listener:
-            assert listener.getsockname() == original.getsockname()
-            assert not listener.get_inheritable()
-
-
 def test_what_systemd_passes_is_one_listening_socket(refused, tmp_path, monkeypatch):
     """A file, a socket that does not listen, and several."""
     for make, count, part in (
