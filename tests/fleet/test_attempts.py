@@ -13,7 +13,7 @@ from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.fleet.attempts import Attempts, all_failed, note
+from zooter_core.fleet.attempts import Attempts, note
 from zooter_core.fleet.ensemble import Ensemble
 
 ASK = [Message("user", "What is the sea?")]
@@ -154,16 +154,6 @@ def test_a_note_says_who_could_not_why_and_who_does():
         'math could not answer (status 503, "Loading. Try later"), chat broke off (a gap).'
     )
     assert note([], "code") == ""
-
-
-def test_nobody_names_every_reason():
-    reasons = {"math": "no connection (refused)", "code": "a gap", "chat": "no host"}
-    problem = all_failed([failed(*item) for item in reasons.items()])
-    assert problem.exit_code == 1
-    assert str(problem) == (
-        "math, code and chat could not answer:\n- math: no connection (refused). Try again.\n"
-        "- code: a gap. Try again.\n- chat: no host. Try again. \n\n`zooter check` tries each of them."
-    )
 
 
 def attempts_at(order, *hosts, retries=2, **options):

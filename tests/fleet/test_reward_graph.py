@@ -88,14 +88,6 @@ def test_a_graph_is_made_once_and_again_for_another_model(config: ScalarConfig, 
     assert len(graphs()) == 2
 
 
-def test_a_damaged_graph_is_made_again(config: ScalarConfig, tmp_path: Path) -> None:
-    before = opened(config).score(PAIRS)
-    for file in ("model.onnx", "model.onnx.data", "tokenizer.json"):
-        (path,) = (tmp_path / "cache" / "rewards").glob(f"*/{file}")
-        path.write_bytes(b"half")
-        assert opened(config).score(PAIRS) == before
-
-
 def test_other_reward_models_stay_on_pytorch(config: ScalarConfig) -> None:
     for changes in ({"dtype": "bfloat16"}, {"template": "{query} {response}"}, {"input": "chat"}):
         assert open_reward(replace(config, **changes)) is None
