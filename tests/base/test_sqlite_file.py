@@ -79,6 +79,17 @@ def test_a_table_of_another_program_is_left_alone(cache):
         assert file.execute("SELECT * FROM numbers").fetchall() == [("precious",)]
 
 
+def test_a_change_that_fails_changes_nothing(cache):
+    put(cache, {b"old": 1.0})
+
+    def half(file: sqlite3.Connection) -> None:
+        file.execute("INSERT INTO numbers VALUES (?, 2.0)", [b"new"])
+        file.execute("INSERT INTO nowhere VALUES (3.0)")
+
+    cache.change(half)
+    assert cache.find(SELECT, [b"old", b"new"]) == {b"old": 1.0}
+
+
 def rights(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 

@@ -38,6 +38,13 @@ def on_a_terminal() -> Iterator[Screen]:
         yield screen
 
 
+@pytest.mark.parametrize("place", [str, _table, lambda text: Table(text, title=text)], ids=["text", "cell", "title"])
+def test_nothing_of_others_is_read_as_markup_or_acts(place):
+    with on_a_terminal() as screen:
+        Output().print(place(f"a {HOSTILE} z"))
+    assert squeezed(f"a{visible(HOSTILE)}z") in squeezed(screen.check())
+
+
 @given(st.text("[]/\\:=@#()bold smile123\x1b", min_size=1))
 def test_any_text_stands_as_it_is_in_a_pipe(text):
     console = Output()

@@ -131,16 +131,6 @@ def test_prices_rewards_and_a_plot(zooter, tiny_fleet, answered, priced, tmp_pat
     assert (code, "dollars per thousand queries, those of" in out.splitlines()[-1]) == (0, True)
 
 
-def test_tokens_are_counted_where_there_are_responses(zooter, scores, answered, priced):
-    """Without responses all have the same number of tokens, so dollars are proportional to the price."""
-    call = ["evaluate", "--fleet", priced, "--json", "--scores"]
-    default = json.loads(zooter(*call, scores, fleet=None)[1])["trade"]
-    assert default["dollars"] == pytest.approx(default["price"] * 300 / 1000)
-    counted = json.loads(zooter(*call, answered, fleet=None)[1])["trade"]
-    assert 0 < counted["dollars"] < default["dollars"]
-    assert counted["price"] == default["price"]
-
-
 def test_queries_that_the_reward_model_cannot_score_are_named(zooter, tiny_fleet, answered, tmp_path, monkeypatch):
     first = read_lines(answered)[0]
     model = NoReward(f"one says {first['query']}")

@@ -103,18 +103,6 @@ def test_a_wrong_line_of_stdin_is_named(zooter, stdin, line):
     assert "line 2 of stdin" in err
 
 
-def test_prices_traded_in(zooter, refused, priced):
-    plain = json.loads(zooter("route", SEA, "--json", fleet=priced)[1])
-    assert json.loads(zooter("route", SEA, "--json", "--willingness", 0, fleet=priced)[1]) == plain
-    traded = json.loads(zooter("route", SEA, "--json", "--willingness", 5, fleet=priced)[1])
-    assert (traded["candidate"], traded["probabilities"]) == ("one", plain["probabilities"])
-    assert traded["utilities"]["base"] == pytest.approx(plain["probabilities"]["base"] - 5)
-    assert "utility" in zooter("route", SEA, "--willingness", 5, fleet=priced)[1]
-    assert "a willingness of 0 or above" in refused(2, "route", SEA, "--willingness", -1, fleet=priced)
-    for command in ("route", "ask"):
-        assert "a price of every candidate" in refused(2, command, SEA, "--willingness", 1)
-
-
 def test_the_willingness_of_the_fleet_is_the_default_and_is_said(zooter, priced):
     traded = zooter("route", SEA, "--json", "--willingness", 5, fleet=priced)[1]
     plain = json.loads(zooter("route", SEA, "--json", fleet=priced)[1])

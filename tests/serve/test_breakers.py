@@ -36,6 +36,15 @@ def test_a_candidate_that_rests_is_not_asked_and_the_log_says_so_once(serve, scr
     assert caplog.messages == [f"{bad} rests for 600 s after 2 failures in a row, the last: status 503"]
 
 
+def test_where_all_rest_a_client_hears_when_to_ask_again(serve):
+    endpoint = serve("refused", "http-503", rest_seconds=600)
+    for name in endpoint.order * 2:
+        endpoint.chat(model=name)
+    answer = endpoint.chat()
+    assert answer.status_code == 503
+    assert 590 < int(answer.headers["retry-after"]) <= 600
+
+
 def test_the_attempts_at_one_request_count_once(serve, scripted):
     endpoint = serve("http-500", retries=2, rest_seconds=600)
     (name,) = endpoint.order

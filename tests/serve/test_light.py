@@ -30,8 +30,6 @@ def test_endpoints_are_served_without_pytorch(fleet_copy: Path, scripted):
     command = [sys.executable, "-c", PROGRAM, "serve", "--fleet", str(fleet_copy), "--port", "0"]
     environment = os.environ | {"ZOOTER_CACHE": str(fleet_copy / "cache"), "COLUMNS": "200"}
     with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
         try:
             line = next(line for line in process.stderr if "is served at" in line)
             url = line.partition("served at ")[2].split()[0]

@@ -67,7 +67,6 @@ def started(
     command += ["--data", str(fleet / "data"), *map(str, options)]
     environment = os.environ | {"COLUMNS": "200"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, **more) as process:
-        assert process.stderr is not None
         line = next(line for line in process.stderr if "is served at" in line)
         try:
             yield process, line.partition("served at ")[2].split()[0]
@@ -97,7 +96,6 @@ def test_tls_hangup_and_stop(fleet, scripted, certificate):
         assert ask(url)
         replace_text(fleet / "fleet.toml", 'model = "good"', "model = 7")
         process.send_signal(signal.SIGHUP)
-        assert process.stderr is not None
         assert "the old one stays" in next(line for line in process.stderr if "fleet" in line)
         release = threading.Event()
         scripted.replies["late"] = lambda query: "on-time" if release.wait(PATIENCE) else "never"
@@ -121,7 +119,6 @@ def test_tls_hangup_and_stop(fleet, scripted, certificate):
 def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet, scripted):
     replace_text(fleet / "fleet.toml", 'model = "good"', 'model = "hang-first"')
     with started(fleet) as (process, url), ThreadPoolExecutor(1) as threads:
-        assert process.stderr is not None
         hanging = threads.submit(chat, url)
         scripted.wait_for("hang-first", 1)
         process.send_signal(signal.SIGINT)
@@ -170,7 +167,6 @@ def test_a_stop_ends_it_while_the_fleet_loads(fleet):
     os.mkfifo(fleet / "tags.json")
     command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", str(fleet), "--port", "0"]
     with subprocess.Popen([*command, "--data", str(fleet / "data")], stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
         try:
             assert "Loading" in process.stderr.readline()
             wait_until((fleet / "data").exists)  # it is past its imports, and loads

@@ -37,7 +37,6 @@ def answered(backend, candidate: CandidateConfig) -> tuple[list[str], Response]:
     pieces = list(backend.stream([Request(candidate, ASK)], GenerationConfig(), threading.Event()))
     texts = [piece.text for piece in pieces if piece.text]
     response = pieces[-1].response
-    assert response is not None
     assert response.text == "".join(texts)
     return texts, response
 

@@ -24,7 +24,6 @@ def answered(backend: OpenAIBackend, candidate: CandidateConfig) -> tuple[str, s
     """Thoughts and text as they came, and the response."""
     pieces = list(backend.stream([Request(candidate, ASK)], SHORT, threading.Event()))
     response = pieces[-1].response
-    assert response is not None
     return "".join(piece.thoughts for piece in pieces), "".join(piece.text for piece in pieces), response
 
 

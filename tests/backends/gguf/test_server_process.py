@@ -162,7 +162,6 @@ def test_nothing_is_left_when_the_one_that_started_it_is_killed(tmp_path, loaded
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, json.dumps(call)], stdout=subprocess.PIPE, env=places
     ) as parent:
-        assert parent.stdout is not None
         pid, folder, report = json.loads(parent.stdout.readline())
         started = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         assert folder.startswith(str(tmp_path))
@@ -171,3 +170,15 @@ def test_nothing_is_left_when_the_one_that_started_it_is_killed(tmp_path, loaded
     gone, left = psutil.wait_procs(started, timeout=PATIENCE)
     assert (len(gone), left) == (len(started), [])
     assert not Path(folder).exists()
+
+
+def test_a_model_that_does_not_load_keeps_the_process_until_its_reason_is_read(tmp_path):
+    """llama.cpp logs from a thread of its own: ending at once could cut the reason off."""
+    pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
+    model = write_model(tmp_path / "odd.gguf", architecture="nonsense")
+    settings = {"model": str(model), "adapters": [], "threads": 1, "verbosity": 1}
+    process = ServerProcess(child.__file__, settings, os.environ)
+    assert "died" in process.first_report(threading.Event())
+    time.sleep(0.3)
+    assert process.running
+    process.close()
