@@ -40,11 +40,6 @@ def test_the_key_of_a_worked_solution(solution, number):
     assert checks.number_key(solution) == {"answer": {"number": number}}
 
 
-def test_whether_code_parses():
-    texts = (fence("x = 1"), "x = 1", "```js\nlet a;\n```\n```python\nb\n```", "This is prose.", "")
-    assert [checks.parses(text) for text in texts] == [True, True, False, False, False]
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
 def test_without_a_sandbox_no_recipe_begins():
     """Where the system allows no further user namespaces."""

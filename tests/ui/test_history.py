@@ -30,27 +30,6 @@ def test_turns_come_back_in_order_and_the_last_changed_conversation_first(tmp_pa
     assert again.entry("b").title == "about b"
 
 
-def test_a_pin_keeps_a_conversation_on_top_until_it_is_deleted(tmp_path: Path) -> None:
-    store = History(tmp_path / "history.db")
-    for id in ("a", "b"):
-        store.keep(entry(id), 0, {"query": id})
-    store.pin("a", True)
-    store.pin("a", True)
-    assert [(item.id, bool(item.pinned)) for item in store.entries()] == [("a", True), ("b", False)]
-    store.pin("a", False)
-    assert [item.id for item in store.entries()] == ["b", "a"]
-    store.pin("a", True)
-    before = store.entries()
-    store.forget("a")
-    assert (store.turns("a"), store.entry("a"), len(store.entries())) == ([], None, 1)
-    store.restore(before[0], [{"query": "a"}])
-    assert store.entries() == before  # with its date and its pin
-    assert store.turns("a") == [{"query": "a"}]
-    store.forget("a")
-    store.keep(entry("a"), 0, {"query": "again"})
-    assert not store.entries()[0].pinned
-
-
 def test_nothing_of_a_deleted_conversation_stays_on_the_disk(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "history.db")) as other:  # another demo
         history = History(tmp_path / "history.db")
@@ -79,15 +58,6 @@ def test_conversations_are_found_by_words_of_title_query_or_answer(tmp_path: Pat
     store.keep(entry("a"), 0, {"query": "more"})
     store.rename("a", "Trees")
     assert [entry.title for entry in store.entries()] == ["Trees", "about b"]
-
-
-def test_a_vote_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
-    store = History(tmp_path / "history.db")
-    store.vote("1", "fleet", {"best": "math"})
-    store.vote("2", "fleet", {"best": "chat"})
-    store.vote("1", "fleet", {"best": "code"})
-    store.vote("3", "other", {"best": "writer"})
-    assert sorted(vote["best"] for vote in store.votes("fleet")) == ["chat", "code"]
 
 
 def test_a_file_that_cannot_be_written_is_reported_and_stops_nothing(tmp_path: Path) -> None:
