@@ -6,7 +6,6 @@ import gzip
 import json
 import random
 import sys
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.records import Query
 from zooter_core.data import curate as module
 from zooter_core.data.curate import UNTAGGED, Benchmarks, NearRepeats, cover, curate, key, normalise, shares, worth
 from zooter_core.data.scores import read_queries
@@ -194,56 +192,6 @@ def test_the_tagger_sees_a_sample_at_most(tmp_path, monkeypatch):
 def test_without_datasketch_one_message_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasketch", None)
     assert "zooter[queries]" in refusal(tmp_path, [lines(tmp_path / "s.txt", "fine")])
-
-
-WORDS = st.lists(st.sampled_from(["a", "A", "b", "c!", "12", "+", "?", "我", "sea"]), min_size=1, max_size=12).map(
-    " ".join
-)
-
-
-@settings(max_examples=25)
-@given(
-    st.lists(st.lists(WORDS, min_size=1, max_size=12), min_size=1, max_size=3),
-    st.lists(WORDS, max_size=3),
-    st.integers(1, 12),
-)
-def test_what_always_holds(tmp_path_factory, sources, excluded, limit):
-    folder = tmp_path_factory.mktemp("curated")
-    paths = [lines(folder / f"{at}.txt", *texts) for at, texts in enumerate(sources)]
-    exclude = [lines(folder / "bench.txt", *excluded)] if excluded else []
-    benchmarks = Benchmarks({"b": excluded})
-    clean = [text for text in map(normalise, chain(*sources)) if text and not benchmarks.overlap(text)]
-    if not clean:
-        assert "at least one query that is left" in refusal(folder, paths, limit=limit, exclude=exclude)
-        return
-    figures, written = curated(folder, paths, limit=limit, exclude=exclude)
-    texts = [normalise(line["query"]) for line in written]
-    assert len({key(text) for text in texts}) == len(texts) == figures["n"] == min(limit, figures["left"])
-    assert len({line["id"] for line in written}) == len(written)
-    assert all(text and benchmarks.overlap(text) is None for text in texts)
-    gone = figures["empty"] + figures["repeats"] + figures["near_repeats"]
-    gone += sum(row["count"] for row in figures["excluded"].values())
-    assert figures["read"] == sum(map(len, sources)) == gone + figures["left"]
-    assert sum(row["kept"] for row in figures["sources"].values()) == figures["n"]
-
-
-def test_one_id_in_thousands_of_lines_takes_linear_time():
-    """Each line is looked up a few times at most: a set that counts the look-ups, in place of a clock."""
-    n = 3000
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "set", CountingSet, raising=False)
-        CountingSet.lookups = 0
-        ids = [record["id"] for record in module.records([Query("a", "", "x")] * n)]
-    assert ids == ["a", "x/a", *(f"x/a/{number}" for number in range(2, n))]
-    assert CountingSet.lookups <= 3 * n
-
-
-class CountingSet(set):
-    lookups = 0
-
-    def __contains__(self, item):
-        CountingSet.lookups += 1
-        return super().__contains__(item)
 
 
 @pytest.mark.parametrize(
