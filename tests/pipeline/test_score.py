@@ -143,16 +143,6 @@ def test_verified_outcomes_shape_scores_labels_and_the_score_file(tmp_path, ense
     assert scores.scores == pytest.approx(means)
 
 
-def test_responses_of_a_score_file_are_verified_too(tmp_path, ensemble, monkeypatch):
-    monkeypatch.setattr(Ensemble, "reward_model", Faulty())
-    line = {"id": "1", "query": "9 + 9?", "answer": 18, "responses": {"a": "It is 17, surely, I think.", "b": "18"}}
-    score_responses(write_lines(tmp_path / "in.jsonl", [line]), tmp_path / "out.jsonl", ensemble)
-    (record,) = records(tmp_path, "out.jsonl")
-    assert (record["verified"], record["answer"]) == ({"a": 0.0, "b": 1.0}, {"number": "18"})
-    assert record["scores"]["a"] > record["scores"]["b"]
-    assert read_scores([tmp_path / "out.jsonl"]).scores.argmax() == 1
-
-
 def test_a_key_that_cannot_be_used_here_stops_the_step_before_its_work(tmp_path, ensemble, queries, monkeypatch):
     monkeypatch.setattr(runner.shutil, "which", lambda name: None)
     keyed = [replace(query, key={"tests": ["assert f() == 1"]}) for query in queries[:2]]
