@@ -13,7 +13,6 @@ import pytest
 from zooter_core.data.scores import read_scores
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "formats.py"
-TEXT = "Explain photosynthesis in simple words to a child of seven years who likes plants and the sun very much."
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,6 @@ pytestmark = pytest.mark.slow  # whole runs, most of them twice
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
 QUERIES = [Query(f"q{n:02}", f"Tell me about {n} apples.") for n in range(20)]
 LABELS = LabelConfig(holdout=0.4)
-BATCH = 4  # of small_batches
 SAME = ("labels.jsonl", "tags.jsonl", "report.json", "router/model.safetensors", "router/neighbours.json")
 
 
