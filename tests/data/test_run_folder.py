@@ -183,18 +183,6 @@ def test_opening_a_run_makes_it_private(folder):
 
 
 @posix
-def test_a_folder_with_other_things_in_it_keeps_its_mode(folder):
-    folder.mkdir()
-    (folder / "notes.txt").write_text("mine")
-    folder.chmod(0o755)
-    (folder / "notes.txt").chmod(0o644)
-    fill(folder)
-    with RunFolder(folder):
-        assert (mode(folder), mode(folder / "notes.txt")) == (0o755, 0o644)
-        assert {mode(folder / name) for name in ("run.json", REWARDS, ".lock")} == {0o600}
-
-
-@posix
 @pytest.mark.parametrize("name", ["responses.jsonl", ".lock", "router", "router/config.json"])
 def test_a_link_in_a_run_folder_is_refused_and_what_it_leads_to_stays(folder, tmp_path, name):
     with RunFolder(folder, create=True) as run:

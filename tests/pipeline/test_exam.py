@@ -164,39 +164,6 @@ def test_where_all_models_but_one_fail_the_cause_is_named(folder, queries, serve
         exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:4]))
 
 
-@pytest.mark.slow
-def test_a_model_that_came_after_the_exam_is_asked_alone_and_one_that_left_needs_nothing(folder, queries, servers):
-    run, few = exam.exam_folder(folder, True), exam.answerable(queries[:24])
-    exam.sit(Ensemble(exam.prepare_fleet(folder)), run, few)
-    exam.install(folder, run)
-    before = (run / "responses.jsonl").read_bytes()
-    servers.replies["late"] = lambda query: "It is late."
-    late = {"backend": "openai", "base_url": servers.url, "name": "late", "model": "late"}
-    add_candidates(folder, [late])
-    fleet = load_fleet(folder)
-    assert exam.newcomers(fleet, run).pool == ("late",)
-    assert not exam.has_all_answers(fleet, run)
-    report, missing = exam.sit(Ensemble(fleet), run, few)
-    exam.install(folder, run)
-    assert not missing
-    assert [servers.count(name) for name in ("sums", "words", "late")] == [24, 24, 24]
-    assert (run / "responses.jsonl").read_bytes().startswith(before)
-    assert set(report.candidates["all"].mean_reward) >= {"sums", "words", "late"}
-    assert set(Ensemble(load_fleet(folder)).router.candidates) == {"sums", "words", "late"}
-    remove_candidate(folder, "words")
-    fleet = load_fleet(folder)
-    assert exam.has_all_answers(fleet, run)
-    assert Ensemble(load_fleet(folder)).route("What is 17 times 23?").candidate == "sums"
-    exam.sit(Ensemble(fleet), run, few)
-    exam.install(folder, run)
-    assert Ensemble(load_fleet(folder)).router.candidates == ("sums", "late")
-    assert len(servers.bodies) == 72
-    fresh = folder / "from the start"
-    exam.sit(Ensemble(fleet), fresh, few)
-    for name in ("labels.jsonl", "rewards.jsonl", "router/neighbours.json"):
-        assert (run / name).read_bytes() == (fresh / name).read_bytes()
-
-
 def test_changes_to_the_fleet_by_hand_during_an_exam_stay(folder, queries):
     def edit_once(step: str, done: int, total: int) -> None:
         text = (folder / "fleet.toml").read_text()
