@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import random
 import sys
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.data import curate as module
-from zooter_core.data.curate import UNTAGGED, Benchmarks, NearRepeats, cover, curate, key, normalise, shares, worth
+from zooter_core.data.curate import UNTAGGED, Benchmarks, cover, curate, key, normalise, shares, worth
 from zooter_core.data.scores import read_queries
 from zooter_core.router.turns import topic_of
 
@@ -230,32 +229,6 @@ def test_what_makes_another_query_counts(one, other):
 @pytest.mark.parametrize("text", ["", "?!…", "\u200b", "。"])
 def test_nothing_but_punctuation_is_empty(text):
     assert normalise(text) == ""
-
-
-MANY_WORDS = [f"w{number * 7919 % 9973}" for number in range(3_000)]
-
-
-def near(texts: list[str]) -> list[bool]:
-    return list(map(NearRepeats().is_one, texts))
-
-
-def test_recall_and_precision_of_near_repeats():
-    rng = random.Random(2)
-    texts = [" ".join(rng.choices(MANY_WORDS, k=20)) for _ in range(200)]
-    repeats = near([*texts, *(f"{text} {rng.choice(MANY_WORDS)}" for text in texts)])
-    assert sum(repeats[:200]) == 0
-    assert sum(repeats[200:]) == 200
-
-
-@settings(max_examples=30)
-@given(st.lists(st.integers(0, 50), max_size=8), st.integers(0, 200))
-def test_shares_are_even_as_far_as_sources_last(counts, n):
-    dealt = shares(counts, n)
-    assert sum(dealt) == min(n, sum(counts))
-    most = max(dealt, default=0)
-    for count, share in zip(counts, dealt, strict=True):
-        assert 0 <= share <= count
-        assert share == count or share >= most - 1
 
 
 def test_cover_by_hand():

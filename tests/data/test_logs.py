@@ -192,12 +192,6 @@ def test_a_table_of_one_column_has_text_with_commas_and_cells_hold_json_or_pytho
     assert left_out == {"without text": 1, "broken": 1}
 
 
-def test_a_broken_line_is_counted(tmp_path):
-    (tmp_path / "a.jsonl").write_text('{"torn": "be\n{"query": "How?", "seconds": NaN}\nnonsense\n[1]\n')
-    logs, left_out = read(tmp_path / "a.jsonl")
-    assert ([log.turns for log in logs], left_out) == ([["How?"]], {"broken": 3})
-
-
 @pytest.mark.parametrize(
     ("name", "text", "description"),
     [

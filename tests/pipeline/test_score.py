@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from support.command_files import write_lines
-from support.run_folders import FILES, POOL, content, records, run_all_steps, texts, unfinish
+from support.run_folders import POOL, records, run_all_steps, texts, unfinish
 from zooter_core import pipeline
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Message
@@ -29,25 +29,6 @@ from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 
 pytestmark = pytest.mark.usefixtures("small_batches")
-
-
-class Grouped:
-    """A reward model whose rewards depend a little on what is scored together, as a real one's do by padding."""
-
-    def score(self, pairs):
-        return [len(response) / 10 * (1 + len(pairs) * 1e-6) for _, response in pairs]
-
-
-def test_rewards_cut_short_inside_a_batch_are_made_good(run_copy, ensemble, queries, monkeypatch):
-    monkeypatch.setattr(Ensemble, "reward_model", Grouped())
-    contents = []
-    for _ in range(2):
-        unfinish(run_copy, "score")
-        file = run_copy / FILES["score"]
-        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[: 21 if contents else 0]))
-        run_all_steps(run_copy, ensemble, queries)
-        contents.append(content(run_copy)["labels.jsonl"])
-    assert contents[0] == contents[1]
 
 
 class Faulty:
