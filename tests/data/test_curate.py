@@ -8,12 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.data import curate as module
-from zooter_core.data.curate import UNTAGGED, Benchmarks, cover, curate, key, normalise, shares, worth
+from zooter_core.data.curate import Benchmarks, cover, curate, key, normalise
 from zooter_core.data.scores import read_queries
 from zooter_core.router.turns import topic_of
 
@@ -105,16 +103,6 @@ def test_ids_are_unique_over_files_and_within_a_source(tmp_path):
         for at in range(2)
     ]
     assert [line["id"] for line in curated(tmp_path, files)[1]] == ["a", "x/a", "x/a/2", "x/a/3"]
-
-
-def test_the_rarest_tags_come_first(tmp_path):
-    tags = [["common"]] * 25 + [["rare", "rarer"]] * 5
-    source = lines(tmp_path / "s.jsonl", *({"query": q, "tags": t} for q, t in zip(DISTINCT, tags, strict=True)))
-    _, written = curated(tmp_path, [source], limit=4)
-    # rare and rarer gain 2, then common 1 as they do together: the order of the two is the seed's. Then 1/2 and 2/3.
-    assert written[0]["tags"] == ["rare", "rarer"]
-    assert sorted(line["tags"] for line in written[1:3]) == [["common"], ["rare", "rarer"]]
-    assert written[3]["tags"] == ["rare", "rarer"]
 
 
 def test_the_same_seed_gives_the_same_bytes_and_a_file_named_twice_is_read_once(tmp_path):
@@ -238,30 +226,3 @@ def test_cover_by_hand():
     # Then row 3 (1) is above row 0 and 4 (1/2 each). Then a and b are there twice: rows 0 and 4 gain 1/3 each.
     assert cover(tags, sources, 5) == [1, 2, 3, 0, 4]
     assert cover(tags, sources, 2) == [1, 2]
-
-
-def slowly(tags, sources, n):
-    """The definition: look at every query for every pick."""
-    room = dict(zip(dict.fromkeys(sources), shares([sources.count(s) for s in dict.fromkeys(sources)], n), strict=True))
-    tag_counts: dict[str, int] = {}
-    left, picked = list(range(len(tags))), []
-    while any(room[sources[place]] for place in left):
-        open_ones = [place for place in left if room[sources[place]]]
-        gains = {place: sum(worth(tag_counts.get(t, 0)) for t in tags[place] or UNTAGGED) for place in open_ones}
-        best = max(open_ones, key=lambda place: (gains[place], -place))
-        for name in tags[best] or UNTAGGED:
-            tag_counts[name] = tag_counts.get(name, 0) + 1
-        room[sources[best]] -= 1
-        left.remove(best)
-        picked.append(best)
-    return picked
-
-
-rows = st.tuples(st.sets(st.sampled_from("abcde"), max_size=3).map(lambda tags: tuple(sorted(tags))), st.integers(0, 2))
-
-
-@settings(max_examples=30)
-@given(st.lists(rows, max_size=60), st.integers(1, 60))
-def test_lazy_cover_is_greedy_cover(drawn, n):
-    tags, sources = [row[0] for row in drawn], [row[1] for row in drawn]
-    assert cover(tags, sources, n) == slowly(tags, sources, n)
