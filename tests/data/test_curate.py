@@ -11,7 +11,7 @@ import pytest
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.data import curate as module
-from zooter_core.data.curate import Benchmarks, cover, curate, key, normalise
+from zooter_core.data.curate import Benchmarks, cover, curate, key, normalise, shares
 from zooter_core.data.scores import read_queries
 from zooter_core.router.turns import topic_of
 
@@ -217,6 +217,11 @@ def test_what_makes_another_query_counts(one, other):
 @pytest.mark.parametrize("text", ["", "?!…", "\u200b", "。"])
 def test_nothing_but_punctuation_is_empty(text):
     assert normalise(text) == ""
+
+
+def test_shares_are_even_as_far_as_sources_last():
+    assert shares([50, 3, 50], 21) == [9, 3, 9]
+    assert shares([2, 1], 9) == [2, 1]
 
 
 def test_cover_by_hand():
