@@ -231,3 +231,4 @@ def test_cover_by_hand():
     # Then row 3 (1) is above row 0 and 4 (1/2 each). Then a and b are there twice: rows 0 and 4 gain 1/3 each.
     assert cover(tags, sources, 5) == [1, 2, 3, 0, 4]
     assert cover(tags, sources, 2) == [1, 2]
+    assert cover([("a",), ("b",), ("c",)], [0, 0, 1], 2) == [0, 2]  # one of each source
