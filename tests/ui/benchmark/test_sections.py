@@ -103,27 +103,6 @@ def test_each_way_is_a_mark_and_each_k_a_line_with_their_names_beside_them() -> 
     ]  # fmt: skip
 
 
-def test_names_of_ways_that_earn_the_same_do_not_lie_on_each_other() -> None:
-    ways = [*POINTS, Point("RMR", 2, 1.5, 6.0)]
-    marks = by_name(sections.cost_chart(ways, {2: LINE}, POOL, priced=False))
-    assert {marks[name]["textposition"] for name in ("RMR", "oracle")} == {"top right", "bottom right"}
-
-
-def test_prices_are_dollars_on_the_axis() -> None:
-    priced = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
-    assert by_name(priced)[UNSURE]["x"] == [3.0, 4.0, 6.0]
-    assert "6 dollars per" in by_name(priced)["oracle"]["hovertext"][0]
-    assert "dollars" in priced["layout"]["xaxis"]["title"]["text"]
-
-
-def test_labels_of_close_points_go_apart() -> None:
-    pair = [Point(name, 1, reward, candidate=True) for name, reward in (("chat", 1.05), ("math", 1.02))]
-    points = [*pair, Point("router", 3, 1.2), Point("oracle", 2, 1.5)]
-    marks = by_name(sections.cost_chart(points, {2: LINE}, POOL, priced=False))
-    sides = [marks[point.name]["textposition"] for point in points]
-    assert sides == [sections.ABOVE, sections.BELOW, sections.BELOW, sections.LEVEL]  # the router's: below its lines
-
-
 def test_what_is_far_away_squashes_nothing_and_has_a_row_above_or_below_the_axis() -> None:
     low = [Point(name, 1.0, reward, candidate=True) for name, reward in {"chat": -0.5, "math": -2.7}.items()]
     points = [*low, Point("router", 1.0, 0.9), Point("oracle", 2.0, 2.5), Point("random", 1.0, -1.5)]
