@@ -244,7 +244,7 @@ async def _first(gateway: Gateway, exchange: Exchange, attempts: Attempts, ask: 
     hedge = config.hedge_seconds if exchange.routed else 0
     running, late = dict[asyncio.Task[Answer], tuple[str, AnswerProgress]](), False
     try:
-        while not attempts.at_fault:
+        while True:
             if late or not running:
                 if not (names := attempts.next()):
                     break
