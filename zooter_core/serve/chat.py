@@ -76,7 +76,7 @@ def remember(gateway: Gateway, request: ChatRequest, exchange: Exchange) -> None
         return
     if exchange.routed:
         sessions.pin(request.session, candidate)
-    for digest in exchange.outcome.progress.encrypted:
+    for digest in exchange.outcome.progress.written:
         sessions.wrote(digest, candidate)
 
 
