@@ -97,19 +97,25 @@ def test_what_a_server_refuses_rests_nobody_and_goes_elsewhere_from_then_on(serv
     assert endpoint.chat().json()["model"] == first
 
 
-def test_a_request_that_two_servers_fail_in_the_same_way_is_at_fault_itself(serve, scripted):
+def test_a_request_that_all_servers_fail_in_the_same_way_is_at_fault_itself(serve):
+    endpoint = serve("http-500", "http-500", rest_seconds=600)
+    for _ in range(3):
+        answer = endpoint.chat()
+        assert answer.status_code == 502
+        assert answer.headers["x-should-retry"] == "false"
+        assert answer.json()["error"]["message"].count('status 500, "scripted http-500"') == 2
+    assert set(states(endpoint).values()) == {"closed"}
+
+
+def test_where_two_servers_fail_in_the_same_way_the_third_answers_and_they_rest(serve):
     endpoint = serve("http-500", "http-500", "good", rest_seconds=600)
     file = endpoint.server.settings.fleet.folder / "fleet.toml"
     before, mark, after = file.read_text().partition(f'name = "{endpoint.order[1]}"')
     file.write_text(before + mark + after.replace("127.0.0.1", "localhost", 1))
     endpoint.client.post("/admin/reload").raise_for_status()
     for _ in range(3):
-        answer = endpoint.chat()
-        assert answer.status_code == 502
-        assert answer.headers["x-should-retry"] == "false"
-        assert answer.json()["error"]["message"].count('status 500, "scripted http-500"') == 2
-    assert scripted.count("good") == 0
-    assert set(states(endpoint).values()) == {"closed"}
+        assert endpoint.chat().json()["model"] == endpoint.order[2]
+    assert [states(endpoint)[name] for name in endpoint.order] == ["open", "open", "closed"]
 
 
 def test_other_apis_do_not_rest_chat(serve):

@@ -40,12 +40,19 @@ def test_a_streamed_response_keeps_its_events(endpoint):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_response_is_continued_where_it_was_begun(serve, stream):
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [
+        ("every-api", {"input": QUERY, "previous_response_id": "resp_1"}),
+        ("reasons", {"input": [{"type": "item_reference", "id": "rs_1"}, {"role": "user", "content": QUERY}]}),
+    ],
+)
+def test_a_response_is_continued_where_it_was_begun(serve, model, more, stream):
     """However the router would choose now."""
-    endpoint = serve("every-api", "every-api")
+    endpoint = serve(model, model)
     body = {"input": "Hi", "stream": stream}
     endpoint.client.post("/v1/responses", json={"model": endpoint.order[1], **body})
-    next_body = {"model": "auto", **body, "input": QUERY, "previous_response_id": "resp_1"}
+    next_body = {"model": "auto", **body, **more}
     answer = endpoint.client.post("/v1/responses", json=next_body)
     assert answer.headers["x-model-router-selected-model"] == endpoint.order[1]
     endpoint.next_exchange()

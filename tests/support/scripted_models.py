@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import inspect
 import json
 import time
 from typing import Any
@@ -162,12 +161,9 @@ class Models(Parts):
             return self.status(400, {"error": {"message": "This model's maximum context length is 300 tokens."}})
         return self.good(body)
 
-    def unhurried(self, body: Any) -> None:
-        self.slow(body, 10)
-
-    def slow(self, body: Any, words: int = 200) -> None:
+    def slow(self, body: Any) -> None:
         self.begin()
-        for number in range(words):
+        for number in range(200):
             self.event(f"{number} ")
             if self.server.closing.wait(0.05):
                 return
@@ -394,11 +390,3 @@ class Models(Parts):
         message = {"role": "assistant", "content": "word " * 8}
         choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
         return self.status(200, {"id": "1", "object": "chat.completion", "choices": choices})
-
-
-METHODS = [
-    name.replace("_", "-")
-    for name, play in vars(Models).items()
-    if inspect.isfunction(play) and [*inspect.signature(play).parameters] == ["self", "body"]
-]
-NAMES = (*STREAMED, *BROKEN, *CALLS, *ILL, *UNSTREAMED, *METHODS)  # of all models that have one
