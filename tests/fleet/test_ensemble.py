@@ -161,14 +161,6 @@ def test_stream_yields_the_response_of_the_chosen_candidate(tiny_ensemble):
     assert list(tiny_ensemble.stream(ASK, other, GREEDY)) != texts
 
 
-def test_stream_ends_when_it_is_stopped(tiny_ensemble):
-    stop = threading.Event()
-    texts = tiny_ensemble.stream(SEA, generation=replace(GREEDY, max_new_tokens=400), stop=stop)
-    first = next(texts)
-    stop.set()
-    assert len((first + "".join(texts)).split()) < 300
-
-
 def test_rank_runs_all_candidates_or_those_named(tiny_ensemble):
     ranked = tiny_ensemble.rank(SEA, generation=GREEDY)
     assert [item.rank for item in ranked] == [1, 2, 3]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from support.patience import wait_until
 from support.running_endpoint import stream_of
 
 METADATA = {"x-zooter-metadata": "enabled"}
@@ -57,18 +56,6 @@ def test_the_attempts_at_one_request_count_once(serve, scripted):
     response = endpoint.client.get("/ready")  # nobody can answer now
     assert (response.status_code, response.json()["status"]) == (503, "unavailable")
     assert endpoint.client.get("/health").status_code == 200
-
-
-def test_a_tiny_request_of_ours_tries_a_server_after_its_rest(serve, scripted, caplog):
-    endpoint = serve("well-again", "good", rest_seconds=0.2)
-    ill, good = endpoint.order
-    for _ in range(2):
-        assert endpoint.chat().json()["model"] == good
-    wait_until(lambda: states(endpoint)[ill] == "closed")
-    wait_until(lambda: caplog.messages[-1] == f"{ill} answers again")
-    trials = [body for body in scripted.bodies if body["messages"] == [{"role": "user", "content": "Hi"}]]
-    assert [body["max_tokens"] for body in trials] == [1, 1]  # the first one failed too
-    assert endpoint.chat().json()["model"] == ill
 
 
 @pytest.mark.parametrize(
