@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from zooter_core.base.errors import WorkError
 from zooter_core.router import text_encoder
@@ -92,14 +91,6 @@ def test_embed_all_keeps_its_vectors_on_disk_and_embeds_a_new_text_alone(fresh, 
     assert sorted(worked) == ["Hello", "a", "b", "c"]  # the first checks an encoder when it is loaded
     assert np.array_equal(again[[2, 0]], first)
     assert np.array_equal(again[1], again[3])
-
-
-def test_an_encoder_whose_weights_overflow_does_not_load(fleet_copy):
-    file = fleet_copy / "encoder" / "model.safetensors"
-    weights = load_file(file)
-    save_file({name: torch.full_like(value, 1e38) for name, value in weights.items()}, file, {"format": "pt"})
-    with pytest.raises(WorkError, match=r"finite vectors at .*but found NaN or infinity in its vectors"):
-        Encoder(str(fleet_copy / "encoder"))
 
 
 def test_vectors_that_are_not_finite_reach_nobody(fresh, cache, monkeypatch):

@@ -53,28 +53,12 @@ def test_each_column_goes_from_the_ground_to_its_models_colour():
     ]
 
 
-def test_long_names_stand_aslant_above_the_columns():
-    def angle(*pool: str) -> float:
-        return view.heat_map(TABLE, "probability", pool)["layout"]["xaxis"]["tickangle"]
-
-    assert angle("math", "code") == 0
-    assert angle("qwen2.5-7b-instruct", "mistral-small-24b") == view.SLANT
-
-
 def test_a_dot_speaks_of_the_rewards_that_there_are():
     """Of a model without a score for the query, there is none."""
     record = {"text": "Hi", "tags": ["greeting", "short"]}
     assert view._sentences(record, ("a", "b", "c"), [0.2, 0.3, 0.5], [math.nan, 1.0, 2.0]) == [
         "“Hi”", "c earned the highest reward.", "Tags: greeting, short.", "The router gives a 20%, b 30%, c 50%.",
         "The rewards are b 1.00, c 2.00.",
-    ]  # fmt: skip
-
-
-def test_long_tags_keep_their_end():
-    """Clusters of the same words have a number there."""
-    table = replace(TABLE, names=("columns · csv · python", "columns · csv · python (2)"))
-    assert view.heat_map(table, "probability", ("a", "b"))["layout"]["yaxis"]["ticktext"] == [
-        "columns · csv · python", "columns · csv · p… (2)"
     ]  # fmt: skip
 
 
