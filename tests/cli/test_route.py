@@ -68,7 +68,7 @@ def test_a_router_with_texts_shows_similar_queries(zooter, run_copy, fleet_copy)
 
 
 def test_lines_and_json_lines_from_stdin(zooter, stdin):
-    stdin(f'{SEA}\n\n  \n{{"id": 7, "prompt": "杯子 ☕"}}\n[1, 2] is a list\n')
+    stdin(f'\ufeff{SEA}\n\n  \n{{"id": 7, "prompt": "杯子 ☕"}}\n[1, 2] is a list\n')
     code, out, _ = zooter("route", "-", "--json")
     assert code == 0
     lines = out.splitlines()

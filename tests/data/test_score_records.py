@@ -138,13 +138,13 @@ def test_a_file_with_one_column_of_scores_is_named_after_its_model(tmp_path):
 
 
 def test_a_table_of_responses_has_a_column_for_each_model(tmp_path):
-    text = "query,reference,small answer,large answer\nHi,Hello,7,Hey\nHo,Ho,ja,\nHe,He,oh,no\n"
+    text = "query,reference,small answer,large answer\nHi,Hello,7,Hey\nHo,Ho,ja,\nHe,He,oh,so\n"
     records = [record["responses"] for _, _, record in score_records([table(tmp_path, text)])]
-    assert records == [{"small": "7", "large": "Hey"}, {"small": "ja"}, {"small": "oh", "large": "no"}]
+    assert records == [{"small": "7", "large": "Hey"}, {"small": "ja"}, {"small": "oh", "large": "so"}]
 
 
 def test_words_and_percents_are_scores(tmp_path):
-    path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,True,False\n3,85%,"7,5\u00a0%"\n4,N/A,correct\n')
+    path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n')
     line = '{"query": "6", "scores": {"a": true, "b": "0.5"}}\n{"query": "7", "scores": {"a": NaN, "b": false}}'
     scores = read_scores([path, table(tmp_path, line, "b.jsonl")])
     assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [85, 7.5], [1, 0.5]], 2)
@@ -160,8 +160,8 @@ def test_words_and_percents_are_scores(tmp_path):
         ("query,a,b\nHi, you,1,2\n", "3 cells in"),
         ("query,a,b\nHello,1,2\nHi, you,1,2\n", "but found 4"),
         ("query,a,b\n,1,2\n", '"query" as a text that is not empty'),
-        ("query,a,b\nHi,yes,no\n", "responses of a, b alone. Score them with `zooter score"),
-        ("query,a\nHi,yes\n", "no numbers in the columns a"),
+        ("query,a,b\nHi,good,bad\n", "responses of a, b alone. Score them with `zooter score"),
+        ("query,a\nHi,good\n", "no numbers in the columns a"),
         ("Results\nquery,a,b\nHi,1,2\n", "The first line of a table names its columns"),
         ("query,id,cost_usd,answer\nHi,1,2,3\n", "scores in"),
         ("query,rater,mark\nHi,ann,1\n", "those of mark alone. Add scores of others on the same queries, in a column"),

@@ -95,9 +95,8 @@ def open_text(path: Path, kind: str = KIND, newline: str | None = None) -> Itera
         with read(path, "rt", encoding=encoding, errors=AS_EXCEL, newline=newline) as file:
             yield file
     except UnicodeDecodeError as problem:
-        step = (
-            'Save it as text in UTF-8 (in Excel, "CSV UTF-8"). If it is that, it is cut short or damaged; get it again.'
-        )
+        step = """Save it as text in UTF-8 (in Excel, "CSV UTF-8"); unpack a .zip. If it is text in UTF-8, it is cut \
+short or damaged; get it again."""
         byte = f"the byte 0x{problem.object[problem.start]:02x}, not UTF-8"
         raise ZooterError(damaged, byte, step) from problem
     except PermissionError as problem:

@@ -23,9 +23,11 @@ from zooter_core.data.logs import TEXTS, fields_of, query_in
 
 SCORE = ("score", "overall_score", "reward")
 MODEL, RESPONSE = ("model", "model_name", "candidate", "llm"), ("response", "output", "completion", "answer")
-MISSING = ("", "-", "na", "n/a", "#n/a", "nan", "null", "none")
-WORDS = {"true": 1.0, "pass": 1.0, "passed": 1.0, "correct": 1.0}
-WORDS |= {"false": 0.0, "fail": 0.0, "failed": 0.0, "incorrect": 0.0}
+MISSING = ("", "-", "na", "n/a", "#n/a", "#nv", "nan", "null", "none")
+# The last ones of each are Excel's in German, French, Spanish, Italian, Portuguese and Dutch.
+RIGHT = "true pass passed correct yes wahr vrai verdadero vero verdadeiro waar"
+WRONG = "false fail failed incorrect no falsch faux falso onwaar"
+WORDS = dict.fromkeys(RIGHT.split(), 1.0) | dict.fromkeys(WRONG.split(), 0.0)
 AFFIX = re.compile(  # around a model's name
     r"^(score|response|answer|output)s?[\W_]+(?=\w)|(?<=\w)[\W_]+(score|response|answer|output)s?$", re.IGNORECASE
 )
@@ -161,7 +163,7 @@ def _may_be_scores(name: str) -> bool:
 
 
 def as_score(value: object, whose: str) -> float | None:
-    """A score as files have it: a number, also with a decimal comma or a percent sign, true or false, pass or fail.
+    """A score as files have it: a number, also with a decimal comma or a percent sign, or a word such as true or fail.
 
     Returns:
         None if it is missing.
@@ -170,7 +172,7 @@ def as_score(value: object, whose: str) -> float | None:
         return None
     number = _number(value)
     if number is None:
-        step = "Write numbers (higher is better), true and false, or pass and fail; leave missing scores empty."
+        step = "Write numbers (higher is better), true and false, or yes and no; leave missing scores empty."
         raise ZooterError(f"a number as the score of {whose}", repr(value)[:40], step)
     if not -LARGEST_SCORE <= number <= LARGEST_SCORE:
         expected = f"a number from {-LARGEST_SCORE:g} to {LARGEST_SCORE:g} as the score of {whose}"

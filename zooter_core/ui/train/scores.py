@@ -127,7 +127,7 @@ def _read_run(session: Session) -> Task[LoadedScores] | None:
 
 def _read_file(session: Session) -> Task[LoadedScores] | None:
     uploads = st.file_uploader(  # of any type: what is wrong with a file is said below, not by Streamlit
-        "Score files, up to 200 MB each",
+        "Score files",
         accept_multiple_files=True,
         key=f"train-upload-{session.uploads}",
         help="JSON (.jsonl, .json) or tables (.csv, .parquet), also gzipped; all that you choose at once are read "
@@ -140,7 +140,8 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
     if task is None or task.problem:
         st.caption(
             "One query per line, with the scores of at least two models; `id`, `dataset` and `tags` are optional. Or a "
-            "table of `query`, `model` and `score`, or of `query` and a column of scores for each model."
+            "table of `query`, `model` and `score`, or of `query` and a column of scores for each model. A table of "
+            "`query` and `score` alone is of the model that its name says."
         )
         st.code(
             '{"query": "What is 15% of 240?", "scores": {"small": 0.2, "large": 0.9}, "tags": ["percentage"]}',
