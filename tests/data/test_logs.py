@@ -55,6 +55,13 @@ OBSERVATION = {
 ANSWER = {"role": "assistant", "content": "so"}
 THOUGHT = {"role": "assistant", "content": [{"type": "thinking", "thinking": "x"}, {"type": "text", "text": "so"}]}
 GEMINI = {"candidates": [{"content": {"role": "model", "parts": [{"text": "so"}]}}]}
+NODES = {  # two answers of ChatGPT to one query
+    "root": {"message": None, "parent": None},
+    "ask": {"message": {"author": {"role": "user"}, "content": {"parts": ["How?"]}}, "parent": "root"},
+    "a": {"message": {"author": {"role": "assistant"}, "content": {"parts": ["so"]}}, "parent": "ask"},
+    "b": {"message": {"author": {"role": "assistant"}, "content": {"parts": ["no"]}}, "parent": "ask"},
+}
+CLAUDE = [{"sender": "human", "text": "How?"}, {"sender": "assistant", "content": [{"type": "text", "text": "so"}]}]
 TRACE = {"id": "t", "timestamp": "2026-01-02 03:04:05.5", "input": "How?", "output": "so", "userId": "u"}
 
 
@@ -87,6 +94,9 @@ TRACE = {"id": "t", "timestamp": "2026-01-02 03:04:05.5", "input": "How?", "outp
         (SERIALISED, {"seconds": 1, "session": "t", "candidate": "gpt-x", "prompt_tokens": 7, "tokens": 3}),
         ({"id": "e", "inputs": {"question": "How?"}, "outputs": {"answer": "so"}, "created_at": 1_760_000_000},
          {"time": 1_760_000_000}),
+        ({"title": "x", "mapping": NODES, "current_node": "a"}, {}),
+        ({"name": "x", "created_at": 1_760_000_000, "chat_messages": CLAUDE}, {"time": 1_760_000_000}),
+        ({"title": "x", "chat": {"models": ["m"], "messages": [*ASK, ANSWER]}}, {}),  # Open WebUI
         ({"inputs": {"messages": ASK}, "outputs": {"messages": [*ASK, {"type": "ai", "content": "so"}]}}, {}),
     ],
 )  # fmt: skip

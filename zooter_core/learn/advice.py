@@ -131,7 +131,7 @@ def _advise_on_data(report: TrafficReport, setup: Setup) -> Iterator[Advice]:
         )
         yield Advice("not routed", f"Let clients ask for the model `{AUTO}`.", reason, _request(AUTO))
     if not setup.rewards:
-        sentence = "Give the fleet a [reward] that scores single answers."
+        sentence = 'Give the fleet a [reward] that scores single answers (mode = "single" of a judge).'
         reason = "Without one no answer has a reward, and nothing tells what routing is worth."
         yield Advice("no rewards", sentence, reason, setup.edit())
     if change := _warning(report, "reward"):
