@@ -84,6 +84,8 @@ def learned_scores(fleet: Path, lines: list[dict[str, str]]) -> Iterator[dict[st
         raise SystemExit(f"{fleet} has no router that keeps its training queries.")
     texts = {line["id"]: line["query"] for line in lines}
     for record, rewards in zip(kept.records, kept.rewards.tolist(), strict=True):
+        if record.get("text", texts.get(record["id"])) != texts.get(record["id"]):
+            raise SystemExit(f"The router of {fleet} learned from other queries than these data sets give.")
         query = Query(record["id"], texts[record["id"]], record["dataset"], tuple(record["tags"]))
         yield score_line(query, dict(zip(kept.candidates, rewards, strict=True)))
 

@@ -79,20 +79,3 @@ def test_an_incomplete_report_is_one_clear_error(tmp_path, held_back, place):
     with pytest.raises(ZooterError, match=place) as caught:
         figures.load_report(path)
     assert str(path) in caught.value.failure.expected
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("{", "a readable"),
-        ({"candidates": ["a", "b"], "added": "b"}, "another kind of report"),
-    ],
-)
-def test_another_file_is_no_report(tmp_path, content, message):
-    with pytest.raises(ZooterError, match=message):
-        figures.load_report(write(tmp_path / "report.json", content))
-
-
-def test_another_file_is_no_sweep(tmp_path):
-    with pytest.raises(ZooterError, match="sweep"):
-        figures.load_sweep(write(tmp_path / "sweep.json", {"rows": []}))

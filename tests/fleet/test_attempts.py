@@ -13,7 +13,7 @@ from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.fleet.attempts import Attempts, all_failed, note
+from zooter_core.fleet.attempts import Attempts
 from zooter_core.fleet.ensemble import Ensemble
 
 ASK = [Message("user", "What is the sea?")]
@@ -140,30 +140,6 @@ def test_stream_names_every_reason_if_no_candidate_answers(acting):
     with pytest.raises(WorkError) as caught:
         list(ensemble.stream(ASK))
     assert all(f"- {name}: no connection" in str(caught.value) for name in ("base", "one", "two"))
-
-
-def failed(name, reason, text=""):
-    failure = WorkError(f"an answer of {name} from host", reason, "Try again.").failure
-    return Response(name, text, finish="error", error=failure)
-
-
-def test_a_note_says_who_could_not_why_and_who_does():
-    math = failed("math", 'status 503, "Loading. Try later"')
-    assert note([math], "code") == 'math could not answer (status 503, "Loading. Try later"); code answers instead.'
-    assert note([math, failed("chat", "a gap", "Half")]) == (
-        'math could not answer (status 503, "Loading. Try later"), chat broke off (a gap).'
-    )
-    assert note([], "code") == ""
-
-
-def test_nobody_names_every_reason():
-    reasons = {"math": "no connection (refused)", "code": "a gap", "chat": "no host"}
-    problem = all_failed([failed(*item) for item in reasons.items()])
-    assert problem.exit_code == 1
-    assert str(problem) == (
-        "math, code and chat could not answer:\n- math: no connection (refused). Try again.\n"
-        "- code: a gap. Try again.\n- chat: no host. Try again. \n\n`zooter check` tries each of them."
-    )
 
 
 def attempts_at(order, **options):

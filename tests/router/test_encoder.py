@@ -131,15 +131,6 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(fresh, tmp_path, mo
     assert fresh.embed_all(TEXTS).shape == (4, 64)
 
 
-def test_a_copy_that_may_be_trained_leaves_the_encoder_as_it_is(fresh, cache):
-    before, twin = fresh.embed(["Hi"]), fresh.copy()
-    with torch.no_grad():
-        twin.model.embeddings.word_embeddings.weight.mul_(-1)
-    assert not np.allclose(twin.embed_all(["Hi"]), before, atol=0.1)
-    assert np.array_equal(fresh.embed(["Hi"]), before)
-    assert not cache.exists()
-
-
 def test_encoders_load_each_model_once(tiny_fleet):
     encoders, reference = Encoders(), str(tiny_fleet / "encoder")
     with ThreadPoolExecutor(4) as threads:

@@ -187,14 +187,6 @@ def test_a_server_without_it_is_a_404_in_the_shape_of_the_api(endpoint):
     assert (answer["data"][0]["embedding"], answer["model"]) == ([0.5, -1e-9], endpoint.order[0])
 
 
-def test_a_server_that_does_not_know_the_path_is_named_with_it(serve):
-    endpoint = serve("no-route")
-    for path in ("responses", "embeddings"):
-        answer = endpoint.client.post(f"/v1/{path}", json={"model": endpoint.order[0], "input": "Hi"})
-        assert answer.status_code == 404
-        assert f"at /{path}, which its server may not have" in answer.json()["error"]["message"]
-
-
 def test_local_candidates_have_neither(local):
     for path in ("responses", "embeddings"):
         answer = local.client.post(f"/v1/{path}", json={"model": "base", "input": "Hi"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
 from dataclasses import replace
@@ -120,31 +119,6 @@ def test_rows_end_and_others_take_their_places(ends_at_different_times, sizes, m
         assert sizes.count(2) > 1  # others have joined
     if width == 1:  # the seconds of a response are its own
         assert sum(response.seconds for response in responses) < elapsed
-
-
-def test_what_all_prompts_begin_with_is_read_once_for_each_adapter(candidates, monkeypatch):
-    """Also when others join: their prompts are read from there on."""
-    monkeypatch.setattr(batch, "SAVED", 1)
-    monkeypatch.setattr(batch, "WIDTH", 3)
-    read_tokens, forward = [], LlamaForCausalLM.forward
-
-    @functools.wraps(forward)  # generate() reads the signature
-    def watched(model, **options):
-        read_tokens.append(tuple(options["input_ids"].shape))
-        return forward(model, **options)
-
-    monkeypatch.setattr(LlamaForCausalLM, "forward", watched)
-    template = "You are a helpful assistant. You answer in one sentence. {query}"
-    pool = [replace(candidates[name], prompt_template=template) for name in ("one", "two", "one", "one", "two")]
-    requests = [
-        Request(candidate, (Message("user", text),)) for candidate, text in zip(pool, QUESTIONS[:5], strict=True)
-    ]
-    _, responses = read(TransformersBackend().stream(requests, GREEDY, threading.Event()), requests)
-    (rows, shared), *others = read_tokens
-    assert (rows, shared > 20) == (2, True)
-    assert max(length for _, length in others) < shared
-    alone = [stream(TransformersBackend(), [r.candidate], GREEDY, r.messages)[1][0].text for r in requests]
-    assert [response.text for response in responses] == alone
 
 
 def test_a_cache_that_forgets_is_left_as_it_is():

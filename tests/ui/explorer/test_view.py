@@ -79,16 +79,6 @@ def test_a_model_without_scores_for_a_tag_has_a_dash_there():
     assert cell(figure, 1, 0) == "a has no score for the 1 query tagged <b>odd</b>."
 
 
-def test_differences_are_in_points():
-    figure = view.heat_map(TABLE, "difference", ("a", "b"))
-    assert numbers(figure)[:2] == ["+20", "-20"]
-    np.testing.assert_allclose(shades(figure)[0], [0.2, 0.2])
-    assert cell(figure, 0, 0) == (
-        "The router gives a 70.0% on average over the 4 queries tagged sums; it was the best in 50.0%. "
-        "The difference is +20.0 points."
-    )
-
-
 def test_names_are_no_markup():
     figure = view.heat_map(TABLE, "difference", ("a", "<i>%{text}</i>"))
     assert not re.search("<[bi]>|%{text}<", json.dumps(figure, default=list))
