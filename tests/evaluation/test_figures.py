@@ -67,6 +67,7 @@ def without_rmr():
     ("held_back", "place"),
     [
         ({**held_back(), "datasets": {}}, "datasets is empty"),
+        ({**held_back(), "datasets": {"x": {**held_back()["datasets"]["x"], "candidates": {}}}}, "datasets.x lacks"),
         ({**held_back(), "interval": {**held_back()["interval"], "regret": [1]}}, "held_back.interval.regret"),
         ({**held_back(), "calibration": {"ece": 0.1, "bins": [{"from": 0.0}]}}, "held_back.calibration: .*incomplete"),
         ({**held_back(), "single": {"mtr": {}}}, "single lacks uplift"),
@@ -79,3 +80,12 @@ def test_an_incomplete_report_is_one_clear_error(tmp_path, held_back, place):
     with pytest.raises(ZooterError, match=place) as caught:
         figures.load_report(path)
     assert str(path) in caught.value.failure.expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("[]", "a JSON object"), ({"candidates": ["a", "b"], "added": "b"}, "another kind of report")],
+)
+def test_another_file_is_no_report(tmp_path, content, message):
+    with pytest.raises(ZooterError, match=message):
+        figures.load_report(write(tmp_path / "report.json", content))

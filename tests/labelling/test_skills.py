@@ -57,6 +57,14 @@ def test_weights_for_other_skills_are_refused(tmp_path):
         SkillHead.load(file)
 
 
+def test_a_missing_or_damaged_file_is_named(tmp_path):
+    file = tmp_path / "skills.safetensors"
+    for _ in range(2):
+        with pytest.raises(WorkError, match=r"skill classifier in .*skills\.safetensors"):
+            SkillHead.load(file)
+        file.write_bytes(b"damaged")
+
+
 @pytest.mark.slow
 def test_it_recognises_skills_and_groups_of_queries_that_it_has_not_seen():
     lines = [json.loads(line) for line in HELD_BACK.read_text(encoding="utf-8").splitlines()]

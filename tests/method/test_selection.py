@@ -90,6 +90,12 @@ def test_the_default_trigger_is_the_gain_where_it_is_known():
     assert unsureness(Outputs(PROBABILITIES)).tolist() == MARGINS.tolist()
 
 
+def test_outputs_keep_their_gains_in_another_order_and_of_one_query():
+    outputs = Outputs(PROBABILITIES, gain=np.array([0.1, 0.9, 0.2, 0.3]))
+    turned = outputs.in_order([2, 0, 1]).of_query(1)
+    assert (turned.probabilities.tolist(), turned.gain.tolist()) == ([[0.04, 0.9, 0.06]], [0.9])
+
+
 def test_an_unknown_trigger_and_missing_members_are_refused():
     with pytest.raises(ZooterError, match='Did you mean "margin"'):
         unsureness(Outputs(PROBABILITIES), "margn")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from collections import deque
 from decimal import Decimal
 from fractions import Fraction
 
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zooter_core.evaluation.sandbox.process import pack, unpack
+from zooter_core.evaluation.sandbox.process import pack, unpack, update
 
 KINDS = ["tuple", "set", "dict", "int", "complex", "range", "Fraction", "Decimal", "iterator", "keys", "bytes", "x"]
 JSON = st.recursive(
@@ -16,6 +18,28 @@ JSON = st.recursive(
         st.sampled_from(KINDS), inner, max_size=2
     ),
 )  # fmt: skip
+
+
+VALUES = (
+    *(None, True, 2**70, 0.5, 1j, "\ud800", b"\xff", Fraction(1, 3), Decimal("0.10"), range(3)),
+    *((1, [2, {(3,): {4}}]), frozenset({(None, "a")}), deque([1, 2])),
+)
+
+
+@pytest.mark.parametrize("value", VALUES, ids=ascii)
+def test_a_value_arrives_as_it_left(value):
+    arrived = unpack(json.loads(json.dumps(pack(value, 100))))
+    assert (arrived, type(arrived)) == (value, type(value))
+
+
+def test_what_can_be_changed_is_changed_in_place_and_the_rest_is_replaced():
+    old = [[1], {"a": [1], "b": 2}, {1}, deque([1]), bytearray(b"a"), 1]
+    parts, inner = list(old), old[1]["a"]
+    new = [[2, 3], {"a": [4], "c": 5}, {2}, deque([6, 7]), bytearray(b"bc"), 2, "more"]
+    assert update(old, new) is old
+    assert old == new
+    assert [one is other for one, other in zip(parts, old, strict=False)] == [True] * 5 + [False]
+    assert old[1]["a"] is inner
 
 
 @pytest.mark.parametrize("value", [object(), print, int, lambda: 1, Exception(), [object()], {1: print}, (type,)])

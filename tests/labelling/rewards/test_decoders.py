@@ -181,6 +181,13 @@ def test_a_decoder_without_a_template_asks_for_one(tmp_path):
         reward_model(replace(config, input="chat"))
 
 
+def test_input_chooses_between_pair_and_chat(tmp_path):
+    reward_checkpoints.save_decoder(tmp_path)
+    chat, pair = (reward_model(ScalarConfig(str(tmp_path), input=name)).score(PAIRS) for name in ("chat", "pair"))
+    assert chat == reward_model(ScalarConfig(str(tmp_path))).score(PAIRS)
+    assert pair != pytest.approx(chat, abs=1e-2)
+
+
 def test_a_plain_language_model_is_refused(tmp_path):
     """Its head would be random, and its rewards too."""
     tiny_models.save_language_model(tmp_path)

@@ -76,6 +76,18 @@ def test_settings_reach_the_candidate_and_the_system_text_not_the_router(
     assert [(m.role, m.content) for m in messages] == [("system", "Be brief."), ("user", "x")]
 
 
+def test_a_conversation_comes_back_from_the_history(ensemble: Ensemble, talk: Conversation) -> None:
+    talk.ask(ensemble, "What is 12 + 30?", Settings("rmr"))
+    turn = ended(talk)
+    talk.vote(0, 1)
+    record = talk.history.turns(talk.id)[0]
+    again = Turn.from_json(json.loads(json.dumps(record)))
+    assert dict(again.decision.probabilities) == dict(turn.decision.probabilities)
+    assert (again.decision.query, again.decision.candidate) == (turn.query, turn.decision.candidate)
+    assert (again.text, again.candidate, again.job.vote, again.job.incomplete) == (turn.text, turn.candidate, 1, False)
+    assert again.to_json() == record
+
+
 def test_the_title_follows_the_first_query_but_a_name_stays(ensemble: Ensemble, talk: Conversation) -> None:
     def title_after(query: str, **options: bool) -> str:
         talk.ask(ensemble, query, SHORT, **options)
