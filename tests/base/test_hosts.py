@@ -23,9 +23,9 @@ HOSTLIKE = st.text(alphabet="aZ0.:[]%@/\\-_ ßé\x00\n1fx", max_size=40) | st.te
 
 
 NAMES = {
-    **{"localhost": "localhost", "LocalHost.": "localhost", "127.0.0.1": "127.0.0.1", "[::1]": "::1"},
-    **{"0:0:0:0:0:0:0:1": "::1", "::ffff:127.0.0.1": "127.0.0.1", "Bücher.Example": "xn--bcher-kva.example"},
-    **{"my_box": "my_box"},
+    **{"localhost": "localhost", "LocalHost.": "localhost", "my_box": "my_box", "127.0.0.1": "127.0.0.1"},
+    **{"[::1]": "::1", "0:0:0:0:0:0:0:1": "::1", "::ffff:127.0.0.1": "127.0.0.1"},
+    **{"Bücher.Example": "xn--bcher-kva.example"},
     **dict.fromkeys(("", ".", "localhost..", "a..b", "-a", "a/b", "host:80", "*", "x" * 64, "a." * 130 + "a")),
 }
 

@@ -134,14 +134,16 @@ def test_models_that_are_wanted_at_once_are_loaded_one_after_the_other(tiny_flee
         backend = ensemble.backend_of("transformers")
         return [*(partial(backend.load, one) for one in ensemble.fleet.candidates[:2]), lambda: ensemble.reward_model]
 
-    for part in parts(Ensemble(load_fleet(tiny_fleet))):
+    warm, fresh = (Ensemble(load_fleet(tiny_fleet)) for _ in range(2))
+    for part in parts(warm):
         part()  # what they import is there from now on
     with ThreadPoolExecutor(1) as threads:
-        for part in parts(Ensemble(load_fleet(tiny_fleet))):
+        for part in parts(fresh):
             with weights.LOAD_LOCK:
                 loading = threads.submit(part)
                 assert not wait([loading], 1).done
             loading.result(timeout=PATIENCE)
+    assert fresh.route("Hi") == warm.route("Hi")
 
 
 def test_every_package_of_weights_has_its_hash() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from support.invented_traffic import DAY, fill_week
 from zooter_core.cli import serve
 from zooter_core.config.fleet import Fleet
+from zooter_core.config.labelling import RewardConfig
 from zooter_core.learn.traffic import Traffic
 from zooter_core.serve.keys import KeyRing
 
@@ -51,7 +53,8 @@ def test_wrong_calls(refused, file, call, part):
 
 
 def test_with_learn_it_says_how_long_the_sample_takes(tmp_path):
-    fleet = Fleet("mine", tmp_path, ())
+    fleet = Fleet("mine", tmp_path, (), reward=RewardConfig(kind="embedded"))
+    assert 'mode = "single" of a judge' in serve._outlook(replace(fleet, reward=None), tmp_path)
     text = serve._outlook(fleet, tmp_path)
     assert "First figures take 30 requests that every model answers, 5% of those that are routed" in text
     assert "about 15 hours at 1,000 requests a day. `zooter learn` asks" in text

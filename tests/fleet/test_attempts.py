@@ -13,7 +13,7 @@ from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.fleet.attempts import Attempts
+from zooter_core.fleet.attempts import Attempts, note
 from zooter_core.fleet.ensemble import Ensemble
 
 ASK = [Message("user", "What is the sea?")]
@@ -140,6 +140,16 @@ def test_stream_names_every_reason_if_no_candidate_answers(acting):
     with pytest.raises(WorkError) as caught:
         list(ensemble.stream(ASK))
     assert all(f"- {name}: no connection" in str(caught.value) for name in ("base", "one", "two"))
+
+
+def test_a_note_says_who_could_not_why_and_who_does():
+    def failed(name, reason, text=""):
+        return Response(name, text, finish="error", error=WorkError("an answer", reason, "Try again.").failure)
+
+    math = failed("math", 'status 503, "Loading. Try later"')
+    assert note([math], "code") == 'math could not answer (status 503, "Loading. Try later"); code answers instead.'
+    assert note([math, failed("chat", "a gap", "Half")]).endswith(", chat broke off (a gap).")
+    assert note([], "code") == ""
 
 
 def attempts_at(order, **options):

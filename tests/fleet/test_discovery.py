@@ -282,9 +282,11 @@ def test_who_does_not_answer_is_named_with_the_reason(monkeypatch):
     assert "Zooter endpoint" in result.silent[server.url]
 
 
-def test_an_address_without_a_path_gets_that_of_the_api():
+def test_an_address_gets_the_path_of_the_api_and_no_more():
     urls = {"localhost:8090": "http://localhost:8090/v1", "http://[::1]:8400/behind/v1/": "http://[::1]:8400/behind/v1"}
-    urls[" https://models.example.org/ "] = "https://models.example.org/v1"
+    urls |= dict.fromkeys(
+        (" https://a.org/ ", "https://a.org/v1/models", "https://a.org/v1/chat/completions/"), "https://a.org/v1"
+    )
     urls |= {"api.openai.com": "https://api.openai.com/v1", "https://openrouter.ai": "https://openrouter.ai/api/v1"}
     assert {address: server_url(address) for address in urls} == urls
 

@@ -29,7 +29,7 @@ LARGEST_TEXT = 1 << 30  # characters; a small .gz can hold more than the memory
 SPACE = re.compile(r"[ \t\n\r]*")
 DECODER = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" else float(name))  # pandas' missing value
 KIND = "a file of JSON or a table (CSV)"
-AS_EXCEL, IN_A_ROW = "as-excel", 5
+AS_EXCEL, LINE, FOREIGN_WORD = "as-excel", re.compile(rb"[^\n]*"), re.compile(rb"[\x80-\xff]{5}")
 ENDING = re.compile(r"\.(jsonl?|[ct]sv|txt|parquet)(\.gz)?\Z")
 BEFORE = re.compile(r"(\s*\n|sep=.\n)*")  # the names of a table's columns; the latter is Excel's
 LATEST = 1e11  # seconds: a time above it counts thousandths, millionths or billionths of one
@@ -62,12 +62,12 @@ def json_files(path: Path, endings: tuple[str, ...] = (".json", ".jsonl")) -> li
 
 
 def _as_excel(problem: UnicodeError) -> tuple[str, int]:
-    """Bytes that are not UTF-8, in Windows-1252, as Excel writes CSV. Words of another alphabet have more in a row."""
+    """The rest of a line that is not UTF-8, in Windows-1252, as Excel writes CSV. Other alphabets have longer words."""
     assert isinstance(problem, UnicodeDecodeError)
-    text, begin, end = problem.object, problem.start, problem.end
-    if problem.encoding != "utf-8" or all(byte >= 0x80 for byte in text[begin : begin + IN_A_ROW].ljust(IN_A_ROW)):
+    rest: bytes = LINE.match(problem.object, problem.start)[0]  # type: ignore[index]
+    if problem.encoding != "utf-8" or FOREIGN_WORD.search(rest):
         raise problem
-    return text[begin:end].decode("cp1252"), end
+    return rest.decode("cp1252"), problem.start + len(rest)
 
 
 codecs.register_error(AS_EXCEL, _as_excel)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, DynamicCache, LlamaConfig, LlamaForCausalLM, MistralConfig
 
-from support.read_stream import GREEDY, LONG, SAMPLED, answers, read, stream
+from support.read_stream import LONG, SAMPLED, answers, read, stream
 from zooter_core.backends import Request
 from zooter_core.backends.conversation import prompt_ids
 from zooter_core.backends.local import batch
@@ -34,14 +34,6 @@ def test_requests_in_a_batch_are_answered_as_each_alone(backend, candidates, nam
         assert (response.finish, response.error, response.tokens) == ("length", None, 12)
         assert 0 < response.first_token_seconds < response.seconds
     assert len(set(answers(backend, [candidates[name] for name in names], SAMPLED))) > 1
-
-
-def test_queries_of_different_length_and_their_repeats_equal_each_alone(backend, candidates):
-    queries = ["Hi", "Write a long story about the sea, the ships and the people on them.", "12 + 30 = ?"]
-    requests = [Request(candidates["one"], (Message("user", query),)) for query in (*queries, *queries)]
-    alone = [answers(backend, [candidates["one"]], messages=request.messages)[0] for request in requests]
-    _, responses = read(backend.stream(requests, GREEDY, threading.Event()), requests)
-    assert [response.text for response in responses] == alone
 
 
 def test_a_prompt_near_the_end_of_the_model_cuts_no_other_answer_short(backend, candidates):
