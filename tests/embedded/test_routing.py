@@ -85,6 +85,7 @@ def choices(ensemble: Ensemble, conversations: list[list[str]]) -> list[str]:
         ("evident_queries", 40),
         ("more_evident_queries", 124),
         ("opening_queries", 108),  # that people try first, most of them for code
+        ("wider_queries", 195),  # LaTeX, pasted code, misleading names; 56 of 240 are not in English
         ("terse_queries", 94),  # typed in haste; few share three fifths of their words with one of terse.jsonl
     ],
 )

@@ -112,13 +112,6 @@ def test_each_way_is_a_mark_and_each_k_a_line_with_their_names_beside_them() -> 
     ]  # fmt: skip
 
 
-def test_prices_are_dollars_on_the_axis() -> None:
-    priced = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
-    assert by_name(priced)[UNSURE]["x"] == [3.0, 4.0, 6.0]
-    assert "6 dollars per" in by_name(priced)["oracle"]["hovertext"][0]
-    assert "dollars" in priced["layout"]["xaxis"]["title"]["text"]
-
-
 def test_labels_lie_beside_their_marks_and_apart() -> None:
     rewards = {"chat": 1.05, "math": 1.05, "code": 1.04, "tales": 1.02, "poems": 0.7}
     points = [Point(name, 1, reward, candidate=True) for name, reward in rewards.items()]
