@@ -39,7 +39,6 @@ MARKERS = {  # of all tests in a folder or file, under tests/
     "serve/test_light.py": "slow",
     "serve/test_slow_clients.py": "slow",
     "ui/test_light.py": "slow",
-    "serve/test_transformers_serve.py": "models",
     "test_package.py": "slow",
     "test_without_torch.py": "slow",
 }

@@ -5,19 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import random
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
-from zooter_core.data.run_folder import LABELS, QUERIES
-from zooter_core.data.runs import Run
-from zooter_core.data.scores import Scores, read_queries
+from zooter_core.data.scores import Scores
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.append(str(FOLDER))  # as for a script that is run
@@ -31,13 +26,6 @@ def script(name: str):
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
-
-
-def test_damaged_files_are_read_or_refused(tmp_path):
-    damage = script("fuzz").headers(tmp_path)
-    for number in range(60):
-        with suppress(ZooterError):
-            damage(random.Random(number))
 
 
 SHARED = ("score_file", "servers")  # what some scripts share
@@ -84,42 +72,6 @@ def test_heads_compares_settings_with_the_default(monkeypatch, capsys, score_fil
     assert rows[other]["folds"] > 0.9
 
 
-def test_heads_judges_by_a_test_file(monkeypatch, capsys, score_file, tiny_encoder, tmp_path):
-    """Its candidates stand in another order, and its best ones are the training file's worst."""
-    lines = [json.loads(line) for line in score_file.read_text().splitlines()]
-    turned = [
-        line | {"id": f"t{n}", "scores": {name: 1 - value for name, value in reversed(line["scores"].items())}}
-        for n, line in enumerate(lines)
-    ]
-    (tmp_path / "test.jsonl").write_text("".join(json.dumps(line) + "\n" for line in turned))
-    common = (score_file, "--encoder", tiny_encoder.reference, "--seeds", "1", "--json", "--kinds", "kmeans", "--test")
-    for file, right in ((score_file, True), (tmp_path / "test.jsonl", False)):
-        figures = run(monkeypatch, capsys, "heads", *common, file)
-        row = figures["rows"][0]
-        assert row["method"] == "kmeans"
-        assert row["test"] == pytest.approx(np.mean(list(row["datasets"].values())))
-        assert (row["test"] > 0.8) == right
-
-
-def test_auto_learns_from_labels_that_are_made_without_the_fold(monkeypatch, score_file, tiny_encoder):
-    """As in `zooter distill --scores`: a fold's own labels would make the imitation of labels look too good."""
-    heads = script("heads")
-    bench, parts = heads.Bench(heads.read_scores([score_file]), tiny_encoder), []
-    learn_auto = heads.learn_auto
-
-    def spied(scored, *arguments):
-        parts.append(scored)
-        return learn_auto(scored, *arguments)
-
-    monkeypatch.setattr(heads, "learn_auto", spied)
-    rows = np.arange(30)
-    assert heads.by_head(bench, "auto", {}, 0)(rows, np.arange(30, 40)).shape == (10,)
-    assert parts[0].groups.tolist() == bench.names[rows].tolist()
-    sums, texts = (np.flatnonzero(np.char.startswith(bench.names[rows], kind)) for kind in ("sums", "texts"))
-    assert parts[0].labels(sums)[:, 0].min() > 0.5  # all that these queries know is that `a` is right
-    assert parts[0].labels(texts)[:, 0].max() < 0.5
-
-
 def test_best_a_data_set_knows_only_the_data_sets_it_learned_from(score_file, tiny_encoder):
     heads = script("heads")
     scores = heads.read_scores([score_file])
@@ -154,18 +106,6 @@ def test_quality_is_the_share_of_the_way_from_random_to_the_best():
     assert figures["rows"][0]["rank"]["rank"] == pytest.approx(-1.0)
     assert figures["rows"][0]["minus_plain"] == [0.0, 0.0]
     assert figures["single_in_hindsight"]["share"] == 1.0
-
-
-def test_the_queries_for_another_engine_are_every_second_held_back_one_by_id(tmp_path):
-    folds = {"d": "held_back", "b": "held_back", "a": "train", "e": "held_back", "c": "train"}
-    with Run(tmp_path / "run", create=True) as run:
-        run.begin("start", {"pool": ["one", "two"]})
-        run.append(QUERIES, [{"id": id, "text": f"Say {id}", "dataset": "letters", "tags": ["t"]} for id in folds])
-        label = {"plain": [0.5, 0.5], "enhanced": [0.5, 0.5], "entropy": 1.0}
-        run.append(LABELS, [{"id": id, "fold": fold, **label} for id, fold in folds.items()])
-    path = tmp_path / "queries.jsonl"
-    assert script("engines").write_queries(tmp_path / "run", path) == 2
-    assert read_queries(path) == [Query(id, f"Say {id}", "letters", ("t",)) for id in ("b", "e")]
 
 
 def test_the_load_simulation_counts_waits_as_by_hand():
@@ -257,13 +197,3 @@ def test_a_verdict_is_of_one_answer_and_a_rule_comes_first() -> None:
     assert clicks.judged(ruled, "It is Rome.", read) == "wrong"
     assert clicks.judged(free, "Hello!", read) == "fair"
     assert clicks.judged(free, "Hello", read) == "not judged"
-
-
-def test_the_verdicts_are_of_queries_in_the_list() -> None:
-    clicks = script("first_clicks")
-    entries = {entry["query"]: entry for entry in clicks.read_records(clicks.QUERIES)}
-    assert len(entries) == 150
-    verdicts = clicks.verdicts()
-    assert {query for query, _ in verdicts} <= set(entries)
-    assert set(verdicts.values()) <= {"right", "fair", "wrong"}
-    assert len(verdicts) == len(list(clicks.read_records(clicks.VERDICTS)))

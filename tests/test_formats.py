@@ -8,13 +8,11 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from zooter_core.data.scores import read_scores
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "formats.py"
-TEXT = "Explain photosynthesis in simple words to a child of seven years who likes plants and the sun very much."
 
 
 @pytest.fixture(scope="module")
@@ -140,20 +138,3 @@ def test_routerbench_merges_rows_that_complete_each_other(converted, tmp_path):
     two[5] = "0.6"
     with pytest.raises(SystemExit, match="two scores of one model for the sample_id id"):
         converted("routerbench", table(tmp_path / "a.csv", one, two))
-
-
-class Shouting:
-    """A router that takes `b` for what is written in capitals, else `a`."""
-
-    def probabilities(self, queries):
-        return np.array([[0.1, 0.9] if query.isupper() else [0.9, 0.1] for query in queries])
-
-
-def test_a_choice_that_changes_with_the_case_is_found(formats):
-    """One of the two queries is in capitals: lower case turns it, upper case the other one."""
-    figures = formats.robustness(Shouting(), ["What is 2 and 3?", "WRITE A POEM"])
-    edits = figures["edits"]
-    assert edits["lower case"] == edits["upper case"] == edits["polite prefix"] == 0.5  # small letters come in
-    assert edits["spaces"] == edits["no final mark"] == edits["typos"] == 1.0
-    assert figures["mean"] == pytest.approx(4.5 / 6)
-    assert (figures["n"], figures["paraphrases"]) == (2, 1.0)

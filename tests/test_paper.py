@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
 from zooter_core.base.records import Decision
 from zooter_core.method.labels import LabelConfig, enhance, entropy, kl, label, softmax, tag_priors
@@ -111,20 +110,6 @@ def test_kl_counts_nothing_where_the_label_is_zero():
     """KL((0, 1) || (1/4, 3/4)) = 0 + ln (4/3); where the router gives none to what the label wants, it is infinite."""
     assert kl(np.array([0.0, 1.0]), np.array([0.25, 0.75])) == pytest.approx(math.log(4 / 3))
     assert kl(np.array([0.5, 0.5]), np.array([0.0, 1.0])) == math.inf
-
-
-def test_gradient_of_the_loss_is_router_minus_label():
-    """d KL(label || softmax(z)) / dz = softmax(z) - label.
-
-    z = (0, ln 3): softmax = (1/4, 3/4). label = (1/2, 1/2): gradient (-1/4, 1/4). A tenth of it taken off z makes the
-    ratio 3 to 3 exp(-0.05) = 2.8537, and the KL -1/2 ln(4 * 2.8537 / 3.8537^2) = 0.1316, from 0.1438.
-    """
-    logits = torch.tensor([[0.0, math.log(3)]], requires_grad=True)
-    label = torch.tensor([[0.5, 0.5]])
-    torch.nn.functional.kl_div(torch.log_softmax(logits, -1), label, reduction="batchmean").backward()
-    assert logits.grad[0].tolist() == pytest.approx([-0.25, 0.25])
-    stepped = (logits - 0.1 * logits.grad).detach().numpy()[0]
-    assert kl(label.numpy()[0], softmax(stepped)) == pytest.approx(0.1316, abs=1e-4)
 
 
 @pytest.fixture

@@ -42,6 +42,8 @@ LIGHT = (
     "evaluation.verified",
     "fleet.reward_graph",
     "fleet.models",
+    "pipeline.on_ray",  # each actor would spend seconds on it, also where it only scores or tags through an endpoint
+    "pipeline.plan",
     "pipeline.train",
     "router.bert_encoder",
     "router.config",

@@ -8,14 +8,19 @@ Half come from this project's generators (held-back phrasings, numbers and topic
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from recipes.embedded import data
 from recipes.embedded.apart import apart, queries_of_tests
 from recipes.embedded.functions import tasks
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from recipes.embedded.writing import BEYOND, VERSE, pieces, talk
+from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
+from zooter_core.data.scores import score_line
+from zooter_core.router.neighbours import Neighbours
 
 MOST_CHARACTERS = 500
 # Queries per source, more of some, and the sources that were written for this project.
@@ -72,15 +77,34 @@ def sample(folder: Path, share: float, seed: int) -> list[dict[str, str]]:
     return lines
 
 
+def learned_scores(fleet: Path, lines: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
+    """Lines of a score file: the mean rewards that the fleet's router keeps of its training queries."""
+    kept = Neighbours.load(fleet / "router")
+    if kept is None:
+        raise SystemExit(f"{fleet} has no router that keeps its training queries.")
+    texts = {line["id"]: line["query"] for line in lines}
+    for record, rewards in zip(kept.records, kept.rewards.tolist(), strict=True):
+        if record.get("text", texts.get(record["id"])) != texts.get(record["id"]):
+            raise SystemExit(f"The router of {fleet} learned from other queries than these data sets give.")
+        query = Query(record["id"], texts[record["id"]], record["dataset"], tuple(record["tags"]))
+        yield score_line(query, dict(zip(kept.candidates, rewards, strict=True)))
+
+
 def main() -> None:
     parser = data.parser_of(__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="share of the queries of each source, for a rehearsal")
+    parser.add_argument("--learned", action="store_true", help="also write the rewards that the fleet's router keeps")
     call = parser.parse_args()
     lines = sample(call.data, call.share, 0)
     out = call.work / "queries.jsonl"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("".join(dump_json(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     print(f"{len(lines)} queries in {out}")
+    if call.learned:
+        scores = call.work / "learned.jsonl"
+        rows = learned_scores(call.fleet, lines)
+        scores.write_text("".join(dump_json(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        print(f"rewards in {scores}")
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from support.patience import PATIENCE
-from zooter_core.backends import Backend, Piece, Request, TurnQueue, iter_responses, stream_or_fail
+from zooter_core.backends import Backend, Piece, TurnQueue, iter_responses
 from zooter_core.backends.merge_streams import Stop, merge_streams
-from zooter_core.base.records import Message, Response
-from zooter_core.config.fleet import GenerationConfig, load_fleet
+from zooter_core.base.records import Response
+from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
 
 # Merged streams
@@ -116,23 +116,6 @@ def test_who_stops_waiting_gives_up_the_place(go_on: threading.Event) -> None:
     assert third.wait(go_on)
 
 
-def test_many_are_served_in_the_order_in_which_they_came(go_on: threading.Event) -> None:
-    queue, served = TurnQueue(), []
-    tickets = [queue.join() for _ in range(20)]
-
-    def take_turn(number: int) -> None:
-        assert tickets[number].wait(go_on)
-        served.append(number)
-        tickets[number].leave()
-
-    threads = [threading.Thread(target=take_turn, args=(number,)) for number in reversed(range(20))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert served == list(range(20))
-
-
 # Several backends
 
 
@@ -202,13 +185,3 @@ def test_a_backend_that_raises_leaves_the_others_alone(tiny_fleet):
     responses = run(two_backends(load_fleet(tiny_fleet), ["base", "two"], backends), ["base", "one", "two"])
     assert (responses["one"].text, responses["two"].text) == ("t", "b")
     assert (responses["base"].finish, str(responses["base"].error)) == ("error", "other: RuntimeError: out of order")
-
-
-def test_a_backend_that_draws_nothing_and_raises_is_not_taken_for_one_without_requests(tiny_fleet):
-    class Deaf:
-        def stream(self, requests, generation, stop):
-            yield Piece(requests[0])
-
-    request = Request(load_fleet(tiny_fleet).candidates[0], (Message("user", SEA),))
-    with pytest.raises(TypeError, match="not subscriptable"):
-        list(stream_or_fail(Deaf(), iter([request]), GenerationConfig(), threading.Event()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -48,18 +47,6 @@ def test_the_parts_of_a_whole_answer(answer: str, opened: bool, parts: Parts) ->
     texts = [letter_by_letter.feed(letter)[1] for letter in answer]
     assert letter_by_letter.end() == parts
     assert "".join(texts) == Splitter(opened).feed(answer)[1]
-
-
-@given(st.sampled_from(CASES), st.lists(st.integers(0, 100), max_size=8))
-def test_they_are_the_same_wherever_it_is_cut(case: tuple[str, bool, Parts], cuts: list[int]) -> None:
-    answer, opened, parts = case
-    bounds = [0, *sorted(min(cut, len(answer)) for cut in cuts), len(answer)]
-    splitter = Splitter(opened)
-    shown = [splitter.feed(answer[start:stop]) for start, stop in itertools.pairwise(bounds)]
-    assert splitter.end() == parts
-    one = Splitter(opened)
-    whole_at_once = one.feed(answer)
-    assert "".join(text for _, text in shown) == whole_at_once[1]
 
 
 @given(st.text(alphabet="<>/think[]THINK`|~ \na", max_size=60), st.booleans())

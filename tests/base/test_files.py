@@ -11,14 +11,12 @@ from pathlib import Path
 import pytest
 
 from support.process_limits import bound_by_permissions
-from zooter_core.base import files
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.files import (
     atomic,
     check_folder,
     inside,
     locked,
-    narrow,
     open_atomic,
     private_file,
     private_folder,
@@ -176,30 +174,6 @@ def test_a_folder_of_the_users_own_is_left_as_it_is(tmp_path):
     assert rights(tmp_path) == 0o1777
     private_folder(tmp_path / "deep" / "new", ours=False)
     assert rights(tmp_path / "deep" / "new") == 0o700
-
-
-@posix
-def test_what_belongs_to_another_stays(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    path.write_text("")
-    path.chmod(0o644)
-    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
-    narrow(path)
-    private_file(path)
-    append_records(path, [{"a": 1}], private=True)
-    assert rights(path) == 0o644
-
-
-def test_a_system_without_such_rights_goes_on(tmp_path, monkeypatch):
-    def refuse(*_, **__):
-        raise PermissionError("not here")
-
-    for name in ("chmod", "fchmod"):
-        monkeypatch.setattr(files.os, name, refuse, raising=False)
-    private_folder(tmp_path / "new")
-    private_file(tmp_path / "new" / "base.db")
-    append_records(tmp_path / "new" / "lines.jsonl", [{"a": 1}], private=True)
-    assert (tmp_path / "new" / "lines.jsonl").read_text() == '{"a": 1}\n'
 
 
 @posix

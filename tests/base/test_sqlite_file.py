@@ -90,15 +90,6 @@ def test_a_change_that_fails_changes_nothing(cache):
     assert cache.find(SELECT, [b"old", b"new"]) == {b"old": 1.0}
 
 
-def test_a_link_is_not_followed(cache, tmp_path):
-    cache.path.parent.mkdir()
-    (tmp_path / "other.db").touch()
-    cache.path.symlink_to(tmp_path / "other.db")
-    put(cache, NUMBERS)
-    assert cache.find(SELECT, list(NUMBERS)) == {}
-    assert (tmp_path / "other.db").read_bytes() == b""
-
-
 def rights(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -118,17 +109,6 @@ def test_nobody_else_can_read_it(open_umask, open_at, monkeypatch, tmp_path):
     put(cache, NUMBERS)
     assert rights(tmp_path / "zooter") == 0o700
     assert rights(cache.path) == 0o600
-
-
-@private
-def test_one_that_others_could_read_is_narrowed_when_it_is_read(open_umask, cache, monkeypatch):
-    monkeypatch.setenv("ZOOTER_CACHE", str(cache.path.parent))
-    put(cache, NUMBERS)
-    cache.path.chmod(0o644)
-    cache.path.parent.chmod(0o755)
-    assert cache.find(SELECT, list(NUMBERS)) == NUMBERS
-    assert rights(cache.path) == 0o600
-    assert rights(cache.path.parent) == 0o755  # the user named it
 
 
 KEYS = {part: [b"%d %d" % (part, number) for number in range(12)] for part in range(5)}

@@ -41,16 +41,6 @@ def test_any_text_can_be_shown(text):
     shown.encode("utf-8")
 
 
-@given(st.lists(TEXT))
-def test_a_text_in_pieces_is_shown_like_the_whole(pieces):
-    """An escape may begin in one piece of a stream and end in the next."""
-    text = visible("".join(pieces).replace("\r\n", "\n"))
-    assert "".join(visible(piece.replace("\r\n", "\n")) for piece in pieces).replace("\\r\n", "\n") in (
-        text,
-        text.replace("\\r\n", "\n"),
-    )
-
-
 @given(st.dictionaries(TEXT, TEXT | st.lists(TEXT)))
 def test_json_is_safe_to_show_and_says_the_same(shape):
     for indent in (None, 2):

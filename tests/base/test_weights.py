@@ -7,11 +7,10 @@ import re
 import select
 import signal
 import sys
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -125,55 +124,26 @@ def test_of_two_starts_at_once_one_converts_and_the_other_waits(
         os.close(end)
 
 
-def watch_loads(kind: Any, loading: set[int], overlaps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Note each model of a kind whose load begins while another thread loads one. Each gives others time to begin."""
-    real, another = kind.from_pretrained.__func__, threading.Event()
-
-    def from_pretrained(model: type, *arguments: Any, **options: Any) -> Any:
-        thread = threading.get_ident()
-        nested = thread in loading
-        if loading - {thread}:
-            overlaps.append(model.__name__)
-            another.set()
-        loading.add(thread)
-        try:
-            another.wait(0.1)
-            return real(model, *arguments, **options)
-        finally:
-            if not nested:
-                loading.discard(thread)
-
-    monkeypatch.setattr(kind, "from_pretrained", classmethod(from_pretrained))
-
-
-def test_models_that_are_wanted_at_once_are_loaded_one_after_the_other(
-    tiny_fleet: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_models_that_are_wanted_at_once_are_loaded_one_after_the_other(tiny_fleet: Path) -> None:
     """Two loads at once spoil each other, and every later one; that they do now and then shows with large models."""
-    from peft import PeftModel
-    from transformers import PreTrainedModel
-
     from zooter_core.config.fleet import load_fleet
     from zooter_core.fleet.ensemble import Ensemble
 
-    pairs = [("What is 2 + 3?", "2 + 3 = 5.")]
-    alone, fresh = Ensemble(load_fleet(tiny_fleet)), Ensemble(load_fleet(tiny_fleet))
-    rewards, probabilities = alone.reward_model.score(pairs), alone.route("Hi").probabilities
-    loading: set[int] = set()
-    overlaps: list[str] = []
-    for kind in (PreTrainedModel, PeftModel):
-        watch_loads(kind, loading, overlaps, monkeypatch)
-    parts: tuple[Callable[[], object], ...] = (
-        lambda: [fresh.backend_of("transformers").load(candidate) for candidate in fresh.fleet.candidates],
-        lambda: fresh.reward_model,
-        lambda: fresh.router,
-    )
-    with ThreadPoolExecutor(len(parts)) as threads:
-        for part in [threads.submit(part) for part in parts]:
-            part.result(timeout=PATIENCE)
-    assert overlaps == []
-    assert fresh.reward_model.score(pairs) == rewards
-    assert fresh.route("Hi").probabilities == probabilities
+    def parts(ensemble: Ensemble) -> list[Callable[[], object]]:
+        """What loads a base, an adapter and a reward model."""
+        backend = ensemble.backend_of("transformers")
+        return [*(partial(backend.load, one) for one in ensemble.fleet.candidates[:2]), lambda: ensemble.reward_model]
+
+    warm, fresh = (Ensemble(load_fleet(tiny_fleet)) for _ in range(2))
+    for part in parts(warm):
+        part()  # what they import is there from now on
+    with ThreadPoolExecutor(1) as threads:
+        for part in parts(fresh):
+            with weights.LOAD_LOCK:
+                loading = threads.submit(part)
+                assert not wait([loading], 1).done
+            loading.result(timeout=PATIENCE)
+    assert fresh.route("Hi") == warm.route("Hi")
 
 
 def test_every_package_of_weights_has_its_hash() -> None:

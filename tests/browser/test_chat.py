@@ -193,12 +193,17 @@ LEFT_EDGES = """(paragraph, words) => words.map(word => {
 
 def test_back_and_forward_show_the_conversations_of_before(open_tab: Open, directed: tuple[Demo, Scripted]) -> None:
     page, queries = open_tab(directed[0].address), ("What is 61 + 12?", "ما هو Python؟ اشرح لي الفكرة باختصار مع مثال")
+    directed[1].replies.update(every(lambda query: "1. اقرأ $x + 1$" if "Python" in query else "73"))
+    messages, start = page.get_by_test_id("stChatMessage"), page.get_by_text("A small router reads your query")
     for query in queries:
         ask(page, query)
         answered(page)
+        page.go_back()
+        expect(start).to_be_visible(timeout=SLOW)
+        page.go_forward()
+        expect(messages.first).to_contain_text(query, timeout=SLOW)
         page.locator(".st-key-new button").click()
-        expect(page.get_by_text("A small router reads your query")).to_be_visible(timeout=SLOW)
-    messages = page.get_by_test_id("stChatMessage")
+        expect(start).to_be_visible(timeout=SLOW)
     entries = [page.get_by_test_id("stSidebar").get_by_role("button", name=query) for query in queries]
     for entry in (entries[1], entries[1], entries[0]):  # at once: the browser does not have the new address yet
         entry.dispatch_event("click")
@@ -217,6 +222,10 @@ def test_back_and_forward_show_the_conversations_of_before(open_tab: Open, direc
     first, foreign, later = shown.evaluate(LEFT_EDGES, ["ما", "Python", "اشرح"])
     assert first > foreign > later
     assert shown.evaluate("text => getComputedStyle(text).textAlign") == "start"  # also where a line is short
+    directions = [
+        messages.last.locator(part).evaluate("e => getComputedStyle(e).direction") for part in ("ol", ".katex")
+    ]
+    assert directions == ["rtl", "ltr"]  # a list has its numbers on the right, and a formula is read as always
 
 
 def counting(query: str) -> Iterator[str]:

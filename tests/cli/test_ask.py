@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from support.command_files import SEA
 
 
@@ -24,15 +22,3 @@ def test_a_dash_reads_the_query_from_stdin(zooter, stdin, refused):
     assert zooter("ask", "-", *settings)[1] == zooter("ask", f"{SEA}\nWhy?", *settings)[1]
     stdin("")
     assert "an empty text" in refused(2, "ask", "-")
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "part"),
-    [
-        ("--candidate", "tow", 'Did you mean "two"?'),
-        ("--temperature", -0.5, "Invalid value for '--temperature'"),
-        ("--max-new-tokens", 0, "Invalid value for '--max-new-tokens'"),
-    ],
-)
-def test_what_cannot_be_is_exit_2(refused, option, value, part):
-    assert part in refused(2, "ask", SEA, option, value)

@@ -10,10 +10,9 @@ import pytest
 
 from support.command_files import interrupted, write_lines
 from support.patience import wait_until
+from zooter_core.config.edit import add_candidates
 from zooter_core.data.scores import read_scores
 
-FLEET = 'name = "far"\n\n[generation]\nmax_new_tokens = 50\n\n'
-CANDIDATE = '[[candidate]]\nname = "{name}"\nbackend = "openai"\nmodel = "{model}"\nbase_url = "{url}"\nretries = 0\n\n'
 SUMS = [{"question": f"What is {n} + {n}?", "answer": f"{n} + {n}\n#### {2 * n}"} for n in range(1, 13)]
 
 
@@ -32,10 +31,9 @@ def fleet(tmp_path, server):
     """A fleet over scripted endpoints: candidate -> model."""
 
     def save(**models: str) -> Path:
-        folder = tmp_path / "-".join(models)
-        folder.mkdir(exist_ok=True)
-        entries = (CANDIDATE.format(name=name, model=model, url=server.url) for name, model in models.items())
-        (folder / "fleet.toml").write_text(FLEET + "".join(entries))
+        folder, keys = tmp_path / "-".join(models), {"backend": "openai", "base_url": server.url, "retries": 0}
+        if not folder.exists():
+            add_candidates(folder, [keys | {"name": name, "model": model} for name, model in models.items()])
         return folder
 
     return save

@@ -11,7 +11,6 @@ from contextlib import suppress
 
 import pytest
 
-from support.endpoint_fleet import NOWHERE
 from support.patience import PATIENCE, wait_until
 from support.ports import free_port
 
@@ -49,25 +48,6 @@ def test_the_server_gets_hosts_sites_and_address(zooter, servers, monkeypatch):
     assert environment["STREAMLIT_SERVER_ADDRESS"] == "127.0.0.1"
 
 
-STARTED = """
-import runpy, sys
-runpy.run_module = lambda name, run_name: __import__("zooter_core.ui.server")
-from zooter_core.cli.main import main
-code = main(["demo", "--port", "0", "--fleet", sys.argv[1]])
-print(code, [name for name in ("numpy", "zooter_core.fleet.ensemble") if name in sys.modules])
-"""
-
-
-@pytest.mark.slow
-def test_the_server_of_connected_models_listens_before_what_routes_is_loaded(tmp_path):
-    """It takes a fifth of the time until then, and loads while the browser is busy with the page."""
-    pool = [f'[[candidate]]\nname = "{n}"\nbackend = "openai"\nmodel = "{n}"\nbase_url = "{NOWHERE}"\n' for n in "ab"]
-    (tmp_path / "fleet.toml").write_text('name = "mine"\n' + "".join(pool))
-    call = [sys.executable, "-c", STARTED, str(tmp_path)]
-    ended = subprocess.run(call, capture_output=True, text=True, check=True)
-    assert ended.stdout.strip() == "0 []", ended.stderr
-
-
 def answers(address):
     with suppress(OSError), urllib.request.urlopen(f"{address}/_stcore/health", timeout=PATIENCE):
         return True
@@ -98,7 +78,6 @@ def test_a_busy_port_is_exit_2(refused, servers):
 @pytest.mark.parametrize(
     ("option", "value", "part"),
     [
-        ("--port", "99999", "'--port': Input should be less than or equal to 65535"),
         ("--allowed-host", "http://demo.example.org", "for --allowed-host"),
         ("--allowed-origin", "www.example.org", "for --allowed-origin"),
         ("--manage", "models.example.org:99999", "a host, or a host and a port, for --manage"),

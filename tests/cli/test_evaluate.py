@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -130,16 +131,6 @@ def test_prices_rewards_and_a_plot(zooter, tiny_fleet, answered, priced, tmp_pat
     assert (code, "dollars per thousand queries, those of" in out.splitlines()[-1]) == (0, True)
 
 
-def test_tokens_are_counted_where_there_are_responses(zooter, scores, answered, priced):
-    """Without responses all have the same number of tokens, so dollars are proportional to the price."""
-    call = ["evaluate", "--fleet", priced, "--json", "--scores"]
-    default = json.loads(zooter(*call, scores, fleet=None)[1])["trade"]
-    assert default["dollars"] == pytest.approx(default["price"] * 300 / 1000)
-    counted = json.loads(zooter(*call, answered, fleet=None)[1])["trade"]
-    assert 0 < counted["dollars"] < default["dollars"]
-    assert counted["price"] == default["price"]
-
-
 def test_queries_that_the_reward_model_cannot_score_are_named(zooter, tiny_fleet, answered, tmp_path, monkeypatch):
     first = read_lines(answered)[0]
     model = NoReward(f"one says {first['query']}")
@@ -172,3 +163,59 @@ def test_a_router_or_a_fleet_with_one_is_needed(refused, tiny_fleet, fleet_copy,
 def test_impossible_combinations_are_exit_2(refused, evaluate, tiny_fleet, options, part):
     values = [tiny_fleet if value == "FLEET" else value for value in options]
     assert part in refused(2, *evaluate, *values, fleet=None)
+
+
+# --sweep
+
+
+@pytest.fixture
+def sweep(scores) -> list[object]:
+    return ["evaluate", "--scores", scores, "--sweep"]
+
+
+def test_a_sweep_has_a_row_for_each_beta_and_tau(zooter, sweep):
+    """A row for each beta and tau; folds, seeds and what is not named are those of `zooter distill --scores`."""
+    code, out, _ = zooter(*sweep, "beta=0,1", "tau=0.1,1", "--json")
+    assert code == 0
+    figures = json.loads(out)
+    assert [(row["beta"], row["tau"]) for row in figures["rows"]] == [(0, 0.1), (1, 0.1), (0, 1), (1, 1)]
+    assert (figures["folds"], figures["seeds"], figures["normalise"]) == (5, 3, "spread")
+    code, out, _ = zooter(*sweep, "beta=0,1", "tau=0.1,1")
+    assert code == 0
+    cells = [[cell.strip() for cell in line.split("│")[1:4]] for line in out.splitlines() if line[0] == "│"]
+    assert cells == [[f"{row['beta']:g}", f"{row['tau']:g}", f"{row['mean']:.4f}"] for row in figures["rows"]]
+    assert f"{figures['best']['beta']:g} with tau {figures['best']['tau']:g}" in out
+    assert figures["verdict"]["n"] == 10
+
+
+def test_a_plot_of_a_sweep(zooter, sweep, tmp_path):
+    plot = tmp_path / "sweep.html"
+    code, out, _ = zooter(*sweep, "beta=0.3", "normalise=none", "--plot", plot, "--json")
+    assert code == 0
+    assert [(row["beta"], row["tau"]) for row in json.loads(out)["rows"]] == [(0.3, 0.3)]
+    assert json.loads(out)["normalise"] == "none"
+    page = plot.read_text(encoding="utf-8")
+    assert "tau 0.3" in page
+    assert "cdn." not in page.split("<body>")[0]
+
+
+def test_a_plot_without_plotly_names_the_extra_before_the_work(refused, sweep, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly", None)  # as where it is not installed
+    message = refused(2, *sweep, "beta=1", "--plot", tmp_path / "sweep.html")
+    assert "--plot needs the package plotly" in message
+    assert "zooter[plots]" in message
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["beta=2"], "every beta between 0 and 1"),
+        (["tau=0"], "every tau above 0"),
+        (["beta=much"], "--sweep as beta=NUMBERS"),
+        (["folds=3"], "--sweep as beta=NUMBERS"),
+        (["beta=1", "--router", "any"], "no --router with --sweep"),
+        (["beta=1", "--plot", "sweep.png"], "ends in .html"),
+    ],
+)
+def test_impossible_sweeps_are_exit_2(refused, sweep, options, part):
+    assert part in refused(2, *sweep, *options)

@@ -75,10 +75,3 @@ def test_a_router_that_is_not_better_is_not_used_unless_somebody_says_so(zooter,
     assert (code, load_fleet(folder).router is not None) == (0, True)
     assert "now has the router" in out
     assert "answers, about" not in err  # they are all there
-
-
-def test_a_wrong_call_is_one_message(refused, folder, tmp_path):
-    assert "fleet.toml" in refused(2, "exam", fleet=tmp_path / "nowhere")
-    assert "--budget-usd" in refused(2, "exam", "--quick", "--budget-usd", "-1", fleet=folder)
-    (folder / "fleet.toml").write_text("candidate = 3\n")
-    assert "fleet.toml" in refused(2, "exam", fleet=folder)

@@ -14,7 +14,6 @@ from select import select
 import pytest
 
 from support.patience import PATIENCE
-from support.terminal_screen import CLEAR, COLOUR, typed
 from zooter_core.base.paths import ROOT
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet import discovery
@@ -106,7 +105,6 @@ def test_a_key_for_a_server_is_named_in_the_fleet(zooter, server, tmp_path, monk
     assert zooter(*call, fleet=None)[0] == 0
     assert server.headers[0]["authorization"] == "Bearer good-key"
     first = load_fleet(tmp_path / "a").candidates[0].endpoint
-    assert first is not None
     assert first.api_key_env == "BOX_KEY"
 
 
@@ -118,36 +116,6 @@ def test_a_key_in_place_of_its_variable_is_refused_and_written_nowhere(refused, 
     assert "--key-env" in message
     assert "sk-secret1" not in message
     assert not (tmp_path / "config").exists()
-
-
-def test_names_of_a_hostile_server_are_passed_over_with_a_line(server, tmp_path):
-    server.models = [f"bad {CLEAR}\n[[candidate]]\nname='x' {COLOUR}7b", "good:7b"]
-    folder = tmp_path / "a"
-    screen = typed("init", "--pick", "all", "--out", folder, "--endpoint", server.url)
-    assert screen.code == 0
-    screen.check()
-    assert rb"passed over: bad \x1b" in screen.parts["stderr"]
-    assert "bad" not in (folder / "fleet.toml").read_text()
-    assert [one.model for one in load_fleet(folder).candidates] == ["good:7b"]
-
-
-LONG = f"hf.co/somebody/{'Long-' * 9}8B-GGUF:Q4_K_M"
-NAMED = [*(f"model{number}:latest" for number in range(18)), LONG, "llama3.2:latest"]
-
-
-def test_models_of_which_only_the_name_is_known_fit_a_terminal(zooter, server, tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
-    server.models = NAMED
-    code, out, err = zooter("init", "--pick", "all", "--out", "mine", "--endpoint", server.url, fleet=None)
-    assert code == 0
-    lines = (err + out).splitlines()
-    assert max(map(len, lines)) <= 80
-    assert [line.split()[3] for line in lines if ":latest" in line] == [
-        model.removesuffix(":latest") for model in NAMED if model != LONG
-    ]
-    assert len(lines) <= len(NAMED) + 16
-    assert " ".join(out.split()).count("llama3.2") == 1
 
 
 def test_the_arrow_keys_choose(server, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 
 import pytest
@@ -70,22 +69,6 @@ def test_a_turn_and_the_switches_by_hand(learn, folder):
     assert (folder / "fleet.toml").read_text() == before
     figures = json.loads(learn("status", "--json")[1])
     assert [event["event"] for event in figures["events"]] == ["promote", "rollback"]
-
-
-def test_roll_backs_lead_from_a_followed_learner_to_its_guard_and_to_the_first_router(refused, learn, folder):
-    before = (folder / "fleet.toml").read_text()
-    assert learn("--once", "--share", "0.1")[0] == 0
-    assert learn("promote")[0] == 0
-    for refit in ("routers/0002", "routers/0003"):
-        shutil.copytree(folder / "routers" / "0001", folder / refit)
-    versions = Versions(load_fleet(folder))
-    versions.state.champion, versions.state.former, versions.state.follows = "routers/0003", "routers/0002", True
-    versions.save()
-    set_table(folder, "router", {"path": "routers/0003"})  # as after 300 pairs with the first router
-    assert "names routers/0002 now" in learn("rollback")[2]
-    assert learn("rollback")[0] == 0
-    assert (folder / "fleet.toml").read_text() == before
-    assert "no promotion led to" in refused(2, "learn", "rollback", fleet=folder)
 
 
 def test_a_pause_holds_until_resume(learn):

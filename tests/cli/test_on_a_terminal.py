@@ -147,39 +147,6 @@ def test_an_unexpected_error(tiny_fleet, monkeypatch, debug):
     assert CLEAR not in screen.err
 
 
-def test_half_characters_of_an_endpoint(fleet_copy, server):
-    folder = endpoint_fleet.save(fleet_copy, server.url, {"a": "halves", "b": "halves"}, router=True)
-    expected = "a😀b\ufffdc\ufffdd\ufffd"
-    for piped in ((), ("stdout",)):
-        ask = typed("ask", "Hi", "--fleet", folder, piped=piped)
-        assert (ask.code, ask.out) == (0, f"{expected}\n")
-        compare = typed("compare", "Hi", "--json", "--fleet", folder, piped=piped)
-        assert compare.code == 0
-        assert {row["text"] for row in json.loads(compare.out)["responses"]} == {expected}
-
-
-def test_half_characters_in_files(tiny_fleet, tmp_path):
-    half, column = "half \ud83d", "a half \ufffd"
-    lines = [
-        {
-            **{"id": f"{n} {half}", "query": f"{text} {half}", "dataset": f"{'xy'[n % 2]} {half}", "tags": [half]},
-            **{"scores": {f"a {half}": n % 2, "b": n % 3}, "responses": {f"a {half}": half, "b": "x"}},
-        }
-        for n, text in enumerate(tiny_models.QUERIES)
-    ]
-    scores, router, out = (tmp_path / name for name in ("scores.jsonl", "router", "out.jsonl"))
-    scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    for call, shown in (
-        (("distill", "--scores", scores, "--out", router, "--router-kind", "kmeans"), column),
-        (("evaluate", "--router", router, "--scores", scores), column),
-        (("score", "--responses", scores, "--out", out), ""),
-        (("queries", "--from", scores, "--limit", 9, "--out", tmp_path / "q.jsonl"), ""),
-    ):
-        screen = typed(*call, "--fleet", tiny_fleet, piped=("stdout", "stderr"))
-        assert (screen.code, shown in screen.out + screen.err) == (0, True), screen.err
-    assert json.loads(out.read_text().splitlines()[0])["responses"][column] == "half \ufffd"
-
-
 @pytest.mark.slow
 def test_as_a_program(fleet, programs):
     """In another process, whose consoles detect the terminal themselves."""

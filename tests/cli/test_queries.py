@@ -37,13 +37,12 @@ def test_json_and_table_with_the_fleets_tags(zooter, untagged, tmp_path, monkeyp
     assert code == 0
     assert all(word in out for word in ("source", "s0", "s1", "left out:", "near repeats", "the fleet's tags"))
     assert (tmp_path / "out.jsonl").read_bytes() == first
-    assert "of 100 queries" in zooter(*call[:4], 100, *call[5:])[2]
 
 
 def test_a_log_gives_its_users_queries_and_the_rest_by_reason(zooter, tmp_path):
     calls = {"acompletion": "How do I sort a list?", "completion": "redacted-by-litellm", "aembedding": "Chapter 4."}
     log = write_lines(tmp_path / "log.jsonl", [{"call_type": kind, "messages": text} for kind, text in calls.items()])
-    call = ["queries", "--from", log, "--limit", 9, "--out", tmp_path / "out.jsonl"]
+    call = ["queries", "--from", log, "--out", tmp_path / "out.jsonl"]
     shape = json.loads(zooter(*call, "--json")[1])
     assert (shape["n"], shape["left_out"]) == (1, {"redacted": 1, "embeddings": 1})
     assert [line["query"] for line in read_lines(tmp_path / "out.jsonl")] == ["How do I sort a list?"]

@@ -68,7 +68,7 @@ def test_a_router_with_texts_shows_similar_queries(zooter, run_copy, fleet_copy)
 
 
 def test_lines_and_json_lines_from_stdin(zooter, stdin):
-    stdin(f'{SEA}\n\n  \n{{"id": 7, "prompt": "杯子 ☕"}}\n[1, 2] is a list\n')
+    stdin(f'\ufeff{SEA}\n\n  \n{{"id": 7, "prompt": "杯子 ☕"}}\n[1, 2] is a list\n')
     code, out, _ = zooter("route", "-", "--json")
     assert code == 0
     lines = out.splitlines()
@@ -93,16 +93,7 @@ def test_conversations_from_stdin(zooter, stdin):
 
 
 @pytest.mark.parametrize(
-    "line",
-    [
-        '{"query": ',
-        '{"text": "x"}',
-        '{"query": ' + "[" * 100_000,
-        '{"messages": []}',
-        '{"messages": [{"role": "assistant", "content": "x"}]}',
-        '{"messages": [{"role": "user", "content": " "}]}',
-    ],
-    ids=lambda line: line[:20],
+    "line", ['{"query": ', '{"text": "x"}', '{"messages": []}', '{"messages": [{"role": "user", "content": " "}]}']
 )
 def test_a_wrong_line_of_stdin_is_named(zooter, stdin, line):
     stdin(f"{SEA}\n{line}\n")
@@ -110,18 +101,6 @@ def test_a_wrong_line_of_stdin_is_named(zooter, stdin, line):
     assert code == 2
     assert len(out.splitlines()) == 1
     assert "line 2 of stdin" in err
-
-
-def test_prices_traded_in(zooter, refused, priced):
-    plain = json.loads(zooter("route", SEA, "--json", fleet=priced)[1])
-    assert json.loads(zooter("route", SEA, "--json", "--willingness", 0, fleet=priced)[1]) == plain
-    traded = json.loads(zooter("route", SEA, "--json", "--willingness", 5, fleet=priced)[1])
-    assert (traded["candidate"], traded["probabilities"]) == ("one", plain["probabilities"])
-    assert traded["utilities"]["base"] == pytest.approx(plain["probabilities"]["base"] - 5)
-    assert "utility" in zooter("route", SEA, "--willingness", 5, fleet=priced)[1]
-    assert "a willingness of 0 or above" in refused(2, "route", SEA, "--willingness", -1, fleet=priced)
-    for command in ("route", "ask"):
-        assert "a price of every candidate" in refused(2, command, SEA, "--willingness", 1)
 
 
 def test_the_willingness_of_the_fleet_is_the_default_and_is_said(zooter, priced):

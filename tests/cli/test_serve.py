@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
+from dataclasses import replace
 
 import pytest
 
 from support.invented_traffic import DAY, fill_week
 from zooter_core.cli import serve
 from zooter_core.config.fleet import Fleet
+from zooter_core.config.labelling import RewardConfig
 from zooter_core.learn.traffic import Traffic
 from zooter_core.serve.keys import KeyRing
 
@@ -26,7 +26,6 @@ def test_a_key_is_shown_once(zooter, file):
     code, out, err = zooter(*call, fleet=None)
     assert code == 0
     key = KeyRing(file).find(out.strip())
-    assert key is not None
     assert (key.name, key.models, key.admin) == ("phone", ("one", "two"), False)
     assert (key.concurrent, key.requests_per_minute, key.tokens_per_minute) == (4, 60, 100_000)
     assert out.strip() not in err
@@ -53,15 +52,9 @@ def test_wrong_calls(refused, file, call, part):
     assert part in refused(2, "serve", "keys", *call, "--keys", file, fleet=None)
 
 
-def test_another_address_needs_a_key(refused, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    message = refused(2, "serve", "--host", "0.0.0.0")
-    assert "zooter serve keys add NAME" in message
-    assert str(tmp_path / "zooter" / "keys.json") in message
-
-
 def test_with_learn_it_says_how_long_the_sample_takes(tmp_path):
-    fleet = Fleet("mine", tmp_path, ())
+    fleet = Fleet("mine", tmp_path, (), reward=RewardConfig(kind="embedded"))
+    assert 'mode = "single" of a judge' in serve._outlook(replace(fleet, reward=None), tmp_path)
     text = serve._outlook(fleet, tmp_path)
     assert "First figures take 30 requests that every model answers, 5% of those that are routed" in text
     assert "about 15 hours at 1,000 requests a day. `zooter learn` asks" in text
@@ -76,6 +69,7 @@ def test_with_learn_it_says_how_long_the_sample_takes(tmp_path):
 @pytest.mark.parametrize(
     ("options", "part"),
     [
+        (("--host", "0.0.0.0"), "zooter serve keys add NAME"),
         (("--certfile", "nowhere.pem"), "a certificate and its private key"),
         (("--proxy", "proxy.example.org"), "an IP address or a network for --proxy"),
         (("--proxy", "10.0.0.0/8"), "zooter serve keys add NAME"),
@@ -85,33 +79,3 @@ def test_with_learn_it_says_how_long_the_sample_takes(tmp_path):
 def test_what_cannot_be_served(refused, tmp_path, monkeypatch, options, part):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert part in refused(2, "serve", *options)
-
-
-def test_a_socket_of_systemd_is_taken_and_not_handed_on(monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as original:
-        passed = os.dup(original.fileno())
-        os.set_inheritable(passed, True)
-        monkeypatch.setattr(serve, "FIRST_FD", passed)
-        for pid, taken in ((os.getppid(), False), (os.getpid(), True)):
-            monkeypatch.setenv("LISTEN_PID", str(pid))
-            monkeypatch.setenv("LISTEN_FDS", "1")
-            listener = serve._activated()
-            assert (listener is not None) is taken
-            assert not {"LISTEN_PID", "LISTEN_FDS"} & os.environ.keys()
-        with listener:
-            assert listener.getsockname() == original.getsockname()
-            assert not listener.get_inheritable()
-
-
-def test_what_systemd_passes_is_one_listening_socket(refused, tmp_path, monkeypatch):
-    """A file, a socket that does not listen, and several."""
-    for make, count, part in (
-        (lambda: os.open(tmp_path, os.O_RDONLY), 1, "a listening TCP socket"),
-        (lambda: socket.socket().detach(), 1, "a listening TCP socket"),
-        (lambda: socket.create_server(("127.0.0.1", 0)).detach(), 2, "one socket of systemd"),
-    ):
-        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
-        monkeypatch.setenv("LISTEN_FDS", str(count))
-        monkeypatch.setattr(serve, "FIRST_FD", make())
-        assert part in refused(2, "serve")
-        assert "LISTEN_FDS" not in os.environ

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.scripted_server import Handler, Scripted, serving
+from support.scripted_server import Scripted
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet import discovery
 
@@ -24,53 +23,16 @@ QUERIES = {  # model -> what it is for
 LONGEST = 32768  # tokens
 
 
-class VllmHandler(Handler):
-    """Speaks as `vllm serve BASE --enable-lora --lora-modules NAME=FOLDER ...`; a model answers with its name."""
-
-    def play(self, model: str, body: dict[str, Any]) -> None:
-        if model not in self.server.models:
-            message = f"The model `{model}` does not exist."
-            error = {"message": message, "type": "NotFoundError", "param": "model", "code": 404}
-            return self.status(404, {"error": error})
-        words = f"{model} answers: {body['messages'][-1]['content']}".split(" ")
-        usage = {"prompt_tokens": 9, "total_tokens": 9 + len(words), "completion_tokens": len(words)}
-        shape = {"id": "chatcmpl-1", "created": 1, "model": model}
-        if not body.get("stream"):
-            message = {"role": "assistant", "content": " ".join(words), "tool_calls": [], "reasoning": None}
-            choices = [{"index": 0, "message": message, "finish_reason": "stop", "stop_reason": None}]
-            return self.status(200, {**shape, "object": "chat.completion", "choices": choices, "usage": usage})
-        self.begin("text/event-stream; charset=utf-8")
-
-        def chunk(choices: list[dict[str, Any]], **more: Any) -> None:
-            self.raw("data: " + json.dumps({**shape, "object": "chat.completion.chunk", "choices": choices, **more}))
-
-        chunk([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
-        for number, word in enumerate(words):
-            delta = {"content": " " * bool(number) + word}
-            chunk([{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}])
-        chunk([{"index": 0, "delta": {"content": ""}, "finish_reason": "stop", "stop_reason": None}])
-        if (body.get("stream_options") or {}).get("include_usage"):
-            chunk([], usage=usage)
-        return self.raw("data: [DONE]")
-
-
 @pytest.fixture
-def server(monkeypatch) -> Iterator[Scripted]:
-    """It, at vLLM's usual address. In its list, an adapter has its base as `parent`, and no length of its own."""
-
-    def card(name: str, root: str, parent: str | None, longest: int | None) -> dict[str, Any]:
-        shape = {"id": name, "object": "model", "created": 1, "owned_by": "vllm", "root": root, "parent": parent}
-        return shape | {"max_model_len": longest, "permission": [{"object": "model_permission"}]}
-
-    with serving(handler=VllmHandler) as running:
-        running.models = [BASE, *ADAPTERS]
-        cards = [card(BASE, BASE, None, LONGEST)]
-        cards += [card(name, f"/srv/adapters/{name}", BASE, None) for name in ADAPTERS]
-        lists = {"/v1/models": {"object": "list", "data": cards}, "/version": {"version": "0.26.0"}}
-        running.routes = {**lists, "/health": b""}
-        monkeypatch.setattr(discovery, "usual_addresses", lambda: [running.url])
-        monkeypatch.setattr(discovery, "usual_folders", list)
-        yield running
+def server(scripted, monkeypatch) -> Scripted:
+    """vLLM at its usual address. In its list, an adapter has its base as `parent`, and no length of its own."""
+    cards: list[dict[str, Any]] = [{"id": BASE, "owned_by": "vllm", "parent": None, "max_model_len": LONGEST}]
+    cards += [{"id": name, "owned_by": "vllm", "parent": BASE, "max_model_len": None} for name in ADAPTERS]
+    scripted.routes = {"/v1/models": {"data": cards}, "/version": {"version": "0.26.0"}}
+    scripted.replies = {model: f"{model} answers: {{}}".format for model in (BASE, *ADAPTERS)}
+    monkeypatch.setattr(discovery, "usual_addresses", lambda: [scripted.url])
+    monkeypatch.setattr(discovery, "usual_folders", list)
+    return scripted
 
 
 @pytest.fixture

@@ -19,10 +19,7 @@ PRICE, DTYPE, REVISION = "usd_per_million_tokens = 2", 'dtype = "float32"', 'rev
             (DTYPE, f"repetition_penalty = {value}", f"repetition_penalty in [[candidate]] 2 of PATH is {value}.")
             for value in ("0.9", "nan")
         ),
-        *(
-            (PRICE, f"usd_per_million_tokens = {value}", "usd_per_million_tokens")
-            for value in ("-0.01", "nan", "inf", "true", "1" + "0" * 400)
-        ),
+        *((PRICE, f"usd_per_million_tokens = {value}", "usd_per_million_tokens") for value in ("-0.01", "inf")),
         ('name = "math"', 'name = "  "', "must be a name"),
         ('name = "math"', 'name = " Auto"', "a name other than auto, auto-best, rmr"),  # the router's, there
         (PRICE, f"{PRICE}\nskills = 0.5", "must be a table"),
@@ -37,11 +34,6 @@ PRICE, DTYPE, REVISION = "usd_per_million_tokens = 2", 'dtype = "float32"', 'rev
 )
 def test_a_wrong_value_is_refused_with_its_place(folder, old, new, part):
     assert part.replace("PATH", str(folder.resolve() / "fleet.toml")) in refusal(change(folder, old, new))
-
-
-def test_a_price_may_be_0(folder):
-    change(folder, PRICE, "usd_per_million_tokens = 0")
-    assert load_fleet(folder).candidate("math").usd_per_million_tokens == 0.0
 
 
 def test_a_judge_and_a_tagger_in_memory_share_the_candidates_budget(folder):
@@ -63,12 +55,6 @@ def test_a_gguf_candidate(folder):
     candidate = fleet.candidate("file")
     assert candidate.model == str(folder / "sub" / "model.gguf")  # whether or not it is there
     assert (candidate.threads, candidate.gpu_layers, candidate.context_tokens) == (3, 0, 4096)
-
-
-@pytest.mark.parametrize("line", ["threads = 0", 'gpu_layers = "all"'])
-def test_wrong_settings_of_llama_cpp(folder, line):
-    wrong = f'[[candidate]]\nname = "f"\nmodel = "m.gguf"\nbackend = "gguf"\n{line}'
-    assert f"{line.split()[0]} in [[candidate]]" in refusal(add(folder, wrong))
 
 
 @pytest.mark.parametrize("character", ["\\n", "\\u001b", "\\u2028", "\\u202e"])
@@ -106,8 +92,6 @@ def test_a_model_of_an_endpoint_is_no_path(far):
     [
         ("gap_seconds = 7", "gap_seconds = 0", "gap_seconds"),
         ("gap_seconds = 7", "gap_seconds = nan", "gap_seconds"),
-        ("parallel = 2", "parallel = 0", "parallel"),
-        ("parallel = 2", "retries = -1", "retries"),
         ("parallel = 2", 'thinking = "much"', "thinking"),
         ("parallel = 2", "extra_body = {temperature = 1}", "extra_body"),
         ("http://localhost:11434/v1", "ftp://localhost/v1", "base_url"),
@@ -117,18 +101,6 @@ def test_a_model_of_an_endpoint_is_no_path(far):
 )
 def test_a_wrong_value_of_an_endpoint_is_refused(far, old, new, key):
     assert f"{key} in [[candidate]] 1 of" in refusal(change(far, old, new))
-
-
-def test_the_keys_of_an_endpoint_are_known(far):
-    assert "Input should be false, true, 'auto'" in refusal(change(far, "parallel = 2", 'thinking = "much"'))
-    change(far, 'thinking = "much"', "parallel = 2")
-    assert 'lacks the key "base_url"' in refusal(change(far, 'base_url = "http://localhost:11434/v1"\n', ""))
-    assert 'Did you mean "base_url"?' in refusal(change(far, "api_key_env", 'base_ulr = "x"\napi_key_env'))
-
-
-def test_keys_of_a_local_model_are_refused_elsewhere(far):
-    message = refusal(add(far, '[[candidate]]\nname = "b"\nbackend = "recorded"\nmodel = "x"\ndtype = "auto"'))
-    assert 'the key "dtype" of the backend transformers, but its backend is recorded' in message
 
 
 def test_what_may_be_a_secret_is_not_shown(far):

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shlex
 import threading
-import tomllib
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
 
-from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.config import edit
 from zooter_core.config.fleet import load_fleet
 
@@ -35,6 +31,9 @@ name = "big"
 backend = "openai"
 model = "m"
 base_url = "http://localhost:1/v1"
+extra_body = {stop = '''
+[no.table]
+# no comment'''}
 # parallel = 4
 
 # The quick one.
@@ -81,7 +80,6 @@ def test_a_change_leaves_what_is_there_and_the_file_before_it_beside(ours):
     assert fleet.pool == ("big", "tiny", "third")
     assert fleet.generation.max_new_tokens == 99
     tiny = fleet.candidate("tiny")
-    assert tiny.endpoint is not None
     assert tiny.endpoint.parallel == 32
     edit.remove_candidate(ours, "big")
     assert load_fleet(ours).pool == ("tiny", "third")
@@ -133,43 +131,6 @@ def test_a_link_out_of_a_strangers_folder_is_refused_and_what_it_leads_to_stays(
         edit.add_candidates(folder, [keys("new")])
     assert (other.read_text() if is_there else other.exists()) == (COMMENTED if is_there else False)
     assert sorted(path.name for path in folder.iterdir()) == sorted({"fleet.toml", name})
-
-
-HARD = r"""
-# note
-  # zooter-above:[f]
-[a]
-[[b]]
-  [[b]] # 1
-[c.d]  # "e"
-[e] #
-[c.'#']
-x = 1
-v.w = 2
-y = [
-[1],
-]
-s = {a = [2]} # }
-t = '# "'
-u = TEXT
-# " ] TEXT
-q = '''
-'''""".replace("TEXT", 3 * '"')
-LINES = st.sampled_from(HARD.splitlines())
-
-
-@settings(suppress_health_check=[HealthCheck.filter_too_much], max_examples=50)
-@given(st.lists(LINES, max_size=12))
-def test_a_file_that_is_not_changed_stays_as_it_is(lines):
-    before = "\n".join(lines)
-    try:
-        values = tomllib.loads(before)
-    except ValueError:
-        assume(False)
-    sections = edit._sections(before)
-    assert edit._text(sections) == before
-    headers = {names for section in sections if (names := section.name)}
-    assert {names[0] for names in headers} | set(sections[0].values) == set(values)
 
 
 ATTACK = '\n[[candidate]]\nname = "mallory"\nbackend = "openai"\nmodel = "m"\nbase_url = "http://evil.example/v1"\n'
@@ -253,13 +214,6 @@ def test_a_wrong_change_leaves_a_fleet_that_works(ours, change, part):
     assert "partial" not in " ".join(path.name for path in ours.iterdir())
 
 
-def test_a_broken_file_is_named_and_not_replaced(ours):
-    (ours / "fleet.toml").write_text("name = \n", encoding="utf-8")
-    with pytest.raises(ZooterError, match=r"fleet\.toml"):
-        edit.add_candidates(ours, [keys("x")])
-    assert text(ours) == "name = \n"
-
-
 def test_changes_at_the_same_time_all_arrive(ours):
     names = [f"m{number}" for number in range(8)]
     threads = [threading.Thread(target=edit.add_candidates, args=(ours, [keys(name)])) for name in names]
@@ -275,7 +229,6 @@ def test_a_new_router_has_names_of_its_own(ours):
     edit.set_router(ours, "router", ["big", "small", "known", "late"])
     fleet = load_fleet(ours)
     assert fleet.routed_as == fleet.pool
-    assert fleet.router is not None
     assert fleet.router.others == "refuse"
     edit.change_candidate(ours, "late", {"name": "renamed"})
     edit.set_router(ours, "router", ["big", "small", "known", "late"])
@@ -305,13 +258,3 @@ def test_names_are_free():
     assert edit.free_name("RMR", ["RMR-2"]) == "RMR-3"
     assert edit.free_name("a", []) == "a"
     assert edit.free_name("a", ["a", "a-2"]) == "a-3"
-
-
-def test_a_full_disk_leaves_the_fleet_as_it_is(ours, monkeypatch):
-    def full(self: Path, *arguments: object, **options: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device", str(self))
-
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(WorkError, match="No space left"):
-        edit.add_candidates(ours, [keys("x")])
-    assert text(ours) == COMMENTED

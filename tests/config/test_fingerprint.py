@@ -88,14 +88,6 @@ def test_it_depends_on_where_a_server_is_and_not_on_how_it_is_asked(far, reward,
     assert {name for name in after if after[name] != before[name]} == {part}
 
 
-def test_a_folder_that_has_the_name_of_a_servers_model_does_not_count(far, monkeypatch):
-    monkeypatch.chdir(far)
-    before = load_fleet(far).fingerprint()
-    (far / "llama3.1:8b").mkdir()
-    (far / "llama3.1:8b" / "notes.txt").write_text("mine")
-    assert load_fleet(far).fingerprint() == before
-
-
 def test_it_depends_on_a_plug_ins_settings_in_any_order(far):
     mine = FAR.replace('"openai"', '"mine"')
     first = load_fleet(_write(far, mine + "level = 3\n")).fingerprint()

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from support.fleet_toml import GOOD, change, refusal
 from zooter_core.base.errors import ZooterError
-from zooter_core.config.candidates import CandidateConfig, MemoryConfig
-from zooter_core.config.endpoint import EndpointConfig
-from zooter_core.config.fleet import Fleet, GenerationConfig, RouterConfig, fleet_toml, load_fleet
-from zooter_core.config.labelling import REWARDS, TAGGERS
+from zooter_core.config.fleet import Fleet, GenerationConfig, fleet_toml, load_fleet
 
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -109,12 +104,6 @@ def test_a_wrong_value_is_named_with_its_table(folder, old, new, place, shown):
     assert f"is {shown}" in message
 
 
-def test_a_table_made_in_python_is_checked_too():
-    with pytest.raises(ValidationError, match="max_new_tokens"):
-        GenerationConfig(max_new_tokens=0)
-    assert GenerationConfig(5, 1).temperature == 1
-
-
 @pytest.mark.parametrize("text", ['name = "none"\n', "candidate = []\n", '[candidate]\nname = "a"\n'])
 def test_no_candidates(tmp_path, text):
     (tmp_path / "fleet.toml").write_text(text)
@@ -172,50 +161,12 @@ def test_every_fleet_that_ships_loads(file):
     assert (file.parent / "README.md").is_file()
 
 
-# TOML that is wild: it is read, or refused in one message
-
-DEEP, LIMIT = 5000, 1500  # more digits than Python reads, and more calls than it nests
-WILD = [
-    *("1979-05-27", "07:32:00", "[1979-05-27]", "nan", "-inf", "-1", "1e308", "9223372036854775808"),
-    *("0x" + "f" * DEEP, "1" + "0" * 400, "true", '""', '"a\\u0000b"', '"../.."', '"package:.."'),
-    *("[[1]]", "{}", "{a = 1}", "[" * 300 + "]" * 300),
-]
-MODEL = ['backend = "transformers"', 'model = "owner/model"']
-VALID = {
-    "router": ([RouterConfig], ['path = "router"']),
-    "reward": ([*REWARDS.values()], ['kind = "scalar"', 'model = "reward"']),
-    "tagger": ([*TAGGERS.values()], ['kind = "nearest"']),
-    "generation": ([GenerationConfig], []),
-    "memory": ([MemoryConfig], []),
-    "candidate": ([CandidateConfig], ['name = "base"', *MODEL]),
-    "endpoint": (
-        [EndpointConfig],
-        ['name = "far"', 'backend = "openai"', 'model = "m"', 'base_url = "http://localhost:1/v1"'],
-    ),
-}
-KEYS = [(table, key) for table, (kinds, _) in VALID.items() for kind in kinds for key in kind.file_keys()]
-
-
-@pytest.mark.parametrize("value", WILD, ids=lambda value: value[:12])
-def test_a_wild_value_is_taken_or_refused_in_one_message(folder, value):
-    never = value == "nan"
-    for table, key in dict.fromkeys(KEYS):
-        lines = [line for line in VALID[table][1] if not line.startswith(f"{key} ")]
-        one = table in ("candidate", "endpoint")
-        text = "\n".join(["[[candidate]]" if one else f"[{table}]", *lines, f"{key} = {value}", ""])
-        text += "" if one else "\n".join(["[[candidate]]", *VALID["candidate"][1]])
-        (folder / "fleet.toml").write_text(text)
-        with pytest.raises(ZooterError, match=r"fleet\.toml") if never else suppress(ZooterError):  # and nothing else
-            load_fleet(folder)
+# Files that are hard to read: one message
 
 
 @pytest.mark.parametrize(
     "text",
-    [
-        *("a = " + "{a = " * DEEP, "a = " + "[" * DEEP + "]" * DEEP, "a = " + "9" * DEEP, "candidate = 1979-05-27"),
-        *("name" + ".a" * LIMIT + " = 1\n[[candidate]]\nname = 1", "[[candidate" + ".a" * LIMIT + "]]"),
-        "name = 0x" + "f" * DEEP + '\n[[candidate]]\nname = "a"\nbackend = "transformers"\nmodel = "owner/model"',
-    ],
+    ["a = " + "[" * 5000, "a = " + "9" * 5000, "[[candidate" + ".a" * 1500 + "]]", "candidate = 1979-05-27"],
     ids=lambda text: text[:12],
 )
 def test_toml_that_python_does_not_read_is_one_clear_error(folder, text):
@@ -229,9 +180,8 @@ def test_a_byte_order_mark_is_no_matter(folder):
     assert load_fleet(folder).name == "pair"
 
 
-@pytest.mark.parametrize("content", [b'name = "caf\xe9"\n', 'name = "x"'.encode("utf-16")])
-def test_other_encodings_are_one_clear_error(folder, content):
-    (folder / "fleet.toml").write_bytes(content)
+def test_another_encoding_is_one_clear_error(folder):
+    (folder / "fleet.toml").write_bytes(b'name = "caf\xe9"\n')
     assert "valid TOML in UTF-8" in refusal(folder)
 
 

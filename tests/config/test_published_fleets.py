@@ -67,13 +67,6 @@ def test_prompts_are_the_published_ones_and_a_query_with_braces_stays_as_it_is(p
         assert prompt(paper.candidate(name).prompt_template, query) == before + query + after
 
 
-def test_the_gguf_fleet_names_files_beside_it():
-    fleet = load_fleet(MODELS / "gguf")
-    assert {Path(candidate.model).parent for candidate in fleet.candidates} == {MODELS / "gguf"}
-    readme = (MODELS / "gguf" / "README.md").read_text(encoding="utf-8")
-    assert all(f"`{Path(candidate.model).name}`" in readme for candidate in fleet.candidates)
-
-
 @pytest.mark.parametrize("name", ["paper-13b", "qwen", "gguf", "endpoints"])
 def test_a_fleet_works_when_copied_anywhere_and_its_router_is_two_lines_away(name, tmp_path):
     shutil.copytree(MODELS / name, tmp_path / "fleet")

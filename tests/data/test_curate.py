@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
-import random
 import sys
-from itertools import chain
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.records import Query
 from zooter_core.data import curate as module
-from zooter_core.data.curate import UNTAGGED, Benchmarks, NearRepeats, cover, curate, key, normalise, shares, worth
+from zooter_core.data.curate import Benchmarks, cover, curate, key, normalise, shares
 from zooter_core.data.scores import read_queries
 from zooter_core.router.turns import topic_of
 
@@ -110,16 +105,6 @@ def test_ids_are_unique_over_files_and_within_a_source(tmp_path):
     assert [line["id"] for line in curated(tmp_path, files)[1]] == ["a", "x/a", "x/a/2", "x/a/3"]
 
 
-def test_the_rarest_tags_come_first(tmp_path):
-    tags = [["common"]] * 25 + [["rare", "rarer"]] * 5
-    source = lines(tmp_path / "s.jsonl", *({"query": q, "tags": t} for q, t in zip(DISTINCT, tags, strict=True)))
-    _, written = curated(tmp_path, [source], limit=4)
-    # rare and rarer gain 2, then common 1 as they do together: the order of the two is the seed's. Then 1/2 and 2/3.
-    assert written[0]["tags"] == ["rare", "rarer"]
-    assert sorted(line["tags"] for line in written[1:3]) == [["common"], ["rare", "rarer"]]
-    assert written[3]["tags"] == ["rare", "rarer"]
-
-
 def test_the_same_seed_gives_the_same_bytes_and_a_file_named_twice_is_read_once(tmp_path):
     source = lines(tmp_path / "s.txt", *DISTINCT)
     outputs = []
@@ -196,56 +181,6 @@ def test_without_datasketch_one_message_names_the_extra(tmp_path, monkeypatch):
     assert "zooter[queries]" in refusal(tmp_path, [lines(tmp_path / "s.txt", "fine")])
 
 
-WORDS = st.lists(st.sampled_from(["a", "A", "b", "c!", "12", "+", "?", "我", "sea"]), min_size=1, max_size=12).map(
-    " ".join
-)
-
-
-@settings(max_examples=25)
-@given(
-    st.lists(st.lists(WORDS, min_size=1, max_size=12), min_size=1, max_size=3),
-    st.lists(WORDS, max_size=3),
-    st.integers(1, 12),
-)
-def test_what_always_holds(tmp_path_factory, sources, excluded, limit):
-    folder = tmp_path_factory.mktemp("curated")
-    paths = [lines(folder / f"{at}.txt", *texts) for at, texts in enumerate(sources)]
-    exclude = [lines(folder / "bench.txt", *excluded)] if excluded else []
-    benchmarks = Benchmarks({"b": excluded})
-    clean = [text for text in map(normalise, chain(*sources)) if text and not benchmarks.overlap(text)]
-    if not clean:
-        assert "at least one query that is left" in refusal(folder, paths, limit=limit, exclude=exclude)
-        return
-    figures, written = curated(folder, paths, limit=limit, exclude=exclude)
-    texts = [normalise(line["query"]) for line in written]
-    assert len({key(text) for text in texts}) == len(texts) == figures["n"] == min(limit, figures["left"])
-    assert len({line["id"] for line in written}) == len(written)
-    assert all(text and benchmarks.overlap(text) is None for text in texts)
-    gone = figures["empty"] + figures["repeats"] + figures["near_repeats"]
-    gone += sum(row["count"] for row in figures["excluded"].values())
-    assert figures["read"] == sum(map(len, sources)) == gone + figures["left"]
-    assert sum(row["kept"] for row in figures["sources"].values()) == figures["n"]
-
-
-def test_one_id_in_thousands_of_lines_takes_linear_time():
-    """Each line is looked up a few times at most: a set that counts the look-ups, in place of a clock."""
-    n = 3000
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "set", CountingSet, raising=False)
-        CountingSet.lookups = 0
-        ids = [record["id"] for record in module.records([Query("a", "", "x")] * n)]
-    assert ids == ["a", "x/a", *(f"x/a/{number}" for number in range(2, n))]
-    assert CountingSet.lookups <= 3 * n
-
-
-class CountingSet(set):
-    lookups = 0
-
-    def __contains__(self, item):
-        CountingSet.lookups += 1
-        return super().__contains__(item)
-
-
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -284,30 +219,9 @@ def test_nothing_but_punctuation_is_empty(text):
     assert normalise(text) == ""
 
 
-MANY_WORDS = [f"w{number * 7919 % 9973}" for number in range(3_000)]
-
-
-def near(texts: list[str]) -> list[bool]:
-    return list(map(NearRepeats().is_one, texts))
-
-
-def test_recall_and_precision_of_near_repeats():
-    rng = random.Random(2)
-    texts = [" ".join(rng.choices(MANY_WORDS, k=20)) for _ in range(200)]
-    repeats = near([*texts, *(f"{text} {rng.choice(MANY_WORDS)}" for text in texts)])
-    assert sum(repeats[:200]) == 0
-    assert sum(repeats[200:]) == 200
-
-
-@settings(max_examples=30)
-@given(st.lists(st.integers(0, 50), max_size=8), st.integers(0, 200))
-def test_shares_are_even_as_far_as_sources_last(counts, n):
-    dealt = shares(counts, n)
-    assert sum(dealt) == min(n, sum(counts))
-    most = max(dealt, default=0)
-    for count, share in zip(counts, dealt, strict=True):
-        assert 0 <= share <= count
-        assert share == count or share >= most - 1
+def test_shares_are_even_as_far_as_sources_last():
+    assert shares([50, 3, 50], 21) == [9, 3, 9]
+    assert shares([2, 1], 9) == [2, 1]
 
 
 def test_cover_by_hand():
@@ -317,30 +231,4 @@ def test_cover_by_hand():
     # Then row 3 (1) is above row 0 and 4 (1/2 each). Then a and b are there twice: rows 0 and 4 gain 1/3 each.
     assert cover(tags, sources, 5) == [1, 2, 3, 0, 4]
     assert cover(tags, sources, 2) == [1, 2]
-
-
-def slowly(tags, sources, n):
-    """The definition: look at every query for every pick."""
-    room = dict(zip(dict.fromkeys(sources), shares([sources.count(s) for s in dict.fromkeys(sources)], n), strict=True))
-    tag_counts: dict[str, int] = {}
-    left, picked = list(range(len(tags))), []
-    while any(room[sources[place]] for place in left):
-        open_ones = [place for place in left if room[sources[place]]]
-        gains = {place: sum(worth(tag_counts.get(t, 0)) for t in tags[place] or UNTAGGED) for place in open_ones}
-        best = max(open_ones, key=lambda place: (gains[place], -place))
-        for name in tags[best] or UNTAGGED:
-            tag_counts[name] = tag_counts.get(name, 0) + 1
-        room[sources[best]] -= 1
-        left.remove(best)
-        picked.append(best)
-    return picked
-
-
-rows = st.tuples(st.sets(st.sampled_from("abcde"), max_size=3).map(lambda tags: tuple(sorted(tags))), st.integers(0, 2))
-
-
-@settings(max_examples=30)
-@given(st.lists(rows, max_size=60), st.integers(1, 60))
-def test_lazy_cover_is_greedy_cover(drawn, n):
-    tags, sources = [row[0] for row in drawn], [row[1] for row in drawn]
-    assert cover(tags, sources, n) == slowly(tags, sources, n)
+    assert cover([("a",), ("b",), ("c",)], [0, 0, 1], 2) == [0, 2]  # one of each source

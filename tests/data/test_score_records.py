@@ -11,6 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.data.score_records import score_records
 from zooter_core.data.scores import read_queries, read_scores, read_texts
 
 ROOT = Path(__file__).parents[2]
@@ -39,10 +40,13 @@ def test_the_table_in_the_docs(tmp_path, name, encoding):
     assert read_texts([path], scores) == [{}]
 
 
-def test_a_table_as_a_spreadsheet_writes_it(tmp_path):
-    text = ';Question;Category; org/small-7b ;"GPT 5, large";id;note\n'
-    text += '0;"2; 3";maths;0,5;1,25;7;1 remark\n1;"two\nlines";chat;NA;-;8;\n2;Grüße;chat;-,5;3;9;\n'
-    scores = read_scores([table(tmp_path, text)])
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_table_as_a_spreadsheet_writes_it(tmp_path, encoding, separator):
+    text = 'Nr.;Question;Category; org/small-7b ;"GPT 5, large";id;note\n'
+    text += '1;"2; 3";maths;0,5;1,25;7;1 remark\n2;"two\nlines";chat;NA;-;8;\n3;Grüße;chat;-,5;3;9;\n'
+    text = "sep=;\n" + text if separator == ";" else text.replace(";", "\t").replace("2\t 3", "2; 3")
+    scores = read_scores([table(tmp_path, text, "a.csv" if separator == ";" else "a.txt", encoding)])
     assert scores.candidates == ("org/small-7b", "GPT 5, large")
     assert [(query.id, query.text) for query in scores.queries] == [("7", "2; 3"), ("9", "Grüße")]
     assert np.array_equal(scores.scores, [[0.5, 1.25], [-0.5, 3.0]])
@@ -118,16 +122,29 @@ def test_samples_of_lm_evaluation_harness_are_scores_of_the_model_that_their_fol
         "arguments": [["Then he", " runs"], ["Then he", " sits"]],
     }
     for name, right in {"a": 1.0, "b": 0.0}.items():
-        (tmp_path / name).mkdir()
+        (tmp_path / f"org__{name}").mkdir()
         lines = [new | {"metrics": ["exact_match"], "bleu": 9.0, "exact_match": right}, old | {"acc": 1 - right}]
-        table(tmp_path / name, "\n".join(map(json.dumps, lines)), "samples_gsm8k_2026.jsonl")
+        table(tmp_path / f"org__{name}", "\n".join(map(json.dumps, lines)), "samples_gsm8k_2026-11-30T01.jsonl")
     scores = read_scores(sorted(tmp_path.glob("*/samples_*.jsonl")))
     assert [query.text for query in scores.queries] == ["How many?", "Then he"]
-    assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[1.0, 0.0], [0.0, 1.0]])
+    assert (scores.candidates, scores.scores.tolist()) == (("org/a", "org/b"), [[1.0, 0.0], [0.0, 1.0]])
+    assert scores.datasets == ["gsm8k", "gsm8k"]
+
+
+def test_a_file_with_one_column_of_scores_is_named_after_its_model(tmp_path):
+    files = [table(tmp_path, f"query,score,ms\nHi,{n},5\nHo,,6\n", f"llama3.{n}.csv") for n in (1, 2)]
+    scores = read_scores(files)
+    assert (scores.candidates, scores.scores.tolist()) == (("llama3.1", "llama3.2"), [[1.0, 2.0]])
+
+
+def test_a_table_of_responses_has_a_column_for_each_model(tmp_path):
+    text = "query,reference,small answer,large answer\nHi,Hello,7,Hey\nHo,Ho,ja,\nHe,He,oh,so\n"
+    records = [record["responses"] for _, _, record in score_records([table(tmp_path, text)])]
+    assert records == [{"small": "7", "large": "Hey"}, {"small": "ja"}, {"small": "oh", "large": "so"}]
 
 
 def test_words_and_percents_are_scores(tmp_path):
-    path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,True,False\n3,85%,"7,5\u00a0%"\n4,N/A,correct\n')
+    path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n')
     line = '{"query": "6", "scores": {"a": true, "b": "0.5"}}\n{"query": "7", "scores": {"a": NaN, "b": false}}'
     scores = read_scores([path, table(tmp_path, line, "b.jsonl")])
     assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [85, 7.5], [1, 0.5]], 2)
@@ -143,7 +160,9 @@ def test_words_and_percents_are_scores(tmp_path):
         ("query,a,b\nHi, you,1,2\n", "3 cells in"),
         ("query,a,b\nHello,1,2\nHi, you,1,2\n", "but found 4"),
         ("query,a,b\n,1,2\n", '"query" as a text that is not empty'),
-        ("query,a,b\nHi,yes,no\n", "no numbers in the columns a, b"),
+        ("query,a,b\nHi,good,bad\n", "responses of a, b alone. Score them with `zooter score"),
+        ("query,a\nHi,good\n", "no numbers in the columns a"),
+        ("Results\nquery,a,b\nHi,1,2\n", "The first line of a table names its columns"),
         ("query,id,cost_usd,answer\nHi,1,2,3\n", "scores in"),
         ("query,rater,mark\nHi,ann,1\n", "those of mark alone. Add scores of others on the same queries, in a column"),
         ("query,model,score\nHi,a,1\n", "those of a alone"),

@@ -110,12 +110,6 @@ def test_any_text_comes_back_whole(write):
     assert [query.text for query in read_queries(write(*lines, name="queries.jsonl.gz"))] == texts
 
 
-def test_a_file_of_windows_is_read(tmp_path):
-    path = tmp_path / "scores.jsonl"
-    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\r\n")
-    assert read_scores([path]).queries == (Query("1", "2 + 2?"),)
-
-
 def test_text_file_has_a_query_a_line(write):
     queries = read_queries(write("  first one ", "", "第二 ☕\r", name="queries.txt"))
     assert queries == [Query("000001", "first one"), Query("000003", "第二 ☕")]

@@ -57,6 +57,9 @@ FIRST_TAGS = {  # whose nouns, or whose one odd word, once brought a tag of anot
     "Spell necessary": "grammar question",
     "Rhyme with orange": "poetry",
     "who is Taylor Swift?": "famous person",
+    "who is tom swift": "famous person",
+    "best swift birds": "animal question",
+    "ruby earrings": "shopping advice",
     "pickup lines": "joke",
     "is Java an island": "geography question",
     "how to get rust off a knife": "cleaning advice",
@@ -82,6 +85,7 @@ def choices(ensemble: Ensemble, conversations: list[list[str]]) -> list[str]:
         ("evident_queries", 40),
         ("more_evident_queries", 124),
         ("opening_queries", 108),  # that people try first, most of them for code
+        ("wider_queries", 195),  # LaTeX, pasted code, misleading names; 56 of 240 are not in English
         ("terse_queries", 94),  # typed in haste; few share three fifths of their words with one of terse.jsonl
     ],
 )

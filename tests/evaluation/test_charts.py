@@ -7,6 +7,7 @@ import re
 
 import plotly.graph_objects as go
 import pytest
+from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90
 
 from support.hostile_texts import PAYLOADS, generated, payload
 from zooter_core.base.paths import ROOT
@@ -70,5 +71,12 @@ def test_plotly_knows_every_part_of_the_layout() -> None:
 def test_a_file_has_the_colours_of_a_light_page() -> None:
     theme = (ROOT / ".streamlit" / "config.toml").read_text()
     light = theme.partition("[theme.light]")[2].partition("[theme.")[0]
-    colours = {"backgroundColor": charts.GROUND, "textColor": charts.INK, "borderColor": charts.THIN}
+    colours = {"backgroundColor": charts.GROUND, "borderColor": charts.THIN}
     assert all(f'{name} = "{value}"' in light for name, value in colours.items())
+
+
+def test_words_have_the_ink_of_the_page_also_in_a_picture_of_it_that_is_downloaded() -> None:
+    drawn = charts.on_white(charts.sweep_chart(sweep(2)), 300)["layout"]
+    parts = (drawn, drawn["legend"], drawn["hoverlabel"], drawn["xaxis"]["title"], drawn["yaxis"]["title"])
+    fonts = [part["font"] for part in parts] + [drawn[axis]["tickfont"] for axis in ("xaxis", "yaxis")]
+    assert {font["color"] for font in fonts} == {GRAY_90}  # which Streamlit's frontend replaces

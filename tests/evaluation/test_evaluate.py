@@ -98,13 +98,6 @@ def test_means_are_over_queries(figures):
     assert figures["mean"] == pytest.approx(means | regrets)
 
 
-def test_the_score_file_may_have_another_pool_order(figures):
-    turned = Scores(SCORES.queries, ("b", "a"), SCORES.scores[:, ::-1])
-    other = evaluate(ROUTER, turned)
-    assert other["average"] == figures["average"]
-    assert other["mtr"] == figures["mtr"]
-
-
 def test_gap_closed_is_of_the_way_from_the_best_single_to_the_oracle(figures):
     """b, the best single, earns 3, 0, 6; the router 3, 0, 4, the oracle 3, 3, 6: it is -2 on a way of 3."""
     assert figures["gap_closed"] is None  # in more than a draw in twenty the way is 0: q2 is not drawn
@@ -187,17 +180,6 @@ def with_one_score_of_another():
     """Twelve queries with scores of a and b, and one of c, which is the highest of all and alone in its data set."""
     queries = tuple(Query(f"{n}", "q2" if n else "q1", "y" if n else "x") for n in range(12))
     return Scores(queries, ("a", "b", "c"), np.array([[3.0, np.nan, 9.0]] + [[3.0, 2.0, np.nan]] * 11))
-
-
-def test_a_candidate_with_one_score_is_not_what_a_router_is_compared_with():
-    router = Fixed(("a", "b", "c"), q1=[0.1, 0.8, 0.1], q2=[0.1, 0.8, 0.1])
-    figures = evaluate(router, with_one_score_of_another())
-    assert figures["average"]["best_single"]["candidate"] == figures["verdict"]["against"] == "a"
-    assert figures["datasets"]["x"]["candidates"]["c"] == 9.0
-    baselines = {name: figures["baselines"][name] for name in ("best single", "majority", "best a data set")}
-    assert {name: (baseline["n"], baseline["chosen"]) for name, baseline in baselines.items()} == dict.fromkeys(
-        baselines, (12, 3.0)
-    )
 
 
 def test_a_candidate_with_one_score_leaves_the_others_judged(tmp_path):

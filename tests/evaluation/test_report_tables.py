@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
-from support.sample_report import as_figures, evaluation, held_back
+from support.sample_report import evaluation
 from zooter_core.evaluation import report_tables
-from zooter_core.evaluation.figures import Evaluation
 from zooter_core.evaluation.report_tables import ALL, ONE, Point
 
 
@@ -35,13 +32,6 @@ def test_the_best_is_of_those_that_run_one_model_and_may_be_shared():
     assert (winners["mtr_one"], winners["uplift_one"]) == ({2}, {0, 1, 2})
 
 
-def test_a_data_set_may_be_named_like_a_column():
-    text = json.dumps(held_back()).replace('"x"', '"average"').replace('"y"', '"mtr"')
-    figures = as_figures(Evaluation, json.loads(text))
-    router = report_tables.table_one(figures)[2].values
-    assert (router["dataset:average"], router["average"], router["dataset:mtr"], router["mtr"]) == (2.0, 3.0, 4.0, 3.75)
-
-
 def test_named_points_are_means_over_queries():
     """Three queries of x and one of y: a (3 * 1 + 5) / 4."""
     points = {point.name: point for point in report_tables.named(evaluation())}
@@ -52,14 +42,6 @@ def test_named_points_are_means_over_queries():
         "a": (1, 1.0), "b": (1, 5.0), "random": (1, 3.0), "router": (1, 3.0), "RMR": (2, 6.0), "oracle": (2, 6.0)
     }  # fmt: skip
     assert [point.name for point in points.values() if point.candidate] == ["a", "b"]
-
-
-def test_a_candidate_may_be_named_like_a_way_of_choosing():
-    text = json.dumps(held_back()).replace('"a"', '"random"').replace('"b"', '"RMR"')
-    figures = as_figures(Evaluation, json.loads(text))
-    points = [(point.name, point.candidate, point.reward) for point in report_tables.named(figures)]
-    assert points[:4] == [("random", True, 2.0), ("RMR", True, 2.25), ("random", False, 2.125), ("router", False, 2.5)]
-    assert [(row.name, row.group) for row in report_tables.table_one(figures)][1::2] == [("RMR", ONE), ("RMR", ALL)]
 
 
 def test_a_curve_has_a_point_a_threshold():

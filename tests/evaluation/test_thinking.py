@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from support.sample_report import as_figures, report
 from support.scripted_server import at
-from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.evaluation.thinking import sentences, twins
 from zooter_core.method.thinking import EVERY, Thinking
 from zooter_core.method.worth import Estimate
@@ -57,10 +55,3 @@ def test_what_thinking_earns_and_costs_is_said_by_kind() -> None:
 def test_other_sentences(shown: Thinking, parts: tuple[str, ...]) -> None:
     (sentence,) = sentences([shown])
     assert [part for part in parts if part not in sentence] == []
-
-
-def test_a_report_holds_it(tmp_path) -> None:
-    rows = [row(EVERY, 0.12, True), replace(row("math", 0.2, True), dollars=None)]
-    written = replace(as_figures(Report, report()), thinking=rows)
-    written.write(tmp_path / "report.json")
-    assert load_report(tmp_path / "report.json").thinking == rows

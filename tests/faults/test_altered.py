@@ -60,9 +60,6 @@ def test_no_later_step_builds_on_a_finished_file_that_was_cut(called, run_copy, 
     assert f"a line of each query in {file}" in message
 
 
-CONTINUED = ("collect", "score", "tag")  # labels are made anew
-
-
 def of_another_run(line: bytes) -> bytes:
     return json.dumps(json.loads(line) | {"id": "strange"}).encode() + b"\n"
 
@@ -71,12 +68,9 @@ def of_another_run(line: bytes) -> bytes:
     ("step", "change", "fault"),
     [
         ("score", {"rewards": {"base": 1, "one": 2, "two": 10**400}}, '"rewards.two": '),
-        ("tag", {"tags": [{"name": "x"}]}, '"tags.0.score": '),
         ("tag", {"tags": [{"name": "x", "score": -math.inf}]}, "(-Infinity is not a finite number)"),
         ("collect", of_another_run, 'one of "strange" in line'),
-        ("score", lambda line: line, "a second one of "),
-        ("tag", lambda line: b"\x00\x00\x00\n", "b'\\x00"),
-        *((step, lambda line: b'{"id": 3', "") for step in CONTINUED),  # torn: a line was added after it
+        ("score", lambda line: b'{"id": 3', ""),  # torn: a line was added after it
     ],
 )
 def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(
@@ -102,26 +96,6 @@ def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(
     assert lines_of(run_copy, file.name) == lines_of(finished_run, file.name)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"scores": {"a": 1.0, "b": float("nan")}}, {"query": "?"}, {"id": "2"}, {"id": ["1"]}]
-)
-def test_a_wrong_line_of_scored_responses_is_named(called, tmp_path, responses, tiny_fleet, changes):
-    out = tmp_path / "out.jsonl"
-    call = ["score", "--responses", responses, "--fleet", tiny_fleet, "--out", out]
-    assert called(*call)[0] == 0
-    expected = out.read_bytes()
-    lines = expected.decode().splitlines(keepends=True)
-    out.write_text(
-        "".join([lines[0], json.dumps(json.loads(lines[1]) | changes) + "\n", *lines[2:8]]), encoding="utf-8"
-    )
-    code, message = called(*call)
-    assert code in (1, 2)
-    assert str(out) in message
-    out.write_text("".join([lines[0], *lines[2:8]]), encoding="utf-8")
-    assert called(*call)[0] == 0
-    assert sorted(out.read_bytes().splitlines()) == sorted(expected.splitlines())
-
-
 def test_a_run_json_that_cannot_be_read_costs_no_record(called, run_copy, finished_run, queries, tiny_fleet):
     unfinish(run_copy, "score", 0.4)
     file = run_copy / "run.json"
@@ -140,29 +114,14 @@ def test_a_run_json_that_cannot_be_read_costs_no_record(called, run_copy, finish
     assert same_end(run_copy, finished_run)
 
 
-def test_labels_of_an_unfinished_step_are_made_anew(called, run_copy, finished_run, step_of):
-    """Also in a run that an older Zooter began in this format."""
-    unfinish(run_copy, "label", 1)
-    labels = run_copy / "labels.jsonl"
-    labels.write_bytes(b"".join(reversed(labels.read_bytes().splitlines(keepends=True))))
+def test_a_run_of_another_version_is_refused_with_both_versions(called, run_copy, step_of):
     state = json.loads((run_copy / "run.json").read_text())
-    state["versions"] |= {"zooter": "0.0.1"}
-    (run_copy / "run.json").write_text(json.dumps(state))
-    for step in ("label", "distill"):
-        assert called(*step_of(step, run_copy))[0] == 0
-    assert same_end(run_copy, finished_run)
-    assert json.loads((run_copy / "run.json").read_text())["versions"]["zooter"] == "0.0.1"
-
-
-@pytest.mark.parametrize(("number", "maker"), [(2, "9.9.9"), (0, None)])
-def test_a_run_of_another_version_is_refused_with_both_versions(called, run_copy, step_of, number, maker):
-    state = json.loads((run_copy / "run.json").read_text())
-    state["format"] = number
-    state["versions"] = {"zooter": maker} if maker else {}
+    state["format"] = 2
+    state["versions"] = {"zooter": "9.9.9"}
     (run_copy / "run.json").write_text(json.dumps(state))
     before = content(run_copy)
     code, message = called(*step_of("label", run_copy))
     assert code == 2
     assert f"a run of format 1, which this Zooter {__version__} reads" in message
-    assert f"format {number}, made by Zooter {maker or 'unknown'}" in message
+    assert "format 2, made by Zooter 9.9.9" in message
     assert content(run_copy) == before

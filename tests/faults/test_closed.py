@@ -42,7 +42,6 @@ def call_of(name: str, place: Path) -> list[object]:
     run, scores = ["--run", place / "run"], ["--scores", place / "scores.jsonl"]
     calls: dict[str, list[object]] = {
         "route": ["route", "Hi", *fleet],
-        "ask": ["ask", "Hi", "--candidate", "one", *fleet],
         "run --until label": [
             *("run", "--queries", place / "queries.jsonl", "--out", place / "run", "--until", "label", *fleet)
         ],
@@ -53,7 +52,6 @@ def call_of(name: str, place: Path) -> list[object]:
         ],
         "evaluate": ["evaluate", *router, *scores],
         "distill": ["distill", *scores, "--encoder", place / "fleet" / "encoder", "--out", place / "out" / "router"],
-        "queries": ["queries", "--from", place / "queries.jsonl", "--limit", 5, "--out", place / "out" / "q.jsonl"],
         "sweep": ["evaluate", *scores, "--sweep", "beta=1", "--plot", place / "out" / "s.html", *fleet],
         "score": ["score", "--responses", place / "responses.jsonl", "--out", place / "out" / "scored.jsonl", *fleet],
     }
@@ -61,19 +59,15 @@ def call_of(name: str, place: Path) -> list[object]:
 
 
 READ = (
-    *(("fleet", "run"), ("fleet/fleet.toml", "sweep"), ("fleet/tags.json", "route")),
-    *(("fleet/router", "route"), ("fleet/router/config.json", "evaluate"), ("fleet/reward/model.safetensors", "score")),
-    *(("fleet/base/tokenizer.json", "run"), ("fleet/base/model.safetensors", "run")),
-    *(("fleet/adapters", "ask"), ("fleet/adapters/one/adapter_model.safetensors", "run")),
-    *(("scores.jsonl", "distill"), ("responses.jsonl", "score"), ("queries.jsonl", "queries")),
-    *(("run", "distill --run"), ("run/run.json", "run --until label"), ("run/rewards.jsonl", "distill --run")),
+    *(("fleet/fleet.toml", "sweep"), ("fleet/router/config.json", "evaluate"), ("scores.jsonl", "distill")),
+    *(("fleet/reward/model.safetensors", "score"), ("fleet/adapters", "run"), ("run/rewards.jsonl", "distill --run")),
 )
 
 
 @pytest.mark.parametrize(("closed", "name"), READ)
 def test_what_is_closed_is_named_and_nothing_is_made(called, place, closed, name):
-    if name in ("run --until label", "distill --run"):
-        unfinish(place / "run", "distill" if name == "distill --run" else "label", 0.5)
+    if name == "distill --run":
+        unfinish(place / "run", "distill", 0.5)
     before = content(place)
     (place / closed).chmod(0)
     with bound_by_permissions():
@@ -92,10 +86,7 @@ def test_what_is_closed_is_named_and_nothing_is_made(called, place, closed, name
 
 @pytest.mark.parametrize(
     ("name", "folder", "mode"),
-    [
-        *(("run", "out", 0o555), ("distill", "out", 0o444), ("queries", "out", 0o000), ("sweep", "out", 0o555)),
-        *(("score", "out", 0o444), ("run --until label", "run", 0o555)),
-    ],
+    [("run", "out", 0o555), ("distill", "out", 0o444), ("score", "out", 0o000), ("run --until label", "run", 0o555)],
 )
 def test_a_folder_to_write_into_that_is_closed(called, place, name, folder, mode):
     if folder == "run":
@@ -112,7 +103,7 @@ def test_a_folder_to_write_into_that_is_closed(called, place, name, folder, mode
     assert content(place / folder) == before
 
 
-@pytest.mark.parametrize(("name", "mode"), [("route", 0o000), ("route", 0o555), ("run", 0o555)])
+@pytest.mark.parametrize(("name", "mode"), [("route", 0o000), ("run", 0o555)])
 def test_a_closed_cache_is_done_without(called, place, name, mode):
     (place / "cache").mkdir()
     (place / "cache").chmod(mode)
@@ -141,11 +132,10 @@ def calls(tmp_path, queries, scores, responses, tiny_fleet) -> dict[str, list[ob
     }
 
 
-NAMES = ("run --out", "run --scores", "distill", "score", "sweep --plot")
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("beneath", [False, True])
+@pytest.mark.parametrize(
+    ("name", "beneath"),
+    [*((name, False) for name in ("run --out", "run --scores", "distill", "score", "sweep --plot")), ("score", True)],
+)
 def test_a_place_that_is_taken_is_told_before_the_work(called, calls, tmp_path, monkeypatch, name, beneath):
     """A file where a folder is to be, a folder where a file is to be, and a file where the folder around is to be."""
     for works in ("_means", "figures"):

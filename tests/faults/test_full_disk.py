@@ -47,29 +47,6 @@ def test_a_step_goes_on_when_there_is_room_again(called, run_copy, finished_run,
     assert same_end(run_copy, finished_run)
 
 
-@pytest.mark.parametrize("file", ["router/model.safetensors", "report.json"])
-def test_distill_goes_on_when_there_is_room_again(called, run_copy, finished_run, file):
-    unfinish(run_copy, "distill", 0)
-    before = content(run_copy)
-    size = (finished_run / file).stat().st_size - 1
-    with full_disk(size):
-        code, message = called("distill", "--run", run_copy, "--router-set", "epochs=2")
-    assert code == 1
-    assert f"room to write {run_copy}" in message
-    after = content(run_copy)
-    assert {name: after[name] for name in before} == before
-    assert called("distill", "--run", run_copy, "--router-set", "epochs=2")[0] == 0
-    assert same_end(run_copy, finished_run)
-
-
-def test_what_a_run_knows_of_itself_is_never_half_written(called, run_copy, step_of):
-    unfinish(run_copy, "tag", 0.3)
-    before = content(run_copy)
-    refused(called, 64, run_copy / "run.json", *step_of("tag", run_copy))
-    assert content(run_copy) == before
-    assert called(*step_of("label", run_copy))[0] == 0
-
-
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     """A disk of so many kilobytes, which grows when it is asked for again."""
@@ -90,35 +67,6 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     yield sized
     if place.is_mount():
         subprocess.run(["umount", str(place)], check=True)
-
-
-def test_a_whole_run_on_a_disk_that_grows(called, small_disk, finished_run, queries, tiny_fleet):
-    """The real thing: each start gets a little further, and the end is that of a run with room enough."""
-    sizes, messages = iter(range(8, 400, 24)), []
-    while True:
-        folder = small_disk(next(sizes)) / "run"
-        code, message = called(
-            "run", "--queries", queries, "--out", folder, "--router-set", "epochs=2", "--fleet", tiny_fleet
-        )
-        if code == 0:
-            break
-        assert code == 1
-        assert "No space left on device" in message
-        assert f"room to write {folder}" in message
-        messages.append(message)
-    assert len(messages) > 3
-    assert same_end(folder, finished_run)
-
-
-def test_rewards_for_responses_go_on(called, tmp_path, responses, tiny_fleet):
-    call = ["score", "--responses", responses, "--fleet", tiny_fleet, "--out"]
-    assert called(*call, tmp_path / "whole.jsonl")[0] == 0
-    expected = (tmp_path / "whole.jsonl").read_bytes()
-    out = tmp_path / "out.jsonl"
-    refused(called, len(expected) // 2, out, *call, out)
-    assert out.read_bytes() == expected[: len(expected) // 2]
-    assert called(*call, out)[0] == 0
-    assert out.read_bytes() == expected
 
 
 @pytest.fixture
@@ -151,12 +99,6 @@ def test_what_was_there_stays_until_the_new_is_whole(called, calls, queries, tmp
     assert content(tmp_path) == before
     assert called(*call, place)[0] == 0
     assert content(tmp_path) == before, "the same work gives the same bytes"
-
-
-def test_a_plot_too(called, scores, tiny_fleet, tmp_path):
-    call = ["evaluate", "--scores", scores, "--sweep", "beta=1", "--fleet", tiny_fleet, "--plot"]
-    refused(called, 5000, tmp_path / "plot.html", *call, tmp_path / "plot.html")
-    assert not list(tmp_path.iterdir())
 
 
 def test_the_libraries_written_in_rust_are_told_like_the_rest(tiny_encoder: Encoder, tmp_path):

@@ -13,7 +13,7 @@ from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.fleet.attempts import Attempts, all_failed, note
+from zooter_core.fleet.attempts import Attempts, note
 from zooter_core.fleet.ensemble import Ensemble
 
 ASK = [Message("user", "What is the sea?")]
@@ -142,36 +142,20 @@ def test_stream_names_every_reason_if_no_candidate_answers(acting):
     assert all(f"- {name}: no connection" in str(caught.value) for name in ("base", "one", "two"))
 
 
-def failed(name, reason, text=""):
-    failure = WorkError(f"an answer of {name} from host", reason, "Try again.").failure
-    return Response(name, text, finish="error", error=failure)
-
-
 def test_a_note_says_who_could_not_why_and_who_does():
+    def failed(name, reason, text=""):
+        return Response(name, text, finish="error", error=WorkError("an answer", reason, "Try again.").failure)
+
     math = failed("math", 'status 503, "Loading. Try later"')
     assert note([math], "code") == 'math could not answer (status 503, "Loading. Try later"); code answers instead.'
-    assert note([math, failed("chat", "a gap", "Half")]) == (
-        'math could not answer (status 503, "Loading. Try later"), chat broke off (a gap).'
-    )
+    assert note([math, failed("chat", "a gap", "Half")]).endswith(", chat broke off (a gap).")
     assert note([], "code") == ""
 
 
-def test_nobody_names_every_reason():
-    reasons = {"math": "no connection (refused)", "code": "a gap", "chat": "no host"}
-    problem = all_failed([failed(*item) for item in reasons.items()])
-    assert problem.exit_code == 1
-    assert str(problem) == (
-        "math, code and chat could not answer:\n- math: no connection (refused). Try again.\n"
-        "- code: a gap. Try again.\n- chat: no host. Try again. \n\n`zooter check` tries each of them."
-    )
-
-
-def attempts_at(order, *hosts, retries=2, **options):
-    """Attempts at candidates, each on the server of a host."""
-    servers = [EndpointConfig(f"http://{host}/v1", retries=retries) for host in hosts or order]
-    candidates = [
-        CandidateConfig(name, ENDPOINT, name, endpoint=server) for name, server in zip(order, servers, strict=True)
-    ]
+def attempts_at(order, **options):
+    """Attempts at candidates, each on a server of its own."""
+    servers = {name: EndpointConfig(f"http://{name}/v1", retries=2) for name in order}
+    candidates = [CandidateConfig(name, ENDPOINT, name, endpoint=server) for name, server in servers.items()]
     return Attempts(Fleet("", Path(), tuple(candidates)), order, **options)
 
 
@@ -210,19 +194,6 @@ def test_a_slow_candidate_that_fails_for_good_does_not_end_the_attempts_at_the_l
     attempts.failed("b", fault(503, temporary=True))
     attempts.failed("a", fault(401))
     assert attempts.next() == ["b"]
-
-
-@pytest.mark.parametrize(
-    ("hosts", "statuses", "at_fault"),
-    [("hk", (500, 500), True), ("hh", (500, 500), False)]
-    + [("hk", statuses, False) for statuses in ((500, 507), (503, 503), (404, 404))],
-)
-def test_the_request_is_at_fault_if_two_servers_fail_in_the_same_way(hosts, statuses, at_fault):
-    attempts = attempts_at("ab", *hosts)
-    attempts.failed("a", fault(statuses[0]))
-    assert not attempts.at_fault
-    attempts.failed("b", fault(statuses[1]))
-    assert attempts.at_fault == at_fault
 
 
 def test_each_failure_of_a_server_counts_once_unless_the_request_is_to_blame():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -194,14 +192,3 @@ def test_queries_without_any_reward_pass_by_and_who_is_not_available_is_not_chos
     assert learner.queries == 200
     assert set(choose(learner.router(), x)) == {1}
     assert 1 not in choose(learner.router(), x, [True, False, True])
-
-
-def test_a_thousand_queries_take_less_than_two_seconds():
-    """On one thread of numpy, as in `zooter learn`; by processor time, since others use the cores."""
-    rng = np.random.default_rng(0)
-    x, rewards = rng.normal(size=(1000, 768)).astype(np.float32), rng.normal(size=(1000, 7))
-    begun = time.process_time()
-    learner = Learner(x[:500], rewards[:500])
-    learner.observe(x, rewards)
-    learner.router()
-    assert time.process_time() - begun < 2

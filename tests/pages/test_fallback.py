@@ -87,19 +87,6 @@ def test_a_partial_answer_stays_and_the_same_model_can_be_asked_again(
     assert (scripted.count("recovers"), scripted.count("http-500"), scripted.count("good")) == (2, 1, 0)
 
 
-def test_a_retry_that_cannot_begin_goes_to_the_next(over: Over, scripted: Scripted) -> None:
-    def broken(query: str) -> str:
-        raise ConnectionResetError
-
-    page, (first, second, third) = over("http-500", "reset-in-the-middle", "good")
-    page = ask(page, QUERY)
-    scripted.replies["reset-in-the-middle"] = broken
-    page = press_and_wait(page, "Retry")
-    assert talk(page).turns[0].job.candidates == (first, second, third)
-    assert f"**{second}** could not answer (the connection broke); **{third}** answers" in page.warning[0].value
-    assert COMPLETE in words(page)
-
-
 def test_if_all_fail_each_reason_is_given_once_and_all_can_be_tried_again(
     over: Over, open_page: Open, fleet_copy: Path, scripted: Scripted
 ) -> None:

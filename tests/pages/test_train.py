@@ -59,10 +59,12 @@ def settled(page: AppTest) -> AppTest:
     return page.run()
 
 
-def upload(page: AppTest, content: bytes, name: str = "scores.jsonl") -> AppTest:
-    """Upload a file and wait until it is read, or refused."""
+def upload(page: AppTest, content: bytes, name: str = "scores.jsonl", **more: bytes) -> AppTest:
+    """Upload a file, or several at once, and wait until they are read, or refused."""
     page.button_group(key="train-source").set_value("file").run()
-    page.file_uploader[0].upload(name, content, "application/jsonl").run()
+    for one, text in {name: content, **more}.items():
+        page.file_uploader[0].upload(one, text, "application/jsonl")
+    page.run()
     return settled(page)
 
 
@@ -141,10 +143,18 @@ def test_a_file_is_read_and_goes(open_page: Open) -> None:
     page = upload(open_page("train"), content, name)
     assert "30 queries, 2 data sets, 3 models" in words(page)
     assert list(state(page).path.iterdir()) == []
-    assert page.file_uploader[0].value is None  # Streamlit's copy in memory went too
+    assert not page.file_uploader[0].value  # Streamlit's copy in memory went too
     assert "cut short" in upload(page, content[:60], name).error[0].value
     open_step(upload(page, packed(LINES)), 2)
     assert page.selectbox(key="train-tagger").value == "given"
+
+
+def test_files_of_one_model_each_are_read_together(open_page: Open) -> None:
+    files = [f"query;score\nHi;0,{n}\nHow?;1,{n}\nWhy?;{n},5\n".encode("cp1252") for n in range(3)]
+    page = upload(open_page("train"), files[0], "small.csv", **{"mid.csv": files[1], "large.csv": files[2]})
+    assert "3 models** from the files small.csv, mid.csv, large.csv: small, mid, large" in words(page)
+    page = upload(page, files[0], "small.csv", **{"mid.csv": b"query;score\nHi;high\n"})
+    assert "the score of mid in mid.csv, line 2" in page.error[0].value
 
 
 def bar(page: AppTest) -> dict[str, float]:
@@ -355,14 +365,6 @@ def test_a_router_of_ones_own_models_becomes_a_fleet_that_routes(
         decision = Ensemble(fleet).route([Message("user", LINES[0]["query"])])
         assert decision.candidate == "math-ai/Sums-7B"
         assert "Build the fleet" not in labels_of_buttons(open_page("models", first_fleet, router="my-router"))
-
-
-def test_a_single_query_is_enough_for_a_kind_without_epochs(open_page: Open) -> None:
-    page = upload(open_page("train"), packed(LINES[:1]))
-    assert "**1 query, 1 data set, 3 models**" in words(page)
-    open_step(page, 3)
-    page.selectbox(key="train-kind").set_value("kmeans").run()
-    assert not train(page).error
 
 
 def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:

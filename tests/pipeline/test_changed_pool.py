@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support import endpoint_fleet
+from support import endpoint_fleet, run_folders
 from support.command_files import replace_text
 from support.run_folders import records, refusal, small_batches
 from support.scripted_models import NARROW
@@ -25,10 +25,8 @@ from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
-from zooter_core.router.kinds import DistillConfig
 
 pytestmark = pytest.mark.slow  # whole runs, most of them twice
-SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
 KEY = {"answer": {"number": "4"}}  # of every third query
 QUERIES = [Query(f"q{n:02}", f"What is {n} + {n}?", key=None if n % 3 else KEY) for n in range(20)]
 MODELS = {"n": "narrow"}  # which takes no long query
@@ -75,14 +73,7 @@ def fleet_of(fleet_copy, server, monkeypatch):
 
 def run_all_steps(folder: Path, fleet: Path, queries: list[Query] = QUERIES) -> None:
     """What `zooter run` does."""
-    ensemble = Ensemble(load_fleet(fleet))
-    with Run(folder, create=True) as run:
-        pipeline.start(run, ensemble, queries)
-        pipeline.collect(run, ensemble, SHORT)
-        pipeline.score(run, ensemble)
-        pipeline.tag(run, ensemble)
-        pipeline.label(run, LabelConfig(holdout=0.4))
-        pipeline.distill_run(run, ensemble, ensemble.fleet.encoder, DistillConfig(epochs=1))
+    run_folders.run_all_steps(folder, Ensemble(load_fleet(fleet)), queries, label=LabelConfig(holdout=0.4))
 
 
 def requests_of(server: Scripted) -> Counter[str]:
@@ -147,7 +138,7 @@ def test_another_model_behind_a_name_is_refused_by_that_name(fleet_of, server, r
     fleet = fleet_of("abc")
     replace_text(fleet / "fleet.toml", 'model = "b"', 'model = "d"')
     before = (folder / "run.json").read_bytes()
-    message = refusal(folder, lambda run: pipeline.collect(run, Ensemble(load_fleet(fleet)), SHORT))
+    message = refusal(folder, lambda run: pipeline.collect(run, Ensemble(load_fleet(fleet)), GenerationConfig()))
     assert message.startswith(f"The responses of b in the run {folder} came from another")
     assert "another name in fleet.toml" in message
     assert (folder / "run.json").read_bytes() == before

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.process_limits import full_disk
-from support.run_folders import content, texts
+from support.run_folders import content
 from support.scripted_server import Scripted
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET
@@ -144,25 +144,6 @@ def test_what_a_trained_router_has_learned_from_does_not_count(folder, queries):
     assert Ensemble(load_fleet(folder)).router.note == ""
 
 
-def test_a_stop_loses_nothing(folder, queries, servers):
-    ensemble, run = Ensemble(exam.prepare_fleet(folder)), exam.exam_folder(folder, True)
-
-    def stop(step: str, done: int, total: int) -> None:
-        if step == "collect" and done >= 12:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        exam.sit(ensemble, run, queries[:16], stop)
-    queried, requests = {query.id: query.text for query in queries}, len(servers.bodies)
-    stored = {(candidate, queried[query]) for query, candidate in texts(run)}
-    assert len(stored) >= 9
-    exam.sit(Ensemble(exam.prepare_fleet(folder)), run, queries[:16])
-    again = {(body["model"], body["messages"][-1]["content"]) for body in servers.bodies[requests:]}
-    assert not again & stored
-    with pytest.raises(ZooterError, match="to begin again"):
-        exam.sit(Ensemble(exam.prepare_fleet(folder)), run, queries[:30])
-
-
 def test_a_model_that_fails_leaves_the_others_a_router(folder, queries, servers, monkeypatch):
     monkeypatch.setenv("MODEL_API_KEY", "sk-of-nobody")
     keys = {"backend": "openai", "base_url": servers.url, "retries": 0, "api_key_env": "MODEL_API_KEY"}
@@ -181,63 +162,6 @@ def test_where_all_models_but_one_fail_the_cause_is_named(folder, queries, serve
     remove_candidate(folder, "sums")
     with pytest.raises(WorkError, match=r"broken at .* failed: status 404"):
         exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", exam.answerable(queries[:4]))
-
-
-def test_a_server_that_disappears_in_the_middle_is_named_and_made_up_for_later(folder, queries, servers):
-    answers, back = 0, False
-
-    def gone(query: str) -> str:
-        nonlocal answers
-        answers += 1
-        if answers > 8 and not back:
-            raise ConnectionResetError
-        return "It depends."
-
-    servers.replies["gone"] = gone
-    keys = {"backend": "openai", "base_url": servers.url, "name": "gone", "model": "gone", "parallel": 1}
-    add_candidates(folder, [keys | {"retries": 0, "rest_seconds": 0.0}])
-    few = exam.answerable(queries[:12])
-    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", few)
-    assert list(missing) == ["gone"]
-    assert report.candidates["all"].n == 12
-    others, back = servers.count("sums") + servers.count("words"), True
-    report, missing = exam.sit(Ensemble(exam.prepare_fleet(folder)), folder / "exam", few)
-    assert not missing
-    assert servers.count("sums") + servers.count("words") == others
-    assert len((folder / "exam" / "responses.jsonl").read_text().splitlines()) == 3 * 12
-
-
-@pytest.mark.slow
-def test_a_model_that_came_after_the_exam_is_asked_alone_and_one_that_left_needs_nothing(folder, queries, servers):
-    run, few = exam.exam_folder(folder, True), exam.answerable(queries[:24])
-    exam.sit(Ensemble(exam.prepare_fleet(folder)), run, few)
-    exam.install(folder, run)
-    before = (run / "responses.jsonl").read_bytes()
-    servers.replies["late"] = lambda query: "It is late."
-    late = {"backend": "openai", "base_url": servers.url, "name": "late", "model": "late"}
-    add_candidates(folder, [late])
-    fleet = load_fleet(folder)
-    assert exam.newcomers(fleet, run).pool == ("late",)
-    assert not exam.has_all_answers(fleet, run)
-    report, missing = exam.sit(Ensemble(fleet), run, few)
-    exam.install(folder, run)
-    assert not missing
-    assert [servers.count(name) for name in ("sums", "words", "late")] == [24, 24, 24]
-    assert (run / "responses.jsonl").read_bytes().startswith(before)
-    assert set(report.candidates["all"].mean_reward) >= {"sums", "words", "late"}
-    assert set(Ensemble(load_fleet(folder)).router.candidates) == {"sums", "words", "late"}
-    remove_candidate(folder, "words")
-    fleet = load_fleet(folder)
-    assert exam.has_all_answers(fleet, run)
-    assert Ensemble(load_fleet(folder)).route("What is 17 times 23?").candidate == "sums"
-    exam.sit(Ensemble(fleet), run, few)
-    exam.install(folder, run)
-    assert Ensemble(load_fleet(folder)).router.candidates == ("sums", "late")
-    assert len(servers.bodies) == 72
-    fresh = folder / "from the start"
-    exam.sit(Ensemble(fleet), fresh, few)
-    for name in ("labels.jsonl", "rewards.jsonl", "router/neighbours.json"):
-        assert (run / name).read_bytes() == (fresh / name).read_bytes()
 
 
 def test_changes_to_the_fleet_by_hand_during_an_exam_stay(folder, queries):

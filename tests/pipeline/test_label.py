@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -18,13 +15,6 @@ from zooter_core.method.labels import LabelConfig, held_back, lot
 IDS = [f"q{number}" for number in range(12)]
 DATASETS = ["all", "sums", "texts"] * 4
 ASIDE = "q3"
-
-
-def test_a_worker_and_the_step_label_load_no_pytorch_for_themselves():
-    """Each actor of Ray would spend three seconds on it, also where it only scores or tags through an endpoint."""
-    code = "import sys, zooter_core.pipeline, zooter_core.pipeline.on_ray, zooter_core.pipeline.plan; "
-    code += "print([name for name in ('torch', 'transformers') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def reward(number: int) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 from collections import Counter
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support import endpoint_fleet
+from support.command_files import read_lines
 from support.patience import PATIENCE
 from zooter_core import pipeline
 from zooter_core.base.errors import WorkError, ZooterError
@@ -42,7 +42,7 @@ def collected(folder: Path, fleet: Path, how: Collecting = PLAIN, **more: object
 
 
 def records(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / RESPONSES).read_text().splitlines()]
+    return read_lines(folder / RESPONSES)
 
 
 def counts(folder: Path) -> Counter:

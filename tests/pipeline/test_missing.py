@@ -22,14 +22,12 @@ from zooter_core.evaluation.figures import Report, load_report
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.collect import Collecting
-from zooter_core.pipeline.plan import Plan, check
 from zooter_core.router.kinds import DistillConfig
 
 pytestmark = pytest.mark.slow  # whole runs, most of them twice
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
 QUERIES = [Query(f"q{n:02}", f"Tell me about {n} apples.") for n in range(20)]
 LABELS = LabelConfig(holdout=0.4)
-BATCH = 4  # of small_batches
 SAME = ("labels.jsonl", "tags.jsonl", "report.json", "router/model.safetensors", "router/neighbours.json")
 
 
@@ -154,17 +152,6 @@ def test_a_candidate_that_never_answers_keeps_its_place(fleet, weak, tmp_path):
     assert report.held_back.pool == ["b", "c"]
     assert [record["plain"][0] for record in records(folder, "labels.jsonl")] == pytest.approx([1 / 3] * len(QUERIES))
     assert read_scores([folder / "scores.jsonl"]).candidates == ("b", "c")
-
-
-def test_a_step_by_itself_needs_the_one_before_it(fleet, weak, tmp_path):
-    weak("a", 8)
-    run_all_steps(tmp_path / "run", fleet)
-    before = (tmp_path / "run" / "labels.jsonl").read_bytes()
-    with Run(tmp_path / "run") as run:
-        for step, later in {"collect": "score", "label": "distill"}.items():
-            with pytest.raises(ZooterError, match=f"The step {step} of the run .* is not finished"):
-                check(run, Plan((later,)), Ensemble(load_fleet(fleet)))
-    assert (tmp_path / "run" / "labels.jsonl").read_bytes() == before
 
 
 def test_no_query_with_two_responses_is_one_message(fleet, weak, tmp_path):

@@ -42,14 +42,3 @@ def test_answers_count_as_they_come(tmp_path: Path) -> None:
         score.update(GOES_ON)
     assert score.of("one") == Right(1, 2)
     assert score.of("one").share == 0.5
-
-
-def test_a_stop_ends_between_two_answers(tmp_path: Path) -> None:
-    file, stop = tmp_path / "responses.jsonl", threading.Event()
-    file.write_text(line("a", "one", "4"))
-    stop.set()
-    score = RunningScore(QUERIES, file)
-    score.update(stop)
-    assert score.of("one") == Right()
-    score.update(GOES_ON)
-    assert score.of("one") == Right(1, 1)

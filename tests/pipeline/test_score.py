@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from support.command_files import write_lines
-from support.run_folders import FILES, POOL, content, records, run_all_steps, texts, unfinish
+from support.run_folders import POOL, records, run_all_steps, texts, unfinish
 from zooter_core import pipeline
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Message
@@ -29,25 +29,6 @@ from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 
 pytestmark = pytest.mark.usefixtures("small_batches")
-
-
-class Grouped:
-    """A reward model whose rewards depend a little on what is scored together, as a real one's do by padding."""
-
-    def score(self, pairs):
-        return [len(response) / 10 * (1 + len(pairs) * 1e-6) for _, response in pairs]
-
-
-def test_rewards_cut_short_inside_a_batch_are_made_good(run_copy, ensemble, queries, monkeypatch):
-    monkeypatch.setattr(Ensemble, "reward_model", Grouped())
-    contents = []
-    for _ in range(2):
-        unfinish(run_copy, "score")
-        file = run_copy / FILES["score"]
-        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[: 21 if contents else 0]))
-        run_all_steps(run_copy, ensemble, queries)
-        contents.append(content(run_copy)["labels.jsonl"])
-    assert contents[0] == contents[1]
 
 
 class Faulty:
@@ -141,16 +122,6 @@ def test_verified_outcomes_shape_scores_labels_and_the_score_file(tmp_path, ense
     assert [query.key for query in scores.queries] == [query.key for query in keyed]
     means = verified_rewards(raw.mean(axis=-1), outcomes.mean(axis=-1))
     assert scores.scores == pytest.approx(means)
-
-
-def test_responses_of_a_score_file_are_verified_too(tmp_path, ensemble, monkeypatch):
-    monkeypatch.setattr(Ensemble, "reward_model", Faulty())
-    line = {"id": "1", "query": "9 + 9?", "answer": 18, "responses": {"a": "It is 17, surely, I think.", "b": "18"}}
-    score_responses(write_lines(tmp_path / "in.jsonl", [line]), tmp_path / "out.jsonl", ensemble)
-    (record,) = records(tmp_path, "out.jsonl")
-    assert (record["verified"], record["answer"]) == ({"a": 0.0, "b": 1.0}, {"number": "18"})
-    assert record["scores"]["a"] > record["scores"]["b"]
-    assert read_scores([tmp_path / "out.jsonl"]).scores.argmax() == 1
 
 
 def test_a_key_that_cannot_be_used_here_stops_the_step_before_its_work(tmp_path, ensemble, queries, monkeypatch):

@@ -153,16 +153,6 @@ def test_what_does_not_fit_the_queries_is_refused(tiny_encoder, more, part):
         distill(SCORES, encoder=tiny_encoder, **more)
 
 
-def test_report_of_the_held_back_queries(tmp_path, tiny_encoder):
-    distilled(tmp_path / "router", tiny_encoder, LabelConfig(holdout=0.3))
-    report = json.loads((tmp_path / "router" / "report.json").read_text())
-    assert report["candidates"]["all"]["n"] == 24
-    assert len(report["losses"]) == 40
-    assert report["losses"][-1] < 0.2 * report["losses"][0]
-    learned = len(json.loads((tmp_path / "router" / "neighbours.json").read_text())["queries"])
-    assert report["held_back"]["n"] == 24 - learned > 0
-
-
 def test_a_failure_leaves_an_older_router_alone(tmp_path, tiny_encoder):
     before = distilled(tmp_path / "router", tiny_encoder).probabilities(SUMS)
     for wrong, message in ((LabelConfig(tau=0.0), "tau > 0"), (LabelConfig(holdout=1.0), "a query to learn from")):

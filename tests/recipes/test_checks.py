@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from recipes.embedded import checks
@@ -38,19 +34,3 @@ def test_the_key_of_a_task(code, right):
 )
 def test_the_key_of_a_worked_solution(solution, number):
     assert checks.number_key(solution) == {"answer": {"number": number}}
-
-
-def test_whether_code_parses():
-    texts = (fence("x = 1"), "x = 1", "```js\nlet a;\n```\n```python\nb\n```", "This is prose.", "")
-    assert [checks.parses(text) for text in texts] == [True, True, False, False, False]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
-def test_without_a_sandbox_no_recipe_begins():
-    """Where the system allows no further user namespaces."""
-    checks.require_sandbox()
-    forbidding = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
-    program = "from recipes.embedded import checks; checks.require_sandbox()"
-    command = ["unshare", "--user", "--map-root-user", "sh", "-c", forbidding, "-", sys.executable, "-c", program]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
-    assert "ZooterError: Expected a sandbox for the code of responses, but found none: bwrap: " in ended.stderr

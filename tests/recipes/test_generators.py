@@ -21,6 +21,8 @@ from recipes.embedded.writing import VERSE, pieces, talk
 from zooter_core.backends.calculator import due
 from zooter_core.evaluation.verified.answers import final_number
 
+DATA_SETS = Path(__file__).resolve().parents[3] / "shared" / "data"
+
 
 def test_marked_sums_of_a_solution_stand_in_full():
     marked = (
@@ -166,3 +168,16 @@ def test_a_share_takes_some_of_every_source(monkeypatch: pytest.MonkeyPatch, tmp
     few = sample(tmp_path, 0.02, 0)
     assert {line["dataset"] for line in few} == set(SOURCES)
     assert len(few) < 60
+
+
+@pytest.mark.skipif(not DATA_SETS.is_dir(), reason="the data sets are not here")
+def test_the_rewards_that_the_router_keeps_belong_to_queries_of_the_recipe() -> None:
+    rows = list(queries.learned_scores(data.FLEET, sample(DATA_SETS, 1.0, 0)))
+    sums = [row["scores"] for row in rows if row["dataset"] == "gsm8k"]
+    assert sum(max(scores, key=scores.__getitem__) == "math" for scores in sums) > 0.9 * len(sums) > 20
+
+
+def test_the_rewards_of_other_queries_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(queries, "of_data_sets", of_others)
+    with pytest.raises(SystemExit, match="other queries"):
+        list(queries.learned_scores(data.FLEET, sample(tmp_path, 1.0, 0)))

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from recipes.embedded import data
 from recipes.embedded.functions import tasks
-from recipes.embedded.own_responses import JudgedQuery, balanced, judge, outcome, overlap
+from recipes.embedded.own_responses import JudgedQuery, judge, outcome
 from zooter_core.base.records import Query
 
 SUM = JudgedQuery(Query("1", "What is 2 + 3?", "problems"), ("2 + 3 = 5.\nThe answer is 5.",))
@@ -34,17 +32,3 @@ def test_a_right_response_is_above_a_close_wrong_one(tiny_encoder):
 def test_a_response_that_ends_is_above_the_same_cut_off(tiny_encoder):
     complete, cut = judge(NOTE, [response("Dear Ana, thanks."), response("Dear Ana, thanks.", "length")], tiny_encoder)
     assert complete.quality == pytest.approx(cut.quality + 0.3, abs=1e-5)
-
-
-def test_shared_words():
-    assert overlap("a b c d", ["a b c d"]) == 1.0
-    assert overlap("a b", ["a b c d", "x"]) == pytest.approx((2 * 2 / 6 + 0) / 2)
-    assert overlap("", [""]) == 0.0
-
-
-def test_length_decides_nothing():
-    longer = [(f"q{n}", "a long one", "short") for n in range(8)]
-    shorter = [(f"q{n}", "short", "a long one") for n in range(40)]
-    balanced_pairs = balanced(longer + shorter, random.Random(0), 1.5)
-    assert sum(pair in longer for pair in balanced_pairs) == 8
-    assert sum(pair in shorter for pair in balanced_pairs) == 12

@@ -41,19 +41,6 @@ def test_what_training_changed_is_kept_as_an_adapter(tiny_fleet, tmp_path, monke
     assert merged_scores == pytest.approx(expected, abs=0.03)
 
 
-def test_the_mean_of_two_models_has_the_mean_of_their_weights(tiny_fleet, tmp_path):
-    weights = []
-    for name in ("before", "after"):
-        model = AutoModelForSequenceClassification.from_pretrained(tiny_fleet / "encoder", num_labels=1)
-        model.classifier.weight.data.fill_(len(weights) + 1.0)
-        model.save_pretrained(tmp_path / name)
-        weights.append(model.state_dict())
-    reward.save_mean(tmp_path / "before", tmp_path / "after", tmp_path / "mean")
-    mean = AutoModelForSequenceClassification.from_pretrained(tmp_path / "mean", num_labels=1).state_dict()
-    assert mean["classifier.weight"].unique().tolist() == [1.5]
-    assert all(torch.allclose(mean[name], (weights[0][name] + weights[1][name]) / 2) for name in mean)
-
-
 def test_pairs_differ_as_their_kind_says():
     dice = random.Random(0)
     assert all(chosen != rejected for _, chosen, rejected in mismatched(EXAMPLES, dice))
@@ -85,11 +72,3 @@ def test_what_was_written_for_this_project_is_mismatched_inside_its_field():
         for query, chosen, rejected in mismatched(rows, random.Random(0)):
             assert (query, chosen) in rows
             assert rejected in answers
-
-
-def test_batches_hold_rows_of_like_length_and_all_of_them():
-    rows = [(f"q{n}", "a" * (n * 7 % 900), "b") for n in range(200)]
-    ordered = reward.batches_of_like_length(list(rows), 0)
-    assert sorted(ordered) == sorted(rows)
-    first = [sum(map(len, row)) for row in ordered[: reward.BATCH]]
-    assert max(first) - min(first) < 400

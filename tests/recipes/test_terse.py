@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from recipes.embedded import terse
-from recipes.embedded.apart import queries_of_tests, resembles_a_test, telling
+from recipes.embedded.apart import queries_of_tests, resembles_a_test
 from recipes.embedded.data import in_pipeline, questions, short_pieces
-from recipes.embedded.form import form, terse_pieces, terse_questions, varied
+from recipes.embedded.form import form, terse_pieces, terse_questions
 from recipes.embedded.own_responses import JudgedQuery
-from recipes.embedded.terse import answers_to, misplaced, queries
+from recipes.embedded.terse import answers_to, queries
 from zooter_core.base.records import Query
 
 HAIKU = "Leaves sink in the pot\nYour letter about tea\nI read it once more"
@@ -31,25 +29,11 @@ def test_no_training_request_resembles_a_query_of_the_tests():
     assert not any(resembles_a_test(row.query.text, tests) for row in requests)
 
 
-@pytest.mark.parametrize(
-    ("query", "resembles"),
-    [("haiku ocean", True), ("haiku about the ocean waves", True), ("haiku winter tea", False), ("the", False)],
-)
-def test_three_fifths_of_the_words(query, resembles):
-    assert resembles_a_test(query, [telling("haiku ocean waves")]) == resembles
-
-
 def test_a_piece_with_its_form_is_above_small_talk(tiny_encoder):
     responses = [{"candidate": name, "text": text, "finish": "stop"} for name, text in (("b", TALK), ("a", HAIKU))]
     best, worst = answers_to(rows(1)[0], responses, tiny_encoder)
     assert (best.text, worst.text) == (HAIKU, TALK)
     assert best.quality - worst.quality > terse.APART["terse_pieces"]
-
-
-def test_out_of_place():
-    pairs = misplaced(10, random.Random(0))
-    assert len(pairs) == 20
-    assert all(len(query.split()) <= 6 and chosen != rejected for query, chosen, rejected in pairs)
 
 
 STORY = "Ana made tea for two. Nobody came. She drank both cups in the garden, and a sparrow had the last of the cake."
@@ -70,15 +54,6 @@ MAIL = "Dear Ruth,\n\nThe choir rehearsal on Monday is cancelled.\n\nBest wishes
 def test_a_response_with_the_form_is_above_one_without(query, better, worse):
     assert form(query, better) > form(query, worse)
     assert form(query, better) >= 0.8
-
-
-def test_no_form_named_is_neither_good_nor_bad():
-    assert form("capital of chile", "Santiago.") == form("capital of chile", "Dear Ana,") == 0.5
-
-
-def test_repeats():
-    assert varied("one two three four five six") == 1.0
-    assert varied("one two three four " * 5) < 0.5
 
 
 def test_terse_requests_are_short_and_from_the_training_side():

@@ -10,7 +10,7 @@ import pytest
 from support.three_groups import ANY, TABLE, VECTORS
 from zooter_core.method.labels import complete, softmax
 from zooter_core.router import distill
-from zooter_core.router.distill import FEWEST, Scored, learn, learn_auto
+from zooter_core.router.distill import FEWEST, Scored, learn_auto
 from zooter_core.router.head import RouterHead
 from zooter_core.router.kinds import settings_of
 
@@ -98,12 +98,6 @@ def test_from_a_few_queries_it_is_the_best_single_candidate(count):
     assert set(head.logits(ANY).argmax(axis=1)) == {1}
 
 
-@pytest.mark.parametrize("factor", [1e-6, 1e6])
-def test_the_scale_of_the_scores_means_nothing(plain, factor):
-    scaled, _ = learn_auto(replace(scored(VECTORS, TABLE), scores=factor * TABLE), POOL, "none", CONFIG)
-    assert scaled.probabilities(ANY) == pytest.approx(plain[0].probabilities(ANY), abs=1e-4)
-
-
 def test_missing_and_equal_scores_are_no_obstacle():
     gaps = TABLE.copy()
     gaps[np.arange(60), np.arange(60) // 3 % 3] = np.nan
@@ -155,8 +149,3 @@ def test_labels_of_a_fold_are_made_without_it_and_progress_tells_what_is_left():
     learn_auto(queries, POOL, "none", CONFIG, compared=lambda *step: steps.append(step))
     assert sorted(map(len, calls)) == [48] * 5 + [60]  # five folds, and the end
     assert steps == [(number, 20) for number in range(21)]
-
-
-def test_a_seed_fixes_it(plain):
-    again = learn(VECTORS, softmax(TABLE, 0.2), POOL, "none", CONFIG, scores=TABLE)
-    assert np.array_equal(again.logits(ANY), plain[0].logits(ANY))

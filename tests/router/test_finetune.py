@@ -165,19 +165,3 @@ def test_accumulated_gradients_are_those_of_the_batch(tiny_encoder, vectors, mon
     assert sizes[:6] == [6, 5, 5, 6, 5, 5]
     assert divided == pytest.approx(losses, abs=1e-5)
     assert np.allclose(router.probabilities(QUERIES), reference.probabilities(QUERIES), atol=1e-3)
-
-
-def test_bfloat16_is_used_where_it_is_asked_for(tiny_encoder, vectors, plain, monkeypatch, new_accelerator):
-    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
-    kinds: set[torch.dtype] = set()
-    real = module.pool_states
-
-    def pool(model, middle, tokens):
-        model.encoder.layer[0].output.dense.register_forward_hook(lambda layer, inputs, output: kinds.add(output.dtype))
-        return real(model, middle, tokens)
-
-    monkeypatch.setattr(module, "pool_states", pool)
-    router, losses = learn(tiny_encoder, vectors)
-    assert kinds == {torch.bfloat16}
-    assert losses == pytest.approx(plain[1], abs=0.02)
-    assert {weight.dtype for weight in router.encoder.model.parameters()} == {torch.float32}

@@ -31,13 +31,6 @@ def filled(store: VectorStore, texts=TEXTS) -> tuple[np.ndarray, list[int]]:
     return vectors, store.fill(texts, vectors)
 
 
-def test_vectors_are_found_by_their_texts(store):
-    store.put(TEXTS, VECTORS)
-    vectors, missing = filled(store, ["c", "new", "a"])
-    assert vectors.tolist() == [VECTORS[2].tolist(), [0.0, 0.0], VECTORS[0].tolist()]
-    assert missing == [1]
-
-
 def test_vectors_of_another_encoder_are_never_given_and_an_empty_store_leaves_no_file(store, cache):
     assert filled(store)[1] == [0, 1, 2]
     assert not cache.exists()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from support.patience import wait_until
 from support.running_endpoint import stream_of
 
 METADATA = {"x-zooter-metadata": "enabled"}
@@ -36,18 +35,13 @@ def test_a_candidate_that_rests_is_not_asked_and_the_log_says_so_once(serve, scr
     assert caplog.messages == [f"{bad} rests for 600 s after 2 failures in a row, the last: status 503"]
 
 
-def test_where_all_rest_each_is_named_once_and_a_client_hears_when_to_ask_again(serve):
-    endpoint = serve("refused", "http-503", "refused", rest_seconds=600)
+def test_where_all_rest_a_client_hears_when_to_ask_again(serve):
+    endpoint = serve("refused", "http-503", rest_seconds=600)
     for name in endpoint.order * 2:
         endpoint.chat(model=name)
     answer = endpoint.chat()
     assert answer.status_code == 503
     assert 590 < int(answer.headers["retry-after"]) <= 600
-    reasons = answer.json()["error"]["message"].removesuffix(").").split("); ")
-    assert len(reasons) == len(endpoint.order)
-    for name, reason in zip(endpoint.order, reasons, strict=True):
-        assert f"{name} (it rests after 2 failures in a row, the last: " in reason
-        assert " ... " not in reason
 
 
 def test_the_attempts_at_one_request_count_once(serve, scripted):
@@ -62,18 +56,6 @@ def test_the_attempts_at_one_request_count_once(serve, scripted):
     response = endpoint.client.get("/ready")  # nobody can answer now
     assert (response.status_code, response.json()["status"]) == (503, "unavailable")
     assert endpoint.client.get("/health").status_code == 200
-
-
-def test_a_tiny_request_of_ours_tries_a_server_after_its_rest(serve, scripted, caplog):
-    endpoint = serve("well-again", "good", rest_seconds=0.2)
-    ill, good = endpoint.order
-    for _ in range(2):
-        assert endpoint.chat().json()["model"] == good
-    wait_until(lambda: states(endpoint)[ill] == "closed")
-    wait_until(lambda: caplog.messages[-1] == f"{ill} answers again")
-    trials = [body for body in scripted.bodies if body["messages"] == [{"role": "user", "content": "Hi"}]]
-    assert [body["max_tokens"] for body in trials] == [1, 1]  # the first one failed too
-    assert endpoint.chat().json()["model"] == ill
 
 
 @pytest.mark.parametrize(
@@ -102,19 +84,25 @@ def test_what_a_server_refuses_rests_nobody_and_goes_elsewhere_from_then_on(serv
     assert endpoint.chat().json()["model"] == first
 
 
-def test_a_request_that_two_servers_fail_in_the_same_way_is_at_fault_itself(serve, scripted):
+def test_a_request_that_all_servers_fail_in_the_same_way_is_at_fault_itself(serve):
+    endpoint = serve("http-500", "http-500", rest_seconds=600)
+    for _ in range(3):
+        answer = endpoint.chat()
+        assert answer.status_code == 502
+        assert answer.headers["x-should-retry"] == "false"
+        assert answer.json()["error"]["message"].count('status 500, "scripted http-500"') == 2
+    assert set(states(endpoint).values()) == {"closed"}
+
+
+def test_where_two_servers_fail_in_the_same_way_the_third_answers_and_they_rest(serve):
     endpoint = serve("http-500", "http-500", "good", rest_seconds=600)
     file = endpoint.server.settings.fleet.folder / "fleet.toml"
     before, mark, after = file.read_text().partition(f'name = "{endpoint.order[1]}"')
     file.write_text(before + mark + after.replace("127.0.0.1", "localhost", 1))
     endpoint.client.post("/admin/reload").raise_for_status()
     for _ in range(3):
-        answer = endpoint.chat()
-        assert answer.status_code == 502
-        assert answer.headers["x-should-retry"] == "false"
-        assert answer.json()["error"]["message"].count('status 500, "scripted http-500"') == 2
-    assert scripted.count("good") == 0
-    assert set(states(endpoint).values()) == {"closed"}
+        assert endpoint.chat().json()["model"] == endpoint.order[2]
+    assert [states(endpoint)[name] for name in endpoint.order] == ["open", "open", "closed"]
 
 
 def test_other_apis_do_not_rest_chat(serve):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +15,6 @@ from support.running_endpoint import QUERY, in_front_of, stream_of, unanswered
 from support.scripted_server import Scripted
 from zooter_core.labelling.rewards.scoring import STOPPABLE
 from zooter_core.serve.gateway import REWARD_THREADS
-from zooter_core.serve.other_routes import ROUTED_AT_ONCE
 
 
 @pytest.mark.parametrize(("model", "stream"), [("slow", True), ("hang-first", True), ("hang-first", False)])
@@ -41,56 +39,32 @@ def test_a_client_that_goes_away_stops_a_local_candidate(local):
     assert exchange.status == 499
 
 
-class Gate:
-    """What computes batches or portions of something. The first one waits for `go`."""
-
-    def __init__(self, compute) -> None:
-        self.compute, self.calls = compute, []
-        self.started, self.go = threading.Event(), threading.Event()
-
-    def __call__(self, items):
-        self.calls.append(list(items))
-        self.started.set()
-        assert self.go.wait(NEVER)
-        return self.compute(items)
-
-
-def test_a_client_that_goes_away_stops_its_routing(serve):
-    endpoint = serve("good", extra="[serve]\nconcurrent = 2\n")
-    router = endpoint.server.gateway.router
-    gate = router._route = Gate(router._route)
-    conversations = [[{"role": "user", "content": f"{n} " + "x" * 1000}] for n in range(100)]
-    with unanswered(endpoint, "route", conversations=conversations):
-        assert gate.started.wait(PATIENCE)
-        assert endpoint.server.admission.running == 1  # it has one of the places
-        wait_until(lambda: sum(map(len, router._waiting.values())) == ROUTED_AT_ONCE - 1)
-        time.sleep(0.1)
-        assert sum(map(len, router._waiting.values())) == ROUTED_AT_ONCE - 1  # the others make no work yet
-    wait_until(lambda: not endpoint.server.admission.running)
-    gate.go.set()
-    assert endpoint.chat("Hello").status_code == 200
-    assert [len(batch) for batch in gate.calls[1:]] == [1]  # that of the chat alone
-
-
 def test_a_client_that_goes_away_stops_its_rewards(serve):
     """Between documents; and meanwhile feedback does not wait for them."""
     endpoint = serve("good")
     request_id = endpoint.chat().headers["x-request-id"]
     endpoint.next_exchange()
     model = endpoint.server.gateway.ensemble.reward_model
-    gate = model.score = Gate(model.score)
+    go, sizes, score = threading.Event(), list[int](), model.score
+
+    def wait_and_score(pairs):
+        sizes.append(len(pairs))
+        assert go.wait(NEVER)
+        return score(pairs)
+
+    model.score = wait_and_score
     rerank = {"model": "rmr", "query": "Hi", "documents": [f"text {number}" for number in range(20)]}
     with ExitStack() as clients:
         for _ in range(REWARD_THREADS + 4):
             clients.enter_context(unanswered(endpoint, "rerank", **rerank))
-        wait_until(lambda: len(gate.calls) == REWARD_THREADS)
+        wait_until(lambda: len(sizes) == REWARD_THREADS)
         feedback = {"request_id": request_id, "verdict": "good"}
         assert endpoint.client.post("/v1/feedback", json=feedback).status_code == 200
     assert [endpoint.next_exchange().status for _ in range(REWARD_THREADS + 4)] == [499] * (REWARD_THREADS + 4)
-    gate.go.set()
+    go.set()
     last = endpoint.client.post("/v1/rerank", json={"query": "Hi", "documents": ["last"]})
     assert len(last.json()["results"]) == 1
-    assert [len(items) for items in gate.calls] == [STOPPABLE] * REWARD_THREADS + [1]
+    assert sizes == [STOPPABLE] * REWARD_THREADS + [1]
 
 
 def test_whoever_has_no_answer_after_the_grace_is_told(fleet_copy: Path, scripted: Scripted) -> None:

@@ -6,11 +6,9 @@ import json
 import socket
 from collections.abc import Sequence
 
-import httpx2
 import pytest
 
-from support.patience import PATIENCE
-from support.running_endpoint import Endpoint
+from support.running_endpoint import Endpoint, connected, ending
 from support.scripted_answers import TEXT
 from support.scripted_server import Scripted
 
@@ -32,14 +30,11 @@ def request_of(version: str, framing: str, *lines: str, **fields: object) -> tup
 
 def answers(endpoint: Endpoint, packets: Sequence[bytes]) -> bytes:
     """What comes back until the endpoint closes the connection."""
-    with socket.create_connection(("127.0.0.1", httpx2.URL(endpoint.url).port), PATIENCE) as connection:
+    with connected(endpoint) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for packet in packets:
             connection.sendall(packet)
-        received = b""
-        while part := connection.recv(1 << 16):
-            received += part
-    return received
+        return ending(connection)
 
 
 OFFERS = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -82,13 +81,6 @@ def test_a_name_that_is_not_allowed_or_taken(file, name):
     add_key(file, key("taken"))
     with pytest.raises(ZooterError, match=r"a name for the key|a key named taken already"):
         add_key(file, key(name))
-
-
-def test_keys_that_are_added_at_the_same_time_are_all_there(file):
-    with ThreadPoolExecutor(8) as threads:
-        names = [f"key{number}" for number in range(8)]
-        list(threads.map(lambda name: add_key(file, key(name)), names))
-    assert sorted(read_keys(file)) == names
 
 
 def test_without_a_key_only_health_answers(serve, file, scripted):

@@ -8,16 +8,11 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
-import pytest
 
 from support import endpoint_fleet
-from support.event_loops import run_apart
-from zooter_core.config.fleet import load_fleet
-from zooter_core.serve.gateway import Gateway
 
 MOST_MEGABYTES = 300
 # Runs the command and says at its end whether it has loaded PyTorch, and what it loaded is left alone by collections.
@@ -35,8 +30,6 @@ def test_endpoints_are_served_without_pytorch(fleet_copy: Path, scripted):
     command = [sys.executable, "-c", PROGRAM, "serve", "--fleet", str(fleet_copy), "--port", "0"]
     environment = os.environ | {"ZOOTER_CACHE": str(fleet_copy / "cache"), "COLUMNS": "200"}
     with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
         try:
             line = next(line for line in process.stderr if "is served at" in line)
             url = line.partition("served at ")[2].split()[0]
@@ -52,22 +45,3 @@ def test_endpoints_are_served_without_pytorch(fleet_copy: Path, scripted):
             process.send_signal(signal.SIGINT)
         assert process.stdout.read().strip() == "[] True"
     assert list((fleet_copy / "cache" / "encoders-int8").glob("*/model.onnx"))
-
-
-@pytest.mark.parametrize(("encoder", "tags"), [("encoder", True), ("elsewhere", False)])
-def test_a_tagger_with_another_encoder_is_left_out_with_a_message(fleet_copy: Path, encoder, tags):
-    endpoint_fleet.save(fleet_copy, endpoint_fleet.NOWHERE, {"a": "good", "b": "good"}, router=True)
-    fleet = load_fleet(fleet_copy)
-    fleet = replace(fleet, tagger=replace(fleet.tagger, encoder=str(fleet_copy / encoder)))
-    messages: list[str] = []
-
-    async def run() -> bool:
-        gateway = await Gateway.open(fleet, progress=messages.append)
-        try:
-            return bool((await gateway.router.route(["What is 12 + 30?"])).decision.tags)
-        finally:
-            await gateway.close()
-
-    assert run_apart(run()) is tags
-    expected = [] if tags else ["Decisions have no tags, since the tagger's encoder is not the router's."]
-    assert messages == expected

@@ -86,20 +86,6 @@ def test_errors_of_every_layer_have_anthropics_shape(serve, tmp_path):
     assert elsewhere.json()["error"]["code"] == "invalid_api_key"  # OpenAI's shape, as before
 
 
-@pytest.mark.parametrize(
-    ("fault", "status", "kind"),
-    [
-        ("http-400", 400, "invalid_request_error"),
-        ("http-429", 429, "rate_limit_error"),
-        ("http-503", 502, "api_error"),
-    ],
-)
-def test_errors_of_servers_have_anthropics_shape(serve, fault, status, kind):
-    shown = error_of(post(serve(fault), model="chat", stream=fault == "http-429"))
-    assert shown[:2] == (status, kind)
-    assert shown[2].startswith("chat could not answer")
-
-
 def test_a_claude_that_is_not_served_is_the_routers_choice_and_no_other_name_is(module_endpoint):
     endpoint = module_endpoint
     for path in ("messages", "messages/count_tokens"):

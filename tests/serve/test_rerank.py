@@ -28,6 +28,8 @@ def test_results_are_the_rewards_best_first(module_endpoint, module_server):
     assert (shape["id"], shape["model"]) == (answer.headers["x-request-id"], "rmr")
     assert shape["usage"]["total_tokens"] > 0
     assert module_server.bodies == []  # no candidate is asked
+    again = module_endpoint.client.post("/v2/rerank", json={"model": "rmr", "query": QUERY, "documents": DOCUMENTS})
+    assert again.json()["results"] == shape["results"]  # as Cohere's ClientV2 asks
 
 
 def test_the_best_few_with_their_documents(module_endpoint):

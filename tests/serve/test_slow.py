@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from support.patience import PATIENCE
 from support.running_endpoint import stream_of, unanswered
-from zooter_core.backends.endpoint.events import EventSplitter
 from zooter_core.serve import chat, exchange
 
 METADATA = {"x-zooter-metadata": "enabled"}
@@ -69,16 +66,3 @@ def test_without_hedge_seconds_and_for_a_named_candidate_nobody_else_is_asked(se
     endpoint = serve("hang-first", "good", hang_seconds=0.4, extra=HEDGED)
     assert endpoint.chat(model=endpoint.order[0], stream=True).status_code == 504
     assert scripted.count("good") == 0
-
-
-def test_bytes_that_drip_into_a_huge_event_take_time_by_their_number():
-    """12 MB and then single bytes: searched anew each time, that would be 60 GB."""
-    splitter = EventSplitter()
-    assert list(splitter.feed(b"data: " + b"x" * 12_000_000)) == []
-    begun = time.process_time()
-    for _ in range(5000):
-        assert list(splitter.feed(b"x")) == []
-    (event,) = [*splitter.feed(b"\r"), *splitter.feed(b"\n\r"), *splitter.feed(b"\ndata: 1")]
-    assert (len(event), event[-1:]) == (12_005_006, b"x")
-    assert splitter.end() == b"data: 1"
-    assert time.process_time() - begun < 5

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from support.patience import PATIENCE, wait_until
-from support.running_endpoint import QUERY, Endpoint
+from support.running_endpoint import QUERY, Endpoint, connected, ending
 from zooter_core.base import connections
 from zooter_core.serve.keys import Key, add_key
 
@@ -25,23 +25,6 @@ POST = b"POST /v1/route HTTP/1.1\r\nhost: localhost\r\ncontent-type: application
 CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
 ENDLESS = 64 << 20
 MOST_TAKEN = 16 << 20  # what the kernel's buffers hold on both sides, and what is on its way
-
-
-def connected(endpoint: Endpoint, data: bytes = b"") -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", httpx2.URL(endpoint.url).port), PATIENCE)
-    connection.sendall(data)
-    return connection
-
-
-def ending(connection: socket.socket) -> bytes:
-    """What a connection brings until the server closes it."""
-    received = b""
-    try:
-        while part := connection.recv(1 << 16):
-            received += part
-    except ConnectionError:  # it closed before it had read all
-        pass
-    return received
 
 
 def send_until_closed(connection: socket.socket, parts: Iterable[bytes]) -> int:

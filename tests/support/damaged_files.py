@@ -6,7 +6,10 @@ import json
 import random
 from typing import Any
 
-from support.altered_runs import WILD, wild
+WILD: tuple[Any, ...] = (
+    *(None, True, False, -1, 0, 3, 99, 0.5, 1e308, float("nan"), float("inf"), "", "x", "base", "q01"),
+    *([], {}, ["x"], {"x": 1}, [[1]], [0.1, 0.2, 0.7], {"base": 1.0}, "a" * 5000),
+)
 
 
 def damaged(chance: random.Random, text: str) -> bytes:
@@ -38,3 +41,22 @@ def _part(chance: random.Random, text: str) -> bytes:
 def _other(chance: random.Random, text: str) -> bytes:
     values: tuple[Any, ...] = (*WILD, ["[" * 5000], "\ud800")
     return chance.choice((b"", b"\x00", b"[" * 5000, *(json.dumps(value).encode() for value in values)))
+
+
+def wild(chance: random.Random, record: Any) -> str:
+    """Change, add or remove one thing anywhere in a record."""
+    names: list[Any] = []
+    while True:
+        name: Any = chance.choice(list(record)) if isinstance(record, dict) else chance.randrange(len(record))
+        names.append(name)
+        if not isinstance(record[name], dict | list) or not record[name] or chance.random() < 0.3:
+            break
+        record = record[name]
+    if chance.random() < 0.2:
+        record.pop(name)
+        return f"{names} gone"
+    if chance.random() < 0.1 and isinstance(record, dict):
+        record["strange"] = record.pop(name)
+        return f"{names} renamed"
+    record[name] = chance.choice(WILD)
+    return f"{names} = {str(record[name])[:40]!r}"

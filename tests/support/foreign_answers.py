@@ -6,16 +6,13 @@ A scripted server sends them for the query ODD; any other query gets a good answ
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import cycle, repeat
-from pathlib import Path
 from typing import Any, Literal
 
 ODD = "What is 2 + 3?"  # QUERY of running_endpoint.py, so that the router chooses whoever is to fail
 WORDS = "the request exceeds the available context size"
 ILL = "CUDA error: device-side assert triggered"
-CASES = Path(__file__).resolve().parents[2].parent / "shared" / "cases"
 Outcome = Literal["answer", "cut", "refused", "failed", "flood"]
 
 
@@ -130,18 +127,4 @@ UNSTREAMED_FORMS: dict[str, Foreign] = {  # for a request that is not streamed
         ("whole: no choices", "failed", "no choices", {"choices": [None]}),
         ("whole: finish error", "failed", "error", {"choices": [MESSAGE | {"finish_reason": "error"}]}),
     )
-}
-
-
-def of_case(name: str, outcome: Outcome, **more: Any) -> Iterator[tuple[str, Foreign]]:
-    """The input of that name in `shared/cases`, where that folder is."""
-    if (file := CASES / name).exists():
-        yield name, Foreign(outcome, [file.read_bytes()], **more)
-
-
-FORMS |= {
-    **dict(of_case("empty_finish_then_cut.sse", "cut", breaks=True)),
-    **dict(of_case("error_field.sse", "refused", words=WORDS)),
-    **dict(of_case("finish_error.sse", "failed", words="error")),
-    **dict(of_case("usage_without_choices.sse", "answer", text="Hi")),
 }

@@ -32,7 +32,6 @@ def llama_servers(names: Sequence[str], folder: Path, port: int = 0) -> Iterator
             candidate = fleet.candidate(name)
             model = gguf_file(candidate.model)
             header = read_header(model)
-            assert candidate.adapter is not None
             settings: dict[str, Any] = {
                 "model": str(model),
                 "adapters": [str(gguf_adapter(candidate.adapter, header, name))],
@@ -62,7 +61,6 @@ def running(settings: dict[str, Any], folder: Path, script: str = child.__file__
         stderr=subprocess.DEVNULL,
         cwd=folder,
     )
-    assert process.stdout is not None
     try:
         report = json.loads(process.stdout.readline())
         yield report["address"]

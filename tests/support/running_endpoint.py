@@ -139,6 +139,24 @@ def unanswered(
     return client
 
 
+def connected(endpoint: Endpoint, data: bytes = b"") -> socket.socket:
+    """A connection on which that was sent."""
+    connection = socket.create_connection(("127.0.0.1", urlsplit(endpoint.url).port), PATIENCE)
+    connection.sendall(data)
+    return connection
+
+
+def ending(connection: socket.socket) -> bytes:
+    """What a connection brings until the server closes it."""
+    received = b""
+    try:
+        while part := connection.recv(1 << 16):
+            received += part
+    except ConnectionError:  # it closed before it had read all
+        pass
+    return received
+
+
 def stream_of(response: httpx2.Response) -> list[Any]:
     """The data of a stream's events; the last one must be [DONE]."""
     events = response.text.split("\n\n")

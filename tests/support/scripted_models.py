@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import inspect
 import json
 import time
 from typing import Any
 
 from support.foreign_answers import FORMS, ODD, UNSTREAMED_FORMS, Foreign
-from support.scripted_answers import LONGEST, TEXT, USAGE
-from support.scripted_apis import Apis
+from support.scripted_answers import LONGEST, TEXT, USAGE, Parts
 from support.thinking_servers import MAKES, completion, refusal, stream
 
 NARROW = 1000  # characters that `narrow` takes
@@ -44,19 +42,16 @@ CALLS = {  # of tools: a text before, the finish reason, and the member that has
 ILL = {  # for how many requests, with which status, message and Retry-After
     "twice-503": (2, 503, "loading the model", None),
     "well-again": (3, 503, "starting", None),
-    "wait-429": (1, 429, "slow down", "1"),
     "long-429": (10**9, 429, "quota", "3600"),
     # As llama.cpp where the model's template refuses the messages.
     "no-template": (10**9, 500, "Jinja Exception: roles must alternate", None),
 }
-WEATHER = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
 UNSTREAMED = {  # messages that come in one piece of JSON
     "plain-json": {"role": "assistant", "content": "whole"},
-    "plain-tool": {"role": "assistant", "content": None, "tool_calls": [WEATHER]},
 }
 
 
-class Models(Apis):
+class Models(Parts):
     """Every method plays the model of its name. `body` is the request."""
 
     def play(self, model: str, body: dict[str, Any]) -> None:
@@ -166,12 +161,9 @@ class Models(Apis):
             return self.status(400, {"error": {"message": "This model's maximum context length is 300 tokens."}})
         return self.good(body)
 
-    def unhurried(self, body: Any) -> None:
-        self.slow(body, 10)
-
-    def slow(self, body: Any, words: int = 200) -> None:
+    def slow(self, body: Any) -> None:
         self.begin()
-        for number in range(words):
+        for number in range(200):
             self.event(f"{number} ")
             if self.server.closing.wait(0.05):
                 return
@@ -341,10 +333,60 @@ class Models(Apis):
         """A good answer with that count of tokens."""
         self.stream_text(usage={"completion_tokens": tokens})
 
+    # Other APIs than chat completions
 
-METHODS = [
-    name.replace("_", "-")
-    for name, play in vars(Models).items()
-    if inspect.isfunction(play) and [*inspect.signature(play).parameters] == ["self", "body"]
-]
-NAMES = (*STREAMED, *BROKEN, *CALLS, *ILL, *UNSTREAMED, *METHODS)  # of all models that have one
+    def every_api(self, body: Any) -> None:
+        """A server with responses and embeddings too."""
+        if self.path.endswith("/embeddings"):
+            vector = {"object": "embedding", "index": 0, "embedding": [0.5, -1e-9]}
+            usage = {"prompt_tokens": 3, "total_tokens": 3}
+            return self.status(200, {"object": "list", "model": "scripted", "data": [vector], "usage": usage})
+        if not self.path.endswith("/responses"):
+            return self.good(body)
+        number = self.server.count(body["model"])
+        response = {"id": f"resp_{number}", "object": "response", "error": None, "model": "scripted", "output": []}
+        ended = response | {"usage": {"input_tokens": 9, "output_tokens": 7, "total_tokens": 16}}
+        if not body.get("stream"):
+            return self.status(200, ended)
+        self.begin()
+        begun = response | {"usage": None}
+        self.raw("event: response.created\ndata: " + json.dumps({"type": "response.created", "response": begun}))
+        self.raw('event: response.output_text.delta\ndata: {"type": "response.output_text.delta", "delta": "Hi"}')
+        return self.raw("event: response.completed\ndata: " + json.dumps({"type": "x", "response": ended}))
+
+    def reasons(self, body: Any) -> None:
+        """An answer with encrypted reasoning."""
+        if not self.path.endswith("/responses"):
+            blocks = [{"type": "thinking", "thinking": "", "signature": "secret"}]
+            message = {"role": "assistant", "content": "ok", "thinking_blocks": blocks}
+            choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+            return self.status(200, {"id": "1", "object": "chat.completion", "choices": choices})
+        item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "secret"}
+        response = {"id": "resp_1", "object": "response", "error": None, "output": [item]}
+        if not body.get("stream"):
+            return self.status(200, response)
+        self.begin()
+        done = {"type": "response.output_item.done", "output_index": 0, "item": item}
+        self.raw("event: response.output_item.done\ndata: " + json.dumps(done))
+        ended = {"type": "response.completed", "response": response | {"output": []}}
+        return self.raw("event: response.completed\ndata: " + json.dumps(ended))
+
+    def fails_after_created(self, body: Any) -> None:
+        """A response that is created and then fails; it is no chat completion."""
+        response = {"id": "resp_bad", "object": "response", "error": None}
+        error = {"code": "server_error", "message": "scripted failure"}
+        self.begin()
+        self.raw("event: response.created\ndata: " + json.dumps({"type": "response.created", "response": response}))
+        failed = {"type": "response.failed", "response": response | {"error": error}}
+        self.raw("event: response.failed\ndata: " + json.dumps(failed))
+
+    def counts_nothing(self, body: Any) -> None:
+        """A whole answer of forty bytes, or embeddings, without a count of tokens."""
+        if self.path.endswith("/embeddings"):
+            return self.status(200, {"object": "list", "data": [{"index": 0, "embedding": [0.5]}]})
+        if self.path.endswith("/responses"):
+            part = {"type": "message", "content": [{"type": "output_text", "text": "word " * 8}]}
+            return self.status(200, {"id": "resp_1", "object": "response", "output": [part]})
+        message = {"role": "assistant", "content": "word " * 8}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        return self.status(200, {"id": "1", "object": "chat.completion", "choices": choices})

@@ -48,14 +48,6 @@ def test_work_ends_and_an_error_is_its_problem(error: Exception | None, message:
     assert (job.running, job.problem, job.stopped, job.finished.is_set()) == (False, message, False, True)
 
 
-def test_work_that_is_stopped_cleans_up_and_has_no_problem() -> None:
-    job = Steps()
-    job.start()
-    job.stop()
-    job.wait(PATIENCE)
-    assert (job.stopping, job.stopped, job.problem, job.finished.is_set()) == (True, True, None, True)
-
-
 def test_work_is_stopped_when_its_last_tab_is_closed_and_stays_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     tabs, looks, job = {"a", "b"}, [], Steps()
     monkeypatch.setattr(background, "CHECK_EVERY", 0.005)

@@ -7,7 +7,7 @@ import pytest
 from support.hostile_texts import NAMES, PAYLOADS, faults, payload
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Ranked, Response, Tag
-from zooter_core.evaluation.charts import GREY, PALETTE, text
+from zooter_core.evaluation.charts import GREY, text
 from zooter_core.ui import charts
 
 POOL = ("chat", "math", "code", "writer")
@@ -23,23 +23,6 @@ def test_rewards_are_dots_on_one_axis_in_the_colours_of_their_models() -> None:
     assert (dots["x"], dots["text"]) == ([-0.001, 1.5], ["math<br>0.00", "writer<br>1.50"])
     assert dots["hovertext"][1] == "The response of writer has the reward 1.50."
     assert dots["marker"]["color"] == [charts.colour(POOL, name) for name in ("math", "writer")]
-
-
-def test_long_names_of_dots_end_within_the_chart_and_hide_where_they_overlap() -> None:
-    names = ("meta-llama/Llama-3.1-70B-Instruct-Turbo", "gpt", "phi-4-reasoning", "chat", "claude-3-5-haiku-20241022")
-    ranked = [
-        Ranked(Response(name, "a"), reward, 1) for name, reward in zip(names, (0.0, 0.9, 0.95, 1.0, 2.0), strict=True)
-    ]
-    _, dots = charts.rewards(ranked, names)["data"]
-    assert [place.split()[-1] for place in dots["textposition"]] == ["right", "center", "right", "center", "left"]
-    assert [len(words.partition("<br>")[0]) for words in dots["text"]] == [0, 0, 0, 4, 18]
-
-
-def test_colours_differ_and_go_round_in_a_large_pool() -> None:
-    pool = [str(number) for number in range(9)]
-    used = [charts.colour(pool, name) for name in pool]
-    assert len(set(used)) == len(PALETTE)
-    assert used[0] == used[len(PALETTE)]
 
 
 def test_tags_are_badges_that_none_of_them_ends() -> None:

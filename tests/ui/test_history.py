@@ -3,14 +3,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from support.patience import PATIENCE
 from zooter_core.ui.history import Entry, History, path
 
 
@@ -28,27 +25,6 @@ def test_turns_come_back_in_order_and_the_last_changed_conversation_first(tmp_pa
     assert again.turns("a") == [{"query": "first ☃"}, {"query": "second, edited"}]
     assert [entry.id for entry in again.entries()] == ["a", "b"]
     assert again.entry("b").title == "about b"
-
-
-def test_a_pin_keeps_a_conversation_on_top_until_it_is_deleted(tmp_path: Path) -> None:
-    store = History(tmp_path / "history.db")
-    for id in ("a", "b"):
-        store.keep(entry(id), 0, {"query": id})
-    store.pin("a", True)
-    store.pin("a", True)
-    assert [(item.id, bool(item.pinned)) for item in store.entries()] == [("a", True), ("b", False)]
-    store.pin("a", False)
-    assert [item.id for item in store.entries()] == ["b", "a"]
-    store.pin("a", True)
-    before = store.entries()
-    store.forget("a")
-    assert (store.turns("a"), store.entry("a"), len(store.entries())) == ([], None, 1)
-    store.restore(before[0], [{"query": "a"}])
-    assert store.entries() == before  # with its date and its pin
-    assert store.turns("a") == [{"query": "a"}]
-    store.forget("a")
-    store.keep(entry("a"), 0, {"query": "again"})
-    assert not store.entries()[0].pinned
 
 
 def test_nothing_of_a_deleted_conversation_stays_on_the_disk(tmp_path: Path) -> None:
@@ -81,15 +57,6 @@ def test_conversations_are_found_by_words_of_title_query_or_answer(tmp_path: Pat
     assert [entry.title for entry in store.entries()] == ["Trees", "about b"]
 
 
-def test_a_vote_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
-    store = History(tmp_path / "history.db")
-    store.vote("1", "fleet", {"best": "math"})
-    store.vote("2", "fleet", {"best": "chat"})
-    store.vote("1", "fleet", {"best": "code"})
-    store.vote("3", "other", {"best": "writer"})
-    assert sorted(vote["best"] for vote in store.votes("fleet")) == ["chat", "code"]
-
-
 def test_a_file_that_cannot_be_written_is_reported_and_stops_nothing(tmp_path: Path) -> None:
     broken = tmp_path / "history.db"
     broken.write_text("this is no database, but long enough to be taken for one" * 50)
@@ -103,32 +70,6 @@ def test_a_file_that_cannot_be_written_is_reported_and_stops_nothing(tmp_path: P
     assert folder.problem
 
 
-def test_two_demos_on_one_file_lose_nothing(tmp_path: Path) -> None:
-    """Two processes that open the file anew at the same moment, and write as fast as they can."""
-    code = (
-        "import sys; from pathlib import Path; from zooter_core.ui.history import Entry, History\n"
-        "store, name = History(Path(sys.argv[1])), sys.argv[2]\n"
-        "print('ready', flush=True); sys.stdin.readline()\n"
-        "for n in range(25):\n"
-        "    store.keep(Entry(name, name, 'fleet', 0.0), n, {'n': n})\n"
-        "    assert store.problem is None, store.problem\n"
-        "    store.vote(f'{name}{n}', 'fleet', {'n': n})\n"
-        "    assert store.problem is None, store.problem\n"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path / "history.db")]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    demos = [subprocess.Popen([*command, name], **pipes) for name in ("a", "b")]
-    for demo in demos:
-        assert demo.stdout.readline() == "ready\n"
-    for demo in demos:
-        demo.stdin.close()
-    assert [demo.wait(PATIENCE) for demo in demos] == [0, 0]
-    store = History(tmp_path / "history.db")
-    for name in ("a", "b"):
-        assert [turn["n"] for turn in store.turns(name)] == list(range(25))
-    assert len(store.votes("fleet")) == 50
-
-
 def rights(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -137,25 +78,15 @@ def rights(path: Path) -> int:
 def test_nobody_else_can_read_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("ZOOTER_HISTORY")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    folder, mine = tmp_path / "zooter", tmp_path / "mine"
-    before = os.umask(0)
-    try:
-        folder.mkdir(0o755)  # narrowed: it is ours
-        History(path()).keep(entry("a"), 0, {"query": "secret"})
-        with closing(sqlite3.connect(folder / "history.db")) as reader:
-            reader.execute("SELECT * FROM turns").fetchall()  # so that the files beside it stay
-            History(path()).keep(entry("a"), 1, {"query": "another"})
-            modes = {file.name: rights(file) for file in folder.iterdir()}
-        assert modes == {"history.db": 0o600, "history.db-wal": 0o600, "history.db-shm": 0o600}
-        assert rights(folder) == 0o700
-        mine.mkdir(0o755)  # stays: the user named it
-        for name in modes:
-            (mine / name).touch(0o644)
-        History(mine / "history.db").keep(entry("a"), 0, {"query": "secret"})
-        assert {rights(one) for one in mine.iterdir()} == {0o600}
-        assert rights(mine) == 0o755
-    finally:
-        os.umask(before)
+    folder = tmp_path / "zooter"
+    folder.mkdir(0o755)  # narrowed: it is ours
+    History(path()).keep(entry("a"), 0, {"query": "secret"})
+    with closing(sqlite3.connect(folder / "history.db")) as reader:
+        reader.execute("SELECT * FROM turns").fetchall()  # so that the files beside it stay
+        History(path()).keep(entry("a"), 1, {"query": "another"})
+        modes = {file.name: rights(file) for file in folder.iterdir()}
+    assert modes == {"history.db": 0o600, "history.db-wal": 0o600, "history.db-shm": 0o600}
+    assert rights(folder) == 0o700
 
 
 def test_where_it_is_and_that_others_visitors_are_not_kept_unless_a_file_is_named(

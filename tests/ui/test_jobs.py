@@ -10,7 +10,6 @@ import pytest
 
 from support.patience import PATIENCE
 from zooter_core.backends import Backend, Piece, Request, Ticket, TurnQueue
-from zooter_core.base.errors import Failure
 from zooter_core.base.records import Message, Response
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.fleet.ensemble import Ensemble
@@ -36,13 +35,6 @@ def ended(job: Job) -> Job:
 
 def texts(job: Job) -> list[str]:
     return [ended(job).texts[name] for name in job.candidates]
-
-
-def test_jobs_side_by_side_say_what_each_says_alone(greedy: Ensemble) -> None:
-    alone = [texts(begin(greedy, AnswerPlan(["one"]), talk)) for talk in (SEA, SUM)]
-    assert alone[0] != alone[1]
-    jobs = [begin(greedy, AnswerPlan(["one"]), talk) for talk in (SEA, SUM) * 2]
-    assert [texts(job) for job in jobs] == alone * 2
 
 
 def test_a_right_answer_is_compared_where_no_reward_model_ranks(greedy: Ensemble) -> None:
@@ -157,14 +149,6 @@ def test_a_reserve_is_shown_waits_in_the_queue_of_its_own_model_and_can_be_stopp
     assert (job.running, job.shown, job.incomplete, job.all_failed) == (False, "two", False, False)
     assert (job.responses["two"].finish == "stopped") == stopped
     assert turns.join().ahead == 0  # it has left
-
-
-def test_earlier_responses_stay_and_are_ranked_with_the_new_one(half_down: Ensemble) -> None:
-    earlier = (Response("base", "", finish="error", error=Failure.of("down")), Response("one", "The sea is wide."))
-    job = ended(begin(half_down, AnswerPlan(["two"], previous=earlier), SEA, rank=True))
-    assert job.candidates == ("base", "one", "two")
-    assert job.texts["one"] == "The sea is wide."
-    assert {item.response.candidate for item in job.ranked or [] if item.rank} == {"one", "two"}
 
 
 def test_an_answer_that_has_begun_is_not_replaced(half_down: Ensemble) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import pytest
 
@@ -20,17 +19,3 @@ def test_the_latest_are_found_and_the_oldest_leave(monkeypatch: pytest.MonkeyPat
     for item in (first, second, first, third):  # the first is looked at again: the second is the oldest now
         links.remember(items, item)
     assert items == {"1": first, "3": third}
-
-
-def test_back_and_forward_visit_what_the_address_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    tab = SimpleNamespace(query_params={})
-    monkeypatch.setattr(links, "st", tab)
-    assert links.visited_id("item", None) is None
-    for id in ("1", "2"):
-        links.write_id("item", id)
-        assert tab.query_params == {"item": id}
-        assert links.visited_id("item", Item(id)) is None
-    tab.query_params["item"] = "1"  # after Back, or in a new tab
-    assert links.visited_id("item", Item("2")) == links.visited_id("item", None) == "1"
-    links.write_id("item", None)
-    assert tab.query_params == {}

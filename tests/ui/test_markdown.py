@@ -76,6 +76,7 @@ DRAWN = {
         ("http://bank.example@evil.example/", "`http://bank.example@evil.example/`"),
         ("http://[::1]/ http:// http://2130706433/", "`http://[::1]/` `http://` `http://2130706433/`"),
         ("http://bänk.example/", "`http://bänk.example/`"),
+        ("见（http://host.example/a），详见", "见（[http\\://host.example/a](<http://host.example/a>)），详见"),
         ("<me@host.example>", "\\<me@host.example>"),
     ),
     "HTML is text": (
@@ -107,6 +108,10 @@ DRAWN = {
         ("a\n    - b\n    ~~~~c~~~~\n    * * *", "a  \n\\- b  \n\\~\\~\\~\\~c\\~\\~\\~\\~  \n\\* * *"),
         ("a | b\n:--|--:|-\n", "a | b  \n\\:--|--\\:|-"),
         ("a\u202eb\x1b[31m\ud800", "a\ufffdb\ufffd\\[31m\ufffd"),
+    ),
+    "emphasis also where words have no spaces between them": (
+        ("**注意：**要有，是**“阶乘”**。", "**注意：\u2060**\u2060要有，是\u2060**\u2060“阶乘”**。"),
+        ("**서울(Seoul)**은 `a(**은`", "**서울(Seoul)\u2060**\u2060은 `a(**은`"),
     ),
     "code stays code": (
         ("````\n```\n![x](y)\n```\n````", "````\n```\n![x](y)\n```\n````"),

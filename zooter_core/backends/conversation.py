@@ -29,6 +29,18 @@ def last_query(messages: Sequence[Message]) -> str:
     return next((message.content for message in reversed(messages) if message.role == "user"), "")
 
 
+def alternating(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages, with those of the user in a row as one: chat templates such as Mistral's refuse two."""
+    turns: list[Message] = []
+    for message in messages:
+        if turns and turns[-1].role == message.role == "user":
+            first = turns.pop()
+            text = f"{first.content}\n\n{message.content}"
+            message = Message("user", text, first.attachments + message.attachments)
+        turns.append(message)
+    return tuple(turns)
+
+
 def check_query(text: str) -> None:
     """Refuse a query that cannot be routed.
 

@@ -10,17 +10,17 @@ from typing import Annotated, Any
 from rich.table import Table
 
 from zooter_core.base.records import Query
-from zooter_core.cli.consoles import err, print_figures, waiting
 from zooter_core.cli.consoles import out as console
+from zooter_core.cli.consoles import print_figures, waiting
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.options import FleetDir, Json, Seed, option
-from zooter_core.data.curate import curate
+from zooter_core.data.curate import MOST_TAGGED, curate
 
 
 def queries(
     sources: Annotated[list[Path], option("FILE...", "Queries files or logs to select from.", name="--from")],
-    limit: Annotated[int, option("N", "Maximum number of queries to select.", min=1)],
     out: Annotated[Path, option("FILE", "Queries file to write, .jsonl or .jsonl.gz.")],
+    limit: Annotated[int, option("N", "Maximum number of queries to select.", min=1)] = MOST_TAGGED,
     exclude: Annotated[list[Path] | None, option("FILE...", "Benchmarks whose queries must not be selected.")] = None,
     seed: Seed = 0,
     fleet: FleetDir = None,
@@ -38,8 +38,6 @@ def queries(
     with waiting("Reading ...") as show:
         figures = curate(sources, exclude or [], out, limit, seed, tagging, show, topic_of)
     print_figures(figures, json, _print)
-    if figures["n"] < limit:
-        err.print(f"Only {figures['n']:,} of {limit:,} queries were selected: no more are left.")
 
 
 def _print(figures: dict[str, Any]) -> None:

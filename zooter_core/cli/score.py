@@ -17,7 +17,7 @@ def score(
     context: typer.Context,
     run: Annotated[Path | None, option("DIR", "Folder of the run.")] = None,
     responses: Annotated[
-        Path | None, option("FILE", "A score file without `scores`, or a table of query, model and response.")
+        Path | None, option("FILE", "A score file without `scores`, or a table with the models' responses.")
     ] = None,
     out: Annotated[Path | None, option("FILE", "With --responses: the score file to write.")] = None,
     fleet: FleetDir = None,

@@ -92,11 +92,14 @@ def serve(
 
 
 def _outlook(fleet: Fleet, data: Path) -> str:
-    """How long it takes until the traffic in a folder tells what routing is worth."""
+    """How long it takes until the traffic in a folder tells what routing is worth, or what that lacks."""
+    from zooter_core.learn.advice import SCORED
     from zooter_core.learn.report import DAY, LATEST_DAYS, report_on
     from zooter_core.learn.report_text import outlook
     from zooter_core.learn.traffic import Traffic
 
+    if fleet.reward is None or fleet.reward.compares:
+        return f"Nothing will tell what routing is worth. {SCORED}"
     now = time.time()
     with Traffic.open(data) as traffic:
         outcome = outlook(report_on(traffic, fleet.name, now - LATEST_DAYS * DAY, now))

@@ -39,7 +39,7 @@ def _lines() -> Iterator[str]:
     """The lines of stdin as they come. They may be in another encoding."""
     for number, line in enumerate(sys.stdin.buffer, 1):
         try:
-            yield line.decode("utf-8")
+            yield line.decode("utf-8-sig")
         except UnicodeDecodeError as problem:
-            expected, byte = f"UTF-8 text in line {number} of stdin", f"the byte 0x{line[problem.start]:02x}"
+            expected, byte = f"UTF-8 text in line {number} of stdin", f"the byte 0x{problem.object[problem.start]:02x}"
             raise ZooterError(expected, byte, "Save the text as UTF-8.") from problem

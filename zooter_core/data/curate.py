@@ -22,7 +22,7 @@ from zooter_core.base.errors import NotInstalledError, ZooterError
 from zooter_core.base.files import check_file, open_atomic
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
-from zooter_core.data.json_records import check_paths
+from zooter_core.data.json_records import ENDING, check_paths
 from zooter_core.data.logs import PLAIN, Log, read_logs
 from zooter_core.data.scores import each_query, read_query
 
@@ -34,7 +34,6 @@ BANDS, ROWS = 20, 5  # of MinHash: two texts of similarity NEAR share a band wit
 MOST_TAGGED = 20_000  # queries for a tagger, drawn at random
 TOGETHER = 256  # queries given to a tagger at a time
 EVERY = 1000  # queries between two reports
-ENDING = re.compile(r"\.(jsonl?|[ct]sv|txt|parquet)(\.gz)?\Z")
 QUERY_FIELDS = ("dataset", "source", "tags", "choices", "answer", "tests", "check")
 
 SIGNS = {"-": "−", "*": "×", "/": "÷"}

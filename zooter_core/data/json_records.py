@@ -7,6 +7,7 @@ memory.
 from __future__ import annotations
 
 import ast
+import codecs
 import csv
 import gzip
 import io
@@ -22,11 +23,15 @@ from typing import Any, TextIO
 
 from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError
 from zooter_core.base.strict_json import ESCAPED, clean, is_number
+from zooter_core.data.documents import encoding_of
 
 LARGEST_TEXT = 1 << 30  # characters; a small .gz can hold more than the memory
 SPACE = re.compile(r"[ \t\n\r]*")
 DECODER = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" else float(name))  # pandas' missing value
 KIND = "a file of JSON or a table (CSV)"
+AS_EXCEL, LINE, FOREIGN_WORD = "as-excel", re.compile(rb"[^\n]*"), re.compile(rb"[\x80-\xff]{5}")
+ENDING = re.compile(r"\.(jsonl?|[ct]sv|txt|parquet)(\.gz)?\Z")
+BEFORE = re.compile(r"(\s*\n|sep=.\n)*")  # the names of a table's columns; the latter is Excel's
 LATEST = 1e11  # seconds: a time above it counts thousandths, millionths or billionths of one
 FIX_FILE, FIX_LINE = "Fix the file, or download it again.", "Fix or remove the line."
 FORMS = """Known are JSON lines, JSON arrays of objects, tables (CSV) whose first line names the columns, and a .txt \
@@ -56,6 +61,18 @@ def json_files(path: Path, endings: tuple[str, ...] = (".json", ".jsonl")) -> li
     return sorted(file for file in path.rglob("*") if file.name.removesuffix(".gz").endswith(endings))
 
 
+def _as_excel(problem: UnicodeError) -> tuple[str, int]:
+    """The rest of a line that is not UTF-8, in Windows-1252, as Excel writes CSV. Other alphabets have longer words."""
+    assert isinstance(problem, UnicodeDecodeError)
+    rest: bytes = LINE.match(problem.object, problem.start)[0]  # type: ignore[index]
+    if problem.encoding != "utf-8" or FOREIGN_WORD.search(rest):
+        raise problem
+    return rest.decode("cp1252"), problem.start + len(rest)
+
+
+codecs.register_error(AS_EXCEL, _as_excel)
+
+
 @contextmanager
 def open_text(path: Path, kind: str = KIND, newline: str | None = None) -> Iterator[TextIO]:
     """A text file, unpacked if its name ends in .gz, for the block that reads it.
@@ -64,19 +81,22 @@ def open_text(path: Path, kind: str = KIND, newline: str | None = None) -> Itera
         kind: what the file should be, for the message.
 
     Raises:
-        ZooterError: there is no such file, or no permission to read it, or it is damaged or not in UTF-8.
+        ZooterError: there is no such file, or no permission to read it, or it is damaged or in another encoding.
     """
     damaged = f"a readable file {path}"
     try:
+        if path.is_dir():
+            raise ZooterError(kind, f"a folder at {path}", f"Name its files, such as {path / '*.jsonl'}.")
         if not path.is_file():
             raise ZooterError(kind, f"no file at {path}", "Check the path.")
         read = gzip.open if path.suffix == ".gz" else open
-        with read(path, "rt", encoding="utf-8-sig", newline=newline) as file:
+        with read(path, "rb") as start:
+            encoding = encoding_of(start.read(4))
+        with read(path, "rt", encoding=encoding, errors=AS_EXCEL, newline=newline) as file:
             yield file
     except UnicodeDecodeError as problem:
-        step = (
-            'Save it as text in UTF-8 (in Excel, "CSV UTF-8"). If it is that, it is cut short or damaged; get it again.'
-        )
+        step = """Save it as text in UTF-8 (in Excel, "CSV UTF-8"); unpack a .zip. If it is text in UTF-8, it is cut \
+short or damaged; get it again."""
         byte = f"the byte 0x{problem.object[problem.start]:02x}, not UTF-8"
         raise ZooterError(damaged, byte, step) from problem
     except PermissionError as problem:
@@ -125,17 +145,18 @@ def each_value(path: Path) -> Iterator[tuple[Place, Any]]:
 def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
     """The lines of a .txt as `query`, JSON lines one by one, the values of other JSON, or the rows of a table.
 
-    A text of JSON is a `query`. A line that is wrong alone is given as its error.
+    A .txt with a tab in its first line is a table, as Excel saves one. A text of JSON is a `query`. A line that is
+    wrong alone is given as its error.
     """
     name, lines = path.name.lower().removesuffix(".gz"), _lines(path)
-    if name.endswith(".txt"):
-        yield from ((f"{path}, line {number}", {"id": f"{number:06d}", "query": text}) for number, text in lines)
-        return
     if name.endswith(".parquet"):
         yield from _parquet_rows(path)
         return
     first = next(lines, (0, ""))
-    if isinstance(value_of(first[1]), dict) or (
+    if name.endswith(".txt") and "\t" not in first[1]:
+        queries = chain([first] if first[1] else [], lines)
+        yield from ((f"{path}, line {number}", {"id": f"{number:06d}", "query": text}) for number, text in queries)
+    elif isinstance(value_of(first[1]), dict) or (
         name.endswith(".jsonl") and first[1] not in ("", "{") and first[1][0] != "["
     ):
         step = FORMS
@@ -180,11 +201,13 @@ def _query_or(value: Any) -> Any:
 
 def table_rows(path: Path) -> Iterator[tuple[Place, dict[str, str | None] | ZooterError]]:
     """The rows of a table (CSV): column -> cell, None for an empty one; an error for a row with too many cells."""
-    text = read_text(path).lstrip("\n")
+    text = read_text(path)
+    begin = BEFORE.match(text).end()  # type: ignore[union-attr]
+    before, text = text.count("\n", 0, begin), text[begin:]
     csv.field_size_limit(LARGEST_TEXT)
     rows = csv.DictReader(io.StringIO(text), delimiter=max("\t;,|", key=text.partition("\n")[0].count))
     for row in rows:
-        place = f"{path}, line {rows.line_num}"
+        place = f"{path}, line {before + rows.line_num}"
         if None in row:
             step = 'Put a text that has the separator in it between straight double quotes (").'
             yield place, ZooterError(f"{len(row) - 1} cells in {place}", str(len(row) - 1 + len(row[None])), step)

@@ -29,9 +29,9 @@ from zooter_core.data.json_records import (
 
 FORMATS = """Known are JSON or tables (CSV) with `query`, `question`, `prompt`, `instruction` or `messages`, \
 OpenAI's batch files, pairs of `request` and `response`, logs of LiteLLM, ShareGPT's `conversations`, \
-exports of Langfuse (`input`) and LangSmith (`inputs`), and a .txt with a query a line."""
+exports of Langfuse (`input`), LangSmith (`inputs`), Open WebUI, ChatGPT and Claude, and a .txt with a query a line."""
 RENAME = """Rename the field with the query to `query`. The first line of a table names its columns, and a file with a \
-query a line ends in .txt."""
+query a line ends in .txt and has no tab in its first line."""
 BATCH, LITELLM, LANGSMITH, PLAIN, OTHER = "OpenAI batch", "LiteLLM", "LangSmith", "plain", "other"
 SHAPES = (  # the keys of which a record has all; the key with its kind of call, and which kinds are generations
     (BATCH, {"custom_id"}, "url", r".*/(chat/completions|completions|responses)"),
@@ -42,6 +42,7 @@ SHAPES = (  # the keys of which a record has all; the key with its kind of call,
     (OTHER, {"input"}, "type", "generation"),  # Langfuse
     (LITELLM, {"start_time", "model"}, "", ""),
     *((OTHER, {name}, "", "") for name in ("conversations", "conversation", "request")),  # ShareGPT; a proxy's log
+    *((OTHER, {name}, "", "") for name in ("chat", "mapping", "chat_messages")),  # Open WebUI, ChatGPT, Claude
     *((PLAIN, {name}, "", "") for name in ("messages", "prompt", "question", "problem")),
 )
 CALLS = {  # a part of the name of other kinds of calls -> as what they are counted
@@ -51,7 +52,7 @@ CALLS = {  # a part of the name of other kinds of calls -> as what they are coun
 CUT = {"redacted": r"\A(\s*redacted-by-litellm)+\s*\Z", "cut short by LiteLLM": r"\(litellm_truncated "}
 TEXTS = (  # in which fields the messages are, or the user's text
     *("query", "messages", "conversations", "conversation", "prompt", "prompts", "input", "inputs", "question"),
-    *("problem", "contents", "proxy_server_request", "request", "body"),
+    *("problem", "contents", "proxy_server_request", "request", "body", "chat", "chat_messages"),
 )
 USER = ("user", "human", "humanmessage", "humanmessagechunk")
 ASSISTANT = ("assistant", "gpt", "chatgpt", "bot", "ai", "aimessage", "aimessagechunk", "model")
@@ -144,6 +145,17 @@ def _reply(response: object) -> Record:
     return {"response": reply or response, "usage": reply.get("usage"), "created": created}
 
 
+def _branch(nodes: Record, name: object) -> list[Record]:
+    """The messages up to a node of a conversation that ChatGPT has exported, which has branches."""
+    messages = []
+    for _ in nodes:
+        node = fields_of(nodes.get(as_text(name) or ""))
+        message, name = fields_of(node.get("message")), node.get("parent")
+        role, content = (fields_of(message.get(key)) for key in ("author", "content"))
+        messages.append({"role": role.get("role"), "content": content.get("parts")})
+    return messages[::-1]
+
+
 def _records(file: Path) -> Iterator[tuple[Place, Any, Shape]]:
     """The records of a file with their shapes; of an object with lists of known records, these."""
     for place, value in each_row(file):
@@ -199,6 +211,8 @@ def _snake(name: str) -> str:
 
 def messages_of(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The role and text of each message in the fields of a record."""
+    if isinstance(nodes := fields.get("mapping"), dict):
+        return _messages(_branch(nodes, fields.get("current_node")), TEXTS)
     return _messages({name: fields.get(name) for name in TEXTS}, TEXTS)
 
 
@@ -271,7 +285,7 @@ def _messages(value: object, names: Sequence[str], depth: int = DEEPEST) -> list
     body = next((part for part in map(value.get, ("kwargs", "data")) if isinstance(part, dict)), value)  # LangChain's
     content = next((body[name] for name in ("content", "value", "text", "parts") if body.get(name) is not None), None)
     path = value.get("id")  # ["langchain", "schema", "messages", "HumanMessage"]
-    roles = (path[-1] if isinstance(path, list) and path else None, *map(value.get, ("role", "from", "type")))
+    roles = (path[-1] if isinstance(path, list) and path else None, *map(value.get, ("role", "from", "sender", "type")))
     role = next((role for role in roles if isinstance(role, str) and role), "user" if "parts" in value else "")
     if role and content is not None:
         parts = content if isinstance(content, list) else [content]

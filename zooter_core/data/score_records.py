@@ -18,19 +18,24 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import LARGEST_SCORE
 from zooter_core.base.strict_json import is_number, objects
 from zooter_core.data.answer_keys import FIELDS
-from zooter_core.data.json_records import FIX_LINE, Place, as_number, as_text, each_record
+from zooter_core.data.json_records import ENDING, FIX_LINE, Place, as_number, as_text, each_record
 from zooter_core.data.logs import TEXTS, fields_of, query_in
 
 SCORE = ("score", "overall_score", "reward")
 MODEL, RESPONSE = ("model", "model_name", "candidate", "llm"), ("response", "output", "completion", "answer")
-MISSING = ("", "-", "na", "n/a", "#n/a", "nan", "null", "none")
-WORDS = {"true": 1.0, "pass": 1.0, "passed": 1.0, "correct": 1.0}
-WORDS |= {"false": 0.0, "fail": 0.0, "failed": 0.0, "incorrect": 0.0}
-AFFIX = re.compile(r"^scores?[\W_]+(?=\w)|(?<=\w)[\W_]+scores?$", re.IGNORECASE)  # around a model's name
+MISSING = ("", "-", "na", "n/a", "#n/a", "#nv", "nan", "null", "none")
+# The last ones of each are Excel's in German, French, Spanish, Italian, Portuguese and Dutch.
+RIGHT = "true pass passed correct yes wahr vrai verdadero vero verdadeiro waar"
+WRONG = "false fail failed incorrect no falsch faux falso onwaar"
+WORDS = dict.fromkeys(RIGHT.split(), 1.0) | dict.fromkeys(WRONG.split(), 0.0)
+AFFIX = re.compile(  # around a model's name
+    r"^(score|response|answer|output)s?[\W_]+(?=\w)|(?<=\w)[\W_]+(score|response|answer|output)s?$", re.IGNORECASE
+)
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 ABOUT = {*TEXTS, *FIELDS, "dataset", "source", "tags", "choices", "target", "expected", "label", "ground_truth"}
-MEASURE = re.compile(  # the names of columns whose numbers are no scores
-    r"no|nr|#|row|rank|unnamed: \d+|mean|avg|average|total|sum|turns?|level|difficulty|split|fold|seed|year"
+MEASURE = re.compile(  # the names of columns that are no model's
+    r"reference|category|topic|type|language|notes?|comments?|rater|date"
+    r"|no\.?|nr\.?|#|row|rank|unnamed: \d+|mean|avg|average|total|sum|turns?|level|difficulty|split|fold|seed|year"
     r"|(.*[\W_])?(id|idx|index|ms|time|length|len|count|num)"
     r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration)([\W_].*)?"
 )
@@ -70,8 +75,9 @@ def score_records(paths: Sequence[str | Path]) -> Iterator[tuple[int, Place, Rec
             raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
         yield from ((file, *line) for line in _by_column(table))
     for rows in together.values():
-        scores = {"scores": {name: fmean(values) for name, values in rows.scores.items()}} if rows.scores else {}
-        yield rows.file, rows.place, rows.record | scores | ({"responses": rows.responses} if rows.responses else {})
+        scores = {name: fmean(values) for name, values in rows.scores.items()}
+        record = rows.record | ({"responses": rows.responses} if rows.responses else {})
+        yield rows.file, rows.place, record | ({"scores": scores} if scores or not rows.responses else {})
 
 
 def _unwrapped(path: Path) -> Iterator[tuple[Place, Record]]:
@@ -87,10 +93,14 @@ def _unwrapped(path: Path) -> Iterator[tuple[Place, Record]]:
 
 
 def _sample(path: Path, record: Record) -> Record:
-    """The fields of a record; of a sample of lm-evaluation-harness, as other programs name them."""
+    """The fields of a record; of a sample of lm-evaluation-harness, as other programs name them.
+
+    Where nothing names the model, the file is named after it.
+    """
     fields = fields_of(record)
     if not {"doc", "doc_id", "target"} <= fields.keys():
-        return fields
+        alone = {*SCORE} & fields.keys() and not {*MODEL} & fields.keys() | {*_numbers(fields)} - {*SCORE}
+        return fields | {"model": ENDING.sub("", path.name)} if alone else fields
     scored = [name for name in fields if name not in ("doc_id", "target") and _number(fields[name]) is not None]
     metric = next((name for name in fields.get("metrics") or () if name in scored), *scored[:1] or [""])
     prompt = fields.get("arguments")  # of each request: the prompt, and how to go on
@@ -98,13 +108,14 @@ def _sample(path: Path, record: Record) -> Record:
         prompt = next(iter(prompt.values() if isinstance(prompt, dict) else prompt))
     doc = fields_of(fields["doc"])
     query = {name: doc[name] for name in TEXTS if name in doc} or {"prompt": prompt}
-    return query | {"model": path.parent.name, "score": fields.get(metric)}
+    task = path.name.removeprefix("samples_").rpartition("_")[0]  # before the time
+    return query | {"model": path.parent.name.replace("__", "/"), "dataset": task, "score": fields.get(metric)}
 
 
 def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) -> None:
     """Add a row with one model's score or response to those of its query."""
     model, score, response = (next((one for one in names if one in fields), "") for names in (MODEL, SCORE, RESPONSE))
-    numbers = [] if score else [one for one in fields if _may_be_scores(one) and _number(fields[one]) is not None]
+    numbers = [] if score else _numbers(fields)
     score = numbers[0] if len(numbers) == 1 else score
     if not score and not response:
         expected = f'a column "score" beside "{model}" in {place}'
@@ -121,17 +132,29 @@ def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) ->
 
 
 def _by_column(rows: Sequence[tuple[Place, Record]]) -> Iterator[tuple[Place, Record]]:
-    """The rows of a table with a column for each model: one that has numbers, and no name of something else."""
+    """The rows of a table with a column for each model: its scores where most cells are numbers, else its responses."""
+    if rows:
+        query_in(rows[0][0], fields_of(rows[0][1]))
     columns = [name for name in dict.fromkeys(name for _, record in rows for name in record) if name.strip()]
-    others = [name for name in columns if _may_be_scores(name.strip().lower())]
-    models = [name for name in others if any(_number(record.get(name)) is not None for _, record in rows)]
-    if rows and not models:
+    models = {name: AFFIX.sub("", name.strip()) for name in columns if _may_be_scores(name.strip().lower())}
+    cells = {name: [cell for _, record in rows if not _is_missing(cell := record.get(name))] for name in models}
+    numbers = {name: sum(_number(cell) is not None for cell in cells[name]) for name in models}
+    kind, names = "scores", [name for name, count in numbers.items() if count and 2 * count >= len(cells[name])]
+    if not names:
+        kind, names = "responses", [name for name in models if any(isinstance(cell, str) for cell in cells[name])]
+    if rows and kind == "responses" and len(names) < 2:
         instead = (
-            f"no numbers in the columns {listed(others)}" if others else f"the columns {listed(columns) or 'none'}"
+            f"no numbers in the columns {listed(models)}" if models else f"the columns {listed(columns) or 'none'}"
         )
         raise ZooterError(f"scores in {rows[0][0]}", instead, STEP)
     for place, record in rows:
-        yield place, record | {"scores": {AFFIX.sub("", name.strip()): record.get(name) for name in models}}
+        part = {models[name]: record.get(name) for name in names}
+        yield place, record | {kind: part if kind == "scores" else {name: text for name, text in part.items() if text}}
+
+
+def _numbers(fields: Record) -> list[str]:
+    """The fields that may be scores, by their names and their values."""
+    return [name for name in fields if _may_be_scores(name) and _number(fields[name]) is not None]
 
 
 def _may_be_scores(name: str) -> bool:
@@ -140,21 +163,25 @@ def _may_be_scores(name: str) -> bool:
 
 
 def as_score(value: object, whose: str) -> float | None:
-    """A score as files have it: a number, also with a decimal comma or a percent sign, true or false, pass or fail.
+    """A score as files have it: a number, also with a decimal comma or a percent sign, or a word such as true or fail.
 
     Returns:
         None if it is missing.
     """
-    if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
+    if _is_missing(value):
         return None
     number = _number(value)
     if number is None:
-        step = "Write numbers (higher is better), true and false, or pass and fail; leave missing scores empty."
+        step = "Write numbers (higher is better), true and false, or yes and no; leave missing scores empty."
         raise ZooterError(f"a number as the score of {whose}", repr(value)[:40], step)
     if not -LARGEST_SCORE <= number <= LARGEST_SCORE:
         expected = f"a number from {-LARGEST_SCORE:g} to {LARGEST_SCORE:g} as the score of {whose}"
         raise ZooterError(expected, repr(value)[:40], "Rescale the scores, or remove the line.")
     return number
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, str) and value.strip().lower() in MISSING)
 
 
 def _number(value: object) -> float | None:

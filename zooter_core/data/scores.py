@@ -237,8 +237,11 @@ def _scores_in(place: str, record: Mapping[str, Any]) -> dict[str, float]:
     """The `scores` of a line, without those that are missing."""
     scores = as_json(record.get("scores"))
     if not isinstance(scores, dict):
-        step = "Fix the line; docs/scores.md shows one."
-        raise ZooterError(f'"scores" as an object of numbers in {place}', _shown(scores), step)
+        instead, step = _shown(scores), "Fix the line; docs/scores.md shows one."
+        if isinstance(texts := record.get("responses"), dict) and scores is None:
+            instead = f"responses of {listed(texts)} alone"
+            step = "Score them with `zooter score --responses FILE --out scores.jsonl`, or write scores as numbers."
+        raise ZooterError(f'"scores" as an object of numbers in {place}', instead, step)
     numbers = {name: as_score(value, f"{name} in {place}") for name, value in scores.items()}
     return {name: number for name, number in numbers.items() if number is not None}
 

@@ -19,8 +19,10 @@ Figure = dict[str, Any]
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#C9B400", "#999999")
 ROUTER = "#7C4DDB"
 GREY = "#888888"
-GROUND, INK, THIN = "#ffffff", "#120e1c", "#ddd8e8"  # of a light page (.streamlit/config.toml)
+GROUND, THIN = "#ffffff", "#ddd8e8"  # of a light page (.streamlit/config.toml)
+INK = "#000037"  # nearly black; on a page, Streamlit replaces it by what it writes with, on a dark ground nearly white
 FONT = '"Source Sans", "Source Sans Pro", Helvetica, Arial, sans-serif'
+WORDS: Figure = {"size": 14, "color": INK}
 DASHES = ("solid", "dash", "dot")
 SWEEP_COLOURS = (ROUTER, *PALETTE)
 SWEEP_AXES = ("beta (weight of the plain label)", "mean score per query, 95% interval")
@@ -47,16 +49,16 @@ AXIS: Figure = {
     "fixedrange": True,
     "showgrid": True,
     "ticks": "",
-    "tickfont": {"size": 13},
+    "tickfont": WORDS | {"size": 13},
     "ticklabelstandoff": 4,
     "zeroline": False,
     "ticklabeloverflow": "allow",  # measuring each label costs a fifth of a drawing
 }
 LAYOUT: Figure = {
-    "font": {"size": 14},
+    "font": WORDS,
     "dragmode": False,  # a finger on a chart scrolls the page
     "hovermode": "closest",
-    "hoverlabel": {"align": "left", "font": {"size": 14}},
+    "hoverlabel": {"align": "left", "font": WORDS},
     "bargap": 0.25,
     "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": ROUTER},
 }
@@ -69,7 +71,7 @@ BELOW: Figure = {
     "xref": "container",
     "yref": "container",
     "yanchor": "bottom",
-    "font": {"size": 14},
+    "font": WORDS,
 }
 
 
@@ -88,9 +90,7 @@ def framed(
         margin: pixels around the chart, where they are different.
         layout: `xaxis` and `yaxis` add to the axes; others are parts of the layout.
     """
-    titles = {
-        name: {"text": words, "standoff": 12, "font": {"size": 14}} for name, words in (("xaxis", x), ("yaxis", y))
-    }
+    titles = {name: {"text": words, "standoff": 12, "font": WORDS} for name, words in (("xaxis", x), ("yaxis", y))}
     axes = {name: AXIS | {"title": title} | layout.pop(name, {}) for name, title in titles.items()}
     shown = {"showlegend": bool(legend), "legend": BELOW | (legend if isinstance(legend, dict) else {})}
     parts = {**LAYOUT, **shown, **axes, "margin": {**MARGIN, **margin}, **layout}
@@ -102,7 +102,7 @@ def on_white(figure: Figure, height: int) -> Figure:
     axis = {"gridcolor": THIN, "linecolor": THIN}
     label = {"bgcolor": GROUND, "bordercolor": THIN}
     ground = {"paper_bgcolor": GROUND, "plot_bgcolor": GROUND}
-    colours = {"font": {"family": FONT, "color": INK}, "hoverlabel": label, "xaxis": axis, "yaxis": axis, **ground}
+    colours = {"font": {"family": FONT}, "hoverlabel": label, "xaxis": axis, "yaxis": axis, **ground}
     return {**figure, "layout": {**figure["layout"], "template": {"layout": colours}, "height": height}}
 
 

@@ -45,7 +45,7 @@ class Attempts:
     def __init__(self, fleet: Fleet, order: Sequence[str], together: int = 1) -> None:
         self.last, self.pause = order[-1], 0.0
         self.errors: dict[str, EndpointError] = {}
-        self._fleet, self._waiting, self._together = fleet, deque(order), together
+        self._waiting, self._together = deque(order), together
         endpoint = fleet.candidate(self.last).endpoint
         self._policy = RetryPolicy(endpoint.retries if endpoint else 0)
         self._repeats, self._temporary, self._answered = 0, False, False
@@ -86,16 +86,6 @@ class Attempts:
             self.errors[name] = error
         if name == self.last:
             self._temporary = error is not None and error.temporary
-
-    @property
-    def at_fault(self) -> bool:
-        """Whether the request is to blame: the last failure is the same as a candidate's on another server."""
-        if not self.failures:
-            return False
-        *before, (name, last) = self.failures
-        alike = [other for other, error in before if last.same_as and error.same_as == last.same_as]
-        servers = [self._fleet.candidate(one).endpoint for one in (name, *alike)]
-        return len({server.host for server in servers if server}) > 1
 
     @property
     def ill(self) -> list[str]:

@@ -158,13 +158,13 @@ async def _all_served(addresses: Mapping[str, str | None], tell: Tell) -> tuple[
 
 
 def server_url(address: str) -> str:
-    """The address of a model server, up to where /chat/completions follows, from what a user typed, perhaps the host
-    alone.
+    """The address of a model server, up to where /chat/completions follows, from what a user typed, perhaps with that,
+    or the host alone.
 
     Raises:
         ZooterError: it is no web address, or it holds a password.
     """
-    typed = address.strip()
+    typed = re.sub(r"/(chat/completions|models)/*$", "", address.strip())
     scheme = "https" if provider_key(f"https://{typed}") else "http"
     try:
         url = EndpointConfig(base_url=(typed if "://" in typed else f"{scheme}://{typed}").rstrip("/")).base_url

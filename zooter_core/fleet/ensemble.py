@@ -17,7 +17,7 @@ import numpy as np
 
 from zooter_core.backends import Backend, Piece, Request, iter_responses, stream_or_fail
 from zooter_core.backends.attachments import estimated_tokens, with_attachments
-from zooter_core.backends.conversation import Conversation, check_query, last_query, messages_of
+from zooter_core.backends.conversation import Conversation, alternating, check_query, last_query, messages_of
 from zooter_core.backends.gguf import engine_of, why_slower
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base.errors import ZooterError
@@ -189,7 +189,8 @@ class Ensemble(FleetModels):
         """
         messages = messages_of(query)
         check_query(last_query(messages))
-        requests = [Request(self.fleet.candidate(name), messages) for name in (*candidates, *reserves)]
+        turns = alternating(messages)
+        requests = [Request(self.fleet.candidate(name), turns) for name in (*candidates, *reserves)]
         return self._until_answered(requests, len(candidates), stop, generation)
 
     def _until_answered(

@@ -22,6 +22,7 @@ from zooter_core.learn.versions import ROUTERS, Versions
 from zooter_core.method.worth import FEWEST
 
 NEVER = 60  # routed requests; a model that none of them went to gets less than 5% (the rule of three: 3 / 60)
+SCORED = 'Give the fleet a [reward] that scores single answers (mode = "single" of a judge).'
 COPY = "my-fleet"  # of the embedded fleet
 PATIENT, SOON = 14, 7  # days: a sample that takes longer than PATIENT gets a larger share, to take SOON
 
@@ -142,9 +143,8 @@ def _advise_on_data(report: TrafficReport, setup: Setup) -> Iterator[Advice]:
         )
         yield Advice("not routed", f"Let clients ask for the model `{AUTO}`.", reason, _request(AUTO))
     if not setup.rewards:
-        sentence = "Give the fleet a [reward] that scores single answers."
         reason = "Without one no answer has a reward, and nothing tells what routing is worth."
-        yield Advice("no rewards", sentence, reason, setup.edit())
+        yield Advice("no rewards", SCORED, reason, setup.edit())
     if change := _warning(report, "reward"):
         sentence = f"See what has happened to {change.name}, and to its server."
         reason = f"Its mean reward fell from {change.before:.2f} to {change.after:.2f} about {day(change.since)}."

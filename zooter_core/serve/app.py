@@ -122,6 +122,8 @@ def _add_answers(app: FastAPI, server: Server) -> None:
     for path, (handle, body) in ANSWERS.items():
         name = path.replace("/", "_")
         app.post(f"/v1/{path}", name=name, openapi_extra=_described(body))(make_reply(handle))
+    handle, body = ANSWERS["rerank"]
+    app.post("/v2/rerank", name="rerank", openapi_extra=_described(body))(make_reply(handle))  # Cohere's ClientV2
 
 
 def _add_lookups(app: FastAPI, server: Server) -> None:

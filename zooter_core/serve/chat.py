@@ -76,7 +76,7 @@ def remember(gateway: Gateway, request: ChatRequest, exchange: Exchange) -> None
         return
     if exchange.routed:
         sessions.pin(request.session, candidate)
-    for digest in exchange.outcome.progress.encrypted:
+    for digest in exchange.outcome.progress.written:
         sessions.wrote(digest, candidate)
 
 
@@ -244,7 +244,7 @@ async def _first(gateway: Gateway, exchange: Exchange, attempts: Attempts, ask: 
     hedge = config.hedge_seconds if exchange.routed else 0
     running, late = dict[asyncio.Task[Answer], tuple[str, AnswerProgress]](), False
     try:
-        while not attempts.at_fault:
+        while True:
             if late or not running:
                 if not (names := attempts.next()):
                     break

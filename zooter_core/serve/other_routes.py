@@ -144,6 +144,9 @@ async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exc
         # The servers behind know one account, ours: they would continue the conversation of any key.
         message = "There is no such response of this API key."
         raise bad_request(message, "previous_response_id", "previous_response_not_found")
+    items = objects(request.body.get("input"))
+    writers = (sessions.writer(str(item.get("id"))) for item in items if item.get("type") == "item_reference")
+    writer = writer or next(filter(None, writers), None)
     exchange.choice = await choose(gateway, request, exchange.asker, writer)
     if exchange.choice.reason == "previous":  # no other server has what the request refers to
         exchange.choice = replace(exchange.choice, order=exchange.choice.order[:1])

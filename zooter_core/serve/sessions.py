@@ -48,7 +48,7 @@ class Sessions:
         return candidate, self._clock() - at
 
     def wrote(self, written: str, candidate: str, request_id: str | None = None) -> None:
-        """Remember who wrote a piece of encrypted reasoning (its hash), or gave a response (its id).
+        """Remember who wrote a piece of encrypted reasoning (its hash), or gave a response or an item of one (its id).
 
         Args:
             request_id: of the request whose text is the whole response.
@@ -78,6 +78,13 @@ def digests(message: Mapping[str, Any]) -> Iterator[str]:
     for name in LISTS:
         for entry in objects(message.get(name)):
             yield from _hashes(entry)
+
+
+def marks(item: Mapping[str, Any]) -> Iterator[str]:
+    """What an item of a response is known by when it comes back: the hashes of its encrypted parts, and its id."""
+    yield from digests(item)
+    if isinstance(id := item.get("id"), str):
+        yield id
 
 
 def _hashes(entry: Mapping[str, Any], names: Sequence[str] = SECRETS) -> Iterator[str]:

@@ -42,7 +42,7 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.tables import Limit, table
 from zooter_core.serve.bodies import ChatRequest, estimate_tokens, read_text
 from zooter_core.serve.errors import bad_request
-from zooter_core.serve.sessions import digests
+from zooter_core.serve.sessions import digests, marks
 
 if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
@@ -95,7 +95,7 @@ class AnswerProgress:
         finish: the reason, as the server names it; None if the answer has not ended.
         stop_text: the stop text that ended the answer of a candidate on this machine, if one did.
         ended: which of several answers have ended.
-        encrypted: hashes of encrypted reasoning in it.
+        written: hashes of encrypted reasoning in it, and ids of a response's items.
         calls: whether a response of the Responses API calls tools, or has anything else beside text.
         texts: the beginning of the answer, as it comes (`parts`).
         patience: seconds to wait for a place among the candidate's requests.
@@ -109,7 +109,7 @@ class AnswerProgress:
     finish: str | None = None
     stop_text: str = ""
     ended: set[str] = field(default_factory=set)
-    encrypted: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
     calls: bool = False
     texts: list[str] = field(default_factory=list)
     room: int = MOST_KEPT
@@ -300,7 +300,7 @@ class ResponsesWatcher(Watcher):
             self._progress.id = self._progress.id or str(response.get("id") or "")
             _note(response, self._progress)
         if isinstance(item := chunk.get("item"), dict):
-            self._progress.encrypted += digests(item)
+            self._progress.written += marks(item)
         if not self._begun and (kind in FAILED or event.kind == b"error" or sent_in(chunk)):
             raise sent_error(response if isinstance(response, dict) else chunk, self._redact)
         self._begun = self._begun or kind not in BEFORE
@@ -315,9 +315,9 @@ def _note(chunk: Mapping[str, Any], progress: AnswerProgress) -> None:
             progress.finish = finish
             progress.ended.add(str(choice.get("index")))
         if isinstance(message := choice.get("delta") or choice.get("message"), dict):
-            progress.encrypted += digests(message)
+            progress.written += digests(message)
     for item in objects(chunk.get("output")):
-        progress.encrypted += digests(item)
+        progress.written += marks(item)
         progress.calls = progress.calls or item.get("type") not in ("message", "reasoning")
     if isinstance(details := chunk.get("incomplete_details"), dict) and isinstance(details.get("reason"), str):
         progress.finish = details["reason"]

@@ -9,7 +9,7 @@ from zooter_core.base.records import Response
 from zooter_core.fleet import attempts
 from zooter_core.ui.jobs import Answers
 from zooter_core.ui.markdown import MOST, safe
-from zooter_core.ui.text import plain, visible
+from zooter_core.ui.text import is_from_right, plain, visible
 from zooter_core.ui.widgets import show_error
 
 SLOWEST = 1.0  # tokens per second that are shown: fewer are one token that came late, or none
@@ -83,7 +83,8 @@ def draw_text(job: Answers, name: str, key: str, blind: bool = False) -> None:
         _fold(_title(thinks, None if blind else thoughts.seconds, 0 if blind else tokens), thoughts.text, key)
     text = safe(response.text if response else job.texts[name])  # also the text before an error
     if text.strip():
-        st.markdown(text)
+        with st.container(key=f"{'rtl' if is_from_right(text) else 'ltr'}-{key}"):
+            st.markdown(text)
     elif thoughts and thinks:
         with st.container(key=f"thinking-{key}"):  # which the style sheet hides while the thoughts are open
             st.caption(plain(_end(thoughts.text)))

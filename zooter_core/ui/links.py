@@ -6,6 +6,7 @@ from typing import Literal, NoReturn, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from zooter_core.base.hosts import is_loopback
 from zooter_core.ui import resources
@@ -71,6 +72,12 @@ def visited_id(parameter: str, shown: HasId | None) -> str | None:
     """
     id = st.query_params.get(parameter)
     return None if shown is not None and shown.id == id else id
+
+
+def went_home(parameter: str) -> bool:
+    """Whether the visitor has just gone back or forward to an address that names nothing."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return context is not None and context.is_history_navigation and parameter not in st.query_params
 
 
 def draw_notice(next_step: str) -> None:

@@ -73,19 +73,23 @@ SPECIAL = re.compile(
     # Images and links, then bare addresses without the punctuation behind them.
     | (?P<link> !?\[ (?P<words> (?: [^][\\`]++ | \\. | `[^`]*` | \[[^][\\`]*\] )*+ )\]
         \( \s* <? (?P<address> [^\s<>()]* (?:\([^\s<>()]*\)[^\s<>()]*)* ) >? (?: \s+ (?:"[^"]*" | '[^']*') )? \s* \) )
-    | (?P<angle><)? (?P<bare> (?:https?://|www\.) [^\s<>()\\`]* (?:\([^\s<>()\\`]*\)[^\s<>()\\`]*)*
+    | (?P<angle><)? (?P<bare> (?:https?://|www\.) [^\s<>()\\`SIGN]* (?:\([^\s<>()\\`SIGN]*\)[^\s<>()\\`SIGN]*)*
         (?<![?!.,:;*_~'"\]}]) ) (?(angle)>)
     # What Streamlit would put together with its neighbours to an icon or an address, after parsing.
     | (?P<character> &(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});
         | \\(?: (?<=\d\\)\. | (?<=\n\\)[-+] | (?![-.?+/@])[!-/:-@[-`{-~] ) )  # not in a pattern such as `a\.b`
     | (?P<apart> :(?=[\w+-]+:|[\w+-]*[\\&]|material) | (?:https?|www)(?=[:.\\&]) )
+    # Between a sign and a letter, stars are no emphasis in Markdown, but for whoever writes without spaces.
+    | (?P<stars> (?<=[!-)+-/:-@[-`{-~SIGN])\*+(?=[LETTER]) | (?<=[LETTER])\*+(?=[!-)+-/:-@[-`{-~SIGN]) )
     # Stars in a sum or a path, and a name between double underscores: emphasis stands around words.
     | (?P<text> (?<=[0-9A-Z\u0370-\u03ff])\*(?=[0-9A-Z\u0370-\u03ff√]) | (?<=/)\*+(?=/|\.\w)
         | (?<=\b[0-9A-Z])\*\*(?=[0-9A-Z]) | (?<=\w)\*\*(?=\d)
         | (?<=\d)\*+(?=[0-9A-Z]) | (?<=[)\]])\*+(?=[0-9A-Z(]|\.\d) | (?<=\d)\*+(?=[(\[.-]) | (?<=\b[A-Z])\*+(?=\()
         | (?<!\w)__[A-Z0-9]\w+?__(?!\w)
         | `+ | (?<!~)~(?!~) | ~{3,} | [][\\<$] | :(?=[^*\ \n]) | !(?=\S) ))
-    """,
+    """.replace("SIGN", "\u2014\u2018-\u201d\u2026\u3001\u3002\u3008-\u3011\uff01-\uff1f").replace(
+        "LETTER", "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+    ),  # of Chinese, Japanese and Korean
     re.VERBOSE | re.DOTALL | re.IGNORECASE | re.ASCII,
 )
 
@@ -257,6 +261,8 @@ def _piece(part: re.Match[str], linked: bool) -> str | None:
             return JOINER * (not before.isspace()) + code(words) + JOINER * (after == "`")
         case "character":
             return "".join(map(_character, visible(unescape(source) if source[0] == "&" else source[1:])))
+        case "stars":
+            return f"{JOINER}{source}{JOINER}"
         case "apart":
             return source.replace(":", "\\:") + JOINER
     return re.sub(r"[\W_]", r"\\\g<0>", source)

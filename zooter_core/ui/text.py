@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from unicodedata import bidirectional
 
 JOINER = "\u2060"  # invisible; separates characters that Streamlit would read together
 # Controls, marks that change the direction of writing (a host would read backwards), and unpaired surrogates.
@@ -39,6 +40,11 @@ def clipped(text: str, most: int) -> str:
     """The beginning of a text, on one line."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def is_from_right(text: str) -> bool:
+    """Whether a text begins in a language that is written from right to left."""
+    return next((way != "L" for way in map(bidirectional, text) if way in ("L", "R", "AL")), False)
 
 
 def visible(text: str) -> str:

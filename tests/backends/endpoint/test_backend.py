@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -18,7 +17,6 @@ from support.read_stream import ASK, read, stream
 from support.scripted_answers import TEXT
 from support.scripted_server import at, serving
 from zooter_core.backends import Request, stream_or_fail
-from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message
@@ -82,17 +80,6 @@ def test_equal_requests_are_sampled_each_on_its_own(server, backend):
     assert last.response.text == "seed 5"
 
 
-def test_candidates_answer_at_the_same_time(server, backend):
-    slow, good = at(server.url, "slow"), at(server.url)
-    stop, order = threading.Event(), []
-    for piece in backend.stream([Request(slow, ASK), Request(good, ASK)], GENERATION, stop):
-        order.append(piece.candidate)
-        if piece.response is not None and piece.candidate == good.name:
-            stop.set()  # the good one has ended while the slow one writes
-    assert set(order) == {slow.name, good.name}
-    assert order[-1] == slow.name
-
-
 def test_no_more_requests_than_allowed_are_under_way(scripted, backend):
     """Every request waits for another one, so that two are under way, and never more."""
     pair = threading.Barrier(2)
@@ -146,26 +133,6 @@ def test_stop_ends_a_pause_between_attempts(scripted, backend, monkeypatch):
     (_, (response,)) = answers(backend, [at(scripted.url, "http-503", retries=20)], stop=stop)
     assert response.finish == "stopped"
     assert scripted.count("http-503") == 1
-
-
-def test_stop_ends_the_look_up_of_a_failure(server, backend, monkeypatch):
-    stop = threading.Event()
-
-    async def slow(connection: Connection) -> list[str]:
-        stop.set()
-        await asyncio.sleep(60)
-        return []
-
-    monkeypatch.setattr(Connection, "models", slow)
-    (_, (response,)) = answers(backend, [at(server.url, "http-404")], stop=stop)
-    assert (response.finish, response.error) == ("stopped", None)
-
-
-def test_stop_set_before_the_start(server, backend):
-    stop = threading.Event()
-    stop.set()
-    (_, (response,)) = answers(backend, [at(server.url, "hang-first")], stop=stop)
-    assert (response.finish, response.text) == ("stopped", "")
 
 
 def test_a_bug_leaves_no_request_without_a_response(server, backend, monkeypatch):

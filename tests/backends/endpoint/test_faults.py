@@ -325,12 +325,6 @@ def test_a_candidate_that_fails_again_and_again_rests_until_a_request_of_ours_is
     assert scripted.count("well-again") == 5  # two requests, two trials, and the one that is answered
 
 
-def test_only_failures_in_a_row_count(scripted, backend):
-    weak = at(scripted.url, "well-again", rest_after=4)
-    assert [asked_alone(backend, weak).finish for _ in range(4)] == ["error"] * 3 + ["stop"]
-    assert backend.connection(weak).breaker.reason.startswith("0 failures")
-
-
 def test_trials_end_with_their_candidate(scripted, backend):
     gone, stays = (at(scripted.url, "http-503", rest_after=1, rest_seconds=0.1, parallel=n) for n in (1, 2))
     before = [backend.connection(candidate) for candidate in (gone, stays)]
@@ -349,13 +343,6 @@ def test_a_request_that_is_wrong_itself_does_not_count(scripted, backend, model)
     for _ in range(2):
         assert "status" in str(asked_alone(backend, picky).error)
     assert scripted.count(model) == 2
-
-
-def test_a_server_that_does_not_know_stream_options_is_asked_without_them(scripted, backend):
-    old = at(scripted.url, "no-stream-options")
-    for _ in range(2):
-        assert asked_alone(backend, old).error is None
-    assert ["stream_options" in body for body in scripted.bodies] == [True, False, False]
 
 
 def test_many_requests_to_a_server_that_is_down_do_not_hammer_it(scripted, backend):

@@ -88,25 +88,6 @@ def test_bulk_work_begins_with_few_and_grows_with_each_answer_that_comes_soon(cl
     assert Pace(2, begin=4).limit == 2
 
 
-def test_places_are_given_first_come_first_served():
-    async def run() -> tuple[list[int], int]:
-        pace, order, most, running = Pace(2), [], 0, 0
-
-        async def hold_place(number: int) -> None:
-            nonlocal most, running
-            async with place(pace):
-                order.append(number)
-                running += 1
-                most = max(most, running)
-                await asyncio.sleep(0)
-                running -= 1
-
-        await asyncio.gather(*(hold_place(number) for number in range(9)))
-        return order, most
-
-    assert run_apart(run()) == (list(range(9)), 2)
-
-
 def test_no_request_starts_while_the_server_asks_for_a_pause():
     async def run() -> float:
         pace = Pace(2)

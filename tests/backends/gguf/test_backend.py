@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from support.gguf_models import POSITIONS, SPECIAL, candidate, write_adapter, write_model, write_peft
@@ -144,18 +141,6 @@ def test_an_adapter_that_comes_later_replaces_the_process(fresh, model, adapters
     assert not fresh.sizes()
 
 
-def test_equal_adapters_of_two_names_do_not_shift_the_next(fresh, model, adapters, tmp_path):
-    twin = tmp_path / "twin"
-    shutil.copytree(adapters[0], twin)
-    pool = [candidate(model, adapter=adapter, **ENDLESS) for adapter in (adapters[0], adapters[1], str(twin))]
-    first, other, _ = (response.text for response in responses(fresh, requests(*pool)))
-    fresh.spare()
-    pool = [pool[0], pool[2], pool[1]]
-    fresh.retain([])
-    fresh.expect(pool)
-    assert [response.text for response in responses(fresh, requests(*pool))] == [first, first, other]
-
-
 def test_an_engine_ends_with_the_last_candidate_that_needs_it(fresh, model, adapters):
     short, base, expert = candidate(model, context_tokens=64), candidate(model), candidate(model, adapter=adapters[1])
     responses(fresh, requests(short))
@@ -215,25 +200,6 @@ def test_a_stop_and_a_reader_that_goes_away_cancel_the_answer_and_free_its_slot(
     next(stream)
     stream.close()
     assert responses(gguf, requests(*[entry] * 10))[0].finish == "length"  # all slots answer
-
-
-def test_a_prompt_stays_cached_for_the_next_turn(gguf, model, monkeypatch):
-    ends = []
-    stream = Engine.stream
-
-    def watched(self, body, stop):
-        for event in stream(self, body, stop):
-            if event.get("stop"):
-                ends.append((event["timings"]["cache_n"], event["tokens_evaluated"]))
-            yield event
-
-    monkeypatch.setattr(Engine, "stream", watched)
-    entry, question = candidate(model), Message("user", "A question of many words, " * 4)
-    first = responses(gguf, [Request(entry, (question,))])[0]
-    conversation = (question, Message("assistant", first.text), Message("user", "And then?"))
-    responses(gguf, [Request(entry, conversation)])
-    (_, prompt), (cached, _) = ends
-    assert cached >= prompt - 15  # all of the first turn but the mark of the answer's beginning
 
 
 def test_special_tokens_of_a_user_are_text(gguf, model, monkeypatch):
@@ -319,30 +285,6 @@ def test_a_crash_in_native_code_is_told_and_the_next_query_starts_anew(fresh, en
     os.kill(process.pid, signal.SIGKILL)  # a death between two queries
     process.ending()
     assert responses(fresh, requests(entry))[0].error is None
-
-
-@pytest.mark.slow
-def test_two_demos_side_by_side_do_not_spend_their_cores_on_waiting(model):
-    """Threads that spin without end take ten times the processor time as soon as another process has the core."""
-    entry = replace(candidate(model, **ENDLESS), threads=2)
-    generation = replace(GREEDY, max_new_tokens=200)
-    backends = [GgufBackend(), GgufBackend()]
-    for one in backends:
-        one.load(entry)
-
-    def seconds() -> float:
-        times = [psutil.Process(engine_of(one).process.pid).cpu_times() for one in backends]
-        return sum(time.user + time.system for time in times)
-
-    begun = seconds()
-    for one in backends:
-        responses(one, requests(entry), generation)
-    alone, begun = seconds() - begun, seconds()
-    with ThreadPoolExecutor(2) as threads:
-        list(threads.map(lambda one: responses(one, requests(entry), generation), backends))
-    assert seconds() - begun < 3 * alone + 0.2
-    for one in backends:
-        one.spare()
 
 
 def test_what_does_not_load_says_why(model, tmp_path, monkeypatch):

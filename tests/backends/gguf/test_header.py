@@ -79,12 +79,6 @@ def test_a_missing_part_of_a_split_model(tmp_path):
     assert "Name the first one, big-00001-of-00003.gguf" in refusal(parts[1])
 
 
-def test_a_number_of_parts_that_is_none_counts_for_nothing(model, monkeypatch):
-    content = read_header(model)
-    monkeypatch.setattr(header, "_read", lambda path: replace(content, values=content.values | {"split.count": "x"}))
-    assert read_header(model).bytes == content.bytes
-
-
 def of_values(*entries: bytes, tensors: int = 0) -> bytes:
     """A header with these entries, each a key, a type and a value."""
     return b"GGUF" + struct.pack("<IQQ", 3, tensors, len(entries)) + b"".join(entries)

@@ -42,7 +42,6 @@ def test_thoughts_that_do_not_end_are_no_answer(model: Path, monkeypatch: pytest
     monkeypatch.setattr(thoughts, "ROOM", 40)
     *shown, last = pieces(candidate(model, thinking=True))
     response = last.response
-    assert response is not None
     assert (response.text, response.finish) == ("", "refused")
     assert "it was still thinking when its answer ended, after 48 tokens" in str(response.error)
     assert response.tokens == response.thought_tokens == 48
@@ -53,7 +52,6 @@ def test_thoughts_that_do_not_end_are_no_answer(model: Path, monkeypatch: pytest
 @pytest.mark.parametrize("thinking", [False, None])
 def test_thinking_is_switched_off_in_the_prompt(model: Path, thinking: bool | None) -> None:
     response = pieces(candidate(model, thinking=thinking))[-1].response
-    assert response is not None
     assert (response.finish, response.tokens, response.thoughts, response.error) == ("length", 8, "", None)
     assert response.text
 
@@ -64,11 +62,9 @@ def test_a_model_that_ends_its_thoughts_answers(tmp_path: Path, thinking: bool) 
     file = write_model(tmp_path / "a.gguf", 128, chain=CHAIN, chat_template=template, context_length=8192)
     *shown, last = pieces(candidate(file, thinking=thinking))
     response = last.response
-    assert response is not None
     assert (response.text, response.finish, response.error) == ("The answer is four", "stop", None)
     assert "".join(piece.text for piece in shown) == response.text
     assert response.thoughts == ("Two and two make" if thinking else "")
     last = pieces(candidate(file, thinking=thinking), " and", "answer is")[-1]
-    assert last.response is not None
     assert (last.response.text, last.response.thoughts, last.stop_text) == ("The", response.thoughts, "answer is")
     assert response.thought_tokens == 5 * thinking

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
 from dataclasses import replace
@@ -11,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, DynamicCache, LlamaConfig, LlamaForCausalLM, MistralConfig
 
-from support.read_stream import GREEDY, LONG, SAMPLED, answers, read, stream
+from support.read_stream import LONG, SAMPLED, answers, read, stream
 from zooter_core.backends import Request
 from zooter_core.backends.conversation import prompt_ids
 from zooter_core.backends.local import batch
@@ -35,14 +34,6 @@ def test_requests_in_a_batch_are_answered_as_each_alone(backend, candidates, nam
         assert (response.finish, response.error, response.tokens) == ("length", None, 12)
         assert 0 < response.first_token_seconds < response.seconds
     assert len(set(answers(backend, [candidates[name] for name in names], SAMPLED))) > 1
-
-
-def test_queries_of_different_length_and_their_repeats_equal_each_alone(backend, candidates):
-    queries = ["Hi", "Write a long story about the sea, the ships and the people on them.", "12 + 30 = ?"]
-    requests = [Request(candidates["one"], (Message("user", query),)) for query in (*queries, *queries)]
-    alone = [answers(backend, [candidates["one"]], messages=request.messages)[0] for request in requests]
-    _, responses = read(backend.stream(requests, GREEDY, threading.Event()), requests)
-    assert [response.text for response in responses] == alone
 
 
 def test_a_prompt_near_the_end_of_the_model_cuts_no_other_answer_short(backend, candidates):
@@ -120,31 +111,6 @@ def test_rows_end_and_others_take_their_places(ends_at_different_times, sizes, m
         assert sizes.count(2) > 1  # others have joined
     if width == 1:  # the seconds of a response are its own
         assert sum(response.seconds for response in responses) < elapsed
-
-
-def test_what_all_prompts_begin_with_is_read_once_for_each_adapter(candidates, monkeypatch):
-    """Also when others join: their prompts are read from there on."""
-    monkeypatch.setattr(batch, "SAVED", 1)
-    monkeypatch.setattr(batch, "WIDTH", 3)
-    read_tokens, forward = [], LlamaForCausalLM.forward
-
-    @functools.wraps(forward)  # generate() reads the signature
-    def watched(model, **options):
-        read_tokens.append(tuple(options["input_ids"].shape))
-        return forward(model, **options)
-
-    monkeypatch.setattr(LlamaForCausalLM, "forward", watched)
-    template = "You are a helpful assistant. You answer in one sentence. {query}"
-    pool = [replace(candidates[name], prompt_template=template) for name in ("one", "two", "one", "one", "two")]
-    requests = [
-        Request(candidate, (Message("user", text),)) for candidate, text in zip(pool, QUESTIONS[:5], strict=True)
-    ]
-    _, responses = read(TransformersBackend().stream(requests, GREEDY, threading.Event()), requests)
-    (rows, shared), *others = read_tokens
-    assert (rows, shared > 20) == (2, True)
-    assert max(length for _, length in others) < shared
-    alone = [stream(TransformersBackend(), [r.candidate], GREEDY, r.messages)[1][0].text for r in requests]
-    assert [response.text for response in responses] == alone
 
 
 def test_a_cache_that_forgets_is_left_as_it_is():

@@ -6,7 +6,6 @@ import threading
 
 import pytest
 import torch
-from peft import PeftModel
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from support.read_stream import read
@@ -14,7 +13,6 @@ from support.three_bases import GREEDY, NAMES, QUERIES, ask, pool, texts
 from zooter_core.backends import Request
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.base.records import Message
-from zooter_core.config.fleet import load_fleet
 
 pytestmark = pytest.mark.slow  # after each failure, memory is freed for good, which takes a second
 FULL = (
@@ -111,18 +109,6 @@ def test_a_request_that_memory_never_suffices_for_fails_alone(folders, monkeypat
     assert "free on cpu" in str(failed.error)
     assert backend.resident.names() == ["a"]  # b, which nobody used, has left
     assert texts(backend, [a]) == alone["a"][:1]
-
-
-@pytest.mark.parametrize("problem", FULL)
-def test_memory_that_runs_out_for_an_adapter_is_told_as_such(tiny_fleet, monkeypatch, problem):
-    base, one, _ = load_fleet(tiny_fleet).candidates
-    backend = TransformersBackend()
-    failing(monkeypatch, PeftModel, "load_adapter", problem, 1)
-    failed, good = ask(backend, [one, base])[0]
-    assert "a LoRA adapter for one at one, but found too little memory for it" in str(failed.error)
-    assert "budget_gb" in str(failed.error)
-    assert good.error is None
-    assert texts(backend, [one])
 
 
 def test_an_error_that_is_none_of_memory_is_not_tried_again(folders, monkeypatch):

@@ -205,25 +205,6 @@ def test_who_waits_for_room_can_stop(folders):
     assert texts(backend, [b])
 
 
-def test_threads_that_ask_in_turn_for_models_that_do_not_fit_together_all_finish(folders, alone):
-    candidates, threads = pool(folders, ONE), 3
-    backend = TransformersBackend()
-    answers: list[tuple[str, str]] = []
-
-    def ask_in_turn(first: int) -> None:
-        for number in range(4):
-            name = NAMES[(first + number) % 2]
-            answers.append((name, texts(backend, [candidates[name]])[0]))
-
-    running = [threading.Thread(target=ask_in_turn, args=(n,), daemon=True) for n in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join(PATIENCE)
-    assert not any(thread.is_alive() for thread in running)
-    assert sorted(answers) == sorted([(name, alone[name][0]) for name in NAMES[:2]] * (2 * threads))
-
-
 def write(root: Path, names: tuple[str, str, str], limit: str, cached: str) -> None:
     (root / names[0]).parent.mkdir(exist_ok=True)
     for name, text in zip(names, (limit, "300", f"anon 100\n{cached} 50\n"), strict=True):

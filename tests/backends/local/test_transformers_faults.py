@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -78,10 +77,6 @@ def test_a_model_in_several_files_is_one(folder, sound):
     assert Checkpoint.of(candidate(folder)).bytes() == Checkpoint.of(sound).bytes()
 
 
-def write(content: bytes) -> Callable[[Path], object]:
-    return lambda folder: (folder / "model.safetensors").write_bytes(content)
-
-
 def cut(file: Path, bytes: int) -> str:
     file.write_bytes(file.read_bytes()[:-bytes])
     return file.name
@@ -94,10 +89,8 @@ def remove(pattern: str) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        *((write(content), "model.safetensors broken") for content in (b"garbage " * 500, b"", b"\xff" * 64)),
-        (lambda folder: cut(folder / "model.safetensors", 100), "not fully covered"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"\xff" * 64), "model.safetensors broken"),
         (lambda folder: cut(shards(folder)[2], 10), "model-00003-of-0000"),
-        (lambda folder: shards(folder)[1].unlink(), "a causal language model at"),
         (lambda folder: shards(folder)[1].unlink(), "which its index names"),
         (remove("model.safetensors"), "no weights (model.safetensors or pytorch_model.bin)"),
         (remove("config.json"), "a causal language model at"),
@@ -221,17 +214,3 @@ def test_what_does_not_fit_into_the_budget_is_offloaded(folder, sound, tiny_flee
 def test_quantisation_without_its_package_says_what_to_install(folder, sound, monkeypatch):
     monkeypatch.setattr("zooter_core.backends.local.model.importlib.util.find_spec", lambda name: None)
     check(candidate(folder, quantisation="4bit"), sound, "bitsandbytes", "pip install 'zooter[quant]'")
-
-
-@pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs the extra quant")
-@pytest.mark.parametrize(("how", "share"), [("8bit", 0.6), ("4bit", 0.5)])
-def test_a_quantised_model_is_smaller_as_estimated(folder, how, share):
-    config = LlamaConfig.from_pretrained(folder, hidden_size=128, intermediate_size=256, head_dim=32)
-    LlamaForCausalLM(config).save_pretrained(folder)
-    unquantised = Checkpoint.of(candidate(folder)).bytes()
-    tested = candidate(folder, quantisation=how)
-    backend = TransformersBackend()
-    assert ask(backend, tested)[0].error is None
-    size = backend.resident.used()["cpu"]
-    assert size < share * unquantised
-    assert size == pytest.approx(Checkpoint.of(tested).bytes(), rel=0.1)

@@ -23,8 +23,6 @@ def test_a_check_calls_the_code_s_function():
     [
         ("def f(): return 1", "AssertionError"),
         ("def g(): return 2", "NameError: name 'f' is not defined"),
-        ("f = 2", "TypeError: 'int' object is not callable"),
-        ("def f(x): return 2", "TypeError: f\\(\\) missing 1"),
         ("def f(: return 2", "SyntaxError"),
         ("def f():\n    return f()", "RecursionError"),
         ("import sys\nsys.exit(0)", "SystemExit: 0"),
@@ -35,9 +33,7 @@ def test_a_check_calls_the_code_s_function():
         ("x = '\0'", "SyntaxError|ValueError"),
         ("class Odd(Exception): pass\ndef f(): raise Odd('so')", "Odd: so"),
         ("def f(): raise UnicodeDecodeError('utf-8', b'x', 0, 1, 'because')", "UnicodeDecodeError: .*because"),
-        ("def f(): raise ExceptionGroup('g', [ValueError()])", "ExceptionGroup"),
         ("class Box: pass\ndef f(): return Box()", "TypeError: a value of type Box cannot leave the sandbox"),
-        ("x = []\nx.append(x)\ndef f(): return x", "RecursionError"),
         ("def f():\n    x = []\n    for _ in range(900): x = [x]\n    return x", "RecursionError"),
         (
             "import itertools\ndef f(): return itertools.count()",
@@ -122,7 +118,7 @@ assert outer == [4]
          "inf, nan = float('inf'), float('nan')\nassert f(inf) == inf and f(nan) != f(nan)\n"
          "assert f(-0.0).hex() == '-0x0.0p+0' and f(True) is True and type(f(1)) is not type(f(1.0))\n"
          "assert f(2**64) == 2**64 and f(-(10**5000)) == -(10**5000) and f('\\ud800\\0\\n😀') == '\\ud800\\0\\n😀'\n"
-         "x = {(1, 'a'): [{2}, frozenset({3})], None: (), 1.5: {}}\nassert f(x) == x"),
+         "x = {(1, 'a'): [{2}, frozenset({3})], None: (1j, b'\\xff'), 1.5: {}}\nassert f(x) == x"),
         ("def f(x=1, *, y=2): return x + y", "assert f() == 3 and f(2, y=3) == 5 and f(y=1) == 2"),
         ("def f(x):\n    if x < 0: raise ValueError('negative')\n    return {}[x]",
          "try:\n    f(-1)\nexcept ValueError as problem:\n    assert str(problem) == 'negative'\n"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
+from support.command_files import write_lines
 from support.scripted_server import serving
 from zooter_core.backends.endpoint.backend import OpenAIBackend
 from zooter_core.config.candidates import CandidateConfig
@@ -35,9 +34,7 @@ def judged():
 
 
 def read(benchmark, tmp_path, *lines):
-    path = tmp_path / "x.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return benchmark.read([path])
+    return benchmark.read([write_lines(tmp_path / "x.jsonl", lines)])
 
 
 ALPACA = {"instruction": "Name a fruit.", "output": "A plum.", "generator": "g", "dataset": "helpful_base"}

@@ -65,27 +65,6 @@ def test_the_letter(text, expected):
     assert letter(text, CHOICES) == expected
 
 
-LETTER_WAYS = (
-    "{}", "({})", "{}.", "**{}**", "Answer: {}", "The answer is {} because it is.", "answer is ({})", "Answer:\n{}",
-)  # fmt: skip
-
-
-@settings(max_examples=30)
-@given(st.integers(2, 8).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1))), st.sampled_from(LETTER_WAYS))
-def test_a_letter_is_read_however_it_is_said(places, way):
-    """Of up to eight: an I within a sentence may be the writer."""
-    count, right = places
-    assert letter(way.format("ABCDEFGHIJ"[right]), [f"choice{n}" for n in range(count)]) == "ABCDEFGHIJ"[right]
-
-
-@settings(max_examples=30)
-@given(st.text(max_size=200), st.integers(1, 10))
-def test_any_text_has_a_finite_number_or_none_and_a_known_letter_or_none(text, count):
-    number, answer = final_number(text), letter(text, [str(n) for n in range(count)])
-    assert number is None or number.is_finite()
-    assert answer is None or answer in "ABCDEFGHIJ"[:count]
-
-
 def right(text, answer):
     return verify(text, {"answer": answer}).right
 

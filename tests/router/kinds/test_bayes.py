@@ -10,7 +10,6 @@ from zooter_core.labelling.skills import WIDTH
 from zooter_core.router.distill import fit_head
 from zooter_core.router.kinds import settings_of
 from zooter_core.router.kinds.bayes import OF_TEXT, BayesHead
-from zooter_core.router.kinds.profile import classifier_state
 
 
 def noise(*shape: int, scale: float = 1.0, seed: int = 0) -> np.ndarray:
@@ -62,17 +61,3 @@ def test_the_varied_scores_of_others_are_no_reason_to_leave_the_best(monkeypatch
     monkeypatch.setattr("zooter_core.router.kinds.bayes.OF_TEXT", dict.fromkeys(OF_TEXT, 0.0))
     bold = (fitted(vectors, scores).logits(unseen).argmax(axis=1) == 0).mean()
     assert cautious > bold + 0.05
-
-
-def test_evidence_that_prefers_nothing_still_gives_weights():
-    """Nearly all scores tie, so that hardly any ratios are more probable than others."""
-    scores = np.zeros((40, 3))
-    scores[::9, 0] = 0.5
-    assert np.isfinite(fitted(noise(40, 2 * WIDTH), scores).logits(noise(5, 2 * WIDTH, seed=1))).all()
-
-
-def test_the_shipped_classifier_fits_the_default_encoder():
-    weight, bias = classifier_state(WIDTH)
-    assert (weight.shape, bias.shape) == ((WIDTH, len(SKILLS)), (len(SKILLS),))
-    head = BayesHead(2 * WIDTH, 3)
-    assert head.state["weight"].shape == (1 + len(SKILLS) + 2 * WIDTH, 3)

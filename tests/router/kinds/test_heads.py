@@ -86,11 +86,6 @@ def test_a_seed_fixes_the_head_and_the_callers_random_numbers_stay(kind):
     assert np.array_equal(again.logits(NEW), first)
 
 
-@pytest.mark.parametrize("kind", TRAINED)
-def test_another_seed_gives_another_head(kind):
-    assert not np.array_equal(fit(kind, seed=1).logits(NEW), fitted(kind).logits(NEW))
-
-
 @every
 def test_it_routes_text_also_saved_and_loaded(kind, tiny_encoder, tmp_path):
     queries = [f"Add up {n} apples" for n in range(8)] + [f"Write about the sea {n}" for n in range(8)]
@@ -150,12 +145,8 @@ def test_a_kind_has_its_own_defaults_and_takes_others():
     [
         ("kmeans", {"cluster": 5}, 'of the router kind kmeans, but found "cluster". Did you mean "clusters"'),
         ("kmeans", {"epochs": 5}, 'a setting of the router kind kmeans, but found "epochs". Known: clusters'),
-        ("bayes", {"k": 5}, "a setting of the router kind bayes"),
         ("kmeans", {"clusters": 0}, "clusters as a whole number of at least 1, but found 0"),
-        ("kmeans", {"clusters": 1.5}, "clusters as a whole number of at least 1"),
-        ("profile", {"prior": 0}, "prior as a number above 0"),
         ("profile", {"prior": float("nan")}, "prior as a number above 0"),
-        ("zooter", {"epochs": 0}, "epochs as a whole number of at least 1"),
         ("zooter", {"dropout": 1}, "dropout as a number from 0 to below 1"),
         ("zooter", {"decay": -1}, "decay as a number of at least 0"),
     ],
@@ -169,16 +160,15 @@ def test_wrong_settings_are_refused(kind, settings, message):
 # Router folders
 
 
-@pytest.mark.parametrize("kind", ["knn", "cosine", "mf", "routerdc"])
-def test_a_folder_of_a_kind_that_is_gone_says_what_to_do(kind, tmp_path):
+def test_a_folder_of_a_kind_that_is_gone_says_what_to_do(tmp_path):
     """Whether it is the router's own kind, or that of a part."""
     fitted("kmeans").save(tmp_path)
-    parts = {"parts": [{"kind": kind, "settings": {}}], "share": 1.0}
-    for changes in ({"kind": kind}, {"kind": "auto", "settings": parts}):
+    parts = {"parts": [{"kind": "knn", "settings": {}}], "share": 1.0}
+    for changes in ({"kind": "knn"}, {"kind": "auto", "settings": parts}):
         change_config(tmp_path, **changes)
         with pytest.raises(ZooterError) as caught:
             Router.load(tmp_path, Encoders())
-        assert str(caught.value) == f"`router kind {kind}` is gone: {GONE[f'router kind {kind}']}"
+        assert str(caught.value) == f"`router kind knn` is gone: {GONE['router kind knn']}"
 
 
 def test_a_folder_of_the_kind_ridge_is_read_and_cannot_be_trained(tmp_path, tiny_encoder):
@@ -190,15 +180,6 @@ def test_a_folder_of_the_kind_ridge_is_read_and_cannot_be_trained(tmp_path, tiny
     assert Router.load(tmp_path, Encoders()).route(["Hello"])[0].candidate == "c"
     with pytest.raises(ZooterError, match="`router kind ridge` is gone: use the default"):
         settings_of("ridge")
-
-
-def test_a_folder_of_an_unknown_kind_names_the_nearest(tmp_path):
-    fitted("kmeans").save(tmp_path)
-    change_config(tmp_path, kind="kmeens")
-    with pytest.raises(ZooterError) as caught:
-        Router.load(tmp_path, Encoders())
-    assert str(caught.value) == 'Expected a known router kind, but found "kmeens". Did you mean "kmeans"?'
-    assert caught.value.exit_code == 2
 
 
 @every
@@ -221,11 +202,3 @@ def test_a_training_that_does_not_converge_is_one_clear_error(kind):
     config = settings_of(kind, {"epochs": 20, "rate": 1e30})
     with pytest.raises(WorkError, match=r"a training of the router kind \w+ that converges.*--router-set rate"):
         fit_head(VECTORS, softmax(SCORES, 0.2), POOL, "none", config, scores=SCORES)
-
-
-@every
-def test_the_largest_scores_leave_every_kind_finite(kind):
-    scores = SCORES * 2e30 - 1e30
-    config = settings_of(kind, {"epochs": 2} if kind in TRAINED else {})
-    head = fit_head(VECTORS, softmax(SCORES, 0.2), POOL, "none", config, scores=scores)
-    assert np.isfinite(head.probabilities(NEW)).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from support.sample_report import evaluation
@@ -79,6 +81,12 @@ def notes(figure: Figure) -> list[str]:
     )
 
 
+def label_heights(figure: Figure) -> dict[str, float]:
+    """How high the label of each mark is."""
+    labels = by_name(figure)["labels"]
+    return dict(zip(labels["text"], labels["y"], strict=True))
+
+
 UNSURE = "router, 2 models if unsure"
 
 
@@ -90,7 +98,8 @@ def test_each_way_is_a_mark_and_each_k_a_line_with_their_names_beside_them() -> 
     assert marks[1]["marker"]["color"] == colour(POOL, "math")
     assert len({mark["marker"]["symbol"] for mark in marks}) == len(POINTS)
     names = ["chat", "math", "router", "perfect choice"]
-    assert [mark["text"][0] for mark in marks] == names
+    rows = [mark["text"][0] for mark in marks if "text" in mark]  # of what is far away
+    assert [*rows, *label_heights(figure)] == names
     assert [mark["hovertext"][0].split(" earns ")[0] for mark in marks] == names
     lines = by_name(figure)
     assert places(lines[UNSURE]) == [(1.0, 1.0), (1.5, 1.3), (2.0, 1.4)]
@@ -103,25 +112,17 @@ def test_each_way_is_a_mark_and_each_k_a_line_with_their_names_beside_them() -> 
     ]  # fmt: skip
 
 
-def test_names_of_ways_that_earn_the_same_do_not_lie_on_each_other() -> None:
-    ways = [*POINTS, Point("RMR", 2, 1.5, 6.0)]
-    marks = by_name(sections.cost_chart(ways, {2: LINE}, POOL, priced=False))
-    assert {marks[name]["textposition"] for name in ("RMR", "oracle")} == {"top right", "bottom right"}
-
-
-def test_prices_are_dollars_on_the_axis() -> None:
-    priced = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=True)
-    assert by_name(priced)[UNSURE]["x"] == [3.0, 4.0, 6.0]
-    assert "6 dollars per" in by_name(priced)["oracle"]["hovertext"][0]
-    assert "dollars" in priced["layout"]["xaxis"]["title"]["text"]
-
-
-def test_labels_of_close_points_go_apart() -> None:
-    pair = [Point(name, 1, reward, candidate=True) for name, reward in (("chat", 1.05), ("math", 1.02))]
-    points = [*pair, Point("router", 3, 1.2), Point("oracle", 2, 1.5)]
-    marks = by_name(sections.cost_chart(points, {2: LINE}, POOL, priced=False))
-    sides = [marks[point.name]["textposition"] for point in points]
-    assert sides == [sections.ABOVE, sections.BELOW, sections.BELOW, sections.LEVEL]  # the router's: below its lines
+def test_labels_lie_beside_their_marks_and_apart() -> None:
+    rewards = {"chat": 1.05, "math": 1.05, "code": 1.04, "tales": 1.02, "poems": 0.7}
+    points = [Point(name, 1, reward, candidate=True) for name, reward in rewards.items()]
+    points += [Point("router", 1.05, 1.0), Point("RMR", 2, 1.5), Point("oracle", 2, 1.5)]
+    heights = label_heights(sections.cost_chart(points, {2: LINE}, POOL, priced=False))
+    crowd = ["math", "chat", "code", "tales", "router", "poems"]  # of two that earn the same, either is the higher one
+    assert sorted(crowd, key=heights.__getitem__, reverse=True) == crowd
+    gaps = [heights[one] - heights[other] for one, other in pairwise(crowd)]
+    assert min(*gaps, abs(heights["all models"] - heights["perfect choice"])) > 0.047  # of 0.8
+    assert heights["poems"] == 0.7
+    assert heights["router"] < 0.96  # below its lines
 
 
 def test_what_is_far_away_squashes_nothing_and_has_a_row_above_or_below_the_axis() -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from support.patience import PATIENCE
-from zooter_core.base.errors import Failure, ZooterError
+from zooter_core.base.errors import Failure
 from zooter_core.base.records import Decision, Ranked, Response
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui.compare.comparisons import Comparison, describe_agreement, pick_candidates, start
+from zooter_core.ui.compare.comparisons import Comparison, describe_agreement, start
 from zooter_core.ui.compare.votes import describe_votes, read_votes
 from zooter_core.ui.history import history
 from zooter_core.ui.jobs import Answers
@@ -84,16 +84,6 @@ def test_names_are_letters_until_the_vote_which_is_kept() -> None:
     assert read_votes(history().votes("/a/fleet"))[-1] == vote
 
 
-@pytest.mark.parametrize("blind", [False, True])
-def test_an_open_vote_can_be_changed(blind: bool) -> None:
-    comparison = comparison_of_two(blind=blind)
-    comparison.reveal()  # it is open now
-    comparison.cast("best", "chat")
-    assert comparison.votable
-    comparison.cast("tie")
-    assert (comparison.vote.outcome, comparison.vote.best, comparison.vote.blind) == ("tie", None, False)
-
-
 def test_everything_is_in_its_json() -> None:
     comparison = comparison_of_two(blind=True)
     comparison.cast("best", "math")
@@ -111,13 +101,6 @@ def test_a_form_is_kept_or_lacking_but_not_right() -> None:
     text = describe_agreement(DECISION, [with_form, replace(without, right=False)])
     assert text.startswith("1 of 2 responses lacks the form that was asked for. :material/check_circle: Router and")
     assert "No response lacks the form" in describe_agreement(DECISION, [with_form, without])
-
-
-def test_fewer_than_two_are_refused_and_none_means_all() -> None:
-    assert pick_candidates(("a", "b", "c"), ()) == ("a", "b", "c")
-    assert pick_candidates(("a", "b", "c"), ("c", "a")) == ("a", "c")
-    with pytest.raises(ZooterError, match="at least two models"):
-        pick_candidates(("a", "b"), ("b",))
 
 
 def test_a_blind_order_is_drawn_anew(tiny_ensemble: Ensemble) -> None:

@@ -74,13 +74,3 @@ def test_the_map_and_the_query_over_it_have_the_same_room_whatever_the_models_ar
     )
     assert few < drawn["layout"]["margin"]["t"]
     assert long - few == 2 * query_map.LEGEND  # a phone has room for one such name in a line
-
-
-def test_a_query_outside_the_map_is_at_its_edge_with_lines_to_similar_ones() -> None:
-    drawn = query_map.places(("a",), np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 0], [["x"], ["y"]])
-    over = query_map.query(drawn, np.array([9.0, 0.5]), PALETTE[0], "an example", np.array([[1.0, 1.0]]))
-    lines, dot = over["data"]
-    edge = drawn["layout"]["xaxis"]["range"][1]
-    assert (dot["x"], dot["y"], dot["name"]) == ([edge], [0.5], "an example")
-    assert (lines["x"], lines["y"], lines["line"]["color"]) == ([edge, 1.0, None], [0.5, 1.0, None], PALETTE[0])
-    assert over["layout"]["paper_bgcolor"] == query_map.CLEAR

@@ -53,28 +53,12 @@ def test_each_column_goes_from_the_ground_to_its_models_colour():
     ]
 
 
-def test_long_names_stand_aslant_above_the_columns():
-    def angle(*pool: str) -> float:
-        return view.heat_map(TABLE, "probability", pool)["layout"]["xaxis"]["tickangle"]
-
-    assert angle("math", "code") == 0
-    assert angle("qwen2.5-7b-instruct", "mistral-small-24b") == view.SLANT
-
-
 def test_a_dot_speaks_of_the_rewards_that_there_are():
     """Of a model without a score for the query, there is none."""
     record = {"text": "Hi", "tags": ["greeting", "short"]}
     assert view._sentences(record, ("a", "b", "c"), [0.2, 0.3, 0.5], [math.nan, 1.0, 2.0]) == [
         "“Hi”", "c earned the highest reward.", "Tags: greeting, short.", "The router gives a 20%, b 30%, c 50%.",
         "The rewards are b 1.00, c 2.00.",
-    ]  # fmt: skip
-
-
-def test_long_tags_keep_their_end():
-    """Clusters of the same words have a number there."""
-    table = replace(TABLE, names=("columns · csv · python", "columns · csv · python (2)"))
-    assert view.heat_map(table, "probability", ("a", "b"))["layout"]["yaxis"]["ticktext"] == [
-        "columns · csv · python", "columns · csv · p… (2)"
     ]  # fmt: skip
 
 
@@ -93,16 +77,6 @@ def test_a_model_without_scores_for_a_tag_has_a_dash_there():
     assert shades(figure) == [[0.5, 0.0], [0.0, 0.0]]
     assert numbers(figure)[2:] == ["–", "3.00"]
     assert cell(figure, 1, 0) == "a has no score for the 1 query tagged <b>odd</b>."
-
-
-def test_differences_are_in_points():
-    figure = view.heat_map(TABLE, "difference", ("a", "b"))
-    assert numbers(figure)[:2] == ["+20", "-20"]
-    np.testing.assert_allclose(shades(figure)[0], [0.2, 0.2])
-    assert cell(figure, 0, 0) == (
-        "The router gives a 70.0% on average over the 4 queries tagged sums; it was the best in 50.0%. "
-        "The difference is +20.0 points."
-    )
 
 
 def test_names_are_no_markup():

@@ -129,8 +129,8 @@ SYMBOLS = {ROUTER: "star", RMR: "diamond", ORACLE: "x", RANDOM: "cross"}
 HEIGHT, ROW = 420, 22  # pixels of the chart, and of each row above or below its axis
 BREAK = 0.05  # of the chart's height, between the axis and such rows
 ROOM = 88  # pixels right of the chart, for the labels of the points at its edge
-CLOSE, CLOSE_ACROSS = 0.07, 0.2  # shares of the height and width within which two labels would touch
-ABOVE, LEVEL, BELOW = "top right", "middle right", "bottom right"  # where a label is, seen from its mark
+CLOSE, CLOSE_ACROSS = 0.06, 0.2  # shares of the height and width within which two labels would touch
+BESIDE, BELOW = "middle right", "bottom right"  # where a label is, seen from its mark
 TRIGGERS = {
     "gain": "gain: on similar training queries, a second response was better",
     "margin": "margin: the most probable model has a small lead over the second",
@@ -229,16 +229,19 @@ def cost_chart(
     _label_lines(lines, curves, priced)
     above, below = far_away(points, curves)
     near = [point for point in points if point not in (*above, *below)]
-    marks = []
-    for point, place in zip(near, _places(near, priced), strict=True):
-        side = BELOW if point.name == ROUTER and curves else place  # its lines begin at its mark and rise
-        marks.append(_dot(point, pool, priced, side))
+    tall = [point.reward for points in (near, *curves.values()) for point in points]
+    heights = _label_heights(near, priced, CLOSE * (max(tall) - min(tall) or 1.0), bool(curves))
+    marks = [_dot(point, pool, priced) for point in near]
+    labels = [word for mark in marks for word in mark.pop("text")]
+    unseen: Figure = {"size": 14, "opacity": 0}  # what keeps the labels clear of the marks
+    costs = [point.cost(priced) for point in near]
+    marks.append(charts.dots(costs, heights, unseen, name="labels", text=labels, textposition=BESIDE))
     top, bottom = (ROW * len(rows) / (HEIGHT + ROW * len(above + below)) for rows in (above, below))
     axis = [bottom + BREAK * bool(below), 1 - top - BREAK * bool(above)]  # shares of the height
     layout: Figure = {"yaxis": {"nticks": 8, "domain": axis}, "margin": {"r": ROOM}}
     for number, rows, domain in ((2, below, [0, bottom]), (3, above, [1 - top, 1])):
         if rows:
-            marks += [_dot(p, pool, priced, LEVEL) | {"y": [n], "yaxis": f"y{number}"} for n, p in enumerate(rows)]
+            marks += [_dot(p, pool, priced) | {"y": [n], "yaxis": f"y{number}"} for n, p in enumerate(rows)]
             rewards = of_names([f"{point.reward:z.2f}" for point in rows])
             layout[f"yaxis{number}"] = AXIS | rewards | {"domain": domain}
     if below:
@@ -247,29 +250,33 @@ def cost_chart(
     return framed([*lines, *marks], across, "mean reward per query", **layout)
 
 
-def _dot(point: Point, pool: Sequence[str], priced: bool, side: str) -> Figure:
+def _dot(point: Point, pool: Sequence[str], priced: bool) -> Figure:
     name = SHOWN.get(point.name, point.name)
-    words = {"name": charts.label(point.name), "text": [charts.label(name, 16)], "textposition": side}
+    words = {"name": charts.label(point.name), "text": [charts.label(name, 16)], "textposition": BESIDE}
     sentence = f"{name} earns {point.described(priced)}."
     return charts.dots([point.cost(priced)], [point.reward], _mark(point, pool), [sentence], **words)
 
 
-def _places(points: Sequence[Point], priced: bool) -> list[str]:
-    """Where the label of each point goes: right of it, higher or lower where another point is close. Of two points at
-    one place, the later one counts as the higher."""
-    costs, rewards = [point.cost(priced) for point in points], [point.reward for point in points]
-    wide, high = max(costs) - min(costs) or 1.0, max(rewards) - min(rewards) or 1.0
-    places = []
-    for number, (cost, reward) in enumerate(zip(costs, rewards, strict=True)):
-        gaps = [
-            (other - reward) / high or CLOSE / 2 * (place - number) / len(points)
-            for place, (x, other) in enumerate(zip(costs, rewards, strict=True))
-            if place != number and abs(x - cost) < CLOSE_ACROSS * wide
-        ]
-        above = any(0 < gap < CLOSE for gap in gaps)
-        below = any(-CLOSE < gap < 0 for gap in gaps)
-        places.append(LEVEL if above == below else BELOW if above else ABOVE)
-    return places
+def _label_heights(points: Sequence[Point], priced: bool, gap: float, lines: bool) -> list[float]:
+    """How high the label of each point is: as its mark, or as near as others let it be that are a gap above or below.
+
+    Args:
+        lines: whether lines begin at the router's mark, from where they rise; its label is below them.
+    """
+    costs = [point.cost(priced) for point in points]
+    wanted = [point.reward - gap * (lines and point.name == ROUTER) for point in points]
+    close = CLOSE_ACROSS * (max(costs) - min(costs) or 1.0)
+
+    def pushed(way: int) -> dict[int, float]:
+        """The heights if labels are pushed up by those below them (1), or down by those above them (-1)."""
+        heights: dict[int, float] = {}
+        for n in sorted(range(len(points)), key=lambda n: (wanted[n], n), reverse=way < 0):
+            beside = [height for other, height in heights.items() if abs(costs[other] - costs[n]) < close]
+            heights[n] = way * max([way * wanted[n], *(way * height + gap for height in beside)])
+        return heights
+
+    up, down = pushed(1), pushed(-1)
+    return [(up[n] + down[n]) / 2 for n in range(len(points))]
 
 
 def _label_lines(lines: Sequence[Figure], curves: Mapping[int, Sequence[Point]], priced: bool) -> None:

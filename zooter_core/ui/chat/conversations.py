@@ -196,11 +196,12 @@ class Conversation:
         self.history.keep(entry, number, self.turns[number].to_json())
 
     def _messages(self, message: Message, turns: Sequence[Turn], system: str = "") -> list[Message]:
-        """Some turns and a query. Queries without an answer are left out."""
+        """Some turns and a query. A query whose answer failed is left out: it may be why."""
         messages = [Message("system", system)] if system.strip() else []
         for turn in turns:
-            if answer := turn.text.strip():
-                messages += [turn.message, Message("assistant", answer)]
+            answer = turn.text.strip()
+            messages += [turn.message] if answer or not turn.job.incomplete else []
+            messages += [Message("assistant", answer)] if answer else []
         return [*messages, message]
 
     @property
@@ -244,6 +245,8 @@ def _new() -> Conversation:
 def current() -> Conversation:
     """This session's conversation: the one that its address names when new or after Back, its own, or a new one."""
     talk: Conversation | None = st.session_state.get("conversation")
+    if talk and talk.turns and links.went_home("chat"):
+        talk = None
     if id := links.visited_id("chat", talk):
         talk = find(id) or talk
     talk = talk or _new()

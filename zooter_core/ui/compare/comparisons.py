@@ -176,7 +176,7 @@ def _live() -> dict[str, Comparison]:
 def current() -> Comparison | None:
     """This tab's comparison: the one that its address names when new or after Back, or its own. One of another fleet
     waits until the visitor picks that fleet again."""
-    comparison: Comparison | None = st.session_state.get("comparison")
+    comparison: Comparison | None = None if links.went_home("compare") else st.session_state.get("comparison")
     if id := links.visited_id("compare", comparison):
         comparison = _live().get(id, comparison)
         if comparison is None:

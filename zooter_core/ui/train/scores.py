@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.data.runs import Run, find_runs
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.fleet.ensemble import Ensemble
@@ -126,20 +126,22 @@ def _read_run(session: Session) -> Task[LoadedScores] | None:
 
 
 def _read_file(session: Session) -> Task[LoadedScores] | None:
-    upload = st.file_uploader(  # of any type: what is wrong with a file is said below, not by Streamlit
-        "A score file, up to 200 MB",
+    uploads = st.file_uploader(  # of any type: what is wrong with a file is said below, not by Streamlit
+        "Score files",
+        accept_multiple_files=True,
         key=f"train-upload-{session.uploads}",
-        help="JSON (.jsonl, .json) or a table (.csv, .parquet), also gzipped. It stays on this machine and is deleted "
-        "once it is read.",
+        help="JSON (.jsonl, .json) or tables (.csv, .parquet), also gzipped; all that you choose at once are read "
+        "together, such as one for each model. They stay on this machine and are deleted once they are read.",
     )
-    if upload is not None:
-        _read_upload(session, upload)
+    if uploads:
+        _read_uploads(session, uploads)
         st.rerun()
     task = None if session.uploaded is None else session.loaded[session.uploaded]
     if task is None or task.problem:
         st.caption(
             "One query per line, with the scores of at least two models; `id`, `dataset` and `tags` are optional. Or a "
-            "table of `query`, `model` and `score`, or of `query` and a column of scores for each model."
+            "table of `query`, `model` and `score`, or of `query` and a column of scores for each model. A table of "
+            "`query` and `score` alone is of the model that its name says."
         )
         st.code(
             '{"query": "What is 15% of 240?", "scores": {"small": 0.2, "large": 0.9}, "tags": ["percentage"]}',
@@ -149,34 +151,41 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
     return task
 
 
-def _read_upload(session: Session, upload: UploadedFile) -> None:
-    """Copy an upload into the session's folder, start to read it, and let Streamlit drop its copy."""
+def _read_uploads(session: Session, uploads: Sequence[UploadedFile]) -> None:
+    """Copy uploads into a folder of the session, start to read them, and let Streamlit drop its copies."""
     if session.uploaded is not None and (previous := session.loaded.pop(session.uploaded, None)):
         previous.stop()
     session.uploads += 1  # changes the uploader's key, which empties it
-    name = Path(upload.name).name or "scores.jsonl"
-    path = session.path / f"upload-{session.uploads}-{name[-40:]}"
-    with path.open("wb") as file:
-        shutil.copyfileobj(upload, file, 1 << 20)
+    folder = session.path / f"upload-{session.uploads}"
+    names = [Path(upload.name).name[-60:] or "scores.jsonl" for upload in uploads]
+    paths = [folder / str(number) / Path(name).stem / name for number, name in enumerate(names)]  # which names a model
+    for path, upload in zip(paths, uploads, strict=True):
+        path.parent.mkdir(parents=True)
+        with path.open("wb") as file:
+            shutil.copyfileobj(upload, file, 1 << 20)
     source = f"file {session.uploads}"
-    session.loaded[source] = Task(lambda task: _read_upload_in_task(task, source, path, name))
+    session.loaded[source] = Task(lambda task: _read_uploads_in_task(task, source, folder, paths))
 
 
-def _read_upload_in_task(task: Task[LoadedScores], source: str, path: Path, name: str) -> LoadedScores:
-    """The scores of an uploaded file, which is deleted.
+def _read_uploads_in_task(task: Task[LoadedScores], source: str, folder: Path, paths: Sequence[Path]) -> LoadedScores:
+    """The scores of uploaded files, which are deleted.
 
     Raises:
         ZooterError: a line is wrong. The message names its number and the file as its owner named it.
     """
+    names = tuple(path.name for path in paths)
     try:
-        scores = read_scores([path], lambda lines: task.report("read", lines))
+        scores = read_scores(paths, lambda lines: task.report("read", lines))
         scores.check_choice()
     except ZooterError as problem:
-        facts = {field: text.replace(str(path), name) for field, text in asdict(problem.failure).items()}
-        raise ZooterError(**facts) from problem
+        parts = asdict(problem.failure)
+        for path in paths:
+            parts = {field: text.replace(str(path), path.name) for field, text in parts.items()}
+        raise ZooterError(**parts) from problem
     finally:
-        path.unlink(missing_ok=True)
-    return LoadedScores(source, f"the file {name}", replace(scores, files=(name,)), SCORE_LABELS)
+        shutil.rmtree(folder, ignore_errors=True)
+    title = f"the file{'s' * (len(names) > 1)} {listed(names)}"
+    return LoadedScores(source, title, replace(scores, files=names), SCORE_LABELS)
 
 
 def _reader(session: Session, source: str, load: Callable[[Task[LoadedScores]], LoadedScores]) -> Task[LoadedScores]:
