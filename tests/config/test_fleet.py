@@ -143,7 +143,10 @@ def test_broken_toml_names_the_line(folder):
 
 def test_no_fleet(tmp_path):
     assert f"none at {tmp_path / 'fleet.toml'}" in refusal(tmp_path)
-    assert f"none at {tmp_path / 'nowhere'}" in refusal(tmp_path / "nowhere")
+    assert f"none at {tmp_path / 'nowhere'}. `zooter init` writes one." in refusal(tmp_path / "nowhere")
+    (tmp_path / "my-fleet").mkdir()
+    (tmp_path / "my-fleet" / "fleet.toml").touch()
+    assert refusal(tmp_path / "my-flet").endswith(f'Did you mean "{tmp_path / "my-fleet"}"?')
     (tmp_path / "config.json").write_text("{}")
     assert refusal(tmp_path).endswith("A fleet.toml names a router as `path` in [router].")
     (tmp_path / "other.toml").write_text("")

@@ -227,8 +227,10 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
     try:
         path = path / "fleet.toml" if path.is_dir() else path
         if text is None and not path.is_file():
-            router = (path.parent / "config.json").is_file()
-            step = "A fleet.toml names a router as `path` in [router]." if router else "Try --fleet models/embedded."
+            fleets = [str(file.parent) for file in Path(folder).parent.glob("*/fleet.toml")]
+            step = did_you_mean(str(folder), fleets) if fleets else "`zooter init` writes one."
+            if (path.parent / "config.json").is_file():
+                step = "A fleet.toml names a router as `path` in [router]."
             raise ZooterError("a fleet folder with a fleet.toml", f"none at {path}", step)
         if path.name != "fleet.toml":  # a folder is one fleet: what is made of it lies beside the file
             step = "Move it into a folder of its own as fleet.toml."

@@ -91,7 +91,7 @@ class Versions:
 
     def __init__(self, fleet: Fleet) -> None:
         if fleet.folder.resolve() == EMBEDDED_FLEET.resolve():
-            step = "Copy the folder models/embedded, and name the copy with --fleet."
+            step = f"Copy the folder {EMBEDDED_FLEET}, and name the copy with --fleet."
             raise ZooterError("a fleet of your own", "the embedded one", step)
         self.fleet, self.folder = fleet, fleet.folder / ROUTERS
         self.state = self._read()

@@ -130,7 +130,7 @@ def _fold(title: str, thoughts: str, key: str) -> None:
 
 def draw_ending(response: Response) -> None:
     """Why a response ended early, if it did. Not in a caption: a badge would be too pale there."""
-    if response.finish in ENDINGS:
+    if response.finish in ENDINGS and (response.text or response.finish != "stopped"):  # which `draw_text` has said
         st.markdown(ENDINGS[response.finish])
 
 

@@ -26,7 +26,7 @@ def generating() -> list[threading.Thread]:
 
 
 def test_attention_that_plans_anew_for_every_token_is_off(backend):
-    assert not torch.backends.cuda.cudnn_sdp_enabled()  # what that costs is in docs/own-gpus.md
+    assert not torch.backends.cuda.cudnn_sdp_enabled()  # why: docs/notebook/runtimes.md
 
 
 def test_a_candidate_does_not_depend_on_who_was_loaded_before(candidates):

@@ -113,7 +113,7 @@ def draw_edit_form(ensemble: Ensemble, talk: Conversation, number: int, settings
     """A query as a field, in its bubble. The page's script goes there, since it may have scrolled out of sight."""
     turn, last = talk.turns[number], number == len(talk.turns) - 1
     with answer_view.bubble(), st.form(f"edit-{number}", border=False):
-        query = st.text_area("Your query", turn.query, key=f"edited-{_turn_id(talk, number)}")
+        query = st.text_area("Your query", turn.query, height="content", key=f"edited-{_turn_id(talk, number)}")
         focus_composer(f"edited {_turn_id(talk, number)}")
         names = [file.name for file in turn.attachments]
         places = range(len(names))
