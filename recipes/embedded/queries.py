@@ -79,15 +79,15 @@ def sample(folder: Path, share: float, seed: int) -> list[dict[str, str]]:
 
 def learned_scores(fleet: Path, lines: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
     """Lines of a score file: the mean rewards that the fleet's router keeps of its training queries."""
-    kept = Neighbours.load(fleet / "router")
-    if kept is None:
+    neighbours = Neighbours.load(fleet / "router")
+    if neighbours is None:
         raise SystemExit(f"{fleet} has no router that keeps its training queries.")
     texts = {line["id"]: line["query"] for line in lines}
-    for record, rewards in zip(kept.records, kept.rewards.tolist(), strict=True):
+    for record, rewards in zip(neighbours.records, neighbours.rewards.tolist(), strict=True):
         if record.get("text", texts.get(record["id"])) != texts.get(record["id"]):
             raise SystemExit(f"The router of {fleet} learned from other queries than these data sets give.")
         query = Query(record["id"], texts[record["id"]], record["dataset"], tuple(record["tags"]))
-        yield score_line(query, dict(zip(kept.candidates, rewards, strict=True)))
+        yield score_line(query, dict(zip(neighbours.candidates, rewards, strict=True)))
 
 
 def main() -> None:

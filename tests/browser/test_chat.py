@@ -83,6 +83,12 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     expect(field).to_have_value(query, timeout=SLOW)
     expect(field).to_be_focused(timeout=SLOW)
     expect(field).to_be_in_viewport(timeout=SLOW)
+    page.keyboard.type("\n" * 5 + "Please.")
+    page.wait_for_function("field => field.scrollHeight <= field.clientHeight + 1", arg=field.element_handle())
+    page.wait_for_timeout(PAUSE)
+    expect(field).to_be_in_viewport(ratio=1)
+    hint, below = page.get_by_text("Ctrl+Enter"), field.bounding_box()
+    assert hint.bounding_box()["y"] >= below["y"] + below["height"]  # it covers no line
     tab_to(page, "Cancel")
     page.keyboard.press("Enter")
     answered(page)
@@ -222,10 +228,9 @@ def test_back_and_forward_show_the_conversations_of_before(open_tab: Open, direc
     first, foreign, later = shown.evaluate(LEFT_EDGES, ["ما", "Python", "اشرح"])
     assert first > foreign > later
     assert shown.evaluate("text => getComputedStyle(text).textAlign") == "start"  # also where a line is short
-    directions = [
-        messages.last.locator(part).evaluate("e => getComputedStyle(e).direction") for part in ("ol", ".katex")
-    ]
-    assert directions == ["rtl", "ltr"]  # a list has its numbers on the right, and a formula is read as always
+    parts = [*map(messages.last.locator, ("ol", ".katex")), entries[1].locator(".stMarkdownEllipsis").first]
+    ways = [part.evaluate("part => getComputedStyle(part).direction") for part in parts]
+    assert ways == ["rtl", "ltr", "rtl"]  # numbers are on the right; a title is cut at its end
 
 
 def counting(query: str) -> Iterator[str]:

@@ -1,8 +1,9 @@
-"""A fleet of endpoints as a user meets it: check and ask."""
+"""A fleet of endpoints as a user meets it: check, ask, and a run with faults."""
 
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,30 @@ def test_ask_goes_to_the_next_candidate_before_the_first_token(zooter, fleet_cop
     assert f"->  {first}\n" in err
     assert f"{first} could not answer (no connection (refused)); {second} answers instead.\n" in err
     assert f'{second} could not answer (status 503, "scripted http-503"); {third} answers instead.\n' in err
+
+
+@pytest.mark.slow
+def test_a_run_with_missing_responses_goes_through_and_later_fills_them(zooter, fleet, server, tmp_path):
+    """The model `long` answers six queries, then nothing until it is well again."""
+    queries_received, recovery = set(), threading.Event()
+
+    def long(query: str) -> str:
+        queries_received.add(query)
+        if len(queries_received) > 6 and not recovery.is_set():
+            raise ConnectionResetError
+        return f"{query} That is a long story."
+
+    server.replies |= {"long": long, "plain": lambda query: "It is even."}
+    folder, queries = fleet(a="long", b="short", c="plain"), tmp_path / "queries.txt"
+    queries.write_text("\n".join(f"What is {n} + {n}?" for n in range(20)))
+    call = ["run", "--fleet", folder, "--queries", queries, "--router-kind", "zooter", "--router-set", "epochs=1"]
+    code, _, err = zooter(*call, "--out", tmp_path / "run")
+    assert (code, "the connection broke" in err) == (1, True)
+    assert not (tmp_path / "run" / "rewards.jsonl").exists()
+    code, out, err = zooter(*call, "--out", tmp_path / "run", "--allow-missing")
+    assert code == 0
+    assert "a is skipped, and some of its responses are missing" in err
+    assert "responses are missing; queries with a score, of 20: a 6, b 20, c 20" in out
+    recovery.set()
+    code, out, err = zooter(*call, "--out", tmp_path / "run", "--allow-missing")
+    assert (code, "are missing" in out + err) == (0, False)

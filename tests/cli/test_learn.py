@@ -57,9 +57,12 @@ def test_a_turn_and_the_switches_by_hand(learn, folder):
     assert "150 decisions judged" in out
     assert "New challenger: routers/0001." in out
     before = (folder / "fleet.toml").read_text()
+    versions = Versions(load_fleet(folder))
+    versions.state.pairs = [-0.5]
+    versions.save()
     code, out, _ = learn("status")
     assert code == 0
-    assert "Challenger: routers/0001" in out
+    assert "Challenger: routers/0001, 1 pair, 0.500 less reward on average." in out
     code, _, err = learn("promote")
     assert code == 0
     assert "names routers/0001 now" in err

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import threading
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -183,18 +182,6 @@ def test_a_change_that_would_be_read_as_another_one_is_not_written(ours, monkeyp
     with pytest.raises(ZooterError, match="Nothing was written"):
         edit.change_candidate(ours, "big", {"parallel": 4})
     assert text(ours) == COMMENTED
-
-
-def test_comments_of_tables_that_are_apart_stay_with_them(tmp_path):
-    """tomlkit puts the tables of one array together."""
-    first, second = COMMENTED.split("\n# The quick one.")
-    between = "\n# How it listens.\n[serve]\nqueue = 5\n"
-    (tmp_path / "fleet.toml").write_text(f"{first}{between}\n# The quick one.{second}", encoding="utf-8")
-    edit.change_candidate(tmp_path, "small", {"description": "S"})
-    rows = [line for line in text(tmp_path).splitlines() if line]
-    follows = dict(pairwise(rows))
-    assert (follows["# The quick one."], follows["# How it listens."]) == ("[[candidate]]", "[serve]")
-    assert follows["# The good one."] == "[[candidate]]"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ def test_a_prompts_cached_tokens_have_their_own_price_or_that_of_the_others():
     discounted = CandidateConfig("a", "transformers", "m", usd_per_million_cached_tokens=0.5, **priced)
     assert cost(discounted, 2_000_000, 1_000_000, 1_000_000) == pytest.approx(5.5)
     assert cost(CandidateConfig("a", "transformers", "m", **priced), 2_000_000, 1_000_000, 1_000_000) == 7.0
-    assert cost(CandidateConfig("a", "transformers", "m"), 2_000_000, 1_000_000) is None
+    assert cost(CandidateConfig("a", "transformers", "m"), 2_000_000, 1_000_000) == 0.0  # it is on this machine
+    elsewhere = EndpointConfig("https://models.example.org/v1")
+    assert cost(CandidateConfig("a", "openai", "m", endpoint=elsewhere), 2_000_000, 1_000_000) is None
 
 
 def test_utilities_worked_by_hand():

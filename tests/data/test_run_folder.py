@@ -35,6 +35,8 @@ def test_an_opened_run_goes_on(folder):
         run.append(REWARDS, [{"id": "2"}])
         assert [record["id"] for record in run.records(REWARDS)] == ["1", "杯 ☕", "2"]
         assert run.setting("collect", "seed") == 1
+        with pytest.raises(ZooterError, match=r'"pool" of the step collect in .*run.json'):
+            run.setting("collect", "pool")
         assert run.is_finished("score")
         assert run.lines(REWARDS, ["2", "1"]) == [{"id": "2"}, {"id": "1"}]
         with pytest.raises(WorkError, match='found none of "b"'):

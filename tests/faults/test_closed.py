@@ -61,6 +61,7 @@ def call_of(name: str, place: Path) -> list[object]:
 READ = (
     *(("fleet/fleet.toml", "sweep"), ("fleet/router/config.json", "evaluate"), ("scores.jsonl", "distill")),
     *(("fleet/reward/model.safetensors", "score"), ("fleet/adapters", "run"), ("run/rewards.jsonl", "distill --run")),
+    ("run", "distill --run"),
 )
 
 

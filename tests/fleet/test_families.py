@@ -42,20 +42,6 @@ def test_the_nine_models_of_the_router_by_every_name(routed_as):
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "billions", "routed_as"),
-    [
-        ("llama3.1:latest", 8.03, "llama-3.1-8b-instruct"),
-        ("llama3.1", 4.5, None),
-        ("gemma2:latest", 9.24, "gemma-2-9b-it"),
-        ("codegemma:latest", 8.54, "codegemma-7b"),
-    ],
-)
-def test_a_name_without_a_size_has_that_of_the_server(name, billions, routed_as):
-    assert recognise(name, billions).routed_as == routed_as
-    assert recognise(name).routed_as is None
-
-
 def test_the_router_knows_every_name_that_the_table_gives_it():
     candidates = json.loads((OPEN_MODELS / "router" / "config.json").read_text(encoding="utf-8"))["candidates"]
     assert {name for entry in TABLE.values() for name in entry.get("routed_as", {}).values()} == set(candidates)

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from support.invented_traffic import DAY, against_best, fill_week
+from support.invented_traffic import DAY, POOL, against_best, fill_week
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.advice import Setup, advise
 from zooter_core.learn.changes import Change
 from zooter_core.learn.report import EVERYTHING, TrafficReport, report_on
+from zooter_core.learn.report_text import sentences
 from zooter_core.learn.traffic import Traffic, data_folder
+from zooter_core.learn.versions import Versions
 from zooter_core.method.worth import Estimate
 
-MINE = Setup("my fleet")
+MINE = Setup("my fleet", pool=POOL)
 
 
 @pytest.fixture
@@ -44,8 +46,11 @@ CASES = {  # kind -> the report, the setup, and parts of the advice
     "fell": (lambda good: replace(good, changes=[change("reward", "code")]), MINE, ("code", "zooter check")),
     "cut": (lambda good: replace(good, cut={"code": 0.25}), MINE, ("code", "25%", "max_new_tokens")),
     "judge": (lambda good: replace(good, agreement=VOTES), MINE, ("[reward]", "52%")),
+    "switched": (
+        lambda good: gaining(good, -0.5, 0.1, 1.0), replace(MINE, learned=6.5 * DAY), ("zooter report", "--since 12h"),
+    ),
     "roll back": (
-        lambda good: gaining(good, -0.5, 0.1, 1.0), replace(MINE, learned=True), ("zooter learn rollback",),
+        lambda good: gaining(good, -0.5, 0.1, 1.0, since=DAY), replace(MINE, learned=1), ("zooter learn rollback",),
     ),
     "far": (lambda good: replace(good, changes=[change("far", "queries")]), MINE, ("40%", "zooter learn --fleet")),
     "train": (lambda good: gaining(good, 0.0, 0.1, 1.0), replace(MINE, trained=False), ("zooter exam",)),
@@ -107,13 +112,26 @@ def test_a_better_and_cheaper_choice_needs_nothing_and_a_dearer_one_without_gain
     assert (cheap.kind, "unless the lower cost" in cheap.sentence) == ("alone", True)
 
 
+def test_a_model_that_has_left_the_fleet_is_not_to_be_removed_again(good: TrafficReport) -> None:
+    assert advise(good, replace(MINE, pool=("general", "code"))).kind == "nothing"
+
+
+def test_a_reason_says_nothing_twice(good: TrafficReport) -> None:
+    advice = advise(gaining(good, -0.5, 0.1, 1.0), MINE)
+    assert advice.reason in sentences(gaining(good, -0.5, 0.1, 1.0))
+    assert advice.reason_beside(sentences(gaining(good, -0.5, 0.1, 1.0))) == ""
+
+
 def test_the_setup_is_that_of_the_fleet(tiny_fleet: Path, fleet_copy: Path, tmp_path: Path) -> None:
     fleet = load_fleet(fleet_copy)
     setup = Setup.of(fleet, data_folder(fleet))
-    assert setup == Setup(str(fleet_copy), "", trained=True, learned=False, rewards=setup.rewards)
+    assert setup == Setup(str(fleet_copy), "", trained=True, rewards=setup.rewards, pool=fleet.pool)
     assert Setup.of(fleet, tmp_path / "data").learn() == f"zooter learn --fleet {fleet_copy} --data {tmp_path}/data"
     learned = replace(fleet, router=replace(fleet.router, path=str(fleet_copy / "routers" / "0001")))
-    assert Setup.of(learned, tmp_path).learned
+    assert not Setup.of(learned, tmp_path).learned  # it has taken no other's place
+    (fleet_copy / "routers").mkdir()
+    Versions(fleet).save()
+    assert Setup.of(learned, tmp_path).learned > 0
     assert not Setup.of(replace(fleet, router=None), tmp_path).trained
 
 

@@ -49,11 +49,20 @@ def test_routing_is_compared_with_every_rule(report, traffic):
     first, *rest = sentences(report)
     assert first.startswith("Routing earned ")
     assert "more reward per answer than always using" in first
-    assert "2 of 3 models were needed; never chosen: small." in rest
+    assert "No answer came from small; 2 of 3 models were enough." in rest
     traffic._database.execute("DELETE FROM rewards WHERE why = 'served'")
     wide = report_on(traffic, "f", 0, 7 * DAY).rule("small").gain  # every served reward narrows the interval
     assert small.gain.error < wide.error
     assert small.gain.low < 4 < small.gain.high
+
+
+def test_costs_are_compared_only_where_every_answer_has_a_price(traffic):
+    """Else those of routing would be the mean of its dear answers alone, and as high as always asking their model."""
+    for table in ("decisions", "rewards"):
+        traffic._database.execute(f"UPDATE {table} SET dollars = NULL WHERE candidate = 'code'")
+    report = report_on(traffic, "f", 0, 7 * DAY)
+    assert "cost" not in " ".join(sentences(report)[:2])
+    assert not {"dollars per 1,000", "cost of routing"} & {*figures(report)[0]}
 
 
 @pytest.mark.parametrize(

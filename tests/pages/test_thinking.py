@@ -94,6 +94,7 @@ def test_a_model_that_thinks_shows_it_and_can_be_stopped(
         page = view
     page = draw_ended(press(page, "Stop"))
     assert "Stopped while it was thinking." in words(page)
+    assert "badge[stopped]" not in words(page)  # once is enough
     assert re.search(r"\d tokens, \d of them thoughts, in ", words(page))
     assert folds(page)
     assert not {"Continue", "Retry"} & labels(page)

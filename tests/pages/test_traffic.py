@@ -51,9 +51,7 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     page = open_page("traffic")
     assert "always using" in words(page)
     first = load_fleet(tiny_fleet).pool[0]
-    assert f"**Use {first} alone.** The router chose it for each of 200 requests" in " ".join(
-        b.value for b in page.info
-    )
+    assert f"**Use {first} alone.** It answered each of 200 requests" in " ".join(b.value for b in page.info)
     (command,) = (block.value for block in page.code)
     assert command.startswith("curl ")
     assert f'"model": "{first}"' in command

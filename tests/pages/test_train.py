@@ -367,6 +367,15 @@ def test_a_router_of_ones_own_models_becomes_a_fleet_that_routes(
         assert "Build the fleet" not in labels_of_buttons(open_page("models", first_fleet, router="my-router"))
 
 
+def test_a_single_query_is_enough_for_a_kind_without_epochs(open_page: Open) -> None:
+    page = upload(open_page("train"), packed(LINES[:1]))
+    assert "**1 query, 1 data set, 3 models**" in words(page)
+    open_step(page, 3)
+    page.selectbox(key="train-kind").set_value("kmeans").run()
+    assert "No query was held back" in words(train(page))
+    assert not page.error
+
+
 def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:
     named = [line | {"scores": {"oracle": 1.0, "b": 0.0}} for line in LINES]
     page = train(open_step(upload(open_page("train"), packed(named)), 3))

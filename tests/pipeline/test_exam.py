@@ -112,6 +112,8 @@ def test_an_exam_gives_the_fleet_a_router_that_beats_the_starting_one(folder, qu
     before = len(servers.bodies)
     exam.sit(Ensemble(exam.prepare_fleet(folder)), run, exam.answerable(queries))
     exam.install(folder, run)
+    with pytest.raises(ZooterError, match="began with other questions"):
+        exam.sit(Ensemble(exam.prepare_fleet(folder)), run, exam.answerable(queries[:30]))
     assert len(servers.bodies) == before  # nothing is asked twice
     assert not (folder / "router.old").exists()  # the same router again is no new one
     (folder / "router" / "mine.txt").write_text("another router")

@@ -9,8 +9,12 @@ import pytest
 
 from support import endpoint_fleet, tiny_models
 from support.command_files import replace_text, write_lines
+from zooter_core.base.errors import ZooterError
 from zooter_core.cli.main import main
+from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.pipeline.plan import Plan, check
 
 HERE = ("--router-set", "epochs=2")
 
@@ -200,3 +204,10 @@ def test_collect_needs_no_reward_and_the_next_steps_their_tables(fleet, queries,
         assert main([*map(str, call), step]) == 2
         assert f"a [{table}] table in fleet.toml" in capsys.readouterr().err
         assert step not in json.loads((tmp_path / "run" / "run.json").read_text())["steps"]
+
+
+def test_a_step_by_itself_needs_the_one_before_it(fleet, tmp_path):
+    with Run(tmp_path / "run", create=True) as run:
+        for step, later in {"collect": "score", "label": "distill"}.items():
+            with pytest.raises(ZooterError, match=f"The step {step} of the run .* is not finished"):
+                check(run, Plan((later,)), Ensemble(load_fleet(fleet)))

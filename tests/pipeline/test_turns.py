@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from support import tiny_models
+from support.patience import PATIENCE
 from zooter_core import pipeline
-from zooter_core.base.records import Query
+from zooter_core.base.records import Message, Query
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.ui.jobs import AnswerPlan, Job
 
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
 NOTE = "Loading two: its 151 kB do not fit into memory together with base."
@@ -60,3 +62,11 @@ def test_a_run_says_so_and_loads_each_base_once(folder, tmp_path, monkeypatch):
         assert len(list(run.records(RESPONSES))) == 210
     assert notes == [NOTE]
     assert loads == ["base", "other"]
+
+
+def test_a_job_keeps_what_its_candidates_wait_for(folder):
+    plan = AnswerPlan(("base", "two"))
+    job = Job(Ensemble(load_fleet(folder)), plan, [Message("user", "Hello")], generation=SHORT).start()
+    job.wait(PATIENCE)
+    assert job.notes == {"two": NOTE}
+    assert {name: response.error for name, response in job.responses.items()} == {"base": None, "two": None}

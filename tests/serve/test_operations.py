@@ -47,7 +47,14 @@ def test_metrics_count_what_happened(serve):
     assert metrics["zooter_first_token_seconds_count", good] == metrics["zooter_request_seconds_count", good] == 2
     assert metrics["zooter_tokens_total", "answer", good] > 0
     assert metrics["zooter_running_requests",] == metrics["zooter_queued_requests",] == 0
-    assert metrics["zooter_switches_total",] == 0
+    assert not [name for name, *_ in metrics if name.endswith("_created")]
+
+
+def test_a_conversation_that_stays_where_it_is_for_lack_of_its_choice_has_not_switched(serve):
+    endpoint = serve("http-503", "good", rest_after=99)
+    assert endpoint.order[1] == endpoint.chat().json()["model"] == endpoint.chat().json()["model"]
+    assert [one.choice.reason for one in endpoint.next_exchanges(2)] == ["router", "switched"]
+    assert figures(endpoint)["zooter_switches_total",] == 0
 
 
 def test_a_fleet_is_loaded_anew_without_losing_a_request(serve, scripted, fleet_copy):

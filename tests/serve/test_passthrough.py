@@ -104,6 +104,15 @@ def test_a_response_falls_back_before_its_first_part(serve, broken, stream):
     assert [name for name, _ in endpoint.next_exchange().outcome.failures] == [endpoint.order[0]]
 
 
+def test_a_server_without_responses_is_not_asked_for_them_again(serve, scripted):
+    endpoint = serve("no-route", "every-api")
+    for _ in range(2):
+        assert endpoint.client.post("/v1/responses", json={"model": "auto", "input": "Hi"}).status_code == 200
+    assert scripted.count("no-route") == 1
+    assert endpoint.next_exchange().choice.passed_over == {}
+    assert "Responses API" in endpoint.next_exchange().choice.passed_over[endpoint.order[0]]
+
+
 def test_a_response_that_another_server_holds_is_not_asked_for_elsewhere(serve, scripted):
     endpoint = serve("refused", "every-api")
     endpoint.server.gateway.sessions.wrote("resp_7", endpoint.order[0])

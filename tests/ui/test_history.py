@@ -42,14 +42,14 @@ def test_nothing_of_a_deleted_conversation_stays_on_the_disk(tmp_path: Path) -> 
 
 def test_conversations_are_found_by_words_of_title_query_or_answer(tmp_path: Path) -> None:
     store = History(tmp_path / "history.db")
-    store.keep(entry("a"), 0, {"query": "How tall is an oak?", "text": "About 100% taller than a_bush."})
+    store.keep(entry("a"), 0, {"query": "How tall is an oak?", "text": "About 100% taller than a_bush. Österreich"})
     store.keep(entry("b"), 0, {"query": "other"})
 
     def matching(words: str) -> list[str]:
         return [entry.id for entry in store.entries(words=words)]
 
     assert matching("ABOUT B") == ["b"]
-    assert matching("oak") == matching("100%") == matching("a_b") == ["a"]
+    assert matching("oak") == matching("100%") == matching("a_b") == matching("österreich") == ["a"]
     assert matching("0%t") == matching("axb") == matching("a_out") == []
     assert matching("") == ["b", "a"]
     store.keep(entry("a"), 0, {"query": "more"})

@@ -136,6 +136,11 @@ def _status(versions: Versions) -> dict[str, Any]:
     }
 
 
+def _pairs(count: int, mean: float | None, where: str) -> str:
+    earned = "" if mean is None else f", {abs(mean):.3f} {'more' if mean >= 0 else 'less'} reward {where}"
+    return f"{count:,} {'pair' if count == 1 else 'pairs'}{earned}"
+
+
 def _print_status(figures: dict[str, Any]) -> None:
     out.print(f"Champion: {_name(figures['champion'])}.")
     if figures["follows"]:
@@ -143,9 +148,8 @@ def _print_status(figures: dict[str, Any]) -> None:
     if figures["challenger"] is None:
         out.print("There is no challenger yet.")
     else:
-        mean = figures["mean"]
-        shown = "" if mean is None else f"; it earned {mean:+.3f} more on average"
-        out.print(f"Challenger: {figures['challenger']}, {figures['pairs']} pairs{shown}.")
+        shown = _pairs(figures["pairs"], figures["mean"], "on average")
+        out.print(f"Challenger: {figures['challenger']}, {shown}.")
     if figures["paused"]:
         out.print("Learning is paused.")
     for name, left in figures["newcomers"].items():
@@ -167,16 +171,16 @@ def _print_turn(turn: dict[str, Any]) -> None:
             f"The others wait for the next turn: this one asks for {CALLS} answers, or for what --budget-usd allows."
         )
     for name, count in turn["failures"].items():
-        out.print(f"{name} failed {count} times.")
+        out.print(f"{name} failed {'once' if count == 1 else f'{count:,} times'}.")
     if turn["unscored"]:
         many = "one query" if turn["unscored"] == 1 else f"{turn['unscored']:,} queries"
         out.print(f"The reward model failed on {many} ({turn['reason']}). `zooter check` tries it.")
     shown = turn["evidence"]
     if shown and shown["pairs"]:
         proved = ", proved" if shown["proved"] else ""
-        out.print(f"{shown['pairs']} pairs, {shown['mean']:+.3f} on the latest ones{proved}.")
-    if turn["challenger"]:
-        out.print(f"New challenger: {turn['challenger']}.")
+        out.print(f"{_pairs(shown['pairs'], shown['mean'], 'on the latest ones')}{proved}.")
     if turn["event"]:
         done = "went back to the router before" if turn["event"] == "rollback" else "promoted the challenger"
         out.print(f"Learning {done}. {RELOAD}")
+    if turn["challenger"]:
+        out.print(f"New challenger: {turn['challenger']}.")

@@ -40,7 +40,8 @@ def report(
     if json:
         print_json(report_json(result) | {"advice": asdict(advice)})
         return
-    for line in sentences(result):
+    lines = sentences(result)
+    for line in lines:
         out.print(line)
     if result.rules:
         headings, rows = figures(result)
@@ -50,6 +51,6 @@ def report(
         out.print()
         out.print(table)
     out.print()
-    out.print(f"What to do: {advice.sentence} {advice.reason}")
+    out.print(f"What to do: {advice.sentence} {advice.reason_beside(lines)}".strip())
     if advice.command:
         out.print(advice.command)

@@ -82,7 +82,8 @@ def serve(
     if not is_loopback(host):
         err.print("Other machines can reach it too.")
     if learn or parts.learn.traffic:
-        err.print(f"Queries are kept in {settings.data} (docs/learn.md says what, and how to delete it).")
+        stored = "Queries and answers" if parts.learn.answers else "Queries"
+        err.print(f"{stored} are kept in {settings.data} (docs/learn.md says what, and how to delete it).")
         err.print(_outlook(parts, settings.data))
     if keys:
         err.print(f"Requests need an API key of {keys}.")

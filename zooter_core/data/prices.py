@@ -85,7 +85,8 @@ def why(decision: Decision) -> str:
 
 
 def cost(candidate: CandidateConfig, prompt: int, answer: int, cached: int = 0) -> float | None:
-    """US dollars of one answer; None if the candidate has no price. A missing price counts as 0.
+    """US dollars of one answer. A candidate without any price is free on this machine, and None elsewhere; one of two
+    prices that is missing counts as 0.
 
     Args:
         prompt, answer: tokens that it reads and writes.
@@ -93,16 +94,9 @@ def cost(candidate: CandidateConfig, prompt: int, answer: int, cached: int = 0) 
     """
     reading, again = candidate.usd_per_million_prompt_tokens, candidate.usd_per_million_cached_tokens
     if candidate.usd_per_million_tokens is None and reading is None:
-        return None
+        return 0.0 if is_local(candidate) else None
     paid = (candidate.usd_per_million_tokens or 0) * answer + (reading or 0) * (prompt - cached)
     return (paid + (reading or 0 if again is None else again) * cached) / 1e6
-
-
-def of_answer(candidate: CandidateConfig, tokens: int) -> float | None:
-    """US dollars of an answer without its prompt. A model of this machine is free unless it has a price; None for
-    another without one."""
-    paid = cost(candidate, 0, tokens)
-    return 0.0 if paid is None and is_local(candidate) else paid
 
 
 def dollars(prices: Array, tokens: Array) -> Array:

@@ -99,7 +99,8 @@ def _sample(path: Path, record: Record) -> Record:
     """
     fields = fields_of(record)
     if not {"doc", "doc_id", "target"} <= fields.keys():
-        alone = {*SCORE} & fields.keys() and not {*MODEL} & fields.keys() | {*_numbers(fields)} - {*SCORE}
+        others = ({*_numbers(fields)} - {*SCORE}) | ({*MODEL} & fields.keys())
+        alone = {*SCORE} & fields.keys() and not others
         return fields | {"model": ENDING.sub("", path.name)} if alone else fields
     scored = [name for name in fields if name not in ("doc_id", "target") and _number(fields[name]) is not None]
     metric = next((name for name in fields.get("metrics") or () if name in scored), *scored[:1] or [""])

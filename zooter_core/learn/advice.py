@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,8 +17,8 @@ from zooter_core.config.serve import AUTO
 from zooter_core.learn.changes import Change, day
 from zooter_core.learn.report import EVERYTHING, Rule, TrafficReport
 from zooter_core.learn.report_text import days, outlook, statements
-from zooter_core.learn.traffic import data_folder
-from zooter_core.learn.versions import ROUTERS
+from zooter_core.learn.traffic import HOUR, data_folder
+from zooter_core.learn.versions import ROUTERS, Versions
 from zooter_core.method.worth import FEWEST
 
 NEVER = 60  # routed requests; a model that none of them went to gets less than 5% (the rule of three: 3 / 60)
@@ -28,8 +28,8 @@ PATIENT, SOON = 14, 7  # days: a sample that takes longer than PATIENT gets a la
 
 
 Kind = Literal[
-    "no traffic", "not routed", "no rewards", "fell", "cut", "not sampled", "few", "judge", "roll back", "far", "train",
-    "always one", "alone", "probabilities", "drop", "more", "nothing",
+    "no traffic", "not routed", "no rewards", "fell", "cut", "not sampled", "few", "judge", "switched",
+    "roll back", "far", "train", "always one", "alone", "probabilities", "drop", "more", "nothing",
 ]  # fmt: skip
 
 
@@ -49,6 +49,13 @@ class Advice:
     reason: str
     command: str
 
+    def reason_beside(self, lines: Sequence[str]) -> str:
+        """Why, without the sentences that stand beside it already."""
+        reason = self.reason
+        for line in lines:
+            reason = reason.replace(line, "")
+        return " ".join(reason.split())
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -58,27 +65,31 @@ class Setup:
         fleet: its folder; "" for the embedded fleet, which stays as it is.
         data: the folder of the traffic; "" where commands find it by themselves.
         trained: whether it has a router, and not a starting one.
-        learned: whether that one is a router of `zooter learn`, which can be rolled back.
+        learned: when `zooter learn` switched to that one, which can be rolled back; 0 if it is another router.
         rewards: whether its reward model scores single answers.
+        pool: its candidates.
     """
 
     fleet: str = ""
     data: str = ""
     trained: bool = True
-    learned: bool = False
+    learned: float = 0.0
     rewards: bool = True
+    pool: Sequence[str] = ()
 
     @classmethod
     def of(cls, fleet: Fleet, data: Path) -> Setup:
         """The setup of a fleet whose traffic is in a folder."""
         is_own = fleet.folder.resolve() != EMBEDDED_FLEET.resolve()
         path = Path(fleet.router.path).resolve() if fleet.router else None
+        learned = path is not None and path.is_relative_to((fleet.folder / ROUTERS).resolve())
         return cls(
             str(fleet.folder) if is_own else "",
             "" if is_own and data.resolve() == data_folder(fleet).resolve() else str(data),
             path is not None,
-            path is not None and path.is_relative_to((fleet.folder / ROUTERS).resolve()),
+            max((event["time"] for event in Versions(fleet).state.events), default=0.0) if learned else 0.0,
             fleet.reward is not None and not fleet.reward.compares,
+            fleet.pool,
         )
 
     def command(self, name: str, options: str = "", data: bool = False) -> str:
@@ -162,6 +173,11 @@ def _advise_on_router(report: TrafficReport, best: Rule, setup: Setup) -> Iterat
             " chance in 50%."
         )
         yield Advice("judge", "Choose another [reward]; all other figures rest on it.", reason, setup.edit())
+    if setup.learned > report.since and not gains:
+        sentence = "Judge the new router by its own requests."
+        reason = f"It has served since {day(setup.learned)}, and these figures are of the one before it, too."
+        since = f" --since {max(int((report.until - setup.learned) / HOUR), 1)}h"
+        yield Advice("switched", sentence, reason, setup.command("report", since, data=True))
     if setup.learned and loses:
         yield Advice("roll back", "Go back to the router before.", worth, setup.command("learn rollback"))
     if change := _warning(report, "far"):
@@ -175,7 +191,7 @@ def _advise_on_router(report: TrafficReport, best: Rule, setup: Setup) -> Iterat
         yield Advice("train", "Train a router.", reason, setup.command("exam"))
     (name, count), *others = report.answered().items()  # of those that may be chosen, the one with most is first
     if others and count >= NEVER and not any(n for _, n in others) and not loses:
-        reason = f"The router chose it for each of {count:,} requests, so there is nothing to route."
+        reason = f"It answered each of {count:,} requests that were routed, so there is nothing to route."
         yield Advice("always one", f"Use {name} alone.", reason, _request(name))
     if loses or (not gains and best.cost.low > 1):
         unless = ", unless the lower cost matters more" if best.cost.high < 1 else ""
@@ -192,9 +208,10 @@ def _advise_on_fleet(report: TrafficReport, best: Rule, setup: Setup) -> Iterato
             " Routers of `zooter learn` are calibrated on the sample."
         )
         yield Advice("probabilities", sentence, reason, setup.learn())
-    total, unused = sum(counts.values()), [name for name, n in counts.items() if not n and name != best.name]
+    total = sum(counts.values())
+    unused = [name for name, n in counts.items() if not n and name != best.name and name in setup.pool]
     if unused and setup.fleet and len(counts) > 2 and total >= NEVER:
-        reason = f"The router chose it for none of {total:,} requests, and another model is the best single one."
+        reason = f"It answered none of {total:,} requests that were routed, and another model is the best single one."
         yield Advice("drop", f"Remove {unused[0]} from the fleet.", reason, setup.edit())
     if outlook(report) and not best.cost.high < 1:  # it is NaN without prices
         left = (best.gain.needed(abs(best.gain.mean)) or 0) - best.gain.n

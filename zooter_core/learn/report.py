@@ -10,7 +10,7 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -304,7 +304,9 @@ def _rules(traffic: Traffic, sample: Sample, since: float, until: float, routed:
 
     A candidate that joined lately, with too few requests for an interval, is not among them.
     """
-    answers, answered = sample.answers, ~np.isnan(sample.answers.rewards)
+    answered = ~np.isnan(sample.answers.rewards)
+    priced = ~(answered & np.isnan(sample.answers.dollars)).any(axis=1, keepdims=True)  # all rules on the same requests
+    answers = replace(sample.answers, dollars=np.where(priced, sample.answers.dollars, np.nan))
     rewards, dollars, seconds, tokens, thoughts = (
         rules(values, sample.chosen, ranked, answered)
         for values, ranked in (

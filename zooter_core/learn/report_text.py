@@ -33,12 +33,12 @@ def statements(report: TrafficReport) -> list[str]:
     total = sum(counts.values())
     unused = [name for name, count in counts.items() if not count]
     if total and counts:
-        shares = ", ".join(f"{name} {count / total:.0%}" for name, count in counts.items() if count)
-        lines.append(f"The router chose for {report.routed:,} of {report.requests:,} requests: {shares}.")
+        shares = ", ".join(f"{name} ({count / total:.0%})" for name, count in counts.items() if count)
+        routed = f"The router chose for {report.routed:,} of {report.requests:,} requests."
+        lines.append(f"{routed} Answers came from {shares}.")
         if unused:
-            used = len(counts) - len(unused)
-            verb = "was" if used == 1 else "were"
-            lines.append(f"{used} of {len(counts)} models {verb} needed; never chosen: {', '.join(unused)}.")
+            enough = f"{len(counts) - len(unused)} of {len(counts)} models were enough"
+            lines.append(f"No answer came from {', '.join(unused)}; {enough}.")
     lines += thinking.sentences(report.thinking)
     if report.chores:
         count = "1 request was a chore" if report.chores == 1 else f"{report.chores:,} requests were chores"

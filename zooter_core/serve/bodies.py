@@ -257,6 +257,7 @@ class Needs:
     images: bool = False
     tools: bool = False
     json_mode: bool = False
+    responses: bool = False
 
 
 @dataclass(frozen=True)
@@ -370,6 +371,7 @@ class ChatRequest:
             images=any(part.get("type") in ("image_url", "input_image") for part in parts),
             tools=tool_roles or any(body.get(name) for name in ("tools", "functions")),
             json_mode=isinstance(form, Mapping) and form.get("type") in ("json_object", "json_schema"),
+            responses="input" in body,
         )
 
     def for_candidate(self, model: str, routed: bool) -> dict[str, Any]:

@@ -193,6 +193,8 @@ def unable(candidate: CandidateConfig, needs: Needs, refusals: Refusals | None) 
             return reason
         if refusals and name in refusals:
             return f"{reason}, as its server has said lately"
+    if needs.responses and refusals and "responses" in refusals:
+        return "its server lacks the Responses API, as it has said lately"
     return None
 
 

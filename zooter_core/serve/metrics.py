@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from zooter_core.backends.endpoint.health import STATES, Breaker
 from zooter_core.data.prices import cost
@@ -19,6 +19,7 @@ from zooter_core.serve.targets import AnswerProgress
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ROUTING_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 ANSWER_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600)
+disable_created_metrics()  # a gauge beside each counter, with the time of its first request
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class MetricSet:
         if (name := outcome.candidate) is None or choice is None:
             return
         self.choices.labels(name, choice.reason).inc()
-        self.switches.inc(choice.reason == "switched")
+        self.switches.inc(choice.reason == "switched" and name == choice.order[0])
         if outcome.hedged:
             self.hedges.labels(name).inc()
         for failed in {failed for failed, _ in outcome.failures} - {name}:

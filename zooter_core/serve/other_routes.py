@@ -166,6 +166,8 @@ async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exc
         except EndpointError as error:
             if error.server_status in NO_ROUTE:
                 error.reason += f" at {path}, which its server may not have"
+                if path == RESPONSES and previous is None:
+                    target.connection.refusals.note("responses")
             raise
 
     await send_first(gateway, exchange, ask, out)

@@ -52,7 +52,8 @@ def explain_failure(job: Answers, name: str) -> str | None:
     if job.all_failed and len(job.candidates) > 1:
         return str(attempts.all_failed(job.failed))
     response = job.responses.get(name)
-    return job.problem or (str(response.error) if response and response.error else None)
+    common = job.problem if name == job.shown else None  # said once
+    return common or (str(response.error) if response and response.error else None)
 
 
 def draw_answer(job: Answers, name: str, key: str) -> None:
@@ -130,7 +131,7 @@ def _fold(title: str, thoughts: str, key: str) -> None:
 
 def draw_ending(response: Response) -> None:
     """Why a response ended early, if it did. Not in a caption: a badge would be too pale there."""
-    if response.finish in ENDINGS:
+    if response.finish in ENDINGS and (response.text or response.finish != "stopped"):  # which `draw_text` has said
         st.markdown(ENDINGS[response.finish])
 
 

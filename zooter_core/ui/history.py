@@ -74,6 +74,7 @@ class History:
         try:
             private_folder(self.path.parent, ours=self.path == _default())
             with closing(open_private(self.path, SETUP, WAIT_SECONDS)) as database:
+                database.create_function("folded", 1, lambda text: text and text.casefold())  # LIKE folds ASCII alone
                 with database:
                     for query, *values in steps:
                         rows = database.execute(query, values).fetchall()
@@ -108,11 +109,11 @@ class History:
     def entries(self, words: str = "") -> list[Entry]:
         """The 50 first conversations, pinned ones before the most recently changed; with `words`, of those that have
         them in title or text."""
-        pattern = "%" + "".join(f"\\{letter}" if letter in "%_\\" else letter for letter in words) + "%"
+        pattern = "%" + "".join(f"\\{letter}" if letter in "%_\\" else letter for letter in words.casefold()) + "%"
         query = (
-            f"{ENTRIES} WHERE ?1 = '%%' OR title LIKE ?1 ESCAPE '\\' OR EXISTS"
+            f"{ENTRIES} WHERE ?1 = '%%' OR folded(title) LIKE ?1 ESCAPE '\\' OR EXISTS"
             " (SELECT 1 FROM turns WHERE conversation = id AND json_valid(record)"
-            " AND record ->> 'query' || ' ' || (record ->> 'text') LIKE ?1 ESCAPE '\\')"
+            " AND folded(record ->> 'query' || ' ' || (record ->> 'text')) LIKE ?1 ESCAPE '\\')"
             " ORDER BY id IN pins DESC, changed DESC LIMIT 50"
         )
         return [Entry(*row) for row in self._run((query, pattern))]

@@ -129,7 +129,7 @@ SCRIPT = """
     event.preventDefault()
     box().focus()
   }, true)
-  const release = () => clearTimeout(window.zooterHeld)
+  const release = event => (event.key && typing()) || clearTimeout(window.zooterHeld)
   const hands = ['wheel', 'touchmove', 'pointerdown', 'keydown']
   hands.forEach(kind => document.addEventListener(kind, release, { capture: true, passive: true }))
   document.addEventListener('click', event => {

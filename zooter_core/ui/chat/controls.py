@@ -13,7 +13,7 @@ from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Mode, Settings, Tuning
 from zooter_core.ui.history import Entry, history
 from zooter_core.ui.markdown import safe
-from zooter_core.ui.text import clipped, code, plain
+from zooter_core.ui.text import clipped, code, is_from_right, plain
 from zooter_core.ui.widgets import download, icon_button, persistent
 
 MODES: dict[str, Mode] = {"Router": "router", "Best of a few": "select", "All of them": "rmr", "One model": "fixed"}
@@ -188,7 +188,8 @@ def period(entry: Entry, today: date) -> str:
 
 
 def _entry(entry: Entry, is_current: bool) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall", wrap=False, key=f"entry-{entry.id}"):
+    key = f"entry-{'rtl-' * is_from_right(entry.title)}{entry.id}"
+    with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall", wrap=False, key=key):
         st.button(
             plain(entry.title) or "…",
             key=f"open-{entry.id}",

@@ -113,7 +113,7 @@ def draw_edit_form(ensemble: Ensemble, talk: Conversation, number: int, settings
     """A query as a field, in its bubble. The page's script goes there, since it may have scrolled out of sight."""
     turn, last = talk.turns[number], number == len(talk.turns) - 1
     with answer_view.bubble(), st.form(f"edit-{number}", border=False):
-        query = st.text_area("Your query", turn.query, key=f"edited-{_turn_id(talk, number)}")
+        query = st.text_area("Your query", turn.query, height="content", key=f"edited-{_turn_id(talk, number)}")
         focus_composer(f"edited {_turn_id(talk, number)}")
         names = [file.name for file in turn.attachments]
         places = range(len(names))
@@ -304,8 +304,8 @@ def cost_note(fleet: Fleet, turn: Turn) -> str:
     responses, answer = turn.job.responses, turn.job.responses.get(turn.candidate)
     if turn.job.running or answer is None or not answer.tokens or not responses.keys() <= set(fleet.pool):
         return ""
-    paid = [prices.of_answer(fleet.candidate(name), response.tokens) for name, response in responses.items()]
-    instead = {one.name: prices.of_answer(one, answer.tokens) or 0.0 for one in fleet.candidates}
+    paid = [prices.cost(fleet.candidate(name), 0, response.tokens) for name, response in responses.items()]
+    instead = {one.name: prices.cost(one, 0, answer.tokens) or 0.0 for one in fleet.candidates}
     dearest = max(instead, key=lambda name: instead[name])
     if not instead[dearest] or None in paid:
         return ""

@@ -100,7 +100,7 @@ class Comparison:
     def usd(self, response: Response) -> float | None:
         """The cost of a response in dollars, without its prompt; None if the candidate has no price and is no model of
         this machine."""
-        return prices.of_answer(self.fleet.candidate(response.candidate), response.tokens)
+        return prices.cost(self.fleet.candidate(response.candidate), 0, response.tokens)
 
     def ranked(self) -> list[Ranked]:
         """The responses by reward; unranked ones in the order in which they are drawn."""

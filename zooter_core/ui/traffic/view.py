@@ -70,7 +70,9 @@ def draw_sentences(report: TrafficReport) -> None:
 def draw_advice(report: TrafficReport, fleet: Fleet, folder: Path) -> None:
     advice = advise(report, Setup.of(fleet, folder))
     icon = ":material/check:" if not advice.command else ":material/lightbulb:"
-    st.info(f"**{with_commands(advice.sentence)}** {with_commands(advice.reason)}", icon=icon)
+    st.info(
+        f"**{with_commands(advice.sentence)}** {with_commands(advice.reason_beside(statements(report)))}", icon=icon
+    )
     if advice.command:
         st.code(advice.command, language=None, wrap_lines=True)
 

@@ -140,8 +140,8 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
     if task is None or task.problem:
         st.caption(
             "One query per line, with the scores of at least two models; `id`, `dataset` and `tags` are optional. Or a "
-            "table of `query`, `model` and `score`, or of `query` and a column of scores for each model. A table of "
-            "`query` and `score` alone is of the model that its name says."
+            "table of `query`, `model` and `score`, or of `query` and a column of scores for each model. A file "
+            "with `query` and `score` alone is about the model that it is named after."
         )
         st.code(
             '{"query": "What is 15% of 240?", "scores": {"small": 0.2, "large": 0.9}, "tags": ["percentage"]}',
