@@ -25,7 +25,7 @@ MESSAGES = {  # a field: number, type; a star: any number of them
         "input": "1 string*", "output": "2 string*", "name": "3 string", "op_type": "4 string",
         "attribute": "5 Attribute*", "domain": "7 string",
     },
-    "Attribute": {"name": "1 string", "f": "2 float", "i": "3 int64", "ints": "8 int64*", "type": "20 int32"},
+    "Attribute": {"name": "1 string", "f": "2 float", "i": "3 int64", "type": "20 int32"},
     "Tensor": {
         "dims": "1 int64*", "data_type": "2 int32", "name": "8 string", "raw_data": "9 bytes",
         "external_data": "13 Entry*", "data_location": "14 int32",
@@ -39,7 +39,7 @@ MESSAGES = {  # a field: number, type; a star: any number of them
 }  # fmt: skip
 FLOAT, UINT8, INT8, INT32, INT64 = 1, 2, 3, 6, 7  # types of numbers
 DTYPES = {FLOAT: "<f4", UINT8: "u1", INT8: "i1", INT32: "<i4", INT64: "<i8", 10: "<f2", 11: "<f8"}
-FLOAT_VALUE, INT_VALUE, INT_VALUES = 1, 2, 7  # types of attributes
+FLOAT_VALUE, INT_VALUE = 1, 2  # types of attributes
 EXTERNAL = 1  # where a tensor's data are: in another file
 LEAST_EXTERNAL = 1024  # bytes of a tensor; ONNX Runtime wants smaller ones, such as shapes, in the graph
 OPSET, IR_VERSION = 20, 10
@@ -85,17 +85,15 @@ def array(stored: Any) -> NDArray[Any]:
 
 
 def node(
-    kind: str, inputs: Sequence[str], outputs: Sequence[str], name: str = "", domain: str = "", **attributes: Any
+    kind: str, inputs: Sequence[str], outputs: Sequence[str], name: str = "", domain: str = "", **attributes: float
 ) -> Any:
-    """An operator; an attribute is a number or a sequence of whole numbers."""
+    """An operator; an attribute is a number."""
     operator = messages()["Node"](op_type=kind, input=inputs, output=outputs, name=name, domain=domain)
     for key, value in attributes.items():
         if isinstance(value, float):
             operator.attribute.add(name=key, type=FLOAT_VALUE, f=value)
-        elif isinstance(value, int):
-            operator.attribute.add(name=key, type=INT_VALUE, i=value)
         else:
-            operator.attribute.add(name=key, type=INT_VALUES, ints=value)
+            operator.attribute.add(name=key, type=INT_VALUE, i=value)
     return operator
 
 
