@@ -138,6 +138,7 @@ def test_the_architecture_names_every_room_and_only_files_that_exist() -> None:
 def test_the_page_of_commands_says_what_the_parsers_say() -> None:
     page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert page == runpy.run_path(str(ROOT / "docs" / "commands.py"))["page"](), "run: python docs/commands.py"
+    assert "|  |" not in page, "an option without a word on what it does"
 
 
 def test_the_examples_of_kinds_in_contributing_work(tmp_path: Path, monkeypatch, tiny_encoder) -> None:

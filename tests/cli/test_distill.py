@@ -22,7 +22,7 @@ def test_tags_are_those_of_the_file_or_clusters(zooter, distill, scores, tmp_pat
     code, _, err = zooter(*distill, *training)
     assert code == 0
     assert "A router for two, base, one is in" in err
-    assert "1 tags." in err
+    assert "1 tag." in err
     distill[2] = write_lines(tmp_path / "scores.jsonl", [line | {"tags": []} for line in read_lines(scores)])
     assert "5 tags." in zooter(*distill, *training)[2]
 

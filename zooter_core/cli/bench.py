@@ -83,7 +83,7 @@ def bench(
     count = results.write(job, suite, out)
     figures = results.figures(job, suite) | {"of": len(problems), "seed": seed, "out": str(out)}
     print_figures(figures, json, _print)
-    err.print(f"{count} lines in {out}")
+    err.print(f"{count} line{'' if count == 1 else 's'} in {out}")
 
 
 def _check_code(suite: str, run_code: bool) -> None:

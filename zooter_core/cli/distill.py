@@ -125,5 +125,6 @@ def _distill_scores(
         err.print(body.summary())
     if training.kind in LEARN_LABELS:
         scale = f"normalise {labels.normalise}, tau {labels.tau:g}, beta {labels.beta:g}"
-        err.print(f"Labels: {scale}; {(TagIndex.of(tags).counts > 0).sum()} tags.")
+        count = (TagIndex.of(tags).counts > 0).sum()
+        err.print(f"Labels: {scale}; {count} tag{'' if count == 1 else 's'}.")
     print_verdict(verdicts.of_report(load_report(out / REPORT)))

@@ -53,5 +53,5 @@ def _score_file(responses: Path, out: Path, fleet: Path | None) -> None:
     print_cost(ensemble)
     with bars() as progress:
         count, reasons = score_responses(responses, out, ensemble, progress)
-    err.print(f"{count} lines in {out}")
+    err.print(f"{count} line{'' if count == 1 else 's'} in {out}")
     print_set_aside(reasons)

@@ -22,9 +22,11 @@ LIMITS = ("concurrent", "requests-per-minute", "tokens-per-minute")  # of a key,
 def serve_keys(
     context: typer.Context,
     action: Annotated[Literal["add", "list", "remove"], argument("ACTION", "add NAME, list, or remove NAME.")],
-    name: Annotated[str | None, argument("NAME")] = None,
+    name: Annotated[str | None, argument("NAME", "Name of the key, for add and remove.")] = None,
     keys: Annotated[Path | None, option("FILE", "File of keys (default: in the user's folder of settings).")] = None,
-    admin: Annotated[bool, flag("--admin", "add: the key may reload the fleet.")] = False,
+    admin: Annotated[
+        bool, flag("--admin", "add: the key may reload the fleet and see every client's figures.")
+    ] = False,
     models: Annotated[
         list[str] | None, option("NAME...", "add: the candidates that may answer (default: all).")
     ] = None,
