@@ -136,6 +136,8 @@ def test_where_the_router_is_undecided_all_whom_it_may_mean_answer_side_by_side(
     page.feedback[0].set_value(1).run()
     assert talk(page).turns == turns
     assert [record["vote"] for record in history().turns(talk(page).id)] == [1, None]
+    turns[0].job.problem = "No verdict."  # as of a judge; once, not in the card of each
+    assert [error.value for error in page.run().error] == ["No verdict."]
 
 
 def test_all_of_them_or_a_few_answer_and_the_best_is_shown(open_page: Open) -> None:

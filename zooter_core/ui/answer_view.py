@@ -52,7 +52,8 @@ def explain_failure(job: Answers, name: str) -> str | None:
     if job.all_failed and len(job.candidates) > 1:
         return str(attempts.all_failed(job.failed))
     response = job.responses.get(name)
-    return job.problem or (str(response.error) if response and response.error else None)
+    common = job.problem if name == job.shown else None  # said once
+    return common or (str(response.error) if response and response.error else None)
 
 
 def draw_answer(job: Answers, name: str, key: str) -> None:
