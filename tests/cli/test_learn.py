@@ -72,6 +72,11 @@ def test_a_turn_and_the_switches_by_hand(learn, folder):
     assert (folder / "fleet.toml").read_text() == before
     figures = json.loads(learn("status", "--json")[1])
     assert [event["event"] for event in figures["events"]] == ["promote", "rollback"]
+    (folder / "other").symlink_to(load_fleet(folder).router.path)
+    set_table(folder, "router", {"path": "other"})
+    assert "router -> other" in next(
+        line for line in learn("status")[1].splitlines() if "changed in fleet.toml" in line
+    )
 
 
 def test_a_pause_holds_until_resume(learn):

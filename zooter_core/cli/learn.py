@@ -142,6 +142,8 @@ def _pairs(count: int, mean: float | None, where: str) -> str:
 
 
 def _print_status(figures: dict[str, Any]) -> None:
+    from zooter_core.learn.versions import OUTSIDE
+
     out.print(f"Champion: {_name(figures['champion'])}.")
     if figures["follows"]:
         out.print("The learner's later routers serve too, each as soon as it has earned more than the one before.")
@@ -156,7 +158,8 @@ def _print_status(figures: dict[str, Any]) -> None:
         out.print(f"{name} is new and has {left} stored queries to answer.")
     for event in figures["events"][-10:]:
         when = datetime.fromtimestamp(event["time"]).strftime("%Y-%m-%d %H:%M")
-        out.print(f"{when} {event['event']}: {_name(event['before'])} -> {_name(event['router'])}")
+        what = "changed in fleet.toml" if event["event"] == OUTSIDE else event["event"]
+        out.print(f"{when} {what}: {_name(event['before'])} -> {_name(event['router'])}")
 
 
 def _print_turn(turn: dict[str, Any]) -> None:

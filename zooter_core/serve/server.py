@@ -188,7 +188,7 @@ class Server:
                 ensemble = before.renewed(fleet) if keep_models else None
                 new = await Gateway.open(fleet, self.gateway.sessions, self.progress, ensemble)
             except ZooterError as problem:
-                LOG.error("the new fleet does not load, so the old one stays: %s", problem)
+                LOG.error("The new fleet does not load, so the old one stays: %s", problem)
                 raise
             old, self.gateway = self.gateway, new
             if self.traffic:
