@@ -213,8 +213,7 @@ def test_the_extras_of_the_page_can_be_installed(wheel: Path) -> None:
     assert {"serve", "torch", "quant"} <= set(EXTRAS) <= set(DEPENDENCIES)
     pytest.importorskip("uv", reason="uv could not be had when this environment was made")
     extras = [name for name, size in EXTRAS.items() if "GB" not in size]
-    call = re.search(r"`pip install '(dist/zooter-\S+)\[ray\]'`", INSTALL)[1]
-    assert Path(call).name == wheel.name
+    assert "`pip install 'zooter[serve]'`" in INSTALL
     options = installing.pip_options()
     target = ["--target", str(wheel.parent / "there"), "--dry-run", f"{wheel}[{','.join(extras)}]"]
     ended = subprocess.run(

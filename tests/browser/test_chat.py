@@ -87,8 +87,10 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     page.wait_for_function("field => field.scrollHeight <= field.clientHeight + 1", arg=field.element_handle())
     page.wait_for_timeout(PAUSE)
     expect(field).to_be_in_viewport(ratio=1)
-    hint, below = page.get_by_text("Ctrl+Enter"), field.bounding_box()
-    assert hint.bounding_box()["y"] >= below["y"] + below["height"]  # it covers no line
+    page.wait_for_function(  # the hint covers no line
+        "([field, hint]) => hint.getBoundingClientRect().top >= field.getBoundingClientRect().bottom",
+        arg=[field.element_handle(), page.get_by_text("Ctrl+Enter").element_handle()],
+    )
     tab_to(page, "Cancel")
     page.keyboard.press("Enter")
     answered(page)
