@@ -63,8 +63,10 @@ def models(page: Page) -> None:
 
 
 def explorer(page: Page) -> None:
-    page.goto(f"{ADDRESS}/explorer?q=Write a toast for my sister's wedding")
-    page.get_by_role("button", name="Route it").click(timeout=SLOW)
+    page.goto(f"{ADDRESS}/explorer")
+    field = page.get_by_role("textbox", name="Type a query and watch")
+    field.press_sequentially("Write a toast for my sister's wedding", timeout=SLOW)
+    expect(page.get_by_text("writer would answer")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("Are the probabilities reliable?")).to_be_visible(timeout=SLOW)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 
@@ -85,6 +86,9 @@ def test_every_page_works_fits_and_has_no_barrier(
     page.emulate_media(color_scheme="dark")
     expect(page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(19, 16, 25)", timeout=SLOW)
     assert barriers(page) == []
+    words = page.locator("[data-testid=stPlotlyChart] svg text")  # axe-core does not look at them
+    inks = words.evaluate_all("words => words.map(word => getComputedStyle(word).fill)")
+    assert {ink for ink in inks if int(re.findall(r"\d+", ink)[0]) < 200} == set()
     page.set_viewport_size({"width": 1440, "height": 900})
     page.evaluate(LENGTHEN)  # last: Streamlit cannot draw what was changed by others
     assert page.evaluate(BROKEN, "td:first-child") == 0
