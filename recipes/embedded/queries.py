@@ -78,15 +78,20 @@ def sample(folder: Path, share: float, seed: int) -> list[dict[str, str]]:
 
 
 def learned_scores(fleet: Path, lines: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
-    """Lines of a score file: the mean rewards that the fleet's router keeps of its training queries."""
+    """Lines of a score file: the mean rewards that the fleet's router keeps of its training queries.
+
+    Args:
+        lines: all queries of the recipe, as from `sample`; they have the texts, of which the router keeps a part.
+    """
     neighbours = Neighbours.load(fleet / "router")
     if neighbours is None:
         raise SystemExit(f"{fleet} has no router that keeps its training queries.")
     texts = {line["id"]: line["query"] for line in lines}
     for record, rewards in zip(neighbours.records, neighbours.rewards.tolist(), strict=True):
-        if record.get("text", texts.get(record["id"])) != texts.get(record["id"]):
+        text = texts.get(record["id"])
+        if text is None or record.get("text", text) != text:
             raise SystemExit(f"The router of {fleet} learned from other queries than these data sets give.")
-        query = Query(record["id"], texts[record["id"]], record["dataset"], tuple(record["tags"]))
+        query = Query(record["id"], text, record["dataset"], tuple(record["tags"]))
         yield score_line(query, dict(zip(neighbours.candidates, rewards, strict=True)))
 
 
