@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,6 @@ from zooter_core.base.files import check_folder, move_contents, private_folder, 
 from zooter_core.base.weights import check_torch
 from zooter_core.config.labelling import ENCODER
 from zooter_core.data.run_folder import CHECKPOINT, LABELS, REPORT, ROUTER
-from zooter_core.data.run_lines import Record
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.evaluation.evaluate import Sampled, report
@@ -235,7 +235,7 @@ class Labelled:
         return cls(learned, table.plain, table.enhanced, tags)
 
     @classmethod
-    def read(cls, lines: Sequence[Record], tags: Sequence[Sequence[str]]) -> Labelled:
+    def read(cls, lines: Sequence[Mapping[str, Any]], tags: Sequence[Sequence[str]]) -> Labelled:
         """The labels of a run, from its lines of labels.jsonl."""
         plain, enhanced = (np.array([line[name] for line in lines]) for name in ("plain", "enhanced"))
         return cls(np.array([line["fold"] == "train" for line in lines]), plain, enhanced, TagIndex.of(tags))
