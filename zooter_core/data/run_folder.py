@@ -34,7 +34,7 @@ TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.j
 CHECKPOINT = "finetune.checkpoint"  # of fine-tuning, beside the router's folder or in it, until it is over
 STATE, LOCK = "run.json", ".lock"
 SCORES = "scores.jsonl"
-RUN_FILES = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, f"{ROUTER}.partial", REPORT, STATE, LOCK)
+RUN_FILES = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, REPORT, STATE, LOCK)
 FILE_OF = {"start": QUERIES, "collect": RESPONSES, "score": REWARDS, "tag": TAGS, "label": LABELS, "distill": REPORT}
 STEPS = tuple(FILE_OF)
 # The setting of a step that follows the fleet; `answer` is that of a benchmark.

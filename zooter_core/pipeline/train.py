@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, did_you_mean, listed
-from zooter_core.base.files import check_folder, move_contents, private_folder, remove, update_folder, writing
+from zooter_core.base.files import atomic, check_folder, private_folder, remove, update_folder, writing
 from zooter_core.base.weights import check_torch
 from zooter_core.config.labelling import ENCODER
 from zooter_core.data.run_folder import CHECKPOINT, LABELS, REPORT, ROUTER
@@ -146,14 +146,9 @@ def distill_run(
         thinking=compare_thinking(run, ensemble.fleet, scores),
     )
     trained = replace(trained, report=complete)
-    partial = run.folder / f"{ROUTER}.partial"
-    with writing(run.folder):
-        remove(partial)  # of a process that was killed
-        partial.mkdir()
-    trained.save(partial / ROUTER, partial / REPORT)
-    with writing(run.folder):
-        move_contents(partial, run.folder)
-        remove(checkpoint)
+    with writing(run.folder), atomic(run.folder / ROUTER) as router, atomic(run.folder / REPORT) as written:
+        trained.save(router, written)
+    remove(checkpoint)
     if run.is_finished("label"):
         run.finish("distill")
     return trained.report
