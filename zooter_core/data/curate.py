@@ -80,20 +80,18 @@ class Benchmarks:
     """The texts to keep out of training: name of a file -> its texts."""
 
     def __init__(self, texts: Mapping[str, Iterable[str]]) -> None:
-        self._names, self._numbers = list(texts), dict[str, int]()
-        for number, group in enumerate(texts.values()):
+        self._names: dict[str, str] = {}
+        for name, group in texts.items():
             for normal in filter(None, map(normalise, group)):
-                for run in word_runs(normal):
-                    self._numbers.setdefault(run, number)
+                self._names |= dict.fromkeys(word_runs(normal), name)
 
     @classmethod
     def read(cls, paths: Sequence[Path]) -> Benchmarks:
         return cls({str(path): [query.text for _, _, query in each_query(path, blank=True)] for path in paths})
 
     def overlap(self, normal: str) -> str | None:
-        """The first file that shares OVERLAP words in a row, or a whole shorter text, with a normalised text."""
-        numbers = [self._numbers[run] for run in word_runs(normal) if run in self._numbers]
-        return self._names[min(numbers)] if numbers else None
+        """A file that shares OVERLAP words in a row, or a whole shorter text, with a normalised text."""
+        return next((self._names[run] for run in word_runs(normal) if run in self._names), None)
 
 
 class NearRepeats:

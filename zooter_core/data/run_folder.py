@@ -43,7 +43,6 @@ RESTORE = (
     "Restore a copy. Or delete it and start again with the same settings as before: existing records are kept. Or "
     "start a new run in another folder."
 )
-LINES = 1000  # written at once
 Settings = Mapping[str, Any]
 
 
@@ -209,11 +208,9 @@ class RunFolder:
     def replace(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Write a file anew. It is as it was until all records are on the disk."""
         path = self.folder / file
-        with files.writing(path), files.atomic(path, private=True) as partial:
-            left = iter(records)
-            with jsonl.Appender(partial, private=True) as out:
-                while lines := list(itertools.islice(left, LINES)):
-                    out.append(lines)
+        with files.writing(path), files.atomic(path, private=True) as new, jsonl.Appender(new, private=True) as out:
+            for record in records:
+                out.append([record])
 
 
 def finishing(step: str) -> str:
