@@ -172,13 +172,10 @@ class PoolRouter(Router):
         return self._router.labels
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
-        return self._restrict(self._router.outputs(queries))
+        return Outputs(restrict_rows(self._router.probabilities(queries), self._columns))
 
     def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
-        return self._restrict(self._router.outputs_all(queries, progress))
-
-    def _restrict(self, outputs: Outputs) -> Outputs:
-        return Outputs(restrict_rows(outputs.probabilities, self._columns))
+        return Outputs(restrict_rows(self._router.outputs_all(queries, progress).probabilities, self._columns))
 
 
 def restrict_rows(rows: NDArray[np.floating[Any]], columns: Sequence[int]) -> NDArray[np.float64]:
