@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from transformers import (
@@ -136,18 +134,8 @@ def test_a_template_longer_than_max_tokens_is_refused(tmp_path):
 def test_a_decoder_without_a_template_asks_for_one(tmp_path):
     reward_checkpoints.save_decoder(tmp_path)
     (tmp_path / "chat_template.jinja").unlink()
-    config = ScalarConfig(str(tmp_path))
     with pytest.raises(ZooterError, match=r"a chat template in the tokenizer of .*or a template in"):
-        reward_model(config)
-    with pytest.raises(ZooterError, match=r"Give \[reward\] a template, or input"):
-        reward_model(replace(config, input="chat"))
-
-
-def test_input_chooses_between_pair_and_chat(tmp_path):
-    reward_checkpoints.save_decoder(tmp_path)
-    chat, pair = (reward_model(ScalarConfig(str(tmp_path), input=name)).score(PAIRS) for name in ("chat", "pair"))
-    assert chat == reward_model(ScalarConfig(str(tmp_path))).score(PAIRS)
-    assert pair != pytest.approx(chat, abs=1e-2)
+        reward_model(ScalarConfig(str(tmp_path)))
 
 
 def test_a_plain_language_model_is_refused(tmp_path):

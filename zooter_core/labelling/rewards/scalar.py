@@ -61,22 +61,17 @@ class ScalarReward:
 
     def _input(self, config: ScalarConfig) -> str:
         """How the model reads query and response: `pair`, `chat` or `template`."""
-        chat = bool(self.tokenizer.chat_template)
         if self.template:
             return "template"
-        if config.input == "chat" and not chat:
-            raise ZooterError(
-                f"a chat template in the tokenizer of {config.model}", "none", "Give [reward] a template, or input."
-            )
-        if config.input != "auto":
-            return config.input
-        if not chat and self.head is not None:  # nothing would separate the two texts
+        if self.tokenizer.chat_template:
+            return "chat"
+        if self.head is not None:  # nothing would separate the two texts
             raise ZooterError(
                 f"a chat template in the tokenizer of {config.model}, or a template in [reward]",
                 "neither",
                 'For instance template = "Human: {query}\\n\\nAssistant: {response}".',
             )
-        return "chat" if chat else "pair"
+        return "pair"
 
     @torch.inference_mode()
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
