@@ -7,15 +7,15 @@ The other answers wait for the reward model, which the step score asks.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zooter_core.base.records import Query
-from zooter_core.base.strict_json import of_type, parse_json
+from zooter_core.base.strict_json import parse_json
 from zooter_core.data.evident_keys import key_of
-from zooter_core.data.run_lines import ResponseLine
 from zooter_core.data.scores import NO_DATASET
 from zooter_core.evaluation.verified import verify
 
@@ -72,13 +72,13 @@ class RunningScore:
                     return
                 self._place += len(line)
                 with suppress(ValueError):  # a damaged line: the step that reads the file says so
-                    self._count(of_type(ResponseLine, parse_json(line)))
+                    self._count(parse_json(line))
 
-    def _count(self, answer: ResponseLine) -> None:
-        query = self._queries.get(answer.id)
-        if query is None or (key := key_of(query)) is None or answer.error is not None:
+    def _count(self, answer: Mapping[str, Any]) -> None:
+        query = self._queries.get(answer["id"])
+        if query is None or (key := key_of(query)) is None or answer.get("error") is not None:
             return
-        place, right = (_dataset(query), answer.candidate), verify(answer.text, key).right
+        place, right = (_dataset(query), answer["candidate"]), verify(answer["text"], key).right
         self._counts[place] = self._counts.get(place, Right()) + Right(int(right), 1)
 
 
