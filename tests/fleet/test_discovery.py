@@ -61,7 +61,7 @@ def test_llama_cpp_is_told_from_ollama_whose_list_it_has():
     entry = {"id": "my-7b", "owned_by": "llamacpp", "meta": {"n_params": 7 * GB, "size": 4 * GB, "ftype": "Q4_K_M"}}
     props = {"default_generation_settings": {"n_ctx": 4096}, "total_slots": 2}
     (model,) = models_of({"/v1/models": {"data": [entry]}, "/api/tags": {"models": tags}, "/props": props})
-    assert (model.make, model.parallel, model.facts) == ("llama.cpp", 2, "7B, Q4_K_M, 4.0 GB, 4,096 tokens")
+    assert (model.make, model.abilities.parallel, model.facts) == ("llama.cpp", 2, "7B, Q4_K_M, 4.0 GB, 4,096 tokens")
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,14 @@ def test_lm_studio():
     listing = [gemma, vision, {"id": "some-encoder", "type": "embeddings"}]
     entries = {"data": [{"id": entry["id"]} for entry in listing]}
     gemma, vision = models_of({"/v1/models": entries, "/api/v0/models": {"data": listing}})
-    assert (gemma.name, gemma.billions, gemma.context_tokens, gemma.make) == ("gemma-2-9b", 9, 8192, "LM Studio")
-    assert (vision.images, vision.tools) == (True, True)
+    assert (gemma.name, gemma.facts, gemma.make) == ("gemma-2-9b", "9B, Q4_0, 8,192 tokens", "LM Studio")
+    assert (vision.abilities.images, vision.abilities.tools) == (True, True)
 
 
 def test_vllm_and_others():
     entries = [{"id": "Qwen/Qwen2.5-7B-Instruct-AWQ", "owned_by": "vllm", "max_model_len": 32768}]
     (model,) = models_of({"/v1/models": {"data": entries}})
-    assert (model.name, model.make, model.context_tokens) == ("qwen2.5-7b", "vLLM", 32768)
+    assert (model.name, model.make, model.abilities.context_tokens) == ("qwen2.5-7b", "vLLM", 32768)
     assert model.keys().get("parallel") is None  # it takes as many as the default
     (other,) = models_of({"/v1/models": {"data": [{"id": "my model"}, {"id": 3}, "x"]}})
     (eclipse,) = models_of({"/v1/models": {"data": [{"id": "eclipse-7b"}, {"id": "clip-vit-b"}, {"id": "bge-m3"}]}})

@@ -55,7 +55,7 @@ def test_a_damaged_file_is_passed_over_with_a_line_and_the_others_are_listed(tmp
     write_model(tmp_path / "y.gguf")
     write_folder(tmp_path / "good", max_position_embeddings=10**400)
     result = discover(folders=[tmp_path])
-    assert [(model.name, model.context_tokens) for model in result.models] == [("good", None), ("y", 512)]
+    assert [(model.name, model.abilities.context_tokens) for model in result.models] == [("good", None), ("y", 512)]
     assert sorted(note.split(" is passed over: ")[0] for note in result.passed_over) == sorted(map(str, places))
 
 
@@ -94,7 +94,7 @@ def test_weights_on_disk(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path)
     small, hub = sorted(on_disk.models_in(tmp_path), key=lambda model: model.backend)
     assert (small.backend, small.name, small.quantisation) == ("gguf", "tiny", "Q4_0")
-    assert (hub.backend, hub.model, hub.context_tokens, hub.billions) == ("transformers", "org/Tiny-1B", 512, 1)
+    assert (hub.backend, hub.model, hub.facts) == ("transformers", "org/Tiny-1B", "1B, 0.0 GB, 512 tokens")
 
 
 @pytest.mark.parametrize(

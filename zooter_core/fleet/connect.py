@@ -68,9 +68,9 @@ def connect(
             waiting.append(keys["name"])
         if model.billions and billions_in(f"{keys['name']} {model.model}") is None:  # a starting router goes by it
             keys.setdefault("description", f"{model.billions:g}B parameters")
-        if model.prices:
+        if model.abilities.prices:
             keys["comment"] += f"\nPrices on {date.today()}, by its server's list of models."
-            keys |= dict(model.prices)
+            keys |= dict(model.abilities.prices)
         elif price := list_price(model.base_url, model.model):
             keys["comment"] += f"\nList price on {price.day}, by {price.source}: compare it with the provider's."
             keys |= {"usd_per_million_tokens": price.answer, "usd_per_million_prompt_tokens": price.prompt}

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -282,8 +282,7 @@ def _model(
         return one_line(next(filter(None, map(as_text, values)), ""), LONGEST_FACT)
 
     billions = round((read_count(meta.get("n_params")) or 0) / 1e9, 2)
-    capabilities = listing.get("capabilities")
-    parallel = abilities.parallel or (1 if make in SLOW_TO_LOAD else None)
+    capabilities = listing.get("capabilities") if make == LM_STUDIO else None
     lengths = (abilities.context_tokens, listing.get("loaded_context_length"), listing.get("max_context_length"))
     return Model(
         ENDPOINT,
@@ -295,14 +294,15 @@ def _model(
         or billions_in(base or name),
         read_count(listing.get("size", meta.get("size"))),
         fact(details.get("quantization_level"), listing.get("quantization"), meta.get("ftype")),
-        next(filter(None, map(read_count, lengths)), None),
-        abilities.images if listing.get("type") != "vlm" else True,
-        "tool_use" in capabilities if make == LM_STUDIO and isinstance(capabilities, list) else abilities.tools,
-        abilities.json_mode,
-        thinks(base or name) or None if abilities.thinking is None else abilities.thinking,
+        replace(
+            abilities,
+            context_tokens=next(filter(None, map(read_count, lengths)), None),
+            images=abilities.images if listing.get("type") != "vlm" else True,
+            tools="tool_use" in capabilities if isinstance(capabilities, list) else abilities.tools,
+            thinking=thinks(base or name) or None if abilities.thinking is None else abilities.thinking,
+            parallel=abilities.parallel or (1 if make in SLOW_TO_LOAD else None),
+        ),
         server.config.base_url,
         server.config.api_key_env,
-        parallel,
         base,
-        abilities.prices,
     )

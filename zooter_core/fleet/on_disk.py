@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from zooter_core.backends.endpoint.abilities import read_count
+from zooter_core.backends.endpoint.abilities import Abilities, read_count
 from zooter_core.backends.gguf.header import PART, check_model, read_header
 from zooter_core.backends.thoughts import in_template
 from zooter_core.base.errors import WorkError, ZooterError, first_line
@@ -118,8 +118,9 @@ def _read_gguf(path: Path, name: str = "") -> Model | None:
         billions=round(count, 2) if 0 < count < MOST_BILLIONS else billions_in(text),
         size=header.bytes,
         quantisation=quantised[0].strip("-_.:") if quantised else "",
-        context_tokens=header.positions,
-        thinking=in_template(as_text(header.values.get("tokenizer.chat_template"))),
+        abilities=Abilities(
+            header.positions, thinking=in_template(as_text(header.values.get("tokenizer.chat_template")))
+        ),
     )
 
 
@@ -139,8 +140,9 @@ def _read_folder(folder: Path) -> Model | None:
         "in the hub's cache" if hub else f"in {_shown(folder.parent)}",
         billions=billions_in(hub[2] if hub else folder.name),
         size=sum(path.stat().st_size for path in weights),
-        context_tokens=read_count(config.get("max_position_embeddings")),
-        thinking=in_template(_read_templates(folder)),
+        abilities=Abilities(
+            read_count(config.get("max_position_embeddings")), thinking=in_template(_read_templates(folder))
+        ),
     )
 
 
