@@ -22,7 +22,7 @@ from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.trust import PROVIDERS
 from zooter_core.fleet import discovery, machine
-from zooter_core.fleet.connect import connect, placed
+from zooter_core.fleet.connect import connect
 from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.discovery import discover, served, server_url
 from zooter_core.fleet.list_prices import list_price
@@ -344,14 +344,6 @@ def test_gpus_by_the_drivers_tool(tmp_path, monkeypatch):
     assert machine.gpus() == (Gpu("NVIDIA H100", 81559 << 20, 80000 << 20),)
     tool.write_text("#!/bin/sh\nexit 9\n")
     assert machine.gpus() == ()
-
-
-def test_the_largest_models_get_the_room():
-    small, middle, large = (Model("transformers", name, "", size=size * GB) for name, size in
-                            (("s", 3), ("m", 16), ("l", 40)))  # fmt: skip
-    gpus = [Gpu("one", 24 * GB, 22 * GB), Gpu("two", 24 * GB, 20 * GB)]
-    assert placed([small, middle, large], gpus) == {middle: "cuda:0", small: "cuda:1"}
-    assert placed([small], []) == {}
 
 
 def test_models_join_a_fleet(tmp_path):
