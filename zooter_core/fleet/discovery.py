@@ -51,7 +51,7 @@ from zooter_core.fleet.discovered import (
 )
 from zooter_core.fleet.families import thinks
 from zooter_core.fleet.machine import MOST_BILLIONS, Gpu, billions_in, gpus
-from zooter_core.fleet.on_disk import models_in, usual_folders
+from zooter_core.fleet.on_disk import models_in, ollama_folder, shown, usual_folders
 
 Result = TypeVar("Result")
 USUAL = {OLLAMA: 11434, VLLM: 8000, LLAMA_CPP: 8080, LM_STUDIO: 1234}  # ports
@@ -108,7 +108,9 @@ def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequenc
     notes: list[str] = []
     served, silent = _apart(_all_served({url: addresses.get(url) for url in servers.values()}, notes.append))
     names = {model.name for model in served}
-    files = [  # Ollama serves the files that it has; a folder that somebody named is listed whole
+    if (folder := ollama_folder()) and not any(model.make == OLLAMA for model in served):
+        notes.append(f"Start Ollama to use its models in {shown(folder)}.")
+    files = [  # a server may have files of the usual folders; a folder that somebody named is listed whole
         model
         for place in dict.fromkeys((*folders, *usual_folders()))
         for model in models_in(place, notes.append)
