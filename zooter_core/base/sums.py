@@ -6,6 +6,7 @@ Only clear cases count: numbers, signs between them, an equals sign and a result
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -73,6 +74,10 @@ def _value(node: ast.expr) -> Fraction:
             return OPERATIONS[type(node.op)](left, right)
         if isinstance(node.op, ast.Pow) and right.denominator == 1 and abs(right) <= LARGEST:
             return Fraction(left ** int(right))
+        if isinstance(node.op, ast.Pow) and right == Fraction(1, 2) and left >= 0:
+            root = Fraction(math.isqrt(left.numerator), math.isqrt(left.denominator))
+            if root * root == left:
+                return root
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand)
     elif isinstance(node, ast.Constant) and type(node.value) in (int, float):

@@ -1,7 +1,7 @@
 """The answer key that a query's own text holds: a sum to work out, equations to solve, a form that it asks for.
 
-Only what leaves no doubt: "What is 17 * 23?", "Solve 3x - 4 = 11", "a poem in three lines", "five bullet points",
-"under 50 words", "as JSON".
+Only what leaves no doubt: "What is 17 * 23?", "the average of 4, 8 and 15", "Solve 3x - 4 = 11", "Write a poem",
+"five bullet points", "under 50 words", "as JSON".
 """
 
 from __future__ import annotations
@@ -23,8 +23,20 @@ WORDS = (  # of a sum, and the signs for them
     (r"\bminus\b", "-"),
     (r"\b(?:times|multiplied by)\b", "*"),
     (r"\bdivided by\b", "/"),
+    (r"[$€£](?=\d)", ""),
+    (r"(\d[\d.]*)(?:%| percent) off (?:of )?(\d[\d.]*)", r"\2*(1-\1/100)"),
     (r"(?:%|\bpercent) of\b", "/100*"),
+    (r"\bhalf of\b", "1/2*"),
+    (r"\s*\bsquared\b", "^2"),
+    (r"\s*\bcubed\b", "^3"),
+    (r"\bto the power of\b", "^"),
+    (r"(?:\bthe )?(?:\bsquare root of |\bsqrt(?: of)? ?|√)\(?(\d+)\)?", r"\1^(1/2)"),
     (r"(?<=[\d\s)])x(?=[\d\s(])", "*"),
+)
+LIST = re.compile(  # "the average of 4, 8 and 15"
+    r"(?:\bthe )?\b(?P<name>average|mean|sum|total|product) of (?:(?:the|these) (?:following )?numbers:? )?"
+    r"(?P<numbers>\d[\d.]*(?:(?:, ?and |, ?| and )\d[\d.]*\b(?!,\d{3}\b))+)",
+    re.IGNORECASE,
 )
 SUM = re.compile(
     r"(?:please |can you |could you )*(?:(?:what(?:'s| is|s)|how much is|calculate|compute|evaluate|work out|solve) )?"
@@ -39,10 +51,18 @@ EQUATION = re.compile(r"[-\d.a-z(][-\d.a-z()+*/^×÷·−\s]*?=[-\d.a-z()+*/^×�
 VARIABLE = re.compile(r"(?<![a-z])[a-z](?![a-z])", re.IGNORECASE)
 BETWEEN = re.compile(r",|;|\band\b|\bfor\b|\bif\b|\bwhen\b|\bwhere\b|\bequations?\b|\bsystem\b|\bof\b|:", re.IGNORECASE)
 PIECE = r"(?:poem|verse|rhyme|stanza|limerick|text|story|summary|answer|reply|slogan)"
+VERSE = [2, None]  # lines
+WANTED = r"\b(?:write|compose|create|give|make)(?: me| us)? (?:an?|another|one)"
+KIND = r"(?: (?!(?:of|about|for|on|from|to|in|with|a|an|the)\b)[\w'-]+,?){0,3}"  # "short funny": of the piece itself
 FORMS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (  # a pattern, a check of a key, and its value for a count
-    (r"\b(?:write|compose|create|give me|make)\b[^.?!]{0,40}\bhaiku\b", "lines", lambda count: 3),
+    (rf"{WANTED}{KIND} haiku\b|^(?:an? )?haiku (?:about|on)\b", "lines", lambda count: 3),
     (rf"\b{COUNT}[- ]line {PIECE}\b", "lines", lambda count: count),
     (rf"\b{PIECE}\b[^.?!]{{0,60}}\b(?:of|in|with) (?:exactly )?{COUNT} lines\b", "lines", lambda count: count),
+    (
+        rf"{WANTED}{KIND} (?:poem|limerick|sonnet|ballad)\b|^(?:an? )?(?:poem|limerick) (?:about|on)\b",
+        "lines",
+        lambda _: VERSE,
+    ),
     (rf"\b{COUNT} (?:bullet points|bullets|bulleted items|list items)\b", "items", lambda count: count),
     (rf"\b(?:numbered|bulleted|bullet) list (?:of|with) {COUNT}\b", "items", lambda count: count),
     (rf"\bexactly {COUNT} words\b", "words", lambda count: count),
@@ -66,11 +86,18 @@ def asks_form_alone(key: Mapping[str, Any]) -> bool:
 
 
 def key_of(query: Query) -> AnswerKey | None:
-    """A query's answer key: the one that it came with, else what its text holds; None without either."""
-    return dict(query.key) if query.key else key_in(query.text)
+    """The answer key from which a router learns: the one that a query came with, else what its text holds.
+
+    Being in lines is no outcome of a poem: it only places prose below verse where responses are ranked.
+    """
+    if query.key:
+        return dict(query.key)
+    key = key_in(query.text)
+    return None if key == {"check": {"lines": VERSE}} else key
 
 
 def key_in(text: str) -> AnswerKey | None:
+    """What a query's text asks for that can be checked; None if there is no such thing."""
     text = " ".join(text.split()).replace("’", "'")
     if not text or len(text) > LONGEST:
         return None
@@ -91,6 +118,7 @@ def _count(word: str) -> int:
 
 def _sum(text: str) -> AnswerKey | None:
     """The result of a sum, if the text asks for nothing else."""
+    text = LIST.sub(_written_out, text)
     for pattern, sign in WORDS:
         text = re.sub(pattern, sign, text, flags=re.IGNORECASE)
     match = SUM.fullmatch(text)
@@ -98,6 +126,12 @@ def _sum(text: str) -> AnswerKey | None:
         return None
     value = value_of(match["sum"])
     return None if value is None else _forms_of(value)
+
+
+def _written_out(match: re.Match[str]) -> str:
+    numbers = re.findall(r"[\d.]+", match["numbers"])
+    total = ("*" if match["name"].lower() == "product" else "+").join(numbers)
+    return f"({total})/{len(numbers)}" if match["name"].lower() in ("average", "mean") else f"({total})"
 
 
 def _forms_of(value: Fraction) -> AnswerKey:
