@@ -73,22 +73,6 @@ def endless(tiny_fleet: Path) -> Ensemble:
     return Ensemble(replace(load_fleet(tiny_fleet), generation=GenerationConfig(max_new_tokens=450, temperature=0.0)))
 
 
-def test_a_job_waits_for_another_on_the_same_model_and_can_be_stopped(endless: Ensemble) -> None:
-    first = begin(endless, AnswerPlan(["base"]), SEA)
-    assert first.begun.wait(PATIENCE)
-    second, third = (begin(endless, AnswerPlan(["one"]), SEA) for _ in range(2))
-    second.stop()
-    second.wait(PATIENCE)
-    assert (second.responses["one"].finish, second.responses["one"].tokens) == ("stopped", 0)
-    assert first.running
-    assert not third.begun.is_set()
-    first.stop()
-    assert third.begun.wait(PATIENCE)
-    third.stop()
-    third.wait(PATIENCE)
-    assert third.texts["one"]
-
-
 class Down(Backend):
     """A backend whose candidates all fail at once."""
 
