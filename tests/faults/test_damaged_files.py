@@ -19,8 +19,7 @@ from support.damaged_files import damaged
 from support.sample_report import SWEEP, report
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Query, Response, Tag
-from zooter_core.config.fleet import load_fleet
-from zooter_core.config.learn import LearnConfig
+from zooter_core.config.fleet import LearnConfig, load_fleet
 from zooter_core.data.run_folder import FORMAT
 from zooter_core.data.runs import Run, find_runs
 from zooter_core.data.scores import Scores

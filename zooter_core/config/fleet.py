@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, StrictBool, TypeAdapter, ValidationError, model_validator
 
 from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, one_line
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
@@ -24,7 +24,6 @@ from zooter_core.config.labelling import (
     Tagger,
     TaggerConfig,
 )
-from zooter_core.config.learn import LearnConfig
 from zooter_core.config.serve import ServeConfig
 from zooter_core.config.tables import (
     Count,
@@ -80,6 +79,21 @@ class RouterConfig(Table):
         if not self.path and list(self.to_file()) != ["willingness"]:
             raise ValueError('{where} lacks the key "path". Add path = ... there.')
         return self
+
+
+@table("[learn]")
+class LearnConfig(Table):
+    """The `[learn]` table: what the endpoint keeps of its traffic, so that a router can learn from it.
+
+    Attributes:
+        traffic: whether queries and decisions are kept (`zooter serve --learn` keeps them too).
+        answers: whether answers are kept as well.
+        retention_days: what is older is deleted; 0 keeps everything.
+    """
+
+    traffic: StrictBool = False
+    answers: StrictBool = False
+    retention_days: NotNegative = 90
 
 
 @dataclass(frozen=True)

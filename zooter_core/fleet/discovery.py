@@ -221,14 +221,11 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = lambda 
         places = asyncio.Semaphore(AT_ONCE)
 
         async def model(listing: Mapping[str, Any]) -> Model:
-            name, abilities = listing["id"], shared
+            base, abilities = find_base(listing, listings), shared
             if make == OLLAMA:  # the only one that has to be asked about each model: a hosted list has hundreds
                 async with places:
-                    abilities = await ask_ollama(server, name)
-            base = find_base(listing, listings)
-            abilities = abilities or read_entry(listing, base)
-            maker = make or MAKES.get(as_text(listing.get("owned_by")), OTHER)
-            return _model(server, maker, name, listing, abilities, str(base.get("id", "")))
+                    abilities = await ask_ollama(server, listing["id"])
+            return _model(server, make, listing, abilities or read_entry(listing, base), str(base.get("id", "")))
 
         return await asyncio.gather(*(model(listing) for listing in listings if _writes(listing)))
     finally:
@@ -274,11 +271,10 @@ async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
     return {}, ""
 
 
-def _model(
-    server: Connection, make: str, name: str, listing: Mapping[str, Any], abilities: Abilities, base: str
-) -> Model:
-    """A model from what its server lists of it, which may be anything."""
-    details, meta = _object(listing, "details"), _object(listing, "meta")
+def _model(server: Connection, make: str, listing: Mapping[str, Any], abilities: Abilities, base: str) -> Model:
+    """A model from what its server lists of it, which may be anything but for the name."""
+    name, details, meta = listing["id"], _object(listing, "details"), _object(listing, "meta")
+    make = make or MAKES.get(as_text(listing.get("owned_by")), OTHER)
 
     def fact(*values: object) -> str:
         return one_line(next(filter(None, map(as_text, values)), ""), LONGEST_FACT)
