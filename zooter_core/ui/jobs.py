@@ -145,6 +145,9 @@ class Job(BackgroundWork, Answers):
         save: called with the answers once a second, when a reserve steps in, and at the end.
         ended: called after the last save.
 
+    Raises:
+        ZooterError: the fleet has no such candidate.
+
     Attributes:
         begun: set with the first text or thought, and at the end.
     """
@@ -173,7 +176,8 @@ class Job(BackgroundWork, Answers):
         self._ensemble, self._plan, self._rank, self._save, self._ended = ensemble, plan, rank, save, ended
         self._key = key
         self._messages = [*messages, Message("assistant", prefix)] if prefix.strip() else messages
-        self._generation = generation or ensemble.fleet.generation
+        reserves = () if plan.continued else plan.reserves  # nobody replaces the candidate that continues its text
+        self._pieces = ensemble.run_candidates(plan.candidates, self._messages, self._stop, generation, reserves)
 
     def _finish(self) -> None:
         self.begun.set()
@@ -181,11 +185,8 @@ class Job(BackgroundWork, Answers):
         self._ended()
 
     def _execute(self) -> None:
-        saved, plan = time.monotonic(), self._plan
-        reserves = () if plan.continued else plan.reserves  # nobody replaces the candidate that continues its text
-        for piece in self._ensemble.run_candidates(
-            plan.candidates, self._messages, self._stop, self._generation, reserves
-        ):
+        saved = time.monotonic()
+        for piece in self._pieces:
             name = piece.candidate
             if name in self.reserves:
                 self.texts = self.texts | {name: ""}  # a new dict: a page may be reading the old one
