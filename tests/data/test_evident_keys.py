@@ -37,6 +37,12 @@ NUMBERS = {
     "2 to the power of 10": "1024",
     "What is 20% off $50?": "40",
     "What is half of 80?": "40",
+    "What is 1/4 of 100?": "25",
+    "six times seven": "42",
+    "What does 2 + 2 equal?": "4",
+    "Was ist 12 * 12?": "144",
+    "Combien font 7 x 8 ?": "56",
+    "¿Cuánto es 15 + 27?": "42",
 }
 CHECKS: dict[str, dict[str, Any]] = {
     "Solve 3x - 4 = 11": {"solution": {"x": "5"}},

@@ -12,39 +12,11 @@ from fractions import Fraction
 from typing import Any
 
 from zooter_core.base.records import Query
-from zooter_core.base.sums import value_of
+from zooter_core.base.sums import NUMBERS, sum_in, value_of
 from zooter_core.data.answer_keys import AnswerKey
 
 LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
-NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-COUNT = rf"(\d{{1,4}}|{'|'.join(NAMES[1:])})"
-WORDS = (  # of a sum, and the signs for them
-    (r"\bplus\b", "+"),
-    (r"\bminus\b", "-"),
-    (r"\b(?:times|multiplied by)\b", "*"),
-    (r"\bdivided by\b", "/"),
-    (r"[$€£](?=\d)", ""),
-    (r"(\d[\d.]*)(?:%| percent) off (?:of )?(\d[\d.]*)", r"\2*(1-\1/100)"),
-    (r"(?:%|\bpercent) of\b", "/100*"),
-    (r"\bhalf of\b", "1/2*"),
-    (r"\s*\bsquared\b", "^2"),
-    (r"\s*\bcubed\b", "^3"),
-    (r"\bto the power of\b", "^"),
-    (r"(?:\bthe )?(?:\bsquare root of |\bsqrt(?: of)? ?|√)\(?(\d+)\)?", r"\1^(1/2)"),
-    (r"(?<=[\d\s)])x(?=[\d\s(])", "*"),
-)
-LIST = re.compile(  # "the average of 4, 8 and 15"
-    r"(?:\bthe )?\b(?P<name>average|mean|sum|total|product) of (?:(?:the|these) (?:following )?numbers:? )?"
-    r"(?P<numbers>\d[\d.]*(?:(?:, ?and |, ?| and )\d[\d.]*\b(?!,\d{3}\b))+)",
-    re.IGNORECASE,
-)
-SUM = re.compile(
-    r"(?:please |can you |could you )*(?:(?:what(?:'s| is|s)|how much is|calculate|compute|evaluate|work out|solve) )?"
-    r"(?P<sum>[-\d(.][-\d\s()+*/^×÷·−.,%]*?)\s*(?:=\s*\??|\?|[.!])?(?: please[.!?]?)?",
-    re.IGNORECASE,
-)
-DATE = re.compile(r"\d+[/-]\d+[/-]\d+|24/7|9/11|\d{3}[- ]\d{4}")  # 2026-11-28, a number of a telephone
-OPERATOR = re.compile(r"(?<=[\d)\s%])[-+*/^×÷·−]")
+COUNT = rf"(\d{{1,4}}|{'|'.join(NUMBERS[1:])})"
 MOST_DIGITS = 6  # to which a result without an end may be rounded
 SOLVE = re.compile(r"^\W*(?:please |can you |could you )*(?:solve|find|what is|determine)\b", re.IGNORECASE)
 EQUATION = re.compile(r"[-\d.a-z(][-\d.a-z()+*/^×÷·−\s]*?=[-\d.a-z()+*/^×÷·−\s]*[\d.a-z)]", re.IGNORECASE)
@@ -101,8 +73,8 @@ def key_in(text: str) -> AnswerKey | None:
     text = " ".join(text.split()).replace("’", "'")
     if not text or len(text) > LONGEST:
         return None
-    if (answer := _sum(text)) is not None:
-        return {"answer": answer}
+    if (parts := sum_in(text)) and (result := value_of(parts[1])) is not None:
+        return {"answer": _forms_of(result)}
     if solution := _solution(text):
         return {"check": {"solution": solution}}
     checks: dict[str, Any] = {}
@@ -113,25 +85,7 @@ def key_in(text: str) -> AnswerKey | None:
 
 
 def _count(word: str) -> int:
-    return NAMES.index(word.lower()) if word.lower() in NAMES else int(word)
-
-
-def _sum(text: str) -> AnswerKey | None:
-    """The result of a sum, if the text asks for nothing else."""
-    text = LIST.sub(_written_out, text)
-    for pattern, sign in WORDS:
-        text = re.sub(pattern, sign, text, flags=re.IGNORECASE)
-    match = SUM.fullmatch(text)
-    if not match or DATE.fullmatch(match["sum"].strip()) or not OPERATOR.search(match["sum"]):
-        return None
-    value = value_of(match["sum"])
-    return None if value is None else _forms_of(value)
-
-
-def _written_out(match: re.Match[str]) -> str:
-    numbers = re.findall(r"[\d.]+", match["numbers"])
-    total = ("*" if match["name"].lower() == "product" else "+").join(numbers)
-    return f"({total})/{len(numbers)}" if match["name"].lower() in ("average", "mean") else f"({total})"
+    return NUMBERS.index(word.lower()) if word.lower() in NUMBERS else int(word)
 
 
 def _forms_of(value: Fraction) -> AnswerKey:
