@@ -19,8 +19,7 @@ from support.damaged_files import damaged
 from support.sample_report import SWEEP, report
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Query, Response, Tag
-from zooter_core.config.fleet import load_fleet
-from zooter_core.config.learn import LearnConfig
+from zooter_core.config.fleet import LearnConfig, load_fleet
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation import report_tables, verdicts
 from zooter_core.evaluation.figures import load_report, load_sweep

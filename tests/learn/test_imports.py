@@ -8,7 +8,7 @@ import pytest
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.main import main
-from zooter_core.config.learn import LearnConfig
+from zooter_core.config.fleet import LearnConfig
 from zooter_core.learn.imports import import_traffic
 from zooter_core.learn.traffic import Traffic
 from zooter_core.ui.compare.votes import Vote

@@ -21,7 +21,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision
 from zooter_core.base.sqlite_file import UNUSABLE
 from zooter_core.base.strict_json import of_type, parse_json
-from zooter_core.config.learn import LearnConfig
+from zooter_core.config.fleet import LearnConfig
 from zooter_core.data.json_records import as_number
 from zooter_core.data.logs import Log, read_logs
 from zooter_core.learn.chores import is_chore
