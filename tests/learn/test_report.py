@@ -16,7 +16,7 @@ from support.invented_traffic import DAY, POOL, against_best, fill_week
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.learn.changes import fallen_rewards, unfamiliar_queries
+from zooter_core.learn.changes import NEWEST, fallen_rewards, unfamiliar_queries
 from zooter_core.learn.report import report_on
 from zooter_core.learn.report_text import figures, report_json, sentences
 from zooter_core.learn.traffic import Traffic
@@ -164,6 +164,8 @@ def test_queries_unlike_the_training_are_counted(empty, tiny_fleet):
     traffic.add(
         LoggedDecision(f"r{n}", n, "far" if n % 3 == 0 else "near", probability=0.5, tags=["sea"]) for n in range(90)
     )
+    traffic.add(LoggedDecision(f"i{n}", n, "near", source="import") for n in range(NEWEST))
+    traffic.add_rewards(LoggedReward(f"i{n}", "a", 1.0) for n in range(NEWEST))
     (change,) = unfamiliar_queries(traffic, parts, 0, 100)
     assert (change.kind, round(change.after, 2)) == ("far", 0.33)
     assert "sea" in change.message

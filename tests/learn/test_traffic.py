@@ -14,7 +14,7 @@ import pytest
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import Fleet
-from zooter_core.learn.traffic import FILE, HOUR, Traffic, data_folder
+from zooter_core.learn.traffic import FILE, HOUR, USEFUL, Traffic, data_folder
 from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward
 
 
@@ -66,7 +66,7 @@ def test_its_files_are_private_and_a_folder_without_any_says_how_to_begin(traffi
 def test_chores_and_what_has_neither_router_nor_reward_teach_nothing(traffic):
     traffic.add([decision(1), decision(2, chore=True), *(decision(number, probability=None) for number in (3, 4))])
     traffic.add_rewards([LoggedReward("req-4", "small", 1.0)])
-    assert [entry.request_id for entry in traffic.newest(useful=True)] == ["req-4", "req-1"]
+    assert [entry.request_id for entry in traffic.newest(20, USEFUL)] == ["req-4", "req-1"]
     assert len(traffic.newest()) == 4
 
 

@@ -21,7 +21,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision
 from zooter_core.base.sqlite_file import UNUSABLE
 from zooter_core.base.strict_json import of_type, parse_json
-from zooter_core.config.learn import LearnConfig
+from zooter_core.config.fleet import Fleet
 from zooter_core.data.json_records import as_number
 from zooter_core.data.logs import Log, read_logs
 from zooter_core.learn.chores import is_chore
@@ -46,12 +46,12 @@ COMPARISON = "comparison"  # marks the votes of the page Compare
 Import = tuple[LoggedDecision, Mapping[str, float]]  # a decision, and feedback on candidates' answers to it
 
 
-def import_traffic(paths: Sequence[Path], traffic: Traffic, config: LearnConfig) -> tuple[int, Counter[str]]:
+def import_traffic(paths: Sequence[Path], traffic: Traffic, fleet: Fleet) -> tuple[int, Counter[str]]:
     """Add the requests in files to the traffic.
 
     Args:
         paths: logs or folders of them, or databases of the demo.
-        config: whether answers are kept.
+        fleet: whose candidates the logs may name, and whether answers are kept.
 
     Returns:
         how many are new, and why others were left out -> their number.
@@ -61,23 +61,32 @@ def import_traffic(paths: Sequence[Path], traffic: Traffic, config: LearnConfig)
         WorkError: the traffic cannot be written.
     """
     left_out, new, now = Counter[str](), 0, time.time()
-    entries = ((_clip(decision, config, now), feedback) for decision, feedback in _read(paths, left_out))
+    entries = ((_clip(decision, fleet, now), feedback) for decision, feedback in _read(paths, left_out))
     while part := list(islice(entries, AT_ONCE)):
         new += traffic.add(decision for decision, _ in part)
         traffic.add_rewards(
-            LoggedReward(decision.request_id, candidate, score, FEEDBACK, time=decision.time)
+            LoggedReward(decision.request_id, _own_name(candidate, fleet), score, FEEDBACK, time=decision.time)
             for decision, feedback in part
             for candidate, score in feedback.items()
         )
     return new, left_out
 
 
-def _clip(decision: LoggedDecision, config: LearnConfig, now: float) -> LoggedDecision:
+def _own_name(name: str, fleet: Fleet) -> str:
+    """What the fleet calls a model that a log names as the fleet or its server does."""
+    if name in fleet.pool:
+        return name
+    called = zip(fleet.pool, fleet.names_in([name]), strict=True)
+    return next((candidate for candidate, logged in called if logged == name), name)
+
+
+def _clip(decision: LoggedDecision, fleet: Fleet, now: float) -> LoggedDecision:
     """A decision with what may be stored of its texts. None is later than its import, or it would outlive retention."""
-    context, answer = decision.context, decision.answer if config.answers else None
+    context, answer = decision.context, decision.answer if fleet.learn.answers else None
     return replace(
         decision,
         time=min(decision.time, now),
+        candidate=decision.candidate and _own_name(decision.candidate, fleet),
         query=decision.query[:LONGEST_TEXT],
         context=context and context[:LONGEST_TEXT],
         answer=answer and answer[:LONGEST_ANSWER],

@@ -55,6 +55,9 @@ PRAGMA cache_size = -32768;
 """
 ROWS_AT_ONCE = 1000  # deleted in one transaction, so that writers never wait long
 HOUR = 3600
+ROUTED = "chore = 0 AND probability IS NOT NULL"
+# What can be learned from: an old log that nobody has judged does not crowd out what the router did.
+USEFUL = f"({ROUTED} OR chore = 0 AND EXISTS (SELECT 1 FROM rewards r WHERE r.request_id = decisions.request_id))"
 FOREVER = 1e11  # seconds since 1970, in the year 5138
 AMONG = "request_id IN (SELECT value FROM json_each(?))"
 EARLIER_VECTORS = "learned-vectors.npz"  # where earlier versions kept the vectors
@@ -169,16 +172,13 @@ class Traffic:
         with self._changing() as database:
             database.execute("DELETE FROM vectors WHERE number < ?", (before,))
 
-    def newest(self, limit: int = 20, *, useful: bool = False) -> list[LoggedDecision]:
+    def newest(self, limit: int = 20, which: str = "TRUE") -> list[LoggedDecision]:
         """The decisions that were added last, the last one first.
 
         Args:
-            useful: only what can be learned from: the router's decisions, and others with a reward, but no chores. So
-                an old log that is imported does not crowd them out.
+            which: ROUTED or USEFUL ones; all by default.
         """
-        rewarded = "EXISTS (SELECT 1 FROM rewards r WHERE r.request_id = decisions.request_id)"
-        where = f"WHERE chore = 0 AND (probability IS NOT NULL OR {rewarded})" if useful else ""
-        return self._decisions(f"{where} ORDER BY number DESC LIMIT ?", limit)
+        return self._decisions(f"WHERE {which} ORDER BY number DESC LIMIT ?", limit)
 
     def decision(self, request_id: str) -> LoggedDecision | None:
         """The decision on a request; None if it is not here."""

@@ -13,7 +13,7 @@ from typing import Any, Self
 from zooter_core.base.strict_json import dump_json, parse_json
 
 MODEL, FEEDBACK = "reward model", "feedback"  # sources of a reward
-SERVED, SAMPLE, PAIR, NEWCOMER = "served", "sample", "pair", "newcomer"  # why a reward was computed
+SERVED, SAMPLE, PAIR, NEWCOMER = "served", "sample", "pair", "newcomer"  # why a reward was computed; or IMPORT
 ENDPOINT, DEMO, IMPORT = "endpoint", "demo", "import"  # sources of a decision
 LONGEST_TEXT = 20_000  # characters of a query
 LONGEST_ANSWER = 20_000  # characters of an answer
@@ -159,7 +159,7 @@ class LoggedReward:
 
     Attributes:
         reward: on the scale of its source. Feedback is 1 for good, -1 for bad, or the client's score.
-        inclusion: the probability with which this reward came to be computed; None if it is not known (feedback).
+        inclusion: the probability with which this reward came to be computed; None for feedback and imports.
         time: when it was computed.
         answer: the text, where answers are kept.
         thought_tokens: how many of `tokens` are thoughts; None if that was not counted.
