@@ -241,14 +241,3 @@ def test_tokens_are_shown_with_thoughts_and_what_these_earn_by_tag(traffic, repo
     assert report_json(report)["thinking"][0]["tokens"]["mean"] == pytest.approx(310)
     twins = report_on(traffic, "f", 0, 7 * DAY, twins=[["code", "small"]])
     assert {(row.thinker, row.other, row.twins) for row in twins.thinking} == {("code", "small", True)}
-
-
-def test_answers_that_end_in_thoughts_are_counted(traffic, report):
-    assert report.cut == {}
-    traffic._database.execute(
-        "UPDATE decisions SET finish = 'length', tokens = 256, thought_tokens = 250"
-        " WHERE candidate = 'code' AND number % 4 = 0"
-    )
-    assert report_on(traffic, "f", 0, 7 * DAY).cut == {"code": pytest.approx(0.5)}
-    traffic._database.execute("UPDATE decisions SET thought_tokens = 100")  # the text was cut, and not the thoughts
-    assert report_on(traffic, "f", 0, 7 * DAY).cut == {}
