@@ -25,7 +25,6 @@ from zooter_core.base.sqlite_file import UNUSABLE, empty_log, open_private
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.learn.traffic_rows import (
-    ADDED,
     AS_HOURS,
     COLUMNS,
     DECISION_COLUMNS,
@@ -60,7 +59,6 @@ ROUTED = "chore = 0 AND probability IS NOT NULL"
 USEFUL = f"({ROUTED} OR chore = 0 AND EXISTS (SELECT 1 FROM rewards r WHERE r.request_id = decisions.request_id))"
 FOREVER = 1e11  # seconds since 1970, in the year 5138
 AMONG = "request_id IN (SELECT value FROM json_each(?))"
-EARLIER_VECTORS = "learned-vectors.npz"  # where earlier versions kept the vectors
 
 
 def data_folder(fleet: Fleet) -> Path:
@@ -104,11 +102,11 @@ class Traffic:
             raise ZooterError.saying(f"There is no traffic in {folder} yet.", next_step)
         with _usable(path):
             private_folder(folder, ours=False)
-            (folder / EARLIER_VECTORS).unlink(missing_ok=True)  # it would outlive deletions
             database = open_private(path, SETUP, WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-            for table, column, kind in ADDED:
-                if column not in {row[1] for row in database.execute(f"PRAGMA table_info({table})")}:
-                    database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+            if not {*DECISION_COLUMNS} <= {row[1] for row in database.execute("PRAGMA table_info(decisions)")}:
+                database.close()
+                next_step = "Move it to another folder: a new one begins."
+                raise WorkError.saying(f"{path} was written by an earlier version of Zooter.", next_step)
         return cls(path, database)
 
     def close(self) -> None:

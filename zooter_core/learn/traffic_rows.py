@@ -67,14 +67,8 @@ CREATE TRIGGER IF NOT EXISTS reward_deleted AFTER DELETE ON rewards BEGIN
     DELETE FROM reward_hours WHERE hour = CAST(OLD.time / 3600 AS INTEGER) AND n <= 0;
 END;
 """
-# What files of earlier versions lack, as (table, column, its type).
-ADDED = (
-    ("decisions", "other_user", "TEXT"),
-    ("decisions", "thought_tokens", "INTEGER"),
-    ("rewards", "thought_tokens", "INTEGER"),
-)
 # The counts by the hour, and rows of `decisions` in their shape, for the parts of hours at both ends of a period.
-HOURS = "SELECT hour, candidate, routed, chore, n FROM hours"  # which has more columns in files of earlier versions
+HOURS = "SELECT hour, candidate, routed, chore, n FROM hours"
 AS_HOURS = """SELECT CAST(time / 3600 AS INTEGER) AS hour, COALESCE(candidate, '') AS candidate,
     probability IS NOT NULL AS routed, chore, 1 AS n FROM decisions"""
 
