@@ -104,11 +104,6 @@ class Setup:
         learn = Setup(COPY, self.data).command("learn", options, data=True)
         return f"cp -r {quote(str(EMBEDDED_FLEET))} {COPY} && {learn}"
 
-    def edit(self) -> str:
-        """Opens fleet.toml, of a copy where it is that of the embedded fleet."""
-        copy = "" if self.fleet else f"cp -r {quote(str(EMBEDDED_FLEET))} {COPY} && "
-        return f"{copy}${{EDITOR:-vi}} {quote(str(Path(self.fleet or COPY) / 'fleet.toml'))}"
-
 
 def advise(report: TrafficReport, setup: Setup) -> Advice:
     """The most important recommendation for a period."""
@@ -138,7 +133,8 @@ def _advise_on_data(report: TrafficReport, setup: Setup) -> Advice | None:
         return Advice("not routed", f"Let clients ask for the model `{AUTO}`.", reason, _request(AUTO))
     if not setup.rewards:
         reason = "Without one no answer has a reward, and nothing tells what routing is worth."
-        return Advice("no rewards", SCORED, reason, setup.edit())
+        edit = f"${{EDITOR:-vi}} {quote(str(Path(setup.fleet) / 'fleet.toml'))}"
+        return Advice("no rewards", SCORED, reason, edit)
     if change := _warning(report, "reward"):
         sentence = f"See what has happened to {change.name}, and to its server."
         return Advice("fell", sentence, change.message, setup.command("check"))
