@@ -47,7 +47,8 @@ CASES = {  # kind -> the report, the setup, and parts of the advice
         lambda good: gaining(good, -0.5, 0.1, 1.0), replace(MINE, learned=6.5 * DAY), ("zooter report", "--since 12h"),
     ),
     "roll back": (
-        lambda good: gaining(good, -0.5, 0.1, 1.0, since=DAY), replace(MINE, learned=1), ("zooter learn rollback",),
+        lambda good: gaining(good, -0.5, 0.1, 1.0, since=DAY), replace(MINE, learned=1, guarded=True),
+        ("zooter learn rollback",),
     ),
     "far": (
         lambda good: replace(good, changes=[change("far", "queries")]), MINE,
@@ -118,6 +119,7 @@ def test_the_setup_is_that_of_the_fleet(tiny_fleet: Path, fleet_copy: Path, tmp_
     (fleet_copy / "routers").mkdir()
     Versions(fleet).save()
     assert Setup.of(learned, tmp_path).learned > 0
+    assert not Setup.of(learned, tmp_path).guarded
     assert not Setup.of(replace(fleet, router=None), tmp_path).trained
 
 

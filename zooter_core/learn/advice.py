@@ -63,7 +63,8 @@ class Setup:
         fleet: its folder; "" for the embedded fleet, which stays as it is.
         data: the folder of the traffic; "" where commands find it by themselves.
         trained: whether it has a router, and not a starting one.
-        learned: when `zooter learn` switched to that one, which can be rolled back; 0 if it is another router.
+        learned: when `zooter learn` switched to that one; 0 if it is another router.
+        guarded: whether the router before it can be brought back.
         rewards: whether its reward model scores single answers.
     """
 
@@ -71,6 +72,7 @@ class Setup:
     data: str = ""
     trained: bool = True
     learned: float = 0.0
+    guarded: bool = False
     rewards: bool = True
 
     @classmethod
@@ -79,11 +81,13 @@ class Setup:
         is_own = fleet.folder.resolve() != EMBEDDED_FLEET.resolve()
         path = Path(fleet.router.path).resolve() if fleet.router else None
         learned = path is not None and path.is_relative_to((fleet.folder / ROUTERS).resolve())
+        versions = Versions(fleet) if learned else None
         return cls(
             str(fleet.folder) if is_own else "",
             "" if is_own and data.resolve() == data_folder(fleet).resolve() else str(data),
             path is not None,
-            max((event["time"] for event in Versions(fleet).state.events), default=0.0) if learned else 0.0,
+            max((event["time"] for event in versions.state.events), default=0.0) if versions else 0.0,
+            versions is not None and versions.rollback_target() is not None,
             fleet.reward is not None and not fleet.reward.compares,
         )
 
@@ -154,7 +158,7 @@ def _advise_on_router(report: TrafficReport, best: Rule, setup: Setup) -> Advice
         reason = f"It has served since {day(setup.learned)}, and these figures are of the one before it, too."
         since = f" --since {max(int((report.until - setup.learned) / HOUR), 1)}h"
         return Advice("switched", sentence, reason, setup.command("report", since, data=True))
-    if setup.learned and loses:
+    if setup.guarded and loses:
         return Advice("roll back", "Go back to the router before.", worth, setup.command("learn rollback"))
     if change := _warning(report, "far"):
         return Advice("far", "Let the router learn from your own requests.", change.message, setup.learn())
