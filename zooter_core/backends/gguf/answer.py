@@ -62,6 +62,8 @@ class Answer(GrowingAnswer):
             yield self.end("stopped")
             return
         self.start()
+        if self.opening:
+            yield self.add(self.opening)
         try:
             finish = yield from self._generate(slot, most)
         finally:
@@ -79,7 +81,7 @@ class Answer(GrowingAnswer):
         """The tokens of the prompt."""
         candidate = self.request.candidate
         header = self.engine.header
-        messages = [without_tokens(message, header.special_tokens) for message in self.request.messages]
+        messages = [without_tokens(message, header.special_tokens) for message in self.messages]
         if candidate.prompt_template is not None:
             text = from_template(candidate.prompt_template, messages)
         elif "tokenizer.chat_template" not in header.values:

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -126,7 +126,7 @@ class Batch:
         candidate = row.request.candidate
         try:
             self.base.add_adapter(candidate)
-            row.prompt = prompt_ids(row.request, self.base.tokenizer)
+            row.prompt = prompt_ids(replace(row.request, messages=row.messages), self.base.tokenizer)
         except ZooterError as problem:
             self.rows.close("error", [row], problem.failure)
             return
