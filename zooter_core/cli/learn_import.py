@@ -26,3 +26,5 @@ def learn_import(
     for reason, number in left_out.items():
         err.print(f"left out {number:,}: {reason}")
     err.print(f"New requests in {traffic.path}: {count:,}")
+    if count:
+        err.print("`zooter learn` lets every model answer a share of them (--share, --budget-usd).")

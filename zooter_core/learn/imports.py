@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision
@@ -32,6 +32,7 @@ from zooter_core.learn.traffic_rows import (
     IMPORT,
     LONGEST_ANSWER,
     LONGEST_TEXT,
+    VOTES,
     LoggedDecision,
     LoggedReward,
     id_prefix,
@@ -39,7 +40,7 @@ from zooter_core.learn.traffic_rows import (
 )
 from zooter_core.router.turns import topic_of
 
-VOTES = {"good": 1.0, "bad": -1.0, True: 1.0, False: -1.0}
+VERDICTS = VOTES | {True: 1.0, False: -1.0}
 AT_ONCE = 1000
 SQLITE = b"SQLite format 3\0"
 COMPARISON = "comparison"  # marks the votes of the page Compare
@@ -130,11 +131,6 @@ class _Figures:
 
 
 @dataclass
-class _Mode:
-    mode: str
-
-
-@dataclass
 class _DemoTurn:
     """What is read of a turn of the demo (ui/chat/turns.py)."""
 
@@ -142,7 +138,7 @@ class _DemoTurn:
     text: str
     candidate: str
     decision: Decision
-    settings: _Mode
+    settings: dict[str, Any]
     responses: dict[str, _Figures]
     vote: int | None
 
@@ -163,7 +159,7 @@ def _read_turn(row: LoggedDecision, record: object) -> list[Import]:
     """A turn of the demo, with its vote."""
     turn = of_type(_DemoTurn, record)
     routed, answer = turn.decision, turn.responses.get(turn.candidate) or _Figures()
-    by_router = turn.settings.mode == "router"
+    by_router = turn.settings.get("mode") == "router"
     decision = replace(
         row, query=turn.query, context=routed.query if routed.query != turn.query else None, choice=routed.candidate,
         candidate=turn.candidate, reason="router" if by_router else "named",
@@ -171,7 +167,7 @@ def _read_turn(row: LoggedDecision, record: object) -> list[Import]:
         probabilities=routed.probabilities, tags=[tag.name for tag in routed.tags], tokens=answer.tokens,
         seconds=answer.seconds, answer=turn.text, thought_tokens=answer.thought_tokens,
     )  # fmt: skip
-    return [(decision, {} if turn.vote is None else _feedback(decision, VOTES[bool(turn.vote)]))]
+    return [(decision, {} if turn.vote is None else _feedback(decision, VERDICTS[bool(turn.vote)]))]
 
 
 def _read_vote(row: LoggedDecision, record: object) -> list[Import]:
@@ -227,7 +223,7 @@ def _read_log(log: Log, left_out: Counter[str]) -> Import:
         chore=is_chore(log.turns, log.fields["metadata"]), **values,
         **user_ids(log.fields, "end_user", "user", "safety_identifier", "user_id", "metadata.user_id"),
     )  # fmt: skip
-    score = VOTES[vote] if isinstance(vote, str | bool) and vote in VOTES else as_number(vote)
+    score = VERDICTS[vote] if isinstance(vote, str | bool) and vote in VERDICTS else as_number(vote)
     if score is not None and abs(score) > 1:
         expected = f"feedback from -1 (bad) to 1 (good) in {log.place}"
         raise ZooterError(expected, f"{score:g}", "Write one to five stars as (stars - 3) / 2.")

@@ -15,6 +15,7 @@ from zooter_core.base.strict_json import dump_json, parse_json
 MODEL, FEEDBACK = "reward model", "feedback"  # sources of a reward
 SERVED, SAMPLE, PAIR, NEWCOMER = "served", "sample", "pair", "newcomer"  # why a reward was computed; or IMPORT
 ENDPOINT, DEMO, IMPORT = "endpoint", "demo", "import"  # sources of a decision
+VOTES = {"good": 1.0, "bad": -1.0}  # as rewards
 LONGEST_TEXT = 20_000  # characters of a query
 LONGEST_ANSWER = 20_000  # characters of an answer
 LONGEST_USER = 200  # characters of a user's id
