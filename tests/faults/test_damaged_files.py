@@ -19,7 +19,7 @@ from support.damaged_files import damaged
 from support.sample_report import SWEEP, report
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Query, Response, Tag
-from zooter_core.config.fleet import LearnConfig, load_fleet
+from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation import report_tables, verdicts
 from zooter_core.evaluation.figures import load_report, load_sweep
@@ -149,5 +149,5 @@ def test_a_damaged_history_is_left_out(tmp_path_factory: pytest.TempPathFactory,
     votes.describe_votes(cast), votes.leaderboard(cast)
     assert history.path is not None
     with Traffic.open(history.path.parent / "traffic") as traffic, suppress(ZooterError):
-        import_traffic([history.path], traffic, LearnConfig())
+        import_traffic([history.path], traffic, Fleet("f", history.path.parent, ()))
         traffic.newest(5)
