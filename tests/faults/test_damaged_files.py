@@ -22,7 +22,7 @@ from zooter_core.base.records import Decision, Query, Response, Tag
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.learn import LearnConfig
 from zooter_core.data.run_folder import FORMAT
-from zooter_core.data.runs import Run, find_runs
+from zooter_core.data.runs import Run, read_run
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation import report_tables, verdicts
 from zooter_core.evaluation.figures import load_report, load_sweep
@@ -92,7 +92,7 @@ def kinds(fleet_copy: Path, tmp_path: Path) -> dict[str, Kind]:
             [point.described(True) for point in report_tables.named(figures.held_back)]
 
     def use_run() -> None:
-        find_runs(tmp_path / "run")
+        read_run(tmp_path / "run")
         with Run(tmp_path / "run") as opened:
             opened.setting("start", "pool")
 

@@ -15,10 +15,8 @@ from support.app_pages import Open, charts, let_manage, link_fleet, press, table
 from support.app_pages import labels as labels_of_buttons
 from support.patience import PATIENCE
 from support.scripted_server import serving
-from zooter_core import pipeline
-from zooter_core.base.records import Message, Query
-from zooter_core.config.fleet import GenerationConfig, load_fleet
-from zooter_core.data.runs import Run
+from zooter_core.base.records import Message
+from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation.verdicts import of_report, sentences
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
@@ -87,29 +85,8 @@ def train(page: AppTest) -> AppTest:
 
 def test_a_fleet_without_its_queries_says_what_to_take_instead(open_page: Open) -> None:
     page = settled(open_page("train"))
-    assert "Take the run or the score file" in page.error[0].value
+    assert "Take the score file that it was trained on" in page.error[0].value
     assert not page.button
-
-
-def test_runs_are_listed_and_read(open_page: Open, tiny_ensemble, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    page = open_page("train")
-    page.button_group(key="train-source").set_value("run").run()
-    assert "no run with rewards in the folder `runs`" in page.info[0].value
-    assert "zooter run" in page.info[0].value
-    for name in ("begun", "done"):
-        with Run(tmp_path / "runs" / name, create=True) as run:
-            pipeline.start(run, tiny_ensemble, [Query(f"q{n}", f"What is {n}?") for n in range(4)])
-            if name == "done":
-                pipeline.collect(run, tiny_ensemble, GenerationConfig(max_new_tokens=2))
-                pipeline.score(run, tiny_ensemble)
-                pipeline.tag(run, tiny_ensemble)
-    settled(page.run())
-    assert page.selectbox(key="train-run").options == ["runs/done: 4 queries, 3 models"]
-    assert "`runs/begun` (start finished)" in words(page)
-    assert "4 queries, 1 data set, 3 models" in words(page)
-    open_step(page, 2)
-    assert (page.slider(key="train-beta").value, page.number_input(key="train-tau").value) == (0.3, 1.0)
 
 
 @pytest.mark.parametrize(
