@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from html import escape
@@ -90,7 +89,8 @@ def tag_badges(tags: Sequence[Tag]) -> str:
     return " ".join(f":gray-badge[{plain(tag.name)} {tag.score:.0%}]" for tag in tags)
 
 
-LONGEST_NAME = 40  # characters of a name beside its bar
+LONGEST_NAME = 40  # characters of a name beside its bar or dot
+ROOM = 56  # pixels right of a chart, for the number of a dot at its edge
 LEAST_SHOWN, CLEAR = 0.5, 0.55  # scores of a tag, for all taggers: of one that is alone, and of one among others
 CERTAINTY = {
     "sure": f"**sure**: its choice has a probability of at least {SURE:.0%}",
@@ -217,36 +217,33 @@ def line(xs: Iterable[Any], ys: Iterable[Any], style: Figure, hovers: Iterable[s
     return trace("scatter", xs, ys, hovers, mode="lines", line=style)
 
 
-SHORT = 12  # characters of a name that fits on both sides of its dot, also at the edge of a chart
-LONGEST, PER_LETTER = 18, 0.03  # characters of any name there, and how wide one is, as a share of a phone's axis
-BARE = {"visible": False}  # an axis
+def dots_of_names(rows: Sequence[tuple[str, float, str]], sentence: str, x: str = "", **across: Any) -> Figure:
+    """A row for each name, the first one on top: its value as a dot.
 
-
-def rewards(ranked: Sequence[Ranked], pool: Sequence[str]) -> Figure:
-    """Rewards as dots on one axis: only their distances mean something."""
-    scored = sorted((item.reward, item.response.candidate) for item in ranked if item.reward is not None)
-    values = [reward for reward, _ in scored]
-    low, high = min(values, default=0.0), max(values, default=0.0)
-    places, names = [], []
-    free = {"top": math.inf, "bottom": math.inf}  # above and below the dots: up to where there is room for a name
-    for reward, name in reversed(scored):  # so that the best ones have their names
-        x, words = (reward - low) / (high - low or 1.0), label(name, LONGEST)
-        wide = PER_LETTER * min(len(name), LONGEST)
-        side, end = ("center", x + wide / 2) if len(name) <= SHORT else ("right", x + wide) if x < 0.5 else ("left", x)
-        height = next((height for height, start in free.items() if end < start), "")
-        if height:
-            free[height] = end - wide
-        places.append(f"{height or 'top'} {side}")
-        names.append(f"{words}<br>{reward:z.2f}" if height else "")
-    colours = [colour(pool, name) for _, name in scored]
-    hovers = [f"The response of {clipped(name, 80)} has the reward {reward:z.2f}." for reward, name in scored]
+    Args:
+        rows: name, value and colour of each.
+        sentence: what a dot says under the pointer, with {name} and {value}.
+        across: what is different about the axis of the values.
+    """
+    values = [value for _, value, _ in rows]
+    hovers = [sentence.format(name=clipped(name, 80), value=f"{value:z.2f}") for name, value, _ in rows]
     marks = dots(
-        values, [0] * len(values), {"size": 18, "color": colours}, hovers,
-        text=names[::-1], textposition=places[::-1],  # the text below has those that do not fit
+        values, range(len(rows)), {"size": 16, "color": [fill for _, _, fill in rows]}, hovers,
+        text=[f"{value:z.2f}" for value in values], textposition="middle right",
     )  # fmt: skip
-    room = 0.12 * (high - low or 1.0)
-    across = BARE | {"range": [low - room, high + room]}
-    return framed([line([low, high], [0, 0], {"color": GREY}), marks], xaxis=across, yaxis=BARE | {"range": [-1, 1]})
+    names = of_names([clipped(name, LONGEST_NAME) for name, _, _ in rows], showgrid=True)
+    return framed([marks], x, xaxis=across, yaxis=names, margin={"r": ROOM})
+
+
+def rewards(ranked: Iterable[Ranked], pool: Sequence[str]) -> Figure:
+    """The rewards of responses. Only their distances mean something, so the axis has no numbers."""
+    rows = [
+        (item.response.candidate, item.reward, colour(pool, item.response.candidate))
+        for item in ranked
+        if item.reward is not None
+    ]
+    sentence = "The response of {name} has the reward {value}."
+    return dots_of_names(rows, sentence, showticklabels=False, showgrid=False)
 
 
 def wins(shares: Mapping[str, Mapping[str, float]], names: Sequence[str], pool: Sequence[str]) -> Figure:
