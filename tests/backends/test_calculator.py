@@ -5,7 +5,8 @@ from fractions import Fraction
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zooter_core.backends.calculator import due, result
+from zooter_core.backends.calculator import due, opening, result
+from zooter_core.base.records import Message
 
 VALUES = {
     **{"3 * 11": "33", "12 / 60": "0.2", "1 / 3": "0.3333", "5 - 9": "-4", "2 + 3 * 4 - 6 / 2": "11", "-5 + 2": "-3"},
@@ -32,6 +33,24 @@ DUE = {
 
 def test_what_is_due():
     assert {text: due(text) for text in DUE} == DUE
+
+
+OPENINGS = {
+    "What is 2*3*4?": "2*3*4 = 24.",
+    "3/4 + 2/3": "3/4 + 2/3 = 17/12 = 1.4167.",
+    "What is 15% of 81?": "15% of 81 = 12.15.",
+    "100 / 7": "100 / 7 = 14.2857.",
+    "the square root of 144": "the square root of 144 = 12.",
+    "What is the average of 4, 8 and 15?": "(4 + 8 + 15) / 3 = 9.",
+}
+
+
+def test_the_answer_to_a_sum_begins_with_it():
+    begun = {query: opening([Message("user", query)]) for query in OPENINGS}
+    assert begun == {query: f"{text}\nThe answer is" for query, text in OPENINGS.items()}
+    others = ("What is 24/7?", "Tom has 3 * 4 pens. How many?", "1 / 0", "10^20 * 10^20", "Hello")
+    assert [query for query in others if opening([Message("user", query)])] == []
+    assert opening([Message("user", "2 * 3"), Message("assistant", "2 * 3 = ")]) == ""  # an answer to be continued
 
 
 @given(st.integers(0, 9999), st.integers(0, 9999), st.sampled_from("+-*"), st.text(max_size=30))

@@ -27,6 +27,22 @@ NUMBERS = {
     "What is 100 - 45.5?": "54.5",
     "what is 9 divided by 4": "2.25",
     "1.5 x 4": "6",
+    "average of 4, 8, 15, 16, 23, 42": "18",
+    "What is the mean of 4,8,15?": "9",
+    "What's the sum of 3, 4, and 5?": "12",
+    "product of 6 and 7": "42",
+    "What is the square root of 144?": "12",
+    "sqrt(81)": "9",
+    "What is 7 squared?": "49",
+    "2 to the power of 10": "1024",
+    "What is 20% off $50?": "40",
+    "What is half of 80?": "40",
+    "What is 1/4 of 100?": "25",
+    "six times seven": "42",
+    "What does 2 + 2 equal?": "4",
+    "Was ist 12 * 12?": "144",
+    "Combien font 7 x 8 ?": "56",
+    "¿Cuánto es 15 + 27?": "42",
 }
 CHECKS: dict[str, dict[str, Any]] = {
     "Solve 3x - 4 = 11": {"solution": {"x": "5"}},
@@ -36,6 +52,9 @@ CHECKS: dict[str, dict[str, Any]] = {
     "Write a haiku about rain": {"lines": 3},
     "Write a three-line poem about the sea": {"lines": 3},
     "Write a poem about cats in four lines.": {"lines": 4},
+    "haiku about autumn": {"lines": 3},
+    "Write me a short, funny poem about my dog": {"lines": [2, None]},
+    "limerick on a fox": {"lines": [2, None]},
     "Give me five bullet points on tea": {"items": 5},
     "Describe tea in under 50 words": {"words": [None, 50]},
     "Return the list of colours as JSON": {"json": True},
@@ -43,6 +62,8 @@ CHECKS: dict[str, dict[str, Any]] = {
 NONE = [
     *("What is 24/7?", "what is 2026-11-28?", "What is 2 + 2? Explain.", "Solve x^2 = 4", "What is a haiku?"),
     *("How do I parse JSON?", "555-1234", "What is 7?", "Is 3 + 3 = 7?", "Solve x + y = 10", "Solve 0x = 5", "1 / 0"),
+    *("Write a summary of the poem 'Daffodils'", "Write three haiku", "haiku rules", "What is a poem?"),
+    *("sum of 1,000 and 2,000,000", "square root of 2", "the average of 4", "poem analysis: The Raven"),
     *("Tom has 3 boxes with 12 pens. How many pens?", "", "Solve a mystery = 5", "2 + 2 = 5 " * 100),
 ]
 
@@ -78,6 +99,11 @@ def test_any_text_can_be_read(text: str) -> None:
 def test_a_key_that_the_query_has_counts() -> None:
     assert key_of(Query("1", "3 plus 3", None, (), {"answer": {"number": "7"}})) == {"answer": {"number": "7"}}
     assert key_of(Query("1", "3 plus 3", None, ())) == {"answer": {"number": "6"}}
+
+
+def test_lines_are_no_outcome_of_a_poem_to_learn_from() -> None:
+    assert key_of(Query("1", "Write a poem about rain", None, ())) is None
+    assert key_of(Query("1", "Write a haiku about rain", None, ())) == {"check": {"lines": 3}}
 
 
 POEM = "Rain on the roof\nsoft as a drum\nthe cat sleeps"

@@ -1,14 +1,17 @@
 """A calculator for text that is being generated: small models set up arithmetic correctly, but miscalculate.
 
 GSM8K's authors let a calculator complete the expressions that a model marks (Cobbe et al., 2021, arXiv 2110.14168,
-section 5). No mark is needed here: every expression followed by `=` is completed.
+section 5). No mark is needed here: every expression followed by `=` is completed, and the answer to a query that is a
+sum begins with it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from zooter_core.base.sums import value_of
+from zooter_core.base.records import Message
+from zooter_core.base.sums import sum_in, value_of
 
 LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
 MOST = 10**12  # the model writes larger results itself
@@ -16,6 +19,7 @@ DECIMALS = 4
 TAIL = re.compile(r"([\d.,$()+\-*/x×÷ ]+)=( ?\$?)(-?[\d.]*)\Z")
 DIGITS = tuple("0123456789")
 NUMERIC = (*DIGITS, "-", ".")
+FRACTIONS = re.compile(r"(?=.*\d/\d).*[-+*/].*[-+*/]")
 ALONE = re.compile(r"[\s()+$-]*[\d.,]*[\s)]*")  # a number and no sum
 
 
@@ -30,6 +34,22 @@ def result(expression: str) -> str | None:
     if value.denominator == 1:
         return str(value.numerator)
     return f"{float(value):.{DECIMALS}f}".rstrip("0").rstrip(".")
+
+
+def opening(messages: Sequence[Message]) -> str:
+    """How the answer begins where the query is a sum: "2*3*4 = 24.\\nThe answer is". "" where it is none.
+
+    Sums of fractions have their result as a fraction too: "1/2 + 1/3 = 5/6 = 0.8333".
+    """
+    if messages[-1].role != "user" or not (parts := sum_in(messages[-1].content)):
+        return ""
+    wording, signs = parts
+    if (value := result(signs)) is None:
+        return ""
+    exact = value_of(signs)
+    if exact is not None and exact.denominator > 1 and FRACTIONS.search(wording):
+        value = f"{exact} = {value}"
+    return f"{wording} = {value}.\nThe answer is"
 
 
 def due(text: str) -> str | None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from zooter_core.backends import Piece, Request
+from zooter_core.backends.calculator import opening
 from zooter_core.backends.thoughts import Splitter, overlap, still_thinking
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Finish, Response
@@ -51,6 +52,7 @@ class GrowingAnswer:
     """The answer to one request.
 
     Attributes:
+        opening: what a calculator writes before the model begins; "" for most queries.
         text: all that has come, with thoughts and their tags.
         splitter: separates the thoughts; replace it if the prompt has opened them.
         started: when generation began; None if it has not.
@@ -58,6 +60,7 @@ class GrowingAnswer:
 
     def __init__(self, request: Request) -> None:
         self.request, self.text, self.splitter = request, "", Splitter()
+        self.opening = opening(request.messages) if request.candidate.calculator else ""
         self.tokens = self.thought_tokens = 0
         self.started: float | None = None
         self._first_token_seconds: float | None = None

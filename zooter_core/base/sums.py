@@ -1,4 +1,5 @@
-"""Finds sums with a wrong result in a text: "5 * 5 = 24" is wrong, whatever the question was.
+"""Finds the sum that a query asks for, and sums with a wrong result in a text: "5 * 5 = 24" is wrong, whatever the
+question was.
 
 Only clear cases count: numbers, signs between them, an equals sign and a result. Code is left out.
 """
@@ -6,6 +7,7 @@ Only clear cases count: numbers, signs between them, an equals sign and a result
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -43,6 +45,40 @@ LONGEST = 20_000  # characters of a text that are read
 LARGEST = 20  # of an exponent
 WORD = 10  # characters before a sum that are looked at
 
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+WORDS = (  # of a sum, and the signs for them
+    *((rf"\b{name}\b", str(number)) for number, name in enumerate(NUMBERS)),
+    (r"\bplus\b", "+"),
+    (r"\bminus\b", "-"),
+    (r"\b(?:times|multiplied by)\b", "*"),
+    (r"\bdivided by\b", "/"),
+    (r"[$€£](?=\d)", ""),
+    (r"(\d[\d.]*)(?:%| percent) off (?:of )?(\d[\d.]*)", r"\2 * (1 - \1/100)"),
+    (r"(?:%|\bpercent) of\b", " / 100 *"),
+    (r"\bhalf of\b", "1/2 *"),
+    (r"(\d/\d+) of\b", r"\1 *"),
+    (r"\s*\bsquared\b", "^2"),
+    (r"\s*\bcubed\b", "^3"),
+    (r"\bto the power of\b", "^"),
+    (r"(?:\bthe )?(?:\bsquare root of |\bsqrt(?: of)? ?|√)\(?(\d+)\)?", r"sqrt(\1)"),
+    (r"(?<=[\d\s)])x(?=[\d\s(])", "*"),
+)
+LIST = re.compile(  # "the average of 4, 8 and 15"
+    r"(?:\bthe )?\b(?P<name>average|mean|sum|total|product) of (?:(?:the|these) (?:following )?numbers:? )?"
+    r"(?P<numbers>\d[\d.]*(?:(?:, ?and |, ?| and )\d[\d.]*\b(?!,\d{3}\b))+)",
+    re.IGNORECASE,
+)
+QUESTION = re.compile(
+    r"(?:please |can you |could you )*"
+    r"(?:(?:what(?:'s| is|s| does)|how much is|calculate|compute|evaluate|work out|solve"
+    r"|was ist|wie ?viel ist|combien font|¿?cu[aá]nto (?:es|son)|quanto (?:fa|é)) )?"
+    r"(?P<sum>.+?)(?:\s*(?:=|\bequals?\b))?(?:\s*\?|[.!])?(?: please[.!?]?)?",
+    re.IGNORECASE,
+)
+EXPRESSION = re.compile(r"\s*(?:sqrt|[-\d(.])(?:sqrt|[-\d\s()+*/^×÷·−.,%])*")
+DATE = re.compile(r"\d+[/-]\d+[/-]\d+|24/7|9/11|\d{3}[- ]\d{4}")  # 2026-11-28, a number of a telephone
+OPERATOR = re.compile(r"(?<=[\d)\s%])[-+*/^×÷·−]|sqrt")
+
 
 def false_sums(text: str) -> list[str]:
     """The sums of a text whose result is wrong, as they are written there.
@@ -55,6 +91,26 @@ def false_sums(text: str) -> list[str]:
         for match in SUM.finditer(text)
         if not BEFORE.search(text, max(0, match.start() - WORD), match.start()) and _is_false(match)
     ]
+
+
+def sum_in(text: str) -> tuple[str, str] | None:
+    """The sum that a text asks for and nothing else, as it is worded and in signs; None without one.
+
+    "3 times 4" and "3 * 4" of "What's 3 times 4?".
+    """
+    match = QUESTION.fullmatch(" ".join(text.split()).replace("’", "'"))
+    if not match or DATE.fullmatch(match["sum"]):
+        return None
+    signs = wording = LIST.sub(_written_out, match["sum"])
+    for pattern, sign in WORDS:
+        signs = re.sub(pattern, sign, signs, flags=re.IGNORECASE)
+    return (wording, signs.strip()) if EXPRESSION.fullmatch(signs) and OPERATOR.search(signs) else None
+
+
+def _written_out(match: re.Match[str]) -> str:
+    numbers = re.findall(r"[\d.]+", match["numbers"])
+    total = (" * " if match["name"].lower() == "product" else " + ").join(numbers)
+    return f"({total}) / {len(numbers)}" if match["name"].lower() in ("average", "mean") else total
 
 
 def value_of(expression: str) -> Fraction | None:
@@ -75,6 +131,11 @@ def _value(node: ast.expr) -> Fraction:
             return Fraction(left ** int(right))
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand)
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) == "sqrt" and len(node.args) == 1:
+        square = _value(node.args[0])
+        root = Fraction(math.isqrt(square.numerator), math.isqrt(square.denominator)) if square >= 0 else Fraction(0)
+        if root * root == square:
+            return root
     elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
         return Fraction(str(node.value))
     raise ValueError("not a plain expression")

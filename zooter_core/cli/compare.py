@@ -14,7 +14,7 @@ from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import FleetDir, Json, MaxNewTokens, QueryOrStdin, Temperature, choose_generation
 from zooter_core.cli.stdin import STDIN, stdin_records
 from zooter_core.config.fleet import GenerationConfig
-from zooter_core.data.evident_keys import key_of
+from zooter_core.data.evident_keys import key_in
 from zooter_core.data.scores import read_query
 from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.ensemble import Ensemble
@@ -76,7 +76,7 @@ def _ranked(ensemble: Ensemble, query: Query, generation: GenerationConfig) -> l
             ranked = ensemble.rank_responses(query.text, answers)
         except WorkError as problem:  # the responses were expensive: they are shown without ranks
             err.print(str(problem))
-    key = key_of(query)
+    key = query.key or key_in(query.text)
     return verified_ranking(ranked, key) if key else ranked
 
 

@@ -1,7 +1,7 @@
 """The answer key that a query's own text holds: a sum to work out, equations to solve, a form that it asks for.
 
-Only what leaves no doubt: "What is 17 * 23?", "Solve 3x - 4 = 11", "a poem in three lines", "five bullet points",
-"under 50 words", "as JSON".
+Only what leaves no doubt: "What is 17 * 23?", "the average of 4, 8 and 15", "Solve 3x - 4 = 11", "Write a poem",
+"five bullet points", "under 50 words", "as JSON".
 """
 
 from __future__ import annotations
@@ -12,37 +12,29 @@ from fractions import Fraction
 from typing import Any
 
 from zooter_core.base.records import Query
-from zooter_core.base.sums import value_of
+from zooter_core.base.sums import NUMBERS, sum_in, value_of
 from zooter_core.data.answer_keys import AnswerKey
 
 LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
-NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-COUNT = rf"(\d{{1,4}}|{'|'.join(NAMES[1:])})"
-WORDS = (  # of a sum, and the signs for them
-    (r"\bplus\b", "+"),
-    (r"\bminus\b", "-"),
-    (r"\b(?:times|multiplied by)\b", "*"),
-    (r"\bdivided by\b", "/"),
-    (r"(?:%|\bpercent) of\b", "/100*"),
-    (r"(?<=[\d\s)])x(?=[\d\s(])", "*"),
-)
-SUM = re.compile(
-    r"(?:please |can you |could you )*(?:(?:what(?:'s| is|s)|how much is|calculate|compute|evaluate|work out|solve) )?"
-    r"(?P<sum>[-\d(.][-\d\s()+*/^×÷·−.,%]*?)\s*(?:=\s*\??|\?|[.!])?(?: please[.!?]?)?",
-    re.IGNORECASE,
-)
-DATE = re.compile(r"\d+[/-]\d+[/-]\d+|24/7|9/11|\d{3}[- ]\d{4}")  # 2026-11-28, a number of a telephone
-OPERATOR = re.compile(r"(?<=[\d)\s%])[-+*/^×÷·−]")
+COUNT = rf"(\d{{1,4}}|{'|'.join(NUMBERS[1:])})"
 MOST_DIGITS = 6  # to which a result without an end may be rounded
 SOLVE = re.compile(r"^\W*(?:please |can you |could you )*(?:solve|find|what is|determine)\b", re.IGNORECASE)
 EQUATION = re.compile(r"[-\d.a-z(][-\d.a-z()+*/^×÷·−\s]*?=[-\d.a-z()+*/^×÷·−\s]*[\d.a-z)]", re.IGNORECASE)
 VARIABLE = re.compile(r"(?<![a-z])[a-z](?![a-z])", re.IGNORECASE)
 BETWEEN = re.compile(r",|;|\band\b|\bfor\b|\bif\b|\bwhen\b|\bwhere\b|\bequations?\b|\bsystem\b|\bof\b|:", re.IGNORECASE)
 PIECE = r"(?:poem|verse|rhyme|stanza|limerick|text|story|summary|answer|reply|slogan)"
+VERSE = [2, None]  # lines
+WANTED = r"\b(?:write|compose|create|give|make)(?: me| us)? (?:an?|another|one)"
+KIND = r"(?: (?!(?:of|about|for|on|from|to|in|with|a|an|the)\b)[\w'-]+,?){0,3}"  # "short funny": of the piece itself
 FORMS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (  # a pattern, a check of a key, and its value for a count
-    (r"\b(?:write|compose|create|give me|make)\b[^.?!]{0,40}\bhaiku\b", "lines", lambda count: 3),
+    (rf"{WANTED}{KIND} haiku\b|^(?:an? )?haiku (?:about|on)\b", "lines", lambda count: 3),
     (rf"\b{COUNT}[- ]line {PIECE}\b", "lines", lambda count: count),
     (rf"\b{PIECE}\b[^.?!]{{0,60}}\b(?:of|in|with) (?:exactly )?{COUNT} lines\b", "lines", lambda count: count),
+    (
+        rf"{WANTED}{KIND} (?:poem|limerick|sonnet|ballad)\b|^(?:an? )?(?:poem|limerick) (?:about|on)\b",
+        "lines",
+        lambda _: VERSE,
+    ),
     (rf"\b{COUNT} (?:bullet points|bullets|bulleted items|list items)\b", "items", lambda count: count),
     (rf"\b(?:numbered|bulleted|bullet) list (?:of|with) {COUNT}\b", "items", lambda count: count),
     (rf"\bexactly {COUNT} words\b", "words", lambda count: count),
@@ -66,16 +58,23 @@ def asks_form_alone(key: Mapping[str, Any]) -> bool:
 
 
 def key_of(query: Query) -> AnswerKey | None:
-    """A query's answer key: the one that it came with, else what its text holds; None without either."""
-    return dict(query.key) if query.key else key_in(query.text)
+    """The answer key from which a router learns: the one that a query came with, else what its text holds.
+
+    Being in lines is no outcome of a poem: it only places prose below verse where responses are ranked.
+    """
+    if query.key:
+        return dict(query.key)
+    key = key_in(query.text)
+    return None if key == {"check": {"lines": VERSE}} else key
 
 
 def key_in(text: str) -> AnswerKey | None:
+    """What a query's text asks for that can be checked; None if there is no such thing."""
     text = " ".join(text.split()).replace("’", "'")
     if not text or len(text) > LONGEST:
         return None
-    if (answer := _sum(text)) is not None:
-        return {"answer": answer}
+    if (parts := sum_in(text)) and (result := value_of(parts[1])) is not None:
+        return {"answer": _forms_of(result)}
     if solution := _solution(text):
         return {"check": {"solution": solution}}
     checks: dict[str, Any] = {}
@@ -86,18 +85,7 @@ def key_in(text: str) -> AnswerKey | None:
 
 
 def _count(word: str) -> int:
-    return NAMES.index(word.lower()) if word.lower() in NAMES else int(word)
-
-
-def _sum(text: str) -> AnswerKey | None:
-    """The result of a sum, if the text asks for nothing else."""
-    for pattern, sign in WORDS:
-        text = re.sub(pattern, sign, text, flags=re.IGNORECASE)
-    match = SUM.fullmatch(text)
-    if not match or DATE.fullmatch(match["sum"].strip()) or not OPERATOR.search(match["sum"]):
-        return None
-    value = value_of(match["sum"])
-    return None if value is None else _forms_of(value)
+    return NUMBERS.index(word.lower()) if word.lower() in NUMBERS else int(word)
 
 
 def _forms_of(value: Fraction) -> AnswerKey:

@@ -112,6 +112,11 @@ def test_a_stop_text_counts_in_what_the_calculator_writes_too(fresh, tmp_path):
         assert not stop or (response.text, response.tokens, response.finish) == (text, tokens, "stop")
 
 
+def test_a_sum_is_worked_out_before_the_model_writes(gguf, model):
+    (response,) = responses(gguf, requests(candidate(model, calculator=True), query="What is 2*3*4?"))
+    assert response.text.startswith("2*3*4 = 24.\nThe answer is")
+
+
 def test_requests_from_an_iterator_are_all_answered_as_those_of_a_list(gguf, model):
     """This is how `zooter collect` asks an independent backend."""
     several = [request for n in range(6) for request in requests(candidate(model), query=f"Why {n}?", seed=n)]

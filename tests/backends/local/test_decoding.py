@@ -12,6 +12,7 @@ from transformers import AutoTokenizer
 
 from zooter_core.backends import Request
 from zooter_core.backends.local.decoding import Calculator, Repetition, Row, Rows, Sampling, find_digits
+from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
 
 
@@ -43,7 +44,7 @@ def tokenizer(tiny_fleet):
 
 def row(text: str = "", written: Sequence[int] = (), top_p: float = 1.0, **keys: Any) -> Row:
     """A row that has written something."""
-    begun = Row(Request(CandidateConfig("a", "transformers", "a", **keys), (), top_p=top_p))
+    begun = Row(Request(CandidateConfig("a", "transformers", "a", **keys), (Message("user", "Why?"),), top_p=top_p))
     begun.text, begun.written = text, list(written)
     return begun
 

@@ -129,6 +129,13 @@ def test_prompt_template_takes_the_place_of_the_chat_template(backend, candidate
     assert answers(backend, with_template("Q: {query}\nA:")) != plain
 
 
+def test_a_sum_is_worked_out_before_the_model_writes(backend, candidates):
+    reckons = replace(candidates["base"], calculator=True)
+    messages = (Message("user", "What is 2*3*4?"),)
+    (text,) = answers(backend, [reckons], messages=messages)
+    assert text.startswith("2*3*4 = 24.\nThe answer is")
+
+
 def test_model_without_a_chat_template_asks_for_a_prompt_template(fleet_copy):
     (fleet_copy / "base" / "chat_template.jinja").unlink()
     base = load_fleet(fleet_copy).candidate("base")

@@ -62,6 +62,8 @@ class Answer(GrowingAnswer):
             yield self.end("stopped")
             return
         self.start()
+        if self.opening:
+            yield from self._write(self.opening)
         try:
             finish = yield from self._generate(slot, most)
         finally:

@@ -139,7 +139,9 @@ class Batch:
         opened = opens(self.base.tokenizer.decode(row.prompt[-TAG_TOKENS:]))
         row.splitter = Splitter(opened)
         thinks = opened or candidate.thinking not in (None, False)
-        row.most = min(most_tokens(candidate, self.generation, thinks), room)
+        row.written = self.base.tokenizer.encode(row.opening, add_special_tokens=False)
+        row.count(len(row.written))
+        row.most = max(min(most_tokens(candidate, self.generation, thinks), room), row.tokens + 1)
         self.ready.append(row)
 
     def _generate_all(self, rows: Sequence[Row]) -> None:

@@ -82,6 +82,8 @@ class Rows(StoppingCriteria):
     def begin(self, rows: Sequence[Row]) -> None:
         self.active = [*self.active, *rows]
         for row in rows:
+            if row.opening and row.started is None:
+                self.pieces.put(row.add(row.opening))
             row.start()
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
