@@ -68,7 +68,7 @@ def init(
         reasons = listed(f"{url}: {reason}" for url, reason in discovery.silent.items())
         raise ZooterError("a model on this machine or at a server that you name", reasons or "none", START)
     chosen = _chosen(discovery.models, pick or ())
-    connected = connect(out_folder, chosen, discovery.gpus)
+    connected = connect(out_folder, chosen)
     lacking = missing(load_fleet(out_folder))
     if json:
         names = {
@@ -202,8 +202,6 @@ def _print(discovery: Discovery) -> None:
 def _print_end(folder: Path, connected: Connected, lacking: Sequence[NotInstalledError]) -> None:
     if connected.present:
         _print_wrapped(f"Already in the fleet: {listed(dict.fromkeys(model.name for model in connected.present))}.")
-    if connected.waiting:
-        _print_wrapped(f"Too large for the memory that is left, so they take turns: {listed(connected.waiting)}.")
     if connected.names:
         _print_wrapped(f"{folder / 'fleet.toml'} has {listed(connected.names)}.")
     place = shlex.quote(str(folder))

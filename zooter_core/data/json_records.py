@@ -74,11 +74,8 @@ codecs.register_error(AS_EXCEL, _as_excel)
 
 
 @contextmanager
-def open_text(path: Path, kind: str = KIND, newline: str | None = None) -> Iterator[TextIO]:
+def open_text(path: Path) -> Iterator[TextIO]:
     """A text file, unpacked if its name ends in .gz, for the block that reads it.
-
-    Args:
-        kind: what the file should be, for the message.
 
     Raises:
         ZooterError: there is no such file, or no permission to read it, or it is damaged or in another encoding.
@@ -86,13 +83,13 @@ def open_text(path: Path, kind: str = KIND, newline: str | None = None) -> Itera
     damaged = f"a readable file {path}"
     try:
         if path.is_dir():
-            raise ZooterError(kind, f"a folder at {path}", f"Name its files, such as {path / '*.jsonl'}.")
+            raise ZooterError(KIND, f"a folder at {path}", f"Name its files, such as {path / '*.jsonl'}.")
         if not path.is_file():
-            raise ZooterError(kind, f"no file at {path}", "Check the path.")
+            raise ZooterError(KIND, f"no file at {path}", "Check the path.")
         read = gzip.open if path.suffix == ".gz" else open
         with read(path, "rb") as start:
             encoding = encoding_of(start.read(4))
-        with read(path, "rt", encoding=encoding, errors=AS_EXCEL, newline=newline) as file:
+        with read(path, "rt", encoding=encoding, errors=AS_EXCEL) as file:
             yield file
     except UnicodeDecodeError as problem:
         step = """Save it as text in UTF-8 (in Excel, "CSV UTF-8"); unpack a .zip. If it is text in UTF-8, it is cut \

@@ -295,8 +295,9 @@ def train(
     outputs = None
     if held_back.any():
         unseen = np.asarray(vectors[held_back], dtype=np.float32)
-        outputs = router.head.outputs(unseen)
-        outputs = replace(outputs, gain=neighbours.gain_ranks(unseen, selection.ranking(outputs.probabilities)[:, :2]))
+        probabilities = router.head.probabilities(unseen)
+        gain = neighbours.gain_ranks(unseen, selection.ranking(probabilities)[:, :2])
+        outputs = selection.Outputs(probabilities, gain)
     figures = report(every, entropy(labelled.plain).tolist(), held_back, outputs, sampled, cross_validated)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
     return Trained(router, neighbours, learned, replace(figures, losses=losses))
