@@ -11,8 +11,7 @@ from support.scripted_learner import GOOD, kind_of, turn
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.main import main
 from zooter_core.config.edit import change_candidate, set_table
-from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.config.learn import LearnConfig
+from zooter_core.config.fleet import Fleet, LearnConfig, load_fleet
 from zooter_core.learn.deciding import SamplingPlan
 from zooter_core.learn.imports import import_traffic
 from zooter_core.learn.report import report_on

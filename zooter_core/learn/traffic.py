@@ -240,17 +240,6 @@ class Traffic:
         ((average, count),) = self._rows(select, MODEL, since, until)
         return (average or 0.0, count)
 
-    def tags(self, since: float, until: float, every: int = 1) -> list[tuple[float, str, str]]:
-        """Times, tags (a JSON list) and candidates of the router's decisions but chores: all, or one in `every`."""
-        ((last,),) = self._rows("SELECT COALESCE(MAX(number), 0) FROM decisions")
-        ((first,),) = self._rows("SELECT COALESCE(MIN(number), 0) FROM decisions WHERE time >= ?", since)
-        select = (
-            "WITH RECURSIVE picked(n) AS (SELECT ? UNION ALL SELECT n + ? FROM picked WHERE n + ? <= ?)"
-            " SELECT d.time, d.tags, COALESCE(d.candidate, '') FROM picked JOIN decisions d ON d.number = picked.n"
-            " WHERE d.time >= ? AND d.time < ? AND d.probability IS NOT NULL AND d.chore = 0"
-        )
-        return self._rows(select, first, every, every, last, since, until)
-
     def votes(self, since: float, until: float) -> list[tuple[float, float, str]]:
         """Of answers with feedback and a reward: the feedback, the reward and the tags (a JSON list)."""
         select = (

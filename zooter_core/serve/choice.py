@@ -14,7 +14,6 @@ from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import VIRTUAL
 from zooter_core.data import prices
-from zooter_core.method.selection import Outputs
 from zooter_core.serve.bodies import ChatRequest, Needs, read_text
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.gateway import Gateway
@@ -56,7 +55,6 @@ class Choice:
             among the first ones).
         decision: the router's; None if the client named a candidate.
         passed_over: candidates that are not asked, with the reason.
-        outputs: what the decision came from; None if there is none.
         seconds: how long it took, with the wait for other requests; 0 where the client named a candidate.
     """
 
@@ -64,7 +62,6 @@ class Choice:
     reason: str
     decision: Decision | None = None
     passed_over: Mapping[str, str] = field(default_factory=dict)
-    outputs: Outputs | None = None
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -97,8 +94,7 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
         reasons = "; ".join(f"{listed(names)}: {reason}" for reason, names in alike.items())
         raise bad_request(f"No model here can answer this request ({reasons}).", code="no_capable_model")
     try:
-        routed = await gateway.router.route(request.user_texts, asker)
-        decision = _priced(fleet, request, routed.decision, able)
+        decision = _priced(fleet, request, await gateway.router.route(request.user_texts, asker), able)
     except ZooterError as problem:
         if problem.exit_code == 2:
             raise bad_request(str(problem)) from None
@@ -106,7 +102,7 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
     order = [name for name in decision.order if name in able]
     first, reason = (writer, "previous") if writer and writer in order else _settled(gateway, request, decision, order)
     order.remove(first)
-    return Choice((first, *order), reason, decision, passed_over, routed.outputs, time.perf_counter() - started)
+    return Choice((first, *order), reason, decision, passed_over, time.perf_counter() - started)
 
 
 def _named(fleet: Fleet, request: ChatRequest) -> Choice:

@@ -16,7 +16,7 @@ from typing import Any
 
 from zooter_core.backends.endpoint.faults import TOOLS, finish_name
 from zooter_core.base.errors import ZooterError
-from zooter_core.config.learn import LearnConfig
+from zooter_core.config.fleet import LearnConfig
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import (
     FEEDBACK,
