@@ -194,7 +194,7 @@ class Neighbours:
             ) from problem
 
     def for_pool(self, pool: Sequence[str], routed_as: Sequence[str]) -> Neighbours | None:
-        """The same queries for those of a pool that answered them, as `Router.for_pool`; None where none did."""
+        """The same queries for those of a pool that answered them (`DistilledRouter.for_pool`); None where none did."""
         learned = {name: as_ for name, as_ in zip(pool, routed_as, strict=True) if as_ in self.candidates}
         if tuple(learned) == tuple(learned.values()) == self.candidates:
             return self
