@@ -17,9 +17,8 @@ from zooter_core.cli import COMMANDS
 from zooter_core.cli.main import load_command, main
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.endpoint import EndpointConfig
-from zooter_core.config.fleet import FleetFile, GenerationConfig, RouterConfig, load_fleet
+from zooter_core.config.fleet import FleetFile, GenerationConfig, LearnConfig, RouterConfig, load_fleet
 from zooter_core.config.labelling import REWARDS, TAGGERS
-from zooter_core.config.learn import LearnConfig
 from zooter_core.config.serve import ServeConfig
 from zooter_core.router.kinds import KINDS
 

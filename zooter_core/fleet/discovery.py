@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -51,7 +51,7 @@ from zooter_core.fleet.discovered import (
 )
 from zooter_core.fleet.families import thinks
 from zooter_core.fleet.machine import MOST_BILLIONS, Gpu, billions_in, gpus
-from zooter_core.fleet.on_disk import models_in, usual_folders
+from zooter_core.fleet.on_disk import models_in, ollama_folder, shown, usual_folders
 
 Result = TypeVar("Result")
 USUAL = {OLLAMA: 11434, VLLM: 8000, LLAMA_CPP: 8080, LM_STUDIO: 1234}  # ports
@@ -108,7 +108,9 @@ def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequenc
     notes: list[str] = []
     served, silent = _apart(_all_served({url: addresses.get(url) for url in servers.values()}, notes.append))
     names = {model.name for model in served}
-    files = [  # Ollama serves the files that it has; a folder that somebody named is listed whole
+    if (folder := ollama_folder()) and not any(model.make == OLLAMA for model in served):
+        notes.append(f"Start Ollama to use its models in {shown(folder)}.")
+    files = [  # a server may have files of the usual folders; a folder that somebody named is listed whole
         model
         for place in dict.fromkeys((*folders, *usual_folders()))
         for model in models_in(place, notes.append)
@@ -219,14 +221,11 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = lambda 
         places = asyncio.Semaphore(AT_ONCE)
 
         async def model(listing: Mapping[str, Any]) -> Model:
-            name, abilities = listing["id"], shared
+            base, abilities = find_base(listing, listings), shared
             if make == OLLAMA:  # the only one that has to be asked about each model: a hosted list has hundreds
                 async with places:
-                    abilities = await ask_ollama(server, name)
-            base = find_base(listing, listings)
-            abilities = abilities or read_entry(listing, base)
-            maker = make or MAKES.get(as_text(listing.get("owned_by")), OTHER)
-            return _model(server, maker, name, listing, abilities, str(base.get("id", "")))
+                    abilities = await ask_ollama(server, listing["id"])
+            return _model(server, make, listing, abilities or read_entry(listing, base), str(base.get("id", "")))
 
         return await asyncio.gather(*(model(listing) for listing in listings if _writes(listing)))
     finally:
@@ -272,18 +271,16 @@ async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
     return {}, ""
 
 
-def _model(
-    server: Connection, make: str, name: str, listing: Mapping[str, Any], abilities: Abilities, base: str
-) -> Model:
-    """A model from what its server lists of it, which may be anything."""
-    details, meta = _object(listing, "details"), _object(listing, "meta")
+def _model(server: Connection, make: str, listing: Mapping[str, Any], abilities: Abilities, base: str) -> Model:
+    """A model from what its server lists of it, which may be anything but for the name."""
+    name, details, meta = listing["id"], _object(listing, "details"), _object(listing, "meta")
+    make = make or MAKES.get(as_text(listing.get("owned_by")), OTHER)
 
     def fact(*values: object) -> str:
         return one_line(next(filter(None, map(as_text, values)), ""), LONGEST_FACT)
 
     billions = round((read_count(meta.get("n_params")) or 0) / 1e9, 2)
-    capabilities = listing.get("capabilities")
-    parallel = abilities.parallel or (1 if make in SLOW_TO_LOAD else None)
+    capabilities = listing.get("capabilities") if make == LM_STUDIO else None
     lengths = (abilities.context_tokens, listing.get("loaded_context_length"), listing.get("max_context_length"))
     return Model(
         ENDPOINT,
@@ -295,14 +292,15 @@ def _model(
         or billions_in(base or name),
         read_count(listing.get("size", meta.get("size"))),
         fact(details.get("quantization_level"), listing.get("quantization"), meta.get("ftype")),
-        next(filter(None, map(read_count, lengths)), None),
-        abilities.images if listing.get("type") != "vlm" else True,
-        "tool_use" in capabilities if make == LM_STUDIO and isinstance(capabilities, list) else abilities.tools,
-        abilities.json_mode,
-        thinks(base or name) or None if abilities.thinking is None else abilities.thinking,
+        replace(
+            abilities,
+            context_tokens=next(filter(None, map(read_count, lengths)), None),
+            images=abilities.images if listing.get("type") != "vlm" else True,
+            tools="tool_use" in capabilities if isinstance(capabilities, list) else abilities.tools,
+            thinking=thinks(base or name) or None if abilities.thinking is None else abilities.thinking,
+            parallel=abilities.parallel or (1 if make in SLOW_TO_LOAD else None),
+        ),
         server.config.base_url,
         server.config.api_key_env,
-        parallel,
         base,
-        abilities.prices,
     )

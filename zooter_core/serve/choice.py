@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -117,12 +116,12 @@ def _named(fleet: Fleet, request: ChatRequest) -> Choice:
 
 def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
     """The candidates that cannot or must not answer, with the reason."""
-    fleet = gateway.fleet
-    if unknown := [name for name in request.allowed or () if name not in (*fleet.pool, *VIRTUAL)]:
+    fleet, wanted = gateway.fleet, request.body.get("models") or ()
+    if unknown := [name for name in wanted if name not in (*fleet.pool, *VIRTUAL)]:
         raise bad_request(
             f"`models` names {listed(unknown)}, but the candidates here are {listed(fleet.pool)}.", "models"
         )
-    allowed = [name for name in request.allowed or () if name in fleet.pool] or fleet.pool
+    allowed = [name for name in wanted if name in fleet.pool] or fleet.pool
     demands = {name: value for name, value in request.body.items() if name not in SPARED}
     reasons = {}
     for candidate in fleet.candidates:
@@ -145,12 +144,13 @@ def _lacking(param: str) -> str:
 
 def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequence[str]) -> Decision:
     """The decision with utilities, if the client trades quality against price."""
-    if math.isinf(request.willingness_to_pay):
+    willingness = request.body.get("willingness_to_pay")
+    if willingness is None:
         return decision
     tokens = request.answer_tokens or prices.TOKENS
     prices.prices_of(fleet, able)  # refuses a candidate without a price
     costs = [prices.cost(fleet.candidate(name), request.prompt_tokens, tokens) for name in able]
-    return prices.by_dollars(decision, dict(zip(able, costs, strict=True)), request.willingness_to_pay)
+    return prices.by_dollars(decision, dict(zip(able, costs, strict=True)), willingness)
 
 
 def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: Sequence[str]) -> tuple[str, str]:

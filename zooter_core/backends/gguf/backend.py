@@ -106,17 +106,14 @@ class GgufBackend(ResidentBackend):
     def _read_all(self, requests: Sequence[Request], stop: threading.Event) -> None:
         for request in requests:
             with suppress(ZooterError, MemoryError):  # raised again when it is asked
-                self._read_if_cheap(request, stop)
-
-    def _read_if_cheap(self, request: Request, stop: threading.Event) -> None:
-        loader = self._loader(request.candidate, stop)
-        length = sum(len(message.content) for message in request.messages)
-        cheap = length <= MOST_AHEAD and loader.bytes <= LARGEST_AHEAD and self.resident.has(loader.key)
-        if stop.is_set() or not cheap:
-            return
-        with self.resident.use(loader, stop) as engine:
-            if engine is not None and not engine.slots.busy:
-                self._read(engine, request, stop)
+                loader = self._loader(request.candidate, stop)
+                length = sum(len(message.content) for message in request.messages)
+                cheap = length <= MOST_AHEAD and loader.bytes <= LARGEST_AHEAD and self.resident.has(loader.key)
+                if stop.is_set() or not cheap:
+                    continue
+                with self.resident.use(loader, stop) as engine:
+                    if engine is not None and not engine.slots.busy:
+                        self._read(engine, request, stop)
 
     def _read(self, engine: Engine, request: Request, stop: threading.Event) -> None:
         """Let a slot read a prompt, whose beginning later prompts share: those need not wait for it."""
