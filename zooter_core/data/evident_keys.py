@@ -25,7 +25,9 @@ BETWEEN = re.compile(r",|;|\band\b|\bfor\b|\bif\b|\bwhen\b|\bwhere\b|\bequations
 PIECE = r"(?:poem|verse|rhyme|stanza|limerick|text|story|summary|answer|reply|slogan)"
 VERSE = [2, None]  # lines
 WANTED = r"\b(?:write|compose|create|give|make)(?: me| us)? (?:an?|another|one)"
-KIND = r"(?: (?!(?:of|about|for|on|from|to|in|with|a|an|the|prose)\b)[\w'-]+,?){0,3}"  # "short funny": of the piece itself
+KIND = (
+    r"(?: (?!(?:of|about|for|on|from|to|in|with|a|an|the|prose)\b)[\w'-]+,?){0,3}"  # "short funny": of the piece itself
+)
 FORMS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (  # a pattern, a check of a key, and its value for a count
     (rf"{WANTED}{KIND} haiku\b|^(?:an? )?haiku (?:about|on)\b", "lines", lambda count: 3),
     (rf"\b{COUNT}[- ]line {PIECE}\b", "lines", lambda count: count),
