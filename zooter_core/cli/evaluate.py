@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 from zooter_core.base.errors import NotInstalledError, ZooterError, listed
@@ -116,7 +117,7 @@ def evaluate(
             willingness = (owner.willingness if owner else None) or 0.0
         figures = _with_costs(figures, table, probabilities, paid, costs, willingness)
     if plot:
-        outputs = Outputs(probabilities)
+        outputs = Outputs(probabilities, _gain(loaded, path, None if router else owner, table, probabilities))
         selected = selection.report(outputs, table.scores, costs=costs)
         if rewards is not None:
             selected = replace(selected, judge=selection.report(outputs, table.scores, rewards, costs))
@@ -189,6 +190,21 @@ def _prices(fleet: Fleet, pool: Sequence[str], willingness: float) -> Array | No
     pool = [names.get(name, name) for name in pool]
     priced = {entry.name for entry in fleet.candidates if entry.usd_per_million_tokens is not None}
     return pricing.prices_of(fleet, pool) if willingness or priced.issuperset(pool) else None
+
+
+def _gain(router: Router, path: str | Path, fleet: Fleet | None, scores: Scores, probabilities: Array) -> Array | None:
+    """Where the gain of a second response is expected to rank, by which queries are unsure when they are routed; None
+    where the router's folder has no training queries of the candidates."""
+    from zooter_core.router.neighbours import Neighbours
+
+    learned = Neighbours.load(path)
+    if learned and fleet:
+        learned = learned.for_pool(fleet.pool, fleet.names_in(learned.candidates))
+    if learned is None or not set(scores.candidates) <= set(learned.candidates):
+        return None
+    columns = np.array([learned.candidates.index(name) for name in scores.candidates])
+    vectors = router.encoder.embed_all([query.text for query in scores.queries])
+    return learned.gain_ranks(vectors, columns[selection.ranking(probabilities)[:, :2]])
 
 
 def _with_costs(
