@@ -282,7 +282,7 @@ def robustness_rows(call: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for row, carried in zip(train, cluster_tags(vectors[train], seed), strict=True):
             tags[row] = carried
         head = trained(scores, vectors, tags, DistillConfig(seed=seed), train)
-        earned = scores.scores[judged, head.outputs(vectors[judged]).probabilities.argmax(axis=1)]
+        earned = scores.scores[judged, head.logits(vectors[judged]).argmax(axis=1)]
         figures = robustness(DistilledRouter(head, encoder), [texts[row] for row in sample])
         yield {"seed": seed, "score": float(earned.mean())} | figures
 
