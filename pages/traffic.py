@@ -23,7 +23,7 @@ if not report.requests:
 with st.container(key="beside-traffic"):
     with st.container():
         st.subheader("Choices over time", anchor=False)
-        view.draw_choices(shown, report, fleet.pool)
+        view.draw_choices(shown, fleet.pool)
     with st.container():
         view.draw_worth(report, fleet.pool)
     with st.container():

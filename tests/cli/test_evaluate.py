@@ -118,12 +118,13 @@ def test_prices_rewards_and_a_plot(zooter, tiny_fleet, answered, priced, tmp_pat
     assert trade["price"] < trade["at_0"]["price"]
     page = (tmp_path / "plot.html").read_text(encoding="utf-8")
     assert all(
-        word in page for word in ("dollars per thousand", "margin, 2 models", "random queries", "best by reward")
+        word in page for word in ("dollars per thousand", "router, 2 models", "random queries", "best by reward")
     )
     assert "cdn." not in page.split("<body>")[0]
     code, out, _ = zooter(*call, fleet=None)
     assert code == 0
-    assert all(word in out for word in ("best by score", "best by reward", "best for k = 2", "at a willingness of 0.5"))
+    words = ("best by score", "best by reward", "for k = 2: margin", "at a willingness of 0.5")
+    assert all(word in out for word in words)
     assert "dollars per thousand queries, those of" in out.splitlines()[-1]
     for name in POOL:  # of other names, where servers or routers have those of the scores
         replace_text(priced / "fleet.toml", f'name = "{name}"\n', f'name = "my-{name}"\nrouted_as = "{name}"\n')

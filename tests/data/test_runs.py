@@ -9,7 +9,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, TAGS
-from zooter_core.data.runs import Run, find_runs
+from zooter_core.data.runs import Run, read_run
 from zooter_core.data.scores import read_scores
 
 
@@ -93,13 +93,12 @@ def test_a_run_as_a_score_file_has_the_tags_of_its_queries_file(finished, tmp_pa
     assert [query.tags for query in scores.queries] == [("given",), ()]
 
 
-def test_find_runs_tells_what_each_run_has_finished(finished, folder, tmp_path):
+def test_a_run_is_read_without_its_lock(finished, folder, tmp_path):
     finished.finish("score")
-    for name, content in (("begun", '{"format": 1, "steps": {}, "seals": {}}'), ("broken", "{")):
+    for name, content in (("begun", '{"steps": {}, "seals": {}}'), ("broken", "{")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "run.json").write_text(content)
-    begun, scored = find_runs(tmp_path)
-    assert (begun.folder.name, begun.queries, begun.pool, begun.scored) == ("begun", 0, (), False)
-    assert (scored.folder, scored.queries, scored.pool) == (folder, 2, ("a", "b"))
-    assert (scored.finished, scored.scored) == (("score",), True)
-    assert find_runs(tmp_path / "nowhere") == []
+    scored, begun = read_run(folder), read_run(tmp_path / "begun")
+    assert (scored.pool, scored.finished) == (("a", "b"), ("score",))
+    assert (begun.pool, begun.finished) == ((), ())
+    assert read_run(tmp_path / "broken") is read_run(tmp_path / "nowhere") is None

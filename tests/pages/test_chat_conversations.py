@@ -9,17 +9,23 @@ from zooter_core.ui.chat import conversations
 from zooter_core.ui.history import Entry, history
 
 
-def test_a_damaged_turn_is_left_out_with_a_note_and_its_file_stays(open_page: Open) -> None:
-    page = ask(ask(open_page("chat"), "Write about the sea."), "And about lakes?")
-    conversation = talk(page)
-    history().keep(Entry(conversation.id, "", "", 0.0), 0, {"query": "Write about the sea.", "decision": [1]})
-    stored = history().turns(conversation.id)
+def test_a_conversation_with_a_damaged_turn_cannot_be_read_and_others_can(open_page: Open) -> None:
+    broken = talk(ask(ask(open_page("chat"), "Write about the sea."), "And about lakes?"))
+    opened = talk(ask(open_page("chat"), "Write about the hills."))
+    history().keep(Entry(broken.id, "Sea [and] lakes", "", 0.0), 0, {"query": "Write about the sea.", "decision": [1]})
+    stored = history().turns(broken.id)
     conversations._live.clear()
-    page = open_page("chat", chat=conversation.id)
-    assert [turn.query for turn in talk(page).turns] == ["And about lakes?"]
-    assert "1 of the 2 turns of this conversation cannot be read" in page.warning[0].value
+    page = open_page("chat", chat=broken.id)
+    assert "“Sea \\[and\\] lakes” in " in page.error[0].value
+    assert "cannot be read" in page.error[0].value
+    assert talk(page).turns == []
+    page.button(key=f"open-{opened.id}").click().run()
+    assert not page.error
     ask(page, "And about rivers?")
-    assert history().turns(conversation.id) == stored
+    assert [turn.query for turn in talk(page).turns] == ["Write about the hills.", "And about rivers?"]
+    page.button(key=f"open-{broken.id}").click().run()
+    assert page.error
+    assert history().turns(broken.id) == stored
 
 
 def test_a_link_fills_in_its_query_says_what_else_it_sets_and_waits(

@@ -32,17 +32,17 @@ def router(fleet_copy, tmp_path):
     return folder
 
 
-def save_fleet(fleet: Fleet, router: Path, name: str, readme: str, replace: bool = False) -> Path:
+def save_fleet(fleet: Fleet, router: Path, name: str) -> Path:
     """A folder beside the fleet's."""
     place = place_of(name, fleet.folder.parent)
-    saving.save_fleet(fleet, router, place, readme, replace)
+    saving.save_fleet(fleet, router, place)
     return place
 
 
 def test_the_new_fleet_works_and_shares_all_but_the_router(fleet, router):
-    place = save_fleet(fleet, router, "my-fleet", "# made\n")
+    place = save_fleet(fleet, router, "my-fleet")
     assert place == fleet.folder.parent / "my-fleet"
-    assert {entry.name for entry in place.iterdir()} == {"fleet.toml", "router", "report.json", "README.md"}
+    assert {entry.name for entry in place.iterdir()} == {"fleet.toml", "router", "report.json"}
     saved = load_fleet(place)
     assert saved.name == "my-fleet"
     assert (saved.candidates, saved.reward, saved.tagger) == (fleet.candidates, fleet.reward, fleet.tagger)
@@ -59,50 +59,35 @@ def test_a_name_that_leads_elsewhere_is_refused(tmp_path, name):
         place_of(name, tmp_path)
 
 
-def test_nothing_is_overwritten_unasked(fleet, router):
-    place = save_fleet(fleet, router, "mine", "first")
-    with pytest.raises(ZooterError, match="Allow it to be replaced"):
-        save_fleet(fleet, router, "mine", "second")
-    assert (place / "README.md").read_text() == "first"
-    assert save_fleet(fleet, router, "mine", "second", replace=True) == place
-    assert (place / "README.md").read_text() == "second"
-
-
-def test_only_what_was_made_here_is_ever_replaced(fleet, router):
+def test_nothing_is_overwritten(fleet, router):
     before = (fleet.folder / "fleet.toml").read_text()
-    with pytest.raises(ZooterError, match="Choose another name"):
-        save_fleet(fleet, router, fleet.folder.name, "", replace=True)
-    place = save_fleet(fleet, router, "mine", "")
-    (place / "notes.txt").write_text("keep me")
-    with pytest.raises(ZooterError, match="Choose another name"):
-        save_fleet(fleet, router, "mine", "", replace=True)
-    (fleet.folder.parent / "link").symlink_to(place, target_is_directory=True)
-    with pytest.raises(ZooterError, match="Choose another name"):
-        save_fleet(fleet, router, "link", "", replace=True)
+    place = save_fleet(fleet, router, "mine")
+    (fleet.folder.parent / "link").symlink_to(place.parent / "nowhere", target_is_directory=True)
+    for name in (fleet.folder.name, "mine", "link"):
+        with pytest.raises(ZooterError, match="Choose another name"):
+            save_fleet(fleet, router, name)
     assert (fleet.folder / "fleet.toml").read_text() == before
-    assert (place / "notes.txt").read_text() == "keep me"
+    assert not (place.parent / "nowhere").exists()
 
 
 def test_a_router_for_another_pool_is_refused_and_can_be_saved_alone(fleet, router):
     config = json.loads((router / "config.json").read_text())
     (router / "config.json").write_text(json.dumps(config | {"candidates": ["a", "b", "c"]}))
     with pytest.raises(ZooterError, match="one for a, b, c"):
-        save_fleet(fleet, router, "mine", "")
+        save_fleet(fleet, router, "mine")
     assert not (fleet.folder.parent / "mine").exists()
     place = place_of("mine", fleet.folder.parent)
-    save_router(router, place, "# alone\n")
-    assert {entry.name for entry in place.iterdir()} == {"router", "report.json", "README.md"}
+    save_router(router, place)
+    assert {entry.name for entry in place.iterdir()} == {"router", "report.json"}
     assert router_without_fleet(place) == ("a", "b", "c")
     assert router_without_fleet(fleet.folder) == router_without_fleet(place / "router") == ()
 
 
-def test_a_failure_leaves_nothing_and_keeps_what_was_there(fleet, router, monkeypatch):
-    place = save_fleet(fleet, router, "mine", "first")
+def test_a_failure_leaves_nothing(fleet, router, monkeypatch):
     monkeypatch.setattr(shutil, "copytree", lambda *_, **__: (_ for _ in ()).throw(OSError("No space left")))
     with pytest.raises(WorkError, match="No space left"):
-        save_fleet(fleet, router, "mine", "second", replace=True)
-    assert (place / "README.md").read_text() == "first"
-    assert {entry.name for entry in place.parent.iterdir()} == {fleet.folder.name, "session", "mine"}
+        save_fleet(fleet, router, "mine")
+    assert {entry.name for entry in fleet.folder.parent.iterdir()} == {fleet.folder.name, "session"}
 
 
 def written(fleet: Fleet, name: str) -> Fleet:

@@ -26,10 +26,11 @@ for number, name in enumerate(PAYLOADS):
         st.metric(plain(text), number, help=plain(text))
         show_error(text)
 hostile = [Ranked(Response(name, ""), place) for place, name in enumerate(NAMES)]
-charts.draw(charts.rewards(hostile, list(NAMES)), "rewards", "The rewards.", 120)
+charts.draw(charts.rewards(hostile, list(NAMES)), "rewards", "The rewards.", 2000)
 charts.draw(charts.wins({name: {name: 1.0} for name in NAMES}, list(NAMES), list(NAMES)), "wins", "Who won.", 2000)
 with st.container(key="pictures"):
     charts.draw_strip(Decision.of("", NAMES, (Tag(next(iter(NAMES)), 1.0),)), "hostile")
     for name in NAMES:
         st.image(charts.avatar(list(NAMES), name))
+charts.draw_bars((name, "gray", share) for name, share in NAMES.items())
 st.text("all drawn")

@@ -13,16 +13,18 @@ from zooter_core.ui import charts
 POOL = ("chat", "math", "code", "writer")
 
 
-def test_rewards_are_dots_on_one_axis_in_the_colours_of_their_models() -> None:
+def test_rewards_are_a_dot_beside_each_name_in_the_colours_of_their_models() -> None:
     ranked = [
         Ranked(Response("writer", "a"), 1.5, 1),
         Ranked(Response("math", "b"), -0.001, 2),
         Ranked(Response("chat", "", finish="error", error=Failure.of("broken"))),
     ]
-    _, dots = charts.rewards(ranked, POOL)["data"]
-    assert (dots["x"], dots["text"]) == ([-0.001, 1.5], ["math<br>0.00", "writer<br>1.50"])
-    assert dots["hovertext"][1] == "The response of writer has the reward 1.50."
-    assert dots["marker"]["color"] == [charts.colour(POOL, name) for name in ("math", "writer")]
+    figure = charts.rewards(ranked, POOL)
+    (dots,) = figure["data"]
+    assert figure["layout"]["yaxis"]["ticktext"] == ["writer", "math"]
+    assert (dots["x"], dots["text"]) == ([1.5, -0.001], ["1.50", "0.00"])
+    assert dots["hovertext"][0] == "The response of writer has the reward 1.50."
+    assert dots["marker"]["color"] == [charts.colour(POOL, name) for name in ("writer", "math")]
 
 
 def test_tags_are_badges_that_none_of_them_ends() -> None:
@@ -55,7 +57,7 @@ PLAIN = {"viewBox", "width", "height", "preserveAspectRatio", "x", "y", "rx", "c
 
 def test_whatever_a_model_is_called_a_picture_holds_shapes_alone() -> None:
     avatars = [charts.avatar(HOSTILE, name) for name in HOSTILE]
-    for picture in (charts.stacked(NAMES, HOSTILE), charts.filled(0.4, "#0072B2"), *avatars):
+    for picture in (charts.stacked(NAMES, HOSTILE), *avatars):
         for element in ElementTree.fromstring(picture).iter():
             assert element.tag.removeprefix(f"{{{charts.SVG}}}") in SHAPES
             assert set(element.keys()) <= PLAIN

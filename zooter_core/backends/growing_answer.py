@@ -10,7 +10,7 @@ from zooter_core.backends import Piece, Request
 from zooter_core.backends.calculator import opening
 from zooter_core.backends.thoughts import Splitter, overlap, still_thinking
 from zooter_core.base.errors import Failure
-from zooter_core.base.records import Finish, Message, Response
+from zooter_core.base.records import Finish, Response
 
 # Small models at times write one line, or one sign, until the limit of tokens.
 LEAST = 240  # characters of a repetition
@@ -66,11 +66,6 @@ class GrowingAnswer:
         self._first_token_seconds: float | None = None
         self._looked_at = 0  # characters of the text
         self._stops, self._shown = StopTexts(request.stop), ""
-
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """What the model reads before it writes."""
-        return (*self.request.messages, *([Message("assistant", self.opening)] if self.opening else []))
 
     def start(self) -> None:
         """Note that generation begins, unless it has begun."""

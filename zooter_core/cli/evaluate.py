@@ -228,15 +228,14 @@ def _save_sweep_plot(figures: Sweep, path: Path) -> None:
 
 
 def _save_selection_plot(figures: SelectionReport, path: Path) -> None:
-    """Plot quality over cost, a line per trigger and k, random queries dotted; a second chart by the judge if any."""
+    """Plot quality over cost, a line per k, random queries dotted; a second chart by the judge if any."""
     panels = {"Keeping the best by score": figures}
     if figures.judge:
         panels["Keeping the best by reward"] = figures.judge
     priced = figures.curves[0].points[0].dollars is not None
     drawn = {}
     for name, panel in panels.items():
-        curves = {trigger: report_tables.curves(panel, trigger) for trigger in report_tables.triggers(panel)}
-        drawn[name] = charts.selection_chart(curves, priced)
+        drawn[name] = charts.selection_chart(report_tables.curves(panel), priced)
     _save(path, "k candidates where the router is unsure, otherwise one", drawn)
 
 

@@ -1,7 +1,4 @@
-"""A pipeline's run: the queries, responses, rewards, tags and scores that its folder holds, as values.
-
-`find_runs` looks for run folders and tells how far each is.
-"""
+"""A pipeline's run: the queries, responses, rewards, tags and scores that its folder holds, as values."""
 
 from __future__ import annotations
 
@@ -23,8 +20,6 @@ from zooter_core.data import prices
 from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.method.verified import scale_of, verified_rewards
-
-SEARCH_DEPTH = 3  # levels of folders below the one that `find_runs` searches
 
 
 class Run(RunFolder):
@@ -178,29 +173,14 @@ class RunSummary:
     """What the run.json of a run folder says, read without the lock.
 
     Attributes:
-        queries: their number; 0 if the run has not begun.
         pool: the candidates that rewards, labels and router are for.
         candidates: all that responses were asked of, also those that left the pool.
         finished: the sealed steps, in order.
     """
 
-    folder: Path
-    queries: int
     pool: tuple[str, ...]
     candidates: tuple[str, ...]
     finished: tuple[str, ...]
-
-    @property
-    def scored(self) -> bool:
-        """Whether every response has a reward, so that `Run.scores` works."""
-        return "score" in self.finished
-
-
-def find_runs(root: str | Path) -> list[RunSummary]:
-    """The run folders at most SEARCH_DEPTH levels below a folder, by name; unreadable ones are skipped."""
-    patterns = ["*/" * depth + STATE for depth in range(SEARCH_DEPTH + 1)]
-    paths = sorted(path for pattern in patterns for path in Path(root).glob(pattern))
-    return [run for path in paths if (run := read_run(path.parent)) is not None]
 
 
 def read_run(folder: Path) -> RunSummary | None:
@@ -208,9 +188,8 @@ def read_run(folder: Path) -> RunSummary | None:
     path = folder / STATE
     try:
         state = parse_json(path.read_text(encoding="utf-8"))
-        start = state["steps"].get("start", {"queries": 0, "pool": []})
-        pool, hashes = tuple(start["pool"]), state["steps"].get("collect", {}).get("candidates_sha256", ())
-        return RunSummary(folder, int(start["queries"]), pool, tuple(hashes), tuple(state["seals"]))
-
+        pool = state["steps"].get("start", {"pool": []})["pool"]
+        hashes = state["steps"].get("collect", {}).get("candidates_sha256", ())
+        return RunSummary(tuple(pool), tuple(hashes), tuple(state["seals"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None

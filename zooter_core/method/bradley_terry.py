@@ -51,14 +51,6 @@ class Strengths:
         logits = np.log(shares / (1 - shares))
         return 1 / (1 + np.exp(-(logits[:, np.newaxis] + Z95 * errors[:, np.newaxis] * np.array([0, -1, 1]))))
 
-    def gains(self) -> Array:
-        """How much one more race of each two would tell, shape (n, n): its information p (1 - p), times the variance of
-        the difference of their strengths. The determinant of the covariance shrinks by 1 + that."""
-        variances = np.diag(self.covariance)
-        apart = variances[:, np.newaxis] + variances - 2 * self.covariance
-        chances = 1 / (1 + np.exp(self.values - self.values[:, np.newaxis]))
-        return np.asarray(chances * (1 - chances) * apart)
-
 
 def fit(races: NDArray[np.bool_], winners: Sequence[int], prior: float = PRIOR) -> Strengths:
     """The strengths of n models.

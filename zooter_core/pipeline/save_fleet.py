@@ -14,8 +14,8 @@ from zooter_core.data.run_folder import REPORT, ROUTER
 from zooter_core.router.config import CONFIG, check_router
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
-FLEET, README = "fleet.toml", "README.md"
-CONTENTS = {FLEET, README, REPORT, ROUTER}  # all that this module writes, and so all that it may replace
+FLEET = "fleet.toml"
+ALONE = {REPORT, ROUTER, "README.md"}  # what a router's folder without fleet.toml has; a README is the user's
 
 
 def place_of(name: str, parent: Path) -> Path:
@@ -29,13 +29,12 @@ def place_of(name: str, parent: Path) -> Path:
     return parent.resolve() / name
 
 
-def save_fleet(fleet: Fleet, router: Path, place: Path, readme: str, replace: bool = False) -> None:
-    """Write a fleet's folder: fleet.toml, router/, report.json and README.md, all or nothing.
+def save_fleet(fleet: Fleet, router: Path, place: Path) -> None:
+    """Write a fleet's folder: fleet.toml, router/ and report.json, all or nothing.
 
     Args:
         router: a router's folder that `distill` made, for the fleet's candidates; its report.json moves up.
         place: the folder, as `place_of` gives it.
-        replace: replace a folder that is there if it was saved by this module.
 
     Raises:
         ZooterError: the router is for another pool, or the place is taken.
@@ -49,36 +48,29 @@ def save_fleet(fleet: Fleet, router: Path, place: Path, readme: str, replace: bo
             f"one for {listed(pool)}",
             "Save the router alone, and name it in the fleet.toml of a fleet with those candidates.",
         )
-    save_router(router, place, readme, replace, fleet_toml(fleet, place.name, place, ROUTER))
+    save_router(router, place, fleet_toml(fleet, place.name, place, ROUTER))
 
 
-def save_router(router: Path, place: Path, readme: str, replace: bool = False, toml: str | None = None) -> None:
+def save_router(router: Path, place: Path, toml: str | None = None) -> None:
     """As `save_fleet`, but without fleet.toml where it is not given: for a router of another pool."""
-    if (foreign := not _is_ours(place)) or (place.exists() and not replace):
-        next_step = "Choose another name." if foreign else "Allow it to be replaced, or choose another name."
-        raise ZooterError(f"a name that is free in {place.parent}", f"a folder {place.name}", next_step)
+    if place.exists() or place.is_symlink():
+        raise ZooterError(f"a name that is free in {place.parent}", f"a folder {place.name}", "Choose another name.")
     with writing(place), atomic(place) as folder:
         folder.mkdir()
         shutil.copytree(router, folder / ROUTER)
         if (folder / ROUTER / REPORT).is_file():
             (folder / ROUTER / REPORT).rename(folder / REPORT)
-        (folder / README).write_text(readme, encoding="utf-8")
         if toml is not None:
             (folder / FLEET).write_text(toml, encoding="utf-8")
-            load_fleet(folder)  # a fleet that cannot be read must not replace one that can
+            load_fleet(folder)  # nothing is saved that cannot be read
 
 
 def router_without_fleet(place: Path) -> tuple[str, ...]:
     """The names that a router chooses among which `save_router` saved there; none if it is another folder, or a fleet
     by now."""
-    if (place / FLEET).exists() or not (place / ROUTER / CONFIG).is_file() or not _is_ours(place):
+    if place.is_symlink() or not (place / ROUTER / CONFIG).is_file():
+        return ()
+    if not {entry.name for entry in place.iterdir()} <= ALONE:
         return ()
     check_router(place / ROUTER)
     return tuple(parse_json((place / ROUTER / CONFIG).read_text(encoding="utf-8"))["candidates"])
-
-
-def _is_ours(place: Path) -> bool:
-    """Whether everything in the folder was written by this module, so that nothing else is lost with it."""
-    if not place.exists() and not place.is_symlink():
-        return True
-    return place.is_dir() and not place.is_symlink() and {entry.name for entry in place.iterdir()} <= CONTENTS

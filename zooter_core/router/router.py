@@ -74,7 +74,7 @@ class Router(ABC):
 
     @abstractmethod
     def outputs(self, queries: Sequence[str]) -> Outputs:
-        """`probabilities`, and each member's distribution, which shows how unsure the router is."""
+        """The router's outputs for queries, with the candidates in pool order."""
 
     def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (n, candidates), in pool order; rows sum to one."""
@@ -142,23 +142,16 @@ class DistilledRouter(Router):
         if self.head.config.encoder == ENCODER_FOLDER:
             self.encoder.save(Path(folder) / ENCODER_FOLDER)
 
-    def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
-        return self.head.probabilities(self.encoder.embed(queries))
-
     def outputs(self, queries: Sequence[str]) -> Outputs:
-        return self.head.outputs(self.encoder.embed(queries))
+        return Outputs(self.head.probabilities(self.encoder.embed(queries)))
 
     def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
         parts = []
         for first in range(0, len(queries), AT_ONCE):
             texts = queries[first : first + AT_ONCE]
             vectors = self.encoder.embed_all(texts, after(progress, first))
-            parts.append(self.head.outputs(vectors))
-        members = [part.members for part in parts if part.members is not None]
-        return Outputs(
-            np.concatenate([part.probabilities for part in parts]),
-            np.concatenate(members, axis=1) if members else None,
-        )
+            parts.append(self.head.probabilities(vectors))
+        return Outputs(np.concatenate(parts))
 
 
 class PoolRouter(Router):
@@ -179,14 +172,10 @@ class PoolRouter(Router):
         return self._router.labels
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
-        return self._restrict(self._router.outputs(queries))
+        return Outputs(restrict_rows(self._router.probabilities(queries), self._columns))
 
     def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
-        return self._restrict(self._router.outputs_all(queries, progress))
-
-    def _restrict(self, outputs: Outputs) -> Outputs:
-        members = None if outputs.members is None else restrict_rows(outputs.members, self._columns)
-        return Outputs(restrict_rows(outputs.probabilities, self._columns), members)
+        return Outputs(restrict_rows(self._router.outputs_all(queries, progress).probabilities, self._columns))
 
 
 def restrict_rows(rows: NDArray[np.floating[Any]], columns: Sequence[int]) -> NDArray[np.float64]:

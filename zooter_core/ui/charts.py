@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from html import escape
@@ -13,7 +12,7 @@ import streamlit as st
 from zooter_core.base.errors import listed
 from zooter_core.base.records import LEANING, SURE, Decision, Ranked, Tag
 from zooter_core.evaluation.charts import CONFIG, GREY, LABEL, PALETTE, Figure, framed, hover, of_names, text
-from zooter_core.ui.text import clipped, plain
+from zooter_core.ui.text import clipped, plain, visible
 
 SVG = "http://www.w3.org/2000/svg"
 FONT = "'Source Sans Pro', 'Source Sans 3', Helvetica, Arial, sans-serif"  # without quotes, "3" is no name
@@ -57,15 +56,6 @@ def stacked(probabilities: Mapping[str, float], pool: Sequence[str], pale: bool 
     return picture(100, 8, body, ' preserveAspectRatio="none"')
 
 
-def filled(share: float, fill: str) -> str:
-    """A track of which a colour fills a share. It stretches to any width."""
-    body = (
-        '<rect width="100" height="8" rx="1" fill="#888888" opacity="0.18"/>'
-        f'<rect width="{100 * share:.2f}" height="8" rx="1" fill="{fill}"/>'
-    )
-    return picture(100, 8, body, ' preserveAspectRatio="none"')
-
-
 # Streamlit's names for colours in Markdown; config.toml gives each the palette's colour of the same place.
 NAMES = ("blue", "orange", "green", "violet", "red", "yellow", "gray")
 
@@ -99,7 +89,8 @@ def tag_badges(tags: Sequence[Tag]) -> str:
     return " ".join(f":gray-badge[{plain(tag.name)} {tag.score:.0%}]" for tag in tags)
 
 
-CHARACTER, FIGURE, WIDEST = 8, 44, 280  # pixels: of a text's character, of a percentage, and of the longest text
+LONGEST_NAME = 40  # characters of a name beside its bar or dot
+ROOM = 56  # pixels right of a chart, for the number of a dot at its edge
 LEAST_SHOWN, CLEAR = 0.5, 0.55  # scores of a tag, for all taggers: of one that is alone, and of one among others
 CERTAINTY = {
     "sure": f"**sure**: its choice has a probability of at least {SURE:.0%}",
@@ -147,19 +138,18 @@ def shown_tags(tags: Sequence[Tag]) -> list[str]:
     return [tag.name for tag in tags if tag.score >= LEAST_SHOWN]
 
 
-def draw_bars(key: str, rows: Sequence[tuple[str, str, float]], longest: int) -> None:
+def draw_bars(rows: Iterable[tuple[str, str, float]]) -> None:
     """Shares as bars of one scale, each between what it is of and its figure.
 
     Args:
-        rows: of each bar, what it is of as Markdown, its colour, and the share.
-        longest: characters of the longest text. On a phone, texts stand above their bars.
+        rows: of each bar, what it is of, its colour, and the share.
     """
-    width = min(CHARACTER * longest + 16, WIDEST)
-    for number, (name, fill, share) in enumerate(rows):
-        with st.container(horizontal=True, key=f"bar-{key}-{number}", vertical_alignment="center", wrap=False):
-            st.markdown(name, width=width)
-            st.image(filled(share, fill), width="stretch", alt=f"{share:.0%}")
-            st.markdown(f"{share:.0%}", width=FIGURE, text_alignment="right")
+    cells = [
+        f'<span>{escape(visible(clipped(name, LONGEST_NAME)))}</span> <i><b style="width: {share:.1%}; '
+        f'background: {fill}"></b></i> <span>{share:.0%}</span>'
+        for name, fill, share in rows
+    ]
+    st.html(f'<div class="share-bars">{" ".join(cells)}</div>')
 
 
 def draw(figure: Figure, key: str, alt: str, height: int) -> None:
@@ -227,48 +217,33 @@ def line(xs: Iterable[Any], ys: Iterable[Any], style: Figure, hovers: Iterable[s
     return trace("scatter", xs, ys, hovers, mode="lines", line=style)
 
 
-def share_bars(shares: Mapping[str, float], colours: Sequence[str], hovers: Sequence[str]) -> Figure:
-    """A bar from 0 to 1 for each name, with its share in percent."""
-    parts = bars(
-        shares.values(), range(len(shares)), list(colours), hovers, orientation="h",
-        text=[f"{share:.0%}" for share in shares.values()], textposition="outside", cliponaxis=False,
-    )  # fmt: skip
-    names = of_names([clipped(name, LONGEST_NAME) for name in shares])
-    margin = {"l": 0, "r": 52, "t": 4, "b": 4}
-    return framed([parts], xaxis=BARE | {"range": [0, 1]}, yaxis=names, margin=margin)
+def dots_of_names(rows: Sequence[tuple[str, float, str]], sentence: str, x: str = "", **across: Any) -> Figure:
+    """A row for each name, the first one on top: its value as a dot.
 
-
-SHORT = 12  # characters of a name that fits on both sides of its dot, also at the edge of a chart
-LONGEST, PER_LETTER = 18, 0.03  # characters of any name there, and how wide one is, as a share of a phone's axis
-BARE = {"visible": False}  # an axis
-LONGEST_NAME = 20  # characters of a name beside its bar, which leaves room for bars on a phone
-
-
-def rewards(ranked: Sequence[Ranked], pool: Sequence[str]) -> Figure:
-    """Rewards as dots on one axis: only their distances mean something."""
-    scored = sorted((item.reward, item.response.candidate) for item in ranked if item.reward is not None)
-    values = [reward for reward, _ in scored]
-    low, high = min(values, default=0.0), max(values, default=0.0)
-    places, names = [], []
-    free = {"top": math.inf, "bottom": math.inf}  # above and below the dots: up to where there is room for a name
-    for reward, name in reversed(scored):  # so that the best ones have their names
-        x, words = (reward - low) / (high - low or 1.0), label(name, LONGEST)
-        wide = PER_LETTER * min(len(name), LONGEST)
-        side, end = ("center", x + wide / 2) if len(name) <= SHORT else ("right", x + wide) if x < 0.5 else ("left", x)
-        height = next((height for height, start in free.items() if end < start), "")
-        if height:
-            free[height] = end - wide
-        places.append(f"{height or 'top'} {side}")
-        names.append(f"{words}<br>{reward:z.2f}" if height else "")
-    colours = [colour(pool, name) for _, name in scored]
-    hovers = [f"The response of {clipped(name, 80)} has the reward {reward:z.2f}." for reward, name in scored]
+    Args:
+        rows: name, value and colour of each.
+        sentence: what a dot says under the pointer, with {name} and {value}.
+        across: what is different about the axis of the values.
+    """
+    values = [value for _, value, _ in rows]
+    hovers = [sentence.format(name=clipped(name, 80), value=f"{value:z.2f}") for name, value, _ in rows]
     marks = dots(
-        values, [0] * len(values), {"size": 18, "color": colours}, hovers,
-        text=names[::-1], textposition=places[::-1],  # the text below has those that do not fit
+        values, range(len(rows)), {"size": 16, "color": [fill for _, _, fill in rows]}, hovers,
+        text=[f"{value:z.2f}" for value in values], textposition="middle right",
     )  # fmt: skip
-    room = 0.12 * (high - low or 1.0)
-    across = BARE | {"range": [low - room, high + room]}
-    return framed([line([low, high], [0, 0], {"color": GREY}), marks], xaxis=across, yaxis=BARE | {"range": [-1, 1]})
+    names = of_names([clipped(name, LONGEST_NAME) for name, _, _ in rows], showgrid=True)
+    return framed([marks], x, xaxis=across, yaxis=names, margin={"r": ROOM})
+
+
+def rewards(ranked: Iterable[Ranked], pool: Sequence[str]) -> Figure:
+    """The rewards of responses. Only their distances mean something, so the axis has no numbers."""
+    rows = [
+        (item.response.candidate, item.reward, colour(pool, item.response.candidate))
+        for item in ranked
+        if item.reward is not None
+    ]
+    sentence = "The response of {name} has the reward {value}."
+    return dots_of_names(rows, sentence, showticklabels=False, showgrid=False)
 
 
 def wins(shares: Mapping[str, Mapping[str, float]], names: Sequence[str], pool: Sequence[str]) -> Figure:

@@ -31,19 +31,6 @@ def test_counts_by_hand() -> None:
     assert votes.describe_votes([vote("a")])[0] == "1 vote: 1 for one response."
 
 
-def test_the_next_pair_is_one_of_those_that_nobody_has_voted_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    lots: list[list[tuple[int, int]]] = []  # the pairs among which is drawn
-    monkeypatch.setattr("random.choice", lambda best: lots.append(best) or best[0])
-    cast = [vote(pair[n % 2], of=pair) for pair in ("ab", "ac") for n in range(60)] + [
-        vote("d", of="da"),
-        vote("a", of="da"),
-    ]
-    assert votes.pick_telling_pair(cast, ("a", "b", "d")) in {("a", "d"), ("b", "d")}
-    assert set(lots.pop()) <= {(0, 2), (1, 2)}
-    assert votes.pick_telling_pair([], ("a", "b", "c")) == ("a", "b")  # without votes, any
-    assert lots == [[(0, 1), (0, 2), (1, 2)]]
-
-
 def test_no_votes_and_only_ties_divide_by_nothing() -> None:
     ties = [vote(None, outcome="tie")]
     assert "No votes" in votes.describe_votes([])[0]
@@ -63,10 +50,9 @@ def test_the_leaderboard_has_strengths_with_intervals() -> None:
 
 def test_most_rounds_judge_the_routers_choice_and_mostly_by_a_close_one() -> None:
     decision = Decision.of("q", {"a": 0.05, "b": 0.6, "c": 0.35, "d": 0.0})
-    rounds = [votes.pick_judging_pair(decision, [], tuple("abcd")) for _ in range(400)]
+    rounds = [votes.pick_pair(decision, tuple("abcd")) for _ in range(400)]
     judged = [pair for pair in rounds if "b" in pair]
     assert len(judged) > 300  # 360 are expected: 4 of 5, and half of the others
     assert rounds.count(("b", "c")) > 2 * rounds.count(("a", "b"))
-    assert {votes.pick_judging_pair(decision, [], tuple("acd")) for _ in range(80)} == {
-        *(("a", "c"), ("a", "d"), ("c", "d"))
-    }
+    without = {votes.pick_pair(decision, tuple("acd")) for _ in range(80)}
+    assert without == {("a", "c"), ("a", "d"), ("c", "d")}

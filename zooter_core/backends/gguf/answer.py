@@ -70,7 +70,7 @@ class Answer(GrowingAnswer):
             return
         self.start()
         if self.opening:
-            yield self.add(self.opening)
+            yield from self._write(self.opening)
         try:
             finish = yield from self._generate(slot, most)
         finally:
@@ -88,7 +88,7 @@ class Answer(GrowingAnswer):
         """The tokens of the prompt."""
         candidate = self.request.candidate
         header = self.engine.header
-        messages = [without_tokens(message, header.special_tokens) for message in self.messages]
+        messages = [without_tokens(message, header.special_tokens) for message in self.request.messages]
         if candidate.prompt_template is not None:
             text = from_template(candidate.prompt_template, messages)
         elif "tokenizer.chat_template" not in header.values:

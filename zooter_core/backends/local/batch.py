@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -126,7 +126,7 @@ class Batch:
         candidate = row.request.candidate
         try:
             self.base.add_adapter(candidate)
-            row.prompt = prompt_ids(replace(row.request, messages=row.messages), self.base.tokenizer)
+            row.prompt = prompt_ids(row.request, self.base.tokenizer)
         except ZooterError as problem:
             self.rows.close("error", [row], problem.failure)
             return
@@ -139,7 +139,9 @@ class Batch:
         opened = opens(self.base.tokenizer.decode(row.prompt[-TAG_TOKENS:]))
         row.splitter = Splitter(opened)
         thinks = opened or candidate.thinking not in (None, False)
-        row.most = min(most_tokens(candidate, self.generation, thinks), room)
+        row.written = self.base.tokenizer.encode(row.opening, add_special_tokens=False)
+        row.count(len(row.written))
+        row.most = max(min(most_tokens(candidate, self.generation, thinks), room), row.tokens + 1)
         self.ready.append(row)
 
     def _generate_all(self, rows: Sequence[Row]) -> None:

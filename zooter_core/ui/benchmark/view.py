@@ -11,14 +11,12 @@ import streamlit as st
 
 from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation import figures, verdicts
-from zooter_core.evaluation.charts import GREY, ROUTER, Figure, framed, of_names
+from zooter_core.evaluation.charts import GREY, ROUTER, Figure
 from zooter_core.evaluation.figures import Evaluation, Report, Sweep
 from zooter_core.ui import charts, links
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
-from zooter_core.ui.text import clipped, plain, with_commands
-
-ROOM = 56  # pixels right of the chart, for the number of a dot at its edge
+from zooter_core.ui.text import plain, with_commands
 
 
 @dataclass(frozen=True)
@@ -118,15 +116,7 @@ def means_chart(held_back: Evaluation, pool: Sequence[str]) -> Figure:
         (f"all models ({len(pool)} calls)", mean["rmr"], GREY),
         ("a perfect choice", mean["oracle"], GREY),
     ]
-    names, values, fills = zip(*rows, strict=True)
-    dots = charts.dots(
-        values, range(len(rows)), {"size": 16, "color": fills},
-        [f"The mean reward is {value:z.2f} for {clipped(name, 80)}." for name, value, _ in rows],
-        text=[f"{value:z.2f}" for value in values], textposition="middle right",
-    )  # fmt: skip
-    return framed(
-        [dots], "mean reward per query", yaxis=of_names([clipped(name, 40) for name in names]), margin={"r": ROOM}
-    )
+    return charts.dots_of_names(rows, "The mean reward is {value} for {name}.", "mean reward per query")
 
 
 def sweep_command(path: Path) -> str:

@@ -14,7 +14,7 @@ from zooter_core.ui.chat.turns import Mode, Settings, Tuning
 from zooter_core.ui.history import Entry, history
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import clipped, code, is_from_right, plain
-from zooter_core.ui.widgets import download, icon_button, persistent
+from zooter_core.ui.widgets import download, draw_problem, icon_button, persistent
 
 MODES: dict[str, Mode] = {"Router": "router", "Best of a few": "select", "All of them": "rmr", "One model": "fixed"}
 MODE_HELP = (
@@ -68,8 +68,7 @@ def draw(ensemble: Ensemble, talk: Conversation) -> Settings:
                     _this_conversation(talk)
             icon_button("New conversation", "add", "begin-here", conversations.clear)  # on a phone: the list is closed
         icon_button("Keyboard shortcuts", "keyboard", "shortcuts", _shortcuts)
-    if talk.note:
-        st.warning(safe(talk.note), icon=":material/warning:")
+    draw_problem("conversation")
     if changes := _changes(talk.tuning):
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="tuned"):
             st.markdown(f":gray-badge[:material/tune: {changes}]", width="content")

@@ -6,10 +6,8 @@ A conversation lives as long as the server, and longer in the history; a tab tha
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import streamlit as st
 
@@ -21,6 +19,7 @@ from zooter_core.ui.chat.turns import Settings, Tuning, Turn
 from zooter_core.ui.history import NOWHERE, Entry, History, history
 from zooter_core.ui.jobs import AnswerPlan, Answers, Job
 from zooter_core.ui.text import clipped
+from zooter_core.ui.widgets import keep_problem
 
 TITLE = 60  # characters
 DEFAULT = Settings()
@@ -36,7 +35,6 @@ class Conversation:
         history: where the turns are saved.
         name: the title that the visitor gave it.
         tuning: how its next queries are answered, whoever does.
-        note: what a visitor should know of it, in one line.
     """
 
     fleet: str = ""
@@ -45,7 +43,6 @@ class Conversation:
     history: History = NOWHERE
     name: str = ""
     tuning: Tuning = field(default_factory=Tuning)
-    note: str = ""
 
     def ask(
         self,
@@ -259,31 +256,19 @@ def current() -> Conversation:
 
 
 def find(id: str) -> Conversation | None:
-    """A conversation in memory, or in the history."""
+    """A conversation in memory, or in the history; None if there is none, or a turn of it is damaged."""
     if (live := _live().get(id)) is not None:
         return live
     if (entry := history().entry(id)) is None:
         return None
-    records = history().turns(id)
-    turns = intact(records)
+    try:
+        turns = [Turn.from_json(record) for record in history().turns(id)]
+    except ValueError:
+        keep_problem("conversation", f"The conversation “{entry.title}” in {history().path} cannot be read.")
+        return None
     talk = Conversation(entry.fleet, id, turns, history(), tuning=Tuning.of(turns[-1].settings) if turns else Tuning())
     talk.name = entry.title if entry.title != talk.title else ""
-    if missing := len(records) - len(turns):
-        talk.history = NOWHERE  # what is left would take the places of others in the file
-        talk.note = (
-            f"{missing} of the {len(records)} turns of this conversation cannot be read from {history().path} and are "
-            "left out. The file stays as it is: what you add here is not saved."
-        )
     return talk
-
-
-def intact(records: Iterable[dict[str, Any]]) -> list[Turn]:
-    """The turns of records, without those that are damaged."""
-    turns = []
-    for record in records:
-        with suppress(ValueError):
-            turns.append(Turn.from_json(record))
-    return turns
 
 
 def show(talk: Conversation) -> None:

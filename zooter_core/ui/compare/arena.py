@@ -13,7 +13,6 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.skills import starter_queries
 from zooter_core.ui.compare import comparisons, view, votes
 from zooter_core.ui.compare.comparisons import Comparison
-from zooter_core.ui.history import history
 from zooter_core.ui.widgets import show_error
 
 WHAT = (
@@ -54,11 +53,10 @@ def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str])
 
 
 def start(ensemble: Ensemble, query: str, models: Sequence[str], previous: Comparison | None) -> None:
-    """Begin a round between two models whose vote tells something; "" takes a query of the starter set."""
-    cast = votes.read_votes(history().votes(comparisons.fleet_key(ensemble.fleet)))
+    """Begin a round between two models; "" takes a query of the starter set."""
     query = query or random.choice(starter_queries()).text
     among = comparisons.pick_candidates(ensemble.fleet.pool, models)
-    pair = votes.pick_judging_pair(ensemble.route(query), cast, among)
+    pair = votes.pick_pair(ensemble.route(query), among)
     comparisons.show(comparisons.start(ensemble, query, pair, blind=True, previous=previous))
 
 

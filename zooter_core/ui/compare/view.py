@@ -123,9 +123,10 @@ def draw_rewards(comparison: Comparison) -> None:
     if not scored:
         return
     text = ", ".join(f"{item.response.candidate} {item.reward or 0:z.2f}" for item in scored)
-    charts.draw(charts.rewards(scored, comparison.fleet.pool), "rewards", f"Rewards on one axis: {text}", 120)
+    height = 30 + 30 * len(scored)
+    charts.draw(charts.rewards(scored, comparison.fleet.pool), "rewards", f"Rewards on one axis: {text}", height)
     st.caption(
-        f"Reward of each response, further right is better: {plain(text)}.",
+        "Reward of each response, further right is better.",
         help="A reward is the reward model's score of a response to this query. It has no unit and no fixed range: "
         "only differences between responses to the same query are meaningful.",
     )

@@ -9,14 +9,13 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
 
 from zooter_core.base.records import Decision
 from zooter_core.base.strict_json import of_type
-from zooter_core.method.bradley_terry import Strengths, fit
+from zooter_core.method.bradley_terry import fit
 from zooter_core.method.metrics import wilson_interval
 
 Outcome = Literal["best", "tie", "none"]
@@ -92,7 +91,6 @@ def _share(count: int, n: int) -> str:
     return f"**{count} of {n}** ({count / n:.0%}, 95% interval {low:.0%} to {high:.0%})"
 
 
-NEARLY = 0.9  # of what the best pair tells
 ROUTED_ROUNDS = 0.8  # the share of rounds that judge the router; the others place the models among each other
 
 
@@ -120,42 +118,26 @@ def leaderboard(votes: Sequence[Vote]) -> list[Standing]:
     names = sorted({name for vote in decided for name in vote.candidates})
     if not decided:
         return []
+    races = np.array([[name in vote.candidates for name in names] for vote in decided])
+    shares = fit(races, [names.index(vote.best or "") for vote in decided]).shares()
     rows = []
-    for name, (strength, low, high) in zip(names, fit_strengths(decided, names).shares().tolist(), strict=True):
+    for name, (strength, low, high) in zip(names, shares.tolist(), strict=True):
         won, cast = sum(vote.best == name for vote in decided), sum(name in vote.candidates for vote in decided)
         rows.append(Standing(name, strength, low, high, won, cast))
     return sorted(rows, key=lambda row: -row.strength)
 
 
-def fit_strengths(decided: Sequence[Vote], names: Sequence[str]) -> Strengths:
-    """The models' strengths by votes for one response."""
-    races = [[name in vote.candidates for name in names] for vote in decided]
-    winners = [names.index(vote.best or "") for vote in decided]
-    return fit(np.array(races, dtype=bool).reshape(len(decided), len(names)), winners)
-
-
-def pick_telling_pair(votes: Sequence[Vote], pool: Sequence[str]) -> tuple[str, ...]:
-    """The pair of candidates whose next vote is expected to tell most, drawn at random from the best few pairs.
-
-    Args:
-        pool: at least two candidates.
-    """
-    among = [vote for vote in votes if vote.best in pool and set(vote.candidates) <= set(pool)]
-    gains = fit_strengths(among, pool).gains()
-    pairs = list(combinations(range(len(pool)), 2))
-    most = max(gains[pair] for pair in pairs)
-    return tuple(pool[number] for number in random.choice([pair for pair in pairs if gains[pair] >= NEARLY * most]))
-
-
-def pick_judging_pair(decision: Decision, votes: Sequence[Vote], pool: Sequence[str]) -> tuple[str, ...]:
+def pick_pair(decision: Decision, pool: Sequence[str]) -> tuple[str, ...]:
     """The pair of a round, in pool order: mostly the router's choice and another candidate, which is the more often
-    drawn the closer it comes to the choice; else the pair that `pick_telling_pair` draws.
+    drawn the closer it comes to the choice; else any pair.
 
     Args:
         pool: at least two candidates; without the router's choice, no pair judges it.
     """
     others = [name for name in pool if name != decision.candidate]
     if len(others) == len(pool) or random.random() >= ROUTED_ROUNDS:
-        return pick_telling_pair(votes, pool)
-    (other,) = random.choices(others, [max(decision.probabilities[name], 1e-9) for name in others])
-    return tuple(name for name in pool if name in (decision.candidate, other))
+        pair = random.sample(pool, 2)
+    else:
+        pair = [decision.candidate]
+        pair += random.choices(others, [max(decision.probabilities[name], 1e-9) for name in others])
+    return tuple(name for name in pool if name in pair)

@@ -126,8 +126,8 @@ def places(
     return framed(
         dots,
         legend={"xref": "paper", "yref": "paper", "y": 1},
-        xaxis=charts.BARE | {"range": [float(low[0] - room[0]), float(high[0] + room[0])]},
-        yaxis=charts.BARE | {"range": [float(low[1] - room[1]), float(high[1] + room[1])]},
+        xaxis={"visible": False, "range": [float(low[0] - room[0]), float(high[0] + room[0])]},
+        yaxis={"visible": False, "range": [float(low[1] - room[1]), float(high[1] + room[1])]},
         # The query is drawn over the map: both have the same room.
         margin={"l": 4, "r": 4, "t": LEGEND * min(lines, MOST_LINES) + 8, "b": 4, "autoexpand": False},
         annotations=words,

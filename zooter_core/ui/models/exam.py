@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,7 +11,6 @@ from typing import Literal
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError, listed
-from zooter_core.base.skills import SKILLS
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.run_folder import REPORT, RESPONSES, ROUTER
 from zooter_core.data.scores import NO_DATASET
@@ -21,7 +19,6 @@ from zooter_core.evaluation.figures import Report, Verdict, load_report
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.skills import starter_queries
 from zooter_core.pipeline import exam
-from zooter_core.pipeline.running_score import Right, RunningScore
 from zooter_core.pipeline.tally import Tally
 from zooter_core.ui import charts, links, resources, tables
 from zooter_core.ui.background import BackgroundWork, attach, draw_live, stop_button
@@ -38,8 +35,6 @@ STEPS = {
 }
 START = {"begun": "Go on", "better": "Use its router"}  # what the button says at a stage
 LENGTHS = {"Quick: 120 questions": True, "Full: 600 questions": False}
-CHECK_EVERY = 0.5  # seconds between two looks for new answers
-RIGHT = "Right answers so far, of those that a key can check. The reward model judges the others at the end."
 
 
 class Exam(BackgroundWork):
@@ -47,7 +42,6 @@ class Exam(BackgroundWork):
 
     Attributes:
         tallies: what each candidate has answered.
-        score: which of the answers are right so far; None until it begins.
     """
 
     subject = "exam"
@@ -56,7 +50,6 @@ class Exam(BackgroundWork):
         super().__init__()
         self.tallies: list[Tally] = []
         self.notes: list[str] = []
-        self.score: RunningScore | None = None
         self.fleet, self.quick, self._anyway, self._ensemble = fleet, quick, anyway, ensemble
         self.start()
 
@@ -70,21 +63,10 @@ class Exam(BackgroundWork):
         ensemble = self._ensemble if parts == self._ensemble.fleet else Ensemble(parts, self._ensemble.backends)
         folder, queries = exam.exam_folder(self.fleet, self.quick), starter_queries(self.quick)
         queries = exam.answerable(queries, self.notes.append)
-        self.score = RunningScore(queries, folder / RESPONSES)
-        threading.Thread(target=self._keep_score, args=(self.score,), name="score", daemon=True).start()
         _, missing = exam.sit(ensemble, folder, queries, self.report, self._note, watch=self._watch)
         self.notes += [f"{name} lacks answers: {failure.reason}" for name, failure in missing.items()]
         exam.settle(self.fleet, folder, ensemble, self._anyway)
         resources.forget(self.fleet)  # all tabs take its router from now on
-
-    def _keep_score(self, score: RunningScore) -> None:
-        """Verify answers as they come, in a thread of its own, so that no answer waits while code runs."""
-        try:
-            while self.running:
-                score.update(self._stop)
-                self.wait(CHECK_EVERY)
-        except ZooterError as problem:  # if the exam needs what is missing, it will say so itself
-            self._note(f"Answers are not checked yet: {problem}")
 
     def _watch(self, tallies: Sequence[Tally]) -> None:
         self.tallies = [replace(tally) for tally in tallies]
@@ -107,7 +89,7 @@ def draw(fleet: Path) -> None:
         st.subheader("Exam", anchor=False)
         if sitting and running:
             attach(sitting)  # this tab too keeps it going
-            draw_live(sitting, lambda: _draw_running(sitting, ensemble.fleet.pool))
+            draw_live(sitting, lambda: _draw_running(sitting))
             return
         draw_problem("exam")
         if sitting and sitting.problem:
@@ -116,7 +98,10 @@ def draw(fleet: Path) -> None:
             with suppress(ZooterError):  # it is no report any more
                 taken = exam.is_installed(ensemble.fleet, run)
                 _draw_result(load_report(run / REPORT), exam.load_rival(run), ensemble.fleet.pool, taken)
-                _draw_details(sitting, ensemble.fleet.pool, taken)
+                for note in sitting.notes if sitting else ():
+                    st.caption(plain(note))
+                if taken:
+                    links.draw_page_button("Chat with the new router", "chat", "chat")
         _draw_start(ensemble, fleet, bool(sitting and sitting.stopped))
 
 
@@ -199,7 +184,7 @@ def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False, an
     _exams()[fleet.resolve()] = Exam(ensemble, fleet, quick, anyway)
 
 
-def _draw_running(sitting: Exam, pool: Sequence[str]) -> None:
+def _draw_running(sitting: Exam) -> None:
     label = STEPS.get(sitting.step, sitting.step or "Loading the models")
     label += f" ({sitting.done:,} of {sitting.total:,})" if sitting.total else ""
     st.progress(sitting.share, "Stopping" if sitting.stopping else label)
@@ -207,9 +192,6 @@ def _draw_running(sitting: Exam, pool: Sequence[str]) -> None:
     if sitting.tallies:
         head = ["Model", "Answers", "Per minute", "Left", ""]
         tables.draw("exam", head, [_row(tally) for tally in sitting.tallies], "lrrrl")
-    if sitting.score and any(sitting.score.of(name).checked for name in pool):
-        st.caption(RIGHT)
-        _draw_score(sitting.score, pool)
     for note in sitting.notes:
         st.caption(plain(note))
     st.caption("It goes on while this demo is open in a tab, on any of its pages.")
@@ -224,19 +206,6 @@ def _row(tally: Tally) -> list[str]:
         f"{left / 60:.0f} min" if left and left > 90 else f"{left:.0f} s" if left else "–",
         plain(tally.problem.reason) if tally.problem else "",
     ]
-
-
-def _draw_score(score: RunningScore, pool: Sequence[str]) -> None:
-    """The share of right answers, by skill and model, with the number of those checked."""
-    rows = [
-        [plain(name), *(_share(score.of(candidate, dataset)) for candidate in pool)]
-        for dataset, name in [(None, "all"), *((skill, skill) for skill in SKILLS if skill in score.datasets)]
-    ]
-    tables.draw("exam-score", ["Skill", *map(plain, pool)], rows)
-
-
-def _share(count: Right) -> str:
-    return f"{count.share:.0%} of {count.checked}" if count.checked else "–"
 
 
 def _draw_result(report: Report, rival: Verdict | None, pool: Sequence[str], taken: bool) -> None:
@@ -258,14 +227,3 @@ def _draw_result(report: Report, rival: Verdict | None, pool: Sequence[str], tak
         best = {skill: max(shares, key=shares.__getitem__) for skill, shares in wins.items() if shares}
         names = "; ".join(f"{skill}: {name}, {wins[skill][name]:.0%}" for skill, name in best.items())
         charts.draw(figure, "exam-wins", f"The model with most best answers: {names}", 100 + 24 * len(wins))
-
-
-def _draw_details(sitting: Exam | None, pool: Sequence[str], taken: bool) -> None:
-    """What only the demo that held the exam can still show."""
-    if sitting and sitting.score:
-        with st.expander("Right answers by skill", icon=":material/table:"):
-            _draw_score(sitting.score, pool)
-    for note in sitting.notes if sitting else ():
-        st.caption(plain(note))
-    if taken:
-        links.draw_page_button("Chat with the new router", "chat", "chat")

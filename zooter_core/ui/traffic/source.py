@@ -14,7 +14,6 @@ from pathlib import Path
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.strict_json import parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.evaluation.thinking import twins
 from zooter_core.fleet.ensemble import Ensemble
@@ -26,10 +25,7 @@ from zooter_core.ui.models import manage
 
 PERIODS = {"Last day": 1, "Last 7 days": 7, "Last 30 days": 30}
 DAY = 86_400.0
-MOST_TAGGED = 20_000  # decisions whose tags are read
 FRESH_SECONDS = 20  # a report is made anew after so long
-Tagged = tuple[float, str, frozenset[str]]  # a decision: when, whom it chose, and its tags
-Counts = dict[str, dict[int, int]]  # candidate -> start of a step in seconds -> requests
 
 
 @dataclass(frozen=True)
@@ -74,35 +70,13 @@ def sum_up(source: Source, _fleet: Fleet, _ensemble: Ensemble | None) -> Traffic
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def count_choices(source: Source) -> Counts:
-    """How many requests each candidate answered in each step."""
+def count_choices(source: Source) -> dict[str, dict[int, int]]:
+    """How many requests each candidate answered in each step, by the second at which the step starts."""
     counts = defaultdict[str, dict[int, int]](Counter)
     with open_traffic(source.folder) as traffic:
         for total in traffic.totals(source.since, source.until, hours=source.steps):
             if total.candidate and not total.chore and total.hour is not None:
                 counts[total.candidate][total.hour * 3600] += total.n
-    return counts
-
-
-@st.cache_data(show_spinner=False, max_entries=8)
-def read_tags(source: Source, routed: int) -> tuple[list[Tagged], int]:
-    """The router's decisions as times, candidates and tags, and how many decisions each of them stands for.
-
-    Args:
-        routed: how many there are.
-    """
-    every = -(-routed // MOST_TAGGED) or 1
-    with open_traffic(source.folder) as traffic:
-        rows = traffic.tags(source.since, source.until, every)
-    return [(moment, candidate, frozenset(parse_json(tags))) for moment, tags, candidate in rows], every
-
-
-def count_choices_with(source: Source, rows: list[Tagged], tag: str) -> Counts:
-    """As `count_choices`, of the requests with a tag."""
-    counts, step = defaultdict[str, dict[int, int]](Counter), source.steps * 3600
-    for moment, candidate, tags in rows:
-        if candidate and tag in tags:
-            counts[candidate][int(moment // step) * step] += 1
     return counts
 
 

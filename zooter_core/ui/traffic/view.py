@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from pathlib import Path
 from shlex import quote
 
@@ -28,9 +27,7 @@ from zooter_core.ui.traffic.source import Source, open_traffic
 
 SYMBOLS = {ROUTING: "star", RANDOM: "cross", RMR: "diamond"}  # as on the page Benchmark
 ICONS = {"reward": "trending_down", "far": "explore", "calibration": "speed"}
-ALL = "all requests"
 NEWEST, FEEDBACKS = 20, 8  # decisions and votes that are shown
-TAGS = 25  # to choose from
 REASONS = {
     "router": "The router expected its answer to be the best.",
     "sticky": "The conversation kept its model, as no other one led by enough.",
@@ -105,14 +102,9 @@ def draw_changes(report: TrafficReport) -> None:
             )
 
 
-def draw_choices(source: Source, report: TrafficReport, pool: tuple[str, ...]) -> None:
-    """Requests over time, by candidate, of one tag or all."""
-    rows, every = traffic_source.read_tags(source, report.routed)
-    common = Counter(tag for _, _, tags in rows for tag in tags).most_common(TAGS)
-    tag = st.selectbox("Requests with the tag", [ALL, *(tag for tag, _ in common)], key="tag") if common else ALL
-    counts = (
-        traffic_source.count_choices(source) if tag == ALL else traffic_source.count_choices_with(source, rows, tag)
-    )
+def draw_choices(source: Source, pool: tuple[str, ...]) -> None:
+    """Requests over time, by candidate."""
+    counts = traffic_source.count_choices(source)
     order = [*[name for name in pool if name in counts], *sorted(set(counts) - set(pool))]
     starts, step = sorted({start for steps in counts.values() for start in steps}), 3600 * source.steps
     bars = []
@@ -126,9 +118,8 @@ def draw_choices(source: Source, report: TrafficReport, pool: tuple[str, ...]) -
         hue, width = charts.colour(pool, name), 850 * step  # in milliseconds, with a gap
         bars.append(charts.bars(middles, heights, hue, hovers, name=shown, width=width))
     hours = "hour" if source.steps == 1 else f"{source.steps} hours"
-    part = f" (one in {every} counted)" if tag != ALL and every > 1 else ""
     times = charts.time_axis(source.since, max([source.until, *(start + step for start in starts)]))
-    figure = framed(bars, "", f"requests per {hours}{part}", legend=True, barmode="stack", xaxis=times)
+    figure = framed(bars, "", f"requests per {hours}", legend=True, barmode="stack", xaxis=times)
     charts.draw(figure, "choices", f"Requests over time by the model that answered: {', '.join(order)}.", 320)
 
 

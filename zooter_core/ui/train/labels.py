@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,13 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores
-from zooter_core.evaluation.charts import Figure, framed
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, Labels, entropy, label
 from zooter_core.pipeline.train import tags_of
 from zooter_core.ui import charts
 from zooter_core.ui.answer_view import draw_query
-from zooter_core.ui.charts import badge, colour
-from zooter_core.ui.text import clipped, plain
+from zooter_core.ui.charts import badge
+from zooter_core.ui.text import plain
 from zooter_core.ui.train import steps
 from zooter_core.ui.train.steps import LoadedScores, Session, Task, TrainingData, draw_until_result
 from zooter_core.ui.widgets import persistent
@@ -49,7 +48,6 @@ TAGS_HELP = "A tag names the kind of a query. Queries that share a tag share par
 CLEAR, MIXED = 0.35, 0.75  # reward entropy below which the scores are clear, or mixed
 FEW_TAGS = 3
 MOST = 12  # models named below the picture
-HEIGHT = 44  # pixels of the picture
 
 
 def summary(session: Session) -> str:
@@ -150,7 +148,8 @@ def _draw_label(data: TrainingData, labels: Labels) -> None:
     label_of = dict(zip(pool, labels.enhanced[row].tolist(), strict=True))
     first = charts.by_share(label_of)[:MOST]
     alt = "The query's label: " + ", ".join(f"{name} {share:.0%}" for name, share in first)
-    charts.redraw(bar_chart(label_of), "train-bar", alt, HEIGHT)
+    with st.container(key="train-label"):
+        st.image(charts.stacked(label_of, pool), width="stretch", alt=alt)
     st.markdown(" ".join(badge(pool, name, f"{share:.0%}") for name, share in first))
     tags = list(dict.fromkeys(data.tags[row]))
     st.markdown(describe_label(pool, shares, data.config, bool(tags)))
@@ -159,16 +158,6 @@ def _draw_label(data: TrainingData, labels: Labels) -> None:
         st.caption("Of the same kind, by tag: " + plain(", ".join(names)))
     else:
         st.caption("This query has no tags, so its label is its own scores alone.")
-
-
-def bar_chart(shares: Mapping[str, float]) -> Figure:
-    """One bar that the models share."""
-    pool, bars = list(shares), []
-    for name, share in shares.items():
-        sentence, fill = f"{clipped(name, 80)} has {share:.0%} of the label.", colour(pool, name)
-        bars.append(charts.bars([share], [0], fill, [sentence], name=charts.label(name), orientation="h"))
-    across, margin = charts.BARE | {"range": [0, 1]}, {"l": 0, "r": 0, "t": 4, "b": 4}
-    return framed(bars, barmode="stack", bargap=0, margin=margin, xaxis=across, yaxis=charts.BARE)
 
 
 def describe_label(pool: tuple[str, ...], shares: dict[str, Any], config: LabelConfig, tagged: bool) -> str:

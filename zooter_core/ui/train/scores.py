@@ -1,9 +1,9 @@
-"""Step 1 of the Train page: which scores to train on. They are the fleet's sample, a run's or a score file's."""
+"""Step 1 of the Train page: which scores to train on. They are the fleet's sample, or those of score files."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,24 +12,21 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from zooter_core.base.errors import ZooterError, listed
-from zooter_core.data.runs import Run, find_runs
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.ui import links
 from zooter_core.ui.charts import badge
-from zooter_core.ui.text import clipped, code, plain
+from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.train import steps
 from zooter_core.ui.train.steps import LoadedScores, Session, Task, draw_until_result
 from zooter_core.ui.widgets import persistent
 
 SOURCES = {
     "sample": ":material/inventory_2: The fleet's sample",
-    "run": ":material/folder_open: A run",
     "file": ":material/upload_file: A score file",
 }
-RUNS = Path("runs")
 ONLY_HELP = "A router that chooses among exactly these can be used with this fleet. One for other models gets its own."
 MANY = 6_000  # queries whose embeddings take about a minute
 MOST = 20_000  # queries
@@ -66,10 +63,7 @@ def _read_source(session: Session, ensemble: Ensemble) -> LoadedScores | None:
     kind = st.segmented_control(
         "Scores to train on", SOURCES, default="sample", required=True, format_func=SOURCES.__getitem__, **options
     )
-    if kind == "sample":
-        task = _read_sample(session, ensemble)
-    else:
-        task = _read_run(session) if kind == "run" else _read_file(session)
+    task = _read_sample(session, ensemble) if kind == "sample" else _read_file(session)
     return draw_until_result(task, "train-read", "Reading") if task else None
 
 
@@ -77,7 +71,7 @@ def _read_sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | N
     if ensemble.fleet.router is None:
         links.draw_way_to_exam(
             "This fleet has no trained router yet, and so no sample of what one has learned from. The exam on the page "
-            "Models makes both. Or take a run or a score file."
+            "Models makes both. Or take a score file."
         )
         return None
     name, source = ensemble.fleet.name, f"sample {ensemble.fleet.folder}"
@@ -86,7 +80,7 @@ def _read_sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | N
         if (neighbours := ensemble.neighbours) is None:
             raise ZooterError.saying(
                 "This fleet's router was saved without its training queries.",
-                "Take the run or the score file that it was trained on.",
+                "Take the score file that it was trained on.",
             )
         config, scores = LabelConfig(**ensemble.router.labels), neighbours.scores()
         total, shipped = len(neighbours.records), len(scores.queries)
@@ -94,35 +88,10 @@ def _read_sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | N
         note = f"These are {part} that the router of **{plain(name)}** trained on, with each model's reward."
         return LoadedScores(source, f"the sample of the fleet {name}", scores, config, note)
 
-    return _reader(session, source, load)
-
-
-def _read_run(session: Session) -> Task[LoadedScores] | None:
-    runs = find_runs(RUNS)
-    ready = {str(run.folder): run for run in runs if run.scored}
-    unfinished = [run for run in runs if not run.scored]
-    if unfinished:
-        names = ", ".join(
-            f"{code(str(run.folder))} ({plain(', '.join(run.finished)) or 'nothing'} finished)" for run in unfinished
-        )
-        st.caption(f"Not ready, because the step `score` is not finished: {names}.")
-    if not ready:
-        st.info(
-            f"There is no run with rewards in the folder `{RUNS}`. To make one, use "
-            "`zooter run --queries FILE --out runs/mine`: every model answers every query, and the reward model scores "
-            "the responses.",
-            icon=":material/folder_off:",
-        )
-        return None
-    labels = {key: f"{key}: {run.queries:,} queries, {len(run.pool)} models" for key, run in ready.items()}
-    chosen = st.selectbox("Run", labels, format_func=labels.__getitem__, **persistent("train-run"))
-
-    def load(task: Task[LoadedScores]) -> LoadedScores:
-        with Run(chosen) as run:
-            scores = run.scores()
-        return LoadedScores(f"run {chosen}", f"the run {chosen}", scores, LabelConfig())
-
-    return _reader(session, f"run {chosen}", load)
+    reading = session.loaded.get(source)
+    if reading is None or reading.problem:
+        reading = session.loaded[source] = Task(load)
+    return reading
 
 
 def _read_file(session: Session) -> Task[LoadedScores] | None:
@@ -186,13 +155,6 @@ def _read_uploads_in_task(task: Task[LoadedScores], source: str, folder: Path, p
         shutil.rmtree(folder, ignore_errors=True)
     title = f"the file{'s' * (len(names) > 1)} {listed(names)}"
     return LoadedScores(source, title, replace(scores, files=names), SCORE_LABELS)
-
-
-def _reader(session: Session, source: str, load: Callable[[Task[LoadedScores]], LoadedScores]) -> Task[LoadedScores]:
-    task = session.loaded.get(source)
-    if task is None or task.problem:
-        task = session.loaded[source] = Task(load)
-    return task
 
 
 def describe_size(scores: Scores) -> str:

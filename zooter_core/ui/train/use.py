@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,13 +9,12 @@ import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet
-from zooter_core.evaluation import verdicts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
 from zooter_core.ui import links, resources
 from zooter_core.ui.models import build, manage
 from zooter_core.ui.text import code, plain
-from zooter_core.ui.train.steps import Session, TrainedRouter, TrainingData
+from zooter_core.ui.train.steps import Session, TrainingData
 from zooter_core.ui.widgets import persistent, show_error
 
 OUT = "my-router"  # the name to begin with
@@ -61,11 +58,6 @@ def draw(session: Session, ensemble: Ensemble) -> None:
         st.success(f"Saved in {code(session.saved.name)}, where the demo was started.", icon=":material/check_circle:")
     with st.expander("Advanced", icon=":material/tune:", expanded=session.problem is not None):
         st.text_input("Name", max_chars=64, **persistent("train-name", "Letters, digits and dashes."))
-        st.checkbox(
-            "Replace an earlier one of this name",
-            key="train-replace",
-            help="Only folders that this page has saved can be replaced.",
-        )
         if action != "save":
             label = "Save as a fleet" if fits else "Save the router"
             st.button(label, icon=":material/save:", on_click=_save, args=(session, ensemble, False))
@@ -87,18 +79,15 @@ def _save(session: Session, ensemble: Ensemble, use: bool) -> None:
     router, fleet, name = session.router, ensemble.fleet, st.session_state["train-name"].strip()
     assert router is not None
     session.problem = None
-    replace_it = bool(st.session_state.get("train-replace"))
-    if session.saved is None or session.saved.name != name or replace_it:
+    if session.saved is None or session.saved.name != name:
         try:
             place = place_of(name, Path.cwd())
             save = partial(save_fleet, fleet) if _fits(router.data, fleet) else save_router
-            save(router.folder, place, readme(name, router, fleet), replace_it)
+            save(router.folder, place)
         except ZooterError as problem:
             session.problem = str(problem)
             return
         session.saved = place
-        resources.forget(place)
-        session.loaded.pop(f"sample {place}", None)  # the sample of a replaced fleet
     if use:
         resources.pick_fleet(session.saved)
 
@@ -106,38 +95,3 @@ def _save(session: Session, ensemble: Ensemble, use: bool) -> None:
 def _fits(data: TrainingData, fleet: Fleet) -> bool:
     """Whether a router chooses among the fleet's models, so that it can take the place of the fleet's router."""
     return set(data.scores.candidates) == set(fleet.pool)
-
-
-def readme(name: str, router: TrainedRouter, fleet: Fleet) -> str:
-    """The README of a saved folder: how the router was trained, on what, and how good it is."""
-    data, training, report = router.data, router.training, router.report
-    pool = ", ".join(data.scores.candidates)
-    lines = [
-        f"# {name}",
-        "",
-        f"A router for {_plain(pool)},",
-        f"distilled on the Train page of the demo from {len(data.tags):,} queries of {_plain(data.loaded.name)}.",
-        "",
-        f"- Labels: beta {data.config.beta:g}, tau {data.config.tau:g}, normalise {data.config.normalise}, "
-        f"tags {data.tagger}; {data.config.holdout:.0%} of the queries held back.",
-        f"- Training: kind {training.kind}, at most {training.epochs} epochs, encoder {_plain(fleet.encoder)}.",
-    ]
-    if held_back := report.held_back:
-        mean = held_back.mean
-        others = f"best single model {mean['regret_best_single']:.3f}, random choice {mean['regret_random']:.3f}"
-        lines.append(f"- Regret on {held_back.n} held-back queries: {mean['regret']:.3f}; {others}.")
-    if verdict := verdicts.of_report(report):
-        lines.append(f"- {verdicts.headline(replace(verdict, against=_plain(verdict.against)))}")
-    lines += [
-        "",
-        "fleet.toml names the candidates, reward model and tagger, with their licences; they must stay where they are."
-        if _fits(data, fleet)
-        else "The page Models of the demo makes a fleet of it: models answer under the names above.",
-        "The router trained on the scores named above, whose terms apply to it.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _plain(text: str) -> str:
-    """The name of a file or a model without markup."""
-    return re.sub(r"[^\w .,:/-]", "?", text)
