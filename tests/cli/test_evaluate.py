@@ -29,14 +29,20 @@ def test_the_verdict_comes_last_and_is_in_the_json(zooter, evaluate, scores):
     assert "always using" in fair.splitlines()[-1]
 
 
-def test_queries_that_the_router_has_learned_from_are_counted(zooter, evaluate, scores, tmp_path):
+def test_queries_that_the_router_has_learned_from_are_counted_and_tell_where_it_is_unsure(
+    zooter, evaluate, scores, tmp_path
+):
     assert "has learned from" not in zooter(*evaluate, fleet=None)[2]
     router = tmp_path / "router"
     assert zooter("distill", "--scores", scores, "--out", router, "--holdout", 0.5)[0] == 0
     learned = len(np.load(router / "learned.npy"))
-    err = zooter("evaluate", "--router", router, "--scores", scores, fleet=None)[2]
+    call = ("evaluate", "--router", router, "--scores", scores, "--plot", tmp_path / "plot.html")
+    _, out, err = zooter(*call, fleet=None)
+    assert "for k = 2: gain" in out
     assert 0 < learned < 10
     assert f"learned from {learned} of these 10 queries" in err
+    (router / "neighbours.json").unlink()
+    assert "for k = 2: margin" in zooter(*call, fleet=None)[1]
 
 
 def test_a_misspelt_candidate_is_named_with_the_right_one(refused, evaluate, scores, tmp_path):

@@ -48,7 +48,8 @@ def test_a_router_for_a_part_is_a_router(router):
     assert part.candidates == ("two", "base")
     assert part.encoder is router.encoder
     assert part.probabilities(QUERIES[:3]) == pytest.approx(softmax(np.log(full[:, [2, 0]])))
-    assert part.outputs_all(QUERIES[:3]).probabilities == pytest.approx(part.probabilities(QUERIES[:3]), abs=1e-5)
+    assert part.probabilities_all(QUERIES[:3]) == pytest.approx(part.probabilities(QUERIES[:3]), abs=1e-5)
+    assert part.for_pool(("mine",), ("base",)).probabilities(QUERIES[:1]).tolist() == [[1.0]]
     assert [list(decision.probabilities) for decision in part.route(QUERIES[:2])] == [["two", "base"]] * 2
 
 
