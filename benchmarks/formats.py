@@ -176,7 +176,7 @@ def routerbench(paths: Sequence[Path], annotator: str | None) -> Iterator[Line]:
     csv.field_size_limit(1 << 24)  # a response can be long
     queries: dict[str, tuple[int, Line, dict[str, Line]]] = {}  # id -> most scores of a row, that row, model -> figures
     for file in (file for path in paths for file in ([path] if path.is_file() else sorted(path.glob("*.csv*")))):
-        with open_text(file, "a CSV file of RouterBench", newline="") as source:
+        with open_text(file) as source:
             for row in csv.DictReader(source, strict=True):
                 pool = _models(tuple(row))
                 cells = {name: _cell(row, name) for name in pool if row[name].strip().lower() not in BLANK}

@@ -72,8 +72,6 @@ def explorer(page: Page) -> None:
 
 def train(page: Page) -> None:
     page.goto(f"{ADDRESS}/train")
-    page.get_by_role("button", name="Next: labels").click(timeout=SLOW)
-    page.get_by_role("button", name="Next: train").click(timeout=SLOW)
     page.locator(".st-key-primary-train button").click(timeout=SLOW)
     expect(page.get_by_text("Your router chooses the best model in")).to_be_visible(timeout=SLOW)
 

@@ -1,19 +1,25 @@
-"""Train your own router: scores, labels, training and use, in four steps."""
+"""Train your own router: scores, how they become labels, training, the verdict, and use."""
 
 import streamlit as st
 
 from zooter_core.ui import resources
-from zooter_core.ui.train import labels, scores, steps, train, use
+from zooter_core.ui.train import labels, scores, settings, train, use
+from zooter_core.ui.train.session import current
 
 st.title("Train your own router", anchor=False)
 st.markdown(
-    "From scores to a router that Chat uses, in four steps. The defaults work: press the coloured button of each step. "
-    "Nothing leaves this machine."
+    "A score says how good one model's response to one query was. From scores, a router learns whom to ask. The "
+    "defaults work: press **Train**. Nothing leaves this machine."
 )
 ensemble = resources.ensemble()
-session = steps.current()
-with st.container(key="beside-steps"):
-    for number, (name, step) in enumerate({"Scores": scores, "Labels": labels, "Train": train, "Use": use}.items(), 1):
-        with st.container():
-            if steps.head(session, number, name, step.summary(session)):
-                step.draw(session, ensemble)
+session = current()
+loaded = scores.draw(session, ensemble)
+if loaded is not None:
+    st.subheader("Labels", anchor=False)
+    chosen, picture = settings.draw(session, loaded, ensemble)
+    with picture:
+        tags = labels.draw(session, loaded, chosen, ensemble)
+    train.draw_button(session, loaded, tags, chosen, ensemble)
+train.draw_result(session)
+if session.router is not None:
+    use.draw(session, session.router, ensemble)

@@ -20,7 +20,7 @@ LAST_TEXT = {
     "compare": "Votes on this fleet",
     "models": "Kind of query",
     "explorer": "Are the probabilities reliable?",
-    "train": "Next: labels",
+    "train": "Advanced",
     "benchmark": "Full report",
     "traffic": "(served): reward",
 }

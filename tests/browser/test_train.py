@@ -54,17 +54,14 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(open_tab: Callable[..., Pag
     file = {"name": "mine.jsonl", "mimeType": "application/jsonl", "buffer": score_file()}
     page.locator('input[type="file"]').set_input_files(file)
     expect(page.get_by_text("48 queries, 4 data sets, 4 models")).to_be_visible(timeout=SLOW)
-    page.get_by_role("button", name="Next: labels").click()
-    expect(page.get_by_role("figure", name="The query's label")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("img", name="The query's label")).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW, WIDE)
     page.get_by_role("slider").first.press("End")
     expect(page.get_by_text("At beta 1 the label")).to_be_visible(timeout=SLOW)
-    page.get_by_role("button", name="Next: train").click()
-
     go_to(page, "Compare")  # what was chosen outlives another page
     expect(page.get_by_text("All models on one query")).to_be_visible(timeout=SLOW)
     go_to(page, "Train")
-    expect(page.get_by_text("beta 1, tags in the file")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("At beta 1 the label")).to_be_visible(timeout=SLOW)
 
     click_when_drawn(page, page.locator(".st-key-primary-train button"))
     expect(page.get_by_text(re.compile("Your router chooses the best model in"))).to_be_visible(timeout=SLOW)
@@ -72,8 +69,7 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(open_tab: Callable[..., Pag
     expect(page.locator(".st-key-table-train-methods table")).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW, WIDE)
 
-    wait_until_idle(page)  # a redraw would close it again
-    click_when_drawn(page, page.get_by_text("Advanced").last)
+    wait_until_idle(page)
     page.get_by_role("textbox", name="Name").fill(NAME)
     page.get_by_role("textbox", name="Name").press("Enter")
     wait_until_idle(page)

@@ -142,8 +142,8 @@ def test_a_damaged_history_is_left_out(tmp_path_factory: pytest.TempPathFactory,
     history._run(("UPDATE turns SET record = ? WHERE number = 1", (torn[0],)))
     history._run(("UPDATE votes SET record = ?", (torn[1],)))
     history.entries("It is"), history.entries()
-    whole, *others = history.turns("c")
-    talk = conversations.Conversation("fleet", turns=[Turn.from_json(whole)])
+    first, *others = history.turns("c")
+    talk = conversations.Conversation("fleet", turns=[Turn.from_json(first)])
     with suppress(ValueError):
         talk.turns += map(Turn.from_json, others)
     export.markdown(talk), export.as_json(talk), talk.title, [turn.decision.certainty for turn in talk.turns]

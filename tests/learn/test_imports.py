@@ -12,6 +12,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.cli.main import main
 from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import Fleet, LearnConfig, load_fleet
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.deciding import SamplingPlan
 from zooter_core.learn.imports import import_traffic
 from zooter_core.learn.report import report_on
@@ -106,7 +107,9 @@ def test_queries_of_a_log_are_answered_by_every_model_and_make_a_router(place, t
     assert (report.sampled, report.changes) == (0, [])
 
 
-def test_a_share_of_a_log_is_drawn_as_of_what_is_served(place, tmp_path):
+def test_a_share_of_a_log_is_drawn_as_of_what_is_served(place, tmp_path, monkeypatch):
+    """While there is no challenger, nothing of a long log is routed."""
+    monkeypatch.setattr(Ensemble, "router", None)
     log = write(tmp_path / "a.jsonl", *({"query": f"Tell me about the sea near town {n}"} for n in range(100)))
     import_traffic([log], place.traffic, FLEET)
     result, _, ensemble = turn(place, sampling=SamplingPlan(0.3, 0.0))

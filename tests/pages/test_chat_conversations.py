@@ -11,7 +11,7 @@ from zooter_core.ui.history import Entry, history
 
 def test_a_conversation_with_a_damaged_turn_cannot_be_read_and_others_can(open_page: Open) -> None:
     broken = talk(ask(ask(open_page("chat"), "Write about the sea."), "And about lakes?"))
-    whole = talk(ask(open_page("chat"), "Write about the hills."))
+    readable = talk(ask(open_page("chat"), "Write about the hills."))
     history().keep(Entry(broken.id, "Sea [and] lakes", "", 0.0), 0, {"query": "Write about the sea.", "decision": [1]})
     stored = history().turns(broken.id)
     conversations._live.clear()
@@ -19,7 +19,7 @@ def test_a_conversation_with_a_damaged_turn_cannot_be_read_and_others_can(open_p
     assert "“Sea \\[and\\] lakes” in " in page.error[0].value
     assert "cannot be read" in page.error[0].value
     assert talk(page).turns == []
-    page.button(key=f"open-{whole.id}").click().run()
+    page.button(key=f"open-{readable.id}").click().run()
     assert not page.error
     ask(page, "And about rivers?")
     assert [turn.query for turn in talk(page).turns] == ["Write about the hills.", "And about rivers?"]

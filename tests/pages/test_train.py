@@ -1,4 +1,4 @@
-"""The steps of the Train page: scores, labels, a router that is trained and judged, and its use."""
+"""The Train page: scores, labels, a router that is trained and judged, and its use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.text import plain
 from zooter_core.ui.train import labels
 from zooter_core.ui.train import train as training
-from zooter_core.ui.train.steps import Session, Task
+from zooter_core.ui.train.session import Session, Task
 
 POOL = ("base", "one", "two")
 LINES = [
@@ -52,9 +52,12 @@ def state(page: AppTest) -> Session:
 
 
 def settled(page: AppTest) -> AppTest:
-    """Wait until all scores are read and all queries tagged, and draw the page again."""
-    for task in (*state(page).loaded.values(), *state(page).tagging.values()):
-        task.wait(60)
+    """The page once all scores are read and all queries tagged."""
+    for task in state(page).loaded.values():
+        task.wait(PATIENCE)
+    page.run()
+    for task in state(page).tagging.values():
+        task.wait(PATIENCE)
     return page.run()
 
 
@@ -67,16 +70,8 @@ def upload(page: AppTest, content: bytes, name: str = "scores.jsonl", **more: by
     return settled(page)
 
 
-def open_step(page: AppTest, number: int) -> AppTest:
-    """Press *Next* until the step is open, and wait for the tags, which step 2 may compute."""
-    for step in range(state(page).step + 1, number + 1):
-        page.button(key=f"primary-train-next-{step}").click().run()
-        settled(page)
-    return page
-
-
 def train(page: AppTest) -> AppTest:
-    """Press *Train* in step 3, and wait for the router."""
+    """Press *Train*, and wait for the router."""
     page.button(key="train-again" if state(page).router else "primary-train").click().run()
     task = state(page).distillation
     assert task is not None
@@ -123,7 +118,7 @@ def test_a_file_is_read_and_goes(open_page: Open) -> None:
     assert list(state(page).path.iterdir()) == []
     assert not page.file_uploader[0].value  # Streamlit's copy in memory went too
     assert "cut short" in upload(page, content[:60], name).error[0].value
-    open_step(upload(page, packed(LINES)), 2)
+    upload(page, packed(LINES))
     assert page.selectbox(key="train-tagger").value == "given"
 
 
@@ -143,7 +138,7 @@ def label_of(page: AppTest) -> dict[str, float]:
 def test_the_label_of_a_query_follows_beta(open_page: Open) -> None:
     query = "![x](http://example.com/a.png) <script>alert(1)</script>"  # shown as text
     odd = LINES[0] | {"id": "odd", "query": query, "scores": dict.fromkeys(POOL, 0.0) | {"two": 0.4}}
-    page = open_step(upload(open_page("train"), packed([*LINES, odd])), 2)
+    page = upload(open_page("train"), packed([*LINES, odd]))
     page.slider(key="train-beta").set_value(0.0).run()
     assert query in [text.value for text in page.text]  # the query whose scores and kind differ most
     assert "Its own scores" in words(page)
@@ -163,7 +158,7 @@ def test_the_label_of_a_query_follows_beta(open_page: Open) -> None:
 
 
 def test_tags_come_from_elsewhere(open_page: Open) -> None:
-    page = open_step(upload(open_page("train"), packed(LINES)), 2)
+    page = upload(open_page("train"), packed(LINES))
     for tagger in ("clusters", "fleet", "none"):
         page.selectbox(key="train-tagger").set_value(tagger).run()
         settled(page)
@@ -182,21 +177,6 @@ def test_the_verdict_of_a_query() -> None:
     unclear = labels.describe_label(POOL, clear | {"plain": flat}, LabelConfig(), False)
     assert "hardly separate the models" in unclear
     assert "same kind" not in unclear
-
-
-def test_a_step_opens_in_its_turn_and_other_scores_start_again(open_page: Open) -> None:
-    page = open_step(upload(open_page("train"), packed(LINES)), 3)
-    assert {"Change", "Train"} <= labels_of_buttons(page)
-    assert "beta 0, tags in the file" in words(page)  # what was chosen, in the line of the step
-    page.button(key="train-step-1").click().run()
-    assert state(page).reached == 3
-    upload(page, packed(LINES[:12]))
-    assert state(page).reached == 1
-    assert labels_of_buttons(page) == {"Next: labels"}
-    assert ":gray[**3 · Train**]" in words(page)
-
-
-# Steps 3 and 4.
 
 
 @pytest.fixture
@@ -227,7 +207,7 @@ def pages_opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, s
 def distilled(open_page: Open, first_fleet: Path, started_here: Path) -> AppTest:
     """The page with a router that was made from an uploaded file."""
     page = upload(open_page("train", first_fleet), packed(LINES), "odd # <script>.jsonl")
-    page = train(open_step(page, 3))
+    page = train(page)
     assert not page.error
     return page
 
@@ -245,11 +225,11 @@ def test_a_router_is_distilled_and_judged_and_outlives_new_settings(distilled: A
     ranks = {row[0]: row[2] for table in tables(distilled) if "MTR" in table[0] for row in table[1:]}
     alone = held_back.single["mtr"]  # scores have no RMR, and the oracle is no rival
     assert ranks == {name: f"{alone[name]:.2f}" for name in (*POOL, "router")} | {"oracle": "–"}
-    distilled.button(key="train-step-2").click().run()  # it outlives new settings
     distilled.slider(key="train-beta").set_value(0.9).run()
-    open_step(distilled, 3)
+    upload(distilled, packed(LINES[:12]))
     assert state(distilled).distillation is task
     assert "Trained with beta 0 and" in words(distilled)
+    assert "30 queries in the file" in words(distilled)
 
 
 def test_it_is_saved_as_a_fleet_that_can_be_picked_and_gives_its_queries_as_a_sample(
@@ -274,7 +254,6 @@ def test_it_is_saved_as_a_fleet_that_can_be_picked_and_gives_its_queries_as_a_sa
     page = settled(open_page("train", place))
     assert not page.error
     assert "trained on, with each model's reward" in words(page)
-    open_step(page, 2)
     assert page.slider(key="train-beta").value == pytest.approx(0.0)  # as its own labels were
 
     press(distilled, "Save as a fleet")  # again, which is nothing to do
@@ -298,7 +277,7 @@ def test_scores_of_more_models_can_be_cut_to_the_fleets_or_give_a_router_alone(
     assert page.checkbox(key="train-only").value
     assert "4 models" in words(page)
     page.checkbox(key="train-only").uncheck().run()
-    train(open_step(page, 3))
+    train(page)
     assert "chooses among base, one, two, extra" in words(page)
     assert "Build a fleet with these models" not in labels_of_buttons(page)
     page.text_input(key="train-name").set_value("wide").run()
@@ -314,7 +293,7 @@ def test_a_router_of_ones_own_models_becomes_a_fleet_that_routes(
     """From a score file of models that no fleet has: a model found by its name, and one that is chosen."""
     called = {"base": "math-ai/Sums-7B", "one": "tales", "two": "notes"}
     lines = [line | {"scores": {called[name]: score for name, score in line["scores"].items()}} for line in LINES]
-    page = train(open_step(upload(open_page("train", first_fleet), packed(lines)), 3))
+    page = train(upload(open_page("train", first_fleet), packed(lines)))
     press(page, "Build a fleet with these models")
     assert pages_opened == [("models", {"router": "my-router"})]
 
@@ -343,7 +322,6 @@ def test_a_router_of_ones_own_models_becomes_a_fleet_that_routes(
 def test_a_single_query_is_enough_for_a_kind_without_epochs(open_page: Open) -> None:
     page = upload(open_page("train"), packed(LINES[:1]))
     assert "**1 query, 1 data set, 3 models**" in words(page)
-    open_step(page, 3)
     page.selectbox(key="train-kind").set_value("kmeans").run()
     assert "No query was held back" in words(train(page))
     assert not page.error
@@ -351,7 +329,7 @@ def test_a_single_query_is_enough_for_a_kind_without_epochs(open_page: Open) -> 
 
 def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:
     named = [line | {"scores": {"oracle": 1.0, "b": 0.0}} for line in LINES]
-    page = train(open_step(upload(open_page("train"), packed(named)), 3))
+    page = train(upload(open_page("train"), packed(named)))
     assert "candidates not named like a method" in page.error[0].value
     assert "Your router" not in words(page)
     assert list(state(page).path.iterdir()) == []
@@ -363,7 +341,7 @@ def test_a_stopped_distillation_keeps_nothing(open_page: Open, monkeypatch: pyte
             task.report("embed", 0, len(texts))
             sleep(0.01)
 
-    page = open_step(upload(open_page("train"), packed(LINES)), 3)
+    page = upload(open_page("train"), packed(LINES))
     monkeypatch.setattr(training, "embed", embed)
     press(page, "Train")
     task = state(page).distillation

@@ -23,7 +23,7 @@ from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
 from zooter_core.evaluation import charts, report_tables, responses
 from zooter_core.evaluation.charts import Figure
-from zooter_core.evaluation.figures import Evaluation, Sweep
+from zooter_core.evaluation.figures import Evaluation
 from zooter_core.evaluation.responses import Texts
 from zooter_core.evaluation.verdicts import with_cost
 from zooter_core.method import selection
@@ -138,7 +138,8 @@ def _sweep(table: Scores, config: SweepConfig, fleet: Path | None, plot: Path | 
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
         figures = sweep(table, tags_of(table, "auto", vectors), vectors, config, DistillConfig(), progress)
     if plot:
-        _save_sweep_plot(figures, plot)
+        title = f"Held-back queries: {figures.folds} folds, {figures.seeds} seeds, n = {figures.n}"
+        _save(plot, title, {"": charts.sweep_chart(figures)})
     print_figures(figures, json, print_sweep)
 
 
@@ -238,12 +239,6 @@ def _check_plot(path: Path | None) -> None:
     if importlib.util.find_spec("plotly") is None:
         raise NotInstalledError("plotly", "--plot", "pip install 'zooter[plots]'")
     check_file(path)
-
-
-def _save_sweep_plot(figures: Sweep, path: Path) -> None:
-    """Plot the score over beta with its 95% interval, a line per tau."""
-    title = f"Held-back queries: {figures.folds} folds, {figures.seeds} seeds, n = {figures.n}"
-    _save(path, title, {"": charts.sweep_chart(figures)})
 
 
 def _save_selection_plot(figures: SelectionReport, path: Path) -> None:

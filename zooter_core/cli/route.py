@@ -25,7 +25,6 @@ def route(
     json: Json = False,
 ) -> None:
     ensemble = open_ensemble(fleet)
-    prices.check_trade(ensemble.fleet, willingness or 0.0)
     note = ensemble.router.note
     if note and not json:
         print(f"{note} `zooter exam` trains one.", file=sys.stderr)

@@ -129,11 +129,10 @@ class CandidateConfig(Table):
     @classmethod
     def _model(cls, value: str, info: ValidationInfo) -> str:
         backend = info.data.get("backend")
-        if backend == ENDPOINT:
+        if backend == ENDPOINT or not info.context:
             return value
-        if backend == RECORDED or (backend == GGUF and not value.startswith(PREFIX)):
-            return local_path(value, info)
-        return reference(value, info)
+        on_disk = backend == RECORDED or (backend == GGUF and not value.startswith(PREFIX))
+        return (local_path if on_disk else reference)(value, info.context["folder"])
 
     @field_validator("memory", mode="before")
     @classmethod

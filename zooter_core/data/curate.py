@@ -87,7 +87,7 @@ class Benchmarks:
 
     @classmethod
     def read(cls, paths: Sequence[Path]) -> Benchmarks:
-        return cls({str(path): [query.text for _, _, query in each_query(path, blank=True)] for path in paths})
+        return cls({str(path): [query.text for _, query in each_query(path)] for path in paths})
 
     def overlap(self, normal: str) -> str | None:
         """A file that shares OVERLAP words in a row, or a whole shorter text, with a normalised text."""
@@ -109,8 +109,9 @@ class NearRepeats:
         """Whether a text is a near repeat; if not, later ones are compared with it."""
         grams, hashed = _grams(normal), self._empty.copy()
         hashed.update_batch([gram.encode("utf-8", "surrogatepass") for gram in grams])
-        if any(_similarity(grams, _grams(other)) >= NEAR for other in self._index.query(hashed)):
-            return True
+        for other in map(_grams, self._index.query(hashed)):
+            if len(grams & other) / len(grams | other) >= NEAR:
+                return True
         self._index.insert(normal, hashed)
         return False
 
@@ -118,11 +119,6 @@ class NearRepeats:
 def _grams(normal: str) -> set[str]:
     padded = normal + "\0" * (GRAM - 1)
     return {padded[start : start + GRAM] for start in range(len(normal))}
-
-
-def _similarity(one: set[str], other: set[str]) -> float:
-    shared = len(one & other)
-    return shared / (len(one) + len(other) - shared)
 
 
 def in_turn(sources: Sequence[Any], n: int) -> list[int]:

@@ -130,13 +130,6 @@ def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
             yield place, value
 
 
-def each_value(path: Path) -> Iterator[tuple[Place, Any]]:
-    """The elements of a JSON array, or values one after the other as jq writes them, each with its number."""
-    parts = (value if isinstance(value, list) else [value] for value in _values(read_text(path), path))
-    for number, value in enumerate(chain.from_iterable(parts), 1):
-        yield f"{path}, record {number}", value
-
-
 def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
     """The lines of a .txt as `query`, JSON lines one by one, the values of other JSON, or the rows of a table.
 
@@ -160,8 +153,8 @@ def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
             yield place, _object(text, place, step)
             step = FIX_LINE
     elif first[1][:1] in ("", "[", "{") or name.endswith(".json"):
-        for place, value in each_value(path):
-            yield place, _query_or(value)
+        for number, value in enumerate(_values(read_text(path), path), 1):
+            yield f"{path}, record {number}", _query_or(value)
     else:
         yield from table_rows(path)
 
@@ -222,10 +215,11 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
 
 
 def _values(text: str, path: Path) -> Iterator[Any]:
+    """The elements of a JSON array, or values one after the other as jq writes them."""
     at = _skip(text, 0)
     while at < len(text):
         value, end = _decode(text, at, path)
-        yield value
+        yield from value if isinstance(value, list) else [value]
         at = _skip(text, end)
 
 

@@ -22,7 +22,9 @@ from zooter_core.backends.endpoint.abilities import (
     Abilities,
     ask_llama_cpp,
     ask_ollama,
+    ask_route,
     find_base,
+    member_of,
     read_count,
     read_entry,
 )
@@ -83,7 +85,7 @@ class Discovery:
 
     Attributes:
         silent: addresses that somebody named where no server answers, each with the reason.
-        passed_over: files, models and more of them than fit, a sentence about each.
+        passed_over: files, models, more of them than fit, and Ollama's where it does not run: a sentence about each.
         providers: variables that hold a key of a hosted provider. It has not been contacted.
     """
 
@@ -237,8 +239,8 @@ def _named(entries: Sequence[Mapping[str, Any]], host: str, tell: Tell) -> dict[
     named = {name: entry for entry in entries if isinstance(name := entry.get("id"), str) and name}
     wrong = {name for name in named if NOT_IN_NAMES.search(name) or len(name) > LONGEST_NAME}
     if wrong:
-        shown = listed(visible_name(shortened(name, LONGEST_FACT)) for name in sorted(wrong))
-        tell(f"{host} lists models whose names have line breaks, control characters or no end; passed over: {shown}.")
+        names = listed(visible_name(shortened(name, LONGEST_FACT)) for name in sorted(wrong))
+        tell(f"{host} lists models whose names have line breaks, control characters or no end; passed over: {names}.")
     good = {name: entry for name, entry in named.items() if name not in wrong}
     if len(good) > MOST_MODELS:
         tell(f"{host} lists {len(good) - MOST_MODELS:,} more models than the first {MOST_MODELS:,}; passed over.")
@@ -247,39 +249,31 @@ def _named(entries: Sequence[Mapping[str, Any]], host: str, tell: Tell) -> dict[
 
 def _writes(listing: Mapping[str, Any]) -> bool:
     """Whether an entry of a list of models is one that writes text, as far as its name and type tell."""
-    outputs = _object(listing, "architecture").get("output_modalities")
+    outputs = member_of(listing, "architecture", "output_modalities")
     writes = "text" in outputs if isinstance(outputs, list) else True
     return writes and not NO_TEXT.search(listing["id"]) and listing.get("type") not in NO_TEXT_TYPES
 
 
-def _object(listing: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """An object in what a server lists; empty if it is anything else."""
-    return value if isinstance(value := listing.get(key), dict) else {}
-
-
 async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
     """What Ollama and LM Studio list of their models, by name, and which of the two it is; "" if it is neither."""
-    root = server.client.url.removesuffix("/v1")
     for path, member, key, make in (
         ("/api/tags", "models", "name", OLLAMA),
         ("/api/v0/models", "data", "id", LM_STUDIO),
     ):
-        with suppress(EndpointError):
-            answer = await server.ask(root + path, seconds=ASK_SECONDS)
-            if isinstance(entries := answer.get(member), list):
-                return {entry[key]: entry for entry in objects(entries) if isinstance(entry.get(key), str)}, make
+        if isinstance(entries := (await ask_route(server, path)).get(member), list):
+            return {entry[key]: entry for entry in objects(entries) if isinstance(entry.get(key), str)}, make
     return {}, ""
 
 
 def _model(server: Connection, make: str, listing: Mapping[str, Any], abilities: Abilities, base: str) -> Model:
     """A model from what its server lists of it, which may be anything but for the name."""
-    name, details, meta = listing["id"], _object(listing, "details"), _object(listing, "meta")
+    name = listing["id"]
     make = make or MAKES.get(as_text(listing.get("owned_by")), OTHER)
 
     def fact(*values: object) -> str:
         return one_line(next(filter(None, map(as_text, values)), ""), LONGEST_FACT)
 
-    billions = round((read_count(meta.get("n_params")) or 0) / 1e9, 2)
+    billions = round((read_count(member_of(listing, "meta", "n_params")) or 0) / 1e9, 2)
     capabilities = listing.get("capabilities") if make == LM_STUDIO else None
     lengths = (abilities.context_tokens, listing.get("loaded_context_length"), listing.get("max_context_length"))
     return Model(
@@ -288,10 +282,14 @@ def _model(server: Connection, make: str, listing: Mapping[str, Any], abilities:
         f"on {make} at {server.config.host}",
         make,
         (billions if billions < MOST_BILLIONS else 0)
-        or billions_in(fact(details.get("parameter_size")))
+        or billions_in(fact(member_of(listing, "details", "parameter_size")))
         or billions_in(base or name),
-        read_count(listing.get("size", meta.get("size"))),
-        fact(details.get("quantization_level"), listing.get("quantization"), meta.get("ftype")),
+        read_count(listing.get("size", member_of(listing, "meta", "size"))),
+        fact(
+            member_of(listing, "details", "quantization_level"),
+            listing.get("quantization"),
+            member_of(listing, "meta", "ftype"),
+        ),
         replace(
             abilities,
             context_tokens=next(filter(None, map(read_count, lengths)), None),

@@ -1,1 +1,1 @@
-"""The Train page: scores, labels, a router, and its use, step by step."""
+"""The Train page: scores, how they become labels, a router, and its use."""

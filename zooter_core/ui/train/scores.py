@@ -1,4 +1,4 @@
-"""Step 1 of the Train page: which scores to train on. They are the fleet's sample, or those of score files."""
+"""Which scores the Train page trains on: the fleet's sample, or those of score files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
@@ -17,10 +16,8 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.ui import links
-from zooter_core.ui.charts import badge
-from zooter_core.ui.text import clipped, plain
-from zooter_core.ui.train import steps
-from zooter_core.ui.train.steps import LoadedScores, Session, Task, draw_until_result
+from zooter_core.ui.text import plain
+from zooter_core.ui.train.session import LoadedScores, Session, Task, draw_until_result
 from zooter_core.ui.widgets import persistent
 
 SOURCES = {
@@ -30,39 +27,29 @@ SOURCES = {
 ONLY_HELP = "A router that chooses among exactly these can be used with this fleet. One for other models gets its own."
 MANY = 6_000  # queries whose embeddings take about a minute
 MOST = 20_000  # queries
-EXAMPLES, SHORT = 4, 90  # queries shown, and characters of each
 
 
-def summary(session: Session) -> str:
-    return describe_size(session.scores.scores) if session.scores else ""
-
-
-def draw(session: Session, ensemble: Ensemble) -> None:
-    st.markdown(
-        "A score says how good one model's response to one query was. From scores, a router learns whom to ask."
-    )
+def draw(session: Session, ensemble: Ensemble) -> LoadedScores | None:
+    """Draw the choice of a source; returns its scores, or the part to train on, once they are read."""
+    st.subheader("Scores", anchor=False, help="A score is a reward model's reward, or a benchmark's points.")
     loaded = _read_source(session, ensemble)
     if loaded is None:
-        session.use_scores(None)
-        return
+        return None
     models = plain(", ".join(loaded.scores.candidates[:12]))
     st.markdown(f"**{describe_size(loaded.scores)}** from {plain(loaded.name)}: {models}")
     if loaded.note:
         st.caption(loaded.note)
     if count := loaded.scores.left_out:
         st.caption(f"{count:,} {'is' if count == 1 else 'are'} left out, without scores of two models.")
-    part = _choose_part(loaded, ensemble)
-    session.use_scores(part)
-    _draw_examples(part.scores)
-    steps.next_button(session, 2, "Next: labels")
+    return _choose_part(loaded, ensemble)
 
 
 def _read_source(session: Session, ensemble: Ensemble) -> LoadedScores | None:
     """The scores of the source that the visitor chooses; None until they are read."""
-    options = persistent("train-source", "A score is a reward model's reward, or a benchmark's points.")
     kind = st.segmented_control(
-        "Scores to train on", SOURCES, default="sample", required=True, format_func=SOURCES.__getitem__, **options
-    )
+        "Scores to train on", SOURCES, default="sample", required=True, format_func=SOURCES.__getitem__,
+        label_visibility="collapsed", **persistent("train-source"),
+    )  # fmt: skip
     task = _read_sample(session, ensemble) if kind == "sample" else _read_file(session)
     return draw_until_result(task, "train-read", "Reading") if task else None
 
@@ -173,16 +160,3 @@ def _choose_part(loaded: LoadedScores, ensemble: Ensemble) -> LoadedScores:
         options = persistent(f"train-most-{loaded.source}", note)
         scores = scores.sample(st.slider("Queries to use", 500, min(count, MOST), MANY, 500, **options))
     return replace(loaded, scores=scores)
-
-
-def _draw_examples(scores: Scores) -> None:
-    """For some models, the query on which each has the largest lead."""
-    table = np.nan_to_num(scores.scores, nan=float(np.nanmin(scores.scores)))
-    leads = table - np.stack([np.delete(table, n, axis=1).max(axis=1) for n in range(len(scores.candidates))], axis=1)
-    lines = []
-    for column, name in list(enumerate(scores.candidates))[:EXAMPLES]:
-        row = int(leads[:, column].argmax())
-        if leads[row, column] > 0:
-            query = plain(clipped(scores.queries[row].text, SHORT))
-            lines.append(f"- {badge(scores.candidates, name)} did best on “{query}”")
-    st.markdown("\n".join(lines))

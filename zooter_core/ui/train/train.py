@@ -1,11 +1,9 @@
-"""Step 3 of the Train page: distill a router, and evaluate it on queries that it has not seen."""
+"""Distill a router on the Train page, and evaluate it on queries that it has not seen."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -17,52 +15,35 @@ from zooter_core.evaluation.figures import Evaluation, load_report
 from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import distill
-from zooter_core.router.kinds import KINDS, LEARN_LABELS, DistillConfig, settings_of
 from zooter_core.ui import charts, tables
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
 from zooter_core.ui.text import plain, with_commands
 from zooter_core.ui.train.labels import embed
-from zooter_core.ui.train.steps import Session, Task, TrainedRouter, TrainingData, draw_end, draw_task
-from zooter_core.ui.widgets import persistent
+from zooter_core.ui.train.session import LoadedScores, Session, Task, TrainedRouter, draw_end, draw_task
+from zooter_core.ui.train.settings import Settings
 
-HOLDOUT_HELP = "The share of queries to evaluate the router on; it does not train on them."
-KIND_HELP = (
-    "`auto` compares some of the others by cross-validation and mixes them. `zooter` learns the labels. The rest "
-    "learn from the scores."
-)
-EPOCHS_HELP = "Passes over the queries. With 100 queries or more, a trial finds out when more do not help."
-KEEP_HELP = "Chat can then show the most similar training queries, and this page can use them as a sample."
+Tags = Sequence[Sequence[str]]  # of each query
 
 
-def summary(session: Session) -> str:
-    return describe_result(session.router) if session.router else ""
-
-
-def draw(session: Session, ensemble: Ensemble) -> None:
-    assert session.data is not None  # step 2 comes first
-    st.markdown(
-        "The router learns to predict the label of a query from its text. A part of the queries is held back, to see "
-        "how well it chooses on queries that are new to it."
-    )
-    main = st.container()
-    with st.expander("Advanced", icon=":material/tune:"):
-        data, training = _draw_settings(session.data)
-    with main:
-        _draw_run(session, data, training, ensemble)
-
-
-def _draw_run(session: Session, data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
-    task = session.distillation
-    running = task is not None and task.running
+def draw_button(
+    session: Session, loaded: LoadedScores, tags: Tags | None, settings: Settings, ensemble: Ensemble
+) -> None:
+    """The button that trains, once the queries have tags."""
     label, key = ("Train", "primary-train") if session.router is None else ("Train again", "train-again")
+    task = session.distillation
     st.button(
-        label, key=key, icon=":material/science:", disabled=running, on_click=start,
-        args=(session, data, training, ensemble),
+        label, key=key, icon=":material/science:", disabled=tags is None or bool(task and task.running), on_click=start,
+        args=(session, loaded, tags, settings, ensemble),
     )  # fmt: skip
+
+
+def draw_result(session: Session) -> None:
+    """How far the training is, then what came of it."""
+    task = session.distillation
     if task is None:
         return
-    if running:
+    if task.running:
         draw_task(task, "train-distill")
         return
     draw_end(task, "The training")
@@ -70,48 +51,28 @@ def _draw_run(session: Session, data: TrainingData, training: DistillConfig, ens
         draw_figures(task.result)
 
 
-def _draw_settings(data: TrainingData) -> tuple[TrainingData, DistillConfig]:
-    left, middle, right = st.columns(3)
-    holdout = left.slider("Held back", 0, 50, 20, 5, "%d%%", **persistent("train-holdout", HOLDOUT_HELP))
-    kind = middle.selectbox("Kind of router", list(KINDS), **persistent("train-kind", KIND_HELP))
-    epochs = right.slider(
-        "Maximum epochs",
-        1,
-        30,
-        DistillConfig.epochs,
-        disabled=kind not in LEARN_LABELS,
-        **persistent("train-epochs", EPOCHS_HELP),
-    )
-    keep = st.checkbox("Save the queries' texts with the router", True, **persistent("train-keep", KEEP_HELP))
-    training = settings_of(kind, {"epochs": epochs} if kind in LEARN_LABELS else None)
-    data = replace(data, config=replace(data.config, holdout=holdout / 100))
-    return data, replace(training, keep_texts=keep)
-
-
-def start(session: Session, data: TrainingData, training: DistillConfig, ensemble: Ensemble) -> None:
+def start(session: Session, loaded: LoadedScores, tags: Tags, settings: Settings, ensemble: Ensemble) -> None:
     """Start a distillation in place of the router before, which stays where it was saved."""
     folder = session.path / "router"
     shutil.rmtree(folder, ignore_errors=True)
     st.session_state.pop("train-name", None)  # another router gets another name
-    session.saved = session.problem = None
-    session.distillation = Task(
-        partial(distill_in_task, data=data, training=training, ensemble=ensemble, folder=folder)
-    )
+    session.saved = None
+    session.distillation = Task(lambda task: distill_in_task(task, folder, loaded, tags, settings, ensemble))
 
 
 def distill_in_task(
-    task: Task[TrainedRouter], data: TrainingData, training: DistillConfig, ensemble: Ensemble, folder: Path
+    task: Task[TrainedRouter], folder: Path, loaded: LoadedScores, tags: Tags, settings: Settings, ensemble: Ensemble
 ) -> TrainedRouter:
     """Distill a router into the folder; if that fails, the folder is removed."""
-    vectors = embed(task, [query.text for query in data.scores.queries], ensemble)
+    vectors = embed(task, [query.text for query in loaded.scores.queries], ensemble)
     try:
         distill(
-            data.scores,
+            loaded.scores,
             folder,
-            labels=data.config,
-            training=training,
+            labels=settings.labels,
+            training=settings.training,
             encoder=ensemble.encoders(ensemble.fleet.encoder),
-            tags=data.tags,
+            tags=tags,
             vectors=vectors,
             progress=task.report,
         )
@@ -120,7 +81,7 @@ def distill_in_task(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return TrainedRouter(folder, data, training, report)
+    return TrainedRouter(folder, loaded, settings.labels, report)
 
 
 def describe_result(router: TrainedRouter) -> str:
@@ -137,7 +98,7 @@ def describe_result(router: TrainedRouter) -> str:
 
 def draw_figures(router: TrainedRouter) -> None:
     """How well the router chooses on queries that are new to it: in words, as bars, then as regret."""
-    data, held_back, verdict = router.data, router.report.held_back, verdicts.of_report(router.report)
+    held_back, verdict = router.report.held_back, verdicts.of_report(router.report)
     if held_back:
         st.markdown(f"#### Your router {describe_result(router)}.")
     if verdict:
@@ -145,13 +106,14 @@ def draw_figures(router: TrainedRouter) -> None:
     else:
         st.info("No query was held back, so the router cannot be evaluated.", icon=":material/info:")
     if held_back:
-        _draw_shares(held_back, data.scores.candidates)
+        _draw_shares(held_back, router.loaded.scores.candidates)
         with st.expander("Regret and other figures", icon=":material/table:"):
             _draw_methods(held_back)
-    trained = len(data.tags) - (held_back.n if held_back else 0)
+    total = len(router.loaded.scores.queries)
+    trained = total - (held_back.n if held_back else 0)
     st.caption(
-        f"Trained with beta {data.config.beta:g} and tau {data.config.tau:g} on {trained:,} of the {len(data.tags):,} "
-        f"queries in {plain(data.loaded.name)}."
+        f"Trained with beta {router.labels.beta:g} and tau {router.labels.tau:g} on {trained:,} of the {total:,} "
+        f"queries in {plain(router.loaded.name)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Step 4 of the Train page: save the router as a fleet, or give it models of its own, and chat with it."""
+"""Save a router that the Train page has trained, as a fleet or alone, and chat with it."""
 
 from __future__ import annotations
 
@@ -14,28 +14,19 @@ from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
 from zooter_core.ui import links, resources
 from zooter_core.ui.models import build, manage
 from zooter_core.ui.text import code, plain
-from zooter_core.ui.train.steps import Session, TrainingData
-from zooter_core.ui.widgets import persistent, show_error
+from zooter_core.ui.train.session import Session, TrainedRouter
+from zooter_core.ui.widgets import draw_problem, keep_problem, persistent
 
 OUT = "my-router"  # the name to begin with
-ACTIONS = {  # label and icon of the step's button
-    "chat": ("Use it in Chat", ":material/chat:"),
-    "build": ("Build a fleet with these models", ":material/group_add:"),
-    "save": ("Save the router", ":material/save:"),
-}
+PLACE = "train-use"  # of what goes wrong, on the page
 
 
-def summary(session: Session) -> str:
-    return f"saved in {code(session.saved.name)}" if session.saved else ""
-
-
-def draw(session: Session, ensemble: Ensemble) -> None:
+def draw(session: Session, router: TrainedRouter, ensemble: Ensemble) -> None:
     """Save the router and let Chat use it; if it chooses among other models than the fleet's, lead to where it gets
     them."""
-    router = session.router
-    assert router is not None  # the step is closed until there is one
-    fleet, pool = ensemble.fleet, router.data.scores.candidates
-    fits = _fits(router.data, fleet)
+    fleet, pool = ensemble.fleet, router.loaded.scores.candidates
+    fits = set(pool) == set(fleet.pool)
+    st.subheader("Use", anchor=False)
     if fits:
         st.markdown(
             f"A new fleet combines your router with the models of the fleet {plain(fleet.name)}. Chat and the other "
@@ -49,23 +40,22 @@ def draw(session: Session, ensemble: Ensemble) -> None:
         if not manage.allowed():
             st.caption("Connecting models is off here. `zooter demo --manage HOST` allows it.")
     st.session_state.setdefault("train-name", free_name())
-    action = "chat" if fits else "build" if manage.allowed() else "save"
-    label, icon = ACTIONS[action]
-    pressed = st.button(label, key="primary-train-use", icon=icon, on_click=_save, args=(session, ensemble, fits))
-    if session.problem:
-        show_error(session.problem)
-    elif session.saved is not None:
-        st.success(f"Saved in {code(session.saved.name)}, where the demo was started.", icon=":material/check_circle:")
-    with st.expander("Advanced", icon=":material/tune:", expanded=session.problem is not None):
-        st.text_input("Name", max_chars=64, **persistent("train-name", "Letters, digits and dashes."))
-        if action != "save":
-            label = "Save as a fleet" if fits else "Save the router"
-            st.button(label, icon=":material/save:", on_click=_save, args=(session, ensemble, False))
-    if pressed and session.saved and not session.problem:
-        if action == "chat":
-            links.go_to("chat")
-        if action == "build":
-            links.go_to("models", **{build.PARAMETER: session.saved.name})
+    save = partial(_save, session, router, fleet if fits else None)
+    label, icon = ("Use it in Chat", "chat") if fits else ("Build a fleet with these models", "group_add")
+    pressed = False
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input("Name", max_chars=64, width=240, **persistent("train-name", "Letters, digits and dashes."))
+        if fits or manage.allowed():
+            pressed = st.button(label, key="primary-train-use", icon=f":material/{icon}:", on_click=save, args=(fits,))
+        st.button("Save as a fleet" if fits else "Save the router", icon=":material/save:", on_click=save)
+    draw_problem(PLACE)
+    if session.saved is None:
+        return
+    st.success(f"Saved in {code(session.saved.name)}, where the demo was started.", icon=":material/check_circle:")
+    if pressed and fits:
+        links.go_to("chat")
+    elif pressed:
+        links.go_to("models", **{build.PARAMETER: session.saved.name})
 
 
 def free_name() -> str:
@@ -74,24 +64,25 @@ def free_name() -> str:
     return next(name for name in names if not place_of(name, Path.cwd()).exists())
 
 
-def _save(session: Session, ensemble: Ensemble, use: bool) -> None:
-    """Save the router under the name in the field, where the demo was started; `use`: let this session use it."""
-    router, fleet, name = session.router, ensemble.fleet, st.session_state["train-name"].strip()
-    assert router is not None
-    session.problem = None
+def _save(session: Session, router: TrainedRouter, fleet: Fleet | None, use: bool = False) -> None:
+    """Save the router under the name in the field, where the demo was started, once.
+
+    Args:
+        fleet: whose models it gets; None to save it alone.
+        use: let this session use its fleet.
+    """
+    name = st.session_state["train-name"].strip()
     if session.saved is None or session.saved.name != name:
+        session.saved = None
         try:
             place = place_of(name, Path.cwd())
-            save = partial(save_fleet, fleet) if _fits(router.data, fleet) else save_router
-            save(router.folder, place)
+            if fleet:
+                save_fleet(fleet, router.folder, place)
+            else:
+                save_router(router.folder, place)
         except ZooterError as problem:
-            session.problem = str(problem)
+            keep_problem(PLACE, problem)
             return
         session.saved = place
     if use:
         resources.pick_fleet(session.saved)
-
-
-def _fits(data: TrainingData, fleet: Fleet) -> bool:
-    """Whether a router chooses among the fleet's models, so that it can take the place of the fleet's router."""
-    return set(data.scores.candidates) == set(fleet.pool)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from support.patience import PATIENCE
-from zooter_core.ui.train.steps import Task
+from zooter_core.ui.train.session import Task
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""A session on the Train page: what its steps have chosen or made, their frame, and work in the background."""
+"""A session on the Train page: what it has read and trained so far, in the background."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -13,7 +13,6 @@ import streamlit as st
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation.figures import Report
 from zooter_core.method.labels import LabelConfig
-from zooter_core.router.kinds import DistillConfig
 from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
 from zooter_core.ui.widgets import show_error
 
@@ -86,34 +85,6 @@ def draw_end(task: Task[Any], name: str) -> None:
         st.info(f"{name} was stopped. No partial results are kept.", icon=":material/stop_circle:")
 
 
-def head(session: Session, number: int, name: str, summary: str) -> bool:
-    """A step's line, with its result once it is done; True if the step is open."""
-    is_open = number == session.step or (number == USE and session.step == USE - 1 and session.router is not None)
-    title = f"{number} · {name}"
-    if is_open:
-        st.subheader(title, anchor=False)
-        return True
-    if number > session.reached:
-        st.markdown(f":gray[**{title}**]")
-        return False
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False, key=f"done-{number}"):
-        st.markdown(f":material/check_circle: **{title}** {summary}", width="stretch")
-        st.button("Change", key=f"train-step-{number}", type="tertiary", on_click=go_to, args=(session, number))
-    return False
-
-
-def go_to(session: Session, number: int) -> None:
-    session.step, session.reached = number, max(session.reached, number)
-
-
-def next_button(session: Session, number: int, label: str) -> None:
-    key = f"primary-train-next-{number}"
-    st.button(label, key=key, icon=":material/arrow_forward:", on_click=go_to, args=(session, number))
-
-
-USE = 4  # the last step
-
-
 @dataclass(frozen=True)
 class LoadedScores:
     """The scores of one source, or a part of them.
@@ -138,28 +109,10 @@ class LoadedScores:
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """Scores, tags and label settings for a router.
-
-    Attributes:
-        tags: of each query; `tagger` names their source.
-    """
-
-    loaded: LoadedScores
-    tags: Sequence[Sequence[str]]
-    tagger: str
-    config: LabelConfig
-
-    @property
-    def scores(self) -> Scores:
-        return self.loaded.scores
-
-
-@dataclass(frozen=True)
 class TrainedRouter:
     folder: Path
-    data: TrainingData
-    training: DistillConfig
+    loaded: LoadedScores
+    labels: LabelConfig
     report: Report
 
 
@@ -168,20 +121,13 @@ class Session:
     """One session's work. Its folder is deleted with the session.
 
     Attributes:
-        step: the open step; reached: the last one that was open.
-        scores: of step 1; data: those of step 2, with tags and label settings.
         loaded: source -> the task that reads it.
         uploads: how many files were uploaded.
         configured: the source whose label settings are on the page.
         tagging: the task that tags the queries, by the key of scores and tagger; one at most.
         distillation: the task that trains a router.
-        saved: the folder of the router that was saved last; problem: why saving failed.
+        saved: the folder of the router, once it is saved.
     """
-
-    step: int = 1
-    reached: int = 1
-    scores: LoadedScores | None = None
-    data: TrainingData | None = None
 
     folder: tempfile.TemporaryDirectory[str] = field(
         default_factory=lambda: tempfile.TemporaryDirectory(prefix="zooter-train-", ignore_cleanup_errors=True)
@@ -192,7 +138,6 @@ class Session:
     tagging: dict[str, Task[Any]] = field(default_factory=dict)
     distillation: Task[TrainedRouter] | None = None
     saved: Path | None = None
-    problem: str | None = None
 
     @property
     def path(self) -> Path:
@@ -207,12 +152,6 @@ class Session:
     def uploaded(self) -> str | None:
         """The source that was uploaded last."""
         return f"file {self.uploads}" if self.uploads else None
-
-    def use_scores(self, scores: LoadedScores | None) -> None:
-        """Train on these scores; later steps start again if they differ from those before."""
-        if scores is None or self.scores is None or scores.key != self.scores.key:
-            self.data, self.reached = None, self.step
-        self.scores = scores
 
 
 def current() -> Session:
