@@ -1,22 +1,20 @@
 """How long a visitor waits, in a real browser: python benchmarks/demo.py (needs Chromium)
 
-The embedded fleet on transformers, then on llama.cpp, `--rounds` times; the best of each counts. Times are taken inside
-the page, when it changes.
+The embedded fleet on transformers, then on llama.cpp, or with `--fleet DIR` another one as it is, `--rounds` times; the
+best of each counts. Times are taken inside the page, when it changes.
 
-Cold: from the start of `zooter demo` until the page takes a query, shows its routing, and the answer's first words.
+Cold: from the start of `zooter demo` until it listens, the page takes a query, shows its routing, and the first words.
 An empty Streamlit app with a composer, started in the same round, is the least that any demo on Streamlit takes.
 Warm: from Enter to the routing and to the first words in new conversations; medians. Later: to the first words of
 another model in a second turn, two seconds after the first answer ended. Stop: from the click to the end.
-Compare: from Enter until four answers of at most 40 tokens are ranked. Pages: from the click on a page to its
-heading, at the first visit and at the second; the slowest page.
-CPU: seconds of processor time of the demo, with its children, until the first words. Memory after all pages but Train,
-which loads PyTorch: resident, and proportional (PSS: what processes share counts once).
+Compare: from Enter until four answers of at most 40 tokens are ranked. CPU: seconds of processor time of the demo, with
+its children, until the first words. Memory after Chat, Explorer, Benchmark and Compare: resident, and proportional
+(PSS: what processes share counts once). pages.py measures how fast pages open.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -37,8 +35,6 @@ from zooter_core.config.candidates import GGUF, TRANSFORMERS
 
 MINUTE = 120_000
 QUERIES = ("What is 15% of 240?", "Write a Python function that adds two numbers.", "Write a poem about rain.")
-PAGES = ("Compare", "Explorer", "Benchmark", "Chat")
-TRAIN = "Train"  # loads PyTorch: visited when memory has been measured
 EMPTY = "import streamlit as st\nst.chat_input('Ask anything')\n"
 SHORT = 40  # tokens
 # Watch the page until each of some conditions has held once: the seconds from the first event to each. It looks when
@@ -66,7 +62,6 @@ WORDS = (
 )
 STOPPED = "() => ![...document.querySelectorAll('button')].some(b => b.innerText.includes('Stop'))"
 RANKED = "() => document.body.textContent.includes('highest reward')"
-HEADED = "() => ![null, {old}].includes(document.querySelector('h1')?.innerText ?? null)"
 COMPOSER = "stChatInputTextArea"
 
 
@@ -75,6 +70,7 @@ class Visit:
     """What one visitor saw. All but the last two, in megabytes, are seconds."""
 
     empty: float
+    listens: float
     page: float
     cold_routed: float
     cold: float
@@ -84,8 +80,6 @@ class Visit:
     later: float
     stop: float
     compare: float
-    first_page: float
-    next_page: float
     memory: float
     shared: float
 
@@ -163,7 +157,7 @@ def chat(browser: Browser, fleet: Path) -> dict[str, float]:
         ask(page, "Write a very long story about a river.", 2)
         (stop,) = timed(page, "click", [STOPPED], page.get_by_role("button", name="Stop").click)
         return {
-            "page": shown, "cold_routed": shown + routed, "cold": shown + words,
+            "listens": server.ready_seconds, "page": shown, "cold_routed": shown + routed, "cold": shown + words,
             "cpu": cpu, "stop": stop,
             "routed": statistics.median(pair[0] for pair in warm), "warm": statistics.median(pair[1] for pair in warm),
             "later": later,
@@ -171,50 +165,36 @@ def chat(browser: Browser, fleet: Path) -> dict[str, float]:
 
 
 def tour(browser: Browser, fleet: Path) -> dict[str, float]:
-    """Compare four models with short answers, visit every page twice, and weigh the demo."""
+    """Visit pages, compare the models' answers, and weigh the demo."""
     with served(browser, demo("--fleet", str(fleet))) as (page, server, _):
         page.wait_for_selector(f"[data-testid={COMPOSER}]:enabled", timeout=MINUTE)
         ask(page, QUERIES[0], 0)
         wait_for_end(page)
         page.wait_for_timeout(5_000)
-        first = [switch(page, name) for name in PAGES]
-        switch(page, "Compare")
+        for name in ("explorer", "benchmark", "compare"):
+            page.goto(f"{server.address}/{name}", wait_until="commit")
+            page.wait_for_selector("h1", timeout=MINUTE)
+            page.wait_for_timeout(1_500)
         box = page.get_by_test_id(COMPOSER)
         box.fill(QUERIES[2])
         page.wait_for_timeout(1_000)
         (compare,) = timed(page, "keydown", [RANKED], lambda: box.press("Enter"))
         parts = [part.memory_full_info() for part in server.processes]
-        first.append(switch(page, TRAIN))
-        again = [switch(page, name) for name in (*PAGES, TRAIN)]
-        return {
-            "compare": compare, "first_page": max(first), "next_page": max(again),
-            "memory": sum(part.rss for part in parts) / 1e6, "shared": sum(part.pss for part in parts) / 1e6,
-        }  # fmt: skip
-
-
-def switch(page: Page, name: str) -> float:
-    """Seconds from the click on a page's name to its heading, or to the conversation."""
-    old = page.evaluate("() => document.querySelector('h1')?.innerText ?? null")
-    condition = (
-        HEADED.format(old=json.dumps(old))
-        if name != "Chat"
-        else f"() => !!document.querySelector('[data-testid={COMPOSER}]')"
-    )
-    (seconds,) = timed(page, "click", [condition], page.get_by_role("link", name=name, exact=True).first.click)
-    page.wait_for_timeout(1_500)
-    return seconds
+        memory, shared = (sum(getattr(part, name) for part in parts) / 1e6 for name in ("rss", "pss"))
+        return {"compare": compare, "memory": memory, "shared": shared}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--backends", nargs="+", default=[TRANSFORMERS, GGUF])
+    parser.add_argument("--fleet", type=Path, metavar="DIR", help="another fleet than the embedded one")
     call = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
-    visits: dict[str, list[Visit]] = {backend: [] for backend in call.backends}
+    visits: dict[str, list[Visit]] = {name: [] for name in ([call.fleet.name] if call.fleet else call.backends)}
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        fleets = {backend: [fleet_on(backend, folder, tokens) for tokens in (None, SHORT)] for backend in visits}
+        fleets = {name: [call.fleet or fleet_on(name, folder, tokens) for tokens in (None, SHORT)] for name in visits}
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         for _ in range(call.rounds):
             for backend, rounds in visits.items():

@@ -176,7 +176,7 @@ def routerbench(paths: Sequence[Path], annotator: str | None) -> Iterator[Line]:
     csv.field_size_limit(1 << 24)  # a response can be long
     queries: dict[str, tuple[int, Line, dict[str, Line]]] = {}  # id -> most scores of a row, that row, model -> figures
     for file in (file for path in paths for file in ([path] if path.is_file() else sorted(path.glob("*.csv*")))):
-        with open_text(file, "a CSV file of RouterBench", newline="") as source:
+        with open_text(file) as source:
             for row in csv.DictReader(source, strict=True):
                 pool = _models(tuple(row))
                 cells = {name: _cell(row, name) for name in pool if row[name].strip().lower() not in BLANK}
@@ -282,7 +282,7 @@ def robustness_rows(call: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for row, carried in zip(train, cluster_tags(vectors[train], seed), strict=True):
             tags[row] = carried
         head = trained(scores, vectors, tags, DistillConfig(seed=seed), train)
-        earned = scores.scores[judged, head.outputs(vectors[judged]).probabilities.argmax(axis=1)]
+        earned = scores.scores[judged, head.logits(vectors[judged]).argmax(axis=1)]
         figures = robustness(DistilledRouter(head, encoder), [texts[row] for row in sample])
         yield {"seed": seed, "score": float(earned.mean())} | figures
 

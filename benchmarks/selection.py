@@ -1,9 +1,9 @@
-"""Which trigger best finds queries where a second candidate pays: python benchmarks/selection.py FILE
+"""How well the expected gain finds queries where a second candidate pays: python benchmarks/selection.py FILE
 
 Every query is held back once: routers are trained on four fifths and give the unsureness of the rest. With --left-out,
 data sets are held back instead. `area` is the mean score over the range from 1 to k calls per query, when the response
 with the best score of the k most probable candidates is kept. `gain` is the difference from choosing the queries at
-random, and `minus margin` the difference from the trigger margin, on the same resampled queries.
+random, and `minus margin` the difference from going by the margin instead, on the same resampled queries.
 
 A judge is not always right. The last lines say how often it has to be, of two responses that differ, for the second
 call to gain anything, and what it gains at several rates: for all queries, and for the fifth with the largest expected
@@ -57,12 +57,15 @@ def held_back(scores: Scores, encoder: Encoder, left_out: bool) -> Outputs:
     return Outputs(probabilities, gain=gain)
 
 
-def against_margin(outputs: Outputs, scores: Scores, report: dict[str, Any]) -> None:
-    """Add `minus_margin` to each curve: the 95% interval of its area minus that of the margin for its k."""
-    for row in report["curves"]:
-        top = selection.best_of(outputs.probabilities, scores.scores, row["k"])
-        samples = [selection.lifts(selection.unsureness(outputs, name), top) for name in (row["trigger"], "margin")]
-        row["minus_margin"] = quantile_interval(samples[0] - samples[1])
+def curves(outputs: Outputs, scores: Scores) -> list[dict[str, Any]]:
+    """The curves by the gain and by the margin. `minus_margin`: the 95% interval of an area minus the margin's."""
+    margins, rows = selection.margin(outputs.probabilities), []
+    for part, values in ((outputs, outputs.gain), (Outputs(outputs.probabilities), margins)):
+        for curve in selection.report(part, scores.scores).curves:
+            top = selection.best_of(outputs.probabilities, scores.scores, curve.k)
+            minus = selection.lifts(values, top) - selection.lifts(margins, top)
+            rows.append(asdict(curve) | {"minus_margin": quantile_interval(minus)})
+    return sorted(rows, key=lambda row: row["k"])
 
 
 def by_judge(outputs: Outputs, scores: Scores, judge: Scores | None) -> dict[str, Any]:
@@ -117,8 +120,6 @@ def show(report: dict[str, Any]) -> None:
         areas = [f"{100 * row[key]:.2f}" for key in ("area", "area_random")]
         cells = (row["trigger"], str(row["k"]), *ends, *areas, gain, minus)
         print("".join(f"{cell:>{width + 1}}" for cell, width in zip(cells, widths, strict=True)))
-    best = report["best"]
-    print(f"best for k = 2: {best['trigger']}; beats random beyond its interval: {best['beats_random']}")
 
 
 def main() -> None:
@@ -137,16 +138,14 @@ def main() -> None:
     outputs = held_back(scores, Encoder(call.encoder), call.left_out)
     able = selection.scored(outputs, scores.scores)  # else it is not known what the most probable ones would earn
     outputs, scores = outputs.of_queries(able), scores.subset(np.flatnonzero(able).tolist())
-    report = asdict(selection.report(outputs, scores.scores))
-    against_margin(outputs, scores, report)
+    rows = curves(outputs, scores)
     if call.judge:
         judge = read_scores([call.judge]).only(scores.candidates).in_order(scores.candidates)
     if judge is not None:
         places = {query.id: row for row, query in enumerate(judge.queries)}
         judge = judge.subset([places[query.id] for query in scores.queries])
     by = "data sets left out" if call.left_out else f"{FOLDS} folds"
-    report |= {"n": len(scores.queries), "by": by, "seconds": time.perf_counter() - begun}
-    show(report)
+    show({"curves": rows, "n": len(scores.queries), "by": by, "seconds": time.perf_counter() - begun})
     show_judges(by_judge(outputs, scores, judge))
 
 

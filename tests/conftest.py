@@ -47,7 +47,7 @@ MARKERS = {  # of all tests in a folder or file, under tests/
 FIRST = (  # the slow tests, those that share models or servers together: each group begins on a worker of its own
     ("browser",),
     ("embedded", "test_network.py", "serve/test_light.py", "test_package.py"),
-    ("pipeline/test_on_ray.py", "router/test_processes.py"),
+    ("pipeline/test_on_ray.py",),
     (
         *("faults", "backends/local/test_out_of_memory.py"),  # with those that use the same `programs`
         *("cli/test_main.py", "cli/test_on_a_terminal.py", "test_docs.py"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
 import sys
@@ -106,33 +105,6 @@ def test_quality_is_the_share_of_the_way_from_random_to_the_best():
     assert figures["rows"][0]["rank"]["rank"] == pytest.approx(-1.0)
     assert figures["rows"][0]["minus_plain"] == [0.0, 0.0]
     assert figures["single_in_hindsight"]["share"] == 1.0
-
-
-def test_the_load_simulation_counts_waits_as_by_hand():
-    """A query a second that takes two: one server falls behind by a second each, two serve all at once."""
-    simulation = script("load_simulation")
-    times, seconds = np.arange(4.0), np.full(4, 2.0)
-    assert simulation.waits(times, seconds, 1).tolist() == [0, 1, 2, 3]
-    assert simulation.waits(times, seconds, 2).tolist() == [0, 0, 0, 0]
-    load = simulation.Load(longest_wait=0.5, share=1.0)
-    assert simulation.fewest(load, simulation.Model(1, 1.0, 1), times, seconds) == 2
-    assert simulation.fewest(load, simulation.Model(1, 1.0, 1), np.array([]), np.array([])) == 0
-
-
-def test_verified_labels_choose_what_is_right_and_the_reward_model_what_it_likes(tmp_path, tiny_encoder):
-    """The reward model always prefers `a`. Of the twenty sums `b` is right; the other queries have no key."""
-    lines = [
-        {"id": str(n), "query": f"Add up {n} apples", "scores": {"a": 1.0, "b": 0.0}, "dataset": "sums"}
-        | ({"verified": {"a": 0, "b": 1}} if n < 20 else {"dataset": "texts"})
-        for n in range(40)
-    ]
-    (tmp_path / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    benchmark = script("verified_rewards")
-    call = argparse.Namespace(kinds=[], opinions=[0.1], seeds=1, encoder=tiny_encoder.reference)
-    rows = {(row["method"], row["labels"]): row for row in benchmark.rows_of(tmp_path / "scores.jsonl", call)}
-    judged, plain = rows["label", "verified, w = 0.1"], rows["label", "reward model"]
-    assert (plain["right"], judged["right_n"]) == (0.0, 20)
-    assert judged["right"] > 0.7  # enhanced labels mix in those of similar queries
 
 
 def test_what_a_pool_of_open_models_earns():

@@ -17,9 +17,8 @@ from zooter_core.cli import COMMANDS
 from zooter_core.cli.main import load_command, main
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.endpoint import EndpointConfig
-from zooter_core.config.fleet import FleetFile, GenerationConfig, RouterConfig, load_fleet
+from zooter_core.config.fleet import FleetFile, GenerationConfig, LearnConfig, RouterConfig, load_fleet
 from zooter_core.config.labelling import REWARDS, TAGGERS
-from zooter_core.config.learn import LearnConfig
 from zooter_core.config.serve import ServeConfig
 from zooter_core.router.kinds import KINDS
 
@@ -28,7 +27,7 @@ TABLES = (
     *(FleetFile, RouterConfig, GenerationConfig, MemoryConfig, ServeConfig, LearnConfig),
     *(CandidateConfig, EndpointConfig, *REWARDS.values(), *TAGGERS.values()),
 )
-BUDGET = {"commands": 18, "options": 65, "keys": 85, "variables": 6, "router kinds": 5}
+BUDGET = {"commands": 18, "options": 65, "keys": 84, "variables": 6, "router kinds": 5}
 
 
 def options() -> set[str]:

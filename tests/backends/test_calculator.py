@@ -42,13 +42,27 @@ OPENINGS = {
     "100 / 7": "100 / 7 = 14.2857.",
     "the square root of 144": "the square root of 144 = 12.",
     "What is the average of 4, 8 and 15?": "(4 + 8 + 15) / 3 = 9.",
+    "Solve 3x - 4 = 11": "3x = 15, so x = 15 / 3 = 5.",
+    "10 - 2x = x + 4": "3x = 6, so x = 6 / 3 = 2.",
+    "Solve x/4 = 5": "x = 20.",
+    "Find x if 2x = 5": "2x = 5, so x = 5/2.",
 }
 
 
-def test_the_answer_to_a_sum_begins_with_it():
+def test_the_answer_to_a_sum_or_an_equation_begins_with_its_result():
     begun = {query: opening([Message("user", query)]) for query in OPENINGS}
     assert begun == {query: f"{text}\nThe answer is" for query, text in OPENINGS.items()}
-    others = ("What is 24/7?", "Tom has 3 * 4 pens. How many?", "1 / 0", "10^20 * 10^20", "Hello")
+    two = opening([Message("user", "Solve x + y = 10 and x - y = 4")])
+    assert two == "x = 7 and y = 3.\nThe answer is x = 7 and y ="
+    others = (
+        "n = n * 2",
+        "Solve x^2 = 4",
+        "What is 24/7?",
+        "Tom has 3 * 4 pens. How many?",
+        "1 / 0",
+        "10^20 * 10^20",
+        "Hello",
+    )
     assert [query for query in others if opening([Message("user", query)])] == []
     assert opening([Message("user", "2 * 3"), Message("assistant", "2 * 3 = ")]) == ""  # an answer to be continued
 

@@ -1,15 +1,14 @@
-"""Streams that run at the same time, sessions that take turns, and an ensemble with several backends."""
+"""Streams that run at the same time, and an ensemble with several backends."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from support.patience import PATIENCE
-from zooter_core.backends import Backend, Piece, TurnQueue, iter_responses
+from zooter_core.backends import Backend, Piece, iter_responses
 from zooter_core.backends.merge_streams import Stop, merge_streams
 from zooter_core.base.records import Response
 from zooter_core.config.fleet import load_fleet
@@ -79,41 +78,6 @@ def test_a_stop_is_set_by_either(inner_set):
     (inner if inner_set else outer).set()
     assert inner.is_set()
     assert outer.is_set() is not inner_set
-
-
-# Turns
-
-
-@pytest.fixture
-def go_on() -> Iterator[threading.Event]:
-    """A stop that is set only if a turn never comes, so that no test waits for ever."""
-    stop = threading.Event()
-    bound = threading.Timer(PATIENCE, stop.set)
-    bound.start()
-    yield stop
-    bound.cancel()
-    assert not stop.is_set()
-
-
-def test_the_first_is_served_at_once_and_the_others_count_who_is_ahead(go_on: threading.Event) -> None:
-    queue = TurnQueue()
-    first, second, third = queue.join(), queue.join(), queue.join()
-    assert [ticket.ahead for ticket in (first, second, third)] == [0, 1, 2]
-    assert first.wait(go_on)
-    first.leave()
-    first.leave()  # twice does no harm
-    assert [ticket.ahead for ticket in (second, third)] == [0, 1]
-    assert second.wait(go_on)
-
-
-def test_who_stops_waiting_gives_up_the_place(go_on: threading.Event) -> None:
-    queue, stop = TurnQueue(), threading.Event()
-    first, second, third = queue.join(), queue.join(), queue.join()
-    stop.set()
-    assert not second.wait(stop)
-    assert third.ahead == 1
-    first.leave()
-    assert third.wait(go_on)
 
 
 # Several backends

@@ -29,14 +29,20 @@ def test_the_verdict_comes_last_and_is_in_the_json(zooter, evaluate, scores):
     assert "always using" in fair.splitlines()[-1]
 
 
-def test_queries_that_the_router_has_learned_from_are_counted(zooter, evaluate, scores, tmp_path):
+def test_queries_that_the_router_has_learned_from_are_counted_and_tell_where_it_is_unsure(
+    zooter, evaluate, scores, tmp_path
+):
     assert "has learned from" not in zooter(*evaluate, fleet=None)[2]
     router = tmp_path / "router"
     assert zooter("distill", "--scores", scores, "--out", router, "--holdout", 0.5)[0] == 0
     learned = len(np.load(router / "learned.npy"))
-    err = zooter("evaluate", "--router", router, "--scores", scores, fleet=None)[2]
+    call = ("evaluate", "--router", router, "--scores", scores, "--plot", tmp_path / "plot.html")
+    _, out, err = zooter(*call, fleet=None)
+    assert "for k = 2: gain" in out
     assert 0 < learned < 10
     assert f"learned from {learned} of these 10 queries" in err
+    (router / "neighbours.json").unlink()
+    assert "for k = 2: margin" in zooter(*call, fleet=None)[1]
 
 
 def test_a_misspelt_candidate_is_named_with_the_right_one(refused, evaluate, scores, tmp_path):
@@ -118,12 +124,13 @@ def test_prices_rewards_and_a_plot(zooter, tiny_fleet, answered, priced, tmp_pat
     assert trade["price"] < trade["at_0"]["price"]
     page = (tmp_path / "plot.html").read_text(encoding="utf-8")
     assert all(
-        word in page for word in ("dollars per thousand", "margin, 2 models", "random queries", "best by reward")
+        word in page for word in ("dollars per thousand", "router, 2 models", "random queries", "best by reward")
     )
     assert "cdn." not in page.split("<body>")[0]
     code, out, _ = zooter(*call, fleet=None)
     assert code == 0
-    assert all(word in out for word in ("best by score", "best by reward", "best for k = 2", "at a willingness of 0.5"))
+    words = ("best by score", "best by reward", "for k = 2: margin", "at a willingness of 0.5")
+    assert all(word in out for word in words)
     assert "dollars per thousand queries, those of" in out.splitlines()[-1]
     for name in POOL:  # of other names, where servers or routers have those of the scores
         replace_text(priced / "fleet.toml", f'name = "{name}"\n', f'name = "my-{name}"\nrouted_as = "{name}"\n')

@@ -93,7 +93,7 @@ def test_a_wrong_call_is_one_message(refused, learn, folder, tmp_path):
     assert "nowhere" in refused(2, "learn", "status", fleet=tmp_path / "nowhere")
     assert "less than or equal to 1" in refused(2, "learn", "--once", "--share", "2", fleet=folder)
     assert "`zooter learn --once` first" in refused(2, "learn", "promote", fleet=folder)
-    assert "no promotion led to" in refused(2, "learn", "rollback", fleet=folder)
+    assert "`zooter learn status` lists them" in refused(2, "learn", "rollback", fleet=folder)
     assert "embedded" in refused(2, "learn", "--once", fleet=EMBEDDED_FLEET)
     assert "give its --data" in refused(2, "learn", "--once", "--data", tmp_path / "none", fleet=folder)
     assert "no --once with `zooter learn pause`" in refused(2, "learn", "pause", "--once", fleet=folder)

@@ -77,21 +77,6 @@ def test_lines_and_json_lines_from_stdin(zooter, stdin):
     assert "杯子 ☕" in lines[1]
 
 
-def test_conversations_from_stdin(zooter, stdin):
-    new = {"role": "user", "content": [{"type": "text", "text": "Write a poem about the sea."}]}
-    first = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Add up 7 apples and 3 pears."}]
-    talk = [*first, {"role": "assistant", "content": None, "tool_calls": []}]
-    follow_up = {"role": "user", "content": "and 5 more?"}
-    stdin("".join(json.dumps({"messages": messages}) + "\n" for messages in ([*talk, new], [*talk, follow_up])))
-    code, out, _ = zooter("route", "-", "--json", "--why")
-    assert code == 0
-    alone, together = map(json.loads, out.splitlines())
-    assert alone["query"] == "Write a poem about the sea."
-    assert together["query"] == "Add up 7 apples and 3 pears.\nand 5 more?"
-    for shape in (alone, together):
-        assert " ".join(piece["text"] for piece in shape["why"]["pieces"]).split() == shape["query"].split()
-
-
 @pytest.mark.parametrize(
     "line", ['{"query": ', '{"text": "x"}', '{"messages": []}', '{"messages": [{"role": "user", "content": " "}]}']
 )

@@ -48,10 +48,12 @@ CHECKS: dict[str, dict[str, Any]] = {
     "Solve 3x - 4 = 11": {"solution": {"x": "5"}},
     "Solve for x: 2(x + 3) = 14": {"solution": {"x": "4"}},
     "Find x if 2x + 1 = 9": {"solution": {"x": "4"}},
+    "2x + 3 = 7": {"solution": {"x": "2"}},
     "Solve x + y = 10 and x - y = 4": {"solution": {"x": "7", "y": "3"}},
     "Write a haiku about rain": {"lines": 3},
     "Write a three-line poem about the sea": {"lines": 3},
     "Write a poem about cats in four lines.": {"lines": 4},
+    "Write a poem about cats in one line.": {"lines": 1},
     "haiku about autumn": {"lines": 3},
     "Write me a short, funny poem about my dog": {"lines": [2, None]},
     "limerick on a fox": {"lines": [2, None]},
@@ -62,9 +64,16 @@ CHECKS: dict[str, dict[str, Any]] = {
 NONE = [
     *("What is 24/7?", "what is 2026-11-28?", "What is 2 + 2? Explain.", "Solve x^2 = 4", "What is a haiku?"),
     *("How do I parse JSON?", "555-1234", "What is 7?", "Is 3 + 3 = 7?", "Solve x + y = 10", "Solve 0x = 5", "1 / 0"),
-    *("Write a summary of the poem 'Daffodils'", "Write three haiku", "haiku rules", "What is a poem?"),
+    *("Write a summary of the poem 'Daffodils'", "Write three haiku", "haiku rules", "Write a prose poem"),
     *("sum of 1,000 and 2,000,000", "square root of 2", "the average of 4", "poem analysis: The Raven"),
-    *("Tom has 3 boxes with 12 pens. How many pens?", "", "Solve a mystery = 5", "2 + 2 = 5 " * 100),
+    *(
+        "Tom has 3 boxes with 12 pens. How many pens?",
+        "",
+        "Solve a mystery = 5",
+        "i = i * 2",
+        "E = mc^2",
+        "2 + 2 = 5 " * 100,
+    ),
 ]
 
 

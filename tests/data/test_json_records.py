@@ -13,7 +13,7 @@ def test_an_empty_array_has_no_records_and_a_number_is_none(tmp_path):
     file.write_text("[]")
     assert list(each_record(file)) == []
     file.write_text("[\n7]")
-    with pytest.raises(ZooterError, match=r"a JSON object in .*a\.json, line 2"):
+    with pytest.raises(ZooterError, match=r"a JSON object in .*a\.json, record 1"):
         list(each_record(file))
 
 
@@ -21,8 +21,7 @@ def test_an_empty_array_has_no_records_and_a_number_is_none(tmp_path):
     ("text", "line"),
     [
         ('[\n{"a": 1},\n{"a": }\n]', 3), ('[\n{"a": 1}\n{"a": 2}\n]', 3), ('[\n{"a": 1},\n]', 3),
-        ('{"a": 1}\nnonsense\n', 2), ('[\n{"a": 1},\n' + "[" * 100_000, 3),
-        ('[\n{"a": 1},\n{"a": ' + "9" * 5000 + "}]", 3),
+        ('{"a": 1}\nnonsense\n', 2), ("[" * 100_000, 1), ('[{"a": ' + "9" * 5000 + "}]", 1),
     ],
 )  # fmt: skip
 def test_broken_json_is_named_by_line(tmp_path, text, line):

@@ -9,7 +9,7 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.data import prices
-from zooter_core.data.prices import Choice, check_trade, cost, dollars, prices_of, trade, utilities
+from zooter_core.data.prices import Choice, cost, dollars, prices_of, trade, utilities
 
 PRICES = np.array([4.0, 1.0, 0.0])
 PROBABILITIES = np.array([[0.5, 0.3, 0.2], [0.6, 0.1, 0.3]])
@@ -27,9 +27,6 @@ def test_a_candidate_without_a_price_is_named(tmp_path):
     unpriced = fleet(tmp_path, 4, None, 0)
     with pytest.raises(ZooterError, match=r"of b\. Add usd_per_million_tokens"):
         prices_of(unpriced, unpriced.pool)
-    with pytest.raises(ZooterError, match="of b"):
-        check_trade(unpriced, 0.1)
-    check_trade(unpriced, 0)
 
 
 def test_a_prompts_cached_tokens_have_their_own_price_or_that_of_the_others():

@@ -95,7 +95,7 @@ def test_a_run_as_a_score_file_has_the_tags_of_its_queries_file(finished, tmp_pa
 
 def test_a_run_is_read_without_its_lock(finished, folder, tmp_path):
     finished.finish("score")
-    for name, content in (("begun", '{"format": 1, "steps": {}, "seals": {}}'), ("broken", "{")):
+    for name, content in (("begun", '{"steps": {}, "seals": {}}'), ("broken", "{")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "run.json").write_text(content)
     scored, begun = read_run(folder), read_run(tmp_path / "begun")

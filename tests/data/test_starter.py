@@ -25,7 +25,7 @@ COMPARED = "e58f9bd58ba54f358a908d89fba535f81e6a1c22d22b5dfc270f75e0035b1cfd"
 
 @pytest.fixture(scope="module")
 def queries() -> list[Query]:
-    return [query for _, _, query in each_query(STARTER / "queries.jsonl")]
+    return [query for _, query in each_query(STARTER / "queries.jsonl")]
 
 
 def test_the_reader_reads_600_different_queries(queries):

@@ -76,7 +76,7 @@ def lines(*names: str) -> list[dict[str, Any]]:
 
 
 def choices(ensemble: Ensemble, conversations: list[list[str]]) -> list[str]:
-    return [routed.decision.candidate for routed in ensemble.routing(conversations)]
+    return [decision.candidate for decision in ensemble.routing(conversations)]
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ def test_queries_of_others_start_a_topic(
 
 def alone(ensemble: Ensemble, turns: list[str], *topics: str) -> float:
     """The share of turns that are routed alone behind each topic."""
-    routed = ensemble.routing([[topic, turn] for topic in (*TOPICS, *topics) for turn in turns])
-    return sum(item.decision.query in turns for item in routed) / len(routed)
+    decisions = ensemble.routing([[topic, turn] for topic in (*TOPICS, *topics) for turn in turns])
+    return sum(decision.query in turns for decision in decisions) / len(decisions)
 
 
 def test_small_talk_is_a_topic_of_its_own_and_a_follow_up_is_not(embedded: Ensemble, figures: list[str]) -> None:

@@ -45,12 +45,11 @@ def test_named_points_are_means_over_queries():
 
 
 def test_a_curve_has_a_point_a_threshold():
-    curves = report_tables.curves(evaluation().selection, "margin")
+    curves = report_tables.curves(evaluation().selection)
     assert list(curves) == [2]
     assert [(p.share, p.threshold, p.calls, p.dollars, p.reward) for p in curves[2]] == [
         (0.0, 0.9, 1.0, 3.0, 2.5), (0.5, 0.4, 1.5, 4.0, 3.0), (1.0, 0.1, 2.0, 6.0, 3.5)
     ]  # fmt: skip
-    assert report_tables.triggers(evaluation().selection) == ["entropy", "margin"]
 
 
 def test_the_frontier_leaves_out_what_another_beats():

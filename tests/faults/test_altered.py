@@ -1,53 +1,17 @@
-"""Run folders that are damaged, altered by hand or of another version: the same end as without it, or one message.
-
-Never a router made of what was altered, and what is there is kept.
-"""
+"""Run folders that are damaged: one message, and what is there is kept."""
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
 
 import pytest
 
-from support import altered_runs
 from support.run_folders import FILES, content, same_end, texts, unfinish
-from zooter_core import __version__
-
-CASES = 24
-STEPS = [*FILES, "distill"]
 
 
 def lines_of(folder: Path, name: str) -> object:
     """What a step has written of its queries, whatever the order of its lines and however long each response took."""
     return texts(folder) if name == "responses.jsonl" else sorted((folder / name).read_bytes().splitlines())
-
-
-def of_queries(folder: Path) -> dict[str, object]:
-    """Every file of a run."""
-    files: dict[str, object] = {**content(folder), **{name: lines_of(folder, name) for name in FILES.values()}}
-    return {name: files[name] for name in files if name != "run.json" and not name.endswith(".moved")}
-
-
-@pytest.mark.parametrize("seed", range(CASES))
-def test_a_run_altered_at_random_is_told_or_ends_as_without(
-    called, run_copy, finished_run, queries, tiny_fleet, step_of, seed, record_property
-):
-    state = altered_runs.STATES[seed % len(altered_runs.STATES)]
-    unfinish(run_copy, state, 0.5)
-    record_property("altered", altered_runs.alter(seed, run_copy, FILES.get(state, "")))
-    if seed // len(altered_runs.STATES) % 2:
-        code, _ = called(
-            "run", "--queries", queries, "--out", run_copy, "--router-set", "epochs=2", "--fleet", tiny_fleet
-        )
-    else:
-        code = 0
-        for step in STEPS[STEPS.index(state) :]:
-            code = code or called(*step_of(step, run_copy))[0]
-    assert code in (0, 1, 2)
-    if code == 0:
-        assert of_queries(run_copy) == of_queries(finished_run)
 
 
 @pytest.mark.parametrize(("step", "later"), [("score", "label"), ("tag", "label"), ("label", "distill")])
@@ -60,38 +24,26 @@ def test_no_later_step_builds_on_a_finished_file_that_was_cut(called, run_copy, 
     assert f"a line of each query in {file}" in message
 
 
-def of_another_run(line: bytes) -> bytes:
-    return json.dumps(json.loads(line) | {"id": "strange"}).encode() + b"\n"
-
-
 @pytest.mark.parametrize(
-    ("step", "change", "fault"),
+    ("step", "wrong", "fault"),
     [
-        ("score", {"rewards": {"base": 1, "one": 2, "two": 10**400}}, '"rewards.two": '),
-        ("tag", {"tags": [{"name": "x", "score": -math.inf}]}, "(-Infinity is not a finite number)"),
-        ("collect", of_another_run, 'one of "strange" in line'),
-        ("score", lambda line: b'{"id": 3', ""),  # torn: a line was added after it
+        ("tag", b'{"id": "q02", "tags": [{"name": "x", "score": -Infinity}]}', "(-Infinity is not a finite number)"),
+        ("score", b'{"id": 3', ""),  # torn: a line was added after it
     ],
 )
 def test_a_wrong_line_of_an_unfinished_step_is_named_and_taken_out(
-    called, run_copy, finished_run, step_of, step, change, fault
+    called, run_copy, finished_run, step_of, step, wrong, fault
 ):
-    """A line with other fields in the place of the third, or a line of something else before it."""
     unfinish(run_copy, step, 0.5)
     file = run_copy / FILES[step]
     lines = file.read_bytes().splitlines(keepends=True)
-    if isinstance(change, dict):
-        wrong, rest = json.dumps(json.loads(lines[2]) | change).encode() + b"\n", lines[3:]
-    else:
-        wrong, rest = change(lines[1]), lines[2:]
-    file.write_bytes(b"".join([*lines[:2], wrong, *rest]))
+    file.write_bytes(b"".join([*lines[:2], wrong + b"\n", *lines[2:]]))
     code, message = called(*step_of(step, run_copy))
     assert code == 1
-    assert str(file) in message
-    assert "line 3" in message
+    assert f"line 3 of {file}" in message
     assert fault in message
     assert "Remove that line and start again" in message
-    file.write_bytes(b"".join([*lines[:2], *rest]))  # as the message says
+    file.write_bytes(b"".join(lines))  # as the message says
     assert called(*step_of(step, run_copy))[0] == 0
     assert lines_of(run_copy, file.name) == lines_of(finished_run, file.name)
 
@@ -112,16 +64,3 @@ def test_a_run_json_that_cannot_be_read_costs_no_record(called, run_copy, finish
     assert (run_copy / "responses.jsonl").read_bytes() == before["responses.jsonl"]
     assert (run_copy / "rewards.jsonl").read_bytes().startswith(before["rewards.jsonl"])
     assert same_end(run_copy, finished_run)
-
-
-def test_a_run_of_another_version_is_refused_with_both_versions(called, run_copy, step_of):
-    state = json.loads((run_copy / "run.json").read_text())
-    state["format"] = 2
-    state["versions"] = {"zooter": "9.9.9"}
-    (run_copy / "run.json").write_text(json.dumps(state))
-    before = content(run_copy)
-    code, message = called(*step_of("label", run_copy))
-    assert code == 2
-    assert f"a run of format 1, which this Zooter {__version__} reads" in message
-    assert "format 2, made by Zooter 9.9.9" in message
-    assert content(run_copy) == before

@@ -19,10 +19,7 @@ from support.damaged_files import damaged
 from support.sample_report import SWEEP, report
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Query, Response, Tag
-from zooter_core.config.fleet import load_fleet
-from zooter_core.config.learn import LearnConfig
-from zooter_core.data.run_folder import FORMAT
-from zooter_core.data.runs import Run, read_run
+from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation import report_tables, verdicts
 from zooter_core.evaluation.figures import load_report, load_sweep
@@ -63,9 +60,6 @@ def kinds(fleet_copy: Path, tmp_path: Path) -> dict[str, Kind]:
         (tmp_path / name).write_text(json.dumps(content))
     add_key(tmp_path / "keys.json", Key("a", "", 0.0))
     add_key(tmp_path / "keys.json", Key("b", "", 0.0, models=("m",), concurrent=2))
-    run = {"format": FORMAT, "steps": {"start": {"pool": ["base"], "queries": 3}}, "seals": {}, "open": {}}
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "run.json").write_text(json.dumps(run))
 
     def use_state() -> None:
         versions = Versions(fleet)
@@ -91,11 +85,6 @@ def kinds(fleet_copy: Path, tmp_path: Path) -> dict[str, Kind]:
             report_tables.table_one(figures.held_back), verdicts.of_held_back(figures.held_back)
             [point.described(True) for point in report_tables.named(figures.held_back)]
 
-    def use_run() -> None:
-        read_run(tmp_path / "run")
-        with Run(tmp_path / "run") as opened:
-            opened.setting("start", "pool")
-
     def use_keys() -> None:
         for key in read_keys(tmp_path / "keys.json").values():
             key.digest.encode(), round(key.created, 3), key.models and sorted(key.models)
@@ -107,13 +96,12 @@ def kinds(fleet_copy: Path, tmp_path: Path) -> dict[str, Kind]:
         CONFIG: (fleet_copy / "router" / CONFIG, lambda: check_router(fleet_copy / "router")),
         "report.json": (tmp_path / "report.json", use_report),
         "sweep.json": (tmp_path / "sweep.json", lambda: verdicts.of_sweep(load_sweep(tmp_path / "sweep.json"))),
-        "run.json": (tmp_path / "run" / "run.json", use_run),
         "keys.json": (tmp_path / "keys.json", use_keys),
         "tags.json": (tags, lambda: ["".join(one.phrasings) for one in nearest._read_vocabulary(tags)]),
     }
 
 
-KINDS = (STATE, RECORDS, CONFIG, "report.json", "sweep.json", "run.json", "keys.json", "tags.json")
+KINDS = (STATE, RECORDS, CONFIG, "report.json", "sweep.json", "keys.json", "tags.json")
 AT_RANDOM = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -163,5 +151,5 @@ def test_a_damaged_history_is_left_out(tmp_path_factory: pytest.TempPathFactory,
     votes.describe_votes(cast), votes.leaderboard(cast)
     assert history.path is not None
     with Traffic.open(history.path.parent / "traffic") as traffic, suppress(ZooterError):
-        import_traffic([history.path], traffic, LearnConfig())
+        import_traffic([history.path], traffic, Fleet("f", history.path.parent, ()))
         traffic.newest(5)

@@ -6,11 +6,8 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from support.run_folders import same_end, unfinish
 from zooter_core import pipeline
-from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import open_atomic, update_folder
 from zooter_core.data.runs import Run
 
@@ -35,21 +32,6 @@ def test_a_second_command_on_a_run_is_refused_and_the_first_is_unharmed(
     for step in ("label", "distill"):
         assert called(*step_of(step, run_copy))[0] == 0
     assert same_end(run_copy, finished_run)
-
-
-def test_a_second_scoring_into_one_file_is_refused(tmp_path, responses, tiny_ensemble):
-    out, refusals = tmp_path / "out.jsonl", []
-
-    def meanwhile(step: str, done: int, of: int) -> None:
-        with pytest.raises(ZooterError) as caught:
-            pipeline.score_responses(responses, out, tiny_ensemble)
-        refusals.append(str(caught.value))
-
-    pipeline.score_responses(responses, tmp_path / "alone.jsonl", tiny_ensemble)
-    pipeline.score_responses(responses, out, tiny_ensemble, meanwhile)
-    assert refusals
-    assert all(f"the file {out} to be free" in message for message in refusals)
-    assert out.read_bytes() == (tmp_path / "alone.jsonl").read_bytes()
 
 
 def test_two_that_write_one_file_do_not_mix(tmp_path, monkeypatch):

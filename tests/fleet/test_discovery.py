@@ -22,7 +22,7 @@ from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.trust import PROVIDERS
 from zooter_core.fleet import discovery, machine
-from zooter_core.fleet.connect import connect, placed
+from zooter_core.fleet.connect import connect
 from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.discovery import discover, served, server_url
 from zooter_core.fleet.list_prices import list_price
@@ -61,7 +61,7 @@ def test_llama_cpp_is_told_from_ollama_whose_list_it_has():
     entry = {"id": "my-7b", "owned_by": "llamacpp", "meta": {"n_params": 7 * GB, "size": 4 * GB, "ftype": "Q4_K_M"}}
     props = {"default_generation_settings": {"n_ctx": 4096}, "total_slots": 2}
     (model,) = models_of({"/v1/models": {"data": [entry]}, "/api/tags": {"models": tags}, "/props": props})
-    assert (model.make, model.parallel, model.facts) == ("llama.cpp", 2, "7B, Q4_K_M, 4.0 GB, 4,096 tokens")
+    assert (model.make, model.abilities.parallel, model.facts) == ("llama.cpp", 2, "7B, Q4_K_M, 4.0 GB, 4,096 tokens")
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,14 @@ def test_lm_studio():
     listing = [gemma, vision, {"id": "some-encoder", "type": "embeddings"}]
     entries = {"data": [{"id": entry["id"]} for entry in listing]}
     gemma, vision = models_of({"/v1/models": entries, "/api/v0/models": {"data": listing}})
-    assert (gemma.name, gemma.billions, gemma.context_tokens, gemma.make) == ("gemma-2-9b", 9, 8192, "LM Studio")
-    assert (vision.images, vision.tools) == (True, True)
+    assert (gemma.name, gemma.facts, gemma.make) == ("gemma-2-9b", "9B, Q4_0, 8,192 tokens", "LM Studio")
+    assert (vision.abilities.images, vision.abilities.tools) == (True, True)
 
 
 def test_vllm_and_others():
     entries = [{"id": "Qwen/Qwen2.5-7B-Instruct-AWQ", "owned_by": "vllm", "max_model_len": 32768}]
     (model,) = models_of({"/v1/models": {"data": entries}})
-    assert (model.name, model.make, model.context_tokens) == ("qwen2.5-7b", "vLLM", 32768)
+    assert (model.name, model.make, model.abilities.context_tokens) == ("qwen2.5-7b", "vLLM", 32768)
     assert model.keys().get("parallel") is None  # it takes as many as the default
     (other,) = models_of({"/v1/models": {"data": [{"id": "my model"}, {"id": 3}, "x"]}})
     (eclipse,) = models_of({"/v1/models": {"data": [{"id": "eclipse-7b"}, {"id": "clip-vit-b"}, {"id": "bge-m3"}]}})
@@ -344,14 +344,6 @@ def test_gpus_by_the_drivers_tool(tmp_path, monkeypatch):
     assert machine.gpus() == (Gpu("NVIDIA H100", 81559 << 20, 80000 << 20),)
     tool.write_text("#!/bin/sh\nexit 9\n")
     assert machine.gpus() == ()
-
-
-def test_the_largest_models_get_the_room():
-    small, middle, large = (Model("transformers", name, "", size=size * GB) for name, size in
-                            (("s", 3), ("m", 16), ("l", 40)))  # fmt: skip
-    gpus = [Gpu("one", 24 * GB, 22 * GB), Gpu("two", 24 * GB, 20 * GB)]
-    assert placed([small, middle, large], gpus) == {middle: "cuda:0", small: "cuda:1"}
-    assert placed([small], []) == {}
 
 
 def test_models_join_a_fleet(tmp_path):

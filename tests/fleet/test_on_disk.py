@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from support.gguf_models import write_model
+from support.scripted_server import serving
 from support.thinking_servers import TEMPLATE
 from zooter_core.fleet import discovery, on_disk
 from zooter_core.fleet.discovery import discover
@@ -46,16 +47,15 @@ DAMAGES = ["a pipe", "a device", "a file of zeros", "no number", "a long number"
 def test_a_damaged_file_is_passed_over_with_a_line_and_the_others_are_listed(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(discovery, "usual_addresses", list)
     monkeypatch.setattr(discovery, "usual_folders", list)
-    places = [tmp_path / "x.gguf", tmp_path / "folder" / "config.json", tmp_path / "manifests" / "m" / "1b"]
+    places = [tmp_path / "x.gguf", tmp_path / "folder" / "config.json"]
     for place in places:
         place.parent.mkdir(parents=True, exist_ok=True)
         damage(kind, place)
     (tmp_path / "folder" / "model.safetensors").write_bytes(b"0")
-    (tmp_path / "blobs").mkdir()
     write_model(tmp_path / "y.gguf")
     write_folder(tmp_path / "good", max_position_embeddings=10**400)
     result = discover(folders=[tmp_path])
-    assert [(model.name, model.context_tokens) for model in result.models] == [("good", None), ("y", 512)]
+    assert [(model.name, model.abilities.context_tokens) for model in result.models] == [("good", None), ("y", 512)]
     assert sorted(note.split(" is passed over: ")[0] for note in result.passed_over) == sorted(map(str, places))
 
 
@@ -94,7 +94,7 @@ def test_weights_on_disk(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path)
     small, hub = sorted(on_disk.models_in(tmp_path), key=lambda model: model.backend)
     assert (small.backend, small.name, small.quantisation) == ("gguf", "tiny", "Q4_0")
-    assert (hub.backend, hub.model, hub.context_tokens, hub.billions) == ("transformers", "org/Tiny-1B", 512, 1)
+    assert (hub.backend, hub.model, hub.facts) == ("transformers", "org/Tiny-1B", "1B, 0.0 GB, 512 tokens")
 
 
 @pytest.mark.parametrize(
@@ -126,18 +126,18 @@ def test_a_gguf_file_that_can_think_is_told_how(tmp_path):
     assert "thinking" not in thinks.keys() | plain.keys()  # llama.cpp does not by itself
 
 
-def test_ollamas_files_have_the_names_of_their_manifests(tmp_path):
-    (tmp_path / "blobs").mkdir()
-    write_model(tmp_path / "blobs" / "sha256-abc")
-    manifest = tmp_path / "manifests" / "host" / "library" / "tiny" / "1b"
-    manifest.parent.mkdir(parents=True)
-    layers = [{"mediaType": "application/vnd.ollama.image.model", "digest": "sha256:abc"}]
-    manifest.write_text(json.dumps({"layers": layers}))
-    (model,) = on_disk.models_in(tmp_path)
-    assert model.place == "Ollama's file of tiny:1b"
-    assert model.model.endswith("sha256-abc")
+def test_where_ollama_has_models_and_does_not_run_a_line_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(discovery, "usual_addresses", list)
+    monkeypatch.setattr(discovery, "usual_folders", list)
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    assert discover().passed_over == ()
+    (tmp_path / "manifests").mkdir()
+    assert discover().passed_over == (f"Start Ollama to use its models in {tmp_path}.",)
+    with serving() as server:
+        server.routes = {"/api/tags": {"models": []}, "/api/show": {"capabilities": ["completion"]}}
+        assert discover({server.url: None}).passed_over == ()
 
 
 def test_a_usual_folder_that_cannot_be_looked_into_is_left_out(monkeypatch):
-    monkeypatch.setenv("OLLAMA_MODELS", f"/{'a' * 300}")  # as one without permission, which root always has
+    monkeypatch.setenv("HF_HUB_CACHE", f"/{'a' * 300}")  # as one without permission, which root always has
     assert all(len(place.name) < 300 for place in on_disk.usual_folders())

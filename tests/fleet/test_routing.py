@@ -15,7 +15,6 @@ from zooter_core.config.labelling import InstagConfig
 from zooter_core.fleet import routing
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.routing import Routing
-from zooter_core.method.selection import Outputs
 from zooter_core.router.bert_encoder import BertEncoder
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
@@ -44,30 +43,26 @@ class Scripted:
     def __init__(self, sure: dict[str, float]) -> None:
         self.sure, self.computed, self.tagged = sure, list[list[str]](), list[list[str]]()
 
-    def outputs(self, texts: Sequence[str]) -> Outputs:
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         self.computed.append(list(texts))
         first = np.array([self.sure.get(text, 0.5) for text in texts])
-        rows = np.stack([first, 1 - first], axis=1)
-        return Outputs(rows, np.stack([rows, rows[:, ::-1]]))
+        return np.stack([first, 1 - first], axis=1)
 
     def tag(self, texts: Sequence[str]) -> list[tuple[Tag, ...]]:
         self.tagged.append(list(texts))
         return [(Tag(text, 1.0),) for text in texts]
 
 
-def test_a_decision_has_the_tags_and_outputs_of_the_text_that_was_routed():
+def test_a_decision_has_the_tags_and_probabilities_of_the_text_that_was_routed():
     """An unclear turn is routed alone if the router is certain of it, else with its topic; all in one batch."""
     script = Scripted({"Add 3": CERTAIN, "Add 4": CERTAIN - 0.01, SEA: 0.1})
     conversations = [[SEA, "Add 3"], [SEA, "Add 4"], [], [SEA]]
-    routed = Routing(script, script, ("b", "a"))(conversations)
+    decisions = Routing(script, script, ("b", "a"))(conversations)
     texts = ["Add 3", f"{SEA}\nAdd 4", "", SEA]
-    assert [entry.decision.query for entry in routed] == texts
-    assert [entry.decision.tags for entry in routed] == [(Tag(text, 1.0),) for text in texts]
-    assert [entry.decision.candidate for entry in routed] == ["a", "b", "b", "b"]
-    assert list(routed[0].decision.probabilities) == ["b", "a"]
-    assert routed[0].outputs.probabilities == pytest.approx(np.array([[1 - CERTAIN, CERTAIN]]))
-    assert routed[3].outputs.members == pytest.approx(np.array([[[0.9, 0.1]], [[0.1, 0.9]]]))
-    assert routed[3].outputs.gain is None
+    assert [decision.query for decision in decisions] == texts
+    assert [decision.tags for decision in decisions] == [(Tag(text, 1.0),) for text in texts]
+    assert [decision.candidate for decision in decisions] == ["a", "b", "b", "b"]
+    assert list(decisions[0].probabilities.items()) == [("b", 1 - CERTAIN), ("a", CERTAIN)]
     assert len(script.computed) == len(script.tagged) == 1
 
 
@@ -77,7 +72,7 @@ def test_a_text_is_computed_once_until_it_is_forgotten(monkeypatch):
     route = Routing(script, None, script.candidates)
 
     def first(*texts: str) -> list[float]:
-        return [routed.decision.probabilities["a"] for routed in route([[text] for text in texts])]
+        return [decision.probabilities["a"] for decision in route([[text] for text in texts])]
 
     assert first("a?", "b?", "a?") == [0.1, 0.2, 0.1]
     assert first("b?", "a?") == [0.2, 0.1]
@@ -92,7 +87,7 @@ def test_router_and_tagger_share_one_pass(tiny_fleet, monkeypatch):
     ensemble.route("Hi")
     monkeypatch.setattr(BertEncoder, "_pass", lambda self, texts: passes.append(list(texts)) or run(self, texts))
     assert ensemble.route(SEA).tags
-    assert ensemble.select(SEA, threshold=-1.0, trigger="disagreement").unsure
+    assert ensemble.select(SEA, threshold=-1.0).unsure
     assert passes == [[SEA]]
 
 

@@ -205,7 +205,7 @@ def test_known_open_models_are_routed_by_their_scores(tmp_path):
     trained = Router.load(starting.open_models(fleet).path).for_pool(tuple(names.values())).probabilities(query)[0]
     np.testing.assert_allclose(mixed, [*(alone[:2].sum() * trained), alone[2]], atol=1e-6)
     for _ in range(2):  # the second time from the store of vectors
-        np.testing.assert_allclose(router.outputs_all(query).probabilities[0], mixed, atol=1e-5)
+        np.testing.assert_allclose(router.probabilities_all(query)[0], mixed, atol=1e-5)
 
 
 def test_a_fleet_opens_without_the_client_of_servers():

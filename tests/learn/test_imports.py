@@ -3,17 +3,24 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
+from support.scripted_learner import GOOD, kind_of, turn
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.main import main
-from zooter_core.config.learn import LearnConfig
+from zooter_core.config.edit import change_candidate, set_table
+from zooter_core.config.fleet import Fleet, LearnConfig, load_fleet
+from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.learn.deciding import SamplingPlan
 from zooter_core.learn.imports import import_traffic
+from zooter_core.learn.report import report_on
 from zooter_core.learn.traffic import Traffic
 from zooter_core.ui.compare.votes import Vote
 from zooter_core.ui.history import Entry, History
 
+FLEET = Fleet("f", Path(), (), learn=LearnConfig(answers=True))
 LITELLM = {
     "id": "chatcmpl-1", "call_type": "acompletion", "status": "success", "response_cost": 0.0021, "prompt_tokens": 7,
     "completion_tokens": 11, "startTime": 1_750_000_000.5, "endTime": 1_750_000_003.0,
@@ -43,11 +50,10 @@ def traffic(tmp_path):
 
 def test_logs_of_litellm(traffic, tmp_path, monkeypatch):
     monkeypatch.setattr("zooter_core.learn.imports.LONGEST_ANSWER", 4)
-    config = LearnConfig(answers=True)
     files = [write(tmp_path / "a.jsonl", LITELLM, SPEND, {"call_type": "aembedding", "messages": None})]
-    count, left_out = import_traffic(files, traffic, config)
+    count, left_out = import_traffic(files, traffic, FLEET)
     assert (count, dict(left_out)) == (2, {"embeddings": 1})
-    assert import_traffic(files, traffic, config)[0] == 0  # a file that is imported twice is stored once
+    assert import_traffic(files, traffic, FLEET)[0] == 0  # a file that is imported twice is stored once
     first, second = traffic.decisions()
     assert (first.query, first.context, first.candidate) == ("second", "first\nsecond", "large")
     assert (first.key, first.user, first.dollars, first.tokens, first.answer) == ("team", "ada", 0.0021, 11, "an a")
@@ -61,7 +67,7 @@ def test_no_record_is_later_than_its_import_and_each_id_of_its_user_is_found(tra
     ids = {"user": "ada", "safety_identifier": "s" * 300}
     write(tmp_path / "a.jsonl", LITELLM | {"endTime": late, "user": "team-7"})
     write(tmp_path / "b.jsonl", plain | {"time": late} | ids)
-    import_traffic([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], traffic, LearnConfig())
+    import_traffic([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], traffic, FLEET)
     assert max(traffic.span()) <= time.time()
     assert max(reward.time for reward in traffic.rewards()) <= time.time()
     assert [traffic.delete(user=user) for user in ("team-7", "s" * 300)] == [1, 1]
@@ -75,7 +81,7 @@ def test_plain_lines_with_feedback(traffic, tmp_path):
         {"query": "q1", "model": "m", "feedback": "great"},
         {"query": "q2", "feedback": "good"},
     ]
-    new, left_out = import_traffic([write(tmp_path / "a.jsonl", *lines)], traffic, LearnConfig())
+    new, left_out = import_traffic([write(tmp_path / "a.jsonl", *lines)], traffic, FLEET)
     assert (new, sum(left_out.values())) == (5, 2)  # feedback that cannot be stored is counted
     assert sorted(reward.reward for reward in traffic.rewards()) == [-1, 0.5]
     entries = traffic.decisions()
@@ -83,11 +89,38 @@ def test_plain_lines_with_feedback(traffic, tmp_path):
     assert [entry.chore for entry in entries] == [False, False, True, False, False]
 
 
+def test_queries_of_a_log_are_answered_by_every_model_and_make_a_router(place, tmp_path):
+    """Of another model's log: what the router did is not known, so the report says nothing of it."""
+    set_table(place.fleet, "learn", {"answers": True})
+    change_candidate(place.fleet, "one", {"model": "server/one"})
+    texts = [f"Add up {n} and 3 apples" if n % 2 else f"Tell me about the sea near town {n}" for n in range(120)]
+    models = ["gpt-x"] * 118 + ["one", "server/one"]
+    lines = [{"query": text, "model": name, "answer": "one"} for text, name in zip(texts, models, strict=True)]
+    import_traffic([write(tmp_path / "a.jsonl", *lines)], place.traffic, load_fleet(place.fleet))
+    result, _, ensemble = turn(place, sampling=SamplingPlan(1.0, 0.0))
+    assert (result.judged, result.challenger) == (120, "routers/0001")
+    assert len(ensemble.questions) == 3 * 118 + 2 * 2  # a model of the fleet has answered the last two
+    ids = {decision.request_id: kind_of(decision.query) for decision in place.traffic.decisions()}
+    best = {(reward.request_id, reward.candidate) for reward in place.traffic.rewards() if reward.reward == 1}
+    assert best == {(request_id, GOOD[kind]) for request_id, kind in ids.items()}
+    report = report_on(place.traffic, "f", 0, time.time() + 3600)
+    assert (report.sampled, report.changes) == (0, [])
+
+
+def test_a_share_of_a_log_is_drawn_as_of_what_is_served(place, tmp_path, monkeypatch):
+    """While there is no challenger, nothing of a long log is routed."""
+    monkeypatch.setattr(Ensemble, "router", None)
+    log = write(tmp_path / "a.jsonl", *({"query": f"Tell me about the sea near town {n}"} for n in range(100)))
+    import_traffic([log], place.traffic, FLEET)
+    result, _, ensemble = turn(place, sampling=SamplingPlan(0.3, 0.0))
+    assert (result.judged, 3 * 15 <= len(ensemble.questions) <= 3 * 45) == (100, True)
+
+
 def test_stars_are_no_feedback(traffic, tmp_path):
     """One star would be liked as much as five: a number above 0 is."""
     file = write(tmp_path / "a.jsonl", *({"query": f"q{n}", "model": "m", "feedback": n} for n in range(1, 6)))
     with pytest.raises(ZooterError, match=r"from -1 \(bad\) to 1 \(good\) in .*a.jsonl, line 2, but found 2\..*stars"):
-        import_traffic([file], traffic, LearnConfig())
+        import_traffic([file], traffic, FLEET)
     assert traffic.decisions() == []
 
 
@@ -105,8 +138,8 @@ def test_conversations_of_the_demo(traffic, tmp_path):
     }  # fmt: skip
     history.keep(Entry("c", "title", "f", 0.0), 0, record)
     history.keep(Entry("c", "title", "f", 0.0), 1, fixed)
-    assert import_traffic([tmp_path / "history.db"], traffic, LearnConfig())[0] == 2
-    assert import_traffic([tmp_path / "history.db"], traffic, LearnConfig())[0] == 0
+    assert import_traffic([tmp_path / "history.db"], traffic, FLEET)[0] == 2
+    assert import_traffic([tmp_path / "history.db"], traffic, FLEET)[0] == 0
     first, second = traffic.decisions()
     assert (first.query, first.probability, first.tags, first.source) == ("first", 0.8, ["code"], "demo")
     assert (first.context, second.context) == (None, "first\nshorter")
@@ -114,7 +147,7 @@ def test_conversations_of_the_demo(traffic, tmp_path):
     assert [reward.reward for reward in traffic.rewards()] == [1.0]
     (tmp_path / "other.db").write_bytes(b"SQLite format 3\0" + b"x" * 100)
     with pytest.raises(ZooterError, match=r"conversations of the demo"):
-        import_traffic([tmp_path / "other.db"], traffic, LearnConfig())
+        import_traffic([tmp_path / "other.db"], traffic, FLEET)
 
 
 def test_votes_of_compare_and_the_arena(traffic, tmp_path):
@@ -122,7 +155,7 @@ def test_votes_of_compare_and_the_arena(traffic, tmp_path):
     for name, outcome, best in (("1", "best", "b"), ("2", "tie", None), ("3", "none", None)):
         history.vote(name, "fleets/f", Vote("which?", ("a", "b"), outcome, best, None, True, "code", "", "a").to_json())
     history.vote("4", "fleets/f", {"kind": "something else"})
-    assert import_traffic([tmp_path / "history.db"], traffic, LearnConfig())[0] == 3
+    assert import_traffic([tmp_path / "history.db"], traffic, FLEET)[0] == 3
     entries = traffic.decisions()
     assert [(entry.candidate, entry.fleet, entry.tags) for entry in entries] == [
         ("b", "f", ["code"]), ("a", "f", ["code"]), ("a", "f", ["code"])
@@ -137,7 +170,7 @@ def test_a_time_that_is_none_is_that_of_the_import(traffic, tmp_path):
     odd = [{"query": "none"}, {"query": "before 1970", "time": -5}, {"query": "never", "time": 1e300}]
     micro = {"query": "in millionths", "time": 1_750_000_000_000_000}
     before = time.time()
-    import_traffic([write(tmp_path / "a.jsonl", *odd, micro)], traffic, LearnConfig())
+    import_traffic([write(tmp_path / "a.jsonl", *odd, micro)], traffic, FLEET)
     *imported, last = (entry.time for entry in traffic.decisions())
     assert all(before <= moment <= time.time() for moment in imported)
     assert last == 1_750_000_000
@@ -149,7 +182,7 @@ def stored(tmp_path):
     times = {"a": datetime(2026, 10, 31, 23, 59), "b": datetime(2026, 11, 1)}
     lines = [{"id": name, "query": name, "user": name, "time": time.timestamp()} for name, time in times.items()]
     with Traffic.open(tmp_path / "data") as traffic:
-        import_traffic([write(tmp_path / "a.jsonl", *lines)], traffic, LearnConfig())
+        import_traffic([write(tmp_path / "a.jsonl", *lines)], traffic, FLEET)
     return tmp_path / "data"
 
 

@@ -14,7 +14,7 @@ import pytest
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import Fleet
-from zooter_core.learn.traffic import FILE, HOUR, Traffic, data_folder
+from zooter_core.learn.traffic import FILE, HOUR, USEFUL, Traffic, data_folder
 from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward
 
 
@@ -66,7 +66,7 @@ def test_its_files_are_private_and_a_folder_without_any_says_how_to_begin(traffi
 def test_chores_and_what_has_neither_router_nor_reward_teach_nothing(traffic):
     traffic.add([decision(1), decision(2, chore=True), *(decision(number, probability=None) for number in (3, 4))])
     traffic.add_rewards([LoggedReward("req-4", "small", 1.0)])
-    assert [entry.request_id for entry in traffic.newest(useful=True)] == ["req-4", "req-1"]
+    assert [entry.request_id for entry in traffic.newest(20, USEFUL)] == ["req-4", "req-1"]
     assert len(traffic.newest()) == 4
 
 
@@ -184,20 +184,10 @@ def test_the_requests_of_a_user_are_found_however_long_the_id_is(traffic, user):
     assert [entry.request_id for entry in traffic.decisions()] == ["req-3", "req-4"]
 
 
-def test_a_file_of_an_earlier_version_gets_columns(traffic):
-    traffic.add([decision(1)])
-    traffic._database.execute("ALTER TABLE decisions DROP COLUMN other_user")
-    traffic._database.execute("ALTER TABLE hours ADD COLUMN tokens INTEGER")  # of which nothing came
-    for table in ("decisions", "rewards"):
-        traffic._database.execute(f"ALTER TABLE {table} DROP COLUMN thought_tokens")
-    (vectors := traffic.path.parent / "learned-vectors.npz").touch()
-    with Traffic.open(traffic.path.parent) as again:
-        assert not vectors.exists()  # they are with the decisions now
-        again.add([decision(2, tokens=9, thought_tokens=7)])
-        again.add_rewards([LoggedReward("req-2", "a", 1.0, tokens=9, thought_tokens=7)])
-        assert [entry.thought_tokens for entry in again.decisions()] == [None, 7]
-        assert sum(total.n for total in again.totals()) == 2
-        assert [reward.thought_tokens for reward in again.rewards()] == [7]
+def test_a_file_of_an_earlier_version_is_refused(traffic):
+    traffic._database.execute("ALTER TABLE decisions DROP COLUMN thought_tokens")
+    with pytest.raises(WorkError, match=r"traffic\.sqlite was written by an earlier version of Zooter"):
+        Traffic.open(traffic.path.parent)
 
 
 WRITER = """

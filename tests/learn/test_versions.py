@@ -24,6 +24,7 @@ from zooter_core.learn.versions import (
     Versions,
     lock_learner,
     name_router,
+    switch_by_hand,
 )
 from zooter_core.method.promotion import Gate, evidence
 
@@ -170,14 +171,14 @@ def test_a_router_that_is_named_by_hand_serves_and_is_not_followed(fleet, router
     assert not {"mean", "proved"} & set(last)
 
 
-@pytest.mark.parametrize(
-    ("champion", "target"), [("routers/0001", "router"), ("routers/0002", "router"), ("router", None)]
-)
-def test_a_roll_back_goes_to_what_the_latest_promotion_replaced(fleet, champion, target):
-    """0002 may be a refit of 0001 that took over; before `router`, nothing was promoted."""
-    versions = opened(fleet)
-    versions.state.champion, versions.state.former = champion, None
-    assert versions.rollback_target() == target
+@pytest.mark.parametrize("former", [None, "routers/0001"])
+def test_a_roll_back_goes_to_the_guard_alone(fleet, former):
+    """Which leaves after a while, or is the router that serves."""
+    assert opened(fleet).rollback_target() == "router"
+    rewrite(fleet, former=former)
+    with pytest.raises(ZooterError, match="lists them"):
+        switch_by_hand(load_fleet(fleet), ROLLBACK, 0)
+    assert opened(fleet).state.champion == "routers/0001"
 
 
 def test_a_first_start_is_no_event(fleet_copy):

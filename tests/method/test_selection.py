@@ -16,53 +16,21 @@ import numpy as np
 import pytest
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.method.selection import (
-    MOST,
-    TRIGGERS,
-    Outputs,
-    best_of,
-    curve,
-    expected_gains,
-    lift,
-    lifts,
-    report,
-    unsureness,
-)
+from zooter_core.method.selection import MOST, Outputs, best_of, curve, expected_gains, lift, lifts, margin, report
 
 PROBABILITIES = np.array([[0.5, 0.3, 0.2], [0.9, 0.06, 0.04], [0.4, 0.2, 0.4], [0.1, 0.7, 0.2]])
 TABLE = np.array([[1.0, 4.0, 9.0], [5.0, 6.0, 0.0], [2.0, 8.0, 3.0], [7.0, 3.0, 1.0]])
 COSTS = np.tile([1.0, 2.0, 4.0], (4, 1))
-MARGINS = unsureness(Outputs(PROBABILITIES), "margin")
+MARGINS = margin(PROBABILITIES)
 TWO = best_of(PROBABILITIES, TABLE, 2)
 
 
-# Triggers
+# Unsureness
 
 
 def test_margin_looks_at_the_two_most_probable():
     assert pytest.approx([0.8, 0.16, 1.0, 0.5]) == MARGINS
-
-
-def test_utility_is_the_probability_of_another_being_the_best():
-    assert unsureness(Outputs(PROBABILITIES), "utility") == pytest.approx([0.5, 0.1, 0.6, 0.3])
-
-
-def test_entropy_is_a_share_of_the_most_there_is():
-    rows = np.array([[0.25, 0.25, 0.25, 0.25], [0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
-    assert unsureness(Outputs(rows), "entropy") == pytest.approx([1.0, 0.5, 0.0])
-
-
-def test_disagreement_is_between_members_that_are_sure_of_different_candidates():
-    """Both evenly split: nothing to disagree about. Each sure of another: entropy log 2 of the mean, 0 of both."""
-    members = np.array([[[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], [[0.5, 0.5, 0.0], [0.0, 1.0, 0.0]]])
-    outputs = Outputs(members.mean(axis=0), members)
-    assert unsureness(outputs, "disagreement") == pytest.approx([0.0, 1.0])
-    assert unsureness(outputs, "margin") == pytest.approx([1.0, 1.0])
-
-
-def test_a_pool_of_one_is_always_sure():
-    for name in ("margin", "entropy", "utility"):
-        assert unsureness(Outputs(np.ones((2, 1))), name).tolist() == [0.0, 0.0]
+    assert margin(np.ones((2, 1))).tolist() == [0.0, 0.0]
 
 
 def test_the_expected_gain_is_the_mean_over_similar_queries():
@@ -82,27 +50,6 @@ def test_a_tenth_of_the_queries_learned_from_count_as_similar():
     gains = expected_gains(similarities, rewards, np.array([[0, 1], [0, 1]]))
     assert gains.tolist() == [1, 9]
     assert expected_gains(similarities[:1], rewards * np.nan, np.array([[0, 1]])).tolist() == [0]
-
-
-def test_the_default_trigger_is_the_gain_where_it_is_known():
-    gain = np.array([0.1, 0.9, 0.2, 0.3])
-    assert unsureness(Outputs(PROBABILITIES, gain=gain)).tolist() == gain.tolist()
-    assert unsureness(Outputs(PROBABILITIES)).tolist() == MARGINS.tolist()
-
-
-def test_outputs_keep_their_gains_in_another_order_and_of_one_query():
-    outputs = Outputs(PROBABILITIES, gain=np.array([0.1, 0.9, 0.2, 0.3]))
-    turned = outputs.in_order([2, 0, 1]).of_query(1)
-    assert (turned.probabilities.tolist(), turned.gain.tolist()) == ([[0.04, 0.9, 0.06]], [0.9])
-
-
-def test_an_unknown_trigger_and_missing_members_are_refused():
-    with pytest.raises(ZooterError, match='Did you mean "margin"'):
-        unsureness(Outputs(PROBABILITIES), "margn")
-    with pytest.raises(ZooterError, match="a router with members"):
-        unsureness(Outputs(PROBABILITIES), "disagreement")
-    with pytest.raises(ZooterError, match="a router with its training queries"):
-        unsureness(Outputs(PROBABILITIES), "gain")
 
 
 # Curves and areas
@@ -184,7 +131,7 @@ def test_a_resampled_query_counts_as_often_as_it_was_drawn():
     assert lift(MARGINS, TWO, counts) == pytest.approx(lift(MARGINS[rows], repeated))
 
 
-def test_resampling_is_the_same_each_time_and_for_each_trigger():
+def test_resampling_is_the_same_each_time_and_for_all_values():
     assert np.array_equal(lifts(MARGINS, TWO, draws=20), lifts(MARGINS, TWO, draws=20))
     assert lifts(-MARGINS, TWO, draws=20) == pytest.approx(-lifts(MARGINS, TWO, draws=20))
 
@@ -192,28 +139,29 @@ def test_resampling_is_the_same_each_time_and_for_each_trigger():
 # Report
 
 
-def test_report_of_each_trigger_and_k():
-    outputs = Outputs(PROBABILITIES, np.stack([PROBABILITIES] * 2), np.array([0.9, 0.1, 0.9, 0.0]))
-    figures = report(outputs, TABLE)
-    assert [(row.k, row.trigger) for row in figures.curves] == [(k, name) for k in (2, 3) for name in TRIGGERS]
-    row = figures.curves[list(TRIGGERS).index("margin")]
+def test_report_of_each_k():
+    figures = report(Outputs(PROBABILITIES), TABLE)
+    assert [(row.k, row.trigger) for row in figures.curves] == [(2, "margin"), (3, "margin")]
+    row = figures.curves[0]
     assert (row.area, row.area_random, row.gain) == pytest.approx((3.46875, 3.375, 0.09375))
     assert row.interval[0] <= row.gain <= row.interval[1]
     assert [(point.calls, point.score) for point in row.points] == [
         (1, 2.75), (1.25, 3.0), (1.5, 3.75), (1.75, 3.75), (2, 4.0)
     ]  # fmt: skip
     assert row.points[0].dollars is None
-    best = max(figures.curves[: len(TRIGGERS)], key=lambda row: row.gain)
-    assert (figures.best.trigger, figures.best.k) == (best.trigger, 2)
+    priced = report(Outputs(PROBABILITIES), TABLE, costs=COSTS).curves[0]
+    assert [priced.points[end].dollars for end in (0, -1)] == [1.25, 4.25]
 
 
-def test_report_leaves_out_the_triggers_that_lack_something():
-    figures = report(Outputs(PROBABILITIES), TABLE, costs=COSTS)
-    assert {row.trigger for row in figures.curves} == set(TRIGGERS) - {"disagreement", "gain"}
-    assert [figures.curves[0].points[end].dollars for end in (0, -1)] == [1.25, 4.25]
+def test_a_report_goes_by_the_gain_where_it_is_known():
+    """q1 and q3 come first and add 3 and 1, then q2 adds 1; also with the candidates in another order."""
+    outputs = Outputs(PROBABILITIES[:, [2, 0, 1]], np.array([0.9, 0.1, 0.9, 0.0])).in_order([1, 2, 0])
+    row = report(outputs, TABLE).curves[0]
+    assert row.trigger == "gain"
+    assert [(point.calls, point.score) for point in row.points] == [(1, 2.75), (1.5, 3.75), (1.75, 4.0), (2, 4.0)]
 
 
-def test_a_trigger_that_knows_beats_random():
+def test_a_margin_that_knows_beats_random():
     """A hundred queries; the second candidate is better exactly where the router is unsure.
 
     From .5 the curve rises to 1 at a half and stays there: .75 / 2 + 1 / 2, where random has .75.
@@ -221,9 +169,9 @@ def test_a_trigger_that_knows_beats_random():
     sure = np.tile([[0.9, 0.1]], (50, 1)) - np.linspace(0, 0.1, 50)[:, None] * [1, -1]
     rows = np.concatenate([sure, np.tile([[0.6, 0.4]], (50, 1))])
     table = np.array([[1.0, 0.0]] * 50 + [[0.0, 1.0]] * 50)
-    figures = report(Outputs(rows), table)
-    assert figures.best.beats_random
-    assert figures.best.gain == pytest.approx(0.125)
+    (row,) = report(Outputs(rows), table).curves
+    assert row.beats_random
+    assert row.gain == pytest.approx(0.125)
 
 
 def test_report_of_many_queries_shows_a_dozen_points_and_at_most_four_candidates():

@@ -172,14 +172,9 @@ def test_the_chart_draws_the_curves_that_are_chosen(open_page: Open, fleet_with_
     marks = {"base", "one", "two", "random", "router", "RMR", "oracle"}
     assert {trace["name"] for trace in traces(page)} == marks | {"labels"}
     curves = report(fleet_with_report)["held_back"]["selection"]["curves"]
-    box = page.radio[0]
-    triggers = {curve["trigger"] for curve in curves}
-    assert {option.split(":")[0] for option in box.options} == triggers >= {"gain", "margin"}
-    for trigger in triggers:
-        box.set_value(trigger).run()
-        thresholds = [float(cell) for cell in column(tables(page)[2], "threshold") if cell != "–"]
-        expected = [p["threshold"] for c in curves if c["trigger"] == trigger for p in c["points"][1:]]
-        assert thresholds == pytest.approx(expected, abs=5e-4)
+    thresholds = [float(cell) for cell in column(tables(page)[2], "threshold") if cell != "–"]
+    assert thresholds == pytest.approx([point["threshold"] for c in curves for point in c["points"][1:]], abs=5e-4)
+    assert any("a second response was better on similar training queries" in text.value for text in page.markdown)
 
 
 def test_a_report_without_parts_is_drawn_and_a_broken_file_is_one_error(
@@ -187,7 +182,7 @@ def test_a_report_without_parts_is_drawn_and_a_broken_file_is_one_error(
 ) -> None:
     change(fleet_with_report, lambda figures: figures["held_back"].pop("selection"))  # as of a pool of one
     page = unfolded(open_page, fleet_with_report)
-    assert not page.radio
+    assert not page.pills
     assert len(tables(page)) == 3
     change(fleet_with_report, lambda figures: figures.pop("held_back"))
     page.run()

@@ -251,8 +251,11 @@ def test_what_runs_here_is_listed_with_its_gpu(
     assert "`OPENAI_API_KEY` is set." in words(page)
     page = press(page, "Connect")
     assert not page.error
-    assert load_fleet(folder).candidate("tall").device_map == "cuda:0"
-    assert "On GPU 0 of this machine by PyTorch" in words(page)
+    assert "In this process by PyTorch" in words(page)
+    text = (folder / "fleet.toml").read_text()
+    (folder / "fleet.toml").write_text(text.replace('name = "tall"', 'name = "tall"\ndevice_map = "cuda:0"'))
+    resources.forget(folder)
+    assert "On GPU 0 of this machine by PyTorch" in words(drawn(page, folder))
     cards._gpus.clear()
 
 

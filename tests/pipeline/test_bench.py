@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support import tiny_models
-from support.command_files import read_lines, write_lines
+from support.command_files import read_lines
 from zooter_core.backends import Piece
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.fleet import GenerationConfig, load_fleet
@@ -193,26 +193,3 @@ def test_a_sample_is_seeded_and_in_order():
     assert one == [problem.key for problem in sample(problems, 10, 0)] == sorted(set(one))
     assert one != [problem.key for problem in sample(problems, 10, 1)]
     assert sample(problems, None, 0) == sample(problems, 100, 0) == problems
-
-
-TURNS = [Problem(f"p{n}", (text, "And then?"), n, ("t",)) for n, text in enumerate(tiny_models.QUERIES[:3])]
-
-
-@pytest.mark.parametrize(("file", "changes"), [("responses.jsonl", {"id": "p9"}), ("scores.jsonl", {"score": None})])
-def test_a_line_of_a_suite_that_was_altered_is_named(tmp_path, tiny_ensemble, file, changes):
-    done(tmp_path, tiny_ensemble, TURNS)
-    first, second, *rest = read_lines(tmp_path / file)
-    write_lines(tmp_path / file, [first, second | changes, *rest])
-    with pytest.raises(WorkError, match="line 2"):
-        done(tmp_path, tiny_ensemble, TURNS)
-
-
-def test_turns_go_by_their_numbers_and_none_may_be_missing(tmp_path, tiny_ensemble):
-    first = done(tmp_path, tiny_ensemble, TURNS)
-    path = tmp_path / "responses.jsonl"
-    records = read_lines(path)
-    write_lines(path, reversed(records))
-    assert done(tmp_path, tiny_ensemble, TURNS).texts == first.texts
-    write_lines(path, records[1:])
-    with pytest.raises(WorkError, match=r"the turns before turn 1 of p\d by base .* but found only 1\."):
-        done(tmp_path, tiny_ensemble, TURNS)

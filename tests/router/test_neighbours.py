@@ -12,6 +12,7 @@ from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
 from zooter_core.method.labels import LabelConfig, held_back, lot
 from zooter_core.method.tags import TagIndex
+from zooter_core.router import neighbours as neighbours_module
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours, principal, sample_rows
 
 # Three queries on the axes of a plane: the second lies between the others.
@@ -76,8 +77,9 @@ def gaining(vectors: np.ndarray, middle: np.ndarray | None) -> Neighbours:
     return Neighbours.of(learned, vectors, sure, sure, middle=middle)
 
 
-def test_an_expected_gain_is_ranked_among_those_of_the_training_queries(tmp_path):
+def test_an_expected_gain_is_ranked_among_those_of_the_training_queries(tmp_path, monkeypatch):
     """On a circle, the most similar queries of row n are those around it, so the gains are about 0 to 9, evenly."""
+    monkeypatch.setattr(neighbours_module, "AT_ONCE", 3)  # of four queries
     angles = np.arange(400) * np.pi / 800
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     queries, columns = circle[[20, 180, 220, 379]], np.array([[0, 1]] * 4)

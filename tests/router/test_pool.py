@@ -41,8 +41,6 @@ def test_two_that_are_routed_as_one_share_it_evenly():
     """Two as a (0.5): 0.25 each. One as c: 0.2. Sum 0.7."""
     columns = [0, 2, 0]
     assert restrict_rows(ROWS[:1], columns) == pytest.approx(np.array([[0.25, 0.2, 0.25]]) / 0.7)
-    members = np.stack([ROWS[:1], ROWS[1:]])
-    assert restrict_rows(members, columns) == pytest.approx(np.array([[[0.25, 0.2, 0.25]], [[0, 0.7, 0]]]) / 0.7)
 
 
 def test_a_router_for_a_part_is_a_router(router):
@@ -50,9 +48,8 @@ def test_a_router_for_a_part_is_a_router(router):
     assert part.candidates == ("two", "base")
     assert part.encoder is router.encoder
     assert part.probabilities(QUERIES[:3]) == pytest.approx(softmax(np.log(full[:, [2, 0]])))
-    members = router.outputs(QUERIES[:3]).members
-    assert part.outputs(QUERIES[:3]).members == pytest.approx(restrict_rows(members, [2, 0]))
-    assert part.outputs_all(QUERIES[:3]).probabilities == pytest.approx(part.probabilities(QUERIES[:3]), abs=1e-5)
+    assert part.probabilities_all(QUERIES[:3]) == pytest.approx(part.probabilities(QUERIES[:3]), abs=1e-5)
+    assert part.for_pool(("mine",), ("base",)).probabilities(QUERIES[:1]).tolist() == [[1.0]]
     assert [list(decision.probabilities) for decision in part.route(QUERIES[:2])] == [["two", "base"]] * 2
 
 

@@ -9,7 +9,6 @@ from support import tiny_models
 from support.damaged_models import change_config
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.head import RouterHead, RouterHeadConfig
 from zooter_core.router.router import Router
 
 POOL = ("base", "one", "two")
@@ -35,23 +34,6 @@ def test_decisions_have_the_probabilities_in_pool_order(router):
     assert [decision.candidate for decision in decisions] == [POOL[column] for column in table.argmax(axis=1)]
     margins = np.diff(np.sort(table, axis=1)[:, -2:]).ravel()
     assert [decision.margin for decision in decisions] == pytest.approx(margins)
-
-
-def test_outputs_have_each_member(router):
-    """Two members, whose mean distribution is the router's (its calibration temperature is 1)."""
-    outputs = router.outputs(QUERIES)
-    assert np.array_equal(outputs.probabilities, router.probabilities(QUERIES))
-    assert outputs.members.shape == (2, 3, 3)
-    assert not np.allclose(outputs.members[0], outputs.members[1])
-    assert outputs.members.mean(axis=0) == pytest.approx(outputs.probabilities, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("kind", "settings"), [("zooter", {"hidden": 4, "dropout": 0.0, "members": 1}), ("kmeans", {"clusters": 2})]
-)
-def test_outputs_of_a_head_without_members(kind, settings):
-    head = RouterHead(RouterHeadConfig(candidates=POOL, width=4, kind=kind, settings=settings))
-    assert head.outputs(np.ones((2, 4), dtype=np.float32)).members is None
 
 
 def shorten(path: Path) -> None:
@@ -96,12 +78,11 @@ def test_router_whose_encoder_is_gone(fleet_copy, tmp_path):
 
 
 def test_a_query_whose_logits_overflow_is_no_choice(fleet_copy, encoders, monkeypatch):
-    """The first text worked, this one does not: it is refused, by probabilities and outputs alike."""
+    """The first text worked, this one does not."""
     router = Router.load(fleet_copy / "router", encoders)
     huge = np.full((1, 64), 3e38, dtype=np.float32) * np.where(np.arange(64) % 2, 1, -1).astype(np.float32)
-    for call in (router.head.probabilities, router.head.outputs):
-        with pytest.raises(WorkError, match=r"finite probabilities from the router in .*fleet/router"):
-            call(huge)
+    with pytest.raises(WorkError, match=r"finite probabilities from the router in .*fleet/router"):
+        router.head.probabilities(huge)
 
 
 def test_a_pool_of_one_candidate_routes(tmp_path, tiny_fleet, encoders):

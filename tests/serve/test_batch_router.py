@@ -5,20 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 
-import numpy as np
 import pytest
 
 from support.event_loops import run_apart
 from support.patience import PATIENCE
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Decision
-from zooter_core.fleet.routing import Routed
-from zooter_core.method.selection import Outputs
 from zooter_core.serve.batch_router import MOST_IN_BATCH, READ_CHARACTERS, BatchRouter
 from zooter_core.serve.bodies import Sender
 from zooter_core.serve.exchange import Exchange
-
-OUTPUTS = Outputs(np.ones((1, 1)))
 
 
 class Panic(BaseException):
@@ -41,13 +36,13 @@ class Slow:
         assert self.go.wait(PATIENCE)
         if "bad" in texts:
             raise Panic("no")
-        return [Routed(Decision.of(text, {"a": 1.0}), OUTPUTS) for text in texts]
+        return [Decision.of(text, {"a": 1.0}) for text in texts]
 
 
 def test_what_arrives_meanwhile_is_one_batch():
     slow = Slow()
 
-    async def run() -> list[Routed]:
+    async def run() -> list[Decision]:
         router = BatchRouter(slow)
         first = asyncio.create_task(router.route(["first"]))
         assert await asyncio.to_thread(slow.started.wait, 20)
@@ -61,7 +56,7 @@ def test_what_arrives_meanwhile_is_one_batch():
     results = run_apart(run())
     assert [len(batch) for batch in slow.batches] == [1, MOST_IN_BATCH, 3]
     assert len(slow.threads) == 1
-    assert [routed.decision.query for routed in results] == ["first", *(f"q{n}" for n in range(MOST_IN_BATCH + 3))]
+    assert [decision.query for decision in results] == ["first", *(f"q{n}" for n in range(MOST_IN_BATCH + 3))]
 
 
 def test_a_panic_reaches_those_at_fault_alone_and_routing_goes_on():
@@ -75,12 +70,12 @@ def test_a_panic_reaches_those_at_fault_alone_and_routing_goes_on():
         await asyncio.sleep(0)
         slow.go.set()
         _, before, problem, after = await asyncio.gather(first, *together, return_exceptions=True)
-        assert [routed.decision.query for routed in (before, after)] == ["q1", "q2"]
+        assert [decision.query for decision in (before, after)] == ["q1", "q2"]
         assert isinstance(problem, WorkError)
         with pytest.raises(WorkError):
             await router.route(["bad"])
         assert await router.failure() == ""  # as a text of ours is routed
-        assert (await router.route(["good"])).decision.candidate == "a"
+        assert (await router.route(["good"])).candidate == "a"
         router.close()
 
     run_apart(run())

@@ -6,7 +6,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from support.event_loops import run_apart
@@ -16,8 +15,6 @@ from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import ServeConfig
 from zooter_core.data import prices
-from zooter_core.fleet.routing import Routed
-from zooter_core.method.selection import Outputs
 from zooter_core.serve.bodies import Sender, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError
@@ -74,8 +71,7 @@ class Chooser:
         entries = dict(pair.split("=") for pair in text.split()[-1].split(",")) if "=" in text else {}
         even = 1 / len(self.fleet.pool)
         probabilities = {name: float(entries.get(name, even)) for name in self.fleet.pool}
-        decision = prices.weighed(Decision.of(text, probabilities), *self.weights)
-        return Routed(decision, Outputs(np.array([list(probabilities.values())])))
+        return prices.weighed(Decision.of(text, probabilities), *self.weights)
 
 
 @pytest.fixture

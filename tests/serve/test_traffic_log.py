@@ -10,7 +10,7 @@ import pytest
 from support.patience import wait_until
 from support.running_endpoint import QUERY, unanswered
 from zooter_core.base.errors import WorkError
-from zooter_core.config.learn import LearnConfig
+from zooter_core.config.fleet import LearnConfig
 from zooter_core.learn.traffic import FILE, Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.serve import traffic_log

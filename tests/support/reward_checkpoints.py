@@ -15,15 +15,12 @@ from transformers import (
     DebertaV2Model,
     Gemma2Config,
     Gemma2ForSequenceClassification,
-    GPTNeoXConfig,
-    GPTNeoXModel,
     LlamaConfig,
     LlamaForSequenceClassification,
     LlamaModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForSequenceClassification,
-    Qwen2Model,
 )
 
 from support import tiny_models
@@ -79,23 +76,6 @@ def save_deberta(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def save_pythia(folder: Path, pooling: str = "last") -> None:
-    """OpenAssistant/oasst-rm-2-pythia: `gpt_neox.*`, `out_proj.*`, a model type that transformers does not know."""
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=tiny_models.byte_tokenizer(["<|endoftext|>", "<|padding|>", "<|prompter|>", "<|assistant|>"]),
-        eos_token="<|endoftext|>",
-        pad_token="<|padding|>",
-        additional_special_tokens=["<|prompter|>", "<|assistant|>"],
-    )
-    torch.manual_seed(3)
-    config = GPTNeoXConfig(vocab_size=len(tokenizer), max_position_embeddings=512, **SIZES)
-    body = {f"gpt_neox.{key}": value for key, value in GPTNeoXModel(config).state_dict().items()}
-    head = {"out_proj.weight": torch.randn(1, 32), "out_proj.bias": torch.randn(1)}
-    named = {"model_type": "gpt_neox_reward_model", "architectures": ["GPTNeoXRewardModel"], "pooling": pooling}
-    _save(folder, config, body | head, named)
-    tokenizer.save_pretrained(folder)
-
-
 def save_ultra(folder: Path) -> None:
     """openbmb/UltraRM-13b: `model.*`, `regression_head.weight`; its tokenizer begins each text with <s>."""
     words = tiny_models.byte_tokenizer(["<unk>", "<s>", "</s>"])
@@ -109,21 +89,6 @@ def save_ultra(folder: Path) -> None:
     named = {"architectures": ["LlamaRewardModel"]}
     _save(folder, config, body | {"regression_head.weight": torch.randn(1, 32)}, named)
     tokenizer.save_pretrained(folder)
-
-
-def save_qwen_reward(folder: Path) -> None:
-    """Qwen2ForRewardModel: `model.*` and a head of two layers with a ReLU between."""
-    save_decoder(folder)
-    config = Qwen2Config.from_pretrained(folder)
-    torch.manual_seed(5)
-    body = {f"model.{key}": value for key, value in Qwen2Model(config).state_dict().items()}
-    shapes = {"score.0.weight": (32, 32), "score.0.bias": (32,), "score.2.weight": (1, 32), "score.2.bias": (1,)}
-    _save(
-        folder,
-        config,
-        body | {name: torch.randn(shape) for name, shape in shapes.items()},
-        {"architectures": ["Qwen2ForRewardModel"]},
-    )
 
 
 def save_pairrm(folder: Path, marks: bool = True) -> None:

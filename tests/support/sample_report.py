@@ -57,9 +57,9 @@ def held_back() -> dict[str, Any]:
                     {"calls": 1.5, "dollars": 4.0, "score": 3.0, "threshold": 0.4},
                     {"calls": 2.0, "dollars": 6.0, "score": 3.5, "threshold": 0.1},
                 ]},
+                # of an earlier version
                 {"trigger": "entropy", "k": 2, **gain, "points": [{"calls": 1.0, "score": 2.5, "threshold": 0.8}]},
             ],
-            "best": {"trigger": "entropy", "k": 2, "gain": 0.0, "interval": [-0.5, 0.5], "beats_random": False},
         },
     }  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.patience import PATIENCE
-from zooter_core.backends import Backend, Piece, Request, Ticket, TurnQueue
+from zooter_core.backends import Backend, Piece, Request
 from zooter_core.base.records import Message, Response
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.fleet.ensemble import Ensemble
@@ -68,21 +68,9 @@ def test_a_continuation_joins_as_the_text_would_have(
     assert response.first_token_seconds == 0.5
 
 
-def test_jobs_on_one_model_are_served_in_order_and_know_how_many_are_ahead(tiny_fleet: Path) -> None:
-    endless = GenerationConfig(max_new_tokens=450, temperature=0.0)
-    ensemble = Ensemble(replace(load_fleet(tiny_fleet), generation=endless))
-    jobs = [begin(ensemble, AnswerPlan(["base"]), SEA) for _ in range(4)]
-    assert [job.ahead for job in jobs[1:]] == [1, 2, 3]
-    jobs[1].stop()
-    jobs[1].wait(PATIENCE)
-    assert jobs[1].responses["base"].finish == "stopped"
-    assert jobs[1].responses["base"].tokens == 0
-    assert [job.ahead for job in jobs[2:]] == [1, 2]
-    for job in (jobs[0], jobs[2], jobs[3]):
-        job.stop()
-        job.wait(PATIENCE)
-        assert not job.running
-        assert job.ahead == 0
+@pytest.fixture
+def endless(tiny_fleet: Path) -> Ensemble:
+    return Ensemble(replace(load_fleet(tiny_fleet), generation=GenerationConfig(max_new_tokens=450, temperature=0.0)))
 
 
 class Down(Backend):
@@ -95,60 +83,31 @@ class Down(Backend):
 
 
 @pytest.fixture
-def half_down(greedy: Ensemble) -> Ensemble:
+def half_down(endless: Ensemble) -> Ensemble:
     """An ensemble whose candidates base and one fail."""
-    base, one, two = greedy.fleet.candidates
+    base, one, two = endless.fleet.candidates
     down = (replace(base, backend="down"), replace(one, backend="down"), two)
-    ensemble = Ensemble(replace(greedy.fleet, candidates=down), {"down": Down(), **greedy.backends})
-    assert ensemble.backends["down"].turns is None
-    return ensemble
-
-
-def test_queues_are_joined_in_one_order_whether_or_not_a_candidate_names_its_engine(greedy: Ensemble) -> None:
-    """Otherwise each of two jobs could wait for the other."""
-    base, one, two = greedy.fleet.candidates
-    down = Down()
-    down.turns = TurnQueue()
-    candidates = (replace(base, backend="auto"), replace(one, backend="down"), two)
-    ensemble = Ensemble(replace(greedy.fleet, candidates=candidates), {"down": down, **greedy.backends})
-    jobs = [Job(ensemble, AnswerPlan([name, "one"]), SEA) for name in ("base", "two")]
-    by_rule, by_name = ([ticket.queue for ticket in job._tickets] for job in jobs)
-    assert by_rule == by_name
-
-
-def watch_waits(turns: TurnQueue, monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
-    """Counts the waits of the queue's tickets as they begin."""
-    waits, wait = threading.Semaphore(0), Ticket.wait
-
-    def counted(ticket: Ticket, stop: threading.Event) -> bool:
-        if ticket.queue is turns:
-            waits.release()
-        return wait(ticket, stop)
-
-    monkeypatch.setattr(Ticket, "wait", counted)
-    return waits
+    return Ensemble(replace(endless.fleet, candidates=down), {"down": Down(), **endless.backends})
 
 
 @pytest.mark.parametrize("stopped", [False, True])
-def test_a_reserve_is_shown_waits_in_the_queue_of_its_own_model_and_can_be_stopped(
-    half_down: Ensemble, monkeypatch: pytest.MonkeyPatch, stopped: bool
-) -> None:
-    turns = half_down.backend_of("transformers").turns
-    other, waits = turns.join(), watch_waits(turns, monkeypatch)
-    job = begin(half_down, AnswerPlan(["base"], ["one", "two"]), SEA)
-    assert waits.acquire(timeout=PATIENCE)  # "one" leaves the queue of "down" at once: the first wait is that of "two"
-    assert (job.ahead, job.shown, job.reserves, job.running) == (1, "two", (), True)
+def test_a_reserve_is_shown_while_it_waits_for_its_model_and_can_be_stopped(half_down: Ensemble, stopped: bool) -> None:
+    other = begin(half_down, AnswerPlan(["two"]), SEA)
+    assert other.begun.wait(PATIENCE)
+    stepped_in = threading.Event()
+    job = begin(half_down, AnswerPlan(["base"], ["one", "two"]), SEA, save=lambda job: job.reserves or stepped_in.set())
+    assert stepped_in.wait(PATIENCE)
+    assert (job.shown, job.texts["two"], job.running) == ("two", "", True)
     assert answer_view.explain_failure(job, "base") is None  # the job is not at its end
-    if stopped:
-        job.stop()
-    else:
-        other.leave()
+    if not stopped:
+        other.stop()
+        assert job.begun.wait(PATIENCE)
+    job.stop()
     job.wait(PATIENCE)
-    other.leave()
+    other.stop()
     assert [response.candidate for response in job.failed] == ["base", "one"]
     assert (job.running, job.shown, job.incomplete, job.all_failed) == (False, "two", False, False)
-    assert (job.responses["two"].finish == "stopped") == stopped
-    assert turns.join().ahead == 0  # it has left
+    assert bool(job.responses["two"].text) != stopped
 
 
 def test_an_answer_that_has_begun_is_not_replaced(half_down: Ensemble) -> None:

@@ -83,62 +83,16 @@ class Piece:
         return cls(request, response=Response(request.candidate.name, "", finish="stopped"))
 
 
-class TurnQueue:
-    """A queue of tickets. The first ticket has its turn."""
-
-    def __init__(self) -> None:
-        self.tickets: list[Ticket] = []
-        self.changed = threading.Condition()  # also guards the list
-
-    def join(self) -> Ticket:
-        """Return a new ticket at the end of the queue."""
-        with self.changed:
-            self.tickets.append(Ticket(self))
-            return self.tickets[-1]
-
-
-@dataclass(eq=False)
-class Ticket:
-    """A place in a turn queue."""
-
-    queue: TurnQueue
-
-    @property
-    def ahead(self) -> int:
-        """How many tickets come before this one; 0 if it has its turn or has left."""
-        with self.queue.changed:
-            return self.queue.tickets.index(self) if self in self.queue.tickets else 0
-
-    def wait(self, stop: threading.Event) -> bool:
-        """Wait for the turn. Return False if `stop` is set first; the ticket has then left the queue."""
-        with self.queue.changed:
-            while self.queue.tickets[0] is not self:
-                if stop.is_set():
-                    self.leave()
-                    return False
-                self.queue.changed.wait(POLL_SECONDS)
-            return True
-
-    def leave(self) -> None:
-        """End the turn, or give up the place."""
-        with self.queue.changed:
-            if self in self.queue.tickets:
-                self.queue.tickets.remove(self)
-            self.queue.changed.notify_all()
-
-
 class Backend(Protocol):
     """Runs requests of candidates of its kind. One object serves all sessions.
 
     A subclass needs `stream` alone. The other methods fit a backend that keeps no model in this process.
 
     Attributes:
-        turns: the queue in which sessions wait for their turn; None if the backend can serve all of them at once.
         independent: whether a response does not depend on the other requests of the same call. `stream` may then get an
             iterator, to draw from when there is room for another request.
     """
 
-    turns: TurnQueue | None = None
     independent: bool = False
 
     def load(self, candidate: CandidateConfig) -> None:

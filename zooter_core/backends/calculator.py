@@ -2,7 +2,7 @@
 
 GSM8K's authors let a calculator complete the expressions that a model marks (Cobbe et al., 2021, arXiv 2110.14168,
 section 5). No mark is needed here: every expression followed by `=` is completed, and the answer to a query that is a
-sum begins with it.
+sum or an equation begins with its result.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from zooter_core.base.equations import Equations, equations_in
 from zooter_core.base.records import Message
 from zooter_core.base.sums import sum_in, value_of
 
+LONGEST_QUERY = 600  # characters; a longer one quotes texts
 LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
 MOST = 10**12  # the model writes larger results itself
 DECIMALS = 4
@@ -37,19 +39,35 @@ def result(expression: str) -> str | None:
 
 
 def opening(messages: Sequence[Message]) -> str:
-    """How the answer begins where the query is a sum: "2*3*4 = 24.\\nThe answer is". "" where it is none.
+    """How the answer begins where the query is a sum or a linear equation; "" for every other query.
 
-    Sums of fractions have their result as a fraction too: "1/2 + 1/3 = 5/6 = 0.8333".
+    "2*3*4 = 24.\\nThe answer is", "1/2 + 1/3 = 5/6 = 0.8333.", "3x = 15, so x = 15 / 3 = 5.".
     """
-    if messages[-1].role != "user" or not (parts := sum_in(messages[-1].content)):
+    query = messages[-1].content if messages[-1].role == "user" else ""
+    if len(query) > LONGEST_QUERY:
         return ""
-    wording, signs = parts
-    if (value := result(signs)) is None:
-        return ""
-    exact = value_of(signs)
-    if exact is not None and exact.denominator > 1 and FRACTIONS.search(wording):
-        value = f"{exact} = {value}"
-    return f"{wording} = {value}.\nThe answer is"
+    if parts := sum_in(query):
+        wording, signs = parts
+        value, exact = result(signs), value_of(signs)
+        if exact is not None and exact.denominator > 1 and FRACTIONS.search(wording):
+            value = value and f"{exact} = {value}"
+        return f"{wording} = {value}.\nThe answer is" if value else ""
+    if equations := equations_in(query):
+        return _solved(equations)
+    return ""
+
+
+def _solved(equations: Equations) -> str:
+    values = " and ".join(f"{name} = {value}" for name, value in equations.solution.items())
+    if len(equations.rows) > 1:
+        return f"{values}.\nThe answer is {values.rpartition(' ')[0]}"
+    ((factor, right),), (name,) = equations.rows, equations.solution
+    if factor < 0:
+        factor, right = -factor, -right
+    if factor == 1 or factor.denominator != 1 or right.denominator != 1:
+        return f"{values}.\nThe answer is"
+    quotient = f" = {right} / {factor}" if right % factor == 0 else ""
+    return f"{factor}{name} = {right}, so {name}{quotient} = {equations.solution[name]}.\nThe answer is"
 
 
 def due(text: str) -> str | None:

@@ -330,14 +330,6 @@ def update_folder(folder: Path, last: str) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def move_contents(source: Path, folder: Path) -> None:
-    """Move everything from a folder into another on the same file system, replacing what is there; delete the first."""
-    for path in sorted(source.iterdir()):
-        remove(folder / path.name)
-        path.rename(folder / path.name)
-    source.rmdir()
-
-
 def remove(path: Path) -> None:
     """Delete a file, a link or a folder with everything in it, if there is one."""
     if path.is_dir() and not path.is_symlink():

@@ -104,6 +104,7 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     ),
     "[reward] batch": "16 responses go into a request. Remove the key.",
     "[reward] cache": "rewards are always cached; `zooter setup --clear` deletes them. Remove the key.",
+    "[reward] input": "the tokenizer's chat template is read if there is one, else two segments. Remove the key.",
     "[reward] max_new_tokens": "a judge writes up to 1,024 tokens. Remove the key.",
     "[reward] timeout_seconds": "a reward endpoint has 60 s to answer. Remove the key.",
     "[reward] tries": "a judge is asked up to 3 times. Remove the key.",

@@ -264,7 +264,7 @@ class Selection:
     """The candidates to run for a query.
 
     Attributes:
-        unsureness: the trigger's value, in [0, 1].
+        unsureness: of the router, in [0, 1].
         unsure: whether it is above the threshold.
         candidates: the most probable first; only one if the router is sure.
     """

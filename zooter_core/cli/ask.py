@@ -28,7 +28,6 @@ def ask(
 ) -> None:
     ensemble = open_ensemble(fleet, answering=True)
     generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens)
-    prices.check_trade(ensemble.fleet, willingness or 0.0)
     messages = [Message("user", stdin_text() if query == STDIN else query)]
     if candidate is not None:
         ensemble.fleet.candidate(candidate)  # an unknown name shows before the work

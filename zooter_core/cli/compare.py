@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from zooter_core.backends import iter_responses
-from zooter_core.backends.conversation import check_query
-from zooter_core.base.errors import WorkError, ZooterError, one_line
+from zooter_core.base.errors import WorkError, one_line
 from zooter_core.base.records import Message, Query, Ranked
 from zooter_core.cli.consoles import Lines, err, out, print_json, print_note, waiting
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import FleetDir, Json, MaxNewTokens, QueryOrStdin, Temperature, choose_generation
-from zooter_core.cli.stdin import STDIN, stdin_records
+from zooter_core.cli.stdin import STDIN, stdin_queries
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.evident_keys import key_in
-from zooter_core.data.scores import read_query
 from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.ensemble import Ensemble
 
@@ -28,7 +26,7 @@ def compare(
     max_new_tokens: MaxNewTokens = None,
 ) -> int:
     many = query == STDIN
-    queries: Iterable[Query] = _stdin_queries() if many else [Query("", query)]
+    queries: Iterable[Query] = stdin_queries() if many else [Query("", query)]
     ensemble = open_ensemble(fleet, answering=True)
     generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens)
     if not ensemble.can_rank:
@@ -51,17 +49,6 @@ def compare(
     if many and failed:
         err.print(f"{failed} of {done} queries failed.")
     return 1 if failed else 0
-
-
-def _stdin_queries() -> Iterator[Query]:
-    """The queries of stdin, each with what its responses are verified by, if its line says so."""
-    for place, record in stdin_records():
-        query = read_query(place, record, place)
-        try:
-            check_query(query.text)
-        except ZooterError as problem:
-            raise ZooterError.saying(f"In {place}: {problem}") from problem
-        yield query
 
 
 def _ranked(ensemble: Ensemble, query: Query, generation: GenerationConfig) -> list[Ranked]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +18,6 @@ from zooter_core.cli.training import TrainingOptions, with_training
 from zooter_core.data.run_folder import REPORT, ROUTER
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import load_report
-from zooter_core.router import processes
 from zooter_core.router.kinds import AUTO_KIND, LEARN_LABELS, DistillConfig
 
 
@@ -46,13 +44,14 @@ def distill(
     if run:
         check_unused(context, "with --run", "scores", "out")
     config = training.distill_config()
-    with _alone_or_together(config) as main:
-        if run and main:
-            _distill_run(run, fleet, encoder, config)
-        elif scores and out and main:
-            check_folder(out)
-            _check_learns_from_labels(config.kind, training.labels)
-            _distill_scores(scores, out, fleet, encoder, training, config)
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # as `accelerate launch` and torchrun say it
+        raise ZooterError.saying("A router is trained in one process.", "Leave out `accelerate launch`.")
+    if run:
+        _distill_run(run, fleet, encoder, config)
+    elif scores and out:
+        check_folder(out)
+        _check_learns_from_labels(config.kind, training.labels)
+        _distill_scores(scores, out, fleet, encoder, training, config)
 
 
 def _check_learns_from_labels(kind: str, labels: dict[str, Any]) -> None:
@@ -64,21 +63,6 @@ def _check_learns_from_labels(kind: str, labels: dict[str, Any]) -> None:
             listed(unused),
             "Leave them out.",
         )
-
-
-@contextmanager
-def _alone_or_together(training: DistillConfig) -> Iterator[bool]:
-    """Join the processes of `accelerate launch`, if there are several. Yields whether this is the main one."""
-    if not processes.several():
-        yield True
-        return
-    from zooter_core.router.finetune import help_main
-
-    with processes.together(help_main) as main:
-        if main and training.finetune == "none":
-            step = "Leave out `accelerate launch`."
-            raise ZooterError.saying("Without --finetune, a router is trained in one process.", step)
-        yield main
 
 
 def _distill_run(run: Path, fleet: Path | None, encoder: str | None, training: DistillConfig) -> None:

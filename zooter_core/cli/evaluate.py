@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 from zooter_core.base.errors import NotInstalledError, ZooterError, listed
@@ -22,7 +23,7 @@ from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
 from zooter_core.evaluation import charts, report_tables, responses
 from zooter_core.evaluation.charts import Figure
-from zooter_core.evaluation.figures import Evaluation, Sweep
+from zooter_core.evaluation.figures import Evaluation
 from zooter_core.evaluation.responses import Texts
 from zooter_core.evaluation.verdicts import with_cost
 from zooter_core.method import selection
@@ -95,7 +96,7 @@ def evaluate(
     from zooter_core.evaluation import evaluate as evaluation
     from zooter_core.router.neighbours import familiar_rows
 
-    loaded: Router = Router.load(path)
+    loaded = Router.load(path)
     familiar = familiar_rows(table.queries, Path(path))
     if familiar is not None and familiar.any():
         share = f"{familiar.sum():,} of these {len(familiar):,} queries"
@@ -105,15 +106,18 @@ def evaluate(
     rewards = _rewards(fleet, table, texts) if rmr else None
     ranked = None if rewards is None else responses.best_scores(table, rewards)
     with bars() as progress:
-        outputs = evaluation.compute_outputs(loaded, table, lambda done: progress("embed", done, len(table.queries)))
-    figures = evaluation.compute_evaluation(loaded, table, learned, ranked, outputs)
+        probabilities = evaluation.compute_probabilities(
+            loaded, table, lambda done: progress("embed", done, len(table.queries))
+        )
+    figures = evaluation.compute_evaluation(loaded, table, learned, ranked, probabilities)
     costs = None
     if paid is not None:
         costs = pricing.dollars(paid, responses.token_counts(loaded.encoder, table, texts))
         if willingness is None:
             willingness = (owner.willingness if owner else None) or 0.0
-        figures = _with_costs(figures, table, outputs, paid, costs, willingness)
+        figures = _with_costs(figures, table, probabilities, paid, costs, willingness)
     if plot:
+        outputs = Outputs(probabilities, _gain(loaded, path, None if router else owner, table, probabilities))
         selected = selection.report(outputs, table.scores, costs=costs)
         if rewards is not None:
             selected = replace(selected, judge=selection.report(outputs, table.scores, rewards, costs))
@@ -134,7 +138,8 @@ def _sweep(table: Scores, config: SweepConfig, fleet: Path | None, plot: Path | 
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
         figures = sweep(table, tags_of(table, "auto", vectors), vectors, config, DistillConfig(), progress)
     if plot:
-        _save_sweep_plot(figures, plot)
+        title = f"Held-back queries: {figures.folds} folds, {figures.seeds} seeds, n = {figures.n}"
+        _save(plot, title, {"": charts.sweep_chart(figures)})
     print_figures(figures, json, print_sweep)
 
 
@@ -188,12 +193,27 @@ def _prices(fleet: Fleet, pool: Sequence[str], willingness: float) -> Array | No
     return pricing.prices_of(fleet, pool) if willingness or priced.issuperset(pool) else None
 
 
+def _gain(router: Router, path: str | Path, fleet: Fleet | None, scores: Scores, probabilities: Array) -> Array | None:
+    """Where the gain of a second response is expected to rank, by which queries are unsure when they are routed; None
+    where the router's folder has no training queries of the candidates."""
+    from zooter_core.router.neighbours import Neighbours
+
+    learned = Neighbours.load(path)
+    if learned and fleet:
+        learned = learned.for_pool(fleet.pool, fleet.names_in(learned.candidates))
+    if learned is None or not set(scores.candidates) <= set(learned.candidates):
+        return None
+    columns = np.array([learned.candidates.index(name) for name in scores.candidates])
+    vectors = router.encoder.embed_all([query.text for query in scores.queries])
+    return learned.gain_ranks(vectors, columns[selection.ranking(probabilities)[:, :2]])
+
+
 def _with_costs(
-    figures: Evaluation, scores: Scores, outputs: Outputs, prices: Array, costs: Array, willingness: float
+    figures: Evaluation, scores: Scores, probabilities: Array, prices: Array, costs: Array, willingness: float
 ) -> Evaluation:
     """The figures with what choosing by probability costs, and by utility, and with the costs in the verdict."""
-    trade = pricing.trade(outputs.probabilities, scores.scores, prices, costs, willingness)
-    spent = pricing.spent(scores.candidates, outputs.probabilities.argmax(axis=1), costs)
+    trade = pricing.trade(probabilities, scores.scores, prices, costs, willingness)
+    spent = pricing.spent(scores.candidates, probabilities.argmax(axis=1), costs)
     verdict = with_cost(figures.verdict, spent, "dollars") if spent else figures.verdict
     return replace(figures, trade=trade, verdict=verdict)
 
@@ -221,22 +241,15 @@ def _check_plot(path: Path | None) -> None:
     check_file(path)
 
 
-def _save_sweep_plot(figures: Sweep, path: Path) -> None:
-    """Plot the score over beta with its 95% interval, a line per tau."""
-    title = f"Held-back queries: {figures.folds} folds, {figures.seeds} seeds, n = {figures.n}"
-    _save(path, title, {"": charts.sweep_chart(figures)})
-
-
 def _save_selection_plot(figures: SelectionReport, path: Path) -> None:
-    """Plot quality over cost, a line per trigger and k, random queries dotted; a second chart by the judge if any."""
+    """Plot quality over cost, a line per k, random queries dotted; a second chart by the judge if any."""
     panels = {"Keeping the best by score": figures}
     if figures.judge:
         panels["Keeping the best by reward"] = figures.judge
     priced = figures.curves[0].points[0].dollars is not None
     drawn = {}
     for name, panel in panels.items():
-        curves = {trigger: report_tables.curves(panel, trigger) for trigger in report_tables.triggers(panel)}
-        drawn[name] = charts.selection_chart(curves, priced)
+        drawn[name] = charts.selection_chart(report_tables.curves(panel), priced)
     _save(path, "k candidates where the router is unsure, otherwise one", drawn)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ALL = "all"  # for --pick
 MOST_NOTES = 10  # lines about what is passed over
 MOST_TAKEN = 20  # models of a hosted server that `--pick all` takes
-FRAME, LEAST_ROOM = 10, 24  # columns of the lines of a table with three columns; of a model's id and facts
+FRAME, LEAST_ROOM = 7, 24  # columns of the lines of a table with two columns; of a model's id and facts
 KEY_STEP = "Set it first, such as export MODEL_API_KEY=..., and give its name: --key-env MODEL_API_KEY."
 START = "Start Ollama, vLLM, llama.cpp or LM Studio, or name a server (--endpoint URL) or weights (--models DIR)."
 
@@ -68,7 +68,7 @@ def init(
         reasons = listed(f"{url}: {reason}" for url, reason in discovery.silent.items())
         raise ZooterError("a model on this machine or at a server that you name", reasons or "none", START)
     chosen = _chosen(discovery.models, pick or ())
-    connected = connect(out_folder, chosen, discovery.gpus)
+    connected = connect(out_folder, chosen)
     lacking = missing(load_fleet(out_folder))
     if json:
         names = {
@@ -119,7 +119,7 @@ def _chosen(models: Sequence[Model], names: Sequence[str]) -> list[Model]:
         return usual
     if all(file.isatty() for file in (sys.stdin, out.file, err.file)):
         return _ask(models, usual)
-    return _numbers(models)
+    raise ZooterError("a terminal to choose on", "none", "Name the models: --pick NAME ..., or --pick all.")
 
 
 def _usual(models: Sequence[Model]) -> list[Model]:
@@ -164,38 +164,20 @@ def _ask(models: Sequence[Model], usual: Sequence[Model]) -> list[Model]:
     return marked
 
 
-def _numbers(models: Sequence[Model]) -> list[Model]:
-    """The models whose numbers a line of stdin has."""
-    err.print("Which models? Their numbers with spaces, or all: ", end="")
-    line = sys.stdin.readline().replace(",", " ").split()
-    err.print()
-    if line == ["all"]:
-        return list(models)
-    try:
-        picked = [int(word) for word in line]
-    except ValueError:
-        picked = []
-    if not picked or not all(1 <= number <= len(models) for number in picked):
-        line_text = " ".join(line)[:60] or "nothing"
-        raise ZooterError(f"numbers from 1 to {len(models)} on stdin", line_text, "Or name them with --pick.")
-    return [models[number - 1] for number in dict.fromkeys(picked)]
-
-
 def _print_models(models: Sequence[Model]) -> None:
     """The table of models, no wider than the terminal. Models of one place have it as a line above them."""
-    numbers, names = len(str(len(models))), max(len(model.name) for model in models)
-    table = Table("", title="models", title_justify="left")
+    names = max(len(model.name) for model in models)
+    table = Table(title="models", title_justify="left")
     table.add_column("name", no_wrap=True)
-    table.add_column("model", max_width=max(err.width - numbers - names - FRAME, LEAST_ROOM), overflow="fold")
-    rows = enumerate(models, 1)
-    for place, group in groupby(rows, lambda row: row[1].place):
+    table.add_column("model", max_width=max(err.width - names - FRAME, LEAST_ROOM), overflow="fold")
+    for place, group in groupby(models, lambda model: model.place):
         members = list(group)
         if not (alone := len(members) == 1):
-            table.add_row("", "", f"{place}:")
-        for number, model in members:
+            table.add_row("", f"{place}:")
+        for model in members:
             shown = model.model if model.backend == ENDPOINT else Path(model.model).name
             texts = (shortened(shown, MOST_NAMED), model.facts, place if alone else "")
-            table.add_row(str(number), model.name, ", ".join(filter(None, texts)))
+            table.add_row(model.name, ", ".join(filter(None, texts)))
         table.add_section()
     err.print(table)
 
@@ -220,8 +202,6 @@ def _print(discovery: Discovery) -> None:
 def _print_end(folder: Path, connected: Connected, lacking: Sequence[NotInstalledError]) -> None:
     if connected.present:
         _print_wrapped(f"Already in the fleet: {listed(dict.fromkeys(model.name for model in connected.present))}.")
-    if connected.waiting:
-        _print_wrapped(f"Too large for the memory that is left, so they take turns: {listed(connected.waiting)}.")
     if connected.names:
         _print_wrapped(f"{folder / 'fleet.toml'} has {listed(connected.names)}.")
     place = shlex.quote(str(folder))

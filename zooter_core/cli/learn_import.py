@@ -22,7 +22,9 @@ def learn_import(
     check_paths(paths)
     parts = open_fleet(fleet)
     with Traffic.open(data or data_folder(parts)) as traffic:
-        count, left_out = import_traffic(paths, traffic, parts.learn)
+        count, left_out = import_traffic(paths, traffic, parts)
     for reason, number in left_out.items():
         err.print(f"left out {number:,}: {reason}")
     err.print(f"New requests in {traffic.path}: {count:,}")
+    if count:
+        err.print("`zooter learn` lets every model answer a share of them (--share, --budget-usd).")

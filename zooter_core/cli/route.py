@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
-from zooter_core.backends.conversation import Conversation
-from zooter_core.base.errors import ZooterError, one_line
-from zooter_core.base.records import Decision, Message
+from zooter_core.base.errors import one_line
+from zooter_core.base.records import Decision
 from zooter_core.base.terminal import json_text
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import FleetDir, Json, QueryOrStdin, Willingness, flag
-from zooter_core.cli.stdin import STDIN, stdin_records
+from zooter_core.cli.stdin import STDIN, stdin_queries
 from zooter_core.data import prices
-from zooter_core.data.logs import fields_of, query_in
 from zooter_core.router.explain import Explanation
 
 MOST_SHOWN = 5  # words for and against, and similar queries
@@ -28,12 +25,11 @@ def route(
     json: Json = False,
 ) -> None:
     ensemble = open_ensemble(fleet)
-    prices.check_trade(ensemble.fleet, willingness or 0.0)
     note = ensemble.router.note
     if note and not json:
         print(f"{note} `zooter exam` trains one.", file=sys.stderr)
-    for conversation in _stdin_conversations() if query == STDIN else [query]:
-        decision = ensemble.route(conversation, willingness)
+    for text in (line.text for line in stdin_queries()) if query == STDIN else [query]:
+        decision = ensemble.route(text, willingness)
         explanation = ensemble.explain(decision) if why else None
         if json:
             shape = decision.to_json() | ({"why": explanation.to_json()} if explanation else {})
@@ -85,33 +81,3 @@ def _print_why(why: Explanation) -> None:
         cells = [f"{share:.0%} {near.rewards[name]:.2f}" for name, share in near.label.items()]
         table.add_row(f"{near.similarity:.2f}", one_line(name, 50), *cells)
     out.print(table)
-
-
-def _stdin_conversations() -> Iterator[Conversation]:
-    """Lines of stdin to route: JSON lines give their `messages` or query, other lines stand for themselves."""
-    from zooter_core.serve.errors import ApiError  # here: it loads Starlette, which one query does not need
-
-    for place, record in stdin_records():
-        try:
-            conversation = _user_turns(record) if "messages" in record else query_in(place, fields_of(record)).strip()
-        except (ValueError, ApiError) as problem:
-            reason = f" ({problem.message})" if isinstance(problem, ApiError) else ""
-            raise ZooterError(f'"messages" in {place}', f"{str(record)[:60]}{reason}", "Fix the line.") from problem
-        if conversation:
-            yield conversation
-
-
-def _user_turns(record: Mapping[str, Any]) -> list[Message]:
-    """What the user says in `messages` of OpenAI's shape, by the endpoint's own reading.
-
-    Raises:
-        ApiError: these are no messages.
-        ValueError: the user says nothing in the end.
-    """
-    from zooter_core.serve.bodies import ChatRequest, Conversation, check
-
-    check(Conversation, record)
-    turns = ChatRequest(record).user_texts
-    if not turns or not turns[-1].strip():
-        raise ValueError("no text of the user's")
-    return [Message("user", turn) for turn in turns]

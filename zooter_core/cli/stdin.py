@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Any
 
+from zooter_core.backends.conversation import check_query
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.jsonl import parse_object
+from zooter_core.base.records import Query
+from zooter_core.data.scores import read_query
 
 STDIN = "-"
 
 
-def stdin_records() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each line that is not empty, as its place and its record: a JSON object, or {"query": line} for any other text.
+def stdin_queries() -> Iterator[Query]:
+    """The queries of stdin: a line that is a JSON object, with what responses are verified by, or any other text.
 
     Raises:
-        ZooterError: a line begins as a JSON object and is none, or is not UTF-8.
+        ZooterError: a line has no query, begins as a JSON object and is none, or is not UTF-8.
     """
     for number, line in enumerate(_lines(), 1):
         if not (text := line.strip()):
             continue
         place = f"line {number} of stdin"
         is_json = text.startswith("{")
-        yield place, parse_object(text, place, ZooterError, "Fix the line.") if is_json else {"query": text}
+        record = parse_object(text, place, ZooterError, "Fix the line.") if is_json else {"query": text}
+        query = read_query(place, record, place)
+        try:
+            check_query(query.text)
+        except ZooterError as problem:
+            raise ZooterError.saying(f"In {place}: {problem}") from problem
+        yield query
 
 
 def stdin_text() -> str:

@@ -161,6 +161,7 @@ def print_selection(figures: SelectionReport) -> None:
 
 
 def _print_curves(figures: SelectionReport, measure: str) -> None:
+    first, *_ = figures.curves
     title = f"selection, keeping the best by {measure} of k; area: mean score over the cost"
     columns = ("trigger", "k", "one call", "k calls", "area", "random", "area minus random, 95%")
     table = Table(*columns, title=title, title_justify="left")
@@ -170,9 +171,8 @@ def _print_curves(figures: SelectionReport, measure: str) -> None:
         areas = [f"{curve.area:.4f}", f"{curve.area_random:.4f}", f"{low:.4f} to {high:.4f}"]
         table.add_row(curve.trigger, str(curve.k), *ends, *areas)
     out.print(table)
-    best = figures.best
-    verdict = "significantly better than random" if best.beats_random else "no significant difference from random"
-    out.print(f"best for k = {best.k}: {best.trigger}, {verdict}")
+    verdict = "significantly better than random" if first.beats_random else "no significant difference from random"
+    out.print(f"for k = {first.k}: {first.trigger}, {verdict}")
 
 
 def print_sweep(figures: Sweep) -> None:

@@ -106,7 +106,7 @@ class CandidateConfig(Table):
     json_mode: StrictBool | None = None
     endpoint: EndpointConfig | None = field(default=None, repr=False)
     settings: dict[str, Any] = field(default_factory=dict, hash=False)
-    memory: MemoryConfig | None = field(default=None, repr=False)
+    memory: Annotated[MemoryConfig | None, Field(validate_default=True)] = field(default=None, repr=False)
 
     hidden: ClassVar[Sequence[str]] = ("endpoint", "settings", "memory")
     shared: ClassVar[Sequence[str]] = (
@@ -129,11 +129,16 @@ class CandidateConfig(Table):
     @classmethod
     def _model(cls, value: str, info: ValidationInfo) -> str:
         backend = info.data.get("backend")
-        if backend == ENDPOINT:
+        if backend == ENDPOINT or not info.context:
             return value
-        if backend == RECORDED or (backend == GGUF and not value.startswith(PREFIX)):
-            return local_path(value, info)
-        return reference(value, info)
+        on_disk = backend == RECORDED or (backend == GGUF and not value.startswith(PREFIX))
+        return (local_path if on_disk else reference)(value, info.context["folder"])
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _memory(cls, value: Any, info: ValidationInfo) -> Any:
+        """The file's, for all of its models: a judge and a tagger share memory with the candidates."""
+        return info.context["memory"] if info.context else value
 
     @field_validator("skills")
     @classmethod

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, StrictBool, TypeAdapter, ValidationError, model_validator
 
 from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, one_line
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
@@ -24,7 +24,6 @@ from zooter_core.config.labelling import (
     Tagger,
     TaggerConfig,
 )
-from zooter_core.config.learn import LearnConfig
 from zooter_core.config.serve import ServeConfig
 from zooter_core.config.tables import (
     Count,
@@ -80,6 +79,21 @@ class RouterConfig(Table):
         if not self.path and list(self.to_file()) != ["willingness"]:
             raise ValueError('{where} lacks the key "path". Add path = ... there.')
         return self
+
+
+@table("[learn]")
+class LearnConfig(Table):
+    """The `[learn]` table: what the endpoint keeps of its traffic, so that a router can learn from it.
+
+    Attributes:
+        traffic: whether queries and decisions are kept (`zooter serve --learn` keeps them too).
+        answers: whether answers are kept as well.
+        retention_days: what is older is deleted; 0 keeps everything.
+    """
+
+    traffic: StrictBool = False
+    answers: StrictBool = False
+    retention_days: NotNegative = 90
 
 
 @dataclass(frozen=True)
@@ -187,13 +201,13 @@ class Fleet:
 class FleetFile(Table):
     """All of fleet.toml."""
 
-    candidate: Annotated[list[CandidateConfig], Field(min_length=1)]
+    memory: MemoryConfig | None = None  # first, for the place of a mistake: each candidate has it too
+    candidate: Annotated[tuple[CandidateConfig, ...], Field(min_length=1)] = field(kw_only=True)
     name: Name | None = None
     router: RouterConfig | None = None
     reward: Reward | None = None
     tagger: Tagger | None = None
     generation: GenerationConfig = field(default_factory=GenerationConfig)
-    memory: MemoryConfig | None = None
     serve: ServeConfig = field(default_factory=ServeConfig)
     learn: LearnConfig = field(default_factory=LearnConfig)
 
@@ -240,14 +254,19 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
     except OSError as problem:
         raise ZooterError(f"a readable {path}", str(problem), FIX_PERMISSIONS) from problem
     try:
-        file = READER.validate_python(values, context={"folder": path.parent})
+        file = READER.validate_python(values, context={"folder": path.parent, "memory": values.get("memory")})
     except ValidationError as problem:
         first = problem.errors()[0]
         if first["loc"] == ("candidate",):
             step = "Add one with name, backend and model."
             raise ZooterError(f"at least one [[candidate]] in {path}", "none", step) from None
         raise error_in(problem, str(path)) from None
-    return _fleet(file, path)
+    name = file.name or one_line(path.parent.name) or "fleet"
+    router, willingness = file.router, file.router.willingness if file.router else None
+    return Fleet(
+        name, path.parent, file.candidate, router if router and router.path else None, file.reward, file.tagger,
+        file.generation, file.serve, file.learn, willingness,
+    )  # fmt: skip
 
 
 def real_file(path: Path) -> Path:
@@ -300,23 +319,3 @@ def _relative(table: Table, folder: Path) -> dict[str, Any]:
         elif key in FILES and Path(values[key]).is_absolute() and not named_by_server(table):
             values[key] = Path(os.path.relpath(values[key], folder)).as_posix()
     return values
-
-
-def _fleet(file: FleetFile, path: Path) -> Fleet:
-    """The fleet of a file. `[memory]` is for all models: a judge and a tagger share memory with the candidates."""
-
-    def placed(model: CandidateConfig) -> CandidateConfig:
-        return replace(model, memory=file.memory) if file.memory else model
-
-    reward, tagger = file.reward, file.tagger
-    if isinstance(reward, JudgeConfig):
-        reward = replace(reward, judge=placed(reward.judge), second=reward.second and placed(reward.second))
-    if isinstance(tagger, InstagConfig):
-        tagger = replace(tagger, instagger=placed(tagger.instagger))
-    candidates = tuple(placed(candidate) for candidate in file.candidate)
-    name = file.name or one_line(path.parent.name) or "fleet"
-    router, willingness = file.router, file.router.willingness if file.router else None
-    return Fleet(
-        name, path.parent, candidates, router if router and router.path else None, reward, tagger,
-        file.generation, file.serve, file.learn, willingness,
-    )  # fmt: skip

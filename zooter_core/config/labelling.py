@@ -90,22 +90,12 @@ class ScalarConfig(CheckpointConfig):
     """A sequence classifier with one output.
 
     Attributes:
-        input: how it reads query and response: `pair` (two segments), `chat` (the tokenizer's chat template), or
-            `auto`, which is `chat` if the tokenizer has a chat template.
-        template: a text with {query} and {response} instead.
+        template: a text with {query} and {response}. By default it reads them in the tokenizer's chat template if there
+            is one, else as two segments.
     """
 
     kind: Literal["scalar"] = field(default="scalar", kw_only=True)
-    input: Literal["auto", "pair", "chat"] = "auto"
     template: ResponseTemplate | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if self.template is not None and self.input != "auto":
-            raise ValueError(
-                "{where} has both input and template, but a template is an input of its own. Keep one of them."
-            )
-        return self
 
 
 @table("[reward]")
@@ -114,7 +104,7 @@ class UltraConfig(ScalarConfig):
 
     kind: Literal["ultra"] = field(default="ultra", kw_only=True)  # type: ignore[assignment]
 
-    hidden: ClassVar[Sequence[str]] = ("adapter", "input", "template")
+    hidden: ClassVar[Sequence[str]] = ("adapter", "template")
 
 
 @table("[reward]")
@@ -196,7 +186,7 @@ class EmbeddedConfig(ScalarConfig):
     max_tokens: Count | None = 256
     kind: Literal["embedded"] = field(default="embedded", kw_only=True)  # type: ignore[assignment]
 
-    hidden: ClassVar[Sequence[str]] = (*("revision", "model", "adapter", "max_tokens", "dtype", "input", "template"),)
+    hidden: ClassVar[Sequence[str]] = ("revision", "model", "adapter", "max_tokens", "dtype", "template")
 
 
 @table("[reward]")

@@ -80,25 +80,25 @@ def refusal(expected: str, actual: str, next_step: str = "") -> ValueError:
     return ValueError(f"must be {expected}, but is {actual}. {next_step}".strip())
 
 
-def _folder(info: ValidationInfo) -> Path | None:
-    """The folder of the file that is being read; None for a table that is made in Python, whose paths stay."""
-    return info.context["folder"] if info.context else None
+def _in_file(read: Callable[[str, Path], str]) -> AfterValidator:
+    """Reads a path in the folder of the file; those of a table that is made in Python stay."""
+
+    def full(value: str, info: ValidationInfo) -> str:
+        return read(value, info.context["folder"]) if info.context else value
+
+    return AfterValidator(full)
 
 
-def local_path(value: str, info: ValidationInfo) -> str:
+def local_path(value: str, folder: Path) -> str:
     """A full path, whether or not something is there."""
-    folder = _folder(info)
-    return value if folder is None else os.path.normpath(folder / value)
+    return os.path.normpath(folder / value)
 
 
-def reference(value: str, info: ValidationInfo) -> str:
+def reference(value: str, folder: Path) -> str:
     """A full path for a file or folder beside fleet.toml; a hub id or `package:NAME` stays.
 
     `adapters/math` and `owner/name` look alike. The first is a path if there is a folder `adapters` beside the file.
     """
-    folder = _folder(info)
-    if folder is None:
-        return value
     if value.startswith(PREFIX):
         try:
             check_package(value)
@@ -107,16 +107,13 @@ def reference(value: str, info: ValidationInfo) -> str:
             raise refusal(facts.expected, facts.found, facts.next_step) from problem
         return value
     if value.startswith((".", "/")) or os.path.exists(folder / Path(value).parts[0] if value else folder):
-        return existing(value, info)
+        return existing(value, folder)
     return value
 
 
-def existing(value: str, info: ValidationInfo) -> str:
+def existing(value: str, folder: Path) -> str:
     """The full path of a file or folder that is there."""
-    folder = _folder(info)
-    if folder is None:
-        return value
-    path = Path(local_path(value, info))
+    path = Path(local_path(value, folder))
     try:
         if path.exists():
             return str(path)
@@ -134,9 +131,9 @@ def _name(value: str) -> str:
 
 
 Name = Annotated[StrictStr, AfterValidator(_name)]
-LocalPath = Annotated[StrictStr, AfterValidator(local_path)]
-Reference = Annotated[StrictStr, AfterValidator(reference)]
-ExistingPath = Annotated[StrictStr, AfterValidator(existing)]
+LocalPath = Annotated[StrictStr, _in_file(local_path)]
+Reference = Annotated[StrictStr, _in_file(reference)]
+ExistingPath = Annotated[StrictStr, _in_file(existing)]
 
 
 # An error of pydantic must not show the value, which may be a secret.

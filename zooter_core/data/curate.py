@@ -11,7 +11,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from functools import cache
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -37,11 +38,8 @@ EVERY = 1000  # queries between two reports
 QUERY_FIELDS = ("dataset", "source", "tags", "choices", "answer", "tests", "check")
 
 SIGNS = {"-": "−", "*": "×", "/": "÷"}
-_SIGN = re.compile(r"[-*/](?=\s*\d)")
-_BETWEEN_DIGITS = re.compile(r"(?<=\d) (?=\d)")
-_UNSPACED = (  # scripts without spaces: every character counts as a word
-    *((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF)),
-    (0x20000, 0x3FFFF),
+UNSPACED = re.compile(  # scripts without spaces
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 
 Tags = tuple[str, ...]
@@ -49,45 +47,32 @@ Tagging = Callable[[Sequence[str]], list[Tags]]
 UNTAGGED: Tags = ("",)  # queries without tags share a tag, so that they are picked in turn with the others
 
 
-class _Plain(dict[int, str | None]):
-    """For str.translate: what replaces a character, computed when it first occurs."""
-
-    def __missing__(self, code: int) -> str | None:
-        kind = unicodedata.category(chr(code))
-        plain: str | None = chr(code)
-        if kind == "Cf":  # invisible: joiners and direction marks
-            plain = None
-        elif kind[0] in "PZ" or kind == "Cc":
-            plain = " "
-        elif kind[0] == "S" or any(first <= code <= last for first, last in _UNSPACED):
-            plain = f" {chr(code)} "
-        self[code] = plain
-        return plain
-
-
-_PLAIN = _Plain()
-
-
 def normalise(text: str) -> str:
     """A text's words with single spaces, without case and punctuation; "" if there are none.
 
-    Symbols (+, =, emoji) are separate words, and so are - * / before a number: "12 - 30" is not "12 * 30".
+    Symbols (+, =, emoji) are words, and so are - * / before a number: "12 - 30" is not "12 * 30". So is every character
+    of a script without spaces.
     """
     text = unicodedata.normalize("NFC", text.casefold())
-    text = _SIGN.sub(lambda sign: SIGNS[sign[0]], text)
-    return " ".join(text.translate(_PLAIN).split())
+    text = re.sub(r"[-*/](?=\s*\d)", lambda sign: SIGNS[sign[0]], text)
+    return " ".join("".join(map(_plain, text)).split())
 
 
-def key(normal: str) -> str:
-    """The key that repeats share: a normalised text without spaces, except between numbers (1.5 is not 15)."""
-    return _BETWEEN_DIGITS.sub("\0", normal).replace(" ", "")
+@cache
+def _plain(character: str) -> str:
+    kind = unicodedata.category(character)
+    if kind == "Cf":  # invisible: joiners and direction marks
+        return ""
+    if kind[0] in "PZ" or kind == "Cc":
+        return " "
+    return f" {character} " if kind[0] == "S" or UNSPACED.match(character) else character
 
 
 def word_runs(normal: str) -> Iterable[str]:
-    """The runs of OVERLAP words of a normalised text. A shorter text has its key instead, which no run equals."""
+    """The runs of OVERLAP words of a normalised text; a shorter text as a whole, which no run equals."""
     words = normal.split(" ")
     if len(words) < OVERLAP:
-        return (key(normal),)
+        return (normal,)
     return (" ".join(words[start : start + OVERLAP]) for start in range(len(words) - OVERLAP + 1))
 
 
@@ -95,20 +80,18 @@ class Benchmarks:
     """The texts to keep out of training: name of a file -> its texts."""
 
     def __init__(self, texts: Mapping[str, Iterable[str]]) -> None:
-        self._names, self._numbers = list(texts), dict[str, int]()
-        for number, group in enumerate(texts.values()):
+        self._names: dict[str, str] = {}
+        for name, group in texts.items():
             for normal in filter(None, map(normalise, group)):
-                for run in word_runs(normal):
-                    self._numbers.setdefault(run, number)
+                self._names |= dict.fromkeys(word_runs(normal), name)
 
     @classmethod
     def read(cls, paths: Sequence[Path]) -> Benchmarks:
-        return cls({str(path): [query.text for _, _, query in each_query(path, blank=True)] for path in paths})
+        return cls({str(path): [query.text for _, query in each_query(path)] for path in paths})
 
     def overlap(self, normal: str) -> str | None:
-        """The first file that shares OVERLAP words in a row, or a whole shorter text, with a normalised text."""
-        numbers = [self._numbers[run] for run in word_runs(normal) if run in self._numbers]
-        return self._names[min(numbers)] if numbers else None
+        """A file that shares OVERLAP words in a row, or a whole shorter text, with a normalised text."""
+        return next((self._names[run] for run in word_runs(normal) if run in self._names), None)
 
 
 class NearRepeats:
@@ -126,8 +109,9 @@ class NearRepeats:
         """Whether a text is a near repeat; if not, later ones are compared with it."""
         grams, hashed = _grams(normal), self._empty.copy()
         hashed.update_batch([gram.encode("utf-8", "surrogatepass") for gram in grams])
-        if any(_similarity(grams, _grams(other)) >= NEAR for other in self._index.query(hashed)):
-            return True
+        for other in map(_grams, self._index.query(hashed)):
+            if len(grams & other) / len(grams | other) >= NEAR:
+                return True
         self._index.insert(normal, hashed)
         return False
 
@@ -137,36 +121,14 @@ def _grams(normal: str) -> set[str]:
     return {padded[start : start + GRAM] for start in range(len(normal))}
 
 
-def _similarity(one: set[str], other: set[str]) -> float:
-    shared = len(one & other)
-    return shared / (len(one) + len(other) - shared)
-
-
-def shares(counts: Sequence[int], n: int) -> list[int]:
-    """n places shared out as evenly as the number of queries in each source allows; min(n, sum(counts)) in all.
-
-    Example: shares([100, 2, 100], 11) is [4, 2, 5].
-    """
-    places, remaining = [0] * len(counts), n
-    for served, source in enumerate(sorted(range(len(counts)), key=counts.__getitem__)):
-        places[source] = min(counts[source], remaining // (len(counts) - served))
-        remaining -= places[source]
-    return places
-
-
-def _room(sources: Sequence[Any], n: int) -> dict[Any, int]:
-    counts = Counter(sources)
-    return dict(zip(counts, shares(list(counts.values()), n), strict=True))
-
-
-def sample(sources: Sequence[Any], n: int) -> list[int]:
-    """Places of up to n queries: the first ones of every source, in even shares. The order must be random already."""
-    room, drawn = _room(sources, n), []
+def in_turn(sources: Sequence[Any], n: int) -> list[int]:
+    """Places of up to n queries: the first of every source, then the second of every source, and so on."""
+    counts: Counter[Any] = Counter()
+    turns = []
     for place, source in enumerate(sources):
-        if room[source]:
-            room[source] -= 1
-            drawn.append(place)
-    return drawn
+        turns.append((counts[source], place))
+        counts[source] += 1
+    return sorted(place for _, place in sorted(turns)[:n])
 
 
 def worth(count: int) -> float:
@@ -185,7 +147,7 @@ def cover(tags: Sequence[Tags], sources: Sequence[Any], n: int) -> list[int]:
     even share. Gains only fall while queries are picked, so an earlier gain is an upper bound (lazy greedy: Minoux,
     1978).
     """
-    room = _room(sources, n)
+    room = Counter(sources[place] for place in in_turn(sources, n))
     uses: Counter[str] = Counter()
     heap = [(-float(len(names or UNTAGGED)), place) for place, names in enumerate(tags)]
     heapq.heapify(heap)
@@ -235,7 +197,7 @@ def sift(
     topic: Callable[[Sequence[str]], str],
 ) -> Sifted:
     """Read queries files and logs, and set aside what is empty, overlaps a benchmark, or repeats an earlier query."""
-    benchmarks, near, keys = Benchmarks.read(exclude), NearRepeats(), set[str]()
+    benchmarks, near, texts = Benchmarks.read(exclude), NearRepeats(), set[str]()
     sifted = Sifted(excluded={str(path): [] for path in exclude})
     numbers = Counter[Path]()
     for log in read_logs(paths, sifted.left_out):
@@ -254,14 +216,13 @@ def sift(
             sifted.empty += 1
         elif name := benchmarks.overlap(normal):
             sifted.excluded[name].append(query.id)
-        elif (shared_key := key(normal)) in keys:
+        elif normal in texts:
             sifted.repeats += 1
+        elif near.is_one(normal):
+            sifted.near_repeats += 1
         else:
-            keys.add(shared_key)
-            if near.is_one(normal):
-                sifted.near_repeats += 1
-            else:
-                sifted.left.append(replace(query, dataset=source, tags=tuple(dict.fromkeys(query.tags))))
+            sifted.left.append(replace(query, dataset=source, tags=tuple(dict.fromkeys(query.tags))))
+        texts.add(normal)
         if (number := sifted.read.total()) % EVERY == 0:
             report(f"Reading: {number:,} queries ...")
     return sifted
@@ -310,7 +271,7 @@ def curate(
         order = np.random.default_rng(seed).permutation(len(sifted.left))
         offered = [sifted.left[number] for number in order]
         if sifted.untagged:
-            offered = [offered[place] for place in sample([q.dataset for q in offered], max(MOST_TAGGED, limit))]
+            offered = [offered[place] for place in in_turn([q.dataset for q in offered], max(MOST_TAGGED, limit))]
             offered = list(_tagged(offered, tagging, report))
         places = cover([query.tags for query in offered], [query.dataset for query in offered], limit)
         picked = [offered[place] for place in places]
@@ -330,12 +291,10 @@ def _tagged(queries: Sequence[Query], tagging: Tagging, report: Callable[[str], 
 def records(picked: Sequence[Query]) -> Iterator[dict[str, Any]]:
     """Lines of a queries file. An id that is taken gets its source before it, and a number after it if needed."""
     ids: set[str] = set()
-    numbers: Counter[str] = Counter()
     for query in picked:
-        name, longer = query.id, f"{query.dataset}/{query.id}"
-        while name in ids:  # the numbers go on where the last query of that id stopped
-            numbers[longer] += 1
-            name = longer if numbers[longer] == 1 else f"{longer}/{numbers[longer]}"
+        longer = f"{query.dataset}/{query.id}"
+        names = chain((query.id, longer), (f"{longer}/{number}" for number in count(len(ids))))
+        name = next(name for name in names if name not in ids)
         ids.add(name)
         record = {"id": name, "query": query.text, "dataset": query.dataset, "tags": list(query.tags)}
         yield record | dict(query.key or {})

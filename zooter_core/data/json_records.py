@@ -14,7 +14,7 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain
@@ -74,11 +74,8 @@ codecs.register_error(AS_EXCEL, _as_excel)
 
 
 @contextmanager
-def open_text(path: Path, kind: str = KIND, newline: str | None = None) -> Iterator[TextIO]:
+def open_text(path: Path) -> Iterator[TextIO]:
     """A text file, unpacked if its name ends in .gz, for the block that reads it.
-
-    Args:
-        kind: what the file should be, for the message.
 
     Raises:
         ZooterError: there is no such file, or no permission to read it, or it is damaged or in another encoding.
@@ -86,13 +83,13 @@ def open_text(path: Path, kind: str = KIND, newline: str | None = None) -> Itera
     damaged = f"a readable file {path}"
     try:
         if path.is_dir():
-            raise ZooterError(kind, f"a folder at {path}", f"Name its files, such as {path / '*.jsonl'}.")
+            raise ZooterError(KIND, f"a folder at {path}", f"Name its files, such as {path / '*.jsonl'}.")
         if not path.is_file():
-            raise ZooterError(kind, f"no file at {path}", "Check the path.")
+            raise ZooterError(KIND, f"no file at {path}", "Check the path.")
         read = gzip.open if path.suffix == ".gz" else open
         with read(path, "rb") as start:
             encoding = encoding_of(start.read(4))
-        with read(path, "rt", encoding=encoding, errors=AS_EXCEL, newline=newline) as file:
+        with read(path, "rt", encoding=encoding, errors=AS_EXCEL) as file:
             yield file
     except UnicodeDecodeError as problem:
         step = """Save it as text in UTF-8 (in Excel, "CSV UTF-8"); unpack a .zip. If it is text in UTF-8, it is cut \
@@ -133,15 +130,6 @@ def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
             yield place, value
 
 
-def each_value(path: Path) -> Iterator[tuple[Place, Any]]:
-    """The elements of JSON arrays, or the values of JSON lines, each with the line on which it begins."""
-    text = read_text(path)
-    line, before = 1, 0
-    for start, value in _values(text, path):
-        line, before = line + text.count("\n", before, start), start
-        yield f"{path}, line {line}", value
-
-
 def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
     """The lines of a .txt as `query`, JSON lines one by one, the values of other JSON, or the rows of a table.
 
@@ -165,8 +153,8 @@ def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
             yield place, _object(text, place, step)
             step = FIX_LINE
     elif first[1][:1] in ("", "[", "{") or name.endswith(".json"):
-        for place, value in each_value(path):
-            yield place, _query_or(value)
+        for number, value in enumerate(_values(read_text(path), path), 1):
+            yield f"{path}, record {number}", _query_or(value)
     else:
         yield from table_rows(path)
 
@@ -226,32 +214,13 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
         raise ZooterError(f"a readable file {path}", str(problem), FIX_FILE) from problem
 
 
-def _values(text: str, path: Path) -> Iterator[tuple[int, Any]]:
-    """The elements of arrays, or the values of JSON lines, each with its offset."""
+def _values(text: str, path: Path) -> Iterator[Any]:
+    """The elements of a JSON array, or values one after the other as jq writes them."""
     at = _skip(text, 0)
     while at < len(text):
-        if text[at] == "[":
-            at = yield from _elements(text, _skip(text, at + 1), path)
-        else:
-            value, end = _decode(text, at, path)
-            yield at, value
-            at = end
-        at = _skip(text, at)
-
-
-def _elements(text: str, at: int, path: Path) -> Generator[tuple[int, Any], None, int]:
-    """The elements of an array from its first one on, each with its offset; returns the offset behind the array."""
-    if text[at : at + 1] == "]":
-        return at + 1
-    while True:
         value, end = _decode(text, at, path)
-        yield at, value
+        yield from value if isinstance(value, list) else [value]
         at = _skip(text, end)
-        if text[at : at + 1] == "]":
-            return at + 1
-        if text[at : at + 1] != ",":
-            raise _wrong(text, at, path, "a comma or the end of the array is missing")
-        at = _skip(text, at + 1)
 
 
 def value_of(text: str) -> Any:

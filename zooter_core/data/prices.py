@@ -115,13 +115,6 @@ def check_willingness(willingness: float) -> None:
         raise ZooterError("a willingness of 0 or above", f"{willingness:g}", "Use 0 to ignore prices.")
 
 
-def check_trade(fleet: Fleet, willingness: float) -> None:
-    """Refuse an invalid willingness, and a fleet without the prices that it needs."""
-    check_willingness(willingness)
-    if willingness:
-        prices_of(fleet, fleet.pool)
-
-
 def utilities(probabilities: Array, costs: Array, share: float, worth: float | None = None) -> Array:
     """utility_i = probability_i - share * cost_i / worth, shape (..., N). At a share of 0, the probabilities.
 

@@ -1,10 +1,18 @@
 """A folder of append-only records: work in it can stop at any point, and another process can continue it.
 
 `run.json` holds the settings of each step, library versions, and under `seals` the finished steps. Settings stay as
-they were at a step's first start, but for those that follow the fleet's pool (FOLLOWS). Every other file is JSON lines
-(SHAPES), written a batch at a time: a step skips what its file has, and appends the rest. A torn last line is cut off
-before the next append. The folder is private, because it holds queries and answers. Whatever writes raises a WorkError
-if the disk is full or the file cannot be written.
+they were at a step's first start, but for those that follow the fleet's pool (FOLLOWS). Every other file is JSON lines,
+written a batch at a time: a step skips what its file has, and appends the rest. A torn last line is cut off before the
+next append. The folder is private, because it holds queries and answers. Whatever writes raises a WorkError if the disk
+is full or the file cannot be written.
+
+    queries    id, text, dataset, tags; key if the query has an answer key
+    responses  id, candidate, sample (of a benchmark: turn), and the fields of `records.Response`
+    rewards    id, rewards (candidate -> mean) and samples (candidate -> list), verified where there is an answer key;
+               or set_aside (why the query has none); missing (candidates without responses then)
+    tags       id, tags (name and score)
+    labels     id, fold (train or held_back), plain, enhanced, entropy of plain
+    scores     id, candidate, score; of a benchmark
 """
 
 from __future__ import annotations
@@ -12,54 +20,30 @@ from __future__ import annotations
 import importlib.metadata
 import itertools
 import platform
-from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from zooter_core import __version__
 from zooter_core.base import files, jsonl
 from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
 from zooter_core.base.strict_json import dump_json, of_type, parse_json
-from zooter_core.data.run_lines import LabelLine, QueryLine, ResponseLine, RewardLine, ScoreLine, TagLine, wrong_in
 
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
 TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"
 CHECKPOINT = "finetune.checkpoint"  # of fine-tuning, beside the router's folder or in it, until it is over
 STATE, LOCK = "run.json", ".lock"
-SCORES = "scores.jsonl"  # of a benchmark
-RUN_FILES = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, f"{ROUTER}.partial", REPORT, STATE, LOCK)
-SHAPES = {
-    QUERIES: QueryLine,
-    RESPONSES: ResponseLine,
-    REWARDS: RewardLine,
-    TAGS: TagLine,
-    LABELS: LabelLine,
-    SCORES: ScoreLine,
-}
-KEYS = {RESPONSES: ("id", "candidate", "sample", "turn"), SCORES: ("id", "candidate")}  # others have a line a query
+SCORES = "scores.jsonl"
+RUN_FILES = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, REPORT, STATE, LOCK)
 FILE_OF = {"start": QUERIES, "collect": RESPONSES, "score": REWARDS, "tag": TAGS, "label": LABELS, "distill": REPORT}
 STEPS = tuple(FILE_OF)
 # The setting of a step that follows the fleet; `answer` is that of a benchmark.
 FOLLOWS = {"start": "pool", "collect": "candidates_sha256", "score": "pool", "answer": "candidates_sha256"}
-FORMAT = 1  # of a run folder
 RESTORE = (
     "Restore a copy. Or delete it and start again with the same settings as before: existing records are kept. Or "
     "start a new run in another folder."
 )
-LINES = 1000  # written at once
 Settings = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class State:
-    """run.json: the settings of each step that has begun, and the finished steps."""
-
-    format: int
-    steps: dict[str, dict[str, Any]]
-    seals: dict[str, dict[str, Any]]
-    fleet: str = ""
 
 
 class RunFolder:
@@ -129,21 +113,11 @@ class RunFolder:
     def _read_state(self) -> dict[str, Any]:
         path = self.folder / STATE
         if not path.exists():
-            return {"format": FORMAT, "steps": {}, "seals": {}}
+            return {"steps": {}, "seals": {}}
         try:
-            state = of_type(dict[str, Any], parse_json(path.read_text(encoding="utf-8")))
-            if state.get("format", FORMAT) != FORMAT:
-                versions = state.get("versions")
-                maker = versions.get("zooter", "unknown") if isinstance(versions, dict) else "unknown"
-                raise ZooterError(
-                    f"a run of format {FORMAT}, which this Zooter {__version__} reads, in {path}",
-                    f"format {state['format']}, made by Zooter {maker}",
-                    "Use the Zooter that made it, or start a new run in another folder.",
-                )
-            _check_state(state)
+            return of_type(dict[str, Any], parse_json(path.read_text(encoding="utf-8")))
         except (OSError, ValueError) as problem:
             raise ZooterError(f"a readable {path}", str(problem), RESTORE) from problem
-        return state
 
     def _write_state(self) -> None:
         path = self.folder / STATE
@@ -185,8 +159,6 @@ class RunFolder:
         """
         if step not in self.state["steps"]:
             raise ZooterError.saying(f"The step {step} of the run {self.folder} has not begun.", finishing(step))
-        if name not in self.state["steps"][step]:
-            raise ZooterError(f'"{name}" of the step {step} in {self.folder / STATE}', "none", RESTORE)
         return self.state["steps"][step][name]
 
     def is_finished(self, step: str) -> bool:
@@ -208,38 +180,9 @@ class RunFolder:
         """The complete records of a file, in order; a torn last line is skipped.
 
         Raises:
-            WorkError: a line in the middle is not JSON, or not of the file's shape.
+            WorkError: a line in the middle is not JSON.
         """
-        for number, record in enumerate(jsonl.read_records(self.folder / file), 1):
-            if wrong := wrong_in(record, SHAPES[file]):
-                raise self._wrong_line(file, number, wrong)
-            yield record
-
-    def done(self, file: str, ids: Container[str]) -> set[tuple[Hashable, ...]]:
-        """The keys (KEYS) of the records that a file has.
-
-        Args:
-            ids: ids of the run's queries.
-
-        Raises:
-            WorkError: a record belongs to no query of the run, or repeats another.
-        """
-        keys: set[tuple[Hashable, ...]] = set()
-        for number, record in enumerate(self.records(file), 1):
-            key = tuple(record[name] for name in KEYS.get(file, ("id",)) if name in record)
-            if record["id"] not in ids:
-                raise self._wrong_line(file, number, f"one of {_short(record['id'])}")
-            if key in keys:
-                raise self._wrong_line(file, number, f"a second one of {_short(record['id'])}")
-            keys.add(key)
-        return keys
-
-    def _wrong_line(self, file: str, number: int, wrong: str) -> WorkError:
-        return WorkError(
-            f"one record for each of this run's queries in {self.folder / file}",
-            f"{wrong} in line {number}",
-            "Remove that line and start again; the other records are kept.",
-        )
+        return jsonl.read_records(self.folder / file)
 
     def lines(self, file: str, ids: Sequence[str]) -> list[dict[str, Any]]:
         """The line of each of these queries, in a file with one for each.
@@ -265,11 +208,9 @@ class RunFolder:
     def replace(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Write a file anew. It is as it was until all records are on the disk."""
         path = self.folder / file
-        with files.writing(path), files.atomic(path, private=True) as partial:
-            left = iter(records)
-            with jsonl.Appender(partial, private=True) as out:
-                while lines := list(itertools.islice(left, LINES)):
-                    out.append(lines)
+        with files.writing(path), files.atomic(path, private=True) as new, jsonl.Appender(new, private=True) as out:
+            for record in records:
+                out.append([record])
 
 
 def finishing(step: str) -> str:
@@ -285,14 +226,6 @@ def versions() -> dict[str, str]:
         with suppress(importlib.metadata.PackageNotFoundError):  # an extra, or Zooter in a folder
             libraries[name] = importlib.metadata.version(name)
     return libraries
-
-
-def _check_state(state: dict[str, Any]) -> None:
-    """Check the shape of the content of a run.json; a ValueError names the part that is wrong."""
-    of_type(State, state)
-    pool = of_type(list[str], state["steps"].get("start", {}).get("pool", ["any"]))
-    if not pool or len(set(pool)) < len(pool):
-        raise ValueError('"pool" is not a list of different names')
 
 
 def _short(value: Any) -> str:

@@ -151,18 +151,15 @@ class Scores:
 ScoreSource = Scores | str | Path | Sequence[str | Path]  # one or more score files, or their contents
 
 
-def each_query(path: str | Path, blank: bool = False) -> Iterator[tuple[str, dict[str, Any], Query]]:
-    """The queries of a file one at a time, each with its place ("file, line 3") and its line. Ids may repeat.
-
-    Args:
-        blank: give queries of white space alone too, instead of refusing them.
+def each_query(path: str | Path) -> Iterator[tuple[str, Query]]:
+    """The queries of a file one at a time, each with its place ("file, line 3"). Ids may repeat, texts may be blank.
 
     Raises:
         ZooterError: a line is wrong (named), or there is no query.
     """
     place = ""
     for number, (place, record) in enumerate(each_record(Path(path)), 1):
-        yield place, record, read_query(place, record, str(number), blank)
+        yield place, read_query(place, record, str(number), blank=True)
     if not place:
         raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
 
@@ -178,7 +175,7 @@ def read_queries(path: str | Path, tell: Callable[[str], None] = lambda note: No
     Raises:
         ZooterError: a line is wrong (named), an id occurs twice, or there is no query.
     """
-    lines = [(place, query) for place, _, query in each_query(path, blank=True)]
+    lines = list(each_query(path))
     queries = [query for _, query in lines if query.text.strip()]
     if count := len(lines) - len(queries):
         first = next(place for place, query in lines if not query.text.strip())

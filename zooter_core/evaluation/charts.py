@@ -200,33 +200,28 @@ def cost_unit(priced: bool) -> str:
     return "dollars per thousand queries" if priced else "model calls per query"
 
 
-def selection_chart(curves: Mapping[str, Mapping[int, Sequence[Point]]], priced: bool) -> Figure:
-    """Quality over cost, for all triggers of a selection."""
-    lines = curve_lines(curves, priced, PALETTE)
+def selection_chart(curves: Mapping[int, Sequence[Point]], priced: bool) -> Figure:
+    """Quality over cost of a selection."""
+    lines = curve_lines(curves, priced)
     traces = [line.trace() for line in lines]
     for place, line in enumerate(lines):  # the dotted lines have one entry in the legend
         traces[place]["showlegend"] = line.name not in [other.name for other in lines[:place]]
     return framed(traces, f"mean cost ({cost_unit(priced)})", "mean score per query", legend=True)
 
 
-def curve_lines(
-    curves: Mapping[str, Mapping[int, Sequence[Point]]], priced: bool, colours: Sequence[str]
-) -> list[Line]:
-    """Quality over cost: a line per trigger and k, and per k the straight line of as many random queries.
+def curve_lines(curves: Mapping[int, Sequence[Point]], priced: bool) -> list[Line]:
+    """Quality over cost: a line per k, and the straight line of as many random queries.
 
     Args:
-        curves: name -> k -> the points in the order of cost. All names start and end at the same points.
+        curves: k -> the points in the order of cost.
         priced: cost in dollars; else in calls.
     """
     lines = []
-    for place, (name, by_count) in enumerate(curves.items()):
-        for number, (k, points) in enumerate(by_count.items()):
-            places = [(point.cost(priced), point.reward) for point in points]
-            if place == 0:
-                lines.append(Line(RANDOM_QUERIES, [places[0], places[-1]], GREY, "dot"))
-            texts = [_curve_texts(point, priced) for point in points]
-            colour, dash = colours[place % len(colours)], DASHES[number % len(DASHES)]
-            lines.append(Line(f"{name}, {k} models if unsure", places, colour, dash, texts))
+    for number, (k, points) in enumerate(curves.items()):
+        places = [(point.cost(priced), point.reward) for point in points]
+        lines.append(Line(RANDOM_QUERIES, [places[0], places[-1]], GREY, "dot"))
+        texts = [_curve_texts(point, priced) for point in points]
+        lines.append(Line(f"router, {k} models if unsure", places, ROUTER, DASHES[number % len(DASHES)], texts))
     return lines
 
 

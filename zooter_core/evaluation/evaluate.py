@@ -35,7 +35,7 @@ from zooter_core.method.labels import normalise
 from zooter_core.method.metrics import Array, mean, without_gaps
 from zooter_core.method.mixture import chosen, level
 from zooter_core.router.kinds.arrays import unit
-from zooter_core.router.router import Router
+from zooter_core.router.router import Router, restrict_rows
 from zooter_core.router.text_encoder import TextEncoder
 
 
@@ -71,17 +71,17 @@ def compute_evaluation(
     scores: ScoreSource,
     learned: ScoreSource | None = None,
     rmr: Array | None = None,
-    outputs: selection.Outputs | None = None,
+    probabilities: Array | None = None,
 ) -> Evaluation:
     """What `evaluate` returns as JSON.
 
     Args:
         rmr: as in `compare`.
-        outputs: what `compute_outputs` gave for this router and these scores, if it was called.
+        probabilities: what `compute_probabilities` gave for this router and these scores, if it was called.
     """
     router = Router.load(router) if isinstance(router, str | Path) else router
     scores = as_scores(scores)
-    probabilities = (outputs or compute_outputs(router, scores)).probabilities
+    probabilities = compute_probabilities(router, scores) if probabilities is None else probabilities
     earned = chosen(probabilities, scores.scores)
     baselines = {name: (values, name != "random") for name, values in simple(scores, scores).items()}
     learned = None if learned is None else as_scores(learned).in_order(scores.candidates)
@@ -92,10 +92,8 @@ def compute_evaluation(
     return replace(compare(scores, probabilities, rmr, learned), baselines=figures)
 
 
-def compute_outputs(
-    router: Router, scores: Scores, progress: Callable[[int], None] = lambda done: None
-) -> selection.Outputs:
-    """A router's outputs for the queries of scores, with the candidates in the order of the scores.
+def compute_probabilities(router: Router, scores: Scores, progress: Callable[[int], None] = lambda done: None) -> Array:
+    """A router's probabilities for the queries of scores and their candidates, in the order of the scores.
 
     Args:
         progress: called with the number of queries done after each batch that is embedded.
@@ -106,9 +104,9 @@ def compute_outputs(
     if missing := [name for name in scores.candidates if name not in router.candidates]:
         step = f"{did_you_mean(missing[0], router.candidates)} Rename or remove them, or name a router that knows them."
         raise ZooterError("scores of the router's candidates alone", f"scores of {listed(missing)} too", step)
-    router = router.for_pool(scores.candidates)
-    outputs = router.outputs_all([query.text for query in scores.queries], progress)
-    return outputs.in_order([router.candidates.index(name) for name in scores.candidates])
+    rows = router.probabilities_all([query.text for query in scores.queries], progress)
+    columns = [router.candidates.index(name) for name in scores.candidates]
+    return rows[:, columns] if len(columns) == len(router.candidates) else restrict_rows(rows, columns)
 
 
 def simple(scores: Scores, learned: Scores) -> dict[str, Array]:

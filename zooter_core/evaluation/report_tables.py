@@ -132,14 +132,8 @@ def named(figures: Evaluation) -> list[Point]:
     return points
 
 
-def triggers(selection: SelectionReport) -> list[str]:
-    """The triggers whose curves are in the report, the best one for k = 2 first."""
-    names = dict.fromkeys(curve.trigger for curve in selection.curves)
-    return sorted(names, key=lambda name: name != selection.best.trigger)
-
-
-def curves(selection: SelectionReport, trigger: str) -> dict[int, list[Point]]:
-    """k -> the points of a trigger's curve, from no query sent to k candidates to all queries."""
+def curves(selection: SelectionReport) -> dict[int, list[Point]]:
+    """k -> the points of its curve, from no query sent to k candidates to all queries."""
     return {
         curve.k: [
             Point(
@@ -153,8 +147,7 @@ def curves(selection: SelectionReport, trigger: str) -> dict[int, list[Point]]:
             )
             for point in curve.points
         ]
-        for curve in selection.curves
-        if curve.trigger == trigger
+        for curve in selection.used
     }
 
 

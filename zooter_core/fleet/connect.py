@@ -8,17 +8,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from zooter_core.config.candidates import ENDPOINT, TRANSFORMERS, CandidateConfig
+from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.edit import add_candidates, fleet_or_none, free_name, set_table
 from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.discovery import one_name
 from zooter_core.fleet.families import recognise
 from zooter_core.fleet.list_prices import list_price
-from zooter_core.fleet.machine import Gpu, billions_in
+from zooter_core.fleet.machine import billions_in
 
 GOOD_JUDGE = 7.0  # billions of parameters from which a model can judge answers
 MOST_IN_PAIRS = 3  # candidates whose answers judges compare in pairs, both orders; the cost is quadratic
-ROOM = 1.2  # times a model's weights: with its caches
 EMBEDDED_REWARD = {
     "comment": "Small: it judges little more than form and relevance. docs/reward-models.md has better ones.",
     "kind": "embedded",
@@ -31,21 +30,16 @@ class Connected:
 
     Attributes:
         present: models that it had already.
-        waiting: names of those that do not fit beside the others on a GPU, and take turns.
     """
 
     names: tuple[str, ...]
     present: tuple[Model, ...]
-    waiting: tuple[str, ...]
 
 
-def connect(
-    folder: Path, models: Sequence[Model], gpus: Sequence[Gpu] = (), called: Sequence[str] | None = None
-) -> Connected:
+def connect(folder: Path, models: Sequence[Model], called: Sequence[str] | None = None) -> Connected:
     """Add models to the fleet in a folder; a new fleet gets a reward model and a tagger too.
 
     Args:
-        gpus: on which models in transformers' format are placed, as far as they fit.
         called: the name of each, where something knows them by names, such as a router.
 
     Raises:
@@ -57,20 +51,15 @@ def connect(
     new = [model for model in models if model not in present]
     wanted = called or [model.name for model in new]
     names = dict.fromkeys(candidate.name for candidate in candidates)
-    places, waiting, tables = placed(new, gpus), [], []
+    tables = []
     for model, name in zip(new, wanted, strict=True):
         keys = model.keys() | {"name": name if called else free_name(name, names)}
         names[keys["name"]] = None
-        if model in places:
-            keys["device_map"] = places[model]
-        elif gpus and model.backend == TRANSFORMERS:
-            keys["comment"] += "\nNo room beside the others on a GPU: it takes turns with them."
-            waiting.append(keys["name"])
         if model.billions and billions_in(f"{keys['name']} {model.model}") is None:  # a starting router goes by it
             keys.setdefault("description", f"{model.billions:g}B parameters")
-        if model.prices:
+        if model.abilities.prices:
             keys["comment"] += f"\nPrices on {date.today()}, by its server's list of models."
-            keys |= dict(model.prices)
+            keys |= dict(model.abilities.prices)
         elif price := list_price(model.base_url, model.model):
             keys["comment"] += f"\nList price on {price.day}, by {price.source}: compare it with the provider's."
             keys |= {"usd_per_million_tokens": price.answer, "usd_per_million_prompt_tokens": price.prompt}
@@ -81,9 +70,7 @@ def connect(
         add_candidates(folder, tables, {} if fleet else _others(tables, new))
         if fleet and fleet.router and fleet.router.others == "refuse":  # it does not know the new ones
             set_table(folder, "router", {"others": "profile"})
-    return Connected(
-        tuple(names)[len(candidates) :], tuple(model for model in models if model in present), tuple(waiting)
-    )
+    return Connected(tuple(names)[len(candidates) :], tuple(model for model in models if model in present))
 
 
 def in_fleet(models: Sequence[Model], candidates: Sequence[CandidateConfig]) -> set[Model]:
@@ -92,20 +79,6 @@ def in_fleet(models: Sequence[Model], candidates: Sequence[CandidateConfig]) -> 
         (one.backend, one.model, one_name(one.endpoint.base_url) if one.endpoint else "") for one in candidates
     }
     return {model for model in models if (model.backend, model.model, one_name(model.base_url)) in identities}
-
-
-def placed(models: Sequence[Model], gpus: Sequence[Gpu]) -> dict[Model, str]:
-    """Where models in transformers' format go: the largest first, each to the GPU with most room left for it."""
-    room = [float(gpu.free) for gpu in gpus]
-    places = {}
-    for model in sorted(models, key=lambda model: -(model.size or 0)):
-        if model.backend != TRANSFORMERS or not model.size or not room:
-            continue
-        best = room.index(max(room))
-        if room[best] >= ROOM * model.size:
-            room[best] -= ROOM * model.size
-            places[model] = f"cuda:{best}"
-    return places
 
 
 def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zooter_core.backends.endpoint.abilities import Abilities
 from zooter_core.backends.gguf.header import PART
 from zooter_core.config.candidates import ENDPOINT, GGUF
 from zooter_core.config.serve import is_virtual
@@ -16,6 +17,7 @@ Tell = Callable[[str], None]  # takes a sentence about what is passed over
 OLLAMA, LM_STUDIO, LLAMA_CPP, VLLM, OTHER = "Ollama", "LM Studio", "llama.cpp", "vLLM", "a server"
 SLOW_TO_LOAD = (OLLAMA, LM_STUDIO)  # these load a model at its first request
 LOAD_SECONDS = 180.0
+ABILITY_KEYS = ("parallel", "images", "tools", "json_mode", "context_tokens")  # of `[[candidate]]`
 MOST_MODELS = 1000  # of a server or a folder
 QUANTISATION = re.compile(
     r"[-_.:]?\b(?:UD-)?(?:I?Q\d(?:_\w+)?|BF16|F16|F32|FP8|AWQ|GPTQ(?:-Int\d)?|GGUF|MLX|\dbit)\b", re.IGNORECASE
@@ -31,9 +33,9 @@ class Model:
         place: where it runs or lies, for people: "Ollama at localhost:11434".
         billions: of parameters, where something says so.
         size: bytes of its weights.
-        base_url, api_key_env, parallel: of its server.
+        abilities: as its server or its files tell.
+        base_url, api_key_env: of its server.
         base: the server's name for the model of which it is a LoRA adapter.
-        prices: that its server lists, as keys of `[[candidate]]`; that of the answer is the first.
     """
 
     backend: str
@@ -43,16 +45,10 @@ class Model:
     billions: float | None = None
     size: int | None = None
     quantisation: str = ""
-    context_tokens: int | None = None
-    images: bool | None = None
-    tools: bool | None = None
-    json_mode: bool | None = None
-    thinking: bool | None = None
+    abilities: Abilities = field(default_factory=Abilities)
     base_url: str = ""
     api_key_env: str | None = None
-    parallel: int | None = None
     base: str = ""
-    prices: tuple[tuple[str, float], ...] = ()
 
     @property
     def name(self) -> str:
@@ -66,14 +62,15 @@ class Model:
     @property
     def facts(self) -> str:
         """What is known of it, for people: "7.6B, Q4_K_M, 32,768 tokens, $0.3 per million tokens"."""
+        abilities = self.abilities
         parts = [
             f"{self.billions:g}B" if self.billions else "",
             self.quantisation,
             f"{self.size / 1e9:.1f} GB" if self.size else "",
-            f"{self.context_tokens:,} tokens" if self.context_tokens else "",
-            "reads images" if self.images else "",
-            "thinks" if self.thinking else "",
-            *(f"${price:g} per million tokens" if price else "free" for _, price in self.prices[:1]),
+            f"{abilities.context_tokens:,} tokens" if abilities.context_tokens else "",
+            "reads images" if abilities.images else "",
+            "thinks" if abilities.thinking else "",
+            *(f"${price:g} per million tokens" if price else "free" for _, price in abilities.prices[:1]),
         ]
         return ", ".join(part for part in parts if part)
 
@@ -87,14 +84,13 @@ class Model:
             "model": self.model,
         }
         if self.backend == ENDPOINT:
-            keys |= {"base_url": self.base_url, "api_key_env": self.api_key_env, "parallel": self.parallel}
+            keys |= {"base_url": self.base_url, "api_key_env": self.api_key_env}
             keys["first_token_seconds"] = LOAD_SECONDS if self.make in SLOW_TO_LOAD else None
-            keys |= {"images": self.images, "tools": self.tools, "json_mode": self.json_mode}
-            keys["context_tokens"] = self.context_tokens
+            keys |= {name: getattr(self.abilities, name) for name in ABILITY_KEYS}
             keys["description"] = f"LoRA adapter of {self.base}" if self.base else None
-        if self.thinking and self.backend == GGUF:
+        if self.abilities.thinking and self.backend == GGUF:
             keys["comment"] += "\nIt can think before it answers: thinking = true. That takes hundreds of tokens."
-        elif self.thinking:
+        elif self.abilities.thinking:
             keys["comment"] += "\nIt thinks before it answers; thinking = false switches that off."
             keys["thinking"] = "auto"
         return {key: value for key, value in keys.items() if value is not None}

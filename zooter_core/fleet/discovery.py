@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -22,7 +22,9 @@ from zooter_core.backends.endpoint.abilities import (
     Abilities,
     ask_llama_cpp,
     ask_ollama,
+    ask_route,
     find_base,
+    member_of,
     read_count,
     read_entry,
 )
@@ -51,7 +53,7 @@ from zooter_core.fleet.discovered import (
 )
 from zooter_core.fleet.families import thinks
 from zooter_core.fleet.machine import MOST_BILLIONS, Gpu, billions_in, gpus
-from zooter_core.fleet.on_disk import models_in, usual_folders
+from zooter_core.fleet.on_disk import models_in, ollama_folder, shown, usual_folders
 
 Result = TypeVar("Result")
 USUAL = {OLLAMA: 11434, VLLM: 8000, LLAMA_CPP: 8080, LM_STUDIO: 1234}  # ports
@@ -83,7 +85,7 @@ class Discovery:
 
     Attributes:
         silent: addresses that somebody named where no server answers, each with the reason.
-        passed_over: files, models and more of them than fit, a sentence about each.
+        passed_over: files, models, more of them than fit, and Ollama's where it does not run: a sentence about each.
         providers: variables that hold a key of a hosted provider. It has not been contacted.
     """
 
@@ -108,7 +110,9 @@ def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequenc
     notes: list[str] = []
     served, silent = _apart(_all_served({url: addresses.get(url) for url in servers.values()}, notes.append))
     names = {model.name for model in served}
-    files = [  # Ollama serves the files that it has; a folder that somebody named is listed whole
+    if (folder := ollama_folder()) and not any(model.make == OLLAMA for model in served):
+        notes.append(f"Start Ollama to use its models in {shown(folder)}.")
+    files = [  # a server may have files of the usual folders; a folder that somebody named is listed whole
         model
         for place in dict.fromkeys((*folders, *usual_folders()))
         for model in models_in(place, notes.append)
@@ -219,14 +223,11 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = lambda 
         places = asyncio.Semaphore(AT_ONCE)
 
         async def model(listing: Mapping[str, Any]) -> Model:
-            name, abilities = listing["id"], shared
+            base, abilities = find_base(listing, listings), shared
             if make == OLLAMA:  # the only one that has to be asked about each model: a hosted list has hundreds
                 async with places:
-                    abilities = await ask_ollama(server, name)
-            base = find_base(listing, listings)
-            abilities = abilities or read_entry(listing, base)
-            maker = make or MAKES.get(as_text(listing.get("owned_by")), OTHER)
-            return _model(server, maker, name, listing, abilities, str(base.get("id", "")))
+                    abilities = await ask_ollama(server, listing["id"])
+            return _model(server, make, listing, abilities or read_entry(listing, base), str(base.get("id", "")))
 
         return await asyncio.gather(*(model(listing) for listing in listings if _writes(listing)))
     finally:
@@ -238,8 +239,8 @@ def _named(entries: Sequence[Mapping[str, Any]], host: str, tell: Tell) -> dict[
     named = {name: entry for entry in entries if isinstance(name := entry.get("id"), str) and name}
     wrong = {name for name in named if NOT_IN_NAMES.search(name) or len(name) > LONGEST_NAME}
     if wrong:
-        shown = listed(visible_name(shortened(name, LONGEST_FACT)) for name in sorted(wrong))
-        tell(f"{host} lists models whose names have line breaks, control characters or no end; passed over: {shown}.")
+        names = listed(visible_name(shortened(name, LONGEST_FACT)) for name in sorted(wrong))
+        tell(f"{host} lists models whose names have line breaks, control characters or no end; passed over: {names}.")
     good = {name: entry for name, entry in named.items() if name not in wrong}
     if len(good) > MOST_MODELS:
         tell(f"{host} lists {len(good) - MOST_MODELS:,} more models than the first {MOST_MODELS:,}; passed over.")
@@ -248,42 +249,32 @@ def _named(entries: Sequence[Mapping[str, Any]], host: str, tell: Tell) -> dict[
 
 def _writes(listing: Mapping[str, Any]) -> bool:
     """Whether an entry of a list of models is one that writes text, as far as its name and type tell."""
-    outputs = _object(listing, "architecture").get("output_modalities")
+    outputs = member_of(listing, "architecture", "output_modalities")
     writes = "text" in outputs if isinstance(outputs, list) else True
     return writes and not NO_TEXT.search(listing["id"]) and listing.get("type") not in NO_TEXT_TYPES
 
 
-def _object(listing: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """An object in what a server lists; empty if it is anything else."""
-    return value if isinstance(value := listing.get(key), dict) else {}
-
-
 async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
     """What Ollama and LM Studio list of their models, by name, and which of the two it is; "" if it is neither."""
-    root = server.client.url.removesuffix("/v1")
     for path, member, key, make in (
         ("/api/tags", "models", "name", OLLAMA),
         ("/api/v0/models", "data", "id", LM_STUDIO),
     ):
-        with suppress(EndpointError):
-            answer = await server.ask(root + path, seconds=ASK_SECONDS)
-            if isinstance(entries := answer.get(member), list):
-                return {entry[key]: entry for entry in objects(entries) if isinstance(entry.get(key), str)}, make
+        if isinstance(entries := (await ask_route(server, path)).get(member), list):
+            return {entry[key]: entry for entry in objects(entries) if isinstance(entry.get(key), str)}, make
     return {}, ""
 
 
-def _model(
-    server: Connection, make: str, name: str, listing: Mapping[str, Any], abilities: Abilities, base: str
-) -> Model:
-    """A model from what its server lists of it, which may be anything."""
-    details, meta = _object(listing, "details"), _object(listing, "meta")
+def _model(server: Connection, make: str, listing: Mapping[str, Any], abilities: Abilities, base: str) -> Model:
+    """A model from what its server lists of it, which may be anything but for the name."""
+    name = listing["id"]
+    make = make or MAKES.get(as_text(listing.get("owned_by")), OTHER)
 
     def fact(*values: object) -> str:
         return one_line(next(filter(None, map(as_text, values)), ""), LONGEST_FACT)
 
-    billions = round((read_count(meta.get("n_params")) or 0) / 1e9, 2)
-    capabilities = listing.get("capabilities")
-    parallel = abilities.parallel or (1 if make in SLOW_TO_LOAD else None)
+    billions = round((read_count(member_of(listing, "meta", "n_params")) or 0) / 1e9, 2)
+    capabilities = listing.get("capabilities") if make == LM_STUDIO else None
     lengths = (abilities.context_tokens, listing.get("loaded_context_length"), listing.get("max_context_length"))
     return Model(
         ENDPOINT,
@@ -291,18 +282,23 @@ def _model(
         f"on {make} at {server.config.host}",
         make,
         (billions if billions < MOST_BILLIONS else 0)
-        or billions_in(fact(details.get("parameter_size")))
+        or billions_in(fact(member_of(listing, "details", "parameter_size")))
         or billions_in(base or name),
-        read_count(listing.get("size", meta.get("size"))),
-        fact(details.get("quantization_level"), listing.get("quantization"), meta.get("ftype")),
-        next(filter(None, map(read_count, lengths)), None),
-        abilities.images if listing.get("type") != "vlm" else True,
-        "tool_use" in capabilities if make == LM_STUDIO and isinstance(capabilities, list) else abilities.tools,
-        abilities.json_mode,
-        thinks(base or name) or None if abilities.thinking is None else abilities.thinking,
+        read_count(listing.get("size", member_of(listing, "meta", "size"))),
+        fact(
+            member_of(listing, "details", "quantization_level"),
+            listing.get("quantization"),
+            member_of(listing, "meta", "ftype"),
+        ),
+        replace(
+            abilities,
+            context_tokens=next(filter(None, map(read_count, lengths)), None),
+            images=abilities.images if listing.get("type") != "vlm" else True,
+            tools="tool_use" in capabilities if isinstance(capabilities, list) else abilities.tools,
+            thinking=thinks(base or name) or None if abilities.thinking is None else abilities.thinking,
+            parallel=abilities.parallel or (1 if make in SLOW_TO_LOAD else None),
+        ),
         server.config.base_url,
         server.config.api_key_env,
-        parallel,
         base,
-        abilities.prices,
     )

@@ -27,10 +27,9 @@ from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import Attempts, iter_text
 from zooter_core.fleet.models import FleetModels
-from zooter_core.fleet.routing import Routed
 from zooter_core.labelling.rewards import PLAIN
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
-from zooter_core.method.selection import Outputs, unsureness
+from zooter_core.method.selection import margin
 from zooter_core.router.explain import Explanation, explain
 
 
@@ -67,70 +66,55 @@ class Ensemble(FleetModels):
         Raises:
             ZooterError: the willingness is below 0, or above 0 and a candidate has no price in fleet.toml.
         """
-        decision = self._routed(query).decision
+        messages = messages_of(query)
+        check_query(messages[-1].content if messages else "")
+        (decision,) = self.routing([[message.content for message in messages if message.role == "user"]])
         return decision if willingness is None else prices.by_willingness(self.fleet, decision, willingness)
 
     def route_all(self, queries: Sequence[str]) -> list[Decision]:
         """Route many texts in one batch."""
         for query in queries:
             check_query(query)
-        return [routed.decision for routed in self.routing([[query] for query in queries])]
-
-    def _routed(self, query: Conversation) -> Routed:
-        messages = messages_of(query)
-        check_query(messages[-1].content if messages else "")
-        (routed,) = self.routing([[message.content for message in messages if message.role == "user"]])
-        return routed
+        return self.routing([[query] for query in queries])
 
     def explain(self, decision: Decision) -> Explanation:
         """Explain why the router chose a candidate: words, tags and similar training queries."""
         return explain(self.router, decision, self.neighbours)
 
-    def select(
-        self, query: Conversation, k: int = 2, threshold: float | None = None, trigger: str | None = None
-    ) -> Selection:
+    def select(self, query: Conversation, k: int = 2, threshold: float | None = None) -> Selection:
         """Choose the candidates that should answer: the k most probable if the router is unsure, else the first.
 
         `rank(query, selection.candidates)` then runs them and finds the best response.
 
         Args:
-            threshold: a query is unsure if its trigger's value, in [0, 1], is above it. Default: `unsure_above` of
+            threshold: a query is unsure if its `unsureness`, in [0, 1], is above it. Default: `unsure_above` of
                 [router] in fleet.toml; never without it.
-            trigger: the measure of unsureness (`selection.TRIGGERS`). Default: what the other responses are expected to
-                gain, or the margin where the router's folder has no training queries.
 
         Raises:
-            ZooterError: k is below 1, or the router has no such trigger.
+            ZooterError: k is below 1.
         """
         if k < 1:
             raise ZooterError("at least one candidate to run", str(k), "Give a k of 1 or more.")
-        routed = self._routed(query)
+        decision = self.route(query)
         config = self.fleet.router  # None: a starting router chooses
         if threshold is None:
             threshold = config.unsure_above if config else math.inf
-        value = self.unsureness(routed.decision, routed.outputs, routed.decision.order[:k], trigger)
+        value = self.unsureness(decision, decision.order[:k])
         unsure = value > threshold
-        return Selection(routed.decision, value, unsure, routed.decision.order[: k if unsure else 1])
+        return Selection(decision, value, unsure, decision.order[: k if unsure else 1])
 
-    def unsureness(
-        self, decision: Decision, outputs: Outputs, order: Sequence[str], trigger: str | None = None
-    ) -> float:
-        """How unsure the router is of a decision, in [0, 1].
+    def unsureness(self, decision: Decision, order: Sequence[str]) -> float:
+        """How unsure the router is of a decision, in [0, 1]: what the other responses are expected to gain, or the
+        margin where the router's folder has no training queries.
 
         Args:
-            outputs: the router's, of that query alone.
             order: the candidates that would answer if it is unsure, the chosen one first.
-            trigger: as for `select`.
-
-        Raises:
-            ZooterError: the router has no such trigger.
         """
-        learned = self.neighbours if trigger in (None, "gain") and len(order) > 1 else None
+        learned = self.neighbours if len(order) > 1 else None
         if learned is not None and set(order) <= set(learned.candidates):  # else one joined after the training
             columns = np.array([[learned.candidates.index(name) for name in order]])
-            vectors = self.router.encoder.embed([decision.query])
-            outputs = replace(outputs, gain=learned.gain_ranks(vectors, columns))
-        return float(unsureness(outputs, trigger)[0])
+            return float(learned.gain_ranks(self.router.encoder.embed([decision.query]), columns)[0])
+        return float(margin(np.array([list(decision.probabilities.values())]))[0])
 
     def stream(
         self,

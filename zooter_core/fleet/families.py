@@ -6,7 +6,7 @@ from such a model, and so has another quality (`Hermes-3-Llama-3.1-8B`), is not 
 
 Keys of a `[[family]]`:
 
-    name, title     a short name, and the one to show
+    name            a short name
     pattern         a regular expression for the beginning of a name, which has small letters and dashes
     only            billions of parameters, where the family has one size
     words           word -> billions of parameters, where a name has a word instead

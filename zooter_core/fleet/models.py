@@ -132,22 +132,19 @@ class FleetModels:
         return None
 
     def _load_reward(self, config: RewardConfig) -> rewards.RewardModel:
-        model = self._open_reward(config)
-        if isinstance(config, EmbeddedConfig) and isinstance(model, rewards.Pointwise):
-            return Recomputed(model)
-        return model
-
-    def _open_reward(self, config: RewardConfig) -> rewards.RewardModel:
         """On ONNX Runtime if it can, unless candidates need PyTorch anyway or fleet.toml wants it (`runtime`)."""
+        model: rewards.RewardModel | None = None
         needs_torch = any(engine_of(candidate) == TRANSFORMERS for candidate in self.fleet.candidates)
         if not has_torch() or not (needs_torch or self.fleet.runtime == "torch"):
             try:
-                if model := open_reward(config):
-                    return model
+                model = open_reward(config)
             except ZooterError:
                 if not has_torch():
                     raise
-        return rewards.reward_model(config, self.backend_of, self._spare)
+        model = model or rewards.reward_model(config, self.backend_of, self._spare)
+        if isinstance(config, EmbeddedConfig) and isinstance(model, rewards.Pointwise):
+            return Recomputed(model)
+        return model
 
     def _encoder(self, reference: str) -> TextEncoder:
         """The encoder of the tagger, which the router shares if it has the same."""

@@ -1,4 +1,4 @@
-"""The models whose weights lie in a folder: GGUF files, transformers folders, and what Ollama has.
+"""The models whose weights lie in a folder: GGUF files and transformers folders.
 
 A folder may hold anything. What is read of each file, and how many files are looked at, is bounded.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from zooter_core.backends.endpoint.abilities import read_count
+from zooter_core.backends.endpoint.abilities import Abilities, read_count
 from zooter_core.backends.gguf.header import PART, check_model, read_header
 from zooter_core.backends.thoughts import in_template
 from zooter_core.base.errors import WorkError, ZooterError, first_line
@@ -23,22 +23,26 @@ from zooter_core.config.candidates import GGUF, TRANSFORMERS
 from zooter_core.fleet.discovered import MOST_MODELS, QUANTISATION, Model, Tell, as_text
 from zooter_core.fleet.machine import MOST_BILLIONS, billions_in
 
-MANIFESTS, BLOBS = "manifests", "blobs"  # in Ollama's folder
 MOST_FILES = 20_000  # looked at in a folder, and folders in it
 MOST_BYTES = 1 << 23  # of a JSON file
 
 
 def usual_folders() -> list[Path]:
-    """The folders in which Ollama, LM Studio and the hub's client keep weights, where they exist."""
+    """The folders in which LM Studio and the hub's client keep weights, where they exist."""
     home = Path.home()
     hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or home / ".cache/huggingface") / "hub"
-    ollama = Path(os.environ.get("OLLAMA_MODELS") or home / ".ollama/models")
-    places = [ollama, home / ".lmstudio/models", home / ".cache/lm-studio/models", Path(hub)]
+    places = [home / ".lmstudio/models", home / ".cache/lm-studio/models", Path(hub)]
     return [place for place in places if os.path.isdir(place)]  # not of one that cannot be read
 
 
+def ollama_folder() -> Path | None:
+    """The folder of Ollama's models, which have no names there: Ollama has to run. None if there is none."""
+    folder = Path(os.environ.get("OLLAMA_MODELS") or Path.home() / ".ollama/models")
+    return folder if os.path.isdir(folder / "manifests") else None
+
+
 def models_in(folder: Path, tell: Tell = lambda note: None) -> list[Model]:
-    """The models in a folder: GGUF files, transformers folders, and Ollama's blobs by its manifests.
+    """The models in a folder: GGUF files and transformers folders.
 
     Args:
         tell: called with a sentence about each file that is passed over.
@@ -47,18 +51,18 @@ def models_in(folder: Path, tell: Tell = lambda note: None) -> list[Model]:
     for number, path in enumerate(_paths(folder)):
         if number >= MOST_FILES or len(models) >= MOST_MODELS:
             bounds = f"{MOST_FILES:,} files and folders, or {MOST_MODELS:,} models"
-            tell(f"A part of {_shown(folder)} is passed over: it has more than {bounds}.")
+            tell(f"A part of {shown(folder)} is passed over: it has more than {bounds}.")
             break
         if path is None:
             continue
         if NOT_IN_NAMES.search(str(path)):
-            tell(f"{visible_name(_shown(path))} has line breaks or control characters in its name; passed over.")
+            tell(f"{visible_name(shown(path))} has line breaks or control characters in its name; passed over.")
             continue
         try:
-            model = _read_path(path, folder)
+            model = _read_gguf(path) if path.suffix == ".gguf" else _read_folder(path.parent)
         except (ZooterError, OSError, ValueError) as problem:
             reason = problem.failure.reason if isinstance(problem, ZooterError) else first_line(problem)
-            tell(f"{_shown(path)} is passed over: {reason}.")
+            tell(f"{shown(path)} is passed over: {reason}.")
             continue
         if model:
             models.setdefault(model.model, model)
@@ -66,39 +70,18 @@ def models_in(folder: Path, tell: Tell = lambda note: None) -> list[Model]:
 
 
 def _paths(folder: Path) -> Iterator[Path | None]:
-    """Ollama's manifests, GGUF files and config.json files in a folder, and None for each folder in it.
+    """The GGUF files and config.json files in a folder, and None for each folder in it.
 
     Links are followed only from the hub's snapshots to its blobs.
     """
     for place, folders, files in os.walk(folder):
         path = Path(place)
         yield None
-        left_out = () if _has_manifests(path, folder) else (BLOBS, "refs")
-        folders[:] = [name for name in folders if name not in left_out and not name.startswith(".")]
-        yield from (
-            path / name
-            for name in sorted(files)
-            if name.endswith(".gguf") or name == "config.json" or _has_manifests(path, folder)
-        )
+        folders[:] = [name for name in folders if name not in ("blobs", "refs") and not name.startswith(".")]
+        yield from (path / name for name in sorted(files) if name.endswith(".gguf") or name == "config.json")
 
 
-def _has_manifests(place: Path, folder: Path) -> bool:
-    """Whether a place in a folder is among Ollama's manifests."""
-    return place.is_relative_to(folder / MANIFESTS) and (folder / BLOBS).is_dir()
-
-
-def _read_path(path: Path, folder: Path) -> Model | None:
-    """The model of a file; None if it holds something else than a model that writes text.
-
-    Raises:
-        ZooterError, OSError, ValueError: the file is damaged, or none.
-    """
-    if _has_manifests(path.parent, folder):
-        return _read_manifest(path, folder)
-    return _read_gguf(path) if path.suffix == ".gguf" else _read_folder(path.parent)
-
-
-def _read_gguf(path: Path, name: str = "") -> Model | None:
+def _read_gguf(path: Path) -> Model | None:
     """A GGUF file; None if it holds no model that writes text, or is a later part of one."""
     part = PART.search(path.name)
     if part and int(part[1]) != 1:
@@ -108,18 +91,18 @@ def _read_gguf(path: Path, name: str = "") -> Model | None:
         check_model(header)
     except WorkError:
         return None
-    text = name or path.stem
     count = sum(math.prod(shape) for shape in header.shapes.values()) / 1e9
     quantised = QUANTISATION.search(path.stem)
     return Model(
         GGUF,
-        str(path.resolve() if name else path.absolute()),
-        f"in {_shown(path.parent)}" if not name else f"Ollama's file of {name}",
-        billions=round(count, 2) if 0 < count < MOST_BILLIONS else billions_in(text),
+        str(path.absolute()),
+        f"in {shown(path.parent)}",
+        billions=round(count, 2) if 0 < count < MOST_BILLIONS else billions_in(path.stem),
         size=header.bytes,
         quantisation=quantised[0].strip("-_.:") if quantised else "",
-        context_tokens=header.positions,
-        thinking=in_template(as_text(header.values.get("tokenizer.chat_template"))),
+        abilities=Abilities(
+            header.positions, thinking=in_template(as_text(header.values.get("tokenizer.chat_template")))
+        ),
     )
 
 
@@ -136,11 +119,12 @@ def _read_folder(folder: Path) -> Model | None:
     return Model(
         TRANSFORMERS,
         f"{hub[1]}/{hub[2]}" if hub else str(folder.absolute()),
-        "in the hub's cache" if hub else f"in {_shown(folder.parent)}",
+        "in the hub's cache" if hub else f"in {shown(folder.parent)}",
         billions=billions_in(hub[2] if hub else folder.name),
         size=sum(path.stat().st_size for path in weights),
-        context_tokens=read_count(config.get("max_position_embeddings")),
-        thinking=in_template(_read_templates(folder)),
+        abilities=Abilities(
+            read_count(config.get("max_position_embeddings")), thinking=in_template(_read_templates(folder))
+        ),
     )
 
 
@@ -155,17 +139,7 @@ def _read_templates(folder: Path) -> str:
     return ""
 
 
-def _read_manifest(path: Path, folder: Path) -> Model | None:
-    """The model whose manifest lies in Ollama's folder. Its file has no name, so the manifest gives it."""
-    manifest = parse_json(read_bounded(path, MOST_BYTES))
-    for layer in objects(manifest.get("layers") if isinstance(manifest, dict) else None):
-        if as_text(layer.get("mediaType")).endswith(".model"):
-            blob = Path(as_text(layer.get("digest")).replace(":", "-")).name
-            return _read_gguf(folder / BLOBS / blob, f"{path.parent.name}:{path.name}")
-    return None
-
-
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """A folder for people: with ~ for the home folder."""
     text, home = str(path.absolute()), str(Path.home())
     return text.replace(home, "~", 1) if text.startswith(home + os.sep) else text

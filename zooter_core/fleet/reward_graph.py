@@ -61,7 +61,7 @@ def open_reward(config: RewardConfig) -> GraphReward | None:
     """
     if not isinstance(config, ScalarConfig) or isinstance(config, UltraConfig):
         return None
-    if config.dtype != "float32" or config.input == "chat" or config.template:
+    if config.dtype != "float32" or config.template:
         return None
     source = Path(resolve(config.model))
     stamps = [stamp_of(resolve(name)) for name in (config.model, config.adapter) if name]

@@ -10,11 +10,9 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from zooter_core.base.records import Decision, Tag
 from zooter_core.labelling.taggers import Tagger
-from zooter_core.method.selection import Outputs
 from zooter_core.router.router import Router
 from zooter_core.router.small_talk import SmallTalk
 from zooter_core.router.turns import Topics
@@ -22,15 +20,7 @@ from zooter_core.router.turns import Topics
 MOST_REMEMBERED = 4096  # texts; their rows take about three megabytes
 
 Turns = Sequence[str]  # the texts of a conversation's user, oldest first
-Row = tuple[list[float], Outputs, tuple[Tag, ...]]  # of one text: the probabilities, all outputs, the tags
-
-
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """A decision, and the router's outputs for it: one row, in the pool's order."""
-
-    decision: Decision
-    outputs: Outputs
+Row = tuple[list[float], tuple[Tag, ...]]  # of one text: the probabilities in the pool's order, the tags
 
 
 class Routing:
@@ -55,16 +45,16 @@ class Routing:
         self._small_talk = SmallTalk(router.encoder)
         self._order = [router.candidates.index(name) for name in pool]
 
-    def __call__(self, conversations: Sequence[Turns]) -> list[Routed]:
+    def __call__(self, conversations: Sequence[Turns]) -> list[Decision]:
         """The decision on each conversation. All of them are one batch."""
         topics = Topics(conversations, self._small_talk)
         rows = self._rows(topics.texts)
-        routed = []
-        for n in topics.rows([max(probabilities) for probabilities, _, _ in rows]):
-            probabilities, outputs, tags = rows[n]
+        decisions = []
+        for n in topics.rows([max(probabilities) for probabilities, _ in rows]):
+            probabilities, tags = rows[n]
             by_name = dict(zip(self._pool, probabilities, strict=True))
-            routed.append(Routed(self.weigh(Decision.of(topics.texts[n], by_name, tags)), outputs))
-        return routed
+            decisions.append(self.weigh(Decision.of(topics.texts[n], by_name, tags)))
+        return decisions
 
     def _rows(self, texts: Sequence[str]) -> list[Row]:
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
@@ -81,6 +71,6 @@ class Routing:
         return [rows[key] for key in keys]
 
     def _compute(self, texts: Sequence[str]) -> list[Row]:
-        outputs = self._router.outputs(texts).in_order(self._order)
+        probabilities = self._router.probabilities(texts)[:, self._order]
         tags = self.tagger.tag(texts) if self.tagger else [()] * len(texts)
-        return list(zip(outputs.probabilities.tolist(), map(outputs.of_query, range(len(texts))), tags, strict=True))
+        return list(zip(probabilities.tolist(), tags, strict=True))

@@ -21,7 +21,7 @@ def starter_queries(quick: bool = False) -> list[Query]:
 def shares_of(router: Router) -> dict[str, dict[str, float]]:
     """Candidate -> kind of query -> the router's mean probability for it there, on the first starter queries."""
     queries = starter_queries(quick=True)
-    probabilities = router.outputs_all([query.text for query in queries]).probabilities
+    probabilities = router.probabilities_all([query.text for query in queries])
     kinds = {kind: [n for n, query in enumerate(queries) if query.dataset in skills] for kind, skills in GROUPS.items()}
     means = {kind: np.mean(probabilities[rows], axis=0) for kind, rows in kinds.items() if rows}
     return {

@@ -24,7 +24,6 @@ from zooter_core.data.run_folder import ROUTER
 from zooter_core.fleet.families import published, recognise
 from zooter_core.fleet.machine import billions_in
 from zooter_core.labelling.skills import SkillHead
-from zooter_core.method.selection import Outputs
 from zooter_core.method.skills import by_skill, priors, with_experts
 from zooter_core.router.router import Router
 from zooter_core.router.text_encoder import Progress, TextEncoder
@@ -148,17 +147,15 @@ class StartingRouter(Router):
     def labels(self) -> Mapping[str, Any]:
         return {}
 
-    def outputs(self, queries: Sequence[str]) -> Outputs:
+    def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
         vectors = self.encoder.embed(queries)
-        return self._mix(vectors, self._trained.outputs(queries) if self._trained else None)
+        return self._mix(vectors, self._trained.probabilities(queries) if self._trained else None)
 
-    def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
+    def probabilities_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> NDArray[np.float64]:
         vectors = self.encoder.embed_all(queries, progress)
-        return self._mix(vectors, self._trained.outputs_all(queries) if self._trained else None)
+        return self._mix(vectors, self._trained.probabilities_all(queries) if self._trained else None)
 
-    def _mix(self, vectors: NDArray[Any], trained: Outputs | None) -> Outputs:
+    def _mix(self, vectors: NDArray[Any], trained: NDArray[np.float64] | None) -> NDArray[np.float64]:
         """The probabilities by skill, mixed with those of the trained router where there is one."""
         probabilities = self._head.probabilities(self.encoder.sentence(vectors)) @ self._priors
-        if trained is not None:
-            probabilities = with_experts(probabilities, self._members, trained.probabilities)
-        return Outputs(probabilities)
+        return probabilities if trained is None else with_experts(probabilities, self._members, trained)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zooter_core.learn.traffic import HOUR, Traffic
+from zooter_core.learn.traffic import HOUR, ROUTED, Traffic
 from zooter_core.learn.traffic_rows import MODEL, SAMPLE, SERVED
 from zooter_core.method.calibration import Calibration
 from zooter_core.method.drift import FAR, clearest_fall, far_queries
@@ -83,8 +83,7 @@ def unfamiliar_queries(traffic: Traffic, ensemble: Ensemble, since: float, until
     Raises:
         ZooterError: the router, its encoder or its training queries do not load.
     """
-    newest = traffic.newest(NEWEST, useful=True)
-    entries = [entry for entry in newest if since <= entry.time < until and entry.probability is not None]
+    entries = [entry for entry in traffic.newest(NEWEST, ROUTED) if since <= entry.time < until]
     neighbours = ensemble.neighbours if len(entries) >= FEWEST else None
     if neighbours is None or len(neighbours.vectors) < FEWEST:
         return []

@@ -118,7 +118,9 @@ class Cycle:
         return not exhausted
 
     def _route(self, routers: Sequence[str], decisions: Sequence[LoggedDecision]) -> list[Choices]:
-        """What each router chooses, as numbers of the pool."""
+        """What each router chooses, as numbers of the pool. One alone has nothing to be compared with: any do."""
+        if len(routers) == 1:
+            return [np.zeros(len(decisions), dtype=np.intp)]
         texts = [one.routed_text for one in decisions]
         vectors: Vectors | None = None
         result: list[Choices] = []

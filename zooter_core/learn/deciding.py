@@ -22,6 +22,7 @@ R = TypeVar("R")  # what stands for a router
 PROMOTE, ROLLBACK = "promote", "rollback"  # what a contest decides
 GUARD_PAIRS = 300  # after which a former champion leaves the contest
 OWN_PAIRS = 5  # of a challenger, before which it does not take over
+NOBODY = -1  # instead of a candidate's number
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def draw_answers(
     """Draw the answers to judge for n queries.
 
     Args:
-        served: who answered, shape (n,).
+        served: who answered, shape (n,); NOBODY where it was none of the candidates.
         rivals: the choices of each router in the contest, shape (n,) each, the champion's first.
         lots: uniform numbers in [0, 1), shape (n, 2). Nothing else is random, so a draw can be repeated.
         available: which candidates can be called, shape (m,).
@@ -74,7 +75,8 @@ def draw_answers(
         drawn = (rival != rivals[0]) & (lots[:, 1] < sampling.pairs)
         for choice in (rivals[0], rival):
             candidates[rows[drawn], choice[drawn]] = True
-    candidates[rows, served] = True
+    answered = served != NOBODY
+    candidates[rows[answered], served[answered]] = True
     return Draw(sample, candidates)
 
 

@@ -15,13 +15,13 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision
 from zooter_core.base.sqlite_file import UNUSABLE
 from zooter_core.base.strict_json import of_type, parse_json
-from zooter_core.config.learn import LearnConfig
+from zooter_core.config.fleet import Fleet
 from zooter_core.data.json_records import as_number
 from zooter_core.data.logs import Log, read_logs
 from zooter_core.learn.chores import is_chore
@@ -32,6 +32,7 @@ from zooter_core.learn.traffic_rows import (
     IMPORT,
     LONGEST_ANSWER,
     LONGEST_TEXT,
+    VOTES,
     LoggedDecision,
     LoggedReward,
     id_prefix,
@@ -39,19 +40,19 @@ from zooter_core.learn.traffic_rows import (
 )
 from zooter_core.router.turns import topic_of
 
-VOTES = {"good": 1.0, "bad": -1.0, True: 1.0, False: -1.0}
+VERDICTS = VOTES | {True: 1.0, False: -1.0}
 AT_ONCE = 1000
 SQLITE = b"SQLite format 3\0"
 COMPARISON = "comparison"  # marks the votes of the page Compare
 Import = tuple[LoggedDecision, Mapping[str, float]]  # a decision, and feedback on candidates' answers to it
 
 
-def import_traffic(paths: Sequence[Path], traffic: Traffic, config: LearnConfig) -> tuple[int, Counter[str]]:
+def import_traffic(paths: Sequence[Path], traffic: Traffic, fleet: Fleet) -> tuple[int, Counter[str]]:
     """Add the requests in files to the traffic.
 
     Args:
         paths: logs or folders of them, or databases of the demo.
-        config: whether answers are kept.
+        fleet: whose candidates the logs may name, and whether answers are kept.
 
     Returns:
         how many are new, and why others were left out -> their number.
@@ -61,23 +62,32 @@ def import_traffic(paths: Sequence[Path], traffic: Traffic, config: LearnConfig)
         WorkError: the traffic cannot be written.
     """
     left_out, new, now = Counter[str](), 0, time.time()
-    entries = ((_clip(decision, config, now), feedback) for decision, feedback in _read(paths, left_out))
+    entries = ((_clip(decision, fleet, now), feedback) for decision, feedback in _read(paths, left_out))
     while part := list(islice(entries, AT_ONCE)):
         new += traffic.add(decision for decision, _ in part)
         traffic.add_rewards(
-            LoggedReward(decision.request_id, candidate, score, FEEDBACK, time=decision.time)
+            LoggedReward(decision.request_id, _own_name(candidate, fleet), score, FEEDBACK, time=decision.time)
             for decision, feedback in part
             for candidate, score in feedback.items()
         )
     return new, left_out
 
 
-def _clip(decision: LoggedDecision, config: LearnConfig, now: float) -> LoggedDecision:
+def _own_name(name: str, fleet: Fleet) -> str:
+    """What the fleet calls a model that a log names as the fleet or its server does."""
+    if name in fleet.pool:
+        return name
+    called = zip(fleet.pool, fleet.names_in([name]), strict=True)
+    return next((candidate for candidate, logged in called if logged == name), name)
+
+
+def _clip(decision: LoggedDecision, fleet: Fleet, now: float) -> LoggedDecision:
     """A decision with what may be stored of its texts. None is later than its import, or it would outlive retention."""
-    context, answer = decision.context, decision.answer if config.answers else None
+    context, answer = decision.context, decision.answer if fleet.learn.answers else None
     return replace(
         decision,
         time=min(decision.time, now),
+        candidate=decision.candidate and _own_name(decision.candidate, fleet),
         query=decision.query[:LONGEST_TEXT],
         context=context and context[:LONGEST_TEXT],
         answer=answer and answer[:LONGEST_ANSWER],
@@ -121,11 +131,6 @@ class _Figures:
 
 
 @dataclass
-class _Mode:
-    mode: str
-
-
-@dataclass
 class _DemoTurn:
     """What is read of a turn of the demo (ui/chat/turns.py)."""
 
@@ -133,7 +138,7 @@ class _DemoTurn:
     text: str
     candidate: str
     decision: Decision
-    settings: _Mode
+    settings: dict[str, Any]
     responses: dict[str, _Figures]
     vote: int | None
 
@@ -154,7 +159,7 @@ def _read_turn(row: LoggedDecision, record: object) -> list[Import]:
     """A turn of the demo, with its vote."""
     turn = of_type(_DemoTurn, record)
     routed, answer = turn.decision, turn.responses.get(turn.candidate) or _Figures()
-    by_router = turn.settings.mode == "router"
+    by_router = turn.settings.get("mode") == "router"
     decision = replace(
         row, query=turn.query, context=routed.query if routed.query != turn.query else None, choice=routed.candidate,
         candidate=turn.candidate, reason="router" if by_router else "named",
@@ -162,7 +167,7 @@ def _read_turn(row: LoggedDecision, record: object) -> list[Import]:
         probabilities=routed.probabilities, tags=[tag.name for tag in routed.tags], tokens=answer.tokens,
         seconds=answer.seconds, answer=turn.text, thought_tokens=answer.thought_tokens,
     )  # fmt: skip
-    return [(decision, {} if turn.vote is None else _feedback(decision, VOTES[bool(turn.vote)]))]
+    return [(decision, {} if turn.vote is None else _feedback(decision, VERDICTS[bool(turn.vote)]))]
 
 
 def _read_vote(row: LoggedDecision, record: object) -> list[Import]:
@@ -218,7 +223,7 @@ def _read_log(log: Log, left_out: Counter[str]) -> Import:
         chore=is_chore(log.turns, log.fields["metadata"]), **values,
         **user_ids(log.fields, "end_user", "user", "safety_identifier", "user_id", "metadata.user_id"),
     )  # fmt: skip
-    score = VOTES[vote] if isinstance(vote, str | bool) and vote in VOTES else as_number(vote)
+    score = VERDICTS[vote] if isinstance(vote, str | bool) and vote in VERDICTS else as_number(vote)
     if score is not None and abs(score) > 1:
         expected = f"feedback from -1 (bad) to 1 (good) in {log.place}"
         raise ZooterError(expected, f"{score:g}", "Write one to five stars as (stars - 3) / 2.")

@@ -23,9 +23,11 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.prices import cost
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Comparing
-from zooter_core.learn.deciding import Choices, SamplingPlan, draw_answers
-from zooter_core.learn.traffic import Traffic
+from zooter_core.learn.deciding import NOBODY, Choices, SamplingPlan, draw_answers
+from zooter_core.learn.traffic import USEFUL, Traffic
 from zooter_core.learn.traffic_rows import (
+    DEMO,
+    IMPORT,
     LONGEST_ANSWER,
     MODEL,
     NEWCOMER,
@@ -93,8 +95,9 @@ class TurnSummary:
 
 
 def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
-    """Whether the router made a decision for a user, and a candidate of the pool answered."""
-    return not decision.chore and decision.probability is not None and decision.candidate in pool
+    """Whether a user's query was imported, or the router decided on it and a candidate of the pool answered."""
+    routed = decision.probability is not None and decision.candidate in pool
+    return not decision.chore and (routed or decision.source in (DEMO, IMPORT))
 
 
 class TrafficJudge:
@@ -135,7 +138,7 @@ class TrafficJudge:
             the budget or a stop left others.
         """
         columns = {name: column for column, name in enumerate(self.pool)}
-        served = np.array([columns[str(one.candidate)] for one in decisions], dtype=np.intp)
+        served = np.array([columns.get(str(one.candidate), NOBODY) for one in decisions], dtype=np.intp)
         lots = np.array([[lot(one.request_id, seed) / LOTS for seed in (1, 2)] for one in decisions])
         draw = draw_answers(served, rivals, lots, self.settings.sampling, np.ones(len(self.pool), dtype=bool))
         rewards = np.full((len(decisions), len(self.pool)), np.nan)
@@ -163,7 +166,7 @@ class TrafficJudge:
 
         Some are left if the budget or a stop ends it, or if GIVING_UP queries in a row brought no reward.
         """
-        stored = self.traffic.newest(STORED, useful=True)
+        stored = self.traffic.newest(STORED, USEFUL)
         latest = [one for one in stored if learnable(one, self.pool) and one.candidate != name]
         before = {reward.request_id for reward in self.traffic.rewards(why=NEWCOMER) if reward.candidate == name}
         drawn = sorted(latest, key=lambda one: lot(one.request_id, 3))[:count]
@@ -265,8 +268,11 @@ class TrafficJudge:
         """The reward with the reason why it was computed, and how probable that was.
 
         The sample has the served answers too: without them it would lack the queries that the router gives a candidate.
+        Imported queries are none of the traffic that the report is on.
         """
-        if sampled:
+        if decision.probability is None:
+            reward.why = IMPORT
+        elif sampled:
             reward.why, reward.inclusion = SAMPLE, self.settings.sampling.share
         elif self._has_answer(decision, reward.candidate):
             reward.why, reward.inclusion = SERVED, 1.0

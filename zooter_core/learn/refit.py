@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.learn.learner import CHUNK, Learner
-from zooter_core.learn.traffic import Traffic
+from zooter_core.learn.traffic import USEFUL, Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedDecision
 from zooter_core.method.calibration import temperature_of
 from zooter_core.method.metrics import win_shares
@@ -56,7 +56,7 @@ class Material:
     @classmethod
     def read(cls, traffic: Traffic, pool: Sequence[str]) -> Material:
         """The latest useful decisions."""
-        decisions = traffic.newest(MOST, useful=True)[::-1]
+        decisions = traffic.newest(MOST, USEFUL)[::-1]
         shape = (len(decisions), len(pool))
         model, outcomes, late, times = (np.full(shape, np.nan) for _ in range(4))
         rows = {one.request_id: row for row, one in enumerate(decisions)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.backends.endpoint.faults import CUT_OFF
 from zooter_core.base.strict_json import parse_json
 from zooter_core.learn.changes import Change, fallen_rewards, unfamiliar_queries, wrong_probabilities
 from zooter_core.learn.deciding import SamplingPlan
@@ -52,9 +51,6 @@ FIGURES = ("tokens", "thought_tokens", "seconds", "dollars")  # of an answer aft
 MOST_REGRESSED = 300_000  # decisions up to which the mean of all served rewards is computed
 LEAST_SERVED = 0.99  # the share of them that needs a reward
 EVERYTHING = "all tags"
-LATEST = 1000  # decisions, among which answers that were cut off are counted
-CUT, FEWEST_CUT = 0.1, 5  # the share of a candidate's answers that is too many, and their number
-THOUGHTS_ALONE = 0.9  # of an answer's tokens: it ended while the model was thinking
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,6 @@ class TrafficReport:
         changes: the warnings.
         a_day: requests a day for which the router chose, in the latest days.
         last: when the latest request of all came; 0 if none did.
-        cut: the candidates whose latest answers often ended while they were thinking, and the share of these.
         thinking: what candidates that think earn and cost beside others, by tag.
     """
 
@@ -112,7 +107,6 @@ class TrafficReport:
     changes: list[Change]
     a_day: float
     last: float
-    cut: dict[str, float]
     thinking: list[Thinking]
 
     @property
@@ -187,7 +181,6 @@ def report_on(
         changes=[*fallen_rewards(traffic, since, until), *far, *wrong_probabilities(calibrated, since)],
         a_day=requests_a_day(traffic, until),
         last=traffic.span()[1],
-        cut=_cut_while_thinking(traffic, since, until),
         thinking=worth_of_thinking(
             sample.pool, sample.answers, [entry.tags for entry in sample.decisions], twins, sample.inclusion
         )
@@ -269,18 +262,6 @@ def _figure(entry: LoggedDecision, reward: LoggedReward, name: str) -> float:
     served = getattr(entry, name) if reward.candidate == entry.candidate else None
     value = getattr(reward, name) if served is None else served
     return math.nan if value is None else float(value)
-
-
-def _cut_while_thinking(traffic: Traffic, since: float, until: float) -> dict[str, float]:
-    """The candidates of whose latest answers too many ended while they were thinking, and the share of these."""
-    answers, cut = Counter[str](), Counter[str]()
-    for entry in traffic.newest(LATEST):
-        if since <= entry.time < until and entry.candidate and entry.tokens:
-            answers[entry.candidate] += 1
-            ended = entry.finish in CUT_OFF and (entry.thought_tokens or 0) >= THOUGHTS_ALONE * entry.tokens
-            cut[entry.candidate] += ended
-    shares = {name: cut[name] / answers[name] for name in answers if cut[name] >= FEWEST_CUT}
-    return {name: share for name, share in sorted(shares.items(), key=lambda of: -of[1]) if share >= CUT}
 
 
 def _calibration_on(sample: Sample) -> Calibration | None:

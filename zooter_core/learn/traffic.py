@@ -25,7 +25,6 @@ from zooter_core.base.sqlite_file import UNUSABLE, empty_log, open_private
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.learn.traffic_rows import (
-    ADDED,
     AS_HOURS,
     COLUMNS,
     DECISION_COLUMNS,
@@ -55,9 +54,11 @@ PRAGMA cache_size = -32768;
 """
 ROWS_AT_ONCE = 1000  # deleted in one transaction, so that writers never wait long
 HOUR = 3600
+ROUTED = "chore = 0 AND probability IS NOT NULL"
+# What can be learned from: an old log that nobody has judged does not crowd out what the router did.
+USEFUL = f"({ROUTED} OR chore = 0 AND EXISTS (SELECT 1 FROM rewards r WHERE r.request_id = decisions.request_id))"
 FOREVER = 1e11  # seconds since 1970, in the year 5138
 AMONG = "request_id IN (SELECT value FROM json_each(?))"
-EARLIER_VECTORS = "learned-vectors.npz"  # where earlier versions kept the vectors
 
 
 def data_folder(fleet: Fleet) -> Path:
@@ -101,11 +102,11 @@ class Traffic:
             raise ZooterError.saying(f"There is no traffic in {folder} yet.", next_step)
         with _usable(path):
             private_folder(folder, ours=False)
-            (folder / EARLIER_VECTORS).unlink(missing_ok=True)  # it would outlive deletions
             database = open_private(path, SETUP, WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-            for table, column, kind in ADDED:
-                if column not in {row[1] for row in database.execute(f"PRAGMA table_info({table})")}:
-                    database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+            if not {*DECISION_COLUMNS} <= {row[1] for row in database.execute("PRAGMA table_info(decisions)")}:
+                database.close()
+                next_step = "Move it to another folder: a new one begins."
+                raise WorkError.saying(f"{path} was written by an earlier version of Zooter.", next_step)
         return cls(path, database)
 
     def close(self) -> None:
@@ -169,16 +170,13 @@ class Traffic:
         with self._changing() as database:
             database.execute("DELETE FROM vectors WHERE number < ?", (before,))
 
-    def newest(self, limit: int = 20, *, useful: bool = False) -> list[LoggedDecision]:
+    def newest(self, limit: int = 20, which: str = "TRUE") -> list[LoggedDecision]:
         """The decisions that were added last, the last one first.
 
         Args:
-            useful: only what can be learned from: the router's decisions, and others with a reward, but no chores. So
-                an old log that is imported does not crowd them out.
+            which: ROUTED or USEFUL ones; all by default.
         """
-        rewarded = "EXISTS (SELECT 1 FROM rewards r WHERE r.request_id = decisions.request_id)"
-        where = f"WHERE chore = 0 AND (probability IS NOT NULL OR {rewarded})" if useful else ""
-        return self._decisions(f"{where} ORDER BY number DESC LIMIT ?", limit)
+        return self._decisions(f"WHERE {which} ORDER BY number DESC LIMIT ?", limit)
 
     def decision(self, request_id: str) -> LoggedDecision | None:
         """The decision on a request; None if it is not here."""

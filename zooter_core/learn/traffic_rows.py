@@ -13,8 +13,9 @@ from typing import Any, Self
 from zooter_core.base.strict_json import dump_json, parse_json
 
 MODEL, FEEDBACK = "reward model", "feedback"  # sources of a reward
-SERVED, SAMPLE, PAIR, NEWCOMER = "served", "sample", "pair", "newcomer"  # why a reward was computed
+SERVED, SAMPLE, PAIR, NEWCOMER = "served", "sample", "pair", "newcomer"  # why a reward was computed; or IMPORT
 ENDPOINT, DEMO, IMPORT = "endpoint", "demo", "import"  # sources of a decision
+VOTES = {"good": 1.0, "bad": -1.0}  # as rewards
 LONGEST_TEXT = 20_000  # characters of a query
 LONGEST_ANSWER = 20_000  # characters of an answer
 LONGEST_USER = 200  # characters of a user's id
@@ -67,14 +68,8 @@ CREATE TRIGGER IF NOT EXISTS reward_deleted AFTER DELETE ON rewards BEGIN
     DELETE FROM reward_hours WHERE hour = CAST(OLD.time / 3600 AS INTEGER) AND n <= 0;
 END;
 """
-# What files of earlier versions lack, as (table, column, its type).
-ADDED = (
-    ("decisions", "other_user", "TEXT"),
-    ("decisions", "thought_tokens", "INTEGER"),
-    ("rewards", "thought_tokens", "INTEGER"),
-)
 # The counts by the hour, and rows of `decisions` in their shape, for the parts of hours at both ends of a period.
-HOURS = "SELECT hour, candidate, routed, chore, n FROM hours"  # which has more columns in files of earlier versions
+HOURS = "SELECT hour, candidate, routed, chore, n FROM hours"
 AS_HOURS = """SELECT CAST(time / 3600 AS INTEGER) AS hour, COALESCE(candidate, '') AS candidate,
     probability IS NOT NULL AS routed, chore, 1 AS n FROM decisions"""
 
@@ -159,7 +154,7 @@ class LoggedReward:
 
     Attributes:
         reward: on the scale of its source. Feedback is 1 for good, -1 for bad, or the client's score.
-        inclusion: the probability with which this reward came to be computed; None if it is not known (feedback).
+        inclusion: the probability with which this reward came to be computed; None for feedback and imports.
         time: when it was computed.
         answer: the text, where answers are kept.
         thought_tokens: how many of `tokens` are thoughts; None if that was not counted.

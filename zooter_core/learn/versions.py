@@ -151,18 +151,8 @@ class Versions:
         self.save()
 
     def rollback_target(self) -> str | None:
-        """The router that a roll-back would bring back; None if no promotion led to the one that serves.
-
-        It is the guard or, after that has left the contest, the router that the latest promotion replaced. A refit of a
-        promoted learner that took over has no event of its own, but a later number.
-        """
-        if self.state.former is not None:
-            return self.state.former
-        serving = _number(self.state.champion)
-        for event in reversed(self.state.events):
-            if event["event"] == PROMOTE and _number(event["router"]) <= serving:
-                return str(event["before"])
-        return None
+        """The router that a roll-back would bring back: the guard; None if there is none but the one that serves."""
+        return self.state.former if self.state.former != self.state.champion else None
 
     def tidy(self) -> None:
         """Delete challengers that were never promoted, but for the newest ones."""
@@ -231,13 +221,7 @@ def _entry(event: str, router: str, before: str, shown: Mapping[str, Any]) -> di
 
 def is_learned(router: str) -> bool:
     """Whether traffic made a router."""
-    return _number(router) > 0
-
-
-def _number(router: str) -> int:
-    """The number of a version, which later ones exceed; 0 for any other router."""
-    number = router.removeprefix(f"{ROUTERS}/")
-    return int(number) if number.isdigit() else 0
+    return router.startswith(f"{ROUTERS}/") and router.removeprefix(f"{ROUTERS}/").isdigit()
 
 
 def summary(pairs: Sequence[float]) -> dict[str, Any]:
@@ -295,10 +279,9 @@ def switch_by_hand(fleet: Fleet, event: str, seconds: float) -> str:
                 raise ZooterError("a challenger to promote", "none", step)
             after.promote()
         else:
-            after.former = versions.rollback_target()
-            if after.former is None:
-                step = "See `zooter learn status`."
-                raise ZooterError("a router to go back to", "none: no promotion led to the one that serves", step)
+            if versions.rollback_target() is None:
+                step = "Name an earlier one as the `path` of [router] in fleet.toml: `zooter learn status` lists them."
+                raise ZooterError("a router that guards the one that serves", "none", step)
             after.rollback()
         versions.switch(after, event)
         return versions.state.champion

@@ -1,22 +1,21 @@
 """Selection: if the router is unsure, run the k most probable candidates and keep the best response. In numpy.
 
-A trigger gives each query an unsureness; queries above a threshold get k candidates, the others one. Each threshold is
-a point of cost and quality, and all thresholds make the trigger's curve. Choosing the queries at random instead gives
-the straight line between the ends of the curve.
+Each query has an unsureness: where the gain of more responses ranks, or the margin where that is not known. Queries
+above a threshold get k candidates, the others one. Each threshold is a point of cost and quality, and all thresholds
+make a curve. Choosing the queries at random instead gives the straight line between the ends of the curve.
 
-Shapes: n queries, N candidates in one order, M members of the router, L queries that the router learned from.
+Shapes: n queries, N candidates in one order, L queries that the router learned from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.errors import ZooterError, did_you_mean
+from zooter_core.base.errors import ZooterError
 from zooter_core.method.metrics import FEW, Array, mean, quantile_interval
 
 MOST = 4  # the largest k in a report
@@ -32,103 +31,26 @@ class Outputs:
 
     Attributes:
         probabilities: shape (n, N), calibrated, rows sum to one.
-        members: shape (M, n, N), the distribution of each member before calibration; None for fewer than two.
         gain: shape (n,), in [0, 1]: where the expected gain of more responses (`expected_gains`) ranks among those of
             the queries learned from; None where it is not known.
     """
 
     probabilities: Array
-    members: Array | None = None
     gain: Array | None = None
 
     def in_order(self, columns: Sequence[int]) -> Outputs:
         """A copy with the candidates in another order."""
-        return self._part((..., list(columns)), slice(None))
-
-    def of_query(self, row: int) -> Outputs:
-        """Those of one query, as one row."""
-        return self._part((..., slice(row, row + 1), slice(None)), slice(row, row + 1))
+        return replace(self, probabilities=self.probabilities[:, list(columns)])
 
     def of_queries(self, rows: NDArray[np.bool_]) -> Outputs:
         """A copy with some of the queries; `rows` has shape (n,)."""
-        return self._part((..., rows, slice(None)), rows)
-
-    def _part(self, index: Any, rows: Any) -> Outputs:
-        members = None if self.members is None else self.members[index]
-        return Outputs(self.probabilities[index], members, None if self.gain is None else self.gain[rows])
+        return Outputs(self.probabilities[rows], None if self.gain is None else self.gain[rows])
 
 
-def margin(outputs: Outputs) -> Array:
-    """1 - (p1 - p2) for the two most probable candidates, shape (n,)."""
-    ordered = _descending(outputs.probabilities)
+def margin(probabilities: Array) -> Array:
+    """1 - (p1 - p2) for the two most probable candidates, shape (n,). Independent of the pool's order."""
+    ordered = -np.sort(-probabilities, axis=1)
     return 1 - (ordered[:, 0] - ordered[:, 1:2].sum(axis=1))
-
-
-def entropy(outputs: Outputs) -> Array:
-    """-sum_i p_i log p_i, divided by log N, shape (n,)."""
-    return _entropy(outputs.probabilities) / np.log(max(outputs.probabilities.shape[1], 2))
-
-
-def utility(outputs: Outputs) -> Array:
-    """1 - p1: the calibrated probability that the chosen candidate is not the best, shape (n,)."""
-    return 1 - outputs.probabilities.max(axis=1)
-
-
-def disagreement(outputs: Outputs) -> Array:
-    """The members' Jensen-Shannon divergence, the entropy of their mean less their mean entropy, shape (n,).
-
-    It measures uncertainty about the members, not about the candidates (Lin, 1991; arXiv 1112.5745, equation 2), and is
-    divided by its maximum log min(M, N). The share of members that vote for the choice has M values only, which would
-    tie most queries.
-
-    Raises:
-        ZooterError: the router has fewer than two members.
-    """
-    if (members := outputs.members) is None:
-        raise ZooterError(
-            "a router with members for the trigger disagreement",
-            "none",
-            "Use another trigger, or distill a router of kind zooter.",
-        )
-    divergence = _entropy(members.mean(axis=0)) - _entropy(members).mean(axis=0)
-    return np.maximum(divergence, 0) / np.log(max(min(members.shape[0], members.shape[2]), 2))
-
-
-def gain(outputs: Outputs) -> Array:
-    """Where the expected gain of more responses ranks among the queries learned from, shape (n,).
-
-    Raises:
-        ZooterError: it is not known.
-    """
-    if outputs.gain is None:
-        raise ZooterError(
-            "a router with its training queries for the trigger gain",
-            "one without their rewards",
-            "Use another trigger, or distill the router again.",
-        )
-    return outputs.gain
-
-
-TRIGGERS: dict[str, Callable[[Outputs], Array]] = {
-    "gain": gain,
-    "margin": margin,
-    "entropy": entropy,
-    "utility": utility,
-    "disagreement": disagreement,
-}
-
-
-def unsureness(outputs: Outputs, trigger: str | None = None) -> Array:
-    """A trigger's value for each query, shape (n,), in [0, 1]; higher is less sure. Independent of the pool's order.
-
-    Args:
-        trigger: by default `gain`, or `margin` where the gain is not known.
-    """
-    if trigger is None:
-        trigger = "margin" if outputs.gain is None else "gain"
-    if trigger not in TRIGGERS:
-        raise ZooterError("a known trigger", f'"{trigger}"', did_you_mean(trigger, TRIGGERS))
-    return TRIGGERS[trigger](outputs)
 
 
 def expected_gains(similarities: Array, rewards: Array, columns: NDArray[np.intp]) -> Array:
@@ -201,7 +123,7 @@ class Curve:
 
 
 def curve(values: Array, top: TopK) -> Curve:
-    """The curve of a trigger's values, shape (n,). Queries with equal values are on the same side of a threshold."""
+    """The curve of values of unsureness, shape (n,). Queries with equal values are on the same side of a threshold."""
     order, starts = _groups(values)
     ordered, many = values[order], len(values)
     ends = np.append(starts, many)
@@ -214,7 +136,7 @@ def curve(values: Array, top: TopK) -> Curve:
 
 
 def lift(values: Array, top: TopK, counts: Array | None = None) -> float:
-    """The area under a trigger's curve minus that of a random one, both divided by the range of cost.
+    """The area under the curve of such values minus that of a random one, both divided by the range of cost.
 
     Queries with equal values contribute a straight line, the mean of all their orders. For the same reason random
     orders have the mean area (start + end) / 2, whatever the queries cost.
@@ -226,7 +148,7 @@ def lift(values: Array, top: TopK, counts: Array | None = None) -> float:
 
 
 def lifts(values: Array, top: TopK, seed: int = 0, draws: int = DRAWS) -> Array:
-    """Bootstrap samples of `lift`, shape (draws,), from the same resampled queries for every trigger and k."""
+    """Bootstrap samples of `lift`, shape (draws,), from the same resampled queries for all values and every k."""
     groups, random, many = _groups(values), np.random.default_rng(seed), len(values)
     return np.array(
         [
@@ -234,18 +156,6 @@ def lifts(values: Array, top: TopK, seed: int = 0, draws: int = DRAWS) -> Array:
             for _ in range(draws)
         ]
     )
-
-
-@dataclass(frozen=True)
-class SelectionGain:
-    """What a trigger gains over random queries with the k most probable candidates, as a difference of areas, with its
-    95% bootstrap interval; `beats_random` if that is above 0, on FEW queries or more."""
-
-    trigger: str
-    k: int
-    gain: float
-    interval: tuple[float, float]
-    beats_random: bool
 
 
 @dataclass(frozen=True)
@@ -259,9 +169,21 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
-class SelectionCurve(SelectionGain):
-    """A trigger's cost and quality. An area is a mean score over the range of cost."""
+class SelectionCurve:
+    """Cost and quality with k candidates where the router is unsure. An area is a mean score over the range of cost.
 
+    Attributes:
+        trigger: what the unsureness is: `gain` or `margin`.
+        gain: over as many random queries with the k most probable candidates, as a difference of areas.
+        interval: its 95% bootstrap interval.
+        beats_random: whether that is above 0, on FEW queries or more.
+    """
+
+    trigger: str
+    k: int
+    gain: float
+    interval: tuple[float, float]
+    beats_random: bool
     area: float
     area_random: float
     points: list[CurvePoint]
@@ -272,21 +194,24 @@ class SelectionReport:
     """What selection costs and gains, keeping the best by score, and in `judge` by a judge's reward.
 
     Attributes:
-        curves: of each trigger and k from 2 to MOST.
-        best: the largest gain for k = 2.
+        curves: of each k from 2 to MOST. Reports of earlier versions have curves of more than one trigger.
         n: queries whose MOST most probable candidates all have a score; None in reports of earlier versions.
     """
 
     curves: list[SelectionCurve]
-    best: SelectionGain
     n: int | None = None
     judge: SelectionReport | None = None
+
+    @property
+    def used(self) -> list[SelectionCurve]:
+        """The curves of the trigger that comes first, by which queries are routed."""
+        return [curve for curve in self.curves if curve.trigger == self.curves[0].trigger]
 
 
 def report(
     outputs: Outputs, table: Array, rewards: Array | None = None, costs: Array | None = None, seed: int = 0
 ) -> SelectionReport:
-    """Each trigger and k from 2 to MOST against random; the arguments are those of `best_of`.
+    """Each k from 2 to MOST against random; the arguments are those of `best_of`.
 
     Only the queries count whose MOST most probable candidates all have a score.
 
@@ -301,21 +226,16 @@ def report(
         raise ZooterError(*facts)
     if table.shape[1] < 2:
         raise ZooterError("a pool of two candidates or more", "one", "Selection needs candidates to choose from.")
-    absent = {"gain": outputs.gain is None, "disagreement": outputs.members is None}
-    names = [name for name in TRIGGERS if not absent.get(name)]
-    values = {name: unsureness(outputs, name) for name in names}
+    trigger, values = ("margin", margin(outputs.probabilities)) if outputs.gain is None else ("gain", outputs.gain)
     rows: list[SelectionCurve] = []
     for k in range(2, min(table.shape[1], MOST) + 1):
         top = best_of(outputs.probabilities, table, k, rewards, costs)
         random = float((top.one.mean() + top.several.mean()) / 2)
-        for name in names:
-            gain, spread = lift(values[name], top), quantile_interval(lifts(values[name], top, seed))
-            beats_random = len(table) >= FEW and spread[0] > 0
-            points = _points(curve(values[name], top), k, costs is not None)
-            rows.append(SelectionCurve(name, k, gain, spread, beats_random, random + gain, random, points))
-    best = max((row for row in rows if row.k == 2), key=lambda row: row.gain)
-    largest = SelectionGain(best.trigger, best.k, best.gain, best.interval, best.beats_random)
-    return SelectionReport(rows, largest, len(table))
+        gain, spread = lift(values, top), quantile_interval(lifts(values, top, seed))
+        beats_random = len(table) >= FEW and spread[0] > 0
+        points = _points(curve(values, top), k, costs is not None)
+        rows.append(SelectionCurve(trigger, k, gain, spread, beats_random, random + gain, random, points))
+    return SelectionReport(rows, len(table))
 
 
 def scored(outputs: Outputs, table: Array) -> NDArray[np.bool_]:
@@ -352,13 +272,3 @@ def _groups(values: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Query numbers, the least sure first, and the places in that order where a new value begins."""
     order = np.argsort(-values, kind="stable")
     return order, np.flatnonzero(np.diff(values[order], prepend=np.inf))
-
-
-def _descending(rows: Array) -> Array:
-    """Sorted along the last axis, so that the order of the pool cannot change the rounding of a sum."""
-    return -np.sort(-rows, axis=-1)
-
-
-def _entropy(rows: Array) -> Array:
-    ordered = _descending(rows)
-    return -(ordered * np.log(np.where(ordered > 0, ordered, 1))).sum(axis=-1)

@@ -21,7 +21,7 @@ import numpy as np
 from zooter_core.method.metrics import Array, mean, std
 
 # w. With .1, queries of which all responses are wrong hardly tell who is better; routers lost by it
-# (benchmarks/verified_rewards.py).
+# (docs/notebook/routers.md).
 OPINION = 0.5
 ROUNDING = 1e-14  # of the mean: a smaller deviation would be lost when the mean is added
 

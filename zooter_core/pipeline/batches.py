@@ -62,9 +62,9 @@ def fill(
         workers: they do the jobs, if not this process.
     """
     file, queries = FILE_OF[step], run.queries()
-    done = run.done(file, {query.id for query in queries})
+    done = {record["id"] for record in run.records(file)}
     batches = [queries[first : first + BATCH] for first in range(0, len(queries), BATCH)]
-    lacking = [(batch, {query.id for query in batch if (query.id,) not in done}) for batch in batches]
+    lacking = [(batch, {query.id for query in batch if query.id not in done}) for batch in batches]
     lacking = [(batch, ids) for batch, ids in lacking if ids]
     finished = len(queries) - sum(len(batch) for batch, _ in lacking)
     jobs = (job_of(batch) for batch, _ in lacking)

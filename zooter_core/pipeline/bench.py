@@ -124,7 +124,7 @@ def answer_and_score(job: SuiteJob, suite: str, judge: dict[str, Any] | None = N
 
     Raises:
         ZooterError: the folder began with other settings.
-        WorkError: the disk is full, a record in the folder is of another problem, or the judge gives no verdicts.
+        WorkError: the disk is full, or the judge gives no verdicts.
     """
     digest = hashlib.sha256(dump_json([asdict(problem) for problem in job.problems]).encode()).hexdigest()
     candidates = candidate_hashes(job.run, job.ensemble.fleet, "answer")
@@ -138,24 +138,13 @@ def answer_and_score(job: SuiteJob, suite: str, judge: dict[str, Any] | None = N
 
 
 def _read(job: SuiteJob) -> None:
-    """Read the results in the folder; refuse records of other problems and altered ones."""
-    for file in (RESPONSES, SCORES):
-        job.run.done(file, {problem.id for problem in job.problems})
-    texts: dict[Place, dict[int, str]] = {}
+    """Read the results in the folder."""
     for record in job.run.records(RESPONSES):
         place = (record["id"], record["candidate"])
         if record.get("error") is None:
-            texts.setdefault(place, {})[record["turn"]] = record["text"]
+            job.texts.setdefault(place, []).append(record["text"])  # turns are asked, and written, in their order
         else:
             job.failed[place] = record["error"]
-    for (id, name), turns_of in texts.items():
-        if set(turns_of) != set(range(len(turns_of))):  # a later turn depends on the earlier responses
-            raise WorkError(
-                f"the turns before turn {max(turns_of)} of {id} by {name} in {job.run.folder / RESPONSES}",
-                f"only {', '.join(map(str, sorted(turns_of)))}",
-                "Remove these lines and start again; the other lines are kept.",
-            )
-        job.texts[id, name] = [turns_of[turn] for turn in range(len(turns_of))]
     job.scores |= {(record["id"], record["candidate"]): record["score"] for record in job.run.records(SCORES)}
 
 

@@ -16,7 +16,7 @@ from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Progress, quiet
-from zooter_core.pipeline.lanes import CollectJob, in_order
+from zooter_core.pipeline.lanes import CollectJob, ResponseKey, in_order
 from zooter_core.pipeline.on_ray import RayWorkers
 from zooter_core.pipeline.tally import Budget, Tally
 
@@ -85,9 +85,7 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
         run.reopen(*OF_POOL)
     run.begin("start", start_settings(ensemble, queries))
     if not run.is_finished("start"):
-        records = {query.id: query.to_json() for query in queries}
-        done = run.done(QUERIES, records)
-        run.append(QUERIES, [record for id, record in records.items() if (id,) not in done])
+        run.replace(QUERIES, (query.to_json() for query in queries))
         run.finish("start")
 
 
@@ -189,12 +187,12 @@ def _job(
 ) -> CollectJob:
     """What the lanes need, with what the run has already."""
     queries = in_order(run.queries())
-    done = run.done(RESPONSES, {query.id for query in queries})
     paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
     budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
     numbers = {name: number for number, name in enumerate(settings["candidates_sha256"])}  # also of those that left
-    job = CollectJob(ensemble, generation, settings["samples"], queries, done, tallies, budget, numbers=numbers)
+    job = CollectJob(ensemble, generation, settings["samples"], queries, set(), tallies, budget, numbers=numbers)
     for record in run.records(RESPONSES):
+        job.done.add(ResponseKey.of(record))
         if record["candidate"] in tallies:
             tallies[record["candidate"]].count(record, new=False)
     job.count()

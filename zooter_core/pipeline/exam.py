@@ -239,10 +239,10 @@ def _rival(run: Run, ensemble: Ensemble) -> Verdict | None:
     scores, earned, folds = fair_choices(run, ensemble, ENCODER, TRAINING)
     try:
         router = ensemble.router
-        outputs = router.outputs_all([query.text for query in scores.queries])
+        probabilities = router.probabilities_all([query.text for query in scores.queries])
     except ZooterError:
         return None
-    probabilities = outputs.in_order([router.candidates.index(name) for name in fleet.pool]).probabilities
+    probabilities = probabilities[:, [router.candidates.index(name) for name in fleet.pool]]
     columns = [scores.candidates.index(name) if name in scores.candidates else -1 for name in fleet.pool]
     picks = np.array(columns)[probabilities.argmax(axis=1)]
     other = np.where(picks < 0, np.nan, scores.scores[np.arange(len(picks)), picks])

@@ -13,20 +13,18 @@ import math
 import os
 import pickle
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from zooter_core.base.errors import NotInstalledError, WorkError, ZooterError, first_line, shortened
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data.run_folder import versions
 from zooter_core.fleet.ensemble import Ensemble
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 RESTARTS = 3  # of an actor, and tries of its job after those; an engine that dies again and again must not loop
-VERSION_SECONDS = 120.0  # for each machine to tell its versions
 ADDRESS = "RAY_ADDRESS"  # an environment variable of Ray's own: the cluster
 
 
@@ -104,7 +102,7 @@ def ray_workers(ensemble: Ensemble) -> Iterator[RayWorkers]:
     """Connect to the cluster that $RAY_ADDRESS names, or start one on this machine; it ends with the block.
 
     Raises:
-        ZooterError: Ray is not installed, there is no cluster or no worker, or a machine has other versions.
+        ZooterError: Ray is not installed, or there is no cluster or no worker.
     """
     if importlib.util.find_spec("ray") is None:
         raise NotInstalledError("ray", "--engine ray", "pip install 'zooter[ray]'")
@@ -122,7 +120,9 @@ def ray_workers(ensemble: Ensemble) -> Iterator[RayWorkers]:
         step = f"Start it (`ray start --head`), or fix {ADDRESS}. Head and driver need the same Ray and Python."
         raise ZooterError(where, shortened(first_line(problem), 400), step) from problem
     try:
-        _check_workers()
+        if not any(node["Alive"] and node["Resources"].get("CPU", 0) >= 1 for node in ray.nodes()):
+            step = "Add one: ray start --address=HEAD:6379 on another machine, or without --num-cpus=0 on the head."
+            raise ZooterError.saying("No machine of the Ray cluster has a processor for workers.", step)
         context = DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
@@ -131,36 +131,3 @@ def ray_workers(ensemble: Ensemble) -> Iterator[RayWorkers]:
         yield RayWorkers(ensemble)
     finally:
         ray.shutdown()
-
-
-def _check_workers() -> None:
-    """Refuse a cluster without workers, or with other versions than here, which could give other labels."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
-    if not nodes:
-        step = "Add one: ray start --address=HEAD:6379 on another machine, or without --num-cpus=0 on the head."
-        raise ZooterError.saying("No machine of the Ray cluster has a processor for workers.", step)
-    ours = versions()
-    remote = ray.remote(num_cpus=0)(versions)
-    for node in nodes:
-        strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        where = node.get("NodeManagerHostname") or node["NodeID"]
-        try:
-            theirs = ray.get(remote.options(scheduling_strategy=strategy).remote(), timeout=VERSION_SECONDS)
-        except Exception as problem:  # not installed there, another Python
-            reason = shortened(first_line(getattr(problem, "cause", None) or problem), 400)
-            step = "Install the same version of Zooter there."
-            raise ZooterError(f"Zooter on the worker {where}", reason, step) from problem
-        check_versions(ours, theirs, where)
-
-
-def check_versions(ours: Mapping[str, str], theirs: Mapping[str, str], where: str) -> None:
-    """Refuse a worker with other versions; the message names the first."""
-    for name, version in ours.items():
-        if theirs.get(name) != version:
-            raise ZooterError.saying(
-                f"The worker {where} has {name} {theirs.get(name)}, but this machine has {version}.",
-                "Install the same version on all machines: other versions may give other labels.",
-            )

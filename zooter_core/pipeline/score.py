@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from zooter_core.backends.thoughts import split
-from zooter_core.base.errors import ZooterError, listed
-from zooter_core.base.files import check_file, locked
-from zooter_core.base.jsonl import append_records, read_records
+from zooter_core.base.errors import listed
+from zooter_core.base.files import check_apart, open_atomic
 from zooter_core.base.records import Query
+from zooter_core.base.strict_json import dump_json
 from zooter_core.data.evident_keys import key_of
 from zooter_core.data.run_folder import REWARDS, Settings
 from zooter_core.data.runs import Run
@@ -21,8 +22,6 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
 from zooter_core.pipeline.batches import Lines, Progress, quiet
 from zooter_core.pipeline.on_ray import RayWorkers
-
-Responses = tuple[Query, dict[str, str]]  # a query, and candidate -> text
 
 
 @dataclass(frozen=True)
@@ -118,21 +117,23 @@ def _remove_outdated(run: Run, missing: Mapping[str, list[str]], settings: Setti
 def score_responses(
     source: Path, out: Path, ensemble: Ensemble, progress: Progress = quiet
 ) -> tuple[int, dict[str, str]]:
-    """Write rewards for the responses of a score file without `scores`; started again, it continues after its lines.
+    """Write rewards for the responses of a score file without `scores`.
 
     A query with an answer key gets the outcomes of its responses too, as `verified`. As a run does, each line names the
     reward model that gave its scores, by a hash (`reward_sha256`).
 
-    A query that has a response without a finite reward is set aside: it gets no line, and the next start tries again.
-    Thoughts in a response are left out; one without anything else has no reward.
+    The file appears when it is complete. After a stop, the next start takes from the cache what the reward model has
+    given.
+
+    A query that has a response without a finite reward is set aside: it gets no line. Thoughts in a response are left
+    out; one without anything else has no reward.
 
     Returns:
         The number of lines in `out`, and the queries set aside: id -> why.
 
     Raises:
-        ZooterError: a line of `source` is wrong, `out` is of other responses or of another reward model, or it cannot
-            be written.
-        WorkError: a line of `out` is no JSON, or the reward model cannot work.
+        ZooterError: a line of `source` is wrong, or `out` cannot be written.
+        WorkError: the reward model cannot work.
     """
     lines = [
         (
@@ -143,62 +144,31 @@ def score_responses(
     ]
     no_repeats([query for query, _ in lines], str(source))
     check_verifiable(key for query, _ in lines if (key := key_of(query)))
-    if out.suffix == ".gz":
-        sentence = f"--out is {out}, but lines cannot be added to a compressed file."
-        raise ZooterError.saying(sentence, "Leave .gz out.")
-    check_file(out, [source])
-    with locked(out.with_name(f".{out.name}.lock"), f"the file {out}"):
-        reward = ensemble.fleet.hash_of("reward")
-        return _score_missing(lines, _scored(out, lines, reward), out, ensemble, reward, progress)
+    check_apart(out, [source])
+    reward, reasons = ensemble.fleet.hash_of("reward"), dict[str, str]()
 
+    def show(first: int, done: int) -> None:
+        progress("score", first + done, len(lines))
 
-def _scored(out: Path, lines: Sequence[Responses], reward: str) -> set[str]:
-    """The ids of the queries that `out` has lines of. Refuses a line of other responses or another reward model."""
-    responses = {query.id: (query.text, texts) for query, texts in lines}
-    done: set[str] = set()
-    for record in read_records(out):
-        id = str(record.get("id"))
-        text, texts = responses.get(id, ("", {}))
-        if record.get("query") != text or record.get("responses", texts) != texts:
-            raise ZooterError.saying(
-                f"{out} has a line of another query, or of other responses: {str(record.get('query'))[:60]!r}.",
-                "Give another --out, or remove that line.",
-            )
-        if record.get("reward_sha256", reward) != reward:  # none: of an earlier version
-            raise ZooterError.saying(
-                f"The scores in {out} are of another reward model, or of other settings in [reward].",
-                "Give another --out, or the fleet with which it began.",
-            )
-        done.add(id)
-    return done
-
-
-def _score_missing(
-    lines: Sequence[Responses], done: set[str], out: Path, ensemble: Ensemble, reward: str, progress: Progress
-) -> tuple[int, dict[str, str]]:
-    """Append the lines that `out` lacks; returns what `score_responses` does."""
-    reasons: dict[str, str] = {}
-    for first in range(0, len(lines), batches.BATCH):
-        batch = [(query, texts) for query, texts in lines[first : first + batches.BATCH] if query.id not in done]
-        blank = {
-            query.id: f"the response of {name} is empty, or thoughts without an answer"
-            for query, texts in batch
-            for name, text in texts.items()
-            if not text.strip()
-        }
-        samples = {query.id: {name: [text] for name, text in texts.items()} for query, texts in batch}
-        scored = score_lines(
-            ensemble,
-            ScoreJob([query for query, _ in batch], samples, blank, {}),
-            lambda done, first=first: progress("score", first + done, len(lines)),  # type: ignore[misc]
-        )
-        reasons |= {id: line["set_aside"] for id, line in scored.items() if "set_aside" in line}
-        new = []
-        for query, texts in batch:
-            if query.id not in reasons:
+    with open_atomic(out) as file:
+        for first in range(0, len(lines), batches.BATCH):
+            batch = lines[first : first + batches.BATCH]
+            blank = {
+                query.id: f"the response of {name} is empty, or thoughts without an answer"
+                for query, texts in batch
+                for name, text in texts.items()
+                if not text.strip()
+            }
+            samples = {query.id: {name: [text] for name, text in texts.items()} for query, texts in batch}
+            job = ScoreJob([query for query, _ in batch], samples, blank, {})
+            scored = score_lines(ensemble, job, partial(show, first))
+            for query, texts in batch:
                 line = scored[query.id]
+                if "set_aside" in line:
+                    reasons[query.id] = line["set_aside"]
+                    continue
                 outcomes = {name: float(right) for name, (right,) in line.get("verified", {}).items()}
-                new.append(score_line(query, line["rewards"], texts, outcomes) | {"reward_sha256": reward})
-        append_records(out, new)
-        progress("score", min(first + batches.BATCH, len(lines)), len(lines))
+                record = score_line(query, line["rewards"], texts, outcomes) | {"reward_sha256": reward}
+                file.write(dump_json(record, ensure_ascii=False) + "\n")
+            show(first, len(batch))
     return len(lines) - len(reasons), reasons

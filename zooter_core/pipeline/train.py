@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, did_you_mean, listed
-from zooter_core.base.files import check_folder, move_contents, private_folder, remove, update_folder, writing
+from zooter_core.base.files import atomic, check_folder, private_folder, remove, update_folder, writing
 from zooter_core.base.weights import check_torch
 from zooter_core.config.labelling import ENCODER
 from zooter_core.data.run_folder import CHECKPOINT, LABELS, REPORT, ROUTER
-from zooter_core.data.run_lines import Record
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
 from zooter_core.evaluation.evaluate import Sampled, report
@@ -146,14 +146,9 @@ def distill_run(
         thinking=compare_thinking(run, ensemble.fleet, scores),
     )
     trained = replace(trained, report=complete)
-    partial = run.folder / f"{ROUTER}.partial"
-    with writing(run.folder):
-        remove(partial)  # of a process that was killed
-        partial.mkdir()
-    trained.save(partial / ROUTER, partial / REPORT)
-    with writing(run.folder):
-        move_contents(partial, run.folder)
-        remove(checkpoint)
+    with writing(run.folder), atomic(run.folder / ROUTER) as router, atomic(run.folder / REPORT) as written:
+        trained.save(router, written)
+    remove(checkpoint)
     if run.is_finished("label"):
         run.finish("distill")
     return trained.report
@@ -235,7 +230,7 @@ class Labelled:
         return cls(learned, table.plain, table.enhanced, tags)
 
     @classmethod
-    def read(cls, lines: Sequence[Record], tags: Sequence[Sequence[str]]) -> Labelled:
+    def read(cls, lines: Sequence[Mapping[str, Any]], tags: Sequence[Sequence[str]]) -> Labelled:
         """The labels of a run, from its lines of labels.jsonl."""
         plain, enhanced = (np.array([line[name] for line in lines]) for name in ("plain", "enhanced"))
         return cls(np.array([line["fold"] == "train" for line in lines]), plain, enhanced, TagIndex.of(tags))
@@ -300,8 +295,9 @@ def train(
     outputs = None
     if held_back.any():
         unseen = np.asarray(vectors[held_back], dtype=np.float32)
-        outputs = router.head.outputs(unseen)
-        outputs = replace(outputs, gain=neighbours.gain_ranks(unseen, selection.ranking(outputs.probabilities)[:, :2]))
+        probabilities = router.head.probabilities(unseen)
+        gain = neighbours.gain_ranks(unseen, selection.ranking(probabilities)[:, :2])
+        outputs = selection.Outputs(probabilities, gain)
     figures = report(every, entropy(labelled.plain).tolist(), held_back, outputs, sampled, cross_validated)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
     return Trained(router, neighbours, learned, replace(figures, losses=losses))

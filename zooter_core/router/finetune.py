@@ -2,17 +2,17 @@
 
 The default is the frozen encoder of `distill`: it takes seconds and does better on small data.
 
-It runs on the processor, on a GPU, or in several processes of `accelerate launch`. Each batch is divided among the
-processes, and each process's share into as many parts as `--gradient_accumulation_steps` says: neither changes the
-batch, so the loss stays the same but for rounding and dropout. Every random draw has a seed of its own, made of the
-epoch, the batch and the process. A training that goes on from a checkpoint therefore ends with the weights of one that
-was never stopped.
+It runs on the processor or on a GPU, by accelerate. Each batch is divided into as many parts as
+`--gradient_accumulation_steps` of `accelerate launch` says, which saves memory: the loss stays the same but for
+rounding and dropout. Every random draw has a seed of its own, made of the epoch and the batch. A training that goes on
+from a checkpoint therefore ends with the weights of one that was never stopped.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,16 +21,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import atomic, private_folder, writing
 from zooter_core.base.weights import not_finite
 from zooter_core.method import calibration, metrics
 from zooter_core.method.labels import complete
-from zooter_core.router import processes
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, diverged, fit_head
@@ -77,8 +77,7 @@ def finetune(
     """A router whose encoder has learned too: its last layer, or all of its weights but the word embeddings.
 
     The head starts from the one that `distill` would fit. From TRIAL queries on, a fifth of them is set aside, and the
-    weights after the epoch that predicts that part best are kept. Runs on one GPU or on the processor, and with
-    `together` in several processes of `accelerate launch`, by accelerate.
+    weights after the epoch that predicts that part best are kept.
 
     Args:
         vectors: of the queries by the encoder as it is, shape (n, width).
@@ -89,7 +88,7 @@ def finetune(
 
     Raises:
         ZooterError: the router is of another kind than `zooter`, or there is no such mode.
-        WorkError: the weights are not finite in the end, another process failed, or the disk is full.
+        WorkError: the weights are not finite in the end, or the disk is full.
     """
     check_finetuning(config)
     aside = np.zeros(len(queries), dtype=bool)
@@ -99,20 +98,12 @@ def finetune(
     wins = complete(metrics.win_shares(labels if scores is None else scores), labels)
     key = _key(encoder.identity, list(candidates), list(queries), asdict(config), labels.tobytes(), wins.tobytes())
     lesson = Lesson(list(queries), labels.astype(np.float32), wins, aside, config, checkpoint, key)
-    processes.send((lesson, encoder.reference, head.config))  # the head's weights follow when the training begins
     tuned = encoder.copy()
     Training(lesson, tuned, head).run(progress, steps)
     if name := not_finite(tuned.model):
         raise diverged(name, config)
     check_converged(head, config)
     return DistilledRouter(head, tuned)
-
-
-def help_main() -> None:
-    """Train with the main process, as often as it fine-tunes."""
-    while (task := processes.receive()) is not None:
-        lesson, reference, config = task
-        Training(lesson, Encoder(reference), RouterHead(config)).run()
 
 
 def _key(*parts: object) -> str:
@@ -137,7 +128,7 @@ def _open(model: nn.Module, mode: str) -> None:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is learned, for all processes.
+    """What is learned.
 
     Attributes:
         labels, wins: shape (n, candidates); `wins` are compared with the predictions for the queries set aside.
@@ -202,13 +193,20 @@ class Student(nn.Module):
         return logits.float()
 
 
+def _accelerator() -> Accelerator:
+    """On the GPU if there is one, in bfloat16 if that supports it and `accelerate launch` has not decided."""
+    decided = "ACCELERATE_MIXED_PRECISION" in os.environ
+    precision = "bf16" if not decided and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else None
+    return Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision=precision)
+
+
 class Training:
     """Trains an encoder and a head in place; they end with the weights of their best epoch, on the processor."""
 
     def __init__(self, lesson: Lesson, encoder: Encoder, head: RouterHead) -> None:
         self.lesson, self.encoder, self.head = lesson, encoder, head
         _open(encoder.model, lesson.config.finetune)
-        self.accelerator = processes.accelerator()
+        self.accelerator = _accelerator()
         self.student = Student(encoder, head).train()
         self.weights = {name: weight for name, weight in self.student.named_parameters() if weight.requires_grad}
         groups = [
@@ -222,30 +220,19 @@ class Training:
         self.position = Position()
         self.saved = time.monotonic()
 
-    def run(self, progress: Progress = lambda epoch, loss: None, steps: Steps = lambda done, total: None) -> None:
+    def run(self, progress: Progress, steps: Steps) -> None:
         """Train to the end, from the checkpoint on if there is one.
 
         Raises:
-            WorkError: one of several processes failed, or a checkpoint cannot be written.
-            ZooterError: several processes see different checkpoints.
+            WorkError: a checkpoint cannot be written.
         """
-        try:
-            self._load()
-            for epoch, loss in enumerate(self.position.losses, 1):
-                progress(epoch, loss)
-            with torch.random.fork_rng(devices=[]):
-                while self.position.epoch <= self.epochs:
-                    self._epoch(steps)
-                    progress(len(self.position.losses), self.position.losses[-1])
-        except RuntimeError as problem:
-            count = self.accelerator.num_processes
-            if count == 1:
-                raise
-            raise WorkError(
-                f"{count} processes that train together to the end",
-                f"{first_line(problem)} in process {self.accelerator.process_index}",
-                "Start the same command again: it continues from its last checkpoint.",
-            ) from problem
+        self._load()
+        for epoch, loss in enumerate(self.position.losses, 1):
+            progress(epoch, loss)
+        with torch.random.fork_rng(devices=[]):
+            while self.position.epoch <= self.epochs:
+                self._epoch(steps)
+                progress(len(self.position.losses), self.position.losses[-1])
         if self.position.best is not None:
             self._set(self.position.best[2])
             self.head.config.calibration_temperature = self.position.best[1]
@@ -262,7 +249,7 @@ class Training:
         batches = order.split(BATCH)
         self.model.train()
         for number in range(at.batch, len(batches)):
-            torch.manual_seed(_seed(seed, at.epoch, number, self.accelerator.process_index))
+            torch.manual_seed(_seed(seed, at.epoch, number, 0))
             at.total += self._step(batches[number].tolist())
             at.batch = number + 1
             steps((at.epoch - 1) * len(self.rows) + min(at.batch * BATCH, len(self.rows)), self.epochs * len(self.rows))
@@ -278,25 +265,15 @@ class Training:
 
     def _step(self, batch: list[int]) -> float:
         """One step of the optimizer; returns the sum of the batch's losses."""
-        spread = self.accelerator
-        parts = spread.gradient_accumulation_steps
-        share = batch[spread.process_index :: spread.num_processes]
-        shares = [share[part::parts] for part in range(parts) if share[part::parts]] or [[]]
-        total = torch.zeros((), device=spread.device)
+        parts = self.accelerator.gradient_accumulation_steps
+        total = torch.zeros((), device=self.accelerator.device)
         self.optimizer.zero_grad()
-        for number, rows in enumerate(shares, 1):
-            # Every process takes part in every step. One that has no query left takes any, which counts nothing.
-            loss = self._loss(rows) if rows else 0 * self._loss(batch[:1])
-            # Gradients are the mean over processes, and `backward` divides by the number of parts.
-            scaled = loss * (spread.num_processes * parts / len(batch))
-            if number < len(shares):
-                with spread.no_sync(self.model):
-                    spread.backward(scaled)
-            else:
-                spread.backward(scaled)
+        for number in range(min(parts, len(batch))):
+            loss = self._loss(batch[number::parts])
+            self.accelerator.backward(loss * (parts / len(batch)))  # it divides by the number of parts
             total += loss.detach()
         self.optimizer.step()
-        return float(spread.reduce(total, "sum"))
+        return float(total)
 
     def _loss(self, rows: list[int]) -> torch.Tensor:
         """KL(label || router) of queries, summed over them; the mean over the members."""
@@ -311,14 +288,10 @@ class Training:
     def _judge(self) -> tuple[float, float]:
         """The log loss of the queries set aside, and the temperature at which it is least."""
         rows = np.flatnonzero(self.lesson.aside)
-        logits = torch.zeros(len(rows), self.lesson.labels.shape[1], device=self.accelerator.device)
-        firsts = range(self.accelerator.process_index * BATCH, len(rows), self.accelerator.num_processes * BATCH)
         self.student.eval()
         with torch.no_grad():
-            for first in firsts:
-                part = slice(first, first + BATCH)
-                logits[part] = self.student(self._tokens(rows[part].tolist()))
-        table = self.accelerator.reduce(logits, "sum").double().cpu().numpy()
+            logits = [self.student(self._tokens(part.tolist())) for part in torch.from_numpy(rows).split(BATCH)]
+        table = torch.cat(logits).double().cpu().numpy()
         wins = self.lesson.wins[self.lesson.aside]
         temperature = calibration.temperature_of(table, wins)
         return calibration.log_loss(table, wins, temperature), temperature
@@ -332,9 +305,9 @@ class Training:
             weight.copy_(weights[name])
 
     def _save(self) -> None:
-        """Write the checkpoint, in the main process."""
+        """Write the checkpoint."""
         self.saved, path = time.monotonic(), self.lesson.checkpoint
-        if path is None or not self.accelerator.is_main_process:
+        if path is None:
             return
         content = {
             "key": self.lesson.key, "position": vars(self.position), "weights": self._copy(),
@@ -354,12 +327,6 @@ class Training:
             self.position = Position(**content["position"])
             self._set(content["weights"])
             self.optimizer.load_state_dict(content["optimizer"])
-        place = torch.tensor([self.position.epoch, self.position.batch], device=self.accelerator.device)
-        if len({tuple(row) for row in self.accelerator.gather(place).reshape(-1, 2).tolist()}) > 1:
-            raise ZooterError(
-                "one checkpoint for all processes", "different ones",
-                "Put the folder on a file system that all machines share.",
-            )  # fmt: skip
 
 
 def _seed(*numbers: int) -> int:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import WorkError
 from zooter_core.base.strict_json import dump_json, parse_json
-from zooter_core.method.selection import Outputs
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.config import CONFIG, WEIGHTS
 from zooter_core.router.kinds import ZOOTER, head_class
@@ -122,24 +121,11 @@ class RouterHead:
         logits = self.logits(vectors)
         with np.errstate(all="ignore"):
             rows: NDArray[np.float64] = softmax(logits / self.config.calibration_temperature)
-        self._check_finite(logits, rows)
-        return rows
-
-    def outputs(self, vectors: Vectors) -> Outputs:
-        """`probabilities`, with the distribution of each member where the kind has several."""
-        with np.errstate(all="ignore"):
-            parts = [self.body.members(part) for part in in_parts(vectors)]
-            several = [np.exp(logs, dtype=np.float64) for logs in parts if logs is not None and len(logs) > 1]
-        members = np.concatenate(several, axis=1) if several else None
-        if members is not None:
-            self._check_finite(members)
-        return Outputs(self.probabilities(vectors), members)
-
-    def _check_finite(self, *arrays: NDArray[np.float64]) -> None:
-        if not all(np.isfinite(array).all() for array in arrays):
+        if not (np.isfinite(logits).all() and np.isfinite(rows).all()):
             place = f" in {self.folder}" if self.folder else ""
             expected, next_step = f"finite probabilities from the router{place}", "Make it again with `zooter distill`."
             raise WorkError(expected, "NaN or infinity", next_step)
+        return rows
 
 
 def in_parts(vectors: Vectors) -> Iterator[NDArray[np.float32]]:

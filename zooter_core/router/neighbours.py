@@ -68,6 +68,7 @@ def principal(vectors: NDArray[np.floating[Any]]) -> Projection:
 ARRAYS, RECORDS = "neighbours.safetensors", "neighbours.json"
 LEARNED = "learned.npy"  # in a router's folder: the hashes of all texts that it learned from
 MOST = 20_000  # queries that a router keeps
+AT_ONCE = 1 << 10  # queries whose similarities to all of these are in memory at once
 SAMPLE = 300  # of these, with whose expected gains that of a new query is compared
 COARSE = 1e-3  # of the largest difference between candidates: what a lower precision may be off
 
@@ -194,7 +195,7 @@ class Neighbours:
             ) from problem
 
     def for_pool(self, pool: Sequence[str], routed_as: Sequence[str]) -> Neighbours | None:
-        """The same queries for those of a pool that answered them, as `Router.for_pool`; None where none did."""
+        """The same queries for those of a pool that answered them (`DistilledRouter.for_pool`); None where none did."""
         learned = {name: as_ for name, as_ in zip(pool, routed_as, strict=True) if as_ in self.candidates}
         if tuple(learned) == tuple(learned.values()) == self.candidates:
             return self
@@ -249,9 +250,10 @@ class Neighbours:
             similarities[np.arange(len(rows)), rows] = -np.inf  # to itself
             usual = selection.ranking(self.probabilities[rows].astype(np.float64))[:, :count]
             self._usual_gains[count] = np.sort(selection.expected_gains(similarities, self.rewards, usual))
-        gains = selection.expected_gains(self._similarities(vectors), self.rewards, columns)
+        parts = [slice(first, first + AT_ONCE) for first in range(0, len(vectors), AT_ONCE)]
+        gains = [selection.expected_gains(self._similarities(vectors[p]), self.rewards, columns[p]) for p in parts]
         usual_gains = self._usual_gains[count]
-        return np.searchsorted(usual_gains, gains) / len(usual_gains)
+        return np.searchsorted(usual_gains, np.concatenate(gains)) / len(usual_gains)
 
     @cached_property
     def _usual_gains(self) -> dict[int, NDArray[np.float64]]:

@@ -23,6 +23,7 @@ from zooter_core.router.encoder import Encoders
 from zooter_core.router.text_encoder import Progress, TextEncoder, after
 
 if TYPE_CHECKING:
+    from zooter_core.router.clusters import Vectors
     from zooter_core.router.head import RouterHead
 
 AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
@@ -60,7 +61,7 @@ class Router(ABC):
         try:
             head = RouterHead.load(folder)
             router = DistilledRouter(head, encoders(find_encoder(Path(folder), head.config.encoder)))
-            router.outputs([PROBE])
+            router.probabilities([PROBE])
         except ZooterError:
             raise
         except Exception as problem:  # json, safetensors and numpy raise many kinds
@@ -73,16 +74,16 @@ class Router(ABC):
         """Beta, tau and normalise of the labels that it learned from; empty if it learned from scores."""
 
     @abstractmethod
-    def outputs(self, queries: Sequence[str]) -> Outputs:
-        """`probabilities`, and each member's distribution, which shows how unsure the router is."""
-
     def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (n, candidates), in pool order; rows sum to one."""
-        return self.outputs(queries).probabilities
 
-    def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
-        """`outputs` for many queries, whose vectors are stored (`TextEncoder.embed_all`)."""
-        return self.outputs(queries)
+    @abstractmethod
+    def probabilities_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> NDArray[np.float64]:
+        """`probabilities` for many queries, whose vectors are stored (`TextEncoder.embed_all`)."""
+
+    def outputs(self, queries: Sequence[str]) -> Outputs:
+        """`probabilities`, as `method.selection` takes them."""
+        return Outputs(self.probabilities(queries))
 
     def route(self, queries: Sequence[str]) -> list[Decision]:
         """Choose a candidate for each query.
@@ -102,8 +103,46 @@ class Router(ABC):
             for query, row in zip(queries, rows, strict=True)
         ]
 
-    def for_pool(self, pool: Sequence[str], routed_as: Sequence[str] | None = None) -> Router:
-        """A router for a pool of some of its candidates, or of models that are routed as one of them (`PoolRouter`).
+
+class DistilledRouter(Router):
+    """A frozen encoder, and a head that gives each candidate's probability. It can be changed and saved.
+
+    Args:
+        columns: candidate -> the number of the head's candidate that it is routed as. Default: the head's as they are.
+    """
+
+    def __init__(self, head: RouterHead, encoder: TextEncoder, columns: Mapping[str, int] | None = None) -> None:
+        self.head, self.encoder, self._is_part = head, encoder, columns is not None
+        if columns is None:
+            columns = {name: column for column, name in enumerate(head.config.candidates)}
+        self.candidates, self._columns = tuple(columns), list(columns.values())
+
+    @property
+    def labels(self) -> Mapping[str, Any]:
+        return self.head.config.labels
+
+    def save(self, folder: str | Path) -> None:
+        """Write the folder that `load` reads."""
+        self.head.save(folder)
+        if self.head.config.encoder == ENCODER_FOLDER:
+            self.encoder.save(Path(folder) / ENCODER_FOLDER)
+
+    def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
+        return self._of_vectors(self.encoder.embed(queries))
+
+    def probabilities_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> NDArray[np.float64]:
+        parts = []
+        for first in range(0, len(queries), AT_ONCE):
+            texts = queries[first : first + AT_ONCE]
+            parts.append(self._of_vectors(self.encoder.embed_all(texts, after(progress, first))))
+        return np.concatenate(parts)
+
+    def _of_vectors(self, vectors: Vectors) -> NDArray[np.float64]:
+        rows = self.head.probabilities(vectors)
+        return restrict_rows(rows, self._columns) if self._is_part else rows
+
+    def for_pool(self, pool: Sequence[str], routed_as: Sequence[str] | None = None) -> DistilledRouter:
+        """A router for a pool of some of its candidates, or of models that are routed as one of them, without training.
 
         Args:
             pool: in any order; itself where it is this router's.
@@ -122,71 +161,8 @@ class Router(ABC):
             )
         if names == list(pool) and set(names) == set(self.candidates):
             return self
-        return PoolRouter(self, pool, names)
-
-
-class DistilledRouter(Router):
-    """A frozen encoder, and a head that gives each candidate's probability. It can be changed and saved."""
-
-    def __init__(self, head: RouterHead, encoder: TextEncoder) -> None:
-        self.head, self.encoder = head, encoder
-        self.candidates = tuple(head.config.candidates)
-
-    @property
-    def labels(self) -> Mapping[str, Any]:
-        return self.head.config.labels
-
-    def save(self, folder: str | Path) -> None:
-        """Write the folder that `load` reads."""
-        self.head.save(folder)
-        if self.head.config.encoder == ENCODER_FOLDER:
-            self.encoder.save(Path(folder) / ENCODER_FOLDER)
-
-    def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
-        return self.head.probabilities(self.encoder.embed(queries))
-
-    def outputs(self, queries: Sequence[str]) -> Outputs:
-        return self.head.outputs(self.encoder.embed(queries))
-
-    def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
-        parts = []
-        for first in range(0, len(queries), AT_ONCE):
-            texts = queries[first : first + AT_ONCE]
-            vectors = self.encoder.embed_all(texts, after(progress, first))
-            parts.append(self.head.outputs(vectors))
-        members = [part.members for part in parts if part.members is not None]
-        return Outputs(
-            np.concatenate([part.probabilities for part in parts]),
-            np.concatenate(members, axis=1) if members else None,
-        )
-
-
-class PoolRouter(Router):
-    """A router for a pool that is not the one it was trained for: some of its candidates, or models routed as them.
-
-    Every kind of router serves any part of its pool this way, without training.
-
-    Args:
-        names: for each candidate of the pool, the name of the router's candidate that it is routed as.
-    """
-
-    def __init__(self, router: Router, pool: Sequence[str], names: Sequence[str]) -> None:
-        self.candidates, self.encoder = tuple(pool), router.encoder
-        self._router, self._columns = router, [router.candidates.index(name) for name in names]
-
-    @property
-    def labels(self) -> Mapping[str, Any]:
-        return self._router.labels
-
-    def outputs(self, queries: Sequence[str]) -> Outputs:
-        return self._restrict(self._router.outputs(queries))
-
-    def outputs_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> Outputs:
-        return self._restrict(self._router.outputs_all(queries, progress))
-
-    def _restrict(self, outputs: Outputs) -> Outputs:
-        members = None if outputs.members is None else restrict_rows(outputs.members, self._columns)
-        return Outputs(restrict_rows(outputs.probabilities, self._columns), members)
+        columns = [self._columns[self.candidates.index(name)] for name in names]
+        return DistilledRouter(self.head, self.encoder, dict(zip(pool, columns, strict=True)))
 
 
 def restrict_rows(rows: NDArray[np.floating[Any]], columns: Sequence[int]) -> NDArray[np.float64]:

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.fleet.routing import Routed, Turns
+from zooter_core.base.records import Decision
+from zooter_core.fleet.routing import Turns
 
 LOG = logging.getLogger("zooter.serve")
 MOST_IN_BATCH = 32  # in a batch
@@ -22,8 +23,8 @@ READ_CHARACTERS = 2_000  # of one conversation, about: an encoder reads 256 toke
 STALLED_SECONDS = 30  # after which a router that is at work on one batch is not ready
 TRIAL_SECONDS = 5
 
-Route = Callable[[Sequence[Turns]], list[Routed]]
-Entry = tuple[Turns, asyncio.Future[Routed]]
+Route = Callable[[Sequence[Turns]], list[Decision]]
+Entry = tuple[Turns, asyncio.Future[Decision]]
 
 
 class BatchRouter:
@@ -42,7 +43,7 @@ class BatchRouter:
         self._routing: asyncio.Task[None] | None = None
         self._failure, self._began, self._trials = "", math.inf, itertools.count()
 
-    async def route(self, turns: Turns, asker: str = "") -> Routed:
+    async def route(self, turns: Turns, asker: str = "") -> Decision:
         """The decision on a conversation, from the texts of its user's turns.
 
         Args:
@@ -51,7 +52,7 @@ class BatchRouter:
         Raises:
             ZooterError: the router fails.
         """
-        future: asyncio.Future[Routed] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(asker, deque()).append((turns, future))
         if self._routing is None or self._routing.done():
             self._routing = asyncio.create_task(self._route_waiting())
@@ -105,7 +106,7 @@ class BatchRouter:
                     characters += size
         return batch
 
-    def _decide(self, conversations: Sequence[Turns]) -> list[Routed | ZooterError]:
+    def _decide(self, conversations: Sequence[Turns]) -> list[Decision | ZooterError]:
         """The decisions on a batch, or why there is none. Runs in the thread."""
         try:
             results = self._route(conversations)

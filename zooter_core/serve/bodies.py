@@ -7,7 +7,6 @@ Further fields pass. They belong to the candidate's server, which refuses what i
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -300,17 +299,6 @@ class ChatRequest:
     @property
     def messages(self) -> Sequence[Mapping[str, Any]]:
         return self.body["messages"]
-
-    @property
-    def allowed(self) -> Sequence[str] | None:
-        """The candidates that may answer; None means all."""
-        return self.body.get("models") or None
-
-    @property
-    def willingness_to_pay(self) -> float:
-        """Dollars for a 10% better answer; infinite if price is no object."""
-        value = self.body.get("willingness_to_pay")
-        return math.inf if value is None else float(value)
 
     @cached_property
     def user_texts(self) -> list[str]:

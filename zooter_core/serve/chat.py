@@ -90,9 +90,9 @@ async def _unsure(gateway: Gateway, request: ChatRequest, choice: Choice) -> boo
     config, order = gateway.fleet.router, choice.order[: gateway.fleet.serve.best_of]
     if config is None or math.isinf(config.unsure_above) or not _may_compare(request, choice):
         return False
-    if choice.decision is None or choice.outputs is None:
+    if choice.decision is None:
         return False
-    value = await asyncio.to_thread(gateway.ensemble.unsureness, choice.decision, choice.outputs, order)
+    value = await asyncio.to_thread(gateway.ensemble.unsureness, choice.decision, order)
     return value > config.unsure_above
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import VIRTUAL
 from zooter_core.data import prices
-from zooter_core.method.selection import Outputs
 from zooter_core.serve.bodies import ChatRequest, Needs, read_text
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.gateway import Gateway
@@ -57,7 +55,6 @@ class Choice:
             among the first ones).
         decision: the router's; None if the client named a candidate.
         passed_over: candidates that are not asked, with the reason.
-        outputs: what the decision came from; None if there is none.
         seconds: how long it took, with the wait for other requests; 0 where the client named a candidate.
     """
 
@@ -65,7 +62,6 @@ class Choice:
     reason: str
     decision: Decision | None = None
     passed_over: Mapping[str, str] = field(default_factory=dict)
-    outputs: Outputs | None = None
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -98,8 +94,7 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
         reasons = "; ".join(f"{listed(names)}: {reason}" for reason, names in alike.items())
         raise bad_request(f"No model here can answer this request ({reasons}).", code="no_capable_model")
     try:
-        routed = await gateway.router.route(request.user_texts, asker)
-        decision = _priced(fleet, request, routed.decision, able)
+        decision = _priced(fleet, request, await gateway.router.route(request.user_texts, asker), able)
     except ZooterError as problem:
         if problem.exit_code == 2:
             raise bad_request(str(problem)) from None
@@ -107,7 +102,7 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
     order = [name for name in decision.order if name in able]
     first, reason = (writer, "previous") if writer and writer in order else _settled(gateway, request, decision, order)
     order.remove(first)
-    return Choice((first, *order), reason, decision, passed_over, routed.outputs, time.perf_counter() - started)
+    return Choice((first, *order), reason, decision, passed_over, time.perf_counter() - started)
 
 
 def _named(fleet: Fleet, request: ChatRequest) -> Choice:
@@ -121,12 +116,12 @@ def _named(fleet: Fleet, request: ChatRequest) -> Choice:
 
 def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
     """The candidates that cannot or must not answer, with the reason."""
-    fleet = gateway.fleet
-    if unknown := [name for name in request.allowed or () if name not in (*fleet.pool, *VIRTUAL)]:
+    fleet, wanted = gateway.fleet, request.body.get("models") or ()
+    if unknown := [name for name in wanted if name not in (*fleet.pool, *VIRTUAL)]:
         raise bad_request(
             f"`models` names {listed(unknown)}, but the candidates here are {listed(fleet.pool)}.", "models"
         )
-    allowed = [name for name in request.allowed or () if name in fleet.pool] or fleet.pool
+    allowed = [name for name in wanted if name in fleet.pool] or fleet.pool
     demands = {name: value for name, value in request.body.items() if name not in SPARED}
     reasons = {}
     for candidate in fleet.candidates:
@@ -149,12 +144,13 @@ def _lacking(param: str) -> str:
 
 def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequence[str]) -> Decision:
     """The decision with utilities, if the client trades quality against price."""
-    if math.isinf(request.willingness_to_pay):
+    willingness = request.body.get("willingness_to_pay")
+    if willingness is None:
         return decision
     tokens = request.answer_tokens or prices.TOKENS
     prices.prices_of(fleet, able)  # refuses a candidate without a price
     costs = [prices.cost(fleet.candidate(name), request.prompt_tokens, tokens) for name in able]
-    return prices.by_dollars(decision, dict(zip(able, costs, strict=True)), request.willingness_to_pay)
+    return prices.by_dollars(decision, dict(zip(able, costs, strict=True)), willingness)
 
 
 def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: Sequence[str]) -> tuple[str, str]:

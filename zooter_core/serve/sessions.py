@@ -13,7 +13,7 @@ import hashlib
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from zooter_core.base.strict_json import objects
@@ -102,36 +102,32 @@ def find_writer(messages: Sequence[Mapping[str, Any]], sessions: Sessions) -> st
 def readable_by(
     candidate: str, messages: Sequence[Mapping[str, Any]], sessions: Sessions, unknown: bool = False
 ) -> list[Mapping[str, Any]]:
-    """The messages without the encrypted reasoning that another candidate wrote.
+    """The messages without the encrypted reasoning that another candidate wrote; those without any as they are.
 
     Args:
         unknown: keep that whose writer is not known.
     """
-    writers = _writers(candidate, unknown)
-    return [
-        _readable(message, writers, sessions) if any(digests(message)) else message  # the same object
-        for message in messages
-    ]
+    may_read = _reader(candidate, sessions, unknown)
+    return [_readable(message, may_read) if any(digests(message)) else message for message in messages]
 
 
 def written_by(candidate: str, items: Sequence[Any], sessions: Sessions, unknown: bool = False) -> list[Any]:
     """The items of the Responses API's input without the encrypted reasoning of others, as `readable_by`."""
-    writers = _writers(candidate, unknown)
-    return [item for item in items if all(sessions.writer(digest) in writers for digest in digests(item))]
+    may_read = _reader(candidate, sessions, unknown)
+    return [item for item in items if may_read(digests(item))]
 
 
-def _writers(candidate: str, unknown: bool) -> Collection[str | None]:
-    return {candidate, None} if unknown else {candidate}
+def _reader(candidate: str, sessions: Sessions, unknown: bool) -> Callable[[Iterator[str]], bool]:
+    """Whether a candidate can read all of some pieces of encrypted reasoning, by their hashes."""
+    writers = {candidate, None} if unknown else {candidate}
+    return lambda hashes: all(sessions.writer(digest) in writers for digest in hashes)
 
 
-def _readable(message: Mapping[str, Any], writers: Collection[str | None], sessions: Sessions) -> Mapping[str, Any]:
-    def readable(hashes: Iterator[str]) -> bool:
-        return all(sessions.writer(digest) in writers for digest in hashes)
-
+def _readable(message: Mapping[str, Any], may_read: Callable[[Iterator[str]], bool]) -> Mapping[str, Any]:
     shape = {name: value for name, value in message.items() if name not in LISTS}
     for name in LISTS:
-        if entries := [entry for entry in objects(message.get(name)) if readable(_hashes(entry))]:
+        if entries := [entry for entry in objects(message.get(name)) if may_read(_hashes(entry))]:
             shape[name] = entries
-    if not readable(_hashes(message, ("encrypted_content",))):
+    if not may_read(_hashes(message, ("encrypted_content",))):
         del shape["encrypted_content"]
     return shape

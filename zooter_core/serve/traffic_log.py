@@ -16,13 +16,14 @@ from typing import Any
 
 from zooter_core.backends.endpoint.faults import TOOLS, finish_name
 from zooter_core.base.errors import ZooterError
-from zooter_core.config.learn import LearnConfig
+from zooter_core.config.fleet import LearnConfig
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import (
     FEEDBACK,
     LONGEST_ANSWER,
     LONGEST_TEXT,
     SERVED,
+    VOTES,
     LoggedDecision,
     LoggedReward,
     user_ids,
@@ -36,7 +37,6 @@ PATHS = (*CHATS, "/v1/responses")
 MOST_WAITING = 2_000  # entries that have not been written; more are lost
 AT_ONCE = 500  # in one transaction
 CLEAN_SECONDS, DAY = 3600.0, 86_400.0
-VOTES = {"good": 1.0, "bad": -1.0}
 Entry = LoggedDecision | LoggedReward
 
 

@@ -161,12 +161,3 @@ def counted(tokens: int, thoughts: int = 0) -> str:
     """A number of tokens, and how many of them are thoughts, if any."""
     count = f"{tokens:,} {'token' if tokens == 1 else 'tokens'}"
     return f"{count}, {'all' if thoughts == tokens else f'{thoughts:,}'} of them thoughts" if thoughts else count
-
-
-def draw_waiting(job: Answers) -> bool:
-    """Say how many queries are served before this one; False if none is."""
-    if not job.running or not job.ahead:
-        return False
-    queries = f"{job.ahead} other queries are" if job.ahead > 1 else "another query is"
-    st.caption(f":material/hourglass: Waiting: {queries} answered first.")
-    return True

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zooter_core.backends import Piece, TurnQueue
-from zooter_core.backends.gguf import engine_of
+from zooter_core.backends import Piece
 from zooter_core.base.records import Message, Ranked, Reading, Response
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.evident_keys import key_in
@@ -94,11 +93,6 @@ class Answers:
         return False
 
     @property
-    def ahead(self) -> int:
-        """How many jobs are served before this one."""
-        return 0
-
-    @property
     def shown(self) -> str:
         """The candidate whose response counts: with the highest reward, or the first that did not fail."""
         if self.ranked and self.ranked[0].rank is not None:
@@ -151,6 +145,9 @@ class Job(BackgroundWork, Answers):
         save: called with the answers once a second, when a reserve steps in, and at the end.
         ended: called after the last save.
 
+    Raises:
+        ZooterError: the fleet has no such candidate.
+
     Attributes:
         begun: set with the first text or thought, and at the end.
     """
@@ -179,41 +176,22 @@ class Job(BackgroundWork, Answers):
         self._ensemble, self._plan, self._rank, self._save, self._ended = ensemble, plan, rank, save, ended
         self._key = key
         self._messages = [*messages, Message("assistant", prefix)] if prefix.strip() else messages
-        self._generation = generation or ensemble.fleet.generation
-        self._tickets = [queue.join() for queue in self._queues(plan.candidates)]
-
-    def _queues(self, candidates: Sequence[str]) -> list[TurnQueue]:
-        """The queues of models that serve one job at a time, always in one order so that two jobs cannot deadlock."""
-        configs = sorted(map(self._ensemble.fleet.candidate, candidates), key=engine_of)
-        queues = [self._ensemble.runner_of(config).turns for config in configs]
-        return [queue for queue in dict.fromkeys(queues) if queue is not None]
-
-    @property
-    def ahead(self) -> int:
-        return max((ticket.ahead for ticket in self._tickets), default=0)
-
-    def _execute(self) -> None:
-        if all(ticket.wait(self._stop) for ticket in self._tickets):
-            self._answer()
-            return
-        stopped = {name: Response(name, self.texts[name], finish="stopped") for name in self._plan.candidates}
-        self.responses = self.responses | stopped
+        reserves = () if plan.continued else plan.reserves  # nobody replaces the candidate that continues its text
+        self._pieces = ensemble.run_candidates(plan.candidates, self._messages, self._stop, generation, reserves)
 
     def _finish(self) -> None:
         self.begun.set()
-        self._leave()
         self._save(self)
         self._ended()
 
-    def _answer(self) -> None:
-        saved, plan = time.monotonic(), self._plan
-        reserves = () if plan.continued else plan.reserves  # nobody replaces the candidate that continues its text
-        for piece in self._ensemble.run_candidates(
-            plan.candidates, self._messages, self._stop, self._generation, reserves
-        ):
+    def _execute(self) -> None:
+        saved = time.monotonic()
+        for piece in self._pieces:
             name = piece.candidate
             if name in self.reserves:
-                self._step_in(name)
+                self.texts = self.texts | {name: ""}  # a new dict: a page may be reading the old one
+                self.reserves = self.reserves[1:]
+                self._save(self)
             if piece.text or piece.thoughts:
                 self.begun.set()  # before either can be seen: a page draws them once (`chat/view.py`)
             self._think(piece)
@@ -266,18 +244,3 @@ class Job(BackgroundWork, Answers):
             seconds=first.seconds + response.seconds,
             first_token_seconds=first.first_token_seconds or response.first_token_seconds,
         )
-
-    def _step_in(self, reserve: str) -> None:
-        """Let a reserve answer, which waits in the queue of its own model."""
-        self.texts = self.texts | {reserve: ""}  # a new dict: a page may be reading the old one
-        self.reserves = self.reserves[1:]
-        self._save(self)
-        self._leave()
-        self._tickets = [queue.join() for queue in self._queues([reserve])]
-        for ticket in self._tickets:
-            ticket.wait(self._stop)  # served or stopped: the ensemble handles both
-
-    def _leave(self) -> None:
-        """Leave all queues."""
-        for ticket in self._tickets:
-            ticket.leave()

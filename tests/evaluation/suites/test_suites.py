@@ -17,7 +17,7 @@ HUMAN_EVAL = {"task_id": "T/0", "prompt": "def add(a, b):\n", "entry_point": "ad
 ALPACA = {"instruction": "Name a fruit.", "output": "A plum.", "generator": "g", "dataset": "helpful_base"}
 FLASK = {"question_id": 7, "text": "Why?", "answer": "So.", "metrics": ["Readability"]}
 MT = {"question_id": 81, "category": "math", "turns": ["What is 2 + 3?", "Double it."], "reference": ["5", "10"]}
-CSV = "q,1,2,3,4,A"
+MMLU = {"question": "q", "choices": ["1", "2", "3", "4"], "answer": "A"}
 
 
 @pytest.mark.parametrize(
@@ -34,16 +34,12 @@ CSV = "q,1,2,3,4,A"
         ("flask", FLASK, {"metrics": []}, '"metrics" or "skill" as a list of texts'),
         ("mt-bench", MT, {"turns": ["a"] * 5}, '"turns" as at most 4 texts'),
         ("mt-bench", MT, {"reference": "5"}, '"reference" as a list of texts'),
-        ("mmlu", CSV, "q,1,2,3,A", "6 columns"),
-        ("mmlu", CSV, "q,1,2,3,4,E", "A, B, C or D in column 6"),
+        ("mmlu", MMLU, {"choices": "1 2 3 4"}, '"choices" or "options" as a list of texts'),
     ],
 )
 def test_a_wrong_line_is_named_with_its_file_and_field(tmp_path, name, line, change, message):
-    if isinstance(line, str):
-        path, lines = tmp_path / "x.csv", [line, change]
-    else:
-        path, lines = tmp_path / "x.jsonl", [json.dumps(line), json.dumps({**line, "id": "other", **change})]
-    path.write_text("\n".join(lines) + "\n")
+    path, lines = tmp_path / "x.jsonl", [line, {**line, "id": "other", **change}]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(ZooterError) as caught:
         suite(name).read([path])
     assert message in str(caught.value)
@@ -52,7 +48,7 @@ def test_a_wrong_line_is_named_with_its_file_and_field(tmp_path, name, line, cha
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ZooterError, match="no file at"):
-        suite("mmlu").read([tmp_path / "no.csv"])
+        suite("mmlu").read([tmp_path / "no.jsonl"])
 
 
 def test_files_together_have_different_ids(tmp_path):
@@ -94,17 +90,14 @@ def test_gsm8k_is_read_and_scored(tmp_path):
     assert suite.score(answered) == [1, 0, 0, 1]
 
 
-def test_mmlu_is_read_from_the_csv_of_the_release(tmp_path):
-    path = tmp_path / "high_school_physics_test.csv"
-    path.write_text('"What, then,\nis ""it""?",1,2,3,4,C\nAnd this?,a,b,c,d,A\n')
+def test_mmlu_is_read_and_scored(tmp_path):
+    lines = [MMLU | {"question": " What is it?\n", "answer": 2, "subject": "high_school_physics"}, MMLU]
+    path = tmp_path / "test.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     first, second = Mmlu().read([path])
-    assert first.turns[0].startswith('What, then,\nis "it"?\nA. 1\nB. 2\nC. 3\nD. 4\n')
-    assert (first.id, first.tags) == ("high_school_physics_test/00001", ("high school physics",))
-    assert first.key == {"answer": {"choice": "C", "choices": ["1", "2", "3", "4"]}}
+    assert first.turns == ("What is it?\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer with the letter of the right choice.",)
+    assert (first.id, first.tags, second.tags) == ("test/00001", ("high school physics",), ("mmlu",))
     assert Mmlu().score([(first, ("C",)), (first, ("4",)), (second, ("The answer is A",))]) == [1, 0, 1]
-    zipped = tmp_path / "virology_val.csv.gz"
-    zipped.write_bytes(gzip.compress(path.read_bytes()))
-    assert Mmlu().read([path, zipped])[3].tags == ("virology",)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +105,7 @@ def test_mmlu_is_read_from_the_csv_of_the_release(tmp_path):
 )
 def test_mmlu_in_json_lines_with_the_answer_as_number_or_letter(tmp_path, answer, right):
     path = tmp_path / "x.jsonl"
-    path.write_text(json.dumps({"question": "q", "subject": "s", "choices": ["1", "2", "3", "4"], "answer": answer}))
+    path.write_text(json.dumps(MMLU | {"answer": answer}))
     if right is None:
         with pytest.raises(ZooterError, match=r'"answer" as a letter from A to D, or a number from 0 to 3 in .*line 1'):
             Mmlu().read([path])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from transformers import (
@@ -11,13 +9,9 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     DebertaV2ForSequenceClassification,
-    GPTNeoXConfig,
-    GPTNeoXModel,
     LlamaConfig,
     LlamaModel,
     PreTrainedTokenizerFast,
-    Qwen2Config,
-    Qwen2Model,
 )
 
 from support import reward_checkpoints, tiny_models
@@ -30,7 +24,6 @@ PAIRS = [
     ("杯子 ☕", "A cup of coffee"), ("What is 12 + 30?", "I do not know, ask somebody else please."),
     ("Explain the sea in many words, please.", "No"),
 ]  # fmt: skip
-OASST = "<|prompter|>{query}<|endoftext|><|assistant|>{response}<|endoftext|>"
 
 
 def close(rewards, expected):
@@ -38,11 +31,11 @@ def close(rewards, expected):
     assert len({round(reward, 2) for reward in rewards}) == len(PAIRS)  # else it would be true of any constant
 
 
-def by_hand(tokenizer, body, write, number, **options):
+def by_hand(tokenizer, body, write, number):
     """The published way: one text at a time, and the head on its states, shape (tokens, width)."""
     rewards = []
     for pair in PAIRS:
-        ids = tokenizer(write(*pair), return_tensors="pt", **options)["input_ids"]
+        ids = tokenizer(write(*pair), return_tensors="pt")["input_ids"]
         with torch.no_grad():
             rewards.append(number(body.eval()(ids).last_hidden_state[0]).item())
     return rewards
@@ -85,25 +78,6 @@ def without(state, prefix):
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean"])
-def test_pythia_of_openassistant(tmp_path, pooling):
-    """Prompt and response between its marks; the state of the last token, times out_proj."""
-    reward_checkpoints.save_pythia(tmp_path, pooling)
-    state = reward_checkpoints.weights(tmp_path)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path)
-    body = GPTNeoXModel(
-        GPTNeoXConfig(vocab_size=len(tokenizer), max_position_embeddings=512, **reward_checkpoints.SIZES)
-    )
-    body.load_state_dict(without(state, "gpt_neox."))
-
-    def number(states):
-        pooled = states[-1] if pooling == "last" else states.mean(dim=0)
-        return state["out_proj.weight"][0] @ pooled + state["out_proj.bias"][0]
-
-    expected = by_hand(tokenizer, body, lambda *pair: OASST.format(query=pair[0], response=pair[1]), number)
-    close(reward_model(ScalarConfig(str(tmp_path), template=OASST)).score(PAIRS), expected)
-
-
 def test_ultra(tmp_path):
     """UltraRM: "Human: ...\\n\\nAssistant: ..." after <s>; the state of the last token, times regression_head."""
     reward_checkpoints.save_ultra(tmp_path)
@@ -118,21 +92,6 @@ def test_ultra(tmp_path):
 
     expected = by_hand(tokenizer, body, write, lambda states: state["regression_head.weight"][0] @ states[-1])
     close(reward_model(UltraConfig(str(tmp_path))).score(PAIRS), expected)
-
-
-def test_a_qwen_head_of_two_layers(tmp_path):
-    reward_checkpoints.save_qwen_reward(tmp_path)
-    state = reward_checkpoints.weights(tmp_path)
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
-    body = Qwen2Model(Qwen2Config.from_pretrained(tmp_path))
-    body.load_state_dict(without(state, "model."))
-
-    def number(states):
-        inner = torch.clamp(state["score.0.weight"] @ states[-1] + state["score.0.bias"], min=0)
-        return state["score.2.weight"][0] @ inner + state["score.2.bias"][0]
-
-    expected = by_hand(tokenizer, body, chatml, number, add_special_tokens=False)
-    close(reward_model(ScalarConfig(str(tmp_path))).score(PAIRS), expected)
 
 
 def tokens_of(model, query, response):
@@ -173,19 +132,10 @@ def test_a_template_longer_than_max_tokens_is_refused(tmp_path):
 
 
 def test_a_decoder_without_a_template_asks_for_one(tmp_path):
-    reward_checkpoints.save_pythia(tmp_path)
-    config = ScalarConfig(str(tmp_path))
-    with pytest.raises(ZooterError, match=r"a chat template in the tokenizer of .*or a template in"):
-        reward_model(config)
-    with pytest.raises(ZooterError, match=r"Give \[reward\] a template, or input"):
-        reward_model(replace(config, input="chat"))
-
-
-def test_input_chooses_between_pair_and_chat(tmp_path):
     reward_checkpoints.save_decoder(tmp_path)
-    chat, pair = (reward_model(ScalarConfig(str(tmp_path), input=name)).score(PAIRS) for name in ("chat", "pair"))
-    assert chat == reward_model(ScalarConfig(str(tmp_path))).score(PAIRS)
-    assert pair != pytest.approx(chat, abs=1e-2)
+    (tmp_path / "chat_template.jinja").unlink()
+    with pytest.raises(ZooterError, match=r"a chat template in the tokenizer of .*or a template in"):
+        reward_model(ScalarConfig(str(tmp_path)))
 
 
 def test_a_plain_language_model_is_refused(tmp_path):

@@ -109,14 +109,18 @@ def test_the_title_follows_the_first_query_but_a_name_stays(ensemble: Ensemble, 
     assert talk.title == "Write about the hills."
 
 
-def test_another_answer_is_a_version_in_its_place_and_both_come_back(ensemble: Ensemble, talk: Conversation) -> None:
+def test_another_answer_is_a_version_in_its_place_and_both_come_back(
+    ensemble: Ensemble, talk: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds, run = list[int](), ensemble.run_candidates
+    monkeypatch.setattr(ensemble, "run_candidates", lambda *rest: seeds.append(rest[3].seed) or run(*rest))
     turn, later = ask_all(talk, ensemble, "Write about the sea.", "What is 12 + 30?")
     first = turn.text
     talk.vote(0, 0)
     talk.answer_with(ensemble, "two", 0)
     turn = ended(talk, 0)
     assert (turn.candidate, turn.version, len(turn.versions), turn.job.vote) == ("two", 1, 2, None)
-    assert [job._generation.seed for job in turn.versions] == [0, 1]
+    assert seeds == [0, 0, 1]  # another answer is drawn anew
     assert talk.turns[1] is later
     talk.show_version(0, 0)
     assert (turn.text, turn.candidate, turn.job.vote) == (first, "one", 0)

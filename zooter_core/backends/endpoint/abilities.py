@@ -74,13 +74,13 @@ async def find_abilities(server: Connection) -> Abilities:
 
 async def ask_llama_cpp(server: Connection) -> Abilities | None:
     """`/props` of llama.cpp. Any model gives JSON by its grammars; tools are left out where the template has none."""
-    props = await _json(server, "/props")
+    props = await ask_route(server, "/props")
     if "default_generation_settings" not in props:
         return None
     return Abilities(
-        context_tokens=read_count(_member(props, "default_generation_settings", "n_ctx")),
-        images=_flag(_member(props, "modalities", "vision")),
-        tools=_flag(_member(props, "chat_template_caps", "supports_tools")),
+        context_tokens=read_count(member_of(props, "default_generation_settings", "n_ctx")),
+        images=_flag(member_of(props, "modalities", "vision")),
+        tools=_flag(member_of(props, "chat_template_caps", "supports_tools")),
         json_mode=True,
         thinking=in_template(template) if isinstance(template := props.get("chat_template"), str) else None,
         parallel=read_count(props.get("total_slots")),
@@ -89,11 +89,11 @@ async def ask_llama_cpp(server: Connection) -> Abilities | None:
 
 async def ask_ollama(server: Connection, model: str) -> Abilities | None:
     """`/api/show` and `/api/ps` of Ollama, which cuts a longer prompt without a word."""
-    shown = await _json(server, "/api/show", {"model": model})
+    shown = await ask_route(server, "/api/show", {"model": model})
     capabilities = shown.get("capabilities")
     if not isinstance(capabilities, list):
         return None
-    running = objects((await _json(server, "/api/ps")).get("models"))
+    running = objects((await ask_route(server, "/api/ps")).get("models"))
     lengths = [read_count(one.get("context_length")) for one in running if model in (one.get("name"), one.get("model"))]
     parameters = shown.get("parameters")
     text = parameters if isinstance(parameters, str) else ""
@@ -105,7 +105,7 @@ async def ask_ollama(server: Connection, model: str) -> Abilities | None:
 
 async def _ask_list(server: Connection, model: str) -> Abilities:
     """What the server's list of models says, such as that of vLLM or OpenRouter."""
-    entries = objects((await _json(server, "/v1/models")).get("data"))
+    entries = objects((await ask_route(server, "/v1/models")).get("data"))
     entry = next((entry for entry in entries if entry.get("id") == model), {})
     return read_entry(entry, find_base(entry, entries))
 
@@ -121,16 +121,16 @@ def read_entry(entry: Mapping[str, Any], base: Mapping[str, Any]) -> Abilities:
     Together, DeepInfra and OpenRouter, which alone names abilities."""
     lengths = (
         *(one.get("max_model_len") for one in (entry, base)),
-        *(entry.get("context_length"), entry.get("context_window"), _member(entry, "metadata", "context_length")),
+        *(entry.get("context_length"), entry.get("context_window"), member_of(entry, "metadata", "context_length")),
     )
-    inputs, fields = _member(entry, "architecture", "input_modalities"), entry.get("supported_parameters")
+    inputs, fields = member_of(entry, "architecture", "input_modalities"), entry.get("supported_parameters")
     tools, json_mode = (name in fields if isinstance(fields, list) else None for name in ("tools", "response_format"))
     return Abilities(
         context_tokens=next(filter(None, map(read_count, lengths)), None),
         images="image" in inputs if isinstance(inputs, list) else None,
         tools=tools,
         json_mode=json_mode,
-        prices=_prices(_member(entry, "pricing") or _member(entry, "metadata", "pricing")),
+        prices=_prices(member_of(entry, "pricing") or member_of(entry, "metadata", "pricing")),
     )
 
 
@@ -147,7 +147,7 @@ def _prices(pricing: object) -> tuple[tuple[str, float], ...]:
     return tuple(prices.items()) if usable else ()
 
 
-async def _json(server: Connection, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+async def ask_route(server: Connection, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
     """The JSON object at a path of the server, beside its `/v1`; empty if there is none."""
     with suppress(EndpointError):  # another make of server answers in any way
         return await server.ask(server.client.url.removesuffix("/v1") + path, body, ROUTE_SECONDS)
@@ -161,10 +161,10 @@ async def _trial(server: Connection, name: str, body: Mapping[str, Any]) -> bool
         reply = await server.ask_model(CHAT, body, {LIMIT: 1}, server.config.first_token_seconds)
     except EndpointError as error:
         return False if error.refused else None
-    return bool(_member(reply, "choices", 0, "logprobs")) if name == "logprobs" else True
+    return bool(member_of(reply, "choices", 0, "logprobs")) if name == "logprobs" else True
 
 
-def _member(value: Any, *keys: str | int) -> Any:
+def member_of(value: Any, *keys: str | int) -> Any:
     """A member of nested JSON; None if it is not there."""
     for key in keys:
         try:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
+from zooter_core.backends import Piece, Request
 from zooter_core.backends.endpoint.abilities import read_count
 from zooter_core.backends.endpoint.connection import CHAT, LIMIT, USAGE, Connection, Watcher, chat_chunk
 from zooter_core.backends.endpoint.events import Event, finish_word
@@ -23,13 +24,13 @@ from zooter_core.backends.endpoint.faults import (
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.backends.thoughts import Splitter, most_tokens, still_thinking
 from zooter_core.base.errors import Failure, WorkError, did_you_mean
-from zooter_core.base.records import Finish, Message, Response
+from zooter_core.base.records import Finish, Response
 from zooter_core.base.strict_json import Joiner, objects
 from zooter_core.config.fleet import GenerationConfig
 
 LONGEST_ID = 200  # characters of a request's id
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")  # fields of a delta, as vLLM, OpenRouter and Ollama name them
-Put = Callable[[str, str], None]  # thoughts and text
+Put = Callable[[Piece], None]
 
 
 def thoughts_of(message: Mapping[str, Any]) -> str:
@@ -48,7 +49,7 @@ class PartialAnswer(Watcher):
     """An answer while it streams in.
 
     Args:
-        put: gets thoughts and text as they come.
+        put: gets the pieces as they come, but for the last one.
 
     Attributes:
         most_tokens: the limit in the request.
@@ -60,8 +61,8 @@ class PartialAnswer(Watcher):
         finish_reason: as the server names it.
     """
 
-    def __init__(self, connection: Connection, put: Put) -> None:
-        self.connection, self.put, self.most_tokens = connection, put, 0
+    def __init__(self, connection: Connection, request: Request, put: Put) -> None:
+        self.connection, self.request, self.put, self.most_tokens = connection, request, put, 0
         self.started: float | None = None
         self.first_token_seconds: float | None = None
         self.request_id: str | None = None
@@ -168,7 +169,7 @@ class PartialAnswer(Watcher):
             self.first_token_seconds = self.first_token_seconds or self._seconds()
         self.text, self.thoughts = self.text + shown, self.thoughts + thoughts
         if shown or thoughts:
-            self.put(thoughts, shown)
+            self.put(Piece(self.request, shown, thoughts=thoughts))
 
     def response(self, finish: Finish, error: Failure | None = None) -> Response:
         """The response with the text so far."""
@@ -189,21 +190,19 @@ class PartialAnswer(Watcher):
         return 0.0 if self.started is None else time.perf_counter() - self.started
 
 
-async def respond(
-    connection: Connection, messages: Sequence[Message], generation: GenerationConfig, put: Put
-) -> Response:
-    """The response to a conversation. Thoughts and text go to `put` as they come. Never raises, except after a bug.
+async def respond(connection: Connection, request: Request, generation: GenerationConfig, put: Put) -> Response:
+    """The response to a request. Pieces go to `put` as they come. Never raises, except after a bug.
 
     A model that thinks gets more tokens, for its thoughts. If an answer ends in the middle of thoughts, and the model
     was not known to think, it is asked again with these.
     """
-    answer = PartialAnswer(connection, put)
+    answer = PartialAnswer(connection, request, put)
     policy, attempt, roomy = RetryPolicy(connection.config.retries), 0, True
     while True:
         extra = connection.thinks and roomy
         answer.most_tokens = most_tokens(connection.candidate, generation, extra)
         try:
-            finish = await _attempt(connection, messages, generation, answer)
+            finish = await _attempt(connection, generation, answer)
         except asyncio.CancelledError:
             return answer.response("stopped")
         except EndpointError as error:
@@ -228,11 +227,10 @@ async def respond(
             return answer.response(finish)
 
 
-async def _attempt(
-    connection: Connection, messages: Sequence[Message], generation: GenerationConfig, answer: PartialAnswer
-) -> Finish:
+async def _attempt(connection: Connection, generation: GenerationConfig, answer: PartialAnswer) -> Finish:
     """Send one request and read its answer to the end."""
-    body = {"model": connection.model, "messages": [message.to_json() for message in messages], "stream": True}
+    messages = [message.to_json() for message in answer.request.messages]
+    body = {"model": connection.model, "messages": messages, "stream": True}
     ours = {  # a server that does not know one of them is asked without it
         "temperature": generation.temperature,
         "seed": generation.seed,

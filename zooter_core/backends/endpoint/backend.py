@@ -127,11 +127,7 @@ async def _answer(connection: Connection, request: Request, generation: Generati
     """Put the pieces of one request, the last one with its response."""
     from zooter_core.backends.endpoint.answer import respond
 
-    def show(thoughts: str, text: str) -> None:
-        put(Piece(request, text, thoughts=thoughts))
-
-    response = await respond(connection, request.messages, generation, show)
-    put(Piece(request, response=response))
+    put(Piece(request, response=await respond(connection, request, generation, put)))
 
 
 Result = TypeVar("Result")

@@ -11,7 +11,6 @@ import re
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -104,14 +103,6 @@ def thinking_fields(thinking: bool | str | None) -> dict[str, Any]:
     return fields | ({"reasoning_effort": effort} if effort else {})  # OpenAI, Ollama, Mistral, gpt-oss
 
 
-@dataclass
-class _Sending:
-    """One request under way: when it began, on the loop's clock, and whether its first token came soon."""
-
-    started: float
-    soon: bool = True
-
-
 class Connection:
     """A candidate's server.
 
@@ -155,8 +146,10 @@ class Connection:
         Raises:
             EndpointError: there is none.
         """
-        async with self._turn(patience):  # when its first token came is not known
-            return await self.ask_model(path, body, ours or {}, self.config.answer_seconds)
+        async with self._turn(patience):
+            answer = await self.ask_model(path, body, ours or {}, self.config.answer_seconds)
+            self.pace.answered()  # when its first token came is not known
+            return answer
 
     async def ask_model(self, path: str, body: Mapping[str, Any], ours: Fields, seconds: float) -> dict[str, Any]:
         """As `post`, but without waiting for a place."""
@@ -201,11 +194,11 @@ class Connection:
         Raises:
             EndpointError: before the first event, or in the middle of the answer.
         """
-        async with self._turn(patience) as turn, self._stream(path, body, ours or {}, watcher) as response:
+        async with self._turn(patience) as started, self._stream(path, body, ours or {}, watcher) as response:
             watcher.opened(response.headers)
             reader = _StreamReader(self.redact, watcher, self.client.most_bytes)
-            now, config = asyncio.get_running_loop().time, self.config
-            until, end = turn.started + config.first_token_seconds, turn.started + config.answer_seconds
+            now, config, soon = asyncio.get_running_loop().time, self.config, True
+            until, end = started + config.first_token_seconds, started + config.answer_seconds
             while not reader.at_end:
                 begun, problem = reader.begun, None
                 try:
@@ -214,7 +207,7 @@ class Connection:
                     problem = error  # raised behind the events that came before it
                 if reader.token:
                     until = now() + config.gap_seconds
-                    turn.soon = turn.soon if begun else now() - turn.started < config.first_token_seconds / 4
+                    soon = soon if begun else now() - started < config.first_token_seconds / 4
                 if reader.done:
                     until = min(until, now() + CLOSE_SECONDS)
                 if reader.begun and reader.events:
@@ -226,6 +219,7 @@ class Connection:
                     raise problem
             if not reader.begun:
                 raise no_text()
+            self.pace.answered(soon)
 
     async def models(self) -> list[str]:
         """The names in the server's list of models, without the key."""
@@ -276,8 +270,11 @@ class Connection:
         return None
 
     @asynccontextmanager
-    async def _turn(self, patience: float | None) -> AsyncIterator[_Sending]:
-        """One of the requests that the server gets at the same time, unless it rests or wants a pause."""
+    async def _turn(self, patience: float | None) -> AsyncIterator[float]:
+        """One of the requests that the server gets at the same time, unless it rests or wants a pause.
+
+        It begins at the time that is yielded, on the loop's clock.
+        """
         left = self.pace.seconds_left
         if patience is not None and left > patience:
             reason = f"it asked for a pause, of which {left:.0f} s are left"
@@ -291,9 +288,7 @@ class Connection:
             await self.breaker.try_again(self._probe)
             if resting := self.resting():
                 raise resting
-            turn = _Sending(asyncio.get_running_loop().time())
-            yield turn
-            self.pace.answered(turn.soon)
+            yield asyncio.get_running_loop().time()
         except EndpointError as error:
             if error.overload:
                 self.pace.overloaded(started)

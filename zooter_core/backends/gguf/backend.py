@@ -21,8 +21,8 @@ from zooter_core.backends.gguf.header import Header, check_model, read_header
 from zooter_core.backends.gguf.offsets import without_offsets
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.backends.residency import NEVER, Loader, Residency, ResidentBackend
-from zooter_core.base.errors import Failure, WorkError, ZooterError
-from zooter_core.base.records import Message, Response
+from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.records import Message
 from zooter_core.base.weights import gguf_file
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
@@ -106,17 +106,14 @@ class GgufBackend(ResidentBackend):
     def _read_all(self, requests: Sequence[Request], stop: threading.Event) -> None:
         for request in requests:
             with suppress(ZooterError, MemoryError):  # raised again when it is asked
-                self._read_if_cheap(request, stop)
-
-    def _read_if_cheap(self, request: Request, stop: threading.Event) -> None:
-        loader = self._loader(request.candidate, stop)
-        length = sum(len(message.content) for message in request.messages)
-        cheap = length <= MOST_AHEAD and loader.bytes <= LARGEST_AHEAD and self.resident.has(loader.key)
-        if stop.is_set() or not cheap:
-            return
-        with self.resident.use(loader, stop) as engine:
-            if engine is not None and not engine.slots.busy:
-                self._read(engine, request, stop)
+                loader = self._loader(request.candidate, stop)
+                length = sum(len(message.content) for message in request.messages)
+                cheap = length <= MOST_AHEAD and loader.bytes <= LARGEST_AHEAD and self.resident.has(loader.key)
+                if stop.is_set() or not cheap:
+                    continue
+                with self.resident.use(loader, stop) as engine:
+                    if engine is not None and not engine.slots.busy:
+                        self._read(engine, request, stop)
 
     def _read(self, engine: Engine, request: Request, stop: threading.Event) -> None:
         """Let a slot read a prompt, whose beginning later prompts share: those need not wait for it."""
@@ -143,31 +140,22 @@ class GgufBackend(ResidentBackend):
         yield from merge_streams([answer_waiting] * running, stop)
 
     def _answer(self, request: Request, generation: GenerationConfig, stop: threading.Event) -> Iterator[Piece]:
-        """Answer a request, or say why there is no answer."""
-        name, text = request.candidate.name, ""
+        """Answer a request on its process, which is started if necessary, or say why there is no answer."""
+        name = request.candidate.name
         try:
-            for piece in self._run(request, generation, stop):
-                text += piece.text
-                yield piece
+            loader = self._loader(request.candidate, stop)
+            if note := self.resident.note(loader):
+                yield Piece(request, note=note)
+            with self.resident.use(loader, stop) as engine:
+                if engine is None:
+                    yield Piece.stopped(request)
+                else:
+                    yield from Answer(engine, request, generation, stop).run()
         except RejectedError as problem:
             error = WorkError(f"llama.cpp to accept a prompt of {name}", str(problem), "Change the query.")
             yield Piece.failed(request, error, "refused")
-        except EngineError as problem:
-            failure = Failure(f"an answer of {name}", str(problem), "The next query starts it again.")
-            yield Piece(request, response=Response(name, text.strip(), finish="error", error=failure))
         except Exception as problem:
             yield Piece.failed(request, problem)
-
-    def _run(self, request: Request, generation: GenerationConfig, stop: threading.Event) -> Iterator[Piece]:
-        """Answer a request on its process, which is started if necessary."""
-        loader = self._loader(request.candidate, stop)
-        if note := self.resident.note(loader):
-            yield Piece(request, note=note)
-        with self.resident.use(loader, stop) as engine:
-            if engine is None:
-                yield Piece.stopped(request)
-            else:
-                yield from Answer(engine, request, generation, stop).run()
 
     def _loader(self, candidate: CandidateConfig, stop: threading.Event = NEVER) -> Loader[Engine]:
         """How the process of a candidate starts. What it takes of a GPU is not visible, so that main memory counts.

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from zooter_core.backends import Piece, Request, TurnQueue, memory
+from zooter_core.backends import Piece, Request, memory
 from zooter_core.backends.local.batch import Batch
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.model import Base
@@ -33,7 +33,6 @@ class TransformersBackend(ResidentBackend):
 
     def __init__(self) -> None:
         quiet_libraries()
-        self.turns: TurnQueue | None = TurnQueue()
         self.resident: Residency[Base] = Residency()
         self._checkpoint = cache(Checkpoint.of)
         self._tokenizer = cache(lambda candidate: self._checkpoint(candidate).tokenizer())

@@ -106,22 +106,6 @@ def records(path: Path) -> Iterator[Record]:
         yield Record(values, place, f"{stem}/{number:05d}")
 
 
-def distinct(problems: Sequence[tuple[Problem, str]], paths: Sequence[Path]) -> list[Problem]:
-    """The problems, from pairs of problem and place. Refuses two with one id, and files without any."""
-    places: dict[str, str] = {}
-    for problem, place in problems:
-        if problem.id in places:
-            raise ZooterError(
-                "different ids in all files",
-                f'"{problem.id}" in {places[problem.id]} and in {place}',
-                "Name each file once, or remove the line.",
-            )
-        places[problem.id] = place
-    if not problems:
-        raise ZooterError("at least one record", f"none in {listed(map(str, paths))}", "Check --from.")
-    return [problem for problem, _ in problems]
-
-
 Answered = tuple[Problem, tuple[str, ...]]  # a problem, and one response to each of its turns
 
 
@@ -143,9 +127,23 @@ class Suite:
         """The problems in the files of the public release.
 
         Raises:
-            ZooterError: a record is wrong; the message names file, line and field.
+            ZooterError: a record is wrong, of which the message names file, line and field; two have one id; or there
+                is none.
         """
-        return distinct([(self.problem(record), record.place) for path in paths for record in records(path)], paths)
+        problems: dict[str, Problem] = {}
+        places: dict[str, str] = {}
+        for record in (record for path in paths for record in records(path)):
+            problem = self.problem(record)
+            if problem.id in problems:
+                raise ZooterError(
+                    "different ids in all files",
+                    f'"{problem.id}" in {places[problem.id]} and in {record.place}',
+                    "Name each file once, or remove the line.",
+                )
+            problems[problem.id], places[problem.id] = problem, record.place
+        if not problems:
+            raise ZooterError("at least one record", f"none in {listed(map(str, paths))}", "Check --from.")
+        return list(problems.values())
 
     def problem(self, record: Record) -> Problem:
         raise NotImplementedError

@@ -7,7 +7,7 @@ checkpoint needs a trained head, which a plain language model does not have.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +16,7 @@ from safetensors import safe_open
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
 from transformers.models.deberta_v2.modeling_deberta_v2 import DebertaV2Model, DebertaV2PreTrainedModel
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXModel, GPTNeoXPreTrainedModel
 from transformers.models.llama.modeling_llama import LlamaModel, LlamaPreTrainedModel
-from transformers.models.qwen2.modeling_qwen2 import Qwen2Model, Qwen2PreTrainedModel
 
 from zooter_core.backends.local.checkpoint import weight_files
 from zooter_core.base.errors import WorkError, ZooterError, first_line
@@ -39,27 +37,6 @@ class UltraRM(LlamaPreTrainedModel):
         self.post_init()
 
 
-class OpenAssistantPythia(GPTNeoXPreTrainedModel):
-    """OpenAssistant/oasst-rm-2-pythia-6.9b-epoch-1 and similar: `gpt_neox.*`, `out_proj.*`; `pooling` last or mean."""
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        self.gpt_neox = GPTNeoXModel(config)
-        self.out_proj = nn.Linear(config.hidden_size, 1)
-        self.post_init()
-
-
-class QwenReward(Qwen2PreTrainedModel):
-    """Qwen2ForRewardModel (Qwen/Qwen2.5-Math-RM-72B): `model.*` and a head of two layers, `score.0.*`, `score.2.*`."""
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        self.model = Qwen2Model(config)
-        width = config.hidden_size
-        self.score = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
-        self.post_init()
-
-
 class PairRM(DebertaV2PreTrainedModel):
     """llm-blender/PairRM-hf: `pretrained_model.*` and a head over the states of two marks, `head_layer.1/4.*`."""
 
@@ -77,17 +54,11 @@ class PairRM(DebertaV2PreTrainedModel):
         self.post_init()
 
 
-ARCHITECTURES: Mapping[str, Any] = {  # as config.json names them
-    "GPTNeoXRewardModel": OpenAssistantPythia,
-    "Qwen2ForRewardModel": QwenReward,
-}
-
-
-def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
+def load(config: CheckpointConfig, kind: Any = AutoModelForSequenceClassification) -> tuple[Any, Any]:
     """Load the tokenizer and the model of a checkpoint onto the device.
 
     Args:
-        kind: the model's class, if config.json does not name it.
+        kind: the model's class, if transformers does not know it.
 
     Raises:
         WorkError: the weights cannot be loaded.
@@ -96,11 +67,8 @@ def load(config: CheckpointConfig, kind: Any = None) -> tuple[Any, Any]:
     quiet_libraries()
     folder = resolve(config.model)
     try:
-        settings, _ = PretrainedConfig.get_config_dict(folder, revision=config.revision)
-        names = settings.get("architectures") or [None]
-        kind = kind or ARCHITECTURES.get(names[0], AutoModelForSequenceClassification)
         options = {"num_labels": 1} if config.adapter else {}
-        tokenizer = _tokenizer(folder, config.revision, settings)
+        tokenizer = _tokenizer(folder, config.revision)
         trained: set[str] = set()
         with LOAD_LOCK:
             model, report = kind.from_pretrained(
@@ -174,8 +142,8 @@ def check_files(config: CheckpointConfig) -> None:
     try:
         if Path(folder).is_dir() and not (Path(folder) / "config.json").is_file():
             raise FileNotFoundError("no config.json")
-        settings, _ = PretrainedConfig.get_config_dict(folder, revision=config.revision)
-        _tokenizer(folder, config.revision, settings)
+        PretrainedConfig.get_config_dict(folder, revision=config.revision)
+        _tokenizer(folder, config.revision)
         files = weight_files(folder, config.revision)
         if not files:
             raise FileNotFoundError("no file with weights")
@@ -191,12 +159,7 @@ def _unloaded(where: str, problem: Exception) -> WorkError:
     return WorkError(f"a reward model at {where}", load_reason(problem), "Check [reward] in fleet.toml.")
 
 
-def _tokenizer(folder: str, revision: str | None, settings: Mapping[str, Any]) -> Any:
-    """A checkpoint's tokenizer, even if config.json has a model type that transformers does not know."""
-    if settings.get("model_type") == "gpt_neox_reward_model":
-        from transformers import GPTNeoXConfig
-
-        return AutoTokenizer.from_pretrained(folder, revision=revision, config=GPTNeoXConfig(), trust_remote_code=False)
+def _tokenizer(folder: str, revision: str | None) -> Any:
     return AutoTokenizer.from_pretrained(folder, revision=revision, trust_remote_code=False)
 
 

@@ -1,7 +1,7 @@
 """Reward kinds `scalar` and `ultra`: one number for one text, the usual form of a published reward model.
 
-An encoder (DeBERTa, BERT) reads query and response as two segments. A decoder (Llama, Qwen2, Gemma 2, Pythia) reads
-them as a conversation, and its head reads the last token's state. After training with the Bradley-Terry loss
+An encoder (DeBERTa, BERT) reads query and response as two segments. A decoder (Llama, Qwen2, Gemma 2) reads them
+as a conversation, and its head reads the last token's state. After training with the Bradley-Terry loss
 -log sigmoid(r(chosen) - r(rejected)), a difference of rewards is the log-odds of a preference.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
+from transformers import AutoModelForSequenceClassification
 
 from zooter_core.backends import Backend
 from zooter_core.base.errors import WorkError, ZooterError
@@ -23,14 +24,14 @@ BATCH = 16
 MOST_TOKENS = 512
 TRIES = 8  # a cut text may have one token more than it had inside the longer one
 ULTRA_TEMPLATE, ULTRA_TOKENS = "Human: {query}\n\nAssistant: {response}", 2048
-HEADS = ("score", "out_proj", "regression_head")  # of decoders: from a token's state to its number
+HEADS = ("score", "regression_head")  # of decoders: from a token's state to its number
 
 
 class ScalarReward:
     """A classifier with one output, with or without a LoRA adapter.
 
     Args:
-        kind: the model's class, if config.json does not name it.
+        kind: the model's class, if transformers does not know it.
         template: the kind's own text with {query} and {response}.
 
     Raises:
@@ -42,15 +43,14 @@ class ScalarReward:
         self,
         config: ScalarConfig,
         backend: Callable[[str], Backend],
-        kind: Any = None,
+        kind: Any = AutoModelForSequenceClassification,
         template: str | None = None,
         most: int = MOST_TOKENS,
     ) -> None:
         self.tokenizer, self.model = load(config, kind)
         self.tokenizer.padding_side = "right"
         self.head = next((getattr(self.model, name) for name in HEADS if hasattr(self.model, name)), None)
-        layer = self.head[-1] if isinstance(self.head, torch.nn.Sequential) else self.head
-        outputs = self.model.config.num_labels if layer is None else layer.out_features
+        outputs = self.model.config.num_labels if self.head is None else self.head.out_features
         if outputs != 1:
             raise ZooterError("a reward model with one output", f"{outputs} at {config.model}", "Use another model.")
         self.most = config.max_tokens or most
@@ -61,22 +61,17 @@ class ScalarReward:
 
     def _input(self, config: ScalarConfig) -> str:
         """How the model reads query and response: `pair`, `chat` or `template`."""
-        chat = bool(self.tokenizer.chat_template)
         if self.template:
             return "template"
-        if config.input == "chat" and not chat:
-            raise ZooterError(
-                f"a chat template in the tokenizer of {config.model}", "none", "Give [reward] a template, or input."
-            )
-        if config.input != "auto":
-            return config.input
-        if not chat and self.head is not None:  # nothing would separate the two texts
+        if self.tokenizer.chat_template:
+            return "chat"
+        if self.head is not None:  # nothing would separate the two texts
             raise ZooterError(
                 f"a chat template in the tokenizer of {config.model}, or a template in [reward]",
                 "neither",
                 'For instance template = "Human: {query}\\n\\nAssistant: {response}".',
             )
-        return "chat" if chat else "pair"
+        return "pair"
 
     @torch.inference_mode()
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
@@ -111,9 +106,6 @@ class ScalarReward:
         ids = pad_sequence([torch.tensor(row) for row in rows], batch_first=True).to(device)
         mask = pad_sequence([torch.ones(len(row), dtype=torch.long) for row in rows], batch_first=True).to(device)
         states = self.model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
-        if getattr(self.model.config, "pooling", "last") == "mean":
-            weights = mask.unsqueeze(-1).to(states.dtype)
-            return self.head((states * weights).sum(dim=1) / weights.sum(dim=1))[:, 0]
         last = torch.tensor([self._place(row) for row in rows], device=device)
         return self.head(states[torch.arange(len(rows), device=device), last])[:, 0]
 

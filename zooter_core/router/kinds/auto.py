@@ -20,7 +20,7 @@ import numpy as np
 
 from zooter_core.method.mixture import support, supported
 from zooter_core.router.kinds import BAYES, head_class
-from zooter_core.router.kinds.arrays import Array, log_softmax, unit
+from zooter_core.router.kinds.arrays import Array, unit
 from zooter_core.router.kinds.base import Head, State, zeros
 from zooter_core.router.kinds.zooter import ZooterHead
 
@@ -109,15 +109,6 @@ class AutoHead(Head):
         level, gains = self.state["far.level"], self.state["gains"]
         best = np.full(len(vectors), level.argmax())
         return supported(logits, support(self._similarities(vectors), gains, best), level, best)
-
-    def members(self, vectors: Array) -> Array | None:
-        """The distributions with each member of the part that has several, in place of their mean."""
-        for number, part in enumerate(self.parts):
-            logs = part.members(vectors)
-            if logs is not None:
-                weight = self._weights(vectors)[1][:, number : number + 1]
-                return log_softmax(self.logits(vectors) + weight * (logs - part.logits(vectors)))
-        return None
 
 
 def above(state: State, number: int) -> State:

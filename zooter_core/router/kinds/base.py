@@ -73,10 +73,6 @@ class Head:
         """Shape (batch, m)."""
         raise NotImplementedError
 
-    def members(self, vectors: Array) -> Array | None:
-        """Log-probabilities of each member, shape (members, batch, m); None for kinds without members."""
-        return None
-
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         """Learn, in place, with random numbers from the config's seed alone."""
         raise NotImplementedError

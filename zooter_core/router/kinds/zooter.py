@@ -18,7 +18,7 @@ class ZooterHead(Head):
     """Minimises the mean KL(label || softmax(logits)) of each member; the labels carry the tag priors.
 
     The members differ in their first weights and their dropout. Their mean distribution is the router's: a deep
-    ensemble (Lakshminarayanan et al., 2017, arXiv 1612.01474), whose disagreement measures uncertainty.
+    ensemble (Lakshminarayanan et al., 2017, arXiv 1612.01474).
     """
 
     EXTRA: ClassVar[Mapping[str, float]] = {"members": 4}

@@ -131,37 +131,33 @@ BREAK = 0.05  # of the chart's height, between the axis and such rows
 ROOM = 88  # pixels right of the chart, for the labels of the points at its edge
 CLOSE, CLOSE_ACROSS = 0.06, 0.2  # shares of the height and width within which two labels would touch
 BESIDE, BELOW = "middle right", "bottom right"  # where a label is, seen from its mark
-TRIGGERS = {
-    "gain": "gain: on similar training queries, a second response was better",
-    "margin": "margin: the most probable model has a small lead over the second",
-    "entropy": "entropy: the probabilities are spread evenly over all models",
-    "utility": "utility: the chosen model is probably not the best",
-    "disagreement": "disagreement: the router's members differ",
+UNSURE = {
+    "gain": "It is unsure where a second response was better on similar training queries.",
+    "margin": "It is unsure where the most probable model has a small lead over the second.",
 }
 
 
 def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     points, selection = report_tables.named(held_back), held_back.selection
     priced = all(point.dollars is not None for point in points)
-    curves: dict[int, list[Point]] = {}
-    lines: dict[int, list[Point]] = {}
-    trigger = ""
+    curves = report_tables.curves(selection) if selection else {}
+    lines = curves
     if selection:
         st.markdown(
             "Where the router is unsure, several models can answer, and the response with the highest reward wins. "
+            f"{UNSURE.get(selection.curves[0].trigger, '')} "
             "Each line begins at the router alone and goes right as more queries get several answers."
         )
+    if len(curves) > 1:
         with st.popover("Options", icon=":material/tune:", type="tertiary"):
-            trigger, counts = _options(selection)
-        curves = report_tables.curves(selection, trigger)
-        lines = {k: curves[k] for k in counts}
+            lines = _chosen(curves)
     alt = "Mean reward over mean cost of each method; the table below holds the same figures."
     rows = sum(map(len, far_away(points, lines)))
     charts.draw(cost_chart(points, lines, pool, priced), "cost-quality", alt, HEIGHT + ROW * rows)
     if rows:
         st.caption("What is too far away for the axis is in a row above or below it, with its mean reward.")
     if selection:
-        st.caption(_verdict(selection, trigger))
+        st.caption(_verdict(selection))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
     with st.expander("Points as a table", icon=":material/table:", key="points", on_change="rerun") as box:
         if box.open:
@@ -191,27 +187,17 @@ def _is_bound(point: Point) -> bool:
     return point.candidate or point.name in (RANDOM, ORACLE)
 
 
-def _options(selection: SelectionReport) -> tuple[str, list[int]]:
-    """When the router is unsure, and the curves to draw: at the start the first three."""
-    triggers = report_tables.triggers(selection)
-    trigger = st.radio(  # a popover is too narrow for a box with these sentences
-        "When is the router unsure?",
-        triggers,
-        format_func=lambda name: TRIGGERS.get(name, name) + " (best on these queries)" * (name == triggers[0]),
-        help="A measure of the router's uncertainty. Above a threshold, several models answer.",
-    )
-    counts = list(report_tables.curves(selection, trigger))
-    if len(counts) < 2:
-        return trigger, counts
-    chosen = st.pills(
+def _chosen(curves: Mapping[int, list[Point]]) -> dict[int, list[Point]]:
+    """The curves to draw: at the start the first three."""
+    counts = st.pills(
         "Models for an unsure query",
-        counts,
+        list(curves),
         selection_mode="multi",
-        default=counts[:3],
+        default=list(curves)[:3],
         key="curves",
         help="A solid or dashed line for each number, with a dotted line for as many random queries.",
     )
-    return trigger, sorted(chosen)
+    return {k: curves[k] for k in sorted(counts)}
 
 
 def cost_chart(
@@ -225,7 +211,7 @@ def cost_chart(
         curves: k -> its points, in the order of cost.
         priced: cost in dollars; else in calls.
     """
-    lines = [line.trace() for line in curve_lines({ROUTER: curves}, priced, [ROUTER_COLOUR])]
+    lines = [line.trace() for line in curve_lines(curves, priced)]
     _label_lines(lines, curves, priced)
     above, below = far_away(points, curves)
     near = [point for point in points if point not in (*above, *below)]
@@ -303,9 +289,9 @@ def _mark(point: Point, pool: Sequence[str]) -> Figure:
     return {"symbol": charts.symbol(pool, point.name), "size": 11, "color": charts.colour(pool, point.name)}
 
 
-def _verdict(selection: SelectionReport, trigger: str) -> str:
+def _verdict(selection: SelectionReport) -> str:
     """Whether asking more models about the unsure queries beats asking them about random queries."""
-    rows = [row for row in selection.curves if row.trigger == trigger]
+    rows = selection.used
     better = [str(row.k) for row in rows if row.beats_random]
     interval = "95% interval of the area between the router's curve and the dotted line"
     action = "Asking more models when the router is unsure"

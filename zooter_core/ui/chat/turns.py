@@ -21,7 +21,7 @@ class Settings:
     Attributes:
         mode: `router` (one candidate runs), `select` (the k most probable where the router is unsure), `rmr` (all run),
             `fixed` (`candidate` runs).
-        unsure_above: for `select`, the trigger's value above which a query is unsure; None for the fleet's.
+        unsure_above: for `select`, the unsureness above which a query is unsure; None for the fleet's.
         temperature, max_new_tokens: None for the fleet's.
         system: system prompt; it is not routed.
     """

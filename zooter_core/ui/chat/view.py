@@ -258,8 +258,6 @@ def _draw_text(turn: Turn, key: str) -> None:
     job = turn.job
     if note := answer_view.fallback_note(job, "**"):
         st.warning(safe(note), icon=":material/swap_horiz:")
-    if answer_view.draw_waiting(job):
-        return
     if names := _beside(turn):
         _draw_cards(turn, names, key)
         return

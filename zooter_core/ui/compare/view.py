@@ -84,9 +84,8 @@ def draw(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], No
 
 def draw_progress(comparison: Comparison) -> None:
     job = comparison.job
-    if not answer_view.draw_waiting(job):
-        ended, total = len(job.responses), len(job.candidates)
-        st.caption(f"{total} models are answering: {'ranking' if ended == total else f'{ended} of {total} done'} ...")
+    ended, total = len(job.responses), len(job.candidates)
+    st.caption(f"{total} models are answering: {'ranking' if ended == total else f'{ended} of {total} done'} ...")
     draw_cards(comparison)
 
 

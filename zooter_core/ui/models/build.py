@@ -16,7 +16,6 @@ from zooter_core.data.run_folder import ROUTER
 from zooter_core.fleet.connect import connect
 from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.discovery import Discovery
-from zooter_core.fleet.machine import Gpu
 from zooter_core.pipeline.save_fleet import place_of, router_without_fleet
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import code, plain
@@ -64,18 +63,17 @@ def draw(router: Waiting, discoveries: Sequence[Discovery]) -> None:
                 placeholder="Choose a model" if models else "Find models above first",
             )
         )  # fmt: skip
-    gpus = [gpu for discovery in discoveries for gpu in discovery.gpus]
     complete = [model for model in chosen if model is not None]
     st.button(
         "Build the fleet", icon=":material/group_add:", key="primary-build", disabled=len(complete) < len(chosen),
-        on_click=manage.attempt, args=(partial(_build, router, complete, gpus), "build", router.folder),
+        on_click=manage.attempt, args=(partial(_build, router, complete), "build", router.folder),
     )  # fmt: skip
     draw_problem("build")
 
 
-def _build(router: Waiting, models: Sequence[Model], gpus: Sequence[Gpu]) -> None:
+def _build(router: Waiting, models: Sequence[Model]) -> None:
     manage.check_models_allowed(models)
-    connect(router.folder, models, gpus, router.names)
+    connect(router.folder, models, router.names)
     set_router(router.folder, ROUTER, router.names)
     st.toast(f"The fleet {code(router.folder.name)} has its models.", icon=":material/check:")
 

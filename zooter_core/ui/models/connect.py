@@ -22,7 +22,6 @@ from zooter_core.config.trust import PROVIDERS, is_allowed, provider_key, trust
 from zooter_core.fleet.connect import connect, in_fleet
 from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.discovery import USUAL, Discovery, discover, models_at, server_url
-from zooter_core.fleet.machine import Gpu
 from zooter_core.ui import resources
 from zooter_core.ui.models import build, manage
 from zooter_core.ui.models.cards import describe_gpu
@@ -180,7 +179,7 @@ def _draw_choice(discovery: Discovery, key: str) -> None:
     st.button(
         "Connect" if len(chosen) < 2 else f"Connect {len(chosen)} models",
         icon=":material/add:", key=f"primary-connect-{key}", disabled=not chosen,
-        on_click=manage.attempt, args=(partial(_add, chosen, discovery.gpus), key),
+        on_click=manage.attempt, args=(partial(_add, chosen), key),
     )  # fmt: skip
     draw_problem(key)
 
@@ -199,9 +198,9 @@ def _boxes(models: Sequence[Model], present: Collection[Model], key: str) -> lis
     return chosen
 
 
-def _add(models: Sequence[Model], gpus: Sequence[Gpu]) -> None:
+def _add(models: Sequence[Model]) -> None:
     folder = manage.target()
     manage.check_models_allowed(models)
-    connected = connect(folder, models, gpus)
+    connected = connect(folder, models)
     names = listed(map(plain, connected.names), " and ") or "Nothing new"
     st.toast(f"{names} in the fleet {code(folder.name)}.", icon=":material/check:")

@@ -158,10 +158,10 @@ def draw_buttons(learned: Versions) -> None:
             )  # fmt: skip
         if back is not None:
             name = plain(name_router(back))
-            pairs = f" {describe_pairs(summary(state.guard), name)}" if state.former == back else ""
             _draw_button(
-                "Roll back", ROLLBACK, f"Let {name} serve again instead of {plain(name_router(state.champion))}?{pairs}"
-            )
+                "Roll back", ROLLBACK, f"Let {name} serve again instead of {plain(name_router(state.champion))}?"
+                f" {describe_pairs(summary(state.guard), name)}",
+            )  # fmt: skip
 
 
 def _draw_button(label: str, event: str, question: str) -> None:
