@@ -57,13 +57,16 @@ def asks_form_alone(key: Mapping[str, Any]) -> bool:
 
 
 def key_of(query: Query) -> AnswerKey | None:
-    """The answer key from which a router learns: the one that a query came with, else what its text holds.
+    """The answer key from which a router learns: the one that a query came with, else what its text holds."""
+    return dict(query.key) if query.key else outcome_in(query.text)
 
-    Being in lines is no outcome of a poem: it only places prose below verse where responses are ranked.
+
+def outcome_in(text: str) -> AnswerKey | None:
+    """The key in a text by which a response is right or wrong.
+
+    Lines make no poem right: they only place prose below verse where responses are ranked.
     """
-    if query.key:
-        return dict(query.key)
-    key = key_in(query.text)
+    key = key_in(text)
     return None if key == {"check": {"lines": VERSE}} else key
 
 
