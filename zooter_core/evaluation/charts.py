@@ -200,13 +200,18 @@ def cost_unit(priced: bool) -> str:
     return "dollars per thousand queries" if priced else "model calls per query"
 
 
-def selection_chart(curves: Mapping[int, Sequence[Point]], priced: bool) -> Figure:
-    """Quality over cost of a selection."""
+def selection_chart(
+    curves: Mapping[int, Sequence[Point]],
+    priced: bool,
+    quality: str = "mean score per query",
+    marks: Sequence[Figure] = (),
+) -> Figure:
+    """Quality over cost of a selection; `marks` are drawn over its lines."""
     lines = curve_lines(curves, priced)
     traces = [line.trace() for line in lines]
     for place, line in enumerate(lines):  # the dotted lines have one entry in the legend
         traces[place]["showlegend"] = line.name not in [other.name for other in lines[:place]]
-    return framed(traces, f"mean cost ({cost_unit(priced)})", "mean score per query", legend=True)
+    return framed([*traces, *marks], f"mean cost ({cost_unit(priced)})", quality, legend=True)
 
 
 def curve_lines(curves: Mapping[int, Sequence[Point]], priced: bool) -> list[Line]:

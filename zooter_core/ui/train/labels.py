@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from zooter_core.ui import charts
 from zooter_core.ui.answer_view import draw_query
 from zooter_core.ui.charts import badge
 from zooter_core.ui.text import plain
-from zooter_core.ui.train.session import LoadedScores, Session, Task, draw_until_result
+from zooter_core.ui.train.session import LoadedScores, Session, Tags, Task, draw_until_result
 from zooter_core.ui.train.settings import Settings
 
 BATCH = 64
@@ -26,9 +25,7 @@ FEW_TAGS = 3
 MOST = 12  # models named below the picture
 
 
-def draw(
-    session: Session, loaded: LoadedScores, settings: Settings, ensemble: Ensemble
-) -> Sequence[Sequence[str]] | None:
+def draw(session: Session, loaded: LoadedScores, settings: Settings, ensemble: Ensemble) -> Tags | None:
     """Draw what becomes of one query's scores. Returns the tags of all queries; None while they are computed."""
     tags = find_tags(session, loaded, settings.tagger, ensemble)
     if tags is not None:
@@ -38,9 +35,7 @@ def draw(
     return tags
 
 
-def find_tags(
-    session: Session, loaded: LoadedScores, tagger: str, ensemble: Ensemble
-) -> Sequence[Sequence[str]] | None:
+def find_tags(session: Session, loaded: LoadedScores, tagger: str, ensemble: Ensemble) -> Tags | None:
     """The tags of each query; None while they are computed."""
     scores, key = loaded.scores, f"{loaded.key} {tagger}"
     if tagger in ("given", "none"):
@@ -75,7 +70,7 @@ def embed(task: Task[Any], texts: list[str], ensemble: Ensemble) -> NDArray[np.f
     return encoder.embed_all(texts, lambda done: task.report("embed", done, len(texts)))
 
 
-def _draw_label(scores: Scores, tags_of_all: Sequence[Sequence[str]], labels: Labels, config: LabelConfig) -> None:
+def _draw_label(scores: Scores, tags_of_all: Tags, labels: Labels, config: LabelConfig) -> None:
     """The query on which its own scores and its kind differ most: its label as a bar, and where that comes from."""
     pool, row = scores.candidates, int(np.abs(labels.plain - labels.prior).sum(axis=1).argmax())
     draw_query(scores.queries[row].text)

@@ -20,10 +20,8 @@ from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
 from zooter_core.ui.text import plain, with_commands
 from zooter_core.ui.train.labels import embed
-from zooter_core.ui.train.session import LoadedScores, Session, Task, TrainedRouter, draw_end, draw_task
+from zooter_core.ui.train.session import LoadedScores, Session, Tags, Task, TrainedRouter, draw_end, draw_task
 from zooter_core.ui.train.settings import Settings
-
-Tags = Sequence[Sequence[str]]  # of each query
 
 
 def draw_button(
