@@ -27,7 +27,7 @@ def router(tiny_fleet: Path, encoders) -> Router:
 
 def test_decisions_have_the_probabilities_in_pool_order(router):
     decisions = router.route(QUERIES)
-    table = router.probabilities(QUERIES)
+    table = router.outputs(QUERIES).probabilities
     assert [decision.query for decision in decisions] == QUERIES
     assert [tuple(decision.probabilities) for decision in decisions] == [POOL] * 3
     assert [list(decision.probabilities.values()) for decision in decisions] == table.tolist()

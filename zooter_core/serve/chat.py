@@ -88,9 +88,9 @@ def _may_compare(request: ChatRequest, choice: Choice) -> bool:
 async def _unsure(gateway: Gateway, request: ChatRequest, choice: Choice) -> bool:
     """Whether the router is so unsure that several should answer."""
     config, order = gateway.fleet.router, choice.order[: gateway.fleet.serve.best_of]
-    if config is None or math.isinf(config.unsure_above) or not _may_compare(request, choice):
+    if config is None or choice.decision is None or math.isinf(config.unsure_above):
         return False
-    if choice.decision is None:
+    if not _may_compare(request, choice):
         return False
     value = await asyncio.to_thread(gateway.ensemble.unsureness, choice.decision, order)
     return value > config.unsure_above
