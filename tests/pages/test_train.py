@@ -20,6 +20,7 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation.verdicts import of_report, sentences
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
+from zooter_core.router.neighbours import ARRAYS, RECORDS
 from zooter_core.ui import links, resources
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.text import plain
@@ -254,6 +255,10 @@ def test_it_is_saved_as_a_fleet_that_can_be_picked_and_gives_its_queries_as_a_sa
     assert not page.error
     assert "trained on, with each model's reward" in words(page)
     assert page.slider(key="train-beta").value == pytest.approx(0.0)  # as its own labels were
+    for name in (ARRAYS, RECORDS):  # another router takes its place, as after an exam
+        (place / "router" / name).unlink()
+    resources.forget(place)
+    assert "saved without its training queries" in settled(page.run()).error[0].value
 
     press(distilled, "Save as a fleet")  # again, which is nothing to do
     assert not distilled.error
