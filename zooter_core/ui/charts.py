@@ -42,9 +42,9 @@ def in_words(probabilities: Mapping[str, float]) -> str:
 
 
 def stacked(probabilities: Mapping[str, float], pool: Sequence[str], pale: bool = False) -> str:
-    """One bar that candidates share, in this order; `pale`: hatched. It stretches to any width."""
+    """One bar that candidates share, the most probable first; `pale`: hatched. It stretches to any width."""
     parts, start = [], 0.0
-    for name, share in probabilities.items():
+    for name, share in by_share(probabilities):
         parts.append(f'<rect x="{start:.2f}" width="{100 * share:.2f}" height="8" fill="{colour(pool, name)}"/>')
         start += 100 * share
     body = "".join(parts)
@@ -129,7 +129,7 @@ def draw_strip(decision: Decision, key: str, pool: Sequence[str] = (), why: bool
         else:
             name = decision.candidate
             st.markdown(badge(pool, name, f"{probabilities[name]:.0%}"), width="content")
-        st.image(stacked(dict(by_share(probabilities)), pool, pale=bool(rivals)), width="stretch", alt=alt)
+        st.image(stacked(probabilities, pool, pale=bool(rivals)), width="stretch", alt=alt)
         if tags := shown_tags(decision.tags):
             st.markdown(f":gray-badge[{plain(tags[0])}]", width="content")
         if why:
