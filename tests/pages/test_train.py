@@ -164,6 +164,7 @@ def test_tags_come_from_elsewhere(open_page: Open) -> None:
         settled(page)
         assert not page.error
         assert ("add · apples" in words(page)) == (tagger == "clusters")  # named by its words
+        assert "add · apples (3)" not in words(page)  # the same words in another clustering
         assert ("This query has no tags" in words(page)) == (tagger == "none")
     before = dict(state(page).loaded), dict(state(page).tagging)
     page.run()  # reads and tags nothing again
