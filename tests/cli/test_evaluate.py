@@ -108,6 +108,16 @@ def test_baselines_from_the_training_scores(zooter, evaluate, scores):
     assert "hindsight" not in out
 
 
+def test_scores_of_a_part_of_the_candidates_are_judged_by_training_scores_of_all(zooter, evaluate, scores, tmp_path):
+    def part(line):
+        return {**line, "scores": {name: line["scores"][name] for name in ("one", "two")}}
+
+    two = write_lines(tmp_path / "two.jsonl", map(part, read_lines(scores)))
+    figures = json.loads(zooter(*evaluate[:-1], two, "--learned-from", scores, "--json", fleet=None)[1])
+    assert figures["verdict"]["against"] in ("one", "two")
+    assert not figures["verdict"]["hindsight"]
+
+
 def test_prices_rewards_and_a_plot(zooter, tiny_fleet, answered, priced, tmp_path):
     call = ["evaluate", "--router", tiny_fleet / "router", "--fleet", priced, "--scores", answered]
     call += ["--rmr", "--willingness", 0.5, "--plot", tmp_path / "plot.html"]

@@ -92,16 +92,6 @@ class Scores:
         queries = (replace(query, tags=tuple(names)) for query, names in zip(self.queries, tags, strict=True))
         return replace(self, queries=tuple(queries), left_out=0)
 
-    def in_order(self, candidates: Sequence[str]) -> Scores:
-        """A copy with the columns in another order. Refuses other candidates."""
-        if set(candidates) != set(self.candidates):
-            raise ZooterError(
-                f"the same candidates in all score files ({listed(candidates)})",
-                f"{listed(self.candidates)}{self.place}",
-                "Use score files of one pool.",
-            )
-        return self.of_columns([self.candidates.index(name) for name in candidates])
-
     def only(self, candidates: Sequence[str]) -> Scores:
         """A copy with the columns of these candidates alone, and the queries with scores of two of them."""
         if missing := [name for name in candidates if name not in self.candidates]:
