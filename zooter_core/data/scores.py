@@ -298,6 +298,10 @@ def read_query(place: str, record: Mapping[str, Any], fallback: str, blank: bool
 def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
     """The `responses` of a line: candidate -> text."""
     texts = record.get("responses")
+    if texts is None and isinstance(scores := record.get("scores"), dict):
+        step = """With these, go on with `zooter distill`. If the numbers are responses, write a row for each: query, \
+model, response."""
+        raise ZooterError(f"responses in {place}", f"scores of {listed(scores)} alone", step)
     if not isinstance(texts, dict) or not texts or not all(isinstance(text, str) for text in texts.values()):
         raise ZooterError(f'"responses" as an object of texts in {place}', _shown(texts), "Fix or remove the line.")
     for name in texts:
