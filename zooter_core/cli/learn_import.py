@@ -28,4 +28,6 @@ def learn_import(
         err.print(f"left out {number:,}: {reason}")
     err.print(f"New requests in {traffic.path}: {count:,}")
     if count:
-        err.print(f"`zooter learn` lets every model answer up to {BURST} of them (--share for more, --budget-usd for less).")
+        err.print(
+            f"`zooter learn` lets every model answer up to {BURST} of them (--share for more, --budget-usd for less)."
+        )
