@@ -112,7 +112,7 @@ def test_of_a_long_log_a_share_is_answered_and_of_a_short_one_every_query(place,
     """While there is no challenger, nothing of a long log is routed."""
     monkeypatch.setattr(Ensemble, "router", None)
     monkeypatch.setattr(cycle, "REFIT_EVERY", 1000)
-    asked = []
+    answered = []
     for lines in (100, 700):
         log = write(
             tmp_path / f"{lines}.jsonl", *({"query": f"Tell me about {lines} seas near {n}"} for n in range(lines))
@@ -120,9 +120,9 @@ def test_of_a_long_log_a_share_is_answered_and_of_a_short_one_every_query(place,
         import_traffic([log], place.traffic, FLEET)
         result, _, ensemble = turn(place, sampling=SamplingPlan(0.05, 0.0))
         assert result.judged == lines
-        asked.append(len(ensemble.questions) / 3)
-    assert asked[0] == 100
-    assert 120 <= asked[1] <= 230  # 200 of 800 in all
+        answered.append(len(ensemble.questions) / 3)
+    assert answered[0] == 100
+    assert 120 <= answered[1] <= 230  # 200 of 800 in all
     import_traffic([write(tmp_path / "b.jsonl", {"query": "Tell me about rain"})], place.traffic, FLEET)
     assert turn(place, sampling=SamplingPlan(0.0, 0.0))[2].questions == []
 
