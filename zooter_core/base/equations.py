@@ -9,9 +9,14 @@ from fractions import Fraction
 from zooter_core.base.sums import value_of
 
 SOLVE = re.compile(r"^\W*(?:please |can you |could you )*(?:solve|find|what is|determine)\b", re.IGNORECASE)
-EQUATION = re.compile(r"[-\d.a-z(][-\d.a-z()+*/^×÷·−\s]*?=[-\d.a-z()+*/^×÷·−\s]*[\d.a-z)]", re.IGNORECASE)
+EQUATION = re.compile(r"[-\d.a-z(][-\d.,a-z()+*/^×÷·−\s]*?=[-\d.,a-z()+*/^×÷·−\s]*[\d.a-z)]", re.IGNORECASE)
 VARIABLE = re.compile(r"(?<![a-z])[a-z](?![a-z])", re.IGNORECASE)
-BETWEEN = re.compile(r",|;|\band\b|\bfor\b|\bif\b|\bwhen\b|\bwhere\b|\bequations?\b|\bsystem\b|\bof\b|:", re.IGNORECASE)
+WORDING = (  # around equations to solve
+    "the|values?|of|for|which|such|that|makes|satisfies|both|if|when|where|and|given|let|following|this|these"
+    "|linear|simultaneous|system|equations?|variables?|numbers|solution"
+)
+BETWEEN = re.compile(rf",(?!\d)|[;:]|\b(?:{WORDING})\b", re.IGNORECASE)
+OTHER = re.compile(rf"\b(?!(?:{WORDING})\b)[a-z]{{2,}}", re.IGNORECASE)  # the bug, or the output of a program
 FACTOR = re.compile(r"\d[a-z]\b", re.IGNORECASE)  # "2x + 3 = 7" is no line of a program
 
 
@@ -29,8 +34,9 @@ class Equations:
 
 def equations_in(text: str) -> Equations | None:
     """The equations that a text asks to solve and that have one solution; None without such."""
-    if SOLVE.search(text):
-        parts = BETWEEN.split(SOLVE.sub("", text))
+    task = SOLVE.sub("", text)
+    if task != text and not OTHER.search(task.partition("=")[0]):
+        parts = BETWEEN.split(task)
     elif FACTOR.search(text) and EQUATION.fullmatch(text.rstrip(" ?.")):
         parts = [text]
     else:

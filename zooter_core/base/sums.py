@@ -33,8 +33,11 @@ SUM = re.compile(
 FRACTION = re.compile(r"\(?\d+/\d+\)?")  # "1/2 = 40" means a half of something
 PERCENT = re.compile(r"([\d.]+)%")
 SIGNS = str.maketrans(
-    {**dict.fromkeys("×·xX", "*"), "÷": "/", "^": "**", **dict.fromkeys("−–", "-"), **dict.fromkeys("$€£,", "")}
+    {**dict.fromkeys("×·xX", "*"), "÷": "/", "^": "**", **dict.fromkeys("−–", "-"), **dict.fromkeys("$€£", "")}
 )
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # "1,500"
+DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d+),(\d{1,2})(?![\d.,])")  # "2,5"
+CHANGE = re.compile(r"(.*[\d)])\s*([-+])\s*([\d.]+%)")  # "80 + 15%", which is 80 * (1 + 15%)
 OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -47,7 +50,8 @@ WORD = 10  # characters before a sum that are looked at
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 WORDS = (  # of a sum, and the signs for them
-    *((rf"\b{name}\b", str(number)) for number, name in enumerate(NUMBERS)),
+    (r"\*\*", "^"),
+    *((rf"(?<!-)\b{name}\b(?!-)", str(number)) for number, name in enumerate(NUMBERS)),
     (r"\bplus\b", "+"),
     (r"\bminus\b", "-"),
     (r"\b(?:times|multiplied by)\b", "*"),
@@ -61,7 +65,7 @@ WORDS = (  # of a sum, and the signs for them
     (r"\s*\bcubed\b", "^3"),
     (r"\bto the power of\b", "^"),
     (r"(?:\bthe )?(?:\bsquare root of |\bsqrt(?: of)? ?|√)\(?(\d+)\)?", r"sqrt(\1)"),
-    (r"(?<=[\d\s)])x(?=[\d\s(])", "*"),
+    (r"(?<=[\d\s)])(?<!\b0)x(?=[\d\s(])", "*"),  # but "0x10"
 )
 LIST = re.compile(  # "the average of 4, 8 and 15"
     r"(?:\bthe )?\b(?P<name>average|mean|sum|total|product) of (?:(?:the|these) (?:following )?numbers:? )?"
@@ -76,7 +80,8 @@ QUESTION = re.compile(
     re.IGNORECASE,
 )
 EXPRESSION = re.compile(r"\s*(?:sqrt|[-\d(.])(?:sqrt|[-\d\s()+*/^×÷·−.,%])*")
-DATE = re.compile(r"\d+[/-]\d+[/-]\d+|24/7|9/11|\d{3}[- ]\d{4}")  # 2026-11-28, a number of a telephone
+YEAR = r"(?:1[5-9]|20)\d\d"
+DATE = re.compile(rf"\d+[/-]\d+[/-]\d+|24/7|9/11|\d{{3}}[- ]\d{{4}}|{YEAR}[-–]{YEAR}")  # also a telephone's number
 OPERATOR = re.compile(r"(?<=[\d)\s%])[-+*/^×÷·−]|sqrt")
 
 
@@ -116,6 +121,9 @@ def _written_out(match: re.Match[str]) -> str:
 def value_of(expression: str) -> Fraction | None:
     """The value of numbers with signs and brackets between them; None if it is no such expression, or has no value."""
     plain = re.sub(r"\\times|\\cdot", "*", expression).translate(SIGNS).strip()
+    plain = DECIMAL_COMMA.sub(r"\1.\2", THOUSANDS.sub("", plain))
+    if change := CHANGE.fullmatch(plain):
+        plain = change.expand(r"(\1) * (1 \2 \3)")
     try:
         return _value(ast.parse(PERCENT.sub(r"(\1/100)", plain), mode="eval").body)
     except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
