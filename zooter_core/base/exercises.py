@@ -1,4 +1,4 @@
-"""What a query asks to work out alone: a sum ("What is 3 times 4?"), or linear equations ("Solve 3x = 15")."""
+"""What a query asks to work out and nothing else: a sum ("What's 3 times 4?") or linear equations ("Solve 3x = 15")."""
 
 from __future__ import annotations
 
