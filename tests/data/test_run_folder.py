@@ -76,6 +76,9 @@ def test_changed_setting_is_refused_by_name(folder, changed, before, now):
 def test_what_is_no_folder_of_a_run_is_refused(folder, tmp_path):
     assert f"a run folder at {folder}" in refusal(folder)
     assert "no run.json" in refusal(tmp_path)
+    (tmp_path / "run.json").write_text('{"of": "another program"}')
+    with RunFolder(tmp_path) as run, pytest.raises(ZooterError, match=r"The step start of the run .* has not begun"):
+        run.setting("start", "pool")
     (tmp_path / "file").write_text("")
     with pytest.raises(ZooterError, match="a folder for the run"):
         RunFolder(tmp_path / "file", create=True)

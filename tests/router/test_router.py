@@ -27,7 +27,7 @@ def router(tiny_fleet: Path, encoders) -> Router:
 
 def test_decisions_have_the_probabilities_in_pool_order(router):
     decisions = router.route(QUERIES)
-    table = router.probabilities(QUERIES)
+    table = router.outputs(QUERIES).probabilities
     assert [decision.query for decision in decisions] == QUERIES
     assert [tuple(decision.probabilities) for decision in decisions] == [POOL] * 3
     assert [list(decision.probabilities.values()) for decision in decisions] == table.tolist()
@@ -69,12 +69,6 @@ def test_config_that_does_not_fit_the_weights_is_one_clear_error(fleet_copy, enc
     change_config(fleet_copy / "router", **change)
     with pytest.raises(WorkError, match="a whole router in"):
         Router.load(fleet_copy / "router", encoders)
-
-
-def test_router_whose_encoder_is_gone(fleet_copy, tmp_path):
-    change_config(fleet_copy / "router", encoder=str(tmp_path / "gone"))
-    with pytest.raises(WorkError, match="an encoder at"):
-        Router.load(fleet_copy / "router", Encoders())
 
 
 def test_a_query_whose_logits_overflow_is_no_choice(fleet_copy, encoders, monkeypatch):

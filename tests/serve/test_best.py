@@ -57,6 +57,14 @@ def test_a_second_one_answers_a_sum_only_where_the_first_is_wrong(serve, scripte
     assert len(scripted.bodies) == requests
 
 
+def test_lines_alone_make_no_poem_the_best(serve, scripted):
+    scripted.replies["verse"] = lambda query: "Rain on the roof\nsoft as a drum"
+    endpoint = serve("verse", "verse", router=UNSURE)
+    answer = endpoint.chat("Write a poem about rain", model="auto-best", headers=HEADERS).json()
+    assert answer["zooter"]["reason"] == "best"
+    assert len(scripted.bodies) == 2
+
+
 def test_one_that_fails_leaves_the_other_and_the_conversation_stays_with_it(serve):
     endpoint = serve("http-500", "good", router=UNSURE)
     chunks = stream_of(endpoint.chat(model="auto-best", stream=True, headers=HEADERS, session_id="s"))

@@ -45,7 +45,8 @@ def distill(
         check_unused(context, "with --run", "scores", "out")
     config = training.distill_config()
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # as `accelerate launch` and torchrun say it
-        raise ZooterError.saying("A router is trained in one process.", "Leave out `accelerate launch`.")
+        step = "Leave out `accelerate launch`, or add --num_processes 1."
+        raise ZooterError.saying("A router is trained in one process.", step)
     if run:
         _distill_run(run, fleet, encoder, config)
     elif scores and out:

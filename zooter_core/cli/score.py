@@ -24,34 +24,26 @@ def score(
 ) -> None:
     if run:
         check_unused(context, "with --run", "responses", "out")
-        _score_run(run, fleet)
+        with run_step(run, fleet) as (folder, ensemble, progress):
+            from zooter_core import pipeline
+            from zooter_core.data.run_folder import REWARDS
+            from zooter_core.pipeline.plan import Plan, check
+
+            check(folder, Plan(("score",)), ensemble)
+            print_cost(ensemble, folder.setting("collect", "samples"))
+            pipeline.score(folder, ensemble, progress)
+            err.print(f"The rewards are in {run / REWARDS}.")
+            print_agreement(ensemble)
+            print_set_aside(folder.set_aside())
     elif responses and out:
-        _score_file(responses, out, fleet)
+        ensemble = open_ensemble(fleet)
+        from zooter_core.pipeline import score_responses
+
+        print_cost(ensemble)
+        with bars() as progress:
+            count, reasons = score_responses(responses, out, ensemble, progress)
+        err.print(f"{count} line{'' if count == 1 else 's'} in {out}")
+        print_set_aside(reasons)
     else:
         missing = "only one of the two" if responses or out else "neither"
         raise ZooterError("--run DIR, or --responses FILE with --out FILE", missing, "Try `zooter score --help`.")
-
-
-def _score_run(run: Path, fleet: Path | None) -> None:
-    with run_step(run, fleet) as (folder, ensemble, progress):
-        from zooter_core import pipeline
-        from zooter_core.data.run_folder import REWARDS
-        from zooter_core.pipeline.plan import Plan, check
-
-        check(folder, Plan(("score",)), ensemble)
-        print_cost(ensemble, folder.setting("collect", "samples"))
-        pipeline.score(folder, ensemble, progress)
-        err.print(f"The rewards are in {run / REWARDS}.")
-        print_agreement(ensemble)
-        print_set_aside(folder.set_aside())
-
-
-def _score_file(responses: Path, out: Path, fleet: Path | None) -> None:
-    ensemble = open_ensemble(fleet)
-    from zooter_core.pipeline import score_responses
-
-    print_cost(ensemble)
-    with bars() as progress:
-        count, reasons = score_responses(responses, out, ensemble, progress)
-    err.print(f"{count} line{'' if count == 1 else 's'} in {out}")
-    print_set_aside(reasons)

@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from zooter_core.base.equations import equations_in
+from zooter_core.base.exercises import LONGEST, NUMBERS, equations_in, sum_in
 from zooter_core.base.records import Query
-from zooter_core.base.sums import NUMBERS, sum_in, value_of
+from zooter_core.base.sums import value_of
 from zooter_core.data.answer_keys import AnswerKey
 
-LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
 COUNT = rf"(\d{{1,4}}|{'|'.join(NUMBERS[1:])})"
 MOST_DIGITS = 6  # to which a result without an end may be rounded
 PIECE = r"(?:poem|verse|rhyme|stanza|limerick|text|story|summary|answer|reply|slogan)"
@@ -57,13 +56,16 @@ def asks_form_alone(key: Mapping[str, Any]) -> bool:
 
 
 def key_of(query: Query) -> AnswerKey | None:
-    """The answer key from which a router learns: the one that a query came with, else what its text holds.
+    """The answer key from which a router learns: the one that a query came with, else what its text holds."""
+    return dict(query.key) if query.key else outcome_in(query.text)
 
-    Being in lines is no outcome of a poem: it only places prose below verse where responses are ranked.
+
+def outcome_in(text: str) -> AnswerKey | None:
+    """The key in a text by which a response is right or wrong.
+
+    Lines make no poem right: they only place prose below verse where responses are ranked.
     """
-    if query.key:
-        return dict(query.key)
-    key = key_in(query.text)
+    key = key_in(text)
     return None if key == {"check": {"lines": VERSE}} else key
 
 

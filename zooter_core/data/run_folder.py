@@ -112,12 +112,13 @@ class RunFolder:
 
     def _read_state(self) -> dict[str, Any]:
         path = self.folder / STATE
-        if not path.exists():
-            return {"steps": {}, "seals": {}}
-        try:
-            return of_type(dict[str, Any], parse_json(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as problem:
-            raise ZooterError(f"a readable {path}", str(problem), RESTORE) from problem
+        state: dict[str, Any] = {"steps": {}, "seals": {}}
+        if path.exists():
+            try:
+                state |= of_type(dict[str, Any], parse_json(path.read_text(encoding="utf-8")))
+            except (OSError, ValueError) as problem:
+                raise ZooterError(f"a readable {path}", str(problem), RESTORE) from problem
+        return state
 
     def _write_state(self) -> None:
         path = self.folder / STATE

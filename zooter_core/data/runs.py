@@ -78,18 +78,17 @@ class Run(RunFolder):
         Raises:
             ZooterError: a query has not been scored yet, or every query is set aside.
         """
-        pool, queries, (means,) = self.setting("start", "pool"), self._scored(), self._rewards(("rewards", math.nan))
+        means = self._rewards("rewards", math.nan)
         if any("verified" in record for record in self.records(REWARDS)):
             rewards, outcomes = self.outcomes()
             rows = np.isfinite(outcomes).any(axis=(1, 2))
             means[rows] = verified_rewards(rewards[rows], outcomes[rows], scale_of(means)).mean(axis=-1)
-        scores = Scores(tuple(queries), tuple(pool), means)
+        scores = Scores(tuple(self._scored()), tuple(self.setting("start", "pool")), means)
         return scores.tagged(self.tags()) if self.is_finished("tag") else scores
 
     def samples(self) -> NDArray[np.float64]:
         """The reward of every response, shape (queries, candidates, samples)."""
-        (means,) = self._rewards(("rewards", math.nan))
-        return verified_rewards(*self.outcomes(), scale_of(means))
+        return verified_rewards(*self.outcomes(), scale_of(self._rewards("rewards", math.nan)))
 
     def outcomes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The reward model's reward of every response, and its verified outcome (NaN where nothing verifies it).
@@ -97,8 +96,7 @@ class Run(RunFolder):
         Both have the shape (queries, candidates, samples).
         """
         none = [math.nan] * self.setting("collect", "samples")
-        rewards, outcomes = self._rewards(("samples", none), ("verified", none))
-        return rewards, outcomes
+        return self._rewards("samples", none), self._rewards("verified", none)
 
     def dollars(self, fleet: Fleet) -> NDArray[np.float64] | None:
         """The cost of a thousand queries like each one, in US dollars, shape (queries, candidates); None if the fleet
@@ -111,8 +109,7 @@ class Run(RunFolder):
 
     def tokens(self) -> NDArray[np.float64]:
         """The tokens that each candidate writes for each query, means over samples, shape (queries, candidates)."""
-        (tokens,) = self.of_responses("tokens")
-        return tokens
+        return self.of_responses("tokens")[0]
 
     def of_responses(self, *fields: str) -> list[NDArray[np.float64]]:
         """Some figures of the responses, means over samples, shape (queries, candidates) each; NaN without response."""
@@ -145,13 +142,10 @@ class Run(RunFolder):
                 line = score_line(query, values, {name: texts[query.id][name][0] for name in values}, outcomes)
                 out.write(dump_json(line, ensure_ascii=False) + "\n")
 
-    def _rewards(self, *fields: tuple[str, Any]) -> list[NDArray[np.float64]]:
-        """Some fields of the rewards of each query and candidate, each with what stands for a missing one."""
+    def _rewards(self, field: str, none: Any) -> NDArray[np.float64]:
+        """A field of the rewards of each query and candidate; `none` stands for a missing one."""
         pool, lines = self.setting("start", "pool"), self.lines(REWARDS, [query.id for query in self._scored()])
-        return [
-            np.array([[line.get(field, {}).get(name, none) for name in pool] for line in lines], dtype=float)
-            for field, none in fields
-        ]
+        return np.array([[line.get(field, {}).get(name, none) for name in pool] for line in lines], dtype=float)
 
     def _scored(self) -> list[Query]:
         """The queries that are not set aside, in order. Raises ZooterError if there are none."""

@@ -26,7 +26,6 @@ WORDS: Figure = {"size": 14, "color": INK}
 DASHES = ("solid", "dash", "dot")
 SWEEP_COLOURS = (ROUTER, *PALETTE)
 SWEEP_AXES = ("beta (weight of the plain label)", "mean score per query, 95% interval")
-RANDOM_QUERIES = "random queries"
 MARK = 10  # pixels
 WIDEST, LABEL = 46, 22  # characters of a line of a hover, and of a name on an axis, which fit on a phone
 CONFIG: Figure = {"displaylogo": False, "modeBarButtons": [["toImage"]], "toImageButtonOptions": {"scale": 2}}
@@ -196,33 +195,29 @@ def _row_texts(row: SweepRow, best: bool) -> list[str]:
     ]
 
 
-def cost_unit(priced: bool) -> str:
-    return "dollars per thousand queries" if priced else "model calls per query"
-
-
-def selection_chart(curves: Mapping[int, Sequence[Point]], priced: bool) -> Figure:
-    """Quality over cost of a selection."""
-    lines = curve_lines(curves, priced)
-    traces = [line.trace() for line in lines]
-    for place, line in enumerate(lines):  # the dotted lines have one entry in the legend
-        traces[place]["showlegend"] = line.name not in [other.name for other in lines[:place]]
-    return framed(traces, f"mean cost ({cost_unit(priced)})", "mean score per query", legend=True)
-
-
-def curve_lines(curves: Mapping[int, Sequence[Point]], priced: bool) -> list[Line]:
+def selection_chart(
+    curves: Mapping[int, Sequence[Point]],
+    priced: bool,
+    quality: str = "mean score per query",
+    marks: Sequence[Figure] = (),
+) -> Figure:
     """Quality over cost: a line per k, and the straight line of as many random queries.
 
     Args:
         curves: k -> the points in the order of cost.
         priced: cost in dollars; else in calls.
+        marks: drawn over the lines.
     """
-    lines = []
+    traces = []
     for number, (k, points) in enumerate(curves.items()):
         places = [(point.cost(priced), point.reward) for point in points]
-        lines.append(Line(RANDOM_QUERIES, [places[0], places[-1]], GREY, "dot"))
+        straight = Line("random queries", [places[0], places[-1]], GREY, "dot").trace()
+        traces.append(straight | {"showlegend": not number})  # all of them have one entry
         texts = [_curve_texts(point, priced) for point in points]
-        lines.append(Line(f"router, {k} models if unsure", places, ROUTER, DASHES[number % len(DASHES)], texts))
-    return lines
+        line = Line(f"router, {k} models if unsure", places, ROUTER, DASHES[number % len(DASHES)], texts)
+        traces.append(line.trace())
+    unit = "dollars per thousand queries" if priced else "model calls per query"
+    return framed([*traces, *marks], f"mean cost ({unit})", quality, legend=True)
 
 
 def _curve_texts(point: Point, priced: bool) -> list[str]:

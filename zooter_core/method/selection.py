@@ -202,6 +202,10 @@ class SelectionReport:
     n: int | None = None
     judge: SelectionReport | None = None
 
+    def __post_init__(self) -> None:
+        if not self.curves:
+            raise ValueError("curves is empty")
+
     @property
     def used(self) -> list[SelectionCurve]:
         """The curves of the trigger that comes first, by which queries are routed."""

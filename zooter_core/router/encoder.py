@@ -96,7 +96,6 @@ class Encoder(TextEncoder):
         return twin
 
     def save(self, folder: Path) -> None:
-        """Write weights and tokenizer, which another Encoder then loads."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 

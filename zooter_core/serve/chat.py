@@ -22,7 +22,7 @@ from zooter_core.backends.thoughts import split
 from zooter_core.base.records import Response
 from zooter_core.base.strict_json import objects
 from zooter_core.config.serve import AUTO_BEST, RMR
-from zooter_core.data.evident_keys import key_in
+from zooter_core.data.evident_keys import key_in, outcome_in
 from zooter_core.evaluation.verified import verify
 from zooter_core.evaluation.verified.ranking import verified_ranking
 from zooter_core.fleet.attempts import Attempts
@@ -53,7 +53,7 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Excha
     exchange.request = request
     exchange.choice = choice = await choose(gateway, request, exchange.asker)
     first_ones = choice.order[: gateway.fleet.serve.best_of]
-    key = key_in(request.user_texts[-1]) if request.user_texts else None
+    key = outcome_in(request.user_texts[-1]) if request.user_texts else None
     if request.model == RMR:
         exchange.choice = replace(choice, reason="rmr")
         await _best_answer(gateway, request, [choice.order], exchange, out)
@@ -88,9 +88,9 @@ def _may_compare(request: ChatRequest, choice: Choice) -> bool:
 async def _unsure(gateway: Gateway, request: ChatRequest, choice: Choice) -> bool:
     """Whether the router is so unsure that several should answer."""
     config, order = gateway.fleet.router, choice.order[: gateway.fleet.serve.best_of]
-    if config is None or math.isinf(config.unsure_above) or not _may_compare(request, choice):
+    if config is None or choice.decision is None or math.isinf(config.unsure_above):
         return False
-    if choice.decision is None:
+    if not _may_compare(request, choice):
         return False
     value = await asyncio.to_thread(gateway.ensemble.unsureness, choice.decision, order)
     return value > config.unsure_above
@@ -163,7 +163,7 @@ async def _best_answer(
 
 def _is_right(request: ChatRequest, answer: Mapping[str, Any]) -> bool:
     """Whether an answer is right by the key in the query's own text. One that calls a tool goes to the client."""
-    text, key = split(text_in(answer)).text, key_in(request.user_texts[-1])
+    text, key = split(text_in(answer)).text, outcome_in(request.user_texts[-1])
     return _calls_tool(answer) or (key is not None and verify(text, key).right)
 
 

@@ -31,16 +31,6 @@ def close(rewards, expected):
     assert len({round(reward, 2) for reward in rewards}) == len(PAIRS)  # else it would be true of any constant
 
 
-def by_hand(tokenizer, body, write, number):
-    """The published way: one text at a time, and the head on its states, shape (tokens, width)."""
-    rewards = []
-    for pair in PAIRS:
-        ids = tokenizer(write(*pair), return_tensors="pt")["input_ids"]
-        with torch.no_grad():
-            rewards.append(number(body.eval()(ids).last_hidden_state[0]).item())
-    return rewards
-
-
 def chatml(query, response):
     """What the tiny template writes, letter by letter."""
     return f"<|im_start|>user\n{query}<|im_end|>\n<|im_start|>assistant\n{response}<|im_end|>\n"
@@ -74,23 +64,20 @@ def test_deberta_reads_question_and_answer_as_two_segments(tmp_path):
     close(model.score(PAIRS), expected)
 
 
-def without(state, prefix):
-    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-
-
 def test_ultra(tmp_path):
     """UltraRM: "Human: ...\\n\\nAssistant: ..." after <s>; the state of the last token, times regression_head."""
     reward_checkpoints.save_ultra(tmp_path)
     state = reward_checkpoints.weights(tmp_path)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path)
     body = LlamaModel(LlamaConfig.from_pretrained(tmp_path))
-    body.load_state_dict(without(state, "model."))
+    body.load_state_dict({key.removeprefix("model."): value for key, value in state.items() if "model." in key})
     assert tokenizer("Hi")["input_ids"][0] == tokenizer.bos_token_id
-
-    def write(query, response):
-        return f"Human: {query}\n\nAssistant: {response}"
-
-    expected = by_hand(tokenizer, body, write, lambda states: state["regression_head.weight"][0] @ states[-1])
+    expected = []
+    for query, response in PAIRS:
+        ids = tokenizer(f"Human: {query}\n\nAssistant: {response}", return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            last = body.eval()(ids).last_hidden_state[0, -1]
+        expected.append((state["regression_head.weight"][0] @ last).item())
     close(reward_model(UltraConfig(str(tmp_path))).score(PAIRS), expected)
 
 

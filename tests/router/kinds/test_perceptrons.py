@@ -50,8 +50,7 @@ def test_a_function_of_arrays_is_pytorchs(function, expected):
 def test_a_head_on_pytorch_is_the_same_without_dropout():
     head = head_of()
     members = Members(head)
-    assert head.members(VECTORS) == pytest.approx(members.eval()(torch.from_numpy(VECTORS)).detach().numpy(), abs=1e-6)
-    logs = torch.logsumexp(members(torch.from_numpy(VECTORS)), dim=0).detach().numpy() - np.log(3)
+    logs = torch.logsumexp(members.eval()(torch.from_numpy(VECTORS)), dim=0).detach().numpy() - np.log(3)
     assert head.logits(VECTORS) == pytest.approx(logs, abs=1e-6)
     members.dropout = 0.5
     assert not torch.equal(members.train()(torch.from_numpy(VECTORS)), members.eval()(torch.from_numpy(VECTORS)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 
 from support.sample_report import evaluation
@@ -74,73 +72,35 @@ def places(trace: Figure) -> list[tuple[float, float]]:
     return list(zip(trace["x"], trace["y"], strict=True))
 
 
-def notes(figure: Figure) -> list[str]:
-    """The labels on lines."""
-    return sorted(
-        words for trace in figure["data"] if "lines" in trace["mode"] for words in trace.get("text", ()) if words
-    )
-
-
-def label_heights(figure: Figure) -> dict[str, float]:
-    """How high the label of each mark is."""
-    labels = by_name(figure)["labels"]
-    return dict(zip(labels["text"], labels["y"], strict=True))
-
-
 UNSURE = "router, 2 models if unsure"
 
 
-def test_each_way_is_a_mark_and_each_k_a_line_with_their_names_beside_them() -> None:
+def test_each_way_is_a_mark_and_each_k_a_line_with_its_name_in_the_legend() -> None:
     alone = sections.cost_chart(POINTS, {}, POOL, priced=False)
-    assert [places(by_name(alone)[point.name]) for point in POINTS] == [[(1, 0.5)], [(1, 0.6)], [(1, 1.0)], [(2, 1.5)]]
-    figure = sections.cost_chart(POINTS, {2: LINE}, POOL, priced=False)
-    marks = [by_name(figure)[point.name] for point in POINTS]
+    names = ["chat", "math", "router", "perfect choice"]
+    assert [places(by_name(alone)[name]) for name in names] == [[(1, 0.5)], [(1, 0.6)], [(1, 1.0)], [(2, 1.5)]]
+    figure = sections.cost_chart(POINTS, {2: LINE, 3: LINE}, POOL, priced=False)
+    lines = by_name(figure)
+    marks = [lines[name] for name in names]
     assert marks[1]["marker"]["color"] == colour(POOL, "math")
     assert len({mark["marker"]["symbol"] for mark in marks}) == len(POINTS)
-    names = ["chat", "math", "router", "perfect choice"]
-    rows = [mark["text"][0] for mark in marks if "text" in mark]  # of what is far away
-    assert [*rows, *label_heights(figure)] == names
     assert [mark["hovertext"][0].split(" earns ")[0] for mark in marks] == names
-    lines = by_name(figure)
     assert places(lines[UNSURE]) == [(1.0, 1.0), (1.5, 1.3), (2.0, 1.4)]
     assert "2 models answer 50% of the queries" in lines[UNSURE]["hovertext"][1]
-    assert places(lines["random queries"]) == [(1.0, 1.0), (1.5, 1.2), (2.0, 1.4)]
-    assert notes(figure) == ["2", "random queries"]
-    assert not figure["layout"]["showlegend"]
-    assert notes(sections.cost_chart(POINTS, {2: LINE, 3: LINE}, POOL, priced=False)) == [
-        "2", "3", "random queries"
-    ]  # fmt: skip
+    assert places(lines["random queries"]) == [(1.0, 1.0), (2.0, 1.4)]
+    shown = [trace["name"] for trace in figure["data"] if trace.get("showlegend", True)]
+    assert shown == ["random queries", UNSURE, "router, 3 models if unsure", *names]
+    assert figure["layout"]["showlegend"]
 
 
-def test_labels_lie_beside_their_marks_and_apart() -> None:
-    rewards = {"chat": 1.05, "math": 1.05, "code": 1.04, "tales": 1.02, "poems": 0.7}
-    points = [Point(name, 1, reward, candidate=True) for name, reward in rewards.items()]
-    points += [Point("router", 1.05, 1.0), Point("RMR", 2, 1.5), Point("oracle", 2, 1.5)]
-    heights = label_heights(sections.cost_chart(points, {2: LINE}, POOL, priced=False))
-    crowd = ["math", "chat", "code", "tales", "router", "poems"]  # of two that earn the same, either is the higher one
-    assert sorted(crowd, key=heights.__getitem__, reverse=True) == crowd
-    gaps = [heights[one] - heights[other] for one, other in pairwise(crowd)]
-    assert min(*gaps, abs(heights["all models"] - heights["perfect choice"])) > 0.047  # of 0.8
-    assert heights["poems"] == 0.7
-    assert heights["router"] < 0.96  # below its lines
-
-
-def test_what_is_far_away_squashes_nothing_and_has_a_row_above_or_below_the_axis() -> None:
+def test_what_is_far_away_squashes_nothing() -> None:
     low = [Point(name, 1.0, reward, candidate=True) for name, reward in {"chat": -0.5, "math": -2.7}.items()]
     points = [*low, Point("router", 1.0, 0.9), Point("oracle", 2.0, 2.5), Point("random", 1.0, -1.5)]
-    figure = sections.cost_chart(points, {2: LINE}, POOL, priced=False)
-    marks, layout = by_name(figure), figure["layout"]
-    assert [places(marks[name]) for name in ("chat", "random", "math")] == [[(1, 0)], [(1, 1)], [(1, 2)]]
-    axes = {name: mark["yaxis"] for name, mark in marks.items() if "yaxis" in mark}
-    assert axes == {"chat": "y2", "random": "y2", "math": "y2", "oracle": "y3"}
-    assert layout["yaxis2"]["ticktext"] == ["-0.50", "-1.50", "-2.70"]
-    assert layout["yaxis3"]["ticktext"] == ["2.50"]
-    ends = [end for name in ("yaxis2", "yaxis", "yaxis3") for end in layout[name]["domain"]]
-    assert ends == sorted(ends)
-    assert "-2.70" in marks["math"]["hovertext"][0]
-    alone = sections.cost_chart(POINTS[:1], {}, POOL, priced=False)  # nothing to compare it with
-    assert not {"yaxis2", "yaxis3"} & alone["layout"].keys()
-    assert places(alone["data"][0]) == [(1, 0.5)]
+    far = sections.far_away(points, {2: LINE})
+    assert [point.name for point in far] == ["oracle", "chat", "random", "math"]
+    near = [Point("chat", 1.0, 0.5, candidate=True), Point("oracle", 2.0, 1.9)]
+    assert sections.far_away([*near, *points[2:3]], {2: LINE}) == []
+    assert sections.far_away(low, {}) == []  # nothing to compare them with
 
 
 def figures(chosen: float, oracle: float = 0.5) -> Evaluation:

@@ -32,15 +32,12 @@ class ZooterHead(Head):
     def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
         return super().plan(lessons, config) | {"members": int(cls.setting(config, "members"))}
 
-    def members(self, vectors: Array) -> Array:
-        """Each member's log-probabilities, shape (members, batch, candidates)."""
-        states = gelu(vectors @ self.state["inner"] + self.state["inner_bias"])
-        return log_softmax(states @ self.state["outer"] + self.state["outer_bias"])
-
     def logits(self, vectors: Array) -> Array:
-        members = self.members(vectors)
-        most = members.max(axis=0)
-        return most + np.log(np.exp(members - most).mean(axis=0))
+        """The logarithm of the mean over the members."""
+        states = gelu(vectors @ self.state["inner"] + self.state["inner_bias"])
+        logs = log_softmax(states @ self.state["outer"] + self.state["outer_bias"])  # (members, batch, candidates)
+        most = logs.max(axis=0)
+        return most + np.log(np.exp(logs - most).mean(axis=0))
 
     def start(self, rng: np.random.Generator) -> None:
         """Set the first weights at random, as PyTorch's linear layers do."""

@@ -10,17 +10,7 @@ from typing import Any
 import streamlit as st
 
 from zooter_core.evaluation import report_tables, verdicts
-from zooter_core.evaluation.charts import (
-    AXIS,
-    GREY,
-    RANDOM_QUERIES,
-    Figure,
-    cost_unit,
-    curve_lines,
-    framed,
-    of_names,
-    sweep_chart,
-)
+from zooter_core.evaluation.charts import GREY, Figure, selection_chart, sweep_chart
 from zooter_core.evaluation.charts import ROUTER as ROUTER_COLOUR
 from zooter_core.evaluation.figures import Evaluation, Sweep, SweepRow
 from zooter_core.evaluation.report_tables import DATASET, LOWER, ORACLE, RANDOM, RMR, ROUTER, Method, Point
@@ -126,11 +116,7 @@ def _first(candidates: Sequence[Method], key: str) -> int | None:
 
 
 SYMBOLS = {ROUTER: "star", RMR: "diamond", ORACLE: "x", RANDOM: "cross"}
-HEIGHT, ROW = 420, 22  # pixels of the chart, and of each row above or below its axis
-BREAK = 0.05  # of the chart's height, between the axis and such rows
-ROOM = 88  # pixels right of the chart, for the labels of the points at its edge
-CLOSE, CLOSE_ACROSS = 0.06, 0.2  # shares of the height and width within which two labels would touch
-BESIDE, BELOW = "middle right", "bottom right"  # where a label is, seen from its mark
+HEIGHT, ENTRY = 320, 20  # pixels of the chart, and of an entry of its legend on a phone
 UNSURE = {
     "gain": "It is unsure where a second response was better on similar training queries.",
     "margin": "It is unsure where the most probable model has a small lead over the second.",
@@ -152,10 +138,12 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
         with st.popover("Options", icon=":material/tune:", type="tertiary"):
             lines = _chosen(curves)
     alt = "Mean reward over mean cost of each method; the table below holds the same figures."
-    rows = sum(map(len, far_away(points, lines)))
-    charts.draw(cost_chart(points, lines, pool, priced), "cost-quality", alt, HEIGHT + ROW * rows)
-    if rows:
-        st.caption("What is too far away for the axis is in a row above or below it, with its mean reward.")
+    far = far_away(points, lines)
+    figure = cost_chart([point for point in points if point not in far], lines, pool, priced)
+    charts.draw(figure, "cost-quality", alt, HEIGHT + ENTRY * len(figure["data"]))
+    if far:
+        rewards = ", ".join(f"{SHOWN.get(point.name, point.name)} {point.reward:z.2f}" for point in far)
+        st.caption(f"Too far away for the chart, by mean reward: {plain(rewards)}.")
     if selection:
         st.caption(_verdict(selection))
     all_points = [*points, *(point for line in curves.values() for point in line[1:])]
@@ -164,22 +152,19 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
             _points(all_points, priced)
     st.caption(
         ("Dollars cover the tokens of the responses, without prompts, router and reward model. " if priced else "")
-        + "A call is one response of one model. The number at a line says how many models answer an unsure query; "
-        "where several answer, the reward model runs too."
+        + "A call is one response of one model. Where several answer, the reward model runs too."
     )
 
 
-def far_away(points: Sequence[Point], curves: Mapping[int, Sequence[Point]]) -> tuple[list[Point], list[Point]]:
-    """The points above and below that would squash the part of the chart that matters: the router, and all models
-    together. They are further from that part than it is high. The best come first."""
+def far_away(points: Sequence[Point], curves: Mapping[int, Sequence[Point]]) -> list[Point]:
+    """The points that would squash the part of the chart that matters: the router, and all models together. They are
+    further above or below that part than it is high. The best come first."""
     compared = [point.reward for point in points if not _is_bound(point)]
     compared += [point.reward for line in curves.values() for point in line]
     low, high = min(compared, default=0.0), max(compared, default=0.0)
-    if low == high:
-        return [], []
-    bounds = sorted(filter(_is_bound, points), key=lambda point: -point.reward)
-    span = high - low
-    return [p for p in bounds if p.reward > high + span], [p for p in bounds if p.reward < low - span]
+    span = (high - low) or math.inf
+    far = [point for point in points if _is_bound(point) and not low - span <= point.reward <= high + span]
+    return sorted(far, key=lambda point: -point.reward)
 
 
 def _is_bound(point: Point) -> bool:
@@ -203,83 +188,18 @@ def _chosen(curves: Mapping[int, list[Point]]) -> dict[int, list[Point]]:
 def cost_chart(
     points: Sequence[Point], curves: Mapping[int, Sequence[Point]], pool: Sequence[str], priced: bool
 ) -> Figure:
-    """Mean reward over mean cost: a line per k with a mark per threshold, and a mark per other method, each labelled.
-
-    What is far away has a row of its own above or below the axis, beside its reward.
+    """Mean reward over mean cost: a line per k with a mark per threshold, and a mark per other method.
 
     Args:
         curves: k -> its points, in the order of cost.
         priced: cost in dollars; else in calls.
     """
-    lines = [line.trace() for line in curve_lines(curves, priced)]
-    _label_lines(lines, curves, priced)
-    above, below = far_away(points, curves)
-    near = [point for point in points if point not in (*above, *below)]
-    tall = [point.reward for points in (near, *curves.values()) for point in points]
-    heights = _label_heights(near, priced, CLOSE * (max(tall) - min(tall) or 1.0), bool(curves))
-    marks = [_dot(point, pool, priced) for point in near]
-    labels = [word for mark in marks for word in mark.pop("text")]
-    unseen: Figure = {"size": 14, "opacity": 0}  # what keeps the labels clear of the marks
-    costs = [point.cost(priced) for point in near]
-    marks.append(charts.dots(costs, heights, unseen, name="labels", text=labels, textposition=BESIDE))
-    top, bottom = (ROW * len(rows) / (HEIGHT + ROW * len(above + below)) for rows in (above, below))
-    axis = [bottom + BREAK * bool(below), 1 - top - BREAK * bool(above)]  # shares of the height
-    layout: Figure = {"yaxis": {"nticks": 8, "domain": axis}, "margin": {"r": ROOM}}
-    for number, rows, domain in ((2, below, [0, bottom]), (3, above, [1 - top, 1])):
-        if rows:
-            marks += [_dot(p, pool, priced) | {"y": [n], "yaxis": f"y{number}"} for n, p in enumerate(rows)]
-            rewards = of_names([f"{point.reward:z.2f}" for point in rows])
-            layout[f"yaxis{number}"] = AXIS | rewards | {"domain": domain}
-    if below:
-        layout["xaxis"] = {"anchor": "y2"}
-    across = f"mean cost ({cost_unit(priced)})"
-    return framed([*lines, *marks], across, "mean reward per query", **layout)
-
-
-def _dot(point: Point, pool: Sequence[str], priced: bool) -> Figure:
-    name = SHOWN.get(point.name, point.name)
-    words = {"name": charts.label(point.name), "text": [charts.label(name, 16)], "textposition": BESIDE}
-    sentence = f"{name} earns {point.described(priced)}."
-    return charts.dots([point.cost(priced)], [point.reward], _mark(point, pool), [sentence], **words)
-
-
-def _label_heights(points: Sequence[Point], priced: bool, gap: float, lines: bool) -> list[float]:
-    """How high the label of each point is: as its mark, or as near as others let it be that are a gap above or below.
-
-    Args:
-        lines: whether lines begin at the router's mark, from where they rise; its label is below them.
-    """
-    costs = [point.cost(priced) for point in points]
-    wanted = [point.reward - gap * (lines and point.name == ROUTER) for point in points]
-    close = CLOSE_ACROSS * (max(costs) - min(costs) or 1.0)
-
-    def pushed(way: int) -> dict[int, float]:
-        """The heights if labels are pushed up by those below them (1), or down by those above them (-1)."""
-        heights: dict[int, float] = {}
-        for n in sorted(range(len(points)), key=lambda n: (wanted[n], n), reverse=way < 0):
-            beside = [height for other, height in heights.items() if abs(costs[other] - costs[n]) < close]
-            heights[n] = way * max([way * wanted[n], *(way * height + gap for height in beside)])
-        return heights
-
-    up, down = pushed(1), pushed(-1)
-    return [(up[n] + down[n]) / 2 for n in range(len(points))]
-
-
-def _label_lines(lines: Sequence[Figure], curves: Mapping[int, Sequence[Point]], priced: bool) -> None:
-    """How many models a line is for at its end, and the dotted lines' name below the longest of them."""
-    ends = [line[-1].cost(priced) for line in curves.values()]
-    for number, (k, line) in enumerate(curves.items()):
-        dotted, drawn = lines[2 * number], lines[2 * number + 1]
-        # Right of the end and below longer lines, but for the longest, which ends at the marks of other methods.
-        longest = ends.index(max(ends)) == number
-        side = "top center" if longest else BELOW
-        drawn |= {"mode": "lines+markers+text", "text": [*[""] * (len(line) - 1), str(k)], "textposition": side}
-        if longest:
-            middle = [sum(dotted["x"]) / 2, sum(dotted["y"]) / 2]
-            for axis, value in zip("xy", middle, strict=True):
-                dotted[axis].insert(1, value)
-            words = ["", RANDOM_QUERIES, ""]
-            dotted |= {"mode": "lines+text", "text": words, "textposition": BELOW}
+    marks = []
+    for point in points:
+        name = SHOWN.get(point.name, point.name)
+        sentence, label = f"{name} earns {point.described(priced)}.", charts.label(name, 40)
+        marks.append(charts.dots([point.cost(priced)], [point.reward], _mark(point, pool), [sentence], name=label))
+    return selection_chart(curves, priced, "mean reward per query", marks)
 
 
 def _mark(point: Point, pool: Sequence[str]) -> Figure:

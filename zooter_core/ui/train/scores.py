@@ -71,7 +71,7 @@ def _read_sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | N
             "Models makes both. Or take a score file."
         )
         return None
-    name, source = ensemble.fleet.name, f"sample {ensemble.fleet.folder}"
+    name, source = ensemble.fleet.name, f"sample {id(ensemble)}"  # another one once the fleet has another router
 
     def load(task: Task[LoadedScores]) -> LoadedScores:
         neighbours = ensemble.neighbours

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,6 +17,7 @@ from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
 from zooter_core.ui.widgets import show_error
 
 Result = TypeVar("Result")
+Tags = Sequence[Sequence[str]]  # of each query
 STEPS = {
     "read": "Reading lines",
     "embed": "Computing embeddings",

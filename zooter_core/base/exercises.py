@@ -1,4 +1,4 @@
-"""Finds the linear equations that a query asks to solve, and solves them: "Solve 3x - 4 = 11"."""
+"""What a query asks to work out and nothing else: a sum ("What's 3 times 4?") or linear equations ("Solve 3x = 15")."""
 
 from __future__ import annotations
 
@@ -7,6 +7,43 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from zooter_core.base.sums import value_of
+
+LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+WORDS = (  # of a sum, and the signs for them
+    (r"\*\*", "^"),
+    *((rf"(?<!-)\b{name}\b(?!-)", str(number)) for number, name in enumerate(NUMBERS)),
+    (r"\bplus\b", "+"),
+    (r"\bminus\b", "-"),
+    (r"\b(?:times|multiplied by)\b", "*"),
+    (r"\bdivided by\b", "/"),
+    (r"[$€£](?=\d)", ""),
+    (r"(\d[\d.]*)(?:%| percent) off (?:of )?(\d[\d.]*)", r"\2 * (1 - \1/100)"),
+    (r"(?:%|\bpercent) of\b", " / 100 *"),
+    (r"\bhalf of\b", "1/2 *"),
+    (r"(\d/\d+) of\b", r"\1 *"),
+    (r"\s*\bsquared\b", "^2"),
+    (r"\s*\bcubed\b", "^3"),
+    (r"\bto the power of\b", "^"),
+    (r"(?:\bthe )?(?:\bsquare root of |\bsqrt(?: of)? ?|√)\(?(\d+)\)?", r"sqrt(\1)"),
+    (r"(?<=[\d\s)])(?<!\b0)x(?=[\d\s(])", "*"),  # but "0x10"
+)
+LIST = re.compile(  # "the average of 4, 8 and 15"
+    r"(?:\bthe )?\b(?P<name>average|mean|sum|total|product) of (?:(?:the|these) (?:following )?numbers:? )?"
+    r"(?P<numbers>\d[\d.]*(?:(?:, ?and |, ?| and )\d[\d.]*\b(?!,\d{3}\b))+)",
+    re.IGNORECASE,
+)
+QUESTION = re.compile(
+    r"(?:please |can you |could you )*"
+    r"(?:(?:what(?:'s| is|s| does)|how much is|calculate|compute|evaluate|work out|solve"
+    r"|was ist|wie ?viel ist|combien font|¿?cu[aá]nto (?:es|son)|quanto (?:fa|é)) )?"
+    r"(?P<sum>.+?)(?:\s*(?:=|\bequals?\b))?(?:\s*\?|[.!])?(?: please[.!?]?)?",
+    re.IGNORECASE,
+)
+EXPRESSION = re.compile(r"\s*(?:sqrt|[-\d(.])(?:sqrt|[-\d\s()+*/^×÷·−.,%])*")
+YEAR = r"(?:1[5-9]|20)\d\d"
+DATE = re.compile(rf"\d+[/-]\d+[/-]\d+|24/7|9/11|\d{{3}}[- ]\d{{4}}|{YEAR}[-–]{YEAR}")  # also a telephone's number
+OPERATOR = re.compile(r"(?<=[\d)\s%])[-+*/^×÷·−]|sqrt")
 
 SOLVE = re.compile(r"^\W*(?:please |can you |could you )*(?:solve|find|what is|determine)\b", re.IGNORECASE)
 EQUATION = re.compile(r"[-\d.a-z(][-\d.,a-z()+*/^×÷·−\s]*?=[-\d.,a-z()+*/^×÷·−\s]*[\d.a-z)]", re.IGNORECASE)
@@ -18,6 +55,26 @@ WORDING = (  # around equations to solve
 BETWEEN = re.compile(rf",(?!\d)|[;:]|\b(?:{WORDING})\b", re.IGNORECASE)
 OTHER = re.compile(rf"\b(?!(?:{WORDING})\b)[a-z]{{2,}}", re.IGNORECASE)  # the bug, or the output of a program
 FACTOR = re.compile(r"\d[a-z]\b", re.IGNORECASE)  # "2x + 3 = 7" is no line of a program
+
+
+def sum_in(text: str) -> tuple[str, str] | None:
+    """The sum that a text asks for and nothing else, as it is worded and in signs; None without one.
+
+    "3 times 4" and "3 * 4" of "What's 3 times 4?".
+    """
+    match = QUESTION.fullmatch(" ".join(text.split()).replace("’", "'"))
+    if not match or DATE.fullmatch(match["sum"]):
+        return None
+    signs = wording = LIST.sub(_written_out, match["sum"])
+    for pattern, sign in WORDS:
+        signs = re.sub(pattern, sign, signs, flags=re.IGNORECASE)
+    return (wording, signs.strip()) if EXPRESSION.fullmatch(signs) and OPERATOR.search(signs) else None
+
+
+def _written_out(match: re.Match[str]) -> str:
+    numbers = re.findall(r"[\d.]+", match["numbers"])
+    total = (" * " if match["name"].lower() == "product" else " + ").join(numbers)
+    return f"({total}) / {len(numbers)}" if match["name"].lower() in ("average", "mean") else total
 
 
 @dataclass(frozen=True)
