@@ -38,11 +38,11 @@ def test_queries_that_the_router_has_learned_from_are_counted_and_tell_where_it_
     learned = len(np.load(router / "learned.npy"))
     call = ("evaluate", "--router", router, "--scores", scores, "--plot", tmp_path / "plot.html")
     _, out, err = zooter(*call, fleet=None)
-    assert "for k = 2: gain" in out
+    assert "for k = 2, unsure by the expected gain of a second answer: no significant difference" in out
     assert 0 < learned < 10
     assert f"learned from {learned} of these 10 queries" in err
     (router / "neighbours.json").unlink()
-    assert "for k = 2: margin" in zooter(*call, fleet=None)[1]
+    assert "for k = 2, unsure by the margin: " in zooter(*call, fleet=None)[1]
 
 
 def test_a_misspelt_candidate_is_named_with_the_right_one(refused, evaluate, scores, tmp_path):
@@ -107,6 +107,16 @@ def test_baselines_from_the_training_scores(zooter, evaluate, scores):
     assert "hindsight" not in out
 
 
+def test_scores_of_a_part_of_the_candidates_are_judged_by_training_scores_of_all(zooter, evaluate, scores, tmp_path):
+    def part(line):
+        return {**line, "scores": {name: line["scores"][name] for name in ("one", "two")}}
+
+    two = write_lines(tmp_path / "two.jsonl", map(part, read_lines(scores)))
+    figures = json.loads(zooter(*evaluate[:-1], two, "--learned-from", scores, "--json", fleet=None)[1])
+    assert figures["verdict"]["against"] in ("one", "two")
+    assert not figures["verdict"]["hindsight"]
+
+
 def test_prices_rewards_and_a_plot(zooter, tiny_fleet, answered, priced, tmp_path):
     call = ["evaluate", "--router", tiny_fleet / "router", "--fleet", priced, "--scores", answered]
     call += ["--rmr", "--willingness", 0.5, "--plot", tmp_path / "plot.html"]
@@ -125,7 +135,7 @@ def test_prices_rewards_and_a_plot(zooter, tiny_fleet, answered, priced, tmp_pat
     assert all(word in page for word in ("dollars per thousand", "router, 2 models", "best by reward"))
     code, out, _ = zooter(*call, fleet=None)
     assert code == 0
-    words = ("best by score", "best by reward", "for k = 2: margin", "at a willingness of 0.5")
+    words = ("best by score", "best by reward", "for k = 2, unsure by the margin", "at a willingness of 0.5")
     assert all(word in out for word in words)
     assert "dollars per thousand queries, those of" in out.splitlines()[-1]
     for name in POOL:  # of other names, where servers or routers have those of the scores

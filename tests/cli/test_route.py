@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from support.command_files import POOL, SEA, check_decision, read_lines
+from support.command_files import POOL, SEA, check_decision, read_lines, write_lines
 from support.run_folders import forget_steps
 from zooter_core.config.edit import set_table
 from zooter_core.config.fleet import load_fleet
@@ -37,13 +37,16 @@ def test_why(zooter):
     assert why["neighbours"] == []  # this router's folder keeps none
 
 
-def test_similar_queries_without_texts_are_named_by_their_ids(zooter, scores, tiny_fleet, fleet_copy):
+def test_similar_queries_without_texts_are_named_by_their_ids(zooter, scores, tiny_fleet, fleet_copy, tmp_path):
+    """A score that is missing is a dash."""
     shutil.rmtree(fleet_copy / "router")
-    call = ("--scores", scores, "--encoder", tiny_fleet / "encoder", "--router-kind", "kmeans")
+    line, *others = read_lines(scores)
+    blank = write_lines(tmp_path / "blank.jsonl", [line | {"scores": line["scores"] | {"one": None}}, *others])
+    call = ("--scores", blank, "--encoder", tiny_fleet / "encoder", "--router-kind", "kmeans")
     assert zooter("distill", "--out", fleet_copy / "router", *call)[0] == 0
-    line = read_lines(scores)[0]
     out = zooter("route", line["query"], "--why", fleet=fleet_copy)[1]
-    assert f"│ {', '.join([line['id'], *line['tags']])}" in out
+    (row,) = [row for row in out.splitlines() if f"│ {', '.join([line['id'], *line['tags']])}" in row]
+    assert "% –" in row
 
 
 def test_a_router_with_texts_shows_similar_queries(zooter, run_copy, fleet_copy):

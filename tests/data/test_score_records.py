@@ -148,6 +148,13 @@ def test_a_table_of_responses_has_a_column_for_each_model(tmp_path):
     assert records == [{"small": "7", "large": "Hey"}, {"small": "ja"}, {"small": "oh", "large": "so"}]
 
 
+@pytest.mark.parametrize(("responses", "kind"), [(True, "responses"), (False, "scores")])
+def test_a_model_that_answers_with_numbers_alone_has_responses_where_they_are_asked_for(tmp_path, responses, kind):
+    path = table(tmp_path, "query,answer,small,large\n2 + 2?,4,4,It is 4.\n3 + 3?,6,7,It is 6.\n")
+    records = [record for _, _, record in score_records([path], responses)]
+    assert [list(record[kind]) for record in records] == [["small", "large"] if responses else ["small"]] * 2
+
+
 def test_words_and_percents_are_scores(tmp_path):
     path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n')
     line = '{"query": "6", "scores": {"a": true, "b": "0.5"}}\n{"query": "7", "scores": {"a": NaN, "b": false}}'

@@ -56,8 +56,11 @@ class _Rows:
     responses: dict[str, str] = field(default_factory=dict)
 
 
-def score_records(paths: Sequence[str | Path]) -> Iterator[tuple[int, Place, Record]]:
+def score_records(paths: Sequence[str | Path], responses: bool = False) -> Iterator[tuple[int, Place, Record]]:
     """The lines of score files, each with the file's number and its place: records with `scores`, `responses`, or both.
+
+    Args:
+        responses: whether a table with texts and numbers has responses, of which some are numbers, and no scores.
 
     Raises:
         ZooterError: a file has no record, or one that holds no score.
@@ -74,7 +77,7 @@ def score_records(paths: Sequence[str | Path]) -> Iterator[tuple[int, Place, Rec
                 table.append((place, record))
         if not place:
             raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
-        yield from ((file, *line) for line in _by_column(table))
+        yield from ((file, *line) for line in _by_column(table, responses))
     for rows in together.values():
         scores = {name: fmean(values) for name, values in rows.scores.items()}
         record = rows.record | ({"responses": rows.responses} if rows.responses else {})
@@ -133,7 +136,7 @@ def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) ->
         rows.responses[name.strip()] = text
 
 
-def _by_column(rows: Sequence[tuple[Place, Record]]) -> Iterator[tuple[Place, Record]]:
+def _by_column(rows: Sequence[tuple[Place, Record]], responses: bool) -> Iterator[tuple[Place, Record]]:
     """The rows of a table with a column for each model: its scores where most cells are numbers, else its responses."""
     if rows:
         query_in(rows[0][0], fields_of(rows[0][1]))
@@ -145,7 +148,7 @@ def _by_column(rows: Sequence[tuple[Place, Record]]) -> Iterator[tuple[Place, Re
     cells = {name: [cell for _, record in rows if not _is_missing(cell := record.get(name))] for name in models}
     numbers = {name: sum(_number(cell) is not None for cell in cells[name]) for name in models}
     kind, names = "scores", [name for name, count in numbers.items() if count and 2 * count >= len(cells[name])]
-    if not names:
+    if not names or (responses and len(names) < len(models) == len({*models.values()})):
         kind, names = "responses", [name for name in models if any(isinstance(cell, str) for cell in cells[name])]
     if rows and kind == "responses" and len(names) < 2:
         instead = (

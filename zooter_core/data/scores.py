@@ -92,16 +92,6 @@ class Scores:
         queries = (replace(query, tags=tuple(names)) for query, names in zip(self.queries, tags, strict=True))
         return replace(self, queries=tuple(queries), left_out=0)
 
-    def in_order(self, candidates: Sequence[str]) -> Scores:
-        """A copy with the columns in another order. Refuses other candidates."""
-        if set(candidates) != set(self.candidates):
-            raise ZooterError(
-                f"the same candidates in all score files ({listed(candidates)})",
-                f"{listed(self.candidates)}{self.place}",
-                "Use score files of one pool.",
-            )
-        return self.of_columns([self.candidates.index(name) for name in candidates])
-
     def only(self, candidates: Sequence[str]) -> Scores:
         """A copy with the columns of these candidates alone, and the queries with scores of two of them."""
         if missing := [name for name in candidates if name not in self.candidates]:
@@ -315,6 +305,10 @@ def read_query(place: str, record: Mapping[str, Any], fallback: str, blank: bool
 def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
     """The `responses` of a line: candidate -> text."""
     texts = record.get("responses")
+    if texts is None and isinstance(scores := record.get("scores"), dict):
+        step = """With these, go on with `zooter distill`. If the numbers are responses, write a row for each: query, \
+model, response."""
+        raise ZooterError(f"responses in {place}", f"scores of {listed(scores)} alone", step)
     if not isinstance(texts, dict) or not texts or not all(isinstance(text, str) for text in texts.values()):
         raise ZooterError(f'"responses" as an object of texts in {place}', _shown(texts), "Fix or remove the line.")
     for name in texts:

@@ -156,6 +156,22 @@ def test_known_rewards_are_not_worked_out_again(tmp_path):
     assert len(model.scored) == 41
 
 
+def test_what_a_stop_leaves_is_kept(tmp_path):
+    class Stopped(Lengths):
+        def score(self, pairs):
+            if self.calls:
+                raise KeyboardInterrupt
+            return super().score(pairs)
+
+    cache, stopped, model = ScoreCache("model", tmp_path / "rewards.sqlite"), Stopped(), Lengths()
+    queries = [(f"q{n}", [f"{n}", f"{n} and more"]) for n in range(40)]
+    with pytest.raises(KeyboardInterrupt):
+        score_queries(stopped, queries, cache)
+    score_queries(model, queries, cache)
+    assert stopped.scored
+    assert len(stopped.scored) + len(model.scored) == 80
+
+
 def test_comparisons_are_known_in_a_wider_pool(tmp_path):
     cache = ScoreCache("ranker", tmp_path / "rewards.sqlite")
     model = Ahead()
