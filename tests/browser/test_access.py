@@ -37,7 +37,7 @@ REACH = 1280  # pixels that a hand can reach and an eye follow
 PALE = """() => [...document.querySelectorAll('[data-testid="stCaptionContainer"] code')]
     .filter(code => getComputedStyle(code).color !== getComputedStyle(code.parentElement).color)
     .map(code => code.innerText)"""
-# Names of methods, or of data sets, that break within a word; the former made long; where bars of cards begin.
+# Names of methods, or of data sets, that break within a word; the former made long; where charts of cards begin.
 BROKEN = """cells => [...document.querySelectorAll(`.st-key-table-methods ${cells}`)].filter(cell => {
     const range = document.createRange()
     range.selectNodeContents(cell)
@@ -45,8 +45,8 @@ BROKEN = """cells => [...document.querySelectorAll(`.st-key-table-methods ${cell
 }).length"""
 LENGTHEN = """() => document.querySelectorAll('.st-key-table-methods th:not(:first-child)')
     .forEach(cell => { cell.textContent = 'Qwen/Qwen2.5-7B-Instruct' })"""
-EDGES = """() => [...document.querySelectorAll('[class*="st-key-shares-"] .share-bars')].map(
-    bars => bars.getBoundingClientRect().top)"""
+EDGES = """() => [...document.querySelectorAll('[class*="st-key-shares-"] .js-plotly-plot')].map(
+    chart => chart.getBoundingClientRect().top)"""
 
 
 @pytest.fixture

@@ -27,7 +27,11 @@ def type_query(page: Page, query: str, winner: str) -> None:
     box(page).fill("")
     box(page).press_sequentially(query, delay=40)
     expect(page.get_by_text(f"{winner} would answer")).to_be_visible(timeout=SLOW)
-    expect(page.locator(".share-bars")).to_contain_text(re.compile(rf"{winner}\s+([5-9]\d|100)%"), timeout=SLOW)
+    in_words = re.compile(rf"Probabilities: {winner} (\d+)%")
+    expect(page.get_by_text(in_words)).to_be_visible(timeout=SLOW)
+    share = in_words.search(page.get_by_text(in_words).inner_text())[1]
+    bars = page.locator("[data-testid=stPlotlyChart][aria-label^=How]").filter(visible=True)
+    expect(bars.first).to_contain_text(f"{share}%")  # of two while the older one gives way
 
 
 def test_typing_moves_the_probabilities_without_enter(open_tab: Callable[..., Page], demo: str) -> None:
@@ -39,7 +43,7 @@ def test_typing_moves_the_probabilities_without_enter(open_tab: Callable[..., Pa
     expect(page.get_by_test_id("stSidebarNavItems")).to_be_hidden(timeout=SLOW)  # there while the page is loading
     visit(page)
     expect(page.get_by_test_id("stExpandSidebarButton")).to_be_hidden()  # the conversations are on Chat alone
-    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(5, timeout=SLOW)  # the query is a chart over the map
+    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(6, timeout=SLOW)  # the query is a chart over the map
     expect(page.get_by_text("Nothing typed yet")).to_be_visible(timeout=SLOW)
     type_query(page, "What is 15% of 240?", "math")
     expect(page.get_by_text("Nothing typed yet")).to_have_count(0, timeout=SLOW)

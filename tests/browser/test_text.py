@@ -64,6 +64,5 @@ def test_hostile_texts_reach_no_other_host(open_tab: Callable[..., Page], page_o
     assert page.evaluate(FAULTS, [LOADS, OURS]) == []
     drawn = [image.get_attribute("src") or "" for image in page.locator(OURS).all()]
     assert [base64.b64decode(address.partition(",")[2]).decode() for address in drawn] == PICTURES
-    assert page.locator(".share-bars *").count() == 4 * len(NAMES)  # name, bar and figure
     assert page.locator(".katex").count() > 0
     assert page.get_by_role("link").count() > 20

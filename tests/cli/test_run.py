@@ -9,11 +9,16 @@ from support.command_files import POOL, SEA, NoReward, read_lines, replace_text,
 from zooter_core.fleet.ensemble import Ensemble
 
 
-def test_a_second_call_shows_the_same_report_and_exports_scores(zooter, run_copy, queries, tmp_path, finished_run):
+def test_a_second_call_shows_the_same_report_and_exports_scores(
+    zooter, run_copy, queries, tmp_path, finished_run, tiny_fleet
+):
     call = ["run", "--queries", queries, "--out", run_copy, "--router-set", "epochs=2", "--holdout", 0.5]
     code, out, err = zooter(*call, "--scores", tmp_path / "scores.jsonl")
     assert code == 0
-    assert err.splitlines()[-1] == f"A router for {', '.join(POOL)} is in {run_copy / 'router'}."
+    router, how, where = err.splitlines()[-3:]
+    assert router == f"A router for {', '.join(POOL)} is in {run_copy / 'router'}."
+    assert how == f"To use it:  cp -r {run_copy / 'router'} {run_copy / 'report.json'} {tiny_fleet}/"
+    assert where == 'and in its fleet.toml, set path = "router" below [router].'
     assert "rewards of the candidates" in out
     assert "regret of router" in out
     assert "held-back queries" in out.splitlines()[-2]

@@ -68,10 +68,8 @@ def without_rmr():
     [
         ({**held_back(), "datasets": {}}, "datasets is empty"),
         ({**held_back(), "datasets": {"x": {**held_back()["datasets"]["x"], "candidates": {}}}}, "datasets.x lacks"),
-        ({**held_back(), "interval": {**held_back()["interval"], "regret": [1]}}, "held_back.interval.regret"),
         ({**held_back(), "calibration": {"ece": 0.1, "bins": [{"from": 0.0}]}}, "held_back.calibration: .*incomplete"),
         ({**held_back(), "single": {"mtr": {}}}, "single lacks uplift"),
-        ({**held_back(), "selection": {"curves": []}}, "held_back.selection: .*curves is empty"),
         (other_pool(), "different candidates"),
         (without_rmr(), "figures of rmr"),
     ],

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from support import tiny_models
-from support.app_pages import Open, bars, charts, words
+from support.app_pages import Open, charts, words
 from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
 from zooter_core.method.labels import LabelConfig
@@ -42,9 +42,11 @@ def learned_fleet(slow_fleet: Path, distilled: Path) -> Path:
     return Path(shutil.copytree(distilled, slow_fleet / "router")).parent
 
 
-def probabilities(page: AppTest) -> list[float]:
-    (drawn,) = bars(page)
-    return [*drawn.values()]
+def bars(page: AppTest) -> list[float]:
+    """The probabilities."""
+    (drawn,) = charts(page)["explorer-bars"]["data"]
+    shares: list[float] = drawn["x"]
+    return shares
 
 
 def tags(page: AppTest) -> list[str]:
@@ -56,7 +58,7 @@ def tags(page: AppTest) -> list[str]:
 def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, learned_fleet: Path) -> None:
     page = open_page("explorer", learned_fleet)
     neighbours = Neighbours.load(learned_fleet / "router")
-    assert sum(probabilities(page)) == pytest.approx(1, abs=2e-3)
+    assert sum(bars(page)) == pytest.approx(1)
     assert f"Nothing typed yet: this is the example *{EXAMPLES[0]}*" in words(page)
     mean = neighbours.probabilities.mean(axis=0)
     assert all(f"{name} {share:.0%}" in words(page) for name, share in zip(tiny_models.POOL, mean, strict=True))
@@ -70,7 +72,7 @@ def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, lea
     assert any(neighbours.records[0]["text"] in words.replace("<br>", " ") for words in hovers)
     assert [tab.label for tab in page.tabs] == list(TABS)
     assert set(drawn) == {
-        *("explorer-map", "explorer-query"),
+        *("explorer-map", "explorer-query", "explorer-bars"),
         *("explorer-probability", "explorer-entropies", "explorer-reliability"),
     }
     assert all(figure["alt"] for figure in drawn.values())
@@ -80,10 +82,10 @@ def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, lea
 
 def test_a_query_moves_bars_and_has_its_place_on_the_map(open_page: Open, learned_fleet: Path) -> None:
     page = open_page("explorer", learned_fleet)
-    before = probabilities(page)
+    before = bars(page)
     page.text_input[0].set_value("Add up 7 apples?").run()
-    assert probabilities(page) != before
-    assert sum(probabilities(page)) == pytest.approx(1, abs=2e-3)
+    assert bars(page) != before
+    assert sum(bars(page)) == pytest.approx(1)
     typed = charts(page)["explorer-query"]["data"][-1]
     assert typed["name"] == "your query"
     neighbours = Neighbours.load(learned_fleet / "router")
@@ -93,7 +95,7 @@ def test_a_query_moves_bars_and_has_its_place_on_the_map(open_page: Open, learne
         np.testing.assert_allclose([*typed["x"], *typed["y"]], spread, atol=0.02)
     assert "would answer" in words(page)
     page.text_input[0].set_value("").run()
-    assert probabilities(page) == before
+    assert bars(page) == before
     page.pills[0].set_value(EXAMPLES[1]).run()  # an example is put into the box
     assert page.text_input[0].value == EXAMPLES[1]
     assert "would answer" in words(page)
@@ -126,8 +128,8 @@ def test_tags_are_sorted_and_cut_by_the_controls(open_page: Open, learned_fleet:
 def test_a_router_without_its_queries_says_so(open_page: Open) -> None:
     page = open_page("explorer")
     page.text_input[0].set_value("What is 12 + 30?").run()
-    assert len(probabilities(page)) == len(tiny_models.POOL)
-    assert not charts(page)  # no map
+    assert len(bars(page)) == len(tiny_models.POOL)
+    assert set(charts(page)) == {"explorer-bars"}  # no map
     assert "without its training queries" in words(page)
     assert "zooter distill" in words(page)
     assert "no report.json beside this router" in words(page)
@@ -146,7 +148,7 @@ def test_broken_files_leave_the_typing(open_page: Open, learned_fleet: Path) -> 
     page = open_page("explorer", learned_fleet)
     assert "complete neighbours in" in page.error[0].value
     page.text_input[0].set_value("What is 12 + 30?").run()
-    assert len(probabilities(page)) == len(tiny_models.POOL)
+    assert len(bars(page)) == len(tiny_models.POOL)
     for text, message in (("{", "a readable"), (HELD_BACK_NONE, "--holdout 0.2")):  # why the reliability is unknown
         (learned_fleet / "router" / "report.json").write_text(text)
         assert message in words(page.run())

@@ -73,7 +73,7 @@ def as_markdown(page: AppTest) -> list[str]:
 def _elements(page: AppTest) -> Iterator[Message]:
     for block in page._tree:
         proto = getattr(block, "proto", None)
-        if isinstance(proto, Message) and type(block).__name__ not in ("Text", "Code", "Json") and block.type != "html":
+        if isinstance(proto, Message) and type(block).__name__ not in ("Text", "Code", "Json"):
             yield proto
 
 

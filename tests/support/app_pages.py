@@ -123,15 +123,6 @@ def charts(page: AppTest) -> dict[str, dict[str, Any]]:
     return drawn
 
 
-BAR = re.compile(r'<span>([^<]*)</span> <i><b style="width: ([0-9.]+)%')
-
-
-def bars(page: AppTest) -> list[dict[str, float]]:
-    """The shares of each group of bars, by what they are of."""
-    groups = [BAR.findall(element.proto.body) for element in page.get("html")]
-    return [{name: float(share) / 100 for name, share in group} for group in groups if group]
-
-
 def opened(page: AppTest, *keys: str) -> AppTest:
     """With expanders open (AppTest has no click for them)."""
     for key in keys:

@@ -32,5 +32,4 @@ with st.container(key="pictures"):
     charts.draw_strip(Decision.of("", NAMES, (Tag(next(iter(NAMES)), 1.0),)), "hostile")
     for name in NAMES:
         st.image(charts.avatar(list(NAMES), name))
-charts.draw_bars((name, "gray", share) for name, share in NAMES.items())
 st.text("all drawn")

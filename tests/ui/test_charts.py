@@ -57,16 +57,16 @@ PLAIN = {"viewBox", "width", "height", "preserveAspectRatio", "x", "y", "rx", "c
 
 def test_whatever_a_model_is_called_a_picture_holds_shapes_alone() -> None:
     avatars = [charts.avatar(HOSTILE, name) for name in HOSTILE]
-    for picture in (charts.stacked(NAMES, HOSTILE), *avatars):
+    for picture in (charts.stacked(NAMES, HOSTILE), charts.filled(0.4, "#0072B2"), *avatars):
         for element in ElementTree.fromstring(picture).iter():
             assert element.tag.removeprefix(f"{{{charts.SVG}}}") in SHAPES
             assert set(element.keys()) <= PLAIN
             assert all("url" not in value for value in element.attrib.values())
 
 
-def test_a_stacked_bar_has_shares_of_its_width() -> None:
+def test_a_stacked_bar_has_shares_of_its_width_the_largest_first() -> None:
     bar = ElementTree.fromstring(charts.stacked({"a": 0.25, "b": 0.75}, ["a", "b"]))
-    assert [(part.get("x"), part.get("width")) for part in bar] == [("0.00", "25.00"), ("25.00", "75.00")]
+    assert [(part.get("x"), part.get("width")) for part in bar] == [("0.00", "75.00"), ("75.00", "25.00")]
 
 
 def test_who_won_is_a_bar_for_each_skill_in_the_colours_of_the_models() -> None:

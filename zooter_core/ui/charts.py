@@ -12,7 +12,7 @@ import streamlit as st
 from zooter_core.base.errors import listed
 from zooter_core.base.records import LEANING, SURE, Decision, Ranked, Tag
 from zooter_core.evaluation.charts import CONFIG, GREY, LABEL, PALETTE, Figure, framed, hover, of_names, text
-from zooter_core.ui.text import clipped, plain, visible
+from zooter_core.ui.text import clipped, plain
 
 SVG = "http://www.w3.org/2000/svg"
 FONT = "'Source Sans Pro', 'Source Sans 3', Helvetica, Arial, sans-serif"  # without quotes, "3" is no name
@@ -42,9 +42,9 @@ def in_words(probabilities: Mapping[str, float]) -> str:
 
 
 def stacked(probabilities: Mapping[str, float], pool: Sequence[str], pale: bool = False) -> str:
-    """One bar that candidates share, in this order; `pale`: hatched. It stretches to any width."""
+    """One bar that candidates share, the most probable first; `pale`: hatched. It stretches to any width."""
     parts, start = [], 0.0
-    for name, share in probabilities.items():
+    for name, share in by_share(probabilities):
         parts.append(f'<rect x="{start:.2f}" width="{100 * share:.2f}" height="8" fill="{colour(pool, name)}"/>')
         start += 100 * share
     body = "".join(parts)
@@ -53,6 +53,15 @@ def stacked(probabilities: Mapping[str, float], pool: Sequence[str], pale: bool 
         pattern = f'<pattern id="hatch" width="1.6" height="8" patternUnits="userSpaceOnUse">{stripe}</pattern>'
         mask = f'<mask id="pale">{pattern}<rect width="100" height="8" fill="url(#hatch)"/></mask>'
         body = f'{mask}<g mask="url(#pale)">{body}</g>'
+    return picture(100, 8, body, ' preserveAspectRatio="none"')
+
+
+def filled(share: float, fill: str) -> str:
+    """A track of which a colour fills a share. It stretches to any width."""
+    body = (
+        '<rect width="100" height="8" rx="1" fill="#888888" opacity="0.18"/>'
+        f'<rect width="{100 * share:.2f}" height="8" rx="1" fill="{fill}"/>'
+    )
     return picture(100, 8, body, ' preserveAspectRatio="none"')
 
 
@@ -89,8 +98,11 @@ def tag_badges(tags: Sequence[Tag]) -> str:
     return " ".join(f":gray-badge[{plain(tag.name)} {tag.score:.0%}]" for tag in tags)
 
 
-LONGEST_NAME = 40  # characters of a name beside its bar or dot
+LONGEST_NAME = 40  # characters of a name beside its dot
+LONGEST_BAR_NAME = 20  # beside its bar, which leaves room for bars on a phone
 ROOM = 56  # pixels right of a chart, for the number of a dot at its edge
+BARE = {"visible": False}  # an axis
+CHARACTER, FIGURE, WIDEST = 8, 44, 280  # pixels: of a text's character, of a percentage, and of the longest text
 LEAST_SHOWN, CLEAR = 0.5, 0.55  # scores of a tag, for all taggers: of one that is alone, and of one among others
 CERTAINTY = {
     "sure": f"**sure**: its choice has a probability of at least {SURE:.0%}",
@@ -117,7 +129,7 @@ def draw_strip(decision: Decision, key: str, pool: Sequence[str] = (), why: bool
         else:
             name = decision.candidate
             st.markdown(badge(pool, name, f"{probabilities[name]:.0%}"), width="content")
-        st.image(stacked(dict(by_share(probabilities)), pool, pale=bool(rivals)), width="stretch", alt=alt)
+        st.image(stacked(probabilities, pool, pale=bool(rivals)), width="stretch", alt=alt)
         if tags := shown_tags(decision.tags):
             st.markdown(f":gray-badge[{plain(tags[0])}]", width="content")
         if why:
@@ -138,18 +150,19 @@ def shown_tags(tags: Sequence[Tag]) -> list[str]:
     return [tag.name for tag in tags if tag.score >= LEAST_SHOWN]
 
 
-def draw_bars(rows: Iterable[tuple[str, str, float]]) -> None:
+def draw_bars(key: str, rows: Sequence[tuple[str, str, float]], longest: int) -> None:
     """Shares as bars of one scale, each between what it is of and its figure.
 
     Args:
-        rows: of each bar, what it is of, its colour, and the share.
+        rows: of each bar, what it is of as Markdown, its colour, and the share.
+        longest: characters of the longest text. On a phone, texts stand above their bars.
     """
-    cells = [
-        f'<span>{escape(visible(clipped(name, LONGEST_NAME)))}</span> <i><b style="width: {share:.1%}; '
-        f'background: {fill}"></b></i> <span>{share:.0%}</span>'
-        for name, fill, share in rows
-    ]
-    st.html(f'<div class="share-bars">{" ".join(cells)}</div>')
+    width = min(CHARACTER * longest + 16, WIDEST)
+    for number, (name, fill, share) in enumerate(rows):
+        with st.container(horizontal=True, key=f"bar-{key}-{number}", vertical_alignment="center", wrap=False):
+            st.markdown(name, width=width)
+            st.image(filled(share, fill), width="stretch", alt=f"{share:.0%}")
+            st.markdown(f"{share:.0%}", width=FIGURE, text_alignment="right")
 
 
 def draw(figure: Figure, key: str, alt: str, height: int) -> None:
@@ -215,6 +228,17 @@ def bars(xs: Iterable[Any], ys: Iterable[Any], colour: Any, hovers: Iterable[str
 
 def line(xs: Iterable[Any], ys: Iterable[Any], style: Figure, hovers: Iterable[str] = ()) -> Figure:
     return trace("scatter", xs, ys, hovers, mode="lines", line=style)
+
+
+def share_bars(shares: Mapping[str, float], colours: Sequence[str], hovers: Sequence[str]) -> Figure:
+    """A bar from 0 to 1 for each name, with its share in percent."""
+    parts = bars(
+        shares.values(), range(len(shares)), list(colours), hovers, orientation="h",
+        text=[f"{share:.0%}" for share in shares.values()], textposition="outside", cliponaxis=False,
+    )  # fmt: skip
+    names = of_names([clipped(name, LONGEST_BAR_NAME) for name in shares])
+    margin = {"l": 0, "r": 52, "t": 4, "b": 4}
+    return framed([parts], xaxis=BARE | {"range": [0, 1]}, yaxis=names, margin=margin)
 
 
 def dots_of_names(rows: Sequence[tuple[str, float, str]], sentence: str, x: str = "", **across: Any) -> Figure:

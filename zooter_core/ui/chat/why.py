@@ -46,7 +46,8 @@ def draw_reasons(ensemble: Ensemble, turn: Turn, key: str) -> None:
         if turn.attachments:
             st.caption(NOT_READ)
         st.markdown("**How likely each model is to answer best**")
-        charts.draw_bars((other, colour(pool, other), share) for other, share in by_share(decision.probabilities))
+        rows = [(badge(pool, other), colour(pool, other), share) for other, share in by_share(decision.probabilities)]
+        charts.draw_bars(key, rows, max(map(len, pool)))
         if why.neighbours or not note:
             st.markdown("**The most similar training queries**")
             st.markdown("\n".join(sentences(why.neighbours[:NEAREST], pool)))

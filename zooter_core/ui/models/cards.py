@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,6 +36,7 @@ TRIES = {  # a short query of each kind
     "advice": "How do I get a coffee stain out of a shirt?",
 }
 LONGEST_TRY = 96  # tokens
+BAR = 26  # pixels of the height of a bar
 LONGEST = 60  # characters of a model's name that are shown
 ENGINES = {AUTO_BACKEND: "", GGUF: " by llama.cpp", TRANSFORMERS: " by PyTorch"}
 COLOURS = {"ready": "green", "failed": "red", "resting": "orange"}  # of states; the others are grey
@@ -57,8 +59,7 @@ def draw(ensemble: Ensemble) -> None:
         shares = _shares(ensemble)
         for name, place in places.items():
             with place:
-                hue = charts.colour(fleet.pool, name)
-                charts.draw_bars((kind, hue, share) for kind, share in shares.get(name, {}).items())
+                _draw_shares(shares.get(name, {}), fleet.pool, name)
 
 
 def _wait_for_models(ensemble: Ensemble) -> None:
@@ -166,6 +167,16 @@ def describe_gpu(number: int, gpu: Gpu) -> str:
 def _price(candidate: CandidateConfig) -> str:
     price = candidate.usd_per_million_tokens
     return "" if price is None else "free" if price == 0 else f"\\${price:g} per million tokens"
+
+
+def _draw_shares(shares: Mapping[str, float], pool: tuple[str, ...], name: str) -> None:
+    hovers = [
+        f"The router gives {clipped(name, LONGEST)} {share:.1%} on average over queries of the kind {kind}."
+        for kind, share in shares.items()
+    ]
+    figure = charts.share_bars(shares, [charts.colour(pool, name)] * len(shares), hovers)
+    alt = f"Mean probability of {name}: {', '.join(f'{kind} {share:.0%}' for kind, share in shares.items())}"
+    charts.draw(figure, f"bars-{pool.index(name) + 1}", alt, BAR * len(shares))  # the key names the file
 
 
 def pick_subject(ensemble: Ensemble, name: str) -> str:

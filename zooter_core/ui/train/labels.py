@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,14 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores
+from zooter_core.evaluation.charts import Figure, framed
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, Labels, entropy, label
 from zooter_core.pipeline.train import tags_of
 from zooter_core.ui import charts
 from zooter_core.ui.answer_view import draw_query
-from zooter_core.ui.charts import badge
-from zooter_core.ui.text import plain
+from zooter_core.ui.charts import badge, colour
+from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.train.session import LoadedScores, Session, Tags, Task, draw_until_result
 from zooter_core.ui.train.settings import Settings
 
@@ -23,6 +25,7 @@ BATCH = 64
 CLEAR, MIXED = 0.35, 0.75  # reward entropy below which the scores are clear, or mixed
 FEW_TAGS = 3
 MOST = 12  # models named below the picture
+HEIGHT = 44  # pixels of the picture
 
 
 def draw(session: Session, loaded: LoadedScores, settings: Settings, ensemble: Ensemble) -> Tags | None:
@@ -78,8 +81,7 @@ def _draw_label(scores: Scores, tags_of_all: Tags, labels: Labels, config: Label
     label_of = dict(zip(pool, labels.enhanced[row].tolist(), strict=True))
     first = charts.by_share(label_of)[:MOST]
     alt = "The query's label: " + ", ".join(f"{name} {share:.0%}" for name, share in first)
-    with st.container(key="train-label"):
-        st.image(charts.stacked(label_of, pool), width="stretch", alt=alt)
+    charts.redraw(bar_chart(label_of), "train-bar", alt, HEIGHT)
     st.markdown(" ".join(badge(pool, name, f"{share:.0%}") for name, share in first))
     tags = list(dict.fromkeys(tags_of_all[row]))
     st.markdown(describe_label(pool, shares, config, bool(tags)))
@@ -88,6 +90,16 @@ def _draw_label(scores: Scores, tags_of_all: Tags, labels: Labels, config: Label
         st.caption("Of the same kind, by tag: " + plain(", ".join(names)))
     else:
         st.caption("This query has no tags, so its label is its own scores alone.")
+
+
+def bar_chart(shares: Mapping[str, float]) -> Figure:
+    """One bar that the models share."""
+    pool, bars = list(shares), []
+    for name, share in shares.items():
+        sentence, fill = f"{clipped(name, 80)} has {share:.0%} of the label.", colour(pool, name)
+        bars.append(charts.bars([share], [0], fill, [sentence], name=charts.label(name), orientation="h"))
+    across, margin = charts.BARE | {"range": [0, 1]}, {"l": 0, "r": 0, "t": 4, "b": 4}
+    return framed(bars, barmode="stack", bargap=0, margin=margin, xaxis=across, yaxis=charts.BARE)
 
 
 def describe_label(pool: tuple[str, ...], shares: dict[str, Any], config: LabelConfig, tagged: bool) -> str:

@@ -124,9 +124,9 @@ def _draw_shares(held_back: Evaluation, pool: Sequence[str]) -> None:
             continue
         name, fill = names[key]
         (low, high), share = row.interval, row.share
-        rows.append((name, fill, share))
+        rows.append((plain(name), fill, share))
         intervals.append(f"{plain(name)} {low:.0%} to {high:.0%}")
-    charts.draw_bars(rows)
+    charts.draw_bars("train", rows, max(len(name) for name, _ in names.values()))
     st.caption(
         f"Of {held_back.n:,} held-back queries, which the router did not train on. 95% CI: {', '.join(intervals)}."
     )
