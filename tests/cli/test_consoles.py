@@ -18,7 +18,7 @@ from rich.table import Table
 from support.terminal_screen import CLEAR, HOSTILE, LINK, MARKUP, Screen, squeezed, streams, terminal
 from zooter_core.base.errors import Failure
 from zooter_core.base.terminal import guarded, visible
-from zooter_core.cli.consoles import EVERY, Lines, Output, bars, tally_text, waiting
+from zooter_core.cli.consoles import Lines, Output, bars, tally_text, waiting
 from zooter_core.pipeline.tally import Tally
 
 
@@ -121,14 +121,6 @@ def test_a_line_at_the_end_of_each_step(lines):
     lines.end()
     parts = ["collect: 10 of 10", "distill: 3 of 8", f"curve {MARKUP}: 1 of 2", f"curve {CLEAR}: 1 of 2"]
     assert printed(lines) == parts
-
-
-def test_notes_wait_as_long(lines, clock):
-    lines.note("Reading a ...")
-    clock.now += EVERY
-    lines.note("Reading b ...")
-    lines.note("Reading c ...")
-    assert printed(lines) == ["Reading b ..."]
 
 
 def test_an_error_shows_how_far_a_step_came(capsys):

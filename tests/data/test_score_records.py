@@ -63,6 +63,11 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
     [
         ("a.json", [{"prompt": text, "scores": scores} for text, scores in ROWS]),
         ("a.json", [{"Unnamed: 0": 7, "prompt": text, **scores, "answer": 4, "cost_usd": 2} for text, scores in ROWS]),
+        (
+            "a.json",
+            [{"qid": 7, "prompt": text, **scores, "Correct answer": 4, "created_at": 2} for text, scores in ROWS],
+        ),
+        ("a.csv", "query,model,correct\n" + "".join(f'"{q}",{m},{s}\n' for q, m, s in LONG)),
         ("a.jsonl", "\n".join(json.dumps({"messages": [{"role": "user", "content": q}], **s}) for q, s in ROWS)),
         ("a.csv", "query,scores\n" + "".join(f'"{text}","{scores}"\n' for text, scores in ROWS)),
         ("a.csv", "id,Model,Prompt,score,ms\n" + "".join(f'1,{m},"{q}",{s},9\n' for q, m, s in LONG) + ",,,,\n"),

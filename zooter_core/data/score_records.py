@@ -36,9 +36,10 @@ ABOUT = {*TEXTS, *FIELDS, "dataset", "source", "tags", "choices", "target", "exp
 MEASURE = re.compile(  # the names of columns that are no model's
     r"reference|category|topic|type|language|notes?|comments?|rater|date"
     r"|no\.?|nr\.?|#|row|rank|unnamed: \d+|mean|avg|average|total|sum|turns?|level|difficulty|split|fold|seed|year"
-    r"|(.*[\W_])?(id|idx|index|ms|time|length|len|count|num)"
+    r"|(.*[\W_])?(q?id|idx|index|ms|at|time|length|len|count|num|number|words|characters)"
     r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration)([\W_].*)?"
 )
+BESIDE = ("correct", "gold", "best", "winner", "min", "max", "std")  # of a row with a model, `correct` may be the score
 STEP = """Name a column after each model, or have a row for each score (query, model, score) or response (query, \
 model, response); docs/scores.md shows them."""
 Record = dict[str, Any]
@@ -138,6 +139,9 @@ def _by_column(rows: Sequence[tuple[Place, Record]]) -> Iterator[tuple[Place, Re
         query_in(rows[0][0], fields_of(rows[0][1]))
     columns = [name for name in dict.fromkeys(name for _, record in rows for name in record) if name.strip()]
     models = {name: AFFIX.sub("", name.strip()) for name in columns if _may_be_scores(name.strip().lower())}
+    models = {
+        name: model for name, model in models.items() if model.lower() not in BESIDE and _may_be_scores(model.lower())
+    }
     cells = {name: [cell for _, record in rows if not _is_missing(cell := record.get(name))] for name in models}
     numbers = {name: sum(_number(cell) is not None for cell in cells[name]) for name in models}
     kind, names = "scores", [name for name, count in numbers.items() if count and 2 * count >= len(cells[name])]

@@ -59,7 +59,7 @@ def test_a_file_that_a_download_left_incomplete(model, tmp_path):
     assert message.endswith("Download that file again.")
 
 
-@pytest.mark.parametrize("place", [5, 9, 20, 60, 300])
+@pytest.mark.parametrize("place", [5, 20, 300])
 def test_a_header_that_is_corrupt_or_cut_off(model, tmp_path, place):
     content, file = bytearray(model.read_bytes()), tmp_path / "model.gguf"
     file.write_bytes(content[: 7 * place])
@@ -97,9 +97,7 @@ ENDLESS = 1 << 42  # bytes of zeros that take no room
         (of_values(tensors=1 << 40), "1,099,511,627,776 entries"),
         (of_values(entry("a", 9, struct.pack("<IQ", 8, 1 << 30))), "lists of 1,073,741,824"),
         (of_values(tensors=1 << 10), "a name twice"),
-        (of_values(entry("a", 9, struct.pack("<IQ", 9, 1 << 20))), "corrupt header"),  # a list of lists
         (of_values(entry("a", 8, struct.pack("<Q", 1 << 41))), "cut off, or has no end"),
-        (of_values(entry("a", 14, b"")), "corrupt header"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
