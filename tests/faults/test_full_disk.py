@@ -18,22 +18,17 @@ from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.router.encoder import Encoder
 
 
-def refused(called, size: int, place: Path, *call: object) -> None:
-    """A call that the disk ends, with one message that names what could not be written."""
-    with full_disk(size):
-        code, message = called(*call)
-    assert code == 1
-    assert f"room to write {place}" in message
-    assert "Free some space and start again" in message
-
-
 @pytest.mark.parametrize("step", FILES)
 def test_a_step_goes_on_when_there_is_room_again(called, run_copy, finished_run, step_of, step):
     before = unfinish(run_copy, step, 0.3)
     file = run_copy / FILES[step]
     size = len((finished_run / FILES[step]).read_bytes()) * 9 // 10
     assert size > (run_copy / "run.json").stat().st_size, "it is not this file that is to be full"
-    refused(called, size, file, *step_of(step, run_copy))
+    with full_disk(size):
+        code, message = called(*step_of(step, run_copy))
+    assert code == 1
+    assert f"room to write {file}" in message
+    assert "Free some space and start again" in message
     assert file.read_bytes().startswith(before)
     kept_bytes = len(before) if step == "label" else size  # labels are written all or none
     assert len(file.read_bytes()) == kept_bytes, "nothing more was written"

@@ -34,9 +34,9 @@ AFFIX = re.compile(  # around a model's name
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 ABOUT = {*TEXTS, *FIELDS, "dataset", "source", "tags", "choices", "target", "expected", "label", "ground_truth"}
 MEASURE = re.compile(  # the names of columns that are no model's
-    r"reference|category|topic|type|language|notes?|comments?|rater|date"
+    r"reference|category|topic|type|stream|language|notes?|comments?|rater|date"
     r"|no\.?|nr\.?|#|row|rank|unnamed: \d+|mean|avg|average|total|sum|turns?|level|difficulty|split|fold|seed|year"
-    r"|(.*[\W_])?(q?id|idx|index|ms|at|time|length|len|count|num|number|words|characters)"
+    r"|(.*[\W_])?(q?id|idx|index|ms|at|ts|time|timestamp|created|length|len|count|num|number|words|characters)"
     r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration)([\W_].*)?"
 )
 BESIDE = ("correct", "gold", "best", "winner", "min", "max", "std")  # of a row with a model, `correct` may be the score

@@ -252,6 +252,17 @@ def test_an_echoed_key_is_in_no_stream_and_no_whole_answer_that_passes_through(s
     assert (shown, error) == ("Your key is ***, so x***x.", None)
 
 
+def test_whole_answers_that_take_long_bring_the_places_back(scripted):
+    async def limit_after_one(connection: Connection) -> float:
+        connection.pace.limit = 1.0  # as after several refusals
+        await connection.post("/chat/completions", {"model": "good"})
+        await connection.close()
+        return connection.pace.limit
+
+    quick = at(scripted.url, "good", first_token_seconds=0.001, parallel=4)  # which says nothing of a whole answer
+    assert run_apart(limit_after_one(Connection(quick))) > 1
+
+
 # Attempts
 
 

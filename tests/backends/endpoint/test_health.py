@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,15 +14,11 @@ from zooter_core.backends.endpoint import health
 from zooter_core.backends.endpoint.health import REMEMBERED_SECONDS, Breaker, Pace, Refusals
 
 
-class Clock:
-    now = 100.0
-
-
 @pytest.fixture
-def clock(monkeypatch) -> type[Clock]:
-    monkeypatch.setattr(health, "monotonic", lambda: Clock.now)
-    monkeypatch.setattr(Clock, "now", 100.0)
-    return Clock
+def clock(monkeypatch) -> SimpleNamespace:
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(health, "monotonic", lambda: clock.now)
+    return clock
 
 
 @asynccontextmanager

@@ -113,11 +113,10 @@ def test_a_header_that_claims_more_than_it_has_is_refused_at_once(tmp_path, cont
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("number", [float("inf"), float("nan"), -1.0, 1e300])
-def test_a_number_of_a_header_that_counts_nothing_is_refused(model, number):
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), -1.0, 1e300, [1, -1.0], [], "many", True])
+def test_a_number_of_a_header_that_counts_nothing_is_refused(model, value):
     content = read_header(model)
     for key in ("llama.context_length", "llama.attention.head_count_kv", "general.alignment"):
-        for value in (number, [1, number], [], "many", True):
-            broken = replace(content, values=content.values | {key: value})
-            with pytest.raises(WorkError, match=f"as {key}"):
-                _ = broken.positions, broken.bytes_a_token, broken.alignment
+        broken = replace(content, values=content.values | {key: value})
+        with pytest.raises(WorkError, match=f"as {key}"):
+            _ = broken.positions, broken.bytes_a_token, broken.alignment

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections import deque
 from decimal import Decimal
 from fractions import Fraction
@@ -17,6 +18,18 @@ JSON = st.recursive(
         st.sampled_from(KINDS), inner, max_size=2
     ),
 )  # fmt: skip
+
+
+VALUES = (
+    *(None, True, 2**70, 0.5, 1j, "\ud800", b"\xff", Fraction(1, 3), Decimal("0.10"), range(3)),
+    *((1, [2, {(3,): {4}}]), frozenset({(None, "a")}), deque([1, 2])),
+)
+
+
+@pytest.mark.parametrize("value", VALUES, ids=ascii)
+def test_a_value_arrives_as_it_left(value):
+    arrived = unpack(json.loads(json.dumps(pack(value, 100))))
+    assert (arrived, type(arrived)) == (value, type(value))
 
 
 def test_what_can_be_changed_is_changed_in_place_and_the_rest_is_replaced():

@@ -40,17 +40,6 @@ def scored(endpoint):
     return score_queries(model(endpoint), [(query, [text]) for query, text in PAIRS])
 
 
-def unless_the_third(instead):
-    """What an endpoint answers that does something else where the third response is among the pairs."""
-
-    def answer(body, number):
-        if any(pair["response"] == "aaa" for pair in body["pairs"]):
-            return instead()
-        return 200, rewards_of(body)
-
-    return answer
-
-
 def test_pairs_go_in_batches(endpoint, monkeypatch):
     monkeypatch.setattr(http, "AT_ONCE", 2)
     assert model(endpoint, model="mine").score(PAIRS) == [1, 2, 3, 4, 5]
@@ -163,7 +152,12 @@ def test_a_busy_endpoint_is_asked_again_after_the_pause_that_it_asks_for(endpoin
 
 @pytest.mark.parametrize(("status", "tries"), [(400, 1), (500, 3)])
 def test_one_response_that_the_endpoint_does_not_take_leaves_the_others(endpoint, status, tries):
-    endpoint.answer = unless_the_third(lambda: (status, {"error": "longer than 2 tokens"}))
+    def answer(body, number):
+        if any(pair["response"] == "aaa" for pair in body["pairs"]):
+            return status, {"error": "longer than 2 tokens"}
+        return 200, rewards_of(body)
+
+    endpoint.answer = answer
     results = scored(endpoint)
     assert [result.rewards for result in results] == [(1,), (2,), (None,), (4,), (5,)]
     assert f"status {status}, " in results[2].reason

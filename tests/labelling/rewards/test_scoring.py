@@ -150,6 +150,7 @@ def test_known_rewards_are_not_worked_out_again(tmp_path):
     first = score_queries(model, QUERIES, cache)
     assert score_queries(model, QUERIES, cache) == first
     assert model.calls == 1
+    assert cache.get([("q0", "0"), ("q00", ""), ("", "q00")]) == {("q0", "0"): 1}
     score_queries(model, [*QUERIES, ("new", ["text"])], cache)
     assert model.scored[20:] == [("new", "text")]
     score_queries(model, QUERIES)  # without it
