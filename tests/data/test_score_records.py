@@ -148,11 +148,28 @@ def test_a_table_of_responses_has_a_column_for_each_model(tmp_path):
     assert records == [{"small": "7", "large": "Hey"}, {"small": "ja"}, {"small": "oh", "large": "so"}]
 
 
-@pytest.mark.parametrize(("responses", "kind"), [(True, "responses"), (False, "scores")])
-def test_a_model_that_answers_with_numbers_alone_has_responses_where_they_are_asked_for(tmp_path, responses, kind):
-    path = table(tmp_path, "query,answer,small,large\n2 + 2?,4,4,It is 4.\n3 + 3?,6,7,It is 6.\n")
-    records = [record for _, _, record in score_records([path], responses)]
-    assert [list(record[kind]) for record in records] == [["small", "large"] if responses else ["small"]] * 2
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("wide.csv", "query,small,large\n2 + 2?,4,It is 4.\n3 + 3?,0,It is 6.\n"),
+        (
+            "wide.json",
+            """[{"query": "2 + 2?", "small": 4, "large": "It is 4."},
+{"query": "3 + 3?", "small": 0, "large": "It is 6."}]""",
+        ),
+        (
+            "long.jsonl",
+            """{"query": "2 + 2?", "model": "small", "response": 4}
+{"query": "2 + 2?", "model": "large", "response": "It is 4."}
+{"query": "3 + 3?", "model": "small", "response": 0}
+{"query": "3 + 3?", "model": "large", "response": "It is 6."}""",
+        ),
+    ],
+)
+def test_a_model_may_answer_with_numbers_alone(tmp_path, name, text):
+    records = [record for _, _, record in score_records([table(tmp_path, text, name)], responses=True)]
+    texts = [{"small": "4", "large": "It is 4."}, {"small": "0", "large": "It is 6."}]
+    assert [record["responses"] for record in records] == texts
 
 
 def test_words_and_percents_are_scores(tmp_path):

@@ -125,14 +125,14 @@ def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) ->
     if not score and not response:
         expected = f'a column "score" beside "{model}" in {place}'
         raise ZooterError(expected, f"the columns {listed(fields)}", "Name the column of the scores so.")
-    name, text, query = as_text(fields[model]), fields.get(response), query_in(place, fields)
+    name, text, query = as_text(fields[model]), _as_response(fields.get(response)), query_in(place, fields)
     if not name or not name.strip():
         raise ZooterError(f"the name of a model in {place}", f"{fields[model]!r:.40} in {model}", FIX_LINE)
     about = {name: value for name, value in fields.items() if name in ABOUT and name != response}
     rows = together.setdefault(query.strip(), _Rows(file, place, about | {"query": query}))
     if (number := as_score(fields.get(score), f"{name} in {place}")) is not None:
         rows.scores[name.strip()].append(number)
-    if isinstance(text, str):
+    if text is not None:
         rows.responses[name.strip()] = text
 
 
@@ -149,7 +149,7 @@ def _by_column(rows: Sequence[tuple[Place, Record]], responses: bool) -> Iterato
     numbers = {name: sum(_number(cell) is not None for cell in cells[name]) for name in models}
     kind, names = "scores", [name for name, count in numbers.items() if count and 2 * count >= len(cells[name])]
     if not names or (responses and len(names) < len(models) == len({*models.values()})):
-        kind, names = "responses", [name for name in models if any(isinstance(cell, str) for cell in cells[name])]
+        kind, names = "responses", [name for name in models if any(map(_as_response, cells[name]))]
     if rows and kind == "responses" and len(names) < 2:
         instead = (
             f"no numbers in the columns {listed(models)}" if models else f"the columns {listed(columns) or 'none'}"
@@ -157,7 +157,9 @@ def _by_column(rows: Sequence[tuple[Place, Record]], responses: bool) -> Iterato
         raise ZooterError(f"scores in {rows[0][0]}", instead, STEP)
     for place, record in rows:
         part = {models[name]: record.get(name) for name in names}
-        yield place, record | {kind: part if kind == "scores" else {name: text for name, text in part.items() if text}}
+        if kind == "responses":
+            part = {name: text for name, cell in part.items() if (text := _as_response(cell))}
+        yield place, record | {kind: part}
 
 
 def _numbers(fields: Record) -> list[str]:
@@ -168,6 +170,11 @@ def _numbers(fields: Record) -> list[str]:
 def _may_be_scores(name: str) -> bool:
     """Whether a column may hold scores, by its name in small letters."""
     return name not in ABOUT and name not in MODEL and not MEASURE.fullmatch(name)
+
+
+def _as_response(value: object) -> str | None:
+    """A response, also one that is a number in JSON; None if there is none."""
+    return value if isinstance(value, str) else str(value) if is_number(value) else None
 
 
 def as_score(value: object, whose: str) -> float | None:
