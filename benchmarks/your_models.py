@@ -12,10 +12,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from zooter_core.backends.gguf.adapters import gguf_adapter
+from zooter_core.backends.gguf.header import read_header
 from zooter_core.base.jsonl import read_records
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
+from zooter_core.base.weights import gguf_file
 from zooter_core.config.edit import change_candidate
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
@@ -42,10 +47,29 @@ def zooter(*arguments: str) -> float:
     return time.perf_counter() - start
 
 
+@contextmanager
+def llama_servers(names: Sequence[str], folder: Path) -> Iterator[list[str]]:
+    """llama.cpp's own server for each candidate of the embedded fleet, with its adapter: the addresses, up to /v1."""
+    from support.llama_servers import running
+
+    with ExitStack() as stack:
+        addresses = []
+        for name in names:
+            candidate = load_fleet(EMBEDDED_FLEET).candidate(name)
+            model = gguf_file(candidate.model)
+            settings = {
+                "model": str(model),
+                "adapters": [str(gguf_adapter(candidate.adapter, read_header(model), name))],
+                "model_alias": {f"smollm2-135m-{name}"},
+                "n_ctx": 4096,
+            }
+            (folder / name).mkdir(parents=True)
+            addresses.append(stack.enter_context(running(settings, folder / name)) + "/v1")
+        yield addresses
+
+
 def main() -> None:
     names = ["chat", "math", "code"]
-    from support.llama_servers import llama_servers
-
     with (
         tempfile.TemporaryDirectory() as place,
         llama_servers(names, Path(place, "servers")) as addresses,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.command_files import write_lines
 from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
 
@@ -41,29 +42,22 @@ def test_a_script_imports(name):
 def score_file(tmp_path):
     """`a` is right on sums, `b` on texts; two data sets of each."""
     lines = [
-        {"id": str(n), "dataset": f"{kind}-{n % 2}", "query": text.format(n), "scores": scores}
+        {"id": f"{kind} {n}", "dataset": f"{kind}-{n % 2}", "query": text.format(n), "scores": scores}
         for n in range(20)
         for kind, text, scores in (
             ("sums", "Add up {0} apples and 3 apples", {"a": 1, "b": 0}),
             ("texts", "Write about the sea {0} times", {"a": 0, "b": 1}),
         )
     ]
-    path = tmp_path / "scores.jsonl"
-    path.write_text("".join(json.dumps(line | {"id": str(n)}) + "\n" for n, line in enumerate(lines)))
-    return path
-
-
-def run(monkeypatch, capsys, name, *arguments):
-    module = script(name)
-    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-    module.main()
-    return json.loads(capsys.readouterr().out)
+    return write_lines(tmp_path / "scores.jsonl", lines)
 
 
 def test_heads_compares_settings_with_the_default(monkeypatch, capsys, score_file, tiny_encoder):
     other = "rate=0.01 epochs=30 times=1 clusters=2"
     call = (score_file, "--encoder", tiny_encoder.reference, "--seeds", "1", "--json", "--settings", other)
-    rows = {row["method"]: row for row in run(monkeypatch, capsys, "heads", *call)["rows"]}
+    monkeypatch.setattr(sys, "argv", ["heads", *map(str, call)])
+    script("heads").main()
+    rows = {row["method"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
     assert list(rows) == ["as it is", other, "random", "oracle"]
     assert (rows["random"]["folds"], rows["oracle"]["left_out"]) == (0.5, 1.0)
     assert rows["as it is"]["folds_minus_first"] == [0.0, 0.0]
@@ -122,15 +116,6 @@ def test_what_a_pool_of_open_models_earns():
     row = pool.row()
     assert (row["n"], row["router"], row["single"], row["perfect"], row["gain"]) == (4, 1.0, 0.25, 1.0, 0.75)
     assert sorted(pool.single_names) == ["a", "b"]
-
-
-def test_the_folds_of_open_models_are_parts_of_data_sets_or_kinds_of_tasks():
-    module = script("open_models")
-    names = ["mmlu", "gpqa", "math", "gsm8k", "mbpp"] * 10
-    queries = tuple(Query(str(number), f"query {number}", name) for number, name in enumerate(names))
-    scores = Scores(queries, ("a", "b"), np.zeros((50, 2)))
-    assert module.folds_of(scores, True, 0)[:5].tolist() == [0, 0, 2, 2, 3]
-    assert np.bincount(module.folds_of(scores, False, 0)).tolist() == [10] * 5
 
 
 def test_learn_replays_a_stream_in_which_things_change(monkeypatch):

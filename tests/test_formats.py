@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from zooter_core.data.scores import read_scores
 
-SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "formats.py"
-
-
-@pytest.fixture(scope="module")
-def formats():
-    sys.path.append(str(SCRIPT.parent))  # as for a script that is run
-    spec = importlib.util.spec_from_file_location("benchmark_formats", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))  # as for a script that is run
 
 
 @pytest.fixture
-def converted(formats, monkeypatch, tmp_path):
+def converted(monkeypatch, tmp_path):
     """Call the script, and read the lines of the score file."""
 
     def call(*arguments: object) -> list[dict]:
         out = tmp_path / "out" / "scores.jsonl"
         monkeypatch.setattr(sys, "argv", ["formats", *map(str, arguments), "--out", str(out)])
-        formats.main()
+        import_module("formats").main()
         lines = [json.loads(line) for line in out.read_text().splitlines()]
         assert len(read_scores([out]).queries) == len(lines)
         return lines

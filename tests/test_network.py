@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support import endpoint_fleet, tiny_models
+from support.command_files import write_lines
 from support.scripted_server import serving
 
 pytestmark = pytest.mark.slow  # programs of their own that load PyTorch
@@ -114,10 +115,8 @@ def calls(tmp_path: Path, fleet_copy: Path) -> list[list[str]]:
             "base": "yes", "one": "no", "two": f"{n}"}, "tags": ["ab"[n % 2]]}
         for n, text in enumerate(tiny_models.QUERIES)
     ]  # fmt: skip
-    scores = tmp_path / "scores.jsonl"
-    scores.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    problems = tmp_path / "problems.jsonl"
-    problems.write_text('{"question": "What is 3 + 4?", "answer": "#### 7"}\n')
+    scores = write_lines(tmp_path / "scores.jsonl", lines)
+    problems = write_lines(tmp_path / "problems.jsonl", [{"question": "What is 3 + 4?", "answer": "#### 7"}])
     fleet, router = ["--fleet", fleet_copy], tmp_path / "router"
     calls: list[list[object]] = [
         ["route", "What is 7 apples?", "--why", *fleet],

@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from support.command_files import write_lines
+from support.three_groups import NEW, VECTORS
+from support.three_groups import TABLE as SCORES
 from zooter_core.method.labels import normalise, softmax
 from zooter_core.router.distill import fit_head
 from zooter_core.router.kinds import KINDS, settings_of
@@ -21,11 +23,6 @@ FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.append(str(FOLDER))  # as for a script that is run
 
 rivals = import_module("rivals")
-GROUPS = np.arange(60) % 3
-NOISE = np.random.default_rng(0).normal(scale=0.1, size=(60, 6))
-VECTORS = (np.eye(6)[GROUPS] + np.eye(6)[GROUPS + 3] + NOISE).astype(np.float32)
-SCORES = np.array([[0.9, 0.1, 0.3], [0.2, 0.8, 0.1], [0.0, 0.3, 1.0]])[GROUPS]
-NEW = np.eye(6, dtype=np.float32)[:3] + np.eye(6, dtype=np.float32)[3:]
 
 
 @pytest.fixture(autouse=True)

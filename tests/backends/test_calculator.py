@@ -39,6 +39,7 @@ OPENINGS = {
     "What is 2*3*4?": "2*3*4 = 24.",
     "3/4 + 2/3": "3/4 + 2/3 = 17/12 = 1.4167.",
     "What is 15% of 81?": "15% of 81 = 12.15.",
+    "What is 2**10?": "2**10 = 1024.",
     "100 / 7": "100 / 7 = 14.2857.",
     "the square root of 144": "the square root of 144 = 12.",
     "What is the average of 4, 8 and 15?": "(4 + 8 + 15) / 3 = 9.",

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from support import reward_checkpoints, tiny_models
 from zooter_core.backends import Request
-from zooter_core.backends.conversation import beginning, prompt, prompt_ids, special_tokens, without_tokens
+from zooter_core.backends.conversation import prompt, prompt_ids, special_tokens, without_tokens
 from zooter_core.base.records import Message
 from zooter_core.config.candidates import CandidateConfig
 
@@ -51,16 +51,11 @@ def test_the_beginning_of_a_text_is_put_in_front_once(llama, template):
     assert prompt_ids(request(template), llama) == llama(template.replace("{query}", QUERY))["input_ids"]
 
 
-def test_nothing_is_put_in_front_where_the_tokenizer_adds_nothing(chatml, llama):
-    assert (beginning(chatml), beginning(llama)) == (None, llama.bos_token_id)
-    assert prompt_ids(request(VICUNA), chatml) == chatml(VICUNA.replace("{query}", QUERY))["input_ids"]
-
-
-def test_a_tokenizer_that_has_a_beginning_but_never_adds_it(tiny_fleet):
-    tokenizer = AutoTokenizer.from_pretrained(tiny_fleet / "base")
-    tokenizer.bos_token = "<|im_start|>"
-    assert beginning(tokenizer) is None
-    assert prompt_ids(request(VICUNA), tokenizer)[0] != tokenizer.bos_token_id
+def test_nothing_is_put_in_front_where_the_tokenizer_adds_nothing(tiny_fleet, chatml):
+    has_one = AutoTokenizer.from_pretrained(tiny_fleet / "base")
+    has_one.bos_token = "<|im_start|>"  # but never adds it
+    for tokenizer in (chatml, has_one):
+        assert prompt_ids(request(VICUNA), tokenizer) == chatml(VICUNA.replace("{query}", QUERY))["input_ids"]
 
 
 def test_a_chat_template_says_itself_how_a_conversation_begins(llama):

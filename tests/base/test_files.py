@@ -87,14 +87,32 @@ def test_a_folder_replaces_another_and_stays_after_an_error(tmp_path):
     assert list(tmp_path.iterdir()) == [place]
 
 
-def test_the_file_that_makes_a_folder_complete_comes_last(tmp_path, monkeypatch):
-    moved: list[str] = []
-    replace = Path.replace
-    monkeypatch.setattr(Path, "replace", lambda path, target: moved.append(target.name) or replace(path, target))
-    with update_folder(tmp_path / "out", "last.json") as new:
-        for name in ("a.bin", "last.json", "z.bin"):
-            (new / name).write_text(name)
-    assert moved == ["a.bin", "z.bin", "last.json"]
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_folder_of_which_only_some_files_are_replaced_is_not_read_and_complete_the_next_time(
+    tmp_path, monkeypatch, renames
+):
+    """Else the files of two routers could be mixed without anybody noticing."""
+
+    def update(text: str) -> None:
+        with update_folder(tmp_path / "out", "last.json") as new:
+            for name in ("a.bin", "last.json", "z.bin"):
+                (new / name).write_text(text)
+
+    replace, moves = Path.replace, iter(range(renames))
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if next(moves, None) is None:
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    update("old")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            update("new")
+    assert not (tmp_path / "out" / "last.json").exists()
+    update("new")
+    assert {path.read_text() for path in (tmp_path / "out").iterdir()} == {"new"}
 
 
 def test_what_a_kill_between_the_two_renames_of_a_folder_leaves_is_deleted_by_the_next(tmp_path):

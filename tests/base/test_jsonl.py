@@ -12,14 +12,6 @@ from zooter_core.base.errors import WorkError
 from zooter_core.base.jsonl import Appender, append_records, read_records
 
 
-def test_a_record_is_in_the_file_when_append_returns(tmp_path):
-    path = tmp_path / "lines.jsonl"
-    with Appender(path) as out:
-        for number in range(3):
-            out.append([{"n": number}])
-            assert [record["n"] for record in read_records(path)] == list(range(number + 1))
-
-
 def test_lines_of_several_threads_stay_whole(tmp_path):
     path, start = tmp_path / "lines.jsonl", threading.Barrier(4)
     with Appender(path) as out:

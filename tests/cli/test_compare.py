@@ -11,16 +11,12 @@ from support.command_files import POOL, SEA, NoReward, check_decision, interrupt
 def test_responses_are_in_rank_order(zooter):
     code, out, _ = zooter("compare", SEA, "--json")
     shape = json.loads(out)
-    assert code == 0
-    assert set(shape) == {"query", "responses", "route"}
-    assert shape["query"] == SEA
+    assert (code, set(shape), shape["query"]) == (0, {"query", "responses", "route"}, SEA)
     check_decision(shape["route"], SEA)
     responses = shape["responses"]
     assert {r["candidate"] for r in responses} == set(POOL)
-    for response in responses:
-        assert {"candidate", "text", "reward", "rank", "seconds", "tokens", "error"} <= set(response)
-        assert (response["error"], response["tokens"]) == (None, 8)
-    assert [r["rank"] for r in responses] == [1, 2, 3]
+    assert all({"text", "reward", "rank", "seconds", "tokens", "error"} <= set(response) for response in responses)
+    assert [(r["rank"], r["tokens"], r["error"]) for r in responses] == [(rank, 8, None) for rank in (1, 2, 3)]
     rewards = [r["reward"] for r in responses]
     assert rewards == sorted(rewards, reverse=True)
 

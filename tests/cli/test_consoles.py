@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from rich.table import Table
 from support.terminal_screen import CLEAR, HOSTILE, LINK, MARKUP, Screen, squeezed, streams, terminal
 from zooter_core.base.errors import Failure
 from zooter_core.base.terminal import guarded, visible
-from zooter_core.cli.consoles import EVERY, Lines, Output, bars, tally_text, waiting
+from zooter_core.cli.consoles import Lines, Output, bars, tally_text, waiting
 from zooter_core.pipeline.tally import Tally
 
 
@@ -79,25 +80,16 @@ def test_what_others_print_beside_a_bar():
 # Progress and tables
 
 
-class Clock:
-    """A clock that a test moves."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SimpleNamespace:
+    return SimpleNamespace(now=0.0)
 
 
 @pytest.fixture
 def lines(clock) -> Lines:
     console = Output(stderr=True)
     console.file = io.StringIO()
-    return Lines(console, clock)
+    return Lines(console, lambda: clock.now)
 
 
 def printed(lines: Lines) -> list[str]:
@@ -121,14 +113,6 @@ def test_a_line_at_the_end_of_each_step(lines):
     lines.end()
     parts = ["collect: 10 of 10", "distill: 3 of 8", f"curve {MARKUP}: 1 of 2", f"curve {CLEAR}: 1 of 2"]
     assert printed(lines) == parts
-
-
-def test_notes_wait_as_long(lines, clock):
-    lines.note("Reading a ...")
-    clock.now += EVERY
-    lines.note("Reading b ...")
-    lines.note("Reading c ...")
-    assert printed(lines) == ["Reading b ..."]
 
 
 def test_an_error_shows_how_far_a_step_came(capsys):

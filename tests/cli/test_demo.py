@@ -90,12 +90,6 @@ def test_impossible_values_are_exit_2(refused, servers, option, value, part):
     assert not servers
 
 
-def test_a_wrong_host_in_the_environment_is_exit_2(refused, servers, monkeypatch):
-    monkeypatch.setenv("ZOOTER_ALLOWED_HOST", "http://a")
-    assert "ZOOTER_ALLOWED_HOST" in refused(2, "demo")
-    assert not servers
-
-
 @pytest.mark.parametrize("more", [(), ("--manage", "models.example.org", "[::1]:9000")])
 def test_on_an_open_address_models_change_only_by_leave(zooter, servers, more):
     code, _, err = zooter("demo", "--no-browser", "--port", free_port(), "--host", "0.0.0.0", *more)

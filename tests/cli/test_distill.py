@@ -73,9 +73,3 @@ def test_wrong_settings_are_exit_2(refused, distill, tmp_path, options, part):
 def test_several_processes_are_refused(refused, distill, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert "A router is trained in one process." in refused(2, *distill, "--finetune", "all")
-
-
-def test_a_wrong_score_file_is_exit_2(refused, tmp_path):
-    wrong = write_lines(tmp_path / "scores.jsonl", [{"query": "q", "scores": {"a": 1, "b": "two"}}])
-    assert f"{wrong}, line 1" in refused(2, "distill", "--scores", wrong, "--out", tmp_path / "router", fleet=None)
-    assert not (tmp_path / "router").exists()

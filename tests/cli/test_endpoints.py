@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 
 import pytest
@@ -116,13 +115,13 @@ def test_ask_goes_to_the_next_candidate_before_the_first_token(zooter, fleet_cop
 
 
 @pytest.mark.slow
-def test_a_run_with_missing_responses_goes_through_and_later_fills_them(zooter, fleet, server, tmp_path):
-    """The model `long` answers six queries, then nothing until it is well again."""
-    queries_received, recovery = set(), threading.Event()
+def test_a_run_with_missing_responses_goes_through_where_that_is_allowed(zooter, fleet, server, tmp_path):
+    """The model `long` answers six queries, and then nothing. Once it is well again: tests/pipeline/test_missing.py."""
+    queries_received = set()
 
     def long(query: str) -> str:
         queries_received.add(query)
-        if len(queries_received) > 6 and not recovery.is_set():
+        if len(queries_received) > 6:
             raise ConnectionResetError
         return f"{query} That is a long story."
 
@@ -137,6 +136,3 @@ def test_a_run_with_missing_responses_goes_through_and_later_fills_them(zooter, 
     assert code == 0
     assert "a is skipped, and some of its responses are missing" in err
     assert "responses are missing; queries with a score, of 20: a 6, b 20, c 20" in out
-    recovery.set()
-    code, out, err = zooter(*call, "--out", tmp_path / "run", "--allow-missing")
-    assert (code, "are missing" in out + err) == (0, False)

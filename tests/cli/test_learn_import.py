@@ -29,7 +29,7 @@ def test_what_is_no_query_is_counted_by_its_reason_and_an_unknown_format_is_desc
     log.write_text(json.dumps({"data": [{"call_type": kind, "messages": "some text"} for kind in kinds]}))
     code, err = importing(log)
     assert (code, "left out 2: speech left out 1: moderation" in err) == (0, True)
-    assert err.endswith("a share of them (--share, --budget-usd).")
+    assert "answer up to 200 of them (--share" in err
     log.write_text('[{"colour": "red", "size": 1}]')
     code, err = importing(log)
     assert (code, "records with the fields colour, size" in err) == (2, True)

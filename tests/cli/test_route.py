@@ -1,18 +1,17 @@
 from __future__ import annotations
 
 import json
-import shutil
 
+import numpy as np
 import pytest
 
-from support.command_files import POOL, SEA, check_decision, read_lines
-from support.run_folders import forget_steps
+from support.command_files import POOL, SEA, check_decision
+from zooter_core.base.records import Query
 from zooter_core.config.edit import set_table
 from zooter_core.config.fleet import load_fleet
-from zooter_core.data.runs import Run
+from zooter_core.data.scores import Scores
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.pipeline import distill_run
-from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.neighbours import Neighbours
 
 
 def test_json_and_table(zooter):
@@ -37,34 +36,21 @@ def test_why(zooter):
     assert why["neighbours"] == []  # this router's folder keeps none
 
 
-def test_similar_queries_without_texts_are_named_by_their_ids(zooter, scores, tiny_fleet, fleet_copy):
-    shutil.rmtree(fleet_copy / "router")
-    call = ("--scores", scores, "--encoder", tiny_fleet / "encoder", "--router-kind", "kmeans")
-    assert zooter("distill", "--out", fleet_copy / "router", *call)[0] == 0
-    line = read_lines(scores)[0]
-    out = zooter("route", line["query"], "--why", fleet=fleet_copy)[1]
-    assert f"│ {', '.join([line['id'], *line['tags']])}" in out
-
-
-def test_a_router_with_texts_shows_similar_queries(zooter, run_copy, fleet_copy):
-    """As a user's own: its router folder, made in Python with the texts, is put into the fleet."""
-    forget_steps(run_copy, "distill")
-    ensemble = Ensemble(load_fleet(fleet_copy))
-    with Run(run_copy) as run:
-        distill_run(run, ensemble, ensemble.fleet.encoder, DistillConfig(epochs=2, keep_texts=True))
-    shutil.copytree(run_copy / "router", fleet_copy / "router", dirs_exist_ok=True)
-    query = read_lines(run_copy / "queries.jsonl")[0]["text"]
-    code, out, _ = zooter("route", query, "--why", "--json", fleet=fleet_copy)
-    assert code == 0
-    neighbours = json.loads(out)["why"]["neighbours"]
-    assert neighbours
-    assert all(row["text"] and set(row["label"]) == set(POOL) for row in neighbours)
-    rewards = {record["id"]: record["rewards"] for record in read_lines(run_copy / "rewards.jsonl")}
-    for row in neighbours:
-        assert row["rewards"] == pytest.approx(rewards[row["id"]], abs=0.02)  # stored in half precision
-    shown = zooter("route", query, "--why", fleet=fleet_copy)[1]
+@pytest.mark.parametrize(("texts", "name"), [(True, "What is the sea made of?"), (False, "q1, t")])
+def test_similar_queries_are_shown_with_their_rewards_and_without_texts_by_their_ids(zooter, fleet_copy, texts, name):
+    encoder = Ensemble(load_fleet(fleet_copy)).router.encoder
+    queries = (Query("q0", "Write a poem"), Query("q1", "What is the sea made of?", tags=("t",)))
+    shares, rewards = np.full((2, 3), 1 / 3), np.array([[np.nan, 0.0, 1.0], [3.0, 1.0, 2.0]])
+    vectors = encoder.sentence(encoder.embed([query.text for query in queries]))
+    neighbours = Neighbours.of(Scores(queries, POOL, rewards), vectors, shares, shares, texts)
+    neighbours.save(fleet_copy / "router")
+    (first, _) = json.loads(zooter("route", SEA, "--why", "--json", fleet=fleet_copy)[1])["why"]["neighbours"]
+    assert (first["id"], set(first["label"])) == ("q1", set(POOL))
+    assert first["rewards"] == dict(zip(POOL, rewards[1], strict=True))
+    shown = zooter("route", SEA, "--why", fleet=fleet_copy)[1]
     assert "label of similar queries and their rewards" in shown
-    assert neighbours[0]["text"] in shown
+    assert f"│ {name}" in shown
+    assert "33% –" in shown  # the score that is missing
 
 
 def test_lines_and_json_lines_from_stdin(zooter, stdin):

@@ -15,11 +15,9 @@ PRICE, DTYPE, REVISION = "usd_per_million_tokens = 2", 'dtype = "float32"', 'rev
 @pytest.mark.parametrize(
     ("old", "new", "part"),
     [
-        *(
-            (DTYPE, f"repetition_penalty = {value}", f"repetition_penalty in [[candidate]] 2 of PATH is {value}.")
-            for value in ("0.9", "nan")
-        ),
-        *((PRICE, f"usd_per_million_tokens = {value}", "usd_per_million_tokens") for value in ("-0.01", "inf")),
+        (DTYPE, "repetition_penalty = 0.9", "repetition_penalty in [[candidate]] 2 of PATH is 0.9."),
+        (PRICE, "usd_per_million_tokens = -0.01", "usd_per_million_tokens"),
+        (PRICE, "usd_per_million_tokens = inf", "usd_per_million_tokens"),
         ('name = "math"', 'name = "  "', "must be a name"),
         ('name = "math"', 'name = " Auto"', "a name other than auto, auto-best, rmr"),  # the router's, there
         (PRICE, f"{PRICE}\nskills = 0.5", "must be a table"),
@@ -77,21 +75,16 @@ def test_the_backend_vllm_is_gone_and_the_message_says_what_comes_instead(folder
 
 
 def test_an_endpoint_is_part_of_its_candidate(far):
+    (far / "llama3.1:8b").mkdir()  # a model of an endpoint is no path
     (candidate,) = load_fleet(far).candidates
     assert (candidate.model, candidate.usd_per_million_tokens) == ("llama3.1:8b", 1.5)
     assert candidate.endpoint == EndpointConfig("http://localhost:11434/v1", "FAR_KEY", gap_seconds=7, parallel=2)
-
-
-def test_a_model_of_an_endpoint_is_no_path(far):
-    (far / "router").mkdir()
-    assert load_fleet(change(far, '"llama3.1:8b"', '"router"')).candidates[0].model == "router"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
         ("gap_seconds = 7", "gap_seconds = 0", "gap_seconds"),
-        ("gap_seconds = 7", "gap_seconds = nan", "gap_seconds"),
         ("parallel = 2", 'thinking = "much"', "thinking"),
         ("parallel = 2", "extra_body = {temperature = 1}", "extra_body"),
         ("http://localhost:11434/v1", "ftp://localhost/v1", "base_url"),

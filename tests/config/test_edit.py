@@ -232,10 +232,7 @@ def test_what_a_fleet_says_of_prices_outlives_its_router(ours):
     edit.remove_router(ours)
     fleet = load_fleet(ours)
     assert (fleet.router, fleet.willingness) == (None, 0.2)
-    edit.set_table(ours, "router", {"path": "router"})
-    text_ = text(ours).replace("willingness = 0.2\n", "")
-    (ours / "fleet.toml").write_text(text_)
-    edit.remove_router(ours)
+    edit.set_table(ours, "router", {"path": "router", "willingness": None})
     edit.remove_router(ours)
     assert "[router]" not in text(ours)
 

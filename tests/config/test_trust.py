@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.fleet_toml import FAR
 from support.patience import PATIENCE
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import ROOT
@@ -41,9 +42,7 @@ def fleet(tmp_path: Path) -> Path:
 
 def write(folder: Path, url: str) -> Path:
     folder.mkdir(exist_ok=True)
-    lines = ("[[candidate]]", 'name = "far"', 'backend = "openai"', 'model = "m"')
-    keys = (f'base_url = "{url}"', f'api_key_env = "{SECRET}"')
-    (folder / "fleet.toml").write_text("\n".join((*lines, *keys, "")))
+    (folder / "fleet.toml").write_text(FAR.replace("http://localhost:11434/v1", url).replace("FAR_KEY", SECRET))
     return folder
 
 

@@ -70,7 +70,7 @@ TRACE = {"id": "t", "timestamp": "2026-01-02 03:04:05.5", "input": "How?", "outp
     [
         ({"messages": [*ASK, ANSWER]}, {}),
         ({"prompt": "How?", "response": "so", "model": "gpt-x"}, {"candidate": "gpt-x"}),
-        ({"prompt": "How?", "completion": "so"}, {}),
+        ({"ts": 1_760_000_000, "prompt": "How?", "completion": "so"}, {"time": 1_760_000_000}),
         ({"instruction": "How?", "input": "", "output": "so"}, {}),
         ({"timestamp": 1_760_000_000, "request": {"model": "gpt-x", "messages": ASK},
           "response": CALL["response"] | {"usage": {"prompt_tokens": 7}}},

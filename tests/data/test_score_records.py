@@ -63,6 +63,11 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
     [
         ("a.json", [{"prompt": text, "scores": scores} for text, scores in ROWS]),
         ("a.json", [{"Unnamed: 0": 7, "prompt": text, **scores, "answer": 4, "cost_usd": 2} for text, scores in ROWS]),
+        (
+            "a.json",
+            [{"qid": 7, "prompt": text, **scores, "Correct answer": 4, "created_at": 2} for text, scores in ROWS],
+        ),
+        ("a.csv", "query,model,correct\n" + "".join(f'"{q}",{m},{s}\n' for q, m, s in LONG)),
         ("a.jsonl", "\n".join(json.dumps({"messages": [{"role": "user", "content": q}], **s}) for q, s in ROWS)),
         ("a.csv", "query,scores\n" + "".join(f'"{text}","{scores}"\n' for text, scores in ROWS)),
         ("a.csv", "id,Model,Prompt,score,ms\n" + "".join(f'1,{m},"{q}",{s},9\n' for q, m, s in LONG) + ",,,,\n"),
@@ -79,7 +84,7 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
                 for q, s in ROWS
             ],
         ),
-        ("a.json", [{"question": q, "model_name": m, "performance": s, "task_id": 3} for q, m, s in LONG]),
+        ("a.json", [{"timestamp": 9, "question": q, "model_name": m, "performance": s, "id": 3} for q, m, s in LONG]),
         ("a.jsonl", "\n".join(json.dumps({"instruction": q, "model": m, "reward": s}) for q, m, s in LONG)),
     ],
 )
@@ -141,6 +146,30 @@ def test_a_table_of_responses_has_a_column_for_each_model(tmp_path):
     text = "query,reference,small answer,large answer\nHi,Hello,7,Hey\nHo,Ho,ja,\nHe,He,oh,so\n"
     records = [record["responses"] for _, _, record in score_records([table(tmp_path, text)])]
     assert records == [{"small": "7", "large": "Hey"}, {"small": "ja"}, {"small": "oh", "large": "so"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("wide.csv", "query,small,large\n2 + 2?,4,It is 4.\n3 + 3?,0,It is 6.\n"),
+        (
+            "wide.json",
+            """[{"query": "2 + 2?", "small": 4, "large": "It is 4."},
+{"query": "3 + 3?", "small": 0, "large": "It is 6."}]""",
+        ),
+        (
+            "long.jsonl",
+            """{"query": "2 + 2?", "model": "small", "response": 4}
+{"query": "2 + 2?", "model": "large", "response": "It is 4."}
+{"query": "3 + 3?", "model": "small", "response": 0}
+{"query": "3 + 3?", "model": "large", "response": "It is 6."}""",
+        ),
+    ],
+)
+def test_a_model_may_answer_with_numbers_alone(tmp_path, name, text):
+    records = [record for _, _, record in score_records([table(tmp_path, text, name)], responses=True)]
+    texts = [{"small": "4", "large": "It is 4."}, {"small": "0", "large": "It is 6."}]
+    assert [record["responses"] for record in records] == texts
 
 
 def test_words_and_percents_are_scores(tmp_path):

@@ -149,6 +149,11 @@ def test_responses_must_be_texts_by_candidate(responses):
         read_responses("file, line 3", {"responses": responses})
 
 
+def test_scores_where_responses_belong_are_named():
+    with pytest.raises(ZooterError, match=r"found scores of a, b alone\. With these, go on with `zooter distill`"):
+        read_responses("file, line 3", {"scores": {"a": 1, "b": 2}})
+
+
 def test_a_text_that_unpacks_to_more_than_memory_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(json_records, "LARGEST_TEXT", 1000)
     path = tmp_path / "records.json.gz"

@@ -72,6 +72,7 @@ def test_fields_of_a_queries_file_and_what_stands_for_those_that_are_missing(wri
     [
         ("a.json", json.dumps(["How?", "“Why?”"])),
         ("a.json", json.dumps([{"prompt": "How?"}, {"prompt": "“Why?”"}], indent=1)),
+        ("a.json", json.dumps({"version": 1, "data": [{"prompt": "How?"}, {"prompt": "“Why?”"}]})),
         ("a.jsonl", '{"Question": "How?"}\n{"Question": "“Why?”", "tags": null}'),
         ("a.jsonl", '{"messages": [{"role": "user", "content": "How?"}]}\n{"input": "“Why?”"}'),
         ("a.csv", "\ufeffNr;Prompt\n1;How?\n2;“Why?”\n;\n"),

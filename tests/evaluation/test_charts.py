@@ -10,10 +10,10 @@ import pytest
 from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90
 
 from support.hostile_texts import PAYLOADS, generated, payload
+from support.sample_report import sweep
 from zooter_core.base.paths import ROOT
 from zooter_core.evaluation import charts
 from zooter_core.evaluation.charts import Line
-from zooter_core.evaluation.figures import Sweep, SweepRow
 from zooter_core.ui.charts import label
 
 MARKUP = ["<b>x</b>", '<a href="http://evil.example">x</a>', "%{y}", "%{customdata[0]}", "$x$", "&lt;b&gt;", "a<br>b"]
@@ -35,25 +35,18 @@ def test_a_hover_is_sentences_in_lines_that_fit_on_a_phone() -> None:
     assert lines[-1] == "Another."
 
 
-def sweep(taus: int = 1) -> Sweep:
-    rows = [
-        SweepRow(beta=beta, tau=float(tau), mean=1.5, interval=(1.25, 2.0), regret=0.5, minus_best=minus)
-        for tau in range(1, taus + 1)
-        for beta, minus in ((0.3, (0.0, 0.0)), (0.0, (-0.5, -0.1)))
-    ]
-    best = {"beta": 0.3, "tau": 1.0}
-    return Sweep(n=10, folds=2, seeds=1, normalise="none", rows=rows, best=best, differs=False)
+TWO_TAUS = sweep((-0.5, -0.1), taus=2)
 
 
 def test_a_sweep_has_a_line_per_tau_in_order_of_beta_with_intervals_and_a_star() -> None:
-    figure = charts.sweep_chart(sweep(taus=2))
+    figure = charts.sweep_chart(TWO_TAUS)
     line = next(trace for trace in figure["data"] if trace["name"] == "tau 1")
     assert (line["x"], line["y"]) == ([0.0, 0.3], [1.5, 1.5])
     assert (line["error_y"]["array"], line["error_y"]["arrayminus"]) == ([0.5, 0.5], [0.25, 0.25])
     assert line["marker"]["symbol"] == ["circle", "star"]
     assert line["hovertext"][1].startswith("With beta 0.3, the best, the mean score is")
     assert figure["layout"]["showlegend"]
-    single = charts.sweep_chart(sweep())
+    single = charts.sweep_chart(sweep((-0.5, -0.1)))
     assert not single["layout"]["showlegend"]
     assert single["data"][0]["line"]["color"] == charts.ROUTER
 
@@ -64,7 +57,7 @@ def test_an_interval_that_is_not_finite_is_not_drawn() -> None:
 
 
 def test_plotly_knows_every_part_of_the_layout() -> None:
-    drawn = go.Figure(charts.on_white(charts.sweep_chart(sweep(2)), 300))  # refuses what it does not know
+    drawn = go.Figure(charts.on_white(charts.sweep_chart(TWO_TAUS), 300))  # refuses what it does not know
     assert (drawn.layout.height, drawn.layout.dragmode, drawn.layout.xaxis.fixedrange) == (300, False, True)
 
 
@@ -76,7 +69,7 @@ def test_a_file_has_the_colours_of_a_light_page() -> None:
 
 
 def test_words_have_the_ink_of_the_page_also_in_a_picture_of_it_that_is_downloaded() -> None:
-    drawn = charts.on_white(charts.sweep_chart(sweep(2)), 300)["layout"]
+    drawn = charts.on_white(charts.sweep_chart(TWO_TAUS), 300)["layout"]
     parts = (drawn, drawn["legend"], drawn["hoverlabel"], drawn["xaxis"]["title"], drawn["yaxis"]["title"])
     fonts = [part["font"] for part in parts] + [drawn[axis]["tickfont"] for axis in ("xaxis", "yaxis")]
     assert {font["color"] for font in fonts} == {GRAY_90}  # which Streamlit's frontend replaces

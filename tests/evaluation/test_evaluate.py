@@ -170,15 +170,11 @@ def report_of(router, scores, held_back, entropies, sampled=None):
 TIED = Scores(SCORES.queries, ("a", "b"), np.array([[1.0, 3.0], [2.0, 2.0], [4.0, 6.0]]))
 
 
-def with_one_score_of_another():
-    """Twelve queries with scores of a and b, and one of c, which is the highest of all and alone in its data set."""
-    queries = tuple(Query(f"{n}", "q2" if n else "q1", "y" if n else "x") for n in range(12))
-    return Scores(queries, ("a", "b", "c"), np.array([[3.0, np.nan, 9.0]] + [[3.0, 2.0, np.nan]] * 11))
-
-
 def test_a_candidate_with_one_score_leaves_the_others_judged(tmp_path):
-    """c has the score of q1 alone. Of the held-back q1 to q4, the router gives c to q1, and to the others b and a."""
-    scores = with_one_score_of_another()
+    """c has the score of q1 alone, the highest of all, in a data set of its own. Of the held-back q1 to q4, the router
+    gives c to q1, and to the others b and a."""
+    queries = tuple(Query(f"{n}", "q2" if n else "q1", "y" if n else "x") for n in range(12))
+    scores = Scores(queries, ("a", "b", "c"), np.array([[3.0, np.nan, 9.0]] + [[3.0, 2.0, np.nan]] * 11))
     held_back = np.arange(12) < 4
     outputs = Outputs(np.array([[0.1, 0.2, 0.7], [0.2, 0.7, 0.1], [0.7, 0.2, 0.1], [0.2, 0.7, 0.1]]))
     result = report(scores, [0.5] * 12, held_back, outputs, Sampled(scores.scores[..., None], np.ones((12, 3))))

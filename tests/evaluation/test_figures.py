@@ -51,33 +51,25 @@ def test_a_sweep_is_read(tmp_path):
     assert figures.load_sweep(EMBEDDED / "sweep.json").best_row.tau == 1.0
 
 
-def other_pool():
-    part = held_back()
-    part["datasets"]["x"]["candidates"] = {"c": 1}
-    return part
-
-
-def without_rmr():
-    part = held_back()
-    del part["datasets"]["x"]["rmr"]
-    return part
+HELD_BACK = held_back()
+DATASETS, X = HELD_BACK["datasets"], HELD_BACK["datasets"]["x"]
+WITHOUT_RMR = {name: value for name, value in X.items() if name != "rmr"}
 
 
 @pytest.mark.parametrize(
-    ("held_back", "place"),
+    ("change", "place"),
     [
-        ({**held_back(), "datasets": {}}, "datasets is empty"),
-        ({**held_back(), "datasets": {"x": {**held_back()["datasets"]["x"], "candidates": {}}}}, "datasets.x lacks"),
-        ({**held_back(), "interval": {**held_back()["interval"], "regret": [1]}}, "held_back.interval.regret"),
-        ({**held_back(), "calibration": {"ece": 0.1, "bins": [{"from": 0.0}]}}, "held_back.calibration: .*incomplete"),
-        ({**held_back(), "single": {"mtr": {}}}, "single lacks uplift"),
-        ({**held_back(), "selection": {"curves": []}}, "held_back.selection: .*curves is empty"),
-        (other_pool(), "different candidates"),
-        (without_rmr(), "figures of rmr"),
+        ({"datasets": {}}, "datasets is empty"),
+        ({"datasets": {"x": X | {"candidates": {}}}}, "datasets.x lacks"),
+        ({"datasets": DATASETS | {"x": X | {"candidates": {"c": 1}}}}, "different candidates"),
+        ({"datasets": DATASETS | {"x": WITHOUT_RMR}}, "figures of rmr"),
+        ({"calibration": {"ece": 0.1, "bins": [{"from": 0.0}]}}, "held_back.calibration: .*incomplete"),
+        ({"single": {"mtr": {}}}, "single lacks uplift"),
+        ({"selection": {"curves": []}}, "held_back.selection: .*curves is empty"),
     ],
 )
-def test_an_incomplete_report_is_one_clear_error(tmp_path, held_back, place):
-    path = write(tmp_path / "report.json", content() | {"held_back": held_back})
+def test_an_incomplete_report_is_one_clear_error(tmp_path, change, place):
+    path = write(tmp_path / "report.json", content() | {"held_back": HELD_BACK | change})
     with pytest.raises(ZooterError, match=place) as caught:
         figures.load_report(path)
     assert str(path) in caught.value.failure.expected

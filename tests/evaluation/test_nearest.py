@@ -13,18 +13,10 @@ VECTORS = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]], dtype=np.float32)
 SCORES = np.array([[4.0, 0.0], [0.0, 8.0], [5.0, 5.0]], dtype=np.float32)
 
 
-def scores_of(query, **settings):
-    return predicted(np.array([query], dtype=np.float32), VECTORS, SCORES, **settings)[0]
-
-
-@pytest.mark.parametrize(("query", "row"), [([5.0, 1.0], 0), ([0.1, 1.0], 1), ([-1.0, 0.5], 2)])
-def test_with_one_neighbour_they_are_its_scores(query, row):
-    assert scores_of(query, k=1).tolist() == SCORES[row].tolist()
-
-
 def test_neighbours_weigh_by_their_similarity():
     """Cosines 1 and 0 at temperature 1 / ln 3 weigh 3 to 1: 0.75 (4, 0) + 0.25 (0, 8) = (3, 2)."""
-    assert scores_of([7.0, 0.0], k=2, temperature=1 / math.log(3)) == pytest.approx([3.0, 2.0])
+    query = np.array([[7.0, 0.0]], dtype=np.float32)
+    assert predicted(query, VECTORS, SCORES, 2, temperature=1 / math.log(3))[0] == pytest.approx([3.0, 2.0])
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])

@@ -77,15 +77,6 @@ def test_wrong_tags_make_the_prior_worse_than_the_label(vectors):
     assert (result.best, result.differs) == ({"beta": 1.0, "tau": 1.0}, True)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"betas": (0.3, 1.2)}, {"betas": (float("nan"),)}, {"taus": (0.0,)}],
-)
-def test_wrong_settings_are_refused(wrong):
-    with pytest.raises(ZooterError):
-        SweepConfig(**wrong)
-
-
 def test_fewer_queries_than_folds_are_refused(vectors):
     with pytest.raises(ZooterError, match="at least 5 queries"):
         sweep(SCORES.subset([0, 30]), TAGS[:2], vectors[[0, 30]], SweepConfig(), QUICK)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
 
-from support.sample_report import evaluation
+from support.sample_report import evaluation, sweep
 from support.sample_report import report as report_file
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation import verdicts
-from zooter_core.evaluation.figures import Evaluation, Kind, Report, Sweep, SweepRow, Verdict, to_json
+from zooter_core.evaluation.figures import Evaluation, Kind, Report, Verdict, to_json
 from zooter_core.evaluation.verdicts import headline, sentences
 
 EMBEDDED = Path(__file__).parents[2] / "models" / "embedded"
@@ -251,17 +251,6 @@ def test_regret_and_rmr_with_intervals_where_there_are_any() -> None:
 
 
 # Of a sweep
-
-
-def sweep(*differences: tuple[float, float], taus: int = 1, verdict: Verdict | None = None) -> Sweep:
-    pairs = list(zip((0.3, 0.0, 1.0), [(0.0, 0.0), *differences], strict=False))
-    rows = [
-        SweepRow(beta=beta, tau=float(tau), mean=1.5, interval=(1.25, 2.0), regret=0.5, minus_best=minus)
-        for tau in range(1, taus + 1)
-        for beta, minus in pairs
-    ]
-    best: dict[Literal["beta", "tau"], float] = {"beta": 0.3, "tau": 1.0}
-    return Sweep(n=10, folds=2, seeds=1, normalise="none", rows=rows, best=best, differs=False, verdict=verdict)
 
 
 def test_betas_that_differ_or_may_be_as_good() -> None:

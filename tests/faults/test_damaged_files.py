@@ -1,4 +1,7 @@
-"""What we wrote and read again, damaged at random: one message, or left out. Never a Python error."""
+"""What we wrote and read again, damaged at random: cut, with other bytes, with a part gone or of another type.
+
+That is one message, or it is left out. Never a Python error.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +19,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support import tiny_models
-from support.damaged_files import damaged
 from support.sample_report import SWEEP, report
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Query, Response, Tag
@@ -36,6 +39,55 @@ from zooter_core.ui.compare import votes
 from zooter_core.ui.history import Entry, History
 from zooter_core.ui.jobs import Answers
 from zooter_core.ui.traffic import champions
+
+WILD: tuple[Any, ...] = (
+    *(None, True, False, -1, 0, 3, 99, 0.5, 1e308, float("nan"), float("inf"), "", "x", "base", "q01"),
+    *([], {}, ["x"], {"x": 1}, [[1]], [0.1, 0.2, 0.7], {"base": 1.0}, "a" * 5000),
+)
+
+
+def damaged(chance: random.Random, text: str) -> bytes:
+    """The text of a JSON object, damaged once."""
+    change = chance.choice((_bytes, _bytes, _part, _part, _part, _part, _other))
+    return change(chance, text)
+
+
+def _bytes(chance: random.Random, text: str) -> bytes:
+    """Bytes without their end, or with others among them."""
+    content = text.encode()
+    if chance.random() < 0.5:
+        return content[: chance.randrange(len(content))]
+    data = bytearray(content)
+    for _ in range(chance.choice((1, 1, 20))):
+        data[chance.randrange(len(data))] = chance.randrange(256)
+    return bytes(data)
+
+
+def _part(chance: random.Random, text: str) -> bytes:
+    record = json.loads(text)
+    wild(chance, record)
+    return json.dumps(record).encode()
+
+
+def _other(chance: random.Random, text: str) -> bytes:
+    values: tuple[Any, ...] = (*WILD, ["[" * 5000], "\ud800")
+    return chance.choice((b"", b"\x00", b"[" * 5000, *(json.dumps(value).encode() for value in values)))
+
+
+def wild(chance: random.Random, record: Any) -> None:
+    """Change, add or remove one thing anywhere in a record."""
+    while True:
+        name: Any = chance.choice(list(record)) if isinstance(record, dict) else chance.randrange(len(record))
+        if not isinstance(record[name], dict | list) or not record[name] or chance.random() < 0.3:
+            break
+        record = record[name]
+    if chance.random() < 0.2:
+        record.pop(name)
+    elif chance.random() < 0.1 and isinstance(record, dict):
+        record["strange"] = record.pop(name)
+    else:
+        record[name] = chance.choice(WILD)
+
 
 EXAMPLES, OF_HISTORY = 60, 25
 Kind = tuple[Path, Callable[[], object]]  # a file, and what reads it and uses what it read

@@ -112,13 +112,6 @@ def test_where_nothing_has_come_the_next_candidate_answers(serve: Any, name: str
     assert [failed for failed, _ in endpoint.next_exchange().outcome.failures] == [endpoint.order[0]]
 
 
-def test_a_prompt_that_was_too_long_goes_elsewhere_from_then_on(serve: Any) -> None:
-    endpoint = serve("field error", "good")
-    first, second = (endpoint.chat(ODD, stream=True) for _ in range(2))
-    assert (first.headers["x-zooter-attempts"], second.headers["x-zooter-attempts"]) == ("2", "1")
-    assert second.headers["x-model-router-selected-model"] == endpoint.order[1]
-
-
 def test_the_whole_answer_has_a_bound(server: Scripted) -> None:
     candidate = at(server.url, "slow", answer_seconds=0.5)
     _, (response,) = stream(OpenAIBackend(), [candidate], GenerationConfig())

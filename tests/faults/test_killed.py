@@ -5,19 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from support.run_folders import FILES, content, same_end, unfinish
-from zooter_core.base.errors import ZooterError
-from zooter_core.base.files import update_folder
-from zooter_core.router.encoder import Encoder, Encoders
-from zooter_core.router.head import RouterHead, RouterHeadConfig
-from zooter_core.router.router import DistilledRouter, Router
 
 STEPS = {"collect": 13, "score": 4}  # how often a step has reported progress before the kill
 DEATHS = {
@@ -142,54 +135,6 @@ def test_a_router_that_was_there_stays_until_the_new_one_is_whole(called, calls,
     assert called(*calls[name])[0] == 0
     shutil.copytree(finished_run / "router", tmp_path / "alone")
     assert content(killed[name]) == content(alone(called, calls[name], tmp_path / "alone"))
-
-
-def router_of(encoder: Encoder, seed: int) -> Router:
-    settings = {"hidden": 4, "dropout": 0.0, "members": 2}
-    config = RouterHeadConfig(("a", "b"), encoder.reference, 2 * encoder.width, settings=settings)
-    head = RouterHead(config)
-    head.body.start(np.random.default_rng(seed))
-    return DistilledRouter(head, encoder)
-
-
-@pytest.mark.parametrize("renames", [1, 2, 3])
-def test_a_router_killed_while_it_takes_its_place_is_the_old_the_new_or_none(
-    tiny_encoder, tmp_path, monkeypatch, renames
-):
-    """Its files are renamed one by one; two routers of one pool could be mixed without anybody noticing."""
-
-    def save(router: Router, folder: Path, figures: dict[str, int]) -> None:
-        with update_folder(folder, "config.json") as partial:
-            router.save(partial)
-            (partial / "report.json").write_text(json.dumps(figures))
-
-    save(router_of(tiny_encoder, 1), tmp_path / "old", {"figure": 1})
-    save(router_of(tiny_encoder, 2), tmp_path / "new", {"figure": 2})
-    shutil.copytree(tmp_path / "old", tmp_path / "out")
-    child = os.fork()
-    if not child:
-        left, replace = renames, Path.replace
-
-        def dying(file: Path, target: Path) -> Path:
-            nonlocal left
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left -= 1
-            return replace(file, target)
-
-        monkeypatch.setattr(Path, "replace", dying)
-        save(router_of(tiny_encoder, 2), tmp_path / "out", {"figure": 2})
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    files_left = content(tmp_path / "out")
-    if os.WIFSIGNALED(status):
-        assert not (tmp_path / "out" / "config.json").exists()
-        with pytest.raises(ZooterError, match=r"no config\.json there. Make one with"):
-            Router.load(tmp_path / "out", Encoders())
-    else:
-        assert files_left == content(tmp_path / "new")
-    save(router_of(tiny_encoder, 2), tmp_path / "out", {"figure": 2})  # the same again
-    assert content(tmp_path / "out") == content(tmp_path / "new")
 
 
 def test_no_command_leaves_anything_where_temporary_files_are(killed, temporary):

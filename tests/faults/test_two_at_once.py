@@ -60,24 +60,3 @@ def test_what_a_dead_process_left_goes_and_what_a_living_one_writes_stays(tmp_pa
         (folder / "file").write_text("whole")
     assert {path.name for path in tmp_path.iterdir()} == {"out", living.name, strange.name}
     assert (tmp_path / "out" / "file").read_text() == "whole"
-
-
-def test_two_runs_side_by_side_on_one_cache(tiny_fleet, queries, tmp_path, programs):
-    """Two whole runs in two processes with an empty cache between them, each as one that had another cache.
-
-    Not as `finished_run`, whose cache may hold vectors of other tests: of other batches, with other last digits.
-    """
-
-    def run_together(names: str, cache: str) -> None:
-        settings = ["--queries", queries, "--router-set", "epochs=2", "--fleet", tiny_fleet]
-        calls = ["\t".join(map(str, ["run", "--out", tmp_path / name, *settings])) for name in names]
-        environment = os.environ | {"ZOOTER_CACHE": str(tmp_path / cache)}
-        command = [programs / "killed_commands", "--together", *calls]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        ends = [line for line in ended.stdout.splitlines() if line.startswith(("ended", "killed"))]
-        assert ends == ["ended 0"] * len(names), ended.stderr
-
-    run_together("12", "shared")
-    run_together("3", "own")
-    assert same_end(tmp_path / "1", tmp_path / "3")
-    assert same_end(tmp_path / "2", tmp_path / "3")

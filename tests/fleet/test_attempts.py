@@ -120,7 +120,6 @@ def test_stream_yields_the_text_of_whoever_answers(acting):
     first, second, third = acting().route(ASK).order
     ensemble = acting(**{first: (DOWN,), second: ("Wide ", "and deep", "stop"), third: ("No", "stop")})
     assert list(ensemble.stream(ASK)) == ["Wide ", "and deep"]
-    assert ensemble.backends["transformers"].requested == [first, second]
 
 
 def test_stream_of_a_named_candidate_has_no_fallback(acting):
@@ -136,10 +135,8 @@ def test_stream_of_a_named_candidate_has_no_fallback(acting):
 
 
 def test_stream_names_every_reason_if_no_candidate_answers(acting):
-    ensemble = acting(base=(DOWN,), one=(DOWN,), two=(DOWN,))
-    with pytest.raises(WorkError) as caught:
-        list(ensemble.stream(ASK))
-    assert all(f"- {name}: no connection" in str(caught.value) for name in ("base", "one", "two"))
+    with pytest.raises(WorkError, match=r"(- \w+: no connection.*\s*){3}"):
+        list(acting(base=(DOWN,), one=(DOWN,), two=(DOWN,)).stream(ASK))
 
 
 def test_a_note_says_who_could_not_why_and_who_does():

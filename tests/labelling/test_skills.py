@@ -34,16 +34,6 @@ def test_the_softmax_and_its_temperature_by_hand():
     assert row == pytest.approx([0, 1, *[0] * 14])
 
 
-def test_the_weights_that_ship():
-    head = SkillHead.load()
-    vectors = np.random.default_rng(0).normal(size=(50, 384))
-    probabilities = head.probabilities(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-    assert probabilities.shape == (50, 16)
-    assert probabilities.sum(axis=1) == pytest.approx(np.ones(50))
-    assert (probabilities > 0).all()
-    assert WEIGHTS.stat().st_size < 30_000
-
-
 def test_saved_and_loaded_it_is_the_same(tmp_path):
     head = SkillHead.load()
     head.save(tmp_path / "skills.safetensors")

@@ -13,6 +13,7 @@ from zooter_core.cli.main import main
 from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import Fleet, LearnConfig, load_fleet
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.learn import cycle
 from zooter_core.learn.deciding import SamplingPlan
 from zooter_core.learn.imports import import_traffic
 from zooter_core.learn.report import report_on
@@ -107,13 +108,23 @@ def test_queries_of_a_log_are_answered_by_every_model_and_make_a_router(place, t
     assert (report.sampled, report.changes) == (0, [])
 
 
-def test_a_share_of_a_log_is_drawn_as_of_what_is_served(place, tmp_path, monkeypatch):
+def test_of_a_long_log_a_share_is_answered_and_of_a_short_one_every_query(place, tmp_path, monkeypatch):
     """While there is no challenger, nothing of a long log is routed."""
     monkeypatch.setattr(Ensemble, "router", None)
-    log = write(tmp_path / "a.jsonl", *({"query": f"Tell me about the sea near town {n}"} for n in range(100)))
-    import_traffic([log], place.traffic, FLEET)
-    result, _, ensemble = turn(place, sampling=SamplingPlan(0.3, 0.0))
-    assert (result.judged, 3 * 15 <= len(ensemble.questions) <= 3 * 45) == (100, True)
+    monkeypatch.setattr(cycle, "REFIT_EVERY", 1000)
+    answered = []
+    for lines in (100, 700):
+        log = write(
+            tmp_path / f"{lines}.jsonl", *({"query": f"Tell me about {lines} seas near {n}"} for n in range(lines))
+        )
+        import_traffic([log], place.traffic, FLEET)
+        result, _, ensemble = turn(place, sampling=SamplingPlan(0.05, 0.0))
+        assert result.judged == lines
+        answered.append(len(ensemble.questions) / 3)
+    assert answered[0] == 100
+    assert 120 <= answered[1] <= 230  # 200 of 800 in all
+    import_traffic([write(tmp_path / "b.jsonl", {"query": "Tell me about rain"})], place.traffic, FLEET)
+    assert turn(place, sampling=SamplingPlan(0.0, 0.0))[2].questions == []
 
 
 def test_stars_are_no_feedback(traffic, tmp_path):

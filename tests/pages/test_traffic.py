@@ -69,7 +69,7 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     assert "What is *196*?" in words(page)
     assert {f"{name} would say 196." for name in load_fleet(tiny_fleet).pool} <= {text.value for text in page.text}
     box.set_value("req-199").run()
-    assert "No reward yet" in words(page)
+    assert "No reward yet: `zooter learn` computes those of a share" in words(page)
     page.segmented_control(key="period").set_value("Last day").run()
     assert "too little data" in words(page)
     assert ". `zooter learn` lets all models answer" in words(page)

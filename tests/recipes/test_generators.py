@@ -93,23 +93,6 @@ def plain(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
-@pytest.mark.parametrize(
-    ("code", "name"),
-    [
-        ("def f(x):\n    return x", "python"),
-        ("SELECT name FROM users;", "sql"),
-        ("<div>\n</div>", "html"),
-        ("const a = 1;", "javascript"),
-        ("public static void main(String[] args) { System.out.println(1); }", "java"),
-        ("#include <stdio.h>", "cpp"),
-        ("The code prints a list.", ""),
-    ],
-)
-def test_the_language_of_code(code, name):
-    assert data.language(code) == name
-    assert data.fenced(code) == (f"```{name}\n{code}\n```" if name else code)
-
-
 def check_sums(query: str, answer: str) -> None:
     """The calculator writes every sum of the answer, and nothing else."""
     assert not re.search("[{}]|<<", query + answer)
@@ -161,13 +144,6 @@ def test_further_queries_leave_the_others_what_they_were(monkeypatch: pytest.Mon
     assert len(without) == sum(SOURCES.values())
     assert len(lines) == len(without) + sum(FURTHER.values())
     assert len({line["query"] for line in lines}) == len({line["id"] for line in lines}) == len(lines)
-
-
-def test_a_share_takes_some_of_every_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(queries, "of_data_sets", of_others)
-    few = sample(tmp_path, 0.02, 0)
-    assert {line["dataset"] for line in few} == set(SOURCES)
-    assert len(few) < 60
 
 
 @pytest.mark.skipif(not DATA_SETS.is_dir(), reason="the data sets are not here")

@@ -9,7 +9,7 @@ import pytest
 
 from recipes.starter import skills
 from zooter_core.base.jsonl import read_records
-from zooter_core.base.skills import GROUPS, SKILLS
+from zooter_core.base.skills import SKILLS
 from zooter_core.data.curate import Benchmarks, normalise
 
 
@@ -21,15 +21,6 @@ def test_generated_queries_are_none_of_the_tests():
     assert len(set(examples)) > 0.98 * len(examples)
     tests = Benchmarks.read([skills.HELD_BACK, *(skills.TESTS / f"{name}.jsonl" for name in skills.EVIDENT)])
     assert not any(tests.overlap(normalise(query)) for query, _ in examples)
-
-
-def test_a_group_has_the_sum_of_its_skills():
-    probabilities = np.zeros((1, 16))
-    for skill, probability in {"algebra": 0.25, "arithmetic": 0.5, "verse": 0.125, "advice": 0.125}.items():
-        probabilities[0, SKILLS.index(skill)] = probability
-    groups = dict(zip(GROUPS, skills.group_probabilities(probabilities)[0], strict=True))
-    assert groups["math"] == pytest.approx(0.75)
-    assert (groups["writing"], groups["advice"], groups["code"]) == (0.125, 0.125, 0)
 
 
 def test_a_head_learns_the_queries_that_count():

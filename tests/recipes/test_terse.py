@@ -6,8 +6,7 @@ import pytest
 
 from recipes.embedded import terse
 from recipes.embedded.apart import queries_of_tests, resembles_a_test
-from recipes.embedded.data import in_pipeline, questions, short_pieces
-from recipes.embedded.form import form, terse_pieces, terse_questions
+from recipes.embedded.form import form
 from recipes.embedded.own_responses import JudgedQuery
 from recipes.embedded.terse import answers_to, queries
 from zooter_core.base.records import Query
@@ -54,12 +53,3 @@ MAIL = "Dear Ruth,\n\nThe choir rehearsal on Monday is cancelled.\n\nBest wishes
 def test_a_response_with_the_form_is_above_one_without(query, better, worse):
     assert form(query, better) > form(query, worse)
     assert form(query, better) >= 0.8
-
-
-def test_terse_requests_are_short_and_from_the_training_side():
-    pieces, answers = terse_pieces(100, 0), terse_questions(60, 0)
-    assert (len(pieces), len(answers)) == (100, 60)
-    assert all(1 <= len(query.split()) <= 6 for query, _ in pieces + answers)
-    held_back = {line["answer"] for line in (*short_pieces(True), *questions(True)) if in_pipeline(line["query"])}
-    assert not held_back & {answer for _, answer in pieces + answers}
-    assert terse_pieces(5, 1) == terse_pieces(5, 1) != terse_pieces(5, 2)

@@ -32,12 +32,6 @@ def encoder(tiny_fleet: Path) -> str:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
 def folder(tiny_fleet: Path, tmp_path: Path, cache: Path) -> Path:
     """An encoder of which nothing is in the cache."""
     return Path(shutil.copytree(tiny_fleet / "encoder", tmp_path / "encoder"))

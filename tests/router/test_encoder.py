@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +12,6 @@ from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.vector_store import FILE
 
 TEXTS = ["Hi", "What is the sea?", "杯子 ☕", "Write a long story about the ships and the people on them. " * 3]
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the test's own."""
-    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / FILE
 
 
 @pytest.fixture
@@ -99,7 +91,7 @@ def test_vectors_that_are_not_finite_reach_nobody(fresh, cache, monkeypatch):
     for call in (fresh.embed, fresh.embed_all, fresh.embed):
         with pytest.raises(WorkError, match="finite vectors at"):
             call(["x"])
-    assert not cache.exists()
+    assert not (cache / FILE).exists()
 
 
 def test_what_is_embedded_before_an_interrupt_is_kept(fresh, cache, worked, monkeypatch):

@@ -111,7 +111,7 @@ def test_their_scores_are_the_rewards_of_queries_with_texts():
     assert (first.text, first.dataset, first.tags) == ("Add 2 and 3", "sums", ("math",))
     del stored.records[0]["text"]
     assert [query.text for query in stored.scores().queries] == ["Count the words", "Write a poem"]
-    with pytest.raises(ZooterError, match="Take the run or the score file"):
+    with pytest.raises(ZooterError, match="Take the score file"):
         neighbours(texts=False).scores()
 
 

@@ -68,6 +68,11 @@ def test_a_name_that_the_router_lacks_is_refused(router):
     assert "a router for the candidates base, zwei, but found one for base, one, two" in str(caught.value)
 
 
+def test_a_part_is_not_saved_as_the_whole(router, tmp_path):
+    with pytest.raises(ZooterError, match="call `for_pool` where you load it"):
+        router.for_pool(("base", "two")).save(tmp_path / "part")
+
+
 def test_neighbours_are_those_of_the_pool():
     """a and its twin share a's label: 0.375 each and b 0.25, of 1; rewards stay as they are."""
     learned = Scores((Query("1", "Add 2 and 3"),), ("a", "b"), np.array([[2.0, -1.5]]))

@@ -71,12 +71,6 @@ def test_config_that_does_not_fit_the_weights_is_one_clear_error(fleet_copy, enc
         Router.load(fleet_copy / "router", encoders)
 
 
-def test_router_whose_encoder_is_gone(fleet_copy, tmp_path):
-    change_config(fleet_copy / "router", encoder=str(tmp_path / "gone"))
-    with pytest.raises(WorkError, match="an encoder at"):
-        Router.load(fleet_copy / "router", Encoders())
-
-
 def test_a_query_whose_logits_overflow_is_no_choice(fleet_copy, encoders, monkeypatch):
     """The first text worked, this one does not."""
     router = Router.load(fleet_copy / "router", encoders)

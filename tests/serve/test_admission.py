@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,16 +17,10 @@ from zooter_core.serve.keys import Key, add_key
 PHONE, LAPTOP = Key("phone", "", 0.0, requests_per_minute=2), Key("laptop", "", 0.0, tokens_per_minute=600)
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def admission(**limits) -> tuple[Admission, Clock]:
-    clock = Clock()
-    return Admission(lambda: ServeConfig(**limits), clock), clock
+def admission(**limits) -> tuple[Admission, SimpleNamespace]:
+    """With its clock."""
+    clock = SimpleNamespace(now=1000.0)
+    return Admission(lambda: ServeConfig(**limits), lambda: clock.now), clock
 
 
 def refused(call, *arguments) -> tuple[int, str | None, int]:

@@ -39,13 +39,19 @@ class Slow:
         return [Decision.of(text, {"a": 1.0}) for text in texts]
 
 
+async def busy(slow: Slow) -> tuple[BatchRouter, asyncio.Task[Decision]]:
+    """A router that is at its first query, and that query."""
+    router = BatchRouter(slow)
+    first = asyncio.create_task(router.route(["first"]))
+    assert await asyncio.to_thread(slow.started.wait, PATIENCE)
+    return router, first
+
+
 def test_what_arrives_meanwhile_is_one_batch():
     slow = Slow()
 
     async def run() -> list[Decision]:
-        router = BatchRouter(slow)
-        first = asyncio.create_task(router.route(["first"]))
-        assert await asyncio.to_thread(slow.started.wait, 20)
+        router, first = await busy(slow)
         others = [asyncio.create_task(router.route([f"q{n}"])) for n in range(MOST_IN_BATCH + 3)]
         await asyncio.sleep(0)
         slow.go.set()
@@ -63,9 +69,7 @@ def test_a_panic_reaches_those_at_fault_alone_and_routing_goes_on():
     slow = Slow()
 
     async def run() -> None:
-        router = BatchRouter(slow)
-        first = asyncio.create_task(router.route(["first"]))
-        assert await asyncio.to_thread(slow.started.wait, 20)
+        router, first = await busy(slow)
         together = [asyncio.create_task(router.route([text])) for text in ("q1", "bad", "q2")]
         await asyncio.sleep(0)
         slow.go.set()
@@ -87,9 +91,7 @@ def test_askers_take_turns_a_long_text_holds_up_no_short_ones_and_who_has_gone_i
     long = "x" * READ_CHARACTERS
 
     async def run() -> None:
-        router = BatchRouter(slow)
-        first = asyncio.create_task(router.route(["first"]))
-        assert await asyncio.to_thread(slow.started.wait, 20)
+        router, first = await busy(slow)
         many = [asyncio.create_task(router.route([long], "one")) for _ in range(100)]
         await asyncio.sleep(0)
         others = [asyncio.create_task(router.route([name], name)) for name in ("other", "third")]

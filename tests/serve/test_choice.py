@@ -97,11 +97,7 @@ def talk(*texts: str) -> list[dict[str, Any]]:
     [
         ({"tools": TOOLS}, {"tools": False}, "tools are not supported"),
         ({"response_format": {"type": "json_object"}}, {"json_mode": False}, "JSON mode is not supported"),
-        (
-            {"max_tokens": 500},
-            {"context_tokens": 400},
-            "prompt and longest answer have about 505 tokens, its context 400",
-        ),
+        ({"max_tokens": 500}, {"context_tokens": 400}, "about 505 tokens, its context 400"),
         ({"models": ["math"]}, {}, "not among `models`"),
         ({"content": IMAGE}, {"images": False}, "images are not supported"),
     ],
@@ -109,7 +105,7 @@ def talk(*texts: str) -> list[dict[str, Any]]:
 def test_a_candidate_that_cannot_answer_is_passed_over(chooser, body, keys, reason):
     choice = chooser(math={}, code=keys)(**{"content": "math=0.1,code=0.9", **body})
     assert choice.order == ("math",)
-    assert choice.passed_over == {"code": reason}
+    assert choice.passed_over["code"].endswith(reason)
 
 
 @pytest.mark.parametrize(

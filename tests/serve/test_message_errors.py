@@ -76,7 +76,8 @@ def test_errors_of_every_layer_have_anthropics_shape(serve, tmp_path):
     assert sent(content="{") == (400, "invalid_request_error")
     assert error_of(post(endpoint, mine, system="x" * 1000))[:2] == (413, "request_too_large")
     assert error_of(post(endpoint, mine, model="math"))[:2] == (403, "permission_error")
-    assert [post(endpoint, mine, model="chat").status_code for _ in range(2)] == [200, 200]
+    assert post(endpoint, mine, model="claude-opus-4-5").json()["model"] == "chat"  # of those that the key may use
+    assert post(endpoint, {"authorization": f"Bearer {key}"}, model="chat").status_code == 200
     response = post(endpoint, mine)
     assert error_of(response)[:2] == (429, "rate_limit_error")
     assert int(response.headers["retry-after"]) > 0
@@ -94,10 +95,3 @@ def test_a_claude_that_is_not_served_is_the_routers_choice_and_no_other_name_is(
         assert (status, kind) == (404, "not_found_error")
         assert "Served here: auto" in message
     assert endpoint.chat(model="claude-haiku-4-5").status_code == 404  # in chat, who names a model means it
-
-
-def test_a_key_of_some_models_narrows_what_a_claude_means(serve, tmp_path):
-    key = add_key(tmp_path / "keys.json", Key("phone", "", 0.0, models=("math",)))
-    endpoint = serve("good", "good", options={"keys": tmp_path / "keys.json"})
-    for headers in ({"x-api-key": key}, {"authorization": f"Bearer {key}"}):
-        assert post(endpoint, headers, model="claude-opus-4-5").json()["model"] == "math"

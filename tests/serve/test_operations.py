@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.command_files import replace_text
-from support.patience import PATIENCE, wait_until
+from support.patience import wait_until
 from support.running_endpoint import running
 from zooter_core.backends.residency import Residency
 from zooter_core.config.edit import set_table
@@ -48,13 +48,6 @@ def test_metrics_count_what_happened(serve):
     assert metrics["zooter_tokens_total", "answer", good] > 0
     assert metrics["zooter_running_requests",] == metrics["zooter_queued_requests",] == 0
     assert not [name for name, *_ in metrics if name.endswith("_created")]
-
-
-def test_a_conversation_that_stays_where_it_is_for_lack_of_its_choice_has_not_switched(serve):
-    endpoint = serve("http-503", "good", rest_after=99)
-    assert endpoint.order[1] == endpoint.chat().json()["model"] == endpoint.chat().json()["model"]
-    assert [one.choice.reason for one in endpoint.next_exchanges(2)] == ["router", "switched"]
-    assert figures(endpoint)["zooter_switches_total",] == 0
 
 
 def test_a_fleet_is_loaded_anew_without_losing_a_request(serve, scripted, fleet_copy):
@@ -136,20 +129,9 @@ def test_operations_with_keys(serve, tmp_path):
 # An endpoint that keeps traffic takes the router that the learner promotes, by itself.
 
 
-def test_a_promoted_router_is_taken_without_a_reload(serve, fleet_copy, monkeypatch):
-    monkeypatch.setattr(server, "FOLLOW_SECONDS", 0.1)
-    endpoint = serve("good", options={"learn": True})
-    before = endpoint.server.gateway
-    shutil.copytree(fleet_copy / "router", fleet_copy / "routers" / "0001")
-    set_table(fleet_copy, "router", {"path": "routers/0001"})
-    until = time.monotonic() + PATIENCE
-    while endpoint.server.gateway is before and time.monotonic() < until:
-        assert endpoint.chat().status_code == 200
-    assert endpoint.server.gateway.fleet.router.path == str(fleet_copy / "routers" / "0001")
-    assert endpoint.chat().status_code == 200
-
-
-def test_a_promotion_loads_no_language_model_again(fleet_copy, tmp_path, monkeypatch):
+def test_a_promoted_router_is_taken_without_a_reload_and_no_language_model_loaded_again(
+    fleet_copy, tmp_path, monkeypatch
+):
     loads, load = [], Residency._load
 
     def noted(self, loader):
@@ -166,6 +148,7 @@ def test_a_promotion_loads_no_language_model_again(fleet_copy, tmp_path, monkeyp
         shutil.copytree(fleet_copy / "router", fleet_copy / "routers" / "0001")
         set_table(fleet_copy, "router", {"path": "routers/0001"})
         wait_until(lambda: before.closed)
+        assert endpoint.server.gateway.fleet.router.path == str(fleet_copy / "routers" / "0001")
         for model in ("base", "one", "two"):
             assert endpoint.chat(model=model, max_tokens=2).status_code == 200
         assert len(loads) == count

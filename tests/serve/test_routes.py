@@ -89,7 +89,7 @@ def test_a_wrong_field_is_named(endpoint):
     assert error(empty)["message"] == "`messages` is wrong: it should have at least 1 item, not 0."
 
 
-@pytest.mark.parametrize("raw", [b"{", b"[1]", b'{"a": NaN}', b"\xff", b"[" * 100_000, b'{"a": 1' + b"0" * 5000 + b"}"])
+@pytest.mark.parametrize("raw", [b"{", b"[1]", b'{"a": NaN}', b"\xff", b"[" * 100_000])
 def test_a_body_that_is_no_json_object_is_refused(endpoint, raw):
     response = endpoint.client.post("/v1/chat/completions", content=raw)
     assert (response.status_code, error(response)["code"]) == (400, "invalid_json")

@@ -22,7 +22,7 @@ class Foreign:
 
     Attributes:
         parts: of the body, sent one after the other; endless for a flood.
-        outcome: `answer`: TEXT; `cut`: TEXT, then it breaks off; `refused`, `failed`: no text, and the words.
+        outcome: `answer`: TEXT; `cut`: TEXT, then it breaks off; `refused`, `failed`, `flood`: no text, and the words.
         breaks: whether the connection breaks after it.
     """
 
@@ -54,6 +54,7 @@ TEXT = (chunk("One "), chunk("two "))
 STOP = chunk(finish="stop")
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 JSON = "application/json"
+FLOOD = "bytes without a token"
 ROLE = chunk(), *repeat(chunk(), 3)
 
 FORMS: dict[str, Foreign] = {
@@ -106,11 +107,11 @@ FORMS: dict[str, Foreign] = {
         [sse(chunk("One ", a={"model": "theirs"}), chunk("two "), chunk("", "stop", logprobs={"model": 1}), sort=True)],
     ),
     # Floods before the first token.
-    "flood of comments": Foreign("flood", cycle([b": alive\n\n" * 4000])),
-    "flood of empty lines": Foreign("flood", cycle([b"\n" * 64_000])),
-    "flood of empty events": Foreign("flood", cycle([sse(chunk(), done=False) * 200])),
-    "flood of null": Foreign("flood", cycle([b"data: null\n\n" * 4000])),
-    "an event without an end": Foreign("flood", cycle([b"data: " + b"x" * 64_000])),
+    "flood of comments": Foreign("flood", cycle([b": alive\n\n" * 4000]), FLOOD),
+    "flood of empty lines": Foreign("flood", cycle([b"\n" * 64_000]), FLOOD),
+    "flood of empty events": Foreign("flood", cycle([sse(chunk(), done=False) * 200]), FLOOD),
+    "flood of null": Foreign("flood", cycle([b"data: null\n\n" * 4000]), FLOOD),
+    "an event without an end": Foreign("flood", cycle([b"data: " + b"x" * 64_000]), FLOOD),
 }
 
 

@@ -1,10 +1,10 @@
-"""Commands that die: killed_commands [--together] CALL ... (a program of support.warm_process)
+"""Commands that die: killed_commands CALL ... (a program of support.warm_process)
 
 A CALL is "STEP:COUNT" and the arguments of a zooter command, with tabs between them: its process kills itself (SIGKILL)
 when the step has reported progress COUNT times; where STEP is `install`, before the COUNT-th renaming with which an
 exam puts its router into the fleet. With "STEP:COUNT:SIGNAL", a step ends by another signal. A call without
-"STEP:COUNT" lives. Each runs in a process forked from this one; `--together` runs all at the same time. Prints how
-each call ended, a line per call. An exam has 16 queries.
+"STEP:COUNT" lives. Each runs in a process forked from this one, one after the other. Prints how each call ended, a line
+per call. An exam has 16 queries.
 """
 
 from __future__ import annotations
@@ -82,15 +82,9 @@ def run_all(calls: list[str]) -> int:
     small_batches(pytest.MonkeyPatch())
     few = skills.starter_queries()[:16]
     skills.starter_queries = lambda quick=False: few
-    if together := calls[:1] == ["--together"]:
-        calls = calls[1:]
-    children = []
     for call in calls:
-        children.append(os.fork())
-        if not children[-1]:
+        child = os.fork()
+        if not child:
             os._exit(run_call(call.split("\t")))
-        if not together:
-            print(ended(children.pop()), flush=True)
-    for child in children:
         print(ended(child), flush=True)
     return 0

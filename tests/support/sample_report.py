@@ -8,11 +8,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
-from zooter_core.evaluation.figures import Evaluation
+from zooter_core.evaluation.figures import Evaluation, Sweep, SweepRow, Verdict
 
 Kind = TypeVar("Kind")
 
@@ -82,6 +82,18 @@ SWEEP = {
     ],
     "best": {"beta": 0.3, "tau": 1.0}, "differs": False,
 }  # fmt: skip
+
+
+def sweep(*differences: tuple[float, float], taus: int = 1, verdict: Verdict | None = None) -> Sweep:
+    """A sweep in which beta = 0.3 is best, and 0 and 1 differ from it by these intervals."""
+    pairs = list(zip((0.3, 0.0, 1.0), [(0.0, 0.0), *differences], strict=False))
+    rows = [
+        SweepRow(beta=beta, tau=float(tau), mean=1.5, interval=(1.25, 2.0), regret=0.5, minus_best=minus)
+        for tau in range(1, taus + 1)
+        for beta, minus in pairs
+    ]
+    best: dict[Literal["beta", "tau"], float] = {"beta": 0.3, "tau": 1.0}
+    return Sweep(n=10, folds=2, seeds=1, normalise="none", rows=rows, best=best, differs=False, verdict=verdict)
 
 
 def report() -> dict[str, Any]:

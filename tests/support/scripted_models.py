@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import time
 from typing import Any
@@ -27,10 +26,8 @@ BROKEN = {  # the text of a first event, and what comes then
     "no-choices": ("", b'data: [1, 2]\n\ndata: {"choices": "many"}\n\n'),
     "broken-line": (HALF, b'data: {"choices": [{"delta": \n\n'),
     "half-line": (HALF, b'data: {"choices": [{"delta": {"content": " it'),
-    "not-utf8": (HALF, b"data: \xff\xfe\n\n"),
     "error-event": (HALF, b'data: {"error": {"message": "the model\\u001b[31m ran\\nout of memory"}}\n\n'),
     "deep-json": (HALF, b"data: " + b"[" * 100_000 + b"\n\n"),
-    "long-number": (HALF, b'data: {"choices": [], "usage": {"completion_tokens": ' + b"9" * 5000 + b"}}\n\n"),
 }
 CALLS = {  # of tools: a text before, the finish reason, and the member that has the call
     "tool": (None, "tool_calls"),
@@ -63,8 +60,6 @@ class Models(Parts):
             return self.stream_text(answer.split(" ") if isinstance(answer, str) else answer, " ")
         if form := FORMS.get(model) or UNSTREAMED_FORMS.get(model):
             return self.foreign(form, body)
-        if kind == "ends-then":
-            return self.ends_then(argument)
         if kind == "counts":
             return self.counts(json.loads(argument))
         if events := self.server.streams.get(model):
@@ -197,17 +192,14 @@ class Models(Parts):
         while not self.server.closing.wait(0.1):
             self.raw(": keep-alive")
 
-    def ends_then(self, how: str) -> None:
-        """A whole answer, and then silence, or the last event behind a further empty line."""
+    def hang_at_the_end(self, body: Any) -> None:
+        """A whole answer, and then silence."""
         self.begin()
         self.words()
-        if how == "[DONE]":
-            self.wfile.write(b"\ndata: [DONE]\n\n")
-            self.wfile.flush()
         self.hang()
 
     def lingers(self, body: Any) -> None:
-        """A whole answer, and then the connection stays open."""
+        """A whole answer with its last event, and then the connection stays open."""
         self.stream_text()
         self.hang()
 
@@ -288,23 +280,6 @@ class Models(Parts):
 
     def ten_megabytes(self, body: Any) -> None:
         self.stream_text(["x" * 16_384] * 640)
-
-    def endless_line(self, body: Any) -> None:
-        self.begin()
-        self.wfile.write(b"data: ")
-        while not self.server.closing.is_set():
-            self.wfile.write(b"x" * 65_536)
-
-    def zipped(self, body: Any) -> None:
-        """A good answer, compressed without being asked to."""
-        shape = {"choices": [{"index": 0, "delta": {"content": HALF}, "finish_reason": "stop"}]}
-        content = gzip.compress(f"data: {json.dumps(shape)}\n\n".encode())
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
 
     def redirect(self, body: Any) -> None:
         self.status(307, {}, Location=self.server.elsewhere)

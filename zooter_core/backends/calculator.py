@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from zooter_core.base.equations import Equations, equations_in
+from zooter_core.base import exercises
+from zooter_core.base.exercises import Equations, equations_in, sum_in
 from zooter_core.base.records import Message
-from zooter_core.base.sums import sum_in, value_of
+from zooter_core.base.sums import value_of
 
-LONGEST_QUERY = 600  # characters; a longer one quotes texts
 LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
 MOST = 10**12  # the model writes larger results itself
 DECIMALS = 4
@@ -44,17 +44,21 @@ def opening(messages: Sequence[Message]) -> str:
     "2*3*4 = 24.\\nThe answer is", "1/2 + 1/3 = 5/6 = 0.8333.", "3x = 15, so x = 15 / 3 = 5.".
     """
     query = messages[-1].content if messages[-1].role == "user" else ""
-    if len(query) > LONGEST_QUERY:
+    if len(query) > exercises.LONGEST:
         return ""
     if parts := sum_in(query):
-        wording, signs = parts
-        value, exact = result(signs), value_of(signs)
-        if exact is not None and exact.denominator > 1 and FRACTIONS.search(wording):
-            value = value and f"{exact} = {value}"
-        return f"{wording} = {value}.\nThe answer is" if value else ""
-    if equations := equations_in(query):
-        return _solved(equations)
-    return ""
+        return _worked_out(*parts)
+    equations = equations_in(query)
+    return _solved(equations) if equations else ""
+
+
+def _worked_out(wording: str, signs: str) -> str:
+    value, exact = result(signs), value_of(signs)
+    if value is None or exact is None:
+        return ""
+    if exact.denominator > 1 and FRACTIONS.search(wording):
+        value = f"{exact} = {value}"
+    return f"{wording} = {value}.\nThe answer is"
 
 
 def _solved(equations: Equations) -> str:

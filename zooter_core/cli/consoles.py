@@ -6,9 +6,11 @@ beside a text, never within it. On a terminal everything passes `visible`; a pip
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -20,7 +22,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from zooter_core.base.errors import Failure
+from zooter_core.base.errors import Failure, listed
 from zooter_core.base.money import in_dollars
 from zooter_core.base.terminal import Screen, json_text, visible
 
@@ -58,6 +60,16 @@ def print_set_aside(reasons: Mapping[str, str], lacking: str = "rewards") -> Non
         err.print(f"  {name}: {reason}")
     if len(reasons) > MOST_LISTED:
         err.print(f"  and {len(reasons) - MOST_LISTED} more")
+
+
+def print_router(pool: Sequence[str], router: Path, report: Path, fleet: Path | None) -> None:
+    """Say where a router is, and how a fleet gets it."""
+    folder = fleet or "my-fleet"
+    err.print(f"A router for {listed(pool)} is in {router}.")
+    err.print(
+        f"To use it:  {shlex.join(['cp', '-r', str(router), str(report), f'{folder}/'])}\n"
+        f'and in its fleet.toml, set path = "{router.name}" below [router].'
+    )
 
 
 def print_missing(problems: Mapping[str, Failure]) -> None:

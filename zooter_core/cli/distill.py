@@ -10,7 +10,7 @@ import typer
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_folder
-from zooter_core.cli.consoles import bars, err
+from zooter_core.cli.consoles import bars, err, print_router
 from zooter_core.cli.fleets import open_fleet, run_step
 from zooter_core.cli.options import FleetDir, check_unused, open_scores, option
 from zooter_core.cli.tables import print_report, print_verdict
@@ -76,7 +76,7 @@ def _distill_run(run: Path, fleet: Path | None, encoder: str | None, training: D
         report = pipeline.distill_run(folder, ensemble, encoder, training, progress)
         pool = folder.setting("start", "pool")
     print_report(report)
-    err.print(f"A router for {listed(pool)} is in {run / ROUTER}.")
+    print_router(pool, run / ROUTER, run / REPORT, fleet)
 
 
 def _distill_scores(
@@ -103,7 +103,7 @@ def _distill_scores(
         router = distill_scores(
             scores, out, labels=labels, training=training, encoder=model, tags=tags, vectors=vectors, progress=progress
         )
-    err.print(f"A router for {listed(scores.candidates)} is in {out}.")
+    print_router(scores.candidates, out, out / REPORT, fleet)
     if training.kind == AUTO_KIND:
         body = router.head.body
         assert isinstance(body, AutoHead)

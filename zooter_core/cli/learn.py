@@ -142,13 +142,14 @@ def _pairs(count: int, mean: float | None, where: str) -> str:
 
 
 def _print_status(figures: dict[str, Any]) -> None:
+    from zooter_core.learn.cycle import REFIT_EVERY
     from zooter_core.learn.versions import OUTSIDE
 
     out.print(f"Champion: {_name(figures['champion'])}.")
     if figures["follows"]:
         out.print("The learner's later routers serve too, each as soon as it has earned more than the one before.")
     if figures["challenger"] is None:
-        out.print("There is no challenger yet.")
+        out.print(f"There is no challenger yet. `zooter learn` makes one of {REFIT_EVERY} new queries with a reward.")
     else:
         shown = _pairs(figures["pairs"], figures["mean"], "on average")
         out.print(f"Challenger: {figures['challenger']}, {shown}.")

@@ -17,6 +17,7 @@ def learn_import(
 ) -> None:
     from zooter_core.data.json_records import check_paths
     from zooter_core.learn.imports import import_traffic
+    from zooter_core.learn.judging import BURST
     from zooter_core.learn.traffic import Traffic, data_folder
 
     check_paths(paths)
@@ -27,4 +28,6 @@ def learn_import(
         err.print(f"left out {number:,}: {reason}")
     err.print(f"New requests in {traffic.path}: {count:,}")
     if count:
-        err.print("`zooter learn` lets every model answer a share of them (--share, --budget-usd).")
+        err.print(
+            f"`zooter learn` lets every model answer up to {BURST} of them (--share for more, --budget-usd for less)."
+        )

@@ -78,6 +78,7 @@ def _print_why(why: Explanation) -> None:
     table = Table("similarity", "query", *why.neighbours[0].label, title=title, title_justify="left")
     for near in why.neighbours[:MOST_SHOWN]:
         name = near.text or ", ".join((near.id, *near.tags))
-        cells = [f"{share:.0%} {near.rewards[name]:.2f}" for name, share in near.label.items()]
+        rewards = {name: f"{reward:.2f}" for name, reward in near.rewards.items()}  # a score may be missing
+        cells = [f"{share:.0%} {rewards.get(name, '–')}" for name, share in near.label.items()]
         table.add_row(f"{near.similarity:.2f}", one_line(name, 50), *cells)
     out.print(table)

@@ -6,15 +6,23 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
 
-from zooter_core.base.errors import listed
 from zooter_core.base.files import check_apart
 from zooter_core.cli import options
-from zooter_core.cli.consoles import bars, err, print_agreement, print_cost, print_missing, print_note, print_set_aside
+from zooter_core.cli.consoles import (
+    bars,
+    err,
+    print_agreement,
+    print_cost,
+    print_missing,
+    print_note,
+    print_router,
+    print_set_aside,
+)
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import choose_generation, flag, option
 from zooter_core.cli.tables import print_report
 from zooter_core.cli.training import TrainingOptions, with_training
-from zooter_core.data.run_folder import ROUTER, STEPS
+from zooter_core.data.run_folder import REPORT, ROUTER, STEPS
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import read_queries
 from zooter_core.method.labels import LabelConfig
@@ -92,4 +100,4 @@ def run(
             return
         report = pipeline.distill_run(folder, ensemble, encoder, distilling, progress)
     print_report(report)
-    err.print(f"A router for {listed(ensemble.fleet.pool)} is in {out / ROUTER}.")
+    print_router(ensemble.fleet.pool, out / ROUTER, out / REPORT, fleet)

@@ -162,17 +162,18 @@ def print_selection(figures: SelectionReport) -> None:
 
 def _print_curves(figures: SelectionReport, measure: str) -> None:
     first, *_ = figures.curves
-    title = f"selection, keeping the best by {measure} of k; area: mean score over the cost"
-    columns = ("trigger", "k", "one call", "k calls", "area", "random", "area minus random, 95%")
+    measured_by = {"gain": "the expected gain of a second answer", "margin": "the margin"}[first.trigger]
+    title = f"k models where the router is unsure, keeping the best by {measure}; area: mean score over the cost"
+    columns = ("k", "one call", "k calls", "area", "random", "area minus random, 95%")
     table = Table(*columns, title=title, title_justify="left")
     for curve in figures.curves:
         ends = [f"{curve.points[end].score:.4f}" for end in (0, -1)]
         low, high = curve.interval
         areas = [f"{curve.area:.4f}", f"{curve.area_random:.4f}", f"{low:.4f} to {high:.4f}"]
-        table.add_row(curve.trigger, str(curve.k), *ends, *areas)
+        table.add_row(str(curve.k), *ends, *areas)
     out.print(table)
-    verdict = "significantly better than random" if first.beats_random else "no significant difference from random"
-    out.print(f"for k = {first.k}: {first.trigger}, {verdict}")
+    verdict = "significantly better than" if first.beats_random else "no significant difference from"
+    out.print(f"for k = {first.k}, unsure by {measured_by}: {verdict} random queries")
 
 
 def print_sweep(figures: Sweep) -> None:

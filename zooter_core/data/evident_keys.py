@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from zooter_core.base.equations import equations_in
+from zooter_core.base.exercises import LONGEST, NUMBERS, equations_in, sum_in
 from zooter_core.base.records import Query
-from zooter_core.base.sums import NUMBERS, sum_in, value_of
+from zooter_core.base.sums import value_of
 from zooter_core.data.answer_keys import AnswerKey
 
-LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
 COUNT = rf"(\d{{1,4}}|{'|'.join(NUMBERS[1:])})"
 MOST_DIGITS = 6  # to which a result without an end may be rounded
 PIECE = r"(?:poem|verse|rhyme|stanza|limerick|text|story|summary|answer|reply|slogan)"

@@ -311,7 +311,7 @@ def _answer(value: object) -> str | None:
 
 FIELDS: dict[str, tuple[Callable[[object], Any], str]] = {
     "name": (as_text, "custom_id request_id id run_id"),
-    "time": (as_time, "end_time start_time time timestamp created created_at"),
+    "time": (as_time, "end_time start_time time timestamp @timestamp ts datetime created created_at"),
     "key": (as_text, "metadata.user_api_key_alias api_key key"),
     "session": (as_text, "session metadata.session_id metadata.thread_id session_id trace_id conversation_id"),
     "candidate": (as_text, "candidate model_group model provided_model_name metadata.ls_model_name"),

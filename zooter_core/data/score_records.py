@@ -34,11 +34,12 @@ AFFIX = re.compile(  # around a model's name
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 ABOUT = {*TEXTS, *FIELDS, "dataset", "source", "tags", "choices", "target", "expected", "label", "ground_truth"}
 MEASURE = re.compile(  # the names of columns that are no model's
-    r"reference|category|topic|type|language|notes?|comments?|rater|date"
+    r"reference|category|topic|type|stream|language|notes?|comments?|rater|date"
     r"|no\.?|nr\.?|#|row|rank|unnamed: \d+|mean|avg|average|total|sum|turns?|level|difficulty|split|fold|seed|year"
-    r"|(.*[\W_])?(id|idx|index|ms|time|length|len|count|num)"
+    r"|(.*[\W_])?(q?id|idx|index|ms|at|ts|time|timestamp|created|length|len|count|num|number|words|characters)"
     r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration)([\W_].*)?"
 )
+BESIDE = ("correct", "gold", "best", "winner", "min", "max", "std")  # of a row with a model, `correct` may be the score
 STEP = """Name a column after each model, or have a row for each score (query, model, score) or response (query, \
 model, response); docs/scores.md shows them."""
 Record = dict[str, Any]
@@ -55,8 +56,11 @@ class _Rows:
     responses: dict[str, str] = field(default_factory=dict)
 
 
-def score_records(paths: Sequence[str | Path]) -> Iterator[tuple[int, Place, Record]]:
+def score_records(paths: Sequence[str | Path], responses: bool = False) -> Iterator[tuple[int, Place, Record]]:
     """The lines of score files, each with the file's number and its place: records with `scores`, `responses`, or both.
+
+    Args:
+        responses: whether a table with texts and numbers has responses, of which some are numbers, and no scores.
 
     Raises:
         ZooterError: a file has no record, or one that holds no score.
@@ -73,7 +77,7 @@ def score_records(paths: Sequence[str | Path]) -> Iterator[tuple[int, Place, Rec
                 table.append((place, record))
         if not place:
             raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
-        yield from ((file, *line) for line in _by_column(table))
+        yield from ((file, *line) for line in _by_column(table, responses))
     for rows in together.values():
         scores = {name: fmean(values) for name, values in rows.scores.items()}
         record = rows.record | ({"responses": rows.responses} if rows.responses else {})
@@ -121,28 +125,31 @@ def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) ->
     if not score and not response:
         expected = f'a column "score" beside "{model}" in {place}'
         raise ZooterError(expected, f"the columns {listed(fields)}", "Name the column of the scores so.")
-    name, text, query = as_text(fields[model]), fields.get(response), query_in(place, fields)
+    name, text, query = as_text(fields[model]), _as_response(fields.get(response)), query_in(place, fields)
     if not name or not name.strip():
         raise ZooterError(f"the name of a model in {place}", f"{fields[model]!r:.40} in {model}", FIX_LINE)
     about = {name: value for name, value in fields.items() if name in ABOUT and name != response}
     rows = together.setdefault(query.strip(), _Rows(file, place, about | {"query": query}))
     if (number := as_score(fields.get(score), f"{name} in {place}")) is not None:
         rows.scores[name.strip()].append(number)
-    if isinstance(text, str):
+    if text is not None:
         rows.responses[name.strip()] = text
 
 
-def _by_column(rows: Sequence[tuple[Place, Record]]) -> Iterator[tuple[Place, Record]]:
+def _by_column(rows: Sequence[tuple[Place, Record]], responses: bool) -> Iterator[tuple[Place, Record]]:
     """The rows of a table with a column for each model: its scores where most cells are numbers, else its responses."""
     if rows:
         query_in(rows[0][0], fields_of(rows[0][1]))
     columns = [name for name in dict.fromkeys(name for _, record in rows for name in record) if name.strip()]
     models = {name: AFFIX.sub("", name.strip()) for name in columns if _may_be_scores(name.strip().lower())}
+    models = {
+        name: model for name, model in models.items() if model.lower() not in BESIDE and _may_be_scores(model.lower())
+    }
     cells = {name: [cell for _, record in rows if not _is_missing(cell := record.get(name))] for name in models}
     numbers = {name: sum(_number(cell) is not None for cell in cells[name]) for name in models}
     kind, names = "scores", [name for name, count in numbers.items() if count and 2 * count >= len(cells[name])]
-    if not names:
-        kind, names = "responses", [name for name in models if any(isinstance(cell, str) for cell in cells[name])]
+    if not names or (responses and len(names) < len(models) == len({*models.values()})):
+        kind, names = "responses", [name for name in models if any(map(_as_response, cells[name]))]
     if rows and kind == "responses" and len(names) < 2:
         instead = (
             f"no numbers in the columns {listed(models)}" if models else f"the columns {listed(columns) or 'none'}"
@@ -150,7 +157,9 @@ def _by_column(rows: Sequence[tuple[Place, Record]]) -> Iterator[tuple[Place, Re
         raise ZooterError(f"scores in {rows[0][0]}", instead, STEP)
     for place, record in rows:
         part = {models[name]: record.get(name) for name in names}
-        yield place, record | {kind: part if kind == "scores" else {name: text for name, text in part.items() if text}}
+        if kind == "responses":
+            part = {name: text for name, cell in part.items() if (text := _as_response(cell))}
+        yield place, record | {kind: part}
 
 
 def _numbers(fields: Record) -> list[str]:
@@ -161,6 +170,11 @@ def _numbers(fields: Record) -> list[str]:
 def _may_be_scores(name: str) -> bool:
     """Whether a column may hold scores, by its name in small letters."""
     return name not in ABOUT and name not in MODEL and not MEASURE.fullmatch(name)
+
+
+def _as_response(value: object) -> str | None:
+    """A response, also one that is a number in JSON; None if there is none."""
+    return value if isinstance(value, str) else str(value) if is_number(value) else None
 
 
 def as_score(value: object, whose: str) -> float | None:

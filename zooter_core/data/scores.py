@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.names import wrong_name
 from zooter_core.base.records import Query
-from zooter_core.base.strict_json import is_number
+from zooter_core.base.strict_json import is_number, objects
 from zooter_core.data.answer_keys import read_key
 from zooter_core.data.json_records import as_json, each_record
-from zooter_core.data.logs import fields_of, query_in
+from zooter_core.data.logs import TEXTS, fields_of, query_in
 from zooter_core.data.score_records import as_score, score_records
 from zooter_core.method.verified import scale_of, verified_rewards
 
@@ -92,16 +92,6 @@ class Scores:
         queries = (replace(query, tags=tuple(names)) for query, names in zip(self.queries, tags, strict=True))
         return replace(self, queries=tuple(queries), left_out=0)
 
-    def in_order(self, candidates: Sequence[str]) -> Scores:
-        """A copy with the columns in another order. Refuses other candidates."""
-        if set(candidates) != set(self.candidates):
-            raise ZooterError(
-                f"the same candidates in all score files ({listed(candidates)})",
-                f"{listed(self.candidates)}{self.place}",
-                "Use score files of one pool.",
-            )
-        return self.of_columns([self.candidates.index(name) for name in candidates])
-
     def only(self, candidates: Sequence[str]) -> Scores:
         """A copy with the columns of these candidates alone, and the queries with scores of two of them."""
         if missing := [name for name in candidates if name not in self.candidates]:
@@ -158,10 +148,17 @@ def each_query(path: str | Path) -> Iterator[tuple[str, Query]]:
         ZooterError: a line is wrong (named), or there is no query.
     """
     place = ""
-    for number, (place, record) in enumerate(each_record(Path(path)), 1):
+    lines = ((place, part) for place, record in each_record(Path(path)) for part in _inner(record))
+    for number, (place, record) in enumerate(lines, 1):
         yield place, read_query(place, record, str(number), blank=True)
     if not place:
         raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
+
+
+def _inner(record: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    """The objects in an object that holds one list of them and no query, as in {"data": [...]}; else itself alone."""
+    lists = [rows for part in record.values() if (rows := objects(part))]
+    return lists[0] if len(lists) == 1 and not {*TEXTS} & fields_of(record).keys() else [record]
 
 
 def read_queries(path: str | Path, tell: Callable[[str], None] = lambda note: None) -> list[Query]:
@@ -308,6 +305,10 @@ def read_query(place: str, record: Mapping[str, Any], fallback: str, blank: bool
 def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
     """The `responses` of a line: candidate -> text."""
     texts = record.get("responses")
+    if texts is None and isinstance(scores := record.get("scores"), dict):
+        step = """With these, go on with `zooter distill`. If the numbers are responses, write a row for each: query, \
+model, response."""
+        raise ZooterError(f"responses in {place}", f"scores of {listed(scores)} alone", step)
     if not isinstance(texts, dict) or not texts or not all(isinstance(text, str) for text in texts.values()):
         raise ZooterError(f'"responses" as an object of texts in {place}', _shown(texts), "Fix or remove the line.")
     for name in texts:

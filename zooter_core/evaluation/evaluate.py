@@ -84,7 +84,7 @@ def compute_evaluation(
     probabilities = compute_probabilities(router, scores) if probabilities is None else probabilities
     earned = chosen(probabilities, scores.scores)
     baselines = {name: (values, name != "random") for name, values in simple(scores, scores).items()}
-    learned = None if learned is None else as_scores(learned).in_order(scores.candidates)
+    learned = None if learned is None else as_scores(learned).only(scores.candidates)
     if learned is not None:
         fair = simple(scores, learned) | {"knn": nearest(scores, learned, router.encoder)}
         baselines |= {name: (values, False) for name, values in fair.items()}

@@ -131,7 +131,7 @@ def _advise_on_data(report: TrafficReport, setup: Setup) -> Advice | None:
         return Advice("no traffic", sentence, reason, setup.command("serve", " --learn", data=True))
     if not report.routed:
         reason = (
-            f"For none of {report.requests:,} requests the router chose: clients name a model, or the requests are"
+            f"The router chose for none of {report.requests:,} requests: clients name a model, or the requests are"
             " chores of chat UIs, or come from an old log."
         )
         return Advice("not routed", f"Let clients ask for the model `{AUTO}`.", reason, _request(AUTO))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK, Choices
-from zooter_core.learn.judging import BATCH, LearnSettings, TrafficJudge, TurnSummary, learnable
+from zooter_core.learn.judging import BATCH, BURST, LearnSettings, TrafficJudge, TurnSummary, learnable
 from zooter_core.learn.learner import choose
 from zooter_core.learn.refit import Material, embed_decisions, read_linear, refit, write_router
 from zooter_core.learn.traffic import Traffic
@@ -28,7 +28,6 @@ from zooter_core.method.partial_rewards import Array, spread
 from zooter_core.router.config import ENCODER_FOLDER, find_encoder
 
 REFIT_EVERY = 100  # decisions
-BURST = 200  # stored queries that a newcomer answers
 RECENT = 2000  # decisions whose rewards tell the spread
 COMPARABLE = 3.0  # training rewards whose spread differs from the traffic's by a larger factor are on another scale
 Vectors = NDArray[np.float32]

@@ -43,6 +43,7 @@ from zooter_core.method.promotion import Evidence, Gate
 
 BATCH = 16  # decisions between two writes
 STORED = 1000  # the latest decisions, from which a newcomer's queries are drawn
+BURST = 200  # stored queries that a newcomer answers, and imported ones that all candidates answer
 GIVING_UP = 3  # queries in a row for which a newcomer gets no reward
 CALLS = 500  # answers that a turn asks for, at most
 
@@ -126,6 +127,8 @@ class TrafficJudge:
             raise ZooterError("a reward model that judges a single answer", "one that compares two", step)
         self.ensemble, self.traffic, self.settings, self.turn, self.stop = ensemble, traffic, settings, turn, stop
         self.pool = ensemble.fleet.pool
+        imported = sum(total.n for total in traffic.totals() if not total.routed and not total.chore)
+        self.import_share = max(settings.sampling.share, BURST / max(imported, 1)) if settings.sampling.share else 0.0
 
     def batch(self, decisions: Sequence[LoggedDecision], rivals: Sequence[Choices]) -> tuple[Array, bool]:
         """Judge n decisions, up to the first for which the budget is too small.
@@ -140,6 +143,8 @@ class TrafficJudge:
         columns = {name: column for column, name in enumerate(self.pool)}
         served = np.array([columns.get(str(one.candidate), NOBODY) for one in decisions], dtype=np.intp)
         lots = np.array([[lot(one.request_id, seed) / LOTS for seed in (1, 2)] for one in decisions])
+        imported = np.array([one.probability is None for one in decisions])
+        lots[imported & (lots[:, 0] < self.import_share), 0] = 0.0  # these are in the sample, whatever its share
         draw = draw_answers(served, rivals, lots, self.settings.sampling, np.ones(len(self.pool), dtype=bool))
         rewards = np.full((len(decisions), len(self.pool)), np.nan)
         for row, decision in enumerate(decisions):

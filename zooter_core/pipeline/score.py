@@ -140,7 +140,7 @@ def score_responses(
             read_query(place, record, str(number)),
             {name: split(text).text for name, text in read_responses(place, record).items()},
         )
-        for number, (_, place, record) in enumerate(score_records([source]), 1)
+        for number, (_, place, record) in enumerate(score_records([source], responses=True), 1)
     ]
     no_repeats([query for query, _ in lines], str(source))
     check_verifiable(key for query, _ in lines if (key := key_of(query)))

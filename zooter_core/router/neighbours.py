@@ -295,7 +295,7 @@ class Neighbours:
             raise ZooterError(
                 "training queries with their texts in the router's folder",
                 "none" if not self.records else "queries without texts",
-                "Take the run or the score file that the router was trained on.",
+                "Take the score file that the router was trained on.",
             )
         texts = [self.records[row] for row in rows]
         queries = tuple(Query(f"kept-{r['id']}", r["text"], r["dataset"], tuple(r["tags"])) for r in texts)

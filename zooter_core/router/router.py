@@ -122,7 +122,10 @@ class DistilledRouter(Router):
         return self.head.config.labels
 
     def save(self, folder: str | Path) -> None:
-        """Write the folder that `load` reads."""
+        """Write the folder that `load` reads. Refuses a router for a part of a pool."""
+        if self._is_part:
+            step = "Save the router that it is a part of, and call `for_pool` where you load it."
+            raise ZooterError.saying("A router that `for_pool` gives cannot be saved.", step)
         self.head.save(folder)
         if self.head.config.encoder == ENCODER_FOLDER:
             self.encoder.save(Path(folder) / ENCODER_FOLDER)

@@ -24,9 +24,8 @@ def llama_cpp(tmp_path: Path) -> Iterator[str]:
     from support.gguf_models import write_model
     from support.llama_servers import running
 
-    settings: dict[str, Any] = {"model": str(write_model(tmp_path / "tiny.gguf")), "adapters": [], "threads": 1}
-    settings |= {"hostnames": ["127.0.0.1"], "port": 0, "n_ctx": 512, "n_parallel": 2, "offline": True, "ui": False}
-    with running(settings, tmp_path) as address:
+    model = str(write_model(tmp_path / "tiny.gguf"))
+    with running({"model": model, "adapters": [], "n_ctx": 512}, tmp_path) as address:
         yield address + "/v1"
 
 

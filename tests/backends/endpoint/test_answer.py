@@ -62,29 +62,22 @@ def test_a_call_that_the_server_runs_itself_is_no_fault(server, backend):
     assert (response.finish, response.text, response.error) == ("stop", HALF, None)
 
 
-def ending(reason: object, text: bool) -> str:
+def ending(reason: object, text: bool = True) -> str:
     return read_finish(finish_word({"finish_reason": reason}), text, False, Redaction(None))
 
 
-def test_an_answer_that_came_to_its_end_or_was_cut_off():
+def test_the_reason_says_whether_an_answer_is_complete_cut_off_or_held_back():
+    """That of a server's failure: tests/faults/test_foreign_answers.py."""
     for reason in ("stop", "eos", "eos_token", "stop_sequence", "end_turn", "STOP", "COMPLETE"):
-        assert ending(reason, text=True) == ending(reason, text=False) == "stop"
-    for reason in ("length", "max_tokens", "MAX_TOKENS", "wibble", 7, True, ["stop"], {"a": 1}):
-        assert ending(reason, text=True) == "length"
+        assert ending(reason) == ending(reason, text=False) == "stop"
+    for reason in ("length", "max_tokens", "MAX_TOKENS", "wibble", 7, ["stop"]):
+        assert ending(reason) == "length"
     with pytest.raises(EndpointError, match='without text ended with the finish reason "wib ble"'):
         ending("wib\x1bble", text=False)
-
-
-@pytest.mark.parametrize("text", [True, False])
-def test_an_answer_that_a_filter_held_back_or_that_failed_on_the_server(text):
-    for reason in ("content_filter", "SAFETY", "safety", "recitation"):
+    for reason in ("content_filter", "SAFETY", "recitation"):
         with pytest.raises(EndpointError, match="content filter") as caught:
-            ending(reason, text)
+            ending(reason)
         assert caught.value.refused
-    for reason in ("error", "abort", "insufficient_system_resource"):
-        with pytest.raises(EndpointError, match=f'ended with the finish reason "{reason}"') as caught:
-            ending(reason, text)
-        assert not caught.value.refused
 
 
 # Counts of tokens
@@ -111,10 +104,7 @@ def test_an_echoed_key_is_blotted_out_of_the_answer(server, backend, key):
     assert KEY not in repr(response)
 
 
-FAILING = ["echo-key-error", "echo-key-redirect", "wrong-key", "http-500", "hang-first", "html"]
-
-
-@pytest.mark.parametrize("model", FAILING)
+@pytest.mark.parametrize("model", ["echo-key-error", "echo-key-redirect", "wrong-key", "hang-first"])
 def test_the_key_is_in_no_error_and_no_log(server, backend, key, caplog, model):
     caplog.set_level(logging.DEBUG)
     failing = at(server.url, model, api_key_env=VARIABLE)

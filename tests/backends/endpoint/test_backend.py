@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
-import time
 from dataclasses import replace
 
 import pytest
@@ -15,7 +11,7 @@ import pytest
 from support.patience import NEVER, PATIENCE
 from support.read_stream import ASK, read, stream
 from support.scripted_answers import TEXT
-from support.scripted_server import at, serving
+from support.scripted_server import at
 from zooter_core.backends import Request, stream_or_fail
 from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.base.errors import ZooterError
@@ -96,34 +92,14 @@ def test_thinking_counts_as_a_sign_of_life_but_is_no_text(server, backend):
 
 
 @pytest.mark.parametrize("model", ["hang-first", "hang-in-the-middle"])
-def test_stop_ends_all_within_a_third_of_a_second(backend, model):
-    seconds: list[float] = []
-    while len(seconds) < 5 and min(seconds, default=1.0) >= 0.3:  # a busy machine may be late; the best of five counts
-        seconds.append(stopping(backend, model))
-    assert min(seconds) < 0.3
-
-
-PATIENT = {"first_token_seconds": NEVER, "gap_seconds": NEVER}
-
-
-def stopping(backend, model) -> float:
-    """Seconds from a stop, when both requests are at the server, to the last response."""
-    with serving() as broken:
-        stop = threading.Event()
-        stopped_at: list[float] = []
-
-        def stop_both():
-            broken.wait_for(model, 2)
-            stopped_at.append(time.monotonic())
-            stop.set()
-
-        threading.Thread(target=stop_both).start()
-        texts, responses = answers(backend, [at(broken.url, model, **PATIENT)] * 2, stop=stop)
-        seconds = time.monotonic() - stopped_at[0]
-        assert [(r.finish, r.error) for r in responses] == [("stopped", None)] * 2
-        assert [response.text for response in responses] == texts
-        assert broken.dropped.wait(PATIENCE), "the server did not notice"
-        return seconds
+def test_a_stop_ends_all_at_once_here_and_at_the_server(scripted, backend, model):
+    stop = threading.Event()
+    threading.Thread(target=lambda: scripted.wait_for(model, 2) or stop.set()).start()
+    patient = at(scripted.url, model, first_token_seconds=NEVER, gap_seconds=NEVER)
+    texts, responses = answers(backend, [patient] * 2, stop=stop)
+    assert [(response.finish, response.error) for response in responses] == [("stopped", None)] * 2
+    assert [response.text for response in responses] == texts
+    assert scripted.dropped.wait(PATIENCE), "the server did not notice"
 
 
 def test_stop_ends_a_pause_between_attempts(scripted, backend, monkeypatch):
@@ -155,26 +131,6 @@ def test_an_abandoned_answer_ends_at_the_server_too(scripted, backend):
 # The key
 
 
-SCRIPT = """
-import threading
-from support.read_stream import ASK
-from support.scripted_server import at
-from zooter_core.backends import Request
-from zooter_core.backends.endpoint.backend import OpenAIBackend
-from zooter_core.config.fleet import GenerationConfig
-
-backend = OpenAIBackend()
-print(list(backend.stream([Request(at({url!r}), ASK)], GenerationConfig(), threading.Event()))[-1].response.text)
-"""
-
-
-def test_a_script_that_keeps_its_backend_ends_without_a_word(server):
-    call = [sys.executable, "-c", SCRIPT.format(url=server.url)]
-    paths = os.pathsep.join(path for path in sys.path if path)
-    ended = subprocess.run(call, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=True)
-    assert (ended.stdout, ended.stderr) == ("".join(TEXT) + "\n", "")
-
-
 def test_the_key_comes_from_the_environment_variable_that_the_fleet_names(server, backend, monkeypatch):
     monkeypatch.setenv("SCRIPTED_KEY", KEY)
     answers(backend, [at(server.url, api_key_env="SCRIPTED_KEY")])
@@ -187,8 +143,6 @@ def test_a_missing_key_is_told_before_anything_is_asked(server, backend, monkeyp
     _, (failed, good) = answers(backend, [needy, at(server.url)])
     assert "the key of good in the environment, but found no key in SCRIPTED_KEY" in str(failed.error)
     assert (good.error, len(server.bodies)) == (None, before + 1)
-    with pytest.raises(ZooterError, match="SCRIPTED_KEY"):
-        backend.load(needy)
 
 
 def test_a_key_that_no_header_takes_is_not_shown(server, backend, monkeypatch):

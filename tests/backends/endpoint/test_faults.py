@@ -16,7 +16,7 @@ from support.patience import NEVER, PATIENCE
 from support.read_stream import stream
 from support.scripted_answers import TEXT
 from support.scripted_server import at, serving
-from zooter_core.backends.endpoint import connection, health
+from zooter_core.backends.endpoint import health
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.events import Event
 from zooter_core.backends.endpoint.faults import EndpointError
@@ -45,7 +45,6 @@ FAULTS = [
     ("reset-in-the-middle", HALF, "the connection broke, after 7 characters", LOG),
     ("http-400", "", 'status 400, "scripted http-400"', "See the server's message"),
     ("http-401", "", "status 401", "api_key_env"),
-    ("http-403", "", "status 403", "api_key_env"),
     ("http-404", "", "status 404", 'Fix model = "http-404"'),
     ("http-429", "", "status 429", "lower parallel"),
     ("long-429", "", "a pause of 3600 s", "Try again later"),
@@ -54,9 +53,7 @@ FAULTS = [
     ("html-404", "", "status 404", "Known: good, llama3.1:8b"),
     ("plain-json", "", "one piece of JSON", "streams"),
     ("broken-line", HALF, "is not JSON, after 7 characters", LOG.lower()),
-    ("not-utf8", HALF, "is not JSON, after 7 characters", LOG.lower()),
     ("deep-json", HALF, "is not JSON, after 7 characters", LOG.lower()),
-    ("long-number", HALF, "is not JSON, after 7 characters", LOG.lower()),
     ("no-choices", "", "is not JSON", LOG.lower()),
     ("number", "", "is not a string", LOG),
     ("error-event", HALF, '"the model [31m ran out of memory", after 7 characters', LOG.lower()),
@@ -97,8 +94,8 @@ def test_the_same_fault_ends_a_request_that_goes_on_as_it_came(server, model, te
 
 
 RETRIED = (  # before the first token; after it, nobody is asked again
-    *("reset-first", "reset-in-the-middle", "http-429", "long-429", "http-500", "broken-line", "not-utf8"),
-    *("deep-json", "long-number", "no-choices", "error-event", "nothing"),
+    *("reset-first", "reset-in-the-middle", "http-429", "long-429", "http-500", "broken-line"),
+    *("deep-json", "no-choices", "error-event", "nothing"),
 )
 
 
@@ -134,23 +131,14 @@ def passed_on(candidate: CandidateConfig) -> tuple[str, EndpointError | None]:
         ("half-line", {}, "length", HALF),
         ("length", {}, "length", FULL_TEXT),
         ("empty", {}, "stop", ""),
-        ("zipped", {}, "stop", HALF),
         ("ten-megabytes", {"most_characters": 50_000}, "length", "x" * 50_000),
         # What comes after the end of an answer spoils nothing.
-        *((model, {"gap_seconds": 0.5}, "stop", FULL_TEXT) for model in ("reset-at-the-end", "ends-then [DONE]")),
-        ("ends-then hang", {"gap_seconds": 0.5}, "stop", FULL_TEXT),
+        *((model, {"gap_seconds": 0.5}, "stop", FULL_TEXT) for model in ("reset-at-the-end", "hang-at-the-end")),
     ],
 )
 def test_an_answer_without_an_end_is_marked_as_cut_off(server, backend, model, more, finish, text):
     response = together(backend, at(server.url, model, **more), at(server.url))
     assert (response.finish, response.text, response.error) == (finish, text, None)
-
-
-def test_a_line_without_end_is_given_up_before_it_fills_the_memory(server, backend, monkeypatch):
-    monkeypatch.setattr(connection, "MOST_IDLE", 1 << 17)
-    response = together(backend, at(server.url, "endless-line"), at(server.url))
-    assert response.finish == "error"
-    assert "more than 131,072 bytes without a token" in str(response.error)
 
 
 def test_a_redirect_is_not_followed(server, scripted, backend):
@@ -171,12 +159,10 @@ def test_a_server_that_is_not_there(server, backend):
             backend.load(at(url))
 
 
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "my..host", "x" * 64])
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "my..host"])
 def test_a_host_without_an_address(server, backend, host):
     response = together(backend, at(f"http://{host}/v1"), at(server.url))
     assert "no connection (no such host)" in str(response.error)
-    with pytest.raises(WorkError, match="no such host"):
-        backend.load(at(f"http://{host}/v1"))
 
 
 def test_a_server_that_takes_no_connection(server, backend):

@@ -33,15 +33,11 @@ def test_a_peft_adapter_is_written_once_with_the_rows_in_llama_cpps_order(base, 
     path = gguf_adapter(str(folder), base, "math")
     tensors = {tensor.name: tensor.data for tensor in GGUFReader(path).tensors}
     weights = load_file(folder / "adapter_model.safetensors")
-    prefix = "base_model.model.model.layers.0"
-    np.testing.assert_array_equal(
-        tensors["blk.0.attn_q.weight.lora_a"], weights[f"{prefix}.self_attn.q_proj.lora_A.weight"]
-    )
-    np.testing.assert_array_equal(
-        tensors["blk.0.ffn_down.weight.lora_b"], weights[f"{prefix}.mlp.down_proj.lora_B.weight"]
-    )
+    queries, down = (f"base_model.model.model.layers.0.{name}" for name in ("self_attn.q_proj", "mlp.down_proj"))
+    np.testing.assert_array_equal(tensors["blk.0.attn_q.weight.lora_a"], weights[f"{queries}.lora_A.weight"])
+    np.testing.assert_array_equal(tensors["blk.0.ffn_down.weight.lora_b"], weights[f"{down}.lora_B.weight"])
     # In each head, the first and the second half of the rows alternate.
-    rows, half = weights[f"{prefix}.self_attn.q_proj.lora_B.weight"], WIDTH // HEADS // 2
+    rows, half = weights[f"{queries}.lora_B.weight"], WIDTH // HEADS // 2
     written = tensors["blk.0.attn_q.weight.lora_b"]
     for head in range(HEADS):
         first = 2 * half * head
@@ -116,5 +112,3 @@ def test_a_damaged_peft_adapter(base, tmp_path):
     weights = load_file(write_peft(folder) / file.name)
     save_file({name: np.full_like(matrix, np.nan) for name, matrix in weights.items()}, file)
     assert "with NaN or infinity" in refusal(folder, base)
-    save_file({name: matrix.astype(np.int8) for name, matrix in weights.items()}, file)
-    assert ".weight of the type int8" in refusal(folder, base)

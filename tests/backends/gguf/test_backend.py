@@ -135,17 +135,6 @@ def test_candidates_on_one_file_share_a_process_and_each_has_its_adapter(gguf, m
     assert next(iter(gguf.sizes().values())) > 1_000_000
 
 
-def test_an_adapter_that_comes_later_replaces_the_process(fresh, model, adapters):
-    base, expert = candidate(model, **ENDLESS), candidate(model, adapter=adapters[0], **ENDLESS)
-    text = responses(fresh, requests(base))[0].text
-    first = engine_of(fresh).process.pid
-    assert responses(fresh, requests(expert))[0].text != text
-    assert responses(fresh, requests(base))[0].text == text
-    assert engine_of(fresh).process.pid != first
-    fresh.spare()
-    assert not fresh.sizes()
-
-
 def test_an_engine_ends_with_the_last_candidate_that_needs_it(fresh, model, adapters):
     short, base, expert = candidate(model, context_tokens=64), candidate(model), candidate(model, adapter=adapters[1])
     responses(fresh, requests(short))

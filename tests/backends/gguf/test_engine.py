@@ -122,23 +122,15 @@ def test_a_request_ends_the_reading(gguf, pool, monkeypatch):
     wait_for_readers()
 
 
-def test_nobody_reads_what_is_long_or_with_a_large_model_or_while_somebody_answers(gguf, pool, monkeypatch):
+@pytest.mark.parametrize("reason", ["MOST_AHEAD", "LARGEST_AHEAD", "somebody answers", "not loaded"])
+def test_nobody_reads_what_is_long_or_with_a_large_model_or_while_somebody_answers(gguf, pool, monkeypatch, reason):
     read: list[Request] = []
+    if reason != "not loaded":
+        gguf.load(pool[0])
+    monkeypatch.setattr(Slots, "busy", reason == "somebody answers")
+    if reason.isupper():
+        monkeypatch.setattr(backend_module, reason, 20)
     monkeypatch.setattr(gguf, "_read", lambda engine, request, stop: read.append(request))
-    request = Request(pool[0], TALK)
-    missing = replace(pool[0], model=str(Path(pool[0].model).with_name("missing.gguf")))
-    gguf._read_all([Request(missing, TALK), request], threading.Event())
-    assert gguf.resident.names() == []
-    gguf.load(pool[0])
-    read.clear()
-    gguf._read_all([request], threading.Event())
-    assert read == [request]
-    (resident,) = gguf.resident._residents.values()
-    slot = resident.model.slots.take(None, [1], 1, threading.Event())
-    gguf._read_all([request], threading.Event())
-    resident.model.slots.give_back(slot)
-    for limit in ("MOST_AHEAD", "LARGEST_AHEAD"):
-        with monkeypatch.context() as patch:
-            patch.setattr(backend_module, limit, 20)
-            gguf._read_all([request], threading.Event())
-    assert read == [request]
+    gguf.read_ahead([Request(pool[0], TALK)])
+    wait_for_readers()
+    assert read == []

@@ -223,9 +223,8 @@ def test_a_container_has_what_is_left_of_its_limit(tmp_path, monkeypatch, versio
     assert memory.room("cpu", {}, None) == 700  # without the margin, which is a share of the limit
 
 
-@pytest.mark.parametrize("limit", ["max", "unreadable"])
-def test_without_a_limit_the_machine_counts(tmp_path, limit):
-    write(tmp_path, memory.LIMITS[0], limit, "inactive_file")
+def test_without_a_limit_the_machine_counts(tmp_path):
+    write(tmp_path, memory.LIMITS[0], "max", "inactive_file")
     assert memory.measure_container(tmp_path) == (math.inf, math.inf)
     assert memory.measure_container(tmp_path / "none") == (math.inf, math.inf)
     assert memory.total("cpu") == psutil.virtual_memory().total

@@ -95,10 +95,7 @@ def remove(pattern: str) -> Callable[[Path], object]:
         (remove("model.safetensors"), "no weights (model.safetensors or pytorch_model.bin)"),
         (remove("config.json"), "a causal language model at"),
         (remove("tokenizer*"), "a tokenizer for"),
-        (
-            lambda folder: rewrite(folder / "config.json", intermediate_size=48),
-            "down_proj.weight of the shape [32, 64] instead of [32, 48]",
-        ),
+        (lambda folder: rewrite(folder / "config.json", intermediate_size=48), "shape [32, 64] instead of [32, 48]"),
     ],
 )
 def test_a_damaged_folder_is_named_with_its_fault(folder, sound, damage, words):
@@ -164,8 +161,6 @@ def test_weights_before_safetensors(folder, sound):
     check_same(candidate(folder), sound)
     exact = Checkpoint.of(sound).bytes()
     assert exact <= Checkpoint.of(candidate(folder)).bytes() < 1.2 * exact
-    half = Checkpoint.of(candidate(folder, dtype="bfloat16")).bytes()
-    assert exact / 2 <= half < 0.6 * exact
 
 
 def test_a_hub_id_is_found_in_the_hubs_cache(folder, sound, tmp_path, monkeypatch):

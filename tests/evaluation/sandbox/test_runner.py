@@ -75,8 +75,6 @@ def test_code_without_end_or_bounds_is_ended(code, reason):
         ("for n in range(10**9):\n    with open(f'f{n}', 'w') as f: f.write('x')", "OSError: .*No space left"),
         ("import os\nfor n in range(10**9): os.mkdir(f'f{n}')", "OSError: .*No space left|not done in 1 s"),
         ("import os\nopen('f', 'w').truncate(10**12)", "OSError: .*File too large"),
-        ("import os\nwhile True: os.fork()", "PermissionError"),
-        ("import os\nos.kill(1, 9)\nassert False", "AssertionError|PermissionError"),
         ("import os\nos.kill(os.getppid(), 9)", "the check ended before its end"),
         ("import os\nwhile True: os.pipe()", "OSError: .*Too many open files"),
         ("import mmap\nx = [mmap.mmap(-1, 1 << 26) for _ in range(99)]", "OSError: .*Cannot allocate memory"),

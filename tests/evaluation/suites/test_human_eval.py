@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from support.command_files import write_lines
 from zooter_core.evaluation.suites.human_eval import HumanEval
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "human_eval.jsonl.gz"
@@ -23,9 +24,7 @@ LINE = {
 
 @pytest.fixture
 def problem(tmp_path):
-    path = tmp_path / "x.jsonl"
-    path.write_text(json.dumps(LINE))
-    (only_problem,) = HumanEval().read([path])
+    (only_problem,) = HumanEval().read([write_lines(tmp_path / "x.jsonl", [LINE])])
     return only_problem
 
 
@@ -78,8 +77,6 @@ def test_reference_solutions_of_the_release_pass_and_empty_ones_do_not():
 def test_the_tests_use_the_prompt_s_own_helpers(tmp_path):
     """A response that defines a helper anew agrees with itself, and not with the tests."""
     test = "def check(candidate):\n    assert candidate(1, 2) == helper(2) == add(1, 2)\n"
-    path = tmp_path / "x.jsonl"
-    path.write_text(json.dumps({**LINE, "test": test}))
-    (problem,) = HumanEval().read([path])
+    (problem,) = HumanEval().read([write_lines(tmp_path / "x.jsonl", [{**LINE, "test": test}])])
     agreeing = "def helper(x):\n    return 4\n\ndef add(a, b):\n    return 4"
     assert HumanEval().score([(problem, (RIGHT,)), (problem, (agreeing,))]) == [1, 0]

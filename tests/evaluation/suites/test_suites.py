@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from support.command_files import write_lines
 from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation.suites import suite
 from zooter_core.evaluation.suites.gsm8k import Gsm8k
@@ -25,21 +26,15 @@ MMLU = {"question": "q", "choices": ["1", "2", "3", "4"], "answer": "A"}
     [
         ("gsm8k", GSM8K, {"answer": "no number"}, '"answer" as a solution that ends in "#### NUMBER" in'),
         ("gsm8k", GSM8K, {"question": 3}, '"question" or "query" as a text that is not empty in'),
-        ("human-eval", HUMAN_EVAL, {"test": None}, '"test" as a text'),
         ("human-eval", HUMAN_EVAL, {"test": "assert add(1, 1) == 2"}, '"test" as Python with a function check'),
         ("human-eval", HUMAN_EVAL, {"entry_point": "add; import os"}, '"entry_point" as the name of a function'),
-        ("human-eval", HUMAN_EVAL, {"prompt": ""}, '"prompt" or "query" as a text'),
-        ("alpaca-eval", ALPACA, {"output": None}, '"output" as a text'),
-        ("alpaca-eval", ALPACA, {"instruction": 3}, '"instruction" or "query" as a text'),
         ("flask", FLASK, {"metrics": []}, '"metrics" or "skill" as a list of texts'),
         ("mt-bench", MT, {"turns": ["a"] * 5}, '"turns" as at most 4 texts'),
         ("mt-bench", MT, {"reference": "5"}, '"reference" as a list of texts'),
-        ("mmlu", MMLU, {"choices": "1 2 3 4"}, '"choices" or "options" as a list of texts'),
     ],
 )
 def test_a_wrong_line_is_named_with_its_file_and_field(tmp_path, name, line, change, message):
-    path, lines = tmp_path / "x.jsonl", [line, {**line, "id": "other", **change}]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path = write_lines(tmp_path / "x.jsonl", [line, {**line, "id": "other", **change}])
     with pytest.raises(ZooterError) as caught:
         suite(name).read([path])
     assert message in str(caught.value)
@@ -52,9 +47,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_files_together_have_different_ids(tmp_path):
-    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
-    for path in (one, two):
-        path.write_text(json.dumps({"id": "a", "question": "q", "answer": "#### 1"}) + "\n")
+    one, two = (write_lines(tmp_path / name, [GSM8K | {"id": "a"}]) for name in ("one.jsonl", "two.jsonl"))
     with pytest.raises(ZooterError, match=r'"a" in .*one.jsonl, line 1 and in .*two.jsonl, line 1'):
         suite("gsm8k").read([one, two])
     two.write_text("")
@@ -67,11 +60,6 @@ def test_an_array_of_the_release_is_read_too(tmp_path):
     path = tmp_path / "alpaca_eval.json"
     path.write_text(json.dumps([ALPACA, ALPACA], indent=1))
     assert [problem.id for problem in suite("alpaca-eval").read([path])] == ["alpaca_eval/00001", "alpaca_eval/00002"]
-
-
-def test_an_unknown_suite_is_told_with_the_nearest():
-    with pytest.raises(ZooterError, match='Did you mean "gsm8k"'):
-        suite("gsm8")
 
 
 def test_gsm8k_is_read_and_scored(tmp_path):
@@ -92,9 +80,7 @@ def test_gsm8k_is_read_and_scored(tmp_path):
 
 def test_mmlu_is_read_and_scored(tmp_path):
     lines = [MMLU | {"question": " What is it?\n", "answer": 2, "subject": "high_school_physics"}, MMLU]
-    path = tmp_path / "test.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    first, second = Mmlu().read([path])
+    first, second = Mmlu().read([write_lines(tmp_path / "test.jsonl", lines)])
     assert first.turns == ("What is it?\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer with the letter of the right choice.",)
     assert (first.id, first.tags, second.tags) == ("test/00001", ("high school physics",), ("mmlu",))
     assert Mmlu().score([(first, ("C",)), (first, ("4",)), (second, ("The answer is A",))]) == [1, 0, 1]
@@ -104,8 +90,7 @@ def test_mmlu_is_read_and_scored(tmp_path):
     ("answer", "right"), [(2, "C"), ("C", "C"), ("c", "C"), (0, "A"), (4, None), ("E", None), (True, None), (-1, None)]
 )
 def test_mmlu_in_json_lines_with_the_answer_as_number_or_letter(tmp_path, answer, right):
-    path = tmp_path / "x.jsonl"
-    path.write_text(json.dumps(MMLU | {"answer": answer}))
+    path = write_lines(tmp_path / "x.jsonl", [MMLU | {"answer": answer}])
     if right is None:
         with pytest.raises(ZooterError, match=r'"answer" as a letter from A to D, or a number from 0 to 3 in .*line 1'):
             Mmlu().read([path])

@@ -8,18 +8,11 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation.sandbox import runner
 from zooter_core.evaluation.sandbox.runner import SandboxError
 from zooter_core.evaluation.verified import Outcome, verify
-from zooter_core.evaluation.verified.code import asserted, program
+from zooter_core.evaluation.verified.code import asserted
 
 ADD = "def add(a, b):\n    return a + b"
 PROMPT = 'import math\n\n\ndef add(a, b):\n    """Add."""\n'
 ASSERTS = ["assert add(1, 2) == 3", "assert sorted([add(0, 1)]) == [1]"]
-
-
-def test_a_body_continues_the_prompt_and_a_function_replaces_its_own():
-    assert program("    return a + b\n", PROMPT, "add").startswith(PROMPT)
-    for text in (ADD, f"Sure!\n```python\n{ADD}\n```\nIt adds."):
-        assert program(text, PROMPT, "add") == f"{PROMPT}\n\n{ADD}\n"
-        assert program(text, "", "add") == f"\n\n{ADD}\n"
 
 
 @pytest.mark.parametrize("tests", [ASSERTS, "\n".join(ASSERTS)])

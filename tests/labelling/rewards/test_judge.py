@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import replace
 
 import pytest
 
+from support.scripted_backend import ScriptedBackend
 from support.scripted_server import serving
-from zooter_core.backends import Piece
 from zooter_core.backends.endpoint.backend import OpenAIBackend
 from zooter_core.base.records import Response
 from zooter_core.config.candidates import CandidateConfig
@@ -23,31 +22,14 @@ SINGLE_CONFIG = JudgeConfig(judge=CANDIDATE)
 PAIR_CONFIG = JudgeConfig(judge=CANDIDATE, mode="pair")
 
 
-class Scripted:
-    """A backend whose texts a function of (prompt, try) writes."""
-
-    def __init__(self, write):
-        self.write, self.requests = write, []
-
-    def load(self, candidate):
-        assert candidate == CANDIDATE
-
-    def stream(self, requests, generation, stop):
-        assert isinstance(stop, threading.Event)
-        for request in reversed(requests):
-            text = request.messages[-1].content
-            self.requests.append((text, generation))
-            written = self.write(text, generation.seed)
-            if isinstance(written, Exception):
-                yield Piece.failed(request, written)
-            else:
-                response = written if isinstance(written, Response) else Response("judge", written)
-                yield Piece(request, response.text, response)
-
-
 def judge(write, config=SINGLE_CONFIG):
-    backend = Scripted(write)
+    """A judge whose texts a function of (prompt, seed) writes, and its backend."""
+    backend = ScriptedBackend(lambda request, generation: write(request.messages[-1].content, generation.seed))
     return reward_model(config, lambda kind: backend), backend
+
+
+def prompts(backend):
+    return [request.messages[-1].content for request, _ in backend.requests]
 
 
 @pytest.mark.parametrize(
@@ -102,15 +84,17 @@ def test_each_response_is_rated(tmp_path):
     assert isinstance(model, Pointwise)
     assert model.score([("q1", "good"), ("q1", "bad"), ("q2", "good")]) == [9, 2, 9]
     assert [generation.temperature for _, generation in backend.requests] == [0, 0, 0]
-    assert all("\nq1\n" in text or "\nq2\n" in text for text, _ in backend.requests)
+    assert all("\nq1\n" in text or "\nq2\n" in text for text in prompts(backend))
 
 
 def test_what_cannot_be_read_is_asked_again_with_another_seed():
     model, backend = judge(lambda text, seed: "[[6]]" if seed == 2 or "\nclear\n" in text else "Hm.")
     assert model.score([("q", "clear"), ("q", "muddy")]) == [6, 6]
-    muddy = [(g.seed, g.temperature > 0) for text, g in backend.requests if "\nmuddy\n" in text]
+    muddy = [
+        (g.seed, g.temperature > 0) for request, g in backend.requests if "\nmuddy\n" in request.messages[-1].content
+    ]
     assert muddy == [(0, False), (1, True), (2, True)]
-    assert sum("\nclear\n" in text for text, _ in backend.requests) == 1
+    assert sum("\nclear\n" in text for text in prompts(backend)) == 1
 
 
 def test_a_draft_in_an_answer_that_was_cut_off_is_no_verdict():
@@ -121,19 +105,11 @@ def test_a_draft_in_an_answer_that_was_cut_off_is_no_verdict():
     assert model.score([("q", "clear")]) == [3]
 
 
-def test_what_is_never_read_is_set_aside_alone():
-    model, _backend = judge(lambda text, seed: "Hm." if "\nmuddy\n" in text else "[[6]]")
-    scored = score_queries(model, [("q", ["clear", "muddy"]), ("r", ["clear"])])
-    assert scored[0].rewards == (6, None)
-    assert scored[0].reason == "no verdict in the judge's text in 3 tries"
-    assert (scored[1].rewards, scored[1].reason) == ((6,), None)
-
-
 def test_a_judge_that_fails_on_one_response_rates_the_others():
     model, backend = judge(lambda text, seed: ValueError("too long") if "\nlong\n" in text else "[[6]]")
     (scored,) = score_queries(model, [("q", ["short", "long"])])
     assert (scored.rewards, scored.reason) == ((6, None), "the judge failed: too long")
-    assert sum("\nlong\n" in text for text, _ in backend.requests) == 1  # the backend has its own retries
+    assert sum("\nlong\n" in text for text in prompts(backend)) == 1  # the backend has its own retries
 
 
 def test_a_judge_that_likes_the_first_is_no_help_to_it():
@@ -210,17 +186,11 @@ def test_two_judges_give_the_mean_of_their_verdicts_and_how_often_they_agree():
         ("owner/judge", "d"): 2, ("owner/second", "d"): None,
     }  # fmt: skip
 
-    class Two(Scripted):
-        def load(self, candidate):
-            assert candidate in (CANDIDATE, SECOND)
+    def write(request, generation):
+        letter = request.messages[-1].content.split("answered:\n=====\n")[1][0]
+        verdict = verdicts[request.candidate.model, letter]
+        return "None." if verdict is None else f"Rating: [[{verdict}]]"
 
-        def stream(self, requests, generation, stop):
-            for request in requests:
-                letter = request.messages[-1].content.split("answered:\n=====\n")[1][0]
-                verdict = verdicts[request.candidate.model, letter]
-                text = "None." if verdict is None else f"Rating: [[{verdict}]]"
-                yield Piece(request, text, Response(request.candidate.name, text))
-
-    model = reward_model(JudgeConfig(judge=CANDIDATE, second=SECOND), lambda kind: Two(None))
+    model = reward_model(JudgeConfig(judge=CANDIDATE, second=SECOND), lambda kind: ScriptedBackend(write))
     assert model.score([("q", "a"), ("q", "c"), ("q", "d")]) == [6.5, 6, 2]
     assert (model.agreed, model.compared) == (1, 2)

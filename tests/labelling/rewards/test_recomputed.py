@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -29,7 +28,7 @@ def test_a_response_with_a_false_sum_has_less() -> None:
 
 
 @pytest.mark.models
-def test_the_embedded_fleet_and_those_that_init_makes_have_it(tmp_path: Path) -> None:
+def test_the_embedded_fleet_has_it() -> None:
     query = "Tom buys 6 pens at 4 dollars each and a pad for 3. What does he pay?"
     wrong = "6 * 4 = 26 and 26 + 3 = 29. He pays 29 dollars."
     right = "6 * 4 = 24 and 24 + 3 = 27. He pays 27 dollars."

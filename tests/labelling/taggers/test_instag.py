@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from zooter_core.backends import Piece
+from support.scripted_backend import ScriptedBackend
 from zooter_core.backends.local.transformers import TransformersBackend
-from zooter_core.base.errors import Failure, WorkError
-from zooter_core.base.records import Query, Response, Tag
+from zooter_core.base.errors import WorkError
+from zooter_core.base.records import Query, Tag
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.labelling import GivenConfig, InstagConfig
@@ -43,23 +43,8 @@ def test_tags_are_read_also_from_broken_json(text, expected):
     assert read_tags(text) == expected
 
 
-class Scripted:
-    def __init__(self, write):
-        self.write, self.requests = write, []
-
-    def load(self, candidate):
-        self.candidate = candidate
-
-    def stream(self, requests, generation, stop):
-        for request in reversed(requests):
-            self.requests.append((request, generation))
-            written = self.write(request.messages[-1].content)
-            error = Failure.of(written) if isinstance(written, Exception) else None
-            yield Piece(request, response=Response("instagger", "" if error else written, error=error))
-
-
 def scripted(write, **options):
-    backend = Scripted(write)
+    backend = ScriptedBackend(lambda request, _: write(request.messages[-1].content))
     return tagger(InstagConfig(instagger=CANDIDATE, **options), ENCODERS, lambda kind: backend), backend
 
 

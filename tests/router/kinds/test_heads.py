@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from support.damaged_models import change_config, put_number
-from support.three_groups import GROUPS, VECTORS
+from support.three_groups import GROUPS, NEW, VECTORS
 from support.three_groups import TABLE as SCORES
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.gone import GONE
@@ -22,7 +22,6 @@ from zooter_core.router.kinds import KINDS, DistillConfig, settings_of
 from zooter_core.router.router import DistilledRouter, Router
 
 POOL = ("a", "b", "c")
-NEW = np.eye(6, dtype=np.float32)[:3] + np.eye(6, dtype=np.float32)[3:]
 
 
 @cache
@@ -135,17 +134,12 @@ def test_a_kind_has_its_own_defaults_and_takes_others():
     assert (config.kind, config.rate, config.extra["members"]) == ("zooter", 0.01, 2)
     assert isinstance(config.extra["members"], int)
     assert settings_of("kmeans").extra == {"clusters": 32}
-    for kind, near in (("kmeens", "kmeans"), ("zoter", "zooter"), ("Profile", "profile")):
-        with pytest.raises(ZooterError, match=f'a known router kind.*"{kind}".*Did you mean "{near}"'):
-            settings_of(kind)
 
 
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        ("kmeans", {"cluster": 5}, 'of the router kind kmeans, but found "cluster". Did you mean "clusters"'),
         ("kmeans", {"epochs": 5}, 'a setting of the router kind kmeans, but found "epochs". Known: clusters'),
-        ("kmeans", {"clusters": 0}, "clusters as a whole number of at least 1, but found 0"),
         ("profile", {"prior": float("nan")}, "prior as a number above 0"),
         ("zooter", {"dropout": 1}, "dropout as a number from 0 to below 1"),
         ("zooter", {"decay": -1}, "decay as a number of at least 0"),

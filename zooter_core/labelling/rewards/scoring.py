@@ -27,7 +27,7 @@ from zooter_core.labelling.rewards import PLAIN, Comparing, RewardModel, Unscore
 Item = tuple[str, ...]  # a query and a response, or a query and two responses that are compared
 QueryResponses = tuple[str, Sequence[str]]  # a query and its responses
 Score = Callable[[Sequence[Item]], list[float]]
-QUERIES_TOGETHER = 4  # for a comparing model, which is slow: then progress is reported
+COMPARED, SCORED = 4, 16  # queries at a time: then progress is reported, and the cache has their rewards
 STOPPABLE = 4  # responses or comparisons between two looks at a stop
 MANY = 4  # queries without any reward after which PLAIN tells whether the model or they are at fault
 
@@ -101,14 +101,14 @@ def score_queries(
     Args:
         queries: each query's text and the texts of its responses.
         cache: where rewards are looked up first, and stored.
-        progress: called with the number of finished queries while a comparing model scores the others.
+        progress: called with the number of finished queries while the others are scored.
         stop: an event that ends the work when it is set; it is looked at after each few responses or comparisons.
 
     Raises:
         ZooterError: the model cannot work at all, or no response of many queries has a reward.
         WorkError: it was stopped.
     """
-    size = QUERIES_TOGETHER if isinstance(model, Comparing) else max(len(queries), 1)
+    size = COMPARED if isinstance(model, Comparing) else SCORED
     scored: list[QueryRewards] = []
     for first in range(0, len(queries), size):
         scored += _score_batch(model, queries[first : first + size], cache, stop)

@@ -203,7 +203,7 @@ def draw_decision(source: Source, entry: LoggedDecision, pool: tuple[str, ...]) 
             text = reward.answer or (entry.answer if served else None)
             st.text(text or "The text of this answer is not kept. `[learn] answers = true` keeps it.")
     if not rewards:
-        st.markdown("No reward yet: `zooter learn` computes them in the background.")
+        st.markdown("No reward yet: `zooter learn` computes those of a share of the requests, in the background.")
 
 
 def draw_feedback(source: Source, pool: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -46,12 +47,21 @@ def draw(session: Session, ensemble: Ensemble) -> LoadedScores | None:
 
 def _read_source(session: Session, ensemble: Ensemble) -> LoadedScores | None:
     """The scores of the source that the visitor chooses; None until they are read."""
-    kind = st.segmented_control(
-        "Scores to train on", SOURCES, default="sample", required=True, format_func=SOURCES.__getitem__,
-        label_visibility="collapsed", **persistent("train-source"),
-    )  # fmt: skip
+    kind = "file"
+    if ensemble.fleet.router is None or _has_sample(ensemble):
+        kind = st.segmented_control(
+            "Scores to train on", SOURCES, default="sample", required=True, format_func=SOURCES.__getitem__,
+            label_visibility="collapsed", **persistent("train-source"),
+        )  # fmt: skip
     task = _read_sample(session, ensemble) if kind == "sample" else _read_file(session)
     return draw_until_result(task, "train-read", "Reading") if task else None
+
+
+def _has_sample(ensemble: Ensemble) -> bool:
+    """Whether the router's folder has texts of its training queries. Those of `zooter run` and `distill` have none."""
+    with suppress(ZooterError):
+        return ensemble.neighbours is not None and any(record.get("text") for record in ensemble.neighbours.records)
+    return False
 
 
 def _read_sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
@@ -64,11 +74,8 @@ def _read_sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | N
     name, source = ensemble.fleet.name, f"sample {id(ensemble)}"  # another one once the fleet has another router
 
     def load(task: Task[LoadedScores]) -> LoadedScores:
-        if (neighbours := ensemble.neighbours) is None:
-            raise ZooterError.saying(
-                "This fleet's router was saved without its training queries.",
-                "Take the score file that it was trained on.",
-            )
+        neighbours = ensemble.neighbours
+        assert neighbours is not None  # it has a sample
         config, scores = LabelConfig(**ensemble.router.labels), neighbours.scores()
         total, shipped = len(neighbours.records), len(scores.queries)
         part = f"all {total:,} queries" if shipped == total else f"{shipped:,} of the {total:,} queries"
@@ -97,7 +104,8 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
         st.caption(
             "One query per line, with the scores of at least two models; `id`, `dataset` and `tags` are optional. Or a "
             "table of `query`, `model` and `score`, or of `query` and a column of scores for each model. A file "
-            "with `query` and `score` alone is about the model that it is named after."
+            "with `query` and `score` alone is about the model that it is named after. `zooter run --scores FILE` "
+            "writes a run's."
         )
         st.code(
             '{"query": "What is 15% of 240?", "scores": {"small": 0.2, "large": 0.9}, "tags": ["percentage"]}',
