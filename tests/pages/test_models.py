@@ -327,6 +327,7 @@ def test_an_exam_stops_goes_on_and_gives_a_router(
     page.run()
     (table,) = tables(page)
     assert column(table, "Answers") == [f"{len(queries)} of {len(queries)}", f"0 of {len(queries)}"]
+    assert table[0] == ["Model", "Answers", "Per minute", "Left"]  # and problems where there are any
     exam._start(Ensemble(load_fleet(folder)), folder, running.quick, again=True)  # in a tab that has not drawn it yet
     assert sitting(folder) is running
     running.stop()

@@ -162,6 +162,7 @@ def test_tags_come_from_elsewhere(open_page: Open) -> None:
         settled(page)
         assert not page.error
         assert ("add · apples" in words(page)) == (tagger == "clusters")  # named by its words
+        assert "add · apples (3)" not in words(page)  # the same words in another clustering
         assert ("This query has no tags" in words(page)) == (tagger == "none")
     before = dict(state(page).loaded), dict(state(page).tagging)
     page.run()  # reads and tags nothing again
@@ -320,6 +321,12 @@ def test_a_router_of_ones_own_models_becomes_a_fleet_that_routes(
         decision = Ensemble(fleet).route([Message("user", LINES[0]["query"])])
         assert decision.candidate == "math-ai/Sums-7B"
         assert "Build the fleet" not in labels_of_buttons(open_page("models", first_fleet, router="my-router"))
+
+
+def test_of_many_models_the_first_are_named_and_the_others_counted(open_page: Open) -> None:
+    scores = {f"{number:02} {'long ' * 7}name": number for number in range(12)}
+    page = upload(open_page("train"), packed([{"query": "Hi", "scores": scores}]))
+    assert "and 3 more" in words(page)
 
 
 def test_a_single_query_is_enough_for_a_kind_without_epochs(open_page: Open) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 from zooter_core.method.labels import LabelConfig, label
 from zooter_core.method.tags import TagIndex
 from zooter_core.router import clusters
-from zooter_core.router.clusters import TIMES, cluster_tags, name_clusters
+from zooter_core.router.clusters import TIMES, by_words, cluster_tags, name_clusters
 
 # Three groups of 100, far apart.
 VECTORS = (10 * np.eye(8)[np.arange(300) % 3] + np.random.default_rng(0).normal(size=(300, 8))).astype(np.float32)
@@ -62,6 +62,11 @@ def test_clusters_are_named_by_their_words_and_names_differ() -> None:
     names = list(name_clusters(NUMBERS, TEXTS))
     assert names[0] == names[1] == ("about · sea · the", "about · sea · the (2)")
     assert names[2:] == [("cluster 0-1",), ("other",)]  # of one query each, so no word is common
+
+
+def test_a_reader_sees_clusters_of_the_same_words_once() -> None:
+    tags = [("sea · the", "sea · the (2)", "grade (1)"), ("sea · the (2)", "grade (2)"), ()]
+    assert by_words(tags) == [("sea · the", "grade (1)"), ("sea · the", "grade (2)"), ()]
 
 
 def test_names_change_no_label() -> None:

@@ -16,6 +16,7 @@ from zooter_core.router.kinds.arrays import Array, unit
 
 WORD = re.compile(r"[^\W\d_]{3,30}")
 WORDS_IN_NAME = 3  # in a name
+NUMBER = re.compile(r" \(\d+\)$")  # of a cluster that has the words of an earlier one
 TEXTS_READ = 10_000  # queries that are read
 CHARACTERS_READ = 500  # characters of a query that are read
 LEAST_SHARING = 2  # queries of a cluster that share a word of its name
@@ -39,6 +40,14 @@ def name_clusters(clusters: TagIndex, texts: Sequence[str]) -> TagIndex:
         taken[name] += 1
         names.append(f"{name} ({taken[name]})" if taken[name] > 1 else name)
     return TagIndex.named(names, clusters.codes, clusters.starts)
+
+
+def by_words(tags: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """The tags of each query for a reader: clusters that only a number tells apart, mostly of several clusterings, are
+    one."""
+    names = {name for row in tags for name in row}
+    shown = {name: words if (words := NUMBER.sub("", name)) in names else name for name in names}
+    return [tuple(dict.fromkeys(shown[name] for name in row)) for row in tags]
 
 
 def _typical(words: Counter[str], size: int, overall: Counter[str], read: int) -> list[str]:

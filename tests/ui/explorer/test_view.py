@@ -56,7 +56,7 @@ def test_each_column_goes_from_the_ground_to_its_models_colour():
 def test_a_dot_speaks_of_the_rewards_that_there_are():
     """Of a model without a score for the query, there is none."""
     record = {"text": "Hi", "tags": ["greeting", "short"]}
-    assert view._sentences(record, ("a", "b", "c"), [0.2, 0.3, 0.5], [math.nan, 1.0, 2.0]) == [
+    assert view._sentences(record, [0.2, 0.3, 0.5], [math.nan, 1.0, 2.0], ("a", "b", "c")) == [
         "“Hi”", "c earned the highest reward.", "Tags: greeting, short.", "The router gives a 20%, b 30%, c 50%.",
         "The rewards are b 1.00, c 2.00.",
     ]  # fmt: skip

@@ -21,6 +21,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.calibration import Reliability
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import BINS, TagTable, entropy_counts, tag_table, winners
+from zooter_core.router.clusters import by_words
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
 from zooter_core.ui import charts, links
 from zooter_core.ui.charts import colour
@@ -79,13 +80,14 @@ def read_learned(ensemble: Ensemble) -> Learned | None:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learned:
-    tags = [record["tags"] for record in _neighbours.records]
+    tags = by_words([record["tags"] for record in _neighbours.records])
     rewards = _neighbours.rewards.astype(np.float64)
     probabilities = _neighbours.probabilities.astype(np.float64)
     rows: NDArray[np.intp] = np.arange(len(tags))
     if len(tags) > MOST_PLACES:  # a random sample, the same one every time
         rows = np.sort(np.random.default_rng(0).choice(rows, MOST_PLACES, replace=False))
-    sentences = [_sentences(_neighbours.records[row], pool, probabilities[row], rewards[row]) for row in rows]
+    records = [{**_neighbours.records[row], "tags": tags[row]} for row in rows]
+    sentences = [_sentences(*of, pool) for of in zip(records, probabilities[rows], rewards[rows], strict=True)]
     spread = query_map.Spread(_neighbours.places)
     places = spread(_neighbours.places)
     drawn = query_map.places(pool, places[rows], winners(rewards[rows]).tolist(), sentences, regions(places, tags))
@@ -95,7 +97,7 @@ def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learne
 
 
 def _sentences(
-    record: dict[str, Any], pool: Sequence[str], probabilities: Sequence[float], rewards: Sequence[float]
+    record: dict[str, Any], probabilities: Sequence[float], rewards: Sequence[float], pool: Sequence[str]
 ) -> list[str]:
     """What the hover of a dot says: its query, and which model answered it best."""
     short = clipped(record.get("text", ""), LONGEST)
@@ -277,8 +279,7 @@ def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Figure:
     words = [_number(value, kind) for row in values for value in row]
     numbers = charts.trace("scatter", across, down, mode="text", text=words, textfont={"size": 13})
     names = of_names([clipped(name, HEAD) for name in pool], tickangle=SLANT * slanted(pool), side="top")
-    # Tags of clusters may differ at their end alone.
-    tags = of_names([name if len(name) <= TAG else f"{name[: TAG - 5]}…{name[-4:]}" for name in table.names])
+    tags = of_names([clipped(name, TAG) for name in table.names])
     margin = {"l": 4, "r": HEADS if slanted(pool) else 4, "t": 12, "b": 4}
     heads = names | {"range": names["range"][::-1]}
     traces = [*columns, numbers] if len(pool) <= MOST_NUMBERS else columns

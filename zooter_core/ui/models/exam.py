@@ -190,8 +190,9 @@ def _draw_running(sitting: Exam) -> None:
     st.progress(sitting.share, "Stopping" if sitting.stopping else label)
     stop_button(sitting, "exam-stop")
     if sitting.tallies:
-        head = ["Model", "Answers", "Per minute", "Left", ""]
-        tables.draw("exam", head, [_row(tally) for tally in sitting.tallies], "lrrrl")
+        head = ["Model", "Answers", "Per minute", "Left"]
+        head += ["Problem"] * any(tally.problem for tally in sitting.tallies)
+        tables.draw("exam", head, [_row(tally)[: len(head)] for tally in sitting.tallies], "lrrrl")
     for note in sitting.notes:
         st.caption(plain(note))
     st.caption("It goes on while this demo is open in a tab, on any of its pages.")

@@ -14,6 +14,7 @@ from zooter_core.evaluation.charts import Figure, framed
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, Labels, entropy, label
 from zooter_core.pipeline.train import tags_of
+from zooter_core.router.clusters import by_words
 from zooter_core.ui import charts
 from zooter_core.ui.answer_view import draw_query
 from zooter_core.ui.charts import badge, colour
@@ -83,10 +84,11 @@ def _draw_label(scores: Scores, tags_of_all: Tags, labels: Labels, config: Label
     alt = "The query's label: " + ", ".join(f"{name} {share:.0%}" for name, share in first)
     charts.redraw(bar_chart(label_of), "train-bar", alt, HEIGHT)
     st.markdown(" ".join(badge(pool, name, f"{share:.0%}") for name, share in first))
-    tags = list(dict.fromkeys(tags_of_all[row]))
+    all_tags = by_words(tags_of_all)
+    tags = all_tags[row]
     st.markdown(describe_label(pool, shares, config, bool(tags)))
     if tags:
-        names = [f"{tag} ({sum(tag in others for others in tags_of_all):,} queries)" for tag in tags[:FEW_TAGS]]
+        names = [f"{tag} ({sum(tag in others for others in all_tags):,} queries)" for tag in tags[:FEW_TAGS]]
         st.caption("Of the same kind, by tag: " + plain(", ".join(names)))
     else:
         st.caption("This query has no tags, so its label is its own scores alone.")

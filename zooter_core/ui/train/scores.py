@@ -36,7 +36,7 @@ def draw(session: Session, ensemble: Ensemble) -> LoadedScores | None:
     loaded = _read_source(session, ensemble)
     if loaded is None:
         return None
-    models = plain(", ".join(loaded.scores.candidates[:12]))
+    models = plain(listed(loaded.scores.candidates))
     st.markdown(f"**{describe_size(loaded.scores)}** from {plain(loaded.name)}: {models}")
     if loaded.note:
         st.caption(loaded.note)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
@@ -34,8 +34,8 @@ def draw(session: Session, router: TrainedRouter, ensemble: Ensemble) -> None:
         )
     else:
         st.markdown(
-            f"This router chooses among {plain(', '.join(pool[:12]))}; the fleet {plain(fleet.name)} has "
-            f"{plain(', '.join(fleet.pool))}. It needs a fleet with a model for each of its names."
+            f"This router chooses among {plain(listed(pool))}; the fleet {plain(fleet.name)} has "
+            f"{plain(listed(fleet.pool))}. It needs a fleet with a model for each of its names."
         )
         if not manage.allowed():
             st.caption("Connecting models is off here. `zooter demo --manage HOST` allows it.")
