@@ -72,7 +72,7 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     page.wait_for_timeout(PAUSE)
     expect(line).not_to_be_in_viewport()
     assert_fits(page, NARROW)
-    assert page.locator("[class*=st-key-bar-] img").first.bounding_box()["width"] > NARROW / 2  # names stand above
+    assert page.locator("[class*=st-key-why-] .js-plotly-plot").first.bounding_box()["width"] > NARROW / 2
     assert barriers(page) == []
     line.locator(".stMarkdownBadge").first.evaluate("name => { name.textContent = 'a-long-name-'.repeat(9) }")
     assert line.evaluate("strip => strip.scrollWidth <= strip.clientWidth")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from support.app_pages import Open, ask, draw_ended, labels, press, talk, words
+from support.app_pages import Open, ask, charts, draw_ended, labels, press, talk, words
 from support.patience import PATIENCE
 from support.sample_report import report
 from zooter_core.base.money import in_dollars
@@ -64,7 +64,8 @@ def test_a_query_shows_probabilities_tags_choice_answer_and_why(open_page: Open)
     assert turn.why is not None
     shown = ["What points to", "The most similar training queries", "on a scale from 0", "1 of 3 models ran and wrote"]
     assert [text for text in shown if text not in words(page)] == []
-    assert {f"{share:.0%}" for share in turn.decision.probabilities.values()} <= {one.value for one in page.markdown}
+    (bars,) = [figure["data"][0]["text"] for key, figure in charts(page).items() if key.startswith("why-")]
+    assert bars == [f"{share:.0%}" for share in sorted(turn.decision.probabilities.values(), reverse=True)]
 
 
 def test_the_page_says_that_a_model_reads_a_long_query(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

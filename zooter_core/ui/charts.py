@@ -56,15 +56,6 @@ def stacked(probabilities: Mapping[str, float], pool: Sequence[str], pale: bool 
     return picture(100, 8, body, ' preserveAspectRatio="none"')
 
 
-def filled(share: float, fill: str) -> str:
-    """A track of which a colour fills a share. It stretches to any width."""
-    body = (
-        '<rect width="100" height="8" rx="1" fill="#888888" opacity="0.18"/>'
-        f'<rect width="{100 * share:.2f}" height="8" rx="1" fill="{fill}"/>'
-    )
-    return picture(100, 8, body, ' preserveAspectRatio="none"')
-
-
 # Streamlit's names for colours in Markdown; config.toml gives each the palette's colour of the same place.
 NAMES = ("blue", "orange", "green", "violet", "red", "yellow", "gray")
 
@@ -102,7 +93,7 @@ LONGEST_NAME = 40  # characters of a name beside its dot
 LONGEST_BAR_NAME = 20  # beside its bar, which leaves room for bars on a phone
 ROOM = 56  # pixels right of a chart, for the number of a dot at its edge
 BARE = {"visible": False}  # an axis
-CHARACTER, FIGURE, WIDEST = 8, 44, 280  # pixels: of a text's character, of a percentage, and of the longest text
+BAR = 34  # pixels of a bar's row
 LEAST_SHOWN, CLEAR = 0.5, 0.55  # scores of a tag, for all taggers: of one that is alone, and of one among others
 CERTAINTY = {
     "sure": f"**sure**: its choice has a probability of at least {SURE:.0%}",
@@ -148,21 +139,6 @@ def shown_tags(tags: Sequence[Tag]) -> list[str]:
     if len(tags) > 1 and tags[0].score < CLEAR:
         return []
     return [tag.name for tag in tags if tag.score >= LEAST_SHOWN]
-
-
-def draw_bars(key: str, rows: Sequence[tuple[str, str, float]], longest: int) -> None:
-    """Shares as bars of one scale, each between what it is of and its figure.
-
-    Args:
-        rows: of each bar, what it is of as Markdown, its colour, and the share.
-        longest: characters of the longest text. On a phone, texts stand above their bars.
-    """
-    width = min(CHARACTER * longest + 16, WIDEST)
-    for number, (name, fill, share) in enumerate(rows):
-        with st.container(horizontal=True, key=f"bar-{key}-{number}", vertical_alignment="center", wrap=False):
-            st.markdown(name, width=width)
-            st.image(filled(share, fill), width="stretch", alt=f"{share:.0%}")
-            st.markdown(f"{share:.0%}", width=FIGURE, text_alignment="right")
 
 
 def draw(figure: Figure, key: str, alt: str, height: int) -> None:
@@ -239,6 +215,15 @@ def share_bars(shares: Mapping[str, float], colours: Sequence[str], hovers: Sequ
     names = of_names([clipped(name, LONGEST_BAR_NAME) for name in shares])
     margin = {"l": 0, "r": 52, "t": 4, "b": 4}
     return framed([parts], xaxis=BARE | {"range": [0, 1]}, yaxis=names, margin=margin)
+
+
+def probability_bars(shares: Iterable[tuple[str, float]], pool: Sequence[str]) -> Figure:
+    """A bar for each model: the probability that it gives the best answer."""
+    rows = dict(shares)
+    hovers = [
+        f"{clipped(name, 80)} gives the best answer with probability {share:.1%}." for name, share in rows.items()
+    ]
+    return share_bars(rows, [colour(pool, name) for name in rows], hovers)
 
 
 def dots_of_names(rows: Sequence[tuple[str, float, str]], sentence: str, x: str = "", **across: Any) -> Figure:

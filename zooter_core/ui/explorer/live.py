@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Message
 from zooter_core.data import prices
-from zooter_core.evaluation.charts import Figure
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import charts
 from zooter_core.ui.charts import by_share, colour, in_words, tag_badges
 from zooter_core.ui.explorer import query_map, view
-from zooter_core.ui.text import clipped, plain
+from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import EXAMPLES, show_error
 
 TYPED, EXAMPLE = "explorer-typed", "explorer-example"  # in the session's state: the text in the box, the chosen example
@@ -65,7 +62,8 @@ def _draw_bars(decision: Decision, learned: view.Learned | None, example: bool) 
             st.markdown("**How likely each model is to answer best**")
             alt = "How likely each model is to answer best: "
             alt += ", ".join(f"{name} {p:.0%}" for name, p in by_share(probabilities))
-            charts.redraw(bar_chart(probabilities), "explorer-bars", alt, 34 * len(probabilities) + 12)
+            figure = charts.probability_bars(probabilities.items(), list(probabilities))
+            charts.redraw(figure, "explorer-bars", alt, charts.BAR * len(probabilities) + 12)
         with st.container():
             if example:
                 st.caption(f"Nothing typed yet: this is the example *{plain(decision.query)}*")
@@ -78,15 +76,6 @@ def _draw_bars(decision: Decision, learned: view.Learned | None, example: bool) 
             st.caption(f"Probabilities: {in_words(probabilities)}. The router is {certainty}.")
             if example and learned is not None:
                 st.caption(f"On average over the training queries: {in_words(learned.mean)}.")
-
-
-def bar_chart(probabilities: Mapping[str, float]) -> Figure:
-    """A bar per candidate, in pool order: the probability that it gives the best answer."""
-    pool = list(probabilities)
-    hovers = [
-        f"{clipped(name, 80)} gives the best answer with probability {p:.1%}." for name, p in probabilities.items()
-    ]
-    return charts.share_bars(probabilities, [colour(pool, name) for name in pool], hovers)
 
 
 def _draw_map(ensemble: Ensemble, decision: Decision, learned: view.Learned, title: str) -> None:

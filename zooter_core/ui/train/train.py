@@ -18,7 +18,7 @@ from zooter_core.pipeline import distill
 from zooter_core.ui import charts, tables
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
-from zooter_core.ui.text import plain, with_commands
+from zooter_core.ui.text import clipped, plain, with_commands
 from zooter_core.ui.train.labels import embed
 from zooter_core.ui.train.session import LoadedScores, Session, Tags, Task, TrainedRouter, draw_end, draw_task
 from zooter_core.ui.train.settings import Settings
@@ -118,17 +118,16 @@ def draw_figures(router: TrainedRouter) -> None:
 def _draw_shares(held_back: Evaluation, pool: Sequence[str]) -> None:
     single = held_back.best_single
     names = {"router": ("your router", ROUTER), "best_single": (f"{single} alone", colour(pool, single))}
-    rows, intervals = [], []
-    for key, row in held_back.best_choice.items():
-        if row is None:
-            continue
-        name, fill = names[key]
-        (low, high), share = row.interval, row.share
-        rows.append((plain(name), fill, share))
-        intervals.append(f"{plain(name)} {low:.0%} to {high:.0%}")
-    charts.draw_bars("train", rows, max(len(name) for name, _ in names.values()))
+    rows = [(*names[key], row) for key, row in held_back.best_choice.items() if row is not None]
+    intervals = [f"{name} {row.interval[0]:.0%} to {row.interval[1]:.0%}" for name, _, row in rows]
+    hovers = [f"{clipped(name, 80)} chooses the best model {row.share:.1%} of the time." for name, _, row in rows]
+    shares = {name: row.share for name, _, row in rows}
+    alt = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    figure = charts.share_bars(shares, [fill for _, fill, _ in rows], hovers)
+    charts.draw(figure, "train-shares", alt, charts.BAR * len(rows) + 12)
     st.caption(
-        f"Of {held_back.n:,} held-back queries, which the router did not train on. 95% CI: {', '.join(intervals)}."
+        f"Of {held_back.n:,} held-back queries, which the router did not train on. 95% CI: "
+        f"{plain(', '.join(intervals))}."
     )
 
 
