@@ -54,7 +54,7 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(open_tab: Callable[..., Pag
     file = {"name": "mine.jsonl", "mimeType": "application/jsonl", "buffer": score_file()}
     page.locator('input[type="file"]').set_input_files(file)
     expect(page.get_by_text("48 queries, 4 data sets, 4 models")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_role("img", name="The query's label")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("figure", name="The query's label: code 100%")).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW, WIDE)
     page.get_by_role("slider").first.press("End")
     expect(page.get_by_text("At beta 1 the label")).to_be_visible(timeout=SLOW)
