@@ -50,3 +50,10 @@ def test_any_text_can_be_read(text: str) -> None:
 def test_the_value_of_an_expression() -> None:
     values = {"(2 + 3) * 4": 20, "2 ^ 3 ^ 2": 512, "10 - 4 - 3 * 1": 3, "7 / 2": Fraction(7, 2), "2 +": None}
     assert {text: value_of(text) for text in values} == values
+
+
+def test_what_is_too_large_to_write_has_no_value() -> None:
+    """Each would take minutes, or be no float."""
+    powers = [f"{'(' * 30}9{f'^{sign}20)' * 30}" for sign in ("", "-")]
+    assert [text for text in (*powers, "*".join(["9^20"] * 100)) if value_of(text) is not None] == []
+    assert value_of("9^20 * 9^20") == 9**40

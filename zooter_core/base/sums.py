@@ -45,6 +45,7 @@ OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] =
 }
 LONGEST = 20_000  # characters of a text that are read
 LARGEST = 20  # of an exponent
+MOST_BITS = 1000  # of a result and of its denominator: more is no float, and powers of powers take for ever
 WORD = 10  # characters before a sum that are looked at
 
 
@@ -73,13 +74,19 @@ def value_of(expression: str) -> Fraction | None:
         return None
 
 
+def _bounded(value: Fraction) -> Fraction:
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MOST_BITS:
+        raise ValueError("too large")
+    return value
+
+
 def _value(node: ast.expr) -> Fraction:
     if isinstance(node, ast.BinOp):
         left, right = _value(node.left), _value(node.right)
         if type(node.op) in OPERATIONS:
-            return OPERATIONS[type(node.op)](left, right)
+            return _bounded(OPERATIONS[type(node.op)](left, right))
         if isinstance(node.op, ast.Pow) and right.denominator == 1 and abs(right) <= LARGEST:
-            return Fraction(left ** int(right))
+            return _bounded(Fraction(left ** int(right)))
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand)
     elif isinstance(node, ast.Call) and ast.unparse(node.func) == "sqrt" and len(node.args) == 1:
