@@ -215,8 +215,8 @@ def _draw_live(turn: Turn, job: Job, key: str) -> None:
         with box.container():
             _draw_text(turn, key)
         stop_button(job, "stop")
-        # The first words need not wait for the next drawing; cards have keys, which may be drawn once in each.
-        if not job.begun.is_set() and not _beside(turn) and job.begun.wait(EVERY):
+        # The first words need not wait for the next drawing. What has keys, as cards and words, is drawn once in each.
+        if not (job.begun.is_set() or turn.text or _beside(turn)) and job.begun.wait(EVERY):
             with box.container():
                 _draw_text(turn, key)
 
