@@ -229,7 +229,7 @@ def draw_answer(talk: Conversation, number: int) -> None:
     if turn.job.ranked and not _beside(turn):
         with st.expander(f"Best of {_scored(turn)} by reward", icon=":material/leaderboard:"):
             for place, item in enumerate(turn.job.ranked, 1):
-                reward = "no reward" if item.reward is None else f"reward {item.reward:.2f}"
+                reward = "no reward" if item.reward is None else f"reward {item.reward:z.2f}"
                 st.markdown(f"**{plain(item.response.candidate)}** · {reward}")
                 answer_view.draw_answer(turn.job, item.response.candidate, f"{key}-{place}")
 
