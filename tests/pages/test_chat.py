@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,11 @@ def test_all_of_them_or_a_few_answer_and_the_best_is_shown(open_page: Open) -> N
     assert "you chose it" not in words(page)
     if turn.candidate != turn.decision.candidate:
         assert f"**{turn.candidate}** has the highest reward of 3" in words(page)
+    *_, last = ranked = turn.job.ranked
+    ranked[-1] = replace(last, reward=(ranked[0].reward or 0) + 1)  # as of a wrong answer behind a right one
+    page.run()
+    assert any(expander.label == "Best of 3" for expander in page.expander)
+    assert "has the highest reward" not in words(page)
     page.selectbox(key="mode").select("Best of a few").run()
     page.slider(key="unsure").set_value(0.0).run()
     page = ask(page, "Write about the sea.")
