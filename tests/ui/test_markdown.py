@@ -233,6 +233,7 @@ def test_a_fence_without_its_beginning_is_one_all_the_same() -> None:
         "Dear Anna,\n\nThank you for covering my shift.\nFor this I owe you a coffee.\n\nBest,\nTom",
         "If you try this, it works.\nWhile it cooks, stir.\nFrom time to time, taste it.",
         "To buy:\n- milk;\n- bread (two);\n- eggs;\n- salt.",
+        "let it be\nfrom dusk till dawn\nwith all my heart,\nfor you",
         "x = 5",
     ],
 )

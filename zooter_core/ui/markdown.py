@@ -29,8 +29,9 @@ LONGEST_FORMULA = 2_000  # characters
 LONGEST = 300  # characters of an address that are shown: an image's address may be the image itself
 PAGE = 2  # levels of headings that are the page's; a text's headings come below them
 PROGRAM = re.compile(
-    r"(def|class|import|from|return|print|for|while|if|else|elif|try|except|with|function|const|let|var|public|private|"
-    r"static|int|void|using|#include|SELECT|INSERT|UPDATE|DELETE|CREATE|FROM|WHERE|ORDER|GROUP|JOIN|LIMIT)\b.*[]:;({=,)\w]$"
+    r"(def|class|import|return|print|function|public|private|static|int|void|using|#include|"
+    r"SELECT|INSERT|UPDATE|DELETE|CREATE|FROM|WHERE|ORDER|GROUP|JOIN|LIMIT)\b.*[]:;({=,)\w]$"
+    r"|(for|while|if|else|elif|try|except|with)\b.*[:;{)]|from \S+ import .+|(let|const|var) .*[=;].*"  # verse has them
     r"|[\w.]+ [-+*/]?= .+|[})\]]+;?|(?![-*+\u2022] |\d+[.)] ).*[;{]|</?\w+.*>"
 )
 # Streamlit draws other languages as pictures, which may load files.
