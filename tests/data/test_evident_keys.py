@@ -100,8 +100,8 @@ def test_a_sum_has_its_result() -> None:
 def test_a_result_without_an_end_may_be_rounded() -> None:
     key = key_in("What is 10 / 3?")
     assert key is not None
-    outcomes = [verify(text, key).right for text in ("3.33", "The answer is 3.3333.", "3.4", "3")]
-    assert outcomes == [True, True, False, False]
+    outcomes = [verify(text, key).right for text in ("3.33", "The answer is 3.3333.", "10/3", "3 1/3", "3.4", "3")]
+    assert outcomes == [True, True, True, True, False, False]
 
 
 @pytest.mark.parametrize("text", CHECKS)
