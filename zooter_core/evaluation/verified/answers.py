@@ -17,6 +17,7 @@ from zooter_core.base.errors import NotInstalledError, ZooterError, listed, one_
 Number = Decimal | Fraction
 REGEX_SECONDS = 1  # of one search: some expressions take exponential time
 SHOWN = 60  # characters of a text in a reason
+LONGEST_FRACTION = 1000  # of a denominator in a reason
 
 LATEX_FRACTION = re.compile(r"(?<!\d)(\d*)\\[dt]?frac\{(\d{1,30})\}\{(\d{1,30})\}")
 NUMBER = re.compile(  # 5/6 and 2 1/2, but no date; 1,234.5 and 6.02e23
@@ -247,5 +248,7 @@ def _decimal(value: Any) -> Number | None:
 
 
 def _shown(value: object) -> str:
-    """A part of a reason: short, on one line."""
+    """A part of a reason: short, on one line. A root that is no fraction is one to the digits of a float."""
+    if isinstance(value, Fraction) and value.denominator > LONGEST_FRACTION:
+        value = f"{float(value):.6g}"
     return one_line(str(value)[: 4 * SHOWN], SHOWN)
