@@ -26,6 +26,13 @@ def test_a_stream_says_what_the_whole_answer_says(local):
     assert len({chunk["id"] for chunk in chunks}) == 1
 
 
+def test_turns_of_the_user_in_a_row_are_read_as_one(local):
+    parts = [{"role": "user", "content": text} for text in ("Name a tree.", "And a flower.")]
+    joined = [{"role": "user", "content": "Name a tree.\n\nAnd a flower."}]
+    answers = [local.chat(turns, model="one", max_tokens=20, temperature=0).json() for turns in (parts, joined)]
+    assert answers[0]["choices"] == answers[1]["choices"]
+
+
 SETTINGS = {  # what each must be, and wrong values
     "max_tokens": ("a whole number above 0", 0),
     "max_completion_tokens": ("a whole number above 0", "8"),
