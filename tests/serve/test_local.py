@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from support.anthropic_shape import MODES, answer_of, post
-from support.patience import wait_until
+from support.patience import PATIENCE, wait_until
 from support.running_endpoint import stream_of
+from zooter_core.backends.residency import Residency
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
@@ -124,3 +127,23 @@ def test_a_fleet_that_is_loaded_anew_leaves_no_model_behind(local):
     assert local.client.post("/admin/reload", json={}).status_code == 200
     assert not ensemble.backends["transformers"].sizes()
     assert local.chat(model="one", max_tokens=2).status_code == 200
+
+
+def test_nor_a_model_that_was_loading_meanwhile(local, monkeypatch):
+    """As after two reloads in a row."""
+    begins, ends, load = threading.Event(), threading.Event(), Residency._load
+
+    def load_slowly(self, loader):
+        begins.set()
+        assert ends.wait(PATIENCE)
+        return load(self, loader)
+
+    monkeypatch.setattr(Residency, "_load", load_slowly)
+    local.client.post("/admin/reload", json={}).raise_for_status()
+    ensemble = local.server.gateway.ensemble
+    assert begins.wait(PATIENCE)
+    local.client.post("/admin/reload", json={}).raise_for_status()
+    ends.set()
+    wait_until(lambda: "load" not in [thread.name for thread in threading.enumerate()])
+    assert not ensemble.backends["transformers"].sizes()
+    assert local.server.gateway.ensemble.backends["transformers"].sizes()
