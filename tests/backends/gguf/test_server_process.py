@@ -110,6 +110,12 @@ def test_a_model_without_room_is_told_from_one_that_does_not_load(start, monkeyp
     assert not process.folder.exists()
 
 
+def test_a_system_without_llama_cpps_library_is_told_how_to_install_it(start):
+    process = start("raise ImportError('libgomp.so.1: cannot open shared object file')")
+    with pytest.raises(WorkError, match="apt install libgomp1"):
+        process.wait_until_loaded("model", threading.Event())
+
+
 PARENT = """
 import json, os, sys, threading, time
 from zooter_core.backends.gguf.server_process import ServerProcess
