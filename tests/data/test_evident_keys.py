@@ -46,6 +46,8 @@ NUMBERS = {
     "Was ist 3,5 * 2?": "7",
     "12,50 + 1,200": "1212.5",
     "80 + 15%": "92",
+    "200 + 10% + 5%": "231",
+    "5 + 10% * 50": "10",
     "What is 200 minus 25%?": "150",
 }
 CHECKS: dict[str, dict[str, Any]] = {
@@ -81,7 +83,8 @@ NONE = [
         "Solve x + 5 = 20 percent of 50",
     ),
     *("Find the bug: x = 5", "What is the output of this code: x = 5; y = x + 2; print(y)"),
-    *("sum of 1,000 and 2,000,000", "square root of -2", "the average of 4", "poem analysis: The Raven"),
+    *("sum of 1,000 and 2,000,000", "sum of 1,500 and 2", "average of 2,5 and 3", "50 + 20% + 30", "square root of -2"),
+    *("the average of 4", "poem analysis: The Raven"),
     *(
         "Tom has 3 boxes with 12 pens. How many pens?",
         "",

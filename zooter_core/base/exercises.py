@@ -30,9 +30,10 @@ WORDS = (  # of a sum, and the signs for them
     (r"(?:\bthe )?(?:\bcube root of |\bcbrt(?: of)? ?|∛)\(?(\d+)\)?", r"cbrt(\1)"),
     (r"(?<=[\d\s)])(?<!\b0)x(?=[\d\s(])", "*"),  # but "0x10"
 )
-LIST = re.compile(  # "the average of 4, 8 and 15"
+ITEM = r"\d[\d.]*\b"
+LIST = re.compile(  # "the average of 4, 8 and 15", or "4,8,15"; but "1,500 and 2" and "2,5 and 3" may be other numbers
     r"(?:\bthe )?\b(?P<name>average|mean|sum|total|product) of (?:(?:the|these) (?:following )?numbers:? )?"
-    r"(?P<numbers>\d[\d.]*(?:(?:, ?and |, ?| and )\d[\d.]*\b(?!,\d{3}\b))+)",
+    rf"(?P<numbers>{ITEM}(?!,\d)(?:(?:, (?:and )?| and ){ITEM}(?!,\d))+|{ITEM}(?:,(?!\d{{3}}\b){ITEM})+)",
     re.IGNORECASE,
 )
 QUESTION = re.compile(
