@@ -25,6 +25,7 @@ from zooter_core.evaluation.verified.answers import final_number, letter
         (".5 of it", "0.5"), ("She has 18.00 left", "18"), ("about 1.5e-7 of it", "0.00000015"),
         ("The answer is -6.02E+23.", "-602000000000000000000000"), ("the commit 12e5f", "5"),
         ("The answer is not clear. There are 9.", "9"), ("The answer is:\n\n18", "18"), ("None at all.", None),
+        ("1/4 + 1/2 = 3/4", "0.75"), (r"It is \boxed{\frac{3}{4}}.", "0.75"), ("on 12/25/2024", "2024"),
     ],
 )  # fmt: skip
 def test_the_final_number(text, number):

@@ -17,6 +17,8 @@ REGEX_SECONDS = 1  # of one search: some expressions take exponential time
 SHOWN = 60  # characters of a text in a reason
 
 DIGITS = re.compile(r"(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?")
+OVER = re.compile(r"/([1-9]\d*)(?![\d/]|\.\d)")  # behind a number: of a fraction, and not of a date
+FRAC = re.compile(r"\\[dt]?frac\{(\d+)\}\{(\d+)\}")
 MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−][$€£]?$|[$€£][-−]$")  # no hyphen, no subtraction
 MARKED = re.compile(r"####(.*)")
 BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
@@ -79,6 +81,7 @@ def final_number(text: str) -> Decimal | None:
     That is the last marked number ("#### 18", a box, "the answer is 18"), or else the last number. "$1,234.50" is
     1234.5, and units are ignored.
     """
+    text = FRAC.sub(r"\1/\2", text)
     for pattern in (MARKED, BOXED, ANSWER):
         for part in reversed(pattern.findall(text)):
             after = part.rpartition("=")[2] if _numbers(part.rpartition("=")[2]) else part
@@ -201,10 +204,15 @@ def _is_article(match: re.Match[str]) -> bool:
 
 
 def _numbers(text: str) -> list[Decimal]:
-    """The numbers of a text; a minus directly before one counts unless it is a subtraction ("10-5" is 10 and 5)."""
-    numbers = []
+    """The numbers of a text; a minus directly before one counts unless it is a subtraction ("10-5" is 10 and 5).
+    "5/6" is one number."""
+    numbers, end = [], 0
     for match in DIGITS.finditer(text):
+        if match.start() < end:
+            continue
         value = Decimal(match.group().replace(",", ""))
+        if text[match.start() - 1 : match.start()] != "/" and (over := OVER.match(text, match.end())):
+            value, end = Decimal(f"{value / int(over[1]):.9f}".rstrip("0").rstrip(".")), over.end()
         negative = MINUS.search(text[max(0, match.start() - 5) : match.start()])
         numbers.append(value.copy_negate() if negative and value else value)
     return numbers
@@ -216,7 +224,7 @@ def _decimal(value: Any) -> Decimal | None:
         number = Decimal(str(value))
     except InvalidOperation:
         signs = str(value).strip(" -−$€£%")
-        return first_number(str(value)) if DIGITS.fullmatch(signs) else None
+        return first_number(str(value)) if DIGITS.fullmatch(OVER.sub("", signs)) else None
     return number if number.is_finite() else None
 
 
