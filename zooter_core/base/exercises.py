@@ -22,6 +22,7 @@ WORDS = (  # of a sum, and the signs for them
     (r"(?:%|\bpercent) of\b", " / 100 *"),
     (r"\bhalf of\b", "1/2 *"),
     (r"(\d/\d+) of\b", r"\1 *"),
+    (r"(?<![\d)])(?<![\d)] )[-−](\d[\d.]*)(?= (?:squared|cubed|to the)\b)", r"(-\1)"),  # but not "-5^2"
     (r"\s*\bsquared\b", "^2"),
     (r"\s*\bcubed\b", "^3"),
     (r"\s*\bto the power of\b", "^"),
