@@ -33,9 +33,11 @@ PERCENT = re.compile(r"([\d.]+)%")
 SIGNS = str.maketrans(
     {**dict.fromkeys("×·xX", "*"), "÷": "/", "^": "**", **dict.fromkeys("−–", "-"), **dict.fromkeys("$€£", "")}
 )
+DIVISOR = re.compile(r"(÷\s*|(?<![\d./])\d+/\d+\s+/\s+)(\d+/\d+)(?![\d./]|\s*[*^])")  # "2 ÷ 1/4", "1/2 / 1/4"
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # "1,500"
 DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d+),(\d{1,2})(?![\d.,])")  # "2,5"
-CHANGE = re.compile(r"(.*[\d)])\s*([-+])\s*([\d.]+%)")  # "80 + 15%", which is 80 * (1 + 15%)
+CHANGE = re.compile(r"(.*[\d)])((?:\s*[-+]\s*[\d.]+%)+)")  # "80 + 15%", which is 80 * (1 + 15%)
+ADDED = re.compile(r"[^()%]*\d\s*[-+]\s*[\d.]+%(?!\s*[*/])[^()]*")  # of what, if more follows: "50 + 20% + 30"
 OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -64,10 +66,12 @@ def false_sums(text: str) -> list[str]:
 
 def value_of(expression: str) -> Fraction | None:
     """The value of numbers with signs and brackets between them; None if it is no such expression, or has no value."""
-    plain = re.sub(r"\\times|\\cdot", "*", expression).translate(SIGNS).strip()
-    plain = DECIMAL_COMMA.sub(r"\1.\2", THOUSANDS.sub("", plain))
+    plain = DECIMAL_COMMA.sub(r"\1.\2", THOUSANDS.sub("", re.sub(r"\\times|\\cdot", "*", expression)))
+    plain = DIVISOR.sub(r"\1(\2)", plain).translate(SIGNS).strip()
     if change := CHANGE.fullmatch(plain):
-        plain = change.expand(r"(\1) * (1 \2 \3)")
+        plain = f"({change[1]})" + re.sub(r"\s*([-+]\s*[\d.]+%)", r" * (1 \1)", change[2])
+    elif ADDED.fullmatch(plain):
+        return None
     try:
         return _value(ast.parse(PERCENT.sub(r"(\1/100)", plain), mode="eval").body)
     except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
