@@ -104,7 +104,7 @@ def _sentences(
     scored = {name: reward for name, reward in zip(pool, rewards, strict=True) if not math.isnan(reward)}
     leading = [name for name, reward in scored.items() if reward == max(scored.values())]
     shares = ", ".join(f"{name} {p:.0%}" for name, p in zip(pool, probabilities, strict=True))
-    values = ", ".join(f"{name} {reward:.2f}" for name, reward in scored.items())
+    values = ", ".join(f"{name} {reward:z.2f}" for name, reward in scored.items())
     return [
         f"“{short}”" if short else "(saved without its text)",
         f"{' and '.join(leading)} earned the highest reward.",
@@ -322,7 +322,7 @@ def _number(value: float, kind: Kind) -> str:
         return "–"
     if kind == "probability":
         return f"{value:.0%}"
-    return f"{value:.2f}" if kind == "reward" else f"{round(100 * value) or 0:+d}".replace("+0", "0")
+    return f"{value:z.2f}" if kind == "reward" else f"{round(100 * value) or 0:+d}".replace("+0", "0")
 
 
 def entropy_chart(counts: Sequence[int]) -> Figure:
