@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from support.hostile_texts import ATOMS, PAYLOADS, faults, payload
-from zooter_core.ui.markdown import LONGER, MOST, safe
+from zooter_core.ui.markdown import LONGER, MOST, message, safe
 from zooter_core.ui.text import plain, with_commands
 
 TEXT = st.lists(st.sampled_from(ATOMS), max_size=24).map("".join)
@@ -175,6 +175,15 @@ DRAWN = {
 @pytest.mark.parametrize("what", DRAWN)
 def test_how_texts_are_drawn(what: str) -> None:
     assert [(text, safe(text)) for text, _ in DRAWN[what]] == list(DRAWN[what])
+
+
+def test_a_message_keeps_its_code_and_lists_and_shows_what_a_server_says() -> None:
+    reply = "*boom* at __init__ in _x_: a_b, <p> $5 $6"
+    shown = "\\*boom\\* at \\_\\_init\\_\\_ in \\_x\\_: a_b, \\<p> \\$5 \\$6"
+    assert (
+        message(f"Nobody answered:\n- b: {reply}\n\nCall `a *b*`.")
+        == f"Nobody answered:\n\n-   b: {shown}\n\nCall `a *b*`."
+    )
 
 
 @pytest.mark.parametrize(

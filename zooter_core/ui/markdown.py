@@ -41,6 +41,7 @@ LANGUAGE = re.compile(r"(?!.*(?:mermaid|math))[a-z0-9][\w+#.-]{0,29}(?!\S)", re.
 INTERRUPTS = re.compile(r"(?:[-+*]|1[.)]) +\S|>|`{3,}[^`]*\Z")
 TASK = re.compile(r"\\\[([ xX])\\\] (?=\S)")
 ALIGNED = {"left": ":---", "center": ":---:", "right": "---:"}
+MARK = re.compile(r"(`[^`]+`)|[*~]|(?<![^\W_])_|_(?![^\W_])")  # of emphasis, outside code
 BAR = re.compile(r"(?<!\\)((?:\\\\)*)\|")  # one that is not escaped
 # In a row of a table, models forget to escape those in code and in formulas.
 ROW = re.compile(r"^[> \t]*\|.*\|[ \t]*$", re.MULTILINE)
@@ -125,6 +126,11 @@ def safe(text: str, most: int | None = MOST) -> str:
     if most is not None and len(text) > most:
         return f"{shown}\n\n*… {len(text) - most:,} characters more, which an export has*"
     return shown
+
+
+def message(text: str) -> str:
+    """A message as Markdown: code, lists and addresses stay, but what a server or a file says has no emphasis."""
+    return safe(MARK.sub(lambda part: part[1] or rf"\{part[0]}", text))
 
 
 @lru_cache(maxsize=256)  # a page draws the complete conversation again on every change

@@ -23,7 +23,7 @@ from zooter_core.ui.chat.controls import MODES
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Settings, Turn
 from zooter_core.ui.jobs import Job
-from zooter_core.ui.markdown import safe
+from zooter_core.ui.markdown import message
 from zooter_core.ui.models.manage import is_users
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import focus_composer, icon_button, show_error
@@ -257,8 +257,8 @@ def _draw_cards(turn: Turn, names: Sequence[str], key: str) -> None:
 def _draw_text(turn: Turn, key: str) -> None:
     """Who could not answer, and the answer so far, or those that are drawn side by side."""
     job = turn.job
-    if note := answer_view.fallback_note(job, "**"):
-        st.warning(safe(note), icon=":material/swap_horiz:")
+    if note := answer_view.fallback_note(job):
+        st.warning(message(note), icon=":material/swap_horiz:")
     if names := _beside(turn):
         _draw_cards(turn, names, key)
         return
