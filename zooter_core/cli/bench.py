@@ -72,7 +72,7 @@ def bench(
     check_file(out, sources)
     problems = benchmark.read(sources)
     drawn = sample(problems, limit, seed)
-    ensemble = open_ensemble(fleet, answering=True)
+    ensemble = open_ensemble(fleet)
     config = find_judge(ensemble.fleet, judge) if judge else None
     if config:
         benchmark.judge = Judge(config, ensemble.backend_of)

@@ -35,7 +35,6 @@ def exam(
     new = exam.newcomers(parts, folder)
     if new.candidates:
         with waiting("Trying every model ..." if new.pool == parts.pool else "Trying the new models ..."):
-            ensemble.fetch(err.print)
             estimate = exam.estimate(Ensemble(new, ensemble.backends), queries, parts.generation)
         seconds, cost = estimate.seconds, f", {estimate.cost}" if estimate.cost else ""
         time = f", about {seconds:.0f} seconds" if seconds < 90 else f", about {seconds / 60:.0f} minutes"

@@ -63,7 +63,7 @@ def run(
 ) -> None:
     if scores:
         check_apart(scores, [queries])
-    questions, ensemble = read_queries(queries, err.print), open_ensemble(fleet, answering=True)
+    questions, ensemble = read_queries(queries, err.print), open_ensemble(fleet)
     generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens, training.seed)
     labels, distilling = training.label_config(LabelConfig()), training.distill_config()
     encoder = ensemble.fleet.encoder
