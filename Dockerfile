@@ -29,7 +29,7 @@ ENTRYPOINT ["zooter"]
 CMD ["serve", "--fleet", "/fleet", "--host", "0.0.0.0", "--keys", "/keys/keys.json", "--data", "/data"]
 
 FROM python:3.11-slim AS full
-RUN apt-get update && apt-get install --yes --no-install-recommends bubblewrap && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install --yes --no-install-recommends bubblewrap libgomp1 && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/zooter
 COPY . .
 RUN pip install --no-cache-dir --requirement requirements.txt && pip install --no-cache-dir --no-deps .
@@ -42,7 +42,7 @@ ENTRYPOINT ["zooter"]
 CMD ["serve", "--fleet", "/fleet", "--host", "0.0.0.0", "--keys", "/keys/keys.json", "--data", "/data"]
 
 FROM nvidia/cuda:12.8.1-runtime-ubuntu24.04 AS gpu
-RUN apt-get update && apt-get install --yes --no-install-recommends bubblewrap python3 python3-venv && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install --yes --no-install-recommends bubblewrap libgomp1 python3 python3-venv && rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /opt/zooter

@@ -42,6 +42,9 @@ OPENINGS = {
     "What is 2**10?": "2**10 = 1024.",
     "100 / 7": "100 / 7 = 14.2857.",
     "the square root of 144": "the square root of 144 = 12.",
+    "square root of 2": "square root of 2 = 1.4142.",
+    "What is the cube root of 27?": "the cube root of 27 = 3.",
+    "What is 2 to the 10th power?": "2 to the 10th power = 1024.",
     "What is the average of 4, 8 and 15?": "(4 + 8 + 15) / 3 = 9.",
     "Solve 3x - 4 = 11": "3x = 15, so x = 15 / 3 = 5.",
     "10 - 2x = x + 4": "3x = 6, so x = 6 / 3 = 2.",
@@ -57,7 +60,9 @@ def test_the_answer_to_a_sum_or_an_equation_begins_with_its_result():
     assert two == "x = 7 and y = 3.\nThe answer is x = 7 and y ="
     others = (
         "n = n * 2",
-        "Solve x^2 = 4",
+        "Solve x^3 = 8",
+        "y = x^2",
+        "Solve 1/x^2 = 4",
         "What is 24/7?",
         "Tom has 3 * 4 pens. How many?",
         "1 / 0",
@@ -66,6 +71,20 @@ def test_the_answer_to_a_sum_or_an_equation_begins_with_its_result():
     )
     assert [query for query in others if opening([Message("user", query)])] == []
     assert opening([Message("user", "2 * 3"), Message("assistant", "2 * 3 = ")]) == ""  # an answer to be continued
+
+
+ROOTS = {
+    "Solve x^2 - 5x + 6 = 0": "x = 2 or x = 3.\nThe answer is 2 and 3",
+    "x² = 16": "x = -4 or x = 4.\nThe answer is -4 and 4",
+    "How do I solve 2t**2 + 3t = 2?": "t = -2 or t = 0.5.\nThe answer is -2 and 0.5",
+    "What are the roots of (x - 3)(x - 3) = 0?": "x = 3.\nThe answer is 3",
+    "What are the solutions to x^2 - 2x = 1?": "x = -0.4142 or x = 2.4142.\nThe answer is -0.4142 and 2.4142",
+    "Solve the quadratic equation x^2 + 2x + 5 = 0": "No real number x solves this.\nThe answer is none",
+}
+
+
+def test_the_answer_to_a_quadratic_equation_is_its_roots():
+    assert {query: opening([Message("user", query)]) for query in ROOTS} == ROOTS
 
 
 @given(st.integers(0, 9999), st.integers(0, 9999), st.sampled_from("+-*"), st.text(max_size=30))

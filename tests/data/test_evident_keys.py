@@ -81,7 +81,7 @@ NONE = [
         "Solve x + 5 = 20 percent of 50",
     ),
     *("Find the bug: x = 5", "What is the output of this code: x = 5; y = x + 2; print(y)"),
-    *("sum of 1,000 and 2,000,000", "square root of 2", "the average of 4", "poem analysis: The Raven"),
+    *("sum of 1,000 and 2,000,000", "square root of -2", "the average of 4", "poem analysis: The Raven"),
     *(
         "Tom has 3 boxes with 12 pens. How many pens?",
         "",
@@ -102,6 +102,9 @@ def test_a_result_without_an_end_may_be_rounded() -> None:
     assert key is not None
     outcomes = [verify(text, key).right for text in ("3.33", "The answer is 3.3333.", "3.4", "3")]
     assert outcomes == [True, True, False, False]
+    root = key_in("square root of 2")
+    assert root is not None
+    assert [verify(text, root).right for text in ("1.414", "1.42")] == [True, False]
 
 
 @pytest.mark.parametrize("text", CHECKS)

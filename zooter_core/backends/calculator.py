@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 
 from zooter_core.base import exercises
-from zooter_core.base.exercises import Equations, equations_in, sum_in
+from zooter_core.base.exercises import Equations, equations_in, roots_in, sum_in
 from zooter_core.base.records import Message
 from zooter_core.base.sums import value_of
 
@@ -31,25 +32,27 @@ def result(expression: str) -> str | None:
     None if the text is not an expression of at least two numbers, divides by zero or is too large.
     """
     value = None if "**" in expression or ALONE.fullmatch(expression) else value_of(expression)
-    if value is None or abs(value) >= MOST:
-        return None
-    if value.denominator == 1:
-        return str(value.numerator)
-    return f"{float(value):.{DECIMALS}f}".rstrip("0").rstrip(".")
+    return None if value is None or abs(value) >= MOST else _decimal(value)
+
+
+def _decimal(value: Fraction) -> str:
+    return str(value) if value.denominator == 1 else f"{float(value):.{DECIMALS}f}".rstrip("0").rstrip(".")
 
 
 def opening(messages: Sequence[Message]) -> str:
-    """How the answer begins where the query is a sum or a linear equation; "" for every other query.
+    """How the answer begins where the query is a sum, or linear or quadratic equations; "" for every other query.
 
-    "2*3*4 = 24.\\nThe answer is", "1/2 + 1/3 = 5/6 = 0.8333.", "3x = 15, so x = 15 / 3 = 5.".
+    "2*3*4 = 24.\\nThe answer is", "1/2 + 1/3 = 5/6 = 0.8333.", "3x = 15, so x = 15 / 3 = 5.", "x = 2 or x = 3.".
     """
     query = messages[-1].content if messages[-1].role == "user" else ""
     if len(query) > exercises.LONGEST:
         return ""
     if parts := sum_in(query):
         return _worked_out(*parts)
-    equations = equations_in(query)
-    return _solved(equations) if equations else ""
+    if equations := equations_in(query):
+        return _solved(equations)
+    roots = roots_in(query)
+    return _roots(*roots) if roots else ""
 
 
 def _worked_out(wording: str, signs: str) -> str:
@@ -72,6 +75,13 @@ def _solved(equations: Equations) -> str:
         return f"{values}.\nThe answer is"
     quotient = f" = {right} / {factor}" if right % factor == 0 else ""
     return f"{factor}{name} = {right}, so {name}{quotient} = {equations.solution[name]}.\nThe answer is"
+
+
+def _roots(name: str, roots: Sequence[Fraction]) -> str:
+    if not roots:
+        return f"No real number {name} solves this.\nThe answer is none"
+    values = [_decimal(root) for root in roots]
+    return f"{' or '.join(f'{name} = {value}' for value in values)}.\nThe answer is {' and '.join(values)}"
 
 
 def due(text: str) -> str | None:

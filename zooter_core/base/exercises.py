@@ -1,4 +1,4 @@
-"""What a query asks to work out and nothing else: a sum ("What's 3 times 4?") or linear equations ("Solve 3x = 15")."""
+"""What a query asks to work out and nothing else: a sum ("What's 3 times 4?") or equations ("Solve 3x = 15")."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ WORDS = (  # of a sum, and the signs for them
     (r"(\d/\d+) of\b", r"\1 *"),
     (r"\s*\bsquared\b", "^2"),
     (r"\s*\bcubed\b", "^3"),
-    (r"\bto the power of\b", "^"),
+    (r"\s*\bto the power of\b", "^"),
+    (r"\s*\bto the (\d+)(?:st|nd|rd|th) power\b", r"^\1"),
     (r"(?:\bthe )?(?:\bsquare root of |\bsqrt(?: of)? ?|√)\(?(\d+)\)?", r"sqrt(\1)"),
+    (r"(?:\bthe )?(?:\bcube root of |\bcbrt(?: of)? ?|∛)\(?(\d+)\)?", r"cbrt(\1)"),
     (r"(?<=[\d\s)])(?<!\b0)x(?=[\d\s(])", "*"),  # but "0x10"
 )
 LIST = re.compile(  # "the average of 4, 8 and 15"
@@ -40,21 +42,24 @@ QUESTION = re.compile(
     r"(?P<sum>.+?)(?:\s*(?:=|\bequals?\b))?(?:\s*\?|[.!])?(?: please[.!?]?)?",
     re.IGNORECASE,
 )
-EXPRESSION = re.compile(r"\s*(?:sqrt|[-\d(.])(?:sqrt|[-\d\s()+*/^×÷·−.,%])*")
+EXPRESSION = re.compile(r"\s*(?:sqrt|cbrt|[-\d(.])(?:sqrt|cbrt|[-\d\s()+*/^×÷·−.,%])*")
 YEAR = r"(?:1[5-9]|20)\d\d"
 DATE = re.compile(rf"\d+[/-]\d+[/-]\d+|24/7|9/11|\d{{3}}[- ]\d{{4}}|{YEAR}[-–]{YEAR}")  # also a telephone's number
-OPERATOR = re.compile(r"(?<=[\d)\s%])[-+*/^×÷·−]|sqrt")
+OPERATOR = re.compile(r"(?<=[\d)\s%])[-+*/^×÷·−]|sqrt|cbrt")
 
-SOLVE = re.compile(r"^\W*(?:please |can you |could you )*(?:solve|find|what is|determine)\b", re.IGNORECASE)
+SOLVE = re.compile(
+    r"^\W*(?:please |can you |could you |how (?:do|can) (?:I|you|we) )*(?:solve|find|what (?:is|are)|determine)\b",
+    re.IGNORECASE,
+)
 EQUATION = re.compile(r"[-\d.a-z(][-\d.,a-z()+*/^×÷·−\s]*?=[-\d.,a-z()+*/^×÷·−\s]*[\d.a-z)]", re.IGNORECASE)
 VARIABLE = re.compile(r"(?<![a-z])[a-z](?![a-z])", re.IGNORECASE)
 WORDING = (  # around equations to solve
-    "the|values?|of|for|which|such|that|makes|satisfies|both|if|when|where|and|given|let|following|this|these"
-    "|linear|simultaneous|system|equations?|variables?|numbers|solution"
+    "the|values?|of|to|for|which|such|that|makes|satisfies|both|if|when|where|and|given|let|following|this|these"
+    "|linear|quadratic|simultaneous|system|equations?|variables?|numbers|solutions?|(?:real )?roots?"
 )
 BETWEEN = re.compile(rf",(?!\d)|[;:]|\b(?:{WORDING})\b", re.IGNORECASE)
 OTHER = re.compile(rf"\b(?!(?:{WORDING})\b)[a-z]{{2,}}", re.IGNORECASE)  # the bug, or the output of a program
-FACTOR = re.compile(r"\d[a-z]\b", re.IGNORECASE)  # "2x + 3 = 7" is no line of a program
+FACTOR = re.compile(r"\d[a-z]\b|\b[a-z]\^2", re.IGNORECASE)  # "2x + 3 = 7" is no line of a program
 
 
 def sum_in(text: str) -> tuple[str, str] | None:
@@ -90,16 +95,8 @@ class Equations:
 
 
 def equations_in(text: str) -> Equations | None:
-    """The equations that a text asks to solve and that have one solution; None without such."""
-    task = SOLVE.sub("", text)
-    if task != text and not OTHER.search(task.partition("=")[0]):
-        parts = BETWEEN.split(task)
-    elif FACTOR.search(text) and EQUATION.fullmatch(text.rstrip(" ?.")):
-        parts = [text]
-    else:
-        return None
-    equations = [match[0] for part in parts if (match := EQUATION.search(part))]
-    names = sorted({name for equation in equations for name in VARIABLE.findall(equation)})
+    """The linear equations that a text asks to solve and that have one solution; None without such."""
+    equations, names = _to_solve(text)
     if not 1 <= len(names) == len(equations) <= 2:
         return None
     rows = [row for equation in equations if (row := _row(equation, names))]
@@ -107,28 +104,66 @@ def equations_in(text: str) -> Equations | None:
     return Equations(rows, dict(zip(names, values, strict=True))) if values else None
 
 
+def roots_in(text: str) -> tuple[str, list[Fraction]] | None:
+    """The variable of the quadratic equation that a text asks to solve, and its real roots; None without such.
+
+    A root that is no fraction is one to the digits of a float.
+    """
+    equations, names = _to_solve(text)
+    if len(equations) != 1 or len(names) != 1:
+        return None
+    values = [value for x in (0, 1, -1, 3) if (value := _difference(equations[0], names, [x])) is not None]
+    if len(values) < 4:
+        return None
+    zero, plus, minus, further = values
+    square, factor = (plus + minus) / 2 - zero, (plus - minus) / 2
+    if not square or further != 9 * square + 3 * factor + zero:
+        return None
+    discriminant = factor**2 - 4 * square * zero
+    if discriminant < 0:
+        return names[0], []
+    root = value_of(f"sqrt({discriminant})")
+    if root is None:  # too large
+        return None
+    return names[0], sorted({(sign * root - factor) / (2 * square) for sign in (1, -1)})
+
+
+def _to_solve(text: str) -> tuple[list[str], list[str]]:
+    """The equations that a text asks to solve, and the names of their variables."""
+    text = text.replace("²", "^2").replace("**", "^")
+    task = SOLVE.sub("", text)
+    if task != text and not OTHER.search(task.partition("=")[0]):
+        parts = BETWEEN.split(task)
+    elif FACTOR.search(text) and EQUATION.fullmatch(text.rstrip(" ?.")):
+        parts = [text]
+    else:
+        return [], []
+    equations = [match[0] for part in parts if (match := EQUATION.search(part))]
+    return equations, sorted({name for equation in equations for name in VARIABLE.findall(equation)})
+
+
+def _difference(equation: str, names: list[str], values: list[int]) -> Fraction | None:
+    """What the left side of an equation is more than its right side where the variables have these values."""
+    sides = []
+    for side in equation.partition("=")[::2]:
+        side = re.sub(r"(?<=[\d)])\s?\(", "*(", side)
+        for name, value in zip(names, values, strict=True):
+            side = re.sub(rf"(?<=[\d)])\s?{name}(?![a-z])", f"*({value})", side)
+            side = re.sub(rf"(?<![a-z]){name}(?=\s?\()", f"({value})*", side)
+            side = re.sub(rf"(?<![a-z]){name}(?![a-z])", f"({value})", side)
+        sides.append(value_of(side) if not re.search(r"[a-z]", side, re.IGNORECASE) else None)
+    return None if sides[0] is None or sides[1] is None else sides[0] - sides[1]
+
+
 def _row(equation: str, names: list[str]) -> list[Fraction] | None:
     """The coefficients of an equation and what they give; None if it is not linear."""
-    left, _, right = equation.partition("=")
-
-    def difference(*values: int) -> Fraction | None:
-        sides = []
-        for side in (left, right):
-            side = re.sub(r"(?<=[\d)])\s?\(", "*(", side)
-            for name, value in zip(names, values, strict=True):
-                side = re.sub(rf"(?<=[\d)])\s?{name}(?![a-z])", f"*({value})", side)
-                side = re.sub(rf"(?<![a-z]){name}(?=\s?\()", f"({value})*", side)
-                side = re.sub(rf"(?<![a-z]){name}(?![a-z])", f"({value})", side)
-            sides.append(value_of(side) if not re.search(r"[a-z]", side, re.IGNORECASE) else None)
-        return None if sides[0] is None or sides[1] is None else sides[0] - sides[1]
-
     places = range(len(names))
     points = [
         [0 for _ in places],
         *([int(place == number) for place in places] for number in places),
         [3 for _ in places],
     ]
-    values = [value for point in points if (value := difference(*point)) is not None]
+    values = [value for point in points if (value := _difference(equation, names, point)) is not None]
     if len(values) < len(points):
         return None
     zero, *ones, further = values

@@ -6,7 +6,6 @@ Only clear cases count: numbers, signs between them, an equals sign and a result
 from __future__ import annotations
 
 import ast
-import math
 import operator
 import re
 from collections.abc import Callable
@@ -43,6 +42,7 @@ OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] =
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+ROOTS = {"sqrt": 2, "cbrt": 3}
 LONGEST = 20_000  # characters of a text that are read
 LARGEST = 20  # of an exponent
 MOST_BITS = 1000  # of a result and of its denominator: more is no float, and powers of powers take for ever
@@ -80,6 +80,14 @@ def _bounded(value: Fraction) -> Fraction:
     return value
 
 
+def _root(value: Fraction, degree: int) -> Fraction:
+    """Exact where it is a fraction, else to the digits of a float."""
+    if value < 0:
+        raise ValueError("no real root")
+    exact = Fraction(*(round(part ** (1 / degree)) for part in (value.numerator, value.denominator)))
+    return exact if exact**degree == value else Fraction(float(value) ** (1 / degree))
+
+
 def _value(node: ast.expr) -> Fraction:
     if isinstance(node, ast.BinOp):
         left, right = _value(node.left), _value(node.right)
@@ -89,11 +97,8 @@ def _value(node: ast.expr) -> Fraction:
             return _bounded(Fraction(left ** int(right)))
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand)
-    elif isinstance(node, ast.Call) and ast.unparse(node.func) == "sqrt" and len(node.args) == 1:
-        square = _value(node.args[0])
-        root = Fraction(math.isqrt(square.numerator), math.isqrt(square.denominator)) if square >= 0 else Fraction(0)
-        if root * root == square:
-            return root
+    elif isinstance(node, ast.Call) and (degree := ROOTS.get(ast.unparse(node.func))) and len(node.args) == 1:
+        return _root(_bounded(_value(node.args[0])), degree)
     elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
         return Fraction(str(node.value))
     raise ValueError("not a plain expression")

@@ -30,6 +30,8 @@ POLL_SECONDS = 0.05  # between looks at a stop
 EXIT_SECONDS = 2.0  # for a process that has closed its pipe or socket to end
 REASON_SECONDS = 5.0  # that llama.cpp may take to write why a model does not load
 OUT_OF_MEMORY = re.compile(r"out of memory|(failed|unable) to allocate|cannot allocate memory|failed to create context")
+LIBRARY = "ImportError: libgomp"  # minimal systems lack it
+INSTALL = "Install the library: `apt install libgomp1` on Debian and Ubuntu, `dnf install libgomp` on Fedora."
 CHECK = "Check the file, and that the installed version of xllamacpp knows its architecture."
 
 
@@ -75,7 +77,7 @@ class ServerProcess:
             reason = self._why_not_loaded(report)
             if OUT_OF_MEMORY.search(reason.lower()):
                 raise MemoryError(reason)
-            raise WorkError(f"llama.cpp to load {model}", reason, CHECK)
+            raise WorkError(f"llama.cpp to load {model}", reason, INSTALL if LIBRARY in reason else CHECK)
         except BaseException:
             self.close()
             raise
