@@ -97,10 +97,14 @@ class Collecting:
         allow_missing: finish with the other candidates if one fails for good. The step stays open then, and the next
             start asks for what is missing.
         budget_usd: the most that the endpoints' answers in this run may cost.
+        tell: called with a note, such as that candidates take turns in memory.
+        watch: called with the tallies of all candidates, in pool order, after each response.
     """
 
     allow_missing: bool = False
     budget_usd: float | None = None
+    tell: Callable[[str], None] = lambda note: None
+    watch: Callable[[Sequence[Tally]], None] = lambda tallies: None
 
 
 def collect(
@@ -109,9 +113,7 @@ def collect(
     generation: GenerationConfig,
     progress: Progress = quiet,
     samples: int = 1,
-    tell: Callable[[str], None] = lambda note: None,
     how: Collecting = Collecting(),
-    watch: Callable[[Sequence[Tally]], None] = lambda tallies: None,
     workers: RayWorkers | None = None,
 ) -> dict[str, Failure]:
     """Collect each candidate's responses to each query, and write each one when it ends.
@@ -124,8 +126,6 @@ def collect(
 
     Args:
         samples: responses of each candidate to each query.
-        tell: called with a note, such as that candidates take turns in memory.
-        watch: called with the tallies of all candidates, in pool order, after each response.
         workers: they run the models in memory, if not this process.
 
     Returns:
@@ -150,10 +150,10 @@ def collect(
     total = sum(tally.total for tally in tallies.values())
 
     def show() -> None:
-        watch(list(tallies.values()))
+        how.watch(list(tallies.values()))
         progress("collect", sum(tally.done for tally in tallies.values()), total)
 
-    job.run(run.folder / RESPONSES, tell, show, workers)
+    job.run(run.folder / RESPONSES, how.tell, show, workers)
     problems = {
         name: tally.problem or Failure(f"the responses of {name}", f"that {tally.total - tally.done:,} are missing")
         for name, tally in tallies.items()
