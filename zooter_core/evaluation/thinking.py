@@ -24,18 +24,13 @@ def twins(candidates: Iterable[CandidateConfig]) -> list[list[str]]:
 
 
 def compare_thinking(run: Run, fleet: Fleet, scores: Scores) -> list[Thinking]:
-    """What thinking earns and costs in a run; empty where no candidate thinks.
-
-    Args:
-        scores: the run's. Their data sets, if there are several, or else the tags are the kinds of queries.
-    """
+    """What thinking earns and costs in a run with these scores, by kind of query; empty where no candidate thinks."""
     tokens, thoughts, seconds = run.of_responses("tokens", "thought_tokens", "seconds")
     if not np.nansum(thoughts):
         return []
     dollars = run.dollars(fleet)
     per_answer = np.full(tokens.shape, np.nan) if dollars is None else dollars / 1000
-    several = len(set(scores.datasets)) > 1
-    kinds = [(name,) if name != OTHER else () for name in scores.datasets] if several else run.tags()
+    kinds = [[name for name in names if name != OTHER] for names in scores.kinds]
     answers = AnswerTable(scores.scores, tokens, thoughts, seconds, per_answer)
     return worth_of_thinking(scores.candidates, answers, kinds, twins(fleet.candidates))
 
