@@ -24,6 +24,7 @@ from zooter_core.method import selection
 from zooter_core.method.labels import LabelConfig, entropy, label
 from zooter_core.method.mixture import chosen
 from zooter_core.method.tags import TagIndex
+from zooter_core.method.thinking import AnswerTable
 from zooter_core.method.verified import verified_figures
 from zooter_core.pipeline.batches import Progress, check_pool, quiet
 from zooter_core.pipeline.label import draw_held_back
@@ -135,14 +136,19 @@ def distill_run(
     labelled, model = Labelled.read(run), ensemble.encoders(encoder)
     scores = labelled.scores
     vectors = model.embed_all([query.text for query in scores.queries])
-    sampled = Sampled(run.samples(), run.dollars(ensemble.fleet), run.tokens())
+    tokens, thoughts, seconds = run.of_responses("tokens", "thought_tokens", "seconds")
+    dollars = run.dollars(ensemble.fleet, tokens)
+    rewards, *outcomes = run.samples()
+    per_answer = np.full(tokens.shape, np.nan) if dollars is None else dollars / 1000
+    answers = AnswerTable(scores.scores, tokens, thoughts, seconds, per_answer)
     checkpoint = run.folder / CHECKPOINT
+    sampled = Sampled(rewards, dollars, tokens)
     trained = train(labelled, vectors, model, config, progress, sampled, checkpoint)
     complete = replace(
         trained.report,
         set_aside=run.set_aside(),
-        verified=verified_figures(scores.candidates, *run.outcomes()),
-        thinking=compare_thinking(run, ensemble.fleet, scores),
+        verified=verified_figures(scores.candidates, *outcomes),
+        thinking=compare_thinking(answers, scores, ensemble.fleet),
     )
     trained = replace(trained, report=complete)
     with writing(run.folder), atomic(run.folder / ROUTER) as router, atomic(run.folder / REPORT) as written:
