@@ -250,11 +250,5 @@ def figures(job: SuiteJob) -> dict[str, Any]:
         share = np.isin(scores, (0, 1)).all()
         low, high = metrics.wilson_interval(float(scores.mean()), len(ids)) if share else metrics.interval(scores)
         candidates[name] = {"score": float(scores.mean()), "interval": None if math.isnan(low) else (low, high)}
-    result = {
-        "suite": job.name,
-        "scale": job.suite.scale,
-        "n": len(ids),
-        "candidates": candidates,
-        "set_aside": reasons,
-    }
-    return result | job.suite.scored_in()
+    facts = {"suite": job.name, "scale": job.suite.scale, "n": len(ids)}
+    return {**facts, "candidates": candidates, "set_aside": reasons, **job.suite.scored_in()}
