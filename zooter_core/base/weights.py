@@ -111,19 +111,14 @@ def resolve(reference: str) -> str:
     Raises:
         ZooterError: it is a GGUF file, or a package that is not installed or has no transformers folder.
     """
-    file = Path(reference)
     if reference.startswith(PREFIX):
         root = package_folder(reference)
         for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
             return str(config.parent)
-        file = gguf_file(reference)
-    if file.suffix != ".gguf":
-        return reference
-    raise ZooterError(
-        f"a transformers folder at {reference}",
-        "a GGUF file" if str(file) == reference else f"the GGUF file {file.name}",
-        'llama.cpp runs it: set `backend = "gguf"` in that [[candidate]] of fleet.toml.',
-    )
+    if (file := gguf_file(reference)).suffix == ".gguf":
+        next_step = 'llama.cpp runs it: set `backend = "gguf"` in that [[candidate]] of fleet.toml.'
+        raise ZooterError(f"a transformers folder at {reference}", f"the GGUF file {file.name}", next_step)
+    return reference
 
 
 def gguf_file(reference: str) -> Path:
