@@ -20,7 +20,7 @@ def test_an_empty_array_has_no_records_and_a_number_is_none(tmp_path):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ('[\n{"a": 1},\n{"a": }\n]', 3), ('[\n{"a": 1}\n{"a": 2}\n]', 3), ('[\n{"a": 1},\n]', 3),
+        ('[\n{"a": 1},\n{"a": }\n]', 3), ('[\n{"a": 1}\n{"a": 2}\n]', 3), ('[\n{"a": 1},\n\n7x\n]', 4),
         ('{"a": 1}\nnonsense\n', 2), ("[" * 100_000, 1), ('[{"a": ' + "9" * 5000 + "}]", 1),
     ],
 )  # fmt: skip

@@ -118,7 +118,7 @@ def test_chores_and_named_models_are_left_out(empty):
     )
     after = report_on(traffic, "f", 0, 7 * DAY)
     assert (after.routed, after.chores, after.requests) == (200, 1, 202)
-    assert after.rules == before.rules
+    assert str(after.rules) == str(before.rules)  # nan does not equal itself
 
 
 def test_little_data_has_no_figures(empty):

@@ -110,6 +110,12 @@ def test_a_model_without_room_is_told_from_one_that_does_not_load(start, monkeyp
     assert not process.folder.exists()
 
 
+def test_a_system_without_llama_cpps_library_is_told_how_to_install_it(start):
+    process = start("raise ImportError('libgomp.so.1: cannot open shared object file')")
+    with pytest.raises(WorkError, match="apt install libgomp1"):
+        process.wait_until_loaded("model", threading.Event())
+
+
 PARENT = """
 import json, os, sys, threading, time
 from zooter_core.backends.gguf.server_process import ServerProcess
@@ -122,12 +128,6 @@ time.sleep(1000)
 
 
 @pytest.mark.parametrize("loaded", [True, False], ids=["loaded", "loading"])
-def test_a_system_without_llama_cpps_library_is_told_how_to_install_it(start):
-    process = start("raise ImportError('libgomp.so.1: cannot open shared object file')")
-    with pytest.raises(WorkError, match="apt install libgomp1"):
-        process.wait_until_loaded("model", threading.Event())
-
-
 def test_nothing_is_left_when_the_one_that_started_it_is_killed(tmp_path, loaded):
     pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
     settings = {"model": str(write_model(tmp_path / "tiny.gguf")), "adapters": [], "threads": 1, "verbosity": 1}
