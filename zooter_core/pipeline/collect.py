@@ -140,8 +140,8 @@ def collect(
     if run.is_finished("collect"):
         return {}
     run.require("start")
-    tallies = _tallies(ensemble, how)
-    job = _job(run, ensemble, generation, how, tallies, settings)
+    job = _job(run, ensemble, generation, how, settings)
+    tallies = job.tallies
     for name, tally in tallies.items():  # a broken one shows now, not after the others have worked
         here = workers is None or ensemble.independent(name)
         if here and tally.done < tally.total:
@@ -167,28 +167,14 @@ def collect(
     return {}
 
 
-def _tallies(ensemble: Ensemble, how: Collecting) -> dict[str, Tally]:
-    """A tally for each candidate. Refuses a budget where an endpoint has no price."""
-    candidates = ensemble.fleet.candidates
+def _job(run: Run, ensemble: Ensemble, generation: GenerationConfig, how: Collecting, settings: Settings) -> CollectJob:
+    """What the lanes need, with what the run has already. Refuses a budget where an endpoint has no price."""
+    candidates, queries = ensemble.fleet.candidates, in_order(run.queries())
+    paid = [candidate.name for candidate in candidates if candidate.endpoint]
     if how.budget_usd is not None:
-        prices_of(ensemble.fleet, [candidate.name for candidate in candidates if candidate.endpoint])
-    return {
-        candidate.name: Tally(candidate.name, 0, price=candidate.usd_per_million_tokens) for candidate in candidates
-    }
-
-
-def _job(
-    run: Run,
-    ensemble: Ensemble,
-    generation: GenerationConfig,
-    how: Collecting,
-    tallies: Mapping[str, Tally],
-    settings: Settings,
-) -> CollectJob:
-    """What the lanes need, with what the run has already."""
-    queries = in_order(run.queries())
-    paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
-    budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
+        prices_of(ensemble.fleet, paid)
+    tallies = {one.name: Tally(one.name, 0, price=one.usd_per_million_tokens) for one in candidates}
+    budget = Budget(how.budget_usd, lambda: sum(tallies[name].dollars for name in paid))
     numbers = {name: number for number, name in enumerate(settings["candidates_sha256"])}  # also of those that left
     job = CollectJob(ensemble, generation, settings["samples"], queries, set(), tallies, budget, numbers=numbers)
     for record in run.records(RESPONSES):
