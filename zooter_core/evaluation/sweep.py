@@ -68,18 +68,18 @@ def sweep(
     Raises:
         ZooterError: there are too few queries for the folds.
     """
-    known, index = scores.without_barely_scored(), TagIndex.of(tags)
+    material, index = scores.without_barely_scored(), TagIndex.of(tags)
     splits = list(_splits(scores))
     total, done = len(config.points) * len(splits), 0
     means = {}
     for beta, tau in config.points:
-        gained = np.empty((SEEDS, len(known.queries)))
+        gained = np.empty((SEEDS, len(material.queries)))
         settings = labels.LabelConfig(beta, tau, config.normalise)
         for seed, train, test in splits:
-            enhanced = labels.label(known.scores, known.datasets, index, settings, train).enhanced[train]
+            enhanced = labels.label(material.scores, material.datasets, index, settings, train).enhanced[train]
             seeded = replace(training, seed=seed)
-            head = learn(vectors[train], enhanced, known.candidates, "", seeded, scores=known.scores[train])
-            gained[seed, test] = known.scores[test, head.logits(vectors[test]).argmax(axis=1)]
+            head = learn(vectors[train], enhanced, material.candidates, "", seeded, scores=material.scores[train])
+            gained[seed, test] = material.scores[test, head.logits(vectors[test]).argmax(axis=1)]
             done += 1
             progress("sweep", done, total)
         means[beta, tau] = np.asarray(mean(gained, axis=0))
