@@ -242,12 +242,16 @@ class Labelled:
         """The numbers of the queries in the training fold."""
         return np.flatnonzero(self.learned)
 
+    @property
+    def part(self) -> slice | NDArray[np.intp]:
+        """The training fold as an index. Where it is everything, that is a slice, which copies nothing."""
+        return slice(None) if self.learned.all() else self.rows
+
     def training_fold(self, vectors: Vectors) -> Scored:
         """The training fold, as routers learn from it; `vectors` are those of all queries, shape (n, width)."""
         rows, scores, datasets = self.rows, self.scores.without_barely_scored(), self.scores.datasets
-        part = slice(None) if self.learned.all() else rows  # a slice copies nothing
         groups = [datasets[row] for row in rows]
-        return Scored.of(scores.scores[rows], groups, self.tags.rows(rows), vectors[part], self.config)
+        return Scored.of(scores.scores[rows], groups, self.tags.rows(rows), vectors[self.part], self.config)
 
 
 def train(
@@ -271,7 +275,7 @@ def train(
     if not len(rows):
         step = "Lower the share that is held back, or give more queries."
         raise ZooterError("a query to learn from", f"none: all {len(scores.queries)} are held back", step)
-    fold, labels = labelled.training_fold(vectors), labelled.enhanced[rows]
+    fold, labels = labelled.training_fold(vectors), labelled.enhanced[labelled.part]
     losses: list[float] = []
     cross_validated = None
 
