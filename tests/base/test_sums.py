@@ -49,6 +49,7 @@ def test_any_text_can_be_read(text: str) -> None:
 
 def test_the_value_of_an_expression() -> None:
     values = {"(2 + 3) * 4": 20, "2 ^ 3 ^ 2": 512, "10 - 4 - 3 * 1": 3, "7 / 2": Fraction(7, 2), "2 +": None}
+    values |= {"3/4 ÷ 1/2": Fraction(3, 2), "1/2 / 1/4": 2, "12/4/3": 1, "1,000/8": 125}
     assert {text: value_of(text) for text in values} == values
 
 

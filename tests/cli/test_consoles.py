@@ -154,6 +154,7 @@ def test_a_candidates_tally_in_words():
     assert re.fullmatch(r"(2\.0|1\.9)/s, 5,000 tokens, \$10\.00, 0:00:3[01] left", text)
     assert tally_text(tally(problem=Failure("", "no connection"))) == "skipped: no connection"
     assert tally_text(tally()) == "no answer yet"
+    assert tally_text(tally(done=5)) == "kept"  # of a benchmark whose answers are there
     assert re.fullmatch(r"[56]\.\d/min, 0:1\d:\d\d left", tally_text(tally(done=1, new=1)))
     assert tally_text(tally(done=100, new=100, tokens=7)).endswith("7 tokens")
 

@@ -100,11 +100,12 @@ def test_a_sum_has_its_result() -> None:
 def test_a_result_without_an_end_may_be_rounded() -> None:
     key = key_in("What is 10 / 3?")
     assert key is not None
-    outcomes = [verify(text, key).right for text in ("3.33", "The answer is 3.3333.", "3.4", "3")]
-    assert outcomes == [True, True, False, False]
+    outcomes = [verify(text, key).right for text in ("3.33", "The answer is 3.3333.", "10/3", "3 1/3", "3.4", "3")]
+    assert outcomes == [True, True, True, True, False, False]
     root = key_in("square root of 2")
     assert root is not None
     assert [verify(text, root).right for text in ("1.414", "1.42")] == [True, False]
+    assert verify("1.42", root).reason == "The final number is 1.42, not 1.41421."
 
 
 @pytest.mark.parametrize("text", CHECKS)

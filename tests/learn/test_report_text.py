@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from zooter_core.learn.report import DAY, requests_a_day
-from zooter_core.learn.report_text import how_long, in_words, outlook
+from zooter_core.learn.report import DAY, report_on, requests_a_day
+from zooter_core.learn.report_text import how_long, in_words, outlook, statements
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.method.worth import Estimate
@@ -40,6 +40,13 @@ def test_the_requests_of_a_day_are_those_of_the_router(tmp_path) -> None:
         traffic.add([LoggedDecision("named", 19 * DAY, "q"), LoggedDecision("old", DAY, "q", probability=0.5)])
         assert requests_a_day(traffic, 20 * DAY) == pytest.approx(50)
         assert requests_a_day(traffic, 16 * DAY + 3600) == pytest.approx(3)  # of less than a day: no more than came
+
+
+def test_who_has_answered_once_has_no_share_of_0(tmp_path) -> None:
+    with Traffic.open(tmp_path) as traffic:
+        traffic.add(LoggedDecision(f"{n}", n, "q", candidate="b" if n else "a", probability=0.5) for n in range(300))
+        lines = statements(report_on(traffic, "mine", 0, 300))
+    assert "Answers came from b (100%), a (under 1%)." in " ".join(lines)
 
 
 def test_the_outlook_follows_from_the_spread_of_the_sample() -> None:

@@ -16,7 +16,7 @@ WORDS = (  # of a sum, and the signs for them
     (r"\bplus\b", "+"),
     (r"\bminus\b", "-"),
     (r"\b(?:times|multiplied by)\b", "*"),
-    (r"\bdivided by\b", "/"),
+    (r"\bdivided by\b", "÷"),
     (r"[$€£](?=\d)", ""),
     (r"(\d[\d.]*)(?:%| percent) off (?:of )?(\d[\d.]*)", r"\2 * (1 - \1/100)"),
     (r"(?:%|\bpercent) of\b", " / 100 *"),

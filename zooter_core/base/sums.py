@@ -33,6 +33,7 @@ PERCENT = re.compile(r"([\d.]+)%")
 SIGNS = str.maketrans(
     {**dict.fromkeys("×·xX", "*"), "÷": "/", "^": "**", **dict.fromkeys("−–", "-"), **dict.fromkeys("$€£", "")}
 )
+DIVISOR = re.compile(r"(÷\s*|(?<![\d./])\d+/\d+\s+/\s+)(\d+/\d+)(?![\d./]|\s*[*^])")  # "2 ÷ 1/4", "1/2 / 1/4"
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # "1,500"
 DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d+),(\d{1,2})(?![\d.,])")  # "2,5"
 CHANGE = re.compile(r"(.*[\d)])\s*([-+])\s*([\d.]+%)")  # "80 + 15%", which is 80 * (1 + 15%)
@@ -64,8 +65,8 @@ def false_sums(text: str) -> list[str]:
 
 def value_of(expression: str) -> Fraction | None:
     """The value of numbers with signs and brackets between them; None if it is no such expression, or has no value."""
-    plain = re.sub(r"\\times|\\cdot", "*", expression).translate(SIGNS).strip()
-    plain = DECIMAL_COMMA.sub(r"\1.\2", THOUSANDS.sub("", plain))
+    plain = DECIMAL_COMMA.sub(r"\1.\2", THOUSANDS.sub("", re.sub(r"\\times|\\cdot", "*", expression)))
+    plain = DIVISOR.sub(r"\1(\2)", plain).translate(SIGNS).strip()
     if change := CHANGE.fullmatch(plain):
         plain = change.expand(r"(\1) * (1 \2 \3)")
     try:

@@ -169,7 +169,7 @@ def tally_text(tally: Tally) -> str:
     elif (seconds_left := tally.seconds_left) and tally.done < tally.total:
         hours, seconds = divmod(round(seconds_left), 3600)
         parts.append(f"{hours}:{seconds // 60:02}:{seconds % 60:02} left")
-    return ", ".join(parts) or "no answer yet"
+    return ", ".join(parts) or ("kept" if tally.done else "no answer yet")
 
 
 class Lines:

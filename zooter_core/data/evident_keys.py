@@ -17,7 +17,7 @@ from zooter_core.base.sums import value_of
 from zooter_core.data.answer_keys import AnswerKey
 
 COUNT = rf"(\d{{1,4}}|{'|'.join(NUMBERS[1:])})"
-MOST_DIGITS = 6  # to which a result without an end may be rounded
+MOST_DIGITS = 6  # of a result in decimals; any other is a fraction
 PIECE = r"(?:poem|verse|rhyme|stanza|limerick|text|story|summary|answer|reply|slogan)"
 VERSE = [2, None]  # lines
 WANTED = r"\b(?:write|compose|create|give|make)(?: me| us)? (?:an?|another|one)"
@@ -90,11 +90,8 @@ def _count(word: str) -> int:
 
 
 def _forms_of(value: Fraction) -> AnswerKey:
-    """The number as a key: exact, or each way to round one without an end."""
     digits = next((digits for digits in range(MOST_DIGITS + 1) if 10**digits % value.denominator == 0), None)
-    if digits is not None:
-        return {"number": _decimal(value, digits)}
-    return {"text": [_decimal(value, digits) for digits in range(1, MOST_DIGITS + 1)]}
+    return {"text": str(value)} if digits is None else {"number": _decimal(value, digits)}
 
 
 def _decimal(value: Fraction, digits: int) -> str:

@@ -196,7 +196,7 @@ def _read_history(
             rows = database.execute(select).fetchall()
     except UNUSABLE as problem:
         expected = f"the conversations of the demo in {path}"
-        raise ZooterError(expected, str(problem), "The page History of the demo shows the path.") from problem
+        raise ZooterError(expected, str(problem), "Chat shows their path below the list of conversations.") from problem
     for name, session, fleet, moment, text in rows:
         try:
             record = parse_json(text)

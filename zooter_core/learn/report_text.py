@@ -34,7 +34,7 @@ def statements(report: TrafficReport) -> list[str]:
     total = sum(counts.values())
     unused = [name for name, count in counts.items() if not count]
     if total and counts:
-        shares = ", ".join(f"{name} ({count / total:.0%})" for name, count in counts.items() if count)
+        shares = ", ".join(f"{name} ({_ratio(count / total)})" for name, count in counts.items() if count)
         routed = f"The router chose for {report.routed:,} of {report.requests:,} requests."
         lines.append(f"{routed} Answers came from {shares}.")
         if unused:
@@ -193,7 +193,7 @@ def figures(report: TrafficReport) -> tuple[list[str], list[list[str]]]:
     for rule in report.rules:
         name = f"always {rule.name}" if rule.name in report.pool else NAMES[rule.name]
         gain = f"{rule.gain.mean:+z.2f} ({rule.gain.low:z.2f} to {rule.gain.high:z.2f})" if rule.name != ROUTING else ""
-        cost = _cost(rule.cost.mean) if rule.name != ROUTING and math.isfinite(rule.cost.mean) else ""
+        cost = _ratio(rule.cost.mean) if rule.name != ROUTING and math.isfinite(rule.cost.mean) else ""
         dollars = in_dollars(1000 * rule.dollars.mean) if rule.dollars.n and priced else ""
         seconds = f"{rule.seconds.mean:.1f}" if rule.seconds.n else ""
         tokens = f"{rule.tokens.mean:,.0f}" if rule.tokens.n else ""
@@ -204,7 +204,7 @@ def figures(report: TrafficReport) -> tuple[list[str], list[list[str]]]:
     return [headings[place] for place in used], [[row[place] for place in used] for row in rows]
 
 
-def _cost(ratio: float) -> str:
+def _ratio(ratio: float) -> str:
     return f"{_number(ratio)} times" if ratio >= 2 else f"{ratio:.0%}" if ratio >= 0.005 else "under 1%"
 
 

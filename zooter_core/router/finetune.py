@@ -44,7 +44,7 @@ MODES = ("none", "last", "all")
 VERSION = 2  # of the training: a checkpoint of another one is ignored
 EPOCHS = 3  # at most: repeating few queries more often makes the encoder forget
 RATE = 2e-5  # of the encoder; the head has the config's
-BATCH = 16  # queries of all processes together
+BATCH = 16  # queries of a step
 SAVE_SECONDS = 300.0  # between two checkpoints
 Steps = Callable[[int, int], None]  # queries done in all epochs, of how many
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
@@ -25,10 +26,12 @@ from zooter_core.evaluation.verified.answers import final_number, letter
         (".5 of it", "0.5"), ("She has 18.00 left", "18"), ("about 1.5e-7 of it", "0.00000015"),
         ("The answer is -6.02E+23.", "-602000000000000000000000"), ("the commit 12e5f", "5"),
         ("The answer is not clear. There are 9.", "9"), ("The answer is:\n\n18", "18"), ("None at all.", None),
+        ("1/2 + 1/3 = 5/6", "5/6"), (r"\boxed{-\frac{5}{6}}", "-5/6"),
+        ("It takes 2 1/2 hours.", "5/2"), (r"$2\dfrac{1}{2}$", "5/2"), ("on 12/05/2024", "2024"), ("5/0", "0"),
     ],
 )  # fmt: skip
 def test_the_final_number(text, number):
-    assert final_number(text) == (None if number is None else Decimal(number))
+    assert final_number(text) == (None if number is None else Fraction(number))
 
 
 NUMBERS = st.decimals(-(10**9), 10**9, allow_nan=False, places=2) | st.integers(-(10**12), 10**12).map(Decimal)
@@ -77,7 +80,9 @@ def right(text, answer):
         ("The answer is $1,200.", "1200", True), ("The answer is 1200 dollars.", "$1,200", True),
         ("The answer is 5%.", "5%", True), ("The answer is -5.", "−5", True), ("The answer is 5.", "-5", False),
         ("It costs 12.5", {"number": "12.50"}, True), ("It costs 0.0000001", {"number": "1E-7"}, True),
-        ("No number.", {"number": 3}, False), ("We get 4.", [3, 4], True), ("We get 5.", [3, "4"], False),
+        ("No number.", {"number": 3}, False), ("a half: 1/2", 0.5, True), ("0.83", "5/6", True), ("0.84", "5/6", False),
+        ("10/12", "5/6", True), ("0.666...", "2/3", True), ("5", "5/6", False),
+        ("We get 4.", [3, 4], True), ("We get 5.", [3, "4"], False),
         # letters, with and without choices
         ("It is green.", {"choice": "B", "choices": CHOICES}, True), ("The answer is (b).", {"choice": "b"}, True),
         ("The answer is C", {"choice": "B"}, False), ("Who knows?", {"choice": "B"}, False),

@@ -69,6 +69,8 @@ LIST = "Three of them:\n- one\n  - more of one\n- two\n* three"
         ("Guten Morgen, wie geht es dir heute?", {"language": "de"}, True),
         ("Good morning, how are you today?", {"language": "de"}, False),
         ("one two", {"words": 2, "contains": "two"}, True), ("one two", {"words": 2, "contains": "three"}, False),
+        (r"$x = \frac{1}{3}$ and $y = -\frac{2}{3}$", {"solution": {"x": "1/3", "y": "-2/3"}}, True),
+        ("That is 2/3.", {"solution": {"x": "1/3"}}, False), ("1/3 of it", {"solution": {"x": "1/3"}}, True),
     ],
 )  # fmt: skip
 def test_checks(text, check, expected):

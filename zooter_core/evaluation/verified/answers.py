@@ -8,15 +8,22 @@ import string
 import unicodedata
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from types import ModuleType
 from typing import Any
 
 from zooter_core.base.errors import NotInstalledError, ZooterError, listed, one_line
 
+Number = Decimal | Fraction
 REGEX_SECONDS = 1  # of one search: some expressions take exponential time
 SHOWN = 60  # characters of a text in a reason
+LONGEST_FRACTION = 1000  # of a denominator in a reason
 
-DIGITS = re.compile(r"(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?")
+LATEX_FRACTION = re.compile(r"(?<!\d)(\d*)\\[dt]?frac\{(\d{1,30})\}\{(\d{1,30})\}")
+NUMBER = re.compile(  # 5/6 and 2 1/2, but no date; 1,234.5 and 6.02e23
+    r"(?<![/\d.,])(?:(?P<whole>\d{1,30}) )?(?P<over>\d{1,30})/(?P<under>\d{0,30}[1-9]\d{0,30})(?!/?\d|\.\d)"
+    r"|(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?"
+)
 MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−][$€£]?$|[$€£][-−]$")  # no hyphen, no subtraction
 MARKED = re.compile(r"####(.*)")
 BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
@@ -73,12 +80,13 @@ def judged(text: str, answer: Any) -> tuple[bool, str]:
     return _any_of(text, wanted if isinstance(wanted, list) else [wanted])
 
 
-def final_number(text: str) -> Decimal | None:
+def final_number(text: str) -> Number | None:
     """The final number of a response; None if it has none.
 
     That is the last marked number ("#### 18", a box, "the answer is 18"), or else the last number. "$1,234.50" is
-    1234.5, and units are ignored.
+    1234.5, "5/6" is a fraction, and units are ignored.
     """
+    text = plain_fractions(text)
     for pattern in (MARKED, BOXED, ANSWER):
         for part in reversed(pattern.findall(text)):
             after = part.rpartition("=")[2] if _numbers(part.rpartition("=")[2]) else part
@@ -88,7 +96,12 @@ def final_number(text: str) -> Decimal | None:
     return numbers[-1] if numbers else None
 
 
-def first_number(text: str) -> Decimal | None:
+def plain_fractions(text: str) -> str:
+    """A text with LaTeX's fractions as "5/6"."""
+    return LATEX_FRACTION.sub(lambda match: f"{match[1]} {match[2]}/{match[3]}".lstrip(), text)
+
+
+def first_number(text: str) -> Number | None:
     numbers = _numbers(text)
     return numbers[0] if numbers else None
 
@@ -130,13 +143,23 @@ def _any_of(text: str, answers: Sequence[Any]) -> tuple[bool, str]:
     return right, reason
 
 
-def _numeric(text: str, wanted: Sequence[Decimal | None]) -> tuple[bool, str]:
+def _numeric(text: str, wanted: Sequence[Number | None]) -> tuple[bool, str]:
     number = final_number(text)
     if number is None:
         return False, "The response has no number."
-    if number in wanted:
+    if any(_equals(number, one) for one in wanted):
         return True, f"The final number is {_shown(number)}."
     return False, f"The final number is {_shown(number)}, not {listed(map(_shown, wanted), ' or ')}."
+
+
+def _equals(number: Number, wanted: Number | None) -> bool:
+    """Whether two numbers are equal. A fraction may be rounded or cut off after some decimal."""
+    if not isinstance(wanted, Fraction) or isinstance(number, Fraction):
+        return number == wanted
+    digits = -int(number.as_tuple().exponent)
+    return number == wanted or (
+        digits > 0 and number in (round(wanted, digits), Fraction(int(wanted * 10**digits), 10**digits))
+    )
 
 
 def _textual(text: str, wanted: Sequence[str]) -> tuple[bool, str]:
@@ -200,26 +223,32 @@ def _is_article(match: re.Match[str]) -> bool:
     return mark == "I" and bool(re.match(r"\s[a-z]", after))
 
 
-def _numbers(text: str) -> list[Decimal]:
+def _numbers(text: str) -> list[Number]:
     """The numbers of a text; a minus directly before one counts unless it is a subtraction ("10-5" is 10 and 5)."""
-    numbers = []
-    for match in DIGITS.finditer(text):
-        value = Decimal(match.group().replace(",", ""))
+    numbers: list[Number] = []
+    for match in NUMBER.finditer(text):
         negative = MINUS.search(text[max(0, match.start() - 5) : match.start()])
-        numbers.append(value.copy_negate() if negative and value else value)
+        if match["over"]:
+            fraction = int(match["whole"] or 0) + Fraction(int(match["over"]), int(match["under"]))
+            numbers.append(-fraction if negative else fraction)
+        else:
+            value = Decimal(match[0].replace(",", ""))
+            numbers.append(value.copy_negate() if negative and value else value)
     return numbers
 
 
-def _decimal(value: Any) -> Decimal | None:
-    """A number of a key, or a text that is one ("18", "-$1,200", "5%"); None for another text."""
+def _decimal(value: Any) -> Number | None:
+    """A number of a key, or a text that is one ("18", "-$1,200", "5%", "5/6"); None for another text."""
     try:
         number = Decimal(str(value))
     except InvalidOperation:
         signs = str(value).strip(" -−$€£%")
-        return first_number(str(value)) if DIGITS.fullmatch(signs) else None
+        return first_number(str(value)) if NUMBER.fullmatch(signs) else None
     return number if number.is_finite() else None
 
 
 def _shown(value: object) -> str:
-    """A part of a reason: short, on one line."""
+    """A part of a reason: short, on one line. A root that is no fraction is one to the digits of a float."""
+    if isinstance(value, Fraction) and value.denominator > LONGEST_FRACTION:
+        value = f"{float(value):.6g}"
     return one_line(str(value)[: 4 * SHOWN], SHOWN)

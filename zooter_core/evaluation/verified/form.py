@@ -10,7 +10,7 @@ from typing import Any
 from zooter_core.base.errors import ZooterError, listed, one_line
 from zooter_core.base.strict_json import parse_json
 from zooter_core.base.sums import value_of
-from zooter_core.evaluation.verified.answers import final_number, library
+from zooter_core.evaluation.verified.answers import final_number, library, plain_fractions
 from zooter_core.evaluation.verified.code import BLOCK
 
 ITEM = re.compile(r"^([ \t]*)(?:[-*]\s|•|\d+[.)]\s)", re.MULTILINE)
@@ -104,6 +104,7 @@ def _json_in(text: str) -> str:
 def solves(text: str, solution: dict[str, Any]) -> tuple[bool, str]:
     """Whether a response gives each variable its value: by the last "x = ...", or where there is one variable and no
     such sign, by its final number."""
+    text = plain_fractions(text)
     for name, value in solution.items():
         stated = re.findall(rf"(?<![A-Za-z\d)*/^]){name}\s*=\s*([-−]?\s?[\d.,/]*\d)(?![\d.]*\s?[-+*/^(]|\w)", text)
         number = value_of(stated[-1].replace(" ", "")) if stated else None
