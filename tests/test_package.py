@@ -110,6 +110,14 @@ def test_the_list_of_the_demo_is_what_the_base_package_needs() -> None:
     assert installing.demo_packages() == needed(PROJECT["dependencies"]) | {"uv"}
 
 
+def test_extras_want_the_packages_of_the_base_as_the_base_does():
+    """Also on the same systems: Windows gets no llama.cpp, which could not be asked there."""
+    names = {re.split("[<>=;]", entry)[0]: entry for entry in PROJECT["dependencies"]}
+    shared = [entry for extra in DEPENDENCIES.values() for entry in extra if re.split("[<>=;]", entry)[0] in names]
+    assert len(shared) >= 3
+    assert set(shared) <= set(names.values())
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home folder with an environment as `make demo` makes it, after a first try that was interrupted."""

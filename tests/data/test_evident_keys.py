@@ -46,6 +46,10 @@ NUMBERS = {
     "Was ist 3,5 * 2?": "7",
     "12,50 + 1,200": "1212.5",
     "80 + 15%": "92",
+    "What is -5 squared?": "25",
+    "10 - 3 squared": "1",
+    "200 + 10% + 5%": "231",
+    "5 + 10% * 50": "10",
     "What is 200 minus 25%?": "150",
 }
 CHECKS: dict[str, dict[str, Any]] = {
@@ -56,6 +60,7 @@ CHECKS: dict[str, dict[str, Any]] = {
     "Solve 1,5x = 3": {"solution": {"x": "2"}},
     "Find the value of x that satisfies 2x + 3 = 11": {"solution": {"x": "4"}},
     "Solve x + y = 10 and x - y = 4": {"solution": {"x": "7", "y": "3"}},
+    "What is the value of y when y = 2x and x = 3?": {"solution": {"y": "6"}},
     "Write a haiku about rain": {"lines": 3},
     "Write a three-line poem about the sea": {"lines": 3},
     "Write a poem about cats in four lines.": {"lines": 4},
@@ -81,7 +86,8 @@ NONE = [
         "Solve x + 5 = 20 percent of 50",
     ),
     *("Find the bug: x = 5", "What is the output of this code: x = 5; y = x + 2; print(y)"),
-    *("sum of 1,000 and 2,000,000", "square root of -2", "the average of 4", "poem analysis: The Raven"),
+    *("sum of 1,000 and 2,000,000", "sum of 1,500 and 2", "average of 2,5 and 3", "50 + 20% + 30", "square root of -2"),
+    *("the average of 4", "poem analysis: The Raven", "Find the value of 2x + 3 when x = 4", "What is x^2 if x = 5?"),
     *(
         "Tom has 3 boxes with 12 pens. How many pens?",
         "",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from support.anthropic_shape import MODES, answer_of, post
-from support.patience import wait_until
+from support.patience import PATIENCE, wait_until
 from support.running_endpoint import stream_of
+from zooter_core.backends.residency import Residency
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
@@ -24,6 +27,13 @@ def test_a_stream_says_what_the_whole_answer_says(local):
     assert chunks[-2]["choices"][0]["finish_reason"] == "length"
     assert chunks[-1]["usage"]["completion_tokens"] == 6
     assert len({chunk["id"] for chunk in chunks}) == 1
+
+
+def test_turns_of_the_user_in_a_row_are_read_as_one(local):
+    parts = [{"role": "user", "content": text} for text in ("Name a tree.", "And a flower.")]
+    joined = [{"role": "user", "content": "Name a tree.\n\nAnd a flower."}]
+    answers = [local.chat(turns, model="one", max_tokens=20, temperature=0).json() for turns in (parts, joined)]
+    assert answers[0]["choices"] == answers[1]["choices"]
 
 
 SETTINGS = {  # what each must be, and wrong values
@@ -117,3 +127,23 @@ def test_a_fleet_that_is_loaded_anew_leaves_no_model_behind(local):
     assert local.client.post("/admin/reload", json={}).status_code == 200
     assert not ensemble.backends["transformers"].sizes()
     assert local.chat(model="one", max_tokens=2).status_code == 200
+
+
+def test_nor_a_model_that_was_loading_meanwhile(local, monkeypatch):
+    """As after two reloads in a row."""
+    begins, ends, load = threading.Event(), threading.Event(), Residency._load
+
+    def load_slowly(self, loader):
+        begins.set()
+        assert ends.wait(PATIENCE)
+        return load(self, loader)
+
+    monkeypatch.setattr(Residency, "_load", load_slowly)
+    local.client.post("/admin/reload", json={}).raise_for_status()
+    ensemble = local.server.gateway.ensemble
+    assert begins.wait(PATIENCE)
+    local.client.post("/admin/reload", json={}).raise_for_status()
+    ends.set()
+    wait_until(lambda: "load" not in [thread.name for thread in threading.enumerate()])
+    assert not ensemble.backends["transformers"].sizes()
+    assert local.server.gateway.ensemble.backends["transformers"].sizes()

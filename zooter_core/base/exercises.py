@@ -22,6 +22,7 @@ WORDS = (  # of a sum, and the signs for them
     (r"(?:%|\bpercent) of\b", " / 100 *"),
     (r"\bhalf of\b", "1/2 *"),
     (r"(\d/\d+) of\b", r"\1 *"),
+    (r"(?<![\d)])(?<![\d)] )[-−](\d[\d.]*)(?= (?:squared|cubed|to the)\b)", r"(-\1)"),  # but not "-5^2"
     (r"\s*\bsquared\b", "^2"),
     (r"\s*\bcubed\b", "^3"),
     (r"\s*\bto the power of\b", "^"),
@@ -30,9 +31,10 @@ WORDS = (  # of a sum, and the signs for them
     (r"(?:\bthe )?(?:\bcube root of |\bcbrt(?: of)? ?|∛)\(?(\d+)\)?", r"cbrt(\1)"),
     (r"(?<=[\d\s)])(?<!\b0)x(?=[\d\s(])", "*"),  # but "0x10"
 )
-LIST = re.compile(  # "the average of 4, 8 and 15"
+ITEM = r"\d[\d.]*\b"
+LIST = re.compile(  # "the average of 4, 8 and 15", or "4,8,15"; but "1,500 and 2" and "2,5 and 3" may be other numbers
     r"(?:\bthe )?\b(?P<name>average|mean|sum|total|product) of (?:(?:the|these) (?:following )?numbers:? )?"
-    r"(?P<numbers>\d[\d.]*(?:(?:, ?and |, ?| and )\d[\d.]*\b(?!,\d{3}\b))+)",
+    rf"(?P<numbers>{ITEM}(?!,\d)(?:(?:, (?:and )?| and ){ITEM}(?!,\d))+|{ITEM}(?:,(?!\d{{3}}\b){ITEM})+)",
     re.IGNORECASE,
 )
 QUESTION = re.compile(
@@ -59,6 +61,7 @@ WORDING = (  # around equations to solve
 )
 BETWEEN = re.compile(rf",(?!\d)|[;:]|\b(?:{WORDING})\b", re.IGNORECASE)
 OTHER = re.compile(rf"\b(?!(?:{WORDING})\b)[a-z]{{2,}}", re.IGNORECASE)  # the bug, or the output of a program
+TERM = re.compile(r"[-\d+*/^×÷·−]")  # beside an equation it is what is asked for: "2x + 3 if x = 4"
 FACTOR = re.compile(r"\d[a-z]\b|\b[a-z]\^2", re.IGNORECASE)  # "2x + 3 = 7" is no line of a program
 
 
@@ -87,7 +90,8 @@ class Equations:
     """One linear equation, or two with two variables, that have one solution.
 
     Attributes:
-        rows: of each equation the factors of the variables, in the order of `solution`, and what they give.
+        rows: of each equation the factors of the variables, in alphabetical order, and what they give.
+        solution: the values of the variables that are asked for.
     """
 
     rows: list[list[Fraction]]
@@ -96,12 +100,13 @@ class Equations:
 
 def equations_in(text: str) -> Equations | None:
     """The linear equations that a text asks to solve and that have one solution; None without such."""
-    equations, names = _to_solve(text)
+    equations, names, wanted = _to_solve(text)
     if not 1 <= len(names) == len(equations) <= 2:
         return None
     rows = [row for equation in equations if (row := _row(equation, names))]
-    values = _solved(rows) if len(rows) == len(equations) else None
-    return Equations(rows, dict(zip(names, values, strict=True))) if values else None
+    if len(rows) < len(equations) or not (values := _solved(rows)):
+        return None
+    return Equations(rows, {name: value for name, value in zip(names, values, strict=True) if name in wanted})
 
 
 def roots_in(text: str) -> tuple[str, list[Fraction]] | None:
@@ -109,7 +114,7 @@ def roots_in(text: str) -> tuple[str, list[Fraction]] | None:
 
     A root that is no fraction is one to the digits of a float.
     """
-    equations, names = _to_solve(text)
+    equations, names, _ = _to_solve(text)
     if len(equations) != 1 or len(names) != 1:
         return None
     values = [value for x in (0, 1, -1, 3) if (value := _difference(equations[0], names, [x])) is not None]
@@ -128,8 +133,8 @@ def roots_in(text: str) -> tuple[str, list[Fraction]] | None:
     return names[0], sorted({(sign * root - factor) / (2 * square) for sign in (1, -1)})
 
 
-def _to_solve(text: str) -> tuple[list[str], list[str]]:
-    """The equations that a text asks to solve, and the names of their variables."""
+def _to_solve(text: str) -> tuple[list[str], list[str], set[str]]:
+    """The equations that a text asks to solve, the names of their variables, and those that it asks for."""
     text = text.replace("²", "^2").replace("**", "^")
     task = SOLVE.sub("", text)
     if task != text and not OTHER.search(task.partition("=")[0]):
@@ -137,9 +142,12 @@ def _to_solve(text: str) -> tuple[list[str], list[str]]:
     elif FACTOR.search(text) and EQUATION.fullmatch(text.rstrip(" ?.")):
         parts = [text]
     else:
-        return [], []
+        return [], [], set()
     equations = [match[0] for part in parts if (match := EQUATION.search(part))]
-    return equations, sorted({name for equation in equations for name in VARIABLE.findall(equation)})
+    others = " ".join(part for part in parts if not EQUATION.search(part))
+    names = sorted({name for equation in equations for name in VARIABLE.findall(equation)})
+    wanted = {name for name in VARIABLE.findall(others) if name in names} or set(names)
+    return ([], [], set()) if TERM.search(others) else (equations, names, wanted)
 
 
 def _difference(equation: str, names: list[str], values: list[int]) -> Fraction | None:

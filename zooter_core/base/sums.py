@@ -36,7 +36,8 @@ SIGNS = str.maketrans(
 DIVISOR = re.compile(r"(÷\s*|(?<![\d./])\d+/\d+\s+/\s+)(\d+/\d+)(?![\d./]|\s*[*^])")  # "2 ÷ 1/4", "1/2 / 1/4"
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # "1,500"
 DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d+),(\d{1,2})(?![\d.,])")  # "2,5"
-CHANGE = re.compile(r"(.*[\d)])\s*([-+])\s*([\d.]+%)")  # "80 + 15%", which is 80 * (1 + 15%)
+CHANGE = re.compile(r"(.*[\d)])((?:\s*[-+]\s*[\d.]+%)+)")  # "80 + 15%", which is 80 * (1 + 15%)
+ADDED = re.compile(r"[^()%]*\d\s*[-+]\s*[\d.]+%(?!\s*[*/])[^()]*")  # of what, if more follows: "50 + 20% + 30"
 OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -68,7 +69,9 @@ def value_of(expression: str) -> Fraction | None:
     plain = DECIMAL_COMMA.sub(r"\1.\2", THOUSANDS.sub("", re.sub(r"\\times|\\cdot", "*", expression)))
     plain = DIVISOR.sub(r"\1(\2)", plain).translate(SIGNS).strip()
     if change := CHANGE.fullmatch(plain):
-        plain = change.expand(r"(\1) * (1 \2 \3)")
+        plain = f"({change[1]})" + re.sub(r"\s*([-+]\s*[\d.]+%)", r" * (1 \1)", change[2])
+    elif ADDED.fullmatch(plain):
+        return None
     try:
         return _value(ast.parse(PERCENT.sub(r"(\1/100)", plain), mode="eval").body)
     except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):

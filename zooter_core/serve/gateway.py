@@ -7,7 +7,7 @@ import math
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from zooter_core.backends.endpoint.connection import Connection
@@ -80,10 +80,11 @@ class Gateway:
                 candidate.endpoint.key(candidate.name)
         ensemble = ensemble or Ensemble(fleet, light=all(c.backend == ENDPOINT for c in fleet.candidates))
         await asyncio.to_thread(_load_router, ensemble, progress)
-        if not ensemble.light:  # a candidate that is asked meanwhile loads at once
-            threading.Thread(target=ensemble.load, name="load", daemon=True).start()
         version = await asyncio.to_thread(fleet.hash_of, "router")
-        return cls(fleet, BatchRouter(ensemble.routing), ensemble, sessions or Sessions(), version[:12])
+        gateway = cls(fleet, BatchRouter(ensemble.routing), ensemble, sessions or Sessions(), version[:12])
+        if not ensemble.light:  # a candidate that is asked meanwhile loads at once
+            threading.Thread(target=gateway._load_models, name="load", daemon=True).start()
+        return gateway
 
     @property
     def breakers(self) -> dict[str, Breaker]:
@@ -116,8 +117,23 @@ class Gateway:
     async def _close_unused(self) -> None:
         if self._retired and not self._users:
             await self.close()
-            for backend in () if self._lends else list(self.ensemble.backends.values()):
-                await asyncio.to_thread(backend.retain, ())
+            await asyncio.to_thread(self._unload_models)
+
+    def _load_models(self) -> None:
+        """Load the models in the background, until this gateway has closed."""
+
+        def check_open(message: str) -> None:
+            if self.closed:
+                raise InterruptedError
+
+        with suppress(InterruptedError):
+            self.ensemble.load(check_open)
+        if self.closed:  # one was under way then
+            self._unload_models()
+
+    def _unload_models(self) -> None:
+        for backend in () if self._lends else list(self.ensemble.backends.values()):
+            backend.retain(())
 
     @property
     def models(self) -> dict[str, str]:

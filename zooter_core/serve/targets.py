@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, Field, StrictStr, ValidationError
 
 from zooter_core.backends import Piece, Request
+from zooter_core.backends.conversation import alternating
 from zooter_core.backends.endpoint.answer import content_text, thoughts_of
 from zooter_core.backends.endpoint.connection import (
     CHAT,
@@ -352,15 +353,15 @@ class Local:
     async def _pieces(self, request: ChatRequest, progress: AnswerProgress) -> AsyncGenerator[Piece, None]:
         """The pieces of the answer. Generation stops when the reader goes away."""
         progress.id, progress.created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
-        messages = tuple(  # all of whose parts are text (choice.unsupported)
+        messages = [  # all of whose parts are text (choice.unsupported)
             Message(LOCAL_ROLES.get(message["role"], "user"), read_text(message.get("content")))  # type: ignore[arg-type]
             for message in request.messages
-        )
+        ]
         settings = read_settings(request.body, self._ensemble.fleet.generation)
         candidate = self.candidate
         if (thinking := asked_thinking(candidate, request)) is not None:
             candidate = replace(candidate, thinking=thinking)
-        ask = Request(candidate, messages, top_p=settings.top_p, stop=settings.stop)
+        ask = Request(candidate, alternating(messages), top_p=settings.top_p, stop=settings.stop)
         loop, pieces = asyncio.get_running_loop(), asyncio.Queue[Piece | BaseException | None]()
         stop = threading.Event()
 

@@ -78,5 +78,10 @@ def test_openrouter_lists_what_a_model_can_do_and_a_trial_shows_the_rest(scripte
     assert look_at(scripted, "good", {"/v1/models": models}) == expected
 
 
+def test_a_list_of_models_is_beside_the_chat_whatever_the_path(scripted):
+    scripted.routes = {"/v1/openai/models": {"data": [{"id": "good", "context_length": 8192}]}}  # as at DeepInfra
+    assert run_apart(find_abilities(Connection(at(f"{scripted.url}/openai")))).context_tokens == 8192
+
+
 def test_a_server_that_fails_trials_says_nothing(scripted):
     assert look_at(scripted, "http-429", {}) == Abilities()

@@ -105,7 +105,9 @@ async def ask_ollama(server: Connection, model: str) -> Abilities | None:
 
 async def _ask_list(server: Connection, model: str) -> Abilities:
     """What the server's list of models says, such as that of vLLM or OpenRouter."""
-    entries = objects((await ask_route(server, "/v1/models")).get("data"))
+    entries: list[dict[str, Any]] = []
+    with suppress(EndpointError):  # a server need not have one
+        entries = objects((await server.ask("/models", seconds=ROUTE_SECONDS)).get("data"))
     entry = next((entry for entry in entries if entry.get("id") == model), {})
     return read_entry(entry, find_base(entry, entries))
 
