@@ -86,6 +86,18 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
         ),
         ("a.json", [{"timestamp": 9, "question": q, "model_name": m, "performance": s, "id": 3} for q, m, s in LONG]),
         ("a.jsonl", "\n".join(json.dumps({"instruction": q, "model": m, "reward": s}) for q, m, s in LONG)),
+        ("a.table.json", {"columns": ["prompt", "a", "b"], "data": [[q, *s.values()] for q, s in ROWS], "ncols": 3}),
+        ("a.csv", "query,model,rating,confidence\n" + "".join(f'"{q}",{m},{s},9\n' for q, m, s in LONG)),
+        (
+            "a.json",
+            [{"question": q, "results": {m: {"answer": "x", "score": s} for m, s in s.items()}} for q, s in ROWS],
+        ),
+        ("a.json", [{"prompt": q, **{m: {"text": "x", "score": s} for m, s in s.items()}} for q, s in ROWS]),
+        ("a.json", [{"prompt": q, "scores": [{"model": m, "score": s} for m, s in s.items()]} for q, s in ROWS]),
+        (
+            "a.json",
+            [{"prompt": q, "responses": {m: {"text": "x", "score": s} for m, s in s.items()}} for q, s in ROWS],
+        ),
     ],
 )
 def test_one_table_in_the_forms_that_people_have(tmp_path, name, content):
@@ -93,6 +105,42 @@ def test_one_table_in_the_forms_that_people_have(tmp_path, name, content):
     scores = read_scores([path])
     assert [query.text for query in scores.queries] == [text for text, _ in ROWS]
     assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[0.5, 1.0], [0.25, 0.0]])
+
+
+ASK = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hey"}, {"role": "user", "content": "So?"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "Prompt,Model A,Model B,Winner\nHi,x,y,A\nHi,y,z,Tie\nHi,z,x,Model B\nHi,x,y,\n"),
+        ("a.csv", "prompt,model_1,model_2,winner\nHi,x,y,x\nHi,y,z,both bad\nHi,x,z,x\n"),
+        (
+            "a.csv",
+            """prompt,model_a,model_b,response_a,response_b,winner_model_a,winner_model_b,winner_tie
+"[""Hi"", ""So?""]",x,y,"[""7"", ""8""]",7,1,0,0\n"[""Hi"", ""So?""]",y,z,8,8,0,0,1\nHi,z,x,9,9,0,1,0\n""",
+        ),
+        (
+            "a.json",
+            [
+                {"instruction": "Hi", "generator_1": one, "generator_2": other, "preference": n, "time_per_example": 9}
+                for one, other, n in [("x", "y", 1.0), ("y", "z", 1.5), ("z", "x", 2.0), ("x", "y", None)]
+            ],
+        ),
+        (
+            "a.json",
+            [
+                {"model_a": one, "model_b": other, "winner": winner, "conversation_a": ASK, "turn": 2}
+                for one, other, winner in [("x", "y", "model_a"), ("y", "z", "tie (bothbad)"), ("z", "x", "model_b")]
+            ],
+        ),
+    ],
+    ids=["own", "named", "a column for each outcome", "AlpacaEval", "Chatbot Arena"],
+)
+def test_votes_between_two_models_are_scores(tmp_path, name, content):
+    scores = read_scores([table(tmp_path, content if isinstance(content, str) else json.dumps(content), name)])
+    assert [query.text for query in scores.queries] == ["Hi"]
+    assert (scores.candidates, scores.scores.tolist()) == (("x", "y", "z"), [[1.0, 0.25, 0.25]])
 
 
 def test_a_parquet_file_as_the_hub_has_it(tmp_path):
@@ -173,10 +221,12 @@ def test_a_model_may_answer_with_numbers_alone(tmp_path, name, text):
 
 
 def test_words_and_percents_are_scores(tmp_path):
-    path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n')
+    path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n5,#DIV/0!,—\n')
+    signs = table(tmp_path, "query,a,b\n1,win,Tie\n2,4/5,3.5 / 5\n3,★★★☆,⭐\ufe0f⭐\ufe0f\n4,✅,👎\n", "signs.csv")
+    assert read_scores([signs]).scores.tolist() == [[1, 0.5], [0.8, 0.7], [3, 2], [1, 0]]
     line = '{"query": "6", "scores": {"a": true, "b": "0.5"}}\n{"query": "7", "scores": {"a": NaN, "b": false}}'
     scores = read_scores([path, table(tmp_path, line, "b.jsonl")])
-    assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [85, 7.5], [1, 0.5]], 2)
+    assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [85, 7.5], [1, 0.5]], 3)
 
 
 @pytest.mark.parametrize(
@@ -185,12 +235,12 @@ def test_words_and_percents_are_scores(tmp_path):
         ("", "at least one query"),
         ("query,a,b\n", "at least one query"),
         ("text,a,b\nHi,1,2\n", "the fields text, a, b. Rename the field with the query"),
-        ("query,a,b\nHi,1,2\nHello,bad,2\n", "a number as the score of a in"),
+        ("query,a,b\nHi,1,2\nHello,poor,2\n", "a number as the score of a in"),
         ("query,a,b\nHi, you,1,2\n", "3 cells in"),
         ("query,a,b\nHello,1,2\nHi, you,1,2\n", "but found 4"),
         ("query,a,b\n,1,2\n", '"query" as a text that is not empty'),
-        ("query,a,b\nHi,good,bad\n", "responses of a, b alone. Score them with `zooter score"),
-        ("query,a\nHi,good\n", "no numbers in the columns a"),
+        ("query,a,b\nHi,hello,hey\n", "responses of a, b alone. Score them with `zooter score"),
+        ("query,a\nHi,hello\n", "no numbers in the columns a"),
         ("Results\nquery,a,b\nHi,1,2\n", "The first line of a table names its columns"),
         ("query,id,cost_usd,answer\nHi,1,2,3\n", "scores in"),
         ("query,rater,mark\nHi,ann,1\n", "those of mark alone. Add scores of others on the same queries, in a column"),
@@ -198,6 +248,10 @@ def test_words_and_percents_are_scores(tmp_path):
         ("query,model,score\nHi,a,1\nHi,,2\n", "the name of a model in"),
         ("query,model,mark,weight\nHi,a,1,2\n", 'a column "score" beside "model" in'),
         ("query,a,\x1b[2J\nHi,1,2\n", "for a candidate in"),
+        ("query,rank_a,rank_b\nHi,1,2\n", "the columns query, rank_a, rank_b. Name a column after each model"),
+        ("prompt,chosen,rejected,score_chosen,score_rejected\nHi,a,b,9,1\n", "scores in"),
+        ("query,model_a,model_b,winner\nHi,a,b,left\n", """found 'left'. Write "model_a", "model_b" or "tie\""""),
+        ("PK\x03\x04\n", "a workbook or an archive at"),
     ],
 )
 def test_what_is_wrong_in_a_table_is_named(tmp_path, text, problem):

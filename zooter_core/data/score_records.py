@@ -1,7 +1,8 @@
 """Score files of any form: records with `scores` by model, a column for each model, or a row for each score.
 
 Many programs write the last form (query, model, score): the rows of a query make a line, also where each model has a
-file of its own. `--log_samples` of lm-evaluation-harness is such a file, whose folder names the model.
+file of its own. `--log_samples` of lm-evaluation-harness is such a file, whose folder names the model. A vote between
+two models is a row for each of them.
 """
 
 from __future__ import annotations
@@ -19,15 +20,22 @@ from zooter_core.base.records import LARGEST_SCORE
 from zooter_core.base.strict_json import is_number, objects
 from zooter_core.data.answer_keys import FIELDS
 from zooter_core.data.json_records import ENDING, FIX_LINE, Place, as_number, as_text, each_record
-from zooter_core.data.logs import TEXTS, fields_of, query_in
+from zooter_core.data.logs import TEXTS, fields_of, messages_of, query_in, turns_in
 
 SCORE = ("score", "overall_score", "reward")
-MODEL, RESPONSE = ("model", "model_name", "candidate", "llm"), ("response", "output", "completion", "answer")
-MISSING = ("", "-", "na", "n/a", "#n/a", "#nv", "nan", "null", "none")
+LIKELY = ("overall", "rating", "grade", "is_correct", "correct", "passed", "success")  # scores, if they are numbers
+MODEL = ("model", "model_name", "candidate", "llm", "model_id", "generator")
+RESPONSE = ("response", "output", "completion", "answer", "text")
+PAIRS = (("model_a", "model_b"), ("generator_1", "generator_2"), ("model_1", "model_2"))
+MISSING = re.compile(r"[-–—?.]*|n[./]?a\.?|nan|null|none|#[\w/]+[!?]?")  # the last are errors of a spreadsheet
 # The last ones of each are Excel's in German, French, Spanish, Italian, Portuguese and Dutch.
-RIGHT = "true pass passed correct yes wahr vrai verdadero vero verdadeiro waar"
-WRONG = "false fail failed incorrect no falsch faux falso onwaar"
-WORDS = dict.fromkeys(RIGHT.split(), 1.0) | dict.fromkeys(WRONG.split(), 0.0)
+RIGHT = """pass passed correct right yes y win won good like liked thumbs_up 👍 ✓ ✔ ✅
+true wahr vrai verdadero vero verdadeiro waar"""
+WRONG = """fail failed incorrect wrong no n loss lose lost bad dislike disliked thumbs_down 👎 ✗ ✘ ❌
+false falsch faux falso onwaar"""
+TIE = "tie tied draw"
+WORDS = {word: score for words, score in ((RIGHT, 1.0), (TIE, 0.5), (WRONG, 0.0)) for word in words.split()}
+TIES, STARS = ("tie", "draw", "both"), "★⭐☆"
 AFFIX = re.compile(  # around a model's name
     r"^(score|response|answer|output)s?[\W_]+(?=\w)|(?<=\w)[\W_]+(score|response|answer|output)s?$", re.IGNORECASE
 )
@@ -35,11 +43,12 @@ DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 ABOUT = {*TEXTS, *FIELDS, "dataset", "source", "tags", "choices", "target", "expected", "label", "ground_truth"}
 MEASURE = re.compile(  # the names of columns that are no model's
     r"reference|category|topic|type|stream|language|notes?|comments?|rater|date"
-    r"|no\.?|nr\.?|#|row|rank|unnamed: \d+|mean|avg|average|total|sum|turns?|level|difficulty|split|fold|seed|year"
+    r"|no\.?|nr\.?|#|row|unnamed: \d+|mean|avg|average|total|sum|turns?|level|difficulty|split|fold|seed|year"
     r"|(.*[\W_])?(q?id|idx|index|ms|at|ts|time|timestamp|created|length|len|count|num|number|words|characters)"
-    r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration)([\W_].*)?"
+    r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration|rank)([\W_].*)?|time_.*"
 )
-BESIDE = ("correct", "gold", "best", "winner", "min", "max", "std")  # of a row with a model, `correct` may be the score
+# Of a row with a model, `correct` may be the score.
+BESIDE = ("correct", "gold", "best", "winner", "chosen", "rejected", "min", "max", "std")
 STEP = """Name a column after each model, or have a row for each score (query, model, score) or response (query, \
 model, response); docs/scores.md shows them."""
 Record = dict[str, Any]
@@ -71,7 +80,10 @@ def score_records(paths: Sequence[str | Path], responses: bool = False) -> Itera
         for place, record in _unwrapped(path):
             if {"scores", "responses"} & record.keys():
                 yield file, place, record
-            elif (fields := _sample(path, record)).keys() & {*MODEL}:
+            elif sides := _vote(place, fields := _sample(path, record)):
+                for side in sides:
+                    _add(together, file, place, side)
+            elif fields.keys() & {*MODEL}:
                 _add(together, file, place, fields)
             else:
                 table.append((place, record))
@@ -85,15 +97,61 @@ def score_records(paths: Sequence[str | Path], responses: bool = False) -> Itera
 
 
 def _unwrapped(path: Path) -> Iterator[tuple[Place, Record]]:
-    """The records of a file. Of a list in one, as in {"model": "a", "results": [...]}, each with what is around it."""
+    """The records of a file. Of a list in one, as in {"model": "a", "results": [...]}, each with what is around it.
+
+    An object of objects, as in {"results": {"a": {"score": 1}, "b": {"score": 0}}}, is such a list of the models.
+    """
     for place, record in each_record(path):
-        lists = [rows for name, part in record.items() if (rows := objects(part)) and name.lower() not in TEXTS]
-        rows = lists[0] if len(lists) == 1 and not {"scores", "responses"} & record.keys() else []
+        form = [name for name in ("scores", "responses") if name in record][:1]
+        parts = {name: record[name] for name in form or record if name.lower() not in TEXTS}
+        lists = [rows for part in parts.values() if (rows := objects(part) or _named(part))] or [_named(parts)]
+        rows = lists[0] if len(lists) == 1 else []
         around = {name: value for name, value in fields_of(record).items() if name in (*MODEL, *ABOUT)} if rows else {}
         if rows and ({*MODEL} & fields_of(rows[0]).keys() or not {*TEXTS} & around.keys()):
             yield from ((place, around | row) for row in rows)
         else:
             yield place, record
+
+
+def _named(value: object) -> list[Record]:
+    """The objects in an object, if they are several with a score or a response, each with its name as the model's."""
+    rows = {name: row for name, row in value.items() if isinstance(row, dict)} if isinstance(value, dict) else {}
+    if len(rows) < 2 or not all({*SCORE, *LIKELY, *RESPONSE} & row.keys() for row in rows.values()):
+        return []
+    return [{"model": name} | row for name, row in rows.items()]
+
+
+def _vote(place: Place, fields: Record) -> list[Record]:
+    """The rows of a vote between two models: the winner has 1, the other 0, and each a half after a tie; else none.
+
+    Of a conversation, which a vote is about as a whole, the first text is the query.
+    """
+    pairs = (names for names in PAIRS if {*names} <= fields.keys())
+    names = next((pair for pair in pairs if {"winner", "preference", f"winner_{pair[0]}"} & fields.keys()), ())
+    if not names:
+        return []
+    rivals, scores = [as_text(fields[name]) or "" for name in names], list[float]()
+    winner = str(fields.get("winner") or fields.get("preference") or "").strip().lower()
+    if winner.startswith(TIES):
+        scores = [0.5, 0.5]
+    elif columns := [number for name in names if (number := _number(fields.get(f"winner_{name}"))) is not None]:
+        scores = columns if any(columns) else [0.5, 0.5]
+    elif (preference := as_number(winner)) is not None and 1 <= preference <= 2:  # of AlpacaEval
+        scores = [2 - preference, preference - 1]
+    elif not _is_missing(winner):
+        called = (
+            (name, name[-1], f"model {name[-1]}", rival.lower()) for name, rival in zip(names, rivals, strict=True)
+        )
+        scores = [float(winner in words) for words in called]
+        if sum(scores) != 1:
+            step = f'Write "{names[0]}", "{names[1]}" or "tie" into the column "winner".'
+            raise ZooterError(f"the winner of a vote in {place}", f"{winner!r:.40}", step)
+    turns = turns_in(messages_of(fields))
+    about = {name: value for name, value in fields.items() if name in ABOUT}
+    about |= {"query": turns[0] if turns else query_in(place, fields)}
+    return [
+        about | {"model": rival, "score": score} for rival, score in zip(rivals, scores or (None, None), strict=True)
+    ]
 
 
 def _sample(path: Path, record: Record) -> Record:
@@ -120,8 +178,9 @@ def _sample(path: Path, record: Record) -> Record:
 def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) -> None:
     """Add a row with one model's score or response to those of its query."""
     model, score, response = (next((one for one in names if one in fields), "") for names in (MODEL, SCORE, RESPONSE))
-    numbers = [] if score else _numbers(fields)
-    score = numbers[0] if len(numbers) == 1 else score
+    numbers = _numbers(fields)
+    likely = [name for name in LIKELY if name in fields and (name in numbers or _is_missing(fields[name]))] or numbers
+    score = score or (likely[0] if likely != numbers or len(numbers) == 1 else "")
     if not score and not response:
         expected = f'a column "score" beside "{model}" in {place}'
         raise ZooterError(expected, f"the columns {listed(fields)}", "Name the column of the scores so.")
@@ -196,13 +255,17 @@ def as_score(value: object, whose: str) -> float | None:
 
 
 def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, str) and value.strip().lower() in MISSING)
+    return value is None or (isinstance(value, str) and MISSING.fullmatch(value.strip().lower()) is not None)
 
 
 def _number(value: object) -> float | None:
     """The number that a cell or a value of JSON stands for; None if it stands for none."""
     if isinstance(value, str):
-        text = value.strip().lower().removesuffix("%").rstrip()
-        text = text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text
-        return WORDS.get(text, as_number(text))
+        text = value.replace("\ufe0f", "").strip().lower().removesuffix("%").rstrip()
+        if text and not text.strip(STARS):
+            return float(len(text) - text.count(STARS[-1]))
+        points, slash, most = (part.strip() for part in text.partition("/"))  # 4/5
+        number = WORDS.get(points, as_number(points.replace(",", ".") if DECIMAL_COMMA.fullmatch(points) else points))
+        scale = as_number(most) if slash else 1.0
+        return number / scale if number is not None and scale else None
     return float(value) if isinstance(value, bool) or is_number(value) else None
