@@ -246,7 +246,7 @@ def test_words_and_percents_are_scores(tmp_path):
         ("query,rater,mark\nHi,ann,1\n", "those of mark alone. Add scores of others on the same queries, in a column"),
         ("query,model,score\nHi,a,1\n", "those of a alone"),
         ("query,model,score\nHi,a,1\nHi,,2\n", "the name of a model in"),
-        ("query,model,mark,weight\nHi,a,1,2\n", 'a column "score" beside "model" in'),
+        ("query,model,mark,weight\nHi,a,1,2\n", 'a column "score" or "response" beside "model" in'),
         ("query,a,\x1b[2J\nHi,1,2\n", "for a candidate in"),
         ("query,rank_a,rank_b\nHi,1,2\n", "the columns query, rank_a, rank_b. Name a column after each model"),
         ("prompt,chosen,rejected,score_chosen,score_rejected\nHi,a,b,9,1\n", "scores in"),

@@ -182,8 +182,8 @@ def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) ->
     likely = [name for name in LIKELY if name in fields and (name in numbers or _is_missing(fields[name]))] or numbers
     score = score or (likely[0] if likely != numbers or len(numbers) == 1 else "")
     if not score and not response:
-        expected = f'a column "score" beside "{model}" in {place}'
-        raise ZooterError(expected, f"the columns {listed(fields)}", "Name the column of the scores so.")
+        expected = f'a column "score" or "response" beside "{model}" in {place}'
+        raise ZooterError(expected, f"the columns {listed(fields)}", "Name the column of the scores or responses so.")
     name, text, query = as_text(fields[model]), _as_response(fields.get(response)), query_in(place, fields)
     if not name or not name.strip():
         raise ZooterError(f"the name of a model in {place}", f"{fields[model]!r:.40} in {model}", FIX_LINE)
