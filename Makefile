@@ -24,7 +24,7 @@ $(VENV)/.packages: $(VENV)/.light
 
 $(VENV)/.ready: $(VENV)/.light
 $(VENV)/.complete: $(VENV)/.packages
-# Tries every part of the fleet. Again when an update brings other weights, and when PyTorch has come, which converts some.
+# Tries every part of the fleet. Again when an update brings other weights, and when PyTorch has come.
 $(VENV)/.ready $(VENV)/.complete: models/embedded/tags.json $(wildcard models/embedded/*/*)
 	$(BIN)/zooter setup
 	@touch $@

@@ -1,7 +1,7 @@
 """How long a visitor waits, in a real browser: python benchmarks/demo.py (needs Chromium)
 
-The embedded fleet on transformers, then on llama.cpp, or with `--fleet DIR` another one as it is, `--rounds` times; the
-best of each counts. Times are taken inside the page, when it changes.
+The embedded fleet, or with `--fleet DIR` another one, `--rounds` times; the best of each counts. Times are taken inside
+the page, when it changes.
 
 Cold: from the start of `zooter demo` until it listens, the page takes a query, shows its routing, and the first words.
 An empty Streamlit app with a composer, started in the same round, is the least that any demo on Streamlit takes.
@@ -31,7 +31,6 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from servers import FLAGS, Server, chromium, demo, streamlit
 
 from zooter_core.base.paths import EMBEDDED_FLEET
-from zooter_core.config.candidates import GGUF, TRANSFORMERS
 
 MINUTE = 120_000
 QUERIES = ("What is 15% of 240?", "Write a Python function that adds two numbers.", "Write a poem about rain.")
@@ -105,15 +104,12 @@ def wait_for_end(page: Page) -> None:
     expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=MINUTE)
 
 
-def fleet_on(backend: str, folder: Path, tokens: int | None = None) -> Path:
-    """A copy of the embedded fleet whose candidates run on a backend."""
-    copy = folder / f"{backend}-{tokens}"
-    if not copy.exists():
-        shutil.copytree(EMBEDDED_FLEET, copy)
-        file = copy / "fleet.toml"
-        text = re.sub('backend = ".*"', f'backend = "{backend}"', file.read_text())
-        file.write_text(text if tokens is None else re.sub("max_new_tokens = .*", f"max_new_tokens = {tokens}", text))
-    return copy
+def shorter(fleet: Path, folder: Path) -> Path:
+    """A copy of a fleet whose answers have at most SHORT tokens."""
+    shutil.copytree(fleet, folder)
+    file = folder / "fleet.toml"
+    file.write_text(re.sub("max_new_tokens = .*", f"max_new_tokens = {SHORT}", file.read_text()))
+    return folder
 
 
 @contextmanager
@@ -187,23 +183,20 @@ def tour(browser: Browser, fleet: Path) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--backends", nargs="+", default=[TRANSFORMERS, GGUF])
-    parser.add_argument("--fleet", type=Path, metavar="DIR", help="another fleet than the embedded one")
+    parser.add_argument("--fleet", type=Path, metavar="DIR", default=EMBEDDED_FLEET)
     call = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
-    visits: dict[str, list[Visit]] = {name: [] for name in ([call.fleet.name] if call.fleet else call.backends)}
+    visits: list[Visit] = []
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        fleets = {name: [call.fleet or fleet_on(name, folder, tokens) for tokens in (None, SHORT)] for name in visits}
+        short = shorter(call.fleet, folder / "short")
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         for _ in range(call.rounds):
-            for backend, rounds in visits.items():
-                figures = {"empty": empty_app(browser, folder)} | chat(browser, fleets[backend][0])
-                rounds.append(Visit(**figures | tour(browser, fleets[backend][1])))
-                print(f"  {backend}: {rounds[-1]}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
-    for backend, rounds in visits.items():
-        best = Visit(*(min(getattr(visit, entry.name) for visit in rounds) for entry in fields(Visit)))
-        print(f"{backend:12}", ", ".join(f"{entry.name} {getattr(best, entry.name):.2f}" for entry in fields(Visit)))
+            figures = {"empty": empty_app(browser, folder)} | chat(browser, call.fleet) | tour(browser, short)
+            visits.append(Visit(**figures))
+            print(f"  {visits[-1]}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    best = {entry.name: min(getattr(visit, entry.name) for visit in visits) for entry in fields(Visit)}
+    print(", ".join(f"{name} {value:.2f}" for name, value in best.items()))
 
 
 if __name__ == "__main__":

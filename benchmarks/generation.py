@@ -19,6 +19,7 @@ from typing import Any
 
 from servers import cpu_seconds, family
 
+from recipes.embedded.experts import base_folder
 from zooter_core.backends import Backend, Request, backend
 from zooter_core.backends.gguf.adapters import gguf_adapter
 from zooter_core.backends.gguf.engine import WAITING
@@ -116,8 +117,10 @@ def main() -> None:
     quiet_libraries()
     fleet = load_fleet(EMBEDDED_FLEET)
     engines = {name: backend(name) for name in (TRANSFORMERS, GGUF)}
+    models = {TRANSFORMERS: str(base_folder()), GGUF: fleet.candidates[0].model}
     fleets = {
-        name: replace(fleet, candidates=tuple(replace(c, backend=name) for c in fleet.candidates)) for name in engines
+        name: replace(fleet, candidates=tuple(replace(c, backend=name, model=models[name]) for c in fleet.candidates))
+        for name in engines
     }
     many = [f"{QUERY[:-1]} number {number}." for number in range(call.queries)]
     series: dict[tuple[str, str], Series] = {}

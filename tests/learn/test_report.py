@@ -173,6 +173,14 @@ def test_queries_unlike_the_training_are_counted(empty, tiny_fleet):
     assert unfamiliar_queries(traffic, ensemble, 0, 100) == [] or ensemble.neighbours  # a router may have no neighbours
 
 
+def test_a_router_whose_queries_do_not_load_leaves_the_rest_of_the_report(week, fleet_copy):
+    (fleet_copy / "router" / "neighbours.json").write_text("{")
+    with Traffic.open(week) as traffic:
+        report = report_on(traffic, "f", 0, 7 * DAY, Ensemble(load_fleet(fleet_copy)))
+    assert "neighbours" in report.note
+    assert report.rules
+
+
 def test_the_command_reports(traffic, tiny_fleet, capsys, monkeypatch):
     monkeypatch.setattr("time.time", lambda: 7.1 * DAY)
     call = ["report", "--data", str(traffic.path.parent), "--fleet", str(tiny_fleet)]

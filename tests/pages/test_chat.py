@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.history import history
 from zooter_core.ui.models import manage
+from zooter_core.ui.text import JOINER
 from zooter_core.ui.widgets import EXAMPLES
 
 
@@ -76,12 +78,12 @@ def test_the_page_says_that_a_model_reads_a_long_query(open_page: Open, monkeypa
     assert "Reading about 600 tokens first" in words(page.run())
 
 
-TYPED = "What is 2*3*4?\n  __init__ ~~x~~ $5 and $6\n# x :red[y] <b>"
+TYPED = "    What is 2*3*4?\n  __init__ ~~x~~ $5 and $6\n# x :red[y] <b>"
 
 
 def test_what_was_typed_is_shown_as_it_was_typed_and_folded_where_it_is_long(open_page: Open) -> None:
     page = ask(open_page("chat"), TYPED)
-    assert TYPED in [text.value for text in page.text]
+    assert TYPED in [text.value.lstrip(JOINER) for text in page.text]
     assert "<b>" not in "".join(element.value for element in page.markdown)
     page = ask(page, "word " * 300)
     assert any(expander.label == "All 1,500 characters" for expander in page.expander)
@@ -151,6 +153,11 @@ def test_all_of_them_or_a_few_answer_and_the_best_is_shown(open_page: Open) -> N
     assert "you chose it" not in words(page)
     if turn.candidate != turn.decision.candidate:
         assert f"**{turn.candidate}** has the highest reward of 3" in words(page)
+    *_, last = ranked = turn.job.ranked
+    ranked[-1] = replace(last, reward=(ranked[0].reward or 0) + 1)  # as of a wrong answer behind a right one
+    page.run()
+    assert any(expander.label == "Best of 3" for expander in page.expander)
+    assert "has the highest reward" not in words(page)
     page.selectbox(key="mode").select("Best of a few").run()
     page.slider(key="unsure").set_value(0.0).run()
     page = ask(page, "Write about the sea.")

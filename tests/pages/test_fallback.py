@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from support.app_pages import (
@@ -85,6 +88,20 @@ def test_a_partial_answer_stays_and_the_same_model_can_be_asked_again(
     assert f"**{second}** answers instead of **{first}**" in words(page)
     assert not {"Retry", "Continue"} & labels(page)
     assert (scripted.count("recovers"), scripted.count("http-500"), scripted.count("good")) == (2, 1, 0)
+
+
+def test_while_a_continuation_is_awaited_the_text_so_far_is_drawn_once(
+    over: Over, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = ask(over("recovers")[0], QUERY)
+    monkeypatch.setattr("zooter_core.ui.chat.view.EVERY", PATIENCE)  # a drawing waits for the first word
+
+    def late(query: str) -> Iterator[str]:
+        time.sleep(1)
+        yield " the rest."
+
+    scripted.replies["recovers"] = late
+    assert "Half of the rest." in words(press_and_wait(page, "Continue"))
 
 
 def test_if_all_fail_each_reason_is_given_once_and_all_can_be_tried_again(

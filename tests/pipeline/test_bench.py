@@ -44,8 +44,8 @@ def done(folder: Path, ensemble, problems=PROBLEMS, progress=lambda *_: None, **
     """A suite worked in a folder."""
     suite = more.pop("suite", None) or Lengths()
     with Run(folder, create=True) as run:
-        job = SuiteJob(suite, problems, ensemble, more.pop("generation", GENERATION), run, progress)
-        bench.answer_and_score(job, "lengths", **more)
+        job = SuiteJob("lengths", suite, problems, ensemble, more.pop("generation", GENERATION), run, progress)
+        bench.answer_and_score(job, **more)
     return job
 
 
@@ -118,7 +118,7 @@ def test_one_problem_that_breaks_its_batch_is_set_aside_alone(tmp_path, tiny_ens
     assert list(aside) == ["long"]
     assert aside["long"].startswith("no score of base, one, two: ")
     assert "more than the 511 that fit" in aside["long"]
-    assert bench.write(job, "lengths", tmp_path / "s.jsonl") == 10
+    assert bench.write(job, tmp_path / "s.jsonl") == 10
     assert set(texts(tmp_path)) - set(uninterrupted) == {("long", name, 0) for name in job.pool}
     path = tmp_path / "responses.jsonl"
     before = path.read_bytes()
@@ -142,7 +142,7 @@ def test_a_candidate_of_which_nothing_comes_is_left_alone(tmp_path, tiny_fleet, 
     assert len(job.scores) == 20
     assert bench.set_aside(job)["p9"] == "no score of one: no memory"
     with pytest.raises(WorkError, match=r"a score of every candidate.*no score of one: "):
-        bench.write(job, "lengths", tmp_path / "s.jsonl")
+        bench.write(job, tmp_path / "s.jsonl")
     assert not list(tmp_path.glob("s.jsonl*"))
     monkeypatch.setattr(ensemble, "run_candidate", answer)  # out of order no more: the same work goes on
     assert not bench.set_aside(done(tmp_path, ensemble))
@@ -151,7 +151,7 @@ def test_a_candidate_of_which_nothing_comes_is_left_alone(tmp_path, tiny_fleet, 
 def test_a_response_without_a_score_sets_its_problem_aside(tmp_path, tiny_ensemble):
     job = done(tmp_path, tiny_ensemble, suite=Lengths(unscored=("p3",)))
     assert bench.set_aside(job) == {"p3": "no score of base, one, two: too odd"}
-    assert bench.figures(job, "lengths")["n"] == 9
+    assert bench.figures(job)["n"] == 9
     again = done(tmp_path, tiny_ensemble)  # what had no score is scored when started again
     assert (again.suite.scored, bench.set_aside(again)) == (3, {})
 
@@ -179,7 +179,7 @@ def test_a_second_turn_holds_the_first_answer(tmp_path, tiny_ensemble, monkeypat
     responses = job.texts["a", "base"]
     assert [(m.role, m.content) for m in second[0]] == [("user", "One?"), ("assistant", responses[0]), ("user", "Two?")]
     assert len(second) == 3
-    bench.write(job, "lengths", tmp_path / "s.jsonl")
+    bench.write(job, tmp_path / "s.jsonl")
     one, other = read_lines(tmp_path / "s.jsonl")
     assert one["query"] == "One?"
     assert [one["responses"]["base"], *one["later_responses"]["base"]] == responses

@@ -85,7 +85,7 @@ def test_several_samples_are_collected_and_their_mean_reward_counts(tmp_path, en
     assert counts == Counter((q.id, name, sample) for q in queries[:6] for name in POOL for sample in range(3))
     with Run(tmp_path / "run") as run:
         pipeline.score(run, ensemble)
-        responses, table, rewards = run.responses(), run.scores().scores, run.samples()
+        responses, table, rewards = run.responses(), run.scores().scores, run.samples()[0]
         assert rewards.shape == (6, 3, 3)
         assert table == pytest.approx(rewards.mean(axis=2))
         alone = ensemble.reward_model.score([(queries[2].text, text) for text in responses[queries[2].id]["one"]])

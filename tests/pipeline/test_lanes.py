@@ -34,11 +34,11 @@ def server(scripted):
     return scripted
 
 
-def collected(folder: Path, fleet: Path, how: Collecting = PLAIN, **more: object) -> dict:
+def collected(folder: Path, fleet: Path, how: Collecting = PLAIN) -> dict:
     ensemble = Ensemble(load_fleet(fleet))
     with Run(folder, create=True) as run:
         pipeline.start(run, ensemble, QUERIES)
-        return pipeline.collect(run, ensemble, SHORT, how=how, **more)
+        return pipeline.collect(run, ensemble, SHORT, how=how)
 
 
 def records(folder: Path) -> list[dict]:
@@ -82,7 +82,7 @@ def test_a_model_in_memory_works_beside_an_endpoint(fleet_copy, server, tmp_path
         if any(tally.candidate == "near" and tally.done for tally in tallies):
             answered.set()
 
-    collected(tmp_path / "run", fleet, watch=watch)
+    collected(tmp_path / "run", fleet, Collecting(watch=watch))
     assert counts(tmp_path / "run") == {"far": len(QUERIES), "near": len(QUERIES)}
     assert {record["text"] for record in records(tmp_path / "run") if record["candidate"] == "far"} == {"yes"}
 
@@ -99,7 +99,7 @@ def test_a_candidate_that_fails_for_good_is_skipped_and_its_holes_are_filled_lat
     server.replies["weak"] = weak
     fleet = endpoint_fleet.save(fleet_copy, server.url, {"weak": "weak", "b": "b"}, rest_seconds=0.05)
     notes: list[str] = []
-    problems = collected(tmp_path / "run", fleet, Collecting(allow_missing=True), tell=notes.append)
+    problems = collected(tmp_path / "run", fleet, Collecting(allow_missing=True, tell=notes.append))
     assert list(problems) == ["weak"]
     assert "the connection broke" in problems["weak"].reason
     assert notes[-1].endswith("It is asked again in 0.1 s.")

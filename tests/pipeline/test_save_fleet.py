@@ -127,7 +127,7 @@ def test_candidates_and_a_judge_behind_servers_come_along(fleet):
     changed = replace(fleet, candidates=candidates, reward=JudgeConfig(judge=judge))
     saved = written(changed, "far")
     assert (saved.candidates, saved.reward, saved.tagger) == (candidates, changed.reward, fleet.tagger)
-    assert saved.fingerprint()["candidates"] == changed.fingerprint()["candidates"]
+    assert saved.hash_of("candidates") == changed.hash_of("candidates")
 
 
 def test_recorded_responses_are_found_from_the_new_fleet(fleet, tmp_path):

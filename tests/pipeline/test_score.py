@@ -65,10 +65,11 @@ def test_queries_without_rewards_are_set_aside_and_reach_no_label(run_copy, comp
     assert report["candidates"]["all"]["n"] == 38
     with Run(run_copy) as run:
         assert run.scores().scores.shape == (38, 3)
-        assert run.samples().shape == (38, 3, 1)
+        assert run.samples()[0].shape == (38, 3, 1)
         assert len(run.tags()) == 38
         priced = tuple(replace(candidate, usd_per_million_tokens=1.0) for candidate in ensemble.fleet.candidates)
-        assert run.dollars(replace(ensemble.fleet, candidates=priced)).shape == (38, 3)
+        (tokens,) = run.of_responses("tokens")
+        assert run.dollars(replace(ensemble.fleet, candidates=priced), tokens).shape == (38, 3)
         run.export_scores(run_copy / "scores.jsonl")
     assert [query.id for query in read_scores([run_copy / "scores.jsonl"]).queries] == scored
     assert np.isfinite(read_scores([run_copy / "scores.jsonl"]).scores).all()
@@ -115,7 +116,7 @@ def test_verified_outcomes_shape_scores_labels_and_the_score_file(tmp_path, ense
                     outcomes[row, column] = [len(text) <= 30 for text in texts[query.id][name]]
                     assert lines[query.id]["verified"][name] == outcomes[row, column].tolist()
         expected = verified_rewards(raw, outcomes, scale_of(raw.mean(axis=-1)))
-        assert run.samples() == pytest.approx(expected)
+        assert run.samples()[0] == pytest.approx(expected)
         assert run.scores().scores == pytest.approx(expected.mean(axis=-1))
         run.export_scores(tmp_path / "scores.jsonl")
     scores = read_scores([tmp_path / "scores.jsonl"])

@@ -16,6 +16,7 @@ from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.data.run_folder import RESPONSES
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
+from zooter_core.pipeline.collect import Collecting
 from zooter_core.ui.jobs import AnswerPlan, Job
 
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
@@ -58,7 +59,7 @@ def test_a_run_says_so_and_loads_each_base_once(folder, tmp_path, monkeypatch):
     notes: list[str] = []
     with Run(tmp_path / "run", create=True) as run:
         pipeline.start(run, ensemble, [Query(str(n), f"What is {n} + 1?") for n in range(70)])  # more than a batch
-        pipeline.collect(run, ensemble, SHORT, tell=notes.append)
+        pipeline.collect(run, ensemble, SHORT, how=Collecting(tell=notes.append))
         assert len(list(run.records(RESPONSES))) == 210
     assert notes == [NOTE]
     assert loads == ["base", "other"]

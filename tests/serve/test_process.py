@@ -11,7 +11,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -28,12 +27,6 @@ from support.command_files import replace_text
 from support.patience import PATIENCE, wait_until
 
 pytestmark = pytest.mark.slow
-# As systemd starts a service with a socket: the variables name the process that the command becomes.
-ACTIVATE = """import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
-os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
-"""
 
 
 @pytest.fixture
@@ -55,15 +48,9 @@ def certificate(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def started(
-    fleet: Path, *options: object, listener: socket.socket | None = None, **more: Any
-) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command when it is ready, and its address; it gets `listener` as systemd passes one. `more` goes to Popen."""
-    command = [sys.executable]
-    if listener:
-        command += ["-c", ACTIVATE, str(listener.fileno())]
-        more["pass_fds"] = [listener.fileno()]
-    command += ["-m", "zooter_core.cli", "serve", "--fleet", str(fleet), "--port", "0"]
+def started(fleet: Path, *options: object, **more: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command when it is ready, and its address. `more` goes to Popen."""
+    command = [sys.executable, "-m", "zooter_core.cli", "serve", "--fleet", str(fleet), "--port", "0"]
     command += ["--data", str(fleet / "data"), *map(str, options)]
     environment = os.environ | {"COLUMNS": "200"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, **more) as process:
@@ -131,34 +118,6 @@ def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet, scripted):
         assert "Unclosed" not in lines
         assert "closed file" not in lines  # the decision log has the request's end
         assert (fleet / "data" / "decisions.jsonl").read_text().count("\n") == 1
-
-
-def test_a_restart_on_a_socket_of_systemd_refuses_no_request(fleet):
-    ended, answers = threading.Event(), []
-
-    def ask(url: str) -> None:
-        while not ended.is_set():
-            answers.append(chat(url))
-
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(4) as threads:
-        with started(fleet, listener=listener) as (old, url):
-            assert url == f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-            asking = [threads.submit(ask, url) for _ in range(4)]
-            try:
-                while len(answers) < 20 and not any(one.done() for one in asking):
-                    time.sleep(0.01)
-                old.send_signal(signal.SIGTERM)
-                old.wait(PATIENCE)
-                before = len(answers)
-                with started(fleet, listener=listener):
-                    while len(answers) < before + 20 and not any(one.done() for one in asking):
-                        time.sleep(0.01)
-                    ended.set()
-                    wait(asking)
-            finally:
-                ended.set()
-        for one in asking:
-            one.result()  # none was refused or broken off
 
 
 def test_a_stop_ends_it_while_the_fleet_loads(fleet):

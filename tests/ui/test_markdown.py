@@ -107,6 +107,7 @@ DRAWN = {
         (r"^\w+(\.\w+)+\/?$ or 1\. one", r"^\\w+(\\.\\w+)+\\/?\$ or 1\. one"),
         ("a\n    - b\n    ~~~~c~~~~\n    * * *", "a  \n\\- b  \n\\~\\~\\~\\~c\\~\\~\\~\\~  \n\\* * *"),
         ("a | b\n:--|--:|-\n", "a | b  \n\\:--|--\\:|-"),
+        ("x <- 5; git add -- a", "x \u2060\\<- 5; git add \u2060-- a"),
         ("a\u202eb\x1b[31m\ud800", "a\ufffdb\ufffd\\[31m\ufffd"),
     ),
     "emphasis also where words have no spaces between them": (
@@ -156,6 +157,7 @@ DRAWN = {
         ("$5-$6 a=b", r"\$5-\$6 a=b"),
         ("$HOME=x and $PATH", r"\$HOME=x and \$PATH"),
         ("$5/$6 ($7 a day), $a:$b, ${x}${y}", r"\$5/\$6 (\$7 a day), \$a\:\$b, \${x}\${y}"),
+        ("5$, 10$ or 5$/6$; ($$) and ($$)", r"5\$, 10\$ or 5\$/6\$; (\$\$) and (\$\$)"),
         ("$HOME/$USER, $5 a day in US$", r"\$HOME/\$USER, \$5 a day in US\$"),
         (r"$\def{x}$", r"\$\\def\{x\}\$"),
     ),
@@ -173,6 +175,7 @@ def test_how_texts_are_drawn(what: str) -> None:
         ("llama-3:8b *x*\n[y](z) <b>", "llama-3\\:8b \\*x\\* \\[y\\](z) \\<b\\>"),
         ("- http://e.example/ me@e.example", "\\- http\\:\u2060//e.example/ me@\u2060e.example"),
         ("$5 `x`", "\\$5 \\`x\\`"),
+        ("git add -- a >= 3", "git add \u2060-- a \u2060\\>= 3"),
     ],
 )
 def test_a_name_shows_its_characters(name: str, shown: str) -> None:
@@ -229,6 +232,8 @@ def test_a_fence_without_its_beginning_is_one_all_the_same() -> None:
         "She buys 6 * $4 = $24.\nWith the pen it is 24 + 3 = 27.\nThe answer is 27.",
         "Dear Anna,\n\nThank you for covering my shift.\nFor this I owe you a coffee.\n\nBest,\nTom",
         "If you try this, it works.\nWhile it cooks, stir.\nFrom time to time, taste it.",
+        "To buy:\n- milk;\n- bread (two);\n- eggs;\n- salt.",
+        "let it be\nfrom dusk till dawn\nwith all my heart,\nfor you",
         "x = 5",
     ],
 )

@@ -94,7 +94,7 @@ class NotInstalledError(ZooterError):
         """
         sentence = f"{user} needs the package {package}, which is not installed."
         step = f"Run `{command}`, or {otherwise}." if otherwise else f"Run `{command}`."
-        super().__init__(f"the package {package} for {user}", "none", step, sentence=sentence)
+        super().__init__(f"the package {package} for {user}", f"{package} is not installed", step, sentence=sentence)
         self.package, self.command = package, command
 
 

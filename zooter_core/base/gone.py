@@ -80,7 +80,7 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "zooter run --parquet": (
         "the .jsonl files of the run are read by pandas (`pd.read_json(path, lines=True)`) and by duckdb as they are."
     ),
-    "zooter serve --fd": "leave it out; the socket that systemd passes (LISTEN_FDS) is recognised.",
+    "zooter serve --fd": "leave it out; the endpoint listens on --host and --port.",
     "zooter serve --grace-seconds": "leave it out; running answers have 30 s to finish.",
     "zooter serve --keyfile": "put the private key into the file of --certfile: cat certificate.pem key.pem > FILE.",
     "zooter serve --log-prompts": "the decision log never has messages; `zooter serve --learn` keeps users' queries.",

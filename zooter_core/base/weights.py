@@ -1,24 +1,19 @@
-"""Where a model's weights are: a hub id, a folder, or `package:NAME` for weights inside a Python package.
-
-A package with a GGUF file is converted once into a cache folder (safetensors, bfloat16): reading GGUF takes about 15 s
-at every start, and the converted folder less than one.
-"""
+"""Where a model's weights are: a hub id, a folder, or `package:NAME` for weights inside a Python package."""
 
 from __future__ import annotations
 
 import importlib.util
-import io
 import os
 import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import NotInstalledError, WorkError, ZooterError, first_line
-from zooter_core.base.files import atomic, private_folder
+from zooter_core.base.files import private_folder
 from zooter_core.base.paths import WEIGHT_PACKAGES
 
 PREFIX = "package:"
@@ -110,19 +105,20 @@ def check_package(reference: str) -> None:
         )
 
 
-def resolve(reference: str, progress: Progress = silent) -> str:
+def resolve(reference: str) -> str:
     """The hub id or folder for `from_pretrained`.
 
     Raises:
-        ZooterError: the package is not installed or has no weights, or PyTorch, which converts them, is not installed.
-        WorkError: the GGUF file could not be converted.
+        ZooterError: it is a GGUF file, or a package that is not installed or has no transformers folder.
     """
-    if not reference.startswith(PREFIX):
-        return reference
-    root = package_folder(reference)
-    for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
-        return str(config.parent)
-    return str(_converted(gguf_file(reference), version_of(reference), progress))
+    if reference.startswith(PREFIX):
+        root = package_folder(reference)
+        for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
+            return str(config.parent)
+    if (file := gguf_file(reference)).suffix == ".gguf":
+        next_step = 'llama.cpp runs it: set `backend = "gguf"` in that [[candidate]] of fleet.toml.'
+        raise ZooterError(f"a transformers folder at {reference}", f"the GGUF file {file.name}", next_step)
+    return reference
 
 
 def gguf_file(reference: str) -> Path:
@@ -183,43 +179,6 @@ def not_finite(model: Any) -> str | None:
                 if not (lowest.isfinite() and highest.isfinite()):
                     return str(name)
     return None
-
-
-def _converted(gguf: Path, version: str, progress: Progress) -> Path:
-    """The cache folder with the converted weights. It is written aside under a lock, and renamed when complete."""
-    done = cache_dir() / f"{gguf.stem}-{version}-bf16"
-    if done.is_dir():
-        return done
-    check_torch(f"The conversion of {gguf.name} for transformers")
-    with writing_cache(done):
-        if done.is_dir():  # another process converted it while this one waited for the lock
-            return done
-        with atomic(done) as partial:
-            private_folder(partial)
-            _convert(gguf, partial, progress)
-    return done
-
-
-def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    progress(f"Converting {gguf.name} once (about 15 s) ...")
-    quiet_libraries()
-    source, file = str(gguf.parent), gguf.name
-    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file, trust_remote_code=False)
-    # float32 gives plain Linear layers; with bfloat16 the packed weights would stay, and run slowly.
-    with LOAD_LOCK, redirect_stderr(io.StringIO()):  # the bar of this conversion has no switch
-        model = AutoModelForCausalLM.from_pretrained(
-            source, gguf_file=file, dtype=torch.float32, trust_remote_code=False
-        )
-    model.is_quantized, model.hf_quantizer = False, None
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    model = model.to(torch.bfloat16)
-    progress(f"Writing the converted weights to {folder.parent} ...")
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
 
 
 def load_reason(problem: BaseException) -> str:

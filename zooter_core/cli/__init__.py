@@ -12,7 +12,7 @@ COMMANDS = {  # name -> what `zooter --help` says
     "learn import": "Add logs of other programs to the traffic that a router learns from.",
     "learn forget": "Delete traffic by API key, user, request or age.",
     "report": "Say what routing is worth: against always one model, random choice and ranking all.",
-    "setup": "Install and convert the weights of the embedded fleet.",
+    "setup": "Install the weights of the embedded fleet.",
     "ask": "Route a query to one model and stream its answer.",
     "route": "Show the router's probabilities, tags and choice for a query, or for each line of stdin.",
     "compare": "Run every model on a query, or on each line of stdin, and rank the responses by reward.",

@@ -26,7 +26,7 @@ def ask(
     temperature: Temperature = None,
     max_new_tokens: MaxNewTokens = None,
 ) -> None:
-    ensemble = open_ensemble(fleet, answering=True)
+    ensemble = open_ensemble(fleet)
     generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens)
     messages = [Message("user", stdin_text() if query == STDIN else query)]
     if candidate is not None:

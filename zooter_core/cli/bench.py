@@ -72,16 +72,16 @@ def bench(
     check_file(out, sources)
     problems = benchmark.read(sources)
     drawn = sample(problems, limit, seed)
-    ensemble = open_ensemble(fleet, answering=True)
+    ensemble = open_ensemble(fleet)
     config = find_judge(ensemble.fleet, judge) if judge else None
     if config:
         benchmark.judge = Judge(config, ensemble.backend_of)
     generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens, seed)
     with Run(f"{out}.run", create=True) as folder, bars() as progress:
-        job = SuiteJob(benchmark, drawn, ensemble, generation, folder, progress, print_note, progress.watch)
-        answer_and_score(job, suite, None if config is None else judge_settings(config))
-    count = results.write(job, suite, out)
-    figures = results.figures(job, suite) | {"of": len(problems), "seed": seed, "out": str(out)}
+        job = SuiteJob(suite, benchmark, drawn, ensemble, generation, folder, progress, print_note, progress.watch)
+        answer_and_score(job, None if config is None else judge_settings(config))
+    count = results.write(job, out)
+    figures = results.figures(job) | {"of": len(problems), "seed": seed, "out": str(out)}
     print_figures(figures, json, _print)
     err.print(f"{count} line{'' if count == 1 else 's'} in {out}")
 

@@ -19,7 +19,7 @@ from zooter_core.evaluation.figures import to_json
 
 
 def check(fleet: FleetDir = None, json: Json = False) -> int:
-    ensemble = open_ensemble(fleet, answering=True)
+    ensemble = open_ensemble(fleet)
     from zooter_core.evaluation.fleet_check import check_part, list_parts
 
     rows = []

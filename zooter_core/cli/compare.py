@@ -27,7 +27,7 @@ def compare(
 ) -> int:
     many = query == STDIN
     queries: Iterable[Query] = stdin_queries() if many else [Query("", query)]
-    ensemble = open_ensemble(fleet, answering=True)
+    ensemble = open_ensemble(fleet)
     generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens)
     if not ensemble.can_rank:
         err.print("This fleet has no [reward] table, so the responses are not ranked.")

@@ -222,7 +222,7 @@ def _rewards(fleet: Path | None, scores: Scores, texts: Texts) -> Array:
     """Rewards by a fleet, shape (n, N), with a note of the queries that have none."""
     ensemble = open_ensemble(fleet)
     with bars() as progress:
-        table, reasons = responses.rewards(ensemble, scores, texts, progress)
+        table, reasons = responses.rewards(ensemble, scores, texts, lambda done: progress("reward", done, len(texts)))
     print_set_aside(reasons)
     return table
 

@@ -35,16 +35,15 @@ def exam(
     new = exam.newcomers(parts, folder)
     if new.candidates:
         with waiting("Trying every model ..." if new.pool == parts.pool else "Trying the new models ..."):
-            ensemble.fetch(err.print)
             estimate = exam.estimate(Ensemble(new, ensemble.backends), queries, parts.generation)
         seconds, cost = estimate.seconds, f", {estimate.cost}" if estimate.cost else ""
         time = f", about {seconds:.0f} seconds" if seconds < 90 else f", about {seconds / 60:.0f} minutes"
         whose = "" if new.pool == parts.pool else f" of {listed(new.pool)}; all others are kept"
         begun = f"{estimate.answers:,} answers{whose}{time if seconds else ''}{cost}"
         err.print(f"{begun}. Ctrl-C stops; a second call goes on.")
-    how = Collecting(allow_missing=True, budget_usd=budget_usd)
     with bars() as progress:
-        report, missing = exam.sit(ensemble, folder, queries, progress, print_note, how, progress.watch)
+        how = Collecting(allow_missing=True, budget_usd=budget_usd, tell=print_note, watch=progress.watch)
+        report, missing = exam.sit(ensemble, folder, queries, progress, how)
     print_missing(missing)
     print_agreement(ensemble)
     print_report(report)

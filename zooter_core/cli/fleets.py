@@ -41,20 +41,11 @@ def _ask_permission(fleet: Fleet, uses: Sequence[tuple[str, str]]) -> None:
         trust(uses)
 
 
-def open_ensemble(folder: Path | None, answering: bool = False) -> Ensemble:
-    """The fleet of a folder, or else the embedded one, ready to work.
-
-    Args:
-        answering: whether candidates will answer, so that their weights must be on this machine.
-    """
+def open_ensemble(folder: Path | None) -> Ensemble:
+    """The fleet of a folder, or else the embedded one, ready to work."""
     from zooter_core.fleet.ensemble import Ensemble  # here: `zooter demo` opens a fleet without it
 
-    ensemble = Ensemble(open_fleet(folder))
-    if answering:
-        from zooter_core.cli.consoles import err  # loads rich, which `zooter route --json` does without
-
-        ensemble.fetch(err.print)
-    return ensemble
+    return Ensemble(open_fleet(folder))
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import time
 from dataclasses import asdict
 from typing import Annotated
 
-from zooter_core.base.errors import ZooterError
 from zooter_core.cli.consoles import err, out, print_json
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import DataDir, FleetDir, Json, option, parse_duration
@@ -31,11 +30,9 @@ def report(
     parts, now = open_fleet(fleet), time.time()
     with Traffic.open(data or data_folder(parts), create=False) as traffic:
         ensemble = Ensemble(parts) if parts.router else None
-        try:
-            result = report_on(traffic, parts.name, now - seconds, now, ensemble, twins(parts.candidates))
-        except ZooterError as problem:
-            err.print(f"The queries are not compared with those of the router's training. {problem}")
-            result = report_on(traffic, parts.name, now - seconds, now, None, twins(parts.candidates))
+        result = report_on(traffic, parts.name, now - seconds, now, ensemble, twins(parts.candidates))
+    if result.note:
+        err.print(result.note)
     advice = advise(result, Setup.of(parts, traffic.path.parent))
     if json:
         print_json(report_json(result) | {"advice": asdict(advice)})

@@ -63,7 +63,7 @@ def run(
 ) -> None:
     if scores:
         check_apart(scores, [queries])
-    questions, ensemble = read_queries(queries, err.print), open_ensemble(fleet, answering=True)
+    questions, ensemble = read_queries(queries, err.print), open_ensemble(fleet)
     generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens, training.seed)
     labels, distilling = training.label_config(LabelConfig()), training.distill_config()
     encoder = ensemble.fleet.encoder
@@ -77,10 +77,8 @@ def run(
         check(folder, Plan(steps, questions, generation, samples, labels, encoder, distilling, scores), ensemble)
         pipeline.start(folder, ensemble, questions)
         with ray_workers(ensemble) if engine == "ray" else nullcontext() as workers:
-            how = Collecting(allow_missing, budget_usd)
-            missing = pipeline.collect(
-                folder, ensemble, generation, progress, samples, print_note, how, progress.watch, workers
-            )
+            how = Collecting(allow_missing, budget_usd, print_note, progress.watch)
+            missing = pipeline.collect(folder, ensemble, generation, progress, samples, how, workers)
             print_missing(missing)
             if "score" in steps:
                 print_cost(ensemble, samples)

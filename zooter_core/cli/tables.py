@@ -13,6 +13,7 @@ from zooter_core.data.prices import Choice, Trade
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import report_tables, thinking, verdicts
 from zooter_core.evaluation.figures import Baseline, Evaluation, Report, Sweep, Verdict
+from zooter_core.evaluation.report_tables import Method
 from zooter_core.method.selection import SelectionReport
 
 MOST_DATASETS = 8  # columns that most terminals have room for
@@ -89,12 +90,10 @@ def _print_table_one(figures: Evaluation) -> None:
     counts = {report_tables.DATASET + name: f"{name} ({row.n})" for name, row in figures.datasets.items()}
     table = Table("method", *counts.values(), *(label for label, _ in report_tables.FIGURES.values()))
     for name, number in shown:
-        cells = []
-        for column in (*counts, *report_tables.FIGURES):
-            value = rows[number].values.get(column, math.nan)
-            form = ".0%" if "uplift" in column else ".2f" if "mtr" in column else ".3f"
-            bold = "bold" if number in marked.get(column, ()) else ""
-            cells.append(Text(_cell(value, form), style=bold))
+        cells = (
+            Text(_figure(rows[number], column), style="bold" if number in marked.get(column, ()) else "")
+            for column in (*counts, *report_tables.FIGURES)
+        )
         table.add_row(name, *cells)
     regrets = [_cell(row.regret, ".3f") for row in (*figures.datasets.values(), figures.average)]
     table.add_section()
@@ -111,16 +110,17 @@ def _print_datasets(figures: Evaluation) -> None:
         scores = [row.chosen, row.regret, *(row.candidates[c] for c in pool), row.random, row.oracle]
         table.add_row(name, str(row.n), *(_cell(score, ".3f") for score in scores))
     out.print(table)
-    methods = Table("method", *(label for key, (label, _) in report_tables.FIGURES.items() if key != "average"))
-    ranks = (
-        (figures.mtr, ".2f"),
-        (figures.uplift, ".0%"),
-        (figures.single["mtr"], ".2f"),
-        (figures.single["uplift"], ".0%"),
-    )
-    for name in figures.mtr:
-        methods.add_row(name, *(_cell(rank_of.get(name, math.nan), form) for rank_of, form in ranks))
+    ranks = {column: label for column, (label, _) in report_tables.FIGURES.items() if column != "average"}
+    methods = Table("method", *ranks.values())
+    for method in report_tables.table_one(figures):
+        methods.add_row(method.name, *(_figure(method, column) for column in ranks))
     out.print(methods)
+
+
+def _figure(method: Method, column: str) -> str:
+    """A cell of the paper's Table 1."""
+    form = {"mtr": ".2f", "uplift": ".0%"}.get(column.removesuffix("_one"), ".3f")
+    return _cell(method.values.get(column, math.nan), form)
 
 
 def _cell(value: float, form: str) -> str:

@@ -49,7 +49,7 @@ class CandidateConfig(Table):
     """One `[[candidate]]` table.
 
     Attributes:
-        backend: how the candidate is run: `transformers`, `gguf`, `auto` (the faster one of these two), `openai`,
+        backend: how the candidate is run: `transformers`, `gguf`, `auto` (the one that reads `model`), `openai`,
             `recorded`, or the name of a plug-in.
         model: a hub id, a folder or `package:NAME`. With the backend `gguf` it is a .gguf file or a package with one;
             with `openai` it is the server's name for the model; with `recorded` it is a score file or a run folder.

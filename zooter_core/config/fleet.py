@@ -175,19 +175,13 @@ class Fleet:
         next_step = train if table == "router" else f"Add [{table}] to it."
         return ZooterError(f"a [{table}] table in fleet.toml of {self.name}", "none", next_step)
 
-    def fingerprint(self) -> dict[str, str]:
-        """A hash of each part that shapes a run (candidates, reward, tagger): its settings and the files it names.
-
-        The router is no part: a run makes it.
+    def hash_of(self, part: str) -> str:
+        """The hash of a part of the fleet: its settings and the files that it names.
 
         Raises:
             ZooterError: a model's folder is far too large for one.
             OSError: a file cannot be read.
         """
-        return {part: self.hash_of(part) for part in ("candidates", "reward", "tagger")}
-
-    def hash_of(self, part: str) -> str:
-        """The hash of one of these parts; files of the others are not read. Raises as `fingerprint`."""
         tables: Sequence[Table | None] = {
             "candidates": self.candidates,
             "router": (self.router,),

@@ -25,7 +25,7 @@ from zooter_core.method.verified import scale_of, verified_rewards
 class Run(RunFolder):
     """An open run folder, whose records can be read back as the values that they stand for.
 
-    What is indexed by query in `scores`, `samples`, `dollars` and `tags` has one order: that of the queries file,
+    What is indexed by query in `scores`, `samples`, `of_responses` and `tags` has one order: that of the queries file,
     without the queries that are set aside. A candidate whose response is missing has NaN there.
     """
 
@@ -78,38 +78,31 @@ class Run(RunFolder):
         Raises:
             ZooterError: a query has not been scored yet, or every query is set aside.
         """
-        means = self._rewards("rewards", math.nan)
-        if any("verified" in record for record in self.records(REWARDS)):
-            rewards, outcomes = self.outcomes()
-            rows = np.isfinite(outcomes).any(axis=(1, 2))
+        rewarded = self._rewarded()
+        means, rewards, outcomes = self._rewards(rewarded)
+        if (rows := np.isfinite(outcomes).any(axis=(1, 2))).any():
             means[rows] = verified_rewards(rewards[rows], outcomes[rows], scale_of(means)).mean(axis=-1)
-        scores = Scores(tuple(self._scored()), tuple(self.setting("start", "pool")), means)
+        scores = Scores(tuple(query for query, _ in rewarded), tuple(self.setting("start", "pool")), means)
         return scores.tagged(self.tags()) if self.is_finished("tag") else scores
 
-    def samples(self) -> NDArray[np.float64]:
-        """The reward of every response, shape (queries, candidates, samples)."""
-        return verified_rewards(*self.outcomes(), scale_of(self._rewards("rewards", math.nan)))
+    def samples(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Of every response the reward, the reward model's alone, and the verified outcome (NaN where nothing verifies
+        it), each of the shape (queries, candidates, samples)."""
+        means, rewards, outcomes = self._rewards(self._rewarded())
+        return verified_rewards(rewards, outcomes, scale_of(means)), rewards, outcomes
 
-    def outcomes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The reward model's reward of every response, and its verified outcome (NaN where nothing verifies it).
-
-        Both have the shape (queries, candidates, samples).
-        """
-        none = [math.nan] * self.setting("collect", "samples")
-        return self._rewards("samples", none), self._rewards("verified", none)
-
-    def dollars(self, fleet: Fleet) -> NDArray[np.float64] | None:
+    def dollars(self, fleet: Fleet, tokens: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """The cost of a thousand queries like each one, in US dollars, shape (queries, candidates); None if the fleet
-        does not price every candidate."""
+        does not price every candidate.
+
+        Args:
+            tokens: that each candidate writes for each query, as `of_responses` gives them.
+        """
         pool = self.setting("start", "pool")
         priced = {candidate.name for candidate in fleet.candidates if candidate.usd_per_million_tokens is not None}
         if not priced.issuperset(pool):
             return None
-        return prices.dollars(prices.prices_of(fleet, pool), self.tokens())
-
-    def tokens(self) -> NDArray[np.float64]:
-        """The tokens that each candidate writes for each query, means over samples, shape (queries, candidates)."""
-        return self.of_responses("tokens")[0]
+        return prices.dollars(prices.prices_of(fleet, pool), tokens)
 
     def of_responses(self, *fields: str) -> list[NDArray[np.float64]]:
         """Some figures of the responses, means over samples, shape (queries, candidates) each; NaN without response."""
@@ -118,12 +111,12 @@ class Run(RunFolder):
             values = [value if is_number(value := record.get(field)) else 0 for field in fields]  # 0 may be left out
             figures.setdefault((record["id"], record["candidate"]), []).append(values)
         pool, none = self.setting("start", "pool"), [[math.nan] * len(fields)]
-        rows = [[np.mean(figures.get((query.id, name), none), axis=0) for name in pool] for query in self._scored()]
+        rows = [[np.mean(figures.get((query.id, name), none), axis=0) for name in pool] for query in self._queries()]
         return list(np.moveaxis(np.array(rows), -1, 0))
 
     def tags(self) -> list[tuple[str, ...]]:
         """The tag names of each query, as the tagger gave them."""
-        lines = self.lines(TAGS, [query.id for query in self._scored()])
+        lines = self.lines(TAGS, [query.id for query in self._queries()])
         return [tuple(tag["name"] for tag in line["tags"]) for line in lines]
 
     def export_scores(self, path: Path) -> None:
@@ -133,33 +126,41 @@ class Run(RunFolder):
         Raises:
             ZooterError: the file cannot be written, or every query is set aside.
         """
-        texts, queries = self.responses(), self._scored()
-        lines = self.lines(REWARDS, [query.id for query in queries])
+        texts, rewarded = self.responses(), self._rewarded()
         with files.open_atomic(path) as out:
-            for query, rewards in zip(queries, lines, strict=True):
+            for query, rewards in rewarded:
                 values = rewards["rewards"]
                 outcomes = {name: sum(right) / len(right) for name, right in rewards.get("verified", {}).items()}
                 line = score_line(query, values, {name: texts[query.id][name][0] for name in values}, outcomes)
                 out.write(dump_json(line, ensure_ascii=False) + "\n")
 
-    def _rewards(self, field: str, none: Any) -> NDArray[np.float64]:
-        """A field of the rewards of each query and candidate; `none` stands for a missing one."""
-        pool, lines = self.setting("start", "pool"), self.lines(REWARDS, [query.id for query in self._scored()])
-        return np.array([[line.get(field, {}).get(name, none) for name in pool] for line in lines], dtype=float)
+    def _rewards(self, rewarded: Sequence[tuple[Query, Mapping[str, Any]]]) -> list[NDArray[np.float64]]:
+        """Mean rewards, shape (queries, candidates), and the rewards and outcomes of samples; NaN for a missing one."""
+        pool, none = self.setting("start", "pool"), [math.nan] * self.setting("collect", "samples")
+        missing = {"rewards": math.nan, "samples": none, "verified": none}
+        return [
+            np.array([[line.get(field, {}).get(name, value) for name in pool] for _, line in rewarded], dtype=float)
+            for field, value in missing.items()
+        ]
 
-    def _scored(self) -> list[Query]:
-        """The queries that are not set aside, in order. Raises ZooterError if there are none."""
-        reasons = self.set_aside()
-        queries = [query for query in self.queries() if query.id not in reasons]
-        if not queries:
-            reason = next(iter(reasons.values()), "there is none")
+    def _queries(self) -> list[Query]:
+        """The queries that are not set aside, in order."""
+        return [query for query, _ in self._rewarded()]
+
+    def _rewarded(self) -> list[tuple[Query, dict[str, Any]]]:
+        """The queries that are not set aside, in order, and their rewards. Raises ZooterError if there are none."""
+        queries = self.queries()
+        lines = self.lines(REWARDS, [query.id for query in queries])
+        rewarded = [(query, line) for query, line in zip(queries, lines, strict=True) if "set_aside" not in line]
+        if not rewarded:
+            reason = next((line["set_aside"] for line in lines), "there is none")
             then = "start a new run" if self.is_finished("collect") else "start the same command again"
             raise ZooterError(
                 "at least one query with rewards",
-                f"all {len(reasons)} set aside; the first because: {reason}",
+                f"all {len(lines)} set aside; the first because: {reason}",
                 f"Fix that cause (`zooter check` may name it), and {then}.",
             )
-        return queries
+        return rewarded
 
 
 @dataclass(frozen=True)

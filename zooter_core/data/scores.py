@@ -87,6 +87,12 @@ class Scores:
         rest = OTHER if any(query.dataset for query in self.queries) else NO_DATASET
         return [query.dataset or rest for query in self.queries]
 
+    @property
+    def kinds(self) -> list[tuple[str, ...]]:
+        """The kinds of query that each one is of: its data set where there are several, else its tags."""
+        datasets = self.datasets
+        return [(name,) for name in datasets] if len(set(datasets)) > 1 else [query.tags for query in self.queries]
+
     def tagged(self, tags: Sequence[Sequence[str]]) -> Scores:
         """A copy with these tags of the queries."""
         queries = (replace(query, tags=tuple(names)) for query, names in zip(self.queries, tags, strict=True))

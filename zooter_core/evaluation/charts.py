@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from zooter_core.evaluation.figures import Sweep, SweepRow
@@ -127,43 +126,36 @@ def bars_of(middles: Sequence[float], intervals: Sequence[tuple[float, float]], 
     }
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line of a chart.
+def trace(kind: str, xs: Iterable[Any], ys: Iterable[Any], hovers: Iterable[str] = (), **more: Any) -> Figure:
+    """A part of a chart, as plotly has it.
 
-    Attributes:
-        points: (x, y).
-        texts: the sentences of each point; none for a line without marks.
-        intervals: the ends of each point's interval in y, where it has one.
-        best: the numbers of the points that have a star.
+    Args:
+        hovers: what each point says under the pointer, a sentence on each line; without them, nothing is said.
     """
+    texts = [hover(*sentences.split("\n")) for sentences in hovers]
+    pointed = {"hovertext": texts, "hoverinfo": "text"} if texts else {"hoverinfo": "skip"}
+    return {"type": kind, "x": list(xs), "y": list(ys), **pointed, **more}
 
-    name: str
-    points: Sequence[tuple[float, float]]
-    colour: str
-    dash: str = "solid"
-    texts: Sequence[Sequence[str]] = ()
-    intervals: Sequence[tuple[float, float]] = ()
-    best: Collection[int] = ()
 
-    def trace(self) -> Figure:
-        heights = [y for _, y in self.points]
-        marks = {
-            "symbol": ["star" if place in self.best else "circle" for place in range(len(heights))],
-            "size": [2 * MARK if place in self.best else MARK for place in range(len(heights))],
-        }
-        return {
-            "type": "scatter",
-            "mode": "lines+markers" if self.texts else "lines",
-            "name": text(self.name),
-            "x": [x for x, _ in self.points],
-            "y": heights,
-            "line": {"color": self.colour, "dash": self.dash, "width": 2 if self.texts else 1.5},
-            "marker": {"color": self.colour, "opacity": 1, "line": {"width": 0}, **marks},
-            "hovertext": [hover(*sentences) for sentences in self.texts],
-            "hoverinfo": "text" if self.texts else "skip",
-            **({"error_y": bars_of(heights, self.intervals, self.colour)} if self.intervals else {}),
-        }
+def _marked(
+    xs: Sequence[float],
+    ys: Sequence[float],
+    colour: str,
+    number: int,
+    hovers: Iterable[str],
+    stars: Collection[int] = (),
+    **more: Any,
+) -> Figure:
+    """A line with a mark for each point, a star for some; `number` is its place among the lines of the chart."""
+    marker = {
+        "color": colour,
+        "opacity": 1,
+        "line": {"width": 0},
+        "symbol": ["star" if place in stars else "circle" for place in range(len(xs))],
+        "size": [2 * MARK if place in stars else MARK for place in range(len(xs))],
+    }
+    line = {"color": colour, "dash": DASHES[number % len(DASHES)], "width": 2}
+    return trace("scatter", xs, ys, hovers, mode="lines+markers", line=line, marker=marker, **more)
 
 
 def sweep_chart(sweep: Sweep) -> Figure:
@@ -171,28 +163,23 @@ def sweep_chart(sweep: Sweep) -> Figure:
     by_tau: dict[float, list[SweepRow]] = {}
     for row in sorted(sweep.rows, key=lambda row: row.beta):
         by_tau.setdefault(row.tau, []).append(row)
-    lines = [
-        Line(
-            f"tau {tau:g}",
-            [(row.beta, row.mean) for row in rows],
-            SWEEP_COLOURS[number % len(SWEEP_COLOURS)],
-            DASHES[number % len(DASHES)],
-            [_row_texts(row, sweep.is_best(row)) for row in rows],
-            [row.interval for row in rows],
-            [place for place, row in enumerate(rows) if sweep.is_best(row)],
-        )
-        for number, (tau, rows) in enumerate(by_tau.items())
-    ]
-    return framed([line.trace() for line in lines], *SWEEP_AXES, legend=len(lines) > 1)
+    lines = []
+    for number, (tau, rows) in enumerate(by_tau.items()):
+        colour, means = SWEEP_COLOURS[number % len(SWEEP_COLOURS)], [row.mean for row in rows]
+        texts = [_row_texts(row, sweep.is_best(row)) for row in rows]
+        stars = [place for place, row in enumerate(rows) if sweep.is_best(row)]
+        bars = bars_of(means, [row.interval for row in rows], colour)
+        betas, name = [row.beta for row in rows], text(f"tau {tau:g}")
+        lines.append(_marked(betas, means, colour, number, texts, stars, name=name, error_y=bars))
+    return framed(lines, *SWEEP_AXES, legend=len(lines) > 1)
 
 
-def _row_texts(row: SweepRow, best: bool) -> list[str]:
+def _row_texts(row: SweepRow, best: bool) -> str:
     low, high = row.interval
-    return [
+    return (
         f"With beta {row.beta:g}{', the best,' if best else ''} the mean score is {row.mean:.3f}, "
-        f"{row.regret:.3f} below the oracle.",
-        f"Its 95% interval is {low:.3f} to {high:.3f}.",
-    ]
+        f"{row.regret:.3f} below the oracle.\nIts 95% interval is {low:.3f} to {high:.3f}."
+    )
 
 
 def selection_chart(
@@ -208,21 +195,20 @@ def selection_chart(
         priced: cost in dollars; else in calls.
         marks: drawn over the lines.
     """
+    straight = {"mode": "lines", "line": {"color": GREY, "dash": "dot", "width": 1.5}, "name": "random queries"}
     traces = []
     for number, (k, points) in enumerate(curves.items()):
-        places = [(point.cost(priced), point.reward) for point in points]
-        straight = Line("random queries", [places[0], places[-1]], GREY, "dot").trace()
-        traces.append(straight | {"showlegend": not number})  # all of them have one entry
-        texts = [_curve_texts(point, priced) for point in points]
-        line = Line(f"router, {k} models if unsure", places, ROUTER, DASHES[number % len(DASHES)], texts)
-        traces.append(line.trace())
+        costs, rewards = [point.cost(priced) for point in points], [point.reward for point in points]
+        ends = [costs[0], costs[-1]], [rewards[0], rewards[-1]]
+        traces.append(trace("scatter", *ends, **straight, showlegend=not number))  # all of them have one entry
+        texts, name = [_curve_texts(point, priced) for point in points], f"router, {k} models if unsure"
+        traces.append(_marked(costs, rewards, ROUTER, number, texts, name=name))
     unit = "dollars per thousand queries" if priced else "model calls per query"
     return framed([*traces, *marks], f"mean cost ({unit})", quality, legend=True)
 
 
-def _curve_texts(point: Point, priced: bool) -> list[str]:
-    return [
+def _curve_texts(point: Point, priced: bool) -> str:
+    return (
         f"{point.k} models answer {point.share:.0%} of the queries, those with an uncertainty above "
-        f"{point.threshold:.3f}.",
-        f"That earns {point.described(priced)}.",
-    ]
+        f"{point.threshold:.3f}.\nThat earns {point.described(priced)}."
+    )

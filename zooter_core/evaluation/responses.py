@@ -15,7 +15,6 @@ from zooter_core.method.mixture import chosen
 from zooter_core.router.text_encoder import TextEncoder
 
 Texts = Sequence[Mapping[str, str]]  # for each query, the response of each candidate
-BATCH = 16  # queries that the reward model scores at a time
 
 
 def check_complete(scores: Scores, texts: Texts) -> None:
@@ -30,31 +29,28 @@ def check_complete(scores: Scores, texts: Texts) -> None:
 
 
 def rewards(
-    ensemble: Ensemble,
-    scores: Scores,
-    texts: Texts,
-    progress: Callable[[str, int, int], None],
+    ensemble: Ensemble, scores: Scores, texts: Texts, progress: Callable[[int], None]
 ) -> tuple[Array, dict[str, str]]:
     """Rewards of responses by a fleet's reward model.
+
+    Args:
+        progress: called with the number of finished queries.
 
     Returns:
         Rewards of shape (n, N), -inf for a response that is empty or has no reward; and why queries are set aside, by
         their id.
     """
-    reasons: dict[str, str] = {}
-    table = np.full(scores.scores.shape, -np.inf)
-    for first in range(0, len(texts), BATCH):
-        rows = range(first, min(first + BATCH, len(texts)))
-        answered = {row: [c for c, name in enumerate(scores.candidates) if texts[row][name]] for row in rows}
-        results = ensemble.score_responses(
-            [(scores.queries[row].text, [texts[row][scores.candidates[c]] for c in answered[row]]) for row in rows]
-        )
-        for row, result in zip(rows, results, strict=True):
-            for column, reward in zip(answered[row], result.rewards, strict=True):
-                table[row, column] = -np.inf if reward is None else reward
-            if result.reason:
-                reasons[scores.queries[row].id] = result.reason
-        progress("reward", rows.stop, len(texts))
+    answered = [[column for column, name in enumerate(scores.candidates) if row[name]] for row in texts]
+    queries = [
+        (query.text, [row[scores.candidates[column]] for column in columns])
+        for query, row, columns in zip(scores.queries, texts, answered, strict=True)
+    ]
+    table, reasons = np.full(scores.scores.shape, -np.inf), dict[str, str]()
+    for row, result in enumerate(ensemble.score_responses(queries, progress)):
+        table[row, answered[row]] = [-np.inf if reward is None else reward for reward in result.rewards]
+        if result.reason:
+            reasons[scores.queries[row].id] = result.reason
+    progress(len(texts))
     return table, reasons
 
 

@@ -68,7 +68,22 @@ def sweep(
     Raises:
         ZooterError: there are too few queries for the folds.
     """
-    return figures(scores, config, _means(scores, tags, vectors, config, training, progress))
+    material, index = scores.without_barely_scored(), TagIndex.of(tags)
+    splits = list(_splits(scores))
+    total, done = len(config.points) * len(splits), 0
+    means = {}
+    for beta, tau in config.points:
+        gained = np.empty((SEEDS, len(material.queries)))
+        settings = labels.LabelConfig(beta, tau, config.normalise)
+        for seed, train, test in splits:
+            enhanced = labels.label(material.scores, material.datasets, index, settings, train).enhanced[train]
+            seeded = replace(training, seed=seed)
+            head = learn(vectors[train], enhanced, material.candidates, "", seeded, scores=material.scores[train])
+            gained[seed, test] = material.scores[test, head.logits(vectors[test]).argmax(axis=1)]
+            done += 1
+            progress("sweep", done, total)
+        means[beta, tau] = np.asarray(mean(gained, axis=0))
+    return figures(scores, config, means)
 
 
 def figures(scores: Scores, config: SweepConfig, means: Mapping[Point, Array]) -> Sweep:
@@ -114,33 +129,6 @@ def _alone(scores: Scores) -> Array:
     for seed, train, test in _splits(scores):
         alone[seed, test] = scores.scores[test, best_single(scores.subset(train.tolist()))]
     return np.asarray(mean(alone, axis=0))
-
-
-def _means(
-    scores: Scores,
-    tags: Sequence[Sequence[str]],
-    vectors: Vectors,
-    config: SweepConfig,
-    training: DistillConfig,
-    progress: Progress,
-) -> dict[Point, Array]:
-    """The mean score over seeds of each query, shape (n,), by point; NaN where no choice has a score."""
-    scores, index = scores.without_barely_scored(), TagIndex.of(tags)
-    splits = list(_splits(scores))
-    total, done = len(config.points) * len(splits), 0
-    means = {}
-    for beta, tau in config.points:
-        gained = np.empty((SEEDS, len(scores.queries)))
-        settings = labels.LabelConfig(beta, tau, config.normalise)
-        for seed, train, test in splits:
-            enhanced = labels.label(scores.scores, scores.datasets, index, settings, train).enhanced[train]
-            seeded = replace(training, seed=seed)
-            head = learn(vectors[train], enhanced, scores.candidates, "", seeded, scores=scores.scores[train])
-            gained[seed, test] = scores.scores[test, head.logits(vectors[test]).argmax(axis=1)]
-            done += 1
-            progress("sweep", done, total)
-        means[beta, tau] = np.asarray(mean(gained, axis=0))
-    return means
 
 
 def _splits(scores: Scores) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:

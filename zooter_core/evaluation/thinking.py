@@ -9,7 +9,6 @@ import numpy as np
 from zooter_core.base.money import in_dollars
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet
-from zooter_core.data.runs import Run
 from zooter_core.data.scores import OTHER, Scores
 from zooter_core.method.thinking import AnswerTable, Thinking, worth_of_thinking
 
@@ -23,20 +22,11 @@ def twins(candidates: Iterable[CandidateConfig]) -> list[list[str]]:
     return [list(names.values()) for names in models.values() if len(names) > 1]
 
 
-def compare_thinking(run: Run, fleet: Fleet, scores: Scores) -> list[Thinking]:
-    """What thinking earns and costs in a run; empty where no candidate thinks.
-
-    Args:
-        scores: the run's. Their data sets, if there are several, or else the tags are the kinds of queries.
-    """
-    tokens, thoughts, seconds = run.of_responses("tokens", "thought_tokens", "seconds")
-    if not np.nansum(thoughts):
+def compare_thinking(answers: AnswerTable, scores: Scores, fleet: Fleet) -> list[Thinking]:
+    """What thinking earns and costs, by kind of query; empty where no candidate thinks."""
+    if not np.nansum(answers.thoughts):
         return []
-    dollars = run.dollars(fleet)
-    per_answer = np.full(tokens.shape, np.nan) if dollars is None else dollars / 1000
-    several = len(set(scores.datasets)) > 1
-    kinds = [(name,) if name != OTHER else () for name in scores.datasets] if several else run.tags()
-    answers = AnswerTable(scores.scores, tokens, thoughts, seconds, per_answer)
+    kinds = [[name for name in names if name != OTHER] for names in scores.kinds]
     return worth_of_thinking(scores.candidates, answers, kinds, twins(fleet.candidates))
 
 

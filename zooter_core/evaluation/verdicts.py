@@ -57,7 +57,7 @@ def reach_verdict(
     """The verdict on choices for n queries, without what only the choices themselves tell.
 
     Args:
-        scores: of the queries. Their data sets, if there are several, or else their tags are the kinds of queries.
+        scores: of the queries, by whose `kinds` the verdict says where routing gains and loses.
         earned, alone: the scores of the router's choice and of the candidate `against`, shape (n,). In cross-validation
             a fold's best single candidate may be another one: then the verdict names none.
         folds: of cross-validation, as for `difference`.
@@ -82,11 +82,9 @@ def reach_verdict(
 
 def _kinds(scores: Scores, values: Array) -> tuple[list[Kind], list[Kind]]:
     """The kinds of queries where the differences, shape (n,), stand out above 0, and below."""
-    datasets = scores.datasets
-    by_dataset = len(set(datasets)) > 1
     rows: dict[str, list[int]] = {}
-    for row, (query, dataset) in enumerate(zip(scores.queries, datasets, strict=True)):
-        for name in (dataset,) if by_dataset else dict.fromkeys(query.tags):
+    for row, names in enumerate(scores.kinds):
+        for name in dict.fromkeys(names):
             rows.setdefault(name, []).append(row)
     kinds = {name: without_gaps(values[places])[0] for name, places in rows.items() if len(places) >= fewest()}
     if len(rows) < 2:
@@ -301,8 +299,13 @@ def _needed(verdict: Verdict) -> str:
         return f" It would take more than {MOST_NEEDED:,} queries to tell."
     if needed < BORDERLINE * verdict.n:
         return f" This is borderline: twice as many {noun} should tell."
-    unit = 10 ** max(len(str(needed)) - 2, 0)
-    return f" About {-(-needed // unit) * unit:,} {noun} would tell."
+    return f" About {two_digits(needed)} {noun} would tell."
+
+
+def two_digits(count: float) -> str:
+    """A number of queries to two digits, rounded up."""
+    unit = 10 ** max(len(str(math.ceil(count))) - 2, 0)
+    return f"{-(-math.ceil(count) // unit) * unit:,}"
 
 
 def _amount(value: float, verdict: Verdict, sign: bool = False, unit: str = " points") -> str:

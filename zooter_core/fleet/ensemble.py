@@ -18,7 +18,7 @@ import numpy as np
 from zooter_core.backends import Backend, Piece, Request, iter_responses, stream_or_fail
 from zooter_core.backends.attachments import estimated_tokens, with_attachments
 from zooter_core.backends.conversation import Conversation, alternating, check_query, last_query, messages_of
-from zooter_core.backends.gguf import engine_of, why_slower
+from zooter_core.backends.gguf import engine_of
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Decision, Ranked, Response, Selection
@@ -209,10 +209,6 @@ class Ensemble(FleetModels):
     ) -> Iterator[Piece]:
         """Yield pieces of the responses to requests, one response each. All backends run at the same time."""
         settings, groups = generation or self.fleet.generation, self._by_backend(requests)
-        for request in requests:
-            if (note := why_slower(request.candidate)) and note not in self._notes:
-                self._notes.add(note)
-                yield Piece(request, note=note)
         yield from merge_streams([partial(stream_or_fail, *group, settings) for group in groups], stop)
 
     def _with_attachments(self, request: Request, generation: GenerationConfig | None = None) -> Request:
@@ -303,7 +299,6 @@ class Ensemble(FleetModels):
         """
         progress("Loading the router ...")
         self.route("Hello")
-        self.fetch(progress)
         on_router()
         self.routing([["Hello", "Thanks"]])  # reads the examples of small talk
         for candidate in self.fleet.candidates:

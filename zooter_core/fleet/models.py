@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zooter_core import backends
 from zooter_core.backends import Backend
-from zooter_core.backends.gguf import check_engine, engine_of
+from zooter_core.backends.gguf import engine_of
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Response
-from zooter_core.base.weights import Progress, has_torch, resolve, version_of
-from zooter_core.config.candidates import AUTO_BACKEND, GGUF, TRANSFORMERS, CandidateConfig
+from zooter_core.base.weights import has_torch, version_of
+from zooter_core.config.candidates import AUTO_BACKEND, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.config.labelling import ENCODER, EmbeddedConfig, RewardConfig
 from zooter_core.data import prices
@@ -59,7 +59,6 @@ class FleetModels:
             if candidate.backend not in (*backends.KINDS, AUTO_BACKEND):  # those load when they are needed
                 self.backend_of(candidate.backend)
         self._parts: dict[str, Any] = {}
-        self._notes: set[str] = set()  # those that somebody has seen
         self.latest: dict[str, Response] = {}
         self.loads: dict[str, ZooterError | None] = {}
         self.can_rank = fleet.reward is not None
@@ -166,8 +165,6 @@ class FleetModels:
 
     def runner_of(self, candidate: CandidateConfig) -> Backend:
         """The backend that runs a candidate."""
-        if candidate.backend == AUTO_BACKEND:
-            check_engine(AUTO_BACKEND, f'The backend "{AUTO_BACKEND}"')
         return self.backend_of(engine_of(candidate))
 
     def retain(self, others: Sequence[Fleet] = ()) -> None:
@@ -175,12 +172,6 @@ class FleetModels:
         needed = [model for fleet in (self.fleet, *others) for model in fleet.language_models]
         for kind, backend in list(self.backends.items()):  # other fleets may add to them meanwhile
             backend.retain([model for model in needed if engine_of(model) == kind])
-
-    def fetch(self, progress: Progress) -> None:
-        """Download or convert the candidates' weights where that has not been done yet."""
-        for reference in dict.fromkeys(c.model for c in self.fleet.candidates if engine_of(c) != GGUF):
-            with suppress(ZooterError):  # raised again when the candidate is used
-                resolve(reference, progress)
 
     def _spare(self) -> None:
         for backend in self.backends.values():

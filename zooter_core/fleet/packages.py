@@ -23,7 +23,7 @@ def missing(fleet: Fleet) -> list[NotInstalledError]:
     """What its router and its candidates need and do not have, each package once."""
     checks: list[Callable[[], object]] = [partial(check_encoder, fleet)]
     for candidate in fleet.candidates:
-        checks += [partial(check_engine, candidate.backend, candidate.name), partial(_check_weights, candidate.model)]
+        checks += [partial(check_engine, candidate, candidate.name), partial(_check_weights, candidate.model)]
     errors: dict[str, NotInstalledError] = {}
     for check in checks:
         try:
@@ -42,7 +42,7 @@ def check_engines(fleet: Fleet) -> None:
     errors = []
     for candidate in fleet.candidates:
         try:
-            check_engine(candidate.backend, f"The fleet {fleet.name}")
+            check_engine(candidate, f"The fleet {fleet.name}")
         except NotInstalledError as error:
             errors.append(error)
     if len(errors) == len(fleet.candidates):

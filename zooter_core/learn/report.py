@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.base.errors import ZooterError
 from zooter_core.base.strict_json import parse_json
 from zooter_core.learn.changes import Change, fallen_rewards, unfamiliar_queries, wrong_probabilities
 from zooter_core.learn.deciding import SamplingPlan
@@ -92,6 +93,7 @@ class TrafficReport:
         a_day: requests a day for which the router chose, in the latest days.
         last: when the latest request of all came; 0 if none did.
         thinking: what candidates that think earn and cost beside others, by tag.
+        note: why the queries are not compared with those that the router learned from, where they should be.
     """
 
     fleet: str
@@ -108,6 +110,7 @@ class TrafficReport:
     a_day: float
     last: float
     thinking: list[Thinking]
+    note: str = ""
 
     @property
     def share(self) -> float:
@@ -158,15 +161,16 @@ def report_on(
     Args:
         ensemble: the fleet, to say how far queries are from those that its router learned from; None does not.
         twins: of the candidates, those that are one model with and without thinking (`evaluation.thinking.twins`).
-
-    Raises:
-        ZooterError: its router does not load.
     """
     totals = traffic.totals(since, until)
     routed = sum(total.n for total in totals if total.by_router)
     sample = read_sample(traffic, since, until)
     enough, calibrated = sample.n >= FEWEST, _calibration_on(sample)
-    far = unfamiliar_queries(traffic, ensemble, since, until) if ensemble else []
+    far, note = [], ""
+    try:
+        far = unfamiliar_queries(traffic, ensemble, since, until) if ensemble else []
+    except ZooterError as problem:
+        note = f"The queries are not compared with those of the router's training. {problem}"
     return TrafficReport(
         fleet=fleet,
         since=since,
@@ -186,6 +190,7 @@ def report_on(
         )
         if enough
         else [],
+        note=note,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from zooter_core.base.money import in_dollars
 from zooter_core.evaluation import thinking
+from zooter_core.evaluation.verdicts import two_digits
 from zooter_core.learn.changes import day
 from zooter_core.learn.report import EVERYTHING, Rule, TrafficReport
 from zooter_core.method.worth import FEWEST, RANDOM, RMR, ROUTING, Estimate
@@ -149,8 +150,8 @@ def outlook(report: TrafficReport) -> str:
         left = (gain.needed(difference) or math.inf) - gain.n
         if days(left, a_day or USUAL, share) <= YEAR:
             return (
-                f"To tell a difference of {difference:.2f} takes about {_rounded(left)} more of them ({_percent(share)}"
-                f" of the routed requests): {how_long(left, a_day, share)}."
+                f"To tell a difference of {difference:.2f} takes about {two_digits(left)} more of them"
+                f" ({_percent(share)} of the routed requests): {how_long(left, a_day, share)}."
             )
     return ""
 
@@ -178,12 +179,6 @@ def in_words(amount: float) -> str:
     count, unit = next((amount / size, unit) for unit, size, least in UNITS if amount >= least)
     count = max(math.ceil(count), 1)
     return f"about {count} {unit}{'s' if count > 1 else ''}"
-
-
-def _rounded(count: float) -> str:
-    """A number of requests to two digits, rounded up."""
-    unit = 10 ** max(len(str(math.ceil(count))) - 2, 0)
-    return f"{-(-math.ceil(count) // unit) * unit:,}"
 
 
 NAMES = {ROUTING: "routing", RANDOM: "random", RMR: "RMR"}

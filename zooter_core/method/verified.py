@@ -26,19 +26,16 @@ OPINION = 0.5
 ROUNDING = 1e-14  # of the mean: a smaller deviation would be lost when the mean is added
 
 
-def verified_rewards(
-    rewards: Array, outcomes: Array, scale: tuple[float, float] | None = None, opinion: float = OPINION
-) -> Array:
+def verified_rewards(rewards: Array, outcomes: Array, scale: tuple[float, float] | None = None) -> Array:
     """Rewards in which verified outcomes take the place of the reward model's opinion.
 
     Args:
         rewards: by the reward model, any shape; NaN where a response is missing.
         outcomes: of the same shape, in [0, 1]; NaN where nothing verifies the response.
         scale: m and s, if not those of `rewards`.
-        opinion: w, from 0 to below 1.
     """
     level, spread = scale or scale_of(rewards)
-    judged = 2 * outcomes - 1 + opinion * np.tanh((rewards - level) / spread)
+    judged = 2 * outcomes - 1 + OPINION * np.tanh((rewards - level) / spread)
     return np.where(np.isnan(outcomes), rewards, level + spread * judged)
 
 

@@ -43,6 +43,7 @@ class SuiteJob:
     """A suite to be answered, and the results so far.
 
     Attributes:
+        name: of the suite.
         tell: called with a note, such as that a server rests.
         watch: called with the tallies of all candidates in the current turn, in pool order, after each response.
         texts: (problem id, candidate) -> the responses to its turns so far.
@@ -50,6 +51,7 @@ class SuiteJob:
         failed: (problem id, candidate) -> why it has no response, or no score.
     """
 
+    name: str
     suite: Suite
     problems: Sequence[Problem]
     ensemble: Ensemble
@@ -68,6 +70,14 @@ class SuiteJob:
 
     def answered(self, problem: Problem, name: str) -> bool:
         return len(self.texts.get((problem.id, name), ())) == len(problem.turns)
+
+    def take(self, record: Mapping[str, Any]) -> None:
+        """Take in a response, or why there is none. Turns are asked, and written, in their order."""
+        place = (record["id"], record["candidate"])
+        if record.get("error") is None:
+            self.texts.setdefault(place, []).append(record["text"])
+        else:
+            self.failed[place] = record["error"]
 
 
 class _Turn(CollectJob):
@@ -101,11 +111,7 @@ class _Turn(CollectJob):
 
     def write(self, record: Mapping[str, Any]) -> None:
         super().write(record)
-        place = (record["id"], record["candidate"])
-        if record["error"] is None:
-            self.job.texts.setdefault(place, []).append(record["text"])
-        else:
-            self.job.failed[place] = record["error"]
+        self.job.take(record)
 
 
 def sample(problems: Sequence[Problem], limit: int | None, seed: int) -> list[Problem]:
@@ -116,7 +122,7 @@ def sample(problems: Sequence[Problem], limit: int | None, seed: int) -> list[Pr
     return [problems[row] for row in sorted(picked.tolist())]
 
 
-def answer_and_score(job: SuiteJob, suite: str, judge: dict[str, Any] | None = None) -> None:
+def answer_and_score(job: SuiteJob, judge: dict[str, Any] | None = None) -> None:
     """Collect the missing answers and scores.
 
     Args:
@@ -128,24 +134,15 @@ def answer_and_score(job: SuiteJob, suite: str, judge: dict[str, Any] | None = N
     """
     digest = hashlib.sha256(dump_json([asdict(problem) for problem in job.problems]).encode()).hexdigest()
     candidates = candidate_hashes(job.run, job.ensemble.fleet, "answer")
-    content = {"suite": suite, "problems": len(job.problems), "problems_sha256": digest, "pool": list(job.pool)}
+    content = {"suite": job.name, "problems": len(job.problems), "problems_sha256": digest, "pool": list(job.pool)}
     job.run.begin("answer", {**content, **asdict(job.generation), "candidates_sha256": candidates})
     job.run.begin("mark", {"judge": judge, **job.suite.scored_in()})
-    _read(job)
+    for record in job.run.records(RESPONSES):
+        job.take(record)
+    job.scores |= {(record["id"], record["candidate"]): record["score"] for record in job.run.records(SCORES)}
     _answer(job)
     for name in job.pool:
         _mark(job, name)
-
-
-def _read(job: SuiteJob) -> None:
-    """Read the results in the folder."""
-    for record in job.run.records(RESPONSES):
-        place = (record["id"], record["candidate"])
-        if record.get("error") is None:
-            job.texts.setdefault(place, []).append(record["text"])  # turns are asked, and written, in their order
-        else:
-            job.failed[place] = record["error"]
-    job.scores |= {(record["id"], record["candidate"]): record["score"] for record in job.run.records(SCORES)}
 
 
 def _answer(job: SuiteJob) -> None:
@@ -207,7 +204,7 @@ def set_aside(job: SuiteJob) -> dict[str, str]:
     return reasons
 
 
-def write(job: SuiteJob, suite: str, path: Path) -> int:
+def write(job: SuiteJob, path: Path) -> int:
     """Write the problems with scores of all candidates as a score file, atomically; returns their number.
 
     A line has each candidate's first response in `responses`, and later ones in `later_responses`. For a suite that
@@ -226,13 +223,13 @@ def write(job: SuiteJob, suite: str, path: Path) -> int:
         )
     with open_atomic(path) as lines:
         for problem in scored:
-            lines.write(dump_json(_line(job, suite, problem), ensure_ascii=False) + "\n")
+            lines.write(dump_json(_line(job, problem), ensure_ascii=False) + "\n")
     return len(scored)
 
 
-def _line(job: SuiteJob, suite: str, problem: Problem) -> dict[str, Any]:
+def _line(job: SuiteJob, problem: Problem) -> dict[str, Any]:
     texts = {name: job.texts[problem.id, name] for name in job.pool}
-    query = Query(problem.id, problem.turns[0], suite, problem.tags)
+    query = Query(problem.id, problem.turns[0], job.name, problem.tags)
     scores = {name: job.scores[problem.id, name] for name in job.pool}
     line = score_line(query, scores, {name: responses[0] for name, responses in texts.items()})
     if len(problem.turns) > 1:
@@ -240,7 +237,7 @@ def _line(job: SuiteJob, suite: str, problem: Problem) -> dict[str, Any]:
     return line | job.suite.scored_in()
 
 
-def figures(job: SuiteJob, suite: str) -> dict[str, Any]:
+def figures(job: SuiteJob) -> dict[str, Any]:
     """Each candidate's mean score on the problems that are not set aside, with its 95% interval over problems.
 
     The interval of scores that are all 0 or 1 is Wilson's; scores that are all the same have none otherwise.
@@ -253,5 +250,5 @@ def figures(job: SuiteJob, suite: str) -> dict[str, Any]:
         share = np.isin(scores, (0, 1)).all()
         low, high = metrics.wilson_interval(float(scores.mean()), len(ids)) if share else metrics.interval(scores)
         candidates[name] = {"score": float(scores.mean()), "interval": None if math.isnan(low) else (low, high)}
-    result = {"suite": suite, "scale": job.suite.scale, "n": len(ids), "candidates": candidates, "set_aside": reasons}
-    return result | job.suite.scored_in()
+    facts = {"suite": job.name, "scale": job.suite.scale, "n": len(ids)}
+    return {**facts, "candidates": candidates, "set_aside": reasons, **job.suite.scored_in()}

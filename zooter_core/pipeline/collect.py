@@ -97,10 +97,14 @@ class Collecting:
         allow_missing: finish with the other candidates if one fails for good. The step stays open then, and the next
             start asks for what is missing.
         budget_usd: the most that the endpoints' answers in this run may cost.
+        tell: called with a note, such as that candidates take turns in memory.
+        watch: called with the tallies of all candidates, in pool order, after each response.
     """
 
     allow_missing: bool = False
     budget_usd: float | None = None
+    tell: Callable[[str], None] = lambda note: None
+    watch: Callable[[Sequence[Tally]], None] = lambda tallies: None
 
 
 def collect(
@@ -109,9 +113,7 @@ def collect(
     generation: GenerationConfig,
     progress: Progress = quiet,
     samples: int = 1,
-    tell: Callable[[str], None] = lambda note: None,
     how: Collecting = Collecting(),
-    watch: Callable[[Sequence[Tally]], None] = lambda tallies: None,
     workers: RayWorkers | None = None,
 ) -> dict[str, Failure]:
     """Collect each candidate's responses to each query, and write each one when it ends.
@@ -124,8 +126,6 @@ def collect(
 
     Args:
         samples: responses of each candidate to each query.
-        tell: called with a note, such as that candidates take turns in memory.
-        watch: called with the tallies of all candidates, in pool order, after each response.
         workers: they run the models in memory, if not this process.
 
     Returns:
@@ -140,8 +140,8 @@ def collect(
     if run.is_finished("collect"):
         return {}
     run.require("start")
-    tallies = _tallies(ensemble, how)
-    job = _job(run, ensemble, generation, how, tallies, settings)
+    job = _job(run, ensemble, generation, how, settings)
+    tallies = job.tallies
     for name, tally in tallies.items():  # a broken one shows now, not after the others have worked
         here = workers is None or ensemble.independent(name)
         if here and tally.done < tally.total:
@@ -150,10 +150,10 @@ def collect(
     total = sum(tally.total for tally in tallies.values())
 
     def show() -> None:
-        watch(list(tallies.values()))
+        how.watch(list(tallies.values()))
         progress("collect", sum(tally.done for tally in tallies.values()), total)
 
-    job.run(run.folder / RESPONSES, tell, show, workers)
+    job.run(run.folder / RESPONSES, how.tell, show, workers)
     problems = {
         name: tally.problem or Failure(f"the responses of {name}", f"that {tally.total - tally.done:,} are missing")
         for name, tally in tallies.items()
@@ -167,28 +167,14 @@ def collect(
     return {}
 
 
-def _tallies(ensemble: Ensemble, how: Collecting) -> dict[str, Tally]:
-    """A tally for each candidate. Refuses a budget where an endpoint has no price."""
-    candidates = ensemble.fleet.candidates
+def _job(run: Run, ensemble: Ensemble, generation: GenerationConfig, how: Collecting, settings: Settings) -> CollectJob:
+    """What the lanes need, with what the run has already. Refuses a budget where an endpoint has no price."""
+    candidates, queries = ensemble.fleet.candidates, in_order(run.queries())
+    paid = [candidate.name for candidate in candidates if candidate.endpoint]
     if how.budget_usd is not None:
-        prices_of(ensemble.fleet, [candidate.name for candidate in candidates if candidate.endpoint])
-    return {
-        candidate.name: Tally(candidate.name, 0, price=candidate.usd_per_million_tokens) for candidate in candidates
-    }
-
-
-def _job(
-    run: Run,
-    ensemble: Ensemble,
-    generation: GenerationConfig,
-    how: Collecting,
-    tallies: Mapping[str, Tally],
-    settings: Settings,
-) -> CollectJob:
-    """What the lanes need, with what the run has already."""
-    queries = in_order(run.queries())
-    paid = [tallies[candidate.name] for candidate in ensemble.fleet.candidates if candidate.endpoint]
-    budget = Budget(how.budget_usd, lambda: sum(tally.dollars for tally in paid))
+        prices_of(ensemble.fleet, paid)
+    tallies = {one.name: Tally(one.name, 0, price=one.usd_per_million_tokens) for one in candidates}
+    budget = Budget(how.budget_usd, lambda: sum(tallies[name].dollars for name in paid))
     numbers = {name: number for number, name in enumerate(settings["candidates_sha256"])}  # also of those that left
     job = CollectJob(ensemble, generation, settings["samples"], queries, set(), tallies, budget, numbers=numbers)
     for record in run.records(RESPONSES):

@@ -40,7 +40,6 @@ from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.batches import Progress, quiet
 from zooter_core.pipeline.collect import Collecting, failed, start_settings
 from zooter_core.pipeline.plan import Plan, check
-from zooter_core.pipeline.tally import Tally
 from zooter_core.pipeline.train import fair_choices
 from zooter_core.router.kinds import PROFILE, settings_of
 from zooter_core.router.neighbours import familiar_rows
@@ -166,9 +165,7 @@ def sit(
     folder: Path,
     queries: Sequence[Query],
     progress: Progress = quiet,
-    tell: Callable[[str], None] = lambda note: None,
     how: Collecting = DESPITE_FAILURES,
-    watch: Callable[[Sequence[Tally]], None] = lambda tallies: None,
 ) -> tuple[Report, Mapping[str, Failure]]:
     """Let the candidates answer, and train a router. A call after a stop goes on; one with new candidates asks those.
 
@@ -188,7 +185,7 @@ def sit(
             raise ZooterError.saying(sentence, f"Delete {folder} to begin again.")
         check(run, Plan(STEPS, queries, generation, 1, LABELS, ENCODER, TRAINING), ensemble)
         pipeline.start(run, ensemble, queries)
-        missing = pipeline.collect(run, ensemble, generation, progress, 1, tell, how, watch)
+        missing = pipeline.collect(run, ensemble, generation, progress, how=how)
         if missing and len({name for texts in run.responses().values() for name in texts}) < 2:
             raise failed(missing)
         pipeline.score(run, ensemble, progress)

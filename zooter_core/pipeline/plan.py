@@ -117,11 +117,11 @@ def _check_parts(ensemble: Ensemble, steps: Sequence[str]) -> None:
 
 def _settings(run: Run, plan: Plan, ensemble: Ensemble) -> dict[str, Settings]:
     """What each step of the plan records when it begins."""
-    hashes = ensemble.fleet.fingerprint()
+    fleet = ensemble.fleet
     settings: dict[str, Settings] = {
         "start": start_settings(ensemble, plan.queries),
-        "score": {"reward_sha256": hashes["reward"]},
-        "tag": {"tagger_sha256": hashes["tagger"]},
+        "score": {"reward_sha256": fleet.hash_of("reward")},
+        "tag": {"tagger_sha256": fleet.hash_of("tagger")},
     }
     if plan.generation:
         settings["collect"] = collect_settings(run, ensemble, plan.generation, plan.samples, plan.queries)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from zooter_core.method import selection
 from zooter_core.method.labels import LabelConfig, entropy, label
 from zooter_core.method.mixture import chosen
 from zooter_core.method.tags import TagIndex
+from zooter_core.method.thinking import AnswerTable
 from zooter_core.method.verified import verified_figures
 from zooter_core.pipeline.batches import Progress, check_pool, quiet
 from zooter_core.pipeline.label import draw_held_back
@@ -90,7 +90,7 @@ def distill(
             raise ZooterError(f"{name} of {len(scores.queries)} queries", str(count), "Give one for each query.")
     labelled = Labelled.of(scores, index, labels)
     checkpoint = None if folder is None else Path(folder) / CHECKPOINT
-    trained = train(scores, labelled, vectors, encoder, labels, training, progress, checkpoint=checkpoint)
+    trained = train(labelled, vectors, encoder, training, progress, checkpoint=checkpoint)
     if checkpoint is not None:
         with update_folder(checkpoint.parent, CONFIG) as partial:
             trained.save(partial, partial / REPORT)
@@ -133,17 +133,22 @@ def distill_run(
     if run.is_finished("distill"):
         return load_report(run.folder / REPORT)
     check_pool(run, ensemble)
-    scores, labelled, labels = _learned(run)
-    model = ensemble.encoders(encoder)
+    labelled, model = Labelled.read(run), ensemble.encoders(encoder)
+    scores = labelled.scores
     vectors = model.embed_all([query.text for query in scores.queries])
-    sampled = Sampled(run.samples(), run.dollars(ensemble.fleet), run.tokens())
+    tokens, thoughts, seconds = run.of_responses("tokens", "thought_tokens", "seconds")
+    dollars = run.dollars(ensemble.fleet, tokens)
+    rewards, *outcomes = run.samples()
+    per_answer = np.full(tokens.shape, np.nan) if dollars is None else dollars / 1000
+    answers = AnswerTable(scores.scores, tokens, thoughts, seconds, per_answer)
     checkpoint = run.folder / CHECKPOINT
-    trained = train(scores, labelled, vectors, model, labels, config, progress, sampled, checkpoint)
+    sampled = Sampled(rewards, dollars, tokens)
+    trained = train(labelled, vectors, model, config, progress, sampled, checkpoint)
     complete = replace(
         trained.report,
         set_aside=run.set_aside(),
-        verified=verified_figures(scores.candidates, *run.outcomes()),
-        thinking=compare_thinking(run, ensemble.fleet, scores),
+        verified=verified_figures(scores.candidates, *outcomes),
+        thinking=compare_thinking(answers, scores, ensemble.fleet),
     )
     trained = replace(trained, report=complete)
     with writing(run.folder), atomic(run.folder / ROUTER) as router, atomic(run.folder / REPORT) as written:
@@ -152,13 +157,6 @@ def distill_run(
     if run.is_finished("label"):
         run.finish("distill")
     return trained.report
-
-
-def _learned(run: Run) -> tuple[Scores, Labelled, LabelConfig]:
-    """What a run's router learns from, after the step label."""
-    scores = run.scores()
-    labelled = Labelled.read(run.lines(LABELS, [query.id for query in scores.queries]), run.tags())
-    return scores, labelled, LabelConfig(**run.state["steps"]["label"])
 
 
 def fair_choices(
@@ -172,17 +170,15 @@ def fair_choices(
         the scores of n queries; those of the choices, shape (n,), NaN where there is none; and the number of each
         query's fold, shape (n,), with held-back queries in a fold of their own.
     """
-    scores, labelled, labels = _learned(run)
-    scores = scores.without_barely_scored()
+    labelled = Labelled.read(run)
+    scores = labelled.scores.without_barely_scored()
     vectors = ensemble.encoders(encoder).embed_all([query.text for query in scores.queries])
     head = RouterHead.load(run.folder / ROUTER)
     earned = chosen(head.probabilities(vectors), scores.scores)
-    folds, rows = np.zeros(len(earned)), np.flatnonzero(labelled.learned)
+    folds, rows = np.zeros(len(earned)), labelled.rows
     earned[rows] = np.nan
     if len(rows) >= FEWEST:
-        datasets = np.array(scores.datasets)[rows].tolist()
-        scored = Scored.of(scores.scores[rows], datasets, labelled.tags.rows(rows), vectors[rows], labels)
-        crossed, _, parts = earned_by(scored, config)
+        crossed, _, parts = earned_by(labelled.training_fold(vectors), config)
         earned[rows], folds[rows] = crossed, parts + 1
     return scores, earned, folds
 
@@ -208,14 +204,17 @@ class Trained:
 
 @dataclass(frozen=True)
 class Labelled:
-    """The labels of n queries and what they were made from.
+    """Scores of n queries, and the labels that were made of them.
 
     Attributes:
+        config: how the labels were made.
         learned: which queries are in the training fold, shape (n,).
-        plain, enhanced: shape (n, N).
+        plain, enhanced: the labels, shape (n, N).
         tags: of each query.
     """
 
+    scores: Scores
+    config: LabelConfig
     learned: NDArray[np.bool_]
     plain: NDArray[np.float64]
     enhanced: NDArray[np.float64]
@@ -227,21 +226,38 @@ class Labelled:
         learned = ~draw_held_back(scores.queries, config)
         rows = None if learned.all() else np.flatnonzero(learned)
         table = label(scores.scores, scores.datasets, tags, config, rows)
-        return cls(learned, table.plain, table.enhanced, tags)
+        return cls(scores, config, learned, table.plain, table.enhanced, tags)
 
     @classmethod
-    def read(cls, lines: Sequence[Mapping[str, Any]], tags: Sequence[Sequence[str]]) -> Labelled:
-        """The labels of a run, from its lines of labels.jsonl."""
+    def read(cls, run: Run) -> Labelled:
+        """What a run's router learns from, after the step label."""
+        scores, config = run.scores(), LabelConfig(**run.state["steps"]["label"])
+        lines = run.lines(LABELS, [query.id for query in scores.queries])
         plain, enhanced = (np.array([line[name] for line in lines]) for name in ("plain", "enhanced"))
-        return cls(np.array([line["fold"] == "train" for line in lines]), plain, enhanced, TagIndex.of(tags))
+        learned = np.array([line["fold"] == "train" for line in lines])
+        return cls(scores, config, learned, plain, enhanced, TagIndex.of(run.tags()))
+
+    @property
+    def rows(self) -> NDArray[np.intp]:
+        """The numbers of the queries in the training fold."""
+        return np.flatnonzero(self.learned)
+
+    @property
+    def part(self) -> slice | NDArray[np.intp]:
+        """The training fold as an index. Where it is everything, that is a slice, which copies nothing."""
+        return slice(None) if self.learned.all() else self.rows
+
+    def training_fold(self, vectors: Vectors) -> Scored:
+        """The training fold, as routers learn from it; `vectors` are those of all queries, shape (n, width)."""
+        rows, scores, datasets = self.rows, self.scores.without_barely_scored(), self.scores.datasets
+        groups = [datasets[row] for row in rows]
+        return Scored.of(scores.scores[rows], groups, self.tags.rows(rows), vectors[self.part], self.config)
 
 
 def train(
-    scores: Scores,
     labelled: Labelled,
     vectors: Vectors,
     encoder: TextEncoder,
-    labels: LabelConfig,
     config: DistillConfig,
     progress: Progress,
     sampled: Sampled | None = None,
@@ -250,18 +266,16 @@ def train(
     """Train a router on the training fold and report on the held-back one.
 
     Args:
-        scores: of n queries. Of candidates who have next to none, nothing is learned (`Scores.barely_scored`).
-        labelled: their labels, made with the settings `labels`.
+        labelled: n queries. Of candidates who have next to no scores, nothing is learned (`Scores.barely_scored`).
         vectors: of the queries by the encoder, shape (n, 2 * width).
         sampled: single responses, for the report.
         checkpoint: of fine-tuning, see `finetune`.
     """
-    every, scores = scores, scores.without_barely_scored()
-    rows = np.flatnonzero(labelled.learned)
+    scores, rows = labelled.scores.without_barely_scored(), labelled.rows
     if not len(rows):
         step = "Lower the share that is held back, or give more queries."
         raise ZooterError("a query to learn from", f"none: all {len(scores.queries)} are held back", step)
-    part: slice | NDArray[np.intp] = slice(None) if labelled.learned.all() else rows  # a slice copies nothing
+    fold, labels = labelled.training_fold(vectors), labelled.enhanced[labelled.part]
     losses: list[float] = []
     cross_validated = None
 
@@ -269,12 +283,8 @@ def train(
         losses.append(loss)
         progress("distill", epoch, config.epochs)
 
-    data = (vectors[part], labelled.enhanced[part], scores.candidates)
     if config.finetune == "none":
-        names = scores.datasets  # built anew at each call
-        datasets = [names[row] for row in rows]
-        scored = Scored.of(scores.scores[rows], datasets, labelled.tags.rows(rows), data[0], labels)
-        head, cross_validated = _head(scored, data[1], scores.candidates, encoder, config, after_epoch, progress)
+        head, cross_validated = _head(fold, labels, scores.candidates, encoder, config, after_epoch, progress)
         router = DistilledRouter(head, encoder)
         progress("distill", config.epochs, config.epochs)  # training may have stopped earlier
     else:
@@ -283,14 +293,14 @@ def train(
 
         encoder = encoder if isinstance(encoder, Encoder) else Encoder(encoder.reference)
         router = finetune(
-            [scores.queries[row].text for row in rows], *data, encoder, config,
-            lambda epoch, loss: losses.append(loss), scores.scores[part], checkpoint,
+            [scores.queries[row].text for row in rows], fold.vectors, labels, scores.candidates, encoder, config,
+            lambda epoch, loss: losses.append(loss), fold.scores, checkpoint,
             lambda done, total: progress("distill", done, total),
         )  # fmt: skip
         vectors = router.encoder.embed_all([query.text for query in scores.queries])
     if config.kind in LEARN_LABELS:
-        router.head.config.labels = {name: getattr(labels, name) for name in ("beta", "tau", "normalise")}
-    neighbours = _neighbours(router, scores, labelled, vectors, config)
+        router.head.config.labels = {name: getattr(labelled.config, name) for name in ("beta", "tau", "normalise")}
+    neighbours = _neighbours(router, labelled, vectors, config)
     held_back = ~labelled.learned
     outputs = None
     if held_back.any():
@@ -298,7 +308,8 @@ def train(
         probabilities = router.head.probabilities(unseen)
         gain = neighbours.gain_ranks(unseen, selection.ranking(probabilities)[:, :2])
         outputs = selection.Outputs(probabilities, gain)
-    figures = report(every, entropy(labelled.plain).tolist(), held_back, outputs, sampled, cross_validated)
+    entropies = entropy(labelled.plain).tolist()
+    figures = report(labelled.scores, entropies, held_back, outputs, sampled, cross_validated)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
     return Trained(router, neighbours, learned, replace(figures, losses=losses))
 
@@ -323,11 +334,9 @@ def _head(
     return head, earned_by(scored, config) if judged else None
 
 
-def _neighbours(
-    router: DistilledRouter, scores: Scores, labelled: Labelled, vectors: Vectors, config: DistillConfig
-) -> Neighbours:
+def _neighbours(router: DistilledRouter, labelled: Labelled, vectors: Vectors, config: DistillConfig) -> Neighbours:
     """The training queries that the router's folder keeps, spread over the tags."""
-    rows = np.flatnonzero(labelled.learned)
+    scores, rows = labelled.scores.without_barely_scored(), labelled.rows
     rows = rows[sample_rows(labelled.tags.rows(rows), seed=config.seed)]
     near = np.asarray(vectors[rows], dtype=np.float32)
     examples = scores.subset(rows.tolist()).tagged(labelled.tags.rows(rows))

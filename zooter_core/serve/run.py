@@ -116,5 +116,4 @@ def run(settings: ServeSettings, on_ready: Callable[[int], None], progress: Prog
         on_ready(port)
 
     raise_file_limit()
-    sockets = [settings.listener] if settings.listener else None
-    uvicorn_server(Server(settings, progress=progress), ready).run(sockets)
+    uvicorn_server(Server(settings, progress=progress), ready).run()

@@ -7,7 +7,6 @@ import asyncio
 import gc
 import logging
 import signal
-import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -53,7 +52,6 @@ class ServeSettings:
         proxies: addresses whose X-Forwarded headers are believed.
         allowed_hosts: further host names under which it answers.
         allowed_origins: sites whose pages may send it requests, and read the answers.
-        listener: a listening socket that systemd has passed, instead of `host` and `port`.
         grace_seconds: for running answers to end after a stop.
     """
 
@@ -68,7 +66,6 @@ class ServeSettings:
     proxies: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
-    listener: socket.socket | None = None
     grace_seconds: int = GRACE_SECONDS
 
 

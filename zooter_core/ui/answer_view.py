@@ -9,7 +9,7 @@ from zooter_core.base.records import Response
 from zooter_core.fleet import attempts
 from zooter_core.ui.jobs import Answers
 from zooter_core.ui.markdown import MOST, safe
-from zooter_core.ui.text import is_from_right, plain, visible
+from zooter_core.ui.text import JOINER, is_from_right, plain, visible
 from zooter_core.ui.widgets import show_error
 
 SLOWEST = 1.0  # tokens per second that are shown: fewer are one token that came late, or none
@@ -28,14 +28,14 @@ def bubble() -> DeltaGenerator:
 
 def draw_query(query: str) -> None:
     """Draw a query as it was typed: no character of it is Markdown."""
-    query = visible(query)
+    shown = JOINER * query[:1].isspace() + visible(query)  # else Streamlit would cut off the space at its beginning
     with bubble():
         if len(query) <= FOLDED:
-            st.text(query)
+            st.text(shown)
             return
-        st.text(query[: FOLDED // 2].rstrip() + " …")
+        st.text(shown[: FOLDED // 2].rstrip() + " …")
         with st.expander(f"All {len(query):,} characters"):
-            st.text(query)
+            st.text(shown)
 
 
 def fallback_note(job: Answers, around: str = "") -> str:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from zooter_core.base.errors import listed
 from zooter_core.base.records import LEANING, SURE, Decision, Ranked, Tag
-from zooter_core.evaluation.charts import CONFIG, GREY, LABEL, PALETTE, Figure, framed, hover, of_names, text
+from zooter_core.evaluation.charts import CONFIG, GREY, LABEL, PALETTE, Figure, framed, of_names, text, trace
 from zooter_core.ui.text import clipped, plain
 
 SVG = "http://www.w3.org/2000/svg"
@@ -179,17 +179,6 @@ def clock(seconds: float) -> str:
 
 def time_axis(since: float, until: float) -> Figure:
     return {"type": "date", "nticks": 4, "tickangle": 0, "range": [clock(since), clock(until)]}
-
-
-def trace(kind: str, xs: Iterable[Any], ys: Iterable[Any], hovers: Iterable[str] = (), **more: Any) -> Figure:
-    """A part of a chart, as plotly has it.
-
-    Args:
-        hovers: what each point says under the pointer, a sentence on each line; without them, nothing is said.
-    """
-    texts = [hover(*sentences.split("\n")) for sentences in hovers]
-    pointed = {"hovertext": texts, "hoverinfo": "text"} if texts else {"hoverinfo": "skip"}
-    return {"type": kind, "x": list(xs), "y": list(ys), **pointed, **more}
 
 
 def dots(xs: Iterable[Any], ys: Iterable[Any], marker: Figure, hovers: Iterable[str] = (), **more: Any) -> Figure:

@@ -29,9 +29,10 @@ LONGEST_FORMULA = 2_000  # characters
 LONGEST = 300  # characters of an address that are shown: an image's address may be the image itself
 PAGE = 2  # levels of headings that are the page's; a text's headings come below them
 PROGRAM = re.compile(
-    r"(def|class|import|from|return|print|for|while|if|else|elif|try|except|with|function|const|let|var|public|private|"
-    r"static|int|void|using|#include|SELECT|INSERT|UPDATE|DELETE|CREATE|FROM|WHERE|ORDER|GROUP|JOIN|LIMIT)\b.*[]:;({=,)\w]$"
-    r"|[\w.]+ [-+*/]?= .+|[})\]]+;?|.*[;{]|</?\w+.*>"
+    r"(def|class|import|return|print|function|public|private|static|int|void|using|#include|"
+    r"SELECT|INSERT|UPDATE|DELETE|CREATE|FROM|WHERE|ORDER|GROUP|JOIN|LIMIT)\b.*[]:;({=,)\w]$"
+    r"|(for|while|if|else|elif|try|except|with)\b.*[:;{)]|from \S+ import .+|(let|const|var) .*[=;].*"  # verse has them
+    r"|[\w.]+ [-+*/]?= .+|[})\]]+;?|(?![-*+\u2022] |\d+[.)] ).*[;{]|</?\w+.*>"
 )
 # Streamlit draws other languages as pictures, which may load files.
 LANGUAGE = re.compile(r"(?!.*(?:mermaid|math))[a-z0-9][\w+#.-]{0,29}(?!\S)", re.ASCII | re.IGNORECASE)
@@ -60,15 +61,16 @@ REFUSED = re.compile(
 APART = re.compile(r"<(?=[A-Za-z!/?])|\](?=[(:\[])")  # would start HTML, or end the text of a link
 
 SPECIAL = re.compile(
-    r"""(?=[][\n\\`$!<&:*_~hw])(?:  # which passes over other characters quickly
+    r"""(?=[][\n\\`$!<>&:*_~hw-])(?:  # which passes over other characters quickly
     # Lines stay lines, and the beginning of one starts no list, quote, heading, ruler or table.
     (?P<line> \\?\n (?:\d{1,9}(?=[.)](?:\s|\Z)))?
         (?P<mark> [-+*](?=\s|\Z) | (?<=\d)[.)] | [-=*_|:](?=[-=*_|:\ \t]*(?:\n|\Z)) | [>#] )? )
     | (?P<code> (?P<ticks>`+)(?!`) .{1,3000}? (?<!`)(?P=ticks)(?!`) )
     # Between single dollars as Pandoc has it: no white space inside and no digit behind. What is between them has no
-    # words, or has one of the signs of a formula.
-    | (?P<formula> \\\((?!\s*\\\)).{1,2000}?\\\) | \\\[(?!\s*\\\]).{1,2000}?\\\][\ \t]* | \$\$(?!\s*\$).{1,2000}?\$\$
-        | (?<!\$)\$(?![\s$]) (?:[A-Z]{1,3} | (?:(?![A-Z]{2})[^\]["#$%&@`{}~\n]){1,100}(?<=[\w)|'!])
+    # words, or has one of the signs of a formula. Prices may have theirs behind (5$, 10$), or be nothing else ($$).
+    | (?P<formula> \\\((?!\s*\\\)).{1,2000}?\\\) | \\\[(?!\s*\\\]).{1,2000}?\\\][\ \t]*
+        | \$\$(?!\s*(?:[$)\],.;:]|(?:and|or|to)\b)).{1,2000}?\$\$
+        | (?<!\$)(?<!\d(?=\$[^\\A-Z]))\$(?![\s$]) (?:[A-Z]{1,3} | (?:(?![A-Z]{2})[^\]["#$%&@`{}~\n]){1,100}(?<=[\w)|'!])
             | [^$\n]{0,300}?[\\^_=][^$\n]{0,300}?) (?<!\s)\$(?![\d$]) )
     # Images and links, then bare addresses without the punctuation behind them.
     | (?P<link> !?\[ (?P<words> (?: [^][\\`]++ | \\. | `[^`]*` | \[[^][\\`]*\] )*+ )\]
@@ -79,6 +81,7 @@ SPECIAL = re.compile(
     | (?P<character> &(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});
         | \\(?: (?<=\d\\)\. | (?<=\n\\)[-+] | (?![-.?+/@])[!-/:-@[-`{-~] ) )  # not in a pattern such as `a\.b`
     | (?P<apart> :(?=[\w+-]+:|[\w+-]*[\\&]|material) | (?:https?|www)(?=[:.\\&]) )
+    | (?P<arrow> (?<=\s)(?:<?->|<-|--|[<>~]=)(?=\s|\Z) )  # which Streamlit would draw as one sign
     # Between a sign and a letter, stars are no emphasis in Markdown, but for whoever writes without spaces.
     | (?P<stars> (?<=[!-)+-/:-@[-`{-~SIGN])\*+(?=[LETTER]) | (?<=[LETTER])\*+(?=[!-)+-/:-@[-`{-~SIGN]) )
     # Stars in a sum or a path, and a name between double underscores: emphasis stands around words.
@@ -265,6 +268,8 @@ def _piece(part: re.Match[str], linked: bool) -> str | None:
             return f"{JOINER}{source}{JOINER}"
         case "apart":
             return source.replace(":", "\\:") + JOINER
+        case "arrow":
+            return escaped(source, at_start=False)
     return re.sub(r"[\W_]", r"\\\g<0>", source)
 
 

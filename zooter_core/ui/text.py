@@ -13,6 +13,7 @@ SYNTAX = re.compile(r"[\\`*_\[\]<>&$~|^{}#]|:(?!\s|$)|!$")  # "!" may come befor
 LINE_START = re.compile(r"\A(?:\d{1,9}(?=[.)](?:\s|$)))?(?=[-+=.)])")
 # Streamlit replaces these after parsing, whether escaped or not: `:material/home:`, `:smile:`.
 SHORTCODE = re.compile(r":(?=[\w+-]+:|material/)")
+ARROW = re.compile(r"(?:(?<=\s)|\A)(?=(?:<?->|<-|--|[<>~]=)(?:\s|\Z))")  # and these, which would be one sign
 # It does so with addresses, too: https://..., www. ..., name@host.
 ADDRESS = re.compile(r"(?:https?:(?=//)|www(?=\.)|@)", re.IGNORECASE)
 RUN = re.compile(r"`+")
@@ -54,7 +55,8 @@ def visible(text: str) -> str:
 
 def escaped(text: str, at_start: bool = True) -> str:
     """Text as Markdown; white space becomes single spaces. `at_start`: whether it starts a line."""
-    text = SYNTAX.sub(r"\\\g<0>", SHORTCODE.sub(f":{JOINER}", SPACE.sub(" ", text)))
+    text = SHORTCODE.sub(f":{JOINER}", ARROW.sub(JOINER, SPACE.sub(" ", text)))
+    text = SYNTAX.sub(r"\\\g<0>", text)
     return LINE_START.sub(r"\g<0>\\", text) if at_start else text
 
 

@@ -1,4 +1,4 @@
-"""The backend auto: llama.cpp, or transformers where llama.cpp is missing or the model is no GGUF file."""
+"""The backend auto: llama.cpp if the model is a GGUF file, else transformers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from support.gguf_models import write_model
 from support.tiny_models import save_language_model
 from zooter_core.backends import Piece, gguf
-from zooter_core.base.errors import NotInstalledError, ZooterError
+from zooter_core.backends.gguf import engine
+from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.fleet.ensemble import Ensemble
@@ -53,16 +54,11 @@ def test_each_candidate_has_the_engine_that_reads_its_model(ensemble, candidates
     assert not ensemble.backends["gguf"].sizes()
 
 
-def test_without_the_library_transformers_answers_with_a_note(ensemble, monkeypatch):
-    monkeypatch.setattr(gguf, "installed", lambda: False)
-    assert gguf.why_slower(ensemble.fleet.candidate("folder")) == ""
-    note, *pieces = answer(ensemble, "both")
-    assert note.note.endswith("several times slower. Run `pip install 'zooter[gguf]'`.")
-    assert pieces[-1].response.error is None
-    assert not any(piece.note for piece in answer(ensemble, "both"))  # once is enough
-    monkeypatch.setattr(gguf, "has_torch", lambda: False)
-    with pytest.raises(NotInstalledError, match=r"zooter\[gguf\].*zooter\[torch\]"):
-        answer(ensemble, "both")
+def test_without_the_library_a_gguf_file_needs_it(ensemble, monkeypatch):
+    monkeypatch.setattr(engine, "installed", lambda: False)
+    (piece,) = answer(ensemble, "both")
+    assert "Run `pip install 'zooter[gguf]'`." in str(piece.response.error)
+    assert answer(ensemble, "folder")[-1].response.error is None
 
 
 def test_a_file_that_is_not_there_is_an_error(ensemble, candidates):

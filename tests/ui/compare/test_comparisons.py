@@ -84,6 +84,14 @@ def test_names_are_letters_until_the_vote_which_is_kept() -> None:
     assert read_votes(history().votes("/a/fleet"))[-1] == vote
 
 
+def test_who_gave_no_answer_loses_no_vote() -> None:
+    comparison = comparison_of_two(order=("math", "chat", "code"))
+    comparison.job.texts["code"], comparison.job.responses["code"] = "", ranked("CODE")[0].response
+    comparison.cast("best", "chat")
+    assert comparison.vote is not None
+    assert comparison.vote.candidates == ("chat", "math")
+
+
 def test_everything_is_in_its_json() -> None:
     comparison = comparison_of_two(blind=True)
     comparison.cast("best", "math")

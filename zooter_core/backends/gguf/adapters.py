@@ -64,7 +64,8 @@ def gguf_adapter(adapter: str, base: Header, candidate: str) -> Path:
     except (OSError, ValueError, TypeError, SafetensorError, ZooterError) as problem:
         raise _fault(candidate, path, f"files that cannot be read ({problem})") from problem
     if fault := _unsupported(settings):
-        raise _fault(candidate, path, fault, 'Use the backend "transformers", or merge the adapter into the weights.')
+        next_step = 'Use the backend "transformers" with a folder as `model`, or merge the adapter into the weights.'
+        raise _fault(candidate, path, fault, next_step)
     if shapes is not None:
         _check(candidate, path, shapes, base)
         return done

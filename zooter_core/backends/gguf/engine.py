@@ -40,7 +40,6 @@ OVERHEAD = 60_000_000  # bytes of the process without weights and context
 WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 # Values of llama_load_mode. llama.cpp rearranges Q4_0 weights, and in a file that is mapped they would stay as well.
 READ, MAP_IF_POSSIBLE = 0, -1
-OTHERWISE = 'set backend = "transformers" in fleet.toml'
 
 
 class EngineError(Exception):
@@ -142,7 +141,7 @@ class Engine:
             MemoryError: there is too little memory for it.
         """
         if not installed():
-            raise NotInstalledError(LIBRARY, candidate.name, INSTALL, OTHERWISE)
+            raise NotInstalledError(LIBRARY, candidate.name, INSTALL)
         self.name, self.header = (header.original or header).path.name, header
         self.adapters = {adapter: number for number, adapter in enumerate(adapters)}
         self.context = find_context(candidate, header)

@@ -215,8 +215,8 @@ def _draw_live(turn: Turn, job: Job, key: str) -> None:
         with box.container():
             _draw_text(turn, key)
         stop_button(job, "stop")
-        # The first words need not wait for the next drawing; cards have keys, which may be drawn once in each.
-        if not job.begun.is_set() and not _beside(turn) and job.begun.wait(EVERY):
+        # The first words need not wait for the next drawing. What has keys, as cards and words, is drawn once in each.
+        if not (job.begun.is_set() or turn.text or _beside(turn)) and job.begun.wait(EVERY):
             with box.container():
                 _draw_text(turn, key)
 
@@ -227,9 +227,9 @@ def draw_answer(talk: Conversation, number: int) -> None:
     turn, key = talk.turns[number], _answer_id(talk, number)
     _draw_text(turn, key)
     if turn.job.ranked and not _beside(turn):
-        with st.expander(f"Best of {_scored(turn)} by reward", icon=":material/leaderboard:"):
+        with st.expander(f"Best of {_scored(turn)}{' by reward' * _by_reward(turn)}", icon=":material/leaderboard:"):
             for place, item in enumerate(turn.job.ranked, 1):
-                reward = "no reward" if item.reward is None else f"reward {item.reward:.2f}"
+                reward = "no reward" if item.reward is None else f"reward {item.reward:z.2f}"
                 st.markdown(f"**{plain(item.response.candidate)}** · {reward}")
                 answer_view.draw_answer(turn.job, item.response.candidate, f"{key}-{place}")
 
@@ -248,7 +248,8 @@ def _draw_cards(turn: Turn, names: Sequence[str], key: str) -> None:
             with st.container(border=True, key=f"card-{key}-{place}"):
                 reward = rewards.get(name)
                 facts = [] if reward is None else [f"reward **{reward:z.2f}**"]
-                facts += [":gray-badge[:material/check: highest reward]"] if rewards and name == turn.candidate else []
+                merit = "highest reward" if _by_reward(turn) else "ranked first"
+                facts += [f":gray-badge[:material/check: {merit}]"] if rewards and name == turn.candidate else []
                 st.markdown(" ".join([badge(list(turn.decision.probabilities), name), *facts]))
                 answer_view.draw_answer(turn.job, name, f"{key}-{place}")
 
@@ -276,6 +277,12 @@ def _draw_text(turn: Turn, key: str) -> None:
 
 def _scored(turn: Turn) -> int:
     return sum(item.rank is not None for item in turn.job.ranked or [])
+
+
+def _by_reward(turn: Turn) -> bool:
+    """Whether the answer that counts has the highest reward. A right one comes before a wrong one that has more."""
+    rewards = [item.reward for item in turn.job.ranked or [] if item.reward is not None]
+    return bool(rewards) and rewards[0] == max(rewards)
 
 
 BOTH_HELP = "Let {} answer too, beside the answer that is there."
@@ -325,16 +332,17 @@ def _unheard_rivals(ensemble: Ensemble, talk: Conversation, number: int) -> tupl
 def _substitution(turn: Turn) -> str:
     """Who answers instead of the router's choice, and why, as Markdown; empty if it answers itself."""
     job, choice, rivals = turn.job, turn.decision.candidate, turn.decision.rivals
+    merit = "has the highest reward" if _by_reward(turn) else "is ranked first"
     if turn.candidate == choice:
         if not rivals or job.all_failed:
             return ""
         first, *others = [f"{turn.decision.probabilities[name]:.0%}" for name in rivals]
         against = " and ".join(f"{share} for {plain(name)}" for name, share in zip(rivals[1:], others, strict=True))
-        verb = "has the highest reward. Its probability is" if job.ranked else "answers:"
+        verb = f"{merit}. Its probability is" if job.ranked else "answers:"
         return f"**{plain(choice)}** {verb} {first}, against {against}."
     who, chosen = plain(turn.candidate), plain(choice)
     if job.ranked:
-        return f"**{who}** has the highest reward of {_scored(turn)}; the router chose **{chosen}**."
+        return f"**{who}** {merit} of {_scored(turn)}; the router chose **{chosen}**."
     if job.failed_to_start(choice):
         return f"**{who}** answers instead of **{chosen}**, the router's choice."
     verb = "was asked" if job.all_failed else "answers"

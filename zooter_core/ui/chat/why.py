@@ -95,11 +95,11 @@ def _text(item: Neighbour) -> str:
 
 
 def _draw_figures(ensemble: Ensemble, turn: Turn, why: Explanation, pool: Sequence[str], name: str, key: str) -> None:
-    pieces = [[plain(piece.text), f"{100 * piece.contribution:+.1f}"] for piece in why.pieces]
+    pieces = [[plain(piece.text), f"{100 * piece.contribution:+z.1f}"] for piece in why.pieces]
     tables.draw(f"pieces-{key}", ["Part of the query", "Points"], pieces)
     st.caption(f"How far {name}'s probability falls without the part, in percentage points.")
     if why.tags:
-        tags = [[plain(tag.name), f"{tag.queries:,}", f"{100 * tag.contribution:+.0f}"] for tag in why.tags]
+        tags = [[plain(tag.name), f"{tag.queries:,}", f"{100 * tag.contribution:+z.0f}"] for tag in why.tags]
         tables.draw(f"tags-{key}", ["Tag", "Training queries", "Points"], tags)
         st.caption(f"{name}'s mean label on queries with the tag, compared with all queries, in percentage points.")
     if why.neighbours:

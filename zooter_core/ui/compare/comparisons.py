@@ -74,7 +74,7 @@ class Comparison:
             return  # the second of two quick clicks
         self.vote = Vote(
             query=self.query,
-            candidates=self.job.candidates,
+            candidates=tuple(name for name in self.job.candidates if name in self.answered),
             outcome=outcome,
             best=best,
             reward=self.best,

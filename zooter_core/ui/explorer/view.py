@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import figures
-from zooter_core.evaluation.charts import GREY, MARK, ROUTER, Figure, bars_of, framed, hover, of_names
+from zooter_core.evaluation.charts import GREY, MARK, ROUTER, Figure, bars_of, framed, hover, of_names, trace
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.calibration import Reliability
 from zooter_core.method.metrics import wilson_interval
@@ -104,7 +104,7 @@ def _sentences(
     scored = {name: reward for name, reward in zip(pool, rewards, strict=True) if not math.isnan(reward)}
     leading = [name for name, reward in scored.items() if reward == max(scored.values())]
     shares = ", ".join(f"{name} {p:.0%}" for name, p in zip(pool, probabilities, strict=True))
-    values = ", ".join(f"{name} {reward:.2f}" for name, reward in scored.items())
+    values = ", ".join(f"{name} {reward:z.2f}" for name, reward in scored.items())
     return [
         f"“{short}”" if short else "(saved without its text)",
         f"{' and '.join(leading)} earned the highest reward.",
@@ -271,13 +271,13 @@ def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Figure:
     for column, name in enumerate(pool):
         hue, z = colour(pool, name), shades[:, [column]].tolist()
         hovers = [[hover(*_cell_sentences(table, kind, row, column, name))] for row in rows]
-        cells = charts.trace("heatmap", [column], rows, z=z, colorscale=_scale(hue), **scale)
+        cells = trace("heatmap", [column], rows, z=z, colorscale=_scale(hue), **scale)
         columns.append(cells | {"hovertext": hovers, "hoverinfo": "text"})
         ends = {"x0": column - 0.2, "x1": column + 0.2, "y0": 1, "y1": 1}
         underlines.append({"type": "line", "xref": "x", "yref": "paper", **ends, "line": {"color": hue, "width": 4}})
     across, down = zip(*[(column, row) for row in rows for column in range(len(pool))], strict=True)
     words = [_number(value, kind) for row in values for value in row]
-    numbers = charts.trace("scatter", across, down, mode="text", text=words, textfont={"size": 13})
+    numbers = trace("scatter", across, down, mode="text", text=words, textfont={"size": 13})
     names = of_names([clipped(name, HEAD) for name in pool], tickangle=SLANT * slanted(pool), side="top")
     tags = of_names([clipped(name, TAG) for name in table.names])
     margin = {"l": 4, "r": HEADS if slanted(pool) else 4, "t": 12, "b": 4}
@@ -322,7 +322,7 @@ def _number(value: float, kind: Kind) -> str:
         return "–"
     if kind == "probability":
         return f"{value:.0%}"
-    return f"{value:.2f}" if kind == "reward" else f"{round(100 * value) or 0:+d}".replace("+0", "0")
+    return f"{value:z.2f}" if kind == "reward" else f"{round(100 * value) or 0:+d}".replace("+0", "0")
 
 
 def entropy_chart(counts: Sequence[int]) -> Figure:

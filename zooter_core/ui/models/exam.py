@@ -19,6 +19,7 @@ from zooter_core.evaluation.figures import Report, Verdict, load_report
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.skills import starter_queries
 from zooter_core.pipeline import exam
+from zooter_core.pipeline.collect import Collecting
 from zooter_core.pipeline.tally import Tally
 from zooter_core.ui import charts, links, resources, tables
 from zooter_core.ui.background import BackgroundWork, attach, draw_live, stop_button
@@ -63,7 +64,8 @@ class Exam(BackgroundWork):
         ensemble = self._ensemble if parts == self._ensemble.fleet else Ensemble(parts, self._ensemble.backends)
         folder, queries = exam.exam_folder(self.fleet, self.quick), starter_queries(self.quick)
         queries = exam.answerable(queries, self.notes.append)
-        _, missing = exam.sit(ensemble, folder, queries, self.report, self._note, watch=self._watch)
+        how = Collecting(allow_missing=True, tell=self._note, watch=self._watch)
+        _, missing = exam.sit(ensemble, folder, queries, self.report, how)
         self.notes += [f"{name} lacks answers: {failure.reason}" for name, failure in missing.items()]
         exam.settle(self.fleet, folder, ensemble, self._anyway)
         resources.forget(self.fleet)  # all tabs take its router from now on

@@ -78,6 +78,8 @@ def draw_changes(report: TrafficReport) -> None:
     """The warnings, and the tables behind what the report says of probabilities and of thumbs."""
     if not report.changes:
         st.markdown("Nothing that is more than chance.")
+    if report.note:
+        st.caption(plain(report.note))
     for change in report.changes:
         st.warning(with_commands(change.message), icon=f":material/{ICONS[change.kind]}:")
     if report.calibration:
