@@ -36,14 +36,16 @@ false falsch faux falso onwaar"""
 TIE = "tie tied draw"
 WORDS = {word: score for words, score in ((RIGHT, 1.0), (TIE, 0.5), (WRONG, 0.0)) for word in words.split()}
 TIES, STARS = ("tie", "draw", "both"), "★⭐☆"
-AFFIX = re.compile(  # around a model's name
-    r"^(score|response|answer|output)s?[\W_]+(?=\w)|(?<=\w)[\W_]+(score|response|answer|output)s?$", re.IGNORECASE
+WHAT = r"(score|rating|grade|reward|quality|accuracy|acc|correct|pass|passed|response|answer|output)s?"
+AFFIX = re.compile(  # around a model's name; the last is a scale, as in "small (1-5)"
+    rf"^{WHAT}[\W_]+(?=\w)|(?<=\w)([\W_]+{WHAT}\W*)?(\s*\(\d*\s*[-–/]\s*\d+\))?$", re.IGNORECASE
 )
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 ABOUT = {*TEXTS, *FIELDS, "dataset", "source", "tags", "choices", "target", "expected", "label", "ground_truth"}
 MEASURE = re.compile(  # the names of columns that are no model's
     r"reference|category|topic|type|stream|language|notes?|comments?|rater|date"
     r"|no\.?|nr\.?|#|row|unnamed: \d+|mean|avg|average|total|sum|turns?|level|difficulty|split|fold|seed|year"
+    r"|temperature|weight|priority|version|complexity|confidence|diff|delta|median|variance"
     r"|(.*[\W_])?(q?id|idx|index|ms|at|ts|time|timestamp|created|length|len|count|num|number|words|characters)"
     r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration|rank)([\W_].*)?|time_.*"
 )
@@ -200,7 +202,7 @@ def _by_column(rows: Sequence[tuple[Place, Record]], responses: bool) -> Iterato
     if rows:
         query_in(rows[0][0], fields_of(rows[0][1]))
     columns = [name for name in dict.fromkeys(name for _, record in rows for name in record) if name.strip()]
-    models = {name: AFFIX.sub("", name.strip()) for name in columns if _may_be_scores(name.strip().lower())}
+    models = {name: _model_of(name.strip()) for name in columns if _may_be_scores(name.strip().lower())}
     models = {
         name: model for name, model in models.items() if model.lower() not in BESIDE and _may_be_scores(model.lower())
     }
@@ -219,6 +221,12 @@ def _by_column(rows: Sequence[tuple[Place, Record]], responses: bool) -> Iterato
         if kind == "responses":
             part = {name: text for name, cell in part.items() if (text := _as_response(cell))}
         yield place, record | {kind: part}
+
+
+def _model_of(column: str) -> str:
+    """The name of the model in that of a column: those of "small", "rating_small" and "Score (small)" are the same."""
+    name = AFFIX.sub("", column)
+    return name if "(" in name else name.rstrip(")")
 
 
 def _numbers(fields: Record) -> list[str]:
