@@ -189,9 +189,14 @@ def test_samples_of_lm_evaluation_harness_are_scores_of_the_model_that_their_fol
 
 
 def test_a_file_with_one_column_of_scores_is_named_after_its_model(tmp_path):
-    files = [table(tmp_path, f"query,score,ms\nHi,{n},5\nHo,,6\n", f"llama3.{n}.csv") for n in (1, 2)]
-    scores = read_scores(files)
-    assert (scores.candidates, scores.scores.tolist()) == (("llama3.1", "llama3.2"), [[1.0, 2.0]])
+    for text in (
+        "query,score,ms\nHi,{n},5\nHo,,6\n",
+        "query,prediction,correct,rating,length\nHi,no,Hi,{n},7\n",
+        "query,output,score,fluency\nHi,no,{n},7\n",
+    ):
+        files = [table(tmp_path, text.format(n=n), f"llama3.{n}.csv") for n in (1, 2)]
+        scores = read_scores(files)
+        assert (scores.candidates, scores.scores.tolist()) == (("llama3.1", "llama3.2"), [[1.0, 2.0]])
 
 
 def test_a_table_of_responses_has_a_column_for_each_model(tmp_path):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import ZooterError, listed, one_line
+from zooter_core.base.strict_json import objects
 from zooter_core.data.json_records import (
     FIX_LINE,
     Place,
@@ -237,9 +238,7 @@ def _log(
     fields = fields_of(request or record)
     if isinstance(fields.get("request"), dict):  # the body of a call, beside its response
         fields = fields_of(fields["request"]) | fields | _reply(fields.get("response"))
-    if "snapshot" in fields:  # feedback of Open WebUI
-        data = fields_of(fields.get("data"))
-        fields |= {"feedback": data.get("rating"), "model": data.get("model_id")}
+    fields = _vote_in(fields) | fields
     messages = messages_of(fields)
     turns = turns_in(messages)
     call = str(fields.get(kind) or "").lower() if kind else ""
@@ -271,6 +270,15 @@ def _log(
 def _first(fields: Record, read: Callable[[object], Any], names: str) -> Any:
     """What the first field that can be read holds, of those with these names."""
     return next((value for name in names.split() if (value := read(fields.get(name))) is not None), None)
+
+
+def _vote_in(fields: Record) -> Record:
+    """The model and the thumb of the last answer in a chat of Open WebUI, or in its feedback on one."""
+    if "snapshot" in fields:
+        data = fields_of(fields.get("data"))
+        return {"model": data.get("model_id"), "feedback": data.get("rating")}
+    answer = (objects(fields_of(fields.get("chat")).get("messages")) or [{}])[-1]
+    return {"model": answer.get("model"), "feedback": fields_of(answer.get("annotation")).get("rating")}
 
 
 def _messages(value: object, names: Sequence[str], depth: int = DEEPEST) -> list[tuple[str, str]]:

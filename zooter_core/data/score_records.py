@@ -25,7 +25,7 @@ from zooter_core.data.logs import TEXTS, fields_of, messages_of, query_in, turns
 SCORE = ("score", "overall_score", "reward")
 LIKELY = ("overall", "rating", "grade", "is_correct", "correct", "passed", "success")  # scores, if they are numbers
 MODEL = ("model", "model_name", "candidate", "llm", "model_id", "generator")
-RESPONSE = ("response", "output", "completion", "answer", "text")
+RESPONSE = ("response", "output", "completion", "prediction", "answer", "text")
 PAIRS = (("model_a", "model_b"), ("generator_1", "generator_2"), ("model_1", "model_2"))
 MISSING = re.compile(r"[-–—?.]*|n[./]?a\.?|nan|null|none|#[\w/]+[!?]?")  # the last are errors of a spreadsheet
 # The last ones of each are Excel's in German, French, Spanish, Italian, Portuguese and Dutch.
@@ -163,9 +163,11 @@ def _sample(path: Path, record: Record) -> Record:
     """
     fields = fields_of(record)
     if not {"doc", "doc_id", "target"} <= fields.keys():
-        others = ({*_numbers(fields)} - {*SCORE}) | ({*MODEL} & fields.keys())
-        alone = {*SCORE} & fields.keys() and not others
-        return fields | {"model": ENDING.sub("", path.name)} if alone else fields
+        alone = {*SCORE} & fields.keys() and not {*_numbers(fields)} - {*SCORE}
+        # `answer` and `text` may be a key.
+        judged = {*SCORE, *LIKELY} & fields.keys() and {*RESPONSE[:4]} & fields.keys()
+        named = {*MODEL} & fields.keys() or not (alone or judged)
+        return fields if named else fields | {"model": ENDING.sub("", path.name)}
     scored = [name for name in fields if name not in ("doc_id", "target") and _number(fields[name]) is not None]
     metric = next((name for name in fields.get("metrics") or () if name in scored), *scored[:1] or [""])
     prompt = fields.get("arguments")  # of each request: the prompt, and how to go on
