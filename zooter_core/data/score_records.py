@@ -132,28 +132,25 @@ def _vote(place: Place, fields: Record) -> list[Record]:
     names = next((pair for pair in pairs if {"winner", "preference", f"winner_{pair[0]}"} & fields.keys()), ())
     if not names:
         return []
-    rivals, scores = [as_text(fields[name]) or "" for name in names], list[float]()
+    rivals = [as_text(fields[name]) or "" for name in names]
+    words = [(name, name[-1], f"model {name[-1]}", rival.lower()) for name, rival in zip(names, rivals, strict=True)]
     winner = str(fields.get("winner") or fields.get("preference") or "").strip().lower()
-    if winner.startswith(TIES):
-        scores = [0.5, 0.5]
-    elif columns := [number for name in names if (number := _number(fields.get(f"winner_{name}"))) is not None]:
-        scores = columns if any(columns) else [0.5, 0.5]
+    columns = [number for name in names if (number := _number(fields.get(f"winner_{name}"))) is not None]
+    share: float | None = 1.0 if winner in words[0] else 0.0 if winner in words[1] else None  # of the first
+    if len(columns) == len(names):  # a column for each outcome
+        share = (1 + columns[0] - columns[1]) / 2
+    elif winner.startswith(TIES):
+        share = 0.5
     elif (preference := as_number(winner)) is not None and 1 <= preference <= 2:  # of AlpacaEval
-        scores = [2 - preference, preference - 1]
-    elif not _is_missing(winner):
-        called = (
-            (name, name[-1], f"model {name[-1]}", rival.lower()) for name, rival in zip(names, rivals, strict=True)
-        )
-        scores = [float(winner in words) for words in called]
-        if sum(scores) != 1:
-            step = f'Write "{names[0]}", "{names[1]}" or "tie" into the column "winner".'
-            raise ZooterError(f"the winner of a vote in {place}", f"{winner!r:.40}", step)
+        share = 2 - preference
+    if share is None and not _is_missing(winner):
+        step = f'Write "{names[0]}", "{names[1]}" or "tie" into the column "winner".'
+        raise ZooterError(f"the winner of a vote in {place}", f"{winner!r:.40}", step)
     turns = turns_in(messages_of(fields))
     about = {name: value for name, value in fields.items() if name in ABOUT}
     about |= {"query": turns[0] if turns else query_in(place, fields)}
-    return [
-        about | {"model": rival, "score": score} for rival, score in zip(rivals, scores or (None, None), strict=True)
-    ]
+    scores = (None, None) if share is None else (share, 1 - share)
+    return [about | {"model": rival, "score": score} for rival, score in zip(rivals, scores, strict=True)]
 
 
 def _sample(path: Path, record: Record) -> Record:
