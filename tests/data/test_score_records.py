@@ -186,6 +186,9 @@ def test_samples_of_lm_evaluation_harness_are_scores_of_the_model_that_their_fol
     assert [query.text for query in scores.queries] == ["How many?", "Then he"]
     assert (scores.candidates, scores.scores.tolist()) == (("org/a", "org/b"), [[1.0, 0.0], [0.0, 1.0]])
     assert scores.datasets == ["gsm8k", "gsm8k"]
+    (tmp_path / "samples_x").mkdir()  # as the page Train keeps an upload
+    with pytest.raises(ZooterError, match=r"none: a browser sends files without folders\. Name each file after"):
+        read_scores([table(tmp_path / "samples_x", json.dumps(new), "samples_x.jsonl")])
 
 
 def test_a_file_with_one_column_of_scores_is_named_after_its_model(tmp_path):
@@ -257,7 +260,10 @@ def test_words_and_percents_are_scores(tmp_path):
         ("query,model,score\nHi,a,1\nHi,,2\n", "the name of a model in"),
         ("query,model,mark,points\nHi,a,1,2\n", 'a column "score" or "response" beside "model" in'),
         ("query,a,\x1b[2J\nHi,1,2\n", "for a candidate in"),
-        ("query,rank_a,rank_b\nHi,1,2\n", "the columns query, rank_a, rank_b. Name a column after each model"),
+        (
+            "query,rank_a,rank_b\nHi,1,2\n",
+            "the columns query, rank_a, rank_b. Name a column of scores (higher is better) after",
+        ),
         ("prompt,chosen,rejected,score_chosen,score_rejected\nHi,a,b,9,1\n", "scores in"),
         ("query,model_a,model_b,winner\nHi,a,b,left\n", """found 'left'. Write "model_a", "model_b" or "tie\""""),
         ("PK\x03\x04\n", "a workbook or an archive at"),

@@ -51,8 +51,8 @@ MEASURE = re.compile(  # the names of columns that are no model's
 )
 # Of a row with a model, `correct` may be the score.
 BESIDE = ("correct", "gold", "best", "winner", "chosen", "rejected", "min", "max", "std")
-STEP = """Name a column after each model, or have a row for each score (query, model, score) or response (query, \
-model, response); docs/scores.md shows them."""
+STEP = """Name a column of scores (higher is better) after each model, or have a row for each score (query, model, \
+score) or response (query, model, response); docs/scores.md shows them."""
 Record = dict[str, Any]
 
 
@@ -128,9 +128,8 @@ def _vote(place: Place, fields: Record) -> list[Record]:
 
     Of a conversation, which a vote is about as a whole, the first text is the query.
     """
-    pairs = (names for names in PAIRS if {*names} <= fields.keys())
-    names = next((pair for pair in pairs if {"winner", "preference", f"winner_{pair[0]}"} & fields.keys()), ())
-    if not names:
+    names = next((names for names in PAIRS if names[0] in fields and names[1] in fields), ())
+    if not names or not {"winner", "preference", f"winner_{names[0]}"} & fields.keys():
         return []
     rivals = [as_text(fields[name]) or "" for name in names]
     words = [(name, name[-1], f"model {name[-1]}", rival.lower()) for name, rival in zip(names, rivals, strict=True)]
@@ -160,11 +159,14 @@ def _sample(path: Path, record: Record) -> Record:
     """
     fields = fields_of(record)
     if not {"doc", "doc_id", "target"} <= fields.keys():
+        if {*MODEL} & fields.keys() or not {*SCORE, *LIKELY} & fields.keys():
+            return fields
+        answered = {*RESPONSE[:4]} & fields.keys()  # `answer` and `text` may be a key
         alone = {*SCORE} & fields.keys() and not {*_numbers(fields)} - {*SCORE}
-        # `answer` and `text` may be a key.
-        judged = {*SCORE, *LIKELY} & fields.keys() and {*RESPONSE[:4]} & fields.keys()
-        named = {*MODEL} & fields.keys() or not (alone or judged)
-        return fields if named else fields | {"model": ENDING.sub("", path.name)}
+        return fields | {"model": ENDING.sub("", path.name)} if answered or alone else fields
+    if path.parent.name.startswith("samples_"):
+        step = "Name each file after its model, or give the folders to `zooter distill`."
+        raise ZooterError(f"the name of a model around {path}", "none: a browser sends files without folders", step)
     scored = [name for name in fields if name not in ("doc_id", "target") and _number(fields[name]) is not None]
     metric = next((name for name in fields.get("metrics") or () if name in scored), *scored[:1] or [""])
     prompt = fields.get("arguments")  # of each request: the prompt, and how to go on
@@ -179,9 +181,10 @@ def _sample(path: Path, record: Record) -> Record:
 def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) -> None:
     """Add a row with one model's score or response to those of its query."""
     model, score, response = (next((one for one in names if one in fields), "") for names in (MODEL, SCORE, RESPONSE))
-    numbers = _numbers(fields)
-    likely = [name for name in LIKELY if name in fields and (name in numbers or _is_missing(fields[name]))] or numbers
-    score = score or (likely[0] if likely != numbers or len(numbers) == 1 else "")
+    if not score:
+        numbers = _numbers(fields)
+        likely = [name for name in LIKELY if name in fields and (name in numbers or _is_missing(fields[name]))]
+        score = likely[0] if likely else numbers[0] if len(numbers) == 1 else ""
     if not score and not response:
         expected = f'a column "score" or "response" beside "{model}" in {place}'
         raise ZooterError(expected, f"the columns {listed(fields)}", "Name the column of the scores or responses so.")
