@@ -96,6 +96,8 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
             "a.json",
             [{"question": q, "results": {m: {"answer": "x", "score": s} for m, s in s.items()}} for q, s in ROWS],
         ),
+        ("a.json", dict(ROWS)),
+        ("a.json", {n: {"prompt": q, **s} for n, (q, s) in enumerate(ROWS)}),
         ("a.json", [{"prompt": q, **{m: {"text": "x", "score": s} for m, s in s.items()}} for q, s in ROWS]),
         ("a.json", [{"prompt": q, "scores": [{"model": m, "score": s} for m, s in s.items()]} for q, s in ROWS]),
         (
@@ -138,8 +140,20 @@ ASK = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hey"
                 for one, other, winner in [("x", "y", "model_a"), ("y", "z", "tie (bothbad)"), ("z", "x", "model_b")]
             ],
         ),
+        (
+            "a.json",
+            [
+                {
+                    "data": {"model_id": one, "sibling_model_ids": [*rivals], "rating": rating},
+                    "snapshot": {"chat": {"chat": {"messages": ASK[:2]}}},
+                }
+                for one, rivals, rating in zip(
+                    "xyyxyz", ("y", "z", "z", "z", "", ""), (1, 1, -1, 1, -1, -1), strict=True
+                )
+            ],
+        ),
     ],
-    ids=["own", "named", "a column for each outcome", "AlpacaEval", "Chatbot Arena"],
+    ids=["own", "named", "a column for each outcome", "AlpacaEval", "Chatbot Arena", "Open WebUI"],
 )
 def test_votes_between_two_models_are_scores(tmp_path, name, content):
     scores = read_scores([table(tmp_path, content if isinstance(content, str) else json.dumps(content), name)])

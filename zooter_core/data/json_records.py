@@ -143,6 +143,8 @@ def _table_in(value: Any) -> Sequence[Any]:
     """The rows of a table in JSON, as pandas and Weights & Biases write one; of another value, itself alone."""
     columns = list(value.values()) if isinstance(value, dict) else []
     if columns and all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
+        if all(map(str.isdigit, value)):
+            return columns
         if all(map(str.isdigit, columns[0])):
             rows = zip(*(column.values() for column in columns), strict=True)
             return [dict(zip(value, cells, strict=True)) for cells in rows]

@@ -101,13 +101,16 @@ def score_records(paths: Sequence[str | Path], responses: bool = False) -> Itera
 def _unwrapped(path: Path) -> Iterator[tuple[Place, Record]]:
     """The records of a file. Of a list in one, as in {"model": "a", "results": [...]}, each with what is around it.
 
-    An object of objects, as in {"results": {"a": {"score": 1}, "b": {"score": 0}}}, is such a list of the models.
+    An object of objects, as in {"results": {"a": {"score": 1}, "b": {"score": 0}}}, is such a list of the models. In a
+    file of {"How?": {"a": 1, "b": 0}, ...}, the queries are the names.
     """
     for place, record in each_record(path):
         form = [name for name in ("scores", "responses") if name in record][:1]
         parts = {name: record[name] for name in form or record if name.lower() not in TEXTS}
         lists = [rows for part in parts.values() if (rows := objects(part) or _named(part))] or [_named(parts)]
         rows = lists[0] if len(lists) == 1 else []
+        if all(isinstance(part, dict) and {*map(type, part.values())} <= {int, float} for part in record.values()):
+            rows = [{"query": query, "scores": scores} for query, scores in record.items()]
         around = {name: value for name, value in fields_of(record).items() if name in (*MODEL, *ABOUT)} if rows else {}
         if rows and ({*MODEL} & fields_of(rows[0]).keys() or not {*TEXTS} & around.keys()):
             yield from ((place, around | row) for row in rows)
@@ -158,6 +161,12 @@ def _sample(path: Path, record: Record) -> Record:
     Where nothing names the model, the file is named after it.
     """
     fields = fields_of(record)
+    if "snapshot" in fields:  # a thumb in Open WebUI, perhaps where another model answered too
+        data = fields_of(fields.get("data"))
+        model, liked = data.get("model_id"), data.get("rating") == 1
+        if rivals := data.get("sibling_model_ids"):
+            return fields | {"model_a": model, "model_b": rivals[0], "winner": "model_a" if liked else "model_b"}
+        return fields | {"model": model, "score": liked}
     if not {"doc", "doc_id", "target"} <= fields.keys():
         if {*MODEL} & fields.keys() or not {*SCORE, *LIKELY} & fields.keys():
             return fields
