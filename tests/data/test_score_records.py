@@ -72,7 +72,10 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
         ("a.csv", "query,scores\n" + "".join(f'"{text}","{scores}"\n' for text, scores in ROWS)),
         ("a.csv", "id,Model,Prompt,score,ms\n" + "".join(f'1,{m},"{q}",{s},9\n' for q, m, s in LONG) + ",,,,\n"),
         ("a.csv", "query,model,is_correct\n" + "".join(f'"{q}",{m},{s}\n' for q, m, s in LONG)),
-        ("a.csv", "query,a_score,b_score,a_cost\n" + "".join(f'"{q}",{s["a"]},{s["b"]},7\n' for q, s in ROWS)),
+        (
+            "a.csv",
+            "query,a_score,b_score,a_cost,of\n" + "".join(f'"{q}",{s["a"]},{s["b"]},7,3/2026\n' for q, s in ROWS),
+        ),
         (
             "a.csv",
             "query,a Rating (1-5),Score (b),temperature\n" + "".join(f'"{q}",{s["a"]},{s["b"]},7\n' for q, s in ROWS),

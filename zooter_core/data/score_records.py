@@ -40,6 +40,7 @@ WHAT = r"(score|rating|grade|reward|quality|accuracy|acc|correct|pass|passed|res
 AFFIX = re.compile(  # around a model's name; the last is a scale, as in "small (1-5)"
     rf"^{WHAT}[\W_]+(?=\w)|(?<=\w)([\W_]+{WHAT}\W*)?(\s*\(\d*\s*[-–/]\s*\d+\))?$", re.IGNORECASE
 )
+LARGEST_SCALE = 100
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 ABOUT = {*TEXTS, *FIELDS, "dataset", "source", "tags", "choices", "target", "expected", "label", "ground_truth"}
 MEASURE = re.compile(  # the names of columns that are no model's
@@ -283,8 +284,10 @@ def _number(value: object) -> float | None:
         text = value.replace("\ufe0f", "").strip().lower().removesuffix("%").rstrip()
         if text and not text.strip(STARS):
             return float(len(text) - text.count(STARS[-1]))
-        points, slash, most = (part.strip() for part in text.partition("/"))  # 4/5
+        points, slash, most = (part.strip() for part in text.partition("/"))  # 4/5, but no date
         number = WORDS.get(points, as_number(points.replace(",", ".") if DECIMAL_COMMA.fullmatch(points) else points))
-        scale = as_number(most) if slash else 1.0
-        return number / scale if number is not None and scale else None
+        if not slash or number is None:
+            return number
+        scale = as_number(most)
+        return number / scale if scale and number <= scale <= LARGEST_SCALE else None
     return float(value) if isinstance(value, bool) or is_number(value) else None
