@@ -124,6 +124,7 @@ ASK = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hey"
     [
         ("a.csv", "Prompt,Model A,Model B,Winner\nHi,x,y,A\nHi,y,z,Tie\nHi,z,x,Model B\nHi,x,y,\n"),
         ("a.csv", "prompt,model_1,model_2,winner\nHi,x,y,x\nHi,y,z,both bad\nHi,x,z,x\n"),
+        ("a.csv", "prompt,winner,loser\nHi,x,y\nHi,y,z\nHi,x,z\nHi,z,y\nHi,x,y\nHi,x,z\n"),
         (
             "a.csv",
             """prompt,model_a,model_b,response_a,response_b,winner_model_a,winner_model_b,winner_tie
@@ -156,7 +157,7 @@ ASK = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hey"
             ],
         ),
     ],
-    ids=["own", "named", "a column for each outcome", "AlpacaEval", "Chatbot Arena", "Open WebUI"],
+    ids=["own", "named", "decided", "a column for each outcome", "AlpacaEval", "Chatbot Arena", "Open WebUI"],
 )
 def test_votes_between_two_models_are_scores(tmp_path, name, content):
     scores = read_scores([table(tmp_path, content if isinstance(content, str) else json.dumps(content), name)])

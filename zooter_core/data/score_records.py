@@ -26,7 +26,8 @@ SCORE = ("score", "overall_score", "reward")
 LIKELY = ("overall", "rating", "grade", "is_correct", "correct", "passed", "success")  # scores, if they are numbers
 MODEL = ("model", "model_name", "candidate", "llm", "model_id", "generator")
 RESPONSE = ("response", "output", "completion", "prediction", "answer", "text")
-PAIRS = (("model_a", "model_b"), ("generator_1", "generator_2"), ("model_1", "model_2"))
+DECIDED = (("winner", "loser"), ("chosen_model", "rejected_model"))  # of a vote; the first has won
+PAIRS = (("model_a", "model_b"), ("generator_1", "generator_2"), ("model_1", "model_2"), *DECIDED)
 MISSING = re.compile(r"[-–—?.]*|n[./]?a\.?|nan|null|none|#[\w/]+[!?]?")  # the last are errors of a spreadsheet
 # The last ones of each are Excel's in German, French, Spanish, Italian, Portuguese and Dutch.
 RIGHT = """pass passed correct right yes y win won good like liked thumbs_up 👍 ✓ ✔ ✅
@@ -133,14 +134,16 @@ def _vote(place: Place, fields: Record) -> list[Record]:
     Of a conversation, which a vote is about as a whole, the first text is the query.
     """
     names = next((names for names in PAIRS if names[0] in fields and names[1] in fields), ())
-    if not names or not {"winner", "preference", f"winner_{names[0]}"} & fields.keys():
+    if not names or not (names in DECIDED or {"winner", "preference", f"winner_{names[0]}"} & fields.keys()):
         return []
     rivals = [as_text(fields[name]) or "" for name in names]
     words = [(name, name[-1], f"model {name[-1]}", rival.lower()) for name, rival in zip(names, rivals, strict=True)]
     winner = str(fields.get("winner") or fields.get("preference") or "").strip().lower()
     columns = [number for name in names if (number := _number(fields.get(f"winner_{name}"))) is not None]
     share: float | None = 1.0 if winner in words[0] else 0.0 if winner in words[1] else None  # of the first
-    if len(columns) == len(names):  # a column for each outcome
+    if names in DECIDED:
+        share = 1.0
+    elif len(columns) == len(names):  # a column for each outcome
         share = (1 + columns[0] - columns[1]) / 2
     elif winner.startswith(TIES):
         share = 0.5
