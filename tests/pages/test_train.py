@@ -53,12 +53,11 @@ def state(page: AppTest) -> Session:
 
 def settled(page: AppTest) -> AppTest:
     """The page once all scores are read and all queries tagged."""
-    for task in state(page).loaded.values():
-        task.wait(PATIENCE)
-    page.run()
-    for task in state(page).tagging.values():
-        task.wait(PATIENCE)
-    return page.run()
+    for name in ("reading", "tagging"):
+        if task := getattr(state(page), name):
+            task.wait(PATIENCE)
+        page.run()
+    return page
 
 
 def upload(page: AppTest, content: bytes, name: str = "scores.jsonl", **more: bytes) -> AppTest:
@@ -164,9 +163,9 @@ def test_tags_come_from_elsewhere(open_page: Open) -> None:
         assert ("add · apples" in words(page)) == (tagger == "clusters")  # named by its words
         assert "add · apples (3)" not in words(page)  # the same words in another clustering
         assert ("This query has no tags" in words(page)) == (tagger == "none")
-    before = dict(state(page).loaded), dict(state(page).tagging)
+    before = state(page).reading, state(page).tagging
     page.run()  # reads and tags nothing again
-    assert (state(page).loaded, state(page).tagging) == before
+    assert (state(page).reading, state(page).tagging) == before
 
 
 def test_the_verdict_of_a_query() -> None:
