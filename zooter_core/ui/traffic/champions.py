@@ -17,7 +17,7 @@ from zooter_core.ui import charts, resources
 from zooter_core.ui.history import is_local
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import clipped, plain
-from zooter_core.ui.traffic.source import Source
+from zooter_core.ui.traffic.view import Source
 from zooter_core.ui.widgets import draw_problem, show_error
 
 SHOWN = 10  # switches
