@@ -65,7 +65,6 @@ class Source:
     """
 
     folder: Path
-    fleet: str
     since: float
     until: float
     steps: int
@@ -84,28 +83,19 @@ def traffic_folder(fleet: Fleet) -> Path | None:
         return folder if traffic.newest(1) else None
 
 
-def last_days(folder: Path, fleet: str, days: int) -> Source:
+def last_days(folder: Path, days: int) -> Source:
     """The newest days of a fleet's traffic. The end is rounded, so that a report serves a while."""
     until = (time.time() // FRESH_SECONDS + 1) * FRESH_SECONDS
-    return Source(folder, fleet, until - days * DAY, until, {1: 1, 7: 6}.get(days, 24))
+    return Source(folder, until - days * DAY, until, {1: 1, 7: 6}.get(days, 24))
 
 
 @st.cache_data(show_spinner="Summing up the traffic ...", max_entries=8)
-def sum_up(source: Source, _fleet: Fleet, _ensemble: Ensemble | None) -> TrafficReport:
-    """The report on a period; with the fleet it also says which queries are unlike those of the router's training."""
+def sum_up(source: Source, _ensemble: Ensemble) -> TrafficReport:
+    """The report on a period. It also says which queries are unlike those that a trained router has learned from."""
+    fleet = _ensemble.fleet
+    trained = _ensemble if fleet.router else None
     with open_traffic(source.folder) as traffic:
-        return report_on(traffic, source.fleet, source.since, source.until, _ensemble, twins(_fleet.candidates))
-
-
-@st.cache_data(show_spinner=False, max_entries=8)
-def count_choices(source: Source) -> dict[str, dict[int, int]]:
-    """How many requests each candidate answered in each step, by the second at which the step starts."""
-    counts = defaultdict[str, dict[int, int]](Counter)
-    with open_traffic(source.folder) as traffic:
-        for total in traffic.totals(source.since, source.until, hours=source.steps):
-            if total.candidate and not total.chore and total.hour is not None:
-                counts[total.candidate][total.hour * 3600] += total.n
-    return counts
+        return report_on(traffic, fleet.name, source.since, source.until, trained, twins(fleet.candidates))
 
 
 def open_traffic(folder: Path) -> Traffic:
@@ -178,8 +168,12 @@ def draw_changes(report: TrafficReport) -> None:
 
 
 def draw_choices(source: Source, pool: tuple[str, ...]) -> None:
-    """Requests over time, by candidate."""
-    counts = count_choices(source)
+    """Requests over time, by the candidate that answered, in steps by the second at which each starts."""
+    counts = defaultdict[str, dict[int, int]](Counter)
+    with open_traffic(source.folder) as traffic:
+        for total in traffic.totals(source.since, source.until, hours=source.steps):
+            if total.candidate and not total.chore and total.hour is not None:
+                counts[total.candidate][total.hour * 3600] += total.n
     order = [*[name for name in pool if name in counts], *sorted(set(counts) - set(pool))]
     starts, step = sorted({start for steps in counts.values() for start in steps}), 3600 * source.steps
     bars = []
