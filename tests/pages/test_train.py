@@ -17,16 +17,18 @@ from support.patience import PATIENCE
 from support.scripted_server import serving
 from zooter_core.base.records import Message
 from zooter_core.config.fleet import load_fleet
+from zooter_core.data.scores import Scores
 from zooter_core.evaluation.verdicts import of_report, sentences
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
+from zooter_core.pipeline.batches import Progress
 from zooter_core.router.neighbours import ARRAYS, RECORDS
 from zooter_core.ui import links, resources
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.text import plain
 from zooter_core.ui.train import labels
 from zooter_core.ui.train import train as training
-from zooter_core.ui.train.session import Session, Task
+from zooter_core.ui.train.session import Session
 
 POOL = ("base", "one", "two")
 LINES = [
@@ -345,13 +347,13 @@ def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:
 
 
 def test_a_stopped_distillation_keeps_nothing(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    def embed(task: Task, texts: list[str], ensemble: Ensemble) -> None:
+    def distill(scores: Scores, folder: Path, *, progress: Progress, **more: object) -> None:
         while True:
-            task.report("embed", 0, len(texts))
+            progress("embed", 0, len(scores.queries))
             sleep(0.01)
 
     page = upload(open_page("train"), packed(LINES))
-    monkeypatch.setattr(training, "embed", embed)
+    monkeypatch.setattr(training, "distill", distill)
     press(page, "Train")
     task = state(page).distillation
     page.run()

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation.charts import Figure, framed
@@ -138,20 +137,17 @@ def find_tags(session: Session, loaded: LoadedScores, tagger: str, ensemble: Ens
 def _tag_queries(task: Task[Tags], scores: Scores, tagger: str, ensemble: Ensemble) -> Tags:
     texts = [query.text for query in scores.queries]
     if tagger == "clusters":
-        return tags_of(scores, "clusters", embed(task, texts, ensemble))
+        encoder = ensemble.encoders(ensemble.fleet.encoder)
+        task.report("embed", 0, len(texts))
+        return tags_of(
+            scores, "clusters", encoder.embed_all(texts, lambda done: task.report("embed", done, len(texts)))
+        )
     tags: list[tuple[str, ...]] = []
     for first in range(0, len(texts), BATCH):
         rows = ensemble.tagger.tag_all(scores.queries[first : first + BATCH])
         tags += [tuple(tag.name for tag in row) for row in rows]
         task.report("tag", len(tags), len(texts))
     return tags
-
-
-def embed(task: Task[Any], texts: list[str], ensemble: Ensemble) -> NDArray[np.float32]:
-    """The vectors of these texts by the fleet's encoder, shape (texts, width)."""
-    encoder = ensemble.encoders(ensemble.fleet.encoder)
-    task.report("embed", 0, len(texts))
-    return encoder.embed_all(texts, lambda done: task.report("embed", done, len(texts)))
 
 
 def _draw_label(scores: Scores, tags_of_all: Tags, config: LabelConfig) -> None:

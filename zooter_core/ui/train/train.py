@@ -19,7 +19,7 @@ from zooter_core.ui import charts, tables
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
 from zooter_core.ui.text import clipped, plain, with_commands
-from zooter_core.ui.train.labels import TrainingPlan, embed
+from zooter_core.ui.train.labels import TrainingPlan
 from zooter_core.ui.train.session import LoadedScores, Session, Task, TrainedRouter, draw_until_result
 
 
@@ -53,7 +53,6 @@ def distill_in_task(
     task: Task[TrainedRouter], folder: Path, loaded: LoadedScores, plan: TrainingPlan, ensemble: Ensemble
 ) -> TrainedRouter:
     """Distill a router into the folder; if that fails, the folder is removed."""
-    vectors = embed(task, [query.text for query in loaded.scores.queries], ensemble)
     try:
         distill(
             loaded.scores,
@@ -62,7 +61,6 @@ def distill_in_task(
             training=plan.training,
             encoder=ensemble.encoders(ensemble.fleet.encoder),
             tags=plan.tags,
-            vectors=vectors,
             progress=task.report,
         )
         report = load_report(folder / REPORT)
