@@ -53,7 +53,7 @@ def _read_source(session: Session, ensemble: Ensemble) -> LoadedScores | None:
             "Scores to train on", SOURCES, default="sample", required=True, format_func=SOURCES.__getitem__,
             label_visibility="collapsed", **persistent("train-source"),
         )  # fmt: skip
-    return _read_sample(ensemble) if kind == "sample" else _read_file(session)
+    return _read_sample(session, ensemble) if kind == "sample" else _read_file(session)
 
 
 def _has_sample(ensemble: Ensemble) -> bool:
@@ -63,7 +63,7 @@ def _has_sample(ensemble: Ensemble) -> bool:
     return False
 
 
-def _read_sample(ensemble: Ensemble) -> LoadedScores | None:
+def _read_sample(session: Session, ensemble: Ensemble) -> LoadedScores | None:
     neighbours = ensemble.neighbours
     if neighbours is None:
         links.draw_way_to_exam(
@@ -71,16 +71,14 @@ def _read_sample(ensemble: Ensemble) -> LoadedScores | None:
             "Models makes both. Or take a score file."
         )
         return None
-    scores, name = neighbours.scores(), ensemble.fleet.name
-    total, shipped = len(neighbours.records), len(scores.queries)
-    part = f"all {total:,} queries" if shipped == total else f"{shipped:,} of the {total:,} queries"
-    return LoadedScores(
-        f"sample {id(ensemble)}",  # another one once the fleet has another router
-        f"the sample of the fleet {name}",
-        scores,
-        LabelConfig(**ensemble.router.labels),
-        f"These are {part} that the router of **{plain(name)}** trained on, with each model's reward.",
-    )
+    if session.sample is None or session.sample[0] is not neighbours:  # the fleet has another router
+        scores, name = neighbours.scores(), ensemble.fleet.name
+        total, shipped = len(neighbours.records), len(scores.queries)
+        part = f"all {total:,} queries" if shipped == total else f"{shipped:,} of the {total:,} queries"
+        note = f"These are {part} that the router of **{plain(name)}** trained on, with each model's reward."
+        title, config = f"the sample of the fleet {name}", LabelConfig(**ensemble.router.labels)
+        session.sample = neighbours, LoadedScores(f"sample {id(neighbours)}", title, scores, config, note)
+    return session.sample[1]
 
 
 def _read_file(session: Session) -> LoadedScores | None:

@@ -13,6 +13,7 @@ import streamlit as st
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation.figures import Report
 from zooter_core.method.labels import LabelConfig
+from zooter_core.router.neighbours import Neighbours
 from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
 from zooter_core.ui.widgets import show_error
 
@@ -113,6 +114,7 @@ class Session:
     """One session's work. Its folder is deleted with the session.
 
     Attributes:
+        sample: the sample of a fleet's router, beside the training queries that it was made from.
         uploads: how often files were uploaded.
         reading: the task that reads those uploaded last.
         configured: the source whose label settings are on the page.
@@ -124,6 +126,7 @@ class Session:
     folder: tempfile.TemporaryDirectory[str] = field(
         default_factory=lambda: tempfile.TemporaryDirectory(prefix="zooter-train-", ignore_cleanup_errors=True)
     )
+    sample: tuple[Neighbours, LoadedScores] | None = None
     uploads: int = 0
     reading: Task[LoadedScores] | None = None
     configured: str | None = None
