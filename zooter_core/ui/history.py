@@ -40,12 +40,12 @@ ENTRIES = "SELECT id, title, fleet, changed, id IN pins FROM conversations"
 
 @dataclass(frozen=True)
 class Entry:
-    """A conversation in the list; `changed` in seconds since 1970, or 0 for one that changes now."""
+    """A conversation in the list; `changed` in seconds since 1970."""
 
     id: str
     title: str
     fleet: str
-    changed: float = 0.0
+    changed: float
     pinned: bool = False
 
 
@@ -102,7 +102,7 @@ class History:
             " ON CONFLICT (id) DO UPDATE SET title = excluded.title, changed = excluded.changed"
         )
         self._run(
-            (query, entry.id, entry.title, entry.fleet, entry.changed or time.time()),
+            (query, entry.id, entry.title, entry.fleet, time.time()),
             ("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", entry.id, number, text),
         )
 
@@ -143,8 +143,12 @@ class History:
 
     def restore(self, entry: Entry, records: Sequence[Mapping[str, Any]]) -> None:
         """Bring back what `forget` has deleted, with its date and its pin."""
-        for number, record in enumerate(records):
-            self.keep(entry, number, record)
+        texts = [dump_json(record, ensure_ascii=False) for record in records]
+        row = (entry.id, entry.title, entry.fleet, entry.changed)
+        self._run(
+            ("INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?)", *row),
+            *(("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", entry.id, *turn) for turn in enumerate(texts)),
+        )
         self.pin(entry.id, entry.pinned)
 
     def vote(self, id: str, fleet: str, record: Mapping[str, Any]) -> None:

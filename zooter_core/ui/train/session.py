@@ -33,7 +33,7 @@ class Task(BackgroundWork, Generic[Result]):
 
     Args:
         function: does it. It calls `report` often, which is where a stop ends it.
-        about: what it works on, where a page may come to need the same of something else.
+        about: identifies what it works on.
 
     Attributes:
         result: what the function returned; None until then.
@@ -57,18 +57,19 @@ class Task(BackgroundWork, Generic[Result]):
         self.result = self._function(self)
 
 
-def draw_until_result(task: Task[Result], key: str, name: str) -> Result | None:
+def draw_until_result(task: Task[Result], key: str, name: str, wait: float = 0.5) -> Result | None:
     """What a task has returned. While it runs, draw its progress; if it has no result, why.
 
     Args:
         name: of the work, at the start of a sentence.
+        wait: seconds. Most tasks have ended by then, and the page is drawn once only.
     """
 
     def draw() -> None:
         st.progress(task.share, text=f"{task.progress_text} ...")
         stop_button(task, f"{key}-stop")
 
-    task.wait(0.5)  # most have ended by then, and the page is drawn once only
+    task.wait(wait)
     if task.running:
         draw_live(task, draw)
     elif task.problem:

@@ -36,7 +36,7 @@ def draw_button(session: Session, loaded: LoadedScores, plan: TrainingPlan | Non
 def draw_result(session: Session) -> None:
     """How far the training is, then what came of it."""
     task = session.distillation
-    if task and (router := draw_until_result(task, "train-distill", "The training")):
+    if task and (router := draw_until_result(task, "train-distill", "The training", wait=0)):
         draw_figures(router)
 
 
