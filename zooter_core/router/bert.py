@@ -23,7 +23,6 @@ from zooter_core.router.graph import TOKENIZER, check_patterns
 Array = NDArray[np.float32]
 Weights = Mapping[str, Array]
 CONFIG, FILE = "config.json", "model.safetensors"
-OPERATORS = "/model/"  # how the names of the operators that may get 7-bit weights begin
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 ACTIVATIONS = {"gelu": "Gelu", "relu": "Relu"}
 LEAST = 1e-12  # a vector's length, where it is divided by
@@ -95,18 +94,16 @@ class Graph:
     def number(self, value: float) -> str:
         return self.constant(f"number {value}", np.array(value, dtype=np.float32))
 
-    def add(self, kind: str, *inputs: str, at: str = "", **attributes: Any) -> str:
-        name = f"{at}/{kind}" if at else f"/{kind}_{len(self.nodes)}"
-        output = f"{name}_output"
-        self.nodes.append(onnx_file.node(kind, inputs, [output], name, **attributes))
+    def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        output = f"{kind} {len(self.nodes)}"
+        self.nodes.append(onnx_file.node(kind, inputs, [output], **attributes))
         return output
 
-    def model(self, output: str, name: str) -> Any:
-        """The complete model, with one output, whose first axis is the batch."""
+    def model(self, *outputs: str) -> Any:
+        """The complete model. The first axis of its inputs and outputs is the batch."""
         inputs = [onnx_file.value(one, onnx_file.INT64, ["batch", "length"]) for one in self.inputs]
-        self.nodes.append(onnx_file.node("Identity", [output], [name], f"/{name}"))
-        result = onnx_file.value(name, onnx_file.FLOAT)
-        return onnx_file.model(self.nodes, "bert", inputs, [result], list(self.constants.values()))
+        results = [onnx_file.value(one, onnx_file.FLOAT) for one in outputs]
+        return onnx_file.model(self.nodes, inputs, results, list(self.constants.values()))
 
 
 class Bert:
@@ -114,6 +111,9 @@ class Bert:
 
     Args:
         segments: whether the model is told which of two texts a token is of.
+
+    Attributes:
+        read: each layer's inputs in the graph, by the layer's name.
 
     Raises:
         KeyError: a weight is missing.
@@ -126,6 +126,7 @@ class Bert:
         self.epsilon = float(settings.get("layer_norm_eps", 1e-12))
         self.activation = ACTIVATIONS[settings.get("hidden_act", "gelu")]
         self.segments, self.graph = segments, Graph(INPUTS if segments else INPUTS[:2])
+        self.read: dict[str, str] = {}
 
     def states(self) -> list[str]:
         """The states of the embeddings and after each layer, each of shape (batch, length, width)."""
@@ -143,7 +144,7 @@ class Bert:
         return states
 
     def vectors(self) -> Any:
-        """The model whose output are `vectors`, shape (batch, 2 * width)."""
+        """The model whose output are vectors, shape (batch, 2 * width)."""
         add, graph, states = self.graph.add, self.graph, self.states()
         mask = add("Unsqueeze", add("Cast", INPUTS[1], to=1), graph.numbers(2))
         halves = []
@@ -152,31 +153,34 @@ class Bert:
             mean = add("Div", sums, add("ReduceSum", mask, graph.numbers(1), keepdims=0))
             length = add("ReduceL2", mean, graph.numbers(1), keepdims=1)
             halves.append(add("Div", mean, add("Max", length, graph.number(LEAST))))
-        return graph.model(add("Concat", *halves, axis=1), "vectors")
+        return graph.model(add("Concat", *halves, axis=1))
 
     def rewards(self) -> Any:
-        """The model whose output are `rewards`, shape (batch,): the first number of a classifier's head."""
+        """The model whose output are rewards, shape (batch,): the first number of a classifier's head."""
         add, graph = self.graph.add, self.graph
         first = graph.constant("first", np.array(0, dtype=np.int64))
         pooled = add("Tanh", self._linear("pooler.dense", add("Gather", self.states()[-1], first, axis=1)))
         numbers = self._linear("classifier", pooled)
-        return graph.model(add("Gather", numbers, first, axis=1), "rewards")
+        return graph.model(add("Gather", numbers, first, axis=1))
 
     def _weight(self, name: str) -> str:
         return self.graph.constant(name, self.weights[name])
 
     def _look_up(self, table: str, numbers: str) -> str:
-        return self.graph.add("Gather", self._weight(f"{table}.weight"), numbers, at=OPERATORS + table)
+        return self.graph.add("Gather", self._weight(f"{table}.weight"), numbers)
 
     def _linear(self, layer: str, states: str) -> str:
+        self.read[layer] = states
+        return self.graph.add("Add", self._product(layer, states), self._weight(f"{layer}.bias"))
+
+    def _product(self, layer: str, states: str) -> str:
         """Weights are stored as (out, in)."""
         matrix = self.graph.constant(f"{layer}.weight", self.weights[f"{layer}.weight"].T)
-        product = self.graph.add("MatMul", states, matrix, at=OPERATORS + layer)
-        return self.graph.add("Add", product, self._weight(f"{layer}.bias"), at=OPERATORS + layer)
+        return self.graph.add("MatMul", states, matrix)
 
     def _norm(self, layer: str, states: str) -> str:
         parts = [self._weight(f"{layer}.{name}") for name in ("weight", "bias")]
-        return self.graph.add("LayerNormalization", states, *parts, at=OPERATORS + layer, epsilon=self.epsilon)
+        return self.graph.add("LayerNormalization", states, *parts, epsilon=self.epsilon)
 
     def _layer(self, layer: str, states: str, mask: str) -> str:
         add, attention = self.graph.add, f"{layer}.attention"

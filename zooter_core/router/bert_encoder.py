@@ -102,13 +102,16 @@ class BertEncoder(TextEncoder):
         source = hash_parts(f"{LAYOUT} {self.folder.resolve()} {self.stamp}", *files)
         return Place(kind, source, str(self.folder.resolve()))
 
+    def _read(self) -> tuple[dict[str, Any], bert.Weights]:
+        return bert.read_config(self.folder), read_safetensors((self.folder / bert.FILE).read_bytes())
+
     def _write(self, out: Path) -> None:
         """Write the graph and its tokenizer."""
-        weights = read_safetensors((self.folder / bert.FILE).read_bytes())
+        settings, weights = self._read()
         if name := first_broken(weights):
             raise self._broken(f"NaN or infinity in its weights ({name})")
         out.mkdir(parents=True)
-        onnx_file.write(bert.Bert(bert.read_config(self.folder), weights).vectors(), out / GRAPH)
+        onnx_file.write(bert.Bert(settings, weights).vectors(), out / GRAPH)
         tokenizer, padding = bert.tokenizer_of(self.folder)
         (out / TOKENIZER).write_text(tokenizer_json(tokenizer, MOST_TOKENS, "left", padding), encoding="utf-8")
 
@@ -122,7 +125,8 @@ class BertEncoder(TextEncoder):
         shutil.copyfile(exact.folder / TOKENIZER, out / TOKENIZER)
         usual, others = zip(*paraphrases(), strict=True)
         try:
-            quantise(exact.folder / GRAPH, out / GRAPH, [exact.tokens([text]) for text in usual], bert.OPERATORS)
+            model = quantise(*self._read(), [exact.tokens([text]) for text in usual])
+            (out / GRAPH).write_bytes(model.SerializeToString())
             small = TextGraph(out)
             cosines = [np.sum(small([text])[0] * exact([text])[0]) / 2 for text in others]  # of two halves of length 1
             alike = np.mean(cosines)

@@ -1,8 +1,7 @@
 """ONNX models as messages of Google's protobuf, which Streamlit and ONNX Runtime bring along, so that the base package
 does without the package onnx and its 30 MB.
 
-Declared are the fields that the graphs here use, with their numbers in onnx.proto. Whatever else a model holds stays as
-it is when the model is read and written again.
+Declared are the fields that the graphs here use, with their numbers in onnx.proto.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ MESSAGES = {  # a field: number, type; a star: any number of them
         "node": "1 Node*", "name": "2 string", "initializer": "5 Tensor*", "input": "11 Value*", "output": "12 Value*",
     },
     "Node": {
-        "input": "1 string*", "output": "2 string*", "name": "3 string", "op_type": "4 string",
-        "attribute": "5 Attribute*", "domain": "7 string",
+        "input": "1 string*", "output": "2 string*", "op_type": "4 string", "attribute": "5 Attribute*",
+        "domain": "7 string",
     },
     "Attribute": {"name": "1 string", "f": "2 float", "i": "3 int64", "type": "20 int32"},
     "Tensor": {
@@ -79,16 +78,9 @@ def tensor(values: NDArray[Any], name: str) -> Any:
     return messages()["Tensor"](dims=values.shape, data_type=kinds[values.dtype], name=name, raw_data=values.tobytes())
 
 
-def array(stored: Any) -> NDArray[Any]:
-    """The numbers of a tensor, in its shape. They cannot be written to."""
-    return np.frombuffer(stored.raw_data, DTYPES[stored.data_type]).reshape(stored.dims)
-
-
-def node(
-    kind: str, inputs: Sequence[str], outputs: Sequence[str], name: str = "", domain: str = "", **attributes: float
-) -> Any:
+def node(kind: str, inputs: Sequence[str], outputs: Sequence[str], domain: str = "", **attributes: float) -> Any:
     """An operator; an attribute is a number."""
-    operator = messages()["Node"](op_type=kind, input=inputs, output=outputs, name=name, domain=domain)
+    operator = messages()["Node"](op_type=kind, input=inputs, output=outputs, domain=domain)
     for key, value in attributes.items():
         if isinstance(value, float):
             operator.attribute.add(name=key, type=FLOAT_VALUE, f=value)
@@ -106,32 +98,11 @@ def value(name: str, kind: int, axes: Sequence[str] | None = None) -> Any:
     return entry
 
 
-def model(
-    nodes: Sequence[Any], name: str, inputs: Sequence[Any], outputs: Sequence[Any], weights: Sequence[Any]
-) -> Any:
+def model(nodes: Sequence[Any], inputs: Sequence[Any], outputs: Sequence[Any], weights: Sequence[Any]) -> Any:
     """A whole model; inputs and outputs are as from `value`, weights as from `tensor`."""
-    graph = messages()["Graph"](node=nodes, name=name, input=inputs, output=outputs, initializer=weights)
+    graph = messages()["Graph"](node=nodes, name="bert", input=inputs, output=outputs, initializer=weights)
     opsets = [messages()["Opset"](domain=domain, version=number) for domain, number in (("", OPSET), (MICROSOFT, 1))]
     return messages()["Model"](ir_version=IR_VERSION, graph=graph, opset_import=opsets)
-
-
-def read(path: Path) -> Any:
-    """A model, with the weights that are in a file of their own.
-
-    Raises:
-        OSError: a file is missing or cannot be read.
-        Exception: protobuf has an error of its own for a file that is no model.
-    """
-    loaded = messages()["Model"].FromString(path.read_bytes())
-    for one in loaded.graph.initializer:
-        if one.data_location == EXTERNAL:
-            place = {entry.key: entry.value for entry in one.external_data}
-            with path.with_name(place["location"]).open("rb") as file:
-                file.seek(int(place.get("offset", 0)))
-                one.raw_data = file.read(int(place["length"]))
-            one.ClearField("external_data")
-            one.ClearField("data_location")
-    return loaded
 
 
 def write(model: Any, path: Path) -> None:
