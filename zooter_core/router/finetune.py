@@ -32,10 +32,9 @@ from zooter_core.base.weights import not_finite
 from zooter_core.method import calibration, metrics
 from zooter_core.method.labels import complete
 from zooter_core.router.clusters import Vectors
-from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, diverged, fit_head
 from zooter_core.router.encoder import Encoder, pool_states
-from zooter_core.router.head import RouterHead
+from zooter_core.router.head import ENCODER_FOLDER, RouterHead
 from zooter_core.router.kinds import ZOOTER, DistillConfig, Progress
 from zooter_core.router.kinds.zooter import ZooterHead
 from zooter_core.router.router import DistilledRouter

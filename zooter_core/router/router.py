@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision
 from zooter_core.method.selection import Outputs
-from zooter_core.router.config import ENCODER_FOLDER, broken, check_router, find_encoder
 from zooter_core.router.encoder import Encoders
+from zooter_core.router.head import ENCODER_FOLDER, RouterHead, broken
 from zooter_core.router.text_encoder import Progress, TextEncoder, after
 
 if TYPE_CHECKING:
     from zooter_core.router.clusters import Vectors
-    from zooter_core.router.head import RouterHead
 
 AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
 PROBE = "Hello"  # the text by which a router shows at once that it works
@@ -54,17 +53,15 @@ class Router(ABC):
             ZooterError: there is no router in the folder, or its config is wrong.
             WorkError: its files are broken or not readable, or its probabilities are not finite.
         """
-        from zooter_core.router.head import RouterHead
-
-        encoders = encoders or Encoders()
-        check_router(Path(folder))
+        encoders, head = encoders or Encoders(), RouterHead.load(folder)
         try:
-            head = RouterHead.load(folder)
-            router = DistilledRouter(head, encoders(find_encoder(Path(folder), head.config.encoder)))
+            inside = head.config.encoder == ENCODER_FOLDER
+            reference = str((Path(folder) / ENCODER_FOLDER).resolve()) if inside else head.config.encoder
+            router = DistilledRouter(head, encoders(reference))
             router.probabilities([PROBE])
         except ZooterError:
             raise
-        except Exception as problem:  # json, safetensors and numpy raise many kinds
+        except Exception as problem:  # numpy, of vectors of another width
             raise broken(folder, problem) from problem
         return router
 
