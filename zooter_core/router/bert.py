@@ -6,7 +6,7 @@ PyTorch. A classifier gives the first number of its head: a reward. Equations: D
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.strict_json import parse_json
 from zooter_core.base.tensors import read_safetensors
 from zooter_core.base.weights import INSTALL_TORCH
-from zooter_core.router import onnx_file
 from zooter_core.router.graph import TOKENIZER, check_patterns
+from zooter_core.router.onnx_file import FLOAT, INT32, Graph
 
 Array = NDArray[np.float32]
 Weights = Mapping[str, Array]
@@ -76,36 +76,6 @@ def adapted(weights: Weights, folder: Path) -> dict[str, Array]:
     return merged
 
 
-class Graph:
-    """An ONNX graph under construction. What `add` returns is the name of an operator's output."""
-
-    def __init__(self, inputs: Sequence[str]) -> None:
-        self.inputs = inputs
-        self.nodes: list[Any] = []
-        self.constants: dict[str, Any] = {}
-
-    def constant(self, name: str, values: NDArray[Any]) -> str:
-        self.constants.setdefault(name, onnx_file.tensor(values, name))
-        return name
-
-    def numbers(self, *values: int) -> str:
-        return self.constant(f"numbers {values}", np.array(values, dtype=np.int64))
-
-    def number(self, value: float) -> str:
-        return self.constant(f"number {value}", np.array(value, dtype=np.float32))
-
-    def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        output = f"{kind} {len(self.nodes)}"
-        self.nodes.append(onnx_file.node(kind, inputs, [output], **attributes))
-        return output
-
-    def model(self, *outputs: str) -> Any:
-        """The complete model. The first axis of its inputs and outputs is the batch."""
-        inputs = [onnx_file.value(one, onnx_file.INT64, ["batch", "length"]) for one in self.inputs]
-        results = [onnx_file.value(one, onnx_file.FLOAT) for one in outputs]
-        return onnx_file.model(self.nodes, inputs, results, list(self.constants.values()))
-
-
 class Bert:
     """The layers of a BERT in a graph.
 
@@ -131,7 +101,7 @@ class Bert:
     def states(self) -> list[str]:
         """The states of the embeddings and after each layer, each of shape (batch, length, width)."""
         add, ids = self.graph.add, INPUTS[0]
-        mask = add("Cast", INPUTS[1], to=onnx_file.INT32)
+        mask = add("Cast", INPUTS[1], to=INT32)
         length = add("Shape", ids, start=1, end=2)
         table = self._weight("embeddings.position_embeddings.weight")
         places = add("Slice", table, self.graph.numbers(0), length, self.graph.numbers(0))
@@ -143,25 +113,27 @@ class Bert:
             states.append(self._layer(f"encoder.layer.{number}", states[-1], mask))
         return states
 
-    def vectors(self) -> Any:
-        """The model whose output are vectors, shape (batch, 2 * width)."""
+    def vectors(self) -> Graph:
+        """The graph of a sentence encoder's vectors, shape (batch, 2 * width)."""
         add, graph, states = self.graph.add, self.graph, self.states()
-        mask = add("Unsqueeze", add("Cast", INPUTS[1], to=1), graph.numbers(2))
+        mask = add("Unsqueeze", add("Cast", INPUTS[1], to=FLOAT), graph.numbers(2))
         halves = []
         for layer in (states[self.layers // 2], states[-1]):
             sums = add("ReduceSum", add("Mul", layer, mask), graph.numbers(1), keepdims=0)
             mean = add("Div", sums, add("ReduceSum", mask, graph.numbers(1), keepdims=0))
             length = add("ReduceL2", mean, graph.numbers(1), keepdims=1)
             halves.append(add("Div", mean, add("Max", length, graph.number(LEAST))))
-        return graph.model(add("Concat", *halves, axis=1))
+        graph.outputs.append(add("Concat", *halves, axis=1))
+        return graph
 
-    def rewards(self) -> Any:
-        """The model whose output are rewards, shape (batch,): the first number of a classifier's head."""
+    def rewards(self) -> Graph:
+        """The graph of rewards, shape (batch,): the first number of a classifier's head."""
         add, graph = self.graph.add, self.graph
         first = graph.constant("first", np.array(0, dtype=np.int64))
         pooled = add("Tanh", self._linear("pooler.dense", add("Gather", self.states()[-1], first, axis=1)))
         numbers = self._linear("classifier", pooled)
-        return graph.model(add("Gather", numbers, first, axis=1))
+        graph.outputs.append(add("Gather", numbers, first, axis=1))
+        return graph
 
     def _weight(self, name: str) -> str:
         return self.graph.constant(name, self.weights[name])
@@ -185,7 +157,7 @@ class Bert:
     def _layer(self, layer: str, states: str, mask: str) -> str:
         add, attention = self.graph.add, f"{layer}.attention"
         parts = [self._linear(f"{attention}.self.{name}", states) for name in ("query", "key", "value")]
-        mixed = add("MultiHeadAttention", *parts, "", mask, domain=onnx_file.MICROSOFT, num_heads=self.heads)
+        mixed = add("MultiHeadAttention", *parts, "", mask, domain="com.microsoft", num_heads=self.heads)
         mixed = self._linear(f"{attention}.output.dense", mixed)
         states = self._norm(f"{attention}.output.LayerNorm", add("Add", mixed, states))
         inner = add(self.activation, self._linear(f"{layer}.intermediate.dense", states))

@@ -21,7 +21,7 @@ from zooter_core.base.made_once import Place, hash_parts
 from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
 from zooter_core.data.scores import paraphrases
-from zooter_core.router import bert, onnx_file
+from zooter_core.router import bert
 from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph, tokenizer_json
 from zooter_core.router.quantise import quantise
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, TextEncoder
@@ -111,7 +111,7 @@ class BertEncoder(TextEncoder):
         if name := first_broken(weights):
             raise self._broken(f"NaN or infinity in its weights ({name})")
         out.mkdir(parents=True)
-        onnx_file.write(bert.Bert(settings, weights).vectors(), out / GRAPH)
+        bert.Bert(settings, weights).vectors().write(out / GRAPH)
         tokenizer, padding = bert.tokenizer_of(self.folder)
         (out / TOKENIZER).write_text(tokenizer_json(tokenizer, MOST_TOKENS, "left", padding), encoding="utf-8")
 
@@ -125,8 +125,8 @@ class BertEncoder(TextEncoder):
         shutil.copyfile(exact.folder / TOKENIZER, out / TOKENIZER)
         usual, others = zip(*paraphrases(), strict=True)
         try:
-            model = quantise(*self._read(), [exact.tokens([text]) for text in usual])
-            (out / GRAPH).write_bytes(model.SerializeToString())
+            graph = quantise(*self._read(), [exact.tokens([text]) for text in usual])
+            (out / GRAPH).write_bytes(graph.encode())
             small = TextGraph(out)
             cosines = [np.sum(small([text])[0] * exact([text])[0]) / 2 for text in others]  # of two halves of length 1
             alike = np.mean(cosines)

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.router import onnx_file
 from zooter_core.router.bert import Array, Bert, Weights
 from zooter_core.router.graph import session
+from zooter_core.router.onnx_file import FLOAT, Graph, node
 
 MOST = 64  # the largest magnitude of a weight in 7 bits
 USUAL = 0.95  # the share of the columns whose numbers are of a usual size
 TINY = np.finfo(np.float32).tiny
 
 
-def quantise(settings: Mapping[str, Any], weights: Weights, texts: Sequence[Mapping[str, NDArray[np.int64]]]) -> Any:
-    """The model whose output are an encoder's vectors, with 7-bit weights.
+def quantise(settings: Mapping[str, Any], weights: Weights, texts: Sequence[Mapping[str, NDArray[np.int64]]]) -> Graph:
+    """The graph of an encoder's vectors, with 7-bit weights.
 
     Args:
         settings: the contents of its config.json.
@@ -33,11 +33,11 @@ def quantise(settings: Mapping[str, Any], weights: Weights, texts: Sequence[Mapp
 def _largest(exact: Bert, texts: Sequence[Mapping[str, NDArray[np.int64]]]) -> dict[str, Array]:
     """The largest magnitude in each column of each layer's inputs, shape (width,), over some texts."""
     exact.states()
-    order = sorted(set(exact.read.values()))
-    watching = session(exact.graph.model(*order).SerializeToString())
+    exact.graph.outputs = sorted(set(exact.read.values()))
+    watching = session(exact.graph.encode())
     largest: dict[str, Array] = {}
     for tokens in texts:
-        for name, states in zip(order, watching.run(None, tokens), strict=True):
+        for name, states in zip(exact.graph.outputs, watching.run(None, tokens), strict=True):
             peaks = np.abs(states).reshape(-1, states.shape[-1]).max(axis=0)
             largest[name] = np.maximum(peaks, largest.get(name, 0))
     return {layer: largest[name] for layer, name in exact.read.items()}
@@ -63,7 +63,7 @@ class SmallBert(Bert):
         add, rows = self.graph.add, self.weights[f"{table}.weight"]
         scales = np.abs(rows).max(axis=1, keepdims=True).clip(TINY) / 127
         small = self.graph.constant(f"{table} bytes", np.rint(rows / scales).astype(np.int8))
-        wide = add("Cast", add("Gather", small, numbers), to=onnx_file.FLOAT)
+        wide = add("Cast", add("Gather", small, numbers), to=FLOAT)
         return add("Mul", wide, add("Gather", self.graph.constant(f"{table} scales", scales), numbers))
 
     def _product(self, layer: str, states: str) -> str:
@@ -77,8 +77,8 @@ class SmallBert(Bert):
         if states not in self._as_bytes:
             evened = add("Mul", states, constant(f"{states} factors", 1 / factors))
             outputs = self._as_bytes[states] = [f"{states} {part}" for part in ("bytes", "scale", "zero")]
-            self.graph.nodes.append(onnx_file.node("DynamicQuantizeLinear", [evened], outputs))
+            self.graph.nodes.append(node("DynamicQuantizeLinear", [evened], outputs))
         inputs, scale, zero = self._as_bytes[states]
         matrix = constant(f"{layer} bytes", np.rint(columns / scales).astype(np.int8))
-        sums = add("Cast", add("MatMulInteger", inputs, matrix, zero), to=onnx_file.FLOAT)
+        sums = add("Cast", add("MatMulInteger", inputs, matrix, zero), to=FLOAT)
         return add("Mul", sums, add("Mul", scale, constant(f"{layer} scales", scales)))
