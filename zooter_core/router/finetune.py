@@ -93,7 +93,8 @@ def finetune(
     aside = np.zeros(len(queries), dtype=bool)
     if len(queries) >= TRIAL:
         aside = np.random.default_rng(config.seed).permutation(len(queries)) % ASIDE == 0
-    head = fit_head(vectors[~aside], labels[~aside], candidates, ENCODER_FOLDER, replace(config, epochs=EPOCHS))
+    head = fit_head(vectors[~aside], labels[~aside], replace(config, epochs=EPOCHS))
+    head.config.candidates, head.config.encoder = candidates, ENCODER_FOLDER
     wins = complete(metrics.win_shares(labels if scores is None else scores), labels)
     key = _key(encoder.identity, list(candidates), list(queries), asdict(config), labels.tobytes(), wins.tobytes())
     lesson = Lesson(list(queries), labels.astype(np.float32), wins, aside, config, checkpoint, key)
