@@ -161,23 +161,19 @@ def enhance(labels: Array, tags: Sequence[Sequence[str]], priors: Array, beta: f
         priors: s_t, as from `tag_priors`.
         beta: 1 is the plain label, 0 the prior alone; the paper found 0.3 best.
     """
-    _check_beta(beta)
     return _enhanced(labels, TagIndex.of(tags), priors, mean_label(labels), beta)[1]
 
 
 def _enhanced(labels: Array, index: TagIndex, priors: Array, overall: Array, beta: float) -> tuple[Array, Array, Array]:
     """The completed labels, the enhanced ones, and the mean prior of each query's tags (its label without tags)."""
+    if not 0 <= beta <= 1:
+        raise ZooterError("beta between 0 and 1", str(beta), "Use --beta 0.3 (the paper's value).")
     carried = np.logical_and.reduce(np.isfinite(priors), axis=1)
     index, priors = index.only(carried), priors[carried]
     labels = complete(np.asarray(labels, dtype=np.float64), index.means_of(priors, overall))
     prior = index.means_of(priors, labels)
     tagged = (index.sizes > 0)[:, None]
     return labels, np.where(tagged, beta * labels + (1 - beta) * prior, labels), prior
-
-
-def _check_beta(beta: float) -> None:
-    if not 0 <= beta <= 1:
-        raise ZooterError("beta between 0 and 1", str(beta), "Use --beta 0.3 (the paper's value).")
 
 
 @dataclass(frozen=True)
@@ -237,7 +233,6 @@ def label(
         train: the rows that the tag priors are computed from and that are enhanced; the others keep their plain label.
             All rows if None.
     """
-    _check_beta(config.beta)
     scaled = normalise(rewards, config.normalise, groups)
     labels, index = softmax(scaled, config.tau), TagIndex.of(tags)
     learned, learned_index = np.ones(len(labels), dtype=bool), index
