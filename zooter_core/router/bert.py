@@ -164,8 +164,13 @@ class Bert:
         return self._norm(f"{layer}.output.LayerNorm", add("Add", self._linear(f"{layer}.output.dense", inner), states))
 
 
-def tokenizer_of(folder: Path) -> tuple[Any, dict[str, Any]]:
-    """The tokenizer of a model's folder, and how it pads a batch.
+def write_tokenizer(folder: Path, out: Path, most: int, direction: str, pads: bool) -> None:
+    """Write the tokenizer.json of a model's folder, with the truncation and padding of a use, into another folder.
+
+    Args:
+        most: tokens of a text; the longer of two texts is cut first.
+        direction: the side on which a text is cut.
+        pads: whether the texts of a batch are padded, as tokenizer_config.json says.
 
     Raises:
         ZooterError: the model has a tokenizer that is written in Python.
@@ -177,11 +182,15 @@ def tokenizer_of(folder: Path) -> tuple[Any, dict[str, Any]]:
         raise ZooterError(f"a {TOKENIZER} in {folder}", "none", f"Run `{INSTALL_TORCH}`.")
     check_patterns(folder / TOKENIZER)
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    options = _tokenizer_options(folder)
-    token = options.get("pad_token") or "[PAD]"
-    token = token["content"] if isinstance(token, dict) else token
-    side = options.get("padding_side", "right")
-    return tokenizer, {"direction": side, "pad_id": tokenizer.token_to_id(token) or 0, "pad_token": token}
+    tokenizer.enable_truncation(most, direction=direction)
+    tokenizer.no_padding()
+    if pads:
+        options = _tokenizer_options(folder)
+        token = options.get("pad_token") or "[PAD]"
+        token = token["content"] if isinstance(token, dict) else token
+        number, side = tokenizer.token_to_id(token) or 0, options.get("padding_side", "right")
+        tokenizer.enable_padding(direction=side, pad_id=number, pad_token=token)
+    (out / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
 
 
 def has_segments(folder: Path) -> bool:

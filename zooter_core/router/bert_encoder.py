@@ -22,7 +22,7 @@ from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
 from zooter_core.data.scores import paraphrases
 from zooter_core.router import bert
-from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph, tokenizer_json
+from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph
 from zooter_core.router.quantise import quantise
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, TextEncoder
 
@@ -112,8 +112,7 @@ class BertEncoder(TextEncoder):
             raise self._broken(f"NaN or infinity in its weights ({name})")
         out.mkdir(parents=True)
         bert.Bert(settings, weights).vectors().write(out / GRAPH)
-        tokenizer, padding = bert.tokenizer_of(self.folder)
-        (out / TOKENIZER).write_text(tokenizer_json(tokenizer, MOST_TOKENS, "left", padding), encoding="utf-8")
+        bert.write_tokenizer(self.folder, out, MOST_TOKENS, "left", pads=True)
 
     def _write_quantised(self, out: Path) -> None:
         """Write the graph with 7-bit weights and the tokenizer; no graph if its vectors are others.
