@@ -103,7 +103,8 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
     if task is None or task.problem:
         st.caption(
             "One query per line, with the scores of at least two models; `id`, `dataset` and `tags` are optional. Or a "
-            "table of `query`, `model` and `score`, or of `query` and a column of scores for each model. A file "
+            "table of `query`, `model` and `score`, of `query` and a column of scores for each model, or of votes "
+            "(`query`, `model_a`, `model_b`, `winner`). A file "
             "with `query` and `score` alone is about the model that it is named after. `zooter run --scores FILE` "
             "writes a run's."
         )
