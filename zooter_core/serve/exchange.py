@@ -190,9 +190,9 @@ class Out:
             data = b"".join(event.encode() for event in events)
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def end_events(self, done: bool = True) -> None:
+    async def end_events(self) -> None:
         """End a stream, with [DONE] where the API has it."""
-        last = STREAM_END if done else b""
+        last = STREAM_END if self._exchange.is_chat else b""
         await self._send({"type": "http.response.body", "body": self._translation.end() if self._translation else last})
 
     async def fail(self, error: ApiError) -> None:
