@@ -7,23 +7,22 @@ continues from there.
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch.nn.functional import pad
 from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, StoppingCriteriaList
 from transformers.cache_utils import DynamicLayer
 
-from zooter_core.backends import Request, memory
+from zooter_core.backends import Piece, Request, memory
 from zooter_core.backends.conversation import prompt_ids, too_long
 from zooter_core.backends.local.decoding import NO_ADAPTER, Calculator, Repetition, Row, Rows, Sampling
 from zooter_core.backends.local.model import Base
+from zooter_core.backends.merge_streams import Put
 from zooter_core.backends.thoughts import Splitter, most_tokens, opens
 from zooter_core.base.errors import Failure, WorkError, ZooterError
 from zooter_core.config.fleet import GenerationConfig
@@ -93,7 +92,7 @@ SAVED = 256  # tokens that reading a shared beginning once must save, since it t
 
 
 class Batch:
-    """One batch on a base whose lock the caller holds. Its pieces go into a queue, with one response per request."""
+    """One batch on a base whose lock the caller holds. Each request ends with a response."""
 
     def __init__(
         self,
@@ -101,12 +100,12 @@ class Batch:
         requests: Sequence[Request],
         generation: GenerationConfig,
         stop: threading.Event,
-        pieces: queue.Queue[Any],
+        put: Put[Piece],
         spare: Callable[[], None],
     ) -> None:
         self.base, self.generation, self.stop, self.spare = base, generation, stop, spare
         self.all = [Row(request) for request in requests]
-        self.rows = Rows(base.tokenizer, base.ends, pieces, stop)
+        self.rows = Rows(base.tokenizer, base.ends, put, stop)
         self.sampling = Sampling(generation.temperature, generation.top_k, generation.seed, self.rows)
         self.ready: list[Row] = []  # those with a prompt
         self.beginning: CachedRows | None = None  # what all prompts begin with, once for each adapter
