@@ -69,12 +69,6 @@ class Message(Body):
 Messages = Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
 
 
-class Conversation(Body):
-    """The messages of a chat completion request."""
-
-    messages: Messages
-
-
 class RoutedBody(Body):
     """What the router reads, in each API."""
 
@@ -84,9 +78,10 @@ class RoutedBody(Body):
     prompt_cache_key: Session | None = None
 
 
-class ChatBody(RoutedBody, Conversation):
+class ChatBody(RoutedBody):
     """A chat completion request."""
 
+    messages: Messages
     model: Name
     stream: bool | None = None
     stream_options: Object | None = None
