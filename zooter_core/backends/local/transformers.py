@@ -104,7 +104,7 @@ class TransformersBackend(ResidentBackend):
             make_key(candidate),
             candidate,
             memory.devices(candidate.device_map),
-            lambda: self._checkpoint(candidate).bytes(),
+            self._checkpoint(candidate).bytes,
             lambda: Base(self._checkpoint(candidate), self.resident.used()),
             spreads=candidate.device_map in memory.SPREAD,
         )
