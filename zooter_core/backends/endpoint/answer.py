@@ -21,7 +21,7 @@ from zooter_core.backends.endpoint.faults import (
     finish_name,
     read_finish,
 )
-from zooter_core.backends.endpoint.retry import RetryPolicy
+from zooter_core.backends.endpoint.retry import retry_pause
 from zooter_core.backends.merge_streams import Put
 from zooter_core.backends.thoughts import Splitter, most_tokens, still_thinking
 from zooter_core.base.errors import Failure, WorkError, did_you_mean
@@ -197,7 +197,7 @@ async def respond(connection: Connection, request: Request, generation: Generati
     was not known to think, it is asked again with these.
     """
     answer = PartialAnswer(connection, request, put)
-    policy, attempt, roomy = RetryPolicy(connection.config.retries), 0, True
+    attempt, roomy = 0, True
     while True:
         extra = connection.thinks and roomy
         answer.most_tokens = most_tokens(connection.candidate, generation, extra)
@@ -212,9 +212,9 @@ async def respond(connection: Connection, request: Request, generation: Generati
             if extra and error.subject == "context" and not answer.has_begun:
                 roomy = False
                 continue
+            retries = connection.config.retries if error.temporary and not answer.has_begun else 0
+            pause = retry_pause(attempt, retries, error.retry_after)
             attempt += 1
-            again = error.temporary and not answer.has_begun
-            pause = policy.pause(attempt - 1, error.retry_after) if again else None
             try:
                 if pause is None:  # the reason may be looked up at the server
                     failure = await _explain(connection, error, answer, attempt)
