@@ -36,7 +36,7 @@ from zooter_core.backends.endpoint.events import Event, begins, finish_word
 from zooter_core.backends.endpoint.faults import EndpointError, finish_error, sent_error, sent_in
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.thoughts import Parts, split
-from zooter_core.base.records import Message, Response
+from zooter_core.base.records import Message
 from zooter_core.base.strict_json import dump_json, is_number, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
 from zooter_core.config.fleet import GenerationConfig
@@ -55,7 +55,6 @@ BEFORE = ("response.created", "response.queued", "response.in_progress")  # even
 FAILED = ("response.failed", "error")
 Shape = dict[str, Any]  # a whole answer
 Events = AsyncGenerator[list[Event], None]
-UNFINISHED: Mapping[str, Any] = {"finish_reason": None}
 FINISH = {"stop": "stop", "length": "length", "stopped": "stop", "repeated": "length"}
 MOST_STOPS = 16  # stop texts of a request; OpenAI takes four, and code editors send more
 SETTINGS = {  # by the field of a request, the later one of two counts: the fleet's name, and what it must be
@@ -336,7 +335,7 @@ class Local:
             if delta := {name: text for name, text in parts.items() if text}:
                 yield [self._event(progress, role | delta)]
                 role = {}
-        yield [self._event(progress, role, _ending(progress))]
+        yield [self._event(progress, role)]
         if request.wants_usage:
             yield [added_event(progress, self.name, usage=progress.usage)]
 
@@ -372,29 +371,24 @@ class Local:
             while (item := await pieces.get()) is not None:
                 if isinstance(item, BaseException):
                     raise EndpointError(type(item).__name__, own_status=500)
-                if item.response is not None:
-                    self._end(item.response, request, progress)
-                    progress.stop_text = item.stop_text
+                response = item.response
+                if response and response.error:
+                    refused = response.finish == "refused"
+                    raise EndpointError(response.error.reason, own_status=500, subject="request" if refused else None)
                 progress.add_text(item.text)
                 yield item
+                if response:
+                    progress.finish, progress.stop_text = FINISH.get(response.finish, "stop"), item.stop_text
+                    progress.usage = usage_shape(request.prompt_tokens, response.tokens, response.thought_tokens)
         finally:
             stop.set()
 
-    def _end(self, response: Response, request: ChatRequest, progress: AnswerProgress) -> None:
-        if response.error is not None:
-            refused = response.finish == "refused"
-            raise EndpointError(response.error.reason, own_status=500, subject="request" if refused else None)
-        progress.finish = FINISH.get(response.finish, "stop")
-        progress.usage = usage_shape(request.prompt_tokens, response.tokens, response.thought_tokens)
-
-    def _event(
-        self, progress: AnswerProgress, delta: Mapping[str, Any], ending: Mapping[str, Any] = UNFINISHED
-    ) -> Event:
-        return added_event(progress, self.name, {"index": 0, "delta": delta, "logprobs": None, **ending})
+    def _event(self, progress: AnswerProgress, delta: Mapping[str, Any]) -> Event:
+        return added_event(progress, self.name, {"index": 0, "delta": delta, "logprobs": None, **_ending(progress)})
 
 
 def _ending(progress: AnswerProgress) -> dict[str, Any]:
-    """How an answer of a candidate on this machine ended; a stop text as vLLM names it."""
+    """How an answer of a candidate on this machine ended, if it has; a stop text as vLLM names it."""
     return {"finish_reason": progress.finish} | ({"stop_reason": progress.stop_text} if progress.stop_text else {})
 
 

@@ -77,6 +77,11 @@ class OpenAIBackend(Backend):
         self, requests: Iterable[Request], generation: GenerationConfig, put: Put[Piece], stop: threading.Event
     ) -> None:
         """Put the pieces of all answers. A stop ends those that run, and no other one starts."""
+        from zooter_core.backends.endpoint.answer import respond
+
+        async def answer(connection: Connection, request: Request, generation: GenerationConfig) -> None:
+            put(Piece(request, response=await respond(connection, request, generation, put)))
+
         waiting, running = enumerate(requests), set[asyncio.Task[None]]()
         most = len(requests) if isinstance(requests, Sequence) else 1  # at the same time
         try:
@@ -92,7 +97,7 @@ class OpenAIBackend(Backend):
                         continue
                     most = max(most, 2 * connection.config.parallel)
                     settings = replace(generation, seed=seed % 2**31)
-                    running.add(asyncio.create_task(_answer(connection, request, settings, put)))
+                    running.add(asyncio.create_task(answer(connection, request, settings)))
                 if not running:
                     break
                 first = asyncio.FIRST_COMPLETED
@@ -114,13 +119,6 @@ class OpenAIBackend(Backend):
                 self._connections[candidate] = connection = Connection(candidate, BEGIN)
                 self._portal.closing.append(connection.close)
             return self._connections[candidate]
-
-
-async def _answer(connection: Connection, request: Request, generation: GenerationConfig, put: Put[Piece]) -> None:
-    """Put the pieces of one request, the last one with its response."""
-    from zooter_core.backends.endpoint.answer import respond
-
-    put(Piece(request, response=await respond(connection, request, generation, put)))
 
 
 Result = TypeVar("Result")
