@@ -1,4 +1,4 @@
-"""Chat completions: the chosen candidate answers; if it fails before its first token, the next one does.
+"""How candidates are asked: the chosen one answers; if it fails before its first token, the next one does.
 
 With reward model ranking (`rmr`, and `auto-best` where the router is unsure), several candidates answer at the same
 time, and the reward model keeps the best. Where a query's own text says which answer is right, `auto-best` asks one
@@ -34,15 +34,7 @@ from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import readable_by, written_by
-from zooter_core.serve.targets import (
-    AnswerProgress,
-    Events,
-    Shape,
-    added_event,
-    chunk_shape,
-    make_event,
-    text_in,
-)
+from zooter_core.serve.targets import AnswerProgress, Events, Shape, added_event, chunk_shape, make_event, text_in
 
 MOST_FALLBACKS = 5
 PLACE_SECONDS = 5.0  # that `auto` waits for a place among a candidate's `parallel` requests, then asks the next

@@ -215,12 +215,11 @@ class Upstream:
     def _fields(self, request: ChatRequest, routed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """The body, and fields that a server which refuses them is asked again without: what a client wants of
         thinking, unless fleet.toml says it, and the SPARED ones of a routed request."""
-        body, ours = request.for_candidate(self.model, routed), dict[str, Any]()
+        body = request.for_candidate(self.model, routed)
         if request.path != CHAT:
-            return body, ours
-        for name, value in thinking_fields(asked_thinking(self.connection.candidate, request)).items():
-            if name not in self.connection.config.extra_body:
-                ours[name] = value
+            return body, {}
+        thinking = thinking_fields(asked_thinking(self.connection.candidate, request))
+        ours = {name: value for name, value in thinking.items() if name not in self.connection.config.extra_body}
         for name, (low, high) in SPARED.items() if routed else ():
             if is_number(value := body.get(name)) and low <= value <= high:
                 ours[name] = body.pop(name)
