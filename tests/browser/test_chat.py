@@ -28,6 +28,7 @@ from support.pdf_files import pdf
 from support.scripted_server import Scripted
 
 Open = Callable[..., Page]
+COPIED = "text => navigator.clipboard.readText().then(copied => copied === text)"
 PAUSE = (
     500  # milliseconds in which Streamlit sees that a page was scrolled, or scrolls to the end of one that has grown
 )
@@ -279,7 +280,7 @@ def test_an_answer_outlives_a_reload_is_stopped_given_again_by_another_model_and
     assert_fits(page, NARROW)
 
     page.locator("[class*=st-key-copy-] button").click()
-    assert page.evaluate("navigator.clipboard.readText()") == turn["text"]
+    page.wait_for_function(COPIED, arg=turn["text"])
     page.get_by_role("button", name="Share").click()
     dialog = page.get_by_test_id("stPopoverBody")
     expect(dialog.get_by_text("It works on this machine only")).to_be_visible(timeout=SLOW)
@@ -352,7 +353,7 @@ def test_thoughts_come_folded_and_stay_as_they_were_opened(open_tab: Open, direc
     assert barriers(page) == []
     assert_fits(page, WIDE, NARROW)
     page.locator("[class*=st-key-copy-] button").click()
-    assert page.evaluate("navigator.clipboard.readText()") == "A short answer."
+    page.wait_for_function(COPIED, arg="A short answer.")
 
 
 STOPPED = "getComputedStyle(document.querySelector('[data-testid=stApp]'), '::after').content"

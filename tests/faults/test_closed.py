@@ -24,7 +24,7 @@ def test_a_place_that_is_taken_is_told_before_the_work(
     called, tmp_path, monkeypatch, queries, scores, responses, tiny_fleet
 ):
     """A file where a folder is to be, a folder where a file is to be, and a file where the folder around is to be."""
-    for works in ("evaluation.sweep._means", "evaluation.sweep.figures", "pipeline.train.train"):
+    for works in ("evaluation.sweep._splits", "evaluation.sweep.figures", "pipeline.train.train"):
         monkeypatch.setattr(f"zooter_core.{works}", None)  # it must not come so far
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder.html").mkdir()
