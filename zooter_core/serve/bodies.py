@@ -371,7 +371,9 @@ class ChatRequest:
         Args:
             routed: whether the router has read its fields, which are then left out.
         """
-        dropped = (*(ROUTING_FIELDS if routed else ()), *(("messages",) if self.path != CHAT else ()))
+        dropped = list(ROUTING_FIELDS) if routed else []
+        if self.path != CHAT:
+            dropped.append("messages")
         return {key: value for key, value in self.body.items() if key not in dropped} | {"model": model}
 
 
