@@ -3,19 +3,19 @@
 import streamlit as st
 
 from zooter_core.ui import resources
-from zooter_core.ui.traffic import champions, source, view
+from zooter_core.ui.traffic import champions, view
 
 st.title("Traffic", anchor=False)
 ensemble = resources.ensemble()
 fleet = ensemble.fleet
-folder = source.traffic_folder(fleet)
+folder = view.traffic_folder(fleet)
 if folder is None:
-    view.draw_empty(fleet, hidden=not source.may_look())
+    view.draw_empty(fleet, hidden=not view.may_look())
     st.stop()
 
-period = st.segmented_control("Period", list(source.PERIODS), default="Last 7 days", required=True, key="period")
-shown = source.last_days(folder, fleet.name, source.PERIODS[period])
-report = source.sum_up(shown, fleet, ensemble if fleet.router else None)
+period = st.segmented_control("Period", list(view.PERIODS), default="Last 7 days", required=True, key="period")
+shown = view.last_days(folder, view.PERIODS[period])
+report = view.sum_up(shown, ensemble)
 view.draw_sentences(report)
 view.draw_advice(report, fleet, folder)
 if not report.requests:

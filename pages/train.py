@@ -3,7 +3,7 @@
 import streamlit as st
 
 from zooter_core.ui import resources
-from zooter_core.ui.train import labels, scores, settings, train, use
+from zooter_core.ui.train import labels, scores, train, use
 from zooter_core.ui.train.session import current
 
 st.title("Train your own router", anchor=False)
@@ -15,11 +15,7 @@ ensemble = resources.ensemble()
 session = current()
 loaded = scores.draw(session, ensemble)
 if loaded is not None:
-    st.subheader("Labels", anchor=False)
-    chosen, picture = settings.draw(session, loaded, ensemble)
-    with picture:
-        tags = labels.draw(session, loaded, chosen, ensemble)
-    train.draw_button(session, loaded, tags, chosen, ensemble)
+    train.draw_button(session, loaded, labels.draw(session, loaded, ensemble), ensemble)
 train.draw_result(session)
 if session.router is not None:
     use.draw(session, session.router, ensemble)

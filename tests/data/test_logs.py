@@ -97,6 +97,8 @@ TRACE = {"id": "t", "timestamp": "2026-01-02 03:04:05.5", "input": "How?", "outp
         ({"title": "x", "mapping": NODES, "current_node": "a"}, {}),
         ({"name": "x", "created_at": 1_760_000_000, "chat_messages": CLAUDE}, {"time": 1_760_000_000}),
         ({"title": "x", "chat": {"models": ["m"], "messages": [*ASK, ANSWER]}}, {}),  # Open WebUI
+        ({"type": "rating", "data": {"rating": 1, "model_id": "m", "sibling_model_ids": ["n"]}, "created_at": 1.7e9,
+          "snapshot": {"chat": {"chat": {"messages": [*ASK, ANSWER]}}}}, {"candidate": "m", "time": 1.7e9}),
         ({"inputs": {"messages": ASK}, "outputs": {"messages": [*ASK, {"type": "ai", "content": "so"}]}}, {}),
     ],
 )  # fmt: skip

@@ -72,7 +72,14 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
         ("a.csv", "query,scores\n" + "".join(f'"{text}","{scores}"\n' for text, scores in ROWS)),
         ("a.csv", "id,Model,Prompt,score,ms\n" + "".join(f'1,{m},"{q}",{s},9\n' for q, m, s in LONG) + ",,,,\n"),
         ("a.csv", "query,model,is_correct\n" + "".join(f'"{q}",{m},{s}\n' for q, m, s in LONG)),
-        ("a.csv", "query,a_score,b_score,a_cost\n" + "".join(f'"{q}",{s["a"]},{s["b"]},7\n' for q, s in ROWS)),
+        (
+            "a.csv",
+            "query,a_score,b_score,a_cost,of\n" + "".join(f'"{q}",{s["a"]},{s["b"]},7,3/2026\n' for q, s in ROWS),
+        ),
+        (
+            "a.csv",
+            "query,a Rating (1-5),Score (b),temperature\n" + "".join(f'"{q}",{s["a"]},{s["b"]},7\n' for q, s in ROWS),
+        ),
         ("a.csv", "query;candidate;Score\n" + "".join(f'"{q}";{m};{s}\n'.replace(".", ",") for q, m, s in LONG)),
         ("a.json", {n: dict(enumerate(c)) for n, c in (("prompt", QUERIES), ("a", [0.5, 0.25]), ("b", [1, 0]))}),
         ("a.json", {"name": "mine", "results": [{"query": text, "scores": scores} for text, scores in ROWS]}),
@@ -86,6 +93,20 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
         ),
         ("a.json", [{"timestamp": 9, "question": q, "model_name": m, "performance": s, "id": 3} for q, m, s in LONG]),
         ("a.jsonl", "\n".join(json.dumps({"instruction": q, "model": m, "reward": s}) for q, m, s in LONG)),
+        ("a.table.json", {"columns": ["prompt", "a", "b"], "data": [[q, *s.values()] for q, s in ROWS], "ncols": 3}),
+        ("a.csv", "query,model,rating,confidence\n" + "".join(f'"{q}",{m},{s},9\n' for q, m, s in LONG)),
+        (
+            "a.json",
+            [{"question": q, "results": {m: {"answer": "x", "score": s} for m, s in s.items()}} for q, s in ROWS],
+        ),
+        ("a.json", dict(ROWS)),
+        ("a.json", {n: {"prompt": q, **s} for n, (q, s) in enumerate(ROWS)}),
+        ("a.json", [{"prompt": q, **{m: {"text": "x", "score": s} for m, s in s.items()}} for q, s in ROWS]),
+        ("a.json", [{"prompt": q, "scores": [{"model": m, "score": s} for m, s in s.items()]} for q, s in ROWS]),
+        (
+            "a.json",
+            [{"prompt": q, "responses": {m: {"text": "x", "score": s} for m, s in s.items()}} for q, s in ROWS],
+        ),
     ],
 )
 def test_one_table_in_the_forms_that_people_have(tmp_path, name, content):
@@ -93,6 +114,55 @@ def test_one_table_in_the_forms_that_people_have(tmp_path, name, content):
     scores = read_scores([path])
     assert [query.text for query in scores.queries] == [text for text, _ in ROWS]
     assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[0.5, 1.0], [0.25, 0.0]])
+
+
+ASK = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hey"}, {"role": "user", "content": "So?"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "Prompt,Model A,Model B,Winner\nHi,x,y,A\nHi,y,z,Tie\nHi,z,x,Model B\nHi,x,y,\n"),
+        ("a.csv", "prompt,model_1,model_2,winner\nHi,x,y,x\nHi,y,z,both bad\nHi,x,z,x\n"),
+        ("a.csv", "prompt,winner,loser\nHi,x,y\nHi,y,z\nHi,x,z\nHi,z,y\nHi,x,y\nHi,x,z\n"),
+        (
+            "a.csv",
+            """prompt,model_a,model_b,response_a,response_b,winner_model_a,winner_model_b,winner_tie
+"[""Hi"", ""So?""]",x,y,"[""7"", ""8""]",7,1,0,0\n"[""Hi"", ""So?""]",y,z,8,8,0,0,1\nHi,z,x,9,9,0,1,0\n""",
+        ),
+        (
+            "a.json",
+            [
+                {"instruction": "Hi", "generator_1": one, "generator_2": other, "preference": n, "time_per_example": 9}
+                for one, other, n in [("x", "y", 1.0), ("y", "z", 1.5), ("z", "x", 2.0), ("x", "y", None)]
+            ],
+        ),
+        (
+            "a.json",
+            [
+                {"model_a": one, "model_b": other, "winner": winner, "conversation_a": ASK, "turn": 2}
+                for one, other, winner in [("x", "y", "model_a"), ("y", "z", "tie (bothbad)"), ("z", "x", "model_b")]
+            ],
+        ),
+        (
+            "a.json",
+            [
+                {
+                    "data": {"model_id": one, "sibling_model_ids": [*rivals], "rating": rating},
+                    "snapshot": {"chat": {"chat": {"messages": ASK[:2]}}},
+                }
+                for one, rivals, rating in zip(
+                    "xyyxyz", ("y", "z", "z", "z", "", ""), (1, 1, -1, 1, -1, -1), strict=True
+                )
+            ],
+        ),
+    ],
+    ids=["own", "named", "decided", "a column for each outcome", "AlpacaEval", "Chatbot Arena", "Open WebUI"],
+)
+def test_votes_between_two_models_are_scores(tmp_path, name, content):
+    scores = read_scores([table(tmp_path, content if isinstance(content, str) else json.dumps(content), name)])
+    assert [query.text for query in scores.queries] == ["Hi"]
+    assert (scores.candidates, scores.scores.tolist()) == (("x", "y", "z"), [[1.0, 0.25, 0.25]])
 
 
 def test_a_parquet_file_as_the_hub_has_it(tmp_path):
@@ -134,12 +204,20 @@ def test_samples_of_lm_evaluation_harness_are_scores_of_the_model_that_their_fol
     assert [query.text for query in scores.queries] == ["How many?", "Then he"]
     assert (scores.candidates, scores.scores.tolist()) == (("org/a", "org/b"), [[1.0, 0.0], [0.0, 1.0]])
     assert scores.datasets == ["gsm8k", "gsm8k"]
+    (tmp_path / "samples_x").mkdir()  # as the page Train keeps an upload
+    with pytest.raises(ZooterError, match=r"none: a browser sends files without folders\. Name each file after"):
+        read_scores([table(tmp_path / "samples_x", json.dumps(new), "samples_x.jsonl")])
 
 
 def test_a_file_with_one_column_of_scores_is_named_after_its_model(tmp_path):
-    files = [table(tmp_path, f"query,score,ms\nHi,{n},5\nHo,,6\n", f"llama3.{n}.csv") for n in (1, 2)]
-    scores = read_scores(files)
-    assert (scores.candidates, scores.scores.tolist()) == (("llama3.1", "llama3.2"), [[1.0, 2.0]])
+    for text in (
+        "query,score,ms\nHi,{n},5\nHo,,6\n",
+        "query,prediction,correct,rating,length\nHi,no,Hi,{n},7\n",
+        "query,output,score,fluency\nHi,no,{n},7\n",
+    ):
+        files = [table(tmp_path, text.format(n=n), f"llama3.{n}.csv") for n in (1, 2)]
+        scores = read_scores(files)
+        assert (scores.candidates, scores.scores.tolist()) == (("llama3.1", "llama3.2"), [[1.0, 2.0]])
 
 
 def test_a_table_of_responses_has_a_column_for_each_model(tmp_path):
@@ -173,10 +251,12 @@ def test_a_model_may_answer_with_numbers_alone(tmp_path, name, text):
 
 
 def test_words_and_percents_are_scores(tmp_path):
-    path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n')
+    path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n5,#DIV/0!,—\n')
+    signs = table(tmp_path, "query,a,b\n1,win,Tie\n2,4/5,3.5 / 5\n3,★★★☆,⭐\ufe0f⭐\ufe0f\n4,✅,👎\n", "signs.csv")
+    assert read_scores([signs]).scores.tolist() == [[1, 0.5], [0.8, 0.7], [3, 2], [1, 0]]
     line = '{"query": "6", "scores": {"a": true, "b": "0.5"}}\n{"query": "7", "scores": {"a": NaN, "b": false}}'
     scores = read_scores([path, table(tmp_path, line, "b.jsonl")])
-    assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [85, 7.5], [1, 0.5]], 2)
+    assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [85, 7.5], [1, 0.5]], 3)
 
 
 @pytest.mark.parametrize(
@@ -185,19 +265,26 @@ def test_words_and_percents_are_scores(tmp_path):
         ("", "at least one query"),
         ("query,a,b\n", "at least one query"),
         ("text,a,b\nHi,1,2\n", "the fields text, a, b. Rename the field with the query"),
-        ("query,a,b\nHi,1,2\nHello,bad,2\n", "a number as the score of a in"),
+        ("query,a,b\nHi,1,2\nHello,poor,2\n", "a number as the score of a in"),
         ("query,a,b\nHi, you,1,2\n", "3 cells in"),
         ("query,a,b\nHello,1,2\nHi, you,1,2\n", "but found 4"),
         ("query,a,b\n,1,2\n", '"query" as a text that is not empty'),
-        ("query,a,b\nHi,good,bad\n", "responses of a, b alone. Score them with `zooter score"),
-        ("query,a\nHi,good\n", "no numbers in the columns a"),
+        ("query,a,b\nHi,hello,hey\n", "responses of a, b alone. Score them with `zooter score"),
+        ("query,a\nHi,hello\n", "no numbers in the columns a"),
         ("Results\nquery,a,b\nHi,1,2\n", "The first line of a table names its columns"),
         ("query,id,cost_usd,answer\nHi,1,2,3\n", "scores in"),
         ("query,rater,mark\nHi,ann,1\n", "those of mark alone. Add scores of others on the same queries, in a column"),
         ("query,model,score\nHi,a,1\n", "those of a alone"),
         ("query,model,score\nHi,a,1\nHi,,2\n", "the name of a model in"),
-        ("query,model,mark,weight\nHi,a,1,2\n", 'a column "score" beside "model" in'),
+        ("query,model,mark,points\nHi,a,1,2\n", 'a column "score" or "response" beside "model" in'),
         ("query,a,\x1b[2J\nHi,1,2\n", "for a candidate in"),
+        (
+            "query,rank_a,rank_b\nHi,1,2\n",
+            "the columns query, rank_a, rank_b. Name a column of scores (higher is better) after",
+        ),
+        ("prompt,chosen,rejected,score_chosen,score_rejected\nHi,a,b,9,1\n", "scores in"),
+        ("query,model_a,model_b,winner\nHi,a,b,left\n", """found 'left'. Write "model_a", "model_b" or "tie\""""),
+        ("PK\x03\x04\n", "a workbook or an archive at"),
     ],
 )
 def test_what_is_wrong_in_a_table_is_named(tmp_path, text, problem):

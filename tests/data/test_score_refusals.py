@@ -33,7 +33,7 @@ def scores_refusal(path: Path) -> str:
         ({"scores": {"a": 0.5, "b": float("-inf")}}, "a number as the score of b"),
         ({"scores": {"a": 0.5, "b": 1.1e30}}, "a number from -1e+30 to 1e+30 as the score of b"),
         ({"scores": {"a": -(10**400), "b": 1}}, "the score of a"),
-        ({"scores": {"a": 0.5, "b": "good"}}, "a number as the score of b"),
+        ({"scores": {"a": 0.5, "b": "fine"}}, "a number as the score of b"),
         ({"scores": {"a": 0.5, "b": [1]}}, "a number as the score of b"),
         ({"scores": None}, '"scores"'),  # as where it is missing
         ({"query": "  \n"}, '"query"'),

@@ -130,6 +130,7 @@ def test_responses_of_score_files_are_in_the_order_of_their_queries(write):
     lines = [{"query": "q", "scores": {"a": 1}, "responses": {"a": "x"}}, {"query": "r", "scores": {"a": 2}}]
     paths = [write(*lines, name="1.jsonl"), write(lines[0], name="2.jsonl")]
     assert read_texts(paths) == [{"a": "x"}, {}, {"a": "x"}]
+    assert read_texts([write(lines[0] | {"responses": {"a": "x", "b": None}}, name="4.jsonl")]) == [{"a": "x"}]
     with pytest.raises(ZooterError, match='"responses" as an object of texts'):
         read_texts([write(lines[0] | {"responses": {"a": 5}}, name="3.jsonl")])
 

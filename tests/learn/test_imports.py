@@ -80,14 +80,27 @@ def test_plain_lines_with_feedback(traffic, tmp_path):
         {"messages": [{"role": "user", "content": "two"}], "feedback": 0.5, "model": "m"},
         {"query": "### Task:\nGenerate 1-3 broad tags categorizing the main themes"},
         {"query": "q1", "model": "m", "feedback": "great"},
+        {"query": "q3", "model": "m", "feedback": "Thumbs_Up"},
+        {
+            "data": {"rating": -1, "model_id": "m"},
+            "snapshot": {"chat": {"messages": [{"role": "user", "content": "q4"}]}},
+        },
         {"query": "q2", "feedback": "good"},
+        {
+            "chat": {
+                "messages": [
+                    {"role": "user", "content": "q5"},
+                    {"role": "assistant", "model": "m", "annotation": {"rating": 1}},
+                ]
+            }
+        },
     ]
     new, left_out = import_traffic([write(tmp_path / "a.jsonl", *lines)], traffic, FLEET)
-    assert (new, sum(left_out.values())) == (5, 2)  # feedback that cannot be stored is counted
-    assert sorted(reward.reward for reward in traffic.rewards()) == [-1, 0.5]
+    assert (new, sum(left_out.values())) == (8, 2)  # feedback that cannot be stored is counted
+    assert sorted(reward.reward for reward in traffic.rewards()) == [-1, -1, 0.5, 1, 1]
     entries = traffic.decisions()
     assert entries[0].time == 1_750_000_000
-    assert [entry.chore for entry in entries] == [False, False, True, False, False]
+    assert [entry.chore for entry in entries] == [False, False, True, False, False, False, False, False]
 
 
 def test_queries_of_a_log_are_answered_by_every_model_and_make_a_router(place, tmp_path):

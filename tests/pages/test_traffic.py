@@ -14,7 +14,7 @@ from support.invented_traffic import add_days
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.traffic import Traffic, data_folder
 from zooter_core.learn.versions import Versions, lock_learner
-from zooter_core.ui.traffic import champions, source
+from zooter_core.ui.traffic import champions, view
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def test_without_traffic_it_says_how_to_get_some(open_page: Open, tiny_fleet: Pa
 
 
 def test_what_users_wrote_is_hidden_from_others(open_page: Open, traffic, monkeypatch):
-    monkeypatch.setattr(source, "is_local", lambda: False)
+    monkeypatch.setattr(view, "is_local", lambda: False)
     page = open_page("traffic")
     assert "only on the machine where it runs" in words(page)
     assert not page.selectbox

@@ -17,16 +17,18 @@ from support.patience import PATIENCE
 from support.scripted_server import serving
 from zooter_core.base.records import Message
 from zooter_core.config.fleet import load_fleet
+from zooter_core.data.scores import Scores
 from zooter_core.evaluation.verdicts import of_report, sentences
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
+from zooter_core.pipeline.batches import Progress
 from zooter_core.router.neighbours import ARRAYS, RECORDS
 from zooter_core.ui import links, resources
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.text import plain
 from zooter_core.ui.train import labels
 from zooter_core.ui.train import train as training
-from zooter_core.ui.train.session import Session, Task
+from zooter_core.ui.train.session import Session
 
 POOL = ("base", "one", "two")
 LINES = [
@@ -53,12 +55,11 @@ def state(page: AppTest) -> Session:
 
 def settled(page: AppTest) -> AppTest:
     """The page once all scores are read and all queries tagged."""
-    for task in state(page).loaded.values():
-        task.wait(PATIENCE)
-    page.run()
-    for task in state(page).tagging.values():
-        task.wait(PATIENCE)
-    return page.run()
+    for name in ("reading", "tagging"):
+        if task := getattr(state(page), name):
+            task.wait(PATIENCE)
+        page.run()
+    return page
 
 
 def upload(page: AppTest, content: bytes, name: str = "scores.jsonl", **more: bytes) -> AppTest:
@@ -164,9 +165,9 @@ def test_tags_come_from_elsewhere(open_page: Open) -> None:
         assert ("add · apples" in words(page)) == (tagger == "clusters")  # named by its words
         assert "add · apples (3)" not in words(page)  # the same words in another clustering
         assert ("This query has no tags" in words(page)) == (tagger == "none")
-    before = dict(state(page).loaded), dict(state(page).tagging)
+    before = state(page).reading, state(page).tagging
     page.run()  # reads and tags nothing again
-    assert (state(page).loaded, state(page).tagging) == before
+    assert (state(page).reading, state(page).tagging) == before
 
 
 def test_the_verdict_of_a_query() -> None:
@@ -346,13 +347,13 @@ def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:
 
 
 def test_a_stopped_distillation_keeps_nothing(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    def embed(task: Task, texts: list[str], ensemble: Ensemble) -> None:
+    def distill(scores: Scores, folder: Path, *, progress: Progress, **more: object) -> None:
         while True:
-            task.report("embed", 0, len(texts))
+            progress("embed", 0, len(scores.queries))
             sleep(0.01)
 
     page = upload(open_page("train"), packed(LINES))
-    monkeypatch.setattr(training, "embed", embed)
+    monkeypatch.setattr(training, "distill", distill)
     press(page, "Train")
     task = state(page).distillation
     page.run()

@@ -23,6 +23,8 @@ ENDS = {  # by the tag that opens thoughts
     "[THINK]": "[/THINK]",  # Magistral
     "<|START_THINKING|>": "<|END_THINKING|>",  # Command A
     "<|begin_of_thought|>": "<|end_of_thought|>",
+    "<|channel>thought": "<channel|>",  # Gemma 4
+    "◁think▷": "◁/think▷",  # Kimi-VL
     "<|channel|>analysis<|message|>": "<|end|>",  # gpt-oss
 }
 USUAL = "<think>"

@@ -32,6 +32,7 @@ KIND = "a file of JSON or a table (CSV)"
 AS_EXCEL, LINE, FOREIGN_WORD = "as-excel", re.compile(rb"[^\n]*"), re.compile(rb"[\x80-\xff]{5}")
 ENDING = re.compile(r"\.(jsonl?|[ct]sv|txt|parquet)(\.gz)?\Z")
 BEFORE = re.compile(r"(\s*\n|sep=.\n)*")  # the names of a table's columns; the latter is Excel's
+PACKED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # how .xlsx, .ods and .zip begin, and .xls
 LATEST = 1e11  # seconds: a time above it counts thousandths, millionths or billionths of one
 FIX_FILE, FIX_LINE = "Fix the file, or download it again.", "Fix or remove the line."
 FORMS = """Known are JSON lines, JSON arrays of objects, tables (CSV) whose first line names the columns, and a .txt \
@@ -88,12 +89,15 @@ def open_text(path: Path) -> Iterator[TextIO]:
             raise ZooterError(KIND, f"no file at {path}", "Check the path.")
         read = gzip.open if path.suffix == ".gz" else open
         with read(path, "rb") as start:
-            encoding = encoding_of(start.read(4))
-        with read(path, "rt", encoding=encoding, errors=AS_EXCEL) as file:
+            head = start.read(4)
+        if head in PACKED:
+            step = 'In Excel, save the sheet as "CSV UTF-8"; unpack an archive.'
+            raise ZooterError(KIND, f"a workbook or an archive at {path}", step)
+        with read(path, "rt", encoding=encoding_of(head), errors=AS_EXCEL) as file:
             yield file
     except UnicodeDecodeError as problem:
-        step = """Save it as text in UTF-8 (in Excel, "CSV UTF-8"); unpack a .zip. If it is text in UTF-8, it is cut \
-short or damaged; get it again."""
+        step = """Save it as text in UTF-8 (in Excel, "CSV UTF-8"). If it is text in UTF-8, it is cut short or \
+damaged; get it again."""
         byte = f"the byte 0x{problem.object[problem.start]:02x}, not UTF-8"
         raise ZooterError(damaged, byte, step) from problem
     except PermissionError as problem:
@@ -122,12 +126,7 @@ def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
             raise value
         if not isinstance(value, dict):
             raise ZooterError(f"a JSON object in {place}", type(value).__name__, FIX_LINE)
-        columns = list(value.values())
-        if columns and all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
-            for cells in zip(*(column.values() for column in columns), strict=True):  # as pandas writes a table
-                yield place, dict(zip(value, cells, strict=True))
-        else:
-            yield place, value
+        yield place, value
 
 
 def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
@@ -136,6 +135,26 @@ def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
     A .txt with a tab in its first line is a table, as Excel saves one. A text of JSON is a `query`. A line that is
     wrong alone is given as its error.
     """
+    for place, value in _each_value(path):
+        yield from ((place, row) for row in _table_in(value))
+
+
+def _table_in(value: Any) -> Sequence[Any]:
+    """The rows of a table in JSON, as pandas and Weights & Biases write one; of another value, itself alone."""
+    columns = list(value.values()) if isinstance(value, dict) else []
+    if columns and all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
+        if all(map(str.isdigit, value)):
+            return columns
+        if all(map(str.isdigit, columns[0])):
+            rows = zip(*(column.values() for column in columns), strict=True)
+            return [dict(zip(value, cells, strict=True)) for cells in rows]
+    elif columns and isinstance(names := value.get("columns"), list) and isinstance(data := value.get("data"), list):
+        return [dict(zip(map(str, names), cells, strict=False)) for cells in data if isinstance(cells, list)]
+    return [value]
+
+
+def _each_value(path: Path) -> Iterator[tuple[Place, Any]]:
+    """What stands in a file, as `each_row` has it."""
     name, lines = path.name.lower().removesuffix(".gz"), _lines(path)
     if name.endswith(".parquet"):
         yield from _parquet_rows(path)

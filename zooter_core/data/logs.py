@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.base.errors import ZooterError, listed, one_line
+from zooter_core.base.strict_json import objects
 from zooter_core.data.json_records import (
     FIX_LINE,
     Place,
@@ -41,8 +42,9 @@ SHAPES = (  # the keys of which a record has all; the key with its kind of call,
     *((PLAIN, {name}, "", "") for name in ("query", "instruction")),
     (OTHER, {"input"}, "type", "generation"),  # Langfuse
     (LITELLM, {"start_time", "model"}, "", ""),
-    *((OTHER, {name}, "", "") for name in ("conversations", "conversation", "request")),  # ShareGPT; a proxy's log
-    *((OTHER, {name}, "", "") for name in ("chat", "mapping", "chat_messages")),  # Open WebUI, ChatGPT, Claude
+    # Of ShareGPT, Chatbot Arena, a proxy; Open WebUI (chats, feedback), ChatGPT, Claude.
+    *((OTHER, {name}, "", "") for name in ("conversations", "conversation", "conversation_a", "request")),
+    *((OTHER, {name}, "", "") for name in ("chat", "snapshot", "mapping", "chat_messages")),
     *((PLAIN, {name}, "", "") for name in ("messages", "prompt", "question", "problem")),
 )
 CALLS = {  # a part of the name of other kinds of calls -> as what they are counted
@@ -52,7 +54,8 @@ CALLS = {  # a part of the name of other kinds of calls -> as what they are coun
 CUT = {"redacted": r"\A(\s*redacted-by-litellm)+\s*\Z", "cut short by LiteLLM": r"\(litellm_truncated "}
 TEXTS = (  # in which fields the messages are, or the user's text
     *("query", "messages", "conversations", "conversation", "prompt", "prompts", "input", "inputs", "question"),
-    *("problem", "contents", "proxy_server_request", "request", "body", "chat", "chat_messages"),
+    *("problem", "contents", "proxy_server_request", "request", "body", "chat", "chat_messages", "snapshot"),
+    "conversation_a",
 )
 USER = ("user", "human", "humanmessage", "humanmessagechunk")
 ASSISTANT = ("assistant", "gpt", "chatgpt", "bot", "ai", "aimessage", "aimessagechunk", "model")
@@ -235,6 +238,7 @@ def _log(
     fields = fields_of(request or record)
     if isinstance(fields.get("request"), dict):  # the body of a call, beside its response
         fields = fields_of(fields["request"]) | fields | _reply(fields.get("response"))
+    fields = _vote_in(fields) | fields
     messages = messages_of(fields)
     turns = turns_in(messages)
     call = str(fields.get(kind) or "").lower() if kind else ""
@@ -266,6 +270,15 @@ def _log(
 def _first(fields: Record, read: Callable[[object], Any], names: str) -> Any:
     """What the first field that can be read holds, of those with these names."""
     return next((value for name in names.split() if (value := read(fields.get(name))) is not None), None)
+
+
+def _vote_in(fields: Record) -> Record:
+    """The model and the thumb of the last answer in a chat of Open WebUI, or in its feedback on one."""
+    if "snapshot" in fields:
+        data = fields_of(fields.get("data"))
+        return {"model": data.get("model_id"), "feedback": data.get("rating")}
+    answer = (objects(fields_of(fields.get("chat")).get("messages")) or [{}])[-1]
+    return {"model": answer.get("model"), "feedback": fields_of(answer.get("annotation")).get("rating")}
 
 
 def _messages(value: object, names: Sequence[str], depth: int = DEEPEST) -> list[tuple[str, str]]:
@@ -311,7 +324,7 @@ def _answer(value: object) -> str | None:
 
 FIELDS: dict[str, tuple[Callable[[object], Any], str]] = {
     "name": (as_text, "custom_id request_id id run_id"),
-    "time": (as_time, "end_time start_time time timestamp @timestamp ts datetime created created_at"),
+    "time": (as_time, "end_time start_time time timestamp @timestamp ts datetime created created_at create_time"),
     "key": (as_text, "metadata.user_api_key_alias api_key key"),
     "session": (as_text, "session metadata.session_id metadata.thread_id session_id trace_id conversation_id"),
     "candidate": (as_text, "candidate model_group model provided_model_name metadata.ls_model_name"),

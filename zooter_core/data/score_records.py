@@ -1,7 +1,8 @@
 """Score files of any form: records with `scores` by model, a column for each model, or a row for each score.
 
 Many programs write the last form (query, model, score): the rows of a query make a line, also where each model has a
-file of its own. `--log_samples` of lm-evaluation-harness is such a file, whose folder names the model.
+file of its own. `--log_samples` of lm-evaluation-harness is such a file, whose folder names the model. A vote between
+two models is a row for each of them.
 """
 
 from __future__ import annotations
@@ -19,29 +20,41 @@ from zooter_core.base.records import LARGEST_SCORE
 from zooter_core.base.strict_json import is_number, objects
 from zooter_core.data.answer_keys import FIELDS
 from zooter_core.data.json_records import ENDING, FIX_LINE, Place, as_number, as_text, each_record
-from zooter_core.data.logs import TEXTS, fields_of, query_in
+from zooter_core.data.logs import TEXTS, fields_of, messages_of, query_in, turns_in
 
 SCORE = ("score", "overall_score", "reward")
-MODEL, RESPONSE = ("model", "model_name", "candidate", "llm"), ("response", "output", "completion", "answer")
-MISSING = ("", "-", "na", "n/a", "#n/a", "#nv", "nan", "null", "none")
+LIKELY = ("overall", "rating", "grade", "is_correct", "correct", "passed", "success")  # scores, if they are numbers
+MODEL = ("model", "model_name", "candidate", "llm", "model_id", "generator")
+RESPONSE = ("response", "output", "completion", "prediction", "answer", "text")
+DECIDED = (("winner", "loser"), ("chosen_model", "rejected_model"))  # of a vote; the first has won
+PAIRS = (("model_a", "model_b"), ("generator_1", "generator_2"), ("model_1", "model_2"), *DECIDED)
+MISSING = re.compile(r"[-–—?.]*|n[./]?a\.?|nan|null|none|#[\w/]+[!?]?")  # the last are errors of a spreadsheet
 # The last ones of each are Excel's in German, French, Spanish, Italian, Portuguese and Dutch.
-RIGHT = "true pass passed correct yes wahr vrai verdadero vero verdadeiro waar"
-WRONG = "false fail failed incorrect no falsch faux falso onwaar"
-WORDS = dict.fromkeys(RIGHT.split(), 1.0) | dict.fromkeys(WRONG.split(), 0.0)
-AFFIX = re.compile(  # around a model's name
-    r"^(score|response|answer|output)s?[\W_]+(?=\w)|(?<=\w)[\W_]+(score|response|answer|output)s?$", re.IGNORECASE
+RIGHT = """pass passed correct right yes y win won good like liked thumbs_up 👍 ✓ ✔ ✅
+true wahr vrai verdadero vero verdadeiro waar"""
+WRONG = """fail failed incorrect wrong no n loss lose lost bad dislike disliked thumbs_down 👎 ✗ ✘ ❌
+false falsch faux falso onwaar"""
+TIE = "tie tied draw"
+WORDS = {word: score for words, score in ((RIGHT, 1.0), (TIE, 0.5), (WRONG, 0.0)) for word in words.split()}
+TIES, STARS = ("tie", "draw", "both"), "★⭐☆"
+WHAT = r"(score|rating|grade|reward|quality|accuracy|acc|correct|pass|passed|response|answer|output)s?"
+AFFIX = re.compile(  # around a model's name; the last is a scale, as in "small (1-5)"
+    rf"^{WHAT}[\W_]+(?=\w)|(?<=\w)([\W_]+{WHAT}\W*)?(\s*\(\d*\s*[-–/]\s*\d+\))?$", re.IGNORECASE
 )
+LARGEST_SCALE = 100
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 ABOUT = {*TEXTS, *FIELDS, "dataset", "source", "tags", "choices", "target", "expected", "label", "ground_truth"}
 MEASURE = re.compile(  # the names of columns that are no model's
     r"reference|category|topic|type|stream|language|notes?|comments?|rater|date"
-    r"|no\.?|nr\.?|#|row|rank|unnamed: \d+|mean|avg|average|total|sum|turns?|level|difficulty|split|fold|seed|year"
+    r"|no\.?|nr\.?|#|row|unnamed: \d+|mean|avg|average|total|sum|turns?|level|difficulty|split|fold|seed|year"
+    r"|temperature|weight|priority|version|complexity|confidence|diff|delta|median|variance"
     r"|(.*[\W_])?(q?id|idx|index|ms|at|ts|time|timestamp|created|length|len|count|num|number|words|characters)"
-    r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration)([\W_].*)?"
+    r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration|rank)([\W_].*)?|time_.*"
 )
-BESIDE = ("correct", "gold", "best", "winner", "min", "max", "std")  # of a row with a model, `correct` may be the score
-STEP = """Name a column after each model, or have a row for each score (query, model, score) or response (query, \
-model, response); docs/scores.md shows them."""
+# Of a row with a model, `correct` may be the score.
+BESIDE = ("correct", "gold", "best", "winner", "chosen", "rejected", "min", "max", "std")
+STEP = """Name a column of scores (higher is better) after each model, or have a row for each score (query, model, \
+score) or response (query, model, response); docs/scores.md shows them."""
 Record = dict[str, Any]
 
 
@@ -71,7 +84,10 @@ def score_records(paths: Sequence[str | Path], responses: bool = False) -> Itera
         for place, record in _unwrapped(path):
             if {"scores", "responses"} & record.keys():
                 yield file, place, record
-            elif (fields := _sample(path, record)).keys() & {*MODEL}:
+            elif sides := _vote(place, fields := _sample(path, record)):
+                for side in sides:
+                    _add(together, file, place, side)
+            elif fields.keys() & {*MODEL}:
                 _add(together, file, place, fields)
             else:
                 table.append((place, record))
@@ -85,15 +101,62 @@ def score_records(paths: Sequence[str | Path], responses: bool = False) -> Itera
 
 
 def _unwrapped(path: Path) -> Iterator[tuple[Place, Record]]:
-    """The records of a file. Of a list in one, as in {"model": "a", "results": [...]}, each with what is around it."""
+    """The records of a file. Of a list in one, as in {"model": "a", "results": [...]}, each with what is around it.
+
+    An object of objects, as in {"results": {"a": {"score": 1}, "b": {"score": 0}}}, is such a list of the models. In a
+    file of {"How?": {"a": 1, "b": 0}, ...}, the queries are the names.
+    """
     for place, record in each_record(path):
-        lists = [rows for name, part in record.items() if (rows := objects(part)) and name.lower() not in TEXTS]
-        rows = lists[0] if len(lists) == 1 and not {"scores", "responses"} & record.keys() else []
+        form = [name for name in ("scores", "responses") if name in record][:1]
+        parts = {name: record[name] for name in form or record if name.lower() not in TEXTS}
+        lists = [rows for part in parts.values() if (rows := objects(part) or _named(part))] or [_named(parts)]
+        rows = lists[0] if len(lists) == 1 else []
+        if all(isinstance(part, dict) and {*map(type, part.values())} <= {int, float} for part in record.values()):
+            rows = [{"query": query, "scores": scores} for query, scores in record.items()]
         around = {name: value for name, value in fields_of(record).items() if name in (*MODEL, *ABOUT)} if rows else {}
         if rows and ({*MODEL} & fields_of(rows[0]).keys() or not {*TEXTS} & around.keys()):
             yield from ((place, around | row) for row in rows)
         else:
             yield place, record
+
+
+def _named(value: object) -> list[Record]:
+    """The objects in an object, if they are several with a score or a response, each with its name as the model's."""
+    rows = {name: row for name, row in value.items() if isinstance(row, dict)} if isinstance(value, dict) else {}
+    if len(rows) < 2 or not all({*SCORE, *LIKELY, *RESPONSE} & row.keys() for row in rows.values()):
+        return []
+    return [{"model": name} | row for name, row in rows.items()]
+
+
+def _vote(place: Place, fields: Record) -> list[Record]:
+    """The rows of a vote between two models: the winner has 1, the other 0, and each a half after a tie; else none.
+
+    Of a conversation, which a vote is about as a whole, the first text is the query.
+    """
+    names = next((names for names in PAIRS if names[0] in fields and names[1] in fields), ())
+    if not names or not (names in DECIDED or {"winner", "preference", f"winner_{names[0]}"} & fields.keys()):
+        return []
+    rivals = [as_text(fields[name]) or "" for name in names]
+    words = [(name, name[-1], f"model {name[-1]}", rival.lower()) for name, rival in zip(names, rivals, strict=True)]
+    winner = str(fields.get("winner") or fields.get("preference") or "").strip().lower()
+    columns = [number for name in names if (number := _number(fields.get(f"winner_{name}"))) is not None]
+    share: float | None = 1.0 if winner in words[0] else 0.0 if winner in words[1] else None  # of the first
+    if names in DECIDED:
+        share = 1.0
+    elif len(columns) == len(names):  # a column for each outcome
+        share = (1 + columns[0] - columns[1]) / 2
+    elif winner.startswith(TIES):
+        share = 0.5
+    elif (preference := as_number(winner)) is not None and 1 <= preference <= 2:  # of AlpacaEval
+        share = 2 - preference
+    if share is None and not _is_missing(winner):
+        step = f'Write "{names[0]}", "{names[1]}" or "tie" into the column "winner".'
+        raise ZooterError(f"the winner of a vote in {place}", f"{winner!r:.40}", step)
+    turns = turns_in(messages_of(fields))
+    about = {name: value for name, value in fields.items() if name in ABOUT}
+    about |= {"query": turns[0] if turns else query_in(place, fields)}
+    scores = (None, None) if share is None else (share, 1 - share)
+    return [about | {"model": rival, "score": score} for rival, score in zip(rivals, scores, strict=True)]
 
 
 def _sample(path: Path, record: Record) -> Record:
@@ -102,10 +165,21 @@ def _sample(path: Path, record: Record) -> Record:
     Where nothing names the model, the file is named after it.
     """
     fields = fields_of(record)
+    if "snapshot" in fields:  # a thumb in Open WebUI, perhaps where another model answered too
+        data = fields_of(fields.get("data"))
+        model, liked = data.get("model_id"), data.get("rating") == 1
+        if rivals := data.get("sibling_model_ids"):
+            return fields | {"model_a": model, "model_b": rivals[0], "winner": "model_a" if liked else "model_b"}
+        return fields | {"model": model, "score": liked}
     if not {"doc", "doc_id", "target"} <= fields.keys():
-        others = ({*_numbers(fields)} - {*SCORE}) | ({*MODEL} & fields.keys())
-        alone = {*SCORE} & fields.keys() and not others
-        return fields | {"model": ENDING.sub("", path.name)} if alone else fields
+        if {*MODEL} & fields.keys() or not {*SCORE, *LIKELY} & fields.keys():
+            return fields
+        answered = {*RESPONSE[:4]} & fields.keys()  # `answer` and `text` may be a key
+        alone = {*SCORE} & fields.keys() and not {*_numbers(fields)} - {*SCORE}
+        return fields | {"model": ENDING.sub("", path.name)} if answered or alone else fields
+    if path.parent.name.startswith("samples_"):
+        step = "Name each file after its model, or give the folders to `zooter distill`."
+        raise ZooterError(f"the name of a model around {path}", "none: a browser sends files without folders", step)
     scored = [name for name in fields if name not in ("doc_id", "target") and _number(fields[name]) is not None]
     metric = next((name for name in fields.get("metrics") or () if name in scored), *scored[:1] or [""])
     prompt = fields.get("arguments")  # of each request: the prompt, and how to go on
@@ -120,11 +194,13 @@ def _sample(path: Path, record: Record) -> Record:
 def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) -> None:
     """Add a row with one model's score or response to those of its query."""
     model, score, response = (next((one for one in names if one in fields), "") for names in (MODEL, SCORE, RESPONSE))
-    numbers = [] if score else _numbers(fields)
-    score = numbers[0] if len(numbers) == 1 else score
+    if not score:
+        numbers = _numbers(fields)
+        likely = [name for name in LIKELY if name in fields and (name in numbers or _is_missing(fields[name]))]
+        score = likely[0] if likely else numbers[0] if len(numbers) == 1 else ""
     if not score and not response:
-        expected = f'a column "score" beside "{model}" in {place}'
-        raise ZooterError(expected, f"the columns {listed(fields)}", "Name the column of the scores so.")
+        expected = f'a column "score" or "response" beside "{model}" in {place}'
+        raise ZooterError(expected, f"the columns {listed(fields)}", "Name the column of the scores or responses so.")
     name, text, query = as_text(fields[model]), _as_response(fields.get(response)), query_in(place, fields)
     if not name or not name.strip():
         raise ZooterError(f"the name of a model in {place}", f"{fields[model]!r:.40} in {model}", FIX_LINE)
@@ -141,7 +217,7 @@ def _by_column(rows: Sequence[tuple[Place, Record]], responses: bool) -> Iterato
     if rows:
         query_in(rows[0][0], fields_of(rows[0][1]))
     columns = [name for name in dict.fromkeys(name for _, record in rows for name in record) if name.strip()]
-    models = {name: AFFIX.sub("", name.strip()) for name in columns if _may_be_scores(name.strip().lower())}
+    models = {name: _model_of(name.strip()) for name in columns if _may_be_scores(name.strip().lower())}
     models = {
         name: model for name, model in models.items() if model.lower() not in BESIDE and _may_be_scores(model.lower())
     }
@@ -160,6 +236,12 @@ def _by_column(rows: Sequence[tuple[Place, Record]], responses: bool) -> Iterato
         if kind == "responses":
             part = {name: text for name, cell in part.items() if (text := _as_response(cell))}
         yield place, record | {kind: part}
+
+
+def _model_of(column: str) -> str:
+    """The name of the model in that of a column: those of "small", "rating_small" and "Score (small)" are the same."""
+    name = AFFIX.sub("", column)
+    return name if "(" in name else name.rstrip(")")
 
 
 def _numbers(fields: Record) -> list[str]:
@@ -196,13 +278,19 @@ def as_score(value: object, whose: str) -> float | None:
 
 
 def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, str) and value.strip().lower() in MISSING)
+    return value is None or (isinstance(value, str) and MISSING.fullmatch(value.strip().lower()) is not None)
 
 
 def _number(value: object) -> float | None:
     """The number that a cell or a value of JSON stands for; None if it stands for none."""
     if isinstance(value, str):
-        text = value.strip().lower().removesuffix("%").rstrip()
-        text = text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text
-        return WORDS.get(text, as_number(text))
+        text = value.replace("\ufe0f", "").strip().lower().removesuffix("%").rstrip()
+        if text and not text.strip(STARS):
+            return float(len(text) - text.count(STARS[-1]))
+        points, slash, most = (part.strip() for part in text.partition("/"))  # 4/5, but no date
+        number = WORDS.get(points, as_number(points.replace(",", ".") if DECIMAL_COMMA.fullmatch(points) else points))
+        if not slash or number is None:
+            return number
+        scale = as_number(most)
+        return number / scale if scale and number <= scale <= LARGEST_SCALE else None
     return float(value) if isinstance(value, bool) or is_number(value) else None

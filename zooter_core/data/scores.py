@@ -309,9 +309,10 @@ def read_query(place: str, record: Mapping[str, Any], fallback: str, blank: bool
 
 
 def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
-    """The `responses` of a line: candidate -> text."""
+    """The `responses` of a line: candidate -> text. null is a missing one."""
     texts = record.get("responses")
-    if texts is None and isinstance(scores := record.get("scores"), dict):
+    texts = {name: text for name, text in texts.items() if text is not None} if isinstance(texts, dict) else texts
+    if texts is None and (scores := record.get("scores")) and isinstance(scores, dict):
         step = """With these, go on with `zooter distill`. If the numbers are responses, write a row for each: query, \
 model, response."""
         raise ZooterError(f"responses in {place}", f"scores of {listed(scores)} alone", step)

@@ -24,6 +24,7 @@ from zooter_core.base.strict_json import of_type, parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.json_records import as_number
 from zooter_core.data.logs import Log, read_logs
+from zooter_core.data.score_records import WORDS
 from zooter_core.learn.chores import is_chore
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import (
@@ -32,7 +33,6 @@ from zooter_core.learn.traffic_rows import (
     IMPORT,
     LONGEST_ANSWER,
     LONGEST_TEXT,
-    VOTES,
     LoggedDecision,
     LoggedReward,
     id_prefix,
@@ -40,7 +40,7 @@ from zooter_core.learn.traffic_rows import (
 )
 from zooter_core.router.turns import topic_of
 
-VERDICTS = VOTES | {True: 1.0, False: -1.0}
+VERDICTS = {word: 2 * score - 1 for word, score in WORDS.items()} | {True: 1.0, False: -1.0}
 AT_ONCE = 1000
 SQLITE = b"SQLite format 3\0"
 COMPARISON = "comparison"  # marks the votes of the page Compare
@@ -214,6 +214,7 @@ def _feedback(decision: LoggedDecision, score: float | None) -> dict[str, float]
 def _read_log(log: Log, left_out: Counter[str]) -> Import:
     """A request of a log, and the feedback on it: good, bad, or from -1 to 1."""
     values, vote = dict(log.values), log.fields.get("feedback")
+    vote = vote.strip().lower() if isinstance(vote, str) else vote
     name, moment = values.pop("name"), values.pop("time")
     digest = hashlib.sha256(f"{name} {log.record}".encode("utf-8", "replace")).hexdigest()
     routed = topic_of(log.turns)

@@ -19,6 +19,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.paths import EMBEDDED_FLEET, ROOT
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.learn.traffic import FILE, data_folder
+from zooter_core.ui.background import BackgroundWork
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import show_error
 
@@ -33,41 +34,39 @@ UNGUARDED = "starlette-managed"  # what Streamlit calls a server that runs a scr
 PICKED = "fleet-chosen"  # in a session's state: the visitor, not an address, has picked the fleet
 
 
-class Loading:
-    """Loads an ensemble in a thread.
+class Loading(BackgroundWork):
+    """Loads an ensemble.
 
     Attributes:
-        message: the progress, in words.
         ensemble: can route as soon as it is here, while its models are still loading.
         ready: set once there is an ensemble or a problem.
     """
 
+    subject = "loading of the fleet"
+
     def __init__(self, fleet: Fleet, running: dict[str, Backend], others: Sequence[Fleet] = ()) -> None:
         """Start at once. `others` are fleets that share the backends."""
-        self.message = "Starting ..."
-        self.problem: str | None = None
+        super().__init__()
+        self.step = "Starting ..."
         self.ensemble: Ensemble | None = None
         self.ready = threading.Event()
-        threading.Thread(target=self._load, args=(fleet, running, others), name="load", daemon=True).start()
+        self._fleet, self._running, self._others = fleet, running, others
+        self._thread.start()  # not `start`: it goes on without a tab
 
-    def _load(self, fleet: Fleet, running: dict[str, Backend], others: Sequence[Fleet]) -> None:
-        try:
-            from zooter_core.fleet.ensemble import Ensemble
+    def _execute(self) -> None:
+        from zooter_core.fleet.ensemble import Ensemble
 
-            ensemble = Ensemble(fleet, running)
-            ensemble.retain(others)  # the fleet may have had other models before its file changed
+        ensemble = Ensemble(self._fleet, self._running)
+        ensemble.retain(self._others)  # the fleet may have had other models before its file changed
 
-            def can_route() -> None:
-                self.ensemble = ensemble
-                self.ready.set()
-
-            ensemble.load(partial(setattr, self, "message"), can_route)
-        except ZooterError as problem:
-            self.problem = str(problem)
-        except Exception as problem:  # the page shows it; a thread cannot raise to anybody
-            self.problem = f"The fleet could not be loaded: {type(problem).__name__}: {problem}"
-        finally:
+        def can_route() -> None:
+            self.ensemble = ensemble
             self.ready.set()
+
+        ensemble.load(partial(setattr, self, "step"), can_route)
+
+    def _finish(self) -> None:
+        self.ready.set()
         time.sleep(PAUSE)
         for module in LATER:  # takes a second, for which the next page need not wait then
             import_module(f"zooter_core.ui.{module}")
@@ -199,9 +198,9 @@ def ensemble() -> Ensemble:
         fail(str(problem))
     if not loading.ready.is_set():
         box = st.empty()  # no rerun at the end, which would lose a query typed in the meantime
-        with box.status(plain(loading.message)) as status:
+        with box.status(plain(loading.step)) as status:
             while not loading.ready.wait(0.1):
-                status.update(label=plain(loading.message))
+                status.update(label=plain(loading.step))
         box.empty()
     if loading.ensemble is None:
         _loading.clear(folder())  # the next run of the page tries again

@@ -17,7 +17,7 @@ from zooter_core.ui import charts, resources
 from zooter_core.ui.history import is_local
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import clipped, plain
-from zooter_core.ui.traffic.source import Source
+from zooter_core.ui.traffic.view import Source
 from zooter_core.ui.widgets import draw_problem, show_error
 
 SHOWN = 10  # switches
@@ -147,27 +147,19 @@ def may_switch() -> bool:
 
 def draw_buttons(learned: Versions) -> None:
     """Promote and Roll back, each with a second click."""
-    state, back = learned.state, learned.rollback_target()
+    state = learned.state
     draw_problem("switch")
     with st.container(horizontal=True):
-        if state.challenger is not None:
-            name = plain(name_router(state.challenger))
-            _draw_button(
-                "Promote", PROMOTE, f"Let {name} serve instead of {plain(name_router(state.champion))}?"
-                f" {describe_pairs(summary(state.pairs), name)}",
-            )  # fmt: skip
-        if back is not None:
-            name = plain(name_router(back))
-            _draw_button(
-                "Roll back", ROLLBACK, f"Let {name} serve again instead of {plain(name_router(state.champion))}?"
-                f" {describe_pairs(summary(state.guard), name)}",
-            )  # fmt: skip
-
-
-def _draw_button(label: str, event: str, question: str) -> None:
-    with st.popover(label, key=f"ask-{event}"):
-        st.markdown(question)
-        st.button(f"Yes, {label.lower()}", key=f"do-{event}", on_click=_switch, args=(event,))
+        for label, event, router, verb, pairs in (
+            ("Promote", PROMOTE, state.challenger, "serve", state.pairs),
+            ("Roll back", ROLLBACK, learned.rollback_target(), "serve again", state.guard),
+        ):
+            if router is None:
+                continue
+            name, champion = plain(name_router(router)), plain(name_router(state.champion))
+            with st.popover(label, key=f"ask-{event}"):
+                st.markdown(f"Let {name} {verb} instead of {champion}? {describe_pairs(summary(pairs), name)}")
+                st.button(f"Yes, {label.lower()}", key=f"do-{event}", on_click=_switch, args=(event,))
 
 
 def _switch(event: str) -> None:

@@ -1,30 +1,43 @@
-"""What the page Traffic draws: sentences, charts, what has changed, feedback and decisions."""
+"""The page Traffic: sentences, charts, what has changed, feedback and decisions, from the endpoint's folder of a fleet.
+
+Traffic holds what users wrote. It is shown only by a demo that other machines cannot reach, or whose owner lets
+visitors manage the fleet.
+"""
 
 from __future__ import annotations
 
 import math
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
 import streamlit as st
 
 from zooter_core.backends.endpoint.faults import CUT_OFF, ENDED
+from zooter_core.base.errors import ZooterError
 from zooter_core.base.money import in_dollars
 from zooter_core.config.fleet import Fleet
 from zooter_core.evaluation.charts import ROUTER, bars_of, framed
+from zooter_core.evaluation.thinking import twins
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.advice import Setup, advise
 from zooter_core.learn.changes import day
-from zooter_core.learn.report import TrafficReport
+from zooter_core.learn.report import TrafficReport, report_on
 from zooter_core.learn.report_text import NAMES, WITH_THOUGHTS, figures, statements
-from zooter_core.learn.traffic_rows import FEEDBACK, LoggedDecision
+from zooter_core.learn.traffic import FILE, Traffic, data_folder
+from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward
 from zooter_core.method.worth import RANDOM, RMR, ROUTING
-from zooter_core.ui import charts, tables
+from zooter_core.ui import charts, resources, tables
 from zooter_core.ui.answer_view import counted
-from zooter_core.ui.models.manage import is_users
+from zooter_core.ui.history import is_local
+from zooter_core.ui.models import manage
 from zooter_core.ui.text import clipped, plain, with_commands
-from zooter_core.ui.traffic import source as traffic_source
-from zooter_core.ui.traffic.source import Source, open_traffic
 
+PERIODS = {"Last day": 1, "Last 7 days": 7, "Last 30 days": 30}
+DAY = 86_400.0
+FRESH_SECONDS = 20  # a report is made anew after so long
 SYMBOLS = {ROUTING: "star", RANDOM: "cross", RMR: "diamond"}  # as on the page Benchmark
 ICONS = {"reward": "trending_down", "far": "explore", "calibration": "speed"}
 NEWEST, FEEDBACKS = 20, 8  # decisions and votes that are shown
@@ -43,13 +56,63 @@ REASONS = {
 }
 
 
+@dataclass(frozen=True)
+class Source:
+    """A traffic file and the period that is shown.
+
+    Attributes:
+        steps: hours of a step in the chart over time.
+    """
+
+    folder: Path
+    since: float
+    until: float
+    steps: int
+
+
+def may_look() -> bool:
+    return is_local() or manage.allowed()
+
+
+def traffic_folder(fleet: Fleet) -> Path | None:
+    """The folder with traffic of a fleet; None if there is none, or the visitor must not see it."""
+    folder = data_folder(fleet)
+    if not may_look() or not (folder / FILE).is_file():
+        return None
+    with open_traffic(folder) as traffic:
+        return folder if traffic.newest(1) else None
+
+
+def last_days(folder: Path, days: int) -> Source:
+    """The newest days of a fleet's traffic. The end is rounded, so that a report serves a while."""
+    until = (time.time() // FRESH_SECONDS + 1) * FRESH_SECONDS
+    return Source(folder, until - days * DAY, until, {1: 1, 7: 6}.get(days, 24))
+
+
+@st.cache_data(show_spinner="Summing up the traffic ...", max_entries=8)
+def sum_up(source: Source, _ensemble: Ensemble) -> TrafficReport:
+    """The report on a period. It also says which queries are unlike those that a trained router has learned from."""
+    fleet = _ensemble.fleet
+    trained = _ensemble if fleet.router else None
+    with open_traffic(source.folder) as traffic:
+        return report_on(traffic, fleet.name, source.since, source.until, trained, twins(fleet.candidates))
+
+
+def open_traffic(folder: Path) -> Traffic:
+    """The traffic in a folder; if it cannot be read, the page's run ends."""
+    try:
+        return Traffic.open(folder, create=False)
+    except ZooterError as problem:
+        resources.fail(str(problem))
+
+
 def draw_empty(fleet: Fleet, hidden: bool) -> None:
     if hidden:
         message = "Traffic holds what users wrote, so this demo shows it only on the machine where it runs."
         st.info(message, icon=":material/lock:")
         return
     st.markdown("No traffic yet. Keep what comes through the endpoint, and this page says what routing is worth:")
-    option = f" --fleet {quote(str(fleet.folder))}" if is_users(fleet.folder) else ""
+    option = f" --fleet {quote(str(fleet.folder))}" if manage.is_users(fleet.folder) else ""
     st.code(f"zooter serve --learn{option}", language=None, wrap_lines=True)
     st.markdown("Old logs are a beginning too:")
     st.code(f"zooter learn import FILE{option}", language=None, wrap_lines=True)
@@ -105,8 +168,12 @@ def draw_changes(report: TrafficReport) -> None:
 
 
 def draw_choices(source: Source, pool: tuple[str, ...]) -> None:
-    """Requests over time, by candidate."""
-    counts = traffic_source.count_choices(source)
+    """Requests over time, by the candidate that answered, in steps by the second at which each starts."""
+    counts = defaultdict[str, dict[int, int]](Counter)
+    with open_traffic(source.folder) as traffic:
+        for total in traffic.totals(source.since, source.until, hours=source.steps):
+            if total.candidate and not total.chore and total.hour is not None:
+                counts[total.candidate][total.hour * 3600] += total.n
     order = [*[name for name in pool if name in counts], *sorted(set(counts) - set(pool))]
     starts, step = sorted({start for steps in counts.values() for start in steps}), 3600 * source.steps
     bars = []
@@ -165,20 +232,21 @@ def draw_worth(report: TrafficReport, pool: tuple[str, ...]) -> None:
 def draw_decisions(source: Source, pool: tuple[str, ...]) -> None:
     """The newest decisions; one is opened in full, at first the newest one that every model answered."""
     with open_traffic(source.folder) as traffic:
-        entries, feedback = traffic.newest(NEWEST), traffic.newest_feedback(FEEDBACKS)
-    entries += [entry for _, entry in feedback if entry not in entries]
+        entries = traffic.newest(NEWEST)
+        entries += [entry for _, entry in traffic.newest_feedback(FEEDBACKS) if entry not in entries]
+        rewards = traffic.rewards_for([entry.request_id for entry in entries])
     texts = {
         entry.request_id: f"{day(entry.time)} {entry.candidate or 'no answer'}: {clipped(entry.query, 70)}"
         for entry in entries
     }
-    names, sampled = list(texts), traffic_source.find_sampled(source)
+    names, sampled = list(texts), {reward.request_id for reward in rewards if reward.why == SAMPLE}
     first = next((place for place, name in enumerate(names) if name in sampled), 0)
     picked = st.selectbox("Decision", names, first, format_func=lambda name: texts[name], key="decision")
     if entry := next((entry for entry in entries if entry.request_id == picked), None):
-        draw_decision(source, entry, pool)
+        draw_decision(entry, [reward for reward in rewards if reward.request_id == picked], pool)
 
 
-def draw_decision(source: Source, entry: LoggedDecision, pool: tuple[str, ...]) -> None:
+def draw_decision(entry: LoggedDecision, rewards: list[LoggedReward], pool: tuple[str, ...]) -> None:
     """Why somebody answered, and what the others would have said."""
     st.text(entry.query)
     tags = "".join(f" :gray-badge[{plain(tag)}]" for tag in entry.tags)
@@ -193,9 +261,7 @@ def draw_decision(source: Source, entry: LoggedDecision, pool: tuple[str, ...]) 
         "cut off at the token limit" if entry.finish in CUT_OFF else "" if entry.finish in ENDED else entry.finish,
     ]
     st.caption(plain(", ".join(filter(None, facts))))
-    with open_traffic(source.folder) as traffic:
-        rewards = sorted(traffic.rewards_for([entry.request_id]), key=lambda reward: -reward.reward)
-    for reward in rewards:
+    for reward in sorted(rewards, key=lambda reward: -reward.reward):
         served = " (served)" if reward.candidate == entry.candidate else ""
         if reward.source == FEEDBACK:
             verdict = "good" if reward.reward > 0 else "bad" if reward.reward < 0 else "neither good nor bad"

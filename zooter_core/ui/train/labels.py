@@ -1,27 +1,58 @@
-"""How scores become labels, shown on one query of the Train page."""
+"""Labels on the Train page: their settings, with beta in sight, and what they make of one query's scores."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation.charts import Figure, framed
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.method.labels import LabelConfig, Labels, entropy, label
+from zooter_core.method.labels import LabelConfig, entropy, label
 from zooter_core.pipeline.train import tags_of
 from zooter_core.router.clusters import by_words
+from zooter_core.router.kinds import KINDS, LEARN_LABELS, DistillConfig, settings_of
 from zooter_core.ui import charts
 from zooter_core.ui.answer_view import draw_query
 from zooter_core.ui.charts import badge, colour
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.train.session import LoadedScores, Session, Tags, Task, draw_until_result
-from zooter_core.ui.train.settings import Settings
+from zooter_core.ui.widgets import persistent
 
+NORMALISED = {
+    "none": "not scaled",
+    "spread": "by the spread of each query's scores",
+    "zscore": "to mean 0 and deviation 1",
+    "zscore-dataset": "to mean 0 and deviation 1 per data set",
+}
+TAGGERS = {
+    "given": "tags in the file",
+    "clusters": "clusters of similar queries",
+    "fleet": "the fleet's tagger",
+    "none": "no tags",
+}
+BETA = "beta: how much a query's own scores count"
+BETA_HELP = (
+    "Single scores are noisy, so a query's label is mixed with the mean label of the queries that share its tags. At 1 "
+    "only its own scores count, at 0 only those queries; the paper found 0.3 best."
+)
+TAU_HELP = (
+    "A softmax at this temperature turns scores into shares. A small tau gives all to the best model, a large one "
+    "nearly the same share to each; the paper uses 1 on its reward models' scale."
+)
+SCALING_HELP = "Brings different kinds of scores to one scale before the softmax, so that one tau fits all."
+TAGS_HELP = "A tag names the kind of a query. Queries that share a tag share part of their labels."
+HOLDOUT_HELP = "The share of queries to evaluate the router on; it does not train on them."
+KIND_HELP = (
+    "`auto` compares some of the others by cross-validation and mixes them. `zooter` learns the labels. The rest "
+    "learn from the scores."
+)
+EPOCHS_HELP = "Passes over the queries. With 100 queries or more, a trial finds out when more do not help."
+KEEP_HELP = "Chat can then show the most similar training queries, and this page can use them as a sample."
 BATCH = 64
 CLEAR, MIXED = 0.35, 0.75  # reward entropy below which the scores are clear, or mixed
 FEW_TAGS = 3
@@ -29,14 +60,62 @@ MOST = 12  # models named below the picture
 HEIGHT = 44  # pixels of the picture
 
 
-def draw(session: Session, loaded: LoadedScores, settings: Settings, ensemble: Ensemble) -> Tags | None:
-    """Draw what becomes of one query's scores. Returns the tags of all queries; None while they are computed."""
-    tags = find_tags(session, loaded, settings.tagger, ensemble)
-    if tags is not None:
-        scores = loaded.scores
-        labels = label(scores.scores, scores.datasets, tags, settings.labels)
-        _draw_label(scores, tags, labels, settings.labels)
-    return tags
+class TrainingPlan(NamedTuple):
+    """How a router is trained; `tags` are those of each query."""
+
+    labels: LabelConfig
+    tags: Tags
+    training: DistillConfig
+
+
+def draw(session: Session, loaded: LoadedScores, ensemble: Ensemble) -> TrainingPlan | None:
+    """Draw the settings, and below beta what becomes of one query's scores; None while the queries get their tags."""
+    begin_with_defaults(session, loaded)
+    st.subheader("Labels", anchor=False)
+    st.markdown(
+        "The router learns one label per query: how likely each model is to answer it best. A label mixes the query's "
+        "own scores with those of queries of the same kind. Move beta and watch."
+    )
+    beta = st.slider(BETA, 0.0, 1.0, step=0.05, **persistent("train-beta", BETA_HELP))
+    picture = st.container()
+    with st.expander("Advanced", icon=":material/tune:"):
+        left, middle, right = st.columns(3)
+        tau = left.number_input(
+            "tau: softmax temperature", 0.01, 100.0, step=0.1, format="%g", **persistent("train-tau", TAU_HELP)
+        )
+        scaling = middle.selectbox(
+            "Scaling of the scores", NORMALISED, format_func=NORMALISED.__getitem__,
+            **persistent("train-normalise", SCALING_HELP),
+        )  # fmt: skip
+        taggers = [name for name in TAGGERS if name != "fleet" or ensemble.fleet.tagger]
+        tagger = right.selectbox(
+            "Tags", taggers, format_func=TAGGERS.__getitem__, **persistent("train-tagger", TAGS_HELP)
+        )
+        holdout = left.slider("Held back", 0, 50, 20, 5, "%d%%", **persistent("train-holdout", HOLDOUT_HELP))
+        kind = middle.selectbox("Kind of router", list(KINDS), **persistent("train-kind", KIND_HELP))
+        epochs = right.slider(
+            "Maximum epochs", 1, 30, DistillConfig.epochs, disabled=kind not in LEARN_LABELS,
+            **persistent("train-epochs", EPOCHS_HELP),
+        )  # fmt: skip
+        keep = st.checkbox("Save the queries' texts with the router", True, **persistent("train-keep", KEEP_HELP))
+    training = replace(settings_of(kind, {"epochs": epochs} if kind in LEARN_LABELS else None), keep_texts=keep)
+    config = LabelConfig(beta=beta, tau=tau, normalise=scaling, holdout=holdout / 100)
+    with picture:
+        if (tags := find_tags(session, loaded, tagger, ensemble)) is None:
+            return None
+        _draw_label(loaded.scores, tags, config)
+    return TrainingPlan(config, tags, training)
+
+
+def begin_with_defaults(session: Session, loaded: LoadedScores) -> None:
+    """Begin with the label settings of a source when it is first used."""
+    if session.configured == loaded.source:
+        return
+    session.configured = loaded.source
+    has_tags = any(query.tags for query in loaded.scores.queries)
+    defaults: dict[str, Any] = {"beta": float(loaded.config.beta), "tau": float(loaded.config.tau)}
+    defaults |= {"normalise": loaded.config.normalise, "tagger": "given" if has_tags else "clusters"}
+    st.session_state.update({f"train-{name}": value for name, value in defaults.items()})
 
 
 def find_tags(session: Session, loaded: LoadedScores, tagger: str, ensemble: Ensemble) -> Tags | None:
@@ -44,21 +123,25 @@ def find_tags(session: Session, loaded: LoadedScores, tagger: str, ensemble: Ens
     scores, key = loaded.scores, f"{loaded.key} {tagger}"
     if tagger in ("given", "none"):
         return [query.tags if tagger == "given" else () for query in scores.queries]
-    if key not in session.tagging or session.tagging[key].problem:
-        for old in session.tagging.values():
-            old.stop()
-        session.tagging = {key: Task(lambda task: _tag_queries(task, scores, tagger, ensemble))}
-    task = session.tagging[key]
+    task = session.tagging
+    if task is None or task.about != key or task.problem:
+        if task:
+            task.stop()
+        task = session.tagging = Task(lambda task: _tag_queries(task, scores, tagger, ensemble), key)
     result = draw_until_result(task, "train-tag", "Tagging")
     if task.stopped:
-        st.button("Resume", key="train-tag-again", on_click=session.tagging.clear)
+        st.button("Resume", key="train-tag-again", on_click=setattr, args=(session, "tagging", None))
     return result
 
 
-def _tag_queries(task: Task[Any], scores: Scores, tagger: str, ensemble: Ensemble) -> Any:
+def _tag_queries(task: Task[Tags], scores: Scores, tagger: str, ensemble: Ensemble) -> Tags:
     texts = [query.text for query in scores.queries]
     if tagger == "clusters":
-        return tags_of(scores, "clusters", embed(task, texts, ensemble))
+        encoder = ensemble.encoders(ensemble.fleet.encoder)
+        task.report("embed", 0, len(texts))
+        return tags_of(
+            scores, "clusters", encoder.embed_all(texts, lambda done: task.report("embed", done, len(texts)))
+        )
     tags: list[tuple[str, ...]] = []
     for first in range(0, len(texts), BATCH):
         rows = ensemble.tagger.tag_all(scores.queries[first : first + BATCH])
@@ -67,15 +150,9 @@ def _tag_queries(task: Task[Any], scores: Scores, tagger: str, ensemble: Ensembl
     return tags
 
 
-def embed(task: Task[Any], texts: list[str], ensemble: Ensemble) -> NDArray[np.float32]:
-    """The vectors of these texts by the fleet's encoder, shape (texts, width)."""
-    encoder = ensemble.encoders(ensemble.fleet.encoder)
-    task.report("embed", 0, len(texts))
-    return encoder.embed_all(texts, lambda done: task.report("embed", done, len(texts)))
-
-
-def _draw_label(scores: Scores, tags_of_all: Tags, labels: Labels, config: LabelConfig) -> None:
+def _draw_label(scores: Scores, tags_of_all: Tags, config: LabelConfig) -> None:
     """The query on which its own scores and its kind differ most: its label as a bar, and where that comes from."""
+    labels = label(scores.scores, scores.datasets, tags_of_all, config)
     pool, row = scores.candidates, int(np.abs(labels.plain - labels.prior).sum(axis=1).argmax())
     draw_query(scores.queries[row].text)
     shares = {"plain": labels.plain[row], "prior": labels.prior[row], "enhanced": labels.enhanced[row]}

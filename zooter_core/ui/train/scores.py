@@ -53,8 +53,7 @@ def _read_source(session: Session, ensemble: Ensemble) -> LoadedScores | None:
             "Scores to train on", SOURCES, default="sample", required=True, format_func=SOURCES.__getitem__,
             label_visibility="collapsed", **persistent("train-source"),
         )  # fmt: skip
-    task = _read_sample(session, ensemble) if kind == "sample" else _read_file(session)
-    return draw_until_result(task, "train-read", "Reading") if task else None
+    return _read_sample(session, ensemble) if kind == "sample" else _read_file(session)
 
 
 def _has_sample(ensemble: Ensemble) -> bool:
@@ -64,31 +63,25 @@ def _has_sample(ensemble: Ensemble) -> bool:
     return False
 
 
-def _read_sample(session: Session, ensemble: Ensemble) -> Task[LoadedScores] | None:
-    if ensemble.fleet.router is None:
+def _read_sample(session: Session, ensemble: Ensemble) -> LoadedScores | None:
+    neighbours = ensemble.neighbours
+    if neighbours is None:
         links.draw_way_to_exam(
             "This fleet has no trained router yet, and so no sample of what one has learned from. The exam on the page "
             "Models makes both. Or take a score file."
         )
         return None
-    name, source = ensemble.fleet.name, f"sample {id(ensemble)}"  # another one once the fleet has another router
-
-    def load(task: Task[LoadedScores]) -> LoadedScores:
-        neighbours = ensemble.neighbours
-        assert neighbours is not None  # it has a sample
-        config, scores = LabelConfig(**ensemble.router.labels), neighbours.scores()
+    if session.sample is None or session.sample[0] is not neighbours:  # the fleet has another router
+        scores, name = neighbours.scores(), ensemble.fleet.name
         total, shipped = len(neighbours.records), len(scores.queries)
         part = f"all {total:,} queries" if shipped == total else f"{shipped:,} of the {total:,} queries"
         note = f"These are {part} that the router of **{plain(name)}** trained on, with each model's reward."
-        return LoadedScores(source, f"the sample of the fleet {name}", scores, config, note)
-
-    reading = session.loaded.get(source)
-    if reading is None or reading.problem:
-        reading = session.loaded[source] = Task(load)
-    return reading
+        title, config = f"the sample of the fleet {name}", LabelConfig(**ensemble.router.labels)
+        session.sample = neighbours, LoadedScores(f"sample {id(neighbours)}", title, scores, config, note)
+    return session.sample[1]
 
 
-def _read_file(session: Session) -> Task[LoadedScores] | None:
+def _read_file(session: Session) -> LoadedScores | None:
     uploads = st.file_uploader(  # of any type: what is wrong with a file is said below, not by Streamlit
         "Score files",
         accept_multiple_files=True,
@@ -99,11 +92,11 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
     if uploads:
         _read_uploads(session, uploads)
         st.rerun()
-    task = None if session.uploaded is None else session.loaded[session.uploaded]
-    if task is None or task.problem:
+    if session.reading is None or session.reading.problem:
         st.caption(
             "One query per line, with the scores of at least two models; `id`, `dataset` and `tags` are optional. Or a "
-            "table of `query`, `model` and `score`, or of `query` and a column of scores for each model. A file "
+            "table of `query`, `model` and `score`, of `query` and a column of scores for each model, or of votes "
+            "(`query`, `model_a`, `model_b`, `winner`). A file "
             "with `query` and `score` alone is about the model that it is named after. `zooter run --scores FILE` "
             "writes a run's."
         )
@@ -112,13 +105,13 @@ def _read_file(session: Session) -> Task[LoadedScores] | None:
             language="json",
             wrap_lines=True,
         )
-    return task
+    return draw_until_result(session.reading, "train-read", "Reading") if session.reading else None
 
 
 def _read_uploads(session: Session, uploads: Sequence[UploadedFile]) -> None:
     """Copy uploads into a folder of the session, start to read them, and let Streamlit drop its copies."""
-    if session.uploaded is not None and (previous := session.loaded.pop(session.uploaded, None)):
-        previous.stop()
+    if session.reading:
+        session.reading.stop()
     session.uploads += 1  # changes the uploader's key, which empties it
     folder = session.path / f"upload-{session.uploads}"
     names = [Path(upload.name).name[-60:] or "scores.jsonl" for upload in uploads]
@@ -128,7 +121,7 @@ def _read_uploads(session: Session, uploads: Sequence[UploadedFile]) -> None:
         with path.open("wb") as file:
             shutil.copyfileobj(upload, file, 1 << 20)
     source = f"file {session.uploads}"
-    session.loaded[source] = Task(lambda task: _read_uploads_in_task(task, source, folder, paths))
+    session.reading = Task(lambda task: _read_uploads_in_task(task, source, folder, paths))
 
 
 def _read_uploads_in_task(task: Task[LoadedScores], source: str, folder: Path, paths: Sequence[Path]) -> LoadedScores:

@@ -6,13 +6,14 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import streamlit as st
 
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation.figures import Report
 from zooter_core.method.labels import LabelConfig
+from zooter_core.router.neighbours import Neighbours
 from zooter_core.ui.background import BackgroundWork, draw_live, stop_button
 from zooter_core.ui.widgets import show_error
 
@@ -32,13 +33,15 @@ class Task(BackgroundWork, Generic[Result]):
 
     Args:
         function: does it. It calls `report` often, which is where a stop ends it.
+        about: identifies what it works on.
 
     Attributes:
         result: what the function returned; None until then.
     """
 
-    def __init__(self, function: Callable[[Task[Result]], Result]) -> None:
+    def __init__(self, function: Callable[[Task[Result]], Result], about: str = "") -> None:
         super().__init__()
+        self.about = about
         self.result: Result | None = None
         self._function = function
         self.start()
@@ -54,36 +57,26 @@ class Task(BackgroundWork, Generic[Result]):
         self.result = self._function(self)
 
 
-def draw_task(task: Task[Any], key: str) -> None:
-    """Draw the progress of a task until it has ended."""
+def draw_until_result(task: Task[Result], key: str, name: str, wait: float = 0.5) -> Result | None:
+    """What a task has returned. While it runs, draw its progress; if it has no result, why.
+
+    Args:
+        name: of the work, at the start of a sentence.
+        wait: seconds. Most tasks have ended by then, and the page is drawn once only.
+    """
 
     def draw() -> None:
         st.progress(task.share, text=f"{task.progress_text} ...")
         stop_button(task, f"{key}-stop")
 
-    draw_live(task, draw)
-
-
-def draw_until_result(task: Task[Result], key: str, name: str) -> Result | None:
-    """What a task has returned. While it runs, draw its progress; if it failed, why.
-
-    Args:
-        name: of the work, at the start of a sentence.
-    """
-    task.wait(0.5)  # most have ended by then, and the page is drawn once only
+    task.wait(wait)
     if task.running:
-        draw_task(task, key)
-    else:
-        draw_end(task, name)
-    return task.result
-
-
-def draw_end(task: Task[Any], name: str) -> None:
-    """Why a task that has ended has no result; nothing if it has one."""
-    if task.problem:
+        draw_live(task, draw)
+    elif task.problem:
         show_error(task.problem)
     elif task.stopped:
         st.info(f"{name} was stopped. No partial results are kept.", icon=":material/stop_circle:")
+    return task.result
 
 
 @dataclass(frozen=True)
@@ -122,10 +115,11 @@ class Session:
     """One session's work. Its folder is deleted with the session.
 
     Attributes:
-        loaded: source -> the task that reads it.
-        uploads: how many files were uploaded.
+        sample: the sample of a fleet's router, beside the training queries that it was made from.
+        uploads: how often files were uploaded.
+        reading: the task that reads those uploaded last.
         configured: the source whose label settings are on the page.
-        tagging: the task that tags the queries, by the key of scores and tagger; one at most.
+        tagging: the task that tags the queries.
         distillation: the task that trains a router.
         saved: the folder of the router, once it is saved.
     """
@@ -133,10 +127,11 @@ class Session:
     folder: tempfile.TemporaryDirectory[str] = field(
         default_factory=lambda: tempfile.TemporaryDirectory(prefix="zooter-train-", ignore_cleanup_errors=True)
     )
-    loaded: dict[str, Task[LoadedScores]] = field(default_factory=dict)
+    sample: tuple[Neighbours, LoadedScores] | None = None
     uploads: int = 0
+    reading: Task[LoadedScores] | None = None
     configured: str | None = None
-    tagging: dict[str, Task[Any]] = field(default_factory=dict)
+    tagging: Task[Tags] | None = None
     distillation: Task[TrainedRouter] | None = None
     saved: Path | None = None
 
@@ -148,11 +143,6 @@ class Session:
     def router(self) -> TrainedRouter | None:
         """The router that was trained last."""
         return self.distillation.result if self.distillation else None
-
-    @property
-    def uploaded(self) -> str | None:
-        """The source that was uploaded last."""
-        return f"file {self.uploads}" if self.uploads else None
 
 
 def current() -> Session:

@@ -19,59 +19,48 @@ from zooter_core.ui import charts, tables
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
 from zooter_core.ui.text import clipped, plain, with_commands
-from zooter_core.ui.train.labels import embed
-from zooter_core.ui.train.session import LoadedScores, Session, Tags, Task, TrainedRouter, draw_end, draw_task
-from zooter_core.ui.train.settings import Settings
+from zooter_core.ui.train.labels import TrainingPlan
+from zooter_core.ui.train.session import LoadedScores, Session, Task, TrainedRouter, draw_until_result
 
 
-def draw_button(
-    session: Session, loaded: LoadedScores, tags: Tags | None, settings: Settings, ensemble: Ensemble
-) -> None:
+def draw_button(session: Session, loaded: LoadedScores, plan: TrainingPlan | None, ensemble: Ensemble) -> None:
     """The button that trains, once the queries have tags."""
     label, key = ("Train", "primary-train") if session.router is None else ("Train again", "train-again")
     task = session.distillation
     st.button(
-        label, key=key, icon=":material/science:", disabled=tags is None or bool(task and task.running), on_click=start,
-        args=(session, loaded, tags, settings, ensemble),
+        label, key=key, icon=":material/science:", disabled=plan is None or bool(task and task.running),
+        on_click=start, args=(session, loaded, plan, ensemble),
     )  # fmt: skip
 
 
 def draw_result(session: Session) -> None:
     """How far the training is, then what came of it."""
     task = session.distillation
-    if task is None:
-        return
-    if task.running:
-        draw_task(task, "train-distill")
-        return
-    draw_end(task, "The training")
-    if task.result is not None:
-        draw_figures(task.result)
+    if task and (router := draw_until_result(task, "train-distill", "The training", wait=0)):
+        draw_figures(router)
 
 
-def start(session: Session, loaded: LoadedScores, tags: Tags, settings: Settings, ensemble: Ensemble) -> None:
+def start(session: Session, loaded: LoadedScores, plan: TrainingPlan, ensemble: Ensemble) -> None:
     """Start a distillation in place of the router before, which stays where it was saved."""
     folder = session.path / "router"
     shutil.rmtree(folder, ignore_errors=True)
     st.session_state.pop("train-name", None)  # another router gets another name
     session.saved = None
-    session.distillation = Task(lambda task: distill_in_task(task, folder, loaded, tags, settings, ensemble))
+    session.distillation = Task(lambda task: distill_in_task(task, folder, loaded, plan, ensemble))
 
 
 def distill_in_task(
-    task: Task[TrainedRouter], folder: Path, loaded: LoadedScores, tags: Tags, settings: Settings, ensemble: Ensemble
+    task: Task[TrainedRouter], folder: Path, loaded: LoadedScores, plan: TrainingPlan, ensemble: Ensemble
 ) -> TrainedRouter:
     """Distill a router into the folder; if that fails, the folder is removed."""
-    vectors = embed(task, [query.text for query in loaded.scores.queries], ensemble)
     try:
         distill(
             loaded.scores,
             folder,
-            labels=settings.labels,
-            training=settings.training,
+            labels=plan.labels,
+            training=plan.training,
             encoder=ensemble.encoders(ensemble.fleet.encoder),
-            tags=tags,
-            vectors=vectors,
+            tags=plan.tags,
             progress=task.report,
         )
         report = load_report(folder / REPORT)
@@ -79,7 +68,7 @@ def distill_in_task(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return TrainedRouter(folder, loaded, settings.labels, report)
+    return TrainedRouter(folder, loaded, plan.labels, report)
 
 
 def describe_result(router: TrainedRouter) -> str:
