@@ -251,9 +251,9 @@ def tiny_encoder(tiny_fleet: Path):
 def profiles_of_any_encoder(monkeypatch):
     """A classifier of skills for vectors of any width: skill s is the number s of a sentence's."""
     from zooter_core.base.skills import SKILLS
-    from zooter_core.labelling.skills import SkillHead
 
-    def classifier(width: int) -> SkillHead:
-        return SkillHead(8.0 * np.eye(width, len(SKILLS)), np.zeros(len(SKILLS)))
+    def state(width: int) -> tuple[np.ndarray, np.ndarray]:
+        return 8 * np.eye(width, len(SKILLS), dtype=np.float32), np.zeros(len(SKILLS), dtype=np.float32)
 
-    monkeypatch.setattr("zooter_core.router.kinds.profile.classifier", classifier)
+    for kind in ("profile", "bayes"):
+        monkeypatch.setattr(f"zooter_core.router.kinds.{kind}.classifier_state", state)

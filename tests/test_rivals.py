@@ -16,7 +16,7 @@ from support.command_files import write_lines
 from support.three_groups import NEW, VECTORS
 from support.three_groups import TABLE as SCORES
 from zooter_core.method.labels import normalise, softmax
-from zooter_core.router.distill import fit_head
+from zooter_core.router.distill import learn
 from zooter_core.router.kinds import KINDS, settings_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -34,7 +34,7 @@ def kinds(monkeypatch):
 def logits(kind, vectors, scores, new, settings=None):
     names = [str(column) for column in range(scores.shape[1])]
     config = settings_of(kind, settings)
-    return fit_head(vectors, softmax(scores), names, "none", config, scores=scores).logits(new)
+    return learn(vectors, softmax(scores), names, "none", config, scores=scores).logits(new)
 
 
 @pytest.mark.parametrize("kind", rivals.RIVALS)

@@ -46,7 +46,6 @@ LIGHT = (
     "pipeline.plan",
     "pipeline.train",
     "router.bert_encoder",
-    "router.config",
     "router.head",
     "router.kinds",
     "router.router",

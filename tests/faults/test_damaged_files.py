@@ -30,7 +30,7 @@ from zooter_core.labelling.taggers import nearest
 from zooter_core.learn.imports import import_traffic
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.versions import STATE, Versions, summary
-from zooter_core.router.config import CONFIG, check_router
+from zooter_core.router.head import CONFIG, RouterHead
 from zooter_core.router.neighbours import RECORDS, Neighbours
 from zooter_core.serve.keys import Key, add_key, read_keys
 from zooter_core.ui.chat import conversations, export
@@ -145,7 +145,7 @@ def kinds(fleet_copy: Path, tmp_path: Path) -> dict[str, Kind]:
     return {
         STATE: (fleet_copy / "routers" / STATE, use_state),
         RECORDS: (fleet_copy / RECORDS, use_neighbours),
-        CONFIG: (fleet_copy / "router" / CONFIG, lambda: check_router(fleet_copy / "router")),
+        CONFIG: (fleet_copy / "router" / CONFIG, lambda: RouterHead.load(fleet_copy / "router")),
         "report.json": (tmp_path / "report.json", use_report),
         "sweep.json": (tmp_path / "sweep.json", lambda: verdicts.of_sweep(load_sweep(tmp_path / "sweep.json"))),
         "keys.json": (tmp_path / "keys.json", use_keys),

@@ -10,7 +10,7 @@ import pytest
 from zooter_core.base.paths import OPEN_MODELS
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.router.config import CONFIG, WEIGHTS, check_router
+from zooter_core.router.head import CONFIG, WEIGHTS, RouterHead
 from zooter_core.router.router import Router
 
 POOL = ("llama-3.1-8b", "qwen2.5-7b", "gemma-2-9b", "mistral-7b", "codegemma-7b")
@@ -34,7 +34,7 @@ def test_it_is_small_and_holds_no_query():
     files = [path for path in OPEN_MODELS.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < MOST_BYTES
     assert {path.name for path in (OPEN_MODELS / "router").iterdir()} == {CONFIG, WEIGHTS, "learned.npy"}
-    check_router(OPEN_MODELS / "router")
+    RouterHead.load(OPEN_MODELS / "router")
 
 
 def test_the_five_are_on_ollama():

@@ -71,9 +71,8 @@ def test_large_rewards_do_not_overflow():
 
 def test_a_tag_without_prior_is_ignored():
     labels = np.array([[0.9, 0.1]])
-    priors = {"carried": np.array([0.5, 0.5])}
-    assert enhance(labels, [["new", "carried"]], priors, 0.0)[0].tolist() == [0.5, 0.5]
-    assert enhance(labels, [["new"]], priors, 0.0)[0].tolist() == [0.9, 0.1]
+    assert enhance(labels, [["new", "carried"]], np.array([[0.5, 0.5], [NAN, NAN]]), 0.0)[0].tolist() == [0.5, 0.5]
+    assert enhance(labels, [["new"]], np.full((1, 2), NAN), 0.0)[0].tolist() == [0.9, 0.1]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +84,7 @@ def test_a_tag_without_prior_is_ignored():
 )  # fmt: skip
 def test_what_gives_no_label_is_refused(reward, tau, beta, message):
     with pytest.raises(ZooterError, match=message):
-        enhance(softmax(np.array([[0.0, reward]]), tau), [[]], {}, beta)
+        enhance(softmax(np.array([[0.0, reward]]), tau), [[]], np.zeros((0, 2)), beta)
 
 
 REWARDS = np.array([[1.0, 3.0], [5.0, 7.0], [100.0, 300.0]])
@@ -177,7 +176,7 @@ def test_priors_and_labels_with_a_missing_reward_by_hand():
     """
     rewards = np.array([[np.log(2), 0, 0], [np.log(4), 0, NAN]])
     table = label(rewards, ["x", "x"], [("t",), ("t",)], LabelConfig(beta=0.3))
-    assert tag_priors(softmax(rewards), [("t",), ("t",)])["t"] == pytest.approx([0.55, 0.2, 0.25], abs=1e-5)
+    assert tag_priors(softmax(rewards), [("t",), ("t",)])[0] == pytest.approx([0.55, 0.2, 0.25], abs=1e-5)
     assert table.plain[1] == pytest.approx([0.6, 0.15, 0.25], abs=1e-5)
     assert table.enhanced[1] == pytest.approx([0.565, 0.185, 0.25], abs=1e-5)  # 0.3 s + 0.7 prior
     assert np.isnan(table.rewards[1, 2])
@@ -186,9 +185,9 @@ def test_priors_and_labels_with_a_missing_reward_by_hand():
 def test_a_tag_that_lacks_a_candidate_takes_its_share_of_all_queries():
     """The overall mean is (.55, .2, .25) as above; tag u has one query, without the third candidate."""
     rewards = np.array([[np.log(2), 0, 0], [np.log(4), 0, NAN]])
-    priors = tag_priors(softmax(rewards), [("t",), ("u",)])
-    assert priors["t"] == pytest.approx([0.5, 0.25, 0.25])
-    assert priors["u"] == pytest.approx([0.6, 0.15, 0.25], abs=1e-5)
+    of_t, of_u = tag_priors(softmax(rewards), [("t",), ("u",)])
+    assert of_t == pytest.approx([0.5, 0.25, 0.25])
+    assert of_u == pytest.approx([0.6, 0.15, 0.25], abs=1e-5)
 
 
 def test_a_held_back_query_and_one_without_tags_are_completed_too():

@@ -51,7 +51,7 @@ def test_a_trial_judges_a_fifth_of_the_queries_and_ends_where_nothing_gets_bette
     vectors = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
     labels = np.eye(2)[np.arange(100) % 2]
     config = DistillConfig() if epochs > 1 else DistillConfig(epochs=30)
-    assert trial(vectors, labels, POOL, config, labels).epochs == epochs
+    assert trial(vectors, labels, config, labels).epochs == epochs
     assert judged == [20] * len(losses)
 
 
@@ -61,7 +61,7 @@ def test_a_trial_goes_by_the_scores_that_there_are():
     vectors = (np.eye(2)[groups] + np.random.default_rng(0).normal(scale=0.6, size=(120, 2))).astype(np.float32)
     labels = np.where(np.eye(2)[groups] > 0, 0.9, 0.1)
     gaps = np.where((np.arange(120) % 3 > 0)[:, None] & [True, False], np.nan, labels)
-    complete, sparse = (trial(vectors, labels, POOL, QUICK, scores) for scores in (labels, gaps))
+    complete, sparse = (trial(vectors, labels, QUICK, scores) for scores in (labels, gaps))
     assert 0.5 < sparse.temperature / complete.temperature < 2
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from support.anthropic_shape import answer_of, post
 from support.running_endpoint import QUERY, stream_of
-from zooter_core.serve.metrics import Usage, count_usage
+from zooter_core.serve.exchange import Usage
 
 HEADERS = {"x-zooter-metadata": "enabled"}
 
@@ -95,7 +95,7 @@ def test_tokens_of_all_answers_count_though_the_reward_model_fails(serve, fleet_
     (fleet_copy / "reward").unlink()
     response = endpoint.chat(model="auto-best")
     assert (response.status_code, response.json()["error"]["code"]) == (500, "reward_failed")
-    assert count_usage(endpoint.next_exchange()) == Usage(18, 14, reported=True, dollars=3.5)
+    assert endpoint.next_exchange().usage == Usage(18, 14, reported=True, dollars=3.5)
     page = endpoint.client.get("/metrics").text
     for name in endpoint.order:
         assert f'zooter_tokens_total{{kind="prompt",model="{name}"}} 9.0' in page

@@ -9,8 +9,8 @@ import pytest
 from support.patience import wait_until
 from support.running_endpoint import QUERY
 from zooter_core.learn.traffic_rows import LONGEST_ANSWER
+from zooter_core.serve.exchange import Usage
 from zooter_core.serve.keys import Key, add_key
-from zooter_core.serve.metrics import Usage, count_usage
 
 
 @pytest.fixture
@@ -221,4 +221,4 @@ def test_tokens_are_those_that_the_server_counts_or_else_estimated(serve, model,
     endpoint = serve(model, extra=PRICED)
     endpoint.client.post(f"/v1/{path}", json={"model": endpoint.order[0], **body})
     reported = model == "every-api"
-    assert count_usage(endpoint.next_exchange()) == Usage(*tokens, reported=reported, dollars=dollars)
+    assert endpoint.next_exchange().usage == Usage(*tokens, reported=reported, dollars=dollars)

@@ -19,7 +19,7 @@ NAMES = ("a", "b", "c")
 
 def pool(folders, models: float | None = None) -> dict[str, CandidateConfig]:
     """A candidate a base; the budget is in models."""
-    size = Checkpoint.of(CandidateConfig("x", "transformers", str(folders["a"]), dtype="float32")).bytes()
+    size = Checkpoint.of(CandidateConfig("x", "transformers", str(folders["a"]), dtype="float32")).bytes
     budget = None if models is None else MemoryConfig(models * size / 1e9)
     return {
         name: CandidateConfig(name, "transformers", str(folder), dtype="float32", memory=budget)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Stream = Callable[[threading.Event], Iterator[Item]]
-JOIN_SECONDS = 1.0  # for each thread to end after a stop
+Put = Callable[[Item], object]
+Push = Callable[[Put[Item], threading.Event], None]
+JOIN_SECONDS = 1.0
 END = object()
 
 
@@ -34,18 +37,33 @@ def merge_streams(streams: Sequence[Stream[Item]], stop: threading.Event) -> Gen
     if len(streams) == 1:
         yield from streams[0](stop)
         return
+
+    def push(stream: Stream[Item], put: Put[Item], stop: threading.Event) -> None:
+        for item in stream(stop):
+            put(item)
+
+    yield from iter_pushed([partial(push, stream) for stream in streams], stop)
+
+
+def iter_pushed(
+    pushes: Sequence[Push[Item]], stop: threading.Event, join_seconds: float | None = JOIN_SECONDS
+) -> Generator[Item]:
+    """The same for functions that put their items themselves. Each runs in a thread of its own.
+
+    Args:
+        join_seconds: for each thread to end after a stop; None waits for ever.
+    """
     items: queue.Queue[Item | Exception | object] = queue.Queue()
     stop_all = Stop(stop)
 
-    def read(stream: Stream[Item]) -> None:
+    def run(push: Push[Item]) -> None:
         try:
-            for item in stream(stop_all):
-                items.put(item)
+            push(items.put, stop_all)
             items.put(END)
         except Exception as problem:
             items.put(problem)
 
-    threads = [threading.Thread(target=read, args=(stream,), name="merge_streams", daemon=True) for stream in streams]
+    threads = [threading.Thread(target=run, args=(push,), name="merge_streams", daemon=True) for push in pushes]
     running = len(threads)
     try:
         for thread in threads:
@@ -62,4 +80,4 @@ def merge_streams(streams: Sequence[Stream[Item]], stop: threading.Event) -> Gen
         stop_all.set()
         for thread in threads:
             if thread.ident is not None:  # else a Ctrl-C came before it began
-                thread.join(JOIN_SECONDS)
+                thread.join(join_seconds)

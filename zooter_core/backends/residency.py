@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 from zooter_core.backends import POLL_SECONDS, Backend, memory
@@ -46,20 +45,16 @@ class Loader(Generic[Loaded]):
     Attributes:
         key: the same for all candidates that share the model.
         devices: where the weights go, the first choice first.
-        measure: the bytes that it will take; may read files.
+        bytes: that it will take.
         spreads: whether it may lie on all of these devices, and on the CPU.
     """
 
     key: Hashable
     candidate: CandidateConfig
     devices: tuple[str, ...]
-    measure: Callable[[], int]
+    bytes: int
     load: Callable[[], Loaded]
     spreads: bool = False
-
-    @cached_property
-    def bytes(self) -> int:
-        return self.measure()
 
     @property
     def budget(self) -> int | None:
@@ -166,11 +161,7 @@ class Residency(Generic[Loaded]):
     def fits(self, loader: Loader[Loaded]) -> bool:
         """Whether a model is loaded, or is the first, or its bytes fit beside the loaded ones."""
         with self._changed:
-            if loader.key in self._residents or not self._residents:
-                return True
-        size = loader.bytes  # may read files, which must not keep others waiting
-        with self._changed:
-            return self._room(loader) >= size
+            return loader.key in self._residents or not self._residents or self._room(loader) >= loader.bytes
 
     def note(self, loader: Loader[Loaded]) -> str:
         """The note that a model replaces others in memory; "" if it does not."""

@@ -146,7 +146,7 @@ def names_of_this_machine(address: str | None) -> frozenset[str]:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach a server that binds the address."""
+    """Whether an address or a host's name is of this machine alone: no other reaches a server that binds it."""
     try:
         return ip_address(address).is_loopback
     except ValueError:

@@ -70,9 +70,9 @@ def _checked(folder: Path | None) -> Fleet:
     """The fleet that the demo shows. A mistake in it, or a package that is missing, shows here, not in the browser."""
     fleet = open_fleet(folder)
     if fleet.router:
-        from zooter_core.router.config import check_router  # here: the demo loads numpy once its server listens
+        from zooter_core.router.head import RouterHead  # here: the demo loads numpy once its server listens
 
-        check_router(Path(fleet.router.path))
+        RouterHead.load(fleet.router.path)
     check_encoder(fleet)
     check_engines(fleet)
     return fleet

@@ -16,7 +16,7 @@ from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import FleetDir, Port, check_free, flag, option, read_names
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.packages import check_engines
-from zooter_core.router.config import check_router
+from zooter_core.router.head import RouterHead
 
 PACKAGES = ("fastapi", "uvicorn", "prometheus_client")  # the extra `serve`
 LEARN = "`zooter learn` asks for these answers, and `zooter report` says what routing is worth."
@@ -48,7 +48,7 @@ def serve(
         raise NotInstalledError(absent[0], "`zooter serve`", "pip install 'zooter[serve]'")
     parts = open_fleet(fleet)
     if parts.router:
-        check_router(Path(parts.router.path))
+        RouterHead.load(parts.router.path)  # or it says what is wrong
     check_engines(parts)
     check_host(host, "--host")
     addresses = tuple(_address(text) for text in proxy or ())

@@ -7,7 +7,6 @@ or in $ZOOTER_TRUST. It is kept by pair and not by fleet: a fleet.toml that name
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Iterable
@@ -16,7 +15,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import atomic, private_folder, writing
-from zooter_core.base.hosts import DEFAULT_PORTS, Host, host_name
+from zooter_core.base.hosts import DEFAULT_PORTS, Host, host_name, is_loopback
 
 TRUST = "ZOOTER_TRUST"  # an environment variable with pairs such as MY_KEY=https://models.example.org
 PROVIDERS = {  # variable -> hosts
@@ -48,11 +47,7 @@ def provider_key(url: str) -> str | None:
 
 def on_this_machine(url: str) -> bool:
     """Whether the host of an address is this machine."""
-    name = _parts(url).hostname or ""
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
+    return is_loopback(_parts(url).hostname or "")
 
 
 def server_address(url: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from zooter_core.backends import Piece
-from zooter_core.backends.endpoint.retry import RetryPolicy
+from zooter_core.backends.endpoint.retry import retry_pause
 from zooter_core.base.errors import MOST_NAMED, WorkError, ZooterError, listed, shortened
 from zooter_core.base.records import Response
 from zooter_core.config.fleet import Fleet
@@ -47,7 +47,7 @@ class Attempts:
         self.errors: dict[str, EndpointError] = {}
         self._waiting, self._together = deque(order), together
         endpoint = fleet.candidate(self.last).endpoint
-        self._policy = RetryPolicy(endpoint.retries if endpoint else 0)
+        self._retries = endpoint.retries if endpoint else 0
         self._repeats, self._temporary, self._answered = 0, False, False
         self.failures: list[tuple[str, EndpointError]] = []
 
@@ -68,7 +68,8 @@ class Attempts:
             count, self._together = self._together, 1
             return [self._waiting.popleft() for _ in range(count)]
         error = self.errors.get(self.last)
-        pause = self._policy.pause(self._repeats, error.retry_after if error else None) if self._temporary else None
+        retries = self._retries if self._temporary else 0
+        pause = retry_pause(self._repeats, retries, error.retry_after if error else None)
         if pause is None:
             return []
         self.pause, self._repeats = pause, self._repeats + 1

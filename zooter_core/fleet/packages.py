@@ -57,7 +57,7 @@ def check_encoder(fleet: Fleet) -> None:
     """
     encoder = ENCODER  # of a starting router
     if fleet.router is not None:
-        from zooter_core.router.config import CONFIG  # loads numpy, which the demo of connected models does later
+        from zooter_core.router.head import CONFIG  # loads numpy, which the demo of connected models does later
 
         encoder = ""
         with suppress(OSError, ValueError, KeyError, TypeError):  # opening the router says what is wrong

@@ -19,8 +19,8 @@ from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import resolve, stamp_of
 from zooter_core.config.labelling import RewardConfig, ScalarConfig, UltraConfig
 from zooter_core.labelling.rewards import plain
-from zooter_core.router import bert, onnx_file
-from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph, tokenizer_json
+from zooter_core.router import bert
+from zooter_core.router.graph import GRAPH, TextGraph
 
 LAYOUT = 3  # raise it when the graph changes: those in the cache are then made again
 MOST_TOKENS = 512  # of a query and a response, where fleet.toml does not say
@@ -97,7 +97,5 @@ def _write(config: ScalarConfig, source: Path, settings: Mapping[str, Any], fold
     if name := first_broken(weights):
         raise ValueError(f"NaN or infinity in its weights ({name})")
     folder.mkdir(parents=True)
-    onnx_file.write(bert.Bert(settings, weights, bert.has_segments(source)).rewards(), folder / GRAPH)
-    tokenizer, _ = bert.tokenizer_of(source)
-    text = tokenizer_json(tokenizer, config.max_tokens or MOST_TOKENS, "right")
-    (folder / TOKENIZER).write_text(text, encoding="utf-8")
+    bert.Bert(settings, weights, bert.has_segments(source)).rewards().write(folder / GRAPH)
+    bert.write_tokenizer(source, folder, config.max_tokens or MOST_TOKENS, "right", pads=False)

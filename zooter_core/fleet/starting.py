@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ from zooter_core.fleet.machine import billions_in
 from zooter_core.labelling.skills import SkillHead
 from zooter_core.method.skills import by_skill, priors, with_experts
 from zooter_core.router.router import Router
-from zooter_core.router.text_encoder import Progress, TextEncoder
+from zooter_core.router.text_encoder import Array, TextEncoder
 
 BY_OWNER, PUBLISHED, GUESS = "fleet.toml", "published figures", "the models' names and sizes"
 BY_SCORES, BY_ROUTER = "scores on public test questions", "the fleet's router"
@@ -143,19 +142,10 @@ class StartingRouter(Router):
         )
         self._members = [fleet.pool.index(name) for name in members]
 
-    @property
-    def labels(self) -> Mapping[str, Any]:
-        return {}
-
-    def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
-        vectors = self.encoder.embed(queries)
-        return self._mix(vectors, self._trained.probabilities(queries) if self._trained else None)
-
-    def probabilities_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> NDArray[np.float64]:
-        vectors = self.encoder.embed_all(queries, progress)
-        return self._mix(vectors, self._trained.probabilities_all(queries) if self._trained else None)
-
-    def _mix(self, vectors: NDArray[Any], trained: NDArray[np.float64] | None) -> NDArray[np.float64]:
-        """The probabilities by skill, mixed with those of the trained router where there is one."""
-        probabilities = self._head.probabilities(self.encoder.sentence(vectors)) @ self._priors
-        return probabilities if trained is None else with_experts(probabilities, self._members, trained)
+    def probabilities_of(self, queries: Sequence[str], vectors: Array) -> NDArray[np.float64]:
+        probabilities, trained = self._head.probabilities(self.encoder.sentence(vectors)) @ self._priors, self._trained
+        if trained is None:
+            return probabilities
+        shared = trained.encoder is self.encoder
+        experts = trained.probabilities_of(queries, vectors) if shared else trained.probabilities(queries)
+        return with_experts(probabilities, self._members, experts)

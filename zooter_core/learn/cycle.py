@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.learn.versions import FOLLOW, STARTING, State, Versions, is_learned
 from zooter_core.method.partial_rewards import Array, spread
-from zooter_core.router.config import ENCODER_FOLDER, find_encoder
+from zooter_core.router.head import ENCODER_FOLDER
 
 REFIT_EVERY = 100  # decisions
 RECENT = 2000  # decisions whose rewards tell the spread
@@ -190,8 +189,8 @@ class Cycle:
         vectors = embed_decisions(encoder, material.decisions, self.traffic)
         start = self._read_training(spread(material.judged))
         router, temperature = refit(material, vectors, start)
-        inside = find_encoder(self.versions.place(self.versions.serving), ENCODER_FOLDER)
-        where = Path(inside) if encoder.reference == inside else encoder.reference
+        inside = (self.versions.place(self.versions.serving) / ENCODER_FOLDER).resolve()
+        where = inside if encoder.reference == str(inside) else encoder.reference
         turn.challenger = self.versions.add(lambda folder: write_router(folder, router, temperature, self.names, where))
         after = replace(deepcopy(state), learned=material.decisions[-1].number)
         takes_over = after.enter(turn.challenger)

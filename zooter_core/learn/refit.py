@@ -23,8 +23,7 @@ from zooter_core.method.calibration import temperature_of
 from zooter_core.method.metrics import win_shares
 from zooter_core.method.partial_rewards import Array, Linear
 from zooter_core.method.verified import scale_of, verified_rewards
-from zooter_core.router.config import ENCODER_FOLDER, broken
-from zooter_core.router.head import RouterHead, RouterHeadConfig
+from zooter_core.router.head import ENCODER_FOLDER, RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import LINEAR
 
 if TYPE_CHECKING:
@@ -165,11 +164,8 @@ def read_linear(folder: Path) -> tuple[Linear, list[str]]:
     """The weights of a router that `write_router` wrote, and its candidates.
 
     Raises:
-        WorkError: a file is missing or broken.
+        ZooterError: there is none, or a file is missing or broken.
     """
-    try:
-        head = RouterHead.load(folder)
-        linear = Linear(**{name: array.astype(np.float64) for name, array in head.body.state.items()})
-        return linear, list(head.config.candidates)
-    except Exception as problem:  # safetensors has errors of its own
-        raise broken(folder, problem) from problem
+    head = RouterHead.load(folder)
+    linear = Linear(**{name: array.astype(np.float64) for name, array in head.body.state.items()})
+    return linear, list(head.config.candidates)

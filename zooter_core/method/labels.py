@@ -7,7 +7,7 @@ missing is NaN; `complete` says what its candidate's share of the label is. `lab
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,8 +121,9 @@ def mean_label(labels: Array) -> Array:
     return mean
 
 
-def tag_priors(labels: Array, tags: Sequence[Sequence[str]]) -> dict[str, Array]:
-    """Tag priors s_t: the mean label of the queries that carry tag t (section 3.3).
+def tag_priors(labels: Array, tags: Sequence[Sequence[str]]) -> Array:
+    """Tag priors s_t: the mean label of the queries that carry tag t (section 3.3). Shape (T, N), in the order of the
+    tags' names; NaN for a tag that no query carries.
 
     With gaps (NaN) a prior is the mean of the completed labels, which in turn are completed by the priors. The solution
     is reached by taking turns, from the mean over all queries on. For a single tag it is the maximum of the likelihood
@@ -132,14 +133,7 @@ def tag_priors(labels: Array, tags: Sequence[Sequence[str]]) -> dict[str, Array]
         labels: shape (n, N), NaN where a reward is missing.
         tags: the tags of each of the n queries; a tag named twice counts once.
     """
-    index = TagIndex.of(tags)
-    priors = zip(index.names, _priors(labels, index), index.counts, strict=True)
-    return {name: prior for name, prior, count in priors if count}
-
-
-def _priors(labels: Array, index: TagIndex) -> Array:
-    """`tag_priors` as a table of shape (T, N), NaN for a tag that no query carries."""
-    gaps = np.isnan(labels).any(axis=1)
+    index, gaps = TagIndex.of(tags), np.isnan(labels).any(axis=1)
     counts = index.counts[:, None]
     with np.errstate(invalid="ignore"):
         if not gaps.any():
@@ -156,7 +150,7 @@ def _priors(labels: Array, index: TagIndex) -> Array:
     return priors
 
 
-def enhance(labels: Array, tags: Sequence[Sequence[str]], priors: Mapping[str, Array], beta: float) -> Array:
+def enhance(labels: Array, tags: Sequence[Sequence[str]], priors: Array, beta: float) -> Array:
     """Tag-based label enhancement: s*(q) = beta s(q) + (1 - beta) mean over t in T(q) of s_t (section 3.3).
 
     Tags without a prior are ignored; a query without any other tag keeps s(q). Gaps are completed first.
@@ -164,26 +158,22 @@ def enhance(labels: Array, tags: Sequence[Sequence[str]], priors: Mapping[str, A
     Args:
         labels: shape (n, N), NaN where a reward is missing.
         tags: the tags T(q) of each of the n queries; a tag named twice counts once.
-        priors: tag -> s_t, shape (N,).
+        priors: s_t, as from `tag_priors`.
         beta: 1 is the plain label, 0 the prior alone; the paper found 0.3 best.
     """
-    _check_beta(beta)
-    index = TagIndex.of(tags).only(priors)
-    table = np.array([priors[name] for name in index.names]).reshape(len(index.names), labels.shape[1])
-    return _enhanced(labels, index, table, mean_label(labels), beta)[1]
+    return _enhanced(labels, TagIndex.of(tags), priors, mean_label(labels), beta)[1]
 
 
 def _enhanced(labels: Array, index: TagIndex, priors: Array, overall: Array, beta: float) -> tuple[Array, Array, Array]:
     """The completed labels, the enhanced ones, and the mean prior of each query's tags (its label without tags)."""
+    if not 0 <= beta <= 1:
+        raise ZooterError("beta between 0 and 1", str(beta), "Use --beta 0.3 (the paper's value).")
+    carried = np.logical_and.reduce(np.isfinite(priors), axis=1)
+    index, priors = index.only(carried), priors[carried]
     labels = complete(np.asarray(labels, dtype=np.float64), index.means_of(priors, overall))
     prior = index.means_of(priors, labels)
     tagged = (index.sizes > 0)[:, None]
     return labels, np.where(tagged, beta * labels + (1 - beta) * prior, labels), prior
-
-
-def _check_beta(beta: float) -> None:
-    if not 0 <= beta <= 1:
-        raise ZooterError("beta between 0 and 1", str(beta), "Use --beta 0.3 (the paper's value).")
 
 
 @dataclass(frozen=True)
@@ -243,7 +233,6 @@ def label(
         train: the rows that the tag priors are computed from and that are enhanced; the others keep their plain label.
             All rows if None.
     """
-    _check_beta(config.beta)
     scaled = normalise(rewards, config.normalise, groups)
     labels, index = softmax(scaled, config.tau), TagIndex.of(tags)
     learned, learned_index = np.ones(len(labels), dtype=bool), index
@@ -252,10 +241,8 @@ def label(
         learned[train] = True
         learned_index = index.rows(train)
     learned_labels = labels if learned.all() else labels[train]
-    carried = np.flatnonzero(learned_index.counts).tolist()
-    priors, overall = _priors(learned_labels, learned_index)[carried], mean_label(learned_labels)
-    with_prior = index.only(index.names[code] for code in carried)
-    plain, enhanced, prior = _enhanced(labels, with_prior, priors, overall, config.beta)
+    priors, overall = tag_priors(learned_labels, learned_index), mean_label(learned_labels)
+    plain, enhanced, prior = _enhanced(labels, index, priors, overall, config.beta)
     learned = learned[:, None]
     return Labels(scaled, plain, np.where(learned, prior, plain), np.where(learned, enhanced, plain))
 

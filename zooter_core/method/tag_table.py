@@ -81,8 +81,7 @@ def tag_table(tags: Sequence[Sequence[str]], rewards: Array, probabilities: Arra
         with np.errstate(invalid="ignore"):  # NaN where no query of a tag has a reward
             return index.sums(np.where(scored, table, 0.0)) / index.sums(scored.astype(np.float64))
 
-    shares = np.array(list(won.values())).reshape(len(won), rewards.shape[1])
-    return TagTable(index.names, index.counts, shares, means(probabilities), means(rewards))
+    return TagTable(index.names, index.counts, won, means(probabilities), means(rewards))
 
 
 def winners(values: Array) -> NDArray[np.intp]:

@@ -89,16 +89,14 @@ class TagIndex(Sequence[tuple[str, ...]]):
         places += np.arange(starts[-1])
         return TagIndex(self.names, self.codes[places], starts)
 
-    def only(self, names: Iterable[str]) -> TagIndex:
-        """The tags among `names`; the others are left out."""
-        chosen = set(names) & set(self.names)
-        if len(chosen) == len(self.names):
+    def only(self, chosen: NDArray[np.bool_]) -> TagIndex:
+        """The tags that are chosen, shape (T,); the others are left out."""
+        if chosen.all():
             return self
-        keep = np.array([name in chosen for name in self.names], dtype=bool)
-        carried = keep[self.codes] if len(self.codes) else np.zeros(0, dtype=bool)
+        carried = chosen[self.codes]
         starts = np.concatenate([[0], np.cumsum(carried)])[self.starts]
-        codes = (np.cumsum(keep) - 1)[self.codes[carried]].astype(np.int32)
-        return TagIndex(tuple(name for name in self.names if name in chosen), codes, starts)
+        codes = (np.cumsum(chosen) - 1)[self.codes[carried]].astype(np.int32)
+        return TagIndex(tuple(self.names[number] for number in np.flatnonzero(chosen)), codes, starts)
 
     def sums(self, values: NDArray[np.floating]) -> Array:
         """The sum over the queries of each tag of `values`, shape (n, N); shape (T, N)."""

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import atomic, writing
-from zooter_core.base.strict_json import parse_json
 from zooter_core.config.fleet import Fleet, fleet_toml, load_fleet
 from zooter_core.data.run_folder import REPORT, ROUTER
-from zooter_core.router.config import CONFIG, check_router
+from zooter_core.router.head import CONFIG, RouterHead
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 FLEET = "fleet.toml"
@@ -40,8 +39,7 @@ def save_fleet(fleet: Fleet, router: Path, place: Path) -> None:
         ZooterError: the router is for another pool, or the place is taken.
         WorkError: the disk is full, or the folder cannot be written.
     """
-    check_router(router)
-    pool = parse_json((router / CONFIG).read_text(encoding="utf-8"))["candidates"]
+    pool = RouterHead.load(router).config.candidates
     if set(pool) != set(fleet.pool):
         raise ZooterError(
             f"a router for the candidates of the fleet {fleet.name} ({listed(fleet.pool)})",
@@ -72,5 +70,4 @@ def router_without_fleet(place: Path) -> tuple[str, ...]:
         return ()
     if not {entry.name for entry in place.iterdir()} <= ALONE:
         return ()
-    check_router(place / ROUTER)
-    return tuple(parse_json((place / ROUTER / CONFIG).read_text(encoding="utf-8"))["candidates"])
+    return tuple(RouterHead.load(place / ROUTER).config.candidates)

@@ -30,10 +30,9 @@ from zooter_core.pipeline.batches import Progress, check_pool, quiet
 from zooter_core.pipeline.label import draw_held_back
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.router.clusters import Vectors, cluster_tags, name_clusters
-from zooter_core.router.config import CONFIG
 from zooter_core.router.distill import FEWEST, Scored, earned_by, learn, learn_auto
 from zooter_core.router.encoder import Encoder, open_encoder
-from zooter_core.router.head import RouterHead
+from zooter_core.router.head import CONFIG, RouterHead
 from zooter_core.router.kinds import AUTO_KIND, LEARN_LABELS, PROFILE, DistillConfig, settings_of
 from zooter_core.router.neighbours import LEARNED, Neighbours, sample_rows, text_hashes
 from zooter_core.router.router import DistilledRouter

@@ -6,7 +6,7 @@ PyTorch. A classifier gives the first number of its head: a reward. Equations: D
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,12 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.strict_json import parse_json
 from zooter_core.base.tensors import read_safetensors
 from zooter_core.base.weights import INSTALL_TORCH
-from zooter_core.router import onnx_file
 from zooter_core.router.graph import TOKENIZER, check_patterns
+from zooter_core.router.onnx_file import FLOAT, INT32, Graph
 
 Array = NDArray[np.float32]
 Weights = Mapping[str, Array]
 CONFIG, FILE = "config.json", "model.safetensors"
-OPERATORS = "/model/"  # how the names of the operators that may get 7-bit weights begin
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 ACTIVATIONS = {"gelu": "Gelu", "relu": "Relu"}
 LEAST = 1e-12  # a vector's length, where it is divided by
@@ -77,43 +76,14 @@ def adapted(weights: Weights, folder: Path) -> dict[str, Array]:
     return merged
 
 
-class Graph:
-    """An ONNX graph under construction. What `add` returns is the name of an operator's output."""
-
-    def __init__(self, inputs: Sequence[str]) -> None:
-        self.inputs = inputs
-        self.nodes: list[Any] = []
-        self.constants: dict[str, Any] = {}
-
-    def constant(self, name: str, values: NDArray[Any]) -> str:
-        self.constants.setdefault(name, onnx_file.tensor(values, name))
-        return name
-
-    def numbers(self, *values: int) -> str:
-        return self.constant(f"numbers {values}", np.array(values, dtype=np.int64))
-
-    def number(self, value: float) -> str:
-        return self.constant(f"number {value}", np.array(value, dtype=np.float32))
-
-    def add(self, kind: str, *inputs: str, at: str = "", **attributes: Any) -> str:
-        name = f"{at}/{kind}" if at else f"/{kind}_{len(self.nodes)}"
-        output = f"{name}_output"
-        self.nodes.append(onnx_file.node(kind, inputs, [output], name, **attributes))
-        return output
-
-    def model(self, output: str, name: str) -> Any:
-        """The complete model, with one output, whose first axis is the batch."""
-        inputs = [onnx_file.value(one, onnx_file.INT64, ["batch", "length"]) for one in self.inputs]
-        self.nodes.append(onnx_file.node("Identity", [output], [name], f"/{name}"))
-        result = onnx_file.value(name, onnx_file.FLOAT)
-        return onnx_file.model(self.nodes, "bert", inputs, [result], list(self.constants.values()))
-
-
 class Bert:
     """The layers of a BERT in a graph.
 
     Args:
         segments: whether the model is told which of two texts a token is of.
+
+    Attributes:
+        read: each layer's inputs in the graph, by the layer's name.
 
     Raises:
         KeyError: a weight is missing.
@@ -126,11 +96,12 @@ class Bert:
         self.epsilon = float(settings.get("layer_norm_eps", 1e-12))
         self.activation = ACTIVATIONS[settings.get("hidden_act", "gelu")]
         self.segments, self.graph = segments, Graph(INPUTS if segments else INPUTS[:2])
+        self.read: dict[str, str] = {}
 
     def states(self) -> list[str]:
         """The states of the embeddings and after each layer, each of shape (batch, length, width)."""
         add, ids = self.graph.add, INPUTS[0]
-        mask = add("Cast", INPUTS[1], to=onnx_file.INT32)
+        mask = add("Cast", INPUTS[1], to=INT32)
         length = add("Shape", ids, start=1, end=2)
         table = self._weight("embeddings.position_embeddings.weight")
         places = add("Slice", table, self.graph.numbers(0), length, self.graph.numbers(0))
@@ -142,54 +113,64 @@ class Bert:
             states.append(self._layer(f"encoder.layer.{number}", states[-1], mask))
         return states
 
-    def vectors(self) -> Any:
-        """The model whose output are `vectors`, shape (batch, 2 * width)."""
+    def vectors(self) -> Graph:
+        """The graph of a sentence encoder's vectors, shape (batch, 2 * width)."""
         add, graph, states = self.graph.add, self.graph, self.states()
-        mask = add("Unsqueeze", add("Cast", INPUTS[1], to=1), graph.numbers(2))
+        mask = add("Unsqueeze", add("Cast", INPUTS[1], to=FLOAT), graph.numbers(2))
         halves = []
         for layer in (states[self.layers // 2], states[-1]):
             sums = add("ReduceSum", add("Mul", layer, mask), graph.numbers(1), keepdims=0)
             mean = add("Div", sums, add("ReduceSum", mask, graph.numbers(1), keepdims=0))
             length = add("ReduceL2", mean, graph.numbers(1), keepdims=1)
             halves.append(add("Div", mean, add("Max", length, graph.number(LEAST))))
-        return graph.model(add("Concat", *halves, axis=1), "vectors")
+        graph.outputs.append(add("Concat", *halves, axis=1))
+        return graph
 
-    def rewards(self) -> Any:
-        """The model whose output are `rewards`, shape (batch,): the first number of a classifier's head."""
+    def rewards(self) -> Graph:
+        """The graph of rewards, shape (batch,): the first number of a classifier's head."""
         add, graph = self.graph.add, self.graph
         first = graph.constant("first", np.array(0, dtype=np.int64))
         pooled = add("Tanh", self._linear("pooler.dense", add("Gather", self.states()[-1], first, axis=1)))
         numbers = self._linear("classifier", pooled)
-        return graph.model(add("Gather", numbers, first, axis=1), "rewards")
+        graph.outputs.append(add("Gather", numbers, first, axis=1))
+        return graph
 
     def _weight(self, name: str) -> str:
         return self.graph.constant(name, self.weights[name])
 
     def _look_up(self, table: str, numbers: str) -> str:
-        return self.graph.add("Gather", self._weight(f"{table}.weight"), numbers, at=OPERATORS + table)
+        return self.graph.add("Gather", self._weight(f"{table}.weight"), numbers)
 
     def _linear(self, layer: str, states: str) -> str:
+        self.read[layer] = states
+        return self.graph.add("Add", self._product(layer, states), self._weight(f"{layer}.bias"))
+
+    def _product(self, layer: str, states: str) -> str:
         """Weights are stored as (out, in)."""
         matrix = self.graph.constant(f"{layer}.weight", self.weights[f"{layer}.weight"].T)
-        product = self.graph.add("MatMul", states, matrix, at=OPERATORS + layer)
-        return self.graph.add("Add", product, self._weight(f"{layer}.bias"), at=OPERATORS + layer)
+        return self.graph.add("MatMul", states, matrix)
 
     def _norm(self, layer: str, states: str) -> str:
         parts = [self._weight(f"{layer}.{name}") for name in ("weight", "bias")]
-        return self.graph.add("LayerNormalization", states, *parts, at=OPERATORS + layer, epsilon=self.epsilon)
+        return self.graph.add("LayerNormalization", states, *parts, epsilon=self.epsilon)
 
     def _layer(self, layer: str, states: str, mask: str) -> str:
         add, attention = self.graph.add, f"{layer}.attention"
         parts = [self._linear(f"{attention}.self.{name}", states) for name in ("query", "key", "value")]
-        mixed = add("MultiHeadAttention", *parts, "", mask, domain=onnx_file.MICROSOFT, num_heads=self.heads)
+        mixed = add("MultiHeadAttention", *parts, "", mask, domain="com.microsoft", num_heads=self.heads)
         mixed = self._linear(f"{attention}.output.dense", mixed)
         states = self._norm(f"{attention}.output.LayerNorm", add("Add", mixed, states))
         inner = add(self.activation, self._linear(f"{layer}.intermediate.dense", states))
         return self._norm(f"{layer}.output.LayerNorm", add("Add", self._linear(f"{layer}.output.dense", inner), states))
 
 
-def tokenizer_of(folder: Path) -> tuple[Any, dict[str, Any]]:
-    """The tokenizer of a model's folder, and how it pads a batch.
+def write_tokenizer(folder: Path, out: Path, most: int, direction: str, pads: bool) -> None:
+    """Write the tokenizer.json of a model's folder, with the truncation and padding of a use, into another folder.
+
+    Args:
+        most: tokens of a text; the longer of two texts is cut first.
+        direction: the side on which a text is cut.
+        pads: whether the texts of a batch are padded, as tokenizer_config.json says.
 
     Raises:
         ZooterError: the model has a tokenizer that is written in Python.
@@ -201,11 +182,15 @@ def tokenizer_of(folder: Path) -> tuple[Any, dict[str, Any]]:
         raise ZooterError(f"a {TOKENIZER} in {folder}", "none", f"Run `{INSTALL_TORCH}`.")
     check_patterns(folder / TOKENIZER)
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    options = _tokenizer_options(folder)
-    token = options.get("pad_token") or "[PAD]"
-    token = token["content"] if isinstance(token, dict) else token
-    side = options.get("padding_side", "right")
-    return tokenizer, {"direction": side, "pad_id": tokenizer.token_to_id(token) or 0, "pad_token": token}
+    tokenizer.enable_truncation(most, direction=direction)
+    tokenizer.no_padding()
+    if pads:
+        options = _tokenizer_options(folder)
+        token = options.get("pad_token") or "[PAD]"
+        token = token["content"] if isinstance(token, dict) else token
+        number, side = tokenizer.token_to_id(token) or 0, options.get("padding_side", "right")
+        tokenizer.enable_padding(direction=side, pad_id=number, pad_token=token)
+    (out / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
 
 
 def has_segments(folder: Path) -> bool:

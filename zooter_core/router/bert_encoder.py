@@ -21,8 +21,8 @@ from zooter_core.base.made_once import Place, hash_parts
 from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
 from zooter_core.data.scores import paraphrases
-from zooter_core.router import bert, onnx_file
-from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph, tokenizer_json
+from zooter_core.router import bert
+from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph
 from zooter_core.router.quantise import quantise
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, TextEncoder
 
@@ -102,15 +102,17 @@ class BertEncoder(TextEncoder):
         source = hash_parts(f"{LAYOUT} {self.folder.resolve()} {self.stamp}", *files)
         return Place(kind, source, str(self.folder.resolve()))
 
+    def _read(self) -> tuple[dict[str, Any], bert.Weights]:
+        return bert.read_config(self.folder), read_safetensors((self.folder / bert.FILE).read_bytes())
+
     def _write(self, out: Path) -> None:
         """Write the graph and its tokenizer."""
-        weights = read_safetensors((self.folder / bert.FILE).read_bytes())
+        settings, weights = self._read()
         if name := first_broken(weights):
             raise self._broken(f"NaN or infinity in its weights ({name})")
         out.mkdir(parents=True)
-        onnx_file.write(bert.Bert(bert.read_config(self.folder), weights).vectors(), out / GRAPH)
-        tokenizer, padding = bert.tokenizer_of(self.folder)
-        (out / TOKENIZER).write_text(tokenizer_json(tokenizer, MOST_TOKENS, "left", padding), encoding="utf-8")
+        bert.Bert(settings, weights).vectors().write(out / GRAPH)
+        bert.write_tokenizer(self.folder, out, MOST_TOKENS, "left", pads=True)
 
     def _write_quantised(self, out: Path) -> None:
         """Write the graph with 7-bit weights and the tokenizer; no graph if its vectors are others.
@@ -122,7 +124,8 @@ class BertEncoder(TextEncoder):
         shutil.copyfile(exact.folder / TOKENIZER, out / TOKENIZER)
         usual, others = zip(*paraphrases(), strict=True)
         try:
-            quantise(exact.folder / GRAPH, out / GRAPH, [exact.tokens([text]) for text in usual], bert.OPERATORS)
+            graph = quantise(*self._read(), [exact.tokens([text]) for text in usual])
+            (out / GRAPH).write_bytes(graph.encode())
             small = TextGraph(out)
             cosines = [np.sum(small([text])[0] * exact([text])[0]) / 2 for text in others]  # of two halves of length 1
             alike = np.mean(cosines)

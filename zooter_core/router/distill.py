@@ -93,14 +93,16 @@ def learn(
         raise ZooterError("at least one query to distill from", "none", "Give a larger queries or score file.")
     best, raw = Trial(config.epochs), labels if scores is None else scores
     if config.kind == AUTO_KIND:
-        return fit_head(vectors, labels, candidates, encoder, config, progress, scores)
+        scored = Scored(vectors, raw, np.zeros(len(labels)), labels.__getitem__)
+        return learn_auto(scored, candidates, encoder, config, progress)[0]
     if len(labels) >= TRIAL and len(candidates) > 1:
         rows: Rows | slice = slice(None)
         if len(labels) > MOST_TRIED:
             rows = np.sort(np.random.default_rng(config.seed).permutation(len(labels))[:MOST_TRIED])
-        best = trial(vectors[rows], labels[rows], candidates, config, raw[rows])
-    head = fit_head(vectors, labels, candidates, encoder, _lasting(config, best.epochs, len(labels)), progress, scores)
+        best = trial(vectors[rows], labels[rows], config, raw[rows])
+    head = fit_head(vectors, labels, _lasting(config, best.epochs, len(labels)), progress, scores)
     head.config.calibration_temperature = best.temperature
+    head.config.candidates, head.config.encoder = candidates, encoder
     return head
 
 
@@ -134,9 +136,7 @@ def learn_auto(
         earned = np.full((3, count), np.nan)
         earned[:, rows] = chosen.earned
     heads = [
-        fit_head(
-            scored.vectors, labels, candidates, encoder, _lasting(part, part.epochs, count), progress, scored.scores
-        )
+        fit_head(scored.vectors, labels, _lasting(part, part.epochs, count), progress, scored.scores)
         for part in chosen.parts
     ]
     parts = [{"kind": head.config.kind, "settings": head.config.settings} for head in heads]
@@ -152,19 +152,13 @@ def learn_auto(
     return head, earned
 
 
-def trial(
-    vectors: Vectors,
-    labels: Array,
-    candidates: Sequence[str],
-    config: DistillConfig,
-    scores: Array,
-) -> Trial:
+def trial(vectors: Vectors, labels: Array, config: DistillConfig, scores: Array) -> Trial:
     """How long to train, and how sharp the distribution should be, judged on a fifth of the queries set aside."""
     aside = np.random.default_rng(config.seed).permutation(len(labels)) % ASIDE == 0
     wins = complete(metrics.win_shares(scores[aside]), labels[aside])
 
     def fit(judge: Judge) -> RouterHead:
-        return fit_head(vectors[~aside], labels[~aside], candidates, "", config, scores=scores[~aside], judge=judge)
+        return fit_head(vectors[~aside], labels[~aside], config, scores=scores[~aside], judge=judge)
 
     return _best_trial(fit, vectors[aside], wins, config.epochs, PATIENCE)[0]
 
@@ -195,30 +189,26 @@ def _best_trial(
 def fit_head(
     vectors: Vectors,
     labels: Array,
-    candidates: Sequence[str],
-    encoder: str,
     config: DistillConfig,
     progress: Progress = lambda epoch, loss: None,
     scores: Array | None = None,
     judge: Judge | None = None,
 ) -> RouterHead:
-    """A head after all of the config's epochs; `judge` sees it after each of them. `auto` finds their number itself.
+    """A head of any kind but `auto` after all of the config's epochs, with numbers for the candidates' names.
 
-    Every kind gets the scores relative to their query's mean and in units of their spread, so that none depends on the
-    scale that they came on.
+    `judge` sees it after each epoch. Every kind gets the scores relative to their query's mean and in units of their
+    spread, so that none depends on the scale that they came on.
 
     Raises:
         WorkError: its weights are not finite.
     """
-    if config.kind == AUTO_KIND:
-        scored = Scored(vectors, labels if scores is None else scores, np.zeros(len(labels)), labels.__getitem__)
-        return learn_auto(scored, candidates, encoder, config, progress)[0]
     # In double precision, so that scores which are large beside their differences keep these.
     scores = normalise(labels if scores is None else scores, "spread", ())
     scores = np.where(np.isnan(scores).all(axis=0), 0.0, scores)  # a candidate without any counts as average
     lessons = Lessons(vectors, np.asarray(labels, dtype=np.float32), scores.astype(np.float32))
     settings = load_kind("router", KINDS, config.kind).plan(lessons, config)
-    head = RouterHead(RouterHeadConfig(candidates, encoder, vectors.shape[-1], config.kind, settings))
+    names = [str(number) for number in range(labels.shape[1])]
+    head = RouterHead(RouterHeadConfig(names, "", vectors.shape[-1], config.kind, settings))
 
     def after_epoch(epoch: int, loss: float) -> None:
         progress(epoch, loss)
@@ -398,7 +388,7 @@ def _similarities(vectors: Vectors, rows: Rows, folds: Rows) -> tuple[NDArray[np
 
 
 def earned_by(scored: Scored, config: DistillConfig) -> Array:
-    """What a kind of router would have earned on queries that it has not seen, shape (3, n).
+    """What a router of any kind but `auto` would have earned on queries that it has not seen, shape (3, n).
 
     For each query: the score of the candidate chosen by a router that learned from the other folds, the score of the
     best single candidate of those folds, and the number of the query's fold.
@@ -420,5 +410,4 @@ def _trained(scored: Scored, part: DistillConfig, rows: NDArray[np.bool_], judge
     """A head that has learned from some of the queries."""
     scores, numbers = scored.scores[rows], np.flatnonzero(rows)
     labels = scored.labels(numbers) if part.kind == ZOOTER else scores  # the others learn from the scores
-    names = [str(number) for number in range(scores.shape[1])]
-    return fit_head(scored.vectors[rows], labels, names, "", part, scores=scores, judge=judge)
+    return fit_head(scored.vectors[rows], labels, part, scores=scores, judge=judge)

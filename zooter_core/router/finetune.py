@@ -32,10 +32,9 @@ from zooter_core.base.weights import not_finite
 from zooter_core.method import calibration, metrics
 from zooter_core.method.labels import complete
 from zooter_core.router.clusters import Vectors
-from zooter_core.router.config import ENCODER_FOLDER
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, diverged, fit_head
 from zooter_core.router.encoder import Encoder, pool_states
-from zooter_core.router.head import RouterHead
+from zooter_core.router.head import ENCODER_FOLDER, RouterHead
 from zooter_core.router.kinds import ZOOTER, DistillConfig, Progress
 from zooter_core.router.kinds.zooter import ZooterHead
 from zooter_core.router.router import DistilledRouter
@@ -94,7 +93,8 @@ def finetune(
     aside = np.zeros(len(queries), dtype=bool)
     if len(queries) >= TRIAL:
         aside = np.random.default_rng(config.seed).permutation(len(queries)) % ASIDE == 0
-    head = fit_head(vectors[~aside], labels[~aside], candidates, ENCODER_FOLDER, replace(config, epochs=EPOCHS))
+    head = fit_head(vectors[~aside], labels[~aside], replace(config, epochs=EPOCHS))
+    head.config.candidates, head.config.encoder = candidates, ENCODER_FOLDER
     wins = complete(metrics.win_shares(labels if scores is None else scores), labels)
     key = _key(encoder.identity, list(candidates), list(queries), asdict(config), labels.tobytes(), wins.tobytes())
     lesson = Lesson(list(queries), labels.astype(np.float32), wins, aside, config, checkpoint, key)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,22 +63,6 @@ class TextGraph:
         """A batch's tokens by input name."""
         rows = self.tokenizer.encode_batch(list(texts))
         return {n: np.array([getattr(row, COLUMNS[n]) for row in rows], dtype=np.int64) for n in self._names}
-
-
-def tokenizer_json(tokenizer: Any, most: int, direction: str, padding: Mapping[str, Any] | None = None) -> str:
-    """The tokenizer.json of a tokenizer, with the truncation and padding of a use.
-
-    Args:
-        most: tokens of a text; the longer of two texts is cut first.
-        direction: the side on which a text is cut.
-        padding: how the texts of a batch are padded; not at all by default.
-    """
-    tokenizer.enable_truncation(most, direction=direction)
-    if padding:
-        tokenizer.enable_padding(**padding)
-    else:
-        tokenizer.no_padding()
-    return str(tokenizer.to_str())
 
 
 def session(model: str | bytes) -> Any:

@@ -14,14 +14,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.errors import WorkError
-from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.strict_json import dump_json, of_type, parse_json
+from zooter_core.base.tensors import first_broken
 from zooter_core.router.clusters import Vectors
-from zooter_core.router.config import CONFIG, WEIGHTS
 from zooter_core.router.kinds import ZOOTER, head_class
 from zooter_core.router.kinds.arrays import softmax
 from zooter_core.router.kinds.base import Head, State
 
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+ENCODER_FOLDER = "encoder"  # the name of an encoder inside the router's folder
 TOGETHER = 1 << 10  # queries whose hidden states, or similarities to all neighbours, are
 BODY = "body."  # how the names of the weights begin
 
@@ -70,19 +72,26 @@ class RouterHead:
         """The head in a router's folder.
 
         Raises:
-            ZooterError: the kind is unknown.
-            ValueError: the weights are not those of such a head.
-            Exception: json and safetensors have errors of their own for files that are damaged.
+            ZooterError: there is no router, or its kind is unknown.
+            WorkError: its files are broken or do not fit together, or a weight is NaN or infinite.
         """
         from safetensors.numpy import load_file
 
-        contents = parse_json((Path(folder) / CONFIG).read_text(encoding="utf-8"))
-        head = cls(
-            RouterHeadConfig(**{name: contents[name] for name in asdict(RouterHeadConfig()) if name in contents})
-        )
-        head.folder = str(folder)
-        stored = load_file(Path(folder) / WEIGHTS)
-        head.set_state({name.removeprefix(BODY): np.asarray(value, np.float32) for name, value in stored.items()})
+        place = Path(folder)
+        if not (place / CONFIG).is_file():
+            step = "Make one with `zooter distill` or `zooter run`."
+            raise ZooterError(f"a router folder at {folder}", f"no {CONFIG} there", step)
+        try:
+            head = cls(of_type(RouterHeadConfig, parse_json((place / CONFIG).read_text(encoding="utf-8"))))
+            head.folder = str(folder)
+            stored = load_file(place / WEIGHTS)
+            if name := first_broken(stored):
+                raise ValueError(f"NaN or infinity in its weights ({name})")
+            head.set_state({name.removeprefix(BODY): np.asarray(value, np.float32) for name, value in stored.items()})
+        except ZooterError:
+            raise
+        except Exception as problem:  # json, safetensors and numpy raise many kinds
+            raise broken(folder, problem) from problem
         return head
 
     def save(self, folder: str | Path) -> None:
@@ -126,6 +135,11 @@ class RouterHead:
             expected, next_step = f"finite probabilities from the router{place}", "Make it again with `zooter distill`."
             raise WorkError(expected, "NaN or infinity", next_step)
         return rows
+
+
+def broken(folder: str | Path, problem: Exception) -> WorkError:
+    """The error for a router whose files do not load."""
+    return WorkError(f"a whole router in {folder}", first_line(problem), "Make it again with `zooter distill`.")
 
 
 def in_parts(vectors: Vectors) -> Iterator[NDArray[np.float32]]:

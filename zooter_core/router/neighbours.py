@@ -274,9 +274,8 @@ class Neighbours:
     def tag_shares(self) -> dict[str, tuple[int, dict[str, float]]]:
         """Tag -> how many queries carry it, and each candidate's mean label there: its prior (paper, section 3.3)."""
         index = TagIndex.of(record["tags"] for record in self.records)
-        priors = tag_priors(self.labels.astype(np.float64), index)
-        counts = dict(zip(index.names, index.counts.tolist(), strict=True))
-        return {tag: (counts[tag], self._by_name(prior)) for tag, prior in priors.items()}
+        rows = zip(index.names, index.counts.tolist(), tag_priors(self.labels.astype(np.float64), index), strict=True)
+        return {tag: (count, self._by_name(prior)) for tag, count, prior in rows}
 
     def share(self, candidate: str) -> float:
         """A candidate's mean label over all queries."""

@@ -1,152 +1,128 @@
-"""ONNX models as messages of Google's protobuf, which Streamlit and ONNX Runtime bring along, so that the base package
-does without the package onnx and its 30 MB.
+"""ONNX graphs in the wire format of protobuf, so that the base package does without the package onnx and its 30 MB.
 
-Declared are the fields that the graphs here use, with their numbers in onnx.proto. Whatever else a model holds stays as
-it is when the model is read and written again.
+A message is the bytes of its fields, each behind its number in onnx.proto. Written are those that the graphs here need.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+import struct
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-MESSAGES = {  # a field: number, type; a star: any number of them
-    "Model": {"ir_version": "1 int64", "graph": "7 Graph", "opset_import": "8 Opset*"},
-    "Opset": {"domain": "1 string", "version": "2 int64"},
-    "Graph": {
-        "node": "1 Node*", "name": "2 string", "initializer": "5 Tensor*", "input": "11 Value*", "output": "12 Value*",
-    },
-    "Node": {
-        "input": "1 string*", "output": "2 string*", "name": "3 string", "op_type": "4 string",
-        "attribute": "5 Attribute*", "domain": "7 string",
-    },
-    "Attribute": {"name": "1 string", "f": "2 float", "i": "3 int64", "type": "20 int32"},
-    "Tensor": {
-        "dims": "1 int64*", "data_type": "2 int32", "name": "8 string", "raw_data": "9 bytes",
-        "external_data": "13 Entry*", "data_location": "14 int32",
-    },
-    "Entry": {"key": "1 string", "value": "2 string"},
-    "Value": {"name": "1 string", "type": "2 Type"},
-    "Type": {"tensor_type": "1 TensorType"},
-    "TensorType": {"elem_type": "1 int32", "shape": "2 Shape"},
-    "Shape": {"dim": "1 Dimension*"},
-    "Dimension": {"dim_value": "1 int64", "dim_param": "2 string"},
-}  # fmt: skip
-FLOAT, UINT8, INT8, INT32, INT64 = 1, 2, 3, 6, 7  # types of numbers
-DTYPES = {FLOAT: "<f4", UINT8: "u1", INT8: "i1", INT32: "<i4", INT64: "<i8", 10: "<f2", 11: "<f8"}
+FLOAT, INT8, INT32, INT64 = 1, 3, 6, 7  # types of numbers
+TYPES = {np.dtype("<f4"): FLOAT, np.dtype("i1"): INT8, np.dtype("<i8"): INT64}
 FLOAT_VALUE, INT_VALUE = 1, 2  # types of attributes
 EXTERNAL = 1  # where a tensor's data are: in another file
 LEAST_EXTERNAL = 1024  # bytes of a tensor; ONNX Runtime wants smaller ones, such as shapes, in the graph
-OPSET, IR_VERSION = 20, 10
-MICROSOFT = "com.microsoft"  # the domain of ONNX Runtime's own operators
+OPSETS = {"": 20, "com.microsoft": 1}  # the versions of ONNX's operators, and of ONNX Runtime's own
+IR_VERSION = 10
+Field = tuple[int, int | float | str | bytes]  # its number, its value
 
 
-@cache
-def messages() -> dict[str, Any]:
-    """The class of each message. Protobuf is imported here, as routing needs none."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    kinds = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="zooter_onnx.proto", package="zooter_onnx", syntax="proto2")
-    for name, fields in MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for field, declared in fields.items():
-            number, kind = declared.rstrip("*").split()
-            label = kinds.LABEL_REPEATED if declared.endswith("*") else kinds.LABEL_OPTIONAL
-            entry = message.field.add(name=field, number=int(number), label=label)
-            if kind in MESSAGES:
-                entry.type, entry.type_name = kinds.TYPE_MESSAGE, f".zooter_onnx.{kind}"
-            else:
-                entry.type = kinds.Type.Value(f"TYPE_{kind.upper()}")
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    types = {name: pool.FindMessageTypeByName(f"zooter_onnx.{name}") for name in MESSAGES}
-    return {name: message_factory.GetMessageClass(descriptor) for name, descriptor in types.items()}
+def message(fields: Iterable[Field]) -> bytes:
+    """A protobuf message. Integers are not negative."""
+    return b"".join(map(_encoded, fields))
 
 
-def tensor(values: NDArray[Any], name: str) -> Any:
-    """An array of any shape as weights.
-
-    Raises:
-        KeyError: its numbers are of a type that DTYPES lacks.
-    """
-    kinds = {np.dtype(dtype): number for number, dtype in DTYPES.items()}
-    return messages()["Tensor"](dims=values.shape, data_type=kinds[values.dtype], name=name, raw_data=values.tobytes())
-
-
-def array(stored: Any) -> NDArray[Any]:
-    """The numbers of a tensor, in its shape. They cannot be written to."""
-    return np.frombuffer(stored.raw_data, DTYPES[stored.data_type]).reshape(stored.dims)
+def _encoded(field: Field) -> bytes:
+    number, value = field
+    if isinstance(value, int):
+        return _varint(number << 3) + _varint(value)
+    if isinstance(value, float):
+        return _varint(number << 3 | 5) + struct.pack("<f", value)
+    content = value.encode() if isinstance(value, str) else value
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 
-def node(
-    kind: str, inputs: Sequence[str], outputs: Sequence[str], name: str = "", domain: str = "", **attributes: float
-) -> Any:
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    content = bytearray()
+    while number > 127:
+        content.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*content, number])
+
+
+def node(kind: str, inputs: Sequence[str], outputs: Sequence[str], domain: str = "", **attributes: float) -> bytes:
     """An operator; an attribute is a number."""
-    operator = messages()["Node"](op_type=kind, input=inputs, output=outputs, name=name, domain=domain)
+    fields: list[Field] = [*((1, name) for name in inputs), *((2, name) for name in outputs), (4, kind), (7, domain)]
     for key, value in attributes.items():
-        if isinstance(value, float):
-            operator.attribute.add(name=key, type=FLOAT_VALUE, f=value)
-        else:
-            operator.attribute.add(name=key, type=INT_VALUE, i=value)
-    return operator
+        entry = [(2, value), (20, FLOAT_VALUE)] if isinstance(value, float) else [(3, value), (20, INT_VALUE)]
+        fields.append((5, message([(1, key), *entry])))
+    return message(fields)
 
 
-def value(name: str, kind: int, axes: Sequence[str] | None = None) -> Any:
+def _value(name: str, kind: int, axes: Sequence[str] = ()) -> bytes:
     """An input or an output, with the names of its axes if they are known."""
-    entry = messages()["Value"](name=name)
-    entry.type.tensor_type.elem_type = kind
-    for axis in axes or ():
-        entry.type.tensor_type.shape.dim.add(dim_param=axis)
-    return entry
+    shape = message((1, message([(2, axis)])) for axis in axes)
+    tensor = message([(1, kind), *([(2, shape)] if axes else [])])
+    return message([(1, name), (2, message([(1, tensor)]))])
 
 
-def model(
-    nodes: Sequence[Any], name: str, inputs: Sequence[Any], outputs: Sequence[Any], weights: Sequence[Any]
-) -> Any:
-    """A whole model; inputs and outputs are as from `value`, weights as from `tensor`."""
-    graph = messages()["Graph"](node=nodes, name=name, input=inputs, output=outputs, initializer=weights)
-    opsets = [messages()["Opset"](domain=domain, version=number) for domain, number in (("", OPSET), (MICROSOFT, 1))]
-    return messages()["Model"](ir_version=IR_VERSION, graph=graph, opset_import=opsets)
+class Graph:
+    """A graph under construction. What `add` returns is the name of an operator's output.
 
-
-def read(path: Path) -> Any:
-    """A model, with the weights that are in a file of their own.
-
-    Raises:
-        OSError: a file is missing or cannot be read.
-        Exception: protobuf has an error of its own for a file that is no model.
+    Attributes:
+        inputs: names of inputs, integers of shape (batch, length).
+        outputs: names of outputs, whose first axis is the batch.
     """
-    loaded = messages()["Model"].FromString(path.read_bytes())
-    for one in loaded.graph.initializer:
-        if one.data_location == EXTERNAL:
-            place = {entry.key: entry.value for entry in one.external_data}
-            with path.with_name(place["location"]).open("rb") as file:
-                file.seek(int(place.get("offset", 0)))
-                one.raw_data = file.read(int(place["length"]))
-            one.ClearField("external_data")
-            one.ClearField("data_location")
-    return loaded
 
+    def __init__(self, inputs: Sequence[str]) -> None:
+        self.inputs, self.outputs = inputs, list[str]()
+        self.nodes: list[bytes] = []
+        self.constants: dict[str, NDArray[Any]] = {}
 
-def write(model: Any, path: Path) -> None:
-    """Write a model, with its weights in `PATH.data`, which ONNX Runtime maps: it loads in half the time and memory.
+    def constant(self, name: str, values: NDArray[Any]) -> str:
+        self.constants.setdefault(name, values)
+        return name
 
-    For the cache alone: writing over a mapped file ends the process that uses it.
-    """
-    external = path.with_name(f"{path.name}.data")
-    with external.open("wb") as file:
-        for one in model.graph.initializer:
-            if len(one.raw_data) >= LEAST_EXTERNAL:
-                place = {"location": external.name, "offset": file.tell(), "length": len(one.raw_data)}
-                file.write(one.raw_data)
-                one.ClearField("raw_data")
-                one.data_location = EXTERNAL
-                for key, entry in place.items():
-                    one.external_data.add(key=key, value=str(entry))
-    path.write_bytes(model.SerializeToString())
+    def numbers(self, *values: int) -> str:
+        return self.constant(f"numbers {values}", np.array(values, dtype=np.int64))
+
+    def number(self, value: float) -> str:
+        return self.constant(f"number {value}", np.array(value, dtype=np.float32))
+
+    def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        output = f"{kind} {len(self.nodes)}"
+        self.nodes.append(node(kind, inputs, [output], **attributes))
+        return output
+
+    def encode(self, external: BinaryIO | None = None) -> bytes:
+        """The complete model.
+
+        Args:
+            external: a file beside the model's that takes its weights; None puts them into the model.
+
+        Raises:
+            KeyError: weights are of a type that TYPES lacks.
+        """
+        weights = [(5, self._tensor(name, external)) for name in self.constants]
+        inputs = [(11, _value(name, INT64, ("batch", "length"))) for name in self.inputs]
+        outputs = [(12, _value(name, FLOAT)) for name in self.outputs]
+        graph = message([*((1, one) for one in self.nodes), (2, "bert"), *weights, *inputs, *outputs])
+        opsets = (message([(1, domain), (2, version)]) for domain, version in OPSETS.items())
+        return message([(1, IR_VERSION), (7, graph), *((8, opset) for opset in opsets)])
+
+    def _tensor(self, name: str, external: BinaryIO | None) -> bytes:
+        values = self.constants[name]
+        fields: list[Field] = [*((1, size) for size in values.shape), (2, TYPES[values.dtype]), (8, name)]
+        if external is None or values.nbytes < LEAST_EXTERNAL:
+            return message([*fields, (9, values.tobytes())])
+        place = {"location": Path(external.name).name, "offset": external.tell(), "length": values.nbytes}
+        external.write(values.tobytes())
+        entries = (message([(1, key), (2, str(entry))]) for key, entry in place.items())
+        return message([*fields, *((13, entry) for entry in entries), (14, EXTERNAL)])
+
+    def write(self, path: Path) -> None:
+        """Write the model, with its weights in `PATH.data`, which ONNX Runtime maps: it loads in half the time and
+        memory.
+
+        For the cache alone: writing over a mapped file ends the process that uses it.
+        """
+        with path.with_name(f"{path.name}.data").open("wb") as external:
+            content = self.encode(external)
+        path.write_bytes(content)

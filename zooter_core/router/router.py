@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,9 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision
 from zooter_core.method.selection import Outputs
-from zooter_core.router.config import ENCODER_FOLDER, broken, check_router, find_encoder
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.text_encoder import Progress, TextEncoder, after
-
-if TYPE_CHECKING:
-    from zooter_core.router.clusters import Vectors
-    from zooter_core.router.head import RouterHead
+from zooter_core.router.head import ENCODER_FOLDER, RouterHead, broken
+from zooter_core.router.text_encoder import Array, Progress, TextEncoder, after
 
 AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
 PROBE = "Hello"  # the text by which a router shows at once that it works
@@ -54,32 +50,38 @@ class Router(ABC):
             ZooterError: there is no router in the folder, or its config is wrong.
             WorkError: its files are broken or not readable, or its probabilities are not finite.
         """
-        from zooter_core.router.head import RouterHead
-
-        encoders = encoders or Encoders()
-        check_router(Path(folder))
+        encoders, head = encoders or Encoders(), RouterHead.load(folder)
         try:
-            head = RouterHead.load(folder)
-            router = DistilledRouter(head, encoders(find_encoder(Path(folder), head.config.encoder)))
+            inside = head.config.encoder == ENCODER_FOLDER
+            reference = str((Path(folder) / ENCODER_FOLDER).resolve()) if inside else head.config.encoder
+            router = DistilledRouter(head, encoders(reference))
             router.probabilities([PROBE])
         except ZooterError:
             raise
-        except Exception as problem:  # json, safetensors and numpy raise many kinds
+        except Exception as problem:  # numpy, of vectors of another width
             raise broken(folder, problem) from problem
         return router
 
     @property
-    @abstractmethod
     def labels(self) -> Mapping[str, Any]:
-        """Beta, tau and normalise of the labels that it learned from; empty if it learned from scores."""
+        """Beta, tau and normalise of the labels that it learned from; empty if it learned from none."""
+        return {}
 
     @abstractmethod
+    def probabilities_of(self, queries: Sequence[str], vectors: Array) -> NDArray[np.float64]:
+        """`probabilities` for queries whose vectors by the encoder are known."""
+
     def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (n, candidates), in pool order; rows sum to one."""
+        return self.probabilities_of(queries, self.encoder.embed(queries))
 
-    @abstractmethod
     def probabilities_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> NDArray[np.float64]:
         """`probabilities` for many queries, whose vectors are stored (`TextEncoder.embed_all`)."""
+        parts = []
+        for first in range(0, len(queries), AT_ONCE):
+            texts = queries[first : first + AT_ONCE]
+            parts.append(self.probabilities_of(texts, self.encoder.embed_all(texts, after(progress, first))))
+        return np.concatenate(parts)
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
         """`probabilities`, as `method.selection` takes them."""
@@ -130,17 +132,7 @@ class DistilledRouter(Router):
         if self.head.config.encoder == ENCODER_FOLDER:
             self.encoder.save(Path(folder) / ENCODER_FOLDER)
 
-    def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
-        return self._of_vectors(self.encoder.embed(queries))
-
-    def probabilities_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> NDArray[np.float64]:
-        parts = []
-        for first in range(0, len(queries), AT_ONCE):
-            texts = queries[first : first + AT_ONCE]
-            parts.append(self._of_vectors(self.encoder.embed_all(texts, after(progress, first))))
-        return np.concatenate(parts)
-
-    def _of_vectors(self, vectors: Vectors) -> NDArray[np.float64]:
+    def probabilities_of(self, queries: Sequence[str], vectors: Array) -> NDArray[np.float64]:
         rows = self.head.probabilities(vectors)
         return restrict_rows(rows, self._columns) if self._is_part else rows
 

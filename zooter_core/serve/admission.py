@@ -107,21 +107,18 @@ class Admission:
             raise _later(429, message, "rate_limit_exceeded", BUSY_SECONDS)
         use.concurrent += 1
         try:
-            await self._enter()
+            try:
+                async with asyncio.timeout(QUEUE_SECONDS):
+                    await self._places.enter()
+            except TimeoutError:
+                message = f"No place became free within {QUEUE_SECONDS:g} s."
+                raise _later(503, message, "queue_timeout", BUSY_SECONDS) from None
             try:
                 yield
             finally:
                 self._places.leave()
         finally:
             use.concurrent -= 1
-
-    async def _enter(self) -> None:
-        try:
-            async with asyncio.timeout(QUEUE_SECONDS):
-                await self._places.enter()
-        except TimeoutError:
-            message = f"No place became free within {QUEUE_SECONDS:g} s."
-            raise _later(503, message, "queue_timeout", BUSY_SECONDS) from None
 
     def _use(self, key: Key | None) -> Use:
         return self._by_key[key.name if key else ""]

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from zooter_core.backends.endpoint.connection import CHAT
 from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.candidates import Thinking
 from zooter_core.learn.chores import is_chore
@@ -33,6 +34,8 @@ WITH_CONTENT = (*SYSTEM, "user")  # roles; a message of another one may have non
 ROUTING_FIELDS = ("models", "willingness_to_pay", "session_id")  # addressed to the router, so no server gets them
 BYTES_A_TOKEN = 4  # an estimate; tokenizers of one pool differ by more than it is wrong
 REMINDER, REMINDER_END = "<system-reminder>", "</system-reminder>"
+
+RESPONSES, EMBEDDINGS = "/responses", "/embeddings"  # paths of candidates' servers, beside CHAT
 
 Object = dict[str, Any]
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
@@ -66,12 +69,6 @@ class Message(Body):
 Messages = Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
 
 
-class Conversation(Body):
-    """The messages of a chat completion request."""
-
-    messages: Messages
-
-
 class RoutedBody(Body):
     """What the router reads, in each API."""
 
@@ -81,9 +78,10 @@ class RoutedBody(Body):
     prompt_cache_key: Session | None = None
 
 
-class ChatBody(RoutedBody, Conversation):
+class ChatBody(RoutedBody):
     """A chat completion request."""
 
+    messages: Messages
     model: Name
     stream: bool | None = None
     stream_options: Object | None = None
@@ -278,10 +276,15 @@ class Sender:
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A chat completion request, checked as far as Zooter reads it; `body` is all of it, with unknown fields."""
+    """A chat completion request, checked as far as Zooter reads it; `body` is all of it, with unknown fields.
+
+    Attributes:
+        path: where it goes. The `messages` of another API's are made for routing, and are not sent.
+    """
 
     body: Mapping[str, Any]
     sender: Sender = Sender()
+    path: str = CHAT
 
     @property
     def model(self) -> str:
@@ -359,7 +362,7 @@ class ChatRequest:
             images=any(part.get("type") in ("image_url", "input_image") for part in parts),
             tools=tool_roles or any(body.get(name) for name in ("tools", "functions")),
             json_mode=isinstance(form, Mapping) and form.get("type") in ("json_object", "json_schema"),
-            responses="input" in body,
+            responses=self.path == RESPONSES,
         )
 
     def for_candidate(self, model: str, routed: bool) -> dict[str, Any]:
@@ -368,7 +371,9 @@ class ChatRequest:
         Args:
             routed: whether the router has read its fields, which are then left out.
         """
-        dropped = ROUTING_FIELDS if routed else ()
+        dropped = list(ROUTING_FIELDS) if routed else []
+        if self.path != CHAT:
+            dropped.append("messages")
         return {key: value for key, value in self.body.items() if key not in dropped} | {"model": model}
 
 

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
@@ -22,7 +23,8 @@ from zooter_core.backends.endpoint.events import Event
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
-from zooter_core.serve.bodies import ChatRequest, Sender
+from zooter_core.data.prices import cost
+from zooter_core.serve.bodies import ChatRequest, Sender, estimate_tokens
 from zooter_core.serve.choice import Choice
 from zooter_core.serve.errors import MESSAGES, ApiError, is_messages, shape_at
 from zooter_core.serve.targets import STREAM_END, AnswerProgress, make_event
@@ -59,6 +61,26 @@ class Outcome:
     progress: AnswerProgress = field(default_factory=AnswerProgress)
     compared: dict[str, AnswerProgress] = field(default_factory=dict)
     rewards: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What answers used.
+
+    Attributes:
+        reported: whether the candidates' servers counted. Else these are estimates: four bytes of text a token, and in
+            a stream one an event.
+        dollars: for what the candidates read and wrote; None if none of them has a price in fleet.toml.
+        cached: those of the prompt that the candidates' servers had cached, as they report.
+        thoughts: those of the answer that are thoughts; estimated where a server does not say.
+    """
+
+    prompt: int
+    answer: int
+    reported: bool
+    dollars: float | None
+    cached: int = 0
+    thoughts: int = 0
 
 
 @dataclass
@@ -140,6 +162,55 @@ class Exchange:
         shape["failed"] = [{"candidate": name, "reason": error.client_message} for name, error in outcome.failures]
         return {"zooter": shape}
 
+    @cached_property
+    def usage(self) -> Usage:
+        """The tokens and the cost of all answers together, once they have ended. Without an answer there are none."""
+        usages = list(self.usages.values())
+        priced = [usage.dollars for usage in usages if usage.dollars is not None]
+        return Usage(
+            sum(usage.prompt for usage in usages),
+            sum(usage.answer for usage in usages),
+            bool(usages) and all(usage.reported for usage in usages),
+            sum(priced) if priced else None,
+            sum(usage.cached for usage in usages),
+            sum(usage.thoughts for usage in usages),
+        )
+
+    @property
+    def usages(self) -> dict[str, Usage]:
+        """The same for each candidate that answers, so far, whether or not its answer is kept."""
+        answers = dict(self.outcome.compared)
+        if self.outcome.candidate is not None:
+            answers[self.outcome.candidate] = self.outcome.progress
+        return {name: self._usage(name, progress) for name, progress in answers.items()}
+
+    def _usage(self, candidate: str, progress: AnswerProgress) -> Usage:
+        assert self.request is not None
+        assert self.fleet is not None
+        report = progress.usage or {}
+        prompt = _count(report.get("prompt_tokens", report.get("input_tokens")))
+        answer = _count(report.get("completion_tokens", report.get("output_tokens")))
+        events = 0 if self.outcome.compared else self.events  # compared answers are not streamed
+        tokens = max(events, progress.tokens) if answer is None else answer
+        reported = prompt is not None and (answer is not None or not tokens)  # embeddings have no answer to count
+        prompt = self.request.prompt_tokens if prompt is None else prompt
+        cached = _detail(report, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
+        cached = min(cached or _count(report.get("prompt_cache_hit_tokens")) or 0, prompt)  # the latter is DeepSeek's
+        dollars = cost(self.fleet.candidate(candidate), prompt, tokens, cached)
+        thoughts = _detail(report, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
+        thoughts = thoughts or progress.thoughts or estimate_tokens(progress.parts.thoughts)
+        return Usage(prompt, tokens, reported, dollars, cached, min(thoughts, tokens))
+
+
+def _detail(report: Mapping[str, Any], names: Sequence[str], part: str) -> int:
+    """A part of a count, under the names of chat completions and of the Responses API; 0 where there is none."""
+    details = [report.get(name) for name in names]
+    return next(filter(None, (_count(one.get(part)) for one in details if isinstance(one, Mapping))), 0)
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < 1 << 40 else None
+
 
 Observer = Callable[[Exchange], None]
 
@@ -190,9 +261,9 @@ class Out:
             data = b"".join(event.encode() for event in events)
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def end_events(self, done: bool = True) -> None:
+    async def end_events(self) -> None:
         """End a stream, with [DONE] where the API has it."""
-        last = STREAM_END if done else b""
+        last = STREAM_END if self._exchange.is_chat else b""
         await self._send({"type": "http.response.body", "body": self._translation.end() if self._translation else last})
 
     async def fail(self, error: ApiError) -> None:

@@ -34,7 +34,6 @@ from zooter_core.serve.bodies import (
 )
 from zooter_core.serve.errors import MESSAGES, ApiError, bad_request
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.metrics import usage_by_candidate
 from zooter_core.serve.targets import make_event
 
 SAME = ("model", "stream", "max_tokens", "temperature", "top_p", "top_k", *ROUTING_FIELDS, "prompt_cache_key")
@@ -408,7 +407,7 @@ class Translation:
 
     def _usage(self) -> dict[str, int]:
         """The tokens as the candidate's server has counted them, or an estimate."""
-        usage = usage_by_candidate(self._exchange)[self._exchange.outcome.candidate or ""]
+        usage = self._exchange.usages[self._exchange.outcome.candidate or ""]
         cached = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": usage.cached}
         return {"input_tokens": usage.prompt - usage.cached, "output_tokens": usage.answer, **cached}
 

@@ -1,96 +1,20 @@
-"""Tokens and dollars of requests that have ended, and what `GET /metrics` shows, in the format of Prometheus."""
+"""What `GET /metrics` shows of requests that have ended, in the format of Prometheus."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from zooter_core.backends.endpoint.health import STATES, Breaker
-from zooter_core.data.prices import cost
 from zooter_core.serve.admission import Admission
-from zooter_core.serve.bodies import estimate_tokens
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.targets import AnswerProgress
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ROUTING_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 ANSWER_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600)
 disable_created_metrics()  # a gauge beside each counter, with the time of its first request
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What answers used.
-
-    Attributes:
-        reported: whether the candidates' servers counted. Else these are estimates: four bytes of text a token, and in
-            a stream one an event.
-        dollars: for what the candidates read and wrote; None if none of them has a price in fleet.toml.
-        cached: those of the prompt that the candidates' servers had cached, as they report.
-        thoughts: those of the answer that are thoughts; estimated where a server does not say.
-    """
-
-    prompt: int
-    answer: int
-    reported: bool
-    dollars: float | None
-    cached: int = 0
-    thoughts: int = 0
-
-
-def count_usage(exchange: Exchange) -> Usage:
-    """The tokens and the cost of a request, all answers together. One that nobody answered has none."""
-    usages = list(usage_by_candidate(exchange).values())
-    priced = [usage.dollars for usage in usages if usage.dollars is not None]
-    return Usage(
-        sum(usage.prompt for usage in usages),
-        sum(usage.answer for usage in usages),
-        bool(usages) and all(usage.reported for usage in usages),
-        sum(priced) if priced else None,
-        sum(usage.cached for usage in usages),
-        sum(usage.thoughts for usage in usages),
-    )
-
-
-def usage_by_candidate(exchange: Exchange) -> dict[str, Usage]:
-    """The tokens and the cost of each candidate that answered, whether or not its answer was kept."""
-    outcome = exchange.outcome
-    answers = dict(outcome.compared)
-    if outcome.candidate is not None:
-        answers[outcome.candidate] = outcome.progress
-    return {name: _usage(exchange, name, progress) for name, progress in answers.items()}
-
-
-def _usage(exchange: Exchange, candidate: str, progress: AnswerProgress) -> Usage:
-    assert exchange.request is not None
-    assert exchange.fleet is not None
-    report = progress.usage or {}
-    prompt = _count(report.get("prompt_tokens", report.get("input_tokens")))
-    answer = _count(report.get("completion_tokens", report.get("output_tokens")))
-    events = 0 if exchange.outcome.compared else exchange.events  # compared answers are not streamed
-    tokens = max(events, progress.tokens) if answer is None else answer
-    reported = prompt is not None and (answer is not None or not tokens)  # embeddings have no answer to count
-    prompt = exchange.request.prompt_tokens if prompt is None else prompt
-    cached = _detail(report, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
-    cached = min(cached or _count(report.get("prompt_cache_hit_tokens")) or 0, prompt)  # the latter is DeepSeek's
-    dollars = cost(exchange.fleet.candidate(candidate), prompt, tokens, cached)
-    thoughts = _detail(report, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
-    thoughts = thoughts or progress.thoughts or estimate_tokens(progress.parts.thoughts)
-    return Usage(prompt, tokens, reported, dollars, cached, min(thoughts, tokens))
-
-
-def _detail(report: Mapping[str, Any], names: Sequence[str], part: str) -> int:
-    """A part of a count, under the names of chat completions and of the Responses API; 0 where there is none."""
-    details = [report.get(name) for name in names]
-    return next(filter(None, (_count(one.get(part)) for one in details if isinstance(one, Mapping))), 0)
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value < 1 << 40 else None
 
 
 class MetricSet:
@@ -125,7 +49,7 @@ class MetricSet:
             self.errors.labels("client_gone").inc()
         if (choice := exchange.choice) is not None:
             self.routing.observe(choice.seconds)
-        for writer, usage in usage_by_candidate(exchange).items():
+        for writer, usage in exchange.usages.items():
             self.tokens.labels(writer, "prompt").inc(usage.prompt)
             self.tokens.labels(writer, "answer").inc(usage.answer)
             self.tokens.labels(writer, "cached").inc(usage.cached)

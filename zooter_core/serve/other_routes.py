@@ -15,23 +15,30 @@ from zooter_core.base.errors import listed
 from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.serve import AUTO, RMR, VIRTUAL
 from zooter_core.learn.traffic_rows import LONGEST_ANSWER, LoggedDecision
-from zooter_core.serve.bodies import ChatRequest, EmbeddingsBody, RerankBody, ResponsesBody, RouteBody, check, read_chat
-from zooter_core.serve.chat import Answer, remember, send_first
+from zooter_core.serve.bodies import (
+    EMBEDDINGS,
+    RESPONSES,
+    ChatRequest,
+    EmbeddingsBody,
+    RerankBody,
+    ResponsesBody,
+    RouteBody,
+    check,
+    read_chat,
+)
+from zooter_core.serve.chat import NO_ROUTE, Asking
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.exchange import Exchange, Out
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.sessions import written_by
-from zooter_core.serve.targets import AnswerProgress, Upstream
+from zooter_core.serve.targets import Upstream
 
 if TYPE_CHECKING:
     from zooter_core.serve.traffic_log import TrafficLog
 
 ROUTED_AT_ONCE = 16  # of them: a few fill a batch, and a client that leaves has not made work of all
 MOST_CHARACTERS = 1_000_000  # of their users, all together
-RESPONSES, EMBEDDINGS = "/responses", "/embeddings"
 INCOMPLETE = ("max_output_tokens", "content_filter")  # why a response can be
-NO_ROUTE = (404, 405, 501)  # statuses of a server that has no such route
 UNHELD = (400, *NO_ROUTE)  # or no such response
 
 
@@ -105,8 +112,8 @@ async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], exchange:
         raise bad_request(message, "model")
     texts = body.get("input") or ""
     content = texts if isinstance(texts, str) else dump_json(texts)  # to estimate its tokens, and for the log
-    request = ChatRequest({**body, "messages": [{"role": "user", "content": content}]})
-    await _pass(gateway, request, EMBEDDINGS, exchange, out)
+    messages = [{"role": "user", "content": content}]
+    await _pass(gateway, ChatRequest({**body, "messages": messages}, path=EMBEDDINGS), exchange, out)
 
 
 async def answer_count(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
@@ -131,14 +138,13 @@ async def answer_responses(gateway: Gateway, body: Mapping[str, Any], exchange: 
     messages = list(_messages(response.input))
     if response.instructions:
         messages.insert(0, {"role": "system", "content": response.instructions})
-    request = ChatRequest({**body, "messages": messages}, exchange.sender)
-    await _pass(gateway, request, RESPONSES, exchange, out)
+    await _pass(gateway, ChatRequest({**body, "messages": messages}, exchange.sender, RESPONSES), exchange, out)
 
 
-async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exchange, out: Out) -> None:
-    """Pass a request on to the path of a candidate's server. Its messages are for routing, and are not sent."""
-    exchange.request = request
-    sessions, previous = gateway.sessions.of(exchange.sender.key), request.body.get("previous_response_id")
+async def _pass(gateway: Gateway, request: ChatRequest, exchange: Exchange, out: Out) -> None:
+    """Pass a request on to its path at a candidate's server."""
+    asking = Asking(gateway, request, exchange, out)
+    sessions, previous = asking.sessions, request.body.get("previous_response_id")
     writer = sessions.writer(previous) if isinstance(previous, str) else None
     if previous is not None and writer is None and exchange.sender.key is not None:
         # The servers behind know one account, ours: they would continue the conversation of any key.
@@ -146,36 +152,13 @@ async def _pass(gateway: Gateway, request: ChatRequest, path: str, exchange: Exc
         raise bad_request(message, "previous_response_id", "previous_response_not_found")
     items = objects(request.body.get("input"))
     writers = (sessions.writer(str(item.get("id"))) for item in items if item.get("type") == "item_reference")
-    writer = writer or next(filter(None, writers), None)
-    exchange.choice = await choose(gateway, request, exchange.asker, writer)
-    if exchange.choice.reason == "previous":  # no other server has what the request refers to
-        exchange.choice = replace(exchange.choice, order=exchange.choice.order[:1])
-
-    async def ask(name: str, progress: AnswerProgress) -> Answer:
-        target = gateway.targets[name]
-        assert isinstance(target, Upstream)
-        sent = request.for_candidate(target.model, exchange.routed)
-        del sent["messages"]
-        if path == RESPONSES and isinstance(items := sent.get("input"), list):
-            sent["input"] = written_by(name, items, sessions, unknown=not exchange.routed)
-        try:
-            if request.stream:
-                events = target.raw_stream(path, sent, progress)
-                return await anext(events), events
-            return await target.post(path, sent, progress)
-        except EndpointError as error:
-            if error.server_status in NO_ROUTE:
-                error.reason += f" at {path}, which its server may not have"
-                if path == RESPONSES and previous is None:
-                    target.connection.refusals.note("responses")
-            raise
-
-    await send_first(gateway, exchange, ask, out)
-    if request.stream:
-        await out.end_events(done=False)
-    remember(gateway, request, exchange)
+    await asking.choose(writer or next(filter(None, writers), None))
+    if asking.choice.reason == "previous":  # no other server has what the request refers to
+        exchange.choice = replace(asking.choice, order=asking.choice.order[:1])
+    await asking.send_first()
+    asking.remember()
     candidate, progress = exchange.outcome.candidate, exchange.outcome.progress
-    if path == RESPONSES and progress.id and candidate is not None:
+    if request.path == RESPONSES and progress.id and candidate is not None:
         sessions.wrote(progress.id, candidate, None if progress.calls else exchange.request_id)
 
 

@@ -27,7 +27,7 @@ from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEA
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.keys import Key, KeyRing, read_file_state
 from zooter_core.serve.messages import Translation, read_messages
-from zooter_core.serve.metrics import Metrics, count_usage
+from zooter_core.serve.metrics import Metrics
 from zooter_core.serve.storage import DecisionLog, RequestIds
 from zooter_core.serve.traffic_log import TrafficLog
 
@@ -237,7 +237,6 @@ class Server:
                 await handle(gateway, body, exchange, out)
 
         def spend(ended: Exchange) -> None:
-            usage = count_usage(ended)
-            self.admission.spend(key, usage.prompt + usage.answer)
+            self.admission.spend(key, ended.usage.prompt + ended.usage.answer)
 
         return Reply(exchange, run, [spend, *self.observers])

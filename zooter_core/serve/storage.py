@@ -23,7 +23,6 @@ from zooter_core.base.files import owner_only, private_folder
 from zooter_core.base.strict_json import dump_json
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.exchange import Exchange
-from zooter_core.serve.metrics import count_usage
 
 LOG = logging.getLogger("zooter.serve")
 DECISIONS, FEEDBACK, SECRET = "decisions.jsonl", "feedback.jsonl", "request-ids.key"
@@ -66,7 +65,7 @@ class DecisionLog(RotatingFileHandler):
 
 def make_log_record(exchange: Exchange) -> dict[str, Any]:
     """The line of an exchange. Nothing of the prompt or the answer is in it."""
-    choice, request, outcome, usage = exchange.choice, exchange.request, exchange.outcome, count_usage(exchange)
+    choice, request, outcome, usage = exchange.choice, exchange.request, exchange.outcome, exchange.usage
     decision = choice.decision if choice else None
     text = "\n\n".join(request.user_texts) if request else ""
     return {

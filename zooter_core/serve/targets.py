@@ -36,7 +36,7 @@ from zooter_core.backends.endpoint.events import Event, begins, finish_word
 from zooter_core.backends.endpoint.faults import EndpointError, finish_error, sent_error, sent_in
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.thoughts import Parts, split
-from zooter_core.base.records import Message, Response
+from zooter_core.base.records import Message
 from zooter_core.base.strict_json import dump_json, is_number, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
 from zooter_core.config.fleet import GenerationConfig
@@ -53,8 +53,8 @@ STREAM_END = b"data: [DONE]\n\n"
 MOST_KEPT = 200_000  # characters of an answer, with its thoughts; what is stored of it is shorter
 BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
 FAILED = ("response.failed", "error")
+Shape = dict[str, Any]  # a whole answer
 Events = AsyncGenerator[list[Event], None]
-UNFINISHED: Mapping[str, Any] = {"finish_reason": None}
 FINISH = {"stop": "stop", "length": "length", "stopped": "stop", "repeated": "length"}
 MOST_STOPS = 16  # stop texts of a request; OpenAI takes four, and code editors send more
 SETTINGS = {  # by the field of a request, the later one of two counts: the fleet's name, and what it must be
@@ -177,90 +177,78 @@ class Upstream:
         self.name, self.model = candidate.name, candidate.model
         self.connection = Connection(candidate, log=LOG.warning)
 
-    async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> dict[str, Any]:
+    async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> Shape:
         """The whole answer, whose `model` is the candidate's name."""
         body, ours = self._fields(request, routed)
-        answer = await self.post(CHAT, body, progress, ours)
-        if error := chat_error(answer):
-            raise sent_error(error, self.connection.redact, temporary=False)
-        if not objects(answer.get("choices")):
-            raise EndpointError("the answer has no choices")
-        if progress.finish and (failure := finish_error(progress.finish, self.connection.redact)):
-            raise failure
-        return answer
-
-    async def post(
-        self, path: str, body: Mapping[str, Any], progress: AnswerProgress, ours: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """The same for a path of the server, with fields of ours."""
-        answer = await self.connection.post(path, body, progress.patience, ours)
+        answer = await self.connection.post(request.path, body, progress.patience, ours)
         progress.id = str(answer.get("id") or "")
         progress.tokens, progress.thoughts = count_tokens(answer)
         progress.add_text(text_in(answer))
         _note(answer, progress)
+        if request.path == CHAT:
+            if error := chat_error(answer):
+                raise sent_error(error, self.connection.redact, temporary=False)
+            if not objects(answer.get("choices")):
+                raise EndpointError("the answer has no choices")
+            if progress.finish and (failure := finish_error(progress.finish, self.connection.redact)):
+                raise failure
         return answer | {"model": self.name}
 
     async def stream(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> Events:
-        """The answer as events, some at a time, from its first token on, without the final [DONE].
+        """The answer as events, some at a time, from its first token on; without the final [DONE] of a chat completion.
 
-        In every chunk `model` is the candidate's name and `choices` a list.
+        There, in every chunk `model` is the candidate's name and `choices` a list.
         """
         body, ours = self._fields(request, routed)
-        sent = 0
-        choices = body["n"] if type(body.get("n")) is int else 1
-        chat = ChatWatcher(progress, self.connection.redact, choices)
-        events_of = self.connection.events(CHAT, body, chat, {**ours, **USAGE}, progress.patience)
-        async with aclosing(events_of) as parts:
+        sent, redact, chat = 0, self.connection.redact, request.path == CHAT
+        watcher = ChatWatcher(progress, redact, body.get("n")) if chat else ResponsesWatcher(progress, redact)
+        async with aclosing(self.connection.events(request.path, body, watcher, ours, progress.patience)) as parts:
             async for events in parts:
-                passed: list[Event] = []
-                for event in events:
-                    if (chunk := event.chunk) is not None:
-                        chunk |= {"model": self.name, "choices": objects(chunk.get("choices"))}
-                        if isinstance(chunk.get("usage"), dict) and not chunk["choices"] and not request.wants_usage:
-                            continue  # the count of tokens that we asked for, and the client did not
-                    if not event.is_done:
-                        passed.append(event)
-                sent += len(passed)
-                if passed:
+                if passed := [event for event in events if self._passes(event, request)]:
+                    sent += len(passed)
                     yield passed
-        if failure := finish_error(progress.finish, self.connection.redact):
+        if chat and (failure := finish_error(progress.finish, redact)):
             raise failure
-        if request.wants_usage and progress.usage is None:
+        if chat and request.wants_usage and progress.usage is None:
             yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, sent))]
 
     def _fields(self, request: ChatRequest, routed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """The body, and fields that a server which refuses them is asked again without: what a client wants of
         thinking, unless fleet.toml says it, and the SPARED ones of a routed request."""
         body = request.for_candidate(self.model, routed)
+        if request.path != CHAT:
+            return body, {}
         thinking = thinking_fields(asked_thinking(self.connection.candidate, request))
         ours = {name: value for name, value in thinking.items() if name not in self.connection.config.extra_body}
         for name, (low, high) in SPARED.items() if routed else ():
             if is_number(value := body.get(name)) and low <= value <= high:
                 ours[name] = body.pop(name)
-        return body, ours
+        return body, ours | (USAGE if request.stream else {})
 
-    async def raw_stream(self, path: str, body: Mapping[str, Any], progress: AnswerProgress) -> Events:
-        """The events of the Responses API, from the first part of the answer on."""
-        watcher = ResponsesWatcher(progress, self.connection.redact)
-        async with aclosing(self.connection.events(path, body, watcher, patience=progress.patience)) as parts:
-            async for events in parts:
-                for event in events:
-                    chunk = event.chunk or {}
-                    for shape in (chunk, chunk.get("response")):
-                        if isinstance(shape, dict) and "model" in shape:
-                            shape["model"] = self.name
-                yield events
+    def _passes(self, event: Event, request: ChatRequest) -> bool:
+        """Write the candidate's name into an event. Return whether the client gets it."""
+        chunk = event.chunk
+        if request.path != CHAT:
+            for shape in (chunk, chunk.get("response")) if chunk else ():
+                if isinstance(shape, dict) and "model" in shape:
+                    shape["model"] = self.name
+        elif chunk is not None:
+            chunk |= {"model": self.name, "choices": objects(chunk.get("choices"))}
+            if isinstance(chunk.get("usage"), dict) and not chunk["choices"] and not request.wants_usage:
+                return False  # the count of tokens that we asked for, and the client did not
+        return request.path != CHAT or not event.is_done
 
 
 class ChatWatcher(Watcher):
     """Takes what matters from the events of chat completions.
 
     Args:
-        choices: how many answers were asked for.
+        choices: how many answers were asked for, if it is a number.
     """
 
-    def __init__(self, progress: AnswerProgress, redact: Redaction, choices: int = 1) -> None:
-        self._progress, self._redact, self._choices, self._begun = progress, redact, choices, False
+    def __init__(self, progress: AnswerProgress, redact: Redaction, choices: object) -> None:
+        self._choices = choices if type(choices) is int else 1
+        self._progress, self._redact, self._begun = progress, redact, False
 
     @property
     def complete(self) -> bool:
@@ -330,7 +318,7 @@ class Local:
     def __init__(self, candidate: CandidateConfig, ensemble: Ensemble) -> None:
         self.name, self.candidate, self._ensemble = candidate.name, candidate, ensemble
 
-    async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> dict[str, Any]:
+    async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> Shape:
         pieces = [piece async for piece in self._pieces(request, progress)]
         text, thoughts = "".join(piece.text for piece in pieces), "".join(piece.thoughts for piece in pieces)
         message = {"role": "assistant", "content": text, "refusal": None}
@@ -346,7 +334,7 @@ class Local:
             if delta := {name: text for name, text in parts.items() if text}:
                 yield [self._event(progress, role | delta)]
                 role = {}
-        yield [self._event(progress, role, _ending(progress))]
+        yield [self._event(progress, role)]
         if request.wants_usage:
             yield [added_event(progress, self.name, usage=progress.usage)]
 
@@ -382,29 +370,24 @@ class Local:
             while (item := await pieces.get()) is not None:
                 if isinstance(item, BaseException):
                     raise EndpointError(type(item).__name__, own_status=500)
-                if item.response is not None:
-                    self._end(item.response, request, progress)
-                    progress.stop_text = item.stop_text
+                response = item.response
+                if response and response.error:
+                    refused = response.finish == "refused"
+                    raise EndpointError(response.error.reason, own_status=500, subject="request" if refused else None)
                 progress.add_text(item.text)
                 yield item
+                if response:
+                    progress.finish, progress.stop_text = FINISH.get(response.finish, "stop"), item.stop_text
+                    progress.usage = usage_shape(request.prompt_tokens, response.tokens, response.thought_tokens)
         finally:
             stop.set()
 
-    def _end(self, response: Response, request: ChatRequest, progress: AnswerProgress) -> None:
-        if response.error is not None:
-            refused = response.finish == "refused"
-            raise EndpointError(response.error.reason, own_status=500, subject="request" if refused else None)
-        progress.finish = FINISH.get(response.finish, "stop")
-        progress.usage = usage_shape(request.prompt_tokens, response.tokens, response.thought_tokens)
-
-    def _event(
-        self, progress: AnswerProgress, delta: Mapping[str, Any], ending: Mapping[str, Any] = UNFINISHED
-    ) -> Event:
-        return added_event(progress, self.name, {"index": 0, "delta": delta, "logprobs": None, **ending})
+    def _event(self, progress: AnswerProgress, delta: Mapping[str, Any]) -> Event:
+        return added_event(progress, self.name, {"index": 0, "delta": delta, "logprobs": None, **_ending(progress)})
 
 
 def _ending(progress: AnswerProgress) -> dict[str, Any]:
-    """How an answer of a candidate on this machine ended; a stop text as vLLM names it."""
+    """How an answer of a candidate on this machine ended, if it has; a stop text as vLLM names it."""
     return {"finish_reason": progress.finish} | ({"stop_reason": progress.stop_text} if progress.stop_text else {})
 
 

@@ -30,7 +30,6 @@ from zooter_core.learn.traffic_rows import (
 )
 from zooter_core.router.turns import topic_of
 from zooter_core.serve.exchange import CHATS, GONE, Exchange
-from zooter_core.serve.metrics import count_usage
 
 LOG = logging.getLogger("zooter.serve")
 PATHS = (*CHATS, "/v1/responses")
@@ -147,7 +146,7 @@ def make_logged_decision(exchange: Exchange) -> LoggedDecision | None:
     if not (fleet and request and choice and request.user_texts and request.user_texts[-1].strip()):
         return None
 
-    turns, usage, progress = request.user_texts, count_usage(exchange), outcome.progress
+    turns, usage, progress = request.user_texts, exchange.usage, outcome.progress
     # What follows a call of tools is no other decision: the router decided at the user's turn.
     decision = None if request.in_tool_loop else choice.decision
     routed = decision.query if decision else topic_of(turns)

@@ -13,7 +13,6 @@ from support.read_stream import ASK, read, stream
 from support.scripted_answers import TEXT
 from support.scripted_server import at
 from zooter_core.backends import Request, stream_or_fail
-from zooter_core.backends.endpoint.retry import RetryPolicy
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message
 from zooter_core.config.fleet import GenerationConfig
@@ -105,7 +104,7 @@ def test_a_stop_ends_all_at_once_here_and_at_the_server(scripted, backend, model
 def test_stop_ends_a_pause_between_attempts(scripted, backend, monkeypatch):
     stop = threading.Event()
     threading.Thread(target=lambda: scripted.wait_for("http-503", 1) or stop.set()).start()
-    monkeypatch.setattr(RetryPolicy, "pause", lambda *_: 60.0)
+    monkeypatch.setattr("zooter_core.backends.endpoint.answer.retry_pause", lambda *_: 60.0)
     (_, (response,)) = answers(backend, [at(scripted.url, "http-503", retries=20)], stop=stop)
     assert response.finish == "stopped"
     assert scripted.count("http-503") == 1

@@ -5,25 +5,23 @@ from email.utils import formatdate
 
 import pytest
 
-from zooter_core.backends.endpoint.retry import LONGEST_WAIT, RetryPolicy, is_temporary, retry_after
+from zooter_core.backends.endpoint.retry import LONGEST_WAIT, is_temporary, retry_after, retry_pause
 
 
 def test_pauses_double_and_jitter_shortens_them(monkeypatch):
-    policy = RetryPolicy(retries=6)
-    assert len({policy.pause(3) for _ in range(20)}) > 1
+    assert len({retry_pause(3, 6) for _ in range(20)}) > 1
     monkeypatch.setattr(random, "random", lambda: 0.0)
-    assert [policy.pause(attempt) for attempt in range(7)] == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, None]
+    assert [retry_pause(attempt, 6) for attempt in range(7)] == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, None]
     monkeypatch.setattr(random, "random", lambda: 1.0)
-    assert policy.pause(0) == 0.25
+    assert retry_pause(0, 6) == 0.25
 
 
 def test_a_server_that_asks_for_a_pause_gets_it_and_a_little_more(monkeypatch):
-    policy = RetryPolicy(retries=1)
     monkeypatch.setattr(random, "random", lambda: 1.0)
-    assert policy.pause(0, 3.0) == 3.25
-    assert policy.pause(0, LONGEST_WAIT) == LONGEST_WAIT + 0.25
-    assert policy.pause(0, LONGEST_WAIT + 1) is None
-    assert RetryPolicy(retries=0).pause(0, 3.0) is None
+    assert retry_pause(0, 1, 3.0) == 3.25
+    assert retry_pause(0, 1, LONGEST_WAIT) == LONGEST_WAIT + 0.25
+    assert retry_pause(0, 1, LONGEST_WAIT + 1) is None
+    assert retry_pause(0, 0, 3.0) is None
 
 
 def test_temporary_statuses():

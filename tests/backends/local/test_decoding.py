@@ -51,7 +51,7 @@ def row(text: str = "", written: Sequence[int] = (), top_p: float = 1.0, **keys:
 
 def active(tokenizer, *rows: Row) -> Rows:
     """Rows that are generated now."""
-    batch = Rows(tokenizer, set(), queue.Queue(), threading.Event())
+    batch = Rows(tokenizer, set(), queue.Queue().put, threading.Event())
     batch.begin(rows)
     return batch
 

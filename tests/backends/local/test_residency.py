@@ -90,7 +90,7 @@ def test_one_that_cannot_fit_fails_alone_and_nothing_leaves_for_it(folders, load
 
 def test_without_a_budget_it_is_what_the_device_has_free(folders, monkeypatch, alone):
     a, b, _ = pool(folders).values()
-    size = Checkpoint.of(a).bytes()
+    size = Checkpoint.of(a).bytes
     backend = TransformersBackend()
     monkeypatch.setattr(memory, "total", lambda device: 10 * size)  # the margin is half a model
     monkeypatch.setattr(memory, "free", lambda device: int(2.1 * size) - sum(backend.resident.used().values()))
@@ -109,7 +109,7 @@ def test_the_size_is_measured_and_the_estimate_is_near_it(folders, dtype):
     weights = sum(weight.numel() * weight.element_size() for weight in base.model.parameters())
     buffers = sum(buffer.numel() * buffer.element_size() for buffer in base.model.buffers())
     assert base.sizes == measured(base.model) == {"cpu": weights + buffers}
-    assert checkpoint.bytes() == weights
+    assert checkpoint.bytes == weights
 
 
 @pytest.mark.parametrize(("fast", "gpus", "place", "expected"), [
@@ -124,7 +124,7 @@ def test_without_a_dtype_it_is_the_one_that_is_quick_there(monkeypatch, folders,
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     entry = CandidateConfig("a", "transformers", str(folders["a"]), device_map=place)
     assert find_dtype(entry) == expected
-    assert Checkpoint.of(entry).bytes() == Checkpoint.of(replace(entry, dtype=str(expected).split(".")[1])).bytes()
+    assert Checkpoint.of(entry).bytes == Checkpoint.of(replace(entry, dtype=str(expected).split(".")[1])).bytes
     assert find_dtype(replace(entry, dtype="float16")) == torch.float16
 
 

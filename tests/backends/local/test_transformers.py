@@ -22,7 +22,7 @@ POOL = ("base", "one", "two")
 
 
 def generating() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "generate"]
+    return [thread for thread in threading.enumerate() if thread.name == "merge_streams"]
 
 
 def test_attention_that_plans_anew_for_every_token_is_off(backend):

@@ -74,7 +74,7 @@ def rewrite(file: Path, **keys) -> None:
 def test_a_model_in_several_files_is_one(folder, sound):
     assert len(shards(folder)) > 2
     check_same(candidate(folder), sound)
-    assert Checkpoint.of(candidate(folder)).bytes() == Checkpoint.of(sound).bytes()
+    assert Checkpoint.of(candidate(folder)).bytes == Checkpoint.of(sound).bytes
 
 
 def cut(file: Path, bytes: int) -> str:
@@ -159,8 +159,8 @@ def test_weights_before_safetensors(folder, sound):
     (folder / "model.safetensors").unlink()
     torch.save(weights, folder / "pytorch_model.bin")
     check_same(candidate(folder), sound)
-    exact = Checkpoint.of(sound).bytes()
-    assert exact <= Checkpoint.of(candidate(folder)).bytes() < 1.2 * exact
+    exact = Checkpoint.of(sound).bytes
+    assert exact <= Checkpoint.of(candidate(folder)).bytes < 1.2 * exact
 
 
 def test_a_hub_id_is_found_in_the_hubs_cache(folder, sound, tmp_path, monkeypatch):
@@ -194,7 +194,7 @@ def test_a_model_is_placed_by_accelerate(folder, sound, device_map):
 
 
 def test_what_does_not_fit_into_the_budget_is_offloaded(folder, sound, tiny_fleet):
-    size = Checkpoint.of(sound).bytes()
+    size = Checkpoint.of(sound).bytes
     tested = candidate(folder, device_map="auto", memory=MemoryConfig(0.6 * size / 1e9))
     backend = TransformersBackend()
     for _ in range(2):

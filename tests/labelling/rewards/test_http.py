@@ -11,7 +11,7 @@ import pytest
 
 from support.patience import PATIENCE
 from support.reward_endpoint import Endpoint, rewards_of
-from zooter_core.backends.endpoint.retry import RetryPolicy
+from zooter_core.backends.endpoint import retry
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.labelling import HttpConfig
 from zooter_core.labelling.rewards import http, reward_model
@@ -22,7 +22,7 @@ PAIRS = [(f"q{n}", "a" * n) for n in range(1, 6)]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(http, "USUAL", RetryPolicy(first=0.01))
+    monkeypatch.setattr(retry, "FIRST", 0.01)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from support.three_groups import TABLE as SCORES
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.gone import GONE
 from zooter_core.method.labels import enhance, softmax, tag_priors
-from zooter_core.router.distill import fit_head, learn
+from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.head import RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import KINDS, DistillConfig, settings_of
@@ -36,7 +36,7 @@ def fit(kind: str, order=(0, 1, 2), seed: int = 0, scores: np.ndarray = SCORES) 
     config = settings_of(kind, {"epochs": 60, "rate": 1e-2} if kind in TRAINED else {}, seed)
     tags = [(f"group {group}",) for group in GROUPS]
     labels = enhance(softmax(scores, 0.2), tags, tag_priors(softmax(scores, 0.2), tags), 1.0)
-    return fit_head(VECTORS, labels, pool, "none", config, scores=scores)
+    return learn(VECTORS, labels, pool, "none", config, scores=scores)
 
 
 TRAINED = ("auto", "zooter")
@@ -106,21 +106,21 @@ def test_it_routes_text_also_saved_and_loaded(kind, tiny_encoder, tmp_path):
 
 @every
 def test_one_query_and_one_candidate_are_enough(kind):
-    head = fit_head(VECTORS[:1], np.ones((1, 1)), ["a"], "none", settings_of(kind), scores=SCORES[:1, :1])
+    head = learn(VECTORS[:1], np.ones((1, 1)), ["a"], "none", settings_of(kind), scores=SCORES[:1, :1])
     assert np.isfinite(head.logits(NEW)).all()
 
 
 def test_labels_stand_in_for_scores():
     config, labels = settings_of("kmeans"), softmax(SCORES, 0.2)
-    same = fit_head(VECTORS, labels, POOL, "none", config, scores=labels).logits(NEW)
-    assert np.array_equal(fit_head(VECTORS, labels, POOL, "none", config).logits(NEW), same)
+    same = learn(VECTORS, labels, POOL, "none", config, scores=labels).logits(NEW)
+    assert np.array_equal(learn(VECTORS, labels, POOL, "none", config).logits(NEW), same)
 
 
 def test_progress_has_the_epochs_of_trained_kinds_and_their_losses():
     steps: list[tuple[int, float]] = []
     for kind in set(KINDS) - {"auto"}:
         config = settings_of(kind, {"epochs": 20, "rate": 1e-2} if kind in TRAINED else {})
-        fit_head(VECTORS, softmax(SCORES), POOL, "none", config, lambda *step: steps.append(step), SCORES)
+        learn(VECTORS, softmax(SCORES), POOL, "none", config, lambda *step: steps.append(step), SCORES)
     assert [epoch for epoch, _ in steps] == list(range(1, 21))
     assert steps[-1][1] < 0.5 * steps[0][1]
 
@@ -195,4 +195,4 @@ def test_a_weight_that_is_not_finite_never_routes(tmp_path, kind, tiny_encoder):
 def test_a_training_that_does_not_converge_is_one_clear_error(kind):
     config = settings_of(kind, {"epochs": 20, "rate": 1e30})
     with pytest.raises(WorkError, match=r"a training of the router kind \w+ that converges.*--router-set rate"):
-        fit_head(VECTORS, softmax(SCORES, 0.2), POOL, "none", config, scores=SCORES)
+        learn(VECTORS, softmax(SCORES, 0.2), POOL, "none", config, scores=SCORES)

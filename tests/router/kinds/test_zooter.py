@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zooter_core.method.labels import softmax
-from zooter_core.router.distill import fit_head
+from zooter_core.router.distill import learn
 from zooter_core.router.head import RouterHead
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.kinds.zooter import ZooterHead
@@ -16,7 +16,7 @@ VECTORS = np.eye(4, dtype=np.float32)
 
 def test_a_folder_that_names_no_kind_is_zooter(tmp_path):
     labels = np.array([[0.7, 0.3], [0.2, 0.8], [0.5, 0.5], [1.0, 0.0]])
-    saved = fit_head(VECTORS, labels, ["a", "b"], "none", DistillConfig(epochs=3))
+    saved = learn(VECTORS, labels, ["a", "b"], "none", DistillConfig(epochs=3))
     saved.save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     assert config.pop("kind") == "zooter"
@@ -45,5 +45,5 @@ def test_one_member_is_a_plain_mlp_worked_by_hand():
 def test_the_labels_are_learned_and_not_the_scores():
     labels, scores = np.array([[0.9, 0.1]] * 4), np.array([[0.0, 1.0]] * 4)
     config = DistillConfig(epochs=100, rate=1e-2, dropout=0.0)
-    head = fit_head(VECTORS, labels, ["a", "b"], "none", config, scores=scores)
+    head = learn(VECTORS, labels, ["a", "b"], "none", config, scores=scores)
     assert softmax(head.logits(VECTORS)) == pytest.approx(labels, abs=0.02)

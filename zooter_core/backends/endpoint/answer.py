@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -21,7 +21,8 @@ from zooter_core.backends.endpoint.faults import (
     finish_name,
     read_finish,
 )
-from zooter_core.backends.endpoint.retry import RetryPolicy
+from zooter_core.backends.endpoint.retry import retry_pause
+from zooter_core.backends.merge_streams import Put
 from zooter_core.backends.thoughts import Splitter, most_tokens, still_thinking
 from zooter_core.base.errors import Failure, WorkError, did_you_mean
 from zooter_core.base.records import Finish, Response
@@ -30,7 +31,6 @@ from zooter_core.config.fleet import GenerationConfig
 
 LONGEST_ID = 200  # characters of a request's id
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")  # fields of a delta, as vLLM, OpenRouter and Ollama name them
-Put = Callable[[Piece], None]
 
 
 def thoughts_of(message: Mapping[str, Any]) -> str:
@@ -61,7 +61,7 @@ class PartialAnswer(Watcher):
         finish_reason: as the server names it.
     """
 
-    def __init__(self, connection: Connection, request: Request, put: Put) -> None:
+    def __init__(self, connection: Connection, request: Request, put: Put[Piece]) -> None:
         self.connection, self.request, self.put, self.most_tokens = connection, request, put, 0
         self.started: float | None = None
         self.first_token_seconds: float | None = None
@@ -190,14 +190,14 @@ class PartialAnswer(Watcher):
         return 0.0 if self.started is None else time.perf_counter() - self.started
 
 
-async def respond(connection: Connection, request: Request, generation: GenerationConfig, put: Put) -> Response:
+async def respond(connection: Connection, request: Request, generation: GenerationConfig, put: Put[Piece]) -> Response:
     """The response to a request. Pieces go to `put` as they come. Never raises, except after a bug.
 
     A model that thinks gets more tokens, for its thoughts. If an answer ends in the middle of thoughts, and the model
     was not known to think, it is asked again with these.
     """
     answer = PartialAnswer(connection, request, put)
-    policy, attempt, roomy = RetryPolicy(connection.config.retries), 0, True
+    attempt, roomy = 0, True
     while True:
         extra = connection.thinks and roomy
         answer.most_tokens = most_tokens(connection.candidate, generation, extra)
@@ -212,9 +212,9 @@ async def respond(connection: Connection, request: Request, generation: Generati
             if extra and error.subject == "context" and not answer.has_begun:
                 roomy = False
                 continue
+            retries = connection.config.retries if error.temporary and not answer.has_begun else 0
+            pause = retry_pause(attempt, retries, error.retry_after)
             attempt += 1
-            again = error.temporary and not answer.has_begun
-            pause = policy.pause(attempt - 1, error.retry_after) if again else None
             try:
                 if pause is None:  # the reason may be looked up at the server
                     failure = await _explain(connection, error, answer, attempt)

@@ -7,7 +7,6 @@ connection, for its first token, or in the middle of an answer.
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
@@ -16,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zooter_core.backends import Backend, Piece, Request
-from zooter_core.backends.merge_streams import Stop
+from zooter_core.backends.merge_streams import Put, iter_pushed
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.05  # between looks at the stop event
 BEGIN = 4  # requests at the same time; more once these are answered
-Put = Callable[[Piece], None]
 
 
 class OpenAIBackend(Backend):
@@ -69,21 +67,21 @@ class OpenAIBackend(Backend):
         A sequence is sent at the same time. Other iterables are drawn from as requests end, so that each server has
         twice as many as it works on.
         """
-        pieces: queue.Queue[Piece | None] = queue.Queue()
-        abandoned = Stop(stop)  # also set when the reader goes away
-        answers = self._portal.submit(self._answer_all(requests, generation, pieces.put, abandoned))
-        answers.add_done_callback(lambda ended: pieces.put(None))
-        try:
-            while (piece := pieces.get()) is not None:
-                yield piece
-            answers.result()  # raises only after a bug in this package
-        finally:
-            abandoned.set()
+
+        def run(put: Put[Piece], stop: threading.Event) -> None:
+            self._portal.submit(self._answer_all(requests, generation, put, stop)).result()
+
+        yield from iter_pushed([run], stop)
 
     async def _answer_all(
-        self, requests: Iterable[Request], generation: GenerationConfig, put: Put, stop: threading.Event
+        self, requests: Iterable[Request], generation: GenerationConfig, put: Put[Piece], stop: threading.Event
     ) -> None:
         """Put the pieces of all answers. A stop ends those that run, and no other one starts."""
+        from zooter_core.backends.endpoint.answer import respond
+
+        async def answer(connection: Connection, request: Request, generation: GenerationConfig) -> None:
+            put(Piece(request, response=await respond(connection, request, generation, put)))
+
         waiting, running = enumerate(requests), set[asyncio.Task[None]]()
         most = len(requests) if isinstance(requests, Sequence) else 1  # at the same time
         try:
@@ -99,7 +97,7 @@ class OpenAIBackend(Backend):
                         continue
                     most = max(most, 2 * connection.config.parallel)
                     settings = replace(generation, seed=seed % 2**31)
-                    running.add(asyncio.create_task(_answer(connection, request, settings, put)))
+                    running.add(asyncio.create_task(answer(connection, request, settings)))
                 if not running:
                     break
                 first = asyncio.FIRST_COMPLETED
@@ -121,13 +119,6 @@ class OpenAIBackend(Backend):
                 self._connections[candidate] = connection = Connection(candidate, BEGIN)
                 self._portal.closing.append(connection.close)
             return self._connections[candidate]
-
-
-async def _answer(connection: Connection, request: Request, generation: GenerationConfig, put: Put) -> None:
-    """Put the pieces of one request, the last one with its response."""
-    from zooter_core.backends.endpoint.answer import respond
-
-    put(Piece(request, response=await respond(connection, request, generation, put)))
 
 
 Result = TypeVar("Result")

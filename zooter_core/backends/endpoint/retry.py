@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+FIRST, LONGEST = 0.5, 8.0  # seconds of a pause; each is twice the one before
+SPREAD = 0.5  # the share of a pause by which chance may shorten it, so that many clients do not return at once
 LONGEST_WAIT = 60.0  # seconds; if the server asks for more, the request fails at once
 LONGEST_RETRY_AFTER = 7 * 86_400.0  # seconds; a longer one is a mistake of the server
 TEMPORARY = (408, 409, 425, 429)  # statuses that may change, besides those from 500 on
@@ -18,34 +19,19 @@ def is_temporary(status: int) -> bool:
     return (status >= 500 and status not in REFUSED) or status in TEMPORARY
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How often a request is sent again after a temporary failure, and when.
+def retry_pause(attempt: int, retries: int, wait: float | None = None) -> float | None:
+    """Seconds until a request is sent again after a temporary failure; None if it is not.
 
-    Attributes:
-        first, longest: seconds of a pause; each is twice the one before.
-        spread: the share of a pause by which chance may shorten it, so that many clients do not return at the same
-            moment.
+    Args:
+        attempt: the number of the attempt that failed, from 0.
+        wait: seconds that the server asks for. The pause is a little longer.
     """
-
-    retries: int = 2
-    first: float = 0.5
-    longest: float = 8.0
-    spread: float = 0.5
-
-    def pause(self, attempt: int, wait: float | None = None) -> float | None:
-        """Seconds until the next attempt; None if there is none.
-
-        Args:
-            attempt: the number of the attempt that failed, from 0.
-            wait: seconds that the server asks for. The pause is a little longer.
-        """
-        jitter = random.random()
-        if attempt >= self.retries or (wait is not None and wait > LONGEST_WAIT):
-            return None
-        if wait is not None:
-            return wait + 0.25 * jitter
-        return float(min(self.first * 2**attempt, self.longest) * (1 - jitter * self.spread))
+    jitter = random.random()
+    if attempt >= retries or (wait is not None and wait > LONGEST_WAIT):
+        return None
+    if wait is not None:
+        return wait + 0.25 * jitter
+    return float(min(FIRST * 2**attempt, LONGEST) * (1 - jitter * SPREAD))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

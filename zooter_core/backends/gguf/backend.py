@@ -175,7 +175,7 @@ class GgufBackend(ResidentBackend):
         settings = (candidate.context_tokens, candidate.threads, candidate.gpu_layers)
         key = EngineKey(header.path, *settings, tuple(adapters.items()))
         needed = OVERHEAD + header.bytes + find_context(candidate, header) * header.bytes_a_token
-        return Loader(key, candidate, ("cpu",), lambda: needed, lambda: Engine(candidate, header, adapters, stop))
+        return Loader(key, candidate, ("cpu",), needed, lambda: Engine(candidate, header, adapters, stop))
 
     def _header(self, candidate: CandidateConfig) -> Header:
         """The header of the file that a process loads for a candidate."""

@@ -7,23 +7,22 @@ continues from there.
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch.nn.functional import pad
 from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, StoppingCriteriaList
 from transformers.cache_utils import DynamicLayer
 
-from zooter_core.backends import Request, memory
+from zooter_core.backends import Piece, Request, memory
 from zooter_core.backends.conversation import prompt_ids, too_long
 from zooter_core.backends.local.decoding import NO_ADAPTER, Calculator, Repetition, Row, Rows, Sampling
 from zooter_core.backends.local.model import Base
+from zooter_core.backends.merge_streams import Put
 from zooter_core.backends.thoughts import Splitter, most_tokens, opens
 from zooter_core.base.errors import Failure, WorkError, ZooterError
 from zooter_core.config.fleet import GenerationConfig
@@ -93,7 +92,7 @@ SAVED = 256  # tokens that reading a shared beginning once must save, since it t
 
 
 class Batch:
-    """One batch on a base whose lock the caller holds. Its pieces go into a queue, with one response per request."""
+    """One batch on a base whose lock the caller holds. Each request ends with a response."""
 
     def __init__(
         self,
@@ -101,12 +100,12 @@ class Batch:
         requests: Sequence[Request],
         generation: GenerationConfig,
         stop: threading.Event,
-        pieces: queue.Queue[Any],
+        put: Put[Piece],
         spare: Callable[[], None],
     ) -> None:
         self.base, self.generation, self.stop, self.spare = base, generation, stop, spare
         self.all = [Row(request) for request in requests]
-        self.rows = Rows(base.tokenizer, base.ends, pieces, stop)
+        self.rows = Rows(base.tokenizer, base.ends, put, stop)
         self.sampling = Sampling(generation.temperature, generation.top_k, generation.seed, self.rows)
         self.ready: list[Row] = []  # those with a prompt
         self.beginning: CachedRows | None = None  # what all prompts begin with, once for each adapter
@@ -216,7 +215,7 @@ class Batch:
         """Rows that begin, with a cache of what the model has read of them.
 
         The beginning that all rows of the batch share is read once for each adapter. All but the last token is read if
-        the rows join others, or if some repeat, as samples of one response do.
+        the rows join others.
         """
         self.rows.begin(rows)
         read, adapters = [row.prompt + row.written for row in rows], [row.adapter for row in rows]
@@ -229,9 +228,8 @@ class Batch:
             adapters,
             cache,
         )
-        keys = list(zip(map(tuple, read), adapters, strict=True))
-        if (joins or len(set(keys)) < len(keys)) and new.ids.shape[1] - 1 > shared:
-            self._read(new, shared, new.ids.shape[1] - 1, keys)
+        if joins and new.ids.shape[1] - 1 > shared:
+            self._read(new, shared, new.ids.shape[1] - 1)
         return new
 
     def _shared(self, adapters: Sequence[str]) -> tuple[int, DynamicCache | None]:
@@ -246,7 +244,7 @@ class Batch:
             ids = torch.tensor([prompts[0][:length]] * len(once), device=self.base.device)
             beginning = CachedRows(ids, torch.ones_like(ids), once)
             if length:
-                self._read(beginning, 0, length, once)
+                self._read(beginning, 0, length)
             self.beginning = beginning
         length = self.beginning.ids.shape[1]
         cache = deepcopy(self.beginning.cache)
@@ -255,26 +253,21 @@ class Batch:
             cache.batch_select_indices(torch.tensor(rows))
         return length, cache
 
-    def _read(self, rows: CachedRows, start: int, end: int, keys: Sequence[Hashable]) -> None:
-        """Read a part of some rows into their cache. Rows with the same key are equal up to there, and read once."""
-        first = [keys.index(key) for key in keys]
-        once = sorted(set(first))
+    def _read(self, rows: CachedRows, start: int, end: int) -> None:
+        """Read a part of some rows into their cache."""
         if rows.cache is None:
             rows.cache = DynamicCache(config=self.base.model.config)
-        else:
-            rows.cache.batch_select_indices(torch.tensor(once))  # of layers on any device
-        mask = rows.mask[once, :end]
-        context, choice = self.base.choose([rows.adapters[row] for row in once])
+        mask = rows.mask[:, :end]
+        context, choice = self.base.choose(rows.adapters)
         with context:
             self.base.model(
-                input_ids=rows.ids[once, start:end],
+                input_ids=rows.ids[:, start:end],
                 attention_mask=mask,
                 position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0)[:, start:],
                 past_key_values=rows.cache,
                 logits_to_keep=1,
                 **choice,
             )
-        rows.cache.batch_select_indices(torch.tensor([once.index(row) for row in first]))
 
     def _extend(self, group: CachedRows, processors: LogitsProcessorList, alone: bool) -> None:
         """Generate the next tokens of all rows.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,12 @@ class Checkpoint:
         names = config.architectures or []
         if names and not any(name.endswith(CAUSAL) for name in names):
             raise fault(candidate, f"a {', '.join(names)}")
-        if not files:
-            raise fault(candidate, f"no weights ({WEIGHTS[0]} or {WEIGHTS[2]})")
         checkpoint = cls(candidate, source, config, files)
-        checkpoint.bytes()
+        if not checkpoint.bytes:
+            raise fault(candidate, f"no weights ({WEIGHTS[0]} or {WEIGHTS[2]})")
         return checkpoint
 
+    @cached_property
     def bytes(self) -> int:
         """Bytes that the weights will take in memory, by their shapes, dtype and quantisation.
 

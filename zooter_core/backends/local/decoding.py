@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +10,10 @@ import torch
 from tokenizers.decoders import DecodeStream
 from transformers import LogitsProcessor, StoppingCriteria
 
-from zooter_core.backends import Request, calculator
+from zooter_core.backends import Piece, Request, calculator
 from zooter_core.backends.calculator import DIGITS, NUMERIC
 from zooter_core.backends.growing_answer import GrowingAnswer
+from zooter_core.backends.merge_streams import Put
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Finish
 
@@ -74,8 +74,8 @@ class Rows(StoppingCriteria):
         active: the rows that are generated now.
     """
 
-    def __init__(self, tokenizer: Any, ends: set[int], pieces: queue.Queue[Any], stop: threading.Event) -> None:
-        self.ends, self.pieces, self.stop = ends, pieces, stop
+    def __init__(self, tokenizer: Any, ends: set[int], put: Put[Piece], stop: threading.Event) -> None:
+        self.ends, self._put, self.stop = ends, put, stop
         self.backend = tokenizer.backend_tokenizer
         self.active: list[Row] = []
 
@@ -83,7 +83,7 @@ class Rows(StoppingCriteria):
         self.active = [*self.active, *rows]
         for row in rows:
             if row.opening and row.started is None:
-                self.pieces.put(row.add(row.opening))
+                self._put(row.add(row.opening))
             row.start()
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
@@ -102,7 +102,7 @@ class Rows(StoppingCriteria):
             if token in self.ends:
                 self.close("stop", [row])
             elif text := row.decoder.step(self.backend, token):
-                self.pieces.put(row.add(text))
+                self._put(row.add(text))
                 if row.at_stop or row.repeats:
                     self.close("stop" if row.at_stop else "repeated", [row])
 
@@ -117,7 +117,7 @@ class Rows(StoppingCriteria):
         for row in rows:
             if row.open:
                 row.open = False
-                self.pieces.put(row.end(finish, error))
+                self._put(row.end(finish, error))
 
 
 class Repetition(LogitsProcessor):

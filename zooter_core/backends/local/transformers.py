@@ -7,17 +7,15 @@ answer first, so that every other base is loaded once.
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
 
 from zooter_core.backends import Piece, Request, memory
 from zooter_core.backends.local.batch import Batch
 from zooter_core.backends.local.checkpoint import Checkpoint
 from zooter_core.backends.local.model import Base
-from zooter_core.backends.merge_streams import Stop
+from zooter_core.backends.merge_streams import Put, iter_pushed
 from zooter_core.backends.residency import NEVER, Loader, Residency, ResidentBackend, acquire
 from zooter_core.base.weights import quiet_libraries
 from zooter_core.config.candidates import CandidateConfig
@@ -67,51 +65,38 @@ class TransformersBackend(ResidentBackend):
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
         """Run the requests base by base, and those of one base as one batch, in a thread of their own."""
-        pieces: queue.Queue[Piece | None] = queue.Queue()
-        abandoned = Stop(stop)  # also set when the reader goes away
         by_base: dict[BaseKey, list[Request]] = {}
         for request in requests:
             by_base.setdefault(make_key(request.candidate), []).append(request)
 
-        def run() -> None:
-            try:
-                while by_base:
-                    loaded = filter(self.resident.has, by_base)
-                    self._run_batch(by_base.pop(next(loaded, next(iter(by_base)))), generation, abandoned, pieces)
-            finally:
-                pieces.put(None)
+        def run(put: Put[Piece], stop: threading.Event) -> None:
+            while by_base:
+                loaded = filter(self.resident.has, by_base)
+                self._run_batch(by_base.pop(next(loaded, next(iter(by_base)))), generation, stop, put)
 
-        thread = threading.Thread(target=run, name="generate", daemon=True)
-        try:
-            thread.start()
-            while (piece := pieces.get()) is not None:
-                yield piece
-        finally:
-            abandoned.set()
-            if thread.ident is not None:  # else a Ctrl-C came before it began
-                thread.join()
+        yield from iter_pushed([run], stop, join_seconds=None)
 
     def _run_batch(
-        self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event, pieces: queue.Queue[Any]
+        self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event, put: Put[Piece]
     ) -> None:
         """Run the requests of one base, when no other batch runs on it."""
         try:
             loader = self._loader(requests[0].candidate)
             if note := self.resident.note(loader):
-                pieces.put(Piece(requests[0], note=note))
+                put(Piece(requests[0], note=note))
             with self.resident.use(loader, stop) as base:
                 if base is not None and acquire(base.lock, stop):
                     try:
-                        Batch(base, requests, generation, stop, pieces, self.resident.spare).run()
+                        Batch(base, requests, generation, stop, put, self.resident.spare).run()
                     finally:
                         base.lock.release()
                     return
         except Exception as problem:
             for request in requests:
-                pieces.put(Piece.failed(request, problem))
+                put(Piece.failed(request, problem))
             return
         for request in requests:
-            pieces.put(Piece.stopped(request))
+            put(Piece.stopped(request))
 
     def _loader(self, candidate: CandidateConfig) -> Loader[Base]:
         """How the base of a candidate is loaded."""
@@ -119,7 +104,7 @@ class TransformersBackend(ResidentBackend):
             make_key(candidate),
             candidate,
             memory.devices(candidate.device_map),
-            lambda: self._checkpoint(candidate).bytes(),
+            self._checkpoint(candidate).bytes,
             lambda: Base(self._checkpoint(candidate), self.resident.used()),
             spreads=candidate.device_map in memory.SPREAD,
         )

@@ -23,7 +23,7 @@ from zooter_core.backends.endpoint.backend import Portal
 from zooter_core.backends.endpoint.client import Client
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.endpoint.redaction import Redaction
-from zooter_core.backends.endpoint.retry import RetryPolicy
+from zooter_core.backends.endpoint.retry import retry_pause
 from zooter_core.base.errors import WorkError
 from zooter_core.config.endpoint import key_from
 from zooter_core.config.labelling import HttpConfig
@@ -34,7 +34,7 @@ CONNECT_SECONDS = 10.0
 TIMEOUT_SECONDS = 60.0
 AT_ONCE = 16  # responses in a request
 MOST_TIMEOUTS = 2  # of a batch, and of single pairs in a row; then the endpoint counts as hanging
-USUAL, ONCE = RetryPolicy(), RetryPolicy(retries=0)
+RETRIES = 2
 KEY_REFUSED, NOT_FOUND = (401, 403), 404
 SHAPES = {
     "pairs": '{"rewards": [number, ...]}',
@@ -76,20 +76,20 @@ class HttpReward:
     def _batch(self, pairs: Sequence[Pair]) -> list[float]:
         """The rewards of one request. If it is refused, every pair is sent once by itself."""
         try:
-            return self._request(pairs, USUAL)
+            return self._request(pairs, RETRIES)
         except RefusedPairsError as problem:
             if len(pairs) == 1:
                 return [Unscored(str(problem))]
         rewards: list[float] = []
         for pair in pairs:
             try:
-                rewards += self._request([pair], ONCE)
+                rewards += self._request([pair], 0)
             except RefusedPairsError as problem:
                 rewards.append(Unscored(str(problem)))
         return rewards
 
-    def _request(self, pairs: Sequence[Pair], policy: RetryPolicy) -> list[float]:
-        reply = self._post(pairs, policy)
+    def _request(self, pairs: Sequence[Pair], retries: int) -> list[float]:
+        reply = self._post(pairs, retries)
         self._timeouts = 0
         text = self._redact(reply.decode("utf-8", "replace"))
         try:
@@ -116,7 +116,7 @@ class HttpReward:
         turns = [{"role": "user", "content": pairs[0][0]}, {"role": "assistant", "content": pairs[0][1]}]
         return body | {"messages": turns, "add_generation_prompt": False}
 
-    def _post(self, pairs: Sequence[Pair], policy: RetryPolicy) -> bytes:
+    def _post(self, pairs: Sequence[Pair], retries: int) -> bytes:
         """The body of the reply with status 200.
 
         Raises:
@@ -131,10 +131,10 @@ class HttpReward:
             except EndpointError as problem:
                 error = problem
             if error.timed_out:
-                if attempt + 1 >= MOST_TIMEOUTS or policy.pause(attempt) is None:
+                if attempt + 1 >= MOST_TIMEOUTS or attempt >= retries:
                     raise self._timed_out(len(pairs))
                 continue
-            pause = policy.pause(attempt, error.retry_after) if error.temporary else None
+            pause = retry_pause(attempt, retries if error.temporary else 0, error.retry_after)
             if pause is None:
                 raise self._failure(error)
             time.sleep(pause)

@@ -63,15 +63,8 @@ class ProfileHead(Head):
 def classifier_state(width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The weights and the bias of the classifier of skills, whose softmax is P(s | q) as it was calibrated.
 
-    Raises:
-        ZooterError: it is for sentence embeddings of another width.
-    """
-    head = classifier(width)
-    return (head.weights / head.temperature).astype(np.float32), (head.bias / head.temperature).astype(np.float32)
-
-
-def classifier(width: int) -> SkillHead:
-    """The classifier of skills, for sentence embeddings of a width.
+    Args:
+        width: of the sentence embeddings that it is to read.
 
     Raises:
         ZooterError: it is for those of another encoder.
@@ -82,4 +75,5 @@ def classifier(width: int) -> SkillHead:
             f"one with {width} numbers for a sentence instead of {WIDTH}",
             "Use that encoder, or another --router-kind.",
         )
-    return SkillHead.load()
+    head = SkillHead.load()
+    return (head.weights / head.temperature).astype(np.float32), (head.bias / head.temperature).astype(np.float32)
