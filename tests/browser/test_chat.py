@@ -266,12 +266,14 @@ def test_an_answer_outlives_a_reload_is_stopped_given_again_by_another_model_and
     expect(page.get_by_text(re.compile("tokens in"))).to_be_visible()
 
     turn = next(turn for turn in demo.records() if turn["query"] == query)
-    endpoints.replies.update(every(lambda query: "A short answer."))
+    wide = "| wide words " * 12 + "|\n" + "|---" * 12 + "|"  # a table, which scrolls by itself
+    endpoints.replies.update(every(lambda query: f"A short answer.\n\n{wide}"))
     other = next(name for name in ("one", "two") if name != turn["candidate"])
     page.get_by_role("button", name="Answer again with").click()
     page.get_by_role("option", name=other).or_(page.get_by_role("menuitem", name=other)).click()
     expect(page.get_by_text("because you chose it")).to_be_visible(timeout=SLOW)
     answered(page)
+    assert_fits(page, NARROW, WIDE)
     page.get_by_role("button", name="Previous version").click()
     expect(page.get_by_text("1/2")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("because you chose it")).to_have_count(0)

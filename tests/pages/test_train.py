@@ -219,7 +219,7 @@ def test_a_router_is_distilled_and_judged_and_outlives_new_settings(distilled: A
     name = held_back.best_single
     sentence = f"chooses the best model in **{chosen:.0%}** of cases, {name} alone in **{single:.0%}**"
     assert f"Your router {sentence}" in words(distilled)
-    assert f"Of {held_back.n} held-back queries" in words(distilled)
+    assert f"Held-back queries, which the router did not train on: {held_back.n}." in words(distilled)
     assert all(plain(sentence) in words(distilled) for sentence in sentences(titled(of_report(task.result.report))))
     assert all(f"| {held_back.mean[key]:.3f} |" in words(distilled) for key in ("regret", "regret_random"))
     ranks = {row[0]: row[2] for table in tables(distilled) if "MTR" in table[0] for row in table[1:]}

@@ -156,7 +156,7 @@ def test_a_budget_is_never_passed_and_a_larger_one_goes_on(fleet_copy, server, t
     fleet = priced(endpoint_fleet.save(fleet_copy, server.url, {"a": "a", "b": "b"}), 1.0)
     with pytest.raises(WorkError, match=r"the budget of \$10 is used up") as raised:
         collected(tmp_path / "run", fleet, Collecting(budget_usd=10))
-    steps = "Raise --budget-usd. Responses of b are missing too. Then start the step again"
+    steps = "Raise --budget-usd. Responses of b are missing too. Then continue"
     assert steps in str(raised.value)
     spent = sum(record["tokens"] for record in records(tmp_path / "run"))
     assert 6 < spent <= 10

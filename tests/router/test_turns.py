@@ -74,10 +74,12 @@ def test_small_talk_is_routed_alone_if_it_is_short_and_no_new_topic():
         return [turn != "shorter" for _, turn in pairs]
 
     first, long, other = "Write a poem about snow.", "and thanks " * 20, "and what is a fox?"
-    followed = [[first, turn] for turn in ("and another", "Thanks!", "shorter", long, "What is a dog?", other)]
+    followed = [
+        [first, turn] for turn in ("and another", "same with ice", "Thanks!", "shorter", long, "What is a dog?", other)
+    ]
     topics = Topics([*followed, ["Thanks!"], [], [""]], stand_alone)
-    together = [f"{first}\n{turn}" for turn in ("and another", "shorter", long)]
-    assert topics.texts == [together[0], "Thanks!", *together[1:], "What is a dog?", other, "Thanks!", "", ""]
+    together = [f"{first}\n{turn}" for turn in ("and another", "same with ice", "shorter", long)]
+    assert topics.texts == [*together[:2], "Thanks!", *together[2:], "What is a dog?", other, "Thanks!", "", ""]
     assert checked == [(f"{first}\n", turn) for turn in ("Thanks!", "shorter", other)]
 
 

@@ -157,9 +157,9 @@ def _serious(page: Page) -> list[str]:
 
 FITS = """() => {
     const page = document.documentElement
-    const tables = [...document.querySelectorAll('[data-testid="stMain"] table')]
+    const tables = [...document.querySelectorAll('[data-testid="stMainBlockContainer"] table')]
     return page.scrollWidth <= page.clientWidth && tables.every(table => {
-        for (let box = table; box.dataset.testid !== 'stMain'; box = box.parentElement)
+        for (let box = table.parentElement; box.dataset.testid !== 'stMainBlockContainer'; box = box.parentElement)
             if (box.scrollWidth > box.clientWidth + 1) return false
         const { left, right } = table.getBoundingClientRect()
         return left >= 0 && right <= page.clientWidth + 1

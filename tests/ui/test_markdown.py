@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from support.hostile_texts import ATOMS, PAYLOADS, faults, payload
-from zooter_core.ui.markdown import LONGER, MOST, safe
+from zooter_core.ui.markdown import LONGER, MOST, message, safe
 from zooter_core.ui.text import plain, with_commands
 
 TEXT = st.lists(st.sampled_from(ATOMS), max_size=24).map("".join)
@@ -102,6 +102,8 @@ DRAWN = {
         ("a/*.ts, b/**/*.js, **src/**, *src/*", "a/\\*.ts, b/\\*\\*/\\*.js, **src/**, *src/*"),
         ("__init__ and __main__", "\\_\\_init\\_\\_ and \\_\\_main\\_\\_"),
         ("**bold**text, *it*, **a:**(b)", "**bold**text, *it*, **a:**(b)"),
+        ("is **42**. **A**(*1*), the **2**nd, **2020**-**21**", "is **42**. **A**(*1*), the **2**nd, **2020**-**21**"),
+        ("**a *b* c**, *.js and *.css, **/*.py", "**a *b* c**, \\*.js and \\*.css, \\*\\*/\\*.py"),
         ("6 * 4 = 24.\nThe answer is 24.\n\nBye", "6 * 4 = 24.  \nThe answer is 24.\n\nBye"),
         ("1\\. one\n\\- two\n\\# three\n&#32;four", "1\\. one  \n\\- two  \n\\# three  \n\u00a0four"),
         (r"^\w+(\.\w+)+\/?$ or 1\. one", r"^\\w+(\\.\\w+)+\\/?\$ or 1\. one"),
@@ -111,14 +113,18 @@ DRAWN = {
         ("a\u202eb\x1b[31m\ud800", "a\ufffdb\ufffd\\[31m\ufffd"),
     ),
     "emphasis also where words have no spaces between them": (
-        ("**注意：**要有，是**“阶乘”**。", "**注意：\u2060**\u2060要有，是\u2060**\u2060“阶乘”**。"),
-        ("**서울(Seoul)**은 `a(**은`", "**서울(Seoul)\u2060**\u2060은 `a(**은`"),
+        ("**注意：**要有，是**“阶乘”**。", "**注意：\u2060**要有，是**\u2060“阶乘”**。"),
+        ("**서울(Seoul)**은 `a(**은`", "**서울(Seoul)\u2060**은 `a(**은`"),
+        ("**Note:**be *quick*", "**Note:\u2060**be *quick*"),
     ),
     "code stays code": (
         ("````\n```\n![x](y)\n```\n````", "````\n```\n![x](y)\n```\n````"),
         ("`` a`b ``, ` `` `, ```", "`` a`b ``, ` `` `, \\`\\`\\`"),
         ("`a``b` `c`", "`a``b` `c`"),
         ("| a |\n|---|\n| `x \\| y` |", "| a |\n| --- |\n| `x \\| y` |"),
+        ("| a | b |\n|---|---|\n| `x | y` | $|x|$ |", "| a | b |\n| --- | --- |\n| `x \\| y` | $$\\vert x\\vert $$ |"),
+        ("| a |\n|---|\n| x<br>y `<br>` |", "| a |\n| --- |\n| x&#10;y `<br>` |"),
+        ("```C\na\n```", "```c\na\n```"),
         ("| a |\n|---|\n| `x\\\\|![y](z)` |", "| a |\n| --- |\n| `x\\|![y](z)` |"),
         ("```python\ncost = '$5'", "```python\ncost = '$5'\n```"),
         ("```c++ linenos\na\n```", "```c++\na\n```"),
@@ -137,6 +143,7 @@ DRAWN = {
             "So\n\\begin{align*}\nx &= 1 \\\\\n\\end{align*}\nis",
             "So\n\n$$\n\\begin{align*}\nx &= 1 \\\\\n\\end{align*}\n$$\n\nis",
         ),
+        ("\\begin{bmatrix} 1 \\\\ 2 \\end{bmatrix}", "$$\n\\begin{bmatrix} 1 \\\\ 2 \\end{bmatrix}\n$$"),
         (r"is \[ x < y \] or", "is \n\n$$\nx < y\n$$\n\nor"),
         ("is $$x\\$$ or", "is $$x\\ $$ or"),
         ("is $$x$$ or $$y$$", "is $$x$$ or $$y$$"),
@@ -155,6 +162,7 @@ DRAWN = {
             "\\$5 and \\$6, `$HOME`\n\n```sh\necho $PATH ![x](y)\n```",
         ),
         ("$5-$6 a=b", r"\$5-\$6 a=b"),
+        ("A$10, R$ 20", r"A\$10, R\$ 20"),
         ("$HOME=x and $PATH", r"\$HOME=x and \$PATH"),
         ("$5/$6 ($7 a day), $a:$b, ${x}${y}", r"\$5/\$6 (\$7 a day), \$a\:\$b, \${x}\${y}"),
         ("5$, 10$ or 5$/6$; ($$) and ($$)", r"5\$, 10\$ or 5\$/6\$; (\$\$) and (\$\$)"),
@@ -167,6 +175,15 @@ DRAWN = {
 @pytest.mark.parametrize("what", DRAWN)
 def test_how_texts_are_drawn(what: str) -> None:
     assert [(text, safe(text)) for text, _ in DRAWN[what]] == list(DRAWN[what])
+
+
+def test_a_message_keeps_its_code_and_lists_and_shows_what_a_server_says() -> None:
+    reply = "*boom* at __init__ in _x_: a_b, <p> $5 $6"
+    shown = "\\*boom\\* at \\_\\_init\\_\\_ in \\_x\\_: a_b, \\<p> \\$5 \\$6"
+    assert (
+        message(f"Nobody answered:\n- b: {reply}\n\nCall `a *b*`.")
+        == f"Nobody answered:\n\n-   b: {shown}\n\nCall `a *b*`."
+    )
 
 
 @pytest.mark.parametrize(
@@ -215,6 +232,7 @@ def test_an_answer_that_comes_piece_by_piece_keeps_what_was_drawn() -> None:
         "SELECT name FROM customers\nWHERE city = 'Bonn'\nORDER BY name\nLIMIT 5;",
         "<html>\n<body>\n<p>Hi</p>\n</body>\n</html>",
         "def reverse(s):\n    return s[::-1]",
+        '{\n  "name": "Ann",\n  "age": 30,\n  "tags": []\n}',
     ],
 )
 def test_a_program_without_a_fence_gets_one(program: str) -> None:

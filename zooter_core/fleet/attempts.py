@@ -133,20 +133,16 @@ def check_answered(responses: Sequence[Response], may_be_empty: bool = False) ->
         raise WorkError(f"an answer of {last.candidate}", "an empty one", "Ask again, or ask another candidate.")
 
 
-def note(failed: Sequence[Response], instead: str | None = None, around: str = "") -> str:
-    """One line on who could not answer and why, and who answers instead; "" if no candidate failed.
-
-    Args:
-        around: a mark around every name, as in Markdown.
-    """
+def note(failed: Sequence[Response], instead: str | None = None) -> str:
+    """One line on who could not answer and why, and who answers instead; "" if no candidate failed."""
     reasons = []
     for response in failed:
         end = "could not answer" if response.failed_before_first_token else "broke off"
         reason = response.error.reason.removesuffix(".") if response.error else ""
-        reasons.append(f"{around}{response.candidate}{around} {end} ({shortened(reason, MOST_REASON)})")
+        reasons.append(f"{response.candidate} {end} ({shortened(reason, MOST_REASON)})")
     if not reasons:
         return ""
-    return ", ".join(reasons) + (f"; {around}{instead}{around} answers instead." if instead else ".")
+    return ", ".join(reasons) + (f"; {instead} answers instead." if instead else ".")
 
 
 def all_failed(failed: Sequence[Response]) -> ZooterError:

@@ -200,5 +200,5 @@ def failed(problems: Mapping[str, Failure]) -> WorkError:
     (name, failure), *others = problems.items()
     also = f"Responses of {listed(other for other, _ in others)} are missing too. " if others else ""
     fix = "" if failure.next_step else "Fix the candidate (`zooter check`). "
-    next_step = f"{also}{fix}Then start the step again; it continues from here."
+    next_step = f"{also}{fix}Then continue; finished work is kept."
     return WorkError.because(failure, f"a response of {name}", next_step)

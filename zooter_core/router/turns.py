@@ -36,10 +36,10 @@ _ANSWERS = _words(  # words for an answer that is there
     r"(answer|example|message|option|question|reply|response|statement|task))\b"
 )
 _CONTINUES = _words(  # the first words of a turn of any length that goes on from what was said
-    r"(and|or|but|also|now|continue|building on|if (the|we)|what if|(what|how) about)\b"
+    r"(and|or|but|also|now|continue|(the )?same|building on|if (the|we)|what if|(what|how) about)\b"
 )
 _CONNECTS = _words(  # the first words of a short one
-    r"(then|so|plus|only|just|not|no|yes|ok|okay|thanks|thank you|really|anything|since|(the )?same|another|"
+    r"(then|so|plus|only|just|not|no|yes|ok|okay|thanks|thank you|really|anything|since|another|"
     rf"(even |a bit |a little |much )?{_COMPARATIVE}|\w+ more|instead|once more|too|still|"
     r"(in|as|with|without)\b(?!.*,)|again|times|minus|divided by|(what|who|where|how) else|(any|some) others?|"
     r"how come|are you sure|sure|go on|keep going|why (so|not)|(explain )?(why|how|when|where|who|which)(?=\W*$))\b"

@@ -38,11 +38,11 @@ def draw_query(query: str) -> None:
             st.text(shown)
 
 
-def fallback_note(job: Answers, around: str = "") -> str:
+def fallback_note(job: Answers) -> str:
     """Which candidates failed, and which one is left to answer instead if only one is; empty if none or all failed."""
     failed = [response for response in job.failed if response.candidate != job.shown]
     alone = len(failed) == len(job.candidates) - 1
-    return "" if job.all_failed else attempts.note(failed, job.shown if alone else None, around)
+    return "" if job.all_failed else attempts.note(failed, job.shown if alone else None)
 
 
 def explain_failure(job: Answers, name: str) -> str | None:

@@ -32,7 +32,8 @@ PROGRAM = re.compile(
     r"(def|class|import|return|print|function|public|private|static|int|void|using|#include|"
     r"SELECT|INSERT|UPDATE|DELETE|CREATE|FROM|WHERE|ORDER|GROUP|JOIN|LIMIT)\b.*[]:;({=,)\w]$"
     r"|(for|while|if|else|elif|try|except|with)\b.*[:;{)]|from \S+ import .+|(let|const|var) .*[=;].*"  # verse has them
-    r"|[\w.]+ [-+*/]?= .+|[})\]]+;?|(?![-*+\u2022] |\d+[.)] ).*[;{]|</?\w+.*>"
+    r"|[\w.]+ [-+*/]?= .+|[})\]]+[;,]?|(?![-*+\u2022] |\d+[.)] ).*[;{]|</?\w+.*>"
+    r'|"[^"]*": .*(?:[]\d[{}",]|true|false|null)'
 )
 # Streamlit draws other languages as pictures, which may load files.
 LANGUAGE = re.compile(r"(?!.*(?:mermaid|math))[a-z0-9][\w+#.-]{0,29}(?!\S)", re.ASCII | re.IGNORECASE)
@@ -40,7 +41,13 @@ LANGUAGE = re.compile(r"(?!.*(?:mermaid|math))[a-z0-9][\w+#.-]{0,29}(?!\S)", re.
 INTERRUPTS = re.compile(r"(?:[-+*]|1[.)]) +\S|>|`{3,}[^`]*\Z")
 TASK = re.compile(r"\\\[([ xX])\\\] (?=\S)")
 ALIGNED = {"left": ":---", "center": ":---:", "right": "---:"}
+MARK = re.compile(r"(`[^`]+`)|[*~]|(?<![^\W_])_|_(?![^\W_])")  # of emphasis, outside code
 BAR = re.compile(r"(?<!\\)((?:\\\\)*)\|")  # one that is not escaped
+# In a row of a table, models forget to escape those in code and in formulas.
+ROW = re.compile(r"^[> \t]*\|.*\|[ \t]*$", re.MULTILINE)
+WITH_BARS = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)|\\\(.+?\\\)|\$(?=\S)[^$]*[^\s$]\$(?=[ \t]*\|)")
+STAND_IN = "\a"  # for such a bar, then for a break in a cell; `visible` leaves none in a text
+BREAK = re.compile(r"(`+[^`]*`+)|<br ?/?>", re.IGNORECASE)  # outside code
 # No user before the host, no backslash, no brackets, no number in another form: browsers agree where it leads.
 WEB = re.compile(
     r"https?://((?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*\.?|(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2}))"
@@ -50,7 +57,10 @@ WEB = re.compile(
 UNQUOTED = "/?#%:;,=+!'@.-_~()*[]&"  # of an address, not percent-encoded
 DISPLAY = re.compile(r"\s*(?:\\\[|\$\$)(?:(?!\\\]|\$\$).)+(?:\\\]|\$\$)[ \t]*(?:\n|\Z)", re.DOTALL)
 # LaTeX's own display formulas, which many models write without other marks.
-BARE = re.compile(r"\s*\\begin\{((?:align|equation|gather)\*?)\}(?:(?!\$\$).)+?\\end\{\1\}[ \t]*(?:\n|\Z)", re.DOTALL)
+BARE = re.compile(
+    r"\s*\\begin\{((?:align(?:ed)?|equation|gather|cases|[bpv]?matrix)\*?)\}(?:(?!\$\$).)+?\\end\{\1\}[ \t]*(?:\n|\Z)",
+    re.DOTALL,
+)
 # Streamlit may take a formula for text, so nothing in it may become a link, an image or code. Commands that load, link,
 # define or draw over the page are refused, too.
 REFUSED = re.compile(
@@ -70,7 +80,8 @@ SPECIAL = re.compile(
     # words, or has one of the signs of a formula. Prices may have theirs behind (5$, 10$), or be nothing else ($$).
     | (?P<formula> \\\((?!\s*\\\)).{1,2000}?\\\) | \\\[(?!\s*\\\]).{1,2000}?\\\][\ \t]*
         | \$\$(?!\s*(?:[$)\],.;:]|(?:and|or|to)\b)).{1,2000}?\$\$
-        | (?<!\$)(?<!\d(?=\$[^\\A-Z]))\$(?![\s$]) (?:[A-Z]{1,3} | (?:(?![A-Z]{2})[^\]["#$%&@`{}~\n]){1,100}(?<=[\w)|'!])
+        | (?<!\$)(?<!\d(?=\$[^\\A-Z]))(?<![A-Z](?=\$\d))\$(?![\s$])
+            (?:[A-Z]{1,3} | (?:(?![A-Z]{2})[^\]["#$%&@`{}~\n]){1,100}(?<=[\w)|'!])
             | [^$\n]{0,300}?[\\^_=][^$\n]{0,300}?) (?<!\s)\$(?![\d$]) )
     # Images and links, then bare addresses without the punctuation behind them.
     | (?P<link> !?\[ (?P<words> (?: [^][\\`]++ | \\. | `[^`]*` | \[[^][\\`]*\] )*+ )\]
@@ -82,17 +93,19 @@ SPECIAL = re.compile(
         | \\(?: (?<=\d\\)\. | (?<=\n\\)[-+] | (?![-.?+/@])[!-/:-@[-`{-~] ) )  # not in a pattern such as `a\.b`
     | (?P<apart> :(?=[\w+-]+:|[\w+-]*[\\&]|material) | (?:https?|www)(?=[:.\\&]) )
     | (?P<arrow> (?<=\s)(?:<?->|<-|--|[<>~]=)(?=\s|\Z) )  # which Streamlit would draw as one sign
-    # Between a sign and a letter, stars are no emphasis in Markdown, but for whoever writes without spaces.
-    | (?P<stars> (?<=[!-)+-/:-@[-`{-~SIGN])\*+(?=[LETTER]) | (?<=[LETTER])\*+(?=[!-)+-/:-@[-`{-~SIGN]) )
-    # Stars in a sum or a path, and a name between double underscores: emphasis stands around words.
-    | (?P<text> (?<=[0-9A-Z\u0370-\u03ff])\*(?=[0-9A-Z\u0370-\u03ff√]) | (?<=/)\*+(?=/|\.\w)
+    # Emphasis begins between words, and ends there if it is *light*: 2*3*4 is a product.
+    | (?P<emphasis> (?<![\w)\]/\\*GREEK]) (?P<marks> \*\*\*? | (?P<light>\*) ) (?! \s | /?\* | \.(?:{|\w+(?![\w*])) )
+        (?P<inner> (?: [^*`\\\n] | \\. | `[^`\n]+` | (?<!\w)(?P<within>\*\*?)(?![\s*])[^*\n]+(?P=within)(?!\*) )+? )
+        (?<![\s(\[{]) (?P=marks) (?![*\d]) (?(light)(?![\w(GREEK√])) )
+    # Stars in a sum, a path or a wildcard, and a name between double underscores.
+    | (?P<text> (?<=[0-9A-ZGREEK])\*(?=[0-9A-ZGREEK√]) | (?<=/)\*+(?=/|\.\w) | (?<![\w*])\*+(?=/\*|\.(?:{|\w+(?![\w*])))
         | (?<=\b[0-9A-Z])\*\*(?=[0-9A-Z]) | (?<=\w)\*\*(?=\d)
         | (?<=\d)\*+(?=[0-9A-Z]) | (?<=[)\]])\*+(?=[0-9A-Z(]|\.\d) | (?<=\d)\*+(?=[(\[.-]) | (?<=\b[A-Z])\*+(?=\()
         | (?<!\w)__[A-Z0-9]\w+?__(?!\w)
         | `+ | (?<!~)~(?!~) | ~{3,} | [][\\<$] | :(?=[^*\ \n]) | !(?=\S) ))
     """.replace("SIGN", "\u2014\u2018-\u201d\u2026\u3001\u3002\u3008-\u3011\uff01-\uff1f").replace(
-        "LETTER", "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-    ),  # of Chinese, Japanese and Korean
+        "GREEK", "\u0370-\u03ff"
+    ),
     re.VERBOSE | re.DOTALL | re.IGNORECASE | re.ASCII,
 )
 
@@ -115,17 +128,26 @@ def safe(text: str, most: int | None = MOST) -> str:
     return shown
 
 
+def message(text: str) -> str:
+    """A message as Markdown: code, lists and addresses stay, but what a server or a file says has no emphasis."""
+    return safe(MARK.sub(lambda part: part[1] or rf"\{part[0]}", text))
+
+
 @lru_cache(maxsize=256)  # a page draws the complete conversation again on every change
 def _markdown(text: str) -> str:
     if text.count("```") == 1:  # a fence that ends without a beginning, as of a model that began within it
         text = re.sub(r"\n```\s*\Z", "", text)
     if "```" in text or not _is_program(text):
-        tokens = PARSER.parse(text)
+        tokens = PARSER.parse(ROW.sub(lambda row: WITH_BARS.sub(_cover_bars, row[0]), text))
         if all(token.level < DEEPEST - 1 for token in tokens):
-            written = "\n".join(_blocks(SyntaxTreeNode(tokens).children))
+            written = "\n".join(_blocks(SyntaxTreeNode(tokens).children)).replace(STAND_IN, "|")
             if len(written) <= LONGER * max(len(text), MOST):
                 return written
     return "\n".join(fence(text))
+
+
+def _cover_bars(part: re.Match[str]) -> str:
+    return re.sub(r"(?<!\\)\|", STAND_IN, part[0])
 
 
 def _is_program(text: str) -> bool:
@@ -185,7 +207,7 @@ def _block(node: SyntaxTreeNode) -> list[str]:
             return []
         case "fence" | "code_block":
             language = LANGUAGE.match(node.info.strip())
-            return fence(node.content.removesuffix("\n"), language[0] if language else "")
+            return fence(node.content.removesuffix("\n"), language[0].lower() if language else "")
         case "maths":
             return _on_lines(node.content)
         case "blockquote":
@@ -204,7 +226,10 @@ def _block(node: SyntaxTreeNode) -> list[str]:
 
 def _line(node: SyntaxTreeNode) -> str:
     """The text of a heading or a cell, in one line."""
-    return re.sub(r"\s*\n\s*", " ", _words(node.children[0].content)).strip()
+    content = node.children[0].content.replace(STAND_IN, "|")
+    if node.type in ("td", "th"):
+        content = BREAK.sub(lambda part: part[1] or STAND_IN, content)
+    return re.sub(r"\s*\n\s*", " ", _words(content)).strip().replace(STAND_IN, "&#10;")
 
 
 def _list(node: SyntaxTreeNode) -> list[str]:
@@ -264,8 +289,11 @@ def _piece(part: re.Match[str], linked: bool) -> str | None:
             return JOINER * (not before.isspace()) + code(words) + JOINER * (after == "`")
         case "character":
             return "".join(map(_character, visible(unescape(source) if source[0] == "&" else source[1:])))
-        case "stars":
-            return f"{JOINER}{source}{JOINER}"
+        case "emphasis":  # between a sign and a letter it would be none, as in languages without spaces
+            inner, marks = part["inner"], part["marks"]
+            begin = JOINER * (before.isalnum() and not inner[0].isalnum())
+            end = JOINER * (after.isalnum() and not inner[-1].isalnum())
+            return f"{marks}{begin}{_words(inner, linked)}{end}{marks}"
         case "apart":
             return source.replace(":", "\\:") + JOINER
         case "arrow":

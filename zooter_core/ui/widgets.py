@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from zooter_core.ui.markdown import safe
+from zooter_core.ui.markdown import message
 
 
 def show_error(problem: object) -> None:
     """Show a message. What it quotes, such as a server's reply or the name of a file, is untrusted."""
-    st.error(safe(str(problem)), icon=":material/error:")
+    st.error(message(str(problem)), icon=":material/error:")
 
 
 PROBLEM = "problem-"  # and the place, in a session's state

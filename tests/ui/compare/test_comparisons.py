@@ -37,7 +37,7 @@ def ranked(*names: str) -> list[Ranked]:
 @pytest.mark.parametrize(
     ("names", "sentences"),
     [
-        (("math", "chat"), ("agree on **math**", "20 tokens instead of 100: 80% saved")),
+        (("math", "chat"), ("agree on **math**", "20 of the 100 tokens: 80% saved")),
         (("chat", "math"), ("puts **chat** first", "the router chose **math**, which ranks 2nd", "80% saved")),
         (("chat", "MATH"), ("which gave no answer.",)),
         (("MATH",), ("nothing to rank",)),

@@ -8,7 +8,7 @@ from zooter_core.base.strict_json import dump_json
 from zooter_core.ui import answer_view
 from zooter_core.ui.charts import in_words
 from zooter_core.ui.chat.conversations import Conversation
-from zooter_core.ui.markdown import safe
+from zooter_core.ui.markdown import message, safe
 from zooter_core.ui.text import fence, plain, typed, visible
 
 
@@ -30,7 +30,7 @@ def markdown(talk: Conversation) -> str:
             lines += ["", f"Attached: {plain(file.name)}", "", *fence(visible(file.text))]
         lines += ["", f"**{who}**{end} (router: {in_words(turn.decision.probabilities)})", ""]
         notes = (answer_view.fallback_note(turn.job), answer_view.explain_failure(turn.job, turn.candidate))
-        lines += [line for note in notes if note for line in (f"[{safe(note, None)}]", "")]
+        lines += [line for note in notes if note for line in (f"[{message(note)}]", "")]
         lines += [safe(turn.text, None), ""] if turn.text else []
     return "\n".join(lines)
 

@@ -23,7 +23,7 @@ from zooter_core.ui.chat.controls import MODES
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Settings, Turn
 from zooter_core.ui.jobs import Job
-from zooter_core.ui.markdown import safe
+from zooter_core.ui.markdown import message
 from zooter_core.ui.models.manage import is_users
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import focus_composer, icon_button, show_error
@@ -66,7 +66,7 @@ def draw_actions(ensemble: Ensemble, talk: Conversation, number: int) -> None:
             icon_button("Change this query in a branch", "call_split", f"branch-{key}", set_editing, key)
         if last or not talk.running:
             _other_answers(ensemble, talk, number, key)
-        alone = sum(not turn.job.failed_to_start(name) for name in turn.job.candidates) == 1
+        alone = len(_answering(turn)) == 1
         if facts := answer_view.facts(turn.job.responses.get(turn.candidate), alone):
             st.caption(facts)
 
@@ -234,10 +234,14 @@ def draw_answer(talk: Conversation, number: int) -> None:
                 answer_view.draw_answer(turn.job, item.response.candidate, f"{key}-{place}")
 
 
+def _answering(turn: Turn) -> list[str]:
+    return [name for name in turn.job.candidates if not turn.job.failed_to_start(name)]
+
+
 def _beside(turn: Turn) -> list[str]:
     """The models whose answers are drawn side by side, after *Ask both*. Of several that a mode asks, the best answer
     is drawn alone."""
-    answering = [name for name in turn.job.candidates if not turn.job.failed_to_start(name)]
+    answering = _answering(turn)
     return answering if turn.settings.mode in ("router", "fixed") and len(answering) > 1 else []
 
 
@@ -257,8 +261,8 @@ def _draw_cards(turn: Turn, names: Sequence[str], key: str) -> None:
 def _draw_text(turn: Turn, key: str) -> None:
     """Who could not answer, and the answer so far, or those that are drawn side by side."""
     job = turn.job
-    if note := answer_view.fallback_note(job, "**"):
-        st.warning(safe(note), icon=":material/swap_horiz:")
+    if note := answer_view.fallback_note(job):
+        st.warning(message(note), icon=":material/swap_horiz:")
     if names := _beside(turn):
         _draw_cards(turn, names, key)
         return
@@ -271,8 +275,10 @@ def _draw_text(turn: Turn, key: str) -> None:
     if job.running and not begun and tokens >= LONG_PROMPT:
         st.caption(f"Reading about {composer.rounded(tokens)} tokens first ...")
     answer_view.draw_answer(job, name, key)
-    if job.running and len(job.candidates) > 1:
-        st.caption(f"{len(job.responses)} of {len(job.candidates)} models have answered; the best answer stays.")
+    answering = _answering(turn)
+    if job.running and len(answering) > 1:
+        done = sum(name in job.responses for name in answering)
+        st.caption(f"{done} of {len(answering)} models have answered; the best answer stays.")
 
 
 def _scored(turn: Turn) -> int:

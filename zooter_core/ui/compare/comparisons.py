@@ -246,8 +246,8 @@ def describe_agreement(decision: Decision, ranked: Sequence[Ranked]) -> str:
         return agreement
     saved = 1 - choice.response.tokens / total
     return (
-        f"{agreement} Asking {plain(decision.candidate)} alone takes {choice.response.tokens} tokens instead of "
-        f"{total}: {saved:.0%} saved."
+        f"{agreement} Asking {plain(decision.candidate)} alone takes {choice.response.tokens} of the "
+        f"{total} tokens: {saved:.0%} saved."
     )
 
 

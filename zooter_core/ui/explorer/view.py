@@ -238,9 +238,9 @@ def draw_reliability(calibration: Reliability | str) -> None:
         return
     queries = sum(int(one["n"]) for one in calibration.bins)
     st.caption(
-        f"{queries:,} held-back queries. If the router gives its choice 70%, that choice should be the best 70% of the "
-        "time: the dashed line. Below the line the router is overconfident, above it underconfident. On average the "
-        f"two differ by {100 * calibration.ece:.1f} percentage points (expected calibration error, ECE). "
+        f"Held-back queries: {queries:,}. If the router gives its choice 70%, that choice should be the best 70% of "
+        "the time: the dashed line. Below the line the router is overconfident, above it underconfident. On average "
+        f"the two differ by {100 * calibration.ece:.1f} percentage points (expected calibration error, ECE). "
         "Larger dots stand for more queries; the bars are 95% intervals."
     )
     alt = "Reliability diagram: probability of the chosen model against how often it was the best"

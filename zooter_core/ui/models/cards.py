@@ -22,7 +22,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.machine import Gpu, gpus
 from zooter_core.fleet.skills import shares_of
 from zooter_core.ui import answer_view, charts
-from zooter_core.ui.markdown import safe
+from zooter_core.ui.markdown import message, safe
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import clipped, plain
 
@@ -110,7 +110,7 @@ def _draw_facts(ensemble: Ensemble, candidate: CandidateConfig, state: str, reas
     if candidate.description:
         st.caption(plain(candidate.description))
     if reason:
-        st.markdown(f":red[{safe(reason)}]")
+        st.markdown(f":red[{message(reason)}]")
     if (number := _gpu_number(candidate)) is not None and number < len(_gpus()):
         gpu = _gpus()[number]
         st.progress(1 - gpu.free / gpu.total, describe_gpu(number, gpu))

@@ -115,8 +115,7 @@ def _draw_shares(held_back: Evaluation, pool: Sequence[str]) -> None:
     figure = charts.share_bars(shares, [fill for _, fill, _ in rows], hovers)
     charts.draw(figure, "train-shares", alt, charts.BAR * len(rows) + 12)
     st.caption(
-        f"Of {held_back.n:,} held-back queries, which the router did not train on. 95% CI: "
-        f"{plain(', '.join(intervals))}."
+        f"Held-back queries, which the router did not train on: {held_back.n:,}. 95% CI: {plain(', '.join(intervals))}."
     )
 
 
