@@ -18,6 +18,7 @@ def test_no_speed_is_better_than_none_a_second() -> None:
     assert answer_view.facts(response) == "first word 1.0 s · 2 tokens in 5.0 s"
     assert answer_view.speeds(response, "first word after") == ["first word after 1.0 s"]
     assert answer_view.speeds(replace(response, first_token_seconds=0.042)) == ["first word 42 ms"]
+    assert answer_view.speeds(replace(response, first_token_seconds=0.0001)) == []
 
 
 def test_the_figures_count_thoughts_and_say_so() -> None:

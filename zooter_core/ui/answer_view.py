@@ -12,6 +12,7 @@ from zooter_core.ui.markdown import MOST, safe
 from zooter_core.ui.text import JOINER, is_from_right, plain, visible
 from zooter_core.ui.widgets import show_error
 
+AT_ONCE = 0.001  # seconds
 SLOWEST = 1.0  # tokens per second that are shown: fewer are one token that came late, or none
 FOLDED = 700  # characters of a query from which the rest is folded
 ENDINGS = {
@@ -151,9 +152,16 @@ def facts(response: Response | None, alone: bool = True) -> str:
 
 
 def speeds(response: Response, words: str = "first word") -> list[str]:
-    """How soon a response began and how fast it was written, as far as that is known and not too slow to mean much."""
+    """How soon a response began and how fast it was written, as far as that is known and means something.
+
+    A calculator's words come at once, and a rate below SLOWEST is that of one late token.
+    """
     first, rate = response.first_token_seconds, response.tokens_per_second
-    begun = [] if first is None else [f"{words} {first:.1f} s" if first >= 0.1 else f"{words} {1000 * first:.0f} ms"]
+    begun = (
+        []
+        if first is None or first < AT_ONCE
+        else [f"{words} {first:.1f} s" if first >= 0.1 else f"{words} {1000 * first:.0f} ms"]
+    )
     return begun if rate is None or rate < SLOWEST else [*begun, f"{rate:.0f} tokens/s"]
 
 
