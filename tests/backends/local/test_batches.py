@@ -26,7 +26,7 @@ QUESTIONS = ("What is the sea?", "Add up 7 apples", "Why?", "List 12 + 30", "Exp
 
 @pytest.mark.parametrize("names", [POOL, ("two", "base", "one", "two", "base", "base")])
 def test_requests_in_a_batch_are_answered_as_each_alone(backend, candidates, names):
-    """Each of several for one candidate is sampled on its own."""
+    """Repeats are read in once; greedy answers must not change by that, and each is sampled on its own."""
     alone = {name: answers(backend, [candidates[name]])[0] for name in set(names)}
     _, responses = stream(backend, [candidates[name] for name in names])
     assert [(response.candidate, response.text) for response in responses] == [(name, alone[name]) for name in names]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -215,7 +215,7 @@ class Batch:
         """Rows that begin, with a cache of what the model has read of them.
 
         The beginning that all rows of the batch share is read once for each adapter. All but the last token is read if
-        the rows join others.
+        the rows join others, or if some repeat, as samples of one response do.
         """
         self.rows.begin(rows)
         read, adapters = [row.prompt + row.written for row in rows], [row.adapter for row in rows]
@@ -228,8 +228,9 @@ class Batch:
             adapters,
             cache,
         )
-        if joins and new.ids.shape[1] - 1 > shared:
-            self._read(new, shared, new.ids.shape[1] - 1)
+        keys = list(zip(map(tuple, read), adapters, strict=True))
+        if (joins or len(set(keys)) < len(keys)) and new.ids.shape[1] - 1 > shared:
+            self._read(new, shared, new.ids.shape[1] - 1, keys)
         return new
 
     def _shared(self, adapters: Sequence[str]) -> tuple[int, DynamicCache | None]:
@@ -244,7 +245,7 @@ class Batch:
             ids = torch.tensor([prompts[0][:length]] * len(once), device=self.base.device)
             beginning = CachedRows(ids, torch.ones_like(ids), once)
             if length:
-                self._read(beginning, 0, length)
+                self._read(beginning, 0, length, once)
             self.beginning = beginning
         length = self.beginning.ids.shape[1]
         cache = deepcopy(self.beginning.cache)
@@ -253,21 +254,26 @@ class Batch:
             cache.batch_select_indices(torch.tensor(rows))
         return length, cache
 
-    def _read(self, rows: CachedRows, start: int, end: int) -> None:
-        """Read a part of some rows into their cache."""
+    def _read(self, rows: CachedRows, start: int, end: int, keys: Sequence[Hashable]) -> None:
+        """Read a part of some rows into their cache. Rows with the same key are equal up to there, and read once."""
+        first = [keys.index(key) for key in keys]
+        once = sorted(set(first))
         if rows.cache is None:
             rows.cache = DynamicCache(config=self.base.model.config)
-        mask = rows.mask[:, :end]
-        context, choice = self.base.choose(rows.adapters)
+        else:
+            rows.cache.batch_select_indices(torch.tensor(once))  # of layers on any device
+        mask = rows.mask[once, :end]
+        context, choice = self.base.choose([rows.adapters[row] for row in once])
         with context:
             self.base.model(
-                input_ids=rows.ids[:, start:end],
+                input_ids=rows.ids[once, start:end],
                 attention_mask=mask,
                 position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0)[:, start:],
                 past_key_values=rows.cache,
                 logits_to_keep=1,
                 **choice,
             )
+        rows.cache.batch_select_indices(torch.tensor([once.index(row) for row in first]))
 
     def _extend(self, group: CachedRows, processors: LogitsProcessorList, alone: bool) -> None:
         """Generate the next tokens of all rows.
