@@ -205,6 +205,7 @@ def test_commands_in_a_sentence_of_ours_stay_code() -> None:
     assert " `zooter queries --from` " in shown
     assert "\\`zooter run; rm\\`" in shown
     assert "\\`a\\*b\\*\\`" in shown
+    assert with_commands("Ask for `auto`, not `b`.") == "Ask for `auto`, not \\`b\\`."
 
 
 def test_what_people_write_stays() -> None:

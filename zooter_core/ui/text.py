@@ -17,7 +17,7 @@ ARROW = re.compile(r"(?:(?<=\s)|\A)(?=(?:<?->|<-|--|[<>~]=)(?:\s|\Z))")  # and t
 # It does so with addresses, too: https://..., www. ..., name@host.
 ADDRESS = re.compile(r"(?:https?:(?=//)|www(?=\.)|@)", re.IGNORECASE)
 RUN = re.compile(r"`+")
-COMMAND = re.compile(r"(`zooter [a-z]+(?: --[a-z-]+)*`)")
+COMMAND = re.compile(r"(`(?:zooter [a-z]+(?: --[a-z-]+)*|auto)`)")  # and the model that clients ask for
 
 
 def plain(text: str) -> str:
@@ -26,7 +26,7 @@ def plain(text: str) -> str:
 
 
 def with_commands(text: str) -> str:
-    """A sentence of ours as `plain` has it, but for its commands, which stay code."""
+    """A sentence of ours as `plain` has it, but for what is to be typed, which stays code."""
     parts = COMMAND.split(unlinked(visible(text)).strip())
     return "".join(part if place % 2 else escaped(part, place == 0) for place, part in enumerate(parts))
 
