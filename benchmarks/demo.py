@@ -1,7 +1,7 @@
 """How long a visitor waits, in a real browser: python benchmarks/demo.py (needs Chromium)
 
-The embedded fleet, or with `--fleet DIR` another one, `--rounds` times; the best of each counts. Times are taken inside
-the page, when it changes.
+The embedded fleet, or with `--fleet DIR` another one as it is, `--rounds` times; the best of each counts. Times are
+taken inside the page, when it changes.
 
 Cold: from the start of `zooter demo` until it listens, the page takes a query, shows its routing, and the first words.
 An empty Streamlit app with a composer, started in the same round, is the least that any demo on Streamlit takes.
@@ -60,7 +60,7 @@ WORDS = (
     ".map(e => e.innerText).join(' ').replace('thinking ...', ''))"
 )
 STOPPED = "() => ![...document.querySelectorAll('button')].some(b => b.innerText.includes('Stop'))"
-RANKED = "() => document.body.textContent.includes('highest reward')"
+RANKED = "() => /highest reward|ranked first/.test(document.body.textContent)"
 COMPOSER = "stChatInputTextArea"
 
 
@@ -104,9 +104,9 @@ def wait_for_end(page: Page) -> None:
     expect(page.get_by_role("button", name="Edit")).to_be_visible(timeout=MINUTE)
 
 
-def shorter(fleet: Path, folder: Path) -> Path:
-    """A copy of a fleet whose answers have at most SHORT tokens."""
-    shutil.copytree(fleet, folder)
+def shorter(folder: Path) -> Path:
+    """A copy of the embedded fleet whose answers have at most SHORT tokens."""
+    shutil.copytree(EMBEDDED_FLEET, folder)
     file = folder / "fleet.toml"
     file.write_text(re.sub("max_new_tokens = .*", f"max_new_tokens = {SHORT}", file.read_text()))
     return folder
@@ -183,16 +183,16 @@ def tour(browser: Browser, fleet: Path) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--fleet", type=Path, metavar="DIR", default=EMBEDDED_FLEET)
+    parser.add_argument("--fleet", type=Path, metavar="DIR", help="another fleet than the embedded one")
     call = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     visits: list[Visit] = []
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        short = shorter(call.fleet, folder / "short")
+        fleet, short = call.fleet or EMBEDDED_FLEET, call.fleet or shorter(folder / "short")
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         for _ in range(call.rounds):
-            figures = {"empty": empty_app(browser, folder)} | chat(browser, call.fleet) | tour(browser, short)
+            figures = {"empty": empty_app(browser, folder)} | chat(browser, fleet) | tour(browser, short)
             visits.append(Visit(**figures))
             print(f"  {visits[-1]}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
     best = {entry.name: min(getattr(visit, entry.name) for visit in visits) for entry in fields(Visit)}
