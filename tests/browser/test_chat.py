@@ -227,6 +227,14 @@ def test_back_and_forward_show_the_conversations_of_before(open_tab: Open, direc
     expect(messages.first).to_contain_text(queries[1], timeout=SLOW)
     wait_until_idle(page)
     expect(messages.first).to_contain_text(queries[1])
+    for name in ("Compare", "Chat"):  # one step back undoes one press, whatever a page writes into its address
+        go_to(page, name)
+        wait_until_idle(page)
+    expect(messages.first).to_contain_text(queries[1], timeout=SLOW)
+    page.go_back()
+    expect(page.get_by_role("heading", name="All models on one query")).to_be_visible(timeout=SLOW)
+    page.go_back()
+    expect(messages.first).to_contain_text(queries[1], timeout=SLOW)
     shown = messages.first.get_by_text("Python")  # the innermost element, whose text runs from right to left
     first, foreign, later = shown.evaluate(LEFT_EDGES, ["ما", "Python", "اشرح"])
     assert first > foreign > later

@@ -135,7 +135,10 @@ def test_on_queries_that_both_have_learned_from_the_old_router_stays() -> None:
     assert not verdicts.takes_over(report, none)
     assert verdicts.takes_over(report, None)  # an old one that does not work is no rival
     (first, _) = verdicts.settled(report, none, False)
-    assert first == "0 queries are too few to compare the new router with the present router."
+    assert first == (
+        "No query is left to compare the new router with the present router: it has learned from all of them, or no "
+        "model that it chose answered."
+    )
 
 
 # Verdicts

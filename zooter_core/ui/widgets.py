@@ -75,9 +75,11 @@ def pick_example(key: str) -> str | None:
     return None
 
 
-# What Streamlit cannot do on the Chat page.
-# - Focus: on the composer at the start and after an answer, and on a query while it is edited. Not on a phone, where it
-#   would open the keyboard. Where the composer is hidden, a step of the story begins at its top.
+# What Streamlit cannot do.
+# - History: what a page writes into its address without a press of the visitor, such as the id of what it shows when
+#   they come back to it, replaces the entry that the last press has made. One step back then undoes one press.
+# - Focus on Chat: on the composer at the start and after an answer, and on a query while it is edited. Not on a phone,
+#   where it would open the keyboard. Where the composer is hidden, a step of the story begins at its top.
 # - Scrolling: to the end when a query is sent from further up. Streamlit follows a page that grows, so a query that is
 #   edited and the strip above opened reasons are held in sight for five seconds, or until the visitor goes on.
 # - Keys: `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab stops once for each and
@@ -112,10 +114,19 @@ SCRIPT = """
     main.scrollTo(0, main.scrollHeight)
     if (left) window.zooterHeld = setTimeout(follow, 100, left - 1)
   }
-  focus(100)
+  if (document.querySelector('[data-state]')) focus(100)
   if (document.querySelector('[data-state^="sent "]')) follow(10)
   if (window.zooterSlash) return
   window.zooterSlash = true
+  const push = history.pushState.bind(history)
+  let pressed = false
+  const press = () => { pressed = true }
+  ['click', 'keydown'].forEach(kind => document.addEventListener(kind, press, true))
+  history.pushState = (...entry) => {
+    if (pressed) push(...entry)
+    else history.replaceState(...entry)
+    pressed = false
+  }
   document.addEventListener('keydown', event => {
     const entry = document.activeElement.closest('[class*="st-key-entry-"]')
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key]

@@ -226,9 +226,9 @@ def _draw_live(turn: Turn, job: Job, key: str) -> None:
 def draw_answer(talk: Conversation, number: int) -> None:
     turn, key = talk.turns[number], _answer_id(talk, number)
     _draw_text(turn, key)
-    if turn.job.ranked and not _beside(turn):
+    if _scored(turn) and not _beside(turn):
         with st.expander(f"Best of {_scored(turn)}{' by reward' * _by_reward(turn)}", icon=":material/leaderboard:"):
-            for place, item in enumerate(turn.job.ranked, 1):
+            for place, item in enumerate(turn.job.ranked or [], 1):
                 reward = "no reward" if item.reward is None else f"reward {item.reward:z.2f}"
                 st.markdown(f"**{plain(item.response.candidate)}** · {reward}")
                 answer_view.draw_answer(turn.job, item.response.candidate, f"{key}-{place}")
@@ -246,7 +246,7 @@ def _beside(turn: Turn) -> list[str]:
 
 
 def _draw_cards(turn: Turn, names: Sequence[str], key: str) -> None:
-    rewards = {item.response.candidate: item.reward for item in turn.job.ranked or []}
+    rewards = {item.response.candidate: item.reward for item in turn.job.ranked or [] if item.rank is not None}
     with st.container(horizontal=True, key=f"cards-{key}", wrap=False, gap="small"):
         for place, name in enumerate(names):
             with st.container(border=True, key=f"card-{key}-{place}"):
@@ -344,10 +344,10 @@ def _substitution(turn: Turn) -> str:
             return ""
         first, *others = [f"{turn.decision.probabilities[name]:.0%}" for name in rivals]
         against = " and ".join(f"{share} for {plain(name)}" for name, share in zip(rivals[1:], others, strict=True))
-        verb = f"{merit}. Its probability is" if job.ranked else "answers:"
+        verb = f"{merit}. Its probability is" if _scored(turn) else "answers:"
         return f"**{plain(choice)}** {verb} {first}, against {against}."
     who, chosen = plain(turn.candidate), plain(choice)
-    if job.ranked:
+    if _scored(turn):
         return f"**{who}** {merit} of {_scored(turn)}; the router chose **{chosen}**."
     if job.failed_to_start(choice):
         return f"**{who}** answers instead of **{chosen}**, the router's choice."

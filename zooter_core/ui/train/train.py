@@ -78,9 +78,11 @@ def describe_result(router: TrainedRouter) -> str:
     router_share, single_share = shares.get("router"), shares.get("best_single")
     if held_back is None or router_share is None or single_share is None:
         return "has no held-back queries to be judged on"
-    single = plain(held_back.best_single)
+    single, verdict = f"{plain(held_back.best_single)} alone", verdicts.of_report(router.report)
+    if verdict and verdict.against != held_back.best_single:  # which was the best one to judge by what it learned from
+        single += " (in hindsight the best single model)"
     best, alone = router_share.share, single_share.share
-    return f"chooses the best model in **{best:.0%}** of cases, {single} alone in **{alone:.0%}**"
+    return f"chooses the best model in **{best:.0%}** of cases, {single} in **{alone:.0%}**"
 
 
 def draw_figures(router: TrainedRouter) -> None:
