@@ -70,7 +70,7 @@ REFUSED = re.compile(
 )
 # What KaTeX lacks and would show as an error: packages for chemistry, units, physics, references, and environments.
 UNKNOWN = re.compile(
-    r"\\(?:ce|pu|SI|si|mbox|SIrange|num|qty|unit|ang|p?dv|abs|norm|nicefrac|sfrac|textsc|(?:eq)?ref|cite|(?:short)?intertext|"
+    r"\\(?:ce|pu|SI|si|SIrange|num|qty|unit|ang|p?dv|abs|norm|nicefrac|sfrac|textsc|(?:eq)?ref|cite|(?:short)?intertext|"
     r"multi(?:column|row)|sideset|prescript|tensor|enclose|longdiv|DeclareMathOperator)(?![A-Za-z])|"
     r"\\begin\{(?:multline|eqnarray|flalign|tabular|itemize|enumerate|center|tikzpicture|IEEEeqnarray)"
 )
@@ -324,10 +324,15 @@ def _link(words: str, page: re.Match[str]) -> str:
     return f"[{label}](<{quote(page[0], safe=UNQUOTED).replace('&', '&amp;')}>)"
 
 
+def _as_katex(formula: str) -> str:
+    """What KaTeX lacks and need not have, in its words."""
+    return LABEL.sub("", formula).replace("\\mbox{", "\\text{")
+
+
 def _formula(source: str) -> str:
     """A formula within a line; one that is not safe, or not known, is shown as it was written."""
     edge = 2 if source.startswith(("\\", "$$")) else 1
-    inside = " ".join(LABEL.sub("", source[edge:-edge]).split())
+    inside = " ".join(_as_katex(source[edge:-edge]).split())
     if REFUSED.search(inside):
         return plain(source)
     if UNKNOWN.search(inside):
@@ -341,7 +346,7 @@ def _formula(source: str) -> str:
 
 def _on_lines(source: str) -> list[str]:
     """The lines of a display formula, or of a code block if it is not safe, or not known."""
-    inside = LABEL.sub("", source[2:-2]).strip()
+    inside = _as_katex(source[2:-2]).strip()
     if REFUSED.search(inside) or UNKNOWN.search(inside):
         return fence(source, "latex")
     return ["$$", *(APART.sub(r"\g<0> ", line.strip()) for line in inside.split("\n")), "$$"]
