@@ -122,8 +122,8 @@ def test_the_sentence_says_what_the_figures_are(chosen: float, oracle: float, se
 
 
 def test_where_scores_are_missing_no_router_is_better_than_a_perfect_choice() -> None:
-    means = {"chosen": 0.74, "oracle": 0.67, "best_single": 0.48, "regret": 0.01, "regret_best_single": 0.2, "rmr": 0.67}
-    missing = evaluation(mean=means | {"random": 0.47, "regret_random": 0.2})
+    means = {"chosen": 0.74, "oracle": 0.67, "best_single": 0.48, "random": 0.47, "rmr": 0.67}
+    missing = evaluation(mean=means | {"regret": 0.01, "regret_best_single": 0.2, "regret_random": 0.2})
     assert "95% of the way" in view.describe_share_of_gap(missing)
     (dots,) = view.means_chart(missing, ["one", "two"])["data"]
     assert dots["x"][2] < dots["x"][4]
