@@ -43,8 +43,7 @@ def draw_methods(held_back: Evaluation) -> None:
         "**Green** marks the best of those that ask one model. *All models* asks every model and keeps the response "
         "with the highest reward; *perfect choice* is the best model of each query in hindsight. In the *average*, all "
         "data sets have the same weight, also those with few queries, which say little."
-        + " Some scores are missing: each figure is a mean of those that there are."
-        * _has_gaps(held_back)
+        + gaps_note(held_back)
     )
     row = st.container(horizontal=True)
     labels = [Column("method", "method", ""), Column("models", "runs", ""), *columns]
@@ -64,9 +63,10 @@ def draw_methods(held_back: Evaluation) -> None:
         tables.meanings(METHODS | {column.label: column.help for column in columns}, st)
 
 
-def _has_gaps(held_back: Evaluation) -> bool:
-    """Whether a choice, or a model, has no score on some queries."""
-    return min(held_back.counts["chosen"], *held_back.counts["candidates"].values()) < held_back.n
+def gaps_note(held_back: Evaluation) -> str:
+    """That a choice, or a model, has no score on some queries, after a space; empty if all have."""
+    fewest = min(held_back.counts["chosen"], *held_back.counts["candidates"].values())
+    return " Some scores are missing: each figure is a mean of those that there are." * (fewest < held_back.n)
 
 
 def method_columns(held_back: Evaluation, methods: Sequence[Method]) -> list[Column]:

@@ -16,6 +16,7 @@ from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import distill
 from zooter_core.ui import charts, tables
+from zooter_core.ui.benchmark.sections import gaps_note
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
 from zooter_core.ui.text import clipped, plain, with_commands
@@ -143,4 +144,5 @@ def _draw_methods(held_back: Evaluation) -> None:
     st.caption(
         "Score: the mean with equal weight for every data set. Oracle: the best model in hindsight. Among the others, "
         "MTR is the mean task rank, the rank over data sets, and %Uplift the share of data sets where one ranks first."
+        + gaps_note(held_back)
     )
