@@ -46,6 +46,10 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     page.keyboard.type(query)  # at once: the first keys arrive
     wait_until_idle(page)
     expect(box).to_have_value(query)
+    tab_to(page, "Settings")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("textbox", name="System prompt")).to_be_focused()
+    page.keyboard.press("Escape")
     tab_to(page, "Explorer")
     page.keyboard.press("/")
     expect(box).to_be_focused()

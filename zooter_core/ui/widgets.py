@@ -82,7 +82,8 @@ def pick_example(key: str) -> str | None:
 #   where it would open the keyboard. Where the composer is hidden, a step of the story begins at its top.
 # - Scrolling: to the end when a query is sent from further up. Streamlit follows a page that grows, so a query that is
 #   edited and the strip above opened reasons are held in sight for five seconds, or until the visitor goes on.
-# - Keys: `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab stops once for each and
+# - Keys: what a button opens in front of the page by the keyboard gets the focus; Streamlit puts it behind all else that
+#   Tab reaches. `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab stops once for each and
 #   the arrows lead to its buttons. On a phone, the list covers the page, and closes once a conversation is chosen.
 # - Files in the composer are sent at once, so that the page shows their sizes; their query goes later.
 # The security policy names the hash of this constant (server.py), so the browser runs no other script in its place. It
@@ -141,15 +142,22 @@ SCRIPT = """
     box().focus()
   }, true)
   const release = event => (event.key && typing()) || clearTimeout(window.zooterHeld)
+  const enter = left => {
+    const first = document.querySelector('[data-testid="stPopoverBody"] :is(input, textarea, button:not([aria-label^="Help"]))')
+    if (first) return first.focus()
+    if (left) setTimeout(enter, 50, left - 1)
+  }
   const hands = ['wheel', 'touchmove', 'pointerdown', 'keydown']
   hands.forEach(kind => document.addEventListener(kind, release, { capture: true, passive: true }))
   document.addEventListener('click', event => {
+    const opens = event.target.closest('[data-testid="stPopoverButton"][aria-expanded="false"]')
+    if (opens && event.detail === 0) enter(20)
     const strip = event.target.closest('[class*="st-key-strip-"]')
     if (strip) show(strip, 50)
     const chosen = event.target.closest('.st-key-new button, [class*="st-key-open-"] button')
     if (!chosen || !matchMedia('(max-width: 768px)').matches) return
     document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()
-  })
+  }, true)
   setInterval(() => {
     const more = '[class*="st-key-entry-"] :is([class*="st-key-pin-"], [class*="st-key-delete-"]) button'
     document.querySelectorAll(more).forEach(button => { button.tabIndex = -1 })
