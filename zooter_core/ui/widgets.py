@@ -82,9 +82,9 @@ def pick_example(key: str) -> str | None:
 #   where it would open the keyboard. Where the composer is hidden, a step of the story begins at its top.
 # - Scrolling: to the end when a query is sent from further up. Streamlit follows a page that grows, so a query that is
 #   edited and the strip above opened reasons are held in sight for five seconds, or until the visitor goes on.
-# - Keys: what a button opens in front of the page gets the focus if the keyboard opened it; Streamlit puts it behind all
-#   else that Tab reaches. `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab stops
-#   once for each and the arrows lead to its buttons. On a phone, the list covers the page, and closes once a
+# - Keys: what a button opens in front of the page gets the focus if the keyboard opened it; Streamlit puts it behind
+#   all else that Tab reaches. `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab
+#   stops once for each and the arrows lead to its buttons. On a phone, the list covers the page, and closes once a
 #   conversation is chosen.
 # - Files in the composer are sent at once, so that the page shows their sizes; their query goes later.
 # The security policy names the hash of this constant (server.py), so the browser runs no other script in its place. It
@@ -144,7 +144,8 @@ SCRIPT = """
   }, true)
   const release = event => (event.key && typing()) || clearTimeout(window.zooterHeld)
   const enter = left => {
-    const first = document.querySelector('[data-testid="stPopoverBody"] :is(input, textarea, button:not([aria-label^="Help"]))')
+    const body = document.querySelector('[data-testid="stPopoverBody"]')
+    const first = body?.querySelector('input, textarea, button:not([aria-label^="Help"])')
     if (first) return first.focus()
     if (left) setTimeout(enter, 50, left - 1)
   }

@@ -42,8 +42,7 @@ def draw_methods(held_back: Evaluation) -> None:
     st.caption(
         "**Green** marks the best of those that ask one model. *All models* asks every model and keeps the response "
         "with the highest reward; *perfect choice* is the best model of each query in hindsight. In the *average*, all "
-        "data sets have the same weight, also those with few queries, which say little."
-        + gaps_note(held_back)
+        "data sets have the same weight, also those with few queries, which say little." + gaps_note(held_back)
     )
     row = st.container(horizontal=True)
     labels = [Column("method", "method", ""), Column("models", "runs", ""), *columns]
