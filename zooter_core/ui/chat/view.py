@@ -240,9 +240,10 @@ def _answering(turn: Turn) -> list[str]:
 
 def _beside(turn: Turn) -> list[str]:
     """The models whose answers are drawn side by side, after *Ask both*. Of several that a mode asks, the best answer
-    is drawn alone."""
+    is drawn alone, unless the reward model failed."""
     answering = _answering(turn)
-    return answering if turn.settings.mode in ("router", "fixed") and len(answering) > 1 else []
+    alone = turn.settings.mode in ("select", "rmr") and (turn.job.running or _scored(turn))
+    return answering if len(answering) > 1 and not alone else []
 
 
 def _draw_cards(turn: Turn, names: Sequence[str], key: str) -> None:
