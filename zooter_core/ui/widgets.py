@@ -162,7 +162,8 @@ SCRIPT = """
   }, true)
   setInterval(() => {
     const more = '[class*="st-key-entry-"] :is([class*="st-key-pin-"], [class*="st-key-delete-"]) button'
-    document.querySelectorAll(more).forEach(button => { button.tabIndex = -1 })
+    const hidden = '[class*="st-key-copy-"] div[tabindex="0"]'
+    document.querySelectorAll(more + ', ' + hidden).forEach(part => { part.tabIndex = -1 })
     const chip = '[data-testid="stChatInput"] [data-testid="stFileChip"]'
     if (!document.querySelector(chip) || document.querySelector(chip + '[aria-invalid="true"]')) return
     document.querySelector('[data-testid="stChatInputSubmitButton"]:enabled')?.click()
