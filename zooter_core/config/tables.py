@@ -28,7 +28,7 @@ from pydantic.dataclasses import dataclass
 
 from zooter_core.base.errors import MOST_NAMED, ZooterError, did_you_mean, shortened
 from zooter_core.base.gone import GONE
-from zooter_core.base.names import wrong_name
+from zooter_core.base.terminal import wrong_name
 from zooter_core.base.weights import PREFIX, check_package
 
 LARGEST = 2**63 - 1  # of an integer in TOML; Python reads larger ones

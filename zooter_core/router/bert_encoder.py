@@ -22,8 +22,8 @@ from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
 from zooter_core.data.scores import paraphrases
 from zooter_core.router import bert
+from zooter_core.router.bert import quantise
 from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph
-from zooter_core.router.quantise import quantise
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, TextEncoder
 
 LAYOUT = 3  # raise it when the graph changes: those in the cache are then made again
