@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
 import typer
@@ -16,7 +16,7 @@ from zooter_core.base.errors import NotInstalledError, ZooterError, listed
 from zooter_core.base.files import check_file, open_atomic
 from zooter_core.cli.consoles import bars, err, print_figures, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_fleet
-from zooter_core.cli.options import Json, Willingness, check_unused, flag, open_scores, option
+from zooter_core.cli.options import JSON, WILLINGNESS, check_unused, flag, open_scores, option
 from zooter_core.cli.tables import print_evaluation, print_selection, print_sweep, print_trade, print_verdict
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices as pricing
@@ -45,37 +45,28 @@ HEIGHT = 520  # pixels of a chart
 
 def evaluate(
     context: typer.Context,
-    scores: Annotated[list[Path], option("FILE...", "Score files.")],
-    router: Annotated[Path | None, option("DIR", "Folder of the router (default: that of --fleet).")] = None,
-    fleet: Annotated[Path | None, option("DIR", "Folder of a fleet, for its router, prices and reward model.")] = None,
-    rmr: Annotated[
-        bool, flag("--rmr", "With --fleet: also evaluate reward model ranking (all candidates run); needs responses.")
-    ] = False,
-    learned_from: Annotated[
-        list[Path] | None,
-        option(
-            "FILE...",
-            "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; else "
-            "the baselines are picked in hindsight.",
-        ),
-    ] = None,
-    sweep: Annotated[
-        list[str] | None,
-        option(
-            "NAME=LIST...",
-            "Without a router: how much beta and tau matter, by cross-validation, such as beta=0,0.3,1 tau=0.3,1.",
-        ),
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        option(
-            "FILE",
-            "Also measure cost and quality with k candidates where the router is unsure, and plot them into an .html "
-            "file; with --sweep, plot the sweep (extra: plots).",
-        ),
-    ] = None,
-    willingness: Willingness = None,
-    json: Json = False,
+    scores: list[Path] = option("FILE...", "Score files.", default=...),
+    router: Path | None = option("DIR", "Folder of the router (default: that of --fleet)."),
+    fleet: Path | None = option("DIR", "Folder of a fleet, for its router, prices and reward model."),
+    rmr: bool = flag(
+        "--rmr", "With --fleet: also evaluate reward model ranking (all candidates run); needs responses."
+    ),
+    learned_from: list[Path] | None = option(
+        "FILE...",
+        "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; else "
+        "the baselines are picked in hindsight.",
+    ),
+    sweep: list[str] | None = option(
+        "NAME=LIST...",
+        "Without a router: how much beta and tau matter, by cross-validation, such as beta=0,0.3,1 tau=0.3,1.",
+    ),
+    plot: Path | None = option(
+        "FILE",
+        "Also measure cost and quality with k candidates where the router is unsure, and plot them into an .html "
+        "file; with --sweep, plot the sweep (extra: plots).",
+    ),
+    willingness: float | None = WILLINGNESS,
+    json: bool = JSON,
 ) -> None:
     _check_plot(plot)
     if sweep:
