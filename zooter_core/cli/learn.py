@@ -72,11 +72,7 @@ def learn(
 
 
 def take_turns(
-    fleet: Fleet,
-    data: Path,
-    settings: LearnSettings,
-    every: float | None = EVERY_SECONDS,
-    json: bool = False,
+    fleet: Fleet, data: Path, settings: LearnSettings, every: float | None = EVERY_SECONDS, json: bool = False
 ) -> None:
     """Learn until SIGTERM, at low priority, and print what each turn did.
 

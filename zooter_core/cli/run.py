@@ -42,8 +42,7 @@ def run(
     max_new_tokens: int | None = MAX_NEW_TOKENS,
     samples: int = option("N", "Responses per candidate and query; the mean of their rewards counts.", default=1),
     allow_missing: bool = flag(
-        "--allow-missing",
-        "Finish without a model that fails for good; the next start asks for its missing responses.",
+        "--allow-missing", "Finish without a model that fails for good; the next start asks for its missing responses."
     ),
     budget_usd: float | None = BUDGET_USD,
     engine: Literal["local", "ray"] = option(

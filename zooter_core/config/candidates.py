@@ -153,27 +153,28 @@ class CandidateConfig(Table):
     def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
         """The fields for a table: the keys of the endpoint, or of a plug-in's settings, become a table of their own."""
         every, remote = cls.file_keys(), EndpointConfig.file_keys()
-        local = [key for key in every if key not in cls.engine]
-        backend = values.get("backend", TRANSFORMERS)
-        by_backend = {
-            TRANSFORMERS: local,
+        keys_of: dict[str, Sequence[str]] = {
+            TRANSFORMERS: [key for key in every if key not in cls.engine],
             GGUF: [*cls.shared, *cls.generating, *cls.engine],
-            AUTO_BACKEND: [*local, *cls.engine],
+            AUTO_BACKEND: every,
             ENDPOINT: [*cls.shared, *remote],
             RECORDED: cls.shared,
         }
-        keys = by_backend.get(backend if isinstance(backend, str) else TRANSFORMERS)
+        backend = values.get("backend")
         if instead := GONE.get(f"backend kind {backend}"):
             raise ValueError(f'{{where}} has the backend "{backend}", which is gone: {instead}')
-        if keys is None:
-            return with_settings(values, local)
-        others = [key for key in values if key not in keys]
-        for key in others:
-            if key in every or key in remote:
-                owner = TRANSFORMERS if key in local else GGUF if key in every else ENDPOINT
+        if not isinstance(backend, str):  # its type says what is wrong
+            backend = TRANSFORMERS
+        if backend not in keys_of:
+            return with_settings(values, keys_of[TRANSFORMERS])
+        keys = keys_of[backend]
+        for key in values:
+            if key not in keys:
+                owner = next((name for name, others in keys_of.items() if key in others), None)
+                if owner is None:
+                    raise unknown_key(cls.title, key, keys)
                 wrong = f'{{where}} has the key "{key}" of the backend {owner}, but its backend is {backend}.'
                 raise ValueError(f"{wrong} Remove it, or correct backend.")
-            raise unknown_key(cls.title, key, keys)
         if backend != ENDPOINT:
             return values
         endpoint = {key: value for key, value in values.items() if key in remote}

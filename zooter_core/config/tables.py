@@ -6,7 +6,6 @@ raises pydantic's ValidationError. Paths are relative to the file; what is read 
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -15,15 +14,7 @@ from dataclasses import MISSING, field, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    StrictStr,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, ConfigDict, Field, StrictStr, ValidationError, ValidationInfo, model_validator
 from pydantic.dataclasses import dataclass
 
 from zooter_core.base.errors import MOST_NAMED, ZooterError, did_you_mean, shortened
@@ -230,7 +221,9 @@ def error_in(problem: ValidationError, path: str) -> ZooterError:
     error = problem.errors()[0]
     kind, value, (where, key) = error["type"], error["input"], _place(error["loc"], path)
     if kind == "missing":
-        return _missing_key(value, where, key)
+        is_table = key in ("judge", "instagger")
+        step = f"Add a table {where.partition(']')[0]}.{key}]." if is_table else f"Add {key} = ... there."
+        return ZooterError.saying(f'{where} lacks the key "{key}".', step)
     if kind == "value_error":  # of a validator; the value may be a secret
         sentence = str(error["ctx"]["error"])
         if "{where}" in sentence:
@@ -257,15 +250,3 @@ def _place(loc: tuple[str | int, ...], path: str) -> tuple[str, str]:
     if len(names) > 1:
         tables += f"[{'.'.join(names[:-1])}]"
     return f"{tables} of {path}" if tables else path, names[-1] if names else ""
-
-
-def _missing_key(values: Any, where: str, key: str) -> ZooterError:
-    """The error for a table without a key that it needs, or with another spelling of it."""
-    names = (*values, *values.get("settings", ())) if isinstance(values, dict) else ()
-    if typo := difflib.get_close_matches(key, [name for name in names if isinstance(name, str)], 1):
-        next_step = f'It has "{shortened(typo[0], MOST_NAMED)}". Did you mean "{key}"?'
-    elif key in ("judge", "instagger"):
-        next_step = f"Add a table {where.partition(']')[0]}.{key}]."
-    else:
-        next_step = f"Add {key} = ... there."
-    return ZooterError.saying(f'{where} lacks the key "{key}".', next_step)

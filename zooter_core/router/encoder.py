@@ -25,12 +25,7 @@ from zooter_core.base.weights import (
     stamp_of,
 )
 from zooter_core.router.graph import TOKENIZER, check_patterns
-from zooter_core.router.text_encoder import (
-    MOST_CHARACTERS,
-    MOST_TOKENS,
-    Array,
-    TextEncoder,
-)
+from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, TextEncoder
 
 if TYPE_CHECKING:
     import torch

@@ -70,9 +70,7 @@ RewardModel = Pointwise | Comparing
 
 
 def reward_model(
-    config: RewardConfig,
-    backend: Callable[[str], Backend] = backends.backend,
-    spare: Callable[[], None] = lambda: None,
+    config: RewardConfig, backend: Callable[[str], Backend] = backends.backend, spare: Callable[[], None] = lambda: None
 ) -> RewardModel:
     """Load the reward model of a fleet. If memory runs out, spare some and try once more.
 
