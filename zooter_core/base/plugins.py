@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from zooter_core.base.errors import WorkError, ZooterError, did_you_mean, first_line
+from zooter_core.base.errors import ZooterError, did_you_mean, loading
 from zooter_core.base.gone import check_gone
 
 if TYPE_CHECKING:
@@ -43,15 +43,10 @@ def load_kind(family: str, kinds: Mapping[str, str], name: str) -> Any:
         check_gone(f"{family} kind {name}")
         raise ZooterError(f"a known {family} kind", f'"{name}"', did_you_mean(name, [*kinds, *added]))
     entry = added[name]
-    try:
+    package = entry.dist.name if entry.dist else entry.module
+    what = f"the {family} kind {name} of the package {package} to load"
+    with loading(what, f"Reinstall {package}, or update it.", lambda problem: f"{type(problem).__name__}: {problem}"):
         return entry.load()
-    except Exception as problem:  # code of others, which may raise anything
-        package = entry.dist.name if entry.dist else entry.module
-        raise WorkError(
-            f"the {family} kind {name} of the package {package} to load",
-            f"{type(problem).__name__}: {first_line(problem)}",
-            f"Reinstall {package}, or update it.",
-        ) from problem
 
 
 def _added(family: str) -> dict[str, EntryPoint]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from zooter_core.base.cores import cores
-from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.errors import ZooterError, first_line, loading
 from zooter_core.base.made_once import Place, hash_parts
 from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
@@ -55,18 +55,12 @@ class BertEncoder(TextEncoder):
                 f"Name a folder in fleet.toml. For models of a hub, run `{INSTALL_TORCH}`.",
             )  # fmt: skip
         self.stamp = stamp_of(str(self.folder))
-        try:
+        with loading(f"an encoder at {reference}", "Name another in fleet.toml."):
             settings = bert.read_config(self.folder)
             self.width, self.middle = int(settings["hidden_size"]), int(settings["num_hidden_layers"]) // 2
             small = self._place("encoders-int8").open(self._write_quantised, _load_quantised) if fast else None
             self.graph = small or self._place("encoders").open(self._write, TextGraph)
             self.runtime = "int8" if small else "onnx"
-        except ZooterError:
-            raise
-        except Exception as problem:  # json, safetensors, onnx, onnxruntime and tokenizers raise many kinds
-            raise WorkError(
-                f"an encoder at {reference}", first_line(problem), "Name another in fleet.toml."
-            ) from problem
         self.embed([PROBE])  # checks that vectors are finite
 
     def count(self, texts: Sequence[str]) -> list[int]:

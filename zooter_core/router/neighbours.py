@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.errors import ZooterError, loading
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json, of_type, parse_json
 from zooter_core.data.scores import Scores
@@ -176,7 +176,7 @@ class Neighbours:
         path = Path(folder)
         if not (path / RECORDS).is_file():
             return None
-        try:
+        with loading(f"complete neighbours in {path}", "Make the router again with `zooter distill`."):
             stored = load_file(str(path / ARRAYS))
             exact = {"rewards": np.float64}
             arrays = {name: array.astype(exact.get(name, np.float32)) for name, array in stored.items()}
@@ -189,10 +189,6 @@ class Neighbours:
             if (missing := arrays.pop("missing", None)) is not None:
                 arrays["rewards"][missing > 0] = np.nan
             return cls(tuple(shape["candidates"]), shape["queries"], **arrays, places=places, projection=projection)
-        except Exception as problem:  # json and safetensors raise many kinds
-            raise WorkError(
-                f"complete neighbours in {path}", first_line(problem), "Make the router again with `zooter distill`."
-            ) from problem
 
     def for_pool(self, pool: Sequence[str], routed_as: Sequence[str]) -> Neighbours | None:
         """The same queries for those of a pool that answered them (`DistilledRouter.for_pool`); None where none did."""
