@@ -77,7 +77,7 @@ class Section:
             if value is None:
                 document.pop(key, None)
             else:
-                document[key] = _inline(value) if isinstance(value, Mapping) else value
+                document[key] = tomlkit.inline_table() | dict(value) if isinstance(value, Mapping) else value
         text = tomlkit.dumps(document)
         if tomllib.loads(text) != document.unwrap():
             step = "Nothing was written. Change the file by hand."
@@ -276,12 +276,6 @@ def _new(header: str, values: Keys) -> list[Section]:
 
 def _comments(text: str) -> list[str]:
     return [f"# {one_line(line)}" for line in text.splitlines()]
-
-
-def _inline(values: Keys) -> Any:
-    table = tomlkit.inline_table()
-    table.update(values)
-    return table
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
