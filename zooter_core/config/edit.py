@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
-from tomlkit.exceptions import TOMLKitError
 
-from zooter_core.base.errors import ZooterError, check_text, did_you_mean, first_line, one_line
+from zooter_core.base.errors import ZooterError, check_text, did_you_mean, loading, one_line
 from zooter_core.base.files import atomic, check_file, inside, locked, writing
 from zooter_core.config.fleet import Fleet, load_fleet, real_file
 from zooter_core.config.serve import is_virtual
@@ -68,11 +67,8 @@ class Section:
 
     def set(self, keys: Keys) -> None:
         """Set keys. New ones come last."""
-        try:
+        with loading(f"TOML that can be changed in {FLEET}", "Write it in a simpler form."):  # tomllib reads more
             document = tomlkit.parse("\n".join([*self.keys, ""]))
-        except (TOMLKitError, RecursionError) as problem:  # of what tomllib reads and tomlkit does not
-            step = "Write it in a simpler form."
-            raise ZooterError(f"TOML that can be changed in {FLEET}", first_line(problem), step) from problem
         for key, value in keys.items():
             if value is None:
                 document.pop(key, None)
