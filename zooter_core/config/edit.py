@@ -44,17 +44,11 @@ if it is better.
 
 @dataclass(eq=False)
 class Section:
-    """A table of the file, as its lines.
+    """A table of the file, as its lines."""
 
-    Attributes:
-        above: the blank lines and comments above its header.
-        header: empty for the keys at the beginning, and for the comments at the end.
-        keys: the lines below the header.
-    """
-
-    above: list[str] = field(default_factory=list)
-    header: str = ""
-    keys: list[str] = field(default_factory=list)
+    above: list[str] = field(default_factory=list)  # the blank lines and comments above its header
+    header: str = ""  # empty for the keys at the beginning, and for the comments at the end
+    keys: list[str] = field(default_factory=list)  # the lines below the header
 
     @property
     def name(self) -> tuple[str, ...]:

@@ -88,23 +88,18 @@ class LearnConfig(Table):
 
 @dataclass(frozen=True)
 class Fleet:
-    """A pool of candidates with its reward model, tagger and router.
-
-    Attributes:
-        router: None where no router was trained for it.
-        willingness: `[router] willingness`; None if the file does not say.
-    """
+    """A pool of candidates with its reward model, tagger and router."""
 
     name: str
     folder: Path
     candidates: tuple[CandidateConfig, ...]
-    router: RouterConfig | None = None
+    router: RouterConfig | None = None  # None where no router was trained for it
     reward: RewardConfig | None = None
     tagger: TaggerConfig | None = None
     generation: GenerationConfig = field(default_factory=GenerationConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     learn: LearnConfig = field(default_factory=LearnConfig)
-    willingness: float | None = None
+    willingness: float | None = None  # `[router] willingness`; None if the file does not say
 
     @property
     def pool(self) -> tuple[str, ...]:

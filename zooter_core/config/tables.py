@@ -133,15 +133,10 @@ CHECKS = ConfigDict(extra="forbid", defer_build=True, hide_input_in_errors=True)
 
 @dataclass(frozen=True, config=CHECKS)
 class Table:
-    """What all tables share.
+    """What all tables share."""
 
-    Attributes:
-        hidden: fields that are not keys of the table in the file.
-        title: the table in messages, such as "[router]".
-    """
-
-    hidden: ClassVar[Sequence[str]] = ()
-    title: ClassVar[str] = ""
+    hidden: ClassVar[Sequence[str]] = ()  # fields that are not keys of the table in the file
+    title: ClassVar[str] = ""  # the table in messages, such as "[router]"
 
     @classmethod
     def file_keys(cls) -> list[str]:
@@ -179,12 +174,9 @@ def with_settings(values: Mapping[str, Any], keys: Sequence[str]) -> dict[str, A
 
 @dataclass(frozen=True, config=CHECKS)
 class PluginTable(Table):
-    """A table whose kind another package adds.
+    """A table whose kind another package adds."""
 
-    Attributes:
-        settings: the keys that only the plug-in knows, as they are in the file.
-    """
-
+    # The keys that only the plug-in knows, as they are in the file.
     settings: dict[str, Any] = field(default_factory=dict, hash=False, kw_only=True)
 
     hidden: ClassVar[Sequence[str]] = ("settings",)

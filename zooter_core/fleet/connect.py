@@ -31,14 +31,10 @@ EMBEDDED_REWARD = {
 
 @dataclass(frozen=True)
 class Connected:
-    """What `connect` added to a fleet.
-
-    Attributes:
-        present: models that it had already.
-    """
+    """What `connect` added to a fleet."""
 
     names: tuple[str, ...]
-    present: tuple[Model, ...]
+    present: tuple[Model, ...]  # models that it had already
 
 
 def connect(folder: Path, models: Sequence[Model], called: Sequence[str] | None = None) -> Connected:

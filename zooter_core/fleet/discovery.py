@@ -81,18 +81,14 @@ NO_TEXT_TYPES = ("embedding", "embeddings", "rerank", "moderation", "image", "vi
 
 @dataclass(frozen=True)
 class Discovery:
-    """What was discovered.
-
-    Attributes:
-        silent: addresses that somebody named where no server answers, each with the reason.
-        passed_over: files, models, more of them than fit, and Ollama's where it does not run: a sentence about each.
-        providers: variables that hold a key of a hosted provider. It has not been contacted.
-    """
+    """What was discovered."""
 
     models: tuple[Model, ...]
     gpus: tuple[Gpu, ...] = ()
+    # Addresses that somebody named where no server answers, each with the reason.
     silent: Mapping[str, str] = field(default_factory=dict)
-    providers: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()  # variables that hold a key of a hosted provider, which was not contacted
+    # Files, models, more of them than fit, and Ollama's where it does not run: a sentence about each.
     passed_over: tuple[str, ...] = ()
 
 

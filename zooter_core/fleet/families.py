@@ -63,18 +63,12 @@ THINKS = re.compile(  # in names of models that think before they answer, unless
 
 @dataclass(frozen=True)
 class Family:
-    """A model of a family, as far as its name says which one.
+    """A model of a family, as far as its name says which one."""
 
-    Attributes:
-        name: a short name of the family, such as "qwen2.5-coder".
-        parameters: in billions, as makers round them; None if the name does not say.
-        routed_as: its name in the router of models/open-models; None if that does not know it.
-        skills: published figures, of BENCHMARKS -> share from 0 to 1; empty if there are none for this size.
-    """
-
-    name: str
-    parameters: float | None = None
-    routed_as: str | None = None
+    name: str  # a short name of the family, such as "qwen2.5-coder"
+    parameters: float | None = None  # in billions, as makers round them; None if the name does not say
+    routed_as: str | None = None  # its name in the router of models/open-models; None if that does not know it
+    # Published figures, of BENCHMARKS -> share from 0 to 1; empty if there are none for this size.
     skills: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 

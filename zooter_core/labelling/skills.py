@@ -28,17 +28,11 @@ WEIGHTS = STARTER / "skills.safetensors"
 
 @dataclass(frozen=True)
 class SkillHead:
-    """softmax((vectors @ weights + bias) / temperature), a column for each of SKILLS.
+    """softmax((vectors @ weights + bias) / temperature), a column for each of SKILLS."""
 
-    Attributes:
-        weights: shape (384, 16).
-        bias: shape (16,).
-        temperature: above 1 it flattens the distribution, below 1 it sharpens it.
-    """
-
-    weights: Array
-    bias: Array
-    temperature: float = 1.0
+    weights: Array  # shape (384, 16)
+    bias: Array  # shape (16,)
+    temperature: float = 1.0  # above 1 it flattens the distribution, below 1 it sharpens it
 
     @classmethod
     def load(cls, file: Path = WEIGHTS) -> SkillHead:

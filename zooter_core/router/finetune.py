@@ -121,19 +121,14 @@ def _open(model: nn.Module, mode: str) -> None:
 
 @dataclass
 class Position:
-    """How far a training is.
+    """How far a training is."""
 
-    Attributes:
-        epoch, batch: batches that are done in the epoch under way, which counts from 1.
-        total: the loss of these batches, summed over queries.
-        losses: the mean loss of each finished epoch.
-        best: log loss, temperature and weights after the best epoch.
-    """
-
+    # The epoch under way, which counts from 1, and the batches of it that are done.
     epoch: int = 1
     batch: int = 0
-    total: float = 0.0
-    losses: list[float] = field(default_factory=list)
+    total: float = 0.0  # the loss of these batches, summed over queries
+    losses: list[float] = field(default_factory=list)  # the mean loss of each finished epoch
+    # Log loss, temperature and weights after the best epoch.
     best: tuple[float, float, dict[str, torch.Tensor]] | None = None
 
 
@@ -175,24 +170,18 @@ def _accelerator() -> Accelerator:
 
 @dataclass
 class Training:
-    """Trains an encoder and a head in place; they end with the weights of their best epoch, on the processor.
-
-    Attributes:
-        labels, wins: shape (n, candidates); `wins` are compared with the predictions for the queries set aside.
-        aside: which queries only choose the best epoch, shape (n,).
-        checkpoint: the file that an interrupted training goes on from.
-        key: of everything that decides the result; a checkpoint of another key is ignored.
-    """
+    """Trains an encoder and a head in place; they end with the weights of their best epoch, on the processor."""
 
     encoder: Encoder
     head: RouterHead
     queries: Sequence[str]
+    # Shape (n, candidates); `wins` are compared with the predictions for the queries set aside.
     labels: NDArray[np.float32]
     wins: NDArray[np.float64]
-    aside: NDArray[np.bool_]
+    aside: NDArray[np.bool_]  # which queries only choose the best epoch, shape (n,)
     config: DistillConfig
-    checkpoint: Path | None
-    key: str
+    checkpoint: Path | None  # the file that an interrupted training goes on from
+    key: str  # of everything that decides the result; a checkpoint of another key is ignored
     position: Position = field(default_factory=Position)
 
     def __post_init__(self) -> None:

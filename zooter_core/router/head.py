@@ -31,25 +31,16 @@ BODY = "body."  # how the names of the weights begin
 
 @dataclass
 class RouterHeadConfig:
-    """The contents of config.json.
+    """The contents of config.json."""
 
-    Attributes:
-        candidates: the pool in order.
-        encoder: a model reference, or `encoder` for one in the router's folder.
-        width: of the encoder's vectors.
-        kind: as `kinds.head_class` knows it; `settings` are the keyword arguments of its class.
-        calibration_temperature: divides the logits before the softmax, so that a probability says how often such a
-            candidate wins.
-        labels: beta, tau and normalise of the labels that the router learned from; empty for kinds that learn from
-            scores.
-    """
-
-    candidates: Sequence[str] = ()
-    encoder: str = ""
-    width: int = 0
-    kind: str = ZOOTER
+    candidates: Sequence[str] = ()  # the pool in order
+    encoder: str = ""  # a model reference, or `encoder` for one in the router's folder
+    width: int = 0  # of the encoder's vectors
+    kind: str = ZOOTER  # as `kinds.head_class` knows it; `settings` are the keyword arguments of its class
     settings: Mapping[str, Any] = field(default_factory=dict)
+    # Divides the logits before the softmax, so that a probability says how often such a candidate wins.
     calibration_temperature: float = 1.0
+    # Beta, tau and normalise of the labels that the router learned from; empty for kinds that learn from scores.
     labels: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -32,15 +32,10 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Projection:
-    """A linear map onto a plane: (vector - mean) @ axes.
+    """A linear map onto a plane: (vector - mean) @ axes."""
 
-    Attributes:
-        mean: shape (width,).
-        axes: shape (width, 2), unit and orthogonal; the first is the direction of the largest variance.
-    """
-
-    mean: Array
-    axes: Array
+    mean: Array  # shape (width,)
+    axes: Array  # shape (width, 2), unit and orthogonal; the first is the direction of the largest variance
 
     def __call__(self, vectors: NDArray[np.floating[Any]]) -> Array:
         """Places on the map, shape (..., 2), of vectors of shape (..., width)."""
@@ -75,48 +70,31 @@ COARSE = 1e-3  # of the largest difference between candidates: what a lower prec
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A query that the router learned from.
-
-    Attributes:
-        similarity: cosine of the sentence embeddings, up to 1.
-        label: candidate -> its share of the plain label.
-        text: None where the router was saved without texts.
-        rewards: candidate -> its reward there, of those that have one.
-    """
+    """A query that the router learned from."""
 
     id: str
-    similarity: float
-    label: Mapping[str, float]
+    similarity: float  # cosine of the sentence embeddings, up to 1
+    label: Mapping[str, float]  # candidate -> its share of the plain label
     tags: tuple[str, ...]
     dataset: str | None
-    text: str | None
-    rewards: Mapping[str, float]
+    text: str | None  # None where the router was saved without texts
+    rewards: Mapping[str, float]  # candidate -> its reward there, of those that have one
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """n training queries of a router for N candidates.
-
-    Attributes:
-        records: `id`, `dataset`, `tags` and perhaps `text` of each query.
-        vectors: unit sentence embeddings, shape (n, width).
-        labels: plain labels, shape (n, N).
-        rewards: shape (n, N), on the reward model's own scale; NaN where one is missing.
-        probabilities: the router's, shape (n, N).
-        places: where the queries are on the map, shape (n, 2).
-        projection: maps a sentence embedding onto the same plane.
-        middle: the encoder's vectors of a middle layer, shape (n, width), which tell better than the sentence
-            embeddings on which queries models do alike; None in older folders.
-    """
+    """n training queries of a router for N candidates."""
 
     candidates: tuple[str, ...]
-    records: Sequence[Mapping[str, Any]]
-    vectors: Array
-    labels: Array
-    rewards: NDArray[np.float64]
-    probabilities: Array
-    places: Array
-    projection: Projection
+    records: Sequence[Mapping[str, Any]]  # `id`, `dataset`, `tags` and perhaps `text` of each query
+    vectors: Array  # unit sentence embeddings, shape (n, width)
+    labels: Array  # plain labels, shape (n, N)
+    rewards: NDArray[np.float64]  # shape (n, N), on the reward model's own scale; NaN where one is missing
+    probabilities: Array  # the router's, shape (n, N)
+    places: Array  # where the queries are on the map, shape (n, 2)
+    projection: Projection  # maps a sentence embedding onto the same plane
+    # The encoder's vectors of a middle layer, shape (n, width), which tell better than the sentence embeddings on which
+    # queries models do alike; None in older folders.
     middle: Array | None = None
 
     @classmethod
