@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import typer
@@ -22,18 +21,19 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
 from zooter_core.evaluation import charts, report_tables, responses
+from zooter_core.evaluation import evaluate as evaluation
 from zooter_core.evaluation.charts import Figure
 from zooter_core.evaluation.figures import Evaluation
 from zooter_core.evaluation.responses import Texts
+from zooter_core.evaluation.sweep import SweepConfig, sweep
 from zooter_core.evaluation.verdicts import with_cost
 from zooter_core.method import selection
 from zooter_core.method.metrics import Array
 from zooter_core.method.selection import Outputs, SelectionReport
+from zooter_core.router.encoder import open_encoder
 from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.neighbours import Neighbours, familiar_rows
 from zooter_core.router.router import Router
-
-if TYPE_CHECKING:
-    from zooter_core.evaluation.sweep import SweepConfig
 
 PAGE = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>TITLE</title>
@@ -84,9 +84,6 @@ def evaluate(
     texts = read_texts(scores, table) if rmr or paid is not None else []
     if rmr:
         responses.check_complete(table, texts)
-    from zooter_core.evaluation import evaluate as evaluation
-    from zooter_core.router.neighbours import familiar_rows
-
     loaded = Router.load(path)
     familiar = familiar_rows(table.queries, Path(path))
     if familiar is not None and familiar.any():
@@ -119,9 +116,7 @@ def evaluate(
 
 def _sweep(table: Scores, config: SweepConfig, fleet: Path | None, plot: Path | None, json: bool) -> None:
     """Routers over a range of beta and tau, with the encoder of the fleet."""
-    from zooter_core.evaluation.sweep import sweep
-    from zooter_core.pipeline.train import tags_of
-    from zooter_core.router.encoder import open_encoder
+    from zooter_core.pipeline.train import tags_of  # loads the backends
 
     encoder = open_encoder(open_fleet(fleet).encoder)
     texts = [query.text for query in table.queries]
@@ -136,7 +131,6 @@ def _sweep(table: Scores, config: SweepConfig, fleet: Path | None, plot: Path | 
 
 def _sweep_config(values: Sequence[str]) -> SweepConfig:
     """The values of --sweep; what they do not name is as in `zooter distill --scores`."""
-    from zooter_core.evaluation.sweep import SweepConfig
     from zooter_core.pipeline.train import SCORE_LABELS
 
     settings = {name: text for name, _, text in (value.partition("=") for value in values)}
@@ -187,8 +181,6 @@ def _prices(fleet: Fleet, pool: Sequence[str], willingness: float) -> Array | No
 def _gain(router: Router, path: str | Path, fleet: Fleet | None, scores: Scores, probabilities: Array) -> Array | None:
     """Where the gain of a second response is expected to rank, by which queries are unsure when they are routed; None
     where the router's folder has no training queries of the candidates."""
-    from zooter_core.router.neighbours import Neighbours
-
     learned = Neighbours.load(path)
     if learned and fleet:
         learned = learned.for_pool(fleet.pool, fleet.names_in(learned.candidates))
