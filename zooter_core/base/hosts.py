@@ -130,7 +130,6 @@ class HostGate:
 
 
 def _values(scope: Mapping[str, Any], name: bytes) -> list[str]:
-    """The values of a request's header."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
 
 

@@ -134,12 +134,10 @@ err = Output(stderr=True)
 
 
 def print_json(shape: Any, indent: int | None = None, flush: bool = False) -> None:
-    """Print a command's result on stdout as JSON."""
     print(json_text(shape, indent), flush=flush)
 
 
 def print_figures(figures: Any, json: bool, table: Callable[[Any], None]) -> None:
-    """Print a command's figures on stdout, as JSON or as a table."""
     if json:
         from zooter_core.evaluation.figures import to_json
 
@@ -234,7 +232,6 @@ class Bars:
         self._update(step, step, done, total, "")
 
     def watch(self, tallies: Sequence[Tally]) -> None:
-        """Show what each candidate has done."""
         finished = all(tally.done == tally.total for tally in tallies)
         if not finished and time.monotonic() - self._drawn_at < REDRAW_SECONDS:
             return

@@ -162,7 +162,6 @@ def _print(figures: Evaluation) -> None:
 
 
 def _find_router(fleet: Fleet | None) -> str | Path:
-    """The folder of the fleet's router."""
     if fleet is None:
         raise ZooterError("--router DIR, or --fleet DIR for its router", "neither", "Give one of them.")
     if fleet.router is None:

@@ -50,7 +50,6 @@ def named_by_server(table: Table) -> bool:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    """All files and folders in a folder."""
     for number, path in enumerate(folder.rglob("*")):
         if number == MOST_FILES:
             raise ZooterError(

@@ -119,7 +119,6 @@ class JudgeConfig(RewardConfig):
 
     @property
     def judges(self) -> tuple[CandidateConfig, ...]:
-        """The models that judge."""
         return (self.judge,) if self.second is None else (self.judge, self.second)
 
     @model_validator(mode="after")

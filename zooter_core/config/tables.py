@@ -190,7 +190,6 @@ class PluginTable(Table):
 
 
 def unknown_key(title: str, key: str, keys: Sequence[str]) -> ValueError:
-    """The error for a key that a table does not have."""
     if instead := GONE.get(f"{title} {key}"):
         return ValueError(f'{{where}} has the key "{key}", which is gone: {instead}')
     return ValueError(f'{{where}} has an unknown key "{shortened(key, MOST_NAMED)}". {did_you_mean(key, keys)}')

@@ -163,7 +163,6 @@ class FleetModels:
         return self.backends[kind]
 
     def runner_of(self, candidate: CandidateConfig) -> Backend:
-        """The backend that runs a candidate."""
         return self.backend_of(engine_of(candidate))
 
     def retain(self, others: Sequence[Fleet] = ()) -> None:

@@ -100,7 +100,6 @@ class BertEncoder(TextEncoder):
         return bert.read_config(self.folder), read_safetensors((self.folder / bert.FILE).read_bytes())
 
     def _write(self, out: Path) -> None:
-        """Write the graph and its tokenizer."""
         settings, weights = self._read()
         if name := first_broken(weights):
             raise self._broken(f"NaN or infinity in its weights ({name})")

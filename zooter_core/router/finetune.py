@@ -284,7 +284,6 @@ class Training:
             weight.copy_(weights[name])
 
     def _save(self) -> None:
-        """Write the checkpoint."""
         self.saved, path = time.monotonic(), self.checkpoint
         if path is None:
             return

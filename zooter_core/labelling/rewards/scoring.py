@@ -66,7 +66,6 @@ class ScoreCache:
         self.file = CacheFile(path or cache_dir() / self.FILE, self.SETUP)
 
     def get(self, items: Sequence[Item]) -> dict[Item, float]:
-        """The cached rewards of some items."""
         keys = {self._key(item): item for item in items}
         rewards = self.file.find("SELECT key, reward FROM rewards WHERE key IN", list(keys))
         return {keys[key]: reward for key, reward in rewards.items()}

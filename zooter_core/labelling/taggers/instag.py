@@ -72,7 +72,6 @@ class InsTagger:
         return [tuple(Tag(name, 1.0) for name in row[: self.config.most]) for row in written]
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
-        """The same for the queries of a file."""
         return self.tag([query.text for query in queries])
 
 

@@ -50,7 +50,6 @@ class NearestTagger:
         return self._tags(self.encoder.embed(queries))
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
-        """The same for the queries of a file, whose vectors are stored."""
         vectors = self.encoder.embed_all([query.text for query in queries])
         parts = (self._tags(vectors[first : first + AT_ONCE]) for first in range(0, len(vectors), AT_ONCE))
         return [tags for part in parts for tags in part]
