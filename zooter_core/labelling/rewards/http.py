@@ -115,7 +115,7 @@ class HttpReward:
         turns = [{"role": "user", "content": pairs[0][0]}, {"role": "assistant", "content": pairs[0][1]}]
         return body | {"messages": turns, "add_generation_prompt": False}
 
-    def _read(self, reply: bytes, count: int) -> list[float]:
+    def _read(self, reply: bytes, number: int) -> list[float]:
         """The rewards in a reply, in the order of the pairs."""
         api = self.config.api
         try:
@@ -127,9 +127,9 @@ class HttpReward:
                 values = [row["score"] if api == "score" else _last(row["data"]) for row in rows]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             values = []
-        if len(values) != count:
+        if len(values) != number:
             text = self._client.redact(reply.decode("utf-8", "replace"))
-            raise self._error(f"{count} rewards as {SHAPES[api]}", f"{text!r:.80}")
+            raise self._error(f"{number} rewards as {SHAPES[api]}", f"{text!r:.80}")
         return [self._number(value) for value in values]
 
     def _number(self, value: Any) -> float:
