@@ -45,9 +45,8 @@ def dump_json(value: Any, ensure_ascii: bool = True, indent: int | None = None, 
     try:
         return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, sort_keys=sort_keys, allow_nan=False)
     except ValueError as problem:
-        raise WorkError(
-            "finite numbers in the result", str(problem), "Check the input for extreme numbers."
-        ) from problem
+        step = "Check the input for extreme numbers."
+        raise WorkError("finite numbers in the result", str(problem), step) from problem
 
 
 def parse_json(text: str | bytes | bytearray, object_pairs_hook: Callable[[Pairs], Any] | None = None) -> Any:

@@ -58,9 +58,8 @@ def bench(
     if not benchmark.judged:
         check_unused(context, f"with {suite}", "judge")
     elif not judge:
-        raise ZooterError(
-            f"a judge for {suite}", "none", "Add --judge NAME, a candidate of the fleet, or --judge DIR, another fleet."
-        )
+        step = "Add --judge NAME, a candidate of the fleet, or --judge DIR, another fleet."
+        raise ZooterError(f"a judge for {suite}", "none", step)
     if benchmark.runs_code:
         _check_code(suite, run_code)
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
@@ -91,9 +90,8 @@ def _check_code(suite: str, run_code: bool) -> None:
             "Add --run-code. The code runs in a sandbox: docs/bench.md says what it prevents.",
         )
     if reason := runner.missing():
-        raise ZooterError(
-            "a sandbox for the code of --run-code", f"none: {reason}", "docs/bench.md lists what it needs."
-        )
+        step = "docs/bench.md lists what it needs."
+        raise ZooterError("a sandbox for the code of --run-code", f"none: {reason}", step)
 
 
 def _print(figures: dict[str, Any]) -> None:

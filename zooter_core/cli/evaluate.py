@@ -140,11 +140,8 @@ def _sweep_config(values: Sequence[str]) -> SweepConfig:
     except ValueError:
         wrong = list(values)
     if wrong:
-        raise ZooterError(
-            "--sweep as beta=NUMBERS, tau=NUMBERS or normalise=NAME",
-            listed(map(repr, wrong)),
-            "For instance --sweep beta=0,0.3,1 tau=0.3,1.",
-        )
+        step = "For instance --sweep beta=0,0.3,1 tau=0.3,1."
+        raise ZooterError("--sweep as beta=NUMBERS, tau=NUMBERS or normalise=NAME", listed(map(repr, wrong)), step)
     return SweepConfig(
         betas=tuple(dict.fromkeys(numbers.get("beta", SweepConfig.betas))),
         taus=tuple(dict.fromkeys(numbers.get("tau", (SCORE_LABELS.tau,)))),

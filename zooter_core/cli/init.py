@@ -51,9 +51,8 @@ def init(
 
     for folder in models or ():
         if not os.path.isdir(folder) or not os.access(folder, os.R_OK | os.X_OK):
-            raise ZooterError(
-                "a readable folder with weights after --models", str(folder), "Check the path and its permissions."
-            )
+            step = "Check the path and its permissions."
+            raise ZooterError("a readable folder with weights after --models", str(folder), step)
     addresses = _addresses(endpoint or (), key_env)
     with waiting("Looking for models ..."):
         discovery = discover(addresses, models or ())
@@ -103,9 +102,8 @@ def _chosen(models: Sequence[Model], names: Sequence[str]) -> list[Model]:
     if names and not everything:
         for name in names:
             if name not in [model.name for model in models]:
-                raise ZooterError(
-                    "a name in the table of models", f'"{name}"', did_you_mean(name, [m.name for m in models])
-                )
+                step = did_you_mean(name, [m.name for m in models])
+                raise ZooterError("a name in the table of models", f'"{name}"', step)
         return [model for model in models if model.name in names]
     usual = _usual(models)
     if everything and not usual:

@@ -110,11 +110,8 @@ def _check_certificate(certfile: Path | None) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, password="")
     except OSError as problem:  # ssl.SSLError is one
-        raise ZooterError(
-            f"a certificate and its private key in {certfile}",
-            str(problem),
-            "Put both into this file as PEM, without a password: cat certificate.pem key.pem > FILE.",
-        ) from None
+        step = "Put both into this file as PEM, without a password: cat certificate.pem key.pem > FILE."
+        raise ZooterError(f"a certificate and its private key in {certfile}", str(problem), step) from None
 
 
 def _required_keys(keys: Path | None, host: str, proxied: bool) -> Path | None:

@@ -50,10 +50,8 @@ class BertEncoder(TextEncoder):
         self.reference = reference
         self.folder = Path(resolve(reference))
         if not self.folder.is_dir():
-            raise ZooterError(
-                f"an encoder at {reference}", "no such folder",
-                f"Name a folder in fleet.toml. For models of a hub, run `{INSTALL_TORCH}`.",
-            )  # fmt: skip
+            step = f"Name a folder in fleet.toml. For models of a hub, run `{INSTALL_TORCH}`."
+            raise ZooterError(f"an encoder at {reference}", "no such folder", step)
         self.stamp = stamp_of(str(self.folder))
         with loading(f"an encoder at {reference}", "Name another in fleet.toml."):
             settings = bert.read_config(self.folder)

@@ -90,11 +90,8 @@ def load(config: CheckpointConfig, kind: Any = AutoModelForSequenceClassificatio
         model = model.to(device).eval()
     untrained = sorted(key for key in report["missing_keys"] if not trained & set(key.split(".")))
     if untrained:
-        raise ZooterError(
-            f"a reward model with all its weights at {config.model}",
-            f"none for {untrained[0]}",
-            "A plain language model has no reward head; name another model or kind.",
-        )
+        step = "A plain language model has no reward head; name another model or kind."
+        raise ZooterError(f"a reward model with all its weights at {config.model}", f"none for {untrained[0]}", step)
     return tokenizer, model
 
 
