@@ -1,4 +1,4 @@
-"""Options of several commands: their types and help, and the settings that are made of them.
+"""Options of several commands, and the settings that are made of them.
 
 Every command imports this file, so rich, PyTorch and the rooms above `router` load in the functions that need them.
 """
@@ -22,17 +22,14 @@ if TYPE_CHECKING:
     from zooter_core.data.scores import Scores
 
 
-def option(
-    metavar: str | None = None,
-    help: str | None = None,
-    *,
-    default: Any = None,
-    name: str | None = None,
-    min: int | None = None,
-    max: int | None = None,
-) -> Any:
-    """An option with a value, which a call must give if the default is `...`. `name`: if not that of the parameter."""
-    return typer.Option(default, *([name] if name else []), metavar=metavar, help=help, min=min, max=max)
+def option(metavar: str | None = None, help: str = "", name: str = "", default: Any = None, **limits: Any) -> Any:
+    """An option with a value, which a call must give if the default is `...`.
+
+    Args:
+        name: if it is not that of the parameter.
+        limits: `min` and `max` of a number.
+    """
+    return typer.Option(default, *([name] if name else []), metavar=metavar, help=help, **limits)
 
 
 def flag(name: str, help: str) -> Any:
