@@ -168,7 +168,7 @@ def roots_in(text: str) -> tuple[str, list[Fraction]] | None:
     if root is None:  # too large
         return None
     roots = sorted({(sign * root - factor) / (2 * square) for sign in (1, -1)})
-    return names[0], next((kept(roots) for words, kept in ASKED_ROOTS if words.search(text)), roots)
+    return names[0], next((choose(roots) for words, choose in ASKED_ROOTS if words.search(text)), roots)
 
 
 def _to_solve(text: str) -> tuple[list[str], list[str], set[str]]:
