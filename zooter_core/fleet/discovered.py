@@ -28,18 +28,16 @@ QUANTISATION = re.compile(
 class Model:
     """A model that can become a candidate."""
 
-    # As in `[[candidate]]`.
-    backend: str
-    model: str
+    backend: str  # as in `[[candidate]]`
+    model: str  # as well
     place: str  # where it runs or lies, for people: "Ollama at localhost:11434"
     make: str = ""
     billions: float | None = None  # of parameters, where something says so
     size: int | None = None  # bytes of its weights
     quantisation: str = ""
     abilities: Abilities = field(default_factory=Abilities)  # as its server or its files tell
-    # Of its server.
-    base_url: str = ""
-    api_key_env: str | None = None
+    base_url: str = ""  # of its server
+    api_key_env: str | None = None  # the variable with the server's key
     base: str = ""  # the server's name for the model of which it is a LoRA adapter
 
     @property

@@ -36,8 +36,8 @@ class RouterHeadConfig:
     candidates: Sequence[str] = ()  # the pool in order
     encoder: str = ""  # a model reference, or `encoder` for one in the router's folder
     width: int = 0  # of the encoder's vectors
-    kind: str = ZOOTER  # as `kinds.head_class` knows it; `settings` are the keyword arguments of its class
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = ZOOTER  # as `kinds.head_class` knows it
+    settings: Mapping[str, Any] = field(default_factory=dict)  # the keyword arguments of the kind's class
     # Divides the logits before the softmax, so that a probability says how often such a candidate wins.
     calibration_temperature: float = 1.0
     # Beta, tau and normalise of the labels that the router learned from; empty for kinds that learn from scores.
