@@ -65,7 +65,6 @@ LEARNED = "learned.npy"  # in a router's folder: the hashes of all texts that it
 MOST = 20_000  # queries that a router keeps
 AT_ONCE = 1 << 10  # queries whose similarities to all of these are in memory at once
 SAMPLE = 300  # of these, with whose expected gains that of a new query is compared
-COARSE = 1e-3  # of the largest difference between candidates: what a lower precision may be off
 
 
 @dataclass(frozen=True)
@@ -132,15 +131,8 @@ class Neighbours:
         if self.middle is not None:
             half["middle"] = self.middle
         arrays: dict[str, Any] = {name: array.astype(np.float16) for name, array in half.items()}
-        rewards = _small(self.rewards)
-        arrays |= {
-            "rewards": np.where(np.isnan(rewards), np.fmin.reduce(rewards, axis=None), rewards),
-            "map_mean": self.projection.mean,
-            "map_axes": self.projection.axes,
-        }
-        if np.isnan(self.rewards).any():
-            arrays["missing"] = np.isnan(self.rewards)
-        save_file(arrays, str(Path(folder) / ARRAYS))
+        arrays |= {"rewards": self.rewards, "map_mean": self.projection.mean, "map_axes": self.projection.axes}
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, str(Path(folder) / ARRAYS))
         shape = {"candidates": self.candidates, "queries": self.records}
         (Path(folder) / RECORDS).write_text(dump_json(shape, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -164,7 +156,7 @@ class Neighbours:
                 raise ValueError("rewards of other queries or candidates than are listed")
             projection = Projection(arrays.pop("map_mean"), arrays.pop("map_axes"))
             places = arrays.pop("map")
-            if (missing := arrays.pop("missing", None)) is not None:
+            if (missing := arrays.pop("missing", None)) is not None:  # of version 0.2
                 arrays["rewards"][missing > 0] = np.nan
             return cls(tuple(shape["candidates"]), shape["queries"], **arrays, places=places, projection=projection)
 
@@ -323,14 +315,3 @@ def sample_rows(tags: TagIndex, most: int = MOST, seed: int = 0) -> NDArray[np.i
     sizes = np.where(tags.sizes > 0, sizes, len(tags))
     keys = np.random.default_rng(seed).exponential(size=len(tags)) * sizes
     return np.sort(np.argpartition(keys, most)[:most])
-
-
-def _small(rewards: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
-    """Rewards in the lowest precision that keeps apart what sets candidates apart on a query."""
-    apart = np.fmax.reduce(rewards - np.fmin.reduce(rewards, axis=1, keepdims=True), axis=None, initial=0.0)
-    for precision in ("float16", "float32"):
-        with np.errstate(over="ignore"):
-            rounded: NDArray[np.floating[Any]] = rewards.astype(precision)
-        if np.fmax.reduce(np.abs(rounded - rewards), axis=None, initial=0.0) <= COARSE * apart:
-            return rounded
-    return rewards
