@@ -71,7 +71,7 @@ class CandidateConfig(Table):
     usd_per_million_tokens: NotNegative | None = None  # of what it writes; 0 is free
     usd_per_million_prompt_tokens: NotNegative | None = None  # of what it reads
     usd_per_million_cached_tokens: NotNegative | None = None  # of what the server had cached; by default the same
-    # The router's name for it, by default its own. Several may be routed as the same one, and share its probability.
+    # The router's name for it, by default its own. Those that are routed as the same one share its probability evenly.
     routed_as: Name | None = None
     # Whether a model that can think before it answers does so, and how much: false, true, or an effort that its server
     # knows. "auto" and None leave that to the server; with None, Zooter finds out whether it thinks.
