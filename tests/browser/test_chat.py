@@ -79,7 +79,10 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     assert_fits(page, NARROW)
     assert page.locator("[class*=st-key-why-] .js-plotly-plot").first.bounding_box()["width"] > NARROW / 2
     assert barriers(page) == []
-    line.locator(".stMarkdownBadge").first.evaluate("name => { name.textContent = 'a-long-name-'.repeat(9) }")
+    name, tag = line.locator(".stMarkdownBadge").all()
+    tag.evaluate("tag => { tag.textContent = 'a long tag '.repeat(9) }")
+    assert name.evaluate("name => name.scrollWidth <= name.clientWidth")  # the tag gives way to it
+    name.evaluate("name => { name.textContent = 'a-long-name-'.repeat(9) }")
     assert line.evaluate("strip => strip.scrollWidth <= strip.clientWidth")
     assert_fits(page, WIDE)
     tab_to(page, "Edit")
