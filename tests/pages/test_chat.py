@@ -220,6 +220,8 @@ def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(
     assert "####" in steps[1]  # the cards of all models
     assert "Reward of each response" in steps[2]
     assert "Asking" in steps[3]
+    page.session_state["story"].comparison.job.problem = "No verdict."  # as of a judge
+    assert [error.value for error in page.run().error] == ["No verdict."]
     assert "Connect my models" not in labels(page)  # they are connected
     monkeypatch.setattr(manage, "EMBEDDED_FLEET", tiny_fleet)
     assert "Connect my models" in labels(page.run())
