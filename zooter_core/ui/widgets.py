@@ -81,7 +81,8 @@ def pick_example(key: str) -> str | None:
 # - Focus on Chat: on the composer at the start and after an answer, and on a query while it is edited. Not on a phone,
 #   where it would open the keyboard. Where the composer is hidden, a step of the story begins at its top.
 # - Scrolling: to the end when a query is sent from further up. Streamlit follows a page that grows, so a query that is
-#   edited and the strip above opened reasons are held in sight for five seconds, or until the visitor goes on.
+#   edited, the strip above opened reasons, and an exam that shrinks as it begins again are held in sight for five
+#   seconds, or until the visitor goes on.
 # - Keys: what a button opens in front of the page gets the focus if the keyboard opened it; Streamlit puts it behind
 #   all else that Tab reaches. `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab
 #   stops once for each and the arrows lead to its buttons. On a phone, the list covers the page, and closes once a
@@ -154,8 +155,9 @@ SCRIPT = """
   document.addEventListener('click', event => {
     const opens = event.target.closest('[data-testid="stPopoverButton"][aria-expanded="false"]')
     if (opens && event.detail === 0) enter(20)
-    const strip = event.target.closest('[class*="st-key-strip-"]')
-    if (strip) show(strip, 50)
+    const exam = event.target.closest('.st-key-exam [data-testid="stButton"]')?.closest('.st-key-exam')
+    const held = exam || event.target.closest('[class*="st-key-strip-"]')
+    if (held) show(held, 50)
     const chosen = event.target.closest('.st-key-new button, [class*="st-key-open-"] button')
     if (!chosen || !matchMedia('(max-width: 768px)').matches) return
     document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()
