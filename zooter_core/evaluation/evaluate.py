@@ -73,12 +73,8 @@ def compute_evaluation(
     rmr: Array | None = None,
     probabilities: Array | None = None,
 ) -> Evaluation:
-    """What `evaluate` returns as JSON.
-
-    Args:
-        rmr: as in `compare`.
-        probabilities: what `compute_probabilities` gave for this router and these scores, if it was called.
-    """
+    """What `evaluate` returns as JSON; with `rmr` as in `compare`, and the `probabilities` that `compute_probabilities`
+    gave for this router and these scores, if it was called."""
     router = Router.load(router) if isinstance(router, str | Path) else router
     scores = as_scores(scores)
     probabilities = compute_probabilities(router, scores) if probabilities is None else probabilities
@@ -93,14 +89,8 @@ def compute_evaluation(
 
 
 def compute_probabilities(router: Router, scores: Scores, progress: Callable[[int], None] = lambda done: None) -> Array:
-    """A router's probabilities for the queries of scores and their candidates, in the order of the scores.
-
-    Args:
-        progress: called with the number of queries done after each batch that is embedded.
-
-    Raises:
-        ZooterError: the router lacks one of the candidates.
-    """
+    """A router's probabilities for the queries of scores and their candidates, in the order of the scores. Raises
+    ZooterError if the router lacks one of the candidates."""
     if missing := [name for name in scores.candidates if name not in router.candidates]:
         step = f"{did_you_mean(missing[0], router.candidates)} Rename or remove them, or name a router that knows them."
         raise ZooterError("scores of the router's candidates alone", f"scores of {listed(missing)} too", step)
@@ -138,11 +128,8 @@ def best_single(scores: Scores) -> int:
 
 
 def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
-    """The score that kNN's choice gets on each query, shape (n,), with the router's encoder.
-
-    Args:
-        scores, learned: with the candidates in the same order.
-    """
+    """The score that kNN's choice gets on each query, shape (n,), with the router's encoder; both scores have the
+    candidates in the same order."""
     vectors, learned_from = (encoder.embed_all([query.text for query in one.queries]) for one in (scores, learned))
     references = unit(learned_from.astype(np.float32))
     table = completed(references, normalise(learned.scores, "spread", ()).astype(np.float32))
@@ -317,7 +304,7 @@ class Sampled:
     Attributes:
         rewards: shape (n, candidates, k), whose means over k are the scores.
         dollars: for a thousand queries, shape (n, candidates), means over k; None where a price is missing.
-        tokens: of a response, the same shape; None where nobody has counted.
+        tokens: of a response, in the same shape; None where nobody has counted.
     """
 
     rewards: Array
@@ -380,7 +367,11 @@ def report(
     sources = {"all": by_source(np.ones(len(names), dtype=bool))}
     sources |= {str(name): by_source(names == name) for name in dict.fromkeys(scores.datasets) if name != NO_DATASET}
     learned = None if held_back.all() else scores.subset(np.flatnonzero(~held_back).tolist())
-    crossed = _crossed(learned, cross_validated) if learned and cross_validated is not None else None
+    crossed = None
+    if learned and cross_validated is not None:
+        router, alone, folds = cross_validated
+        single = learned.candidates[int(level(learned.scores).argmax())]  # as `mixture.levels_of` chose in each fold
+        crossed = verdicts.reach_verdict(learned, router, alone, single, "cross-validation", folds=folds)
     if outputs is None:
         return Report(candidates=sources, cross_validation=crossed)
     sampled = sampled or Sampled(scores.scores[..., None])
@@ -393,13 +384,6 @@ def report(
     outputs, rows = outputs.of_queries(judged), rows[judged]
     held_back_part = _held_back(outputs, scores.subset(rows.tolist()), learned, sampled.part(rows, columns))
     return Report(candidates=sources, held_back=held_back_part, cross_validation=crossed)
-
-
-def _crossed(learned: Scores, earned: Array) -> Verdict:
-    """The verdict of cross-validation on the training queries."""
-    single = learned.candidates[int(level(learned.scores).argmax())]  # as `mixture.levels_of` chose in each fold
-    router, alone, folds = earned
-    return verdicts.reach_verdict(learned, router, alone, single, "cross-validation", folds=folds)
 
 
 def _judged(fold: Scores, probabilities: Array) -> NDArray[np.bool_]:

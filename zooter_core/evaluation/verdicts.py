@@ -252,12 +252,8 @@ def _dollars(amount: float) -> str:
 
 
 def headline(verdict: Verdict, subject: str = "Routing", other: str = "", aside: str = "") -> str:
-    """The difference in one or two sentences.
-
-    Args:
-        other: what the subject is compared with, if it is not the candidate of the verdict.
-        aside: what to say of the other.
-    """
+    """The difference in one or two sentences. `other` is what the subject is compared with, if it is not the candidate
+    of the verdict, and `aside` what to say of it."""
     n, noun = verdict.n, QUERIES[verdict.source]
     if not other:
         other, aside = f"always using {verdict.against}", "the best single model in hindsight" * verdict.hindsight

@@ -23,8 +23,6 @@ from zooter_core.method.worth import FEWEST
 SCORED = 'Give the fleet a [reward] that scores single answers (mode = "single" of a judge).'
 COPY = "my-fleet"  # of the embedded fleet
 PATIENT, SOON = 14, 7  # days: a sample that takes longer than PATIENT gets a larger share, to take SOON
-
-
 Kind = Literal[
     "no traffic", "not routed", "no rewards", "fell", "not sampled", "few", "switched",
     "roll back", "far", "train", "alone", "probabilities", "more", "nothing",
@@ -33,14 +31,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Advice:
-    """A recommendation.
-
-    Attributes:
-        kind: names the recommendation.
-        sentence: what to do.
-        reason: why.
-        command: how; "" if there is nothing to do.
-    """
+    """What to do, why, and by which command; "" if there is nothing to do."""
 
     kind: Kind
     sentence: str
@@ -92,11 +83,7 @@ class Setup:
         )
 
     def command(self, name: str, options: str = "", data: bool = False) -> str:
-        """A command of ours for this fleet.
-
-        Args:
-            data: whether it takes the folder of the traffic.
-        """
+        """A command of ours for this fleet, and with `data` for the folder of the traffic."""
         fleet = f" --fleet {quote(self.fleet)}" if self.fleet else ""
         folder = f" --data {quote(self.data)}" if data and self.data else ""
         return f"zooter {name}{fleet}{folder}{options}"

@@ -78,10 +78,8 @@ def fallen_rewards(traffic: Traffic, since: float, until: float) -> list[Change]
 def unfamiliar_queries(traffic: Traffic, ensemble: Ensemble, since: float, until: float) -> list[Change]:
     """A warning if clearly more than twice the usual share of the newest queries are far from the router's training.
 
-    There is none where the router has no training queries, or too few. It takes the router's encoder.
-
-    Raises:
-        ZooterError: the router, its encoder or its training queries do not load.
+    There is none where the router has no training queries, or too few. Raises ZooterError if the router, its encoder or
+    its training queries do not load.
     """
     entries = [entry for entry in traffic.newest(NEWEST, ROUTED) if since <= entry.time < until]
     neighbours = ensemble.neighbours if len(entries) >= FEWEST else None

@@ -44,23 +44,11 @@ class SamplingPlan:
         return self.share + (1 - self.share) * self.pairs
 
 
-@dataclass(frozen=True)
-class Draw:
-    """The answers to judge.
-
-    Attributes:
-        sample: the queries that all candidates answer, shape (n,).
-        candidates: whose answers are judged, shape (n, m), the served ones included.
-    """
-
-    sample: NDArray[np.bool_]
-    candidates: NDArray[np.bool_]
-
-
 def draw_answers(
     served: Choices, rivals: Sequence[Choices], lots: Array, sampling: SamplingPlan, available: NDArray[np.bool_]
-) -> Draw:
-    """Draw the answers to judge for n queries.
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Draw the answers to judge for n queries: those that all m candidates answer, shape (n,), and whose answers are
+    judged, shape (n, m), the served ones included.
 
     Args:
         served: who answered, shape (n,); NOBODY where it was none of the candidates.
@@ -77,15 +65,12 @@ def draw_answers(
             candidates[rows[drawn], choice[drawn]] = True
     answered = served != NOBODY
     candidates[rows[answered], served[answered]] = True
-    return Draw(sample, candidates)
+    return sample, candidates
 
 
 def differences(rewards: Array, champion: Choices, challenger: Choices) -> Array:
-    """The pairs among n queries, in their order: rewards of the challenger's choices minus the champion's.
-
-    Args:
-        rewards: shape (n, m), NaN where there is none. champion, challenger: shape (n,).
-    """
+    """The pairs among n queries, in their order: rewards of the challenger's choices minus the champion's, where both
+    are known. Rewards have the shape (n, m), with NaN where there is none."""
     rows = np.arange(len(rewards))
     apart = rewards[rows, challenger] - rewards[rows, champion]
     return apart[(champion != challenger) & ~np.isnan(apart)]
@@ -126,12 +111,8 @@ class Contest(Generic[R]):
         return (self.champion, *(router for router in (self.challenger, self.former) if router is not None))
 
     def observe(self, rewards: Array, choices: Sequence[Choices]) -> None:
-        """The next queries with their rewards, before anything has learned from them.
-
-        Args:
-            rewards: shape (n, m), NaN where there is none.
-            choices: of each of `rivals`, shape (n,) each.
-        """
+        """Take in the pairs of the next queries, before anything has learned from them; `choices` are those of each of
+        `rivals`."""
         others = iter(choices[1:])
         if self.challenger is not None:
             self.pairs += differences(rewards, choices[0], next(others)).tolist()
@@ -139,10 +120,8 @@ class Contest(Generic[R]):
             self.guard += differences(rewards, choices[0], next(others)).tolist()
 
     def enter(self, router: R) -> bool:
-        """Enter the learner's next router as the challenger.
-
-        Of a promoted learner, the challenger before it takes over if it is ahead. Returns whether it does.
-        """
+        """Enter the learner's next router as the challenger. Returns whether the challenger before it takes over: that
+        of a promoted learner does if it is ahead."""
         takes_over = self.follows and self.ahead
         if takes_over and self.challenger is not None:
             self.champion, self.pairs = self.challenger, []
@@ -158,11 +137,8 @@ class Contest(Generic[R]):
         return evidence(np.array(self.guard), spread, gate)
 
     def decide(self, spread: float, gate: Gate) -> str:
-        """Switch if the pairs say so: PROMOTE, ROLLBACK, or "" for neither. A guard that has lost leaves.
-
-        Args:
-            spread: of the rewards.
-        """
+        """Switch if the pairs say so: PROMOTE, ROLLBACK, or "" for neither. A guard that has lost leaves. `spread` is
+        that of the rewards."""
         if self.former is not None and self.guard_evidence(spread, gate).passes:
             self.rollback()
             return ROLLBACK
@@ -174,11 +150,8 @@ class Contest(Generic[R]):
         return ""
 
     def promote(self, follow: bool = False) -> None:
-        """The challenger serves from now on, and the champion guards.
-
-        Args:
-            follow: its later refits serve as soon as they are ahead, until the guard wins.
-        """
+        """The challenger serves from now on, and the champion guards. With `follow`, its later refits serve as soon as
+        they are ahead, until the guard wins."""
         if self.challenger is not None:
             self.champion, self.former, self.challenger = self.challenger, self.champion, None
             self.pairs, self.earlier, self.guard, self.follows = [], 0, [], follow

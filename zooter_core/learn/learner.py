@@ -79,11 +79,8 @@ class Learner:
             sums.take(first)
 
     def observe(self, vectors: NDArray[np.floating], rewards: Array) -> None:
-        """The next queries, in their order, with the rewards that are known of them.
-
-        Args:
-            vectors: shape (n, width). rewards: shape (n, m), NaN where there is none; a query may have none at all.
-        """
+        """The next queries, in their order: vectors of shape (n, width), and rewards of shape (n, m), NaN where there
+        is none. A query may have none at all."""
         for first in range(0, len(vectors), CHUNK):
             self._chunk(self._reduced(vectors[first : first + CHUNK]), rewards[first : first + CHUNK])
 
@@ -196,11 +193,8 @@ class Learner:
 def choose(
     router: Linear, vectors: NDArray[np.floating], available: Sequence[bool] | NDArray[np.bool_] | None = None
 ) -> NDArray[np.intp]:
-    """The candidate that a router chooses for each query, shape (n,); the first of those that are equally good.
-
-    Args:
-        available: which candidates may be chosen; all by default.
-    """
+    """The candidate that a router chooses for each query among those that are `available` (all by default), shape (n,);
+    the first of those that are equally good."""
     predicted = router(np.asarray(vectors, dtype=np.float64))
     if available is not None:
         predicted[:, ~np.asarray(available)] = -np.inf

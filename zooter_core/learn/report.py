@@ -52,18 +52,17 @@ FIGURES = ("tokens", "thought_tokens", "seconds", "dollars")  # of an answer aft
 MOST_REGRESSED = 300_000  # decisions up to which the mean of all served rewards is computed
 LEAST_SERVED = 0.99  # the share of them that needs a reward
 EVERYTHING = "all tags"
+RANKED = {"rewards": BEST, "dollars": SUM, "seconds": SLOWEST, "tokens": SUM, "thoughts": SUM}  # what RMR has of each
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a way to choose would have earned and cost per answer.
+    """What a way to choose (`routing`, `random`, `rmr`, or a candidate) would have earned and cost per answer.
 
     Attributes:
-        name: `routing`, `random`, `rmr`, or a candidate.
-        reward, dollars, seconds: means.
         gain: the reward of routing less that of this rule.
         cost: the dollars of routing divided by those of this rule.
-        tokens, thoughts: means, of the answers and of what was thought for them, which is a part.
+        thoughts: which of the tokens were thought.
     """
 
     name: str
@@ -159,14 +158,14 @@ def report_on(
     """What routing was worth from one time to another.
 
     Args:
-        ensemble: the fleet, to say how far queries are from those that its router learned from; None does not.
-        twins: of the candidates, those that are one model with and without thinking (`evaluation.thinking.twins`).
+        ensemble: to say how far queries are from those that its router learned from.
+        twins: the candidates that are one model with and without thinking (`evaluation.thinking.twins`).
     """
     totals = traffic.totals(since, until)
     routed = sum(total.n for total in totals if total.by_router)
     sample = read_sample(traffic, since, until)
     enough, calibrated = sample.n >= FEWEST, _calibration_on(sample)
-    far, note = [], ""
+    tags, far, note = [entry.tags for entry in sample.decisions], [], ""
     try:
         far = unfamiliar_queries(traffic, ensemble, since, until) if ensemble else []
     except ZooterError as problem:
@@ -185,11 +184,7 @@ def report_on(
         changes=[*fallen_rewards(traffic, since, until), *far, *wrong_probabilities(calibrated, since)],
         a_day=requests_a_day(traffic, until),
         last=traffic.span()[1],
-        thinking=worth_of_thinking(
-            sample.pool, sample.answers, [entry.tags for entry in sample.decisions], twins, sample.inclusion
-        )
-        if enough
-        else [],
+        thinking=worth_of_thinking(sample.pool, sample.answers, tags, twins, sample.inclusion) if enough else [],
         note=note,
     )
 
@@ -227,10 +222,8 @@ class Sample:
 
 
 def read_sample(traffic: Traffic, since: float, until: float) -> Sample:
-    """The uniform sample of a period, or MOST_SAMPLED requests of it, drawn at random.
-
-    Requests for which the client named the model, and chores, are left out.
-    """
+    """The uniform sample of a period, or MOST_SAMPLED requests of it, drawn at random; without chores, and without
+    requests for which the client named the model."""
     ids = traffic.sampled(since, math.inf)  # rewards are computed after the request
     part = random.Random(0).sample(ids, MOST_SAMPLED) if len(ids) > MOST_SAMPLED else ids
     decisions = [
@@ -270,10 +263,8 @@ def _figure(entry: LoggedDecision, reward: LoggedReward, name: str) -> float:
 
 
 def _calibration_on(sample: Sample) -> Calibration | None:
-    """The calibration of the router that served last; of all routers while the sample has too few of its requests.
-
-    None with too few requests at all.
-    """
+    """The calibration of the router that served last; of all routers while the sample has too few of its requests; None
+    with too few requests at all."""
     rows = [row for row, entry in enumerate(sample.decisions) if entry.probabilities]
     latest = [row for row in rows if sample.decisions[row].router == sample.decisions[rows[-1]].router]
     rows = latest if len(latest) >= FEWEST else rows
@@ -286,20 +277,14 @@ def _calibration_on(sample: Sample) -> Calibration | None:
 
 
 def _rules(traffic: Traffic, sample: Sample, since: float, until: float, routed: int) -> list[Rule]:
-    """Every rule's estimates: routing, then candidates by reward, then random and RMR.
-
-    A candidate that joined lately, with too few requests for an interval, is not among them.
-    """
+    """Every rule's estimates: routing, then candidates by reward, then random and RMR. A candidate that joined lately,
+    with too few requests for an interval, is not among them."""
     answered = ~np.isnan(sample.answers.rewards)
     priced = ~(answered & np.isnan(sample.answers.dollars)).any(axis=1, keepdims=True)  # all rules on the same requests
     answers = replace(sample.answers, dollars=np.where(priced, sample.answers.dollars, np.nan))
     rewards, dollars, seconds, tokens, thoughts = (
-        rules(values, sample.chosen, ranked, answered)
-        for values, ranked in (
-            (answers.rewards, BEST), (answers.dollars, SUM), (answers.seconds, SLOWEST), (answers.tokens, SUM),
-            (answers.thoughts, SUM),
-        )
-    )  # fmt: skip
+        rules(getattr(answers, figure), sample.chosen, of_ranked, answered) for figure, of_ranked in RANKED.items()
+    )
     p = sample.inclusion
     average, count = traffic.served_mean(since, until) if routed <= MOST_REGRESSED else (0.0, 0)
     served = average if routed and count >= LEAST_SERVED * routed else None

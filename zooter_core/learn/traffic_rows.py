@@ -208,11 +208,7 @@ def id_prefix(name: str) -> str:
 
 
 def user_ids(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """The ids of a request's user, as `user` and `other_user` of a decision.
-
-    Args:
-        names: of the fields that may have one.
-    """
+    """The ids of a request's user in these of its fields, as `user` and `other_user` of a decision."""
     ids = dict.fromkeys(value for name in names if isinstance(value := fields.get(name), str) and value)
     first, second = [*ids, None, None][:2]
     return {"user": first, "other_user": second}

@@ -79,10 +79,7 @@ class Switch:
 
 
 class Versions:
-    """The routers of one fleet.
-
-    Args:
-        fleet: whose fleet.toml is in its folder.
+    """The routers of one fleet, whose fleet.toml is in its folder.
 
     Raises:
         ZooterError: it is the embedded fleet, which is shared and stays as it is.
@@ -138,7 +135,7 @@ class Versions:
         Args:
             after: a copy of `state` after its `promote`, `rollback` or `enter`.
             event: PROMOTE, ROLLBACK, FOLLOW, or "" if the champion stays.
-            evidence: for it, if the pairs decided.
+            evidence: if the pairs decided.
         """
         before = self.state
         if event in (PROMOTE, ROLLBACK):  # of the others there are too many
@@ -202,12 +199,8 @@ class Versions:
 
 
 def routers_folder(fleet: Fleet) -> Path:
-    """The folder `routers` of a fleet, to be written in; made if there is none.
-
-    Raises:
-        ZooterError: it is a link.
-        WorkError: it cannot be made.
-    """
+    """The folder `routers` of a fleet, made if there is none. Raises ZooterError if it is a link, and WorkError if it
+    cannot be made."""
     folder = inside(fleet.folder, ROUTERS)
     with writing(folder):
         folder.mkdir(exist_ok=True)
@@ -237,20 +230,15 @@ def summary(pairs: Sequence[float]) -> dict[str, Any]:
 
 
 def lock_learner(fleet: Fleet, seconds: float = 0) -> AcquireReturnProxy:
-    """The lock of a fleet's learner; a turn has it while it is at work.
-
-    Raises:
-        ZooterError: it is still taken after so many seconds, or it or its folder is a link.
-    """
+    """The lock of a fleet's learner; a turn has it while it is at work. Raises ZooterError if it is still taken after
+    so many seconds, or if it or its folder is a link."""
     return locked(routers_folder(fleet) / LOCK, f"the learner of the fleet {fleet.name}", seconds)
 
 
 @contextmanager
 def locked_versions(fleet: Fleet, seconds: float) -> Iterator[Versions]:
-    """The routers of a fleet as its files have them now, while its learner does nothing.
-
-    Args:
-        seconds: how long to wait for a turn that is at work.
+    """The routers of a fleet as its files have them now, while its learner does nothing. Waits for a turn that is at
+    work, so many seconds at most.
 
     Raises:
         ZooterError: the fleet is the embedded one, or its learner is still at work.
@@ -261,14 +249,11 @@ def locked_versions(fleet: Fleet, seconds: float) -> Iterator[Versions]:
 
 
 def switch_by_hand(fleet: Fleet, event: str, seconds: float) -> str:
-    """Promote the challenger, or go back to the router before. Returns the path of the one that serves now.
-
-    Args:
-        event: PROMOTE or ROLLBACK.
-        seconds: how long to wait for a turn that is at work.
+    """Promote the challenger (PROMOTE), or go back to the router before (ROLLBACK). Returns the path of the one that
+    serves now.
 
     Raises:
-        ZooterError: there is no such router, the fleet is the embedded one, or its learner is at work.
+        ZooterError: there is no such router; and as `locked_versions`.
     """
     with locked_versions(fleet, seconds) as versions:
         after = deepcopy(versions.state)

@@ -23,7 +23,6 @@ from zooter_core.backends.thoughts import most_tokens
 from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
 from zooter_core.base.jsonl import Appender
 from zooter_core.base.records import Message, Query, Response
-from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
@@ -52,12 +51,8 @@ class ResponseKey(NamedTuple):
 
 @dataclass(frozen=True)
 class RequestBatch:
-    """Requests that a candidate in memory answers together.
-
-    Attributes:
-        generation: with the seed of the batch.
-        keys: each request with the key of its response.
-    """
+    """Requests that a candidate in memory answers together: the generation with the batch's seed, and each request with
+    the key of its response."""
 
     candidate: str
     generation: GenerationConfig
@@ -66,7 +61,7 @@ class RequestBatch:
     def answers(
         self, ensemble: Ensemble, stop: threading.Event, tell: Callable[[str], None] = lambda note: None
     ) -> Iterator[tuple[ResponseKey, Response]]:
-        """The responses as they end. `tell` is called with a note."""
+        """The responses as they end."""
         pieces = ensemble.run_candidate(self.candidate, list(self.keys), stop, self.generation)
         for request, response in iter_responses(pieces, tell):
             yield self.keys[request], response
@@ -113,12 +108,8 @@ class CollectJob:
         show: Callable[[], None] = lambda: None,
         workers: RayWorkers | None = None,
     ) -> None:
-        """Append the missing responses to a file. The tallies say afterwards who had a problem.
-
-        Args:
-            tell: called with a note.
-            show: called after each response.
-        """
+        """Append the missing responses to a file. The tallies say afterwards who had a problem. `tell` is called with a
+        note, and `show` after each response."""
         lanes = self.lanes(workers)
         with Appender(file, private=True) as self.out, closing(merge_streams(lanes, threading.Event())) as notes:
             for note in notes:
@@ -128,24 +119,22 @@ class CollectJob:
                     show()
 
     def lanes(self, workers: RayWorkers | None) -> list[Stream[str]]:
-        """The lanes of the candidates that lack something and have no problem yet.
-
-        Models in memory take turns here. On workers, only those on one base model do, which then loads once.
-        """
+        """The lanes of the candidates that lack something and have no problem yet. Models in memory take turns here. On
+        workers, only those on one base model do, which then loads once."""
         here: dict[str, list[Lane]] = {}
         on_workers: dict[object, list[Lane]] = {}
         for name, tally in self.tallies.items():
             if tally.done >= tally.total or tally.problem:
                 continue
-            candidate, independent = self.ensemble.fleet.candidate(name), self.ensemble.independent(name)
+            one, independent = self.ensemble.fleet.candidate(name), self.ensemble.independent(name)
             if independent or workers is None:
-                here.setdefault(name if independent else f"backend {candidate.backend}", []).append(Lane(self, name))
+                here.setdefault(name if independent else f"backend {one.backend}", []).append(Lane(self, name))
             else:
-                on_workers.setdefault(base_model(candidate), []).append(Lane(self, name))
+                base = (one.backend, one.model, one.revision, one.dtype, one.quantisation)
+                on_workers.setdefault(base, []).append(Lane(self, name))
         streams: list[Stream[str]] = [partial(_in_turn, lanes) for lanes in here.values()]
         if workers is not None:
-            models = len(on_workers)
-            streams += [partial(_on_workers, lanes, workers, models) for lanes in on_workers.values()]
+            streams += [partial(_on_workers, lanes, workers, len(on_workers)) for lanes in on_workers.values()]
         return streams
 
     def batches(self, name: str) -> Iterator[RequestBatch]:
@@ -340,11 +329,8 @@ def _in_turn(lanes: Sequence[Lane], stop: threading.Event) -> Iterator[str]:
 
 
 def _on_workers(lanes: Sequence[Lane], workers: RayWorkers, models: int, stop: threading.Event) -> Iterator[str]:
-    """Have workers answer the batches of candidates on one base model, and take each batch over when it ends.
-
-    Args:
-        models: that run on workers at the same time.
-    """
+    """Have workers answer the batches of candidates on one base model, one of `models` that run at the same time, and
+    take each batch over when it ends."""
     lane_of, lacking = {lane.name: lane for lane in lanes}, [b for lane in lanes for b in lane.missing_batches()]
     samples = lanes[0].job.samples
     processes = math.ceil(sum(len(batch.keys) for batch in lacking) / samples / WORKER_QUERIES)
@@ -362,11 +348,6 @@ def _on_workers(lanes: Sequence[Lane], workers: RayWorkers, models: int, stop: t
                 lane.tally.problem = lane.tally.problem or problem.failure
     for lane in lanes:
         yield from lane.judge_refusals()
-
-
-def base_model(candidate: CandidateConfig) -> tuple[object, ...]:
-    """What is equal for candidates on one base model."""
-    return candidate.backend, candidate.model, candidate.revision, candidate.dtype, candidate.quantisation
 
 
 def in_order(queries: Sequence[Query]) -> list[Query]:

@@ -65,7 +65,11 @@ def check(run: Run, plan: Plan, ensemble: Ensemble) -> None:
         _check_scores(run, plan.scores)
     again = OF_POOL if has_another_pool(run, ensemble.fleet) else ()
     open_steps = [step for step in plan.steps if not run.is_finished(step) or step in again]
-    _check_parts(ensemble, open_steps)
+    for step, table in (("score", "reward"), ("tag", "tagger")):
+        if step in open_steps and getattr(ensemble.fleet, table) is None:
+            raise ensemble.fleet.missing(table)
+    if "distill" in open_steps:
+        check_names(ensemble.fleet.pool)
     for step, settings in _settings(run, plan, ensemble).items():
         run.agree(step, settings)
     _check_models(run, plan, ensemble, open_steps)
@@ -85,17 +89,6 @@ def _check_settings(plan: Plan) -> None:
         finetune.check_finetuning(plan.training)
 
 
-def _check_samples(plan: Plan, ensemble: Ensemble) -> None:
-    """Refuse samples that would all be the same, unless every candidate is recorded."""
-    sampled = any(candidate.backend != RECORDED for candidate in ensemble.fleet.candidates)
-    if plan.generation and plan.samples > 1 and plan.generation.temperature == 0 and sampled:
-        raise ZooterError(
-            f"a temperature above 0 for {plan.samples} samples",
-            "0, at which all samples of a query are the same",
-            "Use --samples 1, or for instance --temperature 0.7.",
-        )
-
-
 def _check_scores(run: Run, path: Path) -> None:
     """Refuse a score file that cannot be written, or that would take the place of one of the run's own files."""
     inside = path.resolve().is_relative_to(run.folder.resolve())
@@ -104,15 +97,6 @@ def _check_scores(run: Run, path: Path) -> None:
             f"--scores is {path}, one of the run's own files.", f"Name it {run.folder / 'scores.jsonl'}."
         )
     check_file(path)
-
-
-def _check_parts(ensemble: Ensemble, steps: Sequence[str]) -> None:
-    """Refuse a fleet without a table that a step needs, or whose report could not be written."""
-    for step, table in (("score", "reward"), ("tag", "tagger")):
-        if step in steps and getattr(ensemble.fleet, table) is None:
-            raise ensemble.fleet.missing(table)
-    if "distill" in steps:
-        check_names(ensemble.fleet.pool)
 
 
 def _settings(run: Run, plan: Plan, ensemble: Ensemble) -> dict[str, Settings]:
@@ -141,9 +125,14 @@ def distill_settings(encoder: str, config: DistillConfig) -> Settings:
 
 def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]) -> None:
     """Load small models, and check the files and servers of large ones. `collect` itself loads the candidates."""
-    if "collect" in steps and "collect" not in run.state["steps"]:
-        _check_samples(plan, ensemble)
-    fleet = ensemble.fleet
+    fleet, begins = ensemble.fleet, "collect" in steps and "collect" not in run.state["steps"]
+    alike = plan.generation is not None and plan.generation.temperature == 0 and plan.samples > 1
+    if begins and alike and any(candidate.backend != RECORDED for candidate in fleet.candidates):
+        raise ZooterError(
+            f"a temperature above 0 for {plan.samples} samples",
+            "0, at which all samples of a query are the same",
+            "Use --samples 1, or for instance --temperature 0.7.",
+        )
     if "score" in steps:
         queries = plan.queries or (run.queries() if run.is_finished("start") else ())
         check_verifiable(key for query in queries if (key := key_of(query)))

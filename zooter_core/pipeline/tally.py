@@ -52,28 +52,19 @@ class Tally:
         return (self.total - self.done) / self.rate if self.new else None
 
     def count(self, record: Mapping[str, Any], new: bool = True) -> None:
-        """Count an answer that is in the file.
-
-        Args:
-            new: whether it is of this start.
-        """
+        """Count an answer that is in the file; `new` says whether it is of this start."""
         self.done, self.new, self.tokens = self.done + 1, self.new + new, self.tokens + record["tokens"]
         self.works = self.works or record.get("error") is None
         self.blank += record.get("error") is not None and bool(record.get("thought_tokens"))
 
 
 class Budget:
-    """US dollars for the answers of a run. What requests under way may cost is reserved, so it never runs over.
-
-    Args:
-        limit: None for no limit.
-        spent: returns the dollars so far.
-    """
+    """US dollars for the answers of a run. What requests under way may cost is reserved, so it never runs over; `spent`
+    returns the dollars so far."""
 
     def __init__(self, limit: float | None = None, spent: Callable[[], float] = lambda: 0.0) -> None:
         self.limit, self._spent = limit, spent
-        self._reserved = 0.0
-        self._under_way = 0
+        self._reserved, self._under_way = 0.0, 0
         self._changed = threading.Condition()
 
     def reserve(self, dollars: float) -> bool:

@@ -6,7 +6,7 @@ recipe of the embedded fleet, and queries files with keys all use it. No judge t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ def verify(text: str, key: Mapping[str, Any]) -> Outcome:
     """
     if not text.strip():
         return Outcome(False, "The response is empty.")
-    parts: list[tuple[Callable[[str, Any], tuple[bool, str]], Any]] = [(answers.judged, key.get("answer"))]
+    parts: list[tuple[form.Check, Any]] = [(answers.judged, key.get("answer"))]
     parts += [(form.CHECKS[name], value) for name, value in (key.get("check") or {}).items()]
     parts += [(code.judged, key.get("tests"))]  # last: it takes longest
     reasons = []
