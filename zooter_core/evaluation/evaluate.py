@@ -38,6 +38,8 @@ from zooter_core.router.kinds.arrays import unit
 from zooter_core.router.router import Router, restrict_rows
 from zooter_core.router.text_encoder import TextEncoder
 
+NEVER = 60  # queries; a candidate that none of them went to is chosen for less than 5% (the rule of three: 3 / 60)
+
 
 def evaluate(
     router: Router | str | Path,
@@ -225,8 +227,10 @@ def _verdict(scores: Scores, probabilities: Array, best: str, learned: Scores | 
     alone = scores.scores[:, scores.candidates.index(against)]
     earned = chosen(probabilities, scores.scores)
     verdict = verdicts.reach_verdict(scores, earned, alone, against, source, learned is None)
-    never = verdicts.never_chosen(scores.candidates, probabilities.argmax(axis=1).tolist())
-    return replace(verdict, never_needed=never)
+    if len(probabilities) < NEVER:
+        return verdict
+    used = set(probabilities.argmax(axis=1).tolist())
+    return replace(verdict, never_needed=[name for n, name in enumerate(scores.candidates) if n not in used])
 
 
 def _interval(name: str, values: Array) -> tuple[float, float]:

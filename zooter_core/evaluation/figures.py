@@ -111,7 +111,7 @@ class Verdict:
             said.
         source: where the queries come from: `held-back`, `cross-validation`, or `judged` (given to `evaluate`).
         points: all scores are in [0, 1], so that sentences count in hundredths.
-        never_needed: candidates that the router never chose; empty on fewer than NEVER queries.
+        never_needed: candidates that the router never chose; empty on few queries (`evaluate.NEVER`).
         gains, loses: the kinds of queries with a significant difference, the largest first.
         dollars, dollars_against: cost of a thousand queries, where prices are known.
         tokens, tokens_against: of an answer, where they are not.

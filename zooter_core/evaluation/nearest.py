@@ -19,13 +19,12 @@ AT_ONCE = 1024  # queries that are compared with all others at once
 def predicted(
     queries: Vectors, vectors: Array, scores: Array, k: int = NEIGHBOURS, temperature: float = TEMPERATURE
 ) -> Array:
-    """The scores that kNN predicts, shape (n, m).
+    """The scores that kNN predicts, shape (n, m), by the k nearest training queries, or all where there are fewer.
 
     Args:
         queries: their vectors, shape (n, width), of any length and precision.
         vectors: of the training queries, of unit length, shape (t, width).
         scores: of the training queries, shape (t, m), none missing.
-        k: how many neighbours count; all, where there are fewer.
     """
     parts = []
     for first in range(0, max(1, len(queries)), AT_ONCE):

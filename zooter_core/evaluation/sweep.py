@@ -59,11 +59,8 @@ def sweep(
     training: DistillConfig,
     progress: Progress = lambda step, done, of: None,
 ) -> Sweep:
-    """The mean score of routers on queries that they have not learned from, for each beta and tau.
-
-    Args:
-        tags: of each query; tag priors come from the training folds alone.
-        vectors: of the queries, shape (n, width).
+    """The mean score of routers on queries that they have not learned from, for each beta and tau. Tags and vectors,
+    shape (n, width), are those of the queries; tag priors come from the training folds alone.
 
     Raises:
         ZooterError: there are too few queries for the folds.

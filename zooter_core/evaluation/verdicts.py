@@ -7,7 +7,6 @@ plain text; a page escapes them.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any, Literal
@@ -35,7 +34,6 @@ from zooter_core.method.metrics import Array, without_gaps
 from zooter_core.method.verdict import difference, fewest, stands_out
 
 ENOUGH = 100  # held-back queries; with fewer, cross-validation gives the verdict, because it judges all others
-NEVER = 60  # queries; a candidate that none of them went to is chosen for less than 5% (the rule of three: 3 / 60)
 MOST_KINDS = 3  # that gain, and that lose
 MOST_NEEDED = 10_000  # queries that a sentence asks for
 FAR = 2.0  # times the gap, which no percentage says well
@@ -97,12 +95,6 @@ def _kinds(scores: Scores, values: Array) -> tuple[list[Kind], list[Kind]]:
     clear.sort(key=lambda kind: -abs(kind.difference))
     gains, loses = ([kind for kind in clear if side * kind.difference > 0] for side in (1, -1))
     return gains[:MOST_KINDS], loses[:MOST_KINDS]
-
-
-def never_chosen(candidates: Sequence[str], chosen: Collection[int]) -> list[str]:
-    """The candidates that none of NEVER queries or more went to; `chosen` has the number of each query's candidate."""
-    used = set(chosen)
-    return [name for number, name in enumerate(candidates) if number not in used] if len(chosen) >= NEVER else []
 
 
 def with_cost(verdict: Verdict, spent: Spent, unit: Literal["dollars", "tokens"]) -> Verdict:
