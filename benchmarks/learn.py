@@ -165,7 +165,8 @@ def learn(stream: Stream, how: How) -> Played:
             compete(stream, contest, how, chooser(learner.router(), available), first, played)
         rivals = [router(stream.vectors[rows]) for router in contest.rivals]
         played.served[rows] = rivals[0]
-        sample, candidates = draw_answers(rivals[0], rivals, stream.lots[rows], sampling, available)
+        sample, candidates = draw_answers(rivals[0], rivals, stream.lots[rows], sampling, len(available))
+        candidates &= available
         if not how.served:  # rewards of the sample and of pairs alone
             candidates = candidates & (sample | (candidates.sum(axis=1) > 1))[:, None]
         extra = candidates.copy()

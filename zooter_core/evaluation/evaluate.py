@@ -191,7 +191,7 @@ def compare(
     few = scores.barely_scored
     average = _average([name for name in scores.candidates if name not in few], list(datasets.values()))
     single = table[:, scores.candidates.index(average.best_single.candidate)]
-    alone = {"router": earned} | {name: table[:, column] for column, name in enumerate(scores.candidates)}
+    alone = {"router": earned} | dict(zip(scores.candidates, table.T, strict=True))
     ranks, ranks_alone = (_ranks(methods, scores.datasets) for methods in (alone | ranked | {"oracle": best}, alone))
     others = {"best_single": single, "random": random, **ranked}
     means = {

@@ -45,20 +45,20 @@ class SamplingPlan:
 
 
 def draw_answers(
-    served: Choices, rivals: Sequence[Choices], lots: Array, sampling: SamplingPlan, available: NDArray[np.bool_]
+    served: Choices, rivals: Sequence[Choices], lots: Array, sampling: SamplingPlan, count: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Draw the answers to judge for n queries: those that all m candidates answer, shape (n,), and whose answers are
-    judged, shape (n, m), the served ones included.
+    """Draw the answers to judge for n queries: those that all candidates answer, shape (n,), and whose answers are
+    judged, shape (n, count), the served ones included.
 
     Args:
         served: who answered, shape (n,); NOBODY where it was none of the candidates.
         rivals: the choices of each router in the contest, shape (n,) each, the champion's first.
         lots: uniform numbers in [0, 1), shape (n, 2). Nothing else is random, so a draw can be repeated.
-        available: which candidates can be called, shape (m,).
+        count: of the candidates.
     """
     rows = np.arange(len(served))
     sample = lots[:, 0] < sampling.share
-    candidates = sample[:, None] & available
+    candidates = np.repeat(sample[:, None], count, axis=1)
     for rival in rivals[1:]:
         drawn = (rival != rivals[0]) & (lots[:, 1] < sampling.pairs)
         for choice in (rivals[0], rival):

@@ -142,8 +142,7 @@ class TrafficJudge:
         lots = np.array([[lot(one.request_id, seed) / LOTS for seed in (1, 2)] for one in decisions])
         imported = np.array([one.probability is None for one in decisions])
         lots[imported & (lots[:, 0] < self.import_share), 0] = 0.0  # these are in the sample, whatever its share
-        everybody = np.ones(len(self.pool), dtype=bool)
-        sample, judged = draw_answers(served, rivals, lots, self.settings.sampling, everybody)
+        sample, judged = draw_answers(served, rivals, lots, self.settings.sampling, len(self.pool))
         rewards = np.full((len(decisions), len(self.pool)), np.nan)
         for row, decision in enumerate(decisions):
             stored = self._read_stored(decision)

@@ -87,7 +87,7 @@ class AlpacaEval(Suite):
             for first, second in ((texts[0], problem.key), (problem.key, texts[0]))
         ]
         verdicts = self.judge.verdicts(prompts, [read_choice] * len(prompts))
-        ahead, behind = verdicts[::2], verdicts[1::2]  # of the response shown first, and second
+        ahead, behind = verdicts[::2], verdicts[1::2]  # of the response shown first, and second; a tie is half a win
         return [_combined(pair, lambda pair: (2 + pair[0] - pair[1]) / 4) for pair in zip(ahead, behind, strict=True)]
 
 

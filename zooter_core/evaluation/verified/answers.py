@@ -65,16 +65,14 @@ def judged(text: str, answer: Any) -> tuple[bool, str]:
         answer: a number, a text, a list of these of which any is right, or an object with `number`, `text`, `regex`,
             or `choice` and perhaps `choices`.
     """
-    if not isinstance(answer, Mapping):
-        return _any_of(text, answer if isinstance(answer, list) else [answer])
-    if "number" in answer:
-        return _numeric(text, [_decimal(answer["number"])])
-    if "regex" in answer:
-        return _matches(text, answer["regex"])
-    if "choice" in answer:
-        return _choice(text, answer["choice"].strip().upper(), answer.get("choices"))
-    wanted = answer["text"]
-    return _any_of(text, wanted if isinstance(wanted, list) else [wanted])
+    key = answer if isinstance(answer, Mapping) else {"text": answer}
+    if "number" in key:
+        return _numeric(text, [_decimal(key["number"])])
+    if "regex" in key:
+        return _matches(text, key["regex"])
+    if "choice" in key:
+        return _choice(text, key["choice"].strip().upper(), key.get("choices"))
+    return _any_of(text, key["text"] if isinstance(key["text"], list) else [key["text"]])
 
 
 def final_number(text: str) -> Number | None:
