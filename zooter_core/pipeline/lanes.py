@@ -213,7 +213,7 @@ class Lane:
         """Write a response of a batch, unless it was there before. A failure is the candidate's problem."""
         if _failed(response):
             self.tally.problem = self.tally.problem or response.error
-        elif key not in self.job.done:
+        elif key not in self.job.done and response.finish != "stopped":
             yield from self._take(key, response)
 
     def _at_pace(self, stop: threading.Event) -> Iterator[str]:
@@ -286,8 +286,6 @@ class Lane:
     def _take(self, key: ResponseKey, response: Response) -> Iterator[str]:
         """Write a response, after the refusals that waited for it; or let a refusal wait."""
         tally = self.tally
-        if response.finish == "stopped":
-            return
         if not (response.error or response.text.strip()):
             blank = Failure(f"an answer of {self.name}", "an empty answer", "Ask another candidate.")
             response = replace(response, finish="refused", error=blank)
