@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BeforeValidator
 
 from zooter_core.base.errors import ZooterError, first_line, listed
-from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.strict_json import dump_json, of_type, parse_json
 from zooter_core.data.prices import Spent, Trade
 from zooter_core.data.run_folder import REPORT
 from zooter_core.method.calibration import Reliability
@@ -306,45 +306,28 @@ def find(folder: str | Path, router: str | Path | None = None) -> Path | None:
 
 
 def load_report(path: Path) -> Report:
-    """Read a report.json.
-
-    Raises:
-        ZooterError: it is not JSON, or not the report of a run or a distillation.
-    """
-    values = _json(path)
-    if not isinstance(values.get("candidates"), dict) or "all" not in values["candidates"]:
-        step = "Make one with `zooter run` or `zooter distill`."
+    """Read a report.json. Raises ZooterError if it is not the report of a run or a distillation."""
+    step = "Run `zooter distill` again to write the report anew."
+    report = _read(Report, path, step)
+    if "all" not in report.candidates:
         raise ZooterError(f"the report of a run in {path}", "another kind of report", step)
-    return _read(Report, values, path, "Run `zooter distill` again to write the report anew.")
+    return report
 
 
 def load_sweep(path: Path) -> Sweep:
     """Read what `zooter evaluate --sweep --json` printed."""
-    return _read(Sweep, _json(path), path, "Run `zooter evaluate --sweep --json` again.")
+    return _read(Sweep, path, "Run `zooter evaluate --sweep --json` again.")
 
 
 def load_verdict(path: Path) -> Verdict:
-    return _read(Verdict, _json(path), path, "Make it again.")
+    return _read(Verdict, path, "Make it again.")
 
 
-def _read(kind: type[Part], values: dict[str, Any], path: Path, next_step: str) -> Part:
+def _read(kind: type[Part], path: Path, next_step: str) -> Part:
     try:
-        return TypeAdapter(kind).validate_python(values)
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        place = ".".join(map(str, first["loc"])) or path.name
-        fault = f"a fault at {place}: {first['msg']}"
-        raise ZooterError(f"complete figures in {path}", fault, next_step) from problem
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = parse_json(path.read_text(encoding="utf-8"))
+        return of_type(kind, parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as problem:
-        raise ZooterError(f"a readable {path}", first_line(problem), "Make it again.") from problem
-    if not isinstance(value, dict):
-        raise ZooterError(f"a JSON object in {path}", type(value).__name__, "Make it again.")
-    return value
+        raise ZooterError(f"a readable {path}", first_line(problem), next_step) from problem
 
 
 def check_names(candidates: Iterable[str]) -> None:
