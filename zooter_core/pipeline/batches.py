@@ -66,14 +66,14 @@ def fill(
     jobs = [rows[place] for place in places if not done.issuperset(ids[place])]
     finished = len(ids) - sum(map(len, jobs))
 
-    def in_batch(count: int) -> None:
-        progress(step, finished + count, len(ids))
+    def show(in_batch: int = 0) -> None:
+        progress(step, finished + in_batch, len(ids))
 
     if workers is not None:
         results = workers.map(compute, jobs, step, math.ceil(len(jobs) / WORKER_BATCHES))
     else:
-        results = ((number, compute(ensemble, job, in_batch)) for number, job in enumerate(jobs))
+        results = ((number, compute(ensemble, job, show)) for number, job in enumerate(jobs))
     for number, lines in results:
         run.append(file, [line for line in lines if line["id"] not in done])
         finished += len(jobs[number])
-        in_batch(0)
+        show()

@@ -25,7 +25,7 @@ from zooter_core.pipeline.batches import Line, Progress, quiet
 from zooter_core.pipeline.on_ray import RayWorkers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AnsweredQuery:
     """A query and its responses.
 
@@ -92,8 +92,9 @@ def score(
     def answered(query: Query) -> AnsweredQuery:
         lacking = missing.get(query.id, [])
         few = f"no response of {listed(lacking)}" if len(pool) - len(lacking) < least else ""
-        texts = {name: of for name, of in responses.get(query.id, {}).items() if name not in lacking}
-        return AnsweredQuery(query, texts, refused.get(query.id, few), lacking)
+        texts = responses.get(query.id, {})
+        complete = {name: of for name, of in texts.items() if name not in lacking} if lacking else texts
+        return AnsweredQuery(query, complete, refused.get(query.id, few), lacking)
 
     if missing:
         run.reopen("collect")  # which has not finished, or whose file has lost lines
