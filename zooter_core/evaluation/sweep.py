@@ -5,7 +5,6 @@ For each seed and pair of beta and tau there is a router a fold, so that every q
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -18,7 +17,7 @@ from zooter_core.evaluation.evaluate import best_single
 from zooter_core.evaluation.figures import Sweep, SweepRow
 from zooter_core.evaluation.verdicts import reach_verdict
 from zooter_core.method import metrics
-from zooter_core.method.labels import LabelConfig, label
+from zooter_core.method.labels import LabelConfig, label, lot
 from zooter_core.method.metrics import Array, mean
 from zooter_core.method.tags import TagIndex
 from zooter_core.router.clusters import Vectors
@@ -119,5 +118,4 @@ def _folds(scores: Scores, seed: int) -> NDArray[np.intp]:
     """The fold of each query by a hash of its id, shape (n,), for one seed. Refuses too few queries."""
     if (count := len(scores.queries)) < FOLDS:
         raise ZooterError(f"at least {FOLDS} queries for {FOLDS} folds", str(count), "Give a larger score file.")
-    digests = (hashlib.sha256(f"fold {seed}|{query.id}".encode()).hexdigest() for query in scores.queries)
-    return np.array([int(digest[:12], 16) % FOLDS for digest in digests])
+    return np.array([lot(query.id, f"fold {seed}") % FOLDS for query in scores.queries])
