@@ -21,7 +21,7 @@ from zooter_core.base.strict_json import parse_json
 from zooter_core.learn.changes import Change, fallen_rewards, unfamiliar_queries, wrong_probabilities
 from zooter_core.learn.deciding import SamplingPlan
 from zooter_core.learn.traffic import HOUR, Traffic
-from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward, Total
+from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward
 from zooter_core.method.calibration import Calibration, calibration
 from zooter_core.method.metrics import Array, win_shares
 from zooter_core.method.thinking import AnswerTable, Thinking, worth_of_thinking
@@ -81,7 +81,9 @@ class TrafficReport:
 
     Attributes:
         since, until: in seconds since 1970.
-        totals: of decisions by candidate, in all (Traffic.totals).
+        requests: all of them; `routed` are those for which the router chose, without `chores` that chat UIs sent for
+            themselves.
+        answered: how many of the routed ones each candidate answered, most first.
         sampled: requests that all candidates answered.
         inclusion: the lowest and the highest probability of being sampled; (0, 0) without any.
         pool: the candidates in the sample.
@@ -98,7 +100,10 @@ class TrafficReport:
     fleet: str
     since: float
     until: float
-    totals: list[Total]
+    requests: int
+    routed: int
+    chores: int
+    answered: dict[str, int]
     sampled: int
     inclusion: tuple[float, float]
     pool: tuple[str, ...]
@@ -117,34 +122,12 @@ class TrafficReport:
         return self.inclusion[1] or SamplingPlan().share
 
     @property
-    def routed(self) -> int:
-        """Requests for which the router chose, chores left out."""
-        return sum(total.n for total in self.totals if total.by_router)
-
-    @property
-    def chores(self) -> int:
-        """Requests that chat UIs sent for themselves."""
-        return sum(total.n for total in self.totals if total.chore)
-
-    @property
-    def requests(self) -> int:
-        return sum(total.n for total in self.totals)
-
-    @property
     def best(self) -> Rule | None:
         """The candidate with the highest mean reward in the sample."""
         return next((rule for rule in self.rules if rule.name in self.pool), None)
 
     def rule(self, name: str) -> Rule | None:
         return next((rule for rule in self.rules if rule.name == name), None)
-
-    def answered(self) -> dict[str, int]:
-        """How many requests of the router's each candidate answered, most first."""
-        counts: dict[str, int] = dict.fromkeys(self.pool, 0)
-        for total in self.totals:
-            if total.by_router and total.candidate:
-                counts[total.candidate] = counts.get(total.candidate, 0) + total.n
-        return dict(sorted(counts.items(), key=lambda entry: -entry[1]))
 
 
 def report_on(
@@ -162,8 +145,12 @@ def report_on(
         twins: the candidates that are one model with and without thinking (`evaluation.thinking.twins`).
     """
     totals = traffic.totals(since, until)
-    routed = sum(total.n for total in totals if total.by_router)
     sample = read_sample(traffic, since, until)
+    by_router, answered = [total for total in totals if total.by_router], dict.fromkeys(sample.pool, 0)
+    routed = sum(total.n for total in by_router)
+    for total in by_router:
+        if total.candidate:
+            answered[total.candidate] = answered.get(total.candidate, 0) + total.n
     enough, calibrated = sample.n >= FEWEST, _calibration_on(sample)
     tags, far, note = [entry.tags for entry in sample.decisions], [], ""
     try:
@@ -174,7 +161,10 @@ def report_on(
         fleet=fleet,
         since=since,
         until=until,
-        totals=totals,
+        requests=sum(total.n for total in totals),
+        routed=routed,
+        chores=sum(total.n for total in totals if total.chore),
+        answered=dict(sorted(answered.items(), key=lambda entry: -entry[1])),
         sampled=sample.drawn,
         inclusion=(float(sample.inclusion.min()), float(sample.inclusion.max())) if sample.n else (0.0, 0.0),
         pool=sample.pool,
