@@ -181,7 +181,8 @@ def _against_rmr(figures: Evaluation) -> Verdict:
     """The router against RMR, by the means and the interval in a report."""
     low, high = interval = figures.interval.get("chosen_minus_rmr", (math.nan, math.nan))
     n = figures.counts.get("chosen_minus_rmr", figures.n)
-    return Verdict(
+    return replace(
+        figures.verdict,
         against="RMR",
         # Where scores are missing, the means are of different queries; the interval is of those that have both.
         difference=figures.mean["chosen"] - figures.mean["rmr"] if n == figures.n else (low + high) / 2,
@@ -190,9 +191,6 @@ def _against_rmr(figures: Evaluation) -> Verdict:
         differing=n,  # unknown
         significant=low > 0 or high < 0,
         queries_needed=None,
-        source="held-back",
-        hindsight=True,
-        points=figures.verdict.points,
     )
 
 
