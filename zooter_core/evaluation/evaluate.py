@@ -14,6 +14,7 @@ from zooter_core.base.errors import ZooterError, did_you_mean, listed
 from zooter_core.data import prices
 from zooter_core.data.scores import NO_DATASET, Scores, ScoreSource, as_scores
 from zooter_core.evaluation import verdicts
+from zooter_core.evaluation.baselines import best_single, nearest, simple
 from zooter_core.evaluation.figures import (
     Baseline,
     BestSingle,
@@ -29,14 +30,10 @@ from zooter_core.evaluation.figures import (
     check_names,
     to_json,
 )
-from zooter_core.evaluation.nearest import completed, predicted
 from zooter_core.method import calibration, metrics, selection
-from zooter_core.method.labels import normalise
 from zooter_core.method.metrics import Array, mean, without_gaps
 from zooter_core.method.mixture import chosen, level
-from zooter_core.router.kinds.arrays import unit
 from zooter_core.router.router import Router, restrict_rows
-from zooter_core.router.text_encoder import TextEncoder
 
 NEVER = 60  # queries; a candidate that none of them went to is chosen for less than 5% (the rule of three: 3 / 60)
 
@@ -99,43 +96,6 @@ def compute_probabilities(router: Router, scores: Scores, progress: Callable[[in
     rows = router.probabilities_all([query.text for query in scores.queries], progress)
     columns = [router.candidates.index(name) for name in scores.candidates]
     return rows[:, columns] if len(columns) == len(router.candidates) else restrict_rows(rows, columns)
-
-
-def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
-    """The score that simple rules learned from `learned` get on each query of `scores`, shape (n,); NaN for no score.
-
-    `best single` is the candidate with the highest mean over data sets, `majority` the one that wins most queries, and
-    `best a data set` the one with the highest mean in the query's data set (best single where that is a new one). None
-    of them is one with next to no scores (`Scores.barely_scored`).
-    """
-    learned = learned.without_barely_scored()
-    table = learned.scores
-    means = metrics.group_means(table, learned.datasets)
-    single = best_single(learned)
-    majority = int(np.nanargmax(mean(metrics.win_shares(table), axis=0)))
-    best = {name: int(np.nanargmax(row)) for name, row in means.items() if not np.isnan(row).all()}
-    places = [best.get(name, single) for name in scores.datasets]
-    return {
-        "random": mean(scores.scores, axis=1),
-        "best single": scores.scores[:, single],
-        "majority": scores.scores[:, majority],
-        "best a data set": scores.scores[np.arange(len(places)), places],
-    }
-
-
-def best_single(scores: Scores) -> int:
-    """The number of the candidate with the highest mean over data sets, of those with more than next to no scores."""
-    means = metrics.group_means(scores.without_barely_scored().scores, scores.datasets)
-    return int(np.nanargmax(mean(np.array(list(means.values())), axis=0)))
-
-
-def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
-    """The score that kNN's choice gets on each query, shape (n,), with the router's encoder; both scores have the
-    candidates in the same order."""
-    vectors, learned_from = (encoder.embed_all([query.text for query in one.queries]) for one in (scores, learned))
-    references = unit(learned_from.astype(np.float32))
-    table = completed(references, normalise(learned.scores, "spread", ()).astype(np.float32))
-    return chosen(predicted(vectors, references, table).astype(np.float64), scores.scores)
 
 
 def _baseline(scores: Scores, values: Array, earned: Array, hindsight: bool) -> Baseline:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.data.scores import Scores
-from zooter_core.evaluation.evaluate import best_single
+from zooter_core.evaluation.baselines import best_single
 from zooter_core.evaluation.figures import Sweep, SweepRow
 from zooter_core.evaluation.verdicts import reach_verdict
 from zooter_core.method import metrics
