@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from filelock import AcquireReturnProxy
 
-from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.errors import ZooterError, loading
 from zooter_core.base.files import atomic, inside, locked, remove, writing
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.strict_json import dump_json, of_type, parse_json
@@ -188,14 +188,12 @@ class Versions:
         path = self.folder / STATE
         if not path.is_file():
             return State()
-        try:
+        step = "Delete the file: the contest begins anew, and the routers stay."
+        with loading(f"the learner's state in {path}", step):
             state = of_type(State, parse_json(path.read_text(encoding="utf-8")))
             for event in of_type(list[Switch], state.events):
                 time.localtime(event.time)  # as pages and reports show it
             return state
-        except (OSError, ValueError, OverflowError) as problem:
-            step = "Delete the file: the contest begins anew, and the routers stay."
-            raise WorkError(f"the learner's state in {path}", first_line(problem), step) from problem
 
 
 def routers_folder(fleet: Fleet) -> Path:
