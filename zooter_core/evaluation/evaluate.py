@@ -263,17 +263,12 @@ def _best(means: Mapping[str, float]) -> BestSingle:
 
 @dataclass(frozen=True)
 class Sampled:
-    """Rewards and costs of the single responses of a run.
+    """Rewards and costs of the single responses of a run."""
 
-    Attributes:
-        rewards: shape (n, candidates, k), whose means over k are the scores.
-        dollars: for a thousand queries, shape (n, candidates), means over k; None where a price is missing.
-        tokens: of a response, in the same shape; None where nobody has counted.
-    """
-
-    rewards: Array
+    rewards: Array  # shape (n, candidates, k), whose means over k are the scores
+    # For a thousand queries, shape (n, candidates), means over k; None where a price is missing.
     dollars: Array | None = None
-    tokens: Array | None = None
+    tokens: Array | None = None  # of a response, in the same shape; None where nobody has counted
 
     def part(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Sampled:
         """Those of some queries and candidates."""

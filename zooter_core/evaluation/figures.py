@@ -98,40 +98,30 @@ class Kind:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether routing beats always using one candidate, over the `n` queries where both have a score.
+    """Whether routing beats always using one candidate, over the `n` queries where both have a score."""
 
-    Attributes:
-        against: the best single candidate: in `hindsight` of the same queries, else of those that the router learned
-            from. Of two routers, the other one.
-        difference: mean score of routing minus that of the candidate; NaN, or null in JSON, without a query.
-        interval: of 95%; null where the differences have no spread.
-        differing: queries where the two scores are not the same.
-        significant: the interval does not hold 0, and enough queries differ (method/verdict.py).
-        queries_needed: about how many would show such a difference; null where it is significant, or nothing can be
-            said.
-        source: where the queries come from: `held-back`, `cross-validation`, or `judged` (given to `evaluate`).
-        points: all scores are in [0, 1], so that sentences count in hundredths.
-        never_needed: candidates that the router never chose; empty on few queries (`evaluate.NEVER`).
-        gains, loses: the kinds of queries with a significant difference, the largest first.
-        dollars, dollars_against: cost of a thousand queries, where prices are known.
-        tokens, tokens_against: of an answer, where they are not.
-    """
-
+    # The best single candidate: in `hindsight` of the same queries, else of those that the router learned from. Of two
+    # routers, the other one.
     against: str
-    difference: End
-    interval: Interval | None
+    difference: End  # mean score of routing minus that of the candidate; NaN, or null in JSON, without a query
+    interval: Interval | None  # of 95%; null where the differences have no spread
     n: int
-    differing: int
-    significant: bool
+    differing: int  # queries where the two scores are not the same
+    significant: bool  # the interval does not hold 0, and enough queries differ (method/verdict.py)
+    # About how many queries would show such a difference; null where it is significant, or nothing can be said.
     queries_needed: int | None
-    source: Source
+    source: Source  # where the queries come from: `held-back`, `cross-validation`, or `judged` (given to `evaluate`)
     hindsight: bool
-    points: bool
+    points: bool  # all scores are in [0, 1], so that sentences count in hundredths
+    # Candidates that the router never chose; empty on few queries (`evaluate.NEVER`).
     never_needed: list[str] = field(default_factory=list)
+    # The kinds of queries with a significant difference, the largest first.
     gains: list[Kind] = field(default_factory=list)
     loses: list[Kind] = field(default_factory=list)
+    # Cost of a thousand queries, where prices are known.
     dollars: float | None = None
     dollars_against: float | None = None
+    # Tokens of an answer, where they are not.
     tokens: float | None = None
     tokens_against: float | None = None
 
@@ -248,25 +238,19 @@ class SourceFigures:
 
 @dataclass(frozen=True)
 class Report:
-    """report.json: the figures of a run or of a distillation.
+    """report.json: the figures of a run or of a distillation."""
 
-    Attributes:
-        candidates: figures by source; `all` comes first.
-        held_back: how the router does on the held-back queries, with RMR; None where no query was held back.
-        cross_validation: the verdict on routers that each learned from a part of the training queries and chose for
-            the rest; None if there was no such training.
-        losses: the mean KL of each epoch, in nats; empty for a router kind that is solved in one step.
-        set_aside: the queries without rewards: id -> why.
-        verified: outcomes of the queries with answer keys; None where there are none.
-        thinking: what candidates that think earn and cost beside others, by kind of query; empty where none thinks.
-    """
-
-    candidates: dict[str, SourceFigures]
+    candidates: dict[str, SourceFigures]  # figures by source; `all` comes first
+    # How the router does on the held-back queries, with RMR; None where no query was held back.
     held_back: Evaluation | None = None
+    # The verdict on routers that each learned from a part of the training queries and chose for the rest; None if there
+    # was no such training.
     cross_validation: Verdict | None = None
+    # The mean KL of each epoch, in nats; empty for a router kind that is solved in one step.
     losses: list[float] = field(default_factory=list)
-    set_aside: dict[str, str] = field(default_factory=dict)
-    verified: Verified | None = None
+    set_aside: dict[str, str] = field(default_factory=dict)  # the queries without rewards: id -> why
+    verified: Verified | None = None  # outcomes of the queries with answer keys; None where there are none
+    # What candidates that think earn and cost beside others, by kind of query; empty where none thinks.
     thinking: list[Thinking] = field(default_factory=list)
 
     def __post_init__(self) -> None:

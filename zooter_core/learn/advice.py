@@ -48,23 +48,14 @@ class Advice:
 
 @dataclass(frozen=True)
 class Setup:
-    """What the fleet has, as far as it matters here.
+    """What the fleet has, as far as it matters here."""
 
-    Attributes:
-        fleet: its folder; "" for the embedded fleet, which stays as it is.
-        data: the folder of the traffic; "" where commands find it by themselves.
-        trained: whether it has a router, and not a starting one.
-        learned: when `zooter learn` switched to that one; 0 if it is another router.
-        guarded: whether the router before it can be brought back.
-        rewards: whether its reward model scores single answers.
-    """
-
-    fleet: str = ""
-    data: str = ""
-    trained: bool = True
-    learned: float = 0.0
-    guarded: bool = False
-    rewards: bool = True
+    fleet: str = ""  # its folder; "" for the embedded fleet, which stays as it is
+    data: str = ""  # the folder of the traffic; "" where commands find it by themselves
+    trained: bool = True  # whether it has a router, and not a starting one
+    learned: float = 0.0  # when `zooter learn` switched to that one; 0 if it is another router
+    guarded: bool = False  # whether the router before it can be brought back
+    rewards: bool = True  # whether its reward model scores single answers
 
     @classmethod
     def of(cls, fleet: Fleet, data: Path) -> Setup:

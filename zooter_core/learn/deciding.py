@@ -27,15 +27,11 @@ NOBODY = -1  # instead of a candidate's number
 
 @dataclass(frozen=True)
 class SamplingPlan:
-    """Which answers are judged beyond the served one.
+    """Which answers are judged beyond the served one."""
 
-    Attributes:
-        share: the share of queries, drawn uniformly, that every candidate answers.
-        pairs: of the queries for which the challenger (or the former champion) chooses differently from the champion,
-            the share that both choices answer.
-    """
-
-    share: float = 0.05
+    share: float = 0.05  # the share of queries, drawn uniformly, that every candidate answers
+    # Of the queries for which the challenger (or the former champion) chooses differently from the champion, the share
+    # that both choices answer.
     pairs: float = 0.5
 
     @property
@@ -78,26 +74,18 @@ def differences(rewards: Array, champion: Choices, challenger: Choices) -> Array
 
 @dataclass
 class Contest(Generic[R]):
-    """Who serves, who wants to, and the pairs between them. It does not know what a router is: a name will do.
+    """Who serves, who wants to, and the pairs between them. It does not know what a router is: a name will do."""
 
-    Attributes:
-        champion: the router that serves.
-        challenger: the learner's latest; None before the first.
-        former: the champion before, which guards the switch; None if there was none lately.
-        pairs: rewards of the learner's challengers minus those of the champion, in order; the latest one's come last.
-        earlier: how many of the pairs are of earlier challengers.
-        guard: the former champion's reward minus the present one's, in order.
-        follows: the learner was promoted. Each later router takes over when the next one is made, if it is ahead by
-            then; the guard is a router that served a while ago.
-    """
-
-    champion: R
-    challenger: R | None = None
-    former: R | None = None
+    champion: R  # the router that serves
+    challenger: R | None = None  # the learner's latest; None before the first
+    former: R | None = None  # the champion before, which guards the switch; None if there was none lately
+    # Rewards of the learner's challengers minus those of the champion, in order; the latest one's come last.
     pairs: list[float] = field(default_factory=list)
-    guard: list[float] = field(default_factory=list)
+    guard: list[float] = field(default_factory=list)  # the former champion's reward minus the present one's, in order
+    # The learner was promoted. Each later router takes over when the next one is made, if it is ahead by then; the
+    # guard is a router that served a while ago.
     follows: bool = False
-    earlier: int = 0
+    earlier: int = 0  # how many of the pairs are of earlier challengers
 
     @property
     def ahead(self) -> bool:

@@ -50,49 +50,33 @@ CALLS = 500  # answers that a turn asks for, at most
 
 @dataclass(frozen=True)
 class LearnSettings:
-    """How to learn.
-
-    Attributes:
-        manual: nothing is promoted by itself; a roll-back is.
-        calls: answers that a turn asks candidates for, at most.
-        dollars: for these answers; None without a limit. A candidate without a price costs nothing here.
-    """
+    """How to learn."""
 
     sampling: SamplingPlan = field(default_factory=SamplingPlan)
     gate: Gate = field(default_factory=Gate)
-    manual: bool = False
-    calls: int = CALLS
+    manual: bool = False  # nothing is promoted by itself; a roll-back is
+    calls: int = CALLS  # answers that a turn asks candidates for, at most
+    # That these answers may cost; None without a limit. A candidate without a price costs nothing here.
     dollars: float | None = None
 
 
 @dataclass
 class TurnSummary:
-    """What a turn did.
+    """What a turn did."""
 
-    Attributes:
-        judged: how many decisions were judged; `waiting`: whether some are left for later.
-        stopped: whether a stop ended it before its work was done, and not the budget.
-        calls, dollars: what was spent.
-        event: PROMOTE, ROLLBACK, FOLLOW (a later router of a promoted learner took over) or "".
-        evidence: of the contest, before the event.
-        challenger: the router that was made; "" if there was too little new.
-        follows: the learner is promoted: its challenger serves as soon as it is ahead of the router that does.
-        failures: how many answers of each candidate failed.
-        unscored: on how many queries the reward model failed; `reason`: why on the last one.
-    """
-
-    judged: int = 0
-    waiting: bool = False
-    stopped: bool = False
-    calls: int = 0
-    dollars: float = 0.0
-    event: str = ""
-    evidence: Evidence | None = None
-    challenger: str = ""
+    judged: int = 0  # how many decisions were judged
+    waiting: bool = False  # whether some are left for later
+    stopped: bool = False  # whether a stop ended it before its work was done, and not the budget
+    calls: int = 0  # answers that were asked for
+    dollars: float = 0.0  # that were spent on them
+    event: str = ""  # PROMOTE, ROLLBACK, FOLLOW (a later router of a promoted learner took over) or ""
+    evidence: Evidence | None = None  # of the contest, before the event
+    challenger: str = ""  # the router that was made; "" if there was too little new
+    # The learner is promoted: its challenger serves as soon as it is ahead of the router that does.
     follows: bool = False
-    failures: dict[str, int] = field(default_factory=dict)
-    unscored: int = 0
-    reason: str = ""
+    failures: dict[str, int] = field(default_factory=dict)  # how many answers of each candidate failed
+    unscored: int = 0  # on how many queries the reward model failed
+    reason: str = ""  # why on the last one
 
 
 def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:

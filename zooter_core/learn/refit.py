@@ -38,16 +38,12 @@ TRIAL = 50  # queries with all rewards, below which the probabilities are not ca
 class Material:
     """Decisions of the router in their order, and the rewards that are known, shape (n, m) in pool order; NaN where
     there is none.
-
-    Attributes:
-        rewards: on the reward model's scale. A person's verdict replaces the reward model's.
-        judged: by the reward model alone.
-        late, late_times: rewards of newcomers for the same queries, and when they came.
     """
 
     decisions: Sequence[LoggedDecision]
-    rewards: Array
-    judged: Array
+    rewards: Array  # on the reward model's scale. A person's verdict replaces the reward model's
+    judged: Array  # by the reward model alone
+    # Rewards of newcomers for the same queries, and when they came.
     late: Array
     late_times: Array
 

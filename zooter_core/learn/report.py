@@ -57,64 +57,40 @@ RANKED = {"rewards": BEST, "dollars": SUM, "seconds": SLOWEST, "tokens": SUM, "t
 
 @dataclass(frozen=True)
 class Rule:
-    """What a way to choose (`routing`, `random`, `rmr`, or a candidate) would have earned and cost per answer.
-
-    Attributes:
-        gain: the reward of routing less that of this rule.
-        cost: the dollars of routing divided by those of this rule.
-        thoughts: which of the tokens were thought.
-    """
+    """What a way to choose (`routing`, `random`, `rmr`, or a candidate) would have earned and cost per answer."""
 
     name: str
     reward: Estimate
     dollars: Estimate
     seconds: Estimate
-    gain: Estimate
-    cost: Estimate
+    gain: Estimate  # the reward of routing less that of this rule
+    cost: Estimate  # the dollars of routing divided by those of this rule
     tokens: Estimate
-    thoughts: Estimate
+    thoughts: Estimate  # which of the tokens were thought
 
 
 @dataclass(frozen=True)
 class TrafficReport:
-    """All that is said about a period.
-
-    Attributes:
-        since, until: in seconds since 1970.
-        requests: all of them; `routed` are those for which the router chose, without `chores` that chat UIs sent for
-            themselves.
-        answered: how many of the routed ones each candidate answered, most first.
-        sampled: requests that all candidates answered.
-        inclusion: the lowest and the highest probability of being sampled; (0, 0) without any.
-        pool: the candidates in the sample.
-        rules: routing first, then the candidates, best first, random and RMR; empty with too little data.
-        calibration: of the router's probabilities on the sample; None with too little data.
-        agreement: of the reward model with thumbs, by tag and for EVERYTHING.
-        changes: the warnings.
-        a_day: requests a day for which the router chose, in the latest days.
-        last: when the latest request of all came; 0 if none did.
-        thinking: what candidates that think earn and cost beside others, by tag.
-        note: why the queries are not compared with those that the router learned from, where they should be.
-    """
+    """All that is said about a period."""
 
     fleet: str
-    since: float
+    since: float  # in seconds since 1970
     until: float
-    requests: int
-    routed: int
-    chores: int
-    answered: dict[str, int]
-    sampled: int
-    inclusion: tuple[float, float]
-    pool: tuple[str, ...]
-    rules: list[Rule]
-    calibration: Calibration | None
-    agreement: dict[str, Estimate]
-    changes: list[Change]
-    a_day: float
-    last: float
-    thinking: list[Thinking]
-    note: str = ""
+    requests: int  # all of them
+    routed: int  # those for which the router chose, without chores
+    chores: int  # those that chat UIs sent for themselves
+    answered: dict[str, int]  # how many of the routed ones each candidate answered, most first
+    sampled: int  # requests that all candidates answered
+    inclusion: tuple[float, float]  # the lowest and the highest probability of being sampled; (0, 0) without any
+    pool: tuple[str, ...]  # the candidates in the sample
+    rules: list[Rule]  # routing first, then the candidates, best first, random and RMR; empty with too little data
+    calibration: Calibration | None  # of the router's probabilities on the sample; None with too little data
+    agreement: dict[str, Estimate]  # of the reward model with thumbs, by tag and for EVERYTHING
+    changes: list[Change]  # the warnings
+    a_day: float  # requests a day for which the router chose, in the latest days
+    last: float  # when the latest request of all came; 0 if none did
+    thinking: list[Thinking]  # what candidates that think earn and cost beside others, by tag
+    note: str = ""  # why the queries are not compared with those that the router learned from, where they should be
 
     @property
     def share(self) -> float:
@@ -189,22 +165,14 @@ def requests_a_day(traffic: Traffic, until: float) -> float:
 
 @dataclass(frozen=True)
 class Sample:
-    """The requests that all candidates answered.
-
-    Attributes:
-        pool: the candidates.
-        chosen: who was served, by its place in the pool, shape (n,).
-        inclusion: the probability of being sampled, shape (n,).
-        drawn: how many there are; `n` of them were read.
-        decisions: the requests in the order of their time, as they were logged.
-    """
+    """The requests that all candidates answered."""
 
     pool: tuple[str, ...]
     answers: AnswerTable
-    chosen: NDArray[np.intp]
-    inclusion: Array
-    drawn: int
-    decisions: Sequence[LoggedDecision]
+    chosen: NDArray[np.intp]  # who was served, by its place in the pool, shape (n,)
+    inclusion: Array  # the probability of being sampled, shape (n,)
+    drawn: int  # how many there are; `n` of them were read
+    decisions: Sequence[LoggedDecision]  # the requests in the order of their time, as they were logged
 
     @property
     def n(self) -> int:

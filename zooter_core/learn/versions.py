@@ -38,28 +38,22 @@ FOLLOW, OUTSIDE = "follow", "outside"  # events, as PROMOTE and ROLLBACK
 
 @dataclass
 class State(Contest[str]):
-    """The contest, and what else the learner remembers between two runs. Routers are named by their path in fleet.toml.
-
-    Attributes:
-        judged: the number of the last decision that was judged.
-        learned: the number of the last decision that the challenger learned from.
-        paused: nothing is judged, learned or switched.
-        newcomers: candidates that still have to answer stored queries, and how many.
-        pool: the candidates at the last run.
-        origin: the router whose training queries the learner starts from: the last one that traffic did not make.
-        events: switches, oldest first: time, event, router, the one before, the number of pairs, the mean of the latest
-            ones from `low` to `high`, and the evidence, unless the switch was made by hand.
-    """
+    """The contest, and what else the learner remembers between two runs. Routers are named by their path in
+    fleet.toml."""
 
     champion: str = STARTING
     challenger: str | None = None
     former: str | None = None
-    judged: int = 0
-    learned: int = 0
-    paused: bool = False
+    judged: int = 0  # the number of the last decision that was judged
+    learned: int = 0  # the number of the last decision that the challenger learned from
+    paused: bool = False  # nothing is judged, learned or switched
+    # Candidates that still have to answer stored queries, and how many.
     newcomers: dict[str, int] = field(default_factory=dict)
-    pool: list[str] = field(default_factory=list)
+    pool: list[str] = field(default_factory=list)  # the candidates at the last run
+    # The router whose training queries the learner starts from: the last one that traffic did not make.
     origin: str = STARTING
+    # Switches, oldest first: time, event, router, the one before, the number of pairs, the mean of the latest ones from
+    # `low` to `high`, and the evidence, unless the switch was made by hand.
     events: list[dict[str, Any]] = field(default_factory=list)
 
 

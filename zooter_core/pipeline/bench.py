@@ -40,16 +40,7 @@ Place = tuple[str, str]  # problem id, candidate
 
 @dataclass
 class SuiteJob:
-    """A suite to be answered, and the results so far.
-
-    Attributes:
-        name: of the suite.
-        tell: called with a note, such as that a server rests.
-        watch: called with the tallies of all candidates in the current turn, in pool order, after each response.
-        texts: (problem id, candidate) -> the responses to its turns so far.
-        scores: (problem id, candidate) -> its score.
-        failed: (problem id, candidate) -> why it has no response, or no score.
-    """
+    """A suite to be answered, and the results so far."""
 
     name: str
     suite: Suite
@@ -58,10 +49,13 @@ class SuiteJob:
     generation: GenerationConfig
     run: Run
     progress: Progress
-    tell: Callable[[str], None] = lambda note: None
+    tell: Callable[[str], None] = lambda note: None  # called with a note, such as that a server rests
+    # Called with the tallies of all candidates in the current turn, in pool order, after each response.
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None
+    # (problem id, candidate) -> the responses to its turns so far.
     texts: dict[Place, list[str]] = field(default_factory=dict)
-    scores: dict[Place, float] = field(default_factory=dict)
+    scores: dict[Place, float] = field(default_factory=dict)  # (problem id, candidate) -> its score
+    # (problem id, candidate) -> why it has no response, or no score.
     failed: dict[Place, str] = field(default_factory=dict)
 
     @property

@@ -85,19 +85,14 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
 
 @dataclass(frozen=True)
 class Collecting:
-    """How to collect, beside what shapes the responses.
+    """How to collect, beside what shapes the responses."""
 
-    Attributes:
-        allow_missing: finish with the other candidates if one fails for good. The step stays open then, and the next
-            start asks for what is missing.
-        budget_usd: the most that the endpoints' answers in this run may cost.
-        tell: called with a note, such as that candidates take turns in memory.
-        watch: called with the tallies of all candidates, in pool order, after each response.
-    """
-
+    # Finish with the other candidates if one fails for good. The step stays open then, and the next start asks for what
+    # is missing.
     allow_missing: bool = False
-    budget_usd: float | None = None
-    tell: Callable[[str], None] = lambda note: None
+    budget_usd: float | None = None  # the most that the endpoints' answers in this run may cost
+    tell: Callable[[str], None] = lambda note: None  # called with a note, such as that candidates take turns in memory
+    # Called with the tallies of all candidates, in pool order, after each response.
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None
 
 

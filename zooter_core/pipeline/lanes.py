@@ -77,22 +77,17 @@ def answer_batch(ensemble: Ensemble, batch: RequestBatch) -> list[tuple[Response
 
 @dataclass
 class CollectJob:
-    """What the lanes share.
-
-    Attributes:
-        queries: sorted by data set and length.
-        done: the keys of the responses that are in the file.
-        numbers: of the candidates, for the seeds; by default their places in the pool. They stay when the pool changes.
-    """
+    """What the lanes share."""
 
     ensemble: Ensemble
     generation: GenerationConfig
     samples: int
-    queries: Sequence[Query]
-    done: set[tuple[object, ...]]
+    queries: Sequence[Query]  # sorted by data set and length
+    done: set[tuple[object, ...]]  # the keys of the responses that are in the file
     tallies: Mapping[str, Tally]
     budget: Budget = field(default_factory=Budget)
     out: Appender | None = None
+    # Of the candidates, for the seeds; by default their places in the pool. They stay when the pool changes.
     numbers: Mapping[str, int] = field(default_factory=dict)
 
     def count(self) -> None:

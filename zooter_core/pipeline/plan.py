@@ -30,14 +30,10 @@ from zooter_core.router.kinds import DistillConfig
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do with a run.
+    """What to do with a run."""
 
-    Attributes:
-        steps: of `run_folder.STEPS`. `start` needs `queries`, `collect` needs `generation` and `samples`, `label`
-            needs `labels`, and `distill` needs `encoder` and `training`.
-        scores: a score file to write at the end.
-    """
-
+    # Of `run_folder.STEPS`. `start` needs `queries`, `collect` needs `generation` and `samples`, `label` needs
+    # `labels`, and `distill` needs `encoder` and `training`.
     steps: Sequence[str]
     queries: Sequence[Query] = ()
     generation: GenerationConfig | None = None
@@ -45,7 +41,7 @@ class Plan:
     labels: LabelConfig | None = None
     encoder: str = ""
     training: DistillConfig | None = None
-    scores: Path | None = None
+    scores: Path | None = None  # a score file to write at the end
 
 
 def check(run: Run, plan: Plan, ensemble: Ensemble) -> None:

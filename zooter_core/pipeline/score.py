@@ -27,18 +27,12 @@ from zooter_core.pipeline.on_ray import RayWorkers
 
 @dataclass(frozen=True, slots=True)
 class AnsweredQuery:
-    """A query and its responses.
-
-    Attributes:
-        texts: candidate, in pool order -> its responses; without candidates that lack any.
-        set_aside: why it gets no rewards; "" if it does.
-        missing: the candidates that lack responses.
-    """
+    """A query and its responses."""
 
     query: Query
-    texts: Mapping[str, Sequence[str]]
-    set_aside: str = ""
-    missing: Sequence[str] = ()
+    texts: Mapping[str, Sequence[str]]  # candidate, in pool order -> its responses; without candidates that lack any
+    set_aside: str = ""  # why it gets no rewards; "" if it does
+    missing: Sequence[str] = ()  # the candidates that lack responses
 
 
 def score_lines(

@@ -13,26 +13,16 @@ from zooter_core.base.errors import Failure
 
 @dataclass
 class Tally:
-    """One candidate's answers.
-
-    Attributes:
-        total: answers that the step needs of it.
-        done: those that are in the file, also from earlier starts.
-        tokens: of those answers, and of failed ones of this start.
-        price: US dollars per million tokens; None if fleet.toml names none.
-        blank: answers without text, or of thoughts alone. They earn no reward, and too many end the candidate.
-        works: whether it has answered anything.
-        problem: why it is skipped.
-    """
+    """One candidate's answers."""
 
     candidate: str
-    total: int
-    done: int = 0
-    tokens: int = 0
-    price: float | None = None
-    blank: int = 0
-    works: bool = False
-    problem: Failure | None = None
+    total: int  # answers that the step needs of it
+    done: int = 0  # those that are in the file, also from earlier starts
+    tokens: int = 0  # of those answers, and of failed ones of this start
+    price: float | None = None  # US dollars per million tokens; None if fleet.toml names none
+    blank: int = 0  # answers without text, or of thoughts alone. They earn no reward, and too many end the candidate
+    works: bool = False  # whether it has answered anything
+    problem: Failure | None = None  # why it is skipped
     new: int = 0
     started: float = field(default_factory=time.monotonic)
 

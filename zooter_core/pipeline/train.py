@@ -191,18 +191,12 @@ class Trained:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Scores of n queries, and the labels that were made of them.
-
-    Attributes:
-        config: how the labels were made.
-        learned: which queries are in the training fold, shape (n,).
-        plain, enhanced: the labels, shape (n, N).
-        tags: of each query.
-    """
+    """Scores of n queries, and the labels that were made of them."""
 
     scores: Scores
     config: LabelConfig
-    learned: NDArray[np.bool_]
+    learned: NDArray[np.bool_]  # which queries are in the training fold, shape (n,)
+    # The labels, shape (n, N).
     plain: NDArray[np.float64]
     enhanced: NDArray[np.float64]
     tags: TagIndex

@@ -29,18 +29,12 @@ IDS = ("id", "task_id", "question_id", "idx")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem of a suite.
-
-    Attributes:
-        turns: the user's messages; the first is the query of the score file.
-        key: an answer key (`zooter_core.evaluation.verified`); of a judged suite, what the judge is shown.
-        tags: its subjects, according to the file.
-    """
+    """One problem of a suite."""
 
     id: str
-    turns: tuple[str, ...]
-    key: Any
-    tags: tuple[str, ...] = ()
+    turns: tuple[str, ...]  # the user's messages; the first is the query of the score file
+    key: Any  # an answer key (`zooter_core.evaluation.verified`); of a judged suite, what the judge is shown
+    tags: tuple[str, ...] = ()  # its subjects, according to the file
 
 
 class Record:
