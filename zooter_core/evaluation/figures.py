@@ -132,13 +132,6 @@ class Evaluation:
 
     Averages are unweighted over data sets. MTR and %Uplift rank the router, each candidate, RMR and the oracle;
     `single` leaves out the methods that need every candidate's response. What is None has not been computed.
-
-    Attributes:
-        mean, interval: over queries, and the 95% intervals (`metrics.interval`), by the names in MEANS and INTERVALS,
-            and of RMR.
-        counts: on how many queries each of these stands, by its name, and each of the `candidates`.
-        best_choice: how often the router and the best single candidate are the best choice.
-        gap_closed: of the gap between the best single candidate and the oracle; None where there is none.
     """
 
     n: int
@@ -147,12 +140,13 @@ class Evaluation:
     mtr: ByName
     uplift: ByName
     single: dict[Literal["mtr", "uplift"], ByName]
-    interval: dict[str, Interval]
-    mean: ByName
-    gap_closed: Share | None
+    interval: dict[str, Interval]  # of 95% (`metrics.interval`), by the names in INTERVALS, and of RMR
+    mean: ByName  # over queries, by the names in MEANS, and of RMR
+    gap_closed: Share | None  # of the gap between the best single candidate and the oracle; None where there is none
     calibration: Reliability
+    # How often the router and the best single candidate are the best choice.
     best_choice: dict[Literal["router", "best_single"], Share | None]
-    counts: dict[str, Any]
+    counts: dict[str, Any]  # on how many queries each of the means and intervals stands, and each of the `candidates`
     verdict: Verdict
     selection: SelectionReport | None = None
     dollars: Spent | None = None

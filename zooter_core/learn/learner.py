@@ -43,20 +43,14 @@ CHUNK = 100  # queries that are learned at once; a candidate's setting may chang
 
 class Learner:
     """Learns from one chunk of queries after another, after the champion's training queries: vectors of shape (n,
-    width), and rewards of shape (n, m), NaN where there is none.
-
-    Attributes:
-        candidates: how many there are.
-        axes: the directions that vectors are reduced to, shape (width, k).
-        sums: what was learned, for each half-life.
-        queries: how many queries went by.
-        shift: of all candidates' latest rewards, against those before; they are learned without it.
-    """
+    width), and rewards of shape (n, m), NaN where there is none."""
 
     def __init__(self, vectors: NDArray[np.floating], rewards: Array) -> None:
-        self.candidates, self.axes = rewards.shape[1], directions(vectors)
+        self.candidates = rewards.shape[1]
+        self.axes = directions(vectors)  # that vectors are reduced to, shape (width, k)
         self.sums = [Sums(self.candidates, self.axes.shape[1], half_life) for half_life in HALF_LIVES]
-        self.queries, self.shift = 0, 0.0
+        self.queries = 0  # that went by
+        self.shift = 0.0  # of all candidates' latest rewards, against those before; they are learned without it
         self._errors = {option: np.zeros((2, self.candidates)) for option in OPTIONS}  # sums of squares, and counts
         self._apart = np.zeros((2, self.candidates))  # rewards minus predictions: how many there are, and their sum
         self._fell = np.zeros(self.candidates, dtype=np.intp)  # the query at which each candidate fell last

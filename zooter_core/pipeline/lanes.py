@@ -160,28 +160,21 @@ class CollectJob:
 
 
 class Lane:
-    """Collects what one candidate lacks.
-
-    Attributes:
-        most_dollars: what one response of an endpoint may cost at most, without the prompt.
-        refusals: they wait until the candidate has answered something: one that refuses everything is broken.
-        tries: of each request that failed; TRIES for one that is not sent again.
-        under_way: the requests that an endpoint has, each with its key.
-        short: whether the budget ended the latest round of requests.
-        failures, in_a_row: the requests of that round that failed, and those of them after the last answer.
-        problem: of the first failure in a row.
-    """
+    """Collects what one candidate lacks."""
 
     def __init__(self, job: CollectJob, name: str) -> None:
         self.job, self.name, self.tally = job, name, job.tallies[name]
         candidate = job.ensemble.fleet.candidate(name)
         most = most_tokens(candidate, job.generation, candidate.thinking not in (None, False))
+        # What one response of an endpoint may cost at most, without the prompt.
         self.most_dollars = most * (self.tally.price or 0.0) / 1e6 if candidate.endpoint else 0.0
+        # They wait until the candidate has answered something: one that refuses everything is broken.
         self.refusals: list[tuple[ResponseKey, Response]] = []
-        self.tries: Counter[ResponseKey] = Counter()
-        self.under_way: dict[Request, ResponseKey] = {}
-        self.short, self.failures, self.in_a_row = False, 0, 0
-        self.problem: Failure | None = None
+        self.tries: Counter[ResponseKey] = Counter()  # of requests that failed; TRIES for one that is not sent again
+        self.under_way: dict[Request, ResponseKey] = {}  # the requests that an endpoint has
+        self.short = False  # whether the budget ended the latest round of requests
+        self.failures, self.in_a_row = 0, 0  # requests of that round that failed, and those after the last answer
+        self.problem: Failure | None = None  # of the first failure in a row
 
     def run(self, stop: threading.Event) -> Iterator[str]:
         """Collect what is missing in this process."""

@@ -38,15 +38,10 @@ class Problem:
 
 
 class Record:
-    """One record, whose fields have different names in different releases. A field of another form is a ZooterError.
-
-    Attributes:
-        place: "file, line 3".
-        id: from the record, else the file's name and the record's number.
-    """
+    """One record, whose fields have different names in different releases. A field of another form is a ZooterError."""
 
     def __init__(self, values: dict[str, Any], place: str, fallback: str) -> None:
-        self.values, self.place = values, place
+        self.values, self.place = values, place  # such as "file, line 3"
         ids = (values[name] for name in IDS if isinstance(values.get(name), str | int))
         self.id = str(next(ids, fallback))
 
@@ -87,18 +82,12 @@ Answered = tuple[Problem, tuple[str, ...]]  # a problem, and one response to eac
 
 
 class Suite:
-    """How to read and score a benchmark.
+    """How to read and score a benchmark."""
 
-    Attributes:
-        judged, runs_code: whether its scores need a judge, or run the candidates' code.
-        scale: the meaning of a score, in words.
-        judge: to be set before `score` if `judged`.
-    """
-
-    judged = False
-    runs_code = False
-    scale = ""
-    judge: Judge
+    judged = False  # whether its scores need a judge
+    runs_code = False  # whether they run the candidates' code
+    scale = ""  # the meaning of a score, in words
+    judge: Judge  # to be set before `score` if `judged`
 
     def read(self, paths: Sequence[Path]) -> list[Problem]:
         """The problems in the files of the public release.
