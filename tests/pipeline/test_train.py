@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import pandas
 import pytest
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.config.labelling import ENCODER
-from zooter_core.data.scores import Scores, score_line
+from zooter_core.data.scores import Scores, as_scores, score_line
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import distill
 from zooter_core.pipeline.train import tags_of
@@ -53,6 +55,23 @@ def test_a_router_from_a_score_file(tmp_path, tiny_fleet):
     router = distill(path, training=TRAINING, encoder=str(tiny_fleet / "encoder"))
     assert [decision.candidate for decision in router.route(SUMS + TEXTS)] == ["math"] * 16 + ["writer"] * 8
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_router_from_a_table_in_memory(tiny_encoder):
+    """A wide or a long table of pandas, a list of objects, an object of columns; polars and Arrow have such methods."""
+    wide = pandas.DataFrame(SCORES.scores, columns=list(SCORES.candidates)).assign(query=SUMS + TEXTS)
+    wide.loc[0, "writer"] = None
+    records = SimpleNamespace(to_dicts=lambda: wide.to_dict("records"))
+    for table in (wide, wide.melt("query", var_name="model", value_name="score"), records, wide.to_dict("list")):
+        scores = as_scores(table)
+        assert ([query.text for query in scores.queries], scores.left_out) == ((SUMS + TEXTS)[1:], 1)
+        assert np.array_equal(scores.scores, SCORES.scores[1:])
+    assert distill(wide, training=TRAINING, encoder=tiny_encoder).route(TEXTS)[0].candidate == "writer"
+    for wrong in (None, 7, wide["math"], wide.to_numpy(), wide.head(0)):
+        with pytest.raises(ZooterError, match=r"score files, or a table of pandas|scores of two candidates"):
+            distill(wrong)
+    with pytest.raises(ZooterError, match="each query as a `Query`, but found dict"):
+        Scores(({"query": "Hi"},), ("a", "b"), np.ones((1, 2)))
 
 
 def test_odd_queries_are_no_obstacle(tiny_encoder):
