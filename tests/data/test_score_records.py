@@ -265,6 +265,20 @@ def test_the_columns_of_files_with_one_model_each_are_joined_by_query(tmp_path):
         assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[0.0, 1.0], [3.0, 3.0]])
 
 
+def test_a_model_that_joins_may_have_a_file_of_its_own_in_any_form(tmp_path):
+    wide = table(tmp_path, "query,a,b\nHi,1,2\nHo,3,4\nHi,5,6\n")
+    lines = [{"query": q, "scores": {m: 3}, "responses": {m: "no"}} for m in "cd" for q in ("Hi", "Ho")]
+    texts = [json.dumps(line) + "\n" for line in lines]
+    later = [table(tmp_path, "".join(texts[n : n + 2]), f"{n}.jsonl") for n in (0, 2)]
+    long = table(tmp_path, "query,model,score\nHi,e,7\nHo,e,7\n", "long.csv")
+    files = [wide, *later, long]
+    scores = read_scores(files)
+    assert [query.text for query in scores.queries] == ["Hi", "Ho", "Hi"]  # a repeat stays one
+    assert scores.candidates == (*"abcde",)
+    assert scores.scores[:2].tolist() == [[1, 2, 3, 3, 7], [3, 4, 3, 3, 7]]
+    assert read_texts(files, scores) == [{"c": "no", "d": "no"}] * 2 + [{}]
+
+
 def test_a_table_of_responses_has_a_column_for_each_model(tmp_path):
     text = "query,reference,small answer,large answer\nHi,Hello,7,Hey\nHo,Ho,ja,\nHe,He,oh,so\n"
     records = [record["responses"] for _, _, record in score_records([table(tmp_path, text)])]

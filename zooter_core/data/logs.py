@@ -333,6 +333,7 @@ def _answer(value: object) -> str | None:
     return text or (value if isinstance(value, str) and as_json(value) else None)
 
 
+TOKENS = "completion_tokens tokens output_tokens usage.completion_tokens usage.output_tokens usage.output"
 FIELDS: dict[str, tuple[Callable[[object], Any], str]] = {
     "name": (as_text, "custom_id request_id id run_id"),
     "time": (as_time, "end_time start_time time timestamp @timestamp ts datetime created created_at create_time"),
@@ -340,10 +341,7 @@ FIELDS: dict[str, tuple[Callable[[object], Any], str]] = {
     "session": (as_text, "session metadata.session_id metadata.thread_id session_id trace_id conversation_id"),
     "candidate": (as_text, "candidate model_group model model_id provided_model_name metadata.ls_model_name"),
     "prompt_tokens": (as_count, "prompt_tokens input_tokens usage.prompt_tokens usage.input_tokens usage.input"),
-    "tokens": (
-        as_count,
-        "completion_tokens tokens output_tokens usage.completion_tokens usage.output_tokens usage.output",
-    ),
+    "tokens": (as_count, TOKENS),
     "dollars": (as_number, "dollars response_cost spend total_cost calculated_total_cost"),
     "finish": (as_text, "finish status"),
 }

@@ -86,6 +86,30 @@ def score_records(paths: Sequence[str | Path], responses: bool = False) -> Itera
     Raises:
         ZooterError: a file has no record, or one that holds no score.
     """
+    lines = _lines(paths, responses)
+    if len(paths) < 2:
+        yield from lines
+        return
+    queries: dict[str | int, tuple[int, Place, Record]] = {}  # by text, or by number where the text is taken
+    for number, (file, place, record) in enumerate(lines):
+        text = query_in(place, fields_of(record)).strip()
+        first, _, earlier = queries.get(text, (file, place, {}))
+        scores, before = record.get("scores"), earlier.get("scores")
+        if (
+            first != file
+            and isinstance(scores, dict)
+            and isinstance(before, dict)
+            and not scores.keys() & before.keys()
+        ):
+            for name in ("scores", "responses", "verified"):  # of other models, in a file of their own
+                earlier |= {name: earlier.get(name, {}) | record[name]} if name in record else {}
+        else:
+            queries[number if text in queries else text] = file, place, record
+    yield from queries.values()
+
+
+def _lines(paths: Sequence[str | Path], responses: bool) -> Iterator[tuple[int, Place, Record]]:
+    """The lines of each file by itself, but for rows of one model, which make one line for their query in all files."""
     together: dict[str, _Rows] = {}
     alone: dict[int, tuple[str, list[tuple[Place, Record]]]] = {}  # file -> its only column of scores, and its lines
     for file, path in enumerate(map(Path, paths)):
@@ -113,9 +137,7 @@ def score_records(paths: Sequence[str | Path], responses: bool = False) -> Itera
     shared = len({column for column, _ in alone.values()}) < len(alone)
     for file, (column, lines) in alone.items():
         model = ENDING.sub("", Path(paths[file]).name) if shared or field_name(column) in (*SCORE, *LIKELY) else column
-        for place, record in lines:
-            about = {name: value for name, value in fields_of(record).items() if name in ABOUT and name not in RESPONSE}
-            _add(together, file, place, about | {"model": model, "score": record["scores"][column]})
+        yield from ((file, place, record | {"scores": {model: record["scores"][column]}}) for place, record in lines)
     for rows in together.values():
         scores = {name: fmean(values) for name, values in rows.scores.items()}
         record = rows.record | ({"responses": rows.responses} if rows.responses else {})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -127,8 +128,7 @@ class Scores:
     def check_choice(self) -> None:
         """Refuse scores of a single candidate, from which nothing can learn to choose."""
         if len(self.candidates) < LEAST:
-            step = """Add scores of others on the same queries, in a column for each model, or in rows of query, model \
-and score: a router has to choose."""
+            step = "Add scores of others on the same queries, in a column for each model or a row for each score."
             instead = f"those of {listed(self.candidates)} alone"
             raise ZooterError(f"scores of two candidates or more{self.place}", instead, step)
 
@@ -239,11 +239,7 @@ def _scores_in(place: str, record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def as_scores(source: ScoreSource) -> Scores:
-    """Scores as they are, or read from one or more score files or from a table in memory (`read_scores`).
-
-    Raises:
-        ZooterError: it is something else, or has a fault.
-    """
+    """Scores as they are, or read from score files or a table in memory (`read_scores`); else a ZooterError."""
     if isinstance(source, Scores):
         return source
     for rows in ("to_dicts", "to_pylist", "to_list"):  # of polars; Arrow; a data set of the hub
@@ -351,11 +347,8 @@ def _shown(value: Any) -> str:
 
 def no_repeats(queries: Sequence[Query], path: str) -> None:
     """Refuse a file with two queries of one id."""
-    ids: set[str] = set()
-    for query in queries:
-        if query.id in ids:
-            raise ZooterError(f"different ids in {path}", f'"{query.id}" twice', "Rename or remove one of the lines.")
-        ids.add(query.id)
+    if repeats := [id for id, count in Counter(query.id for query in queries).items() if count > 1]:
+        raise ZooterError(f"different ids in {path}", f'"{repeats[0]}" twice', "Rename or remove one of the lines.")
 
 
 def paraphrases() -> list[tuple[str, str]]:
