@@ -101,6 +101,7 @@ def score_records(paths: Sequence[str | Path], responses: bool = False) -> Itera
             and isinstance(before, dict)
             and not scores.keys() & before.keys()
         ):
+            record |= {"scores": {model: as_score(score, f"{model} in {place}") for model, score in scores.items()}}
             for name in ("scores", "responses", "verified"):  # of other models, in a file of their own
                 earlier |= {name: earlier.get(name, {}) | record[name]} if name in record else {}
         else:
@@ -293,7 +294,8 @@ def _by_column(rows: Sequence[tuple[Place, Record]], responses: bool) -> list[tu
     models = {name: one for name, one in models.items() if one.lower() not in BESIDE and _may_be_scores(one)}
     cells = {name: [cell for _, record in rows if not _is_missing(cell := record.get(name))] for name in models}
     numbers = {name: sum(_number(cell) is not None for cell in cells[name]) for name in models}
-    kind, names = "scores", [name for name, count in numbers.items() if count and 2 * count >= len(cells[name])]
+    least = {name: 0 if field_name(name) in SCORE else len(cells[name]) / 2 for name in models}  # cells with numbers
+    kind, names = "scores", [name for name in models if cells[name] and numbers[name] >= least[name]]
     if not names or (responses and len(names) < len(models) == len({*models.values()})):
         kind, names = "responses", [name for name in models if any(map(_as_response, cells[name]))]
     if rows and kind == "responses" and len(names) < 2:
