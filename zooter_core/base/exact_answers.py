@@ -198,7 +198,10 @@ QUESTIONS: Sequence[tuple[re.Pattern[str], Callable[..., Worked | None]]] = [
         (rf"{COUNT}(?P<kind>letters|vowels|consonants){VERB} in {WORD}", _letters),
         (rf"{COUNT}(?P<kind>letters|vowels|consonants) does {WORD} have", _letters),
         (rf"{ASK}(?:spell|write|say) {WORD} (?:backwards?|in reverse)", _backwards),
-        (rf"is {N} (?:an? )?prime(?: number)?(?: or not)?", _prime),
+        (
+            rf"(?:is|check if|tell me whether)? ?(?:the number )?{N} (?:is )?(?:an? )?prime(?: number)?(?: or not)?",
+            _prime,
+        ),
         (rf"{ASK}prime (?:factors|factori[sz]ation) of {N}", _prime_factorization),
         (rf"{ASK}(?:factors|divisors) of {N}", _divisors),
         (
