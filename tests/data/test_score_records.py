@@ -265,6 +265,13 @@ def test_the_columns_of_files_with_one_model_each_are_joined_by_query(tmp_path):
         assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[0.0, 1.0], [3.0, 3.0]])
 
 
+def test_the_numbers_of_the_rows_are_no_scores_whatever_their_column_is_called(tmp_path):
+    rows = "".join(f"{n};Why {n}?;{n % 3};{n % 2}\n" for n in range(1, 7))
+    scores = read_scores([table(tmp_path, f"Lfd.;Frage;a;b\n{rows};Ø (n=6);1;1\n")])
+    assert (scores.candidates, len(scores.queries)) == (("a", "b"), 6)
+    assert read_scores([table(tmp_path, "N°,query,a,b\n1,Hi,3,1\n2,Ho,1,3\n")]).candidates == ("a", "b")
+
+
 def test_a_model_that_joins_may_have_a_file_of_its_own_in_any_form(tmp_path):
     wide = table(tmp_path, "query,a,b\nHi,1,2\nHo,3,4\nHi,5,6\n")
     lines = [{"query": q, "scores": {m: 3}, "responses": {m: "no"}} for m in "cd" for q in ("Hi", "Ho")]
@@ -282,7 +289,7 @@ def test_a_model_that_joins_may_have_a_file_of_its_own_in_any_form(tmp_path):
 def test_a_table_of_responses_has_a_column_for_each_model(tmp_path):
     text = "query,reference,small answer,large answer\nHi,Hello,7,Hey\nHo,Ho,ja,\nHe,He,oh,so\n"
     records = [record["responses"] for _, _, record in score_records([table(tmp_path, text)])]
-    assert records == [{"small": "7", "large": "Hey"}, {"small": "ja"}, {"small": "oh", "large": "so"}]
+    assert records == [{"small": "7", "large": "Hey"}, {"small": "ja", "large": None}, {"small": "oh", "large": "so"}]
 
 
 @pytest.mark.parametrize(
@@ -311,7 +318,9 @@ def test_a_model_may_answer_with_numbers_alone(tmp_path, name, text):
 
 def test_words_and_percents_are_scores(tmp_path):
     path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n5,#DIV/0!,—\n')
-    signs = table(tmp_path, "query,a,b\n1,win,Tie\n2,4/5,3.5 / 5\n3,★★★☆,⭐\ufe0f⭐\ufe0f\n4,👍🏽,👎\n", "signs.csv")
+    signs = table(
+        tmp_path, "query,a,b\n1,win,Tie\n2,4/5,3.5 out of 5\n3,★★★☆,⭐\ufe0f⭐\ufe0f\n4,👍🏽,👎\n", "signs.csv"
+    )
     assert read_scores([signs]).scores.tolist() == [[1, 0.5], [0.8, 0.7], [3, 2], [1, 0]]
     large = table(tmp_path, 'query,a,b\n1,"1.234,5","1,234.5"\n2,"1.234.567,8","1,234"\n', "large.csv")
     assert read_scores([large]).scores.tolist() == [[1234.5, 1234.5], [1_234_567.8, 1.234]]
@@ -337,6 +346,7 @@ def test_words_and_percents_are_scores(tmp_path):
         ("query,rater,mark\nHi,ann,1\n", "those of mark alone. Add scores of others on the same queries, in a column"),
         ("query,model,score\nHi,a,1\n", "those of a alone"),
         ("query,model,score\nHi,a,1\nHi,,2\n", "the name of a model in"),
+        ("user_input,response,faithfulness,relevancy\nHi,no,1,2\n", "one column of scores beside the responses in"),
         ("query,model,mark,points\nHi,a,1,2\n", 'a column "score" or "response" beside "model" in'),
         (
             '{"input": "Hi", "model": "a", "output": "x", "scores": {"f1": 1, "em": 0}}\n',

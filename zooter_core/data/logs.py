@@ -54,8 +54,8 @@ CALLS = {  # a part of the name of other kinds of calls -> as what they are coun
 CUT = {"redacted": r"\A(\s*redacted-by-litellm)+\s*\Z", "cut short by LiteLLM": r"\(litellm_truncated "}
 TEXTS = (  # in which fields the messages are, or the user's text
     *("query", "messages", "conversations", "conversation", "prompt", "prompts", "input", "inputs", "question"),
-    *("problem", "contents", "proxy_server_request", "request", "body", "chat", "chat_messages", "snapshot"),
-    *("conversation_a", "raw", "versions", "inputBodyJson"),  # the latter of promptfoo, LM Studio and Bedrock
+    *("problem", "contents", "proxy_server_request", "request_body", "request", "body", "chat", "chat_messages"),
+    *("snapshot", "conversation_a", "raw", "versions", "inputBodyJson"),  # promptfoo's, LM Studio's and Bedrock's
 )
 HEADINGS = {  # a field -> how people and other programs call it
     "query": """queries questions user_query user_question user_prompt user_input user_message query_text question_text

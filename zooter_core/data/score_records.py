@@ -47,15 +47,15 @@ SCORED = re.compile(r"(\w+_)?(ratings|grades|rewards|results)")  # an object of 
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 THOUSANDS = re.compile(r"(?<=\d)(\.(?=(\d{3}\.)*\d{3},\d)|,(?=(\d{3},)*\d{3}\.\d))")  # in 1.234,5 or 1,234.5
 AVERAGE = (
-    "(grand.|overall.|weighted.)?(mean|avg|average|total|sum|median)(.score|s)?|durchschnitt|mittelwert|summe|gesamt"
-    "|moyenne|somme|promedio|suma|m[eé]dia|soma|totale|gemiddelde|среднее|итого|平均|平均分|合计|总分|合計"
+    "(grand.|overall.|weighted.)?(mean|avg|average|total|sum|median)(.(score|rating)|s)?|ø|durchschnitt|mittelwert|summe"
+    "|gesamt|moyenne|somme|promedio|suma|m[eé]dia|soma|totale|gemiddelde|среднее|итого|平均|平均分|合计|总分|合計"
 )
-SUMMARY = re.compile(rf"({AVERAGE}|overall|max|min|count|std.*|standard.deviation)\W*")  # of a row below the queries
+SUMMARY = re.compile(rf"({AVERAGE}|overall|max|min|count|std.*|standard.deviation)\W*(\(.*\))?")
 ABOUT = {*TEXTS, *FIELDS, "dataset", "source", "tags", "choices", "target", "expected", "label", "ground_truth"}
 MEASURE = re.compile(  # the names of columns that are no model's
     r"(.*_)?(category|topic|type|stream|language|notes?|comments?|rater|date|row|turns?|level|difficulty|split|fold"
     r"|seed|year|temperature|weight|priority|version|complexity|confidence|diff|delta|variance|status|reason)"
-    rf"|no\.?|nr\.?|#|reference(\..*)?|unnamed:.\d+|(.*_)?({AVERAGE})"
+    rf"|no\.?|nr\.?|n[°º]|№|#|序号|番号|reference(\..*)?|unnamed:.\d+|(.*_)?({AVERAGE})"
     r"|(.*[\W_])?(q?id|idx|index|ms|at|ts|time|timestamp|created|length|len|count|num|number|words|characters)"
     r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration|rank)([\W_].*)?|time_.*"
 )
@@ -294,6 +294,8 @@ def _by_column(rows: Sequence[tuple[Place, Record]], responses: bool) -> list[tu
     models = {name: one for name, one in models.items() if one.lower() not in BESIDE and _may_be_scores(one)}
     cells = {name: [cell for _, record in rows if not _is_missing(cell := record.get(name))] for name in models}
     numbers = {name: sum(_number(cell) is not None for cell in cells[name]) for name in models}
+    counts = [[str(n) for n in range(first, first + len(rows))] for first in (0, 1)]  # the numbers of the rows
+    models = {name: one for name, one in models.items() if len(rows) < 5 or [*map(str, cells[name])] not in counts}
     least = {name: 0 if field_name(name) in SCORE else len(cells[name]) / 2 for name in models}  # cells with numbers
     kind, names = "scores", [name for name in models if cells[name] and numbers[name] >= least[name]]
     if not names or (responses and len(names) < len(models) == len({*models.values()})):
@@ -301,13 +303,11 @@ def _by_column(rows: Sequence[tuple[Place, Record]], responses: bool) -> list[tu
     if rows and kind == "responses" and len(names) < 2:
         instead = f"{'no numbers in ' if models else ''}the columns {listed(models or columns) or 'none'}"
         raise ZooterError(f"scores in {rows[0][0]}", instead, STEP)
-    lines = []
-    for place, record in rows:
-        part = {models[name]: record.get(name) for name in names}
-        if kind == "responses":
-            part = {name: text for name, cell in part.items() if (text := _as_response(cell))}
-        lines.append((place, record | {kind: part}))
-    return lines
+    if kind == "scores" and len(names) > 1 and "response" in map(field_name, columns):
+        step = "Name the one that counts `score`, or each column after its model."
+        raise ZooterError(f"one column of scores beside the responses in {rows[0][0]}", listed(names), step)
+    read = (lambda cell: _as_response(cell) or None) if kind == "responses" else lambda cell: cell
+    return [(place, one | {kind: {models[name]: read(one.get(name)) for name in names}}) for place, one in rows]
 
 
 def _model_of(column: str) -> str:
@@ -357,7 +357,7 @@ def _is_missing(value: object) -> bool:
 def _number(value: object) -> float | None:
     """The number that a cell or a value of JSON stands for; None if it stands for none."""
     if isinstance(value, str):
-        text = value.translate(SKIN).strip().lower().removesuffix("%").rstrip()
+        text = value.translate(SKIN).strip().lower().replace(" out of ", "/").removesuffix("%").rstrip()
         if text and not text.strip(STARS):
             return float(len(text) - text.count(STARS[-1]))
         points, slash, most = (part.strip() for part in text.partition("/"))  # 4/5, but no date
