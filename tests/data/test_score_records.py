@@ -318,9 +318,7 @@ def test_a_model_may_answer_with_numbers_alone(tmp_path, name, text):
 
 def test_words_and_percents_are_scores(tmp_path):
     path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n5,#DIV/0!,—\n')
-    signs = table(
-        tmp_path, "query,a,b\n1,win,Tie\n2,4/5,3.5 out of 5\n3,★★★☆,⭐\ufe0f⭐\ufe0f\n4,👍🏽,👎\n", "signs.csv"
-    )
+    signs = table(tmp_path, "query,a,b\n1,win,Tie\n2,4/5,3.5 out of 5\n3,★★★☆,⭐\ufe0f⭐\ufe0f\n4,✅,👎\n", "signs.csv")
     assert read_scores([signs]).scores.tolist() == [[1, 0.5], [0.8, 0.7], [3, 2], [1, 0]]
     large = table(tmp_path, 'query,a,b\n1,"1.234,5","1,234.5"\n2,"1.234.567,8","1,234"\n', "large.csv")
     assert read_scores([large]).scores.tolist() == [[1234.5, 1234.5], [1_234_567.8, 1.234]]

@@ -31,8 +31,7 @@ DECODER = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" els
 KIND = "a file of JSON or a table (CSV)"
 AS_EXCEL, LINE, FOREIGN_WORD = "as-excel", re.compile(rb"[^\n]*"), re.compile(rb"[\x80-\xff]{5}")
 ENDING = re.compile(r"\.(jsonl?|[ct]sv|txt|parquet)(\.gz)?\Z")
-# What stands before the names of a table's columns; "sep=" is Excel's, and the last is a title, alone in its row.
-BEFORE = re.compile(r"(\s*\n|sep=.\n|[^,;\t|\n\"]*([,;\t])\2+\s*\n)*")
+BEFORE = re.compile(r"(\s*\n|sep=.\n|[^,;\t|\n\"]*([,;\t])\2+\s*\n)*")  # a table: Excel's "sep=", and a title alone
 PACKED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # how .xlsx, .ods and .zip begin, and .xls
 LATEST = 1e11  # seconds: a time above it counts thousandths, millionths or billionths of one
 FIX_FILE, FIX_LINE = "Fix the file, or download it again.", "Fix or remove the line."

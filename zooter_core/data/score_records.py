@@ -29,7 +29,6 @@ RESPONSE = ("response", "output", "completion", "prediction", "answer", "text")
 DECIDED = (("winner", "loser"), ("chosen_model", "rejected_model"))  # of a vote; the first has won
 PAIRS = (("model_a", "model_b"), ("generator_1", "generator_2"), ("model_1", "model_2"), *DECIDED)
 MISSING = re.compile(r"[-–—?.]*|n[./]?a\.?|<na>|nan|null|none|#[\w/]+[!?]?")  # the last are errors of a spreadsheet
-SKIN = str.maketrans("", "", "\ufe0f🏻🏼🏽🏾🏿")  # of a thumb
 # The last ones of each are Excel's in German, French, Spanish, Italian, Portuguese and Dutch.
 RIGHT = """pass passed correct right yes y win won good like liked thumbs_up 👍 ✓ ✔ ✅
 true wahr vrai verdadero vero verdadeiro waar"""
@@ -152,6 +151,9 @@ def _unwrapped(path: Path) -> Iterator[tuple[Place, Record]]:
     file of {"How?": {"a": 1, "b": 0}, ...}, the queries are the names.
     """
     for place, record in each_record(path):
+        if _are_scores(record.get("scores")) or not any(isinstance(part, dict | list) for part in record.values()):
+            yield place, record
+            continue
         if objects(rows := fields_of(record.get("results")).get("results")):  # promptfoo has them beside the prompts
             record = {"results": rows}
         ratings = [part for name, part in record.items() if SCORED.fullmatch(name.lower()) and _are_scores(part)]
@@ -187,9 +189,9 @@ def _named(value: object) -> list[Record]:
 
 def _is_summary(record: Record) -> bool:
     """Whether a row of a table is the average or the sum of others, as spreadsheets have it below them."""
-    cells = [cell.strip().lower() for cell in record.values() if isinstance(cell, str) and not _is_missing(cell)]
+    cells = [cell.strip().lower() for cell in record.values() if isinstance(cell, str)]
     words = [cell for cell in cells if SUMMARY.fullmatch(cell)]
-    return bool(words) and all(cell in words or _number(cell) is not None for cell in cells)
+    return bool(words) and all(cell in words or _is_missing(cell) or _number(cell) is not None for cell in cells)
 
 
 def _vote(place: Place, fields: Record) -> list[Record]:
@@ -357,11 +359,11 @@ def _is_missing(value: object) -> bool:
 def _number(value: object) -> float | None:
     """The number that a cell or a value of JSON stands for; None if it stands for none."""
     if isinstance(value, str):
-        text = value.translate(SKIN).strip().lower().replace(" out of ", "/").removesuffix("%").rstrip()
+        text = value.replace("\ufe0f", "").strip().lower().replace(" out of ", "/").removesuffix("%").rstrip()
         if text and not text.strip(STARS):
             return float(len(text) - text.count(STARS[-1]))
         points, slash, most = (part.strip() for part in text.partition("/"))  # 4/5, but no date
-        points = THOUSANDS.sub("", points)
+        points = THOUSANDS.sub("", points) if "," in points else points
         number = WORDS.get(points, as_number(points.replace(",", ".") if DECIMAL_COMMA.fullmatch(points) else points))
         if not slash or number is None:
             return number
