@@ -114,8 +114,8 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
         ),
         (
             "a.csv",  # of promptfoo, shorter
-            "q,a,Status,Score,b,Status,Score\n".replace("q,", "query,")
-            + "".join(f'"{q}",x,PASS,{s["a"]},y,FAIL,{s["b"]}\n' for q, s in ROWS),
+            "query,a,Status,Score,Metric: f1,b,Status,Score,Metric: f1\n"
+            + "".join(f'"{q}",x,PASS,{s["a"]},1,y,FAIL,{s["b"]},1\n' for q, s in ROWS),
         ),
         (
             "a.json",

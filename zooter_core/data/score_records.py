@@ -56,7 +56,7 @@ MEASURE = re.compile(  # the names of columns that are no model's
     r"|seed|year|temperature|weight|priority|version|complexity|confidence|diff|delta|variance|status|reason)"
     rf"|no\.?|nr\.?|n[°º]|№|#|序号|番号|reference(\..*)?|unnamed:.\d+|(.*_)?({AVERAGE})"
     r"|(.*[\W_])?(q?id|idx|index|ms|at|ts|time|timestamp|created|length|len|count|num|number|words|characters)"
-    r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration|rank)([\W_].*)?|time_.*"
+    r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration|rank)([\W_].*)?|time_.*|(.*_)?metric:.*"
 )
 # Of a row with a model, `correct` may be the score.
 BESIDE = ("correct", "gold", "best", "winner", "chosen", "rejected", "min", "max", "std")
