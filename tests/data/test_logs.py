@@ -102,6 +102,9 @@ TRACE = {"id": "t", "timestamp": "2026-01-02 03:04:05.5", "input": "How?", "outp
         ({"inputs": {"messages": ASK}, "outputs": {"messages": [*ASK, {"type": "ai", "content": "so"}]}}, {}),
         ({"request": "POST /v1/chat/completions HTTP/1.1", "requestBody": json.dumps({"model": "m", "messages": ASK}),
           "response_body": json.dumps(CALL["response"])}, {"candidate": "m"}),  # nginx, Helicone
+        ({"request": {"url": "x", "body": json.dumps({"model": "m", "messages": ASK})},
+          "response": {"status": 200, "body": CALL["response"]}}, {"candidate": "m"}),  # Portkey, Kong
+        ({"turns": [*ASK, ANSWER]}, {}),
         ({"_id": "7", "_source": {"@timestamp": 1.7e9, "messages": ASK, "response": "so"}}, {"time": 1.7e9}),
         ({"time": 1.7e9, "message": json.dumps({"messages": ASK, "choices": [{"message": ANSWER}]})}, {"time": 1.7e9}),
         ({"messages": ASK, "choices": [{"message": ANSWER}], "model": "m"}, {"candidate": "m"}),  # stored completions

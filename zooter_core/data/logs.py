@@ -44,7 +44,7 @@ SHAPES = (  # the keys of which a record has all; the key with its kind of call,
     (LITELLM, {"start_time", "model"}, "", ""),
     # Of ShareGPT, Chatbot Arena, a proxy; Open WebUI (chats, feedback), ChatGPT, Claude.
     *((OTHER, {name}, "", "") for name in ("conversations", "conversation", "conversation_a", "request")),
-    *((OTHER, {name}, "", "") for name in ("chat", "snapshot", "mapping", "chat_messages", "request_body")),
+    *((OTHER, {name}, "", "") for name in ("chat", "turns", "snapshot", "mapping", "chat_messages", "request_body")),
     *((PLAIN, {name}, "", "") for name in ("messages", "prompt", "question", "problem")),
 )
 CALLS = {  # a part of the name of other kinds of calls -> as what they are counted
@@ -55,7 +55,7 @@ CUT = {"redacted": r"\A(\s*redacted-by-litellm)+\s*\Z", "cut short by LiteLLM": 
 TEXTS = (  # in which fields the messages are, or the user's text
     *("query", "messages", "conversations", "conversation", "prompt", "prompts", "input", "inputs", "question"),
     *("problem", "contents", "proxy_server_request", "request_body", "request", "body", "chat", "chat_messages"),
-    *("snapshot", "conversation_a", "raw", "versions", "inputBodyJson"),  # promptfoo's, LM Studio's and Bedrock's
+    *("turns", "snapshot", "conversation_a", "raw", "versions", "inputBodyJson"),  # "raw" is promptfoo's
 )
 HEADINGS = {  # a field -> how people and other programs call it
     "query": """queries questions user_query user_question user_prompt user_input user_message query_text question_text
@@ -147,7 +147,7 @@ def _answered(record: Record, outputs: list[Record], several: bool) -> tuple[Rec
     if not outputs:
         return record, fields, "a request of the batch without its output: name both files"
     message = fields_of(outputs[0].get("result")).get("message")  # of Anthropic
-    fields |= _reply(message or fields_of(outputs[0].get("response")).get("body"))
+    fields |= _reply(message or outputs[0].get("response"))
     answered = any(map(fields_of(fields["response"]).get, ("choices", "output", "content")))
     return record | {"output": outputs[0]}, fields, "" if answered else "a request of the batch without an answer"
 
@@ -155,6 +155,7 @@ def _answered(record: Record, outputs: list[Record], several: bool) -> tuple[Rec
 def _reply(response: object) -> Record:
     """What the answer of a server says, as fields of a log."""
     reply = fields_of(response)
+    reply = fields_of(reply.get("body")) or reply
     created = reply.get("created", reply.get("created_at"))
     return {"response": reply or response, "usage": reply.get("usage"), "created": created}
 
@@ -248,6 +249,7 @@ def _log(left_out: Counter[str], source: Source, record: Record, request: Record
     file, place, (form, _, kind, generations) = source
     fields = fields_of(request)
     if body := fields_of(fields.get("request_body", fields.get("request"))):  # of a call, beside its response
+        body = fields_of(body.get("body")) or body
         fields = body | fields | _reply(fields.get("response_body", fields.get("response")))
     fields = _vote_in(fields) | fields
     messages = messages_of(fields)

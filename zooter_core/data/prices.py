@@ -66,10 +66,8 @@ def in_words(fleet: Fleet) -> str:
         return ""
     unknown = [one.name for one in fleet.candidates if one.usd_per_million_tokens is None and not is_local(one)]
     guess = f" Without a price there, these count as the dearest: {listed(unknown)}." if unknown else ""
-    return (
-        f"It weighs the prices of fleet.toml: the dearest model answers if it leads a free one by a "
-        f"probability of {willingness:.3g} ([router] willingness).{guess}"
-    )
+    lead = f"the dearest model answers if it leads a free one by a probability of {willingness:.3g}"
+    return f"It weighs the prices of fleet.toml: {lead} ([router] willingness).{guess}"
 
 
 def why(decision: Decision) -> str:
