@@ -102,6 +102,7 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
         ),
         ("a.json", dict(ROWS)),
         ("a.json", {m: dict(rows) for m, rows in MODELS.items()}),
+        ("a.json", {f"q{n}": {"question": q, "scores": s} for n, (q, s) in enumerate(ROWS)}),
         ("a.json", {m: [{"query": q, "score": s} for q, s in rows] for m, rows in MODELS.items()}),
         ("a.json", {"query": QUERIES, "a": [0.5, 0.25], "b": [1, 0]}),
         ("a.json", [{"prompt": q, "ratings": s} for q, s in ROWS]),

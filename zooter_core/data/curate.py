@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -128,12 +128,9 @@ def _grams(normal: str) -> set[str]:
 
 def in_turn(sources: Sequence[Any], n: int) -> list[int]:
     """Places of up to n queries: the first of every source, then the second of every source, and so on."""
-    counts: Counter[Any] = Counter()
-    turns = []
-    for place, source in enumerate(sources):
-        turns.append((counts[source], place))
-        counts[source] += 1
-    return sorted(place for _, place in sorted(turns)[:n])
+    counts: defaultdict[Any, Iterator[int]] = defaultdict(count)
+    turns = sorted((next(counts[source]), place) for place, source in enumerate(sources))
+    return sorted(place for _, place in turns[:n])
 
 
 def cover(tags: Sequence[Tags], sources: Sequence[Any], n: int) -> list[int]:

@@ -148,7 +148,7 @@ def _unwrapped(path: Path) -> Iterator[tuple[Place, Record]]:
     """The records of a file. Of a list in one, as in {"model": "a", "results": [...]}, each with what is around it.
 
     An object of objects, as in {"results": {"a": {"score": 1}, "b": {"score": 0}}}, is such a list of the models. In a
-    file of {"How?": {"a": 1, "b": 0}, ...}, the queries are the names.
+    file of {"How?": {"a": 1, "b": 0}, ...}, the queries are the names, or the ids of objects with a query.
     """
     for place, record in each_record(path):
         if _are_scores(record.get("scores")) or not any(isinstance(part, dict | list) for part in record.values()):
@@ -167,6 +167,8 @@ def _unwrapped(path: Path) -> Iterator[tuple[Place, Record]]:
             rows = [{"query": query, "scores": scores} for query, scores in record.items()]
             if " " not in "".join(record) and all(" " in text for part in record.values() for text in part):
                 rows = [{"model": m, "query": q, "score": s} for m, part in record.items() for q, s in part.items()]
+        elif all(isinstance(part, dict) and {*TEXTS} & fields_of(part).keys() for part in record.values()):
+            rows = [{"id": name} | part for name, part in record.items()]
         around = {name: value for name, value in fields_of(record).items() if name in (*MODEL, *ABOUT)} if rows else {}
         if rows and ({*MODEL} & fields_of(rows[0]).keys() or not {*TEXTS} & around.keys()):
             yield from ((place, around | row) for row in rows)
