@@ -70,7 +70,7 @@ def test_a_table_on_stdin_gives_its_column_of_queries(zooter, stdin):
 
 
 @pytest.mark.parametrize(
-    "line", ['{"query": ', '{"text": "x"}', '{"messages": []}', '{"messages": [{"role": "user", "content": " "}]}']
+    "line", ['{"query": ', '{"ask": "x"}', '{"messages": []}', '{"messages": [{"role": "user", "content": " "}]}']
 )
 def test_a_wrong_line_of_stdin_is_named(zooter, stdin, line):
     stdin(f"{SEA}\n{line}\n")

@@ -68,7 +68,7 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
             "a.json",
             [{"qid": 7, "prompt": text, **scores, "Correct answer": 4, "created_at": 2} for text, scores in ROWS],
         ),
-        ("a.csv", "query,model,correct\n" + "".join(f'"{q}",{m},{s}\n' for q, m, s in LONG)),
+        ("a.csv", "text,model,correct\n" + "".join(f'"{q}",{m},{s}\n' for q, m, s in LONG)),
         ("a.jsonl", "\n".join(json.dumps({"messages": [{"role": "user", "content": q}], **s}) for q, s in ROWS)),
         ("a.csv", "query,scores\n" + "".join(f'"{text}","{scores}"\n' for text, scores in ROWS)),
         ("a.csv", "id,Model,Prompt,score,ms\n" + "".join(f'1,{m},"{q}",{s},9\n' for q, m, s in LONG) + ",,,,\n"),
@@ -319,7 +319,9 @@ def test_a_model_may_answer_with_numbers_alone(tmp_path, name, text):
 
 def test_words_and_percents_are_scores(tmp_path):
     path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n5,#DIV/0!,—\n')
-    signs = table(tmp_path, "query,a,b\n1,win,Tie\n2,4/5,3.5 out of 5\n3,★★★☆,⭐\ufe0f⭐\ufe0f\n4,✅,👎\n", "signs.csv")
+    signs = table(
+        tmp_path, "query,a,b\n1,win,Tie\n2,4/5 (good),3.5 out of 5\n3,★★★☆,⭐\ufe0f⭐\ufe0f\n4,✅,👎\n", "signs.csv"
+    )
     assert read_scores([signs]).scores.tolist() == [[1, 0.5], [0.8, 0.7], [3, 2], [1, 0]]
     large = table(tmp_path, 'query,a,b\n1,"1.234,5","1,234.5"\n2,"1.234.567,8","1,234"\n', "large.csv")
     assert read_scores([large]).scores.tolist() == [[1234.5, 1234.5], [1_234_567.8, 1.234]]
@@ -333,7 +335,7 @@ def test_words_and_percents_are_scores(tmp_path):
     [
         ("", "at least one query"),
         ("query,a,b\n", "at least one query"),
-        ("text,a,b\nHi,1,2\n", "the fields text, a, b. Rename the field with the query"),
+        ("ask,a,b\nHi,1,2\n", "the fields ask, a, b. Rename the field with the query"),
         ("query,a,b\nHi,1,2\nHello,poor,2\n", "a number as the score of a in"),
         ("query,a,b\nHi, you,1,2\n", "3 cells in"),
         ("query,a,b\nHello,1,2\nHi, you,1,2\n", "but found 4"),

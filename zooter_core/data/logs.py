@@ -55,7 +55,7 @@ CUT = {"redacted": r"\A(\s*redacted-by-litellm)+\s*\Z", "cut short by LiteLLM": 
 TEXTS = (  # in which fields the messages are, or the user's text
     *("query", "messages", "conversations", "conversation", "prompt", "prompts", "input", "inputs", "question"),
     *("problem", "contents", "proxy_server_request", "request_body", "request", "body", "chat", "chat_messages"),
-    *("turns", "snapshot", "conversation_a", "raw", "versions", "inputBodyJson"),  # "raw" is promptfoo's
+    *("turns", "snapshot", "conversation_a", "raw", "versions", "inputBodyJson", "text"),
 )
 HEADINGS = {  # a field -> how people and other programs call it
     "query": """queries questions user_query user_question user_prompt user_input user_message query_text question_text

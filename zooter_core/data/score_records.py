@@ -93,14 +93,11 @@ def score_records(paths: Sequence[str | Path], responses: bool = False) -> Itera
     for number, (file, place, record) in enumerate(lines):
         text = query_in(place, fields_of(record)).strip()
         first, _, earlier = queries.get(text, (file, place, {}))
-        scores, before = record.get("scores"), earlier.get("scores")
-        if (
-            first != file
-            and isinstance(scores, dict)
-            and isinstance(before, dict)
-            and not scores.keys() & before.keys()
-        ):
-            record |= {"scores": {model: as_score(score, f"{model} in {place}") for model, score in scores.items()}}
+        mine, others = ({*one["scores"]} if isinstance(one.get("scores"), dict) else set() for one in (record, earlier))
+        if first != file and mine and others and not mine & others:
+            record |= {
+                "scores": {model: as_score(score, f"{model} in {place}") for model, score in record["scores"].items()}
+            }
             for name in ("scores", "responses", "verified"):  # of other models, in a file of their own
                 earlier |= {name: earlier.get(name, {}) | record[name]} if name in record else {}
         else:
@@ -259,7 +256,7 @@ def _sample(path: Path, record: Record) -> Record:
     while isinstance(prompt, dict | list) and prompt:
         prompt = next(iter(prompt.values() if isinstance(prompt, dict) else prompt))
     doc = fields_of(fields["doc"])
-    query = {name: doc[name] for name in TEXTS if name in doc} or {"prompt": prompt}
+    query = {name: doc[name] for name in TEXTS if name in doc and name != "text"} or {"prompt": prompt}
     task = path.name.removeprefix("samples_").rpartition("_")[0]  # before the time
     return query | {"model": path.parent.name.replace("__", "/"), "dataset": task, "score": fields.get(metric)}
 
@@ -362,6 +359,7 @@ def _number(value: object) -> float | None:
     """The number that a cell or a value of JSON stands for; None if it stands for none."""
     if isinstance(value, str):
         text = value.replace("\ufe0f", "").strip().lower().replace(" out of ", "/").removesuffix("%").rstrip()
+        text = text.partition("(")[0].rstrip() if text[:1].isdigit() else text  # "4 (good)"
         if text and not text.strip(STARS):
             return float(len(text) - text.count(STARS[-1]))
         points, slash, most = (part.strip() for part in text.partition("/"))  # 4/5, but no date
