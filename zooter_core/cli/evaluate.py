@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -16,24 +15,25 @@ from zooter_core.base.errors import NotInstalledError, ZooterError, listed
 from zooter_core.base.files import check_file, open_atomic
 from zooter_core.cli.consoles import bars, err, print_figures, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_fleet
-from zooter_core.cli.options import Json, Willingness, check_unused, flag, open_scores, option
+from zooter_core.cli.options import JSON, WILLINGNESS, check_unused, flag, open_scores, option
 from zooter_core.cli.tables import print_evaluation, print_selection, print_sweep, print_trade, print_verdict
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
 from zooter_core.evaluation import charts, report_tables, responses
+from zooter_core.evaluation import evaluate as evaluation
 from zooter_core.evaluation.charts import Figure
 from zooter_core.evaluation.figures import Evaluation
 from zooter_core.evaluation.responses import Texts
+from zooter_core.evaluation.sweep import SweepConfig, sweep
 from zooter_core.evaluation.verdicts import with_cost
 from zooter_core.method import selection
 from zooter_core.method.metrics import Array
 from zooter_core.method.selection import Outputs, SelectionReport
+from zooter_core.router.encoder import open_encoder
 from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.neighbours import Neighbours, familiar_rows
 from zooter_core.router.router import Router
-
-if TYPE_CHECKING:
-    from zooter_core.evaluation.sweep import SweepConfig
 
 PAGE = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>TITLE</title>
@@ -45,37 +45,28 @@ HEIGHT = 520  # pixels of a chart
 
 def evaluate(
     context: typer.Context,
-    scores: Annotated[list[Path], option("FILE...", "Score files.")],
-    router: Annotated[Path | None, option("DIR", "Folder of the router (default: that of --fleet).")] = None,
-    fleet: Annotated[Path | None, option("DIR", "Folder of a fleet, for its router, prices and reward model.")] = None,
-    rmr: Annotated[
-        bool, flag("--rmr", "With --fleet: also evaluate reward model ranking (all candidates run); needs responses.")
-    ] = False,
-    learned_from: Annotated[
-        list[Path] | None,
-        option(
-            "FILE...",
-            "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; else "
-            "the baselines are picked in hindsight.",
-        ),
-    ] = None,
-    sweep: Annotated[
-        list[str] | None,
-        option(
-            "NAME=LIST...",
-            "Without a router: how much beta and tau matter, by cross-validation, such as beta=0,0.3,1 tau=0.3,1.",
-        ),
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        option(
-            "FILE",
-            "Also measure cost and quality with k candidates where the router is unsure, and plot them into an .html "
-            "file; with --sweep, plot the sweep (extra: plots).",
-        ),
-    ] = None,
-    willingness: Willingness = None,
-    json: Json = False,
+    scores: list[Path] = option("FILE...", "Score files.", default=...),
+    router: Path | None = option("DIR", "Folder of the router (default: that of --fleet)."),
+    fleet: Path | None = option("DIR", "Folder of a fleet, for its router, prices and reward model."),
+    rmr: bool = flag(
+        "--rmr", "With --fleet: also evaluate reward model ranking (all candidates run); needs responses."
+    ),
+    learned_from: list[Path] | None = option(
+        "FILE...",
+        "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; else "
+        "the baselines are picked in hindsight.",
+    ),
+    sweep: list[str] | None = option(
+        "NAME=LIST...",
+        "Without a router: how much beta and tau matter, by cross-validation, such as beta=0,0.3,1 tau=0.3,1.",
+    ),
+    plot: Path | None = option(
+        "FILE",
+        "Also measure cost and quality with k candidates where the router is unsure, and plot them into an .html "
+        "file; with --sweep, plot the sweep (extra: plots).",
+    ),
+    willingness: float | None = WILLINGNESS,
+    json: bool = JSON,
 ) -> None:
     _check_plot(plot)
     if sweep:
@@ -93,9 +84,6 @@ def evaluate(
     texts = read_texts(scores, table) if rmr or paid is not None else []
     if rmr:
         responses.check_complete(table, texts)
-    from zooter_core.evaluation import evaluate as evaluation
-    from zooter_core.router.neighbours import familiar_rows
-
     loaded = Router.load(path)
     familiar = familiar_rows(table.queries, Path(path))
     if familiar is not None and familiar.any():
@@ -128,9 +116,7 @@ def evaluate(
 
 def _sweep(table: Scores, config: SweepConfig, fleet: Path | None, plot: Path | None, json: bool) -> None:
     """Routers over a range of beta and tau, with the encoder of the fleet."""
-    from zooter_core.evaluation.sweep import sweep
-    from zooter_core.pipeline.train import tags_of
-    from zooter_core.router.encoder import open_encoder
+    from zooter_core.pipeline.train import tags_of  # loads the backends
 
     encoder = open_encoder(open_fleet(fleet).encoder)
     texts = [query.text for query in table.queries]
@@ -145,7 +131,6 @@ def _sweep(table: Scores, config: SweepConfig, fleet: Path | None, plot: Path | 
 
 def _sweep_config(values: Sequence[str]) -> SweepConfig:
     """The values of --sweep; what they do not name is as in `zooter distill --scores`."""
-    from zooter_core.evaluation.sweep import SweepConfig
     from zooter_core.pipeline.train import SCORE_LABELS
 
     settings = {name: text for name, _, text in (value.partition("=") for value in values)}
@@ -155,11 +140,8 @@ def _sweep_config(values: Sequence[str]) -> SweepConfig:
     except ValueError:
         wrong = list(values)
     if wrong:
-        raise ZooterError(
-            "--sweep as beta=NUMBERS, tau=NUMBERS or normalise=NAME",
-            listed(map(repr, wrong)),
-            "For instance --sweep beta=0,0.3,1 tau=0.3,1.",
-        )
+        step = "For instance --sweep beta=0,0.3,1 tau=0.3,1."
+        raise ZooterError("--sweep as beta=NUMBERS, tau=NUMBERS or normalise=NAME", listed(map(repr, wrong)), step)
     return SweepConfig(
         betas=tuple(dict.fromkeys(numbers.get("beta", SweepConfig.betas))),
         taus=tuple(dict.fromkeys(numbers.get("tau", (SCORE_LABELS.tau,)))),
@@ -177,7 +159,6 @@ def _print(figures: Evaluation) -> None:
 
 
 def _find_router(fleet: Fleet | None) -> str | Path:
-    """The folder of the fleet's router."""
     if fleet is None:
         raise ZooterError("--router DIR, or --fleet DIR for its router", "neither", "Give one of them.")
     if fleet.router is None:
@@ -196,8 +177,6 @@ def _prices(fleet: Fleet, pool: Sequence[str], willingness: float) -> Array | No
 def _gain(router: Router, path: str | Path, fleet: Fleet | None, scores: Scores, probabilities: Array) -> Array | None:
     """Where the gain of a second response is expected to rank, by which queries are unsure when they are routed; None
     where the router's folder has no training queries of the candidates."""
-    from zooter_core.router.neighbours import Neighbours
-
     learned = Neighbours.load(path)
     if learned and fleet:
         learned = learned.for_pool(fleet.pool, fleet.names_in(learned.candidates))

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from zooter_core.base.errors import listed
-from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err, out, print_agreement, print_missing, print_note, waiting
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import flag, option
+from zooter_core.cli.options import BUDGET_USD, flag, option
 from zooter_core.cli.tables import print_report
 
 
 def exam(
-    fleet: Annotated[Path, option("DIR", "Folder of the fleet.")],
-    quick: Annotated[bool, flag("--quick", "120 queries instead of 600.")] = False,
-    use: Annotated[
-        Literal["better", "anyway"],
-        option(help="Take the new router if it is better than the one that the fleet has, or anyway."),
-    ] = "better",
-    budget_usd: options.BudgetUsd = None,
+    fleet: Path = option("DIR", "Folder of the fleet.", default=...),
+    quick: bool = flag("--quick", "120 queries instead of 600."),
+    use: Literal["better", "anyway"] = option(
+        help="Take the new router if it is better than the one that the fleet has, or anyway.", default="better"
+    ),
+    budget_usd: float | None = BUDGET_USD,
 ) -> None:
     open_fleet(fleet)  # asks about keys
     from zooter_core.evaluation import verdicts
