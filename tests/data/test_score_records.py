@@ -129,7 +129,7 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
                 }
             },
         ),
-        ("a.csv", "prompt,a,b\n" + "".join(f"\"['{q}']\",{s['a']},{s['b']}\n" for q, s in ROWS)),
+        ("a.csv", "prompt,a (%),b [0-5]\n" + "".join(f"\"['{q}']\",{s['a']},{s['b']}\n" for q, s in ROWS)),
         (
             "a.jsonl",
             "\n".join(

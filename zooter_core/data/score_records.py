@@ -39,7 +39,7 @@ WORDS = {word: score for words, score in ((RIGHT, 1.0), (TIE, 0.5), (WRONG, 0.0)
 TIES, STARS = ("tie", "draw", "both"), "★⭐☆"
 WHAT = r"(score|rating|grade|reward|quality|accuracy|acc|correct|pass|passed|response|answer|output)s?"
 AFFIX = re.compile(  # around a model's name; the last is a scale, as in "small (1-5)"
-    rf"^{WHAT}[\W_]+(?=\w)|(?<=\w)([\W_]+{WHAT}\W*)?(\s*\(\d*\s*[-–/]\s*\d+\))?$", re.IGNORECASE
+    rf"^{WHAT}[\W_]+(?=\w)|(?<=\w)([\W_]+{WHAT}\W*)?(\s*[(\[](%|\d*\s*[-–/]\s*\d+)[)\]]|\s+/\s*\d+)?$", re.IGNORECASE
 )
 LARGEST_SCALE = 100
 SCORED = re.compile(r"(\w+_)?(ratings|grades|rewards|results)")  # an object of scores by model
