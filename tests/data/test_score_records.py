@@ -267,9 +267,9 @@ def test_the_columns_of_files_with_one_model_each_are_joined_by_query(tmp_path):
 
 
 def test_the_numbers_of_the_rows_are_no_scores_whatever_their_column_is_called(tmp_path):
-    rows = "".join(f"{n};Why {n}?;{n % 3};{n % 2}\n" for n in range(1, 7))
-    scores = read_scores([table(tmp_path, f"Lfd.;Frage;a;b\n{rows};Ø (n=6);1;1\n")])
-    assert (scores.candidates, len(scores.queries)) == (("a", "b"), 6)
+    rows = "".join(f"{n};Why {n}?;{n % 3};{n % 2}\n" for n in range(1, 11))
+    scores = read_scores([table(tmp_path, f"Lfd.;Frage;a;b\n{rows};Ø (n=10);1;1\n")])
+    assert (scores.candidates, len(scores.queries)) == (("a", "b"), 10)
     assert read_scores([table(tmp_path, "N°,query,a,b\n1,Hi,3,1\n2,Ho,1,3\n")]).candidates == ("a", "b")
 
 

@@ -296,7 +296,7 @@ def _by_column(rows: Sequence[tuple[Place, Record]], responses: bool) -> list[tu
     cells = {name: [cell for _, record in rows if not _is_missing(cell := record.get(name))] for name in models}
     numbers = {name: sum(_number(cell) is not None for cell in cells[name]) for name in models}
     counts = [[str(n) for n in range(first, first + len(rows))] for first in (0, 1)]  # the numbers of the rows
-    models = {name: one for name, one in models.items() if len(rows) < 5 or [*map(str, cells[name])] not in counts}
+    models = {name: one for name, one in models.items() if len(rows) < 10 or [*map(str, cells[name])] not in counts}
     least = {name: 0 if field_name(name) in SCORE else len(cells[name]) / 2 for name in models}  # cells with numbers
     kind, names = "scores", [name for name in models if cells[name] and numbers[name] >= least[name]]
     if not names or (responses and len(names) < len(models) == len({*models.values()})):
