@@ -14,6 +14,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.config.labelling import ENCODER
 from zooter_core.data.scores import Scores, as_scores, score_line
+from zooter_core.evaluation.evaluate import evaluate
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import distill
 from zooter_core.pipeline.train import tags_of
@@ -132,6 +133,8 @@ def test_the_saved_router_is_the_one_returned(tmp_path, tiny_encoder):
         "config.json", "learned.npy", "model.safetensors", "neighbours.json", "neighbours.safetensors", "report.json",
     }  # fmt: skip
     assert {path.name for path in (tmp_path / "below").iterdir()} == {"router"}
+    with pytest.warns(UserWarning, match="learned from 24 of these 24 queries, so it looks better here than it is"):
+        evaluate(folder, SCORES)
 
 
 def test_every_text_is_embedded_once(tmp_path, tiny_encoder, embedded):
