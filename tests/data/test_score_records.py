@@ -160,7 +160,7 @@ ASK = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hey"
     ("name", "content"),
     [
         ("a.csv", "Prompt,Model A,Model B,Winner\nHi,x,y,A\nHi,y,z,Tie\nHi,z,x,Model B\nHi,x,y,\n"),
-        ("a.csv", "prompt,model_1,model_2,winner\nHi,x,y,x\nHi,y,z,both bad\nHi,x,z,x\n"),
+        ("a.csv", "prompt,model_1,model_2,Preferred\nHi,x,y,x\nHi,y,z,both bad\nHi,x,z,x\n"),
         ("a.csv", "prompt,winner,loser\nHi,x,y\nHi,y,z\nHi,x,z\nHi,z,y\nHi,x,y\nHi,x,z\n"),
         (
             "a.csv",

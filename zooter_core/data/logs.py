@@ -62,6 +62,7 @@ HEADINGS = {  # a field -> how people and other programs call it
 frage anfrage pregunta consulta pergunta domanda requête vraag pytanie вопрос запрос 问题 提问 質問 질문 سؤال प्रश्न""",
     "model": "modell modelo modèle modello модель 模型 モデル 모델",
     "score": "bewertung punkte puntuación pontuação punteggio оценка 得分 分数 评分 点数 점수",
+    "winner": "preferred preferred_model gewinner ganador gagnant vincitore победитель 胜者",
     "response": "antwort respuesta réponse resposta risposta ответ 回答",
 }
 NAMES = {word: name for name, words in HEADINGS.items() for word in words.split()}
