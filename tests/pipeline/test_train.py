@@ -71,8 +71,9 @@ def test_a_router_from_a_table_in_memory(tiny_encoder):
     for wrong in (None, 7, wide["math"], wide.to_numpy(), wide.head(0)):
         with pytest.raises(ZooterError, match=r"score files, or a table of pandas|scores of two candidates"):
             distill(wrong)
-    with pytest.raises(ZooterError, match="each query as a `Query`, but found dict"):
-        Scores(({"query": "Hi"},), ("a", "b"), np.ones((1, 2)))
+    for queries, values in ((({"query": "Hi"},), np.ones((1, 2))), (SCORES.queries[:1], np.ones((2, 2)))):
+        with pytest.raises(ZooterError, match=r"a `Query` each and an array of shape \(1, 2\), but found"):
+            Scores(queries, ("a", "b"), values)
 
 
 def test_odd_queries_are_no_obstacle(tiny_encoder):

@@ -48,7 +48,7 @@ class Scores:
         files: that they were read from, for messages.
 
     Raises:
-        ZooterError: no candidate can have one of these names, or a query is no `Query`.
+        ZooterError: no candidate can have one of these names, or queries and scores do not fit.
     """
 
     queries: tuple[Query, ...]
@@ -60,9 +60,11 @@ class Scores:
     def __post_init__(self) -> None:
         for name in self.candidates:
             _check_name(name, self.place)
-        if not all(isinstance(query, Query) for query in self.queries[:1]):
-            step = "Wrap them, or give a table of pandas or polars to `distill` and `evaluate`."
-            raise ZooterError("each query as a `Query`", type(self.queries[0]).__name__, step)
+        kind = type(self.queries[0]) if self.queries else Query
+        shape, fitting = getattr(self.scores, "shape", "a list"), (len(self.queries), len(self.candidates))
+        if (kind, shape) != (Query, fitting):
+            step = "`distill` and `evaluate` also take a table of pandas or polars."
+            raise ZooterError(f"a `Query` each and an array of shape {fitting}", f"{kind.__name__} and {shape}", step)
 
     @property
     def place(self) -> str:
