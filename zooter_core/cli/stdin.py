@@ -38,6 +38,7 @@ def stdin_queries() -> Iterator[Query]:
 
 
 def _records() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The records of stdin as they come, each with its place."""
     lines = _lines()
     head = next(lines, "")
     separator = max(",;\t", key=head.count)
