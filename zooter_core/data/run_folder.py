@@ -119,8 +119,8 @@ class RunFolder:
             except (OSError, ValueError) as problem:
                 raise ZooterError(f"a readable {path}", str(problem), RESTORE) from problem
             if "format" in state:
-                sentence = f"Zooter 0.2 made the run {self.folder}, and this version cannot go on with it."
-                raise ZooterError.saying(sentence, "Start a new run in another folder.")
+                step = "Delete its run.json and rewards.jsonl, and start it again as before: its responses are kept."
+                raise ZooterError.saying(f"Zooter 0.2 made the run {self.folder}, in another layout.", step)
         return state
 
     def _write_state(self) -> None:
