@@ -34,7 +34,7 @@ from zooter_core.method.metrics import Array
 from zooter_core.method.selection import Outputs, SelectionReport
 from zooter_core.router.encoder import open_encoder
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.router.neighbours import Neighbours, familiar_rows
+from zooter_core.router.neighbours import Neighbours, in_sample_note
 from zooter_core.router.router import Router
 
 PAGE = f"""<!doctype html>
@@ -87,10 +87,8 @@ def evaluate(
     if rmr:
         responses.check_complete(table, texts)
     loaded = Router.load(path)
-    familiar = familiar_rows(table.queries, Path(path))
-    if familiar is not None and familiar.any():
-        share = f"{familiar.sum():,} of these {len(familiar):,} queries"
-        err.print(f"The router has learned from {share}, so it looks better here than it is. Use other queries.")
+    if note := in_sample_note(table.queries, Path(path)):
+        err.print(note)
     if owner and not router:
         loaded = loaded.for_pool(owner.pool, owner.names_in(loaded.candidates))
     rewards = _rewards(fleet, table, texts) if rmr else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from zooter_core.evaluation.figures import (
 from zooter_core.method import calibration, metrics, selection
 from zooter_core.method.metrics import Array, mean, without_gaps
 from zooter_core.method.mixture import chosen, level
+from zooter_core.router.neighbours import in_sample_note
 from zooter_core.router.router import Router, restrict_rows
 
 NEVER = 60  # queries; a candidate that none of them went to is chosen for less than 5% (the rule of three: 3 / 60)
@@ -58,10 +60,16 @@ def evaluate(
         learned: the scores that the router was distilled from. The baselines then learn from them too, and kNN joins;
             otherwise they are picked in hindsight, on the scores that they are judged by.
 
+    Warns:
+        UserWarning: the router of a folder has learned from some of the queries.
+
     Raises:
         ZooterError: there is no router, a file is wrong, or the scores are of other candidates.
         WorkError: the router does not work.
     """
+    scores = as_scores(scores)
+    if isinstance(router, str | Path) and (note := in_sample_note(scores.queries, Path(router))):
+        warnings.warn(note, stacklevel=2)
     return to_json(compute_evaluation(router, scores, learned))
 
 
