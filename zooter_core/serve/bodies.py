@@ -21,11 +21,13 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from zooter_core.backends.endpoint.connection import CHAT
 from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.candidates import Thinking
+from zooter_core.config.tables import Count, NotNegative, WholeNumber
 from zooter_core.learn.chores import is_chore
 from zooter_core.serve.errors import ApiError, bad_request
 
 MOST_MESSAGES = 2000  # of one request
 MOST_CONVERSATIONS = 100
+MOST_STOPS = 16  # stop texts of a request; OpenAI takes four, and code editors send more
 MOST_DOCUMENTS = 100  # a reward model that compares reads each pair of them
 LONGEST_NAME = 512  # characters of a model's name and of a session's
 LONGEST_ID, LONGEST_COMMENT = 200, 10_000
@@ -40,7 +42,6 @@ RESPONSES, EMBEDDINGS = "/responses", "/embeddings"  # paths of candidates' serv
 Object = dict[str, Any]
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 Session = Annotated[str, Field(max_length=LONGEST_NAME)]
-Positive = Annotated[int, Field(ge=1)]
 
 
 class Body(BaseModel):
@@ -88,6 +89,30 @@ class ChatBody(RoutedBody):
     tools: list[Any] | None = None
 
 
+class LocalBody(Body):
+    """The settings that a candidate on this machine takes from a chat completion request. The fleet's are the default,
+    but for the seed: who asks again wants another answer."""
+
+    max_tokens: Count | None = None
+    max_completion_tokens: Count | None = None
+    temperature: NotNegative | None = None
+    seed: WholeNumber | None = None
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: WholeNumber | None = Field(None, ge=-1)  # -1 means all at vLLM
+    stop: str | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=MOST_STOPS)] | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of `[generation]`, as far as the request has them."""
+        settings = {"temperature": self.temperature, "seed": self.seed, "top_k": self.top_k and max(self.top_k, 0)}
+        settings["max_new_tokens"] = self.max_completion_tokens or self.max_tokens
+        return {name: value for name, value in settings.items() if value is not None}
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        return ((self.stop,) if self.stop else ()) if isinstance(self.stop, str) else tuple(self.stop or ())
+
+
 class RouteBody(RoutedBody):
     """One conversation to decide on, or several."""
 
@@ -130,7 +155,7 @@ class RerankBody(Body):
     model: Name | None = None
     query: str = Field(pattern=r"\S")
     documents: list[str | Document] = Field(min_length=1, max_length=MOST_DOCUMENTS)
-    top_n: Positive | None = None
+    top_n: Count | None = None
     return_documents: bool | None = None
 
 
@@ -187,7 +212,7 @@ class CountBody(RoutedBody):
 class MessagesBody(CountBody):
     """A request of Anthropic's Messages API."""
 
-    max_tokens: Positive
+    max_tokens: Count
 
 
 class Fault(BaseModel):

@@ -31,7 +31,7 @@ from zooter_core.serve.admission import QUEUE_SECONDS
 from zooter_core.serve.bodies import RESPONSES, ChatRequest, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
-from zooter_core.serve.exchange import Exchange, Out
+from zooter_core.serve.exchange import Reply
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import readable_by, written_by
 from zooter_core.serve.targets import AnswerProgress, Events, Shape, added_event, chunk_shape, make_event, text_in
@@ -43,13 +43,13 @@ NO_ROUTE = (404, 405, 501)  # statuses of a server that has no such route
 Answer = Shape | tuple[list[Event], Events]  # a whole one, or the first events of a stream and the others
 
 
-async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+async def answer_chat(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
     """Answer a chat completion request.
 
     Raises:
         ApiError: the request cannot be answered, or every candidate failed.
     """
-    asking = Asking(gateway, read_chat(body, exchange.sender), exchange, out)
+    asking = Asking(gateway, read_chat(body, reply.exchange.sender), reply)
     await asking.choose()
     if rounds := await asking.rounds():
         await asking.send_best(rounds)
@@ -65,10 +65,10 @@ class Asking:
         sessions: the conversations of its API key.
     """
 
-    def __init__(self, gateway: Gateway, request: ChatRequest, exchange: Exchange, out: Out) -> None:
-        self.gateway, self.request, self.exchange, self.out = gateway, request, exchange, out
-        self.outcome, self.sessions = exchange.outcome, gateway.sessions.of(exchange.sender.key)
-        exchange.request = request
+    def __init__(self, gateway: Gateway, request: ChatRequest, reply: Reply) -> None:
+        self.gateway, self.request, self.reply, self.exchange = gateway, request, reply, reply.exchange
+        self.outcome, self.sessions = self.exchange.outcome, gateway.sessions.of(self.exchange.sender.key)
+        self.exchange.request = request
 
     async def choose(self, writer: str | None = None) -> None:
         """Choose the candidates. `writer` and errors are those of `choice.choose`."""
@@ -124,12 +124,12 @@ class Asking:
         name, answer = first
         if isinstance(answer, dict):
             self._note_end(name)
-            await self.out.json(answer | self.exchange.metadata)
+            await self.reply.json(answer | self.exchange.metadata)
             return
         await self._pass_on(name, *answer)
         if self.exchange.is_chat and (metadata := self.exchange.metadata):
-            await self.out.write([added_event(self.outcome.progress, name, **metadata)])
-        await self.out.end_events()
+            await self.reply.write([added_event(self.outcome.progress, name, **metadata)])
+        await self.reply.end_events()
 
     async def _first(self, attempts: Attempts) -> tuple[str, Answer] | None:
         """The first answer that begins, with its candidate; None if there is none.
@@ -201,10 +201,10 @@ class Asking:
     async def _pass_on(self, candidate: str, first: list[Event], events: Events) -> None:
         """Send an answer that has begun to its end."""
         try:
-            await self.out.begin_events()
-            await self.out.write(first)
+            await self.reply.begin_events()
+            await self.reply.write(first)
             async for part in events:
-                await self.out.write(part)
+                await self.reply.write(part)
         except EndpointError as error:
             self._note_end(candidate, error)
             raise ApiError(502, f"{candidate} broke off: {error.client_message}.", "upstream_error") from None
@@ -235,12 +235,12 @@ class Asking:
         name = await self._best(answers)
         self._begins(name, self.outcome.compared[name])
         if not request.stream:
-            await self.out.json(answers[name] | exchange.metadata)
+            await self.reply.json(answers[name] | exchange.metadata)
             return
-        await self.out.begin_events()
+        await self.reply.begin_events()
         chunks = make_chunks(answers[name], request.wants_usage, exchange.metadata)
-        await self.out.write([make_event(chunk) for chunk in chunks])
-        await self.out.end_events()
+        await self.reply.write([make_event(chunk) for chunk in chunks])
+        await self.reply.end_events()
 
     async def _best(self, answers: Mapping[str, Shape]) -> str:
         """The name of the best answer. One that calls a tool has no text to reward: the router's choice stands."""

@@ -23,7 +23,7 @@ from zooter_core.serve.access import check_content_type, get_key, read_json, res
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.bodies import Sender
 from zooter_core.serve.errors import MESSAGES, is_messages
-from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange, Observer, Out, Reply
+from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange, Observer, Reply
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.keys import Key, KeyRing, read_file_state
 from zooter_core.serve.messages import Translation, read_messages
@@ -35,7 +35,7 @@ LOG = logging.getLogger("zooter.serve")
 FLEET = "fleet.toml"
 GRACE_SECONDS = 30
 FOLLOW_SECONDS = 5.0  # between two looks at fleet.toml, while traffic is kept
-Handler = Callable[[Gateway, dict[str, Any], Exchange, Out], Awaitable[None]]
+Handler = Callable[[Gateway, dict[str, Any], Reply], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -224,19 +224,19 @@ class Server:
         name = key.name if key else None
         sender = Sender(name, request.headers.get(SESSION_HEADER))
         exchange = Exchange(request.url.path, sender, self.ids.new(name), wants_metadata)
-        exchange.translation = Translation(exchange) if exchange.path == MESSAGES else None
 
-        async def run(out: Out) -> None:
+        async def run(reply: Reply) -> None:
             body = await self.body(request)
             if is_messages(exchange.path):
                 body, exchange.sender = read_messages(body, exchange.path, exchange.sender, self.gateway.models)
             body = restricted(body, key, self.gateway.fleet.pool)
-            out.body_is_read.set()
+            reply.body_is_read.set()
             async with self.admitted(key) as gateway:
                 exchange.fleet, exchange.router_version = gateway.fleet, gateway.router_version
-                await handle(gateway, body, exchange, out)
+                await handle(gateway, body, reply)
 
         def spend(ended: Exchange) -> None:
             self.admission.spend(key, ended.usage.prompt + ended.usage.answer)
 
-        return Reply(exchange, run, [spend, *self.observers])
+        translation = Translation(exchange) if exchange.path == MESSAGES else None
+        return Reply(exchange, run, [spend, *self.observers], translation)

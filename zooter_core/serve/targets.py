@@ -15,10 +15,8 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import BeforeValidator, Field, StrictStr, ValidationError
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.conversation import alternating
@@ -39,10 +37,7 @@ from zooter_core.backends.thoughts import Parts, split
 from zooter_core.base.records import Message
 from zooter_core.base.strict_json import dump_json, is_number, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
-from zooter_core.config.fleet import GenerationConfig
-from zooter_core.config.tables import Limit, table
-from zooter_core.serve.bodies import ChatRequest, estimate_tokens, read_text
-from zooter_core.serve.errors import bad_request
+from zooter_core.serve.bodies import ChatRequest, LocalBody, check, estimate_tokens, read_text
 from zooter_core.serve.sessions import digests, marks
 
 if TYPE_CHECKING:
@@ -56,32 +51,9 @@ FAILED = ("response.failed", "error")
 Shape = dict[str, Any]  # a whole answer
 Events = AsyncGenerator[list[Event], None]
 FINISH = {"stop": "stop", "length": "length", "stopped": "stop", "repeated": "length"}
-MOST_STOPS = 16  # stop texts of a request; OpenAI takes four, and code editors send more
-SETTINGS = {  # by the field of a request, the later one of two counts: the fleet's name, and what it must be
-    "max_tokens": ("max_new_tokens", "a whole number above 0"),
-    "max_completion_tokens": ("max_new_tokens", "a whole number above 0"),
-    "temperature": ("temperature", "a number of at least 0"),
-    "seed": ("seed", "a whole number"),
-    "top_p": ("top_p", "a number above 0, at most 1"),
-    "top_k": ("top_k", "a whole number of at least 0"),
-    "stop": ("stop", f"a text, or a list of up to {MOST_STOPS}, none of them empty"),
-}
 # Fields that models that think refuse, with the values that are possible: a client whose request is routed cannot know.
 SPARED = {"temperature": (0, 2), "top_p": (0, 1), "presence_penalty": (-2, 2), "frequency_penalty": (-2, 2)}
 LOCAL_ROLES = {"developer": "system", "system": "system", "assistant": "assistant"}
-
-
-@table("a request")
-class RequestSettings(GenerationConfig):
-    """The generation settings of a request. `top_p` and `stop` are as in `Request`; a fleet has neither."""
-
-    top_k: Annotated[Limit, BeforeValidator(lambda value: 0 if value == -1 else value)] = 0  # -1 means all at vLLM
-    top_p: Annotated[float, Field(strict=True, gt=0, le=1)] = 1.0
-    stop: Annotated[
-        tuple[Annotated[StrictStr, Field(min_length=1)], ...],
-        Field(max_length=MOST_STOPS),
-        BeforeValidator(lambda value: ((value,) if value else ()) if isinstance(value, str) else value),
-    ] = ()
 
 
 @dataclass
@@ -345,11 +317,12 @@ class Local:
             Message(LOCAL_ROLES.get(message["role"], "user"), read_text(message.get("content")))  # type: ignore[arg-type]
             for message in request.messages
         ]
-        settings = read_settings(request.body, self._ensemble.fleet.generation)
+        sent = check(LocalBody, request.body)
+        settings = replace(self._ensemble.fleet.generation, **{"seed": random.getrandbits(32)} | sent.settings)
         candidate = self.candidate
         if (thinking := asked_thinking(candidate, request)) is not None:
             candidate = replace(candidate, thinking=thinking)
-        ask = Request(candidate, alternating(messages), top_p=settings.top_p, stop=settings.stop)
+        ask = Request(candidate, alternating(messages), top_p=sent.top_p or 1.0, stop=sent.stops)
         loop, pieces = asyncio.get_running_loop(), asyncio.Queue[Piece | BaseException | None]()
         stop = threading.Event()
 
@@ -394,19 +367,3 @@ def _ending(progress: AnswerProgress) -> dict[str, Any]:
 def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking | None:
     """How much a client wants a candidate to think; None where it does not say, or fleet.toml does."""
     return request.sender.thinking if candidate.thinking in (None, "auto") else None
-
-
-def read_settings(body: Mapping[str, Any], default: GenerationConfig) -> RequestSettings:
-    """A request's settings; the fleet's are the default, but for the seed: who asks again wants another answer.
-
-    Raises:
-        ApiError: a setting has the wrong type or range.
-    """
-    settings = RequestSettings(**{**asdict(default), "seed": random.getrandbits(32)})
-    for name, (setting, expected) in SETTINGS.items():
-        if (value := body.get(name)) is not None:
-            try:
-                settings = replace(settings, **{setting: value})
-            except ValidationError:
-                raise bad_request(f"`{name}` must be {expected}.", name) from None
-    return settings
