@@ -12,6 +12,7 @@ import asyncio
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -33,7 +34,7 @@ from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Reply
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.sessions import readable_by, written_by
+from zooter_core.serve.sessions import readable_by
 from zooter_core.serve.targets import AnswerProgress, Events, Shape, added_event, chunk_shape, make_event, text_in
 
 MOST_FALLBACKS = 5
@@ -126,7 +127,17 @@ class Asking:
             self._note_end(name)
             await self.reply.json(answer | self.exchange.metadata)
             return
-        await self._pass_on(name, *answer)
+        begun, events = answer
+        async with aclosing(events):
+            try:
+                await self.reply.begin_events()
+                await self.reply.write(begun)
+                async for part in events:
+                    await self.reply.write(part)
+            except EndpointError as error:
+                self._note_end(name, error)
+                raise ApiError(502, f"{name} broke off: {error.client_message}.", "upstream_error") from None
+        self._note_end(name)
         if self.exchange.is_chat and (metadata := self.exchange.metadata):
             await self.reply.write([added_event(self.outcome.progress, name, **metadata)])
         await self.reply.end_events()
@@ -185,33 +196,15 @@ class Asking:
 
         Where the client names it, it may be the writer of what nobody is known to have written.
         """
-        request, named = self.request, not self.exchange.routed
-        if request.path == CHAT:
-            messages = readable_by(name, request.messages, self.sessions, named)
-            if any(new is not old for new, old in zip(messages, request.messages, strict=True)):
-                return replace(request, body={**request.body, "messages": messages})
-        elif request.path == RESPONSES and isinstance(items := request.body.get("input"), list):
-            return replace(request, body={**request.body, "input": written_by(name, items, self.sessions, named)})
-        return request
+        request, field = self.request, {CHAT: "messages", RESPONSES: "input"}.get(self.request.path, "")
+        if not isinstance(parts := request.body.get(field), list):
+            return request
+        readable = readable_by(name, parts, self.sessions, unknown=not self.exchange.routed)
+        return request if readable == parts else replace(request, body={**request.body, field: readable})
 
     def _begins(self, candidate: str, progress: AnswerProgress) -> None:
         self.outcome.candidate, self.outcome.progress = candidate, progress
         self.outcome.first_token_seconds = time.perf_counter() - self.exchange.started
-
-    async def _pass_on(self, candidate: str, first: list[Event], events: Events) -> None:
-        """Send an answer that has begun to its end."""
-        try:
-            await self.reply.begin_events()
-            await self.reply.write(first)
-            async for part in events:
-                await self.reply.write(part)
-        except EndpointError as error:
-            self._note_end(candidate, error)
-            raise ApiError(502, f"{candidate} broke off: {error.client_message}.", "upstream_error") from None
-        else:
-            self._note_end(candidate)
-        finally:
-            await events.aclose()
 
     async def send_best(self, rounds: Sequence[Sequence[str]]) -> None:
         """Let candidates answer and send the best answer; a stream has it as one chunk.
@@ -260,12 +253,12 @@ class Asking:
         """Ask candidates at the same time. The whole answers, in the order of the names, of those that have one."""
         attempts = Attempts(self.gateway.fleet, names, together=len(names))
         attempts.failures = self.outcome.failures  # after those of others that were asked before
-        body = {key: value for key, value in self.request.body.items() if key not in ("stream", "stream_options")}
-        request = replace(self.request, body=body)
 
         async def answer(name: str) -> Shape:
             self.outcome.progress = progress = AnswerProgress(patience=QUEUE_SECONDS)
-            shape = await self.gateway.targets[name].complete(request, True, progress)
+            request = self._for(name)
+            body = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
+            shape = await self.gateway.targets[name].complete(replace(request, body=body), True, progress)
             self.outcome.compared[name] = progress  # now, since the client may go away before the others have answered
             return shape
 

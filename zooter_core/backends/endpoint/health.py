@@ -25,7 +25,8 @@ REMEMBERED_SECONDS = 600.0  # after which a server is asked again for what it re
 
 
 class Places:
-    """As many places as `most` says now. Requests take them in order of arrival. For one event loop."""
+    """As many places as `most` says now. Requests take them in order of arrival, here or with `async with`. For one
+    event loop."""
 
     def __init__(self, most: Callable[[], int]) -> None:
         self._most, self._waiting = most, deque[asyncio.Future[None]]()
@@ -51,6 +52,12 @@ class Places:
     def leave(self) -> None:
         self.taken -= 1
         self.fill()
+
+    async def __aenter__(self) -> None:
+        await self.enter()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.leave()
 
     def fill(self) -> None:
         """Give the free places to those who wait."""
