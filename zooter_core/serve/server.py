@@ -88,16 +88,12 @@ class Server:
     ids: RequestIds
 
     def __init__(
-        self,
-        settings: ServeSettings,
-        observers: Sequence[Observer] = (),
-        progress: Progress = silent,
+        self, settings: ServeSettings, observers: Sequence[Observer] = (), progress: Progress = silent
     ) -> None:
         self.settings, self.progress, self.metrics = settings, progress, Metrics()
         self.observers: list[Observer] = [self.metrics, *observers]
         self.reloading = asyncio.Lock()
-        self._reload: asyncio.Task[None] | None = None  # the loop itself holds no task
-        self._follow: asyncio.Task[None] | None = None
+        self._tasks = set[asyncio.Task[None]]()  # the loop itself holds none
         self.admission = Admission(lambda: self.gateway.fleet.serve)
         self.keys = KeyRing(settings.keys) if settings.keys else None
         self.traffic: TrafficLog | None = None
@@ -117,16 +113,15 @@ class Server:
             raise ZooterError(expected, str(problem), next_step) from None
         self._open_traffic(self.settings.fleet)
         self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
-        self._follow = asyncio.create_task(self._follow_learner())
+        self._tasks.add(asyncio.create_task(self._follow_learner()))
         self.observers = [log, self._keep, *self.observers]
         if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
         try:
             yield
         finally:
-            for task in (self._reload, self._follow):
-                if task is not None:
-                    task.cancel()  # its fleet would stay open
+            for task in self._tasks:
+                task.cancel()  # its fleet would stay open
             await self.gateway.close()
             log.close()
             if self.traffic:
@@ -151,7 +146,7 @@ class Server:
             with suppress(ZooterError):  # which is logged
                 await self.reload()
 
-        self._reload = asyncio.create_task(load())
+        self._tasks.add(asyncio.create_task(load()))
 
     async def _follow_learner(self) -> None:
         """Take the router that `zooter learn` promotes, or goes back to. Other changes wait for a reload."""
