@@ -257,17 +257,20 @@ class Connection:
     async def _try_again(self) -> None:
         while self.breaker.state != "closed":
             await asyncio.sleep(self.breaker.seconds_left)
-            await self.breaker.try_again(self._probe)
+            if self.breaker.state == "half-open":
+                await self._probe()
         self._log(f"{self.name} answers again")
 
-    async def _probe(self) -> str | None:
-        """Why a tiny request fails; None if the server answers it, or refuses what is in it."""
+    async def _probe(self) -> None:
+        """Close the breaker if the server answers a tiny request, or refuses what is in it; else open it again."""
         body = {"model": self.model, "messages": PROBE}
         try:
             await self.ask_model(CHAT, body, {LIMIT: 1}, self.config.first_token_seconds)
         except EndpointError as error:
-            return None if error.refused else error.reason
-        return None
+            if not error.refused:
+                self.breaker.failed(error.reason)
+                return
+        self.breaker.answered()
 
     @asynccontextmanager
     async def _turn(self, patience: float | None) -> AsyncIterator[float]:
@@ -285,7 +288,6 @@ class Connection:
             reason = f"none of its {self.config.parallel} places became free within {patience:g} s"
             raise EndpointError(reason, own_status=503, retry_after=BUSY_SECONDS, not_sent=True) from None
         try:
-            await self.breaker.try_again(self._probe)
             if resting := self.resting():
                 raise resting
             yield asyncio.get_running_loop().time()
