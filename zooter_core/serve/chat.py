@@ -156,9 +156,6 @@ class Asking:
                         break
                     await asyncio.sleep(attempts.pause)
                     (name,), late = names, False
-                    if refusal := self.gateway.refusal(name):
-                        attempts.failed(name, refusal)
-                        continue
                     progress = AnswerProgress(patience=QUEUE_SECONDS if name == attempts.last else PLACE_SECONDS)
                     self.outcome.progress = progress
                     self.outcome.hedged = self.outcome.hedged or bool(running)
@@ -262,11 +259,9 @@ class Asking:
             self.outcome.compared[name] = progress  # now, since the client may go away before the others have answered
             return shape
 
-        resting = {name: refusal for name in names if (refusal := self.gateway.refusal(name))}
-        awake = [name for name in attempts.next() if name not in resting]
-        results = await asyncio.gather(*map(answer, awake), return_exceptions=True)
+        results = await asyncio.gather(*map(answer, attempts.next()), return_exceptions=True)
         answers: dict[str, Shape] = {}
-        for name, result in (*resting.items(), *zip(awake, results, strict=True)):
+        for name, result in zip(names, results, strict=True):
             if isinstance(result, EndpointError):
                 attempts.failed(name, result)
             elif isinstance(result, BaseException):

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from zooter_core.backends.endpoint.connection import Connection
-from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.endpoint.health import Breaker
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.weights import Progress, silent
@@ -89,11 +88,6 @@ class Gateway:
     @property
     def breakers(self) -> dict[str, Breaker]:
         return {name: connection.breaker for name, connection in self.connections.items()}
-
-    def refusal(self, name: str) -> EndpointError | None:
-        """Why a candidate rests; None if it may be asked."""
-        connection = self.connections.get(name)
-        return connection.resting() if connection else None
 
     @asynccontextmanager
     async def used(self) -> AsyncIterator[Gateway]:

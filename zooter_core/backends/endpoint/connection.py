@@ -230,9 +230,8 @@ class Connection:
         """Why the server is not asked now; None if it may be."""
         if self.breaker.state == "closed":
             return None
-        left = self.breaker.seconds_left
+        left, reason = self.breaker.seconds_left, f"it rests after {self.breaker.reason}"
         next_step = f"Fix the server. It is asked again in {left:.0f} s."
-        reason = f"it rests after {self.breaker.reason}"
         return EndpointError(reason, next_step, own_status=503, retry_after=max(left, 1.0), not_sent=True)
 
     def failed(self, reason: str) -> None:
@@ -278,6 +277,8 @@ class Connection:
 
         It begins at the time that is yielded, on the loop's clock.
         """
+        if resting := self.resting():
+            raise resting
         left = self.pace.seconds_left
         if patience is not None and left > patience:
             reason = f"it asked for a pause, of which {left:.0f} s are left"
@@ -288,7 +289,7 @@ class Connection:
             reason = f"none of its {self.config.parallel} places became free within {patience:g} s"
             raise EndpointError(reason, own_status=503, retry_after=BUSY_SECONDS, not_sent=True) from None
         try:
-            if resting := self.resting():
+            if resting := self.resting():  # since other requests have failed
                 raise resting
             yield asyncio.get_running_loop().time()
         except EndpointError as error:
