@@ -98,7 +98,6 @@ class Exchange:
         request: None if the body was refused, or holds many conversations.
         status: of the answer; 499 if the client went away.
         error: what went wrong after the answer had begun, or the error's code.
-        events: of a stream that were sent, about one a token.
     """
 
     path: str
@@ -115,7 +114,6 @@ class Exchange:
 
     status: int = 200
     error: str | None = None
-    events: int = 0
     seconds: float | None = None
 
     @property
@@ -188,8 +186,7 @@ class Exchange:
         report = progress.usage or {}
         prompt = _count(report.get("prompt_tokens", report.get("input_tokens")))
         answer = _count(report.get("completion_tokens", report.get("output_tokens")))
-        events = 0 if self.outcome.compared else self.events  # compared answers are not streamed
-        tokens = max(events, progress.tokens) if answer is None else answer
+        tokens = progress.tokens if answer is None else answer
         reported = prompt is not None and (answer is not None or not tokens)  # embeddings have no answer to count
         prompt = self.request.prompt_tokens if prompt is None else prompt
         cached = _detail(report, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
@@ -286,7 +283,6 @@ class Reply(Response):
         await self._begin(200, "text/event-stream; charset=utf-8", {"cache-control": "no-cache"})
 
     async def write(self, events: Sequence[Event]) -> None:
-        self.exchange.events += len(events)
         if self._translation:
             data = b"".join(self._translation.events(event.chunk) for event in events if event.chunk is not None)
         else:

@@ -63,8 +63,8 @@ class AnswerProgress:
     Attributes:
         id, created: the server's, for chunks that are added.
         usage: the server's count of tokens, if it sends one.
-        tokens: of a whole answer, estimated in case the server does not count.
-        thoughts: tokens of thoughts apart from the text, estimated; in a stream, its events, as most have one token.
+        tokens: estimated in case the server does not count; in a stream, its events so far, as most have one token.
+        thoughts: the same of thoughts apart from the text.
         finish: the reason, as the server names it; None if the answer has not ended.
         stop_text: the stop text that ended the answer of a candidate on this machine, if one did.
         ended: which of several answers have ended.
@@ -172,17 +172,17 @@ class Upstream:
         There, in every chunk `model` is the candidate's name and `choices` a list.
         """
         body, ours = self._fields(request, routed)
-        sent, redact, chat = 0, self.connection.redact, request.path == CHAT
+        redact, chat = self.connection.redact, request.path == CHAT
         watcher = ChatWatcher(progress, redact, body.get("n")) if chat else ResponsesWatcher(progress, redact)
         async with aclosing(self.connection.events(request.path, body, watcher, ours, progress.patience)) as parts:
             async for events in parts:
                 if passed := [event for event in events if self._passes(event, request)]:
-                    sent += len(passed)
+                    progress.tokens += len(passed)
                     yield passed
         if chat and (failure := finish_error(progress.finish, redact)):
             raise failure
         if chat and request.wants_usage and progress.usage is None:
-            yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, sent))]
+            yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, progress.tokens))]
 
     def _fields(self, request: ChatRequest, routed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """The body, and fields that a server which refuses them is asked again without: what a client wants of
@@ -348,6 +348,7 @@ class Local:
                     refused = response.finish == "refused"
                     raise EndpointError(response.error.reason, own_status=500, subject="request" if refused else None)
                 progress.add_text(item.text)
+                progress.tokens += 1
                 yield item
                 if response:
                     progress.finish, progress.stop_text = FINISH.get(response.finish, "stop"), item.stop_text
