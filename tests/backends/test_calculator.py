@@ -46,6 +46,14 @@ OPENINGS = {
     "What is the cube root of 27?": "the cube root of 27 = 3.",
     "What is 2 to the 10th power?": "2 to the 10th power = 1024.",
     "What is the average of 4, 8 and 15?": "(4 + 8 + 15) / 3 = 9.",
+    "Add 3 and 4": "3 + 4 = 7.",
+    "hey, what's the square of 12?": "the square of 12 = 144.",
+    "Tell me what 8 times 7 is": "8 times 7 = 56.",
+    "8 times 7 equals what?": "8 times 7 = 56.",
+    "increase 85 by 12 percent": "85 + 12% = 95.2.",
+    "30% off 80 dollars": "30% off 80 dollars = 56.",
+    "¿Cuánto es 7 por 8?": "7 por 8 = 56.",
+    "x + 5 = 12": "x = 7.",
     "Solve 3x - 4 = 11": "3x = 15, so x = 15 / 3 = 5.",
     "10 - 2x = x + 4": "3x = 6, so x = 6 / 3 = 2.",
     "Solve x/4 = 5": "x = 20.",
@@ -58,6 +66,9 @@ def test_the_answer_to_a_sum_or_an_equation_begins_with_its_result():
     assert begun == {query: f"{text}\nThe answer is" for query, text in OPENINGS.items()}
     two = opening([Message("user", "Solve x + y = 10 and x - y = 4")])
     assert two == "x = 7 and y = 3.\nThe answer is x = 7 and y ="
+    assert (
+        opening([Message("user", "How many r in berry?")]) == "b-e-r-r-y: the letter r comes twice.\nThe answer is 2."
+    )
     others = (
         "n = n * 2",
         "Solve x^3 = 8",

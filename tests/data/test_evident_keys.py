@@ -24,6 +24,8 @@ NUMBERS = {
     "What is 12 + 30 = ?": "42",
     "-3 + 5": "2",
     "What is 2^10?": "1024",
+    "How many r are in strawberry?": "3",
+    "What comes next: 2, 4, 8, 16?": "32",
     "What is 100 - 45.5?": "54.5",
     "what is 9 divided by 4": "2.25",
     "1.5 x 4": "6",

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from zooter_core.base import exercises
+from zooter_core.base.exact_answers import exact_answer
 from zooter_core.base.exercises import Equations, equations_in, roots_in, sum_in
 from zooter_core.base.records import Message
-from zooter_core.base.sums import value_of
+from zooter_core.base.sums import in_decimals, value_of
 
 LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
 MOST = 10**12  # the model writes larger results itself
-DECIMALS = 4
 TAIL = re.compile(r"([\d.,$()+\-*/x×÷ ]+)=( ?\$?)(-?[\d.]*)\Z")
 DIGITS = tuple("0123456789")
 NUMERIC = (*DIGITS, "-", ".")
@@ -32,15 +32,11 @@ def result(expression: str) -> str | None:
     None if the text is not an expression of at least two numbers, divides by zero or is too large.
     """
     value = None if "**" in expression or ALONE.fullmatch(expression) else value_of(expression)
-    return None if value is None or abs(value) >= MOST else _decimal(value)
-
-
-def _decimal(value: Fraction) -> str:
-    return str(value) if value.denominator == 1 else f"{float(value):.{DECIMALS}f}".rstrip("0").rstrip(".")
+    return None if value is None or abs(value) >= MOST else in_decimals(value)
 
 
 def opening(messages: Sequence[Message]) -> str:
-    """How the answer begins where the query is a sum, or linear or quadratic equations; "" for every other query.
+    """How the answer begins where the query has an exact answer, such as that of a sum or an equation; else "".
 
     "2*3*4 = 24.\\nThe answer is", "1/2 + 1/3 = 5/6 = 0.8333.", "3x = 15, so x = 15 / 3 = 5.", "x = 2 or x = 3.".
     """
@@ -51,8 +47,10 @@ def opening(messages: Sequence[Message]) -> str:
         return _worked_out(*parts)
     if equations := equations_in(query):
         return _solved(equations)
-    roots = roots_in(query)
-    return _roots(*roots) if roots else ""
+    if roots := roots_in(query):
+        return _roots(*roots)
+    exact = exact_answer(query)
+    return f"{exact[0]}\nThe answer is {exact[1]}." if exact else ""
 
 
 def _worked_out(wording: str, signs: str) -> str:
@@ -80,7 +78,7 @@ def _solved(equations: Equations) -> str:
 def _roots(name: str, roots: Sequence[Fraction]) -> str:
     if not roots:
         return f"No real number {name} solves this.\nThe answer is none"
-    values = [_decimal(root) for root in roots]
+    values = [in_decimals(root) for root in roots]
     return f"{' or '.join(f'{name} = {value}' for value in values)}.\nThe answer is {' and '.join(values)}"
 
 

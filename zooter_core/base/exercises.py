@@ -6,21 +6,39 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from zooter_core.base.sums import value_of
+from zooter_core.base.sums import NUMBERS, value_of
 
 LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
-NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+NUMBER = r"(\d[\d.]*)"
+TASKS = (  # and what to work out for them
+    (rf"add {NUMBER} (?:and|to) {NUMBER}", r"\1 + \2"),
+    (rf"subtract {NUMBER} from {NUMBER}", r"\2 - \1"),
+    (rf"multiply {NUMBER} (?:by|and|with) {NUMBER}", r"\1 * \2"),
+    (rf"divide {NUMBER} by {NUMBER}", r"\1 / \2"),
+    (rf"(?:increase|raise) {NUMBER} by {NUMBER}(?:%| percent)", r"\1 + \2%"),
+    (rf"(?:decrease|reduce|lower) {NUMBER} by {NUMBER}(?:%| percent)", r"\1 - \2%"),
+)
 WORDS = (  # of a sum, and the signs for them
     (r"\*\*", "^"),
     *((rf"(?<!-)\b{name}\b(?!-)", str(number)) for number, name in enumerate(NUMBERS)),
     (r"\bplus\b", "+"),
     (r"\bminus\b", "-"),
-    (r"\b(?:times|multiplied by)\b", "*"),
+    (r"\b(?:times|multiplied by|mal|fois|por)\b", "*"),
     (r"\bdivided by\b", "÷"),
-    (r"[$€£](?=\d)", ""),
-    (r"(\d[\d.]*)(?:%| percent) off (?:of )?(\d[\d.]*)", r"\2 * (1 - \1/100)"),
+    (r"[$€£](?=\d)|(?<=\d) (?:dollars|euros)\b", ""),
+    (rf"{NUMBER}(?:%| percent) off (?:of )?{NUMBER}", r"\2 * (1 - \1/100)"),
     (r"(?:%|\bpercent) of\b", " / 100 *"),
     (r"\bhalf of\b", "1/2 *"),
+    (r"\b(?:a|one) (?:third|3rd) of\b", "1/3 *"),
+    (r"\b(?:a|one) quarter of\b", "1/4 *"),
+    (r"\b(?:double|twice)\b", "2 *"),
+    (r"\btriple\b", "3 *"),
+    (rf"(?:\bthe )?\bdifference (?:between|of) {NUMBER} and {NUMBER}", r"\1 - \2"),
+    (rf"(?:\bthe )?\bquotient of {NUMBER} and {NUMBER}", r"\1 / \2"),
+    (rf"{NUMBER} (?:more than|added to) {NUMBER}", r"\2 + \1"),
+    (rf"{NUMBER} (?:less|fewer) than {NUMBER}", r"\2 - \1"),
+    (rf"(?:\bthe )?\bsquare of {NUMBER}", r"\1^2"),
+    (rf"(?:\bthe )?\bcube of {NUMBER}", r"\1^3"),
     (r"(\d/\d+) of\b", r"\1 *"),
     (r"(?<![\d)])(?<![\d)] )[-−](\d[\d.]*)(?= (?:squared|cubed|to the)\b)", r"(-\1)"),  # but not "-5^2"
     (r"\s*\bsquared\b", "^2"),
@@ -38,10 +56,10 @@ LIST = re.compile(  # "the average of 4, 8 and 15", or "4,8,15"; but "1,500 and 
     re.IGNORECASE,
 )
 QUESTION = re.compile(
-    r"(?:please |can you |could you )*"
-    r"(?:(?:what(?:'s| is|s| does)|how much is|calculate|compute|evaluate|work out|solve"
+    r"(?:(?:hey|hi|hello|ok|okay|so|and|please|can you|could you|tell me),? )*"
+    r"(?:(?:what(?:'s| is|s| does)?|how much is|calculate|compute|evaluate|work out|solve"
     r"|was ist|wie ?viel ist|combien font|¿?cu[aá]nto (?:es|son)|quanto (?:fa|é)) )?"
-    r"(?P<sum>.+?)(?:\s*(?:=|\bequals?\b))?(?:\s*\?|[.!])?(?: please[.!?]?)?",
+    r"(?P<sum>.+?)(?: is)?(?:\s*(?:=|\bequals?(?: what)?\b))?(?:\s*\?|[.!])?(?: please[.!?]?)?",
     re.IGNORECASE,
 )
 EXPRESSION = re.compile(r"\s*(?:sqrt|cbrt|[-\d(.])(?:sqrt|cbrt|[-\d\s()+*/^×÷·−.,%])*")
@@ -63,6 +81,7 @@ BETWEEN = re.compile(rf",(?!\d)|[;:]|\b(?:{WORDING})\b", re.IGNORECASE)
 OTHER = re.compile(rf"\b(?!(?:{WORDING})\b)[a-z]{{2,}}", re.IGNORECASE)  # the bug, or the output of a program
 TERM = re.compile(r"[-\d+*/^×÷·−]")  # beside an equation it is what is asked for: "2x + 3 if x = 4"
 FACTOR = re.compile(r"\d[a-z]\b|\b[a-z]\^2", re.IGNORECASE)  # "2x + 3 = 7" is no line of a program
+ONE_STEP = re.compile(r"[a-z] ?[-+*/] ?[\d.]+ ?= ?-?[\d.]+ ?\??", re.IGNORECASE)  # nor is "x + 5 = 12"
 
 
 def sum_in(text: str) -> tuple[str, str] | None:
@@ -73,7 +92,10 @@ def sum_in(text: str) -> tuple[str, str] | None:
     match = QUESTION.fullmatch(" ".join(text.split()).replace("’", "'"))
     if not match or DATE.fullmatch(match["sum"]):
         return None
-    signs = wording = LIST.sub(_written_out, match["sum"])
+    wording = LIST.sub(_written_out, match["sum"])
+    for pattern, task in TASKS:
+        wording = re.sub(pattern, task, wording, flags=re.IGNORECASE)
+    signs = wording
     for pattern, sign in WORDS:
         signs = re.sub(pattern, sign, signs, flags=re.IGNORECASE)
     return (wording, signs.strip()) if EXPRESSION.fullmatch(signs) and OPERATOR.search(signs) else None
@@ -139,7 +161,7 @@ def _to_solve(text: str) -> tuple[list[str], list[str], set[str]]:
     task = SOLVE.sub("", text)
     if task != text and not OTHER.search(task.partition("=")[0]):
         parts = BETWEEN.split(task)
-    elif FACTOR.search(text) and EQUATION.fullmatch(text.rstrip(" ?.")):
+    elif (FACTOR.search(text) or ONE_STEP.fullmatch(text)) and EQUATION.fullmatch(text.rstrip(" ?.")):
         parts = [text]
     else:
         return [], [], set()

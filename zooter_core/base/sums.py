@@ -49,6 +49,12 @@ LONGEST = 20_000  # characters of a text that are read
 LARGEST = 20  # of an exponent
 MOST_BITS = 1000  # of a result and of its denominator: more is no float, and powers of powers take for ever
 WORD = 10  # characters before a sum that are looked at
+DECIMALS = 4
+NUMBERS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+)
+AMOUNT = rf"(?:-?\d(?:[\d.,]*\d)?(?:/\d+)?|\b(?:{'|'.join((*NUMBERS, 'an?'))})\b)"
 
 
 def false_sums(text: str) -> list[str]:
@@ -76,6 +82,23 @@ def value_of(expression: str) -> Fraction | None:
         return _value(ast.parse(PERCENT.sub(r"(\1/100)", plain), mode="eval").body)
     except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
         return None
+
+
+def number_in(text: str) -> Fraction | None:
+    """The number of an AMOUNT: "1,500", "2.5", "3/4", "three" or "a"; None without a value."""
+    word = text.lower()
+    if word in ("a", "an"):
+        return Fraction(1)
+    return Fraction(NUMBERS.index(word)) if word in NUMBERS else value_of(text)
+
+
+def in_decimals(value: Fraction) -> str:
+    """A number as people read it, with up to 4 decimals, or four digits if it is small."""
+    if value.denominator == 1:
+        return str(value)
+    if abs(value) < Fraction(1, 100):
+        return format(Decimal(f"{float(value):.{DECIMALS}g}"), "f")
+    return f"{float(value):.{DECIMALS}f}".rstrip("0").rstrip(".")
 
 
 def _bounded(value: Fraction) -> Fraction:

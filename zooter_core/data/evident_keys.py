@@ -1,6 +1,6 @@
 """The answer key that a query's own text holds: a sum to work out, equations to solve, a form that it asks for.
 
-Only what leaves no doubt: "What is 17 * 23?", "the average of 4, 8 and 15", "Solve 3x - 4 = 11", "Write a poem",
+Only what leaves no doubt: "What is 17 * 23?", "How many r are in berry?", "Solve 3x - 4 = 11", "Write a poem",
 "five bullet points", "under 50 words", "as JSON".
 """
 
@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from zooter_core.base.exercises import LONGEST, NUMBERS, equations_in, sum_in
+from zooter_core.base.exact_answers import exact_answer
+from zooter_core.base.exercises import LONGEST, equations_in, sum_in
 from zooter_core.base.records import Query
-from zooter_core.base.sums import value_of
+from zooter_core.base.sums import NUMBERS, value_of
 from zooter_core.data.answer_keys import AnswerKey
 
 COUNT = rf"(\d{{1,4}}|{'|'.join(NUMBERS[1:])})"
@@ -78,6 +79,8 @@ def key_in(text: str) -> AnswerKey | None:
         return {"answer": _forms_of(result)}
     if equations := equations_in(text):
         return {"check": {"solution": {name: str(value) for name, value in equations.solution.items()}}}
+    if (exact := exact_answer(text)) and exact[1].isdigit():
+        return {"answer": {"number": exact[1]}}
     checks: dict[str, Any] = {}
     for pattern, check, value in FORMS:
         if match := re.search(pattern, text, re.IGNORECASE):

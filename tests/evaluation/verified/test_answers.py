@@ -28,6 +28,8 @@ from zooter_core.evaluation.verified.answers import final_number, letter
         ("The answer is not clear. There are 9.", "9"), ("The answer is:\n\n18", "18"), ("None at all.", None),
         ("1/2 + 1/3 = 5/6", "5/6"), (r"\boxed{-\frac{5}{6}}", "-5/6"),
         ("It takes 2 1/2 hours.", "5/2"), (r"$2\dfrac{1}{2}$", "5/2"), ("on 12/05/2024", "2024"), ("5/0", "0"),
+        ("Two plus two is four.", "4"), ("The letter s comes twice.", "2"), ("a two-step, phone one-off", None),
+        ("The next number is 32 (16 * 2).", "32"), ("8.05 km (5 x 1.609)", "8.05"), ("So 9 + 9 = (18)", "18"),
     ],
 )  # fmt: skip
 def test_the_final_number(text, number):

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from zooter_core.base.errors import NotInstalledError, ZooterError, listed, one_line
+from zooter_core.base.sums import NUMBERS
 
 Number = Decimal | Fraction
 REGEX_SECONDS = 1  # of one search: some expressions take exponential time
@@ -25,6 +26,9 @@ NUMBER = re.compile(  # 5/6 and 2 1/2, but no date; 1,234.5 and 6.02e23
     r"|(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?"
 )
 MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−][$€£]?$|[$€£][-−]$")  # no hyphen, no subtraction
+ASIDE = re.compile(r"(?<=\d)((?: [a-z]+)?) \([^()]*\)[.!]?\s*$", re.IGNORECASE)
+NUMBER_WORDS = {name: value for value, name in enumerate(NUMBERS)} | {"once": 1, "twice": 2}
+NUMBER_WORD = re.compile(rf"(?<![\w-])(?:{'|'.join(NUMBER_WORDS)})(?![\w-])", re.IGNORECASE)
 MARKED = re.compile(r"####(.*)")
 BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 ANSWER_IS = re.compile(r"\banswer(?:\s+is|\s*[:=])", re.IGNORECASE)
@@ -84,7 +88,8 @@ def final_number(text: str) -> Number | None:
     """The final number of a response; None if it has none.
 
     That is the last marked number ("#### 18", a box, "the answer is 18"), or else the last number. "$1,234.50" is
-    1234.5, "5/6" is a fraction, and units are ignored.
+    1234.5, "5/6" is a fraction, and units are ignored. An aside at the end ("32 (16 * 2)") does not count, and words up
+    to twenty do where there are no digits.
     """
     text = plain_fractions(text)
     for pattern in (MARKED, BOXED, ANSWER):
@@ -92,8 +97,10 @@ def final_number(text: str) -> Number | None:
             after = part.rpartition("=")[2] if _numbers(part.rpartition("=")[2]) else part
             if (number := first_number(after)) is not None:
                 return number
-    numbers = _numbers(text)
-    return numbers[-1] if numbers else None
+    if numbers := _numbers(ASIDE.sub(r"\1", text)):
+        return numbers[-1]
+    words = NUMBER_WORD.findall(text)
+    return Decimal(NUMBER_WORDS[words[-1].lower()]) if words else None
 
 
 def plain_fractions(text: str) -> str:
