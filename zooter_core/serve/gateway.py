@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -26,6 +27,7 @@ from zooter_core.serve.errors import ApiError
 from zooter_core.serve.sessions import Sessions
 from zooter_core.serve.targets import Local, Upstream
 
+LOG = logging.getLogger("zooter.serve")
 Result = TypeVar("Result")
 REWARD_THREADS = 4  # requests for which rewards are computed at the same time
 
@@ -49,11 +51,11 @@ class Gateway:
         self._reward_threads = ThreadPoolExecutor(REWARD_THREADS, "reward")
         self._users, self._retired, self._lends, self.closed = 0, False, False, False
         self.targets: dict[str, Upstream | Local] = {
-            candidate.name: Upstream(candidate) if candidate.endpoint else Local(candidate, ensemble)
+            candidate.name: Upstream(candidate, log=LOG.warning) if candidate.endpoint else Local(candidate, ensemble)
             for candidate in fleet.candidates
         }
         self.connections: dict[str, Connection] = {
-            name: target.connection for name, target in self.targets.items() if isinstance(target, Upstream)
+            name: target for name, target in self.targets.items() if isinstance(target, Upstream)
         }
 
     @classmethod

@@ -177,7 +177,7 @@ async def stored_response(
         message = "There is no such response. The endpoint knows those that it has given you since it was started."
         raise ApiError(404, message, "response_not_found", "response_id")
     try:
-        answer: dict[str, Any] = await target.connection.ask(f"{RESPONSES}/{quote(response_id, safe='')}")
+        answer: dict[str, Any] = await target.ask(f"{RESPONSES}/{quote(response_id, safe='')}")
         return answer | {"model": name}
     except EndpointError as error:
         request_id = sessions.request(response_id)

@@ -8,7 +8,6 @@ of the API.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import threading
 import time
@@ -43,7 +42,6 @@ from zooter_core.serve.sessions import digests, marks
 if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
 
-LOG = logging.getLogger("zooter.serve")
 STREAM_END = b"data: [DONE]\n\n"
 MOST_KEPT = 200_000  # characters of an answer, with its thoughts; what is stored of it is shorter
 BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
@@ -142,27 +140,23 @@ def added_event(progress: AnswerProgress, model: str, *choices: Mapping[str, Any
     return make_event(chunk_shape(progress.id, progress.created, model, choices=list(choices), **more))
 
 
-class Upstream:
+class Upstream(Connection):
     """A candidate's server. All of its methods raise an EndpointError where there is no answer, or none to the end."""
-
-    def __init__(self, candidate: CandidateConfig) -> None:
-        self.name, self.model = candidate.name, candidate.model
-        self.connection = Connection(candidate, log=LOG.warning)
 
     async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> Shape:
         """The whole answer, whose `model` is the candidate's name."""
         body, ours = self._fields(request, routed)
-        answer = await self.connection.post(request.path, body, progress.patience, ours)
+        answer = await self.post(request.path, body, progress.patience, ours)
         progress.id = str(answer.get("id") or "")
         progress.tokens, progress.thoughts = count_tokens(answer)
         progress.add_text(text_in(answer))
         _note(answer, progress)
         if request.path == CHAT:
             if error := chat_error(answer):
-                raise sent_error(error, self.connection.redact, temporary=False)
+                raise sent_error(error, self.redact, temporary=False)
             if not objects(answer.get("choices")):
                 raise EndpointError("the answer has no choices")
-            if progress.finish and (failure := finish_error(progress.finish, self.connection.redact)):
+            if progress.finish and (failure := finish_error(progress.finish, self.redact)):
                 raise failure
         return answer | {"model": self.name}
 
@@ -172,9 +166,9 @@ class Upstream:
         There, in every chunk `model` is the candidate's name and `choices` a list.
         """
         body, ours = self._fields(request, routed)
-        redact, chat = self.connection.redact, request.path == CHAT
+        redact, chat = self.redact, request.path == CHAT
         watcher = ChatWatcher(progress, redact, body.get("n")) if chat else ResponsesWatcher(progress, redact)
-        async with aclosing(self.connection.events(request.path, body, watcher, ours, progress.patience)) as parts:
+        async with aclosing(self.events(request.path, body, watcher, ours, progress.patience)) as parts:
             async for events in parts:
                 if passed := [event for event in events if self._passes(event, request)]:
                     progress.tokens += len(passed)
@@ -190,8 +184,8 @@ class Upstream:
         body = request.for_candidate(self.model, routed)
         if request.path != CHAT:
             return body, {}
-        thinking = thinking_fields(asked_thinking(self.connection.candidate, request))
-        ours = {name: value for name, value in thinking.items() if name not in self.connection.config.extra_body}
+        thinking = thinking_fields(asked_thinking(self.candidate, request))
+        ours = {name: value for name, value in thinking.items() if name not in self.config.extra_body}
         for name, (low, high) in SPARED.items() if routed else ():
             if is_number(value := body.get(name)) and low <= value <= high:
                 ours[name] = body.pop(name)

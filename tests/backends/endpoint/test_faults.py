@@ -118,7 +118,7 @@ def passed_on(candidate: CandidateConfig) -> tuple[str, EndpointError | None]:
         except EndpointError as error:
             return error
         finally:
-            await upstream.connection.close()
+            await upstream.close()
         return None
 
     error = run_apart(read_all())
