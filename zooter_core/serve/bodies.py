@@ -267,21 +267,6 @@ def _place(error: ErrorDetails, body: Any) -> list[str | int]:
     return [*place, error["loc"][-1]] if error["type"] == "missing" else place
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a candidate must be able to do to answer a request.
-
-    Attributes:
-        tokens: an estimate for prompt and answer together.
-    """
-
-    tokens: int = 0
-    images: bool = False
-    tools: bool = False
-    json_mode: bool = False
-    responses: bool = False
-
-
 @dataclass(frozen=True)
 class Sender:
     """What is known of a request beside the body of a chat completion.
@@ -375,20 +360,26 @@ class ChatRequest:
         values = [self.body.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens")]
         return next((value for value in values if type(value) is int and value > 0), 0)
 
+    @property
+    def tokens(self) -> int:
+        """An estimate for prompt and answer together."""
+        return self.prompt_tokens + self.answer_tokens
+
     @cached_property
-    def needs(self) -> Needs:
+    def needs(self) -> set[str]:
+        """Of `images`, `tools`, `json_mode` and `responses`, what a candidate must be able to do to answer it."""
         body = self.body
         text = body.get("text")  # of the Responses API
         form = body.get("response_format") or (text.get("format") if isinstance(text, Mapping) else None)
         parts = [part for message in self.messages for part in objects(message.get("content"))]
         tool_roles = any(message["role"] in ("tool", "function") for message in self.messages)
-        return Needs(
-            tokens=self.prompt_tokens + self.answer_tokens,
-            images=any(part.get("type") in ("image_url", "input_image") for part in parts),
-            tools=tool_roles or any(body.get(name) for name in ("tools", "functions")),
-            json_mode=isinstance(form, Mapping) and form.get("type") in ("json_object", "json_schema"),
-            responses=self.path == RESPONSES,
-        )
+        needs = {
+            "images": any(part.get("type") in ("image_url", "input_image") for part in parts),
+            "tools": tool_roles or any(body.get(name) for name in ("tools", "functions")),
+            "json_mode": isinstance(form, Mapping) and form.get("type") in ("json_object", "json_schema"),
+            "responses": self.path == RESPONSES,
+        }
+        return {name for name, needed in needs.items() if needed}
 
     def for_candidate(self, model: str, routed: bool) -> dict[str, Any]:
         """The body for a candidate: as it came, with its server's name for the model.

@@ -275,7 +275,6 @@ class Asking:
 
     def _note_failures(self, attempts: Attempts) -> None:
         """Count the failures of a request for the circuit breakers, and remember what was refused."""
-        needs = self.request.needs
         for name, error in attempts.errors.items():
             if (connection := self.gateway.connections.get(name)) is None:
                 continue
@@ -285,8 +284,8 @@ class Asking:
                     connection.refusals.note("responses")
             if error.subject == "context":
                 limit = connection.refusals.context_tokens or math.inf  # what was too long once is too long again
-                connection.refusals.note("context", error.context_tokens or int(min(needs.tokens - 1, limit)))
-            elif error.subject and getattr(needs, error.subject, False):
+                connection.refusals.note("context", error.context_tokens or int(min(self.request.tokens - 1, limit)))
+            elif error.subject in self.request.needs:
                 connection.refusals.note(error.subject)
             if name in attempts.ill and self.exchange.is_chat:
                 connection.failed(error.reason)
