@@ -232,9 +232,8 @@ async def _http_error(request: Request, problem: Exception) -> JSONResponse:
     message = f"{request.method} {path}: {problem.detail}."
     if problem.status_code == 404:
         meant = next((route for route in (*ANSWERS, "/v1/models") if path.endswith(route[3:])), None)
-        message += (
-            f" It is {meant} here: check the client's base URL." if meant else f" Served here: {listed(ANSWERS)}."
-        )
+        hint = f"It is {meant} here: check the client's base URL." if meant else f"Served here: {listed(ANSWERS)}."
+        message = f"{message} {hint}"
     error = ApiError(problem.status_code, message, code, headers=problem.headers or {})
     return error_reply(path, error)
 

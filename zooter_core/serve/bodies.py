@@ -110,7 +110,8 @@ class LocalBody(Body):
 
     @property
     def stops(self) -> tuple[str, ...]:
-        return ((self.stop,) if self.stop else ()) if isinstance(self.stop, str) else tuple(self.stop or ())
+        stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return tuple(filter(None, stops))
 
 
 class RouteBody(RoutedBody):

@@ -246,10 +246,9 @@ class Reply(Response):
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
             headers = {"retry-after": str(RESTART_SECONDS), "connection": "close"}
+            stopping = ApiError(503, "The server is shutting down. Try again later.", "stopping", headers=headers)
             with suppress(ClientDisconnect):
-                await self.fail(
-                    ApiError(503, "The server is shutting down. Try again later.", "stopping", headers=headers)
-                )
+                await self.fail(stopping)
         finally:
             for task in (answering, gone):
                 task.cancel()

@@ -46,7 +46,9 @@ EFFORTS: Sequence[tuple[int, Thinking]] = ((4096, "low"), (16_384, "medium"))
 WORDS: Mapping[str, Thinking] = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 THINKING, TEXT, TOOL = "thinking", "text", "tool_use"
-SUPPORTED = "texts, images (base64, url), documents that are text (not PDF), tool_use and tool_result"
+SUPPORTED = (
+    "texts; of users also images (base64, url), documents that are text (not PDF) and tool_result; of models tool_use"
+)
 
 
 def read_messages(

@@ -219,7 +219,7 @@ def finish_name(reason: str | None) -> str:
 def _refusal(
     status: int | None, body: object, redact: Redaction, reason: str, key_variable: str | None = None
 ) -> EndpointError:
-    """The error behind a status with which a server refuses a request, or fails at it; None is any failure of its."""
+    """The error behind a status with which a server refuses a request, or fails at it; None where it names none."""
     message = read_message(body)
     words = one_line(redact(message))
     if status in ACCOUNT:
