@@ -35,7 +35,7 @@ from zooter_core.serve.errors import INVALID, SERVER, ApiError
 from zooter_core.serve.exchange import Reply
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import readable_by
-from zooter_core.serve.targets import AnswerProgress, Events, Shape, added_event, chunk_shape, make_event, text_in
+from zooter_core.serve.targets import AnswerProgress, Events, Shape, added_event, make_event, text_in
 
 MOST_FALLBACKS = 5
 PLACE_SECONDS = 5.0  # that `auto` waits for a place among a candidate's `parallel` requests, then asks the next
@@ -321,11 +321,9 @@ def make_chunks(answer: Mapping[str, Any], usage: bool, metadata: Mapping[str, A
             delta["tool_calls"] = [{"index": position, **call} for position, call in enumerate(calls)]
         rest = {key: value for key, value in choice.items() if key != "message"}
         choices.append({"index": number, "finish_reason": None, **rest, "delta": delta})
-    more: list[Mapping[str, Any]] = [{"usage": answer.get("usage")}] if usage else []
-    more += [metadata] if metadata else []
-    created = answer.get("created") or int(time.time())
-    head = {key: value for key, value in answer.items() if key not in ("choices", "usage")}
-    empty = head | chunk_shape(str(answer.get("id") or ""), created, str(answer["model"]), choices=[])
+    empty = {"id": "", "created": int(time.time()), **answer, "object": "chat.completion.chunk", "choices": []}
+    count = {"usage": empty.pop("usage", None)}
+    more = [*([count] if usage else []), *([metadata] if metadata else [])]
     return [empty | {"choices": choices}, *({**empty, **part} for part in more)]
 
 

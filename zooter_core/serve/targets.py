@@ -125,10 +125,6 @@ def make_event(chunk: Mapping[str, Any]) -> Event:
     return Event([], b"", dict(chunk))
 
 
-def chunk_shape(id: str, created: int, model: str, **more: Any) -> dict[str, Any]:
-    return {"id": id, "object": "chat.completion.chunk", "created": created, "model": model, **more}
-
-
 def usage_shape(prompt: int, answer: int, thoughts: int = 0) -> dict[str, Any]:
     """A count of tokens in the API's shape; those of thoughts are part of the answer's."""
     shape = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
@@ -137,7 +133,8 @@ def usage_shape(prompt: int, answer: int, thoughts: int = 0) -> dict[str, Any]:
 
 def added_event(progress: AnswerProgress, model: str, *choices: Mapping[str, Any], **more: Any) -> Event:
     """An event of ours in the stream of an answer."""
-    return make_event(chunk_shape(progress.id, progress.created, model, choices=list(choices), **more))
+    head = {"id": progress.id, "object": "chat.completion.chunk", "created": progress.created, "model": model}
+    return make_event({**head, "choices": list(choices), **more})
 
 
 class Upstream(Connection):
