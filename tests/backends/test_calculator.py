@@ -50,6 +50,11 @@ OPENINGS = {
     "hey, what's the square of 12?": "the square of 12 = 144.",
     "Tell me what 8 times 7 is": "8 times 7 = 56.",
     "8 times 7 equals what?": "8 times 7 = 56.",
+    "What is fifteen more than a quarter of 48?": "fifteen more than a quarter of 48 = 27.",
+    "25 times itself": "25 * 25 = 625.",
+    "root of 81": "root of 81 = 9.",
+    "Was ergibt 24 mal 3?": "24 mal 3 = 72.",
+    "sum of 3/5 and 1/10": "3/5 + 1/10 = 7/10 = 0.7.",
     "increase 85 by 12 percent": "85 + 12% = 95.2.",
     "30% off 80 dollars": "30% off 80 dollars = 56.",
     "¿Cuánto es 7 por 8?": "7 por 8 = 56.",
@@ -90,6 +95,8 @@ ROOTS = {
     "How do I solve 2t**2 + 3t = 2?": "t = -2 or t = 0.5.\nThe answer is -2 and 0.5",
     "What are the roots of (x - 3)(x - 3) = 0?": "x = 3.\nThe answer is 3",
     "What are the solutions to x^2 - 2x = 1?": "x = -0.4142 or x = 2.4142.\nThe answer is -0.4142 and 2.4142",
+    "Solve x^2 - 11x + 18 = 0 and give the larger root.": "x = 9.\nThe answer is 9",
+    "Solve x^2 - 39 = 105 for positive x": "x = 12.\nThe answer is 12",
     "Solve the quadratic equation x^2 + 2x + 5 = 0": "No real number x solves this.\nThe answer is none",
 }
 

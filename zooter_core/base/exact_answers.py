@@ -168,23 +168,21 @@ def _compared(a: str, b: str, larger: str = "", than: str = "") -> Worked | None
         return f"{a} = {b}.", "no" if than else "that they are equal"
     above, below = (a, b) if one > other else (b, a)
     answer = above if larger else below
-    sentence = (
-        f"{above} - {below} = {in_decimals(abs(one - other))}, so {answer} is {'larger' if larger else 'smaller'}."
-    )
+    difference = f"{above} - {below} = {in_decimals(abs(one - other))}"
+    sentence = f"{difference}, so {answer} is {'larger' if larger else 'smaller'}."
     return sentence, answer if not than else "yes" if answer == a else "no"
 
 
 QUOTE = "[\"'“”‘*`]?"
 WORD = rf"(?:the (?:word|name|string) )?{QUOTE}(?P<word>[^\W\d_]{{2,}}){QUOTE}"
 LETTER = rf"(?:the )?(?:letters? )?{QUOTE}(?P<letter>[^\W\d_]){QUOTE}(?:'?s)?"
-COUNT = (
-    r"(?:count|tell me|find|what is|what's| )*(?:how many (?:times )?|(?:the )?number of |(?<=count ))(?:the |does )?"
-)
+COUNT = r"(?:(?:tell me|find|what is|count) )*(?:how many (?:times )?|(?:the )?number of |(?<=count ))(?:the |does )?"
 VERB = r"(?: are| is)?(?: there)?(?: (?:appear|occur|come|show)s?(?: up)?)?"
 ASK = (
     r"(?:(?:please|can|could|you|what(?:'s| is| are)|calculate|compute|find|determine|give|tell|me|list|write|express"
     r"|convert|turn|change|all|the|number|fraction|decimal|value|of) )*"
 )
+IF = "(?:is|check (?:if|whether)|tell me (?:if|whether))"
 N, M = r"(?P<n>\d{1,15})", r"(?P<m>\d{1,15})"
 PAIR = rf"(?: of)? ?\(?{N}(?:,| and) ?{M}\)?"
 A, B = rf"(?P<a>{AMOUNT}%?)", rf"(?P<b>{AMOUNT}%?)"
@@ -198,19 +196,16 @@ QUESTIONS: Sequence[tuple[re.Pattern[str], Callable[..., Worked | None]]] = [
         (rf"{COUNT}(?P<kind>letters|vowels|consonants){VERB} in {WORD}", _letters),
         (rf"{COUNT}(?P<kind>letters|vowels|consonants) does {WORD} have", _letters),
         (rf"{ASK}(?:spell|write|say) {WORD} (?:backwards?|in reverse)", _backwards),
-        (rf"is {N} (?:an? )?prime(?: number)?(?: or not)?", _prime),
+        (rf"(?:{IF} )?(?:the number )?{N} (?:is )?(?:an? )?prime(?: number)?(?: or not)?", _prime),
         (rf"{ASK}prime (?:factors|factori[sz]ation) of {N}", _prime_factorization),
         (rf"{ASK}(?:factors|divisors) of {N}", _divisors),
-        (
-            rf"{ASK}(?:(?:greatest|highest) common (?:divisor|factor)|gcd|gcf|hcf)(?: of)? ?\(?{N}(?:,| and) ?{M}\)?",
-            _common,
-        ),
+        (rf"{ASK}(?:(?:greatest|highest) common (?:divisor|factor)|gcd|gcf|hcf){PAIR}", _common),
         (rf"{ASK}(?P<multiple>(?:least|lowest) common multiple|lcm){PAIR}", _common),
         (rf"{ASK}{N}(?:!| factorial)", _factorial),
         (rf"{ASK}factorial (?:of )?{N}", _factorial),
         (rf"{ASK}{N} mod(?:ulo)? {M}", _remainder),
         (rf"{ASK}remainder (?:of|when|if) {N} (?:is )?(?:divided by|/) {M}", _remainder),
-        (rf"is {N} (?:evenly )?divisible by {M}", _divisible),
+        (rf"(?:{IF} )?{N} (?:is )?(?:evenly )?divisible by {M}", _divisible),
         (rf"{ASK}{N} {AS} (?P<base>binary|hexadecimal|hex|octal)", _in_base),
         (rf"{ASK}(?:binary )?(?P<bits>[01]{{2,40}})(?: in| from)?(?: binary)? {AS} decimal", _from_binary),
         (rf"round {A} (?:off )?to (?:the )?(?:nearest )?{PLACES}(?: decimals?(?: places?)?)?", _rounded),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from zooter_core.base.sums import NUMBERS, value_of
 
 LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
-NUMBER = r"(\d[\d.]*)"
+LONGEST_SUM = 150
+NUMBER = r"(\d[\d.]*(?:/\d+)?)"
 TASKS = (  # and what to work out for them
     (rf"add {NUMBER} (?:and|to) {NUMBER}", r"\1 + \2"),
+    (rf"{NUMBER} times itself", r"\1 * \1"),
     (rf"subtract {NUMBER} from {NUMBER}", r"\2 - \1"),
     (rf"multiply {NUMBER} (?:by|and|with) {NUMBER}", r"\1 * \2"),
     (rf"divide {NUMBER} by {NUMBER}", r"\1 / \2"),
@@ -21,9 +24,9 @@ TASKS = (  # and what to work out for them
 WORDS = (  # of a sum, and the signs for them
     (r"\*\*", "^"),
     *((rf"(?<!-)\b{name}\b(?!-)", str(number)) for number, name in enumerate(NUMBERS)),
-    (r"\bplus\b", "+"),
-    (r"\bminus\b", "-"),
-    (r"\b(?:times|multiplied by|mal|fois|por)\b", "*"),
+    (r"\b(?:plus|más|più)\b", "+"),
+    (r"\b(?:minus|moins|menos|meno)\b", "-"),
+    (r"\b(?:times|multiplied by|mal|fois|por|per)\b", "*"),
     (r"\bdivided by\b", "÷"),
     (r"[$€£](?=\d)|(?<=\d) (?:dollars|euros)\b", ""),
     (rf"{NUMBER}(?:%| percent) off (?:of )?{NUMBER}", r"\2 * (1 - \1/100)"),
@@ -35,21 +38,20 @@ WORDS = (  # of a sum, and the signs for them
     (r"\btriple\b", "3 *"),
     (rf"(?:\bthe )?\bdifference (?:between|of) {NUMBER} and {NUMBER}", r"\1 - \2"),
     (rf"(?:\bthe )?\bquotient of {NUMBER} and {NUMBER}", r"\1 / \2"),
-    (rf"{NUMBER} (?:more than|added to) {NUMBER}", r"\2 + \1"),
-    (rf"{NUMBER} (?:less|fewer) than {NUMBER}", r"\2 - \1"),
+    (rf"{NUMBER} (?:more than|added to) (.+)", r"\2 + \1"),
+    (rf"{NUMBER} (?:less|fewer) than (.+)", r"\2 - \1"),
     (rf"(?:\bthe )?\bsquare of {NUMBER}", r"\1^2"),
     (rf"(?:\bthe )?\bcube of {NUMBER}", r"\1^3"),
     (r"(\d/\d+) of\b", r"\1 *"),
     (r"(?<![\d)])(?<![\d)] )[-−](\d[\d.]*)(?= (?:squared|cubed|to the)\b)", r"(-\1)"),  # but not "-5^2"
     (r"\s*\bsquared\b", "^2"),
     (r"\s*\bcubed\b", "^3"),
-    (r"\s*\bto the power of\b", "^"),
-    (r"\s*\bto the (\d+)(?:st|nd|rd|th) power\b", r"^\1"),
-    (r"(?:\bthe )?(?:\bsquare root of |\bsqrt(?: of)? ?|√)\(?(\d+)\)?", r"sqrt(\1)"),
-    (r"(?:\bthe )?(?:\bcube root of |\bcbrt(?: of)? ?|∛)\(?(\d+)\)?", r"cbrt(\1)"),
+    (r"\s*\bto the (?:power (?:of )?)?(\d+)(?:(?:st|nd|rd|th)(?: power)?)?\b", r"^\1"),
+    (r"(?:\bthe )?(?:\bcube root (?:of )?|\bcbrt(?: of)? ?|∛)\(?(\d+)\)?", r"cbrt(\1)"),
+    (r"(?:\bthe )?(?:\b(?:square )?root (?:of )?|\bsqrt(?: of)? ?|√)\(?(\d+)\)?", r"sqrt(\1)"),
     (r"(?<=[\d\s)])(?<!\b0)x(?=[\d\s(])", "*"),  # but "0x10"
 )
-ITEM = r"\d[\d.]*\b"
+ITEM = r"\d[\d.]*\b(?:/\d+)?"
 LIST = re.compile(  # "the average of 4, 8 and 15", or "4,8,15"; but "1,500 and 2" and "2,5 and 3" may be other numbers
     r"(?:\bthe )?\b(?P<name>average|mean|sum|total|product) of (?:(?:the|these) (?:following )?numbers:? )?"
     rf"(?P<numbers>{ITEM}(?!,\d)(?:(?:, (?:and )?| and ){ITEM}(?!,\d))+|{ITEM}(?:,(?!\d{{3}}\b){ITEM})+)",
@@ -57,9 +59,10 @@ LIST = re.compile(  # "the average of 4, 8 and 15", or "4,8,15"; but "1,500 and 
 )
 QUESTION = re.compile(
     r"(?:(?:hey|hi|hello|ok|okay|so|and|please|can you|could you|tell me),? )*"
-    r"(?:(?:what(?:'s| is|s| does)?|how much is|calculate|compute|evaluate|work out|solve"
-    r"|was ist|wie ?viel ist|combien font|¿?cu[aá]nto (?:es|son)|quanto (?:fa|é)) )?"
-    r"(?P<sum>.+?)(?: is)?(?:\s*(?:=|\bequals?(?: what)?\b))?(?:\s*\?|[.!])?(?: please[.!?]?)?",
+    r"(?:(?:what(?:'s| is|s| does)?|how much is|calculate|compute|evaluate|work out|solve|find"
+    r"|was (?:ist|ergibt)|wie ?viel (?:ist|macht)|berechne|rechne|combien font|calcule"
+    r"|¿?cu[aá]nto (?:es|son)|calcula|quanto (?:fa|é)|calcola) )?(?:the (?:value|result) of |the answer to )?"
+    r"(?P<sum>.+?)(?: is| aus| as a fraction)?(?:\s*(?:=|\bequals?(?: what)?\b))?(?:\s*\?|[.!])?(?: please[.!?]?)?",
     re.IGNORECASE,
 )
 EXPRESSION = re.compile(r"\s*(?:sqrt|cbrt|[-\d(.])(?:sqrt|cbrt|[-\d\s()+*/^×÷·−.,%])*")
@@ -68,13 +71,15 @@ DATE = re.compile(rf"\d+[/-]\d+[/-]\d+|24/7|9/11|\d{{3}}[- ]\d{{4}}|{YEAR}[-–]
 OPERATOR = re.compile(r"(?<=[\d)\s%])[-+*/^×÷·−]|sqrt|cbrt")
 
 SOLVE = re.compile(
-    r"^\W*(?:please |can you |could you |how (?:do|can) (?:I|you|we) )*(?:solve|find|what (?:is|are)|determine)\b",
+    r"^\W*(?:please |can you |could you |how (?:do|can) (?:I|you|we) )*"
+    r"(?:solve|find|what (?:is|are)|determine|work out|for which|which|quadratic"
+    r"|(?:the )?(?:roots?|zeros?|solutions?) of)\b",
     re.IGNORECASE,
 )
 EQUATION = re.compile(r"[-\d.a-z(][-\d.,a-z()+*/^×÷·−\s]*?=[-\d.,a-z()+*/^×÷·−\s]*[\d.a-z)]", re.IGNORECASE)
 VARIABLE = re.compile(r"(?<![a-z])[a-z](?![a-z])", re.IGNORECASE)
 WORDING = (  # around equations to solve
-    "the|values?|of|to|for|which|such|that|makes|satisfies|both|if|when|where|and|given|let|following|this|these"
+    "the|values?|of|to|for|is|are|solves?|which|such|that|makes|satisfies|both|if|when|where|and|given|let|following|this|these"
     "|linear|quadratic|simultaneous|system|equations?|variables?|numbers|solutions?|(?:real )?roots?"
 )
 BETWEEN = re.compile(rf",(?!\d)|[;:]|\b(?:{WORDING})\b", re.IGNORECASE)
@@ -82,6 +87,15 @@ OTHER = re.compile(rf"\b(?!(?:{WORDING})\b)[a-z]{{2,}}", re.IGNORECASE)  # the b
 TERM = re.compile(r"[-\d+*/^×÷·−]")  # beside an equation it is what is asked for: "2x + 3 if x = 4"
 FACTOR = re.compile(r"\d[a-z]\b|\b[a-z]\^2", re.IGNORECASE)  # "2x + 3 = 7" is no line of a program
 ONE_STEP = re.compile(r"[a-z] ?[-+*/] ?[\d.]+ ?= ?-?[\d.]+ ?\??", re.IGNORECASE)  # nor is "x + 5 = 12"
+ASKED_ROOTS: tuple[tuple[re.Pattern[str], Callable[[list[Fraction]], list[Fraction]]], ...] = (
+    (
+        re.compile(r"\b(?:positive|not negative|non-?negative|above zero)\b|> ?0\b"),
+        lambda xs: [x for x in xs if x >= 0],
+    ),
+    (re.compile(r"\bnegative\b|< ?0\b"), lambda xs: [x for x in xs if x < 0]),
+    (re.compile(r"\b(?:larger|largest|bigger|greater)\b"), lambda xs: xs[-1:]),
+    (re.compile(r"\b(?:smaller|smallest|lesser)\b"), lambda xs: xs[:1]),
+)
 
 
 def sum_in(text: str) -> tuple[str, str] | None:
@@ -89,7 +103,8 @@ def sum_in(text: str) -> tuple[str, str] | None:
 
     "3 times 4" and "3 * 4" of "What's 3 times 4?".
     """
-    match = QUESTION.fullmatch(" ".join(text.split()).replace("’", "'"))
+    text = " ".join(text.split()).replace("’", "'")
+    match = QUESTION.fullmatch(text) if len(text) <= LONGEST_SUM else None
     if not match or DATE.fullmatch(match["sum"]):
         return None
     wording = LIST.sub(_written_out, match["sum"])
@@ -102,7 +117,7 @@ def sum_in(text: str) -> tuple[str, str] | None:
 
 
 def _written_out(match: re.Match[str]) -> str:
-    numbers = re.findall(r"[\d.]+", match["numbers"])
+    numbers = re.findall(r"[\d./]+", match["numbers"])
     total = (" * " if match["name"].lower() == "product" else " + ").join(numbers)
     return f"({total}) / {len(numbers)}" if match["name"].lower() in ("average", "mean") else total
 
@@ -152,7 +167,8 @@ def roots_in(text: str) -> tuple[str, list[Fraction]] | None:
     root = value_of(f"sqrt({discriminant})")
     if root is None:  # too large
         return None
-    return names[0], sorted({(sign * root - factor) / (2 * square) for sign in (1, -1)})
+    roots = sorted({(sign * root - factor) / (2 * square) for sign in (1, -1)})
+    return names[0], next((choose(roots) for words, choose in ASKED_ROOTS if words.search(text)), roots)
 
 
 def _to_solve(text: str) -> tuple[list[str], list[str], set[str]]:

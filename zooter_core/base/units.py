@@ -79,7 +79,8 @@ IN = re.compile(
     re.IGNORECASE,
 )
 HAS = re.compile(
-    rf"how many (?P<other>{UNIT}) do(?:es)? (?P<amount>{AMOUNT}|an?) ?(?P<unit>{UNIT}) have", re.IGNORECASE
+    rf"how many (?P<other>{UNIT}) (?:are|is|do(?:es)?) (?P<amount>{AMOUNT}|an?) ?(?P<unit>{UNIT})(?: have)?",
+    re.IGNORECASE,
 )
 
 
