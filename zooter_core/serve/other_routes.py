@@ -31,7 +31,6 @@ from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.exchange import Reply
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.targets import Upstream
 
 if TYPE_CHECKING:
     from zooter_core.serve.traffic_log import TrafficLog
@@ -172,12 +171,12 @@ async def stored_response(
     """
     sessions = gateway.sessions.of(key)
     name = sessions.writer(response_id)
-    target = gateway.targets.get(name or "")
-    if not isinstance(target, Upstream):
+    server = gateway.connections.get(name or "")
+    if server is None:
         message = "There is no such response. The endpoint knows those that it has given you since it was started."
         raise ApiError(404, message, "response_not_found", "response_id")
     try:
-        answer: dict[str, Any] = await target.ask(f"{RESPONSES}/{quote(response_id, safe='')}")
+        answer: dict[str, Any] = await server.ask(f"{RESPONSES}/{quote(response_id, safe='')}")
         return answer | {"model": name}
     except EndpointError as error:
         request_id = sessions.request(response_id)
