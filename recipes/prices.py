@@ -21,13 +21,13 @@ import tomlkit
 
 from zooter_core.base.paths import PRICES
 from zooter_core.config.trust import PROVIDERS
-from zooter_core.fleet.list_prices import DATE
+from zooter_core.fleet.connect import DATE
 
 SOURCE = "genai-prices"
 LEFT_OUT = ("openrouter.ai",)
 OTHER_KINDS = re.compile(r"audio|image|realtime|transcri|tts|voice|live|embed|moderation|ocr|rerank|whisper|:|^ft-")
 HEADER = """\
-# List prices of hosted models for `zooter init` (zooter_core/fleet/list_prices.py), in US dollars per million tokens
+# List prices of hosted models for `zooter init` (zooter_core/fleet/connect.py), in US dollars per million tokens
 # of the prompt and of the answer, by host and the model's name there. `python -m recipes.prices` makes this file.
 # They were not compared with the providers' own pages. They come from {source} {version},
 # https://github.com/pydantic/genai-prices, under this licence:

@@ -27,8 +27,7 @@ from recipes.embedded.pairs import Pair, pairs_of
 from zooter_core.backends.local.checkpoint import fast_bfloat16
 from zooter_core.base.weights import resolve
 from zooter_core.config.labelling import ScalarConfig
-from zooter_core.labelling.rewards import Pointwise, reward_model
-from zooter_core.labelling.rewards.recomputed import Recomputed
+from zooter_core.labelling.rewards import Pointwise, Recomputed, reward_model
 
 TOKENS = 256  # of a query with its response, in training and, as fleet.toml says, in use
 RANK = 128

@@ -13,7 +13,7 @@ import pytest
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
-from zooter_core.router.small_talk import FOLLOW_UPS, SMALL_TALK
+from zooter_core.router.turns import FOLLOW_UPS, SMALL_TALK
 from zooter_core.ui import charts
 
 DATA = Path(__file__).resolve().parents[1] / "data"

@@ -22,10 +22,9 @@ from zooter_core.config.edit import add_candidates
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.trust import PROVIDERS
 from zooter_core.fleet import discovery, machine
-from zooter_core.fleet.connect import connect
+from zooter_core.fleet.connect import connect, list_price
 from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.discovery import discover, served, server_url
-from zooter_core.fleet.list_prices import list_price
 from zooter_core.fleet.machine import Gpu, billions_in
 
 GB = 10**9

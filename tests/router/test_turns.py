@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 
-from zooter_core.router.turns import CERTAIN, MOST_CHARACTERS, Topics, kind_of
+from zooter_core.router.turns import (
+    CERTAIN,
+    FOLLOW_UPS,
+    MOST_CHARACTERS,
+    SMALL_TALK,
+    SmallTalk,
+    Topics,
+    kind_of,
+)
 
 KINDS = {
     "follow-up": [
@@ -94,3 +103,31 @@ def test_no_text_takes_long(text):
     begun = time.thread_time()
     kind_of(text)
     assert time.thread_time() - begun < 0.5
+
+
+EXAMPLES = [*SMALL_TALK, *FOLLOW_UPS]
+
+
+class KnowsExamples:
+    """An encoder that gives each example a direction of its own, and any other text none."""
+
+    def embed(self, texts):
+        return np.array([[float(text == example) for example in EXAMPLES] for text in texts], dtype=np.float32)
+
+    embed_all = embed
+
+    def sentence(self, vectors):
+        return vectors
+
+
+def test_each_example_is_of_its_own_kind_and_a_short_turn_like_none_stands_alone():
+    small_talk = SmallTalk(KnowsExamples())
+
+    def alone(turns, topic=FOLLOW_UPS[0]):
+        return small_talk([(topic, turn) for turn in turns])
+
+    assert alone(SMALL_TALK) == [True] * len(SMALL_TALK)
+    assert alone(FOLLOW_UPS) == [False] * len(FOLLOW_UPS)
+    assert alone(["Quetzalcoatl", "skip the first two rows", "and Quetzalcoatl?"]) == [True, False, False]
+    assert alone(["explain Quetzalcoatl"]) == [True]
+    assert alone([]) == []

@@ -6,7 +6,8 @@ The three facts are fields. Code that needs one of them reads the field, and nev
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -136,6 +137,22 @@ def one_line(text: str, most: int = MOST_FOREIGN) -> str:
 def first_line(problem: BaseException) -> str:
     """The first line of a library's error, for use inside one of ours."""
     return (str(problem).strip() or type(problem).__name__).splitlines()[0]
+
+
+@contextmanager
+def loading(what: str, next_step: str, reason: Callable[[BaseException], str] = first_line) -> Iterator[None]:
+    """Turn what the block raises into one error: libraries raise many kinds for a file that is damaged.
+
+    Raises:
+        WorkError: `what` does not load.
+        ZooterError: as the block.
+    """
+    try:
+        yield
+    except ZooterError:
+        raise
+    except Exception as problem:
+        raise WorkError(what, reason(problem), next_step) from problem
 
 
 def check_text(text: str, what: str) -> None:

@@ -188,20 +188,7 @@ def check_file(path: Path, sources: Iterable[Path] = ()) -> None:
         ZooterError: it is a folder or one of the sources, or its folder cannot be made or written.
     """
     check_apart(path, sources)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder")
-        _try(path.parent)
-    except OSError as problem:
-        raise ZooterError(f"a place to write {path}", str(problem), "Give another place.") from problem
-
-
-def _try(folder: Path) -> None:
-    """Raise an OSError for a folder in which no file can be made."""
-    import tempfile  # here, because routing does without it
-
-    tempfile.TemporaryFile(dir=folder).close()
+    _check_place(path, "a place to write")
 
 
 def check_apart(path: Path, sources: Iterable[Path]) -> None:
@@ -216,13 +203,19 @@ def check_folder(folder: Path) -> None:
     Raises:
         ZooterError: it is a file, or it or what is around it cannot be made or written.
     """
+    _check_place(folder, "a folder to write at", is_folder=True)
+
+
+def _check_place(path: Path, what: str, is_folder: bool = False) -> None:
+    import tempfile  # here, because routing does without it
+
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if folder.exists() and not folder.is_dir():
-            raise NotADirectoryError(f"{folder} is a file")
-        _try(folder if folder.is_dir() else folder.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.is_dir() != is_folder:
+            raise OSError(f"{path} is a {'file' if is_folder else 'folder'}")
+        tempfile.TemporaryFile(dir=path if path.is_dir() else path.parent).close()
     except OSError as problem:
-        raise ZooterError(f"a folder to write at {folder}", str(problem), "Give another place.") from problem
+        raise ZooterError(f"{what} {path}", str(problem), "Give another place.") from problem
 
 
 def locked(path: Path, what: str, seconds: float = 0) -> AcquireReturnProxy:

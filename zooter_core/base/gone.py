@@ -15,9 +15,6 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "zooter collect": (
         "call `zooter run --queries FILE --out DIR --until collect`; a later call without --until goes on."
     ),
-    "zooter compare --answer": (
-        """write it beside the query: `echo '{"query": "What is 9 + 9?", "answer": 18}' | zooter compare -`."""
-    ),
     "zooter demo --address": "write --host, as `zooter serve` has it.",
     "zooter demo --embed-from": "write --allowed-origin, as `zooter serve` has it.",
     "zooter demo --endpoint": "call `zooter demo --fleet DIR` with the fleet that the endpoint serves.",
@@ -38,9 +35,6 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "zooter evaluate --select": "`--plot FILE.html` measures cost and quality, and plots them.",
     "zooter evaluate --strict": "the notes of every command that reads score files say which scores are missing.",
     "zooter evaluate --tokens": "a response that the files lack counts as 300 tokens.",
-    "zooter exam --restart": (
-        "the same command asks new models alone; to begin again, delete the folder exam or exam-quick."
-    ),
     "zooter export": "a router's folder is portable as it is; copy it, and name it as path in [router].",
     "zooter extend": (
         "add the model to fleet.toml and call `zooter run` with the same --out, or `zooter exam`, again; only the "
@@ -48,19 +42,10 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
         "--scores FILE... --out DIR` makes a router with the new scores."
     ),
     "zooter import": "in a checkout of the repository, `python benchmarks/formats.py` reads the same formats.",
-    "zooter init --yes": "use `--pick all`, which takes the same models.",
     "zooter label": (
         "call `zooter run --queries FILE --out DIR --until label`, with --beta, --tau, --normalise and --holdout "
         "as before."
     ),
-    "zooter learn --calls": "a turn asks for at most 500 answers; --budget-usd bounds their cost, and 0 asks for none.",
-    "zooter learn --every": "a turn begins every ten minutes; for other times, let a timer run `zooter learn --once`.",
-    "zooter learn --pairs": "half of the queries on which two routers differ are answered by both of their choices.",
-    "zooter learn --processor": "learning runs at the lowest priority (`nice`), behind whatever users wait for.",
-    "zooter learn --proof": "a router serves once it passes the gate; with --manual you decide yourself.",
-    "zooter learn forget --id": "use --request.",
-    "zooter learn forget --older-than": "use --before, with a duration or a date.",
-    "zooter learn import --format": "the first record tells the format.",
     "zooter merge": (
         "on several machines, `zooter run --engine ray` divides the work and fills one run folder. Shards that are "
         "there already are put together by version 0.2."
@@ -70,7 +55,6 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "zooter queries --ngram": "eight words in a row count as an overlap with a benchmark.",
     "zooter queries --tag-at-most": "a random 20,000 queries are tagged at most, or as many as `--limit` asks for.",
     "zooter queries --tagger": "the tags in the files are used where every line has them, else the fleet's tagger.",
-    "zooter report --html": "`zooter report` prints the report as text, and with --json as JSON.",
     "zooter run --address": "name the cluster in RAY_ADDRESS, as in `RAY_ADDRESS=auto zooter run --engine ray ...`.",
     "zooter run --epochs": "use `--router-set epochs=N`.",
     "zooter run --gpus": (
@@ -80,7 +64,6 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "zooter run --parquet": (
         "the .jsonl files of the run are read by pandas (`pd.read_json(path, lines=True)`) and by duckdb as they are."
     ),
-    "zooter serve --fd": "leave it out; the endpoint listens on --host and --port.",
     "zooter serve --grace-seconds": "leave it out; running answers have 30 s to finish.",
     "zooter serve --keyfile": "put the private key into the file of --certfile: cat certificate.pem key.pem > FILE.",
     "zooter serve --log-prompts": "the decision log never has messages; `zooter serve --learn` keeps users' queries.",
@@ -89,18 +72,12 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "zooter serve keys --tokens-per-minute": "write `--limit tokens-per-minute=N`.",
     "zooter sweep": "`zooter evaluate --sweep beta=0,0.1,0.3,1 tau=0.3 --scores FILE` prints the same table.",
     "zooter tag": "call `zooter run --queries FILE --out DIR --until tag`, which also collects and scores.",
-    "zooter traffic": "use `zooter learn import PATH` to add old logs, and `zooter learn forget` to delete traffic.",
     "[[candidate]] connect_seconds": "Zooter waits 5 s for a connection. Remove the key.",
     "[[candidate]] most_characters": "an answer is cut at 200,000 characters. Remove the key.",
     "[[candidate]] offload_folder": "weights that must be rewritten for it go to the cache folder. Remove the key.",
     "[[candidate]] vllm": (
         'give these arguments to `vllm serve`, and name the server in the candidate by backend = "openai" and '
         "base_url (docs/own-gpus.md)."
-    ),
-    "[learn] longest_answer": "20,000 characters of an answer are kept. Remove the key.",
-    "[learn] redact": (
-        "let a proxy or the client mask texts before they reach the endpoint, or delete what was stored with "
-        "`zooter learn forget`."
     ),
     "[reward] batch": "16 responses go into a request. Remove the key.",
     "[reward] cache": "rewards are always cached; `zooter setup --clear` deletes them. Remove the key.",
@@ -113,16 +90,13 @@ GONE: dict[str, str] = {  # name -> what to do instead: the end of a sentence, a
     "[serve] requests_per_minute": "API keys have limits: `zooter serve keys add NAME --limit`. Remove the key.",
     "[serve] tokens_per_minute": "API keys have limits: `zooter serve keys add NAME --limit`. Remove the key.",
     "[[candidate]] token_limit": "the name that a server wants is found out. Remove the key.",
-    "[serve] connections_per_client": "one address may have 512 connections. Remove the key.",
     "[serve] most_messages": "a request may have 2,000 messages. Remove the key.",
     "[serve] most_prompt_tokens": (
         "`auto` gives a model no request beyond its `context_tokens` in [[candidate]], and API keys have limits: "
         "`zooter serve keys add NAME --limit`. Remove the key."
     ),
-    "[serve] place_seconds": "`auto` waits 5 s for a place at a model, then asks the next one. Remove the key.",
     "[serve] queue_seconds": "a request waits up to 60 s for a place. Remove the key.",
     "[serve] switch_margin": "a conversation changes its model if another one leads by more than 0.1. Remove the key.",
-    "[serve] write_seconds": "a client has 60 s to take a part of an answer. Remove the key.",
     "[tagger] max_new_tokens": "the tagger writes up to 512 tokens. Remove the key.",
     "[tagger] template": "InsTagger's own prompt is used. Remove the key, or write a tagger plug-in (docs/plugins.md).",
     "backend kind vllm": (

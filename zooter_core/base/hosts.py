@@ -91,19 +91,14 @@ def same_origin(origin: str, host: str) -> bool:
 
 @dataclass(frozen=True)
 class HostGate:
-    """Which requests a server takes.
+    """Which requests a server takes."""
 
-    Attributes:
-        command: the one that starts it, for messages.
-        hosts: the names under which it answers, as `host_name` spells them, beside the address that was dialled.
-        origins: of other sites whose pages may send it requests, as `check_origin` spells them.
-        has_pages: whether browsers open pages of it, to which other sites may link.
-    """
-
-    command: str
+    command: str  # the one that starts it, for messages
+    # The names under which it answers, as `host_name` spells them, beside the address that was dialled.
     hosts: frozenset[str]
+    # Those of other sites whose pages may send it requests, as `check_origin` spells them.
     origins: frozenset[str] = frozenset()
-    has_pages: bool = False
+    has_pages: bool = False  # whether browsers open pages of it, to which other sites may link
 
     def refusal(self, scope: Mapping[str, Any]) -> tuple[int, str] | None:
         """The status and the reason for refusing a request or a websocket (a scope of ASGI); None if it is taken."""
@@ -135,7 +130,6 @@ class HostGate:
 
 
 def _values(scope: Mapping[str, Any], name: bytes) -> list[str]:
-    """The values of a request's header."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
 
 

@@ -41,7 +41,6 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def parse_object(line: str | bytes, place: str, error: type[ZooterError], next_step: str) -> dict[str, Any]:
-    """The JSON object of a line."""
     try:
         record = parse_json(line)
     except ValueError as problem:

@@ -21,17 +21,11 @@ OWNER = "owner"  # a file beside it, written last
 
 @dataclass(frozen=True)
 class Place:
-    """A folder in the cache for what is made of one model. Copies of a fleet share it.
+    """A folder in the cache for what is made of one model. Copies of a fleet share it."""
 
-    Attributes:
-        kind: the folder of such places.
-        source: decides the model's outputs.
-        owner: stays the same when the model's weights change, so that a new folder replaces the old one.
-    """
-
-    kind: str
-    source: str
-    owner: str
+    kind: str  # the folder of such places
+    source: str  # decides the model's outputs
+    owner: str  # stays the same when the model's weights change, so that a new folder replaces the old one
 
     @property
     def folder(self) -> Path:

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from zooter_core.base.errors import WorkError, ZooterError, did_you_mean, first_line
+from zooter_core.base.errors import ZooterError, did_you_mean, first_line, loading
 from zooter_core.base.gone import check_gone
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 # Families that other packages can add to -> their group of entry points.
 GROUPS = {
@@ -38,24 +35,14 @@ def load_kind(family: str, kinds: Mapping[str, str], name: str) -> Any:
     if name in kinds:
         module, _, attribute = kinds[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
-    added = _added(family)
+    from importlib.metadata import entry_points  # with what it imports, a tenth of a cold `zooter route`
+
+    added = {entry.name: entry for entry in entry_points(group=GROUPS[family])} if family in GROUPS else {}
     if name not in added:
         check_gone(f"{family} kind {name}")
         raise ZooterError(f"a known {family} kind", f'"{name}"', did_you_mean(name, [*kinds, *added]))
     entry = added[name]
-    try:
+    package = entry.dist.name if entry.dist else entry.module
+    what, step = f"the {family} kind {name} of the package {package} to load", f"Reinstall {package}, or update it."
+    with loading(what, step, lambda problem: f"{type(problem).__name__}: {first_line(problem)}"):
         return entry.load()
-    except Exception as problem:  # code of others, which may raise anything
-        package = entry.dist.name if entry.dist else entry.module
-        raise WorkError(
-            f"the {family} kind {name} of the package {package} to load",
-            f"{type(problem).__name__}: {first_line(problem)}",
-            f"Reinstall {package}, or update it.",
-        ) from problem
-
-
-def _added(family: str) -> dict[str, EntryPoint]:
-    """The kinds that installed packages add, by name."""
-    from importlib.metadata import entry_points  # with what it imports, a tenth of a cold `zooter route`
-
-    return {entry.name: entry for entry in entry_points(group=GROUPS[family])} if family in GROUPS else {}

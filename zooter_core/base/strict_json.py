@@ -14,6 +14,7 @@ import json
 import math
 import re
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 Shape = TypeVar("Shape")
 Pairs = list[tuple[str, Any]]
 SURROGATE = re.compile("[\ud800-\udfff]")
-FIRST_HALVES = ("\ud800", "\udbff")
 ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")  # how JSON writes one
 ESCAPED_BYTES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")  # or Python with `surrogatepass`
 
@@ -45,9 +45,8 @@ def dump_json(value: Any, ensure_ascii: bool = True, indent: int | None = None, 
     try:
         return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, sort_keys=sort_keys, allow_nan=False)
     except ValueError as problem:
-        raise WorkError(
-            "finite numbers in the result", str(problem), "Check the input for extreme numbers."
-        ) from problem
+        step = "Check the input for extreme numbers."
+        raise WorkError("finite numbers in the result", str(problem), step) from problem
 
 
 def parse_json(text: str | bytes | bytearray, object_pairs_hook: Callable[[Pairs], Any] | None = None) -> Any:
@@ -130,15 +129,12 @@ class Joiner:
     """Joins a text that arrives in pieces, where a piece can end inside a character."""
 
     def __init__(self) -> None:
-        self._half = ""
+        self._decoder = getincrementaldecoder("utf-16-le")("replace")
 
     def add(self, piece: str) -> str:
         """The complete characters so far; a first half at the end waits for the next piece."""
-        text = self._half + piece
-        self._half = text[-1:] if FIRST_HALVES[0] <= text[-1:] <= FIRST_HALVES[1] else ""
-        return replace_surrogates(text[: len(text) - len(self._half)])
+        return self._decoder.decode(piece.encode("utf-16-le", "surrogatepass"))
 
     def close(self) -> str:
         """The half that is still waiting, replaced."""
-        rest, self._half = replace_surrogates(self._half), ""
-        return rest
+        return self._decoder.decode(b"", final=True)

@@ -14,11 +14,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
+from zooter_core.base.errors import MOST_NAMED, shortened
 from zooter_core.base.strict_json import dump_json
 
 # C0 without tab and newline (a carriage return unless a newline follows), DEL, C1, bidirectional overrides and
 # isolates, and lone surrogates, which no terminal can show.
 ACTING = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+LONGEST_NAME = 200  # characters of the name of a candidate or a fleet
 NOT_IN_NAMES = re.compile(rf"{ACTING.pattern}|[\t\r\n\u2028\u2029]")  # all of these, tabs, and what separates lines
 
 
@@ -30,6 +32,20 @@ def visible(text: str) -> str:
 def visible_name(text: str) -> str:
     """A name with everything written out that no name may have: it stays on its line."""
     return NOT_IN_NAMES.sub(_written_out, text)
+
+
+def wrong_name(name: object) -> tuple[str, str, str] | None:
+    """What is wrong with a name: what was expected, what it is and what to do; None where nothing is."""
+    if not isinstance(name, str):
+        return "a name as a text", f"{name!r:.60}", "Write it in quotes."
+    if not any(letter.isprintable() and not letter.isspace() for letter in name):
+        return "a name that is not blank", repr(shortened(name, MOST_NAMED)), "Give a name."
+    if NOT_IN_NAMES.search(name):
+        step = "Remove line breaks and control characters."
+        return "a name in one line without control characters", repr(shortened(name, MOST_NAMED)), step
+    if len(name) > LONGEST_NAME:
+        return f"a name of at most {LONGEST_NAME} characters", f"{len(name):,}", "Shorten it."
+    return None
 
 
 def _written_out(match: re.Match[str]) -> str:

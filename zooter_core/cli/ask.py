@@ -5,26 +5,26 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from typing import Annotated
+from pathlib import Path
 
 from zooter_core.backends import Piece
 from zooter_core.base.errors import MOST_NAMED, listed, shortened
 from zooter_core.base.records import Message, Response
 from zooter_core.cli.consoles import err, print_note
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import FleetDir, MaxNewTokens, Query, Temperature, Willingness, choose_generation, option
+from zooter_core.cli.options import FLEET, MAX_NEW_TOKENS, QUERY, TEMPERATURE, WILLINGNESS, choose_generation, option
 from zooter_core.cli.stdin import STDIN, stdin_text
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import check_answered, note
 
 
 def ask(
-    query: Query,
-    fleet: FleetDir = None,
-    candidate: Annotated[str | None, option("NAME", "Ask this candidate instead of the router's choice.")] = None,
-    willingness: Willingness = None,
-    temperature: Temperature = None,
-    max_new_tokens: MaxNewTokens = None,
+    query: str = QUERY,
+    fleet: Path | None = FLEET,
+    candidate: str | None = option("NAME", "Ask this candidate instead of the router's choice."),
+    willingness: float | None = WILLINGNESS,
+    temperature: float | None = TEMPERATURE,
+    max_new_tokens: int | None = MAX_NEW_TOKENS,
 ) -> None:
     ensemble = open_ensemble(fleet)
     generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens)

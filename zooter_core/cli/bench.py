@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.table import Table
@@ -14,10 +14,10 @@ from zooter_core.cli.consoles import bars, err, print_figures, print_note, print
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import (
-    FleetDir,
-    Json,
-    MaxNewTokens,
-    Seed,
+    FLEET,
+    JSON,
+    MAX_NEW_TOKENS,
+    SEED,
     argument,
     check_unused,
     choose_generation,
@@ -27,7 +27,7 @@ from zooter_core.cli.options import (
 from zooter_core.data.runs import Run
 from zooter_core.evaluation import suites
 from zooter_core.evaluation.sandbox import runner
-from zooter_core.evaluation.suites import find_judge, judge_settings
+from zooter_core.evaluation.suites.judged import find_judge, judge_settings
 from zooter_core.evaluation.verdicts import ends
 from zooter_core.labelling.rewards.judge import Judge
 from zooter_core.pipeline import bench as results
@@ -38,23 +38,19 @@ SUITES = "gsm8k, mmlu, human-eval, alpaca-eval, flask, mt-bench"
 
 def bench(
     context: typer.Context,
-    suite: Annotated[str, argument("SUITE", f"Benchmark: {SUITES}.")],
-    sources: Annotated[list[Path], option("FILE...", "The benchmark's own files, plain or .gz.", name="--from")],
-    out: Annotated[Path, option("FILE", "Score file to write, .jsonl or .jsonl.gz; FILE.run keeps the work.")],
-    limit: Annotated[int | None, option("N", "Use a random sample of N problems (default: all).", min=1)] = None,
-    judge: Annotated[
-        str | None,
-        option(
-            "NAME|DIR",
-            "alpaca-eval, flask, mt-bench: the judge, a candidate of the fleet or the folder of another fleet.",
-        ),
-    ] = None,
-    run_code: Annotated[bool, flag("--run-code", "human-eval: run the candidates' code in a sandbox.")] = False,
-    seed: Seed = 0,
-    temperature: Annotated[float, option("X", "Sampling temperature; 0 is greedy.", min=0)] = 0.0,
-    max_new_tokens: MaxNewTokens = None,
-    fleet: FleetDir = None,
-    json: Json = False,
+    suite: str = argument("SUITE", f"Benchmark: {SUITES}."),
+    sources: list[Path] = option("FILE...", "The benchmark's own files, plain or .gz.", name="--from", default=...),
+    out: Path = option("FILE", "Score file to write, .jsonl or .jsonl.gz; FILE.run keeps the work.", default=...),
+    limit: int | None = option("N", "Use a random sample of N problems (default: all).", min=1),
+    judge: str | None = option(
+        "NAME|DIR", "alpaca-eval, flask, mt-bench: the judge, a candidate of the fleet or the folder of another fleet."
+    ),
+    run_code: bool = flag("--run-code", "human-eval: run the candidates' code in a sandbox."),
+    seed: int = SEED,
+    temperature: float = option("X", "Sampling temperature; 0 is greedy.", min=0, default=0.0),
+    max_new_tokens: int | None = MAX_NEW_TOKENS,
+    fleet: Path | None = FLEET,
+    json: bool = JSON,
 ) -> None:
     benchmark = suites.suite(suite)
     if not benchmark.runs_code:
@@ -62,9 +58,8 @@ def bench(
     if not benchmark.judged:
         check_unused(context, f"with {suite}", "judge")
     elif not judge:
-        raise ZooterError(
-            f"a judge for {suite}", "none", "Add --judge NAME, a candidate of the fleet, or --judge DIR, another fleet."
-        )
+        step = "Add --judge NAME, a candidate of the fleet, or --judge DIR, another fleet."
+        raise ZooterError(f"a judge for {suite}", "none", step)
     if benchmark.runs_code:
         _check_code(suite, run_code)
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
@@ -95,9 +90,8 @@ def _check_code(suite: str, run_code: bool) -> None:
             "Add --run-code. The code runs in a sandbox: docs/bench.md says what it prevents.",
         )
     if reason := runner.missing():
-        raise ZooterError(
-            "a sandbox for the code of --run-code", f"none: {reason}", "docs/bench.md lists what it needs."
-        )
+        step = "docs/bench.md lists what it needs."
+        raise ZooterError("a sandbox for the code of --run-code", f"none: {reason}", step)
 
 
 def _print(figures: dict[str, Any]) -> None:

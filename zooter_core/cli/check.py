@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -11,14 +12,14 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.strict_json import dump_json
 from zooter_core.cli.consoles import out, print_json, print_note, waiting
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import FleetDir, Json
+from zooter_core.cli.options import FLEET, JSON
 from zooter_core.config.edit import change_candidate
 from zooter_core.config.fleet import Fleet
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import to_json
 
 
-def check(fleet: FleetDir = None, json: Json = False) -> int:
+def check(fleet: Path | None = FLEET, json: bool = JSON) -> int:
     ensemble = open_ensemble(fleet)
     from zooter_core.evaluation.fleet_check import check_part, list_parts
 

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from zooter_core.backends import iter_responses
 from zooter_core.base.errors import WorkError, one_line
 from zooter_core.base.records import Message, Query, Ranked
 from zooter_core.cli.consoles import Lines, err, out, print_json, print_note, waiting
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import FleetDir, Json, MaxNewTokens, QueryOrStdin, Temperature, choose_generation
+from zooter_core.cli.options import FLEET, JSON, MAX_NEW_TOKENS, QUERY_OR_STDIN, TEMPERATURE, choose_generation
 from zooter_core.cli.stdin import STDIN, stdin_queries
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.evident_keys import key_in
-from zooter_core.evaluation.verified.ranking import verified_ranking
+from zooter_core.evaluation.verified import verified_ranking
 from zooter_core.fleet.ensemble import Ensemble
 
 
 def compare(
-    query: QueryOrStdin,
-    fleet: FleetDir = None,
-    json: Json = False,
-    temperature: Temperature = None,
-    max_new_tokens: MaxNewTokens = None,
+    query: str = QUERY_OR_STDIN,
+    fleet: Path | None = FLEET,
+    json: bool = JSON,
+    temperature: float | None = TEMPERATURE,
+    max_new_tokens: int | None = MAX_NEW_TOKENS,
 ) -> int:
     many = query == STDIN
     queries: Iterable[Query] = stdin_queries() if many else [Query("", query)]

@@ -134,12 +134,10 @@ err = Output(stderr=True)
 
 
 def print_json(shape: Any, indent: int | None = None, flush: bool = False) -> None:
-    """Print a command's result on stdout as JSON."""
     print(json_text(shape, indent), flush=flush)
 
 
 def print_figures(figures: Any, json: bool, table: Callable[[Any], None]) -> None:
-    """Print a command's figures on stdout, as JSON or as a table."""
     if json:
         from zooter_core.evaluation.figures import to_json
 
@@ -176,17 +174,14 @@ class Lines:
     """Progress in plain lines: one at the end of each step, and before that at most one every `EVERY` seconds."""
 
     def __init__(self, console: Output, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console = console
-        self._clock = clock
-        self._printed_at = clock()
-        self._state: tuple[str, int, int] | None = None
-        self._printed: tuple[str, int, int] | None = None
+        self._console, self._clock, self._printed_at = console, clock, clock()
+        self._step = self._line = self._printed = ""
         self._tallies: Sequence[Tally] = ()
 
     def __call__(self, step: str, done: int, total: int) -> None:
-        if self._state and self._state[0] != step:
+        if step != self._step:
             self.end()
-        self._state = (step, done, total)
+        self._step, self._line = step, f"{step}: {done:,} of {total:,}"
         if done >= total or self._is_due():
             self.end()
 
@@ -199,10 +194,10 @@ class Lines:
             self._print(text)
 
     def end(self) -> None:
-        """Print the latest state, unless it has been printed."""
-        if self._state and self._state != self._printed:
-            step, done, total = self._printed = self._state
-            self._print(f"{step}: {done:,} of {total:,}")
+        """Print the latest line, unless it has been printed."""
+        if self._line != self._printed:
+            self._printed = self._line
+            self._print(self._line)
             for tally in self._tallies:
                 self._print(f"  {tally.candidate}: {tally.done:,} of {tally.total:,}, {tally_text(tally)}")
             self._tallies = ()
@@ -234,7 +229,6 @@ class Bars:
         self._update(step, step, done, total, "")
 
     def watch(self, tallies: Sequence[Tally]) -> None:
-        """Show what each candidate has done."""
         finished = all(tally.done == tally.total for tally in tallies)
         if not finished and time.monotonic() - self._drawn_at < REDRAW_SECONDS:
             return

@@ -6,42 +6,34 @@ import os
 import runpy
 import sys
 from pathlib import Path
-from typing import Annotated
 
 from zooter_core.base.hosts import WILDCARDS, Host, check_host, check_origin, check_server, is_loopback
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import FleetDir, Port, check_free, flag, option, read_names
+from zooter_core.cli.options import FLEET, LAST_PORT, check_free, flag, option, read_names
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.packages import check_encoder, check_engines
 
 ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # the variable from which Streamlit reads the address to bind
-FLEET = "ZOOTER_FLEET"  # from which the pages read what answers
+FLEET_VARIABLE = "ZOOTER_FLEET"  # from which the pages read what answers
 ANY = "*"  # for --manage: every host
 
 
 def demo(
-    fleet: FleetDir = None,
-    port: Port = 8501,
-    host: Annotated[
-        str | None, option("ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only).")
-    ] = None,
-    allowed_host: Annotated[
-        list[str] | None, option("NAME...", "Further host names under which browsers reach the demo.")
-    ] = None,
-    allowed_origin: Annotated[
-        list[str] | None, option("ORIGIN...", "Sites that may show it in a frame, such as https://www.example.org.")
-    ] = None,
-    manage: Annotated[
-        list[str] | None,
-        option(
-            "HOST[:PORT]...",
-            "With --host: let visitors change the models, and connect servers on these hosts (HOST: usual ports only).",
-        ),
-    ] = None,
-    no_browser: Annotated[bool, flag("--no-browser", "Do not open a browser.")] = False,
+    fleet: Path | None = FLEET,
+    port: int = option("N", "Port to listen on.", default=8501, min=0, max=LAST_PORT),
+    host: str | None = option("ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only)."),
+    allowed_host: list[str] | None = option("NAME...", "Further host names under which browsers reach the demo."),
+    allowed_origin: list[str] | None = option(
+        "ORIGIN...", "Sites that may show it in a frame, such as https://www.example.org."
+    ),
+    manage: list[str] | None = option(
+        "HOST[:PORT]...",
+        "With --host: let visitors change the models, and connect servers on these hosts (HOST: usual ports only).",
+    ),
+    no_browser: bool = flag("--no-browser", "Do not open a browser."),
 ) -> None:
     shown = _checked(fleet)
-    environment = {**os.environ, FLEET: str(shown.folder.resolve())}
+    environment = {**os.environ, FLEET_VARIABLE: str(shown.folder.resolve())}
     for option_name, values, variable, check in (
         ("--allowed-host", allowed_host, "ZOOTER_ALLOWED_HOST", check_host),
         ("--allowed-origin", allowed_origin, "ZOOTER_ALLOWED_ORIGIN", check_origin),

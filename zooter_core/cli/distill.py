@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -12,7 +12,7 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_folder
 from zooter_core.cli.consoles import bars, err, print_router
 from zooter_core.cli.fleets import open_fleet, run_step
-from zooter_core.cli.options import FleetDir, check_unused, open_scores, option
+from zooter_core.cli.options import FLEET, check_unused, open_scores, option
 from zooter_core.cli.tables import print_report, print_verdict
 from zooter_core.cli.training import TrainingOptions, with_training
 from zooter_core.data.run_folder import REPORT, ROUTER
@@ -24,13 +24,11 @@ from zooter_core.router.kinds import AUTO_KIND, LEARN_LABELS, DistillConfig
 @with_training
 def distill(
     context: typer.Context,
-    run: Annotated[Path | None, option("DIR", "Folder of the run.")] = None,
-    scores: Annotated[list[Path] | None, option("FILE...", "Score files, instead of a run.")] = None,
-    out: Annotated[Path | None, option("DIR", "With --scores: the router's folder.")] = None,
-    fleet: FleetDir = None,
-    encoder: Annotated[
-        str | None, option("ID", "Sentence encoder: a model's name or folder (default: the fleet's).")
-    ] = None,
+    run: Path | None = option("DIR", "Folder of the run."),
+    scores: list[Path] | None = option("FILE...", "Score files, instead of a run."),
+    out: Path | None = option("DIR", "With --scores: the router's folder."),
+    fleet: Path | None = FLEET,
+    encoder: str | None = option("ID", "Sentence encoder: a model's name or folder (default: the fleet's)."),
     *,
     training: TrainingOptions,
 ) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -16,24 +16,26 @@ from zooter_core.base.errors import NotInstalledError, ZooterError, listed
 from zooter_core.base.files import check_file, open_atomic
 from zooter_core.cli.consoles import bars, err, print_figures, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_fleet
-from zooter_core.cli.options import Json, Willingness, check_unused, flag, open_scores, option
+from zooter_core.cli.options import JSON, WILLINGNESS, check_unused, flag, open_scores, option
 from zooter_core.cli.tables import print_evaluation, print_selection, print_sweep, print_trade, print_verdict
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
 from zooter_core.evaluation import charts, report_tables, responses
+from zooter_core.evaluation import evaluate as evaluation
 from zooter_core.evaluation.charts import Figure
 from zooter_core.evaluation.figures import Evaluation
 from zooter_core.evaluation.responses import Texts
+from zooter_core.evaluation.sweep import BETAS, sweep
 from zooter_core.evaluation.verdicts import with_cost
 from zooter_core.method import selection
+from zooter_core.method.labels import LabelConfig
 from zooter_core.method.metrics import Array
 from zooter_core.method.selection import Outputs, SelectionReport
+from zooter_core.router.encoder import open_encoder
 from zooter_core.router.kinds import DistillConfig
+from zooter_core.router.neighbours import Neighbours, familiar_rows
 from zooter_core.router.router import Router
-
-if TYPE_CHECKING:
-    from zooter_core.evaluation.sweep import SweepConfig
 
 PAGE = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>TITLE</title>
@@ -45,42 +47,33 @@ HEIGHT = 520  # pixels of a chart
 
 def evaluate(
     context: typer.Context,
-    scores: Annotated[list[Path], option("FILE...", "Score files.")],
-    router: Annotated[Path | None, option("DIR", "Folder of the router (default: that of --fleet).")] = None,
-    fleet: Annotated[Path | None, option("DIR", "Folder of a fleet, for its router, prices and reward model.")] = None,
-    rmr: Annotated[
-        bool, flag("--rmr", "With --fleet: also evaluate reward model ranking (all candidates run); needs responses.")
-    ] = False,
-    learned_from: Annotated[
-        list[Path] | None,
-        option(
-            "FILE...",
-            "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; else "
-            "the baselines are picked in hindsight.",
-        ),
-    ] = None,
-    sweep: Annotated[
-        list[str] | None,
-        option(
-            "NAME=LIST...",
-            "Without a router: how much beta and tau matter, by cross-validation, such as beta=0,0.3,1 tau=0.3,1.",
-        ),
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        option(
-            "FILE",
-            "Also measure cost and quality with k candidates where the router is unsure, and plot them into an .html "
-            "file; with --sweep, plot the sweep (extra: plots).",
-        ),
-    ] = None,
-    willingness: Willingness = None,
-    json: Json = False,
+    scores: list[Path] = option("FILE...", "Score files.", default=...),
+    router: Path | None = option("DIR", "Folder of the router (default: that of --fleet)."),
+    fleet: Path | None = option("DIR", "Folder of a fleet, for its router, prices and reward model."),
+    rmr: bool = flag(
+        "--rmr", "With --fleet: also evaluate reward model ranking (all candidates run); needs responses."
+    ),
+    learned_from: list[Path] | None = option(
+        "FILE...",
+        "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; else "
+        "the baselines are picked in hindsight.",
+    ),
+    sweep: list[str] | None = option(
+        "NAME=LIST...",
+        "Without a router: how much beta and tau matter, by cross-validation, such as beta=0,0.3,1 tau=0.3,1.",
+    ),
+    plot: Path | None = option(
+        "FILE",
+        "Also measure cost and quality with k candidates where the router is unsure, and plot them into an .html "
+        "file; with --sweep, plot the sweep (extra: plots).",
+    ),
+    willingness: float | None = WILLINGNESS,
+    json: bool = JSON,
 ) -> None:
     _check_plot(plot)
     if sweep:
         check_unused(context, "with --sweep", "router", "rmr", "learned_from", "willingness")
-        _sweep(open_scores(scores), _sweep_config(sweep), fleet, plot, json)
+        _sweep(open_scores(scores), _sweep_configs(sweep), fleet, plot, json)
         return
     pricing.check_willingness(willingness or 0.0)
     if not fleet:
@@ -93,9 +86,6 @@ def evaluate(
     texts = read_texts(scores, table) if rmr or paid is not None else []
     if rmr:
         responses.check_complete(table, texts)
-    from zooter_core.evaluation import evaluate as evaluation
-    from zooter_core.router.neighbours import familiar_rows
-
     loaded = Router.load(path)
     familiar = familiar_rows(table.queries, Path(path))
     if familiar is not None and familiar.any():
@@ -126,45 +116,40 @@ def evaluate(
     print_figures(figures, json, _print)
 
 
-def _sweep(table: Scores, config: SweepConfig, fleet: Path | None, plot: Path | None, json: bool) -> None:
+def _sweep(table: Scores, configs: Sequence[LabelConfig], fleet: Path | None, plot: Path | None, json: bool) -> None:
     """Routers over a range of beta and tau, with the encoder of the fleet."""
-    from zooter_core.evaluation.sweep import sweep
-    from zooter_core.pipeline.train import tags_of
-    from zooter_core.router.encoder import open_encoder
+    from zooter_core.pipeline.train import tags_of  # loads the backends
 
     encoder = open_encoder(open_fleet(fleet).encoder)
     texts = [query.text for query in table.queries]
     with bars() as progress:
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-        figures = sweep(table, tags_of(table, "auto", vectors), vectors, config, DistillConfig(), progress)
+        figures = sweep(table, tags_of(table, "auto", vectors), vectors, configs, DistillConfig(), progress)
     if plot:
         title = f"Held-back queries: {figures.folds} folds, {figures.seeds} seeds, n = {figures.n}"
         _save(plot, title, {"": charts.sweep_chart(figures)})
     print_figures(figures, json, print_sweep)
 
 
-def _sweep_config(values: Sequence[str]) -> SweepConfig:
-    """The values of --sweep; what they do not name is as in `zooter distill --scores`."""
-    from zooter_core.evaluation.sweep import SweepConfig
+def _sweep_configs(values: Sequence[str]) -> list[LabelConfig]:
+    """The pairs of beta and tau of --sweep, tau by tau; what it does not name is as in `zooter distill --scores`."""
     from zooter_core.pipeline.train import SCORE_LABELS
 
     settings = {name: text for name, _, text in (value.partition("=") for value in values)}
     wrong = sorted(settings.keys() - {"beta", "tau", "normalise"})
+    numbers: dict[str, Sequence[float]] = {"beta": BETAS, "tau": (SCORE_LABELS.tau,)}
     try:
-        numbers = {name: tuple(map(float, settings[name].split(","))) for name in ("beta", "tau") if name in settings}
+        numbers |= {name: tuple(map(float, settings[name].split(","))) for name in numbers if name in settings}
     except ValueError:
         wrong = list(values)
+    betas, taus = (list(dict.fromkeys(numbers[name])) for name in ("beta", "tau"))
+    if not (all(0 <= beta <= 1 for beta in betas) and all(0 < tau < math.inf for tau in taus)):
+        wrong = list(values)
     if wrong:
-        raise ZooterError(
-            "--sweep as beta=NUMBERS, tau=NUMBERS or normalise=NAME",
-            listed(map(repr, wrong)),
-            "For instance --sweep beta=0,0.3,1 tau=0.3,1.",
-        )
-    return SweepConfig(
-        betas=tuple(dict.fromkeys(numbers.get("beta", SweepConfig.betas))),
-        taus=tuple(dict.fromkeys(numbers.get("tau", (SCORE_LABELS.tau,)))),
-        normalise=settings.get("normalise", SCORE_LABELS.normalise),
-    )
+        expected = "--sweep as beta=NUMBERS from 0 to 1, tau=NUMBERS above 0 or normalise=NAME"
+        raise ZooterError(expected, listed(map(repr, wrong)), "For instance --sweep beta=0,0.3,1 tau=0.3,1.")
+    normalise = settings.get("normalise", SCORE_LABELS.normalise)
+    return [LabelConfig(beta, tau, normalise) for tau in taus for beta in betas]
 
 
 def _print(figures: Evaluation) -> None:
@@ -177,7 +162,6 @@ def _print(figures: Evaluation) -> None:
 
 
 def _find_router(fleet: Fleet | None) -> str | Path:
-    """The folder of the fleet's router."""
     if fleet is None:
         raise ZooterError("--router DIR, or --fleet DIR for its router", "neither", "Give one of them.")
     if fleet.router is None:
@@ -196,8 +180,6 @@ def _prices(fleet: Fleet, pool: Sequence[str], willingness: float) -> Array | No
 def _gain(router: Router, path: str | Path, fleet: Fleet | None, scores: Scores, probabilities: Array) -> Array | None:
     """Where the gain of a second response is expected to rank, by which queries are unsure when they are routed; None
     where the router's folder has no training queries of the candidates."""
-    from zooter_core.router.neighbours import Neighbours
-
     learned = Neighbours.load(path)
     if learned and fleet:
         learned = learned.for_pool(fleet.pool, fleet.names_in(learned.candidates))

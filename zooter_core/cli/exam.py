@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from zooter_core.base.errors import listed
-from zooter_core.cli import options
 from zooter_core.cli.consoles import bars, err, out, print_agreement, print_missing, print_note, waiting
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import flag, option
+from zooter_core.cli.options import BUDGET_USD, flag, option
 from zooter_core.cli.tables import print_report
 
 
 def exam(
-    fleet: Annotated[Path, option("DIR", "Folder of the fleet.")],
-    quick: Annotated[bool, flag("--quick", "120 queries instead of 600.")] = False,
-    use: Annotated[
-        Literal["better", "anyway"],
-        option(help="Take the new router if it is better than the one that the fleet has, or anyway."),
-    ] = "better",
-    budget_usd: options.BudgetUsd = None,
+    fleet: Path = option("DIR", "Folder of the fleet.", default=...),
+    quick: bool = flag("--quick", "120 queries instead of 600."),
+    use: Literal["better", "anyway"] = option(
+        help="Take the new router if it is better than the one that the fleet has, or anyway.", default="better"
+    ),
+    budget_usd: float | None = BUDGET_USD,
 ) -> None:
     open_fleet(fleet)  # asks about keys
     from zooter_core.evaluation import verdicts
@@ -35,11 +33,11 @@ def exam(
     new = exam.newcomers(parts, folder)
     if new.candidates:
         with waiting("Trying every model ..." if new.pool == parts.pool else "Trying the new models ..."):
-            estimate = exam.estimate(Ensemble(new, ensemble.backends), queries, parts.generation)
-        seconds, cost = estimate.seconds, f", {estimate.cost}" if estimate.cost else ""
+            seconds = exam.estimate_seconds(Ensemble(new, ensemble.backends), len(queries), parts.generation)
+        cost = exam.describe_cost(new, len(queries))
         time = f", about {seconds:.0f} seconds" if seconds < 90 else f", about {seconds / 60:.0f} minutes"
         whose = "" if new.pool == parts.pool else f" of {listed(new.pool)}; all others are kept"
-        begun = f"{estimate.answers:,} answers{whose}{time if seconds else ''}{cost}"
+        begun = f"{len(queries) * len(new.pool):,} answers{whose}{time if seconds else ''}{f', {cost}' if cost else ''}"
         err.print(f"{begun}. Ctrl-C stops; a second call goes on.")
     with bars() as progress:
         how = Collecting(allow_missing=True, budget_usd=budget_usd, tell=print_note, watch=progress.watch)

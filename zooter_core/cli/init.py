@@ -9,13 +9,13 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from zooter_core.base.errors import MOST_NAMED, NotInstalledError, ZooterError, did_you_mean, listed, shortened
 from zooter_core.cli.consoles import err, out, print_json, waiting
-from zooter_core.cli.options import Json, option
+from zooter_core.cli.options import JSON, option
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.fleet import load_fleet
 from zooter_core.config.trust import PROVIDERS, is_allowed, on_this_machine, provider_key, server_address, trust
@@ -34,21 +34,16 @@ START = "Start Ollama, vLLM, llama.cpp or LM Studio, or name a server (--endpoin
 
 
 def init(
-    out_folder: Annotated[
-        Path, option("DIR", "Folder of the fleet; the models are added to one that exists.", name="--out")
-    ] = Path("my-fleet"),
-    endpoint: Annotated[
-        list[str] | None, option("URL...", "Further OpenAI-compatible servers, here or elsewhere.")
-    ] = None,
-    key_env: Annotated[str | None, option("NAME", "The environment variable with the key of these servers.")] = None,
-    models: Annotated[
-        list[Path] | None, option("DIR...", "Further folders with GGUF files or transformers folders.")
-    ] = None,
-    pick: Annotated[
-        list[str] | None,
-        option("NAME...", "Take these models; `all` takes those of running servers, or else those on disk."),
-    ] = None,
-    json: Json = False,
+    out_folder: Path = option(
+        "DIR", "Folder of the fleet; the models are added to one that exists.", name="--out", default=Path("my-fleet")
+    ),
+    endpoint: list[str] | None = option("URL...", "Further OpenAI-compatible servers, here or elsewhere."),
+    key_env: str | None = option("NAME", "The environment variable with the key of these servers."),
+    models: list[Path] | None = option("DIR...", "Further folders with GGUF files or transformers folders."),
+    pick: list[str] | None = option(
+        "NAME...", "Take these models; `all` takes those of running servers, or else those on disk."
+    ),
+    json: bool = JSON,
 ) -> None:
     from zooter_core.fleet.connect import connect
     from zooter_core.fleet.discovery import discover
@@ -56,9 +51,8 @@ def init(
 
     for folder in models or ():
         if not os.path.isdir(folder) or not os.access(folder, os.R_OK | os.X_OK):
-            raise ZooterError(
-                "a readable folder with weights after --models", str(folder), "Check the path and its permissions."
-            )
+            step = "Check the path and its permissions."
+            raise ZooterError("a readable folder with weights after --models", str(folder), step)
     addresses = _addresses(endpoint or (), key_env)
     with waiting("Looking for models ..."):
         discovery = discover(addresses, models or ())
@@ -108,9 +102,8 @@ def _chosen(models: Sequence[Model], names: Sequence[str]) -> list[Model]:
     if names and not everything:
         for name in names:
             if name not in [model.name for model in models]:
-                raise ZooterError(
-                    "a name in the table of models", f'"{name}"', did_you_mean(name, [m.name for m in models])
-                )
+                step = did_you_mean(name, [m.name for m in models])
+                raise ZooterError("a name in the table of models", f'"{name}"', step)
         return [model for model in models if model.name in names]
     usual = _usual(models)
     if everything and not usual:

@@ -8,14 +8,14 @@ import threading
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
 from zooter_core.base.money import in_dollars
 from zooter_core.cli.consoles import err, out, print_figures, print_json, print_note, waiting
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import DataDir, Json, argument, check_unused, flag, option
+from zooter_core.cli.options import DATA, JSON, argument, check_unused, flag, option
 from zooter_core.config.fleet import Fleet, load_fleet
 
 if TYPE_CHECKING:
@@ -31,16 +31,16 @@ NICE = 19  # below the endpoint and whatever else users wait for
 
 def learn(
     context: typer.Context,
-    action: Annotated[Action, argument("ACTION", "run (default), status, promote, rollback, pause or resume.")] = "run",
-    fleet: Annotated[Path | None, option("DIR", "Folder with the fleet.toml of your own fleet.")] = None,
-    data: DataDir = None,
-    once: Annotated[bool, flag("--once", "run: one turn instead of one every ten minutes.")] = False,
-    budget_usd: Annotated[
-        float | None, option("X", "run: US dollars for answers in a turn, at most; 0 asks for no answers.", min=0)
-    ] = None,
-    share: Annotated[float, option("X", "run: share of queries that every model answers.", min=0, max=1)] = 0.05,
-    manual: Annotated[bool, flag("--manual", "run: leave promotions to `zooter learn promote`.")] = False,
-    json: Json = False,
+    action: Action = argument("ACTION", "run (default), status, promote, rollback, pause or resume.", default="run"),
+    fleet: Path | None = option("DIR", "Folder with the fleet.toml of your own fleet."),
+    data: Path | None = DATA,
+    once: bool = flag("--once", "run: one turn instead of one every ten minutes."),
+    budget_usd: float | None = option(
+        "X", "run: US dollars for answers in a turn, at most; 0 asks for no answers.", min=0
+    ),
+    share: float = option("X", "run: share of queries that every model answers.", min=0, max=1, default=0.05),
+    manual: bool = flag("--manual", "run: leave promotions to `zooter learn promote`."),
+    json: bool = JSON,
 ) -> None:
     if action != "run":
         check_unused(context, f"with `zooter learn {action}`", *OF_RUN)
@@ -72,11 +72,7 @@ def learn(
 
 
 def take_turns(
-    fleet: Fleet,
-    data: Path,
-    settings: LearnSettings,
-    every: float | None = EVERY_SECONDS,
-    json: bool = False,
+    fleet: Fleet, data: Path, settings: LearnSettings, every: float | None = EVERY_SECONDS, json: bool = False
 ) -> None:
     """Learn until SIGTERM, at low priority, and print what each turn did.
 

@@ -5,25 +5,21 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated
+from pathlib import Path
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import DataDir, FleetDir, option, parse_duration
+from zooter_core.cli.options import DATA, FLEET, option, parse_duration
 
 
 def learn_forget(
-    key: Annotated[str | None, option("NAME", "Requests with this API key.")] = None,
-    user: Annotated[str | None, option("NAME", "Requests with this `user` or `safety_identifier`.")] = None,
-    request: Annotated[
-        str | None, option("ID", "The request with this x-request-id, or this id in an imported log.")
-    ] = None,
-    before: Annotated[
-        str | None, option("TIME", "Requests before a date such as 2026-11-01, or older than 30d.")
-    ] = None,
-    fleet: FleetDir = None,
-    data: DataDir = None,
+    key: str | None = option("NAME", "Requests with this API key."),
+    user: str | None = option("NAME", "Requests with this `user` or `safety_identifier`."),
+    request: str | None = option("ID", "The request with this x-request-id, or this id in an imported log."),
+    before: str | None = option("TIME", "Requests before a date such as 2026-11-01, or older than 30d."),
+    fleet: Path | None = FLEET,
+    data: Path | None = DATA,
 ) -> None:
     if key is user is request is before is None:
         options = "--key, --user, --request or --before"

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import DataDir, FleetDir, argument
+from zooter_core.cli.options import DATA, FLEET, argument
 
 
 def learn_import(
-    paths: Annotated[list[Path], argument("PATH", "Logs (JSON, JSON lines, CSV), also gzipped, or folders of them.")],
-    fleet: FleetDir = None,
-    data: DataDir = None,
+    paths: list[Path] = argument("PATH", "Logs (JSON, JSON lines, CSV), also gzipped, or folders of them."),
+    fleet: Path | None = FLEET,
+    data: Path | None = DATA,
 ) -> None:
     from zooter_core.data.json_records import check_paths
     from zooter_core.learn.imports import import_traffic

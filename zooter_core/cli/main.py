@@ -173,7 +173,6 @@ def _shown_warning(
 
 
 def _run(arguments: list[str]) -> int:
-    """Call the command that the arguments name."""
     command = typer.main.get_command(app)
     try:
         with command.make_context(PROGRAM, arguments) as context:

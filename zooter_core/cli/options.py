@@ -1,4 +1,4 @@
-"""Options of several commands: their types and help, and the settings that are made of them.
+"""Options of several commands, and the settings that are made of them.
 
 Every command imports this file, so rich, PyTorch and the rooms above `router` load in the functions that need them.
 """
@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -22,25 +22,23 @@ if TYPE_CHECKING:
     from zooter_core.data.scores import Scores
 
 
-def option(
-    metavar: str | None = None,
-    help: str | None = None,
-    *,
-    name: str | None = None,
-    min: int | None = None,
-    max: int | None = None,
-) -> Any:
-    """An option with a value. `name` is for one that is not that of the parameter."""
-    return typer.Option(*([name] if name else []), metavar=metavar, help=help, min=min, max=max)
+def option(metavar: str | None = None, help: str = "", name: str = "", default: Any = None, **limits: Any) -> Any:
+    """An option with a value, which a call must give if the default is `...`.
+
+    Args:
+        name: if it is not that of the parameter.
+        limits: `min` and `max` of a number.
+    """
+    return typer.Option(default, *([name] if name else []), metavar=metavar, help=help, **limits)
 
 
 def flag(name: str, help: str) -> Any:
     """An option without a value. Typer would add a second one, `--no-...`, to one without a name."""
-    return typer.Option(name, help=help)
+    return typer.Option(False, name, help=help)
 
 
-def argument(metavar: str, help: str) -> Any:
-    return typer.Argument(metavar=metavar, help=help)
+def argument(metavar: str, help: str, default: Any = ...) -> Any:
+    return typer.Argument(default, metavar=metavar, help=help)
 
 
 def check_unused(context: typer.Context, where: str, *names: str, step: str = "Leave it out.") -> None:
@@ -59,21 +57,16 @@ def check_unused(context: typer.Context, where: str, *names: str, step: str = "L
             raise ZooterError(f"no {parameter.opts[0]} {where}", parameter.opts[0], step)
 
 
-FleetDir = Annotated[Path | None, option("DIR", "Folder with a fleet.toml (default: the embedded fleet).")]
-DataDir = Annotated[Path | None, option("DIR", "Folder of the endpoint's files (default: in the user's data folder).")]
-Json = Annotated[bool, flag("--json", "Print one JSON document.")]
-Query = Annotated[str, argument("QUERY", "The query, or - to read it from stdin.")]
-QueryOrStdin = Annotated[str, argument("QUERY", "The query, or - to read lines or JSON lines from stdin.")]
-Temperature = Annotated[float | None, option("X", "Sampling temperature; 0 is greedy (default: the fleet's).", min=0)]
-MaxNewTokens = Annotated[int | None, option("N", "Longest response in tokens (default: the fleet's).", min=1)]
-Willingness = Annotated[
-    float | None,
-    option("X", "Choose by probability - X * price / highest price; 0 ignores prices (default: the fleet's)."),
-]
-BudgetUsd = Annotated[
-    float | None, option("X", "Budget in US dollars for answers of endpoints, over all starts of the run.", min=0)
-]
-Seed = Annotated[int, option("N", "Random seed.", min=0)]
+FLEET = option("DIR", "Folder with a fleet.toml (default: the embedded fleet).")
+DATA = option("DIR", "Folder of the endpoint's files (default: in the user's data folder).")
+JSON = flag("--json", "Print one JSON document.")
+QUERY = argument("QUERY", "The query, or - to read it from stdin.")
+QUERY_OR_STDIN = argument("QUERY", "The query, or - to read lines or JSON lines from stdin.")
+TEMPERATURE = option("X", "Sampling temperature; 0 is greedy (default: the fleet's).", min=0)
+MAX_NEW_TOKENS = option("N", "Longest response in tokens (default: the fleet's).", min=1)
+WILLINGNESS = option("X", "Choose by probability - X * price / highest price; 0 ignores prices (default: the fleet's).")
+BUDGET_USD = option("X", "Budget in US dollars for answers of endpoints, over all starts of the run.", min=0)
+SEED = option("N", "Random seed.", default=0, min=0)
 
 
 def named(**options: Any) -> dict[str, Any]:
@@ -136,7 +129,6 @@ def open_scores(paths: Sequence[Path], judged: bool = False) -> Scores:
 
 
 LAST_PORT = 65_535
-Port = Annotated[int, option("N", "Port to listen on.", min=0, max=LAST_PORT)]
 
 
 def check_free(address: str, port: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from rich.table import Table
 
@@ -13,18 +13,18 @@ from zooter_core.base.records import Query
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.consoles import print_figures, waiting
 from zooter_core.cli.fleets import open_ensemble, open_fleet
-from zooter_core.cli.options import FleetDir, Json, Seed, option
+from zooter_core.cli.options import FLEET, JSON, SEED, option
 from zooter_core.data.curate import MOST_TAGGED, curate
 
 
 def queries(
-    sources: Annotated[list[Path], option("FILE...", "Queries files or logs to select from.", name="--from")],
-    out: Annotated[Path, option("FILE", "Queries file to write, .jsonl or .jsonl.gz.")],
-    limit: Annotated[int, option("N", "Maximum number of queries to select.", min=1)] = MOST_TAGGED,
-    exclude: Annotated[list[Path] | None, option("FILE...", "Benchmarks whose queries must not be selected.")] = None,
-    seed: Seed = 0,
-    fleet: FleetDir = None,
-    json: Json = False,
+    sources: list[Path] = option("FILE...", "Queries files or logs to select from.", name="--from", default=...),
+    out: Path = option("FILE", "Queries file to write, .jsonl or .jsonl.gz.", default=...),
+    limit: int = option("N", "Maximum number of queries to select.", min=1, default=MOST_TAGGED),
+    exclude: list[Path] | None = option("FILE...", "Benchmarks whose queries must not be selected."),
+    seed: int = SEED,
+    fleet: Path | None = FLEET,
+    json: bool = JSON,
 ) -> None:
     from zooter_core.router.turns import topic_of
 

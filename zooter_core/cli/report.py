@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
 
 from zooter_core.cli.consoles import err, out, print_json
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import DataDir, FleetDir, Json, option, parse_duration
+from zooter_core.cli.options import DATA, FLEET, JSON, option, parse_duration
 
 
 def report(
-    since: Annotated[str, option("TIME", "How far back: 12h, 7d, 4w.")] = "7d",
-    fleet: FleetDir = None,
-    data: DataDir = None,
-    json: Json = False,
+    since: str = option("TIME", "How far back: 12h, 7d, 4w.", default="7d"),
+    fleet: Path | None = FLEET,
+    data: Path | None = DATA,
+    json: bool = JSON,
 ) -> None:
     seconds = parse_duration(since, "--since")
     from rich.table import Table

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from pathlib import Path
 
 from zooter_core.base.errors import one_line
 from zooter_core.base.records import Decision
 from zooter_core.base.terminal import json_text
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import FleetDir, Json, QueryOrStdin, Willingness, flag
+from zooter_core.cli.options import FLEET, JSON, QUERY_OR_STDIN, WILLINGNESS, flag
 from zooter_core.cli.stdin import STDIN, stdin_queries
 from zooter_core.data import prices
 from zooter_core.router.explain import Explanation
@@ -18,11 +18,11 @@ MOST_SHOWN = 5  # words for and against, and similar queries
 
 
 def route(
-    query: QueryOrStdin,
-    fleet: FleetDir = None,
-    willingness: Willingness = None,
-    why: Annotated[bool, flag("--why", "Show which words, tags and similar queries speak for the choice.")] = False,
-    json: Json = False,
+    query: str = QUERY_OR_STDIN,
+    fleet: Path | None = FLEET,
+    willingness: float | None = WILLINGNESS,
+    why: bool = flag("--why", "Show which words, tags and similar queries speak for the choice."),
+    json: bool = JSON,
 ) -> None:
     ensemble = open_ensemble(fleet)
     note = ensemble.router.note

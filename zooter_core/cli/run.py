@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from zooter_core.base.files import check_apart
-from zooter_core.cli import options
 from zooter_core.cli.consoles import (
     bars,
     err,
@@ -19,7 +18,7 @@ from zooter_core.cli.consoles import (
     print_set_aside,
 )
 from zooter_core.cli.fleets import open_ensemble
-from zooter_core.cli.options import choose_generation, flag, option
+from zooter_core.cli.options import BUDGET_USD, FLEET, MAX_NEW_TOKENS, TEMPERATURE, choose_generation, flag, option
 from zooter_core.cli.tables import print_report
 from zooter_core.cli.training import TrainingOptions, with_training
 from zooter_core.data.run_folder import REPORT, ROUTER, STEPS
@@ -30,34 +29,26 @@ from zooter_core.method.labels import LabelConfig
 
 @with_training
 def run(
-    queries: Annotated[Path, option("FILE", "Queries file.")],
-    out: Annotated[
-        Path, option("DIR", "Folder of the run. One that was stopped goes on; of new models, each answers alone.")
-    ],
-    fleet: options.FleetDir = None,
-    until: Annotated[
-        Literal["collect", "score", "tag", "label"] | None,
-        option(help="Stop after this step. A later call goes on; its options count then."),
-    ] = None,
-    scores: Annotated[Path | None, option("FILE", "Also write rewards and responses as a score file.")] = None,
-    temperature: options.Temperature = None,
-    max_new_tokens: options.MaxNewTokens = None,
-    samples: Annotated[int, option("N", "Responses per candidate and query; the mean of their rewards counts.")] = 1,
-    allow_missing: Annotated[
-        bool,
-        flag(
-            "--allow-missing",
-            "Finish without a model that fails for good; the next start asks for its missing responses.",
-        ),
-    ] = False,
-    budget_usd: options.BudgetUsd = None,
-    engine: Annotated[
-        Literal["local", "ray"],
-        option(
-            help="Where models in memory, the reward model and the tagger run: here, or on Ray (a cluster: "
-            "$RAY_ADDRESS)."
-        ),
-    ] = "local",
+    queries: Path = option("FILE", "Queries file.", default=...),
+    out: Path = option(
+        "DIR", "Folder of the run. One that was stopped goes on; of new models, each answers alone.", default=...
+    ),
+    fleet: Path | None = FLEET,
+    until: Literal["collect", "score", "tag", "label"] | None = option(
+        help="Stop after this step. A later call goes on; its options count then."
+    ),
+    scores: Path | None = option("FILE", "Also write rewards and responses as a score file."),
+    temperature: float | None = TEMPERATURE,
+    max_new_tokens: int | None = MAX_NEW_TOKENS,
+    samples: int = option("N", "Responses per candidate and query; the mean of their rewards counts.", default=1),
+    allow_missing: bool = flag(
+        "--allow-missing", "Finish without a model that fails for good; the next start asks for its missing responses."
+    ),
+    budget_usd: float | None = BUDGET_USD,
+    engine: Literal["local", "ray"] = option(
+        help="Where models in memory, the reward model and the tagger run: here, or on Ray (a cluster: $RAY_ADDRESS).",
+        default="local",
+    ),
     *,
     training: TrainingOptions,
 ) -> None:

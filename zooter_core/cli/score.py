@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.consoles import bars, err, print_agreement, print_cost, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, run_step
-from zooter_core.cli.options import FleetDir, check_unused, option
+from zooter_core.cli.options import FLEET, check_unused, option
 
 
 def score(
     context: typer.Context,
-    run: Annotated[Path | None, option("DIR", "Folder of the run.")] = None,
-    responses: Annotated[
-        Path | None, option("FILE", "A score file without `scores`, or a table with the models' responses.")
-    ] = None,
-    out: Annotated[Path | None, option("FILE", "With --responses: the score file to write.")] = None,
-    fleet: FleetDir = None,
+    run: Path | None = option("DIR", "Folder of the run."),
+    responses: Path | None = option("FILE", "A score file without `scores`, or a table with the models' responses."),
+    out: Path | None = option("FILE", "With --responses: the score file to write."),
+    fleet: Path | None = FLEET,
 ) -> None:
     if run:
         check_unused(context, "with --run", "responses", "out")

@@ -7,13 +7,12 @@ import time
 from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
 
 from zooter_core.base.errors import NotInstalledError, ZooterError
 from zooter_core.base.hosts import Host, check_host, check_origin, is_loopback
 from zooter_core.cli.consoles import err
 from zooter_core.cli.fleets import open_fleet
-from zooter_core.cli.options import FleetDir, Port, check_free, flag, option, read_names
+from zooter_core.cli.options import FLEET, LAST_PORT, check_free, flag, option, read_names
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.packages import check_engines
 from zooter_core.router.head import RouterHead
@@ -23,26 +22,20 @@ LEARN = "`zooter learn` asks for these answers, and `zooter report` says what ro
 
 
 def serve(
-    fleet: FleetDir = None,
-    host: Annotated[str, option("ADDRESS", "Address to bind.")] = "127.0.0.1",
-    port: Port = 8400,
-    data: Annotated[
-        Path | None, option("DIR", "Folder of feedback and decision log (default: in the user's data folder).")
-    ] = None,
-    keys: Annotated[
-        Path | None, option("FILE", "Require API keys of this file (default: none on localhost, else the user's file).")
-    ] = None,
-    learn: Annotated[
-        bool, flag("--learn", "Keep queries and decisions, for `zooter report` and `zooter learn`.")
-    ] = False,
-    certfile: Annotated[Path | None, option("FILE", "Certificate and private key for TLS, in one file (PEM).")] = None,
-    proxy: Annotated[list[str] | None, option("ADDRESS...", "Addresses whose X-Forwarded headers are trusted.")] = None,
-    allowed_host: Annotated[
-        list[str] | None, option("NAME...", "Further host names under which clients reach it.")
-    ] = None,
-    allowed_origin: Annotated[
-        list[str] | None, option("ORIGIN...", "Sites whose pages may use it, such as https://www.example.org.")
-    ] = None,
+    fleet: Path | None = FLEET,
+    host: str = option("ADDRESS", "Address to bind.", default="127.0.0.1"),
+    port: int = option("N", "Port to listen on.", default=8400, min=0, max=LAST_PORT),
+    data: Path | None = option("DIR", "Folder of feedback and decision log (default: in the user's data folder)."),
+    keys: Path | None = option(
+        "FILE", "Require API keys of this file (default: none on localhost, else the user's file)."
+    ),
+    learn: bool = flag("--learn", "Keep queries and decisions, for `zooter report` and `zooter learn`."),
+    certfile: Path | None = option("FILE", "Certificate and private key for TLS, in one file (PEM)."),
+    proxy: list[str] | None = option("ADDRESS...", "Addresses whose X-Forwarded headers are trusted."),
+    allowed_host: list[str] | None = option("NAME...", "Further host names under which clients reach it."),
+    allowed_origin: list[str] | None = option(
+        "ORIGIN...", "Sites whose pages may use it, such as https://www.example.org."
+    ),
 ) -> None:
     if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
         raise NotInstalledError(absent[0], "`zooter serve`", "pip install 'zooter[serve]'")
@@ -117,11 +110,8 @@ def _check_certificate(certfile: Path | None) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, password="")
     except OSError as problem:  # ssl.SSLError is one
-        raise ZooterError(
-            f"a certificate and its private key in {certfile}",
-            str(problem),
-            "Put both into this file as PEM, without a password: cat certificate.pem key.pem > FILE.",
-        ) from None
+        step = "Put both into this file as PEM, without a password: cat certificate.pem key.pem > FILE."
+        raise ZooterError(f"a certificate and its private key in {certfile}", str(problem), step) from None
 
 
 def _required_keys(keys: Path | None, host: str, proxied: bool) -> Path | None:

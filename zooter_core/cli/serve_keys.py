@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import typer
 from rich.table import Table
@@ -17,22 +17,17 @@ from zooter_core.cli.options import argument, check_unused, flag, option
 from zooter_core.serve.keys import Key, add_key, keys_file, read_keys, remove_key
 
 LIMITS = ("concurrent", "requests-per-minute", "tokens-per-minute")  # of a key, as in `serve.keys.Key`
+LIMITS_HELP = f"add: its own limits: {listed(LIMITS)}; 0 is no limit."
 
 
 def serve_keys(
     context: typer.Context,
-    action: Annotated[Literal["add", "list", "remove"], argument("ACTION", "add NAME, list, or remove NAME.")],
-    name: Annotated[str | None, argument("NAME", "Name of the key, for add and remove.")] = None,
-    keys: Annotated[Path | None, option("FILE", "File of keys (default: in the user's folder of settings).")] = None,
-    admin: Annotated[
-        bool, flag("--admin", "add: the key may reload the fleet and see every client's figures.")
-    ] = False,
-    models: Annotated[
-        list[str] | None, option("NAME...", "add: the candidates that may answer (default: all).")
-    ] = None,
-    limit: Annotated[
-        list[str] | None, option("NAME=NUMBER...", f"add: its own limits: {listed(LIMITS)}; 0 is no limit.")
-    ] = None,
+    action: Literal["add", "list", "remove"] = argument("ACTION", "add NAME, list, or remove NAME."),
+    name: str | None = argument("NAME", "Name of the key, for add and remove.", default=None),
+    keys: Path | None = option("FILE", "File of keys (default: in the user's folder of settings)."),
+    admin: bool = flag("--admin", "add: the key may reload the fleet and see every client's figures."),
+    models: list[str] | None = option("NAME...", "add: the candidates that may answer (default: all)."),
+    limit: list[str] | None = option("NAME=NUMBER...", LIMITS_HELP),
 ) -> None:
     file = keys or keys_file()
     if action != "add":

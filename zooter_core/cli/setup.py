@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
 
 from zooter_core.base.errors import WorkError
 from zooter_core.base.paths import EMBEDDED_FLEET, WEIGHT_PACKAGES
@@ -26,9 +25,7 @@ SIZES = (
 
 
 def setup(
-    clear: Annotated[
-        bool, flag("--clear", "Delete the stored embeddings and rewards instead; converted weights stay.")
-    ] = False,
+    clear: bool = flag("--clear", "Delete the stored embeddings and rewards instead; converted weights stay."),
 ) -> None:
     if clear:
         _clear()

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.options import named, option
@@ -22,39 +22,23 @@ Result = TypeVar("Result")
 class TrainingOptions:
     """The options, each with the value that the call gives."""
 
-    beta: Annotated[
-        float | None, option("X", "Weight of the plain label (default: 0.3; for score files 0: tag priors alone).")
-    ] = None
-    tau: Annotated[
-        float | None,
-        option("X", "Softmax temperature of rewards (default: 1; for score files 0.3)."),
-    ] = None
-    normalise: Annotated[
-        str | None,
-        option(
-            "NAME",
-            "Normalisation of rewards: none (default), spread (default for score files), zscore, zscore-dataset.",
-        ),
-    ] = None
-    holdout: Annotated[
-        float | None, option("X", "Share of queries held back for evaluation (default: 0.2; for score files 0).")
-    ] = None
-    seed: Annotated[int | None, option("N", "Random seed (default: 0; in a run, the fleet's).", min=0)] = None
-    router_kind: Annotated[
-        str | None,
-        option(
-            "KIND",
-            f"Kind of router: {', '.join(KINDS)}, or the name of a plug-in. The default, auto, weighs them by "
-            "cross-validation; with --finetune it is zooter.",
-        ),
-    ] = None
-    finetune: Annotated[
-        Literal["none", "last", "all"],
-        option(help="Part of the encoder to train too: nothing (seconds), the last layer, or all of it (needs a GPU)."),
-    ] = "none"
-    router_set: Annotated[
-        list[str] | None, option("NAME=NUMBER...", "Settings of that kind, such as epochs=20 or clusters=64.")
-    ] = None
+    beta: float | None = option("X", "Weight of the plain label (default: 0.3; for score files 0: tag priors alone).")
+    tau: float | None = option("X", "Softmax temperature of rewards (default: 1; for score files 0.3).")
+    normalise: str | None = option(
+        "NAME", "Normalisation of rewards: none (default), spread (default for score files), zscore, zscore-dataset."
+    )
+    holdout: float | None = option("X", "Share of queries held back for evaluation (default: 0.2; for score files 0).")
+    seed: int | None = option("N", "Random seed (default: 0; in a run, the fleet's).", min=0)
+    router_kind: str | None = option(
+        "KIND",
+        f"Kind of router: {', '.join(KINDS)}, or the name of a plug-in. The default, auto, weighs them by "
+        "cross-validation; with --finetune it is zooter.",
+    )
+    finetune: Literal["none", "last", "all"] = option(
+        help="Part of the encoder to train too: nothing (seconds), the last layer, or all of it (needs a GPU).",
+        default="none",
+    )
+    router_set: list[str] | None = option("NAME=NUMBER...", "Settings of that kind, such as epochs=20 or clusters=64.")
 
     @property
     def labels(self) -> dict[str, Any]:

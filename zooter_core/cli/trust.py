@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 from zooter_core.cli.consoles import err, out
 from zooter_core.cli.options import argument
@@ -11,7 +10,7 @@ from zooter_core.config import trust as trusted
 from zooter_core.config.fleet import load_fleet
 
 
-def trust(fleet: Annotated[Path, argument("DIR", "Folder with a fleet.toml that you have read.")]) -> None:
+def trust(fleet: Path = argument("DIR", "Folder with a fleet.toml that you have read.")) -> None:
     opened = load_fleet(fleet)
     uses = [use for use in opened.key_uses if not trusted.is_allowed(*use)]
     if not uses:

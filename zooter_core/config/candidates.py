@@ -46,66 +46,48 @@ class MemoryConfig(Table):
 
 @table("[[candidate]]")
 class CandidateConfig(Table):
-    """One `[[candidate]]` table.
-
-    Attributes:
-        backend: how the candidate is run: `transformers`, `gguf`, `auto` (the one that reads `model`), `openai`,
-            `recorded`, or the name of a plug-in.
-        model: a hub id, a folder or `package:NAME`. With the backend `gguf` it is a .gguf file or a package with one;
-            with `openai` it is the server's name for the model; with `recorded` it is a score file or a run folder.
-        adapter: a peft folder or hub id; with `gguf` a peft folder or a LoRA adapter as a .gguf file.
-        dtype: by default bfloat16, or float32 on a processor that is slow at bfloat16.
-        device_map: a device, or a way to spread the model over several, as in accelerate.
-        calculator: whether sums that the candidate writes (`12 * 7 = `) are completed for it.
-        repetition_penalty: makes tokens that were written already less likely; 1 has no effect.
-        threads: with `gguf`, threads of llama.cpp; by default the free cores that this process may use.
-        gpu_layers: with `gguf`, how many layers go to a GPU; by default all if xllamacpp was built for it, 0 is none.
-        skills: how good the candidate is at skills or groups of them (base/skills.py), each in [0, 1]; a starting
-            router goes by it.
-        usd_per_million_tokens: the price of what the candidate writes; 0 is free.
-        usd_per_million_prompt_tokens, usd_per_million_cached_tokens: the price of what it reads, and of the part of
-            it that the server had cached; by default both cost the same.
-        routed_as: the router's name for the candidate, by default its own. Several may be routed as the same one, and
-            share its probability evenly.
-        thinking: whether a model that can think before it answers does so, and how much: false, true, or an effort that
-            its server knows. "auto" and None leave that to the server; with None, Zooter finds out whether it thinks.
-        max_new_tokens: of an answer, without its thoughts; None for that of `[generation]`.
-        context_tokens: the longest prompt and answer together; None if it is not known. With `gguf`, all conversations
-            with the model share them; the default is 8,192, or what the model was trained for.
-        images, tools, json_mode: whether the candidate takes images, calls tools, and answers in JSON on request. None:
-            a candidate behind a server is believed to, a local one does not.
-        endpoint: with the backend `openai`, the keys of EndpointConfig, which stand beside the others in the file.
-        settings: the other keys of a candidate whose backend is a plug-in.
-        memory: the fleet's `[memory]`. Fleets share models, so each candidate has it.
-    """
+    """One `[[candidate]]` table."""
 
     name: Name
-    backend: StrictStr
+    backend: StrictStr  # `transformers`, `gguf`, `auto` (the one that reads `model`), `openai`, `recorded` or a plug-in
+    # A hub id, a folder or `package:NAME`. With the backend `gguf` it is a .gguf file or a package with one, with
+    # `openai` the server's name for the model, and with `recorded` a score file or a run folder.
     model: StrictStr
-    adapter: Reference | None = None
+    adapter: Reference | None = None  # a peft folder or hub id; with `gguf` also a LoRA adapter as a .gguf file
     revision: StrictStr | None = None
     prompt_template: StrictStr | None = None
+    # By default bfloat16, or float32 on a processor that is slow at bfloat16.
     dtype: Literal["bfloat16", "float16", "float32"] | None = None
     quantisation: Literal["8bit", "4bit"] | None = None
-    device_map: StrictStr | None = None
-    calculator: StrictBool = False
+    device_map: StrictStr | None = None  # a device, or a way to spread the model over several, as in accelerate
+    calculator: StrictBool = False  # whether sums that the candidate writes (`12 * 7 = `) are completed for it
+    # Makes tokens that were written already less likely; 1 has no effect.
     repetition_penalty: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = 1.0
-    threads: Count | None = None
-    gpu_layers: Limit | None = None
+    threads: Count | None = None  # of llama.cpp; by default the free cores that this process may use
+    gpu_layers: Limit | None = None  # of llama.cpp, on a GPU; 0 is none, the default all if xllamacpp was built for it
     description: StrictStr = ""
+    # How good it is at skills or groups of them (base/skills.py), each in [0, 1]; a starting router goes by it.
     skills: dict[str, Annotated[float, Field(strict=True, ge=0, le=1)]] = field(default_factory=dict, hash=False)
-    usd_per_million_tokens: NotNegative | None = None
-    usd_per_million_prompt_tokens: NotNegative | None = None
-    usd_per_million_cached_tokens: NotNegative | None = None
+    usd_per_million_tokens: NotNegative | None = None  # of what it writes; 0 is free
+    usd_per_million_prompt_tokens: NotNegative | None = None  # of what it reads
+    usd_per_million_cached_tokens: NotNegative | None = None  # of what the server had cached; by default the same
+    # The router's name for it, by default its own. Those that are routed as the same one share its probability evenly.
     routed_as: Name | None = None
+    # Whether a model that can think before it answers does so, and how much: false, true, or an effort that its server
+    # knows. "auto" and None leave that to the server; with None, Zooter finds out whether it thinks.
     thinking: Thinking | None = None
-    max_new_tokens: Count | None = None
+    max_new_tokens: Count | None = None  # of an answer, without its thoughts; None for that of `[generation]`
+    # The longest prompt and answer together; None if it is not known. With `gguf`, all conversations with the model
+    # share them; the default is 8,192, or what the model was trained for.
     context_tokens: Count | None = None
+    # Whether it takes images, calls tools, and answers in JSON on request. None: a candidate behind a server is
+    # believed to, a local one does not.
     images: StrictBool | None = None
     tools: StrictBool | None = None
     json_mode: StrictBool | None = None
-    endpoint: EndpointConfig | None = field(default=None, repr=False)
-    settings: dict[str, Any] = field(default_factory=dict, hash=False)
+    endpoint: EndpointConfig | None = field(default=None, repr=False)  # with `openai`; in the file beside the others
+    settings: dict[str, Any] = field(default_factory=dict, hash=False)  # the other keys, with a plug-in
+    # The fleet's `[memory]`. Fleets share models, so each candidate has it.
     memory: Annotated[MemoryConfig | None, Field(validate_default=True)] = field(default=None, repr=False)
 
     hidden: ClassVar[Sequence[str]] = ("endpoint", "settings", "memory")
@@ -153,27 +135,28 @@ class CandidateConfig(Table):
     def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
         """The fields for a table: the keys of the endpoint, or of a plug-in's settings, become a table of their own."""
         every, remote = cls.file_keys(), EndpointConfig.file_keys()
-        local = [key for key in every if key not in cls.engine]
-        backend = values.get("backend", TRANSFORMERS)
-        by_backend = {
-            TRANSFORMERS: local,
+        keys_of: dict[str, Sequence[str]] = {
+            TRANSFORMERS: [key for key in every if key not in cls.engine],
             GGUF: [*cls.shared, *cls.generating, *cls.engine],
-            AUTO_BACKEND: [*local, *cls.engine],
+            AUTO_BACKEND: every,
             ENDPOINT: [*cls.shared, *remote],
             RECORDED: cls.shared,
         }
-        keys = by_backend.get(backend if isinstance(backend, str) else TRANSFORMERS)
+        backend = values.get("backend")
         if instead := GONE.get(f"backend kind {backend}"):
             raise ValueError(f'{{where}} has the backend "{backend}", which is gone: {instead}')
-        if keys is None:
-            return with_settings(values, local)
-        others = [key for key in values if key not in keys]
-        for key in others:
-            if key in every or key in remote:
-                owner = TRANSFORMERS if key in local else GGUF if key in every else ENDPOINT
+        if not isinstance(backend, str):  # its type says what is wrong
+            backend = TRANSFORMERS
+        if backend not in keys_of:
+            return with_settings(values, keys_of[TRANSFORMERS])
+        keys = keys_of[backend]
+        for key in values:
+            if key not in keys:
+                owner = next((name for name, others in keys_of.items() if key in others), None)
+                if owner is None:
+                    raise unknown_key(cls.title, key, keys)
                 wrong = f'{{where}} has the key "{key}" of the backend {owner}, but its backend is {backend}.'
                 raise ValueError(f"{wrong} Remove it, or correct backend.")
-            raise unknown_key(cls.title, key, keys)
         if backend != ENDPOINT:
             return values
         endpoint = {key: value for key, value in values.items() if key in remote}

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
-from tomlkit.exceptions import TOMLKitError
 
-from zooter_core.base.errors import ZooterError, check_text, did_you_mean, first_line, one_line
+from zooter_core.base.errors import ZooterError, check_text, did_you_mean, loading, one_line
 from zooter_core.base.files import atomic, check_file, inside, locked, writing
 from zooter_core.config.fleet import Fleet, load_fleet, real_file
 from zooter_core.config.serve import is_virtual
@@ -45,17 +44,11 @@ if it is better.
 
 @dataclass(eq=False)
 class Section:
-    """A table of the file, as its lines.
+    """A table of the file, as its lines."""
 
-    Attributes:
-        above: the blank lines and comments above its header.
-        header: empty for the keys at the beginning, and for the comments at the end.
-        keys: the lines below the header.
-    """
-
-    above: list[str] = field(default_factory=list)
-    header: str = ""
-    keys: list[str] = field(default_factory=list)
+    above: list[str] = field(default_factory=list)  # the blank lines and comments above its header
+    header: str = ""  # empty for the keys at the beginning, and for the comments at the end
+    keys: list[str] = field(default_factory=list)  # the lines below the header
 
     @property
     def name(self) -> tuple[str, ...]:
@@ -68,16 +61,13 @@ class Section:
 
     def set(self, keys: Keys) -> None:
         """Set keys. New ones come last."""
-        try:
+        with loading(f"TOML that can be changed in {FLEET}", "Write it in a simpler form."):  # tomllib reads more
             document = tomlkit.parse("\n".join([*self.keys, ""]))
-        except (TOMLKitError, RecursionError) as problem:  # of what tomllib reads and tomlkit does not
-            step = "Write it in a simpler form."
-            raise ZooterError(f"TOML that can be changed in {FLEET}", first_line(problem), step) from problem
         for key, value in keys.items():
             if value is None:
                 document.pop(key, None)
             else:
-                document[key] = _inline(value) if isinstance(value, Mapping) else value
+                document[key] = tomlkit.inline_table() | dict(value) if isinstance(value, Mapping) else value
         text = tomlkit.dumps(document)
         if tomllib.loads(text) != document.unwrap():
             step = "Nothing was written. Change the file by hand."
@@ -276,12 +266,6 @@ def _new(header: str, values: Keys) -> list[Section]:
 
 def _comments(text: str) -> list[str]:
     return [f"# {one_line(line)}" for line in text.splitlines()]
-
-
-def _inline(values: Keys) -> Any:
-    table = tomlkit.inline_table()
-    table.update(values)
-    return table
 
 
 def free_name(name: str, taken: Collection[str]) -> str:

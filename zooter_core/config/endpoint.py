@@ -69,37 +69,23 @@ Variable = Annotated[StrictStr, AfterValidator(_variable)]
 
 @table("[[candidate]]")
 class EndpointConfig(Table):
-    """The keys of a candidate or a judge with the backend `openai`, besides `name`, `model`, `description` and price.
+    """The keys of a candidate or a judge with the backend `openai`, besides those that every candidate has."""
 
-    Attributes:
-        base_url: what comes before `/chat/completions`; ends in `/v1` with most servers.
-        api_key_env: the environment variable that holds the key. The key itself never stands in fleet.toml.
-        connect_seconds: how long to wait for a connection; no key of the file.
-        first_token_seconds, gap_seconds: how long to wait for the first token after the request was sent, and for each
-            further token.
-        answer_seconds: how long an answer may take altogether.
-        retries: how often to ask again while nothing of the answer has come.
-        parallel: requests at the same time; others wait for their turn.
-        most_characters: longer answers are cut; no key of the file.
-        rest_after, rest_seconds: circuit breaker: after `rest_after` consecutive failures, skip the model for
-            `rest_seconds`.
-        extra_body: further fields of each request, for what a server can do beyond the API; a client's own count.
-        insecure: whether the key may go to another machine over plain HTTP, where anybody on the way can read it.
-    """
-
-    base_url: Annotated[Address, AfterValidator(_without_secret)]
-    api_key_env: Variable | None = None
-    connect_seconds: Positive = 5.0
-    first_token_seconds: Positive = 120.0
-    gap_seconds: Positive = 30.0
-    answer_seconds: Positive = 3600.0
-    retries: Limit = 2
-    parallel: Count = 32
-    most_characters: Count = 200_000
+    base_url: Annotated[Address, AfterValidator(_without_secret)]  # without /chat/completions; mostly ends in /v1
+    api_key_env: Variable | None = None  # the variable that holds the key, which never stands in fleet.toml
+    connect_seconds: Positive = 5.0  # how long to wait for a connection; no key of the file
+    first_token_seconds: Positive = 120.0  # for the first token after the request was sent
+    gap_seconds: Positive = 30.0  # for each further token
+    answer_seconds: Positive = 3600.0  # for an answer altogether
+    retries: Limit = 2  # how often to ask again while nothing of the answer has come
+    parallel: Count = 32  # requests at the same time; others wait for their turn
+    most_characters: Count = 200_000  # longer answers are cut; no key of the file
+    # Circuit breaker: after `rest_after` consecutive failures, skip the model for `rest_seconds`.
     rest_after: Count = 3
     rest_seconds: NotNegative = 30.0
+    # Further fields of each request, for what a server can do beyond the API; a client's own count.
     extra_body: Annotated[dict[str, Any], AfterValidator(_fields)] = field(default_factory=dict, hash=False)
-    insecure: StrictBool = False
+    insecure: StrictBool = False  # whether the key may go to another machine over plain HTTP, where anybody can read it
 
     hidden: ClassVar[Sequence[str]] = ("connect_seconds", "most_characters")
 

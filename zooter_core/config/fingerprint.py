@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
@@ -34,7 +33,8 @@ def fingerprint(tables: Sequence[Table], folder: Path) -> str:
         ZooterError: a folder that is named holds more than MOST_FILES files and folders.
         OSError: a file cannot be read.
     """
-    settings = [_settings(table) for table in tables]
+    # Without defaults: a new key leaves old hashes as they are.
+    settings = [{key: value for key, value in sorted(one.to_file().items()) if key not in OUTSIDE} for one in tables]
     digest = hashlib.sha256(repr(settings).replace(str(folder), "").encode())
     names = {getattr(table, key, None) for table in tables if not named_by_server(table) for key in FILES}
     for path in sorted(Path(name) for name in names if name):
@@ -49,13 +49,7 @@ def named_by_server(table: Table) -> bool:
     return isinstance(table, HttpConfig) or (isinstance(table, CandidateConfig) and table.backend == ENDPOINT)
 
 
-def _settings(table: Table) -> dict[str, Any]:
-    """The settings that shape what comes out, without defaults: a new key leaves old hashes as they are."""
-    return {key: value for key, value in sorted(table.to_file().items()) if key not in OUTSIDE}
-
-
 def _entries(folder: Path) -> Iterator[Path]:
-    """All files and folders in a folder."""
     for number, path in enumerate(folder.rglob("*")):
         if number == MOST_FILES:
             raise ZooterError(

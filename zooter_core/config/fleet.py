@@ -53,25 +53,21 @@ class GenerationConfig(Table):
 
 @table("[router]")
 class RouterConfig(Table):
-    """The `[router]` table.
-
-    Attributes:
-        unsure_above: a query is unsure if its unsureness (`Ensemble.unsureness`), in [0, 1], is above the number.
-        runtime: what computes the encoder's vectors of a query, for router and tagger alike: `torch`, `onnx` (ONNX
-            Runtime), `int8` (ONNX Runtime with 7-bit weights), or `auto`, which is `onnx` where that can run the
-            encoder, else `torch`; `zooter serve` takes 7-bit weights with `auto`, unless candidates run in its own
-            process.
-        others: what to do with candidates that the router does not know: `refuse`, or `profile`, which routes to them
-            by what is published about them or by their names (fleet/starting.py).
-        willingness: how much probability of the best answer to give up for the lowest price instead of the highest
-            (`prices.utilities`), as `--willingness`; None as `prices.willingness_of` says. A fleet without a trained
-            router may have this key alone.
-    """
+    """The `[router]` table."""
 
     path: LocalPath = ""
-    unsure_above: Annotated[float, Field(strict=True, ge=-math.inf)] = math.inf  # never
+    # A query is unsure if its unsureness (`Ensemble.unsureness`), in [0, 1], is above the number; by default never.
+    unsure_above: Annotated[float, Field(strict=True, ge=-math.inf)] = math.inf
+    # What computes the encoder's vectors of a query, for router and tagger alike: `torch`, `onnx` (ONNX Runtime),
+    # `int8` (ONNX Runtime with 7-bit weights), or `auto`, which is `onnx` where that can run the encoder, else `torch`;
+    # `zooter serve` takes 7-bit weights with `auto`, unless candidates run in its own process.
     runtime: Runtime = "auto"
+    # What to do with candidates that the router does not know: `refuse`, or `profile`, which routes to them by what is
+    # published about them or by their names (fleet/starting.py).
     others: Literal["refuse", "profile"] = "refuse"
+    # How much probability of the best answer to give up for the lowest price instead of the highest
+    # (`prices.utilities`), as `--willingness`; None as `prices.willingness_of` says. A fleet without a trained router
+    # may have this key alone.
     willingness: NotNegative | None = None
 
     @model_validator(mode="after")
@@ -83,38 +79,27 @@ class RouterConfig(Table):
 
 @table("[learn]")
 class LearnConfig(Table):
-    """The `[learn]` table: what the endpoint keeps of its traffic, so that a router can learn from it.
+    """The `[learn]` table: what the endpoint keeps of its traffic, so that a router can learn from it."""
 
-    Attributes:
-        traffic: whether queries and decisions are kept (`zooter serve --learn` keeps them too).
-        answers: whether answers are kept as well.
-        retention_days: what is older is deleted; 0 keeps everything.
-    """
-
-    traffic: StrictBool = False
-    answers: StrictBool = False
-    retention_days: NotNegative = 90
+    traffic: StrictBool = False  # whether queries and decisions are kept (`zooter serve --learn` keeps them too)
+    answers: StrictBool = False  # whether answers are kept as well
+    retention_days: NotNegative = 90  # what is older is deleted; 0 keeps everything
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """A pool of candidates with its reward model, tagger and router.
-
-    Attributes:
-        router: None where no router was trained for it.
-        willingness: `[router] willingness`; None if the file does not say.
-    """
+    """A pool of candidates with its reward model, tagger and router."""
 
     name: str
     folder: Path
     candidates: tuple[CandidateConfig, ...]
-    router: RouterConfig | None = None
+    router: RouterConfig | None = None  # None where no router was trained for it
     reward: RewardConfig | None = None
     tagger: TaggerConfig | None = None
     generation: GenerationConfig = field(default_factory=GenerationConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     learn: LearnConfig = field(default_factory=LearnConfig)
-    willingness: float | None = None
+    willingness: float | None = None  # `[router] willingness`; None if the file does not say
 
     @property
     def pool(self) -> tuple[str, ...]:

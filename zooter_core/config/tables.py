@@ -6,7 +6,6 @@ raises pydantic's ValidationError. Paths are relative to the file; what is read 
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -15,20 +14,12 @@ from dataclasses import MISSING, field, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    StrictStr,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, ConfigDict, Field, StrictStr, ValidationError, ValidationInfo, model_validator
 from pydantic.dataclasses import dataclass
 
 from zooter_core.base.errors import MOST_NAMED, ZooterError, did_you_mean, shortened
 from zooter_core.base.gone import GONE
-from zooter_core.base.names import wrong_name
+from zooter_core.base.terminal import wrong_name
 from zooter_core.base.weights import PREFIX, check_package
 
 LARGEST = 2**63 - 1  # of an integer in TOML; Python reads larger ones
@@ -142,15 +133,10 @@ CHECKS = ConfigDict(extra="forbid", defer_build=True, hide_input_in_errors=True)
 
 @dataclass(frozen=True, config=CHECKS)
 class Table:
-    """What all tables share.
+    """What all tables share."""
 
-    Attributes:
-        hidden: fields that are not keys of the table in the file.
-        title: the table in messages, such as "[router]".
-    """
-
-    hidden: ClassVar[Sequence[str]] = ()
-    title: ClassVar[str] = ""
+    hidden: ClassVar[Sequence[str]] = ()  # fields that are not keys of the table in the file
+    title: ClassVar[str] = ""  # the table in messages, such as "[router]"
 
     @classmethod
     def file_keys(cls) -> list[str]:
@@ -188,12 +174,9 @@ def with_settings(values: Mapping[str, Any], keys: Sequence[str]) -> dict[str, A
 
 @dataclass(frozen=True, config=CHECKS)
 class PluginTable(Table):
-    """A table whose kind another package adds.
+    """A table whose kind another package adds."""
 
-    Attributes:
-        settings: the keys that only the plug-in knows, as they are in the file.
-    """
-
+    # The keys that only the plug-in knows, as they are in the file.
     settings: dict[str, Any] = field(default_factory=dict, hash=False, kw_only=True)
 
     hidden: ClassVar[Sequence[str]] = ("settings",)
@@ -207,7 +190,6 @@ class PluginTable(Table):
 
 
 def unknown_key(title: str, key: str, keys: Sequence[str]) -> ValueError:
-    """The error for a key that a table does not have."""
     if instead := GONE.get(f"{title} {key}"):
         return ValueError(f'{{where}} has the key "{key}", which is gone: {instead}')
     return ValueError(f'{{where}} has an unknown key "{shortened(key, MOST_NAMED)}". {did_you_mean(key, keys)}')
@@ -230,7 +212,9 @@ def error_in(problem: ValidationError, path: str) -> ZooterError:
     error = problem.errors()[0]
     kind, value, (where, key) = error["type"], error["input"], _place(error["loc"], path)
     if kind == "missing":
-        return _missing_key(value, where, key)
+        is_table = key in ("judge", "instagger")
+        step = f"Add a table {where.partition(']')[0]}.{key}]." if is_table else f"Add {key} = ... there."
+        return ZooterError.saying(f'{where} lacks the key "{key}".', step)
     if kind == "value_error":  # of a validator; the value may be a secret
         sentence = str(error["ctx"]["error"])
         if "{where}" in sentence:
@@ -257,15 +241,3 @@ def _place(loc: tuple[str | int, ...], path: str) -> tuple[str, str]:
     if len(names) > 1:
         tables += f"[{'.'.join(names[:-1])}]"
     return f"{tables} of {path}" if tables else path, names[-1] if names else ""
-
-
-def _missing_key(values: Any, where: str, key: str) -> ZooterError:
-    """The error for a table without a key that it needs, or with another spelling of it."""
-    names = (*values, *values.get("settings", ())) if isinstance(values, dict) else ()
-    if typo := difflib.get_close_matches(key, [name for name in names if isinstance(name, str)], 1):
-        next_step = f'It has "{shortened(typo[0], MOST_NAMED)}". Did you mean "{key}"?'
-    elif key in ("judge", "instagger"):
-        next_step = f"Add a table {where.partition(']')[0]}.{key}]."
-    else:
-        next_step = f"Add {key} = ... there."
-    return ZooterError.saying(f'{where} lacks the key "{key}".', next_step)

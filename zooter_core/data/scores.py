@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
-from zooter_core.base.names import wrong_name
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import is_number, objects
+from zooter_core.base.terminal import wrong_name
 from zooter_core.data.answer_keys import read_key
 from zooter_core.data.json_records import as_json, each_record
 from zooter_core.data.logs import TEXTS, fields_of, query_in

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
+from zooter_core.base.paths import PRICES
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.edit import add_candidates, fleet_or_none, free_name, set_table
 from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.discovery import one_name
 from zooter_core.fleet.families import recognise
-from zooter_core.fleet.list_prices import list_price
 from zooter_core.fleet.machine import billions_in
 
 GOOD_JUDGE = 7.0  # billions of parameters from which a model can judge answers
 MOST_IN_PAIRS = 3  # candidates whose answers judges compare in pairs, both orders; the cost is quadratic
+DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")  # behind the name of a model
 EMBEDDED_REWARD = {
     "comment": "Small: it judges little more than form and relevance. docs/reward-models.md has better ones.",
     "kind": "embedded",
@@ -26,14 +31,10 @@ EMBEDDED_REWARD = {
 
 @dataclass(frozen=True)
 class Connected:
-    """What `connect` added to a fleet.
-
-    Attributes:
-        present: models that it had already.
-    """
+    """What `connect` added to a fleet."""
 
     names: tuple[str, ...]
-    present: tuple[Model, ...]
+    present: tuple[Model, ...]  # models that it had already
 
 
 def connect(folder: Path, models: Sequence[Model], called: Sequence[str] | None = None) -> Connected:
@@ -103,3 +104,26 @@ def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[s
         "second": second,
     }
     return {"reward": reward, "tagger": {"kind": "skills"}}
+
+
+class ListPrice(NamedTuple):
+    """US dollars per million tokens of the prompt and of the answer, and which list says so, of which day."""
+
+    prompt: float
+    answer: float
+    source: str
+    day: date
+
+
+def list_price(base_url: str, model: str) -> ListPrice | None:
+    """The list price of a model at an address; None if the table has none."""
+    table = _table()
+    prices = table["hosts"].get(urlsplit(base_url).hostname, {})
+    name = model.lower().removeprefix("models/")  # as Google's server lists them
+    price = prices.get(name) or prices.get(DATE.sub("", name))
+    return ListPrice(price[0], price[1], table["source"], table["date"]) if price else None
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads(PRICES.read_text(encoding="utf-8"))

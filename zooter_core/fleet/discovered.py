@@ -26,29 +26,19 @@ QUANTISATION = re.compile(
 
 @dataclass(frozen=True)
 class Model:
-    """A model that can become a candidate.
+    """A model that can become a candidate."""
 
-    Attributes:
-        backend, model: as in `[[candidate]]`.
-        place: where it runs or lies, for people: "Ollama at localhost:11434".
-        billions: of parameters, where something says so.
-        size: bytes of its weights.
-        abilities: as its server or its files tell.
-        base_url, api_key_env: of its server.
-        base: the server's name for the model of which it is a LoRA adapter.
-    """
-
-    backend: str
-    model: str
-    place: str
+    backend: str  # as in `[[candidate]]`
+    model: str  # as well
+    place: str  # where it runs or lies, for people: "Ollama at localhost:11434"
     make: str = ""
-    billions: float | None = None
-    size: int | None = None
+    billions: float | None = None  # of parameters, where something says so
+    size: int | None = None  # bytes of its weights
     quantisation: str = ""
-    abilities: Abilities = field(default_factory=Abilities)
-    base_url: str = ""
-    api_key_env: str | None = None
-    base: str = ""
+    abilities: Abilities = field(default_factory=Abilities)  # as its server or its files tell
+    base_url: str = ""  # of its server
+    api_key_env: str | None = None  # the variable with the server's key
+    base: str = ""  # the server's name for the model of which it is a LoRA adapter
 
     @property
     def name(self) -> str:

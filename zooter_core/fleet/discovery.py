@@ -81,18 +81,14 @@ NO_TEXT_TYPES = ("embedding", "embeddings", "rerank", "moderation", "image", "vi
 
 @dataclass(frozen=True)
 class Discovery:
-    """What was discovered.
-
-    Attributes:
-        silent: addresses that somebody named where no server answers, each with the reason.
-        passed_over: files, models, more of them than fit, and Ollama's where it does not run: a sentence about each.
-        providers: variables that hold a key of a hosted provider. It has not been contacted.
-    """
+    """What was discovered."""
 
     models: tuple[Model, ...]
     gpus: tuple[Gpu, ...] = ()
+    # Addresses that somebody named where no server answers, each with the reason.
     silent: Mapping[str, str] = field(default_factory=dict)
-    providers: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()  # variables that hold a key of a hosted provider, which was not contacted
+    # Files, models, more of them than fit, and Ollama's where it does not run: a sentence about each.
     passed_over: tuple[str, ...] = ()
 
 
@@ -273,24 +269,24 @@ def _model(server: Connection, make: str, listing: Mapping[str, Any], abilities:
     def fact(*values: object) -> str:
         return one_line(next(filter(None, map(as_text, values)), ""), LONGEST_FACT)
 
-    billions = round((read_count(member_of(listing, "meta", "n_params")) or 0) / 1e9, 2)
+    counted = round((read_count(member_of(listing, "meta", "n_params")) or 0) / 1e9, 2)
     capabilities = listing.get("capabilities") if make == LM_STUDIO else None
     lengths = (abilities.context_tokens, listing.get("loaded_context_length"), listing.get("max_context_length"))
     return Model(
-        ENDPOINT,
-        name,
-        f"on {make} at {server.config.host}",
-        make,
-        (billions if billions < MOST_BILLIONS else 0)
+        backend=ENDPOINT,
+        model=name,
+        place=f"on {make} at {server.config.host}",
+        make=make,
+        billions=(counted if counted < MOST_BILLIONS else 0)
         or billions_in(fact(member_of(listing, "details", "parameter_size")))
         or billions_in(base or name),
-        read_count(listing.get("size", member_of(listing, "meta", "size"))),
-        fact(
+        size=read_count(listing.get("size", member_of(listing, "meta", "size"))),
+        quantisation=fact(
             member_of(listing, "details", "quantization_level"),
             listing.get("quantization"),
             member_of(listing, "meta", "ftype"),
         ),
-        replace(
+        abilities=replace(
             abilities,
             context_tokens=next(filter(None, map(read_count, lengths)), None),
             images=abilities.images if listing.get("type") != "vlm" else True,
@@ -298,7 +294,7 @@ def _model(server: Connection, make: str, listing: Mapping[str, Any], abilities:
             thinking=thinks(base or name) or None if abilities.thinking is None else abilities.thinking,
             parallel=abilities.parallel or (1 if make in SLOW_TO_LOAD else None),
         ),
-        server.config.base_url,
-        server.config.api_key_env,
-        base,
+        base_url=server.config.base_url,
+        api_key_env=server.config.api_key_env,
+        base=base,
     )

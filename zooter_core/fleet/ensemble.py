@@ -233,7 +233,6 @@ class Ensemble(FleetModels):
             backend.read_ahead(group)
 
     def _by_backend(self, requests: Sequence[Request]) -> list[tuple[Backend, list[Request]]]:
-        """The requests in groups, one for each backend."""
         groups: dict[Backend, list[Request]] = {}
         for request in requests:
             groups.setdefault(self.runner_of(request.candidate), []).append(request)

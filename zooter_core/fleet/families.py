@@ -1,20 +1,8 @@
 """Well-known families of open models: what a model's name says, and what its makers published about it.
 
-`models/families.toml` is the table. A name may be Ollama's (`qwen2.5:7b-instruct-q4_K_M`), the hub's
-(`Qwen/Qwen2.5-7B-Instruct`, also as vLLM serves it), or a GGUF file's (`qwen2.5-7b-instruct-q4_k_m.gguf`). What is made
-from such a model, and so has another quality (`Hermes-3-Llama-3.1-8B`), is not recognised.
-
-Keys of a `[[family]]`:
-
-    name            a short name
-    pattern         a regular expression for the beginning of a name, which has small letters and dashes
-    only            billions of parameters, where the family has one size
-    words           word -> billions of parameters, where a name has a word instead
-    routed_as       billions of parameters -> the name in the router of models/open-models
-    unless          a regular expression for names to which neither figures nor routed_as apply
-    base            whether the figures are of base models
-    figures         billions of parameters -> benchmark -> share, from `source` of `date`
-    checked         that all figures were compared with the text of `source`
+`models/families.toml` is the table, and says what its keys mean. A name may be Ollama's (`qwen2.5:7b-instruct-q4_K_M`),
+the hub's (`Qwen/Qwen2.5-7B-Instruct`, also as vLLM serves it), or a GGUF file's (`qwen2.5-7b-instruct-q4_k_m.gguf`).
+What is made from such a model, and so has another quality (`Hermes-3-Llama-3.1-8B`), is not recognised.
 """
 
 from __future__ import annotations
@@ -63,18 +51,12 @@ THINKS = re.compile(  # in names of models that think before they answer, unless
 
 @dataclass(frozen=True)
 class Family:
-    """A model of a family, as far as its name says which one.
+    """A model of a family, as far as its name says which one."""
 
-    Attributes:
-        name: a short name of the family, such as "qwen2.5-coder".
-        parameters: in billions, as makers round them; None if the name does not say.
-        routed_as: its name in the router of models/open-models; None if that does not know it.
-        skills: published figures, of BENCHMARKS -> share from 0 to 1; empty if there are none for this size.
-    """
-
-    name: str
-    parameters: float | None = None
-    routed_as: str | None = None
+    name: str  # a short name of the family, such as "qwen2.5-coder"
+    parameters: float | None = None  # in billions, as makers round them; None if the name does not say
+    routed_as: str | None = None  # its name in the router of models/open-models; None if that does not know it
+    # Published figures, of BENCHMARKS -> share from 0 to 1; empty if there are none for this size.
     skills: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 

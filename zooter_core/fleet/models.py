@@ -22,7 +22,6 @@ from zooter_core.fleet import starting
 from zooter_core.fleet.reward_graph import open_reward
 from zooter_core.fleet.routing import Routing
 from zooter_core.labelling import rewards, taggers
-from zooter_core.labelling.rewards.recomputed import Recomputed
 from zooter_core.labelling.rewards.scoring import ScoreCache
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
@@ -142,7 +141,7 @@ class FleetModels:
                     raise
         model = model or rewards.reward_model(config, self.backend_of, self._spare)
         if isinstance(config, EmbeddedConfig) and isinstance(model, rewards.Pointwise):
-            return Recomputed(model)
+            return rewards.Recomputed(model)
         return model
 
     def _encoder(self, reference: str) -> TextEncoder:
@@ -164,7 +163,6 @@ class FleetModels:
         return self.backends[kind]
 
     def runner_of(self, candidate: CandidateConfig) -> Backend:
-        """The backend that runs a candidate."""
         return self.backend_of(engine_of(candidate))
 
     def retain(self, others: Sequence[Fleet] = ()) -> None:

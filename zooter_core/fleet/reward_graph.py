@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from zooter_core.base.cores import cores
-from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.errors import ZooterError, loading
 from zooter_core.base.made_once import Place, hash_parts
 from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import resolve, stamp_of
@@ -70,13 +70,8 @@ def open_reward(config: RewardConfig) -> GraphReward | None:
     decided_by = hash_parts(f"{LAYOUT} {config.max_tokens} {source.resolve()}", *stamps)
     place = Place("rewards", decided_by, f"{config.model}\n{config.adapter}\n{config.max_tokens}")
     settings = bert.read_config(source)
-    try:
+    with loading(f"a reward model at {config.adapter or config.model}", "Check [reward] in fleet.toml."):
         return place.open(lambda folder: _write(config, source, settings, folder), _load)
-    except ZooterError:
-        raise
-    except Exception as problem:  # json, safetensors, onnxruntime and tokenizers raise many kinds
-        where = config.adapter or config.model
-        raise WorkError(f"a reward model at {where}", first_line(problem), "Check [reward] in fleet.toml.") from problem
 
 
 def _load(folder: Path) -> GraphReward:

@@ -14,8 +14,7 @@ from collections.abc import Callable, Sequence
 from zooter_core.base.records import Decision, Tag
 from zooter_core.labelling.taggers import Tagger
 from zooter_core.router.router import Router
-from zooter_core.router.small_talk import SmallTalk
-from zooter_core.router.turns import Topics
+from zooter_core.router.turns import SmallTalk, Topics
 
 MOST_REMEMBERED = 4096  # texts; their rows take about three megabytes
 

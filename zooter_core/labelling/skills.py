@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from zooter_core.base.errors import WorkError, first_line, listed
+from zooter_core.base.errors import listed, loading
 from zooter_core.base.files import atomic
 from zooter_core.base.paths import STARTER
 from zooter_core.base.skills import SKILLS
@@ -28,17 +28,11 @@ WEIGHTS = STARTER / "skills.safetensors"
 
 @dataclass(frozen=True)
 class SkillHead:
-    """softmax((vectors @ weights + bias) / temperature), a column for each of SKILLS.
+    """softmax((vectors @ weights + bias) / temperature), a column for each of SKILLS."""
 
-    Attributes:
-        weights: shape (384, 16).
-        bias: shape (16,).
-        temperature: above 1 it flattens the distribution, below 1 it sharpens it.
-    """
-
-    weights: Array
-    bias: Array
-    temperature: float = 1.0
+    weights: Array  # shape (384, 16)
+    bias: Array  # shape (16,)
+    temperature: float = 1.0  # above 1 it flattens the distribution, below 1 it sharpens it
 
     @classmethod
     def load(cls, file: Path = WEIGHTS) -> SkillHead:
@@ -47,16 +41,14 @@ class SkillHead:
         Raises:
             WorkError: the file is missing or damaged, or it is for other skills.
         """
-        try:
+        with loading(f"the weights of the skill classifier in {file}", "Install Zooter again."):
             with safe_open(file, "np") as stored:
                 skills = tuple((stored.metadata() or {}).get("skills", "").split())
                 weights, bias, temperature = (
                     np.asarray(stored.get_tensor(name), dtype=np.float64) for name in ("weights", "bias", "temperature")
                 )
-        except Exception as problem:  # safetensors has errors of its own
-            raise _damaged(file, first_line(problem)) from problem
-        if skills != SKILLS:
-            raise _damaged(file, f"weights for the skills {listed(skills)}")
+            if skills != SKILLS:
+                raise ValueError(f"weights for the skills {listed(skills)}")
         return cls(weights, bias, float(temperature[0]))
 
     def save(self, file: Path) -> None:
@@ -77,7 +69,3 @@ class SkillHead:
             vectors: unit sentence embeddings of the default encoder, shape (n, 384), from `TextEncoder.sentence`.
         """
         return softmax(self.logits(vectors), self.temperature)
-
-
-def _damaged(file: Path, problem: str) -> WorkError:
-    return WorkError(f"the weights of the skill classifier in {file}", problem, "Install Zooter again.")

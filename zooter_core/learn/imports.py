@@ -48,11 +48,7 @@ Import = tuple[LoggedDecision, Mapping[str, float]]  # a decision, and feedback 
 
 
 def import_traffic(paths: Sequence[Path], traffic: Traffic, fleet: Fleet) -> tuple[int, Counter[str]]:
-    """Add the requests in files to the traffic.
-
-    Args:
-        paths: logs or folders of them, or databases of the demo.
-        fleet: whose candidates the logs may name, and whether answers are kept.
+    """Add the requests in files (logs or folders of them, or databases of the demo) to the traffic of a fleet.
 
     Returns:
         how many are new, and why others were left out -> their number.

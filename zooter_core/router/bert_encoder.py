@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from zooter_core.base.cores import cores
-from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.errors import ZooterError, first_line, loading
 from zooter_core.base.made_once import Place, hash_parts
 from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
 from zooter_core.data.scores import paraphrases
 from zooter_core.router import bert
+from zooter_core.router.bert import quantise
 from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph
-from zooter_core.router.quantise import quantise
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, TextEncoder
 
 LAYOUT = 3  # raise it when the graph changes: those in the cache are then made again
@@ -50,23 +50,15 @@ class BertEncoder(TextEncoder):
         self.reference = reference
         self.folder = Path(resolve(reference))
         if not self.folder.is_dir():
-            raise ZooterError(
-                f"an encoder at {reference}", "no such folder",
-                f"Name a folder in fleet.toml. For models of a hub, run `{INSTALL_TORCH}`.",
-            )  # fmt: skip
+            step = f"Name a folder in fleet.toml. For models of a hub, run `{INSTALL_TORCH}`."
+            raise ZooterError(f"an encoder at {reference}", "no such folder", step)
         self.stamp = stamp_of(str(self.folder))
-        try:
+        with loading(f"an encoder at {reference}", "Name another in fleet.toml."):
             settings = bert.read_config(self.folder)
             self.width, self.middle = int(settings["hidden_size"]), int(settings["num_hidden_layers"]) // 2
             small = self._place("encoders-int8").open(self._write_quantised, _load_quantised) if fast else None
             self.graph = small or self._place("encoders").open(self._write, TextGraph)
             self.runtime = "int8" if small else "onnx"
-        except ZooterError:
-            raise
-        except Exception as problem:  # json, safetensors, onnx, onnxruntime and tokenizers raise many kinds
-            raise WorkError(
-                f"an encoder at {reference}", first_line(problem), "Name another in fleet.toml."
-            ) from problem
         self.embed([PROBE])  # checks that vectors are finite
 
     def count(self, texts: Sequence[str]) -> list[int]:
@@ -106,7 +98,6 @@ class BertEncoder(TextEncoder):
         return bert.read_config(self.folder), read_safetensors((self.folder / bert.FILE).read_bytes())
 
     def _write(self, out: Path) -> None:
-        """Write the graph and its tokenizer."""
         settings, weights = self._read()
         if name := first_broken(weights):
             raise self._broken(f"NaN or infinity in its weights ({name})")

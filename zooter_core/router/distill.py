@@ -243,19 +243,12 @@ def diverged(name: str, config: DistillConfig) -> WorkError:
 
 @dataclass(frozen=True)
 class Scored:
-    """What routers learn from: n queries, N candidates.
+    """What routers learn from: n queries, N candidates."""
 
-    Attributes:
-        vectors: shape (n, width).
-        scores: shape (n, N), NaN where one is missing.
-        groups: the data set of each query.
-        labels: row numbers -> their labels, made from these rows alone.
-    """
-
-    vectors: Vectors
-    scores: Array
-    groups: NDArray[Any]
-    labels: Callable[[Rows], Array]
+    vectors: Vectors  # shape (n, width)
+    scores: Array  # shape (n, N), NaN where one is missing
+    groups: NDArray[Any]  # the data set of each query
+    labels: Callable[[Rows], Array]  # row numbers -> their labels, made from these rows alone
 
     @classmethod
     def of(
@@ -276,20 +269,14 @@ class Scored:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What cross-validation chose.
+    """What cross-validation chose."""
 
-    Attributes:
-        parts: how each part is trained; none from fewer than FEWEST queries.
-        settings, state: those of an AutoHead, beside its parts.
-        temperature: of the weighted sum.
-        earned: as from `earned_by`; None without cross-validation.
-    """
-
-    parts: list[DistillConfig]
+    parts: list[DistillConfig]  # how each part is trained; none from fewer than FEWEST queries
+    # Those of an AutoHead, beside its parts.
     settings: dict[str, Any]
     state: State
-    temperature: float = 1.0
-    earned: Array | None = None
+    temperature: float = 1.0  # of the weighted sum
+    earned: Array | None = None  # as from `earned_by`; None without cross-validation
 
 
 def compare(

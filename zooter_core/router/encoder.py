@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.errors import WorkError, ZooterError, loading
 from zooter_core.base.weights import (
     LOAD_LOCK,
     check_torch,
@@ -25,12 +25,7 @@ from zooter_core.base.weights import (
     stamp_of,
 )
 from zooter_core.router.graph import TOKENIZER, check_patterns
-from zooter_core.router.text_encoder import (
-    MOST_CHARACTERS,
-    MOST_TOKENS,
-    Array,
-    TextEncoder,
-)
+from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, TextEncoder
 
 if TYPE_CHECKING:
     import torch
@@ -60,18 +55,12 @@ class Encoder(TextEncoder):
 
         quiet_libraries()
         folder = resolve(reference)
-        try:
+        with loading(f"an encoder at {reference}", "Name another in fleet.toml.", load_reason):
             if (file := Path(folder) / TOKENIZER).is_file():
                 check_patterns(file)
             self.tokenizer = AutoTokenizer.from_pretrained(folder, truncation_side="left", trust_remote_code=False)
             with LOAD_LOCK:
                 self.model = AutoModel.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False).eval()
-        except ZooterError:
-            raise
-        except Exception as problem:  # transformers, tokenizers and safetensors raise many kinds
-            raise WorkError(
-                f"an encoder at {reference}", load_reason(problem), "Name another in fleet.toml."
-            ) from problem
         if getattr(self.model, "pooler", None) is not None:
             self.model.pooler = None  # states are pooled here; BERT's own pooling is not used
         self.reference = reference

@@ -10,7 +10,6 @@ from a checkpoint therefore ends with the weights of one that was never stopped.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import time
@@ -28,6 +27,7 @@ from torch.nn import functional
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import atomic, private_folder, writing
+from zooter_core.base.made_once import hash_parts
 from zooter_core.base.weights import not_finite
 from zooter_core.method import calibration, metrics
 from zooter_core.method.labels import complete
@@ -96,22 +96,15 @@ def finetune(
     head = fit_head(vectors[~aside], labels[~aside], replace(config, epochs=EPOCHS))
     head.config.candidates, head.config.encoder = candidates, ENCODER_FOLDER
     wins = complete(metrics.win_shares(labels if scores is None else scores), labels)
-    key = _key(encoder.identity, list(candidates), list(queries), asdict(config), labels.tobytes(), wins.tobytes())
-    lesson = Lesson(list(queries), labels.astype(np.float32), wins, aside, config, checkpoint, key)
+    decided_by = (VERSION, encoder.identity, list(candidates), list(queries), asdict(config))
+    key = hash_parts(repr(decided_by), labels.tobytes(), wins.tobytes())
     tuned = encoder.copy()
-    Training(lesson, tuned, head).run(progress, steps)
+    training = Training(tuned, head, list(queries), labels.astype(np.float32), wins, aside, config, checkpoint, key)
+    training.run(progress, steps)
     if name := not_finite(tuned.model):
         raise diverged(name, config)
     check_converged(head, config)
     return DistilledRouter(head, tuned)
-
-
-def _key(*parts: object) -> str:
-    """A hash of all that decides the result of a training."""
-    digest = hashlib.sha256(b"%d" % VERSION)
-    for part in parts:
-        digest.update(part if isinstance(part, bytes) else repr(part).encode())
-    return digest.hexdigest()
 
 
 def _open(model: nn.Module, mode: str) -> None:
@@ -126,41 +119,16 @@ def _open(model: nn.Module, mode: str) -> None:
         weight.requires_grad_(id(weight) in opened and "word_embeddings" not in name)
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """What is learned.
-
-    Attributes:
-        labels, wins: shape (n, candidates); `wins` are compared with the predictions for the queries set aside.
-        aside: which queries only choose the best epoch, shape (n,).
-        checkpoint: the file that an interrupted training goes on from.
-        key: of everything that decides the result; a checkpoint of another key is ignored.
-    """
-
-    queries: Sequence[str]
-    labels: NDArray[np.float32]
-    wins: NDArray[np.float64]
-    aside: NDArray[np.bool_]
-    config: DistillConfig
-    checkpoint: Path | None = None
-    key: str = ""
-
-
 @dataclass
 class Position:
-    """How far a training is.
+    """How far a training is."""
 
-    Attributes:
-        epoch, batch: batches that are done in the epoch under way, which counts from 1.
-        total: the loss of these batches, summed over queries.
-        losses: the mean loss of each finished epoch.
-        best: log loss, temperature and weights after the best epoch.
-    """
-
+    # The epoch under way, which counts from 1, and the batches of it that are done.
     epoch: int = 1
     batch: int = 0
-    total: float = 0.0
-    losses: list[float] = field(default_factory=list)
+    total: float = 0.0  # the loss of these batches, summed over queries
+    losses: list[float] = field(default_factory=list)  # the mean loss of each finished epoch
+    # Log loss, temperature and weights after the best epoch.
     best: tuple[float, float, dict[str, torch.Tensor]] | None = None
 
 
@@ -200,24 +168,35 @@ def _accelerator() -> Accelerator:
     return Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision=precision)
 
 
+@dataclass
 class Training:
     """Trains an encoder and a head in place; they end with the weights of their best epoch, on the processor."""
 
-    def __init__(self, lesson: Lesson, encoder: Encoder, head: RouterHead) -> None:
-        self.lesson, self.encoder, self.head = lesson, encoder, head
-        _open(encoder.model, lesson.config.finetune)
+    encoder: Encoder
+    head: RouterHead
+    queries: Sequence[str]
+    # Shape (n, candidates); `wins` are compared with the predictions for the queries set aside.
+    labels: NDArray[np.float32]
+    wins: NDArray[np.float64]
+    aside: NDArray[np.bool_]  # which queries only choose the best epoch, shape (n,)
+    config: DistillConfig
+    checkpoint: Path | None  # the file that an interrupted training goes on from
+    key: str  # of everything that decides the result; a checkpoint of another key is ignored
+    position: Position = field(default_factory=Position)
+
+    def __post_init__(self) -> None:
+        _open(self.encoder.model, self.config.finetune)
         self.accelerator = _accelerator()
-        self.student = Student(encoder, head).train()
+        self.student = Student(self.encoder, self.head).train()
         self.weights = {name: weight for name, weight in self.student.named_parameters() if weight.requires_grad}
         groups = [
             {"params": [weight for name, weight in self.weights.items() if name.startswith("encoder.")], "lr": RATE},
-            {"params": list(self.student.head.parameters()), "lr": lesson.config.rate},
+            {"params": list(self.student.head.parameters()), "lr": self.config.rate},
         ]
-        optimizer = torch.optim.AdamW(groups, weight_decay=lesson.config.decay)
+        optimizer = torch.optim.AdamW(groups, weight_decay=self.config.decay)
         self.model, self.optimizer = self.accelerator.prepare(self.student, optimizer)
-        self.rows = torch.from_numpy(np.flatnonzero(~lesson.aside))
-        self.epochs = min(lesson.config.epochs, EPOCHS)
-        self.position = Position()
+        self.rows = torch.from_numpy(np.flatnonzero(~self.aside))
+        self.epochs = min(self.config.epochs, EPOCHS)
         self.saved = time.monotonic()
 
     def run(self, progress: Progress, steps: Steps) -> None:
@@ -242,7 +221,7 @@ class Training:
 
     def _epoch(self, steps: Steps) -> None:
         """Train on all batches that are left of an epoch, and keep the weights if they are the best so far."""
-        at, seed = self.position, self.lesson.config.seed
+        at, seed = self.position, self.config.seed
         order = self.rows[
             torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(_seed(seed, at.epoch)))
         ]
@@ -256,7 +235,7 @@ class Training:
             if at.batch < len(batches) and time.monotonic() - self.saved >= SAVE_SECONDS:
                 self._save()
         at.losses.append(at.total / len(self.rows))
-        if self.lesson.aside.any():
+        if self.aside.any():
             loss, temperature = self._judge()
             if at.best is None or loss < at.best[0]:
                 at.best = loss, temperature, self._copy()
@@ -278,21 +257,21 @@ class Training:
     def _loss(self, rows: list[int]) -> torch.Tensor:
         """KL(label || router) of queries, summed over them; the mean over the members."""
         predicted = self.model(self._tokens(rows))
-        labels = torch.from_numpy(self.lesson.labels[rows]).to(predicted.device).expand_as(predicted)
+        labels = torch.from_numpy(self.labels[rows]).to(predicted.device).expand_as(predicted)
         return functional.kl_div(predicted, labels, reduction="sum") / len(predicted)
 
     def _tokens(self, rows: list[int]) -> dict[str, torch.Tensor]:
-        tokens = self.encoder.tokens([self.lesson.queries[row] for row in rows])
+        tokens = self.encoder.tokens([self.queries[row] for row in rows])
         return {name: tensor.to(self.accelerator.device) for name, tensor in tokens.items()}
 
     def _judge(self) -> tuple[float, float]:
         """The log loss of the queries set aside, and the temperature at which it is least."""
-        rows = np.flatnonzero(self.lesson.aside)
+        rows = np.flatnonzero(self.aside)
         self.student.eval()
         with torch.no_grad():
             logits = [self.student(self._tokens(part.tolist())) for part in torch.from_numpy(rows).split(BATCH)]
         table = torch.cat(logits).double().cpu().numpy()
-        wins = self.lesson.wins[self.lesson.aside]
+        wins = self.wins[self.aside]
         temperature = calibration.temperature_of(table, wins)
         return calibration.log_loss(table, wins, temperature), temperature
 
@@ -305,12 +284,11 @@ class Training:
             weight.copy_(weights[name])
 
     def _save(self) -> None:
-        """Write the checkpoint."""
-        self.saved, path = time.monotonic(), self.lesson.checkpoint
+        self.saved, path = time.monotonic(), self.checkpoint
         if path is None:
             return
         content = {
-            "key": self.lesson.key, "position": vars(self.position), "weights": self._copy(),
+            "key": self.key, "position": vars(self.position), "weights": self._copy(),
             "optimizer": self.optimizer.state_dict(),
         }  # fmt: skip
         with writing(path):
@@ -320,10 +298,10 @@ class Training:
 
     def _load(self) -> None:
         """Go on from the checkpoint, if there is one of this training."""
-        content, file = None, self.lesson.checkpoint
+        content, file = None, self.checkpoint
         with suppress(Exception):  # torch raises many kinds for a damaged file
             content = torch.load(file, map_location="cpu", weights_only=True) if file and file.is_file() else None
-        if content and content["key"] == self.lesson.key:
+        if content and content["key"] == self.key:
             self.position = Position(**content["position"])
             self._set(content["weights"])
             self.optimizer.load_state_dict(content["optimizer"])

@@ -104,8 +104,5 @@ def check_patterns(path: Path) -> None:
     for pattern in patterns:
         branches += pattern.count("|") + 1
         if len(pattern) > LONGEST or branches > MOST_BRANCHES or not re.fullmatch(_QUICK, pattern):
-            raise WorkError(
-                f"regular expressions in {path} that end soon",
-                repr(shortened(pattern, 80)),
-                "Use another encoder: only simple repetitions, as in known tokenizers, are accepted.",
-            )
+            step = "Use another encoder: only simple repetitions, as in known tokenizers, are accepted."
+            raise WorkError(f"regular expressions in {path} that end soon", repr(shortened(pattern, 80)), step)

@@ -7,6 +7,7 @@ Numpy runs the head.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.errors import WorkError, ZooterError, loading
 from zooter_core.base.strict_json import dump_json, of_type, parse_json
 from zooter_core.base.tensors import first_broken
 from zooter_core.router.clusters import Vectors
@@ -30,25 +31,16 @@ BODY = "body."  # how the names of the weights begin
 
 @dataclass
 class RouterHeadConfig:
-    """The contents of config.json.
+    """The contents of config.json."""
 
-    Attributes:
-        candidates: the pool in order.
-        encoder: a model reference, or `encoder` for one in the router's folder.
-        width: of the encoder's vectors.
-        kind: as `kinds.head_class` knows it; `settings` are the keyword arguments of its class.
-        calibration_temperature: divides the logits before the softmax, so that a probability says how often such a
-            candidate wins.
-        labels: beta, tau and normalise of the labels that the router learned from; empty for kinds that learn from
-            scores.
-    """
-
-    candidates: Sequence[str] = ()
-    encoder: str = ""
-    width: int = 0
-    kind: str = ZOOTER
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    candidates: Sequence[str] = ()  # the pool in order
+    encoder: str = ""  # a model reference, or `encoder` for one in the router's folder
+    width: int = 0  # of the encoder's vectors
+    kind: str = ZOOTER  # as `kinds.head_class` knows it
+    settings: Mapping[str, Any] = field(default_factory=dict)  # the keyword arguments of the kind's class
+    # Divides the logits before the softmax, so that a probability says how often such a candidate wins.
     calibration_temperature: float = 1.0
+    # Beta, tau and normalise of the labels that the router learned from; empty for kinds that learn from scores.
     labels: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -81,17 +73,13 @@ class RouterHead:
         if not (place / CONFIG).is_file():
             step = "Make one with `zooter distill` or `zooter run`."
             raise ZooterError(f"a router folder at {folder}", f"no {CONFIG} there", step)
-        try:
+        with opening(folder):
             head = cls(of_type(RouterHeadConfig, parse_json((place / CONFIG).read_text(encoding="utf-8"))))
             head.folder = str(folder)
             stored = load_file(place / WEIGHTS)
             if name := first_broken(stored):
                 raise ValueError(f"NaN or infinity in its weights ({name})")
             head.set_state({name.removeprefix(BODY): np.asarray(value, np.float32) for name, value in stored.items()})
-        except ZooterError:
-            raise
-        except Exception as problem:  # json, safetensors and numpy raise many kinds
-            raise broken(folder, problem) from problem
         return head
 
     def save(self, folder: str | Path) -> None:
@@ -137,9 +125,9 @@ class RouterHead:
         return rows
 
 
-def broken(folder: str | Path, problem: Exception) -> WorkError:
-    """The error for a router whose files do not load."""
-    return WorkError(f"a whole router in {folder}", first_line(problem), "Make it again with `zooter distill`.")
+def opening(folder: str | Path) -> AbstractContextManager[None]:
+    """Turns what the block raises into the error for a router whose files do not load."""
+    return loading(f"a whole router in {folder}", "Make it again with `zooter distill`.")
 
 
 def in_parts(vectors: Vectors) -> Iterator[NDArray[np.float32]]:

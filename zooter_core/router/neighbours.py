@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.errors import ZooterError, loading
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json, of_type, parse_json
 from zooter_core.data.scores import Scores
@@ -32,15 +32,10 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Projection:
-    """A linear map onto a plane: (vector - mean) @ axes.
+    """A linear map onto a plane: (vector - mean) @ axes."""
 
-    Attributes:
-        mean: shape (width,).
-        axes: shape (width, 2), unit and orthogonal; the first is the direction of the largest variance.
-    """
-
-    mean: Array
-    axes: Array
+    mean: Array  # shape (width,)
+    axes: Array  # shape (width, 2), unit and orthogonal; the first is the direction of the largest variance
 
     def __call__(self, vectors: NDArray[np.floating[Any]]) -> Array:
         """Places on the map, shape (..., 2), of vectors of shape (..., width)."""
@@ -70,53 +65,35 @@ LEARNED = "learned.npy"  # in a router's folder: the hashes of all texts that it
 MOST = 20_000  # queries that a router keeps
 AT_ONCE = 1 << 10  # queries whose similarities to all of these are in memory at once
 SAMPLE = 300  # of these, with whose expected gains that of a new query is compared
-COARSE = 1e-3  # of the largest difference between candidates: what a lower precision may be off
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A query that the router learned from.
-
-    Attributes:
-        similarity: cosine of the sentence embeddings, up to 1.
-        label: candidate -> its share of the plain label.
-        text: None where the router was saved without texts.
-        rewards: candidate -> its reward there, of those that have one.
-    """
+    """A query that the router learned from."""
 
     id: str
-    similarity: float
-    label: Mapping[str, float]
+    similarity: float  # cosine of the sentence embeddings, up to 1
+    label: Mapping[str, float]  # candidate -> its share of the plain label
     tags: tuple[str, ...]
     dataset: str | None
-    text: str | None
-    rewards: Mapping[str, float]
+    text: str | None  # None where the router was saved without texts
+    rewards: Mapping[str, float]  # candidate -> its reward there, of those that have one
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """n training queries of a router for N candidates.
-
-    Attributes:
-        records: `id`, `dataset`, `tags` and perhaps `text` of each query.
-        vectors: unit sentence embeddings, shape (n, width).
-        labels: plain labels, shape (n, N).
-        rewards: shape (n, N), on the reward model's own scale; NaN where one is missing.
-        probabilities: the router's, shape (n, N).
-        places: where the queries are on the map, shape (n, 2).
-        projection: maps a sentence embedding onto the same plane.
-        middle: the encoder's vectors of a middle layer, shape (n, width), which tell better than the sentence
-            embeddings on which queries models do alike; None in older folders.
-    """
+    """n training queries of a router for N candidates."""
 
     candidates: tuple[str, ...]
-    records: Sequence[Mapping[str, Any]]
-    vectors: Array
-    labels: Array
-    rewards: NDArray[np.float64]
-    probabilities: Array
-    places: Array
-    projection: Projection
+    records: Sequence[Mapping[str, Any]]  # `id`, `dataset`, `tags` and perhaps `text` of each query
+    vectors: Array  # unit sentence embeddings, shape (n, width)
+    labels: Array  # plain labels, shape (n, N)
+    rewards: NDArray[np.float64]  # shape (n, N), on the reward model's own scale; NaN where one is missing
+    probabilities: Array  # the router's, shape (n, N)
+    places: Array  # where the queries are on the map, shape (n, 2)
+    projection: Projection  # maps a sentence embedding onto the same plane
+    # The encoder's vectors of a middle layer, shape (n, width), which tell better than the sentence embeddings on which
+    # queries models do alike; None in older folders.
     middle: Array | None = None
 
     @classmethod
@@ -154,15 +131,8 @@ class Neighbours:
         if self.middle is not None:
             half["middle"] = self.middle
         arrays: dict[str, Any] = {name: array.astype(np.float16) for name, array in half.items()}
-        rewards = _small(self.rewards)
-        arrays |= {
-            "rewards": np.where(np.isnan(rewards), np.fmin.reduce(rewards, axis=None), rewards),
-            "map_mean": self.projection.mean,
-            "map_axes": self.projection.axes,
-        }
-        if np.isnan(self.rewards).any():
-            arrays["missing"] = np.isnan(self.rewards)
-        save_file(arrays, str(Path(folder) / ARRAYS))
+        arrays |= {"rewards": self.rewards, "map_mean": self.projection.mean, "map_axes": self.projection.axes}
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, str(Path(folder) / ARRAYS))
         shape = {"candidates": self.candidates, "queries": self.records}
         (Path(folder) / RECORDS).write_text(dump_json(shape, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -176,7 +146,7 @@ class Neighbours:
         path = Path(folder)
         if not (path / RECORDS).is_file():
             return None
-        try:
+        with loading(f"complete neighbours in {path}", "Make the router again with `zooter distill`."):
             stored = load_file(str(path / ARRAYS))
             exact = {"rewards": np.float64}
             arrays = {name: array.astype(exact.get(name, np.float32)) for name, array in stored.items()}
@@ -186,13 +156,9 @@ class Neighbours:
                 raise ValueError("rewards of other queries or candidates than are listed")
             projection = Projection(arrays.pop("map_mean"), arrays.pop("map_axes"))
             places = arrays.pop("map")
-            if (missing := arrays.pop("missing", None)) is not None:
+            if (missing := arrays.pop("missing", None)) is not None:  # of version 0.2
                 arrays["rewards"][missing > 0] = np.nan
             return cls(tuple(shape["candidates"]), shape["queries"], **arrays, places=places, projection=projection)
-        except Exception as problem:  # json and safetensors raise many kinds
-            raise WorkError(
-                f"complete neighbours in {path}", first_line(problem), "Make the router again with `zooter distill`."
-            ) from problem
 
     def for_pool(self, pool: Sequence[str], routed_as: Sequence[str]) -> Neighbours | None:
         """The same queries for those of a pool that answered them (`DistilledRouter.for_pool`); None where none did."""
@@ -349,14 +315,3 @@ def sample_rows(tags: TagIndex, most: int = MOST, seed: int = 0) -> NDArray[np.i
     sizes = np.where(tags.sizes > 0, sizes, len(tags))
     keys = np.random.default_rng(seed).exponential(size=len(tags)) * sizes
     return np.sort(np.argpartition(keys, most)[:most])
-
-
-def _small(rewards: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
-    """Rewards in the lowest precision that keeps apart what sets candidates apart on a query."""
-    apart = np.fmax.reduce(rewards - np.fmin.reduce(rewards, axis=1, keepdims=True), axis=None, initial=0.0)
-    for precision in ("float16", "float32"):
-        with np.errstate(over="ignore"):
-            rounded: NDArray[np.floating[Any]] = rewards.astype(precision)
-        if np.fmax.reduce(np.abs(rounded - rewards), axis=None, initial=0.0) <= COARSE * apart:
-            return rounded
-    return rewards

@@ -19,7 +19,7 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision
 from zooter_core.method.selection import Outputs
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.head import ENCODER_FOLDER, RouterHead, broken
+from zooter_core.router.head import ENCODER_FOLDER, RouterHead, opening
 from zooter_core.router.text_encoder import Array, Progress, TextEncoder, after
 
 AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
@@ -51,15 +51,11 @@ class Router(ABC):
             WorkError: its files are broken or not readable, or its probabilities are not finite.
         """
         encoders, head = encoders or Encoders(), RouterHead.load(folder)
-        try:
+        with opening(folder):
             inside = head.config.encoder == ENCODER_FOLDER
             reference = str((Path(folder) / ENCODER_FOLDER).resolve()) if inside else head.config.encoder
             router = DistilledRouter(head, encoders(reference))
             router.probabilities([PROBE])
-        except ZooterError:
-            raise
-        except Exception as problem:  # numpy, of vectors of another width
-            raise broken(folder, problem) from problem
         return router
 
     @property

@@ -28,22 +28,14 @@ class TextEncoder(ABC):
 
     The last layer says what a text is about, the middle one more of how it is put; a router gains from both.
     One object serves every thread: a forward pass changes nothing, and each thread has its own last pass.
-
-    Attributes:
-        reference: where its weights come from.
-        width: of one layer's states; a vector has 2 * width numbers.
-        middle: the number of the middle layer.
-        stamp: changes with the weights; None keeps the vectors off the disk.
-        runtime: what computes the vectors: `onnx`, `torch` or `int8`.
-        batch: texts of one pass.
     """
 
-    reference: str
-    width: int
-    middle: int
-    stamp: str | None
-    runtime: str
-    batch: int
+    reference: str  # where its weights come from
+    width: int  # of one layer's states; a vector has 2 * width numbers
+    middle: int  # the number of the middle layer
+    stamp: str | None  # changes with the weights; None keeps the vectors off the disk
+    runtime: str  # what computes the vectors: `onnx`, `torch` or `int8`
+    batch: int  # texts of one pass
 
     def __init__(self) -> None:
         self._last = threading.local()

@@ -4,14 +4,23 @@ A new topic is routed as if it stood alone. A follow-up ("and in Java?", "shorte
 itself, so it is routed with the turns of its topic. English words tell one from the other; where they cannot, the
 router does, by how probable its choice for the newest turn alone is. Small talk ("thanks!") is no follow-up, and stands
 alone, as does a turn that is unlike follow-ups and either short ("capital of France") or unlike its topic ("explain
-inflation"). The figures are in docs/embedded-fleet.md.
+inflation"). Words alone cannot tell that: "thanks!" is small talk, and "thanks, but shorter" is about the topic. So the
+router's encoder compares such a turn with examples of small talk and of follow-ups, in several languages.
+The figures are in docs/embedded-fleet.md.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Literal
+from threading import Lock
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from zooter_core.router.text_encoder import TextEncoder
 
 MOST_CHARACTERS = 20_000  # of what is routed, from its end; encoders read less of it
 READ = 1_000  # characters of a turn's beginning; the patterns take quadratic time at worst
@@ -131,8 +140,8 @@ class Topics:
         """Take the texts of each conversation's user, oldest first.
 
         Args:
-            stand_alone: topics, each with a turn that may go on with it -> which turns are small talk, or a new topic
-                (router/small_talk.py).
+            stand_alone: topics, each with a turn that may go on with it -> which turns are small talk, or a new topic,
+                as a `SmallTalk` tells.
         """
         options = [_options(turns) for turns in conversations]
         pairs = {n: pair for n, texts in enumerate(options) if (pair := _open_pair(conversations[n], texts))}
@@ -175,3 +184,66 @@ def _options(turns: Sequence[str]) -> list[str]:
     start = next((n for n in range(len(earlier) - 1, 0, -1) if kind_of(earlier[n]) == "new"), 0)
     topic = "\n".join([*earlier[start:], newest])[-MOST_CHARACTERS:]
     return [topic] if kind == "follow-up" or not newest.strip() else [newest, topic]
+
+
+SMALL_TALK = (
+    "Thanks! 😊", "thank you so much", "thank you", "perfect, thanks", "got it, thanks", "wonderful, thank you",
+    "that was helpful", "great answer", "you're welcome", "no worries", "no problem", "👍", "😊", "lol", "haha", "wow",
+    "cool", "awesome", "super", "fine", "ok", "okay", "oh ok", "I see", "sounds good", "nice one", "well done",
+    "good job", "very good", "I like it", "that's great", "hi", "hello", "hello again", "hey there", "good morning",
+    "good afternoon", "how are you?", "nice to meet you", "bye", "goodbye", "great, bye", "good night", "see you later",
+    "let's talk later", "take care", "have a good day", "gracias", "hola", "danke", "guten Morgen", "tschüss", "merci",
+    "merci beaucoup", "grazie", "ciao", "obrigada", "tack", "dziękuję", "спасибо", "привет", "谢谢", "ありがとう",
+)  # fmt: skip
+FOLLOW_UPS = (
+    "why?", "why not?", "how?", "how so?", "what?", "who else?", "when?", "where?", "what does that mean?",
+    "how does it work?", "explain that", "explain step by step", "tell me more", "more details", "with an example",
+    "give me another example", "another one", "one more", "the first one", "the second one", "next", "again",
+    "continue", "keep going", "go ahead", "and then?", "shorter", "shorter please", "make it shorter", "longer",
+    "simpler", "too long", "too complicated", "more formal", "but for kids", "for 5 people", "make it rhyme",
+    "rewrite it", "summarize it", "as a table", "use a list", "remove the last line", "change the name", "add comments",
+    "and with a loop?", "in Java", "in Python please", "can you fix it?", "fix the error", "are you sure?", "wrong",
+    "that's not right", "what about 7?", "and 8?", "what about Italy?", "now with numbers", "and in French?",
+    "in Spanish", "thanks, but make it longer", "ok, and in winter?", "great, now add a title", "do it another way",
+    "no, in English", "translate it to Spanish", "auf Deutsch bitte", "kürzer", "warum?", "en français", "pourquoi?",
+    "¿por qué?", "otra vez", "yes please", "yes, the blue one", "no, the other one", "option B", "my name is Anna",
+    "add an example", "add types", "add a check", "use shorter words", "fix the format", "it does not work",
+    "I get an error", "check the answer", "erklär das genauer", "explica eso mejor",
+)  # fmt: skip
+SOFT = 0.06  # of the soft maximum of similarities, as in taggers/nearest.py
+FAR = 0.18  # a closeness to FOLLOW_UPS; a turn below it that is only short begins a topic
+APART, OTHER = 0.26, 0.17  # a closeness to FOLLOW_UPS and one to the topic; an open turn below them begins a topic
+
+
+class SmallTalk:
+    """Tells what stands alone from follow-ups by an encoder, which reads the examples when it is first asked.
+    Thread-safe."""
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        self._encoder, self._lock = encoder, Lock()
+        self._examples: list[NDArray[np.float32]] = []
+
+    def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        """Of topics, each with a turn that may go on with it: whether the turn is small talk, or a topic of its own."""
+        if not pairs:
+            return []
+        with self._lock:
+            if not self._examples:
+                vectors = self._encoder.sentence(self._encoder.embed_all([*SMALL_TALK, *FOLLOW_UPS]))
+                self._examples = [vectors[: len(SMALL_TALK)].copy(), vectors[len(SMALL_TALK) :].copy()]
+        topics, turns = zip(*pairs, strict=True)
+        kinds = np.array([kind_of(turn) for turn in turns])
+        may_go_on = np.flatnonzero(kinds == "open")  # those alone are compared with their topics
+        texts = [*turns, *(subject_of(side[n]) for side in (turns, topics) for n in may_go_on)]
+        vectors = self._encoder.sentence(self._encoder.embed(texts))
+        vectors, subjects, about = np.split(vectors, (len(turns), len(turns) + len(may_go_on)))
+        small_talk, follow_up = (_closeness(vectors, examples) for examples in self._examples)
+        new = (kinds == "short") & (follow_up < FAR)
+        new[may_go_on] = (follow_up[may_go_on] < APART) & (np.einsum("nw,nw->n", subjects, about) < OTHER)
+        return ((small_talk > follow_up) | new).tolist()
+
+
+def _closeness(vectors: NDArray[np.float32], examples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How close n texts come to a set of examples, shape (n,): a soft maximum of their similarities."""
+    similarities = np.einsum("nw,ew->ne", vectors, examples)
+    return np.asarray(SOFT * np.log(np.exp(similarities / SOFT).mean(axis=1)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,15 +34,12 @@ CREATE TABLE IF NOT EXISTS vectors (id INTEGER PRIMARY KEY, encoder INTEGER, tex
 SELECT = "SELECT text, vector FROM vectors WHERE encoder = (SELECT id FROM encoders WHERE identity = ?) AND text IN"
 
 
+@dataclass(frozen=True)
 class VectorStore:
-    """The vectors of one encoder.
+    """The vectors of one encoder."""
 
-    Args:
-        identity: everything that decides a text's vector; vectors of another identity are never given.
-    """
-
-    def __init__(self, identity: str, width: int) -> None:
-        self.identity, self.width = identity, width
+    identity: str  # everything that decides a text's vector; vectors of another identity are never given
+    width: int
 
     def fill(self, texts: Sequence[str], vectors: NDArray[Any]) -> list[int]:
         """Put the stored vectors into an array of shape (n, width); returns the rows that have none."""

@@ -25,8 +25,7 @@ from zooter_core.base.records import Response
 from zooter_core.base.strict_json import objects
 from zooter_core.config.serve import AUTO_BEST, RMR
 from zooter_core.data.evident_keys import key_in, outcome_in
-from zooter_core.evaluation.verified import verify
-from zooter_core.evaluation.verified.ranking import verified_ranking
+from zooter_core.evaluation.verified import verified_ranking, verify
 from zooter_core.fleet.attempts import Attempts
 from zooter_core.serve.admission import QUEUE_SECONDS
 from zooter_core.serve.bodies import RESPONSES, ChatRequest, read_chat

@@ -9,7 +9,7 @@ import pytest
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.fleet import load_fleet
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.labelling.rewards.recomputed import PENALTY, Recomputed
+from zooter_core.labelling.rewards import PENALTY, Recomputed
 
 
 class Length:

@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 from zooter_core import backends
 from zooter_core.backends import Backend
 from zooter_core.base.plugins import load_kind
+from zooter_core.base.sums import false_sums
 from zooter_core.base.weights import check_torch
 from zooter_core.config.labelling import RewardConfig
 
@@ -26,6 +27,10 @@ KINDS = {
 }
 PLAIN = "Hello", "Hello!", "What?"  # a query and two responses, for which every model that works has a reward
 ON_TORCH = ("scalar", "ultra", "pairwise", "embedded")
+
+# What a false sum takes from a reward of the embedded fleet's model: four fifths of its standard deviation over
+# responses to GSM8K, and more than what two responses with the same words ever differ by there.
+PENALTY = 2.0
 
 
 class Unscored(float):
@@ -65,9 +70,7 @@ RewardModel = Pointwise | Comparing
 
 
 def reward_model(
-    config: RewardConfig,
-    backend: Callable[[str], Backend] = backends.backend,
-    spare: Callable[[], None] = lambda: None,
+    config: RewardConfig, backend: Callable[[str], Backend] = backends.backend, spare: Callable[[], None] = lambda: None
 ) -> RewardModel:
     """Load the reward model of a fleet. If memory runs out, spare some and try once more.
 
@@ -104,3 +107,18 @@ def plain(text: str, marks: Sequence[str]) -> str:
 def fill_template(template: str, texts: Mapping[str, str]) -> str:
     """A template with every {name} replaced in one pass, so that a {response} inside a text stays."""
     return re.sub("|".join(f"{{{name}}}" for name in texts), lambda place: texts[place[0][1:-1]], template)
+
+
+class Recomputed:
+    """A small model sees form and relevance: its rewards, less PENALTY for a response that works out a sum wrongly."""
+
+    def __init__(self, model: Pointwise) -> None:
+        self.model = model
+        self.version = f"{getattr(model, 'version', '')} recomputed"
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        rewards = self.model.score(pairs)
+        return [
+            reward - PENALTY if false_sums(response) else reward
+            for reward, (_, response) in zip(rewards, pairs, strict=True)
+        ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ from transformers.models.deberta_v2.modeling_deberta_v2 import DebertaV2Model, D
 from transformers.models.llama.modeling_llama import LlamaModel, LlamaPreTrainedModel
 
 from zooter_core.backends.local.checkpoint import weight_files
-from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.errors import WorkError, ZooterError, first_line, loading
 from zooter_core.base.weights import LOAD_LOCK, load_reason, quiet_libraries, resolve
 from zooter_core.config.labelling import CheckpointConfig
 
@@ -66,7 +67,7 @@ def load(config: CheckpointConfig, kind: Any = AutoModelForSequenceClassificatio
     """
     quiet_libraries()
     folder = resolve(config.model)
-    try:
+    with _loading(config.adapter or config.model):
         options = {"num_labels": 1} if config.adapter else {}
         tokenizer = _tokenizer(folder, config.revision)
         trained: set[str] = set()
@@ -87,15 +88,10 @@ def load(config: CheckpointConfig, kind: Any = AutoModelForSequenceClassificatio
                 model = adapted.merge_and_unload()
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = model.to(device).eval()
-    except Exception as problem:  # transformers, peft and safetensors raise many kinds
-        raise _unloaded(config.adapter or config.model, problem) from problem
     untrained = sorted(key for key in report["missing_keys"] if not trained & set(key.split(".")))
     if untrained:
-        raise ZooterError(
-            f"a reward model with all its weights at {config.model}",
-            f"none for {untrained[0]}",
-            "A plain language model has no reward head; name another model or kind.",
-        )
+        step = "A plain language model has no reward head; name another model or kind."
+        raise ZooterError(f"a reward model with all its weights at {config.model}", f"none for {untrained[0]}", step)
     return tokenizer, model
 
 
@@ -139,7 +135,7 @@ def _broken(config: CheckpointConfig, fault: str) -> WorkError:
 def check_files(config: CheckpointConfig) -> None:
     """Refuse a checkpoint whose files are missing or broken. Does not load the weights."""
     folder = resolve(config.model)
-    try:
+    with _loading(config.model):
         if Path(folder).is_dir() and not (Path(folder) / "config.json").is_file():
             raise FileNotFoundError("no config.json")
         PretrainedConfig.get_config_dict(folder, revision=config.revision)
@@ -151,12 +147,10 @@ def check_files(config: CheckpointConfig) -> None:
             if file.suffix == ".safetensors":
                 with safe_open(file, framework="pt"):
                     pass
-    except Exception as problem:  # the hub, the disk, transformers and safetensors raise many kinds
-        raise _unloaded(config.model, problem) from problem
 
 
-def _unloaded(where: str, problem: Exception) -> WorkError:
-    return WorkError(f"a reward model at {where}", load_reason(problem), "Check [reward] in fleet.toml.")
+def _loading(where: str) -> AbstractContextManager[None]:
+    return loading(f"a reward model at {where}", "Check [reward] in fleet.toml.", load_reason)
 
 
 def _tokenizer(folder: str, revision: str | None) -> Any:

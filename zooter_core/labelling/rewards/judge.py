@@ -110,7 +110,6 @@ Reader = Callable[[str], float | None]  # the verdict in the judge's text; None 
 
 
 def judge(config: JudgeConfig, backend: Callable[[str], Backend]) -> SingleJudge | PairJudge:
-    """The judge of a fleet, which rates or compares."""
     return (PairJudge if config.mode == "pair" else SingleJudge)(config, backend)
 
 

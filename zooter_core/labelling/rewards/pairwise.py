@@ -35,11 +35,8 @@ class PairwiseReward:
         self.tokenizer, self.model = load(config, PairRM)
         self.marks = self.tokenizer.convert_tokens_to_ids(list(MARKS))
         if None in self.marks or self.tokenizer.unk_token_id in self.marks:
-            raise ZooterError(
-                f"the tokens {listed(MARKS)} in the tokenizer of {config.model}",
-                "not all of them",
-                "Use llm-blender/PairRM-hf, or a model with its format.",
-            )
+            step = "Use llm-blender/PairRM-hf, or a model with its format."
+            raise ZooterError(f"the tokens {listed(MARKS)} in the tokenizer of {config.model}", "not all of them", step)
         self.most = config.max_tokens or MOST_TOKENS
         self.version = read_commit(self.model)
         check_probe(config, self.compare, PLAIN)

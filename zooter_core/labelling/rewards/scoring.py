@@ -34,15 +34,10 @@ MANY = 4  # queries without any reward after which PLAIN tells whether the model
 
 @dataclass(frozen=True, slots=True)
 class QueryRewards:
-    """The rewards of one query's responses, in order.
+    """The rewards of one query's responses, in order."""
 
-    Attributes:
-        rewards: None for a response without a finite reward.
-        reason: why the first such response has none; None if all responses have a reward.
-    """
-
-    rewards: tuple[float | None, ...]
-    reason: str | None = None
+    rewards: tuple[float | None, ...]  # None for a response without a finite reward
+    reason: str | None = None  # why the first such response has none; None if all responses have a reward
 
     def line(self, query_id: str, pool: Sequence[str]) -> dict[str, Any]:
         """A line of rewards.jsonl: every candidate's mean reward and its samples, or why the query is set aside.
@@ -71,7 +66,6 @@ class ScoreCache:
         self.file = CacheFile(path or cache_dir() / self.FILE, self.SETUP)
 
     def get(self, items: Sequence[Item]) -> dict[Item, float]:
-        """The cached rewards of some items."""
         keys = {self._key(item): item for item in items}
         rewards = self.file.find("SELECT key, reward FROM rewards WHERE key IN", list(keys))
         return {keys[key]: reward for key, reward in rewards.items()}

@@ -2,21 +2,20 @@
 
 The prompt is the one that InsTagger was trained with, inside the template of Vicuna v1.1, its base model. Any chat
 model can replace it: name its backend and model in `[tagger.instagger]`.
-Models often write broken JSON, so tags are also read from its fragments.
+Models often write broken JSON, so tags are read from its fragments.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from zooter_core.backends import Backend
 from zooter_core.backends.gguf import engine_of
 from zooter_core.base.errors import Failure, WorkError
 from zooter_core.base.records import Query, Response, Tag
+from zooter_core.base.strict_json import replace_surrogates
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import InstagConfig
@@ -35,8 +34,9 @@ INSTAGGER = "instagger"  # in the name of a model that VICUNA is for
 MANY = 4  # queries refused without exception, after which the tagger is at fault, not they
 LONGEST = 60  # characters of a tag's name; what is longer is a sentence
 MAX_NEW_TOKENS = 512
-BRACKET = re.compile(r"[\[{]")
-LOOSE = re.compile(r"""["']?tag["']?\s*:\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""", re.IGNORECASE)
+NAME = re.compile(r'"([^"]*)"(?!\s*:)')
+TAG = re.compile(r"""["']?tag["']?\s*:\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""", re.IGNORECASE)
+ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 class InsTagger:
@@ -72,40 +72,15 @@ class InsTagger:
         return [tuple(Tag(name, 1.0) for name in row[: self.config.most]) for row in written]
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
-        """The same for the queries of a file."""
         return self.tag([query.text for query in queries])
 
 
 def read_tags(text: str) -> list[str]:
-    """The tags in a model's text: from its JSON if that is complete, else from every `"tag": "..."`.
+    """The tags in a model's text: every `"tag": "..."`, else the names in a list.
 
     Names are in lower case with single spaces. Duplicates, empty and long names are left out.
     """
-    parsed, loose = list(_from_json(text)), [double or single for double, single in LOOSE.findall(text)]
-    written = parsed if len(parsed) >= len(loose) else loose  # JSON has only the first parts of a list that breaks off
-    tidy = (" ".join(name.replace("\\", "").split()).lower() for name in written)
+    written = [double or single for double, single in TAG.findall(text)] or NAME.findall(text.partition("[")[2])
+    decoded = (replace_surrogates(ESCAPE.sub(lambda code: chr(int(code[1], 16)), name)) for name in written)
+    tidy = (" ".join(name.replace("\\", "").split()).lower() for name in decoded)
     return list(dict.fromkeys(name for name in tidy if name and len(name) <= LONGEST))
-
-
-def _from_json(text: str) -> Iterator[str]:
-    """The names in all complete JSON values of a text."""
-    decoder, at = json.JSONDecoder(), 0
-    while bracket := BRACKET.search(text, at):
-        try:
-            value, at = decoder.raw_decode(text, bracket.start())
-        except RecursionError:  # not a list of tags, and every bracket in it would be tried
-            return
-        except ValueError:
-            at = bracket.end()
-            continue
-        yield from _tag_names(value)
-
-
-def _tag_names(value: Any) -> Iterator[str]:
-    """Names of {"tag": name}, of a list of such, of a list of names, or of {"tags": [...]}."""
-    if isinstance(value, dict):
-        tags = value.get("tag", value.get("tags"))
-        yield from [tags] if isinstance(tags, str) else _tag_names(tags)
-    elif isinstance(value, list):
-        for entry in value:
-            yield from [entry] if isinstance(entry, str) else _tag_names(entry)

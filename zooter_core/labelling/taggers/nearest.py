@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.backends import Backend
-from zooter_core.base.errors import ZooterError
+from zooter_core.base.errors import loading
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Query, Tag
 from zooter_core.base.strict_json import of_type, parse_json
@@ -50,7 +50,6 @@ class NearestTagger:
         return self._tags(self.encoder.embed(queries))
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
-        """The same for the queries of a file, whose vectors are stored."""
         vectors = self.encoder.embed_all([query.text for query in queries])
         parts = (self._tags(vectors[first : first + AT_ONCE]) for first in range(0, len(vectors), AT_ONCE))
         return [tags for part in parts for tags in part]
@@ -75,10 +74,8 @@ class VocabularyTag:
 
 
 def _read_vocabulary(path: Path) -> list[VocabularyTag]:
-    try:
+    with loading(f"a tag vocabulary at {path}", "Fix the file."):
         tags = of_type(list[VocabularyTag], parse_json(path.read_text(encoding="utf-8-sig"))["tags"])
         if not tags:
             raise ValueError("no tags")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise ZooterError(f"a tag vocabulary at {path}", str(problem), "Fix the file.") from problem
     return tags

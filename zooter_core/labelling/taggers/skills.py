@@ -27,7 +27,6 @@ class SkillTagger:
         return self._tags(self.encoder.embed(queries))
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
-        """The same for the queries of a file, whose vectors are stored."""
         return self._tags(self.encoder.embed_all([query.text for query in queries]))
 
     def _tags(self, vectors: NDArray[np.float32]) -> list[tuple[Tag, ...]]:

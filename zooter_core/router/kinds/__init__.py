@@ -33,28 +33,23 @@ Progress = Callable[[int, float], None]  # epoch, its mean loss
 
 @dataclass(frozen=True)
 class DistillConfig:
-    """How to train a router; the encoder stays frozen unless `finetune` says otherwise.
-
-    Attributes:
-        epochs, rate, decay, batch, hidden, dropout: of a head that is trained by gradient descent (`epochs` is the
-            maximum, `hidden` the width of its hidden layer or projection); other heads ignore them.
-        kind: one of KINDS.
-        extra: further settings of this kind by name (`clusters` of `kmeans`); the others have the kind's defaults.
-        finetune: which part of the encoder learns too: none, its last layer, or all.
-        keep_texts: whether the router's folder has the texts of its training queries, to show them as neighbours.
-    """
+    """How to train a router; the encoder stays frozen unless `finetune` says otherwise."""
 
     seed: int = 0
+    # `epochs` (the most) to `dropout` are of a head that is trained by gradient descent, `hidden` is the width of its
+    # hidden layer or projection; other heads ignore them.
     epochs: int = 8
     rate: float = 1e-3
     decay: float = 0.1
     batch: int = 32
     hidden: int = 64
     dropout: float = 0.2
-    kind: str = ZOOTER
+    kind: str = ZOOTER  # one of KINDS
+    # Further settings of this kind by name (`clusters` of `kmeans`); the others have the kind's defaults.
     extra: Mapping[str, float] = field(default_factory=dict)
+    # Whether the router's folder has the texts of its training queries, to show them as neighbours.
     keep_texts: bool = False
-    finetune: str = "none"
+    finetune: str = "none"  # which part of the encoder learns too: none, its last layer, or all
 
 
 SHARED = tuple(

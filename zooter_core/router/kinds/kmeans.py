@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zooter_core.router.clusters import clusterings, nearest
 from zooter_core.router.kinds import DistillConfig, Progress
@@ -34,14 +33,9 @@ class ClusterHead(Head):
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         clusters = len(self.state["centres"])
         (centres,), (owners,) = clusterings(lessons.vectors, clusters, np.random.default_rng(config.seed))
-        self.state = {"centres": centres, "scores": _means(lessons.scores, owners, clusters)}
+        means = np.stack([mean_scores(lessons.scores[owners == cluster]) for cluster in range(clusters)])
+        overall = mean_scores(lessons.scores)  # of a cluster without scores
+        self.state = {"centres": centres, "scores": np.where(np.isnan(means), overall, means)}
 
     def logits(self, vectors: Array) -> Array:
         return self.state["scores"][nearest(unit(vectors), self.state["centres"])]
-
-
-def _means(scores: NDArray[np.float32], owners: NDArray[np.intp], clusters: int) -> NDArray[np.float32]:
-    """Mean scores of each cluster, shape (clusters, m); a cluster without scores gets the mean over all."""
-    overall = mean_scores(scores)
-    means = np.stack([mean_scores(scores[owners == cluster]) for cluster in range(clusters)])
-    return np.where(np.isnan(means), overall, means)
