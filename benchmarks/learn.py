@@ -165,10 +165,10 @@ def learn(stream: Stream, how: How) -> Played:
             compete(stream, contest, how, chooser(learner.router(), available), first, played)
         rivals = [router(stream.vectors[rows]) for router in contest.rivals]
         played.served[rows] = rivals[0]
-        draw = draw_answers(rivals[0], rivals, stream.lots[rows], sampling, available)
-        candidates = draw.candidates
+        sample, candidates = draw_answers(rivals[0], rivals, stream.lots[rows], sampling, len(available))
+        candidates &= available
         if not how.served:  # rewards of the sample and of pairs alone
-            candidates = candidates & (draw.sample | (candidates.sum(axis=1) > 1))[:, None]
+            candidates = candidates & (sample | (candidates.sum(axis=1) > 1))[:, None]
         extra = candidates.copy()
         extra[np.arange(len(rows)), rivals[0]] = False
         played.calls += float(extra.sum())

@@ -14,7 +14,7 @@ from functools import partial
 
 from zooter_core.backends import calculator
 from zooter_core.data.curate import normalise
-from zooter_core.evaluation.suites import flask
+from zooter_core.evaluation.suites.judged import mean_of
 from zooter_core.evaluation.verified import answers, code
 from zooter_core.labelling.rewards import judge
 from zooter_core.labelling.taggers import instag
@@ -117,8 +117,8 @@ READERS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
     "judge: brackets": (judge.read_rating, lambda n: "[[1" + " " * n),
     "judge: decision": (judge.read_choice, lambda n: "final decision is that" + " " * n),
     "judge: fence": (lambda text: judge.fill_prompt(judge.PAIR, query=text, first="", second=""), lambda n: "=" * n),
-    "flask: letters": (lambda text: flask.mean_of(text, ["a"]), lambda n: "{" + "a " * (n // 2) + "}"),
-    "flask: spaces": (lambda text: flask.mean_of(text, ["a"]), lambda n: "{a:" + " " * n + "}"),
+    "flask: letters": (lambda text: mean_of(text, ["a"]), lambda n: "{" + "a " * (n // 2) + "}"),
+    "flask: spaces": (lambda text: mean_of(text, ["a"]), lambda n: "{a:" + " " * n + "}"),
     "letter: spaces": (lambda text: answers.letter(text, ["a", "b"]), lambda n: "answer is" + " " * n + "?"),
     "letter: option": (lambda text: answers.letter(text, ["a", "b"]), lambda n: "option" + " " * n + "?"),
     "number: commas": (answers.final_number, lambda n: "1" + ",111" * (n // 4) + "1"),

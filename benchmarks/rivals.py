@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from zooter_core.evaluation import nearest
+from zooter_core.evaluation import baselines
 from zooter_core.method.evidence import scored_alike
 from zooter_core.method.metrics import win_shares
 from zooter_core.router.clusters import clusterings
@@ -50,7 +50,7 @@ class NearestHead(Head):
     """
 
     TRAINED = False
-    EXTRA: ClassVar[Mapping[str, float]] = {"k": nearest.NEIGHBOURS, "temperature": nearest.TEMPERATURE}
+    EXTRA: ClassVar[Mapping[str, float]] = {"k": baselines.NEIGHBOURS, "temperature": baselines.TEMPERATURE}
 
     def __init__(self, width: int, candidates: int, k: int, temperature: float, rows: int) -> None:
         self.k, self.temperature = k, temperature
@@ -62,11 +62,11 @@ class NearestHead(Head):
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
         vectors = unit_array(lessons.batch(slice(None)))
-        scores = nearest.completed(vectors, lessons.scores, self.k, self.temperature)
+        scores = baselines.completed(vectors, lessons.scores, self.k, self.temperature)
         self.state = {"vectors": vectors, "scores": scores}
 
     def logits(self, vectors: Array) -> Array:
-        return nearest.predicted(vectors, self.state["vectors"], self.state["scores"], self.k, self.temperature)
+        return baselines.predicted(vectors, self.state["vectors"], self.state["scores"], self.k, self.temperature)
 
 
 class RidgeHead(LinearHead):

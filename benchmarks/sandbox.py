@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from zooter_core.evaluation.sandbox import runner
-from zooter_core.evaluation.suites.human_eval import HumanEval
+from zooter_core.evaluation.suites.keyed import HumanEval
 
 
 def main() -> None:

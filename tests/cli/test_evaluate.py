@@ -200,8 +200,8 @@ def test_a_plot_without_plotly_names_the_extra_before_the_work(refused, sweep, t
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        (["beta=2"], "every beta between 0 and 1"),
-        (["tau=0"], "every tau above 0"),
+        (["beta=2"], "beta=NUMBERS from 0 to 1"),
+        (["tau=0"], "tau=NUMBERS above 0"),
         (["beta=much"], "--sweep as beta=NUMBERS"),
         (["folds=3"], "--sweep as beta=NUMBERS"),
         (["beta=1", "--router", "any"], "no --router with --sweep"),

@@ -63,8 +63,14 @@ def test_lines_and_json_lines_from_stdin(zooter, stdin):
     assert "杯子 ☕" in lines[1]
 
 
+def test_a_table_on_stdin_gives_its_column_of_queries(zooter, stdin):
+    stdin(f'id;"Prompt";small\n1;{SEA};0.5\n2;"Why;\nso";\n')
+    lines = zooter("route", "-", "--json")[1].splitlines()
+    assert [json.loads(line)["query"] for line in lines] == [SEA, "Why;\nso"]
+
+
 @pytest.mark.parametrize(
-    "line", ['{"query": ', '{"text": "x"}', '{"messages": []}', '{"messages": [{"role": "user", "content": " "}]}']
+    "line", ['{"query": ', '{"ask": "x"}', '{"messages": []}', '{"messages": [{"role": "user", "content": " "}]}']
 )
 def test_a_wrong_line_of_stdin_is_named(zooter, stdin, line):
     stdin(f"{SEA}\n{line}\n")

@@ -100,6 +100,18 @@ TRACE = {"id": "t", "timestamp": "2026-01-02 03:04:05.5", "input": "How?", "outp
         ({"type": "rating", "data": {"rating": 1, "model_id": "m", "sibling_model_ids": ["n"]}, "created_at": 1.7e9,
           "snapshot": {"chat": {"chat": {"messages": [*ASK, ANSWER]}}}}, {"candidate": "m", "time": 1.7e9}),
         ({"inputs": {"messages": ASK}, "outputs": {"messages": [*ASK, {"type": "ai", "content": "so"}]}}, {}),
+        ({"request": "POST /v1/chat/completions HTTP/1.1", "requestBody": json.dumps({"model": "m", "messages": ASK}),
+          "response_body": json.dumps(CALL["response"])}, {"candidate": "m"}),  # nginx, Helicone
+        ({"request": {"url": "x", "body": json.dumps({"model": "m", "messages": ASK})},
+          "response": {"status": 200, "body": CALL["response"]}}, {"candidate": "m"}),  # Portkey, Kong
+        ({"turns": [*ASK, ANSWER]}, {}),
+        ({"_id": "7", "_source": {"@timestamp": 1.7e9, "messages": ASK, "response": "so"}}, {"time": 1.7e9}),
+        ({"time": 1.7e9, "message": json.dumps({"messages": ASK, "choices": [{"message": ANSWER}]})}, {"time": 1.7e9}),
+        ({"messages": ASK, "choices": [{"message": ANSWER}], "model": "m"}, {"candidate": "m"}),  # stored completions
+        ({"modelId": "m", "input": {"inputBodyJson": {"messages": ASK}}, "output": {"outputBodyJson": ANSWER}},
+         {"candidate": "m"}),  # Bedrock
+        ({"messages": [{"versions": ASK[1:], "currentlySelected": 0}], "answer": "so"}, {}),  # LM Studio
+        ({"Zeit": "x", "Frage": "How?", "Antwort": "so", "Modell": "m"}, {"candidate": "m"}),
     ],
 )  # fmt: skip
 def test_the_shapes_of_other_programs(tmp_path, record, values):
@@ -156,6 +168,13 @@ def test_requests_of_a_batch_are_queries_with_or_without_their_outputs(tmp_path,
     assert (alone.turns, alone.unanswered) == (["How?"], "a request of the batch without its output: name both files")
     assert (log.turns, log.values["answer"], log.unanswered, left_out) == (["How?"], "so", "", {})
     assert read(outputs) == ([], {"an output of the batch without its request: name both files": 1})
+
+
+def test_a_batch_of_anthropics_api(tmp_path):
+    inputs = write(tmp_path / "in.jsonl", {"custom_id": "a", "params": {"model": "m", "messages": ASK[1:]}})
+    outputs = write(tmp_path / "out.jsonl", {"custom_id": "a", "result": {"type": "succeeded", "message": ANSWER}})
+    (log,), left_out = read(outputs, inputs)
+    assert (log.turns, log.values["answer"], log.unanswered, left_out) == (["How?"], "so", "", {})
 
 
 RECORDS = [{"id": str(n), "query": f'Why "{n}", or {n};\n\tnot?', "tags": ["a"]} for n in range(3)]

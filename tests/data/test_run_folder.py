@@ -95,6 +95,12 @@ def test_corrupt_run_json_is_one_clear_error(folder, content):
     RunFolder(folder, create=True).close()  # what was refused is not left locked
 
 
+def test_a_run_of_version_0_2_is_named_as_one(folder):
+    folder.mkdir()
+    (folder / "run.json").write_text('{"format": 1, "steps": {}, "seals": {}}')
+    assert f"Zooter 0.2 made the run {folder}" in refusal(folder)
+
+
 def test_second_process_is_refused(folder):
     attempt = "import sys; from zooter_core.data.run_folder import RunFolder; RunFolder(sys.argv[1])"
     with RunFolder(folder, create=True) as run:

@@ -55,6 +55,7 @@ def test_a_table_as_a_spreadsheet_writes_it(tmp_path, encoding, separator):
 ROWS = [("“Grüße”; all", {"a": 0.5, "b": 1.0}), ("2, 3?", {"a": 0.25, "b": 0.0})]
 LONG = [(text, name, score) for name in "ab" for text, scores in ROWS for score in [scores[name]]]
 QUERIES = [text for text, _ in ROWS]
+WIDE = "".join(f'{n},"{text}",{scores["a"]},{scores["b"]}\n' for n, (text, scores) in enumerate(ROWS))
 MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"}
 
 
@@ -67,7 +68,7 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
             "a.json",
             [{"qid": 7, "prompt": text, **scores, "Correct answer": 4, "created_at": 2} for text, scores in ROWS],
         ),
-        ("a.csv", "query,model,correct\n" + "".join(f'"{q}",{m},{s}\n' for q, m, s in LONG)),
+        ("a.csv", "text,model,correct\n" + "".join(f'"{q}",{m},{s}\n' for q, m, s in LONG)),
         ("a.jsonl", "\n".join(json.dumps({"messages": [{"role": "user", "content": q}], **s}) for q, s in ROWS)),
         ("a.csv", "query,scores\n" + "".join(f'"{text}","{scores}"\n' for text, scores in ROWS)),
         ("a.csv", "id,Model,Prompt,score,ms\n" + "".join(f'1,{m},"{q}",{s},9\n' for q, m, s in LONG) + ",,,,\n"),
@@ -100,6 +101,42 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
             [{"question": q, "results": {m: {"answer": "x", "score": s} for m, s in s.items()}} for q, s in ROWS],
         ),
         ("a.json", dict(ROWS)),
+        ("a.json", {m: dict(rows) for m, rows in MODELS.items()}),
+        ("a.json", {f"q{n}": {"question": q, "scores": s} for n, (q, s) in enumerate(ROWS)}),
+        ("a.json", {m: [{"query": q, "score": s} for q, s in rows] for m, rows in MODELS.items()}),
+        ("a.json", {"query": QUERIES, "a": [0.5, 0.25], "b": [1, 0]}),
+        ("a.json", [{"prompt": q, "ratings": s} for q, s in ROWS]),
+        ("a.csv", "Results of May,,,\n,,,\nNr.,Query,a,b\n" + WIDE + "Average,,4,5\n,Grand total:,4,5\n"),
+        ("a.csv", "Nr.;Frage;a;b\n" + WIDE.replace(",", ";").replace("2; 3", "2, 3") + ";Mittelwert;4;5\n"),
+        ("a.csv", "问题;模型;评分\n" + "".join(f'"{q}";{m};{s}\n' for q, m, s in LONG)),
+        (
+            "a.csv",  # of merged cells
+            "query,model,score\n" + "".join(f'"{q}",a,{s["a"]}\n,b,{s["b"]}\n' for q, s in ROWS),
+        ),
+        (
+            "a.csv",  # of promptfoo, shorter
+            "query,a,Status,Score,Metric: f1,b,Status,Score,Metric: f1\n"
+            + "".join(f'"{q}",x,PASS,{s["a"]},1,y,FAIL,{s["b"]},1\n' for q, s in ROWS),
+        ),
+        (
+            "a.json",
+            {
+                "results": {
+                    "prompts": [{"raw": "{{q}}"}],
+                    "results": [
+                        {"provider": {"id": m, "label": ""}, "prompt": {"raw": q}, "score": s} for q, m, s in LONG
+                    ],
+                }
+            },
+        ),
+        ("a.csv", "prompt,a (%),b [0-5]\n" + "".join(f"\"['{q}']\",{s['a']},{s['b']}\n" for q, s in ROWS)),
+        (
+            "a.jsonl",
+            "\n".join(
+                json.dumps({"input": q, "output": "x", "metadata": {"model": m}, "scores": {"f1": s}})
+                for q, m, s in LONG
+            ),
+        ),
         ("a.json", {n: {"prompt": q, **s} for n, (q, s) in enumerate(ROWS)}),
         ("a.json", [{"prompt": q, **{m: {"text": "x", "score": s} for m, s in s.items()}} for q, s in ROWS]),
         ("a.json", [{"prompt": q, "scores": [{"model": m, "score": s} for m, s in s.items()]} for q, s in ROWS]),
@@ -123,7 +160,7 @@ ASK = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hey"
     ("name", "content"),
     [
         ("a.csv", "Prompt,Model A,Model B,Winner\nHi,x,y,A\nHi,y,z,Tie\nHi,z,x,Model B\nHi,x,y,\n"),
-        ("a.csv", "prompt,model_1,model_2,winner\nHi,x,y,x\nHi,y,z,both bad\nHi,x,z,x\n"),
+        ("a.csv", "prompt,model_1,model_2,Preferred\nHi,x,y,x\nHi,y,z,both bad\nHi,x,z,x\n"),
         ("a.csv", "prompt,winner,loser\nHi,x,y\nHi,y,z\nHi,x,z\nHi,z,y\nHi,x,y\nHi,x,z\n"),
         (
             "a.csv",
@@ -220,10 +257,40 @@ def test_a_file_with_one_column_of_scores_is_named_after_its_model(tmp_path):
         assert (scores.candidates, scores.scores.tolist()) == (("llama3.1", "llama3.2"), [[1.0, 2.0]])
 
 
+def test_the_columns_of_files_with_one_model_each_are_joined_by_query(tmp_path):
+    texts = ("query,{name}\nHi,{n}\nHo,3\n", "inputs.query,outputs.output,faithfulness\nHi,no,{n}\nHo,hm,3\n")
+    for text in texts:
+        files = [table(tmp_path, text.format(n=n, name=name), f"{name}.csv") for n, name in enumerate("ab")]
+        scores = read_scores(files)
+        assert [query.text for query in scores.queries] == ["Hi", "Ho"]
+        assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[0.0, 1.0], [3.0, 3.0]])
+
+
+def test_the_numbers_of_the_rows_are_no_scores_whatever_their_column_is_called(tmp_path):
+    rows = "".join(f"{n};Why {n}?;{n % 3};{n % 2}\n" for n in range(1, 11))
+    scores = read_scores([table(tmp_path, f"Lfd.;Frage;a;b\n{rows};Ø (n=10);1;1\n")])
+    assert (scores.candidates, len(scores.queries)) == (("a", "b"), 10)
+    assert read_scores([table(tmp_path, "N°,query,a,b\n1,Hi,3,1\n2,Ho,1,3\n")]).candidates == ("a", "b")
+
+
+def test_a_model_that_joins_may_have_a_file_of_its_own_in_any_form(tmp_path):
+    wide = table(tmp_path, "query,a,b\nHi,1,2\nHo,3,4\nHi,5,6\n")
+    lines = [{"query": q, "scores": {m: 3}, "responses": {m: "no"}} for m in "cd" for q in ("Hi", "Ho")]
+    texts = [json.dumps(line) + "\n" for line in lines]
+    later = [table(tmp_path, "".join(texts[n : n + 2]), f"{n}.jsonl") for n in (0, 2)]
+    long = table(tmp_path, "query,model,score\nHi,e,7\nHo,e,7\n", "long.csv")
+    files = [wide, *later, long]
+    scores = read_scores(files)
+    assert [query.text for query in scores.queries] == ["Hi", "Ho", "Hi"]  # a repeat stays one
+    assert scores.candidates == (*"abcde",)
+    assert scores.scores[:2].tolist() == [[1, 2, 3, 3, 7], [3, 4, 3, 3, 7]]
+    assert read_texts(files, scores) == [{"c": "no", "d": "no"}] * 2 + [{}]
+
+
 def test_a_table_of_responses_has_a_column_for_each_model(tmp_path):
     text = "query,reference,small answer,large answer\nHi,Hello,7,Hey\nHo,Ho,ja,\nHe,He,oh,so\n"
     records = [record["responses"] for _, _, record in score_records([table(tmp_path, text)])]
-    assert records == [{"small": "7", "large": "Hey"}, {"small": "ja"}, {"small": "oh", "large": "so"}]
+    assert records == [{"small": "7", "large": "Hey"}, {"small": "ja", "large": None}, {"small": "oh", "large": "so"}]
 
 
 @pytest.mark.parametrize(
@@ -252,8 +319,12 @@ def test_a_model_may_answer_with_numbers_alone(tmp_path, name, text):
 
 def test_words_and_percents_are_scores(tmp_path):
     path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n5,#DIV/0!,—\n')
-    signs = table(tmp_path, "query,a,b\n1,win,Tie\n2,4/5,3.5 / 5\n3,★★★☆,⭐\ufe0f⭐\ufe0f\n4,✅,👎\n", "signs.csv")
+    signs = table(
+        tmp_path, "query,a,b\n1,win,Tie\n2,4/5 (good),3.5 out of 5\n3,★★★☆,⭐\ufe0f⭐\ufe0f\n4,✅,👎\n", "signs.csv"
+    )
     assert read_scores([signs]).scores.tolist() == [[1, 0.5], [0.8, 0.7], [3, 2], [1, 0]]
+    large = table(tmp_path, 'query,a,b\n1,"1.234,5","1,234.5"\n2,"1.234.567,8","1,234"\n', "large.csv")
+    assert read_scores([large]).scores.tolist() == [[1234.5, 1234.5], [1_234_567.8, 1.234]]
     line = '{"query": "6", "scores": {"a": true, "b": "0.5"}}\n{"query": "7", "scores": {"a": NaN, "b": false}}'
     scores = read_scores([path, table(tmp_path, line, "b.jsonl")])
     assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [85, 7.5], [1, 0.5]], 3)
@@ -264,7 +335,7 @@ def test_words_and_percents_are_scores(tmp_path):
     [
         ("", "at least one query"),
         ("query,a,b\n", "at least one query"),
-        ("text,a,b\nHi,1,2\n", "the fields text, a, b. Rename the field with the query"),
+        ("ask,a,b\nHi,1,2\n", "the fields ask, a, b. Rename the field with the query"),
         ("query,a,b\nHi,1,2\nHello,poor,2\n", "a number as the score of a in"),
         ("query,a,b\nHi, you,1,2\n", "3 cells in"),
         ("query,a,b\nHello,1,2\nHi, you,1,2\n", "but found 4"),
@@ -276,7 +347,12 @@ def test_words_and_percents_are_scores(tmp_path):
         ("query,rater,mark\nHi,ann,1\n", "those of mark alone. Add scores of others on the same queries, in a column"),
         ("query,model,score\nHi,a,1\n", "those of a alone"),
         ("query,model,score\nHi,a,1\nHi,,2\n", "the name of a model in"),
+        ("user_input,response,faithfulness,relevancy\nHi,no,1,2\n", "one column of scores beside the responses in"),
         ("query,model,mark,points\nHi,a,1,2\n", 'a column "score" or "response" beside "model" in'),
+        (
+            '{"input": "Hi", "model": "a", "output": "x", "scores": {"f1": 1, "em": 0}}\n',
+            "the columns input, model, f1, em",
+        ),
         ("query,a,\x1b[2J\nHi,1,2\n", "for a candidate in"),
         (
             "query,rank_a,rank_b\nHi,1,2\n",

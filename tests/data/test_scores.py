@@ -89,13 +89,15 @@ def test_what_is_in_a_cell_of_a_table_and_in_other_peoples_fields(write):
     assert query == Query("1", "How?", "x", ("maths", "short"))
     (query,) = read_queries(write({"instruction": "Sum up.", "input": "A cat."}, name="a.jsonl"))
     assert query.text == "Sum up.\n\nA cat."
+    (query,) = read_queries(write({"instruction": "Sum up.", "context": "A cat."}, name="a.jsonl"))
+    assert query.text == "Sum up.\n\nA cat."
     (query,) = read_queries(write({"question": "Which?", "choices": ["x", "y"], "answer": 1}, name="b.jsonl"))
     assert query.key == {"answer": {"choice": "B", "choices": ["x", "y"]}}  # MMLU counts from 0
     turns = [{"role": "user", "content": text} for text in ("How?", "Shorter.")]
     with pytest.raises(ZooterError, match=r"one text of a user in .* found 2.*`zooter queries --from FILE`"):
         read_queries(write({"messages": turns}, name="c.jsonl"))
-    with pytest.raises(ZooterError, match=r"found the fields frage, nr\. Rename the field with the query"):
-        read_queries(write("Frage,Nr\nWie?,1\n", name="d.csv"))
+    with pytest.raises(ZooterError, match=r"found the fields ask, nr\. Rename the field with the query"):
+        read_queries(write("Ask,Nr\nWie?,1\n", name="d.csv"))
 
 
 def test_queries_that_repeat_others_cost_answers_so_a_note_counts_them(write):

@@ -17,7 +17,7 @@ import pytest
 from support.sample_report import as_figures
 from zooter_core.base.records import Query
 from zooter_core.data.scores import Scores
-from zooter_core.evaluation.evaluate import Sampled, compare, evaluate, nearest, report, simple
+from zooter_core.evaluation.evaluate import Sampled, compare, evaluate, report
 from zooter_core.evaluation.figures import Verdict, load_report, to_json
 from zooter_core.evaluation.verdicts import BEST_SINGLE, of_report, sentences
 from zooter_core.method.selection import Outputs
@@ -298,38 +298,3 @@ def test_a_report_without_prices_or_choice_leaves_them_out():
     result = report_of(Fixed(("a",), q1=[1.0], q2=[1.0], q3=[1.0]), alone, [True] * 3, [0.5] * 3)["held_back"]
     assert "selection" not in result
     assert result["gap_closed"] is None
-
-
-# Simple rules
-
-TEST_SCORES = Scores(
-    (Query("1", "q1", "x"), Query("2", "q2", "y"), Query("3", "q3", "new")),
-    ("a", "b", "c"),
-    np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]),
-)
-
-
-def learned(*rows: tuple[str, list[float]]) -> Scores:
-    queries = tuple(Query(str(n), f"t{n}", name) for n, (name, _) in enumerate(rows))
-    return Scores(queries, TEST_SCORES.candidates, np.array([row for _, row in rows]))
-
-
-def test_they_learn_from_other_scores_than_they_are_judged_by():
-    """In x a wins twice by a little, in y c wins once by a lot. Means: a (.6 + 0) / 2, b .25, c (.1 + 1) / 2."""
-    rows = [("x", [0.6, 0.5, 0.1]), ("x", [0.6, 0.5, 0.1]), ("y", [0.0, 0.0, 1.0])]
-    scores_of = simple(TEST_SCORES, learned(*rows))
-    assert scores_of["majority"].tolist() == [1.0, 4.0, 7.0]  # a
-    assert scores_of["best single"].tolist() == [3.0, 6.0, 9.0]  # c
-    assert scores_of["best a data set"].tolist() == [1.0, 6.0, 9.0]  # a in x, c in y, the best single where it is new
-    assert scores_of["random"].tolist() == [2.0, 5.0, 8.0]
-
-
-def test_knn_takes_what_like_queries_earned(tiny_encoder):
-    texts = [f"Add up {n} apples" for n in range(6)] + [f"Write about the sea {n}" for n in range(6)]
-    references = Scores(
-        tuple(Query(str(n), text) for n, text in enumerate(texts)),
-        ("a", "b"),
-        np.array([[1.0, 0.0]] * 6 + [[0.0, 1.0]] * 6),
-    )
-    queries = Scores((Query("1", "Add up 7 apples"), Query("2", "Write about the sea 7")), ("a", "b"), np.eye(2))
-    assert nearest(queries, references, tiny_encoder).tolist() == [1.0, 1.0]

@@ -63,9 +63,9 @@ WITHOUT_RMR = {name: value for name, value in X.items() if name != "rmr"}
         ({"datasets": {"x": X | {"candidates": {}}}}, "datasets.x lacks"),
         ({"datasets": DATASETS | {"x": X | {"candidates": {"c": 1}}}}, "different candidates"),
         ({"datasets": DATASETS | {"x": WITHOUT_RMR}}, "figures of rmr"),
-        ({"calibration": {"ece": 0.1, "bins": [{"from": 0.0}]}}, "held_back.calibration: .*incomplete"),
+        ({"calibration": {"ece": 0.1, "bins": [{"from": 0.0}]}}, 'held_back.calibration": .*incomplete'),
         ({"single": {"mtr": {}}}, "single lacks uplift"),
-        ({"selection": {"curves": []}}, "held_back.selection: .*curves is empty"),
+        ({"selection": {"curves": []}}, 'held_back.selection": .*curves is empty'),
     ],
 )
 def test_an_incomplete_report_is_one_clear_error(tmp_path, change, place):
@@ -77,7 +77,11 @@ def test_an_incomplete_report_is_one_clear_error(tmp_path, change, place):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("[]", "a JSON object"), ({"candidates": ["a", "b"], "added": "b"}, "another kind of report")],
+    [
+        ("[]", "should be an object"),
+        ({"candidates": {"a": {}}}, "candidates.a"),
+        ({"candidates": {}}, "another kind of report"),
+    ],
 )
 def test_another_file_is_no_report(tmp_path, content, message):
     with pytest.raises(ZooterError, match=message):

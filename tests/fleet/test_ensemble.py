@@ -33,6 +33,13 @@ def run(ensemble, candidates, generation=None, query=SEA):
 def test_route_goes_by_what_the_user_said(tiny_ensemble):
     talk = [Message("system", "You are a poet."), *ASK, Message("assistant", "Wide."), Message("user", "And blue?")]
     assert tiny_ensemble.route(talk).query == "What is the sea?\nAnd blue?"
+    assert tiny_ensemble.route([message.to_json() for message in talk]).query == "What is the sea?\nAnd blue?"
+
+
+@pytest.mark.parametrize("query", [None, {"query": SEA}, [SEA], [{"text": SEA}]])
+def test_what_is_neither_a_text_nor_messages_is_refused(tiny_ensemble, query):
+    with pytest.raises(ZooterError, match="a query as a text, or a list of messages"):
+        tiny_ensemble.route(query)
 
 
 @pytest.mark.parametrize("text", ["", " \n\t"])

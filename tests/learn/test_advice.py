@@ -37,9 +37,9 @@ def change(kind: str, name: str) -> Change:
 
 
 CASES = {  # kind -> the report, the setup, and parts of the advice
-    "no traffic": (lambda good: replace(good, totals=[]), MINE, ("zooter serve --fleet 'my fleet' --learn",)),
+    "no traffic": (lambda good: replace(good, requests=0), MINE, ("zooter serve --fleet 'my fleet' --learn",)),
     "not routed": (
-        lambda good: replace(good, totals=[replace(total, routed=False) for total in good.totals]), MINE, ('"auto"',),
+        lambda good: replace(good, routed=0), MINE, ('"auto"',),
     ),
     "no rewards": (lambda good: good, replace(MINE, rewards=False), ("[reward]", "'my fleet/fleet.toml'")),
     "fell": (lambda good: replace(good, changes=[change("reward", "code")]), MINE, ("code", "zooter check")),

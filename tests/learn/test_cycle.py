@@ -238,7 +238,7 @@ def test_deletion_leaves_the_learner_too(place, tiny_encoder):
     embed_decisions(tiny_encoder, material.decisions, traffic)
     assert main(["learn", "forget", "--user", "ann", "--data", str(data)]) == 0
     material = Material.read(traffic, POOL)
-    assert len(material) == 50
+    assert len(material.decisions) == 50
     stored = dict(traffic.vectors(tiny_encoder.identity))
     assert list(stored) == [one.number for one in material.decisions]
     expected = tiny_encoder.embed([one.routed_text for one in material.decisions])

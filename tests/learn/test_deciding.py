@@ -8,27 +8,22 @@ import pytest
 from zooter_core.learn.deciding import OWN_PAIRS, Contest, SamplingPlan, differences, draw_answers
 from zooter_core.method.promotion import Gate
 
-ALL = np.ones(3, dtype=bool)
-
 
 def test_the_served_answer_is_always_looked_at_and_a_sample_is_answered_by_all():
     served = np.array([0, 1])
     lots = np.array([[0.01, 0.9], [0.5, 0.9]])
-    result = draw_answers(served, (served,), lots, SamplingPlan(share=0.02, pairs=0.3), ALL)
-    assert result.candidates.tolist() == [[True, True, True], [False, True, False]]
-    assert result.sample.tolist() == [True, False]
+    sample, candidates = draw_answers(served, (served,), lots, SamplingPlan(share=0.02, pairs=0.3), 3)
+    assert candidates.tolist() == [[True, True, True], [False, True, False]]
+    assert sample.tolist() == [True, False]
 
 
 def test_a_pair_is_drawn_where_the_routers_differ():
     served = np.array([0, 0, 0])
     lots = np.array([[0.5, 0.1], [0.5, 0.1], [0.5, 0.9]])
-    result = draw_answers(served, (served, np.array([0, 2, 2])), lots, SamplingPlan(share=0.1, pairs=0.3), ALL)
-    assert result.candidates[:, 2].tolist() == [False, True, False]
-    elsewhere = draw_answers(np.array([2]), (np.array([0]), np.array([1])), lots[:1], SamplingPlan(), ALL)
-    assert elsewhere.candidates.tolist() == [[True, True, True]]  # where another candidate answered
-    available = np.array([True, True, False])
-    result = draw_answers(np.array([0]), (np.array([0]),), np.zeros((1, 2)), SamplingPlan(), available)
-    assert result.candidates.tolist() == [[True, True, False]]
+    _, candidates = draw_answers(served, (served, np.array([0, 2, 2])), lots, SamplingPlan(share=0.1, pairs=0.3), 3)
+    assert candidates[:, 2].tolist() == [False, True, False]
+    _, elsewhere = draw_answers(np.array([2]), (np.array([0]), np.array([1])), lots[:1], SamplingPlan(), 3)
+    assert elsewhere.tolist() == [[True, True, True]]  # where another candidate answered
 
 
 def test_the_probability_of_a_pair_is_its_frequency():
@@ -36,8 +31,8 @@ def test_the_probability_of_a_pair_is_its_frequency():
     served, other = np.zeros(count, dtype=int), np.ones(count, dtype=int)
     lots = np.random.default_rng(0).random((count, 2))
     plan = SamplingPlan(0.05, 0.3)
-    result = draw_answers(served, (served, other), lots, plan, ALL)
-    assert result.candidates.mean(axis=0) == pytest.approx([1, plan.either, plan.share], abs=0.01)
+    _, candidates = draw_answers(served, (served, other), lots, plan, 3)
+    assert candidates.mean(axis=0) == pytest.approx([1, plan.either, plan.share], abs=0.01)
 
 
 def test_pairs_are_where_both_rewards_are():

@@ -110,6 +110,7 @@ def test_queries_of_a_log_are_answered_by_every_model_and_make_a_router(place, t
     texts = [f"Add up {n} and 3 apples" if n % 2 else f"Tell me about the sea near town {n}" for n in range(120)]
     models = ["gpt-x"] * 118 + ["one", "server/one"]
     lines = [{"query": text, "model": name, "answer": "one"} for text, name in zip(texts, models, strict=True)]
+    lines[-1] |= {"model_group": "smart", "model": "openai/server/one"}  # LiteLLM's names: an alias, and the provider's
     import_traffic([write(tmp_path / "a.jsonl", *lines)], place.traffic, load_fleet(place.fleet))
     result, _, ensemble = turn(place, sampling=SamplingPlan(1.0, 0.0))
     assert (result.judged, result.challenger) == (120, "routers/0001")
@@ -222,6 +223,8 @@ def test_a_wrong_call_forgets_nothing(stored, tmp_path, capsys):
     for wrong in ("2026-13-01", "november", "01.11.2026", "-1d"):
         assert main(["learn", "forget", f"--before={wrong}", "--data", str(stored)]) == 2
         assert "or a date such as 2026-11-01" in capsys.readouterr().err
+    assert main(["learn", "forget", "--before", "2962-11-01", "--data", str(stored)]) == 2
+    assert "a date in the past for --before" in capsys.readouterr().err
     assert main(["learn", "forget", "--data", str(stored)]) == 2
     assert "Say what to forget" in capsys.readouterr().err
     assert main(["learn", "forget", "--user", "x", "--data", str(tmp_path / "none")]) == 2

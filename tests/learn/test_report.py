@@ -45,7 +45,7 @@ def test_routing_is_compared_with_every_rule(report, traffic):
     assert general.cost.mean == pytest.approx(0.5, abs=0.1)
     assert report.rule("random").gain.mean == pytest.approx(2 - 1 / 6, abs=0.3)
     assert report.rule("rmr").gain.mean < 0
-    assert report.answered() == {"general": 1000, "code": 1000, "small": 0}
+    assert report.answered == {"general": 1000, "code": 1000, "small": 0}
     first, *rest = sentences(report)
     assert first.startswith("Routing earned ")
     assert "more reward per answer than always using" in first

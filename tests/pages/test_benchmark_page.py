@@ -19,7 +19,7 @@ from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.evaluation.figures import Verdict, to_json
-from zooter_core.evaluation.sweep import SweepConfig, sweep
+from zooter_core.evaluation.sweep import sweep
 from zooter_core.evaluation.verdicts import headline
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
@@ -44,9 +44,9 @@ def run(tiny_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         pipeline.label(opened, LabelConfig(holdout=0.5))
         pipeline.distill_run(opened, ensemble, fleet.tagger.encoder, DistillConfig(epochs=2))
         scores, tags = opened.scores(), opened.tags()
-    config = SweepConfig(betas=(0.0, 0.3, 1.0))
+    configs = [LabelConfig(beta) for beta in (0.0, 0.3, 1.0)]
     vectors = ensemble.encoders(fleet.tagger.encoder).embed_all([query.text for query in scores.queries])
-    figures = sweep(scores, tags, vectors, config, DistillConfig(epochs=2))
+    figures = sweep(scores, tags, vectors, configs, DistillConfig(epochs=2))
     (folder / "sweep.json").write_text(json.dumps(to_json(figures)))
     return folder
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import pandas
 import pytest
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
 from zooter_core.config.labelling import ENCODER
-from zooter_core.data.scores import Scores, score_line
+from zooter_core.data.scores import Scores, as_scores, score_line
+from zooter_core.evaluation.evaluate import evaluate
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import distill
 from zooter_core.pipeline.train import tags_of
@@ -55,6 +58,24 @@ def test_a_router_from_a_score_file(tmp_path, tiny_fleet):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_router_from_a_table_in_memory(tiny_encoder):
+    """A wide or a long table of pandas, a list of objects, an object of columns; polars and Arrow have such methods."""
+    wide = pandas.DataFrame(SCORES.scores, columns=list(SCORES.candidates)).assign(query=SUMS + TEXTS)
+    wide.loc[0, "writer"] = None
+    records = SimpleNamespace(to_dicts=lambda: wide.to_dict("records"))
+    for table in (wide, wide.melt("query", var_name="model", value_name="score"), records, wide.to_dict("list")):
+        scores = as_scores(table)
+        assert ([query.text for query in scores.queries], scores.left_out) == ((SUMS + TEXTS)[1:], 1)
+        assert np.array_equal(scores.scores, SCORES.scores[1:])
+    assert distill(wide, training=TRAINING, encoder=tiny_encoder).route(TEXTS)[0].candidate == "writer"
+    for wrong in (None, 7, wide["math"], wide.to_numpy(), wide.head(0)):
+        with pytest.raises(ZooterError, match=r"score files, or a table of pandas|scores of two candidates"):
+            distill(wrong)
+    for queries, values in ((({"query": "Hi"},), np.ones((1, 2))), (SCORES.queries[:1], np.ones((2, 2)))):
+        with pytest.raises(ZooterError, match=r"a `Query` each and an array of shape \(1, 2\), but found"):
+            Scores(queries, ("a", "b"), values)
+
+
 def test_odd_queries_are_no_obstacle(tiny_encoder):
     odd = ["x", "many words " * 10_000, "杯子和大海在哪里？", "👩‍👩‍👧‍👦 🍎+🍎=?", "\u202eabc\u0000d"]
     queries = (*SCORES.queries, *(Query(text[:9], text) for text in odd))
@@ -64,7 +85,7 @@ def test_odd_queries_are_no_obstacle(tiny_encoder):
 
 def test_scores_of_one_candidate_teach_nothing_and_are_refused(tmp_path, tiny_encoder):
     alone = Scores(SCORES.queries, ("math",), SCORES.scores[:, :1])
-    with pytest.raises(ZooterError, match="a router has to choose"):
+    with pytest.raises(ZooterError, match="those of math alone"):
         distill(alone, tmp_path / "router", encoder=tiny_encoder)
     assert not (tmp_path / "router").exists()
 
@@ -113,6 +134,8 @@ def test_the_saved_router_is_the_one_returned(tmp_path, tiny_encoder):
         "config.json", "learned.npy", "model.safetensors", "neighbours.json", "neighbours.safetensors", "report.json",
     }  # fmt: skip
     assert {path.name for path in (tmp_path / "below").iterdir()} == {"router"}
+    with pytest.warns(UserWarning, match="learned from 24 of these 24 queries, so it looks better here than it is"):
+        evaluate(folder, SCORES)
 
 
 def test_every_text_is_embedded_once(tmp_path, tiny_encoder, embedded):

@@ -8,6 +8,7 @@ import pytest
 from support import tiny_models
 from support.damaged_models import change_config
 from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.records import Query
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
 
@@ -34,6 +35,12 @@ def test_decisions_have_the_probabilities_in_pool_order(router):
     assert [decision.candidate for decision in decisions] == [POOL[column] for column in table.argmax(axis=1)]
     margins = np.diff(np.sort(table, axis=1)[:, -2:]).ravel()
     assert [decision.margin for decision in decisions] == pytest.approx(margins)
+
+
+@pytest.mark.parametrize("queries", ["Why?", [{"query": "Why?"}], [Query("1", "Why?")]])
+def test_what_is_no_list_of_texts_is_refused(router, queries):
+    with pytest.raises(ZooterError, match=r"a list of queries|queries as texts, but found (dict|Query)"):
+        router.route(queries)
 
 
 def shorten(path: Path) -> None:

@@ -39,6 +39,8 @@ def test_a_named_candidate_gets_its_own_reasoning_back(serve, scripted):
     for model, with_blocks in ((second, True), ("auto", False), (second, False)):  # the first one writes the same
         endpoint.chat(turns, model=model)
         assert ("thinking_blocks" in scripted.bodies[-1]["messages"][1]) == with_blocks
+    endpoint.chat(turns, model="rmr")
+    assert ["thinking_blocks" in body["messages"][1] for body in scripted.bodies[-2:]].count(True) == 1
 
 
 @pytest.mark.parametrize(

@@ -36,26 +36,25 @@ def test_turns_of_the_user_in_a_row_are_read_as_one(local):
     assert answers[0]["choices"] == answers[1]["choices"]
 
 
-SETTINGS = {  # what each must be, and wrong values
-    "max_tokens": ("a whole number above 0", 0),
-    "max_completion_tokens": ("a whole number above 0", "8"),
-    "temperature": ("a number of at least 0", -1),
-    "seed": ("a whole number", "x"),
-    "top_p": ("a number above 0, at most 1", 0, -0.5, 1.1, "0.5", True),
-    "top_k": ("a whole number of at least 0", -2, 1.5, "40", True),
-    "stop": ("a text, or a list of up to 16, none of them empty", 5, [1], [""], ["a", None], ["a"] * 17, {"a": 1}),
+WRONG = {
+    "max_tokens": [0],
+    "max_completion_tokens": ["8"],
+    "temperature": [-1],
+    "seed": ["x"],
+    "top_p": [0, -0.5, 1.1, "0.5", True],
+    "top_k": [-2, 1.5, "40", True],
+    "stop": [5, [1], [""], ["a", None], ["a"] * 17, {"a": 1}],
 }
 UNABLE = {"response_format": {"type": "json_object"}, "logprobs": True, "n": 2}
 UNABLE |= {"tools": [{"type": "function", "function": {"name": "f"}}]}
 
 
 def test_what_it_cannot_do_is_refused_with_the_name_of_the_field(local):
-    wrong = [(field, expected, value) for field, (expected, *values) in SETTINGS.items() for value in values]
-    for field, expected, value in wrong:
+    for field, value in [(field, value) for field, values in WRONG.items() for value in values]:
         response = local.chat(model="base", **{field: value})
         error = response.json()["error"]
-        assert (response.status_code, error["param"]) == (400, field)
-        assert error["message"] == f"`{field}` must be {expected}."
+        assert (response.status_code, error["param"].partition("[")[0]) == (400, field)
+        assert error["message"].startswith(f"`{error['param']}` is wrong: it should ")
     for field, value in UNABLE.items():
         named, routed = (local.chat(model=model, **{field: value}) for model in ("base", "auto"))
         assert (named.status_code, named.json()["error"]["param"]) == (400, field)

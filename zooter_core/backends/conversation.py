@@ -8,20 +8,30 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from zooter_core.backends import Request
 from zooter_core.base.errors import WorkError, ZooterError, check_text
 from zooter_core.base.records import Message
 
-Conversation = str | Sequence[Message]
+Conversation = str | Sequence[Message | Mapping[str, Any]]
 MOST_CHARACTERS = 20_000  # of a query
 
 
 def messages_of(conversation: Conversation) -> tuple[Message, ...]:
-    """The messages of a conversation. A text is one message of the user's."""
-    return (Message("user", conversation),) if isinstance(conversation, str) else tuple(conversation)
+    """The messages of a conversation, also as OpenAI's API has them. A text is one message of the user's.
+
+    Raises:
+        ZooterError: it is something else.
+    """
+    if isinstance(conversation, str):
+        return (Message("user", conversation),)
+    try:
+        return tuple(one if isinstance(one, Message) else Message(**one) for one in conversation)
+    except TypeError:
+        expected = "a query as a text, or a list of messages with a role and a content"
+        raise ZooterError(expected, f"{conversation!r:.60}", 'Of an object, give its text: query["query"].') from None
 
 
 def last_query(messages: Sequence[Message]) -> str:

@@ -27,7 +27,7 @@ from zooter_core.cli.options import (
 from zooter_core.data.runs import Run
 from zooter_core.evaluation import suites
 from zooter_core.evaluation.sandbox import runner
-from zooter_core.evaluation.suites import find_judge, judge_settings
+from zooter_core.evaluation.suites.judged import find_judge, judge_settings
 from zooter_core.evaluation.verdicts import ends
 from zooter_core.labelling.rewards.judge import Judge
 from zooter_core.pipeline import bench as results

@@ -15,7 +15,7 @@ from zooter_core.cli.options import FLEET, JSON, MAX_NEW_TOKENS, QUERY_OR_STDIN,
 from zooter_core.cli.stdin import STDIN, stdin_queries
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.evident_keys import key_in
-from zooter_core.evaluation.verified.ranking import verified_ranking
+from zooter_core.evaluation.verified import verified_ranking
 from zooter_core.fleet.ensemble import Ensemble
 
 

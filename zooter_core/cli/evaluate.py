@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
@@ -25,14 +26,15 @@ from zooter_core.evaluation import evaluate as evaluation
 from zooter_core.evaluation.charts import Figure
 from zooter_core.evaluation.figures import Evaluation
 from zooter_core.evaluation.responses import Texts
-from zooter_core.evaluation.sweep import SweepConfig, sweep
+from zooter_core.evaluation.sweep import BETAS, sweep
 from zooter_core.evaluation.verdicts import with_cost
 from zooter_core.method import selection
+from zooter_core.method.labels import LabelConfig
 from zooter_core.method.metrics import Array
 from zooter_core.method.selection import Outputs, SelectionReport
 from zooter_core.router.encoder import open_encoder
 from zooter_core.router.kinds import DistillConfig
-from zooter_core.router.neighbours import Neighbours, familiar_rows
+from zooter_core.router.neighbours import Neighbours, in_sample_note
 from zooter_core.router.router import Router
 
 PAGE = f"""<!doctype html>
@@ -71,7 +73,7 @@ def evaluate(
     _check_plot(plot)
     if sweep:
         check_unused(context, "with --sweep", "router", "rmr", "learned_from", "willingness")
-        _sweep(open_scores(scores), _sweep_config(sweep), fleet, plot, json)
+        _sweep(open_scores(scores), _sweep_configs(sweep), fleet, plot, json)
         return
     pricing.check_willingness(willingness or 0.0)
     if not fleet:
@@ -85,10 +87,8 @@ def evaluate(
     if rmr:
         responses.check_complete(table, texts)
     loaded = Router.load(path)
-    familiar = familiar_rows(table.queries, Path(path))
-    if familiar is not None and familiar.any():
-        share = f"{familiar.sum():,} of these {len(familiar):,} queries"
-        err.print(f"The router has learned from {share}, so it looks better here than it is. Use other queries.")
+    if note := in_sample_note(table.queries, Path(path)):
+        err.print(note)
     if owner and not router:
         loaded = loaded.for_pool(owner.pool, owner.names_in(loaded.candidates))
     rewards = _rewards(fleet, table, texts) if rmr else None
@@ -114,7 +114,7 @@ def evaluate(
     print_figures(figures, json, _print)
 
 
-def _sweep(table: Scores, config: SweepConfig, fleet: Path | None, plot: Path | None, json: bool) -> None:
+def _sweep(table: Scores, configs: Sequence[LabelConfig], fleet: Path | None, plot: Path | None, json: bool) -> None:
     """Routers over a range of beta and tau, with the encoder of the fleet."""
     from zooter_core.pipeline.train import tags_of  # loads the backends
 
@@ -122,31 +122,32 @@ def _sweep(table: Scores, config: SweepConfig, fleet: Path | None, plot: Path | 
     texts = [query.text for query in table.queries]
     with bars() as progress:
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-        figures = sweep(table, tags_of(table, "auto", vectors), vectors, config, DistillConfig(), progress)
+        figures = sweep(table, tags_of(table, "auto", vectors), vectors, configs, DistillConfig(), progress)
     if plot:
         title = f"Held-back queries: {figures.folds} folds, {figures.seeds} seeds, n = {figures.n}"
         _save(plot, title, {"": charts.sweep_chart(figures)})
     print_figures(figures, json, print_sweep)
 
 
-def _sweep_config(values: Sequence[str]) -> SweepConfig:
-    """The values of --sweep; what they do not name is as in `zooter distill --scores`."""
+def _sweep_configs(values: Sequence[str]) -> list[LabelConfig]:
+    """The pairs of beta and tau of --sweep, tau by tau; what it does not name is as in `zooter distill --scores`."""
     from zooter_core.pipeline.train import SCORE_LABELS
 
     settings = {name: text for name, _, text in (value.partition("=") for value in values)}
     wrong = sorted(settings.keys() - {"beta", "tau", "normalise"})
+    numbers: dict[str, Sequence[float]] = {"beta": BETAS, "tau": (SCORE_LABELS.tau,)}
     try:
-        numbers = {name: tuple(map(float, settings[name].split(","))) for name in ("beta", "tau") if name in settings}
+        numbers |= {name: tuple(map(float, settings[name].split(","))) for name in numbers if name in settings}
     except ValueError:
         wrong = list(values)
+    betas, taus = (list(dict.fromkeys(numbers[name])) for name in ("beta", "tau"))
+    if not (all(0 <= beta <= 1 for beta in betas) and all(0 < tau < math.inf for tau in taus)):
+        wrong = list(values)
     if wrong:
-        step = "For instance --sweep beta=0,0.3,1 tau=0.3,1."
-        raise ZooterError("--sweep as beta=NUMBERS, tau=NUMBERS or normalise=NAME", listed(map(repr, wrong)), step)
-    return SweepConfig(
-        betas=tuple(dict.fromkeys(numbers.get("beta", SweepConfig.betas))),
-        taus=tuple(dict.fromkeys(numbers.get("tau", (SCORE_LABELS.tau,)))),
-        normalise=settings.get("normalise", SCORE_LABELS.normalise),
-    )
+        expected = "--sweep as beta=NUMBERS from 0 to 1, tau=NUMBERS above 0 or normalise=NAME"
+        raise ZooterError(expected, listed(map(repr, wrong)), "For instance --sweep beta=0,0.3,1 tau=0.3,1.")
+    normalise = settings.get("normalise", SCORE_LABELS.normalise)
+    return [LabelConfig(beta, tau, normalise) for tau in taus for beta in betas]
 
 
 def _print(figures: Evaluation) -> None:

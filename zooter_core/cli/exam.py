@@ -33,11 +33,11 @@ def exam(
     new = exam.newcomers(parts, folder)
     if new.candidates:
         with waiting("Trying every model ..." if new.pool == parts.pool else "Trying the new models ..."):
-            estimate = exam.estimate(Ensemble(new, ensemble.backends), queries, parts.generation)
-        seconds, cost = estimate.seconds, f", {estimate.cost}" if estimate.cost else ""
+            seconds = exam.estimate_seconds(Ensemble(new, ensemble.backends), len(queries), parts.generation)
+        cost = exam.describe_cost(new, len(queries))
         time = f", about {seconds:.0f} seconds" if seconds < 90 else f", about {seconds / 60:.0f} minutes"
         whose = "" if new.pool == parts.pool else f" of {listed(new.pool)}; all others are kept"
-        begun = f"{estimate.answers:,} answers{whose}{time if seconds else ''}{cost}"
+        begun = f"{len(queries) * len(new.pool):,} answers{whose}{time if seconds else ''}{f', {cost}' if cost else ''}"
         err.print(f"{begun}. Ctrl-C stops; a second call goes on.")
     with bars() as progress:
         how = Collecting(allow_missing=True, budget_usd=budget_usd, tell=print_note, watch=progress.watch)

@@ -35,5 +35,7 @@ def learn_forget(
 def _moment(text: str) -> float:
     """Seconds since 1970 of the beginning of a day, on the clock of this machine, or of a duration ago."""
     with suppress(ValueError):
-        return datetime.strptime(text, "%Y-%m-%d").timestamp()
+        if (moment := datetime.strptime(text, "%Y-%m-%d").timestamp()) > time.time():
+            raise ZooterError("a date in the past for --before", text, "Every request is older: check the year.")
+        return moment
     return time.time() - parse_duration(text, "--before, or a date such as 2026-11-01")

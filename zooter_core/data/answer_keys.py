@@ -49,9 +49,8 @@ def read_key(place: str, record: Mapping[str, Any]) -> AnswerKey | None:
 
 
 def _wrong(place: str, field: str, expected: str, value: Any) -> ZooterError:
-    return ZooterError(
-        f'"{field}" as {expected} in {place}', repr(value)[:60], "Correct the line, or rename the field if it is none."
-    )
+    step = "Correct the line, or rename the field if it is none."
+    return ZooterError(f'"{field}" as {expected} in {place}', repr(value)[:60], step)
 
 
 def _answer(place: str, value: Any, choices: Any) -> AnswerKey:

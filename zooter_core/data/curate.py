@@ -8,18 +8,19 @@ from __future__ import annotations
 import heapq
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain, count
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 
-from zooter_core.base.errors import NotInstalledError, ZooterError
+from zooter_core.base.errors import NotInstalledError, ZooterError, listed
 from zooter_core.base.files import check_file, open_atomic
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
@@ -43,7 +44,11 @@ UNSPACED = re.compile(  # scripts without spaces
 )
 
 Tags = tuple[str, ...]
+Paths = Sequence[Path]
 Tagging = Callable[[Sequence[str]], list[Tags]]
+Tell = Callable[[str], None]
+Topic = Callable[[Sequence[str]], str]
+LAST: Topic = itemgetter(-1)
 UNTAGGED: Tags = ("",)  # queries without tags share a tag, so that they are picked in turn with the others
 
 
@@ -86,7 +91,7 @@ class Benchmarks:
                 self._names |= dict.fromkeys(word_runs(normal), name)
 
     @classmethod
-    def read(cls, paths: Sequence[Path]) -> Benchmarks:
+    def read(cls, paths: Paths) -> Benchmarks:
         return cls({str(path): [query.text for _, query in each_query(path)] for path in paths})
 
     def overlap(self, normal: str) -> str | None:
@@ -123,28 +128,16 @@ def _grams(normal: str) -> set[str]:
 
 def in_turn(sources: Sequence[Any], n: int) -> list[int]:
     """Places of up to n queries: the first of every source, then the second of every source, and so on."""
-    counts: Counter[Any] = Counter()
-    turns = []
-    for place, source in enumerate(sources):
-        turns.append((counts[source], place))
-        counts[source] += 1
-    return sorted(place for _, place in sorted(turns)[:n])
-
-
-def worth(count: int) -> float:
-    """The gain of a query by a tag that `count` picked ones have: 1 / (1 + count), count cut to three binary digits.
-
-    A tag's worth then changes about fifty times while thousands are picked, instead of every time.
-    """
-    shift = max(0, count.bit_length() - 3)
-    return 1 / (1 + (count >> shift << shift))
+    counts: defaultdict[Any, Iterator[int]] = defaultdict(count)
+    turns = sorted((next(counts[source]), place) for place, source in enumerate(sources))
+    return sorted(place for _, place in turns[:n])
 
 
 def cover(tags: Sequence[Tags], sources: Sequence[Any], n: int) -> list[int]:
     """Places of up to n queries in the order picked: always the one whose tags are the rarest among those picked.
 
-    A query's gain is the sum of the worth of its tags; a tie goes to the earlier place. No source gets more than its
-    even share. Gains only fall while queries are picked, so an earlier gain is an upper bound (lazy greedy: Minoux,
+    A query's gain is the sum of 1 / (1 + uses) over its tags; a tie goes to the earlier place. No source gets more than
+    its even share. Gains only fall while queries are picked, so an earlier gain is an upper bound (lazy greedy: Minoux,
     1978).
     """
     room = Counter(sources[place] for place in in_turn(sources, n))
@@ -155,7 +148,7 @@ def cover(tags: Sequence[Tags], sources: Sequence[Any], n: int) -> list[int]:
     while heap:
         bound, place = heap[0]
         names = tags[place] or UNTAGGED
-        loss = -sum(worth(uses[name]) for name in names)
+        loss = -sum(1 / (1 + uses[name]) for name in names)
         if not room[sources[place]]:
             heapq.heappop(heap)
         elif loss > bound:
@@ -190,12 +183,7 @@ class Sifted:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def sift(
-    paths: Sequence[Path],
-    exclude: Sequence[Path],
-    report: Callable[[str], None],
-    topic: Callable[[Sequence[str]], str],
-) -> Sifted:
+def sift(paths: Paths, exclude: Paths, report: Tell, topic: Topic) -> Sifted:
     """Read queries files and logs, and set aside what is empty, overlaps a benchmark, or repeats an earlier query."""
     benchmarks, near, texts = Benchmarks.read(exclude), NearRepeats(), set[str]()
     sifted = Sifted(excluded={str(path): [] for path in exclude})
@@ -236,14 +224,7 @@ def _line_of(log: Log) -> dict[str, Any]:
 
 
 def curate(
-    paths: Sequence[Path],
-    exclude: Sequence[Path],
-    out: Path,
-    limit: int,
-    seed: int,
-    tagging: Tagging,
-    report: Callable[[str], None],
-    topic: Callable[[Sequence[str]], str] = lambda turns: turns[-1],
+    paths: Paths, exclude: Paths, out: Path, limit: int, seed: int, tagging: Tagging, report: Tell, topic: Topic = LAST
 ) -> dict[str, Any]:
     """Write up to `limit` queries of the files into `out`; returns the counts of the summary.
 
@@ -265,8 +246,9 @@ def curate(
     with open_atomic(out) as file:
         sifted = sift(paths, exclude, report, topic)
         if not sifted.left:
-            reasons = "".join(f", and {count:,} {reason}" for reason, count in sifted.left_out.items())
-            read = f"none of {sifted.read.total():,} read{reasons}"
+            aside = {f"overlapping {name}": len(ids) for name, ids in sifted.excluded.items()} | {"empty": sifted.empty}
+            reasons = [f"{count:,} {reason}" for reason, count in (aside | sifted.left_out).items() if count]
+            read = f"none of {sifted.read.total():,} read ({listed(reasons)})"
             raise ZooterError("at least one query that is left", read, "Name other files.")
         order = np.random.default_rng(seed).permutation(len(sifted.left))
         offered = [sifted.left[number] for number in order]
@@ -280,7 +262,7 @@ def curate(
     return {"n": len(picked), "out": str(out), "seed": seed, **figures(sifted, offered, picked)}
 
 
-def _tagged(queries: Sequence[Query], tagging: Tagging, report: Callable[[str], None]) -> Iterator[Query]:
+def _tagged(queries: Sequence[Query], tagging: Tagging, report: Tell) -> Iterator[Query]:
     for start in range(0, len(queries), TOGETHER):
         report(f"Tagging: {start:,} of {len(queries):,} queries ...")
         part = queries[start : start + TOGETHER]

@@ -22,32 +22,21 @@ MOST_DIGITS = 6  # of a result in decimals; any other is a fraction
 PIECE = r"(?:poem|verse|rhyme|stanza|limerick|text|story|summary|answer|reply|slogan)"
 VERSE = [2, None]  # lines
 WANTED = r"\b(?:write|compose|create|give|make)(?: me| us)? (?:an?|another|one)"
-KIND = (
-    r"(?: (?!(?:of|about|for|on|from|to|in|with|a|an|the|prose)\b)[\w'-]+,?){0,3}"  # "short funny": of the piece itself
-)
+KIND = r"(?: (?!(?:of|about|for|on|from|to|in|with|a|an|the|prose)\b)[\w'-]+,?){0,3}"  # "short funny", of the piece
+POEM = rf"{WANTED}{KIND} (?:poem|limerick|sonnet|ballad)\b|^(?:an? )?(?:poem|limerick) (?:about|on)\b"
+UP_TO = rf"\b(?:at most|no more than|a maximum of|up to|under|fewer than|less than) {COUNT} words\b"
+AS_JSON = r"\b(?:as|return|output|respond (?:in|with)|answer (?:in|with)) (?:only )?(?:valid )?json\b"
 FORMS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (  # a pattern, a check of a key, and its value for a count
     (rf"{WANTED}{KIND} haiku\b|^(?:an? )?haiku (?:about|on)\b", "lines", lambda count: 3),
     (rf"\b{COUNT}[- ]line {PIECE}\b", "lines", lambda count: count),
     (rf"\b{PIECE}\b[^.?!]{{0,60}}\b(?:of|in|with) (?:exactly )?{COUNT} lines?\b", "lines", lambda count: count),
-    (
-        rf"{WANTED}{KIND} (?:poem|limerick|sonnet|ballad)\b|^(?:an? )?(?:poem|limerick) (?:about|on)\b",
-        "lines",
-        lambda _: VERSE,
-    ),
+    (POEM, "lines", lambda _: VERSE),
     (rf"\b{COUNT} (?:bullet points|bullets|bulleted items|list items)\b", "items", lambda count: count),
     (rf"\b(?:numbered|bulleted|bullet) list (?:of|with) {COUNT}\b", "items", lambda count: count),
     (rf"\bexactly {COUNT} words\b", "words", lambda count: count),
     (rf"\bat least {COUNT} words\b", "words", lambda count: [count, None]),
-    (
-        rf"\b(?:at most|no more than|a maximum of|up to|under|fewer than|less than) {COUNT} words\b",
-        "words",
-        lambda count: [None, count],
-    ),
-    (
-        r"\b(?:as|return|output|respond (?:in|with)|answer (?:in|with)) (?:only )?(?:valid )?json\b",
-        "json",
-        lambda _: True,
-    ),
+    (UP_TO, "words", lambda count: [None, count]),
+    (AS_JSON, "json", lambda _: True),
 )
 
 

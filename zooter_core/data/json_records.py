@@ -17,12 +17,12 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, TextIO
 
 from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError
-from zooter_core.base.strict_json import ESCAPED, clean, is_number
+from zooter_core.base.strict_json import ESCAPED, clean, is_number, objects
 from zooter_core.data.documents import encoding_of
 
 LARGEST_TEXT = 1 << 30  # characters; a small .gz can hold more than the memory
@@ -31,7 +31,7 @@ DECODER = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" els
 KIND = "a file of JSON or a table (CSV)"
 AS_EXCEL, LINE, FOREIGN_WORD = "as-excel", re.compile(rb"[^\n]*"), re.compile(rb"[\x80-\xff]{5}")
 ENDING = re.compile(r"\.(jsonl?|[ct]sv|txt|parquet)(\.gz)?\Z")
-BEFORE = re.compile(r"(\s*\n|sep=.\n)*")  # the names of a table's columns; the latter is Excel's
+BEFORE = re.compile(r"(\s*\n|sep=.\n|[^,;\t|\n\"]*([,;\t])\2+\s*\n)*")  # a table: Excel's "sep=", and a title alone
 PACKED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # how .xlsx, .ods and .zip begin, and .xls
 LATEST = 1e11  # seconds: a time above it counts thousandths, millionths or billionths of one
 FIX_FILE, FIX_LINE = "Fix the file, or download it again.", "Fix or remove the line."
@@ -121,12 +121,16 @@ def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
     Raises:
         ZooterError: the file is missing or damaged, or something in it is no object; the message names its line.
     """
-    for place, value in each_row(path):
-        if isinstance(value, ZooterError):
-            raise value
-        if not isinstance(value, dict):
-            raise ZooterError(f"a JSON object in {place}", type(value).__name__, FIX_LINE)
-        yield place, value
+    return ((place, as_object(place, value)) for place, value in each_row(path))
+
+
+def as_object(place: Place, value: Any) -> dict[str, Any]:
+    """A value of a file, which should be an object. What is none is its error."""
+    if isinstance(value, ZooterError):
+        raise value
+    if not isinstance(value, dict):
+        raise ZooterError(f"a JSON object in {place}", type(value).__name__, FIX_LINE)
+    return value
 
 
 def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
@@ -145,12 +149,14 @@ def _table_in(value: Any) -> Sequence[Any]:
     if columns and all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
         if all(map(str.isdigit, value)):
             return columns
-        if all(map(str.isdigit, columns[0])):
-            rows = zip(*(column.values() for column in columns), strict=True)
-            return [dict(zip(value, cells, strict=True)) for cells in rows]
+        columns = [list(column.values()) for column in columns if all(map(str.isdigit, column))]
     elif columns and isinstance(names := value.get("columns"), list) and isinstance(data := value.get("data"), list):
         return [dict(zip(map(str, names), cells, strict=False)) for cells in data if isinstance(cells, list)]
-    return [value]
+    elif not all(
+        isinstance(column, list) and len(column) == len(columns[0]) > 0 == len(objects(column)) for column in columns
+    ):
+        return [value]
+    return [dict(zip(value, cells, strict=True)) for cells in zip(*columns, strict=True)] or [value]
 
 
 def _each_value(path: Path) -> Iterator[tuple[Place, Any]]:
@@ -213,6 +219,10 @@ def table_rows(path: Path) -> Iterator[tuple[Place, dict[str, str | None] | Zoot
     before, text = text.count("\n", 0, begin), text[begin:]
     csv.field_size_limit(LARGEST_TEXT)
     rows = csv.DictReader(io.StringIO(text), delimiter=max("\t;,|", key=text.partition("\n")[0].count))
+    names = list(rows.fieldnames or ())  # a repeated one is about the last other one: "small", "small score"
+    others: Iterator[str] = accumulate(names, lambda last, name: name if names.count(name) == 1 else last)
+    names = [name if name in ("", last) else f"{last} {name}" for last, name in zip(others, names, strict=True)]
+    rows.fieldnames = names
     for row in rows:
         place = f"{path}, line {before + rows.line_num}"
         if None in row:
@@ -255,7 +265,7 @@ def as_json(value: object) -> Any:
     """A value; of a text of JSON, or of Python's lists and objects as pandas writes them to CSV, what it says."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
         return value
-    if value.lstrip().startswith(("[{'", "{'")):
+    if value.lstrip().startswith(("[{'", "{'", "['")):
         with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
             return ast.literal_eval(value.strip())
     return value_of(value)

@@ -29,7 +29,7 @@ from zooter_core.data.json_records import (
 )
 
 FORMATS = """Known are JSON or tables (CSV) with `query`, `question`, `prompt`, `instruction` or `messages`, \
-OpenAI's batch files, pairs of `request` and `response`, logs of LiteLLM, ShareGPT's `conversations`, \
+batch files, pairs of `request` and `response`, logs of LiteLLM, ShareGPT's `conversations`, \
 exports of Langfuse (`input`), LangSmith (`inputs`), Open WebUI, ChatGPT and Claude, and a .txt with a query a line."""
 RENAME = """Rename the field with the query to `query`. The first line of a table names its columns, and a file with a \
 query a line ends in .txt and has no tab in its first line."""
@@ -44,7 +44,7 @@ SHAPES = (  # the keys of which a record has all; the key with its kind of call,
     (LITELLM, {"start_time", "model"}, "", ""),
     # Of ShareGPT, Chatbot Arena, a proxy; Open WebUI (chats, feedback), ChatGPT, Claude.
     *((OTHER, {name}, "", "") for name in ("conversations", "conversation", "conversation_a", "request")),
-    *((OTHER, {name}, "", "") for name in ("chat", "snapshot", "mapping", "chat_messages")),
+    *((OTHER, {name}, "", "") for name in ("chat", "turns", "snapshot", "mapping", "chat_messages", "request_body")),
     *((PLAIN, {name}, "", "") for name in ("messages", "prompt", "question", "problem")),
 )
 CALLS = {  # a part of the name of other kinds of calls -> as what they are counted
@@ -54,17 +54,28 @@ CALLS = {  # a part of the name of other kinds of calls -> as what they are coun
 CUT = {"redacted": r"\A(\s*redacted-by-litellm)+\s*\Z", "cut short by LiteLLM": r"\(litellm_truncated "}
 TEXTS = (  # in which fields the messages are, or the user's text
     *("query", "messages", "conversations", "conversation", "prompt", "prompts", "input", "inputs", "question"),
-    *("problem", "contents", "proxy_server_request", "request", "body", "chat", "chat_messages", "snapshot"),
-    "conversation_a",
+    *("problem", "contents", "proxy_server_request", "request_body", "request", "body", "chat", "chat_messages"),
+    *("turns", "snapshot", "conversation_a", "raw", "versions", "inputBodyJson", "text"),
 )
+HEADINGS = {  # a field -> how people and other programs call it
+    "query": """queries questions user_query user_question user_prompt user_input user_message query_text question_text
+frage anfrage pregunta consulta pergunta domanda requête vraag pytanie вопрос запрос 问题 提问 質問 질문 سؤال प्रश्न""",
+    "model": "modell modelo modèle modello модель 模型 モデル 모델",
+    "score": "bewertung punkte puntuación pontuação punteggio оценка 得分 分数 评分 点数 점수",
+    "winner": "preferred preferred_model gewinner ganador gagnant vincitore победитель 胜者",
+    "response": "antwort respuesta réponse resposta risposta ответ 回答",
+}
+NAMES = {word: name for name, words in HEADINGS.items() for word in words.split()}
 USER = ("user", "human", "humanmessage", "humanmessagechunk")
 ASSISTANT = ("assistant", "gpt", "chatgpt", "bot", "ai", "aimessage", "aimessagechunk", "model")
-FIRST = ("choices", "generations", "candidates")  # lists of alternatives, of which the first counts
-ANSWERS = (*FIRST, "message", "messages", "output", "content", "parts", "text", "answer", "response")
+FIRST = ("choices", "generations", "candidates", "versions")  # lists of alternatives, of which the first counts
+ANSWERS = (*FIRST, "message", "messages", "output", "outputBodyJson", "content", "parts", "text", "answer", "response")
 DEEPEST = 12  # levels of objects and lists around a text
 HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])|\s+")
+INSIDE = re.compile(r"(inputs?|outputs?|vars|feedback(_scores)?)[./]")  # as in LangSmith's "inputs.question"
 Record = dict[str, Any]
 Shape = tuple[str, set[str], str, str]
+Source = tuple[Path, Place, Shape]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +113,16 @@ def read_logs(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Log]:
     total = 0
     for file in (file for path in paths for file in json_files(path, (".json", ".jsonl", ".csv", ".tsv", ".parquet"))):
         forms, strange = set[str](), list[Any]()
-        for place, record, shape in _records(file):
+        for place, record, shape in records_in(file):
             total += 1
             forms.add(shape[0])
             if not shape[0]:
                 left_out["of an unknown format" if isinstance(record, dict) else "broken"] += 1
                 strange = strange or [record]
             elif shape[0] != BATCH:
-                yield from _log(left_out, file, place, shape, record)
-            elif isinstance(record.get("body"), dict):
-                requests[str(record["custom_id"])].append((file, place, shape, record))
+                yield from _log(left_out, (file, place, shape), record, record)
+            elif isinstance(record.get("body", record.get("params")), dict):  # OpenAI's, or Anthropic's
+                requests[str(record["custom_id"])].append(((file, place, shape), record))
             else:
                 outputs[str(record["custom_id"])].append(record)
         if forms == {""}:
@@ -123,27 +134,29 @@ def read_logs(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Log]:
         raise ZooterError.saying("The files hold no record.", "Check the paths.")
     for name, group in requests.items():
         replies = outputs.pop(name, [])
-        for file, place, shape, record in group:
-            yield from _log(left_out, file, place, shape, *_answered(record, replies, len(group) + len(replies) > 2))
+        for source, record in group:
+            yield from _log(left_out, source, *_answered(record, replies, len(group) + len(replies) > 2))
     if alone := sum(map(len, outputs.values())):
         left_out["an output of the batch without its request: name both files"] += alone
 
 
 def _answered(record: Record, outputs: list[Record], several: bool) -> tuple[Record, Record, str]:
     """A request of OpenAI's Batch API and its output, the fields of both, and why there is no answer."""
-    fields = record | record["body"] | {"custom_id": record["custom_id"]}
+    fields = record | fields_of(record.get("body", record.get("params"))) | {"custom_id": record["custom_id"]}
     if several:
         return record, fields, "a custom_id of several batches: import each batch by itself"
     if not outputs:
         return record, fields, "a request of the batch without its output: name both files"
-    fields |= _reply(fields_of(outputs[0].get("response")).get("body"))
-    answered = any(map(fields_of(fields["response"]).get, ("choices", "output")))
+    message = fields_of(outputs[0].get("result")).get("message")  # of Anthropic
+    fields |= _reply(message or outputs[0].get("response"))
+    answered = any(map(fields_of(fields["response"]).get, ("choices", "output", "content")))
     return record | {"output": outputs[0]}, fields, "" if answered else "a request of the batch without an answer"
 
 
 def _reply(response: object) -> Record:
     """What the answer of a server says, as fields of a log."""
     reply = fields_of(response)
+    reply = fields_of(reply.get("body")) or reply
     created = reply.get("created", reply.get("created_at"))
     return {"response": reply or response, "usage": reply.get("usage"), "created": created}
 
@@ -159,13 +172,15 @@ def _branch(nodes: Record, name: object) -> list[Record]:
     return messages[::-1]
 
 
-def _records(file: Path) -> Iterator[tuple[Place, Any, Shape]]:
-    """The records of a file with their shapes; of an object with lists of known records, these."""
+def records_in(file: Path) -> Iterator[tuple[Place, Any, Shape]]:
+    """The records of a file with their shapes; of an object with known records in it, also in a text, these."""
     for place, value in each_row(file):
-        lists = [part for part in value.values() if isinstance(part, list)] if isinstance(value, dict) else []
         shape = _shape_of(value)
-        inner = [] if shape[0] else [(place, part, _shape_of(part)) for parts in lists for part in parts]
-        yield from inner if any(part[2][0] for part in inner) else [(place, value, shape)]
+        parts = list(value.values()) if isinstance(value, dict) and not shape[0] else []
+        inner = [(place, part, _shape_of(part)) for entries in parts if isinstance(entries, list) for part in entries]
+        if not any(part[2][0] for part in inner):
+            inner = [(place, value | part, shape) for part in map(fields_of, parts) if (shape := _shape_of(part))[0]]
+        yield from inner or [(place, value, shape)]
 
 
 def _shape_of(record: object) -> Shape:
@@ -196,20 +211,26 @@ def query_in(place: Place, fields: Mapping[str, Any]) -> str:
 
 
 def fields_of(record: object) -> Record:
-    """An object, also in a text of JSON, with its keys in snake_case; {} for anything else.
+    """An object, also in a text of JSON, with its keys as `field_name` has them; {} for anything else.
 
-    An instruction with its input, as in Alpaca's data, becomes the `query`.
+    An instruction with its input, as in Alpaca's data, or its context, as in Dolly's, becomes the `query`.
     """
     value = as_json(record)
-    fields = {_snake(str(name)): part for name, part in value.items()} if isinstance(value, dict) else {}
+    fields: Record = {}
+    for heading, part in value.items() if isinstance(value, dict) else ():
+        if (name := field_name(str(heading))) not in fields or name == heading:
+            fields[name] = part
     if isinstance(instruction := fields.get("instruction"), str):
-        fields.setdefault("query", f"{instruction}\n\n{as_text(fields.get('input')) or ''}".strip())
+        about = as_text(fields.get("input")) or as_text(fields.get("context")) or ""
+        fields.setdefault("query", f"{instruction}\n\n{about}".strip())
     return fields
 
 
 @lru_cache(1000)
-def _snake(name: str) -> str:
-    return HUMP.sub("_", name.strip()).lower()
+def field_name(heading: str) -> str:
+    """A key or the head of a column in snake_case, and as FIELDS and SHAPES have it: "Frage" is a `query`."""
+    name = INSIDE.sub("", HUMP.sub("_", heading.strip()).lower())
+    return NAMES.get(name, name)
 
 
 def messages_of(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -224,20 +245,13 @@ def turns_in(messages: Sequence[tuple[str, str]]) -> list[str]:
     return [text for role, text in messages if role in USER and text.strip()]
 
 
-def _log(
-    left_out: Counter[str],
-    file: Path,
-    place: Place,
-    shape: Shape,
-    record: Record,
-    request: Record | None = None,
-    unanswered: str = "",
-) -> Iterator[Log]:
+def _log(left_out: Counter[str], source: Source, record: Record, request: Record, no_answer: str = "") -> Iterator[Log]:
     """The request in a record, if nothing speaks against it. `request` has its fields where the record has not."""
-    form, _, kind, generations = shape
-    fields = fields_of(request or record)
-    if isinstance(fields.get("request"), dict):  # the body of a call, beside its response
-        fields = fields_of(fields["request"]) | fields | _reply(fields.get("response"))
+    file, place, (form, _, kind, generations) = source
+    fields = fields_of(request)
+    if body := fields_of(fields.get("request_body", fields.get("request"))):  # of a call, beside its response
+        body = fields_of(body.get("body")) or body
+        fields = body | fields | _reply(fields.get("response_body", fields.get("response")))
     fields = _vote_in(fields) | fields
     messages = messages_of(fields)
     turns = turns_in(messages)
@@ -261,10 +275,10 @@ def _log(
     values["first_token_seconds"] = first - began if began and first and first >= began else None
     seconds = ended - began if began and ended and ended >= began else None
     reply = messages[-1][1] if messages[-1][0] in ASSISTANT else None
-    answer = _first(fields, _answer, "answer response output outputs completion") or reply
+    answer = _first(fields, _answer, "answer response output outputs completion choices") or reply
     values["answer"] = None if re.search(CUT["redacted"], answer or "") else answer
     values["seconds"] = _first(fields, as_number, "seconds") or seconds
-    yield Log(file, place, form, record, fields, turns, unanswered, values)
+    yield Log(file, place, form, record, fields, turns, no_answer, values)
 
 
 def _first(fields: Record, read: Callable[[object], Any], names: str) -> Any:
@@ -322,17 +336,15 @@ def _answer(value: object) -> str | None:
     return text or (value if isinstance(value, str) and as_json(value) else None)
 
 
+TOKENS = "completion_tokens tokens output_tokens usage.completion_tokens usage.output_tokens usage.output"
 FIELDS: dict[str, tuple[Callable[[object], Any], str]] = {
     "name": (as_text, "custom_id request_id id run_id"),
     "time": (as_time, "end_time start_time time timestamp @timestamp ts datetime created created_at create_time"),
     "key": (as_text, "metadata.user_api_key_alias api_key key"),
     "session": (as_text, "session metadata.session_id metadata.thread_id session_id trace_id conversation_id"),
-    "candidate": (as_text, "candidate model_group model provided_model_name metadata.ls_model_name"),
+    "candidate": (as_text, "candidate model_group model model_id provided_model_name metadata.ls_model_name"),
     "prompt_tokens": (as_count, "prompt_tokens input_tokens usage.prompt_tokens usage.input_tokens usage.input"),
-    "tokens": (
-        as_count,
-        "completion_tokens tokens output_tokens usage.completion_tokens usage.output_tokens usage.output",
-    ),
+    "tokens": (as_count, TOKENS),
     "dollars": (as_number, "dollars response_cost spend total_cost calculated_total_cost"),
     "finish": (as_text, "finish status"),
 }

@@ -29,11 +29,9 @@ def prices_of(fleet: Fleet, pool: Sequence[str]) -> Array:
     """
     prices = [fleet.candidate(name).usd_per_million_tokens for name in pool]
     if wrong := [name for name, price in zip(pool, prices, strict=True) if price is None or not 0 <= price < math.inf]:
-        raise ZooterError(
-            f"a price of every candidate in fleet.toml of {fleet.name}",
-            f"no valid price of {listed(wrong)}",
-            "Add usd_per_million_tokens = ... to each [[candidate]]; 0 if it is free.",
-        )
+        expected = f"a price of every candidate in fleet.toml of {fleet.name}"
+        step = "Add usd_per_million_tokens = ... to each [[candidate]]; 0 if it is free."
+        raise ZooterError(expected, f"no valid price of {listed(wrong)}", step)
     return np.array(prices, dtype=np.float64)
 
 
@@ -68,10 +66,8 @@ def in_words(fleet: Fleet) -> str:
         return ""
     unknown = [one.name for one in fleet.candidates if one.usd_per_million_tokens is None and not is_local(one)]
     guess = f" Without a price there, these count as the dearest: {listed(unknown)}." if unknown else ""
-    return (
-        f"It weighs the prices of fleet.toml: the dearest model answers if it leads a free one by a "
-        f"probability of {willingness:.3g} ([router] willingness).{guess}"
-    )
+    lead = f"the dearest model answers if it leads a free one by a probability of {willingness:.3g}"
+    return f"It weighs the prices of fleet.toml: {lead} ([router] willingness).{guess}"
 
 
 def why(decision: Decision) -> str:

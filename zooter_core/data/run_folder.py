@@ -118,6 +118,9 @@ class RunFolder:
                 state |= of_type(dict[str, Any], parse_json(path.read_text(encoding="utf-8")))
             except (OSError, ValueError) as problem:
                 raise ZooterError(f"a readable {path}", str(problem), RESTORE) from problem
+            if "format" in state:
+                step = "Delete its run.json and rewards.jsonl, and start it again as before: its responses are kept."
+                raise ZooterError.saying(f"Zooter 0.2 made the run {self.folder}, in another layout.", step)
         return state
 
     def _write_state(self) -> None:
@@ -147,10 +150,8 @@ class RunFolder:
         for name in dict.fromkeys([*first, *settings]):
             before, now = _short(first.get(name)), _short(settings.get(name))
             if first.get(name) != settings.get(name) and name != FOLLOWS.get(step):
-                raise ZooterError.saying(
-                    f"This run's step {step} began with the setting {name} = {before}, but now {name} = {now}.",
-                    "Use the same value, or start a new run in another folder.",
-                )
+                sentence = f"This run's step {step} began with the setting {name} = {before}, but now {name} = {now}."
+                raise ZooterError.saying(sentence, "Use the same value, or start a new run in another folder.")
 
     def setting(self, step: str, name: str) -> Any:
         """A setting of a step that has begun.
@@ -195,11 +196,8 @@ class RunFolder:
         lines = {record["id"]: record for record in self.records(file)}
         if missing := [id for id in ids if id not in lines]:
             self.require(next(step for step, name in FILE_OF.items() if name == file))
-            raise WorkError(
-                f"a line of each query in {self.folder / file}",
-                f"none of {_short(missing[0])}",
-                "Restore a copy of the file, or start a new run.",
-            )
+            step = "Restore a copy of the file, or start a new run."
+            raise WorkError(f"a line of each query in {self.folder / file}", f"none of {_short(missing[0])}", step)
         return [lines[id] for id in ids]
 
     def append(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:

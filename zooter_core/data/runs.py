@@ -155,11 +155,9 @@ class Run(RunFolder):
         if not rewarded:
             reason = next((line["set_aside"] for line in lines), "there is none")
             then = "start a new run" if self.is_finished("collect") else "start the same command again"
-            raise ZooterError(
-                "at least one query with rewards",
-                f"all {len(lines)} set aside; the first because: {reason}",
-                f"Fix that cause (`zooter check` may name it), and {then}.",
-            )
+            instead = f"all {len(lines)} set aside; the first because: {reason}"
+            step = f"Fix that cause (`zooter check` may name it), and {then}."
+            raise ZooterError("at least one query with rewards", instead, step)
         return rewarded
 
 

@@ -19,8 +19,8 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import LARGEST_SCORE
 from zooter_core.base.strict_json import is_number, objects
 from zooter_core.data.answer_keys import FIELDS
-from zooter_core.data.json_records import ENDING, FIX_LINE, Place, as_number, as_text, each_record
-from zooter_core.data.logs import TEXTS, fields_of, messages_of, query_in, turns_in
+from zooter_core.data.json_records import ENDING, FIX_LINE, Place, as_json, as_number, as_text, each_record
+from zooter_core.data.logs import TEXTS, field_name, fields_of, messages_of, query_in, turns_in
 
 SCORE = ("score", "overall_score", "reward")
 LIKELY = ("overall", "rating", "grade", "is_correct", "correct", "passed", "success")  # scores, if they are numbers
@@ -28,7 +28,7 @@ MODEL = ("model", "model_name", "candidate", "llm", "model_id", "generator")
 RESPONSE = ("response", "output", "completion", "prediction", "answer", "text")
 DECIDED = (("winner", "loser"), ("chosen_model", "rejected_model"))  # of a vote; the first has won
 PAIRS = (("model_a", "model_b"), ("generator_1", "generator_2"), ("model_1", "model_2"), *DECIDED)
-MISSING = re.compile(r"[-–—?.]*|n[./]?a\.?|nan|null|none|#[\w/]+[!?]?")  # the last are errors of a spreadsheet
+MISSING = re.compile(r"[-–—?.]*|n[./]?a\.?|<na>|nan|null|none|#[\w/]+[!?]?")  # the last are errors of a spreadsheet
 # The last ones of each are Excel's in German, French, Spanish, Italian, Portuguese and Dutch.
 RIGHT = """pass passed correct right yes y win won good like liked thumbs_up 👍 ✓ ✔ ✅
 true wahr vrai verdadero vero verdadeiro waar"""
@@ -39,17 +39,24 @@ WORDS = {word: score for words, score in ((RIGHT, 1.0), (TIE, 0.5), (WRONG, 0.0)
 TIES, STARS = ("tie", "draw", "both"), "★⭐☆"
 WHAT = r"(score|rating|grade|reward|quality|accuracy|acc|correct|pass|passed|response|answer|output)s?"
 AFFIX = re.compile(  # around a model's name; the last is a scale, as in "small (1-5)"
-    rf"^{WHAT}[\W_]+(?=\w)|(?<=\w)([\W_]+{WHAT}\W*)?(\s*\(\d*\s*[-–/]\s*\d+\))?$", re.IGNORECASE
+    rf"^{WHAT}[\W_]+(?=\w)|(?<=\w)([\W_]+{WHAT}\W*)?(\s*[(\[](%|\d*\s*[-–/]\s*\d+)[)\]]|\s+/\s*\d+)?$", re.IGNORECASE
 )
 LARGEST_SCALE = 100
+SCORED = re.compile(r"(\w+_)?(ratings|grades|rewards|results)")  # an object of scores by model
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
+THOUSANDS = re.compile(r"(?<=\d)(\.(?=(\d{3}\.)*\d{3},\d)|,(?=(\d{3},)*\d{3}\.\d))")  # in 1.234,5 or 1,234.5
+AVERAGE = (
+    "(grand.|overall.|weighted.)?(mean|avg|average|total|sum|median)(.(score|rating)|s)?|ø|durchschnitt|mittelwert|summe"
+    "|gesamt|moyenne|somme|promedio|suma|m[eé]dia|soma|totale|gemiddelde|среднее|итого|平均|平均分|合计|总分|合計"
+)
+SUMMARY = re.compile(rf"({AVERAGE}|overall|max|min|count|std.*|standard.deviation)\W*(\(.*\))?")
 ABOUT = {*TEXTS, *FIELDS, "dataset", "source", "tags", "choices", "target", "expected", "label", "ground_truth"}
 MEASURE = re.compile(  # the names of columns that are no model's
-    r"reference|category|topic|type|stream|language|notes?|comments?|rater|date"
-    r"|no\.?|nr\.?|#|row|unnamed: \d+|mean|avg|average|total|sum|turns?|level|difficulty|split|fold|seed|year"
-    r"|temperature|weight|priority|version|complexity|confidence|diff|delta|median|variance"
+    r"(.*_)?(category|topic|type|stream|language|notes?|comments?|rater|date|row|turns?|level|difficulty|split|fold"
+    r"|seed|year|temperature|weight|priority|version|complexity|confidence|diff|delta|variance|status|reason)"
+    rf"|no\.?|nr\.?|n[°º]|№|#|序号|番号|reference(\..*)?|unnamed:.\d+|(.*_)?({AVERAGE})"
     r"|(.*[\W_])?(q?id|idx|index|ms|at|ts|time|timestamp|created|length|len|count|num|number|words|characters)"
-    r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration|rank)([\W_].*)?|time_.*"
+    r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration|rank)([\W_].*)?|time_.*|(.*_)?metric:.*"
 )
 # Of a row with a model, `correct` may be the score.
 BESIDE = ("correct", "gold", "best", "winner", "chosen", "rejected", "min", "max", "std")
@@ -78,22 +85,56 @@ def score_records(paths: Sequence[str | Path], responses: bool = False) -> Itera
     Raises:
         ZooterError: a file has no record, or one that holds no score.
     """
+    lines = _lines(paths, responses)
+    if len(paths) < 2:
+        yield from lines
+        return
+    queries: dict[str | int, tuple[int, Place, Record]] = {}  # by text, or by number where the text is taken
+    for number, (file, place, record) in enumerate(lines):
+        text = query_in(place, fields_of(record)).strip()
+        first, _, earlier = queries.get(text, (file, place, {}))
+        mine, others = ({*one["scores"]} if isinstance(one.get("scores"), dict) else set() for one in (record, earlier))
+        if first != file and mine and others and not mine & others:
+            record |= {
+                "scores": {model: as_score(score, f"{model} in {place}") for model, score in record["scores"].items()}
+            }
+            for name in ("scores", "responses", "verified"):  # of other models, in a file of their own
+                earlier |= {name: earlier.get(name, {}) | record[name]} if name in record else {}
+        else:
+            queries[number if text in queries else text] = file, place, record
+    yield from queries.values()
+
+
+def _lines(paths: Sequence[str | Path], responses: bool) -> Iterator[tuple[int, Place, Record]]:
+    """The lines of each file by itself, but for rows of one model, which make one line for their query in all files."""
     together: dict[str, _Rows] = {}
+    alone: dict[int, tuple[str, list[tuple[Place, Record]]]] = {}  # file -> its only column of scores, and its lines
     for file, path in enumerate(map(Path, paths)):
         table, place = list[tuple[Place, Record]](), ""
         for place, record in _unwrapped(path):
-            if {"scores", "responses"} & record.keys():
+            fields = _sample(path, record)
+            if {"scores", "responses"} & record.keys() & fields.keys():
                 yield file, place, record
-            elif sides := _vote(place, fields := _sample(path, record)):
+            elif _is_summary(record):
+                continue
+            elif sides := _vote(place, fields):
                 for side in sides:
                     _add(together, file, place, side)
-            elif fields.keys() & {*MODEL}:
+            elif {*MODEL} & fields.keys():
                 _add(together, file, place, fields)
             else:
                 table.append((place, record))
         if not place:
             raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
-        yield from ((file, *line) for line in _by_column(table, responses))
+        lines = _by_column(table, responses)
+        if lines and len(scores := lines[0][1].get("scores", ())) == 1:  # the other models may have files of their own
+            alone[file] = *scores, lines
+        else:
+            yield from ((file, *line) for line in lines)
+    shared = len({column for column, _ in alone.values()}) < len(alone)
+    for file, (column, lines) in alone.items():
+        model = ENDING.sub("", Path(paths[file]).name) if shared or field_name(column) in (*SCORE, *LIKELY) else column
+        yield from ((file, place, record | {"scores": {model: record["scores"][column]}}) for place, record in lines)
     for rows in together.values():
         scores = {name: fmean(values) for name, values in rows.scores.items()}
         record = rows.record | ({"responses": rows.responses} if rows.responses else {})
@@ -104,15 +145,27 @@ def _unwrapped(path: Path) -> Iterator[tuple[Place, Record]]:
     """The records of a file. Of a list in one, as in {"model": "a", "results": [...]}, each with what is around it.
 
     An object of objects, as in {"results": {"a": {"score": 1}, "b": {"score": 0}}}, is such a list of the models. In a
-    file of {"How?": {"a": 1, "b": 0}, ...}, the queries are the names.
+    file of {"How?": {"a": 1, "b": 0}, ...}, the queries are the names, or the ids of objects with a query.
     """
     for place, record in each_record(path):
+        if _are_scores(record.get("scores")) or not any(isinstance(part, dict | list) for part in record.values()):
+            yield place, record
+            continue
+        if objects(rows := fields_of(record.get("results")).get("results")):  # promptfoo has them beside the prompts
+            record = {"results": rows}
+        ratings = [part for name, part in record.items() if SCORED.fullmatch(name.lower()) and _are_scores(part)]
+        if len(ratings) == 1 and "scores" not in record:
+            record = record | {"scores": ratings[0]}
         form = [name for name in ("scores", "responses") if name in record][:1]
         parts = {name: record[name] for name in form or record if name.lower() not in TEXTS}
-        lists = [rows for part in parts.values() if (rows := objects(part) or _named(part))] or [_named(parts)]
-        rows = lists[0] if len(lists) == 1 else []
-        if all(isinstance(part, dict) and {*map(type, part.values())} <= {int, float} for part in record.values()):
+        lists = [rows for part in parts.values() if (rows := objects(part) or _named(part))]
+        rows = lists[0] if len(lists) == 1 else _named(parts)
+        if all(map(_are_scores, record.values())):
             rows = [{"query": query, "scores": scores} for query, scores in record.items()]
+            if " " not in "".join(record) and all(" " in text for part in record.values() for text in part):
+                rows = [{"model": m, "query": q, "score": s} for m, part in record.items() for q, s in part.items()]
+        elif all(isinstance(part, dict) and {*TEXTS} & fields_of(part).keys() for part in record.values()):
+            rows = [{"id": name} | part for name, part in record.items()]
         around = {name: value for name, value in fields_of(record).items() if name in (*MODEL, *ABOUT)} if rows else {}
         if rows and ({*MODEL} & fields_of(rows[0]).keys() or not {*TEXTS} & around.keys()):
             yield from ((place, around | row) for row in rows)
@@ -120,12 +173,24 @@ def _unwrapped(path: Path) -> Iterator[tuple[Place, Record]]:
             yield place, record
 
 
+def _are_scores(value: object) -> bool:
+    return isinstance(value, dict) and {*map(type, value.values())} <= {int, float}
+
+
 def _named(value: object) -> list[Record]:
-    """The objects in an object, if they are several with a score or a response, each with its name as the model's."""
-    rows = {name: row for name, row in value.items() if isinstance(row, dict)} if isinstance(value, dict) else {}
-    if len(rows) < 2 or not all({*SCORE, *LIKELY, *RESPONSE} & row.keys() for row in rows.values()):
-        return []
-    return [{"model": name} | row for name, row in rows.items()]
+    """The objects in an object, or in lists there, if all have a score or a response; their names are the models'."""
+    parts = value if isinstance(value, dict) else {}
+    lists = {name: objects(part if isinstance(part, list) else [part]) for name, part in parts.items()}
+    rows = [{"model": name} | row for name, part in lists.items() for row in part]
+    several = len({row["model"] for row in rows}) > 1
+    return rows if several and all({*SCORE, *LIKELY, *RESPONSE} & row.keys() for row in rows) else []
+
+
+def _is_summary(record: Record) -> bool:
+    """Whether a row of a table is the average or the sum of others, as spreadsheets have it below them."""
+    cells = [cell.strip().lower() for cell in record.values() if isinstance(cell, str)]
+    words = [cell for cell in cells if SUMMARY.fullmatch(cell)]
+    return bool(words) and all(cell in words or _is_missing(cell) or _number(cell) is not None for cell in cells)
 
 
 def _vote(place: Place, fields: Record) -> list[Record]:
@@ -172,11 +237,16 @@ def _sample(path: Path, record: Record) -> Record:
             return fields | {"model_a": model, "model_b": rivals[0], "winner": "model_a" if liked else "model_b"}
         return fields | {"model": model, "score": liked}
     if not {"doc", "doc_id", "target"} <= fields.keys():
-        if {*MODEL} & fields.keys() or not {*SCORE, *LIKELY} & fields.keys():
-            return fields
+        within = fields_of(fields.get("provider")) or fields_of(fields.get("metadata")).get("model")  # as promptfoo has
+        model = next((fields[name] for name in MODEL if name in fields), within)
+        scores = as_json(fields.get("scores")) if model and {*RESPONSE[:4], "text"} & fields.keys() else None
+        if isinstance(scores, dict) and as_text(model) not in scores:
+            gone = ("scores", *(RESPONSE if len(scores) > 1 else ()))  # of several, none is the score of the response
+            fields = {name: value for name, value in fields.items() if name not in gone} | scores
         answered = {*RESPONSE[:4]} & fields.keys()  # `answer` and `text` may be a key
-        alone = {*SCORE} & fields.keys() and not {*_numbers(fields)} - {*SCORE}
-        return fields | {"model": ENDING.sub("", path.name)} if answered or alone else fields
+        if model or not answered or not {*SCORE, *LIKELY} & fields.keys():
+            return fields | ({"model": model} if model else {})
+        return fields | {"model": ENDING.sub("", path.name)}
     if path.parent.name.startswith("samples_"):
         step = "Name each file after its model, or give the folders to `zooter distill`."
         raise ZooterError(f"the name of a model around {path}", "none: a browser sends files without folders", step)
@@ -186,7 +256,7 @@ def _sample(path: Path, record: Record) -> Record:
     while isinstance(prompt, dict | list) and prompt:
         prompt = next(iter(prompt.values() if isinstance(prompt, dict) else prompt))
     doc = fields_of(fields["doc"])
-    query = {name: doc[name] for name in TEXTS if name in doc} or {"prompt": prompt}
+    query = {name: doc[name] for name in TEXTS if name in doc and name != "text"} or {"prompt": prompt}
     task = path.name.removeprefix("samples_").rpartition("_")[0]  # before the time
     return query | {"model": path.parent.name.replace("__", "/"), "dataset": task, "score": fields.get(metric)}
 
@@ -201,46 +271,49 @@ def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) ->
     if not score and not response:
         expected = f'a column "score" or "response" beside "{model}" in {place}'
         raise ZooterError(expected, f"the columns {listed(fields)}", "Name the column of the scores or responses so.")
-    name, text, query = as_text(fields[model]), _as_response(fields.get(response)), query_in(place, fields)
-    if not name or not name.strip():
+    one, text = fields_of(fields[model]), _as_response(fields.get(response))
+    name = next(filter(None, map(as_text, (fields[model], *map(one.get, ("label", "name", "id"))))), "").strip()
+    if not name:
         raise ZooterError(f"the name of a model in {place}", f"{fields[model]!r:.40} in {model}", FIX_LINE)
+    query, above = query_in(place, fields).strip(), next(reversed(together), "")
+    if not query and above and name not in {*together[above].scores, *together[above].responses}:
+        query = above  # its cells were merged
     about = {name: value for name, value in fields.items() if name in ABOUT and name != response}
-    rows = together.setdefault(query.strip(), _Rows(file, place, about | {"query": query}))
+    rows = together.setdefault(query, _Rows(file, place, about | {"query": query}))
     if (number := as_score(fields.get(score), f"{name} in {place}")) is not None:
-        rows.scores[name.strip()].append(number)
+        rows.scores[name].append(number)
     if text is not None:
-        rows.responses[name.strip()] = text
+        rows.responses[name] = text
 
 
-def _by_column(rows: Sequence[tuple[Place, Record]], responses: bool) -> Iterator[tuple[Place, Record]]:
+def _by_column(rows: Sequence[tuple[Place, Record]], responses: bool) -> list[tuple[Place, Record]]:
     """The rows of a table with a column for each model: its scores where most cells are numbers, else its responses."""
     if rows:
         query_in(rows[0][0], fields_of(rows[0][1]))
     columns = [name for name in dict.fromkeys(name for _, record in rows for name in record) if name.strip()]
-    models = {name: _model_of(name.strip()) for name in columns if _may_be_scores(name.strip().lower())}
-    models = {
-        name: model for name, model in models.items() if model.lower() not in BESIDE and _may_be_scores(model.lower())
-    }
+    models = {name: _model_of(name.strip()) for name in columns if _may_be_scores(name)}
+    models = {name: one for name, one in models.items() if one.lower() not in BESIDE and _may_be_scores(one)}
     cells = {name: [cell for _, record in rows if not _is_missing(cell := record.get(name))] for name in models}
     numbers = {name: sum(_number(cell) is not None for cell in cells[name]) for name in models}
-    kind, names = "scores", [name for name, count in numbers.items() if count and 2 * count >= len(cells[name])]
+    counts = [[str(n) for n in range(first, first + len(rows))] for first in (0, 1)]  # the numbers of the rows
+    models = {name: one for name, one in models.items() if len(rows) < 10 or [*map(str, cells[name])] not in counts}
+    least = {name: 0 if field_name(name) in SCORE else len(cells[name]) / 2 for name in models}  # cells with numbers
+    kind, names = "scores", [name for name in models if cells[name] and numbers[name] >= least[name]]
     if not names or (responses and len(names) < len(models) == len({*models.values()})):
         kind, names = "responses", [name for name in models if any(map(_as_response, cells[name]))]
     if rows and kind == "responses" and len(names) < 2:
-        instead = (
-            f"no numbers in the columns {listed(models)}" if models else f"the columns {listed(columns) or 'none'}"
-        )
+        instead = f"{'no numbers in ' if models else ''}the columns {listed(models or columns) or 'none'}"
         raise ZooterError(f"scores in {rows[0][0]}", instead, STEP)
-    for place, record in rows:
-        part = {models[name]: record.get(name) for name in names}
-        if kind == "responses":
-            part = {name: text for name, cell in part.items() if (text := _as_response(cell))}
-        yield place, record | {kind: part}
+    if kind == "scores" and len(names) > 1 and "response" in map(field_name, columns):
+        step = "Name the one that counts `score`, or each column after its model."
+        raise ZooterError(f"one column of scores beside the responses in {rows[0][0]}", listed(names), step)
+    read = (lambda cell: _as_response(cell) or None) if kind == "responses" else lambda cell: cell
+    return [(place, one | {kind: {models[name]: read(one.get(name)) for name in names}}) for place, one in rows]
 
 
 def _model_of(column: str) -> str:
     """The name of the model in that of a column: those of "small", "rating_small" and "Score (small)" are the same."""
-    name = AFFIX.sub("", column)
+    name = column if field_name(column) in (*SCORE, *LIKELY) else AFFIX.sub("", column)
     return name if "(" in name else name.rstrip(")")
 
 
@@ -250,8 +323,9 @@ def _numbers(fields: Record) -> list[str]:
 
 
 def _may_be_scores(name: str) -> bool:
-    """Whether a column may hold scores, by its name in small letters."""
-    return name not in ABOUT and name not in MODEL and not MEASURE.fullmatch(name)
+    """Whether a column may hold scores, by its name."""
+    name = field_name(name)
+    return name not in {*ABOUT, *MODEL, *RESPONSE[:4]} and not MEASURE.fullmatch(name)
 
 
 def _as_response(value: object) -> str | None:
@@ -284,10 +358,12 @@ def _is_missing(value: object) -> bool:
 def _number(value: object) -> float | None:
     """The number that a cell or a value of JSON stands for; None if it stands for none."""
     if isinstance(value, str):
-        text = value.replace("\ufe0f", "").strip().lower().removesuffix("%").rstrip()
+        text = value.replace("\ufe0f", "").strip().lower().replace(" out of ", "/").removesuffix("%").rstrip()
+        text = text.partition("(")[0].rstrip() if text[:1].isdigit() else text  # "4 (good)"
         if text and not text.strip(STARS):
             return float(len(text) - text.count(STARS[-1]))
         points, slash, most = (part.strip() for part in text.partition("/"))  # 4/5, but no date
+        points = THOUSANDS.sub("", points) if "," in points else points
         number = WORDS.get(points, as_number(points.replace(",", ".") if DECIMAL_COMMA.fullmatch(points) else points))
         if not slash or number is None:
             return number

@@ -5,13 +5,16 @@ A score file is the neutral way in: from one, `zooter distill --scores` trains a
 
 from __future__ import annotations
 
+import json
 import re
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,8 +25,8 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import is_number, objects
 from zooter_core.base.terminal import wrong_name
 from zooter_core.data.answer_keys import read_key
-from zooter_core.data.json_records import as_json, each_record
-from zooter_core.data.logs import TEXTS, fields_of, query_in
+from zooter_core.data.json_records import as_json, as_object, each_record
+from zooter_core.data.logs import fields_of, query_in, records_in
 from zooter_core.data.score_records import as_score, score_records
 from zooter_core.method.verified import scale_of, verified_rewards
 
@@ -45,7 +48,7 @@ class Scores:
         files: that they were read from, for messages.
 
     Raises:
-        ZooterError: no candidate can have one of these names.
+        ZooterError: no candidate can have one of these names, or queries and scores do not fit.
     """
 
     queries: tuple[Query, ...]
@@ -57,6 +60,11 @@ class Scores:
     def __post_init__(self) -> None:
         for name in self.candidates:
             _check_name(name, self.place)
+        kind = type(self.queries[0]) if self.queries else Query
+        shape, fitting = getattr(self.scores, "shape", "a list"), (len(self.queries), len(self.candidates))
+        if (kind, shape) != (Query, fitting):
+            step = "`distill` and `evaluate` also take a table of pandas or polars."
+            raise ZooterError(f"a `Query` each and an array of shape {fitting}", f"{kind.__name__} and {shape}", step)
 
     @property
     def place(self) -> str:
@@ -101,11 +109,8 @@ class Scores:
     def only(self, candidates: Sequence[str]) -> Scores:
         """A copy with the columns of these candidates alone, and the queries with scores of two of them."""
         if missing := [name for name in candidates if name not in self.candidates]:
-            raise ZooterError(
-                f"scores of {listed(candidates)}{self.place}",
-                f"none of {listed(missing)}",
-                "Add their scores on the same queries.",
-            )
+            expected, step = f"scores of {listed(candidates)}{self.place}", "Add their scores on the same queries."
+            raise ZooterError(expected, f"none of {listed(missing)}", step)
         return self.of_columns([self.candidates.index(name) for name in candidates]).comparable()
 
     def of_columns(self, columns: Iterable[int]) -> Scores:
@@ -125,12 +130,9 @@ class Scores:
     def check_choice(self) -> None:
         """Refuse scores of a single candidate, from which nothing can learn to choose."""
         if len(self.candidates) < LEAST:
-            raise ZooterError(
-                f"scores of two candidates or more{self.place}",
-                f"those of {listed(self.candidates)} alone",
-                "Add scores of others on the same queries, in a column for each model, or in rows of query, model and "
-                "score: a router has to choose.",
-            )
+            step = "Add scores of others on the same queries, in a column for each model or a row for each score."
+            instead = f"those of {listed(self.candidates)} alone"
+            raise ZooterError(f"scores of two candidates or more{self.place}", instead, step)
 
     def sample(self, most: int, seed: int = 0) -> Scores:
         """At most `most` of the queries, drawn at random, in their order."""
@@ -144,7 +146,9 @@ class Scores:
         return replace(self, queries=queries, scores=self.scores[list(rows)], left_out=0)
 
 
-ScoreSource = Scores | str | Path | Sequence[str | Path]  # one or more score files, or their contents
+Numbers = Mapping[str, float]
+Table = Any  # of pandas, polars, Arrow or the hub, or a list of objects
+ScoreSource = Scores | str | Path | Sequence[str | Path] | Table  # one or more score files, or what is in them
 
 
 def each_query(path: str | Path) -> Iterator[tuple[str, Query]]:
@@ -154,17 +158,10 @@ def each_query(path: str | Path) -> Iterator[tuple[str, Query]]:
         ZooterError: a line is wrong (named), or there is no query.
     """
     place = ""
-    lines = ((place, part) for place, record in each_record(Path(path)) for part in _inner(record))
-    for number, (place, record) in enumerate(lines, 1):
-        yield place, read_query(place, record, str(number), blank=True)
+    for number, (place, record, _) in enumerate(records_in(Path(path)), 1):
+        yield place, read_query(place, as_object(place, record), str(number), blank=True)
     if not place:
         raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
-
-
-def _inner(record: dict[str, Any]) -> Sequence[dict[str, Any]]:
-    """The objects in an object that holds one list of them and no query, as in {"data": [...]}; else itself alone."""
-    lists = [rows for part in record.values() if (rows := objects(part))]
-    return lists[0] if len(lists) == 1 and not {*TEXTS} & fields_of(record).keys() else [record]
 
 
 def read_queries(path: str | Path, tell: Callable[[str], None] = lambda note: None) -> list[Query]:
@@ -184,9 +181,8 @@ def read_queries(path: str | Path, tell: Callable[[str], None] = lambda note: No
         first = next(place for place, query in lines if not query.text.strip())
         tell(f"{count:,} {'query is' if count == 1 else 'queries are'} empty and set aside, first in {first}.")
     if repeats := len(queries) - len({query.text for query in queries}):
-        tell(
-            f"Repeats of other queries: {repeats:,} of {len(queries):,}. All are answered; `zooter queries` drops them."
-        )
+        share = f"{repeats:,} of {len(queries):,}"
+        tell(f"Repeats of other queries: {share}. All are answered; `zooter queries` drops them.")
     no_repeats(queries, str(path))
     return queries
 
@@ -225,11 +221,9 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
         values[rows] = verified_rewards(values[rows], right, scale_of(values))
     result = Scores(tuple(queries), pool, values, files=tuple(map(str, paths))).comparable()
     if not pool or not result.queries:
-        raise ZooterError(
-            f"scores of two candidates for some query{result.place}",
-            f"one of {listed(pool)} a line" if pool else "none",
-            "Put the scores of a query into one line: a label compares candidates.",
-        )
+        step = "Put the scores of a query into one line: a label compares candidates."
+        instead = f"one of {listed(pool)} a line" if pool else "none"
+        raise ZooterError(f"scores of two candidates for some query{result.place}", instead, step)
     return result
 
 
@@ -247,10 +241,22 @@ def _scores_in(place: str, record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def as_scores(source: ScoreSource) -> Scores:
-    """Scores as they are, or read from one or more score files (`read_scores`)."""
+    """Scores as they are, or read from score files or a table in memory (`read_scores`); else a ZooterError."""
     if isinstance(source, Scores):
         return source
-    return read_scores([source] if isinstance(source, str | Path) else source)
+    for rows in ("to_dicts", "to_pylist", "to_list"):  # of polars; Arrow; a data set of the hub
+        source = getattr(source, rows)() if hasattr(source, rows) else source
+    source = source.to_dict("records") if hasattr(source, "to_dict") else source  # of pandas
+    paths = [source] if isinstance(source, str | Path) else source
+    if isinstance(paths, list | tuple) and all(isinstance(path, str | Path) for path in paths):
+        return read_scores(paths)
+    if not isinstance(source, dict) and not objects(source):
+        step = "A table has a column for each model, or the columns query, model and score."
+        raise ZooterError("score files, or a table of pandas or polars", type(source).__name__, step)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "table.json")  # read as any other
+        path.write_text(json.dumps(source, default=lambda cell: cell.item() if hasattr(cell, "item") else str(cell)))
+        return read_scores([path])
 
 
 def read_texts(paths: Sequence[str | Path], scores: Scores | None = None) -> list[dict[str, str]]:
@@ -268,10 +274,7 @@ def read_texts(paths: Sequence[str | Path], scores: Scores | None = None) -> lis
 
 
 def score_line(
-    query: Query,
-    scores: Mapping[str, float],
-    responses: Mapping[str, str] | None = None,
-    verified: Mapping[str, float] | None = None,
+    query: Query, scores: Numbers, responses: Mapping[str, str] | None = None, verified: Numbers | None = None
 ) -> dict[str, Any]:
     """One line of a score file.
 
@@ -346,11 +349,8 @@ def _shown(value: Any) -> str:
 
 def no_repeats(queries: Sequence[Query], path: str) -> None:
     """Refuse a file with two queries of one id."""
-    ids: set[str] = set()
-    for query in queries:
-        if query.id in ids:
-            raise ZooterError(f"different ids in {path}", f'"{query.id}" twice', "Rename or remove one of the lines.")
-        ids.add(query.id)
+    if repeats := [id for id, count in Counter(query.id for query in queries).items() if count > 1]:
+        raise ZooterError(f"different ids in {path}", f'"{repeats[0]}" twice', "Rename or remove one of the lines.")
 
 
 def paraphrases() -> list[tuple[str, str]]:

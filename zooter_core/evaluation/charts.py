@@ -127,11 +127,8 @@ def bars_of(middles: Sequence[float], intervals: Sequence[tuple[float, float]], 
 
 
 def trace(kind: str, xs: Iterable[Any], ys: Iterable[Any], hovers: Iterable[str] = (), **more: Any) -> Figure:
-    """A part of a chart, as plotly has it.
-
-    Args:
-        hovers: what each point says under the pointer, a sentence on each line; without them, nothing is said.
-    """
+    """A part of a chart, as plotly has it. `hovers` are what each point says under the pointer, a sentence on each
+    line; without them, nothing is said."""
     texts = [hover(*sentences.split("\n")) for sentences in hovers]
     pointed = {"hovertext": texts, "hoverinfo": "text"} if texts else {"hoverinfo": "skip"}
     return {"type": kind, "x": list(xs), "y": list(ys), **pointed, **more}
@@ -188,13 +185,8 @@ def selection_chart(
     quality: str = "mean score per query",
     marks: Sequence[Figure] = (),
 ) -> Figure:
-    """Quality over cost: a line per k, and the straight line of as many random queries.
-
-    Args:
-        curves: k -> the points in the order of cost.
-        priced: cost in dollars; else in calls.
-        marks: drawn over the lines.
-    """
+    """Quality over cost (dollars if `priced`, else calls): a line per k, whose points are in the order of cost, and the
+    straight line of as many random queries. `marks` are drawn over the lines."""
     straight = {"mode": "lines", "line": {"color": GREY, "dash": "dot", "width": 1.5}, "name": "random queries"}
     traces = []
     for number, (k, points) in enumerate(curves.items()):

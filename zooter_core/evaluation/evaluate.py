@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from zooter_core.base.errors import ZooterError, did_you_mean, listed
 from zooter_core.data import prices
 from zooter_core.data.scores import NO_DATASET, Scores, ScoreSource, as_scores
 from zooter_core.evaluation import verdicts
+from zooter_core.evaluation.baselines import best_single, nearest, simple
 from zooter_core.evaluation.figures import (
     Baseline,
     BestSingle,
@@ -29,14 +31,13 @@ from zooter_core.evaluation.figures import (
     check_names,
     to_json,
 )
-from zooter_core.evaluation.nearest import completed, predicted
 from zooter_core.method import calibration, metrics, selection
-from zooter_core.method.labels import normalise
 from zooter_core.method.metrics import Array, mean, without_gaps
 from zooter_core.method.mixture import chosen, level
-from zooter_core.router.kinds.arrays import unit
+from zooter_core.router.neighbours import in_sample_note
 from zooter_core.router.router import Router, restrict_rows
-from zooter_core.router.text_encoder import TextEncoder
+
+NEVER = 60  # queries; a candidate that none of them went to is chosen for less than 5% (the rule of three: 3 / 60)
 
 
 def evaluate(
@@ -59,10 +60,16 @@ def evaluate(
         learned: the scores that the router was distilled from. The baselines then learn from them too, and kNN joins;
             otherwise they are picked in hindsight, on the scores that they are judged by.
 
+    Warns:
+        UserWarning: the router of a folder has learned from some of the queries.
+
     Raises:
         ZooterError: there is no router, a file is wrong, or the scores are of other candidates.
         WorkError: the router does not work.
     """
+    scores = as_scores(scores)
+    if isinstance(router, str | Path) and (note := in_sample_note(scores.queries, Path(router))):
+        warnings.warn(note, stacklevel=2)
     return to_json(compute_evaluation(router, scores, learned))
 
 
@@ -73,12 +80,8 @@ def compute_evaluation(
     rmr: Array | None = None,
     probabilities: Array | None = None,
 ) -> Evaluation:
-    """What `evaluate` returns as JSON.
-
-    Args:
-        rmr: as in `compare`.
-        probabilities: what `compute_probabilities` gave for this router and these scores, if it was called.
-    """
+    """What `evaluate` returns as JSON; with `rmr` as in `compare`, and the `probabilities` that `compute_probabilities`
+    gave for this router and these scores, if it was called."""
     router = Router.load(router) if isinstance(router, str | Path) else router
     scores = as_scores(scores)
     probabilities = compute_probabilities(router, scores) if probabilities is None else probabilities
@@ -93,60 +96,14 @@ def compute_evaluation(
 
 
 def compute_probabilities(router: Router, scores: Scores, progress: Callable[[int], None] = lambda done: None) -> Array:
-    """A router's probabilities for the queries of scores and their candidates, in the order of the scores.
-
-    Args:
-        progress: called with the number of queries done after each batch that is embedded.
-
-    Raises:
-        ZooterError: the router lacks one of the candidates.
-    """
+    """A router's probabilities for the queries of scores and their candidates, in the order of the scores. Raises
+    ZooterError if the router lacks one of the candidates."""
     if missing := [name for name in scores.candidates if name not in router.candidates]:
         step = f"{did_you_mean(missing[0], router.candidates)} Rename or remove them, or name a router that knows them."
         raise ZooterError("scores of the router's candidates alone", f"scores of {listed(missing)} too", step)
     rows = router.probabilities_all([query.text for query in scores.queries], progress)
     columns = [router.candidates.index(name) for name in scores.candidates]
     return rows[:, columns] if len(columns) == len(router.candidates) else restrict_rows(rows, columns)
-
-
-def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
-    """The score that simple rules learned from `learned` get on each query of `scores`, shape (n,); NaN for no score.
-
-    `best single` is the candidate with the highest mean over data sets, `majority` the one that wins most queries, and
-    `best a data set` the one with the highest mean in the query's data set (best single where that is a new one). None
-    of them is one with next to no scores (`Scores.barely_scored`).
-    """
-    learned = learned.without_barely_scored()
-    table = learned.scores
-    means = metrics.group_means(table, learned.datasets)
-    single = best_single(learned)
-    majority = int(np.nanargmax(mean(metrics.win_shares(table), axis=0)))
-    best = {name: int(np.nanargmax(row)) for name, row in means.items() if not np.isnan(row).all()}
-    places = [best.get(name, single) for name in scores.datasets]
-    return {
-        "random": mean(scores.scores, axis=1),
-        "best single": scores.scores[:, single],
-        "majority": scores.scores[:, majority],
-        "best a data set": scores.scores[np.arange(len(places)), places],
-    }
-
-
-def best_single(scores: Scores) -> int:
-    """The number of the candidate with the highest mean over data sets, of those with more than next to no scores."""
-    means = metrics.group_means(scores.without_barely_scored().scores, scores.datasets)
-    return int(np.nanargmax(mean(np.array(list(means.values())), axis=0)))
-
-
-def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
-    """The score that kNN's choice gets on each query, shape (n,), with the router's encoder.
-
-    Args:
-        scores, learned: with the candidates in the same order.
-    """
-    vectors, learned_from = (encoder.embed_all([query.text for query in one.queries]) for one in (scores, learned))
-    references = unit(learned_from.astype(np.float32))
-    table = completed(references, normalise(learned.scores, "spread", ()).astype(np.float32))
-    return chosen(predicted(vectors, references, table).astype(np.float64), scores.scores)
 
 
 def _baseline(scores: Scores, values: Array, earned: Array, hindsight: bool) -> Baseline:
@@ -202,7 +159,7 @@ def compare(
     few = scores.barely_scored
     average = _average([name for name in scores.candidates if name not in few], list(datasets.values()))
     single = table[:, scores.candidates.index(average.best_single.candidate)]
-    alone = {"router": earned} | {name: table[:, column] for column, name in enumerate(scores.candidates)}
+    alone = {"router": earned} | dict(zip(scores.candidates, table.T, strict=True))
     ranks, ranks_alone = (_ranks(methods, scores.datasets) for methods in (alone | ranked | {"oracle": best}, alone))
     others = {"best_single": single, "random": random, **ranked}
     means = {
@@ -238,8 +195,10 @@ def _verdict(scores: Scores, probabilities: Array, best: str, learned: Scores | 
     alone = scores.scores[:, scores.candidates.index(against)]
     earned = chosen(probabilities, scores.scores)
     verdict = verdicts.reach_verdict(scores, earned, alone, against, source, learned is None)
-    never = verdicts.never_chosen(scores.candidates, probabilities.argmax(axis=1).tolist())
-    return replace(verdict, never_needed=never)
+    if len(probabilities) < NEVER:
+        return verdict
+    used = set(probabilities.argmax(axis=1).tolist())
+    return replace(verdict, never_needed=[name for n, name in enumerate(scores.candidates) if n not in used])
 
 
 def _interval(name: str, values: Array) -> tuple[float, float]:
@@ -312,17 +271,12 @@ def _best(means: Mapping[str, float]) -> BestSingle:
 
 @dataclass(frozen=True)
 class Sampled:
-    """Rewards and costs of the single responses of a run.
+    """Rewards and costs of the single responses of a run."""
 
-    Attributes:
-        rewards: shape (n, candidates, k), whose means over k are the scores.
-        dollars: for a thousand queries, shape (n, candidates), means over k; None where a price is missing.
-        tokens: of a response, the same shape; None where nobody has counted.
-    """
-
-    rewards: Array
+    rewards: Array  # shape (n, candidates, k), whose means over k are the scores
+    # For a thousand queries, shape (n, candidates), means over k; None where a price is missing.
     dollars: Array | None = None
-    tokens: Array | None = None
+    tokens: Array | None = None  # of a response, in the same shape; None where nobody has counted
 
     def part(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Sampled:
         """Those of some queries and candidates."""
@@ -380,7 +334,11 @@ def report(
     sources = {"all": by_source(np.ones(len(names), dtype=bool))}
     sources |= {str(name): by_source(names == name) for name in dict.fromkeys(scores.datasets) if name != NO_DATASET}
     learned = None if held_back.all() else scores.subset(np.flatnonzero(~held_back).tolist())
-    crossed = _crossed(learned, cross_validated) if learned and cross_validated is not None else None
+    crossed = None
+    if learned and cross_validated is not None:
+        router, alone, folds = cross_validated
+        single = learned.candidates[int(level(learned.scores).argmax())]  # as `mixture.levels_of` chose in each fold
+        crossed = verdicts.reach_verdict(learned, router, alone, single, "cross-validation", folds=folds)
     if outputs is None:
         return Report(candidates=sources, cross_validation=crossed)
     sampled = sampled or Sampled(scores.scores[..., None])
@@ -393,13 +351,6 @@ def report(
     outputs, rows = outputs.of_queries(judged), rows[judged]
     held_back_part = _held_back(outputs, scores.subset(rows.tolist()), learned, sampled.part(rows, columns))
     return Report(candidates=sources, held_back=held_back_part, cross_validation=crossed)
-
-
-def _crossed(learned: Scores, earned: Array) -> Verdict:
-    """The verdict of cross-validation on the training queries."""
-    single = learned.candidates[int(level(learned.scores).argmax())]  # as `mixture.levels_of` chose in each fold
-    router, alone, folds = earned
-    return verdicts.reach_verdict(learned, router, alone, single, "cross-validation", folds=folds)
 
 
 def _judged(fold: Scores, probabilities: Array) -> NDArray[np.bool_]:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BeforeValidator
 
 from zooter_core.base.errors import ZooterError, first_line, listed
-from zooter_core.base.strict_json import dump_json, parse_json
+from zooter_core.base.strict_json import dump_json, of_type, parse_json
 from zooter_core.data.prices import Spent, Trade
 from zooter_core.data.run_folder import REPORT
 from zooter_core.method.calibration import Reliability
@@ -98,40 +98,30 @@ class Kind:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether routing beats always using one candidate, over the `n` queries where both have a score.
+    """Whether routing beats always using one candidate, over the `n` queries where both have a score."""
 
-    Attributes:
-        against: the best single candidate: in `hindsight` of the same queries, else of those that the router learned
-            from. Of two routers, the other one.
-        difference: mean score of routing minus that of the candidate; NaN, or null in JSON, without a query.
-        interval: of 95%; null where the differences have no spread.
-        differing: queries where the two scores are not the same.
-        significant: the interval does not hold 0, and enough queries differ (method/verdict.py).
-        queries_needed: about how many would show such a difference; null where it is significant, or nothing can be
-            said.
-        source: where the queries come from: `held-back`, `cross-validation`, or `judged` (given to `evaluate`).
-        points: all scores are in [0, 1], so that sentences count in hundredths.
-        never_needed: candidates that the router never chose; empty on fewer than NEVER queries.
-        gains, loses: the kinds of queries with a significant difference, the largest first.
-        dollars, dollars_against: cost of a thousand queries, where prices are known.
-        tokens, tokens_against: of an answer, where they are not.
-    """
-
+    # The best single candidate: in `hindsight` of the same queries, else of those that the router learned from. Of two
+    # routers, the other one.
     against: str
-    difference: End
-    interval: Interval | None
+    difference: End  # mean score of routing minus that of the candidate; NaN, or null in JSON, without a query
+    interval: Interval | None  # of 95%; null where the differences have no spread
     n: int
-    differing: int
-    significant: bool
+    differing: int  # queries where the two scores are not the same
+    significant: bool  # the interval does not hold 0, and enough queries differ (method/verdict.py)
+    # About how many queries would show such a difference; null where it is significant, or nothing can be said.
     queries_needed: int | None
-    source: Source
+    source: Source  # where the queries come from: `held-back`, `cross-validation`, or `judged` (given to `evaluate`)
     hindsight: bool
-    points: bool
+    points: bool  # all scores are in [0, 1], so that sentences count in hundredths
+    # Candidates that the router never chose; empty on few queries (`evaluate.NEVER`).
     never_needed: list[str] = field(default_factory=list)
+    # The kinds of queries with a significant difference, the largest first.
     gains: list[Kind] = field(default_factory=list)
     loses: list[Kind] = field(default_factory=list)
+    # Cost of a thousand queries, where prices are known.
     dollars: float | None = None
     dollars_against: float | None = None
+    # Tokens of an answer, where they are not.
     tokens: float | None = None
     tokens_against: float | None = None
 
@@ -142,13 +132,6 @@ class Evaluation:
 
     Averages are unweighted over data sets. MTR and %Uplift rank the router, each candidate, RMR and the oracle;
     `single` leaves out the methods that need every candidate's response. What is None has not been computed.
-
-    Attributes:
-        mean, interval: over queries, and the 95% intervals (`metrics.interval`), by the names in MEANS and INTERVALS,
-            and of RMR.
-        counts: on how many queries each of these stands, by its name, and each of the `candidates`.
-        best_choice: how often the router and the best single candidate are the best choice.
-        gap_closed: of the gap between the best single candidate and the oracle; None where there is none.
     """
 
     n: int
@@ -157,12 +140,13 @@ class Evaluation:
     mtr: ByName
     uplift: ByName
     single: dict[Literal["mtr", "uplift"], ByName]
-    interval: dict[str, Interval]
-    mean: ByName
-    gap_closed: Share | None
+    interval: dict[str, Interval]  # of 95% (`metrics.interval`), by the names in INTERVALS, and of RMR
+    mean: ByName  # over queries, by the names in MEANS, and of RMR
+    gap_closed: Share | None  # of the gap between the best single candidate and the oracle; None where there is none
     calibration: Reliability
+    # How often the router and the best single candidate are the best choice.
     best_choice: dict[Literal["router", "best_single"], Share | None]
-    counts: dict[str, Any]
+    counts: dict[str, Any]  # on how many queries each of the means and intervals stands, and each of the `candidates`
     verdict: Verdict
     selection: SelectionReport | None = None
     dollars: Spent | None = None
@@ -248,25 +232,19 @@ class SourceFigures:
 
 @dataclass(frozen=True)
 class Report:
-    """report.json: the figures of a run or of a distillation.
+    """report.json: the figures of a run or of a distillation."""
 
-    Attributes:
-        candidates: figures by source; `all` comes first.
-        held_back: how the router does on the held-back queries, with RMR; None where no query was held back.
-        cross_validation: the verdict on routers that each learned from a part of the training queries and chose for
-            the rest; None if there was no such training.
-        losses: the mean KL of each epoch, in nats; empty for a router kind that is solved in one step.
-        set_aside: the queries without rewards: id -> why.
-        verified: outcomes of the queries with answer keys; None where there are none.
-        thinking: what candidates that think earn and cost beside others, by kind of query; empty where none thinks.
-    """
-
-    candidates: dict[str, SourceFigures]
+    candidates: dict[str, SourceFigures]  # figures by source; `all` comes first
+    # How the router does on the held-back queries, with RMR; None where no query was held back.
     held_back: Evaluation | None = None
+    # The verdict on routers that each learned from a part of the training queries and chose for the rest; None if there
+    # was no such training.
     cross_validation: Verdict | None = None
+    # The mean KL of each epoch, in nats; empty for a router kind that is solved in one step.
     losses: list[float] = field(default_factory=list)
-    set_aside: dict[str, str] = field(default_factory=dict)
-    verified: Verified | None = None
+    set_aside: dict[str, str] = field(default_factory=dict)  # the queries without rewards: id -> why
+    verified: Verified | None = None  # outcomes of the queries with answer keys; None where there are none
+    # What candidates that think earn and cost beside others, by kind of query; empty where none thinks.
     thinking: list[Thinking] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -306,45 +284,28 @@ def find(folder: str | Path, router: str | Path | None = None) -> Path | None:
 
 
 def load_report(path: Path) -> Report:
-    """Read a report.json.
-
-    Raises:
-        ZooterError: it is not JSON, or not the report of a run or a distillation.
-    """
-    values = _json(path)
-    if not isinstance(values.get("candidates"), dict) or "all" not in values["candidates"]:
-        step = "Make one with `zooter run` or `zooter distill`."
+    """Read a report.json. Raises ZooterError if it is not the report of a run or a distillation."""
+    step = "Run `zooter distill` again to write the report anew."
+    report = _read(Report, path, step)
+    if "all" not in report.candidates:
         raise ZooterError(f"the report of a run in {path}", "another kind of report", step)
-    return _read(Report, values, path, "Run `zooter distill` again to write the report anew.")
+    return report
 
 
 def load_sweep(path: Path) -> Sweep:
     """Read what `zooter evaluate --sweep --json` printed."""
-    return _read(Sweep, _json(path), path, "Run `zooter evaluate --sweep --json` again.")
+    return _read(Sweep, path, "Run `zooter evaluate --sweep --json` again.")
 
 
 def load_verdict(path: Path) -> Verdict:
-    return _read(Verdict, _json(path), path, "Make it again.")
+    return _read(Verdict, path, "Make it again.")
 
 
-def _read(kind: type[Part], values: dict[str, Any], path: Path, next_step: str) -> Part:
+def _read(kind: type[Part], path: Path, next_step: str) -> Part:
     try:
-        return TypeAdapter(kind).validate_python(values)
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        place = ".".join(map(str, first["loc"])) or path.name
-        fault = f"a fault at {place}: {first['msg']}"
-        raise ZooterError(f"complete figures in {path}", fault, next_step) from problem
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = parse_json(path.read_text(encoding="utf-8"))
+        return of_type(kind, parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as problem:
-        raise ZooterError(f"a readable {path}", first_line(problem), "Make it again.") from problem
-    if not isinstance(value, dict):
-        raise ZooterError(f"a JSON object in {path}", type(value).__name__, "Make it again.")
-    return value
+        raise ZooterError(f"a readable {path}", first_line(problem), next_step) from problem
 
 
 def check_names(candidates: Iterable[str]) -> None:

@@ -31,16 +31,11 @@ ROUTED = 20  # queries over which the router's speed is measured
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a fleet.
+    """A part of a fleet."""
 
-    Attributes:
-        kind: candidate, reward model, tagger or router.
-        check: uses it once; returns what to report, at least `found`.
-    """
-
-    kind: str
+    kind: str  # candidate, reward model, tagger or router
     name: str
-    check: Callable[[], Row]
+    check: Callable[[], Row]  # uses it once; returns what to report, at least `found`
 
 
 def list_parts(ensemble: Ensemble, note: Callable[[str], None]) -> list[Part]:

@@ -26,17 +26,13 @@ FIGURES = {  # column of a method beside its data sets -> label, and meaning
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the paper's Table 1.
-
-    Attributes:
-        group: ONE or ALL: how many candidates run for a query.
-        values: column -> figure, without the columns that the report lacks. The key of a data set is DATASET and its
-            name. The others are `average` (over data sets), `mtr`, `uplift`, and the same two among the methods that
-            run one model: `mtr_one`, `uplift_one`.
-    """
+    """A row of the paper's Table 1."""
 
     name: str
-    group: str
+    group: str  # ONE or ALL: how many candidates run for a query
+    # Column -> figure, without the columns that the report lacks. The key of a data set is DATASET and its name. The
+    # others are `average` (over data sets), `mtr`, `uplift`, and the same two among the methods that run one model:
+    # `mtr_one`, `uplift_one`.
     values: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -86,23 +82,15 @@ def best(methods: Sequence[Method]) -> dict[str, set[int]]:
 
 @dataclass(frozen=True)
 class Point:
-    """The cost and reward of a way of answering, as means over queries.
+    """The cost and reward of a way of answering, as means over queries."""
 
-    Attributes:
-        name: a candidate (if `candidate` is set), a method, or ROUTER for a point of a selection curve.
-        calls: models that run for a query.
-        dollars: the price of a thousand queries, for the responses alone; None without prices.
-        k: how many candidates run if the router is unsure; 1 for a point that is not of a selection curve.
-        share: the share of unsure queries, which are above `threshold`.
-    """
-
-    name: str
-    calls: float
+    name: str  # a candidate (if `candidate` is set), a method, or ROUTER for a point of a selection curve
+    calls: float  # models that run for a query
     reward: float
-    dollars: float | None = None
+    dollars: float | None = None  # the price of a thousand queries, for the responses alone; None without prices
     candidate: bool = False
-    k: int = 1
-    share: float = 0.0
+    k: int = 1  # how many candidates run if the router is unsure; 1 for a point that is not of a selection curve
+    share: float = 0.0  # the share of unsure queries, which are above `threshold`
     threshold: float | None = None
 
     def cost(self, priced: bool) -> float:

@@ -31,15 +31,8 @@ def check_complete(scores: Scores, texts: Texts) -> None:
 def rewards(
     ensemble: Ensemble, scores: Scores, texts: Texts, progress: Callable[[int], None]
 ) -> tuple[Array, dict[str, str]]:
-    """Rewards of responses by a fleet's reward model.
-
-    Args:
-        progress: called with the number of finished queries.
-
-    Returns:
-        Rewards of shape (n, N), -inf for a response that is empty or has no reward; and why queries are set aside, by
-        their id.
-    """
+    """Rewards of responses by a fleet's reward model, shape (n, N), -inf for a response that is empty or has no reward;
+    and why queries are set aside, by their id. `progress` is called with the number of finished queries."""
     answered = [[column for column, name in enumerate(scores.candidates) if row[name]] for row in texts]
     queries = [
         (query.text, [row[scores.candidates[column]] for column in columns])

@@ -40,10 +40,9 @@ def sentences(rows: Sequence[Thinking]) -> list[str]:
         lines.append(_headline(every))
         if kinds:
             first, *others = kinds
-            parts = [
-                f"On {first.kind}, thinking earned {_amount(first, ' reward per answer')}{_costs(first, ' tokens')}"
-            ]
-            lines.append(f"{'; '.join(parts + [f'on {row.kind}, {_amount(row)}{_costs(row)}' for row in others])}.")
+            earned = f"{_amount(first, ' reward per answer')}{_costs(first, ' tokens')}"
+            parts = [f"on {row.kind}, {_amount(row)}{_costs(row)}" for row in others]
+            lines.append(f"{'; '.join([f'On {first.kind}, thinking earned {earned}', *parts])}.")
     return lines
 
 

@@ -7,7 +7,6 @@ plain text; a page escapes them.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any, Literal
@@ -35,7 +34,6 @@ from zooter_core.method.metrics import Array, without_gaps
 from zooter_core.method.verdict import difference, fewest, stands_out
 
 ENOUGH = 100  # held-back queries; with fewer, cross-validation gives the verdict, because it judges all others
-NEVER = 60  # queries; a candidate that none of them went to is chosen for less than 5% (the rule of three: 3 / 60)
 MOST_KINDS = 3  # that gain, and that lose
 MOST_NEEDED = 10_000  # queries that a sentence asks for
 FAR = 2.0  # times the gap, which no percentage says well
@@ -97,12 +95,6 @@ def _kinds(scores: Scores, values: Array) -> tuple[list[Kind], list[Kind]]:
     clear.sort(key=lambda kind: -abs(kind.difference))
     gains, loses = ([kind for kind in clear if side * kind.difference > 0] for side in (1, -1))
     return gains[:MOST_KINDS], loses[:MOST_KINDS]
-
-
-def never_chosen(candidates: Sequence[str], chosen: Collection[int]) -> list[str]:
-    """The candidates that none of NEVER queries or more went to; `chosen` has the number of each query's candidate."""
-    used = set(chosen)
-    return [name for number, name in enumerate(candidates) if number not in used] if len(chosen) >= NEVER else []
 
 
 def with_cost(verdict: Verdict, spent: Spent, unit: Literal["dollars", "tokens"]) -> Verdict:
@@ -189,7 +181,8 @@ def _against_rmr(figures: Evaluation) -> Verdict:
     """The router against RMR, by the means and the interval in a report."""
     low, high = interval = figures.interval.get("chosen_minus_rmr", (math.nan, math.nan))
     n = figures.counts.get("chosen_minus_rmr", figures.n)
-    return Verdict(
+    return replace(
+        figures.verdict,
         against="RMR",
         # Where scores are missing, the means are of different queries; the interval is of those that have both.
         difference=figures.mean["chosen"] - figures.mean["rmr"] if n == figures.n else (low + high) / 2,
@@ -198,9 +191,6 @@ def _against_rmr(figures: Evaluation) -> Verdict:
         differing=n,  # unknown
         significant=low > 0 or high < 0,
         queries_needed=None,
-        source="held-back",
-        hindsight=True,
-        points=figures.verdict.points,
     )
 
 
@@ -256,12 +246,8 @@ def _dollars(amount: float) -> str:
 
 
 def headline(verdict: Verdict, subject: str = "Routing", other: str = "", aside: str = "") -> str:
-    """The difference in one or two sentences.
-
-    Args:
-        other: what the subject is compared with, if it is not the candidate of the verdict.
-        aside: what to say of the other.
-    """
+    """The difference in one or two sentences. `other` is what the subject is compared with, if it is not the candidate
+    of the verdict, and `aside` what to say of it."""
     n, noun = verdict.n, QUERIES[verdict.source]
     if not other:
         other, aside = f"always using {verdict.against}", "the best single model in hindsight" * verdict.hindsight

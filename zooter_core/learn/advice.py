@@ -23,8 +23,6 @@ from zooter_core.method.worth import FEWEST
 SCORED = 'Give the fleet a [reward] that scores single answers (mode = "single" of a judge).'
 COPY = "my-fleet"  # of the embedded fleet
 PATIENT, SOON = 14, 7  # days: a sample that takes longer than PATIENT gets a larger share, to take SOON
-
-
 Kind = Literal[
     "no traffic", "not routed", "no rewards", "fell", "not sampled", "few", "switched",
     "roll back", "far", "train", "alone", "probabilities", "more", "nothing",
@@ -33,14 +31,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Advice:
-    """A recommendation.
-
-    Attributes:
-        kind: names the recommendation.
-        sentence: what to do.
-        reason: why.
-        command: how; "" if there is nothing to do.
-    """
+    """What to do, why, and by which command; "" if there is nothing to do."""
 
     kind: Kind
     sentence: str
@@ -57,23 +48,14 @@ class Advice:
 
 @dataclass(frozen=True)
 class Setup:
-    """What the fleet has, as far as it matters here.
+    """What the fleet has, as far as it matters here."""
 
-    Attributes:
-        fleet: its folder; "" for the embedded fleet, which stays as it is.
-        data: the folder of the traffic; "" where commands find it by themselves.
-        trained: whether it has a router, and not a starting one.
-        learned: when `zooter learn` switched to that one; 0 if it is another router.
-        guarded: whether the router before it can be brought back.
-        rewards: whether its reward model scores single answers.
-    """
-
-    fleet: str = ""
-    data: str = ""
-    trained: bool = True
-    learned: float = 0.0
-    guarded: bool = False
-    rewards: bool = True
+    fleet: str = ""  # its folder; "" for the embedded fleet, which stays as it is
+    data: str = ""  # the folder of the traffic; "" where commands find it by themselves
+    trained: bool = True  # whether it has a router, and not a starting one
+    learned: float = 0.0  # when `zooter learn` switched to that one; 0 if it is another router
+    guarded: bool = False  # whether the router before it can be brought back
+    rewards: bool = True  # whether its reward model scores single answers
 
     @classmethod
     def of(cls, fleet: Fleet, data: Path) -> Setup:
@@ -92,11 +74,7 @@ class Setup:
         )
 
     def command(self, name: str, options: str = "", data: bool = False) -> str:
-        """A command of ours for this fleet.
-
-        Args:
-            data: whether it takes the folder of the traffic.
-        """
+        """A command of ours for this fleet, and with `data` for the folder of the traffic."""
         fleet = f" --fleet {quote(self.fleet)}" if self.fleet else ""
         folder = f" --data {quote(self.data)}" if data and self.data else ""
         return f"zooter {name}{fleet}{folder}{options}"

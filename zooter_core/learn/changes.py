@@ -30,22 +30,15 @@ WHERE = {SAMPLE: "on the uniform sample", SERVED: "on what it answered"}
 
 @dataclass(frozen=True)
 class Change:
-    """A warning.
+    """A warning."""
 
-    Attributes:
-        kind: `reward`, `far` or `calibration`.
-        name: of the candidate, `queries` or `probabilities`.
-        before, after: mean rewards, or shares of the requests: what would be usual or right, and what is.
-        since: when it changed, in seconds since 1970.
-        message: says it, and what to do.
-    """
-
-    kind: str
-    name: str
+    kind: str  # `reward`, `far` or `calibration`
+    name: str  # of the candidate, `queries` or `probabilities`
+    # Mean rewards, or shares of the requests: what would be usual or right, and what is.
     before: float
     after: float
-    since: float
-    message: str
+    since: float  # when it changed, in seconds since 1970
+    message: str  # says it, and what to do
 
 
 def fallen_rewards(traffic: Traffic, since: float, until: float) -> list[Change]:
@@ -78,10 +71,8 @@ def fallen_rewards(traffic: Traffic, since: float, until: float) -> list[Change]
 def unfamiliar_queries(traffic: Traffic, ensemble: Ensemble, since: float, until: float) -> list[Change]:
     """A warning if clearly more than twice the usual share of the newest queries are far from the router's training.
 
-    There is none where the router has no training queries, or too few. It takes the router's encoder.
-
-    Raises:
-        ZooterError: the router, its encoder or its training queries do not load.
+    There is none where the router has no training queries, or too few. Raises ZooterError if the router, its encoder or
+    its training queries do not load.
     """
     entries = [entry for entry in traffic.newest(NEWEST, ROUTED) if since <= entry.time < until]
     neighbours = ensemble.neighbours if len(entries) >= FEWEST else None

@@ -6,7 +6,7 @@ The order matters: a decision is judged and compared before anything learns from
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
@@ -33,11 +33,7 @@ Vectors = NDArray[np.float32]
 
 
 class Cycle:
-    """The learner of one fleet at work.
-
-    Args:
-        tell: called with a note for the user.
-    """
+    """The learner of one fleet at work; `tell` is called with a note for the user."""
 
     def __init__(
         self,
@@ -59,10 +55,7 @@ class Cycle:
         return self.versions.state
 
     def turn(self, stop: threading.Event, show: Callable[[str], None] = lambda text: None) -> TurnSummary:
-        """Judge, decide and learn.
-
-        Args:
-            show: is told after every batch how far the turn has come.
+        """Judge, decide and learn; `show` is told after every batch how far the turn has come.
 
         Raises:
             ZooterError: a part of the fleet does not work, or its reward model only compares answers.
@@ -77,7 +70,8 @@ class Cycle:
         judge = TrafficJudge(self.ensemble, self.traffic, self.settings, turn, stop)
         self._ask_newcomers(judge)
         self._drop_torn_challenger()
-        for decisions in self._read_waiting():
+        last = self.traffic.last_number()  # what comes during the turn waits for the next one
+        while decisions := [one for one in self.traffic.decisions(state.judged, BATCH) if one.number <= last]:
             if stop.is_set() or not self._judge_batch(judge, decisions):
                 turn.waiting = True
                 break
@@ -89,16 +83,6 @@ class Cycle:
             self._learn(material, turn)
         turn.follows = self.state.follows
         return turn
-
-    def _read_waiting(self) -> Iterator[list[LoggedDecision]]:
-        """The decisions that are not judged yet, a batch at a time, up to the last one that there was at the start."""
-        last = self.traffic.last_number()
-        while True:
-            rest = self.traffic.decisions(after=self.state.judged, limit=BATCH)
-            decisions = [one for one in rest if one.number <= last]
-            if not decisions:
-                return
-            yield decisions
 
     def _judge_batch(self, judge: TrafficJudge, decisions: list[LoggedDecision]) -> bool:
         """Judge a batch and remember it; False where the budget or a stop ended it."""
@@ -160,11 +144,7 @@ class Cycle:
             state.challenger, state.pairs, state.earlier, state.learned = None, [], 0, 0
 
     def _decide(self, scale: float, turn: TurnSummary) -> None:
-        """Switch if the pairs say so.
-
-        Args:
-            scale: the spread of the rewards.
-        """
+        """Switch if the pairs say so; `scale` is the spread of the rewards."""
         gate, after = self.settings.gate, deepcopy(self.state)
         turn.evidence, guard = after.evidence(scale, gate), after.guard_evidence(scale, gate)
         event = after.decide(scale, gate)

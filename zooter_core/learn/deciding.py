@@ -27,15 +27,11 @@ NOBODY = -1  # instead of a candidate's number
 
 @dataclass(frozen=True)
 class SamplingPlan:
-    """Which answers are judged beyond the served one.
+    """Which answers are judged beyond the served one."""
 
-    Attributes:
-        share: the share of queries, drawn uniformly, that every candidate answers.
-        pairs: of the queries for which the challenger (or the former champion) chooses differently from the champion,
-            the share that both choices answer.
-    """
-
-    share: float = 0.05
+    share: float = 0.05  # the share of queries, drawn uniformly, that every candidate answers
+    # Of the queries for which the challenger (or the former champion) chooses differently from the champion, the share
+    # that both choices answer.
     pairs: float = 0.5
 
     @property
@@ -44,48 +40,33 @@ class SamplingPlan:
         return self.share + (1 - self.share) * self.pairs
 
 
-@dataclass(frozen=True)
-class Draw:
-    """The answers to judge.
-
-    Attributes:
-        sample: the queries that all candidates answer, shape (n,).
-        candidates: whose answers are judged, shape (n, m), the served ones included.
-    """
-
-    sample: NDArray[np.bool_]
-    candidates: NDArray[np.bool_]
-
-
 def draw_answers(
-    served: Choices, rivals: Sequence[Choices], lots: Array, sampling: SamplingPlan, available: NDArray[np.bool_]
-) -> Draw:
-    """Draw the answers to judge for n queries.
+    served: Choices, rivals: Sequence[Choices], lots: Array, sampling: SamplingPlan, count: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Draw the answers to judge for n queries: those that all candidates answer, shape (n,), and whose answers are
+    judged, shape (n, count), the served ones included.
 
     Args:
         served: who answered, shape (n,); NOBODY where it was none of the candidates.
         rivals: the choices of each router in the contest, shape (n,) each, the champion's first.
         lots: uniform numbers in [0, 1), shape (n, 2). Nothing else is random, so a draw can be repeated.
-        available: which candidates can be called, shape (m,).
+        count: of the candidates.
     """
     rows = np.arange(len(served))
     sample = lots[:, 0] < sampling.share
-    candidates = sample[:, None] & available
+    candidates = np.repeat(sample[:, None], count, axis=1)
     for rival in rivals[1:]:
         drawn = (rival != rivals[0]) & (lots[:, 1] < sampling.pairs)
         for choice in (rivals[0], rival):
             candidates[rows[drawn], choice[drawn]] = True
     answered = served != NOBODY
     candidates[rows[answered], served[answered]] = True
-    return Draw(sample, candidates)
+    return sample, candidates
 
 
 def differences(rewards: Array, champion: Choices, challenger: Choices) -> Array:
-    """The pairs among n queries, in their order: rewards of the challenger's choices minus the champion's.
-
-    Args:
-        rewards: shape (n, m), NaN where there is none. champion, challenger: shape (n,).
-    """
+    """The pairs among n queries, in their order: rewards of the challenger's choices minus the champion's, where both
+    are known. Rewards have the shape (n, m), with NaN where there is none."""
     rows = np.arange(len(rewards))
     apart = rewards[rows, challenger] - rewards[rows, champion]
     return apart[(champion != challenger) & ~np.isnan(apart)]
@@ -93,26 +74,18 @@ def differences(rewards: Array, champion: Choices, challenger: Choices) -> Array
 
 @dataclass
 class Contest(Generic[R]):
-    """Who serves, who wants to, and the pairs between them. It does not know what a router is: a name will do.
+    """Who serves, who wants to, and the pairs between them. It does not know what a router is: a name will do."""
 
-    Attributes:
-        champion: the router that serves.
-        challenger: the learner's latest; None before the first.
-        former: the champion before, which guards the switch; None if there was none lately.
-        pairs: rewards of the learner's challengers minus those of the champion, in order; the latest one's come last.
-        earlier: how many of the pairs are of earlier challengers.
-        guard: the former champion's reward minus the present one's, in order.
-        follows: the learner was promoted. Each later router takes over when the next one is made, if it is ahead by
-            then; the guard is a router that served a while ago.
-    """
-
-    champion: R
-    challenger: R | None = None
-    former: R | None = None
+    champion: R  # the router that serves
+    challenger: R | None = None  # the learner's latest; None before the first
+    former: R | None = None  # the champion before, which guards the switch; None if there was none lately
+    # Rewards of the learner's challengers minus those of the champion, in order; the latest one's come last.
     pairs: list[float] = field(default_factory=list)
-    guard: list[float] = field(default_factory=list)
+    guard: list[float] = field(default_factory=list)  # the former champion's reward minus the present one's, in order
+    # The learner was promoted. Each later router takes over when the next one is made, if it is ahead by then; the
+    # guard is a router that served a while ago.
     follows: bool = False
-    earlier: int = 0
+    earlier: int = 0  # how many of the pairs are of earlier challengers
 
     @property
     def ahead(self) -> bool:
@@ -126,12 +99,8 @@ class Contest(Generic[R]):
         return (self.champion, *(router for router in (self.challenger, self.former) if router is not None))
 
     def observe(self, rewards: Array, choices: Sequence[Choices]) -> None:
-        """The next queries with their rewards, before anything has learned from them.
-
-        Args:
-            rewards: shape (n, m), NaN where there is none.
-            choices: of each of `rivals`, shape (n,) each.
-        """
+        """Take in the pairs of the next queries, before anything has learned from them; `choices` are those of each of
+        `rivals`."""
         others = iter(choices[1:])
         if self.challenger is not None:
             self.pairs += differences(rewards, choices[0], next(others)).tolist()
@@ -139,10 +108,8 @@ class Contest(Generic[R]):
             self.guard += differences(rewards, choices[0], next(others)).tolist()
 
     def enter(self, router: R) -> bool:
-        """Enter the learner's next router as the challenger.
-
-        Of a promoted learner, the challenger before it takes over if it is ahead. Returns whether it does.
-        """
+        """Enter the learner's next router as the challenger. Returns whether the challenger before it takes over: that
+        of a promoted learner does if it is ahead."""
         takes_over = self.follows and self.ahead
         if takes_over and self.challenger is not None:
             self.champion, self.pairs = self.challenger, []
@@ -158,11 +125,8 @@ class Contest(Generic[R]):
         return evidence(np.array(self.guard), spread, gate)
 
     def decide(self, spread: float, gate: Gate) -> str:
-        """Switch if the pairs say so: PROMOTE, ROLLBACK, or "" for neither. A guard that has lost leaves.
-
-        Args:
-            spread: of the rewards.
-        """
+        """Switch if the pairs say so: PROMOTE, ROLLBACK, or "" for neither. A guard that has lost leaves. `spread` is
+        that of the rewards."""
         if self.former is not None and self.guard_evidence(spread, gate).passes:
             self.rollback()
             return ROLLBACK
@@ -174,11 +138,8 @@ class Contest(Generic[R]):
         return ""
 
     def promote(self, follow: bool = False) -> None:
-        """The challenger serves from now on, and the champion guards.
-
-        Args:
-            follow: its later refits serve as soon as they are ahead, until the guard wins.
-        """
+        """The challenger serves from now on, and the champion guards. With `follow`, its later refits serve as soon as
+        they are ahead, until the guard wins."""
         if self.challenger is not None:
             self.champion, self.former, self.challenger = self.challenger, self.champion, None
             self.pairs, self.earlier, self.guard, self.follows = [], 0, [], follow

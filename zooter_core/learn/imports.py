@@ -23,7 +23,7 @@ from zooter_core.base.sqlite_file import UNUSABLE
 from zooter_core.base.strict_json import of_type, parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.json_records import as_number
-from zooter_core.data.logs import Log, read_logs
+from zooter_core.data.logs import FIELDS, Log, read_logs
 from zooter_core.data.score_records import WORDS
 from zooter_core.learn.chores import is_chore
 from zooter_core.learn.traffic import Traffic
@@ -48,11 +48,7 @@ Import = tuple[LoggedDecision, Mapping[str, float]]  # a decision, and feedback 
 
 
 def import_traffic(paths: Sequence[Path], traffic: Traffic, fleet: Fleet) -> tuple[int, Counter[str]]:
-    """Add the requests in files to the traffic.
-
-    Args:
-        paths: logs or folders of them, or databases of the demo.
-        fleet: whose candidates the logs may name, and whether answers are kept.
+    """Add the requests in files (logs or folders of them, or databases of the demo) to the traffic of a fleet.
 
     Returns:
         how many are new, and why others were left out -> their number.
@@ -62,7 +58,7 @@ def import_traffic(paths: Sequence[Path], traffic: Traffic, fleet: Fleet) -> tup
         WorkError: the traffic cannot be written.
     """
     left_out, new, now = Counter[str](), 0, time.time()
-    entries = ((_clip(decision, fleet, now), feedback) for decision, feedback in _read(paths, left_out))
+    entries = ((_clip(decision, fleet, now), feedback) for decision, feedback in _read(paths, fleet, left_out))
     while part := list(islice(entries, AT_ONCE)):
         new += traffic.add(decision for decision, _ in part)
         traffic.add_rewards(
@@ -94,7 +90,7 @@ def _clip(decision: LoggedDecision, fleet: Fleet, now: float) -> LoggedDecision:
     )
 
 
-def _read(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Import]:
+def _read(paths: Sequence[Path], fleet: Fleet, left_out: Counter[str]) -> Iterator[Import]:
     histories = [path for path in paths if _is_history(path)]
     for path in histories:
         yield from _read_history(path, TURNS, _read_turn, left_out)
@@ -103,7 +99,7 @@ def _read(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Import]:
         if log.unanswered:
             left_out[log.unanswered] += 1
         else:
-            yield _read_log(log, left_out)
+            yield _read_log(log, fleet, left_out)
 
 
 def _is_history(path: Path) -> bool:
@@ -211,11 +207,15 @@ def _feedback(decision: LoggedDecision, score: float | None) -> dict[str, float]
     return {decision.candidate: score} if decision.candidate and score is not None else {}
 
 
-def _read_log(log: Log, left_out: Counter[str]) -> Import:
+def _read_log(log: Log, fleet: Fleet, left_out: Counter[str]) -> Import:
     """A request of a log, and the feedback on it: good, bad, or from -1 to 1."""
     values, vote = dict(log.values), log.fields.get("feedback")
     vote = vote.strip().lower() if isinstance(vote, str) else vote
     name, moment = values.pop("name"), values.pop("time")
+    # LiteLLM names a model by an alias (`model_group`) and by its provider: the name that the fleet knows counts.
+    models = [str(log.fields.get(field)) for field in FIELDS["candidate"][1].split()]
+    names = (_own_name(one, fleet) for model in models for one in (model, model.partition("/")[2]))
+    values["candidate"] = next((one for one in names if one in fleet.pool), values["candidate"])
     digest = hashlib.sha256(f"{name} {log.record}".encode("utf-8", "replace")).hexdigest()
     routed = topic_of(log.turns)
     decision = LoggedDecision(

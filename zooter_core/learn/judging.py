@@ -50,49 +50,33 @@ CALLS = 500  # answers that a turn asks for, at most
 
 @dataclass(frozen=True)
 class LearnSettings:
-    """How to learn.
-
-    Attributes:
-        manual: nothing is promoted by itself; a roll-back is.
-        calls: answers that a turn asks candidates for, at most.
-        dollars: for these answers; None without a limit. A candidate without a price costs nothing here.
-    """
+    """How to learn."""
 
     sampling: SamplingPlan = field(default_factory=SamplingPlan)
     gate: Gate = field(default_factory=Gate)
-    manual: bool = False
-    calls: int = CALLS
+    manual: bool = False  # nothing is promoted by itself; a roll-back is
+    calls: int = CALLS  # answers that a turn asks candidates for, at most
+    # That these answers may cost; None without a limit. A candidate without a price costs nothing here.
     dollars: float | None = None
 
 
 @dataclass
 class TurnSummary:
-    """What a turn did.
+    """What a turn did."""
 
-    Attributes:
-        judged: how many decisions were judged; `waiting`: whether some are left for later.
-        stopped: whether a stop ended it before its work was done, and not the budget.
-        calls, dollars: what was spent.
-        event: PROMOTE, ROLLBACK, FOLLOW (a later router of a promoted learner took over) or "".
-        evidence: of the contest, before the event.
-        challenger: the router that was made; "" if there was too little new.
-        follows: the learner is promoted: its challenger serves as soon as it is ahead of the router that does.
-        failures: how many answers of each candidate failed.
-        unscored: on how many queries the reward model failed; `reason`: why on the last one.
-    """
-
-    judged: int = 0
-    waiting: bool = False
-    stopped: bool = False
-    calls: int = 0
-    dollars: float = 0.0
-    event: str = ""
-    evidence: Evidence | None = None
-    challenger: str = ""
+    judged: int = 0  # how many decisions were judged
+    waiting: bool = False  # whether some are left for later
+    stopped: bool = False  # whether a stop ended it before its work was done, and not the budget
+    calls: int = 0  # answers that were asked for
+    dollars: float = 0.0  # that were spent on them
+    event: str = ""  # PROMOTE, ROLLBACK, FOLLOW (a later router of a promoted learner took over) or ""
+    evidence: Evidence | None = None  # of the contest, before the event
+    challenger: str = ""  # the router that was made; "" if there was too little new
+    # The learner is promoted: its challenger serves as soon as it is ahead of the router that does.
     follows: bool = False
-    failures: dict[str, int] = field(default_factory=dict)
-    unscored: int = 0
-    reason: str = ""
+    failures: dict[str, int] = field(default_factory=dict)  # how many answers of each candidate failed
+    unscored: int = 0  # on how many queries the reward model failed
+    reason: str = ""  # why on the last one
 
 
 def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
@@ -102,11 +86,8 @@ def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
 
 
 class TrafficJudge:
-    """Judges decisions: asks candidates, and stores rewards.
-
-    Args:
-        turn: is told what was spent, and what failed.
-        stop: ends a batch between two queries when it is set.
+    """Judges decisions: asks candidates, stores rewards, and tells the turn what was spent and what failed. A stop ends
+    a batch between two queries.
 
     Raises:
         ZooterError: there is no reward model, or one that only compares answers, which gives a single one no reward.
@@ -137,19 +118,19 @@ class TrafficJudge:
             rivals: the choices of the routers in the contest for them, shape (n,) each, the champion's first.
 
         Returns:
-            the rewards of the decisions that were judged, shape (at most n, m), NaN where there is none; and whether
-            the budget or a stop left others.
+            the rewards of those that were judged, shape (at most n, m), NaN where there is none; and whether the budget
+            or a stop left others.
         """
         columns = {name: column for column, name in enumerate(self.pool)}
         served = np.array([columns.get(str(one.candidate), NOBODY) for one in decisions], dtype=np.intp)
         lots = np.array([[lot(one.request_id, seed) / LOTS for seed in (1, 2)] for one in decisions])
         imported = np.array([one.probability is None for one in decisions])
         lots[imported & (lots[:, 0] < self.import_share), 0] = 0.0  # these are in the sample, whatever its share
-        draw = draw_answers(served, rivals, lots, self.settings.sampling, np.ones(len(self.pool), dtype=bool))
+        sample, judged = draw_answers(served, rivals, lots, self.settings.sampling, len(self.pool))
         rewards = np.full((len(decisions), len(self.pool)), np.nan)
         for row, decision in enumerate(decisions):
             stored = self._read_stored(decision)
-            names = [name for column, name in enumerate(self.pool) if draw.candidates[row, column]]
+            names = [name for column, name in enumerate(self.pool) if judged[row, column]]
             without = [name for name in names if name not in stored]
             missing = [name for name in without if not self._has_answer(decision, name)]
             if len(names) == 1:
@@ -157,8 +138,7 @@ class TrafficJudge:
             if self.stop.is_set() or not self._allows(len(missing)):
                 return rewards[:row], True
             new = self._judge(decision, without, missing)
-            sampled = bool(draw.sample[row])
-            self.traffic.add_rewards(self._logged(decision, reward, sampled) for reward in new)
+            self.traffic.add_rewards(self._logged(decision, reward, bool(sample[row])) for reward in new)
             if self.stop.is_set():  # what is not stored now is asked for again
                 return rewards[:row], True
             for name, reward in (stored | {one.candidate: one.reward for one in new}).items():
@@ -223,10 +203,12 @@ class TrafficJudge:
             raise
         if scored.reason:
             self.turn.unscored, self.turn.reason = self.turn.unscored + 1, scored.reason
+        keeps = self.ensemble.fleet.learn.answers
         return [
             LoggedReward(
                 decision.request_id, name, reward, time=time.time(), dollars=self._dollars(decision, one),
-                tokens=one.tokens or None, seconds=one.seconds or None, answer=self._answer(decision, one),
+                tokens=one.tokens or None, seconds=one.seconds or None,
+                answer=one.text[:LONGEST_ANSWER] if keeps and not self._has_answer(decision, name) else None,
                 thought_tokens=one.thought_tokens if one.tokens else None,
             )
             for (name, one), reward in zip(answered.items(), scored.rewards, strict=True)
@@ -263,11 +245,6 @@ class TrafficJudge:
 
     def _dollars(self, decision: LoggedDecision, response: Response) -> float | None:
         return cost(self.ensemble.fleet.candidate(response.candidate), decision.prompt_tokens or 0, response.tokens)
-
-    def _answer(self, decision: LoggedDecision, response: Response) -> str | None:
-        if not self.ensemble.fleet.learn.answers or self._has_answer(decision, response.candidate):
-            return None
-        return response.text[:LONGEST_ANSWER]
 
     def _logged(self, decision: LoggedDecision, reward: LoggedReward, sampled: bool) -> LoggedReward:
         """The reward with the reason why it was computed, and how probable that was.

@@ -1,11 +1,10 @@
 """The learner: queries' vectors and whatever rewards they have, in the order in which they came -> a linear router.
 
 It knows arrays alone, so that `zooter learn` and benchmarks/learn.py run the same code. The queries that the champion
-was trained on come first and without an age: they begin to fade with the traffic. The half-life is a setting; by
-default several half-lives and penalties learn side by side, and each candidate gets the longest half-life that is
-about the best at predicting its later rewards. So a candidate that has changed is learned anew, and the others are not
-forgotten with it. Feedback of people comes last (`heed`): nobody outweighs the rest, and no feedback says that a
-candidate has changed.
+was trained on come first and without an age: they begin to fade with the traffic. Several half-lives and penalties
+learn side by side, and each candidate gets the longest half-life that is about the best at predicting its later
+rewards. So a candidate that has changed is learned anew, and the others are not forgotten with it. Feedback of people
+comes last (`heed`): nobody outweighs the rest, and no feedback says that a candidate has changed.
 """
 
 from __future__ import annotations
@@ -32,44 +31,27 @@ from zooter_core.method.partial_rewards import (
 
 HALF_LIVES = (250.0, 500.0, 1000.0, 2000.0, math.inf)  # queries
 PENALTIES = (10.0, 30.0)
+OPTIONS = [(half_life, penalty) for half_life in HALF_LIVES for penalty in PENALTIES]
 MEMORY = 500.0  # queries: the half-life of the errors by which a setting is chosen, and of the usual distances
 CLOSE = 0.25  # standard errors of a mean square, within which the longer half-life is taken
 USUAL = 30.0  # rewards of a candidate, below which their usual distance from the predictions is not known
 REMEMBERED = 50.0  # queries: what a candidate was learned from before its rewards fell counts as so many at most
-FIRST = (500.0, 30.0)  # a half-life and a penalty, until an error is known
+FIRST = (500.0, 30.0)  # of OPTIONS, until an error is known
 LARGEST_SHARE = 0.1  # of one owner's feedback in the weight of what a candidate is learned from
-Option = tuple[float, float]  # a half-life and a penalty
 CHUNK = 100  # queries that are learned at once; a candidate's setting may change between two chunks
 
 
 class Learner:
-    """Learns from one chunk of queries after another, after the champion's training queries.
+    """Learns from one chunk of queries after another, after the champion's training queries: vectors of shape (n,
+    width), and rewards of shape (n, m), NaN where there is none."""
 
-    Args:
-        vectors: of the training queries, shape (n, width). rewards: shape (n, m), NaN where there is none.
-        half_lives: in queries; one alone is used as it is.
-        penalties: of the regressions; all pairs of the two learn side by side.
-
-    Attributes:
-        candidates: how many there are.
-        axes: the directions that vectors are reduced to, shape (width, k).
-        sums: what was learned, for each half-life.
-        queries: how many queries went by.
-        shift: of all candidates' latest rewards, against those before; they are learned without it.
-    """
-
-    def __init__(
-        self,
-        vectors: NDArray[np.floating],
-        rewards: Array,
-        half_lives: Sequence[float] = HALF_LIVES,
-        penalties: Sequence[float] = PENALTIES,
-    ) -> None:
-        self.candidates, self.axes = rewards.shape[1], directions(vectors)
-        self.penalties, self.options = penalties, [(half, penalty) for half in half_lives for penalty in penalties]
-        self.sums = [Sums(self.candidates, self.axes.shape[1], half) for half in half_lives]
-        self.queries, self.shift = 0, 0.0
-        self._errors: dict[Option, Array] = {}  # of shape (2, candidates)
+    def __init__(self, vectors: NDArray[np.floating], rewards: Array) -> None:
+        self.candidates = rewards.shape[1]
+        self.axes = directions(vectors)  # that vectors are reduced to, shape (width, k)
+        self.sums = [Sums(self.candidates, self.axes.shape[1], half_life) for half_life in HALF_LIVES]
+        self.queries = 0  # that went by
+        self.shift = 0.0  # of all candidates' latest rewards, against those before; they are learned without it
+        self._errors = {option: np.zeros((2, self.candidates)) for option in OPTIONS}  # sums of squares, and counts
         self._apart = np.zeros((2, self.candidates))  # rewards minus predictions: how many there are, and their sum
         self._fell = np.zeros(self.candidates, dtype=np.intp)  # the query at which each candidate fell last
         self._shifts: list[float] = []  # of each query
@@ -79,18 +61,15 @@ class Learner:
             sums.take(first)
 
     def observe(self, vectors: NDArray[np.floating], rewards: Array) -> None:
-        """The next queries, in their order, with the rewards that are known of them.
-
-        Args:
-            vectors: shape (n, width). rewards: shape (n, m), NaN where there is none; a query may have none at all.
-        """
+        """The next queries, in their order: vectors of shape (n, width), and rewards of shape (n, m), NaN where there
+        is none. A query may have none at all."""
         for first in range(0, len(vectors), CHUNK):
             self._chunk(self._reduced(vectors[first : first + CHUNK]), rewards[first : first + CHUNK])
 
     def _chunk(self, x: Array, rewards: Array, divide: bool = True) -> None:
         oldest = self.sums[-1]
         taught = oldest.weights > 0
-        compared = oldest.solve(self.penalties[-1])(x)[:, taught], rewards[:, taught]
+        compared = oldest.solve(PENALTIES[-1])(x)[:, taught], rewards[:, taught]
         shift = shared_shift(*compared)
         shift = self.shift if shift is None else shift
         if divide and abs(shift - self.shift) > spread(rewards):  # it began within the chunk
@@ -101,11 +80,12 @@ class Learner:
         self.shift, rewards = shift, rewards - shift
         self._forget_fallen(self._linear()(x), np.where(taught, rewards, np.nan))
         ages = np.arange(len(x))[::-1].astype(np.float64)
-        judged = bool(((~np.isnan(rewards)).sum(axis=1) > 1).any()) and len(self.options) > 1
+        compares = bool(((~np.isnan(rewards)).sum(axis=1) > 1).any())
         for sums in self.sums:
-            if judged:
-                for penalty in self.penalties:
-                    self._judge((sums.half_life, penalty), sums.solve(penalty)(x), rewards)
+            for penalty in PENALTIES if compares else ():
+                errors = self._errors[sums.half_life, penalty]
+                errors *= 0.5 ** (len(x) / MEMORY)
+                errors += prequential_errors(sums.solve(penalty)(x), rewards)
             sums.fade(len(x))
             sums.add(x, rewards, ages)
         self.queries += len(x)
@@ -123,11 +103,6 @@ class Learner:
         apart = rewards - predicted
         self._apart *= 0.5 ** (len(rewards) / MEMORY)
         self._apart += (~np.isnan(apart)).sum(axis=0), np.nansum(apart, axis=0)
-
-    def _judge(self, option: Option, predicted: Array, rewards: Array) -> None:
-        errors = self._errors.setdefault(option, np.zeros((2, self.candidates)))
-        errors *= 0.5 ** (len(rewards) / MEMORY)
-        errors += prequential_errors(predicted, rewards)
 
     def catch_up(self, vectors: NDArray[np.floating], rewards: Array) -> None:
         """Rewards that came later, for queries that went by before: those of a newcomer's answers to stored queries."""
@@ -163,14 +138,14 @@ class Learner:
                 sums.amend(candidate, x, changes[rows, candidate], of_rewards, alone)
 
     @property
-    def chosen(self) -> list[Option]:
+    def chosen(self) -> list[tuple[float, float]]:
         """Each candidate's half-life and penalty: the longest half-life that is about the best at predicting it."""
         return [self._chosen(candidate) for candidate in range(self.candidates)]
 
-    def _chosen(self, candidate: int) -> Option:
+    def _chosen(self, candidate: int) -> tuple[float, float]:
         counted = {option: errors[:, candidate] for option, errors in self._errors.items() if errors[1, candidate]}
         if not counted:
-            return min(self.options, key=lambda option: (abs(math.log(min(option[0], 1e9) / FIRST[0])), -option[1]))
+            return FIRST
         means = {option: squares / count for option, (squares, count) in counted.items()}
         best = min(means, key=lambda option: means[option])
         limit = means[best] * (1 + CLOSE * math.sqrt(2 / counted[best][1]))
@@ -184,8 +159,9 @@ class Learner:
     def _linear(self) -> Linear:
         """Predicted rewards for reduced vectors."""
         sums = {one.half_life: one for one in self.sums}
-        solved = {(half, penalty): sums[half].solve(penalty) for half, penalty in set(self.chosen)}
-        columns = [(solved[option], column) for column, option in enumerate(self.chosen)]
+        options = self.chosen
+        solved = {(half, penalty): sums[half].solve(penalty) for half, penalty in set(options)}
+        columns = [(solved[option], column) for column, option in enumerate(options)]
         weight = np.stack([linear.weight[:, column] for linear, column in columns], axis=1)
         return Linear(weight, np.array([linear.bias[column] for linear, column in columns]))
 
@@ -196,11 +172,8 @@ class Learner:
 def choose(
     router: Linear, vectors: NDArray[np.floating], available: Sequence[bool] | NDArray[np.bool_] | None = None
 ) -> NDArray[np.intp]:
-    """The candidate that a router chooses for each query, shape (n,); the first of those that are equally good.
-
-    Args:
-        available: which candidates may be chosen; all by default.
-    """
+    """The candidate that a router chooses for each query among those that are `available` (all by default), shape (n,);
+    the first of those that are equally good."""
     predicted = router(np.asarray(vectors, dtype=np.float64))
     if available is not None:
         predicted[:, ~np.asarray(available)] = -np.inf

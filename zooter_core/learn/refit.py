@@ -36,19 +36,14 @@ TRIAL = 50  # queries with all rewards, below which the probabilities are not ca
 
 @dataclass(frozen=True)
 class Material:
-    """Decisions of the router in their order, and the rewards that are known.
-
-    Attributes:
-        rewards: shape (n, m) in pool order, on the reward model's scale; NaN where there is none. A person's verdict
-            replaces the reward model's.
-        judged: the same by the reward model alone.
-        late: rewards of newcomers for the same queries, shape (n, m), and when they came, shape (n, m); NaN where there
-            is none.
+    """Decisions of the router in their order, and the rewards that are known, shape (n, m) in pool order; NaN where
+    there is none.
     """
 
     decisions: Sequence[LoggedDecision]
-    rewards: Array
-    judged: Array
+    rewards: Array  # on the reward model's scale. A person's verdict replaces the reward model's
+    judged: Array  # by the reward model alone
+    # Rewards of newcomers for the same queries, and when they came.
     late: Array
     late_times: Array
 
@@ -76,15 +71,10 @@ class Material:
         rewards[~np.isnan(late)] = model[~np.isnan(late)] = np.nan
         return cls(decisions, rewards, model, late, times)
 
-    def __len__(self) -> int:
-        return len(self.decisions)
-
 
 def embed_decisions(encoder: TextEncoder, decisions: Sequence[LoggedDecision], traffic: Traffic) -> NDArray[np.float32]:
-    """The vectors of decisions in the order of their numbers, shape (n, width).
-
-    The traffic has them afterwards, and none of earlier decisions.
-    """
+    """The vectors of decisions in the order of their numbers, shape (n, width). The traffic has them afterwards, and
+    none of earlier decisions."""
     vectors = np.full((len(decisions), 2 * encoder.width), np.nan, dtype=np.float32)
     rows = {one.number: row for row, one in enumerate(decisions)}
     traffic.drop_vectors(min(rows, default=0))
@@ -126,7 +116,7 @@ def refit(
             learner.catch_up(vectors[rows], np.where(here, material.late, np.nan)[rows])
 
     last = -math.inf
-    for first in range(0, len(material), CHUNK):
+    for first in range(0, len(times), CHUNK):
         rows = slice(first, first + CHUNK)
         catch_up(last, times[first])
         learner.observe(vectors[rows], material.judged[rows])
@@ -146,11 +136,8 @@ def _temperature(router: Linear, vectors: NDArray[np.float32], rewards: Array) -
 
 
 def write_router(folder: Path, router: Linear, temperature: float, pool: Sequence[str], encoder: str | Path) -> None:
-    """Write the folder of a linear router, in the format of `zooter distill`.
-
-    Args:
-        encoder: its reference, or the folder of a fine-tuned one, to which the router's folder gets a link.
-    """
+    """Write the folder of a linear router, in the format of `zooter distill`. It gets a link to a fine-tuned encoder,
+    which is named by its folder."""
     if isinstance(encoder, Path):
         (folder / ENCODER_FOLDER).symlink_to(os.path.relpath(encoder, folder.resolve()), target_is_directory=True)
         encoder = ENCODER_FOLDER
@@ -161,11 +148,8 @@ def write_router(folder: Path, router: Linear, temperature: float, pool: Sequenc
 
 
 def read_linear(folder: Path) -> tuple[Linear, list[str]]:
-    """The weights of a router that `write_router` wrote, and its candidates.
-
-    Raises:
-        ZooterError: there is none, or a file is missing or broken.
-    """
+    """The weights of a router that `write_router` wrote, and its candidates. Raises ZooterError if a file is missing or
+    broken."""
     head = RouterHead.load(folder)
     linear = Linear(**{name: array.astype(np.float64) for name, array in head.body.state.items()})
     return linear, list(head.config.candidates)

@@ -21,7 +21,7 @@ from zooter_core.base.strict_json import parse_json
 from zooter_core.learn.changes import Change, fallen_rewards, unfamiliar_queries, wrong_probabilities
 from zooter_core.learn.deciding import SamplingPlan
 from zooter_core.learn.traffic import HOUR, Traffic
-from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward, Total
+from zooter_core.learn.traffic_rows import FEEDBACK, SAMPLE, LoggedDecision, LoggedReward
 from zooter_core.method.calibration import Calibration, calibration
 from zooter_core.method.metrics import Array, win_shares
 from zooter_core.method.thinking import AnswerTable, Thinking, worth_of_thinking
@@ -52,84 +52,50 @@ FIGURES = ("tokens", "thought_tokens", "seconds", "dollars")  # of an answer aft
 MOST_REGRESSED = 300_000  # decisions up to which the mean of all served rewards is computed
 LEAST_SERVED = 0.99  # the share of them that needs a reward
 EVERYTHING = "all tags"
+RANKED = {"rewards": BEST, "dollars": SUM, "seconds": SLOWEST, "tokens": SUM, "thoughts": SUM}  # what RMR has of each
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a way to choose would have earned and cost per answer.
-
-    Attributes:
-        name: `routing`, `random`, `rmr`, or a candidate.
-        reward, dollars, seconds: means.
-        gain: the reward of routing less that of this rule.
-        cost: the dollars of routing divided by those of this rule.
-        tokens, thoughts: means, of the answers and of what was thought for them, which is a part.
-    """
+    """What a way to choose (`routing`, `random`, `rmr`, or a candidate) would have earned and cost per answer."""
 
     name: str
     reward: Estimate
     dollars: Estimate
     seconds: Estimate
-    gain: Estimate
-    cost: Estimate
+    gain: Estimate  # the reward of routing less that of this rule
+    cost: Estimate  # the dollars of routing divided by those of this rule
     tokens: Estimate
-    thoughts: Estimate
+    thoughts: Estimate  # which of the tokens were thought
 
 
 @dataclass(frozen=True)
 class TrafficReport:
-    """All that is said about a period.
-
-    Attributes:
-        since, until: in seconds since 1970.
-        totals: of decisions by candidate, in all (Traffic.totals).
-        sampled: requests that all candidates answered.
-        inclusion: the lowest and the highest probability of being sampled; (0, 0) without any.
-        pool: the candidates in the sample.
-        rules: routing first, then the candidates, best first, random and RMR; empty with too little data.
-        calibration: of the router's probabilities on the sample; None with too little data.
-        agreement: of the reward model with thumbs, by tag and for EVERYTHING.
-        changes: the warnings.
-        a_day: requests a day for which the router chose, in the latest days.
-        last: when the latest request of all came; 0 if none did.
-        thinking: what candidates that think earn and cost beside others, by tag.
-        note: why the queries are not compared with those that the router learned from, where they should be.
-    """
+    """All that is said about a period."""
 
     fleet: str
-    since: float
+    since: float  # in seconds since 1970
     until: float
-    totals: list[Total]
-    sampled: int
-    inclusion: tuple[float, float]
-    pool: tuple[str, ...]
-    rules: list[Rule]
-    calibration: Calibration | None
-    agreement: dict[str, Estimate]
-    changes: list[Change]
-    a_day: float
-    last: float
-    thinking: list[Thinking]
-    note: str = ""
+    requests: int  # all of them
+    routed: int  # those for which the router chose, without chores
+    chores: int  # those that chat UIs sent for themselves
+    answered: dict[str, int]  # how many of the routed ones each candidate answered, most first
+    sampled: int  # requests that all candidates answered
+    inclusion: tuple[float, float]  # the lowest and the highest probability of being sampled; (0, 0) without any
+    pool: tuple[str, ...]  # the candidates in the sample
+    rules: list[Rule]  # routing first, then the candidates, best first, random and RMR; empty with too little data
+    calibration: Calibration | None  # of the router's probabilities on the sample; None with too little data
+    agreement: dict[str, Estimate]  # of the reward model with thumbs, by tag and for EVERYTHING
+    changes: list[Change]  # the warnings
+    a_day: float  # requests a day for which the router chose, in the latest days
+    last: float  # when the latest request of all came; 0 if none did
+    thinking: list[Thinking]  # what candidates that think earn and cost beside others, by tag
+    note: str = ""  # why the queries are not compared with those that the router learned from, where they should be
 
     @property
     def share(self) -> float:
         """The share of the requests that is sampled: that of the sample, or else what `zooter learn` takes."""
         return self.inclusion[1] or SamplingPlan().share
-
-    @property
-    def routed(self) -> int:
-        """Requests for which the router chose, chores left out."""
-        return sum(total.n for total in self.totals if total.by_router)
-
-    @property
-    def chores(self) -> int:
-        """Requests that chat UIs sent for themselves."""
-        return sum(total.n for total in self.totals if total.chore)
-
-    @property
-    def requests(self) -> int:
-        return sum(total.n for total in self.totals)
 
     @property
     def best(self) -> Rule | None:
@@ -138,14 +104,6 @@ class TrafficReport:
 
     def rule(self, name: str) -> Rule | None:
         return next((rule for rule in self.rules if rule.name == name), None)
-
-    def answered(self) -> dict[str, int]:
-        """How many requests of the router's each candidate answered, most first."""
-        counts: dict[str, int] = dict.fromkeys(self.pool, 0)
-        for total in self.totals:
-            if total.by_router and total.candidate:
-                counts[total.candidate] = counts.get(total.candidate, 0) + total.n
-        return dict(sorted(counts.items(), key=lambda entry: -entry[1]))
 
 
 def report_on(
@@ -159,14 +117,18 @@ def report_on(
     """What routing was worth from one time to another.
 
     Args:
-        ensemble: the fleet, to say how far queries are from those that its router learned from; None does not.
-        twins: of the candidates, those that are one model with and without thinking (`evaluation.thinking.twins`).
+        ensemble: to say how far queries are from those that its router learned from.
+        twins: the candidates that are one model with and without thinking (`evaluation.thinking.twins`).
     """
     totals = traffic.totals(since, until)
-    routed = sum(total.n for total in totals if total.by_router)
     sample = read_sample(traffic, since, until)
+    by_router, answered = [total for total in totals if total.by_router], dict.fromkeys(sample.pool, 0)
+    routed = sum(total.n for total in by_router)
+    for total in by_router:
+        if total.candidate:
+            answered[total.candidate] = answered.get(total.candidate, 0) + total.n
     enough, calibrated = sample.n >= FEWEST, _calibration_on(sample)
-    far, note = [], ""
+    tags, far, note = [entry.tags for entry in sample.decisions], [], ""
     try:
         far = unfamiliar_queries(traffic, ensemble, since, until) if ensemble else []
     except ZooterError as problem:
@@ -175,7 +137,10 @@ def report_on(
         fleet=fleet,
         since=since,
         until=until,
-        totals=totals,
+        requests=sum(total.n for total in totals),
+        routed=routed,
+        chores=sum(total.n for total in totals if total.chore),
+        answered=dict(sorted(answered.items(), key=lambda entry: -entry[1])),
         sampled=sample.drawn,
         inclusion=(float(sample.inclusion.min()), float(sample.inclusion.max())) if sample.n else (0.0, 0.0),
         pool=sample.pool,
@@ -185,11 +150,7 @@ def report_on(
         changes=[*fallen_rewards(traffic, since, until), *far, *wrong_probabilities(calibrated, since)],
         a_day=requests_a_day(traffic, until),
         last=traffic.span()[1],
-        thinking=worth_of_thinking(
-            sample.pool, sample.answers, [entry.tags for entry in sample.decisions], twins, sample.inclusion
-        )
-        if enough
-        else [],
+        thinking=worth_of_thinking(sample.pool, sample.answers, tags, twins, sample.inclusion) if enough else [],
         note=note,
     )
 
@@ -204,22 +165,14 @@ def requests_a_day(traffic: Traffic, until: float) -> float:
 
 @dataclass(frozen=True)
 class Sample:
-    """The requests that all candidates answered.
-
-    Attributes:
-        pool: the candidates.
-        chosen: who was served, by its place in the pool, shape (n,).
-        inclusion: the probability of being sampled, shape (n,).
-        drawn: how many there are; `n` of them were read.
-        decisions: the requests in the order of their time, as they were logged.
-    """
+    """The requests that all candidates answered."""
 
     pool: tuple[str, ...]
     answers: AnswerTable
-    chosen: NDArray[np.intp]
-    inclusion: Array
-    drawn: int
-    decisions: Sequence[LoggedDecision]
+    chosen: NDArray[np.intp]  # who was served, by its place in the pool, shape (n,)
+    inclusion: Array  # the probability of being sampled, shape (n,)
+    drawn: int  # how many there are; `n` of them were read
+    decisions: Sequence[LoggedDecision]  # the requests in the order of their time, as they were logged
 
     @property
     def n(self) -> int:
@@ -227,10 +180,8 @@ class Sample:
 
 
 def read_sample(traffic: Traffic, since: float, until: float) -> Sample:
-    """The uniform sample of a period, or MOST_SAMPLED requests of it, drawn at random.
-
-    Requests for which the client named the model, and chores, are left out.
-    """
+    """The uniform sample of a period, or MOST_SAMPLED requests of it, drawn at random; without chores, and without
+    requests for which the client named the model."""
     ids = traffic.sampled(since, math.inf)  # rewards are computed after the request
     part = random.Random(0).sample(ids, MOST_SAMPLED) if len(ids) > MOST_SAMPLED else ids
     decisions = [
@@ -270,10 +221,8 @@ def _figure(entry: LoggedDecision, reward: LoggedReward, name: str) -> float:
 
 
 def _calibration_on(sample: Sample) -> Calibration | None:
-    """The calibration of the router that served last; of all routers while the sample has too few of its requests.
-
-    None with too few requests at all.
-    """
+    """The calibration of the router that served last; of all routers while the sample has too few of its requests; None
+    with too few requests at all."""
     rows = [row for row, entry in enumerate(sample.decisions) if entry.probabilities]
     latest = [row for row in rows if sample.decisions[row].router == sample.decisions[rows[-1]].router]
     rows = latest if len(latest) >= FEWEST else rows
@@ -286,20 +235,14 @@ def _calibration_on(sample: Sample) -> Calibration | None:
 
 
 def _rules(traffic: Traffic, sample: Sample, since: float, until: float, routed: int) -> list[Rule]:
-    """Every rule's estimates: routing, then candidates by reward, then random and RMR.
-
-    A candidate that joined lately, with too few requests for an interval, is not among them.
-    """
+    """Every rule's estimates: routing, then candidates by reward, then random and RMR. A candidate that joined lately,
+    with too few requests for an interval, is not among them."""
     answered = ~np.isnan(sample.answers.rewards)
     priced = ~(answered & np.isnan(sample.answers.dollars)).any(axis=1, keepdims=True)  # all rules on the same requests
     answers = replace(sample.answers, dollars=np.where(priced, sample.answers.dollars, np.nan))
     rewards, dollars, seconds, tokens, thoughts = (
-        rules(values, sample.chosen, ranked, answered)
-        for values, ranked in (
-            (answers.rewards, BEST), (answers.dollars, SUM), (answers.seconds, SLOWEST), (answers.tokens, SUM),
-            (answers.thoughts, SUM),
-        )
-    )  # fmt: skip
+        rules(getattr(answers, figure), sample.chosen, of_ranked, answered) for figure, of_ranked in RANKED.items()
+    )
     p = sample.inclusion
     average, count = traffic.served_mean(since, until) if routed <= MOST_REGRESSED else (0.0, 0)
     served = average if routed and count >= LEAST_SERVED * routed else None

@@ -30,7 +30,7 @@ def statements(report: TrafficReport) -> list[str]:
     if not report.requests:
         return [f"There was no traffic from {day(report.since)} to {day(report.until)}."]
     lines = _worth(report)
-    counts = report.answered()
+    counts = report.answered
     total = sum(counts.values())
     unused = [name for name, count in counts.items() if not count]
     if total and counts:
@@ -219,7 +219,7 @@ def report_json(report: TrafficReport) -> dict[str, Any]:
         "requests": report.requests,
         "routed": report.routed,
         "chores": report.chores,
-        "answered": report.answered(),
+        "answered": report.answered,
         "sampled": report.sampled,
         "inclusion": list(report.inclusion),
         "rules": {rule.name: {part: _estimate_json(getattr(rule, part)) for part in parts} for rule in report.rules},

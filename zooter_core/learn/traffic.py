@@ -77,9 +77,6 @@ class Traffic:
 
     Every method raises a WorkError if the file cannot be read or written, as on a full disk. A transaction that fails
     leaves nothing behind.
-
-    Attributes:
-        path: the file.
     """
 
     def __init__(self, path: Path, database: sqlite3.Connection) -> None:
@@ -87,10 +84,7 @@ class Traffic:
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = True) -> Self:
-        """Open the file of a folder.
-
-        Args:
-            create: make folder and file if there is none.
+        """Open the file of a folder; with `create`, one is made if there is none.
 
         Raises:
             ZooterError: there is none, and `create` is false.
@@ -127,9 +121,7 @@ class Traffic:
 
     def add_rewards(self, rewards: Iterable[LoggedReward]) -> None:
         """Add rewards in one transaction, each in place of an earlier one of the same request, candidate and source.
-
-        A reward of a request that has been deleted meanwhile is dropped.
-        """
+        One of a request that has been deleted meanwhile is dropped."""
         marks = ", ".join("?" * len(REWARD_COLUMNS))
         insert = (
             f"INSERT OR REPLACE INTO rewards ({REWARDS}) SELECT {marks}"
@@ -139,12 +131,8 @@ class Traffic:
             database.executemany(insert, ((*astuple(reward), reward.request_id) for reward in rewards))
 
     def decisions(self, after: int = 0, limit: int = -1) -> list[LoggedDecision]:
-        """The decisions in the order in which they were added.
-
-        Args:
-            after: the `number` of the last one that is not wanted. Unlike a time, it hides none if a clock jumps.
-            limit: how many at most; all of them by default.
-        """
+        """The decisions in the order in which they were added, `limit` of them at most (all by default), after the one
+        with a number. Unlike a time, a number hides none if a clock jumps."""
         return self._decisions("WHERE number > ? ORDER BY number LIMIT ?", after, limit)
 
     def last_number(self) -> int:
@@ -157,10 +145,8 @@ class Traffic:
         return self._rows("SELECT number, vector FROM vectors WHERE encoder = ?", encoder)
 
     def add_vectors(self, encoder: str, vectors: Iterable[tuple[int, bytes]]) -> None:
-        """Add vectors of decisions' queries, in place of those by another encoder.
-
-        Those of decisions that have been deleted meanwhile are dropped.
-        """
+        """Add vectors of decisions' queries, in place of those by another encoder. Those of decisions that have been
+        deleted meanwhile are dropped."""
         insert = "INSERT OR REPLACE INTO vectors SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM decisions WHERE number = ?)"
         with self._changing() as database:
             database.executemany(insert, ((number, encoder, vector, number) for number, vector in vectors))
@@ -171,11 +157,7 @@ class Traffic:
             database.execute("DELETE FROM vectors WHERE number < ?", (before,))
 
     def newest(self, limit: int = 20, which: str = "TRUE") -> list[LoggedDecision]:
-        """The decisions that were added last, the last one first.
-
-        Args:
-            which: ROUTED or USEFUL ones; all by default.
-        """
+        """The decisions that were added last, the last one first: all, or the ROUTED or USEFUL ones."""
         return self._decisions(f"WHERE {which} ORDER BY number DESC LIMIT ?", limit)
 
     def decision(self, request_id: str) -> LoggedDecision | None:
@@ -191,11 +173,7 @@ class Traffic:
         return self._rewards(f"WHERE {AMONG}", dump_json(list(request_ids)))
 
     def totals(self, since: float = 0.0, until: float = FOREVER, *, hours: int | None = None) -> list[Total]:
-        """The decisions of a period, counted by candidate; `until` is excluded.
-
-        Args:
-            hours: also by steps of so many hours.
-        """
+        """The decisions of a period (`until` is excluded), counted by candidate, and perhaps by steps of some hours."""
         inner, outer = -int(-since // HOUR), int(until // HOUR)  # the hours that the period covers fully
         edges = [(since, until)] if inner > outer else [(since, inner * HOUR), (outer * HOUR, until)]
         parts, values = [f"{HOURS} WHERE hour >= ? AND hour < ?"], [inner, outer, *chain(*edges)]

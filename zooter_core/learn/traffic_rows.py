@@ -76,55 +76,37 @@ AS_HOURS = """SELECT CAST(time / 3600 AS INTEGER) AS hour, COALESCE(candidate, '
 
 @dataclass(slots=True)
 class LoggedDecision:
-    """One request that was served, as far as it is kept.
-
-    Attributes:
-        time: when it ended, in seconds since 1970.
-        key: the name of its API key.
-        user: the field `user` of the request, or else `safety_identifier`. As `stored_user` has it, in the file.
-        other_user: `safety_identifier`, where a request has both and they differ.
-        session: the conversation's key, a hash.
-        query: the user's last text.
-        context: what routing read, if that is more than the query: the turns that it follows up on come first.
-        router: the version of the router.
-        choice: whom the router, or the client, asked for.
-        candidate: who answered; None if nobody did.
-        probability: of the choice; None if the client named the candidate.
-        tokens: of the answer, those of thoughts included.
-        dollars: for prompt and answer; None without prices.
-        thought_tokens: how many of `tokens` are thoughts; None if that was not counted.
-        chore: whether a chat UI sent it for itself, such as for a title.
-        source: `endpoint`, `demo` or `import`.
-        number: counts the decisions as they were added; set when it is read.
-    """
+    """One request that was served, as far as it is kept."""
 
     request_id: str
-    time: float
-    query: str
-    key: str | None = None
+    time: float  # when it ended, in seconds since 1970
+    query: str  # the user's last text
+    key: str | None = None  # the name of its API key
+    # The field `user` of the request, or else `safety_identifier`. As `stored_user` has it, in the file.
     user: str | None = None
-    session: str | None = None
+    session: str | None = None  # the conversation's key, a hash
+    # What routing read, if that is more than the query: the turns that it follows up on come first.
     context: str | None = None
     fleet: str | None = None
-    router: str | None = None
-    choice: str | None = None
-    candidate: str | None = None
-    probability: float | None = None
+    router: str | None = None  # the version of the router
+    choice: str | None = None  # whom the router, or the client, asked for
+    candidate: str | None = None  # who answered; None if nobody did
+    probability: float | None = None  # of the choice; None if the client named the candidate
     probabilities: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
     tags: Sequence[str] = ()
     prompt_tokens: int | None = None
-    tokens: int | None = None
-    dollars: float | None = None
+    tokens: int | None = None  # of the answer, those of thoughts included
+    dollars: float | None = None  # for prompt and answer; None without prices
     seconds: float | None = None
     first_token_seconds: float | None = None
     finish: str | None = None
     answer: str | None = None
-    chore: bool = False
-    source: str = ENDPOINT
-    other_user: str | None = None
-    thought_tokens: int | None = None
-    number: int = 0
+    chore: bool = False  # whether a chat UI sent it for itself, such as for a title
+    source: str = ENDPOINT  # `endpoint`, `demo` or `import`
+    other_user: str | None = None  # `safety_identifier`, where a request has both and they differ
+    thought_tokens: int | None = None  # how many of `tokens` are thoughts; None if that was not counted
+    number: int = 0  # counts the decisions as they were added; set when it is read
 
     @property
     def routed_text(self) -> str:
@@ -150,43 +132,30 @@ class LoggedDecision:
 
 @dataclass(slots=True)
 class LoggedReward:
-    """The reward of one candidate's answer to a request that was served.
-
-    Attributes:
-        reward: on the scale of its source. Feedback is 1 for good, -1 for bad, or the client's score.
-        inclusion: the probability with which this reward came to be computed; None for feedback and imports.
-        time: when it was computed.
-        answer: the text, where answers are kept.
-        thought_tokens: how many of `tokens` are thoughts; None if that was not counted.
-    """
+    """The reward of one candidate's answer to a request that was served."""
 
     request_id: str
     candidate: str
-    reward: float
+    reward: float  # on the scale of its source. Feedback is 1 for good, -1 for bad, or the client's score
     source: str = MODEL
     why: str = SERVED
+    # The probability with which this reward came to be computed; None for feedback and imports.
     inclusion: float | None = None
-    time: float = 0.0
+    time: float = 0.0  # when it was computed
     dollars: float | None = None
     tokens: int | None = None
     seconds: float | None = None
-    answer: str | None = None
-    thought_tokens: int | None = None
+    answer: str | None = None  # the text, where answers are kept
+    thought_tokens: int | None = None  # how many of `tokens` are thoughts; None if that was not counted
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """How many decisions of one candidate there are in a period or an hour of it.
+    """How many decisions of one candidate there are in a period or an hour of it."""
 
-    Attributes:
-        hour: since 1970; None for the whole period.
-        candidate: empty where nobody answered.
-        routed: whether the router chose, and not the client.
-    """
-
-    hour: int | None
-    candidate: str
-    routed: bool
+    hour: int | None  # since 1970; None for the whole period
+    candidate: str  # empty where nobody answered
+    routed: bool  # whether the router chose, and not the client
     chore: bool
     n: int
 
@@ -208,11 +177,7 @@ def id_prefix(name: str) -> str:
 
 
 def user_ids(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """The ids of a request's user, as `user` and `other_user` of a decision.
-
-    Args:
-        names: of the fields that may have one.
-    """
+    """The ids of a request's user in these of its fields, as `user` and `other_user` of a decision."""
     ids = dict.fromkeys(value for name in names if isinstance(value := fields.get(name), str) and value)
     first, second = [*ids, None, None][:2]
     return {"user": first, "other_user": second}

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from filelock import AcquireReturnProxy
 
-from zooter_core.base.errors import WorkError, ZooterError, first_line
+from zooter_core.base.errors import ZooterError, loading
 from zooter_core.base.files import atomic, inside, locked, remove, writing
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.strict_json import dump_json, of_type, parse_json
@@ -38,28 +38,22 @@ FOLLOW, OUTSIDE = "follow", "outside"  # events, as PROMOTE and ROLLBACK
 
 @dataclass
 class State(Contest[str]):
-    """The contest, and what else the learner remembers between two runs. Routers are named by their path in fleet.toml.
-
-    Attributes:
-        judged: the number of the last decision that was judged.
-        learned: the number of the last decision that the challenger learned from.
-        paused: nothing is judged, learned or switched.
-        newcomers: candidates that still have to answer stored queries, and how many.
-        pool: the candidates at the last run.
-        origin: the router whose training queries the learner starts from: the last one that traffic did not make.
-        events: switches, oldest first: time, event, router, the one before, the number of pairs, the mean of the latest
-            ones from `low` to `high`, and the evidence, unless the switch was made by hand.
-    """
+    """The contest, and what else the learner remembers between two runs. Routers are named by their path in
+    fleet.toml."""
 
     champion: str = STARTING
     challenger: str | None = None
     former: str | None = None
-    judged: int = 0
-    learned: int = 0
-    paused: bool = False
+    judged: int = 0  # the number of the last decision that was judged
+    learned: int = 0  # the number of the last decision that the challenger learned from
+    paused: bool = False  # nothing is judged, learned or switched
+    # Candidates that still have to answer stored queries, and how many.
     newcomers: dict[str, int] = field(default_factory=dict)
-    pool: list[str] = field(default_factory=list)
+    pool: list[str] = field(default_factory=list)  # the candidates at the last run
+    # The router whose training queries the learner starts from: the last one that traffic did not make.
     origin: str = STARTING
+    # Switches, oldest first: time, event, router, the one before, the number of pairs, the mean of the latest ones from
+    # `low` to `high`, and the evidence, unless the switch was made by hand.
     events: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -79,10 +73,7 @@ class Switch:
 
 
 class Versions:
-    """The routers of one fleet.
-
-    Args:
-        fleet: whose fleet.toml is in its folder.
+    """The routers of one fleet, whose fleet.toml is in its folder.
 
     Raises:
         ZooterError: it is the embedded fleet, which is shared and stays as it is.
@@ -138,7 +129,7 @@ class Versions:
         Args:
             after: a copy of `state` after its `promote`, `rollback` or `enter`.
             event: PROMOTE, ROLLBACK, FOLLOW, or "" if the champion stays.
-            evidence: for it, if the pairs decided.
+            evidence: if the pairs decided.
         """
         before = self.state
         if event in (PROMOTE, ROLLBACK):  # of the others there are too many
@@ -191,23 +182,17 @@ class Versions:
         path = self.folder / STATE
         if not path.is_file():
             return State()
-        try:
+        step = "Delete the file: the contest begins anew, and the routers stay."
+        with loading(f"the learner's state in {path}", step):
             state = of_type(State, parse_json(path.read_text(encoding="utf-8")))
             for event in of_type(list[Switch], state.events):
                 time.localtime(event.time)  # as pages and reports show it
             return state
-        except (OSError, ValueError, OverflowError) as problem:
-            step = "Delete the file: the contest begins anew, and the routers stay."
-            raise WorkError(f"the learner's state in {path}", first_line(problem), step) from problem
 
 
 def routers_folder(fleet: Fleet) -> Path:
-    """The folder `routers` of a fleet, to be written in; made if there is none.
-
-    Raises:
-        ZooterError: it is a link.
-        WorkError: it cannot be made.
-    """
+    """The folder `routers` of a fleet, made if there is none. Raises ZooterError if it is a link, and WorkError if it
+    cannot be made."""
     folder = inside(fleet.folder, ROUTERS)
     with writing(folder):
         folder.mkdir(exist_ok=True)
@@ -237,20 +222,15 @@ def summary(pairs: Sequence[float]) -> dict[str, Any]:
 
 
 def lock_learner(fleet: Fleet, seconds: float = 0) -> AcquireReturnProxy:
-    """The lock of a fleet's learner; a turn has it while it is at work.
-
-    Raises:
-        ZooterError: it is still taken after so many seconds, or it or its folder is a link.
-    """
+    """The lock of a fleet's learner; a turn has it while it is at work. Raises ZooterError if it is still taken after
+    so many seconds, or if it or its folder is a link."""
     return locked(routers_folder(fleet) / LOCK, f"the learner of the fleet {fleet.name}", seconds)
 
 
 @contextmanager
 def locked_versions(fleet: Fleet, seconds: float) -> Iterator[Versions]:
-    """The routers of a fleet as its files have them now, while its learner does nothing.
-
-    Args:
-        seconds: how long to wait for a turn that is at work.
+    """The routers of a fleet as its files have them now, while its learner does nothing. Waits for a turn that is at
+    work, so many seconds at most.
 
     Raises:
         ZooterError: the fleet is the embedded one, or its learner is still at work.
@@ -261,14 +241,11 @@ def locked_versions(fleet: Fleet, seconds: float) -> Iterator[Versions]:
 
 
 def switch_by_hand(fleet: Fleet, event: str, seconds: float) -> str:
-    """Promote the challenger, or go back to the router before. Returns the path of the one that serves now.
-
-    Args:
-        event: PROMOTE or ROLLBACK.
-        seconds: how long to wait for a turn that is at work.
+    """Promote the challenger (PROMOTE), or go back to the router before (ROLLBACK). Returns the path of the one that
+    serves now.
 
     Raises:
-        ZooterError: there is no such router, the fleet is the embedded one, or its learner is at work.
+        ZooterError: there is no such router; and as `locked_versions`.
     """
     with locked_versions(fleet, seconds) as versions:
         after = deepcopy(versions.state)

@@ -247,7 +247,7 @@ def label(
     return Labels(scaled, plain, np.where(learned, prior, plain), np.where(learned, enhanced, plain))
 
 
-def lot(query_id: str, seed: int) -> int:
+def lot(query_id: str, seed: int | str) -> int:
     """A number below LOTS for a query, by a hash of its id."""
     return int(hashlib.sha256(f"{seed}|{query_id}".encode()).hexdigest()[:12], 16)
 

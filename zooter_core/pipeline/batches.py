@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.records import Query
 from zooter_core.data.run_folder import FILE_OF
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.on_ray import Job, RayWorkers
 
 Progress = Callable[[str, int, int], None]  # step, done, of how many
-Lines = dict[str, dict[str, Any]]  # of a batch: query id -> line
+Line = dict[str, Any]  # of a query, in the file of a step
 BATCH = 64
 MOST_ROWS = 512  # of the step collect: a model in memory generates a part of them at the same time
 WORKER_BATCHES = 4  # of the steps score and tag, for a worker of its own: it takes longer to load than to compute a few
@@ -46,8 +45,8 @@ def fill(
     run: Run,
     ensemble: Ensemble,
     step: str,
-    job_of: Callable[[Sequence[Query]], Job],
-    compute: Callable[..., Lines],
+    rows: Sequence[Job],
+    compute: Callable[..., list[Line]],
     progress: Progress,
     workers: RayWorkers | None = None,
 ) -> None:
@@ -56,28 +55,25 @@ def fill(
     A batch is always computed as a whole, because the last digits of its figures depend on what it contains.
 
     Args:
-        job_of: what a batch of queries needs to be computed.
-        compute: the lines of a job, from the ensemble and the job. Here it has a third argument, to be called with how
-            many queries of the batch are done.
-        workers: they do the jobs, if not this process.
+        rows: what is known of each query, in the order of the queries file.
+        compute: the lines of a batch, from the ensemble and the batch's rows. Here it has a third argument, to be
+            called with how many queries of the batch are done.
+        workers: they compute the batches, if not this process.
     """
-    file, queries = FILE_OF[step], run.queries()
+    file, ids = FILE_OF[step], [query.id for query in run.queries()]
     done = {record["id"] for record in run.records(file)}
-    batches = [queries[first : first + BATCH] for first in range(0, len(queries), BATCH)]
-    lacking = [(batch, {query.id for query in batch if query.id not in done}) for batch in batches]
-    lacking = [(batch, ids) for batch, ids in lacking if ids]
-    finished = len(queries) - sum(len(batch) for batch, _ in lacking)
-    jobs = (job_of(batch) for batch, _ in lacking)
+    places = [slice(first, first + BATCH) for first in range(0, len(ids), BATCH)]
+    jobs = [rows[place] for place in places if not done.issuperset(ids[place])]
+    finished = len(ids) - sum(map(len, jobs))
 
-    def in_batch(done: int) -> None:
-        progress(step, finished + done, len(queries))
+    def show(in_batch: int = 0) -> None:
+        progress(step, finished + in_batch, len(ids))
 
     if workers is not None:
-        results = workers.map(compute, list(jobs), step, math.ceil(len(lacking) / WORKER_BATCHES))
+        results = workers.map(compute, jobs, step, math.ceil(len(jobs) / WORKER_BATCHES))
     else:
-        results = ((number, compute(ensemble, job, in_batch)) for number, job in enumerate(jobs))
+        results = ((number, compute(ensemble, job, show)) for number, job in enumerate(jobs))
     for number, lines in results:
-        batch, ids = lacking[number]
-        run.append(file, [lines[query.id] for query in batch if query.id in ids])
-        finished += len(batch)
-        progress(step, finished, len(queries))
+        run.append(file, [line for line in lines if line["id"] not in done])
+        finished += len(jobs[number])
+        show()

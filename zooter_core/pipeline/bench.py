@@ -40,16 +40,7 @@ Place = tuple[str, str]  # problem id, candidate
 
 @dataclass
 class SuiteJob:
-    """A suite to be answered, and the results so far.
-
-    Attributes:
-        name: of the suite.
-        tell: called with a note, such as that a server rests.
-        watch: called with the tallies of all candidates in the current turn, in pool order, after each response.
-        texts: (problem id, candidate) -> the responses to its turns so far.
-        scores: (problem id, candidate) -> its score.
-        failed: (problem id, candidate) -> why it has no response, or no score.
-    """
+    """A suite to be answered, and the results so far."""
 
     name: str
     suite: Suite
@@ -58,10 +49,13 @@ class SuiteJob:
     generation: GenerationConfig
     run: Run
     progress: Progress
-    tell: Callable[[str], None] = lambda note: None
+    tell: Callable[[str], None] = lambda note: None  # called with a note, such as that a server rests
+    # Called with the tallies of all candidates in the current turn, in pool order, after each response.
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None
+    # (problem id, candidate) -> the responses to its turns so far.
     texts: dict[Place, list[str]] = field(default_factory=dict)
-    scores: dict[Place, float] = field(default_factory=dict)
+    scores: dict[Place, float] = field(default_factory=dict)  # (problem id, candidate) -> its score
+    # (problem id, candidate) -> why it has no response, or no score.
     failed: dict[Place, str] = field(default_factory=dict)
 
     @property
@@ -116,17 +110,12 @@ class _Turn(CollectJob):
 
 def sample(problems: Sequence[Problem], limit: int | None, seed: int) -> list[Problem]:
     """A random sample of at most `limit` problems, in their order."""
-    if limit is None or limit >= len(problems):
-        return list(problems)
     picked = np.random.default_rng(seed).permutation(len(problems))[:limit]
     return [problems[row] for row in sorted(picked.tolist())]
 
 
 def answer_and_score(job: SuiteJob, judge: dict[str, Any] | None = None) -> None:
-    """Collect the missing answers and scores.
-
-    Args:
-        judge: the judge's settings, which must not change between starts.
+    """Collect the missing answers and scores. The judge's settings must not change between starts.
 
     Raises:
         ZooterError: the folder began with other settings.
@@ -197,8 +186,7 @@ def set_aside(job: SuiteJob) -> dict[str, str]:
     """The problems without a score of some candidate: id -> which candidate, and why."""
     reasons: dict[str, str] = {}
     for problem in job.problems:
-        missing = [name for name in job.pool if (problem.id, name) not in job.scores]
-        if missing:
+        if missing := [name for name in job.pool if (problem.id, name) not in job.scores]:
             reason = job.failed.get((problem.id, missing[0]), "not reached")
             reasons[problem.id] = f"no score of {listed(missing)}: {reason}"
     return reasons
@@ -223,25 +211,19 @@ def write(job: SuiteJob, path: Path) -> int:
         )
     with open_atomic(path) as lines:
         for problem in scored:
-            lines.write(dump_json(_line(job, problem), ensure_ascii=False) + "\n")
+            texts = {name: job.texts[problem.id, name] for name in job.pool}
+            query = Query(problem.id, problem.turns[0], job.name, problem.tags)
+            scores = {name: job.scores[problem.id, name] for name in job.pool}
+            line = score_line(query, scores, {name: responses[0] for name, responses in texts.items()})
+            if len(problem.turns) > 1:
+                line["later_responses"] = {name: responses[1:] for name, responses in texts.items()}
+            lines.write(dump_json(line | job.suite.scored_in(), ensure_ascii=False) + "\n")
     return len(scored)
 
 
-def _line(job: SuiteJob, problem: Problem) -> dict[str, Any]:
-    texts = {name: job.texts[problem.id, name] for name in job.pool}
-    query = Query(problem.id, problem.turns[0], job.name, problem.tags)
-    scores = {name: job.scores[problem.id, name] for name in job.pool}
-    line = score_line(query, scores, {name: responses[0] for name, responses in texts.items()})
-    if len(problem.turns) > 1:
-        line["later_responses"] = {name: responses[1:] for name, responses in texts.items()}
-    return line | job.suite.scored_in()
-
-
 def figures(job: SuiteJob) -> dict[str, Any]:
-    """Each candidate's mean score on the problems that are not set aside, with its 95% interval over problems.
-
-    The interval of scores that are all 0 or 1 is Wilson's; scores that are all the same have none otherwise.
-    """
+    """Each candidate's mean score on the problems that are not set aside, with its 95% interval over problems. That of
+    scores that are all 0 or 1 is Wilson's; scores that are all the same have none otherwise."""
     reasons = set_aside(job)
     ids = [problem.id for problem in job.problems if problem.id not in reasons]
     candidates = {}

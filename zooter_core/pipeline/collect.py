@@ -30,11 +30,7 @@ def start_settings(ensemble: Ensemble, queries: Sequence[Query]) -> Settings:
 
 
 def collect_settings(
-    run: Run,
-    ensemble: Ensemble,
-    generation: GenerationConfig,
-    samples: int,
-    queries: Sequence[Query] = (),
+    run: Run, ensemble: Ensemble, generation: GenerationConfig, samples: int, queries: Sequence[Query] = ()
 ) -> Settings:
     """What a run records of its step collect. `queries` are those of a run that has not begun."""
     count = len(queries) or run.state["steps"].get("start", {}).get("queries", 0)
@@ -74,10 +70,8 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     """Record the pool and the queries of a run. Each later step records what else of the fleet it depends on.
 
     A run goes on with the candidates that the fleet has now: those that came are asked, and responses of those that
-    left stay in the file. Rewards, labels and router are made for the new pool.
-
-    Raises:
-        ZooterError: the run began with other queries, or a candidate is another model.
+    left stay in the file. Rewards, labels and router are made for the new pool. Raises ZooterError if the run began
+    with other queries.
     """
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
     run.state.setdefault("versions", versions())
@@ -91,19 +85,14 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
 
 @dataclass(frozen=True)
 class Collecting:
-    """How to collect, beside what shapes the responses.
+    """How to collect, beside what shapes the responses."""
 
-    Attributes:
-        allow_missing: finish with the other candidates if one fails for good. The step stays open then, and the next
-            start asks for what is missing.
-        budget_usd: the most that the endpoints' answers in this run may cost.
-        tell: called with a note, such as that candidates take turns in memory.
-        watch: called with the tallies of all candidates, in pool order, after each response.
-    """
-
+    # Finish with the other candidates if one fails for good. The step stays open then, and the next start asks for what
+    # is missing.
     allow_missing: bool = False
-    budget_usd: float | None = None
-    tell: Callable[[str], None] = lambda note: None
+    budget_usd: float | None = None  # the most that the endpoints' answers in this run may cost
+    tell: Callable[[str], None] = lambda note: None  # called with a note, such as that candidates take turns in memory
+    # Called with the tallies of all candidates, in pool order, after each response.
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None
 
 

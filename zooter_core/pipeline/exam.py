@@ -12,7 +12,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from zooter_core.base.errors import Failure, ZooterError
 from zooter_core.base.files import atomic, inside, locked, remove, writing
 from zooter_core.base.money import in_dollars
 from zooter_core.base.paths import EMBEDDED_FLEET
-from zooter_core.base.records import Message, Query, Response
+from zooter_core.base.records import Message, Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.edit import set_router, set_table
 from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
@@ -52,21 +52,9 @@ INSTALLED = (ROUTER, REPORT, f"{ROUTER}.old")  # what an exam leaves in the flee
 DEFAULTS = {"reward": {"kind": "embedded"}, "tagger": {"kind": "skills"}}
 
 
-@dataclass(frozen=True)
-class ExamEstimate:
-    """What an exam will take. `cost` is for people; see `describe_cost`."""
-
-    answers: int
-    seconds: float
-    cost: str
-
-
 def answerable(queries: Sequence[Query], tell: Callable[[str], None] = lambda note: None) -> list[Query]:
     """The queries, without keys that nothing here can check: unit tests without a sandbox, forms without a library.
-
-    Args:
-        tell: called with a note on what is left out and why.
-    """
+    `tell` is called with a note on what is left out and why."""
     kinds: dict[str, ZooterError | None] = {}
     checked = []
     for query in queries:
@@ -87,11 +75,8 @@ def exam_folder(fleet: Path, quick: bool) -> Path:
 
 
 def discard(folder: Path) -> None:
-    """Delete an exam with its answers, if there is one.
-
-    Raises:
-        ZooterError: another process is at work in it, or it is a link.
-    """
+    """Delete an exam with its answers, if there is one. Raises ZooterError if another process is at work in it, or if
+    it is a link."""
     if inside(folder.parent, folder.name).is_dir():
         with writing(folder), locked(folder / LOCK, f"the exam in {folder}"):
             remove(folder)
@@ -118,26 +103,27 @@ def prepare_fleet(folder: Path) -> Fleet:
     return load_fleet(folder) if missing else fleet
 
 
-def estimate(ensemble: Ensemble, queries: Sequence[Query], generation: GenerationConfig) -> ExamEstimate:
-    """What the answers will take, from one short answer of each candidate.
+def estimate_seconds(ensemble: Ensemble, queries: int, generation: GenerationConfig) -> float:
+    """How long the answers to so many queries take, from one short answer of each candidate.
 
     Candidates behind servers work at the same time, each on `parallel` answers; those in memory take turns, and servers
     on a machine without a GPU share its processors. One that does not answer counts for nothing: the exam will say so.
     """
-    seconds: dict[str, float] = {}
+    in_turn, longest = 0.0, 0.0
+    here, short = not gpus(), replace(generation, max_new_tokens=24)
     for candidate in ensemble.fleet.candidates:
-        messages = (Message("user", "Name three fruits."),)
-        short = replace(generation, max_new_tokens=24)
-        pieces = ensemble.run_candidate(candidate.name, [Request(candidate, messages)], threading.Event(), short)
-        ((_, response),) = iter_responses(pieces)
-        at_once = min(candidate.endpoint.parallel, 8) if candidate.endpoint else 1
-        seconds[candidate.name] = _estimate_seconds(response) * len(queries) / at_once
-    here = not gpus()
-    apart = {c.name for c in ensemble.fleet.candidates if c.endpoint and not (c.endpoint.local and here)}
-    together = [seconds[name] for name in apart]
-    in_turn = sum(taken for name, taken in seconds.items() if name not in apart)
-    cost = describe_cost(ensemble.fleet, len(queries))
-    return ExamEstimate(len(queries) * len(ensemble.fleet.pool), max([in_turn, *together]), cost)
+        request = Request(candidate, (Message("user", "Name three fruits."),))
+        ((_, response),) = iter_responses(ensemble.run_candidate(candidate.name, [request], threading.Event(), short))
+        if response.error is not None and not response.text:
+            continue
+        server, speed = candidate.endpoint, response.tokens_per_second or MEAN_TOKENS
+        usual = (response.first_token_seconds or 0.0) + MEAN_TOKENS / speed  # of an answer
+        seconds = usual * queries / (min(server.parallel, 8) if server else 1)
+        if server and not (server.local and here):
+            longest = max(longest, seconds)
+        else:
+            in_turn += seconds
+    return max(in_turn, longest)
 
 
 def describe_cost(fleet: Fleet, queries: int) -> str:
@@ -150,14 +136,6 @@ def describe_cost(fleet: Fleet, queries: int) -> str:
     if not all(map(is_local, judges)):
         return f"${in_dollars(total)} without the prompts and the judges"
     return f"${in_dollars(total)} without the prompts" if total else ""
-
-
-def _estimate_seconds(response: Response) -> float:
-    """How long an answer of usual length takes, by a short one."""
-    if response.error is not None and not response.text:
-        return 0.0
-    speed = response.tokens_per_second or MEAN_TOKENS
-    return (response.first_token_seconds or 0.0) + MEAN_TOKENS / speed
 
 
 def sit(
@@ -196,18 +174,11 @@ def sit(
 
 
 def settle(fleet: Path, run: Path, ensemble: Ensemble, anyway: bool = False) -> bool:
-    """Let the router of an exam that has ended take the place of the fleet's, if it is better (`verdicts.takes_over`).
+    """Let the router of an exam that has ended take the place of the fleet's, if it is better (`verdicts.takes_over`)
+    or `anyway`. Returns whether the fleet has the new one now; raises as `install`.
 
-    Called again, it comes to the same end: what the fleet has already stays. `load_rival` has the figures.
-
-    Args:
-        ensemble: whose backends are shared.
-        anyway: whether it takes its place all the same.
-
-    Returns:
-        whether the fleet has the new one now.
-
-    Raises as `install`.
+    Called again, it comes to the same end: what the fleet has already stays. `load_rival` has the figures. The backends
+    of the ensemble are shared.
     """
     parts = load_fleet(fleet)
     taken = is_installed(parts, run)

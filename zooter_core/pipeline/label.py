@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,23 +16,18 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, Labels
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Progress, quiet
+from zooter_core.pipeline.batches import Line, Progress, quiet
 from zooter_core.pipeline.on_ray import RayWorkers
-
-Line = dict[str, Any]
 
 
 def tag_lines(
     ensemble: Ensemble, queries: Sequence[Query], progress: Callable[[int], None] = lambda done: None
-) -> batches.Lines:
-    """The lines of tags.jsonl of a batch, by the id of the query."""
+) -> list[Line]:
+    """The lines of tags.jsonl of a batch, in its order."""
     tagger = ensemble.tagger
     # Not from stored vectors: their last digits depend on the batch that each text was first in.
     tags = tagger.tag([query.text for query in queries]) if tagger.quick else tagger.tag_all(queries)
-    return {
-        query.id: {"id": query.id, "tags": [asdict(tag) for tag in row]}
-        for query, row in zip(queries, tags, strict=True)
-    }
+    return [{"id": query.id, "tags": [asdict(tag) for tag in row]} for query, row in zip(queries, tags, strict=True)]
 
 
 def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: RayWorkers | None = None) -> None:
@@ -42,7 +36,7 @@ def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: RayWo
     if run.is_finished("tag"):
         return
     run.require("start")
-    batches.fill(run, ensemble, "tag", lambda batch: batch, tag_lines, progress, workers)
+    batches.fill(run, ensemble, "tag", run.queries(), tag_lines, progress, workers)
     run.finish("tag")
 
 

@@ -23,7 +23,6 @@ from zooter_core.backends.thoughts import most_tokens
 from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
 from zooter_core.base.jsonl import Appender
 from zooter_core.base.records import Message, Query, Response
-from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
@@ -52,12 +51,8 @@ class ResponseKey(NamedTuple):
 
 @dataclass(frozen=True)
 class RequestBatch:
-    """Requests that a candidate in memory answers together.
-
-    Attributes:
-        generation: with the seed of the batch.
-        keys: each request with the key of its response.
-    """
+    """Requests that a candidate in memory answers together: the generation with the batch's seed, and each request with
+    the key of its response."""
 
     candidate: str
     generation: GenerationConfig
@@ -66,7 +61,7 @@ class RequestBatch:
     def answers(
         self, ensemble: Ensemble, stop: threading.Event, tell: Callable[[str], None] = lambda note: None
     ) -> Iterator[tuple[ResponseKey, Response]]:
-        """The responses as they end. `tell` is called with a note."""
+        """The responses as they end."""
         pieces = ensemble.run_candidate(self.candidate, list(self.keys), stop, self.generation)
         for request, response in iter_responses(pieces, tell):
             yield self.keys[request], response
@@ -82,22 +77,17 @@ def answer_batch(ensemble: Ensemble, batch: RequestBatch) -> list[tuple[Response
 
 @dataclass
 class CollectJob:
-    """What the lanes share.
-
-    Attributes:
-        queries: sorted by data set and length.
-        done: the keys of the responses that are in the file.
-        numbers: of the candidates, for the seeds; by default their places in the pool. They stay when the pool changes.
-    """
+    """What the lanes share."""
 
     ensemble: Ensemble
     generation: GenerationConfig
     samples: int
-    queries: Sequence[Query]
-    done: set[tuple[object, ...]]
+    queries: Sequence[Query]  # sorted by data set and length
+    done: set[tuple[object, ...]]  # the keys of the responses that are in the file
     tallies: Mapping[str, Tally]
     budget: Budget = field(default_factory=Budget)
     out: Appender | None = None
+    # Of the candidates, for the seeds; by default their places in the pool. They stay when the pool changes.
     numbers: Mapping[str, int] = field(default_factory=dict)
 
     def count(self) -> None:
@@ -113,12 +103,8 @@ class CollectJob:
         show: Callable[[], None] = lambda: None,
         workers: RayWorkers | None = None,
     ) -> None:
-        """Append the missing responses to a file. The tallies say afterwards who had a problem.
-
-        Args:
-            tell: called with a note.
-            show: called after each response.
-        """
+        """Append the missing responses to a file. The tallies say afterwards who had a problem. `tell` is called with a
+        note, and `show` after each response."""
         lanes = self.lanes(workers)
         with Appender(file, private=True) as self.out, closing(merge_streams(lanes, threading.Event())) as notes:
             for note in notes:
@@ -128,24 +114,22 @@ class CollectJob:
                     show()
 
     def lanes(self, workers: RayWorkers | None) -> list[Stream[str]]:
-        """The lanes of the candidates that lack something and have no problem yet.
-
-        Models in memory take turns here. On workers, only those on one base model do, which then loads once.
-        """
+        """The lanes of the candidates that lack something and have no problem yet. Models in memory take turns here. On
+        workers, only those on one base model do, which then loads once."""
         here: dict[str, list[Lane]] = {}
         on_workers: dict[object, list[Lane]] = {}
         for name, tally in self.tallies.items():
             if tally.done >= tally.total or tally.problem:
                 continue
-            candidate, independent = self.ensemble.fleet.candidate(name), self.ensemble.independent(name)
+            one, independent = self.ensemble.fleet.candidate(name), self.ensemble.independent(name)
             if independent or workers is None:
-                here.setdefault(name if independent else f"backend {candidate.backend}", []).append(Lane(self, name))
+                here.setdefault(name if independent else f"backend {one.backend}", []).append(Lane(self, name))
             else:
-                on_workers.setdefault(base_model(candidate), []).append(Lane(self, name))
+                base = (one.backend, one.model, one.revision, one.dtype, one.quantisation)
+                on_workers.setdefault(base, []).append(Lane(self, name))
         streams: list[Stream[str]] = [partial(_in_turn, lanes) for lanes in here.values()]
         if workers is not None:
-            models = len(on_workers)
-            streams += [partial(_on_workers, lanes, workers, models) for lanes in on_workers.values()]
+            streams += [partial(_on_workers, lanes, workers, len(on_workers)) for lanes in on_workers.values()]
         return streams
 
     def batches(self, name: str) -> Iterator[RequestBatch]:
@@ -176,28 +160,21 @@ class CollectJob:
 
 
 class Lane:
-    """Collects what one candidate lacks.
-
-    Attributes:
-        most_dollars: what one response of an endpoint may cost at most, without the prompt.
-        refusals: they wait until the candidate has answered something: one that refuses everything is broken.
-        tries: of each request that failed; TRIES for one that is not sent again.
-        under_way: the requests that an endpoint has, each with its key.
-        short: whether the budget ended the latest round of requests.
-        failures, in_a_row: the requests of that round that failed, and those of them after the last answer.
-        problem: of the first failure in a row.
-    """
+    """Collects what one candidate lacks."""
 
     def __init__(self, job: CollectJob, name: str) -> None:
         self.job, self.name, self.tally = job, name, job.tallies[name]
         candidate = job.ensemble.fleet.candidate(name)
         most = most_tokens(candidate, job.generation, candidate.thinking not in (None, False))
+        # What one response of an endpoint may cost at most, without the prompt.
         self.most_dollars = most * (self.tally.price or 0.0) / 1e6 if candidate.endpoint else 0.0
+        # They wait until the candidate has answered something: one that refuses everything is broken.
         self.refusals: list[tuple[ResponseKey, Response]] = []
-        self.tries: Counter[ResponseKey] = Counter()
-        self.under_way: dict[Request, ResponseKey] = {}
-        self.short, self.failures, self.in_a_row = False, 0, 0
-        self.problem: Failure | None = None
+        self.tries: Counter[ResponseKey] = Counter()  # of requests that failed; TRIES for one that is not sent again
+        self.under_way: dict[Request, ResponseKey] = {}  # the requests that an endpoint has
+        self.short = False  # whether the budget ended the latest round of requests
+        self.failures, self.in_a_row = 0, 0  # requests of that round that failed, and those after the last answer
+        self.problem: Failure | None = None  # of the first failure in a row
 
     def run(self, stop: threading.Event) -> Iterator[str]:
         """Collect what is missing in this process."""
@@ -224,7 +201,7 @@ class Lane:
         """Write a response of a batch, unless it was there before. A failure is the candidate's problem."""
         if _failed(response):
             self.tally.problem = self.tally.problem or response.error
-        elif key not in self.job.done:
+        elif key not in self.job.done and response.finish != "stopped":
             yield from self._take(key, response)
 
     def _at_pace(self, stop: threading.Event) -> Iterator[str]:
@@ -297,8 +274,6 @@ class Lane:
     def _take(self, key: ResponseKey, response: Response) -> Iterator[str]:
         """Write a response, after the refusals that waited for it; or let a refusal wait."""
         tally = self.tally
-        if response.finish == "stopped":
-            return
         if not (response.error or response.text.strip()):
             blank = Failure(f"an answer of {self.name}", "an empty answer", "Ask another candidate.")
             response = replace(response, finish="refused", error=blank)
@@ -340,11 +315,8 @@ def _in_turn(lanes: Sequence[Lane], stop: threading.Event) -> Iterator[str]:
 
 
 def _on_workers(lanes: Sequence[Lane], workers: RayWorkers, models: int, stop: threading.Event) -> Iterator[str]:
-    """Have workers answer the batches of candidates on one base model, and take each batch over when it ends.
-
-    Args:
-        models: that run on workers at the same time.
-    """
+    """Have workers answer the batches of candidates on one base model, one of `models` that run at the same time, and
+    take each batch over when it ends."""
     lane_of, lacking = {lane.name: lane for lane in lanes}, [b for lane in lanes for b in lane.missing_batches()]
     samples = lanes[0].job.samples
     processes = math.ceil(sum(len(batch.keys) for batch in lacking) / samples / WORKER_QUERIES)
@@ -362,11 +334,6 @@ def _on_workers(lanes: Sequence[Lane], workers: RayWorkers, models: int, stop: t
                 lane.tally.problem = lane.tally.problem or problem.failure
     for lane in lanes:
         yield from lane.judge_refusals()
-
-
-def base_model(candidate: CandidateConfig) -> tuple[object, ...]:
-    """What is equal for candidates on one base model."""
-    return candidate.backend, candidate.model, candidate.revision, candidate.dtype, candidate.quantisation
 
 
 def in_order(queries: Sequence[Query]) -> list[Query]:

@@ -41,8 +41,7 @@ class RayWorkers:
 
         Args:
             whose: the work, for messages.
-            most: processes at the same time.
-            models: that run at the same time, each in so many processes.
+            most: processes at the same time, for each of the `models` that run at the same time.
 
         Raises:
             WorkError: a worker raised, or died again and again.
@@ -77,12 +76,8 @@ class RayWorkers:
 
 
 def gpus_of_actor(gpus: float, models: int) -> float:
-    """The GPUs that an actor asks for: one, an equal share of one where models are more than GPUs, or none.
-
-    Args:
-        gpus: in the cluster.
-        models: that run at the same time.
-    """
+    """The GPUs that an actor asks for where so many models run at the same time: one, an equal share of one where
+    models are more than GPUs in the cluster, or none."""
     return 1 / max(1, math.ceil(models / gpus)) if gpus else 0.0
 
 

@@ -30,14 +30,10 @@ from zooter_core.router.kinds import DistillConfig
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do with a run.
+    """What to do with a run."""
 
-    Attributes:
-        steps: of `run_folder.STEPS`. `start` needs `queries`, `collect` needs `generation` and `samples`, `label`
-            needs `labels`, and `distill` needs `encoder` and `training`.
-        scores: a score file to write at the end.
-    """
-
+    # Of `run_folder.STEPS`. `start` needs `queries`, `collect` needs `generation` and `samples`, `label` needs
+    # `labels`, and `distill` needs `encoder` and `training`.
     steps: Sequence[str]
     queries: Sequence[Query] = ()
     generation: GenerationConfig | None = None
@@ -45,7 +41,7 @@ class Plan:
     labels: LabelConfig | None = None
     encoder: str = ""
     training: DistillConfig | None = None
-    scores: Path | None = None
+    scores: Path | None = None  # a score file to write at the end
 
 
 def check(run: Run, plan: Plan, ensemble: Ensemble) -> None:
@@ -65,7 +61,11 @@ def check(run: Run, plan: Plan, ensemble: Ensemble) -> None:
         _check_scores(run, plan.scores)
     again = OF_POOL if has_another_pool(run, ensemble.fleet) else ()
     open_steps = [step for step in plan.steps if not run.is_finished(step) or step in again]
-    _check_parts(ensemble, open_steps)
+    for step, table in (("score", "reward"), ("tag", "tagger")):
+        if step in open_steps and getattr(ensemble.fleet, table) is None:
+            raise ensemble.fleet.missing(table)
+    if "distill" in open_steps:
+        check_names(ensemble.fleet.pool)
     for step, settings in _settings(run, plan, ensemble).items():
         run.agree(step, settings)
     _check_models(run, plan, ensemble, open_steps)
@@ -85,17 +85,6 @@ def _check_settings(plan: Plan) -> None:
         finetune.check_finetuning(plan.training)
 
 
-def _check_samples(plan: Plan, ensemble: Ensemble) -> None:
-    """Refuse samples that would all be the same, unless every candidate is recorded."""
-    sampled = any(candidate.backend != RECORDED for candidate in ensemble.fleet.candidates)
-    if plan.generation and plan.samples > 1 and plan.generation.temperature == 0 and sampled:
-        raise ZooterError(
-            f"a temperature above 0 for {plan.samples} samples",
-            "0, at which all samples of a query are the same",
-            "Use --samples 1, or for instance --temperature 0.7.",
-        )
-
-
 def _check_scores(run: Run, path: Path) -> None:
     """Refuse a score file that cannot be written, or that would take the place of one of the run's own files."""
     inside = path.resolve().is_relative_to(run.folder.resolve())
@@ -104,15 +93,6 @@ def _check_scores(run: Run, path: Path) -> None:
             f"--scores is {path}, one of the run's own files.", f"Name it {run.folder / 'scores.jsonl'}."
         )
     check_file(path)
-
-
-def _check_parts(ensemble: Ensemble, steps: Sequence[str]) -> None:
-    """Refuse a fleet without a table that a step needs, or whose report could not be written."""
-    for step, table in (("score", "reward"), ("tag", "tagger")):
-        if step in steps and getattr(ensemble.fleet, table) is None:
-            raise ensemble.fleet.missing(table)
-    if "distill" in steps:
-        check_names(ensemble.fleet.pool)
 
 
 def _settings(run: Run, plan: Plan, ensemble: Ensemble) -> dict[str, Settings]:
@@ -141,9 +121,14 @@ def distill_settings(encoder: str, config: DistillConfig) -> Settings:
 
 def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]) -> None:
     """Load small models, and check the files and servers of large ones. `collect` itself loads the candidates."""
-    if "collect" in steps and "collect" not in run.state["steps"]:
-        _check_samples(plan, ensemble)
-    fleet = ensemble.fleet
+    fleet, begins = ensemble.fleet, "collect" in steps and "collect" not in run.state["steps"]
+    alike = plan.generation is not None and plan.generation.temperature == 0 and plan.samples > 1
+    if begins and alike and any(candidate.backend != RECORDED for candidate in fleet.candidates):
+        raise ZooterError(
+            f"a temperature above 0 for {plan.samples} samples",
+            "0, at which all samples of a query are the same",
+            "Use --samples 1, or for instance --temperature 0.7.",
+        )
     if "score" in steps:
         queries = plan.queries or (run.queries() if run.is_finished("start") else ())
         check_verifiable(key for query in queries if (key := key_of(query)))

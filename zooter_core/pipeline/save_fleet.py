@@ -29,11 +29,7 @@ def place_of(name: str, parent: Path) -> Path:
 
 
 def save_fleet(fleet: Fleet, router: Path, place: Path) -> None:
-    """Write a fleet's folder: fleet.toml, router/ and report.json, all or nothing.
-
-    Args:
-        router: a router's folder that `distill` made, for the fleet's candidates; its report.json moves up.
-        place: the folder, as `place_of` gives it.
+    """Write a fleet's folder: fleet.toml, router/ (a folder that `distill` made) and its report.json, all or nothing.
 
     Raises:
         ZooterError: the router is for another pool, or the place is taken.

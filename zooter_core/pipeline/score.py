@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from zooter_core.backends.thoughts import split
 from zooter_core.base.errors import listed
@@ -20,42 +21,38 @@ from zooter_core.data.scores import LEAST, no_repeats, read_query, read_response
 from zooter_core.evaluation.verified import check_verifiable, verify
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Lines, Progress, quiet
+from zooter_core.pipeline.batches import Line, Progress, quiet
 from zooter_core.pipeline.on_ray import RayWorkers
 
 
-@dataclass(frozen=True)
-class ScoreJob:
-    """A batch of queries.
+@dataclass(frozen=True, slots=True)
+class AnsweredQuery:
+    """A query and its responses."""
 
-    Attributes:
-        texts: query id -> candidate, in pool order -> its responses; without candidates that lack any.
-        set_aside: the queries that a candidate refused, or that lack too many responses: id -> why.
-        missing: the queries that lack responses: id -> of which candidates.
-    """
-
-    queries: Sequence[Query]
-    texts: Mapping[str, Mapping[str, Sequence[str]]]
-    set_aside: Mapping[str, str]
-    missing: Mapping[str, list[str]]
+    query: Query
+    texts: Mapping[str, Sequence[str]]  # candidate, in pool order -> its responses; without candidates that lack any
+    set_aside: str = ""  # why it gets no rewards; "" if it does
+    missing: Sequence[str] = ()  # the candidates that lack responses
 
 
-def score_lines(ensemble: Ensemble, job: ScoreJob, progress: Callable[[int], None] = lambda done: None) -> Lines:
-    """The lines of rewards.jsonl of a batch, by the id of the query."""
-    lines: Lines = {id: {"id": id, "set_aside": reason} for id, reason in job.set_aside.items()}
-    answered = [query for query in job.queries if query.id not in job.set_aside]
-    requests = [(query.text, [text for texts in job.texts[query.id].values() for text in texts]) for query in answered]
-    scored = ensemble.score_responses(requests, progress) if requests else []  # else no model is loaded
-    for query, rewards in zip(answered, scored, strict=True):
-        responses = job.texts[query.id]
-        line = rewards.line(query.id, list(responses))
-        if (key := key_of(query)) and "rewards" in line:
-            line["verified"] = {
-                name: [int(verify(text, key).right) for text in texts] for name, texts in responses.items()
-            }
-        lines[query.id] = line
-    for id, names in job.missing.items():
-        lines[id]["missing"] = names
+def score_lines(
+    ensemble: Ensemble, batch: Sequence[AnsweredQuery], progress: Callable[[int], None] = lambda done: None
+) -> list[Line]:
+    """The lines of rewards.jsonl of a batch, in its order."""
+    rows = [row for row in batch if not row.set_aside]
+    requests = [(row.query.text, [text for texts in row.texts.values() for text in texts]) for row in rows]
+    scored = iter(ensemble.score_responses(requests, progress) if requests else [])  # else no model is loaded
+    lines: list[Line] = []
+    for row in batch:
+        if row.set_aside:
+            line: Line = {"id": row.query.id, "set_aside": row.set_aside}
+        else:
+            line = next(scored).line(row.query.id, list(row.texts))
+            if (key := key_of(row.query)) and "rewards" in line:
+                line["verified"] = {
+                    name: [int(verify(text, key).right) for text in texts] for name, texts in row.texts.items()
+                }
+        lines.append(line | {"missing": row.missing} if row.missing else line)
     return lines
 
 
@@ -80,28 +77,24 @@ def score(
     run.agree("score", settings)
     if run.is_finished("score"):
         return
-    check_verifiable(key for query in run.queries() if (key := key_of(query)))
-    pool, texts = batches.check_pool(run, ensemble), run.responses()
-    missing = run.missing(texts)
+    queries = run.queries()
+    check_verifiable(key for query in queries if (key := key_of(query)))
+    pool, responses = batches.check_pool(run, ensemble), run.responses()
+    missing, refused = run.missing(responses), run.refused()
     least = min(LEAST, len(pool))  # responses that can be compared
-    few = {id: f"no response of {listed(names)}" for id, names in missing.items() if len(pool) - len(names) < least}
-    reasons = few | run.refused()
+
+    def answered(query: Query) -> AnsweredQuery:
+        lacking = missing.get(query.id, [])
+        few = f"no response of {listed(lacking)}" if len(pool) - len(lacking) < least else ""
+        texts = responses.get(query.id, {})
+        complete = {name: of for name, of in texts.items() if name not in lacking} if lacking else texts
+        return AnsweredQuery(query, complete, refused.get(query.id, few), lacking)
+
     if missing:
         run.reopen("collect")  # which has not finished, or whose file has lost lines
     _remove_outdated(run, missing, settings)
     run.begin("score", settings)
-
-    def job_of(batch: Sequence[Query]) -> ScoreJob:
-        ids = [query.id for query in batch]
-        answers = {
-            id: {name: of for name, of in texts[id].items() if name not in missing.get(id, ())}
-            for id in ids
-            if id not in reasons
-        }
-        set_aside = {id: reasons[id] for id in ids if id in reasons}
-        return ScoreJob(batch, answers, set_aside, {id: missing[id] for id in ids if id in missing})
-
-    batches.fill(run, ensemble, "score", job_of, score_lines, progress, workers)
+    batches.fill(run, ensemble, "score", [answered(query) for query in queries], score_lines, progress, workers)
     if not missing:
         run.finish("score")
 
@@ -135,40 +128,36 @@ def score_responses(
         ZooterError: a line of `source` is wrong, or `out` cannot be written.
         WorkError: the reward model cannot work.
     """
-    lines = [
-        (
-            read_query(place, record, str(number)),
-            {name: split(text).text for name, text in read_responses(place, record).items()},
-        )
+    rows = [
+        _read_answered(place, record, str(number))
         for number, (_, place, record) in enumerate(score_records([source], responses=True), 1)
     ]
-    no_repeats([query for query, _ in lines], str(source))
-    check_verifiable(key for query, _ in lines if (key := key_of(query)))
+    no_repeats([row.query for row in rows], str(source))
+    check_verifiable(key for row in rows if (key := key_of(row.query)))
     check_apart(out, [source])
     reward, reasons = ensemble.fleet.hash_of("reward"), dict[str, str]()
 
     def show(first: int, done: int) -> None:
-        progress("score", first + done, len(lines))
+        progress("score", first + done, len(rows))
 
     with open_atomic(out) as file:
-        for first in range(0, len(lines), batches.BATCH):
-            batch = lines[first : first + batches.BATCH]
-            blank = {
-                query.id: f"the response of {name} is empty, or thoughts without an answer"
-                for query, texts in batch
-                for name, text in texts.items()
-                if not text.strip()
-            }
-            samples = {query.id: {name: [text] for name, text in texts.items()} for query, texts in batch}
-            job = ScoreJob([query for query, _ in batch], samples, blank, {})
-            scored = score_lines(ensemble, job, partial(show, first))
-            for query, texts in batch:
-                line = scored[query.id]
+        for first in range(0, len(rows), batches.BATCH):
+            batch = rows[first : first + batches.BATCH]
+            for row, line in zip(batch, score_lines(ensemble, batch, partial(show, first)), strict=True):
                 if "set_aside" in line:
-                    reasons[query.id] = line["set_aside"]
+                    reasons[row.query.id] = line["set_aside"]
                     continue
                 outcomes = {name: float(right) for name, (right,) in line.get("verified", {}).items()}
-                record = score_line(query, line["rewards"], texts, outcomes) | {"reward_sha256": reward}
+                texts = {name: text for name, (text,) in row.texts.items()}
+                record = score_line(row.query, line["rewards"], texts, outcomes) | {"reward_sha256": reward}
                 file.write(dump_json(record, ensure_ascii=False) + "\n")
             show(first, len(batch))
-    return len(lines) - len(reasons), reasons
+    return len(rows) - len(reasons), reasons
+
+
+def _read_answered(place: str, record: dict[str, Any], fallback: str) -> AnsweredQuery:
+    query = read_query(place, record, fallback)
+    texts = {name: split(text).text for name, text in read_responses(place, record).items()}
+    blank = [name for name, text in texts.items() if not text.strip()]
+    reason = f"the response of {blank[-1]} is empty, or thoughts without an answer" if blank else ""
+    return AnsweredQuery(query, {name: [text] for name, text in texts.items()}, reason)

@@ -13,26 +13,16 @@ from zooter_core.base.errors import Failure
 
 @dataclass
 class Tally:
-    """One candidate's answers.
-
-    Attributes:
-        total: answers that the step needs of it.
-        done: those that are in the file, also from earlier starts.
-        tokens: of those answers, and of failed ones of this start.
-        price: US dollars per million tokens; None if fleet.toml names none.
-        blank: answers without text, or of thoughts alone. They earn no reward, and too many end the candidate.
-        works: whether it has answered anything.
-        problem: why it is skipped.
-    """
+    """One candidate's answers."""
 
     candidate: str
-    total: int
-    done: int = 0
-    tokens: int = 0
-    price: float | None = None
-    blank: int = 0
-    works: bool = False
-    problem: Failure | None = None
+    total: int  # answers that the step needs of it
+    done: int = 0  # those that are in the file, also from earlier starts
+    tokens: int = 0  # of those answers, and of failed ones of this start
+    price: float | None = None  # US dollars per million tokens; None if fleet.toml names none
+    blank: int = 0  # answers without text, or of thoughts alone. They earn no reward, and too many end the candidate
+    works: bool = False  # whether it has answered anything
+    problem: Failure | None = None  # why it is skipped
     new: int = 0
     started: float = field(default_factory=time.monotonic)
 
@@ -52,28 +42,19 @@ class Tally:
         return (self.total - self.done) / self.rate if self.new else None
 
     def count(self, record: Mapping[str, Any], new: bool = True) -> None:
-        """Count an answer that is in the file.
-
-        Args:
-            new: whether it is of this start.
-        """
+        """Count an answer that is in the file; `new` says whether it is of this start."""
         self.done, self.new, self.tokens = self.done + 1, self.new + new, self.tokens + record["tokens"]
         self.works = self.works or record.get("error") is None
         self.blank += record.get("error") is not None and bool(record.get("thought_tokens"))
 
 
 class Budget:
-    """US dollars for the answers of a run. What requests under way may cost is reserved, so it never runs over.
-
-    Args:
-        limit: None for no limit.
-        spent: returns the dollars so far.
-    """
+    """US dollars for the answers of a run. What requests under way may cost is reserved, so it never runs over; `spent`
+    returns the dollars so far."""
 
     def __init__(self, limit: float | None = None, spent: Callable[[], float] = lambda: 0.0) -> None:
         self.limit, self._spent = limit, spent
-        self._reserved = 0.0
-        self._under_way = 0
+        self._reserved, self._under_way = 0.0, 0
         self._changed = threading.Condition()
 
     def reserve(self, dollars: float) -> bool:

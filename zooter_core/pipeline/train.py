@@ -101,13 +101,8 @@ TAG_SOURCES = ("given", "clusters", "none", "auto")
 
 
 def tags_of(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Sequence[Sequence[str]]:
-    """The tags of each query.
-
-    Args:
-        source: `given` in the scores, `clusters` of similar queries, `none`, or `auto`: the given ones if any query
-            has one, else clusters.
-        vectors: of the queries, shape (n, width).
-    """
+    """The tags of each query: `given` in the scores, `clusters` of similar queries (by their vectors, shape (n,
+    width)), `none`, or `auto`: the given ones if any query has one, else clusters."""
     if source not in TAG_SOURCES:
         raise ZooterError(f"tags as one of {listed(TAG_SOURCES)}", f'"{source}"', did_you_mean(source, TAG_SOURCES))
     query_tags = [query.tags for query in scores.queries]
@@ -117,11 +112,7 @@ def tags_of(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Seq
 
 
 def distill_run(
-    run: Run,
-    ensemble: Ensemble,
-    encoder: str,
-    config: DistillConfig,
-    progress: Progress = quiet,
+    run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, progress: Progress = quiet
 ) -> Report:
     """Train a router on the training fold's labels into `router/`, and write `report.json` about the held-back fold.
 
@@ -133,16 +124,14 @@ def distill_run(
         return load_report(run.folder / REPORT)
     check_pool(run, ensemble)
     labelled, model = Labelled.read(run), ensemble.encoders(encoder)
-    scores = labelled.scores
+    scores, checkpoint = labelled.scores, run.folder / CHECKPOINT
     vectors = model.embed_all([query.text for query in scores.queries])
     tokens, thoughts, seconds = run.of_responses("tokens", "thought_tokens", "seconds")
     dollars = run.dollars(ensemble.fleet, tokens)
     rewards, *outcomes = run.samples()
+    trained = train(labelled, vectors, model, config, progress, Sampled(rewards, dollars, tokens), checkpoint)
     per_answer = np.full(tokens.shape, np.nan) if dollars is None else dollars / 1000
     answers = AnswerTable(scores.scores, tokens, thoughts, seconds, per_answer)
-    checkpoint = run.folder / CHECKPOINT
-    sampled = Sampled(rewards, dollars, tokens)
-    trained = train(labelled, vectors, model, config, progress, sampled, checkpoint)
     complete = replace(
         trained.report,
         set_aside=run.set_aside(),
@@ -161,9 +150,8 @@ def distill_run(
 def fair_choices(
     run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig
 ) -> tuple[Scores, NDArray[np.float64], NDArray[np.float64]]:
-    """What the router of a finished run earns by choices that were made without learning from the query.
-
-    Held-back queries are chosen for by the router itself, and training queries by cross-validation.
+    """What the router of a finished run earns by choices that were made without learning from the query: held-back
+    queries are chosen for by the router itself, and training queries by cross-validation.
 
     Returns:
         the scores of n queries; those of the choices, shape (n,), NaN where there is none; and the number of each
@@ -203,18 +191,12 @@ class Trained:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Scores of n queries, and the labels that were made of them.
-
-    Attributes:
-        config: how the labels were made.
-        learned: which queries are in the training fold, shape (n,).
-        plain, enhanced: the labels, shape (n, N).
-        tags: of each query.
-    """
+    """Scores of n queries, and the labels that were made of them."""
 
     scores: Scores
     config: LabelConfig
-    learned: NDArray[np.bool_]
+    learned: NDArray[np.bool_]  # which queries are in the training fold, shape (n,)
+    # The labels, shape (n, N).
     plain: NDArray[np.float64]
     enhanced: NDArray[np.float64]
     tags: TagIndex
@@ -262,10 +244,10 @@ def train(
     sampled: Sampled | None = None,
     checkpoint: Path | None = None,
 ) -> Trained:
-    """Train a router on the training fold and report on the held-back one.
+    """Train a router on the training fold and report on the held-back one. Of candidates who have next to no scores
+    (`Scores.barely_scored`), nothing is learned.
 
     Args:
-        labelled: n queries. Of candidates who have next to no scores, nothing is learned (`Scores.barely_scored`).
         vectors: of the queries by the encoder, shape (n, 2 * width).
         sampled: single responses, for the report.
         checkpoint: of fine-tuning, see `finetune`.

@@ -302,6 +302,15 @@ def familiar_rows(queries: Sequence[Query], folder: Path) -> NDArray[np.bool_] |
     return np.isin(text_hashes(query.text for query in queries), learned)
 
 
+def in_sample_note(queries: Sequence[Query], folder: Path) -> str:
+    """A sentence on a router that is judged by queries which it has learned from; empty if there are none."""
+    rows = familiar_rows(queries, folder)
+    if rows is None or not rows.any():
+        return ""
+    share = f"{rows.sum():,} of these {len(rows):,} queries"
+    return f"The router has learned from {share}, so it looks better here than it is. Use other queries."
+
+
 def sample_rows(tags: TagIndex, most: int = MOST, seed: int = 0) -> NDArray[np.intp]:
     """Row numbers of at most `most` queries, in order: a random sample in which rare tags have their share.
 

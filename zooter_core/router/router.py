@@ -90,11 +90,13 @@ class Router(ABC):
             Decisions with `candidate`, `probabilities` in pool order, and `margin`; their `tags` are empty.
 
         Raises:
-            ZooterError: `queries` is a single text.
+            ZooterError: `queries` is a single text, or holds something else than texts.
             WorkError: a probability is not finite.
         """
         if isinstance(queries, str):
             raise ZooterError("a list of queries", "one text", "Use route([query]).")
+        if others := {type(query).__name__ for query in queries if not isinstance(query, str)}:
+            raise ZooterError("queries as texts", listed(others), 'Of objects, give their texts: query["query"].')
         rows = self.probabilities(queries).tolist()
         return [
             Decision.of(query, dict(zip(self.candidates, row, strict=True)))

@@ -82,15 +82,9 @@ class Admission:
         """Count the tokens of a request that has ended."""
         self._use(key).tokens.used += tokens
 
-    @asynccontextmanager
-    async def reading(self, key: Key | None) -> AsyncIterator[None]:
-        """A request while its body is read. It takes none of the places of those that are answered or wait."""
-        bodies = self._use(key).bodies
-        await bodies.enter()
-        try:
-            yield
-        finally:
-            bodies.leave()
+    def reading(self, key: Key | None) -> Places:
+        """The places of requests while their bodies are read. They take none of those that are answered or wait."""
+        return self._use(key).bodies
 
     @asynccontextmanager
     async def place(self, key: Key | None) -> AsyncIterator[None]:

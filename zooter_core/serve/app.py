@@ -43,13 +43,14 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": "An error in the API's shape.", "model": bodies.ErrorBody} for status in STATUSES
 }
 ANSWERS: dict[str, tuple[Handler, type[Body]]] = {  # what answers a path, and its body
-    "chat/completions": (answer_chat, bodies.ChatBody),
-    "messages": (answer_chat, bodies.MessagesBody),
-    "messages/count_tokens": (other_routes.answer_count, bodies.CountBody),
-    "responses": (other_routes.answer_responses, bodies.ResponsesBody),
-    "embeddings": (other_routes.answer_embeddings, bodies.EmbeddingsBody),
-    "rerank": (other_routes.answer_rerank, bodies.RerankBody),
-    "route": (other_routes.answer_route, bodies.RouteBody),
+    "/v1/chat/completions": (answer_chat, bodies.ChatBody),
+    "/v1/messages": (answer_chat, bodies.MessagesBody),
+    "/v1/messages/count_tokens": (other_routes.answer_count, bodies.CountBody),
+    "/v1/responses": (other_routes.answer_responses, bodies.ResponsesBody),
+    "/v1/embeddings": (other_routes.answer_embeddings, bodies.EmbeddingsBody),
+    "/v1/rerank": (other_routes.answer_rerank, bodies.RerankBody),
+    "/v2/rerank": (other_routes.answer_rerank, bodies.RerankBody),  # Cohere's ClientV2
+    "/v1/route": (other_routes.answer_route, bodies.RouteBody),
 }
 SCHEMA = "#/components/schemas/{model}"  # where a body is described
 
@@ -120,10 +121,7 @@ def _add_answers(app: FastAPI, server: Server) -> None:
         return reply
 
     for path, (handle, body) in ANSWERS.items():
-        name = path.replace("/", "_")
-        app.post(f"/v1/{path}", name=name, openapi_extra=_described(body))(make_reply(handle))
-    handle, body = ANSWERS["rerank"]
-    app.post("/v2/rerank", name="rerank", openapi_extra=_described(body))(make_reply(handle))  # Cohere's ClientV2
+        app.post(path, name=path[4:].replace("/", "_"), openapi_extra=_described(body))(make_reply(handle))
 
 
 def _add_lookups(app: FastAPI, server: Server) -> None:
@@ -233,9 +231,9 @@ async def _http_error(request: Request, problem: Exception) -> JSONResponse:
     path = request.url.path
     message = f"{request.method} {path}: {problem.detail}."
     if problem.status_code == 404:
-        meant = next((name for name in (*ANSWERS, "models") if path.endswith(f"/{name}")), None)
-        served = listed(f"/v1/{name}" for name in ANSWERS)
-        message += f" It is /v1/{meant} here: check the client's base URL." if meant else f" Served here: {served}."
+        meant = next((route for route in (*ANSWERS, "/v1/models") if path.endswith(route[3:])), None)
+        hint = f"It is {meant} here: check the client's base URL." if meant else f"Served here: {listed(ANSWERS)}."
+        message = f"{message} {hint}"
     error = ApiError(problem.status_code, message, code, headers=problem.headers or {})
     return error_reply(path, error)
 

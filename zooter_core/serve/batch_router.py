@@ -87,23 +87,22 @@ class BatchRouter:
 
     def _next_batch(self) -> list[Entry]:
         """The conversations whose turn it is. One that is too long beside the others is in the next batch."""
-        batch: list[Entry] = []
-        characters, more = 0, True
-        while more:
-            more = False
-            for asker, entries in list(self._waiting.items()):
-                turns, future = entries[0]
-                size = min(sum(map(len, turns)), READ_CHARACTERS)
-                if len(batch) == MOST_IN_BATCH or (batch and characters + size > BATCH_CHARACTERS):
-                    continue
-                more = True
-                entries.popleft()
-                del self._waiting[asker]
-                if entries:
-                    self._waiting[asker] = entries  # behind all others
-                if not future.done():
-                    batch.append((turns, future))
-                    characters += size
+        batch, characters, askers = list[Entry](), 0, deque(self._waiting)
+        while askers and len(batch) < MOST_IN_BATCH:
+            asker = askers.popleft()
+            entries = self._waiting[asker]
+            turns, future = entries[0]
+            size = min(sum(map(len, turns)), READ_CHARACTERS)
+            if batch and characters + size > BATCH_CHARACTERS:
+                continue
+            entries.popleft()
+            del self._waiting[asker]
+            if entries:  # behind all others
+                self._waiting[asker] = entries
+                askers.append(asker)
+            if not future.done():
+                batch.append((turns, future))
+                characters += size
         return batch
 
     def _decide(self, conversations: Sequence[Turns]) -> list[Decision | ZooterError]:

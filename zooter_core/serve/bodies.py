@@ -21,11 +21,13 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from zooter_core.backends.endpoint.connection import CHAT
 from zooter_core.base.strict_json import dump_json, objects
 from zooter_core.config.candidates import Thinking
+from zooter_core.config.tables import Count, NotNegative, WholeNumber
 from zooter_core.learn.chores import is_chore
 from zooter_core.serve.errors import ApiError, bad_request
 
 MOST_MESSAGES = 2000  # of one request
 MOST_CONVERSATIONS = 100
+MOST_STOPS = 16  # stop texts of a request; OpenAI takes four, and code editors send more
 MOST_DOCUMENTS = 100  # a reward model that compares reads each pair of them
 LONGEST_NAME = 512  # characters of a model's name and of a session's
 LONGEST_ID, LONGEST_COMMENT = 200, 10_000
@@ -40,7 +42,6 @@ RESPONSES, EMBEDDINGS = "/responses", "/embeddings"  # paths of candidates' serv
 Object = dict[str, Any]
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 Session = Annotated[str, Field(max_length=LONGEST_NAME)]
-Positive = Annotated[int, Field(ge=1)]
 
 
 class Body(BaseModel):
@@ -88,6 +89,31 @@ class ChatBody(RoutedBody):
     tools: list[Any] | None = None
 
 
+class LocalBody(Body):
+    """The settings that a candidate on this machine takes from a chat completion request. The fleet's are the default,
+    but for the seed: who asks again wants another answer."""
+
+    max_tokens: Count | None = None
+    max_completion_tokens: Count | None = None
+    temperature: NotNegative | None = None
+    seed: WholeNumber | None = None
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: WholeNumber | None = Field(None, ge=-1)  # -1 means all at vLLM
+    stop: str | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=MOST_STOPS)] | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of `[generation]`, as far as the request has them."""
+        settings = {"temperature": self.temperature, "seed": self.seed, "top_k": self.top_k and max(self.top_k, 0)}
+        settings["max_new_tokens"] = self.max_completion_tokens or self.max_tokens
+        return {name: value for name, value in settings.items() if value is not None}
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return tuple(filter(None, stops))
+
+
 class RouteBody(RoutedBody):
     """One conversation to decide on, or several."""
 
@@ -130,7 +156,7 @@ class RerankBody(Body):
     model: Name | None = None
     query: str = Field(pattern=r"\S")
     documents: list[str | Document] = Field(min_length=1, max_length=MOST_DOCUMENTS)
-    top_n: Positive | None = None
+    top_n: Count | None = None
     return_documents: bool | None = None
 
 
@@ -187,7 +213,7 @@ class CountBody(RoutedBody):
 class MessagesBody(CountBody):
     """A request of Anthropic's Messages API."""
 
-    max_tokens: Positive
+    max_tokens: Count
 
 
 class Fault(BaseModel):
@@ -240,21 +266,6 @@ def _place(error: ErrorDetails, body: Any) -> list[str | int]:
             body = body[part]
             place.append(part)
     return [*place, error["loc"][-1]] if error["type"] == "missing" else place
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a candidate must be able to do to answer a request.
-
-    Attributes:
-        tokens: an estimate for prompt and answer together.
-    """
-
-    tokens: int = 0
-    images: bool = False
-    tools: bool = False
-    json_mode: bool = False
-    responses: bool = False
 
 
 @dataclass(frozen=True)
@@ -350,20 +361,26 @@ class ChatRequest:
         values = [self.body.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens")]
         return next((value for value in values if type(value) is int and value > 0), 0)
 
+    @property
+    def tokens(self) -> int:
+        """An estimate for prompt and answer together."""
+        return self.prompt_tokens + self.answer_tokens
+
     @cached_property
-    def needs(self) -> Needs:
+    def needs(self) -> set[str]:
+        """Of `images`, `tools`, `json_mode` and `responses`, what a candidate must be able to do to answer it."""
         body = self.body
         text = body.get("text")  # of the Responses API
         form = body.get("response_format") or (text.get("format") if isinstance(text, Mapping) else None)
         parts = [part for message in self.messages for part in objects(message.get("content"))]
         tool_roles = any(message["role"] in ("tool", "function") for message in self.messages)
-        return Needs(
-            tokens=self.prompt_tokens + self.answer_tokens,
-            images=any(part.get("type") in ("image_url", "input_image") for part in parts),
-            tools=tool_roles or any(body.get(name) for name in ("tools", "functions")),
-            json_mode=isinstance(form, Mapping) and form.get("type") in ("json_object", "json_schema"),
-            responses=self.path == RESPONSES,
-        )
+        needs = {
+            "images": any(part.get("type") in ("image_url", "input_image") for part in parts),
+            "tools": tool_roles or any(body.get(name) for name in ("tools", "functions")),
+            "json_mode": isinstance(form, Mapping) and form.get("type") in ("json_object", "json_schema"),
+            "responses": self.path == RESPONSES,
+        }
+        return {name for name, needed in needs.items() if needed}
 
     def for_candidate(self, model: str, routed: bool) -> dict[str, Any]:
         """The body for a candidate: as it came, with its server's name for the model.

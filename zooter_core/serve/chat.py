@@ -12,6 +12,7 @@ import asyncio
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -24,17 +25,16 @@ from zooter_core.base.records import Response
 from zooter_core.base.strict_json import objects
 from zooter_core.config.serve import AUTO_BEST, RMR
 from zooter_core.data.evident_keys import key_in, outcome_in
-from zooter_core.evaluation.verified import verify
-from zooter_core.evaluation.verified.ranking import verified_ranking
+from zooter_core.evaluation.verified import verified_ranking, verify
 from zooter_core.fleet.attempts import Attempts
 from zooter_core.serve.admission import QUEUE_SECONDS
 from zooter_core.serve.bodies import RESPONSES, ChatRequest, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
-from zooter_core.serve.exchange import Exchange, Out
+from zooter_core.serve.exchange import Reply
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.sessions import readable_by, written_by
-from zooter_core.serve.targets import AnswerProgress, Events, Shape, added_event, chunk_shape, make_event, text_in
+from zooter_core.serve.sessions import readable_by
+from zooter_core.serve.targets import AnswerProgress, Events, Shape, added_event, make_event, text_in
 
 MOST_FALLBACKS = 5
 PLACE_SECONDS = 5.0  # that `auto` waits for a place among a candidate's `parallel` requests, then asks the next
@@ -43,13 +43,13 @@ NO_ROUTE = (404, 405, 501)  # statuses of a server that has no such route
 Answer = Shape | tuple[list[Event], Events]  # a whole one, or the first events of a stream and the others
 
 
-async def answer_chat(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+async def answer_chat(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
     """Answer a chat completion request.
 
     Raises:
         ApiError: the request cannot be answered, or every candidate failed.
     """
-    asking = Asking(gateway, read_chat(body, exchange.sender), exchange, out)
+    asking = Asking(gateway, read_chat(body, reply.exchange.sender), reply)
     await asking.choose()
     if rounds := await asking.rounds():
         await asking.send_best(rounds)
@@ -65,10 +65,10 @@ class Asking:
         sessions: the conversations of its API key.
     """
 
-    def __init__(self, gateway: Gateway, request: ChatRequest, exchange: Exchange, out: Out) -> None:
-        self.gateway, self.request, self.exchange, self.out = gateway, request, exchange, out
-        self.outcome, self.sessions = exchange.outcome, gateway.sessions.of(exchange.sender.key)
-        exchange.request = request
+    def __init__(self, gateway: Gateway, request: ChatRequest, reply: Reply) -> None:
+        self.gateway, self.request, self.reply, self.exchange = gateway, request, reply, reply.exchange
+        self.outcome, self.sessions = self.exchange.outcome, gateway.sessions.of(self.exchange.sender.key)
+        self.exchange.request = request
 
     async def choose(self, writer: str | None = None) -> None:
         """Choose the candidates. `writer` and errors are those of `choice.choose`."""
@@ -124,12 +124,22 @@ class Asking:
         name, answer = first
         if isinstance(answer, dict):
             self._note_end(name)
-            await self.out.json(answer | self.exchange.metadata)
+            await self.reply.json(answer | self.exchange.metadata)
             return
-        await self._pass_on(name, *answer)
+        begun, events = answer
+        async with aclosing(events):
+            try:
+                await self.reply.begin_events()
+                await self.reply.write(begun)
+                async for part in events:
+                    await self.reply.write(part)
+            except EndpointError as error:
+                self._note_end(name, error)
+                raise ApiError(502, f"{name} broke off: {error.client_message}.", "upstream_error") from None
+        self._note_end(name)
         if self.exchange.is_chat and (metadata := self.exchange.metadata):
-            await self.out.write([added_event(self.outcome.progress, name, **metadata)])
-        await self.out.end_events()
+            await self.reply.write([added_event(self.outcome.progress, name, **metadata)])
+        await self.reply.end_events()
 
     async def _first(self, attempts: Attempts) -> tuple[str, Answer] | None:
         """The first answer that begins, with its candidate; None if there is none.
@@ -145,9 +155,6 @@ class Asking:
                         break
                     await asyncio.sleep(attempts.pause)
                     (name,), late = names, False
-                    if refusal := self.gateway.refusal(name):
-                        attempts.failed(name, refusal)
-                        continue
                     progress = AnswerProgress(patience=QUEUE_SECONDS if name == attempts.last else PLACE_SECONDS)
                     self.outcome.progress = progress
                     self.outcome.hedged = self.outcome.hedged or bool(running)
@@ -185,33 +192,15 @@ class Asking:
 
         Where the client names it, it may be the writer of what nobody is known to have written.
         """
-        request, named = self.request, not self.exchange.routed
-        if request.path == CHAT:
-            messages = readable_by(name, request.messages, self.sessions, named)
-            if any(new is not old for new, old in zip(messages, request.messages, strict=True)):
-                return replace(request, body={**request.body, "messages": messages})
-        elif request.path == RESPONSES and isinstance(items := request.body.get("input"), list):
-            return replace(request, body={**request.body, "input": written_by(name, items, self.sessions, named)})
-        return request
+        request, field = self.request, {CHAT: "messages", RESPONSES: "input"}.get(self.request.path, "")
+        if not isinstance(parts := request.body.get(field), list):
+            return request
+        readable = readable_by(name, parts, self.sessions, unknown=not self.exchange.routed)
+        return request if readable == parts else replace(request, body={**request.body, field: readable})
 
     def _begins(self, candidate: str, progress: AnswerProgress) -> None:
         self.outcome.candidate, self.outcome.progress = candidate, progress
         self.outcome.first_token_seconds = time.perf_counter() - self.exchange.started
-
-    async def _pass_on(self, candidate: str, first: list[Event], events: Events) -> None:
-        """Send an answer that has begun to its end."""
-        try:
-            await self.out.begin_events()
-            await self.out.write(first)
-            async for part in events:
-                await self.out.write(part)
-        except EndpointError as error:
-            self._note_end(candidate, error)
-            raise ApiError(502, f"{candidate} broke off: {error.client_message}.", "upstream_error") from None
-        else:
-            self._note_end(candidate)
-        finally:
-            await events.aclose()
 
     async def send_best(self, rounds: Sequence[Sequence[str]]) -> None:
         """Let candidates answer and send the best answer; a stream has it as one chunk.
@@ -235,12 +224,12 @@ class Asking:
         name = await self._best(answers)
         self._begins(name, self.outcome.compared[name])
         if not request.stream:
-            await self.out.json(answers[name] | exchange.metadata)
+            await self.reply.json(answers[name] | exchange.metadata)
             return
-        await self.out.begin_events()
+        await self.reply.begin_events()
         chunks = make_chunks(answers[name], request.wants_usage, exchange.metadata)
-        await self.out.write([make_event(chunk) for chunk in chunks])
-        await self.out.end_events()
+        await self.reply.write([make_event(chunk) for chunk in chunks])
+        await self.reply.end_events()
 
     async def _best(self, answers: Mapping[str, Shape]) -> str:
         """The name of the best answer. One that calls a tool has no text to reward: the router's choice stands."""
@@ -260,20 +249,18 @@ class Asking:
         """Ask candidates at the same time. The whole answers, in the order of the names, of those that have one."""
         attempts = Attempts(self.gateway.fleet, names, together=len(names))
         attempts.failures = self.outcome.failures  # after those of others that were asked before
-        body = {key: value for key, value in self.request.body.items() if key not in ("stream", "stream_options")}
-        request = replace(self.request, body=body)
 
         async def answer(name: str) -> Shape:
             self.outcome.progress = progress = AnswerProgress(patience=QUEUE_SECONDS)
-            shape = await self.gateway.targets[name].complete(request, True, progress)
+            request = self._for(name)
+            body = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
+            shape = await self.gateway.targets[name].complete(replace(request, body=body), True, progress)
             self.outcome.compared[name] = progress  # now, since the client may go away before the others have answered
             return shape
 
-        resting = {name: refusal for name in names if (refusal := self.gateway.refusal(name))}
-        awake = [name for name in attempts.next() if name not in resting]
-        results = await asyncio.gather(*map(answer, awake), return_exceptions=True)
+        results = await asyncio.gather(*map(answer, attempts.next()), return_exceptions=True)
         answers: dict[str, Shape] = {}
-        for name, result in (*resting.items(), *zip(awake, results, strict=True)):
+        for name, result in zip(names, results, strict=True):
             if isinstance(result, EndpointError):
                 attempts.failed(name, result)
             elif isinstance(result, BaseException):
@@ -287,7 +274,6 @@ class Asking:
 
     def _note_failures(self, attempts: Attempts) -> None:
         """Count the failures of a request for the circuit breakers, and remember what was refused."""
-        needs = self.request.needs
         for name, error in attempts.errors.items():
             if (connection := self.gateway.connections.get(name)) is None:
                 continue
@@ -297,8 +283,8 @@ class Asking:
                     connection.refusals.note("responses")
             if error.subject == "context":
                 limit = connection.refusals.context_tokens or math.inf  # what was too long once is too long again
-                connection.refusals.note("context", error.context_tokens or int(min(needs.tokens - 1, limit)))
-            elif error.subject and getattr(needs, error.subject, False):
+                connection.refusals.note("context", error.context_tokens or int(min(self.request.tokens - 1, limit)))
+            elif error.subject in self.request.needs:
                 connection.refusals.note(error.subject)
             if name in attempts.ill and self.exchange.is_chat:
                 connection.failed(error.reason)
@@ -334,11 +320,9 @@ def make_chunks(answer: Mapping[str, Any], usage: bool, metadata: Mapping[str, A
             delta["tool_calls"] = [{"index": position, **call} for position, call in enumerate(calls)]
         rest = {key: value for key, value in choice.items() if key != "message"}
         choices.append({"index": number, "finish_reason": None, **rest, "delta": delta})
-    more: list[Mapping[str, Any]] = [{"usage": answer.get("usage")}] if usage else []
-    more += [metadata] if metadata else []
-    created = answer.get("created") or int(time.time())
-    head = {key: value for key, value in answer.items() if key not in ("choices", "usage")}
-    empty = head | chunk_shape(str(answer.get("id") or ""), created, str(answer["model"]), choices=[])
+    empty = {"id": "", "created": int(time.time()), **answer, "object": "chat.completion.chunk", "choices": []}
+    count = {"usage": empty.pop("usage", None)}
+    more = [*([count] if usage else []), *([metadata] if metadata else [])]
     return [empty | {"choices": choices}, *({**empty, **part} for part in more)]
 
 

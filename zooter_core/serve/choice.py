@@ -14,7 +14,7 @@ from zooter_core.config.candidates import ENDPOINT, CandidateConfig
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import VIRTUAL
 from zooter_core.data import prices
-from zooter_core.serve.bodies import ChatRequest, Needs, read_text
+from zooter_core.serve.bodies import ChatRequest, read_text
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import find_writer
@@ -108,7 +108,7 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
 def _named(fleet: Fleet, request: ChatRequest) -> Choice:
     candidate = fleet.candidate(request.model)
     if param := unsupported(candidate, request.body):
-        reason = unable(candidate, request.needs, None) or _lacking(param)
+        reason = unable(candidate, request, None) or _lacking(param)
         message = f"{request.model}, which runs on this machine, cannot answer this request: {reason}."
         raise bad_request(message, param, "unsupported_parameter")
     return Choice((request.model,), "named")
@@ -129,7 +129,7 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
             reasons[candidate.name] = "not among `models`"
             continue
         connection = gateway.connections.get(candidate.name)
-        if reason := unable(candidate, request.needs, connection.refusals if connection else None):
+        if reason := unable(candidate, request, connection.refusals if connection else None):
             reasons[candidate.name] = reason
         elif param := unsupported(candidate, demands):
             reasons[candidate.name] = _lacking(param)
@@ -172,24 +172,24 @@ def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: 
     return current, "sticky"
 
 
-def unable(candidate: CandidateConfig, needs: Needs, refusals: Refusals | None) -> str | None:
+def unable(candidate: CandidateConfig, request: ChatRequest, refusals: Refusals | None) -> str | None:
     """Why a candidate cannot answer a request; None if it can.
 
     Args:
         refusals: what its server has refused lately, which decides where the table says nothing; None on this machine.
     """
     context = candidate.context_tokens or (refusals.context_tokens if refusals else None)
-    if context is not None and needs.tokens > context:
-        return f"prompt and longest answer have about {needs.tokens:,} tokens, its context {context:,}"
+    if context is not None and request.tokens > context:
+        return f"prompt and longest answer have about {request.tokens:,} tokens, its context {context:,}"
     for name, reason in NEEDS.items():
         able = getattr(candidate, name)
-        if not getattr(needs, name) or able:
+        if name not in request.needs or able:
             continue
         if able is False or candidate.backend != ENDPOINT:
             return reason
         if refusals and name in refusals:
             return f"{reason}, as its server has said lately"
-    if needs.responses and refusals and "responses" in refusals:
+    if "responses" in request.needs and refusals and "responses" in refusals:
         return "its server lacks the Responses API, as it has said lately"
     return None
 

@@ -88,18 +88,16 @@ class Exchange:
     """What has happened to a request so far. Observers see it when it has ended.
 
     server.py fills it in up to `router_version`, when the request arrives and when a fleet takes it; what answers its
-    path, up to `outcome`; `Out` and `Reply`, the rest.
+    path, up to `outcome`; `Reply`, the rest.
 
     Attributes:
         path: of the API, such as `/v1/chat/completions`.
         wants_metadata: whether the client asked for the field `zooter`.
-        translation: into the shape of the client's API; None where that is the one that candidates speak.
         fleet: which takes it; None if the body was refused before.
         router_version: of its router (`Gateway.router_version`).
         request: None if the body was refused, or holds many conversations.
         status: of the answer; 499 if the client went away.
         error: what went wrong after the answer had begun, or the error's code.
-        events: of a stream that were sent, about one a token.
     """
 
     path: str
@@ -107,7 +105,6 @@ class Exchange:
     request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4().hex}")
     wants_metadata: bool = False
     started: float = field(default_factory=time.perf_counter)
-    translation: Translation | None = None
     fleet: Fleet | None = None
     router_version: str | None = None
 
@@ -117,7 +114,6 @@ class Exchange:
 
     status: int = 200
     error: str | None = None
-    events: int = 0
     seconds: float | None = None
 
     @property
@@ -190,8 +186,7 @@ class Exchange:
         report = progress.usage or {}
         prompt = _count(report.get("prompt_tokens", report.get("input_tokens")))
         answer = _count(report.get("completion_tokens", report.get("output_tokens")))
-        events = 0 if self.outcome.compared else self.events  # compared answers are not streamed
-        tokens = max(events, progress.tokens) if answer is None else answer
+        tokens = progress.tokens if answer is None else answer
         reported = prompt is not None and (answer is not None or not tokens)  # embeddings have no answer to count
         prompt = self.request.prompt_tokens if prompt is None else prompt
         cached = _detail(report, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
@@ -215,17 +210,111 @@ def _count(value: object) -> int | None:
 Observer = Callable[[Exchange], None]
 
 
-class Out:
-    """Where an answer is written to: one JSON document, or a stream of events.
+class Reply(Response):
+    """The answer to a request, as `handle` writes it: one JSON document, or a stream of events.
+
+    If the client goes away first, `handle` is cancelled at once; if the server stops first, the client is told.
+
+    Args:
+        observers: called with the exchange when it has ended, however it did.
+        translation: into the shape of the client's API; None where that is the one that candidates speak.
 
     Attributes:
         body_is_read: set when nothing more is to come of the request.
     """
 
-    def __init__(self, send: Send, exchange: Exchange) -> None:
-        self._to_client, self._exchange, self.started = send, exchange, False
-        self._translation = exchange.translation
-        self.body_is_read = asyncio.Event()
+    def __init__(
+        self,
+        exchange: Exchange,
+        handle: Callable[[Reply], Awaitable[None]],
+        observers: Sequence[Observer],
+        translation: Translation | None,
+    ) -> None:
+        super().__init__()
+        self.exchange, self._handle, self._observers = exchange, handle, observers
+        self._translation, self._begun, self.body_is_read = translation, False, asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._to_client = send
+        answering = asyncio.create_task(self._run())
+        gone = asyncio.create_task(self._client_goes(receive))
+        try:
+            await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                self.exchange.status = GONE
+        except asyncio.CancelledError:  # by uvicorn, after the grace of a stop
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+            headers = {"retry-after": str(RESTART_SECONDS), "connection": "close"}
+            stopping = ApiError(503, "The server is shutting down. Try again later.", "stopping", headers=headers)
+            with suppress(ClientDisconnect):
+                await self.fail(stopping)
+        finally:
+            for task in (answering, gone):
+                task.cancel()
+            await asyncio.gather(answering, gone, return_exceptions=True)
+            self.exchange.seconds = time.perf_counter() - self.exchange.started
+            for observer in self._observers:
+                observer(self.exchange)
+
+    async def _run(self) -> None:
+        try:
+            await self._handle(self)
+        except ClientDisconnect:  # in the middle of its body, or it no longer reads
+            self.exchange.status = GONE
+        except ApiError as error:
+            await self.fail(error)
+        except Exception:
+            LOG.exception("request %s failed", self.exchange.request_id)
+            await self.fail(ApiError(500, "The server failed; see its log.", "internal_error"))
+
+    async def _client_goes(self, receive: Receive) -> None:
+        """Wait until the client goes away. While the body is read, whoever reads it gets what comes."""
+        await self.body_is_read.wait()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def json(self, shape: Mapping[str, Any]) -> None:
+        await self._document(self._translation.message(shape) if self._translation else shape)
+
+    async def begin_events(self) -> None:
+        """Send the headers of a stream."""
+        await self._begin(200, "text/event-stream; charset=utf-8", {"cache-control": "no-cache"})
+
+    async def write(self, events: Sequence[Event]) -> None:
+        if self._translation:
+            data = b"".join(self._translation.events(event.chunk) for event in events if event.chunk is not None)
+        else:
+            data = b"".join(event.encode() for event in events)
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end_events(self) -> None:
+        """End a stream, with [DONE] where the API has it."""
+        last = STREAM_END if self.exchange.is_chat else b""
+        await self._send({"type": "http.response.body", "body": self._translation.end() if self._translation else last})
+
+    async def fail(self, error: ApiError) -> None:
+        """Send an error: as the answer, or as the last event of one that has begun."""
+        self.exchange.error = error.code or str(error.status)
+        shape = shape_at(self.exchange.path, error)
+        if not self._begun:
+            await self._document(shape, error.status, error.headers)
+            return
+        kind, last = (b"event: error\n", b"") if self._translation else (b"", STREAM_END)
+        await self._send({"type": "http.response.body", "body": kind + make_event(shape).encode() + last})
+
+    async def _document(
+        self, shape: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        data, self.exchange.status = dump_json(shape).encode(), status
+        await self._begin(status, "application/json", {"content-length": str(len(data)), **(headers or {})})
+        await self._send({"type": "http.response.body", "body": data})
+
+    async def _begin(self, status: int, kind: str, headers: Mapping[str, str]) -> None:
+        self._begun = True
+        every = {"content-type": kind, **headers, **self.exchange.headers}
+        pairs = [(name.encode(), value.encode("latin-1", "replace")) for name, value in every.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
 
     async def _send(self, message: Message) -> None:
         """Send a part. Waits for a client that reads slowly, but not for one that has stopped.
@@ -238,103 +327,3 @@ class Out:
                 await self._to_client(message)
         except TimeoutError:
             raise ClientDisconnect from None
-
-    async def json(self, shape: Mapping[str, Any]) -> None:
-        await self._document(self._translation.message(shape) if self._translation else shape)
-
-    async def _document(
-        self, shape: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
-    ) -> None:
-        data, self._exchange.status = dump_json(shape).encode(), status
-        await self._begin(status, "application/json", {"content-length": str(len(data)), **(headers or {})})
-        await self._send({"type": "http.response.body", "body": data})
-
-    async def begin_events(self) -> None:
-        """Send the headers of a stream."""
-        await self._begin(200, "text/event-stream; charset=utf-8", {"cache-control": "no-cache"})
-
-    async def write(self, events: Sequence[Event]) -> None:
-        self._exchange.events += len(events)
-        if self._translation:
-            data = b"".join(self._translation.events(event.chunk) for event in events if event.chunk is not None)
-        else:
-            data = b"".join(event.encode() for event in events)
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
-
-    async def end_events(self) -> None:
-        """End a stream, with [DONE] where the API has it."""
-        last = STREAM_END if self._exchange.is_chat else b""
-        await self._send({"type": "http.response.body", "body": self._translation.end() if self._translation else last})
-
-    async def fail(self, error: ApiError) -> None:
-        """Send an error: as the answer, or as the last event of one that has begun."""
-        self._exchange.error = error.code or str(error.status)
-        shape = shape_at(self._exchange.path, error)
-        if not self.started:
-            await self._document(shape, error.status, error.headers)
-            return
-        kind, last = (b"event: error\n", b"") if self._translation else (b"", STREAM_END)
-        await self._send({"type": "http.response.body", "body": kind + make_event(shape).encode() + last})
-
-    async def _begin(self, status: int, kind: str, headers: Mapping[str, str]) -> None:
-        self.started = True
-        every = {"content-type": kind, **headers, **self._exchange.headers}
-        pairs = [(name.encode(), value.encode("latin-1", "replace")) for name, value in every.items()]
-        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
-
-
-class Reply(Response):
-    """Runs `handle` and sends what it writes.
-
-    If the client goes away first, `handle` is cancelled at once; if the server stops first, the client is told.
-
-    Args:
-        observers: called with the exchange when it has ended, however it did.
-    """
-
-    def __init__(
-        self, exchange: Exchange, handle: Callable[[Out], Awaitable[None]], observers: Sequence[Observer]
-    ) -> None:
-        super().__init__()
-        self._exchange, self._handle, self._observers = exchange, handle, observers
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        out = Out(send, self._exchange)
-        answering = asyncio.create_task(self._run(out))
-        gone = asyncio.create_task(_gone(receive, out))
-        try:
-            await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not answering.done():
-                self._exchange.status = GONE
-        except asyncio.CancelledError:  # by uvicorn, after the grace of a stop
-            answering.cancel()
-            await asyncio.gather(answering, return_exceptions=True)
-            headers = {"retry-after": str(RESTART_SECONDS), "connection": "close"}
-            stopping = ApiError(503, "The server is shutting down. Try again later.", "stopping", headers=headers)
-            with suppress(ClientDisconnect):
-                await out.fail(stopping)
-        finally:
-            for task in (answering, gone):
-                task.cancel()
-            await asyncio.gather(answering, gone, return_exceptions=True)
-            self._exchange.seconds = time.perf_counter() - self._exchange.started
-            for observer in self._observers:
-                observer(self._exchange)
-
-    async def _run(self, out: Out) -> None:
-        try:
-            await self._handle(out)
-        except ClientDisconnect:  # in the middle of its body, or it no longer reads
-            self._exchange.status = GONE
-        except ApiError as error:
-            await out.fail(error)
-        except Exception:
-            LOG.exception("request %s failed", self._exchange.request_id)
-            await out.fail(ApiError(500, "The server failed; see its log.", "internal_error"))
-
-
-async def _gone(receive: Receive, out: Out) -> None:
-    """Wait until the client goes away. While the body is read, whoever reads it gets what comes."""
-    await out.body_is_read.wait()
-    while (await receive())["type"] != "http.disconnect":
-        pass

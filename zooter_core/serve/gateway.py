@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +12,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from zooter_core.backends.endpoint.connection import Connection
-from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.backends.endpoint.health import Breaker
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.weights import Progress, silent
@@ -27,6 +27,7 @@ from zooter_core.serve.errors import ApiError
 from zooter_core.serve.sessions import Sessions
 from zooter_core.serve.targets import Local, Upstream
 
+LOG = logging.getLogger("zooter.serve")
 Result = TypeVar("Result")
 REWARD_THREADS = 4  # requests for which rewards are computed at the same time
 
@@ -50,11 +51,11 @@ class Gateway:
         self._reward_threads = ThreadPoolExecutor(REWARD_THREADS, "reward")
         self._users, self._retired, self._lends, self.closed = 0, False, False, False
         self.targets: dict[str, Upstream | Local] = {
-            candidate.name: Upstream(candidate) if candidate.endpoint else Local(candidate, ensemble)
+            candidate.name: Upstream(candidate, log=LOG.warning) if candidate.endpoint else Local(candidate, ensemble)
             for candidate in fleet.candidates
         }
         self.connections: dict[str, Connection] = {
-            name: target.connection for name, target in self.targets.items() if isinstance(target, Upstream)
+            name: target for name, target in self.targets.items() if isinstance(target, Upstream)
         }
 
     @classmethod
@@ -89,11 +90,6 @@ class Gateway:
     @property
     def breakers(self) -> dict[str, Breaker]:
         return {name: connection.breaker for name, connection in self.connections.items()}
-
-    def refusal(self, name: str) -> EndpointError | None:
-        """Why a candidate rests; None if it may be asked."""
-        connection = self.connections.get(name)
-        return connection.resting() if connection else None
 
     @asynccontextmanager
     async def used(self) -> AsyncIterator[Gateway]:

@@ -26,6 +26,7 @@ from zooter_core.serve.bodies import (
     ROUTING_FIELDS,
     CountBody,
     MessagesBody,
+    Object,
     OutputConfig,
     Sender,
     Turn,
@@ -42,9 +43,12 @@ BILLING = re.compile(r"\Ax-anthropic-billing-header:[^\n]*\n?")  # Claude Code's
 LONGEST_USER = 64  # characters that OpenAI takes
 # Of thinking, by the tokens below which a budget means it; more is high.
 EFFORTS: Sequence[tuple[int, Thinking]] = ((4096, "low"), (16_384, "medium"))
+WORDS: Mapping[str, Thinking] = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 THINKING, TEXT, TOOL = "thinking", "text", "tool_use"
-DROPPED = (THINKING, "redacted_thinking")  # blocks that no model of another conversation can use
+SUPPORTED = (
+    "texts; of users also images (base64, url), documents that are text (not PDF) and tool_result; of models tool_use"
+)
 
 
 def read_messages(
@@ -62,159 +66,145 @@ def read_messages(
     chat = {name: body[name] for name in SAME if body.get(name) is not None}
     if message.model.startswith(CLAUDE) and message.model not in models:
         chat["model"] = AUTO
-    chat["messages"] = [*_system(message.system or []), *_turns(message.messages)]
+    chat["messages"] = [*_system(message.system or ""), *_turns(message.messages)]
     if message.stop_sequences:
         chat["stop"] = message.stop_sequences
     if message.tools:
-        chat |= {"tools": _tools(message.tools), **_tool_choice(message.tool_choice)}
+        tools = [_tool(tool, f"tools[{number}]") for number, tool in enumerate(message.tools)]
+        chat |= {"tools": tools, **_tool_choice(message.tool_choice)}
     if message.metadata and (user := message.metadata.user_id):
         sender, digest = replace(sender, user=user), hashlib.sha256(user.encode("utf-8", "replace")).hexdigest()
         chat["user"] = user if len(user) <= LONGEST_USER else digest
     output = message.output_config or OutputConfig()
-    if form := output.format:
-        if form.get("type") != "json_schema" or not isinstance(form.get("schema"), dict):
+    match output.format or None:
+        case {"type": "json_schema", "schema": dict(schema)}:
+            form = {"name": "answer", "schema": schema}
+            chat["response_format"] = {"type": "json_schema", "json_schema": form}
+        case dict():
             raise _wrong("output_config.format", 'an object with `"type": "json_schema"` and a `schema`')
-        schema = {"name": "answer", "schema": form["schema"]}
-        chat["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return chat, replace(sender, thinking=_thinking(message.thinking or {}, output.effort))
+    return chat, replace(sender, thinking=_thinking(message.thinking or None, output.effort))
 
 
 def _wrong(where: str, expected: str) -> ApiError:
     return bad_request(f"`{where}` must be {expected}.", where)
 
 
-def _thinking(config: Mapping[str, Any], effort: str | None) -> Thinking | None:
+def _thinking(config: Object | None, effort: str | None) -> Thinking | None:
     """How much a model is to think, in the words of fleet.toml."""
-    kind, budget = config.get("type"), config.get("budget_tokens")
-    if kind == "enabled":
-        if type(budget) is not int or budget < 1:
+    match config:
+        case None:
+            return None
+        case {"type": "adaptive"}:
+            return WORDS.get(effort or "")
+        case {"type": "disabled"}:
+            return False
+        case {"type": "enabled", "budget_tokens": int(budget)} if budget > 0:
+            return next((word for most, word in EFFORTS if budget < most), "high")
+        case {"type": "enabled"}:
             raise _wrong("thinking.budget_tokens", "a whole number above 0")
-        return next((word for most, word in EFFORTS if budget < most), "high")
-    if kind == "disabled":
-        return False
-    if config and kind != "adaptive":
-        raise _wrong("thinking.type", "enabled, disabled or adaptive")
-    words: Mapping[str, Thinking] = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
-    return words.get(effort or "") if config else None
+    raise _wrong("thinking.type", "enabled, disabled or adaptive")
 
 
-def _system(system: str | list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    texts = [_text(block, where) for where, block in _blocks(system, "system")]
-    if text := "\n".join(text for text in (BILLING.sub("", text) for text in texts) if text):
+def _system(system: str | list[Object]) -> Iterator[Object]:
+    texts = [BILLING.sub("", _text(block, where)) for where, block in _blocks(system, "system")]
+    if text := "\n".join(filter(None, texts)):
         yield {"role": "system", "content": text}
 
 
-def _turns(turns: Sequence[Turn]) -> Iterator[dict[str, Any]]:
+def _turns(turns: Sequence[Turn]) -> Iterator[Object]:
     """Turns of one side in a row are one message, as at Anthropic, and what the system says between turns is a part of
     the user's: chat templates such as Qwen's refuse a system message there, and Mistral's two of the user in a row."""
     for by_assistant, side in groupby(enumerate(turns), key=lambda entry: entry[1].role == "assistant"):
-        blocks = [block for number, turn in side for block in _turn(turn, f"messages[{number}].content")]
+        blocks: list[tuple[str, Object]] = []
+        for number, turn in side:
+            for where, block in _blocks(turn.content, f"messages[{number}].content"):
+                if turn.role == "system":
+                    block = {"type": TEXT, "text": f"{REMINDER}\n{_text(block, where)}\n{REMINDER_END}"}
+                blocks.append((where, block))
         yield from _assistant(blocks) if by_assistant else _user(blocks)
 
 
-def _turn(turn: Turn, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for place, block in _blocks(turn.content, where):
-        if turn.role == "system":
-            block = {"type": TEXT, "text": f"{REMINDER}\n{_text(block, place)}\n{REMINDER_END}"}
-        yield place, block
-
-
-def _blocks(content: object, where: str) -> list[tuple[str, dict[str, Any]]]:
+def _blocks(content: str | list[Any], where: str) -> list[tuple[str, Object]]:
     """The blocks of a content, each with its place."""
     if isinstance(content, str):
         return [(where, {"type": TEXT, "text": content})]
-    if not isinstance(content, list) or len(objects(content)) < len(content):
-        raise _wrong(where, "a string, or an array of blocks")
     return [(f"{where}[{number}]", block) for number, block in enumerate(content)]
 
 
-def _text(block: Mapping[str, Any], where: str) -> str:
-    text = block.get("text")
-    if block.get("type") != TEXT:
-        raise _unsupported(block, where)
-    if not isinstance(text, str):
-        raise _wrong(f"{where}.text", "a string")
-    return text
+def _text(block: object, where: str) -> str:
+    match block:
+        case {"type": "text", "text": str(text)}:
+            return text
+        case {"type": kind}:
+            problem = f"a block of the type {kind!r:.80} that is not supported there, or lacks a field"
+        case _:
+            problem = "no block with a `type`"
+    raise bad_request(f"`{where}` is {problem}. Supported are {SUPPORTED}.", where)
 
 
-def _unsupported(block: Mapping[str, Any], where: str) -> ApiError:
-    kind = block.get("type")
-    return bad_request(f"`{where}` is a block of the type {kind!r:.80}, which is not supported there.", f"{where}.type")
-
-
-def _assistant(blocks: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[dict[str, Any]]:
+def _assistant(blocks: Sequence[tuple[str, Object]]) -> Iterator[Object]:
     texts, calls = [], []
     for where, block in blocks:
-        if block.get("type") == TOOL:
-            name, input = block.get("name"), block.get("input", {})
-            if not isinstance(block.get("id"), str) or not isinstance(name, str) or not isinstance(input, dict):
-                raise _wrong(where, "a tool_use with an `id`, a `name` and an `input`")
-            function = {"name": name, "arguments": dump_json(input, ensure_ascii=False)}
-            calls.append({"id": block["id"], "type": "function", "function": function})
-        elif block.get("type") not in DROPPED:
-            texts.append(_text(block, where))
+        match {"input": {}, **block}:
+            case {"type": "thinking" | "redacted_thinking"}:  # no model of another conversation can use them
+                pass
+            case {"type": "tool_use", "id": str(id), "name": str(name), "input": dict(input)}:
+                function = {"name": name, "arguments": dump_json(input, ensure_ascii=False)}
+                calls.append({"id": id, "type": "function", "function": function})
+            case _:
+                texts.append(_text(block, where))
     text = "\n".join(texts)
     yield {"role": "assistant", "content": text or (None if calls else "")} | ({"tool_calls": calls} if calls else {})
 
 
-def _user(blocks: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[dict[str, Any]]:
+def _user(blocks: Sequence[tuple[str, Object]]) -> Iterator[Object]:
     """The results of tools first, as an answer to calls must follow them, then the rest as one message."""
-    parts: list[dict[str, Any]] = []
+    parts: list[Object] = []
     for where, block in blocks:
-        if block.get("type") != "tool_result":
-            parts.append(_part(block, where))
-            continue
-        if not isinstance(block.get("tool_use_id"), str):
-            raise _wrong(f"{where}.tool_use_id", "the id of a tool_use")
-        inner = [_part(part, place) for place, part in _blocks(block.get("content") or "", f"{where}.content")]
-        text = "\n".join(part["text"] for part in inner if part["type"] == TEXT)
-        text = f"Error: {text}" if block.get("is_error") else text
-        yield {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}
-        parts += [part for part in inner if part["type"] != TEXT]  # a tool's message takes no images
+        match {"content": None, **block}:
+            case {"type": "tool_result", "tool_use_id": str(id), "content": str() | list() | None as content}:
+                inner = [_part(part, place) for place, part in _blocks(content or "", f"{where}.content")]
+                text = "\n".join(part["text"] for part in inner if part["type"] == TEXT)
+                text = f"Error: {text}" if block.get("is_error") else text
+                yield {"role": "tool", "tool_call_id": id, "content": text}
+                parts += [part for part in inner if part["type"] != TEXT]  # a tool's message takes no images
+            case _:
+                parts.append(_part(block, where))
     if parts:
         only_text = all(part["type"] == TEXT for part in parts)
         yield {"role": "user", "content": "\n".join(part["text"] for part in parts) if only_text else parts}
 
 
-def _part(block: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _part(block: object, where: str) -> Object:
     """A block as a part of a message: a text, an image, or a document that is text."""
-    source = block.get("source")
-    source = source if isinstance(source, dict) else {}
-    kind, url, data, media = (source.get(name) for name in ("type", "url", "data", "media_type"))
-    if block.get("type") == "document":
-        if kind != TEXT or not isinstance(data, str):
-            raise _wrong(f"{where}.source", f'of the type "{TEXT}": other documents, such as PDF, are not supported')
-        return {"type": TEXT, "text": data}
-    if block.get("type") != "image":
-        return {"type": TEXT, "text": _text(block, where)}
-    if kind == "url" and isinstance(url, str):
-        return {"type": "image_url", "image_url": {"url": url}}
-    if kind == "base64" and isinstance(data, str) and isinstance(media, str):
-        return {"type": "image_url", "image_url": {"url": f"data:{media};base64,{data}"}}
-    raise _wrong(f"{where}.source", "an image's base64 with a `media_type`, or its url")
+    match block:
+        case {"type": "image", "source": {"type": "url", "url": str(url)}}:
+            return {"type": "image_url", "image_url": {"url": url}}
+        case {"type": "image", "source": {"type": "base64", "media_type": str(media), "data": str(data)}}:
+            return {"type": "image_url", "image_url": {"url": f"data:{media};base64,{data}"}}
+        case {"type": "document", "source": {"type": "text", "data": str(text)}}:
+            return {"type": TEXT, "text": text}
+    return {"type": TEXT, "text": _text(block, where)}
 
 
-def _tools(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    functions = []
-    for number, tool in enumerate(tools):
-        schema = tool.get("input_schema")
-        if not isinstance(schema, dict) or not isinstance(tool.get("name"), str):
-            raise _wrong(
-                f"tools[{number}]",
-                "a tool with a `name` and an `input_schema`; tools that a server runs are not supported",
-            )
-        function = {name: tool[name] for name in ("name", "description", "strict") if tool.get(name) is not None}
-        functions.append({"type": "function", "function": {**function, "parameters": schema}})
-    return functions
+def _tool(tool: Object, where: str) -> Object:
+    match tool:
+        case {"name": str(), "input_schema": dict(schema)}:
+            function = {name: tool[name] for name in ("name", "description", "strict") if tool.get(name) is not None}
+            return {"type": "function", "function": {**function, "parameters": schema}}
+    raise _wrong(where, "a tool with a `name` and an `input_schema`; tools that a server runs are not supported")
 
 
-def _tool_choice(choice: Mapping[str, Any] | None) -> dict[str, Any]:
-    if choice is None:
-        return {}
-    kind, name = choice.get("type"), choice.get("name")
-    if kind not in (*CHOICES, "tool") or (kind == "tool" and not isinstance(name, str)):
-        raise _wrong("tool_choice", "auto, any or none as its `type`, or tool with a `name`")
-    wanted = CHOICES.get(kind) or {"type": "function", "function": {"name": name}}
+def _tool_choice(choice: Object | None) -> Object:
+    match choice:
+        case None:
+            return {}
+        case {"type": "auto" | "any" | "none" as kind}:
+            wanted: object = CHOICES[kind]
+        case {"type": "tool", "name": str(name)}:
+            wanted = {"type": "function", "function": {"name": name}}
+        case _:
+            raise _wrong("tool_choice", "auto, any or none as its `type`, or tool with a `name`")
     alone = choice.get("disable_parallel_tool_use") is True
     return {"tool_choice": wanted} | ({"parallel_tool_calls": False} if alone else {})
 
@@ -224,15 +214,15 @@ class Block:
     """A block of an answer while it comes.
 
     Attributes:
-        parts: of its text, or of its arguments; `sent` counts those that the client has.
+        parts: of its text, or of its arguments.
+        sent: how many of them the client has; None before it knows of the block.
     """
 
     kind: str
     id: str | None = None
     name: str = ""
     parts: list[str] = field(default_factory=list)
-    sent: int = 0
-    begun: bool = False
+    sent: int | None = None
 
     @property
     def input(self) -> dict[str, Any] | None:
@@ -251,12 +241,14 @@ class Block:
             return {"type": TOOL, **shape, "input": (full and self.input) or {}}
         return {"type": self.kind, self.kind: text} | ({"signature": ""} if self.kind == THINKING else {})
 
-    def delta(self) -> dict[str, Any]:
-        """What has come and is not sent."""
-        text, self.sent = "".join(self.parts[self.sent :]), len(self.parts)
-        if self.kind == TOOL:
-            return {"type": "input_json_delta", "partial_json": text}
-        return {"type": f"{self.kind}_delta", self.kind: text}
+    def events(self, place: int) -> Iterator[dict[str, Any]]:
+        """The events of what has come and is not sent."""
+        if self.sent is None:
+            yield {"type": "content_block_start", "index": place, "content_block": self.shape()}
+        if text := "".join(self.parts[self.sent or 0 :]):
+            kind, field = ("input_json", "partial_json") if self.kind == TOOL else (self.kind, self.kind)
+            yield {"type": "content_block_delta", "index": place, "delta": {"type": f"{kind}_delta", field: text}}
+        self.sent = len(self.parts)
 
 
 class Translation:
@@ -281,15 +273,9 @@ class Translation:
             ApiError: it calls a tool with what is no JSON object.
         """
         choice = next(iter(objects(answer.get("choices"))), {})
-        message = choice.get("message")
-        message = message if isinstance(message, dict) else {}
-        thoughts, text = thoughts_of(message), content_text(message.get("content"))
-        parts = split(text)
-        self._add(THINKING, thoughts + parts.thoughts)
-        self._add(TEXT, parts.text)
-        self._add(TEXT, read_text(message.get("refusal")))
-        for number, call in enumerate(objects(message.get("tool_calls"))):
-            self._call({"index": number, **call})
+        message = next(iter(objects([choice.get("message")])), {})
+        parts = split(content_text(message.get("content")))
+        self._read(message, parts.thoughts, parts.text)
         end = self._end(choice)
         content = [block.shape(full=True) for block in self._blocks]
         more = {"zooter": answer["zooter"]} if "zooter" in answer else {}
@@ -304,7 +290,7 @@ class Translation:
         Raises:
             ApiError: a tool is called with what is no JSON object.
         """
-        self._write(self._joiner.close())
+        self._splitter.feed(self._joiner.close())
         text = self._splitter.end().text
         if text.startswith(self._text):  # what may have been part of a tag
             self._add(TEXT, text[len(self._text) :])
@@ -322,24 +308,21 @@ class Translation:
         if "zooter" in chunk:
             self._metadata = {"zooter": chunk["zooter"]}
         for choice in objects(chunk.get("choices"))[:1]:
-            delta = choice.get("delta")
-            delta = delta if isinstance(delta, dict) else {}
-            thoughts, text = thoughts_of(delta), content_text(delta.get("content"))
-            self._add(THINKING, thoughts)
-            self._write(self._joiner.add(text))
-            self._add(TEXT, read_text(delta.get("refusal")))
-            for call in objects(delta.get("tool_calls")):
-                self._call(call)
+            delta = next(iter(objects([choice.get("delta")])), {})
+            thoughts, text = self._splitter.feed(self._joiner.add(content_text(delta.get("content"))))
+            self._text += text
+            self._read(delta, thoughts, text)
             if choice.get("finish_reason"):
                 self._choice = choice
         yield from self._new()
 
-    def _write(self, content: str) -> None:
-        """Add a piece of a text that may begin with thoughts."""
-        thoughts, text = self._splitter.feed(content)
-        self._text += text
-        self._add(THINKING, thoughts)
+    def _read(self, message: Mapping[str, Any], thoughts: str, text: str) -> None:
+        """Add what a message or a delta has, with the thoughts and the text in its content."""
+        self._add(THINKING, thoughts_of(message) + thoughts)
         self._add(TEXT, text)
+        self._add(TEXT, read_text(message.get("refusal")))
+        for number, call in enumerate(objects(message.get("tool_calls"))):
+            self._call({"index": number, **call})
 
     def _add(self, kind: str, text: str) -> None:
         last = self._blocks[-1].kind if self._blocks else None
@@ -366,11 +349,7 @@ class Translation:
         """The events of what is new, one block after the other. More may come of a call until the answer has ended."""
         for place in range(self._at, len(self._blocks)):
             block = self._blocks[place]
-            if not block.begun:
-                block.begun = True
-                yield {"type": "content_block_start", "index": place, "content_block": block.shape()}
-            if (delta := block.delta())[[*delta][-1]]:
-                yield {"type": "content_block_delta", "index": place, "delta": delta}
+            yield from block.events(place)
             if not ended and (block.kind == TOOL or place == len(self._blocks) - 1):
                 return
             yield {"type": "content_block_stop", "index": place}

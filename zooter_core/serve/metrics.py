@@ -50,10 +50,8 @@ class MetricSet:
         if (choice := exchange.choice) is not None:
             self.routing.observe(choice.seconds)
         for writer, usage in exchange.usages.items():
-            self.tokens.labels(writer, "prompt").inc(usage.prompt)
-            self.tokens.labels(writer, "answer").inc(usage.answer)
-            self.tokens.labels(writer, "cached").inc(usage.cached)
-            self.tokens.labels(writer, "thoughts").inc(usage.thoughts)
+            for kind in ("prompt", "answer", "cached", "thoughts"):
+                self.tokens.labels(writer, kind).inc(getattr(usage, kind))
             self.dollars.labels(writer).inc(usage.dollars or 0)
         outcome = exchange.outcome
         if (name := outcome.candidate) is None or choice is None:

@@ -29,9 +29,8 @@ from zooter_core.serve.bodies import (
 from zooter_core.serve.chat import NO_ROUTE, Asking
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
-from zooter_core.serve.exchange import Exchange, Out
+from zooter_core.serve.exchange import Reply
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.targets import Upstream
 
 if TYPE_CHECKING:
     from zooter_core.serve.traffic_log import TrafficLog
@@ -42,7 +41,7 @@ INCOMPLETE = ("max_output_tokens", "content_filter")  # why a response can be
 UNHELD = (400, *NO_ROUTE)  # or no such response
 
 
-async def answer_route(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+async def answer_route(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
     """Send the decision on `messages`, or the decisions on `conversations`, in the shape of `zooter route --json`.
 
     Nothing is stored: a conversation keeps the candidate that it has.
@@ -50,13 +49,13 @@ async def answer_route(gateway: Gateway, body: Mapping[str, Any], exchange: Exch
     Raises:
         ApiError: the body is wrong or too large, or no candidate can answer such a request.
     """
-    conversations = check(RouteBody, body).conversations
+    conversations, exchange = check(RouteBody, body).conversations, reply.exchange
     body = {**body, "model": body.get("model") or AUTO}
     if conversations is None:
         request = ChatRequest(body, exchange.sender)
         exchange.request = request
         exchange.choice = await choose(gateway, request, exchange.asker)
-        await out.json({"object": "route", **exchange.choice.to_json()})
+        await reply.json({"object": "route", **exchange.choice.to_json()})
         return
     sender = replace(exchange.sender, session=None)
     requests = [ChatRequest({**body, "messages": messages}, sender) for messages in body["conversations"]]
@@ -67,10 +66,10 @@ async def answer_route(gateway: Gateway, body: Mapping[str, Any], exchange: Exch
     for start in range(0, len(requests), ROUTED_AT_ONCE):
         part = requests[start : start + ROUTED_AT_ONCE]
         choices += await asyncio.gather(*(choose(gateway, request, exchange.asker) for request in part))
-    await out.json({"object": "list", "data": [choice.to_json() for choice in choices]})
+    await reply.json({"object": "list", "data": [choice.to_json() for choice in choices]})
 
 
-async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
     """Send the documents' places and rewards, best first. A document without a reward has no result.
 
     `relevance_score` is the reward on the scale of the fleet's reward model.
@@ -86,7 +85,7 @@ async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], exchange: Exc
         raise model_not_found(rerank.model, f"The reward model is {RMR}.")
     turns = [{"role": "user", "content": query}, *({"role": "assistant", "content": text} for text in documents)]
     request = ChatRequest({**body, "model": RMR, "messages": turns})
-    exchange.request = request
+    reply.exchange.request = request
     (rewards,) = await gateway.with_rewards(
         lambda ensemble, stop: ensemble.score_responses([(query, documents)], stop=stop)
     )
@@ -97,10 +96,10 @@ async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], exchange: Exc
         for result in results:
             result["document"] = {"text": documents[result["index"]]}
     usage = {"total_tokens": request.prompt_tokens}
-    await out.json({"id": exchange.request_id, "model": RMR, "usage": usage, "results": results})
+    await reply.json({"id": reply.exchange.request_id, "model": RMR, "usage": usage, "results": results})
 
 
-async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
     """Pass an embeddings request to the candidate that it names.
 
     Raises:
@@ -113,10 +112,10 @@ async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], exchange:
     texts = body.get("input") or ""
     content = texts if isinstance(texts, str) else dump_json(texts)  # to estimate its tokens, and for the log
     messages = [{"role": "user", "content": content}]
-    await _pass(gateway, ChatRequest({**body, "messages": messages}, path=EMBEDDINGS), exchange, out)
+    await _pass(gateway, ChatRequest({**body, "messages": messages}, path=EMBEDDINGS), reply)
 
 
-async def answer_count(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+async def answer_count(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
     """Send the estimate of a prompt's tokens by which the limits hold (`ChatRequest.prompt_tokens`).
 
     Raises:
@@ -125,10 +124,10 @@ async def answer_count(gateway: Gateway, body: Mapping[str, Any], exchange: Exch
     request = read_chat(body)
     if request.model not in gateway.models:
         raise model_not_found(request.model, f"Served here: {listed(gateway.models)}.")
-    await out.json({"input_tokens": request.prompt_tokens})
+    await reply.json({"input_tokens": request.prompt_tokens})
 
 
-async def answer_responses(gateway: Gateway, body: Mapping[str, Any], exchange: Exchange, out: Out) -> None:
+async def answer_responses(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
     """Pass a request of the Responses API to the candidate that it names, or that the router chooses.
 
     Raises:
@@ -138,12 +137,12 @@ async def answer_responses(gateway: Gateway, body: Mapping[str, Any], exchange: 
     messages = list(_messages(response.input))
     if response.instructions:
         messages.insert(0, {"role": "system", "content": response.instructions})
-    await _pass(gateway, ChatRequest({**body, "messages": messages}, exchange.sender, RESPONSES), exchange, out)
+    await _pass(gateway, ChatRequest({**body, "messages": messages}, reply.exchange.sender, RESPONSES), reply)
 
 
-async def _pass(gateway: Gateway, request: ChatRequest, exchange: Exchange, out: Out) -> None:
+async def _pass(gateway: Gateway, request: ChatRequest, reply: Reply) -> None:
     """Pass a request on to its path at a candidate's server."""
-    asking = Asking(gateway, request, exchange, out)
+    asking, exchange = Asking(gateway, request, reply), reply.exchange
     sessions, previous = asking.sessions, request.body.get("previous_response_id")
     writer = sessions.writer(previous) if isinstance(previous, str) else None
     if previous is not None and writer is None and exchange.sender.key is not None:
@@ -172,12 +171,12 @@ async def stored_response(
     """
     sessions = gateway.sessions.of(key)
     name = sessions.writer(response_id)
-    target = gateway.targets.get(name or "")
-    if not isinstance(target, Upstream):
+    server = gateway.connections.get(name or "")
+    if server is None:
         message = "There is no such response. The endpoint knows those that it has given you since it was started."
         raise ApiError(404, message, "response_not_found", "response_id")
     try:
-        answer: dict[str, Any] = await target.connection.ask(f"{RESPONSES}/{quote(response_id, safe='')}")
+        answer: dict[str, Any] = await server.ask(f"{RESPONSES}/{quote(response_id, safe='')}")
         return answer | {"model": name}
     except EndpointError as error:
         request_id = sessions.request(response_id)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from ipaddress import ip_address, ip_network
+from types import FrameType
 
 import uvicorn
 
@@ -20,7 +21,6 @@ from zooter_core.base.weights import Progress
 from zooter_core.serve.app import build_app
 from zooter_core.serve.server import Server, ServeSettings
 
-LOOK_SECONDS = 0.1  # between looks for a stop while the fleet loads
 JUST_CONNECTED_SECONDS = 0.05  # for a client to send its request
 LAST_SECONDS = 1.0  # for tasks that have been cancelled to tell their clients
 CONNECTIONS_PER_CLIENT = 512  # that one address may have, unless it is a proxy's (`--proxy`)
@@ -40,12 +40,7 @@ class UvicornServer(uvicorn.Server):
         self._server, self._on_ready, self._open = server, on_ready, AsyncExitStack()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        opening = asyncio.ensure_future(self._open.enter_async_context(self._server.running()))
-        while not opening.done():
-            await asyncio.wait([opening], timeout=LOOK_SECONDS)
-            if self.should_exit and not opening.done():
-                self._end_at_once()
-        await opening
+        await self._open.enter_async_context(self._server.running())
         try:
             await super().startup(sockets)
         except BaseException:
@@ -69,12 +64,13 @@ class UvicornServer(uvicorn.Server):
                 await asyncio.wait(tasks, timeout=LAST_SECONDS)
             await self._open.aclose()
 
-    def _end_at_once(self) -> None:
-        """End the process as its signal would: threads that load a fleet cannot be stopped, and nobody waits yet."""
-        number = self._captured_signals[-1] if self._captured_signals else signal.SIGTERM
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)
-        os._exit(128 + number)  # the first process of a container survives its signal
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; while the fleet loads, as the signal would: its threads cannot be stopped, and nobody waits yet."""
+        if not self.started:
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+            os._exit(128 + sig)  # the first process of a container survives its signal
+        super().handle_exit(sig, frame)
 
 
 def uvicorn_server(server: Server, on_ready: Callable[[int], None]) -> uvicorn.Server:

@@ -23,7 +23,7 @@ from zooter_core.serve.access import check_content_type, get_key, read_json, res
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.bodies import Sender
 from zooter_core.serve.errors import MESSAGES, is_messages
-from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange, Observer, Out, Reply
+from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange, Observer, Reply
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.keys import Key, KeyRing, read_file_state
 from zooter_core.serve.messages import Translation, read_messages
@@ -35,7 +35,7 @@ LOG = logging.getLogger("zooter.serve")
 FLEET = "fleet.toml"
 GRACE_SECONDS = 30
 FOLLOW_SECONDS = 5.0  # between two looks at fleet.toml, while traffic is kept
-Handler = Callable[[Gateway, dict[str, Any], Exchange, Out], Awaitable[None]]
+Handler = Callable[[Gateway, dict[str, Any], Reply], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,12 @@ class Server:
     ids: RequestIds
 
     def __init__(
-        self,
-        settings: ServeSettings,
-        observers: Sequence[Observer] = (),
-        progress: Progress = silent,
+        self, settings: ServeSettings, observers: Sequence[Observer] = (), progress: Progress = silent
     ) -> None:
         self.settings, self.progress, self.metrics = settings, progress, Metrics()
         self.observers: list[Observer] = [self.metrics, *observers]
         self.reloading = asyncio.Lock()
-        self._reload: asyncio.Task[None] | None = None  # the loop itself holds no task
-        self._follow: asyncio.Task[None] | None = None
+        self._tasks = set[asyncio.Task[None]]()  # the loop itself holds none
         self.admission = Admission(lambda: self.gateway.fleet.serve)
         self.keys = KeyRing(settings.keys) if settings.keys else None
         self.traffic: TrafficLog | None = None
@@ -117,16 +113,15 @@ class Server:
             raise ZooterError(expected, str(problem), next_step) from None
         self._open_traffic(self.settings.fleet)
         self.gateway = await Gateway.open(self.settings.fleet, progress=self.progress)
-        self._follow = asyncio.create_task(self._follow_learner())
+        self._tasks.add(asyncio.create_task(self._follow_learner()))
         self.observers = [log, self._keep, *self.observers]
         if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
         try:
             yield
         finally:
-            for task in (self._reload, self._follow):
-                if task is not None:
-                    task.cancel()  # its fleet would stay open
+            for task in self._tasks:
+                task.cancel()  # its fleet would stay open
             await self.gateway.close()
             log.close()
             if self.traffic:
@@ -151,7 +146,7 @@ class Server:
             with suppress(ZooterError):  # which is logged
                 await self.reload()
 
-        self._reload = asyncio.create_task(load())
+        self._tasks.add(asyncio.create_task(load()))
 
     async def _follow_learner(self) -> None:
         """Take the router that `zooter learn` promotes, or goes back to. Other changes wait for a reload."""
@@ -224,19 +219,19 @@ class Server:
         name = key.name if key else None
         sender = Sender(name, request.headers.get(SESSION_HEADER))
         exchange = Exchange(request.url.path, sender, self.ids.new(name), wants_metadata)
-        exchange.translation = Translation(exchange) if exchange.path == MESSAGES else None
 
-        async def run(out: Out) -> None:
+        async def run(reply: Reply) -> None:
             body = await self.body(request)
             if is_messages(exchange.path):
                 body, exchange.sender = read_messages(body, exchange.path, exchange.sender, self.gateway.models)
             body = restricted(body, key, self.gateway.fleet.pool)
-            out.body_is_read.set()
+            reply.body_is_read.set()
             async with self.admitted(key) as gateway:
                 exchange.fleet, exchange.router_version = gateway.fleet, gateway.router_version
-                await handle(gateway, body, exchange, out)
+                await handle(gateway, body, reply)
 
         def spend(ended: Exchange) -> None:
             self.admission.spend(key, ended.usage.prompt + ended.usage.answer)
 
-        return Reply(exchange, run, [spend, *self.observers])
+        translation = Translation(exchange) if exchange.path == MESSAGES else None
+        return Reply(exchange, run, [spend, *self.observers], translation)

@@ -20,8 +20,8 @@ from zooter_core.base.strict_json import objects
 
 Value = TypeVar("Value")
 MOST_REMEMBERED = 100_000  # of conversations, and of writers
-LISTS = ("reasoning_details", "thinking_blocks")
-SECRETS = ("data", "signature", "encrypted_content")
+LISTS, ENCRYPTED = ("reasoning_details", "thinking_blocks"), "encrypted_content"
+SECRETS = ("data", "signature", ENCRYPTED)
 
 
 class Sessions:
@@ -73,11 +73,11 @@ def _remember(entries: OrderedDict[tuple[str, str], Value], key: tuple[str, str]
 
 
 def digests(message: Mapping[str, Any]) -> Iterator[str]:
-    """The hashes of the encrypted parts of a message, or of a chunk's delta."""
-    yield from _hashes(message, ("encrypted_content",))
-    for name in LISTS:
-        for entry in objects(message.get(name)):
-            yield from _hashes(entry)
+    """The hashes of the encrypted parts of a message, of a chunk's delta, or of an item of a response."""
+    entries = [{ENCRYPTED: message.get(ENCRYPTED)}, *(entry for name in LISTS for entry in objects(message.get(name)))]
+    for value in (entry.get(name) for entry in entries for name in SECRETS):
+        if isinstance(value, str) and value:
+            yield hashlib.sha256(value.encode()).hexdigest()
 
 
 def marks(item: Mapping[str, Any]) -> Iterator[str]:
@@ -87,12 +87,6 @@ def marks(item: Mapping[str, Any]) -> Iterator[str]:
         yield id
 
 
-def _hashes(entry: Mapping[str, Any], names: Sequence[str] = SECRETS) -> Iterator[str]:
-    for name in names:
-        if isinstance(value := entry.get(name), str) and value:
-            yield hashlib.sha256(value.encode()).hexdigest()
-
-
 def find_writer(messages: Sequence[Mapping[str, Any]], sessions: Sessions) -> str | None:
     """Who wrote the newest encrypted reasoning in a conversation; None if there is none, or its writer is not known."""
     writers = (sessions.writer(digest) for message in reversed(messages) for digest in digests(message))
@@ -100,34 +94,18 @@ def find_writer(messages: Sequence[Mapping[str, Any]], sessions: Sessions) -> st
 
 
 def readable_by(
-    candidate: str, messages: Sequence[Mapping[str, Any]], sessions: Sessions, unknown: bool = False
+    candidate: str, parts: Sequence[Mapping[str, Any]], sessions: Sessions, unknown: bool = False
 ) -> list[Mapping[str, Any]]:
-    """The messages without the encrypted reasoning that another candidate wrote; those without any as they are.
+    """The messages without the encrypted reasoning of others than a candidate, or the items of the Responses API's
+    input without those that hold any.
 
     Args:
         unknown: keep that whose writer is not known.
     """
-    may_read = _reader(candidate, sessions, unknown)
-    return [_readable(message, may_read) if any(digests(message)) else message for message in messages]
-
-
-def written_by(candidate: str, items: Sequence[Any], sessions: Sessions, unknown: bool = False) -> list[Any]:
-    """The items of the Responses API's input without the encrypted reasoning of others, as `readable_by`."""
-    may_read = _reader(candidate, sessions, unknown)
-    return [item for item in items if may_read(digests(item))]
-
-
-def _reader(candidate: str, sessions: Sessions, unknown: bool) -> Callable[[Iterator[str]], bool]:
-    """Whether a candidate can read all of some pieces of encrypted reasoning, by their hashes."""
-    writers = {candidate, None} if unknown else {candidate}
-    return lambda hashes: all(sessions.writer(digest) in writers for digest in hashes)
-
-
-def _readable(message: Mapping[str, Any], may_read: Callable[[Iterator[str]], bool]) -> Mapping[str, Any]:
-    shape = {name: value for name, value in message.items() if name not in LISTS}
-    for name in LISTS:
-        if entries := [entry for entry in objects(message.get(name)) if may_read(_hashes(entry))]:
-            shape[name] = entries
-    if not may_read(_hashes(message, ("encrypted_content",))):
-        del shape["encrypted_content"]
-    return shape
+    writers, readable = {candidate, None} if unknown else {candidate}, list[Mapping[str, Any]]()
+    for part in parts:
+        if all(sessions.writer(digest) in writers for digest in digests(part)):
+            readable.append(part)
+        elif "role" in part:
+            readable.append({name: value for name, value in part.items() if name not in (ENCRYPTED, *LISTS)})
+    return readable

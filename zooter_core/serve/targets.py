@@ -8,17 +8,14 @@ of the API.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import threading
 import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import BeforeValidator, Field, StrictStr, ValidationError
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.conversation import alternating
@@ -39,16 +36,12 @@ from zooter_core.backends.thoughts import Parts, split
 from zooter_core.base.records import Message
 from zooter_core.base.strict_json import dump_json, is_number, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
-from zooter_core.config.fleet import GenerationConfig
-from zooter_core.config.tables import Limit, table
-from zooter_core.serve.bodies import ChatRequest, estimate_tokens, read_text
-from zooter_core.serve.errors import bad_request
+from zooter_core.serve.bodies import ChatRequest, LocalBody, check, estimate_tokens, read_text
 from zooter_core.serve.sessions import digests, marks
 
 if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
 
-LOG = logging.getLogger("zooter.serve")
 STREAM_END = b"data: [DONE]\n\n"
 MOST_KEPT = 200_000  # characters of an answer, with its thoughts; what is stored of it is shorter
 BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
@@ -56,32 +49,9 @@ FAILED = ("response.failed", "error")
 Shape = dict[str, Any]  # a whole answer
 Events = AsyncGenerator[list[Event], None]
 FINISH = {"stop": "stop", "length": "length", "stopped": "stop", "repeated": "length"}
-MOST_STOPS = 16  # stop texts of a request; OpenAI takes four, and code editors send more
-SETTINGS = {  # by the field of a request, the later one of two counts: the fleet's name, and what it must be
-    "max_tokens": ("max_new_tokens", "a whole number above 0"),
-    "max_completion_tokens": ("max_new_tokens", "a whole number above 0"),
-    "temperature": ("temperature", "a number of at least 0"),
-    "seed": ("seed", "a whole number"),
-    "top_p": ("top_p", "a number above 0, at most 1"),
-    "top_k": ("top_k", "a whole number of at least 0"),
-    "stop": ("stop", f"a text, or a list of up to {MOST_STOPS}, none of them empty"),
-}
 # Fields that models that think refuse, with the values that are possible: a client whose request is routed cannot know.
 SPARED = {"temperature": (0, 2), "top_p": (0, 1), "presence_penalty": (-2, 2), "frequency_penalty": (-2, 2)}
 LOCAL_ROLES = {"developer": "system", "system": "system", "assistant": "assistant"}
-
-
-@table("a request")
-class RequestSettings(GenerationConfig):
-    """The generation settings of a request. `top_p` and `stop` are as in `Request`; a fleet has neither."""
-
-    top_k: Annotated[Limit, BeforeValidator(lambda value: 0 if value == -1 else value)] = 0  # -1 means all at vLLM
-    top_p: Annotated[float, Field(strict=True, gt=0, le=1)] = 1.0
-    stop: Annotated[
-        tuple[Annotated[StrictStr, Field(min_length=1)], ...],
-        Field(max_length=MOST_STOPS),
-        BeforeValidator(lambda value: ((value,) if value else ()) if isinstance(value, str) else value),
-    ] = ()
 
 
 @dataclass
@@ -91,8 +61,8 @@ class AnswerProgress:
     Attributes:
         id, created: the server's, for chunks that are added.
         usage: the server's count of tokens, if it sends one.
-        tokens: of a whole answer, estimated in case the server does not count.
-        thoughts: tokens of thoughts apart from the text, estimated; in a stream, its events, as most have one token.
+        tokens: estimated in case the server does not count; in a stream, its events so far, as most have one token.
+        thoughts: the same of thoughts apart from the text.
         finish: the reason, as the server names it; None if the answer has not ended.
         stop_text: the stop text that ended the answer of a candidate on this machine, if one did.
         ended: which of several answers have ended.
@@ -155,10 +125,6 @@ def make_event(chunk: Mapping[str, Any]) -> Event:
     return Event([], b"", dict(chunk))
 
 
-def chunk_shape(id: str, created: int, model: str, **more: Any) -> dict[str, Any]:
-    return {"id": id, "object": "chat.completion.chunk", "created": created, "model": model, **more}
-
-
 def usage_shape(prompt: int, answer: int, thoughts: int = 0) -> dict[str, Any]:
     """A count of tokens in the API's shape; those of thoughts are part of the answer's."""
     shape = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
@@ -167,30 +133,27 @@ def usage_shape(prompt: int, answer: int, thoughts: int = 0) -> dict[str, Any]:
 
 def added_event(progress: AnswerProgress, model: str, *choices: Mapping[str, Any], **more: Any) -> Event:
     """An event of ours in the stream of an answer."""
-    return make_event(chunk_shape(progress.id, progress.created, model, choices=list(choices), **more))
+    head = {"id": progress.id, "object": "chat.completion.chunk", "created": progress.created, "model": model}
+    return make_event({**head, "choices": list(choices), **more})
 
 
-class Upstream:
+class Upstream(Connection):
     """A candidate's server. All of its methods raise an EndpointError where there is no answer, or none to the end."""
-
-    def __init__(self, candidate: CandidateConfig) -> None:
-        self.name, self.model = candidate.name, candidate.model
-        self.connection = Connection(candidate, log=LOG.warning)
 
     async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> Shape:
         """The whole answer, whose `model` is the candidate's name."""
         body, ours = self._fields(request, routed)
-        answer = await self.connection.post(request.path, body, progress.patience, ours)
+        answer = await self.post(request.path, body, progress.patience, ours)
         progress.id = str(answer.get("id") or "")
         progress.tokens, progress.thoughts = count_tokens(answer)
         progress.add_text(text_in(answer))
         _note(answer, progress)
         if request.path == CHAT:
             if error := chat_error(answer):
-                raise sent_error(error, self.connection.redact, temporary=False)
+                raise sent_error(error, self.redact, temporary=False)
             if not objects(answer.get("choices")):
                 raise EndpointError("the answer has no choices")
-            if progress.finish and (failure := finish_error(progress.finish, self.connection.redact)):
+            if progress.finish and (failure := finish_error(progress.finish, self.redact)):
                 raise failure
         return answer | {"model": self.name}
 
@@ -200,17 +163,17 @@ class Upstream:
         There, in every chunk `model` is the candidate's name and `choices` a list.
         """
         body, ours = self._fields(request, routed)
-        sent, redact, chat = 0, self.connection.redact, request.path == CHAT
+        redact, chat = self.redact, request.path == CHAT
         watcher = ChatWatcher(progress, redact, body.get("n")) if chat else ResponsesWatcher(progress, redact)
-        async with aclosing(self.connection.events(request.path, body, watcher, ours, progress.patience)) as parts:
+        async with aclosing(self.events(request.path, body, watcher, ours, progress.patience)) as parts:
             async for events in parts:
                 if passed := [event for event in events if self._passes(event, request)]:
-                    sent += len(passed)
+                    progress.tokens += len(passed)
                     yield passed
         if chat and (failure := finish_error(progress.finish, redact)):
             raise failure
         if chat and request.wants_usage and progress.usage is None:
-            yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, sent))]
+            yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, progress.tokens))]
 
     def _fields(self, request: ChatRequest, routed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """The body, and fields that a server which refuses them is asked again without: what a client wants of
@@ -218,8 +181,8 @@ class Upstream:
         body = request.for_candidate(self.model, routed)
         if request.path != CHAT:
             return body, {}
-        thinking = thinking_fields(asked_thinking(self.connection.candidate, request))
-        ours = {name: value for name, value in thinking.items() if name not in self.connection.config.extra_body}
+        thinking = thinking_fields(asked_thinking(self.candidate, request))
+        ours = {name: value for name, value in thinking.items() if name not in self.config.extra_body}
         for name, (low, high) in SPARED.items() if routed else ():
             if is_number(value := body.get(name)) and low <= value <= high:
                 ours[name] = body.pop(name)
@@ -345,11 +308,12 @@ class Local:
             Message(LOCAL_ROLES.get(message["role"], "user"), read_text(message.get("content")))  # type: ignore[arg-type]
             for message in request.messages
         ]
-        settings = read_settings(request.body, self._ensemble.fleet.generation)
+        sent = check(LocalBody, request.body)
+        settings = replace(self._ensemble.fleet.generation, **{"seed": random.getrandbits(32)} | sent.settings)
         candidate = self.candidate
         if (thinking := asked_thinking(candidate, request)) is not None:
             candidate = replace(candidate, thinking=thinking)
-        ask = Request(candidate, alternating(messages), top_p=settings.top_p, stop=settings.stop)
+        ask = Request(candidate, alternating(messages), top_p=sent.top_p or 1.0, stop=sent.stops)
         loop, pieces = asyncio.get_running_loop(), asyncio.Queue[Piece | BaseException | None]()
         stop = threading.Event()
 
@@ -375,6 +339,7 @@ class Local:
                     refused = response.finish == "refused"
                     raise EndpointError(response.error.reason, own_status=500, subject="request" if refused else None)
                 progress.add_text(item.text)
+                progress.tokens += 1
                 yield item
                 if response:
                     progress.finish, progress.stop_text = FINISH.get(response.finish, "stop"), item.stop_text
@@ -394,19 +359,3 @@ def _ending(progress: AnswerProgress) -> dict[str, Any]:
 def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking | None:
     """How much a client wants a candidate to think; None where it does not say, or fleet.toml does."""
     return request.sender.thinking if candidate.thinking in (None, "auto") else None
-
-
-def read_settings(body: Mapping[str, Any], default: GenerationConfig) -> RequestSettings:
-    """A request's settings; the fleet's are the default, but for the seed: who asks again wants another answer.
-
-    Raises:
-        ApiError: a setting has the wrong type or range.
-    """
-    settings = RequestSettings(**{**asdict(default), "seed": random.getrandbits(32)})
-    for name, (setting, expected) in SETTINGS.items():
-        if (value := body.get(name)) is not None:
-            try:
-                settings = replace(settings, **{setting: value})
-            except ValidationError:
-                raise bad_request(f"`{name}` must be {expected}.", name) from None
-    return settings

@@ -12,7 +12,7 @@ from zooter_core.backends import Piece
 from zooter_core.base.records import Message, Ranked, Reading, Response
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.evident_keys import key_in
-from zooter_core.evaluation.verified.ranking import verified_ranking
+from zooter_core.evaluation.verified import verified_ranking
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.background import BackgroundWork
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 import shutil
 import socket
 import subprocess
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from support.event_loops import run_apart
-from support.patience import NEVER, PATIENCE
+from support.patience import NEVER, PATIENCE, wait_until
 from support.read_stream import stream
 from support.scripted_answers import TEXT
 from support.scripted_server import at, serving
-from zooter_core.backends.endpoint import health
+from zooter_core.backends.endpoint import connection, health
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.events import Event
 from zooter_core.backends.endpoint.faults import EndpointError
@@ -116,7 +118,7 @@ def passed_on(candidate: CandidateConfig) -> tuple[str, EndpointError | None]:
         except EndpointError as error:
             return error
         finally:
-            await upstream.connection.close()
+            await upstream.close()
         return None
 
     error = run_apart(read_all())
@@ -293,9 +295,11 @@ def asked_alone(backend, candidate):
 def test_a_candidate_that_fails_again_and_again_rests_until_a_request_of_ours_is_answered(
     scripted, backend, monkeypatch
 ):
-    now = [1000.0]
+    now, sleep = [1000.0], asyncio.sleep
     weak = at(scripted.url, "well-again", rest_after=2, rest_seconds=30)
     monkeypatch.setattr(health, "monotonic", lambda: now[0])
+    ticks = {"sleep": lambda seconds: sleep(min(seconds, 0.01))}
+    monkeypatch.setattr(connection, "asyncio", SimpleNamespace(**vars(asyncio) | ticks))
     for _ in range(2):
         assert "status 503" in str(asked_alone(backend, weak).error)
     resting = asked_alone(backend, weak)
@@ -304,9 +308,10 @@ def test_a_candidate_that_fails_again_and_again_rests_until_a_request_of_ours_is
     assert scripted.count("well-again") == 2
     assert asked_alone(backend, at(scripted.url, rest_after=2)).error is None  # others are not
     now[0] += 30
-    assert "3 failures in a row" in str(asked_alone(backend, weak).error)
+    wait_until(lambda: "3 failures in a row" in str(asked_alone(backend, weak).error))
     assert [body["messages"] for body in scripted.bodies][-1] == [{"role": "user", "content": "Hi"}]
     now[0] += 30
+    wait_until(lambda: backend.connection(weak).breaker.state == "closed")
     assert asked_alone(backend, weak).error is None
     assert scripted.count("well-again") == 5  # two requests, two trials, and the one that is answered
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.command_files import write_lines
-from zooter_core.evaluation.suites.human_eval import HumanEval
+from zooter_core.evaluation.suites.keyed import HumanEval
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "human_eval.jsonl.gz"
 HEAD = "from typing import List\n\n\ndef helper(x):\n    return x + 1\n\n\n"

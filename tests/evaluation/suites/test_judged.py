@@ -11,7 +11,7 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.labelling import JudgeConfig
 from zooter_core.evaluation.suites import suite
-from zooter_core.evaluation.suites.flask import mean_of
+from zooter_core.evaluation.suites.judged import mean_of
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.labelling.rewards.judge import Judge
 

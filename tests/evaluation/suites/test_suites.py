@@ -10,8 +10,7 @@ import pytest
 from support.command_files import write_lines
 from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation.suites import suite
-from zooter_core.evaluation.suites.gsm8k import Gsm8k
-from zooter_core.evaluation.suites.mmlu import Mmlu
+from zooter_core.evaluation.suites.keyed import Gsm8k, Mmlu
 
 GSM8K = {"question": "q", "answer": "#### 1"}
 HUMAN_EVAL = {"task_id": "T/0", "prompt": "def add(a, b):\n", "entry_point": "add", "test": "def check(f):\n    pass\n"}

@@ -7,7 +7,7 @@ import pytest
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Ranked, Response
 from zooter_core.data.evident_keys import key_in
-from zooter_core.evaluation.verified.ranking import verified_ranking
+from zooter_core.evaluation.verified import verified_ranking
 
 KEY = {"answer": {"number": "18"}}
 

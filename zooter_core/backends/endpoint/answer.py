@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from zooter_core.backends import Piece, Request
-from zooter_core.backends.endpoint.abilities import read_count
+from zooter_core.backends.endpoint.abilities import member_of, read_count
 from zooter_core.backends.endpoint.connection import CHAT, LIMIT, USAGE, Connection, Watcher, chat_chunk
 from zooter_core.backends.endpoint.events import Event, finish_word
 from zooter_core.backends.endpoint.faults import (
@@ -57,7 +57,7 @@ class PartialAnswer(Watcher):
         request_id: the server's, if it has one.
         text, thoughts: so far, of thoughts what the server sends; some send their count alone.
         parts, thought_parts: how many pieces of text and of thoughts the server sent.
-        reported_tokens, reported_thoughts: the server's count of all tokens, and of thoughts; they may be anything.
+        usage: the server's count of tokens, which may be anything.
         finish_reason: as the server names it.
     """
 
@@ -73,8 +73,7 @@ class PartialAnswer(Watcher):
         self.text = self.thoughts = ""
         self.joiner, self.splitter = Joiner(), Splitter(self.connection.opens)
         self.parts = self.thought_parts = 0
-        self.reported_tokens: object = None
-        self.reported_thoughts: object = None
+        self.usage: object = None
         self.tool_call = False
         self.finish_reason: str | None = None
 
@@ -101,12 +100,13 @@ class PartialAnswer(Watcher):
     @property
     def tokens(self) -> int:
         """The server's count if it is one, else the number of parts, since most servers send single tokens."""
-        return read_count(self.reported_tokens) or self.parts + self.thought_parts
+        return read_count(member_of(self.usage, "completion_tokens")) or self.parts + self.thought_parts
 
     @property
     def thought_tokens(self) -> int:
         """Those of thoughts: the server's count if it is one, else the number of parts."""
-        return min(read_count(self.reported_thoughts) or self.thought_parts, self.tokens)
+        count = read_count(member_of(self.usage, "completion_tokens_details", "reasoning_tokens"))
+        return min(count or self.thought_parts, self.tokens)
 
     def sent(self) -> None:
         self.started = self.started or time.perf_counter()
@@ -118,18 +118,10 @@ class PartialAnswer(Watcher):
         """Add what an event has. Return whether that is a token, or the end."""
         if (chunk := chat_chunk(event, self.connection.redact)) is None:
             return False
-        if isinstance(usage := chunk.get("usage"), dict):
-            self.reported_tokens = usage.get("completion_tokens")
-            details = usage.get("completion_tokens_details")
-            self.reported_thoughts = details.get("reasoning_tokens") if isinstance(details, dict) else None
-        choices = objects(chunk.get("choices"))
-        return bool(choices) and self._add(choices[0])
-
-    def _add(self, choice: Mapping[str, Any]) -> bool:
-        finish = finish_word(choice)
+        self.usage = chunk.get("usage") or self.usage
+        choice = next(iter(objects(chunk.get("choices"))), {})
+        finish, delta = finish_word(choice), next(iter(objects([choice.get("delta")])), {})
         self.finish_reason = finish or self.finish_reason
-        delta = choice.get("delta")
-        delta = delta if isinstance(delta, dict) else {}
         content, thoughts = delta.get("content"), thoughts_of(delta)
         if not isinstance(content, str | list | None):
             raise EndpointError("the text of the answer is not a string")

@@ -230,9 +230,8 @@ class Connection:
         """Why the server is not asked now; None if it may be."""
         if self.breaker.state == "closed":
             return None
-        left = self.breaker.seconds_left
+        left, reason = self.breaker.seconds_left, f"it rests after {self.breaker.reason}"
         next_step = f"Fix the server. It is asked again in {left:.0f} s."
-        reason = f"it rests after {self.breaker.reason}"
         return EndpointError(reason, next_step, own_status=503, retry_after=max(left, 1.0), not_sent=True)
 
     def failed(self, reason: str) -> None:
@@ -257,17 +256,20 @@ class Connection:
     async def _try_again(self) -> None:
         while self.breaker.state != "closed":
             await asyncio.sleep(self.breaker.seconds_left)
-            await self.breaker.try_again(self._probe)
+            if self.breaker.state == "half-open":
+                await self._probe()
         self._log(f"{self.name} answers again")
 
-    async def _probe(self) -> str | None:
-        """Why a tiny request fails; None if the server answers it, or refuses what is in it."""
+    async def _probe(self) -> None:
+        """Close the breaker if the server answers a tiny request, or refuses what is in it; else open it again."""
         body = {"model": self.model, "messages": PROBE}
         try:
             await self.ask_model(CHAT, body, {LIMIT: 1}, self.config.first_token_seconds)
         except EndpointError as error:
-            return None if error.refused else error.reason
-        return None
+            if not error.refused:
+                self.breaker.failed(error.reason)
+                return
+        self.breaker.answered()
 
     @asynccontextmanager
     async def _turn(self, patience: float | None) -> AsyncIterator[float]:
@@ -275,6 +277,8 @@ class Connection:
 
         It begins at the time that is yielded, on the loop's clock.
         """
+        if resting := self.resting():
+            raise resting
         left = self.pace.seconds_left
         if patience is not None and left > patience:
             reason = f"it asked for a pause, of which {left:.0f} s are left"
@@ -285,8 +289,7 @@ class Connection:
             reason = f"none of its {self.config.parallel} places became free within {patience:g} s"
             raise EndpointError(reason, own_status=503, retry_after=BUSY_SECONDS, not_sent=True) from None
         try:
-            await self.breaker.try_again(self._probe)
-            if resting := self.resting():
+            if resting := self.resting():  # since other requests have failed
                 raise resting
             yield asyncio.get_running_loop().time()
         except EndpointError as error:

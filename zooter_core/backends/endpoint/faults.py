@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from socket import gaierror
 from typing import Any, Literal
@@ -167,7 +168,10 @@ def status_error(
         reason = f"status {status}: it redirects to {target}, which is not followed"
         next_step = "If that is the right address, use it as base_url in fleet.toml."
         return EndpointError(reason, next_step, server_status=status)
-    error = _refusal(status, _read(raw), redact, f"status {status}", key_variable)
+    body: object = raw.decode("utf-8", "replace")
+    with suppress(ValueError):
+        body = parse_json(raw)
+    error = _refusal(status, body, redact, f"status {status}", key_variable)
     if error.temporary and (wait := retry_after(headers)) is not None:
         error.retry_after = wait
         error.reason += f"; it asks for a pause of {wait:.0f} s" if wait else ""
@@ -180,16 +184,10 @@ def sent_error(body: Mapping[str, Any], redact: Redaction, temporary: bool = Tru
     Args:
         temporary: whether another attempt may succeed, if the error speaks of the server.
     """
-    if (status := _status_in(body)) is not None:
-        error = _refusal(status, body, redact, f"the server sent an error (status {status})")
-        error.temporary = error.temporary and temporary
-        return error
-    message = read_message(body)
-    subject = find_subject(500, _labels(body) + message)
-    words = one_line(redact(message))
-    return EndpointError(
-        "the server sent an error", TRY_AGAIN, words, temporary=temporary and subject is None, subject=subject
-    )
+    status = _status_in(body)
+    error = _refusal(status, body, redact, "the server sent an error" + (f" (status {status})" if status else ""))
+    error.temporary = error.temporary and temporary
+    return error
 
 
 def sent_in(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -219,9 +217,9 @@ def finish_name(reason: str | None) -> str:
 
 
 def _refusal(
-    status: int, body: object, redact: Redaction, reason: str, key_variable: str | None = None
+    status: int | None, body: object, redact: Redaction, reason: str, key_variable: str | None = None
 ) -> EndpointError:
-    """The error behind a status with which a server refuses a request, or fails at it."""
+    """The error behind a status with which a server refuses a request, or fails at it; None where it names none."""
     message = read_message(body)
     words = one_line(redact(message))
     if status in ACCOUNT:
@@ -230,12 +228,12 @@ def _refusal(
         if status in KEY_REFUSED and key_variable is None:
             why, next_step = "the server wants a key", "Name its environment variable: api_key_env = ..."
         return EndpointError(f"{reason}: {why}", next_step, words=words, server_status=status)
-    subject = find_subject(status, _labels(body) + message)
+    subject = find_subject(status or 500, _labels(body) + message)
     error = EndpointError(reason, "See the server's message.", words=words, server_status=status, subject=subject)
-    error.temporary = is_temporary(status) and subject is None
+    error.temporary = is_temporary(status or 500) and subject is None
     error.overload = status in OVERLOAD
     inner = body.get("error") if isinstance(body, Mapping) else None
-    if status < 500 and isinstance(body, Mapping) and isinstance(inner, dict):
+    if status and status < 500 and isinstance(body, Mapping) and isinstance(inner, dict):
         error.body = {"error": inner} if "choices" in body else body
     if subject == "context":
         match = LIMIT.search(message[:LONGEST])
@@ -263,9 +261,7 @@ def _status_in(body: Mapping[str, Any]) -> int | None:
 def _codes(body: object) -> list[str]:
     """The words and numbers beside an error's message."""
     inner = body.get("error", body) if isinstance(body, Mapping) else None
-    named = (
-        [inner.get(name) for name in ("code", "status", "status_code", "type")] if isinstance(inner, Mapping) else []
-    )
+    named = map(inner.get, ("code", "status", "status_code", "type")) if isinstance(inner, Mapping) else ()
     return [str(code) for code in named if isinstance(code, str | int)]
 
 
@@ -336,14 +332,6 @@ def read_finish(reason: str | None, text: bool, tool_call: bool, redact: Redacti
 
 def no_text() -> EndpointError:
     return EndpointError("the stream ended without any text", temporary=True)
-
-
-def _read(raw: bytes) -> object:
-    """JSON, else the text."""
-    try:
-        return parse_json(raw)
-    except ValueError:
-        return raw.decode("utf-8", "replace")
 
 
 def find_subject(status: int, message: str) -> Subject | None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, Literal
 
@@ -25,7 +25,8 @@ REMEMBERED_SECONDS = 600.0  # after which a server is asked again for what it re
 
 
 class Places:
-    """As many places as `most` says now. Requests take them in order of arrival. For one event loop."""
+    """As many places as `most` says now. Requests take them in order of arrival, here or with `async with`. For one
+    event loop."""
 
     def __init__(self, most: Callable[[], int]) -> None:
         self._most, self._waiting = most, deque[asyncio.Future[None]]()
@@ -51,6 +52,12 @@ class Places:
     def leave(self) -> None:
         self.taken -= 1
         self.fill()
+
+    async def __aenter__(self) -> None:
+        await self.enter()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.leave()
 
     def fill(self) -> None:
         """Give the free places to those who wait."""
@@ -114,7 +121,7 @@ class Pace:
 
 
 class Breaker:
-    """Closed: ask the server. Open: it rests. Half-open: its rest is over, and `try_again` decides.
+    """Closed: ask the server. Open: it rests. Half-open: its rest is over, and a trial decides (`Connection`).
 
     Args:
         after: failed requests in a row that open it.
@@ -124,7 +131,6 @@ class Breaker:
     def __init__(self, after: int, seconds: float) -> None:
         self._after, self._seconds = after, seconds
         self._failures, self._until, self._reason = 0, 0.0, ""
-        self._trying = asyncio.Lock()
 
     @property
     def state(self) -> State:
@@ -150,17 +156,6 @@ class Breaker:
     def answered(self) -> None:
         """Close it: the server works."""
         self._failures = 0
-
-    async def try_again(self, probe: Callable[[], Awaitable[str | None]]) -> None:
-        """Close or open it again after a rest. Who comes meanwhile waits for the same trial.
-
-        Args:
-            probe: sends a tiny request; returns why the server failed, or None.
-        """
-        async with self._trying:
-            if self.state == "half-open":
-                reason = await probe()
-                self.answered() if reason is None else self.failed(reason)
 
 
 class Refusals:

@@ -1,4 +1,5 @@
-"""Verify a response by an answer key: is its final answer right, does its code pass the tests, has it the form?
+"""Verify a response by an answer key: is its final answer right, does its code pass the tests, has it the form? And the
+order of responses whose outcomes are verified.
 
 A key has one or more of three fields: `answer` (`answers`), `check` (`form`) and `tests` (`code`). The benchmarks, the
 recipe of the embedded fleet, and queries files with keys all use it. No judge takes part.
@@ -6,11 +7,17 @@ recipe of the embedded fleet, and queries files with keys all use it. No judge t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from zooter_core.base.records import Ranked
+from zooter_core.data.evident_keys import asks_form_alone
 from zooter_core.evaluation.verified import answers, code, form
+
+# What a response without its form loses of its reward. As a log-odds, it is then preferred in 12% of comparisons with
+# one that is as good.
+FORM_LOSS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,7 @@ def verify(text: str, key: Mapping[str, Any]) -> Outcome:
     """
     if not text.strip():
         return Outcome(False, "The response is empty.")
-    parts: list[tuple[Callable[[str, Any], tuple[bool, str]], Any]] = [(answers.judged, key.get("answer"))]
+    parts: list[tuple[form.Check, Any]] = [(answers.judged, key.get("answer"))]
     parts += [(form.CHECKS[name], value) for name, value in (key.get("check") or {}).items()]
     parts += [(code.judged, key.get("tests"))]  # last: it takes longest
     reasons = []
@@ -56,3 +63,33 @@ def check_verifiable(keys: Iterable[Mapping[str, Any]]) -> None:
                 kinds.setdefault((field, kind), {field: {kind: value[kind]} if field == "check" else value})
     for part in kinds.values():
         verify("return None", part)
+
+
+def verified_ranking(ranked: Sequence[Ranked], key: Mapping[str, Any]) -> list[Ranked]:
+    """Responses with their outcomes: the right ones first, and those that are equally right as they were ranked.
+
+    Where the key asks for a form alone, a response without it is wrong, and one that has it is not right for that: the
+    order is that of the rewards, of which the wrong ones lose FORM_LOSS. Responses that failed have no outcome, and
+    those without a reward still no rank.
+
+    Raises:
+        ZooterError: the key cannot be used here, as `verify` says.
+    """
+    judged, form_alone = [], asks_form_alone(key)
+    for item in ranked:
+        if item.response.error is None:
+            outcome = verify(item.response.text, key)
+            missing = form.lacking(item.response.text, key["check"]) if form_alone and not outcome.right else ""
+            right = None if form_alone and outcome.right else outcome.right
+            item = replace(item, right=right, reason=outcome.reason, lacking=missing)
+        judged.append(item)
+
+    def order(item: Ranked) -> tuple[float, int]:
+        if form_alone and item.reward is not None:
+            return FORM_LOSS * (item.right is False) - item.reward, item.rank or 0
+        return float(not item.right), item.rank or 0
+
+    placed = sorted((item for item in judged if item.rank is not None), key=order)
+    orders = [order(item) for item in placed]
+    best_first = [replace(item, rank=1 + orders.index(order(item))) for item in placed]
+    return best_first + [item for item in judged if item.rank is None]

@@ -54,11 +54,8 @@ BARE = re.compile(r"(?<![\w'’(])([B-HJ])(?![\w'’])")  # A and I are words
 
 
 def library(name: str, user: str) -> ModuleType:
-    """A module of the extra `verify`.
-
-    Raises:
-        ZooterError: it is not installed; the message names `user`, the part of a key that needs it.
-    """
+    """A module of the extra `verify`. Where it is not installed, the error names `user`, the part of a key that needs
+    it."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -72,25 +69,20 @@ def judged(text: str, answer: Any) -> tuple[bool, str]:
         answer: a number, a text, a list of these of which any is right, or an object with `number`, `text`, `regex`,
             or `choice` and perhaps `choices`.
     """
-    if not isinstance(answer, Mapping):
-        return _any_of(text, answer if isinstance(answer, list) else [answer])
-    if "number" in answer:
-        return _numeric(text, [_decimal(answer["number"])])
-    if "regex" in answer:
-        return _matches(text, answer["regex"])
-    if "choice" in answer:
-        return _choice(text, answer["choice"].strip().upper(), answer.get("choices"))
-    wanted = answer["text"]
-    return _any_of(text, wanted if isinstance(wanted, list) else [wanted])
+    key = answer if isinstance(answer, Mapping) else {"text": answer}
+    if "number" in key:
+        return _numeric(text, [_decimal(key["number"])])
+    if "regex" in key:
+        return _matches(text, key["regex"])
+    if "choice" in key:
+        return _choice(text, key["choice"].strip().upper(), key.get("choices"))
+    return _any_of(text, key["text"] if isinstance(key["text"], list) else [key["text"]])
 
 
 def final_number(text: str) -> Number | None:
-    """The final number of a response; None if it has none.
-
-    That is the last marked number ("#### 18", a box, "the answer is 18"), or else the last number. "$1,234.50" is
-    1234.5, "5/6" is a fraction, and units are ignored. An aside at the end ("32 (16 * 2)") does not count, and words up
-    to twenty do where there are no digits.
-    """
+    """The final number of a response: the last marked number ("#### 18", a box, "the answer is 18"), or else the last
+    number; None if it has none. "$1,234.50" is 1234.5, "5/6" is a fraction, and units are ignored. An aside at the end
+    ("32 (16 * 2)") does not count, and words up to twenty do where there are no digits."""
     text = plain_fractions(text)
     for pattern in (MARKED, BOXED, ANSWER):
         for part in reversed(pattern.findall(text)):
@@ -114,10 +106,8 @@ def first_number(text: str) -> Number | None:
 
 
 def letter(text: str, choices: Sequence[str]) -> str | None:
-    """The letter that a response chooses; None if it is unclear.
-
-    "B", "(B)", "B. 12", "Answer: B", "The answer is B because ..."; else the only choice whose text it quotes.
-    """
+    """The letter that a response chooses ("B", "(B)", "B. 12", "Answer: B", "The answer is B because ..."), or that of
+    the only choice whose text it quotes; None if it is unclear."""
     letters = LETTERS[: len(choices)]
     if (alone := ALONE.fullmatch(text)) and alone.group(1).upper() in letters:
         return alone.group(1).upper()
@@ -194,10 +184,7 @@ def _choice(text: str, wanted: str, choices: Sequence[str] | None) -> tuple[bool
     chosen = letter(text, choices or [""] * len(LETTERS))
     if chosen is None:
         return False, f"It is not clear which choice the response makes; {wanted} is right."
-    return (
-        chosen == wanted,
-        f"The choice is {chosen}." if chosen == wanted else f"The choice is {chosen}, not {wanted}.",
-    )
+    return chosen == wanted, f"The choice is {chosen}{'' if chosen == wanted else f', not {wanted}'}."
 
 
 def _final_texts(text: str) -> list[str]:
@@ -211,14 +198,11 @@ def _final_texts(text: str) -> list[str]:
 
 
 def _normal(text: str) -> str:
-    """A text as SQuAD compares answers: lower case, without punctuation and articles, single spaces.
-
-    Symbols stay, unlike there: C, C++ and C# are three answers.
-    """
-    plain = "".join(
+    """A text as SQuAD compares answers: lower case, without punctuation and articles, single spaces. Symbols stay,
+    unlike there: C, C++ and C# are three answers."""
+    words = "".join(
         letter for letter in text.lower() if letter in "#%" or not unicodedata.category(letter).startswith("P")
-    )
-    words = plain.split()
+    ).split()
     return " ".join(word for word in words if word not in ARTICLES) or " ".join(words) or text.strip().lower()
 
 

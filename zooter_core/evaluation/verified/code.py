@@ -38,11 +38,7 @@ def judged(text: str, tests: Any) -> tuple[bool, str]:
 
 def asserted(text: str) -> tuple[str, str]:
     """The function that asserts are about, which is the first name that they call and Python does not have, and a check
-    program in which each assert says what it asserts.
-
-    Raises:
-        ZooterError: they do not parse, or call no such function.
-    """
+    program in which each assert says what it asserts. Raises ZooterError if they do not parse, or call none."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -59,11 +55,8 @@ def asserted(text: str) -> tuple[str, str]:
 
 
 def program(text: str, prompt: str, name: str) -> str:
-    """The code to test: the prompt, then the response's function, or its body if the response continues the prompt.
-
-    The prompt stays, because it has imports and functions that the response may use; the response's function replaces
-    the prompt's.
-    """
+    """The code to test: the prompt, then the response's function, or its body if the response continues the prompt. The
+    prompt stays, because it has imports and functions that the response may use."""
     defines = re.compile(rf"^[ \t]*(?:async )?def {re.escape(name)}\b", re.MULTILINE)
     blocks = BLOCK.findall(text)
     code = next((block for block in blocks if defines.search(block)), blocks[0] if blocks else text)

@@ -13,6 +13,7 @@ from zooter_core.base.sums import value_of
 from zooter_core.evaluation.verified.answers import final_number, library, plain_fractions
 from zooter_core.evaluation.verified.code import BLOCK
 
+Check = Callable[[str, Any], tuple[bool, str]]  # of a response and what a key says: whether it is right, and why
 ITEM = re.compile(r"^([ \t]*)(?:[-*]\s|•|\d+[.)]\s)", re.MULTILINE)
 PATTERN_SECONDS = 1  # of one `pattern` of a schema
 LANGUAGE_CHARACTERS = 20_000  # more say nothing new
@@ -20,9 +21,8 @@ LANGUAGE_CHARACTERS = 20_000  # more say nothing new
 
 def has_json(text: str, schema: Any) -> tuple[bool, str]:
     """Whether the response, or its only fenced block, is JSON that is valid by a schema."""
-    is_good, reason = is_json(text, True)
-    if not is_good:
-        return False, reason
+    if not (outcome := is_json(text, True))[0]:
+        return outcome
     try:
         data = parse_json(_json_in(text))
         difference = next(_differences(data, schema), "")
@@ -57,22 +57,17 @@ def is_in_language(text: str, code: str) -> tuple[bool, str]:
     return language == code.lower(), f"The language is {language}{'' if language == code.lower() else f', not {code}'}."
 
 
-def contains(text: str, wanted: str | list[str]) -> tuple[bool, str]:
-    """Whether a response contains all of these texts, in upper or lower case."""
-    missing = [part for part in _list(wanted) if part.casefold() not in text.casefold()]
-    return (
-        not missing,
-        f"The response lacks {_quoted(missing)}." if missing else "The response contains what it should.",
-    )
+def _contains(wanted: bool) -> Check:
+    """A check that a response contains all of some texts, or none of them, in upper or lower case."""
+    has, misses = ("contains", "lacks") if wanted else ("lacks", "contains")
 
+    def check(text: str, texts: str | list[str]) -> tuple[bool, str]:
+        parts = [texts] if isinstance(texts, str) else texts
+        wrong = [part for part in parts if (part.casefold() in text.casefold()) != wanted]
+        quoted = listed(f'"{one_line(part)}"' for part in wrong)
+        return not wrong, f"The response {misses} {quoted}." if wrong else f"The response {has} what it should."
 
-def lacks(text: str, unwanted: str | list[str]) -> tuple[bool, str]:
-    """Whether a response contains none of these texts, in upper or lower case."""
-    present = [part for part in _list(unwanted) if part.casefold() in text.casefold()]
-    return (
-        not present,
-        f"The response contains {_quoted(present)}." if present else "The response lacks what it should.",
-    )
+    return check
 
 
 def items(text: str) -> int:
@@ -117,7 +112,7 @@ def solves(text: str, solution: dict[str, Any]) -> tuple[bool, str]:
     return True, f"The solution is {listed(f'{name} = {value}' for name, value in solution.items())}."
 
 
-def _counted(name: str) -> Callable[[str, Any], tuple[bool, str]]:
+def _counted(name: str) -> Check:
     """A check of a number: equal to an integer, or between two ends, of which null is open."""
 
     def check(text: str, wanted: Any) -> tuple[bool, str]:
@@ -142,23 +137,12 @@ def _range(wanted: Any) -> str:
 
 
 def lacking(text: str, check: Mapping[str, Any]) -> str:
-    """What a response has in place of the form that was asked for, in a few words; "" if it has the form.
-
-    Args:
-        check: of numbers or of JSON, as a query's own text asks for.
-    """
+    """What a response has in place of the form that the query's own text asks for (numbers or JSON), in a few words; ""
+    if it has the form."""
     for name, wanted in check.items():
         if not CHECKS[name](text, wanted)[0]:
             return f"{_amount(name, COUNTS[name][0](text))}, {_range(wanted)} asked" if name in COUNTS else "no JSON"
     return ""
-
-
-def _list(texts: str | list[str]) -> list[str]:
-    return [texts] if isinstance(texts, str) else texts
-
-
-def _quoted(texts: list[str]) -> str:
-    return listed(f'"{one_line(text)}"' for text in texts)
 
 
 COUNTS: dict[str, tuple[Callable[[str], int], str]] = {
@@ -167,10 +151,10 @@ COUNTS: dict[str, tuple[Callable[[str], int], str]] = {
     "characters": (lambda text: len(text.strip()), "characters"),
     "lines": (lines, "lines"),
 }
-CHECKS: dict[str, Callable[[str, Any], tuple[bool, str]]] = {
+CHECKS: dict[str, Check] = {
     **{name: _counted(name) for name in COUNTS},
-    "contains": contains,
-    "lacks": lacks,
+    "contains": _contains(True),
+    "lacks": _contains(False),
     "language": is_in_language,
     "json_schema": has_json,
     "json": is_json,

@@ -1,0 +1,99 @@
+"""Other ways of choosing, with which a router is compared: simple rules, and kNN.
+
+kNN predicts a candidate's score from the most similar training queries (RouterBench, arXiv 2403.12031):
+
+score(q) = sum over the k nearest queries j of w_j score_j,   w = softmax(cos(q, j) / temperature)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.data.scores import Scores
+from zooter_core.method import metrics
+from zooter_core.method.labels import normalise
+from zooter_core.method.metrics import Array, mean
+from zooter_core.method.mixture import chosen
+from zooter_core.router.clusters import Vectors
+from zooter_core.router.kinds.arrays import softmax, unit
+from zooter_core.router.text_encoder import TextEncoder
+
+Floats = NDArray[np.float32]  # of kNN
+NEIGHBOURS, TEMPERATURE = 100, 0.1
+AT_ONCE = 1024  # queries that are compared with all others at once
+
+
+def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
+    """The score that simple rules learned from `learned` get on each query of `scores`, shape (n,); NaN for no score.
+
+    `best single` is the candidate with the highest mean over data sets, `majority` the one that wins most queries, and
+    `best a data set` the one with the highest mean in the query's data set (best single where that is a new one). None
+    of them is one with next to no scores (`Scores.barely_scored`).
+    """
+    learned = learned.without_barely_scored()
+    table = learned.scores
+    means = metrics.group_means(table, learned.datasets)
+    single = best_single(learned)
+    majority = int(np.nanargmax(mean(metrics.win_shares(table), axis=0)))
+    best = {name: int(np.nanargmax(row)) for name, row in means.items() if not np.isnan(row).all()}
+    places = [best.get(name, single) for name in scores.datasets]
+    return {
+        "random": mean(scores.scores, axis=1),
+        "best single": scores.scores[:, single],
+        "majority": scores.scores[:, majority],
+        "best a data set": scores.scores[np.arange(len(places)), places],
+    }
+
+
+def best_single(scores: Scores) -> int:
+    """The number of the candidate with the highest mean over data sets, of those with more than next to no scores."""
+    means = metrics.group_means(scores.without_barely_scored().scores, scores.datasets)
+    return int(np.nanargmax(mean(np.array(list(means.values())), axis=0)))
+
+
+def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
+    """The score that kNN's choice gets on each query, shape (n,), with the router's encoder; both scores have the
+    candidates in the same order."""
+    vectors, learned_from = (encoder.embed_all([query.text for query in one.queries]) for one in (scores, learned))
+    references = unit(learned_from.astype(np.float32))
+    table = completed(references, normalise(learned.scores, "spread", ()).astype(np.float32))
+    return chosen(predicted(vectors, references, table).astype(np.float64), scores.scores)
+
+
+def predicted(
+    queries: Vectors, vectors: Floats, scores: Floats, k: int = NEIGHBOURS, temperature: float = TEMPERATURE
+) -> Floats:
+    """The scores that kNN predicts, shape (n, m), by the k nearest training queries, or all where there are fewer.
+
+    Args:
+        queries: their vectors, shape (n, width), of any length and precision.
+        vectors: of the training queries, of unit length, shape (t, width).
+        scores: of the training queries, shape (t, m), none missing.
+    """
+    parts = []
+    for first in range(0, max(1, len(queries)), AT_ONCE):
+        part = unit(np.asarray(queries[first : first + AT_ONCE], dtype=np.float32))
+        near, rows = _largest(part @ vectors.T, min(k, len(vectors)))
+        weights = softmax(near / temperature)
+        parts.append((weights[:, None] @ scores[rows])[:, 0])
+    return np.concatenate(parts)
+
+
+def completed(vectors: Floats, scores: Floats, k: int = NEIGHBOURS, temperature: float = TEMPERATURE) -> Floats:
+    """Scores of the training queries in which kNN has filled each gap, from the queries with that candidate's score."""
+    full = scores.copy()
+    for column in np.flatnonzero(np.isnan(scores).any(axis=0)):
+        gaps = np.isnan(scores[:, column])
+        scored = scores[~gaps, column : column + 1]
+        full[gaps, column] = predicted(vectors[gaps], vectors[~gaps], scored, k, temperature)[:, 0]
+    return full
+
+
+def _largest(values: Floats, count: int) -> tuple[Floats, NDArray[np.intp]]:
+    """The largest values of each row and their places, in any order. Of equal values the first ones count."""
+    least = -np.partition(-values, count - 1, axis=-1)[:, count - 1 : count]
+    above, equal = values > least, values == least
+    room = count - above.sum(axis=-1, keepdims=True)
+    places = np.nonzero(above | (equal & (equal.cumsum(axis=-1) <= room)))[1].reshape(-1, count)
+    return np.take_along_axis(values, places, axis=-1), places
