@@ -83,8 +83,8 @@ def test_pieces_join_to_the_whole(pieces):
 
 
 def test_no_other_module_writes_or_reads_json():
-    """But for programs that run apart from this package (sandbox, the process of llama.cpp), files of other
-    programs, where NaN stands for what is missing, rewards of an endpoint, for which it is the same, and the events of
+    """But for programs that run apart from this package (sandbox, the process of llama.cpp), files and
+    tables of other programs, where NaN stands for what is missing, rewards of an endpoint, for which it is the same, and the events of
     an upstream server, which are passed on as they came."""
     files = [path for folder in ("zooter_core", "recipes", "pages") for path in (ROOT / folder).rglob("*.py")]
     apart = {
@@ -92,6 +92,7 @@ def test_no_other_module_writes_or_reads_json():
         "zooter_core/backends/endpoint/events.py",
         "zooter_core/base/strict_json.py",
         "zooter_core/data/json_records.py",
+        "zooter_core/data/scores.py",
         "zooter_core/labelling/rewards/http.py",
     }
     texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in files}

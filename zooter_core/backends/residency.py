@@ -40,21 +40,14 @@ Loaded = TypeVar("Loaded", bound=LoadedModel)
 
 @dataclass(frozen=True)
 class Loader(Generic[Loaded]):
-    """How to load a model, and what it needs.
+    """How to load a model, and what it needs."""
 
-    Attributes:
-        key: the same for all candidates that share the model.
-        devices: where the weights go, the first choice first.
-        bytes: that it will take.
-        spreads: whether it may lie on all of these devices, and on the CPU.
-    """
-
-    key: Hashable
+    key: Hashable  # the same for all candidates that share the model
     candidate: CandidateConfig
-    devices: tuple[str, ...]
-    bytes: int
+    devices: tuple[str, ...]  # where the weights go, the first choice first
+    bytes: int  # that it will take
     load: Callable[[], Loaded]
-    spreads: bool = False
+    spreads: bool = False  # whether it may lie on all of these devices, and on the CPU
 
     @property
     def budget(self) -> int | None:
@@ -71,16 +64,11 @@ class Loader(Generic[Loaded]):
 
 @dataclass
 class _Resident(Generic[Loaded]):
-    """A model in memory.
-
-    Attributes:
-        users: how many use it now.
-        retired: whether it leaves with its last user.
-    """
+    """A model in memory."""
 
     model: Loaded
-    users: int = 0
-    retired: bool = False
+    users: int = 0  # how many use it now
+    retired: bool = False  # whether it leaves with its last user
 
     @property
     def usable(self) -> bool:

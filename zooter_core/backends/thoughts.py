@@ -36,15 +36,11 @@ FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of an answer.
-
-    Attributes:
-        unfinished: whether it ended while the model was thinking.
-    """
+    """The parts of an answer."""
 
     thoughts: str
     text: str
-    unfinished: bool = False
+    unfinished: bool = False  # whether it ended while the model was thinking
 
 
 def split(answer: str, opened: bool = False) -> Parts:

@@ -124,15 +124,11 @@ def _written_out(match: re.Match[str]) -> str:
 
 @dataclass(frozen=True)
 class Equations:
-    """One linear equation, or two with two variables, that have one solution.
+    """One linear equation, or two with two variables, that have one solution."""
 
-    Attributes:
-        rows: of each equation the factors of the variables, in alphabetical order, and what they give.
-        solution: the values of the variables that are asked for.
-    """
-
+    # Of each equation the factors of the variables, in alphabetical order, and what they give.
     rows: list[list[Fraction]]
-    solution: dict[str, Fraction]
+    solution: dict[str, Fraction]  # the values of the variables that are asked for
 
 
 def equations_in(text: str) -> Equations | None:

@@ -163,24 +163,17 @@ def cover(tags: Sequence[Tags], sources: Sequence[Any], n: int) -> list[int]:
 
 @dataclass
 class Sifted:
-    """The queries of some files.
+    """The queries of some files."""
 
-    Attributes:
-        left: those to pick from. Their `dataset` is their source: their own, or else the name of the file.
-        read: number of queries by source.
-        excluded: benchmark -> ids of the queries that overlap it.
-        untagged: whether some line has no tags.
-        left_out: the records that are no query, by the reason.
-    """
-
+    # Those to pick from. Their `dataset` is their source: their own, or else the name of the file.
     left: list[Query] = field(default_factory=list)
-    read: Counter[str] = field(default_factory=Counter)
-    excluded: dict[str, list[str]] = field(default_factory=dict)
+    read: Counter[str] = field(default_factory=Counter)  # number of queries by source
+    excluded: dict[str, list[str]] = field(default_factory=dict)  # benchmark -> ids of the queries that overlap it
     empty: int = 0
     repeats: int = 0
     near_repeats: int = 0
-    untagged: bool = False
-    left_out: Counter[str] = field(default_factory=Counter)
+    untagged: bool = False  # whether some line has no tags
+    left_out: Counter[str] = field(default_factory=Counter)  # the records that are no query, by the reason
 
 
 def sift(paths: Paths, exclude: Paths, report: Tell, topic: Topic) -> Sifted:

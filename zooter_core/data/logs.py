@@ -80,23 +80,17 @@ Source = tuple[Path, Place, Shape]
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One request of a user.
-
-    Attributes:
-        record: as it is in the file.
-        fields: what it says, with names in snake_case; of its metadata and usage, also as in `usage.input`.
-        turns: the texts of the user, oldest first; one or more.
-        unanswered: why the answer of a request in a batch is not known; else empty.
-        values: FIELDS, seconds, first_token_seconds and answer; None if not known. Times are seconds since 1970.
-    """
+    """One request of a user."""
 
     file: Path
     place: Place
     form: str
-    record: Record
+    record: Record  # as it is in the file
+    # What it says, with names in snake_case; of its metadata and usage, also as in `usage.input`.
     fields: Mapping[str, Any]
-    turns: Sequence[str]
-    unanswered: str
+    turns: Sequence[str]  # the texts of the user, oldest first; one or more
+    unanswered: str  # why the answer of a request in a batch is not known; else empty
+    # FIELDS, seconds, first_token_seconds and answer; None if not known. Times are seconds since 1970.
     values: Mapping[str, Any]
 
 

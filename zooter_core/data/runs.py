@@ -163,17 +163,11 @@ class Run(RunFolder):
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What the run.json of a run folder says, read without the lock.
+    """What the run.json of a run folder says, read without the lock."""
 
-    Attributes:
-        pool: the candidates that rewards, labels and router are for.
-        candidates: all that responses were asked of, also those that left the pool.
-        finished: the sealed steps, in order.
-    """
-
-    pool: tuple[str, ...]
-    candidates: tuple[str, ...]
-    finished: tuple[str, ...]
+    pool: tuple[str, ...]  # the candidates that rewards, labels and router are for
+    candidates: tuple[str, ...]  # all that responses were asked of, also those that left the pool
+    finished: tuple[str, ...]  # the sealed steps, in order
 
 
 def read_run(folder: Path) -> RunSummary | None:

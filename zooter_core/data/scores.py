@@ -40,22 +40,17 @@ FEWEST = 10  # scores that a candidate needs to count; a fifth of what another h
 class Scores:
     """Queries with scores of the candidates.
 
-    Attributes:
-        candidates: the pool, in the order in which the file names them.
-        scores: shape (queries, candidates); NaN where a candidate has none. Unchanged from the file, except where its
-            lines have verified outcomes (`method/verified.py`).
-        left_out: number of queries left out, because fewer than two candidates have a score.
-        files: that they were read from, for messages.
-
     Raises:
         ZooterError: no candidate can have one of these names, or queries and scores do not fit.
     """
 
     queries: tuple[Query, ...]
-    candidates: tuple[str, ...]
+    candidates: tuple[str, ...]  # the pool, in the order in which the file names them
+    # Shape (queries, candidates); NaN where a candidate has none. Unchanged from the file, except where its lines have
+    # verified outcomes (`method/verified.py`).
     scores: NDArray[np.float64]
-    left_out: int = 0
-    files: tuple[str, ...] = ()
+    left_out: int = 0  # number of queries left out, because fewer than two candidates have a score
+    files: tuple[str, ...] = ()  # that they were read from, for messages
 
     def __post_init__(self) -> None:
         for name in self.candidates:

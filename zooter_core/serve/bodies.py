@@ -270,32 +270,23 @@ def _place(error: ErrorDetails, body: Any) -> list[str | int]:
 
 @dataclass(frozen=True)
 class Sender:
-    """What is known of a request beside the body of a chat completion.
+    """What is known of a request beside the body of a chat completion."""
 
-    Attributes:
-        key: the name of its API key, whose conversations it may continue; None where no keys are required.
-        session: the value of `x-session-id`.
-        thinking: how much it wants a model to think, in the words of fleet.toml; what that says itself counts first.
-        user: its id of its user, where the body has another one.
-    """
-
+    # The name of its API key, whose conversations it may continue; None where no keys are required.
     key: str | None = None
-    session: str | None = None
+    session: str | None = None  # the value of `x-session-id`
+    # How much it wants a model to think, in the words of fleet.toml; what that says itself counts first.
     thinking: Thinking | None = None
-    user: str | None = None
+    user: str | None = None  # its id of its user, where the body has another one
 
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A chat completion request, checked as far as Zooter reads it; `body` is all of it, with unknown fields.
-
-    Attributes:
-        path: where it goes. The `messages` of another API's are made for routing, and are not sent.
-    """
+    """A chat completion request, checked as far as Zooter reads it; `body` is all of it, with unknown fields."""
 
     body: Mapping[str, Any]
     sender: Sender = Sender()
-    path: str = CHAT
+    path: str = CHAT  # where it goes. The `messages` of another API's are made for routing, and are not sent
 
     @property
     def model(self) -> str:

@@ -46,23 +46,16 @@ UNSUPPORTED: Mapping[str, Sequence[Any]] = {
 
 @dataclass(frozen=True)
 class Choice:
-    """The candidates for a request.
+    """The candidates for a request."""
 
-    Attributes:
-        order: whom to ask, and who comes next if that fails.
-        reason: `named`, `router`, `sticky`, `switched`, `tool_loop`, `previous` (the client continues an answer of that
-            candidate), `chore` (a chat UI asks for itself), or `rmr` and `best` (the reward model chooses among all, or
-            among the first ones).
-        decision: the router's; None if the client named a candidate.
-        passed_over: candidates that are not asked, with the reason.
-        seconds: how long it took, with the wait for other requests; 0 where the client named a candidate.
-    """
-
-    order: tuple[str, ...]
+    order: tuple[str, ...]  # whom to ask, and who comes next if that fails
+    # `named`, `router`, `sticky`, `switched`, `tool_loop`, `previous` (the client continues an answer of that
+    # candidate), `chore` (a chat UI asks for itself), or `rmr` and `best` (the reward model chooses among all, or among
+    # the first ones).
     reason: str
-    decision: Decision | None = None
-    passed_over: Mapping[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
+    decision: Decision | None = None  # the router's; None if the client named a candidate
+    passed_over: Mapping[str, str] = field(default_factory=dict)  # candidates that are not asked, with the reason
+    seconds: float = 0.0  # how long it took, with the wait for other requests; 0 where the client named a candidate
 
     def to_json(self) -> dict[str, Any]:
         """The decision in the shape of `zooter route --json`, with the reason; never the query itself."""

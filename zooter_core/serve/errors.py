@@ -27,24 +27,15 @@ KINDS = {  # its `type` of an error, by status; further ones are invalid request
 
 @dataclass(eq=False)
 class ApiError(Exception):
-    """An error for a client.
+    """An error for a client."""
 
-    Attributes:
-        status: of HTTP.
-        code: a word for programs, such as `model_not_found`.
-        param: the field of the body that is at fault.
-        kind: the API's `type`; by default, by the status.
-        headers: further ones, such as Retry-After.
-        body: a server's own error, which is passed on as it came.
-    """
-
-    status: int
+    status: int  # of HTTP
     message: str
-    code: str | None = None
-    param: str | None = None
-    kind: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
+    code: str | None = None  # a word for programs, such as `model_not_found`
+    param: str | None = None  # the field of the body that is at fault
+    kind: str | None = None  # the API's `type`; by default, by the status
+    headers: Mapping[str, str] = field(default_factory=dict)  # further ones, such as Retry-After
+    body: Mapping[str, Any] | None = None  # a server's own error, which is passed on as it came
 
     @property
     def shape(self) -> Mapping[str, Any]:

@@ -43,44 +43,32 @@ CHATS = ("/v1/chat/completions", MESSAGES)  # paths on which candidates are aske
 
 @dataclass
 class Outcome:
-    """Who was asked for an answer, and who gives it. chat.py fills it.
+    """Who was asked for an answer, and who gives it. chat.py fills it."""
 
-    Attributes:
-        failures: candidates that failed before their first token (`Attempts.failures`).
-        hedged: whether a candidate was asked beside another one that was slow.
-        candidate: who answers; None until its first token.
-        progress: of its answer; until its first token, of the candidate that was asked last.
-        compared: of the candidates that answered, where the reward model chose; one of them is `progress`.
-        rewards: of the same.
-    """
-
+    # Candidates that failed before their first token (`Attempts.failures`).
     failures: list[tuple[str, EndpointError]] = field(default_factory=list)
-    hedged: bool = False
-    candidate: str | None = None
+    hedged: bool = False  # whether a candidate was asked beside another one that was slow
+    candidate: str | None = None  # who answers; None until its first token
     first_token_seconds: float | None = None
+    # Of its answer; until its first token, of the candidate that was asked last.
     progress: AnswerProgress = field(default_factory=AnswerProgress)
+    # Of the candidates that answered, where the reward model chose; one of them is `progress`.
     compared: dict[str, AnswerProgress] = field(default_factory=dict)
-    rewards: dict[str, float | None] = field(default_factory=dict)
+    rewards: dict[str, float | None] = field(default_factory=dict)  # of the same
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What answers used.
-
-    Attributes:
-        reported: whether the candidates' servers counted. Else these are estimates: four bytes of text a token, and in
-            a stream one an event.
-        dollars: for what the candidates read and wrote; None if none of them has a price in fleet.toml.
-        cached: those of the prompt that the candidates' servers had cached, as they report.
-        thoughts: those of the answer that are thoughts; estimated where a server does not say.
-    """
+    """What answers used."""
 
     prompt: int
     answer: int
+    # Whether the candidates' servers counted. Else these are estimates: four bytes of text a token, and in a stream one
+    # an event.
     reported: bool
-    dollars: float | None
-    cached: int = 0
-    thoughts: int = 0
+    dollars: float | None  # for what the candidates read and wrote; None if none of them has a price in fleet.toml
+    cached: int = 0  # those of the prompt that the candidates' servers had cached, as they report
+    thoughts: int = 0  # those of the answer that are thoughts; estimated where a server does not say
 
 
 @dataclass
@@ -89,31 +77,22 @@ class Exchange:
 
     server.py fills it in up to `router_version`, when the request arrives and when a fleet takes it; what answers its
     path, up to `outcome`; `Reply`, the rest.
-
-    Attributes:
-        path: of the API, such as `/v1/chat/completions`.
-        wants_metadata: whether the client asked for the field `zooter`.
-        fleet: which takes it; None if the body was refused before.
-        router_version: of its router (`Gateway.router_version`).
-        request: None if the body was refused, or holds many conversations.
-        status: of the answer; 499 if the client went away.
-        error: what went wrong after the answer had begun, or the error's code.
     """
 
-    path: str
+    path: str  # of the API, such as `/v1/chat/completions`
     sender: Sender = field(default_factory=Sender)
     request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4().hex}")
-    wants_metadata: bool = False
+    wants_metadata: bool = False  # whether the client asked for the field `zooter`
     started: float = field(default_factory=time.perf_counter)
-    fleet: Fleet | None = None
-    router_version: str | None = None
+    fleet: Fleet | None = None  # which takes it; None if the body was refused before
+    router_version: str | None = None  # of its router (`Gateway.router_version`)
 
-    request: ChatRequest | None = None
+    request: ChatRequest | None = None  # None if the body was refused, or holds many conversations
     choice: Choice | None = None
     outcome: Outcome = field(default_factory=Outcome)
 
-    status: int = 200
-    error: str | None = None
+    status: int = 200  # of the answer; 499 if the client went away
+    error: str | None = None  # what went wrong after the answer had begun, or the error's code
     seconds: float | None = None
 
     @property

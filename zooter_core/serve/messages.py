@@ -211,18 +211,13 @@ def _tool_choice(choice: Object | None) -> Object:
 
 @dataclass
 class Block:
-    """A block of an answer while it comes.
-
-    Attributes:
-        parts: of its text, or of its arguments.
-        sent: how many of them the client has; None before it knows of the block.
-    """
+    """A block of an answer while it comes."""
 
     kind: str
     id: str | None = None
     name: str = ""
-    parts: list[str] = field(default_factory=list)
-    sent: int | None = None
+    parts: list[str] = field(default_factory=list)  # of its text, or of its arguments
+    sent: int | None = None  # how many of them the client has; None before it knows of the block
 
     @property
     def input(self) -> dict[str, Any] | None:

@@ -40,33 +40,21 @@ Handler = Callable[[Gateway, dict[str, Any], Reply], Awaitable[None]]
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """The settings of one server.
+    """The settings of one server."""
 
-    Attributes:
-        fleet: what it serves.
-        data: the folder for feedback and the decision log.
-        most_bytes: of a request's body.
-        keys: the file of API keys; None requires none.
-        learn: whether queries and decisions are kept to learn from, whatever `[learn]` says.
-        certificate: a file of PEM for TLS, with the certificate and its private key; None is plain HTTP.
-        proxies: addresses whose X-Forwarded headers are believed.
-        allowed_hosts: further host names under which it answers.
-        allowed_origins: sites whose pages may send it requests, and read the answers.
-        grace_seconds: for running answers to end after a stop.
-    """
-
-    fleet: Fleet
+    fleet: Fleet  # what it serves
     host: str = "127.0.0.1"
     port: int = 8400
-    data: Path = field(default=Path())
-    most_bytes: int = 32 << 20
-    keys: Path | None = None
-    learn: bool = False
+    data: Path = field(default=Path())  # the folder for feedback and the decision log
+    most_bytes: int = 32 << 20  # of a request's body
+    keys: Path | None = None  # the file of API keys; None requires none
+    learn: bool = False  # whether queries and decisions are kept to learn from, whatever `[learn]` says
+    # A file of PEM for TLS, with the certificate and its private key; None is plain HTTP.
     certificate: Path | None = None
-    proxies: tuple[str, ...] = ()
-    allowed_hosts: tuple[str, ...] = ()
-    allowed_origins: tuple[str, ...] = ()
-    grace_seconds: int = GRACE_SECONDS
+    proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded headers are believed
+    allowed_hosts: tuple[str, ...] = ()  # further host names under which it answers
+    allowed_origins: tuple[str, ...] = ()  # sites whose pages may send it requests, and read the answers
+    grace_seconds: int = GRACE_SECONDS  # for running answers to end after a stop
 
 
 class Server:

@@ -33,22 +33,16 @@ DEAREST = 1e4  # dollars per million tokens, above which a price is a mistake
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a model can do; None where nothing says.
+    """What a model can do; None where nothing says."""
 
-    Attributes:
-        context_tokens: the longest prompt and answer together.
-        thinking: whether it can think before it answers.
-        parallel: requests that the server works on at the same time.
-        prices: that the server lists, as keys of `[[candidate]]`; that of the answer is the first.
-    """
-
-    context_tokens: int | None = None
+    context_tokens: int | None = None  # the longest prompt and answer together
     images: bool | None = None
     tools: bool | None = None
     json_mode: bool | None = None
     logprobs: bool | None = None
-    thinking: bool | None = None
-    parallel: int | None = None
+    thinking: bool | None = None  # whether it can think before it answers
+    parallel: int | None = None  # requests that the server works on at the same time
+    # That the server lists, as keys of `[[candidate]]`; that of the answer is the first.
     prices: tuple[tuple[str, float], ...] = ()
 
     def to_json(self) -> dict[str, Any]:

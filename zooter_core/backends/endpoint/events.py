@@ -50,17 +50,11 @@ class EventSplitter:
 
 @dataclass(slots=True)
 class Event:
-    """One event. A change to its chunk changes the event.
+    """One event. A change to its chunk changes the event."""
 
-    Attributes:
-        others: its lines beside the data, such as `event: ...`.
-        data: of all its data lines.
-        chunk: the JSON object in its data; None if that is anything else.
-    """
-
-    others: list[bytes]
-    data: bytes
-    chunk: dict[str, Any] | None
+    others: list[bytes]  # its lines beside the data, such as `event: ...`
+    data: bytes  # of all its data lines
+    chunk: dict[str, Any] | None  # the JSON object in its data; None if that is anything else
 
     @classmethod
     def of(cls, raw: bytes) -> Event:

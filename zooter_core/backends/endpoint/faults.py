@@ -82,37 +82,22 @@ LIMIT = re.compile(r"(?:context (?:size|length|window)|maximum (?:\w+ )?length)\
 
 @dataclass(eq=False)
 class EndpointError(Exception):
-    """Why a server did not answer a request, or not to the end.
+    """Why a server did not answer a request, or not to the end."""
 
-    Attributes:
-        reason: what happened, as a phrase for people; it holds no key and no prompt.
-        words: what the server said, on one short line without the key; "" if nothing. It may repeat the prompt.
-        next_step: what the fleet's owner can do, as a sentence.
-        server_status: what the server answered with, if it was not 200.
-        own_status: what a client gets if the server's status is not meant for it.
-        body: the server's own error in the API's shape, if it has one that a client may see.
-        temporary: whether another attempt may succeed.
-        retry_after: seconds after which the server wants to be asked again.
-        overload: whether the server has too many requests, by its own words or because it is too slow.
-        subject: what in the request is at fault, and not the server; None if nothing is.
-        context_tokens: the longest context, if the server names it.
-        unreachable: whether there is no connection, or it broke.
-        not_sent: whether the server is not involved: it got no request, or no time to answer it.
-    """
-
-    reason: str
-    next_step: str = SEE_LOG
-    words: str = ""
-    server_status: int | None = None
-    own_status: int = 502
+    reason: str  # what happened, as a phrase for people; it holds no key and no prompt
+    next_step: str = SEE_LOG  # what the fleet's owner can do, as a sentence
+    words: str = ""  # what the server said, on one short line without the key; "" if nothing. It may repeat the prompt
+    server_status: int | None = None  # what the server answered with, if it was not 200
+    own_status: int = 502  # what a client gets if the server's status is not meant for it
+    # The server's own error in the API's shape, if it has one that a client may see.
     body: Mapping[str, Any] | None = None
-    temporary: bool = False
-    retry_after: float | None = None
-    overload: bool = False
-    subject: Subject | None = None
-    context_tokens: int | None = None
-    unreachable: bool = False
-    not_sent: bool = False
+    temporary: bool = False  # whether another attempt may succeed
+    retry_after: float | None = None  # seconds after which the server wants to be asked again
+    overload: bool = False  # whether the server has too many requests, by its own words or because it is too slow
+    subject: Subject | None = None  # what in the request is at fault, and not the server; None if nothing is
+    context_tokens: int | None = None  # the longest context, if the server names it
+    unreachable: bool = False  # whether there is no connection, or it broke
+    not_sent: bool = False  # whether the server is not involved: it got no request, or no time to answer it
 
     @property
     def message(self) -> str:

@@ -52,18 +52,12 @@ class RejectedError(Exception):
 
 @dataclass
 class Slot:
-    """A slot of the process.
-
-    Attributes:
-        adapter: the number of the adapter with which its tokens were computed.
-        tokens: the prompt it has read.
-        room: tokens that are reserved for its prompt and answer.
-    """
+    """A slot of the process."""
 
     number: int
-    adapter: int | None = None
-    tokens: Sequence[int] = ()
-    room: int = 0
+    adapter: int | None = None  # the number of the adapter with which its tokens were computed
+    tokens: Sequence[int] = ()  # the prompt it has read
+    room: int = 0  # tokens that are reserved for its prompt and answer
 
     def common(self, adapter: int | None, tokens: Sequence[int]) -> int:
         """How many tokens of a prompt it has read."""

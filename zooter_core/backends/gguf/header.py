@@ -57,21 +57,14 @@ class Tensor(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """The header of a file.
-
-    Attributes:
-        tensors: by name, in the order of the file.
-        end: where the header ends.
-        bytes: the file's size, with its other parts if it is split.
-        original: the file that this one was made from, for one without offsets (`offsets`).
-    """
+    """The header of a file."""
 
     path: Path
     values: dict[str, Any]
-    tensors: dict[str, Tensor]
-    end: int
-    bytes: int
-    original: Header | None = None
+    tensors: dict[str, Tensor]  # by name, in the order of the file
+    end: int  # where the header ends
+    bytes: int  # the file's size, with its other parts if it is split
+    original: Header | None = None  # the file that this one was made from, for one without offsets (`offsets`)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

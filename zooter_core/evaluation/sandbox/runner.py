@@ -73,19 +73,12 @@ class SandboxError(WorkError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of untrusted code.
+    """Limits of untrusted code."""
 
-    Attributes:
-        seconds: of wall-clock time, and of processor time.
-        memory: bytes of address space.
-        disk: bytes in all files of its folder, which is in memory.
-        output: bytes of one returned value. What the code prints is lost.
-    """
-
-    seconds: float = 10.0
-    memory: int = 1 << 29
-    disk: int = 1 << 24
-    output: int = 1 << 20
+    seconds: float = 10.0  # of wall-clock time, and of processor time
+    memory: int = 1 << 29  # bytes of address space
+    disk: int = 1 << 24  # bytes in all files of its folder, which is in memory
+    output: int = 1 << 20  # bytes of one returned value. What the code prints is lost
 
 
 @dataclass(frozen=True, slots=True)
