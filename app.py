@@ -9,6 +9,7 @@ from typing import Literal
 import streamlit as st
 
 from zooter_core.ui import resources
+from zooter_core.ui.widgets import FOCUS
 
 NO_SIDEBAR = ':is([data-testid="stExpandSidebarButton"], [data-testid="stSidebar"]) { display: none; }'
 
@@ -31,6 +32,7 @@ def draw() -> None:
     st.set_page_config("Zooter", str(looks / "mark.svg"), layout=layout, initial_sidebar_state=sidebar)
     st.logo(str(looks / "logo.svg"), size="large")
     st.html(looks / "style.css")
+    st.html(FOCUS, unsafe_allow_javascript=True)
     # Streamlit hides its navigation in a sidebar on narrow screens; a row of links replaces it.
     if page.title != "Chat":  # whose sidebar has the conversations
         st.html(f"<style>@media (max-width: 768px) {{ {NO_SIDEBAR} }}</style>")

@@ -46,6 +46,10 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     page.keyboard.type(query)  # at once: the first keys arrive
     wait_until_idle(page)
     expect(box).to_have_value(query)
+    tab_to(page, "Settings")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("textbox", name="System prompt")).to_be_focused()
+    page.keyboard.press("Escape")
     tab_to(page, "Explorer")
     page.keyboard.press("/")
     expect(box).to_be_focused()
@@ -75,7 +79,10 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     assert_fits(page, NARROW)
     assert page.locator("[class*=st-key-why-] .js-plotly-plot").first.bounding_box()["width"] > NARROW / 2
     assert barriers(page) == []
-    line.locator(".stMarkdownBadge").first.evaluate("name => { name.textContent = 'a-long-name-'.repeat(9) }")
+    name, tag = line.locator(".stMarkdownBadge").all()
+    tag.evaluate("tag => { tag.textContent = 'a long tag '.repeat(9) }")
+    assert name.evaluate("name => name.scrollWidth <= name.clientWidth")  # the tag gives way to it
+    name.evaluate("name => { name.textContent = 'a-long-name-'.repeat(9) }")
     assert line.evaluate("strip => strip.scrollWidth <= strip.clientWidth")
     assert_fits(page, WIDE)
     tab_to(page, "Edit")
@@ -227,6 +234,14 @@ def test_back_and_forward_show_the_conversations_of_before(open_tab: Open, direc
     expect(messages.first).to_contain_text(queries[1], timeout=SLOW)
     wait_until_idle(page)
     expect(messages.first).to_contain_text(queries[1])
+    for name in ("Compare", "Chat"):  # one step back undoes one press, whatever a page writes into its address
+        go_to(page, name)
+        wait_until_idle(page)
+    expect(messages.first).to_contain_text(queries[1], timeout=SLOW)
+    page.go_back()
+    expect(page.get_by_role("heading", name="All models on one query")).to_be_visible(timeout=SLOW)
+    page.go_back()
+    expect(messages.first).to_contain_text(queries[1], timeout=SLOW)
     shown = messages.first.get_by_text("Python")  # the innermost element, whose text runs from right to left
     first, foreign, later = shown.evaluate(LEFT_EDGES, ["ما", "Python", "اشرح"])
     assert first > foreign > later

@@ -71,3 +71,9 @@ def test_the_arena_is_played_by_keys_alone(open_tab: Callable[..., Page], direct
     expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=SLOW)
     page.keyboard.press("1")  # a vote, although the field had the focus
     expect(page.get_by_text("your choice")).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="All models on this query").click()
+    expect(page.get_by_role("tab", name="One query")).to_have_attribute("aria-selected", "true", timeout=SLOW)
+    expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=SLOW)
+    page.go_back()
+    expect(page.get_by_role("tab", name="Arena")).to_have_attribute("aria-selected", "true", timeout=SLOW)
+    expect(page.get_by_text("You voted without seeing the names")).to_be_visible(timeout=SLOW)

@@ -135,7 +135,10 @@ def test_on_queries_that_both_have_learned_from_the_old_router_stays() -> None:
     assert not verdicts.takes_over(report, none)
     assert verdicts.takes_over(report, None)  # an old one that does not work is no rival
     (first, _) = verdicts.settled(report, none, False)
-    assert first == "0 queries are too few to compare the new router with the present router."
+    assert first == (
+        "No query is left to compare the new router with the present router: it has learned from all of them, or no "
+        "model that it chose answered."
+    )
 
 
 # Verdicts
@@ -217,9 +220,9 @@ def test_the_verdict_of_a_fleets_router_lies_with_it(tmp_path: Path) -> None:
         # (1 - 0.5) / (2.5 - 0.5) = 25%
         (held_back(0.2, 0.8), "25% of the gap between writer and the oracle (too few queries"),
         (held_back(0.2, 0.8, gap_closed={"share": 0.25, "interval": [0.1, 0.4]}), "oracle (95% CI 10% to 40%)"),
-        (held_back(0.0, 0.0, mean={"oracle": 0.5}), "cannot gain anything"),
-        (held_back(-1.2, -0.8, mean={"chosen": -0.5}), "widens it by 50%"),
-        (held_back(-1.2, -0.8, mean={"chosen": -23.0}), "but makes it 13 times as wide."),
+        (held_back(0.0, 0.0, mean={"regret_best_single": 0.0}), "cannot gain anything"),
+        (held_back(-1.2, -0.8, mean={"regret": 3.0}), "widens it by 50%"),
+        (held_back(-1.2, -0.8, mean={"regret": 25.5}), "but makes it 13 times as wide."),
     ],
     ids=["no interval", "interval", "no way", "way back", "far back"],
 )

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from support.app_pages import Open, ask, charts, draw_ended, labels, press, talk, words
 from support.patience import PATIENCE
 from support.sample_report import report
+from zooter_core.base.errors import WorkError
 from zooter_core.base.money import in_dollars
 from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import load_fleet
@@ -143,7 +145,7 @@ def test_where_the_router_is_undecided_all_whom_it_may_mean_answer_side_by_side(
     assert [error.value for error in page.run().error] == ["No verdict."]
 
 
-def test_all_of_them_or_a_few_answer_and_the_best_is_shown(open_page: Open) -> None:
+def test_all_of_them_or_a_few_answer_and_the_best_is_shown(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     page = open_page("chat")
     page.selectbox(key="mode").select("All of them").run()
     page = ask(page, "What is 12 + 30?")
@@ -164,6 +166,15 @@ def test_all_of_them_or_a_few_answer_and_the_best_is_shown(open_page: Open) -> N
     assert len(talk(page).turns[1].job.candidates) == talk(page).turns[1].settings.k == 2
     page.slider(key="unsure").set_value(1.0).run()
     assert len(talk(ask(page, "What is 12 + 31?")).turns[2].job.candidates) == 1
+
+    def down(*_: object) -> NoReturn:
+        raise WorkError("a verdict", "connection refused", "Start the judge.")
+
+    monkeypatch.setattr(Ensemble, "rank_responses", down)
+    page.selectbox(key="mode").select("All of them").run()
+    page = ask(page, "What is 12 + 32?")
+    assert "connection refused" in page.error[0].value
+    assert all(f"-badge[{name}]" in words(page) for name in talk(page).turns[3].job.candidates)  # all are shown
 
 
 def test_the_last_query_is_edited_and_an_earlier_one_changed_in_a_branch(open_page: Open) -> None:
@@ -209,6 +220,8 @@ def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(
     assert "####" in steps[1]  # the cards of all models
     assert "Reward of each response" in steps[2]
     assert "Asking" in steps[3]
+    page.session_state["story"].comparison.job.problem = "No verdict."  # as of a judge
+    assert [error.value for error in page.run().error] == ["No verdict."]
     assert "Connect my models" not in labels(page)  # they are connected
     monkeypatch.setattr(manage, "EMBEDDED_FLEET", tiny_fleet)
     assert "Connect my models" in labels(page.run())

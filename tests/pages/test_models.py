@@ -217,6 +217,13 @@ def test_a_key_stays_in_memory_is_for_one_server_and_can_be_typed_again(
     assert files
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
     assert os.environ.pop("SHOP_API_KEY") == KEY
+    resources.forget(folder)
+    page = drawn(page.run(), folder)  # as after a new start of the demo
+    assert "no key in SHOP_API_KEY" in words(page)
+    assert "type the key above" in words(page)
+    page = drawn(lists(page, server.url, KEY, "SHOP_API_KEY"), folder)
+    assert "no key in SHOP_API_KEY" not in words(page)
+    assert os.environ.pop("SHOP_API_KEY") == KEY
     assert not lists(page, server.url, KEY).error
     with serving() as other:
         assert not lists(page, other.url).error

@@ -21,6 +21,7 @@ KINDS = {
     "follow-up": [
         *("and in Java?", "shorter please", "why?", "why is that", "make it rhyme", "a bit more formal"),
         *("one about the sea", "is it open on Mondays?"),
+        *("what does line 2 do?", "How does the loop work?", "Is the last paragraph needed?", "explain step 3"),
         "Is it true that they open at nine every morning on Mondays?",  # twelve words
         "Now rewrite your previous answer so that every sentence starts with the letter A, and keep the order.",
     ],
@@ -30,6 +31,7 @@ KINDS = {
         "Is it safe to drink tap water in Italy?",
         "Is it true that they open at nine in the morning on Mondays?",  # thirteen
         "SQL: customers with more than three orders",
+        *("What is the function of the liver?", "What happens in step 2 of mitosis?"),
         "Do dolphins sleep, and if so how do they breathe?",  # "they" are in the turn
         *(
             "Rewrite this sentence politely: 'Send me the report.'",

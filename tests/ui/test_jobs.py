@@ -4,12 +4,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from support.patience import PATIENCE
 from zooter_core.backends import Backend, Piece, Request
+from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Message, Response
 from zooter_core.config.fleet import GenerationConfig, load_fleet
 from zooter_core.fleet.ensemble import Ensemble
@@ -40,6 +41,18 @@ def texts(job: Job) -> list[str]:
 def test_a_right_answer_is_compared_where_no_reward_model_ranks(greedy: Ensemble) -> None:
     job = ended(begin(greedy, AnswerPlan(["base", "one"]), SUM, key={"answer": {"text": "no model says this"}}))
     assert [(item.rank, item.right) for item in job.ranked or []] == [(None, False), (None, False)]
+
+
+def test_a_reward_model_that_fails_takes_no_verified_outcome_away(
+    greedy: Ensemble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object) -> NoReturn:
+        raise WorkError("a verdict", "connection refused", "Start the judge.")
+
+    monkeypatch.setattr(greedy, "rank_responses", down)
+    job = ended(begin(greedy, AnswerPlan(["base", "one"]), SUM, rank=True))
+    assert "connection refused" in (job.problem or "")
+    assert [(item.rank, item.outcome) for item in job.ranked or []] == [(None, "wrong"), (None, "wrong")]
 
 
 def let_answer(

@@ -277,6 +277,13 @@ def test_a_formula_that_loads_links_or_leaves_its_place_is_code(formula: str) ->
     assert safe(f"\\[\n{formula}\n\\]").startswith("```latex\n\\[\n")
 
 
+@pytest.mark.parametrize("formula", [r"\ce{2H2 + O2 -> 2H2O}", r"v = \SI{3}{m}", r"\begin{multline} a \end{multline}"])
+def test_a_formula_that_katex_does_not_know_is_code(formula: str) -> None:
+    assert safe(f"so \\({formula}\\)") == f"so `\\({formula}\\)`"
+    assert safe(f"\\[\n{formula}\n\\]").startswith("```latex\n\\[\n")
+    assert safe("$$\n3\\mbox{ m} \\label{eq:1}\n$$") == "$$\n3\\text{ m}\n$$"
+
+
 def test_a_very_long_text_is_cut_and_says_so() -> None:
     shown = safe("word " * 20_000)
     assert len(shown) < MOST + 100

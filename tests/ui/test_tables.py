@@ -13,6 +13,8 @@ from zooter_core.ui.tables import Column
 def test_a_table_as_markdown_has_its_first_column_to_the_left() -> None:
     assert tables.markdown(["", "a"], [["x", "1"]]) == "|  | a |\n| --- | ---: |\n| x | 1 |"
     assert tables.markdown(["a", "b"], [], "rl").splitlines()[1] == "| ---: | --- |"
+    # one mark too many, as of the exam without problems: it would be no table
+    assert tables.markdown(["a", "b"], [["1", "2"]], "llr") == "| a | b |\n| --- | --- |\n| 1 | 2 |"
 
 
 def test_a_small_negative_number_is_zero() -> None:

@@ -177,8 +177,8 @@ class Evaluation:
         """(router - best single) / (oracle - best single), over queries; None where there is nothing to gain."""
         if self.gap_closed:  # of queries that have all three scores
             return self.gap_closed.share
-        gap = self.mean["oracle"] - self.mean["best_single"]
-        return None if gap <= 0 else (self.mean["chosen"] - self.mean["best_single"]) / gap
+        gap = self.mean["regret_best_single"]
+        return None if gap <= 0 else 1 - self.mean["regret"] / gap
 
 
 @dataclass(frozen=True)

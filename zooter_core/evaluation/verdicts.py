@@ -230,6 +230,10 @@ def settled(report: Report, rival: Verdict, taken: bool) -> list[str]:
     """How the new router of an exam compares with the one that the fleet had (`takes_over`), and which serves now."""
     alone = of_report(report)
     first = headline(rival, "The new router", rival.against)
+    if not rival.n:
+        learned = "" if rival.against == STARTING else "it has learned from all of them, or "
+        why = f"{learned}no model that it chose answered"
+        first = f"No query is left to compare the new router with {rival.against}: {why}."
     if not taken:
         return [first, f"A new router takes the place of an old one if it is better, so {rival.against} stays."]
     if alone is not None and takes_over(report, rival) and not _beats(rival):

@@ -60,6 +60,14 @@ _REFERS = _words(  # words that stand for something said before; "a fox and its 
     r"more(?! than))\b|^that\b|\bthat\W*$|\b(of|about|for|in|to|with|do|does|did|is|was|say|show) that\b|"
     r"^(?!.*\ban? ).*\b(its|their|his|her)\b"
 )
+_OF_IT = _words(  # a part of what is there, or the thing itself: "what does line 2 do?", "how does the loop work?"
+    r"(?!.*\b(write|compose|create|draft) ).*\b(((line|step|point|bullet|item|row|sentence|paragraph|stanza|option) "
+    r"(\d+|one|two|three|four|five)|the (first|second|third|fourth|fifth|last) "
+    r"(line|step|point|bullet|item|row|sentence|paragraph|stanza|option|part|word|one))\b(?! (in|of|on|to) )|"
+    r"(why|how) did you|the (answer|bug|code|command|email|error|example|function|joke|list|loop|output|poem|query|"
+    r"recipe|regex|result|script|story|table)"
+    r"(?=\W*$| (do|end|fail|go|look|mean|need|print|return|rhyme|run|say|take|use|work)(e?s)?\b))"
+)
 _ADDS = _words(  # a question or request behind a word that goes on: "and what is 3 times that?"
     r"((ok|okay|thanks|thank you)\W+)?(and|or|but|also|now|then|so)\W+(please )?"
     r"(what|who|whose|when|where|which|how (many|much|do|can|old|far|tall)|is|are|was|do|does|did|"
@@ -102,7 +110,7 @@ def kind_of(turn: str) -> Kind:
     if _BRINGS.match(text):
         return "new"
     clause = _CLAUSE.match(text)  # a pronoun after it mostly refers to something in it
-    if short and _REFERS.search(clause[0] if clause else text):
+    if short and (_REFERS.search(clause[0] if clause else text) or _OF_IT.match(text)):
         return "follow-up"
     if _EDITS.match(text):
         return "unclear"

@@ -209,11 +209,12 @@ class Job(BackgroundWork, Answers):
         if (self._rank or self._key) and len(self.failed) < len(self.candidates):
             responses = [self.responses[name] for name in self.candidates]
             query = next(message.content for message in reversed(self._messages) if message.role == "user")
-            ranked = [Ranked(response) for response in responses]  # where no reward model ranks them
+            key = self._key or key_in(query)
+            if key:  # where no reward model ranks them, or it fails
+                self.ranked = verified_ranking([Ranked(response) for response in responses], key)
             if self._rank:
                 ranked = self._ensemble.rank_responses(query, responses)
-            key = self._key or key_in(query)
-            self.ranked = verified_ranking(ranked, key) if key else ranked
+                self.ranked = verified_ranking(ranked, key) if key else ranked
 
     def _think(self, piece: Piece) -> None:
         """Add to a candidate's thoughts, or end them. Those of its response are right: some may have been misjudged."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -44,26 +44,31 @@ class Loading(BackgroundWork):
 
     subject = "loading of the fleet"
 
-    def __init__(self, fleet: Fleet, running: dict[str, Backend], others: Sequence[Fleet] = ()) -> None:
-        """Start at once. `others` are fleets that share the backends."""
+    def __init__(self, fleet: Fleet, running: dict[str, Backend], loaded: Mapping[str, Fleet]) -> None:
+        """Start at once. `loaded` are the fleets that share the backends, this one among them."""
         super().__init__()
         self.step = "Starting ..."
         self.ensemble: Ensemble | None = None
         self.ready = threading.Event()
-        self._fleet, self._running, self._others = fleet, running, others
+        self._fleet, self._running, self._loaded = fleet, running, loaded
         self._thread.start()  # not `start`: it goes on without a tab
 
     def _execute(self) -> None:
         from zooter_core.fleet.ensemble import Ensemble
 
         ensemble = Ensemble(self._fleet, self._running)
-        ensemble.retain(self._others)  # the fleet may have had other models before its file changed
+
+        def unload_others() -> None:
+            fleet, *others = self._loaded.values()
+            Ensemble(fleet, self._running).retain(others)
 
         def can_route() -> None:
             self.ensemble = ensemble
             self.ready.set()
 
+        unload_others()  # the fleet may have had other models before its file changed
         ensemble.load(partial(setattr, self, "step"), can_route)
+        unload_others()  # or has other ones by now
 
     def _finish(self) -> None:
         self.ready.set()
@@ -80,9 +85,8 @@ def _backends() -> dict[str, Backend]:
 
 @st.cache_resource(show_spinner=False)
 def _loading(folder: str) -> Loading:
-    others = [fleet for other, fleet in _loaded().items() if other != folder]
     fleet = _loaded()[folder] = load_fleet(folder)
-    return Loading(fleet, _backends(), others)
+    return Loading(fleet, _backends(), _loaded())
 
 
 @st.cache_resource(show_spinner=False)

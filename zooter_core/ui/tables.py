@@ -82,7 +82,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], align: str = ""
     """
     marks = {"l": "---", "r": "---:"}
     align = align or "l" + "r" * (len(head) - 1)
-    lines = [head, [marks[side] for side in align], *rows]
+    lines = [head, [marks[side] for side in align[: len(head)]], *rows]  # with a mark too many, it is no table
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

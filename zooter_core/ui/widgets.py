@@ -75,13 +75,18 @@ def pick_example(key: str) -> str | None:
     return None
 
 
-# What Streamlit cannot do on the Chat page.
-# - Focus: on the composer at the start and after an answer, and on a query while it is edited. Not on a phone, where it
-#   would open the keyboard. Where the composer is hidden, a step of the story begins at its top.
+# What Streamlit cannot do.
+# - History: what a page writes into its address without a press of the visitor, such as the id of what it shows when
+#   they come back to it, replaces the entry that the last press has made. One step back then undoes one press.
+# - Focus on Chat: on the composer at the start and after an answer, and on a query while it is edited. Not on a phone,
+#   where it would open the keyboard. Where the composer is hidden, a step of the story begins at its top.
 # - Scrolling: to the end when a query is sent from further up. Streamlit follows a page that grows, so a query that is
-#   edited and the strip above opened reasons are held in sight for five seconds, or until the visitor goes on.
-# - Keys: `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab stops once for each and
-#   the arrows lead to its buttons. On a phone, the list covers the page, and closes once a conversation is chosen.
+#   edited, the strip above opened reasons, and an exam that shrinks as it begins again are held in sight for five
+#   seconds, or until the visitor goes on.
+# - Keys: what a button opens in front of the page gets the focus if the keyboard opened it; Streamlit puts it behind
+#   all else that Tab reaches. `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab
+#   stops once for each and the arrows lead to its buttons. On a phone, the list covers the page, and closes once a
+#   conversation is chosen.
 # - Files in the composer are sent at once, so that the page shows their sizes; their query goes later.
 # The security policy names the hash of this constant (server.py), so the browser runs no other script in its place. It
 # has no "<", at which Streamlit's sanitizer would drop it.
@@ -112,10 +117,19 @@ SCRIPT = """
     main.scrollTo(0, main.scrollHeight)
     if (left) window.zooterHeld = setTimeout(follow, 100, left - 1)
   }
-  focus(100)
+  if (document.querySelector('[data-state]')) focus(100)
   if (document.querySelector('[data-state^="sent "]')) follow(10)
   if (window.zooterSlash) return
   window.zooterSlash = true
+  const push = history.pushState.bind(history)
+  let pressed = false
+  const press = () => { pressed = true }
+  ['click', 'keydown'].forEach(kind => document.addEventListener(kind, press, true))
+  history.pushState = (...entry) => {
+    if (pressed) push(...entry)
+    else history.replaceState(...entry)
+    pressed = false
+  }
   document.addEventListener('keydown', event => {
     const entry = document.activeElement.closest('[class*="st-key-entry-"]')
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key]
@@ -130,18 +144,28 @@ SCRIPT = """
     box().focus()
   }, true)
   const release = event => (event.key && typing()) || clearTimeout(window.zooterHeld)
+  const enter = left => {
+    const body = document.querySelector('[data-testid="stPopoverBody"]')
+    const first = body?.querySelector('input, textarea, button:not([aria-label^="Help"])')
+    if (first) return first.focus()
+    if (left) setTimeout(enter, 50, left - 1)
+  }
   const hands = ['wheel', 'touchmove', 'pointerdown', 'keydown']
   hands.forEach(kind => document.addEventListener(kind, release, { capture: true, passive: true }))
   document.addEventListener('click', event => {
-    const strip = event.target.closest('[class*="st-key-strip-"]')
-    if (strip) show(strip, 50)
+    const opens = event.target.closest('[data-testid="stPopoverButton"][aria-expanded="false"]')
+    if (opens && event.detail === 0) enter(20)
+    const exam = event.target.closest('.st-key-exam [data-testid="stButton"]')?.closest('.st-key-exam')
+    const held = exam || event.target.closest('[class*="st-key-strip-"]')
+    if (held) show(held, 50)
     const chosen = event.target.closest('.st-key-new button, [class*="st-key-open-"] button')
     if (!chosen || !matchMedia('(max-width: 768px)').matches) return
     document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()
-  })
+  }, true)
   setInterval(() => {
     const more = '[class*="st-key-entry-"] :is([class*="st-key-pin-"], [class*="st-key-delete-"]) button'
-    document.querySelectorAll(more).forEach(button => { button.tabIndex = -1 })
+    const hidden = '[class*="st-key-copy-"] div[tabindex="0"]'
+    document.querySelectorAll(more + ', ' + hidden).forEach(part => { part.tabIndex = -1 })
     const chip = '[data-testid="stChatInput"] [data-testid="stFileChip"]'
     if (!document.querySelector(chip) || document.querySelector(chip + '[aria-invalid="true"]')) return
     document.querySelector('[data-testid="stChatInputSubmitButton"]:enabled')?.click()

@@ -104,7 +104,8 @@ def test_what_is_far_away_squashes_nothing() -> None:
 
 
 def figures(chosen: float, oracle: float = 0.5) -> Evaluation:
-    means = {"random": -1.0, "best_single": -0.5, "chosen": chosen, "rmr": 0.25, "oracle": oracle}
+    regrets = {"regret": oracle - chosen, "regret_best_single": oracle + 0.5, "regret_random": oracle + 1.0}
+    means = regrets | {"random": -1.0, "best_single": -0.5, "chosen": chosen, "rmr": 0.25, "oracle": oracle}
     return evaluation(mean=means, average={"best_single": {"candidate": "<b>", "score": -0.5}})
 
 
@@ -118,6 +119,14 @@ def figures(chosen: float, oracle: float = 0.5) -> Evaluation:
 )
 def test_the_sentence_says_what_the_figures_are(chosen: float, oracle: float, sentence: str) -> None:
     assert view.describe_share_of_gap(figures(chosen, oracle)) == sentence
+
+
+def test_where_scores_are_missing_no_router_is_better_than_a_perfect_choice() -> None:
+    means = {"chosen": 0.74, "oracle": 0.67, "best_single": 0.48, "random": 0.47, "rmr": 0.67}
+    missing = evaluation(mean=means | {"regret": 0.01, "regret_best_single": 0.2, "regret_random": 0.2})
+    assert "95% of the way" in view.describe_share_of_gap(missing)
+    (dots,) = view.means_chart(missing, ["one", "two"])["data"]
+    assert dots["x"][2] < dots["x"][4]
 
 
 def test_every_method_is_a_dot_at_its_mean_reward() -> None:

@@ -42,7 +42,7 @@ def draw_methods(held_back: Evaluation) -> None:
     st.caption(
         "**Green** marks the best of those that ask one model. *All models* asks every model and keeps the response "
         "with the highest reward; *perfect choice* is the best model of each query in hindsight. In the *average*, all "
-        "data sets have the same weight, also those with few queries, which say little."
+        "data sets have the same weight, also those with few queries, which say little." + gaps_note(held_back)
     )
     row = st.container(horizontal=True)
     labels = [Column("method", "method", ""), Column("models", "runs", ""), *columns]
@@ -60,6 +60,12 @@ def draw_methods(held_back: Evaluation) -> None:
         if ranks:
             tables.draw("ranks", *method_cells(methods, ranks, models))
         tables.meanings(METHODS | {column.label: column.help for column in columns}, st)
+
+
+def gaps_note(held_back: Evaluation) -> str:
+    """That a choice, or a model, has no score on some queries, after a space; empty if all have."""
+    fewest = min(held_back.counts["chosen"], *held_back.counts["candidates"].values())
+    return " Some scores are missing: each figure is a mean of those that there are." * (fewest < held_back.n)
 
 
 def method_columns(held_back: Evaluation, methods: Sequence[Method]) -> list[Column]:

@@ -88,7 +88,7 @@ def draw_verdict(report: Report) -> None:
 def draw_headline(quality: Quality, held_back: Evaluation) -> None:
     headline, pool = describe_share_of_gap(held_back), quality.pool
     st.markdown(f"### {plain(headline)}")
-    means = ", ".join(f"{key} {held_back.mean[key]:z.2f}" for key in ("random", "best_single", "chosen", "rmr"))
+    means = ", ".join(f"{name} {mean:z.2f}" for name, mean, _ in mean_rows(held_back, pool))
     charts.draw(means_chart(held_back, pool), "means", f"{headline} Mean rewards: {means}.", 240)
     st.caption(
         f"Mean reward over {held_back.n:,} queries that the router did not train on; further right is better. A "
@@ -106,16 +106,24 @@ def describe_share_of_gap(held_back: Evaluation) -> str:
     return f"{share:.0%} of the way from the best single model to a perfect choice, {calls}."
 
 
-def means_chart(held_back: Evaluation, pool: Sequence[str]) -> Figure:
-    """Where random choice, the best single model, the router, all models and the oracle stand, a dot each."""
+def mean_rows(held_back: Evaluation, pool: Sequence[str]) -> list[tuple[str, float, str]]:
+    """The mean rewards of a random choice, the best single model, the router, all models and the oracle, with colours.
+
+    They are those of the oracle without the regret: where scores are missing, plain means are of different queries.
+    """
     mean, single = held_back.mean, held_back.best_single
-    rows = [
-        ("a random model", mean["random"], GREY),
-        (f"{single} alone", mean["best_single"], colour(pool, single)),
-        ("the router (1 call)", mean["chosen"], ROUTER),
+    best = mean["oracle"]
+    return [
+        ("a random model", best - mean["regret_random"], GREY),
+        (f"{single} alone", best - mean["regret_best_single"], colour(pool, single)),
+        ("the router (1 call)", best - mean["regret"], ROUTER),
         (f"all models ({len(pool)} calls)", mean["rmr"], GREY),
-        ("a perfect choice", mean["oracle"], GREY),
+        ("a perfect choice", best, GREY),
     ]
+
+
+def means_chart(held_back: Evaluation, pool: Sequence[str]) -> Figure:
+    rows = mean_rows(held_back, pool)
     return charts.dots_of_names(rows, "The mean reward is {value} for {name}.", "mean reward per query")
 
 

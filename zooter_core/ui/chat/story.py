@@ -122,6 +122,8 @@ def _draw_picture(comparison: Comparison, number: int) -> None:
         return
     if job.running:
         draw_live(job, partial(_draw_answers, comparison, number))
+    elif job.problem and number in (REWARDED, WORTH):  # as of a judge
+        show_error(job.problem)
     elif number == WORTH:
         st.markdown(comparisons.describe_agreement(decision, comparison.ranked()))
     elif number == REWARDED:

@@ -226,9 +226,9 @@ def _draw_live(turn: Turn, job: Job, key: str) -> None:
 def draw_answer(talk: Conversation, number: int) -> None:
     turn, key = talk.turns[number], _answer_id(talk, number)
     _draw_text(turn, key)
-    if turn.job.ranked and not _beside(turn):
+    if _scored(turn) and not _beside(turn):
         with st.expander(f"Best of {_scored(turn)}{' by reward' * _by_reward(turn)}", icon=":material/leaderboard:"):
-            for place, item in enumerate(turn.job.ranked, 1):
+            for place, item in enumerate(turn.job.ranked or [], 1):
                 reward = "no reward" if item.reward is None else f"reward {item.reward:z.2f}"
                 st.markdown(f"**{plain(item.response.candidate)}** · {reward}")
                 answer_view.draw_answer(turn.job, item.response.candidate, f"{key}-{place}")
@@ -240,13 +240,14 @@ def _answering(turn: Turn) -> list[str]:
 
 def _beside(turn: Turn) -> list[str]:
     """The models whose answers are drawn side by side, after *Ask both*. Of several that a mode asks, the best answer
-    is drawn alone."""
+    is drawn alone, unless the reward model failed."""
     answering = _answering(turn)
-    return answering if turn.settings.mode in ("router", "fixed") and len(answering) > 1 else []
+    alone = turn.settings.mode in ("select", "rmr") and (turn.job.running or _scored(turn))
+    return answering if len(answering) > 1 and not alone else []
 
 
 def _draw_cards(turn: Turn, names: Sequence[str], key: str) -> None:
-    rewards = {item.response.candidate: item.reward for item in turn.job.ranked or []}
+    rewards = {item.response.candidate: item.reward for item in turn.job.ranked or [] if item.rank is not None}
     with st.container(horizontal=True, key=f"cards-{key}", wrap=False, gap="small"):
         for place, name in enumerate(names):
             with st.container(border=True, key=f"card-{key}-{place}"):
@@ -344,10 +345,10 @@ def _substitution(turn: Turn) -> str:
             return ""
         first, *others = [f"{turn.decision.probabilities[name]:.0%}" for name in rivals]
         against = " and ".join(f"{share} for {plain(name)}" for name, share in zip(rivals[1:], others, strict=True))
-        verb = f"{merit}. Its probability is" if job.ranked else "answers:"
+        verb = f"{merit}. Its probability is" if _scored(turn) else "answers:"
         return f"**{plain(choice)}** {verb} {first}, against {against}."
     who, chosen = plain(turn.candidate), plain(choice)
-    if job.ranked:
+    if _scored(turn):
         return f"**{who}** {merit} of {_scored(turn)}; the router chose **{chosen}**."
     if job.failed_to_start(choice):
         return f"**{who}** answers instead of **{chosen}**, the router's choice."

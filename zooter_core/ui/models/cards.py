@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -111,6 +112,9 @@ def _draw_facts(ensemble: Ensemble, candidate: CandidateConfig, state: str, reas
         st.caption(plain(candidate.description))
     if reason:
         st.markdown(f":red[{message(reason)}]")
+        variable = candidate.endpoint and candidate.endpoint.api_key_env
+        if variable and variable not in os.environ and manage.allowed():
+            st.caption("Or type the key above, under *At an address*, beside the server's address.")
     if (number := _gpu_number(candidate)) is not None and number < len(_gpus()):
         gpu = _gpus()[number]
         st.progress(1 - gpu.free / gpu.total, describe_gpu(number, gpu))

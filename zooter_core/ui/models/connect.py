@@ -100,6 +100,8 @@ def _draw_address(choose: bool) -> None:
                 f"No list of models: {problem.message}. Check the address and the key, and that the server runs."
             )
         del st.session_state[ADDRESS]
+        if st.session_state[LISTED]:
+            st.rerun()  # a key that is new may have changed the cards
     if discovery := st.session_state.get(LISTED):
         _draw_models(discovery, "address", choose, "The server lists no model that writes text.")
 
@@ -142,7 +144,7 @@ def _served_with(key: str, variable: str, url: str) -> Discovery:
             os.environ[variable] = before
         raise
     TYPED[variable] = urlsplit(url).netloc
-    if before not in (None, key):  # models that are connected answer with the new key from now on
+    if before != key:  # models that are connected answer with the new key from now on
         resources.forget(manage.target())
     return discovery
 

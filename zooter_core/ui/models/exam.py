@@ -97,11 +97,11 @@ def draw(fleet: Path) -> None:
         if sitting and sitting.problem:
             show_error(sitting.problem)
         elif run := _ended_run(ensemble, sitting):
+            for note in sitting.notes if sitting else ():
+                st.caption(plain(note))
             with suppress(ZooterError):  # it is no report any more
                 taken = exam.is_installed(ensemble.fleet, run)
                 _draw_result(load_report(run / REPORT), exam.load_rival(run), ensemble.fleet.pool, taken)
-                for note in sitting.notes if sitting else ():
-                    st.caption(plain(note))
                 if taken:
                     links.draw_page_button("Chat with the new router", "chat", "chat")
         _draw_start(ensemble, fleet, bool(sitting and sitting.stopped))

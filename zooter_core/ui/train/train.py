@@ -16,6 +16,7 @@ from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import distill
 from zooter_core.ui import charts, tables
+from zooter_core.ui.benchmark.sections import gaps_note
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
 from zooter_core.ui.text import clipped, plain, with_commands
@@ -78,9 +79,11 @@ def describe_result(router: TrainedRouter) -> str:
     router_share, single_share = shares.get("router"), shares.get("best_single")
     if held_back is None or router_share is None or single_share is None:
         return "has no held-back queries to be judged on"
-    single = plain(held_back.best_single)
+    single, verdict = f"{plain(held_back.best_single)} alone", verdicts.of_report(router.report)
+    if verdict and verdict.against != held_back.best_single:  # which was the best one to judge by what it learned from
+        single += " (in hindsight the best single model)"
     best, alone = router_share.share, single_share.share
-    return f"chooses the best model in **{best:.0%}** of cases, {single} alone in **{alone:.0%}**"
+    return f"chooses the best model in **{best:.0%}** of cases, {single} in **{alone:.0%}**"
 
 
 def draw_figures(router: TrainedRouter) -> None:
@@ -141,4 +144,5 @@ def _draw_methods(held_back: Evaluation) -> None:
     st.caption(
         "Score: the mean with equal weight for every data set. Oracle: the best model in hindsight. Among the others, "
         "MTR is the mean task rank, the rank over data sets, and %Uplift the share of data sets where one ranks first."
+        + gaps_note(held_back)
     )
