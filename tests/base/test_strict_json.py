@@ -83,8 +83,8 @@ def test_pieces_join_to_the_whole(pieces):
 
 
 def test_no_other_module_writes_or_reads_json():
-    """But for programs that run apart from this package (sandbox, the process of llama.cpp), files and
-    tables of other programs, where NaN stands for what is missing, rewards of an endpoint, for which it is the same, and the events of
+    """But for programs that run apart from this package (sandbox, the process of llama.cpp), files and tables of other
+    programs, where NaN stands for what is missing, rewards of an endpoint, for which it is the same, and the events of
     an upstream server, which are passed on as they came."""
     files = [path for folder in ("zooter_core", "recipes", "pages") for path in (ROOT / folder).rglob("*.py")]
     apart = {

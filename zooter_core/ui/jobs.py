@@ -21,33 +21,23 @@ SAVE_EVERY = 1.0  # seconds between two savings of an answer that grows
 
 @dataclass(frozen=True)
 class AnswerPlan:
-    """Who answers.
+    """Who answers."""
 
-    Attributes:
-        candidates: answer together.
-        reserves: answer instead, one after the other, when all candidates fail before their first token.
-        previous: responses that stay from an earlier attempt.
-        continued: the response that the one candidate continues.
-    """
-
-    candidates: Sequence[str]
+    candidates: Sequence[str]  # answer together
+    # Answer instead, one after the other, when all candidates fail before their first token.
     reserves: Sequence[str] = ()
-    previous: Sequence[Response] = ()
-    continued: Response | None = None
+    previous: Sequence[Response] = ()  # responses that stay from an earlier attempt
+    continued: Response | None = None  # the response that the one candidate continues
 
 
 @dataclass(frozen=True, slots=True)
 class Thoughts:
-    """What a candidate thinks before it answers, as far as it has come.
-
-    Attributes:
-        began: when the first of them came, in seconds of `time.monotonic`; None if nobody saw them come.
-        ended: when the answer began or ended; None while the candidate thinks.
-    """
+    """What a candidate thinks before it answers, as far as it has come."""
 
     text: str = ""
+    # When the first of them came, in seconds of `time.monotonic`; None if nobody saw them come.
     began: float | None = None
-    ended: float | None = None
+    ended: float | None = None  # when the answer began or ended; None while the candidate thinks
 
     @property
     def seconds(self) -> float | None:
@@ -59,28 +49,18 @@ class Thoughts:
 
 @dataclass(eq=False)
 class Answers:
-    """Candidates' answers to one conversation. A plain `Answers`, from the history, no longer changes; a `Job` does.
+    """Candidates' answers to one conversation. A plain `Answers`, from the history, no longer changes; a `Job` does."""
 
-    Attributes:
-        texts: candidate -> its text so far. A reserve that steps in comes last.
-        responses: candidate -> its response, once it has ended.
-        ranked: the responses by reward, if a ranking was requested and all have ended.
-        problem: why all of it failed.
-        notes: candidate -> what it waits for, in one line.
-        reserves: who may still step in.
-        vote: 1 for a thumb up, 0 for a thumb down.
-        readings: candidate -> how much of each attachment of the conversation it has read, in their order.
-        thoughts: candidate -> its thoughts, if it has any. They are shown, and nothing else: no record has them.
-    """
-
-    texts: dict[str, str]
-    responses: dict[str, Response] = field(default_factory=dict)
-    ranked: list[Ranked] | None = None
-    problem: str | None = None
-    notes: dict[str, str] = field(default_factory=dict)
-    reserves: tuple[str, ...] = ()
-    vote: int | None = None
+    texts: dict[str, str]  # candidate -> its text so far. A reserve that steps in comes last
+    responses: dict[str, Response] = field(default_factory=dict)  # candidate -> its response, once it has ended
+    ranked: list[Ranked] | None = None  # the responses by reward, if a ranking was requested and all have ended
+    problem: str | None = None  # why all of it failed
+    notes: dict[str, str] = field(default_factory=dict)  # candidate -> what it waits for, in one line
+    reserves: tuple[str, ...] = ()  # who may still step in
+    vote: int | None = None  # 1 for a thumb up, 0 for a thumb down
+    # Candidate -> how much of each attachment of the conversation it has read, in their order.
     readings: dict[str, Sequence[Reading]] = field(default_factory=dict)
+    # Candidate -> its thoughts, if it has any. They are shown, and nothing else: no record has them.
     thoughts: dict[str, Thoughts] = field(default_factory=dict)
 
     @property

@@ -242,15 +242,11 @@ async def internal_error(request: Request, problem: Exception, headers: dict[str
 
 @dataclass(frozen=True)
 class Guard:
-    """ASGI middleware: refuses foreign hosts and origins, and adds the headers.
-
-    Attributes:
-        headers: added to every response.
-    """
+    """ASGI middleware: refuses foreign hosts and origins, and adds the headers."""
 
     app: ASGIApp
     gate: HostGate
-    headers: dict[str, str]
+    headers: dict[str, str]  # added to every response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):

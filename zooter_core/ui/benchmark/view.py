@@ -21,18 +21,13 @@ from zooter_core.ui.text import plain, with_commands
 
 @dataclass(frozen=True)
 class Quality:
-    """A fleet's figures.
+    """A fleet's figures."""
 
-    Attributes:
-        path: report.json; report: its content.
-        pool: its candidates in the fleet's order, which gives them their colours; if the fleet has others, in its own.
-        sweep: the sweep.json beside the report; None if there is none.
-    """
-
-    path: Path
+    path: Path  # report.json; report: its content
     report: Report
+    # Its candidates in the fleet's order, which gives them their colours; if the fleet has others, in its own.
     pool: Sequence[str]
-    sweep: Sweep | None = None
+    sweep: Sweep | None = None  # the sweep.json beside the report; None if there is none
 
 
 def read_quality(folder: str) -> Quality | None:

@@ -28,21 +28,14 @@ DELETED = "deleted-conversations"  # in a session's state: entries and their tur
 
 @dataclass(eq=False)
 class Conversation:
-    """Turns in order. A candidate sees the full conversation, the router only the user's side.
+    """Turns in order. A candidate sees the full conversation, the router only the user's side."""
 
-    Attributes:
-        fleet: the folder of the fleet that answers.
-        history: where the turns are saved.
-        name: the title that the visitor gave it.
-        tuning: how its next queries are answered, whoever does.
-    """
-
-    fleet: str = ""
+    fleet: str = ""  # the folder of the fleet that answers
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     turns: list[Turn] = field(default_factory=list)
-    history: History = NOWHERE
-    name: str = ""
-    tuning: Tuning = field(default_factory=Tuning)
+    history: History = NOWHERE  # where the turns are saved
+    name: str = ""  # the title that the visitor gave it
+    tuning: Tuning = field(default_factory=Tuning)  # how its next queries are answered, whoever does
 
     def ask(
         self,

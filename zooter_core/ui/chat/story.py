@@ -25,15 +25,10 @@ STORY = "story"  # in a session's state
 
 @dataclass
 class Story:
-    """How far a visitor has come.
+    """How far a visitor has come."""
 
-    Attributes:
-        talk: the id of the empty conversation in which the story began.
-        comparison: the answers of all models.
-    """
-
-    talk: str
-    comparison: Comparison
+    talk: str  # the id of the empty conversation in which the story began
+    comparison: Comparison  # the answers of all models
     step: int = ROUTED
 
 

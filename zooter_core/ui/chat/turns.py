@@ -53,23 +53,16 @@ class Tuning:
 
 @dataclass(eq=False)
 class Turn:
-    """A query with its decision and the answers to it.
-
-    Attributes:
-        job: the version of the answer that counts.
-        retry: how often the query was answered before.
-        why: the explanation of the decision, computed when a visitor first opens it.
-        versions: all versions of the answer, the oldest first.
-        attachments: files that the candidates read with the query; the router does not see them.
-    """
+    """A query with its decision and the answers to it."""
 
     query: str
     decision: Decision
-    job: Answers
+    job: Answers  # the version of the answer that counts
     settings: Settings = Settings()
-    retry: int = 0
-    why: Explanation | None = None
-    versions: list[Answers] = field(default_factory=list)
+    retry: int = 0  # how often the query was answered before
+    why: Explanation | None = None  # the explanation of the decision, computed when a visitor first opens it
+    versions: list[Answers] = field(default_factory=list)  # all versions of the answer, the oldest first
+    # Files that the candidates read with the query; the router does not see them.
     attachments: tuple[Attachment, ...] = ()
 
     def __post_init__(self) -> None:

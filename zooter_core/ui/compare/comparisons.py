@@ -30,22 +30,16 @@ from zooter_core.ui.text import plain
 
 @dataclass(eq=False)
 class Comparison:
-    """A query, the router's decision among all candidates, and the job in which some of them answer it.
-
-    Attributes:
-        order: the candidates as they are drawn before they are ranked; shuffled in a blind comparison.
-        hidden: whether the names are still hidden.
-        key: what the responses are verified by (`data/answer_keys.py`), if anything.
-    """
+    """A query, the router's decision among all candidates, and the job in which some of them answer it."""
 
     query: str
     decision: Decision
     job: Job
     fleet: Fleet
-    order: tuple[str, ...]
+    order: tuple[str, ...]  # the candidates as they are drawn before they are ranked; shuffled in a blind comparison
     blind: bool = False
-    hidden: bool = False
-    key: Mapping[str, Any] | None = None
+    hidden: bool = False  # whether the names are still hidden
+    key: Mapping[str, Any] | None = None  # what the responses are verified by (`data/answer_keys.py`), if anything
     vote: Vote | None = None
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
 

@@ -24,27 +24,17 @@ KIND = "comparison"  # marks these records among the history's votes
 
 @dataclass(frozen=True)
 class Vote:
-    """One visitor's vote on one comparison.
-
-    Attributes:
-        outcome: `best` (one response), `tie` (several are equally good), `none` (no response is good).
-        best: the candidate of the best response, if there is one.
-        choice: the router's choice among all candidates of the fleet, compared or not; "" in older votes.
-        reward: the candidate whose response alone has the highest reward; None if there is none.
-        blind: whether the names were hidden during the vote.
-        tag: what the query is about, in the tagger's words; "" if it has no tag.
-        longest: the candidate of the longest response; "" in older votes.
-    """
+    """One visitor's vote on one comparison."""
 
     query: str
     candidates: tuple[str, ...]
-    outcome: Outcome
-    best: str | None
-    reward: str | None
-    blind: bool
-    tag: str = ""
-    longest: str = ""
-    choice: str = ""
+    outcome: Outcome  # `best` (one response), `tie` (several are equally good), `none` (no response is good)
+    best: str | None  # the candidate of the best response, if there is one
+    reward: str | None  # the candidate whose response alone has the highest reward; None if there is none
+    blind: bool  # whether the names were hidden during the vote
+    tag: str = ""  # what the query is about, in the tagger's words; "" if it has no tag
+    longest: str = ""  # the candidate of the longest response; "" in older votes
+    choice: str = ""  # the router's choice among all candidates of the fleet, compared or not; "" in older votes
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": KIND, **asdict(self), "candidates": list(self.candidates)}

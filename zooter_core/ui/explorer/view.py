@@ -40,22 +40,15 @@ DISTILL = "`zooter distill --run DIR` (or `zooter distill --scores FILE ... --ou
 
 @dataclass(frozen=True)
 class Learned:
-    """What the page shows of a router's training queries.
-
-    Attributes:
-        queries: how many there are.
-        entropies: queries by reward entropy, shape (BINS,).
-        map: a figure; spread: where a place is drawn on it.
-        mean: the router's mean probability of each candidate over these queries.
-    """
+    """What the page shows of a router's training queries."""
 
     pool: tuple[str, ...]
-    queries: int
+    queries: int  # how many there are
     table: TagTable
-    entropies: NDArray[np.intp]
-    map: Figure
+    entropies: NDArray[np.intp]  # queries by reward entropy, shape (BINS,)
+    map: Figure  # a figure; spread: where a place is drawn on it
     spread: query_map.Spread
-    mean: dict[str, float]
+    mean: dict[str, float]  # the router's mean probability of each candidate over these queries
 
 
 def read_learned(ensemble: Ensemble) -> Learned | None:

@@ -58,16 +58,12 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Source:
-    """A traffic file and the period that is shown.
-
-    Attributes:
-        steps: hours of a step in the chart over time.
-    """
+    """A traffic file and the period that is shown."""
 
     folder: Path
     since: float
     until: float
-    steps: int
+    steps: int  # hours of a step in the chart over time
 
 
 def may_look() -> bool:

@@ -81,20 +81,13 @@ def draw_until_result(task: Task[Result], key: str, name: str, wait: float = 0.5
 
 @dataclass(frozen=True)
 class LoadedScores:
-    """The scores of one source, or a part of them.
+    """The scores of one source, or a part of them."""
 
-    Attributes:
-        source: identifies the source.
-        name: the source in words.
-        config: the label settings to start with.
-        note: about the source, as Markdown.
-    """
-
-    source: str
-    name: str
+    source: str  # identifies the source
+    name: str  # the source in words
     scores: Scores
-    config: LabelConfig
-    note: str = ""
+    config: LabelConfig  # the label settings to start with
+    note: str = ""  # about the source, as Markdown
 
     @property
     def key(self) -> str:
@@ -112,28 +105,19 @@ class TrainedRouter:
 
 @dataclass
 class Session:
-    """One session's work. Its folder is deleted with the session.
-
-    Attributes:
-        sample: the sample of a fleet's router, beside the training queries that it was made from.
-        uploads: how often files were uploaded.
-        reading: the task that reads those uploaded last.
-        configured: the source whose label settings are on the page.
-        tagging: the task that tags the queries.
-        distillation: the task that trains a router.
-        saved: the folder of the router, once it is saved.
-    """
+    """One session's work. Its folder is deleted with the session."""
 
     folder: tempfile.TemporaryDirectory[str] = field(
         default_factory=lambda: tempfile.TemporaryDirectory(prefix="zooter-train-", ignore_cleanup_errors=True)
     )
+    # The sample of a fleet's router, beside the training queries that it was made from.
     sample: tuple[Neighbours, LoadedScores] | None = None
-    uploads: int = 0
-    reading: Task[LoadedScores] | None = None
-    configured: str | None = None
-    tagging: Task[Tags] | None = None
-    distillation: Task[TrainedRouter] | None = None
-    saved: Path | None = None
+    uploads: int = 0  # how often files were uploaded
+    reading: Task[LoadedScores] | None = None  # the task that reads those uploaded last
+    configured: str | None = None  # the source whose label settings are on the page
+    tagging: Task[Tags] | None = None  # the task that tags the queries
+    distillation: Task[TrainedRouter] | None = None  # the task that trains a router
+    saved: Path | None = None  # the folder of the router, once it is saved
 
     @property
     def path(self) -> Path:
