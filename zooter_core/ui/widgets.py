@@ -147,14 +147,14 @@ SCRIPT = """
   const enter = left => {
     const body = document.querySelector('[data-testid="stPopoverBody"]')
     const first = body?.querySelector('input, textarea, button:not([aria-label^="Help"])')
-    if (first) return first.focus()
-    if (left) setTimeout(enter, 50, left - 1)
+    first?.focus()
+    if (left && (!first || document.activeElement !== first)) setTimeout(enter, 50, left - 1)
   }
   const hands = ['wheel', 'touchmove', 'pointerdown', 'keydown']
   hands.forEach(kind => document.addEventListener(kind, release, { capture: true, passive: true }))
   document.addEventListener('click', event => {
     const opens = event.target.closest('[data-testid="stPopoverButton"][aria-expanded="false"]')
-    if (opens && event.detail === 0) enter(20)
+    if (opens && event.detail === 0) enter(100)
     const exam = event.target.closest('.st-key-exam [data-testid="stButton"]')?.closest('.st-key-exam')
     const held = exam || event.target.closest('[class*="st-key-strip-"]')
     if (held) show(held, 50)
