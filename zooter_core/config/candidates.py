@@ -60,7 +60,8 @@ class CandidateConfig(Table):
     dtype: Literal["bfloat16", "float16", "float32"] | None = None
     quantisation: Literal["8bit", "4bit"] | None = None
     device_map: StrictStr | None = None  # a device, or a way to spread the model over several, as in accelerate
-    calculator: StrictBool = False  # whether sums that the candidate writes (`12 * 7 = `) are completed for it
+    # Whether sums that it writes (`12 * 7 = `) are completed, and queries with an exact answer answered, for it.
+    calculator: StrictBool = False
     # Makes tokens that were written already less likely; 1 has no effect.
     repetition_penalty: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = 1.0
     threads: Count | None = None  # of llama.cpp; by default the free cores that this process may use
