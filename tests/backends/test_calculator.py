@@ -51,6 +51,7 @@ OPENINGS = {
     "Tell me what 8 times 7 is": "8 times 7 = 56.",
     "8 times 7 equals what?": "8 times 7 = 56.",
     "What is fifteen more than a quarter of 48?": "fifteen more than a quarter of 48 = 27.",
+    "What is the square of 3/4?": "the square of 3/4 = 0.5625.",
     "25 times itself": "25 * 25 = 625.",
     "root of 81": "root of 81 = 9.",
     "Was ergibt 24 mal 3?": "24 mal 3 = 72.",

@@ -40,8 +40,8 @@ WORDS = (  # of a sum, and the signs for them
     (rf"(?:\bthe )?\bquotient of {NUMBER} and {NUMBER}", r"\1 / \2"),
     (rf"{NUMBER} (?:more than|added to) (.+)", r"\2 + \1"),
     (rf"{NUMBER} (?:less|fewer) than (.+)", r"\2 - \1"),
-    (rf"(?:\bthe )?\bsquare of {NUMBER}", r"\1^2"),
-    (rf"(?:\bthe )?\bcube of {NUMBER}", r"\1^3"),
+    (rf"(?:\bthe )?\bsquare of {NUMBER}", r"(\1)^2"),
+    (rf"(?:\bthe )?\bcube of {NUMBER}", r"(\1)^3"),
     (r"(\d/\d+) of\b", r"\1 *"),
     (r"(?<![\d)])(?<![\d)] )[-−](\d[\d.]*)(?= (?:squared|cubed|to the)\b)", r"(-\1)"),  # but not "-5^2"
     (r"\s*\bsquared\b", "^2"),

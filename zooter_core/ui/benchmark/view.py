@@ -23,8 +23,8 @@ from zooter_core.ui.text import plain, with_commands
 class Quality:
     """A fleet's figures."""
 
-    path: Path  # report.json; report: its content
-    report: Report
+    path: Path  # report.json
+    report: Report  # its content
     # Its candidates in the fleet's order, which gives them their colours; if the fleet has others, in its own.
     pool: Sequence[str]
     sweep: Sweep | None = None  # the sweep.json beside the report; None if there is none

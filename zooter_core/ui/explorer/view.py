@@ -46,8 +46,8 @@ class Learned:
     queries: int  # how many there are
     table: TagTable
     entropies: NDArray[np.intp]  # queries by reward entropy, shape (BINS,)
-    map: Figure  # a figure; spread: where a place is drawn on it
-    spread: query_map.Spread
+    map: Figure
+    spread: query_map.Spread  # where a place is drawn on it
     mean: dict[str, float]  # the router's mean probability of each candidate over these queries
 
 
