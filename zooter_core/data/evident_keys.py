@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from zooter_core.base.exact_answers import exact_answer
-from zooter_core.base.exercises import LONGEST, equations_in, sum_in
+from zooter_core.arithmetic.exact_answers import exact_answer
+from zooter_core.arithmetic.exercises import LONGEST, equations_in, sum_in
+from zooter_core.arithmetic.sums import NUMBERS, value_of
 from zooter_core.base.records import Query
-from zooter_core.base.sums import NUMBERS, value_of
 from zooter_core.data.answer_keys import AnswerKey
 
 COUNT = rf"(\d{{1,4}}|{'|'.join(NUMBERS[1:])})"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from zooter_core.arithmetic.sums import value_of
 from zooter_core.base.errors import ZooterError, listed, one_line
 from zooter_core.base.strict_json import parse_json
-from zooter_core.base.sums import value_of
 from zooter_core.evaluation.verified.answers import final_number, library, plain_fractions
 from zooter_core.evaluation.verified.code import BLOCK
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from zooter_core.base.sums import NUMBERS, value_of
+from zooter_core.arithmetic.sums import NUMBERS, value_of
 
 LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
 LONGEST_SUM = 150

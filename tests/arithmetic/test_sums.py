@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.base.sums import false_sums, value_of
+from zooter_core.arithmetic.sums import false_sums, value_of
 
 FALSE = [
     *("5 * 5 = 24", "5*5=24.", "So 36 - 7 = 31.", "$6 * $4 = $25", "10 / 3 = 3.34", "2 + 2 * 3 = 12"),

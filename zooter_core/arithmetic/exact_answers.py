@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from zooter_core.base.sequences import next_number
-from zooter_core.base.sums import AMOUNT, in_decimals, number_in
-from zooter_core.base.units import converted
+from zooter_core.arithmetic.sequences import next_number
+from zooter_core.arithmetic.sums import AMOUNT, in_decimals, number_in
+from zooter_core.arithmetic.units import converted
 
 Worked = tuple[str, str]  # a sentence that works it out, and the answer alone
 LARGEST = 10**10  # a number whose factors are looked for

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from zooter_core.base.sums import AMOUNT, in_decimals, number_in
+from zooter_core.arithmetic.sums import AMOUNT, in_decimals, number_in
 
 KINDS: tuple[dict[str, str], ...] = (  # what can be converted: names of a unit, and its size in the first of its kind
     {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.base.exact_answers import exact_answer
+from zooter_core.arithmetic.exact_answers import exact_answer
 
 ANSWERS = {
     "How many r's are in strawberry?": "3",
