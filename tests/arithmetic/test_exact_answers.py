@@ -62,6 +62,10 @@ ANSWERS = {
 OTHERS = (
     "How many people are in Germany?",
     "How many letters are in the alphabet?",
+    "How many letters are there in Russian?",
+    "How many letters does it have?",
+    "Say that backwards",
+    "3!!",
     "How many meters are in a kilogram?",
     "How many days are in a month?",
     "Convert 100 dollars to euros",
@@ -97,6 +101,7 @@ def test_the_answer_is_worked_out_in_a_sentence():
     assert sentence("1, 4, 9, 16, ?") == "The steps are 3, 5, 7, and next 9: 16 + 9 = 25."
     assert sentence("What comes next: 3, 7, 15, 31?") == "Each number is 2 times the one before + 1: 31 * 2 + 1 = 63."
     assert sentence("-40 F to C") == "-40 °F are -40 °C."
+    assert sentence("6'2\" in cm") == "6'2\" are 187.96 cm."
     assert sentence("Is 91 prime?") == "91 = 7 * 13, so it is not prime."
 
 
