@@ -196,9 +196,11 @@ QUESTIONS: Sequence[tuple[re.Pattern[str], Callable[..., Worked | None]]] = [
     (re.compile(pattern, re.IGNORECASE), answer)
     for pattern, answer in (
         (rf"{COUNT}{LETTER}{VERB} in {WORD}", _letter),
-        (rf"{COUNT}{LETTERS}{VERB} in {WORD}", _letters),
-        (rf"{COUNT}{LETTERS} does {WORD} have", _letters),
+        (rf"{COUNT}{LETTER} does {WORD} (?:have|contain)", _letter),
+        (rf"{COUNT}{LETTERS}{VERB} (?:in|of) {WORD}", _letters),
+        (rf"{COUNT}{LETTERS} does {WORD} (?:have|contain)", _letters),
         (rf"{ASK}(?:spell|write|say) {WORD} (?:backwards?|in reverse)", _backwards),
+        (rf"{ASK}{WORD} (?:spelled|written) (?:backwards?|in reverse)", _backwards),
         (rf"(?:{IF} )?(?:the number )?{N} (?:is )?(?:an? )?prime(?: number)?(?: or not)?", _prime),
         (rf"{ASK}prime (?:factors|factori[sz]ation) of {N}", _prime_factorization),
         (rf"{ASK}(?:factors|divisors) of {N}", _divisors),
