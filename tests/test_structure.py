@@ -28,7 +28,7 @@ ROOMS = (
     ("backends",),
     ("data",),
     ("config",),
-    ("method",),
+    ("method", "arithmetic"),
     ("base",),
 )
 DEPTH = {room: depth for depth, rooms in enumerate(ROOMS) for room in rooms}

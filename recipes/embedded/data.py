@@ -29,7 +29,7 @@ MARK = re.compile(r"<<(?P<sum>[^=<>]*)=(?P<value>[^=<>]*)>>(?P<shown>-?[\d,]*(?:
 HERE = Path(__file__).parent
 FLEET = Path("models/embedded")
 SETTINGS: dict[str, Any] = tomllib.loads((HERE / "settings.toml").read_text(encoding="utf-8"))
-MIXED = ("everyday", "openers")  # kinds of terse.jsonl that are not for one expert
+MIXED = ("everyday", "openers", "small_questions")  # kinds of terse.jsonl that are not for one expert
 
 Example = tuple[str, str]  # (query, response)
 

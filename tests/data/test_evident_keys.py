@@ -73,6 +73,7 @@ CHECKS: dict[str, dict[str, Any]] = {
     "Give me five bullet points on tea": {"items": 5},
     "Describe tea in under 50 words": {"words": [None, 50]},
     "Return the list of colours as JSON": {"json": True},
+    "Respond in JSON: what is the capital of France?": {"json": True},
 }
 NONE = [
     *("What is 24/7?", "what is 2026-11-28?", "What is 2 + 2? Explain.", "Solve x^2 = 4", "What is a haiku?"),
@@ -88,6 +89,9 @@ NONE = [
         "Solve x + 5 = 20 percent of 50",
     ),
     *("Find the bug: x = 5", "What is the output of this code: x = 5; y = x + 2; print(y)"),
+    *("at most 5 bullet points on tea", "3 to 5 bullet points on tea", "What is a 5-line poem called?"),
+    *("How do I return JSON in Flask?", "Write a function to output JSON", "I type at least 60 words per minute"),
+    *("Write a haiku and explain it", "A story in four lines or less", "A text in 2 stanzas of 4 lines"),
     *("sum of 1,000 and 2,000,000", "sum of 1,500 and 2", "average of 2,5 and 3", "50 + 20% + 30", "square root of -2"),
     *("the average of 4", "poem analysis: The Raven", "Find the value of 2x + 3 when x = 4", "What is x^2 if x = 5?"),
     *(

@@ -11,11 +11,11 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from zooter_core.base import exercises
-from zooter_core.base.exact_answers import exact_answer
-from zooter_core.base.exercises import Equations, equations_in, roots_in, sum_in
+from zooter_core.arithmetic import exercises
+from zooter_core.arithmetic.exact_answers import exact_answer
+from zooter_core.arithmetic.exercises import Equations, equations_in, roots_in, sum_in
+from zooter_core.arithmetic.sums import in_decimals, value_of
 from zooter_core.base.records import Message
-from zooter_core.base.sums import in_decimals, value_of
 
 LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
 MOST = 10**12  # the model writes larger results itself

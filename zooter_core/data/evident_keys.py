@@ -11,30 +11,36 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from zooter_core.base.exact_answers import exact_answer
-from zooter_core.base.exercises import LONGEST, equations_in, sum_in
+from zooter_core.arithmetic.exact_answers import exact_answer
+from zooter_core.arithmetic.exercises import LONGEST, equations_in, sum_in
+from zooter_core.arithmetic.sums import NUMBERS, value_of
 from zooter_core.base.records import Query
-from zooter_core.base.sums import NUMBERS, value_of
 from zooter_core.data.answer_keys import AnswerKey
 
 COUNT = rf"(\d{{1,4}}|{'|'.join(NUMBERS[1:])})"
+EXACTLY = rf"(?<!least )(?<!most )(?<!than )(?<!to )(?<!or )(?<![-–])\b{COUNT}"
 MOST_DIGITS = 6  # of a result in decimals; any other is a fraction
 PIECE = r"(?:poem|verse|rhyme|stanza|limerick|text|story|summary|answer|reply|slogan)"
+WITH = r"(?:(?!stanzas|verses)[^.?!]){0,60}\b(?:of|in|with)"
+AND_MORE = re.compile(r"\b(?:then|and (?:explain|describe|translate))\b", re.IGNORECASE)  # which the count is not of
 VERSE = [2, None]  # lines
 WANTED = r"\b(?:write|compose|create|give|make)(?: me| us)? (?:an?|another|one)"
 KIND = r"(?: (?!(?:of|about|for|on|from|to|in|with|a|an|the|prose)\b)[\w'-]+,?){0,3}"  # "short funny", of the piece
 POEM = rf"{WANTED}{KIND} (?:poem|limerick|sonnet|ballad)\b|^(?:an? )?(?:poem|limerick) (?:about|on)\b"
-UP_TO = rf"\b(?:at most|no more than|a maximum of|up to|under|fewer than|less than) {COUNT} words\b"
-AS_JSON = r"\b(?:as|return|output|respond (?:in|with)|answer (?:in|with)) (?:only )?(?:valid )?json\b"
+WORDS = rf"{COUNT} words\b(?! per | a minute)"
+UP_TO = rf"\b(?:at most|no more than|a maximum of|up to|under|fewer than|less than) {WORDS}"
+ABOUT = r"(?:what|who|which|how|is|are|do|does)\b"  # at the beginning of a question about such a form
+PROGRAM = r"\b(?:how (?:do|can|to)|what does|function|method|script|code|program|file|endpoint|api|python|javascript)\b"
+AS_JSON = rf"^(?!.*{PROGRAM}).*\b(?:as|return|output|(?:respond|answer) (?:in|with)) (?:only )?(?:valid )?json\b"
 FORMS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (  # a pattern, a check of a key, and its value for a count
     (rf"{WANTED}{KIND} haiku\b|^(?:an? )?haiku (?:about|on)\b", "lines", lambda count: 3),
-    (rf"\b{COUNT}[- ]line {PIECE}\b", "lines", lambda count: count),
-    (rf"\b{PIECE}\b[^.?!]{{0,60}}\b(?:of|in|with) (?:exactly )?{COUNT} lines?\b", "lines", lambda count: count),
+    (rf"^(?!{ABOUT}).*{EXACTLY}[- ]line {PIECE}\b", "lines", lambda count: count),
+    (rf"\b{PIECE}\b{WITH} (?:exactly )?{COUNT} lines?\b(?! or| each)", "lines", lambda count: count),
     (POEM, "lines", lambda _: VERSE),
-    (rf"\b{COUNT} (?:bullet points|bullets|bulleted items|list items)\b", "items", lambda count: count),
+    (rf"{EXACTLY} (?:bullet points|bullets|bulleted items|list items)\b", "items", lambda count: count),
     (rf"\b(?:numbered|bulleted|bullet) list (?:of|with) {COUNT}\b", "items", lambda count: count),
-    (rf"\bexactly {COUNT} words\b", "words", lambda count: count),
-    (rf"\bat least {COUNT} words\b", "words", lambda count: [count, None]),
+    (rf"\bexactly {WORDS}", "words", lambda count: count),
+    (rf"\bat least {WORDS}", "words", lambda count: [count, None]),
     (UP_TO, "words", lambda count: [None, count]),
     (AS_JSON, "json", lambda _: True),
 )
@@ -71,6 +77,8 @@ def key_in(text: str) -> AnswerKey | None:
     if (exact := exact_answer(text)) and exact[1].isdigit():
         return {"answer": {"number": exact[1]}}
     checks: dict[str, Any] = {}
+    if AND_MORE.search(text):
+        return None
     for pattern, check, value in FORMS:
         if match := re.search(pattern, text, re.IGNORECASE):
             checks.setdefault(check, value(_count(match[1]) if match.lastindex else 0))

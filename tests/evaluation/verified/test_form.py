@@ -61,6 +61,9 @@ LIST = "Three of them:\n- one\n  - more of one\n- two\n* three"
     [
         (LIST, {"items": 3}, True), (LIST, {"items": [4, None]}, False), ("1. a\n2) b\n• c", {"items": 3}, True),
         ("   9. a\n  10. b", {"items": 2}, True), ("**Bold** and -5, no list\n---", {"items": 0}, True),
+        ("+ a\n- b\n**3.** c\n▪ d\n\n* * *", {"items": 4}, True), ("- a – b\n2. c ...", {"words": 3}, True),
+        ("**Snow**\n\na\nb\nc", {"lines": 3}, True), ("# Snow\na\n---\nb", {"lines": 2}, True),
+        ("*a*\n*b*\nc:\nd", {"lines": 4}, True), ("> 1. a\n> 2. b", {"items": 2}, True),
         ("one two  three", {"words": 3}, True), ("one two three", {"words": [None, 2]}, False),
         ("one two three", {"words": [2, 4]}, True), (" four\n", {"characters": 4}, True),
         ("four", {"characters": [5, None]}, False), ("Dear ANA", {"contains": "ana"}, True),

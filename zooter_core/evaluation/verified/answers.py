@@ -12,8 +12,8 @@ from fractions import Fraction
 from types import ModuleType
 from typing import Any
 
+from zooter_core.arithmetic.sums import NUMBERS
 from zooter_core.base.errors import NotInstalledError, ZooterError, listed, one_line
-from zooter_core.base.sums import NUMBERS
 
 Number = Decimal | Fraction
 REGEX_SECONDS = 1  # of one search: some expressions take exponential time

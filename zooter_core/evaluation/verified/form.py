@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from zooter_core.arithmetic.sums import value_of
 from zooter_core.base.errors import ZooterError, listed, one_line
 from zooter_core.base.strict_json import parse_json
-from zooter_core.base.sums import value_of
 from zooter_core.evaluation.verified.answers import final_number, library, plain_fractions
 from zooter_core.evaluation.verified.code import BLOCK
 
 Check = Callable[[str, Any], tuple[bool, str]]  # of a response and what a key says: whether it is right, and why
-ITEM = re.compile(r"^([ \t]*)(?:[-*]\s|•|\d+[.)]\s)", re.MULTILINE)
+ITEM = re.compile(r"^([ \t>]*)(?:[-*+–]\s|[•‣●▪◦]|\*{0,2}\d+[.)]\*{0,2}\s)(?=.*[^-*\s])", re.MULTILINE)
+TITLE = re.compile(r"\A(?:#.*|([*_]{1,3})[^*_\n]+\1|.*:[* ]*)\n\s*(?![*_\s])")  # or what announces the lines below it
 LIBRARIES = ("jsonschema", "referencing.exceptions", "jsonschema_specifications", "regex")  # for `json_schema`
 PATTERN_SECONDS = 1  # of one `pattern` of a schema
 LANGUAGE_CHARACTERS = 20_000  # more say nothing new
@@ -77,9 +78,8 @@ def items(text: str) -> int:
 
 
 def lines(text: str) -> int:
-    """The number of lines with text, without a first one that only announces the others."""
-    filled = [line for line in text.splitlines() if line.strip(" \t`")]
-    return len(filled) - (len(filled) > 1 and filled[0].rstrip("* ").endswith(":"))
+    """The number of lines with text, without a title."""
+    return sum(bool(line.strip(" \t`-=*_")) for line in TITLE.sub("", text.lstrip()).splitlines())
 
 
 def is_json(text: str, wanted: Any) -> tuple[bool, str]:
@@ -147,7 +147,7 @@ def lacking(text: str, check: Mapping[str, Any]) -> str:
 
 COUNTS: dict[str, tuple[Callable[[str], int], str]] = {
     "items": (items, "list items"),
-    "words": (lambda text: len(text.split()), "words"),
+    "words": (lambda text: len(re.findall(r"\S*\w\S*", ITEM.sub("", text))), "words"),
     "characters": (lambda text: len(text.strip()), "characters"),
     "lines": (lines, "lines"),
 }

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from zooter_core import backends
+from zooter_core.arithmetic.sums import false_sums
 from zooter_core.backends import Backend
 from zooter_core.base.plugins import load_kind
-from zooter_core.base.sums import false_sums
 from zooter_core.base.weights import check_torch
 from zooter_core.config.labelling import RewardConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from zooter_core.base.sums import AMOUNT, in_decimals, number_in
+from zooter_core.arithmetic.sums import AMOUNT, in_decimals, number_in
 
 KINDS: tuple[dict[str, str], ...] = (  # what can be converted: names of a unit, and its size in the first of its kind
     {
@@ -97,7 +97,8 @@ def converted(question: str) -> tuple[str, str] | None:
     amount, rest = number_in(parts["amount"] or "a"), number_in(parts.get("rest") or "0")
     if amount is None or rest is None:
         return None
-    source = " ".join(filter(None, (parts["amount"] or "one", unit, parts.get("rest"), parts.get("smaller"))))
+    source = question[match.start("amount") : match.end("smaller" if parts.get("rest") else "unit")]
+    source = source if parts["amount"] else f"one {unit}"
     if (name := _degrees(unit)) and (wanted := _degrees(other)):
         value, source, other = _temperature(amount, name, wanted), f"{in_decimals(amount)} {name}", wanted
     elif (factor := _factor(unit, other)) and (second := _factor(smaller, other)):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from zooter_core.base.sums import NUMBERS, value_of
+from zooter_core.arithmetic.sums import NUMBERS, value_of
 
 LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
 LONGEST_SUM = 150
@@ -26,7 +26,7 @@ WORDS = (  # of a sum, and the signs for them
     *((rf"(?<!-)\b{name}\b(?!-)", str(number)) for number, name in enumerate(NUMBERS)),
     (r"\b(?:plus|más|più)\b", "+"),
     (r"\b(?:minus|moins|menos|meno)\b", "-"),
-    (r"\b(?:times|multiplied by|mal|fois|por|per)\b", "*"),
+    (r"\b(?:times|multiplied by|mal|fois|por)\b", "*"),
     (r"\bdivided by\b", "÷"),
     (r"[$€£](?=\d)|(?<=\d) (?:dollars|euros)\b", ""),
     (rf"{NUMBER}(?:%| percent) off (?:of )?{NUMBER}", r"\2 * (1 - \1/100)"),
@@ -36,7 +36,7 @@ WORDS = (  # of a sum, and the signs for them
     (r"\b(?:a|one) quarter of\b", "1/4 *"),
     (r"\b(?:double|twice)\b", "2 *"),
     (r"\btriple\b", "3 *"),
-    (rf"(?:\bthe )?\bdifference (?:between|of) {NUMBER} and {NUMBER}", r"\1 - \2"),
+    (rf"(?:\bthe )?\bdifference (?:between|of) {NUMBER} and {NUMBER}", r"sqrt((\1 - \2)^2)"),  # which is not negative
     (rf"(?:\bthe )?\bquotient of {NUMBER} and {NUMBER}", r"\1 / \2"),
     (rf"{NUMBER} (?:more than|added to) (.+)", r"\2 + \1"),
     (rf"{NUMBER} (?:less|fewer) than (.+)", r"\2 - \1"),
@@ -68,6 +68,7 @@ QUESTION = re.compile(
 EXPRESSION = re.compile(r"\s*(?:sqrt|cbrt|[-\d(.])(?:sqrt|cbrt|[-\d\s()+*/^×÷·−.,%])*")
 YEAR = r"(?:1[5-9]|20)\d\d"
 DATE = re.compile(rf"\d+[/-]\d+[/-]\d+|24/7|9/11|\d{{3}}[- ]\d{{4}}|{YEAR}[-–]{YEAR}")  # also a telephone's number
+RANGE = re.compile(r"[$€£]?\d[\d.,]*(?:[-–][$€£]?\d[\d.,]*)+(?:%| dollars| euros)?[?!]?")  # or a score, and no more
 OPERATOR = re.compile(r"(?<=[\d)\s%])[-+*/^×÷·−]|sqrt|cbrt")
 
 SOLVE = re.compile(
@@ -84,7 +85,8 @@ WORDING = (  # around equations to solve
 )
 BETWEEN = re.compile(rf",(?!\d)|[;:]|\b(?:{WORDING})\b", re.IGNORECASE)
 OTHER = re.compile(rf"\b(?!(?:{WORDING})\b)[a-z]{{2,}}", re.IGNORECASE)  # the bug, or the output of a program
-TERM = re.compile(r"[-\d+*/^×÷·−]")  # beside an equation it is what is asked for: "2x + 3 if x = 4"
+# Beside an equation: what is asked for ("2x + 3 if x = 4"), or numbers that are looked for.
+TERM = re.compile(r"[-\d+*/^×÷·−]|\b(?:integer|natural|rational|whole|prime)", re.IGNORECASE)
 FACTOR = re.compile(r"\d[a-z]\b|\b[a-z]\^2", re.IGNORECASE)  # "2x + 3 = 7" is no line of a program
 ONE_STEP = re.compile(r"[a-z] ?[-+*/] ?[\d.]+ ?= ?-?[\d.]+ ?\??", re.IGNORECASE)  # nor is "x + 5 = 12"
 ASKED_ROOTS: tuple[tuple[re.Pattern[str], Callable[[list[Fraction]], list[Fraction]]], ...] = (
@@ -105,7 +107,7 @@ def sum_in(text: str) -> tuple[str, str] | None:
     """
     text = " ".join(text.split()).replace("’", "'")
     match = QUESTION.fullmatch(text) if len(text) <= LONGEST_SUM else None
-    if not match or DATE.fullmatch(match["sum"]):
+    if not match or DATE.fullmatch(match["sum"]) or RANGE.fullmatch(text):
         return None
     wording = LIST.sub(_written_out, match["sum"])
     for pattern, task in TASKS:

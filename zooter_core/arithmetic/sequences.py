@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 
-from zooter_core.base.sums import in_decimals, value_of
+from zooter_core.arithmetic.sums import in_decimals, value_of
 
 Rule = tuple[str, Fraction]  # how a number follows from those before it, and the next one
 NUMBER = r"-?\d[\d.]*"

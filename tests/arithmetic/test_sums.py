@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.base.sums import false_sums, value_of
+from zooter_core.arithmetic.sums import false_sums, value_of
 
 FALSE = [
     *("5 * 5 = 24", "5*5=24.", "So 36 - 7 = 31.", "$6 * $4 = $25", "10 / 3 = 3.34", "2 + 2 * 3 = 12"),
@@ -27,7 +27,17 @@ TRUE_OR_NONE = [
         "8 / 4 = 2 * 1",
         "9 - 4 = 5x",
     ),
-    *("(-3) * 2 = -6", "10 mod 3 = 1", "4 / 3 = 1 1/3", "9 ** 9999 = 1", "1 / 0 = 0", "5 * 5 = 25.0"),
+    *("√16 + 2 = 6", "1 000 + 500 = 1 500", "10:00 + 2 = 12:00", "1000 * 10 ^ 9 = 1 trillion", "Step 2 - 3 + 4 = 7"),
+    *("2 / 3 = 0.6666", "100 / 7 = 14.28", "0.1 + 0.2 = 0.30000000000000004", "twice 3 + 4 = 10"),
+    *(
+        "(-3) * 2 = -6",
+        "10 mod 3 = 1",
+        "4 / 3 = 1 1/3",
+        "1 1/2 + 1/2 = 2",
+        "9 ** 9999 = 1",
+        "1 / 0 = 0",
+        "5 * 5 = 25.0",
+    ),
 ]
 
 

@@ -13,15 +13,16 @@ from decimal import Decimal
 from fractions import Fraction
 
 CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
-NUMBER = r"[$€£]?(?:\d{1,3}(?:,\d{3})+|\d{1,30})(?:\.\d{1,30})?"
+NUMBER = r"[$€£]?(?:\d{1,3}(?:,\d{3})+|\d{1,30})(?:\.\d{1,12})?"  # floats have noise behind more decimals
 SIGN = r"(?:\s?(?:\*\*|\\times|\\cdot|[-+*/^×÷·−–])\s?|\sx\s)"
 PART = rf"\({{0,3}}+{NUMBER}%?\){{0,3}}+"
 BEFORE = re.compile(  # what makes the sum behind it a part of a longer one
-    r"(?:[\w.,)\]}%*/^+×÷·−–-]|[)\]}%*/^+×÷·−–-]\s|\b(?:plus|minus|times|by|of|over|and|from|per|percent|mod)\s)$",
+    r"(?:[\w.,)\]}%*/^+×÷·√−–-]|[)\]}%*/^+×÷·−–-]\s|\d[ :'’]"
+    r"|\b(?:plus|minus|times|by|of|over|and|from|per|percent|mod|twice|double|half|step)\s)$",
     re.IGNORECASE,
 )
 AFTER = (
-    r"(?!\w|[.,]\d|\s?(?:[-+*/^×÷·=(%]|x\s|\\|(?:remainder|rem|mod|base|[kmb]|thousand|million|billion|hundred)\b"
+    r"(?!\w|[.,]\d|\s?(?:[-+*/^×÷·=(%]|x\s|\\|(?:remainder|rem|mod|base|[kmb]|thousand|[mbtr]+illion|hundred)\b"
     r"|r\s?\d|in (?:base|binary|hex)))"
 )
 SUM = re.compile(
@@ -142,7 +143,10 @@ def _is_false(match: re.Match[str]) -> bool:
     scales = (
         [Fraction(1), Fraction(1, 100), Fraction(100)] if match["percent"] or "%" in match["sum"] else [Fraction(1)]
     )
-    return all(abs(value - result * scale) > room * scale for scale in scales)
+    return all(
+        abs(value - result * scale) > room * scale and int(value / scale * 10**digits) != result * 10**digits  # cut off
+        for scale in scales
+    )
 
 
 def _number(text: str) -> Fraction:

@@ -11,14 +11,14 @@ import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from zooter_core.base.sequences import next_number
-from zooter_core.base.sums import AMOUNT, in_decimals, number_in
-from zooter_core.base.units import converted
+from zooter_core.arithmetic.sequences import next_number
+from zooter_core.arithmetic.sums import AMOUNT, in_decimals, number_in
+from zooter_core.arithmetic.units import converted
 
 Worked = tuple[str, str]  # a sentence that works it out, and the answer alone
 LARGEST = 10**10  # a number whose factors are looked for
 MOST_FACTORIAL = 20
-TIMES = {0: "not once", 1: "once", 2: "twice"}
+TIMES = {1: "once", 2: "twice"}
 KINDS = {"vowels": "aeiou", "consonants": "bcdfghjklmnpqrstvwxyz"}  # other letters count as neither
 DECIMALS = {
     **{"one": 1, "two": 2, "three": 3, "four": 4, "tenth": 1, "hundredth": 2, "thousandth": 3},
@@ -31,7 +31,7 @@ def exact_answer(text: str) -> Worked | None:
 
     "s-t-r-a-w-b-e-r-r-y: the letter r comes 3 times." and "3" of "How many r's are in strawberry?".
     """
-    question = re.sub(r"(?:,? please)?(?: |\?|\.|(?<!\d)!)*$", "", " ".join(text.split()).replace("’", "'"))
+    question = re.sub(r"(?:,? please)?(?: |\?|\.|(?<![\d!])!+)*$", "", " ".join(text.split()).replace("’", "'"))
     if worked := converted(question) or next_number(text):
         return worked
     for pattern, answer in QUESTIONS:
@@ -45,9 +45,7 @@ def _letter(word: str, letter: str) -> Worked:
     return f"{'-'.join(word)}: the letter {letter} comes {TIMES.get(count, f'{count} times')}.", str(count)
 
 
-def _letters(word: str, kind: str) -> Worked | None:
-    if word in ("alphabet", "english"):
-        return None
+def _letters(word: str, kind: str) -> Worked:
     count = sum(letter in KINDS.get(kind, letter) for letter in word)
     return f"{'-'.join(word)} has {count} {kind if count != 1 else kind[:-1]}.", str(count)
 
@@ -174,8 +172,13 @@ def _compared(a: str, b: str, larger: str = "", than: str = "") -> Worked | None
 
 
 QUOTE = "[\"'“”‘*`]?"
-WORD = rf"(?:the (?:word|name|string) )?{QUOTE}(?P<word>[^\W\d_]{{2,}}){QUOTE}"
+WORD = rf"(?:the (?:word|name|string) |(?!(?:it|this|that|them|these|my|your)\b)){QUOTE}(?P<word>[^\W\d_]{{2,}}){QUOTE}"
 LETTER = rf"(?:the )?(?:letters? )?{QUOTE}(?P<letter>[^\W\d_]){QUOTE}(?:'?s)?"
+LANGUAGES = (  # of whose alphabet the letters are
+    "english|french|german|spanish|italian|portuguese|dutch|latin|greek|turkish|polish|russian|arabic|hebrew|hindi|chinese|"
+    "japanese|korean|swedish|hawaiian"
+)
+LETTERS = rf"(?P<kind>letters|vowels|consonants)(?!.* (?:alphabet|{LANGUAGES})\b)"
 COUNT = r"(?:(?:tell me|find|what is|count) )*(?:how many (?:times )?|(?:the )?number of |(?<=count ))(?:the |does )?"
 VERB = r"(?: are| is)?(?: there)?(?: (?:appear|occur|come|show)s?(?: up)?)?"
 ASK = (
@@ -193,9 +196,11 @@ QUESTIONS: Sequence[tuple[re.Pattern[str], Callable[..., Worked | None]]] = [
     (re.compile(pattern, re.IGNORECASE), answer)
     for pattern, answer in (
         (rf"{COUNT}{LETTER}{VERB} in {WORD}", _letter),
-        (rf"{COUNT}(?P<kind>letters|vowels|consonants){VERB} in {WORD}", _letters),
-        (rf"{COUNT}(?P<kind>letters|vowels|consonants) does {WORD} have", _letters),
+        (rf"{COUNT}{LETTER} does {WORD} (?:have|contain)", _letter),
+        (rf"{COUNT}{LETTERS}{VERB} (?:in|of) {WORD}", _letters),
+        (rf"{COUNT}{LETTERS} does {WORD} (?:have|contain)", _letters),
         (rf"{ASK}(?:spell|write|say) {WORD} (?:backwards?|in reverse)", _backwards),
+        (rf"{ASK}{WORD} (?:spelled|written) (?:backwards?|in reverse)", _backwards),
         (rf"(?:{IF} )?(?:the number )?{N} (?:is )?(?:an? )?prime(?: number)?(?: or not)?", _prime),
         (rf"{ASK}prime (?:factors|factori[sz]ation) of {N}", _prime_factorization),
         (rf"{ASK}(?:factors|divisors) of {N}", _divisors),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.base.exact_answers import exact_answer
+from zooter_core.arithmetic.exact_answers import exact_answer
 
 ANSWERS = {
     "How many r's are in strawberry?": "3",
@@ -15,6 +15,10 @@ ANSWERS = {
     "what is the number of vowels in education": "5",
     "Can you spell banana backwards?": "ananab",
     "Spell stressed backwards": "desserts",
+    "What is 'silver' spelled backwards?": "revlis",
+    "how many r does strawberry have": "3",
+    "How many m's does the word mammoth contain?": "3",
+    'count the letters of the word "sunshine"': "8",
     "What comes next: 2, 4, 8, 16?": "32",
     "100, 90, 80, 70, ...": "60",
     "What is the next number in the sequence 1 4 9 16 25?": "36",
@@ -62,6 +66,12 @@ ANSWERS = {
 OTHERS = (
     "How many people are in Germany?",
     "How many letters are in the alphabet?",
+    "How many letters are there in Russian?",
+    "How many letters does it have?",
+    "Say that backwards",
+    "How do I walk backwards?",
+    "why is it written backwards",
+    "3!!",
     "How many meters are in a kilogram?",
     "How many days are in a month?",
     "Convert 100 dollars to euros",
@@ -97,6 +107,7 @@ def test_the_answer_is_worked_out_in_a_sentence():
     assert sentence("1, 4, 9, 16, ?") == "The steps are 3, 5, 7, and next 9: 16 + 9 = 25."
     assert sentence("What comes next: 3, 7, 15, 31?") == "Each number is 2 times the one before + 1: 31 * 2 + 1 = 63."
     assert sentence("-40 F to C") == "-40 °F are -40 °C."
+    assert sentence("6'2\" in cm") == "6'2\" are 187.96 cm."
     assert sentence("Is 91 prime?") == "91 = 7 * 13, so it is not prime."
 
 
