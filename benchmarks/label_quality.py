@@ -38,7 +38,7 @@ def matched(rewards: Scores, truth: Scores) -> tuple[np.ndarray, np.ndarray]:
     """The rows of the rewards whose query is in the truth, and their true scores, shape (rows, N)."""
     place = {query.text: row for row, query in enumerate(truth.queries)}
     rows = [row for row, query in enumerate(rewards.queries) if query.text in place]
-    worth = truth.in_order(rewards.candidates).scores
+    worth = truth.of_columns(map(truth.candidates.index, rewards.candidates)).scores
     return np.array(rows), worth[[place[rewards.queries[row].text] for row in rows]]
 
 

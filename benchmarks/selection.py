@@ -140,7 +140,7 @@ def main() -> None:
     outputs, scores = outputs.of_queries(able), scores.subset(np.flatnonzero(able).tolist())
     rows = curves(outputs, scores)
     if call.judge:
-        judge = read_scores([call.judge]).only(scores.candidates).in_order(scores.candidates)
+        judge = read_scores([call.judge]).only(scores.candidates)
     if judge is not None:
         places = {query.id: row for row, query in enumerate(judge.queries)}
         judge = judge.subset([places[query.id] for query in scores.queries])

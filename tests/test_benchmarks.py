@@ -87,6 +87,19 @@ def test_labels_that_are_wrong_where_entropy_is_high_have_a_negative_rank_correl
     assert figures["interval"][0] <= figures["rank"] <= figures["interval"][1] < 0
 
 
+@pytest.mark.parametrize("name", ["label_quality", "selection"])
+def test_a_second_file_may_have_the_candidates_in_another_order(monkeypatch, capsys, score_file, tiny_encoder, name):
+    lines = [json.loads(line) for line in score_file.read_text().splitlines()]
+    other = write_lines(
+        score_file.with_name("other.jsonl"),
+        [line | {"scores": dict([*line["scores"].items()][::-1])} for line in lines],
+    )
+    call = [score_file, *([other] if name == "label_quality" else ["--judge", other])]
+    monkeypatch.setattr(sys, "argv", [name, *map(str, call), "--encoder", tiny_encoder.reference])
+    script(name).main()
+    assert {"label_quality": "all 1.00", "selection": "100%"}[name] in capsys.readouterr().out
+
+
 def test_quality_is_the_share_of_the_way_from_random_to_the_best():
     """The label is right on the 8 surer queries, and wrong on 2 others; the last tells nothing."""
     quality = script("label_quality")

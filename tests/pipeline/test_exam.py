@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from zooter_core.config.edit import add_candidates, change_candidate, remove_can
 from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.figures import load_report
+from zooter_core.evaluation.verified import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.skills import starter_queries
 from zooter_core.pipeline import exam
@@ -205,3 +207,14 @@ def test_keys_that_nothing_can_check_are_left_out(queries, monkeypatch):
     assert [query for query in checked if query.key]
     assert len(notes) == 1
     assert "bubblewrap" in notes[0]
+
+
+def test_without_the_extra_verify_the_other_keys_are_checked(monkeypatch):
+    for name in ("regex", "py3langid", "jsonschema_specifications"):
+        monkeypatch.setitem(sys.modules, name, None)
+    notes: list[str] = []
+    checked = exam.answerable([query for query in starter_queries() if "tests" not in (query.key or {})], notes.append)
+    check_verifiable(query.key for query in checked if query.key)
+    forms = {form for query in checked if query.key for form in query.key.get("answer", ())}
+    assert forms == {"number", "text", "choice", "choices"}
+    assert len(notes) == 3

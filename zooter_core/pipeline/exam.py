@@ -58,14 +58,16 @@ def answerable(queries: Sequence[Query], tell: Callable[[str], None] = lambda no
     kinds: dict[str, ZooterError | None] = {}
     checked = []
     for query in queries:
-        kind = "+".join(sorted({*(query.key or ()), *((query.key or {}).get("check") or ())}))
+        fields = (query.key or {}).items()
+        parts = sorted(part for field, value in fields for part in ((field,) if field == "tests" else value))
+        kind = " and ".join(f"`{part}`" for part in parts)
         if query.key and kind not in kinds:
             kinds[kind] = None
             try:
                 check_verifiable([query.key])
             except ZooterError as problem:
                 kinds[kind] = problem
-                tell(f"Answers are not checked for {kind}: {problem}")
+                tell(f"Answer keys with {kind} are left out. {problem}")
         checked.append(replace(query, key=None) if kinds.get(kind) else query)
     return checked
 

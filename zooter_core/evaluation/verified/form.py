@@ -16,17 +16,19 @@ from zooter_core.evaluation.verified.code import BLOCK
 Check = Callable[[str, Any], tuple[bool, str]]  # of a response and what a key says: whether it is right, and why
 ITEM = re.compile(r"^([ \t>]*)(?:[-*+–]\s|[•‣●▪◦]|\*{0,2}\d+[.)]\*{0,2}\s)(?=.*[^-*\s])", re.MULTILINE)
 TITLE = re.compile(r"\A(?:#.*|([*_]{1,3})[^*_\n]+\1|.*:[* ]*)\n\s*(?![*_\s])")  # or what announces the lines below it
+LIBRARIES = ("jsonschema", "referencing.exceptions", "jsonschema_specifications", "regex")  # for `json_schema`
 PATTERN_SECONDS = 1  # of one `pattern` of a schema
 LANGUAGE_CHARACTERS = 20_000  # more say nothing new
 
 
 def has_json(text: str, schema: Any) -> tuple[bool, str]:
     """Whether the response, or its only fenced block, is JSON that is valid by a schema."""
+    libraries = [library(name, "An answer key with `json_schema`") for name in LIBRARIES]
     if not (outcome := is_json(text, True))[0]:
         return outcome
     try:
         data = parse_json(_json_in(text))
-        difference = next(_differences(data, schema), "")
+        difference = next(_differences(data, schema, *libraries), "")
     except (RecursionError, ArithmeticError, ValueError, TimeoutError, MemoryError) as problem:
         difference = type(problem).__name__  # of extreme values
     if difference:
@@ -34,10 +36,8 @@ def has_json(text: str, schema: Any) -> tuple[bool, str]:
     return True, "The JSON fits the schema."
 
 
-def _differences(data: Any, schema: Any) -> Iterator[str]:
+def _differences(data: Any, schema: Any, jsonschema: Any, referencing: Any, drafts: Any, regex: Any) -> Iterator[str]:
     """Where JSON differs from a schema. References to other documents are not followed."""
-    names = ("jsonschema", "referencing.exceptions", "jsonschema_specifications", "regex")
-    jsonschema, referencing, drafts, regex = (library(name, "An answer key with `json_schema`") for name in names)
 
     def pattern(validator: Any, expression: str, value: Any, schema: Any) -> Iterator[Any]:
         """The keyword `pattern`, with a time limit, which `re` does not have."""
