@@ -69,9 +69,8 @@ _OF_IT = _words(  # a part of what is there, or the thing itself: "what does lin
     r"recipe|regex|result|script|story|table)"
     r"(?=\W*$| (do|end|fail|go|look|mean|need|print|return|rhyme|run|say|take|use|work)(e?s)?\b))"
 )
-_OPENS = _words(r"^((ok|okay|thanks|thank you)( a lot| so much)?\W+)+(?=\w)")  # which says nothing of what follows
 _ADDS = _words(  # a question or request behind a word that goes on: "and what is 3 times that?"
-    r"(and|or|but|also|now|then|so)\W+(please )?"
+    r"((ok|okay|thanks|thank you)\W+)?(and|or|but|also|now|then|so)\W+(please )?"
     r"(what|who|whose|when|where|which|how (many|much|do|can|old|far|tall)|is|are|was|do|does|did|"
     r"calculate|compose|create|draft|factor|find|implement|solve|tell|write|an?)\b(?! about)"
 )
@@ -84,11 +83,12 @@ _EDITS = _words(  # what is mostly asked of a thing that is there already
 _EXPLAINS = _words(  # what is there, or something new: "I get a TypeError"
     rf"({_POLITELY}(check|explain|say|summari[sz]e|translate|try)|i (still )?(get|got))\b"
 )
-_ASKS = _words(  # a question or request of its own
-    rf"{_POLITELY}(what|who|whose|when|where|which|why|how|is|are|was|do|does|did|can|should|hi|"
-    r"hello|hey|i|my|an?|calculate|compose|create|describe|draft|factor|find|give me|implement|show me|simplify|"
-    r"solve|tell|write)\b"
+_REQUEST = (
+    r"(what|who|whose|when|where|which|why|how|is|are|was|do|does|did|can|should|calculate|compose|create|describe|draft|"
+    r"factor|find|give me|implement|show me|simplify|solve|tell|write)"
 )
+_ASKS = _words(rf"{_POLITELY}({_REQUEST}|hi|hello|hey|i|my|an?)\b")  # a question or request of its own
+_OPENS = _words(rf"((ok|okay|thanks|thank you)( a lot| so much)?\W+)+(?={_POLITELY}{_REQUEST}\b)")  # before one
 _CLAUSE = re.compile(r"(\S+\s+){2,}?\S*?[,.;?!](?=\s|$)")  # the first one of three words or more
 _BRINGS = _words(  # the turn brings what it speaks of
     r".*(:\s+\S|[\"“']\w.*\w\W?[\"”']|\n)|"
@@ -101,7 +101,8 @@ def kind_of(turn: str) -> Kind:
 
     It is "short" if it has too few to tell, "unclear" if it probably goes on, and "open" if it may as well not.
     """
-    text = _OPENS.sub("", turn.strip()[:READ])
+    text = turn.strip()[:READ]
+    text = text[match.end() :] if (match := _OPENS.match(text)) else text
     words = len(turn[:READ].split())
     short = words <= LONG
     ends = _ENDS.match(text) and not _MY_OWN.match(text)
