@@ -54,7 +54,7 @@ _CONNECTS = _words(  # the first words of a short one
     r"how come|are you sure|sure|go on|keep going|why (so|not)|(give|show|tell) me (another|(some )?more)|"
     r"((explain )?(why|how|when|where|who|which)|what do you mean|i (don't|do not) (get|understand))(?=\W*$))\b"
 )
-_ENDS = _words(rf".*\b(too|instead|again|as well|though|why|{_COMPARATIVE}( please)?)\W*$")
+_ENDS = _words(rf".*\b(too|instead|again|as well|though|(explain|tell me) why|{_COMPARATIVE}( please)?)\W*$")
 _MY_OWN = _words(r"how (can|could|do|should) (i|we|you|one)\b")  # "How can I sleep better?"
 _REFERS = _words(  # words that stand for something said before; "a fox and its den" and "more than" do not
     r"\b((?<!time is )it(?! going| \w+ to\b)|this|these|those|they|them|he|she|him|ones?(?!-)|same|others?|else|"
