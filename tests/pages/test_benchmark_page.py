@@ -176,6 +176,17 @@ def test_the_chart_draws_the_curves_that_are_chosen(open_page: Open, fleet_with_
     assert any("a second response was better on similar training queries" in text.value for text in page.markdown)
 
 
+def test_the_chart_says_where_its_lines_and_marks_are_of_other_queries(
+    open_page: Open, fleet_with_report: Path
+) -> None:
+    assert not any("Lines are of" in text.value for text in open_page("benchmark", fleet_with_report).caption)
+    change(fleet_with_report, lambda figures: figures["held_back"]["selection"].update(n=12))
+    change(fleet_with_report, lambda figures: figures["held_back"]["counts"].update(chosen=15))
+    (note,) = [text.value for text in open_page("benchmark", fleet_with_report).caption if "Lines are of" in text.value]
+    assert "Some scores are missing" in note
+    assert "of the 12 queries" in note
+
+
 def test_a_report_without_parts_is_drawn_and_a_broken_file_is_one_error(
     open_page: Open, fleet_with_report: Path
 ) -> None:

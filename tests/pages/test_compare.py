@@ -216,6 +216,20 @@ def test_a_round_of_the_arena_is_followed_by_another_on_a_query_of_the_starter_s
     comparison(page).job.stop()
 
 
+def test_a_model_that_is_down_is_in_no_more_rounds(open_page: Open, broken_fleet: Path) -> None:
+    page = open_page("compare", broken_fleet, view="Arena")
+    page.pills[0].set_value(["one", "two"]).run()
+    page.text_input(key="arena-query-").set_value("What is 12 + 30?")
+    press(page, "Begin")
+    comparison(page).job.wait(PATIENCE)
+    assert [response.candidate for response in comparison(page).job.failed] == ["two"]
+    page.run().pills[0].set_value(["base", "one", "two"]).run()
+    for _ in range(6):  # by chance in 5 of 100
+        press(page, "New round")
+        assert set(comparison(page).order) == {"base", "one"}
+        comparison(page).job.stop()
+
+
 def test_a_link_fills_in_its_query_and_share_gives_one(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     page = open_page("compare", compare="nobody")
     assert "no longer has" in words(page)

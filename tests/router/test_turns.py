@@ -20,7 +20,8 @@ from zooter_core.router.turns import (
 KINDS = {
     "follow-up": [
         *("and in Java?", "shorter please", "why?", "why is that", "make it rhyme", "a bit more formal"),
-        *("one about the sea", "is it open on Mondays?"),
+        *("one about the sea", "is it open on Mondays?", "ok who wrote it"),
+        *("what do you mean?", "give me another recipe", "can you explain why?", "thanks a lot", "ok, I see"),
         *("what does line 2 do?", "How does the loop work?", "Is the last paragraph needed?", "explain step 3"),
         "Is it true that they open at nine every morning on Mondays?",  # twelve words
         "Now rewrite your previous answer so that every sentence starts with the letter A, and keep the order.",
@@ -31,6 +32,8 @@ KINDS = {
         "Is it safe to drink tap water in Italy?",
         "Is it true that they open at nine in the morning on Mondays?",  # thirteen
         "SQL: customers with more than three orders",
+        *("thanks, what is 3*7?", "ok thanks. Write a haiku about tea", "ok. who wrote Hamlet"),
+        "My phone gets hot, why?",
         *("What is the function of the liver?", "What happens in step 2 of mitosis?"),
         "Do dolphins sleep, and if so how do they breathe?",  # "they" are in the turn
         *(

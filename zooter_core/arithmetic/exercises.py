@@ -12,6 +12,7 @@ from zooter_core.arithmetic.sums import NUMBERS, value_of
 LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
 LONGEST_SUM = 150
 NUMBER = r"(\d[\d.]*(?:/\d+)?)"
+ALONE = r"\b(?! ?(?:times|divided|multiplied|[*/x×÷]))"  # else: of the last number, or of the result?
 TASKS = (  # and what to work out for them
     (rf"add {NUMBER} (?:and|to) {NUMBER}", r"\1 + \2"),
     (rf"{NUMBER} times itself", r"\1 * \1"),
@@ -36,14 +37,14 @@ WORDS = (  # of a sum, and the signs for them
     (r"\b(?:a|one) quarter of\b", "1/4 *"),
     (r"\b(?:double|twice)\b", "2 *"),
     (r"\btriple\b", "3 *"),
-    (rf"(?:\bthe )?\bdifference (?:between|of) {NUMBER} and {NUMBER}", r"sqrt((\1 - \2)^2)"),  # which is not negative
+    (rf"(?:\bthe )?\bdifference (?:between|of) {NUMBER} and {NUMBER}{ALONE}", r"sqrt((\1 - \2)^2)"),  # not below 0
     (rf"(?:\bthe )?\bquotient of {NUMBER} and {NUMBER}", r"\1 / \2"),
     (rf"{NUMBER} (?:more than|added to) (.+)", r"\2 + \1"),
     (rf"{NUMBER} (?:less|fewer) than (.+)", r"\2 - \1"),
     (rf"(?:\bthe )?\bsquare of {NUMBER}", r"(\1)^2"),
     (rf"(?:\bthe )?\bcube of {NUMBER}", r"(\1)^3"),
     (r"(\d/\d+) of\b", r"\1 *"),
-    (r"(?<![\d)])(?<![\d)] )[-−](\d[\d.]*)(?= (?:squared|cubed|to the)\b)", r"(-\1)"),  # but not "-5^2"
+    (r"(?<![\d)])(?<![\d)] )[-−] ?(\d[\d.]*)(?= (?:squared|cubed|to the)\b)", r"(-\1)"),  # but not "-5^2"
     (r"\s*\bsquared\b", "^2"),
     (r"\s*\bcubed\b", "^3"),
     (r"\s*\bto the (?:power (?:of )?)?(\d+)(?:(?:st|nd|rd|th)(?: power)?)?\b", r"^\1"),
@@ -54,7 +55,7 @@ WORDS = (  # of a sum, and the signs for them
 ITEM = r"\d[\d.]*\b(?:/\d+)?"
 LIST = re.compile(  # "the average of 4, 8 and 15", or "4,8,15"; but "1,500 and 2" and "2,5 and 3" may be other numbers
     r"(?:\bthe )?\b(?P<name>average|mean|sum|total|product) of (?:(?:the|these) (?:following )?numbers:? )?"
-    rf"(?P<numbers>{ITEM}(?!,\d)(?:(?:, (?:and )?| and ){ITEM}(?!,\d))+|{ITEM}(?:,(?!\d{{3}}\b){ITEM})+)",
+    rf"(?P<numbers>{ITEM}(?!,\d)(?:(?:, (?:and )?| and ){ITEM}(?!,\d))+|{ITEM}(?:,(?!\d{{3}}\b){ITEM})+){ALONE}",
     re.IGNORECASE,
 )
 QUESTION = re.compile(
@@ -111,7 +112,7 @@ def sum_in(text: str) -> tuple[str, str] | None:
         return None
     wording = LIST.sub(_written_out, match["sum"])
     for pattern, task in TASKS:
-        wording = re.sub(pattern, task, wording, flags=re.IGNORECASE)
+        wording = re.sub(rf"^{pattern}$", task, wording, flags=re.IGNORECASE)
     signs = wording
     for pattern, sign in WORDS:
         signs = re.sub(pattern, sign, signs, flags=re.IGNORECASE)

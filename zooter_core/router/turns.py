@@ -51,9 +51,10 @@ _CONNECTS = _words(  # the first words of a short one
     r"(then|so|plus|only|just|not|no|yes|ok|okay|thanks|thank you|really|anything|since|another|"
     rf"(even |a bit |a little |much )?{_COMPARATIVE}|\w+ more|instead|once more|too|still|"
     r"(in|as|with|without)\b(?!.*,)|again|times|minus|divided by|(what|who|where|how) else|(any|some) others?|"
-    r"how come|are you sure|sure|go on|keep going|why (so|not)|(explain )?(why|how|when|where|who|which)(?=\W*$))\b"
+    r"how come|are you sure|sure|go on|keep going|why (so|not)|(give|show|tell) me (another|(some )?more)|"
+    r"((explain )?(why|how|when|where|who|which)|what do you mean|i (don't|do not) (get|understand))(?=\W*$))\b"
 )
-_ENDS = _words(rf".*\b(too|instead|again|as well|though|{_COMPARATIVE}( please)?)\W*$")
+_ENDS = _words(rf".*\b(too|instead|again|as well|though|(explain|tell me) why|{_COMPARATIVE}( please)?)\W*$")
 _MY_OWN = _words(r"how (can|could|do|should) (i|we|you|one)\b")  # "How can I sleep better?"
 _REFERS = _words(  # words that stand for something said before; "a fox and its den" and "more than" do not
     r"\b((?<!time is )it(?! going| \w+ to\b)|this|these|those|they|them|he|she|him|ones?(?!-)|same|others?|else|"
@@ -82,11 +83,12 @@ _EDITS = _words(  # what is mostly asked of a thing that is there already
 _EXPLAINS = _words(  # what is there, or something new: "I get a TypeError"
     rf"({_POLITELY}(check|explain|say|summari[sz]e|translate|try)|i (still )?(get|got))\b"
 )
-_ASKS = _words(  # a question or request of its own
-    rf"{_POLITELY}(what|who|whose|when|where|which|why|how|is|are|was|do|does|did|can|should|hi|"
-    r"hello|hey|i|my|an?|calculate|compose|create|describe|draft|factor|find|give me|implement|show me|simplify|"
-    r"solve|tell|write)\b"
+_REQUEST = (
+    r"(what|who|whose|when|where|which|why|how|is|are|was|do|does|did|can|should|calculate|compose|create|describe|draft|"
+    r"factor|find|give me|implement|show me|simplify|solve|tell|write)"
 )
+_ASKS = _words(rf"{_POLITELY}({_REQUEST}|hi|hello|hey|i|my|an?)\b")  # a question or request of its own
+_OPENS = _words(rf"((ok|okay|thanks|thank you)( a lot| so much)?\W+)+(?={_POLITELY}{_REQUEST}\b)")  # before one
 _CLAUSE = re.compile(r"(\S+\s+){2,}?\S*?[,.;?!](?=\s|$)")  # the first one of three words or more
 _BRINGS = _words(  # the turn brings what it speaks of
     r".*(:\s+\S|[\"“']\w.*\w\W?[\"”']|\n)|"
@@ -100,7 +102,8 @@ def kind_of(turn: str) -> Kind:
     It is "short" if it has too few to tell, "unclear" if it probably goes on, and "open" if it may as well not.
     """
     text = turn.strip()[:READ]
-    words = len(text.split())
+    text = text[match.end() :] if (match := _OPENS.match(text)) else text
+    words = len(turn[:READ].split())
     short = words <= LONG
     ends = _ENDS.match(text) and not _MY_OWN.match(text)
     if words >= FEW and _ADDS.match(text) and not _ANSWERS.match(text):
@@ -202,6 +205,7 @@ SMALL_TALK = (
     "good afternoon", "how are you?", "nice to meet you", "bye", "goodbye", "great, bye", "good night", "see you later",
     "let's talk later", "take care", "have a good day", "gracias", "hola", "danke", "guten Morgen", "tschüss", "merci",
     "merci beaucoup", "grazie", "ciao", "obrigada", "tack", "dziękuję", "спасибо", "привет", "谢谢", "ありがとう",
+    "new topic", "next question", "can I ask something else?", "I have to go", "no, thanks",
 )  # fmt: skip
 FOLLOW_UPS = (
     "why?", "why not?", "how?", "how so?", "what?", "who else?", "when?", "where?", "what does that mean?",
@@ -216,7 +220,8 @@ FOLLOW_UPS = (
     "no, in English", "translate it to Spanish", "auf Deutsch bitte", "kürzer", "warum?", "en français", "pourquoi?",
     "¿por qué?", "otra vez", "yes please", "yes, the blue one", "no, the other one", "option B", "my name is Anna",
     "add an example", "add types", "add a check", "use shorter words", "fix the format", "it does not work",
-    "I get an error", "check the answer", "erklär das genauer", "explica eso mejor",
+    "I get an error", "check the answer", "erklär das genauer", "explica eso mejor", "yes", "yeah, sure", "yep", "no",
+    "nah", "ja", "nein", "oui", "non", "sí", "ok, do it", "encore une", "un'altra", "ok, go on",
 )  # fmt: skip
 SOFT = 0.06  # of the soft maximum of similarities, as in taggers/nearest.py
 FAR = 0.18  # a closeness to FOLLOW_UPS; a turn below it that is only short begins a topic

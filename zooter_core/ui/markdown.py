@@ -87,9 +87,9 @@ SPECIAL = re.compile(
     # words, or has one of the signs of a formula. Prices may have theirs behind (5$, 10$), or be nothing else ($$).
     | (?P<formula> \\\((?!\s*\\\)).{1,2000}?\\\) | \\\[(?!\s*\\\]).{1,2000}?\\\][\ \t]*
         | \$\$(?!\s*(?:[$)\],.;:]|(?:and|or|to)\b)).{1,2000}?\$\$
-        | (?<!\$)(?<!\d(?=\$[^\\A-Z]))(?<![A-Z](?=\$\d))\$(?![\s$])
+        | (?<!\$)(?<!\d(?=\$[^\\A-Z]))(?<![A-Z](?=\$\d))\$(?![\s$/])
             (?:[A-Z]{1,3} | (?:(?![A-Z]{2})[^\]["#$%&@`{}~\n]){1,100}(?<=[\w)|'!])
-            | [^$\n]{0,300}?[\\^_=][^$\n]{0,300}?) (?<!\s)\$(?![\d$]) )
+            | (?:\\\$|[^$\n]){0,300}?(?:\\\$|[\\^_=])(?:\\\$|[^$\n]){0,300}?) (?<![\s\\])\$(?![\d$]) )
     # Images and links, then bare addresses without the punctuation behind them.
     | (?P<link> !?\[ (?P<words> (?: [^][\\`]++ | \\. | `[^`]*` | \[[^][\\`]*\] )*+ )\]
         \( \s* <? (?P<address> [^\s<>()]* (?:\([^\s<>()]*\)[^\s<>()]*)* ) >? (?: \s+ (?:"[^"]*" | '[^']*') )? \s* \) )
@@ -97,15 +97,17 @@ SPECIAL = re.compile(
         (?<![?!.,:;*_~'"\]}]) ) (?(angle)>)
     # What Streamlit would put together with its neighbours to an icon or an address, after parsing.
     | (?P<character> &(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});
-        | \\(?: (?<=\d\\)\. | (?<=\n\\)[-+] | (?![-.?+/@])[!-/:-@[-`{-~] ) )  # not in a pattern such as `a\.b`
+        # not in a pattern such as `a\.b`, nor in a path: `C:\*`, `dir\*.txt`
+        | \\(?: (?<=\d\\)\. | (?<=\n\\)[-+] | (?![-.?+/@] | (?<=\b[a-z]:\\)\* | (?<=\w\\)\*\.[a-z*])[!-/:-@[-`{-~] ) )
     | (?P<apart> :(?=[\w+-]+:|[\w+-]*[\\&]|material) | (?:https?|www)(?=[:.\\&]) )
     | (?P<arrow> (?<=\s)(?:<?->|<-|--|[<>~]=)(?=\s|\Z) )  # which Streamlit would draw as one sign
     # Emphasis begins between words, and ends there if it is *light*: 2*3*4 is a product.
-    | (?P<emphasis> (?<![\w)\]/\\*GREEK]) (?P<marks> \*\*\*? | (?P<light>\*) ) (?! \s | /?\* | \.(?:{|\w+(?![\w*])) )
+    | (?P<emphasis> (?<![\w)\]/\\*GREEK]) (?P<marks> \*\*\*?|(?P<light>\*) ) (?! /?[\s*,;)] | \.(?:[{*]|\w+(?![\w*])) )
         (?P<inner> (?: [^*`\\\n] | \\. | `[^`\n]+` | (?<!\w)(?P<within>\*\*?)(?![\s*])[^*\n]+(?P=within)(?!\*) )+? )
         (?<![\s(\[{]) (?P=marks) (?![*\d]) (?(light)(?![\w(GREEK√])) )
     # Stars in a sum, a path or a wildcard, and a name between double underscores.
-    | (?P<text> (?<=[0-9A-ZGREEK])\*(?=[0-9A-ZGREEK√]) | (?<=/)\*+(?=/|\.\w) | (?<![\w*])\*+(?=/\*|\.(?:{|\w+(?![\w*])))
+    | (?P<text> (?<=[0-9A-ZGREEK])\*(?=[0-9A-ZGREEK√]) | (?<=/)\*+(?=/|\.\w)
+        | (?<=[\s(])\*(?=[,;)]) | \*\.\*(?!\w) | (?<![\w*])\*+(?=/[*\s]|\.(?:{|\w+(?![\w*])))
         | (?<=\b[0-9A-Z])\*\*(?=[0-9A-Z]) | (?<=\w)\*\*(?=\d)
         | (?<=\d)\*+(?=[0-9A-Z]) | (?<=[)\]])\*+(?=[0-9A-Z(]|\.\d) | (?<=\d)\*+(?=[(\[.-]) | (?<=\b[A-Z])\*+(?=\()
         | (?<!\w)__[A-Z0-9]\w+?__(?!\w)
@@ -286,6 +288,8 @@ def _piece(part: re.Match[str], linked: bool) -> str | None:
             words, address = part["words"], re.sub(r"\\([\W_])", r"\1", unescape(part["address"]))
             if source[0] == "[" and (page := WEB.fullmatch(address)):
                 return _link(words, page) if linked else None
+            if source[0] == "[" and before.isalnum():  # f[x](y)
+                return None
             shown = code(address[:LONGEST] + "…" * (len(address) > LONGEST) or "no address")
             shown = shown if words == address else f"{_words(words or 'image', linked)} ({shown})"
             return JOINER * (not before.isspace()) + shown + JOINER * (after == "`")

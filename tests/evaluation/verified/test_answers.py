@@ -27,6 +27,7 @@ from zooter_core.evaluation.verified.answers import final_number, letter
         ("The answer is -6.02E+23.", "-602000000000000000000000"), ("the commit 12e5f", "5"),
         ("The answer is not clear. There are 9.", "9"), ("The answer is:\n\n18", "18"), ("None at all.", None),
         ("1/2 + 1/3 = 5/6", "5/6"), (r"\boxed{-\frac{5}{6}}", "-5/6"),
+        ("Das sind 2,5 Liter.", "2.5"), ("12,50 €", "12.5"),
         ("It takes 2 1/2 hours.", "5/2"), (r"$2\dfrac{1}{2}$", "5/2"), ("on 12/05/2024", "2024"), ("5/0", "0"),
         ("Two plus two is four.", "4"), ("The letter s comes twice.", "2"), ("a two-step, phone one-off", None),
         ("The next number is 32 (16 * 2).", "32"), ("8.05 km (5 x 1.609)", "8.05"), ("So 9 + 9 = (18)", "18"),
@@ -34,6 +35,13 @@ from zooter_core.evaluation.verified.answers import final_number, letter
 )  # fmt: skip
 def test_the_final_number(text, number):
     assert final_number(text) == (None if number is None else Fraction(number))
+
+
+def test_an_answer_may_begin_with_its_number():
+    for text in ("12 is 15% of 80.", "**12**, because 0.15 * 80 = 12.0, or 80 less 68", "$12: 15% of $80"):
+        assert verify(text, {"answer": {"number": "12"}}).right
+    for text in ("12 eggs less 5 are 7", "12 is a dozen.\nSo it is 80."):
+        assert not verify(text, {"answer": {"number": "12"}}).right
 
 
 NUMBERS = st.decimals(-(10**9), 10**9, allow_nan=False, places=2) | st.integers(-(10**12), 10**12).map(Decimal)

@@ -73,6 +73,7 @@ LIST = "Three of them:\n- one\n  - more of one\n- two\n* three"
         ("Good morning, how are you today?", {"language": "de"}, False),
         ("one two", {"words": 2, "contains": "two"}, True), ("one two", {"words": 2, "contains": "three"}, False),
         (r"$x = \frac{1}{3}$ and $y = -\frac{2}{3}$", {"solution": {"x": "1/3", "y": "-2/3"}}, True),
+        ("x = - 3 1/2", {"solution": {"x": "-7/2"}}, True), ("x = 3,5", {"solution": {"x": "7/2"}}, True),
         ("That is 2/3.", {"solution": {"x": "1/3"}}, False), ("1/3 of it", {"solution": {"x": "1/3"}}, True),
     ],
 )  # fmt: skip

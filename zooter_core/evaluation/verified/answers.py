@@ -21,10 +21,14 @@ SHOWN = 60  # characters of a text in a reason
 LONGEST_FRACTION = 1000  # of a denominator in a reason
 
 LATEX_FRACTION = re.compile(r"(?<!\d)(\d*)\\[dt]?frac\{(\d{1,30})\}\{(\d{1,30})\}")
-NUMBER = re.compile(  # 5/6 and 2 1/2, but no date; 1,234.5 and 6.02e23
+NUMBER = re.compile(  # 5/6 and 2 1/2, but no date; 2,5; 1,234.5 and 6.02e23
     r"(?<![/\d.,])(?:(?P<whole>\d{1,30}) )?(?P<over>\d{1,30})/(?P<under>\d{0,30}[1-9]\d{0,30})(?!/?\d|\.\d)"
+    r"|(?P<comma>(?<![\d.,])\d{1,30},\d{1,2}(?![\d,]|\.\d))"
     r"|(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?"
 )
+LEADS_WITH_NUMBER = re.compile(
+    r"[*$€£(]*[-−]?\d[\d.,/]*[*)%]*(?:[,:;] |\s(?:is|are|because|since)\b).*"
+)  # "12 is 15% of 80"
 MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−][$€£]?$|[$€£][-−]$")  # no hyphen, no subtraction
 ASIDE = re.compile(r"(?<=\d)((?: [a-z]+)?) \([^()]*\)[.!]?\s*$", re.IGNORECASE)
 NUMBER_WORDS = {name: value for value, name in enumerate(NUMBERS)} | {"once": 1, "twice": 2}
@@ -146,6 +150,9 @@ def _numeric(text: str, wanted: Sequence[Number | None]) -> tuple[bool, str]:
         return False, "The response has no number."
     if any(_equals(number, one) for one in wanted):
         return True, f"The final number is {_shown(number)}."
+    first = first_number(text) if LEADS_WITH_NUMBER.fullmatch(text.strip()) else None
+    if first is not None and any(_equals(first, one) for one in wanted):
+        return True, f"The answer begins with {_shown(first)}."
     return False, f"The final number is {_shown(number)}, not {listed(map(_shown, wanted), ' or ')}."
 
 
@@ -223,7 +230,7 @@ def _numbers(text: str) -> list[Number]:
             fraction = int(match["whole"] or 0) + Fraction(int(match["over"]), int(match["under"]))
             numbers.append(-fraction if negative else fraction)
         else:
-            value = Decimal(match[0].replace(",", ""))
+            value = Decimal(match[0].replace(",", "." if match["comma"] else ""))
             numbers.append(value.copy_negate() if negative and value else value)
     return numbers
 

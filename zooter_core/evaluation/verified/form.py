@@ -10,7 +10,7 @@ from typing import Any
 from zooter_core.arithmetic.sums import value_of
 from zooter_core.base.errors import ZooterError, listed, one_line
 from zooter_core.base.strict_json import parse_json
-from zooter_core.evaluation.verified.answers import final_number, library, plain_fractions
+from zooter_core.evaluation.verified.answers import final_number, first_number, library, plain_fractions
 from zooter_core.evaluation.verified.code import BLOCK
 
 Check = Callable[[str, Any], tuple[bool, str]]  # of a response and what a key says: whether it is right, and why
@@ -101,12 +101,15 @@ def solves(text: str, solution: dict[str, Any]) -> tuple[bool, str]:
     such sign, by its final number."""
     text = plain_fractions(text)
     for name, value in solution.items():
-        stated = re.findall(rf"(?<![A-Za-z\d)*/^]){name}\s*=\s*([-−]?\s?[\d.,/]*\d)(?![\d.]*\s?[-+*/^(]|\w)", text)
-        number = value_of(stated[-1].replace(" ", "")) if stated else None
-        if number is None and len(solution) == 1:
-            number = Fraction(last) if (last := final_number(text)) is not None else None
-        if number is None:
+        stated = re.findall(
+            rf"(?<![A-Za-z\d)*/^]){name}\s*=\s*([-−]?\s?(?:\d+ (?=\d+/))?[\d.,/]*\d)(?![\d.]*\s?[-+*/^(]|\w)", text
+        )
+        final = first_number(re.sub(r"([-−])\s", r"\1", stated[-1])) if stated else None
+        if final is None and len(solution) == 1:
+            final = final_number(text)
+        if final is None:
             return False, f"The response does not say what {name} is."
+        number = Fraction(final)
         if abs(number - Fraction(value)) >= Fraction(1, 100) or (number != Fraction(value) and number.denominator == 1):
             return False, f"{name} is {value}, not {stated[-1] if stated else number}."
     return True, f"The solution is {listed(f'{name} = {value}' for name, value in solution.items())}."

@@ -133,7 +133,7 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     points, selection = report_tables.named(held_back), held_back.selection
     priced = all(point.dollars is not None for point in points)
     curves = report_tables.curves(selection) if selection else {}
-    lines = curves
+    lines, n = curves, (selection and selection.n) or held_back.n
     if selection:
         st.markdown(
             "Where the router is unsure, several models can answer, and the response with the highest reward wins. "
@@ -159,6 +159,8 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
     st.caption(
         ("Dollars cover the tokens of the responses, without prompts, router and reward model. " if priced else "")
         + "A call is one response of one model. Where several answer, the reward model runs too."
+        + gaps_note(held_back)
+        + (f" Lines are of the {n:,} queries with a score of every model that may be asked." if n < held_back.n else "")
     )
 
 

@@ -56,7 +56,9 @@ def start(ensemble: Ensemble, query: str, models: Sequence[str], previous: Compa
     """Begin a round between two models; "" takes a query of the starter set."""
     query = query or random.choice(starter_queries()).text
     among = comparisons.pick_candidates(ensemble.fleet.pool, models)
-    pair = votes.pick_pair(ensemble.route(query), among)
+    down = {name for name, response in ensemble.latest.items() if response.failed_before_first_token}
+    able = tuple(name for name in among if name not in down)  # until they answer again, as after Retry
+    pair = votes.pick_pair(ensemble.route(query), able if len(able) > 1 else among)
     comparisons.show(comparisons.start(ensemble, query, pair, blind=True, previous=previous))
 
 
