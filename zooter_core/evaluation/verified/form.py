@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from zooter_core.arithmetic.sums import value_of
 from zooter_core.base.errors import ZooterError, listed, one_line
 from zooter_core.base.strict_json import parse_json
 from zooter_core.evaluation.verified.answers import final_number, first_number, library, plain_fractions
