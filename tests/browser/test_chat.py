@@ -282,13 +282,15 @@ def test_an_answer_outlives_a_reload_is_stopped_given_again_by_another_model_and
 
     turn = next(turn for turn in demo.records() if turn["query"] == query)
     wide = "| wide words " * 12 + "|\n" + "|---" * 12 + "|"  # a table, which scrolls by itself
-    endpoints.replies.update(every(lambda query: f"A short answer.\n\n{wide}"))
+    code = "```python\nif x == 'y': return True\n```"  # whose colours can be read on white
+    endpoints.replies.update(every(lambda query: f"A short answer.\n\n{wide}\n\n{code}"))
     other = next(name for name in ("one", "two") if name != turn["candidate"])
     page.get_by_role("button", name="Answer again with").click()
     page.get_by_role("option", name=other).or_(page.get_by_role("menuitem", name=other)).click()
     expect(page.get_by_text("because you chose it")).to_be_visible(timeout=SLOW)
     answered(page)
     assert_fits(page, NARROW, WIDE)
+    expect(messages.last.locator("pre .token.boolean")).to_have_css("color", "rgb(0, 96, 74)", timeout=SLOW)
     page.get_by_role("button", name="Previous version").click()
     expect(page.get_by_text("1/2")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("because you chose it")).to_have_count(0)
@@ -367,6 +369,10 @@ def test_thoughts_come_folded_and_stay_as_they_were_opened(open_tab: Open, direc
     expect(title).to_have_text(re.compile(r"Thought for [1-9]\d* s"))
     expect(message.locator("details")).to_have_attribute("open", "")  # nothing has folded it
     expect(answer(message, "A short answer.")).to_be_visible()
+    menu = message.get_by_role("button", name="Answer again with")
+    menu.click()
+    expect(menu).to_have_css("color", "rgb(241, 238, 247)")
+    page.keyboard.press("Escape")
     assert barriers(page) == []
     assert_fits(page, WIDE, NARROW)
     page.locator("[class*=st-key-copy-] button").click()
