@@ -68,6 +68,7 @@ def test_every_page_works_fits_and_has_no_barrier(
     page = open_tab(f"{server.address}/{path}")  # fails on errors in the console, the policy's too
     expect(page.locator("h1")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text(LAST_TEXT[path]).first).to_be_attached(timeout=SLOW)
+    assert page.title().lower().startswith(path or "chat")
     if path in CHARTS:
         expect(page.locator("[data-testid=stPlotlyChart]:has(.main-svg)").first).to_be_visible(timeout=SLOW)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=SLOW)

@@ -29,6 +29,10 @@ from support.scripted_server import Scripted
 
 Open = Callable[..., Page]
 COPIED = "text => navigator.clipboard.readText().then(copied => copied === text)"
+BEHIND = """(button, field) => {
+    const below = field.getBoundingClientRect().top - button.getBoundingClientRect().top
+    document.querySelector('.stMain').scrollBy(0, -below)
+}"""
 PAUSE = (
     500  # milliseconds in which Streamlit sees that a page was scrolled, or scrolls to the end of one that has grown
 )
@@ -51,10 +55,12 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     expect(page.get_by_role("textbox", name="System prompt")).to_be_focused()
     page.keyboard.press("Escape")
     tab_to(page, "Explorer")
+    expect(page.locator(":focus")).to_have_css("outline-style", "solid")
     page.keyboard.press("/")
     expect(box).to_be_focused()
     page.keyboard.press("Enter")
     answered(page)
+    expect(page.get_by_role("status")).to_contain_text("42")  # which a screen reader says
     expect(box).to_be_focused()  # for the next query
     strip = page.get_by_role("img", name=re.compile("^Routing:"))
     shares = [int(share) for share in re.findall(r"(\d+)%", strip.get_attribute("alt") or "")]
@@ -85,7 +91,17 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     name.evaluate("name => { name.textContent = 'a-long-name-'.repeat(9) }")
     assert line.evaluate("strip => strip.scrollWidth <= strip.clientWidth")
     assert_fits(page, WIDE)
-    tab_to(page, "Edit")
+    tab_to(page, "Share")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("stPopoverBody").get_by_test_id("stCode")).to_be_focused(timeout=SLOW)
+    page.keyboard.press("Escape")
+    share = page.get_by_role("button", name="Share")
+    expect(share).to_be_focused()
+    share.evaluate(BEHIND, composer(page).element_handle())
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Edit")).to_be_focused()
+    page.wait_for_timeout(PAUSE)
+    assert page.locator(":focus").bounding_box()["y"] + 32 < box.bounding_box()["y"]  # not behind the field
     page.keyboard.press("Enter")
     field = page.get_by_role("textbox", name="Your query")
     expect(field).to_have_value(query, timeout=SLOW)
@@ -102,6 +118,7 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     tab_to(page, "Cancel")
     page.keyboard.press("Enter")
     answered(page)
+    expect(box).to_be_focused()
     page.locator(".stMain").evaluate("main => main.scrollTo(0, 0)")  # to read it once more
     page.wait_for_timeout(PAUSE)
     ask(page, "Thanks!")
