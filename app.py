@@ -29,7 +29,7 @@ def draw() -> None:
     page = st.navigation(pages, position="top")
     layout: Literal["wide", "centered"] = "wide" if page.title in ("Compare", "Explorer", "Models") else "centered"
     sidebar: Literal["auto", "collapsed"] = "auto" if page.title == "Chat" else "collapsed"  # closed on a phone
-    st.set_page_config("Zooter", str(looks / "mark.svg"), layout=layout, initial_sidebar_state=sidebar)
+    st.set_page_config(f"{page.title} · Zooter", str(looks / "mark.svg"), layout=layout, initial_sidebar_state=sidebar)
     st.logo(str(looks / "logo.svg"), size="large")
     st.html(looks / "style.css")
     st.html(FOCUS, unsafe_allow_javascript=True)

@@ -15,7 +15,7 @@ top = st.container(key="top")
 telling = story.draw(talk)
 typed = composer.draw(begun=bool(talk.turns), disabled=bool(live))  # the style sheet hides it while the story is told
 state = "sent" if len(talk.turns) - 1 in live else ""
-focus_composer(f"{state} {len(talk.turns)} {bool(live)} {telling}")
+focus_composer(f"{state} {talk.id} {len(talk.turns)} {bool(live)} {telling} {st.session_state.get('editing')}")
 view.draw_footnote()
 welcome = None if talk.turns or telling else view.draw_welcome()
 offered = not (talk.turns or telling or links.pending())

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import SLOW, ZOOMED, Demo, assert_fits, barriers
+from support.demo_browser import NARROW, SLOW, ZOOMED, Demo, answered, ask, assert_fits, barriers, composer
 from support.invented_traffic import add_days
+from support.scripted_server import Scripted
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.config.fleet import load_fleet
 from zooter_core.learn.traffic import data_folder
@@ -68,6 +69,7 @@ def test_every_page_works_fits_and_has_no_barrier(
     page = open_tab(f"{server.address}/{path}")  # fails on errors in the console, the policy's too
     expect(page.locator("h1")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text(LAST_TEXT[path]).first).to_be_attached(timeout=SLOW)
+    assert page.title().lower().startswith(path or "chat")
     if path in CHARTS:
         expect(page.locator("[data-testid=stPlotlyChart]:has(.main-svg)").first).to_be_visible(timeout=SLOW)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=SLOW)
@@ -92,3 +94,31 @@ def test_every_page_works_fits_and_has_no_barrier(
     page.set_viewport_size({"width": 1440, "height": 900})
     page.evaluate(LENGTHEN)  # last: Streamlit cannot draw what was changed by others
     assert page.evaluate(BROKEN, "td:first-child") == 0
+
+
+SMALL = """() => [...document.querySelectorAll('button')].filter(button => {
+    const { width, height } = button.getBoundingClientRect()
+    return width && !/^(Help|Download plot)/.test(button.ariaLabel) && Math.min(width, height) < 24
+}).map(button => button.innerText || button.ariaLabel)"""
+
+
+def test_a_phone_has_targets_for_fingers_and_room_to_read_also_on_its_side(
+    open_tab: Callable[..., Page], directed: tuple[Demo, Scripted]
+) -> None:
+    page = open_tab(directed[0].address, NARROW, has_touch=True, is_mobile=True)
+    ask(page, "What is 7 + 8?")
+    answered(page)
+    fields = page.locator("input, textarea").evaluate_all("all => all.map(field => getComputedStyle(field).fontSize)")
+    assert set(fields) == {"16px"}  # Safari zooms into smaller letters
+    page.get_by_test_id("stExpandSidebarButton").tap()
+    expect(page.get_by_role("button", name="Pin").first).to_be_visible(timeout=SLOW)
+    page.wait_for_timeout(1000)  # while it slides in
+    assert page.evaluate(SMALL) == []
+    page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").tap()
+    for width, height in ((844, 390), (NARROW, 390)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(500)
+        top = page.get_by_test_id("stHeader").bounding_box()["height"]
+        assert composer(page).bounding_box()["y"] - top > height / 2
+        page.get_by_role("button", name="Edit").scroll_into_view_if_needed()
+        page.get_by_role("button", name="Edit").tap(trial=True)

@@ -29,6 +29,10 @@ from support.scripted_server import Scripted
 
 Open = Callable[..., Page]
 COPIED = "text => navigator.clipboard.readText().then(copied => copied === text)"
+BEHIND = """(button, field) => {
+    const below = field.getBoundingClientRect().top - button.getBoundingClientRect().top
+    document.querySelector('.stMain').scrollBy(0, -below)
+}"""
 PAUSE = (
     500  # milliseconds in which Streamlit sees that a page was scrolled, or scrolls to the end of one that has grown
 )
@@ -51,10 +55,12 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     expect(page.get_by_role("textbox", name="System prompt")).to_be_focused()
     page.keyboard.press("Escape")
     tab_to(page, "Explorer")
+    expect(page.locator(":focus")).to_have_css("outline-style", "solid")
     page.keyboard.press("/")
     expect(box).to_be_focused()
     page.keyboard.press("Enter")
     answered(page)
+    expect(page.get_by_role("status")).to_contain_text("42")  # which a screen reader says
     expect(box).to_be_focused()  # for the next query
     strip = page.get_by_role("img", name=re.compile("^Routing:"))
     shares = [int(share) for share in re.findall(r"(\d+)%", strip.get_attribute("alt") or "")]
@@ -85,7 +91,17 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     name.evaluate("name => { name.textContent = 'a-long-name-'.repeat(9) }")
     assert line.evaluate("strip => strip.scrollWidth <= strip.clientWidth")
     assert_fits(page, WIDE)
-    tab_to(page, "Edit")
+    tab_to(page, "Share")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("stPopoverBody").get_by_test_id("stCode")).to_be_focused(timeout=SLOW)
+    page.keyboard.press("Escape")
+    share = page.get_by_role("button", name="Share")
+    expect(share).to_be_focused()
+    share.evaluate(BEHIND, composer(page).element_handle())
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Edit")).to_be_focused()
+    page.wait_for_timeout(PAUSE)
+    assert page.locator(":focus").bounding_box()["y"] + 32 < box.bounding_box()["y"]  # not behind the field
     page.keyboard.press("Enter")
     field = page.get_by_role("textbox", name="Your query")
     expect(field).to_have_value(query, timeout=SLOW)
@@ -102,6 +118,7 @@ def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
     tab_to(page, "Cancel")
     page.keyboard.press("Enter")
     answered(page)
+    expect(box).to_be_focused()
     page.locator(".stMain").evaluate("main => main.scrollTo(0, 0)")  # to read it once more
     page.wait_for_timeout(PAUSE)
     ask(page, "Thanks!")
@@ -282,13 +299,15 @@ def test_an_answer_outlives_a_reload_is_stopped_given_again_by_another_model_and
 
     turn = next(turn for turn in demo.records() if turn["query"] == query)
     wide = "| wide words " * 12 + "|\n" + "|---" * 12 + "|"  # a table, which scrolls by itself
-    endpoints.replies.update(every(lambda query: f"A short answer.\n\n{wide}"))
+    code = "```python\nif x == 'y': return True\n```"  # whose colours can be read on white
+    endpoints.replies.update(every(lambda query: f"A short answer.\n\n{wide}\n\n{code}"))
     other = next(name for name in ("one", "two") if name != turn["candidate"])
     page.get_by_role("button", name="Answer again with").click()
     page.get_by_role("option", name=other).or_(page.get_by_role("menuitem", name=other)).click()
     expect(page.get_by_text("because you chose it")).to_be_visible(timeout=SLOW)
     answered(page)
     assert_fits(page, NARROW, WIDE)
+    expect(messages.last.locator("pre .token.boolean")).to_have_css("color", "rgb(0, 96, 74)", timeout=SLOW)
     page.get_by_role("button", name="Previous version").click()
     expect(page.get_by_text("1/2")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("because you chose it")).to_have_count(0)
@@ -367,6 +386,10 @@ def test_thoughts_come_folded_and_stay_as_they_were_opened(open_tab: Open, direc
     expect(title).to_have_text(re.compile(r"Thought for [1-9]\d* s"))
     expect(message.locator("details")).to_have_attribute("open", "")  # nothing has folded it
     expect(answer(message, "A short answer.")).to_be_visible()
+    menu = message.get_by_role("button", name="Answer again with")
+    menu.click()
+    expect(menu).to_have_css("color", "rgb(241, 238, 247)")
+    page.keyboard.press("Escape")
     assert barriers(page) == []
     assert_fits(page, WIDE, NARROW)
     page.locator("[class*=st-key-copy-] button").click()

@@ -87,6 +87,7 @@ def pick_example(key: str) -> str | None:
 #   all else that Tab reaches. `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab
 #   stops once for each and the arrows lead to its buttons. On a phone, the list covers the page, and closes once a
 #   conversation is chosen.
+# - Screen readers: an answer is read aloud once it has ended.
 # - Files in the composer are sent at once, so that the page shows their sizes; their query goes later.
 # The security policy names the hash of this constant (server.py), so the browser runs no other script in its place. It
 # has no "<", at which Streamlit's sanitizer would drop it.
@@ -101,6 +102,7 @@ SCRIPT = """
     return compose(left)
   }
   const show = (field, left) => {
+    if (!field.isConnected) return compose(left)
     if (left === 50) field.focus()
     field.scrollIntoView({ block: 'nearest' })
     if (left) window.zooterHeld = setTimeout(show, 100, field, left - 1)
@@ -146,7 +148,7 @@ SCRIPT = """
   const release = event => (event.key && typing()) || clearTimeout(window.zooterHeld)
   const enter = left => {
     const body = document.querySelector('[data-testid="stPopoverBody"]')
-    const first = body?.querySelector('input, textarea, button:not([aria-label^="Help"])')
+    const first = body?.querySelector('input, textarea, [tabindex="0"], button:not([aria-label^="Help"])')
     first?.focus()
     if (left && (!first || document.activeElement !== first)) setTimeout(enter, 50, left - 1)
   }
@@ -162,7 +164,15 @@ SCRIPT = """
     if (!chosen || !matchMedia('(max-width: 768px)').matches) return
     document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()
   }, true)
+  const voice = document.body.appendChild(document.createElement('p'))
+  voice.className = 'zooter-voice'
+  voice.setAttribute('role', 'status')
+  let grows = null
   setInterval(() => {
+    const stop = document.querySelector('.st-key-stop')
+    const texts = document.querySelectorAll('.stChatMessage :is([class*="st-key-ltr-"], [class*="st-key-rtl-"])')
+    if (grows && !stop) voice.textContent = [...texts].at(-1)?.innerText
+    grows = stop
     const more = '[class*="st-key-entry-"] :is([class*="st-key-pin-"], [class*="st-key-delete-"]) button'
     const hidden = '[class*="st-key-copy-"] div[tabindex="0"]'
     document.querySelectorAll(more + ', ' + hidden).forEach(part => { part.tabIndex = -1 })
