@@ -31,8 +31,9 @@ def test_files_show_their_size_before_the_query_is_sent_with_them(open_page: Ope
     assert chips(page) == [CHIP]
     assert page.chat_input[0].value == QUERY  # it goes on where it was
     assert talk(page).turns == []
-    page = attach(page, "sales.pdf", pdf("412 loaves in May."))
+    page = attach(page, "sales.pdf", pdf("412 loaves in May."), QUERY)
     assert chips(page) == [CHIP, "sales.pdf · about 8 tokens"]
+    assert page.chat_input[0].value == QUERY + " "  # the browser overlooks a text that it has just been given
     page = ask(page, QUERY)
     (turn,) = talk(page).turns
     assert turn.query == turn.decision.query == QUERY

@@ -86,7 +86,8 @@ def pick_example(key: str) -> str | None:
 # - Keys: what a button opens in front of the page gets the focus if the keyboard opened it; Streamlit puts it behind
 #   all else that Tab reaches. `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab
 #   stops once for each and the arrows lead to its buttons. On a phone, the list covers the page, and closes once a
-#   conversation is chosen.
+#   conversation is chosen. Enter that ends a word of Japanese or Chinese sends nothing: Safari says only by the code
+#   229 that the key belongs to the word.
 # - Screen readers: an answer is read aloud once it has ended.
 # - Files in the composer are sent at once, so that the page shows their sizes; their query goes later.
 # The security policy names the hash of this constant (server.py), so the browser runs no other script in its place. It
@@ -133,6 +134,7 @@ SCRIPT = """
     pressed = false
   }
   document.addEventListener('keydown', event => {
+    if (event.key === 'Enter' && event.keyCode === 229) return event.stopPropagation()
     const entry = document.activeElement.closest('[class*="st-key-entry-"]')
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key]
     if (entry && step) {

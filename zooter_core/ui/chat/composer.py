@@ -18,7 +18,7 @@ from zooter_core.ui import links
 from zooter_core.ui.text import plain, visible
 from zooter_core.ui.widgets import draw_problem, keep_problem
 
-FILES, TEXT = "attached-files", "text-to-restore"  # in a session's state
+FILES, TEXT, RESTORED = "attached-files", "text-to-restore", "restored-text"  # in a session's state
 NO_QUERY = "Type what you want to know about the attached files, then send it."
 PREVIEW = 4_000  # characters
 
@@ -30,7 +30,8 @@ def draw(begun: bool, disabled: bool) -> Message | None:
         begun: a conversation has begun: the page then opens at its end and follows the answer.
     """
     if text := st.session_state.pop(TEXT, ""):
-        st.session_state["query"] = text
+        text += " " * (text == st.session_state.get(RESTORED))  # the browser may overlook the text that it had before
+        st.session_state["query"] = st.session_state[RESTORED] = text
     links.prefill("query")
     with st.bottom:
         draw_problem("composer")
