@@ -62,7 +62,7 @@ def test_check_writes_who_thinks(zooter, fleet):
     code, out, _ = zooter("check", "--fleet", folder)
     assert code == 0
     text = " ".join(out.split())
-    assert "c: set images = true, tools = true, json_mode = true in its [[candidate]]" in text
+    assert "c: set images = true, tools = true, json_mode = false in its [[candidate]]" in text
     assert text.count("elsewhere") == 3
     assert "thinks before it answers (about 310 tokens); answers after" in text
     assert 'a: fleet.toml has thinking = "auto" now.' in text

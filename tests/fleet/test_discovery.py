@@ -191,6 +191,15 @@ def test_a_model_whose_name_is_none_is_passed_over(tmp_path, line_break):
     assert (load_fleet(tmp_path).pool, load_fleet(tmp_path).learn.traffic) == (("good-7b",), False)
 
 
+@pytest.mark.parametrize("names", [[], ["nomic-embed-text", "Skywork/Skywork-Reward-V2-Qwen3-8B"]])
+def test_a_server_that_has_no_model_that_writes_text_is_named(names):
+    notes: list[str] = []
+    with serving() as server:
+        server.models = names
+        assert run_apart(served(server.url, None, notes.append)) == []
+    assert notes == [f"{server.url.split('/')[2]} lists no model that writes text."]
+
+
 def test_of_very_many_models_the_first_are_listed(tmp_path):
     notes: list[str] = []
     with serving() as server:

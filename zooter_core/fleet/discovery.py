@@ -73,7 +73,7 @@ AT_ONCE = 8  # models that a server is asked about at the same time
 MOST_CHARACTERS = 80_000  # which bounds what a server's answer may have: 33 million bytes
 LONGEST_NAME, LONGEST_FACT = 1000, 40  # characters
 NO_TEXT = re.compile(
-    r"embed|bge-|minilm|rerank|whisper|(?<![a-z])(clip|tts|sora)(?![a-z])|dall-e|gpt-image|transcribe|moderation",
+    r"embed|bge-|minilm|rerank|reward|whisper|(?<![a-z])(clip|tts|sora)(?![a-z])|dall-e|gpt-image|transcribe|moderation",
     re.IGNORECASE,
 )
 NO_TEXT_TYPES = ("embedding", "embeddings", "rerank", "moderation", "image", "video", "audio", "transcribe")
@@ -216,6 +216,8 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = lambda 
         details, make = ({}, LLAMA_CPP) if shared else await _details(server)
         named = _named(entries, endpoint.host, tell)
         listings = [{**entry, **details.get(name, {}), "id": name} for name, entry in named.items()]
+        if not any(map(_writes, listings)):  # such as Ollama's after its installation
+            tell(f"{endpoint.host} lists no model that writes text.")
         places = asyncio.Semaphore(AT_ONCE)
 
         async def model(listing: Mapping[str, Any]) -> Model:

@@ -62,11 +62,16 @@ def test_ollama_says_what_a_model_can_do(scripted):
 
 def test_vllm_lists_the_context_and_trials_show_the_rest(scripted):
     models = {"data": [{"id": "no-tools", "max_model_len": 16384}]}
-    expected = Abilities(16384, images=True, tools=False, json_mode=True, logprobs=False)
+    expected = Abilities(16384, images=True, tools=False, json_mode=False, logprobs=False)  # it answers in prose
     assert look_at(scripted, "no-tools", {"/v1/models": models}) == expected
     adapter = {"id": "no-tools", "parent": "base", "max_model_len": None}
     models = {"data": [{"id": "base", "parent": None, "max_model_len": 16384}, adapter]}
     assert look_at(scripted, "no-tools", {"/v1/models": models}) == expected
+
+
+def test_a_server_that_writes_json_has_a_json_mode(scripted):
+    scripted.replies = {"good": lambda query: "{"}
+    assert look_at(scripted, "good", {}).json_mode is True
 
 
 def test_openrouter_lists_what_a_model_can_do_and_a_trial_shows_the_rest(scripted):

@@ -21,7 +21,7 @@ from support.scripted_server import at, serving
 from zooter_core.backends.endpoint import connection, health
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.events import Event
-from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.backends.endpoint.faults import EndpointError, find_subject
 from zooter_core.base.errors import WorkError
 from zooter_core.config.candidates import CandidateConfig
 
@@ -326,6 +326,13 @@ def test_trials_end_with_their_candidate(scripted, backend):
     assert [connection._trial.done() for connection in before] == [True, False]
     assert backend.connection(stays) is before[1]
     backend.retain([])
+
+
+@pytest.mark.parametrize(
+    "refusal", ['"auto" tool choice requires --enable-auto', 'tool_choice="required" requires --tool-call-parser']
+)
+def test_vllm_without_a_parser_refuses_tools(refusal):
+    assert find_subject(400, refusal) == "tools"
 
 
 @pytest.mark.parametrize("model", ["http-400", "http-501", "no-template"])

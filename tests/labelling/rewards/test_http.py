@@ -59,7 +59,8 @@ def test_vllm_score(endpoint):
 
     endpoint.answer = answer
     assert model(endpoint, api="score", model="m").score(PAIRS) == [1, 2, 3, 4, 5]
-    assert endpoint.bodies == [{"model": "m", "text_1": [q for q, _ in PAIRS], "text_2": [a for _, a in PAIRS]}]
+    texts = {"text_1": [q for q, _ in PAIRS], "text_2": [a for _, a in PAIRS]}
+    assert endpoint.bodies == [{"model": "m", "use_activation": False, **texts}]
 
 
 def test_vllm_pooling_with_a_template(endpoint):
@@ -69,7 +70,7 @@ def test_vllm_pooling_with_a_template(endpoint):
     endpoint.answer = answer
     rewards = model(endpoint, api="pooling", template="{query}: {response}").score(PAIRS)
     assert rewards == [(4 + n) / 2 for n in range(1, 6)]
-    assert endpoint.bodies[0]["input"][0] == "q1: a"
+    assert endpoint.bodies[0] == {"input": [f"{query}: {text}" for query, text in PAIRS], "use_activation": False}
 
 
 def test_vllm_pooling_with_the_servers_chat_template(endpoint):

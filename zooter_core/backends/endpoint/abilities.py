@@ -151,13 +151,17 @@ async def ask_route(server: Connection, path: str, body: Mapping[str, Any] | Non
 
 
 async def _trial(server: Connection, name: str, body: Mapping[str, Any]) -> bool | None:
-    """Whether the server answers a tiny request; None if something else went wrong."""
+    """Whether the server does what a tiny request asks of it; None if something else went wrong."""
     body = {"model": server.model, **body}
     try:
         reply = await server.ask_model(CHAT, body, {LIMIT: 1}, server.config.first_token_seconds)
     except EndpointError as error:
         return False if error.refused else None
-    return bool(member_of(reply, "choices", 0, "logprobs")) if name == "logprobs" else True
+    choice = member_of(reply, "choices", 0)
+    if name == "json_mode":  # transformers serve ignores response_format
+        text = member_of(choice, "message", "content")
+        return not isinstance(text, str) or text.strip()[:1] in ("", "{")
+    return bool(member_of(choice, "logprobs")) if name == "logprobs" else True
 
 
 def member_of(value: Any, *keys: str | int) -> Any:

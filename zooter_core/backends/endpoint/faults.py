@@ -53,7 +53,7 @@ WORDS: Mapping[Subject, Sequence[str]] = {
     "tools": (
         r"tool(s|_choice) param requires --jinja",  # llama.cpp, status 500
         r"does not support tools",  # Ollama
-        r"tool choice requires --enable-auto-tool-choice",  # vLLM
+        r"tool[ _]choice.{0,80} requires --(enable-auto|tool-call-parser)",  # vLLM
         r"that support tool use|(does not|doesn't) support (tool|function) call",  # OpenRouter; hosted
     ),
     "json_mode": (

@@ -6,6 +6,8 @@
 - `pooling`, vLLM's /pooling: {"model", "input": [text]} with a `template`, else {"model", "messages"} with one response
   a request and the server's chat template -> {"data": [{"index", "data": [number]}]}. If a model gives a number for
   every token, the last one counts.
+
+vLLM is asked for logits: its default, a sigmoid of them, is 1.0 for every response that a reward model likes well.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class HttpReward:
     """
 
     def __init__(self, config: HttpConfig, backend: Callable[[str], Backend]) -> None:
-        self.config, self.version = config, ""
+        self.config, self.version = config, "" if config.api == "pairs" else "logits"
         key = key_from(config.api_key_env, "the reward endpoint", config.url, config.insecure)
         self._client = Client(config.url, key, config.api_key_env, on_this_machine(config.url), CONNECT_SECONDS)
         self._portal = Portal("rewards")
@@ -105,10 +107,11 @@ class HttpReward:
     def _body(self, pairs: Sequence[Pair]) -> dict[str, Any]:
         config = self.config
         body: dict[str, Any] = {"model": config.model} if config.model else {}
-        if config.api == "score":
-            return body | {"text_1": [query for query, _ in pairs], "text_2": [text for _, text in pairs]}
         if config.api == "pairs":
             return body | {"pairs": [{"query": query, "response": text} for query, text in pairs]}
+        body["use_activation"] = False
+        if config.api == "score":
+            return body | {"text_1": [query for query, _ in pairs], "text_2": [text for _, text in pairs]}
         if config.template:
             texts = [fill_template(config.template, {"query": query, "response": text}) for query, text in pairs]
             return body | {"input": texts}
