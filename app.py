@@ -31,8 +31,9 @@ def draw() -> None:
     sidebar: Literal["auto", "collapsed"] = "auto" if page.title == "Chat" else "collapsed"  # closed on a phone
     st.set_page_config(f"{page.title} · Zooter", str(looks / "mark.svg"), layout=layout, initial_sidebar_state=sidebar)
     st.logo(str(looks / "logo.svg"), size="large")
-    st.html(looks / "style.css")
-    st.html(FOCUS, unsafe_allow_javascript=True)
+    # Not alone: Streamlit puts styles that are alone where dialogs go, and takes them away while one opens.
+    style = (looks / "style.css").read_text(encoding="utf-8")
+    st.html(f"<style>{style}</style>{FOCUS}", unsafe_allow_javascript=True)
     # Streamlit hides its navigation in a sidebar on narrow screens; a row of links replaces it.
     if page.title != "Chat":  # whose sidebar has the conversations
         st.html(f"<style>@media (max-width: 768px) {{ {NO_SIDEBAR} }}</style>")

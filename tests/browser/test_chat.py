@@ -35,6 +35,7 @@ BEHIND = """(button, field) => {
 }"""
 # How Safari reports the Enter that ends a word of Japanese, or of another language that is composed.
 ENDS_WORD = "field => field.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', keyCode: 229, bubbles: true}))"
+STYLES = "[...document.querySelectorAll('style')].find(style => style.textContent.includes('.st-key-narrow'))"
 PAUSE = (
     500  # milliseconds in which Streamlit sees that a page was scrolled, or scrolls to the end of one that has grown
 )
@@ -203,8 +204,10 @@ def test_conversations_are_beside_the_page_and_behind_a_button_on_a_phone(
     page.keyboard.press("Alt+n")
     expect(page.get_by_role("heading", name="Ask once")).to_be_visible(timeout=SLOW)
     page.evaluate("document.activeElement.blur()")
+    styles = page.evaluate_handle(STYLES)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("Begin a new conversation", timeout=SLOW)
+    assert styles.evaluate("styles => styles.isConnected")  # the page never shows without them
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     assert barriers(page) == []
