@@ -46,7 +46,8 @@ def steps(data: Path, fleet: Path, workspace: Path, share: float) -> list[Step]:
         done = workspace / "experts" / f"{name}-{turn}.json"
         return done, of("experts", name, "--turn", str(turn), "--tokens", str(int(tokens * share)))
 
-    files = ["--queries", str(queries), "--out", str(run), "--scores", scores, "--router-kind", "zooter"]
+    kind = ["--router-kind", "zooter", "--router-set", "members=8"]
+    files = ["--queries", str(queries), "--out", str(run), "--scores", scores, *kind]
     part_of = shlex.quote(f"{sweep}.partial")
     swept = zooter("evaluate", "--sweep", "tau=1", "normalise=none", "--scores", scores, "--json")
     return [
