@@ -150,7 +150,7 @@ SCRIPT = """
   const release = event => (event.key && typing()) || clearTimeout(window.zooterHeld)
   const enter = left => {
     const body = document.querySelector('[data-testid="stPopoverBody"]')
-    const first = body?.querySelector('input, textarea, [tabindex="0"], button:not([aria-label^="Help"])')
+    const first = body?.querySelector('input, textarea, [data-testid="stCode"], button:not([aria-label^="Help"])')
     first?.focus()
     if (left && (!first || document.activeElement !== first)) setTimeout(enter, 50, left - 1)
   }
