@@ -98,7 +98,11 @@ def learned_scores(fleet: Path, lines: list[dict[str, str]]) -> Iterator[dict[st
 def main() -> None:
     parser = data.parser_of(__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="share of the queries of each source, for a rehearsal")
-    parser.add_argument("--learned", action="store_true", help="also write the rewards that the fleet's router keeps")
+    parser.add_argument(
+        "--learned",
+        action="store_true",
+        help="also write the rewards that the fleet's router keeps, and the other queries",
+    )
     call = parser.parse_args()
     lines = sample(call.data, call.share, 0)
     out = call.work / "queries.jsonl"
@@ -106,10 +110,13 @@ def main() -> None:
     out.write_text("".join(dump_json(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     print(f"{len(lines)} queries in {out}")
     if call.learned:
-        scores = call.work / "learned.jsonl"
-        rows = learned_scores(call.fleet, lines)
-        scores.write_text("".join(dump_json(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        print(f"rewards in {scores}")
+        rows = list(learned_scores(call.fleet, lines))
+        learned = {row["id"] for row in rows}
+        others = [line for line in lines if line["id"] not in learned]
+        for name, records in (("learned.jsonl", rows), ("held_back.jsonl", others)):
+            text = "".join(dump_json(record, ensure_ascii=False) + "\n" for record in records)
+            (call.work / name).write_text(text, encoding="utf-8")
+        print(f"{len(rows)} with rewards in {call.work / 'learned.jsonl'}, {len(others)} others in held_back.jsonl")
 
 
 if __name__ == "__main__":

@@ -76,9 +76,9 @@ def key_in(text: str) -> AnswerKey | None:
         return {"check": {"solution": {name: str(value) for name, value in equations.solution.items()}}}
     if (exact := exact_answer(text)) and exact[1].isdigit():
         return {"answer": {"number": exact[1]}}
-    checks: dict[str, Any] = {}
     if AND_MORE.search(text):
         return None
+    checks: dict[str, Any] = {}
     for pattern, check, value in FORMS:
         if match := re.search(pattern, text, re.IGNORECASE):
             checks.setdefault(check, value(_count(match[1]) if match.lastindex else 0))
