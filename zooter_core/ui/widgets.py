@@ -83,11 +83,11 @@ def pick_example(key: str) -> str | None:
 # - Scrolling: to the end when a query is sent from further up. Streamlit follows a page that grows, so a query that is
 #   edited, the strip above opened reasons, and an exam that shrinks as it begins again are held in sight for five
 #   seconds, or until the visitor goes on.
-# - Keys: what a button opens in front of the page gets the focus if the keyboard opened it; Streamlit puts it behind
-#   all else that Tab reaches. `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab
-#   stops once for each and the arrows lead to its buttons. On a phone, the list covers the page, and closes once a
-#   conversation is chosen. Enter that ends a word of Japanese or Chinese sends nothing: Safari says only by the code
-#   229 that the key belongs to the word.
+# - Keys: what a button opens in front of the page gets the focus if the keyboard opened it, and has it until the next
+#   key, also where it is drawn again; Streamlit puts it behind all else that Tab reaches. `/` leads to the composer,
+#   `?` shows the shortcuts. In the list of conversations, Tab stops once for each and the arrows lead to its buttons. On a
+#   phone, the list covers the page, and closes once a conversation is chosen. Enter that ends a word of Japanese or
+#   Chinese sends nothing: Safari says only by the code 229 that the key belongs to the word.
 # - Screen readers: an answer is read aloud once it has ended.
 # - Files in the composer are sent at once, so that the page shows their sizes; their query goes later.
 # The security policy names the hash of this constant (server.py), so the browser runs no other script in its place. It
@@ -147,12 +147,16 @@ SCRIPT = """
     event.preventDefault()
     box().focus()
   }, true)
-  const release = event => (event.key && typing()) || clearTimeout(window.zooterHeld)
+  const release = event => {
+    clearTimeout(entering)
+    if (!event.key || !typing()) clearTimeout(window.zooterHeld)
+  }
+  let entering = 0
   const enter = left => {
     const body = document.querySelector('[data-testid="stPopoverBody"]')
     const first = body?.querySelector('input, textarea, [data-testid="stCode"], button:not([aria-label^="Help"])')
     first?.focus()
-    if (left && (!first || document.activeElement !== first)) setTimeout(enter, 50, left - 1)
+    if (left) entering = setTimeout(enter, 50, left - 1)
   }
   const hands = ['wheel', 'touchmove', 'pointerdown', 'keydown']
   hands.forEach(kind => document.addEventListener(kind, release, { capture: true, passive: true }))
