@@ -85,9 +85,9 @@ def pick_example(key: str) -> str | None:
 #   seconds, or until the visitor goes on.
 # - Keys: what a button opens in front of the page gets the focus if the keyboard opened it, and has it until the next
 #   key, also where it is drawn again; Streamlit puts it behind all else that Tab reaches. `/` leads to the composer,
-#   `?` shows the shortcuts. In the list of conversations, Tab stops once for each and the arrows lead to its buttons. On a
-#   phone, the list covers the page, and closes once a conversation is chosen. Enter that ends a word of Japanese or
-#   Chinese sends nothing: Safari says only by the code 229 that the key belongs to the word.
+#   `?` shows the shortcuts. In the list of conversations, Tab stops once for each and the arrows lead to its buttons.
+#   On a phone, the list covers the page, and closes once a conversation is chosen. Enter that ends a word of Japanese
+#   or Chinese sends nothing: Safari says only by the code 229 that the key belongs to the word.
 # - Screen readers: an answer is read aloud once it has ended.
 # - Files in the composer are sent at once, so that the page shows their sizes; their query goes later.
 # The security policy names the hash of this constant (server.py), so the browser runs no other script in its place. It
