@@ -31,8 +31,8 @@ from zooter_core.serve.admission import QUEUE_SECONDS
 from zooter_core.serve.bodies import RESPONSES, ChatRequest, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
-from zooter_core.serve.exchange import Reply
 from zooter_core.serve.gateway import Gateway
+from zooter_core.serve.reply import Reply
 from zooter_core.serve.sessions import readable_by
 from zooter_core.serve.targets import AnswerProgress, Events, Shape, added_event, make_event, text_in
 

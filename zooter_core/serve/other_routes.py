@@ -29,8 +29,8 @@ from zooter_core.serve.bodies import (
 from zooter_core.serve.chat import NO_ROUTE, Asking
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
-from zooter_core.serve.exchange import Reply
 from zooter_core.serve.gateway import Gateway
+from zooter_core.serve.reply import Reply
 
 if TYPE_CHECKING:
     from zooter_core.serve.traffic_log import TrafficLog
