@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from support.patience import PATIENCE
-from support.running_endpoint import stream_of, unanswered
+from support.running_endpoint import METADATA, stream_of, unanswered
 from zooter_core.serve import chat, reply
 
-METADATA = {"x-zooter-metadata": "enabled"}
 HEDGED = "\n[serve]\nhedge_seconds = 0.2\n"
 
 
