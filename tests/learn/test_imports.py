@@ -204,7 +204,7 @@ def test_what_is_named_is_forgotten(stored, capsys, options):
 
 
 def test_a_wrong_call_forgets_nothing(stored, tmp_path, capsys):
-    for wrong in ("2026-13-01", "november", "01.11.2026", "-1d"):
+    for wrong in ("2026-13-01", "november", "7", "-1d"):
         assert main(["learn", "forget", f"--before={wrong}", "--data", str(stored)]) == 2
         assert "or a date such as 2026-11-01" in capsys.readouterr().err
     assert main(["learn", "forget", "--before", "2962-11-01", "--data", str(stored)]) == 2

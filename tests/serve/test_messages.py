@@ -59,14 +59,6 @@ def test_a_message_has_anthropics_shape_and_falls_back_before_its_first_token(se
     assert endpoint.client.post("/v1/feedback", json=feedback).status_code == 200
 
 
-@MODES
-def test_every_model_is_served(serve, stream):
-    endpoint = serve("good", "echo", "good", "good", router="unsure_above = -1.0")
-    for model, reason in (("rmr", "rmr"), ("auto-best", "best"), ("writer", "named")):
-        assert answer_of(post(endpoint, stream=stream, model=model), stream)["content"][0]["type"] == "text"
-        assert endpoint.next_exchange().choice.reason == reason
-
-
 def test_a_request_becomes_a_chat_completion(serve, scripted):
     endpoint = serve("good")
     system = [

@@ -116,7 +116,7 @@ class Asking:
             ApiError: every candidate failed, or the answer broke off.
         """
         attempts = Attempts(self.gateway.fleet, self.choice.order[: MOST_FALLBACKS + 1])
-        self.outcome.failures = attempts.failures
+        attempts.failures = self.outcome.failures
         first = await self._first(attempts)
         self._note_failures(attempts)
         if first is None:
