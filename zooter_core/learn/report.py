@@ -149,7 +149,7 @@ def report_on(
         agreement=_agreement(traffic, since, until),
         changes=[*fallen_rewards(traffic, since, until), *far, *wrong_probabilities(calibrated, since)],
         a_day=requests_a_day(traffic, until),
-        last=traffic.span()[1],
+        last=traffic.last_time(),
         thinking=worth_of_thinking(sample.pool, sample.answers, tags, twins, sample.inclusion) if enough else [],
         note=note,
     )
