@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from zooter_core.backends.endpoint.abilities import member_of, read_count
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.prices import cost
@@ -143,27 +144,23 @@ class Exchange:
         assert self.request is not None
         assert self.fleet is not None
         report = progress.usage or {}
-        prompt = _count(report.get("prompt_tokens", report.get("input_tokens")))
-        answer = _count(report.get("completion_tokens", report.get("output_tokens")))
-        tokens = progress.tokens if answer is None else answer
-        reported = prompt is not None and (answer is not None or not tokens)  # embeddings have no answer to count
-        prompt = self.request.prompt_tokens if prompt is None else prompt
-        cached = _detail(report, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
-        cached = min(cached or _count(report.get("prompt_cache_hit_tokens")) or 0, prompt)  # the latter is DeepSeek's
+        prompt = _count(report, "prompt_tokens", "input_tokens")
+        answer = _count(report, "completion_tokens", "output_tokens")
+        tokens = answer or progress.tokens
+        reported = prompt > 0 and (answer > 0 or not tokens)  # embeddings have no answer to count
+        prompt = prompt or self.request.prompt_tokens
+        details = ("prompt_tokens_details.cached_tokens", "input_tokens_details.cached_tokens")
+        cached = min(_count(report, *details, "prompt_cache_hit_tokens"), prompt)  # the last one is DeepSeek's
         dollars = cost(self.fleet.candidate(candidate), prompt, tokens, cached)
-        thoughts = _detail(report, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
-        thoughts = thoughts or progress.thoughts or estimate_tokens(progress.parts.thoughts)
+        details = ("completion_tokens_details.reasoning_tokens", "output_tokens_details.reasoning_tokens")
+        thoughts = _count(report, *details) or progress.thoughts or estimate_tokens(progress.parts.thoughts)
         return Usage(prompt, tokens, reported, dollars, cached, min(thoughts, tokens))
 
 
-def _detail(report: Mapping[str, Any], names: Sequence[str], part: str) -> int:
-    """A part of a count, under the names of chat completions and of the Responses API; 0 where there is none."""
-    details = [report.get(name) for name in names]
-    return next(filter(None, (_count(one.get(part)) for one in details if isinstance(one, Mapping))), 0)
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value < 1 << 40 else None
+def _count(report: Mapping[str, Any], *paths: str) -> int:
+    """The first count that is at one of these paths, of chat completions and of the Responses API; 0 without any."""
+    counts = (read_count(member_of(report, *path.split("."))) for path in paths)
+    return next(filter(None, counts), 0)
 
 
 Observer = Callable[[Exchange], None]
