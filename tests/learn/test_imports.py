@@ -50,7 +50,7 @@ def traffic(tmp_path):
 
 
 def test_logs_of_litellm(traffic, tmp_path, monkeypatch):
-    monkeypatch.setattr("zooter_core.learn.imports.LONGEST_ANSWER", 4)
+    monkeypatch.setattr("zooter_core.learn.traffic_rows.LONGEST_ANSWER", 4)
     files = [write(tmp_path / "a.jsonl", LITELLM, SPEND, {"call_type": "aembedding", "messages": None})]
     count, left_out = import_traffic(files, traffic, FLEET)
     assert (count, dict(left_out)) == (2, {"embeddings": 1})
