@@ -78,16 +78,16 @@ def test_each_id_of_the_user_of_a_record_is_found(traffic, tmp_path):
 
 
 def test_plain_lines_with_feedback(traffic, tmp_path):
-    asked, liked = {"role": "user", "content": "q"}, {"role": "assistant", "model": "m", "annotation": {"rating": 1}}
+    question, liked = {"role": "user", "content": "q"}, {"role": "assistant", "model": "m", "annotation": {"rating": 1}}
     lines = [
         {"query": "one", "model": "m", "seconds": float("nan"), "feedback": "bad", "time": 1_750_000_000_000},
-        {"messages": [asked], "feedback": 0.5, "model": "m", "time": 1_750_000_000_000_000},
+        {"messages": [question], "feedback": 0.5, "model": "m", "time": 1_750_000_000_000_000},
         {"query": "### Task:\nGenerate 1-3 broad tags categorizing the main themes"},
         {"query": "q1", "model": "m", "feedback": "great"},
         {"query": "q3", "model": "m", "feedback": "Thumbs_Up"},
-        {"data": {"rating": -1, "model_id": "m"}, "snapshot": {"chat": {"messages": [asked]}}},
+        {"data": {"rating": -1, "model_id": "m"}, "snapshot": {"chat": {"messages": [question]}}},
         {"query": "q2", "feedback": "good"},
-        {"chat": {"messages": [asked, liked]}},
+        {"chat": {"messages": [question, liked]}},
     ]
     new, left_out = import_traffic([write(tmp_path / "a.jsonl", *lines)], traffic, FLEET)
     assert (new, sum(left_out.values())) == (8, 2)  # feedback that cannot be stored is counted

@@ -87,8 +87,8 @@ def test_a_named_site_may_ask_and_read(serve, tmp_path):
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == FRIEND
     assert set(wanted.split(",")) <= set(answer.headers["access-control-allow-headers"].replace(" ", "").split(","))
-    for sent, status in ((key, 200), ({"authorization": "Bearer wrong"}, 401)):
-        headers = {"origin": FRIEND, "sec_fetch_site": "cross-site", **sent}
+    for header, status in ((key, 200), ({"authorization": "Bearer wrong"}, 401)):
+        headers = {"origin": FRIEND, "sec_fetch_site": "cross-site", **header}
         answer = send(endpoint, "POST", "/v1/chat/completions", CHAT, **headers)
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, FRIEND)
         assert "x-request-id" in answer.headers["access-control-expose-headers"]
