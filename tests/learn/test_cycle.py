@@ -144,25 +144,19 @@ def test_a_newcomer_answers_stored_queries(place):
     assert (tuple(pool), linear.weight.shape[1]) == (POOL, 3)
 
 
-def with_newcomer(place, ensemble=None, **settings):
-    """A turn of all three candidates, of which the third has just joined."""
-    versions = Versions(load_fleet(place[0]))
-    if not versions.state.pool:
-        versions.state.pool = ["base", "one"]
-        versions.save()
-    return turn(place, ensemble=ensemble, **{"sampling": SamplingPlan(0.0, 0.0)} | settings)
-
-
 def test_a_newcomer_that_fails_does_not_take_the_budget(place):
-    place[2].add(decisions(150))
-    ensemble = Scripted(load_fleet(place[0]))
+    place.traffic.add(decisions(150))
+    ensemble = Scripted(load_fleet(place.fleet))
+    versions = Versions(ensemble.fleet)
+    versions.state.pool = ["base", "one"]
+    versions.save()
     ensemble.broken.add("two")
-    result, versions, _ = with_newcomer(place, ensemble)
+    result, versions, _ = turn(place, ensemble=ensemble, sampling=SamplingPlan(0.0, 0.0))
     assert (result.calls, result.failures, result.judged) == (3, {"two": 3}, 150)
     assert versions.state.newcomers == {"two": 147}
     ensemble.broken.clear()
-    assert with_newcomer(place, ensemble)[1].state.newcomers == {}
-    assert len(list(place[2].rewards(why=NEWCOMER))) == 150
+    assert turn(place, ensemble=ensemble, sampling=SamplingPlan(0.0, 0.0))[1].state.newcomers == {}
+    assert len(place.traffic.rewards(why=NEWCOMER)) == 150
 
 
 @pytest.mark.parametrize("step", ["add_rewards", "save", "add", "name_router", "named", "add_vectors"])

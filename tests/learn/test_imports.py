@@ -50,7 +50,7 @@ def traffic(tmp_path):
 
 
 def test_logs_of_litellm(traffic, tmp_path, monkeypatch):
-    monkeypatch.setattr("zooter_core.learn.imports.LONGEST_ANSWER", 4)
+    monkeypatch.setattr("zooter_core.learn.traffic_rows.LONGEST_ANSWER", 4)
     files = [write(tmp_path / "a.jsonl", LITELLM, SPEND, {"call_type": "aembedding", "messages": None})]
     count, left_out = import_traffic(files, traffic, FLEET)
     assert (count, dict(left_out)) == (2, {"embeddings": 1})
@@ -63,44 +63,38 @@ def test_logs_of_litellm(traffic, tmp_path, monkeypatch):
     assert (second.query, second.seconds, second.key, second.user) == ("from the table", 2, "hash", "bob")
 
 
-def test_no_record_is_later_than_its_import_and_each_id_of_its_user_is_found(traffic, tmp_path):
-    late, plain = "2999-01-01T00:00:00Z", {"query": "q", "feedback": "good", "model": "m"}
-    ids = {"user": "ada", "safety_identifier": "s" * 300}
-    write(tmp_path / "a.jsonl", LITELLM | {"endTime": late, "user": "team-7"})
-    write(tmp_path / "b.jsonl", plain | {"time": late} | ids)
-    import_traffic([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], traffic, FLEET)
-    assert max(traffic.span()) <= time.time()
-    assert max(reward.time for reward in traffic.rewards()) <= time.time()
+@pytest.mark.parametrize("moment", [None, -5, 1e300, "2999-01-01T00:00:00Z"])
+def test_a_time_that_is_none_or_to_come_is_that_of_the_import(traffic, tmp_path, moment):
+    before, record = time.time(), {"query": "q", "feedback": "good", "model": "m", "time": moment}
+    import_traffic([write(tmp_path / "a.jsonl", record)], traffic, FLEET)
+    (entry,), (reward,) = traffic.decisions(), traffic.rewards()
+    assert before <= entry.time == reward.time <= time.time()
+
+
+def test_each_id_of_the_user_of_a_record_is_found(traffic, tmp_path):
+    plain = {"query": "q", "user": "ada", "safety_identifier": "s" * 300}
+    import_traffic([write(tmp_path / "a.jsonl", LITELLM | {"user": "team-7"}, plain)], traffic, FLEET)
     assert [traffic.delete(user=user) for user in ("team-7", "s" * 300)] == [1, 1]
 
 
 def test_plain_lines_with_feedback(traffic, tmp_path):
+    question, liked = {"role": "user", "content": "q"}, {"role": "assistant", "model": "m", "annotation": {"rating": 1}}
     lines = [
         {"query": "one", "model": "m", "seconds": float("nan"), "feedback": "bad", "time": 1_750_000_000_000},
-        {"messages": [{"role": "user", "content": "two"}], "feedback": 0.5, "model": "m"},
+        {"messages": [question], "feedback": 0.5, "model": "m", "time": 1_750_000_000_000_000},
         {"query": "### Task:\nGenerate 1-3 broad tags categorizing the main themes"},
         {"query": "q1", "model": "m", "feedback": "great"},
         {"query": "q3", "model": "m", "feedback": "Thumbs_Up"},
-        {
-            "data": {"rating": -1, "model_id": "m"},
-            "snapshot": {"chat": {"messages": [{"role": "user", "content": "q4"}]}},
-        },
+        {"data": {"rating": -1, "model_id": "m"}, "snapshot": {"chat": {"messages": [question]}}},
         {"query": "q2", "feedback": "good"},
-        {
-            "chat": {
-                "messages": [
-                    {"role": "user", "content": "q5"},
-                    {"role": "assistant", "model": "m", "annotation": {"rating": 1}},
-                ]
-            }
-        },
+        {"chat": {"messages": [question, liked]}},
     ]
     new, left_out = import_traffic([write(tmp_path / "a.jsonl", *lines)], traffic, FLEET)
     assert (new, sum(left_out.values())) == (8, 2)  # feedback that cannot be stored is counted
     assert sorted(reward.reward for reward in traffic.rewards()) == [-1, -1, 0.5, 1, 1]
     entries = traffic.decisions()
-    assert entries[0].time == 1_750_000_000
-    assert [entry.chore for entry in entries] == [False, False, True, False, False, False, False, False]
+    assert entries[0].time == entries[1].time == 1_750_000_000
+    assert [place for place, entry in enumerate(entries) if entry.chore] == [2]
 
 
 def test_queries_of_a_log_are_answered_by_every_model_and_make_a_router(place, tmp_path):
@@ -191,16 +185,6 @@ def test_votes_of_compare_and_the_arena(traffic, tmp_path):
     ]  # fmt: skip
 
 
-def test_a_time_that_is_none_is_that_of_the_import(traffic, tmp_path):
-    odd = [{"query": "none"}, {"query": "before 1970", "time": -5}, {"query": "never", "time": 1e300}]
-    micro = {"query": "in millionths", "time": 1_750_000_000_000_000}
-    before = time.time()
-    import_traffic([write(tmp_path / "a.jsonl", *odd, micro)], traffic, FLEET)
-    *imported, last = (entry.time for entry in traffic.decisions())
-    assert all(before <= moment <= time.time() for moment in imported)
-    assert last == 1_750_000_000
-
-
 @pytest.fixture
 def stored(tmp_path):
     """The folder of two requests, the first in the last minute of October by the clock of this machine."""
@@ -220,7 +204,7 @@ def test_what_is_named_is_forgotten(stored, capsys, options):
 
 
 def test_a_wrong_call_forgets_nothing(stored, tmp_path, capsys):
-    for wrong in ("2026-13-01", "november", "01.11.2026", "-1d"):
+    for wrong in ("2026-13-01", "november", "7", "-1d"):
         assert main(["learn", "forget", f"--before={wrong}", "--data", str(stored)]) == 2
         assert "or a date such as 2026-11-01" in capsys.readouterr().err
     assert main(["learn", "forget", "--before", "2962-11-01", "--data", str(stored)]) == 2

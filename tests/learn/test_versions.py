@@ -31,22 +31,11 @@ from zooter_core.method.promotion import Gate, evidence
 Switch = Callable[[Contest[str]], object]
 
 
-def to_first(contest: Contest[str]) -> None:
-    """Go back to a router that has left the contest, as by hand."""
-    contest.former = "router"
-    contest.rollback()
-
-
 SWITCHES: dict[str, tuple[str, Switch, int | None, str]] = {  # the event, what else changes, and who serves then
     "promote and follow": (PROMOTE, lambda contest: contest.promote(follow=True), None, "routers/0002"),
     "promote": (PROMOTE, lambda contest: contest.promote(), None, "routers/0002"),
     "roll back": (ROLLBACK, lambda contest: contest.rollback(), None, "router"),
-    "roll back to the first": (ROLLBACK, to_first, None, "router"),
     "follow": (FOLLOW, lambda contest: contest.enter("routers/0003"), 90, "routers/0002"),
-}
-BEFORE: dict[str, dict[str, object]] = {  # what is not as in `fleet`
-    "follow": {"follows": True},
-    "roll back to the first": {"former": None, "guard": []},
 }
 
 
@@ -126,7 +115,7 @@ def test_the_newest_spare_challengers_stay_and_what_served_or_competes(fleet):
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_a_switch_changes_who_serves_and_says_why(fleet, name):
-    rewrite(fleet, **BEFORE.get(name, {}))
+    rewrite(fleet, follows=name == "follow")
     switched(fleet, name)
     after, (event, _, learned, champion) = opened(fleet).state, SWITCHES[name]
     assert load_fleet(fleet).router.path.endswith(champion)
@@ -141,7 +130,7 @@ def test_a_switch_changes_who_serves_and_says_why(fleet, name):
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_of_a_switch_that_is_killed_the_router_that_fleet_toml_names_serves(fleet, name, monkeypatch):
-    rewrite(fleet, **BEFORE.get(name, {}))
+    rewrite(fleet, follows=name == "follow")
     before, champion = record(fleet), SWITCHES[name][-1]
     monkeypatch.setattr(Versions, "save", lambda versions: None)
     switched(fleet, name)

@@ -8,8 +8,7 @@ import httpx2
 import pytest
 
 from support.patience import PATIENCE
-from support.running_endpoint import QUERY, Endpoint
-from zooter_core.serve.keys import Key, add_key
+from support.running_endpoint import QUERY, Endpoint, bearer
 
 CHAT = {"model": "auto", "messages": [{"role": "user", "content": QUERY}]}
 FRIEND, PROGRAM, EVIL = "https://friend.example", "app://obsidian.md", "http://evil.example"
@@ -80,7 +79,7 @@ def test_what_a_form_can_send_is_refused(endpoint, scripted):
 
 
 def test_a_named_site_may_ask_and_read(serve, tmp_path):
-    key = add_key(tmp_path / "keys.json", Key("page", "", 0.0))
+    key = bearer(tmp_path / "keys.json")
     endpoint = serve("good", options={"allowed_origins": (FRIEND,), "keys": tmp_path / "keys.json"})
     wanted = "authorization,content-type,x-session-id,x-stainless-lang"
     preflight = {"access_control_request_method": "POST", "access_control_request_headers": wanted}
@@ -88,8 +87,8 @@ def test_a_named_site_may_ask_and_read(serve, tmp_path):
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == FRIEND
     assert set(wanted.split(",")) <= set(answer.headers["access-control-allow-headers"].replace(" ", "").split(","))
-    for authorization, status in ((f"Bearer {key}", 200), ("Bearer wrong", 401)):
-        headers = {"origin": FRIEND, "sec_fetch_site": "cross-site", "authorization": authorization}
+    for header, status in ((key, 200), ({"authorization": "Bearer wrong"}, 401)):
+        headers = {"origin": FRIEND, "sec_fetch_site": "cross-site", **header}
         answer = send(endpoint, "POST", "/v1/chat/completions", CHAT, **headers)
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, FRIEND)
         assert "x-request-id" in answer.headers["access-control-expose-headers"]

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from support.event_loops import run_apart
+from support.running_endpoint import bearer
 from zooter_core.config.serve import ServeConfig
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.bodies import MOST_MESSAGES
 from zooter_core.serve.errors import ApiError
-from zooter_core.serve.keys import Key, add_key
+from zooter_core.serve.keys import Key
 
 PHONE, LAPTOP = Key("phone", "", 0.0, requests_per_minute=2), Key("laptop", "", 0.0, tokens_per_minute=600)
 
@@ -94,8 +95,7 @@ def test_a_full_server_says_when_to_come_back(serve, scripted):
 
 def test_limits_of_a_key_over_http(serve, tmp_path):
     file = tmp_path / "keys.json"
-    few = {"authorization": f"Bearer {add_key(file, Key('few', '', 0.0, requests_per_minute=1))}"}
-    small = {"authorization": f"Bearer {add_key(file, Key('small', '', 0.0, tokens_per_minute=1))}"}
+    few, small = bearer(file, "few", requests_per_minute=1), bearer(file, "small", tokens_per_minute=1)
     endpoint = serve("good", options={"keys": file})
     for headers in (few, small):
         assert endpoint.chat(headers=headers).status_code == 200

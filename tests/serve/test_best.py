@@ -5,18 +5,15 @@ from __future__ import annotations
 import pytest
 
 from support.anthropic_shape import answer_of, post
-from support.running_endpoint import QUERY, stream_of
+from support.running_endpoint import METADATA, QUERY, stream_of
 from zooter_core.serve.exchange import Usage
-
-HEADERS = {"x-zooter-metadata": "enabled"}
-
 
 UNSURE = "unsure_above = -1.0"  # about every query
 
 
 def test_where_unsure_two_answer_and_the_best_is_kept(serve, scripted):
     endpoint = serve("good", "echo", "good", router=UNSURE)
-    answer = endpoint.chat(model="auto-best", headers=HEADERS).json()
+    answer = endpoint.chat(model="auto-best", headers=METADATA).json()
     assert set(answer["zooter"]["rewards"]) == set(endpoint.order[:2])
     assert answer["zooter"]["rewards"][answer["model"]] == max(answer["zooter"]["rewards"].values())
     assert len(scripted.bodies) == 2
@@ -28,7 +25,7 @@ def test_where_unsure_two_answer_and_the_best_is_kept(serve, scripted):
 )
 def test_one_answers_a_chore_and_where_the_router_is_sure(serve, scripted, query, router):
     endpoint = serve("good", "echo", router=router)
-    answer = endpoint.chat(query, model="auto-best", headers=HEADERS).json()
+    answer = endpoint.chat(query, model="auto-best", headers=METADATA).json()
     assert answer["zooter"]["reason"] == "router"
     assert "rewards" not in answer["zooter"]
     assert len(scripted.bodies) == 1
@@ -37,9 +34,9 @@ def test_one_answers_a_chore_and_where_the_router_is_sure(serve, scripted, query
 def test_thoughts_are_not_rewarded_and_an_answer_that_ends_in_them_is_not_the_best(serve, scripted):
     scripted.replies["plain"] = lambda query: "The answer is 42."
     endpoint = serve("llama.cpp-none 30", "plain", router=UNSURE)
-    answer = endpoint.chat(model="auto-best", headers=HEADERS).json()
+    answer = endpoint.chat(model="auto-best", headers=METADATA).json()
     assert len(set(answer["zooter"]["rewards"].values())) == 1
-    cut = endpoint.chat(model="auto-best", max_tokens=8, headers=HEADERS).json()
+    cut = endpoint.chat(model="auto-best", max_tokens=8, headers=METADATA).json()
     assert cut["choices"][0]["message"]["content"] == "The answer is 42."
     assert len(cut["zooter"]["rewards"]) == 1
 
@@ -51,7 +48,7 @@ def test_thoughts_are_not_rewarded_and_an_answer_that_ends_in_them_is_not_the_be
 def test_a_second_one_answers_a_sum_only_where_the_first_is_wrong(serve, scripted, models, requests, reason):
     scripted.replies["right"] = lambda query: "2 + 3 = 5"
     endpoint = serve(*models)
-    answer = endpoint.chat("What is 2 + 3?", model="auto-best", headers=HEADERS).json()
+    answer = endpoint.chat("What is 2 + 3?", model="auto-best", headers=METADATA).json()
     assert answer["choices"][0]["message"]["content"] == "2 + 3 = 5"
     assert answer["zooter"]["reason"] == reason
     assert len(scripted.bodies) == requests
@@ -60,14 +57,14 @@ def test_a_second_one_answers_a_sum_only_where_the_first_is_wrong(serve, scripte
 def test_lines_alone_make_no_poem_the_best(serve, scripted):
     scripted.replies["verse"] = lambda query: "Rain on the roof\nsoft as a drum"
     endpoint = serve("verse", "verse", router=UNSURE)
-    answer = endpoint.chat("Write a poem about rain", model="auto-best", headers=HEADERS).json()
+    answer = endpoint.chat("Write a poem about rain", model="auto-best", headers=METADATA).json()
     assert answer["zooter"]["reason"] == "best"
     assert len(scripted.bodies) == 2
 
 
 def test_one_that_fails_leaves_the_other_and_the_conversation_stays_with_it(serve):
     endpoint = serve("http-500", "good", router=UNSURE)
-    chunks = stream_of(endpoint.chat(model="auto-best", stream=True, headers=HEADERS, session_id="s"))
+    chunks = stream_of(endpoint.chat(model="auto-best", stream=True, headers=METADATA, session_id="s"))
     assert {chunk["model"] for chunk in chunks} == {endpoint.order[1]}
     assert [entry["candidate"] for entry in chunks[-1]["zooter"]["failed"]] == [endpoint.order[0]]
     continued = [{"role": "user", "content": QUERY}, {"role": "assistant", "content": "It"}]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from support.running_endpoint import stream_of
+from support.running_endpoint import METADATA, stream_of
 
-METADATA = {"x-zooter-metadata": "enabled"}
 PARTS = [{"type": "text", "text": "Hi"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
 IMAGE = [{"role": "user", "content": PARTS}]
 TOOLS = [{"type": "function", "function": {"name": "f"}}]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.running_endpoint import QUERY, stream_of
+from support.running_endpoint import METADATA, QUERY, stream_of
 
 TEXT = "Hello, I am a scripted model."
 
@@ -117,7 +117,7 @@ def test_a_routed_request_is_answered_where_the_server_refuses_a_temperature(ser
 )
 def test_before_the_first_token_the_next_candidate_answers(serve, fault, stream):
     endpoint = serve(fault, "good", hang_seconds=0.5)
-    answer = endpoint.chat(stream=stream, headers={"x-zooter-metadata": "enabled"})
+    answer = endpoint.chat(stream=stream, headers=METADATA)
     chunks = stream_of(answer) if stream else [answer.json()]
     assert not stream or text_of(chunks) == TEXT
     assert answer.status_code == 200

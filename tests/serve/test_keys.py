@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from support.running_endpoint import QUERY
+from support.running_endpoint import QUERY, bearer
 from zooter_core.base.errors import ZooterError
 from zooter_core.serve.access import NOT_FORWARDED
 from zooter_core.serve.bodies import ChatRequest
@@ -24,10 +24,6 @@ def file(tmp_path):
 
 def key(name: str = "phone", **limits) -> Key:
     return Key(name, "", 0.0, **limits)
-
-
-def bearer(text: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {text}"}
 
 
 @pytest.mark.parametrize("name", ["phone", "team-a", "team_a", "ada.lovelace", "open-webui-2", "7"])
@@ -83,11 +79,11 @@ def test_a_name_that_is_not_allowed_or_taken(file, name):
 
 
 def test_without_a_key_only_health_answers(serve, file, scripted):
-    text = add_key(file, key())
+    mine = bearer(file)
     endpoint = serve("good", options={"keys": file})
     for response in (
         endpoint.chat(),
-        endpoint.chat(headers=bearer("zk-phone-wrong")),
+        endpoint.chat(headers={"authorization": "Bearer zk-phone-wrong"}),
         endpoint.client.get("/v1/models"),
         endpoint.client.get("/openapi.json"),
         endpoint.client.get("/nothing"),
@@ -95,18 +91,17 @@ def test_without_a_key_only_health_answers(serve, file, scripted):
         assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
     assert endpoint.client.get("/health").status_code == 200
     assert scripted.bodies == []
-    description = endpoint.client.get("/openapi.json", headers=bearer(text)).json()
+    description = endpoint.client.get("/openapi.json", headers=mine).json()
     assert description["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
-    for headers in (bearer(text), {"api-key": text}):
+    for headers in (mine, {"api-key": mine["authorization"].removeprefix("Bearer ")}):
         assert endpoint.chat(headers=headers).status_code == 200
         assert endpoint.next_exchange().sender.key == "phone"
 
 
 def test_a_key_that_may_use_some_candidates(serve, file, scripted):
-    text = add_key(file, key(models=("math", "no_longer_there")))
-    gone = {"headers": bearer(add_key(file, key("laptop", models=("no_longer_there",))))}
+    call = {"headers": bearer(file, models=("math", "no_longer_there"))}
+    gone = {"headers": bearer(file, "laptop", models=("no_longer_there",))}
     endpoint = serve("good", "good", options={"keys": file})
-    call = {"headers": bearer(text)}
     assert endpoint.chat(**call).json()["model"] == "math"
     assert endpoint.chat(model="math", **call).json()["model"] == "math"
     assert endpoint.chat(models=["math", "chat"], **call).json()["model"] == "math"
@@ -134,9 +129,7 @@ def test_only_a_named_proxy_is_believed(serve, file, caplog, proxies, client):
 
 
 def test_fields_by_which_a_server_would_route_are_not_forwarded_for_a_key_of_some_candidates(serve, file, scripted):
-    limited, every = (
-        bearer(add_key(file, key(name, models=models))) for name, models in (("a", ("math",)), ("b", None))
-    )
+    limited, every = bearer(file, "a", models=("math",)), bearer(file, "b")
     endpoint = serve("every-api", "every-api", options={"keys": file})
     routing = dict.fromkeys(NOT_FORWARDED - {"models"}, "x") | {"models": ["math"], "seed": 7}
 
@@ -154,7 +147,7 @@ def test_fields_by_which_a_server_would_route_are_not_forwarded_for_a_key_of_som
 
 def test_a_conversation_belongs_to_its_key(serve, file, scripted):
     """The first message, a given id, and the id of a response find nothing of another key."""
-    mine, other = (bearer(add_key(file, key(name))) for name in ("mine", "other"))
+    mine, other = (bearer(file, name) for name in ("mine", "other"))
     endpoint = serve("every-api", "every-api", options={"keys": file})
     first, second = endpoint.order
     loop = [*MESSAGES, {"role": "assistant", "content": "x"}]  # the candidate goes on, whoever the router would choose
@@ -181,7 +174,7 @@ def test_a_conversation_belongs_to_its_key(serve, file, scripted):
 
 
 def test_feedback_names_an_id_and_a_key_of_its_own(serve, file):
-    mine, other = (bearer(add_key(file, key(name))) for name in ("mine", "other"))
+    mine, other = (bearer(file, name) for name in ("mine", "other"))
     endpoint = serve("good", options={"keys": file})
     request_id = endpoint.chat(headers=mine).headers["x-request-id"]
 
@@ -201,9 +194,7 @@ def test_feedback_names_an_id_and_a_key_of_its_own(serve, file):
 
 
 def test_a_key_sees_its_own_figures(serve, file):
-    mine, other, admin = (
-        bearer(add_key(file, key(name, admin=name == "admin"))) for name in ("mine", "other", "admin")
-    )
+    mine, other, admin = bearer(file, "mine"), bearer(file, "other"), bearer(file, "admin", admin=True)
     endpoint = serve("good", options={"keys": file})
     for headers in (mine, mine, other):
         endpoint.chat(headers=headers)

@@ -8,7 +8,7 @@ import pytest
 
 from support.anthropic_shape import MODES, answer_of, post
 from support.patience import PATIENCE, wait_until
-from support.running_endpoint import stream_of
+from support.running_endpoint import METADATA, stream_of
 from zooter_core.backends.residency import Residency
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
@@ -109,8 +109,7 @@ def test_sampling_follows_the_request_and_differs_each_time_unless_it_has_a_seed
 @pytest.mark.parametrize("stream", [False, True])
 def test_rmr_keeps_the_answer_with_the_highest_reward(local, stream):
     """Of a sum, the best would be one that is right by chance."""
-    query, headers = "Tell me of the sea.", {"x-zooter-metadata": "enabled"}
-    response = local.chat(query, model="rmr", max_tokens=4, stream=stream, headers=headers)
+    response = local.chat("Tell me of the sea.", model="rmr", max_tokens=4, stream=stream, headers=METADATA)
     chunks = stream_of(response) if stream else [response.json()]
     assert {chunk["model"] for chunk in chunks} == {response.headers["x-model-router-selected-model"]}
     assert not stream or chunks[0]["choices"][0]["delta"]["content"]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from support.anthropic_shape import IMAGE, TOOL, TURN, error_of, events_of, post
+from support.running_endpoint import bearer
 from zooter_core.serve.errors import ApiError, shape_at
-from zooter_core.serve.keys import Key, add_key
 
 
 @pytest.mark.parametrize("model", ["error-event", "half-line"])
@@ -59,16 +59,16 @@ def test_a_wrong_request_gets_one_clear_error(module_endpoint, module_server):
 
 
 def test_errors_of_every_layer_have_anthropics_shape(serve, tmp_path):
-    key = add_key(tmp_path / "keys.json", Key("phone", "", 0.0, models=("chat",), requests_per_minute=5))
+    theirs = bearer(tmp_path / "keys.json", models=("chat",), requests_per_minute=5)
     endpoint = serve("good", "good", options={"keys": tmp_path / "keys.json", "most_bytes": 1000})
-    mine = {"x-api-key": key}
+    mine = {"x-api-key": theirs["authorization"].removeprefix("Bearer ")}
 
     def sent(method="POST", path="/v1/messages", content="{}", **headers):
         headers = mine | {name.replace("_", "-"): value for name, value in headers.items()}
         return error_of(endpoint.client.request(method, path, content=content, headers=headers))[:2]
 
     assert sent(x_api_key="") == (401, "authentication_error")
-    assert sent(x_api_key=key + "x") == (401, "authentication_error")
+    assert sent(x_api_key=mine["x-api-key"] + "x") == (401, "authentication_error")
     assert sent(origin="https://elsewhere.example") == (403, "permission_error")
     assert sent("GET") == (405, "invalid_request_error")
     assert sent(path="/v1/messages/batches") == (404, "not_found_error")
@@ -77,7 +77,7 @@ def test_errors_of_every_layer_have_anthropics_shape(serve, tmp_path):
     assert error_of(post(endpoint, mine, system="x" * 1000))[:2] == (413, "request_too_large")
     assert error_of(post(endpoint, mine, model="math"))[:2] == (403, "permission_error")
     assert post(endpoint, mine, model="claude-opus-4-5").json()["model"] == "chat"  # of those that the key may use
-    assert post(endpoint, {"authorization": f"Bearer {key}"}, model="chat").status_code == 200
+    assert post(endpoint, theirs, model="chat").status_code == 200
     response = post(endpoint, mine)
     assert error_of(response)[:2] == (429, "rate_limit_error")
     assert int(response.headers["retry-after"]) > 0

@@ -11,12 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from support.command_files import replace_text
 from support.patience import wait_until
-from support.running_endpoint import running
+from support.running_endpoint import METADATA, bearer, running
 from zooter_core.backends.residency import Residency
 from zooter_core.config.edit import set_table
 from zooter_core.config.fleet import load_fleet
 from zooter_core.serve import server
-from zooter_core.serve.keys import Key, add_key
 from zooter_core.serve.server import ServeSettings
 
 
@@ -91,7 +90,7 @@ def test_conversations_survive_a_reload(serve, fleet_copy):
     query = {"role": "user", "content": "What is 2 + 3?"}
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     loop = [query, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "1", "content": "5"}]
-    answer = endpoint.chat(loop, headers={**session, "x-zooter-metadata": "enabled"}).json()
+    answer = endpoint.chat(loop, headers=session | METADATA).json()
     assert (answer["model"], answer["zooter"]["reason"]) == (first, "tool_loop")
 
 
@@ -111,10 +110,7 @@ def test_a_router_that_fails_is_a_500_and_the_endpoint_not_ready(serve):
 
 def test_operations_with_keys(serve, tmp_path):
     file = tmp_path / "keys.json"
-    admin, other = (
-        {"authorization": f"Bearer {add_key(file, Key(name, '', 0.0, admin=name == 'admin'))}"}
-        for name in ("admin", "other")
-    )
+    admin, other = bearer(file, "admin", admin=True), bearer(file, "other")
     endpoint = serve("good", options={"keys": file})
     assert endpoint.client.get("/ready").json() == {"status": "ready"}
     assert endpoint.client.get("/ready", headers=admin).json()["fleet"] == "far"

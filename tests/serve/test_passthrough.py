@@ -7,10 +7,9 @@ import json
 import pytest
 
 from support.patience import wait_until
-from support.running_endpoint import QUERY
+from support.running_endpoint import QUERY, bearer
 from zooter_core.learn.traffic_rows import LONGEST_ANSWER
 from zooter_core.serve.exchange import Usage
-from zooter_core.serve.keys import Key, add_key
 
 
 @pytest.fixture
@@ -122,22 +121,21 @@ def test_a_response_that_another_server_holds_is_not_asked_for_elsewhere(serve, 
     assert scripted.count("every-api") == 0
 
 
-def begin(endpoint, key=None, **body):
+def begin(endpoint, headers=None, **body):
     """The id of a response that was given, once the request has ended."""
-    body = {"model": "auto", "input": QUERY, **body}
-    endpoint.client.post("/v1/responses", json=body, headers={"authorization": f"Bearer {key}"})
+    endpoint.client.post("/v1/responses", json={"model": "auto", "input": QUERY, **body}, headers=headers)
     return endpoint.next_exchange().outcome.progress.id
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_response_is_given_again_by_the_server_that_gave_it_and_to_its_key_alone(serve, scripted, tmp_path, stream):
-    mine, other = (add_key(tmp_path / "keys.json", Key(name, "", 0.0)) for name in ("mine", "other"))
+    mine, other = (bearer(tmp_path / "keys.json", name) for name in ("mine", "other"))
     endpoint = serve("every-api", "every-api", options={"keys": tmp_path / "keys.json"})
     name = begin(endpoint, mine, model=endpoint.order[1], stream=stream)
     scripted.routes[f"/v1/responses/{name}"] = stored = {"id": name, "object": "response", "model": "every-api"}
 
-    def get(key, name=name):
-        return endpoint.client.get(f"/v1/responses/{name}", headers={"authorization": f"Bearer {key}"})
+    def get(headers, name=name):
+        return endpoint.client.get(f"/v1/responses/{name}", headers=headers)
 
     assert get(mine).json() == stored | {"model": endpoint.order[1]}
     assert scripted.paths[-1] == f"/v1/responses/{name}"

@@ -5,15 +5,14 @@ from __future__ import annotations
 import pytest
 
 from support.patience import PATIENCE
-from support.running_endpoint import stream_of, unanswered
-from zooter_core.serve import chat, exchange
+from support.running_endpoint import METADATA, stream_of, unanswered
+from zooter_core.serve import chat, reply
 
-METADATA = {"x-zooter-metadata": "enabled"}
 HEDGED = "\n[serve]\nhedge_seconds = 0.2\n"
 
 
 def test_a_client_that_never_reads_its_stream_is_gone_after_a_while(serve, scripted, monkeypatch):
-    monkeypatch.setattr(exchange, "WRITE_SECONDS", 0.4)
+    monkeypatch.setattr(reply, "WRITE_SECONDS", 0.4)
     endpoint = serve("endless")
     with unanswered(endpoint, buffer=4096, stream=True):
         ended = endpoint.next_exchange()

@@ -16,9 +16,8 @@ import psutil
 import pytest
 
 from support.patience import PATIENCE, wait_until
-from support.running_endpoint import QUERY, Endpoint, connected, ending
+from support.running_endpoint import QUERY, Endpoint, bearer, connected, ending
 from zooter_core.base import connections
-from zooter_core.serve.keys import Key, add_key
 
 LINE = b"x-filler: " + b"x" * 1000 + b"\r\n"
 POST = b"POST /v1/route HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
@@ -96,15 +95,15 @@ def test_headers_beyond_the_limit_are_named_and_those_below_are_read(serve):
 def test_slow_headers_and_bodies_end_and_take_no_place(serve, scripted, tmp_path, monkeypatch):
     monkeypatch.setattr(connections, "HEADER_SECONDS", 2.0)
     monkeypatch.setattr(connections, "BODY_SECONDS", 2.0)
-    slow, other = (add_key(tmp_path / "keys.json", Key(name, "", 0.0)) for name in ("slow", "other"))
+    slow, other = (bearer(tmp_path / "keys.json", name) for name in ("slow", "other"))
     endpoint = serve("good", options={"keys": tmp_path / "keys.json"}, extra="[serve]\nconcurrent = 1\nqueue = 0\n")
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-    head += b"authorization: Bearer " + slow.encode() + b"\r\ncontent-length: 1000\r\n\r\n{"
+    head += f"authorization: {slow['authorization']}\r\ncontent-length: 1000\r\n\r\n{{".encode()
     with ExitStack() as stack:
         half = [stack.enter_context(connected(endpoint, part)) for part in (b"", POST, POST) for _ in range(10)]
         bodies = [stack.enter_context(connected(endpoint, head)) for _ in range(80)]
         for _ in range(3):
-            response = endpoint.chat(headers={"authorization": f"Bearer {other}"})
+            response = endpoint.chat(headers=other)
             assert response.status_code == 200, response.text
         assert all(ending(connection).startswith(b"HTTP/1.1 408") for connection in (*half, *bodies))
     with connected(endpoint, head.replace(b"1000", b"400000")) as steady:  # slow, but fast enough

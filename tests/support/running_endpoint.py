@@ -24,11 +24,13 @@ from support.patience import PATIENCE
 from zooter_core.config.fleet import load_fleet
 from zooter_core.serve import run
 from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.keys import Key, add_key
 from zooter_core.serve.server import Server, ServeSettings
 
 GRACE_SECONDS = 1  # for answers that a test leaves hanging
 TICK_SECONDS = 0.01  # between uvicorn's looks for a stop, instead of a tenth: hundreds of tests stop an endpoint
 QUERY = "What is 2 + 3?"
+METADATA = {"x-zooter-metadata": "enabled"}
 
 
 def sleep_a_tick(seconds: float) -> Coroutine[Any, Any, None]:
@@ -121,6 +123,11 @@ def in_front_of(
     with running(settings) as endpoint:
         endpoint.order = order
         yield endpoint
+
+
+def bearer(file: Path, name: str = "phone", **may: Any) -> dict[str, str]:
+    """The header of a new API key in a file. `may` is what it may do."""
+    return {"authorization": f"Bearer {add_key(file, Key(name, '', 0.0, **may))}"}
 
 
 def unanswered(

@@ -9,19 +9,16 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.traffic import HOUR, ROUTED, Traffic
 from zooter_core.learn.traffic_rows import MODEL, SAMPLE, SERVED
 from zooter_core.method.calibration import Calibration
 from zooter_core.method.drift import FAR, clearest_fall, far_queries
 from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.worth import FEWEST
-
-if TYPE_CHECKING:
-    from zooter_core.fleet.ensemble import Ensemble
 
 STEP_HOURS = 6
 NEWEST = 300  # queries that are compared with those of the training

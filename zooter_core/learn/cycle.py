@@ -25,6 +25,7 @@ from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.learn.versions import FOLLOW, STARTING, State, Versions, is_learned
 from zooter_core.method.partial_rewards import Array, spread
 from zooter_core.router.head import ENCODER_FOLDER
+from zooter_core.router.neighbours import Neighbours
 
 REFIT_EVERY = 100  # decisions
 RECENT = 2000  # decisions whose rewards tell the spread
@@ -180,8 +181,6 @@ class Cycle:
 
     def _read_training(self, scale: float) -> tuple[Vectors, Array] | None:
         """The training queries of the router that traffic started from, if its folder has them with their texts."""
-        from zooter_core.router.neighbours import Neighbours
-
         origin = self.state.origin
         with suppress(ZooterError):
             neighbours = Neighbours.load(self.versions.place(origin)) if origin != STARTING else None

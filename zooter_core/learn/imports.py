@@ -31,8 +31,6 @@ from zooter_core.learn.traffic_rows import (
     DEMO,
     FEEDBACK,
     IMPORT,
-    LONGEST_ANSWER,
-    LONGEST_TEXT,
     LoggedDecision,
     LoggedReward,
     id_prefix,
@@ -58,7 +56,7 @@ def import_traffic(paths: Sequence[Path], traffic: Traffic, fleet: Fleet) -> tup
         WorkError: the traffic cannot be written.
     """
     left_out, new, now = Counter[str](), 0, time.time()
-    entries = ((_clip(decision, fleet, now), feedback) for decision, feedback in _read(paths, fleet, left_out))
+    entries = ((_as_kept(decision, fleet, now), feedback) for decision, feedback in _read(paths, fleet, left_out))
     while part := list(islice(entries, AT_ONCE)):
         new += traffic.add(decision for decision, _ in part)
         traffic.add_rewards(
@@ -77,16 +75,13 @@ def _own_name(name: str, fleet: Fleet) -> str:
     return next((candidate for candidate, logged in called if logged == name), name)
 
 
-def _clip(decision: LoggedDecision, fleet: Fleet, now: float) -> LoggedDecision:
-    """A decision with what may be stored of its texts. None is later than its import, or it would outlive retention."""
-    context, answer = decision.context, decision.answer if fleet.learn.answers else None
+def _as_kept(decision: LoggedDecision, fleet: Fleet, now: float) -> LoggedDecision:
+    """A decision with what the fleet keeps of it. None is later than its import, or it would outlive retention."""
     return replace(
         decision,
         time=min(decision.time, now),
         candidate=decision.candidate and _own_name(decision.candidate, fleet),
-        query=decision.query[:LONGEST_TEXT],
-        context=context and context[:LONGEST_TEXT],
-        answer=answer and answer[:LONGEST_ANSWER],
+        answer=decision.answer if fleet.learn.answers else None,
     )
 
 

@@ -11,7 +11,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +24,7 @@ from zooter_core.method.partial_rewards import Array, Linear
 from zooter_core.method.verified import scale_of, verified_rewards
 from zooter_core.router.head import ENCODER_FOLDER, RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import LINEAR
-
-if TYPE_CHECKING:
-    from zooter_core.router.text_encoder import TextEncoder
+from zooter_core.router.text_encoder import TextEncoder
 
 MOST = 20_000  # decisions that a refit learns from, the latest ones
 AT_ONCE = 16  # queries that are embedded before their vectors are stored

@@ -11,13 +11,13 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.strict_json import parse_json
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.changes import Change, fallen_rewards, unfamiliar_queries, wrong_probabilities
 from zooter_core.learn.deciding import SamplingPlan
 from zooter_core.learn.traffic import HOUR, Traffic
@@ -41,9 +41,6 @@ from zooter_core.method.worth import (
     rules,
     weighted_mean,
 )
-
-if TYPE_CHECKING:
-    from zooter_core.fleet.ensemble import Ensemble
 
 DAY = 24.0 * HOUR
 LATEST_DAYS = 7  # whose requests say how many there are in a day
@@ -149,7 +146,7 @@ def report_on(
         agreement=_agreement(traffic, since, until),
         changes=[*fallen_rewards(traffic, since, until), *far, *wrong_probabilities(calibrated, since)],
         a_day=requests_a_day(traffic, until),
-        last=traffic.span()[1],
+        last=traffic.last_time(),
         thinking=worth_of_thinking(sample.pool, sample.answers, tags, twins, sample.inclusion) if enough else [],
         note=note,
     )

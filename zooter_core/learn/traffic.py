@@ -233,10 +233,10 @@ class Traffic:
         decisions = {entry.request_id: entry for entry in self.decisions_for([reward.request_id for reward in rewards])}
         return [(reward, decisions[reward.request_id]) for reward in rewards if reward.request_id in decisions]
 
-    def span(self) -> tuple[float, float]:
-        """The times of the earliest and the latest decision; (0, 0) if there is none."""
-        ((first, last),) = self._rows("SELECT (SELECT MIN(time) FROM decisions), (SELECT MAX(time) FROM decisions)")
-        return (first or 0.0, last or 0.0)
+    def last_time(self) -> float:
+        """The time of the latest decision; 0 if there is none."""
+        ((last,),) = self._rows("SELECT MAX(time) FROM decisions")
+        return last or 0.0
 
     def delete(
         self,

@@ -82,7 +82,7 @@ class LoggedDecision:
     time: float  # when it ended, in seconds since 1970
     query: str  # the user's last text
     key: str | None = None  # the name of its API key
-    # The field `user` of the request, or else `safety_identifier`. As `stored_user` has it, in the file.
+    # The field `user` of the request, or else `safety_identifier`; as `stored_user` has it.
     user: str | None = None
     session: str | None = None  # the conversation's key, a hash
     # What routing read, if that is more than the query: the turns that it follows up on come first.
@@ -108,6 +108,13 @@ class LoggedDecision:
     thought_tokens: int | None = None  # how many of `tokens` are thoughts; None if that was not counted
     number: int = 0  # counts the decisions as they were added; set when it is read
 
+    def __post_init__(self) -> None:
+        """Cut texts and ids to what is stored of them."""
+        self.query, self.context = self.query[:LONGEST_TEXT], self.context and self.context[:LONGEST_TEXT]
+        self.answer = self.answer and self.answer[:LONGEST_ANSWER]
+        self.user = self.user and stored_user(self.user)
+        self.other_user = self.other_user and stored_user(self.other_user)
+
     @property
     def routed_text(self) -> str:
         """What routing read: the query, after the turns that it follows up on."""
@@ -116,8 +123,6 @@ class LoggedDecision:
     def row(self) -> tuple[Any, ...]:
         """Its values in the order of `DECISION_COLUMNS`."""
         values = {name: getattr(self, name) for name in DECISION_COLUMNS}
-        values["user"] = self.user and stored_user(self.user)
-        values["other_user"] = self.other_user and stored_user(self.other_user)
         values["probabilities"] = dump_json(dict(self.probabilities), ensure_ascii=False)
         values["tags"] = dump_json(list(self.tags), ensure_ascii=False)
         return tuple(values.values())

@@ -9,7 +9,6 @@ All requests are of HTTP: uvicorn runs with neither WebSockets nor a lifespan (r
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -49,7 +48,6 @@ LARGE = 256 << 10  # bytes above which a body is parsed in a thread
 MOST_DEPTH = 100  # of arrays and objects inside each other
 MOST_ITEMS = 300_000  # in all arrays and objects; OpenAI takes as many tokens for embeddings
 BLOCK = 1 << 20
-NOT_UTF8 = "it is not UTF-8"
 
 
 class GuardGate:
@@ -183,13 +181,10 @@ async def read_json(request: Request, most_bytes: int) -> dict[str, Any]:
 def parsed(raw: bytes | bytearray) -> dict[str, Any]:
     """The JSON object in a body. Raises as `read_json`."""
     try:
-        # With another encoding, the bytes would not be what `check_structure` takes them for.
-        if json.detect_encoding(raw) not in ("utf-8", "utf-8-sig"):
-            raise ValueError(NOT_UTF8)
         check_structure(raw)
-        body = parse_json(raw)
+        body = parse_json(raw.decode("utf-8-sig"))  # in another encoding, `check_structure` would count amiss
     except ValueError as problem:
-        reason = NOT_UTF8 if isinstance(problem, UnicodeDecodeError) else str(problem)[:200]
+        reason = "it is not UTF-8" if isinstance(problem, UnicodeDecodeError) else str(problem)[:200]
         raise bad_request(f"The body is not valid JSON ({reason}).", code="invalid_json") from None
     if not isinstance(body, dict):
         raise bad_request("The body must be a JSON object.", code="invalid_json")

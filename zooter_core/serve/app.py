@@ -24,9 +24,10 @@ from zooter_core.serve.access import OPEN, GuardGate, RequireKey, check_content_
 from zooter_core.serve.bodies import Body, FeedbackBody, check
 from zooter_core.serve.chat import answer_chat
 from zooter_core.serve.errors import SERVER, ApiError, error_reply
-from zooter_core.serve.exchange import GONE, Reply
+from zooter_core.serve.exchange import GONE
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.metrics import CONTENT_TYPE
+from zooter_core.serve.reply import Reply
 from zooter_core.serve.server import Handler, Server
 from zooter_core.serve.storage import FEEDBACK
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,7 +18,6 @@ LOG = logging.getLogger("zooter.serve")
 MOST_IN_BATCH = 32  # in a batch
 BATCH_CHARACTERS = 1_000  # in a batch of more than one
 READ_CHARACTERS = 2_000  # of one conversation, about: an encoder reads 256 tokens of its newest turn and of its topic
-STALLED_SECONDS = 30  # after which a router that is at work on one batch is not ready
 TRIAL_SECONDS = 5
 
 Route = Callable[[Sequence[Turns]], list[Decision]]
@@ -41,7 +38,7 @@ class BatchRouter:
         self._route, self._thread = route, ThreadPoolExecutor(1, "route")
         self._waiting: dict[str, deque[Entry]] = {}  # by asker, in the order of their turns
         self._routing: asyncio.Task[None] | None = None
-        self._failure, self._began, self._trials = "", math.inf, itertools.count()
+        self._failure = ""
 
     async def route(self, turns: Turns, asker: str = "") -> Decision:
         """The decision on a conversation, from the texts of its user's turns.
@@ -60,12 +57,10 @@ class BatchRouter:
 
     async def failure(self) -> str:
         """Why it cannot route; "" if it can. After a failure it has to prove itself on a text of ours."""
-        if (seconds := time.monotonic() - self._began) > STALLED_SECONDS:
-            return f"it has been at work on one batch for {seconds:.0f} s"
         if self._failure:
             with suppress(ZooterError, TimeoutError):
                 async with asyncio.timeout(TRIAL_SECONDS):
-                    await self.route([f"Hello {next(self._trials)}"], "trial")  # a new text: no remembered row counts
+                    await self.route([f"Hello {time.monotonic()}"], "trial")  # a new text: no remembered row counts
         return self._failure
 
     def close(self) -> None:
@@ -73,10 +68,8 @@ class BatchRouter:
 
     async def _route_waiting(self) -> None:
         while batch := self._next_batch():
-            self._began = time.monotonic()
             conversations = [turns for turns, _ in batch]
             results = await asyncio.get_running_loop().run_in_executor(self._thread, self._decide, conversations)
-            self._began = math.inf
             for (_, future), result in zip(batch, results, strict=True):
                 if future.done():  # its client has gone
                     continue

@@ -31,8 +31,8 @@ from zooter_core.serve.admission import QUEUE_SECONDS
 from zooter_core.serve.bodies import RESPONSES, ChatRequest, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import INVALID, SERVER, ApiError
-from zooter_core.serve.exchange import Reply
 from zooter_core.serve.gateway import Gateway
+from zooter_core.serve.reply import Reply
 from zooter_core.serve.sessions import readable_by
 from zooter_core.serve.targets import AnswerProgress, Events, Shape, added_event, make_event, text_in
 
@@ -116,7 +116,7 @@ class Asking:
             ApiError: every candidate failed, or the answer broke off.
         """
         attempts = Attempts(self.gateway.fleet, self.choice.order[: MOST_FALLBACKS + 1])
-        self.outcome.failures = attempts.failures
+        attempts.failures = self.outcome.failures
         first = await self._first(attempts)
         self._note_failures(attempts)
         if first is None:

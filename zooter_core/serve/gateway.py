@@ -42,11 +42,9 @@ class Gateway:
         router_version: the beginning of a hash of the router's folder and settings.
     """
 
-    def __init__(
-        self, fleet: Fleet, router: BatchRouter, ensemble: Ensemble, sessions: Sessions, router_version: str
-    ) -> None:
-        self.fleet, self.router, self.sessions, self.ensemble = fleet, router, sessions, ensemble
-        self.router_version = router_version
+    def __init__(self, fleet: Fleet, ensemble: Ensemble, sessions: Sessions, router_version: str) -> None:
+        self.fleet, self.sessions, self.ensemble, self.router_version = fleet, sessions, ensemble, router_version
+        self.router = BatchRouter(ensemble.routing)
         # The loop's own threads stay free for what takes milliseconds.
         self._reward_threads = ThreadPoolExecutor(REWARD_THREADS, "reward")
         self._users, self._retired, self._lends, self.closed = 0, False, False, False
@@ -76,13 +74,10 @@ class Gateway:
             ZooterError: a part of the fleet does not load.
         """
         check_uses(fleet.key_uses, fleet.folder)
-        for candidate in fleet.candidates:  # before there is anything to close again
-            if candidate.endpoint:
-                candidate.endpoint.key(candidate.name)
         ensemble = ensemble or Ensemble(fleet, light=all(c.backend == ENDPOINT for c in fleet.candidates))
         await asyncio.to_thread(_load_router, ensemble, progress)
         version = await asyncio.to_thread(fleet.hash_of, "router")
-        gateway = cls(fleet, BatchRouter(ensemble.routing), ensemble, sessions or Sessions(), version[:12])
+        gateway = cls(fleet, ensemble, sessions or Sessions(), version[:12])
         if not ensemble.light:  # a candidate that is asked meanwhile loads at once
             threading.Thread(target=gateway._load_models, name="load", daemon=True).start()
         return gateway

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from zooter_core.backends.endpoint.faults import EndpointError
@@ -29,11 +29,9 @@ from zooter_core.serve.bodies import (
 from zooter_core.serve.chat import NO_ROUTE, Asking
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import ApiError, bad_request, model_not_found
-from zooter_core.serve.exchange import Reply
 from zooter_core.serve.gateway import Gateway
-
-if TYPE_CHECKING:
-    from zooter_core.serve.traffic_log import TrafficLog
+from zooter_core.serve.reply import Reply
+from zooter_core.serve.traffic_log import TrafficLog
 
 ROUTED_AT_ONCE = 16  # of them: a few fill a batch, and a client that leaves has not made work of all
 MOST_CHARACTERS = 1_000_000  # of their users, all together

@@ -23,11 +23,12 @@ from zooter_core.serve.access import check_content_type, get_key, read_json, res
 from zooter_core.serve.admission import Admission
 from zooter_core.serve.bodies import Sender
 from zooter_core.serve.errors import MESSAGES, is_messages
-from zooter_core.serve.exchange import METADATA_HEADER, METADATA_ON, SESSION_HEADER, Exchange, Observer, Reply
+from zooter_core.serve.exchange import Exchange, Observer
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.keys import Key, KeyRing, read_file_state
 from zooter_core.serve.messages import Translation, read_messages
 from zooter_core.serve.metrics import Metrics
+from zooter_core.serve.reply import Reply
 from zooter_core.serve.storage import DecisionLog, RequestIds
 from zooter_core.serve.traffic_log import TrafficLog
 
@@ -202,10 +203,10 @@ class Server:
 
     def reply(self, request: Request, handle: Handler) -> Reply:
         """The answer that `handle` writes, given the body."""
-        wants_metadata = request.headers.get(METADATA_HEADER, "").lower() == METADATA_ON
+        wants_metadata = request.headers.get("x-zooter-metadata", "").lower() == "enabled"
         key = get_key(request)
         name = key.name if key else None
-        sender = Sender(name, request.headers.get(SESSION_HEADER))
+        sender = Sender(name, request.headers.get("x-session-id"))
         exchange = Exchange(request.url.path, sender, self.ids.new(name), wants_metadata)
 
         async def run(reply: Reply) -> None:

@@ -42,9 +42,9 @@ class DecisionLog(RotatingFileHandler):
 
     problem: BaseException | None = None
 
-    def __init__(self, folder: Path, most_bytes: int = MOST_LOG_BYTES) -> None:
+    def __init__(self, folder: Path) -> None:
         private_folder(folder, ours=False)
-        super().__init__(folder / DECISIONS, maxBytes=most_bytes, backupCount=FILES)
+        super().__init__(folder / DECISIONS, maxBytes=MOST_LOG_BYTES, backupCount=FILES)
 
     def __call__(self, exchange: Exchange) -> None:
         line = dump_json(make_log_record(exchange), ensure_ascii=False)

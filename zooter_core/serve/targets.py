@@ -15,7 +15,7 @@ import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.conversation import alternating
@@ -36,11 +36,9 @@ from zooter_core.backends.thoughts import Parts, split
 from zooter_core.base.records import Message
 from zooter_core.base.strict_json import dump_json, is_number, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
+from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.serve.bodies import ChatRequest, LocalBody, check, estimate_tokens, read_text
 from zooter_core.serve.sessions import digests, marks
-
-if TYPE_CHECKING:
-    from zooter_core.fleet.ensemble import Ensemble
 
 STREAM_END = b"data: [DONE]\n\n"
 MOST_KEPT = 200_000  # characters of an answer, with its thoughts; what is stored of it is shorter

@@ -20,8 +20,6 @@ from zooter_core.config.fleet import LearnConfig
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import (
     FEEDBACK,
-    LONGEST_ANSWER,
-    LONGEST_TEXT,
     SERVED,
     VOTES,
     LoggedDecision,
@@ -157,11 +155,11 @@ def make_logged_decision(exchange: Exchange) -> LoggedDecision | None:
     return LoggedDecision(
         request_id=exchange.request_id,
         time=time.time(),
-        query=turns[-1][:LONGEST_TEXT],
+        query=turns[-1],
         key=sender.key,
         **user_ids({"user": sender.user} if sender.user else request.body, "user", "safety_identifier"),
         session=request.session[:16],
-        context=routed[:LONGEST_TEXT] if routed != turns[-1] else None,
+        context=routed if routed != turns[-1] else None,
         fleet=fleet.name,
         router=exchange.router_version,
         choice=first,
@@ -176,7 +174,7 @@ def make_logged_decision(exchange: Exchange) -> LoggedDecision | None:
         seconds=exchange.seconds,
         first_token_seconds=outcome.first_token_seconds,
         finish=progress.finish or exchange.error,
-        answer=answer[:LONGEST_ANSWER] or None,
+        answer=answer or None,
         chore=request.chore,
         thought_tokens=usage.thoughts,
     )

@@ -1,0 +1,147 @@
+"""The answer to a request, as it goes to the client: one JSON document, or a stream of events.
+
+It is computed while the client is connected, and cancelled when it disconnects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from zooter_core.backends.endpoint.events import Event
+from zooter_core.base.strict_json import dump_json
+from zooter_core.serve.errors import ApiError, shape_at
+from zooter_core.serve.exchange import GONE, Exchange, Observer
+from zooter_core.serve.messages import Translation
+from zooter_core.serve.targets import STREAM_END, make_event
+
+LOG = logging.getLogger("zooter.serve")
+RESTART_SECONDS = 5  # after which a client may ask a server again that stops
+WRITE_SECONDS = 60.0  # for a client to take a part of an answer; then it counts as gone
+
+
+class Reply(Response):
+    """The answer to a request, as `handle` writes it: one JSON document, or a stream of events.
+
+    If the client goes away first, `handle` is cancelled at once; if the server stops first, the client is told.
+
+    Args:
+        observers: called with the exchange when it has ended, however it did.
+        translation: into the shape of the client's API; None where that is the one that candidates speak.
+
+    Attributes:
+        body_is_read: set when nothing more is to come of the request.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        handle: Callable[[Reply], Awaitable[None]],
+        observers: Sequence[Observer],
+        translation: Translation | None,
+    ) -> None:
+        super().__init__()
+        self.exchange, self._handle, self._observers = exchange, handle, observers
+        self._translation, self._begun, self.body_is_read = translation, False, asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._to_client = send
+        answering = asyncio.create_task(self._run())
+        gone = asyncio.create_task(self._client_goes(receive))
+        try:
+            await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                self.exchange.status = GONE
+        except asyncio.CancelledError:  # by uvicorn, after the grace of a stop
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+            headers = {"retry-after": str(RESTART_SECONDS), "connection": "close"}
+            stopping = ApiError(503, "The server is shutting down. Try again later.", "stopping", headers=headers)
+            with suppress(ClientDisconnect):
+                await self.fail(stopping)
+        finally:
+            for task in (answering, gone):
+                task.cancel()
+            await asyncio.gather(answering, gone, return_exceptions=True)
+            self.exchange.seconds = time.perf_counter() - self.exchange.started
+            for observer in self._observers:
+                observer(self.exchange)
+
+    async def _run(self) -> None:
+        try:
+            await self._handle(self)
+        except ClientDisconnect:  # in the middle of its body, or it no longer reads
+            self.exchange.status = GONE
+        except ApiError as error:
+            await self.fail(error)
+        except Exception:
+            LOG.exception("request %s failed", self.exchange.request_id)
+            await self.fail(ApiError(500, "The server failed; see its log.", "internal_error"))
+
+    async def _client_goes(self, receive: Receive) -> None:
+        """Wait until the client goes away. While the body is read, whoever reads it gets what comes."""
+        await self.body_is_read.wait()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def json(self, shape: Mapping[str, Any]) -> None:
+        await self._document(self._translation.message(shape) if self._translation else shape)
+
+    async def begin_events(self) -> None:
+        """Send the headers of a stream."""
+        await self._begin(200, "text/event-stream; charset=utf-8", {"cache-control": "no-cache"})
+
+    async def write(self, events: Sequence[Event]) -> None:
+        if self._translation:
+            data = b"".join(self._translation.events(event.chunk) for event in events if event.chunk is not None)
+        else:
+            data = b"".join(event.encode() for event in events)
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end_events(self) -> None:
+        """End a stream, with [DONE] where the API has it."""
+        last = STREAM_END if self.exchange.is_chat else b""
+        await self._send({"type": "http.response.body", "body": self._translation.end() if self._translation else last})
+
+    async def fail(self, error: ApiError) -> None:
+        """Send an error: as the answer, or as the last event of one that has begun."""
+        self.exchange.error = error.code or str(error.status)
+        shape = shape_at(self.exchange.path, error)
+        if not self._begun:
+            await self._document(shape, error.status, error.headers)
+            return
+        kind, last = (b"event: error\n", b"") if self._translation else (b"", STREAM_END)
+        await self._send({"type": "http.response.body", "body": kind + make_event(shape).encode() + last})
+
+    async def _document(
+        self, shape: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        data, self.exchange.status = dump_json(shape).encode(), status
+        await self._begin(status, "application/json", {"content-length": str(len(data)), **(headers or {})})
+        await self._send({"type": "http.response.body", "body": data})
+
+    async def _begin(self, status: int, kind: str, headers: Mapping[str, str]) -> None:
+        self._begun = True
+        every = {"content-type": kind, **headers, **self.exchange.headers}
+        pairs = [(name.encode(), value.encode("latin-1", "replace")) for name, value in every.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+
+    async def _send(self, message: Message) -> None:
+        """Send a part. Waits for a client that reads slowly, but not for one that has stopped.
+
+        Raises:
+            ClientDisconnect: it has not taken the part in time.
+        """
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await self._to_client(message)
+        except TimeoutError:
+            raise ClientDisconnect from None
