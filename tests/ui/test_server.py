@@ -101,16 +101,19 @@ def test_the_policy_of_streamlits_page_allows_its_inline_script_alone() -> None:
     assert {source for source in loading.split() if not source.startswith("'")} == {"data:", "blob:"}
 
 
-def test_the_page_names_all_scripts_of_the_first_page_at_once() -> None:
+def test_the_page_names_all_its_scripts_at_once_in_the_way_that_keeps_their_compiled_code() -> None:
     scripts = Path(get_static_dir()) / "static" / "js"
-    page = with_script(Path(get_static_dir()))
+    page = with_script(Path(get_static_dir()), PARTS)
     for part in PARTS:
         (file,) = scripts.glob(f"{part}.*.js")
         for name in (file.name, *IMPORTED.findall(file.read_text(encoding="utf-8"))):
             assert f"/static/js/{name}" in page
-    links = re.findall(r'<link rel="modulepreload" crossorigin href="./static/js/(.*?)">', page)
+    links = re.findall(r'<link rel="preload" as="script" crossorigin href="./static/js/(.*?)">', page)
     assert len(links) == len(set(links))
     assert all((scripts / name).is_file() for name in links)
+    entry = page.index('<script type="module"')
+    assert all(page.index(name) < entry for name in links)
+    assert "modulepreload" not in page
 
 
 def test_scripts_are_served_as_streamlit_serves_them_and_all_else_goes_on() -> None:

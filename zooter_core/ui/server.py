@@ -20,7 +20,7 @@ import os
 import re
 import sys
 import webbrowser
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -91,13 +91,13 @@ def guarded() -> dict[str, Any]:
 
         # A property, since `streamlit run` has chosen another class by the time it imports app.py.
         Config.http_protocol_class = property(lambda self: BoundedConnection, lambda self, other: None)  # type: ignore
-    page = with_script(Path(get_static_dir()))
+    page, page_of_charts = (with_script(Path(get_static_dir()), parts) for parts in (PARTS, (*PARTS, CHARTS)))
     paths = ["/", *(f"/{file.stem}" for file in (APP.parent / "pages").glob("*.py"))]
     allowed_origins = [check_origin(origin, ALLOWED_ORIGIN) for origin in os.environ.get(ALLOWED_ORIGIN, "").split()]
     allowed_hosts = {check_host(name, ALLOWED_HOST) for name in os.environ.get(ALLOWED_HOST, "").split()}
     headers = security_headers(content_security_policy(page + widgets.FOCUS, allowed_origins))
     return {
-        "routes": [Route(path, partial(_page, page)) for path in paths],
+        "routes": [Route(path, partial(_page, page if path in TALKS else page_of_charts)) for path in paths],
         "middleware": [Middleware(_guarded, allowed_hosts=allowed_hosts, headers=headers), Middleware(Scripts)],
         "lifespan": _started,
         "exception_handlers": {Exception: partial(internal_error, headers=headers)},
@@ -131,8 +131,11 @@ async def _started(app: st.App) -> AsyncIterator[None]:
 
 FRESH = {"Cache-Control": "no-cache"}
 FOR_A_YEAR = {"Cache-Control": "public, immutable, max-age=31536000"}  # its name changes with its content
-CHARTS = "PlotlyChart.*.js"  # the part of Streamlit's frontend that takes long to load
-PARTS = ("PageLink", "Html", "Selectbox", "Button", "ChatInput")  # what the first page is made of
+CHARTS = "PlotlyChart"  # the part of Streamlit's frontend that takes long to load
+PARTS = ("PageLink", "Html", "Selectbox", "Button", "ChatInput")  # what every page is made of
+TALKS = ("/", "/compare")  # the pages that begin without a chart
+MODULES = re.compile(r'\s*<link rel="modulepreload"[^>]*>')
+NAMED = re.compile(r'"\./static/js/([^"]+\.js)"')
 IMPORTED = re.compile(r'(?:from|import)\s*"\./([^"]+\.js)"')
 # The page's own script. Streamlit's frontend would look for its server below the page's address first, which logs two
 # errors in the console; the server is where the page's other files come from. The library of charts is loaded when a
@@ -155,26 +158,28 @@ window.__streamlit = { BACKEND_BASE_URL: new URL('.', location.href).href }
 """
 
 
-def with_script(folder: Path) -> str:
+def with_script(folder: Path, parts: Sequence[str]) -> str:
     """The HTML of Streamlit's frontend, in a folder, with the page's own script before its first one.
 
-    The browser is told at once what the first page is made of, and need not wait until the server has drawn it.
+    The browser is told at once what the page is made of, and need not wait until the server has drawn it. Each file is
+    preloaded as a script: Chromium 156 keeps the compiled code of these, and compiles other modules anew in every tab.
     """
     scripts = folder / "static" / "js"
     page = (folder / "index.html").read_text(encoding="utf-8")
-    links = [f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in _imports(scripts, page)]
-    script = SCRIPT.replace("CHARTS", dump_json([file.name for file in scripts.glob(CHARTS)]))
-    page = page.replace("<script", f"<script>{script}</script>\n    <script", 1)
-    return page.replace("</head>", "\n    ".join([*links, "</head>"]), 1)
+    names = dict.fromkeys([*NAMED.findall(page), *_imports(scripts, parts)])
+    links = [f'<link rel="preload" as="script" crossorigin href="./static/js/{name}">' for name in names]
+    script = SCRIPT.replace("CHARTS", dump_json([file.name for file in scripts.glob(f"{CHARTS}.*.js")]))
+    page = MODULES.sub("", page).replace("<script", f"<script>{script}</script>\n    <script", 1)
+    return page.replace("<title", "\n    ".join([*links, "<title"]), 1)
 
 
-def _imports(scripts: Path, page: str) -> list[str]:
-    """The files of PARTS, with all that they import and a page does not load by itself."""
+def _imports(scripts: Path, parts: Sequence[str]) -> list[str]:
+    """The files of some parts of the frontend, with all that they import."""
     names: dict[str, None] = {}  # in order
-    waiting = [file.name for part in PARTS for file in scripts.glob(f"{part}.*.js")]
+    waiting = [file.name for part in parts for file in scripts.glob(f"{part}.*.js")]
     while waiting:
         name = waiting.pop()
-        if name not in names and name not in page:
+        if name not in names:
             names[name] = None
             waiting += IMPORTED.findall((scripts / name).read_text(encoding="utf-8"))
     return list(names)
