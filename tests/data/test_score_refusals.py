@@ -10,7 +10,6 @@ import pytest
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
-from zooter_core.data import json_records
 from zooter_core.data.scores import Scores, read_queries, read_responses, read_scores
 from zooter_core.pipeline import distill
 
@@ -152,11 +151,3 @@ def test_responses_must_be_texts_by_candidate(responses):
 def test_scores_where_responses_belong_are_named():
     with pytest.raises(ZooterError, match=r"found scores of a, b alone\. With these, go on with `zooter distill`"):
         read_responses("file, line 3", {"scores": {"a": 1, "b": 2}})
-
-
-def test_a_text_that_unpacks_to_more_than_memory_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(json_records, "LARGEST_TEXT", 1000)
-    path = tmp_path / "records.json.gz"
-    with gzip.open(path, "wt") as file:
-        file.write("[" + " " * 2000 + "]")
-    assert "at most 1,000 characters" in refusal(lambda place: list(json_records.each_record(place)), path)

@@ -98,6 +98,6 @@ def test_a_step_alone_refuses_another_pool(run_copy, fleet_copy):
     """`zooter run` takes it up: tests/pipeline/test_changed_pool.py."""
     fleet = load_fleet(fleet_copy)
     other = Ensemble(replace(fleet, candidates=fleet.candidates[:2]))
-    forget_steps(run_copy, "distill")
+    forget_steps(run_copy, "score")
     step = "`zooter run` again, which takes up a changed pool"
-    assert step in refusal(run_copy, lambda run: pipeline.distill_run(run, other, fleet.encoder, DISTILL))
+    assert step in refusal(run_copy, lambda run: pipeline.score(run, other))

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from zooter_core.base import files, jsonl
-from zooter_core.base.errors import FIX_PERMISSIONS, WorkError, ZooterError
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.strict_json import dump_json, of_type, parse_json
 
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
@@ -64,8 +64,9 @@ class RunFolder:
                 files.private_folder(self.folder, ours=False)
             except OSError as problem:
                 raise ZooterError("a folder for the run", str(problem), "Give another --out.") from problem
-        else:
-            self._check_exists()
+        elif not (self.folder / STATE).is_file():
+            next_step = "Start one: zooter run --queries FILE --out DIR."
+            raise ZooterError(f"a run folder at {self.folder}", "no run.json there", next_step)
         insides = (self.folder / ROUTER).rglob("*")
         files.check_plain(itertools.chain((self.folder / name for name in RUN_FILES), insides))
         self._lock = files.locked(self.folder / LOCK, f"the run folder {folder}").lock
@@ -87,19 +88,9 @@ class RunFolder:
     def close(self) -> None:
         """Release the lock. A new folder in which no step began is removed."""
         if self._new and [path.name for path in self.folder.iterdir()] == [LOCK]:
-            with suppress(OSError):  # Windows cannot remove a file that is open
-                (self.folder / LOCK).unlink()
-                self.folder.rmdir()
+            (self.folder / LOCK).unlink()
+            self.folder.rmdir()
         self._lock.release()
-
-    def _check_exists(self) -> None:
-        try:
-            exists = (self.folder / STATE).is_file()
-        except OSError as problem:
-            raise ZooterError(f"a readable run folder {self.folder}", str(problem), FIX_PERMISSIONS) from problem
-        if not exists:
-            next_step = "Start one: zooter run --queries FILE --out DIR."
-            raise ZooterError(f"a run folder at {self.folder}", "no run.json there", next_step)
 
     def _make_private(self) -> None:
         """Restrict files that a library wrote to their owner; the folder too, unless it holds other files."""

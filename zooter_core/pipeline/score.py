@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.backends.thoughts import split
-from zooter_core.base.errors import listed
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_apart, open_atomic
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
@@ -56,12 +56,7 @@ def score_lines(
     return lines
 
 
-def score(
-    run: Run,
-    ensemble: Ensemble,
-    progress: Progress = quiet,
-    workers: RayWorkers | None = None,
-) -> None:
+def score(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: RayWorkers | None = None) -> None:
     """Write the rewards of every response, one line for each query: each candidate's mean, and the `samples`.
 
     Where a query has an answer key, the line has the outcome of each sample too: `verified`, 1 if it is right.
@@ -79,8 +74,15 @@ def score(
         return
     queries = run.queries()
     check_verifiable(key for query in queries if (key := key_of(query)))
-    pool, responses = batches.check_pool(run, ensemble), run.responses()
-    missing, refused = run.missing(responses), run.refused()
+    pool = run.setting("start", "pool")
+    if pool != settings["pool"]:
+        raise ZooterError(
+            f"a fleet of the run's candidates {', '.join(pool)}",
+            f"one of {', '.join(settings['pool'])}",
+            "Give the fleet of this run with --fleet. Or call `zooter run` again, which takes up a changed pool.",
+        )
+    responses, refused = run.responses(), run.refused()
+    missing = run.missing(responses)
     least = min(LEAST, len(pool))  # responses that can be compared
 
     def answered(query: Query) -> AnsweredQuery:
