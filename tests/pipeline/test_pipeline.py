@@ -44,15 +44,6 @@ def test_a_second_start_does_nothing_more(run_copy, ensemble, queries):
     assert set(after) == set(before)
 
 
-def test_the_same_fleet_in_another_folder_goes_on(run_copy, fleet_copy, queries):
-    moved = Ensemble(load_fleet(fleet_copy))
-    with Run(run_copy) as run:
-        pipeline.start(run, moved, queries)
-        pipeline.collect(run, moved, moved.fleet.generation)
-        pipeline.score(run, moved)
-        pipeline.tag(run, moved)
-
-
 @pytest.mark.parametrize(
     ("step", "needed"),
     [

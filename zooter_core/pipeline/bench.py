@@ -80,7 +80,7 @@ class _Turn(CollectJob):
     def __init__(self, job: SuiteJob, turn: int, names: Sequence[str]) -> None:
         problems = {problem.id: problem for problem in job.problems if len(problem.turns) > turn}
         queries = in_order([Query(id, problem.turns[turn]) for id, problem in problems.items()])
-        done: set[tuple[object, ...]] = {
+        done = {
             ResponseKey(id, name, 0)
             for id in problems
             for name in names

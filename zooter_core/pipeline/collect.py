@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
+import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
@@ -11,7 +14,7 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data.prices import prices_of
-from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings, versions
+from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
@@ -81,6 +84,15 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
     if not run.is_finished("start"):
         run.replace(QUERIES, (query.to_json() for query in queries))
         run.finish("start")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the installed libraries that affect a run, for run.json."""
+    libraries = {"python": platform.python_version()}
+    for name in ("zooter", "torch", "transformers", "peft", "xllamacpp", "numpy"):
+        with suppress(importlib.metadata.PackageNotFoundError):  # an extra, or Zooter in a folder
+            libraries[name] = importlib.metadata.version(name)
+    return libraries
 
 
 @dataclass(frozen=True)

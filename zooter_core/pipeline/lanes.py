@@ -83,7 +83,7 @@ class CollectJob:
     generation: GenerationConfig
     samples: int
     queries: Sequence[Query]  # sorted by data set and length
-    done: set[tuple[object, ...]]  # the keys of the responses that are in the file
+    done: set[ResponseKey]  # of the responses that are in the file
     tallies: Mapping[str, Tally]
     budget: Budget = field(default_factory=Budget)
     out: Appender | None = None

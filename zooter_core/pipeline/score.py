@@ -74,20 +74,19 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: Ray
         return
     queries = run.queries()
     check_verifiable(key for query in queries if (key := key_of(query)))
-    pool = run.setting("start", "pool")
-    if pool != settings["pool"]:
+    if run.pool != ensemble.fleet.pool:
         raise ZooterError(
-            f"a fleet of the run's candidates {', '.join(pool)}",
-            f"one of {', '.join(settings['pool'])}",
+            f"a fleet of the run's candidates {', '.join(run.pool)}",
+            f"one of {', '.join(ensemble.fleet.pool)}",
             "Give the fleet of this run with --fleet. Or call `zooter run` again, which takes up a changed pool.",
         )
     responses, refused = run.responses(), run.refused()
     missing = run.missing(responses)
-    least = min(LEAST, len(pool))  # responses that can be compared
+    least = min(LEAST, len(run.pool))  # responses that can be compared
 
     def answered(query: Query) -> AnsweredQuery:
         lacking = missing.get(query.id, [])
-        few = f"no response of {listed(lacking)}" if len(pool) - len(lacking) < least else ""
+        few = f"no response of {listed(lacking)}" if len(run.pool) - len(lacking) < least else ""
         texts = responses.get(query.id, {})
         complete = {name: of for name, of in texts.items() if name not in lacking} if lacking else texts
         return AnsweredQuery(query, complete, refused.get(query.id, few), lacking)
