@@ -29,7 +29,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.method import metrics
 from zooter_core.pipeline.batches import Progress
-from zooter_core.pipeline.collect import candidate_hashes, load_candidate
+from zooter_core.pipeline.collect import candidate_hashes
 from zooter_core.pipeline.lanes import CollectJob, ResponseKey, in_order
 from zooter_core.pipeline.tally import Tally
 
@@ -141,9 +141,7 @@ def _answer(job: SuiteJob) -> None:
     for number in range(max(len(problem.turns) for problem in job.problems)):
         turn = _Turn(job, number, names)
         tallies = list(turn.tallies.values())
-        for tally in tallies:
-            if tally.done < tally.total:
-                load_candidate(job.ensemble, tally.candidate, tally, allow_missing=True)
+        turn.load(allow_missing=True)
 
         def show(done: int = done, tallies: Sequence[Tally] = tallies) -> None:
             job.watch(tallies)

@@ -143,10 +143,7 @@ def collect(
     run.require("start")
     job = _job(run, ensemble, generation, how, settings)
     tallies = job.tallies
-    for name, tally in tallies.items():  # a broken one shows now, not after the others have worked
-        here = workers is None or ensemble.independent(name)
-        if here and tally.done < tally.total:
-            load_candidate(ensemble, name, tally, how.allow_missing)
+    job.load(how.allow_missing, workers)
     run.begin("collect", settings)
     total = sum(tally.total for tally in tallies.values())
 
@@ -184,17 +181,6 @@ def _job(run: Run, ensemble: Ensemble, generation: GenerationConfig, how: Collec
             tallies[record["candidate"]].count(record, new=False)
     job.count()
     return job
-
-
-def load_candidate(ensemble: Ensemble, name: str, tally: Tally, allow_missing: bool) -> None:
-    """Load a candidate. One that cannot work is a problem of its own if responses may be missing."""
-    candidate = ensemble.fleet.candidate(name)
-    try:
-        ensemble.runner_of(candidate).load(candidate)
-    except ZooterError as problem:
-        if not allow_missing:
-            raise
-        tally.problem = problem.failure
 
 
 def failed(problems: Mapping[str, Failure]) -> WorkError:

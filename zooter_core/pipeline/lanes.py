@@ -96,6 +96,20 @@ class CollectJob:
             keys = {key for batch in self.batches(name) for key in batch.keys.values()}
             tally.total, tally.done = len(keys), len(keys & self.done)
 
+    def load(self, allow_missing: bool, workers: RayWorkers | None = None) -> None:
+        """Load the candidates that lack something and run in this process: a broken one shows before the others have
+        worked. It is a problem of its own if responses may be missing."""
+        for name, tally in self.tallies.items():
+            candidate = self.ensemble.fleet.candidate(name)
+            if tally.done >= tally.total or (workers is not None and not self.ensemble.independent(name)):
+                continue
+            try:
+                self.ensemble.runner_of(candidate).load(candidate)
+            except ZooterError as problem:
+                if not allow_missing:
+                    raise
+                tally.problem = problem.failure
+
     def run(
         self,
         file: Path,
