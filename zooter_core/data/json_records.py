@@ -21,7 +21,7 @@ from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, TextIO
 
-from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError
+from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, first_line
 from zooter_core.base.strict_json import ESCAPED, clean, is_number, objects
 from zooter_core.data.documents import encoding_of
 
@@ -259,7 +259,7 @@ def as_json(value: object) -> Any:
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
         return value
     if value.lstrip().startswith(("[{'", "{'", "['")):
-        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        with suppress(ValueError, SyntaxError, RecursionError):
             return ast.literal_eval(value.strip())
     return value_of(value)
 
@@ -307,10 +307,8 @@ def _decode(text: str, at: int) -> tuple[Any, int]:
         value, end = DECODER.raw_decode(text, at)
     except json.JSONDecodeError:
         raise
-    except RecursionError as problem:
-        raise json.JSONDecodeError("it is nested too deeply", text, at) from problem
-    except ValueError as problem:  # an integer of more than 4300 digits
-        raise json.JSONDecodeError("a number has too many digits", text, at) from problem
+    except (ValueError, RecursionError) as problem:  # a number of thousands of digits, or lists in lists without end
+        raise json.JSONDecodeError(first_line(problem), text, at) from problem
     return (clean(value) if ESCAPED.search(text, at, end) else value), end
 
 

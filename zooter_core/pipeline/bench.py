@@ -87,7 +87,7 @@ class _Turn(CollectJob):
             if len(job.texts.get((id, name), ())) > turn or (id, name) in job.failed
         }
         able = {name for _, name in job.texts}  # has answered before, so its refusals do not show that it is broken
-        tallies = {name: Tally(name, 0, works=name in able) for name in names}
+        tallies = {name: Tally(name, works=name in able) for name in names}
         super().__init__(job.ensemble, job.generation, 1, queries, done, tallies)
         self.job, self.turn, self.problems = job, turn, problems
         self.count()

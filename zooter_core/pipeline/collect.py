@@ -171,7 +171,7 @@ def _job(run: Run, ensemble: Ensemble, generation: GenerationConfig, how: Collec
     paid = [candidate.name for candidate in candidates if candidate.endpoint]
     if how.budget_usd is not None:
         prices_of(ensemble.fleet, paid)
-    tallies = {one.name: Tally(one.name, 0, price=one.usd_per_million_tokens) for one in candidates}
+    tallies = {one.name: Tally(one.name, price=one.usd_per_million_tokens) for one in candidates}
     budget = Budget(how.budget_usd, lambda: sum(tallies[name].dollars for name in paid))
     numbers = {name: number for number, name in enumerate(settings["candidates_sha256"])}  # also of those that left
     job = CollectJob(ensemble, generation, settings["samples"], queries, set(), tallies, budget, numbers=numbers)

@@ -113,8 +113,8 @@ class CollectJob:
     def run(
         self,
         file: Path,
-        tell: Callable[[str], None] = lambda note: None,
-        show: Callable[[], None] = lambda: None,
+        tell: Callable[[str], None],
+        show: Callable[[], None],
         workers: RayWorkers | None = None,
     ) -> None:
         """Append the missing responses to a file. The tallies say afterwards who had a problem. `tell` is called with a

@@ -14,7 +14,7 @@ from zooter_core.base.files import check_apart, open_atomic
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.data.evident_keys import key_of
-from zooter_core.data.run_folder import REWARDS, Settings
+from zooter_core.data.run_folder import REWARDS
 from zooter_core.data.runs import Run
 from zooter_core.data.score_records import score_records
 from zooter_core.data.scores import LEAST, no_repeats, read_query, read_responses, score_line
@@ -93,19 +93,14 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: Ray
 
     if missing:
         run.reopen("collect")  # which has not finished, or whose file has lost lines
-    _remove_outdated(run, missing, settings)
+    same_pool = run.state["steps"].get("score", {}).get("pool") == settings["pool"]
+    lines = run.records(REWARDS)
+    if any(not same_pool or line.get("missing", []) != missing.get(line["id"], []) for line in lines):
+        run.replace(REWARDS, ())  # of another pool, or from before responses that have come since
     run.begin("score", settings)
     batches.fill(run, ensemble, "score", [answered(query) for query in queries], score_lines, progress, workers)
     if not missing:
         run.finish("score")
-
-
-def _remove_outdated(run: Run, missing: Mapping[str, list[str]], settings: Settings) -> None:
-    """Empty rewards.jsonl if the pool has changed, or responses have come since."""
-    same_pool = run.state["steps"].get("score", {}).get("pool") == settings["pool"]
-    lines = run.records(REWARDS)
-    if any(not same_pool or line.get("missing", []) != missing.get(line["id"], []) for line in lines):
-        run.replace(REWARDS, ())
 
 
 def score_responses(

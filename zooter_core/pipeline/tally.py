@@ -16,7 +16,7 @@ class Tally:
     """One candidate's answers."""
 
     candidate: str
-    total: int  # answers that the step needs of it
+    total: int = 0  # answers that the step needs of it
     done: int = 0  # those that are in the file, also from earlier starts
     tokens: int = 0  # of those answers, and of failed ones of this start
     price: float | None = None  # US dollars per million tokens; None if fleet.toml names none

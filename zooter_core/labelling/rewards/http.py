@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -94,7 +93,8 @@ class HttpReward:
             EndpointError: there is none after all retries.
         """
         body = self._body(pairs)
-        for attempt in count():
+        attempt = 0
+        while True:
             try:
                 return self._portal.submit(self._client.fetch("POST", self.config.url, body, TIMEOUT_SECONDS)).result()
             except EndpointError as error:
@@ -102,7 +102,7 @@ class HttpReward:
                 if pause is None:
                     raise
             time.sleep(pause)
-        raise AssertionError
+            attempt += 1
 
     def _body(self, pairs: Sequence[Pair]) -> dict[str, Any]:
         config = self.config
