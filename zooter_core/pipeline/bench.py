@@ -88,7 +88,7 @@ class _Turn(CollectJob):
         }
         able = {name for _, name in job.texts}  # has answered before, so its refusals do not show that it is broken
         tallies = {name: Tally(name, works=name in able) for name in names}
-        super().__init__(job.ensemble, job.generation, 1, queries, done, tallies)
+        super().__init__(job.ensemble, job.generation, 1, queries, done, tallies, tell=job.tell)
         self.job, self.turn, self.problems = job, turn, problems
         self.count()
 
@@ -148,7 +148,7 @@ def _answer(job: SuiteJob) -> None:
             job.progress("answer", done + sum(tally.done for tally in tallies), total)
 
         show()
-        turn.run(job.run.folder / RESPONSES, job.tell, show)
+        turn.run(job.run.folder / RESPONSES, show)
         done += sum(tally.done for tally in tallies)
         problems = {tally.candidate: tally.problem for tally in tallies if tally.problem}
         for name, failure in problems.items():

@@ -103,7 +103,8 @@ class Collecting:
     # is missing.
     allow_missing: bool = False
     budget_usd: float | None = None  # the most that the endpoints' answers in this run may cost
-    tell: Callable[[str], None] = lambda note: None  # called with a note, such as that candidates take turns in memory
+    # Called with a note, such as that candidates take turns in memory, by the threads that collect.
+    tell: Callable[[str], None] = lambda note: None
     # Called with the tallies of all candidates, in pool order, after each response.
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None
 
@@ -151,7 +152,7 @@ def collect(
         how.watch(list(tallies.values()))
         progress("collect", sum(tally.done for tally in tallies.values()), total)
 
-    job.run(run.folder / RESPONSES, how.tell, show, workers)
+    job.run(run.folder / RESPONSES, show, workers)
     problems = {
         name: tally.problem or Failure(f"the responses of {name}", f"that {tally.total - tally.done:,} are missing")
         for name, tally in tallies.items()
@@ -174,7 +175,9 @@ def _job(run: Run, ensemble: Ensemble, generation: GenerationConfig, how: Collec
     tallies = {one.name: Tally(one.name, price=one.usd_per_million_tokens) for one in candidates}
     budget = Budget(how.budget_usd, lambda: sum(tallies[name].dollars for name in paid))
     numbers = {name: number for number, name in enumerate(settings["candidates_sha256"])}  # also of those that left
-    job = CollectJob(ensemble, generation, settings["samples"], queries, set(), tallies, budget, numbers=numbers)
+    job = CollectJob(
+        ensemble, generation, settings["samples"], queries, set(), tallies, budget, how.tell, numbers=numbers
+    )
     for record in run.records(RESPONSES):
         job.done.add(ResponseKey.of(record))
         if record["candidate"] in tallies:
