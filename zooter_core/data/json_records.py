@@ -21,7 +21,7 @@ from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, TextIO
 
-from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, first_line
+from zooter_core.base.errors import ZooterError, first_line
 from zooter_core.base.strict_json import ESCAPED, clean, is_number, objects
 from zooter_core.data.documents import encoding_of
 
@@ -96,9 +96,7 @@ def open_text(path: Path) -> Iterator[TextIO]:
 damaged; get it again."""
         byte = f"the byte 0x{problem.object[problem.start]:02x}, not UTF-8"
         raise ZooterError(damaged, byte, step) from problem
-    except PermissionError as problem:
-        raise ZooterError(damaged, str(problem), FIX_PERMISSIONS) from problem
-    except (EOFError, OSError, zlib.error) as problem:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
         raise ZooterError(damaged, str(problem), "The file is cut short or damaged; get it again.") from problem
 
 

@@ -70,7 +70,7 @@ class Budget:
         """End a request's reservation, after its cost has been counted."""
         with self._changed:
             self._under_way -= 1
-            self._reserved = self._reserved - dollars if self._under_way else 0.0  # no rounding error remains
+            self._reserved -= dollars
             self._changed.notify_all()
 
     def wait(self, dollars: float, stop: threading.Event) -> bool:
