@@ -29,7 +29,7 @@ def first_letter(texts):
 def curated(folder: Path, paths, limit=10, exclude=(), tagging=first_letter, seed=0):
     """The figures and the lines written."""
     out = folder / "out.jsonl"
-    figures = curate(list(paths), list(exclude), out, limit, seed, tagging, lambda message: None)
+    figures = curate(list(paths), list(exclude), out, limit, seed, tagging, lambda message: None, topic_of)
     return figures, [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
 
 
