@@ -230,7 +230,7 @@ def main() -> None:
     if not call.measure:
         head, figures = Trials(encoder).best()
         head.save(WEIGHTS)
-    figures["measured"] = measure(SkillHead.load(WEIGHTS), encoder)
+    figures["measured"] = measure(SkillHead.load(), encoder)
     print(dump_json(figures, indent=2))
 
 

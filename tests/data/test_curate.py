@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import sys
 from pathlib import Path
@@ -19,12 +18,6 @@ DISTINCT = [" ".join(f"{'dklmprst'[(7 * n + k) % 8]}{n * k * 7919 % 9973}" for k
 EIGHT = "one two three four five six seven eight"
 
 
-def lines(path: Path, *records: object) -> Path:
-    text = "".join((r if isinstance(r, str) else json.dumps(r, ensure_ascii=False)) + "\n" for r in records)
-    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
-    return path
-
-
 def untaggable(texts):
     pytest.fail("the tagger was called")
 
@@ -36,7 +29,7 @@ def first_letter(texts):
 def curated(folder: Path, paths, limit=10, exclude=(), tagging=first_letter, seed=0):
     """The figures and the lines written."""
     out = folder / "out.jsonl"
-    figures = curate(list(paths), list(exclude), out, limit, seed, tagging, lambda message: None)
+    figures = curate(list(paths), list(exclude), out, limit, seed, tagging, lambda message: None, topic_of)
     return figures, [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
 
 
@@ -48,10 +41,9 @@ def refusal(folder: Path, paths, **settings) -> str:
     return str(caught.value)
 
 
-def test_each_reason_to_leave_a_query_out(tmp_path):
+def test_each_reason_to_leave_a_query_out(tmp_path, write):
     story = "Ana has a basket of apples and gives half of them to her brother before they walk home along the river"
-    source = lines(
-        tmp_path / "mine.jsonl",
+    source = write(
         {"id": "keep", "query": story},
         {"id": "repeat", "query": story.upper() + "?!"},
         {"id": "near", "query": story + " today"},
@@ -60,9 +52,10 @@ def test_each_reason_to_leave_a_query_out(tmp_path):
         {"id": "in one", "query": f"please, {EIGHT.upper()}"},
         {"id": "in two", "query": "short one"},
         {"id": "in two as well", "query": "Short one!"},
+        name="mine.jsonl",
     )
-    one = lines(tmp_path / "one.jsonl", {"question": f"{EIGHT} nine", "answer": "10 - 1 = 9\n#### 9"})
-    two = lines(tmp_path / "two.txt", "Short, one.")
+    one = write({"question": f"{EIGHT} nine", "answer": "10 - 1 = 9\n#### 9"}, name="one.jsonl")
+    two = write("Short, one.", name="two.txt")
     figures, written = curated(tmp_path, [source], exclude=[one, two])
     assert [line["id"] for line in sorted(written, key=lambda line: line["id"])] == ["keep", "other"]
     assert figures == {
@@ -84,29 +77,27 @@ def test_each_reason_to_leave_a_query_out(tmp_path):
     }
 
 
-def test_what_is_written_is_a_queries_file(tmp_path):
-    source = lines(tmp_path / "mine.jsonl", {"id": 7, "query": "杯子 ☕?", "source": "log", "tags": ["x", "y", "x"]})
+def test_what_is_written_is_a_queries_file(tmp_path, write):
+    source = write({"id": 7, "query": "杯子 ☕?", "source": "log", "tags": ["x", "y", "x"]}, name="mine.jsonl")
     _, written = curated(tmp_path, [source], tagging=untaggable)
     assert written == [{"id": "7", "query": "杯子 ☕?", "dataset": "log", "tags": ["x", "y"]}]
     (query,) = read_queries(tmp_path / "out.jsonl")
     assert (query.dataset, query.tags) == ("log", ("x", "y"))
 
 
-def test_ids_are_unique_over_files_and_within_a_source(tmp_path):
-    files = [lines(tmp_path / f"{name}.txt", DISTINCT[at]) for at, name in enumerate(("one", "two"))]
+def test_ids_are_unique_over_files_and_within_a_source(tmp_path, write):
+    files = [write(DISTINCT[at], name=f"{name}.txt") for at, name in enumerate(("one", "two"))]
     first, second = curated(tmp_path, files)[1]
     assert (first["id"], second["id"]) == ("000001", f"{second['dataset']}/000001")
     files = [
-        lines(
-            tmp_path / f"{at}.jsonl", *({"id": "a", "query": q, "dataset": "x"} for q in DISTINCT[4 * at : 4 * at + 2])
-        )
+        write(*({"id": "a", "query": q, "dataset": "x"} for q in DISTINCT[4 * at : 4 * at + 2]), name=f"{at}.jsonl")
         for at in range(2)
     ]
     assert [line["id"] for line in curated(tmp_path, files)[1]] == ["a", "x/a", "x/a/2", "x/a/3"]
 
 
-def test_the_same_seed_gives_the_same_bytes_and_a_file_named_twice_is_read_once(tmp_path):
-    source = lines(tmp_path / "s.txt", *DISTINCT)
+def test_the_same_seed_gives_the_same_bytes_and_a_file_named_twice_is_read_once(tmp_path, write):
+    source = write(*DISTINCT, name="s.txt")
     outputs = []
     for seed in (1, 1, 2):
         assert curated(tmp_path, [source, source], seed=seed)[0]["read"] == len(DISTINCT)
@@ -114,19 +105,19 @@ def test_the_same_seed_gives_the_same_bytes_and_a_file_named_twice_is_read_once(
     assert outputs[0] == outputs[1] != outputs[2]
 
 
-def test_wrong_line_is_counted_and_one_of_a_benchmark_is_named(tmp_path):
+def test_wrong_line_is_counted_and_one_of_a_benchmark_is_named(tmp_path, write):
     records = [{"query": "fine"}, {"query": 7}, "nonsense", {"query": "odd", "check": 7}, {"query": "odd", "source": 7}]
-    wrong = lines(tmp_path / "wrong.jsonl", *records)
-    assert f"{wrong}, line 2" in refusal(tmp_path, [lines(tmp_path / "good.txt", "fine")], exclude=[wrong])
+    wrong = write(*records, name="wrong.jsonl")
+    assert f"{wrong}, line 2" in refusal(tmp_path, [write("fine", name="good.txt")], exclude=[wrong])
     figures, (line,) = curated(tmp_path, [wrong])
     assert (line["query"], figures["read"]) == ("fine", 1)
     assert figures["left_out"].pop("without text") == figures["left_out"].pop("broken") == 1
     assert [reason.partition(" as ")[0] for reason in figures["left_out"]] == ['without "check"', 'without "dataset"']
 
 
-def test_logs_are_sources_and_a_follow_up_is_asked_with_its_topic(tmp_path):
+def test_logs_are_sources_and_a_follow_up_is_asked_with_its_topic(tmp_path, write):
     turns = ["Write a poem about ships.", "Shorter, please"]
-    log = lines(tmp_path / "log.jsonl", {"messages": [{"role": "user", "content": text} for text in turns]})
+    log = write({"messages": [{"role": "user", "content": text} for text in turns]}, name="log.jsonl")
     table = tmp_path / "table.csv"
     table.write_text('Query,tags,model,answer\nWhy do ships float?,"sea, ships",gpt-x,Because.\n')
     sums = tmp_path / "sums.csv"
@@ -142,29 +133,29 @@ def test_logs_are_sources_and_a_follow_up_is_asked_with_its_topic(tmp_path):
     assert (line["tags"], figures["tags"]["from"]) == (["sea", "ships"], "given")
 
 
-def test_nothing_left(tmp_path):
-    source = lines(tmp_path / "s.txt", "One.", "???")
-    assert "none of 2 read" in refusal(tmp_path, [source], exclude=[lines(tmp_path / "b.txt", "one")])
+def test_nothing_left(tmp_path, write):
+    source = write("One.", "???", name="s.txt")
+    assert "none of 2 read" in refusal(tmp_path, [source], exclude=[write("one", name="b.txt")])
 
 
-def test_out_is_not_one_of_the_files(tmp_path):
-    out = lines(tmp_path / "out.jsonl", {"query": "fine"})
+def test_out_is_not_one_of_the_files(tmp_path, write):
+    out = write({"query": "fine"}, name="out.jsonl")
     with pytest.raises(ZooterError, match="beside those that are read"):
         curated(tmp_path, [out])
     assert json.loads(out.read_text()) == {"query": "fine"}
 
 
-def test_the_tagger_is_asked_where_a_line_has_no_tags(tmp_path, monkeypatch):
+def test_the_tagger_is_asked_where_a_line_has_no_tags(tmp_path, write, monkeypatch):
     monkeypatch.setattr(module, "TOGETHER", 1)
-    source = lines(tmp_path / "s.jsonl", {"query": DISTINCT[0], "tags": ["a"]}, {"query": DISTINCT[1]})
+    source = write({"query": DISTINCT[0], "tags": ["a"]}, {"query": DISTINCT[1]}, name="s.jsonl")
     figures, written = curated(tmp_path, [source])
     assert figures["tags"]["from"] == "fleet"
     assert sorted(line["tags"] for line in written) == [[DISTINCT[0][0]], [DISTINCT[1][0]]]
 
 
-def test_the_tagger_sees_a_sample_at_most(tmp_path, monkeypatch):
+def test_the_tagger_sees_a_sample_at_most(tmp_path, write, monkeypatch):
     monkeypatch.setattr(module, "MOST_TAGGED", 7)
-    source = lines(tmp_path / "s.txt", *DISTINCT)
+    source = write(*DISTINCT, name="s.txt")
     tagged_texts: list[str] = []
 
     def tagging(texts):
@@ -176,9 +167,9 @@ def test_the_tagger_sees_a_sample_at_most(tmp_path, monkeypatch):
     assert curated(tmp_path, [source], limit=9)[0]["tags"]["queries"] == 9
 
 
-def test_without_datasketch_one_message_names_the_extra(tmp_path, monkeypatch):
+def test_without_datasketch_one_message_names_the_extra(tmp_path, write, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasketch", None)
-    assert "zooter[queries]" in refusal(tmp_path, [lines(tmp_path / "s.txt", "fine")])
+    assert "zooter[queries]" in refusal(tmp_path, [write("fine", name="s.txt")])
 
 
 @pytest.mark.parametrize(

@@ -138,14 +138,11 @@ def test_any_text_can_be_read(text: str) -> None:
         assert key_in(query) is None or len(key_in(query) or {}) == 1
 
 
-def test_a_key_that_the_query_has_counts() -> None:
+def test_the_key_to_learn_from_is_that_of_the_query_or_else_in_its_text() -> None:
     assert key_of(Query("1", "3 plus 3", None, (), {"answer": {"number": "7"}})) == {"answer": {"number": "7"}}
     assert key_of(Query("1", "3 plus 3", None, ())) == {"answer": {"number": "6"}}
-
-
-def test_lines_are_no_outcome_of_a_poem_to_learn_from() -> None:
-    assert key_of(Query("1", "Write a poem about rain", None, ())) is None
     assert key_of(Query("1", "Write a haiku about rain", None, ())) == {"check": {"lines": 3}}
+    assert key_of(Query("1", "Write a poem about rain", None, ())) is None  # its lines make no poem right
 
 
 POEM = "Rain on the roof\nsoft as a drum\nthe cat sleeps"

@@ -21,11 +21,6 @@ CALL = {
 }  # fmt: skip
 
 
-def write(path: Path, *records: object) -> Path:
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-    return path
-
-
 def read(*paths: Path) -> tuple[list[Log], dict[str, int]]:
     left_out: Counter[str] = Counter()
     return list(read_logs(paths, left_out)), dict(left_out)
@@ -114,8 +109,8 @@ TRACE = {"id": "t", "timestamp": "2026-01-02 03:04:05.5", "input": "How?", "outp
         ({"Zeit": "x", "Frage": "How?", "Antwort": "so", "Modell": "m"}, {"candidate": "m"}),
     ],
 )  # fmt: skip
-def test_the_shapes_of_other_programs(tmp_path, record, values):
-    (log,), left_out = read(write(tmp_path / "a.jsonl", record))
+def test_the_shapes_of_other_programs(write, record, values):
+    (log,), left_out = read(write(record))
     assert (log.turns[-1], log.values["answer"], left_out) == ("How?", "so", {})
     assert {name: log.values[name] for name in values} == values
 
@@ -146,23 +141,23 @@ LEFT_OUT = [
 
 
 @pytest.mark.parametrize(("record", "reason"), LEFT_OUT)
-def test_what_is_no_query_of_a_user_is_counted_by_its_reason(tmp_path, record, reason):
-    logs, left_out = read(write(tmp_path / "a.jsonl", record, CALL, record))
+def test_what_is_no_query_of_a_user_is_counted_by_its_reason(write, record, reason):
+    logs, left_out = read(write(record, CALL, record))
     assert ([log.turns for log in logs], left_out) == ([["How?"]], {reason: 2})
 
 
-def test_a_question_about_redaction_is_a_query_and_text_beside_a_picture_counts(tmp_path):
+def test_a_question_about_redaction_is_a_query_and_text_beside_a_picture_counts(write):
     parts = [{"type": "text", "text": "What does redacted-by-litellm mean?"}, {"type": "image_url", "image_url": {}}]
-    (log,), _ = read(write(tmp_path / "a.jsonl", record_of(parts)))
+    (log,), _ = read(write(record_of(parts)))
     assert log.turns == ["What does redacted-by-litellm mean?"]
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
-def test_requests_of_a_batch_are_queries_with_or_without_their_outputs(tmp_path, path):
+def test_requests_of_a_batch_are_queries_with_or_without_their_outputs(write, path):
     body = {"model": "m", "messages" if "chat" in path else "input": ASK}
     reply = CALL["response"] if "chat" in path else RESPONSES
-    inputs = write(tmp_path / "in.jsonl", {"custom_id": "a", "url": path, "body": body})
-    outputs = write(tmp_path / "out.jsonl", {"custom_id": "a", "response": {"status_code": 200, "body": reply}})
+    inputs = write({"custom_id": "a", "url": path, "body": body}, name="in.jsonl")
+    outputs = write({"custom_id": "a", "response": {"status_code": 200, "body": reply}}, name="out.jsonl")
     (alone,), _ = read(inputs)
     (log,), left_out = read(outputs, inputs)
     assert (alone.turns, alone.unanswered) == (["How?"], "a request of the batch without its output: name both files")
@@ -170,9 +165,9 @@ def test_requests_of_a_batch_are_queries_with_or_without_their_outputs(tmp_path,
     assert read(outputs) == ([], {"an output of the batch without its request: name both files": 1})
 
 
-def test_a_batch_of_anthropics_api(tmp_path):
-    inputs = write(tmp_path / "in.jsonl", {"custom_id": "a", "params": {"model": "m", "messages": ASK[1:]}})
-    outputs = write(tmp_path / "out.jsonl", {"custom_id": "a", "result": {"type": "succeeded", "message": ANSWER}})
+def test_a_batch_of_anthropics_api(write):
+    inputs = write({"custom_id": "a", "params": {"model": "m", "messages": ASK[1:]}}, name="in.jsonl")
+    outputs = write({"custom_id": "a", "result": {"type": "succeeded", "message": ANSWER}}, name="out.jsonl")
     (log,), left_out = read(outputs, inputs)
     assert (log.turns, log.values["answer"], log.unanswered, left_out) == (["How?"], "so", "", {})
 
@@ -237,6 +232,6 @@ def test_an_unknown_format_is_described_by_what_is_in_it(tmp_path, name, text, d
     assert "record" in description or "Known are" in str(refused.value) or "JSON in" in str(refused.value)
 
 
-def test_an_answer_in_json_stays_as_it_is(tmp_path):
-    (log,), _ = read(write(tmp_path / "a.jsonl", {"query": '{"a": 1}', "answer": '{"b": 2}'}))
+def test_an_answer_in_json_stays_as_it_is(write):
+    (log,), _ = read(write({"query": '{"a": 1}', "answer": '{"b": 2}'}))
     assert (log.turns, log.values["answer"]) == (['{"a": 1}'], '{"b": 2}')

@@ -9,7 +9,7 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.data import prices
-from zooter_core.data.prices import Choice, cost, dollars, prices_of, trade, utilities
+from zooter_core.data.prices import Choice, check_willingness, cost, dollars, prices_of, trade, utilities
 
 PRICES = np.array([4.0, 1.0, 0.0])
 PROBABILITIES = np.array([[0.5, 0.3, 0.2], [0.6, 0.1, 0.3]])
@@ -49,7 +49,7 @@ def test_utilities_worked_by_hand():
 @pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf")])
 def test_an_impossible_willingness_is_refused(wrong):
     with pytest.raises(ZooterError, match="a willingness of 0 or above"):
-        utilities(PROBABILITIES, PRICES, wrong)
+        check_willingness(wrong)
 
 
 def test_trade_worked_by_hand():

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from pathlib import Path
@@ -20,18 +19,11 @@ EXAMPLE, ROWS_OF_ONE_QUERY = re.findall(
 )
 
 
-def table(tmp_path: Path, text: str, name: str = "scores.csv", encoding: str = "utf-8") -> Path:
-    path = tmp_path / name
-    data = text.encode(encoding)
-    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    return path
-
-
 @pytest.mark.parametrize("name", ["scores.csv", "scores.csv.gz", "scores.tsv"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_the_table_in_the_docs(tmp_path, name, encoding):
+def test_the_table_in_the_docs(write, name, encoding):
     text = EXAMPLE.replace(",", "\t") if ".tsv" in name else EXAMPLE
-    path = table(tmp_path, text.replace("\n", "\r\n"), name, encoding)
+    path = write(text.replace("\n", "\r\n").encode(encoding), name=name)
     scores = read_scores([path])
     assert [query.text for query in scores.queries] == ["What is 7 * 8?"]  # the other has a score of one model alone
     assert scores.left_out == 1
@@ -42,11 +34,11 @@ def test_the_table_in_the_docs(tmp_path, name, encoding):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
 @pytest.mark.parametrize("separator", [";", "\t"])
-def test_a_table_as_a_spreadsheet_writes_it(tmp_path, encoding, separator):
+def test_a_table_as_a_spreadsheet_writes_it(write, encoding, separator):
     text = 'Nr.;Question;Category; org/small-7b ;"GPT 5, large";id;note\n'
     text += '1;"2; 3";maths;0,5;1,25;7;1 remark\n2;"two\nlines";chat;NA;-;8;\n3;Grüße;chat;-,5;3;9;\n'
     text = "sep=;\n" + text if separator == ";" else text.replace(";", "\t").replace("2\t 3", "2; 3")
-    scores = read_scores([table(tmp_path, text, "a.csv" if separator == ";" else "a.txt", encoding)])
+    scores = read_scores([write(text.encode(encoding), name="a.csv" if separator == ";" else "a.txt")])
     assert scores.candidates == ("org/small-7b", "GPT 5, large")
     assert [(query.id, query.text) for query in scores.queries] == [("7", "2; 3"), ("9", "Grüße")]
     assert np.array_equal(scores.scores, [[0.5, 1.25], [-0.5, 3.0]])
@@ -146,8 +138,8 @@ MODELS = {name: [(text, scores[name]) for text, scores in ROWS] for name in "ab"
         ),
     ],
 )
-def test_one_table_in_the_forms_that_people_have(tmp_path, name, content):
-    path = table(tmp_path, content if isinstance(content, str) else json.dumps(content, indent=1), name)
+def test_one_table_in_the_forms_that_people_have(write, name, content):
+    path = write(content, name=name)
     scores = read_scores([path])
     assert [query.text for query in scores.queries] == [text for text, _ in ROWS]
     assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[0.5, 1.0], [0.25, 0.0]])
@@ -196,8 +188,8 @@ ASK = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hey"
     ],
     ids=["own", "named", "decided", "a column for each outcome", "AlpacaEval", "Chatbot Arena", "Open WebUI"],
 )
-def test_votes_between_two_models_are_scores(tmp_path, name, content):
-    scores = read_scores([table(tmp_path, content if isinstance(content, str) else json.dumps(content), name)])
+def test_votes_between_two_models_are_scores(write, name, content):
+    scores = read_scores([write(content, name=name)])
     assert [query.text for query in scores.queries] == ["Hi"]
     assert (scores.candidates, scores.scores.tolist()) == (("x", "y", "z"), [[1.0, 0.25, 0.25]])
 
@@ -213,18 +205,18 @@ def test_a_parquet_file_as_the_hub_has_it(tmp_path):
         read_scores([path])
 
 
-def test_rows_of_a_query_make_a_line_with_the_mean_of_each_model_over_all_files(tmp_path):
-    one = table(tmp_path, "query,model,score,response,dataset\nHi,a,1,yes,x\nHi,a,0,no,x\nHo,a,1,ja,y\n", "one.csv")
-    other = table(tmp_path, "query,model,score,response\nHi ,b ,3,si\nHo,b,,oui\n", "other.csv")
+def test_rows_of_a_query_make_a_line_with_the_mean_of_each_model_over_all_files(write):
+    one = write("query,model,score,response,dataset\nHi,a,1,yes,x\nHi,a,0,no,x\nHo,a,1,ja,y\n", name="one.csv")
+    other = write("query,model,score,response\nHi ,b ,3,si\nHo,b,,oui\n", name="other.csv")
     scores = read_scores([one, other])
     assert ([query.text for query in scores.queries], scores.datasets, scores.left_out) == (["Hi"], ["x"], 1)
     assert scores.scores.tolist() == [[0.5, 3.0]]
     assert read_texts([one, other], scores) == [{"a": "no", "b": "si"}]
-    shown = read_scores([table(tmp_path, ROWS_OF_ONE_QUERY)])
+    shown = read_scores([write(ROWS_OF_ONE_QUERY, name="a.csv")])
     assert (shown.candidates, shown.scores.tolist()) == (("small", "large"), [[0.4, 0.9]])
 
 
-def test_samples_of_lm_evaluation_harness_are_scores_of_the_model_that_their_folder_names(tmp_path):
+def test_samples_of_lm_evaluation_harness_are_scores_of_the_model_that_their_folder_names(tmp_path, write):
     doc = {"question": "How many?", "answer": "#### 4"}
     new = {"doc_id": 0, "doc": doc, "target": "4", "arguments": {"gen_args_0": {"arg_0": "Q: How many?\nA:"}}}
     old = {
@@ -234,51 +226,48 @@ def test_samples_of_lm_evaluation_harness_are_scores_of_the_model_that_their_fol
         "arguments": [["Then he", " runs"], ["Then he", " sits"]],
     }
     for name, right in {"a": 1.0, "b": 0.0}.items():
-        (tmp_path / f"org__{name}").mkdir()
         lines = [new | {"metrics": ["exact_match"], "bleu": 9.0, "exact_match": right}, old | {"acc": 1 - right}]
-        table(tmp_path / f"org__{name}", "\n".join(map(json.dumps, lines)), "samples_gsm8k_2026-11-30T01.jsonl")
+        write(*lines, name=f"org__{name}/samples_gsm8k_2026-11-30T01.jsonl")
     scores = read_scores(sorted(tmp_path.glob("*/samples_*.jsonl")))
     assert [query.text for query in scores.queries] == ["How many?", "Then he"]
     assert (scores.candidates, scores.scores.tolist()) == (("org/a", "org/b"), [[1.0, 0.0], [0.0, 1.0]])
     assert scores.datasets == ["gsm8k", "gsm8k"]
-    (tmp_path / "samples_x").mkdir()  # as the page Train keeps an upload
     with pytest.raises(ZooterError, match=r"none: a browser sends files without folders\. Name each file after"):
-        read_scores([table(tmp_path / "samples_x", json.dumps(new), "samples_x.jsonl")])
+        read_scores([write(new, name="samples_x/samples_x.jsonl")])
 
 
-def test_a_file_with_one_column_of_scores_is_named_after_its_model(tmp_path):
+def test_a_file_with_one_column_of_scores_is_named_after_its_model(write):
     for text in (
         "query,score,ms\nHi,{n},5\nHo,,6\n",
         "query,prediction,correct,rating,length\nHi,no,Hi,{n},7\n",
         "query,output,score,fluency\nHi,no,{n},7\n",
     ):
-        files = [table(tmp_path, text.format(n=n), f"llama3.{n}.csv") for n in (1, 2)]
+        files = [write(text.format(n=n), name=f"llama3.{n}.csv") for n in (1, 2)]
         scores = read_scores(files)
         assert (scores.candidates, scores.scores.tolist()) == (("llama3.1", "llama3.2"), [[1.0, 2.0]])
 
 
-def test_the_columns_of_files_with_one_model_each_are_joined_by_query(tmp_path):
+def test_the_columns_of_files_with_one_model_each_are_joined_by_query(write):
     texts = ("query,{name}\nHi,{n}\nHo,3\n", "inputs.query,outputs.output,faithfulness\nHi,no,{n}\nHo,hm,3\n")
     for text in texts:
-        files = [table(tmp_path, text.format(n=n, name=name), f"{name}.csv") for n, name in enumerate("ab")]
+        files = [write(text.format(n=n, name=name), name=f"{name}.csv") for n, name in enumerate("ab")]
         scores = read_scores(files)
         assert [query.text for query in scores.queries] == ["Hi", "Ho"]
         assert (scores.candidates, scores.scores.tolist()) == (("a", "b"), [[0.0, 1.0], [3.0, 3.0]])
 
 
-def test_the_numbers_of_the_rows_are_no_scores_whatever_their_column_is_called(tmp_path):
+def test_the_numbers_of_the_rows_are_no_scores_whatever_their_column_is_called(write):
     rows = "".join(f"{n};Why {n}?;{n % 3};{n % 2}\n" for n in range(1, 11))
-    scores = read_scores([table(tmp_path, f"Lfd.;Frage;a;b\n{rows};Ø (n=10);1;1\n")])
+    scores = read_scores([write(f"Lfd.;Frage;a;b\n{rows};Ø (n=10);1;1\n", name="a.csv")])
     assert (scores.candidates, len(scores.queries)) == (("a", "b"), 10)
-    assert read_scores([table(tmp_path, "N°,query,a,b\n1,Hi,3,1\n2,Ho,1,3\n")]).candidates == ("a", "b")
+    assert read_scores([write("N°,query,a,b\n1,Hi,3,1\n2,Ho,1,3\n", name="a.csv")]).candidates == ("a", "b")
 
 
-def test_a_model_that_joins_may_have_a_file_of_its_own_in_any_form(tmp_path):
-    wide = table(tmp_path, "query,a,b\nHi,1,2\nHo,3,4\nHi,5,6\n")
+def test_a_model_that_joins_may_have_a_file_of_its_own_in_any_form(write):
+    wide = write("query,a,b\nHi,1,2\nHo,3,4\nHi,5,6\n", name="a.csv")
     lines = [{"query": q, "scores": {m: 3}, "responses": {m: "no"}} for m in "cd" for q in ("Hi", "Ho")]
-    texts = [json.dumps(line) + "\n" for line in lines]
-    later = [table(tmp_path, "".join(texts[n : n + 2]), f"{n}.jsonl") for n in (0, 2)]
-    long = table(tmp_path, "query,model,score\nHi,e,7\nHo,e,7\n", "long.csv")
+    later = [write(*lines[n : n + 2], name=f"{n}.jsonl") for n in (0, 2)]
+    long = write("query,model,score\nHi,e,7\nHo,e,7\n", name="long.csv")
     files = [wide, *later, long]
     scores = read_scores(files)
     assert [query.text for query in scores.queries] == ["Hi", "Ho", "Hi"]  # a repeat stays one
@@ -287,9 +276,9 @@ def test_a_model_that_joins_may_have_a_file_of_its_own_in_any_form(tmp_path):
     assert read_texts(files, scores) == [{"c": "no", "d": "no"}] * 2 + [{}]
 
 
-def test_a_table_of_responses_has_a_column_for_each_model(tmp_path):
+def test_a_table_of_responses_has_a_column_for_each_model(write):
     text = "query,reference,small answer,large answer\nHi,Hello,7,Hey\nHo,Ho,ja,\nHe,He,oh,so\n"
-    records = [record["responses"] for _, _, record in score_records([table(tmp_path, text)])]
+    records = [record["responses"] for _, _, record in score_records([write(text, name="a.csv")])]
     assert records == [{"small": "7", "large": "Hey"}, {"small": "ja", "large": None}, {"small": "oh", "large": "so"}]
 
 
@@ -311,22 +300,24 @@ def test_a_table_of_responses_has_a_column_for_each_model(tmp_path):
         ),
     ],
 )
-def test_a_model_may_answer_with_numbers_alone(tmp_path, name, text):
-    records = [record for _, _, record in score_records([table(tmp_path, text, name)], responses=True)]
+def test_a_model_may_answer_with_numbers_alone(write, name, text):
+    records = [record for _, _, record in score_records([write(text, name=name)], responses=True)]
     texts = [{"small": "4", "large": "It is 4."}, {"small": "0", "large": "It is 6."}]
     assert [record["responses"] for record in records] == texts
 
 
-def test_words_and_percents_are_scores(tmp_path):
-    path = table(tmp_path, 'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n5,#DIV/0!,—\n')
-    signs = table(
-        tmp_path, "query,a,b\n1,win,Tie\n2,4/5 (good),3.5 out of 5\n3,★★★☆,⭐\ufe0f⭐\ufe0f\n4,✅,👎\n", "signs.csv"
+def test_words_and_percents_are_scores(write):
+    path = write(
+        'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n5,#DIV/0!,—\n', name="a.csv"
+    )
+    signs = write(
+        "query,a,b\n1,win,Tie\n2,4/5 (good),3.5 out of 5\n3,★★★☆,⭐\ufe0f⭐\ufe0f\n4,✅,👎\n", name="signs.csv"
     )
     assert read_scores([signs]).scores.tolist() == [[1, 0.5], [0.8, 0.7], [3, 2], [1, 0]]
-    large = table(tmp_path, 'query,a,b\n1,"1.234,5","1,234.5"\n2,"1.234.567,8","1,234"\n', "large.csv")
+    large = write('query,a,b\n1,"1.234,5","1,234.5"\n2,"1.234.567,8","1,234"\n', name="large.csv")
     assert read_scores([large]).scores.tolist() == [[1234.5, 1234.5], [1_234_567.8, 1.234]]
     line = '{"query": "6", "scores": {"a": true, "b": "0.5"}}\n{"query": "7", "scores": {"a": NaN, "b": false}}'
-    scores = read_scores([path, table(tmp_path, line, "b.jsonl")])
+    scores = read_scores([path, write(line, name="b.jsonl")])
     assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [85, 7.5], [1, 0.5]], 3)
 
 
@@ -363,8 +354,8 @@ def test_words_and_percents_are_scores(tmp_path):
         ("PK\x03\x04\n", "a workbook or an archive at"),
     ],
 )
-def test_what_is_wrong_in_a_table_is_named(tmp_path, text, problem):
-    path = table(tmp_path, text)
+def test_what_is_wrong_in_a_table_is_named(write, text, problem):
+    path = write(text, name="a.csv")
     with pytest.raises(ZooterError) as caught:
         read_scores([path]).check_choice()
     assert problem in str(caught.value)

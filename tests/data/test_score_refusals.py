@@ -10,9 +10,7 @@ import pytest
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
-from zooter_core.data import json_records
 from zooter_core.data.scores import Scores, read_queries, read_responses, read_scores
-from zooter_core.pipeline import distill
 
 GOOD = {"id": "1", "query": "2 + 2?", "scores": {"a": 0.5, "b": 1}}
 
@@ -64,17 +62,6 @@ def test_what_can_be_no_name_of_a_candidate_is_refused_with_its_line(write, name
         read_responses("file, line 3", {"responses": {name: "text"}})
     with pytest.raises(ZooterError, match="for a candidate, but"):
         Scores((Query("1", "2 + 2?"),), ("a", name), np.ones((1, 2)))
-
-
-def test_scores_of_one_candidate_name_their_file(write):
-    path = write({**GOOD, "scores": {"a": 1}})
-    with pytest.raises(ZooterError, match=f"two candidates or more in {path}, but found those of a alone"):
-        distill(path)
-
-
-def test_wrong_line_of_a_queries_file_names_file_line_and_field(write):
-    path = write({"query": "first"}, {"query": 7}, name="queries.jsonl")
-    assert f'"query" as a text that is not empty in {path}, line 2' in refusal(read_queries, path)
 
 
 @pytest.mark.parametrize("lines", [[], ["", "   ", "\t"]])
@@ -140,7 +127,9 @@ def test_no_query_with_two_scores_is_one_clear_error(write):
 def test_a_file_of_another_form_is_told_from_a_broken_line(write, line):
     for read in (scores_refusal, lambda path: refusal(read_queries, path)):
         assert "docs/scores.md shows a score file" in read(write(line, GOOD))
-        assert "Fix or remove the line." in read(write(GOOD, line))
+        message = read(path := write(GOOD, line))
+        assert f"{path}, line 2" in message
+        assert "Fix or remove the line." in message
 
 
 @pytest.mark.parametrize("responses", [None, {}, "text", {"a": 1}])
@@ -152,11 +141,3 @@ def test_responses_must_be_texts_by_candidate(responses):
 def test_scores_where_responses_belong_are_named():
     with pytest.raises(ZooterError, match=r"found scores of a, b alone\. With these, go on with `zooter distill`"):
         read_responses("file, line 3", {"scores": {"a": 1, "b": 2}})
-
-
-def test_a_text_that_unpacks_to_more_than_memory_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(json_records, "LARGEST_TEXT", 1000)
-    path = tmp_path / "records.json.gz"
-    with gzip.open(path, "wt") as file:
-        file.write("[" + " " * 2000 + "]")
-    assert "at most 1,000 characters" in refusal(lambda place: list(json_records.each_record(place)), path)

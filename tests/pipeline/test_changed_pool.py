@@ -5,7 +5,6 @@ Their end is that of a run that had this pool from the start.
 
 from __future__ import annotations
 
-import json
 import shutil
 import uuid
 from collections import Counter
@@ -15,7 +14,7 @@ import pytest
 
 from support import endpoint_fleet, run_folders
 from support.command_files import replace_text
-from support.run_folders import records, refusal, small_batches
+from support.run_folders import records, refusal, same_result, small_batches
 from support.scripted_models import NARROW
 from support.scripted_server import Scripted
 from zooter_core import pipeline
@@ -30,10 +29,6 @@ pytestmark = pytest.mark.slow  # whole runs, most of them twice
 KEY = {"answer": {"number": "4"}}  # of every third query
 QUERIES = [Query(f"q{n:02}", f"What is {n} + {n}?", key=None if n % 3 else KEY) for n in range(20)]
 MODELS = {"n": "narrow"}  # which takes no long query
-SAME = (
-    "rewards.jsonl", "labels.jsonl", "tags.jsonl", "report.json", "router/model.safetensors",
-    "router/neighbours.json",
-)  # fmt: skip
 
 
 class Lengths:
@@ -80,16 +75,6 @@ def requests_of(server: Scripted) -> Counter[str]:
     return Counter(body["model"] for body in server.bodies)
 
 
-def same_end(folder: Path, other: Path) -> bool:
-    for name in SAME:
-        if name != "report.json":
-            assert (folder / name).read_bytes() == (other / name).read_bytes(), name
-    figures = [json.loads((place / "report.json").read_text()) for place in (folder, other)]
-    assert figures[0]["candidates"] == figures[1]["candidates"]
-    seals = [set(json.loads((place / "run.json").read_text())["seals"]) for place in (folder, other)]
-    return seals[0] == seals[1]
-
-
 def test_a_new_candidate_alone_is_asked_and_scored(fleet_of, server, rewards, tmp_path):
     folder = tmp_path / "run"
     run_all_steps(folder, fleet_of("ab"))
@@ -98,7 +83,7 @@ def test_a_new_candidate_alone_is_asked_and_scored(fleet_of, server, rewards, tm
     assert requests_of(server) == rewards.counts == {"a": 20, "b": 20, "c": 20}
     assert (folder / "responses.jsonl").read_bytes().startswith(before)
     run_all_steps(tmp_path / "whole", fleet_of("cab"))
-    assert same_end(folder, tmp_path / "whole")
+    assert same_result(folder, tmp_path / "whole")
 
 
 def test_a_candidate_without_responses_may_become_another_model(fleet_of, server, rewards, tmp_path, monkeypatch):
@@ -123,12 +108,12 @@ def test_a_candidate_that_left_is_ignored_and_comes_back_for_nothing(fleet_of, s
     assert (len(server.bodies), rewards.counts["a"]) == (0, 20)
     assert list(records(folder, "rewards.jsonl")[0]["rewards"]) == ["a", "c"]
     run_all_steps(tmp_path / "of two", fleet_of("ac"))
-    assert same_end(folder, tmp_path / "of two")
+    assert same_result(folder, tmp_path / "of two")
     server.bodies.clear()
     run_all_steps(folder, fleet_of("abc"))
     assert not server.bodies
     assert (folder / "responses.jsonl").read_bytes() == (tmp_path / "of three" / "responses.jsonl").read_bytes()
-    assert same_end(folder, tmp_path / "of three")
+    assert same_result(folder, tmp_path / "of three")
 
 
 def test_another_model_behind_a_name_is_refused_by_that_name(fleet_of, server, rewards, tmp_path):
@@ -154,7 +139,7 @@ def test_a_query_that_the_new_candidate_refuses_is_set_aside_while_it_is_there(f
         with Run(tmp_path / "run") as run:
             assert list(run.set_aside()) == (["long"] if "n" in names else [])
     run_all_steps(tmp_path / "whole", fleet_of("ab"), queries)
-    assert same_end(tmp_path / "run", tmp_path / "whole")
+    assert same_result(tmp_path / "run", tmp_path / "whole")
 
 
 def test_a_stop_while_rewards_are_made_anew_loses_none(fleet_of, server, rewards, monkeypatch, tmp_path):
@@ -175,4 +160,4 @@ def test_a_stop_while_rewards_are_made_anew_loses_none(fleet_of, server, rewards
     assert requests_of(server) == {"a": 20, "b": 20, "c": 20, "d": 20}
     assert rewards.counts == {"a": 20, "b": 20, "c": 20, "d": 20}
     run_all_steps(tmp_path / "whole", fleet_of("abcd"))
-    assert same_end(tmp_path / "run", tmp_path / "whole")
+    assert same_result(tmp_path / "run", tmp_path / "whole")

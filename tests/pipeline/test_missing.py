@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from support import endpoint_fleet
-from support.run_folders import records, small_batches
+from support.run_folders import finished_steps, records, same_result, small_batches
 from zooter_core import pipeline
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
@@ -28,7 +27,6 @@ pytestmark = pytest.mark.slow  # whole runs, most of them twice
 SHORT = GenerationConfig(max_new_tokens=4, temperature=0.0)
 QUERIES = [Query(f"q{n:02}", f"Tell me about {n} apples.") for n in range(20)]
 LABELS = LabelConfig(holdout=0.4)
-SAME = ("labels.jsonl", "tags.jsonl", "report.json", "router/model.safetensors", "router/neighbours.json")
 
 
 @pytest.fixture
@@ -92,22 +90,11 @@ def run_all_steps(folder: Path, fleet: Path, kind: str = "zooter") -> Report:
     return report
 
 
-def sealed(folder: Path) -> set[str]:
-    return set(json.loads((folder / "run.json").read_text())["seals"])
-
-
-def same_end(folder: Path, other: Path) -> bool:
-    for name in SAME:
-        assert (folder / name).read_bytes() == (other / name).read_bytes(), name
-    one, two = (sorted((place / "rewards.jsonl").read_bytes().splitlines()) for place in (folder, other))
-    return one == two and sealed(folder) == sealed(other)
-
-
 def test_a_run_with_holes_goes_through_and_ends_as_one_without(fleet, weak, scored, tmp_path):
     recovery = weak("a", 8)
     folder = tmp_path / "run"
     report = run_all_steps(folder, fleet)
-    assert sealed(folder) == {"start", "tag"}
+    assert finished_steps(folder) == {"start", "tag"}
     assert report.candidates["all"].scored == {"aa": 8, "b": 20, "c": 20}
     assert load_report(folder / "report.json").candidates == report.candidates
     rewards = {record["id"]: record for record in records(folder, "rewards.jsonl")}
@@ -127,7 +114,7 @@ def test_a_run_with_holes_goes_through_and_ends_as_one_without(fleet, weak, scor
     assert run_all_steps(folder, fleet).candidates["all"].scored is None
     assert sum(scored) == 2 * len(QUERIES)
     run_all_steps(tmp_path / "whole", fleet)
-    assert same_end(folder, tmp_path / "whole")
+    assert same_result(folder, tmp_path / "whole")
 
 
 def test_a_query_with_one_response_is_set_aside_until_it_has_another(fleet, weak, tmp_path):
@@ -140,7 +127,7 @@ def test_a_query_with_one_response_is_set_aside_until_it_has_another(fleet, weak
         recovery.set()
     assert run_all_steps(folder, fleet).set_aside == {}
     run_all_steps(tmp_path / "whole", fleet)
-    assert same_end(folder, tmp_path / "whole")
+    assert same_result(folder, tmp_path / "whole")
 
 
 def test_a_candidate_that_never_answers_keeps_its_place(fleet, weak, tmp_path):

@@ -64,7 +64,7 @@ def test_candidates_on_one_base_share_workers_which_answer_whole_batches(tiny_en
     job.count()
     monkeypatch.setattr(CollectJob, "write", lambda job, record: written.append(ResponseKey.of(record)))
     (lane,) = job.lanes(Here())
-    assert list(lane(threading.Event())) == [""] * 239
+    assert len(list(lane(threading.Event()))) == 239
     assert calls == [(listed(pool), 12, 1)]
     assert Counter(written) == Counter(
         ResponseKey(query.id, name, sample) for name in pool for query in queries for sample in (0, 1)

@@ -44,15 +44,6 @@ def test_a_second_start_does_nothing_more(run_copy, ensemble, queries):
     assert set(after) == set(before)
 
 
-def test_the_same_fleet_in_another_folder_goes_on(run_copy, fleet_copy, queries):
-    moved = Ensemble(load_fleet(fleet_copy))
-    with Run(run_copy) as run:
-        pipeline.start(run, moved, queries)
-        pipeline.collect(run, moved, moved.fleet.generation)
-        pipeline.score(run, moved)
-        pipeline.tag(run, moved)
-
-
 @pytest.mark.parametrize(
     ("step", "needed"),
     [
@@ -98,6 +89,6 @@ def test_a_step_alone_refuses_another_pool(run_copy, fleet_copy):
     """`zooter run` takes it up: tests/pipeline/test_changed_pool.py."""
     fleet = load_fleet(fleet_copy)
     other = Ensemble(replace(fleet, candidates=fleet.candidates[:2]))
-    forget_steps(run_copy, "distill")
+    forget_steps(run_copy, "score")
     step = "`zooter run` again, which takes up a changed pool"
-    assert step in refusal(run_copy, lambda run: pipeline.distill_run(run, other, fleet.encoder, DISTILL))
+    assert step in refusal(run_copy, lambda run: pipeline.score(run, other))

@@ -114,13 +114,6 @@ def test_a_reward_model_whose_files_are_missing(fleet, refused):
         assert "a reward model at" in refused(code=1)
 
 
-def test_a_reward_endpoint_that_cannot_be_asked(fleet, refused):
-    without(fleet, "reward")
-    lines = 'url = "http://127.0.0.1:1/"\napi_key_env = "NO_SUCH_KEY"'
-    change(fleet, "[tagger]", f'[reward]\nkind = "http"\n{lines}\n\n[tagger]')
-    assert "the key of the reward endpoint" in refused()
-
-
 def test_a_judge_that_is_not_there(fleet, refused):
     without(fleet, "reward")
     judge = f'[reward.judge]\nbackend = "openai"\nmodel = "m"\nbase_url = "{endpoint_fleet.NOWHERE}"\n'

@@ -91,11 +91,10 @@ def save_ultra(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def save_pairrm(folder: Path, marks: bool = True) -> None:
+def save_pairrm(folder: Path) -> None:
     """llm-blender/PairRM-hf: `pretrained_model.*`, `head_layer.1.*`, `head_layer.4.*`, and marks as added tokens."""
     tokenizer = _bert_tokenizer([])
-    if marks:
-        tokenizer.add_tokens(PAIRRM_MARKS)
+    tokenizer.add_tokens(PAIRRM_MARKS)
     torch.manual_seed(6)
     config = _deberta_config(tokenizer, n_tasks=1, drop_out=0.05)
     body = {f"pretrained_model.{key}": value for key, value in DebertaV2Model(config).state_dict().items()}
@@ -105,7 +104,7 @@ def save_pairrm(folder: Path, marks: bool = True) -> None:
     }  # fmt: skip
     ids = tokenizer.convert_tokens_to_ids(PAIRRM_MARKS)
     names = ("source_prefix_id", "cand1_prefix_id", "cand2_prefix_id", "cand_prefix_id")
-    named = {"architectures": ["DebertaV2PairRM"], **(dict(zip(names, ids, strict=True)) if marks else {})}
+    named = {"architectures": ["DebertaV2PairRM"], **dict(zip(names, ids, strict=True))}
     _save(folder, config, body | {name: torch.randn(shape) for name, shape in shapes.items()}, named)
     tokenizer.save_pretrained(folder)
 

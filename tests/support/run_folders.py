@@ -86,6 +86,22 @@ def same_end(folder: Path, finished_run: Path) -> bool:
     return True
 
 
+def same_result(folder: Path, other: Path) -> bool:
+    """Whether two runs, whose responses came in another order or of more candidates, have the same labels, router and
+    figures, and finished the same steps."""
+    for name in ("labels.jsonl", "tags.jsonl", "router/model.safetensors", "router/neighbours.json"):
+        assert (folder / name).read_bytes() == (other / name).read_bytes(), name
+    one, two = (sorted((place / "rewards.jsonl").read_bytes().splitlines()) for place in (folder, other))
+    assert one == two
+    one, two = (json.loads((place / "report.json").read_text()) for place in (folder, other))
+    assert one == two
+    return finished_steps(folder) == finished_steps(other)
+
+
+def finished_steps(folder: Path) -> set[str]:
+    return set(json.loads((folder / "run.json").read_text())["seals"])
+
+
 def unfinish(folder: Path, step: str, share: float = 1.0) -> bytes:
     """A run as it was when a step had done a share of its lines; what the step's file then holds."""
     state = json.loads((folder / "run.json").read_text())

@@ -33,7 +33,7 @@ def exam(
     new = exam.newcomers(parts, folder)
     if new.candidates:
         with waiting("Trying every model ..." if new.pool == parts.pool else "Trying the new models ..."):
-            seconds = exam.estimate_seconds(Ensemble(new, ensemble.backends), len(queries), parts.generation)
+            seconds = exam.estimate_seconds(Ensemble(new, ensemble.backends), len(queries))
         cost = exam.describe_cost(new, len(queries))
         time = f", about {seconds:.0f} seconds" if seconds < 90 else f", about {seconds / 60:.0f} minutes"
         whose = "" if new.pool == parts.pool else f" of {listed(new.pool)}; all others are kept"

@@ -145,7 +145,7 @@ def _is_range(value: Any) -> bool:
 def _is_pattern(value: Any) -> bool:
     try:
         return _is_text(value) and re.compile(value) is not None
-    except (re.error, RecursionError, OverflowError):
+    except re.error:
         return False
 
 

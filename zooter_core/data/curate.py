@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain, count
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -48,7 +47,6 @@ Paths = Sequence[Path]
 Tagging = Callable[[Sequence[str]], list[Tags]]
 Tell = Callable[[str], None]
 Topic = Callable[[Sequence[str]], str]
-LAST: Topic = itemgetter(-1)
 UNTAGGED: Tags = ("",)  # queries without tags share a tag, so that they are picked in turn with the others
 
 
@@ -217,7 +215,7 @@ def _line_of(log: Log) -> dict[str, Any]:
 
 
 def curate(
-    paths: Paths, exclude: Paths, out: Path, limit: int, seed: int, tagging: Tagging, report: Tell, topic: Topic = LAST
+    paths: Paths, exclude: Paths, out: Path, limit: int, seed: int, tagging: Tagging, report: Tell, topic: Topic
 ) -> dict[str, Any]:
     """Write up to `limit` queries of the files into `out`; returns the counts of the summary.
 

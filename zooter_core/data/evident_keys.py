@@ -91,8 +91,6 @@ def _count(word: str) -> int:
 
 def _forms_of(value: Fraction) -> AnswerKey:
     digits = next((digits for digits in range(MOST_DIGITS + 1) if 10**digits % value.denominator == 0), None)
-    return {"text": str(value)} if digits is None else {"number": _decimal(value, digits)}
-
-
-def _decimal(value: Fraction, digits: int) -> str:
-    return f"{float(round(value, digits)):.{digits}f}" if digits else str(round(value))
+    if digits is None:
+        return {"text": str(value)}
+    return {"number": f"{float(value):.{digits}f}" if digits else str(value)}

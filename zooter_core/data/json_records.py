@@ -21,11 +21,11 @@ from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, TextIO
 
-from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError
+from zooter_core.base.errors import ZooterError, first_line
 from zooter_core.base.strict_json import ESCAPED, clean, is_number, objects
 from zooter_core.data.documents import encoding_of
 
-LARGEST_TEXT = 1 << 30  # characters; a small .gz can hold more than the memory
+LARGEST_CELL = 1 << 30  # characters
 SPACE = re.compile(r"[ \t\n\r]*")
 DECODER = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" else float(name))  # pandas' missing value
 KIND = "a file of JSON or a table (CSV)"
@@ -55,10 +55,6 @@ def json_files(path: Path, endings: tuple[str, ...] = (".json", ".jsonl")) -> li
     """The JSON files of a folder at any depth, plain or gzipped, or the file itself."""
     if path.is_file():
         return [path]
-    try:
-        next(path.iterdir(), None)  # rglob skips a folder without read permission
-    except OSError as problem:
-        raise ZooterError(f"a readable folder {path}", str(problem), FIX_PERMISSIONS) from problem
     return sorted(file for file in path.rglob("*") if file.name.removesuffix(".gz").endswith(endings))
 
 
@@ -100,19 +96,14 @@ def open_text(path: Path) -> Iterator[TextIO]:
 damaged; get it again."""
         byte = f"the byte 0x{problem.object[problem.start]:02x}, not UTF-8"
         raise ZooterError(damaged, byte, step) from problem
-    except PermissionError as problem:
-        raise ZooterError(damaged, str(problem), FIX_PERMISSIONS) from problem
-    except (EOFError, OSError, zlib.error) as problem:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
         raise ZooterError(damaged, str(problem), "The file is cut short or damaged; get it again.") from problem
 
 
 def read_text(path: Path) -> str:
     """The text of a file, unpacked if its name ends in .gz."""
     with open_text(path) as file:
-        text = file.read(LARGEST_TEXT + 1)
-    if len(text) > LARGEST_TEXT:
-        raise ZooterError(f"at most {LARGEST_TEXT:,} characters in {path}", "more", "Split the file.")
-    return text
+        return file.read()
 
 
 def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
@@ -187,10 +178,7 @@ def _each_value(path: Path) -> Iterator[tuple[Place, Any]]:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """The number and text of each line that is not empty, one at a time."""
     with open_text(path) as lines:
-        for number, line in enumerate(iter(lambda: lines.readline(LARGEST_TEXT), ""), 1):
-            if len(line) == LARGEST_TEXT:
-                place = f"at most {LARGEST_TEXT:,} characters in {path}, line {number}"
-                raise ZooterError(place, "more", "Shorten or remove the line.")
+        for number, line in enumerate(lines, 1):
             if text := line.strip():
                 yield number, text
 
@@ -198,10 +186,10 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 def _object(line: str, place: Place, step: str) -> dict[str, Any] | ZooterError:
     """The JSON object of a line, or its error."""
     try:
-        value, end = _decode(line, 0, Path())
-        value = _query_or(value)
-    except ZooterError as problem:
-        return ZooterError(f"a JSON object in {place}", problem.failure.found, step)
+        value, end = _decode(line, 0)
+    except json.JSONDecodeError as problem:
+        return ZooterError(f"a JSON object in {place}", _described(problem), step)
+    value = _query_or(value)
     if not isinstance(value, dict) or line[end:].strip():
         return ZooterError(f"a JSON object in {place}", repr(line[:60]), step)
     return value
@@ -217,7 +205,7 @@ def table_rows(path: Path) -> Iterator[tuple[Place, dict[str, str | None] | Zoot
     text = read_text(path)
     begin = BEFORE.match(text).end()  # type: ignore[union-attr]
     before, text = text.count("\n", 0, begin), text[begin:]
-    csv.field_size_limit(LARGEST_TEXT)
+    csv.field_size_limit(LARGEST_CELL)
     rows = csv.DictReader(io.StringIO(text), delimiter=max("\t;,|", key=text.partition("\n")[0].count))
     names = list(rows.fieldnames or ())  # a repeated one is about the last other one: "small", "small score"
     others: Iterator[str] = accumulate(names, lambda last, name: name if names.count(name) == 1 else last)
@@ -247,7 +235,10 @@ def _values(text: str, path: Path) -> Iterator[Any]:
     """The elements of a JSON array, or values one after the other as jq writes them."""
     at = _skip(text, 0)
     while at < len(text):
-        value, end = _decode(text, at, path)
+        try:
+            value, end = _decode(text, at)
+        except json.JSONDecodeError as problem:
+            raise ZooterError(f"JSON in {path}, line {problem.lineno}", _described(problem), FIX_FILE) from problem
         yield from value if isinstance(value, list) else [value]
         at = _skip(text, end)
 
@@ -255,8 +246,8 @@ def _values(text: str, path: Path) -> Iterator[Any]:
 def value_of(text: str) -> Any:
     """The value of a JSON text; the text itself if it is none."""
     try:
-        value, end = _decode(text, _skip(text, 0), Path())
-    except ZooterError:
+        value, end = _decode(text, _skip(text, 0))
+    except json.JSONDecodeError:
         return text
     return text if text[end:].strip() else value
 
@@ -266,7 +257,7 @@ def as_json(value: object) -> Any:
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
         return value
     if value.lstrip().startswith(("[{'", "{'", "['")):
-        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        with suppress(ValueError, SyntaxError, RecursionError):
             return ast.literal_eval(value.strip())
     return value_of(value)
 
@@ -304,20 +295,21 @@ def _skip(text: str, at: int) -> int:
     return SPACE.match(text, at).end()  # type: ignore[union-attr]
 
 
-def _decode(text: str, at: int, path: Path) -> tuple[Any, int]:
-    """The value at an offset, and the offset of its end."""
+def _decode(text: str, at: int) -> tuple[Any, int]:
+    """The value at an offset, and the offset of its end.
+
+    Raises:
+        JSONDecodeError: there is none.
+    """
     try:
         value, end = DECODER.raw_decode(text, at)
-    except json.JSONDecodeError as problem:
-        raise _wrong(text, problem.pos, path, problem.msg) from problem
-    except RecursionError as problem:
-        raise _wrong(text, at, path, "it is nested too deeply") from problem
-    except ValueError as problem:  # an integer of more than 4300 digits
-        raise _wrong(text, at, path, "a number has too many digits") from problem
+    except json.JSONDecodeError:
+        raise
+    except (ValueError, RecursionError) as problem:  # a number of thousands of digits, or lists in lists without end
+        raise json.JSONDecodeError(first_line(problem), text, at) from problem
     return (clean(value) if ESCAPED.search(text, at, end) else value), end
 
 
-def _wrong(text: str, at: int, path: Path, reason: str) -> ZooterError:
-    line = text.count("\n", 0, at) + 1
-    rest = repr(text[at : at + 40]) if at < len(text) else "the end of the file"
-    return ZooterError(f"JSON in {path}, line {line}", f"{rest} ({reason})", FIX_FILE)
+def _described(problem: json.JSONDecodeError) -> str:
+    rest = problem.doc[problem.pos : problem.pos + 40]
+    return f"{repr(rest) if rest else 'the end of the file'} ({problem.msg})"

@@ -6,6 +6,7 @@ limits its memory. It imports nothing of this package, because it should start a
 """
 
 import logging
+import resource
 import sys
 from contextlib import suppress
 from io import BytesIO
@@ -21,9 +22,7 @@ class RefusedError(Exception):
 
 
 def main() -> None:
-    with suppress(ImportError, ValueError, OSError):  # Windows has no such limit
-        import resource
-
+    with suppress(ValueError, OSError):  # macOS refuses such a limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     pages, characters = map(int, sys.argv[1:])
     status = 1

@@ -28,10 +28,10 @@ def prices_of(fleet: Fleet, pool: Sequence[str]) -> Array:
         ZooterError: a candidate is not in the fleet, or has no price there.
     """
     prices = [fleet.candidate(name).usd_per_million_tokens for name in pool]
-    if wrong := [name for name, price in zip(pool, prices, strict=True) if price is None or not 0 <= price < math.inf]:
+    if missing := [name for name, price in zip(pool, prices, strict=True) if price is None]:
         expected = f"a price of every candidate in fleet.toml of {fleet.name}"
         step = "Add usd_per_million_tokens = ... to each [[candidate]]; 0 if it is free."
-        raise ZooterError(expected, f"no valid price of {listed(wrong)}", step)
+        raise ZooterError(expected, f"no valid price of {listed(missing)}", step)
     return np.array(prices, dtype=np.float64)
 
 
@@ -121,7 +121,6 @@ def utilities(probabilities: Array, costs: Array, share: float, worth: float | N
     Args:
         worth: in the unit of the costs. Default: the highest cost.
     """
-    check_willingness(share)
     return probabilities - share * costs / ((costs.max() or 1.0) if worth is None else worth)
 
 

@@ -1,33 +1,212 @@
-"""A pipeline's run: the queries, responses, rewards, tags and scores that its folder holds, as values."""
+"""A pipeline's run: appends to its folder (`run_folder`), knows which steps are finished, and reads records back as
+queries, responses, rewards, tags and scores.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base import files
-from zooter_core.base.errors import ZooterError
+from zooter_core.base import files, jsonl
+from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Query
-from zooter_core.base.strict_json import dump_json, is_number, parse_json
+from zooter_core.base.strict_json import dump_json, is_number, of_type, parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
-from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, STATE, TAGS, RunFolder
+from zooter_core.data.run_folder import (
+    FILE_OF,
+    FOLLOWS,
+    LOCK,
+    QUERIES,
+    RESPONSES,
+    REWARDS,
+    ROUTER,
+    RUN_FILES,
+    STATE,
+    TAGS,
+    Settings,
+)
 from zooter_core.data.scores import Scores, score_line
 from zooter_core.method.verified import scale_of, verified_rewards
 
+RESTORE = (
+    "Restore a copy. Or delete it and start again with the same settings as before: existing records are kept. Or "
+    "start a new run in another folder."
+)
 
-class Run(RunFolder):
-    """An open run folder, whose records can be read back as the values that they stand for.
+
+class Run:
+    """An open run folder. A lock keeps other processes out until `close`.
 
     What is indexed by query in `scores`, `samples`, `of_responses` and `tags` has one order: that of the queries file,
     without the queries that are set aside. A candidate whose response is missing has NaN there.
+
+    Args:
+        create: make the folder if it does not exist.
+
+    Raises:
+        ZooterError: the folder is in use, is not a run folder, or has a link in it.
     """
+
+    def __init__(self, folder: str | Path, *, create: bool = False) -> None:
+        self.folder = Path(folder)
+        self._new = not self.folder.exists()
+        if create:
+            try:
+                files.private_folder(self.folder, ours=False)
+            except OSError as problem:
+                raise ZooterError("a folder for the run", str(problem), "Give another --out.") from problem
+        elif not (self.folder / STATE).is_file():
+            next_step = "Start one: zooter run --queries FILE --out DIR."
+            raise ZooterError(f"a run folder at {self.folder}", "no run.json there", next_step)
+        insides = (self.folder / ROUTER).rglob("*")
+        files.check_plain(itertools.chain((self.folder / name for name in RUN_FILES), insides))
+        self._lock = files.locked(self.folder / LOCK, f"the run folder {folder}").lock
+        try:
+            self._make_private()
+            self.state = self._read_state()
+            if not (self.folder / ROUTER).exists():  # the step distill can make it again
+                self.reopen("distill")
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the lock. A new folder in which no step began is removed."""
+        if self._new and [path.name for path in self.folder.iterdir()] == [LOCK]:
+            (self.folder / LOCK).unlink()
+            self.folder.rmdir()
+        self._lock.release()
+
+    def _make_private(self) -> None:
+        """Restrict files that a library wrote to their owner; the folder too, unless it holds other files."""
+        if {path.name.partition(files.PARTIAL)[0] for path in self.folder.iterdir()} <= set(RUN_FILES):
+            files.narrow(self.folder)
+        for path in (*(self.folder / name for name in RUN_FILES), *(self.folder / ROUTER).rglob("*")):
+            files.narrow(path)
+
+    # Settings, and which steps are finished
+
+    def _read_state(self) -> dict[str, Any]:
+        path = self.folder / STATE
+        state: dict[str, Any] = {"steps": {}, "seals": {}}
+        if path.exists():
+            try:
+                state |= of_type(dict[str, Any], parse_json(path.read_text(encoding="utf-8")))
+            except (OSError, ValueError) as problem:
+                raise ZooterError(f"a readable {path}", str(problem), RESTORE) from problem
+            if "format" in state:
+                step = "Delete its run.json and rewards.jsonl, and start it again as before: its responses are kept."
+                raise ZooterError.saying(f"Zooter 0.2 made the run {self.folder}, in another layout.", step)
+        return state
+
+    def _write_state(self) -> None:
+        path = self.folder / STATE
+        with files.writing(path), files.atomic(path, private=True) as partial:
+            partial.write_text(dump_json(self.state, indent=2) + "\n", encoding="utf-8")
+
+    def begin(self, step: str, settings: Settings) -> None:
+        """Record a step's settings when it starts; later starts must use the same, but for those in FOLLOWS.
+
+        Raises:
+            ZooterError: a setting differs from the first start; the message names it.
+        """
+        self.agree(step, settings)
+        self.state["steps"][step] = parse_json(dump_json(settings))
+        self._write_state()
+
+    def reopen(self, *steps: str) -> None:
+        """Make steps unfinished, so that they make good what has changed. The next `begin` writes it down."""
+        for step in steps:
+            self.state["seals"].pop(step, None)
+
+    def agree(self, step: str, settings: Settings) -> None:
+        """Refuse settings with which a step that has begun cannot go on. As `begin`, but writes nothing."""
+        settings = parse_json(dump_json(settings))
+        first = self.state["steps"].get(step, settings)
+        for name in dict.fromkeys([*first, *settings]):
+            before, now = _short(first.get(name)), _short(settings.get(name))
+            if first.get(name) != settings.get(name) and name != FOLLOWS.get(step):
+                sentence = f"This run's step {step} began with the setting {name} = {before}, but now {name} = {now}."
+                raise ZooterError.saying(sentence, "Use the same value, or start a new run in another folder.")
+
+    def setting(self, step: str, name: str) -> Any:
+        """A setting of a step that has begun.
+
+        Raises:
+            ZooterError: the step has not begun.
+        """
+        if step not in self.state["steps"]:
+            raise ZooterError.saying(f"The step {step} of the run {self.folder} has not begun.", _next_step(step))
+        return self.state["steps"][step][name]
+
+    @property
+    def pool(self) -> tuple[str, ...]:
+        """The candidates that rewards, labels and router are for."""
+        return tuple(self.setting("start", "pool"))
+
+    def is_finished(self, step: str) -> bool:
+        return step in self.state["seals"]
+
+    def require(self, step: str) -> None:
+        """Refuse to go on before a step is finished."""
+        if not self.is_finished(step):
+            raise ZooterError.saying(f"The step {step} of the run {self.folder} is not finished.", _next_step(step))
+
+    def finish(self, step: str) -> None:
+        self.state["seals"][step] = {}
+        self._make_private()
+        self._write_state()
+
+    # Records
+
+    def records(self, file: str) -> Iterator[dict[str, Any]]:
+        """The complete records of a file, in order; a torn last line is skipped.
+
+        Raises:
+            WorkError: a line in the middle is not JSON.
+        """
+        return jsonl.read_records(self.folder / file)
+
+    def lines(self, file: str, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The line of each of these queries, in a file with one for each.
+
+        Raises:
+            ZooterError: one is missing, because the step is not finished.
+            WorkError: one is missing all the same.
+        """
+        lines = {record["id"]: record for record in self.records(file)}
+        if missing := [id for id in ids if id not in lines]:
+            self.require(next(step for step, name in FILE_OF.items() if name == file))
+            step = "Restore a copy of the file, or start a new run."
+            raise WorkError(f"a line of each query in {self.folder / file}", f"none of {_short(missing[0])}", step)
+        return [lines[id] for id in ids]
+
+    def append(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
+        """Add a batch of records and flush it to the disk."""
+        jsonl.append_records(self.folder / file, records, private=True)
+
+    def replace(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
+        """Write a file anew. It is as it was until all records are on the disk."""
+        path = self.folder / file
+        with files.writing(path), files.atomic(path, private=True) as new, jsonl.Appender(new, private=True) as out:
+            for record in records:
+                out.append([record])
+
+    # What the records say
 
     def queries(self) -> list[Query]:
         """All queries of the run, in order."""
@@ -38,7 +217,7 @@ class Run(RunFolder):
         texts: dict[str, dict[str, dict[int, str]]] = {}
         for record in self.records(RESPONSES):
             texts.setdefault(record["id"], {}).setdefault(record["candidate"], {})[record["sample"]] = record["text"]
-        pool = self.setting("start", "pool")
+        pool = self.pool
         return {
             query: {name: [of[name][number] for number in sorted(of[name])] for name in pool if name in of}
             for query, of in texts.items()
@@ -50,7 +229,7 @@ class Run(RunFolder):
         Args:
             texts: what `responses` gave.
         """
-        pool, samples = self.setting("start", "pool"), self.setting("collect", "samples")
+        pool, samples = self.pool, self.setting("collect", "samples")
         lacking = {
             query.id: [name for name in pool if len(texts.get(query.id, {}).get(name, ())) < samples]
             for query in self.queries()
@@ -59,7 +238,7 @@ class Run(RunFolder):
 
     def refused(self) -> dict[str, str]:
         """The queries that a candidate refused, in order: id -> the first such candidate of the pool, and why."""
-        places = {name: place for place, name in enumerate(self.setting("start", "pool"))}
+        places = {name: place for place, name in enumerate(self.pool)}
         records = [r for r in self.records(RESPONSES) if r.get("error") is not None and r["candidate"] in places]
         records.sort(key=lambda r: (places[r["candidate"]], r["sample"]), reverse=True)  # the last of an id counts
         reasons = {r["id"]: f"no response of {r['candidate']}: {r['error']}" for r in records}
@@ -82,7 +261,7 @@ class Run(RunFolder):
         means, rewards, outcomes = self._rewards(rewarded)
         if (rows := np.isfinite(outcomes).any(axis=(1, 2))).any():
             means[rows] = verified_rewards(rewards[rows], outcomes[rows], scale_of(means)).mean(axis=-1)
-        scores = Scores(tuple(query for query, _ in rewarded), tuple(self.setting("start", "pool")), means)
+        scores = Scores(tuple(query for query, _ in rewarded), self.pool, means)
         return scores.tagged(self.tags()) if self.is_finished("tag") else scores
 
     def samples(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -98,11 +277,10 @@ class Run(RunFolder):
         Args:
             tokens: that each candidate writes for each query, as `of_responses` gives them.
         """
-        pool = self.setting("start", "pool")
         priced = {candidate.name for candidate in fleet.candidates if candidate.usd_per_million_tokens is not None}
-        if not priced.issuperset(pool):
+        if not priced.issuperset(self.pool):
             return None
-        return prices.dollars(prices.prices_of(fleet, pool), tokens)
+        return prices.dollars(prices.prices_of(fleet, self.pool), tokens)
 
     def of_responses(self, *fields: str) -> list[NDArray[np.float64]]:
         """Some figures of the responses, means over samples, shape (queries, candidates) each; NaN without response."""
@@ -110,7 +288,7 @@ class Run(RunFolder):
         for record in self.records(RESPONSES):
             values = [value if is_number(value := record.get(field)) else 0 for field in fields]  # 0 may be left out
             figures.setdefault((record["id"], record["candidate"]), []).append(values)
-        pool, none = self.setting("start", "pool"), [[math.nan] * len(fields)]
+        pool, none = self.pool, [[math.nan] * len(fields)]
         rows = [[np.mean(figures.get((query.id, name), none), axis=0) for name in pool] for query in self._queries()]
         return list(np.moveaxis(np.array(rows), -1, 0))
 
@@ -136,7 +314,7 @@ class Run(RunFolder):
 
     def _rewards(self, rewarded: Sequence[tuple[Query, Mapping[str, Any]]]) -> list[NDArray[np.float64]]:
         """Mean rewards, shape (queries, candidates), and the rewards and outcomes of samples; NaN for a missing one."""
-        pool, none = self.setting("start", "pool"), [math.nan] * self.setting("collect", "samples")
+        pool, none = self.pool, [math.nan] * self.setting("collect", "samples")
         missing = {"rewards": math.nan, "samples": none, "verified": none}
         return [
             np.array([[line.get(field, {}).get(name, value) for name in pool] for _, line in rewarded], dtype=float)
@@ -178,5 +356,16 @@ def read_run(folder: Path) -> RunSummary | None:
         pool = state["steps"].get("start", {"pool": []})["pool"]
         hashes = state["steps"].get("collect", {}).get("candidates_sha256", ())
         return RunSummary(tuple(pool), tuple(hashes), tuple(state["seals"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _next_step(step: str) -> str:
+    """What finishes a step."""
+    until = "collect" if step == "start" else step
+    return f"Run `zooter run --queries FILE --out DIR{'' if step == 'distill' else f' --until {until}'}` first."
+
+
+def _short(value: Any) -> str:
+    text = dump_json(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -265,7 +265,7 @@ def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) ->
     """Add a row with one model's score or response to those of its query."""
     model, score, response = (next((one for one in names if one in fields), "") for names in (MODEL, SCORE, RESPONSE))
     if not score:
-        numbers = _numbers(fields)
+        numbers = [name for name in fields if _may_be_scores(name) and _number(fields[name]) is not None]
         likely = [name for name in LIKELY if name in fields and (name in numbers or _is_missing(fields[name]))]
         score = likely[0] if likely else numbers[0] if len(numbers) == 1 else ""
     if not score and not response:
@@ -315,11 +315,6 @@ def _model_of(column: str) -> str:
     """The name of the model in that of a column: those of "small", "rating_small" and "Score (small)" are the same."""
     name = column if field_name(column) in (*SCORE, *LIKELY) else AFFIX.sub("", column)
     return name if "(" in name else name.rstrip(")")
-
-
-def _numbers(fields: Record) -> list[str]:
-    """The fields that may be scores, by their names and their values."""
-    return [name for name in fields if _may_be_scores(name) and _number(fields[name]) is not None]
 
 
 def _may_be_scores(name: str) -> bool:

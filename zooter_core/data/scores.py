@@ -129,11 +129,11 @@ class Scores:
             instead = f"those of {listed(self.candidates)} alone"
             raise ZooterError(f"scores of two candidates or more{self.place}", instead, step)
 
-    def sample(self, most: int, seed: int = 0) -> Scores:
+    def sample(self, most: int) -> Scores:
         """At most `most` of the queries, drawn at random, in their order."""
         if most >= len(self.queries):
             return self
-        return self.subset(sorted(np.random.default_rng(seed).permutation(len(self.queries))[:most].tolist()))
+        return self.subset(sorted(np.random.default_rng(0).permutation(len(self.queries))[:most].tolist()))
 
     def subset(self, rows: Sequence[int]) -> Scores:
         """A copy with the queries of these row numbers."""
@@ -141,9 +141,8 @@ class Scores:
         return replace(self, queries=queries, scores=self.scores[list(rows)], left_out=0)
 
 
-Numbers = Mapping[str, float]
-Table = Any  # of pandas, polars, Arrow or the hub, or a list of objects
-ScoreSource = Scores | str | Path | Sequence[str | Path] | Table  # one or more score files, or what is in them
+# One or more score files, or what is in them: also a table of pandas, polars, Arrow or the hub, or a list of objects.
+ScoreSource = Scores | str | Path | Sequence[str | Path] | Any
 
 
 def each_query(path: str | Path) -> Iterator[tuple[str, Query]]:
@@ -269,7 +268,10 @@ def read_texts(paths: Sequence[str | Path], scores: Scores | None = None) -> lis
 
 
 def score_line(
-    query: Query, scores: Numbers, responses: Mapping[str, str] | None = None, verified: Numbers | None = None
+    query: Query,
+    scores: Mapping[str, float],
+    responses: Mapping[str, str] | None = None,
+    verified: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """One line of a score file.
 

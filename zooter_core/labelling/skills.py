@@ -12,10 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
-from zooter_core.base.errors import listed, loading
 from zooter_core.base.files import atomic
 from zooter_core.base.paths import STARTER
 from zooter_core.base.skills import SKILLS
@@ -35,21 +33,10 @@ class SkillHead:
     temperature: float = 1.0  # above 1 it flattens the distribution, below 1 it sharpens it
 
     @classmethod
-    def load(cls, file: Path = WEIGHTS) -> SkillHead:
-        """The head that ships, or that of another file.
-
-        Raises:
-            WorkError: the file is missing or damaged, or it is for other skills.
-        """
-        with loading(f"the weights of the skill classifier in {file}", "Install Zooter again."):
-            with safe_open(file, "np") as stored:
-                skills = tuple((stored.metadata() or {}).get("skills", "").split())
-                weights, bias, temperature = (
-                    np.asarray(stored.get_tensor(name), dtype=np.float64) for name in ("weights", "bias", "temperature")
-                )
-            if skills != SKILLS:
-                raise ValueError(f"weights for the skills {listed(skills)}")
-        return cls(weights, bias, float(temperature[0]))
+    def load(cls) -> SkillHead:
+        """The head that ships."""
+        stored = load_file(WEIGHTS)
+        return cls(stored["weights"].astype(float), stored["bias"].astype(float), float(stored["temperature"][0]))
 
     def save(self, file: Path) -> None:
         """Write the head in single precision."""

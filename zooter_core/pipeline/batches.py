@@ -1,4 +1,4 @@
-"""What the steps of the pipeline share: progress, the steps before them, and batches of queries."""
+"""What the steps of the pipeline share: progress, and batches of queries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from zooter_core.base.errors import ZooterError
 from zooter_core.data.run_folder import FILE_OF
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
@@ -22,18 +21,6 @@ FEWEST_BATCHES = 16  # of the step collect, unless they would be smaller than BA
 
 def quiet(step: str, done: int, of: int) -> None:
     """A progress callback that shows nothing."""
-
-
-def check_pool(run: Run, ensemble: Ensemble) -> tuple[str, ...]:
-    """The run's pool. Refuses a fleet with another one."""
-    pool = tuple(run.setting("start", "pool"))
-    if pool != ensemble.fleet.pool:
-        raise ZooterError(
-            f"a fleet of the run's candidates {', '.join(pool)}",
-            f"one of {', '.join(ensemble.fleet.pool)}",
-            "Give the fleet of this run with --fleet. Or call `zooter run` again, which takes up a changed pool.",
-        )
-    return pool
 
 
 def batch_size(responses: int) -> int:

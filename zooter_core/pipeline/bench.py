@@ -29,7 +29,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.method import metrics
 from zooter_core.pipeline.batches import Progress
-from zooter_core.pipeline.collect import candidate_hashes, load_candidate
+from zooter_core.pipeline.collect import candidate_hashes
 from zooter_core.pipeline.lanes import CollectJob, ResponseKey, in_order
 from zooter_core.pipeline.tally import Tally
 
@@ -80,15 +80,15 @@ class _Turn(CollectJob):
     def __init__(self, job: SuiteJob, turn: int, names: Sequence[str]) -> None:
         problems = {problem.id: problem for problem in job.problems if len(problem.turns) > turn}
         queries = in_order([Query(id, problem.turns[turn]) for id, problem in problems.items()])
-        done: set[tuple[object, ...]] = {
+        done = {
             ResponseKey(id, name, 0)
             for id in problems
             for name in names
             if len(job.texts.get((id, name), ())) > turn or (id, name) in job.failed
         }
         able = {name for _, name in job.texts}  # has answered before, so its refusals do not show that it is broken
-        tallies = {name: Tally(name, 0, works=name in able) for name in names}
-        super().__init__(job.ensemble, job.generation, 1, queries, done, tallies)
+        tallies = {name: Tally(name, works=name in able) for name in names}
+        super().__init__(job.ensemble, job.generation, 1, queries, done, tallies, tell=job.tell)
         self.job, self.turn, self.problems = job, turn, problems
         self.count()
 
@@ -141,16 +141,14 @@ def _answer(job: SuiteJob) -> None:
     for number in range(max(len(problem.turns) for problem in job.problems)):
         turn = _Turn(job, number, names)
         tallies = list(turn.tallies.values())
-        for tally in tallies:
-            if tally.done < tally.total:
-                load_candidate(job.ensemble, tally.candidate, tally, allow_missing=True)
+        turn.load(allow_missing=True)
 
         def show(done: int = done, tallies: Sequence[Tally] = tallies) -> None:
             job.watch(tallies)
             job.progress("answer", done + sum(tally.done for tally in tallies), total)
 
         show()
-        turn.run(job.run.folder / RESPONSES, job.tell, show)
+        turn.run(job.run.folder / RESPONSES, show)
         done += sum(tally.done for tally in tallies)
         problems = {tally.candidate: tally.problem for tally in tallies if tally.problem}
         for name, failure in problems.items():

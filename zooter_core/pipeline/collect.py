@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
+import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
@@ -11,7 +14,7 @@ from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data.prices import prices_of
-from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings, versions
+from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
@@ -83,6 +86,15 @@ def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
         run.finish("start")
 
 
+def versions() -> dict[str, str]:
+    """Versions of Python and of the installed libraries that affect a run, for run.json."""
+    libraries = {"python": platform.python_version()}
+    for name in ("zooter", "torch", "transformers", "peft", "xllamacpp", "numpy"):
+        with suppress(importlib.metadata.PackageNotFoundError):  # an extra, or Zooter in a folder
+            libraries[name] = importlib.metadata.version(name)
+    return libraries
+
+
 @dataclass(frozen=True)
 class Collecting:
     """How to collect, beside what shapes the responses."""
@@ -91,7 +103,8 @@ class Collecting:
     # is missing.
     allow_missing: bool = False
     budget_usd: float | None = None  # the most that the endpoints' answers in this run may cost
-    tell: Callable[[str], None] = lambda note: None  # called with a note, such as that candidates take turns in memory
+    # Called with a note, such as that candidates take turns in memory, by the threads that collect.
+    tell: Callable[[str], None] = lambda note: None
     # Called with the tallies of all candidates, in pool order, after each response.
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None
 
@@ -131,10 +144,7 @@ def collect(
     run.require("start")
     job = _job(run, ensemble, generation, how, settings)
     tallies = job.tallies
-    for name, tally in tallies.items():  # a broken one shows now, not after the others have worked
-        here = workers is None or ensemble.independent(name)
-        if here and tally.done < tally.total:
-            load_candidate(ensemble, name, tally, how.allow_missing)
+    job.load(how.allow_missing, workers)
     run.begin("collect", settings)
     total = sum(tally.total for tally in tallies.values())
 
@@ -142,7 +152,7 @@ def collect(
         how.watch(list(tallies.values()))
         progress("collect", sum(tally.done for tally in tallies.values()), total)
 
-    job.run(run.folder / RESPONSES, how.tell, show, workers)
+    job.run(run.folder / RESPONSES, show, workers)
     problems = {
         name: tally.problem or Failure(f"the responses of {name}", f"that {tally.total - tally.done:,} are missing")
         for name, tally in tallies.items()
@@ -162,27 +172,18 @@ def _job(run: Run, ensemble: Ensemble, generation: GenerationConfig, how: Collec
     paid = [candidate.name for candidate in candidates if candidate.endpoint]
     if how.budget_usd is not None:
         prices_of(ensemble.fleet, paid)
-    tallies = {one.name: Tally(one.name, 0, price=one.usd_per_million_tokens) for one in candidates}
+    tallies = {one.name: Tally(one.name, price=one.usd_per_million_tokens) for one in candidates}
     budget = Budget(how.budget_usd, lambda: sum(tallies[name].dollars for name in paid))
     numbers = {name: number for number, name in enumerate(settings["candidates_sha256"])}  # also of those that left
-    job = CollectJob(ensemble, generation, settings["samples"], queries, set(), tallies, budget, numbers=numbers)
+    job = CollectJob(
+        ensemble, generation, settings["samples"], queries, set(), tallies, budget, how.tell, numbers=numbers
+    )
     for record in run.records(RESPONSES):
         job.done.add(ResponseKey.of(record))
         if record["candidate"] in tallies:
             tallies[record["candidate"]].count(record, new=False)
     job.count()
     return job
-
-
-def load_candidate(ensemble: Ensemble, name: str, tally: Tally, allow_missing: bool) -> None:
-    """Load a candidate. One that cannot work is a problem of its own if responses may be missing."""
-    candidate = ensemble.fleet.candidate(name)
-    try:
-        ensemble.runner_of(candidate).load(candidate)
-    except ZooterError as problem:
-        if not allow_missing:
-            raise
-        tally.problem = problem.failure
 
 
 def failed(problems: Mapping[str, Failure]) -> WorkError:

@@ -26,7 +26,7 @@ from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.records import Message, Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.edit import set_router, set_table
-from zooter_core.config.fleet import Fleet, GenerationConfig, load_fleet
+from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.config.labelling import ENCODER, JudgeConfig
 from zooter_core.data.prices import is_local
 from zooter_core.data.run_folder import LOCK, REPORT, ROUTER, STEPS
@@ -105,14 +105,14 @@ def prepare_fleet(folder: Path) -> Fleet:
     return load_fleet(folder) if missing else fleet
 
 
-def estimate_seconds(ensemble: Ensemble, queries: int, generation: GenerationConfig) -> float:
+def estimate_seconds(ensemble: Ensemble, queries: int) -> float:
     """How long the answers to so many queries take, from one short answer of each candidate.
 
     Candidates behind servers work at the same time, each on `parallel` answers; those in memory take turns, and servers
     on a machine without a GPU share its processors. One that does not answer counts for nothing: the exam will say so.
     """
     in_turn, longest = 0.0, 0.0
-    here, short = not gpus(), replace(generation, max_new_tokens=24)
+    here, short = not gpus(), replace(ensemble.fleet.generation, max_new_tokens=24)
     for candidate in ensemble.fleet.candidates:
         request = Request(candidate, (Message("user", "Name three fruits."),))
         ((_, response),) = iter_responses(ensemble.run_candidate(candidate.name, [request], threading.Event(), short))
@@ -233,7 +233,7 @@ def install(fleet: Path, run: Path) -> None:
     """
     place, report, old_place = (inside(fleet, name) for name in INSTALLED)
     with Run(run) as opened:
-        pool = opened.setting("start", "pool")
+        pool = opened.pool
     with writing(place):
         if not _same_folder(run / ROUTER, place):
             with atomic(place) as partial:

@@ -1,8 +1,8 @@
 """The lanes of the step collect, which run at the same time: one for each candidate behind an endpoint, and one for
 all models in memory, which take turns.
 
-A lane writes each response when it ends and then yields "", or yields a note. What it writes has a key (query,
-candidate, sample), and so has the seed of each request: the order in which responses come does not matter.
+A lane writes each response when it ends and then yields its key (query, candidate, sample). The key, and the seed of
+each request, do not depend on the order in which responses come.
 """
 
 from __future__ import annotations
@@ -38,8 +38,6 @@ WORKER_QUERIES = 256  # at least, for a worker of its own: it takes longer to lo
 
 
 class ResponseKey(NamedTuple):
-    """The key of a response."""
-
     id: str
     candidate: str
     sample: int
@@ -61,7 +59,7 @@ class RequestBatch:
     def answers(
         self, ensemble: Ensemble, stop: threading.Event, tell: Callable[[str], None] = lambda note: None
     ) -> Iterator[tuple[ResponseKey, Response]]:
-        """The responses as they end."""
+        """The responses as they end. `tell` is called with notes, such as that a model is loading."""
         pieces = ensemble.run_candidate(self.candidate, list(self.keys), stop, self.generation)
         for request, response in iter_responses(pieces, tell):
             yield self.keys[request], response
@@ -83,9 +81,10 @@ class CollectJob:
     generation: GenerationConfig
     samples: int
     queries: Sequence[Query]  # sorted by data set and length
-    done: set[tuple[object, ...]]  # the keys of the responses that are in the file
+    done: set[ResponseKey]  # of the responses that are in the file
     tallies: Mapping[str, Tally]
     budget: Budget = field(default_factory=Budget)
+    tell: Callable[[str], None] = lambda note: None  # called with notes, by the threads of the lanes
     out: Appender | None = None
     # Of the candidates, for the seeds; by default their places in the pool. They stay when the pool changes.
     numbers: Mapping[str, int] = field(default_factory=dict)
@@ -96,24 +95,29 @@ class CollectJob:
             keys = {key for batch in self.batches(name) for key in batch.keys.values()}
             tally.total, tally.done = len(keys), len(keys & self.done)
 
-    def run(
-        self,
-        file: Path,
-        tell: Callable[[str], None] = lambda note: None,
-        show: Callable[[], None] = lambda: None,
-        workers: RayWorkers | None = None,
-    ) -> None:
-        """Append the missing responses to a file. The tallies say afterwards who had a problem. `tell` is called with a
-        note, and `show` after each response."""
-        lanes = self.lanes(workers)
-        with Appender(file, private=True) as self.out, closing(merge_streams(lanes, threading.Event())) as notes:
-            for note in notes:
-                if note:
-                    tell(note)
-                else:
-                    show()
+    def load(self, allow_missing: bool, workers: RayWorkers | None = None) -> None:
+        """Load the candidates that lack something and run in this process: a broken one shows before the others have
+        worked. It is a problem of its own if responses may be missing."""
+        for name, tally in self.tallies.items():
+            candidate = self.ensemble.fleet.candidate(name)
+            if tally.done >= tally.total or (workers is not None and not self.ensemble.independent(name)):
+                continue
+            try:
+                self.ensemble.runner_of(candidate).load(candidate)
+            except ZooterError as problem:
+                if not allow_missing:
+                    raise
+                tally.problem = problem.failure
 
-    def lanes(self, workers: RayWorkers | None) -> list[Stream[str]]:
+    def run(self, file: Path, show: Callable[[], None], workers: RayWorkers | None = None) -> None:
+        """Append the missing responses to a file, and call `show` after each. The tallies say afterwards who had a
+        problem."""
+        lanes = self.lanes(workers)
+        with Appender(file, private=True) as self.out, closing(merge_streams(lanes, threading.Event())) as written:
+            for _ in written:
+                show()
+
+    def lanes(self, workers: RayWorkers | None) -> list[Stream[ResponseKey]]:
         """The lanes of the candidates that lack something and have no problem yet. Models in memory take turns here. On
         workers, only those on one base model do, which then loads once."""
         here: dict[str, list[Lane]] = {}
@@ -127,7 +131,7 @@ class CollectJob:
             else:
                 base = (one.backend, one.model, one.revision, one.dtype, one.quantisation)
                 on_workers.setdefault(base, []).append(Lane(self, name))
-        streams: list[Stream[str]] = [partial(_in_turn, lanes) for lanes in here.values()]
+        streams: list[Stream[ResponseKey]] = [partial(_in_turn, lanes) for lanes in here.values()]
         if workers is not None:
             streams += [partial(_on_workers, lanes, workers, len(on_workers)) for lanes in on_workers.values()]
         return streams
@@ -176,7 +180,7 @@ class Lane:
         self.failures, self.in_a_row = 0, 0  # requests of that round that failed, and those after the last answer
         self.problem: Failure | None = None  # of the first failure in a row
 
-    def run(self, stop: threading.Event) -> Iterator[str]:
+    def run(self, stop: threading.Event) -> Iterator[ResponseKey]:
         """Collect what is missing in this process."""
         yield from self._at_pace(stop) if self.job.ensemble.independent(self.name) else self._in_batches(stop)
         if not stop.is_set():
@@ -186,25 +190,22 @@ class Lane:
         """The batches that lack a response. Each is generated as a whole: its responses depend on each other."""
         return (b for b in self.job.batches(self.name) if not self.job.done.issuperset(b.keys.values()))
 
-    def _in_batches(self, stop: threading.Event) -> Iterator[str]:
+    def _in_batches(self, stop: threading.Event) -> Iterator[ResponseKey]:
         """Batches one after the other."""
         for batch in self.missing_batches():
             if stop.is_set() or self.tally.problem:
                 return
-            notes: list[str] = []
-            for key, response in batch.answers(self.job.ensemble, stop, notes.append):
-                yield from notes
-                notes.clear()
+            for key, response in batch.answers(self.job.ensemble, stop, self.job.tell):
                 yield from self.take_of_batch(key, response)
 
-    def take_of_batch(self, key: ResponseKey, response: Response) -> Iterator[str]:
+    def take_of_batch(self, key: ResponseKey, response: Response) -> Iterator[ResponseKey]:
         """Write a response of a batch, unless it was there before. A failure is the candidate's problem."""
         if _failed(response):
             self.tally.problem = self.tally.problem or response.error
         elif key not in self.job.done and response.finish != "stopped":
             yield from self._take(key, response)
 
-    def _at_pace(self, stop: threading.Event) -> Iterator[str]:
+    def _at_pace(self, stop: threading.Event) -> Iterator[ResponseKey]:
         """All requests at the pace of their server. Those that fail are sent again, until nothing helps."""
         tally, budget, rests = self.tally, self.job.budget, 0
         endpoint = self.job.ensemble.fleet.candidate(self.name).endpoint
@@ -227,18 +228,15 @@ class Lane:
                     return
                 pause = (endpoint.rest_seconds if endpoint else REST_SECONDS) * 2**rests
                 reason, rests = self.problem.reason if self.problem else "", rests + 1
-                yield f"{self.name} failed {self.failures} times ({reason}). It is asked again in {pause:g} s."
+                self.job.tell(f"{self.name} failed {self.failures} times ({reason}). It is asked again in {pause:g} s.")
                 stop.wait(pause)
 
-    def _round(self, stop: threading.Event) -> Iterator[str]:
+    def _round(self, stop: threading.Event) -> Iterator[ResponseKey]:
         """Send each request that is missing once."""
         self.short, self.failures, self.in_a_row, self.problem = False, 0, 0, None
-        notes: list[str] = []
         pieces = self.job.ensemble.run_candidate(self.name, self._requests(), stop, self.job.generation)
         try:
-            for request, response in iter_responses(pieces, notes.append):
-                yield from notes
-                notes.clear()
+            for request, response in iter_responses(pieces, self.job.tell):
                 key = self.under_way[request]
                 if _failed(response):
                     self.problem = self.problem if self.in_a_row else response.error
@@ -271,7 +269,7 @@ class Lane:
                 self.under_way[request] = key
                 yield request
 
-    def _take(self, key: ResponseKey, response: Response) -> Iterator[str]:
+    def _take(self, key: ResponseKey, response: Response) -> Iterator[ResponseKey]:
         """Write a response, after the refusals that waited for it; or let a refusal wait."""
         tally = self.tally
         if not (response.error or response.text.strip()):
@@ -293,7 +291,7 @@ class Lane:
             )
             tally.problem = Failure(f"answers of {self.name}", reason, response.error.next_step)
 
-    def judge_refusals(self) -> Iterator[str]:
+    def judge_refusals(self) -> Iterator[ResponseKey]:
         """A candidate that has answered nothing and refuses several queries is broken: nothing of it is written."""
         if len({key.id for key, _ in self.refusals}) >= ENOUGH:
             first = self.refusals[0][1].error
@@ -303,18 +301,20 @@ class Lane:
             yield from (self._write(key, response) for key, response in self.refusals)
         self.refusals = []
 
-    def _write(self, key: ResponseKey, response: Response) -> str:
+    def _write(self, key: ResponseKey, response: Response) -> ResponseKey:
         self.job.write({"id": key.id, "sample": key.sample, **response.to_json()})
-        return ""
+        return key
 
 
-def _in_turn(lanes: Sequence[Lane], stop: threading.Event) -> Iterator[str]:
+def _in_turn(lanes: Sequence[Lane], stop: threading.Event) -> Iterator[ResponseKey]:
     """Lanes of this process, one after the other."""
     for lane in lanes:
         yield from lane.run(stop)
 
 
-def _on_workers(lanes: Sequence[Lane], workers: RayWorkers, models: int, stop: threading.Event) -> Iterator[str]:
+def _on_workers(
+    lanes: Sequence[Lane], workers: RayWorkers, models: int, stop: threading.Event
+) -> Iterator[ResponseKey]:
     """Have workers answer the batches of candidates on one base model, one of `models` that run at the same time, and
     take each batch over when it ends."""
     lane_of, lacking = {lane.name: lane for lane in lanes}, [b for lane in lanes for b in lane.missing_batches()]

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from zooter_core.backends.thoughts import split
-from zooter_core.base.errors import listed
+from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_apart, open_atomic
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.data.evident_keys import key_of
-from zooter_core.data.run_folder import REWARDS, Settings
+from zooter_core.data.run_folder import REWARDS
 from zooter_core.data.runs import Run
 from zooter_core.data.score_records import score_records
 from zooter_core.data.scores import LEAST, no_repeats, read_query, read_responses, score_line
@@ -56,12 +56,7 @@ def score_lines(
     return lines
 
 
-def score(
-    run: Run,
-    ensemble: Ensemble,
-    progress: Progress = quiet,
-    workers: RayWorkers | None = None,
-) -> None:
+def score(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: RayWorkers | None = None) -> None:
     """Write the rewards of every response, one line for each query: each candidate's mean, and the `samples`.
 
     Where a query has an answer key, the line has the outcome of each sample too: `verified`, 1 if it is right.
@@ -79,32 +74,33 @@ def score(
         return
     queries = run.queries()
     check_verifiable(key for query in queries if (key := key_of(query)))
-    pool, responses = batches.check_pool(run, ensemble), run.responses()
-    missing, refused = run.missing(responses), run.refused()
-    least = min(LEAST, len(pool))  # responses that can be compared
+    if run.pool != ensemble.fleet.pool:
+        raise ZooterError(
+            f"a fleet of the run's candidates {', '.join(run.pool)}",
+            f"one of {', '.join(ensemble.fleet.pool)}",
+            "Give the fleet of this run with --fleet. Or call `zooter run` again, which takes up a changed pool.",
+        )
+    responses, refused = run.responses(), run.refused()
+    missing = run.missing(responses)
+    least = min(LEAST, len(run.pool))  # responses that can be compared
 
     def answered(query: Query) -> AnsweredQuery:
         lacking = missing.get(query.id, [])
-        few = f"no response of {listed(lacking)}" if len(pool) - len(lacking) < least else ""
+        few = f"no response of {listed(lacking)}" if len(run.pool) - len(lacking) < least else ""
         texts = responses.get(query.id, {})
         complete = {name: of for name, of in texts.items() if name not in lacking} if lacking else texts
         return AnsweredQuery(query, complete, refused.get(query.id, few), lacking)
 
     if missing:
         run.reopen("collect")  # which has not finished, or whose file has lost lines
-    _remove_outdated(run, missing, settings)
+    same_pool = run.state["steps"].get("score", {}).get("pool") == settings["pool"]
+    lines = run.records(REWARDS)
+    if any(not same_pool or line.get("missing", []) != missing.get(line["id"], []) for line in lines):
+        run.replace(REWARDS, ())  # of another pool, or from before responses that have come since
     run.begin("score", settings)
     batches.fill(run, ensemble, "score", [answered(query) for query in queries], score_lines, progress, workers)
     if not missing:
         run.finish("score")
-
-
-def _remove_outdated(run: Run, missing: Mapping[str, list[str]], settings: Settings) -> None:
-    """Empty rewards.jsonl if the pool has changed, or responses have come since."""
-    same_pool = run.state["steps"].get("score", {}).get("pool") == settings["pool"]
-    lines = run.records(REWARDS)
-    if any(not same_pool or line.get("missing", []) != missing.get(line["id"], []) for line in lines):
-        run.replace(REWARDS, ())
 
 
 def score_responses(

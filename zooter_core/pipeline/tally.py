@@ -16,7 +16,7 @@ class Tally:
     """One candidate's answers."""
 
     candidate: str
-    total: int  # answers that the step needs of it
+    total: int = 0  # answers that the step needs of it
     done: int = 0  # those that are in the file, also from earlier starts
     tokens: int = 0  # of those answers, and of failed ones of this start
     price: float | None = None  # US dollars per million tokens; None if fleet.toml names none
@@ -70,7 +70,7 @@ class Budget:
         """End a request's reservation, after its cost has been counted."""
         with self._changed:
             self._under_way -= 1
-            self._reserved = self._reserved - dollars if self._under_way else 0.0  # no rounding error remains
+            self._reserved -= dollars
             self._changed.notify_all()
 
     def wait(self, dollars: float, stop: threading.Event) -> bool:

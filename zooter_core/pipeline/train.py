@@ -26,7 +26,7 @@ from zooter_core.method.mixture import chosen
 from zooter_core.method.tags import TagIndex
 from zooter_core.method.thinking import AnswerTable
 from zooter_core.method.verified import verified_figures
-from zooter_core.pipeline.batches import Progress, check_pool, quiet
+from zooter_core.pipeline.batches import Progress, quiet
 from zooter_core.pipeline.label import draw_held_back
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.router.clusters import Vectors, cluster_tags, name_clusters
@@ -122,7 +122,6 @@ def distill_run(
     run.begin("distill", distill_settings(encoder, config))
     if run.is_finished("distill"):
         return load_report(run.folder / REPORT)
-    check_pool(run, ensemble)
     labelled, model = Labelled.read(run), ensemble.encoders(encoder)
     scores, checkpoint = labelled.scores, run.folder / CHECKPOINT
     vectors = model.embed_all([query.text for query in scores.queries])

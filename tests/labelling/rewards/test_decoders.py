@@ -115,7 +115,7 @@ def test_what_is_long_is_cut_and_the_template_stays_whole(tmp_path, query, respo
 def test_a_template_longer_than_max_tokens_is_refused(tmp_path):
     reward_checkpoints.save_decoder(tmp_path)
     with pytest.raises(WorkError, match=r"room for the template"):
-        reward_model(ScalarConfig(str(tmp_path), max_tokens=5))
+        reward_model(ScalarConfig(str(tmp_path), max_tokens=5)).score(PAIRS)
 
 
 def test_a_decoder_without_a_template_asks_for_one(tmp_path):

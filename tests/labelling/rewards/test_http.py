@@ -187,17 +187,6 @@ def test_an_endpoint_that_hangs(endpoint, monkeypatch):
     assert len(endpoint.bodies) == 3
 
 
-def test_a_connection_that_breaks_is_made_anew(endpoint):
-    def answer(body, number):
-        if number == 1:
-            raise ConnectionResetError
-        return 200, rewards_of(body)
-
-    endpoint.answer = answer
-    endpoint.server.handle_error = lambda *_: None
-    assert model(endpoint).score(PAIRS) == [1, 2, 3, 4, 5]
-
-
 ECHOED = "sk-reward-4f9a0c77"
 
 

@@ -7,7 +7,6 @@ import torch
 from transformers import AutoTokenizer, DebertaV2Config, DebertaV2Model
 
 from support import reward_checkpoints
-from zooter_core.base.errors import ZooterError
 from zooter_core.config.labelling import PairwiseConfig
 from zooter_core.labelling.rewards import reward_model
 from zooter_core.labelling.rewards.scoring import score_queries
@@ -96,9 +95,3 @@ def test_each_part_is_cut_at_its_share(folder):
     assert starts[1] == 61  # after 100 - 2 * 20 tokens of the query and [CLS]
     assert short._ids((QUERY, "cup " * 200, "No"))[-1] == short.tokenizer.sep_token_id
     assert len(short._ids((QUERY, "cup " * 200, "list " * 200))) > 90  # what the query leaves goes to the responses
-
-
-def test_a_tokenizer_without_the_marks_is_refused(tmp_path):
-    reward_checkpoints.save_pairrm(tmp_path, marks=False)
-    with pytest.raises(ZooterError, match=r"the tokens <\|source\|>"):
-        reward_model(PairwiseConfig(str(tmp_path)))

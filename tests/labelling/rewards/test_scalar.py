@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
 from zooter_core.base.errors import WorkError, ZooterError
@@ -67,14 +66,6 @@ def test_corrupt_or_missing_model_is_one_clear_error(config, fleet_copy, file):
     path = fleet_copy / "reward" / file
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(WorkError, match="a reward model at"):
-        reward_model(replace(config, model=str(fleet_copy / "reward")))
-
-
-def test_weights_that_give_no_finite_reward_are_one_clear_error(config, fleet_copy):
-    file = fleet_copy / "reward" / "model.safetensors"
-    weights = load_file(file)
-    save_file({name: torch.full_like(value, 1e38) for name, value in weights.items()}, file, {"format": "pt"})
-    with pytest.raises(WorkError, match=r'finite rewards at .*but found nan for the response "Hello!"'):
         reward_model(replace(config, model=str(fleet_copy / "reward")))
 
 

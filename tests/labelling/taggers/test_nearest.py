@@ -25,14 +25,6 @@ def names(config, *queries):
     return [[tag.name for tag in tags] for tags in tagger(config, ENCODERS).tag(queries)]
 
 
-@pytest.mark.parametrize("entry", tiny_models.VOCABULARY["tags"], ids=lambda entry: entry["name"])
-def test_a_text_of_the_vocabulary_gets_its_own_tag_first(config, entry):
-    for text in (f"{entry['name']}: {entry['description']}", *entry["phrasings"]):
-        first = tagger(config, ENCODERS).tag([text])[0][0]
-        assert first.name == entry["name"]
-        assert 0.9 < first.score <= 1
-
-
 def test_scores_are_in_order_and_near_the_best(config):
     for tags in tagger(config, ENCODERS).tag(tiny_models.QUERIES):
         scores = [tag.score for tag in tags]

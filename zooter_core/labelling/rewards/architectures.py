@@ -6,7 +6,6 @@ checkpoint needs a trained head, which a plain language model does not have.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,12 +19,11 @@ from transformers.models.deberta_v2.modeling_deberta_v2 import DebertaV2Model, D
 from transformers.models.llama.modeling_llama import LlamaModel, LlamaPreTrainedModel
 
 from zooter_core.backends.local.checkpoint import weight_files
-from zooter_core.base.errors import WorkError, ZooterError, first_line, loading
+from zooter_core.base.errors import ZooterError, loading
 from zooter_core.base.weights import LOAD_LOCK, load_reason, quiet_libraries, resolve
 from zooter_core.config.labelling import CheckpointConfig
 
 Item = TypeVar("Item")
-Texts = TypeVar("Texts", tuple[str, str], tuple[str, str, str])
 
 
 class UltraRM(LlamaPreTrainedModel):
@@ -106,30 +104,6 @@ def in_batches(
         for row, number in zip(rows, compute([items[row] for row in rows]).float().tolist(), strict=True):
             numbers[row] = number
     return numbers
-
-
-def check_probe(config: CheckpointConfig, rewards_of: Callable[[Sequence[Texts]], list[float]], texts: Texts) -> None:
-    """Refuse a model that fails on a simple query and its responses, or gives no finite reward."""
-    from zooter_core.backends import memory
-
-    try:
-        (reward,) = rewards_of([texts])
-    except ZooterError:
-        raise
-    except Exception as problem:  # models raise many kinds
-        if memory.is_full(problem):
-            raise
-        raise _broken(config, first_line(problem)) from problem
-    if not math.isfinite(reward):
-        raise _broken(config, f'{reward} for the response "{texts[1]}"')
-
-
-def _broken(config: CheckpointConfig, fault: str) -> WorkError:
-    return WorkError(
-        f"a reward model that gives finite rewards at {config.adapter or config.model}",
-        fault,
-        "Download or train it again, or name another one in [reward] of fleet.toml.",
-    )
 
 
 def check_files(config: CheckpointConfig) -> None:

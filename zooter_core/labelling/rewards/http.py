@@ -15,8 +15,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +24,7 @@ from zooter_core.backends.endpoint.client import Client
 from zooter_core.backends.endpoint.faults import ACCOUNT, EndpointError
 from zooter_core.backends.endpoint.retry import retry_pause
 from zooter_core.base.errors import WorkError
+from zooter_core.base.strict_json import is_number
 from zooter_core.config.endpoint import key_from
 from zooter_core.config.labelling import HttpConfig
 from zooter_core.config.trust import on_this_machine
@@ -94,7 +93,8 @@ class HttpReward:
             EndpointError: there is none after all retries.
         """
         body = self._body(pairs)
-        for attempt in count():
+        attempt = 0
+        while True:
             try:
                 return self._portal.submit(self._client.fetch("POST", self.config.url, body, TIMEOUT_SECONDS)).result()
             except EndpointError as error:
@@ -102,7 +102,7 @@ class HttpReward:
                 if pause is None:
                     raise
             time.sleep(pause)
-        raise AssertionError
+            attempt += 1
 
     def _body(self, pairs: Sequence[Pair]) -> dict[str, Any]:
         config = self.config
@@ -128,7 +128,7 @@ class HttpReward:
             else:  # without an index they are in order
                 rows = sorted(shape["data"], key=lambda row: row.get("index", 0))
                 values = [row["score"] if api == "score" else _last(row["data"]) for row in rows]
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             values = []
         if len(values) != number:
             text = self._client.redact(reply.decode("utf-8", "replace"))
@@ -136,9 +136,8 @@ class HttpReward:
         return [self._number(value) for value in values]
 
     def _number(self, value: Any) -> float:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            with suppress(OverflowError):
-                return float(value)
+        if is_number(value):
+            return float(value)
         return Unscored(f"the reward endpoint gave {self._client.redact(repr(value)):.40}")
 
     def _error(self, expected: str, found: str, next_step: str = CHECK) -> WorkError:

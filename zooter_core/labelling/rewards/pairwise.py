@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 import torch
 
 from zooter_core.backends import Backend
-from zooter_core.base.errors import ZooterError, listed
 from zooter_core.config.labelling import PairwiseConfig
-from zooter_core.labelling.rewards import PLAIN, plain
-from zooter_core.labelling.rewards.architectures import PairRM, check_probe, in_batches, load, read_commit
+from zooter_core.labelling.rewards import plain
+from zooter_core.labelling.rewards.architectures import PairRM, in_batches, load, read_commit
 
 BATCH = 8
 MOST_TOKENS = 2048
@@ -27,19 +26,15 @@ class PairwiseReward:
     """A DeBERTa-v3 pair ranker.
 
     Raises:
-        WorkError: the weights cannot be loaded, or the margin is not finite.
-        ZooterError: the tokenizer lacks the marks.
+        WorkError: the weights cannot be loaded.
+        ZooterError: the model has no trained head.
     """
 
     def __init__(self, config: PairwiseConfig, backend: Callable[[str], Backend]) -> None:
         self.tokenizer, self.model = load(config, PairRM)
         self.marks = self.tokenizer.convert_tokens_to_ids(list(MARKS))
-        if None in self.marks or self.tokenizer.unk_token_id in self.marks:
-            step = "Use llm-blender/PairRM-hf, or a model with its format."
-            raise ZooterError(f"the tokens {listed(MARKS)} in the tokenizer of {config.model}", "not all of them", step)
         self.most = config.max_tokens or MOST_TOKENS
         self.version = read_commit(self.model)
-        check_probe(config, self.compare, PLAIN)
 
     def compare(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:
         """The margin of the first response in every (query, first, second), in batches of like length."""

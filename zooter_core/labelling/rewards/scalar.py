@@ -17,8 +17,8 @@ from transformers import AutoModelForSequenceClassification
 from zooter_core.backends import Backend
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.labelling import ScalarConfig, UltraConfig
-from zooter_core.labelling.rewards import PLAIN, fill_template, plain
-from zooter_core.labelling.rewards.architectures import UltraRM, check_probe, in_batches, load, read_commit
+from zooter_core.labelling.rewards import fill_template, plain
+from zooter_core.labelling.rewards.architectures import UltraRM, in_batches, load, read_commit
 
 BATCH = 16
 MOST_TOKENS = 512
@@ -35,7 +35,7 @@ class ScalarReward:
         template: the kind's own text with {query} and {response}.
 
     Raises:
-        WorkError: the weights cannot be loaded, or the reward is not finite.
+        WorkError: the weights cannot be loaded.
         ZooterError: the model has no trained head, more than one output, or no way to read a query and a response.
     """
 
@@ -57,7 +57,6 @@ class ScalarReward:
         self.template = config.template or template
         self.input = self._input(config)
         self.version = read_commit(self.model)
-        check_probe(config, self.score, PLAIN[:2])
 
     def _input(self, config: ScalarConfig) -> str:
         """How the model reads query and response: `pair`, `chat` or `template`."""

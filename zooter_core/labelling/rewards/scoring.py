@@ -208,16 +208,11 @@ def _score(score: Score, items: Sequence[Item]) -> list[float]:
             return [Unscored(f"the reward model failed: {first_line(problem)}")]
         half = len(items) // 2
         return _score(score, items[:half]) + _score(score, items[half:])
-    if len(rewards) != len(items):
-        raise WorkError(f"{len(items)} rewards", str(len(rewards)), "Fix the reward model.")
     return [_finite(reward) for reward in rewards]
 
 
 def _finite(reward: float | None) -> float:
     if isinstance(reward, Unscored):
         return reward
-    try:
-        number = math.nan if reward is None else float(reward)
-    except (TypeError, ValueError):
-        return Unscored(f"the reward is {reward!r:.40}")
+    number = math.nan if reward is None else float(reward)
     return number if abs(number) <= LARGEST_SCORE else Unscored(f"the reward is {reward}")  # NaN fails too
