@@ -11,7 +11,7 @@ import streamlit as st
 
 from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation import figures, verdicts
-from zooter_core.evaluation.charts import GREY, ROUTER, Figure
+from zooter_core.evaluation.charts import GREY, ROUTER
 from zooter_core.evaluation.figures import Evaluation, Report, Sweep
 from zooter_core.ui import charts, links
 from zooter_core.ui.benchmark.titles import titled
@@ -81,10 +81,11 @@ def draw_verdict(report: Report) -> None:
 
 
 def draw_headline(quality: Quality, held_back: Evaluation) -> None:
-    headline, pool = describe_share_of_gap(held_back), quality.pool
+    headline, rows = describe_share_of_gap(held_back), mean_rows(held_back, quality.pool)
     st.markdown(f"### {plain(headline)}")
-    means = ", ".join(f"{name} {mean:z.2f}" for name, mean, _ in mean_rows(held_back, pool))
-    charts.draw(means_chart(held_back, pool), "means", f"{headline} Mean rewards: {means}.", 240)
+    figure = charts.dots_of_names(rows, "The mean reward is {value} for {name}.", "mean reward per query")
+    means = ", ".join(f"{name} {mean:z.2f}" for name, mean, _ in rows)
+    charts.draw(figure, "means", f"{headline} Mean rewards: {means}.", 240)
     st.caption(
         f"Mean reward over {held_back.n:,} queries that the router did not train on; further right is better. A "
         "response's reward is its score by a reward model, or in a score file. Only differences are meaningful."
@@ -115,11 +116,6 @@ def mean_rows(held_back: Evaluation, pool: Sequence[str]) -> list[tuple[str, flo
         (f"all models ({len(pool)} calls)", mean["rmr"], GREY),
         ("a perfect choice", best, GREY),
     ]
-
-
-def means_chart(held_back: Evaluation, pool: Sequence[str]) -> Figure:
-    rows = mean_rows(held_back, pool)
-    return charts.dots_of_names(rows, "The mean reward is {value} for {name}.", "mean reward per query")
 
 
 def sweep_command(path: Path) -> str:
