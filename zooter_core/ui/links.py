@@ -11,7 +11,6 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from zooter_core.base.hosts import is_loopback
 from zooter_core.ui import resources
 
-HOME = "http://localhost:8501/"  # if the page does not know its address
 MOST = 200  # conversations, or comparisons, in memory
 
 
@@ -28,7 +27,7 @@ def draw_link(content: str, query: str, **more: str | list[str]) -> None:
     Args:
         more: the other parameters; a list repeats its name.
     """
-    page, fleet = st.context.url or HOME, resources.find_name(resources.folder()) or ""
+    page, fleet = st.context.url or "", resources.find_name(resources.folder()) or ""
     local = is_loopback(urlsplit(page).hostname or "")
     note = " It works on this machine only: you opened the page at its local address." if local else ""
     st.caption(f"This link opens the page with {content}. Nothing runs until the query is sent.{note}")

@@ -8,7 +8,6 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from zooter_core.base.errors import ZooterError
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, resources
 from zooter_core.ui.background import draw_live
@@ -93,10 +92,7 @@ def draw(talk: Conversation) -> str:
 
 
 def _begin(ensemble: Ensemble, talk: Conversation) -> None:
-    try:
-        st.session_state[STORY] = Story(talk.id, comparisons.start(ensemble, EXAMPLES[0]))
-    except ZooterError as problem:
-        show_error(problem)
+    st.session_state[STORY] = Story(talk.id, comparisons.start(ensemble, EXAMPLES[0]))
 
 
 def _go_to(story: Story, step: int) -> None:
