@@ -126,7 +126,7 @@ class BackgroundWork(ABC):
 
 
 def _tab_is_open(session: str) -> bool:
-    return get_instance().is_active_session(session)
+    return not exists() or get_instance().is_active_session(session)  # without a server, in a test
 
 
 def attach(job: object) -> None:
