@@ -13,7 +13,7 @@ from zooter_core.method.labels import entropy
 from zooter_core.router.explain import Explanation, QueryPart
 from zooter_core.router.neighbours import Neighbour
 from zooter_core.ui import answer_view, charts, tables
-from zooter_core.ui.charts import badge, by_share, colour_name
+from zooter_core.ui.charts import badge, by_share, colour_name, in_words
 from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.text import clipped, plain
 
@@ -46,9 +46,8 @@ def draw_reasons(ensemble: Ensemble, turn: Turn, key: str) -> None:
         if turn.attachments:
             st.caption(NOT_READ)
         st.markdown("**How likely each model is to answer best**")
-        shares = by_share(decision.probabilities)
-        alt = ", ".join(f"{other} {share:.0%}" for other, share in shares)
-        charts.draw(charts.probability_bars(shares, pool), f"why-{key}", alt, charts.BAR * len(shares) + 12)
+        figure = charts.probability_bars(dict(by_share(decision.probabilities)), pool)
+        charts.draw(figure, f"why-{key}", in_words(decision.probabilities), charts.BAR * len(pool) + 12)
         if why.neighbours or not note:
             st.markdown("**The most similar training queries**")
             st.markdown("\n".join(sentences(why.neighbours[:NEAREST], pool)))

@@ -283,11 +283,9 @@ def draw_votes(ensemble: Ensemble) -> None:
         if store.problem:
             st.warning(safe(store.problem))
         tags = sorted({vote.tag for vote in cast if vote.tag})
-        if (
-            tags
-            and (tag := st.selectbox("Votes on", [ALL_TAGS, *tags], format_func=visible, key="votes-on")) != ALL_TAGS
-        ):
-            cast = [vote for vote in cast if vote.tag == tag]
+        if tags:
+            tag = st.selectbox("Votes on", [ALL_TAGS, *tags], format_func=visible, key="votes-on")
+            cast = [vote for vote in cast if tag in (ALL_TAGS, vote.tag)]
         st.markdown("  \n".join(votes.describe_votes(cast)))
         if rows := votes.leaderboard(cast):
             _draw_leaderboard(rows, ensemble.fleet.pool)

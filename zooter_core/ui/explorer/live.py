@@ -9,7 +9,7 @@ from zooter_core.base.records import Decision, Message
 from zooter_core.data import prices
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import charts
-from zooter_core.ui.charts import by_share, colour, in_words, tag_badges
+from zooter_core.ui.charts import colour, in_words, tag_badges
 from zooter_core.ui.explorer import query_map, view
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import EXAMPLES, show_error
@@ -60,9 +60,8 @@ def _draw_bars(decision: Decision, learned: view.Learned | None, example: bool) 
     with st.container(key="halves-bars"):
         with st.container():
             st.markdown("**How likely each model is to answer best**")
-            alt = "How likely each model is to answer best: "
-            alt += ", ".join(f"{name} {p:.0%}" for name, p in by_share(probabilities))
-            figure = charts.probability_bars(probabilities.items(), list(probabilities))
+            alt = f"How likely each model is to answer best: {in_words(probabilities)}"
+            figure = charts.probability_bars(probabilities, list(probabilities))
             charts.redraw(figure, "explorer-bars", alt, charts.BAR * len(probabilities) + 12)
         with st.container():
             if example:
@@ -73,9 +72,9 @@ def _draw_bars(decision: Decision, learned: view.Learned | None, example: bool) 
             if reason := prices.why(decision):
                 st.caption(plain(reason))
             certainty = charts.CERTAINTY[decision.certainty]
-            st.caption(f"Probabilities: {in_words(probabilities)}. The router is {certainty}.")
+            st.caption(f"Probabilities: {plain(in_words(probabilities))}. The router is {certainty}.")
             if example and learned is not None:
-                st.caption(f"On average over the training queries: {in_words(learned.mean)}.")
+                st.caption(f"On average over the training queries: {plain(in_words(learned.mean))}.")
 
 
 def _draw_map(ensemble: Ensemble, decision: Decision, learned: view.Learned, title: str) -> None:

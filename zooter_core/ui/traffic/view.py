@@ -249,7 +249,7 @@ def draw_decision(entry: LoggedDecision, rewards: list[LoggedReward], pool: tupl
     st.markdown(f"{charts.badge(pool, entry.candidate or 'no answer')}{tags}")
     st.markdown(REASONS.get(entry.reason or "", ""))
     if entry.probabilities:
-        st.markdown(f"Probabilities: {charts.in_words(entry.probabilities)}.")
+        st.markdown(f"Probabilities: {plain(charts.in_words(entry.probabilities))}.")
     facts = [
         f"{entry.seconds:.1f} s" if entry.seconds is not None else "",
         counted(entry.tokens, entry.thought_tokens or 0) if entry.tokens else "",

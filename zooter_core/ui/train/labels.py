@@ -158,7 +158,7 @@ def _draw_label(scores: Scores, tags_of_all: Tags, config: LabelConfig) -> None:
     shares = {"plain": labels.plain[row], "prior": labels.prior[row], "enhanced": labels.enhanced[row]}
     label_of = dict(zip(pool, labels.enhanced[row].tolist(), strict=True))
     first = charts.by_share(label_of)[:MOST]
-    alt = "The query's label: " + ", ".join(f"{name} {share:.0%}" for name, share in first)
+    alt = f"The query's label: {charts.in_words(dict(first))}"
     charts.redraw(bar_chart(label_of), "train-bar", alt, HEIGHT)
     st.markdown(" ".join(badge(pool, name, f"{share:.0%}") for name, share in first))
     all_tags = by_words(tags_of_all)
