@@ -336,12 +336,6 @@ def test_a_router_of_ones_own_models_becomes_a_fleet_that_routes(
         assert "Build the fleet" not in labels_of_buttons(open_page("models", first_fleet, router="my-router"))
 
 
-def test_of_many_models_the_first_are_named_and_the_others_counted(open_page: Open) -> None:
-    scores = {f"{number:02} {'long ' * 7}name": number for number in range(12)}
-    page = upload(open_page("train"), packed([{"query": "Hi", "scores": scores}]))
-    assert "and 3 more" in words(page)
-
-
 def test_a_single_query_is_enough_for_a_kind_without_epochs(open_page: Open) -> None:
     page = upload(open_page("train"), packed(LINES[:1]))
     assert "**1 query, 1 data set, 3 models**" in words(page)

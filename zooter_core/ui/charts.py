@@ -94,7 +94,8 @@ LONGEST_BAR_NAME = 20  # beside its bar, which leaves room for bars on a phone
 ROOM = 56  # pixels right of a chart, for the number of a dot at its edge
 BARE = {"visible": False}  # an axis
 BAR = 34  # pixels of a bar's row
-LEAST_SHOWN, CLEAR = 0.5, 0.55  # scores of a tag, for all taggers: of one that is alone, and of one among others
+LEAST_SHOWN = 0.5  # score of a tag, whatever the tagger
+CLEAR = 0.55  # score of the best of several tags
 CERTAINTY = {
     "sure": f"**sure**: its choice has a probability of at least {SURE:.0%}",
     "leaning": f"**leaning**: its choice has a probability between {LEANING:.0%} and {SURE:.0%}",

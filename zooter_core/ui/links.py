@@ -95,8 +95,8 @@ def draw_way_to_exam(reason: str) -> None:
 
 
 def go_to(page: str, **parameters: str) -> NoReturn:
-    """Open another page in this session, with these parameters in its address. Streamlit clears the address, to which
-    the picker of fleets is bound, only if it is given others; an empty set will do."""
+    """Open another page in this session, with these parameters alone in its address: unless a set is given, if only an
+    empty one, Streamlit leaves the one to which the picker of fleets is bound."""
     st.switch_page(f"pages/{page}.py", query_params=parameters)
 
 

@@ -17,9 +17,9 @@ from zooter_core.method.tag_table import TIE
 from zooter_core.ui import charts
 from zooter_core.ui.charts import colour
 
-RANKED = 0.6
-MOST = 9
-LEAST = 6  # queries of a tag
+RANKED = 0.6  # the weight of ranks (`Spread`)
+MOST = 9  # names
+LEAST = 6  # queries of a tag that may be a name
 AROUND = 30  # queries around a tag's centre that should have it
 PER_CHARACTER, HEIGHT = 0.022, 0.06  # of a name on a phone, as shares of the map's width and height
 LONGEST, MOST_LINES = 24, 4  # characters of a name in the legend, and its lines
