@@ -296,7 +296,8 @@ def draw_beta(quality: Quality, command: str) -> None:
 
 
 def _sweep_cells(row: SweepRow, sweep: Sweep) -> dict[str, Any]:
-    (low, high), (under, over) = row.interval, (None, None) if sweep.is_best(row) else row.minus_best
+    low, high = row.interval
+    under, over = (None, None) if sweep.is_best(row) else row.minus_best
     values = {key: getattr(row, key) for key in ("beta", "tau", "mean", "regret")}
     ends = {"low": low, "high": high, "under": under, "over": over}
     return values | {key: None if end is None or math.isnan(end) else end for key, end in ends.items()}

@@ -187,6 +187,11 @@ def _draw_card_head(comparison: Comparison, name: str, item: Ranked | None) -> N
         return
     rank = f"{item.rank}. " if item and item.rank else ""
     ticks = []
+    if item and item.reward is not None:
+        ticks.append(f"reward **{item.reward:z.2f}**")
+    if item and item.outcome:
+        style = ":green-badge[:material/check: " if item.right else ":red-badge[:material/close: "
+        ticks.append(f"{style}{item.outcome}]")
     if name == comparison.decision.candidate:
         ticks.append(f":primary-badge[:material/check: router's choice, {comparison.decision.probabilities[name]:.0%}]")
     if item and item.rank == 1:
@@ -195,11 +200,6 @@ def _draw_card_head(comparison: Comparison, name: str, item: Ranked | None) -> N
         ticks.append(":gray-badge[:material/check: your choice]")
     if comparison.blind:
         ticks.append(f":gray-badge[was {comparison.letter(name)}]")
-    if item and item.outcome:
-        style = ":green-badge[:material/check: " if item.right else ":red-badge[:material/close: "
-        ticks.insert(0, f"{style}{item.outcome}]")
-    if item and item.reward is not None:
-        ticks.insert(0, f"reward **{item.reward:z.2f}**")
     st.markdown(f"#### {rank}{badge(comparison.fleet.pool, name)}  \n{' '.join(ticks)}")
 
 
