@@ -93,7 +93,7 @@ class History:
         """Stored records; None for a damaged one, which its reader leaves out."""
         return [_record(text) for (text,) in self._run((query, value))]
 
-    def keep(self, entry: Entry, number: int, record: Mapping[str, Any]) -> None:
+    def keep(self, conversation: str, title: str, fleet: str, number: int, record: Mapping[str, Any]) -> None:
         """Store a turn of a conversation, with its title as it is now and when it changed."""
         text = dump_json(record, ensure_ascii=False)
         query = (
@@ -101,8 +101,8 @@ class History:
             " ON CONFLICT (id) DO UPDATE SET title = excluded.title, changed = excluded.changed"
         )
         self._run(
-            (query, entry.id, entry.title, entry.fleet, time.time()),
-            ("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", entry.id, number, text),
+            (query, conversation, title, fleet, time.time()),
+            ("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", conversation, number, text),
         )
 
     def entries(self, words: str = "") -> list[Entry]:
