@@ -24,10 +24,10 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.batches import Progress
 from zooter_core.router.neighbours import ARRAYS, RECORDS
-from zooter_core.ui import links, resources
+from zooter_core.ui import resources
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.text import plain
-from zooter_core.ui.train import labels
+from zooter_core.ui.train import labels, use
 from zooter_core.ui.train import train as training
 from zooter_core.ui.train.session import Session
 
@@ -200,7 +200,7 @@ def first_fleet(tiny_fleet: Path, tmp_path: Path) -> Path:
 def pages_opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str]]]:
     """The pages that a button leads to, with their parameters."""
     opened: list[tuple[str, dict[str, str]]] = []
-    monkeypatch.setattr(links, "go_to", lambda name, **parameters: opened.append((name, parameters)))
+    monkeypatch.setattr(use, "go_to", lambda name, **parameters: opened.append((name, parameters)))
     return opened
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NoReturn, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
@@ -81,23 +81,6 @@ def went_home(parameter: str) -> bool:
 
 def draw_notice(next_step: str) -> None:
     st.info(f"A link filled in the query below. Nothing has run yet: {next_step}", icon=":material/link:")
-
-
-def draw_page_button(label: str, page: str, icon: str, type: Literal["secondary", "tertiary"] = "secondary") -> None:
-    if st.button(label, key=f"to-{page}", icon=f":material/{icon}:", type=type):
-        go_to(page)
-
-
-def draw_way_to_exam(reason: str) -> None:
-    """Say why there is nothing to show yet, and lead to the exam, which makes it."""
-    st.info(reason, icon=":material/info:")
-    draw_page_button("Models", "models", "arrow_forward")
-
-
-def go_to(page: str, **parameters: str) -> NoReturn:
-    """Open another page in this session, with these parameters alone in its address: unless a set is given, if only an
-    empty one, Streamlit leaves the one to which the picker of fleets is bound."""
-    st.switch_page(f"pages/{page}.py", query_params=parameters)
 
 
 def remember(items: dict[str, Item], item: Item) -> None:

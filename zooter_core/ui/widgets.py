@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from mimetypes import guess_type
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import streamlit as st
 
@@ -54,6 +54,23 @@ def download(
     place.download_button(
         label, data, file, guess_type(file)[0], help=help, type=type, icon=":material/download:", on_click="ignore"
     )
+
+
+def draw_page_button(label: str, page: str, icon: str, type: Literal["secondary", "tertiary"] = "secondary") -> None:
+    if st.button(label, key=f"to-{page}", icon=f":material/{icon}:", type=type):
+        go_to(page)
+
+
+def draw_way_to_exam(reason: str) -> None:
+    """Say why there is nothing to show yet, and lead to the exam, which makes it."""
+    st.info(reason, icon=":material/info:")
+    draw_page_button("Models", "models", "arrow_forward")
+
+
+def go_to(page: str, **parameters: str) -> NoReturn:
+    """Open another page in this session, with these parameters alone in its address: unless a set is given, if only an
+    empty one, Streamlit leaves the one to which the picker of fleets is bound."""
+    st.switch_page(f"pages/{page}.py", query_params=parameters)
 
 
 EXAMPLES = (

@@ -13,10 +13,11 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation import figures, verdicts
 from zooter_core.evaluation.charts import GREY, ROUTER
 from zooter_core.evaluation.figures import Evaluation, Report, Sweep
-from zooter_core.ui import charts, links
+from zooter_core.ui import charts
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.charts import colour
 from zooter_core.ui.text import plain, with_commands
+from zooter_core.ui.widgets import draw_way_to_exam
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def relative_path(path: str | Path) -> str:
 
 def draw_missing(folder: str) -> None:
     """How to make a report."""
-    links.draw_way_to_exam("This fleet has no report yet. The exam on the page Models makes one.")
+    draw_way_to_exam("This fleet has no report yet. The exam on the page Models makes one.")
     st.markdown(
         "So does a run on queries of your own: every model answers every query of a file, the reward model scores the "
         "responses, and a router trains on four fifths of them. This page shows how it does on the last fifth."

@@ -21,10 +21,10 @@ from zooter_core.fleet.skills import starter_queries
 from zooter_core.pipeline import exam
 from zooter_core.pipeline.collect import Collecting
 from zooter_core.pipeline.tally import Tally
-from zooter_core.ui import charts, links, resources, tables
+from zooter_core.ui import charts, resources, tables
 from zooter_core.ui.background import BackgroundWork, attach, draw_live, stop_button
 from zooter_core.ui.text import plain, with_commands
-from zooter_core.ui.widgets import show_error
+from zooter_core.ui.widgets import draw_page_button, show_error
 
 STEPS = {
     "collect": "The models answer",
@@ -102,7 +102,7 @@ def draw(fleet: Path) -> None:
                 taken = exam.is_installed(ensemble.fleet, run)
                 _draw_result(load_report(run / REPORT), exam.load_rival(run), ensemble.fleet.pool, taken)
                 if taken:
-                    links.draw_page_button("Chat with the new router", "chat", "chat")
+                    draw_page_button("Chat with the new router", "chat", "chat")
         _draw_start(ensemble, fleet, bool(sitting and sitting.stopped))
 
 
