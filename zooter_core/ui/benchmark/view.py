@@ -15,7 +15,6 @@ from zooter_core.evaluation.charts import GREY, ROUTER
 from zooter_core.evaluation.figures import Evaluation, Report, Sweep
 from zooter_core.ui import charts
 from zooter_core.ui.benchmark.titles import titled
-from zooter_core.ui.charts import colour
 from zooter_core.ui.text import plain, with_commands
 from zooter_core.ui.widgets import draw_way_to_exam
 
@@ -112,7 +111,7 @@ def mean_rows(held_back: Evaluation, pool: Sequence[str]) -> list[tuple[str, flo
     best = mean["oracle"]
     return [
         ("a random model", best - mean["regret_random"], GREY),
-        (f"{single} alone", best - mean["regret_best_single"], colour(pool, single)),
+        (f"{single} alone", best - mean["regret_best_single"], charts.colour(pool, single)),
         ("the router (1 call)", best - mean["regret"], ROUTER),
         (f"all models ({len(pool)} calls)", mean["rmr"], GREY),
         ("a perfect choice", best, GREY),

@@ -17,7 +17,6 @@ from zooter_core.evaluation import verdicts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, resources
 from zooter_core.ui.background import EVERY, draw_live, stop_button
-from zooter_core.ui.charts import badge
 from zooter_core.ui.chat import composer, conversations, why
 from zooter_core.ui.chat.controls import MODES
 from zooter_core.ui.chat.conversations import Conversation
@@ -255,7 +254,7 @@ def _draw_cards(turn: Turn, names: Sequence[str], key: str) -> None:
                 facts = [] if reward is None else [f"reward **{reward:z.2f}**"]
                 merit = "highest reward" if _by_reward(turn) else "ranked first"
                 facts += [f":gray-badge[:material/check: {merit}]"] if rewards and name == turn.candidate else []
-                st.markdown(" ".join([badge(list(turn.decision.probabilities), name), *facts]))
+                st.markdown(" ".join([charts.badge(list(turn.decision.probabilities), name), *facts]))
                 answer_view.draw_answer(turn.job, name, f"{key}-{place}")
 
 

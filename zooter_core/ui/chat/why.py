@@ -13,7 +13,6 @@ from zooter_core.method.labels import entropy
 from zooter_core.router.explain import Explanation, QueryPart
 from zooter_core.router.neighbours import Neighbour
 from zooter_core.ui import answer_view, charts, tables
-from zooter_core.ui.charts import badge, by_share, colour_name, in_words
 from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.text import clipped, plain
 
@@ -35,8 +34,8 @@ def draw_reasons(ensemble: Ensemble, turn: Turn, key: str) -> None:
     why, decision = turn.why, turn.decision
     pool, name = list(decision.probabilities), plain(decision.candidate)
     with st.container(border=True, key=f"reasons-{key}"):
-        st.markdown(f"**What points to {badge(pool, decision.candidate)}**")
-        st.markdown(shaded(why.pieces, colour_name(pool, decision.candidate)))
+        st.markdown(f"**What points to {charts.badge(pool, decision.candidate)}**")
+        st.markdown(shaded(why.pieces, charts.colour_name(pool, decision.candidate)))
         if len(decision.query) > len(turn.query) and decision.query.endswith(turn.query):
             st.caption("The query goes on with what came before it, so the router read them together.")
         note = ensemble.router.note
@@ -46,8 +45,8 @@ def draw_reasons(ensemble: Ensemble, turn: Turn, key: str) -> None:
         if turn.attachments:
             st.caption(NOT_READ)
         st.markdown("**How likely each model is to answer best**")
-        figure = charts.probability_bars(dict(by_share(decision.probabilities)), pool)
-        charts.draw(figure, f"why-{key}", in_words(decision.probabilities), charts.BAR * len(pool) + 12)
+        figure = charts.probability_bars(dict(charts.by_share(decision.probabilities)), pool)
+        charts.draw(figure, f"why-{key}", charts.in_words(decision.probabilities), charts.BAR * len(pool) + 12)
         if why.neighbours or not note:
             st.markdown("**The most similar training queries**")
             st.markdown("\n".join(sentences(why.neighbours[:NEAREST], pool)))
@@ -78,7 +77,7 @@ def sentences(neighbours: Sequence[Neighbour], pool: Sequence[str]) -> list[str]
     """Training queries, each with the model that won it, as a list in Markdown."""
     if not neighbours:
         return ["This router was saved without its training queries."]
-    return [f"- {badge(pool, winner(item))} won {_text(item)}" for item in neighbours]
+    return [f"- {charts.badge(pool, winner(item))} won {_text(item)}" for item in neighbours]
 
 
 def winner(neighbour: Neighbour) -> str:

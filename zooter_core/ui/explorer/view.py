@@ -24,7 +24,6 @@ from zooter_core.method.tag_table import BINS, TagTable, entropy_counts, tag_tab
 from zooter_core.router.clusters import by_words
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
 from zooter_core.ui import charts
-from zooter_core.ui.charts import colour
 from zooter_core.ui.explorer import query_map
 from zooter_core.ui.explorer.query_map import regions
 from zooter_core.ui.markdown import safe
@@ -262,7 +261,7 @@ def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Figure:
     scale: Figure = {"zmin": 0, "zmax": most, "showscale": False, "xgap": 2, "ygap": 2}
     columns, underlines = [], []  # a line below each model's name has its colour
     for column, name in enumerate(pool):
-        hue, z = colour(pool, name), shades[:, [column]].tolist()
+        hue, z = charts.colour(pool, name), shades[:, [column]].tolist()
         hovers = [[hover(*_cell_sentences(table, kind, row, column, name))] for row in rows]
         cells = trace("heatmap", [column], rows, z=z, colorscale=_scale(hue), **scale)
         columns.append(cells | {"hovertext": hovers, "hoverinfo": "text"})
