@@ -32,7 +32,7 @@ def draw_reasons(ensemble: Ensemble, turn: Turn, key: str) -> None:
     if turn.why is None:
         turn.why = ensemble.explain(turn.decision)
     why, decision = turn.why, turn.decision
-    pool, name = list(decision.probabilities), plain(decision.candidate)
+    pool = list(decision.probabilities)
     with st.container(border=True, key=f"reasons-{key}"):
         st.markdown(f"**What points to {charts.badge(pool, decision.candidate)}**")
         st.markdown(shaded(why.pieces, charts.colour_name(pool, decision.candidate)))
@@ -53,7 +53,7 @@ def draw_reasons(ensemble: Ensemble, turn: Turn, key: str) -> None:
         else:  # a starting router has learned from none
             st.caption(plain(note))
         with st.expander("More"):
-            _draw_figures(ensemble, turn, why, pool, name, key)
+            _draw_figures(ensemble, turn, why, key)
 
 
 def shaded(pieces: Sequence[QueryPart], colour: str) -> str:
@@ -92,7 +92,8 @@ def _text(item: Neighbour) -> str:
     return f"*a query of {plain(item.dataset or 'another data set')}, whose text is not included*"
 
 
-def _draw_figures(ensemble: Ensemble, turn: Turn, why: Explanation, pool: Sequence[str], name: str, key: str) -> None:
+def _draw_figures(ensemble: Ensemble, turn: Turn, why: Explanation, key: str) -> None:
+    pool, name = list(turn.decision.probabilities), plain(turn.decision.candidate)
     pieces = [[plain(piece.text), f"{100 * piece.contribution:+z.1f}"] for piece in why.pieces]
     tables.draw(f"pieces-{key}", ["Part of the query", "Points"], pieces)
     st.caption(f"How far {name}'s probability falls without the part, in percentage points.")
