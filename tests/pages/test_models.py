@@ -86,12 +86,8 @@ def page(open_page: Open, folder: Path) -> AppTest:
 def drawn(page: AppTest, folder: Path) -> AppTest:
     """The page once the fleet's models have been tried."""
     loading = resources._loading(str(folder))
-    assert loading.ready.wait(PATIENCE)
-    for thread in threading.enumerate():
-        if thread.name == "load":
-            thread.join(PATIENCE)
-    page.run()
-    return page
+    wait_until(lambda: loading.ensemble is not None and len(loading.ensemble.loads) == len(names(folder)))
+    return page.run()
 
 
 def names(folder: Path) -> tuple[str, ...]:
