@@ -9,7 +9,7 @@ from typing import Literal
 import streamlit as st
 
 from zooter_core.ui import resources
-from zooter_core.ui.widgets import FOCUS
+from zooter_core.ui.widgets import page_script
 
 NO_SIDEBAR = ':is([data-testid="stExpandSidebarButton"], [data-testid="stSidebar"]) { display: none; }'
 
@@ -33,7 +33,7 @@ def draw() -> None:
     st.logo(str(looks / "logo.svg"), size="large")
     # Not alone: Streamlit puts styles that are alone where dialogs go, and takes them away while one opens.
     style = (looks / "style.css").read_text(encoding="utf-8")
-    st.html(f"<style>{style}</style>{FOCUS}", unsafe_allow_javascript=True)
+    st.html(f"<style>{style}</style>{page_script()}", unsafe_allow_javascript=True)
     # Streamlit hides its navigation in a sidebar on narrow screens; a row of links replaces it.
     if page.title != "Chat":  # whose sidebar has the conversations
         st.html(f"<style>@media (max-width: 768px) {{ {NO_SIDEBAR} }}</style>")

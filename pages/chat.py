@@ -13,19 +13,19 @@ talk = conversations.current()
 live = {number for number, turn in enumerate(talk.turns) if turn.job.running}
 top = st.container(key="top")
 telling = story.draw(talk)
+linked = links.pending()
 typed = composer.draw(begun=bool(talk.turns), disabled=bool(live))  # the style sheet hides it while the story is told
 state = "sent" if len(talk.turns) - 1 in live else ""
 focus_composer(f"{state} {talk.id} {len(talk.turns)} {bool(live)} {telling} {st.session_state.get('editing')}")
 view.draw_footnote()
 welcome = None if talk.turns or telling else view.draw_welcome()
-offered = not (talk.turns or telling or links.pending())
-example = pick_example("chat") if offered else None
-if links.pending():
+example = None if talk.turns or telling or linked else pick_example("chat")
+if linked:
     view.draw_link_notice()
 ensemble = resources.ensemble()
 if welcome:
     view.draw_starting(ensemble, welcome)
-    if not links.pending():
+    if not linked:
         story.invite(ensemble, talk, welcome)
 with top:
     settings = controls.draw(ensemble, talk)

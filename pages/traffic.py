@@ -14,7 +14,7 @@ if folder is None:
     st.stop()
 
 period = st.segmented_control("Period", list(view.PERIODS), default="Last 7 days", required=True, key="period")
-shown = view.last_days(folder, view.PERIODS[period])
+shown = view.last_days(folder, *view.PERIODS[period])
 report = view.sum_up(shown, ensemble)
 view.draw_sentences(report)
 view.draw_advice(report, fleet, folder)

@@ -36,9 +36,8 @@ BEHIND = """(button, field) => {
 # How Safari reports the Enter that ends a word of Japanese, or of another language that is composed.
 ENDS_WORD = "field => field.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', keyCode: 229, bubbles: true}))"
 STYLES = "[...document.querySelectorAll('style')].find(style => style.textContent.includes('.st-key-narrow'))"
-PAUSE = (
-    500  # milliseconds in which Streamlit sees that a page was scrolled, or scrolls to the end of one that has grown
-)
+# Milliseconds in which Streamlit sees that a page was scrolled, or scrolls to the end of one that has grown.
+PAUSE = 500
 
 
 def answer(page: Page | Locator, text: str) -> Locator:

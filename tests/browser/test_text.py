@@ -56,7 +56,7 @@ def page_of_texts(tmp_path: Path) -> Iterator[str]:
     process.wait(PATIENCE)
 
 
-def test_hostile_texts_reach_no_other_host(open_tab: Callable[..., Page], page_of_texts: str) -> None:
+def test_hostile_texts_reach_no_other_host(page_of_texts: str, open_tab: Callable[..., Page]) -> None:
     page = open_tab(page_of_texts)  # fails on a request that leaves this machine
     expect(page.get_by_text("all drawn")).to_be_visible(timeout=SLOW)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=SLOW)

@@ -36,7 +36,7 @@ from zooter_core.serve.keys import Key, add_key, read_keys
 from zooter_core.ui.chat import conversations, export
 from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.compare import votes
-from zooter_core.ui.history import Entry, History
+from zooter_core.ui.history import History
 from zooter_core.ui.jobs import Answers
 from zooter_core.ui.traffic import champions
 
@@ -188,7 +188,7 @@ def test_a_damaged_history_is_left_out(tmp_path_factory: pytest.TempPathFactory,
     chance, history = random.Random(seed), History(tmp_path_factory.mktemp("history") / "history.db")
     turn, vote = (json.dumps(record) for record in (a_turn().to_json(), asdict(VOTE) | {"kind": "comparison"}))
     for number in range(2):
-        history.keep(Entry("c", "title", "fleet", 0.0), number, json.loads(turn))
+        history.keep("c", "title", "fleet", number, json.loads(turn))
     history.vote("v", "fleet", json.loads(vote))
     torn = [(damaged(chance, text)).decode("utf-8", "replace") for text in (turn, vote)]
     history._run(("UPDATE turns SET record = ? WHERE number = 1", (torn[0],)))

@@ -19,7 +19,7 @@ from zooter_core.learn.imports import import_traffic
 from zooter_core.learn.report import report_on
 from zooter_core.learn.traffic import Traffic
 from zooter_core.ui.compare.votes import Vote
-from zooter_core.ui.history import Entry, History
+from zooter_core.ui.history import History
 
 FLEET = Fleet("f", Path(), (), learn=LearnConfig(answers=True))
 LITELLM = {
@@ -155,8 +155,8 @@ def test_conversations_of_the_demo(traffic, tmp_path):
         "query": "shorter", "decision": record["decision"] | {"query": "first\nshorter"}, "candidate": "b",
         "settings": {"mode": "fixed"}, "vote": None,
     }  # fmt: skip
-    history.keep(Entry("c", "title", "f", 0.0), 0, record)
-    history.keep(Entry("c", "title", "f", 0.0), 1, fixed)
+    history.keep("c", "title", "f", 0, record)
+    history.keep("c", "title", "f", 1, fixed)
     assert import_traffic([tmp_path / "history.db"], traffic, FLEET)[0] == 2
     assert import_traffic([tmp_path / "history.db"], traffic, FLEET)[0] == 0
     first, second = traffic.decisions()

@@ -230,11 +230,10 @@ def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(
     assert talk(page).turns == []
 
 
-@pytest.mark.parametrize(("query", "message"), [("   ", "an empty text"), ("x" * 100_000, "100,000")])
-def test_a_query_that_cannot_be_routed_gets_one_clear_message(open_page: Open, query: str, message: str) -> None:
+def test_a_query_that_cannot_be_routed_gets_one_clear_message(open_page: Open) -> None:
     page = open_page("chat")
-    page.chat_input[0].set_value(query).run()
-    assert message in page.error[0].value
+    page.chat_input[0].set_value("   ").run()
+    assert "an empty text" in page.error[0].value
     assert talk(page).turns == []
 
 

@@ -6,13 +6,13 @@ import pytest
 
 from support.app_pages import Open, ask, press, talk, words
 from zooter_core.ui.chat import conversations
-from zooter_core.ui.history import Entry, history
+from zooter_core.ui.history import history
 
 
 def test_a_conversation_with_a_damaged_turn_cannot_be_read_and_others_can(open_page: Open) -> None:
     broken = talk(ask(ask(open_page("chat"), "Write about the sea."), "And about lakes?"))
     readable = talk(ask(open_page("chat"), "Write about the hills."))
-    history().keep(Entry(broken.id, "Sea [and] lakes", "", 0.0), 0, {"query": "Write about the sea.", "decision": [1]})
+    history().keep(broken.id, "Sea [and] lakes", "", 0, {"query": "Write about the sea.", "decision": [1]})
     stored = history().turns(broken.id)
     conversations._live.clear()
     page = open_page("chat", chat=broken.id)

@@ -24,10 +24,10 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.batches import Progress
 from zooter_core.router.neighbours import ARRAYS, RECORDS
-from zooter_core.ui import links, resources
+from zooter_core.ui import resources
 from zooter_core.ui.benchmark.titles import titled
 from zooter_core.ui.text import plain
-from zooter_core.ui.train import labels
+from zooter_core.ui.train import labels, use
 from zooter_core.ui.train import train as training
 from zooter_core.ui.train.session import Session
 
@@ -200,7 +200,7 @@ def first_fleet(tiny_fleet: Path, tmp_path: Path) -> Path:
 def pages_opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str]]]:
     """The pages that a button leads to, with their parameters."""
     opened: list[tuple[str, dict[str, str]]] = []
-    monkeypatch.setattr(links, "go_to", lambda name, **parameters: opened.append((name, parameters)))
+    monkeypatch.setattr(use, "go_to", lambda name, **parameters: opened.append((name, parameters)))
     return opened
 
 
@@ -334,12 +334,6 @@ def test_a_router_of_ones_own_models_becomes_a_fleet_that_routes(
         decision = Ensemble(fleet).route([Message("user", LINES[0]["query"])])
         assert decision.candidate == "math-ai/Sums-7B"
         assert "Build the fleet" not in labels_of_buttons(open_page("models", first_fleet, router="my-router"))
-
-
-def test_of_many_models_the_first_are_named_and_the_others_counted(open_page: Open) -> None:
-    scores = {f"{number:02} {'long ' * 7}name": number for number in range(12)}
-    page = upload(open_page("train"), packed([{"query": "Hi", "scores": scores}]))
-    assert "and 3 more" in words(page)
 
 
 def test_a_single_query_is_enough_for_a_kind_without_epochs(open_page: Open) -> None:

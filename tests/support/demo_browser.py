@@ -22,10 +22,8 @@ from support.ports import free_port
 WIDE, NARROW = 1440, 390  # pixels: a desktop and a phone
 ZOOMED = WIDE // 2  # what a zoom of 200% leaves of a desktop
 SLOW = 1000 * PATIENCE  # milliseconds; models load and answer within seconds
-# Streamlit's frontend looks for its server under the page's own path first, and finds it one step up: two 404s.
-PROBES = ("/_stcore/health", "/_stcore/host-config")
-# It also asks for the file of each download button that it draws, and complains if the page has run again by then and
-# the file is another. A visitor sees nothing of it; what a press of the button gives is tested by `downloaded`.
+# Streamlit's frontend asks for the file of each download button that it draws, and complains if the page has run again
+# by then and the file is another. A visitor sees nothing of it; `downloaded` tests what a press of the button gives.
 CHECKED = "Download Button source error"
 FILES = (".md", ".json", ".jsonl", ".csv", ".html")
 
@@ -95,7 +93,7 @@ class Demo:
 def is_error(message: ConsoleMessage) -> bool:
     """Whether a console message is an error of the page."""
     url = urlparse(message.location["url"]).path
-    expected = url.endswith(PROBES) or (url.startswith("/media/") and url.endswith(FILES)) or CHECKED in message.text
+    expected = (url.startswith("/media/") and url.endswith(FILES)) or CHECKED in message.text
     return message.type == "error" and not expected
 
 

@@ -157,12 +157,12 @@ def speeds(response: Response, words: str = "first word") -> list[str]:
     A calculator's words come at once, and a rate below SLOWEST is that of one late token.
     """
     first, rate = response.first_token_seconds, response.tokens_per_second
-    begun = (
-        []
-        if first is None or first < AT_ONCE
-        else [f"{words} {first:.1f} s" if first >= 0.1 else f"{words} {1000 * first:.0f} ms"]
-    )
-    return begun if rate is None or rate < SLOWEST else [*begun, f"{rate:.0f} tokens/s"]
+    parts = []
+    if first is not None and first >= AT_ONCE:
+        parts.append(f"{words} {first:.1f} s" if first >= 0.1 else f"{words} {1000 * first:.0f} ms")
+    if rate is not None and rate >= SLOWEST:
+        parts.append(f"{rate:.0f} tokens/s")
+    return parts
 
 
 def counted(tokens: int, thoughts: int = 0) -> str:

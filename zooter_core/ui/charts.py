@@ -37,8 +37,8 @@ def by_share(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
 
 
 def in_words(probabilities: Mapping[str, float]) -> str:
-    """Candidates with their probabilities, the most probable first, as Markdown."""
-    return ", ".join(f"{plain(name)} {p:.0%}" for name, p in by_share(probabilities))
+    """Candidates with their probabilities, the most probable first."""
+    return ", ".join(f"{name} {p:.0%}" for name, p in by_share(probabilities))
 
 
 def stacked(probabilities: Mapping[str, float], pool: Sequence[str], pale: bool = False) -> str:
@@ -94,7 +94,8 @@ LONGEST_BAR_NAME = 20  # beside its bar, which leaves room for bars on a phone
 ROOM = 56  # pixels right of a chart, for the number of a dot at its edge
 BARE = {"visible": False}  # an axis
 BAR = 34  # pixels of a bar's row
-LEAST_SHOWN, CLEAR = 0.5, 0.55  # scores of a tag, for all taggers: of one that is alone, and of one among others
+LEAST_SHOWN = 0.5  # score of a tag, whatever the tagger
+CLEAR = 0.55  # score of the best of several tags
 CERTAINTY = {
     "sure": f"**sure**: its choice has a probability of at least {SURE:.0%}",
     "leaning": f"**leaning**: its choice has a probability between {LEANING:.0%} and {SURE:.0%}",
@@ -111,7 +112,6 @@ def draw_strip(decision: Decision, key: str, pool: Sequence[str] = (), why: bool
     """
     probabilities, rivals = decision.probabilities, decision.rivals
     pool = pool or list(probabilities)
-    alt = "Routing: " + ", ".join(f"{name} {p:.0%}" for name, p in by_share(probabilities))
     opened = f"why-{key}"
     with st.container(horizontal=True, key=f"strip-{key}", vertical_alignment="center", gap="small", wrap=False):
         if rivals:
@@ -120,7 +120,8 @@ def draw_strip(decision: Decision, key: str, pool: Sequence[str] = (), why: bool
         else:
             name = decision.candidate
             st.markdown(badge(pool, name, f"{probabilities[name]:.0%}"), width="content")
-        st.image(stacked(probabilities, pool, pale=bool(rivals)), width="stretch", alt=alt)
+        bar = stacked(probabilities, pool, pale=bool(rivals))
+        st.image(bar, width="stretch", alt=f"Routing: {in_words(probabilities)}")
         if tags := shown_tags(decision.tags):
             st.markdown(f":gray-badge[{plain(tags[0])}]", width="content")
         if why:
@@ -206,13 +207,12 @@ def share_bars(shares: Mapping[str, float], colours: Sequence[str], hovers: Sequ
     return framed([parts], xaxis=BARE | {"range": [0, 1]}, yaxis=names, margin=margin)
 
 
-def probability_bars(shares: Iterable[tuple[str, float]], pool: Sequence[str]) -> Figure:
+def probability_bars(shares: Mapping[str, float], pool: Sequence[str]) -> Figure:
     """A bar for each model: the probability that it gives the best answer."""
-    rows = dict(shares)
     hovers = [
-        f"{clipped(name, 80)} gives the best answer with probability {share:.1%}." for name, share in rows.items()
+        f"{clipped(name, 80)} gives the best answer with probability {share:.1%}." for name, share in shares.items()
     ]
-    return share_bars(rows, [colour(pool, name) for name in rows], hovers)
+    return share_bars(shares, [colour(pool, name) for name in shares], hovers)
 
 
 def dots_of_names(rows: Sequence[tuple[str, float, str]], sentence: str, x: str = "", **across: Any) -> Figure:

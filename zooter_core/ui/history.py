@@ -21,7 +21,6 @@ from zooter_core.base.sqlite_file import UNUSABLE, empty_log, open_private
 from zooter_core.base.strict_json import dump_json, parse_json
 
 VARIABLE = "ZOOTER_HISTORY"  # a file, or "off"
-OFF = "off"
 WAIT_SECONDS = 5.0  # for another demo that writes
 SETUP = """
 PRAGMA journal_mode = WAL;
@@ -74,7 +73,7 @@ class History:
         try:
             private_folder(self.path.parent, ours=self.path == _default())
             with closing(open_private(self.path, SETUP, WAIT_SECONDS)) as database:
-                database.create_function("folded", 1, lambda text: text and text.casefold())  # LIKE folds ASCII alone
+                database.create_function("folded", 1, lambda text: text and text.casefold())  # SQLite folds ASCII alone
                 with database:
                     for query, *values in steps:
                         rows = database.execute(query, values).fetchall()
@@ -94,7 +93,7 @@ class History:
         """Stored records; None for a damaged one, which its reader leaves out."""
         return [_record(text) for (text,) in self._run((query, value))]
 
-    def keep(self, entry: Entry, number: int, record: Mapping[str, Any]) -> None:
+    def keep(self, conversation: str, title: str, fleet: str, number: int, record: Mapping[str, Any]) -> None:
         """Store a turn of a conversation, with its title as it is now and when it changed."""
         text = dump_json(record, ensure_ascii=False)
         query = (
@@ -102,21 +101,20 @@ class History:
             " ON CONFLICT (id) DO UPDATE SET title = excluded.title, changed = excluded.changed"
         )
         self._run(
-            (query, entry.id, entry.title, entry.fleet, time.time()),
-            ("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", entry.id, number, text),
+            (query, conversation, title, fleet, time.time()),
+            ("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", conversation, number, text),
         )
 
     def entries(self, words: str = "") -> list[Entry]:
         """The 50 first conversations, pinned ones before the most recently changed; with `words`, of those that have
         them in title or text."""
-        pattern = "%" + "".join(f"\\{letter}" if letter in "%_\\" else letter for letter in words.casefold()) + "%"
         query = (
-            f"{ENTRIES} WHERE ?1 = '%%' OR folded(title) LIKE ?1 ESCAPE '\\' OR EXISTS"
+            f"{ENTRIES} WHERE instr(folded(title), ?1) OR EXISTS"
             " (SELECT 1 FROM turns WHERE conversation = id AND json_valid(record)"
-            " AND folded(record ->> 'query' || ' ' || (record ->> 'text')) LIKE ?1 ESCAPE '\\')"
+            " AND instr(folded(record ->> 'query' || ' ' || (record ->> 'text')), ?1))"
             " ORDER BY id IN pins DESC, changed DESC LIMIT 50"
         )
-        return [Entry(*row) for row in self._run((query, pattern))]
+        return [Entry(*row) for row in self._run((query, words.casefold()))]
 
     def pin(self, conversation: str, pinned: bool) -> None:
         """Keep a conversation at the top of the list, or no longer."""
@@ -179,7 +177,7 @@ def path() -> Path | None:
     If other machines can reach the demo, it is off unless a file is named: visitors would read each other's.
     """
     if file := os.environ.get(VARIABLE):
-        return None if file == OFF else Path(file).expanduser()
+        return None if file == "off" else Path(file).expanduser()
     return _default() if is_local() else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NoReturn, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
@@ -11,7 +11,6 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from zooter_core.base.hosts import is_loopback
 from zooter_core.ui import resources
 
-HOME = "http://localhost:8501/"  # if the page does not know its address
 MOST = 200  # conversations, or comparisons, in memory
 
 
@@ -28,7 +27,7 @@ def draw_link(content: str, query: str, **more: str | list[str]) -> None:
     Args:
         more: the other parameters; a list repeats its name.
     """
-    page, fleet = st.context.url or HOME, resources.find_name(resources.folder()) or ""
+    page, fleet = st.context.url or "", resources.find_name(resources.folder()) or ""
     local = is_loopback(urlsplit(page).hostname or "")
     note = " It works on this machine only: you opened the page at its local address." if local else ""
     st.caption(f"This link opens the page with {content}. Nothing runs until the query is sent.{note}")
@@ -82,23 +81,6 @@ def went_home(parameter: str) -> bool:
 
 def draw_notice(next_step: str) -> None:
     st.info(f"A link filled in the query below. Nothing has run yet: {next_step}", icon=":material/link:")
-
-
-def draw_page_button(label: str, page: str, icon: str, type: Literal["secondary", "tertiary"] = "secondary") -> None:
-    if st.button(label, key=f"to-{page}", icon=f":material/{icon}:", type=type):
-        go_to(page)
-
-
-def draw_way_to_exam(reason: str) -> None:
-    """Say why there is nothing to show yet, and lead to the exam, which makes it."""
-    st.info(reason, icon=":material/info:")
-    draw_page_button("Models", "models", "arrow_forward")
-
-
-def go_to(page: str, **parameters: str) -> NoReturn:
-    """Open another page in this session, with these parameters in its address. Streamlit clears the address, to which
-    the picker of fleets is bound, only if it is given others; an empty set will do."""
-    st.switch_page(f"pages/{page}.py", query_params=parameters)
 
 
 def remember(items: dict[str, Item], item: Item) -> None:

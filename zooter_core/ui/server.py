@@ -95,7 +95,7 @@ def guarded() -> dict[str, Any]:
     paths = ["/", *(f"/{file.stem}" for file in (APP.parent / "pages").glob("*.py"))]
     allowed_origins = [check_origin(origin, ALLOWED_ORIGIN) for origin in os.environ.get(ALLOWED_ORIGIN, "").split()]
     allowed_hosts = {check_host(name, ALLOWED_HOST) for name in os.environ.get(ALLOWED_HOST, "").split()}
-    headers = security_headers(content_security_policy(page + widgets.FOCUS, allowed_origins))
+    headers = security_headers(content_security_policy(page + widgets.page_script(), allowed_origins))
     return {
         "routes": [Route(path, partial(_page, page if path in TALKS else page_of_charts)) for path in paths],
         "middleware": [Middleware(_guarded, allowed_hosts=allowed_hosts, headers=headers), Middleware(Scripts)],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from mimetypes import guess_type
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, NoReturn
 
 import streamlit as st
 
@@ -54,6 +56,23 @@ def download(
     )
 
 
+def draw_page_button(label: str, page: str, icon: str, type: Literal["secondary", "tertiary"] = "secondary") -> None:
+    if st.button(label, key=f"to-{page}", icon=f":material/{icon}:", type=type):
+        go_to(page)
+
+
+def draw_way_to_exam(reason: str) -> None:
+    """Say why there is nothing to show yet, and lead to the exam, which makes it."""
+    st.info(reason, icon=":material/info:")
+    draw_page_button("Models", "models", "arrow_forward")
+
+
+def go_to(page: str, **parameters: str) -> NoReturn:
+    """Open another page in this session, with these parameters alone in its address: unless a set is given, if only an
+    empty one, Streamlit leaves the one to which the picker of fleets is bound."""
+    st.switch_page(f"pages/{page}.py", query_params=parameters)
+
+
 EXAMPLES = (
     "Solve 3x - 4 = 11",
     "How can I sleep better?",
@@ -75,123 +94,14 @@ def pick_example(key: str) -> str | None:
     return None
 
 
-# What Streamlit cannot do.
-# - History: what a page writes into its address without a press of the visitor, such as the id of what it shows when
-#   they come back to it, replaces the entry that the last press has made. One step back then undoes one press.
-# - Focus on Chat: on the composer at the start and after an answer, and on a query while it is edited. Not on a phone,
-#   where it would open the keyboard. Where the composer is hidden, a step of the story begins at its top.
-# - Scrolling: to the end when a query is sent from further up. Streamlit follows a page that grows, so a query that is
-#   edited, the strip above opened reasons, and an exam that shrinks as it begins again are held in sight for five
-#   seconds, or until the visitor goes on.
-# - Keys: what a button opens in front of the page gets the focus if the keyboard opened it, and has it until the next
-#   key, also where it is drawn again; Streamlit puts it behind all else that Tab reaches. `/` leads to the composer,
-#   `?` shows the shortcuts. In the list of conversations, Tab stops once for each and the arrows lead to its buttons.
-#   On a phone, the list covers the page, and closes once a conversation is chosen. Enter that ends a word of Japanese
-#   or Chinese sends nothing: Safari says only by the code 229 that the key belongs to the word.
-# - Screen readers: an answer is read aloud once it has ended.
-# - Files in the composer are sent at once, so that the page shows their sizes; their query goes later.
-# The security policy names the hash of this constant (server.py), so the browser runs no other script in its place. It
-# has no "<", at which Streamlit's sanitizer would drop it.
-SCRIPT = """
-(() => {
-  const box = () => document.querySelector('[data-testid="stChatInputTextArea"]')
-  const typing = () => document.activeElement.matches('input, textarea, select, [contenteditable="true"]')
-  const focus = left => {
-    const field = document.querySelector('[class*="st-key-edited-"] textarea')
-    if (field) return show(field, 50)
-    if (document.querySelector('[data-state^="edited "]')) return left && setTimeout(focus, 100, left - 1)
-    return compose(left)
-  }
-  const show = (field, left) => {
-    if (!field.isConnected) return compose(left)
-    if (left === 50) field.focus()
-    field.scrollIntoView({ block: 'nearest' })
-    if (left) window.zooterHeld = setTimeout(show, 100, field, left - 1)
-  }
-  const compose = left => {
-    const field = box()
-    if (field && !field.offsetParent) return document.querySelector('.stMain').scrollTo(0, 0)
-    if (!matchMedia('(hover: hover)').matches) return
-    if (field && !field.disabled) return typing() || field.focus({ preventScroll: true })
-    if (left) setTimeout(focus, 100, left - 1)
-  }
-  const follow = left => {
-    const main = document.querySelector('.stMain')
-    main.scrollTo(0, main.scrollHeight)
-    if (left) window.zooterHeld = setTimeout(follow, 100, left - 1)
-  }
-  if (document.querySelector('[data-state]')) focus(100)
-  if (document.querySelector('[data-state^="sent "]')) follow(10)
-  if (window.zooterSlash) return
-  window.zooterSlash = true
-  const push = history.pushState.bind(history)
-  let pressed = false
-  const press = () => { pressed = true }
-  ['click', 'keydown'].forEach(kind => document.addEventListener(kind, press, true))
-  history.pushState = (...entry) => {
-    if (pressed) push(...entry)
-    else history.replaceState(...entry)
-    pressed = false
-  }
-  document.addEventListener('keydown', event => {
-    if (event.key === 'Enter' && event.keyCode === 229) return event.stopPropagation()
-    const entry = document.activeElement.closest('[class*="st-key-entry-"]')
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key]
-    if (entry && step) {
-      const buttons = [...entry.querySelectorAll('button')].filter(button => button.offsetParent)
-      return buttons[buttons.indexOf(document.activeElement) + step]?.focus()
-    }
-    if (event.ctrlKey || event.metaKey || typing() || !box()) return
-    if (event.key === '?') return document.querySelector('.st-key-shortcuts button')?.click()
-    if (event.key !== '/') return
-    event.preventDefault()
-    box().focus()
-  }, true)
-  const release = event => {
-    clearTimeout(entering)
-    if (!event.key || !typing()) clearTimeout(window.zooterHeld)
-  }
-  let entering = 0
-  const enter = left => {
-    const body = document.querySelector('[data-testid="stPopoverBody"]')
-    const first = body?.querySelector('input, textarea, [data-testid="stCode"], button:not([aria-label^="Help"])')
-    first?.focus()
-    if (left) entering = setTimeout(enter, 50, left - 1)
-  }
-  const hands = ['wheel', 'touchmove', 'pointerdown', 'keydown']
-  hands.forEach(kind => document.addEventListener(kind, release, { capture: true, passive: true }))
-  document.addEventListener('click', event => {
-    const opens = event.target.closest('[data-testid="stPopoverButton"][aria-expanded="false"]')
-    if (opens && event.detail === 0) enter(100)
-    const exam = event.target.closest('.st-key-exam [data-testid="stButton"]')?.closest('.st-key-exam')
-    const held = exam || event.target.closest('[class*="st-key-strip-"]')
-    if (held) show(held, 50)
-    const chosen = event.target.closest('.st-key-new button, [class*="st-key-open-"] button')
-    if (!chosen || !matchMedia('(max-width: 768px)').matches) return
-    document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()
-  }, true)
-  const voice = document.body.appendChild(document.createElement('p'))
-  voice.className = 'zooter-voice'
-  voice.setAttribute('role', 'status')
-  let grows = null
-  setInterval(() => {
-    const stop = document.querySelector('.st-key-stop')
-    const texts = document.querySelectorAll('.stChatMessage :is([class*="st-key-ltr-"], [class*="st-key-rtl-"])')
-    if (grows && !stop) voice.textContent = [...texts].at(-1)?.innerText
-    grows = stop
-    const more = '[class*="st-key-entry-"] :is([class*="st-key-pin-"], [class*="st-key-delete-"]) button'
-    const hidden = '[class*="st-key-copy-"] div[tabindex="0"]'
-    document.querySelectorAll(more + ', ' + hidden).forEach(part => { part.tabIndex = -1 })
-    const chip = '[data-testid="stChatInput"] [data-testid="stFileChip"]'
-    if (!document.querySelector(chip) || document.querySelector(chip + '[aria-invalid="true"]')) return
-    document.querySelector('[data-testid="stChatInputSubmitButton"]:enabled')?.click()
-  }, 100)
-})()
-"""
-FOCUS = f"<script>{SCRIPT}</script>"
+@cache
+def page_script() -> str:
+    """The script of every page, as HTML. The security policy names its hash: the browser runs no other in its place."""
+    script = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
+    return f"<script>{script}</script>"
 
 
 def focus_composer(state: str) -> None:
     """Focus the composer, unless somebody types elsewhere, or the query that is edited; again whenever the state
     changes."""
-    st.html(f'<i data-state="{state}"></i>{FOCUS}', unsafe_allow_javascript=True)
+    st.html(f'<i data-state="{state}"></i>{page_script()}', unsafe_allow_javascript=True)

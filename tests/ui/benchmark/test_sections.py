@@ -125,16 +125,14 @@ def test_where_scores_are_missing_no_router_is_better_than_a_perfect_choice() ->
     means = {"chosen": 0.74, "oracle": 0.67, "best_single": 0.48, "random": 0.47, "rmr": 0.67}
     missing = evaluation(mean=means | {"regret": 0.01, "regret_best_single": 0.2, "regret_random": 0.2})
     assert "95% of the way" in view.describe_share_of_gap(missing)
-    (dots,) = view.means_chart(missing, ["one", "two"])["data"]
-    assert dots["x"][2] < dots["x"][4]
+    means = [mean for _, mean, _ in view.mean_rows(missing, ["one", "two"])]
+    assert means[2] < means[4]
 
 
-def test_every_method_is_a_dot_at_its_mean_reward() -> None:
-    figure = view.means_chart(figures(0.5, 0.5), ["<b>", "two"])
-    assert figure["layout"]["yaxis"]["ticktext"] == [
-        "a random model", "&#60;b&#62; alone", "the router (1 call)", "all models (2 calls)", "a perfect choice",
+def test_every_method_has_its_mean_reward() -> None:
+    rows = view.mean_rows(figures(0.5, 0.5), ["<b>", "two"])
+    assert [name for name, _, _ in rows] == [
+        "a random model", "<b> alone", "the router (1 call)", "all models (2 calls)", "a perfect choice",
     ]  # fmt: skip
-    (dots,) = figure["data"]
-    assert dots["x"][0] == min(dots["x"])
-    assert (dots["x"][2], dots["marker"]["color"][2]) == (0.5, ROUTER)
-    assert dots["hovertext"][2] == "The mean reward is 0.50 for the router (1<br>call)."
+    assert rows[0][1] == min(mean for _, mean, _ in rows)
+    assert rows[2] == ("the router (1 call)", 0.5, ROUTER)

@@ -18,7 +18,7 @@ from zooter_core.method.selection import SelectionReport
 from zooter_core.ui import charts, tables
 from zooter_core.ui.benchmark.titles import title, titled
 from zooter_core.ui.benchmark.view import Quality
-from zooter_core.ui.tables import Column, show
+from zooter_core.ui.tables import Column
 from zooter_core.ui.text import plain
 
 MOST_MODELS = 5  # with more, their columns would not fit on a phone: the best of them takes their place
@@ -255,7 +255,7 @@ def _points(points: Sequence[Point], priced: bool) -> None:
         Column("reward", "reward", "Mean reward per query, over all held-back queries.", ".3f"),
         Column("frontier", "efficient", "yes: no other row, except perfect choice and random, earns as much for less."),
     ]
-    show("cost-quality", rows, columns)
+    tables.show("cost-quality", rows, columns)
 
 
 SWEEP_COLUMNS = [
@@ -286,7 +286,7 @@ def draw_beta(quality: Quality, command: str) -> None:
     alt = "Mean score over beta with its 95% interval; the table below holds the same figures."
     charts.draw(sweep_chart(sweep), "sweep-chart", alt, 380)
     best = {("mean", number) for number, row in enumerate(sweep.rows) if sweep.is_best(row)}
-    show("beta", [_sweep_cells(row, sweep) for row in sweep.rows], SWEEP_COLUMNS, best)
+    tables.show("beta", [_sweep_cells(row, sweep) for row in sweep.rows], SWEEP_COLUMNS, best)
     st.caption(
         f"{sweep.n:,} queries, each held back once per seed; {plain(str(sweep.folds))} folds, "
         f"{plain(str(sweep.seeds))} {'seed' if sweep.seeds == 1 else 'seeds'}; rewards "
@@ -296,7 +296,8 @@ def draw_beta(quality: Quality, command: str) -> None:
 
 
 def _sweep_cells(row: SweepRow, sweep: Sweep) -> dict[str, Any]:
-    (low, high), (under, over) = row.interval, (None, None) if sweep.is_best(row) else row.minus_best
+    low, high = row.interval
+    under, over = (None, None) if sweep.is_best(row) else row.minus_best
     values = {key: getattr(row, key) for key in ("beta", "tau", "mean", "regret")}
     ends = {"low": low, "high": high, "under": under, "over": over}
     return values | {key: None if end is None or math.isnan(end) else end for key, end in ends.items()}

@@ -11,12 +11,12 @@ import streamlit as st
 
 from zooter_core.config.fleet import load_fleet
 from zooter_core.evaluation import figures, verdicts
-from zooter_core.evaluation.charts import GREY, ROUTER, Figure
+from zooter_core.evaluation.charts import GREY, ROUTER
 from zooter_core.evaluation.figures import Evaluation, Report, Sweep
-from zooter_core.ui import charts, links
+from zooter_core.ui import charts
 from zooter_core.ui.benchmark.titles import titled
-from zooter_core.ui.charts import colour
 from zooter_core.ui.text import plain, with_commands
+from zooter_core.ui.widgets import draw_way_to_exam
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def relative_path(path: str | Path) -> str:
 
 def draw_missing(folder: str) -> None:
     """How to make a report."""
-    links.draw_way_to_exam("This fleet has no report yet. The exam on the page Models makes one.")
+    draw_way_to_exam("This fleet has no report yet. The exam on the page Models makes one.")
     st.markdown(
         "So does a run on queries of your own: every model answers every query of a file, the reward model scores the "
         "responses, and a router trains on four fifths of them. This page shows how it does on the last fifth."
@@ -81,10 +81,11 @@ def draw_verdict(report: Report) -> None:
 
 
 def draw_headline(quality: Quality, held_back: Evaluation) -> None:
-    headline, pool = describe_share_of_gap(held_back), quality.pool
+    headline, rows = describe_share_of_gap(held_back), mean_rows(held_back, quality.pool)
     st.markdown(f"### {plain(headline)}")
-    means = ", ".join(f"{name} {mean:z.2f}" for name, mean, _ in mean_rows(held_back, pool))
-    charts.draw(means_chart(held_back, pool), "means", f"{headline} Mean rewards: {means}.", 240)
+    figure = charts.dots_of_names(rows, "The mean reward is {value} for {name}.", "mean reward per query")
+    means = ", ".join(f"{name} {mean:z.2f}" for name, mean, _ in rows)
+    charts.draw(figure, "means", f"{headline} Mean rewards: {means}.", 240)
     st.caption(
         f"Mean reward over {held_back.n:,} queries that the router did not train on; further right is better. A "
         "response's reward is its score by a reward model, or in a score file. Only differences are meaningful."
@@ -110,16 +111,11 @@ def mean_rows(held_back: Evaluation, pool: Sequence[str]) -> list[tuple[str, flo
     best = mean["oracle"]
     return [
         ("a random model", best - mean["regret_random"], GREY),
-        (f"{single} alone", best - mean["regret_best_single"], colour(pool, single)),
+        (f"{single} alone", best - mean["regret_best_single"], charts.colour(pool, single)),
         ("the router (1 call)", best - mean["regret"], ROUTER),
         (f"all models ({len(pool)} calls)", mean["rmr"], GREY),
         ("a perfect choice", best, GREY),
     ]
-
-
-def means_chart(held_back: Evaluation, pool: Sequence[str]) -> Figure:
-    rows = mean_rows(held_back, pool)
-    return charts.dots_of_names(rows, "The mean reward is {value} for {name}.", "mean reward per query")
 
 
 def sweep_command(path: Path) -> str:

@@ -182,8 +182,7 @@ class Conversation:
             old.job.stop()
 
     def _save(self, number: int) -> None:
-        entry = Entry(self.id, self.title, self.fleet, 0.0)
-        self.history.keep(entry, number, self.turns[number].to_json())
+        self.history.keep(self.id, self.title, self.fleet, number, self.turns[number].to_json())
 
     def _messages(self, message: Message, turns: Sequence[Turn], system: str = "") -> list[Message]:
         """Some turns and a query. A query whose answer failed is left out: it may be why."""

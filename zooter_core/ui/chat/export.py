@@ -28,7 +28,7 @@ def markdown(talk: Conversation) -> str:
         lines += [f"> {line}" for line in typed(turn.query)]
         for file in turn.attachments:
             lines += ["", f"Attached: {plain(file.name)}", "", *fence(visible(file.text))]
-        lines += ["", f"**{who}**{end} (router: {in_words(turn.decision.probabilities)})", ""]
+        lines += ["", f"**{who}**{end} (router: {plain(in_words(turn.decision.probabilities))})", ""]
         notes = (answer_view.fallback_note(turn.job), answer_view.explain_failure(turn.job, turn.candidate))
         lines += [line for note in notes if note for line in (f"[{message(note)}]", "")]
         lines += [safe(turn.text, None), ""] if turn.text else []

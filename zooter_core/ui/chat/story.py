@@ -8,15 +8,14 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from zooter_core.base.errors import ZooterError
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.ui import answer_view, charts, links, resources
+from zooter_core.ui import answer_view, charts, resources
 from zooter_core.ui.background import draw_live
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.compare import comparisons, view
 from zooter_core.ui.compare.comparisons import Comparison
 from zooter_core.ui.models.manage import is_users
-from zooter_core.ui.widgets import EXAMPLES, show_error
+from zooter_core.ui.widgets import EXAMPLES, draw_page_button, show_error
 
 ROUTED, ANSWERED, COMPARED, REWARDED, WORTH = range(5)
 NO_FIELD = "<style>.st-key-query, .st-key-waiting-files { display: none; }</style>"  # which keeps what is typed
@@ -83,7 +82,7 @@ def draw(talk: Conversation) -> str:
                 st.button("Back", icon=":material/arrow_back:", on_click=_go_to, args=(story, number - 1))
             if connect:
                 with st.container(key="primary-own", width="content"):
-                    links.draw_page_button("Connect my models", "models", "add")
+                    draw_page_button("Connect my models", "models", "add")
             if last:
                 st.button("Ask something", icon=":material/edit:", on_click=_end)
             else:
@@ -93,10 +92,7 @@ def draw(talk: Conversation) -> str:
 
 
 def _begin(ensemble: Ensemble, talk: Conversation) -> None:
-    try:
-        st.session_state[STORY] = Story(talk.id, comparisons.start(ensemble, EXAMPLES[0]))
-    except ZooterError as problem:
-        show_error(problem)
+    st.session_state[STORY] = Story(talk.id, comparisons.start(ensemble, EXAMPLES[0]))
 
 
 def _go_to(story: Story, step: int) -> None:

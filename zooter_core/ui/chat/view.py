@@ -17,7 +17,6 @@ from zooter_core.evaluation import verdicts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, resources
 from zooter_core.ui.background import EVERY, draw_live, stop_button
-from zooter_core.ui.charts import badge
 from zooter_core.ui.chat import composer, conversations, why
 from zooter_core.ui.chat.controls import MODES
 from zooter_core.ui.chat.conversations import Conversation
@@ -26,7 +25,7 @@ from zooter_core.ui.jobs import Job
 from zooter_core.ui.markdown import message
 from zooter_core.ui.models.manage import is_users
 from zooter_core.ui.text import plain
-from zooter_core.ui.widgets import focus_composer, icon_button, show_error
+from zooter_core.ui.widgets import draw_page_button, focus_composer, icon_button, show_error
 
 RETRY_HELP = "Ask the same model again from the start. If no model could answer, or it is gone, ask all of them again."
 CONTINUE_HELP = "Let the same model continue the answer."
@@ -154,12 +153,12 @@ def draw_welcome() -> DeltaGenerator:
             if line := report and verdicts.in_a_line(report):
                 with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
                     st.caption(plain(line), width="content")
-                    links.draw_page_button("Benchmark", "benchmark", "arrow_forward", "tertiary")
+                    draw_page_button("Benchmark", "benchmark", "arrow_forward", "tertiary")
         with st.container(horizontal=True, gap="small"):
             users = is_users(resources.folder())
             place = st.container(width="stretch" if users else "content")
             if not users:
-                links.draw_page_button("Connect my models", "models", "add")
+                draw_page_button("Connect my models", "models", "add")
         return place
 
 
@@ -169,7 +168,7 @@ def draw_starting(ensemble: Ensemble, place: DeltaGenerator) -> None:
             st.caption(
                 "For now, a starting router chooses. An exam trains one on your models' answers:", width="content"
             )
-            links.draw_page_button("Models", "models", "arrow_forward", "tertiary")
+            draw_page_button("Models", "models", "arrow_forward", "tertiary")
 
 
 def draw_footnote() -> None:
@@ -255,7 +254,7 @@ def _draw_cards(turn: Turn, names: Sequence[str], key: str) -> None:
                 facts = [] if reward is None else [f"reward **{reward:z.2f}**"]
                 merit = "highest reward" if _by_reward(turn) else "ranked first"
                 facts += [f":gray-badge[:material/check: {merit}]"] if rewards and name == turn.candidate else []
-                st.markdown(" ".join([badge(list(turn.decision.probabilities), name), *facts]))
+                st.markdown(" ".join([charts.badge(list(turn.decision.probabilities), name), *facts]))
                 answer_view.draw_answer(turn.job, name, f"{key}-{place}")
 
 

@@ -13,7 +13,6 @@ from zooter_core.method.labels import entropy
 from zooter_core.router.explain import Explanation, QueryPart
 from zooter_core.router.neighbours import Neighbour
 from zooter_core.ui import answer_view, charts, tables
-from zooter_core.ui.charts import badge, by_share, colour_name
 from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.text import clipped, plain
 
@@ -33,10 +32,10 @@ def draw_reasons(ensemble: Ensemble, turn: Turn, key: str) -> None:
     if turn.why is None:
         turn.why = ensemble.explain(turn.decision)
     why, decision = turn.why, turn.decision
-    pool, name = list(decision.probabilities), plain(decision.candidate)
+    pool = list(decision.probabilities)
     with st.container(border=True, key=f"reasons-{key}"):
-        st.markdown(f"**What points to {badge(pool, decision.candidate)}**")
-        st.markdown(shaded(why.pieces, colour_name(pool, decision.candidate)))
+        st.markdown(f"**What points to {charts.badge(pool, decision.candidate)}**")
+        st.markdown(shaded(why.pieces, charts.colour_name(pool, decision.candidate)))
         if len(decision.query) > len(turn.query) and decision.query.endswith(turn.query):
             st.caption("The query goes on with what came before it, so the router read them together.")
         note = ensemble.router.note
@@ -46,16 +45,15 @@ def draw_reasons(ensemble: Ensemble, turn: Turn, key: str) -> None:
         if turn.attachments:
             st.caption(NOT_READ)
         st.markdown("**How likely each model is to answer best**")
-        shares = by_share(decision.probabilities)
-        alt = ", ".join(f"{other} {share:.0%}" for other, share in shares)
-        charts.draw(charts.probability_bars(shares, pool), f"why-{key}", alt, charts.BAR * len(shares) + 12)
+        figure = charts.probability_bars(dict(charts.by_share(decision.probabilities)), pool)
+        charts.draw(figure, f"why-{key}", charts.in_words(decision.probabilities), charts.BAR * len(pool) + 12)
         if why.neighbours or not note:
             st.markdown("**The most similar training queries**")
             st.markdown("\n".join(sentences(why.neighbours[:NEAREST], pool)))
         else:  # a starting router has learned from none
             st.caption(plain(note))
         with st.expander("More"):
-            _draw_figures(ensemble, turn, why, pool, name, key)
+            _draw_figures(ensemble, turn, why, key)
 
 
 def shaded(pieces: Sequence[QueryPart], colour: str) -> str:
@@ -79,7 +77,7 @@ def sentences(neighbours: Sequence[Neighbour], pool: Sequence[str]) -> list[str]
     """Training queries, each with the model that won it, as a list in Markdown."""
     if not neighbours:
         return ["This router was saved without its training queries."]
-    return [f"- {badge(pool, winner(item))} won {_text(item)}" for item in neighbours]
+    return [f"- {charts.badge(pool, winner(item))} won {_text(item)}" for item in neighbours]
 
 
 def winner(neighbour: Neighbour) -> str:
@@ -94,7 +92,8 @@ def _text(item: Neighbour) -> str:
     return f"*a query of {plain(item.dataset or 'another data set')}, whose text is not included*"
 
 
-def _draw_figures(ensemble: Ensemble, turn: Turn, why: Explanation, pool: Sequence[str], name: str, key: str) -> None:
+def _draw_figures(ensemble: Ensemble, turn: Turn, why: Explanation, key: str) -> None:
+    pool, name = list(turn.decision.probabilities), plain(turn.decision.candidate)
     pieces = [[plain(piece.text), f"{100 * piece.contribution:+z.1f}"] for piece in why.pieces]
     tables.draw(f"pieces-{key}", ["Part of the query", "Points"], pieces)
     st.caption(f"How far {name}'s probability falls without the part, in percentage points.")

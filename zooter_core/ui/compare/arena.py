@@ -27,7 +27,9 @@ def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str])
     Raises:
         ZooterError: the query is empty or too long, or the fleet has a single model.
     """
-    if comparison is None or not is_round(comparison):
+    is_round = comparison is not None and comparison.blind and len(comparison.order) == 2
+    shown = comparison if is_round else None
+    if shown is None:
         st.caption(WHAT)
     with st.form("arena", border=False):
         row = st.container(horizontal=True, vertical_alignment="bottom", key="arena-row")
@@ -42,14 +44,13 @@ def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str])
     if begun:
         start(ensemble, typed.strip(), models, comparison)
         st.rerun()
-    if comparison is None or not is_round(comparison):
+    if shown is None:
         return
-    view.draw(ensemble, comparison, partial(_next_round, ensemble, models, comparison))
-    if not comparison.hidden and not comparison.job.running:
+    view.draw(ensemble, shown, partial(_next_round, ensemble, models, shown))
+    if not shown.hidden and not shown.job.running:
         st.button(
-            "All models on this query", icon=":material/compare_arrows:", on_click=_all_models,
-            args=(ensemble, comparison),
-        )  # fmt: skip
+            "All models on this query", icon=":material/compare_arrows:", on_click=_all_models, args=(ensemble, shown)
+        )
 
 
 def start(ensemble: Ensemble, query: str, models: Sequence[str], previous: Comparison | None) -> None:
@@ -67,10 +68,6 @@ def _next_round(ensemble: Ensemble, models: Sequence[str], previous: Comparison)
         start(ensemble, "", models, previous)
     except ZooterError as problem:  # one model alone is picked by now
         show_error(problem)
-
-
-def is_round(comparison: Comparison) -> bool:
-    return comparison.blind and len(comparison.order) == 2
 
 
 def _all_models(ensemble: Ensemble, comparison: Comparison) -> None:

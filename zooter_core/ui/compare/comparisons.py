@@ -211,38 +211,38 @@ def describe_agreement(decision: Decision, ranked: Sequence[Ranked]) -> str:
     placed = [item for item in ranked if item.rank is not None]
     if not placed:
         return ":material/error: No model answered, so there is nothing to rank."
-    first = [item.response.candidate for item in placed if item.rank == 1]
     outcomes = [item.right for item in ranked if item.reason]
-    others = f"{len(first) - 1} {'other' if len(first) == 2 else 'others'}" if len(first) > 1 else ""
-    best = f"**{plain(first[0])}**" + (f" and {others}" if others else "")
-    who = "ranking" if outcomes else "reward model"
-    choice = next((item for item in placed if item.response.candidate == decision.candidate), None)
-    if decision.candidate not in {item.response.candidate for item in ranked}:
-        agreement = f":material/compare_arrows: The {who} puts {best} first. {describe_absent_choice(decision)}"
-    elif decision.candidate in first:
-        shared = f", which shares the first place with {others}" if others else ""
-        agreement = f":material/check_circle: Router and {who} agree on **{plain(decision.candidate)}**{shared}."
-    else:
-        place = f"ranks {_ordinal(choice.rank)}" if choice and choice.rank else "gave no answer"
-        agreement = (
-            f":material/compare_arrows: They differ: the {who} puts {best} first; "
-            f"the router chose **{plain(decision.candidate)}**, which {place}."
-        )
+    sentences = []
     if None in outcomes:
         lacking = outcomes.count(False)
         lack = f"{lacking} of {len(ranked)} responses {'lacks' if lacking == 1 else 'lack'}"
-        agreement = f"{lack if lacking else 'No response lacks'} the form that was asked for. {agreement}"
+        sentences.append(f"{lack if lacking else 'No response lacks'} the form that was asked for.")
     elif outcomes:
         right = outcomes.count(True)
-        agreement = f"{right} of {len(ranked)} responses {'is' if right == 1 else 'are'} right. {agreement}"
+        sentences.append(f"{right} of {len(ranked)} responses {'is' if right == 1 else 'are'} right.")
+
+    who = "ranking" if outcomes else "reward model"
+    first = [item.response.candidate for item in placed if item.rank == 1]
+    others = f"{len(first) - 1} {'other' if len(first) == 2 else 'others'}" if len(first) > 1 else ""
+    best = f"**{plain(first[0])}**" + (f" and {others}" if others else "")
+    choice = next((item for item in placed if item.response.candidate == decision.candidate), None)
+    if decision.candidate in first:
+        shared = f", which shares the first place with {others}" if others else ""
+        sentences.append(f":material/check_circle: Router and {who} agree on **{plain(decision.candidate)}**{shared}.")
+    elif decision.candidate in {item.response.candidate for item in ranked}:
+        place = f"ranks {_ordinal(choice.rank)}" if choice and choice.rank else "gave no answer"
+        chosen = f"the router chose **{plain(decision.candidate)}**, which {place}."
+        sentences.append(f":material/compare_arrows: They differ: the {who} puts {best} first; {chosen}")
+    else:
+        sentences.append(f":material/compare_arrows: The {who} puts {best} first. {describe_absent_choice(decision)}")
+
     total = sum(item.response.tokens for item in ranked)
-    if choice is None or not total:
-        return agreement
-    saved = 1 - choice.response.tokens / total
-    return (
-        f"{agreement} Asking {plain(decision.candidate)} alone takes {choice.response.tokens} of the "
-        f"{total} tokens: {saved:.0%} saved."
-    )
+    if choice and total:
+        sentences.append(
+            f"Asking {plain(decision.candidate)} alone takes {choice.response.tokens} of the {total} tokens: "
+            f"{1 - choice.response.tokens / total:.0%} saved."
+        )
+    return " ".join(sentences)
 
 
 def describe_absent_choice(decision: Decision) -> str:

@@ -14,7 +14,6 @@ from zooter_core.base.strict_json import dump_json
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, tables
 from zooter_core.ui.background import draw_live, stop_button
-from zooter_core.ui.charts import badge
 from zooter_core.ui.compare import comparisons, votes
 from zooter_core.ui.compare.comparisons import Comparison, describe_agreement, fleet_key
 from zooter_core.ui.compare.votes import Outcome
@@ -187,6 +186,11 @@ def _draw_card_head(comparison: Comparison, name: str, item: Ranked | None) -> N
         return
     rank = f"{item.rank}. " if item and item.rank else ""
     ticks = []
+    if item and item.reward is not None:
+        ticks.append(f"reward **{item.reward:z.2f}**")
+    if item and item.outcome:
+        style = ":green-badge[:material/check: " if item.right else ":red-badge[:material/close: "
+        ticks.append(f"{style}{item.outcome}]")
     if name == comparison.decision.candidate:
         ticks.append(f":primary-badge[:material/check: router's choice, {comparison.decision.probabilities[name]:.0%}]")
     if item and item.rank == 1:
@@ -195,12 +199,7 @@ def _draw_card_head(comparison: Comparison, name: str, item: Ranked | None) -> N
         ticks.append(":gray-badge[:material/check: your choice]")
     if comparison.blind:
         ticks.append(f":gray-badge[was {comparison.letter(name)}]")
-    if item and item.outcome:
-        style = ":green-badge[:material/check: " if item.right else ":red-badge[:material/close: "
-        ticks.insert(0, f"{style}{item.outcome}]")
-    if item and item.reward is not None:
-        ticks.insert(0, f"reward **{item.reward:z.2f}**")
-    st.markdown(f"#### {rank}{badge(comparison.fleet.pool, name)}  \n{' '.join(ticks)}")
+    st.markdown(f"#### {rank}{charts.badge(comparison.fleet.pool, name)}  \n{' '.join(ticks)}")
 
 
 def _draw_card_body(comparison: Comparison, name: str, key: str) -> None:
@@ -283,11 +282,9 @@ def draw_votes(ensemble: Ensemble) -> None:
         if store.problem:
             st.warning(safe(store.problem))
         tags = sorted({vote.tag for vote in cast if vote.tag})
-        if (
-            tags
-            and (tag := st.selectbox("Votes on", [ALL_TAGS, *tags], format_func=visible, key="votes-on")) != ALL_TAGS
-        ):
-            cast = [vote for vote in cast if vote.tag == tag]
+        if tags:
+            tag = st.selectbox("Votes on", [ALL_TAGS, *tags], format_func=visible, key="votes-on")
+            cast = [vote for vote in cast if tag in (ALL_TAGS, vote.tag)]
         st.markdown("  \n".join(votes.describe_votes(cast)))
         if rows := votes.leaderboard(cast):
             _draw_leaderboard(rows, ensemble.fleet.pool)
@@ -295,10 +292,10 @@ def draw_votes(ensemble: Ensemble) -> None:
 
 
 def _draw_leaderboard(rows: Sequence[votes.Standing], pool: Sequence[str]) -> None:
-    cells = [
-        [badge(pool, row.name), f"{row.strength:.0%}", f"{row.low:.0%} to {row.high:.0%}", str(row.won), str(row.votes)]
-        for row in rows
-    ]
+    cells = []
+    for row in rows:
+        interval = f"{row.low:.0%} to {row.high:.0%}"
+        cells.append([charts.badge(pool, row.name), f"{row.strength:.0%}", interval, str(row.won), str(row.votes)])
     tables.draw("leaderboard", ["Model", "Wins against all others", "95% interval", "Best in", "Votes"], cells)
     st.caption(
         "The share of votes that a model would win if all competed, by the Bradley-Terry model. Each begins with half "

@@ -9,7 +9,6 @@ from zooter_core.base.records import Decision, Message
 from zooter_core.data import prices
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import charts
-from zooter_core.ui.charts import by_share, colour, in_words, tag_badges
 from zooter_core.ui.explorer import query_map, view
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import EXAMPLES, show_error
@@ -60,22 +59,21 @@ def _draw_bars(decision: Decision, learned: view.Learned | None, example: bool) 
     with st.container(key="halves-bars"):
         with st.container():
             st.markdown("**How likely each model is to answer best**")
-            alt = "How likely each model is to answer best: "
-            alt += ", ".join(f"{name} {p:.0%}" for name, p in by_share(probabilities))
-            figure = charts.probability_bars(probabilities.items(), list(probabilities))
+            alt = f"How likely each model is to answer best: {charts.in_words(probabilities)}"
+            figure = charts.probability_bars(probabilities, list(probabilities))
             charts.redraw(figure, "explorer-bars", alt, charts.BAR * len(probabilities) + 12)
         with st.container():
             if example:
                 st.caption(f"Nothing typed yet: this is the example *{plain(decision.query)}*")
             shown = charts.shown_tags(decision.tags)
-            badges = tag_badges([tag for tag in decision.tags if tag.name in shown])
+            badges = charts.tag_badges([tag for tag in decision.tags if tag.name in shown])
             st.markdown(f"{badges}  \n**{plain(decision.candidate)}** would answer.")
             if reason := prices.why(decision):
                 st.caption(plain(reason))
             certainty = charts.CERTAINTY[decision.certainty]
-            st.caption(f"Probabilities: {in_words(probabilities)}. The router is {certainty}.")
+            st.caption(f"Probabilities: {plain(charts.in_words(probabilities))}. The router is {certainty}.")
             if example and learned is not None:
-                st.caption(f"On average over the training queries: {in_words(learned.mean)}.")
+                st.caption(f"On average over the training queries: {plain(charts.in_words(learned.mean))}.")
 
 
 def _draw_map(ensemble: Ensemble, decision: Decision, learned: view.Learned, title: str) -> None:
@@ -90,7 +88,7 @@ def _draw_map(ensemble: Ensemble, decision: Decision, learned: view.Learned, tit
         vector = encoder.sentence(encoder.embed([decision.query]))[0]
         similar = learned.spread(neighbours.places[neighbours.nearest_rows(vector, SIMILAR)])
         point = learned.spread(neighbours.projection(vector))
-        over = query_map.query(learned.map, point, colour(learned.pool, decision.candidate), title, similar)
+        over = query_map.query(learned.map, point, charts.colour(learned.pool, decision.candidate), title, similar)
         charts.redraw(over, "explorer-query", f"On the map: {title}", MAP)
     cut = learned.queries > view.MOST_PLACES
     sample = f" The map shows {view.MOST_PLACES:,} of {learned.queries:,}." if cut else ""

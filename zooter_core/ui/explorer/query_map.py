@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from zooter_core.evaluation.charts import GREY, Figure, framed, text
 from zooter_core.method.tag_table import TIE
 from zooter_core.ui import charts
-from zooter_core.ui.charts import colour
 
-RANKED = 0.6
-MOST = 9
-LEAST = 6  # queries of a tag
+RANKED = 0.6  # the weight of ranks (`Spread`)
+MOST = 9  # names
+LEAST = 6  # queries of a tag that may be a name
 AROUND = 30  # queries around a tag's centre that should have it
 PER_CHARACTER, HEIGHT = 0.022, 0.06  # of a name on a phone, as shares of the map's width and height
 LONGEST, MOST_LINES = 24, 4  # characters of a name in the legend, and its lines
@@ -111,7 +110,7 @@ def places(
     dots = []  # not plotly's WebGL, which compiles code from texts: the security policy refuses that
     for number, name in names:
         rows = [row for row, winner in enumerate(winners) if winner == number]
-        symbol, hue = ("circle", GREY) if number == TIE else (charts.symbol(pool, name), colour(pool, name))
+        symbol, hue = ("circle", GREY) if number == TIE else (charts.symbol(pool, name), charts.colour(pool, name))
         marker = {"symbol": symbol, "size": 8, "color": hue, "opacity": 0.8}
         hovers = ["\n".join(sentences[row]) for row in rows]
         dots.append(charts.dots(points[rows, 0], points[rows, 1], marker, hovers, name=charts.label(name, LONGEST)))

@@ -23,14 +23,13 @@ from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.tag_table import BINS, TagTable, entropy_counts, tag_table, winners
 from zooter_core.router.clusters import by_words
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
-from zooter_core.ui import charts, links
-from zooter_core.ui.charts import colour
+from zooter_core.ui import charts
 from zooter_core.ui.explorer import query_map
 from zooter_core.ui.explorer.query_map import regions
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.tables import to_csv
 from zooter_core.ui.text import clipped, plain
-from zooter_core.ui.widgets import download
+from zooter_core.ui.widgets import download, draw_way_to_exam
 
 MOST_PLACES = 1500  # queries on the map; more could not be told apart and would slow down every change
 FEW, MANY = 12, 80  # tags in a heat map at first, and with *More tags*
@@ -200,7 +199,7 @@ def as_csv(table: TagTable, pool: Sequence[str]) -> str:
 
 
 def draw_starting(ensemble: Ensemble) -> None:
-    links.draw_way_to_exam(
+    draw_way_to_exam(
         f"{plain(ensemble.router.note)} So there is nothing to show that it has learned. The exam on the page Models "
         "trains a router."
     )
@@ -262,7 +261,7 @@ def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Figure:
     scale: Figure = {"zmin": 0, "zmax": most, "showscale": False, "xgap": 2, "ygap": 2}
     columns, underlines = [], []  # a line below each model's name has its colour
     for column, name in enumerate(pool):
-        hue, z = colour(pool, name), shades[:, [column]].tolist()
+        hue, z = charts.colour(pool, name), shades[:, [column]].tolist()
         hovers = [[hover(*_cell_sentences(table, kind, row, column, name))] for row in rows]
         cells = trace("heatmap", [column], rows, z=z, colorscale=_scale(hue), **scale)
         columns.append(cells | {"hovertext": hovers, "hoverinfo": "text"})

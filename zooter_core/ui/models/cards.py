@@ -119,10 +119,9 @@ def _draw_facts(ensemble: Ensemble, candidate: CandidateConfig, state: str, reas
         gpu = _gpus()[number]
         st.progress(1 - gpu.free / gpu.total, describe_gpu(number, gpu))
     latest = ensemble.latest.get(candidate.name)
-    facts = [speed] if latest and (speed := ", ".join(answer_view.speeds(latest, "first word after"))) else []
-    facts += [price] if (price := _price(candidate)) else []
-    if facts:
-        st.caption(" · ".join(facts))
+    speed = ", ".join(answer_view.speeds(latest, "first word after")) if latest else ""
+    if facts := " · ".join(filter(None, (speed, _price(candidate)))):
+        st.caption(facts)
 
 
 def read_state(ensemble: Ensemble, candidate: CandidateConfig) -> tuple[str, str]:

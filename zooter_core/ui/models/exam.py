@@ -21,10 +21,10 @@ from zooter_core.fleet.skills import starter_queries
 from zooter_core.pipeline import exam
 from zooter_core.pipeline.collect import Collecting
 from zooter_core.pipeline.tally import Tally
-from zooter_core.ui import charts, links, resources, tables
+from zooter_core.ui import charts, resources, tables
 from zooter_core.ui.background import BackgroundWork, attach, draw_live, stop_button
 from zooter_core.ui.text import plain, with_commands
-from zooter_core.ui.widgets import draw_problem, keep_problem, show_error
+from zooter_core.ui.widgets import draw_page_button, show_error
 
 STEPS = {
     "collect": "The models answer",
@@ -93,7 +93,6 @@ def draw(fleet: Path) -> None:
             attach(sitting)  # this tab too keeps it going
             draw_live(sitting, lambda: _draw_running(sitting))
             return
-        draw_problem("exam")
         if sitting and sitting.problem:
             show_error(sitting.problem)
         elif run := _ended_run(ensemble, sitting):
@@ -103,7 +102,7 @@ def draw(fleet: Path) -> None:
                 taken = exam.is_installed(ensemble.fleet, run)
                 _draw_result(load_report(run / REPORT), exam.load_rival(run), ensemble.fleet.pool, taken)
                 if taken:
-                    links.draw_page_button("Chat with the new router", "chat", "chat")
+                    draw_page_button("Chat with the new router", "chat", "chat")
         _draw_start(ensemble, fleet, bool(sitting and sitting.stopped))
 
 
@@ -177,12 +176,8 @@ def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False, an
     running = _exams().get(fleet.resolve())
     if running is not None and running.running:  # begun by a second click, or in another tab
         return
-    try:
-        if again:
-            exam.discard(exam.exam_folder(fleet, quick))
-    except ZooterError as problem:
-        keep_problem("exam", problem)
-        return
+    if again:
+        exam.discard(exam.exam_folder(fleet, quick))
     _exams()[fleet.resolve()] = Exam(ensemble, fleet, quick, anyway)
 
 

@@ -35,7 +35,7 @@ from zooter_core.ui.history import is_local
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import clipped, plain, with_commands
 
-PERIODS = {"Last day": 1, "Last 7 days": 7, "Last 30 days": 30}
+PERIODS = {"Last day": (1, 1), "Last 7 days": (7, 6), "Last 30 days": (30, 24)}  # days, and hours of a step
 DAY = 86_400.0
 FRESH_SECONDS = 20  # a report is made anew after so long
 SYMBOLS = {ROUTING: "star", RANDOM: "cross", RMR: "diamond"}  # as on the page Benchmark
@@ -79,10 +79,10 @@ def traffic_folder(fleet: Fleet) -> Path | None:
         return folder if traffic.newest(1) else None
 
 
-def last_days(folder: Path, days: int) -> Source:
+def last_days(folder: Path, days: int, steps: int) -> Source:
     """The newest days of a fleet's traffic. The end is rounded, so that a report serves a while."""
     until = (time.time() // FRESH_SECONDS + 1) * FRESH_SECONDS
-    return Source(folder, until - days * DAY, until, {1: 1, 7: 6}.get(days, 24))
+    return Source(folder, until - days * DAY, until, steps)
 
 
 @st.cache_data(show_spinner="Summing up the traffic ...", max_entries=8)
@@ -249,7 +249,7 @@ def draw_decision(entry: LoggedDecision, rewards: list[LoggedReward], pool: tupl
     st.markdown(f"{charts.badge(pool, entry.candidate or 'no answer')}{tags}")
     st.markdown(REASONS.get(entry.reason or "", ""))
     if entry.probabilities:
-        st.markdown(f"Probabilities: {charts.in_words(entry.probabilities)}.")
+        st.markdown(f"Probabilities: {plain(charts.in_words(entry.probabilities))}.")
     facts = [
         f"{entry.seconds:.1f} s" if entry.seconds is not None else "",
         counted(entry.tokens, entry.thought_tokens or 0) if entry.tokens else "",

@@ -18,7 +18,6 @@ from zooter_core.router.clusters import by_words
 from zooter_core.router.kinds import KINDS, LEARN_LABELS, DistillConfig, settings_of
 from zooter_core.ui import charts
 from zooter_core.ui.answer_view import draw_query
-from zooter_core.ui.charts import badge, colour
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.train.session import LoadedScores, Session, Tags, Task, draw_until_result
 from zooter_core.ui.widgets import persistent
@@ -158,9 +157,9 @@ def _draw_label(scores: Scores, tags_of_all: Tags, config: LabelConfig) -> None:
     shares = {"plain": labels.plain[row], "prior": labels.prior[row], "enhanced": labels.enhanced[row]}
     label_of = dict(zip(pool, labels.enhanced[row].tolist(), strict=True))
     first = charts.by_share(label_of)[:MOST]
-    alt = "The query's label: " + ", ".join(f"{name} {share:.0%}" for name, share in first)
+    alt = f"The query's label: {charts.in_words(dict(first))}"
     charts.redraw(bar_chart(label_of), "train-bar", alt, HEIGHT)
-    st.markdown(" ".join(badge(pool, name, f"{share:.0%}") for name, share in first))
+    st.markdown(" ".join(charts.badge(pool, name, f"{share:.0%}") for name, share in first))
     all_tags = by_words(tags_of_all)
     tags = all_tags[row]
     st.markdown(describe_label(pool, shares, config, bool(tags)))
@@ -175,7 +174,7 @@ def bar_chart(shares: Mapping[str, float]) -> Figure:
     """One bar that the models share."""
     pool, bars = list(shares), []
     for name, share in shares.items():
-        sentence, fill = f"{clipped(name, 80)} has {share:.0%} of the label.", colour(pool, name)
+        sentence, fill = f"{clipped(name, 80)} has {share:.0%} of the label.", charts.colour(pool, name)
         bars.append(charts.bars([share], [0], fill, [sentence], name=charts.label(name), orientation="h"))
     across, margin = charts.BARE | {"range": [0, 1]}, {"l": 0, "r": 0, "t": 4, "b": 4}
     return framed(bars, barmode="stack", bargap=0, margin=margin, xaxis=across, yaxis=charts.BARE)

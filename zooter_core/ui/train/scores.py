@@ -16,10 +16,9 @@ from zooter_core.data.scores import Scores, read_scores
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.train import SCORE_LABELS
-from zooter_core.ui import links
 from zooter_core.ui.text import plain
 from zooter_core.ui.train.session import LoadedScores, Session, Task, draw_until_result
-from zooter_core.ui.widgets import persistent
+from zooter_core.ui.widgets import draw_way_to_exam, persistent
 
 SOURCES = {
     "sample": ":material/inventory_2: The fleet's sample",
@@ -66,7 +65,7 @@ def _has_sample(ensemble: Ensemble) -> bool:
 def _read_sample(session: Session, ensemble: Ensemble) -> LoadedScores | None:
     neighbours = ensemble.neighbours
     if neighbours is None:
-        links.draw_way_to_exam(
+        draw_way_to_exam(
             "This fleet has no trained router yet, and so no sample of what one has learned from. The exam on the page "
             "Models makes both. Or take a score file."
         )

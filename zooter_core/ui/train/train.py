@@ -18,7 +18,6 @@ from zooter_core.pipeline import distill
 from zooter_core.ui import charts, tables
 from zooter_core.ui.benchmark.sections import gaps_note
 from zooter_core.ui.benchmark.titles import titled
-from zooter_core.ui.charts import colour
 from zooter_core.ui.text import clipped, plain, with_commands
 from zooter_core.ui.train.labels import TrainingPlan
 from zooter_core.ui.train.session import LoadedScores, Session, Task, TrainedRouter, draw_until_result
@@ -65,7 +64,6 @@ def distill_in_task(
             progress=task.report,
         )
         report = load_report(folder / REPORT)
-        task.report(task.step, task.done, task.total)  # raises if the visitor stopped it during the last step
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -109,7 +107,7 @@ def draw_figures(router: TrainedRouter) -> None:
 
 def _draw_shares(held_back: Evaluation, pool: Sequence[str]) -> None:
     single = held_back.best_single
-    names = {"router": ("your router", ROUTER), "best_single": (f"{single} alone", colour(pool, single))}
+    names = {"router": ("your router", ROUTER), "best_single": (f"{single} alone", charts.colour(pool, single))}
     rows = [(*names[key], row) for key, row in held_back.best_choice.items() if row is not None]
     intervals = [f"{name} {row.interval[0]:.0%} to {row.interval[1]:.0%}" for name, _, row in rows]
     hovers = [f"{clipped(name, 80)} chooses the best model {row.share:.1%} of the time." for name, _, row in rows]

@@ -11,11 +11,11 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
-from zooter_core.ui import links, resources
+from zooter_core.ui import resources
 from zooter_core.ui.models import build, manage
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.train.session import Session, TrainedRouter
-from zooter_core.ui.widgets import draw_problem, keep_problem, persistent
+from zooter_core.ui.widgets import draw_problem, go_to, keep_problem, persistent
 
 OUT = "my-router"  # the name to begin with
 PLACE = "train-use"  # of what goes wrong, on the page
@@ -53,9 +53,9 @@ def draw(session: Session, router: TrainedRouter, ensemble: Ensemble) -> None:
         return
     st.success(f"Saved in {code(session.saved.name)}, where the demo was started.", icon=":material/check_circle:")
     if pressed and fits:
-        links.go_to("chat")
+        go_to("chat")
     elif pressed:
-        links.go_to("models", **{build.PARAMETER: session.saved.name})
+        go_to("models", **{build.PARAMETER: session.saved.name})
 
 
 def free_name() -> str:
