@@ -16,6 +16,7 @@ from zooter_core.backends import Backend
 from zooter_core.backends.local.transformers import TransformersBackend
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message
+from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.labelling import rewards
 from zooter_core.learn.traffic import FILE, data_folder
@@ -115,6 +116,31 @@ def test_a_fleet_that_is_loaded_again_leaves_no_model_that_nobody_needs(tiny_fle
         return len(running["transformers"].sizes())
 
     assert [loaded_bases(fleet), loaded_bases(elsewhere, fleet), loaded_bases(elsewhere)] == [1, 2, 1]
+
+
+def test_a_model_that_leaves_the_fleet_while_it_loads_does_not_stay(
+    tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet, go, load = load_fleet(tiny_fleet), threading.Event(), TransformersBackend.load
+    shutil.copytree(fleet.candidates[0].model, tmp_path / "other")
+    removed = replace(fleet.candidates[0], model=str(tmp_path / "other"))
+    running: dict[str, Backend] = {}
+    loaded = {"": replace(fleet, candidates=(removed, *fleet.candidates[1:]))}
+
+    def slow_load(backend: TransformersBackend, candidate: CandidateConfig) -> None:
+        assert candidate != removed or go.wait(PATIENCE)
+        load(backend, candidate)
+
+    monkeypatch.setattr(TransformersBackend, "load", slow_load)
+    first = resources.Loading(loaded[""], running, loaded)
+    assert first.ready.wait(PATIENCE)
+    loaded[""] = fleet
+    second = resources.Loading(fleet, running, loaded)
+    wait_until(lambda: second.ensemble is not None and len(second.ensemble.loads) == len(fleet.pool))
+    go.set()
+    for loading in (first, second):
+        loading.wait(PATIENCE)
+    assert len(running["transformers"].sizes()) == 1
 
 
 ALWAYS = ["Chat", "Compare", "Models", "Explorer", "Train", "Benchmark"]

@@ -58,13 +58,17 @@ class Loading(BackgroundWork):
 
         ensemble = Ensemble(self._fleet, self._running)
 
+        def unload_others() -> None:
+            fleet, *others = self._loaded.values()
+            Ensemble(fleet, self._running).retain(others)
+
         def can_route() -> None:
             self.ensemble = ensemble
             self.ready.set()
 
-        others = [fleet for fleet in self._loaded.values() if fleet is not self._fleet]
-        ensemble.retain(others)  # the fleet may have had other models before its file changed
+        unload_others()  # the fleet may have had other models before its file changed
         ensemble.load(partial(setattr, self, "step"), can_route)
+        unload_others()  # or has other ones by now
 
     def _finish(self) -> None:
         self.ready.set()
@@ -204,7 +208,7 @@ def ensemble() -> Ensemble:
         box.empty()
     if loading.ensemble is None:
         _loading.clear(folder())  # the next run of the page tries again
-        fail(str(loading.problem))
+        fail(loading.problem or "The fleet could not be loaded.")
     return loading.ensemble
 
 

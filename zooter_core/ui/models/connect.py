@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -165,7 +166,9 @@ def _draw_models(discovery: Discovery, key: str, choose: bool, nothing: str) -> 
 
 def _draw_choice(discovery: Discovery, key: str) -> None:
     """Mark models and connect them. Those that the fleet has are marked and stay so."""
-    fleet, models = fleet_or_none(manage.target()), discovery.models
+    fleet, models = None, discovery.models
+    with suppress(ZooterError):  # the page says what is wrong with it
+        fleet = fleet_or_none(manage.target())
     present = in_fleet(models, fleet.candidates if fleet else ())
     if len(models) > MOST_BOXES:
         others = [model for model in models if model not in present]

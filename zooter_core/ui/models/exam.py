@@ -24,7 +24,7 @@ from zooter_core.pipeline.tally import Tally
 from zooter_core.ui import charts, resources, tables
 from zooter_core.ui.background import BackgroundWork, attach, draw_live, stop_button
 from zooter_core.ui.text import plain, with_commands
-from zooter_core.ui.widgets import draw_page_button, show_error
+from zooter_core.ui.widgets import draw_page_button, draw_problem, keep_problem, show_error
 
 STEPS = {
     "collect": "The models answer",
@@ -93,6 +93,7 @@ def draw(fleet: Path) -> None:
             attach(sitting)  # this tab too keeps it going
             draw_live(sitting, lambda: _draw_running(sitting))
             return
+        draw_problem("exam")
         if sitting and sitting.problem:
             show_error(sitting.problem)
         elif run := _ended_run(ensemble, sitting):
@@ -176,8 +177,12 @@ def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False, an
     running = _exams().get(fleet.resolve())
     if running is not None and running.running:  # begun by a second click, or in another tab
         return
-    if again:
-        exam.discard(exam.exam_folder(fleet, quick))
+    try:
+        if again:
+            exam.discard(exam.exam_folder(fleet, quick))
+    except ZooterError as problem:  # `zooter exam` works in it
+        keep_problem("exam", problem)
+        return
     _exams()[fleet.resolve()] = Exam(ensemble, fleet, quick, anyway)
 
 

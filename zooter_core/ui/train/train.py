@@ -64,6 +64,7 @@ def distill_in_task(
             progress=task.report,
         )
         report = load_report(folder / REPORT)
+        task.report(task.step, task.done, task.total)  # raises if the visitor stopped it during the last step
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
