@@ -312,27 +312,8 @@ def report(
             router and of the best single candidate, and the fold of each query, shape (3, training queries); NaN where
             there is no score, or where a query took no part. It gives the verdict where few queries are held back.
     """
-    every, scores = scores.scores, scores.without_barely_scored()
-    shares = metrics.win_shares(scores.scores)
-    names, spread = np.array(scores.datasets), np.array(entropies)
-
-    def by_name(table: Array) -> dict[str, float]:
-        means = zip(scores.candidates, mean(table, axis=0).tolist(), strict=True)
-        return {name: value for name, value in means if not np.isnan(value)}
-
-    def by_source(rows: NDArray[np.bool_]) -> SourceFigures:
-        table = scores.scores[rows]
-        counts = dict(zip(scores.candidates, _scored(every[rows]), strict=True))
-        return SourceFigures(
-            n=int(rows.sum()),
-            mean_reward=by_name(table),
-            share_of_wins=by_name(shares[rows]),
-            reward_entropy=float(spread[rows].mean()),
-            scored=counts if np.isnan(table).any() else None,
-        )
-
-    sources = {"all": by_source(np.ones(len(names), dtype=bool))}
-    sources |= {str(name): by_source(names == name) for name in dict.fromkeys(scores.datasets) if name != NO_DATASET}
+    sources = _by_source(scores, np.array(entropies))
+    scores = scores.without_barely_scored()
     learned = None if held_back.all() else scores.subset(np.flatnonzero(~held_back).tolist())
     crossed = None
     if learned and cross_validated is not None:
@@ -351,6 +332,31 @@ def report(
     outputs, rows = outputs.of_queries(judged), rows[judged]
     held_back_part = _held_back(outputs, scores.subset(rows.tolist()), learned, sampled.part(rows, columns))
     return Report(candidates=sources, held_back=held_back_part, cross_validation=crossed)
+
+
+def _by_source(scores: Scores, entropies: Array) -> dict[str, SourceFigures]:
+    """Each candidate's rewards on all queries, and on those of each data set."""
+    table, names = scores.without_barely_scored().scores, np.array(scores.datasets)
+    shares = metrics.win_shares(table)
+
+    def by_name(values: Array) -> dict[str, float]:
+        means = zip(scores.candidates, mean(values, axis=0).tolist(), strict=True)
+        return {name: value for name, value in means if not np.isnan(value)}
+
+    sources = {"all": np.ones(len(names), dtype=bool)}
+    sources |= {str(name): names == name for name in dict.fromkeys(scores.datasets) if name != NO_DATASET}
+    return {
+        source: SourceFigures(
+            n=int(rows.sum()),
+            mean_reward=by_name(table[rows]),
+            share_of_wins=by_name(shares[rows]),
+            reward_entropy=float(entropies[rows].mean()),
+            scored=dict(zip(scores.candidates, _scored(scores.scores[rows]), strict=True))
+            if np.isnan(table[rows]).any()
+            else None,
+        )
+        for source, rows in sources.items()
+    }
 
 
 def _judged(fold: Scores, probabilities: Array) -> NDArray[np.bool_]:

@@ -72,7 +72,6 @@ def reach_verdict(
         source=source,
         hindsight=hindsight,
         points=bool(np.nanmin(scores.scores) >= 0 and np.nanmax(scores.scores) <= 1),
-        never_needed=[],
         gains=gains,
         loses=loses,
     )
