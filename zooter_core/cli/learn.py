@@ -88,8 +88,7 @@ def take_turns(
     Versions(fleet)
     stop = threading.Event()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of PyTorch: its threads take turns with those of an answer
-    if hasattr(os, "nice"):  # Windows has none
-        os.nice(NICE)
+    os.nice(NICE)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Traffic.open(data, create=False) as traffic:
         ensemble = Ensemble(fleet)

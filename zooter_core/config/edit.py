@@ -19,7 +19,7 @@ from typing import Any
 
 import tomlkit
 
-from zooter_core.base.errors import ZooterError, check_text, did_you_mean, loading, one_line
+from zooter_core.base.errors import ZooterError, did_you_mean, loading, one_line
 from zooter_core.base.files import atomic, check_file, inside, locked, writing
 from zooter_core.config.fleet import Fleet, load_fleet, real_file
 from zooter_core.config.serve import is_virtual
@@ -100,7 +100,6 @@ def editing(folder: Path) -> Iterator[list[Section]]:
         text = text.replace("\n", "\r\n") if "\r\n" in before else text
         if text == before:
             return
-        check_text(text, str(path))
         load_fleet(folder / FLEET, text)  # a file that cannot be read must not replace one that can
         with writing(path):
             if before:
