@@ -19,7 +19,7 @@ from typing import Any
 
 import tomlkit
 
-from zooter_core.base.errors import ZooterError, did_you_mean, loading, one_line
+from zooter_core.base.errors import ZooterError, did_you_mean, one_line
 from zooter_core.base.files import atomic, check_file, inside, locked, writing
 from zooter_core.config.fleet import Fleet, load_fleet, real_file
 from zooter_core.config.serve import is_virtual
@@ -61,8 +61,7 @@ class Section:
 
     def set(self, keys: Keys) -> None:
         """Set keys. New ones come last."""
-        with loading(f"TOML that can be changed in {FLEET}", "Write it in a simpler form."):  # tomllib reads more
-            document = tomlkit.parse("\n".join([*self.keys, ""]))
+        document = tomlkit.parse("\n".join([*self.keys, ""]))
         for key, value in keys.items():
             if value is None:
                 document.pop(key, None)

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
 from pydantic import AfterValidator, ConfigDict, Field, StrictStr, ValidationError, ValidationInfo, model_validator
 from pydantic.dataclasses import dataclass
 
-from zooter_core.base.errors import MOST_NAMED, ZooterError, did_you_mean, shortened
+from zooter_core.base.errors import FIX_PERMISSIONS, MOST_NAMED, ZooterError, did_you_mean, shortened
 from zooter_core.base.gone import GONE
 from zooter_core.base.terminal import wrong_name
 from zooter_core.base.weights import PREFIX, check_package
@@ -32,11 +32,12 @@ def read_toml(path: Path, text: str | None = None) -> dict[str, Any]:
         text: what the file is about to hold; None reads it.
 
     Raises:
-        ZooterError: it is not TOML in UTF-8.
-        OSError: it cannot be read.
+        ZooterError: it cannot be read, or is not TOML in UTF-8.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig") if text is None else text)
+    except OSError as problem:
+        raise ZooterError(f"a readable {path}", str(problem), FIX_PERMISSIONS) from problem
     except ValueError as problem:
         step = "Save the file as UTF-8." if isinstance(problem, UnicodeDecodeError) else "Fix that line."
         raise ZooterError(f"valid TOML in UTF-8 in {path}", str(problem), step) from problem
