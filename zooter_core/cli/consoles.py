@@ -265,7 +265,7 @@ def waiting(text: str, lines: Lines | None = None) -> Iterator[Callable[[str], N
     """A spinner with a text on a terminal, else lines; yields a function that changes the text.
 
     Args:
-        lines: those of several waits in a row, so that the time between two lines passes through all of them.
+        lines: shared by several waits in a row, so that a line is due every `EVERY` seconds in all of them together.
     """
     if not err.file.isatty():
         lines = lines or Lines(err)

@@ -125,7 +125,7 @@ def _sections(text: str) -> list[Section]:
 
 
 def _is_complete(rows: Sequence[str]) -> bool:
-    """Whether no text and no list is open behind some lines, in which the next line could be anything."""
+    """Whether the lines end outside of a string or an array that goes on in the next line."""
     try:
         tomllib.loads("\n".join(rows))
     except ValueError:
@@ -145,7 +145,7 @@ def _text(sections: Sequence[Section]) -> str:
 
 
 def _notes(rows: Sequence[str]) -> int:
-    """Where the blank lines and comments at the end begin. Comments right below a key, before a blank line, stay."""
+    """The row where what belongs to the next table begins: the comments at the end, from a blank line on."""
     start = len(rows)
     while start and NOTE.match(rows[start - 1]):
         start -= 1

@@ -65,7 +65,7 @@ def refusal(expected: str, actual: str, next_step: str = "") -> ValueError:
 
 
 def _in_file(read: Callable[[str, Path], str]) -> AfterValidator:
-    """Reads a path in the folder of the file; those of a table that is made in Python stay."""
+    """Resolves a path by `read`, in the folder of the file; a table that is made in Python keeps its paths."""
 
     def full(value: str, info: ValidationInfo) -> str:
         return read(value, info.context["folder"]) if info.context else value

@@ -128,9 +128,9 @@ def compare(
 ) -> Evaluation:
     """Figures of a router's choice, of each candidate, and of a random and a perfect choice.
 
-    A query counts for the methods whose choice has a score there, and for a difference of two where both have one;
-    `counts` says on how many queries each of `interval` and `mean` stands, and each candidate. The oracle and a random
-    choice are those among the scored candidates. NaN where there is no query.
+    Where scores are missing, a method's mean is over the queries where its choice has a score, and a difference over
+    those where both choices have one; `counts` has the number of these queries, and of each candidate's. The oracle and
+    a random choice are those among the scored candidates. NaN where there is no query.
 
     `gap_closed` is (router - best single) / (oracle - best single); None where the gap is 0 or close to it.
     `best_choice` is how often no candidate does better than the choice; a shared first place counts. `calibration` is
@@ -308,9 +308,9 @@ def report(
         held_back: which queries the router has not learned from, shape (n,).
         outputs: the router's on the held-back queries; None where there are none.
         sampled: one response for each candidate and query, free of cost, if not given.
-        cross_validated: what choices that were made without learning from the query earn on the training queries, of a
-            router and of the best single candidate, and the fold of each query, shape (3, training queries); NaN where
-            there is no score, or where a query took no part. It gives the verdict where few queries are held back.
+        cross_validated: three rows over the training queries: the score of the choice of a router that has not learned
+            from the query, that of the best single candidate, and the query's fold; NaN where there is no score, or
+            where a query took no part. They give the verdict where few queries are held back.
     """
     sources = _by_source(scores, np.array(entropies))
     scores = scores.without_barely_scored()

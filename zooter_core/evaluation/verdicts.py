@@ -52,7 +52,7 @@ def reach_verdict(
     hindsight: bool = False,
     folds: Array | None = None,
 ) -> Verdict:
-    """The verdict on choices for n queries, without what only the choices themselves tell.
+    """The verdict on choices for n queries by their scores; which candidates were never chosen, and costs, come later.
 
     Args:
         scores: of the queries, by whose `kinds` the verdict says where routing gains and loses.
