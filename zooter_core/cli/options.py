@@ -139,7 +139,7 @@ def check_free(address: str, port: int) -> None:
         try:
             probe.bind((address, port))
         except OSError as problem:
-            if isinstance(problem, socket.gaierror) or getattr(problem, "errno", None) == errno.EADDRNOTAVAIL:
+            if isinstance(problem, socket.gaierror) or problem.errno == errno.EADDRNOTAVAIL:
                 raise ZooterError(
                     "an address of this machine for --host",
                     f"{address} ({first_line(problem)})",

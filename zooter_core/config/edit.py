@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -268,7 +269,7 @@ def _comments(text: str) -> list[str]:
 
 def free_name(name: str, taken: Collection[str]) -> str:
     """A name that no candidate has, and the endpoint neither: `name`, or `name-2` and so on."""
-    names = (name if number == 1 else f"{name}-{number}" for number in range(1, len(taken) + 3))
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
     return next(one for one in names if one not in taken and not is_virtual(one))
 
 

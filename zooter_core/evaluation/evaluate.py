@@ -151,11 +151,11 @@ def compare(
     table, names = scores.scores, np.array(scores.datasets)
     earned = chosen(probabilities, table)
     best, random = np.fmax.reduce(table, axis=1), mean(table, axis=1)
-    datasets = {
-        str(name): _of_dataset(scores.candidates, table[rows], earned[rows], None if rmr is None else rmr[rows])
-        for name in dict.fromkeys(scores.datasets)
-        for rows in (names == name,)
-    }
+    datasets = {}
+    for name in dict.fromkeys(scores.datasets):
+        rows = names == name
+        ranked_rows = None if rmr is None else rmr[rows]
+        datasets[str(name)] = _of_dataset(scores.candidates, table[rows], earned[rows], ranked_rows)
     few = scores.barely_scored
     average = _average([name for name in scores.candidates if name not in few], list(datasets.values()))
     single = table[:, scores.candidates.index(average.best_single.candidate)]
