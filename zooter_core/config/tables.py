@@ -43,8 +43,6 @@ def read_toml(path: Path, text: str | None = None) -> dict[str, Any]:
         raise ZooterError(f"valid TOML in UTF-8 in {path}", str(problem), step) from problem
 
 
-T = TypeVar("T")
-
 WholeNumber = Annotated[int, Field(strict=True, ge=-LARGEST, le=LARGEST)]
 Limit = Annotated[WholeNumber, Field(ge=0)]
 Count = Annotated[WholeNumber, Field(ge=1)]
@@ -183,6 +181,9 @@ def unknown_key(title: str, key: str, keys: Sequence[str]) -> ValueError:
     if instead := GONE.get(f"{title} {key}"):
         return ValueError(f'{{where}} has the key "{key}", which is gone: {instead}')
     return ValueError(f'{{where}} has an unknown key "{shortened(key, MOST_NAMED)}". {did_you_mean(key, keys)}')
+
+
+T = TypeVar("T")
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
