@@ -12,6 +12,7 @@ from support.command_files import interrupted, write_lines
 from support.patience import wait_until
 from zooter_core.config.edit import add_candidates
 from zooter_core.data.scores import read_scores
+from zooter_core.evaluation.sandbox import runner
 
 SUMS = [{"question": f"What is {n} + {n}?", "answer": f"{n} + {n}\n#### {2 * n}"} for n in range(1, 13)]
 
@@ -108,6 +109,27 @@ def test_mt_bench_with_a_judge_of_the_fleet_and_of_another(zooter, fleet, server
     code, _, err = zooter(*call, fleet(j="judge"))
     assert code == 0, err
     assert read_scores([tmp_path / "t.jsonl"]).scores.tolist() == [[9]] * 3
+
+
+HUMAN_EVAL = {"task_id": "T/0", "prompt": "def add(a, b):\n", "entry_point": "add"}
+HUMAN_EVAL |= {"test": "def check(candidate):\n    assert candidate(1, 2) == 3\n"}
+
+
+def test_code_runs_in_a_sandbox_and_where_there_is_none_nothing_is_asked(zooter, fleet, server, tmp_path, monkeypatch):
+    outside, out = tmp_path / "outside", tmp_path / "s.jsonl"
+    server.replies["right"] = lambda query: "    return a + b"
+    server.replies["wrong"] = lambda query: f"def add(a, b):\n    open({str(outside)!r}, 'w')\n    return a + b"
+    path = write_lines(tmp_path / "suite.jsonl", [HUMAN_EVAL])
+    call = bench(fleet(a="right", b="wrong"), "human-eval", path, out, "--run-code")
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "missing", lambda: "no namespaces")
+        code, shown, err = zooter(*call)
+    assert (code, shown, server.bodies) == (2, "", [])
+    assert "Expected a sandbox for the code of --run-code, but found none: no namespaces" in err
+    figures = json.loads(zooter(*call, "--json")[1])
+    assert {name: row["score"] for name, row in figures["candidates"].items()} == {"a": 1.0, "b": 0.0}
+    assert figures["sandbox"] is json.loads(out.read_text())["sandbox"] is True
+    assert not outside.exists()
 
 
 @pytest.mark.parametrize(

@@ -140,11 +140,6 @@ def test_without_a_budget_the_kept_answers_alone_are_judged(learn):
     assert json.loads(learn("pause", "--json")[1])["paused"]
 
 
-def test_it_learns_where_the_system_has_no_priorities(learn, monkeypatch):
-    monkeypatch.delattr("os.nice")
-    assert learn("--once", "--budget-usd", "0")[0] == 0
-
-
 def test_a_learner_that_is_followed_leaves_nothing_to_promote(refused, learn, folder):
     versions = Versions(load_fleet(folder))
     versions.state.follows = True

@@ -101,14 +101,6 @@ def test_help_names_every_command(capsys):
     assert all(f"{name} {summary}" in words for name, summary in COMMANDS.items())
 
 
-def test_every_suite_is_in_the_help_of_bench(capsys):
-    from zooter_core.evaluation.suites import SUITES
-
-    main(["bench", "--help"])
-    shown = " ".join(capsys.readouterr().out.split()).replace("- ", "-")  # a name may be broken at its dash
-    assert ", ".join(SUITES) in shown
-
-
 @pytest.mark.parametrize(
     ("already", "turns"), [({}, "10000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, None)]
 )

@@ -22,15 +22,10 @@ TRAINING = ("--router-kind", "zooter", "--router-set", "epochs=1")  # the other 
 
 
 @pytest.fixture
-def server(scripted):
-    scripted.replies = {"hostile": lambda query: ANSWER}
-    return scripted
-
-
-@pytest.fixture
-def fleet(fleet_copy, server) -> Path:
+def fleet(fleet_copy, scripted) -> Path:
     """Candidates with hostile names and answers, and hostile tags."""
-    folder = endpoint_fleet.save(fleet_copy, server.url, dict.fromkeys(POOL, "hostile"), router=True)
+    scripted.replies = {"hostile": lambda query: ANSWER}
+    folder = endpoint_fleet.save(fleet_copy, scripted.url, dict.fromkeys(POOL, "hostile"), router=True)
     tags = [
         {"name": f"{kind} {HOSTILE}", "description": kind, "phrasings": texts}
         for kind, texts in (("a", tiny_models.QUERIES[::3]), ("b", tiny_models.QUERIES[1::3]))

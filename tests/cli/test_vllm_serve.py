@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,31 +33,17 @@ def server(scripted, monkeypatch) -> Scripted:
     return scripted
 
 
-@pytest.fixture
-def fleet(zooter, server, tmp_path) -> Path:
-    folder = tmp_path / "my-fleet"
-    code, _, err = zooter("init", "--pick", "all", "--out", folder, fleet=None)
+def test_the_base_and_its_adapters_are_four_candidates_and_a_query_goes_to_the_one_for_it(zooter, server, tmp_path):
+    fleet = tmp_path / "my-fleet"
+    code, _, err = zooter("init", "--pick", "all", "--out", fleet, fleet=None)
     assert code == 0, err
-    return folder
-
-
-def test_the_base_and_its_adapters_are_four_candidates_and_a_query_goes_to_the_one_for_it(
-    zooter, fleet, server, tmp_path
-):
     candidates = load_fleet(fleet).candidates
     assert [candidate.name for candidate in candidates] == [*NAMES]
     assert [candidate.model for candidate in candidates] == [BASE, *ADAPTERS]
     assert {candidate.context_tokens for candidate in candidates} == {LONGEST}
     assert [candidate.description for candidate in candidates] == ["", *3 * [f"LoRA adapter of {BASE}"]]
     assert {candidate.endpoint.base_url for candidate in candidates} == {server.url}
-    text = (fleet / "fleet.toml").read_text()
-    assert 'kind = "embedded"' in text  # no adapter judges what the others write
-    assert zooter("init", "--pick", "all", "--out", tmp_path / "named", "--endpoint", server.url, fleet=None)[0] == 0
-    assert (tmp_path / "named" / "fleet.toml").read_text() == text.replace("my-fleet", "named")
-    code, out, _ = zooter("check", "--json", fleet=fleet)
-    assert code == 0
-    rows = {row["name"]: row["ok"] for row in json.loads(out)["parts"] if row["part"] == "candidate"}
-    assert rows == dict.fromkeys(NAMES, True)
+    assert 'kind = "embedded"' in (fleet / "fleet.toml").read_text()  # no adapter judges what the others write
     server.bodies.clear()
     for model, query in QUERIES.items():
         code, out, err = zooter("ask", query, fleet=fleet)

@@ -151,17 +151,6 @@ def test_no_text_becomes_a_table(ours, start):
         assert not fleet.learn.traffic
 
 
-def test_comments_of_the_owner_stay_comments(ours):
-    """One that looks like the header of a table, or like the number that stands for a comment meanwhile."""
-    lines = ["# zooter-above:[learn]", "#0", "[[candidate]]  #1", "# zooter-above:traffic = true"]
-    file = ours / "fleet.toml"
-    file.write_text("\n".join([*lines[:2], COMMENTED.replace("[[candidate]]", "\n".join(lines[2:]), 1)]))
-    edit.change_candidate(ours, "big", {"parallel": 4})
-    after = text(ours)
-    assert [line for line in lines if line in after.splitlines()] == lines
-    assert not load_fleet(ours).learn.traffic
-
-
 @pytest.mark.parametrize(
     "name",
     ["my\n[learn]\ntraffic = true", "a\x85b", "it's; rm -rf $HOME", b"\xff".decode("utf-8", "surrogateescape")],

@@ -148,19 +148,6 @@ def test_every_fleet_that_ships_loads(file):
     assert (file.parent / "README.md").is_file()
 
 
-# Files that are hard to read: one message
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["a = " + "[" * 5000, "a = " + "9" * 5000, "[[candidate" + ".a" * 1500 + "]]", "candidate = 1979-05-27"],
-    ids=lambda text: text[:12],
-)
-def test_toml_that_python_does_not_read_is_one_clear_error(folder, text):
-    (folder / "fleet.toml").write_text(text)
-    assert str(folder.resolve() / "fleet.toml") in refusal(folder)
-
-
 def test_a_byte_order_mark_is_no_matter_and_another_encoding_one_clear_error(folder):
     (folder / "fleet.toml").write_text(GOOD, encoding="utf-8-sig")
     assert load_fleet(folder).name == "pair"

@@ -33,12 +33,10 @@ from zooter_core.labelling.rewards.judge import Judge
 from zooter_core.pipeline import bench as results
 from zooter_core.pipeline.bench import SuiteJob, answer_and_score, sample
 
-SUITES = "gsm8k, mmlu, human-eval, alpaca-eval, flask, mt-bench"
-
 
 def bench(
     context: typer.Context,
-    suite: str = argument("SUITE", f"Benchmark: {SUITES}."),
+    suite: str = argument("SUITE", f"Benchmark: {', '.join(suites.SUITES)}."),
     sources: list[Path] = option("FILE...", "The benchmark's own files, plain or .gz.", name="--from", default=...),
     out: Path = option("FILE", "Score file to write, .jsonl or .jsonl.gz; FILE.run keeps the work.", default=...),
     limit: int | None = option("N", "Use a random sample of N problems (default: all).", min=1),

@@ -149,7 +149,6 @@ def print_figures(figures: Any, json: bool, table: Callable[[Any], None]) -> Non
 # Progress on stderr: bars and spinners on a terminal, elsewhere a plain line now and then.
 
 EVERY = 30.0  # seconds between two lines of one step
-REDRAW_SECONDS = 0.2
 
 
 def tally_text(tally: Tally) -> str:
@@ -223,16 +222,11 @@ class Bars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
-        self._drawn_at = 0.0
 
     def __call__(self, step: str, done: int, total: int) -> None:
         self._update(step, step, done, total, "")
 
     def watch(self, tallies: Sequence[Tally]) -> None:
-        finished = all(tally.done == tally.total for tally in tallies)
-        if not finished and time.monotonic() - self._drawn_at < REDRAW_SECONDS:
-            return
-        self._drawn_at = time.monotonic()
         for tally in tallies:
             name, text = err.shown(tally.candidate), err.shown(tally_text(tally))
             self._update(f"collect {tally.candidate}", name, tally.done, tally.total, text)
@@ -265,7 +259,7 @@ def waiting(text: str, lines: Lines | None = None) -> Iterator[Callable[[str], N
     """A spinner with a text on a terminal, else lines; yields a function that changes the text.
 
     Args:
-        lines: those of several waits in a row, so that the time between two lines passes through all of them.
+        lines: shared by several waits in a row, so that a line is due every `EVERY` seconds in all of them together.
     """
     if not err.file.isatty():
         lines = lines or Lines(err)

@@ -34,11 +34,9 @@ def demo(
 ) -> None:
     shown = _checked(fleet)
     environment = {**os.environ, FLEET_VARIABLE: str(shown.folder.resolve())}
-    for option_name, values, variable, check in (
-        ("--allowed-host", allowed_host, "ZOOTER_ALLOWED_HOST", check_host),
-        ("--allowed-origin", allowed_origin, "ZOOTER_ALLOWED_ORIGIN", check_origin),
-    ):
-        environment[variable] = " ".join(read_names(values, option_name, variable, check))
+    hosts = read_names(allowed_host, "--allowed-host", "ZOOTER_ALLOWED_HOST", check_host)
+    origins = read_names(allowed_origin, "--allowed-origin", "ZOOTER_ALLOWED_ORIGIN", check_origin)
+    environment |= {"ZOOTER_ALLOWED_HOST": " ".join(hosts), "ZOOTER_ALLOWED_ORIGIN": " ".join(origins)}
     if host is not None:
         environment[ADDRESS] = check_host(host, "--host")
     manage = [value if value == ANY else check_server(value, "--manage") for value in manage or ()]

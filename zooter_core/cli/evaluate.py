@@ -21,21 +21,24 @@ from zooter_core.cli.tables import print_evaluation, print_selection, print_swee
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices as pricing
 from zooter_core.data.scores import Scores, read_texts
-from zooter_core.evaluation import charts, report_tables, responses
+from zooter_core.evaluation import charts, report_tables
 from zooter_core.evaluation import evaluate as evaluation
 from zooter_core.evaluation.charts import Figure
 from zooter_core.evaluation.figures import Evaluation
-from zooter_core.evaluation.responses import Texts
 from zooter_core.evaluation.sweep import BETAS, sweep
 from zooter_core.evaluation.verdicts import with_cost
 from zooter_core.method import selection
 from zooter_core.method.labels import LabelConfig
 from zooter_core.method.metrics import Array
+from zooter_core.method.mixture import chosen
 from zooter_core.method.selection import Outputs, SelectionReport
 from zooter_core.router.encoder import open_encoder
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.neighbours import Neighbours, in_sample_note
 from zooter_core.router.router import Router
+from zooter_core.router.text_encoder import TextEncoder
+
+Texts = Sequence[Mapping[str, str]]  # for each query, the response of each candidate
 
 PAGE = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>TITLE</title>
@@ -85,14 +88,14 @@ def evaluate(
     paid = _prices(owner, table.candidates, willingness or 0.0) if owner else None
     texts = read_texts(scores, table) if rmr or paid is not None else []
     if rmr:
-        responses.check_complete(table, texts)
+        _check_complete(table, texts)
     loaded = Router.load(path)
     if note := in_sample_note(table.queries, Path(path)):
         err.print(note)
     if owner and not router:
         loaded = loaded.for_pool(owner.pool, owner.names_in(loaded.candidates))
     rewards = _rewards(fleet, table, texts) if rmr else None
-    ranked = None if rewards is None else responses.best_scores(table, rewards)
+    ranked = None if rewards is None else _best_scores(table, rewards)
     with bars() as progress:
         probabilities = evaluation.compute_probabilities(
             loaded, table, lambda done: progress("embed", done, len(table.queries))
@@ -100,7 +103,7 @@ def evaluate(
     figures = evaluation.compute_evaluation(loaded, table, learned, ranked, probabilities)
     costs = None
     if paid is not None:
-        costs = pricing.dollars(paid, responses.token_counts(loaded.encoder, table, texts))
+        costs = pricing.dollars(paid, _token_counts(loaded.encoder, table, texts))
         if willingness is None:
             willingness = (owner.willingness if owner else None) or 0.0
         figures = _with_costs(figures, table, probabilities, paid, costs, willingness)
@@ -198,12 +201,53 @@ def _with_costs(
     return replace(figures, trade=trade, verdict=verdict)
 
 
+def _check_complete(scores: Scores, texts: Texts) -> None:
+    """Refuse score files that lack the response of a candidate."""
+    for query, responses in zip(scores.queries, texts, strict=True):
+        if missing := [name for name in scores.candidates if name not in responses]:
+            raise ZooterError(
+                f"the responses of all candidates to the query {query.id}, for --rmr",
+                f"none of {listed(missing)}",
+                'Add "responses" to every line, or leave --rmr out.',
+            )
+
+
 def _rewards(fleet: Path | None, scores: Scores, texts: Texts) -> Array:
-    """Rewards by a fleet, shape (n, N), with a note of the queries that have none."""
+    """Rewards by a fleet, shape (n, N), -inf for a response that is empty or has none; with a note of such queries."""
     ensemble = open_ensemble(fleet)
+    answered = [[column for column, name in enumerate(scores.candidates) if row[name]] for row in texts]
+    queries = [
+        (query.text, [row[scores.candidates[column]] for column in columns])
+        for query, row, columns in zip(scores.queries, texts, answered, strict=True)
+    ]
     with bars() as progress:
-        table, reasons = responses.rewards(ensemble, scores, texts, lambda done: progress("reward", done, len(texts)))
-    print_set_aside(reasons)
+        results = ensemble.score_responses(queries, lambda done: progress("reward", done, len(texts)))
+        progress("reward", len(texts), len(texts))
+    table = np.full(scores.scores.shape, -np.inf)
+    for row, result in enumerate(results):
+        table[row, answered[row]] = [-np.inf if reward is None else reward for reward in result.rewards]
+    reasons = {query.id: result.reason for query, result in zip(scores.queries, results, strict=True)}
+    print_set_aside({name: reason for name, reason in reasons.items() if reason})
+    return table
+
+
+def _best_scores(scores: Scores, rewards: Array) -> Array:
+    """The score of the response with the highest reward (RMR), shape (n,); NaN where none has a reward."""
+    return np.where(np.isfinite(rewards).any(axis=1), chosen(rewards, scores.scores), np.nan)
+
+
+def _token_counts(encoder: TextEncoder, scores: Scores, texts: Texts) -> Array:
+    """Tokens of each response by the encoder's tokenizer, shape (n, N); pricing.TOKENS where there is no response."""
+    places = [
+        (row, column)
+        for row, responses in enumerate(texts)
+        for column, name in enumerate(scores.candidates)
+        if name in responses
+    ]
+    table = np.full(scores.scores.shape, float(pricing.TOKENS))
+    counts = encoder.count([texts[row][scores.candidates[column]] for row, column in places])
+    for place, count in zip(places, counts, strict=True):
+        table[place] = count
     return table
 
 

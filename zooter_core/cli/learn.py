@@ -27,6 +27,8 @@ EVERY_SECONDS = 600.0  # between the starts of two turns
 WAIT_SECONDS = 60.0  # for a turn that is at work, before a switch by hand
 OF_RUN = ("once", "budget_usd", "share", "manual")  # options
 NICE = 19  # below the endpoint and whatever else users wait for
+PAUSED = "Nothing is judged, learned or switched until `zooter learn resume`."
+RELOAD = "An endpoint that keeps its traffic takes it by itself, others at SIGHUP or POST /admin/reload."
 
 
 def learn(
@@ -88,8 +90,7 @@ def take_turns(
     Versions(fleet)
     stop = threading.Event()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of PyTorch: its threads take turns with those of an answer
-    if hasattr(os, "nice"):  # Windows has none
-        os.nice(NICE)
+    os.nice(NICE)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Traffic.open(data, create=False) as traffic:
         ensemble = Ensemble(fleet)
@@ -106,10 +107,6 @@ def take_turns(
             print_figures(asdict(turn), json, _print_turn)
             if every is None or stop.wait(every):
                 return
-
-
-PAUSED = "Nothing is judged, learned or switched until `zooter learn resume`."
-RELOAD = "An endpoint that keeps its traffic takes it by itself, others at SIGHUP or POST /admin/reload."
 
 
 def _name(router: str) -> str:

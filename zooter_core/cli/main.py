@@ -41,7 +41,7 @@ class CallError(ZooterError):
     @classmethod
     def of(cls, message: str, command: str) -> CallError:
         """An error that says what is wrong with a call of a command."""
-        message = shortened(" ".join(message.replace("Value error, ", "").split()), MOST_LISTED)
+        message = shortened(" ".join(message.split()), MOST_LISTED)
         message = message if message.endswith((".", "?")) else f"{message}."
         return cls.saying(message, f"Try `{command} --help`.")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -87,10 +88,10 @@ UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 def parse_duration(text: str, option: str) -> float:
     """The seconds of a duration such as 30m, 12h, 7d or 2w."""
-    number, unit = text[:-1], text[-1:]
-    if unit not in UNITS or not number.isascii() or not number.isdecimal() or not 0 < int(number[:9]) < 1_000_000:
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", text)
+    if match is None:
         raise ZooterError(f"a duration for {option}", f'"{text}"', "For instance 12h, 7d or 2w.")
-    return float(int(number) * UNITS[unit])
+    return float(int(match[1]) * UNITS[match[2]])
 
 
 def open_scores(paths: Sequence[Path], judged: bool = False) -> Scores:
@@ -138,7 +139,7 @@ def check_free(address: str, port: int) -> None:
         try:
             probe.bind((address, port))
         except OSError as problem:
-            if isinstance(problem, socket.gaierror) or getattr(problem, "errno", None) == errno.EADDRNOTAVAIL:
+            if isinstance(problem, socket.gaierror) or problem.errno == errno.EADDRNOTAVAIL:
                 raise ZooterError(
                     "an address of this machine for --host",
                     f"{address} ({first_line(problem)})",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,8 +66,6 @@ def _install_packages(requirements: Path) -> None:
         raise WorkError("pip or uv, which install the weights", str(problem), "Install pip and try again.") from None
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or ["no reason given"])[-1].strip()
-        if re.search("do not match the hashes|hash mismatch", ended.stderr, re.IGNORECASE):
-            last = f"a file whose SHA-256 is not that in {requirements} ({last})"
         raise WorkError("the weights to install", last, f"Run it yourself to see more: {' '.join(command)}")
     importlib.invalidate_caches()
 

@@ -14,12 +14,13 @@ import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 
-from zooter_core.base.errors import ZooterError, check_text, did_you_mean, loading, one_line
+from zooter_core.base.errors import ZooterError, did_you_mean, one_line
 from zooter_core.base.files import atomic, check_file, inside, locked, writing
 from zooter_core.config.fleet import Fleet, load_fleet, real_file
 from zooter_core.config.serve import is_virtual
@@ -61,8 +62,7 @@ class Section:
 
     def set(self, keys: Keys) -> None:
         """Set keys. New ones come last."""
-        with loading(f"TOML that can be changed in {FLEET}", "Write it in a simpler form."):  # tomllib reads more
-            document = tomlkit.parse("\n".join([*self.keys, ""]))
+        document = tomlkit.parse("\n".join([*self.keys, ""]))
         for key, value in keys.items():
             if value is None:
                 document.pop(key, None)
@@ -100,7 +100,6 @@ def editing(folder: Path) -> Iterator[list[Section]]:
         text = text.replace("\n", "\r\n") if "\r\n" in before else text
         if text == before:
             return
-        check_text(text, str(path))
         load_fleet(folder / FLEET, text)  # a file that cannot be read must not replace one that can
         with writing(path):
             if before:
@@ -127,7 +126,7 @@ def _sections(text: str) -> list[Section]:
 
 
 def _is_complete(rows: Sequence[str]) -> bool:
-    """Whether no text and no list is open behind some lines, in which the next line could be anything."""
+    """Whether the lines end outside of a string or an array that goes on in the next line."""
     try:
         tomllib.loads("\n".join(rows))
     except ValueError:
@@ -147,7 +146,7 @@ def _text(sections: Sequence[Section]) -> str:
 
 
 def _notes(rows: Sequence[str]) -> int:
-    """Where the blank lines and comments at the end begin. Comments right below a key, before a blank line, stay."""
+    """The row where what belongs to the next table begins: the comments at the end, from a blank line on."""
     start = len(rows)
     while start and NOTE.match(rows[start - 1]):
         start -= 1
@@ -270,7 +269,7 @@ def _comments(text: str) -> list[str]:
 
 def free_name(name: str, taken: Collection[str]) -> str:
     """A name that no candidate has, and the endpoint neither: `name`, or `name-2` and so on."""
-    names = (name if number == 1 else f"{name}-{number}" for number in range(1, len(taken) + 3))
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
     return next(one for one in names if one not in taken and not is_virtual(one))
 
 

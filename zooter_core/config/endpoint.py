@@ -83,7 +83,7 @@ class EndpointConfig(Table):
     # Circuit breaker: after `rest_after` consecutive failures, skip the model for `rest_seconds`.
     rest_after: Count = 3
     rest_seconds: NotNegative = 30.0
-    # Further fields of each request, for what a server can do beyond the API; a client's own count.
+    # Further fields of each request, for what a server can do beyond the API; a client's own fields override them.
     extra_body: Annotated[dict[str, Any], AfterValidator(_fields)] = field(default_factory=dict, hash=False)
     insecure: StrictBool = False  # whether the key may go to another machine over plain HTTP, where anybody can read it
 

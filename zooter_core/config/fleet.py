@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictBool, TypeAdapter, ValidationError, model_validator
 
-from zooter_core.base.errors import FIX_PERMISSIONS, ZooterError, did_you_mean, one_line
+from zooter_core.base.errors import ZooterError, did_you_mean, one_line
 from zooter_core.config.candidates import CandidateConfig, MemoryConfig
 from zooter_core.config.fingerprint import FILES, fingerprint, named_by_server
 from zooter_core.config.labelling import (
@@ -217,21 +217,18 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
             or two candidates of one name. The message names file, table and key.
     """
     path = Path(folder)
-    try:
-        path = path / "fleet.toml" if path.is_dir() else path
-        if text is None and not path.is_file():
-            fleets = [str(file.parent) for file in Path(folder).parent.glob("*/fleet.toml")]
-            step = did_you_mean(str(folder), fleets) if fleets else "`zooter init` writes one."
-            if (path.parent / "config.json").is_file():
-                step = "A fleet.toml names a router as `path` in [router]."
-            raise ZooterError("a fleet folder with a fleet.toml", f"none at {path}", step)
-        if path.name != "fleet.toml":  # a folder is one fleet: what is made of it lies beside the file
-            step = "Move it into a folder of its own as fleet.toml."
-            raise ZooterError("a fleet folder, or the fleet.toml in one", str(path), step)
-        path = real_file(path)
-        values = read_toml(path, text)
-    except OSError as problem:
-        raise ZooterError(f"a readable {path}", str(problem), FIX_PERMISSIONS) from problem
+    path = path / "fleet.toml" if path.is_dir() else path
+    if text is None and not path.is_file():
+        fleets = [str(file.parent) for file in Path(folder).parent.glob("*/fleet.toml")]
+        step = did_you_mean(str(folder), fleets) if fleets else "`zooter init` writes one."
+        if (path.parent / "config.json").is_file():
+            step = "A fleet.toml names a router as `path` in [router]."
+        raise ZooterError("a fleet folder with a fleet.toml", f"none at {path}", step)
+    if path.name != "fleet.toml":  # a folder is one fleet: what is made of it lies beside the file
+        step = "Move it into a folder of its own as fleet.toml."
+        raise ZooterError("a fleet folder, or the fleet.toml in one", str(path), step)
+    path = real_file(path)
+    values = read_toml(path, text)
     try:
         file = READER.validate_python(values, context={"folder": path.parent, "memory": values.get("memory")})
     except ValidationError as problem:
@@ -240,12 +237,18 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
             step = "Add one with name, backend and model."
             raise ZooterError(f"at least one [[candidate]] in {path}", "none", step) from None
         raise error_in(problem, str(path)) from None
-    name = file.name or one_line(path.parent.name) or "fleet"
-    router, willingness = file.router, file.router.willingness if file.router else None
     return Fleet(
-        name, path.parent, file.candidate, router if router and router.path else None, file.reward, file.tagger,
-        file.generation, file.serve, file.learn, willingness,
-    )  # fmt: skip
+        name=file.name or one_line(path.parent.name) or "fleet",
+        folder=path.parent,
+        candidates=file.candidate,
+        router=file.router if file.router and file.router.path else None,
+        reward=file.reward,
+        tagger=file.tagger,
+        generation=file.generation,
+        serve=file.serve,
+        learn=file.learn,
+        willingness=file.router.willingness if file.router else None,
+    )
 
 
 def real_file(path: Path) -> Path:

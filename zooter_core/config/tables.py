@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
 from pydantic import AfterValidator, ConfigDict, Field, StrictStr, ValidationError, ValidationInfo, model_validator
 from pydantic.dataclasses import dataclass
 
-from zooter_core.base.errors import MOST_NAMED, ZooterError, did_you_mean, shortened
+from zooter_core.base.errors import FIX_PERMISSIONS, MOST_NAMED, ZooterError, did_you_mean, shortened
 from zooter_core.base.gone import GONE
 from zooter_core.base.terminal import wrong_name
 from zooter_core.base.weights import PREFIX, check_package
@@ -32,24 +32,15 @@ def read_toml(path: Path, text: str | None = None) -> dict[str, Any]:
         text: what the file is about to hold; None reads it.
 
     Raises:
-        ZooterError: it is not TOML in UTF-8.
-        OSError: it cannot be read.
+        ZooterError: it cannot be read, or is not TOML in UTF-8.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig") if text is None else text)
-    except (ValueError, RecursionError) as problem:  # too many levels of nesting, a number of more than 4300 digits
+    except OSError as problem:
+        raise ZooterError(f"a readable {path}", str(problem), FIX_PERMISSIONS) from problem
+    except ValueError as problem:
         step = "Save the file as UTF-8." if isinstance(problem, UnicodeDecodeError) else "Fix that line."
         raise ZooterError(f"valid TOML in UTF-8 in {path}", str(problem), step) from problem
-
-
-def shown(value: Any) -> str:
-    """A value for a message; one that Python cannot or should not write out by its kind."""
-    if isinstance(value, dict | list):
-        return "a table" if isinstance(value, dict) else "a list"
-    return "a very large number" if isinstance(value, int) and abs(value) > LARGEST else repr(value)
-
-
-T = TypeVar("T")
 
 
 WholeNumber = Annotated[int, Field(strict=True, ge=-LARGEST, le=LARGEST)]
@@ -72,7 +63,7 @@ def refusal(expected: str, actual: str, next_step: str = "") -> ValueError:
 
 
 def _in_file(read: Callable[[str, Path], str]) -> AfterValidator:
-    """Reads a path in the folder of the file; those of a table that is made in Python stay."""
+    """Resolves a path by `read`, in the folder of the file; a table that is made in Python keeps its paths."""
 
     def full(value: str, info: ValidationInfo) -> str:
         return read(value, info.context["folder"]) if info.context else value
@@ -97,7 +88,7 @@ def reference(value: str, folder: Path) -> str:
             facts = problem.failure
             raise refusal(facts.expected, facts.found, facts.next_step) from problem
         return value
-    if value.startswith((".", "/")) or os.path.exists(folder / Path(value).parts[0] if value else folder):
+    if value.startswith((".", "/")) or os.path.exists(folder / value.partition("/")[0]):
         return existing(value, folder)
     return value
 
@@ -105,12 +96,9 @@ def reference(value: str, folder: Path) -> str:
 def existing(value: str, folder: Path) -> str:
     """The full path of a file or folder that is there."""
     path = Path(local_path(value, folder))
-    try:
-        if path.exists():
-            return str(path)
-        near = [os.path.relpath(other, folder) for other in path.parent.glob("*")] if path.parent.is_dir() else []
-    except OSError as problem:
-        raise refusal("a readable path", str(problem), "Fix its permissions.") from problem
+    if path.exists():
+        return str(path)
+    near = [os.path.relpath(other, folder) for other in path.parent.glob("*")]
     hint = did_you_mean(value, near) if near else "Correct it, or put the file there."
     raise ValueError(f'is "{value}", but there is nothing at {path}. {hint}')
 
@@ -195,6 +183,9 @@ def unknown_key(title: str, key: str, keys: Sequence[str]) -> ValueError:
     return ValueError(f'{{where}} has an unknown key "{shortened(key, MOST_NAMED)}". {did_you_mean(key, keys)}')
 
 
+T = TypeVar("T")
+
+
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def table(title: str) -> Callable[[type[T]], type[T]]:
     """Make a class a frozen dataclass that pydantic checks. `title` is the table in messages, such as "[router]"."""
@@ -224,7 +215,8 @@ def error_in(problem: ValidationError, path: str) -> ZooterError:
     if kind == "literal_error" and isinstance(value, str):
         hint = did_you_mean(value, re.findall(r"'(.*?)'", error["ctx"]["expected"]))
     message = MESSAGES.get(kind, error["msg"]).replace("False, True", "false, true")  # as TOML writes them
-    return ZooterError.saying(f"{key} in {where} is {shown(value)}. {message}.", hint)
+    shown = "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
+    return ZooterError.saying(f"{key} in {where} is {shown}. {message}.", hint)
 
 
 def _place(loc: tuple[str | int, ...], path: str) -> tuple[str, str]:

@@ -128,9 +128,9 @@ def compare(
 ) -> Evaluation:
     """Figures of a router's choice, of each candidate, and of a random and a perfect choice.
 
-    A query counts for the methods whose choice has a score there, and for a difference of two where both have one;
-    `counts` says on how many queries each of `interval` and `mean` stands, and each candidate. The oracle and a random
-    choice are those among the scored candidates. NaN where there is no query.
+    Where scores are missing, a method's mean is over the queries where its choice has a score, and a difference over
+    those where both choices have one; `counts` has the number of these queries, and of each candidate's. The oracle and
+    a random choice are those among the scored candidates. NaN where there is no query.
 
     `gap_closed` is (router - best single) / (oracle - best single); None where the gap is 0 or close to it.
     `best_choice` is how often no candidate does better than the choice; a shared first place counts. `calibration` is
@@ -151,11 +151,11 @@ def compare(
     table, names = scores.scores, np.array(scores.datasets)
     earned = chosen(probabilities, table)
     best, random = np.fmax.reduce(table, axis=1), mean(table, axis=1)
-    datasets = {
-        str(name): _of_dataset(scores.candidates, table[rows], earned[rows], None if rmr is None else rmr[rows])
-        for name in dict.fromkeys(scores.datasets)
-        for rows in (names == name,)
-    }
+    datasets = {}
+    for name in dict.fromkeys(scores.datasets):
+        rows = names == name
+        ranked_rows = None if rmr is None else rmr[rows]
+        datasets[str(name)] = _of_dataset(scores.candidates, table[rows], earned[rows], ranked_rows)
     few = scores.barely_scored
     average = _average([name for name in scores.candidates if name not in few], list(datasets.values()))
     single = table[:, scores.candidates.index(average.best_single.candidate)]
@@ -308,31 +308,12 @@ def report(
         held_back: which queries the router has not learned from, shape (n,).
         outputs: the router's on the held-back queries; None where there are none.
         sampled: one response for each candidate and query, free of cost, if not given.
-        cross_validated: what choices that were made without learning from the query earn on the training queries, of a
-            router and of the best single candidate, and the fold of each query, shape (3, training queries); NaN where
-            there is no score, or where a query took no part. It gives the verdict where few queries are held back.
+        cross_validated: three rows over the training queries: the score of the choice of a router that has not learned
+            from the query, that of the best single candidate, and the query's fold; NaN where there is no score, or
+            where a query took no part. They give the verdict where few queries are held back.
     """
-    every, scores = scores.scores, scores.without_barely_scored()
-    shares = metrics.win_shares(scores.scores)
-    names, spread = np.array(scores.datasets), np.array(entropies)
-
-    def by_name(table: Array) -> dict[str, float]:
-        means = zip(scores.candidates, mean(table, axis=0).tolist(), strict=True)
-        return {name: value for name, value in means if not np.isnan(value)}
-
-    def by_source(rows: NDArray[np.bool_]) -> SourceFigures:
-        table = scores.scores[rows]
-        counts = dict(zip(scores.candidates, _scored(every[rows]), strict=True))
-        return SourceFigures(
-            n=int(rows.sum()),
-            mean_reward=by_name(table),
-            share_of_wins=by_name(shares[rows]),
-            reward_entropy=float(spread[rows].mean()),
-            scored=counts if np.isnan(table).any() else None,
-        )
-
-    sources = {"all": by_source(np.ones(len(names), dtype=bool))}
-    sources |= {str(name): by_source(names == name) for name in dict.fromkeys(scores.datasets) if name != NO_DATASET}
+    sources = _by_source(scores, np.array(entropies))
+    scores = scores.without_barely_scored()
     learned = None if held_back.all() else scores.subset(np.flatnonzero(~held_back).tolist())
     crossed = None
     if learned and cross_validated is not None:
@@ -351,6 +332,31 @@ def report(
     outputs, rows = outputs.of_queries(judged), rows[judged]
     held_back_part = _held_back(outputs, scores.subset(rows.tolist()), learned, sampled.part(rows, columns))
     return Report(candidates=sources, held_back=held_back_part, cross_validation=crossed)
+
+
+def _by_source(scores: Scores, entropies: Array) -> dict[str, SourceFigures]:
+    """Each candidate's rewards on all queries, and on those of each data set."""
+    table, names = scores.without_barely_scored().scores, np.array(scores.datasets)
+    shares = metrics.win_shares(table)
+
+    def by_name(values: Array) -> dict[str, float]:
+        means = zip(scores.candidates, mean(values, axis=0).tolist(), strict=True)
+        return {name: value for name, value in means if not np.isnan(value)}
+
+    sources = {"all": np.ones(len(names), dtype=bool)}
+    sources |= {str(name): names == name for name in dict.fromkeys(scores.datasets) if name != NO_DATASET}
+    return {
+        source: SourceFigures(
+            n=int(rows.sum()),
+            mean_reward=by_name(table[rows]),
+            share_of_wins=by_name(shares[rows]),
+            reward_entropy=float(entropies[rows].mean()),
+            scored=dict(zip(scores.candidates, _scored(scores.scores[rows]), strict=True))
+            if np.isnan(table[rows]).any()
+            else None,
+        )
+        for source, rows in sources.items()
+    }
 
 
 def _judged(fold: Scores, probabilities: Array) -> NDArray[np.bool_]:

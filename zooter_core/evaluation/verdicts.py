@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
+from zooter_core.arithmetic.sums import NUMBERS
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.prices import Spent
@@ -52,7 +53,7 @@ def reach_verdict(
     hindsight: bool = False,
     folds: Array | None = None,
 ) -> Verdict:
-    """The verdict on choices for n queries, without what only the choices themselves tell.
+    """The verdict on choices for n queries by their scores; which candidates were never chosen, and costs, come later.
 
     Args:
         scores: of the queries, by whose `kinds` the verdict says where routing gains and loses.
@@ -60,19 +61,22 @@ def reach_verdict(
             a fold's best single candidate may be another one: then the verdict names none.
         folds: of cross-validation, as for `difference`.
     """
-    facts = asdict(difference(earned, alone, folds))
+    gain = difference(earned, alone, folds)
     if source == "cross-validation":
         named, scored = scores.scores[:, scores.candidates.index(against)], np.isfinite(alone)
         against = against if np.allclose(named[scored], alone[scored]) else BEST_SINGLE
     gains, loses = _kinds(scores, earned - alone)
     return Verdict(
         against=against,
-        difference=facts.pop("mean"),
-        **facts,
+        difference=gain.mean,
+        interval=gain.interval,
+        n=gain.n,
+        differing=gain.differing,
+        significant=gain.significant,
+        queries_needed=gain.queries_needed,
         source=source,
         hindsight=hindsight,
         points=bool(np.nanmin(scores.scores) >= 0 and np.nanmax(scores.scores) <= 1),
-        never_needed=[],
         gains=gains,
         loses=loses,
     )
@@ -134,9 +138,6 @@ def load_fleet_verdict(fleet: Fleet) -> Verdict | None:
     return of_report(report) if report else None
 
 
-WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-
-
 def in_a_line(report: Report) -> str:
     """How often the router picks the best model, on queries that it has not learned from, for somebody who has read
     nothing else; "" where it is not known, or not more often than the best single model is the best."""
@@ -145,7 +146,7 @@ def in_a_line(report: Report) -> str:
     if not (held_back and router and single) or held_back.n < fewest() or router.share <= single.share:
         return ""
     count = len(held_back.pool)
-    models = WORDS[count] if count < len(WORDS) else f"{count:,}"
+    models = NUMBERS[count] if count < len(NUMBERS) else f"{count:,}"
     return (
         f"Picks the best of {models} models in {100 * router.share:.0f} of 100 queries; one call instead of {models}."
     )

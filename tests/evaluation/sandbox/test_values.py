@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+import math
+from collections import Counter, deque
 from decimal import Decimal
 from fractions import Fraction
+from http import HTTPStatus
 
 import pytest
 from hypothesis import given, settings
@@ -22,14 +24,30 @@ JSON = st.recursive(
 
 VALUES = (
     *(None, True, 2**70, 0.5, 1j, "\ud800", b"\xff", Fraction(1, 3), Decimal("0.10"), range(3)),
-    *((1, [2, {(3,): {4}}]), frozenset({(None, "a")}), deque([1, 2])),
+    *((1, [2, {(3,): {4}}]), frozenset({(None, "a")}), deque([1, 2]), {1: 2}.keys()),
 )
+
+
+def travelled(value: object) -> object:
+    return unpack(json.loads(json.dumps(pack(value, 100))))
 
 
 @pytest.mark.parametrize("value", VALUES, ids=ascii)
 def test_a_value_arrives_as_it_left(value):
-    arrived = unpack(json.loads(json.dumps(pack(value, 100))))
+    arrived = travelled(value)
     assert (arrived, type(arrived)) == (value, type(value))
+
+
+@pytest.mark.parametrize(("value", "plain"), [(Counter("aab"), {"a": 2, "b": 1}), (HTTPStatus.OK, 200)], ids=ascii)
+def test_a_subclass_arrives_as_its_base(value, plain):
+    arrived = travelled(value)
+    assert (arrived, type(arrived)) == (plain, type(plain))
+
+
+def test_what_has_no_equal_arrives_too():
+    assert list(travelled({1: 2}.values())) == [2]
+    assert next(travelled(zip("ab", range(2), strict=True))) == ("a", 0)
+    assert math.isnan(travelled(math.nan))
 
 
 def test_what_can_be_changed_is_changed_in_place_and_the_rest_is_replaced():

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import json
 import sys
 
 import pytest
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.evaluation.verified import Outcome, form, verify
+from zooter_core.evaluation.verified import Outcome, verify
 
 PERSON = {
     "type": "object",
@@ -38,14 +37,11 @@ def test_a_reason_says_where_json_differs():
     assert verify('{"name": "Ana", "age": "x"}', {"check": {"json_schema": PERSON}}) == Outcome(False, reason)
 
 
-def test_extreme_json_is_wrong_and_does_not_raise(monkeypatch):
-    monkeypatch.setattr(form, "PATTERN_SECONDS", 0.1)
+def test_extreme_json_is_wrong_and_does_not_raise():
     nested = {"type": "array", "items": {"$ref": "#"}}
     assert not right("[" * 900 + "]" * 900, json_schema=nested)
     assert not right("9" * 5000, json_schema={"type": "integer"})
     assert not right("1" + "0" * 400, json_schema={"multipleOf": 0.3})
-    endless = verify(json.dumps("a" * 3000), {"check": {"json_schema": {"pattern": "(a+)+b$"}}})
-    assert endless == Outcome(False, "The JSON does not fit the schema: TimeoutError.")
 
 
 def test_no_schema_is_fetched_from_elsewhere():

@@ -314,7 +314,6 @@ def main(user: int, system_calls: bytes, limits: Message) -> None:
         os.listdir(os.path.dirname(os.__file__))  # fails if the standard library is not readable for others
     (worker_reads, to_worker), (checker_reads, to_checker) = os.pipe(), os.pipe()
     report, null = os.dup(1), os.open(os.devnull, os.O_RDWR)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if process := os.fork():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker could send it
         others, silent = [worker_reads, to_checker], [1]
@@ -350,7 +349,7 @@ def confine(system_calls: bytes) -> None:
 
 
 def set_limits(limits: Message) -> None:
-    """Set resource limits; those that the system does not have are skipped."""
+    """Set resource limits, but for those that are lower already."""
     values = {
         "RLIMIT_CPU": 1 + int(limits["seconds"]),  # the clock's limit comes first, with a better message
         "RLIMIT_AS": limits["memory"],
@@ -362,5 +361,5 @@ def set_limits(limits: Message) -> None:
     for name, most in values.items():
         try:
             resource.setrlimit(getattr(resource, name), (most, most))
-        except (AttributeError, OSError, ValueError):
+        except ValueError:
             continue

@@ -95,7 +95,7 @@ def run(code: str, check: str, function: str, *, setup: str = "", limits: Limits
     Args:
         code: the untrusted program. It starts in an empty folder, with an empty environment and no input.
         check: the trusted program, which passes when it reaches its end. Its calls of `function` go to the code's
-            function: arguments, result and exception travel as plain values (`values`).
+            function: arguments, result and exception travel as plain values (`process`).
         function: the function's name.
         setup: trusted code that defines other names for the check.
 

@@ -68,9 +68,9 @@ def check_verifiable(keys: Iterable[Mapping[str, Any]]) -> None:
 def verified_ranking(ranked: Sequence[Ranked], key: Mapping[str, Any]) -> list[Ranked]:
     """Responses with their outcomes: the right ones first, and those that are equally right as they were ranked.
 
-    Where the key asks for a form alone, a response without it is wrong, and one that has it is not right for that: the
-    order is that of the rewards, of which the wrong ones lose FORM_LOSS. Responses that failed have no outcome, and
-    those without a reward still no rank.
+    Where the key asks for a form alone, a response that has it need not be right, so the order is that of the rewards:
+    one without the form is wrong and loses FORM_LOSS of its reward. Responses that failed have no outcome, and those
+    without a reward still have no rank.
 
     Raises:
         ZooterError: the key cannot be used here, as `verify` says.

@@ -41,7 +41,7 @@ def asserted(text: str) -> tuple[str, str]:
     program in which each assert says what it asserts. Raises ZooterError if they do not parse, or call none."""
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError):
         tree = ast.Module([], [])
     asserts = [node for node in tree.body if isinstance(node, ast.Assert)]
     calls = [node for one in asserts for node in ast.walk(one) if isinstance(node, ast.Call)]
@@ -70,7 +70,7 @@ def _stub(prompt: str) -> str:
     try:
         ast.parse(prompt)
         return prompt
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except SyntaxError:
         return f"{prompt.rstrip()}\n    pass\n"
 
 
