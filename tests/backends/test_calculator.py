@@ -61,11 +61,19 @@ OPENINGS = {
     "What is 100-37?": "100-37 = 63.",
     "30% off 80 dollars": "30% off 80 dollars = 56.",
     "¿Cuánto es 7 por 8?": "7 por 8 = 56.",
+    "1,200 € minus 15 %": "1,200 € minus 15 % = 1020.",
+    "2² + 3³ = ??": "2² + 3³ = 31.",
+    "sqrt(9 + 16)": "sqrt(9 + 16) = 5.",
+    "the square root of 1/4": "the square root of 1/4 = 0.5.",
+    "2/5 squared": "2/5 squared = 0.16.",
+    "divide 6 by 1/2": "6 / 1/2 = 12.",
     "x + 5 = 12": "x = 7.",
     "Solve 3x - 4 = 11": "3x = 15, so x = 15 / 3 = 5.",
     "10 - 2x = x + 4": "3x = 6, so x = 6 / 3 = 2.",
     "Solve x/4 = 5": "x = 20.",
     "Find x if 2x = 5": "2x = 5, so x = 5/2.",
+    "solve −3x = 9": "3x = -9, so x = -9 / 3 = -3.",
+    r"Solve \(2x = 9\)": "2x = 9, so x = 9/2.",
 }
 
 
@@ -92,6 +100,8 @@ def test_the_answer_to_a_sum_or_an_equation_begins_with_its_result():
         "difference between 10 and 14 times 2",
         "subtract 5 from 3 times 4",
         "Solve 2x = 7 for an integer x",
+        *("Solve 10% x = 5", "Solve √x = 3", "Solve ½x = 3", "Solve 2x = 50%", "Solve 2x = 8³", "Solve 2x = 3 = 4"),
+        *("2 + 3!", "(sqrt(16 + 9)", "√9/16", "€1.000 + €500", "1.000€ + 500€"),
         "Tom has 3 * 4 pens. How many?",
         "1 / 0",
         "10^20 * 10^20",

@@ -35,6 +35,7 @@ NUMBERS = {
     "product of 6 and 7": "42",
     "What is the square root of 144?": "12",
     "sqrt(81)": "9",
+    "sqrt(2) * sqrt(2)": "2",
     "What is 7 squared?": "49",
     "2 to the power of 10": "1024",
     "What is 20% off $50?": "40",

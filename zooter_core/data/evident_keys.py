@@ -90,6 +90,7 @@ def _count(word: str) -> int:
 
 
 def _forms_of(value: Fraction) -> AnswerKey:
+    value = value.limit_denominator(10**12)  # √2 * √2 is 2
     digits = next((digits for digits in range(MOST_DIGITS + 1) if 10**digits % value.denominator == 0), None)
     return {"text": str(value)} if digits is None else {"number": _decimal(value, digits)}
 
