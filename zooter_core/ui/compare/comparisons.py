@@ -228,7 +228,7 @@ def describe_agreement(decision: Decision, ranked: Sequence[Ranked]) -> str:
             f":material/compare_arrows: They differ: the {who} puts {best} first; "
             f"the router chose **{plain(decision.candidate)}**, which {place}."
         )
-    if None in outcomes:
+    if None in outcomes or any(item.lacking for item in ranked):
         lacking = outcomes.count(False)
         lack = f"{lacking} of {len(ranked)} responses {'lacks' if lacking == 1 else 'lack'}"
         agreement = f"{lack if lacking else 'No response lacks'} the form that was asked for. {agreement}"
