@@ -101,7 +101,7 @@ def test_the_answer_to_a_sum_or_an_equation_begins_with_its_result():
         "subtract 5 from 3 times 4",
         "Solve 2x = 7 for an integer x",
         *("Solve 10% x = 5", "Solve √x = 3", "Solve ½x = 3", "Solve 2x = 50%", "Solve 2x = 8³", "Solve 2x = 3 = 4"),
-        *("2 + 3!", "(sqrt(16 + 9)", "√9/16", "€1.000 + €500", "1.000€ + 500€"),
+        *("2 + 3!", "(sqrt(16 + 9)", "√9/16", "€1.000 + €500", "1.000€ + 500€", "$3 + €4"),
         "Tom has 3 * 4 pens. How many?",
         "1 / 0",
         "10^20 * 10^20",

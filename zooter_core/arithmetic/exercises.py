@@ -74,6 +74,7 @@ EXPRESSION = re.compile(r"\s*(?:sqrt|cbrt|[-\d(.])(?:sqrt|cbrt|[-–\d\s()+*/^×
 YEAR = r"(?:1[5-9]|20)\d\d"
 DATE = re.compile(rf"\d+[/-]\d+[/-]\d+|24/7|9/11|\d{{3}}[- ]\d{{4}}|{YEAR}[-–]{YEAR}")  # also a telephone's number
 RANGE = re.compile(r"[$€£]?\d[\d.,]*(?:[-–][$€£]?\d[\d.,]*)+(?:%| dollars| euros)?[?!]?")  # or a score, and no more
+CURRENCIES = re.compile(r"([$€£]).*(?!\1)[$€£]|dollars.*euros|euros.*dollars")  # two of them
 OPERATOR = re.compile(r"(?<=[\d)\s%])[-–+*/^×÷·−]|sqrt|cbrt")
 
 SOLVE = re.compile(
@@ -114,7 +115,7 @@ def sum_in(text: str) -> tuple[str, str] | None:
     """
     text = " ".join(text.split()).replace("’", "'")
     match = QUESTION.fullmatch(text) if len(text) <= LONGEST_SUM else None
-    if not match or DATE.fullmatch(match["sum"]) or RANGE.fullmatch(text):
+    if not match or DATE.fullmatch(match["sum"]) or RANGE.fullmatch(text) or CURRENCIES.search(text):
         return None
     wording = LIST.sub(_written_out, match["sum"])
     for pattern, task in TASKS:
