@@ -62,6 +62,7 @@ OPENINGS = {
     "30% off 80 dollars": "30% off 80 dollars = 56.",
     "¿Cuánto es 7 por 8?": "7 por 8 = 56.",
     "1,200 € minus 15 %": "1,200 € minus 15 % = 1020.",
+    r"What is $3 \times 4 \div 2$?": r"$3 \times 4 \div 2$ = 6.",
     "2² + 3³ = ??": "2² + 3³ = 31.",
     "sqrt(9 + 16)": "sqrt(9 + 16) = 5.",
     "the square root of 1/4": "the square root of 1/4 = 0.5.",

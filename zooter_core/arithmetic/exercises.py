@@ -28,8 +28,8 @@ WORDS = (  # of a sum, and the signs for them
     *((rf"(?<!-)\b{name}\b(?!-)", str(number)) for number, name in enumerate(NUMBERS)),
     (r"\b(?:plus|más|più)\b", "+"),
     (r"\b(?:minus|moins|menos|meno)\b", "-"),
-    (r"\b(?:times|multiplied by|mal|fois|por)\b", "*"),
-    (r"\bdivided by\b", "÷"),
+    (r"\\?\b(?:times|cdot|multiplied by|mal|fois|por)\b", "*"),
+    (r"\\div\b|\bdivided by\b", "÷"),
     (r"[$€£](?=\d)(?!\d+\.\d{3}\b)|(?<=\d)(?<!\.\d{3}) ?[$€£]|(?<=\d) (?:dollars|euros)\b", ""),  # "1.000€"?
     (r" ?(?:%|\bpercent)(?= of|$)", "%"),
     (rf"{NUMBER}(?:%| percent) off (?:of )?{NUMBER}", r"\2 * (1 - \1/100)"),
