@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zooter_core.arithmetic.exact_answers import exact_answer
+from zooter_core.arithmetic.sums import false_sums
 
 ANSWERS = {
     "How many r's are in strawberry?": "3",
@@ -62,6 +63,7 @@ ANSWERS = {
     "Which is bigger, 9.11 or 9.9?": "9.9",
     "Which number is smaller: 3/7 or 4/9?": "3/7",
     "Is 0.9 bigger than 0.11?": "yes",
+    "Is 10% more than 5?": "no",
 }
 OTHERS = (
     "How many people are in Germany?",
@@ -86,6 +88,7 @@ OTHERS = (
     "What is 5 mod 0?",
     "What is 5 in French?",
     "Round 5 to seven places",
+    "Round 12.5% to the nearest whole number",
     "Hello!",
     "",
 )
@@ -96,6 +99,7 @@ def test_small_questions_have_exact_answers(question, answer):
     worked = exact_answer(question)
     assert worked
     assert worked[1] == answer
+    assert not false_sums(worked[0])
 
 
 def test_the_answer_is_worked_out_in_a_sentence():

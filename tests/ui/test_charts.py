@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 from xml.etree import ElementTree
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from support.hostile_texts import NAMES, PAYLOADS, faults, payload
 from zooter_core.base.errors import Failure
@@ -78,3 +80,13 @@ def test_who_won_is_a_bar_for_each_skill_in_the_colours_of_the_models() -> None:
     assert chat["hovertext"][0] == "chat gave the best answer to 25% of verse."
     assert (other["x"], other["name"]) == ([0.75, 0.0], text(name))
     assert [one["marker"]["color"] for one in (chat, other)] == [charts.colour(["chat"], "chat"), GREY]
+
+
+def test_plotly_draws_a_chart_as_high_as_the_page_leaves_room_for() -> None:
+    def page() -> None:
+        from zooter_core.ui import charts
+
+        charts.draw({"data": [{"type": "bar", "x": [1]}], "layout": {}}, "key", "A chart", 240)
+
+    (chart,) = AppTest.from_function(page).run().get("plotly_chart")
+    assert json.loads(chart.proto.spec)["layout"]["height"] == 240

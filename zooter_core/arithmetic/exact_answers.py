@@ -167,6 +167,8 @@ def _compared(a: str, b: str, larger: str = "", than: str = "") -> Worked | None
     above, below = (a, b) if one > other else (b, a)
     answer = above if larger else below
     difference = f"{above} - {below} = {in_decimals(abs(one - other))}"
+    if "%" in below:  # "80 - 10%" is 72
+        difference = f"{below} = {in_decimals(min(one, other))}"
     sentence = f"{difference}, so {answer} is {'larger' if larger else 'smaller'}."
     return sentence, answer if not than else "yes" if answer == a else "no"
 
@@ -213,7 +215,7 @@ QUESTIONS: Sequence[tuple[re.Pattern[str], Callable[..., Worked | None]]] = [
         (rf"(?:{IF} )?{N} (?:is )?(?:evenly )?divisible by {M}", _divisible),
         (rf"{ASK}{N} {AS} (?P<base>binary|hexadecimal|hex|octal)", _in_base),
         (rf"{ASK}(?:binary )?(?P<bits>[01]{{2,40}})(?: in| from)?(?: binary)? {AS} decimal", _from_binary),
-        (rf"round {A} (?:off )?to (?:the )?(?:nearest )?{PLACES}(?: decimals?(?: places?)?)?", _rounded),
+        (rf"round (?P<a>{AMOUNT}) (?:off )?to (?:the )?(?:nearest )?{PLACES}(?: decimals?(?: places?)?)?", _rounded),
         (rf"{ASK}{A} {AS} an? fraction", _as_fraction),
         (r"(?:simplify|reduce) (?:the fraction )?(?P<a>\d+/\d+)", _as_fraction),
         (rf"{ASK}{A} {AS} an? decimal", _as_decimal),

@@ -12,6 +12,7 @@ from zooter_core.arithmetic.sums import NUMBERS, value_of
 LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
 LONGEST_SUM = 150
 NUMBER = r"(\d[\d.]*(?:/\d+)?)"
+RADICAND = rf"(?:\({NUMBER}\)|{NUMBER})"  # of "√9/16", who knows whether it is 9 or 9/16
 ALONE = r"\b(?! ?(?:times|divided|multiplied|[*/x×÷]))"  # else: of the last number, or of the result?
 TASKS = (  # and what to work out for them
     (rf"add {NUMBER} (?:and|to) {NUMBER}", r"\1 + \2"),
@@ -27,11 +28,12 @@ WORDS = (  # of a sum, and the signs for them
     *((rf"(?<!-)\b{name}\b(?!-)", str(number)) for number, name in enumerate(NUMBERS)),
     (r"\b(?:plus|más|più)\b", "+"),
     (r"\b(?:minus|moins|menos|meno)\b", "-"),
-    (r"\b(?:times|multiplied by|mal|fois|por)\b", "*"),
-    (r"\bdivided by\b", "÷"),
-    (r"[$€£](?=\d)|(?<=\d) (?:dollars|euros)\b", ""),
+    (r"\\?\b(?:times|cdot|multiplied by|mal|fois|por)\b", "*"),
+    (r"\\div\b|\bdivided by\b", "÷"),
+    (r"[$€£](?=\d)(?!\d+\.\d{3}\b)|(?<=\d)(?<!\.\d{3}) ?[$€£]|(?<=\d) (?:dollars|euros)\b", ""),  # "1.000€"?
+    (r" ?(?:%|\bpercent)(?= of|$)", "%"),
     (rf"{NUMBER}(?:%| percent) off (?:of )?{NUMBER}", r"\2 * (1 - \1/100)"),
-    (r"(?:%|\bpercent) of\b", " / 100 *"),
+    ("% of\\b", " / 100 *"),
     (r"\bhalf of\b", "1/2 *"),
     (r"\b(?:a|one) (?:third|3rd) of\b", "1/3 *"),
     (r"\b(?:a|one) quarter of\b", "1/4 *"),
@@ -45,11 +47,12 @@ WORDS = (  # of a sum, and the signs for them
     (rf"(?:\bthe )?\bcube of {NUMBER}", r"(\1)^3"),
     (r"(\d/\d+) of\b", r"\1 *"),
     (r"(?<![\d)])(?<![\d)] )[-−] ?(\d[\d.]*)(?= (?:squared|cubed|to the)\b)", r"(-\1)"),  # but not "-5^2"
-    (r"\s*\bsquared\b", "^2"),
-    (r"\s*\bcubed\b", "^3"),
+    (r"\b(\d+/\d+)(?= (?:squared|cubed|to the)\b)", r"(\1)"),
+    (r"\s*\bsquared\b|²", "^2"),
+    (r"\s*\bcubed\b|³", "^3"),
     (r"\s*\bto the (?:power (?:of )?)?(\d+)(?:(?:st|nd|rd|th)(?: power)?)?\b", r"^\1"),
-    (r"(?:\bthe )?(?:\bcube root (?:of )?|\bcbrt(?: of)? ?|∛)\(?(\d+)\)?", r"cbrt(\1)"),
-    (r"(?:\bthe )?(?:\b(?:square )?root (?:of )?|\bsqrt(?: of)? ?|√)\(?(\d+)\)?", r"sqrt(\1)"),
+    (rf"(?:\bthe )?(?:\bcube root (?:of )?|\bcbrt(?: of)? ?|∛(?!\d+/)){RADICAND}", r"cbrt(\1\2)"),
+    (rf"(?:\bthe )?(?:\b(?:square )?root (?:of )?|\bsqrt(?: of)? ?|√(?!\d+/)){RADICAND}", r"sqrt(\1\2)"),
     (r"(?<=[\d\s)])(?<!\b0)x(?=[\d\s(])", "*"),  # but "0x10"
 )
 ITEM = r"\d[\d.]*\b(?:/\d+)?"
@@ -63,14 +66,16 @@ QUESTION = re.compile(
     r"(?:(?:what(?:'s| is|s| does)?|how much is|calculate|compute|evaluate|work out|solve|find"
     r"|was (?:ist|ergibt)|wie ?viel (?:ist|macht)|berechne|rechne|combien font|calcule"
     r"|¿?cu[aá]nto (?:es|son)|calcula|quanto (?:fa|é)|calcola) )?(?:the (?:value|result) of |the answer to )?"
-    r"(?P<sum>.+?)(?: is| aus| as a fraction)?(?:\s*(?:=|\bequals?(?: what)?\b))?(?:\s*\?|[.!])?(?: please[.!?]?)?",
+    r"(?P<sum>.+?)(?: is| aus| as a fraction)?(?:\s*(?:=|\bequals?(?: what)?\b))?"
+    r"(?:[\s?]*\?|\.|(?<!\d)!)?(?: please[.!?]?)?",
     re.IGNORECASE,
 )
-EXPRESSION = re.compile(r"\s*(?:sqrt|cbrt|[-\d(.])(?:sqrt|cbrt|[-\d\s()+*/^×÷·−.,%])*")
+EXPRESSION = re.compile(r"\s*(?:sqrt|cbrt|[-\d(.])(?:sqrt|cbrt|[-–\d\s()+*/^×÷·−.,%])*")
 YEAR = r"(?:1[5-9]|20)\d\d"
 DATE = re.compile(rf"\d+[/-]\d+[/-]\d+|24/7|9/11|\d{{3}}[- ]\d{{4}}|{YEAR}[-–]{YEAR}")  # also a telephone's number
 RANGE = re.compile(r"[$€£]?\d[\d.,]*(?:[-–][$€£]?\d[\d.,]*)+(?:%| dollars| euros)?[?!]?")  # or a score, and no more
-OPERATOR = re.compile(r"(?<=[\d)\s%])[-+*/^×÷·−]|sqrt|cbrt")
+CURRENCIES = re.compile(r"([$€£]).*(?!\1)[$€£]|dollars.*euros|euros.*dollars")  # two of them
+OPERATOR = re.compile(r"(?<=[\d)\s%])[-–+*/^×÷·−]|sqrt|cbrt")
 
 SOLVE = re.compile(
     r"^\W*(?:please |can you |could you |how (?:do|can) (?:I|you|we) )*"
@@ -78,7 +83,9 @@ SOLVE = re.compile(
     r"|(?:the )?(?:roots?|zeros?|solutions?) of)\b",
     re.IGNORECASE,
 )
-EQUATION = re.compile(r"[-\d.a-z(][-\d.,a-z()+*/^×÷·−\s]*?=[-\d.,a-z()+*/^×÷·−\s]*[\d.a-z)]", re.IGNORECASE)
+EQUATION = re.compile(r"[-−\d.a-z(][-\d.,a-z()+*/^×÷·−\s]*?=[-\d.,a-z()+*/^×÷·−\s]*[\d.a-z)]", re.IGNORECASE)
+# Alone but for quotes or a formula's marks: an equation cut out of "10% x = 5" or "√x = 3" is another one.
+QUOTED = re.compile(rf"(?:[\s$€\"'`*]|\\[(\[])*({EQUATION.pattern})(?:[\s$€\"'`*.?]|\\[)\]])*", re.IGNORECASE)
 VARIABLE = re.compile(r"(?<![a-z])[a-z](?![a-z])", re.IGNORECASE)
 WORDING = (  # around equations to solve
     "the|values?|of|to|for|is|are|solves?|which|such|that|makes|satisfies|both|if|when|where|and|given|let|following|this|these"
@@ -87,7 +94,7 @@ WORDING = (  # around equations to solve
 BETWEEN = re.compile(rf",(?!\d)|[;:]|\b(?:{WORDING})\b", re.IGNORECASE)
 OTHER = re.compile(rf"\b(?!(?:{WORDING})\b)[a-z]{{2,}}", re.IGNORECASE)  # the bug, or the output of a program
 # Beside an equation: what is asked for ("2x + 3 if x = 4"), or numbers that are looked for.
-TERM = re.compile(r"[-\d+*/^×÷·−]|\b(?:integer|natural|rational|whole|prime)", re.IGNORECASE)
+TERM = re.compile(r"[-\d+*/^×÷·−=]|\b(?:integer|natural|rational|whole|prime)", re.IGNORECASE)
 FACTOR = re.compile(r"\d[a-z]\b|\b[a-z]\^2", re.IGNORECASE)  # "2x + 3 = 7" is no line of a program
 ONE_STEP = re.compile(r"[a-z] ?[-+*/] ?[\d.]+ ?= ?-?[\d.]+ ?\??", re.IGNORECASE)  # nor is "x + 5 = 12"
 ASKED_ROOTS: tuple[tuple[re.Pattern[str], Callable[[list[Fraction]], list[Fraction]]], ...] = (
@@ -108,7 +115,7 @@ def sum_in(text: str) -> tuple[str, str] | None:
     """
     text = " ".join(text.split()).replace("’", "'")
     match = QUESTION.fullmatch(text) if len(text) <= LONGEST_SUM else None
-    if not match or DATE.fullmatch(match["sum"]) or RANGE.fullmatch(text):
+    if not match or DATE.fullmatch(match["sum"]) or RANGE.fullmatch(text) or CURRENCIES.search(text):
         return None
     wording = LIST.sub(_written_out, match["sum"])
     for pattern, task in TASKS:
@@ -180,8 +187,8 @@ def _to_solve(text: str) -> tuple[list[str], list[str], set[str]]:
         parts = [text]
     else:
         return [], [], set()
-    equations = [match[0] for part in parts if (match := EQUATION.search(part))]
-    others = " ".join(part for part in parts if not EQUATION.search(part))
+    equations = [match[1] for part in parts if (match := QUOTED.fullmatch(part))]
+    others = " ".join(part for part in parts if not QUOTED.fullmatch(part))
     names = sorted({name for equation in equations for name in VARIABLE.findall(equation)})
     wanted = {name for name in VARIABLE.findall(others) if name in names} or set(names)
     return ([], [], set()) if TERM.search(others) else (equations, names, wanted)

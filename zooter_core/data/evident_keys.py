@@ -22,7 +22,12 @@ EXACTLY = rf"(?<!least )(?<!most )(?<!than )(?<!to )(?<!or )(?<![-–])\b{COUNT}
 MOST_DIGITS = 6  # of a result in decimals; any other is a fraction
 PIECE = r"(?:poem|verse|rhyme|stanza|limerick|text|story|summary|answer|reply|slogan)"
 WITH = r"(?:(?!stanzas|verses)[^.?!]){0,60}\b(?:of|in|with)"
-AND_MORE = re.compile(r"\b(?:then|and (?:explain|describe|translate))\b", re.IGNORECASE)  # which the count is not of
+DOUBT = re.compile(  # more, which the count is not of; a text that is there; or a question how it is done
+    r"\b(?:then|and (?:its|explain|describe|translate)|(?:for|on|of) each)\b"
+    rf"|\b(?:I have|these|following|the|my|your) {COUNT}[- ](?:bullet|list|line|word)"
+    r"|^(?:is|are|how (?:do|can|should|to) (?:I |you |we )?(?:write|compose|create|make))\b",
+    re.IGNORECASE,
+)
 VERSE = [2, None]  # lines
 WANTED = r"\b(?:write|compose|create|give|make)(?: me| us)? (?:an?|another|one)"
 KIND = r"(?: (?!(?:of|about|for|on|from|to|in|with|a|an|the|prose)\b)[\w'-]+,?){0,3}"  # "short funny", of the piece
@@ -76,7 +81,7 @@ def key_in(text: str) -> AnswerKey | None:
         return {"check": {"solution": {name: str(value) for name, value in equations.solution.items()}}}
     if (exact := exact_answer(text)) and exact[1].isdigit():
         return {"answer": {"number": exact[1]}}
-    if AND_MORE.search(text):
+    if DOUBT.search(text):
         return None
     checks: dict[str, Any] = {}
     for pattern, check, value in FORMS:
@@ -90,6 +95,7 @@ def _count(word: str) -> int:
 
 
 def _forms_of(value: Fraction) -> AnswerKey:
+    value = value.limit_denominator(10**12)  # √2 * √2 is 2
     digits = next((digits for digits in range(MOST_DIGITS + 1) if 10**digits % value.denominator == 0), None)
     if digits is None:
         return {"text": str(value)}

@@ -145,7 +145,8 @@ def shown_tags(tags: Sequence[Tag]) -> list[str]:
 def draw(figure: Figure, key: str, alt: str, height: int) -> None:
     """Draw a chart in the page's colours, so many pixels high; `alt` is what a screen reader says of it."""
     options = CONFIG | {"toImageButtonOptions": {**CONFIG["toImageButtonOptions"], "filename": f"zooter-{key}"}}
-    st.plotly_chart(figure, key=key, height=height, config=options, alt=alt)
+    sized = {**figure, "layout": {**figure["layout"], "height": height}}  # or plotly first draws it 450 pixels high
+    st.plotly_chart(sized, key=key, height=height, config=options, alt=alt)
 
 
 def redraw(figure: Figure, key: str, alt: str, height: int) -> None:

@@ -91,6 +91,7 @@ def test_checks(text, check, expected):
 )  # fmt: skip
 def test_reasons_are_sentences(check, reason):
     assert verify("One two", {"check": check}).reason == reason
+    assert verify("It is 5.79.", {"check": {"solution": {"x": "5"}}}).reason == "x is 5, not 5.79."
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,8 @@ def test_a_form_is_kept_or_lacking_but_not_right() -> None:
     text = describe_agreement(DECISION, [with_form, replace(without, right=False)])
     assert text.startswith("1 of 2 responses lacks the form that was asked for. :material/check_circle: Router and")
     assert "No response lacks the form" in describe_agreement(DECISION, [with_form, without])
+    neither = [replace(item, right=False, lacking="4 lines, 3 asked") for item in (with_form, without)]
+    assert describe_agreement(DECISION, neither).startswith("2 of 2 responses lack the form")
 
 
 def test_a_blind_order_is_drawn_anew(tiny_ensemble: Ensemble) -> None:

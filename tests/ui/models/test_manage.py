@@ -6,7 +6,8 @@ import pytest
 
 from support.app_pages import let_manage
 from zooter_core.base.errors import ZooterError
-from zooter_core.ui.models.manage import check_host_allowed
+from zooter_core.fleet.discovered import Model
+from zooter_core.ui.models.manage import check_host_allowed, label
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,8 @@ def test_every_other_port_and_host_is_refused(monkeypatch: pytest.MonkeyPatch, e
         check_host_allowed(url)
     let_manage(monkeypatch, refusal.value.failure.next_step.split("`")[1].removeprefix("--manage "))
     check_host_allowed(url)
+
+
+def test_a_model_of_which_nothing_else_is_known_is_named_once() -> None:
+    assert label(Model("openai", "cook-1", "on a server")) == "cook-1 · on a server"
+    assert label(Model("openai", "a/Cook-Instruct", "on a server")) == "cook · a/Cook-Instruct · on a server"

@@ -104,7 +104,7 @@ def solves(text: str, solution: dict[str, Any]) -> tuple[bool, str]:
             return False, f"The response does not say what {name} is."
         number = Fraction(final)
         if abs(number - Fraction(value)) >= Fraction(1, 100) or (number != Fraction(value) and number.denominator == 1):
-            return False, f"{name} is {value}, not {stated[-1] if stated else number}."
+            return False, f"{name} is {value}, not {stated[-1] if stated else final}."
     return True, f"The solution is {listed(f'{name} = {value}' for name, value in solution.items())}."
 
 

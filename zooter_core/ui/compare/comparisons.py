@@ -213,7 +213,7 @@ def describe_agreement(decision: Decision, ranked: Sequence[Ranked]) -> str:
         return ":material/error: No model answered, so there is nothing to rank."
     outcomes = [item.right for item in ranked if item.reason]
     sentences = []
-    if None in outcomes:
+    if None in outcomes or any(item.lacking for item in ranked):
         lacking = outcomes.count(False)
         lack = f"{lacking} of {len(ranked)} responses {'lacks' if lacking == 1 else 'lack'}"
         sentences.append(f"{lack if lacking else 'No response lacks'} the form that was asked for.")

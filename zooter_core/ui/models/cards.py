@@ -33,7 +33,7 @@ TRIES = {  # a short query of each kind
     "knowledge": "What is the capital of France?",
     "editing": "Make this polite: Send me the report!",
     "languages": "Translate 'good morning' into French",
-    "writing": "Write two lines about the sea",
+    "writing": "Write four lines about the sea",
     "advice": "How do I get a coffee stain out of a shirt?",
 }
 LONGEST_TRY = 96  # tokens

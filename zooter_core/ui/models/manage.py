@@ -74,7 +74,7 @@ def check_models_allowed(models: Sequence[Model]) -> None:
 
 
 def label(model: Model) -> str:
-    return f"{model.name} · {model.facts or model.model} · {model.place}"
+    return " · ".join(dict.fromkeys((model.name, model.facts or model.model, model.place)))
 
 
 def _ports(host: Host) -> Collection[int]:
