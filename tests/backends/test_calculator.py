@@ -67,7 +67,7 @@ OPENINGS = {
     "sqrt(9 + 16)": "sqrt(9 + 16) = 5.",
     "the square root of 1/4": "the square root of 1/4 = 0.5.",
     "2/5 squared": "2/5 squared = 0.16.",
-    "divide 6 by 1/2": "6 / 1/2 = 12.",
+    "divide 6 by 1/2": "6 ÷ 1/2 = 12.",
     "x + 5 = 12": "x = 7.",
     "Solve 3x - 4 = 11": "3x = 15, so x = 15 / 3 = 5.",
     "10 - 2x = x + 4": "3x = 6, so x = 6 / 3 = 2.",

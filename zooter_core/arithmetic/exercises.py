@@ -19,7 +19,7 @@ TASKS = (  # and what to work out for them
     (rf"{NUMBER} times itself", r"\1 * \1"),
     (rf"subtract {NUMBER} from {NUMBER}", r"\2 - \1"),
     (rf"multiply {NUMBER} (?:by|and|with) {NUMBER}", r"\1 * \2"),
-    (rf"divide {NUMBER} by {NUMBER}", r"\1 / \2"),
+    (rf"divide {NUMBER} by {NUMBER}", r"\1 ÷ \2"),
     (rf"(?:increase|raise) {NUMBER} by {NUMBER}(?:%| percent)", r"\1 + \2%"),
     (rf"(?:decrease|reduce|lower) {NUMBER} by {NUMBER}(?:%| percent)", r"\1 - \2%"),
 )

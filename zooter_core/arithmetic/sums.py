@@ -34,7 +34,7 @@ PERCENT = re.compile(r"([\d.]+)%")
 SIGNS = str.maketrans(
     {**dict.fromkeys("×·xX", "*"), "÷": "/", "^": "**", **dict.fromkeys("−–", "-"), **dict.fromkeys("$€£", "")}
 )
-DIVISOR = re.compile(r"(÷\s*|\s/\s+)(\d+/\d+)(?![\d./]|\s*[*^])")  # "2 ÷ 1/4", "1/2 / 1/4"
+DIVISOR = re.compile(r"(÷\s*|(?<![\d./])\d+/\d+\s+/\s+)(\d+/\d+)(?![\d./]|\s*[*^])")  # "2 ÷ 1/4", "1/2 / 1/4"
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # "1,500"
 DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d+),(\d{1,2})(?![\d.,])")  # "2,5"
 CHANGE = re.compile(r"(.*[\d)])((?:\s*[-+]\s*[\d.]+%)+)")  # "80 + 15%", which is 80 * (1 + 15%)
