@@ -85,7 +85,7 @@ meta-llama/Llama-3.2-11B-Vision-Instruct Llama3-ChatQA-2-8B"""
 
 
 def test_other_models_are_not_recognised():
-    names = ["", "x" * 10_000, *UNKNOWN.split()]
+    names = ["", *UNKNOWN.split()]
     assert [name for name in names if recognise(name) is not None] == []
 
 

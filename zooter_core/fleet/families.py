@@ -27,7 +27,6 @@ OF_SKILLS = {  # skill -> the benchmark that stands for it
 }
 MMLU_CHANCE, PRO_CHANCE, PRO_POWER = 0.25, 0.1, 0.61  # the power fits the models of the table that have both
 
-MOST_CHARACTERS = 300  # of a name
 ALIKE = 1.35  # the ratio of two counts of parameters; CodeGemma 7B has 8.5 billion
 MAKERS = "meta|meta-llama|c4ai|google|qwen|mistralai|microsoft|nvidia|ibm-granite|allenai|deepseek-ai|openai|tiiuae"
 ENDING = re.compile(r"(?i)(\.gguf|-gguf)+$")
@@ -67,7 +66,7 @@ def recognise(name: str, billions: float | None = None) -> Family | None:
         billions: of parameters, as its server counts them, for a name without a size: `llama3.1:latest`.
     """
     plain = _plain(name)
-    for entry, pattern in _table() if len(name) <= MOST_CHARACTERS else ():
+    for entry, pattern in _table():
         if match := pattern.match(plain):
             parts = [part for part in plain[match.end() :].split("-") if part]
             words = entry.get("words", {})

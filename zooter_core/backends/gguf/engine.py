@@ -143,9 +143,7 @@ class Engine:
         self.process = self._start(candidate, adapters.values())
         self._socket = str(self.process.folder / child.SOCKET)
         self.process.wait_until_loaded(candidate.model, stop)
-        self.sizes: dict[str, int] = {}
-        with suppress(psutil.Error):  # it has ended already, as the next request will see
-            self.sizes = {"cpu": psutil.Process(self.process.pid).memory_info().rss}
+        self.sizes = {"cpu": psutil.Process(self.process.pid).memory_info().rss}
 
     def _start(self, candidate: CandidateConfig, adapters: Iterable[Path]) -> ServerProcess:
         threads = candidate.threads or free_cores()

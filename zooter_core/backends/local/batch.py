@@ -205,7 +205,7 @@ class Batch:
                 group.keep(keep)
 
     def _begin(self, rows: Sequence[Row], joins: bool) -> CachedRows:
-        """Rows that begin. If they join others, the model has read all but their last tokens, as it has of the others."""
+        """Rows that begin. If they join others, the model reads all but their last tokens, as it has of the others."""
         self.rows.begin(rows)
         read = self.base.tokenizer.pad({"input_ids": [row.prompt + row.written for row in rows]}, return_tensors="pt")
         ids, mask = (read[name].to(self.base.device) for name in ("input_ids", "attention_mask"))
