@@ -177,8 +177,8 @@ def stream_or_fail(
                 del unfinished[piece.request]
             yield piece
     except Exception as problem:
-        if not unfinished and not isinstance(requests, Sequence):
-            raise  # no request has been drawn that could carry the error
+        if not unfinished:
+            raise  # no request could carry the error
         for request in unfinished:
             message = f"{request.candidate.backend}: {type(problem).__name__}: {first_line(problem)}"
             yield Piece.failed(request, message)

@@ -68,11 +68,6 @@ def test_settings_go_in_and_a_report_comes_out(start):
     assert process.log() == ""
 
 
-def test_a_line_that_a_death_cuts_off_is_no_report(start):
-    assert start("""print('{"num', end="")""").first_report(threading.Event()) == {}
-    assert start("").first_report(threading.Event()) == {}
-
-
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
