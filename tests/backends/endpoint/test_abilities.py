@@ -80,15 +80,6 @@ def test_a_server_that_writes_json_has_a_json_mode(scripted):
     assert look_at(scripted, "good", {}).json_mode is True
 
 
-def test_openrouter_lists_what_a_model_can_do_and_a_trial_shows_the_rest(scripted):
-    listed = {"id": "good", "context_length": 128_000, "architecture": {"input_modalities": ["text"]}}
-    listed |= {"supported_parameters": ["tools"], "pricing": {"prompt": "0.000001", "completion": "0.0000025"}}
-    models = {"data": [{"id": "other"}, listed]}
-    prices = (("usd_per_million_tokens", 2.5), ("usd_per_million_prompt_tokens", 1.0))
-    expected = Abilities(128_000, images=False, tools=True, json_mode=False, logprobs=False, prices=prices)
-    assert look_at(scripted, "good", {"/v1/models": models}) == expected
-
-
 def test_a_list_of_models_is_beside_the_chat_whatever_the_path(scripted):
     scripted.routes = {"/v1/openai/models": {"data": [{"id": "good", "context_length": 8192}]}}  # as at DeepInfra
     assert run_apart(find_abilities(Connection(at(f"{scripted.url}/openai")))).context_tokens == 8192

@@ -265,9 +265,5 @@ def _close_on(connection: socket.socket, stop: threading.Event, watch: threading
 
 def _rejection(content: bytes) -> RejectedError:
     """The error in an answer of llama.cpp."""
-    try:
-        values = parse_json(content)
-        facts = values.get("error", values)
-    except (ValueError, AttributeError):
-        return RejectedError(content.decode(errors="replace")[:500])
-    return RejectedError(str(facts.get("message", facts) if isinstance(facts, dict) else facts))
+    values = parse_json(content)
+    return RejectedError(values.get("error", values)["message"])

@@ -101,9 +101,7 @@ class ServerProcess:
 
     def log(self) -> str:
         """What the process has written to standard error."""
-        with suppress(OSError):
-            return self._log.read_bytes().decode(errors="replace")
-        return ""
+        return self._log.read_bytes().decode(errors="replace")
 
     def ending(self) -> str:
         """How the process has ended, with the reason that it has written."""
@@ -121,8 +119,7 @@ class ServerProcess:
     def close(self) -> None:
         """End the process with all that it has started, and remove its folder."""
         with self._closing:
-            with suppress(OSError):
-                self._input.close()
+            self._input.close()
             with suppress(ProcessLookupError, PermissionError):  # macOS raises the second for a group that has ended
                 os.killpg(self.pid, signal.SIGKILL)
             self._process.wait()
