@@ -25,7 +25,7 @@ KINDS = {
     ENDPOINT: "zooter_core.backends.endpoint.backend:OpenAIBackend",
     RECORDED: "zooter_core.backends.recorded:RecordedBackend",
 }
-POLL_SECONDS = 0.1  # between looks at a stop event, which does not wake a waiting thread
+POLL_SECONDS = 0.05  # between looks at a stop event, which does not wake a waiting thread
 
 
 @dataclass(frozen=True, slots=True, eq=False)

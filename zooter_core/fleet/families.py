@@ -16,7 +16,6 @@ from typing import Any
 
 from zooter_core.base.paths import FAMILIES
 
-BENCHMARKS = ("mmlu", "mmlu-pro", "gsm8k", "math", "humaneval", "ifeval", "mgsm")
 OF_SKILLS = {  # skill -> the benchmark that stands for it
     **dict.fromkeys(("arithmetic", "word-problems"), "gsm8k"),
     "algebra": "math",
@@ -55,7 +54,7 @@ class Family:
     name: str  # a short name of the family, such as "qwen2.5-coder"
     parameters: float | None = None  # in billions, as makers round them; None if the name does not say
     routed_as: str | None = None  # its name in the router of models/open-models; None if that does not know it
-    # Published figures, of BENCHMARKS -> share from 0 to 1; empty if there are none for this size.
+    # Published figures: benchmark -> share from 0 to 1; empty if there are none for this size.
     skills: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 

@@ -213,7 +213,8 @@ def _refusal(
         if status in KEY_REFUSED and key_variable is None:
             why, next_step = "the server wants a key", "Name its environment variable: api_key_env = ..."
         return EndpointError(f"{reason}: {why}", next_step, words=words, server_status=status)
-    subject = find_subject(status or 500, _labels(body) + message)
+    labels = " ".join(_codes(body)).replace("_", " ")  # such as "context length exceeded"
+    subject = find_subject(status or 500, f"{labels}: {message}")
     error = EndpointError(reason, "See the server's message.", words=words, server_status=status, subject=subject)
     error.temporary = is_temporary(status or 500) and subject is None
     error.overload = status in OVERLOAD
@@ -248,11 +249,6 @@ def _codes(body: object) -> list[str]:
     inner = body.get("error", body) if isinstance(body, Mapping) else None
     named = map(inner.get, ("code", "status", "status_code", "type")) if isinstance(inner, Mapping) else ()
     return [str(code) for code in named if isinstance(code, str | int)]
-
-
-def _labels(body: object) -> str:
-    """The same as text, such as "context length exceeded: "."""
-    return " ".join(_codes(body)).replace("_", " ") + ": "
 
 
 def connection_error(problem: BaseException, connect_seconds: float, redact: Redaction) -> EndpointError:

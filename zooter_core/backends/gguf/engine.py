@@ -256,7 +256,7 @@ class _Connection(http.client.HTTPConnection):
 
 def _close_on(connection: socket.socket, stop: threading.Event, watch: threading.Event) -> None:
     """Close a connection when `stop` is set, until `watch` is: llama.cpp then cancels the request."""
-    while not watch.wait(0.05):
+    while not watch.wait(POLL_SECONDS):
         if stop.is_set():
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

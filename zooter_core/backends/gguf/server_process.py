@@ -23,10 +23,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from zooter_core.backends import POLL_SECONDS
 from zooter_core.base.errors import WorkError
 from zooter_core.base.strict_json import dump_json, parse_json
 
-POLL_SECONDS = 0.05  # between looks at a stop
 EXIT_SECONDS = 2.0  # for a process that has closed its pipe or socket to end
 REASON_SECONDS = 5.0  # that llama.cpp may take to write why a model does not load
 OUT_OF_MEMORY = re.compile(r"out of memory|(failed|unable) to allocate|cannot allocate memory|failed to create context")
