@@ -50,16 +50,12 @@ def test_a_stop_text_ends_it(file):
     assert (response.text, response.finish) == ("1 2 3 ", "stop")
 
 
-@pytest.mark.parametrize(
-    ("query", "nearest"),
-    [("Count to tree.", 'The nearest is "Count to three."'), ("Unanswered?", 'The first is "What is the sea?"')],
-)
-def test_an_unknown_query_is_told_with_what_is_known(file, query, nearest):
-    response = replay(file, "a", query)
+def test_an_unknown_query_is_told_with_one_that_is_known(file):
+    response = replay(file, "a", "Unanswered?")
     assert (response.text, response.finish) == ("", "refused")
-    expected = f'a response of a in scores.jsonl, which has 3, but found no response to "{query}"'
+    expected = 'a response of a in scores.jsonl, which has 3, but found no response to "Unanswered?"'
     assert expected in str(response.error)
-    assert nearest in str(response.error)
+    assert 'The first is "What is the sea?"' in str(response.error)
 
 
 def test_what_has_no_response_of_a_candidate_is_refused(file, tmp_path):

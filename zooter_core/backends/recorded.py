@@ -1,11 +1,10 @@
 """Backend `recorded`: responses from a score file or a run folder, so that published outputs make a fleet.
 
-A query must be in the file, apart from differences in white space. The error for any other one names the nearest.
+A query must be in the file, apart from differences in white space.
 """
 
 from __future__ import annotations
 
-import difflib
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -24,7 +23,7 @@ from zooter_core.data.json_records import each_record
 from zooter_core.data.score_records import score_records
 from zooter_core.data.scores import read_query, read_responses
 
-MOST_COMPARED, COMPARED, SHOWN = 2000, 120, 80  # queries in the search for the nearest; characters compared, shown
+SHOWN = 80  # characters of a query
 
 
 @dataclass
@@ -59,18 +58,15 @@ class Recording:
             number: chooses one of several responses, in turn.
 
         Raises:
-            ZooterError: the file has no such response; the message names the nearest query in it.
+            ZooterError: the file has no such response; the message names a query that has one.
         """
         if texts := self.texts.get(plain(query), {}).get(candidate):
             return texts[number % len(texts)]
         queries = self.of(candidate)
-        starts = {entry[:COMPARED]: entry for entry in queries[:MOST_COMPARED]}
-        near = difflib.get_close_matches(plain(query)[:COMPARED], starts, n=1, cutoff=0.5)
-        kind = "The nearest" if near else "The first"
         raise ZooterError(
             f"a response of {candidate} in {self.path.name}, which has {len(queries):,}",
             f'no response to "{one_line(query, SHOWN)}"',
-            f'{kind} is "{one_line(near[0] if near else queries[0], SHOWN)}".',
+            f'The first is "{one_line(queries[0], SHOWN)}".',
         )
 
 
