@@ -29,53 +29,33 @@ def file(tmp_path) -> Path:
     return path
 
 
-def replay(path, name, query, seed=0, begun="", texts=()):
-    candidate = CandidateConfig(name, "recorded", str(path))
-    messages = (Message("user", query), *([Message("assistant", begun)] if begun else []))
-    request = Request(candidate, messages, stop=texts)
-    pieces = list(RecordedBackend().stream([request], GenerationConfig(seed=seed), threading.Event()))
-    return [piece.text for piece in pieces[:-1]], pieces[-1].response
+def replay(path, name, query, seed=0, texts=()):
+    request = Request(CandidateConfig(name, "recorded", str(path)), (Message("user", query),), stop=texts)
+    (piece,) = RecordedBackend().stream([request], GenerationConfig(seed=seed), threading.Event())
+    assert piece.text == piece.response.text
+    return piece.response
 
 
 def test_a_response_comes_as_it_is_recorded(file):
-    texts, response = replay(file, "a", "What is the sea?")
-    assert response.text == "".join(texts) == " Salt.\n\nWide. "
+    response = replay(file, "a", "What is the sea?")
+    assert (response.text, response.tokens) == (" Salt.\n\nWide. ", 2)
     assert (response.finish, response.error, response.candidate) == ("stop", None, "a")
-    assert replay(file, "b", " What is the sea? \n")[1].text == "杯子 ☕"
-
-
-def test_it_comes_in_pieces_and_an_empty_one_in_none(file):
-    texts, response = replay(file, "a", "Count to three.")
-    assert len(texts) == 3
-    assert (response.tokens, "".join(texts)) == (9, "1 2 3 4 5 6 7 8 9")
-    texts, response = replay(file, "b", "Count to three.")
-    assert (texts, response.text, response.error, response.first_token_seconds) == ([], "", None, None)
+    assert replay(file, "b", " What is the sea? \n").text == "杯子 ☕"
+    empty = replay(file, "b", "Count to three.")
+    assert (empty.text, empty.error, empty.first_token_seconds) == ("", None, None)
 
 
 def test_a_stop_text_ends_it(file):
-    texts, response = replay(file, "a", "Count to three.", texts=("7", "4 5"))
-    assert (response.text, "".join(texts), response.finish) == ("1 2 3 ", "1 2 3 ", "stop")
+    response = replay(file, "a", "Count to three.", texts=("7", "4 5"))
+    assert (response.text, response.finish) == ("1 2 3 ", "stop")
 
 
-def test_an_answer_that_has_begun_goes_on_as_it_was_recorded(file):
-    texts, response = replay(file, "a", "Count to three.", begun="1 2 3 4")
-    assert response.text == "".join(texts) == " 5 6 7 8 9"
-    assert (response.finish, response.error) == ("stop", None)
-    _, other = replay(file, "a", "Count to three.", begun="One, two")
-    assert (other.finish, other.text) == ("refused", "")
-    assert 'no response to "Count to three." that begins "One, two"' in str(other.error)
-
-
-@pytest.mark.parametrize(
-    ("query", "nearest"),
-    [("Count to tree.", 'The nearest is "Count to three."'), ("Unanswered?", 'The first is "What is the sea?"')],
-)
-def test_an_unknown_query_is_told_with_what_is_known(file, query, nearest):
-    texts, response = replay(file, "a", query)
-    assert (texts, response.text, response.finish) == ([], "", "refused")
-    expected = f'a response of a in scores.jsonl, which has 3, but found no response to "{query}"'
+def test_an_unknown_query_is_told_with_one_that_is_known(file):
+    response = replay(file, "a", "Unanswered?")
+    assert (response.text, response.finish) == ("", "refused")
+    expected = 'a response of a in scores.jsonl, which has 3, but found no response to "Unanswered?"'
     assert expected in str(response.error)
-    assert nearest in str(response.error)
+    assert 'The first is "What is the sea?"' in str(response.error)
 
 
 def test_what_has_no_response_of_a_candidate_is_refused(file, tmp_path):
@@ -93,20 +73,20 @@ def test_a_run_folder_with_several_samples_gives_them_by_turns(tmp_path):
     (tmp_path / "queries.jsonl").write_text('{"id": "q1", "text": "Why?", "dataset": null, "tags": []}\n')
     lines = [{"id": "q1", "sample": n, "candidate": "a", "text": f"because {n}", "error": None} for n in range(3)]
     (tmp_path / "responses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    texts = [replay(tmp_path, "a", "Why?", seed=seed)[1].text for seed in range(4)]
+    texts = [replay(tmp_path, "a", "Why?", seed=seed).text for seed in range(4)]
     assert texts == [f"because {n}" for n in (0, 1, 2, 0)]
 
 
 def test_the_trial_query_is_one_that_is_known(file):
     candidate = CandidateConfig("b", "recorded", str(file))
-    assert replay(file, "b", RecordedBackend().trial(candidate))[1].error is None
+    assert replay(file, "b", RecordedBackend().trial(candidate)).error is None
 
 
 def test_thoughts_in_a_recorded_response_are_apart(tmp_path):
     responses = {"a": "<think>\nSalt?\n</think>\n\nWater.", "b": "<think>\nSalt or"}
     path = tmp_path / "thoughts.jsonl"
     path.write_text(json.dumps({"id": "1", "query": "What?", "scores": {"a": 1, "b": 0}, "responses": responses}))
-    texts, response = replay(path, "a", "What?")
-    assert ("".join(texts), response.text, response.thoughts) == ("Water.", "Water.", "Salt?")
-    cut = replay(path, "b", "What?")[1]
+    response = replay(path, "a", "What?")
+    assert (response.text, response.thoughts) == ("Water.", "Salt?")
+    cut = replay(path, "b", "What?")
     assert (cut.text, cut.finish, cut.thoughts) == ("", "refused", "Salt or")

@@ -1,20 +1,13 @@
-"""Streams that run at the same time, and an ensemble with several backends."""
+"""Streams that run at the same time."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 import pytest
 
 from support.patience import PATIENCE
-from zooter_core.backends import Backend, Piece, iter_responses
 from zooter_core.backends.merge_streams import merge_streams
-from zooter_core.base.records import Response
-from zooter_core.config.fleet import load_fleet
-from zooter_core.fleet.ensemble import Ensemble
-
-# Merged streams
 
 
 def counting(mark, most=3):
@@ -69,60 +62,3 @@ def test_a_stop_of_the_callers_reaches_the_streams(streams):
         items.append(item)
         stop.set()
     assert items[0] == "x0"
-
-
-# Several backends
-
-
-SEA = "What is the sea?"
-
-
-def run(ensemble, candidates):
-    """The response of every candidate, by name."""
-    pieces = ensemble.run_candidates(candidates, SEA, threading.Event())
-    return {response.candidate: response for _, response in iter_responses(pieces)}
-
-
-class Echo(Backend):
-    """A backend that answers at once, in reverse order."""
-
-    def __init__(self, mark):
-        self.mark = mark
-
-    def stream(self, requests, generation, stop):
-        for request in reversed(requests):
-            yield Piece(request, response=Response(request.candidate.name, self.mark))
-
-
-def two_backends(fleet, names, backends):
-    """An ensemble in which the named candidates have the other one of two backends."""
-    ensemble = Ensemble(fleet)
-    candidates = tuple(replace(c, backend="other") if c.name in names else c for c in fleet.candidates)
-    ensemble.fleet, ensemble.backends = replace(fleet, candidates=candidates), backends
-    return ensemble
-
-
-def test_backends_work_at_the_same_time(tiny_fleet):
-    """Each waits for the other."""
-    together = threading.Barrier(2)
-
-    class Waiting(Echo):
-        def stream(self, requests, generation, stop):
-            together.wait(PATIENCE)
-            yield from super().stream(requests, generation, stop)
-
-    backends = {"transformers": Waiting("t"), "other": Waiting("o")}
-    responses = run(two_backends(load_fleet(tiny_fleet), ["one"], backends), ["base", "one"])
-    assert {name: response.text for name, response in responses.items()} == {"base": "t", "one": "o"}
-
-
-def test_a_backend_that_raises_leaves_the_others_alone(tiny_fleet):
-    class Broken(Echo):
-        def stream(self, requests, generation, stop):
-            yield next(super().stream(requests, generation, stop))
-            raise RuntimeError("out of order")
-
-    backends = {"transformers": Echo("t"), "other": Broken("b")}
-    responses = run(two_backends(load_fleet(tiny_fleet), ["base", "two"], backends), ["base", "one", "two"])
-    assert (responses["one"].text, responses["two"].text) == ("t", "b")
-    assert (responses["base"].finish, str(responses["base"].error)) == ("error", "other: RuntimeError: out of order")

@@ -1,23 +1,6 @@
-"""Places that are closed to the user or taken: one message that names them."""
+"""Places that are taken: one message that names them."""
 
 from __future__ import annotations
-
-from support.process_limits import bound_by_permissions
-from support.run_folders import content
-
-
-def test_what_is_closed_is_named_and_nothing_is_made(called, fleet_copy, tmp_path, responses):
-    weights = fleet_copy / "reward" / "model.safetensors"
-    weights.chmod(0)
-    before, out = content(fleet_copy), tmp_path / "out.jsonl"
-    with bound_by_permissions():
-        code, message = called("score", "--responses", responses, "--fleet", fleet_copy, "--out", out)
-    assert code in (1, 2)
-    assert str(weights) in message
-    assert "Permission denied" in message
-    assert "get it again" not in message  # there is nothing wrong with it
-    assert content(fleet_copy) == before
-    assert not out.exists()
 
 
 def test_a_place_that_is_taken_is_told_before_the_work(

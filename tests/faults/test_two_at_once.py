@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
 from support.run_folders import same_end, unfinish
 from zooter_core import pipeline
-from zooter_core.base.files import open_atomic, update_folder
+from zooter_core.base.files import update_folder
 from zooter_core.data.runs import Run
 
 BUSY = "another process at work in it"
@@ -32,21 +31,6 @@ def test_a_second_command_on_a_run_is_refused_and_the_first_is_unharmed(
     for step in ("label", "distill"):
         assert called(*step_of(step, run_copy))[0] == 0
     assert same_end(run_copy, finished_run)
-
-
-def test_two_that_write_one_file_do_not_mix(tmp_path, monkeypatch):
-    """Each writes aside under its own number; whoever ends last is what is there, whole."""
-    path, number = tmp_path / "out.jsonl", os.getpid()
-    with open_atomic(path) as file:
-        file.write("first\n")
-        monkeypatch.setattr(os, "getpid", lambda: 1)  # of a process that lives
-        with open_atomic(path) as other:
-            file.write("first\n")
-            other.write("second\n")
-        monkeypatch.setattr(os, "getpid", lambda: number)
-        assert path.read_text() == "second\n"
-    assert path.read_text() == "first\nfirst\n"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_a_dead_process_left_goes_and_what_a_living_one_writes_stays(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from support.patience import PATIENCE
 from zooter_core.backends import Backend, Piece, iter_responses
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import WorkError
@@ -107,13 +108,39 @@ def test_no_reserve_runs_after_a_stop(acting):
     assert ensemble.backends["transformers"].requested == ["base"]
 
 
-def test_a_reserve_may_have_another_backend(acting):
-    ensemble = acting(base=(DOWN,), two=(DOWN,))
-    base, one, two = ensemble.fleet.candidates
-    ensemble.fleet = replace(ensemble.fleet, candidates=(base, replace(one, backend="other"), two))
-    ensemble.backends["other"] = Acting(one=DEEP)
+@pytest.fixture
+def acting_apart(acting):
+    """A function that returns such an ensemble, in which one has a backend of its own."""
+
+    def act(one: Acting, **acts):
+        ensemble = acting(**acts)
+        base, first, two = ensemble.fleet.candidates
+        ensemble.fleet = replace(ensemble.fleet, candidates=(base, replace(first, backend="other"), two))
+        ensemble.backends["other"] = one
+        return ensemble
+
+    return act
+
+
+def test_a_reserve_may_have_another_backend(acting_apart):
+    ensemble = acting_apart(Acting(one=DEEP), base=(DOWN,), two=(DOWN,))
     _, responses = run(ensemble, ["base", "two"], ["one"])
     assert {name: response.text for name, response in responses.items()} == {"base": "", "two": "", "one": "Deep"}
+
+
+def test_backends_work_at_the_same_time_and_one_that_raises_leaves_the_others_alone(acting_apart):
+    together = threading.Barrier(2)
+
+    class Waiting(Acting):
+        def stream(self, requests, generation, stop):
+            together.wait(PATIENCE)
+            yield from super().stream(requests, generation, stop)
+
+    ensemble = acting_apart(Waiting(one=(BROKEN,)))
+    ensemble.backends["transformers"] = Waiting(base=WIDE, two=DEEP)
+    _, responses = run(ensemble, ["base", "one", "two"], [])
+    assert (responses["base"].text, responses["two"].text) == ("Wide", "Deep")
+    assert (responses["one"].finish, str(responses["one"].error)) == ("error", "other: RuntimeError: out of order")
 
 
 def test_stream_yields_the_text_of_whoever_answers(acting):

@@ -22,12 +22,10 @@ STREAMED = {  # words and finish reason
 }
 BROKEN = {  # the text of a first event, and what comes then
     "nothing": ("", b""),
-    "number": ("", b'data: {"choices": [{"index": 0, "delta": {"content": 7}}]}\n\n'),
     "no-choices": ("", b'data: [1, 2]\n\ndata: {"choices": "many"}\n\n'),
     "broken-line": (HALF, b'data: {"choices": [{"delta": \n\n'),
     "half-line": (HALF, b'data: {"choices": [{"delta": {"content": " it'),
     "error-event": (HALF, b'data: {"error": {"message": "the model\\u001b[31m ran\\nout of memory"}}\n\n'),
-    "deep-json": (HALF, b"data: " + b"[" * 100_000 + b"\n\n"),
 }
 CALLS = {  # of tools: a text before, the finish reason, and the member that has the call
     "tool": (None, "tool_calls"),

@@ -25,7 +25,7 @@ KINDS = {
     ENDPOINT: "zooter_core.backends.endpoint.backend:OpenAIBackend",
     RECORDED: "zooter_core.backends.recorded:RecordedBackend",
 }
-POLL_SECONDS = 0.1  # between looks at a stop event, which does not wake a waiting thread
+POLL_SECONDS = 0.05  # between looks at a stop event, which does not wake a waiting thread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,8 +177,8 @@ def stream_or_fail(
                 del unfinished[piece.request]
             yield piece
     except Exception as problem:
-        if not unfinished and not isinstance(requests, Sequence):
-            raise  # no request has been drawn that could carry the error
+        if not unfinished:
+            raise  # no request could carry the error
         for request in unfinished:
             message = f"{request.candidate.backend}: {type(problem).__name__}: {first_line(problem)}"
             yield Piece.failed(request, message)

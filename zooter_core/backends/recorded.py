@@ -1,12 +1,10 @@
 """Backend `recorded`: responses from a score file or a run folder, so that published outputs make a fleet.
 
-A query must be in the file, apart from differences in white space. The error for any other one names the nearest.
+A query must be in the file, apart from differences in white space.
 """
 
 from __future__ import annotations
 
-import difflib
-import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zooter_core.backends import Backend, Piece, Request
-from zooter_core.backends.conversation import begun_answer, last_query
+from zooter_core.backends.conversation import last_query
 from zooter_core.backends.growing_answer import StopTexts
 from zooter_core.backends.thoughts import split, still_thinking
 from zooter_core.base.errors import ZooterError, listed, one_line
@@ -25,8 +23,7 @@ from zooter_core.data.json_records import each_record
 from zooter_core.data.score_records import score_records
 from zooter_core.data.scores import read_query, read_responses
 
-WORDS = 4  # in a piece
-MOST_COMPARED, COMPARED, SHOWN = 2000, 120, 80  # queries in the search for the nearest; characters compared, shown
+SHOWN = 80  # characters of a query
 
 
 @dataclass
@@ -54,28 +51,22 @@ class Recording:
             "Name the candidate as the file does.",
         )
 
-    def look_up(self, query: str, begun: str, candidate: str, number: int) -> str:
+    def look_up(self, query: str, candidate: str, number: int) -> str:
         """A candidate's response to a query.
 
         Args:
-            begun: the beginning of the answer, if the conversation ends with it. Then only the rest is returned.
             number: chooses one of several responses, in turn.
 
         Raises:
-            ZooterError: the file has no such response; the message names the nearest query in it.
+            ZooterError: the file has no such response; the message names a query that has one.
         """
-        texts = self.texts.get(plain(query), {}).get(candidate, [])
-        if rests := [text.removeprefix(begun) for text in texts if text.startswith(begun)]:
-            return rests[number % len(rests)]
+        if texts := self.texts.get(plain(query), {}).get(candidate):
+            return texts[number % len(texts)]
         queries = self.of(candidate)
-        starts = {entry[:COMPARED]: entry for entry in queries[:MOST_COMPARED]}
-        near = difflib.get_close_matches(plain(query)[:COMPARED], starts, n=1, cutoff=0.5)
-        kind = "The nearest" if near else "The first"
-        beginning = f' that begins "{one_line(begun, SHOWN)}"' if begun else ""
         raise ZooterError(
             f"a response of {candidate} in {self.path.name}, which has {len(queries):,}",
-            f'no response to "{one_line(query, SHOWN)}"{beginning}',
-            f'{kind} is "{one_line(near[0] if near else queries[0], SHOWN)}".',
+            f'no response to "{one_line(query, SHOWN)}"',
+            f'The first is "{one_line(queries[0], SHOWN)}".',
         )
 
 
@@ -99,41 +90,33 @@ class RecordedBackend(Backend):
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
-        """Yield the recorded responses, a few words at a time."""
+        """Yield the recorded responses, each in one piece."""
         for request in requests:
+            if stop.is_set():
+                yield Piece.stopped(request)
+                continue
             started, name = time.perf_counter(), request.candidate.name
             seed = generation.seed if request.seed is None else request.seed
             try:
-                recording, messages = self._recording(request.candidate), request.messages
-                text = recording.look_up(last_query(messages), begun_answer(messages), name, seed)
+                recorded = self._recording(request.candidate).look_up(last_query(request.messages), name, seed)
             except ZooterError as problem:
                 yield Piece.failed(request, problem, "refused")
                 continue
-            parts = split(text)
-            if parts.thoughts:
-                yield Piece(request, thoughts=parts.thoughts)
-            stops = StopTexts(request.stop)
-            words = re.findall(r"\S+\s*|\s+", stops.feed(parts.text) + stops.waiting)
-            first = time.perf_counter() - started
-            done = 0
-            while done < len(words) and not stop.is_set():
-                yield Piece(request, "".join(words[done : done + WORDS]))
-                done = min(done + WORDS, len(words))
-            yield Piece(
-                request,
-                response=Response(
-                    name,
-                    "".join(words[:done]),
-                    tokens=done + len(parts.thoughts.split()),  # words, as the file does not name a tokenizer
-                    seconds=time.perf_counter() - started,
-                    first_token_seconds=first if done else None,
-                    finish="stopped" if done < len(words) else "refused" if parts.unfinished else "stop",
-                    error=still_thinking(name, 0).failure if parts.unfinished else None,
-                    thoughts=parts.thoughts,
-                    thought_tokens=len(parts.thoughts.split()),
-                ),
-                stop_text=stops.match,
+            parts, stops = split(recorded), StopTexts(request.stop)
+            text = stops.feed(parts.text) + stops.waiting
+            seconds, thought_words = time.perf_counter() - started, len(parts.thoughts.split())
+            response = Response(
+                name,
+                text,
+                tokens=len(text.split()) + thought_words,  # the file does not name a tokenizer
+                seconds=seconds,
+                first_token_seconds=seconds if text else None,
+                finish="refused" if parts.unfinished else "stop",
+                error=still_thinking(name, 0).failure if parts.unfinished else None,
+                thoughts=parts.thoughts,
+                thought_tokens=thought_words,
             )
+            yield Piece(request, text, response, thoughts=parts.thoughts, stop_text=stops.match)
 
     def _recording(self, candidate: CandidateConfig) -> Recording:
         with self._lock:

@@ -23,7 +23,7 @@ from zooter_core.config.fleet import Fleet
 if TYPE_CHECKING:
     from zooter_core.backends.endpoint.faults import EndpointError
 
-MOST_REASONS, MOST_REASON = 5, 300  # candidates whose reasons a message gives, and characters of a reason
+MOST_REASON = 300  # characters of a reason
 
 
 class Attempts:
@@ -151,10 +151,8 @@ def all_failed(failed: Sequence[Response]) -> ZooterError:
     *others, last = names
     reasons = "".join(
         f"\n- {shortened(response.candidate, MOST_NAMED)}: {shortened(_advice(response), MOST_REASON)}"
-        for response in failed[:MOST_REASONS]
+        for response in failed
     )
-    if len(failed) > MOST_REASONS:
-        reasons += f"\n- and {len(failed) - MOST_REASONS:,} more"
     sentence = f"{listed(others)} and {last} could not answer:{reasons}"
     expected, step = f"an answer of {listed(others)} or {last}", "\n\n`zooter check` tries each of them."
     return WorkError(expected, f"none:{reasons}", step, sentence=sentence)

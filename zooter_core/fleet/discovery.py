@@ -10,7 +10,6 @@ import asyncio
 import os
 import re
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -121,11 +120,9 @@ def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequenc
 
 def one_name(url: str) -> str:
     """An address in which localhost, 127.0.0.1 and ::1, the names of this machine, are the same."""
-    with suppress(ValueError):
-        parts = urlsplit(url)
-        if parts.hostname in ("localhost", "127.0.0.1", "::1"):
-            return f"{parts.scheme}://{Host('localhost', parts.port)}{parts.path}"
-    return url
+    parts = urlsplit(url)
+    here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return f"{parts.scheme}://{Host('localhost', parts.port)}{parts.path}" if here else url
 
 
 def usual_addresses() -> list[str]:
@@ -133,10 +130,9 @@ def usual_addresses() -> list[str]:
     addresses = [f"http://localhost:{port}/v1" for port in USUAL.values()]
     host = os.environ.get("OLLAMA_HOST", "").strip()
     if host:
-        with suppress(ValueError):
-            parts = urlsplit(host if "://" in host else f"http://{host}")
-            name = "localhost" if parts.hostname in ("0.0.0.0", "::", None, "") else parts.hostname
-            addresses[0] = f"{parts.scheme}://{Host(name, parts.port or USUAL[OLLAMA])}/v1"
+        parts = urlsplit(host if "://" in host else f"http://{host}")
+        name = "localhost" if parts.hostname in ("0.0.0.0", "::", None, "") else parts.hostname
+        addresses[0] = f"{parts.scheme}://{Host(name, parts.port or USUAL[OLLAMA])}/v1"
     return addresses
 
 

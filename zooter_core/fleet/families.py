@@ -16,7 +16,6 @@ from typing import Any
 
 from zooter_core.base.paths import FAMILIES
 
-BENCHMARKS = ("mmlu", "mmlu-pro", "gsm8k", "math", "humaneval", "ifeval", "mgsm")
 OF_SKILLS = {  # skill -> the benchmark that stands for it
     **dict.fromkeys(("arithmetic", "word-problems"), "gsm8k"),
     "algebra": "math",
@@ -27,7 +26,6 @@ OF_SKILLS = {  # skill -> the benchmark that stands for it
 }
 MMLU_CHANCE, PRO_CHANCE, PRO_POWER = 0.25, 0.1, 0.61  # the power fits the models of the table that have both
 
-MOST_CHARACTERS = 300  # of a name
 ALIKE = 1.35  # the ratio of two counts of parameters; CodeGemma 7B has 8.5 billion
 MAKERS = "meta|meta-llama|c4ai|google|qwen|mistralai|microsoft|nvidia|ibm-granite|allenai|deepseek-ai|openai|tiiuae"
 ENDING = re.compile(r"(?i)(\.gguf|-gguf)+$")
@@ -56,7 +54,7 @@ class Family:
     name: str  # a short name of the family, such as "qwen2.5-coder"
     parameters: float | None = None  # in billions, as makers round them; None if the name does not say
     routed_as: str | None = None  # its name in the router of models/open-models; None if that does not know it
-    # Published figures, of BENCHMARKS -> share from 0 to 1; empty if there are none for this size.
+    # Published figures: benchmark -> share from 0 to 1; empty if there are none for this size.
     skills: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
@@ -67,7 +65,7 @@ def recognise(name: str, billions: float | None = None) -> Family | None:
         billions: of parameters, as its server counts them, for a name without a size: `llama3.1:latest`.
     """
     plain = _plain(name)
-    for entry, pattern in _table() if len(name) <= MOST_CHARACTERS else ():
+    for entry, pattern in _table():
         if match := pattern.match(plain):
             parts = [part for part in plain[match.end() :].split("-") if part]
             words = entry.get("words", {})

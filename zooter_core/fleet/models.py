@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,10 +31,6 @@ if TYPE_CHECKING:
 
 Config = TypeVar("Config")
 Part = TypeVar("Part")
-
-
-class _AnotherEncoderError(Exception):
-    """The encoder of the tagger is not the router's."""
 
 
 class FleetModels:
@@ -77,7 +72,7 @@ class FleetModels:
 
     @property
     def tagger(self) -> taggers.Tagger:
-        return self._part("tagger", self.fleet.tagger, lambda c: taggers.tagger(c, self._encoder, self.backend_of))
+        return self._part("tagger", self.fleet.tagger, lambda c: taggers.tagger(c, self.encoders, self.backend_of))
 
     @property
     def reward_model(self) -> rewards.RewardModel:
@@ -124,10 +119,12 @@ class FleetModels:
         return neighbours and neighbours.for_pool(self.fleet.pool, self.fleet.names_in(neighbours.candidates))
 
     def _quick_tagger(self) -> taggers.Tagger | None:
-        if taggers.is_quick(self.fleet.tagger):
-            with suppress(_AnotherEncoderError):
-                return self.tagger
-        return None
+        """The tagger, if it can tag every query. A light fleet loads no second encoder for it."""
+        config = self.fleet.tagger
+        if config is None or not taggers.is_quick(config):
+            return None
+        same_encoder = (config.encoder or ENCODER) == self.router.encoder.reference
+        return self.tagger if same_encoder or not self.light else None
 
     def _load_reward(self, config: RewardConfig) -> rewards.RewardModel:
         """On ONNX Runtime if it can, unless candidates need PyTorch anyway or fleet.toml wants it (`runtime`)."""
@@ -143,12 +140,6 @@ class FleetModels:
         if isinstance(config, EmbeddedConfig) and isinstance(model, rewards.Pointwise):
             return rewards.Recomputed(model)
         return model
-
-    def _encoder(self, reference: str) -> TextEncoder:
-        """The encoder of the tagger, which the router shares if it has the same."""
-        if self.light and self.router.encoder.reference != reference:
-            raise _AnotherEncoderError
-        return self.encoders(reference)
 
     def backend_of(self, kind: str) -> Backend:
         """The backend of a kind. A judge on the candidates' base model shares its weights this way."""

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from zooter_core.backends.gguf import check_engine
 from zooter_core.base.errors import NotInstalledError, ZooterError
-from zooter_core.base.strict_json import parse_json
 from zooter_core.base.weights import PREFIX, package_folder
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.labelling import ENCODER
@@ -57,11 +55,11 @@ def check_encoder(fleet: Fleet) -> None:
     """
     encoder = ENCODER  # of a starting router
     if fleet.router is not None:
-        from zooter_core.router.head import CONFIG  # loads numpy, which the demo of connected models does later
+        from zooter_core.router.head import RouterHead  # loads numpy, which the demo of connected models does later
 
         encoder = ""
-        with suppress(OSError, ValueError, KeyError, TypeError):  # opening the router says what is wrong
-            encoder = str(parse_json((Path(fleet.router.path) / CONFIG).read_text(encoding="utf-8"))["encoder"])
+        with suppress(ZooterError):  # opening the router says what is wrong
+            encoder = RouterHead.load(fleet.router.path).config.encoder
     _check_weights(encoder)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from zooter_core.base.cores import cores
 from zooter_core.base.errors import ZooterError, loading
 from zooter_core.base.made_once import Place, hash_parts
-from zooter_core.base.tensors import first_broken, read_safetensors
+from zooter_core.base.tensors import read_safetensors
 from zooter_core.base.weights import resolve, stamp_of
 from zooter_core.config.labelling import RewardConfig, ScalarConfig, UltraConfig
 from zooter_core.labelling.rewards import plain
@@ -89,8 +89,6 @@ def _write(config: ScalarConfig, source: Path, settings: Mapping[str, Any], fold
     outputs = len(weights["classifier.bias"]) if "classifier.bias" in weights else 0
     if outputs != 1:
         raise ZooterError("a reward model with one output", f"{outputs} at {config.model}", "Use another model.")
-    if name := first_broken(weights):
-        raise ValueError(f"NaN or infinity in its weights ({name})")
     folder.mkdir(parents=True)
     bert.Bert(settings, weights, bert.has_segments(source)).rewards().write(folder / GRAPH)
     bert.write_tokenizer(source, folder, config.max_tokens or MOST_TOKENS, "right", pads=False)

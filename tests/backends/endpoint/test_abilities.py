@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,20 +16,23 @@ from support.scripted_server import Scripted, at
 from zooter_core.backends.endpoint.abilities import Abilities, find_abilities
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
+from zooter_core.backends.gguf import child
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
 
 @pytest.fixture
 def llama_cpp(tmp_path: Path) -> Iterator[str]:
-    """The address of llama.cpp's server with a tiny model."""
+    """The address of llama.cpp's server with a tiny model, as a user would run it."""
     pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
     from support.gguf_models import write_model
-    from support.llama_servers import running
 
-    model = str(write_model(tmp_path / "tiny.gguf"))
-    with running({"model": model, "adapters": [], "n_ctx": 512}, tmp_path) as address:
-        yield address + "/v1"
+    settings = {"model": str(write_model(tmp_path / "tiny.gguf")), "adapters": [], "threads": 1, "n_ctx": 512}
+    settings |= {"hostnames": ["127.0.0.1"], "port": 0, "n_parallel": 2, "offline": True, "ui": False}
+    call = [sys.executable, child.__file__, json.dumps(settings), str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(call, **pipes) as process:  # it ends when its input does
+        yield json.loads(process.stdout.readline())["address"] + "/v1"
 
 
 def test_llama_cpp_says_what_it_can_do_and_refuses_an_image_with_status_500(llama_cpp):
@@ -72,15 +78,6 @@ def test_vllm_lists_the_context_and_trials_show_the_rest(scripted):
 def test_a_server_that_writes_json_has_a_json_mode(scripted):
     scripted.replies = {"good": lambda query: "{"}
     assert look_at(scripted, "good", {}).json_mode is True
-
-
-def test_openrouter_lists_what_a_model_can_do_and_a_trial_shows_the_rest(scripted):
-    listed = {"id": "good", "context_length": 128_000, "architecture": {"input_modalities": ["text"]}}
-    listed |= {"supported_parameters": ["tools"], "pricing": {"prompt": "0.000001", "completion": "0.0000025"}}
-    models = {"data": [{"id": "other"}, listed]}
-    prices = (("usd_per_million_tokens", 2.5), ("usd_per_million_prompt_tokens", 1.0))
-    expected = Abilities(128_000, images=False, tools=True, json_mode=False, logprobs=False, prices=prices)
-    assert look_at(scripted, "good", {"/v1/models": models}) == expected
 
 
 def test_a_list_of_models_is_beside_the_chat_whatever_the_path(scripted):

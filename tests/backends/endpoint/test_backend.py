@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from support.patience import NEVER, PATIENCE
-from support.read_stream import ASK, read, stream
+from support.read_stream import ASK, stream
 from support.scripted_answers import TEXT
 from support.scripted_server import at
-from zooter_core.backends import Request, stream_or_fail
+from zooter_core.backends import Request
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message
 from zooter_core.config.fleet import GenerationConfig
@@ -108,16 +108,6 @@ def test_stop_ends_a_pause_between_attempts(scripted, backend, monkeypatch):
     (_, (response,)) = answers(backend, [at(scripted.url, "http-503", retries=20)], stop=stop)
     assert response.finish == "stopped"
     assert scripted.count("http-503") == 1
-
-
-def test_a_bug_leaves_no_request_without_a_response(server, backend, monkeypatch):
-    async def broken(*_):
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr("zooter_core.backends.endpoint.answer.respond", broken)
-    requests = [Request(at(server.url), ASK) for _ in range(2)]
-    (_, responses) = read(stream_or_fail(backend, requests, GENERATION, threading.Event()), requests)
-    assert all("RuntimeError: a bug" in str(response.error) for response in responses)
 
 
 def test_an_abandoned_answer_ends_at_the_server_too(scripted, backend):

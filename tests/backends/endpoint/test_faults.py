@@ -47,17 +47,14 @@ FAULTS = [
     ("reset-in-the-middle", HALF, "the connection broke, after 7 characters", LOG),
     ("http-400", "", 'status 400, "scripted http-400"', "See the server's message"),
     ("http-401", "", "status 401", "api_key_env"),
-    ("http-404", "", "status 404", 'Fix model = "http-404"'),
+    ("html-404", "", "status 404", 'Fix model = "html-404" in fleet.toml. Known: good, llama3.1:8b'),
     ("http-429", "", "status 429", "lower parallel"),
     ("long-429", "", "a pause of 3600 s", "Try again later"),
     ("http-500", "", "status 500", LOG.lower()),
     ("html", "", "a web page instead of an answer", "/v1"),
-    ("html-404", "", "status 404", "Known: good, llama3.1:8b"),
     ("plain-json", "", "one piece of JSON", "streams"),
     ("broken-line", HALF, "is not JSON, after 7 characters", LOG.lower()),
-    ("deep-json", HALF, "is not JSON, after 7 characters", LOG.lower()),
     ("no-choices", "", "is not JSON", LOG.lower()),
-    ("number", "", "is not a string", LOG),
     ("error-event", HALF, '"the model [31m ran out of memory", after 7 characters', LOG.lower()),
     ("nothing", "", "ended without any text", LOG),
     ("filtered", HALF, "content filter", "Rephrase"),
@@ -86,18 +83,15 @@ def test_the_same_fault_ends_a_request_that_goes_on_as_it_came(server, model, te
     if model == "filtered":
         assert error is None
         return
-    if model == "number":  # a client may know what it is
-        assert "in the middle" in error.reason
-        return
     assert reason.partition(", after")[0].lower() in error.message.lower()
     assert error.temporary == (model in RETRIED)
-    assert error.counts == (model not in ("http-400", "http-404", "html-404", "goods"))
+    assert error.counts == (model not in ("http-400", "html-404", "goods"))
     assert error.overload == (model.startswith("hang-") or model.endswith("429"))
 
 
 RETRIED = (  # before the first token; after it, nobody is asked again
     *("reset-first", "reset-in-the-middle", "http-429", "long-429", "http-500", "broken-line"),
-    *("deep-json", "no-choices", "error-event", "nothing"),
+    *("no-choices", "error-event", "nothing"),
 )
 
 
@@ -161,9 +155,8 @@ def test_a_server_that_is_not_there(server, backend):
             backend.load(at(url))
 
 
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "my..host"])
-def test_a_host_without_an_address(server, backend, host):
-    response = together(backend, at(f"http://{host}/v1"), at(server.url))
+def test_a_host_without_an_address(server, backend):
+    response = together(backend, at("http://no-such-host.invalid/v1"), at(server.url))
     assert "no connection (no such host)" in str(response.error)
 
 
@@ -182,12 +175,6 @@ def test_a_server_that_takes_no_connection(server, backend):
         for one in waiting:
             one.close()
     assert "no connection within 0.5 s" in str(response.error)
-
-
-def test_tls_that_is_spoken_to_a_server_without(server, backend):
-    response = together(backend, at(server.url.replace("http", "https")), at(server.url))
-    assert "no TLS connection" in str(response.error)
-    assert "base_url" in str(response.error)
 
 
 def test_a_certificate_that_nobody_vouches_for(server, backend, tmp_path):

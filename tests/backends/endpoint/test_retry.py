@@ -29,7 +29,7 @@ def test_temporary_statuses():
     assert temporary == {408, 409, 425, 429, *range(500, 600)} - {501}
 
 
-@pytest.mark.parametrize("value", [None, "", "soon", "nan", "inf", "-3", "1e999", "9" * 11, formatdate(4e9)])
+@pytest.mark.parametrize("value", [None, "", "soon", "nan", "inf", "-3", "1e999", formatdate(4e9)])
 def test_a_pause_that_makes_no_sense_is_ignored(value):
     assert retry_after({"retry-after": "1.5"}) == 1.5
     assert retry_after({} if value is None else {"retry-after": value}) is None

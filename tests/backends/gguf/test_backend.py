@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.gguf_models import POSITIONS, SPECIAL, candidate, write_adapter, write_model, write_peft
+from support.read_stream import read
 from zooter_core.backends import Piece, Request, backend, growing_answer
 from zooter_core.backends.attachments import estimated_tokens
 from zooter_core.backends.gguf import engine as engine_module
@@ -54,13 +55,9 @@ def requests(*candidates: CandidateConfig, query: str = "Why?", seed: int | None
 
 def responses(gguf: GgufBackend, requests: list[Request], generation: GenerationConfig = GREEDY) -> list[Response]:
     """The responses in the order of the requests; each one's text is that of its pieces."""
-    texts, done = dict.fromkeys(requests, ""), {}
-    for piece in gguf.stream(requests, generation, threading.Event()):
-        texts[piece.request] += piece.text
-        if piece.response is not None:
-            done[piece.request] = piece.response
-    assert all(done[request].text == texts[request].strip() for request in requests)
-    return [done[request] for request in requests]
+    texts, ended = read(gguf.stream(requests, generation, threading.Event()), requests)
+    assert [response.text for response in ended] == [text.strip() for text in texts]
+    return ended
 
 
 def engine_of(gguf: GgufBackend) -> Engine:

@@ -19,10 +19,11 @@ from zooter_core.config.candidates import CandidateConfig
 def test_sampling_draws_in_proportion_among_the_likeliest():
     torch.manual_seed(0)
     logits = torch.log(torch.tensor([0.5, 0.1, 0.3, 0.1])).repeat(20_000, 1)
-    drawn = Sampling(1.0, 2)(None, logits).argmax(dim=-1)
+    rows = SimpleNamespace(active=[row()] * 20_000)
+    drawn = Sampling(1.0, 2, 0, rows)(None, logits).argmax(dim=-1)
     shares = torch.bincount(drawn, minlength=4) / len(drawn)
     assert shares.tolist() == pytest.approx([0.625, 0.0, 0.375, 0.0], abs=0.015)
-    cold = torch.bincount(Sampling(0.5, 0)(None, logits).argmax(dim=-1), minlength=4) / len(drawn)
+    cold = torch.bincount(Sampling(0.5, 0, 0, rows)(None, logits).argmax(dim=-1), minlength=4) / len(drawn)
     assert cold.tolist() == pytest.approx([25 / 36, 1 / 36, 9 / 36, 1 / 36], abs=0.015)
 
 
@@ -30,7 +31,7 @@ def test_a_request_with_top_p_draws_among_the_likeliest_tokens_with_that_probabi
     """At temperature 1: the smallest share of the tokens whose probabilities reach 0.85, in every second row."""
     rows = SimpleNamespace(active=[row(top_p=share) for share in (0.85, 1.0)] * 20_000)
     logits = torch.log(torch.tensor([0.5, 0.1, 0.3, 0.1])).repeat(40_000, 1)
-    drawn = Sampling(1.0, 0, rows=rows)(None, logits).argmax(dim=-1)
+    drawn = Sampling(1.0, 0, 0, rows)(None, logits).argmax(dim=-1)
     counts = torch.stack([torch.bincount(half, minlength=4) for half in (drawn[::2], drawn[1::2])]) / 20_000
     nucleus, plain = counts.tolist()
     assert sorted(nucleus) == pytest.approx([0.0, 1 / 9, 3 / 9, 5 / 9], abs=0.015)

@@ -180,9 +180,3 @@ def test_a_corrupt_adapter_fails_alone(fleet_copy, backend, candidates, broken, 
                 assert f"a LoRA adapter for {response.candidate}" in str(response.error)
             else:
                 assert (response.error, response.text) == (None, expected[response.candidate])
-
-
-@pytest.mark.parametrize("name", ["v1.5", "train", "中文"])
-def test_any_name_may_have_an_adapter(backend, candidates, name):
-    expected = answers(backend, [candidates["one"]])
-    assert answers(TransformersBackend(), [replace(candidates["one"], name=name)]) == expected

@@ -122,10 +122,7 @@ class PartialAnswer(Watcher):
         choice = next(iter(objects(chunk.get("choices"))), {})
         finish, delta = finish_word(choice), next(iter(objects([choice.get("delta")])), {})
         self.finish_reason = finish or self.finish_reason
-        content, thoughts = delta.get("content"), thoughts_of(delta)
-        if not isinstance(content, str | list | None):
-            raise EndpointError("the text of the answer is not a string")
-        text = content_text(content)
+        text, thoughts = content_text(delta.get("content")), thoughts_of(delta)
         tool_call = any(delta.get(name) for name in ("tool_calls", "function_call"))
         self.tool_call |= tool_call
         if text:
@@ -190,33 +187,31 @@ async def respond(connection: Connection, request: Request, generation: Generati
     """
     answer = PartialAnswer(connection, request, put)
     attempt, roomy = 0, True
-    while True:
-        extra = connection.thinks and roomy
-        answer.most_tokens = most_tokens(connection.candidate, generation, extra)
-        try:
-            finish = await _attempt(connection, generation, answer)
-        except asyncio.CancelledError:
-            return answer.response("stopped")
-        except EndpointError as error:
-            if answer.ends_in_thoughts and not extra and roomy:  # they were cut off
-                answer.begin_again()
-                continue
-            if extra and error.subject == "context" and not answer.has_begun:
-                roomy = False
-                continue
-            retries = connection.config.retries if error.temporary and not answer.has_begun else 0
-            pause = retry_pause(attempt, retries, error.retry_after)
-            attempt += 1
+    try:
+        while True:
+            extra = connection.thinks and roomy
+            answer.most_tokens = most_tokens(connection.candidate, generation, extra)
             try:
-                if pause is None:  # the reason may be looked up at the server
+                finish = await _attempt(connection, generation, answer)
+            except EndpointError as error:
+                if answer.ends_in_thoughts and not extra and roomy:  # they were cut off
+                    answer.begin_again()
+                    continue
+                if extra and error.subject == "context" and not answer.has_begun:
+                    roomy = False
+                    continue
+                retries = connection.config.retries if error.temporary and not answer.has_begun else 0
+                pause = retry_pause(attempt, retries, error.retry_after)
+                attempt += 1
+                if pause is None:
                     failure = await _explain(connection, error, answer, attempt)
                     return answer.response("refused" if error.refused else "error", failure)
                 await asyncio.sleep(pause)
-            except asyncio.CancelledError:
-                return answer.response("stopped")
-        else:
-            connection.breaker.answered()
-            return answer.response(finish)
+            else:
+                connection.breaker.answered()
+                return answer.response(finish)
+    except asyncio.CancelledError:
+        return answer.response("stopped")
 
 
 async def _attempt(connection: Connection, generation: GenerationConfig, answer: PartialAnswer) -> Finish:

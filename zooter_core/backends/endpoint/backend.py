@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zooter_core.backends import Backend, Piece, Request
+from zooter_core.backends import POLL_SECONDS, Backend, Piece, Request
 from zooter_core.backends.merge_streams import Put, iter_pushed
 from zooter_core.base.errors import ZooterError
 from zooter_core.config.candidates import CandidateConfig
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from zooter_core.backends.endpoint.abilities import Abilities
     from zooter_core.backends.endpoint.connection import Connection
 
-POLL_SECONDS = 0.05  # between looks at the stop event
 BEGIN = 4  # requests at the same time; more once these are answered
 
 

@@ -213,7 +213,8 @@ def _refusal(
         if status in KEY_REFUSED and key_variable is None:
             why, next_step = "the server wants a key", "Name its environment variable: api_key_env = ..."
         return EndpointError(f"{reason}: {why}", next_step, words=words, server_status=status)
-    subject = find_subject(status or 500, _labels(body) + message)
+    labels = " ".join(_codes(body)).replace("_", " ")  # such as "context length exceeded"
+    subject = find_subject(status or 500, f"{labels}: {message}")
     error = EndpointError(reason, "See the server's message.", words=words, server_status=status, subject=subject)
     error.temporary = is_temporary(status or 500) and subject is None
     error.overload = status in OVERLOAD
@@ -250,11 +251,6 @@ def _codes(body: object) -> list[str]:
     return [str(code) for code in named if isinstance(code, str | int)]
 
 
-def _labels(body: object) -> str:
-    """The same as text, such as "context length exceeded: "."""
-    return " ".join(_codes(body)).replace("_", " ") + ": "
-
-
 def connection_error(problem: BaseException, connect_seconds: float, redact: Redaction) -> EndpointError:
     """The error behind an exception of aiohttp or the system."""
     start = "Start the server, or fix base_url in fleet.toml."
@@ -269,8 +265,6 @@ def connection_error(problem: BaseException, connect_seconds: float, redact: Red
         refused = isinstance(cause, ConnectionRefusedError)
         why = "refused" if refused else "no such host" if unknown else one_line(cause.strerror or str(cause))
         reason, next_step = f"no connection ({why})", start
-    elif isinstance(problem, UnicodeError):
-        reason, next_step = "no connection (no such host)", start
     elif isinstance(problem, aiohttp.ClientResponseError | aiohttp.InvalidURL):
         why = one_line(redact(str(getattr(problem, "message", "") or problem)))
         reason = f"what the server sent is no HTTP ({why})"

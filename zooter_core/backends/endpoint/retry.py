@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 
 FIRST, LONGEST = 0.5, 8.0  # seconds of a pause; each is twice the one before
 SPREAD = 0.5  # the share of a pause by which chance may shorten it, so that many clients do not return at once
 LONGEST_WAIT = 60.0  # seconds; if the server asks for more, the request fails at once
-LONGEST_RETRY_AFTER = 7 * 86_400.0  # seconds; a longer one is a mistake of the server
 TEMPORARY = (408, 409, 425, 429)  # statuses that may change, besides those from 500 on
 OVERLOAD = (408, 429, 504)  # the server has too many requests, or is too slow
 REFUSED = (400, 413, 415, 422, 501)  # the server refuses this request, but may accept the next
@@ -35,9 +35,9 @@ def retry_pause(attempt: int, retries: int, wait: float | None = None) -> float 
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds in a `Retry-After` header; None if it is missing, a date, or no number from 0 to LONGEST_RETRY_AFTER."""
+    """Seconds in a `Retry-After` header; None if it is missing, a date, or no number from 0 on."""
     try:
         seconds = float(headers.get("retry-after", ""))
     except ValueError:
         return None
-    return seconds if 0 <= seconds <= LONGEST_RETRY_AFTER else None
+    return seconds if 0 <= seconds < math.inf else None

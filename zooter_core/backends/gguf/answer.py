@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 from zooter_core.backends import Piece, Request, calculator
 from zooter_core.backends.calculator import DIGITS, NUMERIC
 from zooter_core.backends.conversation import from_template, no_chat_template, too_long, without_tokens
-from zooter_core.backends.gguf.engine import Engine, EngineError, Slot
+from zooter_core.backends.gguf.engine import Engine, EngineError, RejectedError, Slot
 from zooter_core.backends.growing_answer import GrowingAnswer
 from zooter_core.backends.thoughts import Splitter, most_tokens, opens
-from zooter_core.base.errors import Failure
+from zooter_core.base.errors import Failure, WorkError
 from zooter_core.base.records import Finish
 from zooter_core.config.fleet import GenerationConfig
 
@@ -43,14 +43,16 @@ class Answer(GrowingAnswer):
         """Generate the answer. If the process ends, the text so far stays.
 
         Raises:
-            RejectedError: llama.cpp does not accept the request.
             WorkError: there is no chat template.
         """
+        name = self.request.candidate.name
         try:
             yield from self._run()
         except EngineError as problem:
-            name, next_step = self.request.candidate.name, "The next query starts it again."
-            yield self.end("error", Failure(f"an answer of {name}", str(problem), next_step))
+            yield self.end("error", Failure(f"an answer of {name}", str(problem), "The next query starts it again."))
+        except RejectedError as problem:
+            error = WorkError(f"llama.cpp to accept a prompt of {name}", str(problem), "Change the query.")
+            yield Piece.failed(self.request, error, "refused")
 
     def _run(self) -> Pieces[None]:
         self.prompt = self._read()

@@ -16,12 +16,12 @@ from zooter_core.backends import Piece, Request
 from zooter_core.backends.attachments import estimated_tokens
 from zooter_core.backends.gguf.adapters import gguf_adapter
 from zooter_core.backends.gguf.answer import Answer
-from zooter_core.backends.gguf.engine import OVERHEAD, SLOTS, Engine, EngineError, RejectedError, find_context
+from zooter_core.backends.gguf.engine import OVERHEAD, SLOTS, Engine, find_context
 from zooter_core.backends.gguf.header import Header, check_model, read_header
 from zooter_core.backends.gguf.offsets import without_offsets
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.backends.residency import NEVER, Loader, Residency, ResidentBackend
-from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message
 from zooter_core.base.weights import gguf_file
 from zooter_core.config.candidates import CandidateConfig
@@ -80,7 +80,7 @@ class GgufBackend(ResidentBackend):
         """The tokens of a text: counted by llama.cpp if the model is loaded."""
         loader = self._loader(candidate)
         if self.resident.has(loader.key):
-            with suppress(EngineError, RejectedError), self.resident.use(loader, NEVER) as engine:
+            with self.resident.use(loader, NEVER) as engine:
                 assert engine is not None  # only a stop gives None
                 return len(engine.ask("/tokenize", {"content": text})["tokens"])
         return estimated_tokens(text)
@@ -117,7 +117,7 @@ class GgufBackend(ResidentBackend):
 
     def _read(self, engine: Engine, request: Request, stop: threading.Event) -> None:
         """Let a slot read a prompt, whose beginning later prompts share: those need not wait for it."""
-        with suppress(ZooterError, EngineError, RejectedError):  # raised again when it is asked
+        with suppress(ZooterError):  # raised again when it is asked
             list(Answer(engine, request, GenerationConfig(max_new_tokens=1), stop).run())
 
     def stream(
@@ -141,7 +141,6 @@ class GgufBackend(ResidentBackend):
 
     def _answer(self, request: Request, generation: GenerationConfig, stop: threading.Event) -> Iterator[Piece]:
         """Answer a request on its process, which is started if necessary, or say why there is no answer."""
-        name = request.candidate.name
         try:
             loader = self._loader(request.candidate, stop)
             if note := self.resident.note(loader):
@@ -151,9 +150,6 @@ class GgufBackend(ResidentBackend):
                     yield Piece.stopped(request)
                 else:
                     yield from Answer(engine, request, generation, stop).run()
-        except RejectedError as problem:
-            error = WorkError(f"llama.cpp to accept a prompt of {name}", str(problem), "Change the query.")
-            yield Piece.failed(request, error, "refused")
         except Exception as problem:
             yield Piece.failed(request, problem)
 

@@ -143,9 +143,7 @@ class Engine:
         self.process = self._start(candidate, adapters.values())
         self._socket = str(self.process.folder / child.SOCKET)
         self.process.wait_until_loaded(candidate.model, stop)
-        self.sizes: dict[str, int] = {}
-        with suppress(psutil.Error):  # it has ended already, as the next request will see
-            self.sizes = {"cpu": psutil.Process(self.process.pid).memory_info().rss}
+        self.sizes = {"cpu": psutil.Process(self.process.pid).memory_info().rss}
 
     def _start(self, candidate: CandidateConfig, adapters: Iterable[Path]) -> ServerProcess:
         threads = candidate.threads or free_cores()
@@ -258,7 +256,7 @@ class _Connection(http.client.HTTPConnection):
 
 def _close_on(connection: socket.socket, stop: threading.Event, watch: threading.Event) -> None:
     """Close a connection when `stop` is set, until `watch` is: llama.cpp then cancels the request."""
-    while not watch.wait(0.05):
+    while not watch.wait(POLL_SECONDS):
         if stop.is_set():
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -267,9 +265,5 @@ def _close_on(connection: socket.socket, stop: threading.Event, watch: threading
 
 def _rejection(content: bytes) -> RejectedError:
     """The error in an answer of llama.cpp."""
-    try:
-        values = parse_json(content)
-        facts = values.get("error", values)
-    except (ValueError, AttributeError):
-        return RejectedError(content.decode(errors="replace")[:500])
-    return RejectedError(str(facts.get("message", facts) if isinstance(facts, dict) else facts))
+    values = parse_json(content)
+    return RejectedError(values.get("error", values)["message"])

@@ -23,10 +23,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from zooter_core.backends import POLL_SECONDS
 from zooter_core.base.errors import WorkError
 from zooter_core.base.strict_json import dump_json, parse_json
 
-POLL_SECONDS = 0.05  # between looks at a stop
 EXIT_SECONDS = 2.0  # for a process that has closed its pipe or socket to end
 REASON_SECONDS = 5.0  # that llama.cpp may take to write why a model does not load
 OUT_OF_MEMORY = re.compile(r"out of memory|(failed|unable) to allocate|cannot allocate memory|failed to create context")
@@ -101,9 +101,7 @@ class ServerProcess:
 
     def log(self) -> str:
         """What the process has written to standard error."""
-        with suppress(OSError):
-            return self._log.read_bytes().decode(errors="replace")
-        return ""
+        return self._log.read_bytes().decode(errors="replace")
 
     def ending(self) -> str:
         """How the process has ended, with the reason that it has written."""
@@ -121,8 +119,7 @@ class ServerProcess:
     def close(self) -> None:
         """End the process with all that it has started, and remove its folder."""
         with self._closing:
-            with suppress(OSError):
-                self._input.close()
+            self._input.close()
             with suppress(ProcessLookupError, PermissionError):  # macOS raises the second for a group that has ended
                 os.killpg(self.pid, signal.SIGKILL)
             self._process.wait()

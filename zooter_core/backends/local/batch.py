@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
-from copy import deepcopy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -88,7 +87,6 @@ BEGINNING = 64  # rows whose prompts are read at the same time, and that always 
 SHARE = 0.25  # of the free memory that the caches of more rows may take
 STEP = 8  # tokens after which finished rows leave, and others take their places
 TAG_TOKENS = 16  # at the end of a prompt, in which a tag may open thoughts
-SAVED = 256  # tokens that reading a shared beginning once must save, since it takes an extra pass
 
 
 class Batch:
@@ -108,7 +106,6 @@ class Batch:
         self.rows = Rows(base.tokenizer, base.ends, put, stop)
         self.sampling = Sampling(generation.temperature, generation.top_k, generation.seed, self.rows)
         self.ready: list[Row] = []  # those with a prompt
-        self.beginning: CachedRows | None = None  # what all prompts begin with, once for each adapter
 
     def run(self) -> None:
         """Answer every request, or let it fail."""
@@ -189,7 +186,7 @@ class Batch:
         processors = LogitsProcessorList(self._processors())
         while waiting or self.rows.active:
             free = width - len(self.rows.active)
-            if group is None or (waiting and free and self._can_join(group)):
+            if group is None or (waiting and free and keeps_all(group.cache)):
                 count = min(free, BEGINNING, len(waiting))
                 begun = self._begin([waiting.popleft() for _ in range(count)], joins=group is not None)
                 if group is None:
@@ -207,73 +204,25 @@ class Batch:
             elif len(keep) < len(group.adapters):
                 group.keep(keep)
 
-    def _can_join(self, group: CachedRows) -> bool:
-        """Whether other rows can join a group: of each there is more to read than the last token."""
-        return keeps_all(group.cache) and min(len(row.prompt) for row in self.ready) > 1
-
     def _begin(self, rows: Sequence[Row], joins: bool) -> CachedRows:
-        """Rows that begin, with a cache of what the model has read of them.
-
-        The beginning that all rows of the batch share is read once for each adapter. All but the last token is read if
-        the rows join others, or if some repeat, as samples of one response do.
-        """
+        """Rows that begin. If they join others, the model reads all but their last tokens, as it has of the others."""
         self.rows.begin(rows)
-        read, adapters = [row.prompt + row.written for row in rows], [row.adapter for row in rows]
-        shared, cache = self._shared(adapters)
-        rest = self.base.tokenizer.pad({"input_ids": [row[shared:] for row in read]}, return_tensors="pt")
-        start = torch.tensor([row[:shared] for row in read], dtype=torch.long)
-        new = CachedRows(
-            torch.cat([start, rest["input_ids"]], dim=1).to(self.base.device),
-            torch.cat([torch.ones_like(start), rest["attention_mask"]], dim=1).to(self.base.device),
-            adapters,
-            cache,
-        )
-        keys = list(zip(map(tuple, read), adapters, strict=True))
-        if (joins or len(set(keys)) < len(keys)) and new.ids.shape[1] - 1 > shared:
-            self._read(new, shared, new.ids.shape[1] - 1, keys)
+        read = self.base.tokenizer.pad({"input_ids": [row.prompt + row.written for row in rows]}, return_tensors="pt")
+        ids, mask = (read[name].to(self.base.device) for name in ("input_ids", "attention_mask"))
+        new = CachedRows(ids, mask, [row.adapter for row in rows])
+        if joins:
+            new.cache = DynamicCache(config=self.base.model.config)
+            context, choice = self.base.choose(new.adapters)
+            with context:
+                self.base.model(
+                    input_ids=ids[:, :-1],
+                    attention_mask=mask[:, :-1],
+                    position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0)[:, :-1],
+                    past_key_values=new.cache,
+                    logits_to_keep=1,
+                    **choice,
+                )
         return new
-
-    def _shared(self, adapters: Sequence[str]) -> tuple[int, DynamicCache | None]:
-        """The length of what all prompts begin with, such as a system prompt, and its cache for rows with these
-        adapters; 0 and None where reading it once saves little."""
-        if self.beginning is None:
-            once, prompts = sorted({row.adapter for row in self.ready}), [row.prompt for row in self.ready]
-            length = _common_length(prompts)
-            empty = DynamicCache(config=self.base.model.config)
-            if length * (len(prompts) - len(once)) < SAVED or not keeps_all(empty):
-                length = 0
-            ids = torch.tensor([prompts[0][:length]] * len(once), device=self.base.device)
-            beginning = CachedRows(ids, torch.ones_like(ids), once)
-            if length:
-                self._read(beginning, 0, length, once)
-            self.beginning = beginning
-        length = self.beginning.ids.shape[1]
-        cache = deepcopy(self.beginning.cache)
-        if cache is not None:
-            rows = [self.beginning.adapters.index(adapter) for adapter in adapters]
-            cache.batch_select_indices(torch.tensor(rows))
-        return length, cache
-
-    def _read(self, rows: CachedRows, start: int, end: int, keys: Sequence[Hashable]) -> None:
-        """Read a part of some rows into their cache. Rows with the same key are equal up to there, and read once."""
-        first = [keys.index(key) for key in keys]
-        once = sorted(set(first))
-        if rows.cache is None:
-            rows.cache = DynamicCache(config=self.base.model.config)
-        else:
-            rows.cache.batch_select_indices(torch.tensor(once))  # of layers on any device
-        mask = rows.mask[once, :end]
-        context, choice = self.base.choose([rows.adapters[row] for row in once])
-        with context:
-            self.base.model(
-                input_ids=rows.ids[once, start:end],
-                attention_mask=mask,
-                position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0)[:, start:],
-                past_key_values=rows.cache,
-                logits_to_keep=1,
-                **choice,
-            )
-        rows.cache.batch_select_indices(torch.tensor([once.index(row) for row in first]))
 
     def _extend(self, group: CachedRows, processors: LogitsProcessorList, alone: bool) -> None:
         """Generate the next tokens of all rows.
@@ -312,9 +261,3 @@ class Batch:
         if self.generation.temperature > 0:
             processors.append(self.sampling)
         return processors
-
-
-def _common_length(prompts: Sequence[list[int]]) -> int:
-    """With how many equal tokens all prompts begin; each keeps at least one of its own."""
-    low, high, most = min(prompts), max(prompts), min(map(len, prompts)) - 1
-    return next((place for place in range(most) if low[place] != high[place]), most)

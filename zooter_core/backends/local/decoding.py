@@ -28,7 +28,7 @@ class Sampling(LogitsProcessor):
     random numbers have their own generator, because another thread may train with torch's global one.
     """
 
-    def __init__(self, temperature: float, top_k: int, seed: int = 0, rows: Rows | None = None) -> None:
+    def __init__(self, temperature: float, top_k: int, seed: int, rows: Rows) -> None:
         self.temperature, self.top_k, self.seed, self.rows = temperature, top_k, seed, rows
         self.generator: torch.Generator | None = None  # on the device of the scores
 
@@ -36,7 +36,7 @@ class Sampling(LogitsProcessor):
         most = min(self.top_k, scores.shape[-1]) if self.top_k else scores.shape[-1]
         likeliest = torch.topk(scores.float(), most)
         logits = likeliest.values / self.temperature
-        top_p = [row.request.top_p for row in self.rows.active] if self.rows else []
+        top_p = [row.request.top_p for row in self.rows.active]
         if any(share < 1 for share in top_p):
             shares = logits.softmax(dim=-1)
             before = shares.cumsum(dim=-1) - shares  # the likeliest token always stays

@@ -22,8 +22,6 @@ from zooter_core.base.errors import NotInstalledError, WorkError, first_line
 from zooter_core.base.weights import LOAD_LOCK, cache_dir
 from zooter_core.config.candidates import CandidateConfig
 
-FULL = "too little memory for it"
-FREE_MEMORY = "Free memory, or lower budget_gb in [memory], so that fewer models stay loaded."
 FIX_ADAPTER = "Fix `adapter` in fleet.toml, or train it on this base."
 
 # transformers prefers cuDNN's attention on Hopper GPUs, for training. It plans anew for every number of keys, that is
@@ -110,9 +108,7 @@ class Base:
         if problem:
             self._forget(name)
             raise WorkError(
-                f"a LoRA adapter for {candidate.name} at {Path(candidate.adapter).name}",
-                problem,
-                FREE_MEMORY if problem.startswith(FULL) else FIX_ADAPTER,
+                f"a LoRA adapter for {candidate.name} at {Path(candidate.adapter).name}", problem, FIX_ADAPTER
             )
         self.model.eval()
         self.adapters[candidate.adapter] = name
@@ -180,16 +176,11 @@ def load(checkpoint: Checkpoint, used: memory.Sizes) -> Any:
 
 
 def measured(model: Any) -> memory.Sizes:
-    """Bytes of a model's parameters and buffers by device. Weights that accelerate keeps on disk do not count."""
+    """Bytes of a model's parameters and buffers by device. Weights that accelerate keeps elsewhere do not count."""
     sizes: Counter[str] = Counter()
-    places = {name: str(place) for name, place in (getattr(model, "hf_device_map", None) or {}).items()}
-    for name, weight in (*model.named_parameters(), *model.named_buffers()):
-        device = str(weight.device)
-        if device == "meta":  # accelerate keeps it elsewhere until its layer runs
-            part = max((part for part in places if f".{name}.".find(f".{part}.") >= 0 or not part), key=len, default="")
-            device = places.get(part, "disk")
-        if device != "disk":
-            sizes["cuda:0" if device == "cuda" else device] += weight.numel() * weight.element_size()
+    for weight in (*model.parameters(), *model.buffers()):
+        if weight.device.type != "meta":
+            sizes[str(weight.device)] += weight.numel() * weight.element_size()
     return dict(sizes)
 
 
@@ -233,8 +224,6 @@ def _quantised(candidate: CandidateConfig) -> Any:
 def _plain_words(problem: Exception) -> str:
     """What is wrong with an adapter, without the libraries' lists of all layers."""
     words = str(problem)
-    if memory.is_full(problem):
-        return f"{FULL} ({memory.shortage(problem)})"
     if "size mismatch" in words or "not found in the base model" in words:
         return "one for another base: its layers have other names or shapes"
     return first_line(problem)
