@@ -41,8 +41,8 @@ PAUSE = 500
 
 
 def answer(page: Page | Locator, text: str) -> Locator:
-    """The answer with that text; its copy button holds the text once more, hidden."""
-    return page.get_by_text(text).filter(visible=True)
+    """The answer with that text; its copy button holds the text once more, hidden, and so does what is read aloud."""
+    return page.get_by_test_id("stMarkdownContainer").get_by_text(text).filter(visible=True)
 
 
 def test_the_keyboard_alone_is_enough(open_tab: Open, demo: str) -> None:
