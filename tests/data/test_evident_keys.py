@@ -74,6 +74,7 @@ CHECKS: dict[str, dict[str, Any]] = {
     "limerick on a fox": {"lines": [2, None]},
     "Give me five bullet points on tea": {"items": 5},
     "Describe tea in under 50 words": {"words": [None, 50]},
+    "Describe tea in twenty words or fewer": {"words": [None, 20]},
     "Explain the 3 laws in three bullet points": {"items": 3},
     "Return the list of colours as JSON": {"json": True},
     "Respond in JSON: what is the capital of France?": {"json": True},
@@ -96,7 +97,12 @@ NONE = [
     *("How do I return JSON in Flask?", "Write a function to output JSON", "I type at least 60 words per minute"),
     *("Write a haiku and explain it", "A story in four lines or less", "A text in 2 stanzas of 4 lines"),
     *("Rewrite these 5 bullet points as a text", "I have 5 bullet points, sort them", "The five-line poem on tea"),
-    *("How do I write a three-line poem?", "Is a tweet under 50 words?", "Write a haiku for each season"),
+    *(
+        "How do I write a three-line poem?",
+        "Is a tweet under 50 words?",
+        "My essay has exactly 500 words, is that enough?",
+        "Write a haiku for each season",
+    ),
     *("sum of 1,000 and 2,000,000", "sum of 1,500 and 2", "average of 2,5 and 3", "50 + 20% + 30", "square root of -2"),
     *("the average of 4", "poem analysis: The Raven", "Find the value of 2x + 3 when x = 4", "What is x^2 if x = 5?"),
     *(

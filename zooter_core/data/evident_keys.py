@@ -25,6 +25,7 @@ WITH = r"(?:(?!stanzas|verses)[^.?!]){0,60}\b(?:of|in|with)"
 DOUBT = re.compile(  # more, which the count is not of; a text that is there; or a question how it is done
     r"\b(?:then|and (?:its|explain|describe|translate)|(?:for|on|of) each)\b"
     rf"|\b(?:I have|these|following|the|my|your) {COUNT}[- ](?:bullet|list|line|word)"
+    r"|\b(?:has|have|had|is|are|was|were) exactly\b"
     r"|^(?:is|are|how (?:do|can|should|to) (?:I |you |we )?(?:write|compose|create|make))\b",
     re.IGNORECASE,
 )
@@ -47,6 +48,7 @@ FORMS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (  # a pattern, a che
     (rf"\bexactly {WORDS}", "words", lambda count: count),
     (rf"\bat least {WORDS}", "words", lambda count: [count, None]),
     (UP_TO, "words", lambda count: [None, count]),
+    (rf"\b(?:in|of|to|use) {COUNT} words or (?:less|fewer)\b", "words", lambda count: [None, count]),
     (AS_JSON, "json", lambda _: True),
 )
 
