@@ -10,6 +10,7 @@ import pytest
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Query
+from zooter_core.data import json_records
 from zooter_core.data.scores import Scores, read_queries, read_responses, read_scores
 
 GOOD = {"id": "1", "query": "2 + 2?", "scores": {"a": 0.5, "b": 1}}
@@ -141,3 +142,12 @@ def test_responses_must_be_texts_by_candidate(responses):
 def test_scores_where_responses_belong_are_named():
     with pytest.raises(ZooterError, match=r"found scores of a, b alone\. With these, go on with `zooter distill`"):
         read_responses("file, line 3", {"scores": {"a": 1, "b": 2}})
+
+
+@pytest.mark.parametrize("name", ["records.json.gz", "records.jsonl.gz"])
+def test_a_text_that_unpacks_to_more_than_memory_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(json_records, "LARGEST_TEXT", 1000)
+    path = tmp_path / name
+    with gzip.open(path, "wt") as file:
+        file.write("[" + " " * 2000 + "]")
+    assert "at most 1,000 characters" in refusal(lambda place: list(json_records.each_record(place)), path)

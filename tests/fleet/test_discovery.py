@@ -311,7 +311,7 @@ def test_a_server_with_a_key(monkeypatch):
 
 def test_where_ollama_listens(monkeypatch):
     addresses = {
-        **dict.fromkeys(("", "0.0.0.0"), "http://localhost:11434/v1"),
+        **dict.fromkeys(("", "0.0.0.0", "localhost:port"), "http://localhost:11434/v1"),
         **{"127.0.0.1:5000": "http://127.0.0.1:5000/v1", "[::1]:5000": "http://[::1]:5000/v1"},
         **{"[::]:5000": "http://localhost:5000/v1", "https://gpu.example.org": "https://gpu.example.org:11434/v1"},
     }

@@ -25,7 +25,7 @@ from zooter_core.base.errors import ZooterError, first_line
 from zooter_core.base.strict_json import ESCAPED, clean, is_number, objects
 from zooter_core.data.documents import encoding_of
 
-LARGEST_CELL = 1 << 30  # characters
+LARGEST_TEXT = 1 << 30  # characters; a small .gz can hold more than the memory
 SPACE = re.compile(r"[ \t\n\r]*")
 DECODER = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" else float(name))  # pandas' missing value
 KIND = "a file of JSON or a table (CSV)"
@@ -103,7 +103,10 @@ damaged; get it again."""
 def read_text(path: Path) -> str:
     """The text of a file, unpacked if its name ends in .gz."""
     with open_text(path) as file:
-        return file.read()
+        text = file.read(LARGEST_TEXT + 1)
+    if len(text) > LARGEST_TEXT:
+        raise ZooterError(f"at most {LARGEST_TEXT:,} characters in {path}", "more", "Split the file.")
+    return text
 
 
 def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
@@ -178,7 +181,10 @@ def _each_value(path: Path) -> Iterator[tuple[Place, Any]]:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """The number and text of each line that is not empty, one at a time."""
     with open_text(path) as lines:
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(iter(lambda: lines.readline(LARGEST_TEXT), ""), 1):
+            if len(line) == LARGEST_TEXT:
+                place = f"at most {LARGEST_TEXT:,} characters in {path}, line {number}"
+                raise ZooterError(place, "more", "Shorten or remove the line.")
             if text := line.strip():
                 yield number, text
 
@@ -205,7 +211,7 @@ def table_rows(path: Path) -> Iterator[tuple[Place, dict[str, str | None] | Zoot
     text = read_text(path)
     begin = BEFORE.match(text).end()  # type: ignore[union-attr]
     before, text = text.count("\n", 0, begin), text[begin:]
-    csv.field_size_limit(LARGEST_CELL)
+    csv.field_size_limit(LARGEST_TEXT)
     rows = csv.DictReader(io.StringIO(text), delimiter=max("\t;,|", key=text.partition("\n")[0].count))
     names = list(rows.fieldnames or ())  # a repeated one is about the last other one: "small", "small score"
     others: Iterator[str] = accumulate(names, lambda last, name: name if names.count(name) == 1 else last)

@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -130,9 +131,10 @@ def usual_addresses() -> list[str]:
     addresses = [f"http://localhost:{port}/v1" for port in USUAL.values()]
     host = os.environ.get("OLLAMA_HOST", "").strip()
     if host:
-        parts = urlsplit(host if "://" in host else f"http://{host}")
-        name = "localhost" if parts.hostname in ("0.0.0.0", "::", None, "") else parts.hostname
-        addresses[0] = f"{parts.scheme}://{Host(name, parts.port or USUAL[OLLAMA])}/v1"
+        with suppress(ValueError):
+            parts = urlsplit(host if "://" in host else f"http://{host}")
+            name = "localhost" if parts.hostname in ("0.0.0.0", "::", None, "") else parts.hostname
+            addresses[0] = f"{parts.scheme}://{Host(name, parts.port or USUAL[OLLAMA])}/v1"
     return addresses
 
 

@@ -155,8 +155,9 @@ def test_a_server_that_is_not_there(server, backend):
             backend.load(at(url))
 
 
-def test_a_host_without_an_address(server, backend):
-    response = together(backend, at("http://no-such-host.invalid/v1"), at(server.url))
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "my..host"])
+def test_a_host_without_an_address(server, backend, host):
+    response = together(backend, at(f"http://{host}/v1"), at(server.url))
     assert "no connection (no such host)" in str(response.error)
 
 

@@ -77,7 +77,7 @@ class Client:
                 raise status_error(response.status, response.headers, raw, self.redact, self._key_variable)
             await self._check_form(response, kind)
             yield response
-        except (aiohttp.ClientError, OSError) as problem:
+        except (aiohttp.ClientError, OSError, UnicodeError) as problem:  # UnicodeError: of a host's name
             if type(problem) is TimeoutError:
                 raise too_late(seconds, "first token" if kind == EVENTS else "answer") from None
             raise connection_error(problem, self.connect_seconds, self.redact) from None

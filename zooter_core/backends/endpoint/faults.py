@@ -265,6 +265,8 @@ def connection_error(problem: BaseException, connect_seconds: float, redact: Red
         refused = isinstance(cause, ConnectionRefusedError)
         why = "refused" if refused else "no such host" if unknown else one_line(cause.strerror or str(cause))
         reason, next_step = f"no connection ({why})", start
+    elif isinstance(problem, UnicodeError):
+        reason, next_step = "no connection (no such host)", start
     elif isinstance(problem, aiohttp.ClientResponseError | aiohttp.InvalidURL):
         why = one_line(redact(str(getattr(problem, "message", "") or problem)))
         reason = f"what the server sent is no HTTP ({why})"
