@@ -27,6 +27,7 @@ from support.terminal_screen import ACTS, CLEAR, HOSTILE, terminal
 from zooter_core.base.hosts import HostGate
 from zooter_core.base.terminal import visible
 from zooter_core.ui.server import (
+    CHARTS,
     IMPORTED,
     INLINE,
     PARTS,
@@ -103,8 +104,8 @@ def test_the_policy_of_streamlits_page_allows_its_inline_script_alone() -> None:
 
 def test_the_page_names_all_its_scripts_at_once_in_the_way_that_keeps_their_compiled_code() -> None:
     scripts = Path(get_static_dir()) / "static" / "js"
-    page = with_script(Path(get_static_dir()), PARTS)
-    for part in PARTS:
+    page = with_script(Path(get_static_dir()), (*PARTS, CHARTS))
+    for part in (*PARTS, CHARTS):
         (file,) = scripts.glob(f"{part}.*.js")
         for name in (file.name, *IMPORTED.findall(file.read_text(encoding="utf-8"))):
             assert f"/static/js/{name}" in page

@@ -136,6 +136,7 @@ PARTS = ("PageLink", "Html", "Selectbox", "Button", "ChatInput")  # what every p
 TALKS = ("/", "/compare")  # the pages that begin without a chart
 MODULES = re.compile(r'\s*<link rel="modulepreload"[^>]*>')
 NAMED = re.compile(r'"\./static/js/([^"]+\.js)"')
+HEAD = 1 << 15  # characters of a script, which has its imports there
 IMPORTED = re.compile(r'(?:from|import)\s*"\./([^"]+\.js)"')
 # The page's own script. Streamlit's frontend would look for its server below the page's address first, which logs two
 # errors in the console; the server is where the page's other files come from. The library of charts is loaded when a
@@ -181,7 +182,8 @@ def _imports(scripts: Path, parts: Sequence[str]) -> list[str]:
         name = waiting.pop()
         if name not in names:
             names[name] = None
-            waiting += IMPORTED.findall((scripts / name).read_text(encoding="utf-8"))
+            with (scripts / name).open(encoding="utf-8") as script:
+                waiting += IMPORTED.findall(script.read(HEAD))
     return list(names)
 
 
