@@ -134,8 +134,8 @@ FOR_A_YEAR = {"Cache-Control": "public, immutable, max-age=31536000"}  # its nam
 CHARTS = "PlotlyChart"  # the part of Streamlit's frontend that takes long to load
 PARTS = ("PageLink", "Html", "Selectbox", "Button", "ChatInput")  # what every page is made of
 TALKS = ("/", "/compare")  # the pages that begin without a chart
-MODULES = re.compile(r'\s*<link rel="modulepreload"[^>]*>')
-NAMED = re.compile(r'"\./static/js/([^"]+\.js)"')
+MODULES = re.compile(r'\s*<link rel="modulepreload"[^>]*>')  # Streamlit's own, in whose place preloads come
+NAMED = re.compile(r'"\./static/js/([^"]+\.js)"')  # what the page itself names
 HEAD = 1 << 15  # characters of a script, which has its imports there
 IMPORTED = re.compile(r'(?:from|import)\s*"\./([^"]+\.js)"')
 # The page's own script. Streamlit's frontend would look for its server below the page's address first, which logs two
