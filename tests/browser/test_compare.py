@@ -35,7 +35,8 @@ def test_the_arena_is_played_by_keys_alone(open_tab: Callable[..., Page], direct
     expect(page.get_by_text("models are answering")).to_be_visible(timeout=SLOW)
     go_on.set()
     expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=SLOW)
-    expect(page.locator("h4")).to_have_text(["Response A", "Response B"])
+    expect(page.locator("h2")).to_have_text(["Response A", "Response B"])
+    expect(page.get_by_role("status")).to_have_text("Response A, Response B")  # which a screen reader says
     expect(page.get_by_text("stopped", exact=True)).to_have_count(0)
     assert not re.search(r"\b(base|two)\b", page.get_by_role("tabpanel").inner_html())
     assert page.locator("[data-testid=stPlotlyChart]:has(.main-svg)").count() == 0
