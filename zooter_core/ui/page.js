@@ -106,9 +106,10 @@
     const idle = document.querySelector('[data-test-script-state="notRunning"]')
     const heads = [...document.querySelectorAll('[class*="st-key-card-"] h2')].map(head => head.innerText)
     const texts = document.querySelectorAll('.stChatMessage :is([class*="st-key-ltr-"], [class*="st-key-rtl-"])')
+    const words = heads.join(', ') || [...texts].at(-1)?.innerText
     if (document.querySelector('.st-key-stop')) grows = true
-    else if (grows && idle) {
-      voice.textContent = heads.join(', ') || [...texts].at(-1)?.innerText
+    else if (grows && idle && words) {
+      voice.textContent = words
       grows = false
     }
     const more = '[class*="st-key-entry-"] :is([class*="st-key-pin-"], [class*="st-key-delete-"]) button'
