@@ -102,14 +102,12 @@ def test_prices_say_what_an_answer_cost_and_where_they_have_decided(open_page: O
         return ask(open_page("chat", fleet_copy), query)
 
     dear = next(name for name in pool if name != chosen)
-    assert f"this cost \\$0; **{dear}**, the dearest, would have cost about" in words(priced({dear: 40.0}))
+    assert f"answer cost \\$0; **{dear}**, the dearest, would have cost about" in words(priced({dear: 40.0}))
     page = priced(dict.fromkeys(pool, 10.0) | {dear: 40.0})
     turn = talk(page).turns[-1]
     tokens = turn.job.responses[turn.candidate].tokens
     costs = [f"\\${in_dollars(price * tokens / 1e6)}" for price in (10.0, 40.0)]
-    assert f"Without the prompt, this cost {costs[0]}; **{dear}**, the dearest, would have cost about {costs[1]}." in (
-        words(page)
-    )
+    assert f"this answer cost {costs[0]}; **{dear}**, the dearest, would have cost about {costs[1]}." in (words(page))
 
     set_table(fleet_copy, "router", {"willingness": 1.0})
     page = priced(dict.fromkeys(pool, 1.0) | {chosen: 4.0})
