@@ -264,3 +264,16 @@ def test_an_answer_that_ends_while_the_page_is_drawn_leaves_the_field_open(
     page.run()
     assert not page.chat_input[0].disabled
     assert "tokens in" in words(page)
+
+
+def test_what_is_sent_while_the_answer_of_another_tab_runs_stays_in_the_field(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = ask(open_page("chat"), "What is 12 + 30?")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(talk(page).turns[0].job), "running", property(lambda job: True))
+        page.chat_input[0].set_value("And 12 + 31?").run()
+    assert "another tab" in page.error[0].value
+    assert page.chat_input[0].value == "And 12 + 31?"
+    assert not page.run().error
+    assert len(talk(ask(page, "And 12 + 31?")).turns) == 2
