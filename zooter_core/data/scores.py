@@ -27,7 +27,8 @@ from zooter_core.base.terminal import wrong_name
 from zooter_core.data.answer_keys import read_key
 from zooter_core.data.json_records import as_json, as_object, each_record
 from zooter_core.data.logs import fields_of, query_in, records_in
-from zooter_core.data.score_records import as_score, score_records
+from zooter_core.data.score_cells import as_score
+from zooter_core.data.score_records import score_records
 from zooter_core.method.verified import scale_of, verified_rewards
 
 NO_DATASET, OTHER = "all", "other"
