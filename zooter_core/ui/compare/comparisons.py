@@ -170,11 +170,9 @@ def _live() -> dict[str, Comparison]:
 def current() -> Comparison | None:
     """This tab's comparison: the one that its address names when new or after Back, or its own. One of another fleet
     waits until the visitor picks that fleet again."""
-    comparison: Comparison | None = None if links.went_home("compare") else st.session_state.get("comparison")
-    if id := links.visited_id("compare", comparison):
-        comparison = _live().get(id, comparison)
-        if comparison is None:
-            st.info("The server no longer has the comparison of this address. A restart of the server clears them.")
+    comparison = links.follow("compare", st.session_state.get("comparison"), _live().get)
+    if comparison is None and "compare" in st.query_params:
+        st.info("The server no longer has the comparison of this address. A restart of the server clears them.")
     show(comparison)
     if comparison is None:
         return None
