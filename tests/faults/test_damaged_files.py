@@ -121,7 +121,7 @@ def kinds(fleet_copy: Path, tmp_path: Path) -> dict[str, Kind]:
             champions.describe_pairs(summary(pairs), "it")
         for switch in state.events:
             champions.describe_switch(switch), champions.day(switch.time)
-        champions.name_router(state.champion), state.judged + state.learned + sum(state.newcomers.values())
+        champions.describe_router(state.champion), state.judged + state.learned + sum(state.newcomers.values())
 
     def use_neighbours() -> None:
         if neighbours := Neighbours.load(fleet_copy):

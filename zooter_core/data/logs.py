@@ -191,7 +191,7 @@ def query_in(place: Place, fields: Mapping[str, Any]) -> str:
     for name in ("query", "question", "prompt"):  # beside which may stand the messages that followed
         if isinstance(text := fields.get(name), str) and isinstance(as_json(text), str):
             return text
-    turns = turns_in(messages_of(fields))
+    turns = turns_in(messages_in(fields))
     if len(turns) == 1:
         return turns[0]
     if turns:
@@ -227,7 +227,7 @@ def field_name(heading: str) -> str:
     return NAMES.get(name, name)
 
 
-def messages_of(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+def messages_in(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The role and text of each message in the fields of a record."""
     if isinstance(nodes := fields.get("mapping"), dict):
         return _messages(_branch(nodes, fields.get("current_node")), TEXTS)
@@ -247,7 +247,7 @@ def _log(left_out: Counter[str], source: Source, record: Record, request: Record
         body = fields_of(body.get("body")) or body
         fields = body | fields | _reply(fields.get("response_body", fields.get("response")))
     fields = _vote_in(fields) | fields
-    messages = messages_of(fields)
+    messages = messages_in(fields)
     turns = turns_in(messages)
     call = str(fields.get(kind) or "").lower() if kind else ""
     if call and not re.fullmatch(generations, call):

@@ -31,7 +31,7 @@ def as_score(value: object, whose: str) -> float | None:
     """
     if is_missing(value):
         return None
-    number = number_in(value)
+    number = read_number(value)
     if number is None:
         step = "Write numbers (higher is better), true and false, or yes and no; leave missing scores empty."
         raise ZooterError(f"a number as the score of {whose}", repr(value)[:40], step)
@@ -45,7 +45,7 @@ def is_missing(value: object) -> bool:
     return value is None or (isinstance(value, str) and MISSING.fullmatch(value.strip().lower()) is not None)
 
 
-def number_in(value: object) -> float | None:
+def read_number(value: object) -> float | None:
     """The number that a cell or a value of JSON stands for; None if it stands for none."""
     if isinstance(value, str):
         return _number_in_text(value.replace("\ufe0f", "").strip().lower())

@@ -19,8 +19,8 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.strict_json import objects
 from zooter_core.data.answer_keys import FIELDS
 from zooter_core.data.json_records import ENDING, FIX_LINE, Place, as_json, as_number, as_text, each_record
-from zooter_core.data.logs import TEXTS, field_name, fields_of, messages_of, query_in, turns_in
-from zooter_core.data.score_cells import as_response, as_score, is_missing, number_in
+from zooter_core.data.logs import TEXTS, field_name, fields_of, messages_in, query_in, turns_in
+from zooter_core.data.score_cells import as_response, as_score, is_missing, read_number
 
 SCORE = ("score", "overall_score", "reward")
 LIKELY = ("overall", "rating", "grade", "is_correct", "correct", "passed", "success")  # scores, if they are numbers
@@ -204,7 +204,7 @@ def _is_summary(record: Record) -> bool:
     """Whether a row of a table is the average or the sum of others, as spreadsheets have it below them."""
     cells = [cell.strip().lower() for cell in record.values() if isinstance(cell, str)]
     words = [cell for cell in cells if SUMMARY.fullmatch(cell)]
-    return bool(words) and all(cell in words or is_missing(cell) or number_in(cell) is not None for cell in cells)
+    return bool(words) and all(cell in words or is_missing(cell) or read_number(cell) is not None for cell in cells)
 
 
 def _vote(place: Place, fields: Record) -> list[Record]:
@@ -218,7 +218,7 @@ def _vote(place: Place, fields: Record) -> list[Record]:
     rivals = [as_text(fields[name]) or "" for name in names]
     words = [(name, name[-1], f"model {name[-1]}", rival.lower()) for name, rival in zip(names, rivals, strict=True)]
     winner = str(fields.get("winner") or fields.get("preference") or "").strip().lower()
-    columns = [number for name in names if (number := number_in(fields.get(f"winner_{name}"))) is not None]
+    columns = [number for name in names if (number := read_number(fields.get(f"winner_{name}"))) is not None]
     share: float | None = 1.0 if winner in words[0] else 0.0 if winner in words[1] else None  # of the first
     if names in DECIDED:
         share = 1.0
@@ -231,7 +231,7 @@ def _vote(place: Place, fields: Record) -> list[Record]:
     if share is None and not is_missing(winner):
         step = f'Write "{names[0]}", "{names[1]}" or "tie" into the column "winner".'
         raise ZooterError(f"the winner of a vote in {place}", f"{winner!r:.40}", step)
-    turns = turns_in(messages_of(fields))
+    turns = turns_in(messages_in(fields))
     about = {name: value for name, value in fields.items() if name in ABOUT}
     about |= {"query": turns[0] if turns else query_in(place, fields)}
     scores = (None, None) if share is None else (share, 1 - share)
@@ -277,7 +277,7 @@ def _of_lm_evaluation_harness(path: Path, fields: Record) -> Record:
     if path.parent.name.startswith("samples_"):
         step = "Name each file after its model, or give the folders to `zooter distill`."
         raise ZooterError(f"the name of a model around {path}", "none: a browser sends files without folders", step)
-    scored = [name for name in fields if name not in ("doc_id", "target") and number_in(fields[name]) is not None]
+    scored = [name for name in fields if name not in ("doc_id", "target") and read_number(fields[name]) is not None]
     metric = next((name for name in fields.get("metrics") or () if name in scored), *scored[:1] or [""])
     prompt = fields.get("arguments")  # of each request: the prompt, and how to go on
     while isinstance(prompt, dict | list) and prompt:
@@ -292,7 +292,7 @@ def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) ->
     """Add a row with one model's score or response to those of its query."""
     model, score, response = (next((one for one in names if one in fields), "") for names in (MODEL, SCORE, RESPONSE))
     if not score:
-        numbers = [name for name in fields if _may_be_scores(name) and number_in(fields[name]) is not None]
+        numbers = [name for name in fields if _may_be_scores(name) and read_number(fields[name]) is not None]
         likely = [name for name in LIKELY if name in fields and (name in numbers or is_missing(fields[name]))]
         score = likely[0] if likely else numbers[0] if len(numbers) == 1 else ""
     if not score and not response:
@@ -346,7 +346,7 @@ def _counts_rows(cells: Sequence[object], count: int) -> bool:
 def _are_mostly_numbers(name: str, cells: Sequence[object]) -> bool:
     """Whether a column has scores: half of its cells are numbers, or it is called so."""
     least = 0 if field_name(name) in SCORE else len(cells) / 2
-    return bool(cells) and sum(number_in(cell) is not None for cell in cells) >= least
+    return bool(cells) and sum(read_number(cell) is not None for cell in cells) >= least
 
 
 def _model_of(column: str) -> str | None:

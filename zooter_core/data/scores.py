@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.progress import Tell, silent
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import is_number, objects
 from zooter_core.base.terminal import wrong_name
@@ -159,7 +160,7 @@ def each_query(path: str | Path) -> Iterator[tuple[str, Query]]:
         raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
 
 
-def read_queries(path: str | Path, tell: Callable[[str], None] = lambda note: None) -> list[Query]:
+def read_queries(path: str | Path, tell: Tell = silent) -> list[Query]:
     """Queries from a file of any form (`each_row`), with `id`, `dataset` or `source`, and `tags` if it has them.
 
     Queries of white space alone, as traffic has them, are left out.

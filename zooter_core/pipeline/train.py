@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, did_you_mean, listed
 from zooter_core.base.files import atomic, check_folder, private_folder, remove, update_folder, writing
+from zooter_core.base.progress import Progress, quiet
 from zooter_core.base.weights import check_torch
 from zooter_core.config.labelling import ENCODER
 from zooter_core.data.run_folder import CHECKPOINT, LABELS, REPORT, ROUTER
@@ -26,7 +27,6 @@ from zooter_core.method.mixture import chosen
 from zooter_core.method.tags import TagIndex
 from zooter_core.method.thinking import AnswerTable
 from zooter_core.method.verified import verified_figures
-from zooter_core.pipeline.batches import Progress, quiet
 from zooter_core.pipeline.label import draw_held_back
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.router.clusters import Vectors, cluster_tags, name_clusters

@@ -58,7 +58,7 @@ def draw(source: Source, fleet: Fleet) -> None:
         draw_buttons(learned)
 
 
-def name_router(router: str) -> str:
+def describe_router(router: str) -> str:
     """A router as the page names it."""
     if router == STARTING:
         return "the starting router"
@@ -70,7 +70,7 @@ def name_router(router: str) -> str:
 
 def describe_switch(switch: Switch) -> str:
     """A switch and the evidence for it, in Markdown."""
-    router, before = plain(name_router(switch.router)), plain(name_router(switch.before))
+    router, before = plain(describe_router(switch.router)), plain(describe_router(switch.before))
     if switch.event == OUTSIDE:
         return f"{_capital(router)} took the place of {before}: somebody changed `fleet.toml`."
     how = "by the learner" if switch.capital is not None else "by hand"
@@ -115,12 +115,12 @@ def draw_timeline(source: Source, switches: Sequence[Switch], follows: bool) -> 
     serving = parts[-1][0]
     last = " and later (serve)" if follows else " (serves)"
     rows = list(dict.fromkeys(router for router, _, _ in parts))
-    labels = {name: clipped(name_router(name), 30) + (last if name == serving else "") for name in rows}
+    labels = {name: clipped(describe_router(name), 30) + (last if name == serving else "") for name in rows}
     bars = []
     for router, begin, end in parts:
         times = [charts.clock(moment) for moment in (begin, (begin + end) / 2, end)]
         style = {"width": 18, "color": ROUTER if router == serving else GREY}
-        sentence = f"{_capital(name_router(router))} served from {day(begin)} to {day(end)}."
+        sentence = f"{_capital(describe_router(router))} served from {day(begin)} to {day(end)}."
         bars.append(charts.line(times, [rows.index(router)] * 3, style, [sentence] * 3))
     axis = charts.time_axis(source.since, source.until)
     figure = framed(bars, xaxis=axis, yaxis=of_names([labels[name] for name in rows]))
@@ -139,11 +139,11 @@ def draw_contest(learned: Versions) -> None:
             " before."
         )
     if state.challenger is None:
-        st.markdown(f"{_capital(plain(name_router(state.champion)))} serves. There is no challenger yet.")
+        st.markdown(f"{_capital(plain(describe_router(state.champion)))} serves. There is no challenger yet.")
         return
-    challenger = plain(name_router(state.challenger))
+    challenger = plain(describe_router(state.challenger))
     st.markdown(
-        f"{_capital(plain(name_router(state.champion)))} serves, and {challenger} is its challenger."
+        f"{_capital(plain(describe_router(state.champion)))} serves, and {challenger} is its challenger."
         f" {describe_pairs(summary(state.pairs), challenger)}"
     )
 
@@ -164,7 +164,7 @@ def draw_buttons(learned: Versions) -> None:
         ):
             if router is None:
                 continue
-            name, champion = plain(name_router(router)), plain(name_router(state.champion))
+            name, champion = plain(describe_router(router)), plain(describe_router(state.champion))
             with st.popover(label, key=f"ask-{event}"):
                 st.markdown(f"Let {name} {verb} instead of {champion}? {describe_pairs(summary(pairs), name)}")
                 st.button(f"Yes, {label.lower()}", key=f"do-{event}", on_click=_switch, args=(event,))
@@ -172,7 +172,7 @@ def draw_buttons(learned: Versions) -> None:
 
 def _switch(event: str) -> None:
     def change() -> None:
-        serving = name_router(switch_by_hand(resources.ensemble().fleet, event, PATIENCE))
+        serving = describe_router(switch_by_hand(resources.ensemble().fleet, event, PATIENCE))
         st.session_state[DONE] = (
             f"{_capital(plain(serving))} serves now. A running endpoint that keeps its traffic takes it by itself, any"
             " other one at a reload."
