@@ -177,7 +177,7 @@ class Versions:
             state.rollback()
             event = ROLLBACK
         else:
-            state = self.state = replace(state, **vars(Contest(serving)))
+            state.restart(serving)
             event = OUTSIDE
         if not is_learned(serving):
             state.origin = serving
