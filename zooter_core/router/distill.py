@@ -393,8 +393,8 @@ def _earned(logits: Array, scores: Array, folds: Rows, parts: Rows) -> Array:
     return np.stack([*(mixture.chosen(choice, scores) for choice in choices), parts])
 
 
-def _trained(scored: Scored, part: DistillConfig, rows: NDArray[np.bool_]) -> RouterHead:
+def _trained(scored: Scored, part: DistillConfig, rows: NDArray[np.bool_], judge: Judge | None = None) -> RouterHead:
     """A head that has learned from some of the queries."""
     scores, numbers = scored.scores[rows], np.flatnonzero(rows)
     labels = scored.labels(numbers) if part.kind == ZOOTER else scores  # the others learn from the scores
-    return fit_head(scored.vectors[rows], labels, part, scores=scores)
+    return fit_head(scored.vectors[rows], labels, part, scores=scores, judge=judge)
