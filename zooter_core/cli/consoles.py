@@ -24,6 +24,7 @@ from rich.text import Text
 
 from zooter_core.base.errors import Failure, listed
 from zooter_core.base.money import in_dollars
+from zooter_core.base.progress import Tell
 from zooter_core.base.terminal import Screen, json_text, visible
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ def bars() -> Iterator[Lines | Bars]:
 
 
 @contextmanager
-def waiting(text: str, lines: Lines | None = None) -> Iterator[Callable[[str], None]]:
+def waiting(text: str, lines: Lines | None = None) -> Iterator[Tell]:
     """A spinner with a text on a terminal, else lines; yields a function that changes the text.
 
     Args:

@@ -126,7 +126,7 @@ def _status(versions: Versions) -> dict[str, Any]:
         "paused": state.paused,
         "follows": state.follows,
         "newcomers": state.newcomers,
-        "events": state.events,
+        "events": [asdict(switch) for switch in state.events],
     }
 
 
