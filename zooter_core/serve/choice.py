@@ -25,6 +25,7 @@ NEEDS = {
     "tools": "tools are not supported",
     "json_mode": "JSON mode is not supported",
 }
+TOO_LONG = "prompt and longest answer have about"
 SWITCH_MARGIN = 0.1  # a conversation changes its candidate if another one's probability leads by more
 # Fields of the API that a local candidate cannot honour, with the values that ask for nothing.
 UNSUPPORTED: Mapping[str, Sequence[Any]] = {
@@ -85,7 +86,9 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
     if not able:
         alike = {why: [name for name in passed_over if passed_over[name] == why] for why in passed_over.values()}
         reasons = "; ".join(f"{listed(names)}: {reason}" for reason, names in alike.items())
-        raise bad_request(f"No model here can answer this request ({reasons}).", code="no_capable_model")
+        too_long = any(reason.startswith(TOO_LONG) for reason in passed_over.values())
+        code = "context_length_exceeded" if too_long else "no_capable_model"  # by the first, agents know to shorten it
+        raise bad_request(f"No model here can answer this request ({reasons}).", code=code)
     try:
         decision = _priced(fleet, request, await gateway.router.route(request.user_texts, asker), able)
     except ZooterError as problem:
@@ -173,7 +176,7 @@ def unable(candidate: CandidateConfig, request: ChatRequest, refusals: Refusals 
     """
     context = candidate.context_tokens or (refusals.context_tokens if refusals else None)
     if context is not None and request.tokens > context:
-        return f"prompt and longest answer have about {request.tokens:,} tokens, its context {context:,}"
+        return f"{TOO_LONG} {request.tokens:,} tokens, its context {context:,}"
     for name, reason in NEEDS.items():
         able = getattr(candidate, name)
         if name not in request.needs or able:
