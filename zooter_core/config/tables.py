@@ -228,8 +228,6 @@ def _place(loc: tuple[str | int, ...], path: str) -> tuple[str, str]:
     tables = ""
     if loc[:1] == ("candidate",) and len(loc) > 1:
         tables, names = f"[[candidate]] {int(loc[1]) + 1}", [".".join(names[2:])]
-    elif loc[:1] in (("reward",), ("tagger",)):
-        del names[1:2]  # pydantic's tag for the kind
     if len(names) > 1:
         tables += f"[{'.'.join(names[:-1])}]"
     return f"{tables} of {path}" if tables else path, names[-1] if names else ""
