@@ -1,7 +1,5 @@
 """The `[reward]` and `[tagger]` tables of fleet.toml: a class per kind, with the keys of that kind."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import cache

@@ -2,9 +2,10 @@
 
 `load_fleet` makes one ZooterError of a wrong value, which names file, table and key. A table that is made in Python
 raises pydantic's ValidationError. Paths are relative to the file; what is read from it has full paths.
-"""
 
-from __future__ import annotations
+Files with tables do without `from __future__ import annotations`. With it, pydantic evaluates every annotation once
+for each class that inherits it, which takes 5 ms of every start.
+"""
 
 import os
 import re
