@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when done, 1 when the work failed, 2 when the call or its input is wrong, 130 when interrupted.
     """
     # Else the interpreter looks for garbage among the modules while they load and when it ends, for 0.1 s.
-    gc.set_threshold(50_000)
+    gc.set_threshold(100_000)
     atexit.register(gc.freeze)
     # Looking for plug-ins of pydantic reads the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
