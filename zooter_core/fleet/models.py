@@ -17,7 +17,6 @@ from zooter_core.config.candidates import AUTO_BACKEND, TRANSFORMERS, CandidateC
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.config.labelling import ENCODER, EmbeddedConfig, RewardConfig
 from zooter_core.data import prices
-from zooter_core.fleet.reward_graph import open_reward
 from zooter_core.fleet.routing import Routing
 from zooter_core.labelling import rewards, taggers
 from zooter_core.labelling.rewards.scoring import ScoreCache
@@ -130,6 +129,8 @@ class FleetModels:
 
     def _load_reward(self, config: RewardConfig) -> rewards.RewardModel:
         """On ONNX Runtime if it can, unless candidates need PyTorch anyway or fleet.toml wants it (`runtime`)."""
+        from zooter_core.fleet.reward_graph import open_reward
+
         model: rewards.RewardModel | None = None
         needs_torch = any(engine_of(candidate) == TRANSFORMERS for candidate in self.fleet.candidates)
         if not has_torch() or not (needs_torch or self.fleet.runtime == "torch"):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -80,6 +79,8 @@ class BertEncoder(TextEncoder):
         if len(batches) == 1:  # a query that is routed
             yield self._pass(batches[0])
             return
+        from concurrent.futures import ThreadPoolExecutor  # here: it imports `logging`
+
         with ThreadPoolExecutor(cores()) as pool:
             yield from pool.map(self._pass, batches)
 
