@@ -141,8 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in arguments
-    if arguments[0] == "learn":
-        # numpy's threads wait for each other in every small system of equations: beside a busy endpoint that is slow.
+    if arguments[0] in ("ask", "compare", "learn", "route"):
+        # numpy's threads wait for each other in every small system of equations, which beside a busy endpoint is slow,
+        # and a new thread looks for work for 20 ms, of which routing has none.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     warnings.formatwarning = _shown_warning
     with guarded():
