@@ -11,9 +11,10 @@ from rich.table import Table
 
 from zooter_core.base.records import Query
 from zooter_core.cli.consoles import out as console
-from zooter_core.cli.consoles import print_figures, waiting
+from zooter_core.cli.consoles import print_figures
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.options import FLEET, JSON, SEED, option
+from zooter_core.cli.progress import waiting
 from zooter_core.data.curate import MOST_TAGGED, curate
 
 
