@@ -10,6 +10,7 @@ from rich.table import Table
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import check_file
+from zooter_core.cli.bars import bars
 from zooter_core.cli.consoles import err, print_figures, print_note, print_set_aside
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_ensemble
@@ -24,7 +25,6 @@ from zooter_core.cli.options import (
     flag,
     option,
 )
-from zooter_core.cli.progress import bars
 from zooter_core.data.runs import Run
 from zooter_core.evaluation import suites
 from zooter_core.evaluation.sandbox import runner

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from zooter_core.base.files import check_apart
+from zooter_core.cli.bars import bars
 from zooter_core.cli.consoles import (
     err,
     print_agreement,
@@ -18,7 +19,6 @@ from zooter_core.cli.consoles import (
 )
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import BUDGET_USD, FLEET, MAX_NEW_TOKENS, TEMPERATURE, choose_generation, flag, option
-from zooter_core.cli.progress import bars
 from zooter_core.cli.tables import print_report
 from zooter_core.cli.training import TrainingOptions, with_training
 from zooter_core.data.run_folder import REPORT, ROUTER, STEPS

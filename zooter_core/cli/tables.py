@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zooter_core.cli.consoles import out
-from zooter_core.data.prices import Choice, Trade
+from zooter_core.data.prices import ChoiceMeans, Trade
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import report_tables, thinking, verdicts
 from zooter_core.evaluation.figures import Baseline, Evaluation, Report, Sweep, Verdict
@@ -143,7 +143,7 @@ def _print_baselines(figures: Evaluation, baselines: Mapping[str, Baseline]) -> 
 
 def print_trade(figures: Trade) -> None:
     """Score and cost of choosing by probability, and with prices traded in."""
-    rows: dict[str, Choice] = {"by probability": figures.at_0}
+    rows: dict[str, ChoiceMeans] = {"by probability": figures.at_0}
     if figures.willingness:
         rows[f"at a willingness of {figures.willingness:g}"] = figures
     for what, row in rows.items():

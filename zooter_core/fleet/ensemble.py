@@ -22,8 +22,8 @@ from zooter_core.backends.conversation import Conversation, alternating, check_q
 from zooter_core.backends.gguf import engine_of
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.progress import Tell, silent
 from zooter_core.base.records import Decision, Ranked, Response, Selection
-from zooter_core.base.weights import Progress, silent
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import Attempts, iter_text
@@ -293,7 +293,7 @@ class Ensemble(FleetModels):
             new._running = [self.router.encoder]
         return new
 
-    def load(self, progress: Progress = silent, on_router: Callable[[], None] = lambda: None) -> None:
+    def load(self, progress: Tell = silent, on_router: Callable[[], None] = lambda: None) -> None:
         """Load all parts now. A candidate or reward model that fails is skipped, and raises its error when used.
 
         Args:

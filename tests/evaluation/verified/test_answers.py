@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.evaluation.verified import Outcome, answers, verify
+from zooter_core.evaluation.verified import Verification, answers, verify
 from zooter_core.evaluation.verified.answers import final_number, letter
 
 
@@ -128,7 +128,7 @@ def test_a_regular_expression_that_is_none_is_refused():
 def test_a_regular_expression_that_takes_too_long_is_wrong(monkeypatch):
     monkeypatch.setattr(answers, "REGEX_SECONDS", 0.1)
     outcome = verify("a" * 3000, {"answer": {"regex": "(a+)+b$"}})
-    assert outcome == Outcome(False, "Searching (a+)+b$ took longer than 0.1 s.")
+    assert outcome == Verification(False, "Searching (a+)+b$ took longer than 0.1 s.")
 
 
 @pytest.mark.parametrize(

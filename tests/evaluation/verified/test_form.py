@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.evaluation.verified import Outcome, verify
+from zooter_core.evaluation.verified import Verification, verify
 
 PERSON = {
     "type": "object",
@@ -34,7 +34,7 @@ def test_json(text, expected):
 
 def test_a_reason_says_where_json_differs():
     reason = "The JSON does not fit the schema: $.age: 'x' is not of type 'integer'."
-    assert verify('{"name": "Ana", "age": "x"}', {"check": {"json_schema": PERSON}}) == Outcome(False, reason)
+    assert verify('{"name": "Ana", "age": "x"}', {"check": {"json_schema": PERSON}}) == Verification(False, reason)
 
 
 def test_extreme_json_is_wrong_and_does_not_raise():

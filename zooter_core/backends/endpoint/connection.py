@@ -31,8 +31,8 @@ from zooter_core.backends.endpoint.faults import (
 from zooter_core.backends.endpoint.health import Breaker, Pace, Refusals
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.endpoint.retry import LONGEST_WAIT
+from zooter_core.base.progress import Tell, silent
 from zooter_core.base.strict_json import objects, parse_json, replace_surrogates
-from zooter_core.base.weights import Progress, silent
 from zooter_core.config.candidates import CandidateConfig
 
 CHAT = "/chat/completions"
@@ -118,7 +118,7 @@ class Connection:
         ZooterError: the environment lacks the key, or the key cannot be sent in a header.
     """
 
-    def __init__(self, candidate: CandidateConfig, begin: int | None = None, log: Progress = silent) -> None:
+    def __init__(self, candidate: CandidateConfig, begin: int | None = None, log: Tell = silent) -> None:
         assert candidate.endpoint is not None  # config/candidates.py has checked it
         self.name, self.model, self.config = candidate.name, candidate.model, candidate.endpoint
         self.candidate, self.thinks, self.opens = candidate, candidate.thinking not in (None, False), False

@@ -95,7 +95,7 @@ def reward_model(
     return kind(config, backend)
 
 
-def plain(text: str, marks: Sequence[str]) -> str:
+def without_marks(text: str, marks: Sequence[str]) -> str:
     """A text without special tokens, so that a response cannot begin or end a turn."""
     for mark in marks:
         if mark.strip():

@@ -14,6 +14,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from zooter_core.base.money import in_dollars
+from zooter_core.base.progress import Tell
 from zooter_core.cli.consoles import Output, err
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def bars() -> Iterator[Lines | Bars]:
 
 
 @contextmanager
-def waiting(text: str, lines: Lines | None = None) -> Iterator[Callable[[str], None]]:
+def waiting(text: str, lines: Lines | None = None) -> Iterator[Tell]:
     """A spinner with a text on a terminal, else lines; yields a function that changes the text.
 
     Args:
