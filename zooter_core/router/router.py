@@ -10,17 +10,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision
-from zooter_core.method.selection import Outputs
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.head import ENCODER_FOLDER, RouterHead, loading_router
 from zooter_core.router.text_encoder import Array, TextEncoder, TextProgress, after
+
+if TYPE_CHECKING:
+    from zooter_core.method.selection import Outputs
 
 AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
 PROBE = "Hello"  # the text by which a router shows at once that it works
@@ -83,6 +85,8 @@ class Router(ABC):
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
         """`probabilities`, as `method.selection` takes them."""
+        from zooter_core.method.selection import Outputs
+
         return Outputs(self.probabilities(queries))
 
     def route(self, queries: Sequence[str]) -> list[Decision]:
