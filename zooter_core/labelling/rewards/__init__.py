@@ -110,7 +110,10 @@ def fill_template(template: str, texts: Mapping[str, str]) -> str:
 
 
 class Recomputed:
-    """A small model sees form and relevance: its rewards, less PENALTY for a response that works out a sum wrongly."""
+    """A small model sees form and relevance: its rewards, less PENALTY for a response that works out a sum wrongly.
+
+    A query with such a sum is a puzzle, or asks whether it is right: its responses may well repeat it.
+    """
 
     def __init__(self, model: Pointwise) -> None:
         self.model = model
@@ -119,6 +122,6 @@ class Recomputed:
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         rewards = self.model.score(pairs)
         return [
-            reward - PENALTY if false_sums(response) else reward
-            for reward, (_, response) in zip(rewards, pairs, strict=True)
+            reward - PENALTY if false_sums(response) and not false_sums(query) else reward
+            for reward, (query, response) in zip(rewards, pairs, strict=True)
         ]
