@@ -38,7 +38,14 @@ def test_the_final_number(text, number):
 
 
 def test_an_answer_may_begin_with_its_number():
-    for text in ("12 is 15% of 80.", "**12**, because 0.15 * 80 = 12.0, or 80 less 68", "$12: 15% of $80"):
+    for text in (
+        "12 is 15% of 80.",
+        "**12**, because 0.15 * 80 = 12.0, or 80 less 68",
+        "$12: 15% of $80",
+        "12. It is 15% of 80.",
+        "**12**\n\nDo you have 2 more?",
+        "There are 12 of them, and not 80.",
+    ):
         assert verify(text, {"answer": {"number": "12"}}).right
     for text in ("12 eggs less 5 are 7", "12 is a dozen.\nSo it is 80."):
         assert not verify(text, {"answer": {"number": "12"}}).right

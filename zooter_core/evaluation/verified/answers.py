@@ -26,9 +26,9 @@ NUMBER = re.compile(  # 5/6 and 2 1/2, but no date; 2,5; 1,234.5 and 6.02e23
     r"|(?P<comma>(?<![\d.,])\d{1,30},\d{1,2}(?![\d,]|\.\d))"
     r"|(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?"
 )
-LEADS_WITH_NUMBER = re.compile(
-    r"[*$€£(]*[-−]?\d[\d.,/]*[*)%]*(?:[,:;] |\s(?:is|are|because|since)\b).*"
-)  # "12 is 15% of 80"
+LEADS_WITH_NUMBER = re.compile(  # "12 is 15% of 80", "There are 3 r's", or "42" and more lines
+    r"There (?:are|is) \**\d.*|[*$€£(]*[-−]?\d[\d.,/]*[*)%]*(?:[,:;.] .*|\s(?:is|are|because|since)\b.*|\s*\n[\s\S]*)"
+)
 MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−][$€£]?$|[$€£][-−]$")  # no hyphen, no subtraction
 ASIDE = re.compile(r"(?<=\d)((?: [a-z]+)?) \([^()]*\)[.!]?\s*$", re.IGNORECASE)
 NUMBER_WORDS = {name: value for value, name in enumerate(NUMBERS)} | {"once": 1, "twice": 2}
