@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 
 from zooter_core.arithmetic.sequences import next_number
-from zooter_core.arithmetic.sums import AMOUNT, in_decimals, number_in
+from zooter_core.arithmetic.sums import AMOUNT, in_decimals, number_in, rounded
 from zooter_core.arithmetic.units import converted
 
 Worked = tuple[str, str]  # a sentence that works it out, and the answer alone
@@ -134,9 +133,7 @@ def _rounded(a: str, places: str) -> Worked | None:
     digits, value = int(places) if places.isdigit() else DECIMALS[places], number_in(a)
     if value is None:
         return None
-    scale = Fraction(10) ** digits
-    nearest = math.floor(abs(value) * scale + Fraction(1, 2)) / scale
-    shown = f"{float(-nearest if value < 0 else nearest):.{max(digits, 0)}f}"
+    shown = rounded(value, digits)
     return f"{a} is about {shown}.", shown
 
 

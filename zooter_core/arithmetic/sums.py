@@ -102,7 +102,13 @@ def in_decimals(value: Fraction) -> str:
         return str(value)
     if abs(value) < Fraction(1, 100):
         return format(Decimal(f"{float(value):.{DECIMALS}g}"), "f")
-    return f"{float(value):.{DECIMALS}f}".rstrip("0").rstrip(".")
+    return rounded(value, DECIMALS).rstrip("0").rstrip(".")
+
+
+def rounded(value: Fraction, digits: int) -> str:
+    """A number with so many decimals, to which halves are rounded up; below 0, with zeros in place of last digits."""
+    scaled = int(abs(value) * Fraction(10) ** digits + Fraction(1, 2))
+    return format(Decimal(-scaled if value < 0 else scaled).scaleb(-digits), "f")
 
 
 def _bounded(value: Fraction) -> Fraction:

@@ -13,7 +13,7 @@ from typing import Any
 
 from zooter_core.arithmetic.exact_answers import exact_answer
 from zooter_core.arithmetic.exercises import LONGEST, equations_in, sum_in
-from zooter_core.arithmetic.sums import NUMBERS, value_of
+from zooter_core.arithmetic.sums import NUMBERS, rounded, value_of
 from zooter_core.base.records import Query
 from zooter_core.data.answer_keys import AnswerKey
 
@@ -110,4 +110,4 @@ def _forms_of(value: Fraction) -> AnswerKey:
     digits = next((digits for digits in range(MOST_DIGITS + 1) if 10**digits % value.denominator == 0), None)
     if digits is None:
         return {"text": str(value)}
-    return {"number": f"{float(value):.{digits}f}" if digits else str(value)}
+    return {"number": rounded(value, digits)}
