@@ -173,7 +173,9 @@ def _compared(a: str, b: str, larger: str = "", than: str = "") -> Worked | None
 QUOTE = "[\"'“”‘*`]?"
 WORD = rf"(?:the (?:word|name|string) |(?!(?:it|this|that|them|these|my|your)\b)){QUOTE}(?P<word>[^\W\d_]{{2,}}){QUOTE}"
 LETTER = rf"(?:the )?(?:letters? )?{QUOTE}(?P<letter>[^\W\d_]){QUOTE}(?:'?s)?"
-LANGUAGES = r"\w+(?:ish|ese|ian)|french|german|korean|dutch|latin|greek|arabic|hebrew|hindi|thai"
+LANGUAGES = (
+    r"\w+(?:ish|ese|ian)|french|german|korean|dutch|latin|greek|arabic|hebrew|hindi|thai|welsh|swahili|esperanto"
+)
 LETTERS = rf"(?P<kind>letters|vowels|consonants)(?!.*(?<!word) (?:alphabet|total|{LANGUAGES})\b)"  # of an alphabet
 COUNT = r"(?:(?:tell me|find|what is|count) )*(?:how many (?:times )?|(?:the )?number of |(?<=count ))(?:the |does )?"
 VERB = r"(?: are| is)?(?: there)?(?: (?:appear|occur|come|show)s?(?: up)?)?"
