@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -103,15 +102,7 @@ TERM = re.compile(r"[-\d+*/^×÷·−=]|\b(?:integer|natural|rational|whole|prim
 DIVIDED = re.compile(r"/[\d.]+[a-z(]", re.IGNORECASE)  # "1/2x" is x / 2 or 1 / (2x)
 FACTOR = re.compile(r"\d[a-z]\b|\b[a-z]\^2", re.IGNORECASE)  # "2x + 3 = 7" is no line of a program
 ONE_STEP = re.compile(r"[a-z] ?[-+*/] ?[\d.]+ ?= ?-?[\d.]+ ?\??", re.IGNORECASE)  # nor is "x + 5 = 12"
-ASKED_ROOTS: tuple[tuple[re.Pattern[str], Callable[[list[Fraction]], list[Fraction]]], ...] = (
-    (
-        re.compile(r"\b(?:positive|not negative|non-?negative|above zero)\b|> ?0\b"),
-        lambda xs: [x for x in xs if x >= 0],
-    ),
-    (re.compile(r"\bnegative\b|< ?0\b"), lambda xs: [x for x in xs if x < 0]),
-    (re.compile(r"\b(?:larger|largest|bigger|greater)\b"), lambda xs: xs[-1:]),
-    (re.compile(r"\b(?:smaller|smallest|lesser)\b"), lambda xs: xs[:1]),
-)
+SOME_ROOTS = re.compile(r"\b(?:positive|negative|larg|bigg|great|small|less)|[<>]", re.IGNORECASE)  # of two
 
 
 def sum_in(text: str) -> tuple[str, str] | None:
@@ -164,7 +155,7 @@ def roots_in(text: str) -> tuple[str, list[Fraction]] | None:
     A root that is no fraction is one to the digits of a float.
     """
     equations, names, _ = _to_solve(text)
-    if len(equations) != 1 or len(names) != 1:
+    if len(equations) != 1 or len(names) != 1 or SOME_ROOTS.search(text):
         return None
     values = [value for x in (0, 1, -1, 3) if (value := _difference(equations[0], names, [x])) is not None]
     if len(values) < 4:
@@ -179,8 +170,7 @@ def roots_in(text: str) -> tuple[str, list[Fraction]] | None:
     root = value_of(f"sqrt({discriminant})")
     if root is None:  # too large
         return None
-    roots = sorted({(sign * root - factor) / (2 * square) for sign in (1, -1)})
-    return names[0], next((choose(roots) for words, choose in ASKED_ROOTS if words.search(text)), roots)
+    return names[0], sorted({(sign * root - factor) / (2 * square) for sign in (1, -1)})
 
 
 def _to_solve(text: str) -> tuple[list[str], list[str], set[str]]:

@@ -30,7 +30,8 @@ SUM = re.compile(
     rf"(?P<sum>(?<![\w.,]){PART}(?:{SIGN}{PART}){{1,20}}+)\s?=\s?(?P<result>[-−]?{NUMBER})(?P<percent>%)?{AFTER}",
     re.IGNORECASE,
 )
-NO_SUM = re.compile(r"\(?\d+[/–-]\d+\)? ?=.*|[01 +=]*")  # "1/2 = 40" is of something, "80-89 = B" a range; or binary
+NO_SUM = re.compile(r"\(?\d+[/–-]\d+\)?")  # "1/2 = 40" means a half of something, "80-89 = 3" a range
+BINARY = re.compile(r"[01]+(?: ?\+ ?[01]+)+ ?= ?[01]+")
 PERCENT = re.compile(r"([\d.]+)%")
 SIGNS = str.maketrans(
     {**dict.fromkeys("×·xX", "*"), "÷": "/", "^": "**", **dict.fromkeys("−–", "-"), **dict.fromkeys("$€£", "")}
@@ -142,8 +143,12 @@ def _value(node: ast.expr) -> Fraction:
 
 
 def _is_false(match: re.Match[str]) -> bool:
-    value = None if NO_SUM.fullmatch(match[0]) else value_of(match["sum"])
+    value = None if NO_SUM.fullmatch(match["sum"]) else value_of(match["sum"])
     if value is None:
+        return False
+    if BINARY.fullmatch(match[0]) and sum(int(n, 2) for n in re.findall("[01]+", match["sum"])) == int(
+        match["result"], 2
+    ):
         return False
     shown = match["result"].replace("−", "-")
     result, digits = _number(shown), len(shown.partition(".")[2])

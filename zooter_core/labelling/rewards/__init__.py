@@ -110,10 +110,8 @@ def fill_template(template: str, texts: Mapping[str, str]) -> str:
 
 
 class Recomputed:
-    """A small model sees form and relevance: its rewards, less PENALTY for a response that works out a sum wrongly.
-
-    A query with such a sum is a puzzle, or asks whether it is right: its responses may well repeat it.
-    """
+    """A small model sees form and relevance: its rewards, less PENALTY for a response that works out a sum wrongly,
+    unless the query has such a sum, as a puzzle may, or a question whether it is right."""
 
     def __init__(self, model: Pointwise) -> None:
         self.model = model
