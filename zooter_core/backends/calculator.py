@@ -20,7 +20,9 @@ from zooter_core.base.records import Message
 LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
 MOST = 10**12  # the model writes larger results itself
 TAIL = re.compile(r"((?:[\d.,$()+\-*/×÷ ]|x(?! ?-))+)=( ?\$?)(-?[\d.]*)\Z")  # "2x - 3" is no product
-CUT = re.compile(r"(?:[\w)^√%]|[\w)] ?-)\Z")  # before an expression, or its first minus: it is part of a longer one
+CUT = re.compile(
+    r"(?:[\w)^√%]|[\w)] - )\Z"
+)  # before an expression, or behind its first minus: it is part of a longer one
 DIGITS = tuple("0123456789")
 NUMERIC = (*DIGITS, "-", ".")
 FRACTIONS = re.compile(r"(?=.*\d/\d).*[-+*/].*[-+*/]")
@@ -95,7 +97,7 @@ def due(text: str) -> str | None:
         return None
     expression, _, written = match.groups()
     expression = re.split(r"[.,]\s+", expression)[-1].lstrip()
-    before = text[: match.end(1) - len(expression) + expression.startswith("-")]
+    before = text[: match.end(1) - len(expression) + 2 * expression.startswith("- ")]
     value = None if CUT.search(before) else result(expression)
     if value is None or not f"{value}.".startswith(written):
         return None
