@@ -19,7 +19,10 @@ from zooter_core.base.records import Message
 
 LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
 MOST = 10**12  # the model writes larger results itself
-TAIL = re.compile(r"([\d.,$()+\-*/x×÷ ]+)=( ?\$?)(-?[\d.]*)\Z")
+TAIL = re.compile(r"((?:[\d.,$()+\-*/×÷ ]|x(?! ?-))+)=( ?\$?)(-?[\d.]*)\Z")  # "2x - 3" is no product
+CUT = re.compile(
+    r"(?:[\w)^√%]|[\w)] - )\Z"
+)  # before an expression, or behind its first minus: it is part of a longer one
 DIGITS = tuple("0123456789")
 NUMERIC = (*DIGITS, "-", ".")
 FRACTIONS = re.compile(r"(?=.*\d/\d).*[-+*/].*[-+*/]")
@@ -88,11 +91,14 @@ def due(text: str) -> str | None:
     The empty string means that the result is complete, and no digit may follow: `due("2 * 16 = 3")` is `"2"`, and
     `due("2 * 16 = 32")` and `due("2 * 16 = 32.")` are `""`.
     """
-    match = TAIL.search(text[-LONGEST:])
+    text = text[-LONGEST:]
+    match = TAIL.search(text)
     if match is None:
         return None
     expression, _, written = match.groups()
-    value = result(re.split(r"[.,]\s+", expression)[-1])
+    expression = re.split(r"[.,]\s+", expression)[-1].lstrip()
+    before = text[: match.end(1) - len(expression) + 2 * expression.startswith("- ")]
+    value = None if CUT.search(before) else result(expression)
     if value is None or not f"{value}.".startswith(written):
         return None
     return value[len(written) :]

@@ -109,7 +109,8 @@ def fill_template(template: str, texts: Mapping[str, str]) -> str:
 
 
 class Recomputed:
-    """A small model sees form and relevance: its rewards, less PENALTY for a response that works out a sum wrongly."""
+    """A small model sees form and relevance: its rewards, less PENALTY for a response that works out a sum wrongly,
+    unless the query has such a sum, as a puzzle may, or a question whether it is right."""
 
     def __init__(self, model: Pointwise) -> None:
         self.model = model
@@ -120,6 +121,6 @@ class Recomputed:
 
         rewards = self.model.score(pairs)
         return [
-            reward - PENALTY if false_sums(response) else reward
-            for reward, (_, response) in zip(rewards, pairs, strict=True)
+            reward - PENALTY if false_sums(response) and not false_sums(query) else reward
+            for reward, (query, response) in zip(rewards, pairs, strict=True)
         ]
