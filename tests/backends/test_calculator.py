@@ -45,12 +45,12 @@ def test_what_is_due():
 
 OPENINGS = {
     "What is 2*3*4?": "2*3*4 = 24.",
-    "3/4 + 2/3": "3/4 + 2/3 = 17/12 = 1.4167.",
+    "3/4 + 2/3": "3/4 + 2/3 = 17/12 ≈ 1.4167.",
     "What is 15% of 81?": "15% of 81 = 12.15.",
     "What is 2**10?": "2**10 = 1024.",
-    "100 / 7": "100 / 7 = 14.2857.",
+    "100 / 7": "100 / 7 ≈ 14.2857.",
     "the square root of 144": "the square root of 144 = 12.",
-    "square root of 2": "square root of 2 = 1.4142.",
+    "square root of 2": "square root of 2 ≈ 1.4142.",
     "What is the cube root of 27?": "the cube root of 27 = 3.",
     "What is 2 to the 10th power?": "2 to the 10th power = 1024.",
     "What is the average of 4, 8 and 15?": "(4 + 8 + 15) / 3 = 9.",

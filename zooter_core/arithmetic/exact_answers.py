@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from zooter_core.arithmetic.sequences import next_number
-from zooter_core.arithmetic.sums import AMOUNT, in_decimals, number_in, rounded
+from zooter_core.arithmetic.sums import AMOUNT, equals, in_decimals, number_in, rounded
 from zooter_core.arithmetic.units import converted
 
 Worked = tuple[str, str]  # a sentence that works it out, and the answer alone
@@ -144,15 +144,16 @@ def _as_fraction(a: str) -> Worked | None:
 
 def _as_decimal(a: str) -> Worked | None:
     value = number_in(a)
-    return None if value is None else (f"{a} = {in_decimals(value)}.", in_decimals(value))
+    return None if value is None else (f"{a} {equals(value)} {in_decimals(value)}.", in_decimals(value))
 
 
 def _as_percentage(a: str, b: str = "") -> Worked | None:
     part, total = number_in(a), number_in(b or "1")
     if part is None or not total:
         return None
-    shown = f"{in_decimals(part / total * 100)}%"
-    return f"{a}{f' / {b}' if b else ''} = {shown}.", shown
+    percent = part / total * 100
+    shown = f"{in_decimals(percent)}%"
+    return f"{a}{f' / {b}' if b else ''} {equals(percent)} {shown}.", shown
 
 
 def _compared(a: str, b: str, larger: str = "", than: str = "") -> Worked | None:

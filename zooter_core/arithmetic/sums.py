@@ -106,6 +106,11 @@ def in_decimals(value: Fraction) -> str:
     return rounded(value, DECIMALS).rstrip("0").rstrip(".")
 
 
+def equals(value: Fraction) -> str:
+    """The sign before a number `in_decimals`."""
+    return "=" if Fraction(in_decimals(value)) == value else "≈"
+
+
 def rounded(value: Fraction, digits: int) -> str:
     """A number with so many decimals, to which halves are rounded up; below 0, with zeros in place of last digits."""
     scaled = int(abs(value) * Fraction(10) ** digits + Fraction(1, 2))

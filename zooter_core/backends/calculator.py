@@ -14,7 +14,7 @@ from fractions import Fraction
 from zooter_core.arithmetic import exercises
 from zooter_core.arithmetic.exact_answers import exact_answer
 from zooter_core.arithmetic.exercises import Equations, equations_in, roots_in, sum_in
-from zooter_core.arithmetic.sums import in_decimals, value_of
+from zooter_core.arithmetic.sums import equals, in_decimals, value_of
 from zooter_core.base.records import Message
 
 LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
@@ -41,7 +41,7 @@ def result(expression: str) -> str | None:
 def opening(messages: Sequence[Message]) -> str:
     """How the answer begins where the query has an exact answer, such as that of a sum or an equation; else "".
 
-    "2*3*4 = 24.\\nThe answer is", "1/2 + 1/3 = 5/6 = 0.8333.", "3x = 15, so x = 15 / 3 = 5.", "x = 2 or x = 3.".
+    "2*3*4 = 24.\\nThe answer is", "1/2 + 1/3 = 5/6 ≈ 0.8333.", "3x = 15, so x = 15 / 3 = 5.", "x = 2 or x = 3.".
     """
     query = messages[-1].content if messages[-1].role == "user" else ""
     if len(query) > exercises.LONGEST:
@@ -61,8 +61,8 @@ def _worked_out(wording: str, signs: str) -> str:
     if value is None or exact is None:
         return ""
     if exact.denominator > 1 and FRACTIONS.search(wording):
-        value = f"{exact} = {value}"
-    return f"{wording} = {value}.\nThe answer is"
+        return f"{wording} = {exact} {equals(exact)} {value}.\nThe answer is"
+    return f"{wording} {equals(exact)} {value}.\nThe answer is"
 
 
 def _solved(equations: Equations) -> str:
