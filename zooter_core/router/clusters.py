@@ -73,12 +73,12 @@ ROUNDS = 30  # later ones hardly move a centre
 REPEAT = 1e-6  # of both squared lengths: a smaller squared distance is rounding
 
 
-def cluster_tags(vectors: Vectors, seed: int = 0, times: int = TIMES) -> TagIndex:
+def cluster_tags(vectors: Vectors, seed: int = 0, most: int = CLUSTERS, times: int = TIMES) -> TagIndex:
     """Tags of queries from their vectors, shape (n, width): the number of a query's cluster in each clustering.
 
-    A tag prior is then the mean label of similar queries. More queries give finer clusters, up to CLUSTERS of them.
+    A tag prior is then the mean label of similar queries. More queries give finer clusters, up to `most` of them.
     """
-    clusters = max(1, min(CLUSTERS, len(vectors) // LEAST))
+    clusters = max(1, min(most, len(vectors) // LEAST))
     owners = np.stack(clusterings(vectors, clusters, np.random.default_rng(seed), times)[1], axis=1)
     names = [f"cluster {turn}-{number}" for turn in range(times) for number in range(clusters)]
     codes = (owners + np.arange(times) * clusters).reshape(-1)
