@@ -69,7 +69,7 @@ def print_evaluation(figures: Evaluation) -> None:
         _print_baselines(figures, figures.baselines)
     if not math.isnan(off := figures.calibration.ece):
         out.print(f"calibration: probabilities differ from the share of wins by {off:.3f} on average (ECE)")
-    rows = {"regret": "router", "regret_best_single": f"{figures.best_single}, the best single"}
+    rows = {"regret": "router", "regret_best_single": f"{figures.best_single}, the best single in hindsight"}
     for key, what in (rows | {"regret_random": "random"}).items():
         interval = verdicts.ends(figures.interval[key], ".3f")
         precision = f"95% interval {interval}" if interval else "no interval"

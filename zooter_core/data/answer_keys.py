@@ -29,6 +29,7 @@ FIELDS = ("answer", "tests", "check")
 MARK = "####"  # before the final answer of a worked solution, as in GSM8K
 LETTER = re.compile(r"[A-J]")
 LANGUAGE = re.compile(r"[a-z]{2}")
+LONGEST_ANSWER = 80  # characters of a text; a longer one is an answer in a log, which no response repeats
 AnswerKey = dict[str, Any]
 
 
@@ -39,6 +40,8 @@ def read_key(place: str, record: Mapping[str, Any]) -> AnswerKey | None:
         ZooterError: a field has another form; the message names the line and the field.
     """
     fields = {name: record[name] for name in FIELDS if record.get(name) is not None}
+    if _is_prose(fields.get("answer")) and record.get("choices") is None:
+        del fields["answer"]
     if "answer" in fields:
         fields["answer"] = _answer(place, fields["answer"], record.get("choices"))
     if "tests" in fields:
@@ -127,6 +130,10 @@ def _is_numeral(value: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
+
+
+def _is_prose(value: Any) -> bool:
+    return isinstance(value, str) and MARK not in value and len(value.strip()) > LONGEST_ANSWER
 
 
 def _is_list(value: Any, of: Callable[[Any], bool]) -> bool:
