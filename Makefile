@@ -30,7 +30,7 @@ $(VENV)/.ready $(VENV)/.complete: models/embedded/tags.json $(wildcard models/em
 	@touch $@
 
 demo: $(VENV)/.ready
-	$(BIN)/zooter demo --port $(PORT) $(if $(FLEET),--fleet $(FLEET))
+	$(BIN)/zooter demo $(if $(PORT),--port $(PORT)) $(if $(FLEET),--fleet $(FLEET))
 
 check: setup
 	$(BIN)/ruff format --check .

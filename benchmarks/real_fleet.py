@@ -119,14 +119,14 @@ def switch(backend: TransformersBackend, candidates: list[CandidateConfig], time
         print(
             f"switch {number + 1:2d} to {candidate.name}: {spent:6.2f} s; "
             f"left: {', '.join(sorted(unloaded)) or 'none'}; "
-            f"kept {len(backend.resident.names())}, counted {memory.in_words(sum(backend.resident.used().values()))}, "
-            f"in the process {memory.in_words(before)} -> {memory.in_words(after[-1])}"
+            f"kept {len(backend.resident.names())}, counted {memory.in_bytes(sum(backend.resident.used().values()))}, "
+            f"in the process {memory.in_bytes(before)} -> {memory.in_bytes(after[-1])}"
         )
     full = min(len(backend.resident.names()), times - 1)  # the first switch that unloads another model
     departed, _ = timed(backend.resident.spare)
     print(
         f"load and first token: median {sorted(seconds)[len(seconds) // 2]:.2f} s; all leave in {departed:.3f} s, then "
-        f"{memory.in_words(memory_used())}; growth from switch {full + 1} to {times}: "
+        f"{memory.in_bytes(memory_used())}; growth from switch {full + 1} to {times}: "
         f"{(after[-1] - after[full]) / 1e6:+.1f} MB"
     )
 
@@ -209,8 +209,8 @@ def main() -> None:
             for n in range(call.models)
         ]
         print(
-            f"{call.models} models of {memory.in_words(sizes[0])} on {DEVICE}, "
-            f"{memory.in_words(memory.free(DEVICE))} free"
+            f"{call.models} models of {memory.in_bytes(sizes[0])} on {DEVICE}, "
+            f"{memory.in_bytes(memory.free(DEVICE))} free"
         )
         backend = TransformersBackend()
         if "switch" in call.parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -144,3 +145,14 @@ def test_proxies_pass_streams_on_and_point_to_the_endpoint(name):
     assert "127.0.0.1:8400" in text
     assert "--proxy 127.0.0.1 --allowed-host zooter.example.org" in text
     assert "proxy_buffering off" in text or "flush_interval -1" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [([], "--port 8501"), (["PORT=", "FLEET="], ""), (["PORT=9", "FLEET=mine"], "--port 9 --fleet mine")],
+)
+def test_make_demo_passes_on_what_is_given(values, options):
+    call = ["make", "--dry-run", "--silent", "demo", *values]
+    environment = {"PATH": os.environ["PATH"]}  # without a PORT of its own
+    output = subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    assert output.splitlines()[-1].split() == [".venv/bin/zooter", "demo", *options.split()]

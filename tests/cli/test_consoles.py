@@ -19,7 +19,8 @@ from rich.table import Table
 from support.terminal_screen import CLEAR, HOSTILE, LINK, MARKUP, Screen, squeezed, streams, terminal
 from zooter_core.base.errors import Failure
 from zooter_core.base.terminal import guarded, visible
-from zooter_core.cli.consoles import Lines, Output, bars, tally_text, waiting
+from zooter_core.cli.bars import Lines, bars, tally_text, waiting
+from zooter_core.cli.consoles import Output
 from zooter_core.pipeline.tally import Tally
 
 

@@ -126,7 +126,7 @@ def test_a_reward_model_that_fails_is_named(learn, folder):
 
 
 def test_a_turn_says_how_far_it_has_come_and_what_ended_it(learn, folder, monkeypatch):
-    monkeypatch.setattr("zooter_core.cli.consoles.EVERY", 0)
+    monkeypatch.setattr("zooter_core.cli.bars.EVERY", 0)
     change_candidate(folder, "two", {"usd_per_million_tokens": 1e6})
     code, out, err = learn("--once", "--share", "1", "--budget-usd", "300")
     assert code == 0, err

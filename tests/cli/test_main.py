@@ -56,6 +56,12 @@ def test_help_of_a_command_given_tags_and_a_fleet_that_is_not_there_load_nothing
     assert codes_and_modules(*calls, modules=HEAVY) == [[0] * (len(COMMANDS) + 1) + [2], []]
 
 
+def test_routing_loads_no_module_that_it_does_without():
+    modules = ("arithmetic.sums", "data.scores", "fleet.starting", "method.selection", "router.explain")
+    ours = tuple(f"zooter_core.{name}" for name in modules)
+    assert codes_and_modules(["route", "q", "--fleet", "/none"], modules=ours) == [[2], []]
+
+
 @pytest.mark.slow
 def test_results_alone_are_on_stdout_and_no_bars_of_libraries_on_stderr(scores, tmp_path, tiny_fleet, programs):
     router, encoder = tmp_path / "router", tiny_fleet / "encoder"

@@ -12,6 +12,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.data.answer_keys import read_key
 from zooter_core.data.scores import read_queries, score_line
 
+PROSE = "Put the egg into boiling water for seven minutes. Then cool it down under cold water, and peel it."
 GOOD = [
     ({"answer": 18}, {"answer": {"number": "18"}}),
     ({"answer": "Paris"}, {"answer": {"text": "Paris"}}),
@@ -24,6 +25,8 @@ GOOD = [
     ({"tests": {"function": "f", "code": "assert f()"}}, {"tests": {"function": "f", "code": "assert f()"}}),
     ({"check": {"words": [5, None], "items": 3}}, {"check": {"words": [5, None], "items": 3}}),
     ({"answer": None, "check": None}, None),
+    ({"answer": PROSE}, None),  # the answer in a log, which no response repeats
+    ({"answer": {"text": PROSE}}, {"answer": {"text": PROSE}}),
 ]
 
 

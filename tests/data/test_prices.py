@@ -9,7 +9,7 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.data import prices
-from zooter_core.data.prices import Choice, check_willingness, cost, dollars, prices_of, trade, utilities
+from zooter_core.data.prices import ChoiceMeans, check_willingness, cost, dollars, prices_of, trade, utilities
 
 PRICES = np.array([4.0, 1.0, 0.0])
 PROBABILITIES = np.array([[0.5, 0.3, 0.2], [0.6, 0.1, 0.3]])
@@ -56,7 +56,7 @@ def test_trade_worked_by_hand():
     """At 0.35: .15, .2125, .2 goes from a to b, and .25, .0125, .3 from a to c."""
     table = np.array([[3.0, 2.0, 1.0], [5.0, 0.0, 4.0]])
     figures = trade(PROBABILITIES, table, PRICES, dollars(PRICES, np.full((2, 3), 1000.0)), 0.35)
-    assert figures.at_0 == Choice(2, 4.0, 4.0, 4.0)
+    assert figures.at_0 == ChoiceMeans(2, 4.0, 4.0, 4.0)
     assert (figures.n, figures.score, figures.price, figures.dollars) == (2, 3.0, 0.5, 0.5)
     assert figures.willingness == 0.35
     assert np.isnan(figures.score_minus).all()  # both queries lose 1: there is no spread
@@ -73,9 +73,9 @@ def test_a_local_model_without_a_price_is_free_and_a_hosted_one_counts_as_the_de
     local = CandidateConfig("l", "transformers", "m")
     mixed = Fleet("f", tmp_path, (served("a.example", 4.0), served("b.example"), served("localhost:1"), local))
     assert prices.assumed(mixed).tolist() == [4.0, 4.0, 0.0, 0.0]
-    assert "Without a price there, these count as the dearest: s." in prices.in_words(mixed)
+    assert "Without a price there, these count as the dearest: s." in prices.describe_weighing(mixed)
     assert prices.assumed(Fleet("f", tmp_path, (served("a.example"), local))).tolist() == [0.0, 0.0]
-    assert prices.in_words(Fleet("f", tmp_path, (served("a.example"), local))) == ""
+    assert prices.describe_weighing(Fleet("f", tmp_path, (served("a.example"), local))) == ""
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ def test_some_queries_have_several_tags_and_nonsense_has_none(embedded: Ensemble
 
 def test_a_plain_sum_is_no_equation_and_no_fraction(embedded: Ensemble) -> None:
     sums = parts(SUMS)
-    shown = [charts.shown_tags(tags)[:1] for tags in embedded.tagger.tag(sums)]
+    shown = [[tag.name for tag in charts.shown_tags(tags)[:1]] for tags in embedded.tagger.tag(sums)]
     assert [(query, tags) for query, tags in zip(sums, shown, strict=True) if tags not in ([], ["arithmetic"])] == []
     assert shown.count(["arithmetic"]) > len(sums) / 2
 

@@ -119,9 +119,9 @@ def kinds(fleet_copy: Path, tmp_path: Path) -> dict[str, Kind]:
         versions.rollback_target(), versions.tidy()
         for pairs in (state.pairs, state.guard):
             champions.describe_pairs(summary(pairs), "it")
-        for event in state.events:
-            champions.describe_switch(event), champions.day(event["time"])
-        champions.name_router(state.champion), state.judged + state.learned + sum(state.newcomers.values())
+        for switch in state.events:
+            champions.describe_switch(switch), champions.day(switch.time)
+        champions.describe_router(state.champion), state.judged + state.learned + sum(state.newcomers.values())
 
     def use_neighbours() -> None:
         if neighbours := Neighbours.load(fleet_copy):

@@ -83,7 +83,7 @@ def test_a_model_that_breaks_is_left_within_300_requests(taught):
     routed = Router.load(load_fleet(fleet).router.path).route([one.query for one in decisions(40, 700)][::2])
     assert sum(route.candidate == "one" for route in routed) <= 1
     assert set(events) == {PROMOTE, "", FOLLOW}
-    assert [event["event"] for event in versions.state.events] == [PROMOTE]
+    assert [switch.event for switch in versions.state.events] == [PROMOTE]
 
 
 def test_where_its_owner_decides_nothing_is_promoted_or_followed(taught):
@@ -181,9 +181,9 @@ def test_a_turn_that_dies_in_any_step_goes_on_later(taught, step, monkeypatch):
     assert versions.state.judged == 320
     assert load_fleet(taught.fleet).router.path.endswith("routers/0001")
     assert versions.state.challenger.startswith("routers/000")
-    (event,) = versions.state.events
+    (switch,) = versions.state.events
     by_hand = step == "named"  # killed between fleet.toml and the state: as if somebody had named the router
-    assert (event["event"], event.get("passes", False), versions.state.follows) == (PROMOTE, not by_hand, not by_hand)
+    assert (switch.event, switch.passes, versions.state.follows) == (PROMOTE, not by_hand, not by_hand)
     assert Router.load(load_fleet(taught.fleet).router.path).candidates == POOL
     assert not [path for path in (taught.fleet / "routers").iterdir() if "partial" in path.name]
     assert result.judged <= 120

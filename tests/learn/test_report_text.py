@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from zooter_core.learn.report import DAY, report_on, requests_a_day
-from zooter_core.learn.report_text import how_long, in_words, outlook, statements
+from zooter_core.learn.report_text import how_long, in_units, outlook, statements
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import LoggedDecision
 from zooter_core.method.worth import Estimate
@@ -22,7 +22,7 @@ from zooter_core.method.worth import Estimate
     ],
 )  # fmt: skip
 def test_days_in_words(amount: float, text: str) -> None:
-    assert in_words(amount) == text
+    assert in_units(amount) == text
 
 
 def test_without_traffic_it_is_said_for_a_thousand_requests_a_day() -> None:

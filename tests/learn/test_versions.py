@@ -21,6 +21,7 @@ from zooter_core.learn.versions import (
     MOST_SPARE,
     OUTSIDE,
     STARTING,
+    Switch,
     Versions,
     lock_learner,
     name_router,
@@ -28,10 +29,10 @@ from zooter_core.learn.versions import (
 )
 from zooter_core.method.promotion import Gate, evidence
 
-Switch = Callable[[Contest[str]], object]
+Change = Callable[[Contest[str]], object]
 
 
-SWITCHES: dict[str, tuple[str, Switch, int | None, str]] = {  # the event, what else changes, and who serves then
+SWITCHES: dict[str, tuple[str, Change, int | None, str]] = {  # the event, what else changes, and who serves then
     "promote and follow": (PROMOTE, lambda contest: contest.promote(follow=True), None, "routers/0002"),
     "promote": (PROMOTE, lambda contest: contest.promote(), None, "routers/0002"),
     "roll back": (ROLLBACK, lambda contest: contest.rollback(), None, "router"),
@@ -63,7 +64,7 @@ def fleet(fleet_copy: Path) -> Path:
     state.champion, state.challenger, state.former = "routers/0001", "routers/0002", "router"
     state.pairs, state.guard = [0.5, 1.0, 0.25] * 20, [1.0, 0.5]
     state.judged, state.learned, state.pool = 60, 50, ["base", "one", "two"]
-    state.events = [{"time": 1.0, "event": PROMOTE, "router": "routers/0001", "before": "router"}]
+    state.events = [Switch(time=1.0, event=PROMOTE, router="routers/0001", before="router")]
     name_router(fleet_copy, "routers/0001")
     versions.save()
     return fleet_copy
@@ -121,11 +122,11 @@ def test_a_switch_changes_who_serves_and_says_why(fleet, name):
     assert load_fleet(fleet).router.path.endswith(champion)
     assert (after.champion, after.follows) == (champion, "follow" in name)
     assert (after.judged, after.learned) == (60, learned or 50)
-    assert [one["event"] for one in after.events] == [PROMOTE, event][: 1 if event == FOLLOW else 2]
+    assert [switch.event for switch in after.events] == [PROMOTE, event][: 1 if event == FOLLOW else 2]
     if event != FOLLOW:  # of which there are too many for events
         last = after.events[-1]
-        assert (last["before"], last["router"]) == ("routers/0001", champion)
-        assert (last["pairs"], last["proved"]) == (60, True)
+        assert (last.before, last.router) == ("routers/0001", champion)
+        assert (last.pairs, last.proved) == (60, True)
 
 
 @pytest.mark.parametrize("name", SWITCHES)
@@ -156,8 +157,7 @@ def test_a_router_that_is_named_by_hand_serves_and_is_not_followed(fleet, router
     assert (state.champion, state.former, state.follows) == (router, former, False)
     assert (state.pairs, state.guard) == ([], [])
     last = state.events[-1]
-    assert (last["event"], last["before"], last["router"]) == (event, "routers/0001", router)
-    assert not {"mean", "proved"} & set(last)
+    assert last == Switch(time=last.time, event=event, router=router, before="routers/0001")
 
 
 @pytest.mark.parametrize("former", [None, "routers/0001"])

@@ -62,7 +62,7 @@ def test_the_attempts_at_one_request_count_once(serve, scripted):
     [
         ("no-images", {"content": IMAGE}, "images are not supported"),
         ("no-tools", {"tools": TOOLS}, "tools are not supported"),
-        ("narrow", {"content": "word " * 400}, "its context 300"),
+        ("narrow", {"content": "word " * 400}, "prompt is too long: 500 tokens > 300 maximum"),
     ],
 )
 def test_what_a_server_refuses_rests_nobody_and_goes_elsewhere_from_then_on(serve, scripted, model, body, reason):

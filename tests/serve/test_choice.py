@@ -97,7 +97,7 @@ def talk(*texts: str) -> list[dict[str, Any]]:
     [
         ({"tools": TOOLS}, {"tools": False}, "tools are not supported"),
         ({"response_format": {"type": "json_object"}}, {"json_mode": False}, "JSON mode is not supported"),
-        ({"max_tokens": 500}, {"context_tokens": 400}, "about 505 tokens, its context 400"),
+        ({"max_tokens": 500}, {"context_tokens": 400}, "exceed context limit: 5 + 500 > 400"),
         ({"models": ["math"]}, {}, "not among `models`"),
         ({"content": IMAGE}, {"images": False}, "images are not supported"),
     ],
@@ -109,18 +109,19 @@ def test_a_candidate_that_cannot_answer_is_passed_over(chooser, body, keys, reas
 
 
 @pytest.mark.parametrize(
-    ("keys", "body", "status", "words"),
+    ("keys", "body", "status", "code", "words"),
     [
-        ({"tools": False}, {"tools": TOOLS}, 400, "(math, code: tools are not supported)"),
-        ({}, {"model": "gpt-99"}, 404, "gpt-99"),
-        ({}, {"models": ["math", "gpt-99"]}, 400, "`models` names gpt-99"),
-        ({}, {"content": "Hi", "willingness_to_pay": 1}, 400, "usd_per_million_tokens"),
+        ({"tools": False}, {"tools": TOOLS}, 400, "no_capable_model", "(math, code: tools are not supported)"),
+        ({"context_tokens": 400}, {"max_tokens": 500}, 400, "context_length_exceeded", "0 + 500 > 400)"),
+        ({}, {"model": "gpt-99"}, 404, "model_not_found", "gpt-99"),
+        ({}, {"models": ["math", "gpt-99"]}, 400, None, "`models` names gpt-99"),
+        ({}, {"content": "Hi", "willingness_to_pay": 1}, 400, None, "usd_per_million_tokens"),
     ],
 )
-def test_what_nobody_can_answer_is_an_error_that_says_why(chooser, keys, body, status, words):
+def test_what_nobody_can_answer_is_an_error_that_says_why(chooser, keys, body, status, code, words):
     with pytest.raises(ApiError) as caught:
         chooser(math=keys, code=keys)(**body)
-    assert caught.value.status == status
+    assert (caught.value.status, caught.value.code) == (status, code)
     assert words in caught.value.message
 
 

@@ -73,6 +73,7 @@ WRONG = [  # fields of a chat completion beside the right ones, and which of the
     ({"model": None}, "model"), ({"messages": []}, "messages"), ({"messages": ["hi"]}, "messages[0]"),
     ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
     ({"messages": [{"role": "user"}]}, "messages[0].content"),
+    ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
     ({"willingness_to_pay": -1}, "willingness_to_pay"), ({"willingness_to_pay": 10**400}, "willingness_to_pay"),
 ]  # fmt: skip
 WRONG_FEEDBACK = [

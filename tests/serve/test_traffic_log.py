@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -145,6 +146,16 @@ def test_feedback_becomes_a_reward(serve):
         wait_until(lambda: [reward.reward for reward in traffic.rewards()] == [-1])
         (reward,) = traffic.rewards()
     assert (reward.source, reward.candidate, reward.inclusion) == ("feedback", endpoint.order[0], None)
+
+
+def test_feedback_may_come_before_its_decision_is_written(tmp_path):
+    """As from a program that judges an answer at once: the client has it before the request has ended here."""
+    with closing(traffic_log.TrafficLog(tmp_path, LearnConfig())) as log, Traffic.open(tmp_path) as traffic:
+        log.add_feedback({"request_id": "mine", "verdict": "good", "time": time.time()})
+        for name in ("another", "mine"):
+            log._put(LoggedDecision(name, time.time(), QUERY, candidate="math"))
+            wait_until(lambda name=name: traffic.decision(name))
+        wait_until(lambda: [reward.candidate for reward in traffic.rewards()] == ["math"])
 
 
 @pytest.mark.parametrize("path", ["chat/completions", "responses"])

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from support.run_folders import small_batches
-from zooter_core.cli.consoles import Lines
+from zooter_core.cli.bars import Lines
 from zooter_core.cli.main import main
 from zooter_core.fleet import skills
 from zooter_core.pipeline import exam

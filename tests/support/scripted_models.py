@@ -154,6 +154,14 @@ class Models(Parts):
             return self.status(400, {"error": {"message": "This model's maximum context length is 300 tokens."}})
         return self.good(body)
 
+    def narrow_thinker(self, body: Any) -> None:
+        """As vLLM with a short --max-model-len: it refuses a limit that does not fit beside the prompt."""
+        if body["max_tokens"] > 300:
+            return self.status(400, {"error": {"message": "This model's maximum context length is 300 tokens."}})
+        self.begin()
+        self.wfile.write(stream(MAKES["vllm"], 40, body))
+        return None
+
     def slow(self, body: Any) -> None:
         self.begin()
         for number in range(200):

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 
 from zooter_core.arithmetic.sequences import next_number
-from zooter_core.arithmetic.sums import AMOUNT, in_decimals, number_in
+from zooter_core.arithmetic.sums import AMOUNT, equals, in_decimals, number_in, rounded
 from zooter_core.arithmetic.units import converted
 
 Worked = tuple[str, str]  # a sentence that works it out, and the answer alone
@@ -134,9 +133,7 @@ def _rounded(a: str, places: str) -> Worked | None:
     digits, value = int(places) if places.isdigit() else DECIMALS[places], number_in(a)
     if value is None:
         return None
-    scale = Fraction(10) ** digits
-    nearest = math.floor(abs(value) * scale + Fraction(1, 2)) / scale
-    shown = f"{float(-nearest if value < 0 else nearest):.{max(digits, 0)}f}"
+    shown = rounded(value, digits)
     return f"{a} is about {shown}.", shown
 
 
@@ -147,15 +144,16 @@ def _as_fraction(a: str) -> Worked | None:
 
 def _as_decimal(a: str) -> Worked | None:
     value = number_in(a)
-    return None if value is None else (f"{a} = {in_decimals(value)}.", in_decimals(value))
+    return None if value is None else (f"{a} {equals(value)} {in_decimals(value)}.", in_decimals(value))
 
 
 def _as_percentage(a: str, b: str = "") -> Worked | None:
     part, total = number_in(a), number_in(b or "1")
     if part is None or not total:
         return None
-    shown = f"{in_decimals(part / total * 100)}%"
-    return f"{a}{f' / {b}' if b else ''} = {shown}.", shown
+    percent = part / total * 100
+    shown = f"{in_decimals(percent)}%"
+    return f"{a}{f' / {b}' if b else ''} {equals(percent)} {shown}.", shown
 
 
 def _compared(a: str, b: str, larger: str = "", than: str = "") -> Worked | None:
@@ -176,23 +174,22 @@ def _compared(a: str, b: str, larger: str = "", than: str = "") -> Worked | None
 QUOTE = "[\"'“”‘*`]?"
 WORD = rf"(?:the (?:word|name|string) |(?!(?:it|this|that|them|these|my|your)\b)){QUOTE}(?P<word>[^\W\d_]{{2,}}){QUOTE}"
 LETTER = rf"(?:the )?(?:letters? )?{QUOTE}(?P<letter>[^\W\d_]){QUOTE}(?:'?s)?"
-LANGUAGES = (  # of whose alphabet the letters are
-    "english|french|german|spanish|italian|portuguese|dutch|latin|greek|turkish|polish|russian|arabic|hebrew|hindi|chinese|"
-    "japanese|korean|swedish|hawaiian"
+LANGUAGES = (
+    r"\w+(?:ish|ese|ian)|french|german|korean|dutch|latin|greek|arabic|hebrew|hindi|thai|welsh|swahili|esperanto"
 )
-LETTERS = rf"(?P<kind>letters|vowels|consonants)(?!.* (?:alphabet|{LANGUAGES})\b)"
+LETTERS = rf"(?P<kind>letters|vowels|consonants)(?!.*(?<!word) (?:alphabet|total|{LANGUAGES})\b)"  # of an alphabet
 COUNT = r"(?:(?:tell me|find|what is|count) )*(?:how many (?:times )?|(?:the )?number of |(?<=count ))(?:the |does )?"
 VERB = r"(?: are| is)?(?: there)?(?: (?:appear|occur|come|show)s?(?: up)?)?"
 ASK = (
     r"(?:(?:please|can|could|you|what(?:'s| is| are)|calculate|compute|find|determine|give|tell|me|list|write|express"
-    r"|convert|turn|change|all|the|number|fraction|decimal|value|of) )*"
+    r"|convert|turn|change|all|the|number(?! of)|fraction|decimal|value|of) )*"
 )
 IF = "(?:is|check (?:if|whether)|tell me (?:if|whether))"
 N, M = r"(?P<n>\d{1,15})", r"(?P<m>\d{1,15})"
 PAIR = rf"(?: of)? ?\(?{N}(?:,| and) ?{M}\)?"
 A, B = rf"(?P<a>{AMOUNT}%?)", rf"(?P<b>{AMOUNT}%?)"
 LARGER = "(?:(?P<larger>bigger|larger|greater|higher|more)|smaller|less|lower)"
-PLACES = rf"(?P<places>\d|{'|'.join(DECIMALS)})"
+PLACES = rf"(?:nearest (?![\do]))?(?P<places>\d|{'|'.join(DECIMALS)})"
 AS = "(?:as|to|into|in)"
 QUESTIONS: Sequence[tuple[re.Pattern[str], Callable[..., Worked | None]]] = [
     (re.compile(pattern, re.IGNORECASE), answer)
@@ -214,8 +211,8 @@ QUESTIONS: Sequence[tuple[re.Pattern[str], Callable[..., Worked | None]]] = [
         (rf"{ASK}remainder (?:of|when|if) {N} (?:is )?(?:divided by|/) {M}", _remainder),
         (rf"(?:{IF} )?{N} (?:is )?(?:evenly )?divisible by {M}", _divisible),
         (rf"{ASK}{N} {AS} (?P<base>binary|hexadecimal|hex|octal)", _in_base),
-        (rf"{ASK}(?:binary )?(?P<bits>[01]{{2,40}})(?: in| from)?(?: binary)? {AS} decimal", _from_binary),
-        (rf"round (?P<a>{AMOUNT}) (?:off )?to (?:the )?(?:nearest )?{PLACES}(?: decimals?(?: places?)?)?", _rounded),
+        (rf"{ASK}(?=.*binary)(?:binary )?(?P<bits>[01]{{2,40}})(?: in| from)?(?: binary)? {AS} decimal", _from_binary),
+        (rf"round (?P<a>{AMOUNT}) (?:off )?to (?:the )?{PLACES}(?: decimals?(?: places?)?)?", _rounded),
         (rf"{ASK}{A} {AS} an? fraction", _as_fraction),
         (r"(?:simplify|reduce) (?:the fraction )?(?P<a>\d+/\d+)", _as_fraction),
         (rf"{ASK}{A} {AS} an? decimal", _as_decimal),

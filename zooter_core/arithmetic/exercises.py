@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -12,8 +11,9 @@ from zooter_core.arithmetic.sums import NUMBERS, value_of
 LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
 LONGEST_SUM = 150
 NUMBER = r"(\d[\d.]*(?:/\d+)?)"
-RADICAND = rf"(?:\({NUMBER}\)|{NUMBER})"  # of "√9/16", who knows whether it is 9 or 9/16
-ALONE = r"\b(?! ?(?:times|divided|multiplied|[*/x×÷]))"  # else: of the last number, or of the result?
+SOLE = r"\b(?! ?[-+*×÷−] ?\d| / ?\d)"  # else: the root of the number, or of the result?
+RADICAND = rf"(?:\({NUMBER}\)|{NUMBER}{SOLE})"  # of "√9/16", who knows whether it is 9 or 9/16
+ALONE = r"\b(?! ?(?:times|divided|multiplied|squared|cubed|to the|percent|[*/x×÷%^²³]))"  # the same
 TASKS = (  # and what to work out for them
     (rf"add {NUMBER} (?:and|to) {NUMBER}", r"\1 + \2"),
     (rf"{NUMBER} times itself", r"\1 * \1"),
@@ -41,19 +41,19 @@ WORDS = (  # of a sum, and the signs for them
     (r"\btriple\b", "3 *"),
     (rf"(?:\bthe )?\bdifference (?:between|of) {NUMBER} and {NUMBER}{ALONE}", r"sqrt((\1 - \2)^2)"),  # not below 0
     (rf"(?:\bthe )?\bquotient of {NUMBER} and {NUMBER}", r"\1 / \2"),
-    (rf"{NUMBER} (?:more than|added to) (.+)", r"\2 + \1"),
-    (rf"{NUMBER} (?:less|fewer) than (.+)", r"\2 - \1"),
-    (rf"(?:\bthe )?\bsquare of {NUMBER}", r"(\1)^2"),
-    (rf"(?:\bthe )?\bcube of {NUMBER}", r"(\1)^3"),
+    (rf"^{NUMBER} (?:more than|added to) (.+)", r"\2 + \1"),
+    (rf"^{NUMBER} (?:less|fewer) than (.+)", r"\2 - \1"),
+    (rf"(?:\bthe )?\bsquare of {NUMBER}{SOLE}", r"(\1)^2"),
+    (rf"(?:\bthe )?\bcube of {NUMBER}{SOLE}", r"(\1)^3"),
     (r"(\d/\d+) of\b", r"\1 *"),
     (r"(?<![\d)])(?<![\d)] )[-−] ?(\d[\d.]*)(?= (?:squared|cubed|to the)\b)", r"(-\1)"),  # but not "-5^2"
     (r"\b(\d+/\d+)(?= (?:squared|cubed|to the)\b)", r"(\1)"),
     (r"\s*\bsquared\b|²", "^2"),
     (r"\s*\bcubed\b|³", "^3"),
-    (r"\s*\bto the (?:power (?:of )?)?(\d+)(?:(?:st|nd|rd|th)(?: power)?)?\b", r"^\1"),
+    (r"\s*\bto the (?:power (?:of )?)?(\d+)(?:(?:st|nd|rd|th)(?: power)?)?\b(?!/)", r"^\1"),
     (rf"(?:\bthe )?(?:\bcube root (?:of )?|\bcbrt(?: of)? ?|∛(?!\d+/)){RADICAND}", r"cbrt(\1\2)"),
     (rf"(?:\bthe )?(?:\b(?:square )?root (?:of )?|\bsqrt(?: of)? ?|√(?!\d+/)){RADICAND}", r"sqrt(\1\2)"),
-    (r"(?<=[\d\s)])(?<!\b0)x(?=[\d\s(])", "*"),  # but "0x10"
+    (r"(?<=[\d\s)])(?<!\b0)x(?=[\d\s(])(?! ?[-−])", "*"),  # but "0x10", "2x - 3"
 )
 ITEM = r"\d[\d.]*\b(?:/\d+)?"
 LIST = re.compile(  # "the average of 4, 8 and 15", or "4,8,15"; but "1,500 and 2" and "2,5 and 3" may be other numbers
@@ -67,14 +67,18 @@ QUESTION = re.compile(
     r"|was (?:ist|ergibt)|wie ?viel (?:ist|macht)|berechne|rechne|combien font|calcule"
     r"|¿?cu[aá]nto (?:es|son)|calcula|quanto (?:fa|é)|calcola) )?(?:the (?:value|result) of |the answer to )?"
     r"(?P<sum>.+?)(?: is| aus| as a fraction)?(?:\s*(?:=|\bequals?(?: what)?\b))?"
-    r"(?:[\s?]*\?|\.|(?<!\d)!)?(?: please[.!?]?)?",
+    r"(?:[\s?]*\?|\.|(?<![\d)])!)?(?: please[.!?]?)?",
     re.IGNORECASE,
 )
 EXPRESSION = re.compile(r"\s*(?:sqrt|cbrt|[-\d(.])(?:sqrt|cbrt|[-–\d\s()+*/^×÷·−.,%])*")
 YEAR = r"(?:1[5-9]|20)\d\d"
-DATE = re.compile(rf"\d+[/-]\d+[/-]\d+|24/7|9/11|\d{{3}}[- ]\d{{4}}|{YEAR}[-–]{YEAR}")  # also a telephone's number
+DATE = re.compile(  # or "50/50", or a telephone's number
+    rf"\d+[/-]\d+[/-]\d+|24[/-]7|9[/-]11|(\d\d+)[/-]\1|\d{{3}}[- ]\d{{4}}|{YEAR}[-–/]{YEAR}"
+)
 RANGE = re.compile(r"[$€£]?\d[\d.,]*(?:[-–][$€£]?\d[\d.,]*)+(?:%| dollars| euros)?[?!]?")  # or a score, and no more
-CURRENCIES = re.compile(r"([$€£]).*(?!\1)[$€£]|dollars.*euros|euros.*dollars")  # two of them
+UNCLEAR = re.compile(  # two currencies; thousands or decimals; is "10% + 5%" 15% or 0.15?
+    r"([$€£]).*(?!\1)[$€£]|dollars.*euros|euros.*dollars|\b[1-9]\d{0,2}\.\d00\b|^\D*[\d.]+% ?[-+/÷]|% ?[*x×] ?[\d.]+%"
+)
 OPERATOR = re.compile(r"(?<=[\d)\s%])[-–+*/^×÷·−]|sqrt|cbrt")
 
 SOLVE = re.compile(
@@ -95,17 +99,10 @@ BETWEEN = re.compile(rf",(?!\d)|[;:]|\b(?:{WORDING})\b", re.IGNORECASE)
 OTHER = re.compile(rf"\b(?!(?:{WORDING})\b)[a-z]{{2,}}", re.IGNORECASE)  # the bug, or the output of a program
 # Beside an equation: what is asked for ("2x + 3 if x = 4"), or numbers that are looked for.
 TERM = re.compile(r"[-\d+*/^×÷·−=]|\b(?:integer|natural|rational|whole|prime)", re.IGNORECASE)
+DIVIDED = re.compile(r"/[\d.]+[a-z(]", re.IGNORECASE)  # "1/2x" is x / 2 or 1 / (2x)
 FACTOR = re.compile(r"\d[a-z]\b|\b[a-z]\^2", re.IGNORECASE)  # "2x + 3 = 7" is no line of a program
 ONE_STEP = re.compile(r"[a-z] ?[-+*/] ?[\d.]+ ?= ?-?[\d.]+ ?\??", re.IGNORECASE)  # nor is "x + 5 = 12"
-ASKED_ROOTS: tuple[tuple[re.Pattern[str], Callable[[list[Fraction]], list[Fraction]]], ...] = (
-    (
-        re.compile(r"\b(?:positive|not negative|non-?negative|above zero)\b|> ?0\b"),
-        lambda xs: [x for x in xs if x >= 0],
-    ),
-    (re.compile(r"\bnegative\b|< ?0\b"), lambda xs: [x for x in xs if x < 0]),
-    (re.compile(r"\b(?:larger|largest|bigger|greater)\b"), lambda xs: xs[-1:]),
-    (re.compile(r"\b(?:smaller|smallest|lesser)\b"), lambda xs: xs[:1]),
-)
+SOME_ROOTS = re.compile(r"\b(?:positive|negative|larg|bigg|great|small|less)|[<>]", re.IGNORECASE)  # of two
 
 
 def sum_in(text: str) -> tuple[str, str] | None:
@@ -115,7 +112,7 @@ def sum_in(text: str) -> tuple[str, str] | None:
     """
     text = " ".join(text.split()).replace("’", "'")
     match = QUESTION.fullmatch(text) if len(text) <= LONGEST_SUM else None
-    if not match or DATE.fullmatch(match["sum"]) or RANGE.fullmatch(text) or CURRENCIES.search(text):
+    if not match or DATE.fullmatch(match["sum"]) or RANGE.fullmatch(text) or UNCLEAR.search(text):
         return None
     wording = LIST.sub(_written_out, match["sum"])
     for pattern, task in TASKS:
@@ -158,7 +155,7 @@ def roots_in(text: str) -> tuple[str, list[Fraction]] | None:
     A root that is no fraction is one to the digits of a float.
     """
     equations, names, _ = _to_solve(text)
-    if len(equations) != 1 or len(names) != 1:
+    if len(equations) != 1 or len(names) != 1 or SOME_ROOTS.search(text):
         return None
     values = [value for x in (0, 1, -1, 3) if (value := _difference(equations[0], names, [x])) is not None]
     if len(values) < 4:
@@ -173,8 +170,7 @@ def roots_in(text: str) -> tuple[str, list[Fraction]] | None:
     root = value_of(f"sqrt({discriminant})")
     if root is None:  # too large
         return None
-    roots = sorted({(sign * root - factor) / (2 * square) for sign in (1, -1)})
-    return names[0], next((choose(roots) for words, choose in ASKED_ROOTS if words.search(text)), roots)
+    return names[0], sorted({(sign * root - factor) / (2 * square) for sign in (1, -1)})
 
 
 def _to_solve(text: str) -> tuple[list[str], list[str], set[str]]:
@@ -190,8 +186,9 @@ def _to_solve(text: str) -> tuple[list[str], list[str], set[str]]:
     equations = [match[1] for part in parts if (match := QUOTED.fullmatch(part))]
     others = " ".join(part for part in parts if not QUOTED.fullmatch(part))
     names = sorted({name for equation in equations for name in VARIABLE.findall(equation)})
-    wanted = {name for name in VARIABLE.findall(others) if name in names} or set(names)
-    return ([], [], set()) if TERM.search(others) else (equations, names, wanted)
+    wanted = {name for name in VARIABLE.findall(others) if name in names or name not in "aI"} or set(names)
+    unclear = TERM.search(others) or any(map(DIVIDED.search, equations))
+    return ([], [], set()) if unclear or not wanted <= set(names) else (equations, names, wanted)
 
 
 def _difference(equation: str, names: list[str], values: list[int]) -> Fraction | None:

@@ -12,9 +12,8 @@ from zooter_core.arithmetic.sums import in_decimals, value_of
 Rule = tuple[str, Fraction]  # how a number follows from those before it, and the next one
 NUMBER = r"-?\d[\d.]*"
 NUMBERS = re.compile(rf"(?<![\w.]){NUMBER}(?:(?:, ?(?:and )?|; ?| ){NUMBER}){{2,}}(?!\w)")
-ASKS_NEXT = re.compile(
-    r"\b(?:next|continue|complete|finish|pattern|sequence|series|follows?|missing)\b|,\s*(?:\?|_|…|\.\.)", re.IGNORECASE
-)
+ASKS_NEXT = re.compile(r"\b(?:next|continue|complete|finish|follows?)\b|,\s*(?:\?|_|…|\.\.)", re.IGNORECASE)
+GAP = re.compile(r"[_?.…]\s*,\s*\d")  # before a number: not the next one is missing
 AROUND = re.compile(  # the numbers; any other word may say that another thing is asked for
     r"(?:\b(?:what(?:'s|s)?|which|is|comes?|goes|should|would|be|next|the|an?|numbers?|terms?|value|in|of|to|this|these|my"
     r"|following|sequence|series|pattern|continue|complete|finish|find|guess|predict|after|follows?|please|can|you|for"
@@ -27,7 +26,7 @@ DEGREES = (2, 3)  # of a polynomial, as squares and cubes are
 def next_number(text: str) -> tuple[str, str] | None:
     """A sentence about the next number of the sequence in a text, and that number; None for any other text."""
     match = NUMBERS.search(text)
-    if not match or not ASKS_NEXT.search(text):
+    if not match or not ASKS_NEXT.search(text) or GAP.search(text):
         return None
     around = text[: match.start()], text[match.end() :]
     terms = [term for part in re.findall(NUMBER, match[0]) if (term := value_of(part.rstrip("."))) is not None]

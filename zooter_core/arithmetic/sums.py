@@ -17,19 +17,21 @@ NUMBER = r"[$€£]?(?:\d{1,3}(?:,\d{3})+|\d{1,30})(?:\.\d{1,12})?"  # floats ha
 SIGN = r"(?:\s?(?:\*\*|\\times|\\cdot|[-+*/^×÷·−–])\s?|\sx\s)"
 PART = rf"\({{0,3}}+{NUMBER}%?\){{0,3}}+"
 BEFORE = re.compile(  # what makes the sum behind it a part of a longer one
-    r"(?:[\w.,)\]}%*/^+×÷·√−–-]|[)\]}%*/^+×÷·−–-]\s|\d[ :'’]"
-    r"|\b(?:plus|minus|times|by|of|over|and|from|per|percent|mod|twice|double|half|step)\s)$",
+    r"(?:[\w.,)\]}%*/^+±×÷·√−–\"“-]|[)\]}%*/^+±×÷·−–-]\s|\d[ :'’]"
+    r"|\b(?:x|plus|minus|times|by|of|over|and|from|per|percent|mod|twice|double|half|step)\s)$",
     re.IGNORECASE,
 )
 AFTER = (
-    r"(?!\w|[.,]\d|\s?(?:[-+*/^×÷·=(%]|x\s|\\|(?:remainder|rem|mod|base|[kmb]|thousand|[mbtr]+illion|hundred)\b"
+    r"(?!\w|[.,]\d|\s?(?:[-+*/^×÷·=(%]|x\s|\\|\d{3}\b"
+    r"|(?:remainder|rem|mod|base|[kmb]|thousand|[mbtr]+illion|hundred|cents?)\b"
     r"|r\s?\d|in (?:base|binary|hex)))"
 )
 SUM = re.compile(
     rf"(?P<sum>(?<![\w.,]){PART}(?:{SIGN}{PART}){{1,20}}+)\s?=\s?(?P<result>[-−]?{NUMBER})(?P<percent>%)?{AFTER}",
     re.IGNORECASE,
 )
-FRACTION = re.compile(r"\(?\d+/\d+\)?")  # "1/2 = 40" means a half of something
+NO_SUM = re.compile(r"\(?\d+[/–-]\d+\)?")  # "1/2 = 40" means a half of something, "80-89 = 3" a range
+BINARY = re.compile(r"[01]+(?: ?\+ ?[01]+)+ ?= ?[01]+")
 PERCENT = re.compile(r"([\d.]+)%")
 SIGNS = str.maketrans(
     {**dict.fromkeys("×·xX", "*"), "÷": "/", "^": "**", **dict.fromkeys("−–", "-"), **dict.fromkeys("$€£", "")}
@@ -38,7 +40,9 @@ DIVISOR = re.compile(r"(÷\s*|(?<![\d./])\d+/\d+\s+/\s+)(\d+/\d+)(?![\d./]|\s*[*
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # "1,500"
 DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d+),(\d{1,2})(?![\d.,])")  # "2,5"
 CHANGE = re.compile(r"(.*[\d)])((?:\s*[-+]\s*[\d.]+%)+)")  # "80 + 15%", which is 80 * (1 + 15%)
-ADDED = re.compile(r"[^()%]*\d\s*[-+]\s*[\d.]+%(?!\s*[*/])[^()]*")  # of what, if more follows: "50 + 20% + 30"
+UNCLEAR = re.compile(  # a percentage of what, if more follows ("50 + 20% + 30"); "3 / 1/2" is 6 or 1.5
+    r"[^()%]*\d\s*[-+]\s*[\d.]+%(?!\s*[*/])[^()]*|.*/\s+\d+/\d.*"
+)
 OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -77,7 +81,7 @@ def value_of(expression: str) -> Fraction | None:
     plain = DIVISOR.sub(r"\1(\2)", plain).translate(SIGNS).strip()
     if change := CHANGE.fullmatch(plain):
         plain = f"({change[1]})" + re.sub(r"\s*([-+]\s*[\d.]+%)", r" * (1 \1)", change[2])
-    elif ADDED.fullmatch(plain):
+    elif UNCLEAR.fullmatch(plain):
         return None
     try:
         return _value(ast.parse(PERCENT.sub(r"(\1/100)", plain), mode="eval").body)
@@ -99,7 +103,18 @@ def in_decimals(value: Fraction) -> str:
         return str(value)
     if abs(value) < Fraction(1, 100):
         return format(Decimal(f"{float(value):.{DECIMALS}g}"), "f")
-    return f"{float(value):.{DECIMALS}f}".rstrip("0").rstrip(".")
+    return rounded(value, DECIMALS).rstrip("0").rstrip(".")
+
+
+def equals(value: Fraction) -> str:
+    """The sign before a number `in_decimals`."""
+    return "=" if Fraction(in_decimals(value)) == value else "≈"
+
+
+def rounded(value: Fraction, digits: int) -> str:
+    """A number with so many decimals, to which halves are rounded up; below 0, with zeros in place of last digits."""
+    scaled = int(abs(value) * Fraction(10) ** digits + Fraction(1, 2))
+    return format(Decimal(-scaled if value < 0 else scaled).scaleb(-digits), "f")
 
 
 def _bounded(value: Fraction) -> Fraction:
@@ -121,7 +136,7 @@ def _value(node: ast.expr) -> Fraction:
         left, right = _value(node.left), _value(node.right)
         if type(node.op) in OPERATIONS:
             return _bounded(OPERATIONS[type(node.op)](left, right))
-        if isinstance(node.op, ast.Pow) and right.denominator == 1 and abs(right) <= LARGEST:
+        if isinstance(node.op, ast.Pow) and right.denominator == 1 and abs(right) <= LARGEST and (left or right):
             return _bounded(Fraction(left ** int(right)))
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand)
@@ -133,8 +148,12 @@ def _value(node: ast.expr) -> Fraction:
 
 
 def _is_false(match: re.Match[str]) -> bool:
-    value = None if FRACTION.fullmatch(match["sum"]) else value_of(match["sum"])
+    value = None if NO_SUM.fullmatch(match["sum"]) else value_of(match["sum"])
     if value is None:
+        return False
+    if BINARY.fullmatch(match[0]) and sum(int(n, 2) for n in re.findall("[01]+", match["sum"])) == int(
+        match["result"], 2
+    ):
         return False
     shown = match["result"].replace("−", "-")
     result, digits = _number(shown), len(shown.partition(".")[2])

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from zooter_core.backends.attachments import estimated_tokens
 from zooter_core.base.errors import Failure, first_line
 from zooter_core.base.plugins import load_kind
+from zooter_core.base.progress import Tell, silent
 from zooter_core.base.records import Finish, Message, Reading, Response
 from zooter_core.base.weights import check_torch
 from zooter_core.config.candidates import ENDPOINT, GGUF, RECORDED, TRANSFORMERS, CandidateConfig
@@ -184,9 +185,7 @@ def stream_or_fail(
             yield Piece.failed(request, message)
 
 
-def iter_responses(
-    pieces: Iterable[Piece], on_note: Callable[[str], None] = lambda note: None
-) -> Iterator[tuple[Request, Response]]:
+def iter_responses(pieces: Iterable[Piece], on_note: Tell = silent) -> Iterator[tuple[Request, Response]]:
     """Yield every request of a stream with its response when it ends, and pass notes to `on_note`."""
     for piece in pieces:
         if piece.note:

@@ -14,12 +14,15 @@ from fractions import Fraction
 from zooter_core.arithmetic import exercises
 from zooter_core.arithmetic.exact_answers import exact_answer
 from zooter_core.arithmetic.exercises import Equations, equations_in, roots_in, sum_in
-from zooter_core.arithmetic.sums import in_decimals, value_of
+from zooter_core.arithmetic.sums import equals, in_decimals, value_of
 from zooter_core.base.records import Message
 
 LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
 MOST = 10**12  # the model writes larger results itself
-TAIL = re.compile(r"([\d.,$()+\-*/x×÷ ]+)=( ?\$?)(-?[\d.]*)\Z")
+TAIL = re.compile(r"((?:[\d.,$()+\-*/×÷ ]|x(?! ?-))+)=( ?\$?)(-?[\d.]*)\Z")  # "2x - 3" is no product
+CUT = re.compile(
+    r"(?:[\w)^√%]|[\w)] - )\Z"
+)  # before an expression, or behind its first minus: it is part of a longer one
 DIGITS = tuple("0123456789")
 NUMERIC = (*DIGITS, "-", ".")
 FRACTIONS = re.compile(r"(?=.*\d/\d).*[-+*/].*[-+*/]")
@@ -38,7 +41,7 @@ def result(expression: str) -> str | None:
 def opening(messages: Sequence[Message]) -> str:
     """How the answer begins where the query has an exact answer, such as that of a sum or an equation; else "".
 
-    "2*3*4 = 24.\\nThe answer is", "1/2 + 1/3 = 5/6 = 0.8333.", "3x = 15, so x = 15 / 3 = 5.", "x = 2 or x = 3.".
+    "2*3*4 = 24.\\nThe answer is", "1/2 + 1/3 = 5/6 ≈ 0.8333.", "3x = 15, so x = 15 / 3 = 5.", "x = 2 or x = 3.".
     """
     query = messages[-1].content if messages[-1].role == "user" else ""
     if len(query) > exercises.LONGEST:
@@ -58,8 +61,8 @@ def _worked_out(wording: str, signs: str) -> str:
     if value is None or exact is None:
         return ""
     if exact.denominator > 1 and FRACTIONS.search(wording):
-        value = f"{exact} = {value}"
-    return f"{wording} = {value}.\nThe answer is"
+        return f"{wording} = {exact} {equals(exact)} {value}.\nThe answer is"
+    return f"{wording} {equals(exact)} {value}.\nThe answer is"
 
 
 def _solved(equations: Equations) -> str:
@@ -88,11 +91,14 @@ def due(text: str) -> str | None:
     The empty string means that the result is complete, and no digit may follow: `due("2 * 16 = 3")` is `"2"`, and
     `due("2 * 16 = 32")` and `due("2 * 16 = 32.")` are `""`.
     """
-    match = TAIL.search(text[-LONGEST:])
+    text = text[-LONGEST:]
+    match = TAIL.search(text)
     if match is None:
         return None
     expression, _, written = match.groups()
-    value = result(re.split(r"[.,]\s+", expression)[-1])
+    expression = re.split(r"[.,]\s+", expression)[-1].lstrip()
+    before = text[: match.end(1) - len(expression) + 2 * expression.startswith("- ")]
+    value = None if CUT.search(before) else result(expression)
     if value is None or not f"{value}.".startswith(written):
         return None
     return value[len(written) :]

@@ -103,11 +103,11 @@ def prompt_ids(request: Request, tokenizer: Any) -> list[int]:
         WorkError: neither the tokenizer has a chat template nor the candidate a prompt_template.
     """
     ids: list[int] = tokenizer(prompt(request, tokenizer), add_special_tokens=False)["input_ids"]
-    first = None if request.candidate.prompt_template is None else beginning(tokenizer)
+    first = None if request.candidate.prompt_template is None else added_bos(tokenizer)
     return ids if first is None or ids[:1] == [first] else [first, *ids]
 
 
-def beginning(tokenizer: Any) -> int | None:
+def added_bos(tokenizer: Any) -> int | None:
     """The BOS that a tokenizer adds to every text; None if it adds none."""
     bos = tokenizer.bos_token_id
     adds_bos = bos is not None and tokenizer("a")["input_ids"][:1] == [bos]

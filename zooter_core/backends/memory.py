@@ -133,7 +133,7 @@ def give_back() -> None:
         torch.cuda.empty_cache()
 
 
-def in_words(size: float) -> str:
+def in_bytes(size: float) -> str:
     """Bytes in words: 26.0 GB, 310 MB, 120 kB."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6)):
         if size >= scale:

@@ -34,7 +34,7 @@ class Recording:
     texts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def add(self, query: str, candidate: str, text: str) -> None:
-        self.texts.setdefault(plain(query), {}).setdefault(candidate, []).append(text)
+        self.texts.setdefault(single_spaced(query), {}).setdefault(candidate, []).append(text)
 
     def of(self, candidate: str) -> list[str]:
         """The queries with a response of a candidate.
@@ -60,7 +60,7 @@ class Recording:
         Raises:
             ZooterError: the file has no such response; the message names a query that has one.
         """
-        if texts := self.texts.get(plain(query), {}).get(candidate):
+        if texts := self.texts.get(single_spaced(query), {}).get(candidate):
             return texts[number % len(texts)]
         queries = self.of(candidate)
         raise ZooterError(
@@ -147,6 +147,6 @@ def read(path: Path) -> Recording:
     return recording
 
 
-def plain(text: str) -> str:
+def single_spaced(text: str) -> str:
     """A text with single spaces, and none around it."""
     return " ".join(text.split())

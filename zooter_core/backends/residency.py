@@ -58,7 +58,7 @@ class Loader(Generic[Loaded]):
         """The error that the model does not fit into memory."""
         smaller = "" if self.candidate.quantisation == "4bit" else 'quantisation = "4bit" makes the model smaller, '
         step = f'or raise budget_gb in [memory]; {smaller}device_map = "auto" spreads it over devices.'
-        expected = f"{memory.in_words(self.bytes)} of memory for {self.candidate.model}"
+        expected = f"{memory.in_bytes(self.bytes)} of memory for {self.candidate.model}"
         return WorkError(expected, available, f"Free memory, {step}")
 
 
@@ -155,7 +155,7 @@ class Residency(Generic[Loaded]):
         """The note that a model replaces others in memory; "" if it does not."""
         if self.fits(loader):
             return ""
-        size, others = memory.in_words(loader.bytes), ", ".join(self.names())
+        size, others = memory.in_bytes(loader.bytes), ", ".join(self.names())
         return f"Loading {loader.candidate.name}: its {size} do not fit into memory together with {others}."
 
     def names(self) -> list[str]:
@@ -217,7 +217,7 @@ class Residency(Generic[Loaded]):
         if budget is not None and budget < most:
             most, limit = budget, "the budget"
         if loader.bytes > most:
-            raise loader.too_large(f"{memory.in_words(most)} ({limit})")
+            raise loader.too_large(f"{memory.in_bytes(most)} ({limit})")
 
     def _load(self, loader: Loader[Loaded]) -> Loaded:
         """Load a model. If memory runs out, try once more without all idle models."""
@@ -232,7 +232,7 @@ class Residency(Generic[Loaded]):
             if last:
                 break
         device, others = loader.devices[0], listed(self.names())
-        free = f"{memory.in_words(memory.free(device))} free on {device}"
+        free = f"{memory.in_bytes(memory.free(device))} free on {device}"
         raise loader.too_large(f"{free}{f' beside {others}' if others else ''} ({why})")
 
     def _unload(self, key: Hashable) -> None:

@@ -7,7 +7,6 @@ to stdout and stderr while they are terminals; a file or a pipe gets the text un
 
 from __future__ import annotations
 
-import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -93,6 +92,8 @@ def guard() -> None:
 
 def guard_logs() -> None:
     """As `guard`, also for loggers that have stored the streams before."""
+    import logging  # here: with what it imports, a fiftieth of `zooter --help`
+
     streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
     guard()
     for logger in (logging.root, *logging.root.manager.loggerDict.values()):

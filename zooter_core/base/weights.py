@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,6 @@ CACHE = "ZOOTER_CACHE"  # an environment variable
 # Held while a model is made or loaded. transformers and peft set state of the whole process meanwhile (the default
 # dtype, the tied weights), so two loads at once break each other and every later one.
 LOAD_LOCK = threading.RLock()
-Progress = Callable[[str], None]  # called with a message before work that takes long
-
-
-def silent(message: str) -> None:
-    """A progress callback that shows nothing."""
 
 
 def has_torch() -> bool:

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.files import check_file
-from zooter_core.cli.consoles import bars, err, print_figures, print_note, print_set_aside
+from zooter_core.cli.bars import bars
+from zooter_core.cli.consoles import err, print_figures, print_note, print_set_aside
 from zooter_core.cli.consoles import out as console
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import (

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.strict_json import dump_json
-from zooter_core.cli.consoles import out, print_json, print_note, waiting
+from zooter_core.cli.bars import waiting
+from zooter_core.cli.consoles import out, print_json, print_note
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import FLEET, JSON
 from zooter_core.config.edit import change_candidate

@@ -9,7 +9,8 @@ from pathlib import Path
 from zooter_core.backends import iter_responses
 from zooter_core.base.errors import WorkError, one_line
 from zooter_core.base.records import Message, Query, Ranked
-from zooter_core.cli.consoles import Lines, err, out, print_json, print_note, waiting
+from zooter_core.cli.bars import Lines, waiting
+from zooter_core.cli.consoles import err, out, print_json, print_note
 from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import FLEET, JSON, MAX_NEW_TOKENS, QUERY_OR_STDIN, TEMPERATURE, choose_generation
 from zooter_core.cli.stdin import STDIN, stdin_queries

@@ -10,7 +10,8 @@ import typer
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_folder
-from zooter_core.cli.consoles import bars, err, print_router
+from zooter_core.cli.bars import bars
+from zooter_core.cli.consoles import err, print_router
 from zooter_core.cli.fleets import open_fleet, run_step
 from zooter_core.cli.options import FLEET, check_unused, open_scores, option
 from zooter_core.cli.tables import print_report, print_verdict

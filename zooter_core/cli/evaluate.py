@@ -14,7 +14,8 @@ import typer
 
 from zooter_core.base.errors import NotInstalledError, ZooterError, listed
 from zooter_core.base.files import check_file, open_atomic
-from zooter_core.cli.consoles import bars, err, print_figures, print_set_aside
+from zooter_core.cli.bars import bars
+from zooter_core.cli.consoles import err, print_figures, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.options import JSON, WILLINGNESS, check_unused, flag, open_scores, option
 from zooter_core.cli.tables import print_evaluation, print_selection, print_sweep, print_trade, print_verdict

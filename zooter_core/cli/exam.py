@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from zooter_core.base.errors import listed
-from zooter_core.cli.consoles import bars, err, out, print_agreement, print_missing, print_note, waiting
+from zooter_core.cli.bars import bars, waiting
+from zooter_core.cli.consoles import err, out, print_agreement, print_missing, print_note
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import BUDGET_USD, flag, option
 from zooter_core.cli.tables import print_report

@@ -14,7 +14,7 @@ from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.config.trust import check_uses, is_allowed, server_address, trust
 
 if TYPE_CHECKING:
-    from zooter_core.cli.consoles import Bars, Lines
+    from zooter_core.cli.bars import Bars, Lines
     from zooter_core.data.runs import Run
     from zooter_core.fleet.ensemble import Ensemble
 
@@ -51,7 +51,7 @@ def open_ensemble(folder: Path | None) -> Ensemble:
 @contextmanager
 def run_step(folder: Path, fleet: Path | None) -> Iterator[tuple[Run, Ensemble, Lines | Bars]]:
     """A run with its fleet and progress bars; without a fleet, that with which the run began."""
-    from zooter_core.cli.consoles import bars
+    from zooter_core.cli.bars import bars
     from zooter_core.data.runs import Run
 
     with Run(folder) as run:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from zooter_core.base.errors import MOST_NAMED, NotInstalledError, ZooterError, did_you_mean, listed, shortened
-from zooter_core.cli.consoles import err, out, print_json, waiting
+from zooter_core.cli.bars import waiting
+from zooter_core.cli.consoles import err, out, print_json
 from zooter_core.cli.options import JSON, option
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.fleet import load_fleet

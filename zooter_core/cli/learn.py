@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from zooter_core.base.money import in_dollars
-from zooter_core.cli.consoles import err, out, print_figures, print_json, print_note, waiting
+from zooter_core.cli.bars import waiting
+from zooter_core.cli.consoles import err, out, print_figures, print_json, print_note
 from zooter_core.cli.fleets import open_fleet
 from zooter_core.cli.options import DATA, JSON, argument, check_unused, flag, option
 from zooter_core.config.fleet import Fleet, load_fleet
@@ -126,7 +127,7 @@ def _status(versions: Versions) -> dict[str, Any]:
         "paused": state.paused,
         "follows": state.follows,
         "newcomers": state.newcomers,
-        "events": state.events,
+        "events": [asdict(switch) for switch in state.events],
     }
 
 

@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when done, 1 when the work failed, 2 when the call or its input is wrong, 130 when interrupted.
     """
     # Else the interpreter looks for garbage among the modules while they load and when it ends, for 0.1 s.
-    gc.set_threshold(50_000)
+    gc.set_threshold(100_000)
     atexit.register(gc.freeze)
     # Looking for plug-ins of pydantic reads the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -141,8 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in arguments
-    if arguments[0] == "learn":
-        # numpy's threads wait for each other in every small system of equations: beside a busy endpoint that is slow.
+    if arguments[0] in ("ask", "compare", "learn", "route"):
+        # numpy's threads wait for each other in every small system of equations, which beside a busy endpoint is slow,
+        # and a new thread looks for work for 20 ms, of which routing has none.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     warnings.formatwarning = _shown_warning
     with guarded():

@@ -10,8 +10,9 @@ from typing import Any
 from rich.table import Table
 
 from zooter_core.base.records import Query
+from zooter_core.cli.bars import waiting
 from zooter_core.cli.consoles import out as console
-from zooter_core.cli.consoles import print_figures, waiting
+from zooter_core.cli.consoles import print_figures
 from zooter_core.cli.fleets import open_ensemble, open_fleet
 from zooter_core.cli.options import FLEET, JSON, SEED, option
 from zooter_core.data.curate import MOST_TAGGED, curate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zooter_core.base.errors import one_line
 from zooter_core.base.records import Decision
@@ -12,7 +13,9 @@ from zooter_core.cli.fleets import open_ensemble
 from zooter_core.cli.options import FLEET, JSON, QUERY_OR_STDIN, WILLINGNESS, flag
 from zooter_core.cli.stdin import STDIN, stdin_queries
 from zooter_core.data import prices
-from zooter_core.router.explain import Explanation
+
+if TYPE_CHECKING:
+    from zooter_core.router.explain import Explanation
 
 MOST_SHOWN = 5  # words for and against, and similar queries
 

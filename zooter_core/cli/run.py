@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from zooter_core.base.files import check_apart
+from zooter_core.cli.bars import bars
 from zooter_core.cli.consoles import (
-    bars,
     err,
     print_agreement,
     print_cost,

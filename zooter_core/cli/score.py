@@ -7,7 +7,8 @@ from pathlib import Path
 import typer
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.cli.consoles import bars, err, print_agreement, print_cost, print_set_aside
+from zooter_core.cli.bars import bars
+from zooter_core.cli.consoles import err, print_agreement, print_cost, print_set_aside
 from zooter_core.cli.fleets import open_ensemble, run_step
 from zooter_core.cli.options import FLEET, check_unused, option
 

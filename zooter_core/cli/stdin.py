@@ -13,8 +13,6 @@ from zooter_core.backends.conversation import check_query
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.jsonl import parse_object
 from zooter_core.base.records import Query
-from zooter_core.data.logs import field_name
-from zooter_core.data.scores import read_query
 
 STDIN = "-"
 HEAD = re.compile(r'"?[\w .()/-]+"?([,;\t]"?[\w .()/-]+"?)+\s*')  # what may be the names of a table's columns
@@ -28,6 +26,8 @@ def stdin_queries() -> Iterator[Query]:
     Raises:
         ZooterError: a line has no query, begins as a JSON object and is none, or is not UTF-8.
     """
+    from zooter_core.data.scores import read_query  # here: most calls name a query
+
     for place, record in _records():
         query = read_query(place, record, place)
         try:
@@ -39,6 +39,8 @@ def stdin_queries() -> Iterator[Query]:
 
 def _records() -> Iterator[tuple[str, dict[str, Any]]]:
     """The records of stdin as they come, each with its place."""
+    from zooter_core.data.logs import field_name
+
     lines = _lines()
     head = next(lines, "")
     separator = max(",;\t", key=head.count)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zooter_core.cli.consoles import out
-from zooter_core.data.prices import Choice, Trade
+from zooter_core.data.prices import ChoiceMeans, Trade
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import report_tables, thinking, verdicts
 from zooter_core.evaluation.figures import Baseline, Evaluation, Report, Sweep, Verdict
@@ -69,7 +69,7 @@ def print_evaluation(figures: Evaluation) -> None:
         _print_baselines(figures, figures.baselines)
     if not math.isnan(off := figures.calibration.ece):
         out.print(f"calibration: probabilities differ from the share of wins by {off:.3f} on average (ECE)")
-    rows = {"regret": "router", "regret_best_single": f"{figures.best_single}, the best single"}
+    rows = {"regret": "router", "regret_best_single": f"{figures.best_single}, the best single in hindsight"}
     for key, what in (rows | {"regret_random": "random"}).items():
         interval = verdicts.ends(figures.interval[key], ".3f")
         precision = f"95% interval {interval}" if interval else "no interval"
@@ -143,7 +143,7 @@ def _print_baselines(figures: Evaluation, baselines: Mapping[str, Baseline]) -> 
 
 def print_trade(figures: Trade) -> None:
     """Score and cost of choosing by probability, and with prices traded in."""
-    rows: dict[str, Choice] = {"by probability": figures.at_0}
+    rows: dict[str, ChoiceMeans] = {"by probability": figures.at_0}
     if figures.willingness:
         rows[f"at a willingness of {figures.willingness:g}"] = figures
     for what, row in rows.items():

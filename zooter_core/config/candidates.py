@@ -1,7 +1,5 @@
 """The `[[candidate]]` table of fleet.toml, and `[memory]`, which all candidates share."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import field
 from typing import Annotated, Any, ClassVar, Literal

@@ -1,7 +1,5 @@
 """The keys of a candidate behind an OpenAI-compatible server: where it is, and how long to wait for it."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Sequence

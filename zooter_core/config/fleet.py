@@ -1,7 +1,5 @@
 """fleet.toml as a Fleet: its tables, checked by pydantic, with full paths."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Collection, Sequence

@@ -1,14 +1,21 @@
 """The `[reward]` and `[tagger]` tables of fleet.toml: a class per kind, with the keys of that kind."""
 
-from __future__ import annotations
-
-import functools
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StrictBool, StrictStr, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    StrictBool,
+    StrictStr,
+    TypeAdapter,
+    ValidationInfo,
+    model_validator,
+)
 
 from zooter_core.base.errors import listed
 from zooter_core.base.paths import EMBEDDED_FLEET
@@ -223,18 +230,22 @@ REWARDS = {
     "embedded": EmbeddedConfig,
 }
 TAGGERS = {"nearest": NearestConfig, "instag": InstagConfig, "given": GivenConfig, "skills": SkillsConfig}
-OTHER = "other"  # pydantic's tag for a plug-in's kind
+
+
+@cache
+def _reader(kind: Any) -> TypeAdapter[Table]:  # pydantic takes a millisecond for a kind, and few are in use
+    return TypeAdapter(kind)
 
 
 def _by_kind(kinds: Mapping[str, type[Table]], plugin: type[Table]) -> Any:
     """The type of a table that the class of its kind reads, or the one for plug-ins."""
 
-    def kind(values: Any) -> str:
+    def read(values: Any, info: ValidationInfo) -> Table:
         name = values.get("kind") if isinstance(values, dict) else None
-        return name if isinstance(name, str) and name in kinds else OTHER
+        kind: Any = kinds.get(name, plugin) if isinstance(name, str) else plugin
+        return _reader(kind).validate_python(values, context=info.context)
 
-    tagged: list[Any] = [Annotated[cls, Tag(name)] for name, cls in {**kinds, OTHER: plugin}.items()]
-    return Annotated[functools.reduce(operator.or_, tagged), Discriminator(kind)]
+    return Annotated[Any, PlainValidator(read)]
 
 
 if TYPE_CHECKING:

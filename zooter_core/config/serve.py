@@ -1,7 +1,5 @@
 """The `[serve]` table of fleet.toml: how the endpoint (`zooter serve`) chooses, and how much it lets in."""
 
-from __future__ import annotations
-
 from pydantic import StrictStr
 
 from zooter_core.config.tables import Count, Limit, NotNegative, Table, table

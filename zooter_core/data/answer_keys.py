@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from zooter_core.base.errors import ZooterError, listed
@@ -29,6 +29,7 @@ FIELDS = ("answer", "tests", "check")
 MARK = "####"  # before the final answer of a worked solution, as in GSM8K
 LETTER = re.compile(r"[A-J]")
 LANGUAGE = re.compile(r"[a-z]{2}")
+LONGEST_ANSWER = 80  # characters of a text; a longer one is an answer in a log, which no response repeats
 AnswerKey = dict[str, Any]
 
 
@@ -39,6 +40,8 @@ def read_key(place: str, record: Mapping[str, Any]) -> AnswerKey | None:
         ZooterError: a field has another form; the message names the line and the field.
     """
     fields = {name: record[name] for name in FIELDS if record.get(name) is not None}
+    if _is_prose(fields.get("answer")) and record.get("choices") is None:
+        del fields["answer"]
     if "answer" in fields:
         fields["answer"] = _answer(place, fields["answer"], record.get("choices"))
     if "tests" in fields:
@@ -55,12 +58,7 @@ def _wrong(place: str, field: str, expected: str, value: Any) -> ZooterError:
 
 def _answer(place: str, value: Any, choices: Any) -> AnswerKey:
     if _is_list(choices, _is_text) and not isinstance(value, dict):
-        if _is_count(value) and value < len(choices):  # as in MMLU on the hub
-            value = chr(ord("A") + value)
-        elif value in choices:
-            value = chr(ord("A") + choices.index(value))
-        elif not (isinstance(value, str) and (MARK in value or LETTER.fullmatch(value))):
-            raise _wrong(place, "answer", "a letter of `choices`, or the text of one", value)
+        value = _lettered(place, value, choices)
     if is_number(value):
         return {"number": str(value)}
     if isinstance(value, str) and MARK in value:
@@ -69,6 +67,22 @@ def _answer(place: str, value: Any, choices: Any) -> AnswerKey:
         value = {"choice": value} | ({"choices": choices} if choices is not None else {})
     if _is_texts(value):
         return {"text": value}
+    return _checked(place, value)
+
+
+def _lettered(place: str, value: Any, choices: Sequence[str]) -> Any:
+    """An answer beside a list of choices: the letter of one, given by number, text or letter, or GSM8K's answer."""
+    if _is_count(value) and value < len(choices):  # as in MMLU on the hub
+        return chr(ord("A") + value)
+    if value in choices:
+        return chr(ord("A") + choices.index(value))
+    if isinstance(value, str) and (MARK in value or LETTER.fullmatch(value)):
+        return value
+    raise _wrong(place, "answer", "a letter of `choices`, or the text of one", value)
+
+
+def _checked(place: str, value: Any) -> AnswerKey:
+    """An answer as an object, `{"number": ...}`, `{"text": ...}`, `{"regex": ...}` or `{"choice": ...}`."""
     kinds = set(value) - {"choices"} if isinstance(value, dict) else set()
     if len(kinds) != 1 or not kinds <= set(ANSWERS):
         expected = "a number, a text, a list of texts, or an object with number, text, regex or choice"
@@ -116,6 +130,10 @@ def _is_numeral(value: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
+
+
+def _is_prose(value: Any) -> bool:
+    return isinstance(value, str) and MARK not in value and len(value.strip()) > LONGEST_ANSWER
 
 
 def _is_list(value: Any, of: Callable[[Any], bool]) -> bool:

@@ -21,6 +21,7 @@ import numpy as np
 
 from zooter_core.base.errors import NotInstalledError, ZooterError, listed
 from zooter_core.base.files import check_file, open_atomic
+from zooter_core.base.progress import Tell
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.data.json_records import ENDING, check_paths
@@ -45,7 +46,6 @@ UNSPACED = re.compile(  # scripts without spaces
 Tags = tuple[str, ...]
 Paths = Sequence[Path]
 Tagging = Callable[[Sequence[str]], list[Tags]]
-Tell = Callable[[str], None]
 Topic = Callable[[Sequence[str]], str]
 UNTAGGED: Tags = ("",)  # queries without tags share a tag, so that they are picked in turn with the others
 

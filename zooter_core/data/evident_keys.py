@@ -13,17 +13,17 @@ from typing import Any
 
 from zooter_core.arithmetic.exact_answers import exact_answer
 from zooter_core.arithmetic.exercises import LONGEST, equations_in, sum_in
-from zooter_core.arithmetic.sums import NUMBERS, value_of
+from zooter_core.arithmetic.sums import NUMBERS, rounded, value_of
 from zooter_core.base.records import Query
 from zooter_core.data.answer_keys import AnswerKey
 
 COUNT = rf"(\d{{1,4}}|{'|'.join(NUMBERS[1:])})"
-EXACTLY = rf"(?<!least )(?<!most )(?<!than )(?<!to )(?<!or )(?<![-–])\b{COUNT}"
 MOST_DIGITS = 6  # of a result in decimals; any other is a fraction
-PIECE = r"(?:poem|verse|rhyme|stanza|limerick|text|story|summary|answer|reply|slogan)"
+PIECE = r"(?:poem|verse|rhyme|stanza|limerick|text|story|summary|answer|reply|slogan|essay|paragraph)"
 WITH = r"(?:(?!stanzas|verses)[^.?!]){0,60}\b(?:of|in|with)"
+QUOTE = re.compile(r"\"[^\"]*\"|“[^”]*”")  # what it asks for is not asked of the response
 DOUBT = re.compile(  # more, which the count is not of; a text that is there; or a question how it is done
-    r"\b(?:then|and (?:its|explain|describe|translate)|(?:for|on|of) each)\b"
+    rf"\b(?:then|and (?:its|explain|describe|{COUNT})|each|every|prose|translate)\b"
     rf"|\b(?:I have|these|following|the|my|your) {COUNT}[- ](?:bullet|list|line|word)"
     r"|\b(?:has|have|had|is|are|was|were) exactly\b"
     r"|^(?:is|are|how (?:do|can|should|to) (?:I |you |we )?(?:write|compose|create|make))\b",
@@ -31,24 +31,32 @@ DOUBT = re.compile(  # more, which the count is not of; a text that is there; or
 )
 VERSE = [2, None]  # lines
 WANTED = r"\b(?:write|compose|create|give|make)(?: me| us)? (?:an?|another|one)"
-KIND = r"(?: (?!(?:of|about|for|on|from|to|in|with|a|an|the|prose)\b)[\w'-]+,?){0,3}"  # "short funny", of the piece
-POEM = rf"{WANTED}{KIND} (?:poem|limerick|sonnet|ballad)\b|^(?:an? )?(?:poem|limerick) (?:about|on)\b"
+KIND = r"(?: (?!(?:of|about|for|on|from|to|in|with|a|an|the)\b)[\w'-]+,?){0,3}"  # "short funny", of the piece
+ENDS = r"\b(?= (?:about|on|of|for|in|with|that|to|from|using)\b|[^\w\s]|$)"  # a "poem generator" is none
+POEM = rf"{WANTED}{KIND} (?:poem|limerick|sonnet|ballad){ENDS}|^(?:an? )?(?:poem|limerick) (?:about|on)\b"
+# Before a count of the response: not "sentences with", "no less than", "about" or "should be".
+REPLY = r"(?:answer|reply|respond|response)(?: with)?"
+ITS = rf"(?:^|[,:;.?!(] ?|\b(?:as|in|into|using|use|write|give|me|it|{REPLY}) |{WANTED}{KIND} {PIECE} (?:of|with) )"
 WORDS = rf"{COUNT} words\b(?! per | a minute)"
-UP_TO = rf"\b(?:at most|no more than|a maximum of|up to|under|fewer than|less than) {WORDS}"
+UP_TO = rf"{ITS}(?:at most|no more than|a maximum of|up to|under|fewer than|less than) {WORDS}"
+LINES = rf"(?<!the )(?<!my )(?<!this )\b{PIECE}\b{WITH} (?:exactly )?{COUNT} lines?\b(?! or)"
+BULLETS = r"(?:bullet points|bullets|bulleted items|list items)\b(?! or\b| max)"
 ABOUT = r"(?:what|who|which|how|is|are|do|does)\b"  # at the beginning of a question about such a form
 PROGRAM = r"\b(?:how (?:do|can|to)|what does|function|method|script|code|program|file|endpoint|api|python|javascript)\b"
-AS_JSON = rf"^(?!.*{PROGRAM}).*\b(?:as|return|output|(?:respond|answer) (?:in|with)) (?:only )?(?:valid )?json\b"
+SHOW = r"(?:please |can you )?(?:give|list|show|write|make|create|return|output|provide|generate|extract)\b.* as"
+TELL = r"(?:.*(?<!not )(?<!n't )\b)?(?:return|output|(?:respond|answer|reply) (?:in|with|as)|^as)"
+AS_JSON = rf"^(?!.*{PROGRAM})(?:{SHOW}|{TELL}) (?:only )?(?:valid )?json\b"
 FORMS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (  # a pattern, a check of a key, and its value for a count
-    (rf"{WANTED}{KIND} haiku\b|^(?:an? )?haiku (?:about|on)\b", "lines", lambda count: 3),
-    (rf"^(?!{ABOUT}).*{EXACTLY}[- ]line {PIECE}\b", "lines", lambda count: count),
-    (rf"\b{PIECE}\b{WITH} (?:exactly )?{COUNT} lines?\b(?! or| each)", "lines", lambda count: count),
+    (rf"{WANTED}{KIND} haiku{ENDS}|^(?:an? )?haiku (?:about|on)\b", "lines", lambda count: 3),
+    (rf"^(?!{ABOUT})(?:.*\b(?:an?|write) )?{COUNT}[- ]line {PIECE}\b", "lines", lambda count: count),
+    (rf"^(?!{ABOUT}).*{LINES}", "lines", lambda count: count),
     (POEM, "lines", lambda _: VERSE),
-    (rf"{EXACTLY} (?:bullet points|bullets|bulleted items|list items)\b", "items", lambda count: count),
+    (rf"(?:{ITS}|\b(?:with|list|exactly) ){COUNT} {BULLETS}", "items", lambda count: count),
     (rf"\b(?:numbered|bulleted|bullet) list (?:of|with) {COUNT}\b", "items", lambda count: count),
-    (rf"\bexactly {WORDS}", "words", lambda count: count),
-    (rf"\bat least {WORDS}", "words", lambda count: [count, None]),
+    (rf"{ITS}exactly {WORDS}", "words", lambda count: count),
+    (rf"{ITS}at least {WORDS}", "words", lambda count: [count, None]),
     (UP_TO, "words", lambda count: [None, count]),
-    (rf"\b(?:in|of|to|use) {COUNT} words or (?:less|fewer)\b", "words", lambda count: [None, count]),
+    (rf"{ITS}{WORDS} or (?:less|fewer)\b", "words", lambda count: [None, count]),
     (AS_JSON, "json", lambda _: True),
 )
 
@@ -83,6 +91,7 @@ def key_in(text: str) -> AnswerKey | None:
         return {"check": {"solution": {name: str(value) for name, value in equations.solution.items()}}}
     if (exact := exact_answer(text)) and exact[1].isdigit():
         return {"answer": {"number": exact[1]}}
+    text = QUOTE.sub("", text)
     if DOUBT.search(text):
         return None
     checks: dict[str, Any] = {}
@@ -101,4 +110,4 @@ def _forms_of(value: Fraction) -> AnswerKey:
     digits = next((digits for digits in range(MOST_DIGITS + 1) if 10**digits % value.denominator == 0), None)
     if digits is None:
         return {"text": str(value)}
-    return {"number": f"{float(value):.{digits}f}" if digits else str(value)}
+    return {"number": rounded(value, digits)}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zooter_core.base.errors import ZooterError, listed, one_line
 from zooter_core.base.strict_json import objects
@@ -34,19 +34,36 @@ exports of Langfuse (`input`), LangSmith (`inputs`), Open WebUI, ChatGPT and Cla
 RENAME = """Rename the field with the query to `query`. The first line of a table names its columns, and a file with a \
 query a line ends in .txt and has no tab in its first line."""
 BATCH, LITELLM, LANGSMITH, PLAIN, OTHER = "OpenAI batch", "LiteLLM", "LangSmith", "plain", "other"
-SHAPES = (  # the keys of which a record has all; the key with its kind of call, and which kinds are generations
-    (BATCH, {"custom_id"}, "url", r".*/(chat/completions|completions|responses)"),
-    (LITELLM, {"call_type"}, "call_type", r"a?(text_)?completion|a?responses|anthropic_messages|a?generate_content\w*"),
-    (LANGSMITH, {"run_type"}, "run_type", "llm"),
-    (LANGSMITH, {"inputs"}, "", ""),
-    *((PLAIN, {name}, "", "") for name in ("query", "instruction")),
-    (OTHER, {"input"}, "type", "generation"),  # Langfuse
-    (LITELLM, {"start_time", "model"}, "", ""),
+
+
+class Shape(NamedTuple):
+    """How a program writes its records."""
+
+    form: str  # the program; "" if it is not known
+    keys: set[str]  # of which a record has all
+    kind: str = ""  # the key with its kind of call, if there are several
+    generations: str = ""  # the pattern of those kinds in which a model answers
+
+
+SHAPES = (
+    Shape(BATCH, {"custom_id"}, "url", r".*/(chat/completions|completions|responses)"),
+    Shape(
+        LITELLM,
+        {"call_type"},
+        "call_type",
+        r"a?(text_)?completion|a?responses|anthropic_messages|a?generate_content\w*",
+    ),
+    Shape(LANGSMITH, {"run_type"}, "run_type", "llm"),
+    Shape(LANGSMITH, {"inputs"}),
+    *(Shape(PLAIN, {name}) for name in ("query", "instruction")),
+    Shape(OTHER, {"input"}, "type", "generation"),  # Langfuse
+    Shape(LITELLM, {"start_time", "model"}),
     # Of ShareGPT, Chatbot Arena, a proxy; Open WebUI (chats, feedback), ChatGPT, Claude.
-    *((OTHER, {name}, "", "") for name in ("conversations", "conversation", "conversation_a", "request")),
-    *((OTHER, {name}, "", "") for name in ("chat", "turns", "snapshot", "mapping", "chat_messages", "request_body")),
-    *((PLAIN, {name}, "", "") for name in ("messages", "prompt", "question", "problem")),
+    *(Shape(OTHER, {name}) for name in ("conversations", "conversation", "conversation_a", "request")),
+    *(Shape(OTHER, {name}) for name in ("chat", "turns", "snapshot", "mapping", "chat_messages", "request_body")),
+    *(Shape(PLAIN, {name}) for name in ("messages", "prompt", "question", "problem")),
 )
+NO_SHAPE = Shape("", set())
 CALLS = {  # a part of the name of other kinds of calls -> as what they are counted
     "embed": "embeddings", "image": "images", "moderation": "moderation", "speech": "speech",
     "transcription": "transcriptions", "rerank": "reranking",
@@ -74,7 +91,6 @@ DEEPEST = 12  # levels of objects and lists around a text
 HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])|\s+")
 INSIDE = re.compile(r"(inputs?|outputs?|vars|feedback(_scores)?)[./]")  # as in LangSmith's "inputs.question"
 Record = dict[str, Any]
-Shape = tuple[str, set[str], str, str]
 Source = tuple[Path, Place, Shape]
 
 
@@ -109,11 +125,11 @@ def read_logs(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Log]:
         forms, strange = set[str](), list[Any]()
         for place, record, shape in records_in(file):
             total += 1
-            forms.add(shape[0])
-            if not shape[0]:
+            forms.add(shape.form)
+            if not shape.form:
                 left_out["of an unknown format" if isinstance(record, dict) else "broken"] += 1
                 strange = strange or [record]
-            elif shape[0] != BATCH:
+            elif shape.form != BATCH:
                 yield from _log(left_out, (file, place, shape), record, record)
             elif isinstance(record.get("body", record.get("params")), dict):  # OpenAI's, or Anthropic's
                 requests[str(record["custom_id"])].append(((file, place, shape), record))
@@ -170,16 +186,16 @@ def records_in(file: Path) -> Iterator[tuple[Place, Any, Shape]]:
     """The records of a file with their shapes; of an object with known records in it, also in a text, these."""
     for place, value in each_row(file):
         shape = _shape_of(value)
-        parts = list(value.values()) if isinstance(value, dict) and not shape[0] else []
+        parts = list(value.values()) if isinstance(value, dict) and not shape.form else []
         inner = [(place, part, _shape_of(part)) for entries in parts if isinstance(entries, list) for part in entries]
-        if not any(part[2][0] for part in inner):
-            inner = [(place, value | part, shape) for part in map(fields_of, parts) if (shape := _shape_of(part))[0]]
+        if not any(part[2].form for part in inner):
+            inner = [(place, value | part, shape) for part in map(fields_of, parts) if (shape := _shape_of(part)).form]
         yield from inner or [(place, value, shape)]
 
 
 def _shape_of(record: object) -> Shape:
     names = fields_of(record).keys() if isinstance(record, dict) else set[str]()
-    return next((shape for shape in SHAPES if shape[1] <= names), ("", set(), "", ""))
+    return next((shape for shape in SHAPES if shape.keys <= names), NO_SHAPE)
 
 
 def query_in(place: Place, fields: Mapping[str, Any]) -> str:
@@ -191,7 +207,7 @@ def query_in(place: Place, fields: Mapping[str, Any]) -> str:
     for name in ("query", "question", "prompt"):  # beside which may stand the messages that followed
         if isinstance(text := fields.get(name), str) and isinstance(as_json(text), str):
             return text
-    turns = turns_in(messages_of(fields))
+    turns = turns_in(messages_in(fields))
     if len(turns) == 1:
         return turns[0]
     if turns:
@@ -227,7 +243,7 @@ def field_name(heading: str) -> str:
     return NAMES.get(name, name)
 
 
-def messages_of(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+def messages_in(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The role and text of each message in the fields of a record."""
     if isinstance(nodes := fields.get("mapping"), dict):
         return _messages(_branch(nodes, fields.get("current_node")), TEXTS)
@@ -241,28 +257,36 @@ def turns_in(messages: Sequence[tuple[str, str]]) -> list[str]:
 
 def _log(left_out: Counter[str], source: Source, record: Record, request: Record, no_answer: str = "") -> Iterator[Log]:
     """The request in a record, if nothing speaks against it. `request` has its fields where the record has not."""
-    file, place, (form, _, kind, generations) = source
+    file, place, shape = source
     fields = fields_of(request)
     if body := fields_of(fields.get("request_body", fields.get("request"))):  # of a call, beside its response
         body = fields_of(body.get("body")) or body
         fields = body | fields | _reply(fields.get("response_body", fields.get("response")))
     fields = _vote_in(fields) | fields
-    messages = messages_of(fields)
+    messages = messages_in(fields)
     turns = turns_in(messages)
-    call = str(fields.get(kind) or "").lower() if kind else ""
-    if call and not re.fullmatch(generations, call):
-        reason = next((name for part, name in CALLS.items() if part in call), f"other calls ({one_line(call, 40)})")
-    elif not turns:
-        reason = "without text"
-    else:
-        reason = next((reason for reason, pattern in CUT.items() if re.search(pattern, turns[-1])), "")
-    if reason:
+    if reason := _why_left_out(fields, shape, turns):
         left_out[reason] += 1
         return
-    fields.pop({LANGSMITH: "session_id", LITELLM: ""}.get(form, "api_key"), None)  # a project's id; a secret
+    fields.pop({LANGSMITH: "session_id", LITELLM: ""}.get(shape.form, "api_key"), None)  # a project's id; a secret
     fields["metadata"] = fields_of(fields.get("metadata")) | fields_of(fields_of(fields.get("extra")).get("metadata"))
     fields["usage"] = fields_of(fields.get("usage")) | fields_of(fields.get("usage_details"))
     fields |= {f"{name}.{key}": value for name in ("metadata", "usage") for key, value in fields[name].items()}
+    yield Log(file, place, shape.form, record, fields, turns, no_answer, _values(fields, messages))
+
+
+def _why_left_out(fields: Record, shape: Shape, turns: Sequence[str]) -> str:
+    """Why a record is no query of a user's; "" if it is one."""
+    call = str(fields.get(shape.kind) or "").lower() if shape.kind else ""
+    if call and not re.fullmatch(shape.generations, call):
+        return next((name for part, name in CALLS.items() if part in call), f"other calls ({one_line(call, 40)})")
+    if not turns:
+        return "without text"
+    return next((reason for reason, pattern in CUT.items() if re.search(pattern, turns[-1])), "")
+
+
+def _values(fields: Record, messages: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """`Log.values`."""
     values = {name: _first(fields, read, names) for name, (read, names) in FIELDS.items()}
     began, ended = as_time(fields.get("start_time")), as_time(fields.get("end_time"))
     first = _first(fields, as_time, "completion_start_time first_token_time")
@@ -272,7 +296,7 @@ def _log(left_out: Counter[str], source: Source, record: Record, request: Record
     answer = _first(fields, _answer, "answer response output outputs completion choices") or reply
     values["answer"] = None if re.search(CUT["redacted"], answer or "") else answer
     values["seconds"] = _first(fields, as_number, "seconds") or seconds
-    yield Log(file, place, form, record, fields, turns, no_answer, values)
+    return values
 
 
 def _first(fields: Record, read: Callable[[object], Any], names: str) -> Any:

@@ -51,20 +51,20 @@ def assumed(fleet: Fleet) -> Array:
     """
     written = [candidate.usd_per_million_tokens for candidate in fleet.candidates]
     highest = max((price for price in written if price is not None), default=0.0)
-    unknown = [0.0 if is_local(candidate) else highest for candidate in fleet.candidates]
+    unknown = [0.0 if runs_here(candidate) else highest for candidate in fleet.candidates]
     return np.array([instead if price is None else price for price, instead in zip(written, unknown, strict=True)])
 
 
-def is_local(candidate: CandidateConfig) -> bool:
+def runs_here(candidate: CandidateConfig) -> bool:
     return candidate.endpoint is None or candidate.endpoint.local
 
 
-def in_words(fleet: Fleet) -> str:
+def describe_weighing(fleet: Fleet) -> str:
     """What the fleet's router makes of prices, for people; empty where it does not weigh any."""
     willingness, costs = willingness_of(fleet), assumed(fleet)
     if not willingness or not costs.max() > costs.min():
         return ""
-    unknown = [one.name for one in fleet.candidates if one.usd_per_million_tokens is None and not is_local(one)]
+    unknown = [one.name for one in fleet.candidates if one.usd_per_million_tokens is None and not runs_here(one)]
     guess = f" Without a price there, these count as the dearest: {listed(unknown)}." if unknown else ""
     lead = f"the dearest model answers if it leads a free one by a probability of {willingness:.3g}"
     return f"It weighs the prices of fleet.toml: {lead} ([router] willingness).{guess}"
@@ -90,7 +90,7 @@ def cost(candidate: CandidateConfig, prompt: int, answer: int, cached: int = 0) 
     """
     reading, again = candidate.usd_per_million_prompt_tokens, candidate.usd_per_million_cached_tokens
     if candidate.usd_per_million_tokens is None and reading is None:
-        return 0.0 if is_local(candidate) else None
+        return 0.0 if runs_here(candidate) else None
     paid = (candidate.usd_per_million_tokens or 0) * answer + (reading or 0) * (prompt - cached)
     return (paid + (reading or 0 if again is None else again) * cached) / 1e6
 
@@ -166,7 +166,7 @@ def _traded(
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChoiceMeans:
     """Means over queries: the score on the `n` queries whose choice has one, the price of the chosen candidate in
     dollars per million tokens, and the dollars of a thousand queries."""
 
@@ -177,11 +177,11 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Trade(Choice):
+class Trade(ChoiceMeans):
     """Choosing with prices traded in, beside choosing by probability alone; the 95% interval of the gain in score."""
 
     willingness: float
-    at_0: Choice
+    at_0: ChoiceMeans
     score_minus: tuple[float, float]
 
 
@@ -194,11 +194,11 @@ def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willi
     """
     rows = np.arange(len(table))
 
-    def choose(values: Array) -> tuple[Array, Choice]:
+    def choose(values: Array) -> tuple[Array, ChoiceMeans]:
         picks = values.argmax(axis=1)
         earned = table[rows, picks]
         paid, count = float(costs[rows, picks].mean()), int(np.isfinite(earned).sum())
-        return earned, Choice(count, float(mean(earned)), float(prices[picks].mean()), paid)
+        return earned, ChoiceMeans(count, float(mean(earned)), float(prices[picks].mean()), paid)
 
     traded, figures = choose(utilities(probabilities, prices, willingness))
     plain, at_0 = choose(probabilities)

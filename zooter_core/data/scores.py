@@ -21,13 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.progress import Tell, silent
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import is_number, objects
 from zooter_core.base.terminal import wrong_name
 from zooter_core.data.answer_keys import read_key
 from zooter_core.data.json_records import as_json, as_object, each_record
 from zooter_core.data.logs import fields_of, query_in, records_in
-from zooter_core.data.score_records import as_score, score_records
+from zooter_core.data.score_cells import as_score
+from zooter_core.data.score_records import score_records
 from zooter_core.method.verified import scale_of, verified_rewards
 
 NO_DATASET, OTHER = "all", "other"
@@ -158,7 +160,7 @@ def each_query(path: str | Path) -> Iterator[tuple[str, Query]]:
         raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
 
 
-def read_queries(path: str | Path, tell: Callable[[str], None] = lambda note: None) -> list[Query]:
+def read_queries(path: str | Path, tell: Tell = silent) -> list[Query]:
     """Queries from a file of any form (`each_row`), with `id`, `dataset` or `source`, and `tags` if it has them.
 
     Queries of white space alone, as traffic has them, are left out.

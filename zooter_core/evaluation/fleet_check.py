@@ -15,6 +15,7 @@ from typing import Any
 from zooter_core.backends import iter_responses
 from zooter_core.backends.endpoint.backend import OpenAIBackend
 from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.progress import Tell
 from zooter_core.base.records import Message
 from zooter_core.config.candidates import RECORDED, CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
@@ -38,7 +39,7 @@ class Part:
     check: Callable[[], Row]  # uses it once; returns what to report, at least `found`
 
 
-def list_parts(ensemble: Ensemble, note: Callable[[str], None]) -> list[Part]:
+def list_parts(ensemble: Ensemble, note: Tell) -> list[Part]:
     """The parts of a fleet; `note` is called with why a request waits."""
     fleet = ensemble.fleet
     parts = [Part("candidate", entry.name, partial(_candidate, ensemble, entry, note)) for entry in fleet.candidates]
@@ -67,7 +68,7 @@ def check_part(ensemble: Ensemble, part: Part) -> Row:
     return {"memory_mb": memory if row["ok"] else None} | row
 
 
-def _candidate(ensemble: Ensemble, entry: CandidateConfig, note: Callable[[str], None]) -> Row:
+def _candidate(ensemble: Ensemble, entry: CandidateConfig, note: Tell) -> Row:
     """A short answer. The model of an endpoint takes no memory on this machine."""
     backend = ensemble.runner_of(entry)
     backend.load(entry)
@@ -130,7 +131,7 @@ def _router(ensemble: Ensemble) -> Row:
     text = f"chose {choice}; {speed:.1f} ms per query on {ensemble.router.encoder.runtime}"
     if note := ensemble.router.note:
         return {"found": text, "note": note}
-    weighed = prices.in_words(ensemble.fleet)
+    weighed = prices.describe_weighing(ensemble.fleet)
     return {"found": f"{text}. {weighed}" if weighed else text}
 
 

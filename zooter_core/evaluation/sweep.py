@@ -5,13 +5,14 @@ For each seed and pair of beta and tau there is a router a fold, so that every q
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.progress import Progress, quiet
 from zooter_core.data.scores import Scores
 from zooter_core.evaluation.baselines import best_single
 from zooter_core.evaluation.figures import Sweep, SweepRow
@@ -26,7 +27,6 @@ from zooter_core.router.kinds import DistillConfig
 
 SEEDS = 3
 BETAS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
-Progress = Callable[[str, int, int], None]
 
 
 def sweep(
@@ -35,7 +35,7 @@ def sweep(
     vectors: Vectors,
     configs: Sequence[LabelConfig],
     training: DistillConfig,
-    progress: Progress = lambda step, done, of: None,
+    progress: Progress = quiet,
 ) -> Sweep:
     """The mean score of routers on queries that they have not learned from, for labels of each beta and tau; all are
     normalised alike. Tags and vectors, shape (n, width), are those of the queries; tag priors come from the training

@@ -15,6 +15,7 @@ import numpy as np
 
 from zooter_core.arithmetic.sums import NUMBERS
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.money import in_dollars
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.prices import Spent
 from zooter_core.data.scores import OTHER, Scores
@@ -209,7 +210,7 @@ def sentences(verdict: Verdict, subject: str = "Routing") -> list[str]:
     if verdict.never_needed:
         more.append(f"It never chose {_and(verdict.never_needed, 'or')}.")
     if verdict.dollars is not None and verdict.dollars_against is not None:
-        cost, alone = _dollars(verdict.dollars), _dollars(verdict.dollars_against)
+        cost, alone = in_dollars(verdict.dollars), in_dollars(verdict.dollars_against)
         more.append(f"Its answers cost {cost} dollars per thousand queries, those of {verdict.against} alone {alone}.")
     if verdict.tokens is not None and verdict.tokens_against is not None:
         alone = f"those of {verdict.against} alone {verdict.tokens_against:,.0f}"
@@ -240,10 +241,6 @@ def settled(report: Report, rival: Verdict, taken: bool) -> list[str]:
     if alone is not None and takes_over(report, rival) and not _beats(rival):
         return [first, f"It beats always using {alone.against}, which no starting router has shown."]
     return [first]
-
-
-def _dollars(amount: float) -> str:
-    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.2g}"
 
 
 def headline(verdict: Verdict, subject: str = "Routing", other: str = "", aside: str = "") -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from zooter_core.backends.gguf.header import PART
 from zooter_core.config.candidates import ENDPOINT, GGUF
 from zooter_core.config.serve import is_virtual
 
-Tell = Callable[[str], None]  # takes a sentence about what is passed over
 OLLAMA, LM_STUDIO, LLAMA_CPP, VLLM, OTHER = "Ollama", "LM Studio", "llama.cpp", "vLLM", "a server"
 SLOW_TO_LOAD = (OLLAMA, LM_STUDIO)  # these load a model at its first request
 LOAD_SECONDS = 180.0
@@ -86,6 +84,6 @@ class Model:
         return {key: value for key, value in keys.items() if value is not None}
 
 
-def as_text(value: object) -> str:
+def text_or_empty(value: object) -> str:
     """A text that a server or a file sends; empty if it sends anything else there."""
     return value if isinstance(value, str) else ""

@@ -33,6 +33,7 @@ from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import ZooterError, listed, one_line, shortened
 from zooter_core.base.hosts import Host
+from zooter_core.base.progress import Tell, silent
 from zooter_core.base.strict_json import objects
 from zooter_core.base.terminal import NOT_IN_NAMES, visible_name
 from zooter_core.config.candidates import ENDPOINT, CandidateConfig
@@ -48,8 +49,7 @@ from zooter_core.fleet.discovered import (
     SLOW_TO_LOAD,
     VLLM,
     Model,
-    Tell,
-    as_text,
+    text_or_empty,
 )
 from zooter_core.fleet.families import thinks
 from zooter_core.fleet.machine import MOST_BILLIONS, Gpu, billions_in, gpus
@@ -188,7 +188,7 @@ def _apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
     return portal.submit(coroutine).result()
 
 
-async def served(url: str, key_variable: str | None = None, tell: Tell = lambda note: None) -> list[Model]:
+async def served(url: str, key_variable: str | None = None, tell: Tell = silent) -> list[Model]:
     """The models of a server that write text.
 
     Args:
@@ -264,10 +264,10 @@ async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
 def _model(server: Connection, make: str, listing: Mapping[str, Any], abilities: Abilities, base: str) -> Model:
     """A model from what its server lists of it, which may be anything but for the name."""
     name = listing["id"]
-    make = make or MAKES.get(as_text(listing.get("owned_by")), OTHER)
+    make = make or MAKES.get(text_or_empty(listing.get("owned_by")), OTHER)
 
     def fact(*values: object) -> str:
-        return one_line(next(filter(None, map(as_text, values)), ""), LONGEST_FACT)
+        return one_line(next(filter(None, map(text_or_empty, values)), ""), LONGEST_FACT)
 
     counted = round((read_count(member_of(listing, "meta", "n_params")) or 0) / 1e9, 2)
     capabilities = listing.get("capabilities") if make == LM_STUDIO else None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,16 +22,17 @@ from zooter_core.backends.conversation import Conversation, alternating, check_q
 from zooter_core.backends.gguf import engine_of
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.progress import Tell, silent
 from zooter_core.base.records import Decision, Ranked, Response, Selection
-from zooter_core.base.weights import Progress, silent
 from zooter_core.config.fleet import Fleet, GenerationConfig
 from zooter_core.data import prices
 from zooter_core.fleet.attempts import Attempts, iter_text
 from zooter_core.fleet.models import FleetModels
 from zooter_core.labelling.rewards import PLAIN
 from zooter_core.labelling.rewards.scoring import QueryResponses, QueryRewards, rank_by_reward, score_queries
-from zooter_core.method.selection import margin
-from zooter_core.router.explain import Explanation, explain
+
+if TYPE_CHECKING:
+    from zooter_core.router.explain import Explanation
 
 
 class Ensemble(FleetModels):
@@ -79,6 +81,8 @@ class Ensemble(FleetModels):
 
     def explain(self, decision: Decision) -> Explanation:
         """Explain why the router chose a candidate: words, tags and similar training queries."""
+        from zooter_core.router.explain import explain
+
         return explain(self.router, decision, self.neighbours)
 
     def select(self, query: Conversation, k: int = 2, threshold: float | None = None) -> Selection:
@@ -114,6 +118,8 @@ class Ensemble(FleetModels):
         if learned is not None and set(order) <= set(learned.candidates):  # else one joined after the training
             columns = np.array([[learned.candidates.index(name) for name in order]])
             return float(learned.gain_ranks(self.router.encoder.embed([decision.query]), columns)[0])
+        from zooter_core.method.selection import margin
+
         return float(margin(np.array([list(decision.probabilities.values())]))[0])
 
     def stream(
@@ -287,7 +293,7 @@ class Ensemble(FleetModels):
             new._running = [self.router.encoder]
         return new
 
-    def load(self, progress: Progress = silent, on_router: Callable[[], None] = lambda: None) -> None:
+    def load(self, progress: Tell = silent, on_router: Callable[[], None] = lambda: None) -> None:
         """Load all parts now. A candidate or reward model that fails is skipped, and raises its error when used.
 
         Args:

@@ -17,8 +17,6 @@ from zooter_core.config.candidates import AUTO_BACKEND, TRANSFORMERS, CandidateC
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.config.labelling import ENCODER, EmbeddedConfig, RewardConfig
 from zooter_core.data import prices
-from zooter_core.fleet import starting
-from zooter_core.fleet.reward_graph import open_reward
 from zooter_core.fleet.routing import Routing
 from zooter_core.labelling import rewards, taggers
 from zooter_core.labelling.rewards.scoring import ScoreCache
@@ -98,12 +96,15 @@ class FleetModels:
 
     def _open_router(self, fleet: Fleet) -> Router:
         """The router of fleet.toml, the open-models router if it knows the candidates, or one that starts without."""
+        if fleet.router and fleet.router.others == "refuse":
+            router = Router.load(fleet.router.path, self.encoders)
+            return router.for_pool(fleet.pool, fleet.names_in(router.candidates))
+        from zooter_core.fleet import starting  # here: most fleets do without it
+
         config = fleet.router or starting.open_models(fleet)
         if config is None:
             return starting.StartingRouter(fleet, self.encoders(ENCODER))
         router = Router.load(config.path, self.encoders)
-        if fleet.router and fleet.router.others == "refuse":
-            return router.for_pool(fleet.pool, fleet.names_in(router.candidates))
         names = zip(fleet.pool, fleet.names_in(router.candidates), strict=True)
         part = {name: as_ for name, as_ in names if as_ in router.candidates}
         trained = router.for_pool(tuple(part), tuple(part.values())) if part else None
@@ -128,6 +129,8 @@ class FleetModels:
 
     def _load_reward(self, config: RewardConfig) -> rewards.RewardModel:
         """On ONNX Runtime if it can, unless candidates need PyTorch anyway or fleet.toml wants it (`runtime`)."""
+        from zooter_core.fleet.reward_graph import open_reward
+
         model: rewards.RewardModel | None = None
         needs_torch = any(engine_of(candidate) == TRANSFORMERS for candidate in self.fleet.candidates)
         if not has_torch() or not (needs_torch or self.fleet.runtime == "torch"):

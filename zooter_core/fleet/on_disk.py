@@ -17,10 +17,11 @@ from zooter_core.backends.gguf.header import PART, check_model, read_header
 from zooter_core.backends.thoughts import in_template
 from zooter_core.base.errors import WorkError, ZooterError, first_line
 from zooter_core.base.files import read_bounded
+from zooter_core.base.progress import Tell, silent
 from zooter_core.base.strict_json import objects, parse_json
 from zooter_core.base.terminal import NOT_IN_NAMES, visible_name
 from zooter_core.config.candidates import GGUF, TRANSFORMERS
-from zooter_core.fleet.discovered import MOST_MODELS, QUANTISATION, Model, Tell, as_text
+from zooter_core.fleet.discovered import MOST_MODELS, QUANTISATION, Model, text_or_empty
 from zooter_core.fleet.machine import MOST_BILLIONS, billions_in
 
 MOST_FILES = 20_000  # looked at in a folder, and folders in it
@@ -41,7 +42,7 @@ def ollama_folder() -> Path | None:
     return folder if os.path.isdir(folder / "manifests") else None
 
 
-def models_in(folder: Path, tell: Tell = lambda note: None) -> list[Model]:
+def models_in(folder: Path, tell: Tell = silent) -> list[Model]:
     """The models in a folder: GGUF files and transformers folders.
 
     Args:
@@ -101,7 +102,7 @@ def _read_gguf(path: Path) -> Model | None:
         size=header.bytes,
         quantisation=quantised[0].strip("-_.:") if quantised else "",
         abilities=Abilities(
-            header.positions, thinking=in_template(as_text(header.values.get("tokenizer.chat_template")))
+            header.positions, thinking=in_template(text_or_empty(header.values.get("tokenizer.chat_template")))
         ),
     )
 
@@ -110,7 +111,7 @@ def _read_folder(folder: Path) -> Model | None:
     """A transformers folder of a model that writes text; None if it is something else."""
     config = parse_json(read_bounded(folder / "config.json", MOST_BYTES))
     names = config.get("architectures") if isinstance(config, dict) else None
-    if not isinstance(names, list) or not any("CausalLM" in as_text(name) for name in names):
+    if not isinstance(names, list) or not any("CausalLM" in text_or_empty(name) for name in names):
         return None
     weights = [path for path in folder.glob("*.safetensors") if path.is_file()]
     if not weights:
@@ -135,7 +136,7 @@ def _read_templates(folder: Path) -> str:
             return read_bounded(file, MOST_BYTES).decode(errors="replace")
         config = parse_json(read_bounded(folder / "tokenizer_config.json", MOST_BYTES))
         template = config.get("chat_template") if isinstance(config, dict) else None
-        return as_text(template) + "".join(as_text(one.get("template")) for one in objects(template))
+        return text_or_empty(template) + "".join(text_or_empty(one.get("template")) for one in objects(template))
     return ""
 
 

@@ -18,7 +18,7 @@ from zooter_core.base.made_once import Place, hash_parts
 from zooter_core.base.tensors import read_safetensors
 from zooter_core.base.weights import resolve, stamp_of
 from zooter_core.config.labelling import RewardConfig, ScalarConfig, UltraConfig
-from zooter_core.labelling.rewards import plain
+from zooter_core.labelling.rewards import without_marks
 from zooter_core.router import bert
 from zooter_core.router.graph import GRAPH, TextGraph
 
@@ -45,7 +45,7 @@ class GraphReward:
             return list(pool.map(self._score, pairs))
 
     def _score(self, pair: tuple[str, str]) -> float:
-        query, response = (plain(text, self.marks) for text in pair)
+        query, response = (without_marks(text, self.marks) for text in pair)
         (rewards,) = self.graph([(query, response)])
         return float(rewards[0])
 

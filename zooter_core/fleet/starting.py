@@ -136,7 +136,7 @@ class StartingRouter(Router):
             for name, (_, source) in zip(fleet.pool, by_candidate, strict=True)
         }
         sources = " and by ".join(dict.fromkeys(self.sources.values()))
-        weighed = prices.in_words(fleet)
+        weighed = prices.describe_weighing(fleet)
         self.note = f"A starting router chooses until there is a trained one. It goes by {sources}." + (
             f" {weighed}" if weighed else ""
         )

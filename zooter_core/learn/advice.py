@@ -68,7 +68,7 @@ class Setup:
             str(fleet.folder) if is_own else "",
             "" if is_own and data.resolve() == data_folder(fleet).resolve() else str(data),
             path is not None,
-            max((event["time"] for event in versions.state.events), default=0.0) if versions else 0.0,
+            max((switch.time for switch in versions.state.events), default=0.0) if versions else 0.0,
             versions is not None and versions.rollback_target() is not None,
             fleet.reward is not None and not fleet.reward.compares,
         )

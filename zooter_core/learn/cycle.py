@@ -6,7 +6,7 @@ The order matters: a decision is judged and compared before anything learns from
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.progress import Tell, silent
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK, Choices
 from zooter_core.learn.judging import BATCH, BURST, LearnSettings, TrafficJudge, TurnSummary, learnable
@@ -42,7 +43,7 @@ class Cycle:
         ensemble: Ensemble,
         traffic: Traffic,
         settings: LearnSettings,
-        tell: Callable[[str], None] = lambda note: None,
+        tell: Tell = silent,
     ) -> None:
         self.versions, self.ensemble, self.traffic = versions, ensemble, traffic
         self.settings, self.tell, self.pool = settings, tell, ensemble.fleet.pool
@@ -55,7 +56,7 @@ class Cycle:
     def state(self) -> State:
         return self.versions.state
 
-    def turn(self, stop: threading.Event, show: Callable[[str], None] = lambda text: None) -> TurnSummary:
+    def turn(self, stop: threading.Event, show: Tell = silent) -> TurnSummary:
         """Judge, decide and learn; `show` is told after every batch how far the turn has come.
 
         Raises:

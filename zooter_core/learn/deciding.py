@@ -149,3 +149,8 @@ class Contest(Generic[R]):
         if self.former is not None:
             self.champion, self.former = self.former, None
             self.pairs, self.earlier, self.guard, self.follows = [], 0, [], False
+
+    def restart(self, champion: R) -> None:
+        """A router serves that is none of these."""
+        self.champion, self.challenger, self.former = champion, None, None
+        self.pairs, self.earlier, self.guard, self.follows = [], 0, [], False

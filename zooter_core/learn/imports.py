@@ -24,7 +24,7 @@ from zooter_core.base.strict_json import of_type, parse_json
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.json_records import as_number
 from zooter_core.data.logs import FIELDS, Log, read_logs
-from zooter_core.data.score_records import WORDS
+from zooter_core.data.score_cells import WORDS
 from zooter_core.learn.chores import is_chore
 from zooter_core.learn.traffic import Traffic
 from zooter_core.learn.traffic_rows import (

@@ -169,10 +169,10 @@ def how_long(samples: float, a_day: float, share: float) -> str:
     """The same in words, with the traffic that it supposes; without any yet, for USUAL requests a day."""
     rate = a_day or USUAL
     whose = "today's " if a_day else ""
-    return f"{in_words(days(samples, rate, share))} at {whose}{max(rate, 1):,.0f} requests a day"
+    return f"{in_units(days(samples, rate, share))} at {whose}{max(rate, 1):,.0f} requests a day"
 
 
-def in_words(amount: float) -> str:
+def in_units(amount: float) -> str:
     """A number of days, rounded up."""
     if amount > YEAR:
         return "more than a year"

@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import AcquireReturnProxy
@@ -36,6 +35,29 @@ MOST_SPARE = 5  # challengers that were never promoted; older ones are deleted
 FOLLOW, OUTSIDE = "follow", "outside"  # events, as PROMOTE and ROLLBACK
 
 
+@dataclass(kw_only=True)
+class PairSummary:
+    """How many pairs there are, and the mean of the latest ones with its 95% interval."""
+
+    pairs: int = 0
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(kw_only=True)
+class Switch(PairSummary):
+    """Another router began to serve. What the pairs said comes with it, but for OUTSIDE."""
+
+    time: float
+    event: str  # PROMOTE, ROLLBACK or OUTSIDE
+    router: str
+    before: str
+    capital: float | None = None  # of `Evidence`, as the two that follow; None if the switch was made by hand
+    proved: bool = False
+    passes: bool = False
+
+
 @dataclass
 class State(Contest[str]):
     """The contest, and what else the learner remembers between two runs. Routers are named by their path in
@@ -52,24 +74,7 @@ class State(Contest[str]):
     pool: list[str] = field(default_factory=list)  # the candidates at the last run
     # The router whose training queries the learner starts from: the last one that traffic did not make.
     origin: str = STARTING
-    # Switches, oldest first: time, event, router, the one before, the number of pairs, the mean of the latest ones from
-    # `low` to `high`, and the evidence, unless the switch was made by hand.
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-
-@dataclass
-class Switch:
-    """What each of a state's events has; `pairs` and what follows are its evidence."""
-
-    time: float
-    event: str
-    router: str
-    before: str
-    pairs: int = 0
-    mean: float | None = None
-    low: float | None = None
-    high: float | None = None
-    proved: bool = False
+    events: list[Switch] = field(default_factory=list)  # oldest first
 
 
 class Versions:
@@ -133,9 +138,10 @@ class Versions:
         """
         before = self.state
         if event in (PROMOTE, ROLLBACK):  # of the others there are too many
-            shown = summary(before.guard if event == ROLLBACK else before.pairs)
+            shown = asdict(summary(before.guard if event == ROLLBACK else before.pairs))
             shown |= asdict(evidence) if evidence else {}
-            after.events.append(_entry(event, after.champion, before.champion, shown))
+            switch = Switch(time=time.time(), event=event, router=after.champion, before=before.champion, **shown)
+            after.events.append(switch)
         if event:
             name_router(self.fleet.folder, after.champion)
         self.state = after
@@ -149,7 +155,7 @@ class Versions:
         """Delete challengers that were never promoted, but for the newest ones."""
         state = self.state
         used = {state.champion, state.challenger, state.former}
-        used |= {event[name] for event in state.events for name in ("router", "before")}
+        used |= {router for switch in state.events for router in (switch.router, switch.before)}
         spare = [path for path in self._folders() if f"{ROUTERS}/{path.name}" not in used]
         for path in spare[:-MOST_SPARE]:
             remove(inside(self.fleet.folder, f"{ROUTERS}/{path.name}"))
@@ -171,12 +177,12 @@ class Versions:
             state.rollback()
             event = ROLLBACK
         else:
-            state = self.state = replace(state, **vars(Contest(serving)))
+            state.restart(serving)
             event = OUTSIDE
         if not is_learned(serving):
             state.origin = serving
         if (self.folder / STATE).is_file():  # otherwise this is the first start
-            state.events.append(_entry(event, serving, before, {}))
+            state.events.append(Switch(time=time.time(), event=event, router=serving, before=before))
 
     def _read(self) -> State:
         path = self.folder / STATE
@@ -185,8 +191,8 @@ class Versions:
         step = "Delete the file: the contest begins anew, and the routers stay."
         with loading(f"the learner's state in {path}", step):
             state = of_type(State, parse_json(path.read_text(encoding="utf-8")))
-            for event in of_type(list[Switch], state.events):
-                time.localtime(event.time)  # as pages and reports show it
+            for switch in state.events:
+                time.localtime(switch.time)  # as pages and reports show it
             return state
 
 
@@ -199,26 +205,20 @@ def routers_folder(fleet: Fleet) -> Path:
     return folder
 
 
-def _entry(event: str, router: str, before: str, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """One of a state's events, which happens now."""
-    return {"time": time.time(), "event": event, "router": router, "before": before, **shown}
-
-
 def is_learned(router: str) -> bool:
     """Whether traffic made a router."""
     return router.startswith(f"{ROUTERS}/") and router.removeprefix(f"{ROUTERS}/").isdigit()
 
 
-def summary(pairs: Sequence[float]) -> dict[str, Any]:
-    """How many pairs there are, and the mean of the latest ones with its 95% interval."""
+def summary(pairs: Sequence[float]) -> PairSummary:
     latest = np.array(pairs[-Gate().pairs :])
     low, high = interval(latest) if len(latest) > 1 else (math.nan, math.nan)
-    return {
-        "pairs": len(pairs),
-        "mean": float(latest.mean()) if len(latest) else None,
-        "low": low if math.isfinite(low) else None,
-        "high": high if math.isfinite(high) else None,
-    }
+    return PairSummary(
+        pairs=len(pairs),
+        mean=float(latest.mean()) if len(latest) else None,
+        low=low if math.isfinite(low) else None,
+        high=high if math.isfinite(high) else None,
+    )
 
 
 def lock_learner(fleet: Fleet, seconds: float = 0) -> AcquireReturnProxy:

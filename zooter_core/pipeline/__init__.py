@@ -6,7 +6,7 @@ queries --collect--> responses --score--> rewards --+
 `distill` and `score_responses` work on score files, without a run folder.
 """
 
-from zooter_core.pipeline.batches import Progress, quiet
+from zooter_core.base.progress import Progress, quiet
 from zooter_core.pipeline.collect import collect, start
 from zooter_core.pipeline.label import label, tag
 from zooter_core.pipeline.score import score, score_responses

@@ -6,21 +6,17 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from zooter_core.base.progress import Progress
 from zooter_core.data.run_folder import FILE_OF
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.on_ray import Job, RayWorkers
 
-Progress = Callable[[str, int, int], None]  # step, done, of how many
 Line = dict[str, Any]  # of a query, in the file of a step
 BATCH = 64
 MOST_ROWS = 512  # of the step collect: a model in memory generates a part of them at the same time
 WORKER_BATCHES = 4  # of the steps score and tag, for a worker of its own: it takes longer to load than to compute a few
 FEWEST_BATCHES = 16  # of the step collect, unless they would be smaller than BATCH: workers divide them
-
-
-def quiet(step: str, done: int, of: int) -> None:
-    """A progress callback that shows nothing."""
 
 
 def batch_size(responses: int) -> int:

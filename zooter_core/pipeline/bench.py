@@ -18,6 +18,7 @@ import numpy as np
 
 from zooter_core.base.errors import WorkError, listed
 from zooter_core.base.files import open_atomic
+from zooter_core.base.progress import Progress, Tell, silent
 from zooter_core.base.records import Message, Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import GenerationConfig
@@ -28,7 +29,6 @@ from zooter_core.evaluation.suites import Problem, Suite
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.method import metrics
-from zooter_core.pipeline.batches import Progress
 from zooter_core.pipeline.collect import candidate_hashes
 from zooter_core.pipeline.lanes import CollectJob, ResponseKey, in_order
 from zooter_core.pipeline.tally import Tally
@@ -49,7 +49,7 @@ class SuiteJob:
     generation: GenerationConfig
     run: Run
     progress: Progress
-    tell: Callable[[str], None] = lambda note: None  # called with a note, such as that a server rests
+    tell: Tell = silent  # called with a note, such as that a server rests
     # Called with the tallies of all candidates in the current turn, in pool order, after each response.
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None
     # (problem id, candidate) -> the responses to its turns so far.

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
+from zooter_core.base.progress import Progress, Tell, quiet, silent
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet, GenerationConfig
@@ -18,7 +19,6 @@ from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Progress, quiet
 from zooter_core.pipeline.lanes import CollectJob, ResponseKey, in_order
 from zooter_core.pipeline.on_ray import RayWorkers
 from zooter_core.pipeline.tally import Budget, Tally
@@ -104,7 +104,7 @@ class Collecting:
     allow_missing: bool = False
     budget_usd: float | None = None  # the most that the endpoints' answers in this run may cost
     # Called with a note, such as that candidates take turns in memory, by the threads that collect.
-    tell: Callable[[str], None] = lambda note: None
+    tell: Tell = silent
     # Called with the tallies of all candidates, in pool order, after each response.
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None
 

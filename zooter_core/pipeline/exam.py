@@ -10,7 +10,7 @@ from __future__ import annotations
 import filecmp
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,12 +23,13 @@ from zooter_core.base.errors import Failure, ZooterError
 from zooter_core.base.files import atomic, inside, locked, remove, writing
 from zooter_core.base.money import in_dollars
 from zooter_core.base.paths import EMBEDDED_FLEET
+from zooter_core.base.progress import Progress, Tell, quiet, silent
 from zooter_core.base.records import Message, Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.edit import set_router, set_table
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.config.labelling import ENCODER, JudgeConfig
-from zooter_core.data.prices import is_local
+from zooter_core.data.prices import runs_here
 from zooter_core.data.run_folder import LOCK, REPORT, ROUTER, STEPS
 from zooter_core.data.runs import Run, read_run
 from zooter_core.evaluation import verdicts
@@ -37,7 +38,6 @@ from zooter_core.evaluation.verified import check_verifiable
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.machine import gpus
 from zooter_core.method.labels import LabelConfig
-from zooter_core.pipeline.batches import Progress, quiet
 from zooter_core.pipeline.collect import Collecting, failed, start_settings
 from zooter_core.pipeline.plan import Plan, check
 from zooter_core.pipeline.train import fair_choices
@@ -52,7 +52,7 @@ INSTALLED = (ROUTER, REPORT, f"{ROUTER}.old")  # what an exam leaves in the flee
 DEFAULTS = {"reward": {"kind": "embedded"}, "tagger": {"kind": "skills"}}
 
 
-def answerable(queries: Sequence[Query], tell: Callable[[str], None] = lambda note: None) -> list[Query]:
+def answerable(queries: Sequence[Query], tell: Tell = silent) -> list[Query]:
     """The queries, without keys that nothing here can check: unit tests without a sandbox, forms without a library.
     `tell` is called with a note on what is left out and why."""
     kinds: dict[str, ZooterError | None] = {}
@@ -130,12 +130,12 @@ def estimate_seconds(ensemble: Ensemble, queries: int) -> float:
 
 def describe_cost(fleet: Fleet, queries: int) -> str:
     """What the answers to so many queries cost, for people, and what that leaves out; empty if all of it is free."""
-    prices = [one.usd_per_million_tokens for one in fleet.candidates if not is_local(one)]
+    prices = [one.usd_per_million_tokens for one in fleet.candidates if not runs_here(one)]
     if None in prices:
         return "at a cost that fleet.toml does not say"
     judges = fleet.reward.judges if isinstance(fleet.reward, JudgeConfig) else ()
     total = sum(price or 0 for price in prices) * queries * MEAN_TOKENS / 1e6
-    if not all(map(is_local, judges)):
+    if not all(map(runs_here, judges)):
         return f"${in_dollars(total)} without the prompts and the judges"
     return f"${in_dollars(total)} without the prompts" if total else ""
 

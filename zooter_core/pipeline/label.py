@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
+from zooter_core.base.progress import Progress, quiet
 from zooter_core.base.records import Query
 from zooter_core.data.run_folder import LABELS
 from zooter_core.data.runs import Run
@@ -16,7 +17,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method import labels
 from zooter_core.method.labels import LabelConfig, Labels
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Line, Progress, quiet
+from zooter_core.pipeline.batches import Line
 from zooter_core.pipeline.on_ray import RayWorkers
 
 

@@ -22,6 +22,7 @@ from zooter_core.backends.merge_streams import Stream, merge_streams
 from zooter_core.backends.thoughts import most_tokens
 from zooter_core.base.errors import Failure, WorkError, ZooterError, listed
 from zooter_core.base.jsonl import Appender
+from zooter_core.base.progress import Tell, silent
 from zooter_core.base.records import Message, Query, Response
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.fleet.ensemble import Ensemble
@@ -57,7 +58,7 @@ class RequestBatch:
     keys: Mapping[Request, ResponseKey]
 
     def answers(
-        self, ensemble: Ensemble, stop: threading.Event, tell: Callable[[str], None] = lambda note: None
+        self, ensemble: Ensemble, stop: threading.Event, tell: Tell = silent
     ) -> Iterator[tuple[ResponseKey, Response]]:
         """The responses as they end. `tell` is called with notes, such as that a model is loading."""
         pieces = ensemble.run_candidate(self.candidate, list(self.keys), stop, self.generation)
@@ -84,7 +85,7 @@ class CollectJob:
     done: set[ResponseKey]  # of the responses that are in the file
     tallies: Mapping[str, Tally]
     budget: Budget = field(default_factory=Budget)
-    tell: Callable[[str], None] = lambda note: None  # called with notes, by the threads of the lanes
+    tell: Tell = silent  # called with notes, by the threads of the lanes
     out: Appender | None = None
     # Of the candidates, for the seeds; by default their places in the pool. They stay when the pool changes.
     numbers: Mapping[str, int] = field(default_factory=dict)

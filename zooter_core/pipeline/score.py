@@ -11,6 +11,7 @@ from typing import Any
 from zooter_core.backends.thoughts import split
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.files import check_apart, open_atomic
+from zooter_core.base.progress import Progress, quiet
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.data.evident_keys import key_of
@@ -21,7 +22,7 @@ from zooter_core.data.scores import LEAST, no_repeats, read_query, read_response
 from zooter_core.evaluation.verified import check_verifiable, verify
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import batches
-from zooter_core.pipeline.batches import Line, Progress, quiet
+from zooter_core.pipeline.batches import Line
 from zooter_core.pipeline.on_ray import RayWorkers
 
 

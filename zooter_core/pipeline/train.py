@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, did_you_mean, listed
 from zooter_core.base.files import atomic, check_folder, private_folder, remove, update_folder, writing
+from zooter_core.base.progress import Progress, quiet
 from zooter_core.base.weights import check_torch
 from zooter_core.config.labelling import ENCODER
 from zooter_core.data.run_folder import CHECKPOINT, LABELS, REPORT, ROUTER
@@ -26,7 +27,6 @@ from zooter_core.method.mixture import chosen
 from zooter_core.method.tags import TagIndex
 from zooter_core.method.thinking import AnswerTable
 from zooter_core.method.verified import verified_figures
-from zooter_core.pipeline.batches import Progress, quiet
 from zooter_core.pipeline.label import draw_held_back
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.router.clusters import Vectors, cluster_tags, name_clusters
@@ -282,12 +282,7 @@ def train(
         router.head.config.labels = {name: getattr(labelled.config, name) for name in ("beta", "tau", "normalise")}
     neighbours = _neighbours(router, labelled, vectors, config)
     held_back = ~labelled.learned
-    outputs = None
-    if held_back.any():
-        unseen = np.asarray(vectors[held_back], dtype=np.float32)
-        probabilities = router.head.probabilities(unseen)
-        gain = neighbours.gain_ranks(unseen, selection.ranking(probabilities)[:, :2])
-        outputs = selection.Outputs(probabilities, gain)
+    outputs = _outputs(router, neighbours, vectors[held_back]) if held_back.any() else None
     entropies = entropy(labelled.plain).tolist()
     figures = report(labelled.scores, entropies, held_back, outputs, sampled, cross_validated)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
@@ -312,6 +307,13 @@ def _head(
     head = learn(scored.vectors, labels, candidates, encoder.reference, config, after_epoch, scored.scores)
     judged = config.kind == PROFILE and len(labels) >= FEWEST
     return head, earned_by(scored, config) if judged else None
+
+
+def _outputs(router: DistilledRouter, neighbours: Neighbours, vectors: Vectors) -> selection.Outputs:
+    """What the router says of queries by their vectors, and what a second answer would gain."""
+    vectors = np.asarray(vectors, dtype=np.float32)
+    probabilities = router.head.probabilities(vectors)
+    return selection.Outputs(probabilities, neighbours.gain_ranks(vectors, selection.ranking(probabilities)[:, :2]))
 
 
 def _neighbours(router: DistilledRouter, labelled: Labelled, vectors: Vectors, config: DistillConfig) -> Neighbours:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from zooter_core.base.errors import ZooterError, first_line, loading
 from zooter_core.base.made_once import Place, hash_parts
 from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
-from zooter_core.data.scores import paraphrases
 from zooter_core.router import bert
 from zooter_core.router.bert import quantise
 from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph
@@ -81,6 +79,8 @@ class BertEncoder(TextEncoder):
         if len(batches) == 1:  # a query that is routed
             yield self._pass(batches[0])
             return
+        from concurrent.futures import ThreadPoolExecutor  # here: it imports `logging`
+
         with ThreadPoolExecutor(cores()) as pool:
             yield from pool.map(self._pass, batches)
 
@@ -110,6 +110,8 @@ class BertEncoder(TextEncoder):
 
         Pairs of queries that were written for this project show which numbers are large, and how far vectors are off.
         """
+        from zooter_core.data.scores import paraphrases  # here: routing does without it
+
         exact = self._place("encoders").open(self._write, TextGraph)
         out.mkdir(parents=True)
         shutil.copyfile(exact.folder / TOKENIZER, out / TOKENIZER)

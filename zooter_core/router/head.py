@@ -73,7 +73,7 @@ class RouterHead:
         if not (place / CONFIG).is_file():
             step = "Make one with `zooter distill` or `zooter run`."
             raise ZooterError(f"a router folder at {folder}", f"no {CONFIG} there", step)
-        with opening(folder):
+        with loading_router(folder):
             head = cls(of_type(RouterHeadConfig, parse_json((place / CONFIG).read_text(encoding="utf-8"))))
             head.folder = str(folder)
             stored = load_file(place / WEIGHTS)
@@ -125,7 +125,7 @@ class RouterHead:
         return rows
 
 
-def opening(folder: str | Path) -> AbstractContextManager[None]:
+def loading_router(folder: str | Path) -> AbstractContextManager[None]:
     """Turns what the block raises into the error for a router whose files do not load."""
     return loading(f"a whole router in {folder}", "Make it again with `zooter distill`.")
 

@@ -10,17 +10,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision
-from zooter_core.method.selection import Outputs
 from zooter_core.router.encoder import Encoders
-from zooter_core.router.head import ENCODER_FOLDER, RouterHead, opening
-from zooter_core.router.text_encoder import Array, Progress, TextEncoder, after
+from zooter_core.router.head import ENCODER_FOLDER, RouterHead, loading_router
+from zooter_core.router.text_encoder import Array, TextEncoder, TextProgress, after
+
+if TYPE_CHECKING:
+    from zooter_core.method.selection import Outputs
 
 AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
 PROBE = "Hello"  # the text by which a router shows at once that it works
@@ -51,7 +53,7 @@ class Router(ABC):
             WorkError: its files are broken or not readable, or its probabilities are not finite.
         """
         encoders, head = encoders or Encoders(), RouterHead.load(folder)
-        with opening(folder):
+        with loading_router(folder):
             inside = head.config.encoder == ENCODER_FOLDER
             reference = str((Path(folder) / ENCODER_FOLDER).resolve()) if inside else head.config.encoder
             router = DistilledRouter(head, encoders(reference))
@@ -71,7 +73,9 @@ class Router(ABC):
         """Probabilities of shape (n, candidates), in pool order; rows sum to one."""
         return self.probabilities_of(queries, self.encoder.embed(queries))
 
-    def probabilities_all(self, queries: Sequence[str], progress: Progress = lambda done: None) -> NDArray[np.float64]:
+    def probabilities_all(
+        self, queries: Sequence[str], progress: TextProgress = lambda done: None
+    ) -> NDArray[np.float64]:
         """`probabilities` for many queries, whose vectors are stored (`TextEncoder.embed_all`)."""
         parts = []
         for first in range(0, len(queries), AT_ONCE):
@@ -81,6 +85,8 @@ class Router(ABC):
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
         """`probabilities`, as `method.selection` takes them."""
+        from zooter_core.method.selection import Outputs
+
         return Outputs(self.probabilities(queries))
 
     def route(self, queries: Sequence[str]) -> list[Decision]:

@@ -16,7 +16,7 @@ from zooter_core.base.errors import WorkError
 from zooter_core.router.vector_store import VectorStore
 
 Array = NDArray[np.float32]
-Progress = Callable[[int], None]
+TextProgress = Callable[[int], None]  # takes how many texts are done
 MOST_TOKENS = 256
 MOST_CHARACTERS = 8_000  # about ten times what 256 tokens hold; keeps tokenising a huge text cheap
 MOST_IN_MEMORY = 20_000
@@ -76,7 +76,7 @@ class TextEncoder(ABC):
         vectors: Array = last.vectors
         return vectors
 
-    def embed_all(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
+    def embed_all(self, texts: Sequence[str], progress: TextProgress = lambda done: None) -> Array:
         """`embed` for many texts, in batches of similar length, each kept in the store of vectors as it is done.
 
         A second call gives the same ones. Those of more than MOST_IN_MEMORY texts are an array of half precision in a
@@ -104,7 +104,7 @@ class TextEncoder(ABC):
         """The last layer's half of vectors, shape (n, width): unit sentence embeddings, compared by dot product."""
         return vectors[:, self.width :]
 
-    def _batches(self, texts: Sequence[str], progress: Progress = lambda done: None) -> Array:
+    def _batches(self, texts: Sequence[str], progress: TextProgress = lambda done: None) -> Array:
         """The vectors, checked to be finite. Calls `progress` with the number of texts done after each batch."""
         vectors, done = np.empty((len(texts), 2 * self.width), dtype=np.float32), 0
         batches = by_length(texts, self.batch)
@@ -134,7 +134,7 @@ def _table(rows: int, width: int) -> Any:
         return np.memmap(file, dtype=np.float16, mode="w+", shape=(rows, width))
 
 
-def after(progress: Progress, before: int) -> Progress:
+def after(progress: TextProgress, before: int) -> TextProgress:
     """The progress of a part of the texts, `before` of which are done."""
     return lambda done: progress(before + done)
 

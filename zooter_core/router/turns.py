@@ -30,38 +30,33 @@ FEW = 5  # words; a turn of so few is no new topic for sure, unless it is a ques
 
 Kind = Literal["new", "follow-up", "short", "open", "unclear"]
 
-
-def _words(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE)
-
-
 _COMPARATIVE = (
     r"(more|less|better|bigger|cheaper|clearer|darker|easier|faster|friendlier|funnier|happier|harder|larger|lighter|"
     r"longer|nicer|quicker|sadder|shorter|simpler|slower|smaller|softer|stronger|sweeter|warmer)"
 )
-_ANSWERS = _words(  # words for an answer that is there
+_ANSWERS = (  # words for an answer that is there
     r".*\b(your (\w+ )?(answer|example|explanation|function|list|poem|reply|response|solution|story|suggestion)s?|"
     r"the above|(above|earlier|last|original|previous|first|second|third) "
     r"(answer|example|message|option|question|reply|response|statement|task))\b"
 )
-_CONTINUES = _words(  # the first words of a turn of any length that goes on from what was said
+_CONTINUES = (  # the first words of a turn of any length that goes on from what was said
     r"(and|or|but|also|now|continue|(the )?same|building on|if (the|we)|what if|(what|how) about)\b"
 )
-_CONNECTS = _words(  # the first words of a short one
+_CONNECTS = (  # the first words of a short one
     r"(then|so|plus|only|just|not|no|yes|ok|okay|thanks|thank you|really|anything|since|another|"
     rf"(even |a bit |a little |much )?{_COMPARATIVE}|\w+ more|instead|once more|too|still|"
     r"(in|as|with|without)\b(?!.*,)|again|times|minus|divided by|(what|who|where|how) else|(any|some) others?|"
     r"how come|are you sure|sure|go on|keep going|why (so|not)|(give|show|tell) me (another|(some )?more)|"
     r"((explain )?(why|how|when|where|who|which)|what do you mean|i (don't|do not) (get|understand))(?=\W*$))\b"
 )
-_ENDS = _words(rf".*\b(too|instead|again|as well|though|(explain|tell me) why|{_COMPARATIVE}( please)?)\W*$")
-_MY_OWN = _words(r"how (can|could|do|should) (i|we|you|one)\b")  # "How can I sleep better?"
-_REFERS = _words(  # words that stand for something said before; "a fox and its den" and "more than" do not
+_ENDS = rf".*\b(too|instead|again|as well|though|(explain|tell me) why|{_COMPARATIVE}( please)?)\W*$"
+_MY_OWN = r"how (can|could|do|should) (i|we|you|one)\b"  # "How can I sleep better?"
+_REFERS = (  # words that stand for something said before; "a fox and its den" and "more than" do not
     r"\b((?<!time is )it(?! going| \w+ to\b)|this|these|those|they|them|he|she|him|ones?(?!-)|same|others?|else|"
     r"more(?! than))\b|^that\b|\bthat\W*$|\b(of|about|for|in|to|with|do|does|did|is|was|say|show) that\b|"
     r"^(?!.*\ban? ).*\b(its|their|his|her)\b"
 )
-_OF_IT = _words(  # a part of what is there, or the thing itself: "what does line 2 do?", "how does the loop work?"
+_OF_IT = (  # a part of what is there, or the thing itself: "what does line 2 do?", "how does the loop work?"
     r"(?!.*\b(write|compose|create|draft) ).*\b(((line|step|point|bullet|item|row|sentence|paragraph|stanza|option) "
     r"(\d+|one|two|three|four|five)|the (first|second|third|fourth|fifth|last) "
     r"(line|step|point|bullet|item|row|sentence|paragraph|stanza|option|part|word|one))\b(?! (in|of|on|to) )|"
@@ -69,31 +64,39 @@ _OF_IT = _words(  # a part of what is there, or the thing itself: "what does lin
     r"recipe|regex|result|script|story|table)"
     r"(?=\W*$| (do|end|fail|go|look|mean|need|print|return|rhyme|run|say|take|use|work)(e?s)?\b))"
 )
-_ADDS = _words(  # a question or request behind a word that goes on: "and what is 3 times that?"
+_ADDS = (  # a question or request behind a word that goes on: "and what is 3 times that?"
     r"((ok|okay|thanks|thank you)\W+)?(and|or|but|also|now|then|so)\W+(please )?"
     r"(what|who|whose|when|where|which|how (many|much|do|can|old|far|tall)|is|are|was|do|does|did|"
     r"calculate|compose|create|draft|factor|find|implement|solve|tell|write|an?)\b(?! about)"
 )
 _POLITELY = r"(please |can you |could you )?"
-_EDITS = _words(  # what is mostly asked of a thing that is there already
+_EDITS = (  # what is mostly asked of a thing that is there already
     rf"{_POLITELY}(add|alter|amend|change|double|expand|fix|include|keep|leave|make(?! me| an?\b)|mention|modify|offer|"
     r"put|rearrange|remove|repeat|rephrase|replace|revise|rewrite|round|shorten|show (all|each|every|the|your)|skip|"
     r"turn|update|use)\b"
 )
-_EXPLAINS = _words(  # what is there, or something new: "I get a TypeError"
+_EXPLAINS = (  # what is there, or something new: "I get a TypeError"
     rf"({_POLITELY}(check|explain|say|summari[sz]e|translate|try)|i (still )?(get|got))\b"
 )
 _REQUEST = (
     r"(what|who|whose|when|where|which|why|how|is|are|was|do|does|did|can|should|calculate|compose|create|describe|draft|"
     r"factor|find|give me|implement|show me|simplify|solve|tell|write)"
 )
-_ASKS = _words(rf"{_POLITELY}({_REQUEST}|hi|hello|hey|i|my|an?)\b")  # a question or request of its own
-_OPENS = _words(rf"((ok|okay|thanks|thank you)( a lot| so much)?\W+)+(?={_POLITELY}{_REQUEST}\b)")  # before one
-_CLAUSE = re.compile(r"(\S+\s+){2,}?\S*?[,.;?!](?=\s|$)")  # the first one of three words or more
-_BRINGS = _words(  # the turn brings what it speaks of
+_ASKS = rf"{_POLITELY}({_REQUEST}|hi|hello|hey|i|my|an?)\b"  # a question or request of its own
+_OPENS = rf"((ok|okay|thanks|thank you)( a lot| so much)?\W+)+(?={_POLITELY}{_REQUEST}\b)"  # before one
+_CLAUSE = r"(\S+\s+){2,}?\S*?[,.;?!](?=\s|$)"  # the first one of three words or more
+_BRINGS = (  # the turn brings what it speaks of
     r".*(:\s+\S|[\"“']\w.*\w\W?[\"”']|\n)|"
     rf"{_POLITELY}translate (?!(all|again|back|everything|for|into?|it|please|th(at|e|em|ese|is|ose)|to|your)\b)\w"
 )
+
+
+def _match(pattern: str, text: str) -> re.Match[str] | None:  # `re` compiles a pattern when it is first needed
+    return re.match(pattern, text, re.IGNORECASE)
+
+
+def _search(pattern: str, text: str) -> re.Match[str] | None:
+    return re.search(pattern, text, re.IGNORECASE)
 
 
 def kind_of(turn: str) -> Kind:
@@ -102,29 +105,29 @@ def kind_of(turn: str) -> Kind:
     It is "short" if it has too few to tell, "unclear" if it probably goes on, and "open" if it may as well not.
     """
     text = turn.strip()[:READ]
-    text = text[match.end() :] if (match := _OPENS.match(text)) else text
+    text = text[match.end() :] if (match := _match(_OPENS, text)) else text
     words = len(turn[:READ].split())
     short = words <= LONG
-    ends = _ENDS.match(text) and not _MY_OWN.match(text)
-    if words >= FEW and _ADDS.match(text) and not _ANSWERS.match(text):
-        return "unclear" if short and _REFERS.search(text) else "open"
-    if _CONTINUES.match(text) or _ANSWERS.match(text) or (short and (_CONNECTS.match(text) or ends)):
+    ends = _match(_ENDS, text) and not _match(_MY_OWN, text)
+    if words >= FEW and _match(_ADDS, text) and not _match(_ANSWERS, text):
+        return "unclear" if short and _search(_REFERS, text) else "open"
+    if _match(_CONTINUES, text) or _match(_ANSWERS, text) or (short and (_match(_CONNECTS, text) or ends)):
         return "follow-up"
-    if _BRINGS.match(text):
+    if _match(_BRINGS, text):
         return "new"
-    clause = _CLAUSE.match(text)  # a pronoun after it mostly refers to something in it
-    if short and (_REFERS.search(clause[0] if clause else text) or _OF_IT.match(text)):
+    clause = _match(_CLAUSE, text)  # a pronoun after it mostly refers to something in it
+    if short and (_search(_REFERS, clause[0] if clause else text) or _match(_OF_IT, text)):
         return "follow-up"
-    if _EDITS.match(text):
+    if _match(_EDITS, text):
         return "unclear"
-    if _EXPLAINS.match(text):
+    if _match(_EXPLAINS, text):
         return "open"
-    return "short" if words <= FEW and not (words > 2 and _ASKS.match(text)) else "new"
+    return "short" if words <= FEW and not (words > 2 and _match(_ASKS, text)) else "new"
 
 
 def subject_of(text: str) -> str:
     """A text without "explain" or the like before it, which would make any two alike."""
-    return text[match.end() :] if (match := _EXPLAINS.match(text)) else text
+    return text[match.end() :] if (match := _match(_EXPLAINS, text)) else text
 
 
 def topic_of(turns: Sequence[str]) -> str:
@@ -181,7 +184,7 @@ def _open_pair(turns: Sequence[str], options: Sequence[str]) -> tuple[str, str] 
     if not turns or options[-1] == turns[-1]:
         return None
     text = turns[-1][:READ].strip()
-    brief = 0 < len(text.split()) <= LONG and not _CONTINUES.match(text)
+    brief = 0 < len(text.split()) <= LONG and not _match(_CONTINUES, text)
     return (options[-1].removesuffix(turns[-1])[:READ], turns[-1]) if brief or kind_of(text) == "open" else None
 
 
@@ -189,8 +192,8 @@ def _options(turns: Sequence[str]) -> list[str]:
     """The newest turn, if it may start a topic; then what it goes on with and itself, if it may be a follow-up."""
     newest = turns[-1][-MOST_CHARACTERS:] if turns else ""
     earlier = [turn for turn in turns[:-1] if turn.strip()]
-    kind = kind_of(newest)
-    if kind == "new" or not earlier:
+    kind = kind_of(newest) if earlier else "new"
+    if kind == "new":
         return [newest]
     start = next((n for n in range(len(earlier) - 1, 0, -1) if kind_of(earlier[n]) == "new"), 0)
     topic = "\n".join([*earlier[start:], newest])[-MOST_CHARACTERS:]

@@ -46,20 +46,14 @@ class VectorStore:
         missing: list[int] = []
         for first in range(0, len(texts), AT_ONCE):
             keys = [_key(text) for text in texts[first : first + AT_ONCE]]
-            stored = self._read(keys)
+            stored = _file().find(SELECT, keys, self.identity)
             for row, key in enumerate(keys, first):
-                if (vector := stored.get(key)) is None:
-                    missing.append(row)
-                else:
-                    vectors[row] = vector
+                blob = stored.get(key, b"")
+                fits = isinstance(blob, bytes) and len(blob) == 4 * self.width
+                vectors[row] = np.frombuffer(blob, dtype=np.float32) if fits else np.nan
+            sound = np.isfinite(vectors[first : first + len(keys)]).all(axis=1)  # other rows are missing or damaged
+            missing += (first + np.flatnonzero(~sound)).tolist()
         return missing
-
-    def _read(self, keys: list[bytes]) -> dict[bytes, NDArray[np.float32]]:
-        rows = _file().find(SELECT, keys, self.identity).items()
-        blobs = {key: blob for key, blob in rows if isinstance(blob, bytes) and len(blob) == 4 * self.width}
-        table = np.frombuffer(b"".join(blobs.values()), dtype=np.float32).reshape(len(blobs), self.width)
-        sound = np.logical_and.reduce(np.isfinite(table), axis=1)  # others are damage
-        return {key: vector for key, vector, good in zip(blobs, table, sound, strict=True) if good}
 
     def put(self, texts: Sequence[str], vectors: NDArray[Any]) -> None:
         """Store vectors, all or none of them."""

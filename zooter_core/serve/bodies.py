@@ -265,7 +265,8 @@ def _place(error: ErrorDetails, body: Any) -> list[str | int]:
         with suppress(LookupError, TypeError):
             body = body[part]
             place.append(part)
-    return [*place, error["loc"][-1]] if error["type"] == "missing" else place
+    missing = [*error["loc"][-1:]] if error["type"] == "missing" else []
+    return place if place[-1:] == missing else [*place, *missing]  # a null is in its place, and counts as missing
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ NEEDS = {
     "tools": "tools are not supported",
     "json_mode": "JSON mode is not supported",
 }
+# Anthropic's words, by which LiteLLM and coding agents know that a conversation has to be shortened.
+TOO_LONG = ("prompt is too long", "input length and `max_tokens` exceed context limit")
 SWITCH_MARGIN = 0.1  # a conversation changes its candidate if another one's probability leads by more
 # Fields of the API that a local candidate cannot honour, with the values that ask for nothing.
 UNSUPPORTED: Mapping[str, Sequence[Any]] = {
@@ -85,7 +87,9 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
     if not able:
         alike = {why: [name for name in passed_over if passed_over[name] == why] for why in passed_over.values()}
         reasons = "; ".join(f"{listed(names)}: {reason}" for reason, names in alike.items())
-        raise bad_request(f"No model here can answer this request ({reasons}).", code="no_capable_model")
+        too_long = any(reason.startswith(TOO_LONG) for reason in passed_over.values())
+        code = "context_length_exceeded" if too_long else "no_capable_model"
+        raise bad_request(f"No model here can answer this request ({reasons}).", code=code)
     try:
         decision = _priced(fleet, request, await gateway.router.route(request.user_texts, asker), able)
     except ZooterError as problem:
@@ -173,7 +177,10 @@ def unable(candidate: CandidateConfig, request: ChatRequest, refusals: Refusals 
     """
     context = candidate.context_tokens or (refusals.context_tokens if refusals else None)
     if context is not None and request.tokens > context:
-        return f"prompt and longest answer have about {request.tokens:,} tokens, its context {context:,}"
+        prompt, answer = request.prompt_tokens, request.answer_tokens
+        if prompt > context:
+            return f"{TOO_LONG[0]}: {prompt} tokens > {context} maximum"
+        return f"{TOO_LONG[1]}: {prompt} + {answer} > {context}"
     for name, reason in NEEDS.items():
         able = getattr(candidate, name)
         if name not in request.needs or able:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from zooter_core.backends.endpoint.connection import Connection
 from zooter_core.backends.endpoint.health import Breaker
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.weights import Progress, silent
+from zooter_core.base.progress import Tell, silent
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import AUTO, VIRTUAL
@@ -61,7 +61,7 @@ class Gateway:
         cls,
         fleet: Fleet,
         sessions: Sessions | None = None,
-        progress: Progress = silent,
+        progress: Tell = silent,
         ensemble: Ensemble | None = None,
     ) -> Gateway:
         """Load a fleet's router and make its candidates ready to be asked.
@@ -156,7 +156,7 @@ class Gateway:
             await connection.close()
 
 
-def _load_router(ensemble: Ensemble, progress: Progress) -> None:
+def _load_router(ensemble: Ensemble, progress: Tell) -> None:
     """Load a fleet's router and tagger, and try them.
 
     Raises:

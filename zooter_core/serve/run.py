@@ -17,7 +17,7 @@ import uvicorn
 
 from zooter_core.base.connections import BoundedConnection, raise_file_limit
 from zooter_core.base.hosts import host_name
-from zooter_core.base.weights import Progress
+from zooter_core.base.progress import Tell
 from zooter_core.serve.app import build_app
 from zooter_core.serve.server import Server, ServeSettings
 
@@ -99,7 +99,7 @@ def uvicorn_server(server: Server, on_ready: Callable[[int], None]) -> uvicorn.S
     return UvicornServer(config, server, on_ready)
 
 
-def run(settings: ServeSettings, on_ready: Callable[[int], None], progress: Progress) -> None:
+def run(settings: ServeSettings, on_ready: Callable[[int], None], progress: Tell) -> None:
     """Serve until stopped.
 
     Raises:

@@ -17,7 +17,7 @@ from typing import Any
 from fastapi import Request
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.weights import Progress, silent
+from zooter_core.base.progress import Tell, silent
 from zooter_core.config.fleet import Fleet, load_fleet
 from zooter_core.serve.access import check_content_type, get_key, read_json, restricted
 from zooter_core.serve.admission import Admission
@@ -76,9 +76,7 @@ class Server:
     gateway: Gateway
     ids: RequestIds
 
-    def __init__(
-        self, settings: ServeSettings, observers: Sequence[Observer] = (), progress: Progress = silent
-    ) -> None:
+    def __init__(self, settings: ServeSettings, observers: Sequence[Observer] = (), progress: Tell = silent) -> None:
         self.settings, self.progress, self.metrics = settings, progress, Metrics()
         self.observers: list[Observer] = [self.metrics, *observers]
         self.reloading = asyncio.Lock()

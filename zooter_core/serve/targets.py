@@ -302,16 +302,9 @@ class Local:
     async def _pieces(self, request: ChatRequest, progress: AnswerProgress) -> AsyncGenerator[Piece, None]:
         """The pieces of the answer. Generation stops when the reader goes away."""
         progress.id, progress.created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
-        messages = [  # all of whose parts are text (choice.unsupported)
-            Message(LOCAL_ROLES.get(message["role"], "user"), read_text(message.get("content")))  # type: ignore[arg-type]
-            for message in request.messages
-        ]
         sent = check(LocalBody, request.body)
         settings = replace(self._ensemble.fleet.generation, **{"seed": random.getrandbits(32)} | sent.settings)
-        candidate = self.candidate
-        if (thinking := asked_thinking(candidate, request)) is not None:
-            candidate = replace(candidate, thinking=thinking)
-        ask = Request(candidate, alternating(messages), top_p=sent.top_p or 1.0, stop=sent.stops)
+        ask = self._request(request, sent)
         loop, pieces = asyncio.get_running_loop(), asyncio.Queue[Piece | BaseException | None]()
         stop = threading.Event()
 
@@ -344,6 +337,16 @@ class Local:
                     progress.usage = usage_shape(request.prompt_tokens, response.tokens, response.thought_tokens)
         finally:
             stop.set()
+
+    def _request(self, request: ChatRequest, sent: LocalBody) -> Request:
+        messages = [  # all of whose parts are text (choice.unsupported)
+            Message(LOCAL_ROLES.get(message["role"], "user"), read_text(message.get("content")))  # type: ignore[arg-type]
+            for message in request.messages
+        ]
+        candidate = self.candidate
+        if (thinking := asked_thinking(candidate, request)) is not None:
+            candidate = replace(candidate, thinking=thinking)
+        return Request(candidate, alternating(messages), top_p=sent.top_p or 1.0, stop=sent.stops)
 
     def _event(self, progress: AnswerProgress, delta: Mapping[str, Any]) -> Event:
         return added_event(progress, self.name, {"index": 0, "delta": delta, "logprobs": None, **_ending(progress)})

@@ -34,6 +34,7 @@ PATHS = (*CHATS, "/v1/responses")
 MOST_WAITING = 2_000  # entries that have not been written; more are lost
 AT_ONCE = 500  # in one transaction
 CLEAN_SECONDS, DAY = 3600.0, 86_400.0
+EARLY_SECONDS = 60.0  # that feedback waits for its decision: a client has the answer before that is written
 Entry = LoggedDecision | LoggedReward
 
 
@@ -52,7 +53,7 @@ class TrafficLog:
         self.config = config
         self._traffic = Traffic.open(folder)
         self._waiting: queue.Queue[Entry | None] = queue.Queue(MOST_WAITING)
-        self._failing = False
+        self._failing, self._early = False, list[LoggedReward]()
         self._cleaned = self._rewritten = -math.inf
         self._thread = threading.Thread(target=self._write_all, name="traffic", daemon=True)
         self._thread.start()
@@ -113,12 +114,14 @@ class TrafficLog:
 
     def _write(self, entries: list[Entry]) -> None:
         self._traffic.add([entry for entry in entries if isinstance(entry, LoggedDecision)])
-        rewards = [entry for entry in entries if isinstance(entry, LoggedReward)]
+        rewards = self._early + [entry for entry in entries if isinstance(entry, LoggedReward)]
         for reward in rewards:
             decision = self._traffic.decision(reward.request_id)
             if decision is not None and decision.candidate is not None:
                 reward.candidate = decision.candidate
         self._traffic.add_rewards(reward for reward in rewards if reward.candidate)
+        since = time.time() - EARLY_SECONDS
+        self._early = [reward for reward in rewards if not reward.candidate and reward.time > since]
 
     def _clean(self) -> None:
         """Delete what is too old, once an hour; the file is rewritten once a day."""

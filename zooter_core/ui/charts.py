@@ -123,7 +123,7 @@ def draw_strip(decision: Decision, key: str, pool: Sequence[str] = (), why: bool
         bar = stacked(probabilities, pool, pale=bool(rivals))
         st.image(bar, width="stretch", alt=f"Routing: {in_words(probabilities)}")
         if tags := shown_tags(decision.tags):
-            st.markdown(f":gray-badge[{plain(tags[0])}]", width="content")
+            st.markdown(f":gray-badge[{plain(tags[0].name)}]", width="content")
         if why:
             is_open = bool(st.session_state.get(opened))
             icon = ":material/expand_less:" if is_open else ":material/expand_more:"
@@ -134,12 +134,12 @@ def draw_strip(decision: Decision, key: str, pool: Sequence[str] = (), why: bool
     return bool(st.session_state.get(opened))
 
 
-def shown_tags(tags: Sequence[Tag]) -> list[str]:
+def shown_tags(tags: Sequence[Tag]) -> list[Tag]:
     """The tags that are worth showing, of tags with the best first. A doubtful one confuses more than none, and so does
     one that hardly beats another (benchmarks/first_clicks.py)."""
     if len(tags) > 1 and tags[0].score < CLEAR:
         return []
-    return [tag.name for tag in tags if tag.score >= LEAST_SHOWN]
+    return [tag for tag in tags if tag.score >= LEAST_SHOWN]
 
 
 def draw(figure: Figure, key: str, alt: str, height: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zooter_core.backends import Piece
+from zooter_core.backends.conversation import last_query
 from zooter_core.base.records import Message, Ranked, Reading, Response
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.data.evident_keys import key_in
@@ -187,14 +188,17 @@ class Job(BackgroundWork, Answers):
                 self._save(self)
                 saved = time.monotonic()
         if (self._rank or self._key) and len(self.failed) < len(self.candidates):
-            responses = [self.responses[name] for name in self.candidates]
-            query = next(message.content for message in reversed(self._messages) if message.role == "user")
-            key = self._key or key_in(query)
-            if key:  # where no reward model ranks them, or it fails
-                self.ranked = verified_ranking([Ranked(response) for response in responses], key)
-            if self._rank:
-                ranked = self._ensemble.rank_responses(query, responses)
-                self.ranked = verified_ranking(ranked, key) if key else ranked
+            self._rank_responses()
+
+    def _rank_responses(self) -> None:
+        responses = [self.responses[name] for name in self.candidates]
+        query = last_query(self._messages)
+        key = self._key or key_in(query)
+        if key:  # where no reward model ranks them, or it fails
+            self.ranked = verified_ranking([Ranked(response) for response in responses], key)
+        if self._rank:
+            ranked = self._ensemble.rank_responses(query, responses)
+            self.ranked = verified_ranking(ranked, key) if key else ranked
 
     def _think(self, piece: Piece) -> None:
         """Add to a candidate's thoughts, or end them. Those of its response are right: some may have been misjudged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -63,20 +64,18 @@ def write_id(parameter: str, id: str | None) -> None:
         st.query_params[parameter] = id
 
 
-def visited_id(parameter: str, shown: HasId | None) -> str | None:
-    """The id in the address if the tab shows something else: it is new, or its visitor went back or forward.
+def follow(parameter: str, shown: Item | None, find: Callable[[str], Item | None]) -> Item | None:
+    """What the tab is to show: what its address names, if it is new or its visitor went back or forward; else what it
+    shows already. None if neither is there, or the visitor went back to an address that names nothing.
 
-    A click that shows something else writes its id in its callback: the address that comes with the click may still be
-    the one before.
+    A click that shows something else writes its id in its callback (`write_id`): the address that comes with the click
+    may still be the one before.
     """
     id = st.query_params.get(parameter)
-    return None if shown is not None and shown.id == id else id
-
-
-def went_home(parameter: str) -> bool:
-    """Whether the visitor has just gone back or forward to an address that names nothing."""
-    context = get_script_run_ctx(suppress_warning=True)
-    return context is not None and context.is_history_navigation and parameter not in st.query_params
+    if id is None:
+        context = get_script_run_ctx(suppress_warning=True)
+        return None if context is not None and context.is_history_navigation else shown
+    return shown if shown is not None and shown.id == id else find(id) or shown
 
 
 def draw_notice(next_step: str) -> None:

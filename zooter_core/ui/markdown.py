@@ -109,8 +109,8 @@ SPECIAL = re.compile(
     | (?P<text> (?<=[0-9A-ZGREEK])\*(?=[0-9A-ZGREEK√]) | (?<=/)\*+(?=/|\.\w)
         | (?<=[\s(])\*(?=[,;)]) | \*\.\*(?!\w) | (?<![\w*])\*+(?=/[*\s]|\.(?:{|\w+(?![\w*])))
         | (?<=\b[0-9A-Z])\*\*(?=[0-9A-Z]) | (?<=\w)\*\*(?=\d)
-        | (?<=\d)\*+(?=[0-9A-Z]) | (?<=[)\]])\*+(?=[0-9A-Z(]|\.\d) | (?<=\d)\*+(?=[(\[.-]) | (?<=\b[A-Z])\*+(?=\()
-        | (?<!\w)__[A-Z0-9]\w+?__(?!\w)
+        | (?<=\d)\*+(?=[0-9A-Z]) | (?<=[)\]])\*+(?=[0-9A-Z([]|\.\d) | (?<=\d)\*+(?=[(\[.-]) | (?<=\b[A-Z])\*+(?=\()
+        | (?<!\w)__[A-Z0-9]\w+?__(?!\w) | (?<=})_(?={)
         | `+ | (?<!~)~(?!~) | ~{3,} | [][\\<$] | :(?=[^*\ \n]) | !(?=\S) ))
     """.replace("SIGN", "\u2014\u2018-\u201d\u2026\u3001\u3002\u3008-\u3011\uff01-\uff1f").replace(
         "GREEK", "\u0370-\u03ff"
@@ -144,6 +144,8 @@ def message(text: str) -> str:
 
 @lru_cache(maxsize=256)  # a page draws the complete conversation again on every change
 def _markdown(text: str) -> str:
+    if not re.search(r"[\w`]", text):  # the answer may be "#", which would be a heading without words
+        return "\n".join(typed(text))
     if text.count("```") == 1:  # a fence that ends without a beginning, as of a model that began within it
         text = re.sub(r"\n```\s*\Z", "", text)
     if "```" in text or not _is_program(text):

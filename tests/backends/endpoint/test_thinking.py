@@ -38,6 +38,13 @@ def test_thoughts_have_room_once_they_are_cut_off(server: Scripted, backend: Ope
     assert "thoughts" not in response.to_json()
 
 
+def test_thoughts_have_half_of_a_context_that_is_too_short_for_more(server: Scripted, backend: OpenAIBackend) -> None:
+    response = answered(backend, replace(at(server.url, "narrow-thinker"), thinking="auto"))[2]
+    assert (response.text, response.error) == (ANSWER, None)
+    limits = [body["max_tokens"] for body in server.bodies if body["model"] == "narrow-thinker"]
+    assert limits == [32 + ROOM, 32 + 150]
+
+
 def test_thoughts_without_end_are_no_answer_and_the_setting_is_named(server: Scripted, backend: OpenAIBackend) -> None:
     candidate = replace(at(server.url, f"llama.cpp-none {ROOM + 99}", rest_after=1), max_new_tokens=64)
     for _ in range(2):  # it is not ill

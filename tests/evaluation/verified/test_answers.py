@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.evaluation.verified import Outcome, answers, verify
+from zooter_core.evaluation.verified import Verification, answers, verify
 from zooter_core.evaluation.verified.answers import final_number, letter
 
 
@@ -38,10 +38,23 @@ def test_the_final_number(text, number):
 
 
 def test_an_answer_may_begin_with_its_number():
-    for text in ("12 is 15% of 80.", "**12**, because 0.15 * 80 = 12.0, or 80 less 68", "$12: 15% of $80"):
+    for text in (
+        "12 is 15% of 80.",
+        "**12**, because 0.15 * 80 = 12.0, or 80 less 68",
+        "$12: 15% of $80",
+        "12. It is 15% of 80.",
+        "**12**\n\nDo you have 2 more?",
+        "There are **twelve** of them, and not 80.",
+    ):
         assert verify(text, {"answer": {"number": "12"}}).right
     for text in ("12 eggs less 5 are 7", "12 is a dozen.\nSo it is 80."):
         assert not verify(text, {"answer": {"number": "12"}}).right
+
+
+def test_the_last_line_may_go_on_behind_its_result():
+    assert verify("She works 5 hours.\nSo it is 5 * 8 = 40 hours in 8 weeks.", {"answer": 40}).right
+    for text in ("3 * 4 = 12.\nShe has 5 left.", "The answer is 9, since 3 * 4 = 12."):
+        assert not verify(text, {"answer": 12}).right
 
 
 NUMBERS = st.decimals(-(10**9), 10**9, allow_nan=False, places=2) | st.integers(-(10**12), 10**12).map(Decimal)
@@ -128,7 +141,7 @@ def test_a_regular_expression_that_is_none_is_refused():
 def test_a_regular_expression_that_takes_too_long_is_wrong(monkeypatch):
     monkeypatch.setattr(answers, "REGEX_SECONDS", 0.1)
     outcome = verify("a" * 3000, {"answer": {"regex": "(a+)+b$"}})
-    assert outcome == Outcome(False, "Searching (a+)+b$ took longer than 0.1 s.")
+    assert outcome == Verification(False, "Searching (a+)+b$ took longer than 0.1 s.")
 
 
 @pytest.mark.parametrize(

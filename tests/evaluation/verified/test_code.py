@@ -7,7 +7,7 @@ import pytest
 from zooter_core.base.errors import ZooterError
 from zooter_core.evaluation.sandbox import runner
 from zooter_core.evaluation.sandbox.runner import SandboxError
-from zooter_core.evaluation.verified import Outcome, verify
+from zooter_core.evaluation.verified import Verification, verify
 from zooter_core.evaluation.verified.code import asserted
 
 ADD = "def add(a, b):\n    return a + b"
@@ -17,7 +17,7 @@ ASSERTS = ["assert add(1, 2) == 3", "assert sorted([add(0, 1)]) == [1]"]
 
 @pytest.mark.parametrize("tests", [ASSERTS, "\n".join(ASSERTS)])
 def test_asserts(tests):
-    assert verify(f"```python\n{ADD}\n```", {"tests": tests}) == Outcome(True, "add passes its tests.")
+    assert verify(f"```python\n{ADD}\n```", {"tests": tests}) == Verification(True, "add passes its tests.")
     assert verify("add = lambda a, b: a + b", {"tests": tests}).right
     assert not verify("Use the plus sign.", {"tests": tests}).right
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.evaluation.verified import Outcome, verify
+from zooter_core.evaluation.verified import Verification, verify
 
 PERSON = {
     "type": "object",
@@ -34,7 +34,7 @@ def test_json(text, expected):
 
 def test_a_reason_says_where_json_differs():
     reason = "The JSON does not fit the schema: $.age: 'x' is not of type 'integer'."
-    assert verify('{"name": "Ana", "age": "x"}', {"check": {"json_schema": PERSON}}) == Outcome(False, reason)
+    assert verify('{"name": "Ana", "age": "x"}', {"check": {"json_schema": PERSON}}) == Verification(False, reason)
 
 
 def test_extreme_json_is_wrong_and_does_not_raise():
@@ -59,6 +59,8 @@ LIST = "Three of them:\n- one\n  - more of one\n- two\n* three"
         ("   9. a\n  10. b", {"items": 2}, True), ("**Bold** and -5, no list\n---", {"items": 0}, True),
         ("+ a\n- b\n**3.** c\n▪ d\n\n* * *", {"items": 4}, True), ("- a – b\n2. c ...", {"words": 3}, True),
         ("**Snow**\n\na\nb\nc", {"lines": 3}, True), ("# Snow\na\n---\nb", {"lines": 2}, True),
+        ("Snow\n\na\nb\nc\n\nDo you like it?", {"lines": 3}, True), ("a\n\nb\n\nc", {"lines": 3}, True),
+        ("a\n\nb\nc", {"lines": 4}, False), ("— a\n(2) b\nc) d\n✅ e", {"items": 4}, True),
         ("*a*\n*b*\nc:\nd", {"lines": 4}, True), ("> 1. a\n> 2. b", {"items": 2}, True),
         ("one two  three", {"words": 3}, True), ("one two three", {"words": [None, 2]}, False),
         ("one two three", {"words": [2, 4]}, True), (" four\n", {"characters": 4}, True),

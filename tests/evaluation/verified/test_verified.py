@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zooter_core.evaluation.verified import Outcome, answers, verify
+from zooter_core.evaluation.verified import Verification, answers, verify
 
 KEYS = (
     {"answer": 18},
@@ -48,14 +48,14 @@ def test_huge_texts_have_an_outcome(key, monkeypatch):
 @pytest.mark.parametrize("text", ["", " \n\t"])
 def test_an_empty_response_is_wrong(text):
     for key in (*KEYS, {"tests": "assert f() is None"}, {"check": {"words": 0}}):
-        assert verify(text, key) == Outcome(False, "The response is empty.")
+        assert verify(text, key) == Verification(False, "The response is empty.")
 
 
 def test_all_parts_of_a_key_must_hold():
     key = {"answer": 18, "check": {"words": [None, 4]}}
-    assert verify("It is 18.", key) == Outcome(True, "All 2 parts of the key hold.")
-    assert verify("It is 17.", key) == Outcome(False, "The final number is 17, not 18.")
-    assert verify("I think it is 18.", key) == Outcome(False, "The response has 5 words, not at most 4.")
+    assert verify("It is 18.", key) == Verification(True, "All 2 parts of the key hold.")
+    assert verify("It is 17.", key) == Verification(False, "The final number is 17, not 18.")
+    assert verify("I think it is 18.", key) == Verification(False, "The response has 5 words, not at most 4.")
     tested = {"answer": {"regex": "def"}, "tests": "assert f() == 1"}
     assert verify("def f():\n    return 1", tested).right
     assert verify("def f():\n    return 2", tested).reason == "f fails its tests: AssertionError: f() == 1."

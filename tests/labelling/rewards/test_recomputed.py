@@ -24,6 +24,7 @@ class Length:
 def test_a_response_with_a_false_sum_has_less() -> None:
     right, wrong = "5 * 5 = 25", "5 * 5 = 24"
     assert Recomputed(Length()).score([("q", right), ("q", wrong)]) == [10.0, 10.0 - PENALTY]
+    assert Recomputed(Length()).score([(f"Is {wrong}?", wrong)]) == [10.0]
     assert Recomputed(Length()).version != Length.version  # others are in the cache
 
 

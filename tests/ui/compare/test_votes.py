@@ -6,10 +6,10 @@ import pytest
 
 from zooter_core.base.records import Decision
 from zooter_core.ui.compare import votes
-from zooter_core.ui.compare.votes import Outcome, Vote
+from zooter_core.ui.compare.votes import Vote, VoteOutcome
 
 
-def vote(best: str | None, choice: str = "a", *, outcome: Outcome = "best", of: str = "abc") -> Vote:
+def vote(best: str | None, choice: str = "a", *, outcome: VoteOutcome = "best", of: str = "abc") -> Vote:
     return Vote("q", tuple(of), outcome, best, "b", blind=best == "c", choice=choice)
 
 

@@ -23,7 +23,7 @@ from zooter_core.backends.endpoint.faults import (
 )
 from zooter_core.backends.endpoint.retry import retry_pause
 from zooter_core.backends.merge_streams import Put
-from zooter_core.backends.thoughts import Splitter, most_tokens, still_thinking
+from zooter_core.backends.thoughts import ROOM, Splitter, most_tokens, still_thinking
 from zooter_core.base.errors import Failure, WorkError, did_you_mean
 from zooter_core.base.records import Finish, Response
 from zooter_core.base.strict_json import Joiner, objects
@@ -182,23 +182,23 @@ class PartialAnswer(Watcher):
 async def respond(connection: Connection, request: Request, generation: GenerationConfig, put: Put[Piece]) -> Response:
     """The response to a request. Pieces go to `put` as they come. Never raises, except after a bug.
 
-    A model that thinks gets more tokens, for its thoughts. If an answer ends in the middle of thoughts, and the model
-    was not known to think, it is asked again with these.
+    A model that thinks gets more tokens, for its thoughts: half of its context, where that has no place for more. If an
+    answer ends in the middle of thoughts, and the model was not known to think, it is asked again with these.
     """
     answer = PartialAnswer(connection, request, put)
-    attempt, roomy = 0, True
+    attempt, room = 0, ROOM
     try:
         while True:
-            extra = connection.thinks and roomy
-            answer.most_tokens = most_tokens(connection.candidate, generation, extra)
+            extra = room if connection.thinks else 0
+            answer.most_tokens = most_tokens(connection.candidate, generation, False) + extra
             try:
                 finish = await _attempt(connection, generation, answer)
             except EndpointError as error:
-                if answer.ends_in_thoughts and not extra and roomy:  # they were cut off
+                if answer.ends_in_thoughts and not extra and room:  # they were cut off
                     answer.begin_again()
                     continue
                 if extra and error.subject == "context" and not answer.has_begun:
-                    roomy = False
+                    room = min(ROOM, error.context_tokens or 0) // 2 if room == ROOM else 0
                     continue
                 retries = connection.config.retries if error.temporary and not answer.has_begun else 0
                 pause = retry_pause(attempt, retries, error.retry_after)

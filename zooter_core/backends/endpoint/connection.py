@@ -31,8 +31,8 @@ from zooter_core.backends.endpoint.faults import (
 from zooter_core.backends.endpoint.health import Breaker, Pace, Refusals
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.endpoint.retry import LONGEST_WAIT
+from zooter_core.base.progress import Tell, silent
 from zooter_core.base.strict_json import objects, parse_json, replace_surrogates
-from zooter_core.base.weights import Progress, silent
 from zooter_core.config.candidates import CandidateConfig
 
 CHAT = "/chat/completions"
@@ -118,7 +118,7 @@ class Connection:
         ZooterError: the environment lacks the key, or the key cannot be sent in a header.
     """
 
-    def __init__(self, candidate: CandidateConfig, begin: int | None = None, log: Progress = silent) -> None:
+    def __init__(self, candidate: CandidateConfig, begin: int | None = None, log: Tell = silent) -> None:
         assert candidate.endpoint is not None  # config/candidates.py has checked it
         self.name, self.model, self.config = candidate.name, candidate.model, candidate.endpoint
         self.candidate, self.thinks, self.opens = candidate, candidate.thinking not in (None, False), False
@@ -153,12 +153,13 @@ class Connection:
 
     async def ask_model(self, path: str, body: Mapping[str, Any], ours: Fields, seconds: float) -> dict[str, Any]:
         """As `post`, but without waiting for a place."""
+        learned = set[str]()
         while True:
             sent = self._with_ours(path, body, ours)
             try:
                 return await self.ask(path, sent, seconds)
             except EndpointError as error:
-                if not self._learns(error, sent, body):
+                if not self._learns(error, sent, body, learned):
                     raise
 
     async def ask(self, path: str, body: Mapping[str, Any] | None = None, seconds: float = LIST_SECONDS) -> Any:
@@ -307,7 +308,7 @@ class Connection:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The response with a stream. A server that refuses one of our fields is asked again without it."""
         watcher.sent()
-        opened = False
+        opened, learned = False, set[str]()
         while True:
             sent = self._with_ours(path, body, ours)
             try:
@@ -316,7 +317,7 @@ class Connection:
                     yield reply
                     return
             except EndpointError as error:
-                if opened or not self._learns(error, sent, body):
+                if opened or not self._learns(error, sent, body, learned):
                     raise
 
     def _with_ours(self, path: str, body: Mapping[str, Any], ours: Fields) -> dict[str, Any]:
@@ -338,14 +339,19 @@ class Connection:
                 fields["stream_options"] = {**options, **ours.get("stream_options", {})}
         return fields
 
-    def _learns(self, error: EndpointError, sent: Fields, body: Fields) -> bool:
-        """Whether the server refused one of our fields, or wants its other name; this is remembered."""
+    def _learns(self, error: EndpointError, sent: Fields, body: Fields, learned: set[str]) -> bool:
+        """Whether the server refused one of our fields, or wants its other name; this is remembered.
+
+        Args:
+            learned: what it has refused of this request. One that was sent at the same time may have met it before.
+        """
         if error.server_status is None or error.server_status in ACCOUNT or error.subject == "context":
             return False
         for name in sent:
             ours = name == "stream_options" or (name not in body and name not in self.config.extra_body)
             ours = ours or (name == LIMIT and OTHER_LIMIT in error.words)
-            if ours and name not in self.refusals and re.search(rf"\b{name}\b", error.words):
+            if ours and name not in learned and re.search(rf"\b{name}\b", error.words):
+                learned.add(name)
                 self.refusals.note(name)
                 return True
         return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from zooter_core.backends import Piece, Request, calculator
@@ -24,9 +25,14 @@ from zooter_core.config.fleet import GenerationConfig
 
 FIRST = 8  # tokens of the first step with repetition penalty, in which none of them counts yet
 CHARACTER = 4  # tokens that a character may need
-REPEATED = "repeated"  # beside llama.cpp's own reasons for an end
 Result = TypeVar("Result")
 Pieces = Generator[Piece, None, Result]
+
+
+@dataclass(frozen=True)
+class StepEnd:
+    finish: Finish | None = None  # of the answer; None if it goes on
+    cut: bool = False  # inside a character, which the next step generates again as a whole
 
 
 class Answer(GrowingAnswer):
@@ -108,40 +114,34 @@ class Answer(GrowingAnswer):
 
     def _generate(self, slot: Slot, most: int) -> Pieces[Finish]:
         """Generate up to `most` tokens, and return how the answer ended."""
-        calculates, least = self.request.candidate.calculator, 1
+        candidate, least = self.request.candidate, 1
         while self.tokens < most and not self.at_stop:
             if self.stop.is_set():
                 return "stopped"
             length = most - self.tokens
-            if self.request.candidate.repetition_penalty != 1:
+            if candidate.repetition_penalty != 1:
                 length = min(length, max(least, FIRST, self.tokens))
+            due = calculator.due(self.text) if candidate.calculator else None
+            if due and self.text[-1] in NUMERIC:
+                yield from self._write(due)
+                continue
+            if due is not None:
+                length = 1
             options: dict[str, Any] = {}
-            if calculates and (rest := calculator.due(self.text)) is not None:
-                if rest and self.text[-1] in NUMERIC:
-                    yield from self._write(rest)
-                    continue
-                if not rest:  # the result is complete
-                    options = {"logit_bias": [[digit, False] for digit in DIGITS]}
-                length, rest = 1, rest or None
-            else:
-                rest = None
-                options = {"stop": ["="]} if calculates else {}
-            end = yield from self._step(slot, length, options, rest)
-            if end is None:
-                return "stopped"
-            if end["stop_type"] == "eos":
-                return "stop"
-            if end["stop_type"] == REPEATED:
-                return "repeated"
-            # A character that a step has cut in two is generated again, as a whole.
-            least = 1 + CHARACTER if end["cut"] else 1
-            if end["cut"] and self.tokens + least > most:
+            if due == "":  # the result is complete
+                options = {"logit_bias": [[digit, False] for digit in DIGITS]}
+            elif due is None and candidate.calculator:
+                options = {"stop": ["="]}
+            end = yield from self._step(slot, length, options, due)
+            if end.finish:
+                return end.finish
+            least = 1 + CHARACTER if end.cut else 1
+            if end.cut and self.tokens + least > most:
                 break
         return "stop" if self.at_stop else "length"
 
-    def _step(self, slot: Slot, length: int, options: dict[str, Any], due: str | None) -> Pieces[dict[str, Any] | None]:
-        """Generate up to `length` tokens. The last event of llama.cpp, with `cut`; REPEATED as its reason where
-        the answer repeats itself; None after a stop.
+    def _step(self, slot: Slot, length: int, options: dict[str, Any], due: str | None) -> Pieces[StepEnd]:
+        """Generate up to `length` tokens.
 
         Args:
             due: the result of an expression, to be written if the model begins to write a number.
@@ -155,7 +155,7 @@ class Answer(GrowingAnswer):
             if "prompt_progress" in event:
                 continue
             content = event["content"]
-            if due is not None and content.lstrip()[:1] in NUMERIC:
+            if due and content.lstrip()[:1] in NUMERIC:
                 gap = content[: len(content) - len(content.lstrip())]
                 continue
             ids += len(event["tokens"])
@@ -163,18 +163,18 @@ class Answer(GrowingAnswer):
             self.written += event["tokens"]
             yield from self._emit(content)
             if self.at_stop or self.repeats:
-                return {"stop_type": "eos" if self.at_stop else REPEATED, "cut": False}
+                return StepEnd("stop" if self.at_stop else "repeated")
         if end is None:
-            return None
+            return StepEnd("stopped")
         if gap is not None:
             yield from self._write(f"{gap}{due}")
-            return end | {"stop_type": "limit", "cut": False}
-        end["cut"] = end["stop_type"] == "limit" and ids < end["tokens_predicted"]
-        self.tokens = end["tokens_evaluated"] - len(self.prompt) + (ids if end["cut"] else end["tokens_predicted"])
+            return StepEnd()
+        cut = end["stop_type"] == "limit" and ids < end["tokens_predicted"]
+        self.tokens = end["tokens_evaluated"] - len(self.prompt) + (ids if cut else end["tokens_predicted"])
         if end.get("stopping_word"):
             self.written[-1] = content + end["stopping_word"]  # its token may hold more
             yield from self._emit(end["stopping_word"])
-        return end
+        return StepEnd("stop" if end["stop_type"] == "eos" else None, cut)
 
     def _body(self, slot: Slot, length: int) -> dict[str, Any]:
         """A request for llama.cpp: all settings that are not named here would have its own defaults."""

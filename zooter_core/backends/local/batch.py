@@ -174,7 +174,7 @@ class Batch:
         device = str(self.base.device)
         problem = WorkError(
             f"memory for an answer of {row.request.candidate.name} ({shortage})",
-            f"{memory.in_words(memory.free(device))} free on {device}",
+            f"{memory.in_bytes(memory.free(device))} free on {device}",
             "Shorten the query, lower budget_gb in [memory], which leaves more for answers, or quantise the model.",
         )
         self.rows.close("error", [row], problem.failure)

@@ -21,14 +21,14 @@ FORM_LOSS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Verification:
     """Whether a response is right, and why, in one sentence."""
 
     right: bool
     reason: str = ""
 
 
-def verify(text: str, key: Mapping[str, Any]) -> Outcome:
+def verify(text: str, key: Mapping[str, Any]) -> Verification:
     """Whether a response is right by a key: all parts of the key must hold. An empty response is wrong.
 
     Raises:
@@ -36,7 +36,7 @@ def verify(text: str, key: Mapping[str, Any]) -> Outcome:
         ZooterError: a library of `zooter[verify]` is not installed, or the key cannot be used.
     """
     if not text.strip():
-        return Outcome(False, "The response is empty.")
+        return Verification(False, "The response is empty.")
     parts: list[tuple[form.Check, Any]] = [(answers.judged, key.get("answer"))]
     parts += [(form.CHECKS[name], value) for name, value in (key.get("check") or {}).items()]
     parts += [(code.judged, key.get("tests"))]  # last: it takes longest
@@ -45,9 +45,9 @@ def verify(text: str, key: Mapping[str, Any]) -> Outcome:
         if value is not None:
             right, reason = judged(text, value)
             if not right:
-                return Outcome(False, reason)
+                return Verification(False, reason)
             reasons.append(reason)
-    return Outcome(True, reasons[0] if len(reasons) == 1 else f"All {len(reasons)} parts of the key hold.")
+    return Verification(True, reasons[0] if len(reasons) == 1 else f"All {len(reasons)} parts of the key hold.")
 
 
 def check_verifiable(keys: Iterable[Mapping[str, Any]]) -> None:

@@ -26,9 +26,9 @@ NUMBER = re.compile(  # 5/6 and 2 1/2, but no date; 2,5; 1,234.5 and 6.02e23
     r"|(?P<comma>(?<![\d.,])\d{1,30},\d{1,2}(?![\d,]|\.\d))"
     r"|(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?"
 )
-LEADS_WITH_NUMBER = re.compile(
-    r"[*$€£(]*[-−]?\d[\d.,/]*[*)%]*(?:[,:;] |\s(?:is|are|because|since)\b).*"
-)  # "12 is 15% of 80"
+LEADS_WITH_NUMBER = re.compile(  # "12 is 15% of 80", "There are 3 r's", or "42" and more lines
+    r"There (?:are|is) \**\d.*|[*$€£(]*[-−]?\d[\d.,/]*[*)%]*(?:[,:;.] .*|\s(?:is|are|because|since)\b.*|\s*\n[\s\S]*)"
+)
 MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−][$€£]?$|[$€£][-−]$")  # no hyphen, no subtraction
 ASIDE = re.compile(r"(?<=\d)((?: [a-z]+)?) \([^()]*\)[.!]?\s*$", re.IGNORECASE)
 NUMBER_WORDS = {name: value for value, name in enumerate(NUMBERS)} | {"once": 1, "twice": 2}
@@ -38,6 +38,8 @@ BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 ANSWER_IS = re.compile(r"\banswer(?:\s+is|\s*[:=])", re.IGNORECASE)
 IS = re.compile(r"\b(?:is|are|was|were)\b|(?<=\w)['’]s\b")  # "The capital of France is Paris."
 ANSWER = re.compile(f"{ANSWER_IS.pattern}(.*)", re.IGNORECASE)
+REASON = re.compile(r"[,;]\s|\b(?:because|since)\b")  # "The answer is 9, since 3 + 6 = 9"
+MARKS = (MARKED, BOXED, ANSWER)
 LATEX_TEXT = re.compile(r"\\(?:text|textbf|mathrm)\{([^{}]*)\}")
 ARTICLES = {"a", "an", "the"}
 
@@ -88,8 +90,9 @@ def final_number(text: str) -> Number | None:
     number; None if it has none. "$1,234.50" is 1234.5, "5/6" is a fraction, and units are ignored. An aside at the end
     ("32 (16 * 2)") does not count, and words up to twenty do where there are no digits."""
     text = plain_fractions(text)
-    for pattern in (MARKED, BOXED, ANSWER):
+    for pattern in MARKS:
         for part in reversed(pattern.findall(text)):
+            part = next((piece for piece in REASON.split(part) if _numbers(piece)), "")
             after = part.rpartition("=")[2] if _numbers(part.rpartition("=")[2]) else part
             if (number := first_number(after)) is not None:
                 return number
@@ -150,9 +153,14 @@ def _numeric(text: str, wanted: Sequence[Number | None]) -> tuple[bool, str]:
         return False, "The response has no number."
     if any(_equals(number, one) for one in wanted):
         return True, f"The final number is {_shown(number)}."
-    first = first_number(text) if LEADS_WITH_NUMBER.fullmatch(text.strip()) else None
+    digits = NUMBER_WORD.sub(lambda word: str(NUMBER_WORDS[word[0].lower()]), text.strip())
+    first = first_number(digits) if LEADS_WITH_NUMBER.fullmatch(digits) else None
     if first is not None and any(_equals(first, one) for one in wanted):
         return True, f"The answer begins with {_shown(first)}."
+    _, equals, after = text.strip().rpartition("\n")[2].rpartition("=")  # "5 * 8 = 40 hours in 8 weeks"
+    result = first_number(after) if equals and not any(mark.search(text) for mark in MARKS) else None
+    if result is not None and any(_equals(result, one) for one in wanted):
+        return True, f"The result is {_shown(result)}."
     return False, f"The final number is {_shown(number)}, not {listed(map(_shown, wanted), ' or ')}."
 
 

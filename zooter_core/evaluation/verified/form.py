@@ -13,9 +13,12 @@ from zooter_core.evaluation.verified.answers import final_number, first_number, 
 from zooter_core.evaluation.verified.code import BLOCK
 
 Check = Callable[[str, Any], tuple[bool, str]]  # of a response and what a key says: whether it is right, and why
-ITEM = re.compile(r"^([ \t>]*)(?:[-*+–]\s|[•‣●▪◦]|\*{0,2}\d+[.)]\*{0,2}\s)(?=.*[^-*\s])", re.MULTILINE)
+ITEM = re.compile(
+    r"^([ \t>]*)(?:[-*+–—]\s|[•‣●▪◦○·✅]|\*{0,2}\(?(?:\d+[.)]|[a-z]\))\*{0,2}\s)(?=.*[^-*\s])", re.MULTILINE
+)
 SCHEMAS = ("jsonschema", "jsonschema_specifications")
 TITLE = re.compile(r"\A(?:#.*|([*_]{1,3})[^*_\n]+\1|.*:[* ]*)\n\s*(?![*_\s])")  # or what announces the lines below it
+APART = re.compile(r"\A.*\n[ \t]*\n|\n[ \t]*\n.*\Z")  # a first or last line, such as "Sure!", which may count or not
 LANGUAGE_CHARACTERS = 20_000  # more say nothing new
 
 
@@ -112,9 +115,10 @@ def _counted(name: str) -> Check:
     """A check of a number: equal to an integer, or between two ends, of which null is open."""
 
     def check(text: str, wanted: Any) -> tuple[bool, str]:
-        number = COUNTS[name][0](text)
+        numbers = [COUNTS[name][0](part) for part in (text, APART.sub("", text.strip()))]
         least, most = (wanted, wanted) if isinstance(wanted, int) else wanted
-        right = (least is None or number >= least) and (most is None or number <= most)
+        fitting = [n for n in numbers if (least is None or n >= least) and (most is None or n <= most)]
+        right, number = bool(fitting), (fitting or numbers)[0]
         return right, f"The response has {_amount(name, number)}{'' if right else f', not {_range(wanted)}'}."
 
     return check

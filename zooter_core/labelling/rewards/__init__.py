@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from zooter_core import backends
-from zooter_core.arithmetic.sums import false_sums
 from zooter_core.backends import Backend
 from zooter_core.base.plugins import load_kind
 from zooter_core.base.weights import check_torch
@@ -96,7 +95,7 @@ def reward_model(
     return kind(config, backend)
 
 
-def plain(text: str, marks: Sequence[str]) -> str:
+def without_marks(text: str, marks: Sequence[str]) -> str:
     """A text without special tokens, so that a response cannot begin or end a turn."""
     for mark in marks:
         if mark.strip():
@@ -110,15 +109,18 @@ def fill_template(template: str, texts: Mapping[str, str]) -> str:
 
 
 class Recomputed:
-    """A small model sees form and relevance: its rewards, less PENALTY for a response that works out a sum wrongly."""
+    """A small model sees form and relevance: its rewards, less PENALTY for a response that works out a sum wrongly,
+    unless the query has such a sum, as a puzzle may, or a question whether it is right."""
 
     def __init__(self, model: Pointwise) -> None:
         self.model = model
         self.version = f"{getattr(model, 'version', '')} recomputed"
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        from zooter_core.arithmetic.sums import false_sums  # here: routing does without its patterns
+
         rewards = self.model.score(pairs)
         return [
-            reward - PENALTY if false_sums(response) else reward
-            for reward, (_, response) in zip(rewards, pairs, strict=True)
+            reward - PENALTY if false_sums(response) and not false_sums(query) else reward
+            for reward, (query, response) in zip(rewards, pairs, strict=True)
         ]

@@ -13,7 +13,7 @@ import torch
 
 from zooter_core.backends import Backend
 from zooter_core.config.labelling import PairwiseConfig
-from zooter_core.labelling.rewards import plain
+from zooter_core.labelling.rewards import without_marks
 from zooter_core.labelling.rewards.architectures import PairRM, in_batches, load, read_commit
 
 BATCH = 8
@@ -48,7 +48,7 @@ class PairwiseReward:
         return source + self._part(MARKS[1], triple[1], room) + self._part(MARKS[2], triple[2], room)
 
     def _part(self, mark: str, text: str, most: int) -> list[int]:
-        text = plain(text, [*self.tokenizer.all_special_tokens, *MARKS])
+        text = without_marks(text, [*self.tokenizer.all_special_tokens, *MARKS])
         return self.tokenizer(mark + text, truncation=True, max_length=most)["input_ids"]
 
     @torch.inference_mode()

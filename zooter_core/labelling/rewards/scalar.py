@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification
 from zooter_core.backends import Backend
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.config.labelling import ScalarConfig, UltraConfig
-from zooter_core.labelling.rewards import fill_template, plain
+from zooter_core.labelling.rewards import fill_template, without_marks
 from zooter_core.labelling.rewards.architectures import UltraRM, in_batches, load, read_commit
 
 BATCH = 16
@@ -80,7 +80,7 @@ class ScalarReward:
     def _rewards(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
         """Rewards of pairs, as two segments or as one text, shape (n,)."""
         marks = self.tokenizer.all_special_tokens
-        pairs = [(plain(query, marks), plain(response, marks)) for query, response in pairs]
+        pairs = [(without_marks(query, marks), without_marks(response, marks)) for query, response in pairs]
         if self.input == "pair":
             texts = [list(side) for side in zip(*pairs, strict=True)]
             rows = self.tokenizer(*texts, truncation="longest_first", max_length=self.most)

@@ -233,12 +233,9 @@ def _new() -> Conversation:
 
 def current() -> Conversation:
     """This session's conversation: the one that its address names when new or after Back, its own, or a new one."""
-    talk: Conversation | None = st.session_state.get("conversation")
-    if talk and talk.turns and links.went_home("chat"):
-        talk = None
-    if id := links.visited_id("chat", talk):
-        talk = find(id) or talk
-    talk = talk or _new()
+    talk: Conversation = st.session_state.get("conversation") or _new()
+    begun = links.follow("chat", talk if talk.turns else None, find)
+    talk = begun or (_new() if talk.turns else talk)
     show(talk)
     if talk.turns:
         links.remember(_live(), talk)

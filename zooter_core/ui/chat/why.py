@@ -40,7 +40,7 @@ def draw_reasons(ensemble: Ensemble, turn: Turn, key: str) -> None:
             st.caption("The query goes on with what came before it, so the router read them together.")
         note = ensemble.router.note
         if reason := prices.why(decision):
-            st.caption(plain(reason if note else f"{reason} {prices.in_words(ensemble.fleet)}"))
+            st.caption(plain(reason if note else f"{reason} {prices.describe_weighing(ensemble.fleet)}"))
         st.caption("The stronger a word is marked, the more it counts towards the choice. Grey words count against it.")
         if turn.attachments:
             st.caption(NOT_READ)

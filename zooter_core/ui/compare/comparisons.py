@@ -22,7 +22,7 @@ from zooter_core.data.answer_keys import read_key
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import links, resources
 from zooter_core.ui.background import attach
-from zooter_core.ui.compare.votes import Outcome, Vote
+from zooter_core.ui.compare.votes import Vote, VoteOutcome
 from zooter_core.ui.history import history
 from zooter_core.ui.jobs import AnswerPlan, Job
 from zooter_core.ui.text import plain
@@ -62,7 +62,7 @@ class Comparison:
         final = self.vote is not None and self.vote.blind
         return not self.job.running and len(self.answered) > 1 and not final
 
-    def cast(self, outcome: Outcome, best: str | None = None) -> None:
+    def cast(self, outcome: VoteOutcome, best: str | None = None) -> None:
         """Store a vote, in place of an earlier one, and show the names; nothing if no vote is possible."""
         if not self.votable:
             return  # the second of two quick clicks
@@ -170,11 +170,9 @@ def _live() -> dict[str, Comparison]:
 def current() -> Comparison | None:
     """This tab's comparison: the one that its address names when new or after Back, or its own. One of another fleet
     waits until the visitor picks that fleet again."""
-    comparison: Comparison | None = None if links.went_home("compare") else st.session_state.get("comparison")
-    if id := links.visited_id("compare", comparison):
-        comparison = _live().get(id, comparison)
-        if comparison is None:
-            st.info("The server no longer has the comparison of this address. A restart of the server clears them.")
+    comparison = links.follow("compare", st.session_state.get("comparison"), _live().get)
+    if comparison is None and "compare" in st.query_params:
+        st.info("The server no longer has the comparison of this address. A restart of the server clears them.")
     show(comparison)
     if comparison is None:
         return None

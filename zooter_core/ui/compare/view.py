@@ -16,7 +16,7 @@ from zooter_core.ui import answer_view, charts, links, tables
 from zooter_core.ui.background import draw_live, stop_button
 from zooter_core.ui.compare import comparisons, votes
 from zooter_core.ui.compare.comparisons import Comparison, describe_agreement, fleet_key
-from zooter_core.ui.compare.votes import Outcome
+from zooter_core.ui.compare.votes import VoteOutcome
 from zooter_core.ui.history import history
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import code, plain, visible
@@ -219,7 +219,7 @@ def _vote_button(
     comparison: Comparison,
     label: str,
     key: str,
-    outcome: Outcome,
+    outcome: VoteOutcome,
     best: str | None = None,
     shortcut: str | None = None,
 ) -> None:

@@ -18,7 +18,7 @@ from zooter_core.base.strict_json import of_type
 from zooter_core.method.bradley_terry import fit
 from zooter_core.method.metrics import wilson_interval
 
-Outcome = Literal["best", "tie", "none"]
+VoteOutcome = Literal["best", "tie", "none"]
 KIND = "comparison"  # marks these records among the history's votes
 
 
@@ -28,7 +28,7 @@ class Vote:
 
     query: str
     candidates: tuple[str, ...]
-    outcome: Outcome  # `best` (one response), `tie` (several are equally good), `none` (no response is good)
+    outcome: VoteOutcome  # `best` (one response), `tie` (several are equally good), `none` (no response is good)
     best: str | None  # the candidate of the best response, if there is one
     reward: str | None  # the candidate whose response alone has the highest reward; None if there is none
     blind: bool  # whether the names were hidden during the vote

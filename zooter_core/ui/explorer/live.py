@@ -65,8 +65,7 @@ def _draw_bars(decision: Decision, learned: view.Learned | None, example: bool) 
         with st.container():
             if example:
                 st.caption(f"Nothing typed yet: this is the example *{plain(decision.query)}*")
-            shown = charts.shown_tags(decision.tags)
-            badges = charts.tag_badges([tag for tag in decision.tags if tag.name in shown])
+            badges = charts.tag_badges(charts.shown_tags(decision.tags))
             st.markdown(f"{badges}  \n**{plain(decision.candidate)}** would answer.")
             if reason := prices.why(decision):
                 st.caption(plain(reason))

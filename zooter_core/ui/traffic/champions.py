@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -12,7 +11,17 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.evaluation.charts import GREY, ROUTER, framed, of_names
 from zooter_core.learn.changes import day
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK
-from zooter_core.learn.versions import FOLLOW, OUTSIDE, ROUTERS, STARTING, STATE, Versions, summary, switch_by_hand
+from zooter_core.learn.versions import (
+    OUTSIDE,
+    ROUTERS,
+    STARTING,
+    STATE,
+    PairSummary,
+    Switch,
+    Versions,
+    summary,
+    switch_by_hand,
+)
 from zooter_core.ui import charts, resources
 from zooter_core.ui.history import is_local
 from zooter_core.ui.models import manage
@@ -23,7 +32,6 @@ from zooter_core.ui.widgets import draw_problem, show_error
 SHOWN = 10  # switches
 PATIENCE = 3.0  # seconds to wait for a turn of the learner
 DONE = "traffic-switched"  # in the session's state: what serves after a switch
-Event = Mapping[str, Any]
 
 
 def draw(source: Source, fleet: Fleet) -> None:
@@ -34,14 +42,13 @@ def draw(source: Source, fleet: Fleet) -> None:
         except ZooterError as problem:
             show_error(problem)
             return
-    events = learned.state.events if learned else []
-    events = [event for event in events if event["event"] != FOLLOW and event["time"] < source.until]
-    if not events:
+    switches = [switch for switch in learned.state.events if switch.time < source.until] if learned else []
+    if not switches:
         st.markdown("One router has served since the beginning.")
     else:
-        draw_timeline(source, events, learned is not None and learned.state.follows)
-        for event in reversed(events[-SHOWN:]):
-            st.markdown(f"- **{day(event['time'])}**: {describe_switch(event)}")
+        draw_timeline(source, switches, learned is not None and learned.state.follows)
+        for switch in reversed(switches[-SHOWN:]):
+            st.markdown(f"- **{day(switch.time)}**: {describe_switch(switch)}")
     if learned is None:
         yours = "" if users else ", for a fleet of your own"
         st.markdown(f"`zooter learn` makes a better router from this traffic{yours}.")
@@ -51,7 +58,7 @@ def draw(source: Source, fleet: Fleet) -> None:
         draw_buttons(learned)
 
 
-def name_router(router: str) -> str:
+def describe_router(router: str) -> str:
     """A router as the page names it."""
     if router == STARTING:
         return "the starting router"
@@ -61,20 +68,21 @@ def name_router(router: str) -> str:
     return "the trained router" if router == "router" else f"the router {router}"
 
 
-def describe_switch(event: Event) -> str:
+def describe_switch(switch: Switch) -> str:
     """A switch and the evidence for it, in Markdown."""
-    router, before = plain(name_router(event["router"])), plain(name_router(event["before"]))
-    if event["event"] == OUTSIDE:
+    router, before = plain(describe_router(switch.router)), plain(describe_router(switch.before))
+    if switch.event == OUTSIDE:
         return f"{_capital(router)} took the place of {before}: somebody changed `fleet.toml`."
-    how = "by the learner" if "capital" in event else "by hand"
-    if event["event"] == ROLLBACK:
-        return f"{_capital(before)} was rolled back to {router} {how}. {describe_pairs(event, router)}"
-    return f"{_capital(router)} was promoted in place of {before} {how}. {describe_pairs(event, router)}"
+    how = "by the learner" if switch.capital is not None else "by hand"
+    evidence = describe_pairs(switch, router, switch.proved)
+    if switch.event == ROLLBACK:
+        return f"{_capital(before)} was rolled back to {router} {how}. {evidence}"
+    return f"{_capital(router)} was promoted in place of {before} {how}. {evidence}"
 
 
-def describe_pairs(pairs: Event, router: str) -> str:
+def describe_pairs(pairs: PairSummary, router: str, proved: bool = False) -> str:
     """What the pairs say about a router."""
-    n, mean, low, high = (pairs.get(name) for name in ("pairs", "mean", "low", "high"))
+    n, mean, low, high = pairs.pairs, pairs.mean, pairs.low, pairs.high
     if not n or mean is None:
         return "No query has compared the two."
     if mean < 0 and low is not None and high is not None:
@@ -82,23 +90,23 @@ def describe_pairs(pairs: Event, router: str) -> str:
     interval = f" (95% CI {low:.2f} to {high:.2f})" if low is not None and high is not None else ""
     where = f"On {n:,} queries" if n > 1 else "On one query"
     verb = "more" if mean >= 0 else "less"
-    proved = ", which is proof" if pairs.get("proved") else ""
-    return f"{where} where the two chose differently, {router} earned {abs(mean):.2f} {verb} reward{interval}{proved}."
+    proof = ", which is proof" if proved else ""
+    return f"{where} where the two chose differently, {router} earned {abs(mean):.2f} {verb} reward{interval}{proof}."
 
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def draw_timeline(source: Source, events: Sequence[Event], follows: bool) -> None:
+def draw_timeline(source: Source, switches: Sequence[Switch], follows: bool) -> None:
     """A bar from when a router began to serve until another one did; the one that serves is in the router's colour.
 
     Args:
         follows: the learner's later routers serve too, without an event each.
     """
-    begins = [source.since, *(event["time"] for event in events)]
+    begins = [source.since, *(switch.time for switch in switches)]
     ends = [*begins[1:], source.until]
-    routers = [events[0]["before"], *(event["router"] for event in events)]
+    routers = [switches[0].before, *(switch.router for switch in switches)]
     parts = [
         (router, max(begin, source.since), end)
         for router, begin, end in zip(routers, begins, ends, strict=True)
@@ -107,12 +115,12 @@ def draw_timeline(source: Source, events: Sequence[Event], follows: bool) -> Non
     serving = parts[-1][0]
     last = " and later (serve)" if follows else " (serves)"
     rows = list(dict.fromkeys(router for router, _, _ in parts))
-    labels = {name: clipped(name_router(name), 30) + (last if name == serving else "") for name in rows}
+    labels = {name: clipped(describe_router(name), 30) + (last if name == serving else "") for name in rows}
     bars = []
     for router, begin, end in parts:
         times = [charts.clock(moment) for moment in (begin, (begin + end) / 2, end)]
         style = {"width": 18, "color": ROUTER if router == serving else GREY}
-        sentence = f"{_capital(name_router(router))} served from {day(begin)} to {day(end)}."
+        sentence = f"{_capital(describe_router(router))} served from {day(begin)} to {day(end)}."
         bars.append(charts.line(times, [rows.index(router)] * 3, style, [sentence] * 3))
     axis = charts.time_axis(source.since, source.until)
     figure = framed(bars, xaxis=axis, yaxis=of_names([labels[name] for name in rows]))
@@ -131,11 +139,11 @@ def draw_contest(learned: Versions) -> None:
             " before."
         )
     if state.challenger is None:
-        st.markdown(f"{_capital(plain(name_router(state.champion)))} serves. There is no challenger yet.")
+        st.markdown(f"{_capital(plain(describe_router(state.champion)))} serves. There is no challenger yet.")
         return
-    challenger = plain(name_router(state.challenger))
+    challenger = plain(describe_router(state.challenger))
     st.markdown(
-        f"{_capital(plain(name_router(state.champion)))} serves, and {challenger} is its challenger."
+        f"{_capital(plain(describe_router(state.champion)))} serves, and {challenger} is its challenger."
         f" {describe_pairs(summary(state.pairs), challenger)}"
     )
 
@@ -156,7 +164,7 @@ def draw_buttons(learned: Versions) -> None:
         ):
             if router is None:
                 continue
-            name, champion = plain(name_router(router)), plain(name_router(state.champion))
+            name, champion = plain(describe_router(router)), plain(describe_router(state.champion))
             with st.popover(label, key=f"ask-{event}"):
                 st.markdown(f"Let {name} {verb} instead of {champion}? {describe_pairs(summary(pairs), name)}")
                 st.button(f"Yes, {label.lower()}", key=f"do-{event}", on_click=_switch, args=(event,))
@@ -164,7 +172,7 @@ def draw_buttons(learned: Versions) -> None:
 
 def _switch(event: str) -> None:
     def change() -> None:
-        serving = name_router(switch_by_hand(resources.ensemble().fleet, event, PATIENCE))
+        serving = describe_router(switch_by_hand(resources.ensemble().fleet, event, PATIENCE))
         st.session_state[DONE] = (
             f"{_capital(plain(serving))} serves now. A running endpoint that keeps its traffic takes it by itself, any"
             " other one at a reload."

@@ -1,0 +1,78 @@
+"""What a cell of a score file says: a score as a number, a word or a sign, a response, or nothing."""
+
+from __future__ import annotations
+
+import re
+
+from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import LARGEST_SCORE
+from zooter_core.base.strict_json import is_number
+from zooter_core.data.json_records import as_number
+
+MISSING = re.compile(r"[-–—?.]*|n[./]?a\.?|<na>|nan|null|none|#[\w/]+[!?]?")  # the last are errors of a spreadsheet
+# The last ones of each are Excel's in German, French, Spanish, Italian, Portuguese and Dutch.
+RIGHT = """pass passed correct right yes y win won good like liked thumbs_up 👍 ✓ ✔ ✅
+true wahr vrai verdadero vero verdadeiro waar"""
+WRONG = """fail failed incorrect wrong no n loss lose lost bad dislike disliked thumbs_down 👎 ✗ ✘ ❌
+false falsch faux falso onwaar"""
+TIE = "tie tied draw"
+WORDS = {word: score for words, score in ((RIGHT, 1.0), (TIE, 0.5), (WRONG, 0.0)) for word in words.split()}
+STARS, NO_STAR = "★⭐☆", "☆"
+LARGEST_SCALE = 100
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
+THOUSANDS = re.compile(r"(?<=\d)(\.(?=(\d{3}\.)*\d{3},\d)|,(?=(\d{3},)*\d{3}\.\d))")  # in 1.234,5 or 1,234.5
+
+
+def as_score(value: object, whose: str) -> float | None:
+    """A score as files have it: a number, also with a decimal comma or a percent sign, or a word such as true or fail.
+
+    Returns:
+        None if it is missing.
+    """
+    if is_missing(value):
+        return None
+    number = read_number(value)
+    if number is None:
+        step = "Write numbers (higher is better), true and false, or yes and no; leave missing scores empty."
+        raise ZooterError(f"a number as the score of {whose}", repr(value)[:40], step)
+    if not -LARGEST_SCORE <= number <= LARGEST_SCORE:
+        expected = f"a number from {-LARGEST_SCORE:g} to {LARGEST_SCORE:g} as the score of {whose}"
+        raise ZooterError(expected, repr(value)[:40], "Rescale the scores, or remove the line.")
+    return number
+
+
+def is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, str) and MISSING.fullmatch(value.strip().lower()) is not None)
+
+
+def read_number(value: object) -> float | None:
+    """The number that a cell or a value of JSON stands for; None if it stands for none."""
+    if isinstance(value, str):
+        return _number_in_text(value.replace("\ufe0f", "").strip().lower())
+    return float(value) if isinstance(value, bool) or is_number(value) else None
+
+
+def _number_in_text(text: str) -> float | None:
+    text = text.replace(" out of ", "/").removesuffix("%").rstrip()
+    if text[:1].isdigit():
+        text = text.partition("(")[0].rstrip()  # "4 (good)"
+    if text and not text.strip(STARS):
+        return float(len(text) - text.count(NO_STAR))
+    points, slash, scale = (part.strip() for part in text.partition("/"))  # 4/5, but no date
+    number = WORDS.get(points, _as_decimal(points))
+    if not slash or number is None:
+        return number
+    most = as_number(scale)
+    return number / most if most and number <= most <= LARGEST_SCALE else None
+
+
+def _as_decimal(text: str) -> float | None:
+    """A number, also with a decimal comma or with marks between its thousands."""
+    if "," in text:
+        text = THOUSANDS.sub("", text)
+    return as_number(text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text)
+
+
+def as_response(value: object) -> str | None:
+    """A response, also one that is a number in JSON; None if there is none."""
+    return value if isinstance(value, str) else str(value) if is_number(value) else None
