@@ -40,7 +40,7 @@ SIGHTS = {  # page -> its first useful sight
     "Chat": "[data-testid=stChatInputTextArea]:enabled",
     "Compare": "[data-testid=stTabs] [data-testid=stChatInputTextArea]:enabled",
     "Models": "[class*=st-key-model-]",
-    "Benchmark": "[data-testid=stMain] h3",
+    "Benchmark": "[data-testid=stMain] h2",
     "Explorer": "[aria-label='Type a query and watch']:enabled",
     "Train": "[class*=st-key-primary-] button:enabled",
 }

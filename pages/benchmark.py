@@ -31,13 +31,13 @@ with st.container(key="beside-report"):
         with st.container():
             view.draw_headline(quality, held_back)
         with st.container():
-            st.subheader("Mean reward by data set", anchor=False)
+            st.header("Mean reward by data set", anchor=False)
             sections.draw_methods(held_back)
         with st.container():
-            st.subheader("Does it pay to ask more models?", anchor=False)
+            st.header("Does it pay to ask more models?", anchor=False)
             sections.draw_cost_quality(held_back, quality.pool)
     with st.container():
-        st.subheader("Do similar queries help the training?", anchor=False)
+        st.header("Do similar queries help the training?", anchor=False)
         st.markdown(
             "The router learns from each query's own rewards, mixed with the mean of the queries that share its tags. "
             "*beta* is the share of its own: 1 uses nothing else, 0 only the mean."

@@ -31,7 +31,7 @@ if problem:
 elif learned is None:
     view.draw_missing()
 else:
-    st.subheader("Tags and models", anchor=False)
+    st.header("Tags and models", anchor=False)
     st.caption(
         f"From the {learned.queries:,} training queries, where the router does a little better than on new ones. A tag "
         "names what a query is about or asks for."
@@ -41,8 +41,8 @@ else:
 left, right = st.columns(2, gap="large")
 with left:
     if learned is not None:
-        st.subheader("How much the choice matters", anchor=False)
+        st.header("How much the choice matters", anchor=False)
         view.draw_entropies(learned)
 with right if learned is not None else left:
-    st.subheader("Are the probabilities reliable?", anchor=False)
+    st.header("Are the probabilities reliable?", anchor=False)
     view.draw_reliability(view.read_reliability(ensemble))

@@ -22,19 +22,19 @@ if not report.requests:
     st.stop()
 with st.container(key="beside-traffic"):
     with st.container():
-        st.subheader("Choices over time", anchor=False)
+        st.header("Choices over time", anchor=False)
         view.draw_choices(shown, fleet.pool)
     with st.container():
         view.draw_worth(report, fleet.pool)
     with st.container():
-        st.subheader("Routers over time", anchor=False)
+        st.header("Routers over time", anchor=False)
         champions.draw(shown, fleet)
     with st.container():
-        st.subheader("What has changed", anchor=False)
+        st.header("What has changed", anchor=False)
         view.draw_changes(report)
     with st.container():
-        st.subheader("Newest feedback", anchor=False)
+        st.header("Newest feedback", anchor=False)
         view.draw_feedback(shown, fleet.pool)
     with st.container():
-        st.subheader("Newest decisions", anchor=False)
+        st.header("Newest decisions", anchor=False)
         view.draw_decisions(shown, fleet.pool)

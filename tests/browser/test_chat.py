@@ -26,6 +26,7 @@ from support.demo_browser import (
 from support.patience import PATIENCE, wait_until
 from support.pdf_files import pdf
 from support.scripted_server import Scripted
+from zooter_core.ui.widgets import EXAMPLES
 
 Open = Callable[..., Page]
 COPIED = "text => navigator.clipboard.readText().then(copied => copied === text)"
@@ -135,6 +136,7 @@ def test_the_first_minute_begins_at_its_heading_on_a_phone(open_tab: Open, demo:
     page = open_tab(demo, NARROW)
     page.set_viewport_size({"width": NARROW, "height": 650})
     expect(page.get_by_role("button", name="Show me how it works")).to_be_visible(timeout=SLOW)
+    expect(page.locator(".st-key-examples button")).to_have_text(EXAMPLES)  # in rows, one below the other here
     composer(page).fill("Not sent yet")
     for title in ("Ask once", "A router reads", "The winner answers"):
         expect(page.get_by_role("heading", name=title)).to_be_in_viewport(timeout=SLOW)

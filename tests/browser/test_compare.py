@@ -35,7 +35,10 @@ def test_the_arena_is_played_by_keys_alone(open_tab: Callable[..., Page], direct
     expect(page.get_by_text("models are answering")).to_be_visible(timeout=SLOW)
     go_on.set()
     expect(page.get_by_text("Which response is best?")).to_be_visible(timeout=SLOW)
-    expect(page.locator("h4")).to_have_text(["Response A", "Response B"])
+    expect(page.locator("h2")).to_have_text(["Response A", "Response B"])
+    expect(page.get_by_role("status")).to_have_text("Response A, Response B")  # which a screen reader says
+    heads, texts = page.locator("h2"), page.locator("[class*=st-key-card-]").get_by_text("Well.")
+    assert heads.first.bounding_box()["y"] + 25 < texts.first.bounding_box()["y"]  # a line does not touch its head
     expect(page.get_by_text("stopped", exact=True)).to_have_count(0)
     assert not re.search(r"\b(base|two)\b", page.get_by_role("tabpanel").inner_html())
     assert page.locator("[data-testid=stPlotlyChart]:has(.main-svg)").count() == 0
@@ -53,6 +56,8 @@ def test_the_arena_is_played_by_keys_alone(open_tab: Callable[..., Page], direct
     page.get_by_text("Seconds, tokens and cost").click()
     click_when_drawn(page, page.get_by_text("Votes on this fleet"))  # the figures above it push it down
     expect(page.get_by_text("Voters chose the").first).to_be_visible(timeout=SLOW)
+    name = page.locator(".st-key-table-leaderboard .stMarkdownBadge").first
+    name.evaluate("name => { name.textContent = 'a-long-name-'.repeat(9) }")
     assert_fits(page, NARROW, WIDE)
     assert barriers(page) == []
     shape = json.loads(downloaded(page, "Download as JSON"))

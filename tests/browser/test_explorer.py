@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-from support.demo_browser import NARROW, SLOW, click_when_drawn, wait_until_idle
+from support.demo_browser import NARROW, SLOW, barriers, click_when_drawn, wait_until_idle
 
 SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
 
@@ -46,6 +46,7 @@ def test_typing_moves_the_probabilities_without_enter(open_tab: Callable[..., Pa
     expect(page.get_by_test_id("stPlotlyChart")).to_have_count(6, timeout=SLOW)  # the query is a chart over the map
     expect(page.get_by_text("Nothing typed yet")).to_be_visible(timeout=SLOW)
     expect(box(page)).to_have_css("font-size", "16px")  # Safari on a phone enlarges the page at a smaller one
+    expect(page.locator(".st-key-map .modebar").filter(visible=True)).to_have_count(1)  # none upon another
     type_query(page, "What is 15% of 240?", "math")
     expect(page.get_by_text("Nothing typed yet")).to_have_count(0, timeout=SLOW)
     dots = page.locator(".st-key-explorer-map .js-plotly-plot")
@@ -58,6 +59,7 @@ def test_typing_moves_the_probabilities_without_enter(open_tab: Callable[..., Pa
     expect(box(page)).to_have_value(query)
     page.get_by_role("tab", name="Difference").click()
     expect(page.get_by_text("overrates a model")).to_be_visible(timeout=SLOW)
+    assert barriers(page) == []
     page.locator(".st-key-narrow-navigation").get_by_role("link", name="Chat").click(timeout=SLOW)
     expect(box(page)).to_have_count(0, timeout=SLOW)
     expect(box(visit(page))).to_have_value(query, timeout=SLOW)

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.demo_browser import NARROW, SLOW, WIDE, ask, assert_fits, click_when_drawn, go_to, wait_until_idle
+from support.demo_browser import (
+    NARROW,
+    SLOW,
+    WIDE,
+    ask,
+    assert_fits,
+    barriers,
+    click_when_drawn,
+    go_to,
+    wait_until_idle,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "train-browser-test"
@@ -68,6 +78,7 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(open_tab: Callable[..., Pag
     page.get_by_text("Regret and other figures").click()
     expect(page.locator(".st-key-table-train-methods table")).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW, WIDE)
+    assert barriers(page) == []
 
     wait_until_idle(page)
     page.get_by_role("textbox", name="Name").fill(NAME)

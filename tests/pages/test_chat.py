@@ -102,14 +102,12 @@ def test_prices_say_what_an_answer_cost_and_where_they_have_decided(open_page: O
         return ask(open_page("chat", fleet_copy), query)
 
     dear = next(name for name in pool if name != chosen)
-    assert f"this cost \\$0; **{dear}**, the dearest, would have cost about" in words(priced({dear: 40.0}))
+    assert f"answer cost \\$0; **{dear}**, the dearest, would have cost about" in words(priced({dear: 40.0}))
     page = priced(dict.fromkeys(pool, 10.0) | {dear: 40.0})
     turn = talk(page).turns[-1]
     tokens = turn.job.responses[turn.candidate].tokens
     costs = [f"\\${in_dollars(price * tokens / 1e6)}" for price in (10.0, 40.0)]
-    assert f"Without the prompt, this cost {costs[0]}; **{dear}**, the dearest, would have cost about {costs[1]}." in (
-        words(page)
-    )
+    assert f"this answer cost {costs[0]}; **{dear}**, the dearest, would have cost about {costs[1]}." in (words(page))
 
     set_table(fleet_copy, "router", {"willingness": 1.0})
     page = priced(dict.fromkeys(pool, 1.0) | {chosen: 4.0})
@@ -266,3 +264,16 @@ def test_an_answer_that_ends_while_the_page_is_drawn_leaves_the_field_open(
     page.run()
     assert not page.chat_input[0].disabled
     assert "tokens in" in words(page)
+
+
+def test_what_is_sent_while_the_answer_of_another_tab_runs_stays_in_the_field(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = ask(open_page("chat"), "What is 12 + 30?")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(talk(page).turns[0].job), "running", property(lambda job: True))
+        page.chat_input[0].set_value("And 12 + 31?").run()
+    assert "another tab" in page.error[0].value
+    assert page.chat_input[0].value == "And 12 + 31?"
+    assert not page.run().error
+    assert len(talk(ask(page, "And 12 + 31?")).turns) == 2

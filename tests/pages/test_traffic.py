@@ -34,7 +34,7 @@ def test_without_traffic_it_says_how_to_get_some(open_page: Open, tiny_fleet: Pa
     assert [block.value for block in page.code] == [
         f"zooter serve --learn --fleet {tiny_fleet}", f"zooter learn import FILE --fleet {tiny_fleet}"
     ]  # fmt: skip
-    assert not page.subheader
+    assert not page.header
     with Traffic.open(data_folder(load_fleet(tiny_fleet))):  # a file without requests
         pass
     assert "No traffic yet" in words(page.run())
@@ -56,7 +56,7 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     steps = charts(page)["choices"]["data"][0]
     assert steps["width"] == 0.85 * 6 * 3_600_000  # six hours: a single step is no line either
     assert "This rests on 50 requests, drawn at random (25%)" in words(page)
-    assert {title.value for title in page.subheader} >= {"Reward against cost", "Choices over time"}
+    assert {title.value for title in page.header} >= {"Reward against cost", "Choices over time"}
     choices, worth = charts(page).values()
     assert worth["alt"].startswith("Mean reward against dollars per 1,000 answers")
     step, ends = timedelta(hours=6), [datetime.fromisoformat(end) for end in choices["layout"]["xaxis"]["range"]]

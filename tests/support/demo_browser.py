@@ -133,22 +133,22 @@ def leaves_this_machine(url: str) -> bool:
 
 
 def barriers(page: Page) -> list[str]:
-    """What axe-core calls serious or critical and what stays so: colours fade for a moment when a page is redrawn."""
+    """What axe-core calls more than minor and what stays so: colours fade for a moment when a page is redrawn."""
     page.mouse.move(0, 0)
     until = time.monotonic() + SLOW / 1000
-    while (serious := _serious(page)) and time.monotonic() < until:
+    while (barring := _violations(page)) and time.monotonic() < until:
         page.wait_for_timeout(500)
-    return serious
+    return barring
 
 
-def _serious(page: Page) -> list[str]:
+def _violations(page: Page) -> list[str]:
     # Of a chart, its description: axe judges no colour in a drawing, and takes seconds for the dots of a map.
     context, options = {"exclude": [[".main-svg"]]}, {"resultTypes": ["violations"]}
     violations = Axe().run(page, context, options).response["violations"]
     return [
         f"{rule['id']}: {node['html'][:200]}"
         for rule in violations
-        if rule["impact"] in ("serious", "critical")
+        if rule["impact"] != "minor"
         for node in rule["nodes"]
     ]
 

@@ -100,13 +100,18 @@
   const voice = document.body.appendChild(document.createElement('p'))
   voice.className = 'zooter-voice'
   voice.setAttribute('role', 'status')
-  let grows = null
+  let grows = false
   setInterval(() => {
-    // Screen readers: an answer is read aloud once it has ended.
-    const stop = document.querySelector('.st-key-stop')
+    // Screen readers: an answer is read aloud once it has ended; of a comparison, its heads: names in their order.
+    const idle = document.querySelector('[data-test-script-state="notRunning"]')
+    const heads = [...document.querySelectorAll('[class*="st-key-card-"] h2')].map(head => head.innerText)
     const texts = document.querySelectorAll('.stChatMessage :is([class*="st-key-ltr-"], [class*="st-key-rtl-"])')
-    if (grows && !stop) voice.textContent = [...texts].at(-1)?.innerText
-    grows = stop
+    const words = heads.join(', ') || [...texts].at(-1)?.innerText
+    if (document.querySelector('.st-key-stop')) grows = true
+    else if (grows && idle && words) {
+      voice.textContent = words
+      grows = false
+    }
     const more = '[class*="st-key-entry-"] :is([class*="st-key-pin-"], [class*="st-key-delete-"]) button'
     const hidden = '[class*="st-key-copy-"] div[tabindex="0"]'
     document.querySelectorAll(more + ', ' + hidden).forEach(part => { part.tabIndex = -1 })

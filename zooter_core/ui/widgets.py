@@ -87,9 +87,9 @@ def pick_example(key: str) -> str | None:
     """Draw the examples as buttons; returns the one that was clicked."""
     st.caption("Try one of these:")
     with st.container(key="examples"):
-        columns = st.columns(2)
-    for number, example in enumerate(EXAMPLES):
-        if columns[number % 2].button(example, key=f"{key}{number}", width="stretch"):
+        columns = [column for _ in EXAMPLES[::2] for column in st.columns(2)]
+    for number, (column, example) in enumerate(zip(columns, EXAMPLES, strict=True)):
+        if column.button(example, key=f"{key}{number}", width="stretch"):
             return example
     return None
 

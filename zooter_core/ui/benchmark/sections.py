@@ -226,8 +226,9 @@ def _verdict(selection: SelectionReport) -> str:
     if len(better) == len(rows):
         return f"{action} beats asking more models about random queries ({interval} above 0)."
     if better:
-        counts = plain(" and ".join(better))
-        return f"{action} beats asking them about random queries for k = {counts} only ({interval} above 0)."
+        counts = plain(" or ".join(better))
+        action = f"Asking {counts} models when the router is unsure"
+        return f"{action} beats asking them about random queries; other numbers do not ({interval} above 0)."
     return f"{action} does not significantly beat asking them about random queries ({interval} not above 0)."
 
 

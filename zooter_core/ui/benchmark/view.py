@@ -82,7 +82,7 @@ def draw_verdict(report: Report) -> None:
 
 def draw_headline(quality: Quality, held_back: Evaluation) -> None:
     headline, rows = describe_share_of_gap(held_back), mean_rows(held_back, quality.pool)
-    st.markdown(f"### {plain(headline)}")
+    st.markdown(f"## {plain(headline)}")
     figure = charts.dots_of_names(rows, "The mean reward is {value} for {name}.", "mean reward per query")
     means = ", ".join(f"{name} {mean:z.2f}" for name, mean, _ in rows)
     charts.draw(figure, "means", f"{headline} Mean rewards: {means}.", 240)

@@ -20,6 +20,7 @@ from zooter_core.ui.widgets import draw_problem, keep_problem
 
 FILES, TEXT, RESTORED = "attached-files", "text-to-restore", "restored-text"  # in a session's state
 NO_QUERY = "Type what you want to know about the attached files, then send it."
+BUSY = "An answer is still coming, asked for in another tab. Send your query when it has ended."
 PREVIEW = 4_000  # characters
 
 
@@ -29,6 +30,8 @@ def draw(begun: bool, disabled: bool) -> Message | None:
     Args:
         begun: a conversation has begun: the page then opens at its end and follows the answer.
     """
+    if disabled and (sent := st.session_state.get("query")) and not isinstance(sent, str):  # Streamlit would drop it
+        put_back(sent.text, BUSY)
     if text := st.session_state.pop(TEXT, ""):
         text += " " * (text == st.session_state.get(RESTORED))  # the browser may overlook the text that it had before
         st.session_state["query"] = st.session_state[RESTORED] = text

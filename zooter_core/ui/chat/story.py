@@ -70,7 +70,7 @@ def draw(talk: Conversation) -> str:
     with st.container(border=True, key="story-box"):
         st.html(NO_FIELD)
         st.caption(f"Step {number + 1} of {len(STEPS)}")
-        st.markdown(f"### {title}")
+        st.markdown(f"## {title}")
         if not last:
             st.markdown(text)
         answer_view.draw_query(story.comparison.query)

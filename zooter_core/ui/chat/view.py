@@ -320,7 +320,7 @@ def cost_note(fleet: Fleet, turn: Turn) -> str:
     dearest = max(instead, key=lambda name: instead[name])
     if not instead[dearest] or None in paid:
         return ""
-    text = f"Without the prompt, this cost ${in_dollars(sum(filter(None, paid)))}"
+    text = f"Not counting the prompt, this answer cost ${in_dollars(sum(filter(None, paid)))}"
     if turn.candidate != dearest or len(paid) > 1:
         text += f"; **{plain(dearest)}**, the dearest, would have cost about ${in_dollars(instead[dearest])}"
     return f"{text}.".replace("$", r"\$")

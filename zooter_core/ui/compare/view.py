@@ -182,7 +182,7 @@ def draw_cards(comparison: Comparison, ensemble: Ensemble | None = None) -> None
 
 def _draw_card_head(comparison: Comparison, name: str, item: Ranked | None) -> None:
     if comparison.hidden:
-        st.markdown(f"#### {comparison.letter(name)}")
+        st.markdown(f"## {comparison.letter(name)}")
         return
     rank = f"{item.rank}. " if item and item.rank else ""
     ticks = []
@@ -199,7 +199,7 @@ def _draw_card_head(comparison: Comparison, name: str, item: Ranked | None) -> N
         ticks.append(":gray-badge[:material/check: your choice]")
     if comparison.blind:
         ticks.append(f":gray-badge[was {comparison.letter(name)}]")
-    st.markdown(f"#### {rank}{charts.badge(comparison.fleet.pool, name)}  \n{' '.join(ticks)}")
+    st.markdown(f"## {rank}{charts.badge(comparison.fleet.pool, name)}  \n{' '.join(ticks)}")
 
 
 def _draw_card_body(comparison: Comparison, name: str, key: str) -> None:

@@ -41,7 +41,7 @@ BAR = 26  # pixels of the height of a bar
 LONGEST = 60  # characters of a model's name that are shown
 ENGINES = {AUTO_BACKEND: "", GGUF: " by llama.cpp", TRANSFORMERS: " by PyTorch"}
 COLOURS = {"ready": "green", "failed": "red", "resting": "orange"}  # of states; the others are grey
-SHARES = "The bars are the router's mean probability for a model, by kind of query."
+SHARES = "The bars are the router's mean probability that a model answers best, by kind of query."
 
 
 def draw(ensemble: Ensemble) -> None:

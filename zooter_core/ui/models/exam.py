@@ -88,7 +88,7 @@ def draw(fleet: Path) -> None:
     running = sitting is not None and sitting.running
     ensemble = resources.ensemble()  # only now: an exam that has ended has changed the fleet before
     with st.container(border=True, key="exam"):
-        st.subheader("Exam", anchor=False)
+        st.header("Exam", anchor=False)
         if sitting and running:
             attach(sitting)  # this tab too keeps it going
             draw_live(sitting, lambda: _draw_running(sitting))

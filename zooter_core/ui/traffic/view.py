@@ -116,7 +116,7 @@ def draw_empty(fleet: Fleet, hidden: bool) -> None:
 
 def draw_sentences(report: TrafficReport) -> None:
     first, *rest = statements(report)
-    st.markdown(f"#### {with_commands(first)}")
+    st.markdown(f"## {with_commands(first)}")
     for line in rest:
         st.markdown(plain(line))
     if count := len(report.changes):
@@ -191,11 +191,11 @@ def draw_choices(source: Source, pool: tuple[str, ...]) -> None:
 def draw_worth(report: TrafficReport, pool: tuple[str, ...]) -> None:
     """Reward against cost, with the alternatives as points; without prices, against seconds."""
     if not report.rules:
-        st.subheader("Reward against cost", anchor=False)
+        st.header("Reward against cost", anchor=False)
         st.markdown("Too few requests were answered by every model.")
         return
     priced = any(rule.dollars.mean > 0 for rule in report.rules)
-    st.subheader(f"Reward against {'cost' if priced else 'time'}", anchor=False)
+    st.header(f"Reward against {'cost' if priced else 'time'}", anchor=False)
     x = "dollars per 1,000 answers" if priced else "seconds per answer"
     marks = []
     for rule in report.rules:

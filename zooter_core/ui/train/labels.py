@@ -70,7 +70,7 @@ class TrainingPlan(NamedTuple):
 def draw(session: Session, loaded: LoadedScores, ensemble: Ensemble) -> TrainingPlan | None:
     """Draw the settings, and below beta what becomes of one query's scores; None while the queries get their tags."""
     begin_with_defaults(session, loaded)
-    st.subheader("Labels", anchor=False)
+    st.header("Labels", anchor=False)
     st.markdown(
         "The router learns one label per query: how likely each model is to answer it best. A label mixes the query's "
         "own scores with those of queries of the same kind. Move beta and watch."

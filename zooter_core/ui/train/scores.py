@@ -31,7 +31,7 @@ MOST = 20_000  # queries
 
 def draw(session: Session, ensemble: Ensemble) -> LoadedScores | None:
     """Draw the choice of a source; returns its scores, or the part to train on, once they are read."""
-    st.subheader("Scores", anchor=False, help="A score is a reward model's reward, or a benchmark's points.")
+    st.header("Scores", anchor=False, help="A score is a reward model's reward, or a benchmark's points.")
     loaded = _read_source(session, ensemble)
     if loaded is None:
         return None

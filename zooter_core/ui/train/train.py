@@ -89,7 +89,7 @@ def draw_figures(router: TrainedRouter) -> None:
     """How well the router chooses on queries that are new to it: in words, as bars, then as regret."""
     held_back, verdict = router.report.held_back, verdicts.of_report(router.report)
     if held_back:
-        st.markdown(f"#### Your router {describe_result(router)}.")
+        st.markdown(f"## Your router {describe_result(router)}.")
     if verdict:
         st.markdown(" ".join(map(with_commands, verdicts.sentences(titled(verdict)))))
     else:

@@ -26,7 +26,7 @@ def draw(session: Session, router: TrainedRouter, ensemble: Ensemble) -> None:
     them."""
     fleet, pool = ensemble.fleet, router.loaded.scores.candidates
     fits = set(pool) == set(fleet.pool)
-    st.subheader("Use", anchor=False)
+    st.header("Use", anchor=False)
     if fits:
         st.markdown(
             f"A new fleet combines your router with the models of the fleet {plain(fleet.name)}. Chat and the other "
