@@ -53,6 +53,15 @@ def test_in_cross_validation_the_interval_is_that_of_the_folds_means(values, mea
     assert result.significant == (half < mean)
 
 
+def test_folds_that_learn_from_each_other_have_a_wider_interval():
+    """Means 1, 2, 6: the variance of their mean is 7 / 3 + 7 / 2 for 7 / 3. 6 * 7.85 * 35 / 6 / 9 = 30.5 queries."""
+    values, folds = np.array([1, 1, 2, 2, 6, 6.0]), np.array([0.0, 0, 1, 1, 2, 2])
+    result = difference(values, np.zeros(6), folds, corrected=True)
+    half = 4.303 * math.sqrt(35 / 6)
+    assert result.interval == pytest.approx((3 - half, 3 + half), abs=1e-2)
+    assert (result.significant, result.queries_needed) == (False, 31)
+
+
 def test_cross_validation_on_noise_is_seldom_significant():
     """Two ways to choose the best single candidate by the other folds: by all of their queries, and by half of them.
 
@@ -103,10 +112,10 @@ def test_more_queries_are_needed_until_six_differ():
 
 
 def test_the_queries_needed_grow_without_bound_as_the_difference_nears_0():
-    assert queries_needed(np.array([-1.0, 1.0] * 10)) is None
-    assert queries_needed(np.array([-1.0, 1.0] * 10) + 1e-9) is None
-    assert queries_needed(np.array([1.0, 2.0, 3.0])) is None  # too few to say
-    assert queries_needed(np.array([-1.0, 1.0] * 10) + 0.01) == pytest.approx(7.85 * 20 / 19 / 0.01**2, rel=1e-4)
+    assert queries_needed(np.array([-1.0, 1.0] * 10), 0.2) is None
+    assert queries_needed(np.array([-1.0, 1.0] * 10) + 1e-9, 0.2) is None
+    assert queries_needed(np.array([1.0, 2.0, 3.0]), 0.2) is None  # too few to say
+    assert queries_needed(np.array([-1.0, 1.0] * 10) + 0.01, 0.2) == pytest.approx(7.85 * 20 * (0.2 / 0.01) ** 2)
 
 
 def test_of_several_differences_each_must_stand_out_more():

@@ -15,6 +15,7 @@ from zooter_core.base.records import Query
 from zooter_core.config.labelling import ENCODER
 from zooter_core.data.scores import Scores, as_scores, score_line
 from zooter_core.evaluation.evaluate import evaluate
+from zooter_core.evaluation.figures import load_report
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import distill
 from zooter_core.pipeline.train import tags_of
@@ -110,6 +111,18 @@ def test_no_kind_depends_on_the_scale_of_the_scores(tiny_encoder, kind):
     assert large == pytest.approx(plain, abs=1e-4)
     assert far_from_0 == pytest.approx(plain, abs=1e-4)
     assert np.ptp(plain) > 0.1
+
+
+def test_noise_seldom_makes_a_profile_look_better_or_worse(tmp_path):
+    """Of thirty routers from scores that say nothing, three have an interval without 0 if folds count as independent."""
+    queries = tuple(Query(str(number), text) for number, text in enumerate(SUMS + TEXTS))
+    significant, encoder = 0, Encoders("auto")(ENCODER)
+    for seed in range(30):
+        scores = Scores(queries, ("a", "b", "c"), np.random.default_rng(seed).random((len(queries), 3)))
+        distill(scores, tmp_path / str(seed), labels=LABELS, training=settings_of("profile"), encoder=encoder)
+        verdict = load_report(tmp_path / str(seed) / "report.json").cross_validation
+        significant += verdict.significant
+    assert significant <= 1
 
 
 def test_one_score_makes_no_candidate_the_best(tiny_encoder):

@@ -292,6 +292,7 @@ def report(
     outputs: selection.Outputs | None,
     sampled: Sampled | None = None,
     cross_validated: Array | None = None,
+    corrected: bool = False,
 ) -> Report:
     """The figures of a training: each candidate's rewards by source, and the router on the held-back queries.
 
@@ -311,6 +312,7 @@ def report(
         cross_validated: three rows over the training queries: the score of the choice of a router that has not learned
             from the query, that of the best single candidate, and the query's fold; NaN where there is no score, or
             where a query took no part. They give the verdict where few queries are held back.
+        corrected: as for `difference`.
     """
     sources = _by_source(scores, np.array(entropies))
     scores = scores.without_barely_scored()
@@ -319,7 +321,9 @@ def report(
     if learned and cross_validated is not None:
         router, alone, folds = cross_validated
         single = learned.candidates[int(level(learned.scores).argmax())]  # as `mixture.levels_of` chose in each fold
-        crossed = verdicts.reach_verdict(learned, router, alone, single, "cross-validation", folds=folds)
+        crossed = verdicts.reach_verdict(
+            learned, router, alone, single, "cross-validation", folds=folds, corrected=corrected
+        )
     if outputs is None:
         return Report(candidates=sources, cross_validation=crossed)
     sampled = sampled or Sampled(scores.scores[..., None])

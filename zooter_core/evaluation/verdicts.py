@@ -53,6 +53,7 @@ def reach_verdict(
     source: Source,
     hindsight: bool = False,
     folds: Array | None = None,
+    corrected: bool = False,
 ) -> Verdict:
     """The verdict on choices for n queries by their scores; which candidates were never chosen, and costs, come later.
 
@@ -60,9 +61,9 @@ def reach_verdict(
         scores: of the queries, by whose `kinds` the verdict says where routing gains and loses.
         earned, alone: the scores of the router's choice and of the candidate `against`, shape (n,). In cross-validation
             a fold's best single candidate may be another one: then the verdict names none.
-        folds: of cross-validation, as for `difference`.
+        folds, corrected: of cross-validation, as for `difference`.
     """
-    gain = difference(earned, alone, folds)
+    gain = difference(earned, alone, folds, corrected)
     if source == "cross-validation":
         named, scored = scores.scores[:, scores.candidates.index(against)], np.isfinite(alone)
         against = against if np.allclose(named[scored], alone[scored]) else BEST_SINGLE

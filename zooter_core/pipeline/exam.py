@@ -219,7 +219,7 @@ def _rival(run: Run, ensemble: Ensemble) -> Verdict | None:
     if fleet.router and (familiar := familiar_rows(scores.queries, Path(fleet.router.path))) is not None:
         other[familiar] = np.nan
     against = verdicts.STARTING if router.note else verdicts.PRESENT
-    return verdicts.reach_verdict(scores, earned, other, against, "judged", folds=folds)
+    return verdicts.reach_verdict(scores, earned, other, against, "judged", folds=folds, corrected=True)
 
 
 def install(fleet: Path, run: Path) -> None:

@@ -284,7 +284,7 @@ def train(
     held_back = ~labelled.learned
     outputs = _outputs(router, neighbours, vectors[held_back]) if held_back.any() else None
     entropies = entropy(labelled.plain).tolist()
-    figures = report(labelled.scores, entropies, held_back, outputs, sampled, cross_validated)
+    figures = report(labelled.scores, entropies, held_back, outputs, sampled, cross_validated, config.kind == PROFILE)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
     return Trained(router, neighbours, learned, replace(figures, losses=losses))
 
