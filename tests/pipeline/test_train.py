@@ -114,7 +114,7 @@ def test_no_kind_depends_on_the_scale_of_the_scores(tiny_encoder, kind):
 
 
 def test_noise_seldom_makes_a_profile_look_better_or_worse(tmp_path):
-    """Of thirty routers from scores that say nothing, three have an interval without 0 if folds count as independent."""
+    """Thirty routers from scores that say nothing: if folds count as independent, three have an interval without 0."""
     queries = tuple(Query(str(number), text) for number, text in enumerate(SUMS + TEXTS))
     significant, encoder = 0, Encoders("auto")(ENCODER)
     for seed in range(30):
