@@ -13,13 +13,17 @@ from zooter_core.fleet import skills
 
 @pytest.fixture
 def server(scripted):
-    scripted.replies = {"one": lambda query: "It depends.", "two": lambda query: f"About {query[:20]}: 42."}
+    """`one` knows the answers of mathematics and nothing else; `two` has a polite sentence for everything."""
+    sums = [query for query in skills.starter_queries() if query.dataset in ("arithmetic", "word-problems", "algebra")]
+    answers = {query.text: str((query.key or {}).get("answer", "")) for query in sums}
+    polite = "Here is what I think about {}: it depends, and I am glad that you asked me."
+    scripted.replies = {"one": lambda query: answers.get(query) or "0", "two": lambda query: polite.format(query[-30:])}
     return scripted
 
 
 @pytest.fixture
 def folder(server, tmp_path, monkeypatch):
-    first = skills.starter_queries()[:32]
+    first = skills.starter_queries()[:64]
     monkeypatch.setattr(skills, "starter_queries", lambda quick=False: first)
     keys = {"backend": "openai", "base_url": server.url}
     add_candidates(tmp_path / "mine", [keys | {"name": name, "model": name} for name in server.replies])
@@ -30,7 +34,7 @@ def folder(server, tmp_path, monkeypatch):
 def test_an_exam_from_start_to_router(zooter, folder, server):
     code, out, err = zooter("exam", "--quick", fleet=folder)
     assert code == 0
-    assert "64 answers, about" in err
+    assert "128 answers, about" in err
     assert "right responses, by the answer keys of" in out
     assert "now has the router" in out
     fleet = load_fleet(folder)
@@ -41,7 +45,7 @@ def test_an_exam_from_start_to_router(zooter, folder, server):
     before = server.count("one")
     code, _, err = zooter("exam", "--quick", fleet=folder)
     assert code == 0
-    assert "32 answers of three; all others are kept" in err
+    assert "64 answers of three; all others are kept" in err
     assert (server.count("one"), load_fleet(folder).pool) == (before, ("one", "two", "three"))
 
 
@@ -54,7 +58,7 @@ def test_what_thinking_earns_is_said_and_a_model_without_answers_has_no_share_of
     assert code == 0
     (line,) = [line for line in out.splitlines() if line.startswith("deep, which thinks, earned")]
     assert "more tokens" in line
-    assert "32 queries" in line
+    assert "64 queries" in line
     assert load_report(folder / "exam-quick" / "report.json").thinking[0].thinker == "deep"
     (line,) = [line for line in out.splitlines() if line.startswith("right responses")]
     assert "gone" not in line

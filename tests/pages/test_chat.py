@@ -215,7 +215,7 @@ def test_the_first_minute_goes_through_its_steps_and_ends_with_own_models(
     for _ in range(4):
         press(page, "Next")
         steps.append(words(page))
-    assert "####" in steps[1]  # the cards of all models
+    assert "## 1. " in steps[1]  # the cards of all models
     assert "Reward of each response" in steps[2]
     assert "Asking" in steps[3]
     page.session_state["story"].comparison.job.problem = "No verdict."  # as of a judge

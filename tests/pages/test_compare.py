@@ -39,7 +39,7 @@ def start(page: AppTest, query: str) -> None:
 
 
 def heads(page: AppTest) -> list[str]:
-    return [element.value for element in page.markdown if element.value.startswith("####")]
+    return [element.value for element in page.markdown if element.value.startswith("## ")]
 
 
 def test_every_candidate_is_ranked_by_reward_with_its_figures(open_page: Open) -> None:
@@ -51,7 +51,7 @@ def test_every_candidate_is_ranked_by_reward_with_its_figures(open_page: Open) -
     assert len(heads(page)) == 3
     placed = [item for item in shown.job.ranked if item.rank]
     for head, item in zip(heads(page), placed, strict=False):
-        assert head.startswith(f"#### {item.rank}. :")
+        assert head.startswith(f"## {item.rank}. :")
         assert f"[{item.response.candidate}]" in head
     assert "highest reward" in heads(page)[0]
     assert any("router's choice" in head for head in heads(page))
@@ -137,7 +137,7 @@ def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) 
     before = sent(page)
     page = blind(page, "What is 12 + 30?")
     shown = comparison(page)
-    assert heads(page) == ["#### Response A", "#### Response B", "#### Response C"]
+    assert heads(page) == ["## Response A", "## Response B", "## Response C"]
     new = "\n".join(sent(page) - before)
     assert "Response B" in new
     for name in shown.fleet.pool:
@@ -152,7 +152,7 @@ def test_blind_hides_all_that_gives_a_name_away_until_the_vote(open_page: Open) 
     assert (shown.vote.best, shown.vote.blind) == (picked, True)
     assert f"You voted without seeing the names: **{picked}**, Response B." in words(page)
     assert all(f"[{name}]" in head for name, head in zip(shown.order, heads(page), strict=True))  # in place
-    assert sum(head.startswith("#### 1. ") for head in heads(page)) == 1
+    assert sum(head.startswith("## 1. ") for head in heads(page)) == 1
     assert sum("your choice" in head for head in heads(page)) == 1
     assert page.get("plotly_chart")
     assert "Tie" not in labels(page)  # the vote is cast

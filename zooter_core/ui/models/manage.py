@@ -93,15 +93,15 @@ def target() -> Path:
     return Path(folder) if is_users(folder) else Path.cwd() / NEW_FLEET
 
 
-def attempt(change: Callable[[], None], place: str) -> None:
-    """Change the fleet in `target`, in a callback; all pages take it as it is then. If that fails, `draw_problem` says
-    why at the place."""
+def attempt(change: Callable[[], None], place: str, folder: Path | None = None) -> None:
+    """Change the fleet in a folder (by default `target`) in a callback; all pages take it as it is then. If that fails,
+    `draw_problem` says why at the place."""
     try:
         change()
     except ZooterError as problem:
         keep_problem(place, problem)
         return
-    folder = target()
+    folder = folder or target()
     resources.forget(folder)
     resources.pick_fleet(folder)
 
