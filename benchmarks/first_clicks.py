@@ -54,7 +54,7 @@ def main() -> None:
     results = []
     for entry in entries:
         decision = ensemble.route(entry["query"])
-        tags = shown_tags(decision.tags)[:1]
+        tags = [tag.name for tag in shown_tags(decision.tags)[:1]]
         routed = decision.candidate in entry["models"]
         counts["routed right"] += routed
         counts["tag wrong"] += bool(set(tags) & set(entry.get("wrong_tags", ())))
