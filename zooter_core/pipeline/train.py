@@ -284,7 +284,8 @@ def train(
     held_back = ~labelled.learned
     outputs = _outputs(router, neighbours, vectors[held_back]) if held_back.any() else None
     entropies = entropy(labelled.plain).tolist()
-    figures = report(labelled.scores, entropies, held_back, outputs, sampled, cross_validated, config.kind == PROFILE)
+    corrected = config.kind == PROFILE  # its means follow each fold's luck
+    figures = report(labelled.scores, entropies, held_back, outputs, sampled, cross_validated, corrected)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
     return Trained(router, neighbours, learned, replace(figures, losses=losses))
 
