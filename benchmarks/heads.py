@@ -29,9 +29,9 @@ from zooter_core.method.tags import TagIndex
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router import clusters
 from zooter_core.router.clusters import cluster_tags
-from zooter_core.router.distill import Scored, learn, learn_auto
+from zooter_core.router.distill import Scored, learn, learn_auto_kind
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.kinds import AUTO_KIND, KINDS, LEARN_LABELS, ZOOTER, settings_of
+from zooter_core.router.kinds import AUTO_KIND, KINDS, LEARN_LABELS, ZOOTER, configure
 
 FOLDS = 5
 DRAWS = 2000
@@ -104,7 +104,7 @@ def by_head(bench: Bench, kind: str, settings: dict[str, float], seed: int) -> C
     """Choose by a router that is trained as `zooter distill --scores` does: clusters as tags, enhanced labels."""
     of_labels, kind_settings = split(kind, settings)
     label_config = replace(SCORE_LABELS, beta=of_labels["beta"], tau=of_labels["tau"])
-    config, table = settings_of(kind, kind_settings, seed), bench.scores.scores
+    config, table = configure(kind, kind_settings, seed), bench.scores.scores
     rewards = normalise(table, label_config.normalise, bench.scores.datasets)
 
     def choose(train: Array, judged: Array) -> Array:
@@ -114,7 +114,7 @@ def by_head(bench: Bench, kind: str, settings: dict[str, float], seed: int) -> C
             plain = labels.enhance(plain, tags, labels.tag_priors(plain, tags), label_config.beta)
         if kind == AUTO_KIND:
             scored = Scored.of(learned, bench.names[train].tolist(), tags, vectors, label_config)
-            head, _ = learn_auto(scored, bench.scores.candidates, "", config)
+            head, _ = learn_auto_kind(scored, bench.scores.candidates, "", config)
         else:
             head = learn(vectors, plain, bench.scores.candidates, "", config, scores=learned)
         return head.logits(bench.vectors[judged]).argmax(axis=-1)
@@ -181,7 +181,7 @@ def rows_of(bench: Bench, call: argparse.Namespace) -> dict[str, Callable[[int],
     else:
         choices = {kind: (kind, {}) for kind in call.kinds}
     for kind, settings in choices.values():
-        settings_of(kind, split(kind, settings)[1])  # raises for a wrong setting before the work starts
+        configure(kind, split(kind, settings)[1])  # raises for a wrong setting before the work starts
     rows: dict[str, Callable[[int], Choose]] = {name: partial(by_head, bench, *of) for name, of in choices.items()}
     if call.settings:
         return rows

@@ -26,7 +26,7 @@ from zooter_core.base.records import Query
 from zooter_core.base.weights import quiet_libraries
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import labels, metrics
-from zooter_core.pipeline.train import tags_of
+from zooter_core.pipeline.train import choose_tags
 from zooter_core.router.encoder import Encoder
 
 PARTS = 5
@@ -117,7 +117,7 @@ def figures(call: argparse.Namespace) -> dict[str, Any]:
         rewards, truth = read_scores([call.rewards]), read_scores([call.truth])
     rows, worth = matched(rewards, truth)
     vectors = Encoder(call.encoder).embed_all([query.text for query in rewards.queries])
-    tags = tags_of(rewards, "auto", vectors)
+    tags = choose_tags(rewards, "auto", vectors)
     plain = labels.softmax(rewards.scores, 1.0)
     return quality(plain, tags, rows, worth, BETAS) | {"candidates": len(rewards.candidates)}
 

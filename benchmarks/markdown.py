@@ -14,11 +14,11 @@ from functools import partial
 
 from zooter_core.backends import calculator
 from zooter_core.data.curate import normalise
-from zooter_core.evaluation.suites.judged import mean_of
+from zooter_core.evaluation.suites.judged import mean_score
 from zooter_core.evaluation.verified import answers, code
 from zooter_core.labelling.rewards import judge
 from zooter_core.labelling.taggers import instag
-from zooter_core.router.explain import pieces_of
+from zooter_core.router.explain import split_query
 from zooter_core.ui import markdown
 from zooter_core.ui.markdown import MOST
 from zooter_core.ui.text import plain
@@ -110,15 +110,15 @@ READERS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
     "plain: letters": (plain, lambda n: "a" * n),
     "plain: brackets": (plain, lambda n: "![[" * (n // 3)),
     "plain: colons": (plain, lambda n: ":a" * (n // 2)),
-    "explain: sentences": (pieces_of, lambda n: "a." * (n // 2) + " a" * 60),
+    "explain: sentences": (split_query, lambda n: "a." * (n // 2) + " a" * 60),
     "calculator: digits": (calculator.due, lambda n: "1" * n),
     "curate: signs": (normalise, lambda n: "-" + " " * n),
     "judge: digits": (judge.read_rating, lambda n: "score 1." + "1" * n + ".1"),
     "judge: brackets": (judge.read_rating, lambda n: "[[1" + " " * n),
     "judge: decision": (judge.read_choice, lambda n: "final decision is that" + " " * n),
     "judge: fence": (lambda text: judge.fill_prompt(judge.PAIR, query=text, first="", second=""), lambda n: "=" * n),
-    "flask: letters": (lambda text: mean_of(text, ["a"]), lambda n: "{" + "a " * (n // 2) + "}"),
-    "flask: spaces": (lambda text: mean_of(text, ["a"]), lambda n: "{a:" + " " * n + "}"),
+    "flask: letters": (lambda text: mean_score(text, ["a"]), lambda n: "{" + "a " * (n // 2) + "}"),
+    "flask: spaces": (lambda text: mean_score(text, ["a"]), lambda n: "{a:" + " " * n + "}"),
     "letter: spaces": (lambda text: answers.letter(text, ["a", "b"]), lambda n: "answer is" + " " * n + "?"),
     "letter: option": (lambda text: answers.letter(text, ["a", "b"]), lambda n: "option" + " " * n + "?"),
     "number: commas": (answers.final_number, lambda n: "1" + ",111" * (n // 4) + "1"),

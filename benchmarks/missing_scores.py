@@ -18,7 +18,7 @@ from score_file import parsed, parser_of, trained
 from zooter_core.data.scores import Scores, read_scores
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.kinds import ZOOTER, settings_of
+from zooter_core.router.kinds import ZOOTER, configure
 
 SHARES = (0.3, 0.6)  # of the training scores that are removed
 RARE = 0.1  # of the queries on which a rare candidate keeps its score
@@ -38,12 +38,12 @@ def choices(bench: Bench, table: Array, seed: int) -> Array:
     for mask in splits(bench.names, seed)["folds"]:
         rows = np.flatnonzero(~mask)
         vectors, lessons = bench.vectors[rows], replace(bench.scores, scores=table).subset(rows.tolist())
-        head = trained(lessons, vectors, cluster_tags(vectors, seed), settings_of(ZOOTER, seed=seed))
+        head = trained(lessons, vectors, cluster_tags(vectors, seed), configure(ZOOTER, seed=seed))
         chosen[mask] = head.logits(bench.vectors[mask]).argmax(axis=-1)
     return chosen
 
 
-def mean_of(bench: Bench, chosen: Array) -> float:
+def mean_score(bench: Bench, chosen: Array) -> float:
     return 100 * bench.mean(bench.scores.scores[np.arange(len(chosen)), chosen])
 
 
@@ -62,16 +62,16 @@ def main() -> None:
     scores: Scores = read_scores([call.scores])
     bench, table = Bench(scores, Encoder(call.encoder)), scores.scores
     complete = [choices(bench, table, seed) for seed in range(call.seeds)]
-    base = np.array([mean_of(bench, chosen) for chosen in complete])
+    base = np.array([mean_score(bench, chosen) for chosen in complete])
     print(f"all scores {base.mean():.2f} ± {base.std():.2f}", flush=True)
     for share in SHARES:
-        thin = [mean_of(bench, choices(bench, thinned(table, share, s), s)) for s in range(call.seeds)]
+        thin = [mean_score(bench, choices(bench, thinned(table, share, s), s)) for s in range(call.seeds)]
         apart = np.array(thin) - base
         print(f"without {share:.0%} {np.mean(thin):.2f} ({apart.mean():+.2f} ± {apart.std():.2f})", flush=True)
     for column, name in enumerate(scores.candidates):
         chosen = choices(bench, rare(table, column, RARE, 0), 0)
         before, after = (float((picks == column).mean()) for picks in (complete[0], chosen))
-        figures = f"chosen {after:.1%} (with all {before:.1%}), {mean_of(bench, chosen):.2f}"
+        figures = f"chosen {after:.1%} (with all {before:.1%}), {mean_score(bench, chosen):.2f}"
         print(f"{name} on {RARE:.0%}: {figures}", flush=True)
 
 

@@ -23,7 +23,7 @@ from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import metrics, mixture
 from zooter_core.pipeline.train import distill
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.kinds import AUTO_KIND, settings_of
+from zooter_core.router.kinds import AUTO_KIND, configure
 from zooter_core.router.router import restrict_rows
 
 FOLDS = 5
@@ -51,7 +51,7 @@ def unseen(scores: Scores, encoder: Encoder, folds: Array) -> Array:
     probabilities = np.empty(scores.scores.shape)
     for fold in np.unique(folds):
         rows = np.flatnonzero(folds != fold)
-        learned, training = scores.subset(rows.tolist()), settings_of(AUTO_KIND)
+        learned, training = scores.subset(rows.tolist()), configure(AUTO_KIND)
         router = distill(learned, training=training, encoder=encoder, vectors=vectors[rows])
         probabilities[folds == fold] = router.head.probabilities(vectors[folds == fold])
         print(f"fold {fold + 1} of {folds.max() + 1}", file=sys.stderr, flush=True)

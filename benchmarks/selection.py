@@ -26,10 +26,10 @@ from zooter_core.data.scores import Scores, read_scores
 from zooter_core.method import selection
 from zooter_core.method.metrics import interval, quantile_interval
 from zooter_core.method.selection import Outputs
-from zooter_core.pipeline.train import SCORE_LABELS, tags_of
-from zooter_core.router.distill import Scored, learn_auto
+from zooter_core.pipeline.train import SCORE_LABELS, choose_tags
+from zooter_core.router.distill import Scored, learn_auto_kind
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.kinds import AUTO_KIND, settings_of
+from zooter_core.router.kinds import AUTO_KIND, configure
 from zooter_core.router.neighbours import Neighbours
 
 RATES = (0.6, 0.7, 0.8, 0.9, 1.0)  # how often a judge is right
@@ -41,13 +41,13 @@ def held_back(scores: Scores, encoder: Encoder, left_out: bool) -> Outputs:
     vectors = encoder.embed_all([query.text for query in scores.queries])
     sentences = encoder.sentence(vectors)
     middle = vectors[:, : vectors.shape[1] - sentences.shape[1]]
-    tags, config = tags_of(scores, "auto", vectors), settings_of(AUTO_KIND)
+    tags, config = choose_tags(scores, "auto", vectors), configure(AUTO_KIND)
     probabilities, gain = np.empty_like(scores.scores), np.empty(len(vectors))
     for mask in splits(np.array(scores.datasets), 0)["left_out" if left_out else "folds"]:
         train, judged = np.flatnonzero(~mask), np.flatnonzero(mask)
         names = [scores.datasets[row] for row in train]
         scored = Scored.of(scores.scores[train], names, tags.rows(train), vectors[train], SCORE_LABELS)
-        head, _ = learn_auto(scored, scores.candidates, "", config)
+        head, _ = learn_auto_kind(scored, scores.candidates, "", config)
         shares = head.probabilities(vectors[train])
         learned = Neighbours.of(
             scores.subset(train.tolist()), sentences[train], shares, shares, middle=middle[train]

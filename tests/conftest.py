@@ -73,19 +73,19 @@ if sys.version_info < (3, 11, 8) or (3, 12) <= sys.version_info < (3, 12, 2):
 
 
 @cache
-def place_of(path: Path) -> str:
+def named_folder(path: Path) -> str:
     return path.relative_to(Path(__file__).parent).as_posix()
 
 
 @cache
 def markers_of(path: Path) -> list[str]:
-    return [marker for place, marker in MARKERS.items() if place_of(path).startswith(place)]
+    return [marker for place, marker in MARKERS.items() if named_folder(path).startswith(place)]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """What `make quick` leaves out as a whole is not imported either."""
     left_out = (place for place, marker in MARKERS.items() if f"not {marker}" in config.option.markexpr)
-    return place_of(collection_path).startswith(tuple(left_out)) or None
+    return named_folder(collection_path).startswith(tuple(left_out)) or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -101,8 +101,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     begins: list[list[pytest.Item]] = [[] for _ in range(workers)]
     for number, places in enumerate(FIRST):
         for place in places:
-            begins[number % workers] += [item for item in items if place_of(item.path).startswith(place)]
-    others = iter([item for item in items if not place_of(item.path).startswith(tuple(chain(*FIRST)))])
+            begins[number % workers] += [item for item in items if named_folder(item.path).startswith(place)]
+    others = iter([item for item in items if not named_folder(item.path).startswith(tuple(chain(*FIRST)))])
     ordered: list[pytest.Item] = []
     for number, begin in enumerate(begins):
         share = (len(items) - len(ordered)) // (workers - number)

@@ -26,7 +26,7 @@ import yaml
 
 import zooter_core
 from zooter_core import Ensemble, distill, load_fleet
-from zooter_core.router.kinds import settings_of
+from zooter_core.router.kinds import configure
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -157,7 +157,7 @@ def test_the_examples_of_kinds_in_contributing_work(tmp_path: Path, monkeypatch,
     assert [(ranked.response.text, ranked.reward) for ranked in ranking] == [("Say it again", 2.0)] * 2
     rows = [{"id": str(n), "query": f"query {n}", "scores": {"a": n % 2, "b": 0.9}} for n in range(8)]
     (tmp_path / "scores.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    router = distill(tmp_path / "scores.jsonl", training=settings_of("average"), encoder=tiny_encoder)
+    router = distill(tmp_path / "scores.jsonl", training=configure("average"), encoder=tiny_encoder)
     assert [decision.candidate for decision in router.route(["query 1", "query 2"])] == ["b", "b"]
 
 

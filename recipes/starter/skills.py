@@ -30,7 +30,7 @@ from zooter_core.base.strict_json import dump_json
 from zooter_core.config.labelling import ENCODER
 from zooter_core.data.curate import Benchmarks, normalise
 from zooter_core.labelling.skills import WEIGHTS, WIDTH, SkillHead
-from zooter_core.method.calibration import log_loss, reliability, temperature_of
+from zooter_core.method.calibration import fit_temperature, log_loss, reliability
 from zooter_core.method.metrics import Array
 from zooter_core.router.encoder import Encoder
 
@@ -163,7 +163,7 @@ class Trials:
         for share in SHARES:
             for decay in DECAYS:
                 logits = self.unseen_logits(share, decay)
-                temperature = temperature_of(logits, wins)
+                temperature = fit_temperature(logits, wins)
                 accuracy = float((logits.argmax(axis=1) == wins.argmax(axis=1)).mean())
                 loss = log_loss(logits, wins, temperature)
                 trials.append(

@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zooter_core.arithmetic.sums import false_sums, value_of
+from zooter_core.arithmetic.sums import false_sums, work_out
 
 FALSE = [
     *("5 * 5 = 24", "5*5=24.", "So 36 - 7 = 31.", "$6 * $4 = $25", "10 / 3 = 3.34", "2 + 2 * 3 = 12"),
@@ -62,11 +62,11 @@ def test_any_text_can_be_read(text: str) -> None:
 def test_the_value_of_an_expression() -> None:
     values = {"(2 + 3) * 4": 20, "2 ^ 3 ^ 2": 512, "10 - 4 - 3 * 1": 3, "7 / 2": Fraction(7, 2), "2 +": None}
     values |= {"3/4 ÷ 1/2": Fraction(3, 2), "1/2 / 1/4": 2, "12/4/3": 1, "1,000/8": 125, "3 / 1/2": None, "0^0": None}
-    assert {text: value_of(text) for text in values} == values
+    assert {text: work_out(text) for text in values} == values
 
 
 def test_what_is_too_large_to_write_has_no_value() -> None:
     """Each would take minutes, or be no float."""
     powers = [f"{'(' * 30}9{f'^{sign}20)' * 30}" for sign in ("", "-")]
-    assert [text for text in (*powers, "*".join(["9^20"] * 100)) if value_of(text) is not None] == []
-    assert value_of("9^20 * 9^20") == 9**40
+    assert [text for text in (*powers, "*".join(["9^20"] * 100)) if work_out(text) is not None] == []
+    assert work_out("9^20 * 9^20") == 9**40

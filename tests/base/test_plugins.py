@@ -141,7 +141,7 @@ def test_its_backend_reward_and_tagger_work_in_a_fleet(fleet, capsys):
 
 
 def test_its_kinds_are_known_beside_our_own_which_come_first(package):
-    assert kinds.settings_of("my-means").kind == "my-means"
+    assert kinds.configure("my-means").kind == "my-means"
     assert load_kind("backend", backends.KINDS, "openai").__name__ == "OpenAIBackend"
     with pytest.raises(ZooterError, match=r'a known backend kind, but found "shuot"\. Did you mean "shout"'):
         load_kind("backend", backends.KINDS, "shuot")

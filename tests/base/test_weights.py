@@ -66,7 +66,7 @@ def test_models_that_are_wanted_at_once_are_loaded_one_after_the_other(tiny_flee
 
     def parts(ensemble: Ensemble) -> list[Callable[[], object]]:
         """What loads a base, an adapter and a reward model."""
-        backend = ensemble.backend_of("transformers")
+        backend = ensemble.open_backend("transformers")
         return [*(partial(backend.load, one) for one in ensemble.fleet.candidates[:2]), lambda: ensemble.reward_model]
 
     warm, fresh = (Ensemble(load_fleet(tiny_fleet)) for _ in range(2))

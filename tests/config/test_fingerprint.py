@@ -21,7 +21,7 @@ HASHES = {
 
 def hashes(folder: Path | str) -> dict[str, str]:
     fleet = load_fleet(folder)
-    return {part: fleet.hash_of(part) for part in HASHES}
+    return {part: fleet.hash_part(part) for part in HASHES}
 
 
 def test_the_hashes_of_a_fleet_stay_from_version_to_version(folder):
@@ -112,5 +112,5 @@ def test_a_huge_folder_is_one_clear_error(folder, monkeypatch):
         (folder / "reward" / f"{number}.bin").write_bytes(b"")
     monkeypatch.setattr(fingerprint, "_content", None)
     with pytest.raises(ZooterError, match="more than 3 files and folders") as caught:
-        load_fleet(folder).hash_of("reward")
+        load_fleet(folder).hash_part("reward")
     assert str(folder / "reward") in caught.value.failure.expected

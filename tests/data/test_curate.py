@@ -12,7 +12,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.data import curate as module
 from zooter_core.data.curate import Benchmarks, cover, curate, in_turn, normalise
 from zooter_core.data.scores import read_queries
-from zooter_core.router.turns import topic_of
+from zooter_core.router.turns import current_topic
 
 DISTINCT = [" ".join(f"{'dklmprst'[(7 * n + k) % 8]}{n * k * 7919 % 9973}" for k in range(1, 5)) for n in range(1, 31)]
 EIGHT = "one two three four five six seven eight"
@@ -29,7 +29,7 @@ def first_letter(texts):
 def curated(folder: Path, paths, limit=10, exclude=(), tagging=first_letter, seed=0):
     """The figures and the lines written."""
     out = folder / "out.jsonl"
-    figures = curate(list(paths), list(exclude), out, limit, seed, tagging, lambda message: None, topic_of)
+    figures = curate(list(paths), list(exclude), out, limit, seed, tagging, lambda message: None, current_topic)
     return figures, [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
 
 
@@ -124,7 +124,7 @@ def test_logs_are_sources_and_a_follow_up_is_asked_with_its_topic(tmp_path, writ
     sums.write_text("question;answer\nWhat is 2 + 2?;4\nSay hello.;\n")
     out = tmp_path / "out" / "picked.jsonl"
     out.parent.mkdir()
-    curate([log, table], [], out, 10, 0, first_letter, lambda message: None, topic_of)
+    curate([log, table], [], out, 10, 0, first_letter, lambda message: None, current_topic)
     picked = {line["dataset"]: line for line in map(json.loads, out.read_text().splitlines())}
     assert picked["log"]["query"] == "\n".join(turns)
     assert (picked["table"]["query"], "answer" in picked["table"]) == ("Why do ships float?", False)

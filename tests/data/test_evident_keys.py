@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zooter_core.base.records import Query
 from zooter_core.data.answer_keys import read_key
-from zooter_core.data.evident_keys import key_in, key_of
+from zooter_core.data.evident_keys import derive_key, key_in
 from zooter_core.evaluation.verified import verify
 
 NUMBERS = {
@@ -175,10 +175,10 @@ def test_any_text_can_be_read(text: str) -> None:
 
 
 def test_the_key_to_learn_from_is_that_of_the_query_or_else_in_its_text() -> None:
-    assert key_of(Query("1", "3 plus 3", None, (), {"answer": {"number": "7"}})) == {"answer": {"number": "7"}}
-    assert key_of(Query("1", "3 plus 3", None, ())) == {"answer": {"number": "6"}}
-    assert key_of(Query("1", "Write a haiku about rain", None, ())) == {"check": {"lines": 3}}
-    assert key_of(Query("1", "Write a poem about rain", None, ())) is None  # its lines make no poem right
+    assert derive_key(Query("1", "3 plus 3", None, (), {"answer": {"number": "7"}})) == {"answer": {"number": "7"}}
+    assert derive_key(Query("1", "3 plus 3", None, ())) == {"answer": {"number": "6"}}
+    assert derive_key(Query("1", "Write a haiku about rain", None, ())) == {"check": {"lines": 3}}
+    assert derive_key(Query("1", "Write a poem about rain", None, ())) is None  # its lines make no poem right
 
 
 POEM = "Rain on the roof\nsoft as a drum\nthe cat sleeps"

@@ -9,7 +9,7 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.data import prices
-from zooter_core.data.prices import ChoiceMeans, check_willingness, cost, dollars, prices_of, trade, utilities
+from zooter_core.data.prices import ChoiceMeans, check_willingness, cost, dollars, price_list, trade, utilities
 
 PRICES = np.array([4.0, 1.0, 0.0])
 PROBABILITIES = np.array([[0.5, 0.3, 0.2], [0.6, 0.1, 0.3]])
@@ -26,7 +26,7 @@ def fleet(tmp_path, *prices):
 def test_a_candidate_without_a_price_is_named(tmp_path):
     unpriced = fleet(tmp_path, 4, None, 0)
     with pytest.raises(ZooterError, match=r"of b\. Add usd_per_million_tokens"):
-        prices_of(unpriced, unpriced.pool)
+        price_list(unpriced, unpriced.pool)
 
 
 def test_a_prompts_cached_tokens_have_their_own_price_or_that_of_the_others():
@@ -84,7 +84,7 @@ def test_a_local_model_without_a_price_is_free_and_a_hosted_one_counts_as_the_de
 )
 def test_the_willingness_of_a_fleet(tmp_path, written, router, expected):
     one = Fleet("f", tmp_path, (), RouterConfig(router) if router else None, willingness=written)
-    assert prices.willingness_of(one) == expected
+    assert prices.find_willingness(one) == expected
 
 
 def test_a_choice_by_price_is_explained():

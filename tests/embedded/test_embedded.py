@@ -95,7 +95,7 @@ def test_an_answer_is_taken_from_the_file(embedded: Ensemble) -> None:
 def test_the_estimate_of_tokens_is_near_what_the_model_counts(embedded: Ensemble, figures: list[str]) -> None:
     candidate = embedded.fleet.candidate("chat")
     greedy(embedded, "chat", [Message("user", "Hello")], 1)  # the model counts once it is loaded
-    backend, ratios = embedded.runner_of(candidate), {}
+    backend, ratios = embedded.backend_for(candidate), {}
     for name in ("README.md", "docs/serve.md", "zooter_core/method/labels.py", "models/prices.toml", "LICENSE"):
         text = (ROOT / name).read_text()
         ratios[name] = estimated_tokens(text) / backend.count_tokens(candidate, text)

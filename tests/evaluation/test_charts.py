@@ -51,7 +51,7 @@ def test_a_sweep_has_a_line_per_tau_in_order_of_beta_with_intervals_and_a_star()
 
 
 def test_an_interval_that_is_not_finite_is_not_drawn() -> None:
-    assert charts.bars_of([1.0, 2.0], [(float("nan"), 2.0), (1.0, 3.0)], "#000000")["array"] == [None, 1.0]
+    assert charts.error_bars([1.0, 2.0], [(float("nan"), 2.0), (1.0, 3.0)], "#000000")["array"] == [None, 1.0]
 
 
 def test_plotly_knows_every_part_of_the_layout() -> None:

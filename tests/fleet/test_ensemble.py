@@ -217,7 +217,7 @@ def test_attachments_reach_the_candidates_and_not_the_router(tiny_ensemble):
         request = next(piece.request for piece in pieces if piece.candidate == name)
         content = f"File sum.py:\n```\n{file.text}\n```\n\n{SEA}"
         assert request.messages == (Message("user", content),)
-        count = tiny_ensemble.backend_of("transformers").count_tokens(request.candidate, file.text)
+        count = tiny_ensemble.open_backend("transformers").count_tokens(request.candidate, file.text)
         assert [reading.read for reading in request.readings] == [request.readings[0].tokens]
         assert request.readings[0].tokens > count > 9
     assert [piece.response.error for piece in pieces if piece.response] == [None, None]

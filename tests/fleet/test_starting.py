@@ -21,7 +21,7 @@ from zooter_core.fleet import starting
 from zooter_core.fleet.connect import connect
 from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.fleet.skills import shares_of, starter_queries
+from zooter_core.fleet.skills import average_shares, starter_queries
 from zooter_core.router.router import Router
 
 DESCRIPTIONS = {candidate.name: candidate.description for candidate in load_fleet(EMBEDDED_FLEET).candidates}
@@ -114,7 +114,7 @@ def test_a_fleet_without_a_router_routes(tmp_path):
     explanation = ensemble.explain(decisions[0])
     assert explanation.pieces
     assert explanation.neighbours == []
-    shares = shares_of(ensemble.router)
+    shares = average_shares(ensemble.router)
     assert max(shares, key=lambda name: shares[name]["math"]) == "math"
 
 
@@ -131,7 +131,7 @@ def test_prices_count_before_training(tmp_path):
 
     def share_of_dearest() -> float:
         ensemble = Ensemble(load_fleet(folder))
-        assert ("[router] willingness" in ensemble.router.note) == (prices.willingness_of(ensemble.fleet) > 0)
+        assert ("[router] willingness" in ensemble.router.note) == (prices.find_willingness(ensemble.fleet) > 0)
         decisions = ensemble.route_all(queries)
         assert decisions[0] == ensemble.route(queries[0])
         return float(np.mean([decision.candidate == "gemma-3-27b-it" for decision in decisions]))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from support.process_limits import full_disk
-from support.scripted_learner import GOOD, POOL, STOP, Scripted, contents, decisions, kind_of, turn
+from support.scripted_learner import GOOD, POOL, STOP, Scripted, classify_turn, contents, decisions, turn
 from zooter_core.base.errors import WorkError
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
@@ -217,7 +217,7 @@ def test_a_reward_model_that_drifts_by_a_constant_lets_no_worse_router_serve(tau
     assert turn(taught)[0].event == PROMOTE
     before = right(load_fleet(taught.fleet).router.path)
     for first in (320, 440):
-        requests = [(one, GOOD[kind_of(one.query)]) for one in decisions(120, first)]
+        requests = [(one, GOOD[classify_turn(one.query)]) for one in decisions(120, first)]
         taught.traffic.add(replace(one, candidate=name, answer=name) for one, name in requests)
         result, versions, _ = turn(taught, ensemble=Scripted(load_fleet(taught.fleet), drift=drift))
         for router in (load_fleet(taught.fleet).router.path, versions.place(result.challenger)):
@@ -248,7 +248,7 @@ EVIDENT = decisions(40, 5000)
 def right(router) -> int:
     """How many of 40 evident queries a router sends to whom they belong."""
     routed = Router.load(router).route([one.query for one in EVIDENT])
-    return sum(one.candidate == GOOD[kind_of(one.query)] for one in routed)
+    return sum(one.candidate == GOOD[classify_turn(one.query)] for one in routed)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_feedback_alone_still_teaches(place, tiny_encoder):
     traffic.add([replace(one, candidate=POOL[n // 2 % 3], answer=None) for n, one in enumerate(decisions(600))])
     traffic.add_rewards(
         LoggedReward(
-            one.request_id, one.candidate, 1.0 if one.candidate == GOOD[kind_of(one.query)] else -1.0, FEEDBACK
+            one.request_id, one.candidate, 1.0 if one.candidate == GOOD[classify_turn(one.query)] else -1.0, FEEDBACK
         )
         for one in traffic.decisions()
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.scripted_learner import GOOD, kind_of, turn
+from support.scripted_learner import GOOD, classify_turn, turn
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.main import main
 from zooter_core.config.edit import change_candidate, set_table
@@ -109,7 +109,7 @@ def test_queries_of_a_log_are_answered_by_every_model_and_make_a_router(place, t
     result, _, ensemble = turn(place, sampling=SamplingPlan(1.0, 0.0))
     assert (result.judged, result.challenger) == (120, "routers/0001")
     assert len(ensemble.questions) == 3 * 118 + 2 * 2  # a model of the fleet has answered the last two
-    ids = {decision.request_id: kind_of(decision.query) for decision in place.traffic.decisions()}
+    ids = {decision.request_id: classify_turn(decision.query) for decision in place.traffic.decisions()}
     best = {(reward.request_id, reward.candidate) for reward in place.traffic.rewards() if reward.reward == 1}
     assert best == {(request_id, GOOD[kind]) for request_id, kind in ids.items()}
     report = report_on(place.traffic, "f", 0, time.time() + 3600)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from zooter_core.method.calibration import FLATTEST, SHARPEST, calibration, log_loss, reliability, temperature_of
+from zooter_core.method.calibration import FLATTEST, SHARPEST, calibration, fit_temperature, log_loss, reliability
 
 
 def test_log_loss_by_hand():
@@ -21,14 +21,14 @@ def test_the_temperature_makes_the_probability_the_share_of_wins():
     """Always 90% sure and right in three of four: 3 to 1 are the odds, and ln 9 / T = ln 3 gives T = 2."""
     logits = np.array([[np.log(9), 0.0]] * 4)
     wins = np.array([[1.0, 0.0]] * 3 + [[0.0, 1.0]])
-    assert temperature_of(logits, wins) == pytest.approx(2.0, rel=1e-4)
+    assert fit_temperature(logits, wins) == pytest.approx(2.0, rel=1e-4)
 
 
 def test_the_temperature_ends_at_the_bounds_of_its_range():
     """A router that is right by chance gets the flattest. One that is always right has no loss left at 1 / 36."""
     logits = np.array([[1.0, 0.0]] * 2)
-    assert temperature_of(logits, np.array([[1.0, 0.0]] * 2)) < 1.5 * SHARPEST
-    assert temperature_of(logits, np.array([[1.0, 0.0], [0.0, 1.0]])) == pytest.approx(FLATTEST, rel=1e-4)
+    assert fit_temperature(logits, np.array([[1.0, 0.0]] * 2)) < 1.5 * SHARPEST
+    assert fit_temperature(logits, np.array([[1.0, 0.0], [0.0, 1.0]])) == pytest.approx(FLATTEST, rel=1e-4)
 
 
 def test_reliability_by_hand():

@@ -69,7 +69,7 @@ def test_what_a_fold_lacks_is_no_evidence():
     """A predictor that only knows the mean of the other folds is wrong about each fold, by chance alone."""
     rng = np.random.default_rng(0)
     scores, folds = rng.normal(size=(30, 3)), np.arange(30) % 5
-    assert mixture.significance(mixture.levels_of(scores, folds), scores, folds) == 0.0
+    assert mixture.significance(mixture.cross_fitted_levels(scores, folds), scores, folds) == 0.0
 
 
 @pytest.mark.parametrize(("t", "share"), [(-4, 0), (0, 0), (4, 0), (8, 0.75), (40, 0.99), (np.inf, 1)])

@@ -45,7 +45,7 @@ def test_sums_over_the_queries_of_a_tag(index, monkeypatch, at_once):
 
 def test_means_over_the_tags_of_a_query(index):
     table = np.array([[2.0], [4.0], [6.0]])
-    assert index.means_of(table, np.array([-1.0])).tolist() == [[3.0], [-1.0], [6.0], [2.0]]
+    assert index.average_over_tags(table, np.array([-1.0])).tolist() == [[3.0], [-1.0], [6.0], [2.0]]
 
 
 # Four queries, two candidates: a wins the first and the third, b the second; the fourth is a tie.

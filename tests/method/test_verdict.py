@@ -71,7 +71,7 @@ def test_cross_validation_on_noise_is_seldom_significant():
     for seed in range(300):
         scores = np.random.default_rng(seed).normal(size=(100, 6))
         halves = np.where((np.arange(100) % 2 == 0)[:, None], scores, np.nan)
-        one, other = (mixture.chosen(mixture.levels_of(part, folds), scores) for part in (halves, scores))
+        one, other = (mixture.chosen(mixture.cross_fitted_levels(part, folds), scores) for part in (halves, scores))
         significant += difference(one, other, folds).significant
     assert significant / 300 <= 0.05
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from zooter_core.method.verified import scale_of, verified_figures, verified_rewards
+from zooter_core.method.verified import mean_and_deviation, verified_figures, verified_rewards
 
 NUMBERS = st.floats(-1e6, 1e6, allow_subnormal=False)
 
@@ -29,7 +29,7 @@ def test_what_is_not_verified_stays_and_what_is_missing_is_missing():
 
 
 def test_equal_rewards_have_a_scale_of_one():
-    assert scale_of(np.full((3, 2), 5.0)) == (5.0, 1.0)
+    assert mean_and_deviation(np.full((3, 2), 5.0)) == (5.0, 1.0)
     assert verified_rewards(np.full(2, 5.0), np.array([1.0, 0.0])).tolist() == [6.0, 4.0]
     nearly = np.array([1e6, 1e6, np.nextafter(1e6, 0)])
     assert verified_rewards(nearly, np.array([1.0, 0.0, 0.0])).round(3).tolist() == [1e6 + 1, 1e6 - 1, 1e6 - 1]

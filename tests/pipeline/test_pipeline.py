@@ -15,7 +15,7 @@ from zooter_core.config.fleet import load_fleet
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig
-from zooter_core.router.kinds import DistillConfig, settings_of
+from zooter_core.router.kinds import DistillConfig, configure
 
 pytestmark = pytest.mark.usefixtures("small_batches")
 
@@ -72,7 +72,7 @@ def test_a_run_with_another_router_kind(run_copy, ensemble):
     forget_steps(run_copy, "distill")
     encoder = ensemble.fleet.tagger.encoder
     with Run(run_copy) as run:
-        pipeline.distill_run(run, ensemble, encoder, settings_of("kmeans", {"clusters": 1}))
+        pipeline.distill_run(run, ensemble, encoder, configure("kmeans", {"clusters": 1}))
     assert json.loads((run_copy / "router" / "config.json").read_text())["kind"] == "kmeans"
     plain = refusal(run_copy, lambda run: pipeline.distill_run(run, ensemble, encoder, DistillConfig()))
     assert 'the setting kind = "kmeans"' in plain

@@ -17,7 +17,7 @@ from zooter_core.config.fleet import Fleet, GenerationConfig, fleet_toml, load_f
 from zooter_core.config.labelling import JudgeConfig
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import save_fleet as saving
-from zooter_core.pipeline.save_fleet import place_of, router_without_fleet, save_router
+from zooter_core.pipeline.save_fleet import named_folder, router_without_fleet, save_router
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def router(fleet_copy, tmp_path):
 
 def save_fleet(fleet: Fleet, router: Path, name: str) -> Path:
     """A folder beside the fleet's."""
-    place = place_of(name, fleet.folder.parent)
+    place = named_folder(name, fleet.folder.parent)
     saving.save_fleet(fleet, router, place)
     return place
 
@@ -56,7 +56,7 @@ def test_the_new_fleet_works_and_shares_all_but_the_router(fleet, router):
 @pytest.mark.parametrize("name", ["", "../x", "/etc", "-x", "x.", "ä", "x\n", "x" * 65])
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path, name):
     with pytest.raises(ZooterError, match="letters, digits and dashes"):
-        place_of(name, tmp_path)
+        named_folder(name, tmp_path)
 
 
 def test_nothing_is_overwritten(fleet, router):
@@ -76,7 +76,7 @@ def test_a_router_for_another_pool_is_refused_and_can_be_saved_alone(fleet, rout
     with pytest.raises(ZooterError, match="one for a, b, c"):
         save_fleet(fleet, router, "mine")
     assert not (fleet.folder.parent / "mine").exists()
-    place = place_of("mine", fleet.folder.parent)
+    place = named_folder("mine", fleet.folder.parent)
     save_router(router, place)
     assert {entry.name for entry in place.iterdir()} == {"router", "report.json"}
     assert router_without_fleet(place) == ("a", "b", "c")
@@ -127,7 +127,7 @@ def test_candidates_and_a_judge_behind_servers_come_along(fleet):
     changed = replace(fleet, candidates=candidates, reward=JudgeConfig(judge=judge))
     saved = written(changed, "far")
     assert (saved.candidates, saved.reward, saved.tagger) == (candidates, changed.reward, fleet.tagger)
-    assert saved.hash_of("candidates") == changed.hash_of("candidates")
+    assert saved.hash_part("candidates") == changed.hash_part("candidates")
 
 
 def test_recorded_responses_are_found_from_the_new_fleet(fleet, tmp_path):

@@ -23,7 +23,7 @@ from zooter_core.evaluation.verified import verify
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.rewards import PLAIN
 from zooter_core.method.labels import LabelConfig
-from zooter_core.method.verified import scale_of, verified_rewards
+from zooter_core.method.verified import mean_and_deviation, verified_rewards
 from zooter_core.pipeline import score_responses
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.router import Router
@@ -115,7 +115,7 @@ def test_verified_outcomes_shape_scores_labels_and_the_score_file(tmp_path, ense
                 if query.key:
                     outcomes[row, column] = [len(text) <= 30 for text in texts[query.id][name]]
                     assert lines[query.id]["verified"][name] == outcomes[row, column].tolist()
-        expected = verified_rewards(raw, outcomes, scale_of(raw.mean(axis=-1)))
+        expected = verified_rewards(raw, outcomes, mean_and_deviation(raw.mean(axis=-1)))
         assert run.samples()[0] == pytest.approx(expected)
         assert run.scores().scores == pytest.approx(expected.mean(axis=-1))
         run.export_scores(tmp_path / "scores.jsonl")

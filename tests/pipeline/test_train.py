@@ -18,10 +18,10 @@ from zooter_core.evaluation.evaluate import evaluate
 from zooter_core.evaluation.figures import load_report
 from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline import distill
-from zooter_core.pipeline.train import tags_of
+from zooter_core.pipeline.train import choose_tags
 from zooter_core.router.clusters import TIMES
 from zooter_core.router.encoder import Encoder, Encoders, open_encoder
-from zooter_core.router.kinds import KINDS, LEARN_LABELS, DistillConfig, settings_of
+from zooter_core.router.kinds import KINDS, LEARN_LABELS, DistillConfig, configure
 from zooter_core.router.router import Router
 
 SUMS = [f"Add up {n} apples and {n + 3} apples" for n in range(16)]
@@ -101,7 +101,7 @@ LARGE = 1e6 * STEPS + 1000 * np.arange(24)[:, None]  # and a level of each query
 def test_no_kind_depends_on_the_scale_of_the_scores(tiny_encoder, kind):
     if kind == "profile":  # its classifier is for the default encoder
         tiny_encoder = open_encoder(ENCODER)
-    training = settings_of(kind, {"epochs": 5} if kind in LEARN_LABELS else {})
+    training = configure(kind, {"epochs": 5} if kind in LEARN_LABELS else {})
     plain, large, far_from_0 = (
         distill(replace(SCORES, scores=table), training=training, encoder=tiny_encoder, tags="given").probabilities(
             SUMS + TEXTS
@@ -119,7 +119,7 @@ def test_noise_seldom_makes_a_profile_look_better_or_worse(tmp_path):
     significant, encoder = 0, Encoders("auto")(ENCODER)
     for seed in range(30):
         scores = Scores(queries, ("a", "b", "c"), np.random.default_rng(seed).random((len(queries), 3)))
-        distill(scores, tmp_path / str(seed), labels=LABELS, training=settings_of("profile"), encoder=encoder)
+        distill(scores, tmp_path / str(seed), labels=LABELS, training=configure("profile"), encoder=encoder)
         verdict = load_report(tmp_path / str(seed) / "report.json").cross_validation
         significant += verdict.significant
     assert significant <= 1
@@ -133,7 +133,7 @@ def test_one_score_makes_no_candidate_the_best(tiny_encoder):
     one = np.full((len(scores), 1), np.nan)
     one[0] = 9.0
     table = Scores(queries, ("math", "writer", "new"), np.concatenate([scores, one], axis=1))
-    router = distill(table, training=settings_of("auto"), encoder=tiny_encoder)
+    router = distill(table, training=configure("auto"), encoder=tiny_encoder)
     routed = [decision.candidate for decision in router.route(SUMS + TEXTS)]
     assert routed.count("new") <= 1
 
@@ -166,13 +166,13 @@ def test_a_fine_tuned_encoder_embeds_every_text_once_more(tmp_path, tiny_encoder
 def test_tags_are_given_or_clusters(tiny_encoder):
     vectors = tiny_encoder.embed_all(SUMS + TEXTS)
     query_tags = [query.tags for query in SCORES.queries]
-    assert tags_of(SCORES, "auto", vectors) == tags_of(SCORES, "given", vectors) == query_tags
-    assert tags_of(SCORES, "none", vectors) == [()] * 24
+    assert choose_tags(SCORES, "auto", vectors) == choose_tags(SCORES, "given", vectors) == query_tags
+    assert choose_tags(SCORES, "none", vectors) == [()] * 24
     with pytest.raises(ZooterError, match='Did you mean "clusters"'):
-        tags_of(SCORES, "cluster", vectors)
+        choose_tags(SCORES, "cluster", vectors)
     bare = SCORES.tagged([()] * 24)
-    clusters = tags_of(bare, "auto", vectors)
-    assert clusters == tags_of(SCORES, "clusters", vectors)
+    clusters = choose_tags(bare, "auto", vectors)
+    assert clusters == choose_tags(SCORES, "clusters", vectors)
     assert all(len(set(tags)) == len(tags) == TIMES for tags in clusters)
     assert {tag for tags in clusters for tag in tags if not tag.startswith("cluster ")}  # named by their words
 

@@ -10,12 +10,12 @@ import pytest
 from support.three_groups import ANY, TABLE, VECTORS
 from zooter_core.method.labels import complete, softmax
 from zooter_core.router import distill
-from zooter_core.router.distill import FEWEST, Scored, learn_auto
+from zooter_core.router.distill import FEWEST, Scored, learn_auto_kind
 from zooter_core.router.head import RouterHead
-from zooter_core.router.kinds import settings_of
+from zooter_core.router.kinds import configure
 
 POOL = ("a", "b", "c")
-CONFIG = settings_of("auto", {"epochs": 20, "rate": 1e-2})
+CONFIG = configure("auto", {"epochs": 20, "rate": 1e-2})
 
 
 def scored(vectors, scores, groups=None) -> Scored:
@@ -24,7 +24,7 @@ def scored(vectors, scores, groups=None) -> Scored:
 
 
 def trained(vectors, scores, config=CONFIG) -> tuple[RouterHead, np.ndarray]:
-    head, earned = learn_auto(scored(vectors, scores), POOL[: scores.shape[1]], "none", config)
+    head, earned = learn_auto_kind(scored(vectors, scores), POOL[: scores.shape[1]], "none", config)
     assert earned is not None
     return head, earned
 
@@ -92,7 +92,9 @@ def test_from_few_queries_a_candidate_leads_only_where_it_did_better_on_similar_
 
 @pytest.mark.parametrize("count", [1, FEWEST - 1])
 def test_from_a_few_queries_it_is_the_best_single_candidate(count):
-    head, earned = learn_auto(scored(VECTORS[:count], noise(200)[-count:] + np.array([0, 9, 0])), POOL, "none", CONFIG)
+    head, earned = learn_auto_kind(
+        scored(VECTORS[:count], noise(200)[-count:] + np.array([0, 9, 0])), POOL, "none", CONFIG
+    )
     assert (kinds(head), earned) == ([], None)
     assert "nothing better than always using the best single model" in head.body.summary()
     assert set(head.logits(ANY).argmax(axis=1)) == {1}
@@ -146,6 +148,6 @@ def test_labels_of_a_fold_are_made_without_it_and_progress_tells_what_is_left():
         return softmax(TABLE[rows], 0.2)
 
     queries = replace(scored(VECTORS, TABLE), labels=labels)
-    learn_auto(queries, POOL, "none", CONFIG, compared=lambda *step: steps.append(step))
+    learn_auto_kind(queries, POOL, "none", CONFIG, compared=lambda *step: steps.append(step))
     assert sorted(map(len, calls)) == [48] * 5 + [60]  # five folds, and the end
     assert steps == [(number, 20) for number in range(21)]

@@ -44,7 +44,7 @@ def test_no_query_is_refused():
 )
 def test_a_trial_judges_a_fifth_of_the_queries_and_ends_where_nothing_gets_better(monkeypatch, losses, epochs):
     judged: list[int] = []
-    monkeypatch.setattr(calibration, "temperature_of", lambda *_: 1.0)
+    monkeypatch.setattr(calibration, "fit_temperature", lambda *_: 1.0)
     monkeypatch.setattr(
         calibration, "log_loss", lambda logits, *_: judged.append(len(logits)) or losses[len(judged) - 1]
     )

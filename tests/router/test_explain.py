@@ -5,7 +5,7 @@ import pytest
 
 from zooter_core.base.records import Decision, Query, Tag
 from zooter_core.data.scores import Scores
-from zooter_core.router.explain import MOST_PIECES, explain, pieces_of
+from zooter_core.router.explain import MOST_PIECES, explain, split_query
 from zooter_core.router.neighbours import Neighbours
 
 
@@ -36,7 +36,7 @@ def decided(query: str, *tags: str) -> Decision:
 
 
 def parts(query: str) -> list[str]:
-    return [query[start:end] for start, end in pieces_of(query)]
+    return [query[start:end] for start, end in split_query(query)]
 
 
 def test_words_are_left_out_one_at_a_time():

@@ -12,7 +12,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.router import finetune as module
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.finetune import Training, finetune
-from zooter_core.router.kinds import DistillConfig, settings_of
+from zooter_core.router.kinds import DistillConfig, configure
 from zooter_core.router.router import Router
 
 QUERIES = [f"Add up {n} apples and {n + 3} apples" for n in range(80)] + [f"Write about the sea {n}" for n in range(50)]
@@ -108,7 +108,7 @@ def test_a_seed_fixes_it_and_few_queries_are_enough(tiny_encoder):
     assert np.array_equal(one.probabilities(["Hi"]), other.probabilities(["Hi"]))
 
 
-@pytest.mark.parametrize("config", [DistillConfig(), DistillConfig(finetune="first"), settings_of("kmeans")])
+@pytest.mark.parametrize("config", [DistillConfig(), DistillConfig(finetune="first"), configure("kmeans")])
 def test_what_cannot_be_fine_tuned_is_refused(tiny_encoder, config):
     with pytest.raises(ZooterError, match="--finetune last or all"):
         finetune(["Hi"], tiny_encoder.embed(["Hi"]), np.eye(2)[:1], POOL, tiny_encoder, config)

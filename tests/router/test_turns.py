@@ -14,7 +14,7 @@ from zooter_core.router.turns import (
     SMALL_TALK,
     SmallTalk,
     Topics,
-    kind_of,
+    classify_turn,
 )
 
 KINDS = {
@@ -56,7 +56,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_kind_of_a_turn_by_its_words(kind):
-    assert {turn: kind_of(turn) for turn in KINDS[kind]} == dict.fromkeys(KINDS[kind], kind)
+    assert {turn: classify_turn(turn) for turn in KINDS[kind]} == dict.fromkeys(KINDS[kind], kind)
 
 
 def test_one_turn_is_routed_as_it_is():
@@ -106,7 +106,7 @@ def test_of_a_long_conversation_its_end_is_routed():
 @pytest.mark.parametrize("text", ["“a" * 10_000, "it is " * 4_000, "a" * 20_000, "your " * 4_000, "that! " * 4_000])
 def test_no_text_takes_long(text):
     begun = time.thread_time()
-    kind_of(text)
+    classify_turn(text)
     assert time.thread_time() - begun < 0.5
 
 

@@ -30,7 +30,7 @@ def test_a_line_has_the_decision_and_nothing_of_the_prompt(serve):
     assert set(line["probabilities"]) == {bad, good}
     assert (line["choice"], line["candidate"], line["reason"]) == (bad, good, "router")
     assert line["failed"] == [{"candidate": bad, "status": 502, "server_status": 503, "reason": "status 503"}]
-    assert (line["fleet"], line["router"]) == ("far", endpoint.server.settings.fleet.hash_of("router")[:12])
+    assert (line["fleet"], line["router"]) == ("far", endpoint.server.settings.fleet.hash_part("router")[:12])
     assert (line["status"], line["finish"], line["error"]) == (200, "stop", None)
     assert 0 < line["routing_seconds"] < line["first_token_seconds"] < line["seconds"]
     text = (folder / "decisions.jsonl").read_text()

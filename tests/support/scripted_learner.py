@@ -53,12 +53,12 @@ class Scripted(Ensemble):
         return [
             QueryRewards((None,) * len(texts), "refused")
             if self.refused(query)
-            else QueryRewards(tuple(self.drift + (text == self.good[kind_of(query)]) for text in texts))
+            else QueryRewards(tuple(self.drift + (text == self.good[classify_turn(query)]) for text in texts))
             for query, texts in queries
         ]
 
 
-def kind_of(query: str) -> str:
+def classify_turn(query: str) -> str:
     return "sum" if "Add" in query else "sea"
 
 

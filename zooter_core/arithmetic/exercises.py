@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from zooter_core.arithmetic.sums import NUMBERS, value_of
+from zooter_core.arithmetic.sums import NUMBERS, work_out
 
 LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
 LONGEST_SUM = 150
@@ -167,7 +167,7 @@ def roots_in(text: str) -> tuple[str, list[Fraction]] | None:
     discriminant = factor**2 - 4 * square * zero
     if discriminant < 0:
         return names[0], []
-    root = value_of(f"sqrt({discriminant})")
+    root = work_out(f"sqrt({discriminant})")
     if root is None:  # too large
         return None
     return names[0], sorted({(sign * root - factor) / (2 * square) for sign in (1, -1)})
@@ -200,7 +200,7 @@ def _difference(equation: str, names: list[str], values: list[int]) -> Fraction 
             side = re.sub(rf"(?<=[\d)])\s?{name}(?![a-z])", f"*({value})", side)
             side = re.sub(rf"(?<![a-z]){name}(?=\s?\()", f"({value})*", side)
             side = re.sub(rf"(?<![a-z]){name}(?![a-z])", f"({value})", side)
-        sides.append(value_of(side) if not re.search(r"[a-z]", side, re.IGNORECASE) else None)
+        sides.append(work_out(side) if not re.search(r"[a-z]", side, re.IGNORECASE) else None)
     return None if sides[0] is None or sides[1] is None else sides[0] - sides[1]
 
 

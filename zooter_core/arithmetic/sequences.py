@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 
-from zooter_core.arithmetic.sums import in_decimals, value_of
+from zooter_core.arithmetic.sums import in_decimals, work_out
 
 Rule = tuple[str, Fraction]  # how a number follows from those before it, and the next one
 NUMBER = r"-?\d[\d.]*"
@@ -29,7 +29,7 @@ def next_number(text: str) -> tuple[str, str] | None:
     if not match or not ASKS_NEXT.search(text) or GAP.search(text):
         return None
     around = text[: match.start()], text[match.end() :]
-    terms = [term for part in re.findall(NUMBER, match[0]) if (term := value_of(part.rstrip("."))) is not None]
+    terms = [term for part in re.findall(NUMBER, match[0]) if (term := work_out(part.rstrip("."))) is not None]
     if not all(AROUND.fullmatch(part.replace("’", "'")) for part in around) or len(terms) < 3:
         return None
     rule = _equal_steps(terms) or _from_the_one_before(terms) or _sums_of_two(terms) or _growing_steps(terms)

@@ -75,7 +75,7 @@ def false_sums(text: str) -> list[str]:
     ]
 
 
-def value_of(expression: str) -> Fraction | None:
+def work_out(expression: str) -> Fraction | None:
     """The value of numbers with signs and brackets between them; None if it is no such expression, or has no value."""
     plain = DECIMAL_COMMA.sub(r"\1.\2", THOUSANDS.sub("", re.sub(r"\\times|\\cdot", "*", expression)))
     plain = DIVISOR.sub(r"\1(\2)", plain).translate(SIGNS).strip()
@@ -94,7 +94,7 @@ def number_in(text: str) -> Fraction | None:
     word = text.lower()
     if word in ("a", "an"):
         return Fraction(1)
-    return Fraction(NUMBERS.index(word)) if word in NUMBERS else value_of(text)
+    return Fraction(NUMBERS.index(word)) if word in NUMBERS else work_out(text)
 
 
 def in_decimals(value: Fraction) -> str:
@@ -148,7 +148,7 @@ def _value(node: ast.expr) -> Fraction:
 
 
 def _is_false(match: re.Match[str]) -> bool:
-    value = None if NO_SUM.fullmatch(match["sum"]) else value_of(match["sum"])
+    value = None if NO_SUM.fullmatch(match["sum"]) else work_out(match["sum"])
     if value is None:
         return False
     if BINARY.fullmatch(match[0]) and sum(int(n, 2) for n in re.findall("[01]+", match["sum"])) == int(

@@ -14,7 +14,7 @@ from fractions import Fraction
 from zooter_core.arithmetic import exercises
 from zooter_core.arithmetic.exact_answers import exact_answer
 from zooter_core.arithmetic.exercises import Equations, equations_in, roots_in, sum_in
-from zooter_core.arithmetic.sums import equals, in_decimals, value_of
+from zooter_core.arithmetic.sums import equals, in_decimals, work_out
 from zooter_core.base.records import Message
 
 LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
@@ -32,7 +32,7 @@ def result(expression: str) -> str | None:
 
     None if the text is not an expression of at least two numbers, divides by zero or is too large.
     """
-    value = None if "**" in expression or ALONE.fullmatch(expression) else value_of(expression)
+    value = None if "**" in expression or ALONE.fullmatch(expression) else work_out(expression)
     return None if value is None or abs(value) >= MOST else in_decimals(value)
 
 
@@ -55,7 +55,7 @@ def opening(messages: Sequence[Message]) -> str:
 
 
 def _worked_out(wording: str, signs: str) -> str:
-    value, exact = result(signs), value_of(signs)
+    value, exact = result(signs), work_out(signs)
     if value is None or exact is None:
         return ""
     if exact.denominator > 1 and FRACTIONS.search(wording):

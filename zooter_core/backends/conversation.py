@@ -19,7 +19,7 @@ Conversation = str | Sequence[Message | Mapping[str, Any]]
 MOST_CHARACTERS = 20_000  # of a query
 
 
-def messages_of(conversation: Conversation) -> tuple[Message, ...]:
+def to_messages(conversation: Conversation) -> tuple[Message, ...]:
     """The messages of a conversation, also as OpenAI's API has them. A text is one message of the user's.
 
     Raises:

@@ -147,13 +147,13 @@ def package_folder(reference: str) -> Path:
     return Path(folders[0])
 
 
-def stamp_of(folder: str) -> str:
+def stamp_weights(folder: str) -> str:
     """Size and time of the weights in a folder, which change when other weights replace them; empty for a hub id."""
     files = sorted(Path(folder).glob("*.safetensors")) if Path(folder).is_dir() else []
     return " ".join(f"{file.stat().st_size}-{file.stat().st_mtime_ns}" for file in files)
 
 
-def version_of(reference: str) -> str:
+def package_version(reference: str) -> str:
     """The installed version of `package:NAME`; "" for any other reference."""
     from importlib import metadata
 

@@ -69,7 +69,7 @@ def bench(
     ensemble = open_ensemble(fleet)
     config = find_judge(ensemble.fleet, judge) if judge else None
     if config:
-        benchmark.judge = Judge(config, ensemble.backend_of)
+        benchmark.judge = Judge(config, ensemble.open_backend)
     generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens, seed)
     with Run(f"{out}.run", create=True) as folder, bars() as progress:
         job = SuiteJob(suite, benchmark, drawn, ensemble, generation, folder, progress, print_note, progress.watch)

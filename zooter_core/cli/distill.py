@@ -88,7 +88,7 @@ def _distill_scores(
 ) -> None:
     scores = open_scores(files)
     from zooter_core.method.tags import TagIndex
-    from zooter_core.pipeline.train import SCORE_LABELS, tags_of
+    from zooter_core.pipeline.train import SCORE_LABELS, choose_tags
     from zooter_core.pipeline.train import distill as distill_scores
     from zooter_core.router.encoder import open_encoder
     from zooter_core.router.kinds.auto import AutoHead
@@ -98,7 +98,7 @@ def _distill_scores(
     texts = [query.text for query in scores.queries]
     with bars() as progress:
         vectors = model.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-        tags = tags_of(scores, "auto", vectors, training.seed)
+        tags = choose_tags(scores, "auto", vectors, training.seed)
         router = distill_scores(
             scores, out, labels=labels, training=training, encoder=model, tags=tags, vectors=vectors, progress=progress
         )

@@ -120,13 +120,13 @@ def evaluate(
 
 def _sweep(table: Scores, configs: Sequence[LabelConfig], fleet: Path | None, plot: Path | None, json: bool) -> None:
     """Routers over a range of beta and tau, with the encoder of the fleet."""
-    from zooter_core.pipeline.train import tags_of  # loads the backends
+    from zooter_core.pipeline.train import choose_tags  # loads the backends
 
     encoder = open_encoder(open_fleet(fleet).encoder)
     texts = [query.text for query in table.queries]
     with bars() as progress:
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-        figures = sweep(table, tags_of(table, "auto", vectors), vectors, configs, DistillConfig(), progress)
+        figures = sweep(table, choose_tags(table, "auto", vectors), vectors, configs, DistillConfig(), progress)
     if plot:
         title = f"Held-back queries: {figures.folds} folds, {figures.seeds} seeds, n = {figures.n}"
         _save(plot, title, {"": charts.sweep_chart(figures)})
@@ -176,7 +176,7 @@ def _prices(fleet: Fleet, pool: Sequence[str], willingness: float) -> Array | No
     names = dict(zip(fleet.names_in(pool), fleet.pool, strict=True))  # by those that the scores have
     pool = [names.get(name, name) for name in pool]
     priced = {entry.name for entry in fleet.candidates if entry.usd_per_million_tokens is not None}
-    return pricing.prices_of(fleet, pool) if willingness or priced.issuperset(pool) else None
+    return pricing.price_list(fleet, pool) if willingness or priced.issuperset(pool) else None
 
 
 def _gain(router: Router, path: str | Path, fleet: Fleet | None, scores: Scores, probabilities: Array) -> Array | None:

@@ -27,7 +27,7 @@ def queries(
     fleet: Path | None = FLEET,
     json: bool = JSON,
 ) -> None:
-    from zooter_core.router.turns import topic_of
+    from zooter_core.router.turns import current_topic
 
     if fleet:
         open_fleet(fleet)  # a mistake in it shows before the work
@@ -37,7 +37,7 @@ def queries(
         return [tuple(tag.name for tag in tags) for tags in fleet_tagger().tag_all([Query("", text) for text in texts])]
 
     with waiting("Reading ...") as show:
-        figures = curate(sources, exclude or [], out, limit, seed, tagging, show, topic_of)
+        figures = curate(sources, exclude or [], out, limit, seed, tagging, show, current_topic)
     print_figures(figures, json, _print)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from zooter_core.base.errors import WorkError
 from zooter_core.base.paths import EMBEDDED_FLEET, WEIGHT_PACKAGES
 from zooter_core.base.sqlite_file import CacheFile
-from zooter_core.base.weights import PREFIX, cache_dir, packages_in, version_of
+from zooter_core.base.weights import PREFIX, cache_dir, package_version, packages_in
 from zooter_core.cli.consoles import err, out
 from zooter_core.cli.options import flag
 from zooter_core.config.fleet import Fleet, load_fleet
@@ -41,7 +41,7 @@ def setup(
 def _missing_packages(requirements: Path) -> list[str]:
     """Those of `packages_in` that are not installed in that version."""
     lines = packages_in(requirements)
-    return [line for line in lines if version_of(PREFIX + line.partition("==")[0]) != line.partition("==")[2]]
+    return [line for line in lines if package_version(PREFIX + line.partition("==")[0]) != line.partition("==")[2]]
 
 
 def _install_packages(requirements: Path) -> None:

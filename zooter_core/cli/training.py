@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.cli.options import named, option
-from zooter_core.router.kinds import AUTO_KIND, KINDS, ZOOTER, DistillConfig, settings_of
+from zooter_core.router.kinds import AUTO_KIND, KINDS, ZOOTER, DistillConfig, configure
 
 if TYPE_CHECKING:
     from zooter_core.method.labels import LabelConfig
@@ -71,7 +71,7 @@ class TrainingOptions:
                 next_step = "For instance --router-set clusters=64."
                 raise ZooterError("--router-set as NAME=NUMBER", repr(pair), next_step) from problem
         kind = self.router_kind or (AUTO_KIND if self.finetune == "none" else ZOOTER)
-        return replace(settings_of(kind, numbers, seed=self.seed or 0), finetune=self.finetune)
+        return replace(configure(kind, numbers, seed=self.seed or 0), finetune=self.finetune)
 
 
 def with_training(command: Callable[..., Result]) -> Callable[..., Result]:

@@ -64,7 +64,7 @@ class RouterConfig(Table):
     # published about them or by their names (fleet/starting.py).
     others: Literal["refuse", "profile"] = "refuse"
     # How much probability of the best answer to give up for the lowest price instead of the highest
-    # (`prices.utilities`), as `--willingness`; None as `prices.willingness_of` says. A fleet without a trained router
+    # (`prices.utilities`), as `--willingness`; None as `prices.find_willingness` says. A fleet without a trained router
     # may have this key alone.
     willingness: NotNegative | None = None
 
@@ -158,7 +158,7 @@ class Fleet:
         next_step = train if table == "router" else f"Add [{table}] to it."
         return ZooterError(f"a [{table}] table in fleet.toml of {self.name}", "none", next_step)
 
-    def hash_of(self, part: str) -> str:
+    def hash_part(self, part: str) -> str:
         """The hash of a part of the fleet: its settings and the files that it names.
 
         Raises:

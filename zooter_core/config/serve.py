@@ -4,9 +4,9 @@ from pydantic import StrictStr
 
 from zooter_core.config.tables import Count, Limit, NotNegative, Table, table
 
-AUTO, AUTO_BEST, RMR = "auto", "auto-best", "rmr"
+AUTO_MODEL, AUTO_BEST, RMR = "auto", "auto-best", "rmr"
 VIRTUAL = {  # models that clients may name beside the candidates, which therefore have other names
-    AUTO: "The candidate that the router expects to answer best.",
+    AUTO_MODEL: "The candidate that the router expects to answer best.",
     AUTO_BEST: "As auto; where the router is unsure, several answer and the reward model keeps the best.",
     RMR: "Every candidate answers, and the reward model keeps the best.",
 }

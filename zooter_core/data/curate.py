@@ -181,7 +181,7 @@ def sift(paths: Paths, exclude: Paths, report: Tell, topic: Topic) -> Sifted:
     numbers = Counter[Path]()
     for log in read_logs(paths, sifted.left_out):
         numbers[log.file] += 1
-        line = _line_of(log)
+        line = _query_line(log)
         try:
             query = read_query(log.place, line | {"query": topic(log.turns)}, str(numbers[log.file]))
         except ZooterError as problem:
@@ -207,7 +207,7 @@ def sift(paths: Paths, exclude: Paths, report: Tell, topic: Topic) -> Sifted:
     return sifted
 
 
-def _line_of(log: Log) -> dict[str, Any]:
+def _query_line(log: Log) -> dict[str, Any]:
     """What a log says of its query, as a queries file does."""
     names = [name for name in QUERY_FIELDS if log.form == PLAIN and log.fields.get(name) is not None]
     line = {name: log.fields[name] for name in names if name != "answer" or not log.values["candidate"]}

@@ -48,7 +48,7 @@ def read_attachment(name: str, content: bytes) -> Attachment:
     return Attachment(name, text.strip("\n"))
 
 
-def encoding_of(start: bytes) -> str:
+def detect_encoding(start: bytes) -> str:
     """The encoding of a text by its byte order mark; UTF-8 without one."""
     return next((encoding for mark, encoding in MARKS if start.startswith(mark)), "utf-8")
 
@@ -56,7 +56,7 @@ def encoding_of(start: bytes) -> str:
 def _decoded(name: str, content: bytes) -> str:
     """The bytes of a text file, with line ends of one kind."""
     try:
-        text = content.decode(encoding_of(content))
+        text = content.decode(detect_encoding(content))
     except UnicodeDecodeError:
         text = content.decode("cp1252", "replace")
     controls = sum(unicodedata.category(letter) == "Cc" and letter not in "\n\r\t\f\v" for letter in text[:10_000])

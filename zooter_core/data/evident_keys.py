@@ -13,7 +13,7 @@ from typing import Any
 
 from zooter_core.arithmetic.exact_answers import exact_answer
 from zooter_core.arithmetic.exercises import LONGEST, equations_in, sum_in
-from zooter_core.arithmetic.sums import NUMBERS, rounded, value_of
+from zooter_core.arithmetic.sums import NUMBERS, rounded, work_out
 from zooter_core.base.records import Query
 from zooter_core.data.answer_keys import AnswerKey
 
@@ -66,7 +66,7 @@ def asks_form_alone(key: Mapping[str, Any]) -> bool:
     return set(key) == {"check"} and set(key["check"]) <= {check for _, check, _ in FORMS}
 
 
-def key_of(query: Query) -> AnswerKey | None:
+def derive_key(query: Query) -> AnswerKey | None:
     """The answer key from which a router learns: the one that a query came with, else what its text holds."""
     return dict(query.key) if query.key else outcome_in(query.text)
 
@@ -85,8 +85,8 @@ def key_in(text: str) -> AnswerKey | None:
     text = " ".join(text.split()).replace("’", "'")
     if not text or len(text) > LONGEST:
         return None
-    if (parts := sum_in(text)) and (result := value_of(parts[1])) is not None:
-        return {"answer": _forms_of(result)}
+    if (parts := sum_in(text)) and (result := work_out(parts[1])) is not None:
+        return {"answer": _spell_out(result)}
     if equations := equations_in(text):
         return {"check": {"solution": {name: str(value) for name, value in equations.solution.items()}}}
     if (exact := exact_answer(text)) and exact[1].isdigit():
@@ -105,7 +105,7 @@ def _count(word: str) -> int:
     return NUMBERS.index(word.lower()) if word.lower() in NUMBERS else int(word)
 
 
-def _forms_of(value: Fraction) -> AnswerKey:
+def _spell_out(value: Fraction) -> AnswerKey:
     value = value.limit_denominator(10**12)  # √2 * √2 is 2
     digits = next((digits for digits in range(MOST_DIGITS + 1) if 10**digits % value.denominator == 0), None)
     if digits is None:

@@ -23,7 +23,7 @@ from typing import Any, TextIO
 
 from zooter_core.base.errors import ZooterError, first_line
 from zooter_core.base.strict_json import ESCAPED, clean, is_number, objects
-from zooter_core.data.documents import encoding_of
+from zooter_core.data.documents import detect_encoding
 
 LARGEST_TEXT = 1 << 30  # characters; a small .gz can hold more than the memory
 SPACE = re.compile(r"[ \t\n\r]*")
@@ -89,7 +89,7 @@ def open_text(path: Path) -> Iterator[TextIO]:
         if head in PACKED:
             step = 'In Excel, save the sheet as "CSV UTF-8"; unpack an archive.'
             raise ZooterError(KIND, f"a workbook or an archive at {path}", step)
-        with read(path, "rt", encoding=encoding_of(head), errors=AS_EXCEL) as file:
+        with read(path, "rt", encoding=detect_encoding(head), errors=AS_EXCEL) as file:
             yield file
     except UnicodeDecodeError as problem:
         step = """Save it as text in UTF-8 (in Excel, "CSV UTF-8"). If it is text in UTF-8, it is cut short or \
@@ -163,7 +163,7 @@ def _each_value(path: Path) -> Iterator[tuple[Place, Any]]:
     if name.endswith(".txt") and "\t" not in first[1]:
         queries = chain([first] if first[1] else [], lines)
         yield from ((f"{path}, line {number}", {"id": f"{number:06d}", "query": text}) for number, text in queries)
-    elif isinstance(value_of(first[1]), dict) or (
+    elif isinstance(json_or_text(first[1]), dict) or (
         name.endswith(".jsonl") and first[1] not in ("", "{") and first[1][0] != "["
     ):
         step = FORMS
@@ -249,7 +249,7 @@ def _values(text: str, path: Path) -> Iterator[Any]:
         at = _skip(text, end)
 
 
-def value_of(text: str) -> Any:
+def json_or_text(text: str) -> Any:
     """The value of a JSON text; the text itself if it is none."""
     try:
         value, end = _decode(text, _skip(text, 0))
@@ -265,7 +265,7 @@ def as_json(value: object) -> Any:
     if value.lstrip().startswith(("[{'", "{'", "['")):
         with suppress(ValueError, SyntaxError, RecursionError):
             return ast.literal_eval(value.strip())
-    return value_of(value)
+    return json_or_text(value)
 
 
 def as_time(value: object) -> float | None:

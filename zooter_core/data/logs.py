@@ -138,7 +138,7 @@ def read_logs(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Log]:
         if forms == {""}:
             if isinstance(strange[0], ZooterError):
                 raise strange[0]
-            first = f"records with the fields {listed(fields_of(strange[0])) or 'none'}"
+            first = f"records with the fields {listed(read_fields(strange[0])) or 'none'}"
             raise ZooterError(f"a log of a known format in {file}", first, f"{FORMATS} {RENAME}")
     if not total:
         raise ZooterError.saying("The files hold no record.", "Check the paths.")
@@ -152,21 +152,21 @@ def read_logs(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Log]:
 
 def _answered(record: Record, outputs: list[Record], several: bool) -> tuple[Record, Record, str]:
     """A request of OpenAI's Batch API and its output, the fields of both, and why there is no answer."""
-    fields = record | fields_of(record.get("body", record.get("params"))) | {"custom_id": record["custom_id"]}
+    fields = record | read_fields(record.get("body", record.get("params"))) | {"custom_id": record["custom_id"]}
     if several:
         return record, fields, "a custom_id of several batches: import each batch by itself"
     if not outputs:
         return record, fields, "a request of the batch without its output: name both files"
-    message = fields_of(outputs[0].get("result")).get("message")  # of Anthropic
+    message = read_fields(outputs[0].get("result")).get("message")  # of Anthropic
     fields |= _reply(message or outputs[0].get("response"))
-    answered = any(map(fields_of(fields["response"]).get, ("choices", "output", "content")))
+    answered = any(map(read_fields(fields["response"]).get, ("choices", "output", "content")))
     return record | {"output": outputs[0]}, fields, "" if answered else "a request of the batch without an answer"
 
 
 def _reply(response: object) -> Record:
     """What the answer of a server says, as fields of a log."""
-    reply = fields_of(response)
-    reply = fields_of(reply.get("body")) or reply
+    reply = read_fields(response)
+    reply = read_fields(reply.get("body")) or reply
     created = reply.get("created", reply.get("created_at"))
     return {"response": reply or response, "usage": reply.get("usage"), "created": created}
 
@@ -175,9 +175,9 @@ def _branch(nodes: Record, name: object) -> list[Record]:
     """The messages up to a node of a conversation that ChatGPT has exported, which has branches."""
     messages = []
     for _ in nodes:
-        node = fields_of(nodes.get(as_text(name) or ""))
-        message, name = fields_of(node.get("message")), node.get("parent")
-        role, content = (fields_of(message.get(key)) for key in ("author", "content"))
+        node = read_fields(nodes.get(as_text(name) or ""))
+        message, name = read_fields(node.get("message")), node.get("parent")
+        role, content = (read_fields(message.get(key)) for key in ("author", "content"))
         messages.append({"role": role.get("role"), "content": content.get("parts")})
     return messages[::-1]
 
@@ -185,16 +185,18 @@ def _branch(nodes: Record, name: object) -> list[Record]:
 def records_in(file: Path) -> Iterator[tuple[Place, Any, Shape]]:
     """The records of a file with their shapes; of an object with known records in it, also in a text, these."""
     for place, value in each_row(file):
-        shape = _shape_of(value)
+        shape = _find_shape(value)
         parts = list(value.values()) if isinstance(value, dict) and not shape.form else []
-        inner = [(place, part, _shape_of(part)) for entries in parts if isinstance(entries, list) for part in entries]
+        inner = [(place, part, _find_shape(part)) for entries in parts if isinstance(entries, list) for part in entries]
         if not any(part[2].form for part in inner):
-            inner = [(place, value | part, shape) for part in map(fields_of, parts) if (shape := _shape_of(part)).form]
+            inner = [
+                (place, value | part, shape) for part in map(read_fields, parts) if (shape := _find_shape(part)).form
+            ]
         yield from inner or [(place, value, shape)]
 
 
-def _shape_of(record: object) -> Shape:
-    names = fields_of(record).keys() if isinstance(record, dict) else set[str]()
+def _find_shape(record: object) -> Shape:
+    names = read_fields(record).keys() if isinstance(record, dict) else set[str]()
     return next((shape for shape in SHAPES if shape.keys <= names), NO_SHAPE)
 
 
@@ -220,7 +222,7 @@ def query_in(place: Place, fields: Mapping[str, Any]) -> str:
     raise ZooterError(f'"query" as a text that is not empty in {place}', described, FIX_LINE if texts else RENAME)
 
 
-def fields_of(record: object) -> Record:
+def read_fields(record: object) -> Record:
     """An object, also in a text of JSON, with its keys as `field_name` has them; {} for anything else.
 
     An instruction with its input, as in Alpaca's data, or its context, as in Dolly's, becomes the `query`.
@@ -258,9 +260,9 @@ def turns_in(messages: Sequence[tuple[str, str]]) -> list[str]:
 def _log(left_out: Counter[str], source: Source, record: Record, request: Record, no_answer: str = "") -> Iterator[Log]:
     """The request in a record, if nothing speaks against it. `request` has its fields where the record has not."""
     file, place, shape = source
-    fields = fields_of(request)
-    if body := fields_of(fields.get("request_body", fields.get("request"))):  # of a call, beside its response
-        body = fields_of(body.get("body")) or body
+    fields = read_fields(request)
+    if body := read_fields(fields.get("request_body", fields.get("request"))):  # of a call, beside its response
+        body = read_fields(body.get("body")) or body
         fields = body | fields | _reply(fields.get("response_body", fields.get("response")))
     fields = _vote_in(fields) | fields
     messages = messages_in(fields)
@@ -269,8 +271,10 @@ def _log(left_out: Counter[str], source: Source, record: Record, request: Record
         left_out[reason] += 1
         return
     fields.pop({LANGSMITH: "session_id", LITELLM: ""}.get(shape.form, "api_key"), None)  # a project's id; a secret
-    fields["metadata"] = fields_of(fields.get("metadata")) | fields_of(fields_of(fields.get("extra")).get("metadata"))
-    fields["usage"] = fields_of(fields.get("usage")) | fields_of(fields.get("usage_details"))
+    fields["metadata"] = read_fields(fields.get("metadata")) | read_fields(
+        read_fields(fields.get("extra")).get("metadata")
+    )
+    fields["usage"] = read_fields(fields.get("usage")) | read_fields(fields.get("usage_details"))
     fields |= {f"{name}.{key}": value for name in ("metadata", "usage") for key, value in fields[name].items()}
     yield Log(file, place, shape.form, record, fields, turns, no_answer, _values(fields, messages))
 
@@ -307,10 +311,10 @@ def _first(fields: Record, read: Callable[[object], Any], names: str) -> Any:
 def _vote_in(fields: Record) -> Record:
     """The model and the thumb of the last answer in a chat of Open WebUI, or in its feedback on one."""
     if "snapshot" in fields:
-        data = fields_of(fields.get("data"))
+        data = read_fields(fields.get("data"))
         return {"model": data.get("model_id"), "feedback": data.get("rating")}
-    answer = (objects(fields_of(fields.get("chat")).get("messages")) or [{}])[-1]
-    return {"model": answer.get("model"), "feedback": fields_of(answer.get("annotation")).get("rating")}
+    answer = (objects(read_fields(fields.get("chat")).get("messages")) or [{}])[-1]
+    return {"model": answer.get("model"), "feedback": read_fields(answer.get("annotation")).get("rating")}
 
 
 def _messages(value: object, names: Sequence[str], depth: int = DEEPEST) -> list[tuple[str, str]]:

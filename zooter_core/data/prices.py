@@ -21,7 +21,7 @@ TOKENS = 300  # assumed length of a response that is not known
 STARTING = 0.1  # the willingness of a starting router: docs/notebook/routers.md has the figures
 
 
-def prices_of(fleet: Fleet, pool: Sequence[str]) -> Array:
+def price_list(fleet: Fleet, pool: Sequence[str]) -> Array:
     """US dollars per million tokens that each candidate of a pool writes, shape (N,).
 
     Raises:
@@ -35,7 +35,7 @@ def prices_of(fleet: Fleet, pool: Sequence[str]) -> Array:
     return np.array(prices, dtype=np.float64)
 
 
-def willingness_of(fleet: Fleet) -> float:
+def find_willingness(fleet: Fleet) -> float:
     """How much probability the fleet's router gives up for the lowest price: what `[router] willingness` says, else
     STARTING for a starting router, which has only guessed what a higher price earns, and 0 for a trained one."""
     if fleet.willingness is not None:
@@ -61,7 +61,7 @@ def runs_here(candidate: CandidateConfig) -> bool:
 
 def describe_weighing(fleet: Fleet) -> str:
     """What the fleet's router makes of prices, for people; empty where it does not weigh any."""
-    willingness, costs = willingness_of(fleet), assumed(fleet)
+    willingness, costs = find_willingness(fleet), assumed(fleet)
     if not willingness or not costs.max() > costs.min():
         return ""
     unknown = [one.name for one in fleet.candidates if one.usd_per_million_tokens is None and not runs_here(one)]
@@ -133,7 +133,7 @@ def by_willingness(fleet: Fleet, decision: Decision, willingness: float) -> Deci
     """
     check_willingness(willingness)
     names = list(decision.probabilities)
-    return weighed(decision, prices_of(fleet, names) if willingness else np.zeros(len(names)), willingness)
+    return weighed(decision, price_list(fleet, names) if willingness else np.zeros(len(names)), willingness)
 
 
 def weighed(decision: Decision, costs: Array, willingness: float) -> Decision:

@@ -34,7 +34,7 @@ from zooter_core.data.run_folder import (
     Settings,
 )
 from zooter_core.data.scores import Scores, score_line
-from zooter_core.method.verified import scale_of, verified_rewards
+from zooter_core.method.verified import mean_and_deviation, verified_rewards
 
 RESTORE = (
     "Restore a copy. Or delete it and start again with the same settings as before: existing records are kept. Or "
@@ -260,7 +260,7 @@ class Run:
         rewarded = self._rewarded()
         means, rewards, outcomes = self._rewards(rewarded)
         if (rows := np.isfinite(outcomes).any(axis=(1, 2))).any():
-            means[rows] = verified_rewards(rewards[rows], outcomes[rows], scale_of(means)).mean(axis=-1)
+            means[rows] = verified_rewards(rewards[rows], outcomes[rows], mean_and_deviation(means)).mean(axis=-1)
         scores = Scores(tuple(query for query, _ in rewarded), self.pool, means)
         return scores.tagged(self.tags()) if self.is_finished("tag") else scores
 
@@ -268,7 +268,7 @@ class Run:
         """Of every response the reward, the reward model's alone, and the verified outcome (NaN where nothing verifies
         it), each of the shape (queries, candidates, samples)."""
         means, rewards, outcomes = self._rewards(self._rewarded())
-        return verified_rewards(rewards, outcomes, scale_of(means)), rewards, outcomes
+        return verified_rewards(rewards, outcomes, mean_and_deviation(means)), rewards, outcomes
 
     def dollars(self, fleet: Fleet, tokens: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """The cost of a thousand queries like each one, in US dollars, shape (queries, candidates); None if the fleet
@@ -280,7 +280,7 @@ class Run:
         priced = {candidate.name for candidate in fleet.candidates if candidate.usd_per_million_tokens is not None}
         if not priced.issuperset(self.pool):
             return None
-        return prices.dollars(prices.prices_of(fleet, self.pool), tokens)
+        return prices.dollars(prices.price_list(fleet, self.pool), tokens)
 
     def of_responses(self, *fields: str) -> list[NDArray[np.float64]]:
         """Some figures of the responses, means over samples, shape (queries, candidates) each; NaN without response."""

@@ -19,7 +19,7 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.strict_json import objects
 from zooter_core.data.answer_keys import FIELDS
 from zooter_core.data.json_records import ENDING, FIX_LINE, Place, as_json, as_number, as_text, each_record
-from zooter_core.data.logs import TEXTS, field_name, fields_of, messages_in, query_in, turns_in
+from zooter_core.data.logs import TEXTS, field_name, messages_in, query_in, read_fields, turns_in
 from zooter_core.data.score_cells import as_response, as_score, is_missing, read_number
 
 SCORE = ("score", "overall_score", "reward")
@@ -90,7 +90,7 @@ def _joined(lines: Iterable[tuple[int, Place, Record]]) -> Iterator[tuple[int, P
     """The lines of several files. Where two files have scores of other models for a query, its lines become one."""
     queries: dict[str | int, tuple[int, Place, Record]] = {}  # by text, or by number where the text is taken
     for number, (file, place, record) in enumerate(lines):
-        text = query_in(place, fields_of(record)).strip()
+        text = query_in(place, read_fields(record)).strip()
         first, _, earlier = queries.get(text, (file, place, {}))
         models, others = _scored_models(record), _scored_models(earlier)
         if first != file and models and others and models.isdisjoint(others):
@@ -154,14 +154,18 @@ def _unwrapped(path: Path) -> Iterator[Line]:
         if _are_scores(record.get("scores")) or not any(isinstance(part, dict | list) for part in record.values()):
             yield place, record
             continue
-        if objects(results := fields_of(record.get("results")).get("results")):  # promptfoo has the prompts beside them
+        if objects(
+            results := read_fields(record.get("results")).get("results")
+        ):  # promptfoo has the prompts beside them
             record = {"results": results}
         ratings = [part for name, part in record.items() if SCORED.fullmatch(name.lower()) and _are_scores(part)]
         if len(ratings) == 1 and "scores" not in record:
             record = record | {"scores": ratings[0]}
         rows = _keyed(record) or _listed(record)
-        around = {name: value for name, value in fields_of(record).items() if name in (*MODEL, *ABOUT)} if rows else {}
-        if rows and ({*MODEL} & fields_of(rows[0]).keys() or not {*TEXTS} & around.keys()):
+        around = (
+            {name: value for name, value in read_fields(record).items() if name in (*MODEL, *ABOUT)} if rows else {}
+        )
+        if rows and ({*MODEL} & read_fields(rows[0]).keys() or not {*TEXTS} & around.keys()):
             yield from ((place, around | row) for row in rows)
         else:
             yield place, record
@@ -178,7 +182,7 @@ def _keyed(record: Record) -> list[Record]:
         if all(" " in name for name in inner) and not any(" " in name for name in record):
             return [{"model": m, "query": q, "score": s} for m, scores in record.items() for q, s in scores.items()]
         return [{"query": query, "scores": scores} for query, scores in record.items()]
-    if all(isinstance(part, dict) and {*TEXTS} & fields_of(part).keys() for part in record.values()):
+    if all(isinstance(part, dict) and {*TEXTS} & read_fields(part).keys() for part in record.values()):
         return [{"id": name} | part for name, part in record.items()]
     return []
 
@@ -240,13 +244,13 @@ def _vote(place: Place, fields: Record) -> list[Record]:
 
 def _named_fields(path: Path, record: Record) -> Record:
     """The fields of a record, which other programs name otherwise. Where nothing names the model, the file does."""
-    fields = fields_of(record)
+    fields = read_fields(record)
     if "snapshot" in fields:
         return _of_open_webui(fields)
     if {"doc", "doc_id", "target"} <= fields.keys():
         return _of_lm_evaluation_harness(path, fields)
-    of_promptfoo = fields_of(fields.get("provider"))
-    elsewhere = of_promptfoo or fields_of(fields.get("metadata")).get("model")
+    of_promptfoo = read_fields(fields.get("provider"))
+    elsewhere = of_promptfoo or read_fields(fields.get("metadata")).get("model")
     if model := next((fields[name] for name in MODEL if name in fields), elsewhere):
         return _with_metrics(fields, model) | {"model": model}
     if {*CLEAR_RESPONSE} & fields.keys() and {*SCORE, *LIKELY} & fields.keys():
@@ -265,7 +269,7 @@ def _with_metrics(fields: Record, model: object) -> Record:
 
 def _of_open_webui(fields: Record) -> Record:
     """A thumb: a score, or a vote where another model answered too."""
-    data = fields_of(fields.get("data"))
+    data = read_fields(fields.get("data"))
     model, liked = data.get("model_id"), data.get("rating") == 1
     if rivals := data.get("sibling_model_ids"):
         return fields | {"model_a": model, "model_b": rivals[0], "winner": "model_a" if liked else "model_b"}
@@ -282,7 +286,7 @@ def _of_lm_evaluation_harness(path: Path, fields: Record) -> Record:
     prompt = fields.get("arguments")  # of each request: the prompt, and how to go on
     while isinstance(prompt, dict | list) and prompt:
         prompt = next(iter(prompt.values() if isinstance(prompt, dict) else prompt))
-    doc = fields_of(fields["doc"])
+    doc = read_fields(fields["doc"])
     query = {name: doc[name] for name in TEXTS if name in doc and name != "text"} or {"prompt": prompt}
     task = path.name.removeprefix("samples_").rpartition("_")[0]  # before the time
     return query | {"model": path.parent.name.replace("__", "/"), "dataset": task, "score": fields.get(metric)}
@@ -298,7 +302,7 @@ def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) ->
     if not score and not response:
         expected = f'a column "score" or "response" beside "{model}" in {place}'
         raise ZooterError(expected, f"the columns {listed(fields)}", "Name the column of the scores or responses so.")
-    one, text = fields_of(fields[model]), as_response(fields.get(response))
+    one, text = read_fields(fields[model]), as_response(fields.get(response))
     name = next(filter(None, map(as_text, (fields[model], *map(one.get, ("label", "name", "id"))))), "").strip()
     if not name:
         raise ZooterError(f"the name of a model in {place}", f"{fields[model]!r:.40} in {model}", FIX_LINE)
@@ -318,10 +322,10 @@ def _by_column(rows: Sequence[Line], responses: bool) -> list[Line]:
     if not rows:
         return []
     place, record = rows[0]
-    query_in(place, fields_of(record))  # its error, if it has none
+    query_in(place, read_fields(record))  # its error, if it has none
     columns = [name for name in dict.fromkeys(name for _, record in rows for name in record) if name.strip()]
     cells = {name: [cell for _, record in rows if not is_missing(cell := record.get(name))] for name in columns}
-    models = {name: model for name in columns if (model := _model_of(name)) is not None}
+    models = {name: model for name in columns if (model := _name_model(name)) is not None}
     models = {name: model for name, model in models.items() if not _counts_rows(cells[name], len(rows))}
     kind, names = "scores", [name for name in models if _are_mostly_numbers(name, cells[name])]
     if not names or (responses and len(names) < len(models) == len({*models.values()})):
@@ -349,7 +353,7 @@ def _are_mostly_numbers(name: str, cells: Sequence[object]) -> bool:
     return bool(cells) and sum(read_number(cell) is not None for cell in cells) >= least
 
 
-def _model_of(column: str) -> str | None:
+def _name_model(column: str) -> str | None:
     """The model in a column's name: that of "small", "rating_small" and "Score (small)" is the same. None if the name
     is that of no model's column."""
     if not _may_be_scores(column):

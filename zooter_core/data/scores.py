@@ -27,10 +27,10 @@ from zooter_core.base.strict_json import is_number, objects
 from zooter_core.base.terminal import wrong_name
 from zooter_core.data.answer_keys import read_key
 from zooter_core.data.json_records import as_json, as_object, each_record
-from zooter_core.data.logs import fields_of, query_in, records_in
+from zooter_core.data.logs import query_in, read_fields, records_in
 from zooter_core.data.score_cells import as_score
 from zooter_core.data.score_records import score_records
-from zooter_core.method.verified import scale_of, verified_rewards
+from zooter_core.method.verified import mean_and_deviation, verified_rewards
 
 NO_DATASET, OTHER = "all", "other"
 PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")
@@ -214,7 +214,7 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
     values = np.ascontiguousarray(np.array(list(columns.values())).reshape(len(pool), len(queries)).T)
     if rows := list(verified):
         right = np.array([[verified[row].get(name, np.nan) for name in pool] for row in rows])
-        values[rows] = verified_rewards(values[rows], right, scale_of(values))
+        values[rows] = verified_rewards(values[rows], right, mean_and_deviation(values))
     result = Scores(tuple(queries), pool, values, files=tuple(map(str, paths))).comparable()
     if not pool or not result.queries:
         step = "Put the scores of a query into one line: a label compares candidates."
@@ -294,7 +294,7 @@ def score_line(
 
 def read_query(place: str, record: Mapping[str, Any], fallback: str, blank: bool = False) -> Query:
     """The query of a line; `fallback` is its id if the line has none. `blank` accepts one of white space alone."""
-    fields = fields_of(record)
+    fields = read_fields(record)
     text = query_in(place, fields)
     if not blank and not text.strip():
         raise ZooterError(f'"query" as a text that is not empty in {place}', repr(text)[:60], "Fix or remove the line.")

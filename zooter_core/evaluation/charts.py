@@ -111,7 +111,7 @@ def of_names(names: Sequence[str], **more: Any) -> Figure:
     return {"range": [len(names) - 0.5, -0.5], "showgrid": False, **ticks, **more}
 
 
-def bars_of(middles: Sequence[float], intervals: Sequence[tuple[float, float]], colour: str) -> Figure:
+def error_bars(middles: Sequence[float], intervals: Sequence[tuple[float, float]], colour: str) -> Figure:
     """Error bars as plotly has them: how far each end is from its middle; none where one is not finite."""
     ends = [
         (high - middle, middle - low) if all(map(math.isfinite, (low, middle, high))) else (None, None)
@@ -165,7 +165,7 @@ def sweep_chart(sweep: Sweep) -> Figure:
         colour, means = SWEEP_COLOURS[number % len(SWEEP_COLOURS)], [row.mean for row in rows]
         texts = [_row_texts(row, sweep.is_best(row)) for row in rows]
         stars = [place for place, row in enumerate(rows) if sweep.is_best(row)]
-        bars = bars_of(means, [row.interval for row in rows], colour)
+        bars = error_bars(means, [row.interval for row in rows], colour)
         betas, name = [row.beta for row in rows], text(f"tau {tau:g}")
         lines.append(_marked(betas, means, colour, number, texts, stars, name=name, error_y=bars))
     return framed(lines, *SWEEP_AXES, legend=len(lines) > 1)

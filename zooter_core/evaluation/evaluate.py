@@ -320,7 +320,9 @@ def report(
     crossed = None
     if learned and cross_validated is not None:
         router, alone, folds = cross_validated
-        single = learned.candidates[int(level(learned.scores).argmax())]  # as `mixture.levels_of` chose in each fold
+        single = learned.candidates[
+            int(level(learned.scores).argmax())
+        ]  # as `mixture.cross_fitted_levels` chose in each fold
         crossed = verdicts.reach_verdict(
             learned, router, alone, single, "cross-validation", folds=folds, corrected=corrected
         )

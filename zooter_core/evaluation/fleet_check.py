@@ -70,7 +70,7 @@ def check_part(ensemble: Ensemble, part: Part) -> Row:
 
 def _candidate(ensemble: Ensemble, entry: CandidateConfig, note: Tell) -> Row:
     """A short answer. The model of an endpoint takes no memory on this machine."""
-    backend = ensemble.runner_of(entry)
+    backend = ensemble.backend_for(entry)
     backend.load(entry)
     generation = GenerationConfig(max_new_tokens=32, temperature=0.0)
     messages = [Message("user", backend.trial(entry))]

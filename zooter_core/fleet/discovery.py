@@ -24,7 +24,7 @@ from zooter_core.backends.endpoint.abilities import (
     ask_ollama,
     ask_route,
     find_base,
-    member_of,
+    get_nested,
     read_count,
     read_entry,
 )
@@ -245,7 +245,7 @@ def _named(entries: Sequence[Mapping[str, Any]], host: str, tell: Tell) -> dict[
 
 def _writes(listing: Mapping[str, Any]) -> bool:
     """Whether an entry of a list of models is one that writes text, as far as its name and type tell."""
-    outputs = member_of(listing, "architecture", "output_modalities")
+    outputs = get_nested(listing, "architecture", "output_modalities")
     writes = "text" in outputs if isinstance(outputs, list) else True
     return writes and not NO_TEXT.search(listing["id"]) and listing.get("type") not in NO_TEXT_TYPES
 
@@ -269,7 +269,7 @@ def _model(server: Connection, make: str, listing: Mapping[str, Any], abilities:
     def fact(*values: object) -> str:
         return one_line(next(filter(None, map(text_or_empty, values)), ""), LONGEST_FACT)
 
-    counted = round((read_count(member_of(listing, "meta", "n_params")) or 0) / 1e9, 2)
+    counted = round((read_count(get_nested(listing, "meta", "n_params")) or 0) / 1e9, 2)
     capabilities = listing.get("capabilities") if make == LM_STUDIO else None
     lengths = (abilities.context_tokens, listing.get("loaded_context_length"), listing.get("max_context_length"))
     return Model(
@@ -278,13 +278,13 @@ def _model(server: Connection, make: str, listing: Mapping[str, Any], abilities:
         place=f"on {make} at {server.config.host}",
         make=make,
         billions=(counted if counted < MOST_BILLIONS else 0)
-        or billions_in(fact(member_of(listing, "details", "parameter_size")))
+        or billions_in(fact(get_nested(listing, "details", "parameter_size")))
         or billions_in(base or name),
-        size=read_count(listing.get("size", member_of(listing, "meta", "size"))),
+        size=read_count(listing.get("size", get_nested(listing, "meta", "size"))),
         quantisation=fact(
-            member_of(listing, "details", "quantization_level"),
+            get_nested(listing, "details", "quantization_level"),
             listing.get("quantization"),
-            member_of(listing, "meta", "ftype"),
+            get_nested(listing, "meta", "ftype"),
         ),
         abilities=replace(
             abilities,

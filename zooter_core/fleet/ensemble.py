@@ -18,8 +18,8 @@ import numpy as np
 
 from zooter_core.backends import Backend, Piece, Request, iter_responses, stream_or_fail
 from zooter_core.backends.attachments import estimated_tokens, with_attachments
-from zooter_core.backends.conversation import Conversation, alternating, check_query, last_query, messages_of
-from zooter_core.backends.gguf import engine_of
+from zooter_core.backends.conversation import Conversation, alternating, check_query, last_query, to_messages
+from zooter_core.backends.gguf import choose_backend
 from zooter_core.backends.merge_streams import merge_streams
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.progress import Tell, silent
@@ -63,12 +63,12 @@ class Ensemble(FleetModels):
         Args:
             willingness: how much probability of the best answer to give up for the lowest price instead of the
                 highest. Above 0, the candidate with the highest utility is chosen (`prices.utilities`). Default: that
-                of the fleet (`prices.willingness_of`).
+                of the fleet (`prices.find_willingness`).
 
         Raises:
             ZooterError: the willingness is below 0, or above 0 and a candidate has no price in fleet.toml.
         """
-        messages = messages_of(query)
+        messages = to_messages(query)
         check_query(messages[-1].content if messages else "")
         (decision,) = self.routing([[message.content for message in messages if message.role == "user"]])
         return decision if willingness is None else prices.by_willingness(self.fleet, decision, willingness)
@@ -160,7 +160,7 @@ class Ensemble(FleetModels):
         names = candidates or self.fleet.pool
         pieces = self.run_candidates(names, query, threading.Event(), generation)
         responses = {response.candidate: response for _, response in iter_responses(pieces)}
-        return self.rank_responses(last_query(messages_of(query)), [responses[name] for name in names])
+        return self.rank_responses(last_query(to_messages(query)), [responses[name] for name in names])
 
     def run_candidates(
         self,
@@ -177,7 +177,7 @@ class Ensemble(FleetModels):
         the candidates continue it, and a response holds only the continuation. Where messages have attachments, the
         first piece of each request says how much of them the candidate reads (`piece.request.readings`).
         """
-        messages = messages_of(query)
+        messages = to_messages(query)
         check_query(last_query(messages))
         turns = alternating(messages)
         requests = [Request(self.fleet.candidate(name), turns) for name in (*candidates, *reserves)]
@@ -223,7 +223,7 @@ class Ensemble(FleetModels):
             return request
         candidate, settings = request.candidate, generation or self.fleet.generation
         try:
-            backend = self.runner_of(candidate)
+            backend = self.backend_for(candidate)
             limits = (backend.context(candidate), settings.max_new_tokens, partial(backend.count_tokens, candidate))
             messages, readings = with_attachments(request.messages, *limits)
         except ZooterError:  # raised again when the candidate is asked
@@ -233,7 +233,10 @@ class Ensemble(FleetModels):
     def read_ahead(self, conversation: Conversation) -> None:
         """Let candidates read a conversation in the background, where their backend can: the answer to its next query
         then begins sooner. The next request ends the reading."""
-        messages, loaded = messages_of(conversation), [c for c in self.fleet.candidates if engine_of(c) in self._used]
+        messages, loaded = (
+            to_messages(conversation),
+            [c for c in self.fleet.candidates if choose_backend(c) in self._used],
+        )
         requests = [self._with_attachments(Request(candidate, messages)) for candidate in loaded]
         for backend, group in self._by_backend(requests):
             backend.read_ahead(group)
@@ -241,7 +244,7 @@ class Ensemble(FleetModels):
     def _by_backend(self, requests: Sequence[Request]) -> list[tuple[Backend, list[Request]]]:
         groups: dict[Backend, list[Request]] = {}
         for request in requests:
-            groups.setdefault(self.runner_of(request.candidate), []).append(request)
+            groups.setdefault(self.backend_for(request.candidate), []).append(request)
         return list(groups.items())
 
     def run_candidate(
@@ -252,12 +255,12 @@ class Ensemble(FleetModels):
         generation: GenerationConfig | None = None,
     ) -> Iterator[Piece]:
         """`run_requests` for one candidate. An independent one draws requests from an iterator when it has room."""
-        backend = self.runner_of(self.fleet.candidate(candidate))
+        backend = self.backend_for(self.fleet.candidate(candidate))
         return stream_or_fail(backend, requests, generation or self.fleet.generation, stop)
 
     def independent(self, candidate: str) -> bool:
         """Whether a candidate's responses do not depend on the other requests of the same call."""
-        return self.runner_of(self.fleet.candidate(candidate)).independent
+        return self.backend_for(self.fleet.candidate(candidate)).independent
 
     def rank_responses(
         self, query: str, responses: Sequence[Response], stop: threading.Event | None = None
@@ -309,7 +312,7 @@ class Ensemble(FleetModels):
         for candidate in self.fleet.candidates:
             progress(f"Loading the candidate {candidate.name} ...")
             try:
-                self.runner_of(candidate).load(candidate)
+                self.backend_for(candidate).load(candidate)
                 self.loads[candidate.name] = None
             except ZooterError as problem:
                 self.loads[candidate.name] = problem

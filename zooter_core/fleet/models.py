@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zooter_core import backends
 from zooter_core.backends import Backend
-from zooter_core.backends.gguf import engine_of
+from zooter_core.backends.gguf import choose_backend
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Response
-from zooter_core.base.weights import has_torch, version_of
+from zooter_core.base.weights import has_torch, package_version
 from zooter_core.config.candidates import AUTO_BACKEND, TRANSFORMERS, CandidateConfig
 from zooter_core.config.fleet import Fleet, RouterConfig
 from zooter_core.config.labelling import ENCODER, EmbeddedConfig, RewardConfig
@@ -49,7 +49,7 @@ class FleetModels:
         self._using = threading.Lock()
         for candidate in fleet.candidates:
             if candidate.backend not in (*backends.KINDS, AUTO_BACKEND):  # those load when they are needed
-                self.backend_of(candidate.backend)
+                self.open_backend(candidate.backend)
         self._parts: dict[str, Any] = {}
         self.latest: dict[str, Response] = {}
         self.loads: dict[str, ZooterError | None] = {}
@@ -70,7 +70,7 @@ class FleetModels:
 
     @property
     def tagger(self) -> taggers.Tagger:
-        return self._part("tagger", self.fleet.tagger, lambda c: taggers.tagger(c, self.encoders, self.backend_of))
+        return self._part("tagger", self.fleet.tagger, lambda c: taggers.tagger(c, self.encoders, self.open_backend))
 
     @property
     def reward_model(self) -> rewards.RewardModel:
@@ -86,7 +86,9 @@ class FleetModels:
     def routing(self) -> Routing:
         """Decides on queries: the router, with the tagger if that is fast enough to tag every query."""
         router = self.router  # or the error says that there is none
-        weigh = partial(prices.weighed, costs=prices.assumed(self.fleet), willingness=prices.willingness_of(self.fleet))
+        weigh = partial(
+            prices.weighed, costs=prices.assumed(self.fleet), willingness=prices.find_willingness(self.fleet)
+        )
         return self._part("routing", router, lambda _: Routing(router, self._quick_tagger(), self.fleet.pool, weigh))
 
     @cached_property
@@ -132,38 +134,38 @@ class FleetModels:
         from zooter_core.fleet.reward_graph import open_reward
 
         model: rewards.RewardModel | None = None
-        needs_torch = any(engine_of(candidate) == TRANSFORMERS for candidate in self.fleet.candidates)
+        needs_torch = any(choose_backend(candidate) == TRANSFORMERS for candidate in self.fleet.candidates)
         if not has_torch() or not (needs_torch or self.fleet.runtime == "torch"):
             try:
                 model = open_reward(config)
             except ZooterError:
                 if not has_torch():
                     raise
-        model = model or rewards.reward_model(config, self.backend_of, self._spare)
+        model = model or rewards.reward_model(config, self.open_backend, self._spare)
         if isinstance(config, EmbeddedConfig) and isinstance(model, rewards.Pointwise):
             return rewards.Recomputed(model)
         return model
 
-    def backend_of(self, kind: str) -> Backend:
+    def open_backend(self, kind: str) -> Backend:
         """The backend of a kind. A judge on the candidates' base model shares its weights this way."""
         if kind not in self._used:
             with self._using:
                 if kind not in self.backends:
                     self.backends.setdefault(kind, backends.backend(kind))  # other fleets may share it
                 if kind not in self._used:
-                    ours = [candidate for candidate in self.fleet.candidates if engine_of(candidate) == kind]
+                    ours = [candidate for candidate in self.fleet.candidates if choose_backend(candidate) == kind]
                     self.backends[kind].expect(ours)
                     self._used.add(kind)
         return self.backends[kind]
 
-    def runner_of(self, candidate: CandidateConfig) -> Backend:
-        return self.backend_of(engine_of(candidate))
+    def backend_for(self, candidate: CandidateConfig) -> Backend:
+        return self.open_backend(choose_backend(candidate))
 
     def retain(self, others: Sequence[Fleet] = ()) -> None:
         """Unload what the backends have loaded and neither this fleet nor the others need any more."""
         needed = [model for fleet in (self.fleet, *others) for model in fleet.language_models]
         for kind, backend in list(self.backends.items()):  # other fleets may add to them meanwhile
-            backend.retain([model for model in needed if engine_of(model) == kind])
+            backend.retain([model for model in needed if choose_backend(model) == kind])
 
     def _spare(self) -> None:
         for backend in self.backends.values():
@@ -174,7 +176,7 @@ class FleetModels:
         version, config = getattr(self.reward_model, "version", None), self.fleet.reward
         if version is None or config is None:
             return None
-        identity = f"{self.fleet.hash_of('reward')} {version_of(config.weights)} {version}"
+        identity = f"{self.fleet.hash_part('reward')} {package_version(config.weights)} {version}"
         return self._part("cache", config, lambda _: ScoreCache(identity))
 
     def _part(self, name: str, config: Config | None, load: Callable[[Config], Part]) -> Part:

@@ -16,7 +16,7 @@ from zooter_core.base.cores import cores
 from zooter_core.base.errors import ZooterError, loading
 from zooter_core.base.made_once import Place, hash_parts
 from zooter_core.base.tensors import read_safetensors
-from zooter_core.base.weights import resolve, stamp_of
+from zooter_core.base.weights import resolve, stamp_weights
 from zooter_core.config.labelling import RewardConfig, ScalarConfig, UltraConfig
 from zooter_core.labelling.rewards import without_marks
 from zooter_core.router import bert
@@ -64,7 +64,7 @@ def open_reward(config: RewardConfig) -> GraphReward | None:
     if config.dtype != "float32" or config.template:
         return None
     source = Path(resolve(config.model))
-    stamps = [stamp_of(resolve(name)) for name in (config.model, config.adapter) if name]
+    stamps = [stamp_weights(resolve(name)) for name in (config.model, config.adapter) if name]
     if not all(stamps):  # a hub's
         return None
     decided_by = hash_parts(f"{LAYOUT} {config.max_tokens} {source.resolve()}", *stamps)

@@ -18,7 +18,7 @@ def starter_queries(quick: bool = False) -> list[Query]:
     return read_queries(STARTER / "queries.jsonl")[: QUICK if quick else None]
 
 
-def shares_of(router: Router) -> dict[str, dict[str, float]]:
+def average_shares(router: Router) -> dict[str, dict[str, float]]:
     """Candidate -> kind of query -> the router's mean probability for it there, on the first starter queries."""
     queries = starter_queries(quick=True)
     probabilities = router.probabilities_all([query.text for query in queries])

@@ -142,10 +142,10 @@ class StartingRouter(Router):
         )
         self._members = [fleet.pool.index(name) for name in members]
 
-    def probabilities_of(self, queries: Sequence[str], vectors: Array) -> NDArray[np.float64]:
+    def probabilities_at(self, queries: Sequence[str], vectors: Array) -> NDArray[np.float64]:
         probabilities, trained = self._head.probabilities(self.encoder.sentence(vectors)) @ self._priors, self._trained
         if trained is None:
             return probabilities
         shared = trained.encoder is self.encoder
-        experts = trained.probabilities_of(queries, vectors) if shared else trained.probabilities(queries)
+        experts = trained.probabilities_at(queries, vectors) if shared else trained.probabilities(queries)
         return with_experts(probabilities, self._members, experts)

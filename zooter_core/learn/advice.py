@@ -12,7 +12,7 @@ from typing import Literal
 from zooter_core.base.paths import EMBEDDED_FLEET
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet
-from zooter_core.config.serve import AUTO
+from zooter_core.config.serve import AUTO_MODEL
 from zooter_core.learn.changes import Change, day
 from zooter_core.learn.report import Rule, TrafficReport
 from zooter_core.learn.report_text import days, outlook, statements
@@ -112,7 +112,7 @@ def _advise_on_data(report: TrafficReport, setup: Setup) -> Advice | None:
             f"The router chose for none of {report.requests:,} requests: clients name a model, or the requests are"
             " chores of chat UIs, or come from an old log."
         )
-        return Advice("not routed", f"Let clients ask for the model `{AUTO}`.", reason, _request(AUTO))
+        return Advice("not routed", f"Let clients ask for the model `{AUTO_MODEL}`.", reason, _request(AUTO_MODEL))
     if not setup.rewards:
         reason = "Without one no answer has a reward, and nothing tells what routing is worth."
         edit = f"${{EDITOR:-vi}} {quote(str(Path(setup.fleet) / 'fleet.toml'))}"

@@ -36,7 +36,7 @@ from zooter_core.learn.traffic_rows import (
     id_prefix,
     user_ids,
 )
-from zooter_core.router.turns import topic_of
+from zooter_core.router.turns import current_topic
 
 VERDICTS = {word: 2 * score - 1 for word, score in WORDS.items()} | {True: 1.0, False: -1.0}
 AT_ONCE = 1000
@@ -212,7 +212,7 @@ def _read_log(log: Log, fleet: Fleet, left_out: Counter[str]) -> Import:
     names = (_own_name(one, fleet) for model in models for one in (model, model.partition("/")[2]))
     values["candidate"] = next((one for one in names if one in fleet.pool), values["candidate"])
     digest = hashlib.sha256(f"{name} {log.record}".encode("utf-8", "replace")).hexdigest()
-    routed = topic_of(log.turns)
+    routed = current_topic(log.turns)
     decision = LoggedDecision(
         f"{'import-' if name is None else id_prefix(name)}{digest[:40]}", moment or time.time(), log.turns[-1],
         context=routed if routed != log.turns[-1] else None, choice=values["candidate"], reason="import", source=IMPORT,

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from zooter_core.learn.learner import CHUNK, Learner
 from zooter_core.learn.traffic import USEFUL, Traffic
 from zooter_core.learn.traffic_rows import FEEDBACK, MODEL, NEWCOMER, LoggedDecision
-from zooter_core.method.calibration import temperature_of
+from zooter_core.method.calibration import fit_temperature
 from zooter_core.method.metrics import win_shares
 from zooter_core.method.partial_rewards import Array, Linear
-from zooter_core.method.verified import scale_of, verified_rewards
+from zooter_core.method.verified import mean_and_deviation, verified_rewards
 from zooter_core.router.head import ENCODER_FOLDER, RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import LINEAR
 from zooter_core.router.text_encoder import TextEncoder
@@ -61,7 +61,7 @@ class Material:
                     outcomes[place] = (min(max(reward.reward, -1.0), 1.0) + 1) / 2
                 if reward.why == NEWCOMER:
                     late[place], times[place] = reward.reward, reward.time
-        level = scale_of(model) if (~np.isnan(model)).sum() > 1 else (0.0, 1.0)
+        level = mean_and_deviation(model) if (~np.isnan(model)).sum() > 1 else (0.0, 1.0)
         rewards = verified_rewards(model, outcomes, level)
         alone = np.isnan(model) & ~np.isnan(outcomes)  # nobody judged the answer but a person
         rewards[alone] = level[0] + level[1] * (2 * outcomes[alone] - 1)
@@ -129,7 +129,7 @@ def _temperature(router: Linear, vectors: NDArray[np.float32], rewards: Array) -
     rows = ~np.isnan(rewards).any(axis=1)
     if rows.sum() < TRIAL or rewards.shape[1] < 2:
         return 1.0
-    return temperature_of(router(vectors[rows].astype(np.float64)), win_shares(rewards[rows]))
+    return fit_temperature(router(vectors[rows].astype(np.float64)), win_shares(rewards[rows]))
 
 
 def write_router(folder: Path, router: Linear, temperature: float, pool: Sequence[str], encoder: str | Path) -> None:

@@ -29,7 +29,7 @@ def log_loss(logits: Array, wins: Array, temperature: float = 1.0) -> float:
     return float((np.log(np.exp(scaled).sum(axis=-1)) - (wins * scaled).sum(axis=-1)).mean())
 
 
-def temperature_of(logits: Array, wins: Array) -> float:
+def fit_temperature(logits: Array, wins: Array) -> float:
     """The temperature with the least log loss (Guo et al., 2017, arXiv 1706.04599, section 4.2).
 
     The loss is convex in 1 / temperature, so a golden-section search on the logarithm finds the minimum.

@@ -143,7 +143,7 @@ def tag_priors(labels: Array, tags: Sequence[Sequence[str]]) -> Array:
         complete_sums, incomplete = index.rows(np.flatnonzero(~gaps)).sums(labels[~gaps]), index.rows(rows)
         priors = np.where(counts > 0, overall, np.nan)
         for _ in range(ROUNDS):
-            filled = complete(labels[rows], incomplete.means_of(priors, overall))
+            filled = complete(labels[rows], incomplete.average_over_tags(priors, overall))
             before, priors = priors, (complete_sums + incomplete.sums(filled)) / counts
             if np.nanmax(np.abs(priors - before), initial=0.0) < TOLERANCE:
                 break
@@ -170,8 +170,8 @@ def _enhanced(labels: Array, index: TagIndex, priors: Array, overall: Array, bet
         raise ZooterError("beta between 0 and 1", str(beta), "Use --beta 0.3 (the paper's value).")
     carried = np.logical_and.reduce(np.isfinite(priors), axis=1)
     index, priors = index.only(carried), priors[carried]
-    labels = complete(np.asarray(labels, dtype=np.float64), index.means_of(priors, overall))
-    prior = index.means_of(priors, labels)
+    labels = complete(np.asarray(labels, dtype=np.float64), index.average_over_tags(priors, overall))
+    prior = index.average_over_tags(priors, labels)
     tagged = (index.sizes > 0)[:, None]
     return labels, np.where(tagged, beta * labels + (1 - beta) * prior, labels), prior
 

@@ -130,7 +130,7 @@ def reach(similarities: Array) -> tuple[float, float]:
     return float(low), float(max(high, low + 1e-6))
 
 
-def levels_of(scores: Array, folds: NDArray[np.intp]) -> Array:
+def cross_fitted_levels(scores: Array, folds: NDArray[np.intp]) -> Array:
     """The level that the other folds give for each query, shape (n, N)."""
     levels = np.empty(scores.shape)
     for fold in np.unique(folds):

@@ -109,7 +109,7 @@ class TagIndex(Sequence[tuple[str, ...]]):
                 totals[:, column] += np.bincount(codes, part[owners, column], minlength=len(totals))
         return totals
 
-    def means_of(self, table: Array, otherwise: Array) -> Array:
+    def average_over_tags(self, table: Array, otherwise: Array) -> Array:
         """The mean over each query's tags of their rows of `table`, shape (T, N); shape (n, N).
 
         Args:

@@ -34,12 +34,12 @@ def verified_rewards(rewards: Array, outcomes: Array, scale: tuple[float, float]
         outcomes: of the same shape, in [0, 1]; NaN where nothing verifies the response.
         scale: m and s, if not those of `rewards`.
     """
-    level, spread = scale or scale_of(rewards)
+    level, spread = scale or mean_and_deviation(rewards)
     judged = 2 * outcomes - 1 + OPINION * np.tanh((rewards - level) / spread)
     return np.where(np.isnan(outcomes), rewards, level + spread * judged)
 
 
-def scale_of(rewards: Array) -> tuple[float, float]:
+def mean_and_deviation(rewards: Array) -> tuple[float, float]:
     """Mean and standard deviation of the rewards that there are; a deviation of 1 where all but rounding is equal."""
     level, spread = float(mean(rewards)), float(std(rewards))
     return level, spread if spread > ROUNDING * abs(level) else 1.0

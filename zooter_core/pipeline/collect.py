@@ -14,7 +14,7 @@ from zooter_core.base.progress import Progress, Tell, quiet, silent
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.config.fleet import Fleet, GenerationConfig
-from zooter_core.data.prices import prices_of
+from zooter_core.data.prices import price_list
 from zooter_core.data.run_folder import QUERIES, RESPONSES, Settings
 from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
@@ -56,7 +56,7 @@ def candidate_hashes(run: Run, fleet: Fleet, step: str) -> dict[str, str]:
     """
     hashes: dict[str, str] = dict(run.state["steps"].get(step, {}).get("candidates_sha256", {}))
     for candidate in fleet.candidates:
-        digest = replace(fleet, candidates=(candidate,)).hash_of("candidates")
+        digest = replace(fleet, candidates=(candidate,)).hash_part("candidates")
         former = hashes.setdefault(candidate.name, digest)
         hashes[candidate.name] = digest
         if former != digest and any(record["candidate"] == candidate.name for record in run.records(RESPONSES)):
@@ -171,7 +171,7 @@ def _job(run: Run, ensemble: Ensemble, generation: GenerationConfig, how: Collec
     candidates, queries = ensemble.fleet.candidates, in_order(run.queries())
     paid = [candidate.name for candidate in candidates if candidate.endpoint]
     if how.budget_usd is not None:
-        prices_of(ensemble.fleet, paid)
+        price_list(ensemble.fleet, paid)
     tallies = {one.name: Tally(one.name, price=one.usd_per_million_tokens) for one in candidates}
     budget = Budget(how.budget_usd, lambda: sum(tallies[name].dollars for name in paid))
     numbers = {name: number for number, name in enumerate(settings["candidates_sha256"])}  # also of those that left

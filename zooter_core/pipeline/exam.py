@@ -41,12 +41,12 @@ from zooter_core.method.labels import LabelConfig
 from zooter_core.pipeline.collect import Collecting, failed, start_settings
 from zooter_core.pipeline.plan import Plan, check
 from zooter_core.pipeline.train import fair_choices
-from zooter_core.router.kinds import PROFILE, settings_of
+from zooter_core.router.kinds import PROFILE, configure
 from zooter_core.router.neighbours import familiar_rows
 
 MEAN_TOKENS = 120  # of an answer to the starter set, for the estimate
 DESPITE_FAILURES = Collecting(allow_missing=True)
-LABELS, TRAINING = LabelConfig(), replace(settings_of(PROFILE), keep_texts=True)
+LABELS, TRAINING = LabelConfig(), replace(configure(PROFILE), keep_texts=True)
 RIVAL = "rival.json"  # in its folder: the verdict on its router against the one that the fleet had
 INSTALLED = (ROUTER, REPORT, f"{ROUTER}.old")  # what an exam leaves in the fleet's folder
 DEFAULTS = {"reward": {"kind": "embedded"}, "tagger": {"kind": "skills"}}

@@ -33,7 +33,7 @@ def tag_lines(
 
 def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: RayWorkers | None = None) -> None:
     """Write the tags of every query, by the fleet's tagger."""
-    run.begin("tag", {"tagger_sha256": ensemble.fleet.hash_of("tagger")})
+    run.begin("tag", {"tagger_sha256": ensemble.fleet.hash_part("tagger")})
     if run.is_finished("tag"):
         return
     run.require("start")

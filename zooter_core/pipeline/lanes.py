@@ -104,7 +104,7 @@ class CollectJob:
             if tally.done >= tally.total or (workers is not None and not self.ensemble.independent(name)):
                 continue
             try:
-                self.ensemble.runner_of(candidate).load(candidate)
+                self.ensemble.backend_for(candidate).load(candidate)
             except ZooterError as problem:
                 if not allow_missing:
                     raise

@@ -15,7 +15,7 @@ from zooter_core.base.weights import has_torch
 from zooter_core.config.candidates import RECORDED
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import CheckpointConfig
-from zooter_core.data.evident_keys import key_of
+from zooter_core.data.evident_keys import derive_key
 from zooter_core.data.run_folder import RUN_FILES, STEPS, Settings
 from zooter_core.data.runs import Run
 from zooter_core.evaluation.figures import check_names
@@ -100,8 +100,8 @@ def _settings(run: Run, plan: Plan, ensemble: Ensemble) -> dict[str, Settings]:
     fleet = ensemble.fleet
     settings: dict[str, Settings] = {
         "start": start_settings(ensemble, plan.queries),
-        "score": {"reward_sha256": fleet.hash_of("reward")},
-        "tag": {"tagger_sha256": fleet.hash_of("tagger")},
+        "score": {"reward_sha256": fleet.hash_part("reward")},
+        "tag": {"tagger_sha256": fleet.hash_part("tagger")},
     }
     if plan.generation:
         settings["collect"] = collect_settings(run, ensemble, plan.generation, plan.samples, plan.queries)
@@ -131,7 +131,7 @@ def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]
         )
     if "score" in steps:
         queries = plan.queries or (run.queries() if run.is_finished("start") else ())
-        check_verifiable(key for query in queries if (key := key_of(query)))
+        check_verifiable(key for query in queries if (key := derive_key(query)))
         if isinstance(fleet.reward, CheckpointConfig) and has_torch():  # its weights take long to load
             from zooter_core.labelling.rewards.architectures import check_files
 

@@ -17,7 +17,7 @@ FLEET = "fleet.toml"
 ALONE = {REPORT, ROUTER, "README.md"}  # what a router's folder without fleet.toml has; a README is the user's
 
 
-def place_of(name: str, parent: Path) -> Path:
+def named_folder(name: str, parent: Path) -> Path:
     """The folder of that name in another. A name has letters, digits and dashes."""
     if not NAME.fullmatch(name):
         raise ZooterError(

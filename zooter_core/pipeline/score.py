@@ -14,7 +14,7 @@ from zooter_core.base.files import check_apart, open_atomic
 from zooter_core.base.progress import Progress, quiet
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
-from zooter_core.data.evident_keys import key_of
+from zooter_core.data.evident_keys import derive_key
 from zooter_core.data.run_folder import REWARDS
 from zooter_core.data.runs import Run
 from zooter_core.data.score_records import score_records
@@ -49,7 +49,7 @@ def score_lines(
             line: Line = {"id": row.query.id, "set_aside": row.set_aside}
         else:
             line = next(scored).line(row.query.id, list(row.texts))
-            if (key := key_of(row.query)) and "rewards" in line:
+            if (key := derive_key(row.query)) and "rewards" in line:
                 line["verified"] = {
                     name: [int(verify(text, key).right) for text in texts] for name, texts in row.texts.items()
                 }
@@ -69,12 +69,12 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: Ray
     is set aside. The step stays open. Where responses have come since, or the pool has changed, its next start makes
     all lines anew: rewards that the fleet's model has given before come from the cache of rewards.
     """
-    settings = {"reward_sha256": ensemble.fleet.hash_of("reward"), "pool": list(ensemble.fleet.pool)}
+    settings = {"reward_sha256": ensemble.fleet.hash_part("reward"), "pool": list(ensemble.fleet.pool)}
     run.agree("score", settings)
     if run.is_finished("score"):
         return
     queries = run.queries()
-    check_verifiable(key for query in queries if (key := key_of(query)))
+    check_verifiable(key for query in queries if (key := derive_key(query)))
     if run.pool != ensemble.fleet.pool:
         raise ZooterError(
             f"a fleet of the run's candidates {', '.join(run.pool)}",
@@ -130,9 +130,9 @@ def score_responses(
         for number, (_, place, record) in enumerate(score_records([source], responses=True), 1)
     ]
     no_repeats([row.query for row in rows], str(source))
-    check_verifiable(key for row in rows if (key := key_of(row.query)))
+    check_verifiable(key for row in rows if (key := derive_key(row.query)))
     check_apart(out, [source])
-    reward, reasons = ensemble.fleet.hash_of("reward"), dict[str, str]()
+    reward, reasons = ensemble.fleet.hash_part("reward"), dict[str, str]()
 
     def show(first: int, done: int) -> None:
         progress("score", first + done, len(rows))

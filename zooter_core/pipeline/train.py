@@ -30,10 +30,10 @@ from zooter_core.method.verified import verified_figures
 from zooter_core.pipeline.label import draw_held_back
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.router.clusters import Vectors, cluster_tags, name_clusters
-from zooter_core.router.distill import FEWEST, Scored, earned_by, learn, learn_auto
+from zooter_core.router.distill import FEWEST, Scored, earned_by, learn, learn_auto_kind
 from zooter_core.router.encoder import Encoder, open_encoder
 from zooter_core.router.head import CONFIG, RouterHead
-from zooter_core.router.kinds import AUTO_KIND, LEARN_LABELS, PROFILE, DistillConfig, settings_of
+from zooter_core.router.kinds import AUTO_KIND, LEARN_LABELS, PROFILE, DistillConfig, configure
 from zooter_core.router.neighbours import LEARNED, Neighbours, sample_rows, text_hashes
 from zooter_core.router.router import DistilledRouter
 from zooter_core.router.text_encoder import TextEncoder
@@ -41,7 +41,7 @@ from zooter_core.router.text_encoder import TextEncoder
 # A tau of 1 on the scale of a reward model is too flat for accuracies: scores are brought to one scale first. These
 # values did best on folds and on left-out data sets (docs/results.md).
 SCORE_LABELS = LabelConfig(beta=0.0, tau=0.3, normalise="spread", holdout=0.0)
-TRAINING = settings_of(AUTO_KIND)
+TRAINING = configure(AUTO_KIND)
 
 
 def distill(
@@ -66,7 +66,7 @@ def distill(
         labels: how scores become labels, and which share of the queries to hold back for the report (none).
         training: the router's kind, seed and hyperparameters.
         encoder: of the queries; a reference is loaded.
-        tags: of each query, or where to take them from: see `tags_of`.
+        tags: of each query, or where to take them from: see `choose_tags`.
         vectors: of the queries by the encoder, shape (n, 2 * width), where you have them already.
         progress: called with the step (`embed`, `compare`, `distill`), the number done and the total.
 
@@ -83,7 +83,7 @@ def distill(
     if vectors is None:
         texts = [query.text for query in scores.queries]
         vectors = encoder.embed_all(texts, lambda done: progress("embed", done, len(texts)))
-    index = TagIndex.of(tags_of(scores, tags, vectors, training.seed) if isinstance(tags, str) else tags)
+    index = TagIndex.of(choose_tags(scores, tags, vectors, training.seed) if isinstance(tags, str) else tags)
     for name, count in (("tags", len(index)), ("vectors", len(vectors))):
         if count != len(scores.queries):
             raise ZooterError(f"{name} of {len(scores.queries)} queries", str(count), "Give one for each query.")
@@ -100,7 +100,7 @@ def distill(
 TAG_SOURCES = ("given", "clusters", "none", "auto")
 
 
-def tags_of(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Sequence[Sequence[str]]:
+def choose_tags(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Sequence[Sequence[str]]:
     """The tags of each query: `given` in the scores, `clusters` of similar queries (by their vectors, shape (n,
     width)), `none`, or `auto`: the given ones if any query has one, else clusters."""
     if source not in TAG_SOURCES:
@@ -301,7 +301,7 @@ def _head(
 ) -> tuple[RouterHead, NDArray[np.float64] | None]:
     """A head on the frozen encoder, and what cross-validation says of the kinds that have one (`Chosen.earned`)."""
     if config.kind == AUTO_KIND:
-        return learn_auto(
+        return learn_auto_kind(
             scored, candidates, encoder.reference, config, after_epoch,
             lambda done, total: progress("compare", done, total),
         )  # fmt: skip

@@ -18,7 +18,7 @@ from zooter_core.base.cores import cores
 from zooter_core.base.errors import ZooterError, first_line, loading
 from zooter_core.base.made_once import Place, hash_parts
 from zooter_core.base.tensors import first_broken, read_safetensors
-from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_of
+from zooter_core.base.weights import INSTALL_TORCH, resolve, stamp_weights
 from zooter_core.router import bert
 from zooter_core.router.bert import quantise
 from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph
@@ -50,7 +50,7 @@ class BertEncoder(TextEncoder):
         if not self.folder.is_dir():
             step = f"Name a folder in fleet.toml. For models of a hub, run `{INSTALL_TORCH}`."
             raise ZooterError(f"an encoder at {reference}", "no such folder", step)
-        self.stamp = stamp_of(str(self.folder))
+        self.stamp = stamp_weights(str(self.folder))
         with loading(f"an encoder at {reference}", "Name another in fleet.toml."):
             settings = bert.read_config(self.folder)
             self.width, self.middle = int(settings["hidden_size"]), int(settings["num_hidden_layers"]) // 2

@@ -22,7 +22,7 @@ from zooter_core.method.labels import LabelConfig, complete, label, mean_label, 
 from zooter_core.method.tags import TagIndex
 from zooter_core.router.clusters import Vectors
 from zooter_core.router.head import RouterHead, RouterHeadConfig, in_parts
-from zooter_core.router.kinds import AUTO_KIND, BAYES, KINDS, ZOOTER, DistillConfig, Progress, settings_of
+from zooter_core.router.kinds import AUTO_KIND, BAYES, KINDS, ZOOTER, DistillConfig, Progress, configure
 from zooter_core.router.kinds.arrays import unit
 from zooter_core.router.kinds.auto import above
 from zooter_core.router.kinds.base import Lessons, State
@@ -94,7 +94,7 @@ def learn(
     best, raw = Trial(config.epochs), labels if scores is None else scores
     if config.kind == AUTO_KIND:
         scored = Scored(vectors, raw, np.zeros(len(labels)), labels.__getitem__)
-        return learn_auto(scored, candidates, encoder, config, progress)[0]
+        return learn_auto_kind(scored, candidates, encoder, config, progress)[0]
     if len(labels) >= TRIAL and len(candidates) > 1:
         rows: Rows | slice = slice(None)
         if len(labels) > MOST_TRIED:
@@ -112,7 +112,7 @@ def _lasting(config: DistillConfig, epochs: int, queries: int) -> DistillConfig:
     return replace(config, batch=config.batch * min(LARGER, max(1, queries // MOST_TRIED)))
 
 
-def learn_auto(
+def learn_auto_kind(
     scored: Scored,
     candidates: Sequence[str],
     encoder: str,
@@ -171,7 +171,7 @@ def _best_trial(
 
     def judge(head: RouterHead, epoch: int) -> None:
         logits = head.logits(vectors)
-        temperature = calibration.temperature_of(logits, wins)
+        temperature = calibration.fit_temperature(logits, wins)
         trials.append((calibration.log_loss(logits, wins, temperature), Trial(epoch, temperature), logits))
         if len(trials) - 1 - min(range(len(trials)), key=lambda row: trials[row][0]) >= patience:
             raise _EnoughError
@@ -313,7 +313,7 @@ def compare(
     nearest = similarities.max(axis=1, keepdims=True)
     low, high = mixture.reach(nearest)
     near = ((nearest - low) / (high - low)).clip(0, 1)
-    levels = mixture.normalised(mixture.levels_of(scores, folds))
+    levels = mixture.normalised(mixture.cross_fitted_levels(scores, folds))
     order = mixture.places(levels)
     far = (1 - share_far) * levels + mixture.FAR_START * order
     unseen = near * (share * mix + (1 - share) * cautious) + (1 - near) * (share_far * mix + far)
@@ -338,7 +338,7 @@ def compare(
         parts=[part for part, weight in zip(parts, weights, strict=True) if weight],
         settings=settings,
         state=state,
-        temperature=calibration.temperature_of(unseen, wins),
+        temperature=calibration.fit_temperature(unseen, wins),
         earned=_earned(unseen, scores, folds, parts_of_folds),
     )
 
@@ -349,7 +349,7 @@ def _predict(
     """The kinds that are mixed, and the logits of each for every query by a head that learned without the query's fold,
     shape (K, n, N). The first fold decides how many epochs the imitation of labels takes.
     """
-    parts = [settings_of(kind, extra, config.seed) for kind, extra, _ in MIXTURE]
+    parts = [configure(kind, extra, config.seed) for kind, extra, _ in MIXTURE]
     parts[0] = replace(config, kind=ZOOTER)
     predictions, total = np.empty((len(parts), *scored.scores.shape)), len(parts) * (folds.max() + 1)
     for number in range(total):
@@ -389,7 +389,7 @@ def earned_by(scored: Scored, config: DistillConfig) -> Array:
 
 
 def _earned(logits: Array, scores: Array, folds: Rows, parts: Rows) -> Array:
-    choices = (logits, mixture.levels_of(scores, folds))
+    choices = (logits, mixture.cross_fitted_levels(scores, folds))
     return np.stack([*(mixture.chosen(choice, scores) for choice in choices), parts])
 
 

@@ -22,7 +22,7 @@ from zooter_core.base.weights import (
     not_finite,
     quiet_libraries,
     resolve,
-    stamp_of,
+    stamp_weights,
 )
 from zooter_core.router.graph import TOKENIZER, check_patterns
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, TextEncoder
@@ -64,7 +64,7 @@ class Encoder(TextEncoder):
         if getattr(self.model, "pooler", None) is not None:
             self.model.pooler = None  # states are pooled here; BERT's own pooling is not used
         self.reference = reference
-        self.stamp = stamp_of(folder)
+        self.stamp = stamp_weights(folder)
         self.width = int(self.model.config.hidden_size)
         self.middle = int(self.model.config.num_hidden_layers) // 2
         if name := not_finite(self.model):

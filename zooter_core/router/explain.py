@@ -65,7 +65,7 @@ def explain(router: Router, decision: Decision, neighbours: Neighbours | None = 
     Tags and neighbours come from the labels that the router learned from, where its folder has them.
     """
     chosen = router.candidates.index(decision.candidate)
-    parts = pieces_of(decision.query)
+    parts = split_query(decision.query)
     texts = [decision.query, *(decision.query[:start] + decision.query[end:] for start, end in parts)]
     texts = [text if text.strip() else " " for text in texts]
     complete, *shorter = router.probabilities(texts)[:, chosen].tolist()
@@ -87,7 +87,7 @@ def explain(router: Router, decision: Decision, neighbours: Neighbours | None = 
     return Explanation(decision.candidate, pieces, tags, near)
 
 
-def pieces_of(query: str) -> Sequence[tuple[int, int]]:
+def split_query(query: str) -> Sequence[tuple[int, int]]:
     """Start and end of the parts of a query: its words, or its sentences where there are too many words.
 
     One long sentence is cut into runs of words, so that there are never more than MOST_PIECES parts.

@@ -272,7 +272,7 @@ class Training:
             logits = [self.student(self._tokens(part.tolist())) for part in torch.from_numpy(rows).split(BATCH)]
         table = torch.cat(logits).double().cpu().numpy()
         wins = self.wins[self.aside]
-        temperature = calibration.temperature_of(table, wins)
+        temperature = calibration.fit_temperature(table, wins)
         return calibration.log_loss(table, wins, temperature), temperature
 
     def _copy(self) -> dict[str, torch.Tensor]:

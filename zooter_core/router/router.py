@@ -66,12 +66,12 @@ class Router(ABC):
         return {}
 
     @abstractmethod
-    def probabilities_of(self, queries: Sequence[str], vectors: Array) -> NDArray[np.float64]:
+    def probabilities_at(self, queries: Sequence[str], vectors: Array) -> NDArray[np.float64]:
         """`probabilities` for queries whose vectors by the encoder are known."""
 
     def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (n, candidates), in pool order; rows sum to one."""
-        return self.probabilities_of(queries, self.encoder.embed(queries))
+        return self.probabilities_at(queries, self.encoder.embed(queries))
 
     def probabilities_all(
         self, queries: Sequence[str], progress: TextProgress = lambda done: None
@@ -80,7 +80,7 @@ class Router(ABC):
         parts = []
         for first in range(0, len(queries), AT_ONCE):
             texts = queries[first : first + AT_ONCE]
-            parts.append(self.probabilities_of(texts, self.encoder.embed_all(texts, after(progress, first))))
+            parts.append(self.probabilities_at(texts, self.encoder.embed_all(texts, after(progress, first))))
         return np.concatenate(parts)
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
@@ -136,7 +136,7 @@ class DistilledRouter(Router):
         if self.head.config.encoder == ENCODER_FOLDER:
             self.encoder.save(Path(folder) / ENCODER_FOLDER)
 
-    def probabilities_of(self, queries: Sequence[str], vectors: Array) -> NDArray[np.float64]:
+    def probabilities_at(self, queries: Sequence[str], vectors: Array) -> NDArray[np.float64]:
         rows = self.head.probabilities(vectors)
         return restrict_rows(rows, self._columns) if self._is_part else rows
 

@@ -99,7 +99,7 @@ def _search(pattern: str, text: str) -> re.Match[str] | None:
     return re.search(pattern, text, re.IGNORECASE)
 
 
-def kind_of(turn: str) -> Kind:
+def classify_turn(turn: str) -> Kind:
     """Whether a turn starts a topic or goes on with one, by its words alone.
 
     It is "short" if it has too few to tell, "unclear" if it probably goes on, and "open" if it may as well not.
@@ -125,12 +125,12 @@ def kind_of(turn: str) -> Kind:
     return "short" if words <= FEW and not (words > 2 and _match(_ASKS, text)) else "new"
 
 
-def subject_of(text: str) -> str:
+def strip_request(text: str) -> str:
     """A text without "explain" or the like before it, which would make any two alike."""
     return text[match.end() :] if (match := _match(_EXPLAINS, text)) else text
 
 
-def topic_of(turns: Sequence[str]) -> str:
+def current_topic(turns: Sequence[str]) -> str:
     """What a conversation is about now, without a router: a turn that is short or unclear is taken for a follow-up.
 
     Args:
@@ -185,17 +185,17 @@ def _open_pair(turns: Sequence[str], options: Sequence[str]) -> tuple[str, str] 
         return None
     text = turns[-1][:READ].strip()
     brief = 0 < len(text.split()) <= LONG and not _match(_CONTINUES, text)
-    return (options[-1].removesuffix(turns[-1])[:READ], turns[-1]) if brief or kind_of(text) == "open" else None
+    return (options[-1].removesuffix(turns[-1])[:READ], turns[-1]) if brief or classify_turn(text) == "open" else None
 
 
 def _options(turns: Sequence[str]) -> list[str]:
     """The newest turn, if it may start a topic; then what it goes on with and itself, if it may be a follow-up."""
     newest = turns[-1][-MOST_CHARACTERS:] if turns else ""
     earlier = [turn for turn in turns[:-1] if turn.strip()]
-    kind = kind_of(newest) if earlier else "new"
+    kind = classify_turn(newest) if earlier else "new"
     if kind == "new":
         return [newest]
-    start = next((n for n in range(len(earlier) - 1, 0, -1) if kind_of(earlier[n]) == "new"), 0)
+    start = next((n for n in range(len(earlier) - 1, 0, -1) if classify_turn(earlier[n]) == "new"), 0)
     topic = "\n".join([*earlier[start:], newest])[-MOST_CHARACTERS:]
     return [topic] if kind == "follow-up" or not newest.strip() else [newest, topic]
 
@@ -248,9 +248,9 @@ class SmallTalk:
                 vectors = self._encoder.sentence(self._encoder.embed_all([*SMALL_TALK, *FOLLOW_UPS]))
                 self._examples = [vectors[: len(SMALL_TALK)].copy(), vectors[len(SMALL_TALK) :].copy()]
         topics, turns = zip(*pairs, strict=True)
-        kinds = np.array([kind_of(turn) for turn in turns])
+        kinds = np.array([classify_turn(turn) for turn in turns])
         may_go_on = np.flatnonzero(kinds == "open")  # those alone are compared with their topics
-        texts = [*turns, *(subject_of(side[n]) for side in (turns, topics) for n in may_go_on)]
+        texts = [*turns, *(strip_request(side[n]) for side in (turns, topics) for n in may_go_on)]
         vectors = self._encoder.sentence(self._encoder.embed(texts))
         vectors, subjects, about = np.split(vectors, (len(turns), len(turns) + len(may_go_on)))
         small_talk, follow_up = (_closeness(vectors, examples) for examples in self._examples)

@@ -145,7 +145,7 @@ def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequen
     if willingness is None:
         return decision
     tokens = request.answer_tokens or prices.TOKENS
-    prices.prices_of(fleet, able)  # refuses a candidate without a price
+    prices.price_list(fleet, able)  # refuses a candidate without a price
     costs = [prices.cost(fleet.candidate(name), request.prompt_tokens, tokens) for name in able]
     return prices.by_dollars(decision, dict(zip(able, costs, strict=True)), willingness)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from zooter_core.backends.endpoint.abilities import member_of, read_count
+from zooter_core.backends.endpoint.abilities import get_nested, read_count
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.config.fleet import Fleet
 from zooter_core.data.prices import cost
@@ -159,7 +159,7 @@ class Exchange:
 
 def _count(report: Mapping[str, Any], *paths: str) -> int:
     """The first count that is at one of these paths, of chat completions and of the Responses API; 0 without any."""
-    counts = (read_count(member_of(report, *path.split("."))) for path in paths)
+    counts = (read_count(get_nested(report, *path.split("."))) for path in paths)
     return next(filter(None, counts), 0)
 
 

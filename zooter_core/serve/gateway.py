@@ -17,7 +17,7 @@ from zooter_core.base.errors import ZooterError
 from zooter_core.base.progress import Tell, silent
 from zooter_core.config.candidates import ENDPOINT
 from zooter_core.config.fleet import Fleet
-from zooter_core.config.serve import AUTO, VIRTUAL
+from zooter_core.config.serve import AUTO_MODEL, VIRTUAL
 from zooter_core.config.trust import check_uses
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling.taggers import is_quick
@@ -76,7 +76,7 @@ class Gateway:
         check_uses(fleet.key_uses, fleet.folder)
         ensemble = ensemble or Ensemble(fleet, light=all(c.backend == ENDPOINT for c in fleet.candidates))
         await asyncio.to_thread(_load_router, ensemble, progress)
-        version = await asyncio.to_thread(fleet.hash_of, "router")
+        version = await asyncio.to_thread(fleet.hash_part, "router")
         gateway = cls(fleet, ensemble, sessions or Sessions(), version[:12])
         if not ensemble.light:  # a candidate that is asked meanwhile loads at once
             threading.Thread(target=gateway._load_models, name="load", daemon=True).start()
@@ -129,7 +129,7 @@ class Gateway:
     @property
     def models(self) -> dict[str, str]:
         """The models that clients may name, with what they are."""
-        virtual = VIRTUAL if self.fleet.reward else {AUTO: VIRTUAL[AUTO]}
+        virtual = VIRTUAL if self.fleet.reward else {AUTO_MODEL: VIRTUAL[AUTO_MODEL]}
         return virtual | {candidate.name: candidate.description for candidate in self.fleet.candidates}
 
     async def with_rewards(self, compute: Callable[[Ensemble, threading.Event], Result]) -> Result:

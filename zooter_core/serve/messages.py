@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
-from zooter_core.backends.endpoint.answer import content_text, thoughts_of
+from zooter_core.backends.endpoint.answer import content_text, extract_thoughts
 from zooter_core.backends.endpoint.faults import CUT_OFF, ENDED, FILTERED, finish_name
 from zooter_core.backends.thoughts import Splitter, split
 from zooter_core.base.strict_json import Joiner, dump_json, objects, parse_json
 from zooter_core.config.candidates import Thinking
-from zooter_core.config.serve import AUTO
+from zooter_core.config.serve import AUTO_MODEL
 from zooter_core.serve.bodies import (
     REMINDER,
     REMINDER_END,
@@ -65,7 +65,7 @@ def read_messages(
     message = check(MessagesBody if path == MESSAGES else CountBody, body)
     chat = {name: body[name] for name in SAME if body.get(name) is not None}
     if message.model.startswith(CLAUDE) and message.model not in models:
-        chat["model"] = AUTO
+        chat["model"] = AUTO_MODEL
     chat["messages"] = [*_system(message.system or ""), *_turns(message.messages)]
     if message.stop_sequences:
         chat["stop"] = message.stop_sequences
@@ -313,7 +313,7 @@ class Translation:
 
     def _read(self, message: Mapping[str, Any], thoughts: str, text: str) -> None:
         """Add what a message or a delta has, with the thoughts and the text in its content."""
-        self._add(THINKING, thoughts_of(message) + thoughts)
+        self._add(THINKING, extract_thoughts(message) + thoughts)
         self._add(TEXT, text)
         self._add(TEXT, read_text(message.get("refusal")))
         for number, call in enumerate(objects(message.get("tool_calls"))):

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from zooter_core.backends.endpoint.faults import EndpointError
 from zooter_core.base.errors import listed
 from zooter_core.base.strict_json import dump_json, objects
-from zooter_core.config.serve import AUTO, RMR, VIRTUAL
+from zooter_core.config.serve import AUTO_MODEL, RMR, VIRTUAL
 from zooter_core.learn.traffic_rows import LONGEST_ANSWER, LoggedDecision
 from zooter_core.serve.bodies import (
     EMBEDDINGS,
@@ -48,7 +48,7 @@ async def answer_route(gateway: Gateway, body: Mapping[str, Any], reply: Reply) 
         ApiError: the body is wrong or too large, or no candidate can answer such a request.
     """
     conversations, exchange = check(RouteBody, body).conversations, reply.exchange
-    body = {**body, "model": body.get("model") or AUTO}
+    body = {**body, "model": body.get("model") or AUTO_MODEL}
     if conversations is None:
         request = ChatRequest(body, exchange.sender)
         exchange.request = request

@@ -19,7 +19,7 @@ from typing import Any
 
 from zooter_core.backends import Piece, Request
 from zooter_core.backends.conversation import alternating
-from zooter_core.backends.endpoint.answer import content_text, thoughts_of
+from zooter_core.backends.endpoint.answer import content_text, extract_thoughts
 from zooter_core.backends.endpoint.connection import (
     CHAT,
     USAGE,
@@ -101,7 +101,7 @@ def count_tokens(answer: Mapping[str, Any]) -> tuple[int, int]:
     choices = objects(answer.get("choices"))
     texts, thoughts = [] if choices else [text_in(answer)], list[str]()
     for message in objects([choice.get("message") for choice in choices]):
-        thoughts.append(thoughts_of(message))
+        thoughts.append(extract_thoughts(message))
         texts += [content_text(message.get("content")), *map(dump_json, objects(message.get("tool_calls")))]
     return estimate_tokens("".join(thoughts + texts)), estimate_tokens("".join(thoughts))
 
@@ -223,7 +223,7 @@ class ChatWatcher(Watcher):
         progress.created = progress.created or (created if type(created := chunk.get("created")) is int else 0)
         progress.add_text(text_in(chunk))
         deltas = objects([choice.get("delta") for choice in objects(chunk.get("choices"))])
-        progress.thoughts += sum(bool(thoughts_of(delta)) for delta in deltas)
+        progress.thoughts += sum(bool(extract_thoughts(delta)) for delta in deltas)
         _note(chunk, progress)
         if not self._begun and progress.finish and (failure := finish_error(progress.finish, self._redact)):
             raise failure

@@ -26,7 +26,7 @@ from zooter_core.learn.traffic_rows import (
     LoggedReward,
     user_ids,
 )
-from zooter_core.router.turns import topic_of
+from zooter_core.router.turns import current_topic
 from zooter_core.serve.exchange import CHATS, GONE, Exchange
 
 LOG = logging.getLogger("zooter.serve")
@@ -150,7 +150,7 @@ def make_logged_decision(exchange: Exchange) -> LoggedDecision | None:
     turns, usage, progress = request.user_texts, exchange.usage, outcome.progress
     # What follows a call of tools is no other decision: the router decided at the user's turn.
     decision = None if request.in_tool_loop else choice.decision
-    routed = decision.query if decision else topic_of(turns)
+    routed = decision.query if decision else current_topic(turns)
     complete = exchange.status != GONE or progress.finish is not None  # not what a client broke off
     calls = progress.calls or finish_name(progress.finish) in TOOLS  # whose text is no answer yet
     answer = progress.parts.text if fleet.learn.answers and complete and not calls else ""

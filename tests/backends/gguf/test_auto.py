@@ -44,7 +44,7 @@ def answer(ensemble: Ensemble, *names: str) -> list[Piece]:
 
 
 def test_each_candidate_has_the_engine_that_reads_its_model(ensemble, candidates):
-    assert [gguf.engine_of(one) for one in candidates.values()] == ["transformers", "gguf", "gguf", "gguf"]
+    assert [gguf.choose_backend(one) for one in candidates.values()] == ["transformers", "gguf", "gguf", "gguf"]
     assert [ensemble.independent(name) for name in ("folder", "file")] == [False, True]
     pieces = answer(ensemble, "file", "folder", "both")
     assert [piece.response.error for piece in pieces if piece.response] == [None] * 3
@@ -63,4 +63,4 @@ def test_without_the_library_a_gguf_file_needs_it(ensemble, monkeypatch):
 
 def test_a_file_that_is_not_there_is_an_error(ensemble, candidates):
     with pytest.raises(ZooterError, match=r"no file none\.gguf"):
-        ensemble.runner_of(candidates["none"]).load(candidates["none"])
+        ensemble.backend_for(candidates["none"]).load(candidates["none"])

@@ -60,7 +60,7 @@ def responses(gguf: GgufBackend, requests: list[Request], generation: Generation
     return ended
 
 
-def engine_of(gguf: GgufBackend) -> Engine:
+def choose_backend(gguf: GgufBackend) -> Engine:
     (resident,) = gguf.resident._residents.values()
     return resident.model
 
@@ -138,16 +138,16 @@ def test_an_engine_ends_with_the_last_candidate_that_needs_it(fresh, model, adap
     responses(fresh, requests(base))
     assert len(fresh.sizes()) == 2
     fresh.retain([base])
-    pid = engine_of(fresh).process.pid
+    pid = choose_backend(fresh).process.pid
     assert responses(fresh, requests(base))[0].error is None
-    assert engine_of(fresh).process.pid == pid
+    assert choose_backend(fresh).process.pid == pid
     responses(fresh, requests(short))
     responses(fresh, requests(expert))
     assert len(fresh.sizes()) == 1  # the others do not have its adapter
     fresh.retain([base])
     assert not fresh.sizes()
     assert responses(fresh, requests(base))[0].error is None
-    assert not engine_of(fresh).adapters
+    assert not choose_backend(fresh).adapters
 
 
 def test_an_engine_that_nobody_needs_any_more_ends_after_its_answer(fresh, endless):
@@ -242,7 +242,7 @@ def test_tokens_are_counted_by_the_loaded_model_and_its_context_can_be_raised(fr
     entry, text = candidate(model), "Why is the sea salt? " * 20
     assert fresh.count_tokens(entry, text) == estimated_tokens(text)
     fresh.load(entry)
-    counted = len(engine_of(fresh).ask("/tokenize", {"content": text})["tokens"])
+    counted = len(choose_backend(fresh).ask("/tokenize", {"content": text})["tokens"])
     assert fresh.count_tokens(entry, text) == counted != estimated_tokens(text)
     assert fresh.context(entry) == fresh.context(replace(entry, context_tokens=10**6))
     assert fresh.context(replace(entry, context_tokens=64)) == 64
@@ -266,14 +266,14 @@ def test_a_crash_in_native_code_is_told_and_the_next_query_starts_anew(fresh, en
     entry = candidate(endless, **ENDLESS)
     stream = fresh.stream(requests(entry), replace(GREEDY, max_new_tokens=8000), threading.Event())
     text = next(stream).text
-    os.kill(engine_of(fresh).process.pid, signal.SIGSEGV)
+    os.kill(choose_backend(fresh).process.pid, signal.SIGSEGV)
     *_, last = stream
     assert last.response.finish == "error"
     assert last.response.text.startswith(text.strip())
     assert last.response.tokens > 0
     assert "llama.cpp ended with signal SIGSEGV. The next query starts it again." in str(last.response.error)
     assert responses(fresh, requests(entry))[0].error is None
-    process = engine_of(fresh).process
+    process = choose_backend(fresh).process
     os.kill(process.pid, signal.SIGKILL)  # a death between two queries
     process.ending()
     assert responses(fresh, requests(entry))[0].error is None

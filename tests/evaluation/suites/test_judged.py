@@ -11,7 +11,7 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import EndpointConfig
 from zooter_core.config.labelling import JudgeConfig
 from zooter_core.evaluation.suites import suite
-from zooter_core.evaluation.suites.judged import mean_of
+from zooter_core.evaluation.suites.judged import mean_score
 from zooter_core.labelling.rewards import Unscored
 from zooter_core.labelling.rewards.judge import Judge
 
@@ -99,7 +99,7 @@ def test_flask_is_the_mean_over_the_skills_of_a_record(judged, tmp_path):
     ],
 )
 def test_flask_s_dictionary_is_read(text, mean):
-    assert mean_of(text, ["Readability", "Logical Correctness"]) == mean
+    assert mean_score(text, ["Readability", "Logical Correctness"]) == mean
 
 
 MT = {"question_id": 81, "category": "math", "turns": ["What is 2 + 3?", "Double it."], "reference": ["5", "10"]}

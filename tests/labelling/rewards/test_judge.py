@@ -134,10 +134,10 @@ def test_a_fleet_with_a_judge_is_read(fleet_copy):
     (fleet_copy / "fleet.toml").write_text(text.replace(old, table + "\n"))
     reward = load_fleet(fleet_copy).reward
     assert (reward.judge.name, reward.judge.model) == ("judge", str(fleet_copy / "base"))
-    before = load_fleet(fleet_copy).hash_of("reward")
+    before = load_fleet(fleet_copy).hash_part("reward")
     config = json.loads((fleet_copy / "base" / "config.json").read_text())
     (fleet_copy / "base" / "config.json").write_text(json.dumps(config | {"rope_theta": 1.0}))
-    assert load_fleet(fleet_copy).hash_of("reward") != before  # the judge's weights count
+    assert load_fleet(fleet_copy).hash_part("reward") != before  # the judge's weights count
 
 
 def auto_j(server, **more):

@@ -75,11 +75,11 @@ FULL = (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."
 @pytest.mark.parametrize(("problem", "times"), [(FULL[0], 1), (FULL[1], 2)])
 def test_memory_that_runs_out_for_a_reward_model_is_freed_for_a_second_try(tiny_fleet, monkeypatch, problem, times):
     ensemble = Ensemble(load_fleet(tiny_fleet))
-    ensemble.backend_of("transformers").load(ensemble.fleet.candidates[0])
+    ensemble.open_backend("transformers").load(ensemble.fleet.candidates[0])
     load, sizes = AutoModelForSequenceClassification.from_pretrained, []
 
     def short(*arguments, **options):
-        sizes.append(sum(ensemble.backend_of("transformers").sizes().values()))
+        sizes.append(sum(ensemble.open_backend("transformers").sizes().values()))
         if len(sizes) <= times:
             raise problem
         return load(*arguments, **options)

@@ -8,7 +8,7 @@ import pytest
 from zooter_core.base.skills import SKILLS
 from zooter_core.labelling.skills import WIDTH
 from zooter_core.router.distill import learn
-from zooter_core.router.kinds import settings_of
+from zooter_core.router.kinds import configure
 from zooter_core.router.kinds.bayes import OF_TEXT, BayesHead
 
 
@@ -17,7 +17,7 @@ def noise(*shape: int, scale: float = 1.0, seed: int = 0) -> np.ndarray:
 
 
 def fitted(vectors, scores):
-    return learn(vectors, scores, ["a", "b", "c"], "none", settings_of("bayes"), scores=scores)
+    return learn(vectors, scores, ["a", "b", "c"], "none", configure("bayes"), scores=scores)
 
 
 def test_logits_by_hand():

@@ -18,7 +18,7 @@ from zooter_core.method.labels import enhance, softmax, tag_priors
 from zooter_core.router.distill import learn
 from zooter_core.router.encoder import Encoders
 from zooter_core.router.head import RouterHead, RouterHeadConfig
-from zooter_core.router.kinds import KINDS, DistillConfig, settings_of
+from zooter_core.router.kinds import KINDS, DistillConfig, configure
 from zooter_core.router.router import DistilledRouter, Router
 
 POOL = ("a", "b", "c")
@@ -33,7 +33,7 @@ def fitted(kind: str) -> RouterHead:
 def fit(kind: str, order=(0, 1, 2), seed: int = 0, scores: np.ndarray = SCORES) -> RouterHead:
     scores = scores[:, order]
     pool = [POOL[place] for place in order]
-    config = settings_of(kind, {"epochs": 60, "rate": 1e-2} if kind in TRAINED else {}, seed)
+    config = configure(kind, {"epochs": 60, "rate": 1e-2} if kind in TRAINED else {}, seed)
     tags = [(f"group {group}",) for group in GROUPS]
     labels = enhance(softmax(scores, 0.2), tags, tag_priors(softmax(scores, 0.2), tags), 1.0)
     return learn(VECTORS, labels, pool, "none", config, scores=scores)
@@ -89,7 +89,7 @@ def test_a_seed_fixes_the_head_and_the_callers_random_numbers_stay(kind):
 def test_it_routes_text_also_saved_and_loaded(kind, tiny_encoder, tmp_path):
     queries = [f"Add up {n} apples" for n in range(8)] + [f"Write about the sea {n}" for n in range(8)]
     scores = np.array([[1.0, 0.0]] * 8 + [[0.0, 1.0]] * 8)
-    config = settings_of(kind, {"epochs": 2} if kind in TRAINED else {})
+    config = configure(kind, {"epochs": 2} if kind in TRAINED else {})
     vectors, pool = tiny_encoder.embed(queries), ["math", "writer"]
     head = learn(vectors, softmax(scores), pool, tiny_encoder.reference, config, scores=scores)
     router = DistilledRouter(head, tiny_encoder)
@@ -106,12 +106,12 @@ def test_it_routes_text_also_saved_and_loaded(kind, tiny_encoder, tmp_path):
 
 @every
 def test_one_query_and_one_candidate_are_enough(kind):
-    head = learn(VECTORS[:1], np.ones((1, 1)), ["a"], "none", settings_of(kind), scores=SCORES[:1, :1])
+    head = learn(VECTORS[:1], np.ones((1, 1)), ["a"], "none", configure(kind), scores=SCORES[:1, :1])
     assert np.isfinite(head.logits(NEW)).all()
 
 
 def test_labels_stand_in_for_scores():
-    config, labels = settings_of("kmeans"), softmax(SCORES, 0.2)
+    config, labels = configure("kmeans"), softmax(SCORES, 0.2)
     same = learn(VECTORS, labels, POOL, "none", config, scores=labels).logits(NEW)
     assert np.array_equal(learn(VECTORS, labels, POOL, "none", config).logits(NEW), same)
 
@@ -119,7 +119,7 @@ def test_labels_stand_in_for_scores():
 def test_progress_has_the_epochs_of_trained_kinds_and_their_losses():
     steps: list[tuple[int, float]] = []
     for kind in set(KINDS) - {"auto"}:
-        config = settings_of(kind, {"epochs": 20, "rate": 1e-2} if kind in TRAINED else {})
+        config = configure(kind, {"epochs": 20, "rate": 1e-2} if kind in TRAINED else {})
         learn(VECTORS, softmax(SCORES), POOL, "none", config, lambda *step: steps.append(step), SCORES)
     assert [epoch for epoch, _ in steps] == list(range(1, 21))
     assert steps[-1][1] < 0.5 * steps[0][1]
@@ -129,11 +129,11 @@ def test_progress_has_the_epochs_of_trained_kinds_and_their_losses():
 
 
 def test_a_kind_has_its_own_defaults_and_takes_others():
-    assert settings_of("zooter", {"epochs": 7}, seed=3) == DistillConfig(seed=3, epochs=7, extra={"members": 4})
-    config = settings_of("zooter", {"rate": 0.01, "members": 2.0})
+    assert configure("zooter", {"epochs": 7}, seed=3) == DistillConfig(seed=3, epochs=7, extra={"members": 4})
+    config = configure("zooter", {"rate": 0.01, "members": 2.0})
     assert (config.kind, config.rate, config.extra["members"]) == ("zooter", 0.01, 2)
     assert isinstance(config.extra["members"], int)
-    assert settings_of("kmeans").extra == {"clusters": 32}
+    assert configure("kmeans").extra == {"clusters": 32}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_kind_has_its_own_defaults_and_takes_others():
 )
 def test_wrong_settings_are_refused(kind, settings, message):
     with pytest.raises(ZooterError) as caught:
-        settings_of(kind, settings)
+        configure(kind, settings)
     assert message in str(caught.value)
 
 
@@ -173,7 +173,7 @@ def test_a_folder_of_the_kind_ridge_is_read_and_cannot_be_trained(tmp_path, tiny
     head.save(tmp_path)
     assert Router.load(tmp_path, Encoders()).route(["Hello"])[0].candidate == "c"
     with pytest.raises(ZooterError, match="`router kind ridge` is gone: use the default"):
-        settings_of("ridge")
+        configure("ridge")
 
 
 @every
@@ -193,6 +193,6 @@ def test_a_weight_that_is_not_finite_never_routes(tmp_path, kind, tiny_encoder):
 
 @pytest.mark.parametrize("kind", TRAINED)
 def test_a_training_that_does_not_converge_is_one_clear_error(kind):
-    config = settings_of(kind, {"epochs": 20, "rate": 1e30})
+    config = configure(kind, {"epochs": 20, "rate": 1e30})
     with pytest.raises(WorkError, match=r"a training of the router kind \w+ that converges.*--router-set rate"):
         learn(VECTORS, softmax(SCORES, 0.2), POOL, "none", config, scores=SCORES)

@@ -6,7 +6,7 @@ import pytest
 from zooter_core.method.labels import normalise
 from zooter_core.router.clusters import k_means, nearest
 from zooter_core.router.distill import learn
-from zooter_core.router.kinds import settings_of
+from zooter_core.router.kinds import configure
 
 VECTORS = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0], [0.0, 1.0]], dtype=np.float32)
 SCORES = np.array([[4.0, 0.0], [2.0, 1.0], [0.0, 6.0], [3.0, 6.0], [0.0, 0.0]])
@@ -18,7 +18,7 @@ def test_a_query_gets_the_mean_scores_of_its_cluster(seed):
 
     Two clear clusters: (2 + .5) / 2 spreads and (-3 - 1.5 + 0) / 3. Length does not matter.
     """
-    head = learn(VECTORS, SCORES, ["a", "b"], "none", settings_of("kmeans", {"clusters": 2}, seed), scores=SCORES)
+    head = learn(VECTORS, SCORES, ["a", "b"], "none", configure("kmeans", {"clusters": 2}, seed), scores=SCORES)
     logits = head.logits(np.array([[9.0, 2.0], [0.02, 0.3]], dtype=np.float32))
     assert logits == pytest.approx(np.array([[1.25, -1.25], [-1.5, 1.5]]) / 3.1**0.5)
 
@@ -32,6 +32,6 @@ def test_centres_are_the_means_of_their_vectors():
 
 def test_repeated_queries_leave_clusters_empty_and_do_no_harm():
     same = np.ones((4, 2), dtype=np.float32)
-    head = learn(same, SCORES[:4], ["a", "b"], "none", settings_of("kmeans", {"clusters": 4}), scores=SCORES[:4])
+    head = learn(same, SCORES[:4], ["a", "b"], "none", configure("kmeans", {"clusters": 4}), scores=SCORES[:4])
     mean = normalise(SCORES[:4], "spread", ()).mean(axis=0)
     assert head.logits(np.ones((1, 2), dtype=np.float32))[0] == pytest.approx(mean, abs=1e-6)

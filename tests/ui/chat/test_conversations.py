@@ -49,7 +49,7 @@ def test_the_candidates_read_what_was_said_when_an_answer_has_ended(
     ensemble: Ensemble, talk: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[list[tuple[str, str]]] = []
-    backend = ensemble.backend_of("transformers")
+    backend = ensemble.open_backend("transformers")
     monkeypatch.setattr(
         backend,
         "read_ahead",

@@ -72,9 +72,9 @@ async def ask_llama_cpp(server: Connection) -> Abilities | None:
     if "default_generation_settings" not in props:
         return None
     return Abilities(
-        context_tokens=read_count(member_of(props, "default_generation_settings", "n_ctx")),
-        images=_flag(member_of(props, "modalities", "vision")),
-        tools=_flag(member_of(props, "chat_template_caps", "supports_tools")),
+        context_tokens=read_count(get_nested(props, "default_generation_settings", "n_ctx")),
+        images=_flag(get_nested(props, "modalities", "vision")),
+        tools=_flag(get_nested(props, "chat_template_caps", "supports_tools")),
         json_mode=True,
         thinking=in_template(template) if isinstance(template := props.get("chat_template"), str) else None,
         parallel=read_count(props.get("total_slots")),
@@ -117,16 +117,16 @@ def read_entry(entry: Mapping[str, Any], base: Mapping[str, Any]) -> Abilities:
     Together, DeepInfra and OpenRouter, which alone names abilities."""
     lengths = (
         *(one.get("max_model_len") for one in (entry, base)),
-        *(entry.get("context_length"), entry.get("context_window"), member_of(entry, "metadata", "context_length")),
+        *(entry.get("context_length"), entry.get("context_window"), get_nested(entry, "metadata", "context_length")),
     )
-    inputs, fields = member_of(entry, "architecture", "input_modalities"), entry.get("supported_parameters")
+    inputs, fields = get_nested(entry, "architecture", "input_modalities"), entry.get("supported_parameters")
     tools, json_mode = (name in fields if isinstance(fields, list) else None for name in ("tools", "response_format"))
     return Abilities(
         context_tokens=next(filter(None, map(read_count, lengths)), None),
         images="image" in inputs if isinstance(inputs, list) else None,
         tools=tools,
         json_mode=json_mode,
-        prices=_prices(member_of(entry, "pricing") or member_of(entry, "metadata", "pricing")),
+        prices=_prices(get_nested(entry, "pricing") or get_nested(entry, "metadata", "pricing")),
     )
 
 
@@ -157,14 +157,14 @@ async def _trial(server: Connection, name: str, body: Mapping[str, Any]) -> bool
         reply = await server.ask_model(CHAT, body, {LIMIT: 1}, server.config.first_token_seconds)
     except EndpointError as error:
         return False if error.refused else None
-    choice = member_of(reply, "choices", 0)
+    choice = get_nested(reply, "choices", 0)
     if name == "json_mode":  # transformers serve ignores response_format
-        text = member_of(choice, "message", "content")
+        text = get_nested(choice, "message", "content")
         return not isinstance(text, str) or text.strip()[:1] in ("", "{")
-    return bool(member_of(choice, "logprobs")) if name == "logprobs" else True
+    return bool(get_nested(choice, "logprobs")) if name == "logprobs" else True
 
 
-def member_of(value: Any, *keys: str | int) -> Any:
+def get_nested(value: Any, *keys: str | int) -> Any:
     """A member of nested JSON; None if it is not there."""
     for key in keys:
         try:

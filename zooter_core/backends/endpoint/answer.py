@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from zooter_core.backends import Piece, Request
-from zooter_core.backends.endpoint.abilities import member_of, read_count
+from zooter_core.backends.endpoint.abilities import get_nested, read_count
 from zooter_core.backends.endpoint.connection import CHAT, LIMIT, USAGE, Connection, Watcher, chat_chunk
 from zooter_core.backends.endpoint.events import Event, finish_word
 from zooter_core.backends.endpoint.faults import (
@@ -33,7 +33,7 @@ LONGEST_ID = 200  # characters of a request's id
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")  # fields of a delta, as vLLM, OpenRouter and Ollama name them
 
 
-def thoughts_of(message: Mapping[str, Any]) -> str:
+def extract_thoughts(message: Mapping[str, Any]) -> str:
     """The thoughts in a message, or in a part of one, where its server keeps them apart from the text."""
     parts = "".join(content_text(part.get("thinking")) for part in objects(message.get("content")))
     return next((part for name in THOUGHTS if isinstance(part := message.get(name), str) and part), parts)
@@ -100,12 +100,12 @@ class PartialAnswer(Watcher):
     @property
     def tokens(self) -> int:
         """The server's count if it is one, else the number of parts, since most servers send single tokens."""
-        return read_count(member_of(self.usage, "completion_tokens")) or self.parts + self.thought_parts
+        return read_count(get_nested(self.usage, "completion_tokens")) or self.parts + self.thought_parts
 
     @property
     def thought_tokens(self) -> int:
         """Those of thoughts: the server's count if it is one, else the number of parts."""
-        count = read_count(member_of(self.usage, "completion_tokens_details", "reasoning_tokens"))
+        count = read_count(get_nested(self.usage, "completion_tokens_details", "reasoning_tokens"))
         return min(count or self.thought_parts, self.tokens)
 
     def sent(self) -> None:
@@ -122,7 +122,7 @@ class PartialAnswer(Watcher):
         choice = next(iter(objects(chunk.get("choices"))), {})
         finish, delta = finish_word(choice), next(iter(objects([choice.get("delta")])), {})
         self.finish_reason = finish or self.finish_reason
-        text, thoughts = content_text(delta.get("content")), thoughts_of(delta)
+        text, thoughts = content_text(delta.get("content")), extract_thoughts(delta)
         tool_call = any(delta.get(name) for name in ("tool_calls", "function_call"))
         self.tool_call |= tool_call
         if text:

@@ -1,8 +1,8 @@
 """Backend `gguf`: models in GGUF files, run by llama.cpp (package xllamacpp) in a process of its own.
 
 `header` reads a file's metadata, `adapters` writes LoRA adapters as GGUF, `offsets` rewrites Q4_1 weights for speed,
-`engine` starts and asks the process, `answer` generates one response, and `backend` puts them together. `engine_of`
-says which backend runs a candidate with `backend = "auto"`.
+`engine` starts and asks the process, `answer` generates one response, and `backend` puts them together.
+`choose_backend` says which backend runs a candidate with `backend = "auto"`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def installed() -> bool:
     return importlib.util.find_spec(LIBRARY) is not None
 
 
-def engine_of(candidate: CandidateConfig) -> str:
+def choose_backend(candidate: CandidateConfig) -> str:
     """The backend that runs a candidate; for `auto`, llama.cpp if the model is a GGUF file, else transformers."""
     if candidate.backend != AUTO_BACKEND:
         return candidate.backend
@@ -49,7 +49,7 @@ def check_engine(candidate: CandidateConfig, user: str) -> None:
     Raises:
         NotInstalledError: names the package.
     """
-    engine = engine_of(candidate)
+    engine = choose_backend(candidate)
     if engine == TRANSFORMERS:
         check_torch(user)
     if engine == GGUF and not installed():

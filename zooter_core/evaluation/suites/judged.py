@@ -109,7 +109,7 @@ class Flask(Suite):
 
     def score(self, answered: Sequence[Answered]) -> list[float]:
         prompts = [self._prompt(problem, texts[0]) for problem, texts in answered]
-        readers = [partial(mean_of, skills=problem.key["skills"]) for problem, _ in answered]
+        readers = [partial(mean_score, skills=problem.key["skills"]) for problem, _ in answered]
         return self.judge.verdicts(prompts, readers)
 
     def _prompt(self, problem: Problem, response: str) -> str:
@@ -123,7 +123,7 @@ class Flask(Suite):
         return framed(parts, ENDING.replace("{skills}", "\n".join(lines)).replace("{form}", form))
 
 
-def mean_of(text: str, skills: Sequence[str]) -> float | None:
+def mean_score(text: str, skills: Sequence[str]) -> float | None:
     """The mean of the scores in the last dictionary of a judge's text, without skills that do not apply.
 
     None if there is no dictionary, a skill is missing in it, or none applies.

@@ -82,7 +82,7 @@ def judged(text: str, answer: Any) -> tuple[bool, str]:
         return _matches(text, key["regex"])
     if "choice" in key:
         return _choice(text, key["choice"].strip().upper(), key.get("choices"))
-    return _any_of(text, key["text"] if isinstance(key["text"], list) else [key["text"]])
+    return _check_any(text, key["text"] if isinstance(key["text"], list) else [key["text"]])
 
 
 def final_number(text: str) -> Number | None:
@@ -135,7 +135,7 @@ def letter(text: str, choices: Sequence[str]) -> str | None:
     return quoted[0] if len(quoted) == 1 else None
 
 
-def _any_of(text: str, answers: Sequence[Any]) -> tuple[bool, str]:
+def _check_any(text: str, answers: Sequence[Any]) -> tuple[bool, str]:
     """Numbers, and texts that are one number, against the final number; other texts against the final answer."""
     numbers = [number for answer in answers if (number := _decimal(answer)) is not None]
     texts = [answer for answer in answers if _decimal(answer) is None]

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from zooter_core.backends import Backend
-from zooter_core.backends.gguf import engine_of
+from zooter_core.backends.gguf import choose_backend
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.labelling import JudgeConfig
@@ -122,7 +122,7 @@ class Judge:
 
     def __init__(self, config: JudgeConfig, backend: Callable[[str], Backend]) -> None:
         self.config, self.agreed, self.compared = config, 0, 0
-        self.judges = [(candidate, backend(engine_of(candidate))) for candidate in config.judges]
+        self.judges = [(candidate, backend(choose_backend(candidate))) for candidate in config.judges]
         for candidate, one in self.judges:
             one.load(candidate)
         self.version = ""

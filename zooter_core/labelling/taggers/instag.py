@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from zooter_core.backends import Backend
-from zooter_core.backends.gguf import engine_of
+from zooter_core.backends.gguf import choose_backend
 from zooter_core.base.errors import Failure, WorkError
 from zooter_core.base.records import Query, Response, Tag
 from zooter_core.base.strict_json import replace_surrogates
@@ -49,7 +49,7 @@ class InsTagger:
         if candidate.prompt_template is None and INSTAGGER in candidate.model.lower():
             candidate = replace(candidate, prompt_template=VICUNA)
         self.config, self.candidate = config, candidate
-        self.backend = backend(engine_of(candidate))
+        self.backend = backend(choose_backend(candidate))
         self.backend.load(candidate)
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:

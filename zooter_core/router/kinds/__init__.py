@@ -67,7 +67,7 @@ def head_class(kind: str) -> Any:
     return load_kind("router", {LINEAR: "zooter_core.router.kinds.linear:LinearHead"} | KINDS, kind)
 
 
-def settings_of(kind: str, settings: Mapping[str, float] | None = None, seed: int = 0) -> DistillConfig:
+def configure(kind: str, settings: Mapping[str, float] | None = None, seed: int = 0) -> DistillConfig:
     """The defaults of a kind with some `settings` replaced.
 
     Raises:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import figures
-from zooter_core.evaluation.charts import GREY, MARK, ROUTER, Figure, bars_of, framed, hover, of_names, trace
+from zooter_core.evaluation.charts import GREY, MARK, ROUTER, Figure, error_bars, framed, hover, of_names, trace
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.calibration import Reliability
 from zooter_core.method.metrics import wilson_interval
@@ -348,7 +348,7 @@ def reliability_chart(calibration: Reliability) -> Figure:
     marker = {"size": [MARK + 16 * (one["n"] / most) ** 0.5 for one in bins]}
     dots = charts.dots(
         [one["probability"] for one in bins], won, marker, hovers,
-        mode="lines+markers", line={"color": ROUTER}, error_y=bars_of(won, intervals, ROUTER),
+        mode="lines+markers", line={"color": ROUTER}, error_y=error_bars(won, intervals, ROUTER),
     )  # fmt: skip
     across, up = "probability of the chosen model", "how often it was the best"
     percent = {"range": [0, 1], "tickformat": ".0%"}

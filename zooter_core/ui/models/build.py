@@ -16,7 +16,7 @@ from zooter_core.data.run_folder import ROUTER
 from zooter_core.fleet.connect import connect
 from zooter_core.fleet.discovered import Model
 from zooter_core.fleet.discovery import Discovery
-from zooter_core.pipeline.save_fleet import place_of, router_without_fleet
+from zooter_core.pipeline.save_fleet import named_folder, router_without_fleet
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import draw_problem, show_error
@@ -38,7 +38,7 @@ def waiting() -> Waiting | None:
     if not (name := st.query_params.get(PARAMETER)):
         return None
     try:
-        folder = place_of(name, Path.cwd())
+        folder = named_folder(name, Path.cwd())
         names = router_without_fleet(folder)
     except ZooterError as problem:
         show_error(problem)

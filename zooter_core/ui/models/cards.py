@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from zooter_core.backends import Request, iter_responses
 from zooter_core.backends.endpoint.backend import OpenAIBackend
-from zooter_core.backends.gguf import engine_of
+from zooter_core.backends.gguf import choose_backend
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import Message, Response
 from zooter_core.config.candidates import AUTO_BACKEND, ENDPOINT, GGUF, RECORDED, TRANSFORMERS, CandidateConfig
@@ -21,7 +21,7 @@ from zooter_core.config.fleet import GenerationConfig
 from zooter_core.config.trust import on_this_machine
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.machine import Gpu, gpus
-from zooter_core.fleet.skills import shares_of
+from zooter_core.fleet.skills import average_shares
 from zooter_core.ui import answer_view, charts
 from zooter_core.ui.markdown import message, safe
 from zooter_core.ui.models import manage
@@ -74,11 +74,11 @@ def _all_tried(ensemble: Ensemble) -> bool:
 
 
 @st.cache_data(
-    show_spinner=False, hash_funcs={Ensemble: lambda it: f"{it.fleet.hash_of('router')} {it.fleet.candidates}"}
+    show_spinner=False, hash_funcs={Ensemble: lambda it: f"{it.fleet.hash_part('router')} {it.fleet.candidates}"}
 )
 def _shares(ensemble: Ensemble) -> dict[str, dict[str, float]]:
     """What the router gives each model, by kind of query."""
-    return shares_of(ensemble.router)
+    return average_shares(ensemble.router)
 
 
 def _draw_card(ensemble: Ensemble, candidate: CandidateConfig) -> DeltaGenerator:
@@ -126,7 +126,7 @@ def _draw_facts(ensemble: Ensemble, candidate: CandidateConfig, state: str, reas
 
 def read_state(ensemble: Ensemble, candidate: CandidateConfig) -> tuple[str, str]:
     """A model's state in a word or two, and why it is not ready if something is wrong."""
-    backend, latest = ensemble.backends.get(engine_of(candidate)), ensemble.latest.get(candidate.name)
+    backend, latest = ensemble.backends.get(choose_backend(candidate)), ensemble.latest.get(candidate.name)
     if isinstance(backend, OpenAIBackend):
         with suppress(ZooterError):
             if resting := backend.connection(candidate).resting():

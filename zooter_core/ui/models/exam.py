@@ -127,7 +127,7 @@ def _stayed_out(run: Path) -> bool:
 Stage = Literal["new", "begun", "better", "not better", "used"]
 
 
-def _stage_of(fleet: Fleet, run: Path) -> Stage:
+def _find_stage(fleet: Fleet, run: Path) -> Stage:
     """How far an exam has come: whether answers or the router are missing, else what becomes of its router."""
     if not (run / RESPONSES).is_file():
         return "new"
@@ -149,7 +149,7 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
         length = st.selectbox("Length", list(LENGTHS), key="exam-length", label_visibility="collapsed", width=240)
         quick = LENGTHS[length]
         folder = exam.exam_folder(fleet, quick)
-        stage = _stage_of(ensemble.fleet, folder)
+        stage = _find_stage(ensemble.fleet, folder)
         st.button(
             START.get(stage, "Start the exam"), icon=":material/school:", key="primary-exam",
             on_click=_start, args=(ensemble, fleet, quick), disabled=stage in ("not better", "used"),

@@ -19,7 +19,7 @@ from zooter_core.backends.endpoint.faults import CUT_OFF, ENDED
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.money import in_dollars
 from zooter_core.config.fleet import Fleet
-from zooter_core.evaluation.charts import ROUTER, bars_of, framed
+from zooter_core.evaluation.charts import ROUTER, error_bars, framed
 from zooter_core.evaluation.thinking import twins
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.advice import Setup, advise
@@ -206,7 +206,7 @@ def draw_worth(report: TrafficReport, pool: tuple[str, ...]) -> None:
         shown = in_dollars(across) if priced else f"{across:.2f}"
         hue = ROUTER if rule.name == ROUTING else charts.colour(pool, rule.name)
         sentence = f"{clipped(name, 80)} earns a mean reward of {rule.reward.mean:.2f} at {shown} {x}."
-        height, ends = [rule.reward.mean], bars_of([rule.reward.mean], [(rule.reward.low, rule.reward.high)], hue)
+        height, ends = [rule.reward.mean], error_bars([rule.reward.mean], [(rule.reward.low, rule.reward.high)], hue)
         symbol = SYMBOLS.get(rule.name) or charts.symbol(pool, rule.name)
         marker = {"symbol": symbol, "size": 14, "color": hue}
         marks.append(charts.dots([across], height, marker, [sentence], name=charts.label(name, 40), error_y=ends))

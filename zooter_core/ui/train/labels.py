@@ -13,9 +13,9 @@ from zooter_core.data.scores import Scores
 from zooter_core.evaluation.charts import Figure, framed
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.labels import LabelConfig, entropy, label
-from zooter_core.pipeline.train import tags_of
+from zooter_core.pipeline.train import choose_tags
 from zooter_core.router.clusters import by_words
-from zooter_core.router.kinds import KINDS, LEARN_LABELS, DistillConfig, settings_of
+from zooter_core.router.kinds import KINDS, LEARN_LABELS, DistillConfig, configure
 from zooter_core.ui import charts
 from zooter_core.ui.answer_view import draw_query
 from zooter_core.ui.text import clipped, plain
@@ -97,7 +97,7 @@ def draw(session: Session, loaded: LoadedScores, ensemble: Ensemble) -> Training
             **persistent("train-epochs", EPOCHS_HELP),
         )  # fmt: skip
         keep = st.checkbox("Save the queries' texts with the router", True, **persistent("train-keep", KEEP_HELP))
-    training = replace(settings_of(kind, {"epochs": epochs} if kind in LEARN_LABELS else None), keep_texts=keep)
+    training = replace(configure(kind, {"epochs": epochs} if kind in LEARN_LABELS else None), keep_texts=keep)
     config = LabelConfig(beta=beta, tau=tau, normalise=scaling, holdout=holdout / 100)
     with picture:
         if (tags := find_tags(session, loaded, tagger, ensemble)) is None:
@@ -138,7 +138,7 @@ def _tag_queries(task: Task[Tags], scores: Scores, tagger: str, ensemble: Ensemb
     if tagger == "clusters":
         encoder = ensemble.encoders(ensemble.fleet.encoder)
         task.report("embed", 0, len(texts))
-        return tags_of(
+        return choose_tags(
             scores, "clusters", encoder.embed_all(texts, lambda done: task.report("embed", done, len(texts)))
         )
     tags: list[tuple[str, ...]] = []

@@ -10,7 +10,7 @@ import streamlit as st
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.ensemble import Ensemble
-from zooter_core.pipeline.save_fleet import place_of, save_fleet, save_router
+from zooter_core.pipeline.save_fleet import named_folder, save_fleet, save_router
 from zooter_core.ui import resources
 from zooter_core.ui.models import build, manage
 from zooter_core.ui.text import code, plain
@@ -61,7 +61,7 @@ def draw(session: Session, router: TrainedRouter, ensemble: Ensemble) -> None:
 def free_name() -> str:
     """The first name that is free in the folder where the demo was started."""
     names = (OUT if number == 1 else f"{OUT}-{number}" for number in range(1, 1000))
-    return next(name for name in names if not place_of(name, Path.cwd()).exists())
+    return next(name for name in names if not named_folder(name, Path.cwd()).exists())
 
 
 def _save(session: Session, router: TrainedRouter, fleet: Fleet | None, use: bool = False) -> None:
@@ -75,7 +75,7 @@ def _save(session: Session, router: TrainedRouter, fleet: Fleet | None, use: boo
     if session.saved is None or session.saved.name != name:
         session.saved = None
         try:
-            place = place_of(name, Path.cwd())
+            place = named_folder(name, Path.cwd())
             if fleet:
                 save_fleet(fleet, router.folder, place)
             else:
