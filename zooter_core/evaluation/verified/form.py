@@ -70,7 +70,13 @@ def _contains(wanted: bool) -> Check:
 def items(text: str) -> int:
     """The number of list items, without those of lists inside a list."""
     indents = [len(indent) for indent in ITEM.findall(text)]
-    return sum(indent <= min(indents) + 1 for indent in indents)  # numbers may be aligned to the right
+    outermost = min(indents, default=0) + 1  # numbers may be aligned to the right
+    return sum(indent <= outermost for indent in indents)
+
+
+def words(text: str) -> int:
+    """The number of words, without the marks of list items."""
+    return sum(any(map(str.isalnum, word)) for word in ITEM.sub("", text).split())
 
 
 def lines(text: str) -> int:
@@ -147,7 +153,7 @@ def lacking(text: str, check: Mapping[str, Any]) -> str:
 
 COUNTS: dict[str, tuple[Callable[[str], int], str]] = {
     "items": (items, "list items"),
-    "words": (lambda text: len(re.findall(r"\S*\w\S*", ITEM.sub("", text))), "words"),
+    "words": (words, "words"),
     "characters": (lambda text: len(text.strip()), "characters"),
     "lines": (lines, "lines"),
 }
