@@ -52,7 +52,7 @@ def test_the_address_of_an_image_is_shortened() -> None:
 DRAWN = {
     "images become their words and address": (
         ("see ![a cat](http://a.example/cat.png) there", "see a cat (`http://a.example/cat.png`) there"),
-        ("![a][ref]\n\n[ref]: /cat.png", "\\!\\[a\\]\\[ref\\]\n\n\\[ref\\]: /cat.png"),
+        ("![a][ref]\n\n[ref]: /cat.png", "!\\[a\\]\\[ref\\]\n\n\\[ref\\]: /cat.png"),
         ("!http://host.example/", "\\![http\\://host.example/](<http://host.example/>)"),
     ),
     "a link names its host, and leads only to web pages": (
@@ -78,12 +78,12 @@ DRAWN = {
         ("http://[::1]/ http:// http://2130706433/", "`http://[::1]/` `http://` `http://2130706433/`"),
         ("http://bänk.example/", "`http://bänk.example/`"),
         ("见（http://host.example/a），详见", "见（[http\\://host.example/a](<http://host.example/a>)），详见"),
-        ("<me@host.example>", "\\<me@host.example>"),
+        ("<me@host.example>", "\\<me@host.example\\>"),
     ),
     "HTML is text": (
-        ("<b>costs $5</b> if a < b", "\\<b>costs \\$5\\</b> if a \\< b"),
-        ("<!-- x -->\n<script>y</script>", "\\<\\!-- x -->  \n\\<script>y\\</script>"),
-        ("`<b>` and \\<i> &lt;u>", "`<b>` and \\<i> \\<u>"),
+        ("<b>costs $5</b> if a < b", r"\<b\>costs \$5\</b\> if a \< b"),
+        ("<!-- x -->\n<script>y</script>", "\\<!-- x --\\>  \n\\<script\\>y\\</script\\>"),
+        ("`<b>` and \\<i> &lt;u>", r"`<b>` and \<i\> \<u\>"),
     ),
     "a text cannot pretend to be a badge of the page": (
         (
@@ -96,27 +96,27 @@ DRAWN = {
     "one structure, whatever the dialect": (
         ("Title\n=====\n\n* a\n    b\n\n3) c\n\n    code", "### Title\n\n*   a  \n    b\n\n3)  c\n\n    code"),
         ("text\n\n    x = 1\n\nmore", "text\n\n```\nx = 1\n```\n\nmore"),
-        ("__b__ _i_ a_b_c 2 * 3 ~~d~~ ~e", "__b__ _i_ a_b_c 2 * 3 ~~d~~ \\~e"),
+        ("__b__ _i_ a_b_c 2 * 3 ~~d~~ ~e", r"__b__ _i_ a\_b\_c 2 \* 3 ~~d~~ \~e"),
         ("2*3*4 is (1+3)*4*(2+1)*.5", "2\\*3\\*4 is (1+3)\\*4\\*(2+1)\\*.5"),
         ("x**2 + y**2, w*h*d, n*(n-1)*(n-2)", "x\\*\\*2 + y\\*\\*2, w\\*h\\*d, n\\*(n-1)\\*(n-2)"),
         ("2*π*r + 3*√2*x", "2\\*π\\*r + 3\\*√2\\*x"),
-        ("[a-z]*[0-9]* or x^{2}_{1} + y^{2}_{1}", "\\[a-z\\]\\*\\[0-9\\]* or x^{2}\\_{1} + y^{2}\\_{1}"),
+        ("[a-z]*[0-9]* or x^{2}_{1} + y^{2}_{1}", r"\[a-z\]\*\[0-9\]\* or x\^\{2\}\_\{1\} + y\^\{2\}\_\{1\}"),
         ("#", "\\#"),
         ("+\n-", "\\+  \n\\-"),
         ("a/*.ts, b/**/*.js, **src/**, *src/*", "a/\\*.ts, b/\\*\\*/\\*.js, **src/**, *src/*"),
-        ("/* c */ and /* d */", "/* c \\*/ and /* d */"),
-        ("dir\\*.txt in C:\\*, but a\\*b is escaped", "dir\\\\\\*.txt in C\\:\u2060\\\\*, but a\\*b is escaped"),
-        ("SELECT *, count(*) or C:/*.* or *.*", "SELECT \\*, count(\\*) or C\\:/\\*\\.\\* or \\*\\.\\*"),
-        ("/^\\d+$/ and /^\\w+$/", "/^\\\\d+\\$/ and /^\\\\w+\\$/"),
+        ("/* c */ and /* d */", r"/\* c \*/ and /\* d \*/"),
+        ("dir\\*.txt in C:\\*, but a\\*b is escaped", r"dir\\\*.txt in C\:\\\*, but a\*b is escaped"),
+        ("SELECT *, count(*) or C:/*.* or *.*", r"SELECT \*, count(\*) or C\:/\*.\* or \*.\*"),
+        ("/^\\d+$/ and /^\\w+$/", r"/\^\\d+\$/ and /\^\\w+\$/"),
         ("__init__ and __main__", "\\_\\_init\\_\\_ and \\_\\_main\\_\\_"),
         ("**bold**text, *it*, **a:**(b)", "**bold**text, *it*, **a:**(b)"),
         ("is **42**. **A**(*1*), the **2**nd, **2020**-**21**", "is **42**. **A**(*1*), the **2**nd, **2020**-**21**"),
         ("**a *b* c**, *.js and *.css, **/*.py", "**a *b* c**, \\*.js and \\*.css, \\*\\*/\\*.py"),
-        ("6 * 4 = 24.\nThe answer is 24.\n\nBye", "6 * 4 = 24.  \nThe answer is 24.\n\nBye"),
-        ("1\\. one\n\\- two\n\\# three\n&#32;four", "1\\. one  \n\\- two  \n\\# three  \n\u00a0four"),
-        (r"^\w+(\.\w+)+\/?$ or 1\. one", r"^\\w+(\\.\\w+)+\\/?\$ or 1\. one"),
-        ("a\n    - b\n    ~~~~c~~~~\n    * * *", "a  \n\\- b  \n\\~\\~\\~\\~c\\~\\~\\~\\~  \n\\* * *"),
-        ("a | b\n:--|--:|-\n", "a | b  \n\\:--|--\\:|-"),
+        ("6 * 4 = 24.\nThe answer is 24.\n\nBye", "6 \\* 4 = 24.  \nThe answer is 24.\n\nBye"),
+        ("1\\. one\n\\- two\n\\# three\n&#32;four", "1\\. one  \n\\- two  \n\\# three  \n four"),
+        (r"^\w+(\.\w+)+\/?$ or 1\. one", r"\^\\w+(\\.\\w+)+\\/?\$ or 1. one"),
+        ("a\n    - b\n    ~~~~c~~~~\n    * * *", "a  \n\\- b  \n\\~\\~\\~\\~c\\~\\~\\~\\~  \n\\* \\* \\*"),
+        ("a | b\n:--|--:|-\n", "a \\| b  \n\\:--\\|--\\:\\|-"),
         ("x <- 5; git add -- a", "x \u2060\\<- 5; git add \u2060-- a"),
         ("a\u202eb\x1b[31m\ud800", "a\ufffdb\ufffd\\[31m\ufffd"),
     ),
@@ -127,8 +127,8 @@ DRAWN = {
     ),
     "code stays code": (
         ("````\n```\n![x](y)\n```\n````", "````\n```\n![x](y)\n```\n````"),
-        ("`` a`b ``, ` `` `, ```", "`` a`b ``, ` `` `, \\`\\`\\`"),
-        ("`a``b` `c`", "`a``b` `c`"),
+        ("`` a`b ``, ` `` `, ```", r"``a`b``, ``` `` ```, \`\`\`"),
+        ("`a``b` `c`", "```a``b``` `c`"),
         ("| a |\n|---|\n| `x \\| y` |", "| a |\n| --- |\n| `x \\| y` |"),
         ("| a | b |\n|---|---|\n| `x | y` | $|x|$ |", "| a | b |\n| --- | --- |\n| `x \\| y` | $$\\vert x\\vert $$ |"),
         ("| a |\n|---|\n| x<br>y `<br>` |", "| a |\n| --- |\n| x&#10;y `<br>` |"),
@@ -173,7 +173,7 @@ DRAWN = {
         ("$5-$6 a=b", r"\$5-\$6 a=b"),
         ("A$10, R$ 20", r"A\$10, R\$ 20"),
         ("$HOME=x and $PATH", r"\$HOME=x and \$PATH"),
-        ("$5/$6 ($7 a day), $a:$b, ${x}${y}", r"\$5/\$6 (\$7 a day), \$a\:\$b, \${x}\${y}"),
+        ("$5/$6 ($7 a day), $a:$b, ${x}${y}", r"\$5/\$6 (\$7 a day), \$a\:\$b, \$\{x\}\$\{y\}"),
         ("5$, 10$ or 5$/6$; ($$) and ($$)", r"5\$, 10\$ or 5\$/6\$; (\$\$) and (\$\$)"),
         ("$HOME/$USER, $5 a day in US$", r"\$HOME/\$USER, \$5 a day in US\$"),
         (r"$\def{x}$", r"\$\\def\{x\}\$"),
@@ -188,7 +188,7 @@ def test_how_texts_are_drawn(what: str) -> None:
 
 def test_a_message_keeps_its_code_and_lists_and_shows_what_a_server_says() -> None:
     reply = "*boom* at __init__ in _x_: a_b, <p> $5 $6"
-    shown = "\\*boom\\* at \\_\\_init\\_\\_ in \\_x\\_: a_b, \\<p> \\$5 \\$6"
+    shown = r"\*boom\* at \_\_init\_\_ in \_x\_: a\_b, \<p\> \$5 \$6"
     assert (
         message(f"Nobody answered:\n- b: {reply}\n\nCall `a *b*`.")
         == f"Nobody answered:\n\n-   b: {shown}\n\nCall `a *b*`."

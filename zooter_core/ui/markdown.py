@@ -1,8 +1,7 @@
 """Untrusted text as Markdown that loads nothing, hides nothing and keeps its formatting.
 
-markdown-it-py finds the blocks, and each is written with marks that Streamlit (remark, with maths, directives and
-icons) cannot read otherwise, so that code is code however it is nested. The rest passes through unchanged but for
-`SPECIAL`, the list of what is escaped or rewritten outside code.
+`markdown_parser` reads it, and each piece is written with marks that Streamlit (remark, with maths, directives and
+icons) cannot read otherwise: code is code however it is nested, and in a text no character has a meaning.
 """
 
 from __future__ import annotations
@@ -10,22 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from html import unescape
 from urllib.parse import quote
 
-from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock, table
+from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 
-from zooter_core.ui.text import JOINER, code, escaped, fence, plain, typed, visible
+from zooter_core.ui import formulas
+from zooter_core.ui.markdown_parser import DEEPEST, PARSER, tokens_in
+from zooter_core.ui.text import JOINER, code, escaped, fence, typed, visible
 
 MOST = 20_000  # characters of a text that a page draws; more would slow down the browser
 LONGER = 4  # how many times longer than the text its Markdown may be, because of nested lists and empty cells
-DEEPEST = 20  # a quote counts one, a list two; deeper Markdown is shown as plain text
 MOST_MARKS = 500  # stars, underscores and tildes of one paragraph: emphasis may be nested half as deep
-MOST_COLUMNS = 40
-MOST_CELLS = 4_000  # of a table; short rows are filled up with empty cells
-LONGEST_FORMULA = 2_000  # characters
 LONGEST = 300  # characters of an address that are shown: an image's address may be the image itself
 PAGE = 2  # levels of headings that are the page's; a text's headings come below them
 PROGRAM = re.compile(
@@ -55,68 +50,7 @@ WEB = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 UNQUOTED = "/?#%:;,=+!'@.-_~()*[]&"  # of an address, not percent-encoded
-DISPLAY = re.compile(r"\s*(?:\\\[|\$\$)(?:(?!\\\]|\$\$).)+(?:\\\]|\$\$)[ \t]*(?:\n|\Z)", re.DOTALL)
-# LaTeX's own display formulas, which many models write without other marks.
-BARE = re.compile(
-    r"\s*\\begin\{((?:align(?:ed)?|equation|gather|cases|[bpv]?matrix)\*?)\}(?:(?!\$\$).)+?\\end\{\1\}[ \t]*(?:\n|\Z)",
-    re.DOTALL,
-)
-# Streamlit may take a formula for text, so nothing in it may become a link, an image or code. Commands that load, link,
-# define or draw over the page are refused, too.
-REFUSED = re.compile(
-    r"`|~~~|\$\$|^\$|://|www\.|:streamlit:|:material|\\\\\s*\[\s*-|"
-    r"\\(?:includegraphics|href|url|html\w*|[gex]?def|let|futurelet|(?:re)?newcommand|providecommand|global|char|"
-    r"rule|m?kern|[hm]skip|hspace|raisebox|[lrc]lap|math[lrc]lap|smash|vcenter)(?![A-Za-z])"
-)
-# What KaTeX lacks and would show as an error: packages for chemistry, units, physics, references, and environments.
-UNKNOWN = re.compile(
-    r"\\(?:ce|pu|SI|si|SIrange|num|qty|unit|ang|p?dv|abs|norm|nicefrac|sfrac|textsc|(?:eq)?ref|cite|(?:short)?intertext|"
-    r"multi(?:column|row)|sideset|prescript|tensor|enclose|longdiv|DeclareMathOperator)(?![A-Za-z])|"
-    r"\\begin\{(?:multline|eqnarray|flalign|tabular|itemize|enumerate|center|tikzpicture|IEEEeqnarray)"
-)
-LABEL = re.compile(r"\\label\{[^{}]*\}")  # which nothing here refers to
-APART = re.compile(r"<(?=[A-Za-z!/?])|\](?=[(:\[])")  # would start HTML, or end the text of a link
-
-SPECIAL = re.compile(
-    r"""(?=[][\n\\`$!<>&:*_~hw-])(?:  # which passes over other characters quickly
-    # Lines stay lines, and the beginning of one starts no list, quote, heading, ruler or table.
-    (?P<line> \\?\n (?:\d{1,9}(?=[.)](?:\s|\Z)))?
-        (?P<mark> [-+*](?=\s|\Z) | (?<=\d)[.)] | [-=*_|:](?=[-=*_|:\ \t]*(?:\n|\Z)) | [>#] )? )
-    | (?P<code> (?P<ticks>`+)(?!`) .{1,3000}? (?<!`)(?P=ticks)(?!`) )
-    # Between single dollars as Pandoc has it: no white space inside and no digit behind. What is between them has no
-    # words, or has one of the signs of a formula. Prices may have theirs behind (5$, 10$), or be nothing else ($$).
-    | (?P<formula> \\\((?!\s*\\\)).{1,2000}?\\\) | \\\[(?!\s*\\\]).{1,2000}?\\\][\ \t]*
-        | \$\$(?!\s*(?:[$)\],.;:]|(?:and|or|to)\b)).{1,2000}?\$\$
-        | (?<!\$)(?<!\d(?=\$[^\\A-Z]))(?<![A-Z](?=\$\d))\$(?![\s$/])
-            (?:[A-Z]{1,3} | (?:(?![A-Z]{2})[^\]["#$%&@`{}~\n]){1,100}(?<=[\w)|'!])
-            | (?:\\\$|[^$\n]){0,300}?(?:\\\$|[\\^_=])(?:\\\$|[^$\n]){0,300}?) (?<![\s\\])\$(?![\d$]) )
-    # Images and links, then bare addresses without the punctuation behind them.
-    | (?P<link> !?\[ (?P<words> (?: [^][\\`]++ | \\. | `[^`]*` | \[[^][\\`]*\] )*+ )\]
-        \( \s* <? (?P<address> [^\s<>()]* (?:\([^\s<>()]*\)[^\s<>()]*)* ) >? (?: \s+ (?:"[^"]*" | '[^']*') )? \s* \) )
-    | (?P<angle><)? (?P<bare> (?:https?://|www\.) [^\s<>()\\`SIGN]* (?:\([^\s<>()\\`SIGN]*\)[^\s<>()\\`SIGN]*)*
-        (?<![?!.,:;*_~'"\]}]) ) (?(angle)>)
-    # What Streamlit would put together with its neighbours to an icon or an address, after parsing.
-    | (?P<character> &(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});
-        # not in a pattern such as `a\.b`, nor in a path: `C:\*`, `dir\*.txt`
-        | \\(?: (?<=\d\\)\. | (?<=\n\\)[-+] | (?![-.?+/@] | (?<=\b[a-z]:\\)\* | (?<=\w\\)\*\.[a-z*])[!-/:-@[-`{-~] ) )
-    | (?P<apart> :(?=[\w+-]+:|[\w+-]*[\\&]|material) | (?:https?|www)(?=[:.\\&]) )
-    | (?P<arrow> (?<=\s)(?:<?->|<-|--|[<>~]=)(?=\s|\Z) )  # which Streamlit would draw as one sign
-    # Emphasis begins between words, and ends there if it is *light*: 2*3*4 is a product.
-    | (?P<emphasis> (?<![\w)\]/\\*GREEK]) (?P<marks> \*\*\*?|(?P<light>\*) ) (?! /?[\s*,;)] | \.(?:[{*]|\w+(?![\w*])) )
-        (?P<inner> (?: [^*`\\\n] | \\. | `[^`\n]+` | (?<!\w)(?P<within>\*\*?)(?![\s*])[^*\n]+(?P=within)(?!\*) )+? )
-        (?<![\s(\[{]) (?P=marks) (?![*\d]) (?(light)(?![\w(GREEK√])) )
-    # Stars in a sum, a path or a wildcard, and a name between double underscores.
-    | (?P<text> (?<=[0-9A-ZGREEK])\*(?=[0-9A-ZGREEK√]) | (?<=/)\*+(?=/|\.\w)
-        | (?<=[\s(])\*(?=[,;)]) | \*\.\*(?!\w) | (?<![\w*])\*+(?=/[*\s]|\.(?:{|\w+(?![\w*])))
-        | (?<=\b[0-9A-Z])\*\*(?=[0-9A-Z]) | (?<=\w)\*\*(?=\d)
-        | (?<=\d)\*+(?=[0-9A-Z]) | (?<=[)\]])\*+(?=[0-9A-Z([]|\.\d) | (?<=\d)\*+(?=[(\[.-]) | (?<=\b[A-Z])\*+(?=\()
-        | (?<!\w)__[A-Z0-9]\w+?__(?!\w) | (?<=})_(?={)
-        | `+ | (?<!~)~(?!~) | ~{3,} | [][\\<$] | :(?=[^*\ \n]) | !(?=\S) ))
-    """.replace("SIGN", "\u2014\u2018-\u201d\u2026\u3001\u3002\u3008-\u3011\uff01-\uff1f").replace(
-        "GREEK", "\u0370-\u03ff"
-    ),
-    re.VERBOSE | re.DOTALL | re.IGNORECASE | re.ASCII,
-)
+PARTED = re.compile(r"https?(?=:)|www(?=\.)", re.IGNORECASE)  # Streamlit would make an address of it and what follows
 
 
 def safe(text: str, most: int | None = MOST) -> str:
@@ -167,37 +101,6 @@ def _is_program(text: str) -> bool:
     return len(lines) > 1 and sum(bool(PROGRAM.fullmatch(line)) for line in lines) > 0.6 * len(lines)
 
 
-def _small_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """The parser's rule for tables up to MOST_CELLS; the rows below are text."""
-    if start + 1 >= end:
-        return False
-    columns = state.src.count("|", state.bMarks[start + 1], state.eMarks[start + 1]) + 1
-    return columns <= MOST_COLUMNS and table(state, start, min(end, start + 2 + MOST_CELLS // columns), silent)
-
-
-def _display(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A formula on separate lines, without an empty line in it."""
-    place = state.bMarks[start] + state.tShift[start]
-    close = {"$$": "$$", "\\[": "\\]", "\\b": "\\end{"}.get(state.src[place : place + 2])
-    if not close or state.is_code_block(start) or state.src.find(close, place + 2, place + LONGEST_FORMULA) < 0:
-        return False
-    stop = start + 1
-    while stop < end and stop < start + 60 and not state.isEmpty(stop) and state.sCount[stop] >= state.blkIndent:
-        stop += 1
-    lines = state.getLines(start, stop, state.blkIndent, False)
-    match = DISPLAY.match(lines) or BARE.match(lines)
-    if match and not silent:
-        state.push("maths", "", 0).content = f"$${match[0]}$$" if match.re is BARE else match[0].strip()
-        state.line = start + match[0].rstrip().count("\n") + 1
-    return bool(match)
-
-
-PARSER = MarkdownIt("commonmark", {"maxNesting": DEEPEST}).enable("table").disable(["reference", "html_block"])
-PARSER.core.ruler.enableOnly(["normalize", "block"])
-PARSER.block.ruler.at("table", _small_table, {"alt": ["paragraph", "reference"]})
-PARSER.block.ruler.before("fence", "maths", _display, {"alt": ["paragraph", "blockquote", "list"]})
-
-
 def _blocks(nodes: Sequence[SyntaxTreeNode], tight: bool = False) -> list[str]:
     """The lines of blocks, separated by empty lines; in a tight list, some follow the text directly."""
     lines: list[str] = []
@@ -220,7 +123,7 @@ def _block(node: SyntaxTreeNode) -> list[str]:
             language = LANGUAGE.match(node.info.strip())
             return fence(node.content.removesuffix("\n"), language[0].lower() if language else "")
         case "maths":
-            return _on_lines(node.content)
+            return formulas.on_lines(node.content)
         case "blockquote":
             return [f"> {line}" if line else ">" for line in _blocks(node.children)]
         case "bullet_list" | "ordered_list":
@@ -239,8 +142,8 @@ def _line(node: SyntaxTreeNode) -> str:
     """The text of a heading or a cell, in one line."""
     content = node.children[0].content.replace(STAND_IN, "|")
     if node.type in ("td", "th"):
-        content = BREAK.sub(lambda part: part[1] or STAND_IN, content)
-    return re.sub(r"\s*\n\s*", " ", _words(content)).strip().replace(STAND_IN, "&#10;")
+        content = BREAK.sub(lambda part: part[1] or f" {STAND_IN} ", content)
+    return re.sub(f" *{STAND_IN} *", "&#10;", re.sub(r"\s*\n\s*", " ", _words(content)).strip())
 
 
 def _list(node: SyntaxTreeNode) -> list[str]:
@@ -259,100 +162,72 @@ def _list(node: SyntaxTreeNode) -> list[str]:
     return lines
 
 
-def _words(text: str, linked: bool = True) -> str:
-    """What is no block of code, with SPECIAL escaped or rewritten. `linked`: whether there may be links in it."""
+def _words(text: str) -> str:
+    """What is no block of code: its text, emphasis, code, formulas and links, each so that it cannot be another."""
     if sum(map(text.count, "*_~")) > MOST_MARKS:
         return "\n".join(typed(text))
-    text, place, parts = f"\n{text}", 0, []
-    while match := SPECIAL.search(text, place):
-        piece, end = _piece(match, linked), match.end()
-        if piece is None:
-            piece, end = _character(match[0][0]), match.start() + 1
-        parts += [text[place : match.start()], piece]
+    return _inline(tokens_in(text))
+
+
+def _inline(tokens: Sequence[Token], linked: bool = True) -> str:
+    """The Markdown of a text's tokens. `linked`: whether there may be links in it."""
+    parts: list[str] = []
+    place = 0
+    while place < len(tokens):
+        token, end = tokens[place], place + 1
+        if token.type == "link_open":
+            closing = (n for n in range(end, len(tokens)) if tokens[n].nesting < 0 and tokens[n].level == token.level)
+            end = next(closing) + 1
+        before, after = parts[-1][-1:] if parts else "\n", tokens[end].content[:1] if end < len(tokens) else ""
+        match token.type:
+            case "softbreak" | "hardbreak":
+                piece = "  \n"
+            case "text":
+                piece = _text(token.content, before == "\n")
+            case "code_inline":
+                piece = code(token.content)
+            case "formula" if token.content.startswith("\\["):
+                piece = "\n".join(["", "", *formulas.on_lines(token.content.strip()), "", ""])
+            case "formula":
+                piece = formulas.in_a_line(token.content)
+            case "address":
+                piece = _address(token.content.strip("<>"), linked)
+            case "link_open":
+                piece = JOINER * (not before.isspace()) + _link(token, tokens[place + 1 : end - 1], linked)
+            # Between a sign and a letter it would be none, as in languages without spaces.
+            case _ if token.nesting > 0:
+                piece = token.markup + JOINER * (before.isalnum() and not after.isalnum())
+            case _:
+                piece = JOINER * (after.isalnum() and not before.isalnum()) + token.markup
+        parts.append(JOINER * (before + piece[:1] in ("``", "$$", "$\\")) + piece)
         place = end
-    return "".join([*parts, text[place:]]).removeprefix("  \n")
+    return "".join(parts)
 
 
-def _piece(part: re.Match[str], linked: bool) -> str | None:
-    """Markdown of what is special; None if that is only its first character."""
-    source, before, after = part[0], part.string[part.start() - 1], part.string[part.end() : part.end() + 1]
-    match part.lastgroup:
-        case "line":
-            mark = part["mark"] or ""
-            return "  \n" + source.removesuffix(mark).lstrip("\\\n") + f"\\{mark}" * bool(mark)
-        case "code":
-            return source.replace("\n", " ")
-        case "formula" if source.startswith("\\["):
-            return "\n".join(["", "", *_on_lines(source.strip()), "", ""])
-        case "formula":
-            return _formula(source) + JOINER * (after in ("$", "\\"))
-        case "link":
-            words, address = part["words"], re.sub(r"\\([\W_])", r"\1", unescape(part["address"]))
-            if source[0] == "[" and (page := WEB.fullmatch(address)):
-                return _link(words, page) if linked else None
-            if source[0] == "[" and before.isalnum():  # f[x](y)
-                return None
-            shown = code(address[:LONGEST] + "…" * (len(address) > LONGEST) or "no address")
-            shown = shown if words == address else f"{_words(words or 'image', linked)} ({shown})"
-            return JOINER * (not before.isspace()) + shown + JOINER * (after == "`")
-        case "bare":
-            words = part["bare"]
-            if page := WEB.fullmatch(words if "://" in words else f"http://{words}"):
-                return _link(words, page) if linked else None
-            return JOINER * (not before.isspace()) + code(words) + JOINER * (after == "`")
-        case "character":
-            return "".join(map(_character, visible(unescape(source) if source[0] == "&" else source[1:])))
-        case "emphasis":  # between a sign and a letter it would be none, as in languages without spaces
-            inner, marks = part["inner"], part["marks"]
-            begin = JOINER * (before.isalnum() and not inner[0].isalnum())
-            end = JOINER * (after.isalnum() and not inner[-1].isalnum())
-            return f"{marks}{begin}{_words(inner, linked)}{end}{marks}"
-        case "apart":
-            return source.replace(":", "\\:") + JOINER
-        case "arrow":
-            return escaped(source, at_start=False)
-    return re.sub(r"[\W_]", r"\\\g<0>", source)
+def _text(text: str, at_start: bool) -> str:
+    return escaped(PARTED.sub(rf"\g<0>{JOINER}", text), at_start)
 
 
-def _character(char: str) -> str:
-    if char.isspace():
-        return "\u00a0"
-    if not char.isascii():
-        return char
-    return char + JOINER if char.isalnum() else f"\\{char}" + JOINER * (char == ":")
+def _address(words: str, linked: bool) -> str:
+    """An address in a text: a link if it is beyond doubt where it leads."""
+    page = WEB.fullmatch(words if "://" in words else f"http://{words}")
+    if page and not linked:
+        return _text(words, at_start=False)
+    return _web_link(escaped(words, at_start=False), page) if page else code(words)
 
 
-def _link(words: str, page: re.Match[str]) -> str:
-    """A link to a web page, which names its host unless its text is the address."""
-    label = escaped(words, at_start=False)
-    if words not in (page[0], page[0].split("://")[1]):
-        label = f"{_words(words, linked=False)} ({escaped(page[1].lower(), at_start=False)})"
+def _link(opening: Token, inner: Sequence[Token], linked: bool) -> str:
+    """A link to a web page, which names its host unless its text is the address; else, as for an image, its text and
+    the address."""
+    address, words = str(opening.attrs["href"]), "".join(token.content for token in inner)
+    page = None if opening.tag == "img" else WEB.fullmatch(address)
+    if page and words in (page[0], page[0].split("://")[1]):
+        return _web_link(escaped(words, at_start=False), page)
+    if page:
+        return _web_link(f"{_inline(inner, linked=False)} ({escaped(page[1].lower(), at_start=False)})", page)
+    shown = code(address[:LONGEST] + "…" * (len(address) > LONGEST) or "no address")
+    return shown if words == address else f"{_inline(inner, linked) or 'image'} ({shown})"
+
+
+def _web_link(label: str, page: re.Match[str]) -> str:
     return f"[{label}](<{quote(page[0], safe=UNQUOTED).replace('&', '&amp;')}>)"
-
-
-def _as_katex(formula: str) -> str:
-    """What KaTeX lacks and need not have, in its words."""
-    return LABEL.sub("", formula).replace("\\mbox{", "\\text{")
-
-
-def _formula(source: str) -> str:
-    """A formula within a line; one that is not safe, or not known, is shown as it was written."""
-    edge = 2 if source.startswith(("\\", "$$")) else 1
-    inside = " ".join(_as_katex(source[edge:-edge]).split())
-    if REFUSED.search(inside):
-        return plain(source)
-    if UNKNOWN.search(inside):
-        return code(source)
-    if "\\begin" not in inside:  # columns of a table end in bars
-        inside = inside.replace("\\|", "\\Vert ").replace("|", "\\vert ")
-    space = " " if inside.endswith(("$", "\\")) else ""  # Streamlit does not see `\$` as the end
-    inside = APART.sub(r"\g<0> ", inside)
-    return f"$${inside}{space}$$"
-
-
-def _on_lines(source: str) -> list[str]:
-    """The lines of a display formula, or of a code block if it is not safe, or not known."""
-    inside = _as_katex(source[2:-2]).strip()
-    if REFUSED.search(inside) or UNKNOWN.search(inside):
-        return fence(source, "latex")
-    return ["$$", *(APART.sub(r"\g<0> ", line.strip()) for line in inside.split("\n")), "$$"]
