@@ -214,7 +214,7 @@ def test_a_key_stays_in_memory_is_for_one_server_and_can_be_typed_again(
     assert os.environ.pop("SHOP_API_KEY") == KEY
     resources.forget(folder)
     page = drawn(page.run(), folder)  # as after a new start of the demo
-    assert "no key in SHOP\\_API\\_KEY" in words(page)
+    assert r"no key in SHOP\_API\_KEY" in words(page)
     assert "type the key above" in words(page)
     page = drawn(lists(page, server.url, KEY, "SHOP_API_KEY"), folder)
     assert "no key in SHOP" not in words(page)
@@ -224,7 +224,7 @@ def test_a_key_stays_in_memory_is_for_one_server_and_can_be_typed_again(
         assert not lists(page, other.url).error
         assert not any("authorization" in headers for headers in other.headers)
         (error,) = lists(page, other.url, "sk-of-the-other").error
-    assert "MODEL_API_KEY holds another key already. Name another variable" in error.value
+    assert r"MODEL\_API\_KEY holds another key already. Name another variable" in error.value
     assert os.environ.pop("MODEL_API_KEY") == KEY
 
 
