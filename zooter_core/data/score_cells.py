@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import LARGEST_SCORE
@@ -17,6 +18,7 @@ WRONG = """fail failed incorrect wrong no n loss lose lost bad dislike disliked 
 false falsch faux falso onwaar"""
 TIE = "tie tied draw"
 WORDS = {word: score for words, score in ((RIGHT, 1.0), (TIE, 0.5), (WRONG, 0.0)) for word in words.split()}
+SHARE = re.compile(r"\s*[\d.,]+\s*(/|out of )")
 STARS, NO_STAR = "★⭐☆", "☆"
 LARGEST_SCALE = 100
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
@@ -39,6 +41,30 @@ def as_score(value: object, whose: str) -> float | None:
         expected = f"a number from {-LARGEST_SCORE:g} to {LARGEST_SCORE:g} as the score of {whose}"
         raise ZooterError(expected, repr(value)[:40], "Rescale the scores, or remove the line.")
     return number
+
+
+@dataclass
+class Scale:
+    """The one scale of a file's scores: shares such as 8/10, which are at most 1, or numbers that may be higher."""
+
+    share: str = ""  # the first cell of each kind, with its place
+    high: str = ""
+
+    def read(self, value: object, whose: str) -> float | None:
+        """A score as `as_score` has it.
+
+        Raises:
+            ZooterError: it is none, or the file has scores on two scales.
+        """
+        number = as_score(value, whose)
+        if number is not None and isinstance(value, str) and SHARE.match(value):
+            self.share = self.share or f"{value.strip()} for {whose}"
+        elif number is not None and number > 1:
+            self.high = self.high or f"{value} for {whose}"
+        if self.share and self.high:
+            step = "Write all of them as shares, such as 8/10, or none."
+            raise ZooterError("scores on one scale", f"{self.share} and {self.high}", step)
+        return number
 
 
 def is_missing(value: object) -> bool:
