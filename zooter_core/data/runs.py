@@ -197,12 +197,12 @@ class Run:
 
     def append(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Add a batch of records and flush it to the disk."""
-        jsonl.append_records(self.folder / file, records, private=True)
+        jsonl.append_records(self.folder / file, records)
 
     def replace(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Write a file anew. It is as it was until all records are on the disk."""
         path = self.folder / file
-        with files.writing(path), files.atomic(path, private=True) as new, jsonl.Appender(new, private=True) as out:
+        with files.writing(path), files.atomic(path) as new, jsonl.Appender(new) as out:
             for record in records:
                 out.append([record])
 
