@@ -365,3 +365,10 @@ def test_what_is_wrong_in_a_table_is_named(write, text, problem):
         read_scores([path]).check_choice()
     assert problem.replace("FILE", str(path)) in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_files_of_one_model_each_have_one_scale_together(write):
+    files = [write(f"query,score\nHi,{score}\n", name=f"{name}.csv") for name, score in (("a", "8/10"), ("b", "8.3"))]
+    for paths in (files, files[::-1]):
+        with pytest.raises(ZooterError, match=r"8/10 for a in .*a.csv, line 2 and 8\.3 for b in .*b.csv, line 2"):
+            read_scores(paths)

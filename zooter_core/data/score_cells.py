@@ -25,41 +25,34 @@ DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 THOUSANDS = re.compile(r"(?<=\d)(\.(?=(\d{3}\.)*\d{3},\d)|,(?=(\d{3},)*\d{3}\.\d))")  # in 1.234,5 or 1,234.5
 
 
-def as_score(value: object, whose: str) -> float | None:
-    """A score as files have it: a number, also with a decimal comma or a percent sign, or a word such as true or fail.
-
-    Returns:
-        None if it is missing.
-    """
-    if is_missing(value):
-        return None
-    number = read_number(value)
-    if number is None:
-        step = "Write numbers (higher is better), true and false, or yes and no; leave missing scores empty."
-        raise ZooterError(f"a number as the score of {whose}", repr(value)[:40], step)
-    if not -LARGEST_SCORE <= number <= LARGEST_SCORE:
-        expected = f"a number from {-LARGEST_SCORE:g} to {LARGEST_SCORE:g} as the score of {whose}"
-        raise ZooterError(expected, repr(value)[:40], "Rescale the scores, or remove the line.")
-    return number
-
-
 @dataclass
 class Scale:
-    """The one scale of a file's scores: shares such as 8/10, which are at most 1, or numbers that may be higher."""
+    """Reads the scores of a file, which have one scale: shares such as 8/10, which are at most 1, or other numbers."""
 
-    share: str = ""  # the first cell of each kind, with its place
-    high: str = ""
+    share: str = ""  # the first share, with its place
+    high: str = ""  # the first other number above 1
 
     def read(self, value: object, whose: str) -> float | None:
-        """A score as `as_score` has it.
+        """A score as files have it: a number, also with a decimal comma or a percent sign, or a word such as true.
+
+        Returns:
+            None if it is missing.
 
         Raises:
             ZooterError: it is none, or the file has scores on two scales.
         """
-        number = as_score(value, whose)
-        if number is not None and isinstance(value, str) and SHARE.match(value):
+        if is_missing(value):
+            return None
+        number = read_number(value)
+        if number is None:
+            step = "Write numbers (higher is better), true and false, or yes and no; leave missing scores empty."
+            raise ZooterError(f"a number as the score of {whose}", repr(value)[:40], step)
+        if not -LARGEST_SCORE <= number <= LARGEST_SCORE:
+            expected = f"a number from {-LARGEST_SCORE:g} to {LARGEST_SCORE:g} as the score of {whose}"
+            raise ZooterError(expected, repr(value)[:40], "Rescale the scores, or remove the line.")
+        if isinstance(value, str) and SHARE.match(value):
             self.share = self.share or f"{value.strip()} for {whose}"
-        elif number is not None and number > 1:
+        elif number > 1:
             self.high = self.high or f"{value} for {whose}"
         if self.share and self.high:
             step = "Write all of them as shares, such as 8/10, or none."

@@ -20,7 +20,7 @@ from zooter_core.base.strict_json import objects
 from zooter_core.data.answer_keys import FIELDS
 from zooter_core.data.json_records import ENDING, FIX_LINE, Place, as_json, as_number, as_text, each_record
 from zooter_core.data.logs import TEXTS, field_name, messages_in, query_in, read_fields, turns_in
-from zooter_core.data.score_cells import Scale, as_response, as_score, is_missing, read_number
+from zooter_core.data.score_cells import Scale, as_response, is_missing, read_number
 
 SCORE = ("score", "overall_score", "reward")
 LIKELY = ("overall", "rating", "grade", "is_correct", "correct", "passed", "success")  # scores, if they are numbers
@@ -89,12 +89,14 @@ def score_records(paths: Sequence[str | Path], responses: bool = False) -> Itera
 def _joined(lines: Iterable[tuple[int, Place, Record]]) -> Iterator[tuple[int, Place, Record]]:
     """The lines of several files. Where two files have scores of other models for a query, its lines become one."""
     queries: dict[str | int, tuple[int, Place, Record]] = {}  # by text, or by number where the text is taken
+    scale = Scale()
     for number, (file, place, record) in enumerate(lines):
         text = query_in(place, read_fields(record)).strip()
-        first, _, earlier = queries.get(text, (file, place, {}))
+        first, above, earlier = queries.get(text, (file, place, {}))
         models, others = _scored_models(record), _scored_models(earlier)
         if first != file and models and others and models.isdisjoint(others):
-            record["scores"] = {m: as_score(score, f"{m} in {place}") for m, score in record["scores"].items()}
+            for where, line in ((above, earlier), (place, record)):
+                line["scores"] = {m: scale.read(score, f"{m} in {where}") for m, score in line["scores"].items()}
             for name in ("scores", "responses", "verified"):
                 if name in record:
                     earlier[name] = earlier.get(name, {}) | record[name]
