@@ -22,7 +22,7 @@ from zooter_core.base.files import (
     private_folder,
     update_folder,
 )
-from zooter_core.base.jsonl import append_records
+from zooter_core.base.jsonl import Appender
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "new/folder/out.jsonl.gz"])
@@ -156,7 +156,7 @@ def test_private_files_and_folders_are_made_their_owners_alone_whatever_the_umas
     monkeypatch.setattr(os, "fchmod", lambda *_: None)
     private_folder(tmp_path / "new")
     private_file(tmp_path / "new" / "base.db")
-    append_records(tmp_path / "new" / "lines.jsonl", [{"a": 1}], private=True)
+    Appender(tmp_path / "new" / "lines.jsonl").close()
     locked(tmp_path / "new" / ".lock", "the folder").lock.release()
     with atomic(tmp_path / "new" / "state.json", private=True) as partial:
         assert rights(partial) == 0o600
@@ -176,7 +176,7 @@ def test_older_files_and_folders_are_narrowed_and_never_widened(tmp_path):
     folder.chmod(0o755)
     private_folder(folder)
     private_file(folder / "base.db")
-    append_records(folder / "lines.jsonl", [{"a": 1}], private=True)
+    Appender(folder / "lines.jsonl").close()
     assert rights(folder) == 0o700
     assert {rights(path) for path in folder.iterdir()} == {0o600}
     folder.chmod(0o500)
@@ -200,7 +200,6 @@ def test_a_file_that_the_user_names_has_the_users_own_rights(tmp_path):
     try:
         with open_atomic(tmp_path / "out.jsonl") as file:
             file.write("line")
-        append_records(tmp_path / "lines.jsonl", [{"a": 1}])
     finally:
         os.umask(before)
     assert {rights(path) for path in tmp_path.iterdir()} == {0o644}
@@ -216,9 +215,8 @@ def test_a_private_file_that_is_a_link_leads_nowhere(tmp_path):
     for name in ("base.db", "base2.db"):
         with pytest.raises(OSError, match="it is a link"):
             private_file(tmp_path / name)
-    for private in (True, False):
-        with pytest.raises(WorkError, match="it is a link"):
-            append_records(tmp_path / "lines.jsonl", [{"a": 1}], private)
+    with pytest.raises(WorkError, match="it is a link"):
+        Appender(tmp_path / "lines.jsonl")
     assert (other.read_text(), rights(other)) == ("mine", 0o644)
 
 

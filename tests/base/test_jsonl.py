@@ -9,7 +9,7 @@ import pytest
 from support.patience import PATIENCE
 from support.process_limits import full_disk
 from zooter_core.base.errors import WorkError
-from zooter_core.base.jsonl import Appender, append_records, read_records
+from zooter_core.base.jsonl import Appender, read_records
 
 
 def test_lines_of_several_threads_stay_whole(tmp_path):
@@ -33,7 +33,8 @@ def test_lines_of_several_threads_stay_whole(tmp_path):
 def test_an_incomplete_last_line_is_removed_first(tmp_path):
     path = tmp_path / "lines.jsonl"
     path.write_bytes(b'{"n": 1}\n{"n": 2')
-    append_records(path, [{"half of a pair": "\ud83d"}])
+    with Appender(path) as out:
+        out.append([{"half of a pair": "\ud83d"}])
     assert list(read_records(path)) == [{"n": 1}, {"half of a pair": "\ufffd"}]
 
 

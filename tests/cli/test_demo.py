@@ -81,7 +81,6 @@ def test_a_busy_port_is_exit_2(refused, servers):
         ("--allowed-host", "http://demo.example.org", "for --allowed-host"),
         ("--allowed-origin", "www.example.org", "for --allowed-origin"),
         ("--manage", "models.example.org:99999", "a host, or a host and a port, for --manage"),
-        ("--host", "", "The value of --host is empty"),
         ("--host", "192.0.2.1", "192.0.2.1"),
     ],
 )

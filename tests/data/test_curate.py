@@ -115,6 +115,15 @@ def test_wrong_line_is_counted_and_one_of_a_benchmark_is_named(tmp_path, write):
     assert [reason.partition(" as ")[0] for reason in figures["left_out"]] == ['without "check"', 'without "dataset"']
 
 
+@pytest.mark.parametrize("logged", [{"model": "gpt-x"}, {"timestamp": "2026-11-30 12:00"}, {"completion_tokens": 2}])
+def test_the_answer_in_a_log_is_no_key(tmp_path, write, logged):
+    line = {"question": "Is rain wet?", "answer": "Yes."}
+    for record, key in ((line, {"text": "Yes."}), (line | logged, None)):
+        source = write(record)
+        assert curated(tmp_path, [source])[1][0].get("answer") == key
+        assert dict(read_queries(source)[0].key or {}).get("answer") == key
+
+
 def test_logs_are_sources_and_a_follow_up_is_asked_with_its_topic(tmp_path, write):
     turns = ["Write a poem about ships.", "Shorter, please"]
     log = write({"messages": [{"role": "user", "content": text} for text in turns]}, name="log.jsonl")

@@ -13,6 +13,7 @@ import pytest
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Query
 from zooter_core.config.fleet import load_fleet
+from zooter_core.data.prices import dollars, known_prices
 from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, ROUTER, TAGS
 from zooter_core.data.runs import Run, read_run
 from zooter_core.data.scores import read_scores
@@ -232,8 +233,9 @@ def test_dollars_are_of_the_mean_tokens(folder, tmp_path):
         run.append(RESPONSES, records)
         run.append(REWARDS, [{"id": i, "rewards": {"a": 0.0, "b": 0.0}} for i in "12"])
         (means,) = run.of_responses("tokens")
-        assert run.dollars(fleet_of(tmp_path, a=2, b=5), means) == pytest.approx(np.array([[0.4, 0.25], [0.02, 0.5]]))
-        assert run.dollars(fleet_of(tmp_path, a=2), means) is None
+    prices = known_prices(fleet_of(tmp_path, a=2, b=5), ("a", "b"))
+    assert dollars(prices, means) == pytest.approx(np.array([[0.4, 0.25], [0.02, 0.5]]))
+    assert known_prices(fleet_of(tmp_path, a=2), ("a", "b")) is None
 
 
 def fleet_of(folder, **prices):

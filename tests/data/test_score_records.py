@@ -310,10 +310,10 @@ def test_words_and_percents_are_scores(write):
     path = write(
         'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n5,#DIV/0!,—\n', name="a.csv"
     )
-    signs = write(
-        "query,a,b\n1,win,Tie\n2,4/5 (good),3.5 out of 5\n3,★★★☆,⭐\ufe0f⭐\ufe0f\n4,✅,👎\n", name="signs.csv"
-    )
-    assert read_scores([signs]).scores.tolist() == [[1, 0.5], [0.8, 0.7], [3, 2], [1, 0]]
+    signs = write("query,a,b\n1,win,Tie\n2,4/5 (good),3.5 out of 5\n3,✅,👎\n4,0.8,1\n", name="signs.csv")
+    assert read_scores([signs]).scores.tolist() == [[1, 0.5], [0.8, 0.7], [1, 0], [0.8, 1]]
+    stars = write("query,a,b\n1,★★★☆,⭐\ufe0f⭐\ufe0f\n", name="stars.csv")
+    assert read_scores([stars]).scores.tolist() == [[3, 2]]
     large = write('query,a,b\n1,"1.234,5","1,234.5"\n2,"1.234.567,8","1,234"\n', name="large.csv")
     assert read_scores([large]).scores.tolist() == [[1234.5, 1234.5], [1_234_567.8, 1.234]]
     line = '{"query": "6", "scores": {"a": true, "b": "0.5"}}\n{"query": "7", "scores": {"a": NaN, "b": false}}'
@@ -328,6 +328,11 @@ def test_words_and_percents_are_scores(write):
         ("query,a,b\n", "at least one query"),
         ("ask,a,b\nHi,1,2\n", "the fields ask, a, b. Rename the field with the query"),
         ("query,a,b\nHi,1,2\nHello,poor,2\n", "a number as the score of a in"),
+        (
+            "query,a,b\nHi,8/10,.7\nHello,8.3,7\n",
+            "one scale, but found 8/10 for a in FILE, line 2 and 8.3 for a in FILE",
+        ),
+        ("query,model,score\nHi,a,83%\nHi,b,8 out of 10\n", "8 out of 10 for b in FILE, line 3 and 83% for a in FILE"),
         ("query,a,b\nHi, you,1,2\n", "3 cells in"),
         ("query,a,b\nHello,1,2\nHi, you,1,2\n", "but found 4"),
         ("query,a,b\n,1,2\n", '"query" as a text that is not empty'),
@@ -358,5 +363,12 @@ def test_what_is_wrong_in_a_table_is_named(write, text, problem):
     path = write(text, name="a.csv")
     with pytest.raises(ZooterError) as caught:
         read_scores([path]).check_choice()
-    assert problem in str(caught.value)
+    assert problem.replace("FILE", str(path)) in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_files_of_one_model_each_have_one_scale_together(write):
+    files = [write(f"query,score\nHi,{score}\n", name=f"{name}.csv") for name, score in (("a", "8/10"), ("b", "8.3"))]
+    for paths in (files, files[::-1]):
+        with pytest.raises(ZooterError, match=r"8/10 for a in .*a.csv, line 2 and 8\.3 for b in .*b.csv, line 2"):
+            read_scores(paths)

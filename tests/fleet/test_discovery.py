@@ -349,6 +349,7 @@ def test_models_join_a_fleet(tmp_path):
     assert connect(tmp_path, [judge, twin, other]).names == ("llama3.1-8b", "llama3.1-8b-2", "gemma2-9b")
     fleet = load_fleet(tmp_path)
     assert (fleet.reward.kind, fleet.tagger and fleet.tagger.kind) == ("judge", "skills")
+    assert not fleet.reward.compares  # `zooter learn` needs rewards of single answers
     urls = [judge.endpoint and judge.endpoint.base_url for judge in fleet.reward.judges]
     assert urls == ["http://localhost:1/v1", "http://localhost:2/v1"]
     again = connect(tmp_path, [judge, Model("openai", "small", "here", base_url="http://localhost:1/v1")])

@@ -67,9 +67,7 @@ def test_queries_without_rewards_are_set_aside_and_reach_no_label(run_copy, comp
         assert run.scores().scores.shape == (38, 3)
         assert run.samples()[0].shape == (38, 3, 1)
         assert len(run.tags()) == 38
-        priced = tuple(replace(candidate, usd_per_million_tokens=1.0) for candidate in ensemble.fleet.candidates)
-        (tokens,) = run.of_responses("tokens")
-        assert run.dollars(replace(ensemble.fleet, candidates=priced), tokens).shape == (38, 3)
+        assert run.of_responses("tokens")[0].shape == (38, 3)
         run.export_scores(run_copy / "scores.jsonl")
     assert [query.id for query in read_scores([run_copy / "scores.jsonl"]).queries] == scored
     assert np.isfinite(read_scores([run_copy / "scores.jsonl"]).scores).all()

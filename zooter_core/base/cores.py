@@ -29,7 +29,7 @@ def cores(root: Path = CGROUP) -> int:
     return max(1, min(affinity, math.floor(quota))) if quota else affinity
 
 
-def free_cores(root: Path = CGROUP) -> int:
+def free_cores() -> int:
     """How many of `cores` other processes leave idle, at least 1. Takes SAMPLE seconds.
 
     A core counts as used if it is busy now and was busy in the last minute. So a browser that opens the demo does not
@@ -42,7 +42,7 @@ def free_cores(root: Path = CGROUP) -> int:
     busy = psutil.cpu_percent(interval=SAMPLE) / 100 * everywhere
     now = max(0.0, busy - (sum(here.cpu_times()[:2]) - before) / SAMPLE)
     in_the_last_minute = os.getloadavg()[0] if hasattr(os, "getloadavg") else now
-    return max(1, min(cores(root), round(everywhere - min(now, in_the_last_minute))))
+    return max(1, min(cores(), round(everywhere - min(now, in_the_last_minute))))
 
 
 def _quota(root: Path) -> float | None:

@@ -99,27 +99,18 @@ def owner_only(path: str, flags: int) -> int:
     Raises:
         OSError: it cannot be opened, or is a link.
     """
-    descriptor = no_link(path, flags, 0o600)
+    try:
+        descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            raise FileExistsError(errno.ELOOP, LINK, path) from problem
+        raise
     if hasattr(os, "fchmod"):
         with suppress(OSError):
             status = os.fstat(descriptor)
             if stat.S_IMODE(status.st_mode) != 0o600 and _is_mine(status):
                 os.fchmod(descriptor, 0o600)
     return descriptor
-
-
-def no_link(path: str, flags: int, mode: int = 0o666) -> int:
-    """An opener for `open` that refuses a link.
-
-    Raises:
-        OSError: it cannot be opened, or is a link.
-    """
-    try:
-        return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), mode)
-    except OSError as problem:
-        if problem.errno == errno.ELOOP:
-            raise FileExistsError(errno.ELOOP, LINK, path) from problem
-        raise
 
 
 def inside(folder: Path, name: str | PurePath) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.base.files import no_link, owner_only, writing
+from zooter_core.base.files import owner_only, writing
 from zooter_core.base.strict_json import dump_json, parse_json
 
 FLUSH_SECONDS = 0.8  # between two flushes of an Appender to the disk
@@ -50,35 +50,29 @@ def parse_object(line: str | bytes, place: str, error: type[ZooterError], next_s
     return record
 
 
-def append_records(path: Path, records: Iterable[Mapping[str, Any]], private: bool = False) -> None:
-    """Add records to an append-only file, after removing an incomplete last line, and flush them to the disk.
-
-    Raises:
-        WorkError: the disk is full.
-    """
-    with Appender(path, private) as file:
+def append_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Add records to an append-only file, and flush them to the disk. Raises WorkError if the disk is full."""
+    with Appender(path) as file:
         file.append(records)
 
 
 class Appender:
-    """Adds records to an append-only file as they come, from any thread.
+    """Adds records to an append-only file as they come, from any thread, after removing an incomplete last line. The
+    file is its owner's alone.
 
     The system has a record when `append` returns, so a killed process loses none. The file is flushed to the disk at
     most once in FLUSH_SECONDS, and at the end, so a power failure loses only the latest records.
-
-    Args:
-        private: give the file to its owner alone.
 
     Raises:
         WorkError: the file cannot be written, or is a link.
     """
 
-    def __init__(self, path: Path, private: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self._path, self._lock = path, threading.Lock()
         self._problem: OSError | None = None
         self._flushed_at = time.monotonic()
         with writing(path):
-            self._file = open(path, "ab", buffering=0, opener=owner_only if private else no_link)  # noqa: SIM115
+            self._file = open(path, "ab", buffering=0, opener=owner_only)  # noqa: SIM115
             _cut_incomplete_line(path)
 
     def __enter__(self) -> Self:

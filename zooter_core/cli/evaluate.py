@@ -174,9 +174,8 @@ def _find_router(fleet: Fleet | None) -> str | Path:
 def _prices(fleet: Fleet, pool: Sequence[str], willingness: float) -> Array | None:
     """Prices of a pool, shape (N,); None where the fleet lacks one and the call does not need them."""
     names = dict(zip(fleet.names_in(pool), fleet.pool, strict=True))  # by those that the scores have
-    pool = [names.get(name, name) for name in pool]
-    priced = {entry.name for entry in fleet.candidates if entry.usd_per_million_tokens is not None}
-    return pricing.price_list(fleet, pool) if willingness or priced.issuperset(pool) else None
+    find_prices = pricing.price_list if willingness else pricing.known_prices
+    return find_prices(fleet, [names.get(name, name) for name in pool])
 
 
 def _gain(router: Router, path: str | Path, fleet: Fleet | None, scores: Scores, probabilities: Array) -> Array | None:

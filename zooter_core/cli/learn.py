@@ -74,9 +74,7 @@ def learn(
         print_json(_status(Versions(load_fleet(parts.folder))))
 
 
-def take_turns(
-    fleet: Fleet, data: Path, settings: LearnSettings, every: float | None = EVERY_SECONDS, json: bool = False
-) -> None:
+def take_turns(fleet: Fleet, data: Path, settings: LearnSettings, every: float | None, json: bool) -> None:
     """Learn until SIGTERM, at low priority, and print what each turn did.
 
     Args:

@@ -47,8 +47,8 @@ class CallError(ZooterError):
 
 
 class Command(TyperCommand):
-    """A command, with two spellings that Typer lacks: several values behind one option, as in
-    `--scores a.jsonl b.jsonl`, and `--debug` behind the command."""
+    """A command, with two spellings that Typer lacks: several values behind one option, as the shell makes them of
+    `--scores *.jsonl`, and `--debug` behind the command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         options = {name: option for option in self.params for name in option.opts}

@@ -25,7 +25,7 @@ from zooter_core.base.progress import Tell
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.data.json_records import ENDING, check_paths
-from zooter_core.data.logs import PLAIN, Log, read_logs
+from zooter_core.data.logs import PLAIN, Log, has_logged_answer, read_logs
 from zooter_core.data.scores import each_query, read_query
 
 OVERLAP = 8  # words in a row that a query may not share with a benchmark
@@ -210,7 +210,7 @@ def sift(paths: Paths, exclude: Paths, report: Tell, topic: Topic) -> Sifted:
 def _query_line(log: Log) -> dict[str, Any]:
     """What a log says of its query, as a queries file does."""
     names = [name for name in QUERY_FIELDS if log.form == PLAIN and log.fields.get(name) is not None]
-    line = {name: log.fields[name] for name in names if name != "answer" or not log.values["candidate"]}
+    line = {name: log.fields[name] for name in names if name != "answer" or not has_logged_answer(log.fields)}
     return line | {"id": log.values["name"]}
 
 

@@ -252,6 +252,12 @@ def messages_in(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     return _messages({name: fields.get(name) for name in TEXTS}, TEXTS)
 
 
+def has_logged_answer(fields: Mapping[str, Any]) -> bool:
+    """Whether a record's `answer` is a model's, so that it is no key: the record says which one gave it, or when."""
+    names = ("candidate", "time", "tokens")
+    return isinstance(fields.get("answer"), str) and any(_first(fields, *FIELDS[name]) is not None for name in names)
+
+
 def turns_in(messages: Sequence[tuple[str, str]]) -> list[str]:
     """What the user says in a conversation, oldest first."""
     return [text for role, text in messages if role in USER and text.strip()]
@@ -303,7 +309,7 @@ def _values(fields: Record, messages: Sequence[tuple[str, str]]) -> dict[str, An
     return values
 
 
-def _first(fields: Record, read: Callable[[object], Any], names: str) -> Any:
+def _first(fields: Mapping[str, Any], read: Callable[[object], Any], names: str) -> Any:
     """What the first field that can be read holds, of those with these names."""
     return next((value for name in names.split() if (value := read(fields.get(name))) is not None), None)
 

@@ -35,6 +35,12 @@ def price_list(fleet: Fleet, pool: Sequence[str]) -> Array:
     return np.array(prices, dtype=np.float64)
 
 
+def known_prices(fleet: Fleet, pool: Sequence[str]) -> Array | None:
+    """As `price_list`; None if the fleet does not price every candidate of the pool."""
+    priced = {candidate.name for candidate in fleet.candidates if candidate.usd_per_million_tokens is not None}
+    return price_list(fleet, pool) if priced.issuperset(pool) else None
+
+
 def find_willingness(fleet: Fleet) -> float:
     """How much probability the fleet's router gives up for the lowest price: what `[router] willingness` says, else
     STARTING for a starting router, which has only guessed what a higher price earns, and 0 for a trained one."""

@@ -18,8 +18,6 @@ from zooter_core.base import files, jsonl
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json, is_number, of_type, parse_json
-from zooter_core.config.fleet import Fleet
-from zooter_core.data import prices
 from zooter_core.data.run_folder import (
     FILE_OF,
     FOLLOWS,
@@ -197,12 +195,12 @@ class Run:
 
     def append(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Add a batch of records and flush it to the disk."""
-        jsonl.append_records(self.folder / file, records, private=True)
+        jsonl.append_records(self.folder / file, records)
 
     def replace(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Write a file anew. It is as it was until all records are on the disk."""
         path = self.folder / file
-        with files.writing(path), files.atomic(path, private=True) as new, jsonl.Appender(new, private=True) as out:
+        with files.writing(path), files.atomic(path) as new, jsonl.Appender(new) as out:
             for record in records:
                 out.append([record])
 
@@ -269,18 +267,6 @@ class Run:
         it), each of the shape (queries, candidates, samples)."""
         means, rewards, outcomes = self._rewards(self._rewarded())
         return verified_rewards(rewards, outcomes, mean_and_deviation(means)), rewards, outcomes
-
-    def dollars(self, fleet: Fleet, tokens: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """The cost of a thousand queries like each one, in US dollars, shape (queries, candidates); None if the fleet
-        does not price every candidate.
-
-        Args:
-            tokens: that each candidate writes for each query, as `of_responses` gives them.
-        """
-        priced = {candidate.name for candidate in fleet.candidates if candidate.usd_per_million_tokens is not None}
-        if not priced.issuperset(self.pool):
-            return None
-        return prices.dollars(prices.price_list(fleet, self.pool), tokens)
 
     def of_responses(self, *fields: str) -> list[NDArray[np.float64]]:
         """Some figures of the responses, means over samples, shape (queries, candidates) each; NaN without response."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.records import LARGEST_SCORE
@@ -17,28 +18,46 @@ WRONG = """fail failed incorrect wrong no n loss lose lost bad dislike disliked 
 false falsch faux falso onwaar"""
 TIE = "tie tied draw"
 WORDS = {word: score for words, score in ((RIGHT, 1.0), (TIE, 0.5), (WRONG, 0.0)) for word in words.split()}
+SHARE = re.compile(r"\s*[\d.,]+\s*(/|out of )")
 STARS, NO_STAR = "★⭐☆", "☆"
 LARGEST_SCALE = 100
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 THOUSANDS = re.compile(r"(?<=\d)(\.(?=(\d{3}\.)*\d{3},\d)|,(?=(\d{3},)*\d{3}\.\d))")  # in 1.234,5 or 1,234.5
 
 
-def as_score(value: object, whose: str) -> float | None:
-    """A score as files have it: a number, also with a decimal comma or a percent sign, or a word such as true or fail.
+@dataclass
+class Scale:
+    """Reads the scores of a file, which have one scale: shares such as 8/10, which are at most 1, or other numbers."""
 
-    Returns:
-        None if it is missing.
-    """
-    if is_missing(value):
-        return None
-    number = read_number(value)
-    if number is None:
-        step = "Write numbers (higher is better), true and false, or yes and no; leave missing scores empty."
-        raise ZooterError(f"a number as the score of {whose}", repr(value)[:40], step)
-    if not -LARGEST_SCORE <= number <= LARGEST_SCORE:
-        expected = f"a number from {-LARGEST_SCORE:g} to {LARGEST_SCORE:g} as the score of {whose}"
-        raise ZooterError(expected, repr(value)[:40], "Rescale the scores, or remove the line.")
-    return number
+    share: str = ""  # the first share, with its place
+    high: str = ""  # the first other number above 1
+
+    def read(self, value: object, whose: str) -> float | None:
+        """A score as files have it: a number, also with a decimal comma or a percent sign, or a word such as true.
+
+        Returns:
+            None if it is missing.
+
+        Raises:
+            ZooterError: it is none, or the file has scores on two scales.
+        """
+        if is_missing(value):
+            return None
+        number = read_number(value)
+        if number is None:
+            step = "Write numbers (higher is better), true and false, or yes and no; leave missing scores empty."
+            raise ZooterError(f"a number as the score of {whose}", repr(value)[:40], step)
+        if not -LARGEST_SCORE <= number <= LARGEST_SCORE:
+            expected = f"a number from {-LARGEST_SCORE:g} to {LARGEST_SCORE:g} as the score of {whose}"
+            raise ZooterError(expected, repr(value)[:40], "Rescale the scores, or remove the line.")
+        if isinstance(value, str) and SHARE.match(value):
+            self.share = self.share or f"{value.strip()} for {whose}"
+        elif number > 1:
+            self.high = self.high or f"{value} for {whose}"
+        if self.share and self.high:
+            step = "Write all of them as shares, such as 8/10, or none."
+            raise ZooterError("scores on one scale", f"{self.share} and {self.high}", step)
+        return number
 
 
 def is_missing(value: object) -> bool:

@@ -20,7 +20,7 @@ from zooter_core.base.strict_json import objects
 from zooter_core.data.answer_keys import FIELDS
 from zooter_core.data.json_records import ENDING, FIX_LINE, Place, as_json, as_number, as_text, each_record
 from zooter_core.data.logs import TEXTS, field_name, messages_in, query_in, read_fields, turns_in
-from zooter_core.data.score_cells import as_response, as_score, is_missing, read_number
+from zooter_core.data.score_cells import Scale, as_response, is_missing, read_number
 
 SCORE = ("score", "overall_score", "reward")
 LIKELY = ("overall", "rating", "grade", "is_correct", "correct", "passed", "success")  # scores, if they are numbers
@@ -89,12 +89,14 @@ def score_records(paths: Sequence[str | Path], responses: bool = False) -> Itera
 def _joined(lines: Iterable[tuple[int, Place, Record]]) -> Iterator[tuple[int, Place, Record]]:
     """The lines of several files. Where two files have scores of other models for a query, its lines become one."""
     queries: dict[str | int, tuple[int, Place, Record]] = {}  # by text, or by number where the text is taken
+    scale = Scale()
     for number, (file, place, record) in enumerate(lines):
         text = query_in(place, read_fields(record)).strip()
-        first, _, earlier = queries.get(text, (file, place, {}))
+        first, above, earlier = queries.get(text, (file, place, {}))
         models, others = _scored_models(record), _scored_models(earlier)
         if first != file and models and others and models.isdisjoint(others):
-            record["scores"] = {m: as_score(score, f"{m} in {place}") for m, score in record["scores"].items()}
+            for where, line in ((above, earlier), (place, record)):
+                line["scores"] = {m: scale.read(score, f"{m} in {where}") for m, score in line["scores"].items()}
             for name in ("scores", "responses", "verified"):
                 if name in record:
                     earlier[name] = earlier.get(name, {}) | record[name]
@@ -113,7 +115,7 @@ def _lines(paths: Sequence[str | Path], responses: bool) -> Iterator[tuple[int, 
     together: dict[str, _Rows] = {}
     alone: dict[int, list[Line]] = {}  # file -> its lines, if they have scores of one model
     for file, path in enumerate(map(Path, paths)):
-        table, empty = list[Line](), True
+        table, scale, empty = list[Line](), Scale(), True
         for place, record in _unwrapped(path):
             empty, fields = False, _named_fields(path, record)
             if {"scores", "responses"} & record.keys() & fields.keys():
@@ -121,7 +123,7 @@ def _lines(paths: Sequence[str | Path], responses: bool) -> Iterator[tuple[int, 
             elif not _is_summary(record):
                 rows = _vote(place, fields) or ([fields] if {*MODEL} & fields.keys() else [])
                 for row in rows:
-                    _add(together, file, place, row)
+                    _add(together, file, place, row, scale)
                 if not rows:
                     table.append((place, record))
         if empty:
@@ -292,7 +294,7 @@ def _of_lm_evaluation_harness(path: Path, fields: Record) -> Record:
     return query | {"model": path.parent.name.replace("__", "/"), "dataset": task, "score": fields.get(metric)}
 
 
-def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) -> None:
+def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record, scale: Scale) -> None:
     """Add a row with one model's score or response to those of its query."""
     model, score, response = (next((one for one in names if one in fields), "") for names in (MODEL, SCORE, RESPONSE))
     if not score:
@@ -311,7 +313,7 @@ def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record) ->
         query = above  # its cells were merged
     about = {name: value for name, value in fields.items() if name in ABOUT and name != response}
     rows = together.setdefault(query, _Rows(file, place, about | {"query": query}))
-    if (number := as_score(fields.get(score), f"{name} in {place}")) is not None:
+    if (number := scale.read(fields.get(score), f"{name} in {place}")) is not None:
         rows.scores[name].append(number)
     if text is not None:
         rows.responses[name] = text

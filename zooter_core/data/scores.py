@@ -27,8 +27,8 @@ from zooter_core.base.strict_json import is_number, objects
 from zooter_core.base.terminal import wrong_name
 from zooter_core.data.answer_keys import read_key
 from zooter_core.data.json_records import as_json, as_object, each_record
-from zooter_core.data.logs import query_in, read_fields, records_in
-from zooter_core.data.score_cells import as_score
+from zooter_core.data.logs import has_logged_answer, query_in, read_fields, records_in
+from zooter_core.data.score_cells import Scale
 from zooter_core.data.score_records import score_records
 from zooter_core.method.verified import mean_and_deviation, verified_rewards
 
@@ -196,9 +196,9 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
     columns: dict[str, array[float]] = {}  # of each candidate, a score for each query
     verified: dict[int, dict[str, float]] = {}  # row -> outcomes
     for file, lines in groupby(score_records(paths), itemgetter(0)):
-        begin = len(queries)
+        begin, scale = len(queries), Scale()
         for number, (_, place, record) in enumerate(lines, 1):
-            scores = _scores_in(place, record)
+            scores = _scores_in(place, record, scale)
             for name in scores:
                 if name not in columns:
                     _check_name(name, f' in "scores" in {place}')
@@ -223,7 +223,7 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
     return result
 
 
-def _scores_in(place: str, record: Mapping[str, Any]) -> dict[str, float]:
+def _scores_in(place: str, record: Mapping[str, Any], scale: Scale) -> dict[str, float]:
     """The `scores` of a line, without those that are missing."""
     scores = as_json(record.get("scores"))
     if not isinstance(scores, dict):
@@ -232,7 +232,7 @@ def _scores_in(place: str, record: Mapping[str, Any]) -> dict[str, float]:
             instead = f"responses of {listed(texts)} alone"
             step = "Score them with `zooter score --responses FILE --out scores.jsonl`, or write scores as numbers."
         raise ZooterError(f'"scores" as an object of numbers in {place}', instead, step)
-    numbers = {name: as_score(value, f"{name} in {place}") for name, value in scores.items()}
+    numbers = {name: scale.read(value, f"{name} in {place}") for name, value in scores.items()}
     return {name: number for name, number in numbers.items() if number is not None}
 
 
@@ -265,7 +265,7 @@ def read_texts(paths: Sequence[str | Path], scores: Scores | None = None) -> lis
     return [
         read_responses(place, record) if "responses" in record else {}
         for _, place, record in score_records(paths)
-        if not least or len(_scores_in(place, record)) >= least
+        if not least or len(_scores_in(place, record, Scale())) >= least
     ]
 
 
@@ -306,6 +306,8 @@ def read_query(place: str, record: Mapping[str, Any], fallback: str, blank: bool
         raise ZooterError(f'"dataset" as a text in {place}', repr(dataset), "Fix the line.")
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise ZooterError(f'"tags" as a list of texts in {place}', repr(tags)[:60], "Fix the line.")
+    if not {"scores", "responses"} & fields.keys() and has_logged_answer(fields):
+        del fields["answer"]
     id = fields.get("id")
     return Query(fallback if id is None else str(id), text, dataset, tuple(tags), read_key(place, fields))
 

@@ -21,7 +21,6 @@ from zooter_core.fleet.families import recognise
 from zooter_core.fleet.machine import billions_in
 
 GOOD_JUDGE = 7.0  # billions of parameters from which a model can judge answers
-MOST_IN_PAIRS = 3  # candidates whose answers judges compare in pairs, both orders; the cost is quadratic
 DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")  # behind the name of a model
 EMBEDDED_REWARD = {
     "comment": "Small: it judges little more than form and relevance. docs/reward-models.md has better ones.",
@@ -99,7 +98,6 @@ def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[s
     reward = {
         "comment": f"{names} judge the answers together. Name stronger or other models where you can.",
         "kind": "judge",
-        "mode": "pair" if len(tables) <= MOST_IN_PAIRS else "single",
         "judge": judge,
         "second": second,
     }

@@ -114,7 +114,7 @@ class CollectJob:
         """Append the missing responses to a file, and call `show` after each. The tallies say afterwards who had a
         problem."""
         lanes = self.lanes(workers)
-        with Appender(file, private=True) as self.out, closing(merge_streams(lanes, threading.Event())) as written:
+        with Appender(file) as self.out, closing(merge_streams(lanes, threading.Event())) as written:
             for _ in written:
                 show()
 

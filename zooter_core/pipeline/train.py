@@ -14,6 +14,7 @@ from zooter_core.base.files import atomic, check_folder, private_folder, remove,
 from zooter_core.base.progress import Progress, quiet
 from zooter_core.base.weights import check_torch
 from zooter_core.config.labelling import ENCODER
+from zooter_core.data import prices as pricing
 from zooter_core.data.run_folder import CHECKPOINT, LABELS, REPORT, ROUTER
 from zooter_core.data.runs import Run
 from zooter_core.data.scores import Scores, ScoreSource, as_scores
@@ -126,7 +127,8 @@ def distill_run(
     scores, checkpoint = labelled.scores, run.folder / CHECKPOINT
     vectors = model.embed_all([query.text for query in scores.queries])
     tokens, thoughts, seconds = run.of_responses("tokens", "thought_tokens", "seconds")
-    dollars = run.dollars(ensemble.fleet, tokens)
+    prices = pricing.known_prices(ensemble.fleet, run.pool)
+    dollars = None if prices is None else pricing.dollars(prices, tokens)
     rewards, *outcomes = run.samples()
     trained = train(labelled, vectors, model, config, progress, Sampled(rewards, dollars, tokens), checkpoint)
     per_answer = np.full(tokens.shape, np.nan) if dollars is None else dollars / 1000

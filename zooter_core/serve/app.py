@@ -136,7 +136,7 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
         record = {"time": round(time.time(), 3), **feedback, "key": name}
         server.ids.check(record["request_id"], name)
         try:
-            await asyncio.to_thread(append_records, server.settings.data / FEEDBACK, [record], private=True)
+            await asyncio.to_thread(append_records, server.settings.data / FEEDBACK, [record])
         except (ZooterError, OSError) as problem:
             raise ApiError(500, "The feedback was not stored.", "not_stored") from problem
         if server.traffic:
