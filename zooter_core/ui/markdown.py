@@ -113,7 +113,8 @@ SPECIAL = re.compile(
         | (?<!\w)__[A-Z0-9]\w+?__(?!\w) | (?<=})_(?={)
         | `+ | (?<!~)~(?!~) | ~{3,} | [][\\<$] | :(?=[^*\ \n]) | !(?=\S) ))
     """.replace("SIGN", "\u2014\u2018-\u201d\u2026\u3001\u3002\u3008-\u3011\uff01-\uff1f").replace(
-        "GREEK", "\u0370-\u03ff"
+        "GREEK",
+        "\u0370-\u03ff\u00b2\u00b3\u00b9\u00bc-\u00be\u2150-\u215e",  # and ² or ½
     ),
     re.VERBOSE | re.DOTALL | re.IGNORECASE | re.ASCII,
 )
