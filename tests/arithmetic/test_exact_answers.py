@@ -78,6 +78,7 @@ OTHERS = (
     "3!!",
     "How many meters are in a kilogram?",
     "How many days are in a month?",
+    "How many hours a day?",
     "Convert 100 dollars to euros",
     "Convert 5 miles to km in Python",
     "Count the vowels of a string in Python",

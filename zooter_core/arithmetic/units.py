@@ -74,8 +74,8 @@ TO = re.compile(
     re.IGNORECASE,
 )
 IN = re.compile(
-    rf"how many (?P<other>{UNIT}) (?:(?:are|is|go|do(?:es)?) )?(?:there )?(?:(?:in|into|make|make up|to|equal|per) )?"
-    rf"(?P<amount>{AMOUNT}|an?|the)? ?(?P<unit>{UNIT})(?: have)?",
+    rf"how many (?P<other>{UNIT}) (?!an? )(?:(?:are|is|go|do(?:es)?) )?(?:there )?"
+    rf"(?:(?:in|into|make|make up|to|equal|per) )?(?P<amount>{AMOUNT}|an?|the)? ?(?P<unit>{UNIT})(?: have)?",
     re.IGNORECASE,
 )
 

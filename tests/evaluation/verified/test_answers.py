@@ -136,7 +136,8 @@ def right(text, answer):
         ("It costs 12.5", {"number": "12.50"}, True), ("It costs 0.0000001", {"number": "1E-7"}, True),
         ("No number.", {"number": 3}, False), ("a half: 1/2", 0.5, True), ("0.83", "5/6", True), ("0.84", "5/6", False),
         ("33.3%", "1/3", True), ("25 cents", 0.25, True), ("25 cents", 25, True), ("$0.25", 25, True),
-        ("80%", 0.8, True), ("1.5 million", 1_500_000, True), ("2.500", 2500, True), ("2.5", 2500, False),
+        ("80%", 0.8, True), ("1.5 million", 1_500_000, True), ("2.500", 2500, True),
+        ("2.5", 2500, False), ("25 centuries", 0.25, False),
         ("10/12", "5/6", True), ("0.666...", "2/3", True), ("5", "5/6", False),
         ("We get 4.", [3, 4], True), ("We get 5.", [3, "4"], False),
         # letters, with and without choices

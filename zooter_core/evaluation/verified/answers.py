@@ -34,7 +34,7 @@ NUMBER = re.compile(  # 5/6 and 2 1/2, but no date; 2,5 and 1.234,50; 1,234.5 an
     r"|(?:(?:\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?)"
 )
 SCALES = {"%": -2, "percent": -2, "¢": -2, "cent": -2, "thousand": 3, "million": 6, "billion": 9}  # powers of ten
-SCALE = re.compile(rf"\s?\\?({'|'.join(SCALES)})", re.IGNORECASE)  # behind a number
+SCALE = re.compile(rf"\s?\\?({'|'.join(SCALES)})(?!s?+[a-z])", re.IGNORECASE)  # behind a number
 LEADS_WITH_NUMBER = re.compile(  # "12 is 15% of 80", "12 g, or 0.4 oz", "There are 3 r's", or "42" and more lines
     r"There (?:are|is) \W*\d.*|[*$€£(]*[-−]?\d[\d.,/]*[*)%]*"
     r"(?:(?: [^\s\d,;:=]+){0,2}?(?:(?:[,:;!]| [—–-]) .*| (?:or|out of)\b.*)|\. .*|\s(?:is|are)\b.*|\s*\n[\s\S]*)"
@@ -116,7 +116,7 @@ def judged(text: str, answer: Any) -> tuple[bool, str]:
 def final_number(text: str) -> Number | None:
     """The final number of a response: the last marked number ("#### 18", a box, "the answer is 18"), or else the last
     number; None if it has none. "$1,234.50" is 1234.5, "5/6" is a fraction, and units are ignored. An aside at the end
-    ("32 (16 * 2)") does not count, and words up to twenty do where there are no digits."""
+    ("32 (16 * 2)") does not count, and words do where there are no digits."""
     return next(iter(_final(plain_numbers(text))), None)
 
 
