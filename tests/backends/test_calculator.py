@@ -35,7 +35,7 @@ DUE = {
     "9 * 40 + 9 * 2 = 360 + 18 = ": "378",
     **dict.fromkeys(("The cost is 3 * 11 = 4", "51 / 3 = 17.6", "11 + 4 = 15.\n", "The cost is 3 * 11", "7x = ")),
     **dict.fromkeys(("x + 5 - 2 = ", "x = ", "", "= ", "2x - 3 = ", "w-20+10 = ", "B - 12 - 19 = ", "2^3 + 1 = ")),
-    **dict.fromkeys(("sqrt(16) + 3 = ", "f(2) - 3 = ")),
+    **dict.fromkeys(("sqrt(16) + 3 = ", "f(2) - 3 = ", "It is 10:30 + 2 = ", "1'000 + 500 = ", "log 10 + 2 = ")),
 }
 
 
@@ -76,6 +76,12 @@ OPENINGS = {
     "the square root of 1/4": "the square root of 1/4 = 0.5.",
     "2/5 squared": "2/5 squared = 0.16.",
     "divide 6 by 1/2": "6 ÷ 1/2 = 12.",
+    "What is forty-two plus three?": "forty-two plus three = 45.",
+    "a hundred and five divided by five": "a hundred and five divided by five = 21.",
+    "two thousand, five hundred minus 1": "two thousand, five hundred minus 1 = 2499.",
+    "two thirds of 90": "two thirds of 90 = 60.",
+    "−7 + 2": "−7 + 2 = -5.",
+    "what is 10-4": "10-4 = 6.",
     "x + 5 = 12": "x = 7.",
     "Solve 3x - 4 = 11": "3x = 15, so x = 15 / 3 = 5.",
     "10 - 2x = x + 4": "3x = 6, so x = 6 / 3 = 2.",
@@ -104,6 +110,7 @@ def test_the_answer_to_a_sum_or_an_equation_begins_with_its_result():
         "$10-$20",
         "3-2!",
         "5-10%",
+        *("120/80", "what is 120/80?", "12/25", "80/20", "what is 7-11", "10 – 4", "9^1/2", "twenty twenty"),
         "4 per 100",
         "the sum of 5, 6 and 7 divided by 3",
         "difference between 10 and 14 times 2",

@@ -64,20 +64,13 @@ def _prime_factors(number: int) -> list[int]:
     return [*factors, number]
 
 
-def _prime(n: str) -> Worked | None:
-    if not 1 < int(n) <= LARGEST:
-        return None
-    factors = _prime_factors(int(n))
-    if len(factors) == 1:
-        return f"No number between 1 and {n} divides it, so {n} is prime.", "yes"
-    return f"{n} = {' * '.join(map(str, factors))}, so it is not prime.", "no"
-
-
-def _prime_factorization(n: str) -> Worked | None:
+def _prime(n: str, factors: str = "") -> Worked | None:
     if not 1 < int(n) <= LARGEST:
         return None
     product = " * ".join(map(str, _prime_factors(int(n))))
-    return (f"{n} = {product}." if "*" in product else f"{n} is prime."), product
+    if "*" in product:
+        return (f"{n} = {product}.", product) if factors else (f"{n} = {product}, so it is not prime.", "no")
+    return (f"{n} is prime.", n) if factors else (f"No number between 1 and {n} divides it, so {n} is prime.", "yes")
 
 
 def _divisors(n: str) -> Worked | None:
@@ -201,7 +194,7 @@ QUESTIONS: Sequence[tuple[re.Pattern[str], Callable[..., Worked | None]]] = [
         (rf"{ASK}(?:spell|write|say) {WORD} (?:backwards?|in reverse)", _backwards),
         (rf"{ASK}{WORD} (?:spelled|written) (?:backwards?|in reverse)", _backwards),
         (rf"(?:{IF} )?(?:the number )?{N} (?:is )?(?:an? )?prime(?: number)?(?: or not)?", _prime),
-        (rf"{ASK}prime (?:factors|factori[sz]ation) of {N}", _prime_factorization),
+        (rf"{ASK}prime (?P<factors>factors|factori[sz]ation) of {N}", _prime),
         (rf"{ASK}(?:factors|divisors) of {N}", _divisors),
         (rf"{ASK}(?:(?:greatest|highest) common (?:divisor|factor)|gcd|gcf|hcf){PAIR}", _common),
         (rf"{ASK}(?P<multiple>(?:least|lowest) common multiple|lcm){PAIR}", _common),

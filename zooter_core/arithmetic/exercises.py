@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from zooter_core.arithmetic.sums import NUMBERS, work_out
+from zooter_core.arithmetic.sums import NAME, number_in, work_out
 
 LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
 LONGEST_SUM = 150
@@ -25,7 +25,7 @@ TASKS = (  # and what to work out for them
 )
 WORDS = (  # of a sum, and the signs for them
     (r"\*\*", "^"),
-    *((rf"(?<!-)\b{name}\b(?!-)", str(number)) for number, name in enumerate(NUMBERS)),
+    (NAME, lambda name: str(number_in(name[0]))),
     (r"\b(?:plus|más|più)\b", "+"),
     (r"\b(?:minus|moins|menos|meno)\b", "-"),
     (r"\\?\b(?:times|cdot|multiplied by|mal|fois|por)\b", "*"),
@@ -34,17 +34,17 @@ WORDS = (  # of a sum, and the signs for them
     (r" ?(?:%|\bpercent)(?= of|$)", "%"),
     (rf"{NUMBER}(?:%| percent) off (?:of )?{NUMBER}", r"\2 * (1 - \1/100)"),
     ("% of\\b", " / 100 *"),
-    (r"\bhalf of\b", "1/2 *"),
-    (r"\b(?:a|one) (?:third|3rd) of\b", "1/3 *"),
-    (r"\b(?:a|one) quarter of\b", "1/4 *"),
+    (r"\ba (?=third|quarter)", "1 "),
+    (r"(?:\b1 )?\bhalf of\b", "1/2 *"),
+    (r"\b(\d) thirds? of\b", r"\1/3 *"),
+    (r"\b(\d) quarters? of\b", r"\1/4 *"),
     (r"\b(?:double|twice)\b", "2 *"),
     (r"\btriple\b", "3 *"),
     (rf"(?:\bthe )?\bdifference (?:between|of) {NUMBER} and {NUMBER}{ALONE}", r"sqrt((\1 - \2)^2)"),  # not below 0
     (rf"(?:\bthe )?\bquotient of {NUMBER} and {NUMBER}", r"\1 / \2"),
     (rf"^{NUMBER} (?:more than|added to) (.+)", r"\2 + \1"),
     (rf"^{NUMBER} (?:less|fewer) than (.+)", r"\2 - \1"),
-    (rf"(?:\bthe )?\bsquare of {NUMBER}{SOLE}", r"(\1)^2"),
-    (rf"(?:\bthe )?\bcube of {NUMBER}{SOLE}", r"(\1)^3"),
+    (rf"(?:\bthe )?\b(square|cube) of {NUMBER}{SOLE}", r"(\2) \1d"),
     (r"(\d/\d+) of\b", r"\1 *"),
     (r"(?<![\d)])(?<![\d)] )[-−] ?(\d[\d.]*)(?= (?:squared|cubed|to the)\b)", r"(-\1)"),  # but not "-5^2"
     (r"\b(\d+/\d+)(?= (?:squared|cubed|to the)\b)", r"(\1)"),
@@ -70,14 +70,16 @@ QUESTION = re.compile(
     r"(?:[\s?]*\?|\.|(?<![\d)])!)?(?: please[.!?]?)?",
     re.IGNORECASE,
 )
-EXPRESSION = re.compile(r"\s*(?:sqrt|cbrt|[-\d(.])(?:sqrt|cbrt|[-–\d\s()+*/^×÷·−.,%])*")
+EXPRESSION = re.compile(r"\s*(?:sqrt|cbrt|[-−\d(.])(?:sqrt|cbrt|[-–\d\s()+*/^×÷·−.,%])*")
 YEAR = r"(?:1[5-9]|20)\d\d"
-DATE = re.compile(  # or "50/50", or a telephone's number
-    rf"\d+[/-]\d+[/-]\d+|24[/-]7|9[/-]11|(\d\d+)[/-]\1|\d{{3}}[- ]\d{{4}}|{YEAR}[-–/]{YEAR}"
+DATE = re.compile(  # or "50/50", a blood pressure, or a telephone's number
+    rf"\d+[/-]\d+[/-]\d+|24[/-]7|[79][/-]11|(\d\d+)[/-]\1|1\d\d/[5-9]\d|\d{{3}}[- ]\d{{4}}|{YEAR}[-–/]{YEAR}"
 )
-RANGE = re.compile(r"[$€£]?\d[\d.,]*(?:[-–][$€£]?\d[\d.,]*)+(?:%| dollars| euros)?[?!]?")  # or a score, and no more
-UNCLEAR = re.compile(  # two currencies; thousands or decimals; is "10% + 5%" 15% or 0.15?
-    r"([$€£]).*(?!\1)[$€£]|dollars.*euros|euros.*dollars|\b[1-9]\d{0,2}\.\d00\b|^\D*[\d.]+% ?[-+/÷]|% ?[*x×] ?[\d.]+%"
+RANGE = re.compile(  # or a score, a date, shares such as "80/20", and no more
+    r"[$€£]?\d[\d.,]*(?:(?:-| ?– ?)[$€£]?\d[\d.,]*)+(?:%| dollars| euros)?[?!]?|\d\d?/\d\d?[?!]?"
+)
+UNCLEAR = re.compile(  # two currencies; is "10% + 5%" 15% or 0.15?
+    r"([$€£]).*(?!\1)[$€£]|dollars.*euros|euros.*dollars|^\D*[\d.]+% ?[-+/÷]|% ?[*x×] ?[\d.]+%"
 )
 OPERATOR = re.compile(r"(?<=[\d)\s%])[-–+*/^×÷·−]|sqrt|cbrt")
 

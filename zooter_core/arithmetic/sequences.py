@@ -29,35 +29,28 @@ def next_number(text: str) -> tuple[str, str] | None:
     if not match or not ASKS_NEXT.search(text) or GAP.search(text):
         return None
     around = text[: match.start()], text[match.end() :]
-    terms = [term for part in re.findall(NUMBER, match[0]) if (term := work_out(part.rstrip("."))) is not None]
-    if not all(AROUND.fullmatch(part.replace("’", "'")) for part in around) or len(terms) < 3:
+    values = [work_out(part.rstrip(".")) for part in re.findall(NUMBER, match[0])]
+    terms = [value for value in values if value is not None]
+    if not all(AROUND.fullmatch(part.replace("’", "'")) for part in around) or len(terms) < len(values):
         return None
-    rule = _equal_steps(terms) or _from_the_one_before(terms) or _sums_of_two(terms) or _growing_steps(terms)
+    rule = _from_the_one_before(terms) or _sums_of_two(terms) or _growing_steps(terms)
     return (f"{rule[0]} = {in_decimals(rule[1])}.", in_decimals(rule[1])) if rule else None
 
 
-def _equal_steps(terms: Sequence[Fraction]) -> Rule | None:
-    steps = {after - before for before, after in pairwise(terms)}
-    if len(steps) > 1:
-        return None
-    (step,) = steps
-    more, sign = ("less", "-") if step < 0 else ("more", "+")
-    size = in_decimals(abs(step))
-    return f"Each number is {size} {more} than the one before: {in_decimals(terms[-1])} {sign} {size}", terms[-1] + step
-
-
 def _from_the_one_before(terms: Sequence[Fraction]) -> Rule | None:
-    """Each number is the one before times a factor, and may have a number added: 3, 7, 15, 31."""
+    """Each number is the one before, perhaps times a factor, and may have a number added: 3, 7, 15, 31."""
     first, second, third = terms[:3]
-    if first == second:
-        return None
-    factor = (third - second) / (second - first)
+    factor = (third - second) / (second - first) if first != second else Fraction(1)
     added = second - factor * first
-    if any(after != factor * before + added for before, after in pairwise(terms)) or (added and len(terms) < 4):
+    if any(after != factor * before + added for before, after in pairwise(terms)) or (
+        added and factor != 1 and len(terms) < 4
+    ):
         return None
     last = in_decimals(terms[-1])
     rule, calculation = f"{in_decimals(factor)} times the one before", f"{last} * {in_decimals(factor)}"
-    if factor.numerator == 1:
+    if factor == 1:
+        rule, calculation = "the one before", last
+    elif factor.numerator == 1:
         rule, calculation = f"the one before divided by {factor.denominator}", f"{last} / {factor.denominator}"
     if added:
         change = f" {'-' if added < 0 else '+'} {in_decimals(abs(added))}"

@@ -13,36 +13,39 @@ from decimal import Decimal
 from fractions import Fraction
 
 CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
+STARS = re.compile(r"^ *\* +|(?:^|(?<=[\s(]))\*\*(?=\S)|(?<=[\w.)%])\*\*(?=[\s.,;:!?)]|$)", re.MULTILINE)
 NUMBER = r"[$€£]?(?:\d{1,3}(?:,\d{3})+|\d{1,30})(?:\.\d{1,12})?"  # floats have noise behind more decimals
-SIGN = r"(?:\s?(?:\*\*|\\times|\\cdot|[-+*/^×÷·−–])\s?|\sx\s)"
+SIGN = r"(?:\s?(?:\*\*|\\times|\\cdot|[-+*/^×÷·−–])\s?|\sx\s|(?<!\b0)x(?=\d))"
 PART = rf"\({{0,3}}+{NUMBER}%?\){{0,3}}+"
 BEFORE = re.compile(  # what makes the sum behind it a part of a longer one
-    r"(?:[\w.,)\]}%*/^+±×÷·√−–\"“-]|[)\]}%*/^+±×÷·−–-]\s|\d[ :'’]"
-    r"|\b(?:x|plus|minus|times|by|of|over|and|from|per|percent|mod|twice|double|half|step)\s)$",
+    r"(?:[\w.,)\]}%*/^+±×÷·√−–\"“-]|[)\]}%*/^+±×÷·−–-]\s|\d ?[ :'’] ?"
+    r"|\b(?:x|plus|minus|times|by|of|over|and|from|than|per|percent|mod|twice|double|half|if|about|approximately|roughly"
+    r"|sin|cos|tan|log|ln|step|day|week|month|year|page|chapter|question|level)\s)$",
     re.IGNORECASE,
 )
 AFTER = (
-    r"(?!\w|[.,]\d|\s?(?:[-+*/^×÷·=(%]|x\s|\\|\d{3}\b"
-    r"|(?:remainder|rem|mod|base|[kmb]|thousand|[mbtr]+illion|hundred|cents?)\b"
-    r"|r\s?\d|in (?:base|binary|hex)))"
+    r"(?!\w|[.,:'’]\d|\s?(?:[-−–+*/^×÷·=(%]|x\s|\\|\d{3}\b"
+    r"|,? ?carry\b|mod\b|base\b|in (?:base|binary|hex|octal|mod)))"
 )
 SUM = re.compile(
-    rf"(?P<sum>(?<![\w.,]){PART}(?:{SIGN}{PART}){{1,20}}+)\s?=\s?(?P<result>[-−]?{NUMBER})(?P<percent>%)?{AFTER}",
+    rf"(?P<sum>(?<![\w.,])(?!(?<=\d, )\d{{3}}\b){PART}(?:{SIGN}{PART}){{1,20}}+)"
+    rf"\s?=\s?(?P<result>[-−]?{NUMBER})(?P<percent>%)?{AFTER}(?P<word>(?= [a-z]))?",
     re.IGNORECASE,
 )
 NO_SUM = re.compile(r"\(?\d+[/–-]\d+\)?")  # "1/2 = 40" means a half of something, "80-89 = 3" a range
 BINARY = re.compile(r"[01]+(?: ?\+ ?[01]+)+ ?= ?[01]+")
 PERCENT = re.compile(r"([\d.]+)%")
+SCALES = (Fraction(1), Fraction(100), Fraction(1, 100), Fraction(1, 1000))  # of percentages, cents, thousands
 SIGNS = str.maketrans(
     {**dict.fromkeys("×·xX", "*"), "÷": "/", "^": "**", **dict.fromkeys("−–", "-"), **dict.fromkeys("$€£", "")}
 )
 DIVISOR = re.compile(r"(÷\s*|(?<![\d./])\d+/\d+\s+/\s+)(\d+/\d+)(?![\d./]|\s*[*^])")  # "2 ÷ 1/4", "1/2 / 1/4"
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # "1,500"
 DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d+),(\d{1,2})(?![\d.,])")  # "2,5"
+DOTTED = re.compile(r"(?<![\d.])[1-9]\d{0,2}\.\d00(?!\d)")  # is "1.500" 1500?
 CHANGE = re.compile(r"(.*[\d)])((?:\s*[-+]\s*[\d.]+%)+)")  # "80 + 15%", which is 80 * (1 + 15%)
-UNCLEAR = re.compile(  # a percentage of what, if more follows ("50 + 20% + 30"); "3 / 1/2" is 6 or 1.5
-    r"[^()%]*\d\s*[-+]\s*[\d.]+%(?!\s*[*/])[^()]*|.*/\s+\d+/\d.*"
-)
+# A percentage of what, if more follows ("50 + 20% + 30")? "3 / 1/2" is 6 or 1.5, and "9^1/2" 3 or 4.5.
+UNCLEAR = re.compile(r"[^()%]*\d\s*[-+]\s*[\d.]+%(?!\s*[*/])[^()]*|.*(?:/\s+\d+|\*\*\s*1)/\d.*")
 OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -53,13 +56,20 @@ ROOTS = {"sqrt": 2, "cbrt": 3}
 LONGEST = 20_000  # characters of a text that are read
 LARGEST = 20  # of an exponent
 MOST_BITS = 1000  # of a result and of its denominator: more is no float, and powers of powers take for ever
-WORD = 10  # characters before a sum that are looked at
+BEFORE_SUM = 16  # characters before a sum that are looked at
 DECIMALS = 4
 NUMBERS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
 )
-AMOUNT = rf"(?:-?\d(?:[\d.,]*\d)?(?:/\d+)?|\b(?:{'|'.join((*NUMBERS, 'an?'))})\b)"
+WORDS = {name: number for number, name in enumerate(NUMBERS)} | {"hundred": 100, "thousand": 1000}
+WORDS |= {f"{ten}ty": 10 * n for n, ten in enumerate(("thir", "for", "fif", "six", "seven", "eigh", "nine"), 3)}
+WORD = rf"(?:{'|'.join(WORDS)})"
+NAME = (  # of a number: "forty-two", "a hundred and five", "two thousand, five hundred"
+    rf"(?<![\w-])(?:a (?=hundred|thousand))?{WORD}(?:(?:(?<=ty)[ -](?=(?:{'|'.join(NUMBERS[1:10])})\b)"
+    rf"| (?=hundred|thousand)|(?:(?<=hundred)|(?<=thousand)),?(?: and)? ){WORD})*(?![\w-])"
+)
+AMOUNT = rf"(?:-?\d(?:[\d.,]*\d)?(?:/\d+)?|{NAME}|\ban?\b)"
 
 
 def false_sums(text: str) -> list[str]:
@@ -67,18 +77,20 @@ def false_sums(text: str) -> list[str]:
 
     A result may be rounded to the digits that it has.
     """
-    text = CODE.sub(" ` ", text[:LONGEST])
+    text = STARS.sub("", CODE.sub(" ` ", text[:LONGEST]))
     return [
         match[0]
         for match in SUM.finditer(text)
-        if not BEFORE.search(text, max(0, match.start() - WORD), match.start()) and _is_false(match)
+        if not BEFORE.search(text, max(0, match.start() - BEFORE_SUM), match.start()) and _is_false(match)
     ]
 
 
 def work_out(expression: str) -> Fraction | None:
-    """The value of numbers with signs and brackets between them; None if it is no such expression, or has no value."""
+    """The value of numbers with signs and brackets between them; None if it is no such expression, or unclear."""
     plain = DECIMAL_COMMA.sub(r"\1.\2", THOUSANDS.sub("", re.sub(r"\\times|\\cdot", "*", expression)))
     plain = DIVISOR.sub(r"\1(\2)", plain).translate(SIGNS).strip()
+    if DOTTED.search(plain):
+        return None
     if change := CHANGE.fullmatch(plain):
         plain = f"({change[1]})" + re.sub(r"\s*([-+]\s*[\d.]+%)", r" * (1 \1)", change[2])
     elif UNCLEAR.fullmatch(plain):
@@ -91,10 +103,16 @@ def work_out(expression: str) -> Fraction | None:
 
 def number_in(text: str) -> Fraction | None:
     """The number of an AMOUNT: "1,500", "2.5", "3/4", "three" or "a"; None without a value."""
-    word = text.lower()
-    if word in ("a", "an"):
-        return Fraction(1)
-    return Fraction(NUMBERS.index(word)) if word in NUMBERS else work_out(text)
+    words = re.findall("[a-z]+", text.lower())
+    if not words:
+        return work_out(text)
+    thousands = value = 0
+    for number in (WORDS.get(word, int(word != "and")) for word in words):  # "a" is 1
+        if number == 1000:
+            thousands, value = 1000 * (value or 1), 0
+        else:
+            value = 100 * (value or 1) if number == 100 else value + number
+    return Fraction(thousands + value)
 
 
 def in_decimals(value: Fraction) -> str:
@@ -148,7 +166,7 @@ def _value(node: ast.expr) -> Fraction:
 
 
 def _is_false(match: re.Match[str]) -> bool:
-    value = None if NO_SUM.fullmatch(match["sum"]) else work_out(match["sum"])
+    value = None if NO_SUM.fullmatch(match["sum"]) or DOTTED.search(match[0]) else work_out(match["sum"])
     if value is None:
         return False
     if BINARY.fullmatch(match[0]) and sum(int(n, 2) for n in re.findall("[01]+", match["sum"])) == int(
@@ -156,17 +174,14 @@ def _is_false(match: re.Match[str]) -> bool:
     ):
         return False
     shown = match["result"].replace("−", "-")
-    result, digits = _number(shown), len(shown.partition(".")[2])
+    result, digits = Fraction(re.sub("[$€£,]", "", shown)), len(shown.partition(".")[2])
     exact = value.denominator == 1 or 10**digits % value.denominator == 0
     room = Fraction(0) if exact else Fraction(1, 2 * 10**digits) if digits else Fraction(1)  # 10 / 3 = 3, or 4
-    scales = (
-        [Fraction(1), Fraction(1, 100), Fraction(100)] if match["percent"] or "%" in match["sum"] else [Fraction(1)]
-    )
+    if match["word"] is not None and not abs(value) / 2 <= abs(result) <= abs(value) * 2:  # 30 + 30 = 1 hour
+        return False
+    cents = shown[0] in "$€£" and not re.search("[$€£]", match["sum"])
+    scales = SCALES if cents or match["percent"] or "%" in match["sum"] else SCALES[:1]
     return all(
         abs(value - result * scale) > room * scale and int(value / scale * 10**digits) != result * 10**digits  # cut off
         for scale in scales
     )
-
-
-def _number(text: str) -> Fraction:
-    return Fraction(Decimal(re.sub(r"[$€£,]", "", text)))

@@ -74,12 +74,8 @@ TO = re.compile(
     re.IGNORECASE,
 )
 IN = re.compile(
-    rf"how many (?P<other>{UNIT}) (?:(?:are|is|go) )?(?:there )?(?:in|into|make|make up|to|equal|per) "
-    rf"(?P<amount>{AMOUNT}|an?|the)? ?(?P<unit>{UNIT})",
-    re.IGNORECASE,
-)
-HAS = re.compile(
-    rf"how many (?P<other>{UNIT}) (?:are|is|do(?:es)?) (?P<amount>{AMOUNT}|an?) ?(?P<unit>{UNIT})(?: have)?",
+    rf"how many (?P<other>{UNIT}) (?!an? )(?:(?:are|is|go|do(?:es)?) )?(?:there )?"
+    rf"(?:(?:in|into|make|make up|to|equal|per) )?(?P<amount>{AMOUNT}|an?|the)? ?(?P<unit>{UNIT})(?: have)?",
     re.IGNORECASE,
 )
 
@@ -89,7 +85,7 @@ def converted(question: str) -> tuple[str, str] | None:
 
     "5 miles are 8.0467 km." and "8.0467 km". Cups, pints and gallons are American, and a year has 365 days.
     """
-    match = TO.fullmatch(question) or IN.fullmatch(question) or HAS.fullmatch(question)
+    match = TO.fullmatch(question) or IN.fullmatch(question)
     if not match:
         return None
     parts = {name: part or "" for name, part in match.groupdict().items()}

@@ -20,7 +20,9 @@ from zooter_core.base.records import Message
 LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
 MOST = 10**12  # the model writes larger results itself
 TAIL = re.compile(r"((?:[\d.,$()+\-*/×÷ ]|x(?! ?-))+)=( ?\$?)(-?[\d.]*)\Z")  # "2x - 3" is no product
-CUT = re.compile(r"(?:[\w)^√%]|[\w)] - )\Z")  # before a part of a longer expression, or behind its first minus
+CUT = re.compile(
+    r"(?:[\w)^√%]|\d[:'’]|[\w)] - |\b(?:log|ln|sin|cos|tan) )\Z"
+)  # before a part of a longer expression, or behind its first minus
 DIGITS = tuple("0123456789")
 NUMERIC = (*DIGITS, "-", ".")
 FRACTIONS = re.compile(r"(?=.*\d/\d).*[-+*/].*[-+*/]")

@@ -23,7 +23,6 @@ BARE = re.compile(
     r"\s*\\begin\{((?:align(?:ed)?|equation|gather|cases|[bpv]?matrix)\*?)\}(?:(?!\$\$).)+?\\end\{\1\}[ \t]*(?:\n|\Z)",
     re.DOTALL,
 )
-GREEK = "\u0370-\u03ff"
 # Between single dollars as Pandoc has it: no white space inside and no digit behind. What is between them has no words,
 # or has one of the signs of a formula. Prices may have theirs behind (5$, 10$), or be nothing else ($$).
 FORMULA = re.compile(
@@ -51,9 +50,10 @@ LITERAL = re.compile(
     | \\(?: (?<!\d\\)(?=\.) | (?<=[^\n]\\)(?=[-+]) | (?=[?/@]) | (?<=\b[a-z]:\\)(?=\*) | (?<=\w\\)(?=\*\.[a-z*]) )""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
+SIGNS = "\u0370-\u03ff\u00b2\u00b3\u00b9\u00bc-\u00be\u2150-\u215e√"  # of sums: Greek, powers, fractions
 # Stars begin emphasis in front of a word. They end it behind one, *one* only at its end: 2*3*4 is a product.
-OPENING = re.compile(rf"(?<![A-Za-z0-9)\]/\\{GREEK}])\*+(?!/?[\s*,;)]|\.(?:[{{*]|\w+(?![\w*])))", re.ASCII)
-CLOSING = re.compile(rf"(?<![\s(\[{{])(?:\*(?![*\w({GREEK}√])|\*\*+(?![*\d]))", re.ASCII)
+OPENING = re.compile(rf"(?<![A-Za-z0-9)\]/\\{SIGNS}])\*+(?!/?[\s*,;)]|\.(?:[{{*]|\w+(?![\w*])))", re.ASCII)
+CLOSING = re.compile(rf"(?<![\s(\[{{])(?:\*(?![*\w({SIGNS}])|\*\*+(?![*\d]))", re.ASCII)
 
 
 def _small_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:

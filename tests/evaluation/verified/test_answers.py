@@ -24,12 +24,20 @@ from zooter_core.evaluation.verified.answers import final_number, letter
         ("First 12, then 10-5", "5"), ("It fell to −4", "-4"), ("- 18", "18"), ("(-3)", "-3"),
         ("a range of 3 -5", "5"), ("step-2", "2"), ("1,2,3", "3"), ("12,345,678 people", "12345678"),
         (".5 of it", "0.5"), ("She has 18.00 left", "18"), ("about 1.5e-7 of it", "0.00000015"),
-        ("The answer is -6.02E+23.", "-602000000000000000000000"), ("the commit 12e5f", "5"),
+        ("The answer is -6.02E+23.", "-602000000000000000000000"), ("the commit 12e5f", "12"),
         ("The answer is not clear. There are 9.", "9"), ("The answer is:\n\n18", "18"), ("None at all.", None),
         ("1/2 + 1/3 = 5/6", "5/6"), (r"\boxed{-\frac{5}{6}}", "-5/6"),
         ("Das sind 2,5 Liter.", "2.5"), ("12,50 €", "12.5"),
         ("It takes 2 1/2 hours.", "5/2"), (r"$2\dfrac{1}{2}$", "5/2"), ("on 12/05/2024", "2024"), ("5/0", "0"),
         ("Two plus two is four.", "4"), ("The letter s comes twice.", "2"), ("a two-step, phone one-off", None),
+        ("forty-two", "42"), ("A hundred and five.", "105"), ("two thousand five hundred", "2500"), ("½", "1/2"),
+        ("2½ cups", "5/2"), (r"\tfrac34", "3/4"), ("3 × 10^8 m/s", "300000000"), (r"$6.02 \times 10^{23}$", "6.02e23"),
+        ("2·10⁻³", "0.002"), ("10^3", "1000"), ("$100 000", "100000"), ("100'000", "100000"), ("1,00,000", "100000"),
+        ("1.234,50 €", "1234.5"), ("1.000.000", "1000000"), ("minus 5", "-5"), ("It fell to –4", "-4"), ("5:00", "5"),
+        ("9.8 m/s^2", "9.8"), ("78.5 m2", "78.5"), ("44 g of CO2", "44"), ("12 200-page books", "200"),
+        ("37 °C (98.6 °F)", "37"), ("6 apples [source 1]", "6"), ("It's 6, not 7.", "6"),
+        ("He spends $5 because 10 x .5 = 5.00", "5"), ("It is 12. Do you want to see the 3 steps?", "12"),
+        ("Will it be 12?", "12"), ("Of the 9 that are not red, 3 are big.", "3"),
         ("The next number is 32 (16 * 2).", "32"), ("8.05 km (5 x 1.609)", "8.05"), ("So 9 + 9 = (18)", "18"),
     ],
 )  # fmt: skip
@@ -45,6 +53,9 @@ def test_an_answer_may_begin_with_its_number():
         "12. It is 15% of 80.",
         "**12**\n\nDo you have 2 more?",
         "There are **twelve** of them, and not 80.",
+        "12 remainder 1",
+        "12 grams, or 0.42 ounces",
+        "12 out of 80",
     ):
         assert verify(text, {"answer": {"number": "12"}}).right
     for text in ("12 eggs less 5 are 7", "12 is a dozen.\nSo it is 80."):
@@ -55,6 +66,26 @@ def test_the_last_line_may_go_on_behind_its_result():
     assert verify("She works 5 hours.\nSo it is 5 * 8 = 40 hours in 8 weeks.", {"answer": 40}).right
     for text in ("3 * 4 = 12.\nShe has 5 left.", "The answer is 9, since 3 * 4 = 12."):
         assert not verify(text, {"answer": 12}).right
+
+
+def test_a_sentence_may_go_on_behind_its_number():
+    for text in (
+        "7 * 5 = 35.\nShe will have 35 pills left after 2 weeks.",
+        "So it takes 35 minutes to groom 5 dogs and 3 cats.",
+        "There are 35 ounces in those 3 boxes.",
+        "So **35** pills are left after 2 weeks.",
+        "The price is $35, saving you $16.",
+        "71 divided by 2 is 35 with a remainder of 1.",
+    ):
+        assert verify(text, {"answer": {"number": 35}}).right
+    for text in (
+        "The 35 pills in the box become 5.",
+        "She had 35 pills and ate 5.",
+        "Of the 35 pills 5 are left.",
+        "It fell from 35 to 5.",
+        "5 packs of 35 pills are 175 pills.",
+    ):
+        assert not verify(text, {"answer": {"number": 35}}).right
 
 
 NUMBERS = st.decimals(-(10**9), 10**9, allow_nan=False, places=2) | st.integers(-(10**12), 10**12).map(Decimal)
@@ -104,6 +135,9 @@ def right(text, answer):
         ("The answer is 5%.", "5%", True), ("The answer is -5.", "−5", True), ("The answer is 5.", "-5", False),
         ("It costs 12.5", {"number": "12.50"}, True), ("It costs 0.0000001", {"number": "1E-7"}, True),
         ("No number.", {"number": 3}, False), ("a half: 1/2", 0.5, True), ("0.83", "5/6", True), ("0.84", "5/6", False),
+        ("33.3%", "1/3", True), ("25 cents", 0.25, True), ("25 cents", 25, True), ("$0.25", 25, True),
+        ("80%", 0.8, True), ("1.5 million", 1_500_000, True), ("2.500", 2500, True),
+        ("2.5", 2500, False), ("25 centuries", 0.25, False),
         ("10/12", "5/6", True), ("0.666...", "2/3", True), ("5", "5/6", False),
         ("We get 4.", [3, 4], True), ("We get 5.", [3, "4"], False),
         # letters, with and without choices

@@ -12,7 +12,7 @@ from fractions import Fraction
 from types import ModuleType
 from typing import Any
 
-from zooter_core.arithmetic.sums import NUMBERS
+from zooter_core.arithmetic.sums import NAME, number_in
 from zooter_core.base.errors import NotInstalledError, ZooterError, listed, one_line
 
 Number = Decimal | Fraction
@@ -20,19 +20,47 @@ REGEX_SECONDS = 1  # of one search: some expressions take exponential time
 SHOWN = 60  # characters of a text in a reason
 LONGEST_FRACTION = 1000  # of a denominator in a reason
 
-LATEX_FRACTION = re.compile(r"(?<!\d)(\d*)\\[dt]?frac\{(\d{1,30})\}\{(\d{1,30})\}")
-NUMBER = re.compile(  # 5/6 and 2 1/2, but no date; 2,5; 1,234.5 and 6.02e23
-    r"(?<![/\d.,])(?:(?P<whole>\d{1,30}) )?(?P<over>\d{1,30})/(?P<under>\d{0,30}[1-9]\d{0,30})(?!/?\d|\.\d)"
-    r"|(?P<comma>(?<![\d.,])\d{1,30},\d{1,2}(?![\d,]|\.\d))"
-    r"|(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?"
+LATEX_FRACTION = re.compile(r"(?<!\d)(\d*)\\[dt]?frac(?:\{(\d{1,30})\}\{(\d{1,30})\}| ?(\d) ?(\d))")
+VULGAR_FRACTION = re.compile("[¼-¾⅐-⅞]")
+POWER_OF_TEN = re.compile(  # "3 × 10^8"
+    r"((?<=\d)\s?(?:×|\\times|\\cdot|[x*·])\s?|(?<![\d.]))10(?:\^\{?([-−]?\d{1,3})(?!\d)\}?|([⁻⁰¹²³⁴-⁹]+))"
 )
-LEADS_WITH_NUMBER = re.compile(  # "12 is 15% of 80", "There are 3 r's", or "42" and more lines
-    r"There (?:are|is) \**\d.*|[*$€£(]*[-−]?\d[\d.,/]*[*)%]*(?:[,:;.] .*|\s(?:is|are|because|since)\b.*|\s*\n[\s\S]*)"
+SPACED = re.compile(r"(?<![\d.,/])\d{1,3}(?:[ \u00a0\u2009\u202f'’]\d{3})+(?![\d-])")  # "100 000"
+NEGATIVE = re.compile(r"(?:^|(?<=is )|(?<=[:=] ))(?:minus|negative) (?=\d)", re.IGNORECASE | re.MULTILINE)
+NUMBER = re.compile(  # 5/6 and 2 1/2, but no date; 2,5 and 1.234,50; 1,234.5 and 6.02e23; not of CO2 or cm^2
+    r"(?<!\^)(?<!\^[{−-])(?!(?<=[A-Za-z])\d(?![\d.]))"
+    r"(?:(?<![/\d.,])(?:(?P<whole>\d{1,30}) )?(?P<over>\d{1,30})/(?P<under>\d{0,30}[1-9]\d{0,30})(?!/?\d|\.\d)"
+    r"|(?P<comma>(?<![\d.,])(?:\d{1,3}(?:\.\d{3})+|\d{1,30}),\d{1,2}(?![\d,]|\.\d)|\d{1,3}(?:\.\d{3}){2,}(?![\d.]))"
+    r"|(?:(?:\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?)"
 )
-MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−][$€£]?$|[$€£][-−]$")  # no hyphen, no subtraction
-ASIDE = re.compile(r"(?<=\d)((?: [a-z]+)?) \([^()]*\)[.!]?\s*$", re.IGNORECASE)
-NUMBER_WORDS = {name: value for value, name in enumerate(NUMBERS)} | {"once": 1, "twice": 2}
-NUMBER_WORD = re.compile(rf"(?<![\w-])(?:{'|'.join(NUMBER_WORDS)})(?![\w-])", re.IGNORECASE)
+SCALES = {"%": -2, "percent": -2, "¢": -2, "cent": -2, "thousand": 3, "million": 6, "billion": 9}  # powers of ten
+SCALE = re.compile(rf"\s?\\?({'|'.join(SCALES)})(?!s?+[a-z])", re.IGNORECASE)  # behind a number
+LEADS_WITH_NUMBER = re.compile(  # "12 is 15% of 80", "12 g, or 0.4 oz", "There are 3 r's", or "42" and more lines
+    r"There (?:are|is) \W*\d.*|[*$€£(]*[-−]?\d[\d.,/]*[*)%]*"
+    r"(?:(?: [^\s\d,;:=]+){0,2}?(?:(?:[,:;!]| [—–-]) .*| (?:or|out of)\b.*)|\. .*|\s(?:is|are)\b.*|\s*\n[\s\S]*)"
+)
+STATES_NUMBER = (
+    re.compile(  # a sentence that goes on: "It takes 840 minutes to groom 5 dogs"; but "The 12 apples are 5"
+        r"(?:(?:Therefore|Thus|So|Hence),? )?(?!.*\band (?!\d|the\b|an?\b))"
+        r"(?:there (?:are|is) |(?:(?!(?:of|from|with|if|when|for|in|at|after|by|to)\b)[^\s\d,;:=]+ ){2,}|(?=\*\*))"
+        r"\W{0,4}\d++(?:[.,/]\d++)*+\W{0,3}(?:[^\s\d,;:=]*(?: [^\s\d,;:=]+){0,4}?)"
+        r"(?:, (?:saving|which|or|so|as)| (?:than|in|after|for|to|by|of|on|at|per|each|from|with|within|or))\b[^=]*",
+        re.IGNORECASE,
+    )
+)
+QUOTIENT = re.compile(r"(?<![\d,])\d[\d,]*+(?=,? (?:with (?:a )?)?r(?:em(?:ainder)?)? ?(?:of )?\d+\W*$)", re.IGNORECASE)
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−–][$€£]?$|[$€£][-−]$")  # no hyphen, no subtraction
+ASIDE = re.compile(  # in brackets, or why it is so, or what it is not
+    r"(?<=\d)([%°]?[\w*]{0,4}(?: [^\s\d(=+*/×-]{1,20}){0,8}?)"
+    r"(?: [(\[][^()\[\]]*[)\]][.!]?\s*|,? (?:because|since)\b(?:(?![.!?]\s)[^\n,]|,(?=\d))*"
+    r"|,? (?:(?:and )?not|rather than|instead of) \W{0,4}\d\S*\s*)$",
+    re.IGNORECASE,
+)
+OFFER = re.compile(
+    r"(?<=[.!\n])\s*(?:Do|Would|Can|Could|Shall|Should|Want|Need|Any)\b[^.!?\n]*\?\s*$"
+)  # "Do you want the 3 steps?"
+NUMBER_WORD = re.compile(rf"{NAME}|\b(?:once|twice)\b", re.IGNORECASE)
 MARKED = re.compile(r"####(.*)")
 BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 ANSWER_IS = re.compile(r"\banswer(?:\s+is|\s*[:=])", re.IGNORECASE)
@@ -88,28 +116,24 @@ def judged(text: str, answer: Any) -> tuple[bool, str]:
 def final_number(text: str) -> Number | None:
     """The final number of a response: the last marked number ("#### 18", a box, "the answer is 18"), or else the last
     number; None if it has none. "$1,234.50" is 1234.5, "5/6" is a fraction, and units are ignored. An aside at the end
-    ("32 (16 * 2)") does not count, and words up to twenty do where there are no digits."""
-    text = plain_fractions(text)
-    for pattern in MARKS:
-        for part in reversed(pattern.findall(text)):
-            part = next((piece for piece in REASON.split(part) if _numbers(piece)), "")
-            after = part.rpartition("=")[2] if _numbers(part.rpartition("=")[2]) else part
-            if (number := first_number(after)) is not None:
-                return number
-    if numbers := _numbers(ASIDE.sub(r"\1", text)):
-        return numbers[-1]
-    words = NUMBER_WORD.findall(text)
-    return Decimal(NUMBER_WORDS[words[-1].lower()]) if words else None
+    ("32 (16 * 2)") does not count, and words do where there are no digits."""
+    return next(iter(_final(plain_numbers(text))), None)
 
 
-def plain_fractions(text: str) -> str:
-    """A text with LaTeX's fractions as "5/6"."""
-    return LATEX_FRACTION.sub(lambda match: f"{match[1]} {match[2]}/{match[3]}".lstrip(), text)
+def plain_numbers(text: str) -> str:
+    """A text with numbers as NUMBER reads them: "5/6" of ½ or LaTeX's fraction, "3e8" of 3 × 10^8, "100000" of 100 000,
+    and digits in place of words where there are no digits."""
+    text = LATEX_FRACTION.sub(lambda match: f"{match[1]} {match[2] or match[4]}/{match[3] or match[5]}".lstrip(), text)
+    text = VULGAR_FRACTION.sub(lambda match: f" {unicodedata.normalize('NFKC', match[0]).replace('⁄', '/')}", text)
+    text = POWER_OF_TEN.sub(_with_e, text)
+    text = SPACED.sub(lambda match: re.sub(r"\D", "", match[0]), text)
+    text = re.sub(r"(?<=\d):00\b", "", text)
+    return NEGATIVE.sub("-", text if re.search(r"\d", text) else _with_digits(text))
 
 
 def first_number(text: str) -> Number | None:
-    numbers = _numbers(text)
-    return numbers[0] if numbers else None
+    readings = _readings(text)
+    return readings[0][0] if readings else None
 
 
 def letter(text: str, choices: Sequence[str]) -> str | None:
@@ -148,20 +172,22 @@ def _check_any(text: str, answers: Sequence[Any]) -> tuple[bool, str]:
 
 
 def _numeric(text: str, wanted: Sequence[Number | None]) -> tuple[bool, str]:
-    number = final_number(text)
-    if number is None:
+    text = plain_numbers(text)
+    final = _final(text)
+    if not final:
         return False, "The response has no number."
-    if any(_equals(number, one) for one in wanted):
-        return True, f"The final number is {_shown(number)}."
-    digits = NUMBER_WORD.sub(lambda word: str(NUMBER_WORDS[word[0].lower()]), text.strip())
-    first = first_number(digits) if LEADS_WITH_NUMBER.fullmatch(digits) else None
-    if first is not None and any(_equals(first, one) for one in wanted):
-        return True, f"The answer begins with {_shown(first)}."
-    _, equals, after = text.strip().rpartition("\n")[2].rpartition("=")  # "5 * 8 = 40 hours in 8 weeks"
-    result = first_number(after) if equals and not any(mark.search(text) for mark in MARKS) else None
-    if result is not None and any(_equals(result, one) for one in wanted):
-        return True, f"The result is {_shown(result)}."
-    return False, f"The final number is {_shown(number)}, not {listed(map(_shown, wanted), ' or ')}."
+    stated, digits = [("The final number is", final)], _with_digits(text.strip())
+    if LEADS_WITH_NUMBER.fullmatch(digits):
+        stated.append(("The answer begins with", _readings(digits)[0]))
+    if not any(mark.search(text) for mark in MARKS):
+        sentence = SENTENCE_END.split(text.strip())[-1]
+        _, equals, after = text.strip().rpartition("\n")[2].rpartition("=")  # "5 * 8 = 40 hours in 8 weeks"
+        parts = [after] if equals else [sentence] if STATES_NUMBER.fullmatch(sentence) else QUOTIENT.findall(sentence)
+        stated += [("The result is", readings[0]) for part in parts if (readings := _readings(part))]
+    for words, numbers in stated:
+        if any(_equals(number, one) for number in numbers for one in wanted):
+            return True, f"{words} {_shown(numbers[0])}."
+    return False, f"The final number is {_shown(final[0])}, not {listed(map(_shown, wanted), ' or ')}."
 
 
 def _equals(number: Number, wanted: Number | None) -> bool:
@@ -229,17 +255,56 @@ def _is_article(match: re.Match[str]) -> bool:
     return mark == "I" and bool(re.match(r"\s[a-z]", after))
 
 
-def _numbers(text: str) -> list[Number]:
-    """The numbers of a text; a minus directly before one counts unless it is a subtraction ("10-5" is 10 and 5)."""
-    numbers: list[Number] = []
+def _with_e(power: re.Match[str]) -> str:
+    exponent = unicodedata.normalize("NFKC", power[2] or power[3]).replace("−", "-")
+    return f"{'' if power[1] else 1}e{exponent}"
+
+
+def _with_digits(text: str) -> str:
+    """A text with digits in place of words."""
+    return NUMBER_WORD.sub(_in_digits, text)
+
+
+def _in_digits(word: re.Match[str]) -> str:
+    times = {"once": 1, "twice": 2}.get(word[0].lower())
+    return str(number_in(word[0]) if times is None else times)
+
+
+def _final(text: str) -> list[Number]:
+    """The readings of the final number of a text with plain numbers; none without a number."""
+    for pattern in MARKS:
+        for part in reversed(pattern.findall(text)):
+            part = next((piece for piece in REASON.split(part) if _readings(piece)), "")
+            after = part.rpartition("=")[2]
+            if readings := _readings(after) or _readings(part):
+                return readings[0]
+    readings = _readings(ASIDE.sub(r"\1", OFFER.sub("", text))) or _readings(text)
+    return readings[-1] if readings else []
+
+
+def _readings(text: str) -> list[list[Number]]:
+    """The numbers of a text, each with what else it may mean: "25 cents" may be 0.25, and "2.500" 2500.
+
+    A minus directly before a number counts unless it is a subtraction ("10-5" is 10 and 5).
+    """
+    numbers: list[list[Number]] = []
     for match in NUMBER.finditer(text):
-        negative = MINUS.search(text[max(0, match.start() - 5) : match.start()])
+        before = text[max(0, match.start() - 5) : match.start()]
+        negative = MINUS.search(before)
         if match["over"]:
             fraction = int(match["whole"] or 0) + Fraction(int(match["over"]), int(match["under"]))
-            numbers.append(-fraction if negative else fraction)
-        else:
-            value = Decimal(match[0].replace(",", "." if match["comma"] else ""))
-            numbers.append(value.copy_negate() if negative and value else value)
+            numbers.append([-fraction if negative else fraction])
+            continue
+        written = match[0].replace(".", "").replace(",", ".") if match["comma"] else match[0].replace(",", "")
+        value = Decimal(written)
+        value = value.copy_negate() if negative and value else value
+        numbers.append([value])
+        if scale := SCALE.match(text, match.end()):
+            numbers[-1].append(value.scaleb(SCALES[scale[1].lower()]))
+        elif before[-1:] in tuple("$€£") and abs(value) < 1:
+            numbers[-1].append(value.scaleb(2))
+        elif value.as_tuple().exponent == -3 and abs(value) >= 1:
+            numbers[-1].append(value.scaleb(3))
     return numbers
 
 

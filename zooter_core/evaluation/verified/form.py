@@ -9,7 +9,7 @@ from typing import Any
 
 from zooter_core.base.errors import ZooterError, listed, one_line
 from zooter_core.base.strict_json import parse_json
-from zooter_core.evaluation.verified.answers import final_number, first_number, library, plain_fractions
+from zooter_core.evaluation.verified.answers import final_number, first_number, library, plain_numbers
 from zooter_core.evaluation.verified.code import BLOCK
 
 Check = Callable[[str, Any], tuple[bool, str]]  # of a response and what a key says: whether it is right, and why
@@ -101,7 +101,7 @@ def _json_in(text: str) -> str:
 def solves(text: str, solution: dict[str, Any]) -> tuple[bool, str]:
     """Whether a response gives each variable its value: by the last "x = ...", or where there is one variable and no
     such sign, by its final number."""
-    text = plain_fractions(text)
+    text = plain_numbers(text)
     for name, value in solution.items():
         stated = re.findall(
             rf"(?<![A-Za-z\d)*/^]){name}\s*=\s*([-−]?\s?(?:\d+ (?=\d+/))?[\d.,/]*\d)(?![\d.]*\s?[-+*/^(]|\w)", text
