@@ -153,7 +153,8 @@ def test_the_support_of_similar_queries_by_hand():
 
 
 def test_who_lacks_support_falls_behind_the_best_by_its_level():
+    """The best has .1 more. A support of .6 is enough, one of .4 is not."""
     support = np.array([[0.0, 0.6, 0.4], [0.0, 0.4, 0.4]])
     utilities = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, -3.0]])
     result = mixture.supported(utilities, support, np.array([0.5, 0.25, 0.0]), np.array([0, 0]))
-    assert result.tolist() == [[1.0, 2.0, 0.5], [1.0, 0.75, -3.0]]
+    assert result.tolist() == [[1.1, 2.0, 0.5], [1.1, 0.75, -3.0]]

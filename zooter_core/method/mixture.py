@@ -19,7 +19,8 @@
    numbers with which choices between the folds earn no less than without it.
 6. Of few queries, a whole field may have learned the wrong candidate. So another candidate than the best single one,
    by l, leads only where it is better by half a standard error on the ten queries most similar to this one. Elsewhere
-   it falls behind as far as its level for queries unlike all others does.
+   it falls behind as far as its level for queries unlike all others does. And it has to lead by more than .1: of two
+   candidates that few queries tell hardly apart, the best single one is the safer choice.
 
 Scores and predictions count relative to their mean over the candidates of a query. Shapes: n queries, N candidates, K
 predictors; each prediction comes from other queries than the one that it is for.
@@ -42,6 +43,7 @@ FAR, NEAR = 10, 30  # percentiles of the similarity to the most similar query, b
 # Head starts of the best candidate over the worst: those that are compared, and that of queries unlike all others.
 STARTS, FAR_START = (0.0, 0.1, 0.2), 0.3
 SIMILAR, SUPPORT = 10, 0.5  # similar queries, and the standard errors by which a candidate that leads is better there
+LEAD = 0.1  # by which it leads the best single one, where queries are few
 BETTER = 2.5  # standard errors: one of four predictors is better than the mixture by chance in 5% of cases (Bonferroni)
 
 
@@ -178,7 +180,7 @@ def support(similarities: Array, scores: Array, best: NDArray[np.intp]) -> Array
 
 
 def supported(utilities: Array, support: Array, levels: Array, best: NDArray[np.intp]) -> Array:
-    """The utilities, shape (n, N), with candidates that lack support behind the best single one.
+    """The utilities, shape (n, N), with candidates that lack support behind the best single one, which is LEAD ahead.
 
     Args:
         support: as from `support`.
@@ -186,7 +188,8 @@ def supported(utilities: Array, support: Array, levels: Array, best: NDArray[np.
     """
     gap = utilities - levels
     behind = levels + np.take_along_axis(gap, best[:, np.newaxis], axis=1)  # the best one's utility, less its lead in l
-    return np.where(support < SUPPORT, np.minimum(utilities, behind), utilities)
+    ahead = LEAD * (np.arange(utilities.shape[1]) == best[:, np.newaxis])
+    return np.where(support < SUPPORT, np.minimum(utilities, behind), utilities) + ahead
 
 
 def stratified(groups: NDArray[Any], folds: int, seed: int) -> NDArray[np.intp]:
