@@ -23,6 +23,12 @@ def test_each_region_has_its_tag_where_its_queries_are() -> None:
     assert not regions(POINTS[:0], [])
 
 
+def test_a_tag_of_few_of_many_queries_is_no_region() -> None:
+    points = np.concatenate([np.repeat(POINTS, 10, axis=0), np.full((8, 2), 0.5)])
+    tags = [names for names in TAGS for _ in range(10)] + [("few",)] * 8  # beside one another, and nothing among them
+    assert "few" not in {region.name for region in regions(points, tags)}
+
+
 def test_places_are_drawn_half_way_to_their_ranks_in_the_same_order() -> None:
     points = np.array([[0.0, 0.0], [0.1, 2.0], [0.2, 4.0], [1.0, 8.0]])
     drawn = query_map.Spread(points)(points)

@@ -18,7 +18,7 @@ from zooter_core.ui import charts
 
 RANKED = 0.6  # the weight of ranks (`Spread`)
 MOST = 9  # names
-LEAST = 6  # queries of a tag that may be a name
+LEAST, LEAST_SHARE = 6, 0.01  # queries of a tag that may be a name, and their share of all queries
 AROUND = 30  # queries around a tag's centre that should have it
 PER_CHARACTER, HEIGHT = 0.022, 0.06  # of a name on a phone, as shares of the map's width and height
 LONGEST, MOST_LINES = 24, 4  # characters of a name in the legend, and its lines
@@ -67,7 +67,7 @@ def regions(places: NDArray[np.floating[Any]], tags: Sequence[Sequence[str]]) ->
             rows[name].append(row)
     candidates = []
     for name, tagged in rows.items():
-        if len(tagged) < LEAST:
+        if len(tagged) < max(LEAST, LEAST_SHARE * len(places)):
             continue
         centre = np.median(places[tagged], axis=0)
         near = np.argsort(((places - centre) ** 2).sum(axis=1))[: min(AROUND, len(places))]

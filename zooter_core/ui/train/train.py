@@ -80,7 +80,7 @@ def describe_result(router: TrainedRouter) -> str:
         return "has no held-back queries to be judged on"
     single, verdict = f"{plain(held_back.best_single)} alone", verdicts.of_report(router.report)
     if verdict and verdict.against != held_back.best_single:  # which was the best one to judge by what it learned from
-        single += " (in hindsight the best single model)"
+        single += f" (the best single model here; in training it was {plain(verdict.against)})"
     best, alone = router_share.share, single_share.share
     return f"chooses the best model in **{best:.0%}** of cases, {single} in **{alone:.0%}**"
 
