@@ -22,6 +22,7 @@ from zooter_core.base.errors import MOST_FOREIGN, listed, shortened
 from zooter_core.base.hosts import HostGate
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.serve import VIRTUAL
+from zooter_core.serve.admission import Admission
 from zooter_core.serve.bodies import RoutedBody, check
 from zooter_core.serve.errors import ApiError, bad_request, error_reply
 from zooter_core.serve.keys import Key, KeyRing
@@ -164,22 +165,26 @@ def _not_allowed(key: Key, models: tuple[str, ...], more: str = "") -> ApiError:
     return ApiError(403, message, "model_not_allowed", "model")
 
 
-async def read_json(request: Request, most_bytes: int) -> dict[str, Any]:
+async def read_body(request: Request, admission: Admission, most_bytes: int) -> dict[str, Any]:
     """The JSON object in a request's body.
 
     Raises:
-        ApiError: it is anything else, or too large.
+        ApiError: it is anything else or too large, or the limit of requests a minute is reached.
     """
-    raw = bytearray()
-    async for part in request.stream():
-        if len(raw) + len(part) > most_bytes:
-            raise ApiError(413, f"The body has more than {most_bytes:,} bytes.", "request_too_large")
-        raw += part
-    return await asyncio.to_thread(parsed, raw) if len(raw) > LARGE else parsed(raw)
+    check_content_type(request.headers)
+    key = get_key(request)
+    admission.count(key)
+    async with admission.reading(key):
+        raw = bytearray()
+        async for part in request.stream():
+            if len(raw) + len(part) > most_bytes:
+                raise ApiError(413, f"The body has more than {most_bytes:,} bytes.", "request_too_large")
+            raw += part
+        return await asyncio.to_thread(parsed, raw) if len(raw) > LARGE else parsed(raw)
 
 
 def parsed(raw: bytes | bytearray) -> dict[str, Any]:
-    """The JSON object in a body. Raises as `read_json`."""
+    """The JSON object in a body. Raises as `read_body`."""
     try:
         check_structure(raw)
         body = parse_json(raw.decode("utf-8-sig"))  # in another encoding, `check_structure` would count amiss

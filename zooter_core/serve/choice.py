@@ -72,7 +72,8 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
 
     Args:
         asker: whose turn it takes at the router (`BatchRouter.route`).
-        writer: the candidate that holds what the request refers to, if there is one. It stays if it can answer.
+        writer: the candidate that holds what the request refers to, if there is one. It alone is asked if it can
+            answer.
 
     Raises:
         ApiError: the model is not served, or no candidate can answer such a request.
@@ -97,9 +98,12 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
             raise bad_request(str(problem)) from None
         raise ApiError(500, "The router failed; see the server's log.", "router_failed") from problem
     order = [name for name in decision.order if name in able]
-    first, reason = (writer, "previous") if writer and writer in order else _settled(gateway, request, decision, order)
-    order.remove(first)
-    return Choice((first, *order), reason, decision, passed_over, time.perf_counter() - started)
+    if writer and writer in order:
+        order, reason = [writer], "previous"
+    else:
+        first, reason = _settled(gateway, request, decision, order)
+        order = [first, *(name for name in order if name != first)]
+    return Choice(tuple(order), reason, decision, passed_over, time.perf_counter() - started)
 
 
 def _named(fleet: Fleet, request: ChatRequest) -> Choice:

@@ -355,7 +355,7 @@ class Translation:
         finish = choice.get("finish_reason")
         name = finish_name(finish) if isinstance(finish, str) and finish else ENDED[0]
         calls = [block for block in self._blocks if block.kind == TOOL]
-        request = self._exchange.request
+        request = self._exchange.outcome.request
         stops = (request.body.get("stop") if request else None) or ()
         matched = (choice.get(key) for key in ("stop_reason", "matched_stop"))  # vLLM and SGLang
         stop = next((word for word in matched if isinstance(word, str) and word in stops), None)
