@@ -342,9 +342,8 @@ def failed(failures: Sequence[tuple[str, EndpointError]]) -> ApiError:
         name, error = failures[-1] if alone else failures[0]
         kind = INVALID if error.refused else SERVER
         message = f"{name} could not answer: {error.client_message}."
-        return ApiError(
-            error.status, message, "upstream_error", kind=kind, headers=_retry_after(error), body=error.body
-        )
+        code = "context_length_exceeded" if error.subject == "context" else "upstream_error"
+        return ApiError(error.status, message, code, kind=kind, headers=_retry_after(error), body=error.body)
     reasons = "; ".join(f"{name} ({error.client_message})" for name, error in dict(failures).items())
     statuses = {error.status for _, error in failures}
     soonest = min((error for _, error in failures), key=lambda error: error.retry_after or 0)

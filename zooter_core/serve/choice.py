@@ -15,7 +15,7 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import VIRTUAL
 from zooter_core.data import prices
 from zooter_core.serve.bodies import ChatRequest, read_text
-from zooter_core.serve.errors import ApiError, bad_request, model_not_found
+from zooter_core.serve.errors import TOO_LONG, ApiError, bad_request, model_not_found
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import find_writer
 from zooter_core.serve.targets import SPARED
@@ -25,8 +25,6 @@ NEEDS = {
     "tools": "tools are not supported",
     "json_mode": "JSON mode is not supported",
 }
-# Anthropic's words, by which LiteLLM and coding agents know that a conversation has to be shortened.
-TOO_LONG = ("prompt is too long", "input length and `max_tokens` exceed context limit")
 SWITCH_MARGIN = 0.1  # a conversation changes its candidate if another one's probability leads by more
 # Fields of the API that a local candidate cannot honour, with the values that ask for nothing.
 UNSUPPORTED: Mapping[str, Sequence[Any]] = {

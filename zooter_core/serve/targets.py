@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zooter_core.backends import Piece, Request
-from zooter_core.backends.conversation import alternating
+from zooter_core.backends.conversation import FITTING, alternating
 from zooter_core.backends.endpoint.answer import content_text, extract_thoughts
 from zooter_core.backends.endpoint.connection import (
     CHAT,
@@ -33,11 +33,13 @@ from zooter_core.backends.endpoint.events import Event, begins, finish_word
 from zooter_core.backends.endpoint.faults import EndpointError, finish_error, sent_error, sent_in
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.thoughts import Parts, split
-from zooter_core.base.records import Message
+from zooter_core.base.errors import Failure
+from zooter_core.base.records import Finish, Message
 from zooter_core.base.strict_json import dump_json, is_number, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.serve.bodies import ChatRequest, LocalBody, check, estimate_tokens, read_text
+from zooter_core.serve.errors import TOO_LONG
 from zooter_core.serve.sessions import digests, marks
 
 STREAM_END = b"data: [DONE]\n\n"
@@ -327,8 +329,7 @@ class Local:
                     raise EndpointError(type(item).__name__, own_status=500)
                 response = item.response
                 if response and response.error:
-                    refused = response.finish == "refused"
-                    raise EndpointError(response.error.reason, own_status=500, subject="request" if refused else None)
+                    raise _local_error(response.finish, response.error)
                 progress.add_text(item.text)
                 progress.tokens += 1
                 yield item
@@ -350,6 +351,13 @@ class Local:
 
     def _event(self, progress: AnswerProgress, delta: Mapping[str, Any]) -> Event:
         return added_event(progress, self.name, {"index": 0, "delta": delta, "logprobs": None, **_ending(progress)})
+
+
+def _local_error(finish: Finish, failure: Failure) -> EndpointError:
+    """Why a candidate on this machine gave no answer, or none to the end."""
+    if failure.expected.startswith(FITTING):
+        return EndpointError(f"{TOO_LONG[0]}: {failure.reason}", own_status=500, subject="context")
+    return EndpointError(failure.reason, own_status=500, subject="request" if finish == "refused" else None)
 
 
 def _ending(progress: AnswerProgress) -> dict[str, Any]:
