@@ -121,6 +121,17 @@ def test_a_request_becomes_a_chat_completion(serve, scripted):
         assert scripted.bodies[-1]["tool_choice"] == expected
 
 
+def test_thoughts_that_the_prompt_opens_are_known_from_the_second_answer_on(serve, scripted):
+    endpoint, thought = serve("good"), {**THOUGHT, "thinking": "hm, 2 + 3\n"}
+    answers = []
+    for text in ("hm, 2 + 3\n</think>\n\n5", "hm, 2 + 3\n</think>\n\n5", "5", "5"):
+        script(scripted, True, *({"content": letter} for letter in text))
+        answers.append(answer_of(post(endpoint, stream=True), True)["content"])
+    assert answers[1] == [thought, FIVE]
+    assert answers[2][-1] == answers[3][-1] == FIVE  # it did not think
+    assert len(answers[3]) == 1
+
+
 WROTE = '{"city": '
 HARD = "<think>hm, 2 + 3</think>\n\n5"
 THOUGHT = {"type": "thinking", "thinking": "hm, 2 + 3", "signature": ""}

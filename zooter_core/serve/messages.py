@@ -286,8 +286,11 @@ class Translation:
             ApiError: a tool is called with what is no JSON object.
         """
         self._splitter.feed(self._joiner.close())
-        text = self._splitter.end().text
-        if text.startswith(self._text):  # what may have been part of a tag
+        parts, progress = self._splitter.end(), self._exchange.outcome.progress
+        text = parts.text
+        if parts.unfinished and progress.opened and finish_name(progress.finish) in ENDED:
+            self._add(TEXT, parts.thoughts)  # it has not thought this time
+        elif text.startswith(self._text):  # what may have been part of a tag
             self._add(TEXT, text[len(self._text) :])
         last = b"".join(map(_event, self._new(ended=True)))
         end = self._end(self._choice)
@@ -296,7 +299,7 @@ class Translation:
 
     def _chunk(self, chunk: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if not self._begun:
-            self._begun = True
+            self._begun, self._splitter = True, Splitter(self._exchange.outcome.progress.opened)
             message = self._head(chunk, [], stop_reason=None, stop_sequence=None)
             yield {"type": "message_start", "message": message}
             yield {"type": "ping"}

@@ -30,7 +30,7 @@ from zooter_core.backends.endpoint.connection import (
     thinking_fields,
 )
 from zooter_core.backends.endpoint.events import Event, begins, finish_word
-from zooter_core.backends.endpoint.faults import EndpointError, finish_error, sent_error, sent_in
+from zooter_core.backends.endpoint.faults import ENDED, EndpointError, finish_error, finish_name, sent_error, sent_in
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.thoughts import Parts, split
 from zooter_core.base.errors import Failure
@@ -69,6 +69,7 @@ class AnswerProgress:
         written: hashes of encrypted reasoning in it, and ids of a response's items.
         calls: whether a response of the Responses API calls tools, or has anything else beside text.
         texts: the beginning of the answer, as it comes (`parts`).
+        opened: whether its prompt opened the thoughts; of a stream, as the answer before has shown.
         patience: seconds to wait for a place among the candidate's requests.
     """
 
@@ -83,6 +84,7 @@ class AnswerProgress:
     written: list[str] = field(default_factory=list)
     calls: bool = False
     texts: list[str] = field(default_factory=list)
+    opened: bool = False
     room: int = MOST_KEPT
     patience: float = 60.0
 
@@ -148,6 +150,7 @@ class Upstream(Connection):
         progress.tokens, progress.thoughts = count_tokens(answer)
         progress.add_text(text_in(answer))
         _note(answer, progress)
+        progress.opened = self._note_opening(progress)
         if request.path == CHAT:
             if error := chat_error(answer):
                 raise sent_error(error, self.redact, temporary=False)
@@ -163,7 +166,7 @@ class Upstream(Connection):
         There, in every chunk `model` is the candidate's name and `choices` a list.
         """
         body, ours = self._fields(request, routed)
-        redact, chat = self.redact, request.path == CHAT
+        redact, chat, progress.opened = self.redact, request.path == CHAT, self.opens
         watcher = ChatWatcher(progress, redact, body.get("n")) if chat else ResponsesWatcher(progress, redact)
         async with aclosing(self.events(request.path, body, watcher, ours, progress.patience)) as parts:
             async for events in parts:
@@ -172,8 +175,16 @@ class Upstream(Connection):
                     yield passed
         if chat and (failure := finish_error(progress.finish, redact)):
             raise failure
+        self._note_opening(progress)
         if chat and request.wants_usage and progress.usage is None:
             yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, progress.tokens))]
+
+    def _note_opening(self, progress: AnswerProgress) -> bool:
+        """Whether the prompt of an answer that has ended opened the thoughts. The next one is read accordingly."""
+        opened = progress.parts.opened
+        if opened or finish_name(progress.finish) in ENDED:
+            self.opens = opened
+        return opened
 
     def _fields(self, request: ChatRequest, routed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """The body, and fields that a server which refuses them is asked again without: what a client wants of
