@@ -16,7 +16,7 @@ from typing import Any
 
 from zooter_core.backends.endpoint.answer import content_text, extract_thoughts
 from zooter_core.backends.endpoint.faults import CUT_OFF, ENDED, FILTERED, finish_name
-from zooter_core.backends.thoughts import Splitter, split
+from zooter_core.backends.thoughts import Splitter
 from zooter_core.base.strict_json import Joiner, dump_json, objects, parse_json
 from zooter_core.config.candidates import Thinking
 from zooter_core.config.serve import AUTO_MODEL
@@ -269,7 +269,7 @@ class Translation:
         """
         choice = next(iter(objects(answer.get("choices"))), {})
         message = next(iter(objects([choice.get("message")])), {})
-        parts = split(content_text(message.get("content")))
+        parts = self._exchange.outcome.progress.split(content_text(message.get("content")))
         self._read(message, parts.thoughts, parts.text)
         end = self._end(choice)
         content = [block.shape(full=True) for block in self._blocks]

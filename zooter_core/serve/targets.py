@@ -30,7 +30,15 @@ from zooter_core.backends.endpoint.connection import (
     thinking_fields,
 )
 from zooter_core.backends.endpoint.events import Event, begins, finish_word
-from zooter_core.backends.endpoint.faults import ENDED, EndpointError, finish_error, finish_name, sent_error, sent_in
+from zooter_core.backends.endpoint.faults import (
+    CUT_OFF,
+    ENDED,
+    EndpointError,
+    finish_error,
+    finish_name,
+    sent_error,
+    sent_in,
+)
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.thoughts import Parts, split
 from zooter_core.base.errors import Failure
@@ -69,7 +77,7 @@ class AnswerProgress:
         written: hashes of encrypted reasoning in it, and ids of a response's items.
         calls: whether a response of the Responses API calls tools, or has anything else beside text.
         texts: the beginning of the answer, as it comes (`parts`).
-        opened: whether its prompt opened the thoughts; of a stream, as the answer before has shown.
+        opened: whether its prompt opened the thoughts, as answers have shown.
         patience: seconds to wait for a place among the candidate's requests.
     """
 
@@ -91,7 +99,11 @@ class AnswerProgress:
     @property
     def parts(self) -> Parts:
         """The answer's text, and the thoughts that stand in it between tags."""
-        return split("".join(self.texts))
+        return self.split("".join(self.texts))
+
+    def split(self, answer: str) -> Parts:
+        """The parts of the whole answer, which may have been cut off before the end of its thoughts."""
+        return split(answer, self.opened and finish_name(self.finish) in CUT_OFF)
 
     def add_text(self, text: str) -> None:
         """Add a piece of the answer's text, as far as there is room."""
@@ -145,6 +157,7 @@ class Upstream(Connection):
     async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> Shape:
         """The whole answer, whose `model` is the candidate's name."""
         body, ours = self._fields(request, routed)
+        progress.opened = self.opens
         answer = await self.post(request.path, body, progress.patience, ours)
         progress.id = str(answer.get("id") or "")
         progress.tokens, progress.thoughts = count_tokens(answer)
@@ -180,11 +193,11 @@ class Upstream(Connection):
             yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, progress.tokens))]
 
     def _note_opening(self, progress: AnswerProgress) -> bool:
-        """Whether the prompt of an answer that has ended opened the thoughts. The next one is read accordingly."""
+        """Whether prompts open the thoughts, as far as an answer that has ended shows."""
         opened = progress.parts.opened
         if opened or finish_name(progress.finish) in ENDED:
             self.opens = opened
-        return opened
+        return self.opens
 
     def _fields(self, request: ChatRequest, routed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """The body, and fields that a server which refuses them is asked again without: what a client wants of
