@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import numpy as np
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -48,7 +48,6 @@ FORM_TYPES = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/
 LARGE = 256 << 10  # bytes above which a body is parsed in a thread
 MOST_DEPTH = 100  # of arrays and objects inside each other
 MOST_ITEMS = 300_000  # in all arrays and objects; OpenAI takes as many tokens for embeddings
-BLOCK = 1 << 20
 
 
 class GuardGate:
@@ -205,20 +204,13 @@ def check_structure(raw: bytes | bytearray) -> None:
     opening = raw.count(b"[") + raw.count(b"{")
     if opening <= MOST_DEPTH and opening + raw.count(b",") <= MOST_ITEMS:
         return  # whether or not they are in strings
-    bare = raw.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in raw else raw  # each quote begins or ends a string
-    inside, depth, items = False, 0, 0
-    for start in range(0, len(bare), BLOCK):
-        block = np.frombuffer(bare, np.uint8, min(BLOCK, len(bare) - start), start)
-        strings = np.logical_xor.accumulate(np.concatenate(([inside], block == ord('"'))))[1:]
-        inside = bool(strings[-1])
-        marks = block[~strings]
-        letters = marks | 0x20  # brackets become braces
-        steps = (letters == ord("{")).astype(np.int32) - (letters == ord("}"))
-        items += int(np.count_nonzero(steps > 0) + np.count_nonzero(marks == ord(",")))
-        depths = depth + np.cumsum(steps)
-        if steps.size:
-            depth = int(depths[-1])
-        if steps.size and depths.max() > MOST_DEPTH:
+    bare = bytes(raw).replace(rb"\\", b"").replace(rb"\"", b"")  # each quote begins or ends a string
+    parts = bare.split(b'"', 4 * MOST_ITEMS)  # an item of an object has two strings
+    outside = b"".join(parts[::2])
+    if len(parts) > 4 * MOST_ITEMS or sum(map(outside.count, (b"[", b"{", b","))) > MOST_ITEMS:
+        raise bad_request(f"The body has more than {MOST_ITEMS:,} values.", code="invalid_json")
+    depth = 0
+    for bracket in re.findall(rb"[\[{\]}]", outside):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MOST_DEPTH:
             raise bad_request(f"The body is nested more than {MOST_DEPTH} deep.", code="invalid_json")
-        if items > MOST_ITEMS:
-            raise bad_request(f"The body has more than {MOST_ITEMS:,} values.", code="invalid_json")
