@@ -40,7 +40,6 @@ UNSUPPORTED: Mapping[str, Sequence[Any]] = {
     "modalities": (None, ["text"]),
     "prediction": (None,),
     "web_search_options": (None,),
-    "input": (None,),  # of the other APIs, which servers alone have
 }
 
 
@@ -106,8 +105,9 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
 
 def _named(fleet: Fleet, request: ChatRequest) -> Choice:
     candidate = fleet.candidate(request.model)
-    if param := unsupported(candidate, request.body):
-        reason = unable(candidate, request, None) or _lacking(param)
+    if lacking := unsupported(candidate, request.body):
+        param, reason = lacking
+        reason = unable(candidate, request, None) or reason
         message = f"{request.model}, which runs on this machine, cannot answer this request: {reason}."
         raise bad_request(message, param, "unsupported_parameter")
     return Choice((request.model,), "named")
@@ -130,15 +130,9 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
         connection = gateway.connections.get(candidate.name)
         if reason := unable(candidate, request, connection.refusals if connection else None):
             reasons[candidate.name] = reason
-        elif param := unsupported(candidate, demands):
-            reasons[candidate.name] = _lacking(param)
+        elif lacking := unsupported(candidate, demands):
+            reasons[candidate.name] = lacking[1]
     return reasons
-
-
-def _lacking(param: str) -> str:
-    """Why a local candidate cannot answer a request with such a field (`unsupported`)."""
-    reasons = {"messages": "the last message has no text", "input": "only chat completions are supported"}
-    return reasons.get(param, f"this value of `{param}` is not supported")
 
 
 def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequence[str]) -> Decision:
@@ -196,18 +190,22 @@ def unable(candidate: CandidateConfig, request: ChatRequest, refusals: Refusals 
     return None
 
 
-def unsupported(candidate: CandidateConfig, body: Mapping[str, Any]) -> str | None:
-    """The first field of a request that a local candidate cannot honour; None for one behind a server."""
+def unsupported(candidate: CandidateConfig, body: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The first field of a request that a local candidate cannot honour, and why; None for one behind a server."""
     if candidate.backend == ENDPOINT:
         return None
-    for name, neutral in UNSUPPORTED.items():
-        if body.get(name) not in neutral:
-            return name
+    if body.get("input") is not None:
+        return "input", "only chat completions are supported"
+    fields = [name for name, neutral in UNSUPPORTED.items() if body.get(name) not in neutral]
     if isinstance(form := body.get("response_format"), Mapping) and form.get("type") not in (None, "text"):
-        return "response_format"
+        fields.append("response_format")
     for number, message in enumerate(body["messages"]):
         content = message.get("content")
         other = isinstance(content, list) and any(part.get("type") not in ("text", "input_text") for part in content)
         if other or message["role"] in ("tool", "function") or message.get("tool_calls"):
-            return f"messages[{number}]"
-    return None if read_text(body["messages"][-1].get("content")).strip() else "messages"
+            fields.append(f"messages[{number}]")
+    if fields:
+        return fields[0], f"this value of `{fields[0]}` is not supported"
+    if not read_text(body["messages"][-1].get("content")).strip():
+        return "messages", "the last message has no text"
+    return None
