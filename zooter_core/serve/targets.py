@@ -73,7 +73,6 @@ class AnswerProgress:
         thoughts: the same of thoughts apart from the text.
         finish: the reason, as the server names it; None if the answer has not ended.
         stop_text: the stop text that ended the answer of a candidate on this machine, if one did.
-        ended: which of several answers have ended.
         written: hashes of encrypted reasoning in it, and ids of a response's items.
         calls: whether a response of the Responses API calls tools, or has anything else beside text.
         texts: the beginning of the answer, as it comes (`parts`).
@@ -88,7 +87,6 @@ class AnswerProgress:
     thoughts: int = 0
     finish: str | None = None
     stop_text: str = ""
-    ended: set[str] = field(default_factory=set)
     written: list[str] = field(default_factory=list)
     calls: bool = False
     texts: list[str] = field(default_factory=list)
@@ -235,11 +233,11 @@ class ChatWatcher(Watcher):
 
     def __init__(self, progress: AnswerProgress, redact: Redaction, choices: object) -> None:
         self._choices = choices if type(choices) is int else 1
-        self._progress, self._redact, self._begun = progress, redact, False
+        self._progress, self._redact, self._begun, self._ended = progress, redact, False, set[str]()
 
     @property
     def complete(self) -> bool:
-        return len(self._progress.ended) >= self._choices
+        return len(self._ended) >= self._choices
 
     def look(self, event: Event) -> bool:
         if (chunk := chat_chunk(event, self._redact)) is None:
@@ -248,7 +246,9 @@ class ChatWatcher(Watcher):
         progress.id = progress.id or str(chunk.get("id") or "")
         progress.created = progress.created or (created if type(created := chunk.get("created")) is int else 0)
         progress.add_text(text_in(chunk))
-        deltas = objects([choice.get("delta") for choice in objects(chunk.get("choices"))])
+        choices = objects(chunk.get("choices"))
+        self._ended.update(str(choice.get("index")) for choice in choices if finish_word(choice))
+        deltas = objects([choice.get("delta") for choice in choices])
         progress.thoughts += sum(bool(extract_thoughts(delta)) for delta in deltas)
         _note(chunk, progress)
         if not self._begun and progress.finish and (failure := finish_error(progress.finish, self._redact)):
@@ -289,7 +289,6 @@ def _note(chunk: Mapping[str, Any], progress: AnswerProgress) -> None:
     for choice in objects(chunk.get("choices")):
         if finish := finish_word(choice):
             progress.finish = finish
-            progress.ended.add(str(choice.get("index")))
         if isinstance(message := choice.get("delta") or choice.get("message"), dict):
             progress.written += digests(message)
     for item in objects(chunk.get("output")):
