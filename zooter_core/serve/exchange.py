@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -67,8 +66,8 @@ class Exchange:
     """
 
     path: str  # of the API, such as `/v1/chat/completions`
-    sender: Sender = field(default_factory=Sender)
-    request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4().hex}")
+    sender: Sender
+    request_id: str
     wants_metadata: bool = False  # whether the client asked for the field `zooter`
     started: float = field(default_factory=time.perf_counter)
     fleet: Fleet | None = None  # which takes it; None if the body was refused before
