@@ -8,7 +8,7 @@ import gc
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,9 +67,9 @@ class Server:
     gateway: Gateway
     ids: RequestIds
 
-    def __init__(self, settings: ServeSettings, observers: Sequence[Observer] = (), progress: Tell = silent) -> None:
+    def __init__(self, settings: ServeSettings, progress: Tell = silent) -> None:
         self.settings, self.progress, self.metrics = settings, progress, Metrics()
-        self.observers: list[Observer] = [self.metrics, *observers]
+        self.observers: list[Observer] = [self.metrics]
         self.reloading = asyncio.Lock()
         self._tasks = set[asyncio.Task[None]]()  # the loop itself holds none
         self.admission = Admission(lambda: self.gateway.fleet.serve)
