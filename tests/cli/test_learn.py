@@ -69,6 +69,7 @@ def test_a_turn_and_the_switches_by_hand(learn, folder):
     assert load_fleet(folder).router.path == str(folder / "routers" / "0001")
     code, _, err = learn("rollback")
     assert code == 0
+    assert "`zooter learn pause`" in err
     assert (folder / "fleet.toml").read_text() == before
     figures = json.loads(learn("status", "--json")[1])
     assert [event["event"] for event in figures["events"]] == ["promote", "rollback"]
