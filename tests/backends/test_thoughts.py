@@ -24,7 +24,7 @@ CASES: Sequence[tuple[str, bool, Parts]] = [
     (f"Hm.</think>\n\n{ANSWER}", True, Parts("Hm.", ANSWER)),
     (f"<think>\nHm.</think>{ANSWER}", True, Parts("Hm.", ANSWER)),
     ("Hm. It", True, Parts("Hm. It", "", True)),
-    (f"Hm.\n</think>\n\n{ANSWER}", False, Parts("Hm.", ANSWER)),  # the prompt has opened them, and nobody said so
+    (f"Hm.\n</think>\n\n{ANSWER}", False, Parts("Hm.", ANSWER, opened=True)),
     (f"<think>The tag <think> opens.</think>{ANSWER}", False, Parts("The tag <think> opens.", ANSWER)),
     (f"<think>Write\n```\nx</think>{ANSWER}", False, Parts("Write\n```\nx", ANSWER)),
     ("Write `<think>` and `</think>`.", False, Parts("", "Write `<think>` and `</think>`.")),

@@ -65,10 +65,11 @@ def test_a_turn_and_the_switches_by_hand(learn, folder):
     assert "Challenger: routers/0001, 1 pair, 0.500 less reward on average." in out
     code, _, err = learn("promote")
     assert code == 0
-    assert "names routers/0001 now" in err
+    assert "names routers/0001 now: 1 pair, 0.500 less reward on the latest ones." in err
     assert load_fleet(folder).router.path == str(folder / "routers" / "0001")
     code, _, err = learn("rollback")
     assert code == 0
+    assert "`zooter learn pause`" in err
     assert (folder / "fleet.toml").read_text() == before
     figures = json.loads(learn("status", "--json")[1])
     assert [event["event"] for event in figures["events"]] == ["promote", "rollback"]

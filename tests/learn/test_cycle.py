@@ -200,15 +200,6 @@ def test_a_disk_that_is_full_loses_nothing(taught):
     assert (result.event, versions.state.judged) == (PROMOTE, 320)
 
 
-def test_a_torn_challenger_is_made_anew_and_the_champion_serves(taught):
-    weights = taught.fleet / "routers" / "0001" / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-100])
-    taught.traffic.add(decisions(10, 200))
-    result, versions, _ = turn(taught)
-    assert (result.judged, result.challenger, versions.state.champion) == (10, "routers/0002", "router")
-    assert right(versions.place("routers/0002")) > 20
-
-
 @pytest.mark.faults
 @pytest.mark.parametrize("drift", [-5.0, 5.0])
 def test_a_reward_model_that_drifts_by_a_constant_lets_no_worse_router_serve(taught, drift):

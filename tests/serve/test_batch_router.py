@@ -109,5 +109,5 @@ def test_askers_take_turns_a_long_text_holds_up_no_short_ones_and_who_has_gone_i
 
 
 def test_a_key_has_one_turn_at_the_router_and_without_keys_each_request_its_own():
-    assert [Exchange("/v1/route", Sender("phone")).asker for _ in range(2)] == ["phone", "phone"]
-    assert len({Exchange("/v1/route").asker for _ in range(2)}) == 2
+    askers = [Exchange("/v1/route", Sender(key), id).asker for key in ("phone", None) for id in ("req-1", "req-2")]
+    assert askers == ["phone", "phone", "req-1", "req-2"]

@@ -23,7 +23,7 @@ def test_an_answer_names_its_candidate_in_body_and_headers(serve):
     assert answer.json()["choices"][0]["message"]["content"] == TEXT
     assert answer.json()["system_fingerprint"] == "fp"
     assert answer.headers["x-model-router-selected-model"] == endpoint.order[0]
-    probabilities = endpoint.next_exchange().choice.decision.probabilities
+    probabilities = endpoint.next_exchange().outcome.choice.decision.probabilities
     assert float(answer.headers["x-zooter-probability"]) == pytest.approx(probabilities[endpoint.order[0]], abs=1e-4)
     assert answer.headers["x-zooter-attempts"] == "1"
     assert answer.headers["x-request-id"].startswith("req-")

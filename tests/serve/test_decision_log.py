@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 
 from support.running_endpoint import QUERY
+from zooter_core.serve.bodies import Sender
 from zooter_core.serve.exchange import Exchange
 from zooter_core.serve.storage import DecisionLog
 
@@ -61,10 +62,10 @@ def test_a_full_disk_costs_lines_alone(tmp_path, caplog):
     log = DecisionLog(tmp_path)
     with suppress(OSError), open("/dev/full", "w") as full:
         file, log.stream = log.stream, full
-        log(Exchange("/a"))
-        log(Exchange("/b"))
+        log(Exchange("/a", Sender(), "req-1"))
+        log(Exchange("/b", Sender(), "req-2"))
         log.stream = file
-        log(Exchange("/c"))
+        log(Exchange("/c", Sender(), "req-3"))
         log.close()
     assert [line["path"] for line in lines(tmp_path)] == ["/c"]
     assert len([record for record in caplog.records if "are lost" in record.message]) == 1

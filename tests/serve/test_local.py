@@ -69,6 +69,15 @@ def test_what_it_cannot_do_is_refused_with_the_name_of_the_field(local):
     assert "the last message has no text" in empty.json()["error"]["message"]
 
 
+def test_a_prompt_that_is_too_long_has_the_code_by_which_clients_shorten_it(local):
+    for model in ("base", "auto"):
+        response = local.chat("word " * 5000, model=model)
+        error = response.json()["error"]
+        assert (response.status_code, error["type"]) == (400, "invalid_request_error")
+        assert error["code"] == "context_length_exceeded"
+        assert "prompt is too long: " in error["message"]
+
+
 def test_neutral_values_are_not_demands(local):
     fields = {"n": 1, "logprobs": False, "tools": [], "stop": None, "top_p": 1, "response_format": {"type": "text"}}
     assert local.chat(model="base", max_tokens=1, **fields).status_code == 200

@@ -64,14 +64,14 @@ def test_what_the_system_says_between_turns_is_a_part_of_the_users(serve, script
     sent = [(message["role"], message["content"]) for message in scripted.bodies[-1]["messages"]]
     users = [("user", f"{QUERY}\n{reminder}"), ("user", f"{reminder}\nAnd?")]
     assert sent == [users[0], ("assistant", None), ("tool", "5"), users[1]]
-    assert endpoint.next_exchange().request.user_texts == [QUERY, "And?"]
+    assert endpoint.next_exchange().outcome.request.user_texts == [QUERY, "And?"]
 
 
 def test_a_title_that_an_agent_asks_for_is_a_chore(serve):
     endpoint = serve("good", "good", extra='[serve]\nchores = "chat"\n')
     texts = ("You are Claude Code, Anthropic's official CLI for Claude.", "Generate a concise, sentence-case title")
     answer = post(endpoint, system=[{"type": "text", "text": text} for text in texts]).json()
-    assert (answer["model"], endpoint.next_exchange().choice.reason) == ("chat", "chore")
+    assert (answer["model"], endpoint.next_exchange().outcome.choice.reason) == ("chat", "chore")
     assert post(endpoint, system=texts[0]).json()["model"] == endpoint.order[0] != "chat"
 
 

@@ -22,8 +22,10 @@ from support.anthropic_shape import (
     post,
     script,
 )
+from support.patience import wait_until
 from support.running_endpoint import METADATA, QUERY, running, stream_of
 from zooter_core.config.fleet import load_fleet
+from zooter_core.learn.traffic import Traffic
 from zooter_core.serve.server import ServeSettings
 
 IMAGE_PART = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
@@ -119,6 +121,30 @@ def test_a_request_becomes_a_chat_completion(serve, scripted):
     for choice, expected in (("auto", "auto"), ("any", "required"), ("none", "none")):
         post(endpoint, tools=[TOOL], tool_choice={"type": choice})
         assert scripted.bodies[-1]["tool_choice"] == expected
+
+
+def test_thoughts_that_the_prompt_opens_are_known_from_the_second_answer_on(serve, scripted):
+    endpoint, thought = serve("good"), {**THOUGHT, "thinking": "hm, 2 + 3\n"}
+    answers = []
+    for text in ("hm, 2 + 3\n</think>\n\n5", "hm, 2 + 3\n</think>\n\n5", "5", "5"):
+        script(scripted, True, *({"content": letter} for letter in text))
+        answers.append(answer_of(post(endpoint, stream=True), True)["content"])
+    assert answers[1] == [thought, FIVE]
+    assert answers[2][-1] == answers[3][-1] == FIVE  # it did not think
+    assert len(answers[3]) == 1
+
+
+@MODES
+def test_an_answer_that_is_cut_in_thoughts_that_the_prompt_opens_has_no_text(serve, scripted, stream):
+    endpoint = serve("good", extra="[learn]\ntraffic = true\nanswers = true\n")
+    for text, finish in (("hm\n</think>\n\n5", "stop"), ("hm, 2 + 3", "length")):
+        script(scripted, stream, {"content": text}, finish=finish)
+        message = answer_of(post(endpoint, stream=stream), stream)
+        endpoint.next_exchange()
+    assert (message["content"], message["stop_reason"]) == ([THOUGHT], "max_tokens")
+    with Traffic.open(endpoint.server.settings.data) as traffic:
+        wait_until(lambda: len(traffic.decisions()) == 2)
+        assert [entry.answer for entry in traffic.decisions()] == ["5", None]
 
 
 WROTE = '{"city": '

@@ -55,7 +55,7 @@ def test_a_response_is_continued_where_it_was_begun(serve, model, more, stream):
     answer = endpoint.client.post("/v1/responses", json=next_body)
     assert answer.headers["x-model-router-selected-model"] == endpoint.order[1]
     endpoint.next_exchange()
-    assert endpoint.next_exchange().choice.reason == "previous"
+    assert endpoint.next_exchange().outcome.choice.reason == "previous"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -108,8 +108,8 @@ def test_a_server_without_responses_is_not_asked_for_them_again(serve, scripted)
     for _ in range(2):
         assert endpoint.client.post("/v1/responses", json={"model": "auto", "input": "Hi"}).status_code == 200
     assert scripted.count("no-route") == 1
-    assert endpoint.next_exchange().choice.passed_over == {}
-    assert "Responses API" in endpoint.next_exchange().choice.passed_over[endpoint.order[0]]
+    assert endpoint.next_exchange().outcome.choice.passed_over == {}
+    assert "Responses API" in endpoint.next_exchange().outcome.choice.passed_over[endpoint.order[0]]
 
 
 def test_a_response_that_another_server_holds_is_not_asked_for_elsewhere(serve, scripted):

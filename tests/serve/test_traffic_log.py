@@ -164,9 +164,10 @@ def test_chores_go_to_their_candidate(serve, path):
     headers, body = {"x-session-id": "one"}, {"model": "auto", "messages": _turn(TITLE), "input": TITLE}
     answer = endpoint.client.post(f"/v1/{path}", json=body, headers=headers)
     assert answer.headers["x-model-router-selected-model"] == "chat"
-    assert endpoint.next_exchange().choice.reason == "chore"
+    assert endpoint.next_exchange().outcome.choice.reason == "chore"
     assert endpoint.chat(QUERY, headers).headers["x-model-router-selected-model"] == endpoint.order[0]
-    assert endpoint.next_exchange().choice.reason == "router"  # the conversation has no candidate from its title
+    # The conversation has no candidate from its title.
+    assert endpoint.next_exchange().outcome.choice.reason == "router"
 
 
 def test_a_full_disk_loses_lines_and_no_request(serve, monkeypatch, caplog):

@@ -80,7 +80,8 @@ def running(settings: ServeSettings) -> Iterator[Endpoint]:
         if exchange.path != "/v1/route":
             exchanges.put(exchange)
 
-    server = Server(replace(settings, grace_seconds=GRACE_SECONDS), [observe])
+    server = Server(replace(settings, grace_seconds=GRACE_SECONDS))
+    server.observers.append(observe)
     ports: queue.SimpleQueue[int] = queue.SimpleQueue()
     uvicorn_server = run.uvicorn_server(server, ports.put)
     thread = threading.Thread(target=uvicorn_server.run, daemon=True)

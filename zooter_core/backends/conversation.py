@@ -17,6 +17,7 @@ from zooter_core.base.records import Message
 
 Conversation = str | Sequence[Message | Mapping[str, Any]]
 MOST_CHARACTERS = 20_000  # of a query
+FITTING = "a prompt that fits into"  # what an error expects where a prompt is too long
 
 
 def to_messages(conversation: Conversation) -> tuple[Message, ...]:
@@ -87,7 +88,7 @@ def too_long(candidate: str, tokens: int, most: int, hint: str = "") -> WorkErro
     """The error for a prompt of more tokens than the `most` that fit."""
     length = f"{tokens:,} tokens, more than the {most:,} that fit"
     next_step = f"Shorten the query or start a new conversation.{hint}"
-    return WorkError(f"a prompt that fits into {candidate}", length, next_step)
+    return WorkError(f"{FITTING} {candidate}", length, next_step)
 
 
 def no_chat_template(place: str) -> WorkError:

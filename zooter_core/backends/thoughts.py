@@ -41,6 +41,7 @@ class Parts:
     thoughts: str
     text: str
     unfinished: bool = False  # whether it ended while the model was thinking
+    opened: bool = False  # whether nobody had said that the prompt opens the thoughts, as a tag at their end shows
 
 
 def split(answer: str, opened: bool = False) -> Parts:
@@ -111,7 +112,7 @@ class Splitter:
         for lone in LONE_END.finditer(text):  # the prompt has opened the thoughts after all
             fences = FENCE.findall(text[: lone.start()])
             if len(fences) % 2 == 0:  # else a code block is open there
-                return Parts(text[: lone.start()].strip(), text[lone.end() :].lstrip())
+                return Parts(text[: lone.start()].strip(), text[lone.end() :].lstrip(), opened=True)
         return Parts("", text)
 
     def _step(self) -> bool:

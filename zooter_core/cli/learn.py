@@ -27,6 +27,8 @@ Action = Literal["run", "status", "promote", "rollback", "pause", "resume"]
 EVERY_SECONDS = 600.0  # between the starts of two turns
 WAIT_SECONDS = 60.0  # for a turn that is at work, before a switch by hand
 OF_RUN = ("once", "budget_usd", "share", "manual")  # options
+LATEST = "on the latest ones"
+GOES_ON = "The learner goes on, and promotes whichever challenger passes the gate: `zooter learn pause` stops it."
 NICE = 19  # below the endpoint and whatever else users wait for
 PAUSED = "Nothing is judged, learned or switched until `zooter learn resume`."
 RELOAD = "An endpoint that keeps its traffic takes it by itself, others at SIGHUP or POST /admin/reload."
@@ -63,8 +65,11 @@ def learn(
         take_turns(parts, place, settings, None if once else EVERY_SECONDS, json)
         return
     if action in ("promote", "rollback"):
-        serving = switch_by_hand(parts, action, WAIT_SECONDS)
-        err.print(f"fleet.toml names {_name(serving)} now. {RELOAD}")
+        switch = switch_by_hand(parts, action, WAIT_SECONDS)
+        shown = f": {_pairs(switch.pairs, switch.mean, LATEST)}" if switch.pairs else ""
+        err.print(f"fleet.toml names {_name(switch.router)} now{shown}. {RELOAD}")
+        if action == "rollback":
+            err.print(GOES_ON)
     else:
         with locked_versions(parts, WAIT_SECONDS) as versions:
             versions.state.paused = action == "pause"
@@ -175,7 +180,7 @@ def _print_turn(turn: dict[str, Any]) -> None:
     shown = turn["evidence"]
     if shown and shown["pairs"]:
         proved = ", proved" if shown["proved"] else ""
-        out.print(f"{_pairs(shown['pairs'], shown['mean'], 'on the latest ones')}{proved}.")
+        out.print(f"{_pairs(shown['pairs'], shown['mean'], LATEST)}{proved}.")
     if turn["event"]:
         done = "went back to the router before" if turn["event"] == "rollback" else "promoted the challenger"
         out.print(f"Learning {done}. {RELOAD}")

@@ -233,10 +233,8 @@ class Ensemble(FleetModels):
     def read_ahead(self, conversation: Conversation) -> None:
         """Let candidates read a conversation in the background, where their backend can: the answer to its next query
         then begins sooner. The next request ends the reading."""
-        messages, loaded = (
-            to_messages(conversation),
-            [c for c in self.fleet.candidates if choose_backend(c) in self._used],
-        )
+        messages = to_messages(conversation)
+        loaded = [candidate for candidate in self.fleet.candidates if choose_backend(candidate) in self._used]
         requests = [self._with_attachments(Request(candidate, messages)) for candidate in loaded]
         for backend, group in self._by_backend(requests):
             backend.read_ahead(group)

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from zooter_core.base.errors import WorkError, ZooterError
+from zooter_core.base.errors import ZooterError
 from zooter_core.base.progress import Tell, silent
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK, Choices
@@ -71,7 +71,6 @@ class Cycle:
         state.follows = state.follows and not self.settings.manual
         judge = TrafficJudge(self.ensemble, self.traffic, self.settings, turn, stop)
         self._ask_newcomers(judge)
-        self._drop_torn_challenger()
         last = self.traffic.last_number()  # what comes during the turn waits for the next one
         while decisions := [one for one in self.traffic.decisions(state.judged, BATCH) if one.number <= last]:
             if stop.is_set() or not self._judge_batch(judge, decisions):
@@ -131,19 +130,6 @@ class Cycle:
         newcomers = [name for name in dict.fromkeys([*state.newcomers, *joined]) if name in self.pool]
         state.newcomers = {name: left for name in newcomers if (left := judge.newcomer(name, BURST))}
         self.versions.save()
-
-    def _drop_torn_challenger(self) -> None:
-        """Forget a challenger whose files do not load. This turn makes another one."""
-        state = self.state
-        if state.challenger is None:
-            return
-        try:
-            read_linear(self.versions.place(state.challenger))
-        except WorkError as problem:
-            self.tell(
-                f"The challenger {state.challenger} does not load ({problem.failure.reason}). Another one is made."
-            )
-            state.challenger, state.pairs, state.earlier, state.learned = None, [], 0, 0
 
     def _decide(self, scale: float, turn: TurnSummary) -> None:
         """Switch if the pairs say so; `scale` is the spread of the rewards."""

@@ -240,9 +240,8 @@ def locked_versions(fleet: Fleet, seconds: float) -> Iterator[Versions]:
         yield Versions(load_fleet(fleet.folder))
 
 
-def switch_by_hand(fleet: Fleet, event: str, seconds: float) -> str:
-    """Promote the challenger (PROMOTE), or go back to the router before (ROLLBACK). Returns the path of the one that
-    serves now.
+def switch_by_hand(fleet: Fleet, event: str, seconds: float) -> Switch:
+    """Promote the challenger (PROMOTE), or go back to the guard (ROLLBACK), whatever the pairs say.
 
     Raises:
         ZooterError: there is no such router; and as `locked_versions`.
@@ -261,7 +260,7 @@ def switch_by_hand(fleet: Fleet, event: str, seconds: float) -> str:
                 raise ZooterError("a router that guards the one that serves", "none", step)
             after.rollback()
         versions.switch(after, event)
-        return versions.state.champion
+        return versions.state.events[-1]
 
 
 def name_router(folder: Path, router: str) -> None:

@@ -1,6 +1,5 @@
 """The OpenAI-compatible endpoint. The only room that knows FastAPI.
 
-A request passes through `app` (routes) -> `server` (key, body, place) -> `bodies` (what was sent) -> `choice` (gate,
-router, session) -> `chat` (who is asked, in turn or together) -> `targets` (who answers) -> `reply` (back to the
-client, for as long as it is there).
+A request passes through `app` (routes) -> `access` (key, body) -> `reply` (from its place to its last event) -> `chat`
+(who is asked, in turn or together) -> `choice` (gate, router, session) -> `targets` (who answers).
 """

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import numpy as np
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -22,6 +22,7 @@ from zooter_core.base.errors import MOST_FOREIGN, listed, shortened
 from zooter_core.base.hosts import HostGate
 from zooter_core.base.strict_json import parse_json
 from zooter_core.config.serve import VIRTUAL
+from zooter_core.serve.admission import Admission
 from zooter_core.serve.bodies import RoutedBody, check
 from zooter_core.serve.errors import ApiError, bad_request, error_reply
 from zooter_core.serve.keys import Key, KeyRing
@@ -47,7 +48,6 @@ FORM_TYPES = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/
 LARGE = 256 << 10  # bytes above which a body is parsed in a thread
 MOST_DEPTH = 100  # of arrays and objects inside each other
 MOST_ITEMS = 300_000  # in all arrays and objects; OpenAI takes as many tokens for embeddings
-BLOCK = 1 << 20
 
 
 class GuardGate:
@@ -164,22 +164,26 @@ def _not_allowed(key: Key, models: tuple[str, ...], more: str = "") -> ApiError:
     return ApiError(403, message, "model_not_allowed", "model")
 
 
-async def read_json(request: Request, most_bytes: int) -> dict[str, Any]:
+async def read_body(request: Request, admission: Admission, most_bytes: int) -> dict[str, Any]:
     """The JSON object in a request's body.
 
     Raises:
-        ApiError: it is anything else, or too large.
+        ApiError: it is anything else or too large, or the limit of requests a minute is reached.
     """
-    raw = bytearray()
-    async for part in request.stream():
-        if len(raw) + len(part) > most_bytes:
-            raise ApiError(413, f"The body has more than {most_bytes:,} bytes.", "request_too_large")
-        raw += part
-    return await asyncio.to_thread(parsed, raw) if len(raw) > LARGE else parsed(raw)
+    check_content_type(request.headers)
+    key = get_key(request)
+    admission.count(key)
+    async with admission.reading(key):
+        raw = bytearray()
+        async for part in request.stream():
+            if len(raw) + len(part) > most_bytes:
+                raise ApiError(413, f"The body has more than {most_bytes:,} bytes.", "request_too_large")
+            raw += part
+        return await asyncio.to_thread(parsed, raw) if len(raw) > LARGE else parsed(raw)
 
 
 def parsed(raw: bytes | bytearray) -> dict[str, Any]:
-    """The JSON object in a body. Raises as `read_json`."""
+    """The JSON object in a body. Raises as `read_body`."""
     try:
         check_structure(raw)
         body = parse_json(raw.decode("utf-8-sig"))  # in another encoding, `check_structure` would count amiss
@@ -200,20 +204,13 @@ def check_structure(raw: bytes | bytearray) -> None:
     opening = raw.count(b"[") + raw.count(b"{")
     if opening <= MOST_DEPTH and opening + raw.count(b",") <= MOST_ITEMS:
         return  # whether or not they are in strings
-    bare = raw.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in raw else raw  # each quote begins or ends a string
-    inside, depth, items = False, 0, 0
-    for start in range(0, len(bare), BLOCK):
-        block = np.frombuffer(bare, np.uint8, min(BLOCK, len(bare) - start), start)
-        strings = np.logical_xor.accumulate(np.concatenate(([inside], block == ord('"'))))[1:]
-        inside = bool(strings[-1])
-        marks = block[~strings]
-        letters = marks | 0x20  # brackets become braces
-        steps = (letters == ord("{")).astype(np.int32) - (letters == ord("}"))
-        items += int(np.count_nonzero(steps > 0) + np.count_nonzero(marks == ord(",")))
-        depths = depth + np.cumsum(steps)
-        if steps.size:
-            depth = int(depths[-1])
-        if steps.size and depths.max() > MOST_DEPTH:
+    bare = bytes(raw).replace(rb"\\", b"").replace(rb"\"", b"")  # each quote begins or ends a string
+    parts = bare.split(b'"', 4 * MOST_ITEMS)  # an item of an object has two strings
+    outside = b"".join(parts[::2])
+    if len(parts) > 4 * MOST_ITEMS or sum(map(outside.count, (b"[", b"{", b","))) > MOST_ITEMS:
+        raise bad_request(f"The body has more than {MOST_ITEMS:,} values.", code="invalid_json")
+    depth = 0
+    for bracket in re.findall(rb"[\[{\]}]", outside):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MOST_DEPTH:
             raise bad_request(f"The body is nested more than {MOST_DEPTH} deep.", code="invalid_json")
-        if items > MOST_ITEMS:
-            raise bad_request(f"The body has more than {MOST_ITEMS:,} values.", code="invalid_json")

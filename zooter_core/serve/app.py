@@ -20,15 +20,23 @@ from zooter_core.base.hosts import HostGate, names_of_this_machine
 from zooter_core.base.jsonl import append_records
 from zooter_core.base.strict_json import dump_json
 from zooter_core.serve import bodies, other_routes
-from zooter_core.serve.access import OPEN, GuardGate, RequireKey, check_content_type, get_key, visible_models
+from zooter_core.serve.access import (
+    OPEN,
+    GuardGate,
+    RequireKey,
+    check_content_type,
+    get_key,
+    read_body,
+    visible_models,
+)
 from zooter_core.serve.bodies import Body, FeedbackBody, check
 from zooter_core.serve.chat import answer_chat
 from zooter_core.serve.errors import SERVER, ApiError, error_reply
 from zooter_core.serve.exchange import GONE
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.metrics import CONTENT_TYPE
-from zooter_core.serve.reply import Reply
-from zooter_core.serve.server import Handler, Server
+from zooter_core.serve.reply import Handler, Reply
+from zooter_core.serve.server import Server
 from zooter_core.serve.storage import FEEDBACK
 
 EXPOSED = (
@@ -117,7 +125,7 @@ def _add_answers(app: FastAPI, server: Server) -> None:
 
     def make_reply(handle: Handler) -> Callable[[Request], Awaitable[Reply]]:
         async def reply(request: Request) -> Reply:
-            return server.reply(request, handle)
+            return Reply(server, request, handle)
 
         return reply
 
@@ -132,7 +140,8 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
     async def feedback(request: Request) -> JSONResponse:
         key = get_key(request)
         name = key.name if key else None
-        feedback = check(FeedbackBody, await server.body(request)).model_dump(exclude_none=True)
+        body = await read_body(request, server.admission, server.settings.most_bytes)
+        feedback = check(FeedbackBody, body).model_dump(exclude_none=True)
         record = {"time": round(time.time(), 3), **feedback, "key": name}
         server.ids.check(record["request_id"], name)
         try:
@@ -147,7 +156,7 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
     async def response(request: Request, response_id: str) -> Response:
         key = get_key(request)
         server.admission.count(key)
-        async with server.admitted(key) as gateway:
+        async with server.admission.place(key), server.gateway.used() as gateway:
             shape = await other_routes.stored_response(gateway, server.traffic, response_id, key.name if key else None)
         return Response(dump_json(shape), media_type="application/json")
 

@@ -59,7 +59,7 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -
 
 
 class Asking:
-    """A request while candidates answer it. All that happens is noted in the exchange.
+    """A request while candidates answer it. All that happens is noted in the outcome of its exchange.
 
     Attributes:
         sessions: the conversations of its API key.
@@ -68,16 +68,16 @@ class Asking:
     def __init__(self, gateway: Gateway, request: ChatRequest, reply: Reply) -> None:
         self.gateway, self.request, self.reply, self.exchange = gateway, request, reply, reply.exchange
         self.outcome, self.sessions = self.exchange.outcome, gateway.sessions.of(self.exchange.sender.key)
-        self.exchange.request = request
+        self.outcome.request = request
 
     async def choose(self, writer: str | None = None) -> None:
         """Choose the candidates. `writer` and errors are those of `choice.choose`."""
-        self.exchange.choice = await choose(self.gateway, self.request, self.exchange.asker, writer)
+        self.outcome.choice = await choose(self.gateway, self.request, self.exchange.asker, writer)
 
     @property
     def choice(self) -> Choice:
-        assert self.exchange.choice is not None
-        return self.exchange.choice
+        assert self.outcome.choice is not None
+        return self.outcome.choice
 
     async def rounds(self) -> list[Sequence[str]]:
         """The candidates of which the best answer is to be kept, round after round; none if the first one will do.
@@ -86,7 +86,7 @@ class Asking:
         """
         request, choice, config = self.request, self.choice, self.gateway.fleet.router
         if request.model == RMR:
-            self.exchange.choice = replace(choice, reason="rmr")
+            self.outcome.choice = replace(choice, reason="rmr")
             return [choice.order]
         if request.model != AUTO_BEST or choice.reason == "tool_loop" or request.chore:
             return []
@@ -104,7 +104,7 @@ class Asking:
         candidate = self.outcome.candidate
         if candidate is None or self.request.chore:
             return
-        if self.exchange.routed:
+        if self.outcome.routed:
             self.sessions.pin(self.request.session, candidate)
         for digest in self.outcome.progress.written:
             self.sessions.wrote(digest, candidate)
@@ -146,7 +146,7 @@ class Asking:
 
         If a candidate is slow, the next one is asked beside it (hedging), and the slower one of both is cancelled.
         """
-        hedge = self.gateway.fleet.serve.hedge_seconds if self.exchange.routed else 0
+        hedge = self.gateway.fleet.serve.hedge_seconds if self.outcome.routed else 0
         running, late = dict[asyncio.Task[Answer], tuple[str, AnswerProgress]](), False
         try:
             while True:
@@ -183,8 +183,8 @@ class Asking:
         """The answer of a candidate, as soon as it begins."""
         target, request = self.gateway.targets[name], self._for(name)
         if not request.stream:
-            return await target.complete(request, self.exchange.routed, progress)
-        events = target.stream(request, self.exchange.routed, progress)
+            return await target.complete(request, self.outcome.routed, progress)
+        events = target.stream(request, self.outcome.routed, progress)
         return await anext(events), events
 
     def _for(self, name: str) -> ChatRequest:
@@ -195,7 +195,7 @@ class Asking:
         request, field = self.request, {CHAT: "messages", RESPONSES: "input"}.get(self.request.path, "")
         if not isinstance(parts := request.body.get(field), list):
             return request
-        readable = readable_by(name, parts, self.sessions, unknown=not self.exchange.routed)
+        readable = readable_by(name, parts, self.sessions, unknown=not self.outcome.routed)
         return request if readable == parts else replace(request, body={**request.body, field: readable})
 
     def _begins(self, candidate: str, progress: AnswerProgress) -> None:
@@ -220,7 +220,7 @@ class Asking:
         if not answers:
             raise failed(self.outcome.failures)
         if len(answers) > 1 and self.choice.reason != "rmr":
-            exchange.choice = replace(self.choice, reason="best")
+            self.outcome.choice = replace(self.choice, reason="best")
         name = await self._best(answers)
         self._begins(name, self.outcome.compared[name])
         if not request.stream:
@@ -342,9 +342,8 @@ def failed(failures: Sequence[tuple[str, EndpointError]]) -> ApiError:
         name, error = failures[-1] if alone else failures[0]
         kind = INVALID if error.refused else SERVER
         message = f"{name} could not answer: {error.client_message}."
-        return ApiError(
-            error.status, message, "upstream_error", kind=kind, headers=_retry_after(error), body=error.body
-        )
+        code = "context_length_exceeded" if error.subject == "context" else "upstream_error"
+        return ApiError(error.status, message, code, kind=kind, headers=_retry_after(error), body=error.body)
     reasons = "; ".join(f"{name} ({error.client_message})" for name, error in dict(failures).items())
     statuses = {error.status for _, error in failures}
     soonest = min((error for _, error in failures), key=lambda error: error.retry_after or 0)

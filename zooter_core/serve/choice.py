@@ -15,7 +15,7 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.config.serve import VIRTUAL
 from zooter_core.data import prices
 from zooter_core.serve.bodies import ChatRequest, read_text
-from zooter_core.serve.errors import ApiError, bad_request, model_not_found
+from zooter_core.serve.errors import TOO_LONG, ApiError, bad_request, model_not_found
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.sessions import find_writer
 from zooter_core.serve.targets import SPARED
@@ -25,8 +25,6 @@ NEEDS = {
     "tools": "tools are not supported",
     "json_mode": "JSON mode is not supported",
 }
-# Anthropic's words, by which LiteLLM and coding agents know that a conversation has to be shortened.
-TOO_LONG = ("prompt is too long", "input length and `max_tokens` exceed context limit")
 SWITCH_MARGIN = 0.1  # a conversation changes its candidate if another one's probability leads by more
 # Fields of the API that a local candidate cannot honour, with the values that ask for nothing.
 UNSUPPORTED: Mapping[str, Sequence[Any]] = {
@@ -42,7 +40,6 @@ UNSUPPORTED: Mapping[str, Sequence[Any]] = {
     "modalities": (None, ["text"]),
     "prediction": (None,),
     "web_search_options": (None,),
-    "input": (None,),  # of the other APIs, which servers alone have
 }
 
 
@@ -72,7 +69,8 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
 
     Args:
         asker: whose turn it takes at the router (`BatchRouter.route`).
-        writer: the candidate that holds what the request refers to, if there is one. It stays if it can answer.
+        writer: the candidate that holds what the request refers to, if there is one. It alone is asked if it can
+            answer.
 
     Raises:
         ApiError: the model is not served, or no candidate can answer such a request.
@@ -97,15 +95,19 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
             raise bad_request(str(problem)) from None
         raise ApiError(500, "The router failed; see the server's log.", "router_failed") from problem
     order = [name for name in decision.order if name in able]
-    first, reason = (writer, "previous") if writer and writer in order else _settled(gateway, request, decision, order)
-    order.remove(first)
-    return Choice((first, *order), reason, decision, passed_over, time.perf_counter() - started)
+    if writer and writer in order:
+        order, reason = [writer], "previous"
+    else:
+        first, reason = _settled(gateway, request, decision, order)
+        order = [first, *(name for name in order if name != first)]
+    return Choice(tuple(order), reason, decision, passed_over, time.perf_counter() - started)
 
 
 def _named(fleet: Fleet, request: ChatRequest) -> Choice:
     candidate = fleet.candidate(request.model)
-    if param := unsupported(candidate, request.body):
-        reason = unable(candidate, request, None) or _lacking(param)
+    if lacking := unsupported(candidate, request.body):
+        param, reason = lacking
+        reason = unable(candidate, request, None) or reason
         message = f"{request.model}, which runs on this machine, cannot answer this request: {reason}."
         raise bad_request(message, param, "unsupported_parameter")
     return Choice((request.model,), "named")
@@ -128,15 +130,9 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
         connection = gateway.connections.get(candidate.name)
         if reason := unable(candidate, request, connection.refusals if connection else None):
             reasons[candidate.name] = reason
-        elif param := unsupported(candidate, demands):
-            reasons[candidate.name] = _lacking(param)
+        elif lacking := unsupported(candidate, demands):
+            reasons[candidate.name] = lacking[1]
     return reasons
-
-
-def _lacking(param: str) -> str:
-    """Why a local candidate cannot answer a request with such a field (`unsupported`)."""
-    reasons = {"messages": "the last message has no text", "input": "only chat completions are supported"}
-    return reasons.get(param, f"this value of `{param}` is not supported")
 
 
 def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequence[str]) -> Decision:
@@ -194,18 +190,22 @@ def unable(candidate: CandidateConfig, request: ChatRequest, refusals: Refusals 
     return None
 
 
-def unsupported(candidate: CandidateConfig, body: Mapping[str, Any]) -> str | None:
-    """The first field of a request that a local candidate cannot honour; None for one behind a server."""
+def unsupported(candidate: CandidateConfig, body: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The first field of a request that a local candidate cannot honour, and why; None for one behind a server."""
     if candidate.backend == ENDPOINT:
         return None
-    for name, neutral in UNSUPPORTED.items():
-        if body.get(name) not in neutral:
-            return name
+    if body.get("input") is not None:
+        return "input", "only chat completions are supported"
+    fields = [name for name, neutral in UNSUPPORTED.items() if body.get(name) not in neutral]
     if isinstance(form := body.get("response_format"), Mapping) and form.get("type") not in (None, "text"):
-        return "response_format"
+        fields.append("response_format")
     for number, message in enumerate(body["messages"]):
         content = message.get("content")
         other = isinstance(content, list) and any(part.get("type") not in ("text", "input_text") for part in content)
         if other or message["role"] in ("tool", "function") or message.get("tool_calls"):
-            return f"messages[{number}]"
-    return None if read_text(body["messages"][-1].get("content")).strip() else "messages"
+            fields.append(f"messages[{number}]")
+    if fields:
+        return fields[0], f"this value of `{fields[0]}` is not supported"
+    if not read_text(body["messages"][-1].get("content")).strip():
+        return "messages", "the last message has no text"
+    return None

@@ -23,6 +23,8 @@ KINDS = {  # its `type` of an error, by status; further ones are invalid request
     503: "overloaded_error",
     504: "timeout_error",
 }
+# Anthropic's words, by which LiteLLM and coding agents know that a conversation has to be shortened.
+TOO_LONG = ("prompt is too long", "input length and `max_tokens` exceed context limit")
 
 
 @dataclass(eq=False)

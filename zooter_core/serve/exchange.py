@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,8 +23,10 @@ CHATS = ("/v1/chat/completions", MESSAGES)  # paths on which candidates are aske
 
 @dataclass
 class Outcome:
-    """Who was asked for an answer, and who gives it. chat.py fills it."""
+    """What is asked for, who should answer, who was asked, and who answers. chat.py fills it."""
 
+    request: ChatRequest | None = None  # None if the body was refused, or holds many conversations
+    choice: Choice | None = None
     # Candidates that failed before their first token (`Attempts.failures`).
     failures: list[tuple[str, EndpointError]] = field(default_factory=list)
     hedged: bool = False  # whether a candidate was asked beside another one that was slow
@@ -36,6 +37,11 @@ class Outcome:
     # Of the candidates that answered, where the reward model chose; one of them is `progress`.
     compared: dict[str, AnswerProgress] = field(default_factory=dict)
     rewards: dict[str, float | None] = field(default_factory=dict)  # of the same
+
+    @property
+    def routed(self) -> bool:
+        """Whether the router has chosen, and not the client."""
+        return self.choice is not None and self.choice.decision is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +62,17 @@ class Usage:
 class Exchange:
     """What has happened to a request so far. Observers see it when it has ended.
 
-    server.py fills it in up to `router_version`, when the request arrives and when a fleet takes it; what answers its
-    path, up to `outcome`; `Reply`, the rest.
+    reply.py fills it, but for the outcome.
     """
 
     path: str  # of the API, such as `/v1/chat/completions`
-    sender: Sender = field(default_factory=Sender)
-    request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4().hex}")
+    sender: Sender
+    request_id: str
     wants_metadata: bool = False  # whether the client asked for the field `zooter`
     started: float = field(default_factory=time.perf_counter)
     fleet: Fleet | None = None  # which takes it; None if the body was refused before
     router_version: str | None = None  # of its router (`Gateway.router_version`)
-
-    request: ChatRequest | None = None  # None if the body was refused, or holds many conversations
-    choice: Choice | None = None
     outcome: Outcome = field(default_factory=Outcome)
-
     status: int = 200  # of the answer; 499 if the client went away
     error: str | None = None  # what went wrong after the answer had begun, or the error's code
     seconds: float | None = None
@@ -87,20 +88,15 @@ class Exchange:
         return self.path in CHATS
 
     @property
-    def routed(self) -> bool:
-        """Whether the router has chosen, and not the client."""
-        return self.choice is not None and self.choice.decision is not None
-
-    @property
     def headers(self) -> dict[str, str]:
-        headers = {"x-request-id": self.request_id}
+        headers, choice = {"x-request-id": self.request_id}, self.outcome.choice
         if is_messages(self.path):
             headers["request-id"] = self.request_id  # as Anthropic's clients read it
         if (candidate := self.outcome.candidate) is not None:
             headers["x-model-router-selected-model"] = candidate.encode("ascii", "backslashreplace").decode()
             headers["x-zooter-attempts"] = str(len(self.outcome.failures) + 1)
-            if self.choice and self.choice.decision:
-                headers["x-zooter-probability"] = f"{self.choice.decision.probabilities[candidate]:.4f}"
+            if choice and choice.decision:
+                headers["x-zooter-probability"] = f"{choice.decision.probabilities[candidate]:.4f}"
         return headers
 
     @property
@@ -110,8 +106,8 @@ class Exchange:
             return {}
         outcome = self.outcome
         shape: dict[str, Any] = {"request_id": self.request_id, "candidate": outcome.candidate}
-        if self.choice is not None:
-            shape |= self.choice.to_json()
+        if outcome.choice is not None:
+            shape |= outcome.choice.to_json()
         if outcome.rewards:
             shape["rewards"] = outcome.rewards
         shape["hedged"] = outcome.hedged
@@ -141,14 +137,14 @@ class Exchange:
         return {name: self._usage(name, progress) for name, progress in answers.items()}
 
     def _usage(self, candidate: str, progress: AnswerProgress) -> Usage:
-        assert self.request is not None
+        assert self.outcome.request is not None
         assert self.fleet is not None
         report = progress.usage or {}
         prompt = _count(report, "prompt_tokens", "input_tokens")
         answer = _count(report, "completion_tokens", "output_tokens")
         tokens = answer or progress.tokens
         reported = prompt > 0 and (answer > 0 or not tokens)  # embeddings have no answer to count
-        prompt = prompt or self.request.prompt_tokens
+        prompt = prompt or self.outcome.request.prompt_tokens
         details = ("prompt_tokens_details.cached_tokens", "input_tokens_details.cached_tokens")
         cached = min(_count(report, *details, "prompt_cache_hit_tokens"), prompt)  # the last one is DeepSeek's
         dollars = cost(self.fleet.candidate(candidate), prompt, tokens, cached)

@@ -16,7 +16,7 @@ from typing import Any
 
 from zooter_core.backends.endpoint.answer import content_text, extract_thoughts
 from zooter_core.backends.endpoint.faults import CUT_OFF, ENDED, FILTERED, finish_name
-from zooter_core.backends.thoughts import Splitter, split
+from zooter_core.backends.thoughts import Splitter
 from zooter_core.base.strict_json import Joiner, dump_json, objects, parse_json
 from zooter_core.config.candidates import Thinking
 from zooter_core.config.serve import AUTO_MODEL
@@ -269,7 +269,7 @@ class Translation:
         """
         choice = next(iter(objects(answer.get("choices"))), {})
         message = next(iter(objects([choice.get("message")])), {})
-        parts = split(content_text(message.get("content")))
+        parts = self._exchange.outcome.progress.split(content_text(message.get("content")))
         self._read(message, parts.thoughts, parts.text)
         end = self._end(choice)
         content = [block.shape(full=True) for block in self._blocks]
@@ -286,8 +286,11 @@ class Translation:
             ApiError: a tool is called with what is no JSON object.
         """
         self._splitter.feed(self._joiner.close())
-        text = self._splitter.end().text
-        if text.startswith(self._text):  # what may have been part of a tag
+        parts, progress = self._splitter.end(), self._exchange.outcome.progress
+        text = parts.text
+        if parts.unfinished and progress.opened and finish_name(progress.finish) in ENDED:
+            self._add(TEXT, parts.thoughts)  # it has not thought this time
+        elif text.startswith(self._text):  # what may have been part of a tag
             self._add(TEXT, text[len(self._text) :])
         last = b"".join(map(_event, self._new(ended=True)))
         end = self._end(self._choice)
@@ -296,7 +299,7 @@ class Translation:
 
     def _chunk(self, chunk: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if not self._begun:
-            self._begun = True
+            self._begun, self._splitter = True, Splitter(self._exchange.outcome.progress.opened)
             message = self._head(chunk, [], stop_reason=None, stop_sequence=None)
             yield {"type": "message_start", "message": message}
             yield {"type": "ping"}
@@ -355,7 +358,7 @@ class Translation:
         finish = choice.get("finish_reason")
         name = finish_name(finish) if isinstance(finish, str) and finish else ENDED[0]
         calls = [block for block in self._blocks if block.kind == TOOL]
-        request = self._exchange.request
+        request = self._exchange.outcome.request
         stops = (request.body.get("stop") if request else None) or ()
         matched = (choice.get(key) for key in ("stop_reason", "matched_stop"))  # vLLM and SGLang
         stop = next((word for word in matched if isinstance(word, str) and word in stops), None)

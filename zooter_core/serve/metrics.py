@@ -47,13 +47,13 @@ class MetricSet:
             self.errors.labels(exchange.error).inc()
         elif exchange.status >= 400:
             self.errors.labels("client_gone").inc()
-        if (choice := exchange.choice) is not None:
+        outcome = exchange.outcome
+        if (choice := outcome.choice) is not None:
             self.routing.observe(choice.seconds)
         for writer, usage in exchange.usages.items():
             for kind in ("prompt", "answer", "cached", "thoughts"):
                 self.tokens.labels(writer, kind).inc(getattr(usage, kind))
             self.dollars.labels(writer).inc(usage.dollars or 0)
-        outcome = exchange.outcome
         if (name := outcome.candidate) is None or choice is None:
             return
         self.choices.labels(name, choice.reason).inc()

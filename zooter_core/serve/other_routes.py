@@ -50,10 +50,9 @@ async def answer_route(gateway: Gateway, body: Mapping[str, Any], reply: Reply) 
     conversations, exchange = check(RouteBody, body).conversations, reply.exchange
     body = {**body, "model": body.get("model") or AUTO_MODEL}
     if conversations is None:
-        request = ChatRequest(body, exchange.sender)
-        exchange.request = request
-        exchange.choice = await choose(gateway, request, exchange.asker)
-        await reply.json({"object": "route", **exchange.choice.to_json()})
+        asking = Asking(gateway, ChatRequest(body, exchange.sender), reply)
+        await asking.choose()
+        await reply.json({"object": "route", **asking.choice.to_json()})
         return
     sender = replace(exchange.sender, session=None)
     requests = [ChatRequest({**body, "messages": messages}, sender) for messages in body["conversations"]]
@@ -82,8 +81,7 @@ async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], reply: Reply)
     if rerank.model not in (None, RMR):
         raise model_not_found(rerank.model, f"The reward model is {RMR}.")
     turns = [{"role": "user", "content": query}, *({"role": "assistant", "content": text} for text in documents)]
-    request = ChatRequest({**body, "model": RMR, "messages": turns})
-    reply.exchange.request = request
+    asking = Asking(gateway, ChatRequest({**body, "model": RMR, "messages": turns}), reply)
     (rewards,) = await gateway.with_rewards(
         lambda ensemble, stop: ensemble.score_responses([(query, documents)], stop=stop)
     )
@@ -93,7 +91,7 @@ async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], reply: Reply)
     if rerank.return_documents:
         for result in results:
             result["document"] = {"text": documents[result["index"]]}
-    usage = {"total_tokens": request.prompt_tokens}
+    usage = {"total_tokens": asking.request.prompt_tokens}
     await reply.json({"id": reply.exchange.request_id, "model": RMR, "usage": usage, "results": results})
 
 
@@ -150,8 +148,6 @@ async def _pass(gateway: Gateway, request: ChatRequest, reply: Reply) -> None:
     items = objects(request.body.get("input"))
     writers = (sessions.writer(str(item.get("id"))) for item in items if item.get("type") == "item_reference")
     await asking.choose(writer or next(filter(None, writers), None))
-    if asking.choice.reason == "previous":  # no other server has what the request refers to
-        exchange.choice = replace(asking.choice, order=asking.choice.order[:1])
     await asking.send_first()
     asking.remember()
     candidate, progress = exchange.outcome.candidate, exchange.outcome.progress

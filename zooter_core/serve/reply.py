@@ -1,6 +1,7 @@
-"""The answer to a request, as it goes to the client: one JSON document, or a stream of events.
+"""A request from its arrival to the end of its answer: its body, its place, what answers it, and what the client gets,
+one JSON document or a stream of events.
 
-It is computed while the client is connected, and cancelled when it disconnects.
+It is answered while the client is connected, and cancelled when it disconnects.
 """
 
 from __future__ import annotations
@@ -12,45 +13,44 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from zooter_core.backends.endpoint.events import Event
 from zooter_core.base.strict_json import dump_json
-from zooter_core.serve.errors import ApiError, shape_at
-from zooter_core.serve.exchange import GONE, Exchange, Observer
-from zooter_core.serve.messages import Translation
+from zooter_core.serve.access import get_key, read_body, restricted
+from zooter_core.serve.bodies import Sender
+from zooter_core.serve.errors import MESSAGES, ApiError, is_messages, shape_at
+from zooter_core.serve.exchange import GONE, Exchange
+from zooter_core.serve.gateway import Gateway
+from zooter_core.serve.messages import Translation, read_messages
+from zooter_core.serve.server import Server
 from zooter_core.serve.targets import STREAM_END, make_event
 
 LOG = logging.getLogger("zooter.serve")
 RESTART_SECONDS = 5  # after which a client may ask a server again that stops
 WRITE_SECONDS = 60.0  # for a client to take a part of an answer; then it counts as gone
+Handler = Callable[[Gateway, dict[str, Any], "Reply"], Awaitable[None]]
 
 
 class Reply(Response):
-    """The answer to a request, as `handle` writes it: one JSON document, or a stream of events.
+    """The answer to a request, as `handle` writes it with `json`, or with `begin_events`, `write` and `end_events`.
 
-    If the client goes away first, `handle` is cancelled at once; if the server stops first, the client is told.
-
-    Args:
-        observers: called with the exchange when it has ended, however it did.
-        translation: into the shape of the client's API; None where that is the one that candidates speak.
-
-    Attributes:
-        body_is_read: set when nothing more is to come of the request.
+    If the client goes away first, `handle` is cancelled at once; if the server stops first, the client is told. The
+    server's observers are called with the exchange when it has ended, however it did.
     """
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        handle: Callable[[Reply], Awaitable[None]],
-        observers: Sequence[Observer],
-        translation: Translation | None,
-    ) -> None:
+    def __init__(self, server: Server, request: Request, handle: Handler) -> None:
         super().__init__()
-        self.exchange, self._handle, self._observers = exchange, handle, observers
-        self._translation, self._begun, self.body_is_read = translation, False, asyncio.Event()
+        self._server, self._request, self._handle, self._key = server, request, handle, get_key(request)
+        name = self._key.name if self._key else None
+        sender = Sender(name, request.headers.get("x-session-id"))
+        wants_metadata = request.headers.get("x-zooter-metadata", "").lower() == "enabled"
+        self.exchange = Exchange(request.url.path, sender, server.ids.new(name), wants_metadata)
+        # Into the shape of the client's API; None where that is the one that candidates speak.
+        self._translation = Translation(self.exchange) if self.exchange.path == MESSAGES else None
+        self._begun, self._body_is_read = False, asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._to_client = send
@@ -71,13 +71,18 @@ class Reply(Response):
             for task in (answering, gone):
                 task.cancel()
             await asyncio.gather(answering, gone, return_exceptions=True)
-            self.exchange.seconds = time.perf_counter() - self.exchange.started
-            for observer in self._observers:
-                observer(self.exchange)
+            self._end()
+
+    def _end(self) -> None:
+        exchange = self.exchange
+        exchange.seconds = time.perf_counter() - exchange.started
+        self._server.admission.spend(self._key, exchange.usage.prompt + exchange.usage.answer)
+        for observer in self._server.observers:
+            observer(exchange)
 
     async def _run(self) -> None:
         try:
-            await self._handle(self)
+            await self._answer()
         except ClientDisconnect:  # in the middle of its body, or it no longer reads
             self.exchange.status = GONE
         except ApiError as error:
@@ -86,9 +91,21 @@ class Reply(Response):
             LOG.exception("request %s failed", self.exchange.request_id)
             await self.fail(ApiError(500, "The server failed; see its log.", "internal_error"))
 
+    async def _answer(self) -> None:
+        """Read the body, wait for a place, and let `handle` answer."""
+        server, exchange = self._server, self.exchange
+        body = await read_body(self._request, server.admission, server.settings.most_bytes)
+        if is_messages(exchange.path):
+            body, exchange.sender = read_messages(body, exchange.path, exchange.sender, server.gateway.models)
+        body = restricted(body, self._key, server.gateway.fleet.pool)
+        self._body_is_read.set()
+        async with server.admission.place(self._key), server.gateway.used() as gateway:
+            exchange.fleet, exchange.router_version = gateway.fleet, gateway.router_version
+            await self._handle(gateway, body, self)
+
     async def _client_goes(self, receive: Receive) -> None:
         """Wait until the client goes away. While the body is read, whoever reads it gets what comes."""
-        await self.body_is_read.wait()
+        await self._body_is_read.wait()
         while (await receive())["type"] != "http.disconnect":
             pass
 

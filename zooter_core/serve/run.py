@@ -112,4 +112,4 @@ def run(settings: ServeSettings, on_ready: Callable[[int], None], progress: Tell
         on_ready(port)
 
     raise_file_limit()
-    uvicorn_server(Server(settings, progress=progress), ready).run()
+    uvicorn_server(Server(settings, progress), ready).run()

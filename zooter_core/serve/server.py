@@ -1,5 +1,5 @@
-"""What the routes of the endpoint share: its settings, the fleet that answers, its limits and keys, and the observers
-of every exchange."""
+"""What all requests share, from start to stop: settings, the fleet that answers, limits and keys, and the observers of
+every exchange."""
 
 from __future__ import annotations
 
@@ -8,27 +8,19 @@ import gc
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from fastapi import Request
 
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.progress import Tell, silent
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.serve.access import check_content_type, get_key, read_json, restricted
 from zooter_core.serve.admission import Admission
-from zooter_core.serve.bodies import Sender
-from zooter_core.serve.errors import MESSAGES, is_messages
 from zooter_core.serve.exchange import Exchange, Observer
 from zooter_core.serve.gateway import Gateway
-from zooter_core.serve.keys import Key, KeyRing, read_file_state
-from zooter_core.serve.messages import Translation, read_messages
+from zooter_core.serve.keys import KeyRing, read_file_state
 from zooter_core.serve.metrics import Metrics
-from zooter_core.serve.reply import Reply
 from zooter_core.serve.storage import DecisionLog, RequestIds
 from zooter_core.serve.traffic_log import TrafficLog
 
@@ -36,7 +28,6 @@ LOG = logging.getLogger("zooter.serve")
 FLEET = "fleet.toml"
 GRACE_SECONDS = 30
 FOLLOW_SECONDS = 5.0  # between two looks at fleet.toml, while traffic is kept
-Handler = Callable[[Gateway, dict[str, Any], Reply], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,7 @@ class ServeSettings:
 
 
 class Server:
-    """What the routes share.
+    """What all requests share.
 
     Attributes:
         gateway: the fleet that answers now. A request keeps the one that it began with.
@@ -76,9 +67,9 @@ class Server:
     gateway: Gateway
     ids: RequestIds
 
-    def __init__(self, settings: ServeSettings, observers: Sequence[Observer] = (), progress: Tell = silent) -> None:
+    def __init__(self, settings: ServeSettings, progress: Tell = silent) -> None:
         self.settings, self.progress, self.metrics = settings, progress, Metrics()
-        self.observers: list[Observer] = [self.metrics, *observers]
+        self.observers: list[Observer] = [self.metrics]
         self.reloading = asyncio.Lock()
         self._tasks = set[asyncio.Task[None]]()  # the loop itself holds none
         self.admission = Admission(lambda: self.gateway.fleet.serve)
@@ -176,49 +167,3 @@ class Server:
             await old.retire(lends=keep_models)
             self.progress(f"The fleet {fleet.name} is loaded anew.")
             return new
-
-    async def body(self, request: Request) -> dict[str, Any]:
-        """The JSON object in a request's body.
-
-        Raises:
-            ApiError: it is anything else or too large, or the limit of requests a minute is reached.
-        """
-        check_content_type(request.headers)
-        key = get_key(request)
-        self.admission.count(key)
-        async with self.admission.reading(key):
-            return await read_json(request, self.settings.most_bytes)
-
-    @asynccontextmanager
-    async def admitted(self, key: Key | None) -> AsyncIterator[Gateway]:
-        """A request with a place among those that are answered. Gives the fleet that answers it.
-
-        Raises:
-            ApiError: there are too many requests, or no place became free in time.
-        """
-        async with self.admission.place(key), self.gateway.used() as gateway:
-            yield gateway
-
-    def reply(self, request: Request, handle: Handler) -> Reply:
-        """The answer that `handle` writes, given the body."""
-        wants_metadata = request.headers.get("x-zooter-metadata", "").lower() == "enabled"
-        key = get_key(request)
-        name = key.name if key else None
-        sender = Sender(name, request.headers.get("x-session-id"))
-        exchange = Exchange(request.url.path, sender, self.ids.new(name), wants_metadata)
-
-        async def run(reply: Reply) -> None:
-            body = await self.body(request)
-            if is_messages(exchange.path):
-                body, exchange.sender = read_messages(body, exchange.path, exchange.sender, self.gateway.models)
-            body = restricted(body, key, self.gateway.fleet.pool)
-            reply.body_is_read.set()
-            async with self.admitted(key) as gateway:
-                exchange.fleet, exchange.router_version = gateway.fleet, gateway.router_version
-                await handle(gateway, body, reply)
-
-        def spend(ended: Exchange) -> None:
-            self.admission.spend(key, ended.usage.prompt + ended.usage.answer)
-
-        translation = Translation(exchange) if exchange.path == MESSAGES else None
-        return Reply(exchange, run, [spend, *self.observers], translation)

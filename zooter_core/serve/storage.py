@@ -65,7 +65,8 @@ class DecisionLog(RotatingFileHandler):
 
 def make_log_record(exchange: Exchange) -> dict[str, Any]:
     """The line of an exchange. Nothing of the prompt or the answer is in it."""
-    choice, request, outcome, usage = exchange.choice, exchange.request, exchange.outcome, exchange.usage
+    outcome, usage = exchange.outcome, exchange.usage
+    choice, request = outcome.choice, outcome.request
     decision = choice.decision if choice else None
     text = "\n\n".join(request.user_texts) if request else ""
     return {

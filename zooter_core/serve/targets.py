@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zooter_core.backends import Piece, Request
-from zooter_core.backends.conversation import alternating
+from zooter_core.backends.conversation import FITTING, alternating
 from zooter_core.backends.endpoint.answer import content_text, extract_thoughts
 from zooter_core.backends.endpoint.connection import (
     CHAT,
@@ -30,14 +30,24 @@ from zooter_core.backends.endpoint.connection import (
     thinking_fields,
 )
 from zooter_core.backends.endpoint.events import Event, begins, finish_word
-from zooter_core.backends.endpoint.faults import EndpointError, finish_error, sent_error, sent_in
+from zooter_core.backends.endpoint.faults import (
+    CUT_OFF,
+    ENDED,
+    EndpointError,
+    finish_error,
+    finish_name,
+    sent_error,
+    sent_in,
+)
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.thoughts import Parts, split
-from zooter_core.base.records import Message
+from zooter_core.base.errors import Failure
+from zooter_core.base.records import Finish, Message
 from zooter_core.base.strict_json import dump_json, is_number, objects
 from zooter_core.config.candidates import CandidateConfig, Thinking
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.serve.bodies import ChatRequest, LocalBody, check, estimate_tokens, read_text
+from zooter_core.serve.errors import TOO_LONG
 from zooter_core.serve.sessions import digests, marks
 
 STREAM_END = b"data: [DONE]\n\n"
@@ -63,10 +73,10 @@ class AnswerProgress:
         thoughts: the same of thoughts apart from the text.
         finish: the reason, as the server names it; None if the answer has not ended.
         stop_text: the stop text that ended the answer of a candidate on this machine, if one did.
-        ended: which of several answers have ended.
         written: hashes of encrypted reasoning in it, and ids of a response's items.
         calls: whether a response of the Responses API calls tools, or has anything else beside text.
         texts: the beginning of the answer, as it comes (`parts`).
+        opened: whether its prompt opened the thoughts, as answers have shown.
         patience: seconds to wait for a place among the candidate's requests.
     """
 
@@ -77,17 +87,21 @@ class AnswerProgress:
     thoughts: int = 0
     finish: str | None = None
     stop_text: str = ""
-    ended: set[str] = field(default_factory=set)
     written: list[str] = field(default_factory=list)
     calls: bool = False
     texts: list[str] = field(default_factory=list)
+    opened: bool = False
     room: int = MOST_KEPT
     patience: float = 60.0
 
     @property
     def parts(self) -> Parts:
         """The answer's text, and the thoughts that stand in it between tags."""
-        return split("".join(self.texts))
+        return self.split("".join(self.texts))
+
+    def split(self, answer: str) -> Parts:
+        """The parts of the whole answer, which may have been cut off before the end of its thoughts."""
+        return split(answer, self.opened and finish_name(self.finish) in CUT_OFF)
 
     def add_text(self, text: str) -> None:
         """Add a piece of the answer's text, as far as there is room."""
@@ -141,11 +155,13 @@ class Upstream(Connection):
     async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> Shape:
         """The whole answer, whose `model` is the candidate's name."""
         body, ours = self._fields(request, routed)
+        progress.opened = self.opens
         answer = await self.post(request.path, body, progress.patience, ours)
         progress.id = str(answer.get("id") or "")
         progress.tokens, progress.thoughts = count_tokens(answer)
         progress.add_text(text_in(answer))
         _note(answer, progress)
+        progress.opened = self._note_opening(progress)
         if request.path == CHAT:
             if error := chat_error(answer):
                 raise sent_error(error, self.redact, temporary=False)
@@ -161,7 +177,7 @@ class Upstream(Connection):
         There, in every chunk `model` is the candidate's name and `choices` a list.
         """
         body, ours = self._fields(request, routed)
-        redact, chat = self.redact, request.path == CHAT
+        redact, chat, progress.opened = self.redact, request.path == CHAT, self.opens
         watcher = ChatWatcher(progress, redact, body.get("n")) if chat else ResponsesWatcher(progress, redact)
         async with aclosing(self.events(request.path, body, watcher, ours, progress.patience)) as parts:
             async for events in parts:
@@ -170,8 +186,16 @@ class Upstream(Connection):
                     yield passed
         if chat and (failure := finish_error(progress.finish, redact)):
             raise failure
+        self._note_opening(progress)
         if chat and request.wants_usage and progress.usage is None:
             yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, progress.tokens))]
+
+    def _note_opening(self, progress: AnswerProgress) -> bool:
+        """Whether prompts open the thoughts, as far as an answer that has ended shows."""
+        opened = progress.parts.opened
+        if opened or finish_name(progress.finish) in ENDED:
+            self.opens = opened
+        return self.opens
 
     def _fields(self, request: ChatRequest, routed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """The body, and fields that a server which refuses them is asked again without: what a client wants of
@@ -209,11 +233,11 @@ class ChatWatcher(Watcher):
 
     def __init__(self, progress: AnswerProgress, redact: Redaction, choices: object) -> None:
         self._choices = choices if type(choices) is int else 1
-        self._progress, self._redact, self._begun = progress, redact, False
+        self._progress, self._redact, self._begun, self._ended = progress, redact, False, set[str]()
 
     @property
     def complete(self) -> bool:
-        return len(self._progress.ended) >= self._choices
+        return len(self._ended) >= self._choices
 
     def look(self, event: Event) -> bool:
         if (chunk := chat_chunk(event, self._redact)) is None:
@@ -222,7 +246,9 @@ class ChatWatcher(Watcher):
         progress.id = progress.id or str(chunk.get("id") or "")
         progress.created = progress.created or (created if type(created := chunk.get("created")) is int else 0)
         progress.add_text(text_in(chunk))
-        deltas = objects([choice.get("delta") for choice in objects(chunk.get("choices"))])
+        choices = objects(chunk.get("choices"))
+        self._ended.update(str(choice.get("index")) for choice in choices if finish_word(choice))
+        deltas = objects([choice.get("delta") for choice in choices])
         progress.thoughts += sum(bool(extract_thoughts(delta)) for delta in deltas)
         _note(chunk, progress)
         if not self._begun and progress.finish and (failure := finish_error(progress.finish, self._redact)):
@@ -263,7 +289,6 @@ def _note(chunk: Mapping[str, Any], progress: AnswerProgress) -> None:
     for choice in objects(chunk.get("choices")):
         if finish := finish_word(choice):
             progress.finish = finish
-            progress.ended.add(str(choice.get("index")))
         if isinstance(message := choice.get("delta") or choice.get("message"), dict):
             progress.written += digests(message)
     for item in objects(chunk.get("output")):
@@ -327,8 +352,7 @@ class Local:
                     raise EndpointError(type(item).__name__, own_status=500)
                 response = item.response
                 if response and response.error:
-                    refused = response.finish == "refused"
-                    raise EndpointError(response.error.reason, own_status=500, subject="request" if refused else None)
+                    raise _local_error(response.finish, response.error)
                 progress.add_text(item.text)
                 progress.tokens += 1
                 yield item
@@ -350,6 +374,13 @@ class Local:
 
     def _event(self, progress: AnswerProgress, delta: Mapping[str, Any]) -> Event:
         return added_event(progress, self.name, {"index": 0, "delta": delta, "logprobs": None, **_ending(progress)})
+
+
+def _local_error(finish: Finish, failure: Failure) -> EndpointError:
+    """Why a candidate on this machine gave no answer, or none to the end."""
+    if failure.expected.startswith(FITTING):
+        return EndpointError(f"{TOO_LONG[0]}: {failure.reason}", own_status=500, subject="context")
+    return EndpointError(failure.reason, own_status=500, subject="request" if finish == "refused" else None)
 
 
 def _ending(progress: AnswerProgress) -> dict[str, Any]:

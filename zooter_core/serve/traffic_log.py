@@ -143,7 +143,8 @@ class TrafficLog:
 
 def make_logged_decision(exchange: Exchange) -> LoggedDecision | None:
     """What is kept of an exchange that has ended; None if nobody was chosen, or it has no text of a user."""
-    fleet, request, choice, outcome = exchange.fleet, exchange.request, exchange.choice, exchange.outcome
+    fleet, outcome = exchange.fleet, exchange.outcome
+    request, choice = outcome.request, outcome.choice
     if not (fleet and request and choice and request.user_texts and request.user_texts[-1].strip()):
         return None
 

@@ -143,9 +143,9 @@ class PartialAnswer(Watcher):
             self.connection.opens = False  # it has not thought this time
             self.thoughts = ""
             self._show("", parts.thoughts)
-        elif text.startswith(self.text):
+        elif not parts.opened:
             self._show("", text[len(self.text) :])
-        elif not self.is_full:  # the prompt had opened the thoughts, as it will the next time
+        elif not self.is_full:  # as it will the next time
             self.connection.opens = True
             self.text, self.thoughts = text, parts.thoughts
             self.thought_parts, self.parts = self.parts, 0

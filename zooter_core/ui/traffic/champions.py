@@ -172,7 +172,7 @@ def draw_buttons(learned: Versions) -> None:
 
 def _switch(event: str) -> None:
     def change() -> None:
-        serving = describe_router(switch_by_hand(resources.ensemble().fleet, event, PATIENCE))
+        serving = describe_router(switch_by_hand(resources.ensemble().fleet, event, PATIENCE).router)
         st.session_state[DONE] = (
             f"{_capital(plain(serving))} serves now. A running endpoint that keeps its traffic takes it by itself, any"
             " other one at a reload."
