@@ -21,7 +21,7 @@ from zooter_core.method.metrics import interval
 from zooter_core.pipeline.train import SCORE_LABELS
 from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.encoder import Encoder
-from zooter_core.router.finetune import MODES, finetune
+from zooter_core.router.finetune import MODES, Training
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.router import DistilledRouter
 
@@ -44,7 +44,7 @@ def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Itera
         if mode == "none":
             router = DistilledRouter(trained(learned, inputs, tags, config), encoder)
         else:
-            router = finetune(texts, inputs, wanted, scores.candidates, encoder, config, scores=learned.scores)
+            router = Training(texts, inputs, wanted, learned.scores, scores.candidates, encoder, config).run()
         seconds = time.perf_counter() - begun
         vectors = router.encoder.embed_all(judged_texts)
         chosen = router.head.probabilities(vectors).argmax(axis=1)

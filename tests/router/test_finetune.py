@@ -11,7 +11,7 @@ from accelerate.state import AcceleratorState
 from zooter_core.base.errors import ZooterError
 from zooter_core.router import finetune as module
 from zooter_core.router.encoder import Encoder, Encoders
-from zooter_core.router.finetune import Training, finetune
+from zooter_core.router.finetune import Training
 from zooter_core.router.kinds import DistillConfig, configure
 from zooter_core.router.router import Router
 
@@ -46,7 +46,6 @@ def new_accelerator():
 
 def learn(encoder: Encoder, vectors, config=CONFIG, stop_after: int | None = None, checkpoint=None):
     """The router and the mean loss of each epoch. The training stops after a number of batches."""
-    losses: list[float] = []
     left = stop_after
 
     def steps(done: int, total: int) -> None:
@@ -56,11 +55,8 @@ def learn(encoder: Encoder, vectors, config=CONFIG, stop_after: int | None = Non
             if left == 0:
                 raise StoppedError
 
-    router = finetune(
-        QUERIES, vectors, LABELS, POOL, encoder, config, lambda epoch, loss: losses.append(loss),
-        checkpoint=checkpoint, steps=steps,
-    )  # fmt: skip
-    return router, losses
+    training = Training(QUERIES, vectors, LABELS, LABELS, POOL, encoder, config, checkpoint)
+    return training.run(steps), training.losses
 
 
 def changed(encoder, router: Router) -> set[str]:
@@ -104,14 +100,15 @@ def test_saved_and_loaded_it_routes_the_same(plain, tmp_path):
 def test_a_seed_fixes_it_and_few_queries_are_enough(tiny_encoder):
     config = DistillConfig(finetune="last", epochs=1)
     vectors = tiny_encoder.embed(["Hi", "Ho"])
-    one, other = (finetune(["Hi", "Ho"], vectors, np.eye(2), POOL, tiny_encoder, config) for _ in range(2))
+    lessons = (["Hi", "Ho"], vectors, np.eye(2), np.eye(2), POOL)
+    one, other = (Training(*lessons, tiny_encoder, config).run() for _ in range(2))
     assert np.array_equal(one.probabilities(["Hi"]), other.probabilities(["Hi"]))
 
 
 @pytest.mark.parametrize("config", [DistillConfig(), DistillConfig(finetune="first"), configure("kmeans")])
 def test_what_cannot_be_fine_tuned_is_refused(tiny_encoder, config):
     with pytest.raises(ZooterError, match="--finetune last or all"):
-        finetune(["Hi"], tiny_encoder.embed(["Hi"]), np.eye(2)[:1], POOL, tiny_encoder, config)
+        Training(["Hi"], tiny_encoder.embed(["Hi"]), np.eye(2)[:1], np.eye(2)[:1], POOL, tiny_encoder, config)
 
 
 def test_a_training_that_was_stopped_ends_as_one_that_was_not(tiny_encoder, vectors, plain, tmp_path, monkeypatch):

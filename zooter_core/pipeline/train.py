@@ -251,7 +251,7 @@ def train(
     Args:
         vectors: of the queries by the encoder, shape (n, 2 * width).
         sampled: single responses, for the report.
-        checkpoint: of fine-tuning, see `finetune`.
+        checkpoint: of fine-tuning (router/finetune.py).
     """
     scores, rows = labelled.scores.without_barely_scored(), labelled.rows
     if not len(rows):
@@ -271,14 +271,13 @@ def train(
         progress("distill", config.epochs, config.epochs)  # training may have stopped earlier
     else:
         check_torch("--finetune")
-        from zooter_core.router.finetune import finetune
+        from zooter_core.router.finetune import Training
 
         encoder = encoder if isinstance(encoder, Encoder) else Encoder(encoder.reference)
-        router = finetune(
-            [scores.queries[row].text for row in rows], fold.vectors, labels, scores.candidates, encoder, config,
-            lambda epoch, loss: losses.append(loss), fold.scores, checkpoint,
-            lambda done, total: progress("distill", done, total),
-        )  # fmt: skip
+        texts = [scores.queries[row].text for row in rows]
+        training = Training(texts, fold.vectors, labels, fold.scores, scores.candidates, encoder, config, checkpoint)
+        router = training.run(lambda done, total: progress("distill", done, total))
+        losses = training.losses
         vectors = router.encoder.embed_all([query.text for query in scores.queries])
     if config.kind in LEARN_LABELS:
         router.head.config.labels = {name: getattr(labelled.config, name) for name in ("beta", "tau", "normalise")}

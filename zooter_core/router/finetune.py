@@ -35,7 +35,7 @@ from zooter_core.router.clusters import Vectors
 from zooter_core.router.distill import ASIDE, TRIAL, check_converged, diverged, fit_head
 from zooter_core.router.encoder import Encoder, pool_states
 from zooter_core.router.head import ENCODER_FOLDER, RouterHead
-from zooter_core.router.kinds import ZOOTER, DistillConfig, Progress
+from zooter_core.router.kinds import ZOOTER, DistillConfig
 from zooter_core.router.kinds.zooter import ZooterHead
 from zooter_core.router.router import DistilledRouter
 
@@ -59,52 +59,6 @@ def check_finetuning(config: DistillConfig) -> None:
             f"--finetune {' or '.join(MODES[1:])} with the router kind {ZOOTER}",
             f"{config.finetune} with {config.kind}", f"Add --router-kind {ZOOTER}, or leave --finetune out.",
         )  # fmt: skip
-
-
-def finetune(
-    queries: Sequence[str],
-    vectors: Vectors,
-    labels: NDArray[np.float64],
-    candidates: Sequence[str],
-    encoder: Encoder,
-    config: DistillConfig,
-    progress: Progress = lambda epoch, loss: None,
-    scores: NDArray[np.float64] | None = None,
-    checkpoint: Path | None = None,
-    steps: Steps = lambda done, total: None,
-) -> DistilledRouter:
-    """A router whose encoder has learned too: its last layer, or all of its weights but the word embeddings.
-
-    The head starts from the one that `distill` would fit. From TRIAL queries on, a fifth of them is set aside, and the
-    weights after the epoch that predicts that part best are kept.
-
-    Args:
-        vectors: of the queries by the encoder as it is, shape (n, width).
-        labels, progress, scores: as in `distill.learn`.
-        checkpoint: a file that is written every few minutes, and from which the same call continues after an
-            interruption. It stays there at the end.
-        steps: called with the number of queries done in all epochs, and their total.
-
-    Raises:
-        ZooterError: the router is of another kind than `zooter`, or there is no such mode.
-        WorkError: the weights are not finite in the end, or the disk is full.
-    """
-    check_finetuning(config)
-    aside = np.zeros(len(queries), dtype=bool)
-    if len(queries) >= TRIAL:
-        aside = np.random.default_rng(config.seed).permutation(len(queries)) % ASIDE == 0
-    head = fit_head(vectors[~aside], labels[~aside], replace(config, epochs=EPOCHS))
-    head.config.candidates, head.config.encoder = candidates, ENCODER_FOLDER
-    wins = complete(metrics.win_shares(labels if scores is None else scores), labels)
-    decided_by = (VERSION, encoder.identity, list(candidates), list(queries), asdict(config))
-    key = hash_parts(repr(decided_by), labels.tobytes(), wins.tobytes())
-    tuned = encoder.copy()
-    training = Training(tuned, head, list(queries), labels.astype(np.float32), wins, aside, config, checkpoint, key)
-    training.run(progress, steps)
-    if name := not_finite(tuned.model):
-        raise diverged(name, config)
-    check_converged(head, config)
-    return DistilledRouter(head, tuned)
 
 
 def _open(model: nn.Module, mode: str) -> None:
@@ -168,24 +122,50 @@ def _accelerator() -> Accelerator:
     return Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision=precision)
 
 
-@dataclass
 class Training:
-    """Trains an encoder and a head in place; they end with the weights of their best epoch, on the processor."""
+    """Trains a copy of an encoder with a head: its last layer, or all of its weights but the word embeddings.
 
-    encoder: Encoder
-    head: RouterHead
-    queries: Sequence[str]
-    # Shape (n, candidates); `wins` are compared with the predictions for the queries set aside.
-    labels: NDArray[np.float32]
-    wins: NDArray[np.float64]
-    aside: NDArray[np.bool_]  # which queries only choose the best epoch, shape (n,)
-    config: DistillConfig
-    checkpoint: Path | None  # the file that an interrupted training goes on from
-    key: str  # of everything that decides the result; a checkpoint of another key is ignored
-    position: Position = field(default_factory=Position)
+    The head starts from the one that `distill` would fit. From TRIAL queries on, a fifth of them is set aside, and the
+    weights after the epoch that predicts that part best are kept.
 
-    def __post_init__(self) -> None:
-        _open(self.encoder.model, self.config.finetune)
+    Args:
+        vectors: of the queries by the encoder as it is, shape (n, width).
+        labels, scores: as in `distill.learn`.
+        checkpoint: a file that is written every few minutes, and from which the same training continues after an
+            interruption. It stays there at the end.
+
+    Attributes:
+        losses: the mean loss of each finished epoch.
+
+    Raises:
+        ZooterError: the router is of another kind than `zooter`, or there is no such mode.
+    """
+
+    def __init__(
+        self,
+        queries: Sequence[str],
+        vectors: Vectors,
+        labels: NDArray[np.float64],
+        scores: NDArray[np.float64],
+        candidates: Sequence[str],
+        encoder: Encoder,
+        config: DistillConfig,
+        checkpoint: Path | None = None,
+    ) -> None:
+        check_finetuning(config)
+        self.queries, self.config, self.checkpoint = list(queries), config, checkpoint
+        self.labels = labels.astype(np.float32)
+        self.aside = np.zeros(len(queries), dtype=bool)  # those that only choose the best epoch
+        if len(queries) >= TRIAL:
+            self.aside = np.random.default_rng(config.seed).permutation(len(queries)) % ASIDE == 0
+        self.wins = complete(metrics.win_shares(scores), labels)
+        # A checkpoint of another training is ignored.
+        decided_by = (VERSION, encoder.identity, list(candidates), self.queries, asdict(config))
+        self.key = hash_parts(repr(decided_by), labels.tobytes(), self.wins.tobytes())
+        self.head = fit_head(vectors[~self.aside], labels[~self.aside], replace(config, epochs=EPOCHS))
+        self.head.config.candidates, self.head.config.encoder = candidates, ENCODER_FOLDER
+        self.encoder, self.position = encoder.copy(), Position()
+        _open(self.encoder.model, config.finetune)
         self.accelerator = _accelerator()
         self.student = Student(self.encoder, self.head).train()
         self.weights = {name: weight for name, weight in self.student.named_parameters() if weight.requires_grad}
@@ -199,25 +179,33 @@ class Training:
         self.epochs = min(self.config.epochs, EPOCHS)
         self.saved = time.monotonic()
 
-    def run(self, progress: Progress, steps: Steps) -> None:
+    @property
+    def losses(self) -> list[float]:
+        return self.position.losses
+
+    def run(self, steps: Steps = lambda done, total: None) -> DistilledRouter:
         """Train to the end, from the checkpoint on if there is one.
 
+        Args:
+            steps: called with the number of queries done in all epochs, and their total.
+
         Raises:
-            WorkError: a checkpoint cannot be written.
+            WorkError: the weights are not finite in the end, or the disk is full.
         """
         self._load()
-        for epoch, loss in enumerate(self.position.losses, 1):
-            progress(epoch, loss)
         with torch.random.fork_rng(devices=[]):
             while self.position.epoch <= self.epochs:
                 self._epoch(steps)
-                progress(len(self.position.losses), self.position.losses[-1])
         if self.position.best is not None:
             self._set(self.position.best[2])
             self.head.config.calibration_temperature = self.position.best[1]
         self.student.cpu().eval()
         state = self.student.head.state.items()
         self.head.set_state({name: value.detach().cpu().numpy().copy() for name, value in state})
+        if name := not_finite(self.encoder.model):
+            raise diverged(name, self.config)
+        check_converged(self.head, self.config)
+        return DistilledRouter(self.head, self.encoder)
 
     def _epoch(self, steps: Steps) -> None:
         """Train on all batches that are left of an epoch, and keep the weights if they are the best so far."""

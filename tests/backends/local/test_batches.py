@@ -93,9 +93,13 @@ def sizes(monkeypatch) -> list[int]:
     return sizes
 
 
-@pytest.mark.parametrize(("width", "step"), [(64, 16), (2, 4), (3, 7), (1, 16)])
-def test_rows_end_and_others_take_their_places(ends_at_different_times, sizes, monkeypatch, width, step):
-    """Whoever joins or leaves, each is answered as alone."""
+@pytest.mark.parametrize(
+    ("width", "step", "keeps"), [(64, 16, True), (2, 4, True), (3, 7, True), (1, 16, True), (3, 7, False)]
+)
+def test_rows_end_and_others_take_their_places(ends_at_different_times, sizes, monkeypatch, width, step, keeps):
+    """Whoever joins or leaves, each is answered as alone, also from a cache that forgets, whose padding stays."""
+    if not keeps:
+        monkeypatch.setattr(batch, "keeps_all", lambda cache: False)
     for name, value in (("WIDTH", width), ("STEP", step)):
         monkeypatch.setattr(batch, name, value)
     requests, expected = ends_at_different_times

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch.nn.functional import pad
@@ -27,59 +26,29 @@ from zooter_core.base.errors import Failure, WorkError, ZooterError
 from zooter_core.config.fleet import GenerationConfig
 
 
-@dataclass
-class CachedRows:
-    """Rows of tokens.
-
-    Attributes:
-        ids, mask: shape (rows, length); the mask is 0 where there is padding.
-        adapters: the adapter of each row.
-        cache: what the model has read of their first tokens; None if it has read nothing.
-    """
-
-    ids: torch.Tensor
-    mask: torch.Tensor
-    adapters: list[str]
-    cache: DynamicCache | None = None
-
-    def keep(self, places: Sequence[int]) -> None:
-        """Drop the other rows, and the columns that are now padding in all rows."""
-        assert self.cache is not None
-        self.adapters = [self.adapters[place] for place in places]
-        self.ids, self.mask = self.ids[places], self.mask[places]
-        self.cache.batch_select_indices(torch.tensor(places))
-        columns = self.mask.any(dim=0)
-        if not keeps_all(self.cache) or columns.all():
-            return
-        self.ids, self.mask = self.ids[:, columns], self.mask[:, columns]
-        read = columns[: self.cache.get_seq_length()]
-        for layer in self.cache.layers:
-            layer.keys = layer.keys[:, :, read.to(layer.keys.device)]
-            layer.values = layer.values[:, :, read.to(layer.values.device)]
-
-    def join(self, others: CachedRows) -> None:
-        """Add rows behind these. Of both, the model has read all but the last token, and the caches keep all.
-
-        transformers' caches can select and repeat rows. None of them takes in another's rows or pads on the left.
-        """
-        assert self.cache is not None
-        assert others.cache is not None
-        length = max(self.ids.shape[1], others.ids.shape[1])
-        self.ids, self.mask = (
-            torch.cat([pad(part, (length - part.shape[1], 0)) for part in parts])
-            for parts in ((self.ids, others.ids), (self.mask, others.mask))
-        )
-        self.adapters = [*self.adapters, *others.adapters]
-        for layer, other in zip(self.cache.layers, others.cache.layers, strict=True):
-            layer.keys, layer.values = (
-                torch.cat([pad(part, (0, 0, length - 1 - part.shape[2], 0)) for part in parts])
-                for parts in ((layer.keys, other.keys), (layer.values, other.values))
-            )
-
-
 def keeps_all(cache: DynamicCache | None) -> bool:
     """Whether a cache keeps every token by itself in all layers, so that padding can be added and removed."""
     return cache is not None and all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
+def resize(cache: DynamicCache, length: int) -> None:
+    """Add or remove padding on the left of a cache that keeps all tokens, so that its rows have this length."""
+    if change := length - cache.get_seq_length():
+        for layer in cache.layers:
+            layer.keys, layer.values = (pad(part, (0, 0, change, 0)) for part in (layer.keys, layer.values))
+
+
+def join(cache: DynamicCache, others: DynamicCache) -> None:
+    """Add the rows of another cache. Both keep all tokens.
+
+    transformers' caches can select and repeat rows. None of them takes in another's rows or pads on the left.
+    """
+    length = max(cache.get_seq_length(), others.get_seq_length())
+    resize(cache, length)
+    resize(others, length)
+    for layer, other in zip(cache.layers, others.layers, strict=True):
+        layer.keys = torch.cat([layer.keys, other.keys])
+        layer.values = torch.cat([layer.values, other.values])
 
 
 WIDTH = 256  # rows that are generated at the same time, if memory allows
@@ -181,62 +150,78 @@ class Batch:
 
     def _generate(self, rows: Sequence[Row], width: int) -> None:
         """Generate to the end of some rows, at most `width` at a time: when some end, others take their places."""
-        waiting, group = deque(rows), None
+        waiting = deque(rows)
+        cache: DynamicCache | None = None  # what the model has read of the active rows: all but their last tokens
         self.rows.active = []
         processors = LogitsProcessorList(self._processors())
         while waiting or self.rows.active:
             free = width - len(self.rows.active)
-            if group is None or (waiting and free and keeps_all(group.cache)):
-                count = min(free, BEGINNING, len(waiting))
-                begun = self._begin([waiting.popleft() for _ in range(count)], joins=group is not None)
-                if group is None:
-                    group = begun
-                else:
-                    group.join(begun)
-            self._extend(group, processors, alone=len(self.rows.active) == 1 and not waiting)
+            if cache is None or (waiting and free and keeps_all(cache)):
+                begun = [waiting.popleft() for _ in range(min(free, BEGINNING, len(waiting)))]
+                self.rows.begin(begun)
+                if cache is not None:
+                    join(cache, self._read(begun))
+            cache = self._extend(cache, processors, alone=len(self.rows.active) == 1 and not waiting)
             self.rows.close("length", [row for row in self.rows.active if row.tokens == row.most])
-            keep = self.rows.narrow()
             if self.stop.is_set():
                 self.rows.close("stopped", rows)
                 return
-            if not keep:
-                group = None
-            elif len(keep) < len(group.adapters):
-                group.keep(keep)
+            cache = self._narrow(cache)
 
-    def _begin(self, rows: Sequence[Row], joins: bool) -> CachedRows:
-        """Rows that begin. If they join others, the model reads all but their last tokens, as it has of the others."""
-        self.rows.begin(rows)
-        read = self.base.tokenizer.pad({"input_ids": [row.prompt + row.written for row in rows]}, return_tensors="pt")
-        ids, mask = (read[name].to(self.base.device) for name in ("input_ids", "attention_mask"))
-        new = CachedRows(ids, mask, [row.adapter for row in rows])
-        if joins:
-            new.cache = DynamicCache(config=self.base.model.config)
-            context, choice = self.base.choose(new.adapters)
-            with context:
-                self.base.model(
-                    input_ids=ids[:, :-1],
-                    attention_mask=mask[:, :-1],
-                    position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0)[:, :-1],
-                    past_key_values=new.cache,
-                    logits_to_keep=1,
-                    **choice,
-                )
-        return new
+    def _narrow(self, cache: DynamicCache) -> DynamicCache | None:
+        """Drop the finished rows, also from the cache; None if no row is left."""
+        size, keep = len(self.rows.active), self.rows.narrow()
+        if not keep:
+            return None
+        if len(keep) < size:
+            cache.batch_select_indices(torch.tensor(keep))
+            if keeps_all(cache):
+                resize(cache, max(len(row.ids) for row in self.rows.active) - 1)
+        return cache
 
-    def _extend(self, group: CachedRows, processors: LogitsProcessorList, alone: bool) -> None:
-        """Generate the next tokens of all rows.
+    def _read(self, rows: Sequence[Row]) -> DynamicCache:
+        """Let the model read all but the last tokens of rows that join others."""
+        ids, mask = self._pad(rows)
+        cache = DynamicCache(config=self.base.model.config)
+        context, choice = self.base.choose([row.adapter for row in rows])
+        with context:
+            self.base.model(
+                input_ids=ids[:, :-1],
+                attention_mask=mask[:, :-1],
+                position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0)[:, :-1],
+                past_key_values=cache,
+                logits_to_keep=1,
+                **choice,
+            )
+        return cache
+
+    def _pad(self, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The tokens of rows and their mask, both of shape (rows, length); the mask is 0 where there is padding."""
+        read = self.base.tokenizer.pad({"input_ids": [row.ids for row in rows]}, return_tensors="pt")
+        return read["input_ids"].to(self.base.device), read["attention_mask"].to(self.base.device)
+
+    def _last(self, rows: Sequence[Row], cache: DynamicCache) -> tuple[torch.Tensor, torch.Tensor]:
+        """The last token of each row, shape (rows, 1), and the mask of all tokens."""
+        ids = torch.tensor([row.ids[-1:] for row in rows], device=self.base.device)
+        padding = torch.tensor([[cache.get_seq_length() + 1 - len(row.ids)] for row in rows], device=self.base.device)
+        mask = torch.arange(cache.get_seq_length() + 1, device=self.base.device) >= padding
+        return ids, mask.long()
+
+    def _extend(self, cache: DynamicCache | None, processors: LogitsProcessorList, alone: bool) -> DynamicCache:
+        """Generate the next tokens of all active rows. Returns what the model has read then.
 
         Args:
             alone: there is one row and none to come, so that generation need not pause for others.
         """
-        room = min(row.most - row.tokens for row in self.rows.active)
-        context, choice = self.base.choose(group.adapters)
+        rows = self.rows.active
+        room = min(row.most - row.tokens for row in rows)
+        ids, mask = self._pad(rows) if cache is None else self._last(rows, cache)
+        context, choice = self.base.choose([row.adapter for row in rows])
         with context:
             output = self.base.model.generate(
-                input_ids=group.ids,
-                attention_mask=group.mask,
-                **({} if group.cache is None else {"past_key_values": group.cache}),
+                input_ids=ids,
+                attention_mask=mask,
+                **({} if cache is None else {"past_key_values": cache}),
                 **choice,
                 logits_processor=processors,
                 max_new_tokens=room if alone else min(room, STEP),
@@ -247,9 +232,8 @@ class Batch:
                 stopping_criteria=StoppingCriteriaList([self.rows]),
                 return_dict_in_generate=True,
             )
-        new = output.sequences.shape[1] - group.ids.shape[1]
-        group.ids, group.cache = output.sequences, output.past_key_values
-        group.mask = torch.nn.functional.pad(group.mask, (0, new), value=1)
+        read: DynamicCache = output.past_key_values
+        return read
 
     def _processors(self) -> list[LogitsProcessor]:
         """What shapes the choice of each token, in order."""

@@ -65,6 +65,11 @@ class Row(GrowingAnswer):
         self.most, self.adapter, self.open = 0, NO_ADAPTER, True
         self.decoder = DecodeStream(skip_special_tokens=True)
 
+    @property
+    def ids(self) -> list[int]:
+        """The tokens of prompt and answer."""
+        return self.prompt + self.written
+
 
 class Rows(StoppingCriteria):
     """Turns the tokens of every step (one a row) into pieces of text, and every finished row into its response. At the
