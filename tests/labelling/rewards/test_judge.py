@@ -179,7 +179,7 @@ def test_auto_j_compares_in_its_own_format():
 SECOND = replace(CANDIDATE, name="second", model="owner/second")
 
 
-def test_two_judges_give_the_mean_of_their_verdicts_and_how_often_they_agree():
+def test_two_judges_give_the_mean_of_their_verdicts():
     """On (a, b) they disagree, on (c, b) they agree, on (d, b) only one has a verdict."""
     verdicts = {
         ("owner/judge", "a"): 9, ("owner/second", "a"): 4, ("owner/judge", "c"): 6, ("owner/second", "c"): 6,
@@ -193,4 +193,3 @@ def test_two_judges_give_the_mean_of_their_verdicts_and_how_often_they_agree():
 
     model = reward_model(JudgeConfig(judge=CANDIDATE, second=SECOND), lambda kind: ScriptedBackend(write))
     assert model.score([("q", "a"), ("q", "c"), ("q", "d")]) == [6.5, 6, 2]
-    assert (model.agreed, model.compared) == (1, 2)

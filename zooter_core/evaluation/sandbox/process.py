@@ -173,10 +173,7 @@ def serve(channel: Channel) -> None:
             reply = _execute(request, space, channel.most // 2)
         except BaseException as problem:  # the code may raise anything, SystemExit too
             reply = _failure(problem)
-        try:
-            channel.send(reply)
-        except (TypeError, ValueError, RecursionError, MemoryError) as problem:
-            channel.send({"error": [type(problem).__name__, [str(problem)]]})
+        channel.send(reply)
 
 
 def _execute(request: Message, space: dict[str, Any], most: int) -> Message:
@@ -197,14 +194,12 @@ def _execute(request: Message, space: dict[str, Any], most: int) -> Message:
 
 
 def _failure(problem: BaseException) -> Message:
-    """An exception as its type's name and arguments; with its message if the arguments cannot travel."""
+    """An exception as its type's name and arguments; without these if they cannot travel."""
     name = type(problem).__name__
-    for arguments in (lambda: [pack(item, 100) for item in problem.args], lambda: [str(problem)]):
-        try:
-            return {"error": [name, arguments()]}
-        except BaseException:  # raised by the code's own exception
-            continue
-    return {"error": [name, []]}
+    try:
+        return {"error": [name, [pack(item, 100) for item in problem.args]]}
+    except BaseException:  # the code's own exception may raise anything here
+        return {"error": [name, []]}
 
 
 class Worker(Channel):

@@ -114,14 +114,10 @@ def judge(config: JudgeConfig, backend: Callable[[str], Backend]) -> SingleJudge
 
 
 class Judge:
-    """One or two language models that give verdicts. Each is asked up to `tries` times until its text has one.
-
-    Attributes:
-        agreed, compared: of two judges, how many of their verdicts were equal, and how many both gave.
-    """
+    """One or two language models that give verdicts. Each is asked up to TRIES times until its text has one."""
 
     def __init__(self, config: JudgeConfig, backend: Callable[[str], Backend]) -> None:
-        self.config, self.agreed, self.compared = config, 0, 0
+        self.config = config
         self.judges = [(candidate, backend(choose_backend(candidate))) for candidate in config.judges]
         for candidate, one in self.judges:
             one.load(candidate)
@@ -131,13 +127,7 @@ class Judge:
         """The verdicts on prompts, each found by its reader; an `Unscored` if there is none. Of two judges it is the
         mean, or that of the one who gave any."""
         columns = [self._ask_one(candidate, one, prompts, readers) for candidate, one in self.judges]
-        if len(columns) == 1:
-            return columns[0]
-        pairs = list(zip(*columns, strict=True))
-        by_both = [pair for pair in pairs if not any(map(math.isnan, pair))]
-        self.compared += len(by_both)
-        self.agreed += sum(first == second for first, second in by_both)
-        return [_mean(pair) for pair in pairs]
+        return list(map(_mean, zip(*columns, strict=True)))
 
     def _ask_one(
         self, candidate: CandidateConfig, backend: Backend, prompts: Sequence[str], readers: Sequence[Reader]

@@ -52,23 +52,17 @@ def start(session: Session, loaded: LoadedScores, plan: TrainingPlan, ensemble: 
 def distill_in_task(
     task: Task[TrainedRouter], folder: Path, loaded: LoadedScores, plan: TrainingPlan, ensemble: Ensemble
 ) -> TrainedRouter:
-    """Distill a router into the folder; if that fails, the folder is removed."""
-    try:
-        distill(
-            loaded.scores,
-            folder,
-            labels=plan.labels,
-            training=plan.training,
-            encoder=ensemble.encoders(ensemble.fleet.encoder),
-            tags=plan.tags,
-            progress=task.report,
-        )
-        report = load_report(folder / REPORT)
-        task.report(task.step, task.done, task.total)  # raises if the visitor stopped it during the last step
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return TrainedRouter(folder, loaded, plan.labels, report)
+    """Distill a router into the folder. What is there when that fails goes with the next start, or the session."""
+    distill(
+        loaded.scores,
+        folder,
+        labels=plan.labels,
+        training=plan.training,
+        encoder=ensemble.encoders(ensemble.fleet.encoder),
+        tags=plan.tags,
+        progress=task.report,
+    )
+    return TrainedRouter(folder, loaded, plan.labels, load_report(folder / REPORT))
 
 
 def describe_result(router: TrainedRouter) -> str:
