@@ -114,6 +114,7 @@ def test_the_answer_is_worked_out_in_a_sentence():
     assert sentence("How many r in strawberry?") == "s-t-r-a-w-b-e-r-r-y: the letter r comes 3 times."
     assert sentence("1, 4, 9, 16, ?") == "The steps are 3, 5, 7, and next 9: 16 + 9 = 25."
     assert sentence("What comes next: 3, 7, 15, 31?") == "Each number is 2 times the one before + 1: 31 * 2 + 1 = 63."
+    assert sentence("What comes next: 7, 7, 7?") == "Each number is the same as the one before: 7 = 7."
     assert sentence("-40 F to C") == "-40 °F are -40 °C."
     assert sentence("6'2\" in cm") == "6'2\" are 187.96 cm."
     assert sentence("Is 91 prime?") == "91 = 7 * 13, so it is not prime."

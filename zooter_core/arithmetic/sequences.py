@@ -49,7 +49,7 @@ def _from_the_one_before(terms: Sequence[Fraction]) -> Rule | None:
     last = in_decimals(terms[-1])
     rule, calculation = f"{in_decimals(factor)} times the one before", f"{last} * {in_decimals(factor)}"
     if factor == 1:
-        rule, calculation = "the one before", last
+        rule, calculation = f"{'' if added else 'the same as '}the one before", last
     elif factor.numerator == 1:
         rule, calculation = f"the one before divided by {factor.denominator}", f"{last} / {factor.denominator}"
     if added:

@@ -39,14 +39,13 @@ LEADS_WITH_NUMBER = re.compile(  # "12 is 15% of 80", "12 g, or 0.4 oz", "There 
     r"There (?:are|is) \W*\d.*|[*$€£(]*[-−]?\d[\d.,/]*[*)%]*"
     r"(?:(?: [^\s\d,;:=]+){0,2}?(?:(?:[,:;!]| [—–-]) .*| (?:or|out of)\b.*)|\. .*|\s(?:is|are)\b.*|\s*\n[\s\S]*)"
 )
-STATES_NUMBER = (
-    re.compile(  # a sentence that goes on: "It takes 840 minutes to groom 5 dogs"; but "The 12 apples are 5"
-        r"(?:(?:Therefore|Thus|So|Hence),? )?(?!.*\band (?!\d|the\b|an?\b))"
-        r"(?:there (?:are|is) |(?:(?!(?:of|from|with|if|when|for|in|at|after|by|to)\b)[^\s\d,;:=]+ ){2,}|(?=\*\*))"
-        r"\W{0,4}\d++(?:[.,/]\d++)*+\W{0,3}(?:[^\s\d,;:=]*(?: [^\s\d,;:=]+){0,4}?)"
-        r"(?:, (?:saving|which|or|so|as)| (?:than|in|after|for|to|by|of|on|at|per|each|from|with|within|or))\b[^=]*",
-        re.IGNORECASE,
-    )
+# A sentence that goes on: "It takes 840 minutes to groom 5 dogs"; but "The 12 apples are 5".
+STATES_NUMBER = re.compile(
+    r"(?:(?:Therefore|Thus|So|Hence),? )?(?!.*\band (?!\d|the\b|an?\b))"
+    r"(?:there (?:are|is) |(?:(?!(?:of|from|with|if|when|for|in|at|after|by|to)\b)[^\s\d,;:=]+ ){2,}|(?=\*\*))"
+    r"\W{0,4}\d++(?:[.,/]\d++)*+\W{0,3}(?:[^\s\d,;:=]*(?: [^\s\d,;:=]+){0,4}?)"
+    r"(?:, (?:saving|which|or|so|as)| (?:than|in|after|for|to|by|of|on|at|per|each|from|with|within|or))\b[^=]*",
+    re.IGNORECASE,
 )
 QUOTIENT = re.compile(r"(?<![\d,])\d[\d,]*+(?=,? (?:with (?:a )?)?r(?:em(?:ainder)?)? ?(?:of )?\d+\W*$)", re.IGNORECASE)
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -57,9 +56,8 @@ ASIDE = re.compile(  # in brackets, or why it is so, or what it is not
     r"|,? (?:(?:and )?not|rather than|instead of) \W{0,4}\d\S*\s*)$",
     re.IGNORECASE,
 )
-OFFER = re.compile(
-    r"(?<=[.!\n])\s*(?:Do|Would|Can|Could|Shall|Should|Want|Need|Any)\b[^.!?\n]*\?\s*$"
-)  # "Do you want the 3 steps?"
+# "Do you want the 3 steps?"
+OFFER = re.compile(r"(?<=[.!\n])\s*(?:Do|Would|Can|Could|Shall|Should|Want|Need|Any)\b[^.!?\n]*\?\s*$")
 NUMBER_WORD = re.compile(rf"{NAME}|\b(?:once|twice)\b", re.IGNORECASE)
 MARKED = re.compile(r"####(.*)")
 BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
