@@ -102,7 +102,10 @@ def test_a_query_can_be_routed_before_the_models_are_loaded(
         go.set()
 
 
-def test_a_fleet_that_is_loaded_again_leaves_no_model_that_nobody_needs(tiny_fleet: Path, tmp_path: Path) -> None:
+def test_a_fleet_that_is_loaded_again_leaves_no_model_that_nobody_needs(
+    tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "PAUSE", 0)
     fleet = load_fleet(tiny_fleet)
     shutil.copytree(fleet.candidates[0].model, tmp_path / "other")
     elsewhere = replace(fleet, candidates=tuple(replace(c, model=str(tmp_path / "other")) for c in fleet.candidates))
@@ -110,9 +113,9 @@ def test_a_fleet_that_is_loaded_again_leaves_no_model_that_nobody_needs(tiny_fle
 
     def loaded_bases(fleet: Fleet, *others: Fleet) -> int:
         loading = resources.Loading(fleet, running, dict(enumerate([fleet, *others])))
-        assert loading.ready.wait(PATIENCE)
+        loading.wait(PATIENCE)  # to its end, where it unloads what its fleets do not need
         assert loading.ensemble is not None
-        wait_until(lambda: len(loading.ensemble.loads) == len(fleet.pool))
+        assert len(loading.ensemble.loads) == len(fleet.pool)
         return len(running["transformers"].sizes())
 
     assert [loaded_bases(fleet), loaded_bases(elsewhere, fleet), loaded_bases(elsewhere)] == [1, 2, 1]
