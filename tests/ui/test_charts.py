@@ -67,6 +67,18 @@ def test_whatever_a_model_is_called_a_picture_holds_shapes_alone() -> None:
             assert all("url" not in value for value in element.attrib.values())
 
 
+@pytest.mark.parametrize(
+    ("pool", "letters"),
+    [
+        (["chat", "math", "code"], ["CH", "M", "CO"]),
+        (["qwen2.5-coder", "qwen2.5-7b", "qwen3-8b", "Llama 3"], ["QC", "Q7", "Q3", "L"]),
+        (["gpt", "gpt-mini", ""], ["G", "GM", ""]),
+    ],
+)
+def test_models_with_the_same_initial_have_different_letters(pool: list[str], letters: list[str]) -> None:
+    assert [charts.letters(pool, name) for name in pool] == letters
+
+
 def test_a_stacked_bar_has_shares_of_its_width_the_largest_first() -> None:
     bar = ElementTree.fromstring(charts.stacked({"a": 0.25, "b": 0.75}, ["a", "b"]))
     assert [(part.get("x"), part.get("width")) for part in bar] == [("0.00", "75.00"), ("75.00", "25.00")]

@@ -24,11 +24,24 @@ def picture(width: float, height: float, body: str, more: str = "") -> str:
 
 
 def avatar(pool: Sequence[str], name: str) -> str:
-    """A disc in a model's colour with its initial."""
-    initial = escape(name.strip()[:1].upper())
-    style = f'font-family="{FONT}" font-size="16" font-weight="700" text-anchor="middle" fill="#14101f"'
+    """A disc in a model's colour with its letters."""
+    shown = letters(pool, name)
+    size = 16 if len(shown) == 1 else 13
+    style = f'font-family="{FONT}" font-size="{size}" font-weight="700" text-anchor="middle" fill="#14101f"'
     disc = f'<circle cx="16" cy="16" r="16" fill="{colour(pool, name)}"/>'
-    return picture(32, 32, f'{disc}<text x="16" y="21.5" {style}>{initial}</text>')
+    return picture(32, 32, f'{disc}<text x="16" y="{16 + size / 3:.1f}" {style}>{escape(shown)}</text>')
+
+
+def letters(pool: Sequence[str], name: str) -> str:
+    """A model's initial, followed by the first letter or digit that tells its name from those with the same initial."""
+    name, names = name.strip().upper(), {other.strip().upper() for other in pool}
+    alike = [other for other in names - {name} if other[:1] == name[:1]]
+    telling = (
+        sign
+        for place, sign in enumerate(name)
+        if sign.isalnum() and all(other[place : place + 1] != sign for other in alike)
+    )
+    return name[:1] + (next(telling, "") if alike else "")
 
 
 def by_share(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
