@@ -76,7 +76,7 @@ def test_models_that_are_wanted_at_once_are_loaded_one_after_the_other(tiny_flee
         for part in parts(fresh):
             with weights.LOAD_LOCK:
                 loading = threads.submit(part)
-                assert not wait([loading], 1).done
+                assert not wait([loading], 0.3).done
             loading.result(timeout=PATIENCE)
     assert fresh.route("Hi") == warm.route("Hi")
 

@@ -124,6 +124,7 @@ def test_a_fleet_that_is_loaded_again_leaves_no_model_that_nobody_needs(
 def test_a_model_that_leaves_the_fleet_while_it_loads_does_not_stay(
     tiny_fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(resources, "PAUSE", 0)
     fleet, go, load = load_fleet(tiny_fleet), threading.Event(), TransformersBackend.load
     shutil.copytree(fleet.candidates[0].model, tmp_path / "other")
     removed = replace(fleet.candidates[0], model=str(tmp_path / "other"))
