@@ -21,15 +21,15 @@ from zooter_core.router.text_encoder import TextEncoder
 
 Floats = NDArray[np.float32]  # of kNN
 NEIGHBOURS, TEMPERATURE = 100, 0.1
-AT_ONCE = 1024  # queries that are compared with all others at once
+AT_ONCE = 1024  # queries that are compared with all others in one step
 
 
 def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
-    """The score that simple rules learned from `learned` get on each query of `scores`, shape (n,); NaN for no score.
+    """The score of simple rules, learned from `learned`, on each query of `scores`, shape (n,); NaN without a score.
 
-    `best single` is the candidate with the highest mean over data sets, `majority` the one that wins most queries, and
-    `best a data set` the one with the highest mean in the query's data set (best single where that is a new one). None
-    of them is one with next to no scores (`Scores.barely_scored`).
+    `best single` always chooses the candidate with the highest mean over data sets, `majority` the one that wins most
+    queries, and `best a data set` the one with the highest mean in the query's data set (best single if the data set is
+    new). Candidates with hardly any scores (`Scores.barely_scored`) are left out.
     """
     learned = learned.without_barely_scored()
     table = learned.scores
@@ -47,13 +47,13 @@ def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
 
 
 def best_single(scores: Scores) -> int:
-    """The number of the candidate with the highest mean over data sets, of those with more than next to no scores."""
+    """The index of the candidate with the highest mean over data sets, among those with enough scores."""
     means = metrics.group_means(scores.without_barely_scored().scores, scores.datasets)
     return int(np.nanargmax(mean(np.array(list(means.values())), axis=0)))
 
 
 def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
-    """The score that kNN's choice gets on each query, shape (n,), with the router's encoder; both scores have the
+    """The score of kNN's choice on each query, shape (n,), with the router's encoder. Both score tables must have the
     candidates in the same order."""
     vectors, learned_from = (encoder.embed_all([query.text for query in one.queries]) for one in (scores, learned))
     references = unit(learned_from.astype(np.float32))
@@ -64,12 +64,12 @@ def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
 def predicted(
     queries: Vectors, vectors: Floats, scores: Floats, k: int = NEIGHBOURS, temperature: float = TEMPERATURE
 ) -> Floats:
-    """The scores that kNN predicts, shape (n, m), by the k nearest training queries, or all where there are fewer.
+    """The scores that kNN predicts from the k nearest training queries (from all if there are fewer), shape (n, m).
 
     Args:
-        queries: their vectors, shape (n, width), of any length and precision.
-        vectors: of the training queries, of unit length, shape (t, width).
-        scores: of the training queries, shape (t, m), none missing.
+        queries: the queries' vectors, shape (n, width), of any norm and precision.
+        vectors: the training queries' vectors, of unit norm, shape (t, width).
+        scores: the training queries' scores, shape (t, m), none missing.
     """
     parts = []
     for first in range(0, max(1, len(queries)), AT_ONCE):
@@ -81,7 +81,7 @@ def predicted(
 
 
 def completed(vectors: Floats, scores: Floats, k: int = NEIGHBOURS, temperature: float = TEMPERATURE) -> Floats:
-    """Scores of the training queries in which kNN has filled each gap, from the queries with that candidate's score."""
+    """The training queries' scores; kNN over the queries with a score of that candidate fills each gap."""
     full = scores.copy()
     for column in np.flatnonzero(np.isnan(scores).any(axis=0)):
         gaps = np.isnan(scores[:, column])
@@ -91,7 +91,7 @@ def completed(vectors: Floats, scores: Floats, k: int = NEIGHBOURS, temperature:
 
 
 def _largest(values: Floats, count: int) -> tuple[Floats, NDArray[np.intp]]:
-    """The largest values of each row and their places, in any order. Of equal values the first ones count."""
+    """The largest values of each row and their indices, in any order. Of equal values, the first are taken."""
     least = -np.partition(-values, count - 1, axis=-1)[:, count - 1 : count]
     above, equal = values > least, values == least
     room = count - above.sum(axis=-1, keepdims=True)

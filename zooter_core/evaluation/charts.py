@@ -1,7 +1,7 @@
-"""Charts by plotly, for the demo's pages and for the files of commands: their colours, their frame, and what both draw.
+"""Plotly charts for the demo's pages and for files that commands write: colours, layout, and the charts of both.
 
-A figure is a dictionary as plotly has it in JSON. Names and texts may be a stranger's, and plotly reads markup, links,
-formulas and templates in whatever it writes: all words go through `text` or `hover`.
+A figure is a dictionary in plotly's JSON format. Names and texts are untrusted, and plotly interprets markup, links,
+formulas and templates in every text: all texts must go through `text` or `hover`.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#C9B400", "#9
 ROUTER = "#7C4DDB"
 GREY = "#888888"
 GROUND, THIN = "#ffffff", "#ddd8e8"  # of a light page (.streamlit/config.toml)
-INK = "#000037"  # nearly black; on a page, Streamlit replaces it by what it writes with, on a dark ground nearly white
+INK = "#000037"  # nearly black; on a page, Streamlit replaces it with its own text colour, which is light in dark mode
 FONT = '"Source Sans", "Source Sans Pro", Helvetica, Arial, sans-serif'
 WORDS: Figure = {"size": 14, "color": INK}
 DASHES = ("solid", "dash", "dot")
 SWEEP_COLOURS = (ROUTER, *PALETTE)
 SWEEP_AXES = ("beta (weight of the plain label)", "mean score per query, 95% interval")
 MARK = 10  # pixels
-WIDEST, LABEL = 46, 22  # characters of a line of a hover, and of a name on an axis, which fit on a phone
+WIDEST, LABEL = 46, 22  # characters that fit on a phone, in a line of a hover text and in a name on an axis
 CONFIG: Figure = {"displaylogo": False, "modeBarButtons": [["toImage"]], "toImageButtonOptions": {"scale": 2}}
 ENTITIES = {ord(character): f"&#{ord(character)};" for character in "&<>${"}
 
 
 def text(words: str) -> str:
-    """Words in which plotly finds no tag, link, formula or template."""
+    """A text in which plotly finds no tag, link, formula or template."""
     return words.translate(ENTITIES)
 
 
 def hover(*sentences: str) -> str:
-    """Sentences for a hover, each on lines of its own."""
+    """A hover text of sentences, each of which starts a new line."""
     lines = [line for sentence in sentences for line in textwrap.wrap(sentence, WIDEST)]
     return "<br>".join(map(text, lines))
 
@@ -81,12 +81,12 @@ def framed(
     margin: Mapping[str, Any] = MARGIN,
     **layout: Any,
 ) -> Figure:
-    """A chart with titles on its axes. Its colours are those of the page; a file has those of `on_white`.
+    """A chart with titles on its axes. It has the page's colours; `on_white` gives a file its own.
 
     Args:
-        legend: whether there is one below the chart; or what is different about it.
-        margin: pixels around the chart, where they are different.
-        layout: `xaxis` and `yaxis` add to the axes; others are parts of the layout.
+        legend: whether there is a legend below the chart, or settings for it.
+        margin: margins in pixels, where they differ from the default.
+        layout: further settings of the layout; `xaxis` and `yaxis` are merged into the axes.
     """
     titles = {name: {"text": words, "standoff": 12, "font": WORDS} for name, words in (("xaxis", x), ("yaxis", y))}
     axes = {name: AXIS | {"title": title} | layout.pop(name, {}) for name, title in titles.items()}
@@ -96,7 +96,7 @@ def framed(
 
 
 def on_white(figure: Figure, height: int) -> Figure:
-    """A chart outside of a page, so many pixels high: in the colours of the demo's light pages."""
+    """A chart for a file, in the colours of the demo's light pages. `height` is in pixels."""
     axis = {"gridcolor": THIN, "linecolor": THIN}
     label = {"bgcolor": GROUND, "bordercolor": THIN}
     ground = {"paper_bgcolor": GROUND, "plot_bgcolor": GROUND}
@@ -105,14 +105,14 @@ def on_white(figure: Figure, height: int) -> Figure:
 
 
 def of_names(names: Sequence[str], **more: Any) -> Figure:
-    """An axis with a name for each of the numbers from 0, the first one on top."""
+    """An axis with names instead of the numbers 0, 1, 2 ..., the first on top."""
     words = ["<br>".join(map(text, textwrap.wrap(name, LABEL))) for name in names]
     ticks = {"tickvals": list(range(len(names))), "ticktext": words}
     return {"range": [len(names) - 0.5, -0.5], "showgrid": False, **ticks, **more}
 
 
 def error_bars(middles: Sequence[float], intervals: Sequence[tuple[float, float]], colour: str) -> Figure:
-    """Error bars as plotly has them: how far each end is from its middle; none where one is not finite."""
+    """Plotly's error bars: the distance of each end from the middle; no bar where an end is not finite."""
     ends = [
         (high - middle, middle - low) if all(map(math.isfinite, (low, middle, high))) else (None, None)
         for middle, (low, high) in zip(middles, intervals, strict=True)
@@ -143,7 +143,7 @@ def _marked(
     stars: Collection[int] = (),
     **more: Any,
 ) -> Figure:
-    """A line with a mark for each point, a star for some; `number` is its place among the lines of the chart."""
+    """A line with a marker per point, stars for some; `number` is its index among the lines of the chart."""
     marker = {
         "color": colour,
         "opacity": 1,
@@ -156,7 +156,7 @@ def _marked(
 
 
 def sweep_chart(sweep: Sweep) -> Figure:
-    """The mean score over beta with its 95% interval, a line per tau; a star marks the best point."""
+    """The mean score against beta with its 95% interval, a line per tau; a star marks the best point."""
     by_tau: dict[float, list[SweepRow]] = {}
     for row in sorted(sweep.rows, key=lambda row: row.beta):
         by_tau.setdefault(row.tau, []).append(row)
@@ -192,7 +192,7 @@ def selection_chart(
     for number, (k, points) in enumerate(curves.items()):
         costs, rewards = [point.cost(priced) for point in points], [point.reward for point in points]
         ends = [costs[0], costs[-1]], [rewards[0], rewards[-1]]
-        traces.append(trace("scatter", *ends, **straight, showlegend=not number))  # all of them have one entry
+        traces.append(trace("scatter", *ends, **straight, showlegend=not number))  # one legend entry for all of them
         texts, name = [_curve_texts(point, priced) for point in points], f"router, {k} models if unsure"
         traces.append(_marked(costs, rewards, ROUTER, number, texts, name=name))
     unit = "dollars per thousand queries" if priced else "model calls per query"

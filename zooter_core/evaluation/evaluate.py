@@ -190,7 +190,7 @@ def compare(
 
 
 def _verdict(scores: Scores, probabilities: Array, best: str, learned: Scores | None, source: Source) -> Verdict:
-    """The router's choices against the best single candidate of `learned`, or else `best`, the one in hindsight."""
+    """The router's choices against the best single candidate of `learned`, or else against `best`, in hindsight."""
     against = best if learned is None else learned.candidates[best_single(learned)]
     alone = scores.scores[:, scores.candidates.index(against)]
     earned = chosen(probabilities, scores.scores)
@@ -202,24 +202,24 @@ def _verdict(scores: Scores, probabilities: Array, best: str, learned: Scores | 
 
 
 def _interval(name: str, values: Array) -> tuple[float, float]:
-    """The interval of a mean; that of a regret is not below 0."""
+    """The interval of a mean; a regret's interval is cut off at 0."""
     low, high = metrics.interval(values)
     return max(low, 0.0) if name.startswith("regret") else low, high
 
 
 def _scored(values: Array) -> Any:
-    """The number of queries with a score, of each column."""
+    """The number of queries with a score, per column."""
     return np.isfinite(values).sum(axis=0).tolist()
 
 
 def _ranks(methods: Mapping[str, Array], datasets: Sequence[str]) -> dict[Literal["mtr", "uplift"], ByName]:
-    """MTR and %Uplift of methods; each has the score of its choice on each query, shape (n,)."""
+    """MTR and %Uplift of methods, from the score of each method's choice on each query, shape (n,)."""
     means = {name: np.array(list(metrics.group_means(values, datasets).values())) for name, values in methods.items()}
     return {"mtr": metrics.mean_task_rank(means), "uplift": metrics.uplift(means)}
 
 
 def _best_choice(scores: Array, best: Array) -> Share | None:
-    """How often a method's score, shape (n,), is the best one; None where it has no score."""
+    """How often a method's score, shape (n,), is the best one; None if it has no score."""
     scores, best = without_gaps(scores, best)
     if not len(scores):
         return None
@@ -251,7 +251,7 @@ def _of_dataset(candidates: tuple[str, ...], table: Array, chosen: Array, rmr: A
 
 
 def _average(candidates: Sequence[str], datasets: Sequence[DatasetMeans]) -> Means:
-    """Means over data sets, each data set counting the same; the best of these candidates."""
+    """Unweighted means over data sets, and the best of these candidates."""
 
     def over(values: Sequence[float]) -> float:
         return float(mean(np.array(values)))
@@ -271,15 +271,15 @@ def _best(means: Mapping[str, float]) -> BestSingle:
 
 @dataclass(frozen=True)
 class Sampled:
-    """Rewards and costs of the single responses of a run."""
+    """Rewards and costs of a run's individual responses."""
 
     rewards: Array  # shape (n, candidates, k), whose means over k are the scores
-    # For a thousand queries, shape (n, candidates), means over k; None where a price is missing.
+    # Dollars per thousand queries, means over k, shape (n, candidates); None if a price is missing.
     dollars: Array | None = None
-    tokens: Array | None = None  # of a response, in the same shape; None where nobody has counted
+    tokens: Array | None = None  # per response, in the same shape; None if tokens were not counted
 
     def part(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Sampled:
-        """Those of some queries and candidates."""
+        """The part for some queries and candidates."""
         place = np.ix_(rows, columns)
         dollars, tokens = (None if table is None else table[place] for table in (self.dollars, self.tokens))
         return Sampled(self.rewards[place], dollars, tokens)
@@ -341,7 +341,7 @@ def report(
 
 
 def _by_source(scores: Scores, entropies: Array) -> dict[str, SourceFigures]:
-    """Each candidate's rewards on all queries, and on those of each data set."""
+    """Each candidate's rewards, on all queries and per data set."""
     table, names = scores.without_barely_scored().scores, np.array(scores.datasets)
     shares = metrics.win_shares(table)
 
@@ -373,7 +373,7 @@ def _judged(fold: Scores, probabilities: Array) -> NDArray[np.bool_]:
 
 
 def _held_back(outputs: selection.Outputs, fold: Scores, learned: Scores | None, sampled: Sampled) -> Evaluation | None:
-    """The router on the held-back queries; None where some difference has no query."""
+    """The router's figures on the held-back queries; None if some difference has no query."""
     rewards, dollars = sampled.rewards, sampled.dollars
     if not len(fold.queries):
         return None

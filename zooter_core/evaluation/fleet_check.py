@@ -1,4 +1,4 @@
-"""Whether each part of a fleet works once, and how fast it is and how much memory it takes."""
+"""Use each part of a fleet once: whether it works, how fast it is, and how much memory it takes."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Part:
 
     kind: str  # candidate, reward model, tagger or router
     name: str
-    check: Callable[[], Row]  # uses it once; returns what to report, at least `found`
+    check: Callable[[], Row]  # uses the part once and returns what to report, at least `found`
 
 
 def list_parts(ensemble: Ensemble, note: Tell) -> list[Part]:
-    """The parts of a fleet; `note` is called with why a request waits."""
+    """The parts of a fleet; `note` is called with the reason why a request waits."""
     fleet = ensemble.fleet
     parts = [Part("candidate", entry.name, partial(_candidate, ensemble, entry, note)) for entry in fleet.candidates]
     if fleet.reward:
@@ -53,7 +53,7 @@ def list_parts(ensemble: Ensemble, note: Tell) -> list[Part]:
 
 
 def check_part(ensemble: Ensemble, part: Part) -> Row:
-    """A part's work, with the seconds and the memory that it takes, or the error that it ends with."""
+    """Check a part: its report, with the seconds and the memory that it took, or with its error."""
     start = time.perf_counter()
     row: Row = {"part": part.kind, "name": part.name, "ok": True}
     process, models = _memory(), _models(ensemble)
@@ -62,14 +62,14 @@ def check_part(ensemble: Ensemble, part: Part) -> Row:
     except ZooterError as problem:
         row |= {"ok": False, "found": str(problem)}
     row |= {"seconds": round(time.perf_counter() - start, 2)}
-    # A model that takes the place of another does not make the process grow.
+    # The process does not grow if a model replaces another one.
     loaded = sum(max(size - models.get(key, 0), 0) for key, size in _models(ensemble).items())
     memory = round((loaded or max(_memory() - process, 0)) / 1e6)
     return {"memory_mb": memory if row["ok"] else None} | row
 
 
 def _candidate(ensemble: Ensemble, entry: CandidateConfig, note: Tell) -> Row:
-    """A short answer. The model of an endpoint takes no memory on this machine."""
+    """Check a candidate by a short answer. An endpoint's model takes no memory on this machine."""
     backend = ensemble.backend_for(entry)
     backend.load(entry)
     generation = GenerationConfig(max_new_tokens=32, temperature=0.0)
@@ -96,13 +96,13 @@ def _candidate(ensemble: Ensemble, entry: CandidateConfig, note: Tell) -> Row:
 
 
 def _abilities(backend: OpenAIBackend, entry: CandidateConfig) -> Row:
-    """What an endpoint's model can do and costs, and the keys of its table that say otherwise, or nothing."""
+    """An endpoint's abilities and prices, and the keys of its table that are missing or say otherwise."""
     assert entry.endpoint is not None
     abilities = backend.abilities(entry).to_json()
     table = {"context_tokens": entry.context_tokens, "images": entry.images, "tools": entry.tools}
     table |= {"json_mode": entry.json_mode, "parallel": entry.endpoint.parallel}
     advice = {key: abilities[key] for key in table if abilities[key] not in (None, table[key])}
-    prices = abilities["prices"] if entry.usd_per_million_tokens is None else {}  # one that is written may be agreed on
+    prices = abilities["prices"] if entry.usd_per_million_tokens is None else {}  # others may have been negotiated
     return {"abilities": abilities, "advice": advice | prices}
 
 
@@ -117,7 +117,7 @@ def _reward(ensemble: Ensemble) -> Row:
 
 
 def _tagger(ensemble: Ensemble) -> Row:
-    queries = [f"{n} + {n}?" for n in range(2, 6)]  # several: a tagger may refuse one of them and still work
+    queries = [f"{n} + {n}?" for n in range(2, 6)]  # several, since a tagger that works may refuse one of them
     return {"found": ", ".join(tag.name for tag in ensemble.tagger.tag(queries)[0])}
 
 

@@ -1,4 +1,4 @@
-"""Figures of an evaluation as the paper shows them: methods by data set (Table 1), and cost against quality."""
+"""An evaluation's figures in the paper's form: methods by data set (Table 1), and cost against quality."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Thinking in a fleet: which candidates are one model with and without it, and what it costs and earns, in words."""
+"""Thinking in a fleet: which candidates are one model with and without it, and its cost and gain in words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def twins(candidates: Iterable[CandidateConfig]) -> list[list[str]]:
 
 
 def compare_thinking(answers: AnswerTable, scores: Scores, fleet: Fleet) -> list[Thinking]:
-    """What thinking earns and costs, by kind of query; empty where no candidate thinks."""
+    """What thinking earns and costs, by kind of query; empty if no candidate thinks."""
     if not np.nansum(answers.thoughts):
         return []
     kinds = [[name for name in names if name != OTHER] for names in scores.kinds]
@@ -66,7 +66,7 @@ def _amount(row: Thinking, unit: str = "") -> str:
 
 
 def _costs(row: Thinking, unit: str = "", priced: bool = False) -> str:
-    """The extra tokens, with seconds and perhaps dollars in parentheses; nothing where tokens were not counted."""
+    """The extra tokens, with seconds and any dollars in parentheses; empty if tokens were not counted."""
     if row.tokens is None:
         return ""
     more, beside = row.tokens.mean, []

@@ -35,13 +35,13 @@ from zooter_core.evaluation.figures import (
 from zooter_core.method.metrics import Array, without_gaps
 from zooter_core.method.verdict import difference, fewest, stands_out
 
-ENOUGH = 100  # held-back queries; with fewer, cross-validation gives the verdict, because it judges all others
+ENOUGH = 100  # held-back queries; with fewer, the verdict comes from cross-validation, which uses all training queries
 MOST_KINDS = 3  # that gain, and that lose
 MOST_NEEDED = 10_000  # queries that a sentence asks for
-FAR = 2.0  # times the gap, which no percentage says well
-BORDERLINE = 1.5  # times the queries that there are: an estimate below that is no better than "a few more"
+FAR = 2.0  # times the gap; percentages above that are hard to read
+BORDERLINE = 1.5  # times the present queries; a smaller estimate of what is needed is said as "a few more"
 STARTING, PRESENT = "the starting router", "the present router"  # what the new router of an exam is compared with
-BEST_SINGLE = "the best single model"  # of cross-validation, where the folds do not agree on which one that is
+BEST_SINGLE = "the best single model"  # in cross-validation, if the folds do not agree on one model
 QUERIES = {"held-back": "held-back queries", "cross-validation": "cross-validated queries", "judged": "queries"}
 
 
@@ -85,7 +85,7 @@ def reach_verdict(
 
 
 def _kinds(scores: Scores, values: Array) -> tuple[list[Kind], list[Kind]]:
-    """The kinds of queries where the differences, shape (n,), stand out above 0, and below."""
+    """The kinds of queries whose differences, shape (n,), are significantly above 0, and below."""
     rows: dict[str, list[int]] = {}
     for row, names in enumerate(scores.kinds):
         for name in dict.fromkeys(names):
@@ -112,7 +112,7 @@ def with_cost(verdict: Verdict, spent: Spent, unit: Literal["dollars", "tokens"]
 
 
 def of_report(report: Report) -> Verdict | None:
-    """The verdict of a training: by cross-validation where fewer than ENOUGH queries are held back."""
+    """The verdict of a training; from cross-validation if fewer than ENOUGH queries are held back."""
     held_back = report.held_back
     if report.cross_validation and (held_back is None or held_back.n < ENOUGH):
         return report.cross_validation
@@ -220,7 +220,7 @@ def sentences(verdict: Verdict, subject: str = "Routing") -> list[str]:
 
 
 def _advice(verdict: Verdict) -> str:
-    """What to do where routing has not shown that it is better, after a space."""
+    """What to do if routing has not been shown to be better, after a space."""
     if _beats(verdict) or not verdict.differing:
         return ""
     if verdict.significant:
@@ -292,13 +292,13 @@ def _needed(verdict: Verdict) -> str:
 
 
 def two_digits(count: float) -> str:
-    """A number of queries to two digits, rounded up."""
+    """A number of queries, rounded up to two digits."""
     unit = 10 ** max(len(str(math.ceil(count))) - 2, 0)
     return f"{-(-math.ceil(count) // unit) * unit:,}"
 
 
 def _amount(value: float, verdict: Verdict, sign: bool = False, unit: str = " points") -> str:
-    """A difference with the decimals that the verdict's interval can bear, in hundredths where scores are shares."""
+    """A difference with as many decimals as the verdict's interval justifies, in hundredths if scores are shares."""
     scale = 100 if verdict.points else 1
     low, high = verdict.interval or (0.0, value)
     text = _rounded(scale * value, (scale * low, scale * high), "+" if sign else "")
@@ -311,13 +311,13 @@ def _and(names: Any, word: str = "and") -> str:
 
 
 def ends(interval: Interval | None, form: str) -> str:
-    """An interval as a cell of a table; empty where there is none."""
+    """An interval as a table cell; empty if there is none."""
     low, high = interval or (math.nan, math.nan)
     return "" if math.isnan(low) else f"{low:{form}} to {high:{form}}"
 
 
 def _rounded(value: float, interval: Interval, sign: str = "") -> str:
-    """A mean with the decimals that its interval can bear: two digits of the width, but four decimals at most."""
+    """A mean with as many decimals as its interval justifies: two digits of the width, at most four decimals."""
     width = abs(interval[1] - interval[0])
     decimals = min(max(1 - math.floor(math.log10(width)), 0), 4) if width > 0 else 3
     return f"{value:{sign}z.{decimals}f}"  # z: no "-0.00"
@@ -361,7 +361,7 @@ def _gap(figures: Evaluation, single: str) -> str:
 
 
 def _best_choice(figures: Evaluation, single: str) -> list[str]:
-    """How often the router and the best single model are the best choice; nothing where one of them has no score."""
+    """How often the router and the best single model are the best choice; empty if one of them has no score."""
     router, alone = figures.best_choice["router"], figures.best_choice["best_single"]
     if router is None or alone is None:
         return []

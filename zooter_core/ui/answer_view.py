@@ -13,8 +13,8 @@ from zooter_core.ui.text import JOINER, is_from_right, plain, visible
 from zooter_core.ui.widgets import show_error
 
 AT_ONCE = 0.001  # seconds
-SLOWEST = 1.0  # tokens per second that are shown: fewer are one token that came late, or none
-FOLDED = 700  # characters of a query from which the rest is folded
+SLOWEST = 1.0  # tokens per second; a lower rate is not shown, as it comes from one late token, or from none
+FOLDED = 700  # characters; a longer query is folded
 ENDINGS = {
     "length": ":orange-badge[cut off at the token limit]",
     "stopped": ":gray-badge[stopped]",
@@ -23,13 +23,13 @@ ENDINGS = {
 
 
 def bubble() -> DeltaGenerator:
-    """The place for what a visitor has typed."""
+    """The container for a visitor's query."""
     return st.chat_message("user", avatar=":material/person:")
 
 
 def draw_query(query: str) -> None:
     """Draw a query as it was typed: no character of it is Markdown."""
-    shown = JOINER * query[:1].isspace() + visible(query)  # else Streamlit would cut off the space at its beginning
+    shown = JOINER * query[:1].isspace() + visible(query)  # Streamlit would strip leading white space
     with bubble():
         if len(query) <= FOLDED:
             st.text(shown)
@@ -40,7 +40,7 @@ def draw_query(query: str) -> None:
 
 
 def fallback_note(job: Answers) -> str:
-    """Which candidates failed, and which one is left to answer instead if only one is; empty if none or all failed."""
+    """Which candidates failed, and which one answers instead if only one is left; empty if none or all failed."""
     failed = [response for response in job.failed if response.candidate != job.shown]
     alone = len(failed) == len(job.candidates) - 1
     return "" if job.all_failed else attempts.note(failed, job.shown if alone else None)
@@ -53,12 +53,12 @@ def explain_failure(job: Answers, name: str) -> str | None:
     if job.all_failed and len(job.candidates) > 1:
         return str(attempts.all_failed(job.failed))
     response = job.responses.get(name)
-    common = job.problem if name == job.shown else None  # said once
+    common = job.problem if name == job.shown else None  # shown once, not below every answer
     return common or (str(response.error) if response and response.error else None)
 
 
 def draw_answer(job: Answers, name: str, key: str) -> None:
-    """A candidate's answer so far, with its facts once it has ended, or its error."""
+    """Draw a candidate's answer so far, and how it ended or why it failed."""
     response = job.responses.get(name)
     draw_text(job, name, key)
     if job.broke_off(name) and not job.problem and (job.texts[name] or not response):
@@ -70,11 +70,11 @@ def draw_answer(job: Answers, name: str, key: str) -> None:
 
 
 def draw_text(job: Answers, name: str, key: str, blind: bool = False) -> None:
-    """A candidate's thoughts and text so far, or that there is none.
+    """Draw a candidate's thoughts and text so far, or a note that there is none yet.
 
     Args:
-        key: keeps the thoughts open, or folded, while they come.
-        blind: hide what could tell which model it is: how long it thinks, and, unless all of them do, that it thinks.
+        key: keeps the thoughts open or folded while they are streamed.
+        blind: hide what could reveal the model: how long it thinks, and that it thinks, unless all models do.
     """
     response, thoughts = job.responses.get(name), job.thoughts.get(name)
     if blind and not all(other in job.thoughts for other in job.candidates):
@@ -83,12 +83,12 @@ def draw_text(job: Answers, name: str, key: str, blind: bool = False) -> None:
     if thoughts:
         tokens = response.thought_tokens if response else 0
         _fold(_title(thinks, None if blind else thoughts.seconds, 0 if blind else tokens), thoughts.text, key)
-    text = safe(response.text if response else job.texts[name])  # also the text before an error
+    text = safe(response.text if response else job.texts[name])  # includes the text before an error
     if text.strip():
         with st.container(key=f"{'rtl' if is_from_right(text) else 'ltr'}-{key}"):
             st.markdown(text)
     elif thoughts and thinks:
-        with st.container(key=f"thinking-{key}"):  # which the style sheet hides while the thoughts are open
+        with st.container(key=f"thinking-{key}"):  # the style sheet hides it while the thoughts are open
             st.caption(plain(_end(thoughts.text)))
     elif job.running and not response:
         st.markdown("*waiting for the first word ...*")
@@ -101,7 +101,7 @@ def draw_text(job: Answers, name: str, key: str, blind: bool = False) -> None:
         st.caption("The answer is empty.")
 
 
-TAIL = 48  # characters of thoughts that are shown as they come; a phone shows them on one line
+TAIL = 48  # characters of the latest thoughts that are shown; they fit on one line of a phone
 
 
 def _end(thoughts: str) -> str:
@@ -119,20 +119,20 @@ def _title(thinks: bool, seconds: float | None, tokens: int) -> str:
 
 
 def draw_thoughts(response: Response, key: str) -> None:
-    """The thoughts of a response that was not drawn while it grew, if it has any."""
+    """Draw the thoughts of a finished response, if it has any."""
     if response.thoughts:
         _fold(_title(False, None, response.thought_tokens), response.thoughts, key)
 
 
 def _fold(title: str, thoughts: str, key: str) -> None:
-    """Thoughts, folded until a visitor opens them. Where there is too much to draw, their end matters most."""
+    """Draw thoughts, folded until a visitor opens them. Only the end of very long thoughts is drawn."""
     with st.expander(title, key=f"thoughts-{key}", type="compact"):
         st.markdown(safe(thoughts if len(thoughts) <= MOST else f"… {thoughts[2 - MOST :]}"))
 
 
 def draw_ending(response: Response) -> None:
-    """Why a response ended early, if it did. Not in a caption: a badge would be too pale there."""
-    if response.finish in ENDINGS and (response.text or response.finish != "stopped"):  # which `draw_text` has said
+    """Draw why a response ended early, if it did. Not in a caption, where a badge would be too pale."""
+    if response.finish in ENDINGS and (response.text or response.finish != "stopped"):  # `draw_text` has said so
         st.markdown(ENDINGS[response.finish])
 
 
@@ -140,8 +140,8 @@ def facts(response: Response | None, alone: bool = True) -> str:
     """How long a response took, as one line of Markdown; empty before its end and if it failed.
 
     Args:
-        alone: whether no other model answered at the same time. Models of one machine take turns, token by token, so
-            that the first word and the speed of one of several say how long it waited, not how fast it writes.
+        alone: whether no other model answered at the same time. Models on one machine take turns, token by token, so
+            first word and speed would then measure how long each one waited.
     """
     if response is None or response.error or not response.tokens:
         return ""
@@ -152,9 +152,9 @@ def facts(response: Response | None, alone: bool = True) -> str:
 
 
 def speeds(response: Response, words: str = "first word") -> list[str]:
-    """How soon a response began and how fast it was written, as far as that is known and means something.
+    """How soon a response began and how fast it was written, where these figures are known and meaningful.
 
-    A calculator's words come at once, and a rate below SLOWEST is that of one late token.
+    The calculator's words come at once, and a rate below SLOWEST is that of a single late token.
     """
     first, rate = response.first_token_seconds, response.tokens_per_second
     parts = []

@@ -1,4 +1,4 @@
-"""What pages draw in colours: a model's badge and strip, and charts by plotly, which `evaluation.charts` frames."""
+"""A model's badge, the strip of probabilities, and plotly charts, on top of `evaluation.charts`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zooter_core.evaluation.charts import CONFIG, GREY, LABEL, PALETTE, Figure, 
 from zooter_core.ui.text import clipped, plain
 
 SVG = "http://www.w3.org/2000/svg"
-FONT = "'Source Sans Pro', 'Source Sans 3', Helvetica, Arial, sans-serif"  # without quotes, "3" is no name
+FONT = "'Source Sans Pro', 'Source Sans 3', Helvetica, Arial, sans-serif"  # unquoted, "3" would not be a valid name
 
 
 def picture(width: float, height: float, body: str, more: str = "") -> str:
@@ -55,7 +55,7 @@ def in_words(probabilities: Mapping[str, float]) -> str:
 
 
 def stacked(probabilities: Mapping[str, float], pool: Sequence[str], pale: bool = False) -> str:
-    """One bar that candidates share, the most probable first; `pale`: hatched. It stretches to any width."""
+    """An SVG of one stacked bar, the most probable candidate first; `pale` hatches it. It stretches to any width."""
     parts, start = [], 0.0
     for name, share in by_share(probabilities):
         parts.append(f'<rect x="{start:.2f}" width="{100 * share:.2f}" height="8" fill="{colour(pool, name)}"/>')
@@ -69,21 +69,21 @@ def stacked(probabilities: Mapping[str, float], pool: Sequence[str], pale: bool 
     return picture(100, 8, body, ' preserveAspectRatio="none"')
 
 
-# Streamlit's names for colours in Markdown; config.toml gives each the palette's colour of the same place.
+# Streamlit's names for colours in Markdown. config.toml sets each to the palette's colour at the same index.
 NAMES = ("blue", "orange", "green", "violet", "red", "yellow", "gray")
 
 
 def colour(pool: Sequence[str], name: str) -> str:
-    """A model's colour as hexadecimal digits; grey if it is no longer in the pool."""
+    """A model's colour in hexadecimal; grey if the model is no longer in the pool."""
     return PALETTE[list(pool).index(name) % len(PALETTE)] if name in pool else GREY
 
 
-# For readers who cannot tell the colours apart. Stars, diamonds and crosses are marks of what is no model.
+# For readers who cannot tell the colours apart. Stars, diamonds and crosses mark what is not a model.
 SYMBOLS = ("circle", "square", "triangle-up", "pentagon", "hexagon", "triangle-down", "triangle-left")
 
 
 def symbol(pool: Sequence[str], name: str) -> str:
-    """A model's mark in a chart; a circle if it is no longer in the pool."""
+    """A model's marker in a chart; a circle if the model is no longer in the pool."""
     return SYMBOLS[list(pool).index(name) % len(SYMBOLS)] if name in pool else SYMBOLS[0]
 
 
@@ -117,11 +117,11 @@ CERTAINTY = {
 
 
 def draw_strip(decision: Decision, key: str, pool: Sequence[str] = (), why: bool = False) -> bool:
-    """Draw how a query was routed, as one row; True if a visitor has opened the reasons.
+    """Draw how a query was routed, in one row. Return whether a visitor has opened the explanation.
 
     Args:
-        pool: the fleet's candidates, if others than the decision's.
-        why: whether there are reasons to open.
+        pool: the fleet's candidates, if they differ from the decision's.
+        why: whether there is an explanation to open.
     """
     probabilities, rivals = decision.probabilities, decision.rivals
     pool = pool or list(probabilities)
@@ -148,25 +148,25 @@ def draw_strip(decision: Decision, key: str, pool: Sequence[str] = (), why: bool
 
 
 def shown_tags(tags: Sequence[Tag]) -> list[Tag]:
-    """The tags that are worth showing, of tags with the best first. A doubtful one confuses more than none, and so does
-    one that hardly beats another (benchmarks/first_clicks.py)."""
+    """The tags that are worth showing, of tags by descending score. A doubtful tag confuses more than no tag, and so
+    does one that is hardly ahead of the next (benchmarks/first_clicks.py)."""
     if len(tags) > 1 and tags[0].score < CLEAR:
         return []
     return [tag for tag in tags if tag.score >= LEAST_SHOWN]
 
 
 def draw(figure: Figure, key: str, alt: str, height: int) -> None:
-    """Draw a chart in the page's colours, so many pixels high; `alt` is what a screen reader says of it."""
+    """Draw a chart in the page's colours. `height` is in pixels; `alt` is for screen readers."""
     options = CONFIG | {"toImageButtonOptions": {**CONFIG["toImageButtonOptions"], "filename": f"zooter-{key}"}}
-    sized = {**figure, "layout": {**figure["layout"], "height": height}}  # or plotly first draws it 450 pixels high
+    sized = {**figure, "layout": {**figure["layout"], "height": height}}  # else plotly first draws it 450 pixels high
     st.plotly_chart(sized, key=key, height=height, config=options, alt=alt)
 
 
 def redraw(figure: Figure, key: str, alt: str, height: int) -> None:
-    """Draw a chart that changes while one types, without a flash.
+    """Draw a chart that changes while a visitor types, without flicker.
 
-    Streamlit takes a chart of plotly's that changes off the page before it draws the new one. So there are two places,
-    one upon the other, which take turns: the older chart stays until the newer has its marks.
+    Streamlit removes a changed plotly chart before it draws the new one. So two containers lie on top of each other and
+    take turns: the old chart stays until the new one has its markers.
     """
     turn, charts_of = st.session_state.get(f"turn-{key}", (0, {}))
     turn, charts_of = 1 - turn, charts_of | {1 - turn: (figure, alt)}
@@ -176,19 +176,19 @@ def redraw(figure: Figure, key: str, alt: str, height: int) -> None:
             with st.container(key=f"{key}-at-{place}"):
                 if place in charts_of:
                     draw(charts_of[place][0], f"{key}-{place}", charts_of[place][1], height)
-        # Streamlit draws a chart once unseen, to find its width.
+        # Streamlit first draws a chart invisibly, to find its width.
         drawn = f'.st-key-{key}-at-{turn} .js-plotly-plot:not([style*="visibility: hidden"]) .points path'
         older = f".st-key-{key}-at-{1 - turn}"
         st.html(f"<style>.st-key-turns-{key}:has({drawn}) {older} {{ visibility: hidden }}</style>")
 
 
 def label(name: str, most: int = 200) -> str:
-    """The start of a name, for plotly."""
+    """A name, shortened and escaped for plotly."""
     return text(clipped(name, most))
 
 
 def clock(seconds: float) -> str:
-    """A moment by the clock of this machine, for an axis of dates."""
+    """A moment in local time, for an axis of dates."""
     return datetime.fromtimestamp(seconds).isoformat(sep=" ", timespec="seconds")
 
 
@@ -197,7 +197,7 @@ def time_axis(since: float, until: float) -> Figure:
 
 
 def dots(xs: Iterable[Any], ys: Iterable[Any], marker: Figure, hovers: Iterable[str] = (), **more: Any) -> Figure:
-    """Marks, also at the edge of a chart; with `text`, words beside each."""
+    """Markers, which are not clipped at the edge of a chart; `text` puts words beside each."""
     style = {"mode": "markers+text" if "text" in more else "markers", "cliponaxis": False, **more}
     return trace("scatter", xs, ys, hovers, marker={"opacity": 1} | marker, **style)
 
@@ -230,12 +230,12 @@ def probability_bars(shares: Mapping[str, float], pool: Sequence[str]) -> Figure
 
 
 def dots_of_names(rows: Sequence[tuple[str, float, str]], sentence: str, x: str = "", **across: Any) -> Figure:
-    """A row for each name, the first one on top: its value as a dot.
+    """A row per name, the first on top, with its value as a dot.
 
     Args:
         rows: name, value and colour of each.
-        sentence: what a dot says under the pointer, with {name} and {value}.
-        across: what is different about the axis of the values.
+        sentence: a dot's hover text, with {name} and {value}.
+        across: plotly settings for the axis of values.
     """
     values = [value for _, value, _ in rows]
     hovers = [sentence.format(name=clipped(name, 80), value=f"{value:z.2f}") for name, value, _ in rows]
@@ -248,7 +248,7 @@ def dots_of_names(rows: Sequence[tuple[str, float, str]], sentence: str, x: str 
 
 
 def rewards(ranked: Iterable[Ranked], pool: Sequence[str]) -> Figure:
-    """The rewards of responses. Only their distances mean something, so the axis has no numbers."""
+    """The rewards of responses. Only differences between rewards have a meaning, so the axis has no numbers."""
     rows = [
         (item.response.candidate, item.reward, colour(pool, item.response.candidate))
         for item in ranked
@@ -259,7 +259,7 @@ def rewards(ranked: Iterable[Ranked], pool: Sequence[str]) -> Figure:
 
 
 def wins(shares: Mapping[str, Mapping[str, float]], names: Sequence[str], pool: Sequence[str]) -> Figure:
-    """A bar for each source of queries, the first one on top: the share of its queries that each model won."""
+    """A stacked bar per source of queries, the first on top: the share of its queries that each model won."""
     parts = []
     for name in names:
         won = {source: by_name.get(name, 0.0) for source, by_name in shares.items()}

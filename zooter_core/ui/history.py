@@ -21,7 +21,7 @@ from zooter_core.base.sqlite_file import UNUSABLE, empty_log, open_private
 from zooter_core.base.strict_json import dump_json, parse_json
 
 VARIABLE = "ZOOTER_HISTORY"  # a file, or "off"
-WAIT_SECONDS = 5.0  # for another demo that writes
+WAIT_SECONDS = 5.0  # to wait while another demo writes
 SETUP = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -61,11 +61,11 @@ class History:
         self.problem: str | None = None
 
     def _run(self, *steps: tuple[Any, ...], forget: bool = False) -> list[Any]:
-        """Run SQL statements, each before its values, in one transaction; the rows of the last one, or none if that
-        fails.
+        """Run SQL statements, each followed by its values, in one transaction. Return the rows of the last one, or none
+        if the transaction fails.
 
         Args:
-            forget: leave nothing of what they delete on the disk.
+            forget: erase deleted content from the disk.
         """
         if self.path is None:
             return []
@@ -73,7 +73,8 @@ class History:
         try:
             private_folder(self.path.parent, ours=self.path == _default())
             with closing(open_private(self.path, SETUP, WAIT_SECONDS)) as database:
-                database.create_function("folded", 1, lambda text: text and text.casefold())  # SQLite folds ASCII alone
+                # SQLite itself folds only ASCII.
+                database.create_function("folded", 1, lambda text: text and text.casefold())
                 with database:
                     for query, *values in steps:
                         rows = database.execute(query, values).fetchall()
@@ -90,11 +91,11 @@ class History:
         return rows
 
     def _records(self, query: str, value: str) -> list[Any]:
-        """Stored records; None for a damaged one, which its reader leaves out."""
+        """Stored records; None for each damaged one, which callers leave out."""
         return [_record(text) for (text,) in self._run((query, value))]
 
     def keep(self, conversation: str, title: str, fleet: str, number: int, record: Mapping[str, Any]) -> None:
-        """Store a turn of a conversation, with its title as it is now and when it changed."""
+        """Store a turn of a conversation, with the conversation's current title and the time of the change."""
         text = dump_json(record, ensure_ascii=False)
         query = (
             "INSERT INTO conversations VALUES (?, ?, ?, ?)"
@@ -106,8 +107,8 @@ class History:
         )
 
     def entries(self, words: str = "") -> list[Entry]:
-        """The 50 first conversations, pinned ones before the most recently changed; with `words`, of those that have
-        them in title or text."""
+        """The first 50 conversations: pinned ones, then the most recently changed. With `words`, only those whose title
+        or text contains them."""
         query = (
             f"{ENTRIES} WHERE instr(folded(title), ?1) OR EXISTS"
             " (SELECT 1 FROM turns WHERE conversation = id AND json_valid(record)"
@@ -117,7 +118,7 @@ class History:
         return [Entry(*row) for row in self._run((query, words.casefold()))]
 
     def pin(self, conversation: str, pinned: bool) -> None:
-        """Keep a conversation at the top of the list, or no longer."""
+        """Pin a conversation to the top of the list, or unpin it."""
         query = "INSERT OR IGNORE INTO pins VALUES (?)" if pinned else "DELETE FROM pins WHERE conversation = ?"
         self._run((query, conversation))
 
@@ -140,7 +141,7 @@ class History:
         )
 
     def restore(self, entry: Entry, records: Sequence[Mapping[str, Any]]) -> None:
-        """Bring back what `forget` has deleted, with its date and its pin."""
+        """Restore what `forget` has deleted, with its date and pin."""
         texts = [dump_json(record, ensure_ascii=False) for record in records]
         row = (entry.id, entry.title, entry.fleet, entry.changed)
         self._run(
@@ -150,7 +151,7 @@ class History:
         self.pin(entry.id, entry.pinned)
 
     def vote(self, id: str, fleet: str, record: Mapping[str, Any]) -> None:
-        """Store a vote, in place of an earlier one with the same id."""
+        """Store a vote, which replaces an earlier one with the same id."""
         text = dump_json(record, ensure_ascii=False)
         self._run(("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)", id, fleet, time.time(), text))
 
@@ -174,7 +175,8 @@ def is_local() -> bool:
 def path() -> Path | None:
     """The file that ZOOTER_HISTORY names, else one in the user's data folder; None if the history is off.
 
-    If other machines can reach the demo, it is off unless a file is named: visitors would read each other's.
+    If other machines can reach the demo, the history is off unless a file is named: visitors would read each other's
+    conversations.
     """
     if file := os.environ.get(VARIABLE):
         return None if file == "off" else Path(file).expanduser()

@@ -1,4 +1,4 @@
-"""What a tab's address holds: a query to be sent, and the id of what the tab shows, for a reload."""
+"""A tab's address: it can hold a query that has not been sent, and the id of what the tab shows, for a reload."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from zooter_core.base.hosts import is_loopback
 from zooter_core.ui import resources
 
-MOST = 200  # conversations, or comparisons, in memory
+MOST = 200  # conversations (or comparisons) in memory
 
 
 class HasId(Protocol):
@@ -23,10 +23,11 @@ Item = TypeVar("Item", bound=HasId)
 
 
 def draw_link(content: str, query: str, **more: str | list[str]) -> None:
-    """A link to copy, which opens this page with a query, this session's fleet and other parameters, and what it does.
+    """Draw a link to copy, which opens this page with a query, this session's fleet and other parameters.
 
     Args:
-        more: the other parameters; a list repeats its name.
+        content: what the link fills in, in words.
+        more: the other parameters; a list repeats its parameter.
     """
     page, fleet = st.context.url or "", resources.find_name(resources.folder()) or ""
     local = is_loopback(urlsplit(page).hostname or "")
@@ -37,9 +38,9 @@ def draw_link(content: str, query: str, **more: str | list[str]) -> None:
 
 
 def prefill(key: str) -> None:
-    """Put the query of the address into the widget of that key, once a session. Call it before the widget.
+    """Put the address's query into the widget with this key, once per session. Call it before the widget is drawn.
 
-    Nothing runs: anybody can make a link, and an answer may cost money.
+    The query is not sent: anybody can make a link, and an answer may cost money.
     """
     query = st.query_params.get("q")
     if query and st.session_state.get(f"{key}-linked") != query:
@@ -52,12 +53,12 @@ def pending() -> bool:
 
 
 def clear() -> None:
-    """Remove the query from the address: a reload then shows the answer."""
+    """Remove the query from the address, so that a reload shows the answer."""
     st.query_params.pop("q", None)
 
 
 def write_id(parameter: str, id: str | None) -> None:
-    """Let a parameter of the address name what this tab shows, or nothing, so that a reload shows it again."""
+    """Set a parameter of the address to the id of what this tab shows, for a reload; None removes it."""
     if id is None:
         st.query_params.pop(parameter, None)
     elif id != st.query_params.get(parameter):
@@ -65,11 +66,11 @@ def write_id(parameter: str, id: str | None) -> None:
 
 
 def follow(parameter: str, shown: Item | None, find: Callable[[str], Item | None]) -> Item | None:
-    """What the tab is to show: what its address names, if it is new or its visitor went back or forward; else what it
-    shows already. None if neither is there, or the visitor went back to an address that names nothing.
+    """What the tab should show: what its address names if the tab is new or the visitor went back or forward, else what
+    it already shows. None if there is neither, or if the visitor went back to an address without an id.
 
-    A click that shows something else writes its id in its callback (`write_id`): the address that comes with the click
-    may still be the one before.
+    A click that shows something else must write its id in its callback (`write_id`): the address that arrives with the
+    click may still be the previous one.
     """
     id = st.query_params.get(parameter)
     if id is None:
@@ -83,7 +84,7 @@ def draw_notice(next_step: str) -> None:
 
 
 def remember(items: dict[str, Item], item: Item) -> None:
-    """Put an item among the server's items by id, for tabs that reload, or make it the latest; the oldest leave."""
+    """Keep an item by its id as the latest one, for tabs that reload. The oldest items are dropped."""
     items.pop(item.id, None)
     items[item.id] = item
     for id in list(items)[:-MOST]:

@@ -1,7 +1,7 @@
 """Untrusted text as Markdown that loads nothing, hides nothing and keeps its formatting.
 
-`markdown_parser` reads it, and each piece is written with marks that Streamlit (remark, with maths, directives and
-icons) cannot read otherwise: code is code however it is nested, and in a text no character has a meaning.
+`markdown_parser` parses it, and each token is written so that Streamlit (remark with maths, directives and icons)
+cannot read it as anything else: code stays code however deeply it is nested, and every character of a text is literal.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from zooter_core.ui import formulas
 from zooter_core.ui.markdown_parser import DEEPEST, PARSER, tokens_in
 from zooter_core.ui.text import JOINER, code, escaped, fence, typed, visible
 
-MOST = 20_000  # characters of a text that a page draws; more would slow down the browser
-LONGER = 4  # how many times longer than the text its Markdown may be, because of nested lists and empty cells
-MOST_MARKS = 500  # stars, underscores and tildes of one paragraph: emphasis may be nested half as deep
-LONGEST = 300  # characters of an address that are shown: an image's address may be the image itself
-PAGE = 2  # levels of headings that are the page's; a text's headings come below them
+MOST = 20_000  # characters of a text that are drawn; more would slow down the browser
+LONGER = 4  # the longest Markdown, as a multiple of the text's length: nested lists and empty cells add to it
+MOST_MARKS = 500  # stars, underscores and tildes in a paragraph; emphasis can be nested half as deep
+LONGEST = 300  # characters of an address that are shown: a data URL holds a whole image
+PAGE = 2  # levels of headings that the page uses; a text's headings are below them
 PROGRAM = re.compile(
     r"(def|class|import|return|print|function|public|private|static|int|void|using|#include|"
     r"SELECT|INSERT|UPDATE|DELETE|CREATE|FROM|WHERE|ORDER|GROUP|JOIN|LIMIT)\b.*[]:;({=,)\w]$"
@@ -30,40 +30,40 @@ PROGRAM = re.compile(
     r"|[\w.]+ [-+*/]?= .+|[})\]]+[;,]?|(?![-*+\u2022] |\d+[.)] ).*[;{]|</?\w+.*>"
     r'|"[^"]*": .*(?:[]\d[{}",]|true|false|null)'
 )
-# Streamlit draws other languages as pictures, which may load files.
+# Streamlit draws some languages as diagrams, which may load files.
 LANGUAGE = re.compile(r"(?!.*(?:mermaid|math))[a-z0-9][\w+#.-]{0,29}(?!\S)", re.ASCII | re.IGNORECASE)
-# The first line of a block that is one even below a line of text.
+# The first line of a block that can interrupt a paragraph.
 INTERRUPTS = re.compile(r"(?:[-+*]|1[.)]) +\S|>|`{3,}[^`]*\Z")
 TASK = re.compile(r"\\\[([ xX])\\\] (?=\S)")
 ALIGNED = {"left": ":---", "center": ":---:", "right": "---:"}
-MARK = re.compile(r"(`[^`]+`)|[*~]|(?<![^\W_])_|_(?![^\W_])")  # of emphasis, outside code
-BAR = re.compile(r"(?<!\\)((?:\\\\)*)\|")  # one that is not escaped
-# In a row of a table, models forget to escape those in code and in formulas.
+MARK = re.compile(r"(`[^`]+`)|[*~]|(?<![^\W_])_|_(?![^\W_])")  # marks of emphasis, outside code
+BAR = re.compile(r"(?<!\\)((?:\\\\)*)\|")  # an unescaped bar
+# In table rows, models forget to escape bars in code and formulas.
 ROW = re.compile(r"^[> \t]*\|.*\|[ \t]*$", re.MULTILINE)
 WITH_BARS = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)|\\\(.+?\\\)|\$(?=\S)[^$]*[^\s$]\$(?=[ \t]*\|)")
-STAND_IN = "\a"  # for such a bar, then for a break in a cell; `visible` leaves none in a text
+STAND_IN = "\a"  # for such a bar, then for a line break in a cell; `visible` has removed it from the text
 BREAK = re.compile(r"(`+[^`]*`+)|<br ?/?>", re.IGNORECASE)  # outside code
-# No user before the host, no backslash, no brackets, no number in another form: browsers agree where it leads.
+# No user name, backslash, brackets or unusual number in the host, so that all browsers agree where it leads.
 WEB = re.compile(
     r"https?://((?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*\.?|(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2}))"
     r"(?::\d{1,5})?(?:[/?#][^\s\\<>]*)?",
     re.ASCII | re.IGNORECASE,
 )
-UNQUOTED = "/?#%:;,=+!'@.-_~()*[]&"  # of an address, not percent-encoded
-PARTED = re.compile(r"https?(?=:)|www(?=\.)", re.IGNORECASE)  # Streamlit would make an address of it and what follows
+UNQUOTED = "/?#%:;,=+!'@.-_~()*[]&"  # characters of an address that are not percent-encoded
+PARTED = re.compile(r"https?(?=:)|www(?=\.)", re.IGNORECASE)  # Streamlit would make a link of it and the rest
 
 
 def safe(text: str, most: int | None = MOST) -> str:
     """Markdown of a model or a person, made harmless.
 
-    - An image, which would be fetched from its address, becomes its text and the address.
-    - A link names its host, and leads only to a web page; otherwise it becomes its text and the address, too.
-    - A single dollar sign stays one, unless it belongs to a formula.
-    - HTML, footnotes and definitions of link addresses are shown as text.
+    - An image, which the browser would fetch, becomes its text and its address.
+    - A link names its host. One that does not lead to a web page becomes its text and its address, too.
+    - A single dollar sign is text, unless it belongs to a formula.
+    - HTML, footnotes and link definitions are shown as text.
     - A program without a fence gets one, so that its lines do not run together.
 
     Args:
-        most: characters to draw; the end says how many are missing. None, for a file, draws all.
+        most: characters to draw; a note at the end says how many are missing. None, for a file, draws all.
     """
     shown = _markdown(visible(text[:most]))
     if most is not None and len(text) > most:
@@ -72,15 +72,15 @@ def safe(text: str, most: int | None = MOST) -> str:
 
 
 def message(text: str) -> str:
-    """A message as Markdown: code, lists and addresses stay, but what a server or a file says has no emphasis."""
+    """A message as Markdown with code, lists and addresses, but without emphasis: it may quote a server or a file."""
     return safe(MARK.sub(lambda part: part[1] or rf"\{part[0]}", text))
 
 
-@lru_cache(maxsize=256)  # a page draws the complete conversation again on every change
+@lru_cache(maxsize=256)  # a page redraws the complete conversation on every change
 def _markdown(text: str) -> str:
-    if not re.search(r"[\w`]", text):  # the answer may be "#", which would be a heading without words
+    if not re.search(r"[\w`]", text):  # an answer such as "#" would be an empty heading
         return "\n".join(typed(text))
-    if text.count("```") == 1:  # a fence that ends without a beginning, as of a model that began within it
+    if text.count("```") == 1:  # a closing fence without an opening one: some models begin inside a code block
         text = re.sub(r"\n```\s*\Z", "", text)
     if "```" in text or not _is_program(text):
         tokens = PARSER.parse(ROW.sub(lambda row: WITH_BARS.sub(_cover_bars, row[0]), text))
@@ -96,13 +96,13 @@ def _cover_bars(part: re.Match[str]) -> str:
 
 
 def _is_program(text: str) -> bool:
-    """Whether most of two or more lines look like code."""
+    """Whether there are two or more lines, most of which look like code."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return len(lines) > 1 and sum(bool(PROGRAM.fullmatch(line)) for line in lines) > 0.6 * len(lines)
 
 
 def _blocks(nodes: Sequence[SyntaxTreeNode], tight: bool = False) -> list[str]:
-    """The lines of blocks, separated by empty lines; in a tight list, some follow the text directly."""
+    """The lines of blocks, separated by empty lines, except within a tight list."""
     lines: list[str] = []
     for node in nodes:
         block = _block(node)
@@ -117,7 +117,7 @@ def _block(node: SyntaxTreeNode) -> list[str]:
             return _words("\n".join(lines)).strip("\n").split("\n")
         case "heading":
             return [f"{'#' * min(6, int(node.tag[1]) + PAGE)} {_line(node)}".rstrip()]
-        case "fence" | "code_block" if not node.content.strip():  # as while a model begins one, or breaks off in it
+        case "fence" | "code_block" if not node.content.strip():  # as while it is streamed
             return []
         case "fence" | "code_block":
             language = LANGUAGE.match(node.info.strip())
@@ -139,7 +139,7 @@ def _block(node: SyntaxTreeNode) -> list[str]:
 
 
 def _line(node: SyntaxTreeNode) -> str:
-    """The text of a heading or a cell, in one line."""
+    """The text of a heading or a cell, on one line."""
     content = node.children[0].content.replace(STAND_IN, "|")
     if node.type in ("td", "th"):
         content = BREAK.sub(lambda part: part[1] or f" {STAND_IN} ", content)
@@ -147,7 +147,7 @@ def _line(node: SyntaxTreeNode) -> str:
 
 
 def _list(node: SyntaxTreeNode) -> list[str]:
-    """Items with four columns for their marks: with less, Streamlit would take the end of a fence for the start of one
+    """The lines of a list, indented by four columns: with fewer, Streamlit would read a closing fence as an opening one
     when it looks for formulas."""
     tight = all(child.hidden for item in node.children for child in item.children if child.type == "paragraph")
     number = int(node.attrs.get("start", 1))
@@ -163,14 +163,14 @@ def _list(node: SyntaxTreeNode) -> list[str]:
 
 
 def _words(text: str) -> str:
-    """What is no block of code: its text, emphasis, code, formulas and links, each so that it cannot be another."""
+    """The lines of a paragraph: text, emphasis, code, formulas and links, none of which can be read as another."""
     if sum(map(text.count, "*_~")) > MOST_MARKS:
         return "\n".join(typed(text))
     return _inline(tokens_in(text))
 
 
 def _inline(tokens: Sequence[Token], linked: bool = True) -> str:
-    """The Markdown of a text's tokens. `linked`: whether there may be links in it."""
+    """The Markdown of inline tokens. `linked`: whether it may contain links."""
     parts: list[str] = []
     place = 0
     while place < len(tokens):
@@ -194,7 +194,7 @@ def _inline(tokens: Sequence[Token], linked: bool = True) -> str:
                 piece = _address(token.content.strip("<>"), linked)
             case "link_open":
                 piece = JOINER * (not before.isspace()) + _link(token, tokens[place + 1 : end - 1], linked)
-            # Between a sign and a letter it would be none, as in languages without spaces.
+            # Between punctuation and a letter, as in languages without spaces, the marks would not be emphasis.
             case _ if token.nesting > 0:
                 piece = token.markup + JOINER * (before.isalnum() and not after.isalnum())
             case _:
@@ -209,7 +209,7 @@ def _text(text: str, at_start: bool) -> str:
 
 
 def _address(words: str, linked: bool) -> str:
-    """An address in a text: a link if it is beyond doubt where it leads."""
+    """An address in a text: a link if its target is unambiguous."""
     page = WEB.fullmatch(words if "://" in words else f"http://{words}")
     if page and not linked:
         return _text(words, at_start=False)
@@ -217,8 +217,8 @@ def _address(words: str, linked: bool) -> str:
 
 
 def _link(opening: Token, inner: Sequence[Token], linked: bool) -> str:
-    """A link to a web page, which names its host unless its text is the address; else, as for an image, its text and
-    the address."""
+    """A link to a web page, which names its host unless its text is the address. Any other link, and an image, becomes
+    its text and its address."""
     address, words = str(opening.attrs["href"]), "".join(token.content for token in inner)
     page = None if opening.tag == "img" else WEB.fullmatch(address)
     if page and words in (page[0], page[0].split("://")[1]):

@@ -1,4 +1,4 @@
-"""A parser of Markdown as models write it: formulas, sums, file names and wildcards, and languages without spaces."""
+"""A parser for Markdown as models write it: formulas, sums, file names, wildcards, and languages without spaces."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from markdown_it.token import Token
 
 from zooter_core.ui.text import visible
 
-DEEPEST = 20  # a quote counts one, a list two; deeper Markdown is shown as plain text
+DEEPEST = 20  # levels: a quote counts one, a list two. Deeper Markdown is shown as plain text
 MOST_COLUMNS = 40
-MOST_CELLS = 4_000  # of a table; short rows are filled up with empty cells
+MOST_CELLS = 4_000  # of a table, with the empty cells that fill short rows
 LONGEST_FORMULA = 2_000  # characters
 DISPLAY = re.compile(r"\s*(?:\\\[|\$\$)(?:(?!\\\]|\$\$).)+(?:\\\]|\$\$)[ \t]*(?:\n|\Z)", re.DOTALL)
-# LaTeX's own display formulas, which many models write without other marks.
+# LaTeX's environments for display formulas, which many models write without delimiters.
 BARE = re.compile(
     r"\s*\\begin\{((?:align(?:ed)?|equation|gather|cases|[bpv]?matrix)\*?)\}(?:(?!\$\$).)+?\\end\{\1\}[ \t]*(?:\n|\Z)",
     re.DOTALL,
 )
-# Between single dollars as Pandoc has it: no white space inside and no digit behind. What is between them has no words,
-# or has one of the signs of a formula. Prices may have theirs behind (5$, 10$), or be nothing else ($$).
+# Between single dollars, by Pandoc's rule: no white space just inside them and no digit after them. Inside, there are
+# no words, or there is a sign of a formula. Prices may have the dollar behind (5$, 10$), or be only dollars ($$).
 FORMULA = re.compile(
     r"""\\\((?!\s*\\\)).{1,2000}?\\\) | \\\[(?!\s*\\\]).{1,2000}?\\\][\ \t]*
     | \$\$(?!\s*(?:[$)\],.;:]|(?:and|or|to)\b)).{1,2000}?\$\$
@@ -33,7 +33,7 @@ FORMULA = re.compile(
         | (?:\\\$|[^$\n]){0,300}?(?:\\\$|[\\^_=])(?:\\\$|[^$\n]){0,300}?) (?<![\s\\])\$(?![\d$])""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE | re.ASCII,
 )
-# Without the punctuation behind it.
+# Without the punctuation after it.
 ADDRESS = re.compile(
     r"""(?P<angle><)? (?:https?://|www\.) (?: (?!\]\()[^\s<>()\\`SIGN] | \([^\s<>()\\`SIGN]*\) )*
     (?<![?!.,:;*_~'"\]}]) (?(angle)>)""".replace(
@@ -41,23 +41,23 @@ ADDRESS = re.compile(
     ),
     re.VERBOSE | re.IGNORECASE,
 )
-# What has no meaning in Markdown, up to the next character that may have one.
+# Text without a meaning in Markdown, up to the next character that may have one.
 WORDS = re.compile(r"(?:[^\n\\`$&*_~\[\]<!hw]|h(?!ttps?://)|w(?!ww\.)|!(?!\[))+", re.IGNORECASE)
-# Signs that stand for themselves: single tildes, the low lines of `__init__` and of an index, and the backslash in a
-# pattern such as `a\.b` or in a path (`C:\*`, `dir\*.txt`).
+# Literal signs: single tildes, the underscores of `__init__` and of an index, and the backslash in a pattern such as
+# `a\.b` or in a path (`C:\*`, `dir\*.txt`).
 LITERAL = re.compile(
     r"""~(?!~) | ~~~+ | (?<!\w)__[A-Z0-9]\w+?__(?!\w) | (?<=})_(?={)
     | \\(?: (?<!\d\\)(?=\.) | (?<=[^\n]\\)(?=[-+]) | (?=[?/@]) | (?<=\b[a-z]:\\)(?=\*) | (?<=\w\\)(?=\*\.[a-z*]) )""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-SIGNS = "\u0370-\u03ff\u00b2\u00b3\u00b9\u00bc-\u00be\u2150-\u215e√"  # of sums: Greek, powers, fractions
-# Stars begin emphasis in front of a word. They end it behind one, *one* only at its end: 2*3*4 is a product.
+SIGNS = "\u0370-\u03ff\u00b2\u00b3\u00b9\u00bc-\u00be\u2150-\u215e√"  # in sums: Greek letters, powers, fractions
+# Stars open emphasis before a word and close it after one. A single star must be at a word's end: 2*3*4 is a product.
 OPENING = re.compile(rf"(?<![A-Za-z0-9)\]/\\{SIGNS}])\*+(?!/?[\s*,;)]|\.(?:[{{*]|\w+(?![\w*])))", re.ASCII)
 CLOSING = re.compile(rf"(?<![\s(\[{{])(?:\*(?![*\w({SIGNS}])|\*\*+(?![*\d]))", re.ASCII)
 
 
 def _small_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """The parser's rule for tables up to MOST_CELLS; the rows below are text."""
+    """The parser's rule for tables of up to MOST_CELLS cells; the rows after that are text."""
     if start + 1 >= end:
         return False
     columns = state.src.count("|", state.bMarks[start + 1], state.eMarks[start + 1]) + 1
@@ -65,7 +65,7 @@ def _small_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _display(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A formula on separate lines, without an empty line in it."""
+    """The parser's rule for a formula on lines of its own, none of which is empty."""
     place = state.bMarks[start] + state.tShift[start]
     close = {"$$": "$$", "\\[": "\\]", "\\b": "\\end{"}.get(state.src[place : place + 2])
     if not close or state.is_code_block(start) or state.src.find(close, place + 2, place + LONGEST_FORMULA) < 0:
@@ -82,7 +82,7 @@ def _display(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _one_token(kind: str, pattern: re.Pattern[str]) -> Callable[[StateInline, bool], bool]:
-    """The parser's rule for a pattern: what matches it is one token of a kind, as it stands."""
+    """A parser rule that makes each match of a pattern one token of a kind, with its text unchanged."""
 
     def rule(state: StateInline, silent: bool) -> bool:
         if not (match := pattern.match(state.src, state.pos, state.posMax)):
@@ -96,7 +96,7 @@ def _one_token(kind: str, pattern: re.Pattern[str]) -> Callable[[StateInline, bo
 
 
 def _stars(state: StateInline, silent: bool) -> bool:
-    """The parser's rule for stars, for sums and for languages without spaces between words."""
+    """The parser's rule for stars, which knows sums and languages without spaces between words."""
     if silent or state.src[state.pos] != "*":
         return False
     length = state.scanDelims(state.pos, True).length
@@ -124,7 +124,7 @@ def _link_or_image(state: StateInline, silent: bool) -> bool:
 
 
 class _Parser(MarkdownIt):
-    """It takes any address for one; `markdown` decides which of them are links."""
+    """Accepts any address in a link; `markdown` decides which of them become links."""
 
     def normalizeLink(self, url: str) -> str:  # noqa: N802
         return url
@@ -149,12 +149,12 @@ PARSER.inline.ruler.before("escape", "literal", _one_token("text", LITERAL))
 def tokens_in(text: str) -> list[Token]:
     """The tokens within a paragraph, a heading or a cell: markdown-it's own, and `address` and `formula`.
 
-    The border between two texts is none, whatever they came from. An image is a link with the tag `img`.
+    Adjacent texts are one token, whatever they came from. An image is a link with the tag `img`.
     """
     tokens: list[Token] = []
     for token in PARSER.inline.parse(text, PARSER, {}, []):
         if token.type == "text_special":
-            token.content = visible(token.content)  # an entity may stand for what is not
+            token.content = visible(token.content)  # an entity may stand for an invisible character
         elif token.type != "text":
             tokens.append(token)
             continue

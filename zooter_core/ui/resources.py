@@ -1,4 +1,4 @@
-"""The fleets behind the demo. Each is loaded once, in the background, and shared by the sessions that pick it."""
+"""The demo's fleets. Each is loaded once, in the background, and shared by the sessions that pick it."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
 
 MODELS = ROOT / "models"  # one folder per fleet
-PAUSE = 3.0  # seconds for the first page to be drawn and to route: imports in another thread would slow it down
+PAUSE = 3.0  # seconds for the first page to be drawn and to route, which imports in another thread would slow down
 LATER = ("compare.arena", "models.connect", "models.exam", "explorer.live", "benchmark.sections", "train.use")
-UNGUARDED = "starlette-managed"  # what Streamlit calls a server that runs a script alone
-PICKED = "fleet-chosen"  # in a session's state: the visitor, not an address, has picked the fleet
+UNGUARDED = "starlette-managed"  # Streamlit's name for a server that runs a script, without an app
+PICKED = "fleet-chosen"  # in a session's state: set if the visitor, and not the address, has picked the fleet
 
 
 class Loading(BackgroundWork):
     """Loads an ensemble.
 
     Attributes:
-        ensemble: can route as soon as it is here, while its models are still loading.
+        ensemble: None at first; it can route as soon as it is set, while its models are still loading.
         ready: set once there is an ensemble or a problem.
     """
 
     subject = "loading of the fleet"
 
     def __init__(self, fleet: Fleet, running: dict[str, Backend], loaded: Mapping[str, Fleet]) -> None:
-        """Start at once. `loaded` are the fleets that share the backends, this one among them."""
+        """Start at once. `loaded` are the fleets that share the backends, including this one."""
         super().__init__()
         self.step = "Starting ..."
         self.ensemble: Ensemble | None = None
         self.ready = threading.Event()
         self._fleet, self._running, self._loaded = fleet, running, loaded
-        self._thread.start()  # not `start`: it goes on without a tab
+        self._thread.start()  # not `start`: it continues without an open tab
 
     def _execute(self) -> None:
         from zooter_core.fleet.ensemble import Ensemble
@@ -66,20 +66,20 @@ class Loading(BackgroundWork):
             self.ensemble = ensemble
             self.ready.set()
 
-        unload_others()  # the fleet may have had other models before its file changed
+        unload_others()  # the fleet may have had other models before its file was changed
         ensemble.load(partial(setattr, self, "step"), can_route)
-        unload_others()  # or has other ones by now
+        unload_others()  # or its file has been changed meanwhile
 
     def _finish(self) -> None:
         self.ready.set()
         time.sleep(PAUSE)
-        for module in LATER:  # takes a second, for which the next page need not wait then
+        for module in LATER:  # takes a second, which the next page would have to wait
             import_module(f"zooter_core.ui.{module}")
 
 
 @st.cache_resource(show_spinner=False)
 def _backends() -> dict[str, Backend]:
-    """Shared by all fleets, so that two fleets with the same model load it once."""
+    """The backends, shared by all fleets: two fleets with the same model load it once."""
     return {}
 
 
@@ -91,18 +91,18 @@ def _loading(folder: str) -> Loading:
 
 @st.cache_resource(show_spinner=False)
 def _loaded() -> dict[str, Fleet]:
-    """The fleets that this server has loaded or started to load, by folder."""
+    """The fleets that this server has loaded or is loading, by folder."""
     return {}
 
 
 def begin_loading() -> None:
-    """Load the fleet of `zooter demo` while the first page is on its way to the browser."""
+    """Load the fleet of `zooter demo` while the browser loads the first page."""
     with suppress(ZooterError):  # the page says what is wrong
         _loading(_default())
 
 
 def fleets() -> dict[str, str]:
-    """Name -> folder of every fleet in `models` and beside the default one, which comes first."""
+    """The folders, by name, of the default fleet and of the fleets beside it, in `models` and in the current folder."""
     names: dict[str, str] = {}
     paths = set()
     parents = dict.fromkeys(path.resolve() for path in (MODELS, Path(_default()).parent, Path.cwd()))
@@ -118,7 +118,7 @@ def fleets() -> dict[str, str]:
 def folder() -> str:
     """The folder of the fleet that this session has picked.
 
-    In a server without the guard (server.py), such as that of `streamlit run pages/chat.py`, the page's run ends.
+    Without the guard (server.py), e.g. under `streamlit run pages/chat.py`, the page's run ends with an error.
     """
     if config._server_mode == UNGUARDED:
         fail("Start the demo with `zooter demo` or `streamlit run app.py`: this server does not protect it.")
@@ -127,19 +127,19 @@ def folder() -> str:
 
 
 def pick_fleet(folder: str | Path) -> None:
-    """Let this session use the fleet in a folder. Call it in a callback, before the picker is drawn."""
+    """Let this session use the fleet in a folder. Must be called in a callback, before the picker is drawn."""
     if name := find_name(folder):
         st.session_state["fleet"] = name
         _set_picked()
 
 
 def _set_picked() -> None:
-    """Note that the visitor, not an address, has picked the fleet."""
+    """Note that the visitor, and not the address, has picked the fleet."""
     st.session_state[PICKED] = True
 
 
 def forget(folder: str | Path) -> None:
-    """Load a fleet again when it is next used, because its files have changed."""
+    """Drop a fleet whose files have changed; it is loaded again when it is next used."""
     if name := find_name(folder):
         _loading.clear(fleets()[name])
 
@@ -165,9 +165,9 @@ def draw_picker() -> None:
 
 
 def confirm_link() -> None:
-    """End the page's run if an address alone picked a fleet that is not loaded: anybody can make a link.
+    """End the page's run if only the address picked a fleet, and it is not loaded: anybody can make a link.
 
-    The visitor can load it with a click; whatever else the address fills in waits until then.
+    The visitor can load the fleet with a click. Until then, the address's other parameters are not used.
     """
     if folder() == _default() or folder() in _loaded() or st.session_state.get(PICKED):
         return
@@ -182,9 +182,9 @@ def confirm_link() -> None:
 
 
 def _is_ready(folder: str) -> bool:
-    """Whether a fleet is the user's or has a router; an example that has yet to be trained cannot be picked."""
+    """Whether a fleet can be picked: it is the user's, or an example that has a router."""
     if Path(folder).resolve().parent == MODELS.resolve():
-        with suppress(ZooterError):  # it is shown when the fleet is picked
+        with suppress(ZooterError):  # the error is shown when the fleet is picked
             return load_fleet(folder).router is not None
     return True
 
@@ -195,25 +195,25 @@ def _default() -> str:
 
 
 def ensemble() -> Ensemble:
-    """The session's fleet, ready to route; its models may still be loading. If it cannot load, the page's run ends."""
+    """The session's fleet, ready to route; its models may still be loading. If loading fails, the page's run ends."""
     try:
         loading = _loading(folder())
     except ZooterError as problem:
         fail(str(problem))
     if not loading.ready.is_set():
-        box = st.empty()  # no rerun at the end, which would lose a query typed in the meantime
+        box = st.empty()  # no rerun at the end: it would lose a query typed in the meantime
         with box.status(plain(loading.step)) as status:
             while not loading.ready.wait(0.1):
                 status.update(label=plain(loading.step))
         box.empty()
     if loading.ensemble is None:
-        _loading.clear(folder())  # the next run of the page tries again
+        _loading.clear(folder())  # so that the page's next run tries again
         fail(loading.problem or "The fleet could not be loaded.")
     return loading.ensemble
 
 
 def pool() -> tuple[str, ...]:
-    """The candidates of the session's fleet, even before it is loaded."""
+    """The candidates of the session's fleet, whether or not it is loaded."""
     try:
         return load_fleet(folder()).pool
     except ZooterError as problem:
@@ -221,7 +221,7 @@ def pool() -> tuple[str, ...]:
 
 
 def has_traffic() -> bool:
-    """Whether the endpoint of the session's fleet has kept traffic. Every page asks, so the file is not opened."""
+    """Whether the endpoint of the session's fleet has stored traffic. Every page asks, so the file is not opened."""
     with suppress(ZooterError):  # the page says what is wrong
         return (data_folder(load_fleet(folder())) / FILE).is_file()
     return False

@@ -1,4 +1,4 @@
-"""Tables with the meaning of every column, the best values marked, and a CSV file of the same figures."""
+"""Tables that explain every column and highlight the best values, with a download as CSV."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from zooter_core.ui import widgets
 from zooter_core.ui.text import plain
 
 Rows = Sequence[Mapping[str, Any]]
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # starts of cells that a spreadsheet runs
+# What a spreadsheet reads as the start of a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ class Column:
 
 
 def show(name: str, rows: Rows, columns: Sequence[Column], best: Set[tuple[str, int]] = frozenset()) -> None:
-    """A table, what its columns mean, and a button that downloads it.
+    """Draw a table, the meaning of its columns, and a button that downloads it.
 
     Args:
-        best: the marked cells: the key of the column and the number of the row.
+        best: the highlighted cells, as a column's key and a row's index.
     """
     align = "".join("r" if column.number_format else "l" for column in columns)
     cells = [[_cell(row, column, (column.key, n) in best) for column in columns] for n, row in enumerate(rows)]
@@ -42,25 +43,25 @@ def show(name: str, rows: Rows, columns: Sequence[Column], best: Set[tuple[str, 
 
 
 def draw(name: str, head: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> None:
-    """Cells in Markdown as a table that the style sheet fits to any width, unlike st.dataframe, which cuts it off."""
+    """Draw Markdown cells as a table. The style sheet fits it to any width; st.dataframe would cut it off."""
     with st.container(key=f"table-{name}"):
         st.markdown(markdown(head, rows, align))
 
 
 def meanings(texts: Mapping[str, str], place: Any) -> None:
-    """What the columns of a table mean, behind a button in `place`."""
+    """Draw the meaning of a table's columns, behind a button in `place`."""
     with place.popover("What the figures mean", icon=":material/info:", type="tertiary"):
         st.markdown("\n".join(f"- **{plain(name)}**: {text}" for name, text in texts.items()))
 
 
 def download(name: str, rows: Rows, columns: Sequence[Column], place: Any) -> None:
-    """A button, in `place`, that downloads a table as CSV."""
+    """Draw a button, in `place`, that downloads a table as CSV."""
     content = to_csv([{column.label: row.get(column.key) for column in columns} for row in rows])
     widgets.download("This table (CSV)", content, f"{name}.csv", place, type="tertiary")
 
 
 def to_csv(rows: Rows) -> str:
-    """Rows with the same columns as CSV with a header, harmless in a spreadsheet; None and NaN become empty cells."""
+    """Rows with the same columns as CSV with a header, safe to open in a spreadsheet. None and NaN are empty cells."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     for cells in (rows[0], *(row.values() for row in rows)):
@@ -69,7 +70,7 @@ def to_csv(rows: Rows) -> str:
 
 
 def harmless(cell: Any) -> Any:
-    """The cell with an apostrophe before it if a spreadsheet would run it as a formula."""
+    """The cell, after an apostrophe if a spreadsheet would otherwise evaluate it as a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
@@ -78,11 +79,11 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], align: str = ""
 
     Args:
         head, rows: cells as Markdown.
-        align: `l` or `r` for each column; the first to the left and the others to the right if empty.
+        align: `l` or `r` per column; if empty, the first column is aligned left and the others right.
     """
     marks = {"l": "---", "r": "---:"}
     align = align or "l" + "r" * (len(head) - 1)
-    lines = [head, [marks[side] for side in align[: len(head)]], *rows]  # with a mark too many, it is no table
+    lines = [head, [marks[side] for side in align[: len(head)]], *rows]  # as many marks as columns, or it is no table
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -96,6 +97,6 @@ def _cell(row: Mapping[str, Any], column: Column, best: bool) -> str:
 
 
 def figure(column: Column, value: float, best: bool) -> str:
-    """A number in its column's format, marked if it is the best."""
-    text = format(value, "z" + column.number_format)  # z: a small negative one is no "-0.00"
+    """A number in its column's format, highlighted if it is the best."""
+    text = format(value, "z" + column.number_format)  # z: a small negative number is "0.00", not "-0.00"
     return f":green-background[**{text}**]" if best else text

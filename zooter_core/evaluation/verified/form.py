@@ -19,7 +19,7 @@ ITEM = re.compile(
 SCHEMAS = ("jsonschema", "jsonschema_specifications")
 TITLE = re.compile(r"\A(?:#.*|([*_]{1,3})[^*_\n]+\1|.*:[* ]*)\n\s*(?![*_\s])")  # or what announces the lines below it
 APART = re.compile(r"\A.*\n[ \t]*\n|\n[ \t]*\n.*\Z")  # a first or last line, such as "Sure!", which may count or not
-LANGUAGE_CHARACTERS = 20_000  # more say nothing new
+LANGUAGE_CHARACTERS = 20_000  # which suffice
 
 
 def has_json(text: str, schema: Any) -> tuple[bool, str]:
@@ -31,7 +31,7 @@ def has_json(text: str, schema: Any) -> tuple[bool, str]:
         data = parse_json(_json_in(text))
         difference = next(_differences(data, schema, jsonschema, drafts), "")
     except (RecursionError, ArithmeticError, ValueError) as problem:
-        difference = type(problem).__name__  # of extreme values
+        difference = type(problem).__name__  # e.g. of extreme values
     if difference:
         return False, f"The JSON does not fit the schema: {one_line(difference)}."
     return True, "The JSON fits the schema."
@@ -143,8 +143,8 @@ def _range(wanted: Any) -> str:
 
 
 def lacking(text: str, check: Mapping[str, Any]) -> str:
-    """What a response has in place of the form that the query's own text asks for (numbers or JSON), in a few words; ""
-    if it has the form."""
+    """What a response has instead of the form that the query's own text asks for (numbers or JSON), in a few words;
+    "" if it has the form."""
     for name, wanted in check.items():
         if not CHECKS[name](text, wanted)[0]:
             return f"{_amount(name, COUNTS[name][0](text))}, {_range(wanted)} asked" if name in COUNTS else "no JSON"

@@ -1,4 +1,5 @@
-"""The Benchmark page's sections: methods by data set, cost and quality, and beta; each with a table to download."""
+"""The sections of the Benchmark page: methods by data set, cost against quality, and beta. Each offers its table as a
+download."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ from zooter_core.ui.benchmark.view import Quality
 from zooter_core.ui.tables import Column
 from zooter_core.ui.text import plain
 
-MOST_MODELS = 5  # with more, their columns would not fit on a phone: the best of them takes their place
-SHOWN = {RMR: "all models", ORACLE: "perfect choice"}  # the names of methods as the page's picture has them
+MOST_MODELS = 5  # the columns of more models would not fit on a phone: only the best one is shown then
+SHOWN = {RMR: "all models", ORACLE: "perfect choice"}  # the names of methods, as in the chart at the top of the page
 METHODS = {
     ROUTER: "the router chooses one model",
     SHOWN[RMR]: "reward model ranking (RMR): every model answers, and the response with the highest reward wins",
@@ -63,13 +64,13 @@ def draw_methods(held_back: Evaluation) -> None:
 
 
 def gaps_note(held_back: Evaluation) -> str:
-    """That a choice, or a model, has no score on some queries, after a space; empty if all have."""
+    """A note, after a space, that a choice or a model has no score on some queries; empty if there is no such gap."""
     fewest = min(held_back.counts["chosen"], *held_back.counts["candidates"].values())
     return " Some scores are missing: each figure is a mean of those that there are." * (fewest < held_back.n)
 
 
 def method_columns(held_back: Evaluation, methods: Sequence[Method]) -> list[Column]:
-    """The columns of a method: its mean reward in each data set, then the averages and ranks that the report has."""
+    """The columns of a method: its mean reward per data set, then the averages and ranks in the report."""
     counts = {name: row.n for name, row in held_back.datasets.items()}
     return [
         *(
@@ -95,7 +96,7 @@ def method_cells(
     """The head and the rows of the table, as Markdown.
 
     Args:
-        methods: the candidates first, `models` of them. If they are many, their best one stands for them.
+        methods: the candidates first, `models` of them. If there are many, only the best candidate is shown.
     """
     best = report_tables.best(methods)
     merged = models > MOST_MODELS
@@ -116,7 +117,7 @@ def method_cells(
 
 
 def _first(candidates: Sequence[Method], key: str) -> int | None:
-    """The number of the candidate with the best figure."""
+    """The index of the candidate with the best figure."""
     figures = {number: method.values[key] for number, method in enumerate(candidates) if key in method.values}
     return (min if key in LOWER else max)(figures, key=lambda number: figures[number]) if figures else None
 
@@ -165,8 +166,8 @@ def draw_cost_quality(held_back: Evaluation, pool: Sequence[str]) -> None:
 
 
 def far_away(points: Sequence[Point], curves: Mapping[int, Sequence[Point]]) -> list[Point]:
-    """The points that would squash the part of the chart that matters: the router, and all models together. They are
-    further above or below that part than it is high. The best come first."""
+    """The points that would squash the part of the chart that matters (the router, and all models together), the best
+    first: those whose distance above or below that part exceeds its height."""
     compared = [point.reward for point in points if not _is_bound(point)]
     compared += [point.reward for line in curves.values() for point in line]
     low, high = min(compared, default=0.0), max(compared, default=0.0)
@@ -181,7 +182,7 @@ def _is_bound(point: Point) -> bool:
 
 
 def _chosen(curves: Mapping[int, list[Point]]) -> dict[int, list[Point]]:
-    """The curves to draw: at the start the first three."""
+    """The curves to draw; the first three by default."""
     counts = st.pills(
         "Models for an unsure query",
         list(curves),
@@ -196,11 +197,11 @@ def _chosen(curves: Mapping[int, list[Point]]) -> dict[int, list[Point]]:
 def cost_chart(
     points: Sequence[Point], curves: Mapping[int, Sequence[Point]], pool: Sequence[str], priced: bool
 ) -> Figure:
-    """Mean reward over mean cost: a line per k with a mark per threshold, and a mark per other method.
+    """Mean reward against mean cost: a line per k with a marker per threshold, and a marker per other method.
 
     Args:
-        curves: k -> its points, in the order of cost.
-        priced: cost in dollars; else in calls.
+        curves: k -> its points by increasing cost.
+        priced: whether costs are in dollars; otherwise in calls.
     """
     marks = []
     for point in points:

@@ -1,4 +1,4 @@
-"""What the data sets of this project's reports are called on the page; their names stay in reports."""
+"""Titles of data sets on the Benchmark page. Reports keep the data sets' names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TITLES = {
 
 
 def title(name: str) -> str:
-    """The title of one of this project's data sets; other names stay as they are."""
+    """The title of one of this project's data sets; any other name is returned unchanged."""
     return TITLES.get(name, name)
 
 

@@ -1,4 +1,4 @@
-"""A fleet's report for the Benchmark page: where it lies, how to make one, and its headline."""
+"""A fleet's report for the Benchmark page: where it is stored, how to make one, and its headline."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Quality:
 
     path: Path  # report.json
     report: Report  # its content
-    # Its candidates in the fleet's order, which gives them their colours; if the fleet has others, in its own.
+    # The report's candidates. Colours depend on the order, so it is the fleet's if the fleet has the same candidates.
     pool: Sequence[str]
     sweep: Sweep | None = None  # the sweep.json beside the report; None if there is none
 
@@ -48,7 +48,7 @@ def read_quality(folder: str) -> Quality | None:
 
 
 def relative_path(path: str | Path) -> str:
-    """A path as you would type it here."""
+    """A path relative to the current folder, as a user would type it."""
     full = Path(path).resolve()
     return str(full.relative_to(Path.cwd()) if full.is_relative_to(Path.cwd()) else path)
 
@@ -105,7 +105,7 @@ def describe_share_of_gap(held_back: Evaluation) -> str:
 def mean_rows(held_back: Evaluation, pool: Sequence[str]) -> list[tuple[str, float, str]]:
     """The mean rewards of a random choice, the best single model, the router, all models and the oracle, with colours.
 
-    They are those of the oracle without the regret: where scores are missing, plain means are of different queries.
+    Each is the oracle's mean minus a regret: where scores are missing, plain means would be over different queries.
     """
     mean, single = held_back.mean, held_back.best_single
     best = mean["oracle"]

@@ -1,4 +1,4 @@
-"""The field for a query, with the files that go with it. What cannot be sent stays: text in the field, files above it.
+"""The input field for a query and its files. What cannot be sent is kept: text in the field, files above it.
 
 Files are untrusted: their texts are shown as plain text, and their names without Markdown.
 """
@@ -25,15 +25,15 @@ PREVIEW = 4_000  # characters
 
 
 def draw(begun: bool, disabled: bool) -> Message | None:
-    """The field, and above it what is wrong with the last query and the files that wait for one; returns what was sent.
+    """Draw the field, and above it the last query's problem and the files that wait to be sent. Return what was sent.
 
     Args:
-        begun: a conversation has begun: the page then opens at its end and follows the answer.
+        begun: whether a conversation has begun; the page then opens at its end and follows the answer.
     """
     if disabled and (sent := st.session_state.get("query")) and not isinstance(sent, str):  # Streamlit would drop it
         put_back(sent.text, BUSY)
     if text := st.session_state.pop(TEXT, ""):
-        text += " " * (text == st.session_state.get(RESTORED))  # the browser may overlook the text that it had before
+        text += " " * (text == st.session_state.get(RESTORED))  # the browser may ignore the same text a second time
         st.session_state["query"] = st.session_state[RESTORED] = text
     links.prefill("query")
     with st.bottom:
@@ -43,7 +43,7 @@ def draw(begun: bool, disabled: bool) -> Message | None:
     value = place.chat_input("Ask anything", key="query", accept_file="multiple", disabled=disabled)
     if value is None:
         return None
-    if value.files:  # they wait, with their sizes in sight, until the query is sent
+    if value.files:  # they wait, with their sizes shown, until the query is sent
         put_back(value.text, "\n\n".join(_add(value.files)))
     if waiting() and not value.text.strip():
         put_back(value.text, NO_QUERY)
@@ -51,24 +51,24 @@ def draw(begun: bool, disabled: bool) -> Message | None:
 
 
 def waiting() -> tuple[Attachment, ...]:
-    """The files that go with the next query."""
+    """The files for the next query."""
     return st.session_state.get(FILES, ())
 
 
 def put_back(text: str, message: str) -> None:
-    """Draw the page again with the text back in the field, and a message unless it is empty."""
+    """Run the page again with the text back in the field, and with the message, if there is one."""
     st.session_state[TEXT] = text
     keep_problem("composer", message)
     st.rerun()
 
 
 def clear() -> None:
-    """Forget the waiting files: they have been sent."""
+    """Forget the waiting files after they have been sent."""
     st.session_state.pop(FILES, None)
 
 
 def _add(files: Sequence[st.runtime.uploaded_file_manager.UploadedFile]) -> list[str]:
-    """Add uploaded files to those that wait; returns what is wrong with the others."""
+    """Add uploaded files to the waiting ones. Return what is wrong with files that are refused."""
     read, problems = list(waiting()), []
     for file in files:
         if len(read) == MOST_FILES:
@@ -100,9 +100,9 @@ def _draw_waiting() -> None:
                 )
 
 
-@lru_cache(maxsize=128)  # every rerun of the page shows it
+@lru_cache(maxsize=128)  # needed on every rerun of the page
 def size(file: Attachment) -> str:
-    """The size of a file in tokens; who answers may count a little differently."""
+    """The approximate size of a file in tokens; each model counts a little differently."""
     tokens = estimated_tokens(file.text)
     return f"about {rounded(tokens)} token{'s' * (tokens != 1)}"
 
@@ -114,7 +114,7 @@ def rounded(count: int) -> str:
 
 
 def draw_files(files: Sequence[Attachment], key: str) -> None:
-    """The files of a query that was sent; each opens as plain text."""
+    """Draw the files of a sent query; each opens as plain text."""
     if not files:
         return
     with st.container(horizontal=True, key=f"files-{key}", gap="xsmall", horizontal_alignment="right"):
@@ -130,7 +130,7 @@ def draw_files(files: Sequence[Attachment], key: str) -> None:
 
 
 def cut_note(name: str, readings: Sequence[Reading]) -> str:
-    """What a model has not read of the files, as Markdown; empty if it has read everything."""
+    """Which parts of the files a model has not read, as Markdown; empty if it has read everything."""
     sentences = []
     for reading in readings:
         total = f"about {rounded(reading.tokens)} tokens"

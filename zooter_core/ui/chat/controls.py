@@ -1,4 +1,4 @@
-"""What is around a conversation: the row above it, with who answers, and the list of conversations beside it."""
+"""The controls around a conversation: the row above it, which sets who answers, and the sidebar of conversations."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ SYSTEM_HELP = "Instructions for the model that answers. The router does not see 
 NO_REWARDS = "There is no reward model, so no answers are compared here."
 HOTTEST = 1.5
 MOST_SYSTEM = 8_000  # characters
-SHOWN = 40  # of them, where they are not edited
-LONGEST = 1024  # tokens; the slider's upper end, unless the fleet's own limit is higher
+SHOWN = 40  # characters of it that are shown outside the editor
+LONGEST = 1024  # tokens; the slider's maximum, unless the fleet's own limit is higher
 NEW_KEY = "Alt+N"
 SHORTCUTS = (
     ("/", "Go to the field for a query"),
@@ -50,7 +50,7 @@ SHORTCUTS = (
 
 
 def draw(ensemble: Ensemble, talk: Conversation) -> Settings:
-    """Draw the row above a conversation; returns how the next query is answered."""
+    """Draw the row above a conversation. Return how the next query is answered."""
     with st.container(horizontal=True, key="controls", vertical_alignment="center", gap="small"):
         mode = st.session_state.get("mode", st.query_params.get("mode"))
         label = f"Who answers: **{mode if mode in modes(ensemble) else 'Router'}**"
@@ -134,7 +134,7 @@ def _tune(ensemble: Ensemble, talk: Conversation) -> None:
 
 
 def _changes(tuning: Tuning) -> str:
-    """What differs from the fleet's settings, as Markdown; empty if nothing does."""
+    """Which settings differ from the fleet's, as Markdown; empty if none does."""
     parts = [f"system prompt “{plain(clipped(tuning.system, SHOWN))}”"] if tuning.system.strip() else []
     parts += [] if tuning.temperature is None else [f"temperature {tuning.temperature:g}"]
     parts += [] if tuning.max_new_tokens is None else [f"at most {tuning.max_new_tokens:,} tokens"]
@@ -149,7 +149,7 @@ def _reset(ensemble: Ensemble, talk: Conversation) -> None:
 
 
 def sidebar(talk: Conversation) -> None:
-    """The conversations of this machine by date, with a search; a new one at the top."""
+    """Draw the list of conversations by date, with a search field, below the button for a new one."""
     with st.sidebar, st.container(key="conversations", gap="small"):
         st.button("New conversation", icon=":material/add:", key="new", width="stretch", shortcut=NEW_KEY,
                   on_click=conversations.clear)  # fmt: skip

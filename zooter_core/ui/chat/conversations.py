@@ -1,6 +1,6 @@
 """Conversations: their turns, each with the router's decision and the answers.
 
-A conversation lives as long as the server, and longer in the history; a tab that reloads finds it by its id.
+A conversation stays in memory until the server stops, and in the history after that. A reloaded tab finds it by its id.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Conversation:
     turns: list[Turn] = field(default_factory=list)
     history: History = NOWHERE  # where the turns are saved
     name: str = ""  # the title that the visitor gave it
-    tuning: Tuning = field(default_factory=Tuning)  # how its next queries are answered, whoever does
+    tuning: Tuning = field(default_factory=Tuning)  # how its next queries are answered, by any model
 
     def ask(
         self,
@@ -45,10 +45,10 @@ class Conversation:
         attachments: Sequence[Attachment] = (),
         replacing: bool = False,
     ) -> None:
-        """Route a query on the conversation so far and start the answer; `replacing`: in place of the last query.
+        """Route a query, given the conversation so far, and start the answer; `replacing` replaces the last query.
 
         Raises:
-            ZooterError: the query is empty or too long. Nothing has changed then.
+            ZooterError: the query is empty or too long. The conversation is unchanged.
         """
         message, number = Message("user", query, tuple(attachments)), len(self.turns) - replacing
         decision, plan = _choose(ensemble, self._messages(message, self.turns[:number]), settings)
@@ -56,17 +56,17 @@ class Conversation:
         self._put(number, Turn(query, decision, job, settings, attachments=message.attachments), job)
 
     def answer_with(self, ensemble: Ensemble, candidate: str, number: int = -1) -> None:
-        """Add a version of an answer, by the candidate named; later turns stay as they are.
+        """Add a version of an answer by the named candidate; later turns are unchanged.
 
         Raises:
-            ZooterError: the fleet has no such candidate. Nothing has changed then.
+            ZooterError: the fleet has no such candidate. The conversation is unchanged.
         """
         settings = self.tuning.applied(self.turns[number].settings)
         self._answer_again(ensemble, number % len(self.turns), AnswerPlan((candidate,)), settings)
 
     def hear(self, ensemble: Ensemble, number: int) -> None:
-        """Add a version of an answer with those of all models that the router is undecided between: the answer that is
-        there, if it is whole, and those of the others."""
+        """Add a version that holds an answer of every model between which the router is undecided. A complete existing
+        answer is kept; the other models are asked."""
         turn = self.turns[number]
         names = [name for name in turn.decision.rivals if name in ensemble.fleet.pool]
         answered = turn.job.responses.get(turn.candidate)
@@ -82,7 +82,7 @@ class Conversation:
         settings: Settings = DEFAULT,
         attachments: Sequence[Attachment] = (),
     ) -> Conversation:
-        """Ask another query in place of an earlier one, in a new conversation that begins with the turns before it.
+        """Ask a query instead of an earlier one, in a new conversation that begins with the turns before it.
 
         Raises:
             ZooterError: the query is empty or too long.
@@ -97,7 +97,7 @@ class Conversation:
         return other
 
     def retry(self, ensemble: Ensemble) -> None:
-        """Ask the candidate whose answer broke off again; ask all of them again if all failed, or it has left."""
+        """Ask again the candidate whose answer broke off, or all of them if all failed or it has left the fleet."""
         turn, number = self.turns[-1], len(self.turns) - 1
         everybody = turn.job.all_failed and len(turn.job.candidates) > 1
         if everybody or turn.candidate not in ensemble.fleet.pool:
@@ -107,10 +107,10 @@ class Conversation:
         self._answer_again(ensemble, number, plan, turn.settings, instead=True)
 
     def resume(self, ensemble: Ensemble, number: int) -> None:
-        """Let the candidate whose answer was stopped, cut off or broke off continue it, also in an earlier turn.
+        """Let a candidate continue its answer that was stopped, was cut off or broke off, in any turn.
 
         Raises:
-            ZooterError: the fleet no longer has it. Nothing has changed then.
+            ZooterError: the fleet no longer has the candidate. The conversation is unchanged.
         """
         turn = self.turns[number]
         first = turn.job.responses.get(turn.candidate, Response(turn.candidate, ""))
@@ -135,7 +135,7 @@ class Conversation:
     def _answer_again(
         self, ensemble: Ensemble, number: int, plan: AnswerPlan, settings: Settings, instead: bool = False
     ) -> None:
-        """Start another version of an answer; `instead`: drop the version that counted so far."""
+        """Start another version of an answer; `instead` drops the current version."""
         turn = self.turns[number]
         retry = turn.retry + 1
         job = self._job(ensemble, number, turn.message, settings, plan, retry)
@@ -145,7 +145,7 @@ class Conversation:
     def _job(
         self, ensemble: Ensemble, number: int, message: Message, settings: Settings, plan: AnswerPlan, retry: int = 0
     ) -> Job:
-        """The answer of a turn, which `_put` starts. Each retry has its own seed, or it would repeat an old answer."""
+        """The job that answers a turn; `_put` starts it. Each retry has its own seed, so as not to repeat an answer."""
         base = ensemble.fleet.generation
         generation = replace(
             base,
@@ -173,10 +173,10 @@ class Conversation:
         )
 
     def _put(self, number: int, turn: Turn, job: Job) -> None:
-        """Put a turn into its place and start its answer; that of a turn that was there is stopped."""
+        """Store a turn at its place and start its answer. The answer of the turn that it replaces is stopped."""
         replaced = self.turns[number : number + 1]
         self.turns[number : number + 1] = [turn]
-        self._save(number)  # before the job saves its end
+        self._save(number)  # before the job saves its last state
         job.start()
         for old in replaced:
             old.job.stop()
@@ -185,7 +185,7 @@ class Conversation:
         self.history.keep(self.id, self.title, self.fleet, number, self.turns[number].to_json())
 
     def _messages(self, message: Message, turns: Sequence[Turn], system: str = "") -> list[Message]:
-        """Some turns and a query. A query whose answer failed is left out: it may be why."""
+        """The messages of some turns, and a query. Queries whose answers failed are left out: they may be the cause."""
         messages = [Message("system", system)] if system.strip() else []
         for turn in turns:
             answer = turn.text.strip()
@@ -205,7 +205,7 @@ class Conversation:
 
 
 def _choose(ensemble: Ensemble, messages: Sequence[Message], settings: Settings) -> tuple[Decision, AnswerPlan]:
-    """The router's decision, and who answers. Nobody steps in for a candidate that the visitor has named."""
+    """The router's decision, and who answers. A candidate that the visitor chose has no fallback."""
     if settings.mode == "select":
         selection = ensemble.select(messages, settings.k, settings.unsure_above)
         decision, count = selection.decision, len(selection.candidates)
@@ -218,7 +218,7 @@ def _choose(ensemble: Ensemble, messages: Sequence[Message], settings: Settings)
 
 
 def _failed_to_start(job: Answers) -> tuple[Response, ...]:
-    """The responses that failed before their first token, except the one that counts."""
+    """The responses that failed before their first token, except the one that is shown."""
     return tuple(r for r in job.failed if r.failed_before_first_token and r.candidate != job.shown)
 
 
@@ -232,7 +232,7 @@ def _new() -> Conversation:
 
 
 def current() -> Conversation:
-    """This session's conversation: the one that its address names when new or after Back, its own, or a new one."""
+    """The conversation to show: the address's if the session is new or went back, else its own or a new one."""
     talk: Conversation = st.session_state.get("conversation") or _new()
     begun = links.follow("chat", talk if talk.turns else None, find)
     talk = begun or (_new() if talk.turns else talk)
@@ -245,7 +245,7 @@ def current() -> Conversation:
 
 
 def find(id: str) -> Conversation | None:
-    """A conversation in memory, or in the history; None if there is none, or a turn of it is damaged."""
+    """A conversation in memory or in the history; None if there is none, or if one of its turns is damaged."""
     if (live := _live().get(id)) is not None:
         return live
     if (entry := history().entry(id)) is None:
@@ -261,18 +261,18 @@ def find(id: str) -> Conversation | None:
 
 
 def show(talk: Conversation) -> None:
-    """Let this session look at a conversation, and its address name it once it has begun."""
+    """Show a conversation in this session, with its id in the address once it has begun."""
     st.session_state["conversation"] = talk
     links.write_id("chat", talk.id if talk.turns else None)
 
 
 def open(id: str) -> None:
-    """Let this session look at a conversation in memory or in the history."""
+    """Show a conversation from memory or from the history in this session."""
     show(find(id) or _new())
 
 
 def clear() -> None:
-    """Stop what runs and start a new conversation."""
+    """Stop the running answer and start a new conversation."""
     for turn in current().turns:
         turn.job.stop()
     show(_new())
@@ -286,7 +286,7 @@ def forget(id: str) -> None:
     if current().id == id:
         clear()
     if talk := _live().pop(id, None):
-        talk.history = NOWHERE  # an answer that runs would bring it back
+        talk.history = NOWHERE  # a running answer would store it again
         for turn in talk.turns:
             turn.job.stop()
     history().forget(id)
@@ -294,13 +294,13 @@ def forget(id: str) -> None:
 
 
 def deleted() -> Entry | None:
-    """The conversation that `undo` brings back: of those deleted in this session, the last one."""
+    """The conversation that `undo` brings back: the last one that was deleted in this session."""
     removed = st.session_state.get(DELETED)
     return removed[-1][0] if removed else None
 
 
 def undo() -> None:
-    """Bring back the conversation that was deleted last; then the one before is next."""
+    """Bring back the conversation that was deleted last; the next call brings back the one before."""
     if removed := st.session_state.get(DELETED):
         entry, records = removed.pop()
         history().restore(entry, records)
@@ -308,5 +308,5 @@ def undo() -> None:
 
 
 def settle() -> None:
-    """What was deleted stays deleted: the visitor has gone on."""
+    """Make deletions final, since the visitor has moved on."""
     st.session_state.pop(DELETED, None)

@@ -1,4 +1,4 @@
-"""A first minute with Zooter: one query from the router to the answers of all models, in steps that can be skipped."""
+"""A guided first minute: one query from the router to the answers of all models, in steps that can be skipped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zooter_core.ui.models.manage import is_users
 from zooter_core.ui.widgets import EXAMPLES, draw_page_button, show_error
 
 ROUTED, ANSWERED, COMPARED, REWARDED, WORTH = range(5)
-NO_FIELD = "<style>.st-key-query, .st-key-waiting-files { display: none; }</style>"  # which keeps what is typed
+NO_FIELD = "<style>.st-key-query, .st-key-waiting-files { display: none; }</style>"  # hidden, so that it keeps its text
 STORY = "story"  # in a session's state
 
 
@@ -60,7 +60,7 @@ def invite(ensemble: Ensemble, talk: Conversation, place: DeltaGenerator) -> Non
 
 
 def draw(talk: Conversation) -> str:
-    """The step that a new conversation is at; returns its title, or "" if it is at none."""
+    """Draw the current step. Return its title, or "" if the conversation is not in the story."""
     story: Story | None = st.session_state.get(STORY)
     if story is None or story.talk != talk.id or talk.turns:
         return ""
@@ -105,7 +105,7 @@ def _end() -> None:
 
 
 def _draw_picture(comparison: Comparison, number: int) -> None:
-    """What a step shows of the round, in which all models have been answering since the first step."""
+    """Draw a step's part of the comparison; all models have been answering since the first step."""
     decision, job = comparison.decision, comparison.job
     if number in (ROUTED, ANSWERED):
         charts.draw_strip(decision, "story", comparison.fleet.pool)
@@ -113,7 +113,7 @@ def _draw_picture(comparison: Comparison, number: int) -> None:
         return
     if job.running:
         draw_live(job, partial(_draw_answers, comparison, number))
-    elif job.problem and number in (REWARDED, WORTH):  # as of a judge
+    elif job.problem and number in (REWARDED, WORTH):  # e.g. the judge failed
         show_error(job.problem)
     elif number == WORTH:
         st.markdown(comparisons.describe_agreement(decision, comparison.ranked()))
@@ -124,7 +124,7 @@ def _draw_picture(comparison: Comparison, number: int) -> None:
 
 
 def _draw_answers(comparison: Comparison, number: int) -> None:
-    """The answer of the router's choice, or all of them."""
+    """Draw the answer of the router's choice, or all answers."""
     if number == ANSWERED:
         answer_view.draw_answer(comparison.job, comparison.decision.candidate, comparison.id)
         return

@@ -37,7 +37,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What of the settings belongs to a conversation. It is stored with each turn, and a branch begins with it."""
+    """The settings that belong to a conversation. They are stored with each turn, and a branch begins with them."""
 
     temperature: float | None = None
     max_new_tokens: int | None = None
@@ -57,9 +57,9 @@ class Turn:
 
     query: str
     decision: Decision
-    job: Answers  # the version of the answer that counts
+    job: Answers  # the current version of the answer
     settings: Settings = Settings()
-    retry: int = 0  # how often the query was answered before
+    retry: int = 0  # how many answers to the query came before
     why: Explanation | None = None  # the explanation of the decision, computed when a visitor first opens it
     versions: list[Answers] = field(default_factory=list)  # all versions of the answer, the oldest first
     # Files that the candidates read with the query; the router does not see them.
@@ -83,7 +83,7 @@ class Turn:
 
     @property
     def version(self) -> int:
-        """The place of the version that counts, from 0."""
+        """The index of the current version."""
         return self.versions.index(self.job)
 
     def to_json(self) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _answers_to_json(job: Answers) -> dict[str, Any]:
 
 def _answers_from_json(record: dict[str, Any]) -> Answers:
     stored = of_type(_StoredAnswers, record)
-    responses = {  # a response's record has the message of its error alone
+    responses = {  # a response's record has only the message of its error
         name: replace(of_type(Response, values | {"error": None}), error=stored.failures.get(name))
         for name, values in stored.responses.items()
     }

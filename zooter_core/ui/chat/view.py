@@ -29,11 +29,11 @@ from zooter_core.ui.widgets import draw_page_button, focus_composer, icon_button
 
 RETRY_HELP = "Ask the same model again from the start. If no model could answer, or it is gone, ask all of them again."
 CONTINUE_HELP = "Let the same model continue the answer."
-LONG_PROMPT = 500  # tokens; a model on a processor reads more of them for seconds, or minutes, before it answers
+LONG_PROMPT = 500  # tokens; on a CPU, a model may read a longer prompt for seconds or minutes before it answers
 
 
 def draw_actions(ensemble: Ensemble, talk: Conversation, number: int) -> None:
-    """The row of buttons under an answer; the last one can also be asked again, edited and given by another model."""
+    """Draw the buttons under an answer. The last turn can also be retried, edited, and answered by another model."""
     turn, key = talk.turns[number], _turn_id(talk, number)
     last, has_text = number == len(talk.turns) - 1, bool(turn.text.strip())
     with st.container(horizontal=True, key=f"actions-{key}", vertical_alignment="center", gap="xsmall"):
@@ -45,7 +45,7 @@ def draw_actions(ensemble: Ensemble, talk: Conversation, number: int) -> None:
         _versions(talk, number, key)
         if has_text:
             with st.container(key=f"copy-{key}", width="content"):
-                st.code(turn.text, language=None)  # the style sheet leaves its copy button alone
+                st.code(turn.text, language=None)  # the style sheet shows only its copy button
             st.feedback(
                 "thumbs",
                 key=f"thumb-{key}-{turn.version}",
@@ -82,7 +82,7 @@ def _versions(talk: Conversation, number: int, key: str) -> None:
 
 
 def _other_answers(ensemble: Ensemble, talk: Conversation, number: int, key: str) -> None:
-    """A menu of models, one of which answers again; the same one too."""
+    """Draw a menu of models, any of which can answer again, including the same one."""
     label, current, pool = "Answer again with", talk.turns[number].candidate, ensemble.fleet.pool
     names = sorted(pool, key=lambda name: name != current)
     if name := st.menu_button(
@@ -94,22 +94,22 @@ def _other_answers(ensemble: Ensemble, talk: Conversation, number: int, key: str
 
 
 def set_editing(turn: str | None) -> None:
-    """Show the field in which a turn's query is changed; none of them for None."""
+    """Open the field in which a turn's query is edited; None closes it."""
     st.session_state["editing"] = turn
 
 
 def _turn_id(talk: Conversation, number: int) -> str:
-    """Identifies a turn as it is now; another query, retry or conversation has another value."""
+    """An id of a turn's current state: another query, retry or conversation has another id."""
     return f"{talk.id}-{number}-{talk.turns[number].retry}"
 
 
 def _answer_id(talk: Conversation, number: int) -> str:
-    """Identifies the version of a turn's answer that counts."""
+    """An id of the current version of a turn's answer."""
     return f"{_turn_id(talk, number)}-{talk.turns[number].version}"
 
 
 def draw_edit_form(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings) -> None:
-    """A query as a field, in its bubble. The page's script goes there, since it may have scrolled out of sight."""
+    """Draw a query as a text field in its bubble. The page's script scrolls to it if it is out of sight."""
     turn, last = talk.turns[number], number == len(talk.turns) - 1
     with answer_view.bubble(), st.form(f"edit-{number}", border=False):
         query = st.text_area("Your query", turn.query, height="content", key=f"edited-{_turn_id(talk, number)}")
@@ -141,8 +141,8 @@ EMBEDDED = "Four 135M-parameter specialists on your processor. Watch the routing
 
 
 def draw_welcome() -> DeltaGenerator:
-    """What the page is for, what a report says of the router, and the way to models of one's own; returns the place for
-    what needs the fleet, which may still be loading."""
+    """Draw what the page is for, what the report says about the router, and a link to one's own models. Return the
+    container for what needs the fleet, which may still be loading."""
     with st.container(key="welcome"):
         st.title("Ask once. The right model answers.", anchor=False)
         st.markdown(
@@ -180,14 +180,14 @@ def draw_footnote() -> None:
 
 
 def draw_link_notice() -> None:
-    """Say that a link has filled in a query, and what else it has set."""
+    """Say that a link has filled in a query and, where it has, other settings."""
     mode = st.query_params.get("mode")
     also = f" It also set **Who answers** to **{mode}**." if mode in MODES else ""
     links.draw_notice(f"read it, then send it.{also}")
 
 
 def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings, live: bool) -> None:
-    """A query and its answer, with what can be done next; `live`: the answer is drawn while it grows."""
+    """Draw a query, its answer and the buttons below it; `live` draws the answer while it is streamed."""
     turn = talk.turns[number]
     if not live and st.session_state.get("editing") == _turn_id(talk, number):
         draw_edit_form(ensemble, talk, number, settings)
@@ -208,13 +208,13 @@ def _draw_live(turn: Turn, job: Job, key: str) -> None:
     candidate = turn.candidate
 
     def draw() -> None:
-        if turn.candidate != candidate:  # a reserve steps in: the routing above names it too
+        if turn.candidate != candidate:  # a fallback answers: the routing above must name it
             st.rerun()
         box = st.empty()
         with box.container():
             _draw_text(turn, key)
         stop_button(job, "stop")
-        # The first words need not wait for the next drawing. What has keys, as cards and words, is drawn once in each.
+        # So that the first words do not wait for the next run. Elements with keys are drawn once per run.
         if not (job.begun.is_set() or turn.text or _beside(turn)) and job.begun.wait(EVERY):
             with box.container():
                 _draw_text(turn, key)
@@ -238,8 +238,8 @@ def _answering(turn: Turn) -> list[str]:
 
 
 def _beside(turn: Turn) -> list[str]:
-    """The models whose answers are drawn side by side, after *Ask both*. Of several that a mode asks, the best answer
-    is drawn alone, unless the reward model failed."""
+    """The models whose answers are drawn side by side, after *Ask both*. In a mode that asks several models, only the
+    best answer is drawn, unless the reward model failed."""
     answering = _answering(turn)
     alone = turn.settings.mode in ("select", "rmr") and (turn.job.running or _scored(turn))
     return answering if len(answering) > 1 and not alone else []
@@ -259,7 +259,7 @@ def _draw_cards(turn: Turn, names: Sequence[str], key: str) -> None:
 
 
 def _draw_text(turn: Turn, key: str) -> None:
-    """Who could not answer, and the answer so far, or those that are drawn side by side."""
+    """Draw who could not answer, and the answer so far, or the answers side by side."""
     job = turn.job
     if note := answer_view.fallback_note(job):
         st.warning(message(note), icon=":material/swap_horiz:")
@@ -286,7 +286,7 @@ def _scored(turn: Turn) -> int:
 
 
 def _by_reward(turn: Turn) -> bool:
-    """Whether the answer that counts has the highest reward. A right one comes before a wrong one that has more."""
+    """Whether the shown answer has the highest reward. A right one ranks above a wrong one with a higher reward."""
     rewards = [item.reward for item in turn.job.ranked or [] if item.reward is not None]
     return bool(rewards) and rewards[0] == max(rewards)
 
@@ -295,7 +295,7 @@ BOTH_HELP = "Let {} answer too, beside the answer that is there."
 
 
 def draw_routing(ensemble: Ensemble, talk: Conversation, number: int) -> bool:
-    """The router's decision as a strip, and who answers if not its choice; True if a visitor wants the reasons."""
+    """Draw the router's decision as a strip, and who answers if not its choice; True if the explanation is open."""
     turn = talk.turns[number]
     key = f"{talk.id}-{number}"
     opened = charts.draw_strip(turn.decision, key, why=True)
@@ -310,8 +310,8 @@ def draw_routing(ensemble: Ensemble, talk: Conversation, number: int) -> bool:
 
 
 def cost_note(fleet: Fleet, turn: Turn) -> str:
-    """What the answer cost by the prices in fleet.toml, without its prompt, and what as many tokens of the dearest
-    would have, as Markdown. Empty while the answer runs, and where a price is missing."""
+    """What the answer's tokens cost by the prices in fleet.toml, and what as many tokens of the most expensive model
+    would have cost, as Markdown. Empty while the answer runs, or if a price is missing."""
     responses, answer = turn.job.responses, turn.job.responses.get(turn.candidate)
     if turn.job.running or answer is None or not answer.tokens or not responses.keys() <= set(fleet.pool):
         return ""
@@ -327,7 +327,7 @@ def cost_note(fleet: Fleet, turn: Turn) -> str:
 
 
 def _unheard_rivals(ensemble: Ensemble, talk: Conversation, number: int) -> tuple[str, ...]:
-    """The models between which the router is undecided and which have not answered yet."""
+    """The models between which the router is undecided, except those that have answered."""
     turn = talk.turns[number]
     if turn.job.running or (number != len(talk.turns) - 1 and talk.running):
         return ()

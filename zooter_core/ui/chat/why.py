@@ -1,4 +1,4 @@
-"""Why the router chose a model, as one picture; the figures behind it on request."""
+"""Why the router chose a model, as one picture; its figures are shown on request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zooter_core.ui import answer_view, charts, tables
 from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.text import clipped, plain
 
-STRONG, WEAK = 0.5, 0.15  # shares of the strongest contribution from which a part of the query is shaded
+STRONG, WEAK = 0.5, 0.15  # a part of the query is shaded from these shares of the strongest contribution
 NEAREST = 3
 NOT_READ = (
     "The router reads what you type, not the attached files: it has learned from queries, and a page of a file would "
@@ -50,14 +50,14 @@ def draw_reasons(ensemble: Ensemble, turn: Turn, key: str) -> None:
         if why.neighbours or not note:
             st.markdown("**The most similar training queries**")
             st.markdown("\n".join(sentences(why.neighbours[:NEAREST], pool)))
-        else:  # a starting router has learned from none
+        else:  # a starting router has no training queries
             st.caption(plain(note))
         with st.expander("More"):
             _draw_figures(ensemble, turn, why, key)
 
 
 def shaded(pieces: Sequence[QueryPart], colour: str) -> str:
-    """The query, its parts shaded by what they contribute, as Markdown."""
+    """The query as Markdown, with its parts shaded by their contribution."""
     most = max((abs(piece.contribution) for piece in pieces), default=0.0) or 1.0
     words = []
     for piece in pieces:
@@ -74,14 +74,14 @@ def shaded(pieces: Sequence[QueryPart], colour: str) -> str:
 
 
 def sentences(neighbours: Sequence[Neighbour], pool: Sequence[str]) -> list[str]:
-    """Training queries, each with the model that won it, as a list in Markdown."""
+    """A Markdown list of training queries, each with the model that won it."""
     if not neighbours:
         return ["This router was saved without its training queries."]
     return [f"- {charts.badge(pool, winner(item))} won {_text(item)}" for item in neighbours]
 
 
 def winner(neighbour: Neighbour) -> str:
-    """The candidate with the highest reward on a training query, or the largest label where there are no rewards."""
+    """The candidate with the highest reward on a training query; without rewards, the one with the largest label."""
     values = neighbour.rewards or neighbour.label
     return max(values, key=lambda name: values[name])
 
@@ -121,7 +121,7 @@ def _draw_neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str], key: 
 
 
 def saving_text(ensemble: Ensemble, turn: Turn) -> str:
-    """What the choice cost compared with running all models, in models and tokens."""
+    """The cost of the choice compared with running all models, in models and tokens."""
     answered = sum(not turn.job.failed_to_start(name) for name in turn.job.candidates)
     pool = len(ensemble.fleet.pool)
     responses = turn.job.responses.values()

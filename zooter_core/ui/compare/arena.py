@@ -1,4 +1,4 @@
-"""The arena of the Compare page: two anonymous models answer, a visitor votes by a key, and the next round begins."""
+"""The arena of the Compare page: two anonymous models answer, a visitor votes, and the next round begins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WHAT = (
 
 
 def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str]) -> None:
-    """Draw the tab: a field for a query, which may stay empty for a random one, and the round.
+    """Draw the tab: a field for a query, which may be left empty for a random one, and the round.
 
     Raises:
         ZooterError: the query is empty or too long, or the fleet has a single model.
@@ -33,7 +33,7 @@ def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str])
         st.caption(WHAT)
     with st.form("arena", border=False):
         row = st.container(horizontal=True, vertical_alignment="bottom", key="arena-row")
-        # Each round has a field of its own: one that kept the focus would take the keys of the vote for a query.
+        # Each round has its own field: one that kept the focus would receive the keys that are meant as votes.
         typed = row.text_input(
             "Query", key=f"arena-query-{comparison.id if comparison else ''}", label_visibility="collapsed",
             placeholder="Ask anything, or leave it empty for a query of ours", width="stretch",
@@ -58,7 +58,7 @@ def start(ensemble: Ensemble, query: str, models: Sequence[str], previous: Compa
     query = query or random.choice(starter_queries()).text
     among = comparisons.pick_candidates(ensemble.fleet.pool, models)
     down = {name for name, response in ensemble.latest.items() if response.failed_before_first_token}
-    able = tuple(name for name in among if name not in down)  # until they answer again, as after Retry
+    able = tuple(name for name in among if name not in down)  # until they answer again, e.g. after Retry
     pair = votes.pick_pair(ensemble.route(query), able if len(able) > 1 else among)
     comparisons.show(comparisons.start(ensemble, query, pair, blind=True, previous=previous))
 

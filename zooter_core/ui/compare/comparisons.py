@@ -1,6 +1,6 @@
 """Comparisons: one query answered by several candidates, the ranking of their responses, and a visitor's vote.
 
-A comparison lives as long as the server; a tab that reloads finds it by its id.
+A comparison stays in memory until the server stops. A reloaded tab finds it by its id.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Comparison:
     decision: Decision
     job: Job
     fleet: Fleet
-    order: tuple[str, ...]  # the candidates as they are drawn before they are ranked; shuffled in a blind comparison
+    order: tuple[str, ...]  # the order in which candidates are drawn before they are ranked; shuffled if blind
     blind: bool = False
     hidden: bool = False  # whether the names are still hidden
     key: Mapping[str, Any] | None = None  # what the responses are verified by (`data/answer_keys.py`), if anything
@@ -44,7 +44,7 @@ class Comparison:
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
 
     def label(self, name: str) -> str:
-        """A candidate's name on the page: "Response B" while names are hidden."""
+        """A candidate's title on the page: its name, or "Response B" while names are hidden."""
         return self.letter(name) if self.hidden else name
 
     def letter(self, name: str) -> str:
@@ -63,7 +63,7 @@ class Comparison:
         return not self.job.running and len(self.answered) > 1 and not final
 
     def cast(self, outcome: VoteOutcome, best: str | None = None) -> None:
-        """Store a vote, in place of an earlier one, and show the names; nothing if no vote is possible."""
+        """Store a vote, which replaces an earlier one, and show the names. Does nothing if no vote is possible."""
         if not self.votable:
             return  # the second of two quick clicks
         self.vote = Vote(
@@ -81,7 +81,7 @@ class Comparison:
         history().vote(self.id, fleet_key(self.fleet), self.vote.to_json())
 
     def retry(self, ensemble: Ensemble, name: str) -> None:
-        """Ask one candidate again; the other responses stay, and all are ranked anew."""
+        """Ask one candidate again, keep the other responses, and rank all of them again."""
         previous = {other: response for other, response in self.job.responses.items() if other != name}
         candidates = tuple(other for other in self.job.candidates if other not in previous)
         plan = AnswerPlan(candidates, previous=tuple(previous.values()))
@@ -92,8 +92,7 @@ class Comparison:
         self.hidden = False
 
     def usd(self, response: Response) -> float | None:
-        """The cost of a response in dollars, without its prompt; None if the candidate has no price and is no model of
-        this machine."""
+        """The cost of a response in dollars, without its prompt; None if a remote candidate has no price."""
         return prices.cost(self.fleet.candidate(response.candidate), 0, response.tokens)
 
     def ranked(self) -> list[Ranked]:
@@ -104,13 +103,13 @@ class Comparison:
 
     @property
     def best(self) -> str | None:
-        """The candidate whose response alone has the highest reward."""
+        """The candidate with the highest reward; None if several share it."""
         rewarded = {item.response.candidate: item.reward for item in self.ranked() if item.reward is not None}
         highest = [name for name, reward in rewarded.items() if reward == max(rewarded.values())]
         return highest[0] if len(highest) == 1 else None
 
     def to_json(self) -> dict[str, Any]:
-        """The comparison for a download; `query`, `responses` and `route` are those of `zooter compare --json`."""
+        """The comparison for a download; `query`, `responses` and `route` as in `zooter compare --json`."""
         return {
             "id": self.id,
             "fleet": fleet_key(self.fleet),
@@ -136,7 +135,7 @@ def start(
     answer: str = "",
     previous: Comparison | None = None,
 ) -> Comparison:
-    """Route a query and let candidates answer it, all if none is named; a previous comparison is stopped.
+    """Route a query and let the named candidates, or all, answer it. A previous comparison is stopped.
 
     Args:
         answer: the right answer, by which the responses are verified; "" if it is unknown.
@@ -168,8 +167,8 @@ def _live() -> dict[str, Comparison]:
 
 
 def current() -> Comparison | None:
-    """This tab's comparison: the one that its address names when new or after Back, or its own. One of another fleet
-    waits until the visitor picks that fleet again."""
+    """This tab's comparison: the one in the address if the tab is new or went back, else its own. A comparison of
+    another fleet is not shown until the visitor picks that fleet again."""
     comparison = links.follow("compare", st.session_state.get("comparison"), _live().get)
     if comparison is None and "compare" in st.query_params:
         st.info("The server no longer has the comparison of this address. A restart of the server clears them.")
@@ -182,18 +181,18 @@ def current() -> Comparison | None:
 
 
 def show(comparison: Comparison | None) -> None:
-    """Let this session look at a comparison, or at an empty field, and its address name it."""
+    """Show a comparison, or an empty field, in this session, with its id in the address."""
     st.session_state["comparison"] = comparison
     links.write_id("compare", comparison.id if comparison else None)
 
 
 def fleet_key(fleet: Fleet) -> str:
-    """The key under which votes on a fleet are stored: its folder."""
+    """The key for stored votes on a fleet: its folder."""
     return str(fleet.folder.resolve())
 
 
 def pick_candidates(pool: Sequence[str], candidates: Sequence[str]) -> tuple[str, ...]:
-    """The candidates to compare, in pool order: those named, else all.
+    """The candidates to compare, in pool order: the named ones, or all.
 
     Raises:
         ZooterError: fewer than two.
@@ -205,7 +204,7 @@ def pick_candidates(pool: Sequence[str], candidates: Sequence[str]) -> tuple[str
 
 
 def describe_agreement(decision: Decision, ranked: Sequence[Ranked]) -> str:
-    """Whether router and reward model agree, and what asking one model alone would have saved, as Markdown."""
+    """Whether router and reward model agree, and what asking only the router's choice would have saved, as Markdown."""
     placed = [item for item in ranked if item.rank is not None]
     if not placed:
         return ":material/error: No model answered, so there is nothing to rank."

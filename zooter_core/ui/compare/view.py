@@ -38,7 +38,7 @@ TOGETHER = "All models answer at the same time on this machine, so each is slowe
 
 
 class Options(NamedTuple):
-    """Who answers a query, by what its responses are verified, if anything, and whether names are hidden."""
+    """Who answers a query, how its responses are verified, and whether names are hidden."""
 
     models: list[str]
     answer: str = ""
@@ -49,8 +49,8 @@ def draw_options(pool: Sequence[str], comparison: Comparison | None = None, sing
     """The options, behind a button that says which models answer.
 
     Args:
-        comparison: the one on the page; a right answer belongs to the next.
-        single: one query is compared; else only its models can be chosen.
+        comparison: the one on the page; a right answer that is typed counts for the next one.
+        single: whether one query is compared; otherwise only the models can be chosen.
     """
     chosen = st.session_state.get("models") or st.query_params.get_all("models")
     count = sum(name in chosen for name in pool) or len(pool)
@@ -70,7 +70,7 @@ def draw_options(pool: Sequence[str], comparison: Comparison | None = None, sing
 
 
 def draw(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], None] | None = None) -> None:
-    """A comparison; `next_round` is what follows a blind vote, an empty field by default."""
+    """Draw a comparison; `next_round` is called after a blind vote, and shows an empty field by default."""
     answer_view.draw_query(comparison.query)
     draw_routing(comparison)
     job = comparison.job
@@ -89,7 +89,7 @@ def draw_progress(comparison: Comparison) -> None:
 
 
 def draw_result(ensemble: Ensemble, comparison: Comparison, next_round: Callable[[], None] | None = None) -> None:
-    """A comparison that has ended; before a blind vote, only what reveals no names."""
+    """Draw a comparison that has ended; before a blind vote, only what does not reveal the names."""
     problem, hidden = comparison.job.problem, comparison.hidden
     if problem:
         show_error(
@@ -97,7 +97,7 @@ def draw_result(ensemble: Ensemble, comparison: Comparison, next_round: Callable
         )
     if not ensemble.can_rank:
         st.caption(NO_REWARDS)
-    elif not comparison.blind:  # after a blind vote, nothing moves the card that a visitor has voted for
+    elif not comparison.blind:  # after a blind vote, the cards stay where they were
         _draw_verdict(comparison)
     draw_cards(comparison, ensemble)
     _draw_vote(comparison, next_round or partial(comparisons.show, None))
@@ -145,7 +145,7 @@ def _draw_downloads(comparison: Comparison) -> None:
 
 
 def draw_routing(comparison: Comparison) -> None:
-    """The router's decision; nothing while names are hidden."""
+    """Draw the router's decision, unless names are hidden."""
     if comparison.hidden:
         st.caption(":material/visibility_off: Names, routing and rewards appear after your vote.")
         return
@@ -156,10 +156,10 @@ def draw_routing(comparison: Comparison) -> None:
 
 
 def draw_cards(comparison: Comparison, ensemble: Ensemble | None = None) -> None:
-    """A card per candidate, in order of reward once they are ranked and the names are shown.
+    """Draw a card per candidate, by reward once they are ranked and the names are shown.
 
     Args:
-        ensemble: asks a failed candidate again; without it there is no button to retry.
+        ensemble: lets a visitor retry a failed candidate; None draws no button.
     """
     ranked = {item.response.candidate: item for item in comparison.job.ranked or []}
     names = list(ranked) if ranked and not comparison.blind else list(comparison.order)
@@ -230,7 +230,7 @@ def _vote_button(
 
 
 def _draw_vote(comparison: Comparison, next_round: Callable[[], None]) -> None:
-    """What else a visitor can vote for than one card; after the vote, what it was and the next round."""
+    """Draw the votes other than for one card; after the vote, what it was and the next round."""
     vote = comparison.vote
     with st.container(horizontal=True, vertical_alignment="center"):
         if comparison.votable:
@@ -270,7 +270,7 @@ def _draw_costs(comparison: Comparison) -> None:
 
 
 def draw_votes(ensemble: Ensemble) -> None:
-    """The votes on this fleet, and how often router and reward model agreed with them."""
+    """Draw the votes on this fleet, and how often router and reward model agreed with them."""
     store = history()
     with st.expander("Votes on this fleet", icon=":material/how_to_vote:", key="tally", on_change="rerun") as box:
         if not box.open:

@@ -1,6 +1,6 @@
-"""Votes on comparisons: how often they agree with the router and the reward model, and how strong they make each model.
+"""Votes on comparisons: how often they agree with the router and the reward model, and the leaderboard that they give.
 
-docs/arena.md says which pair a round takes, and how the leaderboard is made.
+docs/arena.md describes how a round's pair is chosen and how the leaderboard is computed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Vote:
     candidates: tuple[str, ...]
     outcome: VoteOutcome  # `best` (one response), `tie` (several are equally good), `none` (no response is good)
     best: str | None  # the candidate of the best response, if there is one
-    reward: str | None  # the candidate whose response alone has the highest reward; None if there is none
+    reward: str | None  # the candidate with the highest reward; None if several share it
     blind: bool  # whether the names were hidden during the vote
     tag: str = ""  # what the query is about, in the tagger's words; "" if it has no tag
     longest: str = ""  # the candidate of the longest response; "" in older votes
@@ -41,7 +41,7 @@ class Vote:
 
 
 def read_votes(records: Iterable[Mapping[str, Any]]) -> list[Vote]:
-    """The votes on comparisons among the history's records; damaged ones are left out."""
+    """The votes on comparisons in the history; damaged records are left out."""
     votes = []
     for record in records:
         with suppress(ValueError):
@@ -64,7 +64,7 @@ def describe_votes(votes: Sequence[Vote]) -> list[str]:
     if ranked := [vote for vote in decided if vote.reward]:
         highest = sum(vote.best == vote.reward for vote in ranked)
         lines.append(f"Voters chose the **highest reward** in {_share(highest, len(ranked))}.")
-    if judging := [vote for vote in decided if vote.choice in vote.candidates]:  # the others do not judge the router
+    if judging := [vote for vote in decided if vote.choice in vote.candidates]:  # the others do not concern the router
         router, chance = sum(vote.best == vote.choice for vote in judging), sum(1 / len(v.candidates) for v in judging)
         lines.append(
             f"Voters chose the **router's choice**, where it was compared, in {_share(router, len(judging))}; a random "
@@ -81,17 +81,17 @@ def _share(count: int, n: int) -> str:
     return f"**{count} of {n}** ({count / n:.0%}, 95% interval {low:.0%} to {high:.0%})"
 
 
-ROUTED_ROUNDS = 0.8  # the share of rounds that judge the router; the others place the models among each other
+ROUTED_ROUNDS = 0.8  # the share of rounds that judge the router; the other rounds rank the models
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A model's place.
+    """A model's place on the leaderboard.
 
     Attributes:
         strength: the share of votes that it would win if all models competed (`method/bradley_terry.py`).
         low, high: the ends of its 95% interval.
-        won, votes: votes for it, and votes for one response in which it took part.
+        won, votes: votes for it, out of the votes for one response in comparisons with it.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Standing:
 
 
 def leaderboard(votes: Sequence[Vote]) -> list[Standing]:
-    """The models of the votes for one response, the strongest first; ties and votes for none do not count."""
+    """The models by strength, from the votes for one response. Ties and votes for none do not count."""
     decided = [vote for vote in votes if vote.best is not None]
     names = sorted({name for vote in decided for name in vote.candidates})
     if not decided:
@@ -118,11 +118,11 @@ def leaderboard(votes: Sequence[Vote]) -> list[Standing]:
 
 
 def pick_pair(decision: Decision, pool: Sequence[str]) -> tuple[str, ...]:
-    """The pair of a round, in pool order: mostly the router's choice and another candidate, which is the more often
-    drawn the closer it comes to the choice; else any pair.
+    """A round's pair, in pool order: mostly the router's choice and another candidate, which is drawn more often the
+    closer its probability comes to the choice's; otherwise any pair.
 
     Args:
-        pool: at least two candidates; without the router's choice, no pair judges it.
+        pool: at least two candidates. Only pairs with the router's choice judge the router.
     """
     others = [name for name in pool if name != decision.candidate]
     if len(others) == len(pool) or random.random() >= ROUTED_ROUNDS:

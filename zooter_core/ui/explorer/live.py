@@ -13,15 +13,15 @@ from zooter_core.ui.explorer import query_map, view
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import EXAMPLES, show_error
 
-TYPED, EXAMPLE = "explorer-typed", "explorer-example"  # in the session's state: the text in the box, the chosen example
-SIMILAR = 5  # training queries to which lines lead
+TYPED, EXAMPLE = "explorer-typed", "explorer-example"  # in the session's state
+SIMILAR = 5  # training queries with a line to the query
 MAP = 560  # pixels, the height of the map
-PAUSE = "100ms"  # without a key press, before the text is routed
+PAUSE = "100ms"  # after the last key press, before the text is routed
 
 
 @st.fragment
 def draw_live_routing(ensemble: Ensemble, learned: view.Learned | None) -> None:
-    """The query and its routing. A change draws only this part of the page."""
+    """Draw the query and its routing. A change redraws only this part of the page."""
     query = st.text_input(
         "Type a query and watch",
         key=TYPED,
@@ -54,7 +54,7 @@ def _use_example() -> None:
 
 
 def _draw_bars(decision: Decision, learned: view.Learned | None, example: bool) -> None:
-    """Who would answer and why: probabilities as bars and in words."""
+    """Draw who would answer and why: probabilities as bars and in words."""
     probabilities = decision.probabilities
     with st.container(key="halves-bars"):
         with st.container():
@@ -76,7 +76,7 @@ def _draw_bars(decision: Decision, learned: view.Learned | None, example: bool) 
 
 
 def _draw_map(ensemble: Ensemble, decision: Decision, learned: view.Learned, title: str) -> None:
-    """The training queries, and over them the query with lines to those that are most similar to it."""
+    """Draw the training queries, and over them the query with lines to the most similar ones."""
     neighbours = ensemble.neighbours
     assert neighbours is not None  # `learned` comes from them
     st.markdown("**Training queries by the model with the highest reward**")

@@ -1,6 +1,6 @@
-"""The map of the training queries with the names of its regions, and what is drawn over it: a query.
+"""The map of the training queries with the names of its regions, and the query that is drawn over it.
 
-Streamlit takes a chart off the page when it changes. So the query is one of its own, and the map stays while one types.
+Streamlit removes a chart from the page when it changes. So the query is a chart of its own, and the map stays.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from zooter_core.ui import charts
 
 RANKED = 0.6  # the weight of ranks (`Spread`)
 MOST = 9  # names
-LEAST, LEAST_SHARE = 6, 0.01  # queries of a tag that may be a name, and their share of all queries
-AROUND = 30  # queries around a tag's centre that should have it
-PER_CHARACTER, HEIGHT = 0.022, 0.06  # of a name on a phone, as shares of the map's width and height
+LEAST, LEAST_SHARE = 6, 0.01  # a tag may name a region from this many queries, and this share of all queries
+AROUND = 30  # queries nearest to a tag's centre, in which its share is measured
+PER_CHARACTER, HEIGHT = 0.022, 0.06  # the size of a name on a phone, in shares of the map's width and height
 LONGEST, MOST_LINES = 24, 4  # characters of a name in the legend, and its lines
 
 
 class Spread:
-    """Where places are drawn, so that a crowded middle gets room: a coordinate is a mean of its rank among the queries
-    (weight RANKED) and its place in their range. The order of the queries along each axis stays.
+    """Spreads the crowded middle of the map: a drawn coordinate is the weighted mean of the coordinate's rank among the
+    queries (weight RANKED) and of its place in their range. It keeps the order of the queries along each axis.
 
     Args:
         points: the queries' places, shape (n, 2).
@@ -37,14 +37,14 @@ class Spread:
         self.low, self.size = points.min(axis=0), np.maximum(np.ptp(points, axis=0), 1e-6)
 
     def __call__(self, places: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Places of the map, shape (..., 2), as they are drawn; queries' places are from 0 to 1."""
+        """The drawn positions of points, shape (..., 2); those of the training queries are from 0 to 1."""
         ranks = np.linspace(0, 1, len(self.sorted))
         ranked = np.stack([np.interp(places[..., n], self.sorted[:, n], ranks) for n in range(2)], axis=-1)
         return RANKED * ranked + (1 - RANKED) * (places - self.low) / self.size
 
 
 class Region(NamedTuple):
-    """A name and the place of its middle, in the map's units."""
+    """A name and the position of its centre, in the map's units."""
 
     name: str
     x: float
@@ -54,12 +54,12 @@ class Region(NamedTuple):
 def regions(places: NDArray[np.floating[Any]], tags: Sequence[Sequence[str]]) -> list[Region]:
     """The regions of a map, the clearest first.
 
-    A tag's region is where most of its queries are. It is clearer the more queries the tag has, and the more its share
-    there exceeds its share of all queries.
+    A tag's region is where most of its queries are. It is the clearer the more queries the tag has, and the more the
+    tag's share there exceeds its share of all queries.
 
     Args:
-        places: of the queries, as `Spread` gives them, shape (n, 2).
-        tags: of each query.
+        places: the queries' positions, as `Spread` gives them, shape (n, 2).
+        tags: each query's tags.
     """
     rows: dict[str, list[int]] = defaultdict(list)
     for row, names in enumerate(tags):
@@ -72,7 +72,7 @@ def regions(places: NDArray[np.floating[Any]], tags: Sequence[Sequence[str]]) ->
         centre = np.median(places[tagged], axis=0)
         near = np.argsort(((places - centre) ** 2).sum(axis=1))[: min(AROUND, len(places))]
         share = len(set(near.tolist()) & set(tagged)) / min(len(near), len(tagged))
-        above = share - len(tagged) / len(places)  # a tag of all queries names no region
+        above = share - len(tagged) / len(places)  # 0 for a tag that all queries have
         if above > 0:
             candidates.append((above * len(tagged) ** 0.5, name, centre))
     candidates.sort(key=lambda item: (-item[0], item[1]))
@@ -103,11 +103,11 @@ def places(
 
     Args:
         points: positions, shape (n, 2).
-        winners: for each query a candidate's number, or TIE.
-        sentences: of each query's hover.
+        winners: each query's best candidate as an index, or TIE.
+        sentences: each query's hover text.
     """
     names = [*enumerate(pool), *([(TIE, TIED)] if TIE in winners else [])]
-    dots = []  # not plotly's WebGL, which compiles code from texts: the security policy refuses that
+    dots = []  # not plotly's WebGL, which compiles code from strings: the content security policy forbids that
     for number, name in names:
         rows = [row for row, winner in enumerate(winners) if winner == number]
         symbol, hue = ("circle", GREY) if number == TIE else (charts.symbol(pool, name), charts.colour(pool, name))
@@ -127,7 +127,7 @@ def places(
         legend={"xref": "paper", "yref": "paper", "y": 1},
         xaxis={"visible": False, "range": [float(low[0] - room[0]), float(high[0] + room[0])]},
         yaxis={"visible": False, "range": [float(low[1] - room[1]), float(high[1] + room[1])]},
-        # The query is drawn over the map: both have the same room.
+        # The query is drawn over the map, so both have the same margins.
         margin={"l": 4, "r": 4, "t": LEGEND * min(lines, MOST_LINES) + 8, "b": 4, "autoexpand": False},
         annotations=words,
     )
@@ -136,11 +136,11 @@ def places(
 def query(
     of: Figure, point: NDArray[np.floating[Any]], hue: str, title: str, similar: NDArray[np.floating[Any]]
 ) -> Figure:
-    """What is drawn over a map: a query, moved to the edge if it lies outside, and lines to the places of similar ones.
+    """What is drawn over a map: a query, moved to the edge if it lies outside, and lines to similar queries.
 
     Args:
-        point: of the query, shape (2,).
-        similar: places, shape (n, 2).
+        point: the query's position, shape (2,).
+        similar: the similar queries' positions, shape (n, 2).
     """
     axes = {name: of["layout"][name] for name in ("xaxis", "yaxis")}
     x, y = (float(np.clip(value, *axis["range"])) for value, axis in zip(point, axes.values(), strict=True))

@@ -31,7 +31,7 @@ from zooter_core.ui.tables import to_csv
 from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.widgets import download, draw_way_to_exam
 
-MOST_PLACES = 1500  # queries on the map; more could not be told apart and would slow down every change
+MOST_PLACES = 1500  # queries on the map; more would overlap and slow down every change
 FEW, MANY = 12, 80  # tags in a heat map at first, and with *More tags*
 LONGEST = 160  # characters of a query in a hover
 DISTILL = "`zooter distill --run DIR` (or `zooter distill --scores FILE ... --out DIR`)"
@@ -42,25 +42,25 @@ class Learned:
     """What the page shows of a router's training queries."""
 
     pool: tuple[str, ...]
-    queries: int  # how many there are
+    queries: int  # their number
     table: TagTable
-    entropies: NDArray[np.intp]  # queries by reward entropy, shape (BINS,)
+    entropies: NDArray[np.intp]  # number of queries per bin of reward entropy, shape (BINS,)
     map: Figure
-    spread: query_map.Spread  # where a place is drawn on it
+    spread: query_map.Spread  # where positions are drawn on it
     mean: dict[str, float]  # the router's mean probability of each candidate over these queries
 
 
 def read_learned(ensemble: Ensemble) -> Learned | None:
-    """What the training queries show that the fleet's router was saved with; None if it was saved without them.
+    """What the training queries in the router's folder show; None if it was saved without them.
 
     Raises:
-        ZooterError: the files are broken, or belong to another pool.
+        ZooterError: the files are damaged, or belong to another pool.
     """
     neighbours = ensemble.neighbours
     if neighbours is None or ensemble.fleet.router is None:
         return None
     folder = Path(ensemble.fleet.router.path)
-    if neighbours.candidates != ensemble.fleet.pool:  # one joined the fleet later
+    if neighbours.candidates != ensemble.fleet.pool:  # a candidate joined the fleet later
         raise ZooterError(
             f"training queries of the candidates {listed(ensemble.fleet.pool)} in {folder}",
             f"those of {listed(neighbours.candidates)}",
@@ -76,7 +76,7 @@ def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learne
     rewards = _neighbours.rewards.astype(np.float64)
     probabilities = _neighbours.probabilities.astype(np.float64)
     rows: NDArray[np.intp] = np.arange(len(tags))
-    if len(tags) > MOST_PLACES:  # a random sample, the same one every time
+    if len(tags) > MOST_PLACES:  # a fixed random sample
         rows = np.sort(np.random.default_rng(0).choice(rows, MOST_PLACES, replace=False))
     records = [{**_neighbours.records[row], "tags": tags[row]} for row in rows]
     sentences = [_sentences(*of, pool) for of in zip(records, probabilities[rows], rewards[rows], strict=True)]
@@ -91,7 +91,7 @@ def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learne
 def _sentences(
     record: dict[str, Any], probabilities: Sequence[float], rewards: Sequence[float], pool: Sequence[str]
 ) -> list[str]:
-    """What the hover of a dot says: its query, and which model answered it best."""
+    """The hover text of each dot: its query, and which model answered it best."""
     short = clipped(record.get("text", ""), LONGEST)
     scored = {name: reward for name, reward in zip(pool, rewards, strict=True) if not math.isnan(reward)}
     leading = [name for name, reward in scored.items() if reward == max(scored.values())]
@@ -107,7 +107,7 @@ def _sentences(
 
 
 def read_reliability(ensemble: Ensemble) -> Reliability | str:
-    """The calibration of the router's probabilities on held-back queries; or, in words, why it is unknown."""
+    """The calibration of the router's probabilities on held-back queries, or a sentence why it is unknown."""
     fleet = ensemble.fleet
     path = figures.find(fleet.folder, fleet.router.path if fleet.router else None)
     if path is None:
@@ -134,7 +134,7 @@ def draw_tags(learned: Learned) -> None:
     shown = table.most(count)
     shown = shown.grouped() if order == BY_CANDIDATE else shown
     for tab, (kind, text) in zip(st.tabs(list(TABS), key="tags", on_change="rerun"), TABS.values(), strict=True):
-        if not tab.open:  # it takes long to draw
+        if not tab.open:  # drawing it takes long
             continue
         with tab:
             st.caption(text)
@@ -186,7 +186,7 @@ def _controls(tags: int) -> tuple[int, str]:
 
 
 def as_csv(table: TagTable, pool: Sequence[str]) -> str:
-    """The complete table: a line per tag and candidate."""
+    """The complete table as CSV: a row per tag and candidate."""
     means = {"mean_probability": table.probabilities, "share_of_wins": table.won, "mean_reward": table.rewards}
     return to_csv(
         [
@@ -241,21 +241,21 @@ def draw_reliability(calibration: Reliability | str) -> None:
 
 Kind = Literal["probability", "reward", "difference"]
 ROW, HEIGHT = 24, 340  # pixels per tag, and of the other charts
-SLANT, HEADS = -40, 70  # degrees of long names above the columns, and the pixels that they take
+SLANT, HEADS = -40, 70  # angle of long names above the columns in degrees, and their height in pixels
 FLAT = 32  # characters of names that fit side by side on a phone
-MOST_NUMBERS = 8  # candidates up to which a heat map's cell has room for its number
+MOST_NUMBERS = 8  # candidates; with more, a heat map's cells have no room for numbers
 DEEPEST = 0.55  # opacity of the deepest shade
 HEAD, TAG = 18, 22  # characters of a candidate's and a tag's name
 
 
 def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Figure:
-    """Tags by candidates, each candidate's column from the page's ground to its colour.
+    """A heat map of tags by candidates. Each column is shaded from the page's background to its candidate's colour.
 
-    Rewards are coloured relative to their row, because some tags are harder than others.
+    Rewards are shaded relative to their row, because some tags are harder than others.
     """
     values = {"probability": table.probabilities, "reward": table.rewards, "difference": table.difference}[kind]
     above = values - np.nanmean(values, axis=1, keepdims=True) if kind == "reward" else np.abs(values)
-    shades = np.maximum(np.nan_to_num(above), 0)  # no score, no shade
+    shades = np.maximum(np.nan_to_num(above), 0)  # no shade without a score
     most = 1.0 if kind == "probability" else float(shades.max(initial=0.0)) or 1.0
     rows = range(len(table.names))
     scale: Figure = {"zmin": 0, "zmax": most, "showscale": False, "xgap": 2, "ygap": 2}
@@ -279,13 +279,13 @@ def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Figure:
 
 
 def _scale(hue: str) -> list[tuple[int, str]]:
-    """A colour scale from the page's ground, light or dark, to a colour on which text in the page's ink is readable."""
+    """A colour scale from the page's background, light or dark, to a shade on which the page's text is readable."""
     red, green, blue = (int(hue[place : place + 2], 16) for place in (1, 3, 5))
     return [(end, f"rgba({red},{green},{blue},{DEEPEST * end})") for end in (0, 1)]
 
 
 def slanted(pool: Sequence[str]) -> bool:
-    """Whether the names of candidates are too long to stand side by side above the columns on a phone."""
+    """Whether the names of candidates are too long to fit side by side above the columns on a phone."""
     return len(pool) * max(map(len, pool)) > FLAT
 
 
@@ -333,7 +333,7 @@ def entropy_chart(counts: Sequence[int]) -> Figure:
 
 
 def reliability_chart(calibration: Reliability) -> Figure:
-    """Probability against how often that candidate was the best; both agree on the dashed line."""
+    """Predicted probability against how often the candidate was the best; calibrated ones are on the dashed line."""
     bins = calibration.bins
     intervals = [wilson_interval(one["won"], int(one["n"])) for one in bins]
     most = max((one["n"] for one in bins), default=1)

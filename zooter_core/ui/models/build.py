@@ -1,4 +1,4 @@
-"""A fleet for a router that the Train page saved alone: a model for each name that it knows."""
+"""Make a fleet for a router that the Train page saved alone: the visitor picks a model for each of its candidates."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from zooter_core.ui.models import manage
 from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import draw_problem, show_error
 
-PARAMETER = "router"  # of the page's address: the name of the router's folder
-SO_FAR = "models-so-far"  # in the session's state: every model that was found so far
+PARAMETER = "router"  # in the page's address: the name of the router's folder
+SO_FAR = "models-so-far"  # in the session's state: all models found so far
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A router without models: its folder, where the demo was started, and the names that it knows."""
+    """A router without models: its folder, in the one where the demo was started, and its candidates' names."""
 
     folder: Path
     names: tuple[str, ...]
 
 
 def waiting() -> Waiting | None:
-    """The router that the address names, until it has its fleet."""
+    """The router that the address names; None once it has a fleet."""
     if not (name := st.query_params.get(PARAMETER)):
         return None
     try:
@@ -47,7 +47,7 @@ def waiting() -> Waiting | None:
 
 
 def draw(router: Waiting, discoveries: Sequence[Discovery]) -> None:
-    """A choice for each name, made where a model found so far is called so, and the button that makes the fleet."""
+    """Draw a choice for each name, preset to a found model of that name, and the button that makes the fleet."""
     so_far: dict[Model, None] = st.session_state.setdefault(SO_FAR, {})
     so_far |= dict.fromkeys(model for discovery in discoveries for model in discovery.models)
     models, chosen = list(so_far), []
@@ -79,5 +79,5 @@ def _build(router: Waiting, models: Sequence[Model]) -> None:
 
 
 def _bare(name: str) -> str:
-    """A model's name by its letters and digits, without its publisher."""
+    """The letters and digits of a model's name, without its publisher."""
     return re.sub(r"[\W_]+", "", name.rpartition("/")[2].lower())

@@ -1,4 +1,4 @@
-"""A card for each model: where it runs, whether it is ready, its speed and price, and what the router gives it."""
+"""A card per model: where it runs, whether it is ready, its speed and price, and its share of the queries."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ TRIES = {  # a short query of each kind
     "advice": "How do I get a coffee stain out of a shirt?",
 }
 LONGEST_TRY = 96  # tokens
-BAR = 26  # pixels of the height of a bar
+BAR = 26  # height of a bar in pixels
 LONGEST = 60  # characters of a model's name that are shown
 ENGINES = {AUTO_BACKEND: "", GGUF: " by llama.cpp", TRANSFORMERS: " by PyTorch"}
-COLOURS = {"ready": "green", "failed": "red", "resting": "orange"}  # of states; the others are grey
+COLOURS = {"ready": "green", "failed": "red", "resting": "orange"}  # of states; other states are grey
 SHARES = "The bars are the router's mean probability that a model answers best, by kind of query."
 
 
 def draw(ensemble: Ensemble) -> None:
-    """Draw the cards side by side where there is room. The router's bars come last: they take a moment at first."""
+    """Draw the cards, side by side if there is room. The router's bars come last: at first, they take a moment."""
     fleet, places = ensemble.fleet, {}
-    loading = not _all_tried(ensemble)  # before the cards are drawn: one of them may say so by then
+    loading = not _all_tried(ensemble)  # read before the cards are drawn, by which time a model may have loaded
     if len(fleet.pool) > 1:
         st.caption(SHARES)
     with st.container(key="models"):
@@ -69,7 +69,7 @@ def _wait_for_models(ensemble: Ensemble) -> None:
 
 
 def _all_tried(ensemble: Ensemble) -> bool:
-    """Whether loading has come to its end for every model."""
+    """Whether every model has been loaded or has failed to load."""
     return all(name in ensemble.loads for name in ensemble.fleet.pool)
 
 
@@ -77,12 +77,12 @@ def _all_tried(ensemble: Ensemble) -> bool:
     show_spinner=False, hash_funcs={Ensemble: lambda it: f"{it.fleet.hash_part('router')} {it.fleet.candidates}"}
 )
 def _shares(ensemble: Ensemble) -> dict[str, dict[str, float]]:
-    """What the router gives each model, by kind of query."""
+    """What the router gives each model, for each kind of query."""
     return average_shares(ensemble.router)
 
 
 def _draw_card(ensemble: Ensemble, candidate: CandidateConfig) -> DeltaGenerator:
-    """A card without its bars; returns their place. Its three parts line up with those of its neighbours."""
+    """Draw a card and return the container for its bars. Its three parts are aligned with those of its neighbours."""
     name, several = candidate.name, len(ensemble.fleet.pool) > 1
     state, reason = read_state(ensemble, candidate)
     with st.container():
@@ -125,7 +125,7 @@ def _draw_facts(ensemble: Ensemble, candidate: CandidateConfig, state: str, reas
 
 
 def read_state(ensemble: Ensemble, candidate: CandidateConfig) -> tuple[str, str]:
-    """A model's state in a word or two, and why it is not ready if something is wrong."""
+    """A model's state in a word or two, and the problem if there is one."""
     backend, latest = ensemble.backends.get(choose_backend(candidate)), ensemble.latest.get(candidate.name)
     if isinstance(backend, OpenAIBackend):
         with suppress(ZooterError):
@@ -153,7 +153,7 @@ def describe_place(candidate: CandidateConfig) -> str:
 
 
 def _gpu_number(candidate: CandidateConfig) -> int | None:
-    """The number of the GPU on which fleet.toml puts a model; None without one, or with several."""
+    """The index of the GPU on which fleet.toml places a model; None if there is none, or more than one."""
     kind, _, number = (candidate.device_map or "").partition(":")
     return int(number or 0) if kind == "cuda" and (number or "0").isdigit() else None
 
@@ -183,7 +183,7 @@ def _draw_shares(shares: Mapping[str, float], pool: tuple[str, ...], name: str) 
 
 
 def pick_subject(ensemble: Ensemble, name: str) -> str:
-    """A query of the kind for which the router gives a model most."""
+    """A query of the kind for which the router prefers a model most."""
     if len(ensemble.fleet.pool) == 1:
         return TRIES["knowledge"]
     shares = _shares(ensemble)[name]
@@ -191,9 +191,9 @@ def pick_subject(ensemble: Ensemble, name: str) -> str:
 
 
 def _try(ensemble: Ensemble, candidate: CandidateConfig) -> Response | None:
-    """Ask a model something of its own subject; returns its answer. If it fails, its state says why from then on.
+    """Ask a model a query of its own subject and return its answer. If it fails, its state says why from then on.
 
-    A first request of one token is not timed: it may have to wait until the model has loaded.
+    A request for one token comes first and is not timed: it may have to wait until the model has loaded.
     """
 
     def answer(query: str, tokens: int) -> Response:

@@ -1,7 +1,7 @@
-"""Connect a model: what runs on this machine, or an address and a key. A server is saved only after it has answered.
+"""Connect a model that was found on this machine, or by address and key. A server is saved only after it has answered.
 
-A key goes to the environment of this process and nowhere else. The variables that a page may set are those of keys: any
-other could change what programs of this machine do.
+A key is put into the environment of this process and nowhere else. A page can set only variables for keys: any other
+variable could change the behaviour of programs on this machine.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from zooter_core.ui.text import code, plain
 from zooter_core.ui.widgets import draw_problem, show_error
 
 DISCOVERY, LISTED = "models-discovery", "models-listed"  # in the session's state
-LOOK, ADDRESS = "models-look", "models-address"  # there while a press of a button waits for its end
+LOOK, ADDRESS = "models-look", "models-address"  # set while the work of a pressed button runs
 MANY = 12  # models; longer lists scroll
-MOST_BOXES = 100  # of models in such a list; longer ones are searched
-MOST_NOTES = 20  # about what is passed over
-VARIABLE = "MODEL_API_KEY"  # for a server that is no provider's
-TYPED: dict[str, str] = {}  # variable -> the host for which its key was typed here: a wrong one can be typed again
+MOST_BOXES = 100  # in such a list; longer lists have a search field
+MOST_NOTES = 20  # about what was skipped
+VARIABLE = "MODEL_API_KEY"  # for a server that belongs to no known provider
+TYPED: dict[str, str] = {}  # variable -> the host for which its key was typed here: a wrong key can be replaced
 NAME_OF_KEY = re.compile(r"[A-Z][A-Z0-9_]*_(KEY|TOKEN)")
 KEY_HELP = "Stays in this process and is gone when the demo ends. It is never written to a file."
 VARIABLE_HELP = (
@@ -44,10 +44,10 @@ VARIABLE_HELP = (
 
 
 def draw(router: build.Waiting | None = None) -> None:
-    """The two ways in. Nothing is contacted before a press of a button.
+    """Draw the two ways to connect a model. Nothing is contacted before a button is pressed.
 
     Args:
-        router: the models become its fleet, and not the session's.
+        router: the models go into its fleet instead of the session's.
     """
     here, elsewhere = st.tabs(["On this machine", "At an address"], key="connect-tabs")
     with here:
@@ -101,18 +101,18 @@ def _draw_address(choose: bool) -> None:
             )
         del st.session_state[ADDRESS]
         if st.session_state[LISTED]:
-            st.rerun()  # a key that is new may have changed the cards
+            st.rerun()  # a new key may have changed the cards
     if discovery := st.session_state.get(LISTED):
         _draw_models(discovery, "address", choose, "The server lists no model that writes text.")
 
 
 def _begin(button: str) -> None:
-    """Note that a button was pressed. Its work begins anew if the page is drawn meanwhile, as when a model loads."""
+    """Note that a button was pressed. Its work restarts if the page runs meanwhile, e.g. because a model has loaded."""
     st.session_state[button] = True
 
 
 def _listed(address: str) -> Discovery:
-    """The models at an address, asked with the key in the form or in the environment."""
+    """The models at an address, listed with the key from the form or from the environment."""
     url = server_url(address)
     manage.check_host_allowed(url)
     key = st.session_state["address-key"].strip()
@@ -130,10 +130,10 @@ def _listed(address: str) -> Discovery:
 
 
 def _served_with(key: str, variable: str, url: str) -> Discovery:
-    """The models of a server that accepts a key, which stays in the environment then."""
+    """The models of a server. If it accepts the key, the key is kept in the environment."""
     before = os.environ.get(variable)
     os.environ[variable] = key
-    if not is_allowed(variable, url):  # naming both here is the permission to send it
+    if not is_allowed(variable, url):  # the visitor names both, and so allows it to be sent there
         trust([(variable, url)])
     try:
         discovery = models_at(url, variable)
@@ -144,13 +144,13 @@ def _served_with(key: str, variable: str, url: str) -> Discovery:
             os.environ[variable] = before
         raise
     TYPED[variable] = urlsplit(url).netloc
-    if before != key:  # models that are connected answer with the new key from now on
+    if before != key:  # connected models use the new key from now on
         resources.forget(manage.target())
     return discovery
 
 
 def _draw_models(discovery: Discovery, key: str, choose: bool, nothing: str) -> None:
-    """What was found, or that it is nothing; `choose` lets the visitor mark models and connect them."""
+    """Draw what was found, or that nothing was; `choose` lets the visitor select models and connect them."""
     if not discovery.models:
         st.info(nothing, icon=":material/search_off:")
     elif choose:
@@ -165,7 +165,7 @@ def _draw_models(discovery: Discovery, key: str, choose: bool, nothing: str) -> 
 
 
 def _draw_choice(discovery: Discovery, key: str) -> None:
-    """Mark models and connect them. Those that the fleet has are marked and stay so."""
+    """Let the visitor select models and connect them. Models of the fleet are selected and cannot be deselected."""
     fleet, models = None, discovery.models
     with suppress(ZooterError):  # the page says what is wrong with it
         fleet = fleet_or_none(manage.target())
@@ -187,7 +187,7 @@ def _draw_choice(discovery: Discovery, key: str) -> None:
 
 
 def _boxes(models: Sequence[Model], present: Collection[Model], key: str) -> list[Model]:
-    """A box to mark for each model; returns those that are marked and not in the fleet yet."""
+    """Draw a checkbox per model. Return the checked models that are not in the fleet yet."""
     chosen = []
     with st.container(height=400 if len(models) > MANY else "content", border=False):
         for model in models:

@@ -1,4 +1,4 @@
-"""The exam in the browser: one button, a table that fills, Stop and go on, and what the router learned."""
+"""The exam in the browser: one button to start, stop and resume, a table that fills, and what the router learned."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STEPS = {
     "compare": "Comparing routers",
     "distill": "Training the router",
 }
-START = {"begun": "Go on", "better": "Use its router"}  # what the button says at a stage
+START = {"begun": "Go on", "better": "Use its router"}  # the button's label at a stage
 LENGTHS = {"Quick: 120 questions": True, "Full: 600 questions": False}
 
 
@@ -68,7 +68,7 @@ class Exam(BackgroundWork):
         _, missing = exam.sit(ensemble, folder, queries, self.report, how)
         self.notes += [f"{name} lacks answers: {failure.reason}" for name, failure in missing.items()]
         exam.settle(self.fleet, folder, ensemble, self._anyway)
-        resources.forget(self.fleet)  # all tabs take its router from now on
+        resources.forget(self.fleet)  # all tabs use its router from now on
 
     def _watch(self, tallies: Sequence[Tally]) -> None:
         self.tallies = [replace(tally) for tally in tallies]
@@ -86,11 +86,11 @@ def _exams() -> dict[Path, Exam]:
 def draw(fleet: Path) -> None:
     sitting = _exams().get(fleet.resolve())
     running = sitting is not None and sitting.running
-    ensemble = resources.ensemble()  # only now: an exam that has ended has changed the fleet before
+    ensemble = resources.ensemble()  # only now, since an exam that has just ended has changed the fleet
     with st.container(border=True, key="exam"):
         st.header("Exam", anchor=False)
         if sitting and running:
-            attach(sitting)  # this tab too keeps it going
+            attach(sitting)  # the exam goes on as long as this tab is open
             draw_live(sitting, lambda: _draw_running(sitting))
             return
         draw_problem("exam")
@@ -99,7 +99,7 @@ def draw(fleet: Path) -> None:
         elif run := _ended_run(ensemble, sitting):
             for note in sitting.notes if sitting else ():
                 st.caption(plain(note))
-            with suppress(ZooterError):  # it is no report any more
+            with suppress(ZooterError):  # it is no longer a report
                 taken = exam.is_installed(ensemble.fleet, run)
                 _draw_result(load_report(run / REPORT), exam.load_rival(run), ensemble.fleet.pool, taken)
                 if taken:
@@ -108,8 +108,8 @@ def draw(fleet: Path) -> None:
 
 
 def _ended_run(ensemble: Ensemble, sitting: Exam | None) -> Path | None:
-    """The exam to report on: one that has just ended, else the one whose router the fleet has, else one whose router
-    was not better than the fleet's."""
+    """The exam to report on: one that has just ended, else the one that trained the fleet's router, else one whose
+    router was not better than the fleet's."""
     if sitting and sitting.ended_well:
         return exam.exam_folder(sitting.fleet, sitting.quick)
     runs = [exam.exam_folder(ensemble.fleet.folder, quick) for quick in (False, True)]
@@ -118,7 +118,7 @@ def _ended_run(ensemble: Ensemble, sitting: Exam | None) -> Path | None:
 
 
 def _stayed_out(run: Path) -> bool:
-    """Whether an exam has ended with a router that is not better than the one that the fleet had."""
+    """Whether an exam has ended with a router that is not better than the fleet's."""
     with suppress(ZooterError):
         return (run / ROUTER).is_dir() and not verdicts.takes_over(load_report(run / REPORT), exam.load_rival(run))
     return False
@@ -128,7 +128,7 @@ Stage = Literal["new", "begun", "better", "not better", "used"]
 
 
 def _find_stage(fleet: Fleet, run: Path) -> Stage:
-    """How far an exam has come: whether answers or the router are missing, else what becomes of its router."""
+    """The stage of an exam: whether answers or the router are missing, else what happened to its router."""
     if not (run / RESPONSES).is_file():
         return "new"
     if not (run / ROUTER).is_dir() or not exam.has_all_answers(fleet, run):
@@ -175,12 +175,12 @@ def _draw_start(ensemble: Ensemble, fleet: Path, stopped: bool) -> None:
 
 def _start(ensemble: Ensemble, fleet: Path, quick: bool, again: bool = False, anyway: bool = False) -> None:
     running = _exams().get(fleet.resolve())
-    if running is not None and running.running:  # begun by a second click, or in another tab
+    if running is not None and running.running:  # started by a second click, or in another tab
         return
     try:
         if again:
             exam.discard(exam.exam_folder(fleet, quick))
-    except ZooterError as problem:  # `zooter exam` works in it
+    except ZooterError as problem:  # `zooter exam` is using the folder
         keep_problem("exam", problem)
         return
     _exams()[fleet.resolve()] = Exam(ensemble, fleet, quick, anyway)
@@ -212,7 +212,7 @@ def _row(tally: Tally) -> list[str]:
 
 
 def _draw_result(report: Report, rival: Verdict | None, pool: Sequence[str], taken: bool) -> None:
-    """The verdicts, who was right how often, and who was best in which skill as a picture."""
+    """Draw the verdicts, how often each model was right, and a chart of who was best in which skill."""
     for sentence in verdicts.settled(report, rival, taken) if rival else ():
         st.markdown(f"**{plain(sentence)}**")
     if verdict := verdicts.of_report(report):

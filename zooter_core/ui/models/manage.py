@@ -1,8 +1,8 @@
-"""Changes to the fleet from the browser: connect, edit, rename and remove a model. The owner of the machine alone may.
+"""Changes to the fleet from the browser: connect, edit, rename and remove a model. Only the machine's owner may do so.
 
-`zooter demo` allows it on localhost. Elsewhere `--manage HOST ...` does, and then models are connected only from these
-hosts: an address that a visitor types is a way into the network. HOST:PORT is that port alone; HOST means the ports on
-which servers of models usually listen.
+`zooter demo` allows it on localhost. Elsewhere `--manage HOST ...` allows it, and models can be connected only from
+these hosts, since an address that a visitor types is a way into the network. HOST:PORT allows only that port; HOST
+allows the ports on which model servers usually listen.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from zooter_core.ui import resources
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import draw_problem, keep_problem
 
-OPTION = "--manage"  # in the app's own arguments, as in `streamlit run app.py -- --manage HOST ...`
+OPTION = "--manage"  # among the app's own arguments: `streamlit run app.py -- --manage HOST ...`
 ANY = "*"  # instead of a host
 NEW_FLEET = "my-fleet"
 
 
 def hosts() -> list[str]:
-    """The hosts from which visitors may connect models; none if they must not change the fleet."""
-    arguments = sys.argv[1:]  # those of the app: see ui/server.py
+    """The hosts from which visitors may connect models; empty if they must not change the fleet."""
+    arguments = sys.argv[1:]  # the app's own (ui/server.py)
     return arguments[arguments.index(OPTION) + 1 :] if OPTION in arguments else []
 
 
@@ -45,10 +45,10 @@ def check_host_allowed(url: str) -> None:
     """Refuse to contact a host that the owner has not named.
 
     Args:
-        url: of a server, as `server_url` gives it.
+        url: a server's address, as returned by `server_url`.
 
     Raises:
-        ZooterError: it is not among those of `--manage`, or has another port.
+        ZooterError: `--manage` does not name the host, or names it with another port.
     """
     allowed_hosts, (scheme, host) = hosts(), parse_origin("://".join(urlsplit(url)[:2])) or ("", None)
     if ANY in allowed_hosts:
@@ -67,7 +67,7 @@ def check_host_allowed(url: str) -> None:
 
 
 def check_models_allowed(models: Sequence[Model]) -> None:
-    """As `check_host_allowed`, for the servers of models."""
+    """Like `check_host_allowed`, for the servers of several models."""
     for model in models:
         if model.base_url:
             check_host_allowed(model.base_url)
@@ -83,19 +83,19 @@ def _ports(host: Host) -> Collection[int]:
 
 
 def is_users(folder: str | Path) -> bool:
-    """Whether a fleet is the user's: the embedded one stays as it is."""
+    """Whether a fleet belongs to the user; the embedded one must not be changed."""
     return Path(folder).resolve() != EMBEDDED_FLEET.resolve()
 
 
 def target() -> Path:
-    """The folder whose fleet.toml gets a new model: the session's fleet, or a new one where the demo was started."""
+    """The folder whose fleet.toml gets a new model: the session's fleet, or a new one in the current folder."""
     folder = resources.folder()
     return Path(folder) if is_users(folder) else Path.cwd() / NEW_FLEET
 
 
 def attempt(change: Callable[[], None], place: str, folder: Path | None = None) -> None:
-    """Change the fleet in a folder (by default `target`) in a callback; all pages take it as it is then. If that fails,
-    `draw_problem` says why at the place."""
+    """Change the fleet in a folder (by default `target`) in a callback, for all pages. If the change fails,
+    `draw_problem` says why at this place."""
     try:
         change()
     except ZooterError as problem:
@@ -107,7 +107,7 @@ def attempt(change: Callable[[], None], place: str, folder: Path | None = None) 
 
 
 def buttons(candidate: CandidateConfig, alone: bool) -> None:
-    """Edit and Remove, under a model's card. The only model of a fleet cannot be removed."""
+    """Draw Edit and Remove below a model's card. The only model of a fleet cannot be removed."""
     if not (allowed() and is_users(resources.folder())):
         return
     name = candidate.name
@@ -139,5 +139,5 @@ def _save(candidate: CandidateConfig) -> None:
         "usd_per_million_tokens": state[f"price-{name}"],
     }
     if keys["name"] != name and candidate.routed_as is None:
-        keys["routed_as"] = name if resources.ensemble().fleet.router else None  # what the router calls it
+        keys["routed_as"] = name if resources.ensemble().fleet.router else None  # the router's name for it
     attempt(lambda: change_candidate(target(), name, keys), f"edit-{name}")

@@ -1,4 +1,4 @@
-"""Which router served when, the evidence for each switch, and two buttons for whoever sits at the machine."""
+"""Which router served when, the evidence for each switch, and two buttons for the machine's owner."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from zooter_core.ui.widgets import draw_problem, show_error
 
 SHOWN = 10  # switches
 PATIENCE = 3.0  # seconds to wait for a turn of the learner
-DONE = "traffic-switched"  # in the session's state: what serves after a switch
+DONE = "traffic-switched"  # in the session's state: the router that serves after a switch
 
 
 def draw(source: Source, fleet: Fleet) -> None:
@@ -59,7 +59,7 @@ def draw(source: Source, fleet: Fleet) -> None:
 
 
 def describe_router(router: str) -> str:
-    """A router as the page names it."""
+    """A router's name on the page."""
     if router == STARTING:
         return "the starting router"
     folder, _, number = router.rpartition("/")
@@ -81,7 +81,7 @@ def describe_switch(switch: Switch) -> str:
 
 
 def describe_pairs(pairs: PairSummary, router: str, proved: bool = False) -> str:
-    """What the pairs say about a router."""
+    """What the paired comparisons say about a router."""
     n, mean, low, high = pairs.pairs, pairs.mean, pairs.low, pairs.high
     if not n or mean is None:
         return "No query has compared the two."
@@ -99,10 +99,10 @@ def _capital(text: str) -> str:
 
 
 def draw_timeline(source: Source, switches: Sequence[Switch], follows: bool) -> None:
-    """A bar from when a router began to serve until another one did; the one that serves is in the router's colour.
+    """Draw a bar per router, from when it began to serve until it was replaced. The current one is highlighted.
 
     Args:
-        follows: the learner's later routers serve too, without an event each.
+        follows: whether later routers of the learner also serve, without an event each.
     """
     begins = [source.since, *(switch.time for switch in switches)]
     ends = [*begins[1:], source.until]
@@ -149,12 +149,12 @@ def draw_contest(learned: Versions) -> None:
 
 
 def may_switch() -> bool:
-    """Whether this visitor sits at the machine and may change the fleet."""
+    """Whether this visitor is at the machine itself and may change the fleet."""
     return is_local() and manage.allowed() and manage.is_users(resources.ensemble().fleet.folder)
 
 
 def draw_buttons(learned: Versions) -> None:
-    """Promote and Roll back, each with a second click."""
+    """Draw Promote and Roll back, each of which asks for confirmation."""
     state = learned.state
     draw_problem("switch")
     with st.container(horizontal=True):

@@ -1,7 +1,7 @@
-"""The page Traffic: sentences, charts, what has changed, feedback and decisions, from the endpoint's folder of a fleet.
+"""The page Traffic: a summary, charts, changes, feedback and decisions, from the traffic that the endpoint has stored.
 
-Traffic holds what users wrote. It is shown only by a demo that other machines cannot reach, or whose owner lets
-visitors manage the fleet.
+Traffic contains what users wrote. A demo shows it only if other machines cannot reach it, or if its owner lets visitors
+manage the fleet.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from zooter_core.ui.history import is_local
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import clipped, plain, with_commands
 
-PERIODS = {"Last day": (1, 1), "Last 7 days": (7, 6), "Last 30 days": (30, 24)}  # days, and hours of a step
+PERIODS = {"Last day": (1, 1), "Last 7 days": (7, 6), "Last 30 days": (30, 24)}  # days, and hours per step
 DAY = 86_400.0
-FRESH_SECONDS = 20  # a report is made anew after so long
-SYMBOLS = {ROUTING: "star", RANDOM: "cross", RMR: "diamond"}  # as on the page Benchmark
+FRESH_SECONDS = 20  # after which a report is made anew
+SYMBOLS = {ROUTING: "star", RANDOM: "cross", RMR: "diamond"}  # as on the Benchmark page
 ICONS = {"reward": "trending_down", "far": "explore", "calibration": "speed"}
-NEWEST, FEEDBACKS = 20, 8  # decisions and votes that are shown
+NEWEST, FEEDBACKS = 20, 8  # numbers of decisions and of votes that are shown
 REASONS = {
     "router": "The router expected its answer to be the best.",
     "sticky": "The conversation kept its model, as no other one led by enough.",
@@ -63,7 +63,7 @@ class Source:
     folder: Path
     since: float
     until: float
-    steps: int  # hours of a step in the chart over time
+    steps: int  # hours per step in the chart over time
 
 
 def may_look() -> bool:
@@ -71,7 +71,7 @@ def may_look() -> bool:
 
 
 def traffic_folder(fleet: Fleet) -> Path | None:
-    """The folder with traffic of a fleet; None if there is none, or the visitor must not see it."""
+    """The folder with a fleet's traffic; None if there is none, or if the visitor must not see it."""
     folder = data_folder(fleet)
     if not may_look() or not (folder / FILE).is_file():
         return None
@@ -80,14 +80,14 @@ def traffic_folder(fleet: Fleet) -> Path | None:
 
 
 def last_days(folder: Path, days: int, steps: int) -> Source:
-    """The newest days of a fleet's traffic. The end is rounded, so that a report serves a while."""
+    """The latest days of a fleet's traffic. The end is rounded, so that a cached report can be used for a while."""
     until = (time.time() // FRESH_SECONDS + 1) * FRESH_SECONDS
     return Source(folder, until - days * DAY, until, steps)
 
 
 @st.cache_data(show_spinner="Summing up the traffic ...", max_entries=8)
 def sum_up(source: Source, _ensemble: Ensemble) -> TrafficReport:
-    """The report on a period. It also says which queries are unlike those that a trained router has learned from."""
+    """The report on a period. It also says which queries are unlike a trained router's training queries."""
     fleet = _ensemble.fleet
     trained = _ensemble if fleet.router else None
     with open_traffic(source.folder) as traffic:
@@ -95,7 +95,7 @@ def sum_up(source: Source, _ensemble: Ensemble) -> TrafficReport:
 
 
 def open_traffic(folder: Path) -> Traffic:
-    """The traffic in a folder; if it cannot be read, the page's run ends."""
+    """Open the traffic in a folder. If it cannot be read, the page's run ends."""
     try:
         return Traffic.open(folder, create=False)
     except ZooterError as problem:
@@ -134,7 +134,7 @@ def draw_advice(report: TrafficReport, fleet: Fleet, folder: Path) -> None:
 
 
 def draw_changes(report: TrafficReport) -> None:
-    """The warnings, and the tables behind what the report says of probabilities and of thumbs."""
+    """Draw the warnings, and the tables behind the report's statements on probabilities and on thumbs."""
     if not report.changes:
         st.markdown("Nothing that is more than chance.")
     if report.note:
@@ -164,7 +164,7 @@ def draw_changes(report: TrafficReport) -> None:
 
 
 def draw_choices(source: Source, pool: tuple[str, ...]) -> None:
-    """Requests over time, by the candidate that answered, in steps by the second at which each starts."""
+    """Draw requests over time by the candidate that answered. Each step is named by the second at which it starts."""
     counts = defaultdict[str, dict[int, int]](Counter)
     with open_traffic(source.folder) as traffic:
         for total in traffic.totals(source.since, source.until, hours=source.steps):
@@ -189,7 +189,7 @@ def draw_choices(source: Source, pool: tuple[str, ...]) -> None:
 
 
 def draw_worth(report: TrafficReport, pool: tuple[str, ...]) -> None:
-    """Reward against cost, with the alternatives as points; without prices, against seconds."""
+    """Draw reward against cost (or against seconds, without prices), with the alternatives as points."""
     if not report.rules:
         st.header("Reward against cost", anchor=False)
         st.markdown("Too few requests were answered by every model.")
@@ -226,7 +226,7 @@ def draw_worth(report: TrafficReport, pool: tuple[str, ...]) -> None:
 
 
 def draw_decisions(source: Source, pool: tuple[str, ...]) -> None:
-    """The newest decisions; one is opened in full, at first the newest one that every model answered."""
+    """Draw the latest decisions, with one in full: by default, the latest one that every model answered."""
     with open_traffic(source.folder) as traffic:
         entries = traffic.newest(NEWEST)
         entries += [entry for _, entry in traffic.newest_feedback(FEEDBACKS) if entry not in entries]
@@ -243,7 +243,7 @@ def draw_decisions(source: Source, pool: tuple[str, ...]) -> None:
 
 
 def draw_decision(entry: LoggedDecision, rewards: list[LoggedReward], pool: tuple[str, ...]) -> None:
-    """Why somebody answered, and what the others would have said."""
+    """Draw why a model answered, and the other models' answers."""
     st.text(entry.query)
     tags = "".join(f" :gray-badge[{plain(tag)}]" for tag in entry.tags)
     st.markdown(f"{charts.badge(pool, entry.candidate or 'no answer')}{tags}")

@@ -1,4 +1,4 @@
-"""Labels on the Train page: their settings, with beta in sight, and what they make of one query's scores."""
+"""Labels on the Train page: their settings, beta first, and the label that they give to one query."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ KIND_HELP = (
 EPOCHS_HELP = "Passes over the queries. With 100 queries or more, a trial finds out when more do not help."
 KEEP_HELP = "Chat can then show the most similar training queries, and this page can use them as a sample."
 BATCH = 64
-CLEAR, MIXED = 0.35, 0.75  # reward entropy below which the scores are clear, or mixed
+CLEAR, MIXED = 0.35, 0.75  # a query's scores are clear, or mixed, if their reward entropy is below this
 FEW_TAGS = 3
-MOST = 12  # models named below the picture
-HEIGHT = 44  # pixels of the picture
+MOST = 12  # models that are named below the chart
+HEIGHT = 44  # height of the chart in pixels
 
 
 class TrainingPlan(NamedTuple):
-    """How a router is trained; `tags` are those of each query."""
+    """How a router is trained; `tags` holds each query's tags."""
 
     labels: LabelConfig
     tags: Tags
@@ -68,7 +68,7 @@ class TrainingPlan(NamedTuple):
 
 
 def draw(session: Session, loaded: LoadedScores, ensemble: Ensemble) -> TrainingPlan | None:
-    """Draw the settings, and below beta what becomes of one query's scores; None while the queries get their tags."""
+    """Draw the settings, and below beta the label of one query. Return the plan; None while the queries are tagged."""
     begin_with_defaults(session, loaded)
     st.header("Labels", anchor=False)
     st.markdown(
@@ -107,7 +107,7 @@ def draw(session: Session, loaded: LoadedScores, ensemble: Ensemble) -> Training
 
 
 def begin_with_defaults(session: Session, loaded: LoadedScores) -> None:
-    """Begin with the label settings of a source when it is first used."""
+    """Set the label settings to a source's defaults when it is first used."""
     if session.configured == loaded.source:
         return
     session.configured = loaded.source
@@ -150,7 +150,7 @@ def _tag_queries(task: Task[Tags], scores: Scores, tagger: str, ensemble: Ensemb
 
 
 def _draw_label(scores: Scores, tags_of_all: Tags, config: LabelConfig) -> None:
-    """The query on which its own scores and its kind differ most: its label as a bar, and where that comes from."""
+    """Draw the label, as a bar, of the query whose own scores and kind differ most, and where it comes from."""
     labels = label(scores.scores, scores.datasets, tags_of_all, config)
     pool, row = scores.candidates, int(np.abs(labels.plain - labels.prior).sum(axis=1).argmax())
     draw_query(scores.queries[row].text)
@@ -171,7 +171,7 @@ def _draw_label(scores: Scores, tags_of_all: Tags, config: LabelConfig) -> None:
 
 
 def bar_chart(shares: Mapping[str, float]) -> Figure:
-    """One bar that the models share."""
+    """A single stacked bar of the models' shares."""
     pool, bars = list(shares), []
     for name, share in shares.items():
         sentence, fill = f"{clipped(name, 80)} has {share:.0%} of the label.", charts.colour(pool, name)
@@ -181,7 +181,7 @@ def bar_chart(shares: Mapping[str, float]) -> Figure:
 
 
 def describe_label(pool: tuple[str, ...], shares: dict[str, Any], config: LabelConfig, tagged: bool) -> str:
-    """How clear the query's own scores are, what its kind says, and what becomes of both, as Markdown."""
+    """How clear the query's own scores are, what its kind says, and how both are combined, as Markdown."""
     winner = {name: plain(pool[int(row.argmax())]) for name, row in shares.items()}
     share = {name: f"{float(row.max()):.0%}" for name, row in shares.items()}
     unclear = float(entropy(shares["plain"]))

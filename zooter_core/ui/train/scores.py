@@ -1,4 +1,4 @@
-"""Which scores the Train page trains on: the fleet's sample, or those of score files."""
+"""The scores that the Train page trains on: the fleet's sample, or score files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST = 20_000  # queries
 
 
 def draw(session: Session, ensemble: Ensemble) -> LoadedScores | None:
-    """Draw the choice of a source; returns its scores, or the part to train on, once they are read."""
+    """Draw the choice of a source. Return its scores, or the part to train on; None until they are read."""
     st.header("Scores", anchor=False, help="A score is a reward model's reward, or a benchmark's points.")
     loaded = _read_source(session, ensemble)
     if loaded is None:
@@ -56,7 +56,7 @@ def _read_source(session: Session, ensemble: Ensemble) -> LoadedScores | None:
 
 
 def _has_sample(ensemble: Ensemble) -> bool:
-    """Whether the router's folder has texts of its training queries. Those of `zooter run` and `distill` have none."""
+    """Whether the router's folder has texts of its training queries; `zooter run` and `distill` store none."""
     with suppress(ZooterError):
         return ensemble.neighbours is not None and any(record.get("text") for record in ensemble.neighbours.records)
     return False
@@ -81,7 +81,7 @@ def _read_sample(session: Session, ensemble: Ensemble) -> LoadedScores | None:
 
 
 def _read_file(session: Session) -> LoadedScores | None:
-    uploads = st.file_uploader(  # of any type: what is wrong with a file is said below, not by Streamlit
+    uploads = st.file_uploader(  # of any type, so that the page and not Streamlit says what is wrong with a file
         "Score files",
         accept_multiple_files=True,
         key=f"train-upload-{session.uploads}",
@@ -108,13 +108,14 @@ def _read_file(session: Session) -> LoadedScores | None:
 
 
 def _read_uploads(session: Session, uploads: Sequence[UploadedFile]) -> None:
-    """Copy uploads into a folder of the session, start to read them, and let Streamlit drop its copies."""
+    """Copy uploads into the session's folder, start to read them, and let Streamlit drop its copies."""
     if session.reading:
         session.reading.stop()
-    session.uploads += 1  # changes the uploader's key, which empties it
+    session.uploads += 1  # a new key empties the uploader
     folder = session.path / f"upload-{session.uploads}"
     names = [Path(upload.name).name[-60:] or "scores.jsonl" for upload in uploads]
-    paths = [folder / str(number) / Path(name).stem / name for number, name in enumerate(names)]  # which names a model
+    # The file's name is a model's.
+    paths = [folder / str(number) / Path(name).stem / name for number, name in enumerate(names)]
     for path, upload in zip(paths, uploads, strict=True):
         path.parent.mkdir(parents=True)
         with path.open("wb") as file:
@@ -124,10 +125,10 @@ def _read_uploads(session: Session, uploads: Sequence[UploadedFile]) -> None:
 
 
 def _read_uploads_in_task(task: Task[LoadedScores], source: str, folder: Path, paths: Sequence[Path]) -> LoadedScores:
-    """The scores of uploaded files, which are deleted.
+    """The scores in uploaded files, which are deleted afterwards.
 
     Raises:
-        ZooterError: a line is wrong. The message names its number and the file as its owner named it.
+        ZooterError: a line is wrong. The message gives the line's number and the file's original name.
     """
     names = tuple(path.name for path in paths)
     try:

@@ -1,4 +1,4 @@
-"""A session on the Train page: what it has read and trained so far, in the background."""
+"""A session of the Train page: what it reads, tags and trains in the background."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ STEPS = {
 
 
 class Task(BackgroundWork, Generic[Result]):
-    """One piece of work in a thread.
+    """A function that runs in a thread.
 
     Args:
-        function: does it. It calls `report` often, which is where a stop ends it.
-        about: identifies what it works on.
+        function: should call `report` often, which raises once the task is stopped.
+        about: identifies what the function works on.
 
     Attributes:
         result: what the function returned; None until then.
@@ -58,11 +58,11 @@ class Task(BackgroundWork, Generic[Result]):
 
 
 def draw_until_result(task: Task[Result], key: str, name: str, wait: float = 0.5) -> Result | None:
-    """What a task has returned. While it runs, draw its progress; if it has no result, why.
+    """A task's result. While it runs, draw its progress; if it failed, draw why.
 
     Args:
-        name: of the work, at the start of a sentence.
-        wait: seconds. Most tasks have ended by then, and the page is drawn once only.
+        name: the work's name, at the start of a sentence.
+        wait: seconds in which most tasks end, so that the page is drawn only once.
     """
 
     def draw() -> None:
@@ -84,10 +84,10 @@ class LoadedScores:
     """The scores of one source, or a part of them."""
 
     source: str  # identifies the source
-    name: str  # the source in words
+    name: str  # describes the source
     scores: Scores
     config: LabelConfig  # the label settings to start with
-    note: str = ""  # about the source, as Markdown
+    note: str = ""  # a note on the source, as Markdown
 
     @property
     def key(self) -> str:
@@ -110,14 +110,14 @@ class Session:
     folder: tempfile.TemporaryDirectory[str] = field(
         default_factory=lambda: tempfile.TemporaryDirectory(prefix="zooter-train-", ignore_cleanup_errors=True)
     )
-    # The sample of a fleet's router, beside the training queries that it was made from.
+    # The sample from a fleet's router, with the training queries from which it was drawn.
     sample: tuple[Neighbours, LoadedScores] | None = None
     uploads: int = 0  # how often files were uploaded
-    reading: Task[LoadedScores] | None = None  # the task that reads those uploaded last
-    configured: str | None = None  # the source whose label settings are on the page
+    reading: Task[LoadedScores] | None = None  # the task that reads the latest uploads
+    configured: str | None = None  # the source whose default label settings were set
     tagging: Task[Tags] | None = None  # the task that tags the queries
     distillation: Task[TrainedRouter] | None = None  # the task that trains a router
-    saved: Path | None = None  # the folder of the router, once it is saved
+    saved: Path | None = None  # the router's folder, once it is saved
 
     @property
     def path(self) -> Path:
@@ -125,7 +125,7 @@ class Session:
 
     @property
     def router(self) -> TrainedRouter | None:
-        """The router that was trained last."""
+        """The latest trained router."""
         return self.distillation.result if self.distillation else None
 
 

@@ -1,4 +1,4 @@
-"""Distill a router on the Train page, and evaluate it on queries that it has not seen."""
+"""Distill a router on the Train page, and evaluate it on held-back queries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from zooter_core.ui.train.session import LoadedScores, Session, Task, TrainedRou
 
 
 def draw_button(session: Session, loaded: LoadedScores, plan: TrainingPlan | None, ensemble: Ensemble) -> None:
-    """The button that trains, once the queries have tags."""
+    """Draw the button that starts the training, once the queries have tags."""
     label, key = ("Train", "primary-train") if session.router is None else ("Train again", "train-again")
     task = session.distillation
     st.button(
@@ -34,14 +34,14 @@ def draw_button(session: Session, loaded: LoadedScores, plan: TrainingPlan | Non
 
 
 def draw_result(session: Session) -> None:
-    """How far the training is, then what came of it."""
+    """Draw the progress of the training, then its result."""
     task = session.distillation
     if task and (router := draw_until_result(task, "train-distill", "The training", wait=0)):
         draw_figures(router)
 
 
 def start(session: Session, loaded: LoadedScores, plan: TrainingPlan, ensemble: Ensemble) -> None:
-    """Start a distillation in place of the router before, which stays where it was saved."""
+    """Start a distillation. Its router replaces the previous one, which is kept where it was saved."""
     folder = session.path / "router"
     shutil.rmtree(folder, ignore_errors=True)
     st.session_state.pop("train-name", None)  # another router gets another name
@@ -52,7 +52,7 @@ def start(session: Session, loaded: LoadedScores, plan: TrainingPlan, ensemble: 
 def distill_in_task(
     task: Task[TrainedRouter], folder: Path, loaded: LoadedScores, plan: TrainingPlan, ensemble: Ensemble
 ) -> TrainedRouter:
-    """Distill a router into the folder. What is there when that fails goes with the next start, or the session."""
+    """Distill a router into the folder. A failed training's files are deleted at the next start or with the session."""
     distill(
         loaded.scores,
         folder,
@@ -66,21 +66,21 @@ def distill_in_task(
 
 
 def describe_result(router: TrainedRouter) -> str:
-    """How often the router and the best single model are the best choice, as Markdown."""
+    """How often the router, and how often the best single model, is the best choice, as Markdown."""
     held_back = router.report.held_back
     shares = held_back.best_choice if held_back else {}
     router_share, single_share = shares.get("router"), shares.get("best_single")
     if held_back is None or router_share is None or single_share is None:
         return "has no held-back queries to be judged on"
     single, verdict = f"{plain(held_back.best_single)} alone", verdicts.of_report(router.report)
-    if verdict and verdict.against != held_back.best_single:  # which was the best one to judge by what it learned from
+    if verdict and verdict.against != held_back.best_single:  # `against` was the best one in training
         single += f" (the best single model here; in training it was {plain(verdict.against)})"
     best, alone = router_share.share, single_share.share
     return f"chooses the best model in **{best:.0%}** of cases, {single} in **{alone:.0%}**"
 
 
 def draw_figures(router: TrainedRouter) -> None:
-    """How well the router chooses on queries that are new to it: in words, as bars, then as regret."""
+    """Draw how well the router chooses on held-back queries: in words, as bars, then as regret."""
     held_back, verdict = router.report.held_back, verdicts.of_report(router.report)
     if held_back:
         st.markdown(f"## Your router {describe_result(router)}.")
@@ -127,7 +127,7 @@ def _draw_methods(held_back: Evaluation) -> None:
         "Regret is the mean score lost against the best model of each query; 0 is perfect. The router's probabilities "
         f"differ from how often it is right by {held_back.calibration.ece:.0%} on average."
     )
-    methods = [method for method in table_one(held_back) if method.name != RMR]  # scores make it the oracle
+    methods = [method for method in table_one(held_back) if method.name != RMR]  # equals the oracle on scores
     forms = {"average": "z.3f", "mtr_one": ".2f", "uplift_one": ".0%"}.items()
     rows = [
         [plain(method.name), *(f"{method.values[key]:{form}}" if key in method.values else "–" for key, form in forms)]

@@ -1,4 +1,4 @@
-"""Save a router that the Train page has trained, as a fleet or alone, and chat with it."""
+"""Save the router that the Train page has trained, as a fleet or alone, and chat with it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from zooter_core.ui.text import code, plain
 from zooter_core.ui.train.session import Session, TrainedRouter
 from zooter_core.ui.widgets import draw_problem, go_to, keep_problem, persistent
 
-OUT = "my-router"  # the name to begin with
-PLACE = "train-use"  # of what goes wrong, on the page
+OUT = "my-router"  # the default name
+PLACE = "train-use"  # where the page shows problems
 
 
 def draw(session: Session, router: TrainedRouter, ensemble: Ensemble) -> None:
-    """Save the router and let Chat use it; if it chooses among other models than the fleet's, lead to where it gets
-    them."""
+    """Draw the buttons that save the router and let Chat use it. If its models are not the fleet's, lead to the Models
+    page, which makes a fleet for it."""
     fleet, pool = ensemble.fleet, router.loaded.scores.candidates
     fits = set(pool) == set(fleet.pool)
     st.header("Use", anchor=False)
@@ -59,17 +59,17 @@ def draw(session: Session, router: TrainedRouter, ensemble: Ensemble) -> None:
 
 
 def free_name() -> str:
-    """The first name that is free in the folder where the demo was started."""
+    """The first free name in the current folder."""
     names = (OUT if number == 1 else f"{OUT}-{number}" for number in range(1, 1000))
     return next(name for name in names if not named_folder(name, Path.cwd()).exists())
 
 
 def _save(session: Session, router: TrainedRouter, fleet: Fleet | None, use: bool = False) -> None:
-    """Save the router under the name in the field, where the demo was started, once.
+    """Save the router in the current folder, under the name in the field, unless it has been saved.
 
     Args:
-        fleet: whose models it gets; None to save it alone.
-        use: let this session use its fleet.
+        fleet: the fleet whose models it gets; None to save it alone.
+        use: whether this session then uses its fleet.
     """
     name = st.session_state["train-name"].strip()
     if session.saved is None or session.saved.name != name:
