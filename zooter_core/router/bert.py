@@ -26,9 +26,9 @@ Weights = Mapping[str, Array]
 CONFIG, FILE = "config.json", "model.safetensors"
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 ACTIVATIONS = {"gelu": "Gelu", "relu": "Relu"}
-LEAST = 1e-12  # a vector's length, where it is divided by
+LEAST = 1e-12  # the smallest norm that is divided by
 MOST = 64  # the largest magnitude of a weight in 7 bits
-USUAL = 0.95  # the share of the columns whose numbers are of a usual size
+USUAL = 0.95  # the share of columns whose values are of ordinary size
 TINY = np.finfo(np.float32).tiny
 
 
@@ -36,7 +36,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The contents of config.json.
 
     Raises:
-        ZooterError: the model is none that can run without PyTorch.
+        ZooterError: the model cannot run without PyTorch.
         OSError, ValueError: the file does not load.
     """
     settings: dict[str, Any] = parse_json((folder / CONFIG).read_text(encoding="utf-8"))
@@ -75,7 +75,7 @@ def adapted(weights: Weights, folder: Path) -> dict[str, Array]:
             layer = name.removesuffix(".lora_A.weight")
             change = stored[f"{layer}.lora_B.weight"] @ values * np.float32(config["lora_alpha"] / config["r"])
             merged[f"{layer}.weight"] = merged[f"{layer}.weight"] + change
-        elif ".lora_B." not in name and ".original_module." not in name:  # biases, and layers that learned in full
+        elif ".lora_B." not in name and ".original_module." not in name:  # biases, and layers that were trained in full
             merged[name.replace(".base_layer.", ".").replace(".modules_to_save.", ".")] = values
     return merged
 
@@ -110,7 +110,7 @@ class Bert:
         table = self._weight("embeddings.position_embeddings.weight")
         places = add("Slice", table, self.graph.numbers(0), length, self.graph.numbers(0))
         words = self._look_up("embeddings.word_embeddings", ids)
-        segments = INPUTS[2] if self.segments else add("Sub", ids, ids)  # all tokens are of one
+        segments = INPUTS[2] if self.segments else add("Sub", ids, ids)  # all tokens belong to one text
         kinds = self._look_up("embeddings.token_type_embeddings", segments)
         states = [self._norm("embeddings.LayerNorm", add("Add", add("Add", words, kinds), places))]
         for number in range(self.layers):
@@ -172,7 +172,8 @@ class SmallBert(Bert):
     """One scale for each column of a layer's weights, and one for its inputs, computed at each pass.
 
     7 bits, because with 8 a processor without AVX-512 VNNI adds two products in 16 bits and overflows. Columns with
-    huge numbers are divided before a layer, whose weights are multiplied for them: the others keep their bits.
+    huge values are divided before a layer, and the layer's weights are multiplied in return, so that the other columns
+    keep their precision.
 
     Args:
         largest: the largest magnitude in each column of each layer's inputs.
@@ -181,7 +182,8 @@ class SmallBert(Bert):
     def __init__(self, settings: Mapping[str, Any], weights: Weights, largest: Mapping[str, Array]) -> None:
         super().__init__(settings, weights)
         self.largest = largest
-        self._as_bytes: dict[str, list[str]] = {}  # inputs -> bytes, scale and zero; several layers may take the same
+        # Inputs -> bytes, scale and zero point. Several layers may share them.
+        self._as_bytes: dict[str, list[str]] = {}
 
     def _look_up(self, table: str, numbers: str) -> str:
         """A scale for each row of the table."""
@@ -192,8 +194,7 @@ class SmallBert(Bert):
         return add("Mul", wide, add("Gather", self.graph.constant(f"{table} scales", scales), numbers))
 
     def _product(self, layer: str, states: str) -> str:
-        """ONNX Runtime's own quantizer writes the same operators, but takes seconds: it goes through the columns one by
-        one."""
+        """ONNX Runtime's own quantizer writes the same operators, but takes seconds: it loops over the columns."""
         add, constant, largest = self.graph.add, self.graph.constant, self.largest[layer]
         factors = np.maximum(1, largest / (np.quantile(largest, USUAL) or 1)).astype(np.float32)
         columns = self.weights[f"{layer}.weight"].T * factors[:, None]
@@ -214,7 +215,7 @@ def quantise(settings: Mapping[str, Any], weights: Weights, texts: Sequence[Mapp
 
     Args:
         settings: the contents of its config.json.
-        texts: the tokens of one batch each; they show which columns have huge numbers.
+        texts: the tokens of one batch each, which show which columns have huge values.
 
     Raises:
         Exception: ONNX Runtime has errors of its own for a graph that it cannot run.
@@ -265,14 +266,14 @@ def write_tokenizer(folder: Path, out: Path, most: int, direction: str, pads: bo
 
 
 def has_segments(folder: Path) -> bool:
-    """Whether a tokenizer of transformers says which of two texts a token is of."""
+    """Whether a tokenizer of transformers says which of two texts a token belongs to."""
     options = _tokenizer_options(folder)
     names = options.get("model_input_names")
     return INPUTS[2] in names if names else options.get("tokenizer_class", "BertTokenizer").startswith("Bert")
 
 
 def _tokenizer_options(folder: Path) -> dict[str, Any]:
-    """The contents of tokenizer_config.json; nothing where there is none."""
+    """The contents of tokenizer_config.json; empty if there is no such file."""
     file = folder / "tokenizer_config.json"
     options: dict[str, Any] = parse_json(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return options

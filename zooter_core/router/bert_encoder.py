@@ -24,7 +24,7 @@ from zooter_core.router.bert import quantise
 from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph
 from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, TextEncoder
 
-LAYOUT = 3  # raise it when the graph changes: those in the cache are then made again
+LAYOUT = 3  # to be raised when the graph changes, so that cached graphs are made again
 ALIKE = 0.98  # the least cosine between the vectors of both graphs, on average
 PROBE = "Hello"
 
@@ -34,14 +34,14 @@ class BertEncoder(TextEncoder):
 
     Args:
         reference: folder or `package:NAME`.
-        fast: take 7-bit weights, if the vectors are alike with them.
+        fast: use 7-bit weights if they give similar vectors.
 
     Raises:
-        ZooterError: it is another kind of model, which needs PyTorch.
-        WorkError: its files do not load, or its weights or its vectors of a first text are not finite.
+        ZooterError: the model has another architecture, which needs PyTorch.
+        WorkError: its files do not load, or its weights or the vectors of a first text are not finite.
     """
 
-    batch = 8  # each runs in one thread, so small ones keep all cores at work
+    batch = 8  # each batch runs in one thread, so small ones keep all cores busy
 
     def __init__(self, reference: str, fast: bool = False) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class BertEncoder(TextEncoder):
             small = self._place("encoders-int8").open(self._write_quantised, _load_quantised) if fast else None
             self.graph = small or self._place("encoders").open(self._write, TextGraph)
             self.runtime = "int8" if small else "onnx"
-        self.embed([PROBE])  # checks that vectors are finite
+        self.embed([PROBE])  # checks that the vectors are finite
 
     def count(self, texts: Sequence[str]) -> list[int]:
         return [len(row.ids) for row in self._counter.encode_batch(list(texts), add_special_tokens=False)]
@@ -89,7 +89,7 @@ class BertEncoder(TextEncoder):
         return vectors
 
     def _place(self, kind: str) -> Place:
-        """A graph is decided by the encoder's files."""
+        """The graph's path in the cache, which depends on the encoder's files."""
         files = [(self.folder / name).read_bytes() for name in (bert.CONFIG, TOKENIZER)]
         source = hash_parts(f"{LAYOUT} {self.folder.resolve()} {self.stamp}", *files)
         return Place(kind, source, str(self.folder.resolve()))
@@ -106,9 +106,9 @@ class BertEncoder(TextEncoder):
         bert.write_tokenizer(self.folder, out, MOST_TOKENS, "left", pads=True)
 
     def _write_quantised(self, out: Path) -> None:
-        """Write the graph with 7-bit weights and the tokenizer; no graph if its vectors are others.
+        """Write the graph with 7-bit weights and the tokenizer; no graph if its vectors differ too much.
 
-        Pairs of queries that were written for this project show which numbers are large, and how far vectors are off.
+        Pairs of queries that were written for this project show which values are large, and how much vectors differ.
         """
         from zooter_core.data.scores import paraphrases  # here: routing does without it
 
@@ -120,7 +120,8 @@ class BertEncoder(TextEncoder):
             graph = quantise(*self._read(), [exact.tokens([text]) for text in usual])
             (out / GRAPH).write_bytes(graph.encode())
             small = TextGraph(out)
-            cosines = [np.sum(small([text])[0] * exact([text])[0]) / 2 for text in others]  # of two halves of length 1
+            # A vector has two halves of norm 1.
+            cosines = [np.sum(small([text])[0] * exact([text])[0]) / 2 for text in others]
             alike = np.mean(cosines)
             if not alike >= ALIKE:
                 raise ValueError(f"their vectors have a cosine of {alike:.2f} with the exact ones")

@@ -16,7 +16,7 @@ from zooter_core.router.kinds.arrays import Array, unit
 
 WORD = re.compile(r"[^\W\d_]{3,30}")
 WORDS_IN_NAME = 3  # in a name
-NUMBER = re.compile(r" \(\d+\)$")  # of a cluster that has the words of an earlier one
+NUMBER = re.compile(r" \(\d+\)$")  # marks a cluster with the same words as an earlier one
 TEXTS_READ = 10_000  # queries that are read
 CHARACTERS_READ = 500  # characters of a query that are read
 LEAST_SHARING = 2  # queries of a cluster that share a word of its name
@@ -43,15 +43,15 @@ def name_clusters(clusters: TagIndex, texts: Sequence[str]) -> TagIndex:
 
 
 def by_words(tags: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """The tags of each query for a reader: clusters that only a number tells apart, mostly of several clusterings, are
-    one."""
+    """Each query's tags for a reader: clusters whose names differ only by a number, mostly of several clusterings, are
+    merged."""
     names = {name for row in tags for name in row}
     shown = {name: words if (words := NUMBER.sub("", name)) in names else name for name in names}
     return [tuple(dict.fromkeys(shown[name] for name in row)) for row in tags]
 
 
 def _typical(words: Counter[str], size: int, overall: Counter[str], read: int) -> list[str]:
-    """The words that say most about a cluster, the most typical first."""
+    """A cluster's most typical words, in descending order."""
     weights = {
         word: count / size * math.log(count / size * read / overall[word])
         for word, count in words.items()
@@ -65,12 +65,12 @@ Units = NDArray[np.float32]
 Owners = NDArray[np.intp]
 
 CLUSTERS = 30
-TIMES = 5  # clusterings from different first centres: a single border between clusters means little
+TIMES = 5  # clusterings from different initial centres: a border in a single clustering means little
 LEAST = 10  # queries in a cluster, on average
 SAMPLE = 1 << 14  # vectors that are clustered at once
 BATCHES, BATCH = 20, 1 << 13  # of the rest
-ROUNDS = 30  # later ones hardly move a centre
-REPEAT = 1e-6  # of both squared lengths: a smaller squared distance is rounding
+ROUNDS = 30  # more would hardly move a centre
+REPEAT = 1e-6  # a share of both squared norms: smaller squared distances are rounding errors
 
 
 def cluster_tags(vectors: Vectors, seed: int = 0, most: int = CLUSTERS, times: int = TIMES) -> TagIndex:
@@ -88,10 +88,10 @@ def cluster_tags(vectors: Vectors, seed: int = 0, most: int = CLUSTERS, times: i
 def clusterings(
     vectors: Vectors, clusters: int, rng: np.random.Generator, times: int = 1
 ) -> tuple[list[Units], list[Owners]]:
-    """Several clusterings of vectors' directions: the centres of each, and the number of each vector's centre.
+    """Several clusterings of the vectors' directions: the centres of each, and the index of each vector's centre.
 
-    Up to SAMPLE vectors are clustered by Lloyd's algorithm. Of more, a sample is; the centres then follow random
-    batches of all (mini-batch k-means: Sculley, 2010), and the vectors are read in batches too.
+    Up to SAMPLE vectors are clustered by Lloyd's algorithm. If there are more, a sample is clustered, and the centres
+    then follow random batches of all vectors (mini-batch k-means: Sculley, 2010), which are read in batches too.
     """
     if len(vectors) <= SAMPLE:
         units = _units(vectors, slice(None))
@@ -124,24 +124,24 @@ def _units(vectors: Vectors, rows: NDArray[np.intp] | slice) -> Units:
 
 
 def nearest(vectors: Array, centres: Array) -> Array:
-    """The number of the nearest centre of each vector, shape (n,); of equally near ones the first."""
+    """The index of each vector's nearest centre, shape (n,); the first of equally near ones."""
     return _distances(vectors, centres).argmin(-1)
 
 
 def _distances(vectors: Array, centres: Array) -> Array:
-    """Squared distances minus the vectors' squared lengths, shape (n, centres)."""
+    """Squared distances minus the vectors' squared norms, shape (n, centres)."""
     return (centres**2).sum(-1) - 2 * vectors @ centres.T
 
 
 def _members(owners: Owners, clusters: int) -> Units:
-    """Which vector is of which cluster, shape (n, clusters)."""
+    """Which vector belongs to which cluster, shape (n, clusters)."""
     return np.eye(clusters, dtype=np.float32)[owners]
 
 
 def k_means(vectors: Units, clusters: int, rng: np.random.Generator) -> tuple[Units, Owners]:
     """Lloyd's algorithm from k-means++ centres.
 
-    Returns the centres, shape (clusters, width), and the number of each vector's centre, shape (n,).
+    Returns the centres, shape (clusters, width), and the index of each vector's centre, shape (n,).
     """
     squares = (vectors**2).sum(axis=1)
     centres = vectors[rng.integers(len(vectors), size=1)]
@@ -150,7 +150,7 @@ def k_means(vectors: Units, clusters: int, rng: np.random.Generator) -> tuple[Un
         last, square = centres[-1], (centres[-1] ** 2).sum()
         distances = squares - 2 * (vectors @ last) + square
         far = np.minimum(far, np.where(distances < REPEAT * (squares + square), 0, distances))
-        odds = far if far.sum() > 0 else np.ones(len(vectors))  # only repeats are left
+        odds = far if far.sum() > 0 else np.ones(len(vectors))  # all remaining vectors are duplicates
         centres = np.concatenate([centres, vectors[rng.choice(len(vectors), size=1, p=odds / odds.sum())]])
     owners = nearest(vectors, centres)
     for _ in range(ROUNDS):

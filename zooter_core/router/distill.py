@@ -1,7 +1,7 @@
 """Distillation: fit a router's head to labels or scores.
 
 For the kind `zooter` that is minimising the mean KL(label || router) (paper, equation 3); see kinds/ for the others.
-The kind `auto` finds by cross-validation which of them the queries speak for, and how clearly.
+The kind `auto` finds by cross-validation which of them the queries support, and how strongly.
 """
 
 from __future__ import annotations
@@ -30,37 +30,37 @@ from zooter_core.router.kinds.base import Lessons, State
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
 Judge = Callable[[RouterHead, int], None]  # sees a head after each epoch
-TRIAL = 100  # queries that it takes to set some aside for a trial
+TRIAL = 100  # queries; with fewer, none are set aside for a trial
 MOST_TRIED = 20_000  # queries of a trial
 MOST_EXAMPLES = 2_000_000  # queries in all passes together
 LARGER = 16  # times the batch, at most
 ASIDE = 5  # one query in five
-PATIENCE = 8  # epochs without a better one, after which a trial ends; the first may look good by chance
+PATIENCE = 8  # epochs without an improvement after which a trial ends; the first may look good by chance
 
-# The kinds that are compared, with their weights in the mixture, by trials on folds of public scores. The imitation of
-# labels chooses best where a query is unlike all that were learned from. The last is what the mixture falls back on; a
-# regression does not help the others.
+# The kinds that are compared, and their weights in the mixture, found on folds of public scores. Imitating labels
+# chooses best for queries unlike all training queries. The last kind is the mixture's fallback; adding a regression to
+# the others does not help.
 MIXTURE: Sequence[tuple[str, dict[str, float], float]] = (
     (ZOOTER, {}, 4.0),
     ("kmeans", {"clusters": 8}, 1.0),
     ("kmeans", {"clusters": 32}, 1.0),
     (BAYES, {}, 0.0),
 )
-FEWEST = 10  # queries; of fewer, each candidate's mean score is all that can be learned
-FOLDS, FEW_FOLDS, MANY = 5, 3, 2_000  # fewer folds, which take less time, where there are many queries
-LANDMARKS = 200  # queries by which a router knows what it has learned from
+FEWEST = 10  # queries; from fewer, only each candidate's mean score can be learned
+FOLDS, FEW_FOLDS, MANY = 5, 3, 2_000  # fewer folds if there are many queries, to save time
+LANDMARKS = 200  # training queries that a router keeps, to tell which queries are unlike them
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a fit on a part of the queries says of the rest: the best number of epochs and the right temperature."""
+    """The best number of epochs and the best temperature on held-out queries, after a fit on the others."""
 
     epochs: int
     temperature: float = 1.0
 
 
 class _EnoughError(Exception):
-    """A trial has seen enough epochs."""
+    """Raised when a trial has seen enough epochs."""
 
 
 def learn(
@@ -78,16 +78,16 @@ def learn(
     temperature that predict best who wins; the head then learns from all queries.
 
     Args:
-        vectors: of the queries, shape (n, width).
+        vectors: the queries' vectors, shape (n, width).
         labels: shape (n, candidates), rows sum to one.
-        encoder: reference of the encoder that the vectors come from.
+        encoder: reference of the encoder that computed the vectors.
         progress: called with each epoch and its mean loss in nats; not called for kinds with a closed form.
         scores: shape (n, candidates), raw, NaN where one is missing; the labels if not given. The kind `zooter` learns
             from the labels alone, every other kind from the scores alone.
 
     Raises:
-        ZooterError: there is no query to learn from, or the kind is unknown.
-        WorkError: the weights are not finite in the end.
+        ZooterError: there are no queries, or the kind is unknown.
+        WorkError: the trained weights are not finite.
     """
     if not len(vectors):
         raise ZooterError("at least one query to distill from", "none", "Give a larger queries or score file.")
@@ -107,7 +107,7 @@ def learn(
 
 
 def _lasting(config: DistillConfig, epochs: int, queries: int) -> DistillConfig:
-    """The config with this number of epochs. More queries need fewer passes, and larger batches keep the cores busy."""
+    """The config with this number of epochs, fewer and with larger batches if there are many queries."""
     config = replace(config, epochs=max(1, min(epochs, MOST_EXAMPLES // queries)))
     return replace(config, batch=config.batch * min(LARGER, max(1, queries // MOST_TRIED)))
 
@@ -120,12 +120,12 @@ def learn_auto_kind(
     progress: Progress = lambda epoch, loss: None,
     compared: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[RouterHead, Array | None]:
-    """A head of the kind `auto`, and what cross-validation says of it: `Chosen.earned`, NaN for queries without a fold.
+    """A head of the kind `auto`, and its scores in cross-validation: `Chosen.earned`, NaN for queries without a fold.
 
-    Of very many queries, a random part compares the kinds. Those that have a weight then learn from all.
+    If there are very many queries, the kinds are compared on a random part. Those with a weight then learn from all.
 
     Args:
-        compared: called with the number of trainings done in the comparison, and of all.
+        compared: called with the number of trainings done in the comparison, and their total.
     """
     count = len(scored.scores)
     labels = scored.labels(np.arange(count))
@@ -153,7 +153,7 @@ def learn_auto_kind(
 
 
 def trial(vectors: Vectors, labels: Array, config: DistillConfig, scores: Array) -> Trial:
-    """How long to train, and how sharp the distribution should be, judged on a fifth of the queries set aside."""
+    """The number of epochs and the temperature, judged on a fifth of the queries, which is set aside."""
     aside = np.random.default_rng(config.seed).permutation(len(labels)) % ASIDE == 0
     wins = complete(metrics.win_shares(scores[aside]), labels[aside])
 
@@ -166,7 +166,7 @@ def trial(vectors: Vectors, labels: Array, config: DistillConfig, scores: Array)
 def _best_trial(
     fit: Callable[[Judge], RouterHead], vectors: Vectors, wins: Array, epochs: int, patience: float = math.inf
 ) -> tuple[Trial, Array]:
-    """The epoch after which a head best predicts who wins on the queries set aside, and its logits there."""
+    """The epoch after which a head best predicts the winners on the queries set aside, and its logits there."""
     trials: list[tuple[float, Trial, Array]] = []
 
     def judge(head: RouterHead, epoch: int) -> None:
@@ -197,14 +197,14 @@ def fit_head(
     """A head of any kind but `auto` after all of the config's epochs, with numbers for the candidates' names.
 
     `judge` sees it after each epoch. Every kind gets the scores relative to their query's mean and in units of their
-    spread, so that none depends on the scale that they came on.
+    spread, so that their original scale does not matter.
 
     Raises:
         WorkError: its weights are not finite.
     """
-    # In double precision, so that scores which are large beside their differences keep these.
+    # In double precision, so that small differences between large scores are kept.
     scores = normalise(labels if scores is None else scores, "spread", ())
-    scores = np.where(np.isnan(scores).all(axis=0), 0.0, scores)  # a candidate without any counts as average
+    scores = np.where(np.isnan(scores).all(axis=0), 0.0, scores)  # a candidate without any scores counts as average
     lessons = Lessons(vectors, np.asarray(labels, dtype=np.float32), scores.astype(np.float32))
     settings = load_kind("router", KINDS, config.kind).plan(lessons, config)
     names = [str(number) for number in range(labels.shape[1])]
@@ -215,7 +215,7 @@ def fit_head(
         if judge is not None:
             judge(head, epoch)
 
-    with np.errstate(all="ignore"):  # what does not converge is refused
+    with np.errstate(all="ignore"):  # divergence is refused below
         head.body.fit(lessons, config, after_epoch)
     check_converged(head, config)
     return head
@@ -225,7 +225,7 @@ def check_converged(head: RouterHead, config: DistillConfig) -> None:
     """Refuse the result of a training whose weights are not finite.
 
     Raises:
-        WorkError: they are not.
+        WorkError: a weight is NaN or infinite.
     """
     for name, weights in head.body.state.items():
         if not np.isfinite(weights).all():
@@ -233,7 +233,7 @@ def check_converged(head: RouterHead, config: DistillConfig) -> None:
 
 
 def diverged(name: str, config: DistillConfig) -> WorkError:
-    """The error for a training that ended with a weight that is not finite."""
+    """The error for a training that ended with a NaN or an infinite weight."""
     return WorkError(
         f"a training of the router kind {config.kind} that converges",
         f"NaN or infinity in its weights ({name})",
@@ -243,18 +243,18 @@ def diverged(name: str, config: DistillConfig) -> WorkError:
 
 @dataclass(frozen=True)
 class Scored:
-    """What routers learn from: n queries, N candidates."""
+    """A router's training data: n queries, N candidates."""
 
     vectors: Vectors  # shape (n, width)
     scores: Array  # shape (n, N), NaN where one is missing
-    groups: NDArray[Any]  # the data set of each query
+    groups: NDArray[Any]  # each query's data set
     labels: Callable[[Rows], Array]  # row numbers -> their labels, made from these rows alone
 
     @classmethod
     def of(
         cls, scores: Array, datasets: Sequence[str], tags: TagIndex, vectors: Vectors, config: LabelConfig
     ) -> Scored:
-        """From score files and runs. Labels of a part of the queries are made from that part alone, tag priors too."""
+        """From score files and runs. Labels of some queries, including tag priors, use these queries alone."""
         groups = np.array(datasets)
 
         def labels(rows: Rows) -> Array:
@@ -269,10 +269,10 @@ class Scored:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What cross-validation chose."""
+    """The result of cross-validation."""
 
-    parts: list[DistillConfig]  # how each part is trained; none from fewer than FEWEST queries
-    # Those of an AutoHead, beside its parts.
+    parts: list[DistillConfig]  # how each part is trained; empty if there are fewer than FEWEST queries
+    # The arguments of an AutoHead besides its parts.
     settings: dict[str, Any]
     state: State
     temperature: float = 1.0  # of the weighted sum
@@ -282,20 +282,20 @@ class Chosen:
 def compare(
     scored: Scored, config: DistillConfig, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Chosen:
-    """Compare the kinds of router by the same folds, and find how much of their mixture the evidence supports.
+    """Compare the kinds of router on the same folds, and find how much of their mixture the evidence supports.
 
-    Each data set has its share in every fold. method/mixture.py has the rule.
+    Folds are stratified by data set. method/mixture.py has the rule.
 
     Args:
-        config: of the part that imitates labels; its `epochs` are the most that are tried.
-        progress: called with the number of trainings done, and of all.
+        config: of the part that imitates labels; at most its `epochs` are tried.
+        progress: called with the number of trainings done, and their total.
     """
     scores, count = scored.scores, len(scored.scores)
     if count < FEWEST or scores.shape[1] < 2:
         level = mixture.normalised(mixture.level(scores))
         return Chosen([], {"share": 0.0}, {"weights": np.zeros(0), "level": level})
     folds = parts_of_folds = mixture.stratified(scored.groups, FOLDS if count <= MANY else FEW_FOLDS, config.seed)
-    if count > MANY:  # the means of three folds would say little of their spread
+    if count > MANY:  # the means of three folds would say little about their spread
         parts_of_folds = mixture.stratified(scored.groups, 2 * FEW_FOLDS, config.seed)
     wins = metrics.win_shares(scores)
     wins = complete(wins, mean_label(wins))
@@ -375,10 +375,10 @@ def _similarities(vectors: Vectors, rows: Rows, folds: Rows) -> tuple[NDArray[np
 
 
 def earned_by(scored: Scored, config: DistillConfig) -> Array:
-    """What a router of any kind but `auto` would have earned on queries that it has not seen, shape (3, n).
+    """What a router of any kind but `auto` would have earned on unseen queries, shape (3, n).
 
-    For each query: the score of the candidate chosen by a router that learned from the other folds, the score of the
-    best single candidate of those folds, and the number of the query's fold.
+    For each query: the score of the choice of a router that learned from the other folds, the score of the best single
+    candidate of these folds, and the index of the query's fold.
     """
     folds = mixture.stratified(scored.groups, FOLDS, config.seed)
     logits = np.empty(scored.scores.shape)
@@ -394,7 +394,7 @@ def _earned(logits: Array, scores: Array, folds: Rows, parts: Rows) -> Array:
 
 
 def _trained(scored: Scored, part: DistillConfig, rows: NDArray[np.bool_], judge: Judge | None = None) -> RouterHead:
-    """A head that has learned from some of the queries."""
+    """A head that is trained on some of the queries."""
     scores, numbers = scored.scores[rows], np.flatnonzero(rows)
     labels = scored.labels(numbers) if part.kind == ZOOTER else scores  # the others learn from the scores
     return fit_head(scored.vectors[rows], labels, part, scores=scores, judge=judge)

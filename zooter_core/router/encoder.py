@@ -1,6 +1,6 @@
-"""Sentence encoders, text -> vectors: what routers learn from, and what learns in fine-tuning.
+"""Sentence encoders, text -> vectors: routers learn from the vectors, and fine-tuning trains the encoder too.
 
-Those of BERT's architecture run on ONNX Runtime (bert_encoder.py), others on PyTorch, as does fine-tuning. Both give
+Encoders of BERT's architecture run on ONNX Runtime (bert_encoder.py), others on PyTorch, as does fine-tuning. Both give
 the same vectors. Importing this module loads neither.
 """
 
@@ -42,7 +42,7 @@ class Encoder(TextEncoder):
         reference: hub id, folder or `package:NAME`.
 
     Raises:
-        WorkError: the model does not load, or its weights or its vectors of a first text are not finite.
+        WorkError: the model does not load, or its weights or the vectors of a first text are not finite.
     """
 
     runtime, batch = "torch", 32
@@ -62,14 +62,14 @@ class Encoder(TextEncoder):
             with LOAD_LOCK:
                 self.model = AutoModel.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False).eval()
         if getattr(self.model, "pooler", None) is not None:
-            self.model.pooler = None  # states are pooled here; BERT's own pooling is not used
+            self.model.pooler = None  # states are pooled in this module; BERT's own pooling is not used
         self.reference = reference
         self.stamp = stamp_weights(folder)
         self.width = int(self.model.config.hidden_size)
         self.middle = int(self.model.config.num_hidden_layers) // 2
         if name := not_finite(self.model):
             raise self._broken(f"NaN or infinity in its weights ({name})")
-        self._batches(["Hello"])  # checks that vectors are finite
+        self._batches(["Hello"])  # checks that the vectors are finite
 
     def count(self, texts: Sequence[str]) -> list[int]:
         if not texts:
@@ -78,7 +78,7 @@ class Encoder(TextEncoder):
         return [len(row) for row in tokens]
 
     def copy(self) -> Encoder:
-        """An encoder whose weights may be trained: it caches nothing on disk."""
+        """A copy whose weights may be trained, so that it caches nothing on disk."""
         twin = copy.copy(self)
         twin.model, twin.stamp = copy.deepcopy(self.model), None
         twin._last = threading.local()
@@ -109,7 +109,7 @@ class Encoder(TextEncoder):
 
 
 def pool_states(model: torch.nn.Module, middle: int, batch: Batch) -> torch.Tensor:
-    """Vectors of shape (n, 2 * width): mean states of layer `middle` and of the last, each of unit length."""
+    """Vectors of shape (n, 2 * width): the mean states of layer `middle` and of the last layer, each of unit norm."""
     import torch
 
     states = model(**batch, output_hidden_states=True).hidden_states
@@ -123,11 +123,11 @@ def open_encoder(reference: str, runtime: Runtime = "auto", fast: bool = False) 
 
     Args:
         runtime: as in the [router] table of fleet.toml. With `auto`, PyTorch runs what ONNX Runtime cannot.
-        fast: with `auto`, take 7-bit weights if the encoder has them.
+        fast: with `auto`, use 7-bit weights if the encoder has them.
 
     Raises:
         ZooterError: it cannot run this way, or it needs PyTorch, which is not installed.
-        WorkError: it does not load, or its weights or its vectors of a first text are not finite.
+        WorkError: it does not load, or its weights or the vectors of a first text are not finite.
     """
     if runtime == "torch":
         check_torch(f'runtime = "{runtime}" in [router]')
@@ -141,7 +141,7 @@ def open_encoder(reference: str, runtime: Runtime = "auto", fast: bool = False) 
             raise
         if isinstance(problem, WorkError):
             warnings.warn(f"The encoder runs on PyTorch. {problem}", stacklevel=2)
-        return Encoder(reference)  # if its files are at fault, this says so
+        return Encoder(reference)  # raises if the encoder's files are damaged
     if runtime == "int8" and encoder.runtime != "int8":
         step = 'Set runtime = "onnx" in [router].'
         raise ZooterError(f'an encoder with 7-bit weights at {reference}, for runtime = "int8"', "none", step)

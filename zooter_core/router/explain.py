@@ -1,4 +1,4 @@
-"""Why a candidate was chosen: the part that the query's words, its tags and similar training queries play in it."""
+"""Why a candidate was chosen: how the query's words, its tags and similar training queries contribute."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from zooter_core.router.router import Router
 if TYPE_CHECKING:
     from zooter_core.router.neighbours import Neighbour, Neighbours
 
-MOST_PIECES = 40  # a query of more words is cut into longer pieces
+MOST_PIECES = 40  # a longer query is split into longer pieces
 SENTENCE = re.compile(r"\S.*?(?:[.!?:;](?=\s)|\n|$)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class QueryPart:
-    """A part of the query; `contribution` is how much of the chosen candidate's probability is lost without it."""
+    """A part of the query; `contribution` is the chosen candidate's probability that is lost without it."""
 
     text: str
     contribution: float
@@ -76,21 +76,21 @@ def explain(router: Router, decision: Decision, neighbours: Neighbours | None = 
     tags: list[TagShare] = []
     near: list[Neighbour] = []
     if neighbours is not None:
-        if decision.candidate in neighbours.candidates:  # else it joined after the router was trained
+        if decision.candidate in neighbours.candidates:  # otherwise it joined the pool after the training
             shares, mean = neighbours.tag_shares(), neighbours.share(decision.candidate)
             tags = [
                 TagShare(tag.name, shares[tag.name][0], shares[tag.name][1][decision.candidate] - mean)
                 for tag in decision.tags
                 if tag.name in shares
             ]
-        near = neighbours.nearest(router.encoder.sentence(router.encoder.embed(texts))[0], count)  # of the same pass
+        near = neighbours.nearest(router.encoder.sentence(router.encoder.embed(texts))[0], count)  # from the same pass
     return Explanation(decision.candidate, pieces, tags, near)
 
 
 def split_query(query: str) -> Sequence[tuple[int, int]]:
-    """Start and end of the parts of a query: its words, or its sentences where there are too many words.
+    """Start and end of the parts of a query: its words, or its sentences if there are too many words.
 
-    One long sentence is cut into runs of words, so that there are never more than MOST_PIECES parts.
+    A single long sentence is split into runs of words, so that there are never more than MOST_PIECES parts.
     """
     words = [match.span() for match in re.finditer(r"\S+", query)]
     if len(words) <= MOST_PIECES:

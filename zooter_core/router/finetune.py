@@ -2,10 +2,10 @@
 
 The default is the frozen encoder of `distill`: it takes seconds and does better on small data.
 
-It runs on the processor or on a GPU, by accelerate. Each batch is divided into as many parts as
-`--gradient_accumulation_steps` of `accelerate launch` says, which saves memory: the loss stays the same but for
-rounding and dropout. Every random draw has a seed of its own, made of the epoch and the batch. A training that goes on
-from a checkpoint therefore ends with the weights of one that was never stopped.
+It runs on the CPU or on a GPU, by accelerate. `--gradient_accumulation_steps` of `accelerate launch` divides each batch
+into parts to save memory; the loss is the same except for rounding and dropout. Every random draw has its own seed,
+made of the epoch and the batch, so a training that resumes from a checkpoint ends with the weights of an uninterrupted
+one.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from zooter_core.router.kinds.zooter import ZooterHead
 from zooter_core.router.router import DistilledRouter
 
 MODES = ("none", "last", "all")
-VERSION = 2  # of the training: a checkpoint of another one is ignored
-EPOCHS = 3  # at most: repeating few queries more often makes the encoder forget
-RATE = 2e-5  # of the encoder; the head has the config's
+VERSION = 2  # of the training code: checkpoints of other versions are ignored
+EPOCHS = 3  # at most: with more repetitions of few queries, the encoder forgets
+RATE = 2e-5  # of the encoder; the head's is in the config
 BATCH = 16  # queries of a step
 SAVE_SECONDS = 300.0  # between two checkpoints
 Steps = Callable[[int, int], None]  # queries done in all epochs, of how many
@@ -62,7 +62,7 @@ def check_finetuning(config: DistillConfig) -> None:
 
 
 def _open(model: nn.Module, mode: str) -> None:
-    """Freeze all weights but those that learn."""
+    """Freeze all weights except those that are trained."""
     layers = [
         part for name, part in model.named_modules() if name.endswith("layer") and isinstance(part, nn.ModuleList)
     ]
@@ -75,12 +75,12 @@ def _open(model: nn.Module, mode: str) -> None:
 
 @dataclass
 class Position:
-    """How far a training is."""
+    """The state of a training."""
 
-    # The epoch under way, which counts from 1, and the batches of it that are done.
+    # The current epoch, from 1, and the number of its batches that are done.
     epoch: int = 1
     batch: int = 0
-    total: float = 0.0  # the loss of these batches, summed over queries
+    total: float = 0.0  # the loss of these batches, summed over their queries
     losses: list[float] = field(default_factory=list)  # the mean loss of each finished epoch
     # Log loss, temperature and weights after the best epoch.
     best: tuple[float, float, dict[str, torch.Tensor]] | None = None
@@ -116,7 +116,7 @@ class Student(nn.Module):
 
 
 def _accelerator() -> Accelerator:
-    """On the GPU if there is one, in bfloat16 if that supports it and `accelerate launch` has not decided."""
+    """On the GPU if there is one, in bfloat16 if it supports that, unless `accelerate launch` says otherwise."""
     decided = "ACCELERATE_MIXED_PRECISION" in os.environ
     precision = "bf16" if not decided and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else None
     return Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision=precision)
@@ -129,10 +129,10 @@ class Training:
     weights after the epoch that predicts that part best are kept.
 
     Args:
-        vectors: of the queries by the encoder as it is, shape (n, width).
+        vectors: the queries' vectors by the encoder before training, shape (n, width).
         labels, scores: as in `distill.learn`.
-        checkpoint: a file that is written every few minutes, and from which the same training continues after an
-            interruption. It stays there at the end.
+        checkpoint: a file that is written every few minutes. After an interruption, the same training resumes from it.
+            It is kept at the end.
 
     Attributes:
         losses: the mean loss of each finished epoch.
@@ -155,7 +155,7 @@ class Training:
         check_finetuning(config)
         self.queries, self.config, self.checkpoint = list(queries), config, checkpoint
         self.labels = labels.astype(np.float32)
-        self.aside = np.zeros(len(queries), dtype=bool)  # those that only choose the best epoch
+        self.aside = np.zeros(len(queries), dtype=bool)  # they only choose the best epoch
         if len(queries) >= TRIAL:
             self.aside = np.random.default_rng(config.seed).permutation(len(queries)) % ASIDE == 0
         self.wins = complete(metrics.win_shares(scores), labels)
@@ -184,13 +184,13 @@ class Training:
         return self.position.losses
 
     def run(self, steps: Steps = lambda done, total: None) -> DistilledRouter:
-        """Train to the end, from the checkpoint on if there is one.
+        """Train to the end, resuming from the checkpoint if there is one.
 
         Args:
             steps: called with the number of queries done in all epochs, and their total.
 
         Raises:
-            WorkError: the weights are not finite in the end, or the disk is full.
+            WorkError: the trained weights are not finite, or the disk is full.
         """
         self._load()
         with torch.random.fork_rng(devices=[]):
@@ -208,7 +208,7 @@ class Training:
         return DistilledRouter(self.head, self.encoder)
 
     def _epoch(self, steps: Steps) -> None:
-        """Train on all batches that are left of an epoch, and keep the weights if they are the best so far."""
+        """Train on an epoch's remaining batches, and keep the weights if they are the best so far."""
         at, seed = self.position, self.config.seed
         order = self.rows[
             torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(_seed(seed, at.epoch)))
@@ -237,7 +237,7 @@ class Training:
         self.optimizer.zero_grad()
         for number in range(min(parts, len(batch))):
             loss = self._loss(batch[number::parts])
-            self.accelerator.backward(loss * (parts / len(batch)))  # it divides by the number of parts
+            self.accelerator.backward(loss * (parts / len(batch)))  # accelerate divides by the number of parts
             total += loss.detach()
         self.optimizer.step()
         return float(total)
@@ -253,7 +253,7 @@ class Training:
         return {name: tensor.to(self.accelerator.device) for name, tensor in tokens.items()}
 
     def _judge(self) -> tuple[float, float]:
-        """The log loss of the queries set aside, and the temperature at which it is least."""
+        """The log loss on the queries set aside, and the temperature that minimises it."""
         rows = np.flatnonzero(self.aside)
         self.student.eval()
         with torch.no_grad():
@@ -285,7 +285,7 @@ class Training:
                 torch.save(content, partial)
 
     def _load(self) -> None:
-        """Go on from the checkpoint, if there is one of this training."""
+        """Resume from the checkpoint, if there is one of this training."""
         content, file = None, self.checkpoint
         with suppress(Exception):  # torch raises many kinds for a damaged file
             content = torch.load(file, map_location="cpu", weights_only=True) if file and file.is_file() else None

@@ -1,8 +1,8 @@
-"""Models of texts as ONNX graphs: a graph and its tokenizer.json, run by ONNX Runtime on this machine's processor.
+"""Text models as ONNX graphs: a graph and its tokenizer.json, run by ONNX Runtime on the CPU.
 
-Nothing here needs PyTorch. A tokenizer.json may be a stranger's, and its regular expressions run on every text that is
-routed, so they must end soon: one such as `(a+)+$` takes longer than anybody waits on 40 letters, in code that nothing
-can stop. What is accepted takes quadratic time at most, which covers the patterns of the known tokenizers.
+Nothing here needs PyTorch. A tokenizer.json is untrusted, and its regular expressions run on every routed text, so they
+must be fast: `(a+)+$` takes practically forever on 40 letters, in code that cannot be interrupted. Accepted patterns
+take at most quadratic time, which covers those of the known tokenizers.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from zooter_core.base.strict_json import Pairs, parse_json
 
 GRAPH, TOKENIZER = "model.onnx", "tokenizer.json"
 COLUMNS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}  # of a graph's inputs
-MOST_BRANCHES = 24  # of all patterns in one file
+MOST_BRANCHES = 24  # in all patterns of a file
 LONGEST = 1_000  # characters of a pattern
 _CLASS = r"\[\^?(?:\\.|\[(?:\\.|[^\[\]\\])*\]|[^\[\]\\])+\]"
 _ESCAPE = r"\\(?:[pP]\{\^?\w+\}|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[sSdDwWnrtfv]|\W)"
 _ATOM = rf"(?:{_CLASS}|{_ESCAPE}|[^\\\[\]()*+?{{}}|^$])"
 _WORDS = r"\(\?i:(?:'s\|'t\|'re\|'ve\|'m\|'ll\|'d|\[sdmt\]\|ll\|ve\|re)\)"
 _ONE = rf"(?:(?:{_ATOM}|{_WORDS})(?:\{{\d\}})?)"
-_FEW = rf"(?:{_ONE}*(?:{_ATOM}(?:\?\+?|\{{\d,\d\}}){_ONE}*){{0,2}})"  # each of the two may be there or not: a few ways
+_FEW = rf"(?:{_ONE}*(?:{_ATOM}(?:\?\+?|\{{\d,\d\}}){_ONE}*){{0,2}})"  # both are optional: few ways to match
 _MANY = rf"(?:{_ATOM}(?:[+*]\+?|\{{\d,\}}))"  # `{1,}+` is a repetition of a repetition
-# One repetition may give back what it took, with little after it; a second one only ends the match.
+# A repetition may backtrack if little follows it; a second one may only end the match.
 _BRANCH = rf"\^?{_FEW}(?:{_MANY}(?:\(\?!\\S\)|\$)?|(?:{_MANY}{_FEW})?(?:{_MANY})?(?:{_WORDS}\?)?)"
 _QUICK = rf"(?:{_BRANCH})(?:\|{_BRANCH})*"
 
@@ -41,10 +41,10 @@ class TextGraph:
     A pass runs in the calling thread, since a candidate may be answering on the other cores.
 
     Args:
-        folder: in the cache; `check_patterns` has seen the tokenizer before it was written there.
+        folder: in the cache; the tokenizer was checked by `check_patterns` before it was written there.
 
     Raises:
-        Exception: onnxruntime and tokenizers have errors of their own for each kind of damage.
+        Exception: onnxruntime and tokenizers have their own errors for damaged files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -71,15 +71,15 @@ def session(model: str | bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = 1, 1
     options.log_severity_level = 4  # errors are raised as well
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they keep what the longest text has needed
-    # The kernel of this fusion adds numbers one by one; the operators that it replaces take a quarter of its time.
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they keep the longest text's memory
+    # This fusion's kernel adds numbers one by one; the operators that it replaces take a quarter of its time.
     slow = ["SkipLayerNormFusion"]
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], disabled_optimizers=slow)
 
 
 def load_onnxruntime() -> Any:
-    """ONNX Runtime, with telemetry switched off before it loads: it records the process and the machine while it loads,
-    to send them to its maker later, so its own switch in Python comes too late."""
+    """ONNX Runtime without telemetry. It is switched off before the import, which already records the process and the
+    machine in order to send them to its maker later."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
@@ -87,7 +87,7 @@ def load_onnxruntime() -> Any:
 
 
 def check_patterns(path: Path) -> None:
-    """Refuse a tokenizer.json with a regular expression that may take endless time.
+    """Refuse a tokenizer.json with a regular expression that may take practically forever.
 
     Raises:
         WorkError: it has one.
@@ -95,7 +95,7 @@ def check_patterns(path: Path) -> None:
     """
     patterns: list[str] = []
 
-    def note(pairs: Pairs) -> dict[str, Any]:  # also of a key that is there twice
+    def note(pairs: Pairs) -> dict[str, Any]:  # includes keys that occur twice
         patterns.extend(value for key, value in pairs if key == "Regex" and isinstance(value, str))
         return dict(pairs)
 

@@ -1,7 +1,7 @@
-"""The head of a router of `zooter distill`: the encoder's vectors -> each candidate's probability.
+"""The head of a distilled router: the encoder's vectors -> each candidate's probability.
 
-A router's folder holds `config.json`, which names the encoder and the pool in order, and `model.safetensors`, the head.
-Numpy runs the head.
+A router's folder holds `config.json`, with the encoder and the pool in order, and `model.safetensors`, with the head's
+weights. Numpy runs the head.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from zooter_core.router.kinds.arrays import softmax
 from zooter_core.router.kinds.base import Head, State
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-ENCODER_FOLDER = "encoder"  # the name of an encoder inside the router's folder
+ENCODER_FOLDER = "encoder"  # the folder of an encoder that is stored with the router
 TOGETHER = 1 << 10  # queries whose hidden states, or similarities to all neighbours, are
-BODY = "body."  # how the names of the weights begin
+BODY = "body."  # the prefix of the weights' names
 
 
 @dataclass
@@ -34,13 +34,13 @@ class RouterHeadConfig:
     """The contents of config.json."""
 
     candidates: Sequence[str] = ()  # the pool in order
-    encoder: str = ""  # a model reference, or `encoder` for one in the router's folder
+    encoder: str = ""  # a model reference, or `encoder` if it is in the router's folder
     width: int = 0  # of the encoder's vectors
     kind: str = ZOOTER  # as `kinds.head_class` knows it
-    settings: Mapping[str, Any] = field(default_factory=dict)  # the keyword arguments of the kind's class
-    # Divides the logits before the softmax, so that a probability says how often such a candidate wins.
+    settings: Mapping[str, Any] = field(default_factory=dict)  # keyword arguments for the kind's class
+    # Divides the logits before the softmax, so that probabilities are calibrated.
     calibration_temperature: float = 1.0
-    # Beta, tau and normalise of the labels that the router learned from; empty for kinds that learn from scores.
+    # Beta, tau and normalise of the training labels; empty for kinds that learn from scores.
     labels: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -49,7 +49,7 @@ class RouterHead:
 
     Attributes:
         body: the head of that kind.
-        folder: where it was loaded from, for messages; "" for a new one.
+        folder: where it was loaded from, for error messages; "" for a new one.
 
     Raises:
         ZooterError: the kind is unknown.
@@ -65,7 +65,7 @@ class RouterHead:
 
         Raises:
             ZooterError: there is no router, or its kind is unknown.
-            WorkError: its files are broken or do not fit together, or a weight is NaN or infinite.
+            WorkError: its files are damaged or do not match, or a weight is NaN or infinite.
         """
         from safetensors.numpy import load_file
 
@@ -93,10 +93,10 @@ class RouterHead:
         save_file(arrays, place / WEIGHTS, {"format": "pt"})
 
     def set_state(self, state: State) -> None:
-        """Set everything that the head has learned.
+        """Set all weights of the head.
 
         Raises:
-            ValueError: a weight is missing, is of another shape, or is of another head.
+            ValueError: a weight is missing, has another shape, or belongs to another head.
         """
         shapes, expected = ({name: value.shape for name, value in one.items()} for one in (state, self.body.state))
         if shapes != expected:
@@ -105,7 +105,7 @@ class RouterHead:
         self.body = self.body.on(state)
 
     def logits(self, vectors: Vectors) -> NDArray[np.float64]:
-        """Logits before the temperature, shape (n, candidates), of vectors that may be many and on the disk."""
+        """Logits before the temperature, shape (n, candidates). There may be many vectors, stored on disk."""
         with np.errstate(all="ignore"):
             return np.concatenate([self.body.logits(part) for part in in_parts(vectors)]).astype(np.float64)
 
@@ -126,11 +126,11 @@ class RouterHead:
 
 
 def loading_router(folder: str | Path) -> AbstractContextManager[None]:
-    """Turns what the block raises into the error for a router whose files do not load."""
+    """Turn any exception of the block into the error for a router whose files do not load."""
     return loading(f"a whole router in {folder}", "Make it again with `zooter distill`.")
 
 
 def in_parts(vectors: Vectors) -> Iterator[NDArray[np.float32]]:
-    """Vectors in single precision, TOGETHER at a time."""
+    """Vectors in single precision, in batches of TOGETHER."""
     for first in range(0, max(1, len(vectors)), TOGETHER):
         yield np.asarray(vectors[first : first + TOGETHER], dtype=np.float32)

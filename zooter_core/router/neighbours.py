@@ -1,7 +1,7 @@
-"""The queries that a router learned from, stored in its folder: which of them are like a query, and who was best there.
+"""A router's training queries, stored in its folder: which of them are similar to a query, and who was best there.
 
-`neighbours.safetensors` holds the encoder's vectors, plain labels, rewards and the router's own probabilities, and a
-map of the queries. `neighbours.json` holds ids, data sets and tags, and the texts only where they may be passed on.
+`neighbours.safetensors` holds the encoder's vectors, plain labels, rewards, the router's own probabilities, and a map
+of the queries. `neighbours.json` holds ids, data sets and tags, and texts only if they may be passed on.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ class Projection:
     """A linear map onto a plane: (vector - mean) @ axes."""
 
     mean: Array  # shape (width,)
-    axes: Array  # shape (width, 2), unit and orthogonal; the first is the direction of the largest variance
+    axes: Array  # shape (width, 2), orthonormal; the first is the direction of the largest variance
 
     def __call__(self, vectors: NDArray[np.floating[Any]]) -> Array:
-        """Places on the map, shape (..., 2), of vectors of shape (..., width)."""
+        """The positions on the map, shape (..., 2), of vectors of shape (..., width)."""
         return np.asarray((vectors - self.mean) @ self.axes, dtype=np.float32)
 
 
 def principal(vectors: NDArray[np.floating[Any]]) -> Projection:
-    """The map onto the two principal axes of n vectors, shape (n, width), n and width of at least 1.
+    """The map onto the two principal axes of n vectors, shape (n, width), with n and width at least 1.
 
-    The axes are eigenvectors of the covariance matrix, whose size does not grow with n. The sign of an axis is chosen
-    so that its largest component is positive, hence the same vectors always give the same map. An axis without any
-    variance is zero.
+    The axes are eigenvectors of the covariance matrix, whose size does not grow with n. An axis's sign is chosen so
+    that its largest component is positive: the same vectors always give the same map. An axis without variance is
+    zero.
     """
     values = np.asarray(vectors, dtype=np.float64)
     mean = values.mean(axis=0)
@@ -61,23 +61,23 @@ def principal(vectors: NDArray[np.floating[Any]]) -> Projection:
 
 
 ARRAYS, RECORDS = "neighbours.safetensors", "neighbours.json"
-LEARNED = "learned.npy"  # in a router's folder: the hashes of all texts that it learned from
-MOST = 20_000  # queries that a router keeps
-AT_ONCE = 1 << 10  # queries whose similarities to all of these are in memory at once
-SAMPLE = 300  # of these, with whose expected gains that of a new query is compared
+LEARNED = "learned.npy"  # in a router's folder: the hashes of all its training texts
+MOST = 20_000  # training queries that a router stores
+AT_ONCE = 1 << 10  # queries whose similarities to all stored ones are in memory at once
+SAMPLE = 300  # stored queries, with whose expected gains a new query's is compared
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A query that the router learned from."""
+    """A training query of the router."""
 
     id: str
     similarity: float  # cosine of the sentence embeddings, up to 1
-    label: Mapping[str, float]  # candidate -> its share of the plain label
+    label: Mapping[str, float]  # candidate -> its probability in the plain label
     tags: tuple[str, ...]
     dataset: str | None
-    text: str | None  # None where the router was saved without texts
-    rewards: Mapping[str, float]  # candidate -> its reward there, of those that have one
+    text: str | None  # None if the router was saved without texts
+    rewards: Mapping[str, float]  # candidate -> its reward, for candidates that have one
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,15 @@ class Neighbours:
     """n training queries of a router for N candidates."""
 
     candidates: tuple[str, ...]
-    records: Sequence[Mapping[str, Any]]  # `id`, `dataset`, `tags` and perhaps `text` of each query
+    records: Sequence[Mapping[str, Any]]  # each query's `id`, `dataset`, `tags` and perhaps `text`
     vectors: Array  # unit sentence embeddings, shape (n, width)
     labels: Array  # plain labels, shape (n, N)
     rewards: NDArray[np.float64]  # shape (n, N), on the reward model's own scale; NaN where one is missing
     probabilities: Array  # the router's, shape (n, N)
-    places: Array  # where the queries are on the map, shape (n, 2)
+    places: Array  # the queries' positions on the map, shape (n, 2)
     projection: Projection  # maps a sentence embedding onto the same plane
-    # The encoder's vectors of a middle layer, shape (n, width), which tell better than the sentence embeddings on which
-    # queries models do alike; None in older folders.
+    # The encoder's vectors of a middle layer, shape (n, width): better than sentence embeddings at telling on which
+    # queries models perform alike. None in older folders.
     middle: Array | None = None
 
     @classmethod
@@ -106,7 +106,7 @@ class Neighbours:
         texts: bool = False,
         middle: NDArray[np.floating[Any]] | None = None,
     ) -> Neighbours:
-        """The training queries `learned`, with their tags and rewards, and with their texts only if `texts`."""
+        """The training queries `learned` with their tags and rewards; with their texts only if `texts` is true."""
         records = [
             {"id": query.id, "dataset": query.dataset, "tags": list(query.tags)}
             | ({"text": query.text} if texts else {})
@@ -138,10 +138,10 @@ class Neighbours:
 
     @classmethod
     def load(cls, folder: str | Path) -> Neighbours | None:
-        """Those of a router's folder; None where it has none.
+        """The training queries in a router's folder; None if it has none.
 
         Raises:
-            WorkError: the files are broken or not readable.
+            WorkError: the files are damaged or not readable.
         """
         path = Path(folder)
         if not (path / RECORDS).is_file():
@@ -161,7 +161,7 @@ class Neighbours:
             return cls(tuple(shape["candidates"]), shape["queries"], **arrays, places=places, projection=projection)
 
     def for_pool(self, pool: Sequence[str], routed_as: Sequence[str]) -> Neighbours | None:
-        """The same queries for those of a pool that answered them (`DistilledRouter.for_pool`); None where none did."""
+        """The queries for those of a pool's candidates that answered them (`DistilledRouter.for_pool`), or None."""
         learned = {name: as_ for name, as_ in zip(pool, routed_as, strict=True) if as_ in self.candidates}
         if tuple(learned) == tuple(learned.values()) == self.candidates:
             return self
@@ -195,25 +195,28 @@ class Neighbours:
         )
 
     def nearest_rows(self, vector: NDArray[np.floating[Any]], count: int = 10) -> list[int]:
-        """The rows of the training queries that `nearest` returns, in the same order."""
+        """The row numbers of the training queries that `nearest` returns, in the same order."""
         similarities = self.vectors @ np.asarray(vector, dtype=np.float32)
         return [int(row) for row in np.argsort(-similarities, kind="stable")[:count]]
 
     def gain_ranks(self, vectors: Array, columns: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Where the gain of several responses over the first one ranks among these queries, in [0, 1], shape (m,).
+        """The rank of each query's expected gain of several responses over one, among the stored queries.
 
-        At .8, it is expected to be larger than for four fifths of them (`selection.expected_gains`).
+        A rank of .8 means that the expected gain is larger than for four fifths of them (`selection.expected_gains`).
 
         Args:
-            vectors: the encoder's, of m queries, shape (m, 2 * width).
+            vectors: the encoder's vectors of m queries, shape (m, 2 * width).
             columns: the candidates that would answer, the router's choice first, shape (m, k).
+
+        Returns:
+            Ranks in [0, 1], shape (m,).
         """
         count = columns.shape[1]
         if count not in self._usual_gains:
             rows = np.sort(np.random.default_rng(0).permutation(len(self.vectors))[:SAMPLE])
             middle = self.vectors if self.middle is None else self.middle
             similarities = self._similarities(np.hstack([middle[rows], self.vectors[rows]]))
-            similarities[np.arange(len(rows)), rows] = -np.inf  # to itself
+            similarities[np.arange(len(rows)), rows] = -np.inf  # the similarity to itself
             usual = selection.ranking(self.probabilities[rows].astype(np.float64))[:, :count]
             self._usual_gains[count] = np.sort(selection.expected_gains(similarities, self.rewards, usual))
         parts = [slice(first, first + AT_ONCE) for first in range(0, len(vectors), AT_ONCE)]
@@ -223,11 +226,11 @@ class Neighbours:
 
     @cached_property
     def _usual_gains(self) -> dict[int, NDArray[np.float64]]:
-        """Number of responses -> the expected gains of a sample of these queries, in order."""
+        """The expected gains on a sample of the stored queries, sorted, by number of responses."""
         return {}
 
     def _similarities(self, vectors: Array) -> NDArray[np.float64]:
-        """Of the encoder's vectors, shape (m, 2 * width), to all of these queries, shape (m, n)."""
+        """Similarities of vectors of the encoder, shape (m, 2 * width), to all stored queries, shape (m, n)."""
         width = self.vectors.shape[1]
         similarities = vectors[:, width:] @ self.vectors.T
         if self.middle is not None:
@@ -238,7 +241,7 @@ class Neighbours:
         return dict(zip(self.candidates, row.tolist(), strict=True))
 
     def tag_shares(self) -> dict[str, tuple[int, dict[str, float]]]:
-        """Tag -> how many queries carry it, and each candidate's mean label there: its prior (paper, section 3.3)."""
+        """Each tag's number of queries, and the candidates' mean label there: its prior (paper, section 3.3)."""
         index = TagIndex.of(record["tags"] for record in self.records)
         rows = zip(index.names, index.counts.tolist(), tag_priors(self.labels.astype(np.float64), index), strict=True)
         return {tag: (count, self._by_name(prior)) for tag, count, prior in rows}
@@ -248,12 +251,12 @@ class Neighbours:
         return float(self.labels[:, self.candidates.index(candidate)].mean())
 
     def scores(self) -> Scores:
-        """The training queries whose texts are there, with their rewards as scores.
+        """The training queries whose texts are stored, with their rewards as scores.
 
         Their ids differ from those in the run: an id decides whether a query is held back, and none of these was.
 
         Raises:
-            ZooterError: none has its text.
+            ZooterError: no text is stored.
         """
         rows = [row for row, record in enumerate(self.records) if record.get("text")]
         if not rows:
@@ -277,14 +280,14 @@ class _Record:
 
 @dataclass
 class _Shape:
-    """What is in RECORDS."""
+    """The contents of RECORDS."""
 
     candidates: list[str]
     queries: list[_Record]
 
 
 def text_hashes(texts: Iterable[str]) -> NDArray[np.uint64]:
-    """The hash of each text, of 64 bits; white space around it does not count."""
+    """Each text's hash, of 64 bits; leading and trailing white space is ignored."""
     digests = b"".join(
         hashlib.blake2b(text.strip().encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts
     )
@@ -292,7 +295,7 @@ def text_hashes(texts: Iterable[str]) -> NDArray[np.uint64]:
 
 
 def familiar_rows(queries: Sequence[Query], folder: Path) -> NDArray[np.bool_] | None:
-    """Which queries the router in a folder has learned from; None where it does not say."""
+    """Which queries the router in a folder was trained on; None if its folder does not say."""
     try:
         learned = np.load(folder / LEARNED, allow_pickle=False)
     except Exception:  # an older router, or a damaged file
@@ -303,7 +306,7 @@ def familiar_rows(queries: Sequence[Query], folder: Path) -> NDArray[np.bool_] |
 
 
 def in_sample_note(queries: Sequence[Query], folder: Path) -> str:
-    """A sentence on a router that is judged by queries which it has learned from; empty if there are none."""
+    """A sentence for a router that is judged on some of its training queries; empty if there are none."""
     rows = familiar_rows(queries, folder)
     if rows is None or not rows.any():
         return ""
@@ -312,13 +315,14 @@ def in_sample_note(queries: Sequence[Query], folder: Path) -> str:
 
 
 def sample_rows(tags: TagIndex, most: int = MOST, seed: int = 0) -> NDArray[np.intp]:
-    """Row numbers of at most `most` queries, in order: a random sample in which rare tags have their share.
+    """Sorted row numbers of at most `most` queries: a random sample that includes rare tags.
 
-    A query is drawn with a weight of 1 / (queries with its rarest tag), without repeats (Efraimidis, Spirakis, 2006).
+    A query has the weight 1 / (queries with its rarest tag); sampling is without replacement (Efraimidis, Spirakis,
+    2006).
     """
     if len(tags) <= most:
         return np.arange(len(tags))
-    counts = np.append(tags.counts, len(tags))  # a query without tags counts as one of all
+    counts = np.append(tags.counts, len(tags))  # a query without tags counts as if its tag were on all queries
     codes = np.append(tags.codes, len(counts) - 1)
     sizes = np.minimum.reduceat(counts[codes], tags.starts[:-1])
     sizes = np.where(tags.sizes > 0, sizes, len(tags))

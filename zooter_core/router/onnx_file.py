@@ -1,6 +1,6 @@
-"""ONNX graphs in the wire format of protobuf, so that the base package does without the package onnx and its 30 MB.
+"""Writes ONNX graphs in protobuf's wire format, so that the base package does not need onnx and its 30 MB.
 
-A message is the bytes of its fields, each behind its number in onnx.proto. Written are those that the graphs here need.
+A message is the bytes of its fields, each after its number in onnx.proto. Only the fields that are needed are written.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 FLOAT, INT8, INT32, INT64 = 1, 3, 6, 7  # types of numbers
 TYPES = {np.dtype("<f4"): FLOAT, np.dtype("i1"): INT8, np.dtype("<i8"): INT64}
 FLOAT_VALUE, INT_VALUE = 1, 2  # types of attributes
-EXTERNAL = 1  # where a tensor's data are: in another file
-LEAST_EXTERNAL = 1024  # bytes of a tensor; ONNX Runtime wants smaller ones, such as shapes, in the graph
+EXTERNAL = 1  # the location of a tensor's data: another file
+LEAST_EXTERNAL = 1024  # bytes of a tensor; ONNX Runtime needs smaller ones, such as shapes, inside the graph
 OPSETS = {"": 20, "com.microsoft": 1}  # the versions of ONNX's operators, and of ONNX Runtime's own
 IR_VERSION = 10
-Field = tuple[int, int | float | str | bytes]  # its number, its value
+Field = tuple[int, int | float | str | bytes]  # number and value
 
 
 def message(fields: Iterable[Field]) -> bytes:
-    """A protobuf message. Integers are not negative."""
+    """A protobuf message. Integers must not be negative."""
     return b"".join(map(_encoded, fields))
 
 
@@ -39,7 +39,7 @@ def _encoded(field: Field) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    """An integer in 7 bits per byte, the lowest first; the eighth bit says that more bytes follow."""
     content = bytearray()
     while number > 127:
         content.append(number & 127 | 128)
@@ -48,7 +48,7 @@ def _varint(number: int) -> bytes:
 
 
 def node(kind: str, inputs: Sequence[str], outputs: Sequence[str], domain: str = "", **attributes: float) -> bytes:
-    """An operator; an attribute is a number."""
+    """An operator; attributes are numbers."""
     fields: list[Field] = [*((1, name) for name in inputs), *((2, name) for name in outputs), (4, kind), (7, domain)]
     for key, value in attributes.items():
         entry = [(2, value), (20, FLOAT_VALUE)] if isinstance(value, float) else [(3, value), (20, INT_VALUE)]
@@ -57,7 +57,7 @@ def node(kind: str, inputs: Sequence[str], outputs: Sequence[str], domain: str =
 
 
 def _value(name: str, kind: int, axes: Sequence[str] = ()) -> bytes:
-    """An input or an output, with the names of its axes if they are known."""
+    """An input or output, with its axes' names if they are known."""
     shape = message((1, message([(2, axis)])) for axis in axes)
     tensor = message([(1, kind), *([(2, shape)] if axes else [])])
     return message([(1, name), (2, message([(1, tensor)]))])
@@ -95,7 +95,7 @@ class Graph:
         """The complete model.
 
         Args:
-            external: a file beside the model's that takes its weights; None puts them into the model.
+            external: a file beside the model's for the weights; None puts them into the model.
 
         Raises:
             KeyError: weights are of a type that TYPES lacks.
@@ -118,10 +118,10 @@ class Graph:
         return message([*fields, *((13, entry) for entry in entries), (14, EXTERNAL)])
 
     def write(self, path: Path) -> None:
-        """Write the model, with its weights in `PATH.data`, which ONNX Runtime maps: it loads in half the time and
-        memory.
+        """Write the model, with its weights in `PATH.data`. ONNX Runtime maps that file, which halves the time and the
+        memory of loading.
 
-        For the cache alone: writing over a mapped file ends the process that uses it.
+        Only for the cache: overwriting a mapped file crashes the process that uses it.
         """
         with path.with_name(f"{path.name}.data").open("wb") as external:
             content = self.encode(external)

@@ -1,7 +1,7 @@
 """The router: a query's text -> each candidate's probability of giving the best answer (paper, section 3.2).
 
-A router is a frozen encoder, whose weights are loaded from where `config.json` says, and a head (head.py); a fine-tuned
-encoder lies in the router's folder, as `encoder/`. Numpy runs the head, and ONNX Runtime the encoder where it can.
+A router is a frozen encoder, which `config.json` names, and a head (head.py). A fine-tuned encoder is stored in the
+router's folder, as `encoder/`. Numpy runs the head, and ONNX Runtime the encoder if it can.
 Importing this module loads neither PyTorch nor ONNX Runtime.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zooter_core.method.selection import Outputs
 
 AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
-PROBE = "Hello"  # the text by which a router shows at once that it works
+PROBE = "Hello"  # a text that shows whether a router works
 
 
 class Router(ABC):
@@ -33,8 +33,8 @@ class Router(ABC):
 
     Attributes:
         candidates: the pool in order.
-        encoder: computes the vectors of a text, which tagger and explanation use too.
-        note: what users should know of its choices; "" for a router that was trained for the pool.
+        encoder: computes a text's vectors, which tagger and explanation use too.
+        note: what users should know about its choices; "" for a router that was trained for the pool.
     """
 
     candidates: tuple[str, ...]
@@ -43,14 +43,14 @@ class Router(ABC):
 
     @staticmethod
     def load(folder: str | Path, encoders: Encoders | None = None) -> DistilledRouter:
-        """Load a router from its folder and check that it works: its config, its weights and a first query.
+        """Load a router from its folder and check its config, its weights and the result of a first query.
 
         Args:
-            encoders: share their models with this router, and say what runs them.
+            encoders: share their models with this router, and decide what runs them.
 
         Raises:
             ZooterError: there is no router in the folder, or its config is wrong.
-            WorkError: its files are broken or not readable, or its probabilities are not finite.
+            WorkError: its files are damaged or not readable, or its probabilities are not finite.
         """
         encoders, head = encoders or Encoders(), RouterHead.load(folder)
         with loading_router(folder):
@@ -62,12 +62,12 @@ class Router(ABC):
 
     @property
     def labels(self) -> Mapping[str, Any]:
-        """Beta, tau and normalise of the labels that it learned from; empty if it learned from none."""
+        """Beta, tau and normalise of its training labels; empty if it was not trained on labels."""
         return {}
 
     @abstractmethod
     def probabilities_at(self, queries: Sequence[str], vectors: Array) -> NDArray[np.float64]:
-        """`probabilities` for queries whose vectors by the encoder are known."""
+        """`probabilities` for queries whose vectors are known."""
 
     def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (n, candidates), in pool order; rows sum to one."""
@@ -84,7 +84,7 @@ class Router(ABC):
         return np.concatenate(parts)
 
     def outputs(self, queries: Sequence[str]) -> Outputs:
-        """`probabilities`, as `method.selection` takes them."""
+        """`probabilities`, in the form that `method.selection` takes."""
         from zooter_core.method.selection import Outputs
 
         return Outputs(self.probabilities(queries))
@@ -96,7 +96,7 @@ class Router(ABC):
             Decisions with `candidate`, `probabilities` in pool order, and `margin`; their `tags` are empty.
 
         Raises:
-            ZooterError: `queries` is a single text, or holds something else than texts.
+            ZooterError: `queries` is a single text, or contains something other than texts.
             WorkError: a probability is not finite.
         """
         if isinstance(queries, str):
@@ -111,10 +111,10 @@ class Router(ABC):
 
 
 class DistilledRouter(Router):
-    """A frozen encoder, and a head that gives each candidate's probability. It can be changed and saved.
+    """A router of a frozen encoder and a head that gives each candidate's probability.
 
     Args:
-        columns: candidate -> the number of the head's candidate that it is routed as. Default: the head's as they are.
+        columns: candidate -> the index of the head's candidate that it is routed as. Default: the head's candidates.
     """
 
     def __init__(self, head: RouterHead, encoder: TextEncoder, columns: Mapping[str, int] | None = None) -> None:
@@ -128,7 +128,7 @@ class DistilledRouter(Router):
         return self.head.config.labels
 
     def save(self, folder: str | Path) -> None:
-        """Write the folder that `load` reads. Refuses a router for a part of a pool."""
+        """Write a folder that `load` reads. Refuses a router for a part of a pool."""
         if self._is_part:
             step = "Save the router that it is a part of, and call `for_pool` where you load it."
             raise ZooterError.saying("A router that `for_pool` gives cannot be saved.", step)
@@ -141,10 +141,10 @@ class DistilledRouter(Router):
         return restrict_rows(rows, self._columns) if self._is_part else rows
 
     def for_pool(self, pool: Sequence[str], routed_as: Sequence[str] | None = None) -> DistilledRouter:
-        """A router for a pool of some of its candidates, or of models that are routed as one of them, without training.
+        """A router, without training, for a pool of some of its candidates or of models that are routed as one of them.
 
         Args:
-            pool: in any order; itself where it is this router's.
+            pool: the candidates in any order. If the pool is this router's, the router itself is returned.
             routed_as: for each candidate of the pool, its name in this router. Default: the same name.
 
         Raises:
@@ -173,7 +173,7 @@ def restrict_rows(rows: NDArray[np.floating[Any]], columns: Sequence[int]) -> ND
     Args:
         columns: for each candidate of the pool, the column of the one that it is routed as.
     """
-    smallest = np.finfo(np.float64).tiny  # if all others are certain, these are equally likely
+    smallest = np.finfo(np.float64).tiny  # if only other candidates have a probability, these are equally likely
     shares = 1 / np.bincount(columns)[columns]
     parts = np.maximum(rows[..., columns], smallest) * shares
     return np.asarray(parts / parts.sum(axis=-1, keepdims=True), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Encoders of texts, which run on ONNX Runtime (bert_encoder.py) or on PyTorch (encoder.py): what both do."""
+"""What text encoders on ONNX Runtime (bert_encoder.py) and on PyTorch (encoder.py) have in common."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zooter_core.base.errors import WorkError
 from zooter_core.router.vector_store import VectorStore
 
 Array = NDArray[np.float32]
-TextProgress = Callable[[int], None]  # takes how many texts are done
+TextProgress = Callable[[int], None]  # called with the number of texts that are done
 MOST_TOKENS = 256
 MOST_CHARACTERS = 8_000  # about ten times what 256 tokens hold; keeps tokenising a huge text cheap
 MOST_IN_MEMORY = 20_000
@@ -24,16 +24,16 @@ AT_ONCE = 512  # texts whose vectors are stored together
 
 
 class TextEncoder(ABC):
-    """Mean-pooled states of a middle and of the last layer, each of unit length, side by side.
+    """Mean-pooled states of a middle and of the last layer, each of unit norm, side by side.
 
-    The last layer says what a text is about, the middle one more of how it is put; a router gains from both.
-    One object serves every thread: a forward pass changes nothing, and each thread has its own last pass.
+    The last layer represents what a text is about, the middle one more of its wording; a router gains from both.
+    An encoder is thread-safe: a forward pass changes nothing, and each thread keeps its own last result.
     """
 
     reference: str  # where its weights come from
     width: int  # of one layer's states; a vector has 2 * width numbers
-    middle: int  # the number of the middle layer
-    stamp: str | None  # changes with the weights; None keeps the vectors off the disk
+    middle: int  # the index of the middle layer
+    stamp: str | None  # changes with the weights; None stores no vectors on disk
     runtime: str  # what computes the vectors: `onnx`, `torch` or `int8`
     batch: int  # texts of one pass
 
@@ -42,9 +42,9 @@ class TextEncoder(ABC):
 
     @property
     def identity(self) -> str:
-        """What decides a text's vector, as the name of its place in the cache.
+        """Everything that a text's vector depends on, as a key for the store.
 
-        PyTorch and ONNX Runtime share exact vectors, which differ by rounding alone.
+        PyTorch and ONNX Runtime share exact vectors, which differ only by rounding.
         """
         exact = f"{self.reference} {self.stamp} {self.width} {self.middle}"
         return f"{exact} int8" if self.runtime == "int8" else exact
@@ -55,7 +55,7 @@ class TextEncoder(ABC):
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write weights and tokenizer, which another encoder then loads."""
+        """Write weights and tokenizer to a folder that another encoder can load."""
 
     @abstractmethod
     def _run(self, batches: Sequence[Sequence[str]]) -> Iterable[Array]:
@@ -64,7 +64,7 @@ class TextEncoder(ABC):
     def embed(self, texts: Sequence[str]) -> Array:
         """Vectors of shape (n, 2 * width): middle layer, last layer.
 
-        A thread's next call for the same texts has the same vectors: router and tagger ask one after the other.
+        A thread's next call with the same texts returns the same vectors, since router and tagger need them in turn.
 
         Raises:
             WorkError: a vector is not finite.
@@ -77,17 +77,17 @@ class TextEncoder(ABC):
         return vectors
 
     def embed_all(self, texts: Sequence[str], progress: TextProgress = lambda done: None) -> Array:
-        """`embed` for many texts, in batches of similar length, each kept in the store of vectors as it is done.
+        """`embed` for many texts, in batches of similar length, each of which is stored when it is done.
 
-        A second call gives the same ones. Those of more than MOST_IN_MEMORY texts are an array of half precision in a
-        file without a name, which the system deletes with the array.
+        A second call returns the stored vectors. Vectors of more than MOST_IN_MEMORY texts are a half-precision array
+        in a file without a name, which the system deletes with the array.
         """
         vectors = _table(len(texts), 2 * self.width)
         if self.stamp is None:
             vectors[:] = self._batches(texts, progress)
             return vectors
         store = VectorStore(self.identity, 2 * self.width)
-        rows: dict[str, list[int]] = {}  # those to compute, once for each text
+        rows: dict[str, list[int]] = {}  # texts to compute, each once, with their rows
         for row in store.fill(texts, vectors):
             rows.setdefault(texts[row], []).append(row)
         new, done = list(rows), len(texts) - len(rows)
@@ -105,7 +105,7 @@ class TextEncoder(ABC):
         return vectors[:, self.width :]
 
     def _batches(self, texts: Sequence[str], progress: TextProgress = lambda done: None) -> Array:
-        """The vectors, checked to be finite. Calls `progress` with the number of texts done after each batch."""
+        """The vectors of each batch, checked to be finite. Calls `progress` after each batch."""
         vectors, done = np.empty((len(texts), 2 * self.width), dtype=np.float32), 0
         batches = by_length(texts, self.batch)
         parts = self._run([[texts[row] for row in rows] for rows in batches])
@@ -127,7 +127,7 @@ class TextEncoder(ABC):
 
 
 def _table(rows: int, width: int) -> Any:
-    """An array for vectors: in memory, or in a temporary file where they are many."""
+    """An array for vectors: in memory, or in a temporary file if there are many."""
     if rows <= MOST_IN_MEMORY:
         return np.empty((rows, width), dtype=np.float32)
     with tempfile.TemporaryFile() as file:
@@ -135,11 +135,11 @@ def _table(rows: int, width: int) -> Any:
 
 
 def after(progress: TextProgress, before: int) -> TextProgress:
-    """The progress of a part of the texts, `before` of which are done."""
+    """A progress callback for a part of the texts, after `before` others."""
     return lambda done: progress(before + done)
 
 
 def by_length(texts: Sequence[str], size: int) -> list[list[int]]:
-    """The numbers of the texts in batches of similar length, which need little padding."""
+    """The texts' indices in batches of similar length, which need little padding."""
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
     return [order[start : start + size] for start in range(0, len(order), size)]

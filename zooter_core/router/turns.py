@@ -4,9 +4,9 @@ A new topic is routed as if it stood alone. A follow-up ("and in Java?", "shorte
 itself, so it is routed with the turns of its topic. English words tell one from the other; where they cannot, the
 router does, by how probable its choice for the newest turn alone is. Small talk ("thanks!") is no follow-up, and stands
 alone, as does a turn that is unlike follow-ups and either short ("capital of France") or unlike its topic ("explain
-inflation"). Words alone cannot tell that: "thanks!" is small talk, and "thanks, but shorter" is about the topic. So the
+inflation"). Words alone cannot tell: "thanks!" is small talk, and "thanks, but shorter" is about the topic. So the
 router's encoder compares such a turn with examples of small talk and of follow-ups, in several languages.
-The figures are in docs/embedded-fleet.md.
+docs/embedded-fleet.md has the figures.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from zooter_core.router.text_encoder import TextEncoder
 
-MOST_CHARACTERS = 20_000  # of what is routed, from its end; encoders read less of it
+MOST_CHARACTERS = 20_000  # at the end of what is routed; encoders read even less
 READ = 1_000  # characters of a turn's beginning; the patterns take quadratic time at worst
-CERTAIN = 0.85  # the probability from which a turn of unclear kind is routed alone
+CERTAIN = 0.85  # a turn of unclear kind is routed alone from this probability
 LONG = 12  # words; in a longer turn, "it" and "so" mostly belong to something in the turn itself
-FEW = 5  # words; a turn of so few is no new topic for sure, unless it is a question or a request
+FEW = 5  # words; so short a turn may be a follow-up, unless it is a question or a request
 
 Kind = Literal["new", "follow-up", "short", "open", "unclear"]
 
@@ -34,15 +34,15 @@ _COMPARATIVE = (
     r"(more|less|better|bigger|cheaper|clearer|darker|easier|faster|friendlier|funnier|happier|harder|larger|lighter|"
     r"longer|nicer|quicker|sadder|shorter|simpler|slower|smaller|softer|stronger|sweeter|warmer)"
 )
-_ANSWERS = (  # words for an answer that is there
+_ANSWERS = (  # words for an existing answer
     r".*\b(your (\w+ )?(answer|example|explanation|function|list|poem|reply|response|solution|story|suggestion)s?|"
     r"the above|(above|earlier|last|original|previous|first|second|third) "
     r"(answer|example|message|option|question|reply|response|statement|task))\b"
 )
-_CONTINUES = (  # the first words of a turn of any length that goes on from what was said
+_CONTINUES = (  # first words of a turn of any length that continues the topic
     r"(and|or|but|also|now|continue|(the )?same|building on|if (the|we)|what if|(what|how) about)\b"
 )
-_CONNECTS = (  # the first words of a short one
+_CONNECTS = (  # first words of a short turn that does
     r"(then|so|plus|only|just|not|no|yes|ok|okay|thanks|thank you|really|anything|since|another|"
     rf"(even |a bit |a little |much )?{_COMPARATIVE}|\w+ more|instead|once more|too|still|"
     r"(in|as|with|without)\b(?!.*,)|again|times|minus|divided by|(what|who|where|how) else|(any|some) others?|"
@@ -56,7 +56,7 @@ _REFERS = (  # words that stand for something said before; "a fox and its den" a
     r"more(?! than))\b|^that\b|\bthat\W*$|\b(of|about|for|in|to|with|do|does|did|is|was|say|show) that\b|"
     r"^(?!.*\ban? ).*\b(its|their|his|her)\b"
 )
-_OF_IT = (  # a part of what is there, or the thing itself: "what does line 2 do?", "how does the loop work?"
+_OF_IT = (  # a part of an existing answer, or all of it: "what does line 2 do?", "how does the loop work?"
     r"(?!.*\b(write|compose|create|draft) ).*\b(((line|step|point|bullet|item|row|sentence|paragraph|stanza|option) "
     r"(\d+|one|two|three|four|five)|the (first|second|third|fourth|fifth|last) "
     r"(line|step|point|bullet|item|row|sentence|paragraph|stanza|option|part|word|one))\b(?! (in|of|on|to) )|"
@@ -64,28 +64,28 @@ _OF_IT = (  # a part of what is there, or the thing itself: "what does line 2 do
     r"recipe|regex|result|script|story|table)"
     r"(?=\W*$| (do|end|fail|go|look|mean|need|print|return|rhyme|run|say|take|use|work)(e?s)?\b))"
 )
-_ADDS = (  # a question or request behind a word that goes on: "and what is 3 times that?"
+_ADDS = (  # a question or request after a connecting word: "and what is 3 times that?"
     r"((ok|okay|thanks|thank you)\W+)?(and|or|but|also|now|then|so)\W+(please )?"
     r"(what|who|whose|when|where|which|how (many|much|do|can|old|far|tall)|is|are|was|do|does|did|"
     r"calculate|compose|create|draft|factor|find|implement|solve|tell|write|an?)\b(?! about)"
 )
 _POLITELY = r"(please |can you |could you )?"
-_EDITS = (  # what is mostly asked of a thing that is there already
+_EDITS = (  # requests that mostly refer to an existing text
     rf"{_POLITELY}(add|alter|amend|change|double|expand|fix|include|keep|leave|make(?! me| an?\b)|mention|modify|offer|"
     r"put|rearrange|remove|repeat|rephrase|replace|revise|rewrite|round|shorten|show (all|each|every|the|your)|skip|"
     r"turn|update|use)\b"
 )
-_EXPLAINS = (  # what is there, or something new: "I get a TypeError"
+_EXPLAINS = (  # of an existing text, or of something new: "I get a TypeError"
     rf"({_POLITELY}(check|explain|say|summari[sz]e|translate|try)|i (still )?(get|got))\b"
 )
 _REQUEST = (
     r"(what|who|whose|when|where|which|why|how|is|are|was|do|does|did|can|should|calculate|compose|create|describe|draft|"
     r"factor|find|give me|implement|show me|simplify|solve|tell|write)"
 )
-_ASKS = rf"{_POLITELY}({_REQUEST}|hi|hello|hey|i|my|an?)\b"  # a question or request of its own
+_ASKS = rf"{_POLITELY}({_REQUEST}|hi|hello|hey|i|my|an?)\b"  # a question or request that stands alone
 _OPENS = rf"((ok|okay|thanks|thank you)( a lot| so much)?\W+)+(?={_POLITELY}{_REQUEST}\b)"  # before one
 _CLAUSE = r"(\S+\s+){2,}?\S*?[,.;?!](?=\s|$)"  # the first one of three words or more
-_BRINGS = (  # the turn brings what it speaks of
+_BRINGS = (  # the turn contains what it refers to
     r".*(:\s+\S|[\"“']\w.*\w\W?[\"”']|\n)|"
     rf"{_POLITELY}translate (?!(all|again|back|everything|for|into?|it|please|th(at|e|em|ese|is|ose)|to|your)\b)\w"
 )
@@ -100,9 +100,10 @@ def _search(pattern: str, text: str) -> re.Match[str] | None:
 
 
 def classify_turn(turn: str) -> Kind:
-    """Whether a turn starts a topic or goes on with one, by its words alone.
+    """Whether a turn starts a topic or continues one, by its words alone.
 
-    It is "short" if it has too few to tell, "unclear" if it probably goes on, and "open" if it may as well not.
+    It is "short" if there are too few words to tell, "unclear" if it probably continues, and "open" if either is
+    possible.
     """
     text = turn.strip()[:READ]
     text = text[match.end() :] if (match := _match(_OPENS, text)) else text
@@ -115,7 +116,7 @@ def classify_turn(turn: str) -> Kind:
         return "follow-up"
     if _match(_BRINGS, text):
         return "new"
-    clause = _match(_CLAUSE, text)  # a pronoun after it mostly refers to something in it
+    clause = _match(_CLAUSE, text)  # a pronoun after it mostly refers to it
     if short and (_search(_REFERS, clause[0] if clause else text) or _match(_OF_IT, text)):
         return "follow-up"
     if _match(_EDITS, text):
@@ -126,15 +127,15 @@ def classify_turn(turn: str) -> Kind:
 
 
 def strip_request(text: str) -> str:
-    """A text without "explain" or the like before it, which would make any two alike."""
+    """A text without a leading "explain" or the like, which would make any two texts similar."""
     return text[match.end() :] if (match := _match(_EXPLAINS, text)) else text
 
 
 def current_topic(turns: Sequence[str]) -> str:
-    """What a conversation is about now, without a router: a turn that is short or unclear is taken for a follow-up.
+    """What a conversation is about now, without a router: short and unclear turns count as follow-ups.
 
     Args:
-        turns: the texts of its user, oldest first.
+        turns: the user's texts, oldest first.
     """
     return _options(turns)[-1]
 
@@ -151,11 +152,11 @@ class Topics:
         conversations: Sequence[Sequence[str]],
         stand_alone: Callable[[Sequence[tuple[str, str]]], Sequence[bool]] = lambda pairs: [False] * len(pairs),
     ) -> None:
-        """Take the texts of each conversation's user, oldest first.
+        """Take the user's texts of each conversation, oldest first.
 
         Args:
-            stand_alone: topics, each with a turn that may go on with it -> which turns are small talk, or a new topic,
-                as a `SmallTalk` tells.
+            stand_alone: called with topics, each with a turn that may continue it; says which turns are small talk or a
+                new topic, like a `SmallTalk`.
         """
         options = [_options(turns) for turns in conversations]
         pairs = {n: pair for n, texts in enumerate(options) if (pair := _open_pair(conversations[n], texts))}
@@ -166,7 +167,7 @@ class Topics:
         self._counts = [len(texts) for texts in options]
 
     def rows(self, highest: Sequence[float]) -> list[int]:
-        """The number of the text by which each conversation is routed.
+        """The index of the text by which each conversation is routed.
 
         Args:
             highest: the highest probability that the router gives to a candidate, for each of `texts`.
@@ -179,8 +180,8 @@ class Topics:
 
 
 def _open_pair(turns: Sequence[str], options: Sequence[str]) -> tuple[str, str] | None:
-    """The topic and the newest turn, if that is open, or short enough for small talk and not said to go on by its first
-    word."""
+    """The topic and the newest turn, if the turn is open, or is short enough for small talk and its first word does not
+    continue the topic."""
     if not turns or options[-1] == turns[-1]:
         return None
     text = turns[-1][:READ].strip()
@@ -189,7 +190,7 @@ def _open_pair(turns: Sequence[str], options: Sequence[str]) -> tuple[str, str] 
 
 
 def _options(turns: Sequence[str]) -> list[str]:
-    """The newest turn, if it may start a topic; then what it goes on with and itself, if it may be a follow-up."""
+    """The newest turn, if it may start a topic; then the topic with the turn, if it may be a follow-up."""
     newest = turns[-1][-MOST_CHARACTERS:] if turns else ""
     earlier = [turn for turn in turns[:-1] if turn.strip()]
     kind = classify_turn(newest) if earlier else "new"
@@ -227,12 +228,12 @@ FOLLOW_UPS = (
     "nah", "ja", "nein", "oui", "non", "sí", "ok, do it", "encore une", "un'altra", "ok, go on",
 )  # fmt: skip
 SOFT = 0.06  # of the soft maximum of similarities, as in taggers/nearest.py
-FAR = 0.18  # a closeness to FOLLOW_UPS; a turn below it that is only short begins a topic
-APART, OTHER = 0.26, 0.17  # a closeness to FOLLOW_UPS and one to the topic; an open turn below them begins a topic
+FAR = 0.18  # closeness to FOLLOW_UPS; a short turn below it begins a topic
+APART, OTHER = 0.26, 0.17  # closeness to FOLLOW_UPS and to the topic; an open turn below both begins a topic
 
 
 class SmallTalk:
-    """Tells what stands alone from follow-ups by an encoder, which reads the examples when it is first asked.
+    """Tells turns that stand alone from follow-ups, by an encoder that reads the examples at the first call.
     Thread-safe."""
 
     def __init__(self, encoder: TextEncoder) -> None:
@@ -240,7 +241,7 @@ class SmallTalk:
         self._examples: list[NDArray[np.float32]] = []
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """Of topics, each with a turn that may go on with it: whether the turn is small talk, or a topic of its own."""
+        """For topics, each with a turn that may continue it: whether the turn is small talk or a new topic."""
         if not pairs:
             return []
         with self._lock:
@@ -249,7 +250,7 @@ class SmallTalk:
                 self._examples = [vectors[: len(SMALL_TALK)].copy(), vectors[len(SMALL_TALK) :].copy()]
         topics, turns = zip(*pairs, strict=True)
         kinds = np.array([classify_turn(turn) for turn in turns])
-        may_go_on = np.flatnonzero(kinds == "open")  # those alone are compared with their topics
+        may_go_on = np.flatnonzero(kinds == "open")  # only open turns are compared with their topics
         texts = [*turns, *(strip_request(side[n]) for side in (turns, topics) for n in may_go_on)]
         vectors = self._encoder.sentence(self._encoder.embed(texts))
         vectors, subjects, about = np.split(vectors, (len(turns), len(turns) + len(may_go_on)))
@@ -260,6 +261,6 @@ class SmallTalk:
 
 
 def _closeness(vectors: NDArray[np.float32], examples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How close n texts come to a set of examples, shape (n,): a soft maximum of their similarities."""
+    """The closeness of n texts to a set of examples, shape (n,): a soft maximum of similarities."""
     similarities = np.einsum("nw,ew->ne", vectors, examples)
     return np.asarray(SOFT * np.log(np.exp(similarities / SOFT).mean(axis=1)))

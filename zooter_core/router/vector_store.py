@@ -1,8 +1,8 @@
 """A store of texts' vectors: one file in the user's cache folder, shared by all commands and the demo.
 
-A row holds a hash of the text, the encoder, and the vector in single precision: in half precision, the small
-differences between batches showed, and a step that was interrupted ended with other tags. Rows are appended, so that
-writing costs the same however large the file is.
+A row holds a hash of the text, the encoder, and the vector in single precision: in half precision, small differences
+between batches showed, and a resumed step could give other tags. Rows are appended, so writing does not slow down as
+the file grows.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from zooter_core.base.sqlite_file import CacheFile
 from zooter_core.base.weights import cache_dir
 
 FILE = "embeddings.sqlite"
-LARGEST = 4 << 30  # bytes of vectors; beyond it the oldest go
-PAGE = 1 << 14  # bytes; with SQLite's default every second vector would leave half a page empty
+LARGEST = 4 << 30  # bytes of vectors; beyond it, the oldest are deleted
+PAGE = 1 << 14  # bytes; with SQLite's default, many pages would be half empty
 AT_ONCE = 1000  # vectors that are read together
 SETUP = f"""
 PRAGMA page_size = {PAGE};
@@ -38,11 +38,11 @@ SELECT = "SELECT text, vector FROM vectors WHERE encoder = (SELECT id FROM encod
 class VectorStore:
     """The vectors of one encoder."""
 
-    identity: str  # everything that decides a text's vector; vectors of another identity are never given
+    identity: str  # all that a vector depends on; vectors of other identities are never returned
     width: int
 
     def fill(self, texts: Sequence[str], vectors: NDArray[Any]) -> list[int]:
-        """Put the stored vectors into an array of shape (n, width); returns the rows that have none."""
+        """Put the stored vectors into an array of shape (n, width). Return the rows without a stored vector."""
         missing: list[int] = []
         for first in range(0, len(texts), AT_ONCE):
             keys = [_key(text) for text in texts[first : first + AT_ONCE]]
@@ -51,7 +51,7 @@ class VectorStore:
                 blob = stored.get(key, b"")
                 fits = isinstance(blob, bytes) and len(blob) == 4 * self.width
                 vectors[row] = np.frombuffer(blob, dtype=np.float32) if fits else np.nan
-            sound = np.isfinite(vectors[first : first + len(keys)]).all(axis=1)  # other rows are missing or damaged
+            sound = np.isfinite(vectors[first : first + len(keys)]).all(axis=1)  # the other rows are missing or damaged
             missing += (first + np.flatnonzero(~sound)).tolist()
         return missing
 
@@ -70,7 +70,7 @@ class VectorStore:
 
 
 def _shrink(file: sqlite3.Connection, largest: int) -> None:
-    """Delete the oldest vectors, a tenth at a time, while all together are too large."""
+    """Delete the oldest vectors, a tenth at a time, until the file is small enough."""
     pages = largest // PAGE
     while True:
         (total,), (free,) = (file.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "freelist_count"))

@@ -1,8 +1,8 @@
 """Router kinds: how a query's vector becomes a logit for each candidate. A kind is one file with one class in KINDS.
 
-`zooter` is the method of this project, and `auto` weighs it against others by cross-validation. `bayes`, `kmeans` and
-`profile` predict scores and use them as logits, so their probabilities are nearly uniform where the scores are close;
-the choice is the highest score all the same. Importing this module does not load PyTorch.
+`zooter` is this project's method, and `auto` weighs it against others by cross-validation. `bayes`, `kmeans` and
+`profile` predict scores and use them as logits, so their probabilities are nearly uniform if the scores are close;
+they still choose the highest score. Importing this module does not load PyTorch.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ KINDS = {
     BAYES: "zooter_core.router.kinds.bayes:BayesHead",
     PROFILE: "zooter_core.router.kinds.profile:ProfileHead",
 }
-LINEAR = "ridge"  # in the folders that `zooter learn` writes; `zooter distill` has no such kind
+LINEAR = "ridge"  # in folders that `zooter learn` writes; not a kind of `zooter distill`
 Progress = Callable[[int, float], None]  # epoch, its mean loss
 
 
 @dataclass(frozen=True)
 class DistillConfig:
-    """How to train a router; the encoder stays frozen unless `finetune` says otherwise."""
+    """How to train a router; the encoder is frozen unless `finetune` says otherwise."""
 
     seed: int = 0
-    # `epochs` (the most) to `dropout` are of a head that is trained by gradient descent, `hidden` is the width of its
-    # hidden layer or projection; other heads ignore them.
+    # `epochs` (the maximum) to `dropout` are for heads that are trained by gradient descent; `hidden` is the width of
+    # the hidden layer. Other heads ignore them.
     epochs: int = 8
     rate: float = 1e-3
     decay: float = 0.1
@@ -45,11 +45,11 @@ class DistillConfig:
     hidden: int = 64
     dropout: float = 0.2
     kind: str = ZOOTER  # one of KINDS
-    # Further settings of this kind by name (`clusters` of `kmeans`); the others have the kind's defaults.
+    # Further settings of the kind by name, such as `clusters` of `kmeans`. Settings that are not here have defaults.
     extra: Mapping[str, float] = field(default_factory=dict)
-    # Whether the router's folder has the texts of its training queries, to show them as neighbours.
+    # Whether to store the texts of training queries in the router's folder, to show them as neighbours.
     keep_texts: bool = False
-    finetune: str = "none"  # which part of the encoder learns too: none, its last layer, or all
+    finetune: str = "none"  # which part of the encoder is trained too: `none`, the last layer, or all
 
 
 SHARED = tuple(
@@ -71,7 +71,7 @@ def configure(kind: str, settings: Mapping[str, float] | None = None, seed: int 
     """The defaults of a kind with some `settings` replaced.
 
     Raises:
-        ZooterError: the kind is unknown, it has no such setting, or a number makes no sense there.
+        ZooterError: the kind or a setting is unknown, or a value is out of range.
     """
     head: Any = load_kind("router", KINDS, kind)
     shared = {name: getattr(DistillConfig, name) for name in SHARED} if head.TRAINED else {}

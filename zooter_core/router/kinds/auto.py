@@ -2,13 +2,13 @@
 
     logits(q)_i = level_i + sum over parts k of weight_k part_k(q)_i
 
-Levels and weights are w(q) times those for queries like the landmarks, which are queries that it learned from, and
-1 - w(q) times those for all others (`far`). method/mixture.py says how they are found, router/distill.py does it.
-The levels for near queries are a head start for candidates that are better on average, or, in a router without parts,
-which sends every query to the candidate with the best mean score, the mean scores. Parts may predict scores (`bayes`)
-or log-probabilities (`zooter`): the weights bring them to one scale, and what a part adds to all candidates of a query
-changes no choice. A router from few queries also knows the gains over the best single candidate on its landmarks, and
-candidates that lead without support from similar ones fall behind it.
+Levels and weights are interpolated: w(q) times those for queries like the landmarks, which are training queries, plus
+1 - w(q) times those for all other queries (`far`). method/mixture.py describes how they are found; router/distill.py
+finds them. The levels for near queries are a head start for candidates that are better on average. In a router without
+parts, which sends every query to the candidate with the best mean score, they are the mean scores. Parts may predict
+scores (`bayes`) or log-probabilities (`zooter`): the weights bring them to one scale, and a constant that a part adds
+to all candidates of a query changes no choice. A router from few queries also stores the gains over the best single
+candidate on its landmarks; a candidate that leads without support from similar landmarks is placed behind it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from zooter_core.router.kinds.zooter import ZooterHead
 
 
 class AutoHead(Head):
-    """A head of `parts`, whose level and weights are set once they are known.
+    """A head that is a sum of `parts`; its levels and weights are set once they are known.
 
     Args:
-        parts: the kind and the settings of each.
-        share: of the mixture that cross-validation compared; the rest is the regression that it falls back on.
-        share_far: of the mixture where a query is unlike the landmarks; the rest is each candidate's level.
+        parts: each part's kind and settings.
+        share: the weight of the mixture that cross-validation compared; the rest is the weight of its fallback.
+        share_far: the weight of the mixture for queries unlike the landmarks; the rest is that of the levels.
         landmarks: their number; older routers have none, and treat all queries alike.
         support: whether a candidate needs the support of similar landmarks to lead.
     """
@@ -66,7 +66,7 @@ class AutoHead(Head):
         return other
 
     def summary(self) -> str:
-        """What cross-validation chose, as a sentence."""
+        """The result of cross-validation, as a sentence."""
         if not self.kinds:
             return "These queries show nothing better than always using the best single model, which this router does."
         cautious = "a regression (bayes) that stays near the best single model where scores say little"
@@ -82,7 +82,7 @@ class AutoHead(Head):
         return chose
 
     def near(self, vectors: Array) -> Array:
-        """w: how much each query is like the landmarks, from 0 to 1, shape (batch, 1)."""
+        """w: how similar each query is to the landmarks, from 0 to 1, shape (batch, 1)."""
         if not self.landmarks:
             return np.ones((len(vectors), 1), dtype=np.float32)
         low, high = self.state["reach"]
@@ -112,11 +112,11 @@ class AutoHead(Head):
 
 
 def above(state: State, number: int) -> State:
-    """The state of a part, as an AutoHead names it."""
+    """A part's state, under its names in an AutoHead."""
     return {f"parts.{number}.{name}": value for name, value in state.items()}
 
 
 def below(state: State, number: int) -> State:
-    """What a state of an AutoHead has of one of its parts."""
+    """One part's state in an AutoHead's state."""
     prefix = f"parts.{number}."
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""What the router kinds share: the data that a head learns from, and its interface."""
+"""What router kinds share: a head's training data and its interface."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Lessons:
-    """The data that a head learns from: n queries, m candidates in pool order.
+    """A head's training data: n queries, m candidates in pool order.
 
     Attributes:
-        vectors: shape (n, width), of the frozen encoder; in half precision, and on the disk, where there are many.
-        labels: shape (n, m), rows sum to one; enhanced where there are tags.
+        vectors: the frozen encoder's, shape (n, width); if there are many, in half precision and on disk.
+        labels: shape (n, m), rows sum to one; enhanced if there are tags.
         scores: shape (n, m), relative to the query's mean and in units of their spread (`labels.normalise`); NaN where
             a candidate has none.
     """
@@ -41,26 +41,26 @@ class Lessons:
 class Head:
     """Vectors of shape (batch, width) -> logits of shape (batch, m), whose softmax is the router's distribution.
 
-    A head is built in two ways: for training, and from a router folder, whose config.json has what `plan` returned.
-    Both call `__init__(width, candidates, **plan)`, which sets a state of the right shapes.
+    A head is built for training, or from a router's folder, whose config.json holds what `plan` returned. Both call
+    `__init__(width, candidates, **plan)`, which sets a state of the right shapes.
 
     Attributes:
-        state: everything learned, by name, in single precision; the router's folder has it.
+        state: all weights by name, in single precision; stored in the router's folder.
     """
 
-    TRAINED: ClassVar[bool] = True  # by gradient descent, in epochs
-    EXTRA: ClassVar[Mapping[str, float]] = {}  # further settings of this kind, with their defaults
+    TRAINED: ClassVar[bool] = True  # whether by gradient descent, in epochs
+    EXTRA: ClassVar[Mapping[str, float]] = {}  # the kind's further settings, with their defaults
 
     state: State
 
     @classmethod
     def plan(cls, lessons: Lessons, config: DistillConfig) -> dict[str, Any]:
-        """The keyword arguments of `__init__` for a head that learns from these lessons."""
+        """The keyword arguments of `__init__` for a head that is trained on this data."""
         return {"hidden": config.hidden, "dropout": config.dropout} if cls.TRAINED else {}
 
     @classmethod
     def setting(cls, config: DistillConfig, name: str) -> Any:
-        """One of EXTRA: from the config, else its default."""
+        """The value of a setting in EXTRA, from the config or by default."""
         return config.extra.get(name, cls.EXTRA[name])
 
     def on(self, state: State) -> Self:
@@ -74,7 +74,7 @@ class Head:
         raise NotImplementedError
 
     def fit(self, lessons: Lessons, config: DistillConfig, progress: Progress) -> None:
-        """Learn, in place, with random numbers from the config's seed alone."""
+        """Train in place. All random numbers come from the config's seed."""
         raise NotImplementedError
 
 
@@ -83,14 +83,14 @@ def zeros(*shape: int) -> NDArray[np.float32]:
 
 
 def uniform(rng: np.random.Generator, most: float, shape: Sequence[int]) -> NDArray[np.float32]:
-    """Numbers between -most and most."""
+    """Random numbers between -most and most."""
     return (2 * rng.random(tuple(shape), dtype=np.float32) - 1) * np.float32(most)
 
 
 def sums(
     lessons: Lessons, rows: Rows, scores: NDArray[np.float64], features: Callable[[Array], Array]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """X'X, shape (d, d), and X'Y, shape (d, m), over some queries, of which AT_ONCE are in memory at once.
+    """X'X, shape (d, d), and X'Y, shape (d, m), over some queries, in batches of AT_ONCE.
 
     Args:
         scores: Y, shape (n, m), none missing on these queries.
@@ -106,7 +106,7 @@ def sums(
 
 
 def mean_scores(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean score of each candidate, shape (m,), over the queries that have one; NaN for none."""
+    """Each candidate's mean score over the queries where it has one, shape (m,); NaN if there are none."""
     counts = (~np.isnan(scores)).sum(axis=0)
     sums = np.nansum(scores, axis=0, dtype=np.float64)
     return np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0).astype(np.float32)

@@ -1,11 +1,11 @@
-"""Router kind `bayes`: what a candidate is worth, and how a query's skills and text change that, as far as scores show.
+"""Router kind `bayes`: a Bayesian regression of each candidate's score on a query's skills and text.
 
     logits(q)_i = w_i (1, P(s | q) for sixteen skills, q / |q|)
 
-A regression of the scores, relative to their mean over the candidates, whose prior variances the evidence chooses: one
-for the candidates' levels, one for skills and one for the text (method/evidence.py). Where the scores say little of
-skills and text it is near the best single candidate; `auto` falls back on it. The classifier of skills is that of
-`profile`; with an encoder of another width they are left out.
+Scores are taken relative to their mean over the candidates. The evidence chooses three prior variances: for the
+candidates' levels, for skills, and for the text (method/evidence.py). If the scores say little about skills and text,
+the router is close to the best single candidate; `auto` falls back on it. The skills come from the classifier of
+`profile`; with an encoder of another width, they are left out.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from zooter_core.router.kinds.arrays import Array, softmax, unit
 from zooter_core.router.kinds.base import Head, Lessons, sums, zeros
 from zooter_core.router.kinds.profile import classifier_state
 
-TRIED = 200  # queries that the ratios are judged by, which takes a time of their cube
-AVERAGED = 10  # the most probable ratios, whose weights are averaged
-# The variances of weights that are tried, as ratios to that of the noise; 0 leaves skills or the text out. Those of the
-# text have the logarithm of how probable they are before any score is seen: where one candidate is best nearly
-# everywhere, the varied scores of the others speak for large ones.
+TRIED = 200  # queries on which the ratios are judged; the time grows with their cube
+AVERAGED = 10  # the weights of so many most probable ratios are averaged
+# The variances that are tried, as ratios to the noise's; 0 leaves out skills or the text. Those of the text have the
+# logarithm of a prior probability: if one candidate is best nearly everywhere, the varied scores of the others would
+# otherwise favour large ones.
 LEVELS, OF_SKILLS, OF_TEXT = (0.3, 1.0), (0.0, 0.03, 0.1, 0.3), {0.0: 0.0, 0.03: 0.0, 0.1: 0.0, 0.3: -5.0, 1.0: -10.0}
 
 
 class BayesHead(Head):
-    """It has no settings: how far scores move it from the best single candidate follows from the evidence."""
+    """A head without settings: the evidence decides how far it moves away from the best single candidate."""
 
     TRAINED = False
 

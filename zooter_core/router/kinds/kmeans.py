@@ -18,7 +18,7 @@ from zooter_core.router.kinds.base import Head, Lessons, mean_scores, zeros
 
 
 class ClusterHead(Head):
-    """Its only setting is the number of clusters (64 in the paper), at most the number of queries."""
+    """Its only setting is the number of clusters (64 in the paper); there are at most as many as queries."""
 
     TRAINED = False
     EXTRA: ClassVar[Mapping[str, float]] = {"clusters": 32}
@@ -34,7 +34,7 @@ class ClusterHead(Head):
         clusters = len(self.state["centres"])
         (centres,), (owners,) = clusterings(lessons.vectors, clusters, np.random.default_rng(config.seed))
         means = np.stack([mean_scores(lessons.scores[owners == cluster]) for cluster in range(clusters)])
-        overall = mean_scores(lessons.scores)  # of a cluster without scores
+        overall = mean_scores(lessons.scores)  # for clusters without scores
         self.state = {"centres": centres, "scores": np.where(np.isnan(means), overall, means)}
 
     def logits(self, vectors: Array) -> Array:

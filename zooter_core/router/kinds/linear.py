@@ -1,9 +1,9 @@
-"""The head of the routers that `zooter learn` makes: each candidate's score is a linear function of the vector.
+"""The head of routers from `zooter learn`: each candidate's score is a linear function of the vector.
 
     logits(q) = q W + b
 
-Only learn/ trains it, from whatever rewards there are (method/partial_rewards.py). Its folders say `ridge`, as did
-those of the router kind `ridge` of version 0.2, which are read too.
+Only learn/ trains it, from partial rewards (method/partial_rewards.py). Its kind is called `ridge` in folders, like the
+router kind of version 0.2, whose folders can be read too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from zooter_core.router.kinds.base import Head, zeros
 
 
 class LinearHead(Head):
-    """It has no settings, and is not trained here."""
+    """A head without settings, which is not trained here."""
 
     TRAINED = False
 

@@ -1,7 +1,7 @@
-"""Gradient descent for the members of a ZooterHead, in numpy: all of them at once, by AdamW.
+"""Gradient descent for the members of a ZooterHead, in numpy: AdamW trains all of them together.
 
-Their first layers are one matrix, so that a step multiplies few large matrices. Weights and gradients are parts of one
-vector each, which the optimizer passes over in blocks that stay in the processor's cache.
+Their first layers are one matrix, so that a step multiplies few large matrices. All weights are views of one vector,
+and all gradients of another; the optimizer goes through both in blocks that fit into the CPU's cache.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from zooter_core.router.kinds.arrays import log_softmax, normal
 
 Array = NDArray[np.float32]
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # PyTorch's defaults
-BLOCK = 1 << 14  # weights: four arrays of them fit into 256 kB
+BLOCK = 1 << 14  # weights; four arrays of this size fit into 256 kB
 
 
 class Perceptrons:
-    """MLPs with one hidden layer that imitate labels: the least mean of KL(label || softmax(logits)) over all members.
+    """MLPs with one hidden layer that imitate labels: they minimise the mean KL(label || softmax(logits)) over members.
 
     Attributes:
         weights, gradient: all numbers, shape (count,).
@@ -63,7 +63,7 @@ class Perceptrons:
         inner, inner_bias, outer, outer_bias = self._layers
         inputs = vectors @ inner + inner_bias
         areas, densities = normal(inputs)
-        slopes = areas + inputs * densities  # of the activation
+        slopes = areas + inputs * densities  # of the activation, by its input
         states = inputs * areas
         if self.dropout:
             stays = self.rng.random(states.shape, dtype=np.float32) >= self.dropout

@@ -1,8 +1,8 @@
 """Router kind `profile`: how good each candidate is at sixteen skills, times the skills that a query asks for.
 
-A classifier that ships (`labelling/skills.py`) gives P(s | q). A candidate's level in a skill is its mean score over
-the training queries, each counted by P(s | q), and `prior` queries with its mean over all. So a few queries of each
-skill are enough. It is the tag prior alone (paper, section 3.3, beta = 0), with skills as tags.
+A pretrained classifier (`labelling/skills.py`) gives P(s | q). A candidate's level in a skill is its mean score over
+the training queries, weighted by P(s | q), with `prior` more queries at its overall mean. So a few queries per skill
+are enough. This is the tag prior alone (paper, section 3.3, beta = 0), with skills as tags.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ProfileHead(Head):
         return self.skills(vectors) @ self.state["levels"]
 
     def _levels(self, lessons: Lessons) -> NDArray[np.float32]:
-        """Shape (16, m). A score that is missing counts nowhere."""
+        """The candidates' levels, shape (16, m). Missing scores are left out."""
         parts = range(0, len(lessons.vectors), AT_ONCE)
         shares = np.concatenate([self.skills(lessons.batch(slice(n, n + AT_ONCE))) for n in parts])
         scored = (~np.isnan(lessons.scores)).astype(np.float32)
@@ -61,13 +61,13 @@ class ProfileHead(Head):
 
 
 def classifier_state(width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The weights and the bias of the classifier of skills, whose softmax is P(s | q) as it was calibrated.
+    """The weights and the bias of the skill classifier, whose softmax is the calibrated P(s | q).
 
     Args:
-        width: of the sentence embeddings that it is to read.
+        width: the width of the sentence embeddings.
 
     Raises:
-        ZooterError: it is for those of another encoder.
+        ZooterError: the classifier is for an encoder of another width.
     """
     if width != WIDTH:
         raise ZooterError(

@@ -40,7 +40,7 @@ class ZooterHead(Head):
         return most + np.log(np.exp(logs - most).mean(axis=0))
 
     def start(self, rng: np.random.Generator) -> None:
-        """Set the first weights at random, as PyTorch's linear layers do."""
+        """Initialise the weights at random, like PyTorch's linear layers."""
         for layer in ("inner", "outer"):
             most = self.state[layer].shape[1] ** -0.5
             for name in (layer, f"{layer}_bias"):
@@ -50,7 +50,7 @@ class ZooterHead(Head):
         rng = np.random.default_rng(config.seed)
         self.start(rng)
         learning = Perceptrons(self.state, self.dropout, rng)
-        self.state = learning.state  # what changes in each step
+        self.state = learning.state  # views, which change in each step
         for epoch in range(1, config.epochs + 1):
             order, total = rng.permutation(len(lessons.vectors)), 0.0
             with one_thread():
