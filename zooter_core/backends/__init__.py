@@ -1,6 +1,6 @@
 """How candidates are run. A backend is one class that streams pieces of text, and one line in KINDS.
 
-This file has the protocol and what crosses it: a `Request` goes in, a stream of `Piece`s comes out.
+This file defines the protocol: a `Request` goes in, and a stream of `Piece`s comes out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KINDS = {
     ENDPOINT: "zooter_core.backends.endpoint.backend:OpenAIBackend",
     RECORDED: "zooter_core.backends.recorded:RecordedBackend",
 }
-POLL_SECONDS = 0.05  # between looks at a stop event, which does not wake a waiting thread
+POLL_SECONDS = 0.05  # between checks of a stop event, which cannot wake a waiting thread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,9 +36,9 @@ class Request:
     Attributes:
         messages: the last one is the user's, or the beginning of the candidate's answer, which is then continued.
         seed: replaces the seed of the generation settings. Only independent backends use it.
-        top_p: a token is drawn among the likeliest ones that together have this probability (nucleus sampling).
-        stop: texts that end the answer where one comes, without it. Only candidates on this machine get them.
-        readings: how much of each attachment the messages have, in their order.
+        top_p: tokens are sampled from the most likely ones that together have this probability (nucleus sampling).
+        stop: texts that end the answer and are not part of it. Only candidates on this machine get them.
+        readings: how much of each attachment the messages contain, in order.
     """
 
     candidate: CandidateConfig
@@ -55,10 +55,10 @@ class Piece:
 
     Attributes:
         text: the new text.
-        thoughts: what is new of the thoughts before it.
-        response: the complete response; the last piece of every request has it.
+        thoughts: the new part of the thoughts, which come before the text.
+        response: the complete response, in the last piece of every request.
         note: one line that explains why the request has to wait.
-        stop_text: which of the request's stop texts has ended the answer, in the last piece; "" if none has.
+        stop_text: in the last piece, the stop text that ended the answer; "" if none did.
     """
 
     request: Request
@@ -87,11 +87,11 @@ class Piece:
 class Backend(Protocol):
     """Runs requests of candidates of its kind. One object serves all sessions.
 
-    A subclass needs `stream` alone. The other methods fit a backend that keeps no model in this process.
+    A subclass needs only `stream`. The other methods' defaults suit a backend that keeps no model in this process.
 
     Attributes:
-        independent: whether a response does not depend on the other requests of the same call. `stream` may then get an
-            iterator, to draw from when there is room for another request.
+        independent: whether a response does not depend on the other requests of the same call. `stream` then accepts an
+            iterator, from which it takes requests as it has room for them.
     """
 
     independent: bool = False
@@ -104,32 +104,32 @@ class Backend(Protocol):
         """
 
     def trial(self, candidate: CandidateConfig) -> str:
-        """A query to try the candidate with."""
+        """A query with which to try the candidate."""
         return "Say hello."
 
     def context(self, candidate: CandidateConfig) -> int | None:
-        """Tokens that a prompt and its answer may have together; None if that is unknown."""
+        """The most tokens of a prompt and its answer together; None if unknown."""
         return candidate.context_tokens
 
     def count_tokens(self, candidate: CandidateConfig, text: str) -> int:
-        """The tokens of a text; an estimate where the candidate's tokenizer is not at hand."""
+        """The number of tokens of a text; an estimate if the candidate's tokenizer is not available."""
         return estimated_tokens(text)
 
     def sizes(self) -> Mapping[object, int]:
-        """Bytes of each model that this backend has in the memory of this machine."""
+        """Bytes of each model that this backend holds in this machine's memory."""
         return {}
 
     def spare(self) -> None:
-        """Unload the models that nobody uses."""
+        """Unload idle models."""
 
     def expect(self, candidates: Sequence[CandidateConfig]) -> None:
         """Note candidates that will be asked."""
 
     def retain(self, candidates: Sequence[CandidateConfig]) -> None:
-        """Unload what none of these candidates needs, once the answers under way are complete."""
+        """Unload what none of these candidates needs, once running answers are complete."""
 
     def read_ahead(self, requests: Sequence[Request]) -> None:
-        """Read conversations that may go on, in the background. The next request ends that."""
+        """Read conversations that may continue, in the background, until the next request comes."""
 
     @abstractmethod
     def stream(
@@ -140,8 +140,8 @@ class Backend(Protocol):
         Args:
             requests: a sequence; for an independent backend also an iterator.
 
-        A request that fails ends with a response whose finish is `error`, or `refused` if the request itself is at
-        fault; the other requests continue. Setting `stop` ends all of them within 0.3 s, each with its text so far.
+        A request that fails ends with a response whose finish is `error`, or `refused` if the request itself is the
+        cause; the other requests continue. Setting `stop` ends all of them within 0.3 s, each with its text so far.
         """
 
 
@@ -162,7 +162,7 @@ def stream_or_fail(
     """Yield a backend's pieces. If the backend itself raises, its unfinished requests fail with that error.
 
     Args:
-        requests: an iterator only for an independent backend. What it has not drawn then does not fail.
+        requests: an iterator only for an independent backend. Requests that it has not taken do not fail.
     """
     unfinished: dict[Request, None] = {}
 
@@ -179,14 +179,14 @@ def stream_or_fail(
             yield piece
     except Exception as problem:
         if not unfinished:
-            raise  # no request could carry the error
+            raise  # there is no request that could report the error
         for request in unfinished:
             message = f"{request.candidate.backend}: {type(problem).__name__}: {first_line(problem)}"
             yield Piece.failed(request, message)
 
 
 def iter_responses(pieces: Iterable[Piece], on_note: Tell = silent) -> Iterator[tuple[Request, Response]]:
-    """Yield every request of a stream with its response when it ends, and pass notes to `on_note`."""
+    """Yield every request with its response when it ends, and pass notes to `on_note`."""
     for piece in pieces:
         if piece.note:
             on_note(piece.note)

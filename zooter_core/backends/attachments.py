@@ -1,7 +1,7 @@
 """Attachments of messages: how a candidate reads them, and how much of them fits into its context.
 
-A file comes before the query that it was attached to. What does not fit is cut at the end: the newest message's files
-have room first, and of several files the short ones stay complete.
+A file is placed before the query that it was attached to. If files do not fit, their ends are cut: the newest message's
+files get room first, and of several files the short ones stay complete.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import replace
 
 from zooter_core.base.records import Attachment, Message, Reading
 
-# A piece of text that few tokenizers cut further, except for long words.
+# A piece of text that most tokenizers do not split further, except for long words.
 PIECE = re.compile(r"[A-Za-z]+|\d|[^\x00-\x7f]|[^\sA-Za-z\d]|\n+|[ \t]{2,}")
-LETTERS = 5  # of a token within a word
+LETTERS = 5  # per token within a word
 TEMPLATE = 16  # tokens that a chat template adds to a message, at most
-RESERVE = 0.03  # share of the context that is left alone: the parts of a prompt are counted apart
-LEAST = 32  # tokens; less of a file says nothing
+RESERVE = 0.03  # share of the context that is kept free, since the parts of a prompt are counted separately
+LEAST = 32  # tokens; a shorter beginning of a file is useless
 TRIES = 6  # to cut a text to a number of tokens
 BACK = 200  # characters; within them, a cut goes back to white space
 RUN = re.compile(r"`+")
@@ -25,7 +25,7 @@ Count = Callable[[str], int]
 
 
 def estimated_tokens(text: str) -> int:
-    """About how many tokens a text has, by a rule that seldom says too few (docs/tour.md has figures)."""
+    """An estimate of a text's tokens that is rarely too low (docs/tour.md has figures)."""
     count = 0
     for piece in PIECE.findall(text):
         count += -(-len(piece) // LETTERS) if piece[0].isascii() and piece[0].isalpha() else 1
@@ -35,7 +35,7 @@ def estimated_tokens(text: str) -> int:
 def with_attachments(
     messages: Sequence[Message], context: int | None, answer: int, count: Count
 ) -> tuple[tuple[Message, ...], tuple[Reading, ...]]:
-    """The messages with their attachments in their texts, and how much of each attachment that is.
+    """The messages with their attachments in their texts, and how much of each attachment is included.
 
     Args:
         context: tokens of prompt and answer; None sends everything.
@@ -61,7 +61,7 @@ def with_attachments(
 
 
 def _cut(files: Sequence[Attachment], room: int | None, count: Count) -> tuple[list[str], list[Reading]]:
-    """What is sent of each file: small ones complete, the others an equal part of the room."""
+    """The part of each file that is sent: small files are complete, the others share the room equally."""
     frames = [count(_quoted(file.name, "", cut=True)) for file in files]
     sizes = [frame + count(file.text) for frame, file in zip(frames, files, strict=True)]
     texts, readings = [""] * len(files), [Reading(file.name, 0, 0) for file in files]
@@ -77,8 +77,8 @@ def _cut(files: Sequence[Attachment], room: int | None, count: Count) -> tuple[l
 
 
 def _beginning(text: str, size: int, share: int, frame: int, count: Count) -> tuple[str, int]:
-    """The longest beginning of a text that fits, about, and its tokens. `size` and `frame`: those of the text between
-    its marks, and of the marks alone."""
+    """Approximately the longest beginning of a text that fits, and its tokens. `size` and `frame` are the tokens of the
+    text between its marks, and of the marks alone."""
     if share >= size:
         return text, size
     length = len(text) * share // size
@@ -93,7 +93,7 @@ def _beginning(text: str, size: int, share: int, frame: int, count: Count) -> tu
 
 
 def _quoted(name: str, text: str, *, cut: bool) -> str:
-    """A file as a candidate reads it: between more backquotes than it has in a row."""
+    """A file as candidates read it: in a fence of more backquotes than it has in a row."""
     marks = "`" * max(3, 1 + max(map(len, RUN.findall(text)), default=0))
     note = " (its beginning; the rest does not fit)" if cut else ""
     return f"File {name}{note}:\n{marks}\n{text}\n{marks}"

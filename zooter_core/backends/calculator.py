@@ -18,15 +18,15 @@ from zooter_core.arithmetic.sums import equals, in_decimals, work_out
 from zooter_core.base.records import Message
 
 LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
-MOST = 10**12  # the model writes larger results itself
+MOST = 10**12  # the model itself writes larger results
 TAIL = re.compile(r"((?:[\d.,$()+\-*/×÷ ]|x(?! ?-))+)=( ?\$?)(-?[\d.]*)\Z")  # "2x - 3" is no product
 CUT = re.compile(
     r"(?:[\w)^√%]|\d[:'’]|[\w)] - |\b(?:log|ln|sin|cos|tan) )\Z"
-)  # before a part of a longer expression, or behind its first minus
+)  # before a part of a longer expression, or after its first minus
 DIGITS = tuple("0123456789")
 NUMERIC = (*DIGITS, "-", ".")
 FRACTIONS = re.compile(r"(?=.*\d/\d).*[-+*/].*[-+*/]")
-ALONE = re.compile(r"[\s()+$-]*[\d.,]*[\s)]*")  # a number and no sum
+ALONE = re.compile(r"[\s()+$-]*[\d.,]*[\s)]*")  # a number without a sum
 
 
 def result(expression: str) -> str | None:
@@ -39,7 +39,7 @@ def result(expression: str) -> str | None:
 
 
 def opening(messages: Sequence[Message]) -> str:
-    """How the answer begins where the query has an exact answer, such as that of a sum or an equation; else "".
+    """The beginning of the answer if the query has an exact answer, e.g. that of a sum or an equation; else "".
 
     "2*3*4 = 24.\\nThe answer is", "1/2 + 1/3 = 5/6 ≈ 0.8333.", "3x = 15, so x = 15 / 3 = 5.", "x = 2 or x = 3.".
     """

@@ -1,8 +1,8 @@
-"""Conversations as users give them, what makes a query acceptable, and the prompts that models read.
+"""Conversations as callers pass them, the check of a query, and the prompts that models read.
 
-A prompt comes from the model's chat template or from the `prompt_template` of fleet.toml. Special tokens come from
-templates only, never from what a user types. A chat template writes the beginning of a conversation itself. With a
-`prompt_template`, the tokenizer's BOS comes first if the tokenizer adds one to a text and the template does not have
+A prompt comes from the model's chat template or from the `prompt_template` of fleet.toml. Special tokens come only from
+templates, never from what a user types. A chat template writes the beginning of a conversation itself. With a
+`prompt_template`, the tokenizer's BOS comes first if the tokenizer adds one to texts and the template does not contain
 it.
 """
 
@@ -17,14 +17,14 @@ from zooter_core.base.records import Message
 
 Conversation = str | Sequence[Message | Mapping[str, Any]]
 MOST_CHARACTERS = 20_000  # of a query
-FITTING = "a prompt that fits into"  # what an error expects where a prompt is too long
+FITTING = "a prompt that fits into"  # what is expected in the error for a prompt that is too long
 
 
 def to_messages(conversation: Conversation) -> tuple[Message, ...]:
-    """The messages of a conversation, also as OpenAI's API has them. A text is one message of the user's.
+    """The messages of a conversation, which may be in the format of OpenAI's API. A text is one message of the user.
 
     Raises:
-        ZooterError: it is something else.
+        ZooterError: the value is something else.
     """
     if isinstance(conversation, str):
         return (Message("user", conversation),)
@@ -41,7 +41,7 @@ def last_query(messages: Sequence[Message]) -> str:
 
 
 def alternating(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The messages, with those of the user in a row as one: chat templates such as Mistral's refuse two."""
+    """The messages, with consecutive ones of the user joined: chat templates such as Mistral's refuse them."""
     turns: list[Message] = []
     for message in messages:
         if turns and turns[-1].role == message.role == "user":
@@ -67,7 +67,7 @@ def check_query(text: str) -> None:
 
 
 def begun_answer(messages: Sequence[Message]) -> str:
-    """The beginning of the answer, where the conversation ends with it; else ""."""
+    """The beginning of the answer, if the conversation ends with it; else ""."""
     return messages[-1].content if messages[-1].role == "assistant" else ""
 
 
@@ -85,7 +85,7 @@ def without_tokens(message: Message, tokens: Iterable[str]) -> Message:
 
 
 def too_long(candidate: str, tokens: int, most: int, hint: str = "") -> WorkError:
-    """The error for a prompt of more tokens than the `most` that fit."""
+    """The error for a prompt of more than `most` tokens."""
     length = f"{tokens:,} tokens, more than the {most:,} that fit"
     next_step = f"Shorten the query or start a new conversation.{hint}"
     return WorkError(f"{FITTING} {candidate}", length, next_step)
@@ -101,7 +101,7 @@ def prompt_ids(request: Request, tokenizer: Any) -> list[int]:
     """The tokens of a request's prompt.
 
     Raises:
-        WorkError: neither the tokenizer has a chat template nor the candidate a prompt_template.
+        WorkError: the tokenizer has no chat template, and the candidate no prompt_template.
     """
     ids: list[int] = tokenizer(prompt(request, tokenizer), add_special_tokens=False)["input_ids"]
     first = None if request.candidate.prompt_template is None else added_bos(tokenizer)

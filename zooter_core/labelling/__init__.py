@@ -1,4 +1,4 @@
-"""Labelling: reward models and taggers. Some of them are language models; `ask` gets their responses."""
+"""Labelling: reward models and taggers. Some of them are language models; `ask` returns their responses."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Which skill a query asks for: a multinomial logistic regression on its sentence embedding.
 
 recipes/starter/skills.py trains it, and models/starter/skills.safetensors has its weights. Numpy computes the
-probabilities; whoever calls brings the vectors.
+probabilities; the caller provides the vectors.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SkillHead:
 
     @classmethod
     def load(cls) -> SkillHead:
-        """The head that ships."""
+        """Load the pretrained head."""
         stored = load_file(WEIGHTS)
         return cls(stored["weights"].astype(float), stored["bias"].astype(float), float(stored["temperature"][0]))
 
@@ -43,10 +43,10 @@ class SkillHead:
         arrays = {"weights": self.weights, "bias": self.bias, "temperature": np.array([self.temperature])}
         plain = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
         with atomic(file) as temporary:
-            save_file(plain, temporary, {"skills": " ".join(SKILLS)})  # of two entries, the order would be random
+            save_file(plain, temporary, {"skills": " ".join(SKILLS)})  # with two entries, their order would be random
 
     def logits(self, vectors: NDArray[np.floating[Any]]) -> Array:
-        """Before temperature and softmax, shape (n, 16)."""
+        """Logits before temperature and softmax, shape (n, 16)."""
         return np.asarray(vectors, dtype=np.float64) @ self.weights + self.bias
 
     def probabilities(self, vectors: NDArray[np.floating[Any]]) -> Array:

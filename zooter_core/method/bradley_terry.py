@@ -1,8 +1,9 @@
-"""The Bradley-Terry model in numpy: how strong each of n models is, from races that one of several models won.
+"""The Bradley-Terry model in numpy: the strengths of n models, from races that one of several models won.
 
     P(i wins a race among S) = exp(u_i) / sum over j in S of exp(u_j)
 
-Of two, this is the logistic function of u_i - u_j (Bradley and Terry, 1952); of more, Luce's choice rule (1959).
+For two models, this is the logistic function of u_i - u_j (Bradley and Terry, 1952); for more, Luce's choice rule
+(1959).
 
 1. The strengths u maximise the likelihood, by Newton's method. Each model begins with PRIOR wins in races of all, so
    that one that has never lost keeps a finite strength.
@@ -22,13 +23,13 @@ from numpy.typing import NDArray
 
 from zooter_core.method.metrics import Z95, Array
 
-PRIOR = 0.5  # wins; the log-odds of few races then have little bias (Haldane, 1956)
+PRIOR = 0.5  # wins; it reduces the bias of the log-odds of few races (Haldane, 1956)
 MOST_STEPS, SMALLEST = 200, 1e-10
 
 
 @dataclass(frozen=True)
 class Strengths:
-    """What the races say.
+    """Estimated strengths.
 
     Attributes:
         values: u, shape (n,).
@@ -39,7 +40,7 @@ class Strengths:
     covariance: Array
 
     def shares(self) -> Array:
-        """How likely each wins a race of all, and the ends of its 95% interval, Wald's for the log-odds. Shape (n, 3).
+        """Each model's probability of winning a race of all, with Wald's 95% interval for log-odds. Shape (n, 3).
 
         The log-odds u_i - log(sum over j != i of exp(u_j)) have the derivatives 1 for i and -s_j / (1 - s_i) for j.
         """
@@ -56,10 +57,10 @@ def fit(races: NDArray[np.bool_], winners: Sequence[int], prior: float = PRIOR) 
     """The strengths of n models.
 
     Args:
-        races: who took part in each, shape (races, n); there may be none.
-        winners: the number of the model that won each.
-        prior: wins with which each begins. At 0, there is no maximum where some models have won all races against the
-            others.
+        races: who took part in each race, shape (races, n); there may be none.
+        winners: each race's winner, as an index.
+        prior: wins with which each model begins. At 0, there is no maximum if some models have won all races against
+            the others.
     """
     n = races.shape[1]
     takes_part, counts = np.vstack([races, np.ones(n)]), np.append(np.ones(len(races)), n * prior)
@@ -70,9 +71,9 @@ def fit(races: NDArray[np.bool_], winners: Sequence[int], prior: float = PRIOR) 
         chances = odds / odds.sum(axis=1, keepdims=True)
         expected = counts @ chances
         information = np.diag(expected) - (chances.T * counts) @ chances
-        covariance = np.linalg.inv(information + 1 / n) - 1 / n  # the information of equal shifts is 0
+        covariance = np.linalg.inv(information + 1 / n) - 1 / n  # equal shifts carry no information
         step = covariance @ (won - expected)
-        values = values + step / max(1.0, float(np.ptp(step)))  # a longer one could go too far, and diverge
+        values = values + step / max(1.0, float(np.ptp(step)))  # a longer step might diverge
         if np.ptp(step) < SMALLEST:
             break
     return Strengths(values, covariance)

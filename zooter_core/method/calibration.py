@@ -13,13 +13,13 @@ import numpy as np
 from zooter_core.method.metrics import DRAWS, LEVEL, Array
 
 BINS = 10
-TINY = 1e-300  # what divides instead of 0
+TINY = 1e-300  # a divisor instead of 0
 SHARPEST, FLATTEST = 0.02, 50.0  # the range of temperatures that is searched
 GOLDEN = (5**0.5 - 1) / 2
-ROUNDS = 40  # of the search; a round leaves 0.618 of the range
-CLEARLY = 0.99  # an error larger than that of 99% of calibrated routers is not chance
-LEAST_ERROR = 0.05  # smaller errors change nothing that anybody notices
-FEW = 10  # queries of a bin, below which its spread is that of its probability
+ROUNDS = 40  # of the search, each of which leaves 0.618 of the range
+CLEARLY = 0.99  # an error is not due to chance if it exceeds those of 99% of calibrated routers
+LEAST_ERROR = 0.05  # smaller errors do not matter in practice
+FEW = 10  # queries; in bins with fewer, the spread follows from the probability
 
 
 def log_loss(logits: Array, wins: Array, temperature: float = 1.0) -> float:
@@ -50,7 +50,7 @@ class Reliability:
 
     Attributes:
         ece: the expected calibration error (Guo et al., equation 3); NaN without a query.
-        bins: those of equal width that have a query: `from`, `to`, `n`, and the means `probability` and `won`.
+        bins: the bins of equal width with a query: `from`, `to`, `n`, and the means `probability` and `won`.
         n: queries whose choice has a score; None in reports of earlier versions.
     """
 
@@ -66,8 +66,8 @@ class Reliability:
 def reliability(probabilities: Array, wins: Array) -> Reliability:
     """The chosen candidate's probability against its share of wins, in bins of equal width.
 
-    Where some candidates have no score, a probability is that of winning against those that have one; a query whose
-    choice has none does not count.
+    If some candidates have no score, the probability is that of winning against those with a score. Queries whose
+    choice has no score are left out.
 
     Args:
         probabilities: shape (n, N).
@@ -91,7 +91,7 @@ def reliability(probabilities: Array, wins: Array) -> Reliability:
 
 
 def _stated_and_won(probabilities: Array, wins: Array) -> tuple[Array, Array]:
-    """The probability of each query's choice and its share of the win; without queries whose choice has no score."""
+    """The probability of each query's choice and its share of the win, for queries whose choice has a score."""
     chosen = probabilities.argmax(axis=-1)
     rows = np.arange(len(chosen))
     gaps = np.isnan(wins)
@@ -108,7 +108,7 @@ class Calibration:
 
     Attributes:
         error: the expected calibration error, with its 95% interval `low` to `high`.
-        chance: the error that 99% of calibrated routers stay below with so few queries.
+        chance: the error that 99% of calibrated routers do not exceed on as many queries.
         stated, won: the mean probability of the choice, and how often it was the best.
         bins: as `reliability` gives them.
     """
@@ -129,12 +129,12 @@ class Calibration:
 
 
 def calibration(probabilities: Array, wins: Array) -> Calibration:
-    """The calibration of probabilities, with what chance has to do with it; at least one query.
+    """The calibration of probabilities on at least one query, and the error that chance alone explains.
 
-    The error of few queries is above 0 even for a calibrated router, so its interval is the bootstrap's basic one,
-    which takes that off again, and `chance` is simulated: in each bin the difference of probability and share of wins
-    is normal with the spread of such wins (consistency resampling, Bröcker and Smith, 2007). The interval begins at 0
-    where chance explains the error.
+    On few queries, the error is above 0 even for a calibrated router. So its interval is the basic bootstrap interval,
+    which corrects for that, and `chance` is simulated: in each bin, the difference between probability and share of
+    wins is normal with the spread of such wins (consistency resampling, Bröcker and Smith, 2007). The interval begins
+    at 0 if chance explains the error.
 
     Args:
         probabilities: shape (n, N). wins: shape (n, N), NaN for a missing score.

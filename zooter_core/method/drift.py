@@ -1,4 +1,4 @@
-"""What has changed: a mean that fell at some moment, and queries unlike those that were learned from, in numpy."""
+"""Detects changes in numpy: a mean that fell at some moment, and queries unlike the training queries."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from zooter_core.method.metrics import Array, t_quantile
 from zooter_core.method.worth import FEWEST
 
-ALPHA = 0.05  # the share of candidates that stay as they were and yet are named
-FAR = 0.05  # the share of the learned queries that count as far from the others
-MOST_COMPARED = 300  # learned queries that are compared with all others
+ALPHA = 0.05  # the share of unchanged candidates that are reported by mistake
+FAR = 0.05  # the share of the training queries that count as far from the others
+MOST_COMPARED = 300  # training queries that are compared with all others
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ def clearest_fall(counts: Array, totals: Array, squares: Array, candidates: int)
     """The moment at which the means before and after differ most clearly, if they fell; by Welch's t test.
 
     All moments with FEWEST rewards before and after are tested, for several candidates, so each test is held to a
-    stricter level (Bonferroni). Tests at neighbouring moments mostly agree: n of them count as 3 + n / 4, with which at
-    most ALPHA of the candidates that stay as they were are named.
+    stricter level (Bonferroni). Tests at neighbouring moments mostly agree, so n of them count as 3 + n / 4; then at
+    most ALPHA of the unchanged candidates are reported.
 
     Args:
-        counts, totals, squares: how many rewards each of k steps has, their sum, and the sum of their squares, shape
-            (k,).
-        candidates: how many are tested.
+        counts, totals, squares: the number of rewards in each of k steps, their sum, and the sum of their squares,
+            shape (k,).
+        candidates: the number of candidates that are tested.
     """
     table = np.stack([counts, totals, squares]).astype(np.float64)
     early, late = table.cumsum(axis=1)[:, :-1], table[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
@@ -67,12 +67,13 @@ def _variance(counts: Array, totals: Array, squares: Array) -> Array:
 
 
 def far_queries(vectors: NDArray[np.floating], learned: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Which of n queries are far from the learned ones, shape (n,).
+    """Which of n queries are far from the training queries, shape (n,).
 
-    That is: less similar to their nearest learned query than all but FAR of the learned queries are to theirs.
+    These are less similar to their nearest training query than all but FAR of the training queries are to theirs.
 
     Args:
-        vectors: unit vectors of the queries, shape (n, width). learned: those of at least two others, shape (m, width).
+        vectors: the queries' unit vectors, shape (n, width).
+        learned: the unit vectors of at least two training queries, shape (m, width).
     """
     rows = np.arange(0, len(learned), math.ceil(len(learned) / MOST_COMPARED))
     among = learned[rows] @ learned.T

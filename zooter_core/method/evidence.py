@@ -1,4 +1,4 @@
-"""Linear regression that finds out by itself how far it may go: empirical Bayes, in numpy.
+"""Linear regression that finds its regularisation from the data: empirical Bayes, in numpy.
 
     y_i(q) = x(q) w_i + noise,   w_ki ~ N(0, r_g v) for each feature k of group g,   noise ~ N(0, v)
 
@@ -10,7 +10,7 @@
    It needs no queries set aside: ratios that fit noise lose more by the determinant (MacKay, Bayesian interpolation,
    1992).
 2. The weights are the posterior mean for each r of a grid, averaged by evidence (Hoeting et al., Bayesian model
-   averaging, 1999). A group of features that says nothing of the scores gets weights near 0.
+   averaging, 1999). A group of features that is unrelated to the scores gets weights near 0.
 
 Shapes: n queries, d features, G groups of features, N candidates.
 """
@@ -29,7 +29,7 @@ TINY = np.finfo(np.float64).tiny
 
 
 def scored_alike(scores: Array) -> Iterator[tuple[NDArray[np.bool_], Rows]]:
-    """Candidates with scores on the same queries together: which queries these are, shape (n,), and their columns."""
+    """Groups of candidates with scores on the same queries: which queries these are, shape (n,), and their columns."""
     patterns, numbers = np.unique(~np.isnan(scores).T, axis=0, return_inverse=True)
     for number, scored in enumerate(patterns):
         if scored.any():
@@ -37,14 +37,14 @@ def scored_alike(scores: Array) -> Iterator[tuple[NDArray[np.bool_], Rows]]:
 
 
 def shares(features: Array, groups: Rows, scores: Array, grid: Array, before: Array | float = 0.0) -> Array:
-    """How probable each row of ratios is by its evidence. Shape (rows,).
+    """The probability of each row of ratios, by its evidence. Shape (rows,).
 
     Args:
         features: shape (n, d).
-        groups: the group of each feature, shape (d,).
+        groups: each feature's group, shape (d,).
         scores: shape (n, N), NaN where one is missing.
         grid: shape (rows, G).
-        before: the logarithm of how probable each row was before, up to a constant, shape (rows,).
+        before: the logarithm of each row's prior probability, up to a constant, shape (rows,).
     """
     parts = [features[:, groups == group] for group in range(grid.shape[1])]
     kernels = [part @ part.T for part in parts]
@@ -57,7 +57,7 @@ def shares(features: Array, groups: Rows, scores: Array, grid: Array, before: Ar
             part, y = covariance[np.ix_(scored, scored)], scores[np.ix_(scored, columns)]
             squares += float((y * np.linalg.solve(part, y)).sum())
             logs += len(columns) * float(np.linalg.slogdet(part)[1])
-        evidence[row] = -count / 2 * np.log(max(squares, TINY)) - logs / 2  # of scores that all tie, squares are 0
+        evidence[row] = -count / 2 * np.log(max(squares, TINY)) - logs / 2  # squares are 0 if all scores tie
     evidence += before
     weights = np.exp(evidence - evidence.max())
     return np.asarray(weights / weights.sum())
@@ -69,14 +69,14 @@ def posterior(features: Array, scores: Array, ratios: Array) -> Array:
     Args:
         features: X, shape (n, d).
         scores: y, shape (n, N), none missing.
-        ratios: of each feature, shape (d,).
+        ratios: each feature's ratio, shape (d,).
     """
     scaled = features * ratios
     return np.asarray(scaled.T @ np.linalg.solve(scaled @ features.T + np.eye(len(features)), scores))
 
 
 def posterior_of_sums(gram: Array, product: Array, ratios: Array) -> Array:
-    """The same as (X'X + R^-1)^-1 X'y, which takes less time where there are more queries than features.
+    """The same as (X'X + R^-1)^-1 X'y, which is faster if there are more queries than features.
 
     Args:
         gram: X'X, shape (d, d).

@@ -21,8 +21,8 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 NORMALISATIONS = ("none", "zscore", "zscore-dataset", "spread")
 LOTS = 16**12
-ROUNDING = 1e-14  # of the largest reward: a spread below it is none
-ROUNDS, TOLERANCE = 200, 1e-6  # of the search for priors where rewards are missing
+ROUNDING = 1e-14  # of the largest reward; a smaller spread is rounding
+ROUNDS, TOLERANCE = 200, 1e-6  # of the iteration for priors if rewards are missing
 
 
 def normalise(rewards: Array, name: str, groups: Sequence[str]) -> Array:
@@ -72,7 +72,7 @@ def _spread(rewards: Array) -> Array:
 def softmax(rewards: Array, tau: float = 1.0) -> Array:
     """Labels s(q) = softmax(r(q) / tau) along the last axis (equation 2 of the paper has tau = 1).
 
-    A missing reward is NaN and stays NaN: the softmax is over those that there are, until `complete` fills the gap.
+    A missing reward is NaN and stays NaN until `complete` fills the gap; the softmax is over the other rewards.
 
     Raises:
         ZooterError: tau is not positive or not finite, or a reward is infinite.
@@ -82,19 +82,19 @@ def softmax(rewards: Array, tau: float = 1.0) -> Array:
     rewards = np.asarray(rewards, dtype=np.float64)
     if np.isinf(rewards).any():
         raise ZooterError("finite rewards", "infinity", "Remove the queries with such rewards first.")
-    with np.errstate(over="ignore"):  # a tiny tau makes a difference -inf, whose power is 0 as it should be
+    with np.errstate(over="ignore"):  # a tiny tau makes differences -inf, whose exponential is 0, as it should be
         powers = np.exp((rewards - np.fmax.reduce(rewards, axis=-1, keepdims=True)) / tau)
     return powers / np.nansum(powers, axis=-1, keepdims=True)
 
 
 def complete(labels: Array, shares: Array) -> Array:
-    """Labels whose missing candidates get their shares p(q), and whose scored ones, S(q), what remains:
+    """Labels in which candidates m without a reward get their shares p(q), and the scored ones, S(q), the rest:
 
         s_m(q) = p_m(q)                                              where m has no reward
         s_i(q) = (1 - sum over missing m of p_m(q)) softmax_S(r(q))_i     where i has one
 
-    The shares are the mean of the query's tag priors. That is what the softmax over all candidates would be expected to
-    be: it takes nothing from what the rewards say about the candidates that have one.
+    The shares are the mean of the query's tag priors, the expected softmax over all candidates. The rewards still
+    decide among the candidates that have one.
 
     Args:
         labels: shape (n, N), NaN where a reward is missing.
@@ -125,9 +125,10 @@ def tag_priors(labels: Array, tags: Sequence[Sequence[str]]) -> Array:
     """Tag priors s_t: the mean label of the queries that carry tag t (section 3.3). Shape (T, N), in the order of the
     tags' names; NaN for a tag that no query carries.
 
-    With gaps (NaN) a prior is the mean of the completed labels, which in turn are completed by the priors. The solution
-    is reached by taking turns, from the mean over all queries on. For a single tag it is the maximum of the likelihood
-    of who wins among the scored candidates, if others would have kept their odds (Luce's choice axiom).
+    With gaps (NaN), a prior is the mean of the completed labels, which are in turn completed by the priors. The
+    solution is found by iteration, starting from the mean over all queries. For a single tag, it maximises the
+    likelihood of who wins among the scored candidates, if missing ones would have kept their odds (Luce's choice
+    axiom).
 
     Args:
         labels: shape (n, N), NaN where a reward is missing.
@@ -200,7 +201,7 @@ class Labels:
     """All steps from rewards to labels, each of shape (n, N).
 
     Attributes:
-        rewards: r, normalised; NaN where one is missing, alone of the four.
+        rewards: r, normalised; the only array with NaN, for missing rewards.
         plain: s, the softmax of the rewards, completed.
         prior: the mean of s_t over the query's tags.
         enhanced: s*, the mixture of both.
@@ -248,7 +249,7 @@ def label(
 
 
 def lot(query_id: str, seed: int | str) -> int:
-    """A number below LOTS for a query, by a hash of its id."""
+    """A number from 0 to below LOTS for a query, by a hash of its id."""
     return int(hashlib.sha256(f"{seed}|{query_id}".encode()).hexdigest()[:12], 16)
 
 
@@ -256,15 +257,15 @@ def held_back(lots: Sequence[int] | NDArray[np.uint64], datasets: Sequence[str],
     """Which queries are held back from training, shape (n,).
 
     Args:
-        lots: of the queries.
-        datasets: of each query; the share is drawn within each of them, to the nearest query.
+        lots: each query's lot.
+        datasets: each query's data set; the share is drawn within each of them, to the nearest query.
     """
     numbers = np.asarray(lots, dtype=np.float64)
     _, groups = np.unique(np.asarray(datasets, dtype=object).astype(str), return_inverse=True)
     order = np.lexsort((numbers, groups))
     places = np.arange(len(numbers) + 1)
     drawn = np.empty(len(numbers), dtype=bool)
-    drawn[order] = np.diff(np.floor(places * holdout + 0.5)) > 0  # every 5th in the order of the lots, for a fifth
+    drawn[order] = np.diff(np.floor(places * holdout + 0.5)) > 0  # for a fifth, every 5th in the order of the lots
     return drawn
 
 

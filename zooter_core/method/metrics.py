@@ -1,6 +1,6 @@
 """Figures of a choice of candidates: wins, MTR, %Uplift, means by group, and intervals, in numpy.
 
-A score that is missing is NaN and counts for nothing. Without any gap the means are numpy's own, to the bit.
+A missing score is NaN and is left out. Without gaps, means equal numpy's own, to the bit.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 LEVEL, DRAWS = 0.95, 2000  # of intervals; of bootstrap samples
-FEW = 30  # numbers: with fewer, the percentile bootstrap is more than 6% too narrow, and Student's t takes its place
+FEW = 30  # numbers; with fewer, the percentile bootstrap is over 6% too narrow, and Student's t is used
 BLOCKS = 20_000  # resampled queries, at most
 AT_ONCE = 1 << 21  # numbers drawn at once: 16 MiB
-Z95 = 1.96  # standard deviations each way that hold 95% of a normal distribution
+Z95 = 1.96  # standard deviations on each side that contain 95% of a normal distribution
 
 
 def mean(values: Array, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
-    """The mean of the numbers that there are; NaN where there is none."""
+    """The mean of the numbers that are not NaN; NaN if there are none."""
     if values.size and not np.isnan(values).any():
         return values.mean(axis=axis, keepdims=keepdims)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of a row without any number
+        warnings.simplefilter("ignore", RuntimeWarning)  # for rows of NaN alone
         return np.nanmean(values, axis=axis, keepdims=keepdims)
 
 
 def std(values: Array) -> float:
-    """The standard deviation of the numbers that there are."""
+    """The standard deviation of the numbers that are not NaN."""
     return float(np.nanstd(values) if np.isnan(values).any() else values.std())
 
 
 def without_gaps(*columns: Array) -> list[Array]:
-    """The rows of these columns, shape (n,) each, where all of them have a number."""
+    """The rows of columns, shape (n,) each, in which no column is NaN."""
     rows = np.logical_and.reduce([np.isfinite(column) for column in columns])
     return [column[rows] for column in columns]
 
@@ -50,9 +50,9 @@ def ranks(scores: Array) -> Array:
 
 
 def win_shares(scores: Array) -> Array:
-    """Who has the highest score of each query, shape (..., N); a tie is shared, and rows sum to one.
+    """Who has the highest score on each query, shape (..., N); ties share the win, and rows sum to one.
 
-    A missing score is NaN, and its share is NaN: the others share the win.
+    A missing score is NaN, and so is its share.
     """
     best = scores == np.fmax.reduce(scores, axis=-1, keepdims=True)
     shares = best / np.maximum(best.sum(axis=-1, keepdims=True), 1)
@@ -60,7 +60,7 @@ def win_shares(scores: Array) -> Array:
 
 
 def group_means(values: Array, groups: Sequence[str]) -> dict[str, Array]:
-    """The mean of `values` over the rows of each group, in the order of the groups' first rows; NaN counts for nothing.
+    """The mean of `values` over the rows of each group, in the order of the groups' first rows; NaN is left out.
 
     Args:
         values: shape (n, ...).
@@ -73,7 +73,7 @@ def group_means(values: Array, groups: Sequence[str]) -> dict[str, Array]:
 def mean_task_rank(means: Mapping[str, Array]) -> dict[str, float]:
     """MTR of each method (the paper's Table 1): its rank in each task subset, averaged; lower is better.
 
-    A subset where a method has no score (NaN) is left out; NaN where no subset is left.
+    Subsets where a method has no score (NaN) are left out; NaN if no subset is left.
 
     Args:
         means: method -> its mean score in each subset, shape (subsets,).
@@ -101,14 +101,14 @@ def _complete(means: Mapping[str, Array]) -> Array:
 
 
 def interval(values: Array) -> tuple[float, float]:
-    """The 95% interval of the mean of `values`, shape (n,), one for each query; NaN counts for nothing.
+    """The 95% interval of the mean of `values`, shape (n,), one for each query; NaN is left out.
 
-    From FEW numbers on it is the percentile bootstrap, with fewer it is Student's t (Hesterberg, 2015, The American
-    Statistician 69, compares the two). The repeats of the commonest number count as one: where two choices mostly
-    earn the same, the few differences have the spread, and the bootstrap is as narrow as that of so few numbers. A
-    single number, or numbers that are all the same, have no spread and so no interval: both ends are NaN. More than
-    BLOCKS queries are first joined at random into BLOCKS blocks, which are resampled: the spread of the mean is the
-    same, and the work no longer grows.
+    With at least FEW numbers it is the percentile bootstrap, with fewer it is Student's t (Hesterberg, 2015, The
+    American Statistician 69, compares the two). Repeats of the most common number count as one: if two choices mostly
+    earn the same, the spread comes from the few differences, and the bootstrap is as narrow as with so few numbers. A
+    single number, or numbers that are all equal, have no spread and so no interval: both ends are NaN. More than BLOCKS
+    queries are first joined at random into BLOCKS blocks, which are resampled: the spread of the mean is the same, and
+    the work no longer grows.
     """
     (values,) = without_gaps(values)
     if not has_spread(values):
@@ -125,7 +125,7 @@ def has_spread(values: Array) -> bool:
 
 
 def standard_error(values: Array) -> float:
-    """Of the mean of `values`, shape (n,) with n > 1: the standard deviation over n - 1, divided by sqrt(n)."""
+    """The standard error of the mean of `values`, shape (n,) with n > 1: their deviation over n - 1, over sqrt(n)."""
     return float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
@@ -171,7 +171,7 @@ def _resampled(columns: Sequence[Array]) -> Array:
 
 
 def _blocks(table: Array, numbers: np.random.Generator) -> Array:
-    """Means of at most BLOCKS blocks of equal size, of the columns' values in random order; a rest is left out."""
+    """Means of at most BLOCKS blocks of equal size, of the columns' values in random order, without a remainder."""
     size = -(-table.shape[1] // BLOCKS)
     blocks = table.shape[1] // size
     order = numbers.permutation(table.shape[1])[: size * blocks]
@@ -187,8 +187,8 @@ def quantile_interval(samples: Array) -> tuple[float, float]:
 def ratio_interval(above: Array, below: Array) -> tuple[float, float] | None:
     """The 95% percentile bootstrap interval of mean(above) / mean(below), both of shape (n,), resampling pairs.
 
-    None with fewer than FEW pairs, or if 5% or more of the draws have no finite ratio because `below` is 0 or close to
-    it.
+    None if there are fewer than FEW pairs, or if 5% or more of the draws have no finite ratio because `below` is close
+    to 0.
     """
     columns = without_gaps(above, below)
     if len(columns[0]) < FEW:
@@ -199,7 +199,7 @@ def ratio_interval(above: Array, below: Array) -> tuple[float, float] | None:
 
 
 def ratio(above: Array, below: Array) -> Array:
-    """above / below; NaN or infinite where that is undefined or too large for a float."""
+    """above / below; NaN or infinite if that is undefined or too large for a float."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return np.divide(above, below)
 
@@ -207,7 +207,7 @@ def ratio(above: Array, below: Array) -> Array:
 def wilson_interval(share: float, count: int) -> tuple[float, float]:
     """The 95% interval of a share in [0, 1] observed in `count` >= 1 cases (E. B. Wilson, 1927).
 
-    It stays inside [0, 1] and holds for small counts too.
+    It stays within [0, 1] and is valid for small counts too.
     """
     spread = Z95**2 / count
     centre = (share + spread / 2) / (1 + spread)

@@ -1,29 +1,30 @@
-"""From several predictors of who answers best to one, and how much of it the scores support. In numpy.
+"""Combines several predictors of who answers best, as far as the scores support it. In numpy.
 
     m_i(q) = sum over predictors k of a_k f_ki(q) / (root mean square of f_k),   brought to a root mean square of 1
     u_i(q) = w(q) (s m_i(q) + (1 - s) b_i(q) + h o_i) + (1 - w(q)) (z m_i(q) + (1 - z) l_i + .3 o_i)
 
 1. The weights a are fixed beforehand. For combined forecasts, equal weights are hard to beat (Bates and Granger, 1969;
-   Clemen, 1989; Stock and Watson, 2004, call it a puzzle): weights that are estimated fit the noise of few queries, and
-   with many they trust what a new data set refutes.
-2. One predictor alone takes the place of the mixture only if it chooses significantly better.
-3. b is a regression that goes no further than its own evidence (method/evidence.py), also at a root mean square of 1:
-   the best single candidate where the scores say nothing else. The share s = 1 - (4 / t)^2, at least 0, shrinks towards
-   it, as the non-negative garrote does (Breiman, 1995). t is the slope of the scores on m over its standard error: how
-   surely m says anything about who answers a query best. Up to four standard errors, b is all.
-4. The evidence is of queries like those that were learned from. w(q) falls from 1 to 0 as the query's cosine similarity
-   to the most similar of these falls from the 30th to the 10th percentile of what it is between the folds. Without
-   such a query, m needs more evidence, z = 1 - (8 / t)^2, and the rest is each candidate's mean l (its level).
-5. Candidates that are better on average have a head start, since small leads change with the words of a query and earn
+   Clemen, 1989; Stock and Watson, 2004, call it a puzzle): with few queries, estimated weights fit noise, and with many
+   they rely on what a new data set refutes.
+2. A single predictor replaces the mixture only if it chooses significantly better.
+3. b is a regression that is regularised by its own evidence (method/evidence.py), also at a root mean square of 1. It
+   chooses the best single candidate if the scores support nothing else. The share s = 1 - (4 / t)^2, at least 0,
+   shrinks towards it, like the non-negative garrote (Breiman, 1995). t is the slope of the scores on m over its
+   standard error: how certain it is that m predicts who answers a query best. Up to t = 4, only b counts.
+4. The evidence concerns queries like the training queries. w(q) falls from 1 to 0 as the query's cosine similarity to
+   the most similar training query falls from the 30th to the 10th percentile of the same similarity between the folds.
+   For queries unlike all of them, m needs more evidence, z = 1 - (8 / t)^2, and the rest is each candidate's mean l
+   (its level).
+5. Candidates that are better on average have a head start, since small leads depend on a query's wording and gain
    nothing. o_i is a candidate's place by its level, from 0 for the worst to 1 for the best; h is the largest of a few
    numbers with which choices between the folds earn no less than without it.
-6. Of few queries, a whole field may have learned the wrong candidate. So another candidate than the best single one,
-   by l, leads only where it is better by half a standard error on the ten queries most similar to this one. Elsewhere
-   it falls behind as far as its level for queries unlike all others does. And it has to lead by more than .1: of two
-   candidates that few queries tell hardly apart, the best single one is the safer choice.
+6. From few queries, a router may learn the wrong candidate for a whole field. So a candidate other than the best single
+   one (by l) may lead only if it is better by half a standard error on the ten most similar queries. Otherwise it is
+   placed behind the best single one, as far as its level for queries unlike all others is. It must also lead by more
+   than .1: if few queries hardly tell two candidates apart, the best single one is the safer choice.
 
-Scores and predictions count relative to their mean over the candidates of a query. Shapes: n queries, N candidates, K
-predictors; each prediction comes from other queries than the one that it is for.
+Scores and predictions are relative to their mean over a query's candidates. Shapes: n queries, N candidates, K
+predictors. No prediction for a query is learned from that query.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ from numpy.typing import NDArray
 
 from zooter_core.method.metrics import Array, mean, ranks
 
-TINY = 1e-9  # a spread below this share of the numbers is rounding
-# Standard errors up to which the mixture does not count, for queries like those that were learned from and for others.
+TINY = 1e-9  # a spread below this share of the numbers is due to rounding
+# Standard errors up to which the mixture does not count, for queries like the training queries, and for others.
 CLEAR, CLEAR_FAR = 4.0, 8.0
-FAR, NEAR = 10, 30  # percentiles of the similarity to the most similar query, between which a query becomes a near one
-# Head starts of the best candidate over the worst: those that are compared, and that of queries unlike all others.
+FAR, NEAR = 10, 30  # percentiles of the similarity to the most similar query, between which w goes from 0 to 1
+# Head starts of the best candidate over the worst: those that are compared, and the one for queries unlike all others.
 STARTS, FAR_START = (0.0, 0.1, 0.2), 0.3
-SIMILAR, SUPPORT = 10, 0.5  # similar queries, and the standard errors by which a candidate that leads is better there
-LEAD = 0.1  # by which it leads the best single one, where queries are few
+SIMILAR, SUPPORT = 10, 0.5  # similar queries, and the standard errors by which a leading candidate must be better there
+LEAD = 0.1  # by which it must lead the best single one, if queries are few
 BETTER = 2.5  # standard errors: one of four predictors is better than the mixture by chance in 5% of cases (Bonferroni)
 
 
@@ -53,12 +54,12 @@ def relative(scores: Array) -> Array:
 
 
 def level(scores: Array) -> Array:
-    """Each candidate's mean relative score, shape (N,); of one without scores, that of the average candidate."""
+    """Each candidate's mean relative score, shape (N,); a candidate without scores counts as average."""
     return np.nan_to_num(np.asarray(mean(relative(scores), axis=0), dtype=np.float64))
 
 
 def size(values: Array) -> float:
-    """The root mean square of numbers; 0 if it is rounding, and of none."""
+    """The root mean square of numbers; 0 if it is due to rounding, or if there are none."""
     if not np.isfinite(values).any():
         return 0.0
     root, largest = float(np.sqrt(mean(values**2))), float(np.nanmax(np.abs(values)))
@@ -66,12 +67,12 @@ def size(values: Array) -> float:
 
 
 def normalised(values: Array) -> Array:
-    """Relative values brought to a root mean square of 1; zeros where they do not differ."""
+    """Relative values, scaled to a root mean square of 1; zeros if they do not differ."""
     return values / (size(values) or np.inf)
 
 
 def mixed(predictions: Array, weights: Sequence[float]) -> tuple[Array, Array]:
-    """The mixture m, shape (n, N), and what each predictor is multiplied by in it, shape (K,).
+    """The mixture m, shape (n, N), and each predictor's factor in it, shape (K,).
 
     Args:
         predictions: shape (K, n, N).
@@ -83,19 +84,19 @@ def mixed(predictions: Array, weights: Sequence[float]) -> tuple[Array, Array]:
 
 
 def better_alone(predictions: Array, mixture: Array, scores: Array) -> int | None:
-    """The number of the predictor that chooses significantly better than the mixture; None if there is none."""
+    """The index of a predictor that chooses significantly better than the mixture; None if there is none."""
     gains = [standard_errors(chosen(part, scores) - chosen(mixture, scores)) for part in predictions]
     best = int(np.argmax(gains))
     return best if gains[best] > BETTER else None
 
 
 def chosen(predictions: Array, scores: Array) -> Array:
-    """The score of the candidate with the highest prediction, shape (n,); NaN where it has none."""
+    """The score of the candidate with the highest prediction, shape (n,); NaN if it has none."""
     return np.take_along_axis(scores, predictions.argmax(axis=1)[:, None], axis=1)[:, 0]
 
 
 def standard_errors(values: Array) -> float:
-    """How many standard errors the mean is away from 0; 0 if that cannot be said."""
+    """The mean in standard errors; 0 if that is undefined."""
     values = values[np.isfinite(values)]
     error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
     return float(values.mean() / error) if error > 0 else 0.0
@@ -104,9 +105,9 @@ def standard_errors(values: Array) -> float:
 def significance(mixture: Array, scores: Array, folds: NDArray[np.intp]) -> float:
     """t: the slope of the relative scores on the mixture, over its standard error.
 
-    Both are centred in each fold. A fold's predictions are made without it, so they are high for the candidates that
-    happen to do badly there, which would count against every predictor. The error is that of a sum over queries, whose
-    candidates depend on each other (Liang and Zeger, 1986).
+    Both are centred in each fold. A fold's predictions are made without it, so they are high for candidates that happen
+    to do badly there, which would count against every predictor. The standard error is clustered by query, since a
+    query's candidates depend on each other (Liang and Zeger, 1986).
     """
     x, y = mixture.copy(), relative(scores)
     x[np.isnan(y)] = np.nan
@@ -127,7 +128,7 @@ def shrinkage(t: float, clear: float = CLEAR) -> float:
 
 
 def reach(similarities: Array) -> tuple[float, float]:
-    """The similarities up to which w is 0 and from which it is 1, by those between the folds, shape (n,)."""
+    """The similarities up to which w is 0 and from which it is 1, from those between the folds, shape (n,)."""
     low, high = np.percentile(similarities, (FAR, NEAR))
     return float(low), float(max(high, low + 1e-6))
 
@@ -143,7 +144,7 @@ def cross_fitted_levels(scores: Array, folds: NDArray[np.intp]) -> Array:
 def places(levels: Array) -> Array:
     """o: the places of candidates by their levels, from 0 for the worst to 1 for the best, shape (..., N), N > 1.
 
-    Equals share the mean of their places; levels that differ by rounding are equal.
+    Equal levels share the mean of their places; levels that differ by rounding are equal.
     """
     count = levels.shape[-1]
     return (count - ranks(normalised(levels).round(6))) / (count - 1)
@@ -154,7 +155,7 @@ def head_start(predictions: Array, order: Array, weights: Array, scores: Array) 
 
     Args:
         order: `places` by the other folds, shape (n, N).
-        weights: w of each query, shape (n, 1).
+        weights: each query's w, shape (n, 1).
     """
     without = chosen(predictions, scores)
     gains = {start: mean(chosen(predictions + start * weights * order, scores) - without) for start in STARTS}
@@ -162,14 +163,14 @@ def head_start(predictions: Array, order: Array, weights: Array, scores: Array) 
 
 
 def support(similarities: Array, scores: Array, best: NDArray[np.intp]) -> Array:
-    """By how many standard errors each candidate is better than one of them on similar queries, shape (n, N).
+    """Each candidate's gain over one of them on similar queries, in standard errors, shape (n, N).
 
-    A missing score is no gain.
+    A missing score counts as no gain.
 
     Args:
         similarities: to L queries whose scores are known, shape (n, L).
-        scores: of these queries, shape (L, N).
-        best: the candidate to compare with, for each query, shape (n,).
+        scores: the scores of these queries, shape (L, N).
+        best: for each query, the candidate to compare with, shape (n,).
     """
     count = min(SIMILAR, len(scores) // 2)
     similar = scores[np.argsort(-similarities, axis=1, kind="stable")[:, :count]]  # (n, count, N)
@@ -180,11 +181,11 @@ def support(similarities: Array, scores: Array, best: NDArray[np.intp]) -> Array
 
 
 def supported(utilities: Array, support: Array, levels: Array, best: NDArray[np.intp]) -> Array:
-    """The utilities, shape (n, N), with candidates that lack support behind the best single one, which is LEAD ahead.
+    """The utilities, shape (n, N), with the best single candidate LEAD ahead, and unsupported ones placed behind it.
 
     Args:
         support: as from `support`.
-        levels: by which they fall behind, shape (n, N) or (N,).
+        levels: decide how far behind, shape (n, N) or (N,).
     """
     gap = utilities - levels
     behind = levels + np.take_along_axis(gap, best[:, np.newaxis], axis=1)  # the best one's utility, less its lead in l

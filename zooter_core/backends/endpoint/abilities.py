@@ -1,4 +1,4 @@
-"""What the model behind a server can do: from the server's own routes where it has them, else by tiny requests."""
+"""The abilities of the model behind a server, from the server's own routes if it has them, else from tiny requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zooter_core.base.strict_json import objects
 from zooter_core.config.tables import LARGEST
 from zooter_core.data.json_records import as_number
 
-ROUTE_SECONDS = 10.0  # for a route that only llama.cpp, Ollama or vLLM has
+ROUTE_SECONDS = 10.0  # for a route that only some servers have
 WHITE = (  # 64 x 64 pixels; some models refuse smaller pictures
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAAXklEQVR4nO3PMQ0AMAzAsPInvYLYYVWKESTzjhsd8KsBrQGtAa0B"
     "rQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BbQHKU9LC7/CP1AAAAABJRU5ErkJggg=="
@@ -28,12 +28,12 @@ PRICES = {  # in the lists of OpenRouter (dollars per token), and of Together an
     "usd_per_million_prompt_tokens": ("prompt", "input", "input_tokens"),
     "usd_per_million_cached_tokens": ("input_cache_read", "cached_input", "cache_read_tokens"),
 }
-DEAREST = 1e4  # dollars per million tokens, above which a price is a mistake
+DEAREST = 1e4  # dollars per million tokens; higher prices are mistakes
 
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a model can do; None where nothing says."""
+    """What a model can do; None if unknown."""
 
     context_tokens: int | None = None  # the longest prompt and answer together
     images: bool | None = None
@@ -50,7 +50,7 @@ class Abilities:
 
 
 async def find_abilities(server: Connection) -> Abilities:
-    """What a server says of its model, and what tiny requests show of the rest. The server has answered before."""
+    """What a server says about its model, and what tiny requests show. The server must have answered before."""
     model = server.model
     stated = await ask_llama_cpp(server) or await ask_ollama(server, model) or await _ask_list(server, model)
     trials: dict[str, dict[str, Any]] = {
@@ -67,7 +67,7 @@ async def find_abilities(server: Connection) -> Abilities:
 
 
 async def ask_llama_cpp(server: Connection) -> Abilities | None:
-    """`/props` of llama.cpp. Any model gives JSON by its grammars; tools are left out where the template has none."""
+    """`/props` of llama.cpp. Its grammars make any model write JSON; tools are ignored if the template has none."""
     props = await ask_route(server, "/props")
     if "default_generation_settings" not in props:
         return None
@@ -82,7 +82,7 @@ async def ask_llama_cpp(server: Connection) -> Abilities | None:
 
 
 async def ask_ollama(server: Connection, model: str) -> Abilities | None:
-    """`/api/show` and `/api/ps` of Ollama, which cuts a longer prompt without a word."""
+    """`/api/show` and `/api/ps` of Ollama, which silently cuts longer prompts."""
     shown = await ask_route(server, "/api/show", {"model": model})
     capabilities = shown.get("capabilities")
     if not isinstance(capabilities, list):
@@ -98,23 +98,23 @@ async def ask_ollama(server: Connection, model: str) -> Abilities | None:
 
 
 async def _ask_list(server: Connection, model: str) -> Abilities:
-    """What the server's list of models says, such as that of vLLM or OpenRouter."""
+    """What the server's list of models says, e.g. of vLLM or OpenRouter."""
     entries: list[dict[str, Any]] = []
-    with suppress(EndpointError):  # a server need not have one
+    with suppress(EndpointError):  # servers need not have such a list
         entries = objects((await server.ask("/models", seconds=ROUTE_SECONDS)).get("data"))
     entry = next((entry for entry in entries if entry.get("id") == model), {})
     return read_entry(entry, find_base(entry, entries))
 
 
 def find_base(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The entry of the model that one in vLLM's list is a LoRA adapter of; empty if it is none."""
+    """The entry of the base model of a LoRA adapter in vLLM's list; empty if the entry is not an adapter."""
     parent = entry.get("parent")
     return next((one for one in entries if parent and parent == one.get("id") != entry.get("id")), {})
 
 
 def read_entry(entry: Mapping[str, Any], base: Mapping[str, Any]) -> Abilities:
     """What an entry in a server's list of models says: of vLLM, whose adapters have no length of their own, Groq,
-    Together, DeepInfra and OpenRouter, which alone names abilities."""
+    Together, DeepInfra, and OpenRouter, the only one that lists abilities."""
     lengths = (
         *(one.get("max_model_len") for one in (entry, base)),
         *(entry.get("context_length"), entry.get("context_window"), get_nested(entry, "metadata", "context_length")),
@@ -131,9 +131,9 @@ def read_entry(entry: Mapping[str, Any], base: Mapping[str, Any]) -> Abilities:
 
 
 def _prices(pricing: object) -> tuple[tuple[str, float], ...]:
-    """The prices of a model in a server's list; none where its answers have none.
+    """The prices of a model in a server's list; empty if answers have none.
 
-    Together lists 0 for a price that it does not know, and OpenRouter "0" for what is free, and -1 for what varies.
+    Together lists 0 for an unknown price; OpenRouter lists "0" for free models and -1 for variable prices.
     """
     listed = pricing if isinstance(pricing, dict) else {}
     unit = 1e6 if "prompt" in listed else 1
@@ -145,13 +145,13 @@ def _prices(pricing: object) -> tuple[tuple[str, float], ...]:
 
 async def ask_route(server: Connection, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
     """The JSON object at a path of the server, beside its `/v1`; empty if there is none."""
-    with suppress(EndpointError):  # another make of server answers in any way
+    with suppress(EndpointError):  # other servers may answer anything
         return await server.ask(server.client.url.removesuffix("/v1") + path, body, ROUTE_SECONDS)
     return {}
 
 
 async def _trial(server: Connection, name: str, body: Mapping[str, Any]) -> bool | None:
-    """Whether the server does what a tiny request asks of it; None if something else went wrong."""
+    """Whether the server supports what a tiny request uses; None if something else went wrong."""
     body = {"model": server.model, **body}
     try:
         reply = await server.ask_model(CHAT, body, {LIMIT: 1}, server.config.first_token_seconds)
@@ -175,7 +175,7 @@ def get_nested(value: Any, *keys: str | int) -> Any:
 
 
 def read_count(value: object) -> int | None:
-    """A number that counts something, as a fleet.toml can hold it; None if a server sends anything else."""
+    """A count that fleet.toml can hold; None if the server sent anything else."""
     return value if type(value) is int and 0 < value <= LARGEST else None
 
 

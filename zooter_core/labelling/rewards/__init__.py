@@ -24,11 +24,11 @@ KINDS = {
     "http": "zooter_core.labelling.rewards.http:HttpReward",
     "embedded": "zooter_core.labelling.rewards.scalar:ScalarReward",
 }
-PLAIN = "Hello", "Hello!", "What?"  # a query and two responses, for which every model that works has a reward
+PLAIN = "Hello", "Hello!", "What?"  # a query and two responses for which every working model has a reward
 ON_TORCH = ("scalar", "ultra", "pairwise", "embedded")
 
-# What a false sum takes from a reward of the embedded fleet's model: four fifths of its standard deviation over
-# responses to GSM8K, and more than what two responses with the same words ever differ by there.
+# What a false sum subtracts from a reward of the embedded fleet's model: four fifths of the rewards' standard deviation
+# over responses to GSM8K, and more than two responses with the same words ever differ by there.
 PENALTY = 2.0
 
 
@@ -51,7 +51,7 @@ class Pointwise(Protocol):
         """The reward of every (query, response) pair, on the model's own scale; higher is better.
 
         A pair without a reward gets an `Unscored`. A ZooterError means that the model cannot work at all; any other
-        exception counts as the fault of one of the pairs.
+        exception is attributed to one of the pairs.
         """
 
 
@@ -71,11 +71,11 @@ RewardModel = Pointwise | Comparing
 def reward_model(
     config: RewardConfig, backend: Callable[[str], Backend] = backends.backend, spare: Callable[[], None] = lambda: None
 ) -> RewardModel:
-    """Load the reward model of a fleet. If memory runs out, spare some and try once more.
+    """Load a fleet's reward model. If memory runs out, free some and try once more.
 
     Args:
         backend: returns the backend of a kind, for a judge.
-        spare: frees memory, as far as possible.
+        spare: frees as much memory as possible.
 
     Raises:
         ZooterError: there is no such kind, or it needs PyTorch, which is not installed.

@@ -96,7 +96,7 @@ def load(config: CheckpointConfig, kind: Any = AutoModelForSequenceClassificatio
 def in_batches(
     items: Sequence[Item], size: int, length: Callable[[Item], int], compute: Callable[[list[Item]], torch.Tensor]
 ) -> list[float]:
-    """The number of each item, which `compute` gives for a batch of items of like length."""
+    """A number per item. `compute` returns those of a batch of items of similar length."""
     numbers = [0.0] * len(items)
     order = sorted(range(len(items)), key=lambda row: length(items[row]))
     for start in range(0, len(order), size):
@@ -107,7 +107,7 @@ def in_batches(
 
 
 def check_files(config: CheckpointConfig) -> None:
-    """Refuse a checkpoint whose files are missing or broken. Does not load the weights."""
+    """Refuse a checkpoint whose files are missing or damaged. Does not load the weights."""
     folder = resolve(config.model)
     with _loading(config.model):
         if Path(folder).is_dir() and not (Path(folder) / "config.json").is_file():

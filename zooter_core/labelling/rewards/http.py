@@ -1,13 +1,13 @@
 """Reward kind `http`: a reward model behind an endpoint, which scores pairs in batches.
 
-`api` says what is sent to `url`, and what comes back:
+`api` is the format of requests to `url` and of replies:
 - `pairs`, your own endpoint: {"model", "pairs": [{"query", "response"}]} -> {"rewards": [number]}.
 - `score`, vLLM's /score: {"model", "text_1": [query], "text_2": [response]} -> {"data": [{"index", "score"}]}.
 - `pooling`, vLLM's /pooling: {"model", "input": [text]} with a `template`, else {"model", "messages"} with one response
   a request and the server's chat template -> {"data": [{"index", "data": [number]}]}. If a model gives a number for
   every token, the last one counts.
 
-vLLM is asked for logits: its default, a sigmoid of them, is 1.0 for every response that a reward model likes well.
+vLLM is asked for logits: its default, their sigmoid, rounds to 1.0 for every response with a high reward.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from zooter_core.labelling.rewards import Unscored, fill_template
 CONNECT_SECONDS = 10.0
 TIMEOUT_SECONDS = 60.0
 AT_ONCE = 16  # responses in a request
-MOST_TIMEOUTS = 2  # in a row; after one more the endpoint counts as hanging
+MOST_TIMEOUTS = 2  # in a row; with one more, the endpoint counts as hanging
 RETRIES = 2
 CHECK = "See whether it runs, and check url, api and model in [reward]."
 SHAPES = {
@@ -48,7 +48,7 @@ class HttpReward:
     """A reward endpoint.
 
     Raises:
-        ZooterError: the environment lacks the key that fleet.toml names, or it may not go there.
+        ZooterError: the key that fleet.toml names is not in the environment, or must not be sent there.
     """
 
     def __init__(self, config: HttpConfig, backend: Callable[[str], Backend]) -> None:
@@ -57,7 +57,7 @@ class HttpReward:
         self._client = Client(config.url, key, config.api_key_env, on_this_machine(config.url), CONNECT_SECONDS)
         self._portal = Portal("rewards")
         self._portal.closing.append(self._client.close)
-        self._timeouts = 0  # since the last answer
+        self._timeouts = 0  # since the last reply
 
     def score(self, pairs: Sequence[Pair]) -> list[float]:
         size = 1 if self.config.api == "pooling" and not self.config.template else AT_ONCE
@@ -67,10 +67,10 @@ class HttpReward:
         return rewards
 
     def _scored(self, pairs: Sequence[Pair], retries: int) -> list[float]:
-        """The rewards of one request. If it is refused, fails or takes too long, every pair is sent once by itself.
+        """The rewards of one request. If it is refused, fails or times out, every pair is sent once by itself.
 
         Raises:
-            WorkError: the endpoint cannot be reached, or does not serve this fleet at all.
+            WorkError: the endpoint cannot be reached, or refuses every request of this fleet.
         """
         try:
             reply = self._post(pairs, retries)
@@ -90,7 +90,7 @@ class HttpReward:
         """The body of the reply with status 200.
 
         Raises:
-            EndpointError: there is none after all retries.
+            EndpointError: all retries failed.
         """
         body = self._body(pairs)
         attempt = 0
@@ -122,10 +122,10 @@ class HttpReward:
         """The rewards in a reply, in the order of the pairs."""
         api = self.config.api
         try:
-            shape = json.loads(reply)  # a reward that is no finite number is set aside with its response
+            shape = json.loads(reply)  # a response whose reward is not finite is set aside
             if api == "pairs":
                 values = list(shape["rewards"])
-            else:  # without an index they are in order
+            else:  # without indices, they are in order
                 rows = sorted(shape["data"], key=lambda row: row.get("index", 0))
                 values = [row["score"] if api == "score" else _last(row["data"]) for row in rows]
         except (ValueError, TypeError, KeyError, AttributeError):
@@ -142,7 +142,7 @@ class HttpReward:
 
     def _error(self, expected: str, found: str, next_step: str = CHECK) -> WorkError:
         parts = urlsplit(self.config.url)
-        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()  # without a name and password
+        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()  # without user name and password
         return WorkError(f"{expected} from the reward endpoint {shown}", found, next_step)
 
 

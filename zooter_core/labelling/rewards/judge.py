@@ -104,7 +104,7 @@ BETTER = re.compile(
 )
 MARGIN = {"1": 1.0, "2": -1.0, "0": 0.0, "tie": 0.0}
 RETRY_TEMPERATURE = 0.7
-TRIES = 3  # until the judge's text can be read
+TRIES = 3  # until the judge's text has a verdict
 MAX_NEW_TOKENS = 1024
 Reader = Callable[[str], float | None]  # the verdict in the judge's text; None if it has none
 
@@ -124,8 +124,8 @@ class Judge:
         self.version = ""
 
     def verdicts(self, prompts: Sequence[str], readers: Sequence[Reader]) -> list[float]:
-        """The verdicts on prompts, each found by its reader; an `Unscored` if there is none. Of two judges it is the
-        mean, or that of the one who gave any."""
+        """The verdicts on prompts, each parsed by its reader; an `Unscored` if there is none. With two judges, it is
+        the mean of their verdicts, or the only one."""
         columns = [self._ask_one(candidate, one, prompts, readers) for candidate, one in self.judges]
         return list(map(_mean, zip(*columns, strict=True)))
 
@@ -141,14 +141,14 @@ class Judge:
                 answers = ask(backend, candidate, [prompts[row] for row in rows], generation)
                 for row, answer in zip(rows, answers, strict=True):
                     failed = f"the judge failed: {answer.error}".rstrip(".") if answer.error else None
-                    verdict = None if answer.finish == "length" else readers[row](answer.text)  # a draft is no verdict
+                    verdict = None if answer.finish == "length" else readers[row](answer.text)  # may be a draft
                     verdicts[row] = Unscored(failed) if failed else verdict
         none = Unscored(f"no verdict in the judge's text in {TRIES} tries")
         return [none if verdict is None else verdict for verdict in verdicts]
 
 
 def _mean(verdicts: Sequence[float]) -> float:
-    """The mean of those that are there; the first `Unscored` if none is."""
+    """The mean of the verdicts; the first `Unscored` if there are none."""
     present = [verdict for verdict in verdicts if not math.isnan(verdict)]
     return sum(present) / len(present) if present else verdicts[0]
 
@@ -178,7 +178,7 @@ def choose_template(config: JudgeConfig, default: str, auto_j: str) -> str:
 
 
 def fill_prompt(template: str, **texts: str) -> str:
-    """The judge's prompt, with a fence that is in none of the texts, so that no text can end its own part."""
+    """The judge's prompt, with a fence that occurs in none of the texts, so that no text can close its part."""
     mark, least = ("*", 3) if template in (AUTO_J_SINGLE, AUTO_J_PAIR) else ("=", 5)
     runs = re.findall(f"{re.escape(mark)}{{{least},}}", "\n".join(texts.values()))
     fence = mark * max([least, *(len(run) + 1 for run in runs)])

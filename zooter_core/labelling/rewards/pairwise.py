@@ -18,7 +18,7 @@ from zooter_core.labelling.rewards.architectures import PairRM, in_batches, load
 
 BATCH = 8
 MOST_TOKENS = 2048
-SHARE = 412 / 2048  # of the tokens for each response at least; both share what the query leaves
+SHARE = 412 / 2048  # the least share of the tokens for each response; both share what the query leaves
 MARKS = ("<|source|>", "<|candidate1|>", "<|candidate2|>")
 
 

@@ -1,4 +1,4 @@
-"""Reward kinds `scalar` and `ultra`: one number for one text, the usual form of a published reward model.
+"""Reward kinds `scalar` and `ultra`: one number per text, the usual form of a published reward model.
 
 An encoder (DeBERTa, BERT) reads query and response as two segments. A decoder (Llama, Qwen2, Gemma 2) reads them
 as a conversation, and its head reads the last token's state. After training with the Bradley-Terry loss
@@ -22,9 +22,9 @@ from zooter_core.labelling.rewards.architectures import UltraRM, in_batches, loa
 
 BATCH = 16
 MOST_TOKENS = 512
-TRIES = 8  # a cut text may have one token more than it had inside the longer one
+TRIES = 8  # a shortened text may have more tokens than it had within the longer one
 ULTRA_TEMPLATE, ULTRA_TOKENS = "Human: {query}\n\nAssistant: {response}", 2048
-HEADS = ("score", "regression_head")  # of decoders: from a token's state to its number
+HEADS = ("score", "regression_head")  # of decoders: they map a token's state to a number
 
 
 class ScalarReward:
@@ -64,7 +64,7 @@ class ScalarReward:
             return "template"
         if self.tokenizer.chat_template:
             return "chat"
-        if self.head is not None:  # nothing would separate the two texts
+        if self.head is not None:  # a decoder needs something that separates the two texts
             raise ZooterError(
                 f"a chat template in the tokenizer of {config.model}, or a template in [reward]",
                 "neither",
@@ -109,9 +109,9 @@ class ScalarReward:
         return self.head(states[torch.arange(len(rows), device=device), last])[:, 0]
 
     def _place(self, row: Sequence[int]) -> int:
-        """The place of the last token, or of the last one that is not the padding token of config.json.
+        """The index of the last token, or of the last one that is not config.json's padding token.
 
-        The classes of transformers do the same with a single text, as in their training.
+        The classes of transformers do the same for a single text, also in training.
         """
         padding = self.model.config.pad_token_id if hasattr(self.model, "num_labels") else None
         places = [place for place, token in enumerate(row) if token != padding]

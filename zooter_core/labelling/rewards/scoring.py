@@ -2,7 +2,7 @@
 
 A comparing model sees all ordered pairs of a query's responses. With L(i, j) the margin of i over j when i is shown
 first, the reward of i is the mean over all others of (L(i, j) - L(j, i)) / 2, which does not depend on the order in
-which responses are shown. LLM-Blender (arXiv 2306.02561) ranks by the same sum. A sole response has reward 0.
+which responses are shown. LLM-Blender (arXiv 2306.02561) ranks by the same sum. A single response has reward 0.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from zooter_core.labelling.rewards import PLAIN, Comparing, RewardModel, Unscore
 Item = tuple[str, ...]  # a query and a response, or a query and two responses that are compared
 QueryResponses = tuple[str, Sequence[str]]  # a query and its responses
 Score = Callable[[Sequence[Item]], list[float]]
-COMPARED, SCORED = 4, 16  # queries at a time: then progress is reported, and the cache has their rewards
-STOPPABLE = 4  # responses or comparisons between two looks at a stop
-MANY = 4  # queries without any reward after which PLAIN tells whether the model or they are at fault
+COMPARED, SCORED = 4, 16  # queries after which progress is reported and rewards are cached
+STOPPABLE = 4  # responses or comparisons between two checks for a stop
+MANY = 4  # queries without any reward, after which PLAIN tells whether the model is at fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class QueryRewards:
     reason: str | None = None  # why the first such response has none; None if all responses have a reward
 
     def line(self, query_id: str, pool: Sequence[str]) -> dict[str, Any]:
-        """A line of rewards.jsonl: every candidate's mean reward and its samples, or why the query is set aside.
+        """A line of rewards.jsonl: each candidate's mean reward and its samples, or why the query is set aside.
 
-        The rewards are those of all samples of the first candidate, then of the second, and so on.
+        The rewards are in order: all samples of the first candidate, then of the second, and so on.
         """
         if self.reason:
             return {"id": query_id, "set_aside": self.reason}
@@ -52,10 +52,10 @@ class QueryRewards:
 
 
 class ScoreCache:
-    """A file of the rewards of reward models. A row holds a hash of the model and the item, and the number: 40 bytes.
+    """A file of rewards. A row holds a hash of the model and the item, and the number: 40 bytes.
 
     Args:
-        identity: everything that shapes the rewards: settings, weights and their version.
+        identity: everything that rewards depend on: settings, weights and their version.
     """
 
     FILE = "rewards.sqlite"
@@ -95,8 +95,8 @@ def score_queries(
     Args:
         queries: each query's text and the texts of its responses.
         cache: where rewards are looked up first, and stored.
-        progress: called with the number of finished queries while the others are scored.
-        stop: an event that ends the work when it is set; it is looked at after each few responses or comparisons.
+        progress: called with the number of finished queries.
+        stop: an event that ends the work when it is set; it is checked every few responses or comparisons.
 
     Raises:
         ZooterError: the model cannot work at all, or no response of many queries has a reward.
@@ -127,7 +127,7 @@ def rank_by_reward(responses: Sequence[Response], scored: Sequence[Response], re
     """Rank responses, best first. Equal rewards share a rank; responses without one come last and have no rank.
 
     Args:
-        scored: the responses that `rewards` are of.
+        scored: the responses that belong to `rewards`.
 
     Raises:
         WorkError: none of the scored responses has a reward.
@@ -151,7 +151,7 @@ def _ordered_pairs(query: QueryResponses) -> list[Item]:
 def _from_comparisons(query: QueryResponses, margins: dict[Item, float]) -> QueryRewards:
     text, responses = query
     for pair in _ordered_pairs(query):
-        if math.isnan(margins[pair]):  # without it the rewards of the others would not be on one scale
+        if math.isnan(margins[pair]):  # without it, the others' rewards would not be on one scale
             return QueryRewards((None,) * len(responses), _reason(margins[pair]))
     rewards = []
     for place, response in enumerate(responses):
@@ -198,7 +198,7 @@ def _cached_or_scored(
 
 
 def _score(score: Score, items: Sequence[Item]) -> list[float]:
-    """The rewards of a batch. If it raises, its halves are scored, down to the item that is at fault."""
+    """The rewards of a batch. If it raises, its halves are scored, down to the item that causes the error."""
     try:
         rewards = list(score(items))
     except ZooterError:

@@ -29,10 +29,10 @@ class SentenceEncoder(Protocol):
         """Vectors of a few texts, shape (n, 2 * width)."""
 
     def embed_all(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """The same for many texts, cached on disk."""
+        """Like `embed`, for many texts, cached on disk."""
 
     def sentence(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The half of such vectors for comparing texts, shape (n, width), of unit length."""
+        """The half of these vectors that is for comparing texts, shape (n, width), of unit norm."""
 
 
 Encoders = Callable[[str], SentenceEncoder]  # by reference
@@ -48,14 +48,14 @@ class Tagger(Protocol):
     quick: bool
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
-        """The tags of every query, the highest score first; none if nothing fits."""
+        """Each query's tags, the highest score first; empty if nothing fits."""
 
     def tag_all(self, queries: Sequence[Query]) -> list[tuple[Tag, ...]]:
-        """The same for the queries of a file, which may already have tags."""
+        """Like `tag`, for a file's queries, which may already have tags."""
 
 
 def is_quick(config: TaggerConfig | None) -> bool:
-    """Whether a fleet's tagger is fast enough for every routed query. It is not loaded to find out."""
+    """Whether a fleet's tagger is fast enough for every routed query. Does not load it."""
     return config is not None and bool(getattr(load_kind("tagger", KINDS, config.kind), "quick", False))
 
 

@@ -1,4 +1,4 @@
-"""Tagger kind `given`: the tags in the queries file. Queries that are routed later have no tags, and need none."""
+"""Tagger kind `given`: the tags in the queries file. Routed queries have no tags and need none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class GivenTagger:
     quick = False
 
     def __init__(self, config: GivenConfig, encoders: Encoders, backend: Callable[[str], Backend]) -> None:
-        """Nothing to load."""
+        """Has nothing to load."""
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
         return [()] * len(queries)

@@ -30,9 +30,9 @@ VICUNA = (
     "<s>A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, "
     "and polite answers to the human's questions. USER: {query} ASSISTANT:"
 )
-INSTAGGER = "instagger"  # in the name of a model that VICUNA is for
-MANY = 4  # queries refused without exception, after which the tagger is at fault, not they
-LONGEST = 60  # characters of a tag's name; what is longer is a sentence
+INSTAGGER = "instagger"  # part of the names of models that need VICUNA
+MANY = 4  # refused queries, with none accepted, after which the tagger counts as failed
+LONGEST = 60  # characters of a tag's name; longer ones are sentences
 MAX_NEW_TOKENS = 512
 NAME = re.compile(r'"([^"]*)"(?!\s*:)')
 TAG = re.compile(r"""["']?tag["']?\s*:\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""", re.IGNORECASE)
@@ -53,7 +53,7 @@ class InsTagger:
         self.backend.load(candidate)
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
-        """The tags of every query. A query that the model refuses as too long has none.
+        """Each query's tags. A query that the model refuses as too long has none.
 
         Raises:
             WorkError: the model failed, or refused several queries and accepted none.

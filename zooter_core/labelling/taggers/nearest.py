@@ -28,7 +28,7 @@ AT_ONCE = 1 << 14  # queries whose similarities to all texts are in memory at on
 class NearestTagger:
     """Tags with a score of at least `threshold` and at least 96% of the best one's, at most `most` a query."""
 
-    CLOSE = 0.96  # SOFT and this were set on recipes/embedded/tag_queries.jsonl, this also on 200 others
+    CLOSE = 0.96  # tuned on recipes/embedded/tag_queries.jsonl, like SOFT, and on 200 other queries
     SOFT = 0.12
     quick = True
 
@@ -43,7 +43,7 @@ class NearestTagger:
         self.encoder = encoders(config.encoder or ENCODER)
         self.vectors = self.encoder.sentence(self.encoder.embed_all(texts)).copy()
         self.starts = np.flatnonzero(np.diff(owners, prepend=-1))  # where each tag's texts begin
-        self.roots = np.sqrt(np.bincount(owners)).astype(np.float32)  # of their numbers
+        self.roots = np.sqrt(np.bincount(owners)).astype(np.float32)  # of the numbers of texts
         self.config = config
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
@@ -55,7 +55,7 @@ class NearestTagger:
         return [tags for part in parts for tags in part]
 
     def _tags(self, vectors: NDArray[np.float32]) -> list[tuple[Tag, ...]]:
-        # Not a matrix product: the threads of numpy's library for those would slow down the encoder's next pass.
+        # Not a matrix product, since the threads of numpy's BLAS would slow down the encoder's next pass.
         similarities = np.einsum("qw,tw->qt", self.encoder.sentence(vectors), self.vectors)
         sums = np.add.reduceat(np.exp(similarities / self.SOFT), self.starts, axis=1)
         return [self._best(row) for row in self.SOFT * np.log(sums / self.roots)]

@@ -1,4 +1,4 @@
-"""Tagger kind `skills`: which of sixteen skills a query asks for, from a small classifier that ships."""
+"""Tagger kind `skills`: which of sixteen skills a query asks for, by a small pretrained classifier."""
 
 from __future__ import annotations
 
