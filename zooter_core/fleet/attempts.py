@@ -1,11 +1,11 @@
-"""Who is asked, who is asked next, and who is asked again: one policy for the commands, the demo and the endpoint.
+"""The policy of fallbacks and retries, for the commands, the demo and the endpoint.
 
-It sends nothing and waits for nothing: its caller runs the requests, and reports how they went.
+It does no I/O: its caller sends the requests and reports how they went.
 
 - `Ensemble.run_candidates`: some candidates together; if all of them fail before their first token, reserves in turn.
 - `zooter serve` (serve/chat.py): one candidate after the other, or beside one that is slow; the last one again.
 
-The end of this file says for people who failed and why.
+The functions at the end of this file explain failures to people.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ MOST_REASON = 300  # characters of a reason
 
 
 class Attempts:
-    """Decides which candidate is asked next for an answer to a request.
+    """Decides which candidate is asked next.
 
-    Each candidate is asked once; the last one again after a temporary failure, as often as its server has `retries`.
+    Each candidate is asked once. The last one is asked again after a temporary failure, up to its server's `retries`.
 
     Args:
         order: the candidates' names, best first.
-        together: how many of them are asked at the same time at first.
+        together: how many of them are asked at the same time at the start.
 
     Attributes:
         last: the last candidate of the order.
-        pause: seconds to wait before asking those whom `next` has returned.
-        errors: the latest error of each candidate that has not answered, where it is known.
+        pause: seconds to wait before asking the candidates that `next` returned.
+        errors: the latest error of each candidate that has not answered, if it is known.
         failures: all errors, with their candidates, in order; a retry counts again.
     """
 
@@ -57,7 +57,7 @@ class Attempts:
         return bool(self._waiting)
 
     def next(self) -> list[str]:
-        """The candidates to ask next: call it when all who were asked have failed, or while one of them is slow.
+        """The candidates to ask next. To be called when all that were asked have failed, or while one of them is slow.
 
         Empty once a candidate has answered, or if none is left.
         """
@@ -78,10 +78,10 @@ class Attempts:
     def answered(self, name: str) -> None:
         """Note that a candidate has begun to answer."""
         self._answered = True
-        self.errors.pop(name, None)  # it failed at first
+        self.errors.pop(name, None)  # of an earlier attempt
 
     def failed(self, name: str, error: EndpointError | None = None) -> None:
-        """Note that a candidate has not begun to answer, with the error if it is known."""
+        """Note that a candidate failed before it began to answer, with the error if it is known."""
         if error is not None:
             self.failures.append((name, error))
             self.errors[name] = error
@@ -92,7 +92,7 @@ class Attempts:
     def ill(self) -> list[str]:
         """The candidates whose failure counts for their circuit breakers, each once.
 
-        If no candidate has answered and several have failed with the same status, the request is to blame: these
+        If no candidate has answered and several failed with the same status, the request is the likely cause, and these
         failures do not count.
         """
         ways = [error.same_as for error in self.errors.values()]
@@ -119,7 +119,7 @@ def check_answered(responses: Sequence[Response], may_be_empty: bool = False) ->
     """Raise if nobody answered, or if the answer broke off or is empty.
 
     Args:
-        responses: those that failed, and last the answer.
+        responses: the failed responses, then the answer.
 
     Raises:
         WorkError: no candidate has answered, the answer broke off, or it is empty.
@@ -134,7 +134,7 @@ def check_answered(responses: Sequence[Response], may_be_empty: bool = False) ->
 
 
 def note(failed: Sequence[Response], instead: str | None = None) -> str:
-    """One line on who could not answer and why, and who answers instead; "" if no candidate failed."""
+    """One line that says who could not answer and why, and who answers instead; "" if no candidate failed."""
     reasons = []
     for response in failed:
         end = "could not answer" if response.failed_before_first_token else "broke off"

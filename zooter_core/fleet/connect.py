@@ -20,8 +20,8 @@ from zooter_core.fleet.discovery import one_name
 from zooter_core.fleet.families import recognise
 from zooter_core.fleet.machine import billions_in
 
-GOOD_JUDGE = 7.0  # billions of parameters from which a model can judge answers
-DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")  # behind the name of a model
+GOOD_JUDGE = 7.0  # billions of parameters; smaller models do not judge answers
+DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")  # at the end of a model's name
 EMBEDDED_REWARD = {
     "comment": "Small: it judges little more than form and relevance. docs/reward-models.md has better ones.",
     "kind": "embedded",
@@ -33,17 +33,17 @@ class Connected:
     """What `connect` added to a fleet."""
 
     names: tuple[str, ...]
-    present: tuple[Model, ...]  # models that it had already
+    present: tuple[Model, ...]  # models that were already in it
 
 
 def connect(folder: Path, models: Sequence[Model], called: Sequence[str] | None = None) -> Connected:
     """Add models to the fleet in a folder; a new fleet gets a reward model and a tagger too.
 
     Args:
-        called: the name of each, where something knows them by names, such as a router.
+        called: the models' names, if something such as a router knows them by name.
 
     Raises:
-        ZooterError: fleet.toml is no fleet, or cannot be written.
+        ZooterError: fleet.toml is not valid, or cannot be written.
     """
     fleet = fleet_or_none(folder)
     candidates = fleet.candidates if fleet else ()
@@ -55,7 +55,7 @@ def connect(folder: Path, models: Sequence[Model], called: Sequence[str] | None 
     for model, name in zip(new, wanted, strict=True):
         keys = model.keys() | {"name": name if called else free_name(name, names)}
         names[keys["name"]] = None
-        if model.billions and billions_in(f"{keys['name']} {model.model}") is None:  # a starting router goes by it
+        if model.billions and billions_in(f"{keys['name']} {model.model}") is None:  # a starting router depends on it
             keys.setdefault("description", f"{model.billions:g}B parameters")
         if model.abilities.prices:
             keys["comment"] += f"\nPrices on {date.today()}, by its server's list of models."
@@ -68,7 +68,7 @@ def connect(folder: Path, models: Sequence[Model], called: Sequence[str] | None 
         tables.append(keys)
     if tables:
         add_candidates(folder, tables, {} if fleet else _others(tables, new))
-        if fleet and fleet.router and fleet.router.others == "refuse":  # it does not know the new ones
+        if fleet and fleet.router and fleet.router.others == "refuse":  # the router does not know the new ones
             set_table(folder, "router", {"others": "profile"})
     return Connected(tuple(names)[len(candidates) :], tuple(model for model in models if model in present))
 
@@ -82,8 +82,8 @@ def in_fleet(models: Sequence[Model], candidates: Sequence[CandidateConfig]) -> 
 
 
 def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[str, Any]:
-    """The reward model and tagger of a new fleet. The two largest models judge, if they are large enough for that: one
-    alone would judge its own answers. A LoRA adapter, which was trained for something else, does not judge."""
+    """The reward model and tagger of a new fleet. The two largest models judge if they are large enough: a single judge
+    would judge its own answers. LoRA adapters, which were trained for something else, do not judge."""
     served: dict[str, tuple[float, dict[str, Any]]] = {}  # by name: the same model on two servers is one judge
     for model, keys in zip(models, tables, strict=True):
         if model.backend == ENDPOINT and not model.base and model.billions and model.billions >= GOOD_JUDGE:
@@ -92,7 +92,7 @@ def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[s
         return {"reward": EMBEDDED_REWARD, "tagger": {"kind": "skills"}}
     largest = sorted(served.values(), key=lambda one: -one[0])[:2]
     shared = ("backend", "model", "base_url", "api_key_env", "parallel", "first_token_seconds")
-    quick = {"thinking": False}  # a verdict needs no thoughts, and a hundred of them would take hours
+    quick = {"thinking": False}  # a verdict needs no thoughts, and a hundred verdicts with thoughts would take hours
     judge, second = ({key: keys[key] for key in shared if key in keys} | quick for _, keys in largest)
     names = " and ".join(keys["name"] for _, keys in largest)
     reward = {
@@ -105,7 +105,7 @@ def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[s
 
 
 class ListPrice(NamedTuple):
-    """US dollars per million tokens of the prompt and of the answer, and which list says so, of which day."""
+    """US dollars per million tokens of the prompt and of the answer, and the source and date of the list."""
 
     prompt: float
     answer: float
@@ -117,7 +117,7 @@ def list_price(base_url: str, model: str) -> ListPrice | None:
     """The list price of a model at an address; None if the table has none."""
     table = _table()
     prices = table["hosts"].get(urlsplit(base_url).hostname, {})
-    name = model.lower().removeprefix("models/")  # as Google's server lists them
+    name = model.lower().removeprefix("models/")  # as listed by Google's server
     price = prices.get(name) or prices.get(DATE.sub("", name))
     return ListPrice(price[0], price[1], table["source"], table["date"]) if price else None
 

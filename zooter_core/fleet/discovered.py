@@ -1,4 +1,4 @@
-"""A model that was discovered, on a server or on the disk, and the keys of the `[[candidate]]` that it can become."""
+"""A model that was discovered on a server or on disk, and the keys of the `[[candidate]]` that it can become."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zooter_core.config.candidates import ENDPOINT, GGUF
 from zooter_core.config.serve import is_virtual
 
 OLLAMA, LM_STUDIO, LLAMA_CPP, VLLM, OTHER = "Ollama", "LM Studio", "llama.cpp", "vLLM", "a server"
-SLOW_TO_LOAD = (OLLAMA, LM_STUDIO)  # these load a model at its first request
+SLOW_TO_LOAD = (OLLAMA, LM_STUDIO)  # servers that load a model at its first request
 LOAD_SECONDS = 180.0
 ABILITY_KEYS = ("parallel", "images", "tools", "json_mode", "context_tokens")  # of `[[candidate]]`
 MOST_MODELS = 1000  # of a server or a folder
@@ -27,16 +27,16 @@ class Model:
     """A model that can become a candidate."""
 
     backend: str  # as in `[[candidate]]`
-    model: str  # as well
-    place: str  # where it runs or lies, for people: "Ollama at localhost:11434"
+    model: str  # likewise
+    place: str  # where it runs or is stored, for people: "Ollama at localhost:11434"
     make: str = ""
-    billions: float | None = None  # of parameters, where something says so
+    billions: float | None = None  # of parameters, if known
     size: int | None = None  # bytes of its weights
     quantisation: str = ""
-    abilities: Abilities = field(default_factory=Abilities)  # as its server or its files tell
+    abilities: Abilities = field(default_factory=Abilities)  # according to its server or its files
     base_url: str = ""  # of its server
     api_key_env: str | None = None  # the variable with the server's key
-    base: str = ""  # the server's name for the model of which it is a LoRA adapter
+    base: str = ""  # if it is a LoRA adapter, the server's name for its base model
 
     @property
     def name(self) -> str:
@@ -49,7 +49,7 @@ class Model:
 
     @property
     def facts(self) -> str:
-        """What is known of it, for people: "7.6B, Q4_K_M, 32,768 tokens, $0.3 per million tokens"."""
+        """The known facts, for people: "7.6B, Q4_K_M, 32,768 tokens, $0.3 per million tokens"."""
         abilities = self.abilities
         parts = [
             f"{self.billions:g}B" if self.billions else "",
@@ -85,5 +85,5 @@ class Model:
 
 
 def text_or_empty(value: object) -> str:
-    """A text that a server or a file sends; empty if it sends anything else there."""
+    """A text from a server or a file; empty if the value is not a text."""
     return value if isinstance(value, str) else ""

@@ -1,7 +1,7 @@
-"""What could be a candidate: models of servers that run on this machine, weights on its disk, and its GPUs.
+"""Discovers possible candidates: models of servers on this machine, weights on its disk, and its GPUs.
 
-Servers are asked by the routes that they have for it, on the usual ports of this machine and at addresses that somebody
-named; nothing else is contacted. A hosted provider is only reported, by the variable that holds its key.
+Servers are asked through their own routes, on the usual ports of this machine and at addresses that the user named;
+nothing else is contacted. A hosted provider is only reported, by the variable that holds its key.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ PATHS = {  # of providers whose API does not begin at /v1
     "generativelanguage.googleapis.com": "/v1beta/openai",
     "openrouter.ai": "/api/v1",
 }
-MAKES = {"vllm": VLLM, "llamacpp": LLAMA_CPP}  # by what `owned_by` says in their lists of models
+MAKES = {"vllm": VLLM, "llamacpp": LLAMA_CPP}  # by `owned_by` in their lists of models
 ASK_SECONDS = 10.0  # for a server to list its models
 CONNECT_SECONDS = 1.0
-AT_ONCE = 8  # models that a server is asked about at the same time
-MOST_CHARACTERS = 80_000  # which bounds what a server's answer may have: 33 million bytes
+AT_ONCE = 8  # models about which a server is asked at the same time
+MOST_CHARACTERS = 80_000  # limits a server's answer to 33 million bytes
 LONGEST_NAME, LONGEST_FACT = 1000, 40  # characters
 NO_TEXT = re.compile(
     r"embed|bge-|minilm|rerank|reward|whisper|(?<![a-z])(clip|tts|sora)(?![a-z])|dall-e|gpt-image|transcribe|moderation",
@@ -81,14 +81,14 @@ NO_TEXT_TYPES = ("embedding", "embeddings", "rerank", "moderation", "image", "vi
 
 @dataclass(frozen=True)
 class Discovery:
-    """What was discovered."""
+    """The result of a search."""
 
     models: tuple[Model, ...]
     gpus: tuple[Gpu, ...] = ()
-    # Addresses that somebody named where no server answers, each with the reason.
+    # Named addresses at which no server answers, each with the reason.
     silent: Mapping[str, str] = field(default_factory=dict)
     providers: tuple[str, ...] = ()  # variables that hold a key of a hosted provider, which was not contacted
-    # Files, models, more of them than fit, and Ollama's where it does not run: a sentence about each.
+    # Sentences about files and models that were skipped, lists that were cut, and Ollama's models if it does not run.
     passed_over: tuple[str, ...] = ()
 
 
@@ -96,11 +96,11 @@ def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequenc
     """Look at the usual ports and cache folders of this machine, and at other servers and folders.
 
     Args:
-        addresses: of further servers, each up to and with its /v1, and the variable that holds its key, if it has one.
-        folders: further ones with weights.
+        addresses: further servers, each address with its /v1, and the variable that holds the key, if any.
+        folders: further folders with weights.
     """
     addresses = addresses or {}
-    servers: dict[str, str] = {}  # a server that has two names is asked by the first
+    servers: dict[str, str] = {}  # a server with two names is asked under the first
     for url in (*addresses, *usual_addresses()):
         servers.setdefault(one_name(url), url)
     notes: list[str] = []
@@ -108,7 +108,7 @@ def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequenc
     names = {model.name for model in served}
     if (folder := ollama_folder()) and not any(model.make == OLLAMA for model in served):
         notes.append(f"Start Ollama to use its models in {shown(folder)}.")
-    files = [  # a server may have files of the usual folders; a folder that somebody named is listed whole
+    files = [  # a server may serve files of the usual folders; a named folder is listed completely
         model
         for place in dict.fromkeys((*folders, *usual_folders()))
         for model in models_in(place, notes.append)
@@ -120,14 +120,14 @@ def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequenc
 
 
 def one_name(url: str) -> str:
-    """An address in which localhost, 127.0.0.1 and ::1, the names of this machine, are the same."""
+    """An address with the same name for localhost, 127.0.0.1 and ::1, which are all this machine."""
     parts = urlsplit(url)
     here = parts.hostname in ("localhost", "127.0.0.1", "::1")
     return f"{parts.scheme}://{Host('localhost', parts.port)}{parts.path}" if here else url
 
 
 def usual_addresses() -> list[str]:
-    """The usual addresses of servers on this machine; that of Ollama is what OLLAMA_HOST names."""
+    """The usual addresses of servers on this machine; Ollama's is in OLLAMA_HOST, if that is set."""
     addresses = [f"http://localhost:{port}/v1" for port in USUAL.values()]
     host = os.environ.get("OLLAMA_HOST", "").strip()
     if host:
@@ -139,14 +139,14 @@ def usual_addresses() -> list[str]:
 
 
 async def _all_served(addresses: Mapping[str, str | None], tell: Tell) -> tuple[list[Model], dict[str, str]]:
-    """The models of all servers, and why others do not answer."""
+    """The models of all servers, and the reasons of those that do not answer."""
     results = await asyncio.gather(*(served(*one, tell) for one in addresses.items()), return_exceptions=True)
     models: list[Model] = []
     silent: dict[str, str] = {}
     for url, result in zip(addresses, results, strict=True):
         if isinstance(result, EndpointError):
             silent[url] = result.message
-        elif isinstance(result, ZooterError):  # an address that is none
+        elif isinstance(result, ZooterError):  # an invalid address
             silent[url] = result.failure.reason
         elif isinstance(result, BaseException):
             raise result
@@ -156,11 +156,11 @@ async def _all_served(addresses: Mapping[str, str | None], tell: Tell) -> tuple[
 
 
 def server_url(address: str) -> str:
-    """The address of a model server, up to where /chat/completions follows, from what a user typed, perhaps with that,
-    or the host alone.
+    """The base address of a model server, to which /chat/completions is appended, from what a user typed: the base
+    itself, the full address, or only the host.
 
     Raises:
-        ZooterError: it is no web address, or it holds a password.
+        ZooterError: it is not a web address, or it contains a password.
     """
     typed = re.sub(r"/(chat/completions|models)/*$", "", address.strip())
     scheme = "https" if provider_key(f"https://{typed}") else "http"
@@ -183,7 +183,7 @@ def models_at(url: str, key_variable: str | None = None) -> Discovery:
 
 
 def _apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine, run in a loop of its own: the caller's thread may have one that is running."""
+    """The result of a coroutine, run in its own event loop: the caller's thread may already run one."""
     portal = Portal("discovery")  # its loop ends with it
     return portal.submit(coroutine).result()
 
@@ -193,11 +193,11 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = silent)
 
     Args:
         key_variable: the environment variable with the server's key.
-        tell: called with a sentence about models that are passed over.
+        tell: called with a sentence about models that are skipped.
 
     Raises:
-        EndpointError: it does not answer, or has no list of models.
-        ZooterError: it is no address, or no variable can have that name.
+        EndpointError: the server does not answer, or has no list of models.
+        ZooterError: the address, or the name of the variable, is not valid.
     """
     try:
         endpoint = EndpointConfig(
@@ -210,17 +210,17 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = silent)
         entries = objects((await server.ask("/models", seconds=ASK_SECONDS)).get("data"))
         if any(entry.get("owned_by") == "zooter" for entry in entries):
             raise EndpointError("this is a Zooter endpoint", "Show its fleet with `zooter demo --fleet DIR`.")
-        shared = await ask_llama_cpp(server)  # its server has Ollama's list too, without the details
+        shared = await ask_llama_cpp(server)  # llama.cpp also has Ollama's list, without the details
         details, make = ({}, LLAMA_CPP) if shared else await _details(server)
         named = _named(entries, endpoint.host, tell)
         listings = [{**entry, **details.get(name, {}), "id": name} for name, entry in named.items()]
-        if not any(map(_writes, listings)):  # such as Ollama's after its installation
+        if not any(map(_writes, listings)):  # e.g. Ollama's after its installation
             tell(f"{endpoint.host} lists no model that writes text.")
         places = asyncio.Semaphore(AT_ONCE)
 
         async def model(listing: Mapping[str, Any]) -> Model:
             base, abilities = find_base(listing, listings), shared
-            if make == OLLAMA:  # the only one that has to be asked about each model: a hosted list has hundreds
+            if make == OLLAMA:  # only Ollama has to be asked about each model: a hosted list has hundreds
                 async with places:
                     abilities = await ask_ollama(server, listing["id"])
             return _model(server, make, listing, abilities or read_entry(listing, base), str(base.get("id", "")))
@@ -231,7 +231,7 @@ async def served(url: str, key_variable: str | None = None, tell: Tell = silent)
 
 
 def _named(entries: Sequence[Mapping[str, Any]], host: str, tell: Tell) -> dict[str, Mapping[str, Any]]:
-    """The first MOST_MODELS entries of a list of models, by name. Entries with an unusable name are passed over."""
+    """The first MOST_MODELS entries of a list of models, by name. Entries with an unusable name are skipped."""
     named = {name: entry for entry in entries if isinstance(name := entry.get("id"), str) and name}
     wrong = {name for name in named if NOT_IN_NAMES.search(name) or len(name) > LONGEST_NAME}
     if wrong:
@@ -244,7 +244,7 @@ def _named(entries: Sequence[Mapping[str, Any]], host: str, tell: Tell) -> dict[
 
 
 def _writes(listing: Mapping[str, Any]) -> bool:
-    """Whether an entry of a list of models is one that writes text, as far as its name and type tell."""
+    """Whether an entry of a list of models writes text, judging by its name and type."""
     outputs = get_nested(listing, "architecture", "output_modalities")
     writes = "text" in outputs if isinstance(outputs, list) else True
     return writes and not NO_TEXT.search(listing["id"]) and listing.get("type") not in NO_TEXT_TYPES
@@ -262,7 +262,7 @@ async def _details(server: Connection) -> tuple[dict[str, dict[str, Any]], str]:
 
 
 def _model(server: Connection, make: str, listing: Mapping[str, Any], abilities: Abilities, base: str) -> Model:
-    """A model from what its server lists of it, which may be anything but for the name."""
+    """A model from its server's entry, in which only the name is known to be valid."""
     name = listing["id"]
     make = make or MAKES.get(text_or_empty(listing.get("owned_by")), OTHER)
 

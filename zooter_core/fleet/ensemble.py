@@ -1,7 +1,7 @@
 """A fleet at work: route a query to one model, rank the responses of all models, or select the top k.
 
-`Ensemble` is the public class: what a user calls, then how candidates run and responses are scored. Its models load in
-`models`. How a model answers, scores or chooses is the business of the rooms below.
+`Ensemble` is the public class: first what a user calls, then how candidates run and responses are scored. `models`
+loads its models; how a model answers, scores or chooses is up to the packages below.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ class Ensemble(FleetModels):
         return Selection(decision, value, unsure, decision.order[: k if unsure else 1])
 
     def unsureness(self, decision: Decision, order: Sequence[str]) -> float:
-        """How unsure the router is of a decision, in [0, 1]: what the other responses are expected to gain, or the
-        margin where the router's folder has no training queries.
+        """How unsure the router is of a decision, in [0, 1]: by the expected gain of the other responses, or by the
+        margin if the router's folder has no training queries.
 
         Args:
             order: the candidates that would answer if it is unsure, the chosen one first.
@@ -231,8 +231,8 @@ class Ensemble(FleetModels):
         return replace(request, messages=messages, readings=readings)
 
     def read_ahead(self, conversation: Conversation) -> None:
-        """Let candidates read a conversation in the background, where their backend can: the answer to its next query
-        then begins sooner. The next request ends the reading."""
+        """Let candidates read a conversation in the background, if their backend can, so that the answer to its next
+        query begins sooner. The next request ends the reading."""
         messages = to_messages(conversation)
         loaded = [candidate for candidate in self.fleet.candidates if choose_backend(candidate) in self._used]
         requests = [self._with_attachments(Request(candidate, messages)) for candidate in loaded]
@@ -252,7 +252,7 @@ class Ensemble(FleetModels):
         stop: threading.Event,
         generation: GenerationConfig | None = None,
     ) -> Iterator[Piece]:
-        """`run_requests` for one candidate. An independent one draws requests from an iterator when it has room."""
+        """`run_requests` for one candidate. An independent one takes requests from an iterator as it has room."""
         backend = self.backend_for(self.fleet.candidate(candidate))
         return stream_or_fail(backend, requests, generation or self.fleet.generation, stop)
 
@@ -286,7 +286,7 @@ class Ensemble(FleetModels):
         return score_queries(self.reward_model, queries, self._cache() if cached else None, progress, stop)
 
     def renewed(self, fleet: Fleet) -> Ensemble:
-        """The ensemble for a changed fleet.toml. It shares what is loaded for the settings that stayed the same."""
+        """The ensemble for a changed fleet.toml. It shares what is already loaded for unchanged settings."""
         new = Ensemble(fleet, self.backends, self.light)
         if fleet.reward == self.fleet.reward and "reward" in self._parts:
             new._parts["reward"] = self._parts["reward"]
@@ -306,7 +306,7 @@ class Ensemble(FleetModels):
         progress("Loading the router ...")
         self.route("Hello")
         on_router()
-        self.routing([["Hello", "Thanks"]])  # reads the examples of small talk
+        self.routing([["Hello", "Thanks"]])  # also embeds the examples of small talk
         for candidate in self.fleet.candidates:
             progress(f"Loading the candidate {candidate.name} ...")
             try:

@@ -1,8 +1,8 @@
-"""Well-known families of open models: what a model's name says, and what its makers published about it.
+"""Well-known families of open models: what a model's name tells, and what its makers published.
 
 `models/families.toml` is the table, and says what its keys mean. A name may be Ollama's (`qwen2.5:7b-instruct-q4_K_M`),
 the hub's (`Qwen/Qwen2.5-7B-Instruct`, also as vLLM serves it), or a GGUF file's (`qwen2.5-7b-instruct-q4_k_m.gguf`).
-What is made from such a model, and so has another quality (`Hermes-3-Llama-3.1-8B`), is not recognised.
+A model that was made from one of them, and so differs in quality (`Hermes-3-Llama-3.1-8B`), is not recognised.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAKERS = "meta|meta-llama|c4ai|google|qwen|mistralai|microsoft|nvidia|ibm-granit
 ENDING = re.compile(r"(?i)(\.gguf|-gguf)+$")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)([bm])", re.ASCII)
 BASE = {"base", "pt", "text", "code"}
-PLAIN = re.compile(  # parts of a name that do not make it another model
+PLAIN = re.compile(  # parts of a name that do not mean a different model
     r"|a\d+(\.\d+)?b|instruct|chat|it|latest|hf|base|pt|text|code|python|reasoning|thinking|preview|tools|free|turbo"
     r"|instant|versatile|gguf|ggml|mlx|awq|gptq|exl2|bnb|onnx|qat|imat|imatrix|dynamic|unsloth|ud|quantized"
     r"|i?q\d(\.\d)*|[ksmlp0]|xs|xxs|xl|nl|(int|fp|nf|mxfp|bf|f)\d+|w\d+a\d+|\d+bit|gs?\d+"
@@ -49,20 +49,20 @@ THINKS = re.compile(  # in names of models that think before they answer, unless
 
 @dataclass(frozen=True)
 class Family:
-    """A model of a family, as far as its name says which one."""
+    """A model of a family, as far as its name tells."""
 
     name: str  # a short name of the family, such as "qwen2.5-coder"
     parameters: float | None = None  # in billions, as makers round them; None if the name does not say
-    routed_as: str | None = None  # its name in the router of models/open-models; None if that does not know it
+    routed_as: str | None = None  # its name in the router of models/open-models; None if the router does not know it
     # Published figures: benchmark -> share from 0 to 1; empty if there are none for this size.
     skills: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 def recognise(name: str, billions: float | None = None) -> Family | None:
-    """The family and the size of the model of that name; None for an unknown one.
+    """The family and the size of the model with this name; None if it is unknown.
 
     Args:
-        billions: of parameters, as its server counts them, for a name without a size: `llama3.1:latest`.
+        billions: parameters according to its server, for a name without a size such as `llama3.1:latest`.
     """
     plain = _plain(name)
     for entry, pattern in _table():
@@ -75,7 +75,7 @@ def recognise(name: str, billions: float | None = None) -> Family | None:
 
 
 def thinks(name: str) -> bool:
-    """Whether the model of that name is known to think before it answers."""
+    """Whether the model with this name is known to think before it answers."""
     return THINKS.search(_plain(name)) is not None
 
 
@@ -121,7 +121,7 @@ def _family(entry: Mapping[str, Any], parts: list[str], billions: float | None) 
 
 def _parameters(entry: Mapping[str, Any], parts: list[str]) -> float | None:
     words = entry.get("words", {})
-    for part in parts:  # before sizes: 17B in Llama-4-Scout-17B-16E is what is active
+    for part in parts:  # before sizes: 17B in Llama-4-Scout-17B-16E counts active parameters
         if part in words:
             return float(words[part])
     for part in parts:
@@ -131,7 +131,7 @@ def _parameters(entry: Mapping[str, Any], parts: list[str]) -> float | None:
 
 
 def _rounded(entry: Mapping[str, Any], billions: float | None) -> float | None:
-    """The size under which the table lists a model with this many parameters; makers round it, or leave some out."""
+    """The size under which the table lists a model with this many parameters, which makers round."""
     if not billions:
         return None
     sizes = map(float, {*entry.get("figures", {}), *entry.get("routed_as", {})})

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-MOST_BILLIONS = 1e6  # more is no size of a model
+MOST_BILLIONS = 1e6  # larger numbers are not sizes of models
 SIZE = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)\s*([bm])(?![a-z0-9])", re.IGNORECASE)
 
 
@@ -28,7 +28,7 @@ def billions_in(text: str) -> float | None:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """The NVIDIA GPUs of this machine with their free memory, as the driver's own tool says; () without one."""
+    """This machine's NVIDIA GPUs with their free memory, according to the driver's tool; () if there are none."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()

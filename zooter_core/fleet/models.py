@@ -34,12 +34,12 @@ Part = TypeVar("Part")
 class FleetModels:
     """The backends, router, tagger and reward model that fleet.toml describes.
 
-    A part raises a ZooterError when it is needed and fleet.toml has no table for it.
+    A part raises a ZooterError if it is needed and fleet.toml has no table for it.
 
     Args:
         shared: backends by kind; missing ones are added. Fleets that share them load a common model once.
-        light: route with 7-bit weights where the encoder has them, and without tags where the tagger would need an
-            encoder of its own.
+        light: route with 7-bit weights if the encoder has them, and without tags if the tagger would need its own
+            encoder.
     """
 
     def __init__(self, fleet: Fleet, shared: dict[str, Backend] | None = None, light: bool = False) -> None:
@@ -48,7 +48,7 @@ class FleetModels:
         self._used: set[str] = set()  # the kinds of backend that know this fleet's candidates
         self._using = threading.Lock()
         for candidate in fleet.candidates:
-            if candidate.backend not in (*backends.KINDS, AUTO_BACKEND):  # those load when they are needed
+            if candidate.backend not in (*backends.KINDS, AUTO_BACKEND):  # the other kinds load when they are needed
                 self.open_backend(candidate.backend)
         self._parts: dict[str, Any] = {}
         self.latest: dict[str, Response] = {}
@@ -78,14 +78,14 @@ class FleetModels:
 
     @property
     def agreement(self) -> tuple[int, int]:
-        """In how many comparisons two judges agreed so far, and how many both have judged."""
+        """The number of comparisons in which two judges have agreed, and the number that both have judged."""
         model = self._parts.get("reward")
         return getattr(model, "agreed", 0), getattr(model, "compared", 0)
 
     @property
     def routing(self) -> Routing:
-        """Decides on queries: the router, with the tagger if that is fast enough to tag every query."""
-        router = self.router  # or the error says that there is none
+        """Decides on queries by the router, with the tagger if it is fast enough for every query."""
+        router = self.router  # raises if there is none
         weigh = partial(
             prices.weighed, costs=prices.assumed(self.fleet), willingness=prices.find_willingness(self.fleet)
         )
@@ -97,7 +97,7 @@ class FleetModels:
         return Encoders(self.fleet.runtime, self.light, self._running)
 
     def _open_router(self, fleet: Fleet) -> Router:
-        """The router of fleet.toml, the open-models router if it knows the candidates, or one that starts without."""
+        """The router of fleet.toml, else the open-models router if it knows the candidates, else a starting router."""
         if fleet.router and fleet.router.others == "refuse":
             router = Router.load(fleet.router.path, self.encoders)
             return router.for_pool(fleet.pool, fleet.names_in(router.candidates))
@@ -162,7 +162,7 @@ class FleetModels:
         return self.open_backend(choose_backend(candidate))
 
     def retain(self, others: Sequence[Fleet] = ()) -> None:
-        """Unload what the backends have loaded and neither this fleet nor the others need any more."""
+        """Unload models that neither this fleet nor the others need any more."""
         needed = [model for fleet in (self.fleet, *others) for model in fleet.language_models]
         for kind, backend in list(self.backends.items()):  # other fleets may add to them meanwhile
             backend.retain([model for model in needed if choose_backend(model) == kind])
@@ -172,7 +172,7 @@ class FleetModels:
             backend.spare()
 
     def _cache(self) -> ScoreCache | None:
-        """The cache of rewards; None if the kind of reward model does not want one."""
+        """The cache of rewards; None if the kind of reward model does not use one."""
         version, config = getattr(self.reward_model, "version", None), self.fleet.reward
         if version is None or config is None:
             return None
@@ -183,7 +183,7 @@ class FleetModels:
         """A part of the fleet. The first thread that needs it loads it; the others wait."""
         if config is None:
             raise self.fleet.missing(name)
-        if name not in self._parts:  # a part that is there must not wait for one that is loading
+        if name not in self._parts:  # a loaded part must not wait for one that is loading
             with self._lock:
                 if name not in self._parts:
                     self._parts[name] = load(config)

@@ -1,6 +1,6 @@
-"""The models whose weights lie in a folder: GGUF files and transformers folders.
+"""Finds the models in a folder: GGUF files and transformers folders.
 
-A folder may hold anything. What is read of each file, and how many files are looked at, is bounded.
+A folder may contain anything. Both the number of files and what is read of each are bounded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from zooter_core.config.candidates import GGUF, TRANSFORMERS
 from zooter_core.fleet.discovered import MOST_MODELS, QUANTISATION, Model, text_or_empty
 from zooter_core.fleet.machine import MOST_BILLIONS, billions_in
 
-MOST_FILES = 20_000  # looked at in a folder, and folders in it
+MOST_FILES = 20_000  # that are examined in a folder, and folders in it
 MOST_BYTES = 1 << 23  # of a JSON file
 
 
@@ -33,11 +33,11 @@ def usual_folders() -> list[Path]:
     home = Path.home()
     hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or home / ".cache/huggingface") / "hub"
     places = [home / ".lmstudio/models", home / ".cache/lm-studio/models", Path(hub)]
-    return [place for place in places if os.path.isdir(place)]  # not of one that cannot be read
+    return [place for place in places if os.path.isdir(place)]  # skips folders that cannot be read
 
 
 def ollama_folder() -> Path | None:
-    """The folder of Ollama's models, which have no names there: Ollama has to run. None if there is none."""
+    """The folder of Ollama's models, or None. Their names are not in it: Ollama has to run."""
     folder = Path(os.environ.get("OLLAMA_MODELS") or Path.home() / ".ollama/models")
     return folder if os.path.isdir(folder / "manifests") else None
 
@@ -46,7 +46,7 @@ def models_in(folder: Path, tell: Tell = silent) -> list[Model]:
     """The models in a folder: GGUF files and transformers folders.
 
     Args:
-        tell: called with a sentence about each file that is passed over.
+        tell: called with a sentence about each file that is skipped.
     """
     models = dict[str, Model]()
     for number, path in enumerate(_paths(folder)):

@@ -1,7 +1,7 @@
-"""The packages without which a fleet cannot route or answer. They are looked up, and none is loaded.
+"""The packages that a fleet needs in order to route and answer. They are looked up without being imported.
 
-`zooter init` names those that are missing; `zooter setup` and `zooter demo` do not begin without them. The parts of a
-fleet raise the same errors when they are used, as by `zooter check`.
+`zooter init` names missing ones; `zooter setup` and `zooter demo` do not start without them. The parts of a fleet raise
+the same errors when they are used, e.g. by `zooter check`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zooter_core.config.labelling import ENCODER
 
 
 def missing(fleet: Fleet) -> list[NotInstalledError]:
-    """What its router and its candidates need and do not have, each package once."""
+    """The missing packages of its router and its candidates, each once."""
     checks: list[Callable[[], object]] = [partial(check_encoder, fleet)]
     for candidate in fleet.candidates:
         checks += [partial(check_engine, candidate, candidate.name), partial(_check_weights, candidate.model)]
@@ -58,7 +58,7 @@ def check_encoder(fleet: Fleet) -> None:
         from zooter_core.router.head import RouterHead  # loads numpy, which the demo of connected models does later
 
         encoder = ""
-        with suppress(ZooterError):  # opening the router says what is wrong
+        with suppress(ZooterError):  # opening the router reports the problem
             encoder = RouterHead.load(fleet.router.path).config.encoder
     _check_weights(encoder)
 
@@ -70,4 +70,4 @@ def _check_weights(reference: str) -> None:
         except NotInstalledError:
             raise
         except ZooterError:
-            return  # the name is none, which using it says
+            return  # an invalid name, which is reported when it is used

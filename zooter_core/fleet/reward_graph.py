@@ -22,13 +22,13 @@ from zooter_core.labelling.rewards import without_marks
 from zooter_core.router import bert
 from zooter_core.router.graph import GRAPH, TextGraph
 
-LAYOUT = 3  # raise it when the graph changes: those in the cache are then made again
-MOST_TOKENS = 512  # of a query and a response, where fleet.toml does not say
+LAYOUT = 3  # to be raised when the graph changes, so that cached graphs are made again
+MOST_TOKENS = 512  # of a query and a response, unless fleet.toml says otherwise
 PROBE = ("Hello", "Hello!")
 
 
 class GraphReward:
-    """A reward model's graph. A pair is scored alone and without padding, so that others do not change its reward."""
+    """A reward model's graph. Each pair is scored alone and without padding, so that its reward depends on no other."""
 
     version = "onnx"
 
@@ -51,12 +51,12 @@ class GraphReward:
 
 
 def open_reward(config: RewardConfig) -> GraphReward | None:
-    """A reward model on ONNX Runtime; None if its settings ask for what PyTorch alone does.
+    """A reward model on ONNX Runtime; None if its settings need PyTorch.
 
-    It has to be a classifier in a folder or package that reads two segments, in single precision.
+    The model must be a classifier in a folder or package that reads two segments, in single precision.
 
     Raises:
-        ZooterError: it is no classifier of BERT's architecture with one output.
+        ZooterError: it is not a classifier of BERT's architecture with one output.
         WorkError: its files do not load, or its rewards are not finite.
     """
     if not isinstance(config, ScalarConfig) or isinstance(config, UltraConfig):

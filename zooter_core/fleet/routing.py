@@ -1,7 +1,7 @@
-"""Who should answer: topics, router and tagger together, for every way in to a fleet.
+"""Decides who should answer: topics, router and tagger together.
 
-A conversation becomes the text that it is about now (`router.turns`). Router and tagger read that text, in one pass
-where they have the same encoder. Prices count as fleet.toml says (data/prices.py), unless a caller says otherwise.
+A conversation becomes the text that it is about now (`router.turns`). Router and tagger read that text, in one pass if
+they have the same encoder. Prices count as fleet.toml says (data/prices.py), unless a caller says otherwise.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from zooter_core.labelling.taggers import Tagger
 from zooter_core.router.router import Router
 from zooter_core.router.turns import SmallTalk, Topics
 
-MOST_REMEMBERED = 4096  # texts; their rows take about three megabytes
+MOST_REMEMBERED = 4096  # texts, whose rows take about three megabytes
 
 Turns = Sequence[str]  # the texts of a conversation's user, oldest first
-Row = tuple[list[float], tuple[Tag, ...]]  # of one text: the probabilities in the pool's order, the tags
+Row = tuple[list[float], tuple[Tag, ...]]  # a text's probabilities in pool order, and its tags
 
 
 class Routing:
@@ -27,9 +27,9 @@ class Routing:
 
     Attributes:
         tagger: None if decisions have no tags.
-        weigh: a decision by probability -> the one that prices lead to.
-        memory: the rows of recent texts, by the texts' hashes. A loop of tools, or a page that is drawn again, asks for
-            the same text again and again.
+        weigh: applies prices to a decision by probability.
+        memory: the rows of recent texts, by the texts' hashes. A tool loop, or a page that is drawn again, asks for the
+            same text repeatedly.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Routing:
         self._order = [router.candidates.index(name) for name in pool]
 
     def __call__(self, conversations: Sequence[Turns]) -> list[Decision]:
-        """The decision on each conversation. All of them are one batch."""
+        """The decisions on conversations, made as one batch."""
         topics = Topics(conversations, self._small_talk)
         rows = self._rows(topics.texts)
         decisions = []

@@ -1,4 +1,4 @@
-"""What a router thinks each candidate is good at: its mean probability over the starter set's queries of each kind."""
+"""A router's view of each candidate's skills: its mean probability over the starter set's queries of each kind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zooter_core.base.skills import GROUPS
 from zooter_core.data.scores import read_queries
 from zooter_core.router.router import Router
 
-QUICK = 120  # queries at the beginning of the set; it goes through the skills in turn
+QUICK = 120  # queries at the beginning of the set, which cycles through the skills
 
 
 def starter_queries(quick: bool = False) -> list[Query]:
@@ -19,7 +19,7 @@ def starter_queries(quick: bool = False) -> list[Query]:
 
 
 def average_shares(router: Router) -> dict[str, dict[str, float]]:
-    """Candidate -> kind of query -> the router's mean probability for it there, on the first starter queries."""
+    """Candidate -> kind of query -> the candidate's mean probability on the first starter queries of that kind."""
     queries = starter_queries(quick=True)
     probabilities = router.probabilities_all([query.text for query in queries])
     kinds = {kind: [n for n, query in enumerate(queries) if query.dataset in skills] for kind, skills in GROUPS.items()}

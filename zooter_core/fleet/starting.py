@@ -1,7 +1,7 @@
-"""The starting router: routing for a fleet whose candidates no router was trained for, or not for all of them.
+"""The starting router: routing for candidates for which no router was trained.
 
-What a candidate is good at comes from the first of these that says something: a trained router that knows it
-(`models/open-models`, or the fleet's own), `skills` in fleet.toml, published figures of its family, its name and size.
+A candidate's skills come from the first available source: a trained router that knows it (`models/open-models`, or the
+fleet's own), `skills` in fleet.toml, published figures of its family, or its name and size.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from zooter_core.router.text_encoder import Array, TextEncoder
 BY_OWNER, PUBLISHED, GUESS = "fleet.toml", "published figures", "the models' names and sizes"
 BY_SCORES, BY_ROUTER = "scores on public test questions", "the fleet's router"
 
-UNKNOWN = 0.6  # the level of a model whose size nothing says
-# Models that only services run have no published size, and are large, but for those that are called small.
+UNKNOWN = 0.6  # the level of a model of unknown size
+# Models that are only available as a service have no published size. They are large, unless their name says small.
 HOSTED, HOSTED_SMALL = 0.95, 0.85
 SERVICES = re.compile(
     r"(?<![a-z0-9])(?:gpt-[4-9]|chatgpt-|o[1-9](?![a-z0-9])|claude|gemini-|grok|deepseek-(?:chat|reasoner|v\d|r\d)"
@@ -39,7 +39,7 @@ SERVICES = re.compile(
     r"|sonar|nova-(?:micro|lite|pro|premier)|glm-[4-9]|minimax)"
 )
 SMALL = re.compile(r"(?<![a-z0-9])(?:mini|nano|micro|small|lite|flash|haiku|fast|turbo|air)(?![a-z0-9])")
-SPECIAL, ELSEWHERE = 0.2, -0.1  # what a speciality adds to its skills and takes from the others
+SPECIAL, ELSEWHERE = 0.2, -0.1  # what a speciality adds to its own skills, and to the others
 ADAPTER = re.compile(r"LoRA adapter of (\S+)")  # in the description that `zooter init` writes
 WORDS: Mapping[str, tuple[str, ...]] = {
     r"code\w*|coding|\w*coder|starcoder\w*|program\w*|python|javascript|html|functions?": GROUPS["code"],
@@ -63,7 +63,7 @@ def guess_level(billions: float | None, names: str = "") -> float:
     """The level of a general model by its size: about .5 at one billion parameters, .7 at seven, .95 at most.
 
     Args:
-        names: tell a model that only services run, where there is no size.
+        names: tell whether a model without a size is only available as a service.
     """
     if billions is not None:
         return min(0.4 + 0.1 * math.log2(1 + billions), 0.95)
@@ -73,7 +73,7 @@ def guess_level(billions: float | None, names: str = "") -> float:
 
 
 def guess(text: str, billions: float | None = None) -> dict[str, float]:
-    """Levels in all skills from what a model's name and description say."""
+    """Levels in all skills, guessed from a model's name and description."""
     special = {
         skill
         for pattern, skills in WORDS.items()
@@ -95,9 +95,9 @@ def open_models(fleet: Fleet) -> RouterConfig | None:
 
 
 def make_profile(candidate: CandidateConfig) -> tuple[dict[str, float], str]:
-    """A candidate's level in each skill, and where most of that comes from.
+    """A candidate's level in each skill, and its main source.
 
-    A LoRA adapter has the levels of its base, but for what its own name and description say.
+    A LoRA adapter has its base's levels, except for what its own name and description say.
     """
     names = f"{candidate.name} {candidate.model}"
     size = billions_in(f"{candidate.description} {names}")
@@ -116,7 +116,7 @@ def make_profile(candidate: CandidateConfig) -> tuple[dict[str, float], str]:
 
 
 class StartingRouter(Router):
-    """Routes by profiles; among the candidates that a trained router knows, that router decides.
+    """Routes by profiles. Among the candidates that a trained router knows, that router decides.
 
     Attributes:
         sources: where each candidate's profile comes from.

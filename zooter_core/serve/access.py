@@ -1,6 +1,6 @@
-"""Who may call, from which pages, under which names and with which API key; and how much JSON a body may have.
+"""Access control: host names, origins, API keys, and limits for JSON bodies.
 
-A value of JSON can take thirty times the memory of its text, and the parser lets no other thread run. So the values are
+A JSON value can take thirty times the memory of its text, and the parser lets no other thread run. So values are
 counted in the bytes before they are parsed, and a large body is counted and parsed in a thread.
 
 All requests are of HTTP: uvicorn runs with neither WebSockets nor a lifespan (run.py).
@@ -31,7 +31,7 @@ LOG = logging.getLogger("zooter.serve")
 HEALTH = "/health"  # answered to anybody
 OPEN = (HEALTH, "/ready")  # answered without a key
 ADMIN = "/admin/"
-ROUTED_ELSEWHERE = {  # whose field lets a client choose a model, a provider or an address there
+ROUTED_ELSEWHERE = {  # servers, with fields by which a client could choose a model, a provider or an address there
     "OpenRouter": ("models", "provider", "route", "preset", "plugins", "transforms"),
     "LiteLLM": (
         *("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks", "model_list"),
@@ -45,8 +45,8 @@ ROUTED_ELSEWHERE = {  # whose field lets a client choose a model, a provider or 
 }
 NOT_FORWARDED = {name for names in ROUTED_ELSEWHERE.values() for name in names}  # by a key for some candidates alone
 FORM_TYPES = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
-LARGE = 256 << 10  # bytes above which a body is parsed in a thread
-MOST_DEPTH = 100  # of arrays and objects inside each other
+LARGE = 256 << 10  # bytes; larger bodies are parsed in a thread
+MOST_DEPTH = 100  # of nested arrays and objects
 MOST_ITEMS = 300_000  # in all arrays and objects; OpenAI takes as many tokens for embeddings
 
 
@@ -58,7 +58,7 @@ class GuardGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}  # uvicorn leaves the body out
+            scope = {**scope, "method": "GET"}  # uvicorn omits the body
         if scope["path"] != HEALTH and (refusal := self._gate.refusal(scope)):
             status, reason = refusal
             error = ApiError(status, reason, "foreign_page" if status == 403 else "no_host")
@@ -71,7 +71,7 @@ def check_content_type(headers: Headers) -> None:
     """Refuse a body that a page of another site could send without asking (the Fetch standard's simple requests).
 
     Raises:
-        ApiError: its content type is one that forms have, or it has none.
+        ApiError: its content type is missing, or is one that forms use.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
@@ -82,7 +82,7 @@ def check_content_type(headers: Headers) -> None:
 
 
 class RequireKey:
-    """Lets requests with a key pass. The routes find it with `get_key`."""
+    """Lets only requests with a valid key pass. The routes get the key with `get_key`."""
 
     def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
         self._app, self._keys = app, keys
@@ -109,7 +109,7 @@ def _logged(text: str) -> str:
 
 
 def get_key(connection: HTTPConnection) -> Key | None:
-    """The key of a request; None where no keys are required."""
+    """A request's key; None if no keys are required."""
     return connection.scope.get("state", {}).get("key")
 
 
@@ -131,10 +131,10 @@ def _refusal(path: str, text: str, key: Key | None) -> ApiError | None:
 
 
 def restricted(body: dict[str, Any], key: Key | None, pool: Collection[str]) -> dict[str, Any]:
-    """The body as its key may send it: with `models` narrowed, and without fields by which a server behind would route.
+    """The body as its key allows it: with `models` narrowed, and without fields by which a server would route.
 
     Args:
-        pool: the candidates that are served; those of a key may have left the fleet.
+        pool: the candidates that are served; a key may name others, which have left the fleet.
 
     Raises:
         ApiError: it asks only for models that the key may not use, or a field for the router is wrong.
@@ -155,7 +155,7 @@ def restricted(body: dict[str, Any], key: Key | None, pool: Collection[str]) -> 
 
 
 def visible_models(models: Mapping[str, str], key: Key | None) -> list[str]:
-    """The names in a list of models that a key may use."""
+    """The names of the models that a key may use."""
     return [name for name in models if key is None or key.models is None or name in (*VIRTUAL, *key.models)]
 
 
@@ -186,7 +186,7 @@ def parsed(raw: bytes | bytearray) -> dict[str, Any]:
     """The JSON object in a body. Raises as `read_body`."""
     try:
         check_structure(raw)
-        body = parse_json(raw.decode("utf-8-sig"))  # in another encoding, `check_structure` would count amiss
+        body = parse_json(raw.decode("utf-8-sig"))  # in another encoding, `check_structure` would miscount
     except ValueError as problem:
         reason = "it is not UTF-8" if isinstance(problem, UnicodeDecodeError) else str(problem)[:200]
         raise bad_request(f"The body is not valid JSON ({reason}).", code="invalid_json") from None
@@ -196,15 +196,15 @@ def parsed(raw: bytes | bytearray) -> dict[str, Any]:
 
 
 def check_structure(raw: bytes | bytearray) -> None:
-    """Refuse JSON that is nested too deeply, or has too many items. What is no JSON may pass.
+    """Refuse JSON that is nested too deeply or has too many items. Invalid JSON may pass.
 
     Raises:
-        ApiError: it is too much.
+        ApiError: a limit is exceeded.
     """
     opening = raw.count(b"[") + raw.count(b"{")
     if opening <= MOST_DEPTH and opening + raw.count(b",") <= MOST_ITEMS:
         return  # whether or not they are in strings
-    bare = bytes(raw).replace(rb"\\", b"").replace(rb"\"", b"")  # each quote begins or ends a string
+    bare = bytes(raw).replace(rb"\\", b"").replace(rb"\"", b"")  # every remaining quote begins or ends a string
     parts = bare.split(b'"', 4 * MOST_ITEMS)  # an item of an object has two strings
     outside = b"".join(parts[::2])
     if len(parts) > 4 * MOST_ITEMS or sum(map(outside.count, (b"[", b"{", b","))) > MOST_ITEMS:

@@ -1,4 +1,4 @@
-"""Limits: requests at the same time and a bounded queue, in all; requests and tokens a minute by key."""
+"""Limits: concurrent requests and a bounded queue, overall; requests and tokens per minute, by key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zooter_core.serve.errors import ApiError
 from zooter_core.serve.keys import Key
 
 MINUTE = 60.0
-MOST_BODIES = 64  # of one key that are read at the same time; others of that key wait
+MOST_BODIES = 64  # that are read at the same time for one key; others of that key wait
 BUSY_SECONDS = 1  # after which a client may try again when the queue is full
 QUEUE_SECONDS = 60.0  # that a request waits for a place
 
@@ -38,7 +38,7 @@ class Allowance:
 
 @dataclass
 class Use:
-    """What one key has used; without keys, all requests together."""
+    """The use of one key, or without keys, of all requests together."""
 
     requests: Allowance = field(default_factory=Allowance)
     tokens: Allowance = field(default_factory=Allowance)
@@ -66,7 +66,7 @@ class Admission:
         """Count a request.
 
         Raises:
-            ApiError: a limit a minute is reached.
+            ApiError: a limit per minute is reached.
         """
         if key is None:
             return
@@ -83,15 +83,15 @@ class Admission:
         self._use(key).tokens.used += tokens
 
     def reading(self, key: Key | None) -> Places:
-        """The places of requests while their bodies are read. They take none of those that are answered or wait."""
+        """Places for requests while their bodies are read, apart from those of requests that are answered or wait."""
         return self._use(key).bodies
 
     @asynccontextmanager
     async def place(self, key: Key | None) -> AsyncIterator[None]:
-        """A request from the end of its body to the end of its answer. Waits for a place in order of arrival.
+        """A place for a request, from the end of its body to the end of its answer, in order of arrival.
 
         Raises:
-            ApiError: there are too many, or no place has become free in time.
+            ApiError: the queue is full, or no place became free in time.
         """
         limits, use, here = self._limits(), self._use(key), self.running + self.waiting
         if here >= limits.concurrent + limits.queue:

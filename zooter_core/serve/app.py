@@ -51,7 +51,7 @@ STATUSES = (400, 401, 403, 404, 409, 413, 415, 429, 502, 503, 504)
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": "An error in the API's shape.", "model": bodies.ErrorBody} for status in STATUSES
 }
-ANSWERS: dict[str, tuple[Handler, type[Body]]] = {  # what answers a path, and its body
+ANSWERS: dict[str, tuple[Handler, type[Body]]] = {  # path -> handler and body
     "/v1/chat/completions": (answer_chat, bodies.ChatBody),
     "/v1/messages": (answer_chat, bodies.MessagesBody),
     "/v1/messages/count_tokens": (other_routes.answer_count, bodies.CountBody),
@@ -61,11 +61,11 @@ ANSWERS: dict[str, tuple[Handler, type[Body]]] = {  # what answers a path, and i
     "/v2/rerank": (other_routes.answer_rerank, bodies.RerankBody),  # Cohere's ClientV2
     "/v1/route": (other_routes.answer_route, bodies.RouteBody),
 }
-SCHEMA = "#/components/schemas/{model}"  # where a body is described
+SCHEMA = "#/components/schemas/{model}"  # the description of a body
 
 
 class DescribedApp(FastAPI):
-    """An app whose description has what FastAPI does not know: the bodies, which it does not read, and the API keys."""
+    """An app whose description includes what FastAPI does not know: the bodies, which it does not parse, and keys."""
 
     def __init__(self, with_keys: bool, **options: Any) -> None:
         super().__init__(**options)
@@ -106,7 +106,7 @@ def build_app(server: Server) -> FastAPI:
         app.add_middleware(RequireKey, keys=server.keys)
     settings = server.settings
     if settings.allowed_origins:
-        # Before the keys, since a browser asks without one whether a page may send it.
+        # Before the keys: a browser's preflight request has none.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
@@ -121,7 +121,7 @@ def build_app(server: Server) -> FastAPI:
 
 
 def _add_answers(app: FastAPI, server: Server) -> None:
-    """The routes on which candidates answer, or the router or the reward model works."""
+    """The routes that need candidates, the router or the reward model."""
 
     def make_reply(handle: Handler) -> Callable[[Request], Awaitable[Reply]]:
         async def reply(request: Request) -> Reply:
@@ -174,7 +174,7 @@ def _add_lookups(app: FastAPI, server: Server) -> None:
 
 
 def _add_operations(app: FastAPI, server: Server) -> None:
-    """The routes for those who run the endpoint: is it ready, how is it doing, load the fleet anew."""
+    """The routes for operators: readiness, metrics, and reloading the fleet."""
 
     @app.get("/health")
     async def health() -> JSONResponse:
@@ -225,7 +225,7 @@ def model_shape(gateway: Gateway, name: str) -> dict[str, Any]:
 
 
 async def _gone(request: Request, problem: Exception) -> Response:
-    """The client went away in the middle of its body: nobody reads this."""
+    """The response for a client that went away in the middle of its body; nobody reads it."""
     return Response(status_code=GONE)
 
 
@@ -235,7 +235,7 @@ async def _api_error(request: Request, problem: Exception) -> JSONResponse:
 
 
 async def _http_error(request: Request, problem: Exception) -> JSONResponse:
-    """What Starlette raises: an unknown path, a wrong method."""
+    """The response to Starlette's own errors, such as an unknown path or a wrong method."""
     assert isinstance(problem, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(problem.status_code)
     path = request.url.path

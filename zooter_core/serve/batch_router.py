@@ -1,4 +1,4 @@
-"""Routes many requests at once: one thread takes all waiting conversations as a batch."""
+"""Routes many requests at once: a thread takes all waiting conversations as a batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zooter_core.fleet.routing import Turns
 LOG = logging.getLogger("zooter.serve")
 MOST_IN_BATCH = 32  # in a batch
 BATCH_CHARACTERS = 1_000  # in a batch of more than one
-READ_CHARACTERS = 2_000  # of one conversation, about: an encoder reads 256 tokens of its newest turn and of its topic
+READ_CHARACTERS = 2_000  # about what is read of a conversation: 256 tokens of its newest turn and of its topic
 TRIAL_SECONDS = 5
 
 Route = Callable[[Sequence[Turns]], list[Decision]]
@@ -25,10 +25,10 @@ Entry = tuple[Turns, asyncio.Future[Decision]]
 
 
 class BatchRouter:
-    """Routes conversations in a thread of its own. While one batch is computed, the next one gathers.
+    """Routes conversations in its own thread. While a batch is computed, the next one is collected.
 
-    Askers take turns: each has one conversation in a batch before any has a second one. A long one that does not fit is
-    in the next batch, and does not hold up short ones of others. For one event loop.
+    Askers take turns: no asker has a second conversation in a batch before every other one has one. A long conversation
+    that does not fit waits for the next batch, and does not delay others' short ones. For one event loop.
 
     Args:
         route: the decisions on a batch (`FleetModels.routing`).
@@ -56,11 +56,11 @@ class BatchRouter:
         return await future
 
     async def failure(self) -> str:
-        """Why it cannot route; "" if it can. After a failure it has to prove itself on a text of ours."""
+        """Why it cannot route; "" if it can. After a failure, it is tried on a text of our own."""
         if self._failure:
             with suppress(ZooterError, TimeoutError):
                 async with asyncio.timeout(TRIAL_SECONDS):
-                    await self.route([f"Hello {time.monotonic()}"], "trial")  # a new text: no remembered row counts
+                    await self.route([f"Hello {time.monotonic()}"], "trial")  # a text that is not in memory
         return self._failure
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class BatchRouter:
             conversations = [turns for turns, _ in batch]
             results = await asyncio.get_running_loop().run_in_executor(self._thread, self._decide, conversations)
             for (_, future), result in zip(batch, results, strict=True):
-                if future.done():  # its client has gone
+                if future.done():  # the client has gone away
                     continue
                 if isinstance(result, ZooterError):
                     future.set_exception(result)
@@ -79,7 +79,7 @@ class BatchRouter:
                     future.set_result(result)
 
     def _next_batch(self) -> list[Entry]:
-        """The conversations whose turn it is. One that is too long beside the others is in the next batch."""
+        """The next batch. A conversation that is too long for it waits for the following one."""
         batch, characters, askers = list[Entry](), 0, deque(self._waiting)
         while askers and len(batch) < MOST_IN_BATCH:
             asker = askers.popleft()
@@ -90,7 +90,7 @@ class BatchRouter:
                 continue
             entries.popleft()
             del self._waiting[asker]
-            if entries:  # behind all others
+            if entries:  # after all others
                 self._waiting[asker] = entries
                 askers.append(asker)
             if not future.done():
@@ -99,11 +99,11 @@ class BatchRouter:
         return batch
 
     def _decide(self, conversations: Sequence[Turns]) -> list[Decision | ZooterError]:
-        """The decisions on a batch, or why there is none. Runs in the thread."""
+        """The decisions on a batch, or the error. Runs in the thread."""
         try:
             results = self._route(conversations)
-        except BaseException as problem:  # of the router, ONNX Runtime or tokenizers, whose panics are no Exception
-            if len(conversations) > 1:  # one may be at fault: it must not take the others with it
+        except BaseException as problem:  # panics of tokenizers are not an Exception
+            if len(conversations) > 1:  # a single one may be the cause, and must not make the others fail
                 half = len(conversations) // 2
                 return self._decide(conversations[:half]) + self._decide(conversations[half:])
             LOG.error("the router failed on a request", exc_info=problem)

@@ -1,7 +1,7 @@
-"""The bodies of requests, as far as the endpoint reads them: this is checked, and /openapi.json describes it; and what
-routing needs to know of a chat completion (`ChatRequest`).
+"""The bodies of requests, as far as the endpoint reads and checks them and /openapi.json describes them; and what
+routing needs to know about a chat completion (`ChatRequest`).
 
-Further fields pass. They belong to the candidate's server, which refuses what it does not take.
+Other fields are passed on. They are for the candidate's server, which refuses what it does not support.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from zooter_core.serve.errors import ApiError, bad_request
 MOST_MESSAGES = 2000  # of one request
 MOST_CONVERSATIONS = 100
 MOST_STOPS = 16  # stop texts of a request; OpenAI takes four, and code editors send more
-MOST_DOCUMENTS = 100  # a reward model that compares reads each pair of them
+MOST_DOCUMENTS = 100  # a comparing reward model reads all pairs
 LONGEST_NAME = 512  # characters of a model's name and of a session's
 LONGEST_ID, LONGEST_COMMENT = 200, 10_000
 SYSTEM = ("developer", "system")  # roles
-WITH_CONTENT = (*SYSTEM, "user")  # roles; a message of another one may have none, as where it calls tools
-ROUTING_FIELDS = ("models", "willingness_to_pay", "session_id")  # addressed to the router, so no server gets them
-BYTES_A_TOKEN = 4  # an estimate; tokenizers of one pool differ by more than it is wrong
+WITH_CONTENT = (*SYSTEM, "user")  # roles whose messages must have content; others need none if they call tools
+ROUTING_FIELDS = ("models", "willingness_to_pay", "session_id")  # for the router; they are not sent to servers
+BYTES_A_TOKEN = 4  # an estimate; its error is smaller than the differences between tokenizers
 REMINDER, REMINDER_END = "<system-reminder>", "</system-reminder>"
 
-RESPONSES, EMBEDDINGS = "/responses", "/embeddings"  # paths of candidates' servers, beside CHAT
+RESPONSES, EMBEDDINGS = "/responses", "/embeddings"  # paths of candidates' servers, besides CHAT
 
 Object = dict[str, Any]
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
@@ -45,7 +45,7 @@ Session = Annotated[str, Field(max_length=LONGEST_NAME)]
 
 
 class Body(BaseModel):
-    """A body, or a part of one. Nothing is converted: "1" is no number."""
+    """A body, or a part of one. Nothing is converted: "1" is not a number."""
 
     model_config = ConfigDict(strict=True)
 
@@ -91,19 +91,19 @@ class ChatBody(RoutedBody):
 
 class LocalBody(Body):
     """The settings that a candidate on this machine takes from a chat completion request. The fleet's are the default,
-    but for the seed: who asks again wants another answer."""
+    except for the seed: a client that asks again wants another answer."""
 
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
     temperature: NotNegative | None = None
     seed: WholeNumber | None = None
     top_p: float | None = Field(None, gt=0, le=1)
-    top_k: WholeNumber | None = Field(None, ge=-1)  # -1 means all at vLLM
+    top_k: WholeNumber | None = Field(None, ge=-1)  # vLLM's -1 means all
     stop: str | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=MOST_STOPS)] | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Those of `[generation]`, as far as the request has them."""
+        """The settings of `[generation]` that the request has."""
         settings = {"temperature": self.temperature, "seed": self.seed, "top_k": self.top_k and max(self.top_k, 0)}
         settings["max_new_tokens"] = self.max_completion_tokens or self.max_tokens
         return {name: value for name, value in settings.items() if value is not None}
@@ -196,7 +196,7 @@ class OutputConfig(Body):
 
 
 class CountBody(RoutedBody):
-    """What is counted of a request of Anthropic's Messages API."""
+    """The part of a request to Anthropic's Messages API whose tokens are counted."""
 
     model: Name
     messages: list[Turn] = Field(min_length=1, max_length=MOST_MESSAGES)
@@ -244,7 +244,7 @@ def check(kind: type[Kind], body: Mapping[str, Any]) -> Kind:
 
 
 def _api_error(errors: list[ErrorDetails], body: Mapping[str, Any]) -> ApiError:
-    """The deepest one of pydantic's errors: for a value that may be of several kinds, that of the kind it resembles."""
+    """The deepest of pydantic's errors: for a value of several possible kinds, that of the most similar kind."""
     places = [_place(error, body) for error in errors]
     deepest = max(places, key=len)
     reasons = dict.fromkeys(error["msg"] for error, place in zip(errors, places, strict=True) if place == deepest)
@@ -259,35 +259,35 @@ def _api_error(errors: list[ErrorDetails], body: Mapping[str, Any]) -> ApiError:
 
 
 def _place(error: ErrorDetails, body: Any) -> list[str | int]:
-    """Where an error is in a body: pydantic's place without the names of the kinds that it tried there."""
+    """The location of an error in a body: pydantic's, without the names of the kinds that it tried."""
     place: list[str | int] = []
     for part in error["loc"]:
         with suppress(LookupError, TypeError):
             body = body[part]
             place.append(part)
     missing = [*error["loc"][-1:]] if error["type"] == "missing" else []
-    return place if place[-1:] == missing else [*place, *missing]  # a null is in its place, and counts as missing
+    return place if place[-1:] == missing else [*place, *missing]  # a null counts as missing
 
 
 @dataclass(frozen=True)
 class Sender:
-    """What is known of a request beside the body of a chat completion."""
+    """What is known about a request besides the body of a chat completion."""
 
-    # The name of its API key, whose conversations it may continue; None where no keys are required.
+    # The name of its API key, whose conversations it may continue; None if no keys are required.
     key: str | None = None
     session: str | None = None  # the value of `x-session-id`
-    # How much it wants a model to think, in the words of fleet.toml; what that says itself counts first.
+    # How much it wants a model to think, in fleet.toml's words. A setting in fleet.toml takes precedence.
     thinking: Thinking | None = None
-    user: str | None = None  # its id of its user, where the body has another one
+    user: str | None = None  # its own user id, if the body has another one
 
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A chat completion request, checked as far as Zooter reads it; `body` is all of it, with unknown fields."""
+    """A chat completion request, checked as far as Zooter reads it; `body` is complete, with unknown fields."""
 
     body: Mapping[str, Any]
     sender: Sender = Sender()
-    path: str = CHAT  # where it goes. The `messages` of another API's are made for routing, and are not sent
+    path: str = CHAT  # where it is sent. For another API, `messages` are only made for routing, and not sent
 
     @property
     def model(self) -> str:
@@ -308,29 +308,29 @@ class ChatRequest:
 
     @cached_property
     def user_texts(self) -> list[str]:
-        """The texts of the user's turns, oldest first, without what a coding agent adds to them."""
+        """The texts of the user's turns, oldest first, without a coding agent's additions."""
         texts = [read_text(message.get("content")) for message in self.messages if message["role"] == "user"]
         return [typed for text in texts if (typed := _typed(text)) or REMINDER not in text] or texts
 
     @property
     def in_tool_loop(self) -> bool:
-        """Whether the candidate is at work: it has not answered what a tool gave it, or the last message is its own."""
+        """Whether the candidate is in a tool loop: a tool's result is unanswered, or the last message is its own."""
         since = takewhile(lambda role: role != "assistant", (message["role"] for message in reversed(self.messages)))
         roles = set(since)
         return not roles or not roles.isdisjoint(("tool", "function"))
 
     @cached_property
     def chore(self) -> bool:
-        """Whether a chat UI or an agent sent it for itself, such as for a title."""
+        """Whether a chat UI or an agent sent it for its own purposes, e.g. to get a title."""
         system = [read_text(message.get("content")) for message in self.messages if message["role"] in SYSTEM]
         return is_chore(self.user_texts, self.body.get("metadata"), system)
 
     @cached_property
     def session(self) -> str:
-        """The conversation's key: a hash of the one that the client gives, else of what stays the same in it.
+        """The conversation's key: a hash of the client's key, or else of what stays the same in the conversation.
 
-        `prompt_cache_key` is one of these: clients use it for all conversations that begin alike.
-        A turn with `models` is of a conversation of its own: it must not decide who answers the turns without.
+        The latter includes `prompt_cache_key`, which clients use for all conversations with the same beginning.
+        Turns with `models` count as another conversation: they must not decide who answers the turns without.
         """
         names = self.body.get("models")
         models = f" {sorted(map(str, names))}" if names and isinstance(names, list) else ""
@@ -360,7 +360,7 @@ class ChatRequest:
 
     @cached_property
     def needs(self) -> set[str]:
-        """Of `images`, `tools`, `json_mode` and `responses`, what a candidate must be able to do to answer it."""
+        """Which of `images`, `tools`, `json_mode` and `responses` a candidate must support to answer it."""
         body = self.body
         text = body.get("text")  # of the Responses API
         form = body.get("response_format") or (text.get("format") if isinstance(text, Mapping) else None)
@@ -375,7 +375,7 @@ class ChatRequest:
         return {name for name, needed in needs.items() if needed}
 
     def for_candidate(self, model: str, routed: bool) -> dict[str, Any]:
-        """The body for a candidate: as it came, with its server's name for the model.
+        """The body for a candidate: unchanged, except for its server's name for the model.
 
         Args:
             routed: whether the router has read its fields, which are then left out.
@@ -404,7 +404,7 @@ def read_text(content: object) -> str:
 
 
 def _typed(text: str) -> str:
-    """A user's text without the parts in which Claude Code speaks to the model."""
+    """A user's text without the parts that Claude Code adds for the model."""
     first, *others = text.split(REMINDER)
     parts = [part.partition(REMINDER_END) for part in others]
     typed = [after.lstrip() if end else REMINDER + before for before, end, after in parts]

@@ -1,9 +1,9 @@
 """How candidates are asked: the chosen one answers; if it fails before its first token, the next one does.
 
-With reward model ranking (`rmr`, and `auto-best` where the router is unsure), several candidates answer at the same
-time, and the reward model keeps the best. Where a query's own text says which answer is right, `auto-best` asks one
-after the other, until one is. fleet/attempts.py says who is asked next; here a failure gets its meaning: for the
-client's error, for the circuit breakers, for what a server cannot do.
+With reward model ranking (`rmr`, and `auto-best` if the router is unsure), several candidates answer at the same time,
+and the reward model chooses the best answer. If a query's own text tells which answers are right, `auto-best` asks one
+candidate after the other until an answer is right. fleet/attempts.py decides who is asked next. This module decides
+what a failure means for the client's error, for the circuit breakers, and for what is known of a server's abilities.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from zooter_core.serve.sessions import readable_by
 from zooter_core.serve.targets import AnswerProgress, Events, Shape, added_event, make_event, text_in
 
 MOST_FALLBACKS = 5
-PLACE_SECONDS = 5.0  # that `auto` waits for a place among a candidate's `parallel` requests, then asks the next
-AS_ONE = (404, 429, 503)  # statuses that a client gets if all candidates fail with it
-NO_ROUTE = (404, 405, 501)  # statuses of a server that has no such route
-Answer = Shape | tuple[list[Event], Events]  # a whole one, or the first events of a stream and the others
+PLACE_SECONDS = 5.0  # `auto` waits for a place among a candidate's `parallel` requests before it asks the next one
+AS_ONE = (404, 429, 503)  # statuses that are passed on to the client if all candidates fail with the same one
+NO_ROUTE = (404, 405, 501)  # statuses of a server without such a route
+Answer = Shape | tuple[list[Event], Events]  # complete, or as the first events of a stream and the rest
 
 
 async def answer_chat(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
@@ -59,10 +59,10 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -
 
 
 class Asking:
-    """A request while candidates answer it. All that happens is noted in the outcome of its exchange.
+    """A request that candidates are asked to answer. Everything that happens is noted in its exchange's outcome.
 
     Attributes:
-        sessions: the conversations of its API key.
+        sessions: the conversations of the request's API key.
     """
 
     def __init__(self, gateway: Gateway, request: ChatRequest, reply: Reply) -> None:
@@ -71,7 +71,7 @@ class Asking:
         self.outcome.request = request
 
     async def choose(self, writer: str | None = None) -> None:
-        """Choose the candidates. `writer` and errors are those of `choice.choose`."""
+        """Choose the candidates. For `writer` and errors, see `choice.choose`."""
         self.outcome.choice = await choose(self.gateway, self.request, self.exchange.asker, writer)
 
     @property
@@ -80,9 +80,9 @@ class Asking:
         return self.outcome.choice
 
     async def rounds(self) -> list[Sequence[str]]:
-        """The candidates of which the best answer is to be kept, round after round; none if the first one will do.
+        """The candidates whose best answer is sent, in rounds; empty if one answer is enough.
 
-        A tool loop goes on as it is, and a chore is not worth more than one answer.
+        One answer is enough in a tool loop, and for a chore.
         """
         request, choice, config = self.request, self.choice, self.gateway.fleet.router
         if request.model == RMR:
@@ -99,8 +99,8 @@ class Asking:
         return [first_ones] if unsureness > config.unsure_above else []
 
     def remember(self) -> None:
-        """Keep the conversation with the candidate that the router chose for it, and know who wrote encrypted
-        reasoning. A chore, such as for a title, is no turn of the conversation."""
+        """Pin the conversation to the candidate that the router chose, and note who wrote encrypted reasoning. A chore,
+        e.g. for a title, is not a turn of the conversation."""
         candidate = self.outcome.candidate
         if candidate is None or self.request.chore:
             return
@@ -144,7 +144,7 @@ class Asking:
     async def _first(self, attempts: Attempts) -> tuple[str, Answer] | None:
         """The first answer that begins, with its candidate; None if there is none.
 
-        If a candidate is slow, the next one is asked beside it (hedging), and the slower one of both is cancelled.
+        If a candidate is slow, the next one is asked as well (hedging), and the slower of the two is cancelled.
         """
         hedge = self.gateway.fleet.serve.hedge_seconds if self.outcome.routed else 0
         running, late = dict[asyncio.Task[Answer], tuple[str, AnswerProgress]](), False
@@ -188,9 +188,9 @@ class Asking:
         return await anext(events), events
 
     def _for(self, name: str) -> ChatRequest:
-        """The request for a candidate, without encrypted reasoning of others.
+        """The request for a candidate, without encrypted reasoning of other candidates.
 
-        Where the client names it, it may be the writer of what nobody is known to have written.
+        Reasoning of unknown origin is kept if the client named the candidate, which may have written it.
         """
         request, field = self.request, {CHAT: "messages", RESPONSES: "input"}.get(self.request.path, "")
         if not isinstance(parts := request.body.get(field), list):
@@ -203,10 +203,10 @@ class Asking:
         self.outcome.first_token_seconds = time.perf_counter() - self.exchange.started
 
     async def send_best(self, rounds: Sequence[Sequence[str]]) -> None:
-        """Let candidates answer and send the best answer; a stream has it as one chunk.
+        """Let candidates answer and send the best answer; in a stream, it is a single chunk.
 
         Args:
-            rounds: those of a round answer at the same time. The next one begins unless an answer is known to be right.
+            rounds: candidates of a round answer at the same time. The next round begins unless an answer is right.
 
         Raises:
             ApiError: no candidate answered, or the reward model failed.
@@ -232,10 +232,10 @@ class Asking:
         await self.reply.end_events()
 
     async def _best(self, answers: Mapping[str, Shape]) -> str:
-        """The name of the best answer. One that calls a tool has no text to reward: the router's choice stands."""
+        """Who gave the best answer. If the first answer calls a tool, there is no text to score, and it is taken."""
         first = next(iter(answers))
         texts = {name: split(text_in(answer)).text for name, answer in answers.items()}
-        responses = [Response(name, text) for name, text in texts.items() if text]  # some end in their thoughts
+        responses = [Response(name, text) for name, text in texts.items() if text]  # some are only thoughts
         if len(answers) == 1 or not responses or _calls_tool(answers[first]):
             return first
         query = self.request.user_texts[-1] if self.request.user_texts else ""
@@ -246,16 +246,16 @@ class Asking:
         return ranked[0].response.candidate
 
     async def _ask_together(self, names: Sequence[str]) -> dict[str, Shape]:
-        """Ask candidates at the same time. The whole answers, in the order of the names, of those that have one."""
+        """Ask candidates at the same time. Return the complete answers, in the order of the names."""
         attempts = Attempts(self.gateway.fleet, names, together=len(names))
-        attempts.failures = self.outcome.failures  # after those of others that were asked before
+        attempts.failures = self.outcome.failures  # after those of earlier rounds
 
         async def answer(name: str) -> Shape:
             self.outcome.progress = progress = AnswerProgress(patience=QUEUE_SECONDS)
             request = self._for(name)
             body = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
             shape = await self.gateway.targets[name].complete(replace(request, body=body), True, progress)
-            self.outcome.compared[name] = progress  # now, since the client may go away before the others have answered
+            self.outcome.compared[name] = progress  # now: the client may go away before the others have answered
             return shape
 
         results = await asyncio.gather(*map(answer, attempts.next()), return_exceptions=True)
@@ -273,7 +273,7 @@ class Asking:
         return answers
 
     def _note_failures(self, attempts: Attempts) -> None:
-        """Count the failures of a request for the circuit breakers, and remember what was refused."""
+        """Report a request's failures to the circuit breakers, and remember what servers refused."""
         for name, error in attempts.errors.items():
             if (connection := self.gateway.connections.get(name)) is None:
                 continue
@@ -282,7 +282,7 @@ class Asking:
                 if self.request.path == RESPONSES and self.request.body.get("previous_response_id") is None:
                     connection.refusals.note("responses")
             if error.subject == "context":
-                limit = connection.refusals.context_tokens or math.inf  # what was too long once is too long again
+                limit = connection.refusals.context_tokens or math.inf  # the same length would be too long again
                 connection.refusals.note("context", error.context_tokens or int(min(self.request.tokens - 1, limit)))
             elif error.subject in self.request.needs:
                 connection.refusals.note(error.subject)
@@ -290,7 +290,7 @@ class Asking:
                 connection.failed(error.reason)
 
     def _note_end(self, candidate: str, error: EndpointError | None = None) -> None:
-        """Tell a candidate's breaker how its answer ended after it had begun."""
+        """Tell a candidate's circuit breaker how its answer ended after it had begun."""
         connection = self.gateway.connections.get(candidate)
         if connection is None or not self.exchange.is_chat:
             return
@@ -301,7 +301,7 @@ class Asking:
 
 
 def _is_right(request: ChatRequest, answer: Mapping[str, Any]) -> bool:
-    """Whether an answer is right by the key in the query's own text. One that calls a tool goes to the client."""
+    """Whether an answer is right by the key in the query's own text. An answer that calls a tool counts as right."""
     text, key = split(text_in(answer)).text, outcome_in(request.user_texts[-1])
     return _calls_tool(answer) or (key is not None and verify(text, key).right)
 
@@ -312,7 +312,7 @@ def _calls_tool(answer: Mapping[str, Any]) -> bool:
 
 
 def make_chunks(answer: Mapping[str, Any], usage: bool, metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A whole answer as the chunks of a stream: the answer itself, then its `usage` and the metadata where wanted."""
+    """A complete answer as chunks of a stream: the answer itself, then `usage` and metadata if requested."""
     choices = []
     for number, choice in enumerate(objects(answer["choices"])):
         delta = {key: value for key, value in (choice.get("message") or {}).items() if value is not None}
@@ -327,7 +327,7 @@ def make_chunks(answer: Mapping[str, Any], usage: bool, metadata: Mapping[str, A
 
 
 async def _cancel(running: Iterable[asyncio.Task[Answer]]) -> None:
-    """End requests that nobody waits for any more; the servers behind stop too."""
+    """Cancel requests that nobody waits for any more; their servers stop too."""
     for task in running:
         task.cancel()
     for answer in await asyncio.gather(*running, return_exceptions=True):
@@ -336,7 +336,7 @@ async def _cancel(running: Iterable[asyncio.Task[Answer]]) -> None:
 
 
 def failed(failures: Sequence[tuple[str, EndpointError]]) -> ApiError:
-    """The error when no candidate could answer: a server's own if it was the only one or the request is at fault."""
+    """The error if no candidate could answer: a server's own if it was the only one, or if the request is the cause."""
     alone = len({name for name, _ in failures}) == 1
     if alone or all(error.refused for _, error in failures):
         name, error = failures[-1] if alone else failures[0]
@@ -351,7 +351,7 @@ def failed(failures: Sequence[tuple[str, EndpointError]]) -> ApiError:
     status = next((status for status in AS_ONE if statuses == {status}), 502)
     headers = _retry_after(soonest)
     if len({error.same_as for _, error in failures}) == 1 and failures[0][1].same_as:
-        headers["x-should-retry"] = "false"  # the request seems to be at fault; OpenAI's clients read this header
+        headers["x-should-retry"] = "false"  # the request seems to be the cause; OpenAI's clients read this header
     return ApiError(status, message, "upstream_error", kind=SERVER, headers=headers)
 
 
