@@ -1,4 +1,4 @@
-"""fleet.toml. `fleet` reads and writes it; a module describes the keys of each table.
+"""fleet.toml. `fleet` reads and writes it; other modules describe the keys of its tables.
 
-`tables` makes a table a dataclass that pydantic checks and resolves paths, and `fingerprint` hashes what shapes a run.
+`tables` makes a table a dataclass that pydantic checks, and resolves paths; `fingerprint` hashes what a run depends on.
 """

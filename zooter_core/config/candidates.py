@@ -36,7 +36,7 @@ Thinking = Literal[False, True, "auto", "low", "medium", "high"]
 class MemoryConfig(Table):
     """The `[memory]` table: the memory for the candidates' models on each device, in gigabytes (1e9 bytes).
 
-    Without `budget_gb` it is the memory that is free when a model is loaded, less a margin.
+    Without `budget_gb`, it is the memory that is free when a model is loaded, minus a margin.
     """
 
     budget_gb: Positive | None = None
@@ -54,23 +54,23 @@ class CandidateConfig(Table):
     adapter: Reference | None = None  # a peft folder or hub id; with `gguf` also a LoRA adapter as a .gguf file
     revision: StrictStr | None = None
     prompt_template: StrictStr | None = None
-    # By default bfloat16, or float32 on a processor that is slow at bfloat16.
+    # By default bfloat16, or float32 on a CPU that is slow at bfloat16.
     dtype: Literal["bfloat16", "float16", "float32"] | None = None
     quantisation: Literal["8bit", "4bit"] | None = None
     device_map: StrictStr | None = None  # a device, or a way to spread the model over several, as in accelerate
-    # Whether sums that it writes (`12 * 7 = `) are completed, and queries with an exact answer answered, for it.
+    # Whether a calculator completes the sums that it writes (`12 * 7 = `), and answers queries with an exact answer.
     calculator: StrictBool = False
-    # Makes tokens that were written already less likely; 1 has no effect.
+    # Makes tokens that were already written less likely; 1 has no effect.
     repetition_penalty: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = 1.0
-    threads: Count | None = None  # of llama.cpp; by default the free cores that this process may use
+    threads: Count | None = None  # for llama.cpp; by default, the free cores that this process may use
     gpu_layers: Limit | None = None  # of llama.cpp, on a GPU; 0 is none, the default all if xllamacpp was built for it
     description: StrictStr = ""
-    # How good it is at skills or groups of them (base/skills.py), each in [0, 1]; a starting router goes by it.
+    # How good it is at skills or groups of them (base/skills.py), each in [0, 1], for a starting router.
     skills: dict[str, Annotated[float, Field(strict=True, ge=0, le=1)]] = field(default_factory=dict, hash=False)
     usd_per_million_tokens: NotNegative | None = None  # of what it writes; 0 is free
     usd_per_million_prompt_tokens: NotNegative | None = None  # of what it reads
     usd_per_million_cached_tokens: NotNegative | None = None  # of what the server had cached; by default the same
-    # The router's name for it, by default its own. Those that are routed as the same one share its probability evenly.
+    # The router's name for it, by default its own. Candidates with the same name there share its probability evenly.
     routed_as: Name | None = None
     # Whether a model that can think before it answers does so, and how much: false, true, or an effort that its server
     # knows. "auto" and None leave that to the server; with None, Zooter finds out whether it thinks.
@@ -79,8 +79,8 @@ class CandidateConfig(Table):
     # The longest prompt and answer together; None if it is not known. With `gguf`, all conversations with the model
     # share them; the default is 8,192, or what the model was trained for.
     context_tokens: Count | None = None
-    # Whether it takes images, calls tools, and answers in JSON on request. None: a candidate behind a server is
-    # believed to, a local one does not.
+    # Whether it supports images, tools and JSON mode. None means yes for a candidate behind a server, until the server
+    # refuses, and no for a local one.
     images: StrictBool | None = None
     tools: StrictBool | None = None
     json_mode: StrictBool | None = None
@@ -118,7 +118,7 @@ class CandidateConfig(Table):
     @field_validator("memory", mode="before")
     @classmethod
     def _memory(cls, value: Any, info: ValidationInfo) -> Any:
-        """The file's, for all of its models: a judge and a tagger share memory with the candidates."""
+        """The file's table for all of its models: a judge and a tagger share memory with the candidates."""
         return info.context["memory"] if info.context else value
 
     @field_validator("skills")
@@ -144,7 +144,7 @@ class CandidateConfig(Table):
         backend = values.get("backend")
         if instead := GONE.get(f"backend kind {backend}"):
             raise ValueError(f'{{where}} has the backend "{backend}", which is gone: {instead}')
-        if not isinstance(backend, str):  # its type says what is wrong
+        if not isinstance(backend, str):  # its type is refused elsewhere
             backend = TRANSFORMERS
         if backend not in keys_of:
             return with_settings(values, keys_of[TRANSFORMERS])

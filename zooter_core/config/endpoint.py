@@ -15,12 +15,12 @@ from zooter_core.config.trust import check_uses, on_this_machine, server_address
 
 
 def _address(url: str, info: ValidationInfo) -> str:
-    """Refuse what is no web address. The message does not show a password in it."""
+    """Refuse what is not a web address. The message does not show a password in it."""
     shown = f'"{url}"' if "@" not in url else "an address with a name or password"
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets without an IPv6 address, or no such port
+    except ValueError:  # brackets without an IPv6 address, or an invalid port
         good = False
     if not good:
         raise refusal("a web address", shown, f'For instance {info.field_name} = "http://localhost:11434/v1".')
@@ -40,7 +40,7 @@ def _without_secret(url: str) -> str:
 
 
 def _variable(name: str) -> str:
-    """Refuse what cannot name an environment variable. It may be the key itself, so the message does not show it."""
+    """Refuse an invalid name of an environment variable. It may be the key itself, so the message does not show it."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise refusal(
             "the name of an environment variable",
@@ -54,7 +54,7 @@ OURS = ("model", "messages", "stream", "stream_options", "temperature", "seed", 
 
 
 def _fields(body: dict[str, Any]) -> dict[str, Any]:
-    """Refuse fields of a request that are set otherwise."""
+    """Refuse fields of a request that other settings control."""
     if ours := [name for name in OURS if name in body]:
         step = "Leave it out: max_new_tokens, and temperature and seed in [generation], set such fields."
         raise refusal("fields that Zooter does not set itself", f'"{ours[0]}"', step)
@@ -70,14 +70,14 @@ class EndpointConfig(Table):
     """The keys of a candidate or a judge with the backend `openai`, besides those that every candidate has."""
 
     base_url: Annotated[Address, AfterValidator(_without_secret)]  # without /chat/completions; mostly ends in /v1
-    api_key_env: Variable | None = None  # the variable that holds the key, which never stands in fleet.toml
-    connect_seconds: Positive = 5.0  # how long to wait for a connection; no key of the file
+    api_key_env: Variable | None = None  # the variable that holds the key; the key itself is never in fleet.toml
+    connect_seconds: Positive = 5.0  # how long to wait for a connection; not a key of the file
     first_token_seconds: Positive = 120.0  # for the first token after the request was sent
     gap_seconds: Positive = 30.0  # for each further token
     answer_seconds: Positive = 3600.0  # for an answer altogether
-    retries: Limit = 2  # how often to ask again while nothing of the answer has come
+    retries: Limit = 2  # how often to ask again if no part of the answer has come
     parallel: Count = 32  # requests at the same time; others wait for their turn
-    most_characters: Count = 200_000  # longer answers are cut; no key of the file
+    most_characters: Count = 200_000  # longer answers are cut; not a key of the file
     # Circuit breaker: after `rest_after` consecutive failures, skip the model for `rest_seconds`.
     rest_after: Count = 3
     rest_seconds: NotNegative = 30.0
@@ -93,7 +93,7 @@ class EndpointConfig(Table):
 
     @property
     def most_bytes(self) -> int:
-        """Of an answer. A token of three letters comes in an event of about 250; a model's name may double that."""
+        """The limit for an answer. An event of a three-letter token has about 250 bytes, or twice that."""
         return (1 << 20) + 400 * self.most_characters
 
     @property
@@ -114,7 +114,7 @@ def key_from(variable: str | None, whose: str, url: str, insecure: bool) -> str 
         insecure: whether it may go over plain HTTP to another machine.
 
     Raises:
-        ZooterError: it may not go there (config/trust.py), or the variable has none, or one that no request can carry.
+        ZooterError: the key may not be sent there (config/trust.py), is missing, or cannot be part of a request.
     """
     if variable is None:
         return None

@@ -41,7 +41,7 @@ Runtime = Literal["auto", "torch", "onnx", "int8"]
 
 @table("[generation]")
 class GenerationConfig(Table):
-    """The `[generation]` table. Temperature 0 is greedy; else one of the `top_k` likeliest tokens is drawn."""
+    """The `[generation]` table. Temperature 0 is greedy; otherwise one of the `top_k` likeliest tokens is sampled."""
 
     max_new_tokens: Count = 256
     temperature: NotNegative = 0.7
@@ -91,7 +91,7 @@ class Fleet:
     name: str
     folder: Path
     candidates: tuple[CandidateConfig, ...]
-    router: RouterConfig | None = None  # None where no router was trained for it
+    router: RouterConfig | None = None  # None if no router was trained for it
     reward: RewardConfig | None = None
     tagger: TaggerConfig | None = None
     generation: GenerationConfig = field(default_factory=GenerationConfig)
@@ -109,7 +109,7 @@ class Fleet:
         return tuple(candidate.routed_as or candidate.name for candidate in self.candidates)
 
     def names_in(self, names: Collection[str]) -> tuple[str, ...]:
-        """What a router or scores with these names call each candidate: `routed_as`, its own name or its server's."""
+        """Each candidate's name among the names of a router or of scores: its `routed_as`, its own or its server's."""
         return tuple(
             next((name for name in (as_, one.name, one.model) if name in names), as_)
             for one, as_ in zip(self.candidates, self.routed_as, strict=True)
@@ -122,7 +122,7 @@ class Fleet:
 
     @property
     def runtime(self) -> Runtime:
-        """What computes the vectors for router and tagger (`[router] runtime`), also where no router was trained."""
+        """What computes the vectors for router and tagger (`[router] runtime`), with or without a trained router."""
         return self.router.runtime if self.router else "auto"
 
     @property
@@ -134,7 +134,7 @@ class Fleet:
 
     @property
     def key_uses(self) -> list[tuple[str, str]]:
-        """The variables of the environment that it names for keys, each with the address that the key goes to."""
+        """The environment variables that it names for keys, each with the address to which the key is sent."""
         served = [model.endpoint for model in self.language_models if model.endpoint]
         uses = [(server.api_key_env, server.base_url) for server in served]
         if isinstance(self.reward, HttpConfig):
@@ -178,7 +178,7 @@ class Fleet:
 class FleetFile(Table):
     """All of fleet.toml."""
 
-    memory: MemoryConfig | None = None  # first, for the place of a mistake: each candidate has it too
+    memory: MemoryConfig | None = None  # first, so that an error names this table: each candidate has it too
     candidate: Annotated[tuple[CandidateConfig, ...], Field(min_length=1)] = field(kw_only=True)
     name: Name | None = None
     router: RouterConfig | None = None
@@ -201,7 +201,7 @@ class FleetFile(Table):
         return self
 
 
-READER = TypeAdapter(FleetFile)  # it is built when it is first used, which takes longer than reading a fleet
+READER = TypeAdapter(FleetFile)  # built at first use, which takes longer than reading a fleet
 
 
 def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
@@ -211,8 +211,8 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
         text: what the file is about to hold; None reads it.
 
     Raises:
-        ZooterError: no such file, broken TOML, an unknown or missing key, a value of the wrong type, a path to nothing,
-            or two candidates of one name. The message names file, table and key.
+        ZooterError: no such file, invalid TOML, an unknown or missing key, a value of the wrong type, a path at which
+            there is nothing, or two candidates with the same name. The message names file, table and key.
     """
     path = Path(folder)
     path = path / "fleet.toml" if path.is_dir() else path
@@ -222,7 +222,7 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
         if (path.parent / "config.json").is_file():
             step = "A fleet.toml names a router as `path` in [router]."
         raise ZooterError("a fleet folder with a fleet.toml", f"none at {path}", step)
-    if path.name != "fleet.toml":  # a folder is one fleet: what is made of it lies beside the file
+    if path.name != "fleet.toml":  # a folder is one fleet, whose results are stored beside the file
         step = "Move it into a folder of its own as fleet.toml."
         raise ZooterError("a fleet folder, or the fleet.toml in one", str(path), step)
     path = real_file(path)
@@ -250,12 +250,12 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
 
 
 def real_file(path: Path) -> Path:
-    """Where a fleet.toml really is: a link to it may lead to another file in its folder, but not out of that.
+    """The real path of a fleet.toml: a link may lead to another file in its folder, but not out of it.
 
-    Zooter writes beside the real file, and a link in a folder from a stranger could lead to any other folder.
+    Zooter writes beside the real file, and a link in a stranger's folder could lead to any other folder.
 
     Raises:
-        ZooterError: it leads out.
+        ZooterError: the link leads out of the folder.
     """
     real = Path(os.path.realpath(path))
     if not real.is_relative_to(os.path.realpath(path.parent)):
@@ -265,9 +265,9 @@ def real_file(path: Path) -> Path:
 
 
 def fleet_toml(fleet: Fleet, name: str, folder: Path, router: str) -> str:
-    """The fleet.toml of a fleet with another router, in another folder: paths lead back to where the models are.
+    """The fleet.toml of a fleet with another router, in another folder, with adjusted paths to the models.
 
-    What was for the fleet's own router (`unsure_above`, `routed_as`) is left out.
+    Settings for the fleet's own router (`unsure_above`, `routed_as`) are left out.
 
     Args:
         router: its path in the folder.

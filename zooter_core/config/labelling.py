@@ -28,7 +28,7 @@ NAMED = ("auto-j",)  # templates of a judge that have a name
 
 
 def _lacks(template: str, places: Sequence[str]) -> str:
-    """Which places a template lacks; "" if it has all of them."""
+    """Which placeholders a template lacks; "" if it has all of them."""
     missing = [place for place in places if place not in template]
     return f"lacks {listed(missing, ' and ')}. Add it." if missing else ""
 
@@ -40,7 +40,7 @@ def _response_template(template: str) -> str:
 
 
 def _named(name: str) -> BeforeValidator:
-    """A model's table inside another, which needs no name of its own."""
+    """A model's table inside another table; it needs no name."""
     return BeforeValidator(lambda values: {"name": name} | values if isinstance(values, dict) else values)
 
 
@@ -49,7 +49,7 @@ ResponseTemplate = Annotated[StrictStr, AfterValidator(_response_template)]
 
 @table("[reward]")
 class RewardConfig(Table):
-    """The keys of `[reward]` that every kind has. docs/reward-models.md shows a table of each kind."""
+    """The keys of `[reward]` that every kind has. docs/reward-models.md has an example of each kind."""
 
     kind: StrictStr = field(kw_only=True)
     revision: StrictStr | None = field(default=None, kw_only=True)
@@ -91,7 +91,7 @@ class ScalarConfig(CheckpointConfig):
 
 @table("[reward]")
 class UltraConfig(ScalarConfig):
-    """UltraRM-13b, which has a template of its own."""
+    """UltraRM-13b, which has its own template."""
 
     kind: Literal["ultra"] = field(default="ultra", kw_only=True)  # type: ignore[assignment]
 
@@ -156,7 +156,7 @@ class HttpConfig(RewardConfig):
 
 @table("[reward]")
 class EmbeddedConfig(ScalarConfig):
-    """The embedded fleet's reward model, where there is no better one."""
+    """The embedded fleet's reward model, for fleets without a better one."""
 
     model: Reference = ENCODER
     adapter: Reference | None = str(EMBEDDED_FLEET / "reward")
@@ -186,7 +186,7 @@ class NearestConfig(TaggerConfig):
 
     kind: Literal["nearest"] = field(default="nearest", kw_only=True)
     vocabulary: ExistingPath | None = None  # a file of tags; None for the embedded fleet's
-    # The least score of a tag, a soft maximum of cosine similarities.
+    # The lowest score of a shown tag; scores are soft maxima of cosine similarities.
     threshold: Annotated[float, Field(strict=True, ge=-1, allow_inf_nan=False)] = 0.36
     most: Count = 4  # tags of a query
 
@@ -202,7 +202,7 @@ class InstagConfig(TaggerConfig):
 
 @table("[tagger]")
 class GivenConfig(TaggerConfig):
-    """The tags that the queries have already."""
+    """The tags that queries already have."""
 
     kind: Literal["given"] = field(default="given", kw_only=True)
 
@@ -233,12 +233,12 @@ TAGGERS = {"nearest": NearestConfig, "instag": InstagConfig, "given": GivenConfi
 
 
 @cache
-def _reader(kind: Any) -> TypeAdapter[Table]:  # pydantic takes a millisecond for a kind, and few are in use
+def _reader(kind: Any) -> TypeAdapter[Table]:  # pydantic takes a millisecond per kind, and few are in use
     return TypeAdapter(kind)
 
 
 def _by_kind(kinds: Mapping[str, type[Table]], plugin: type[Table]) -> Any:
-    """The type of a table that the class of its kind reads, or the one for plug-ins."""
+    """The type of a table that is read by the class of its kind, or by the one for plug-ins."""
 
     def read(values: Any, info: ValidationInfo) -> Table:
         name = values.get("kind") if isinstance(values, dict) else None

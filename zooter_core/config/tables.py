@@ -1,10 +1,10 @@
 """Tables of fleet.toml as frozen dataclasses that pydantic checks, and the paths in them.
 
-`load_fleet` makes one ZooterError of a wrong value, which names file, table and key. A table that is made in Python
-raises pydantic's ValidationError. Paths are relative to the file; what is read from it has full paths.
+For a wrong value, `load_fleet` raises one ZooterError, which names file, table and key. A table that is made in Python
+raises pydantic's ValidationError. Paths in the file are relative to it; loaded tables have full paths.
 
-Files with tables do without `from __future__ import annotations`. With it, pydantic evaluates every annotation once
-for each class that inherits it, which takes 5 ms of every start.
+Files with tables do not use `from __future__ import annotations`: with it, pydantic evaluates every annotation again in
+each subclass, which takes 5 ms of every start.
 """
 
 import os
@@ -50,7 +50,7 @@ Count = Annotated[WholeNumber, Field(ge=1)]
 NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
-# Pydantic's messages that would speak of Python.
+# Replacements for pydantic's messages that mention Python.
 MESSAGES = {
     "dataclass_type": "It must be a table",
     "dict_type": "It must be a table",
@@ -59,12 +59,12 @@ MESSAGES = {
 
 
 def refusal(expected: str, actual: str, next_step: str = "") -> ValueError:
-    """The error of a validator of one value. One of a whole table says {where} for the table and the file."""
+    """The error of a validator of one value. In one of a whole table, {where} stands for the table and the file."""
     return ValueError(f"must be {expected}, but is {actual}. {next_step}".strip())
 
 
 def _in_file(read: Callable[[str, Path], str]) -> AfterValidator:
-    """Resolves a path by `read`, in the folder of the file; a table that is made in Python keeps its paths."""
+    """A validator that resolves paths in the file's folder with `read`. Tables that are made in Python keep theirs."""
 
     def full(value: str, info: ValidationInfo) -> str:
         return read(value, info.context["folder"]) if info.context else value
@@ -73,14 +73,15 @@ def _in_file(read: Callable[[str, Path], str]) -> AfterValidator:
 
 
 def local_path(value: str, folder: Path) -> str:
-    """A full path, whether or not something is there."""
+    """A full path, whether or not it exists."""
     return os.path.normpath(folder / value)
 
 
 def reference(value: str, folder: Path) -> str:
-    """A full path for a file or folder beside fleet.toml; a hub id or `package:NAME` stays.
+    """A full path for a file or folder beside fleet.toml; a hub id or `package:NAME` is not changed.
 
-    `adapters/math` and `owner/name` look alike. The first is a path if there is a folder `adapters` beside the file.
+    `adapters/math` and `owner/name` look alike. `adapters/math` is a path if there is a folder `adapters` beside the
+    file.
     """
     if value.startswith(PREFIX):
         try:
@@ -95,7 +96,7 @@ def reference(value: str, folder: Path) -> str:
 
 
 def existing(value: str, folder: Path) -> str:
-    """The full path of a file or folder that is there."""
+    """The full path of an existing file or folder."""
     path = Path(local_path(value, folder))
     if path.exists():
         return str(path)
@@ -116,13 +117,13 @@ Reference = Annotated[StrictStr, _in_file(reference)]
 ExistingPath = Annotated[StrictStr, _in_file(existing)]
 
 
-# An error of pydantic must not show the value, which may be a secret.
+# Pydantic's errors must not show values, which may be secrets.
 CHECKS = ConfigDict(extra="forbid", defer_build=True, hide_input_in_errors=True)
 
 
 @dataclass(frozen=True, config=CHECKS)
 class Table:
-    """What all tables share."""
+    """The base of all tables."""
 
     hidden: ClassVar[Sequence[str]] = ()  # fields that are not keys of the table in the file
     title: ClassVar[str] = ""  # the table in messages, such as "[router]"
@@ -140,7 +141,7 @@ class Table:
         return values
 
     def to_file(self) -> dict[str, Any]:
-        """The table as the file has it, without what is at its default."""
+        """The table in the file's format, without default values."""
         values: dict[str, Any] = {}
         for entry in fields(self):
             value = getattr(self, entry.name)
@@ -156,7 +157,7 @@ class Table:
 
 
 def with_settings(values: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
-    """The fields for the table of a plug-in: the keys that only the plug-in knows become `settings`."""
+    """The fields for a plug-in's table: keys that only the plug-in knows become `settings`."""
     settings = {key: values[key] for key in sorted(values) if key not in keys}
     return {key: value for key, value in values.items() if key in keys} | {"settings": settings}
 
@@ -200,14 +201,14 @@ def table(title: str) -> Callable[[type[T]], type[T]]:
 
 
 def error_in(problem: ValidationError, path: str) -> ZooterError:
-    """The first of pydantic's errors in a fleet.toml, behind the table and the key that are wrong."""
+    """The first of pydantic's errors in a fleet.toml, with its table and key."""
     error = problem.errors()[0]
     kind, value, (where, key) = error["type"], error["input"], _place(error["loc"], path)
     if kind == "missing":
         is_table = key in ("judge", "instagger")
         step = f"Add a table {where.partition(']')[0]}.{key}]." if is_table else f"Add {key} = ... there."
         return ZooterError.saying(f'{where} lacks the key "{key}".', step)
-    if kind == "value_error":  # of a validator; the value may be a secret
+    if kind == "value_error":  # from a validator; the value may be a secret
         sentence = str(error["ctx"]["error"])
         if "{where}" in sentence:
             return ZooterError.saying(sentence.replace("{where}", _place((*error["loc"], ""), path)[0]))

@@ -1,8 +1,9 @@
-"""Where a key may go. A stranger's fleet.toml could name any secret of the environment, and any server.
+"""Decides where a key may be sent. A stranger's fleet.toml could name any secret of the environment, and any server.
 
-Without asking, a key goes to this machine, a provider's key to that provider, and the key of a model server of your
-own to any server. Every other pair of variable and server has to be allowed once: at the terminal, by `zooter trust`,
-or in $ZOOTER_TRUST. It is kept by pair and not by fleet: a fleet.toml that names another server asks again.
+Without permission, keys are sent to this machine, a provider's key to that provider, and the key of a model server of
+your own to any server. Every other pair of variable and server must be allowed once: at the terminal, by `zooter
+trust`, or in $ZOOTER_TRUST. Permissions are stored by pair and not by fleet: a fleet.toml that names another server
+needs another one.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def on_this_machine(url: str) -> bool:
 def server_address(url: str) -> str:
     """The server at an address, as https://host:port."""
     parts = _parts(url)
-    name = host_name(parts.hostname or "") or quote(parts.hostname or "")  # a space would begin another pair
+    name = host_name(parts.hostname or "") or quote(parts.hostname or "")  # a space would start another pair
     port = None if parts.port == DEFAULT_PORTS.get(parts.scheme) else parts.port
     return f"{parts.scheme}://{Host(name, port)}"
 
@@ -70,11 +71,11 @@ def check_uses(uses: Iterable[tuple[str, str]], fleet: str | Path = "DIR") -> No
     """Refuse keys that may not be sent.
 
     Args:
-        uses: variables with the addresses that their keys would go to.
-        fleet: the folder of the fleet that asks for them, for the message.
+        uses: variables with the addresses to which their keys would be sent.
+        fleet: the folder of the fleet that names them, for the message.
 
     Raises:
-        ZooterError: lists them.
+        ZooterError: lists the refused keys.
     """
     if refused := dict.fromkeys(
         (variable, server_address(url)) for variable, url in uses if not is_allowed(variable, url)
@@ -102,12 +103,12 @@ def trust(uses: Iterable[tuple[str, str]]) -> None:
 
 
 def trust_file() -> Path:
-    """The file with a pair on each line, in the user's folder of settings."""
+    """The file with one pair per line, in the user's config folder."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")) / "zooter" / "trusted-keys"
 
 
 def _parts(url: str) -> SplitResult:
-    """The parts of an address; empty if it is malformed, which opening it will show."""
+    """The parts of an address; empty if it is malformed, which is reported when it is opened."""
     try:
         parts = urlsplit(url)
         return parts if parts.port != 0 else urlsplit("")
@@ -118,5 +119,5 @@ def _parts(url: str) -> SplitResult:
 def _trusted() -> list[str]:
     try:
         return trust_file().read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError):  # none, or not ours to read
+    except (OSError, UnicodeDecodeError):  # missing or not readable
         return []

@@ -1,4 +1,4 @@
-"""What to do after a report: one recommendation, the first that applies, with its reason and command."""
+"""The recommendation below a report: the first that applies, with its reason and command."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from zooter_core.learn.versions import ROUTERS, Versions
 from zooter_core.method.worth import FEWEST
 
 SCORED = 'Give the fleet a [reward] that scores single answers (mode = "single" of a judge).'
-COPY = "my-fleet"  # of the embedded fleet
-PATIENT, SOON = 14, 7  # days: a sample that takes longer than PATIENT gets a larger share, to take SOON
+COPY = "my-fleet"  # the name of a copy of the embedded fleet
+PATIENT, SOON = 14, 7  # days: if the sample takes longer than PATIENT, a larger share is advised, to take SOON
 Kind = Literal[
     "no traffic", "not routed", "no rewards", "fell", "not sampled", "few", "switched",
     "roll back", "far", "train", "alone", "probabilities", "more", "nothing",
@@ -39,7 +39,7 @@ class Advice:
     command: str
 
     def reason_beside(self, lines: Sequence[str]) -> str:
-        """Why, without the sentences that stand beside it already."""
+        """The reason, without sentences that are already shown beside it."""
         reason = self.reason
         for line in lines:
             reason = reason.replace(line, "")
@@ -48,13 +48,13 @@ class Advice:
 
 @dataclass(frozen=True)
 class Setup:
-    """What the fleet has, as far as it matters here."""
+    """The facts about a fleet that recommendations depend on."""
 
-    fleet: str = ""  # its folder; "" for the embedded fleet, which stays as it is
-    data: str = ""  # the folder of the traffic; "" where commands find it by themselves
+    fleet: str = ""  # its folder; "" for the embedded fleet, which cannot be changed
+    data: str = ""  # the folder of the traffic; "" if commands find it without an option
     trained: bool = True  # whether it has a router, and not a starting one
-    learned: float = 0.0  # when `zooter learn` switched to that one; 0 if it is another router
-    guarded: bool = False  # whether the router before it can be brought back
+    learned: float = 0.0  # when `zooter learn` switched to its router; 0 if the router has another origin
+    guarded: bool = False  # whether the previous router can be brought back
     rewards: bool = True  # whether its reward model scores single answers
 
     @classmethod
@@ -74,7 +74,7 @@ class Setup:
         )
 
     def command(self, name: str, options: str = "", data: bool = False) -> str:
-        """A command of ours for this fleet, and with `data` for the folder of the traffic."""
+        """A Zooter command for this fleet; with `data`, also for the folder of the traffic."""
         fleet = f" --fleet {quote(self.fleet)}" if self.fleet else ""
         folder = f" --data {quote(self.data)}" if data and self.data else ""
         return f"zooter {name}{fleet}{folder}{options}"
@@ -98,7 +98,7 @@ def advise(report: TrafficReport, setup: Setup) -> Advice:
 
 
 def _advise_on_data(report: TrafficReport, setup: Setup) -> Advice | None:
-    """What comes first: requests, rewards, candidates that work, and a sample; None if these are there."""
+    """The advice if requests, rewards, working candidates or the sample are missing; None if there are all of these."""
     if not report.requests:
         reason = f"No request came from {day(report.since)} to {day(report.until)}."
         if report.last:
@@ -127,7 +127,7 @@ def _advise_on_data(report: TrafficReport, setup: Setup) -> Advice | None:
 
 
 def _advise_on_router(report: TrafficReport, best: Rule, setup: Setup) -> Advice:
-    """Whether routing earns more than one model alone, and what could be better where it does."""
+    """The advice on whether routing earns more than a single model, and on improvements if it does."""
     worth = statements(report)[0]
     gains = best.gain.significant and best.gain.mean > 0
     loses = best.gain.significant and best.gain.mean < 0
@@ -160,7 +160,7 @@ def _warning(report: TrafficReport, kind: str) -> Change | None:
 
 
 def _larger_share(report: TrafficReport, left: float) -> str:
-    """The option for a larger sample, where so many more requests of it take too long."""
+    """The option for a larger sample, if this many more requests would take too long otherwise."""
     if days(left, report.a_day, report.share) <= PATIENT or not report.a_day:
         return ""
     share = min(math.ceil(100 * left / (report.a_day * SOON)) / 100, 1.0)

@@ -1,8 +1,7 @@
-"""Requests that a chat UI or a coding agent sends for itself: titles, tags, follow-up questions, commit messages.
+"""Chores: requests that a chat UI or a coding agent sends for itself, e.g. for titles, tags or commit messages.
 
 They say nothing about what users want, so nothing is learned from them. They are recognised by the beginnings of the
-prompts that Open WebUI, LibreChat, Claude Code, OpenCode, Codex and aider send unless somebody changes them, or by
-`metadata` of the request.
+default prompts of Open WebUI, LibreChat, Claude Code, OpenCode, Codex and aider, or by the request's `metadata`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-READ = 400  # characters of a message's beginning
+READ = 400  # characters at the beginning of a message
 PROMPTS = re.compile(
     r"^(?:\#{2,3} task:\s*)?(?:"
     r"(?:please )?(?:generate|provide) a concise,? (?:and )?(?:\d+-\d+ word|\d+-word-or-less) title\b"
@@ -39,8 +38,8 @@ def is_chore(texts: Sequence[str], metadata: object = None, system: Sequence[str
     """Whether a request is a chore.
 
     Args:
-        texts: of the user's turns.
-        system: prompts, in which a line may follow one that says who the agent is.
+        texts: the texts of the user's turns.
+        system: system prompts, whose relevant line may follow one that introduces the agent.
         metadata: the field of the request; `{"chore": "true"}` marks any request, as does a `task` of Open WebUI.
     """
     marks = metadata if isinstance(metadata, Mapping) else {}

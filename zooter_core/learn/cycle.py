@@ -30,12 +30,12 @@ from zooter_core.router.neighbours import Neighbours
 
 REFIT_EVERY = 100  # decisions
 RECENT = 2000  # decisions whose rewards tell the spread
-COMPARABLE = 3.0  # training rewards whose spread differs from the traffic's by a larger factor are on another scale
+COMPARABLE = 3.0  # times: if the spreads differ by more, training rewards are on another scale
 Vectors = NDArray[np.float32]
 
 
 class Cycle:
-    """The learner of one fleet at work; `tell` is called with a note for the user."""
+    """The learner of a fleet; `tell` is called with notes for the user."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Cycle:
     ) -> None:
         self.versions, self.ensemble, self.traffic = versions, ensemble, traffic
         self.settings, self.tell, self.pool = settings, tell, ensemble.fleet.pool
-        self.names = tuple(ensemble.fleet.routed_as)  # of the pool, in a router
+        self.names = tuple(ensemble.fleet.routed_as)  # the pool's names in a router
         if len(set(self.names)) < len(self.names):
             step = "Give each candidate a `routed_as` of its own, or none."
             raise ZooterError("candidates that a router can tell apart", "two with the same routed_as", step)
@@ -57,21 +57,21 @@ class Cycle:
         return self.versions.state
 
     def turn(self, stop: threading.Event, show: Tell = silent) -> TurnSummary:
-        """Judge, decide and learn; `show` is told after every batch how far the turn has come.
+        """Judge, decide and learn; `show` is called with the progress after every batch.
 
         Raises:
             ZooterError: a part of the fleet does not work, or its reward model only compares answers.
-            WorkError: a file cannot be written. What was judged before stays.
+            WorkError: a file cannot be written. Earlier judgements are kept.
         """
         state, turn = self.state, TurnSummary()
         if state.paused:
             return turn
-        if self.traffic.last_number() < state.judged:  # another file than at the last turn: its numbers begin anew
+        if self.traffic.last_number() < state.judged:  # a new file since the last turn: its numbers start again
             state.judged = state.learned = 0
         state.follows = state.follows and not self.settings.manual
         judge = TrafficJudge(self.ensemble, self.traffic, self.settings, turn, stop)
         self._ask_newcomers(judge)
-        last = self.traffic.last_number()  # what comes during the turn waits for the next one
+        last = self.traffic.last_number()  # requests that arrive during the turn wait for the next one
         while decisions := [one for one in self.traffic.decisions(state.judged, BATCH) if one.number <= last]:
             if stop.is_set() or not self._judge_batch(judge, decisions):
                 turn.waiting = True
@@ -86,7 +86,7 @@ class Cycle:
         return turn
 
     def _judge_batch(self, judge: TrafficJudge, decisions: list[LoggedDecision]) -> bool:
-        """Judge a batch and remember it; False where the budget or a stop ended it."""
+        """Judge a batch and store the result; False if the budget or a stop ended it."""
         state, fit = self.state, [one for one in decisions if learnable(one, self.pool)]
         last, exhausted = decisions[-1].number, False
         if fit:
@@ -101,7 +101,7 @@ class Cycle:
         return not exhausted
 
     def _route(self, routers: Sequence[str], decisions: Sequence[LoggedDecision]) -> list[Choices]:
-        """What each router chooses, as numbers of the pool. One alone has nothing to be compared with: any do."""
+        """Each router's choices, as indices of the pool. A single router's choices do not matter."""
         if len(routers) == 1:
             return [np.zeros(len(decisions), dtype=np.intp)]
         texts = [one.routed_text for one in decisions]
@@ -112,7 +112,7 @@ class Cycle:
                 vectors = self.ensemble.router.encoder.embed(texts) if vectors is None else vectors
                 linear, candidates = read_linear(self.versions.place(name))
                 here = np.array([self.names.index(one) if one in self.names else -1 for one in candidates])
-                result.append(here[choose(linear, vectors, here >= 0)])  # never whom the fleet lacks
+                result.append(here[choose(linear, vectors, here >= 0)])  # only candidates that the fleet has
                 continue
             serves = name == self.versions.serving
             router = (self.ensemble if serves else self.ensemble.renewed(self.versions.fleet_with(name))).router
@@ -121,11 +121,11 @@ class Cycle:
         return result
 
     def _ask_newcomers(self, judge: TrafficJudge) -> None:
-        """Notice candidates that joined, and let them answer stored queries."""
+        """Let candidates that have joined the fleet answer stored queries."""
         state = self.state
         joined = [name for name in self.pool if state.pool and name not in state.pool]
         if set(state.pool) - set(self.pool):
-            state.pairs, state.earlier, state.guard = [], 0, []  # a choice of some pairs is gone
+            state.pairs, state.earlier, state.guard = [], 0, []  # choices of earlier pairs may have left the fleet
         state.pool = list(self.pool)
         newcomers = [name for name in dict.fromkeys([*state.newcomers, *joined]) if name in self.pool]
         state.newcomers = {name: left for name in newcomers if (left := judge.newcomer(name, BURST))}
@@ -143,7 +143,7 @@ class Cycle:
             self.versions.switch(after, event, guard if event == ROLLBACK else turn.evidence)
 
     def _learn(self, material: Material, turn: TurnSummary) -> None:
-        """Make a new challenger, if enough came since the last one; that one may take over now."""
+        """Make a new challenger if there is enough new data. The previous challenger may take over."""
         state = self.state
         rewarded = ~np.isnan(material.rewards).all(axis=1) | ~np.isnan(material.late).all(axis=1)
         if len(self.pool) < 2 or not rewarded.any():
@@ -167,7 +167,7 @@ class Cycle:
         self.versions.tidy()
 
     def _read_training(self, scale: float) -> tuple[Vectors, Array] | None:
-        """The training queries of the router that traffic started from, if its folder has them with their texts."""
+        """The training queries of the fleet's first router, if its folder has them with their texts."""
         origin = self.state.origin
         with suppress(ZooterError):
             neighbours = Neighbours.load(self.versions.place(origin)) if origin != STARTING else None

@@ -1,9 +1,9 @@
 """Champion and challenger over plain arrays: which further answers to judge, and when another router takes over.
 
-The champion serves. The challenger is what the learner made of the traffic before a query, so that every pair is a fair
-bet (method/promotion.py). No router serves before it has earned more than the champion on pairs of its own, which came
-after it was made. After a switch the former champion stays in the contest as a guard: if the pairs show by the same
-test that it would have been better, it comes back.
+The champion serves. The challenger has learned only from traffic before a query, so that every pair is a fair bet
+(method/promotion.py). A router serves only after it has earned more than the champion on its own pairs, which came
+after it was made. After a switch, the former champion stays in the contest as a guard: if the same test shows that it would
+have been better, it comes back.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 from zooter_core.method.promotion import Array, Evidence, Gate, evidence
 
 Choices = NDArray[np.intp]
-R = TypeVar("R")  # what stands for a router
-PROMOTE, ROLLBACK = "promote", "rollback"  # what a contest decides
+R = TypeVar("R")  # represents a router
+PROMOTE, ROLLBACK = "promote", "rollback"  # decisions of a contest
 GUARD_PAIRS = 300  # after which a former champion leaves the contest
-OWN_PAIRS = 5  # of a challenger, before which it does not take over
-NOBODY = -1  # instead of a candidate's number
+OWN_PAIRS = 5  # that a challenger needs before it can take over
+NOBODY = -1  # instead of a candidate's index
 
 
 @dataclass(frozen=True)
 class SamplingPlan:
-    """Which answers are judged beyond the served one."""
+    """Which answers are judged besides the served one."""
 
     share: float = 0.05  # the share of queries, drawn uniformly, that every candidate answers
     # Of the queries for which the challenger (or the former champion) chooses differently from the champion, the share
@@ -47,10 +47,10 @@ def draw_answers(
     judged, shape (n, count), the served ones included.
 
     Args:
-        served: who answered, shape (n,); NOBODY where it was none of the candidates.
+        served: who answered, shape (n,); NOBODY if it was none of the candidates.
         rivals: the choices of each router in the contest, shape (n,) each, the champion's first.
-        lots: uniform numbers in [0, 1), shape (n, 2). Nothing else is random, so a draw can be repeated.
-        count: of the candidates.
+        lots: uniform random numbers in [0, 1), shape (n, 2), the only randomness, so that draws are repeatable.
+        count: the number of candidates.
     """
     rows = np.arange(len(served))
     sample = lots[:, 0] < sampling.share
@@ -74,7 +74,7 @@ def differences(rewards: Array, champion: Choices, challenger: Choices) -> Array
 
 @dataclass
 class Contest(Generic[R]):
-    """Who serves, who wants to, and the pairs between them. It does not know what a router is: a name will do."""
+    """Champion, challenger and guard, and the pairs between them. Routers are opaque: their names suffice."""
 
     champion: R  # the router that serves
     challenger: R | None = None  # the learner's latest; None before the first
@@ -85,11 +85,11 @@ class Contest(Generic[R]):
     # The learner was promoted. Each later router takes over when the next one is made, if it is ahead by then; the
     # guard is a router that served a while ago.
     follows: bool = False
-    earlier: int = 0  # how many of the pairs are of earlier challengers
+    earlier: int = 0  # how many of the pairs belong to earlier challengers
 
     @property
     def ahead(self) -> bool:
-        """Whether the challenger itself has earned more than the champion, on pairs enough."""
+        """Whether the challenger itself has earned more than the champion, on enough pairs."""
         latest = self.pairs[self.earlier :]
         return self.challenger is not None and len(latest) >= OWN_PAIRS and sum(latest) > 0
 
@@ -117,11 +117,11 @@ class Contest(Generic[R]):
         return takes_over
 
     def evidence(self, spread: float, gate: Gate) -> Evidence:
-        """What the pairs say for the challenger."""
+        """The pairs' evidence for the challenger."""
         return evidence(np.array(self.pairs), spread, gate)
 
     def guard_evidence(self, spread: float, gate: Gate) -> Evidence:
-        """What the pairs say for the former champion."""
+        """The pairs' evidence for the former champion."""
         return evidence(np.array(self.guard), spread, gate)
 
     def decide(self, spread: float, gate: Gate) -> str:
@@ -151,6 +151,6 @@ class Contest(Generic[R]):
             self.pairs, self.earlier, self.guard, self.follows = [], 0, [], False
 
     def restart(self, champion: R) -> None:
-        """A router serves that is none of these."""
+        """Start again with another router as the champion."""
         self.champion, self.challenger, self.former = champion, None, None
         self.pairs, self.earlier, self.guard, self.follows = [], 0, [], False

@@ -1,7 +1,7 @@
-"""Logs of other programs, as `data/logs.py` reads them, and the demo's conversations as traffic.
+"""Imports logs of other programs, as read by `data/logs.py`, and the demo's conversations as traffic.
 
-Nothing in logs of others was chosen by a router of ours, so they have no probability: they count as queries to learn
-from, not as decisions to judge. An id is made of the record's content: a file that is imported twice is stored once.
+Choices in other programs' logs were not made by our router and have no probability: they are queries to learn from, not
+decisions to judge. Ids are made of records' contents, so a file that is imported twice is stored once.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from zooter_core.router.turns import current_topic
 VERDICTS = {word: 2 * score - 1 for word, score in WORDS.items()} | {True: 1.0, False: -1.0}
 AT_ONCE = 1000
 SQLITE = b"SQLite format 3\0"
-COMPARISON = "comparison"  # marks the votes of the page Compare
+COMPARISON = "comparison"  # marks votes from the Compare page
 Import = tuple[LoggedDecision, Mapping[str, float]]  # a decision, and feedback on candidates' answers to it
 
 
@@ -68,7 +68,7 @@ def import_traffic(paths: Sequence[Path], traffic: Traffic, fleet: Fleet) -> tup
 
 
 def _own_name(name: str, fleet: Fleet) -> str:
-    """What the fleet calls a model that a log names as the fleet or its server does."""
+    """The fleet's name for a model that a log names like the fleet or like its server."""
     if name in fleet.pool:
         return name
     called = zip(fleet.pool, fleet.names_in([name]), strict=True)
@@ -76,7 +76,7 @@ def _own_name(name: str, fleet: Fleet) -> str:
 
 
 def _as_kept(decision: LoggedDecision, fleet: Fleet, now: float) -> LoggedDecision:
-    """A decision with what the fleet keeps of it. None is later than its import, or it would outlive retention."""
+    """A decision, reduced to what the fleet keeps. Its time is at most now, or it would outlive the retention."""
     return replace(
         decision,
         time=min(decision.time, now),
@@ -98,7 +98,7 @@ def _read(paths: Sequence[Path], fleet: Fleet, left_out: Counter[str]) -> Iterat
 
 
 def _is_history(path: Path) -> bool:
-    """Whether a file is a database of SQLite, as the demo's conversations are."""
+    """Whether a file is an SQLite database, like the demo's history."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -193,7 +193,7 @@ def _read_history(
             record = parse_json(text)
             id = f"demo-{hashlib.sha256(name.encode()).hexdigest()[:40]}"
             yield from read(LoggedDecision(id, float(moment), "", session=session, fleet=fleet, source=DEMO), record)
-        except (ValueError, TypeError, AttributeError):  # SQLite does not hold a column to its type
+        except (ValueError, TypeError, AttributeError):  # SQLite does not enforce a column's type
             left_out["a damaged record of the demo's history"] += 1
 
 

@@ -1,7 +1,7 @@
-"""Judging what was served: further answers and their rewards, in the background and within a budget.
+"""Judges what was served: further answers and their rewards, in the background and within a budget.
 
-Decisions are judged in their order, a few at a time. The request's id decides which answers are judged
-(`deciding.draw_answers`), and every reward is stored before the next batch. So a process that was killed goes on where
+Decisions are judged in order, a few at a time. The request's id decides which answers are judged
+(`deciding.draw_answers`), and every reward is stored before the next batch. So a process that was killed resumes where
 it stopped, and asks for nothing twice. Candidates get one query at a time.
 """
 
@@ -54,9 +54,9 @@ class LearnSettings:
 
     sampling: SamplingPlan = field(default_factory=SamplingPlan)
     gate: Gate = field(default_factory=Gate)
-    manual: bool = False  # nothing is promoted by itself; a roll-back is
-    calls: int = CALLS  # answers that a turn asks candidates for, at most
-    # That these answers may cost; None without a limit. A candidate without a price costs nothing here.
+    manual: bool = False  # whether only the owner promotes routers; rollbacks stay automatic
+    calls: int = CALLS  # at most so many answers are requested from candidates in a turn
+    # The budget for these answers; None without a limit. Candidates without a price count as free.
     dollars: float | None = None
 
 
@@ -65,18 +65,18 @@ class TurnSummary:
     """What a turn did."""
 
     judged: int = 0  # how many decisions were judged
-    waiting: bool = False  # whether some are left for later
-    stopped: bool = False  # whether a stop ended it before its work was done, and not the budget
+    waiting: bool = False  # whether some decisions are left for later
+    stopped: bool = False  # whether a stop, and not the budget, ended it early
     calls: int = 0  # answers that were asked for
     dollars: float = 0.0  # that were spent on them
     event: str = ""  # PROMOTE, ROLLBACK, FOLLOW (a later router of a promoted learner took over) or ""
     evidence: Evidence | None = None  # of the contest, before the event
-    challenger: str = ""  # the router that was made; "" if there was too little new
+    challenger: str = ""  # the router that was made; "" if there was too little new data
     # The learner is promoted: its challenger serves as soon as it is ahead of the router that does.
     follows: bool = False
     failures: dict[str, int] = field(default_factory=dict)  # how many answers of each candidate failed
     unscored: int = 0  # on how many queries the reward model failed
-    reason: str = ""  # why on the last one
+    reason: str = ""  # the reason for the last one
 
 
 def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
@@ -86,11 +86,11 @@ def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
 
 
 class TrafficJudge:
-    """Judges decisions: asks candidates, stores rewards, and tells the turn what was spent and what failed. A stop ends
-    a batch between two queries.
+    """Judges decisions: asks candidates, stores rewards, and records in the turn what was spent and what failed. A stop
+    ends a batch between two queries.
 
     Raises:
-        ZooterError: there is no reward model, or one that only compares answers, which gives a single one no reward.
+        ZooterError: there is no reward model, or it only compares answers and so cannot score a single one.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class TrafficJudge:
         served = np.array([columns.get(str(one.candidate), NOBODY) for one in decisions], dtype=np.intp)
         lots = np.array([[lot(one.request_id, seed) / LOTS for seed in (1, 2)] for one in decisions])
         imported = np.array([one.probability is None for one in decisions])
-        lots[imported & (lots[:, 0] < self.import_share), 0] = 0.0  # these are in the sample, whatever its share
+        lots[imported & (lots[:, 0] < self.import_share), 0] = 0.0  # these are always in the sample
         sample, judged = draw_answers(served, rivals, lots, self.settings.sampling, len(self.pool))
         rewards = np.full((len(decisions), len(self.pool)), np.nan)
         for row, decision in enumerate(decisions):
@@ -139,7 +139,7 @@ class TrafficJudge:
                 return rewards[:row], True
             new = self._judge(decision, without, missing)
             self.traffic.add_rewards(self._logged(decision, reward, bool(sample[row])) for reward in new)
-            if self.stop.is_set():  # what is not stored now is asked for again
+            if self.stop.is_set():  # what is not stored now will be requested again
                 return rewards[:row], True
             for name, reward in (stored | {one.candidate: one.reward for one in new}).items():
                 if name in names:
@@ -157,7 +157,7 @@ class TrafficJudge:
         drawn = sorted(latest, key=lambda one: lot(one.request_id, 3))[:count]
         rest = [one for one in drawn if one.request_id not in before and name not in self._read_stored(one)]
         rest = rest[: max(count - len(before), 0)]
-        in_vain = 0  # of the queries so far, the latest ones
+        in_vain = 0  # consecutive queries without a reward
         for done, decision in enumerate(rest):
             if in_vain == GIVING_UP or not self._allows(1):
                 return len(rest) - done
@@ -187,7 +187,7 @@ class TrafficJudge:
         """The rewards of some candidates' answers to one query; none for an answer that failed."""
         responses = self._ask(decision, ask)
         if len(responses) < len(ask):
-            return []  # a stop cut the others off
+            return []  # the others were stopped
         if decision.candidate in names and self._has_answer(decision, str(decision.candidate)):
             responses[str(decision.candidate)] = Response(str(decision.candidate), str(decision.answer))
         answered = {name: one for name, one in responses.items() if one.error is None and one.text.strip()}
@@ -216,7 +216,7 @@ class TrafficJudge:
         ]  # fmt: skip
 
     def _ask(self, decision: LoggedDecision, ask: Sequence[str]) -> dict[str, Response]:
-        """The answers of candidates that were complete before a stop."""
+        """The candidates' answers that were complete before a stop."""
         if not ask:
             return {}
         messages, settings = (Message("user", decision.routed_text),), self._generation(decision)

@@ -1,10 +1,10 @@
-"""The learner: queries' vectors and whatever rewards they have, in the order in which they came -> a linear router.
+"""The learner: queries' vectors and their known rewards, in chronological order -> a linear router.
 
-It knows arrays alone, so that `zooter learn` and benchmarks/learn.py run the same code. The queries that the champion
-was trained on come first and without an age: they begin to fade with the traffic. Several half-lives and penalties
-learn side by side, and each candidate gets the longest half-life that is about the best at predicting its later
-rewards. So a candidate that has changed is learned anew, and the others are not forgotten with it. Feedback of people
-comes last (`heed`): nobody outweighs the rest, and no feedback says that a candidate has changed.
+It works on plain arrays, so that `zooter learn` and benchmarks/learn.py run the same code. The champion's training
+queries come first and have no age: they start to fade with the traffic. Several half-lives and penalties are fitted
+side by side, and each candidate gets the longest half-life that is nearly the best at predicting its later rewards. So a
+candidate that has changed is learned again without forgetting the others. People's feedback comes last (`heed`): nobody
+outweighs the rest, and feedback is no evidence that a candidate has changed.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ HALF_LIVES = (250.0, 500.0, 1000.0, 2000.0, math.inf)  # queries
 PENALTIES = (10.0, 30.0)
 OPTIONS = [(half_life, penalty) for half_life in HALF_LIVES for penalty in PENALTIES]
 MEMORY = 500.0  # queries: the half-life of the errors by which a setting is chosen, and of the usual distances
-CLOSE = 0.25  # standard errors of a mean square, within which the longer half-life is taken
-USUAL = 30.0  # rewards of a candidate, below which their usual distance from the predictions is not known
-REMEMBERED = 50.0  # queries: what a candidate was learned from before its rewards fell counts as so many at most
+CLOSE = 0.25  # standard errors of a mean square; within them, the longer half-life is chosen
+USUAL = 30.0  # rewards; with fewer, a candidate's usual distance from predictions is unknown
+REMEMBERED = 50.0  # the most that queries from before a candidate's fall count as
 FIRST = (500.0, 30.0)  # of OPTIONS, until an error is known
 LARGEST_SHARE = 0.1  # of one owner's feedback in the weight of what a candidate is learned from
-CHUNK = 100  # queries that are learned at once; a candidate's setting may change between two chunks
+CHUNK = 100  # queries per step; a candidate's setting may change between two steps
 
 
 class Learner:
@@ -47,12 +47,12 @@ class Learner:
 
     def __init__(self, vectors: NDArray[np.floating], rewards: Array) -> None:
         self.candidates = rewards.shape[1]
-        self.axes = directions(vectors)  # that vectors are reduced to, shape (width, k)
+        self.axes = directions(vectors)  # the directions that vectors are projected onto, shape (width, k)
         self.sums = [Sums(self.candidates, self.axes.shape[1], half_life) for half_life in HALF_LIVES]
-        self.queries = 0  # that went by
+        self.queries = 0  # observed so far
         self.shift = 0.0  # of all candidates' latest rewards, against those before; they are learned without it
         self._errors = {option: np.zeros((2, self.candidates)) for option in OPTIONS}  # sums of squares, and counts
-        self._apart = np.zeros((2, self.candidates))  # rewards minus predictions: how many there are, and their sum
+        self._apart = np.zeros((2, self.candidates))  # rewards minus predictions: their number and their sum
         self._fell = np.zeros(self.candidates, dtype=np.intp)  # the query at which each candidate fell last
         self._shifts: list[float] = []  # of each query
         first, *others = self.sums
@@ -92,7 +92,7 @@ class Learner:
         self._shifts += [shift] * len(x)
 
     def _forget_fallen(self, predicted: Array, rewards: Array) -> None:
-        """Forget most of the candidates whose rewards are further below their predictions than they were before."""
+        """Forget most about candidates whose rewards are further below their predictions than before."""
         counts, totals = self._apart
         usual = np.where(counts >= USUAL, totals / np.maximum(counts, 1), np.nan)
         for candidate in np.flatnonzero(fallen(predicted + usual, rewards)):
@@ -139,7 +139,7 @@ class Learner:
 
     @property
     def chosen(self) -> list[tuple[float, float]]:
-        """Each candidate's half-life and penalty: the longest half-life that is about the best at predicting it."""
+        """Each candidate's half-life and penalty: the longest half-life that is nearly the best at predicting it."""
         return [self._chosen(candidate) for candidate in range(self.candidates)]
 
     def _chosen(self, candidate: int) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """A refit: the traffic's queries and rewards -> a router in the ordinary format.
 
-Everything is learned anew from the latest decisions that are stored. So what was deleted has left the learner too, and
-a process that is killed leaves nothing half done. Neither PyTorch nor transformers is loaded.
+The learner starts from nothing and reads the latest stored decisions. So deleted data leaves the learner too, and a
+killed process leaves no partial state. Neither PyTorch nor transformers is loaded.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from zooter_core.router.head import ENCODER_FOLDER, RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import LINEAR
 from zooter_core.router.text_encoder import TextEncoder
 
-MOST = 20_000  # decisions that a refit learns from, the latest ones
+MOST = 20_000  # the latest decisions, from which a refit learns
 AT_ONCE = 16  # queries that are embedded before their vectors are stored
-TRIAL = 50  # queries with all rewards, below which the probabilities are not calibrated
+TRIAL = 50  # queries with all rewards; with fewer, probabilities are not calibrated
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Material:
     """
 
     decisions: Sequence[LoggedDecision]
-    rewards: Array  # on the reward model's scale. A person's verdict replaces the reward model's
+    rewards: Array  # on the reward model's scale; a person's verdict replaces the model's
     judged: Array  # by the reward model alone
     # Rewards of newcomers for the same queries, and when they came.
     late: Array
@@ -63,7 +63,7 @@ class Material:
                     late[place], times[place] = reward.reward, reward.time
         level = mean_and_deviation(model) if (~np.isnan(model)).sum() > 1 else (0.0, 1.0)
         rewards = verified_rewards(model, outcomes, level)
-        alone = np.isnan(model) & ~np.isnan(outcomes)  # nobody judged the answer but a person
+        alone = np.isnan(model) & ~np.isnan(outcomes)  # only a person judged the answer
         rewards[alone] = level[0] + level[1] * (2 * outcomes[alone] - 1)
         rewards[~np.isnan(late)] = model[~np.isnan(late)] = np.nan
         return cls(decisions, rewards, model, late, times)
@@ -91,11 +91,11 @@ def refit(
     vectors: NDArray[np.float32],
     start: tuple[NDArray[np.float32], Array] | None = None,
 ) -> tuple[Linear, float]:
-    """Learn from the traffic, after the champion's training queries; from people's feedback last.
+    """Learn from the champion's training queries, then from the traffic, then from people's feedback.
 
     Args:
-        vectors: of the decisions, shape (n, width).
-        start: vectors and rewards of the training queries, shapes (t, width) and (t, m); None without any.
+        vectors: the decisions' vectors, shape (n, width).
+        start: the training queries' vectors and rewards, shapes (t, width) and (t, m); None if there are none.
 
     Returns:
         what predicts rewards for vectors, and the temperature that divides them before the softmax.
@@ -125,7 +125,7 @@ def refit(
 
 
 def _temperature(router: Linear, vectors: NDArray[np.float32], rewards: Array) -> float:
-    """What calibrates the probabilities on the queries that all candidates answered; 1 where these are few."""
+    """The temperature that calibrates probabilities on queries that all candidates answered; 1 if there are few."""
     rows = ~np.isnan(rewards).any(axis=1)
     if rows.sum() < TRIAL or rewards.shape[1] < 2:
         return 1.0
@@ -146,7 +146,7 @@ def write_router(folder: Path, router: Linear, temperature: float, pool: Sequenc
 
 def read_linear(folder: Path) -> tuple[Linear, list[str]]:
     """The weights of a router that `write_router` wrote, and its candidates. Raises ZooterError if a file is missing or
-    broken."""
+    damaged."""
     head = RouterHead.load(folder)
     linear = Linear(**{name: array.astype(np.float64) for name, array in head.body.state.items()})
     return linear, list(head.config.candidates)

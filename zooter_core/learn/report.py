@@ -1,7 +1,7 @@
 """What routing was worth in a period: the figures behind `zooter report` and the page Traffic.
 
-The equations are in method/worth.py. Here the sample is read from the traffic: the requests that all candidates
-answered, drawn at random, on which the reward of every rule can be looked up. report_text.py says it in words.
+The equations are in method/worth.py. This module reads the sample from the traffic: randomly drawn requests that all
+candidates answered, so that the reward of every rule is known. report_text.py puts the figures into words.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from zooter_core.method.worth import (
 )
 
 DAY = 24.0 * HOUR
-LATEST_DAYS = 7  # whose requests say how many there are in a day
+LATEST_DAYS = 7  # from which the number of requests per day is estimated
 MOST_SAMPLED = 10_000  # requests of the sample that are read
 FIGURES = ("tokens", "thought_tokens", "seconds", "dollars")  # of an answer after its reward, as in an AnswerTable
-MOST_REGRESSED = 300_000  # decisions up to which the mean of all served rewards is computed
-LEAST_SERVED = 0.99  # the share of them that needs a reward
+MOST_REGRESSED = 300_000  # decisions; with more, the mean of all served rewards is not computed
+LEAST_SERVED = 0.99  # the share of served answers that must have a reward
 EVERYTHING = "all tags"
 RANKED = {"rewards": BEST, "dollars": SUM, "seconds": SLOWEST, "tokens": SUM, "thoughts": SUM}  # what RMR has of each
 
@@ -60,7 +60,7 @@ class Rule:
     reward: Estimate
     dollars: Estimate
     seconds: Estimate
-    gain: Estimate  # the reward of routing less that of this rule
+    gain: Estimate  # the reward of routing minus that of this rule
     cost: Estimate  # the dollars of routing divided by those of this rule
     tokens: Estimate
     thoughts: Estimate  # which of the tokens were thought
@@ -68,7 +68,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class TrafficReport:
-    """All that is said about a period."""
+    """The figures of a period."""
 
     fleet: str
     since: float  # in seconds since 1970

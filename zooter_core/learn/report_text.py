@@ -13,20 +13,20 @@ from zooter_core.learn.changes import day
 from zooter_core.learn.report import EVERYTHING, Rule, TrafficReport
 from zooter_core.method.worth import FEWEST, RANDOM, RMR, ROUTING, Estimate
 
-MOST_IN_PERCENT = 3.0  # times; 200% more. What is beyond reads better as "3.1 times as much"
-YEAR = 365  # days; what takes longer is no plan
+MOST_IN_PERCENT = 3.0  # times, i.e. 200% more; larger factors read better as "3.1 times as much"
+YEAR = 365  # days; longer waits are not worth planning
 UNITS = (("week", 7, 21), ("day", 1, 2), ("hour", 1 / 24, 0))  # its days, and from how many days on it is used
-USUAL = 1000  # requests a day, where none have come yet
-LEAST_DIFFERENCE = 0.1  # of rewards, where the one that was seen is too small to wait for
+USUAL = 1000  # requests per day, assumed before the first ones
+LEAST_DIFFERENCE = 0.1  # of rewards, if the observed one is too small to wait for
 
 
 def sentences(report: TrafficReport) -> list[str]:
-    """What the figures mean, in plain words, the most important first; warnings at the end."""
+    """The figures in words, the most important first; warnings at the end."""
     return statements(report) + [change.message for change in report.changes]
 
 
 def statements(report: TrafficReport) -> list[str]:
-    """What the figures mean, without warnings."""
+    """The figures in words, without warnings."""
     if not report.requests:
         return [f"There was no traffic from {day(report.since)} to {day(report.until)}."]
     lines = _worth(report)
@@ -92,7 +92,7 @@ def _worth(report: TrafficReport) -> list[str]:
 
 
 def _saving(rule: Rule) -> str:
-    """What routing costs beside a rule, as the end of a sentence; nothing without prices."""
+    """The cost of routing compared with a rule, as the end of a sentence; empty without prices."""
     cost = rule.cost
     if not math.isfinite(cost.mean) or not math.isfinite(cost.low):
         return ""
@@ -111,12 +111,12 @@ def _saving(rule: Rule) -> str:
 
 
 def _number(ratio: float) -> str:
-    """How many times, for people."""
+    """A factor, for people."""
     return f"{ratio:,.0f}" if ratio >= 9.5 else f"{ratio:.1f}" if ratio >= 0.95 else f"{ratio:.2g}"
 
 
 def _less(gain: Estimate) -> str:
-    """What a rule would have earned beside routing."""
+    """The reward of a rule compared with routing."""
     if gain.low <= 0 <= gain.high or not math.isfinite(gain.low):
         return f"about the same ({-gain.mean:+z.2f}, 95% CI {-gain.high:z.2f} to {-gain.low:z.2f})"
     return f"{abs(gain.mean):.2f} {'less' if gain.mean > 0 else 'more'} (95% CI {_ends(gain)})"
@@ -129,13 +129,13 @@ def _ends(gain: Estimate) -> str:
 
 
 def _price(rule: Rule) -> str:
-    """How many times as much as routing a rule would have cost."""
+    """The cost of a rule as a multiple of the cost of routing."""
     ratio = rule.cost.mean
     return f" at {_number(1 / ratio)} times the cost" if math.isfinite(ratio) and ratio > 0 else ""
 
 
 def outlook(report: TrafficReport) -> str:
-    """How long it takes until the sample can tell what routing is worth; "" once it can, or if that takes for ever."""
+    """How long it takes until the sample shows what routing is worth; "" once it does, or if it never will."""
     a_day, share = report.a_day, report.share
     if report.best is None:
         first, more = max(FEWEST - report.sampled, 1), "more " if report.sampled else ""

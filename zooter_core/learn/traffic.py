@@ -1,8 +1,7 @@
-"""What came through the endpoint, and the rewards that were computed for it: one private SQLite file, `traffic.sqlite`.
+"""The endpoint's traffic and its rewards: one private SQLite file, `traffic.sqlite`.
 
-Two tables hold the records, and one the vectors of queries that the learner has embedded. Two more count by the hour,
-and triggers keep them in step, so that totals of millions of decisions take milliseconds and a deletion leaves nothing
-of a decision behind.
+Two tables hold the records, and one the vectors of queries that the learner has embedded. Two more hold counts per
+hour, which triggers update, so that totals of millions of decisions take milliseconds and a deletion leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from zooter_core.learn.traffic_rows import (
 )
 
 FILE = "traffic.sqlite"
-WAIT_SECONDS = 10.0  # for another process that writes
+WAIT_SECONDS = 10.0  # to wait while another process writes
 SETUP = f"""
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -52,7 +51,7 @@ PRAGMA recursive_triggers = ON;
 PRAGMA cache_size = -32768;
 {TABLES}
 """
-ROWS_AT_ONCE = 1000  # deleted in one transaction, so that writers never wait long
+ROWS_AT_ONCE = 1000  # that are deleted in one transaction, so that writers never wait long
 HOUR = 3600
 ROUTED = "chore = 0 AND probability IS NOT NULL"
 # What can be learned from: an old log that nobody has judged does not crowd out what the router did.
@@ -62,9 +61,9 @@ AMONG = "request_id IN (SELECT value FROM json_each(?))"
 
 
 def data_folder(fleet: Fleet) -> Path:
-    """Where the endpoint keeps the files of a fleet, in the user's data folder.
+    """The folder in which the endpoint stores a fleet's files, in the user's data folder.
 
-    A fleet has its own, by where it lies: names are chosen by strangers, and may be equal.
+    It depends on the fleet's path and not on its name, since several fleets may have the same name.
     """
     root = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "zooter" / "traffic"
     digest = hashlib.sha256(os.fsencode(fleet.folder.resolve())).hexdigest()[:16]
@@ -75,8 +74,8 @@ def data_folder(fleet: Fleet) -> Path:
 class Traffic:
     """The decisions and rewards in a folder. Thread-safe; other processes may use the same file.
 
-    Every method raises a WorkError if the file cannot be read or written, as on a full disk. A transaction that fails
-    leaves nothing behind.
+    Every method raises a WorkError if the file cannot be read or written, e.g. because the disk is full. A failed
+    transaction changes nothing.
     """
 
     def __init__(self, path: Path, database: sqlite3.Connection) -> None:
@@ -84,7 +83,7 @@ class Traffic:
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = True) -> Self:
-        """Open the file of a folder; with `create`, one is made if there is none.
+        """Open a folder's file; `create` makes one if there is none.
 
         Raises:
             ZooterError: there is none, and `create` is false.
@@ -114,7 +113,7 @@ class Traffic:
         self.close()
 
     def add(self, decisions: Iterable[LoggedDecision]) -> int:
-        """Add decisions in one transaction, but none whose request is there already. Gives how many are new."""
+        """Add decisions in one transaction, except those whose request is already stored. Return how many are new."""
         insert = f"INSERT OR IGNORE INTO decisions ({COLUMNS}) VALUES ({', '.join('?' * len(DECISION_COLUMNS))})"
         with self._changing() as database:
             return database.executemany(insert, (decision.row() for decision in decisions)).rowcount
@@ -174,7 +173,7 @@ class Traffic:
 
     def totals(self, since: float = 0.0, until: float = FOREVER, *, hours: int | None = None) -> list[Total]:
         """The decisions of a period (`until` is excluded), counted by candidate, and perhaps by steps of some hours."""
-        inner, outer = -int(-since // HOUR), int(until // HOUR)  # the hours that the period covers fully
+        inner, outer = -int(-since // HOUR), int(until // HOUR)  # the hours that are completely within the period
         edges = [(since, until)] if inner > outer else [(since, inner * HOUR), (outer * HOUR, until)]
         parts, values = [f"{HOURS} WHERE hour >= ? AND hour < ?"], [inner, outer, *chain(*edges)]
         parts += [f"{AS_HOURS} WHERE time >= ? AND time < ?"] * len(edges)
@@ -201,7 +200,7 @@ class Traffic:
     def sampled(self, since: float, until: float) -> list[str]:
         """The ids of the requests that all candidates answered, by the time at which their rewards were computed."""
         select = "SELECT request_id FROM rewards WHERE why = ? AND time >= ? AND time < ? GROUP BY time, request_id"
-        # In the order of the index: millions need no sorting.
+        # In the order of the index, so that millions need no sorting.
         return list(dict.fromkeys(request_id for (request_id,) in self._rows(select, SAMPLE, since, until)))
 
     def decisions_for(self, request_ids: Sequence[str]) -> list[LoggedDecision]:
