@@ -2,8 +2,8 @@
 
 The champion serves. The challenger has learned only from traffic before a query, so that every pair is a fair bet
 (method/promotion.py). A router serves only after it has earned more than the champion on its own pairs, which came
-after it was made. After a switch, the former champion stays in the contest as a guard: if the same test shows that it would
-have been better, it comes back.
+after it was made. After a switch, the former champion stays in the contest as a guard: if the same test shows that it
+would have been better, it comes back.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 It works on plain arrays, so that `zooter learn` and benchmarks/learn.py run the same code. The champion's training
 queries come first and have no age: they start to fade with the traffic. Several half-lives and penalties are fitted
-side by side, and each candidate gets the longest half-life that is nearly the best at predicting its later rewards. So a
-candidate that has changed is learned again without forgetting the others. People's feedback comes last (`heed`): nobody
-outweighs the rest, and feedback is no evidence that a candidate has changed.
+side by side, and each candidate gets the longest half-life that is nearly the best at predicting its later rewards. So
+a candidate that has changed is learned again without forgetting the others. People's feedback comes last (`heed`):
+nobody outweighs the rest, and feedback is no evidence that a candidate has changed.
 """
 
 from __future__ import annotations

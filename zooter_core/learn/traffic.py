@@ -1,7 +1,8 @@
 """The endpoint's traffic and its rewards: one private SQLite file, `traffic.sqlite`.
 
 Two tables hold the records, and one the vectors of queries that the learner has embedded. Two more hold counts per
-hour, which triggers update, so that totals of millions of decisions take milliseconds and a deletion leaves nothing behind.
+hour, which triggers update, so that totals of millions of decisions take milliseconds and a deletion leaves nothing
+behind.
 """
 
 from __future__ import annotations
