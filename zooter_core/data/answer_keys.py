@@ -6,7 +6,7 @@
              {"regex": "[0-9]{4}"}                  found anywhere in it; or {"number"}, {"text"}, {"choice", "choices"}
     tests    ["assert add(1, 2) == 3"]              Python that its function passes in the sandbox
              {"function": "add", "code": "..."}     a program that calls the function; `prompt` is a program before it
-    check    {"words": [50, 100], "items": 3}       numbers, or [least, most] with null for no bound; `characters` too
+    check    {"words": [50, 100], "items": 3}       counts, or [least, most] with null for no bound; also `characters`
              {"contains": "sea", "lacks": ["fish"]} texts, whatever their case
              {"json_schema": {...}, "json": true}   the response is JSON of this schema, or any
              {"solution": {"x": 5}}                 the values of variables
@@ -26,18 +26,18 @@ from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.strict_json import is_number
 
 FIELDS = ("answer", "tests", "check")
-MARK = "####"  # before the final answer of a worked solution, as in GSM8K
+MARK = "####"  # precedes the final answer of a worked solution, as in GSM8K
 LETTER = re.compile(r"[A-J]")
 LANGUAGE = re.compile(r"[a-z]{2}")
-LONGEST_ANSWER = 80  # characters of a text; a longer one is an answer in a log, which no response repeats
+LONGEST_ANSWER = 80  # characters; a longer text is an answer in a log, which no response repeats
 AnswerKey = dict[str, Any]
 
 
 def read_key(place: str, record: Mapping[str, Any]) -> AnswerKey | None:
-    """The key of a line, in one form for each kind of answer; None if the line has none.
+    """A line's key, normalised to one form per kind of answer; None if the line has none.
 
     Raises:
-        ZooterError: a field has another form; the message names the line and the field.
+        ZooterError: a field has an invalid form; the message names the line and the field.
     """
     fields = {name: record[name] for name in FIELDS if record.get(name) is not None}
     if _is_prose(fields.get("answer")) and record.get("choices") is None:

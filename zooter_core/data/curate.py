@@ -1,6 +1,6 @@
-"""Queries to train on, in the manner of ZOOTER's DivInstruct: from several files, without repeats, with varied tags.
+"""Selects training queries like ZOOTER's DivInstruct: from several files, without repeats, with diverse tags.
 
-`curate` drops what repeats an earlier query or overlaps a benchmark, and picks the rest by how rare their tags are.
+`curate` drops queries that repeat an earlier one or overlap a benchmark, and picks from the rest by rarity of tags.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from zooter_core.data.json_records import ENDING, check_paths
 from zooter_core.data.logs import PLAIN, Log, has_logged_answer, read_logs
 from zooter_core.data.scores import each_query, read_query
 
-OVERLAP = 8  # words in a row that a query may not share with a benchmark
+OVERLAP = 8  # consecutive words that a query must not share with a benchmark
 EXAMPLES = 5  # ids of overlapping queries that the figures name
 GRAM = 5  # characters
-NEAR = 0.7  # Jaccard similarity of two texts' runs of GRAM characters from which the later one is a near repeat
+NEAR = 0.7  # a later text is a near repeat from this Jaccard similarity of runs of GRAM characters
 BANDS, ROWS = 20, 5  # of MinHash: two texts of similarity NEAR share a band with probability 0.98
-MOST_TAGGED = 20_000  # queries for a tagger, drawn at random
-TOGETHER = 256  # queries given to a tagger at a time
-EVERY = 1000  # queries between two reports
+MOST_TAGGED = 20_000  # queries that a tagger reads, sampled at random
+TOGETHER = 256  # queries that a tagger gets at a time
+EVERY = 1000  # queries between two progress reports
 QUERY_FIELDS = ("dataset", "source", "tags", "choices", "answer", "tests", "check")
 
 SIGNS = {"-": "−", "*": "×", "/": "÷"}
@@ -47,7 +47,7 @@ Tags = tuple[str, ...]
 Paths = Sequence[Path]
 Tagging = Callable[[Sequence[str]], list[Tags]]
 Topic = Callable[[Sequence[str]], str]
-UNTAGGED: Tags = ("",)  # queries without tags share a tag, so that they are picked in turn with the others
+UNTAGGED: Tags = ("",)  # queries without tags share this one, so that they are picked in turn with the others
 
 
 def normalise(text: str) -> str:
@@ -64,7 +64,7 @@ def normalise(text: str) -> str:
 @cache
 def _plain(character: str) -> str:
     kind = unicodedata.category(character)
-    if kind == "Cf":  # invisible: joiners and direction marks
+    if kind == "Cf":  # invisible characters, such as joiners and direction marks
         return ""
     if kind[0] in "PZ" or kind == "Cc":
         return " "
@@ -72,7 +72,7 @@ def _plain(character: str) -> str:
 
 
 def word_runs(normal: str) -> Iterable[str]:
-    """The runs of OVERLAP words of a normalised text; a shorter text as a whole, which no run equals."""
+    """The runs of OVERLAP words in a normalised text; a shorter text is a single run, which equals no other."""
     words = normal.split(" ")
     if len(words) < OVERLAP:
         return (normal,)
@@ -98,7 +98,7 @@ class Benchmarks:
 
 
 class NearRepeats:
-    """Finds texts that nearly repeat an earlier one: by MinHash, and then by their similarity itself."""
+    """Finds texts that nearly repeat an earlier one: by MinHash, then by their exact similarity."""
 
     def __init__(self) -> None:
         try:
@@ -109,7 +109,7 @@ class NearRepeats:
         self._index = MinHashLSH(num_perm=BANDS * ROWS, params=(BANDS, ROWS))
 
     def is_one(self, normal: str) -> bool:
-        """Whether a text is a near repeat; if not, later ones are compared with it."""
+        """Whether a text is a near repeat. If not, later texts are compared with it."""
         grams, hashed = _grams(normal), self._empty.copy()
         hashed.update_batch([gram.encode("utf-8", "surrogatepass") for gram in grams])
         for other in map(_grams, self._index.query(hashed)):
@@ -125,18 +125,18 @@ def _grams(normal: str) -> set[str]:
 
 
 def in_turn(sources: Sequence[Any], n: int) -> list[int]:
-    """Places of up to n queries: the first of every source, then the second of every source, and so on."""
+    """Indices of up to n queries: the first of every source, then the second of every source, and so on."""
     counts: defaultdict[Any, Iterator[int]] = defaultdict(count)
     turns = sorted((next(counts[source]), place) for place, source in enumerate(sources))
     return sorted(place for _, place in turns[:n])
 
 
 def cover(tags: Sequence[Tags], sources: Sequence[Any], n: int) -> list[int]:
-    """Places of up to n queries in the order picked: always the one whose tags are the rarest among those picked.
+    """Indices of up to n queries in the order of picking: each time, the query whose tags are the rarest among those
+    picked.
 
-    A query's gain is the sum of 1 / (1 + uses) over its tags; a tie goes to the earlier place. No source gets more than
-    its even share. Gains only fall while queries are picked, so an earlier gain is an upper bound (lazy greedy: Minoux,
-    1978).
+    A query's gain is the sum of 1 / (1 + uses) over its tags; ties go to the earlier query. No source gets more than
+    its even share. Gains only decrease, so an earlier gain is an upper bound (lazy greedy: Minoux, 1978).
     """
     room = Counter(sources[place] for place in in_turn(sources, n))
     uses: Counter[str] = Counter()
@@ -161,9 +161,9 @@ def cover(tags: Sequence[Tags], sources: Sequence[Any], n: int) -> list[int]:
 
 @dataclass
 class Sifted:
-    """The queries of some files."""
+    """The usable queries of some files."""
 
-    # Those to pick from. Their `dataset` is their source: their own, or else the name of the file.
+    # The queries to pick from. `dataset` is their source: their own data set, or else the file's name.
     left: list[Query] = field(default_factory=list)
     read: Counter[str] = field(default_factory=Counter)  # number of queries by source
     excluded: dict[str, list[str]] = field(default_factory=dict)  # benchmark -> ids of the queries that overlap it
@@ -171,11 +171,11 @@ class Sifted:
     repeats: int = 0
     near_repeats: int = 0
     untagged: bool = False  # whether some line has no tags
-    left_out: Counter[str] = field(default_factory=Counter)  # the records that are no query, by the reason
+    left_out: Counter[str] = field(default_factory=Counter)  # the number of records without a query, by reason
 
 
 def sift(paths: Paths, exclude: Paths, report: Tell, topic: Topic) -> Sifted:
-    """Read queries files and logs, and set aside what is empty, overlaps a benchmark, or repeats an earlier query."""
+    """Read queries files and logs, without queries that are empty, overlap a benchmark, or repeat an earlier one."""
     benchmarks, near, texts = Benchmarks.read(exclude), NearRepeats(), set[str]()
     sifted = Sifted(excluded={str(path): [] for path in exclude})
     numbers = Counter[Path]()
@@ -208,7 +208,7 @@ def sift(paths: Paths, exclude: Paths, report: Tell, topic: Topic) -> Sifted:
 
 
 def _query_line(log: Log) -> dict[str, Any]:
-    """What a log says of its query, as a queries file does."""
+    """A log's query, as a line of a queries file."""
     names = [name for name in QUERY_FIELDS if log.form == PLAIN and log.fields.get(name) is not None]
     line = {name: log.fields[name] for name in names if name != "answer" or not has_logged_answer(log.fields)}
     return line | {"id": log.values["name"]}
@@ -221,13 +221,13 @@ def curate(
 
     Args:
         paths: queries files, logs (`data/logs.py`), or folders of them.
-        exclude: benchmarks, whose texts must stay out.
+        exclude: benchmarks whose texts must not be selected.
         tagging: texts -> tags, called unless every line of the files has tags.
-        report: called with a line about the progress.
-        topic: the texts of a conversation's user, oldest first -> the query that they come to.
+        report: called with lines about the progress.
+        topic: a user's texts in a conversation, oldest first -> the query that they amount to.
 
     Raises:
-        ZooterError: a file is of no known format, or no query is left.
+        ZooterError: a file has an unknown format, or no query is left.
     """
     paths, exclude = list(dict.fromkeys(paths)), list(dict.fromkeys(exclude))
     check_paths(paths)
@@ -262,7 +262,7 @@ def _tagged(queries: Sequence[Query], tagging: Tagging, report: Tell) -> Iterato
 
 
 def records(picked: Sequence[Query]) -> Iterator[dict[str, Any]]:
-    """Lines of a queries file. An id that is taken gets its source before it, and a number after it if needed."""
+    """Lines of a queries file. A duplicate id is prefixed with its source, and gets a number if needed."""
     ids: set[str] = set()
     for query in picked:
         longer = f"{query.dataset}/{query.id}"

@@ -1,6 +1,6 @@
 """Files that a user attaches to a query, as text: text of any kind, and the text of a PDF.
 
-What is no text is refused with one sentence. A PDF is read in a process of its own, with limits on time and memory.
+Anything else is refused with one sentence. A PDF is read in its own process, with limits on time and memory.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ MOST_PAGES = 500
 PDF_SECONDS = 30
 MOST_NAME = 80  # characters
 PDF = b"%PDF-"
-# Byte order marks, the longer ones first: that of UTF-16 begins that of UTF-32.
+# Byte order marks, the longer ones first, as UTF-16's is the beginning of UTF-32's.
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
          (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # fmt: skip
-BINARY_SHARE = 0.01  # of a text's characters that may be controls
+BINARY_SHARE = 0.01  # the largest share of control characters in a text
 
 
 def read_attachment(name: str, content: bytes) -> Attachment:
-    """The text of a file. UTF-8 and what has a byte order mark is read as such, other bytes as Windows-1252.
+    """A file's text. Bytes that are neither UTF-8 nor have a byte order mark are read as Windows-1252.
 
     Raises:
-        ZooterError: it is empty, too large, protected or broken, or neither text nor PDF.
+        ZooterError: the file is empty, too large, protected or damaged, or neither text nor PDF.
     """
     name = one_line(PurePath(name).name, MOST_NAME) or "file"
     if len(content) > MOST_MEGABYTES * 1_000_000:
@@ -54,7 +54,7 @@ def detect_encoding(start: bytes) -> str:
 
 
 def _decoded(name: str, content: bytes) -> str:
-    """The bytes of a text file, with line ends of one kind."""
+    """The content of a text file, with normalised line ends."""
     try:
         text = content.decode(detect_encoding(content))
     except UnicodeDecodeError:
@@ -74,7 +74,7 @@ def _pdf(name: str, content: bytes) -> str:
     output = process.stdout.decode(errors="replace")
     if process.returncode:
         reason, _, next_step = output.partition("\n")
-        raise _refusal(name, reason or "takes too much memory to read", next_step or PART)  # without output, it died
+        raise _refusal(name, reason or "takes too much memory to read", next_step or PART)  # no output: it died
     return output
 
 

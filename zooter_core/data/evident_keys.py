@@ -1,6 +1,6 @@
-"""The answer key that a query's own text holds: a sum to work out, equations to solve, a form that it asks for.
+"""The answer key in a query's own text: a sum to work out, equations to solve, or a form that it asks for.
 
-Only what leaves no doubt: "What is 17 * 23?", "How many r are in berry?", "Solve 3x - 4 = 11", "Write a poem",
+Only unambiguous cases count: "What is 17 * 23?", "How many r are in berry?", "Solve 3x - 4 = 11", "Write a poem",
 "five bullet points", "under 50 words", "as JSON".
 """
 
@@ -21,7 +21,7 @@ COUNT = rf"(\d{{1,4}}|{'|'.join(NUMBERS[1:])})"
 MOST_DIGITS = 6  # of a result in decimals; any other is a fraction
 PIECE = r"(?:poem|verse|rhyme|stanza|limerick|text|story|summary|answer|reply|slogan|essay|paragraph)"
 WITH = r"(?:(?!stanzas|verses)[^.?!]){0,60}\b(?:of|in|with)"
-QUOTE = re.compile(r"\"[^\"]*\"|“[^”]*”")  # what it asks for is not asked of the response
+QUOTE = re.compile(r"\"[^\"]*\"|“[^”]*”")  # a quoted request is not a request to the model
 DOUBT = re.compile(  # more, which the count is not of; a text that is there; or a question how it is done
     rf"\b(?:then|and (?:its|explain|describe|{COUNT})|each|every|prose|translate)\b"
     rf"|\b(?:I have|these|following|the|my|your) {COUNT}[- ](?:bullet|list|line|word)"
@@ -32,7 +32,7 @@ DOUBT = re.compile(  # more, which the count is not of; a text that is there; or
 VERSE = [2, None]  # lines
 WANTED = r"\b(?:write|compose|create|give|make)(?: me| us)? (?:an?|another|one)"
 KIND = r"(?: (?!(?:of|about|for|on|from|to|in|with|a|an|the)\b)[\w'-]+,?){0,3}"  # "short funny", of the piece
-ENDS = r"\b(?= (?:about|on|of|for|in|with|that|to|from|using)\b|[^\w\s]|$)"  # a "poem generator" is none
+ENDS = r"\b(?= (?:about|on|of|for|in|with|that|to|from|using)\b|[^\w\s]|$)"  # a "poem generator" is not a poem
 POEM = rf"{WANTED}{KIND} (?:poem|limerick|sonnet|ballad){ENDS}|^(?:an? )?(?:poem|limerick) (?:about|on)\b"
 # Before a count of the response: not "sentences with", "no less than", "about" or "should be".
 REPLY = r"(?:answer|reply|respond|response)(?: with)?"
@@ -62,26 +62,26 @@ FORMS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (  # a pattern, a che
 
 
 def asks_form_alone(key: Mapping[str, Any]) -> bool:
-    """Whether a key checks nothing but a form, such as three lines: a response that has it may still be a bad one."""
+    """Whether a key checks only a form, such as three lines: a response with that form may still be bad."""
     return set(key) == {"check"} and set(key["check"]) <= {check for _, check, _ in FORMS}
 
 
 def derive_key(query: Query) -> AnswerKey | None:
-    """The answer key from which a router learns: the one that a query came with, else what its text holds."""
+    """The answer key from which a router learns: the query's own key, else the one in its text."""
     return dict(query.key) if query.key else outcome_in(query.text)
 
 
 def outcome_in(text: str) -> AnswerKey | None:
-    """The key in a text by which a response is right or wrong.
+    """The key in a text that decides whether a response is right.
 
-    Lines make no poem right: they only place prose below verse where responses are ranked.
+    A number of lines does not make a poem right: it only ranks prose below verse.
     """
     key = key_in(text)
     return None if key == {"check": {"lines": VERSE}} else key
 
 
 def key_in(text: str) -> AnswerKey | None:
-    """What a query's text asks for that can be checked; None if there is no such thing."""
+    """The key for what a query's text asks for; None if nothing can be checked."""
     text = " ".join(text.split()).replace("’", "'")
     if not text or len(text) > LONGEST:
         return None

@@ -1,7 +1,6 @@
-"""Records of other programs' files, plain or gzipped, each with its place: JSON arrays, lines and objects, or tables.
+"""Reads records from other programs' files, plain or gzipped: JSON arrays, lines and objects, or tables.
 
-Whatever is wrong is a ZooterError with its place. A file is read as a whole and takes a few times its unpacked size in
-memory.
+Each record and each error has its place. A file is read as a whole, and takes a few times its unpacked size in memory.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ from zooter_core.base.errors import ZooterError, first_line
 from zooter_core.base.strict_json import ESCAPED, clean, is_number, objects
 from zooter_core.data.documents import detect_encoding
 
-LARGEST_TEXT = 1 << 30  # characters; a small .gz can hold more than the memory
+LARGEST_TEXT = 1 << 30  # characters; a small .gz may unpack to more than the memory
 SPACE = re.compile(r"[ \t\n\r]*")
 DECODER = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" else float(name))  # pandas' missing value
 KIND = "a file of JSON or a table (CSV)"
 AS_EXCEL, LINE, FOREIGN_WORD = "as-excel", re.compile(rb"[^\n]*"), re.compile(rb"[\x80-\xff]{5}")
 ENDING = re.compile(r"\.(jsonl?|[ct]sv|txt|parquet)(\.gz)?\Z")
-BEFORE = re.compile(r"(\s*\n|sep=.\n|[^,;\t|\n\"]*([,;\t])\2+\s*\n)*")  # a table: Excel's "sep=", and a title alone
-PACKED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # how .xlsx, .ods and .zip begin, and .xls
-LATEST = 1e11  # seconds: a time above it counts thousandths, millionths or billionths of one
+BEFORE = re.compile(r"(\s*\n|sep=.\n|[^,;\t|\n\"]*([,;\t])\2+\s*\n)*")  # before a table: Excel's "sep=", or a title
+PACKED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # the beginnings of .xlsx, .ods and .zip, and of .xls
+LATEST = 1e11  # seconds; larger times are in milliseconds, microseconds or nanoseconds
 FIX_FILE, FIX_LINE = "Fix the file, or download it again.", "Fix or remove the line."
 FORMS = """Known are JSON lines, JSON arrays of objects, tables (CSV) whose first line names the columns, and a .txt \
 with a query a line; docs/scores.md shows a score file."""
@@ -41,10 +40,10 @@ Place = str  # "file, line 3"
 
 
 def check_paths(paths: Sequence[Path]) -> None:
-    """Refuse a path with nothing at it, before anything is opened to be written.
+    """Refuse missing paths before anything is opened for writing.
 
     Raises:
-        ZooterError: there is one.
+        ZooterError: names the first missing path.
     """
     for path in paths:
         if not path.exists():
@@ -59,7 +58,7 @@ def json_files(path: Path, endings: tuple[str, ...] = (".json", ".jsonl")) -> li
 
 
 def _as_excel(problem: UnicodeError) -> tuple[str, int]:
-    """The rest of a line that is not UTF-8, in Windows-1252, as Excel writes CSV. Other alphabets have longer words."""
+    """The rest of a non-UTF-8 line as Windows-1252, in which Excel writes CSV. Other alphabets have longer words."""
     assert isinstance(problem, UnicodeDecodeError)
     rest: bytes = LINE.match(problem.object, problem.start)[0]  # type: ignore[index]
     if problem.encoding != "utf-8" or FOREIGN_WORD.search(rest):
@@ -72,10 +71,10 @@ codecs.register_error(AS_EXCEL, _as_excel)
 
 @contextmanager
 def open_text(path: Path) -> Iterator[TextIO]:
-    """A text file, unpacked if its name ends in .gz, for the block that reads it.
+    """A text file, unpacked if its name ends in .gz, to be read in a `with` block.
 
     Raises:
-        ZooterError: there is no such file, or no permission to read it, or it is damaged or in another encoding.
+        ZooterError: the file is missing, not readable, damaged, or in another encoding.
     """
     damaged = f"a readable file {path}"
     try:
@@ -110,16 +109,16 @@ def read_text(path: Path) -> str:
 
 
 def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """The objects of a file of any form (`each_row`). What is none ends the reading.
+    """The objects in a file of any form (`each_row`). Anything else ends the reading.
 
     Raises:
-        ZooterError: the file is missing or damaged, or something in it is no object; the message names its line.
+        ZooterError: the file is missing or damaged, or a value is not an object; the message names its line.
     """
     return ((place, as_object(place, value)) for place, value in each_row(path))
 
 
 def as_object(place: Place, value: Any) -> dict[str, Any]:
-    """A value of a file, which should be an object. What is none is its error."""
+    """A value that should be an object; otherwise its error."""
     if isinstance(value, ZooterError):
         raise value
     if not isinstance(value, dict):
@@ -130,15 +129,15 @@ def as_object(place: Place, value: Any) -> dict[str, Any]:
 def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
     """The lines of a .txt as `query`, JSON lines one by one, the values of other JSON, or the rows of a table.
 
-    A .txt with a tab in its first line is a table, as Excel saves one. A text of JSON is a `query`. A line that is
-    wrong alone is given as its error.
+    A .txt with a tab in its first line is a table, as saved by Excel. A JSON string is a `query`. An invalid line
+    yields its error.
     """
     for place, value in _each_value(path):
         yield from ((place, row) for row in _table_in(value))
 
 
 def _table_in(value: Any) -> Sequence[Any]:
-    """The rows of a table in JSON, as pandas and Weights & Biases write one; of another value, itself alone."""
+    """The rows of a table in JSON as written by pandas and Weights & Biases; any other value by itself."""
     columns = list(value.values()) if isinstance(value, dict) else []
     if columns and all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
         if all(map(str.isdigit, value)):
@@ -154,7 +153,7 @@ def _table_in(value: Any) -> Sequence[Any]:
 
 
 def _each_value(path: Path) -> Iterator[tuple[Place, Any]]:
-    """What stands in a file, as `each_row` has it."""
+    """The values in a file, for `each_row`."""
     name, lines = path.name.lower().removesuffix(".gz"), _lines(path)
     if name.endswith(".parquet"):
         yield from _parquet_rows(path)
@@ -179,7 +178,7 @@ def _each_value(path: Path) -> Iterator[tuple[Place, Any]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The number and text of each line that is not empty, one at a time."""
+    """Number and text of each non-empty line, one at a time."""
     with open_text(path) as lines:
         for number, line in enumerate(iter(lambda: lines.readline(LARGEST_TEXT), ""), 1):
             if len(line) == LARGEST_TEXT:
@@ -202,7 +201,7 @@ def _object(line: str, place: Place, step: str) -> dict[str, Any] | ZooterError:
 
 
 def _query_or(value: Any) -> Any:
-    """A value, but a text as the query that it is."""
+    """The value, or if it is a text, a record with that query."""
     return {"query": value} if isinstance(value, str) else value
 
 
@@ -213,7 +212,7 @@ def table_rows(path: Path) -> Iterator[tuple[Place, dict[str, str | None] | Zoot
     before, text = text.count("\n", 0, begin), text[begin:]
     csv.field_size_limit(LARGEST_TEXT)
     rows = csv.DictReader(io.StringIO(text), delimiter=max("\t;,|", key=text.partition("\n")[0].count))
-    names = list(rows.fieldnames or ())  # a repeated one is about the last other one: "small", "small score"
+    names = list(rows.fieldnames or ())  # a repeated name refers to the previous one: "small", "small score"
     others: Iterator[str] = accumulate(names, lambda last, name: name if names.count(name) == 1 else last)
     names = [name if name in ("", last) else f"{last} {name}" for last, name in zip(others, names, strict=True)]
     rows.fieldnames = names
@@ -227,8 +226,8 @@ def table_rows(path: Path) -> Iterator[tuple[Place, dict[str, str | None] | Zoot
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """The rows of a Parquet file, as data sets on the hub are."""
-    from pyarrow import ArrowException, parquet  # takes a third of a second
+    """The rows of a Parquet file, the format of data sets on the hub."""
+    from pyarrow import ArrowException, parquet  # the import takes a third of a second
 
     try:
         for number, row in enumerate(parquet.read_table(path).to_pylist(), 1):
@@ -238,7 +237,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
 
 
 def _values(text: str, path: Path) -> Iterator[Any]:
-    """The elements of a JSON array, or values one after the other as jq writes them."""
+    """The elements of a JSON array, or consecutive values as written by jq."""
     at = _skip(text, 0)
     while at < len(text):
         try:
@@ -250,7 +249,7 @@ def _values(text: str, path: Path) -> Iterator[Any]:
 
 
 def json_or_text(text: str) -> Any:
-    """The value of a JSON text; the text itself if it is none."""
+    """The value of a JSON text; the text itself if it is not JSON."""
     try:
         value, end = _decode(text, _skip(text, 0))
     except json.JSONDecodeError:
@@ -259,7 +258,7 @@ def json_or_text(text: str) -> Any:
 
 
 def as_json(value: object) -> Any:
-    """A value; of a text of JSON, or of Python's lists and objects as pandas writes them to CSV, what it says."""
+    """A value, parsed if it is a text of JSON, or of Python's lists and objects as pandas writes them to CSV."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
         return value
     if value.lstrip().startswith(("[{'", "{'", "['")):
@@ -282,7 +281,7 @@ def as_time(value: object) -> float | None:
 
 
 def as_number(value: object) -> float | None:
-    """A finite number, also one in the text of a table's cell."""
+    """A finite number, which may be the text of a table's cell."""
     with suppress(ValueError):
         value = float(value) if isinstance(value, str) else value
     return float(value) if is_number(value) else None
@@ -311,7 +310,7 @@ def _decode(text: str, at: int) -> tuple[Any, int]:
         value, end = DECODER.raw_decode(text, at)
     except json.JSONDecodeError:
         raise
-    except (ValueError, RecursionError) as problem:  # a number of thousands of digits, or lists in lists without end
+    except (ValueError, RecursionError) as problem:  # a number with thousands of digits, or endlessly nested lists
         raise json.JSONDecodeError(first_line(problem), text, at) from problem
     return (clean(value) if ESCAPED.search(text, at, end) else value), end
 

@@ -1,7 +1,8 @@
 """One reader of owners' logs, whatever program wrote them. `zooter queries` and `zooter learn import` read through it.
 
-SHAPES knows a record by its keys, and FIELDS says under which names programs keep what a `Log` has; both are in
-snake_case, as keys are read. What is no query of a user is counted by its reason, and a wrong record ends nothing.
+SHAPES recognises records by their keys, and FIELDS lists the names that programs use for the fields of a `Log`; both
+are in snake_case, like keys after reading. Records without a user's query are counted by reason, and an invalid record
+does not end the reading.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ BATCH, LITELLM, LANGSMITH, PLAIN, OTHER = "OpenAI batch", "LiteLLM", "LangSmith"
 
 
 class Shape(NamedTuple):
-    """How a program writes its records."""
+    """A program's record format."""
 
     form: str  # the program; "" if it is not known
-    keys: set[str]  # of which a record has all
-    kind: str = ""  # the key with its kind of call, if there are several
-    generations: str = ""  # the pattern of those kinds in which a model answers
+    keys: set[str]  # all of which a record has
+    kind: str = ""  # the key with the kind of call, if there are several kinds
+    generations: str = ""  # the pattern of kinds in which a model answers
 
 
 SHAPES = (
@@ -64,17 +65,17 @@ SHAPES = (
     *(Shape(PLAIN, {name}) for name in ("messages", "prompt", "question", "problem")),
 )
 NO_SHAPE = Shape("", set())
-CALLS = {  # a part of the name of other kinds of calls -> as what they are counted
+CALLS = {  # a part of another kind's name -> the reason under which it is counted
     "embed": "embeddings", "image": "images", "moderation": "moderation", "speech": "speech",
     "transcription": "transcriptions", "rerank": "reranking",
 }  # fmt: skip
 CUT = {"redacted": r"\A(\s*redacted-by-litellm)+\s*\Z", "cut short by LiteLLM": r"\(litellm_truncated "}
-TEXTS = (  # in which fields the messages are, or the user's text
+TEXTS = (  # the fields with the messages, or with the user's text
     *("query", "messages", "conversations", "conversation", "prompt", "prompts", "input", "inputs", "question"),
     *("problem", "contents", "proxy_server_request", "request_body", "request", "body", "chat", "chat_messages"),
     *("turns", "snapshot", "conversation_a", "raw", "versions", "inputBodyJson", "text"),
 )
-HEADINGS = {  # a field -> how people and other programs call it
+HEADINGS = {  # a field -> its names in tables and other programs
     "query": """queries questions user_query user_question user_prompt user_input user_message query_text question_text
 frage anfrage pregunta consulta pergunta domanda requête vraag pytanie вопрос запрос 问题 提问 質問 질문 سؤال प्रश्न""",
     "model": "modell modelo modèle modello модель 模型 モデル 모델",
@@ -85,7 +86,7 @@ frage anfrage pregunta consulta pergunta domanda requête vraag pytanie вопр
 NAMES = {word: name for name, words in HEADINGS.items() for word in words.split()}
 USER = ("user", "human", "humanmessage", "humanmessagechunk")
 ASSISTANT = ("assistant", "gpt", "chatgpt", "bot", "ai", "aimessage", "aimessagechunk", "model")
-FIRST = ("choices", "generations", "candidates", "versions")  # lists of alternatives, of which the first counts
+FIRST = ("choices", "generations", "candidates", "versions")  # lists of alternatives, whose first element is used
 ANSWERS = (*FIRST, "message", "messages", "output", "outputBodyJson", "content", "parts", "text", "answer", "response")
 DEEPEST = 12  # levels of objects and lists around a text
 HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])|\s+")
@@ -101,11 +102,11 @@ class Log:
     file: Path
     place: Place
     form: str
-    record: Record  # as it is in the file
-    # What it says, with names in snake_case; of its metadata and usage, also as in `usage.input`.
+    record: Record  # unchanged from the file
+    # Its fields with names in snake_case; those of its metadata and usage also under names such as `usage.input`.
     fields: Mapping[str, Any]
-    turns: Sequence[str]  # the texts of the user, oldest first; one or more
-    unanswered: str  # why the answer of a request in a batch is not known; else empty
+    turns: Sequence[str]  # the user's texts, oldest first; at least one
+    unanswered: str  # why the answer of a batch request is not known; otherwise empty
     # FIELDS, seconds, first_token_seconds and answer; None if not known. Times are seconds since 1970.
     values: Mapping[str, Any]
 
@@ -114,10 +115,10 @@ def read_logs(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Log]:
     """The requests of users in files, plain or gzipped, and in folders of them. Those of batches come last.
 
     Args:
-        left_out: counts the other records by the reason.
+        left_out: counts the other records by reason.
 
     Raises:
-        ZooterError: a file is missing, damaged or of no known format, or there is no record at all.
+        ZooterError: a file is missing, damaged or of an unknown format, or there are no records.
     """
     requests, outputs = defaultdict[str, list[Any]](list), defaultdict[str, list[Record]](list)
     total = 0
@@ -151,7 +152,7 @@ def read_logs(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Log]:
 
 
 def _answered(record: Record, outputs: list[Record], several: bool) -> tuple[Record, Record, str]:
-    """A request of OpenAI's Batch API and its output, the fields of both, and why there is no answer."""
+    """The fields of a request to OpenAI's Batch API and of its output, and why there is no answer."""
     fields = record | read_fields(record.get("body", record.get("params"))) | {"custom_id": record["custom_id"]}
     if several:
         return record, fields, "a custom_id of several batches: import each batch by itself"
@@ -164,7 +165,7 @@ def _answered(record: Record, outputs: list[Record], several: bool) -> tuple[Rec
 
 
 def _reply(response: object) -> Record:
-    """What the answer of a server says, as fields of a log."""
+    """A server's answer, as fields of a log."""
     reply = read_fields(response)
     reply = read_fields(reply.get("body")) or reply
     created = reply.get("created", reply.get("created_at"))
@@ -172,7 +173,7 @@ def _reply(response: object) -> Record:
 
 
 def _branch(nodes: Record, name: object) -> list[Record]:
-    """The messages up to a node of a conversation that ChatGPT has exported, which has branches."""
+    """The messages up to a node of a conversation exported from ChatGPT, which may have branches."""
     messages = []
     for _ in nodes:
         node = read_fields(nodes.get(as_text(name) or ""))
@@ -183,7 +184,7 @@ def _branch(nodes: Record, name: object) -> list[Record]:
 
 
 def records_in(file: Path) -> Iterator[tuple[Place, Any, Shape]]:
-    """The records of a file with their shapes; of an object with known records in it, also in a text, these."""
+    """A file's records with their shapes; for an object that contains known records, even in a text, these."""
     for place, value in each_row(file):
         shape = _find_shape(value)
         parts = list(value.values()) if isinstance(value, dict) and not shape.form else []
@@ -201,12 +202,12 @@ def _find_shape(record: object) -> Shape:
 
 
 def query_in(place: Place, fields: Mapping[str, Any]) -> str:
-    """The query in the fields of a record with one text of a user; "" if that is empty.
+    """The query in the fields of a record with a single user text; "" if that is empty.
 
     Raises:
-        ZooterError: no field holds a query, or a conversation has several.
+        ZooterError: no field contains a query, or a conversation contains several.
     """
-    for name in ("query", "question", "prompt"):  # beside which may stand the messages that followed
+    for name in ("query", "question", "prompt"):  # beside it, there may be the messages that followed
         if isinstance(text := fields.get(name), str) and isinstance(as_json(text), str):
             return text
     turns = turns_in(messages_in(fields))
@@ -246,7 +247,7 @@ def field_name(heading: str) -> str:
 
 
 def messages_in(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The role and text of each message in the fields of a record."""
+    """Role and text of each message in a record's fields."""
     if isinstance(nodes := fields.get("mapping"), dict):
         return _messages(_branch(nodes, fields.get("current_node")), TEXTS)
     return _messages({name: fields.get(name) for name in TEXTS}, TEXTS)
@@ -259,15 +260,15 @@ def has_logged_answer(fields: Mapping[str, Any]) -> bool:
 
 
 def turns_in(messages: Sequence[tuple[str, str]]) -> list[str]:
-    """What the user says in a conversation, oldest first."""
+    """The user's texts in a conversation, oldest first."""
     return [text for role, text in messages if role in USER and text.strip()]
 
 
 def _log(left_out: Counter[str], source: Source, record: Record, request: Record, no_answer: str = "") -> Iterator[Log]:
-    """The request in a record, if nothing speaks against it. `request` has its fields where the record has not."""
+    """The request in a record, unless it has to be left out. `request` has fields that the record may lack."""
     file, place, shape = source
     fields = read_fields(request)
-    if body := read_fields(fields.get("request_body", fields.get("request"))):  # of a call, beside its response
+    if body := read_fields(fields.get("request_body", fields.get("request"))):  # logged with the response
         body = read_fields(body.get("body")) or body
         fields = body | fields | _reply(fields.get("response_body", fields.get("response")))
     fields = _vote_in(fields) | fields
@@ -286,7 +287,7 @@ def _log(left_out: Counter[str], source: Source, record: Record, request: Record
 
 
 def _why_left_out(fields: Record, shape: Shape, turns: Sequence[str]) -> str:
-    """Why a record is no query of a user's; "" if it is one."""
+    """Why a record is not a user's query; "" if it is one."""
     call = str(fields.get(shape.kind) or "").lower() if shape.kind else ""
     if call and not re.fullmatch(shape.generations, call):
         return next((name for part, name in CALLS.items() if part in call), f"other calls ({one_line(call, 40)})")
@@ -310,12 +311,12 @@ def _values(fields: Record, messages: Sequence[tuple[str, str]]) -> dict[str, An
 
 
 def _first(fields: Mapping[str, Any], read: Callable[[object], Any], names: str) -> Any:
-    """What the first field that can be read holds, of those with these names."""
+    """The value of the first readable field with one of these names."""
     return next((value for name in names.split() if (value := read(fields.get(name))) is not None), None)
 
 
 def _vote_in(fields: Record) -> Record:
-    """The model and the thumb of the last answer in a chat of Open WebUI, or in its feedback on one."""
+    """Model and thumb of the last answer in a chat of Open WebUI, or in its feedback."""
     if "snapshot" in fields:
         data = read_fields(fields.get("data"))
         return {"model": data.get("model_id"), "feedback": data.get("rating")}
@@ -350,14 +351,14 @@ def _messages(value: object, names: Sequence[str], depth: int = DEEPEST) -> list
         part = value.get(name)
         messages = _messages(part[:1] if name in FIRST and isinstance(part, list) else part, names, depth - 1)
         if isinstance(part, str) and (name == "query" or (name == "prompt" and not messages)):
-            messages = [("user", part)]  # as it is, even if it is JSON
+            messages = [("user", part)]  # unchanged, even if it is JSON
         if any(text.strip() for role, text in messages if role in USER or names is ANSWERS):
             return messages
     return []
 
 
 def _answer(value: object) -> str | None:
-    """The text of an answer, as any server or program has it."""
+    """The text of an answer in any server's or program's format."""
     messages = _messages(value, ANSWERS)
     replies = [text for role, text in messages if role in ASSISTANT]
     text = "\n".join(filter(None, replies[-1:] or [text for _, text in messages]))

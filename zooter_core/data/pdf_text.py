@@ -1,8 +1,8 @@
-"""The process that reads a PDF: `python pdf_text.py PAGES CHARACTERS`, the file on standard input.
+"""The process that reads a PDF: `python pdf_text.py PAGES CHARACTERS`, with the file on standard input.
 
-On standard output is the text, and the exit status is 0; or there are a reason and a next step in two lines, and the
-status is 1. A PDF of a stranger may unpack to gigabytes or take hours, so whoever starts this limits its time, and it
-limits its memory. It imports nothing of this package, because it should start at once.
+It writes the text to standard output and exits with 0, or it writes a reason and a next step in two lines and exits
+with 1. An untrusted PDF may unpack to gigabytes or take hours, so the caller limits the time, and the process its
+memory. It imports nothing from this package, because it should start fast.
 """
 
 import logging
@@ -18,7 +18,7 @@ ENCRYPTED = ("is encrypted", "Save it without a password, or paste its text.")
 
 
 class RefusedError(Exception):
-    """A PDF that is not read: the reason and the next step."""
+    """Why a PDF is not read, and the next step."""
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def _read(content: bytes, most_pages: int, most_characters: int) -> str:
         if reader.is_encrypted and reader.decrypt("") == PasswordType.NOT_DECRYPTED:
             raise RefusedError(*ENCRYPTED)
         return _text(reader, most_pages, most_characters)
-    except DependencyError as problem:  # an encryption that takes another package
+    except DependencyError as problem:  # an encryption that needs another package
         raise RefusedError(*ENCRYPTED) from problem
 
 

@@ -1,4 +1,4 @@
-"""What candidates cost, and a trade of quality against price at routing time, without new training."""
+"""The cost of candidates, and a trade-off of quality against price at routing time, without retraining."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.method import metrics
 from zooter_core.method.metrics import Array, mean
 
-IMPROVEMENT = 0.1  # the gain in the probability of the best answer that `willingness_to_pay` is paid for
-TOKENS = 300  # assumed length of a response that is not known
-STARTING = 0.1  # the willingness of a starting router: docs/notebook/routers.md has the figures
+IMPROVEMENT = 0.1  # `willingness_to_pay` is the price of this gain in the probability of the best answer
+TOKENS = 300  # assumed length of a response, if it is not known
+STARTING = 0.1  # the willingness of a starting router (figures in docs/notebook/routers.md)
 
 
 def price_list(fleet: Fleet, pool: Sequence[str]) -> Array:
@@ -36,24 +36,24 @@ def price_list(fleet: Fleet, pool: Sequence[str]) -> Array:
 
 
 def known_prices(fleet: Fleet, pool: Sequence[str]) -> Array | None:
-    """As `price_list`; None if the fleet does not price every candidate of the pool."""
+    """Like `price_list`; None if some candidate of the pool has no price."""
     priced = {candidate.name for candidate in fleet.candidates if candidate.usd_per_million_tokens is not None}
     return price_list(fleet, pool) if priced.issuperset(pool) else None
 
 
 def find_willingness(fleet: Fleet) -> float:
-    """How much probability the fleet's router gives up for the lowest price: what `[router] willingness` says, else
-    STARTING for a starting router, which has only guessed what a higher price earns, and 0 for a trained one."""
+    """How much probability the fleet's router gives up for the lowest price: `[router] willingness`, or by default
+    STARTING for a starting router, which can only guess what a higher price gains, and 0 for a trained one."""
     if fleet.willingness is not None:
         return fleet.willingness
     return STARTING if fleet.router is None else 0.0
 
 
 def assumed(fleet: Fleet) -> Array:
-    """The price of every candidate for choosing, shape (N,), also of those without one in fleet.toml.
+    """Every candidate's price for choosing, shape (N,), with assumptions for those without one in fleet.toml.
 
-    One that runs on this machine is free then. A hosted one counts as the dearest, so that it is not chosen for a price
-    that nobody knows.
+    One that runs on this machine counts as free, and a hosted one as the most expensive, so that it is not chosen for
+    an unknown price.
     """
     written = [candidate.usd_per_million_tokens for candidate in fleet.candidates]
     highest = max((price for price in written if price is not None), default=0.0)
@@ -66,7 +66,7 @@ def runs_here(candidate: CandidateConfig) -> bool:
 
 
 def describe_weighing(fleet: Fleet) -> str:
-    """What the fleet's router makes of prices, for people; empty where it does not weigh any."""
+    """How the fleet's router weighs prices, for people; empty if it does not."""
     willingness, costs = find_willingness(fleet), assumed(fleet)
     if not willingness or not costs.max() > costs.min():
         return ""
@@ -77,7 +77,7 @@ def describe_weighing(fleet: Fleet) -> str:
 
 
 def why(decision: Decision) -> str:
-    """A sentence on a choice that prices have made; empty where the most probable candidate was chosen."""
+    """A sentence on a choice that depended on prices; empty if the most probable candidate was chosen."""
     dearer, name = decision.most_probable, decision.candidate
     if dearer == name:
         return ""
@@ -87,12 +87,12 @@ def why(decision: Decision) -> str:
 
 
 def cost(candidate: CandidateConfig, prompt: int, answer: int, cached: int = 0) -> float | None:
-    """US dollars of one answer. A candidate without any price is free on this machine, and None elsewhere; one of two
-    prices that is missing counts as 0.
+    """The cost of an answer in US dollars. Without any price, a candidate on this machine is free, and the cost of
+    others is None. If only one of two prices is missing, it counts as 0.
 
     Args:
-        prompt, answer: tokens that it reads and writes.
-        cached: those of the prompt that its server had cached.
+        prompt, answer: tokens that the candidate reads and writes.
+        cached: tokens of the prompt that its server had cached.
     """
     reading, again = candidate.usd_per_million_prompt_tokens, candidate.usd_per_million_cached_tokens
     if candidate.usd_per_million_tokens is None and reading is None:
@@ -102,11 +102,11 @@ def cost(candidate: CandidateConfig, prompt: int, answer: int, cached: int = 0) 
 
 
 def dollars(prices: Array, tokens: Array) -> Array:
-    """The cost of a thousand such queries in US dollars, shape (n, N), without the prompts.
+    """US dollars per thousand queries like each of these, shape (n, N), without the prompts.
 
     Args:
         prices: dollars per million tokens, shape (N,).
-        tokens: length of each response, shape (n, N).
+        tokens: the responses' lengths, shape (n, N).
     """
     return prices / 1e6 * tokens * 1000
 
@@ -120,9 +120,9 @@ def check_willingness(willingness: float) -> None:
 def utilities(probabilities: Array, costs: Array, share: float, worth: float | None = None) -> Array:
     """utility_i = probability_i - share * cost_i / worth, shape (..., N). At a share of 0, the probabilities.
 
-    The share is the probability of the best answer that one gives up to save what it is worth. Two parameters set them:
-    `--willingness` is a share that is worth the highest price, and `willingness_to_pay` at the endpoint (Martian's
-    parameter) is what a share of IMPROVEMENT is worth, in dollars.
+    `share` is the probability of the best answer that is given up to save costs of `worth`. Two parameters set them:
+    with `--willingness`, it is the share for the highest price; with the endpoint's `willingness_to_pay` (Martian's
+    parameter), it is the dollars for a share of IMPROVEMENT.
 
     Args:
         worth: in the unit of the costs. Default: the highest cost.
@@ -143,10 +143,10 @@ def by_willingness(fleet: Fleet, decision: Decision, willingness: float) -> Deci
 
 
 def weighed(decision: Decision, costs: Array, willingness: float) -> Decision:
-    """A decision by utility; by probability alone at a willingness of 0, and where everything is free.
+    """A decision by utility; by probability alone if the willingness is 0 or everything is free.
 
     Args:
-        costs: of the decision's candidates, shape (N,).
+        costs: the candidates' costs, shape (N,).
     """
     if not willingness or not costs.any():
         return Decision.of(decision.query, decision.probabilities, decision.tags)
@@ -154,12 +154,12 @@ def weighed(decision: Decision, costs: Array, willingness: float) -> Decision:
 
 
 def by_dollars(decision: Decision, costs: Mapping[str, float | None], dollars: float) -> Decision:
-    """A decision by utility among some candidates, by what their answers cost in dollars (`willingness_to_pay`).
+    """A decision by utility among some candidates, with the costs of their answers in dollars (`willingness_to_pay`).
 
     Args:
         dollars: 0 or more. At 0, the cheapest candidate has the highest utility.
     """
-    # With nothing to pay, one dollar is worth more than any probability.
+    # With nothing to pay, a dollar outweighs any probability.
     return _traded(decision, list(costs), np.array(list(costs.values()), float), IMPROVEMENT, max(dollars, 1e-12))
 
 
@@ -184,7 +184,7 @@ class ChoiceMeans:
 
 @dataclass(frozen=True)
 class Trade(ChoiceMeans):
-    """Choosing with prices traded in, beside choosing by probability alone; the 95% interval of the gain in score."""
+    """Choosing with prices compared with choosing by probability alone; the 95% interval of the gain in score."""
 
     willingness: float
     at_0: ChoiceMeans
@@ -192,7 +192,7 @@ class Trade(ChoiceMeans):
 
 
 def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willingness: float) -> Trade:
-    """Score and cost of choosing by utility, beside choosing by probability.
+    """Score and cost of choosing by utility, compared with choosing by probability.
 
     Args:
         table: scores, shape (n, N).
@@ -224,11 +224,11 @@ class Spent:
 
 
 def spent(candidates: Sequence[str], chosen: NDArray[np.intp], costs: Array) -> Spent | None:
-    """Mean costs of choices on the queries where every candidate has a cost; None where there is none.
+    """Mean costs of choices on the queries where every candidate has a cost; None if there are none.
 
     Args:
-        chosen: candidate numbers, shape (n,).
-        costs: of each response, such as dollars per thousand queries, shape (n, N).
+        chosen: indices of candidates, shape (n,).
+        costs: the responses' costs, e.g. in dollars per thousand queries, shape (n, N).
     """
     complete = np.isfinite(costs).all(axis=1)  # the same queries for each method
     if not complete.any():

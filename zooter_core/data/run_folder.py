@@ -1,10 +1,10 @@
-"""What a run folder looks like: records that are only appended, so that work can stop at any point and go on later.
+"""The layout of a run folder. Records are only appended, so that work can stop at any point and resume later.
 
-`run.json` holds the settings of each step, library versions, and under `seals` the finished steps. Settings stay as
-they were at a step's first start, but for those that follow the fleet's pool (FOLLOWS). Every other file is JSON lines,
-written a batch at a time: a step skips what its file has, and appends the rest. A torn last line is cut off before the
-next append. The folder is private, because it holds queries and answers. Whatever writes raises a WorkError if the disk
-is full or the file cannot be written.
+`run.json` holds the settings of each step, library versions, and under `seals` the finished steps. Settings are fixed
+at a step's first start, except for those that follow the fleet's pool (FOLLOWS). Every other file is JSON lines,
+written in batches: a step skips what its file has, and appends the rest. An incomplete last line is cut off before the
+next append. The folder is private, because it holds queries and answers. Writing raises a WorkError if the disk is full
+or the file cannot be written.
 
     queries    id, text, dataset, tags; key if the query has an answer key
     responses  id, candidate, sample (of a benchmark: turn), and the fields of `records.Response`
@@ -22,7 +22,7 @@ from typing import Any
 
 QUERIES, RESPONSES, REWARDS = "queries.jsonl", "responses.jsonl", "rewards.jsonl"
 TAGS, LABELS, ROUTER, REPORT = "tags.jsonl", "labels.jsonl", "router", "report.json"
-CHECKPOINT = "finetune.checkpoint"  # of fine-tuning, beside the router's folder or in it, until it is over
+CHECKPOINT = "finetune.checkpoint"  # of an unfinished fine-tuning, beside the router's folder or in it
 STATE, LOCK = "run.json", ".lock"
 SCORES = "scores.jsonl"
 RUN_FILES = (QUERIES, RESPONSES, REWARDS, TAGS, LABELS, ROUTER, REPORT, STATE, LOCK)

@@ -1,5 +1,5 @@
-"""A pipeline's run: appends to its folder (`run_folder`), knows which steps are finished, and reads records back as
-queries, responses, rewards, tags and scores.
+"""A pipeline's run: appends to its folder (`run_folder`), tracks finished steps, and reads records back as queries,
+responses, rewards, tags and scores.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ RESTORE = (
 class Run:
     """An open run folder. A lock keeps other processes out until `close`.
 
-    What is indexed by query in `scores`, `samples`, `of_responses` and `tags` has one order: that of the queries file,
-    without the queries that are set aside. A candidate whose response is missing has NaN there.
+    In `scores`, `samples`, `of_responses` and `tags`, queries are in the order of the queries file, without those that
+    are set aside. Missing responses are NaN.
 
     Args:
         create: make the folder if it does not exist.
 
     Raises:
-        ZooterError: the folder is in use, is not a run folder, or has a link in it.
+        ZooterError: the folder is in use, is not a run folder, or contains a link.
     """
 
     def __init__(self, folder: str | Path, *, create: bool = False) -> None:
@@ -70,7 +70,7 @@ class Run:
         try:
             self._make_private()
             self.state = self._read_state()
-            if not (self.folder / ROUTER).exists():  # the step distill can make it again
+            if not (self.folder / ROUTER).exists():  # the step `distill` can make it again
                 self.reopen("distill")
         except BaseException:
             self._lock.release()
@@ -117,7 +117,7 @@ class Run:
             partial.write_text(dump_json(self.state, indent=2) + "\n", encoding="utf-8")
 
     def begin(self, step: str, settings: Settings) -> None:
-        """Record a step's settings when it starts; later starts must use the same, but for those in FOLLOWS.
+        """Record a step's settings when it starts; later starts must use the same ones, except for FOLLOWS.
 
         Raises:
             ZooterError: a setting differs from the first start; the message names it.
@@ -127,12 +127,12 @@ class Run:
         self._write_state()
 
     def reopen(self, *steps: str) -> None:
-        """Make steps unfinished, so that they make good what has changed. The next `begin` writes it down."""
+        """Mark steps as unfinished, so that they process what has changed. The next `begin` stores this."""
         for step in steps:
             self.state["seals"].pop(step, None)
 
     def agree(self, step: str, settings: Settings) -> None:
-        """Refuse settings with which a step that has begun cannot go on. As `begin`, but writes nothing."""
+        """Refuse settings with which a step that has begun cannot continue. Like `begin`, but writes nothing."""
         settings = parse_json(dump_json(settings))
         first = self.state["steps"].get(step, settings)
         for name in dict.fromkeys([*first, *settings]):
@@ -153,7 +153,7 @@ class Run:
 
     @property
     def pool(self) -> tuple[str, ...]:
-        """The candidates that rewards, labels and router are for."""
+        """The candidates for which rewards, labels and router are made."""
         return tuple(self.setting("start", "pool"))
 
     def is_finished(self, step: str) -> bool:
@@ -172,7 +172,7 @@ class Run:
     # Records
 
     def records(self, file: str) -> Iterator[dict[str, Any]]:
-        """The complete records of a file, in order; a torn last line is skipped.
+        """The complete records of a file, in order; an incomplete last line is skipped.
 
         Raises:
             WorkError: a line in the middle is not JSON.
@@ -180,11 +180,11 @@ class Run:
         return jsonl.read_records(self.folder / file)
 
     def lines(self, file: str, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """The line of each of these queries, in a file with one for each.
+        """The lines of queries, in a file with one line per query.
 
         Raises:
-            ZooterError: one is missing, because the step is not finished.
-            WorkError: one is missing all the same.
+            ZooterError: a line is missing, because the step is not finished.
+            WorkError: a line is missing although the step is finished.
         """
         lines = {record["id"]: record for record in self.records(file)}
         if missing := [id for id in ids if id not in lines]:
@@ -194,11 +194,11 @@ class Run:
         return [lines[id] for id in ids]
 
     def append(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
-        """Add a batch of records and flush it to the disk."""
+        """Append a batch of records and flush it to disk."""
         jsonl.append_records(self.folder / file, records)
 
     def replace(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
-        """Write a file anew. It is as it was until all records are on the disk."""
+        """Replace a file. The old one stays until all records are on disk."""
         path = self.folder / file
         with files.writing(path), files.atomic(path) as new, jsonl.Appender(new) as out:
             for record in records:
@@ -222,10 +222,10 @@ class Run:
         }
 
     def missing(self, texts: Mapping[str, Mapping[str, Sequence[str]]]) -> dict[str, list[str]]:
-        """The queries that lack responses: id -> the candidates that have not all samples, in pool order.
+        """The queries that lack responses: id -> the candidates without all samples, in pool order.
 
         Args:
-            texts: what `responses` gave.
+            texts: the result of `responses`.
         """
         pool, samples = self.pool, self.setting("collect", "samples")
         lacking = {
@@ -249,8 +249,8 @@ class Run:
     def scores(self) -> Scores:
         """The mean rewards in pool order, without the queries that are set aside.
 
-        The queries carry the tags of the step `tag` once it is finished, and those of the queries file before. A
-        missing reward is NaN.
+        The queries have the tags of the step `tag` if it is finished, otherwise those of the queries file. Missing
+        rewards are NaN.
 
         Raises:
             ZooterError: a query has not been scored yet, or every query is set aside.
@@ -272,14 +272,14 @@ class Run:
         """Some figures of the responses, means over samples, shape (queries, candidates) each; NaN without response."""
         figures: dict[tuple[str, str], list[list[float]]] = {}
         for record in self.records(RESPONSES):
-            values = [value if is_number(value := record.get(field)) else 0 for field in fields]  # 0 may be left out
+            values = [value if is_number(value := record.get(field)) else 0 for field in fields]  # 0 may be omitted
             figures.setdefault((record["id"], record["candidate"]), []).append(values)
         pool, none = self.pool, [[math.nan] * len(fields)]
         rows = [[np.mean(figures.get((query.id, name), none), axis=0) for name in pool] for query in self._queries()]
         return list(np.moveaxis(np.array(rows), -1, 0))
 
     def tags(self) -> list[tuple[str, ...]]:
-        """The tag names of each query, as the tagger gave them."""
+        """Each query's tag names from the tagger."""
         lines = self.lines(TAGS, [query.id for query in self._queries()])
         return [tuple(tag["name"] for tag in line["tags"]) for line in lines]
 
@@ -327,15 +327,15 @@ class Run:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What the run.json of a run folder says, read without the lock."""
+    """The contents of a run folder's run.json, read without the lock."""
 
-    pool: tuple[str, ...]  # the candidates that rewards, labels and router are for
-    candidates: tuple[str, ...]  # all that responses were asked of, also those that left the pool
+    pool: tuple[str, ...]  # the candidates for which rewards, labels and router are made
+    candidates: tuple[str, ...]  # all that were asked for responses, including those that left the pool
     finished: tuple[str, ...]  # the sealed steps, in order
 
 
 def read_run(folder: Path) -> RunSummary | None:
-    """The run in a folder; None if there is none that can be read."""
+    """The run in a folder; None if there is no readable one."""
     path = folder / STATE
     try:
         state = parse_json(path.read_text(encoding="utf-8"))
@@ -347,7 +347,7 @@ def read_run(folder: Path) -> RunSummary | None:
 
 
 def _next_step(step: str) -> str:
-    """What finishes a step."""
+    """The command that finishes a step."""
     until = "collect" if step == "start" else step
     return f"Run `zooter run --queries FILE --out DIR{'' if step == 'distill' else f' --until {until}'}` first."
 

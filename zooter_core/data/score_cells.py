@@ -1,4 +1,4 @@
-"""What a cell of a score file says: a score as a number, a word or a sign, a response, or nothing."""
+"""Reads cells of score files: a score as a number, a word or a sign, a response, or nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zooter_core.base.strict_json import is_number
 from zooter_core.data.json_records import as_number
 
 MISSING = re.compile(r"[-–—?.]*|n[./]?a\.?|<na>|nan|null|none|#[\w/]+[!?]?")  # the last are errors of a spreadsheet
-# The last ones of each are Excel's in German, French, Spanish, Italian, Portuguese and Dutch.
+# The last words of each are Excel's in German, French, Spanish, Italian, Portuguese and Dutch.
 RIGHT = """pass passed correct right yes y win won good like liked thumbs_up 👍 ✓ ✔ ✅
 true wahr vrai verdadero vero verdadeiro waar"""
 WRONG = """fail failed incorrect wrong no n loss lose lost bad dislike disliked thumbs_down 👎 ✗ ✘ ❌
@@ -29,17 +29,17 @@ THOUSANDS = re.compile(r"(?<=\d)(\.(?=(\d{3}\.)*\d{3},\d)|,(?=(\d{3},)*\d{3}\.\d
 class Scale:
     """Reads the scores of a file, which have one scale: shares such as 8/10, which are at most 1, or other numbers."""
 
-    share: str = ""  # the first share, with its place
+    share: str = ""  # the first share in the file, with its place
     high: str = ""  # the first other number above 1
 
     def read(self, value: object, whose: str) -> float | None:
-        """A score as files have it: a number, also with a decimal comma or a percent sign, or a word such as true.
+        """A score: a number, which may have a decimal comma or a percent sign, or a word such as true.
 
         Returns:
             None if it is missing.
 
         Raises:
-            ZooterError: it is none, or the file has scores on two scales.
+            ZooterError: the cell is not a score, or the file has scores on two scales.
         """
         if is_missing(value):
             return None
@@ -65,7 +65,7 @@ def is_missing(value: object) -> bool:
 
 
 def read_number(value: object) -> float | None:
-    """The number that a cell or a value of JSON stands for; None if it stands for none."""
+    """The number in a cell or a JSON value; None if it is not a number."""
     if isinstance(value, str):
         return _number_in_text(value.replace("\ufe0f", "").strip().lower())
     return float(value) if isinstance(value, bool) or is_number(value) else None
@@ -77,7 +77,7 @@ def _number_in_text(text: str) -> float | None:
         text = text.partition("(")[0].rstrip()  # "4 (good)"
     if text and not text.strip(STARS):
         return float(len(text) - text.count(NO_STAR))
-    points, slash, scale = (part.strip() for part in text.partition("/"))  # 4/5, but no date
+    points, slash, scale = (part.strip() for part in text.partition("/"))  # 4/5, but not a date
     number = WORDS.get(points, _as_decimal(points))
     if not slash or number is None:
         return number
@@ -86,12 +86,12 @@ def _number_in_text(text: str) -> float | None:
 
 
 def _as_decimal(text: str) -> float | None:
-    """A number, also with a decimal comma or with marks between its thousands."""
+    """A number, which may have a decimal comma or thousands separators."""
     if "," in text:
         text = THOUSANDS.sub("", text)
     return as_number(text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text)
 
 
 def as_response(value: object) -> str | None:
-    """A response, also one that is a number in JSON; None if there is none."""
+    """A response, which may be a number in JSON; None if there is none."""
     return value if isinstance(value, str) else str(value) if is_number(value) else None

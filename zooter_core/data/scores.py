@@ -1,6 +1,6 @@
 """Queries files and score files (JSON or tables, plain or gzipped), checked line by line.
 
-A score file is the neutral way in: from one, `zooter distill --scores` trains a router. `Scores` holds it in memory.
+From score files, `zooter distill --scores` trains a router. `Scores` holds them in memory.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from zooter_core.method.verified import mean_and_deviation, verified_rewards
 
 NO_DATASET, OTHER = "all", "other"
 PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")
-LEAST = 2  # candidates with a score that a query needs, in a pool of so many
-FEWEST = 10  # scores that a candidate needs to count; a fifth of what another has, where that is less
+LEAST = 2  # candidates with a score that a query needs, in a pool of at least as many
+FEWEST = 10  # scores that a candidate needs to count, or a fifth of another one's, if that is less
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,16 @@ class Scores:
     """Queries with scores of the candidates.
 
     Raises:
-        ZooterError: no candidate can have one of these names, or queries and scores do not fit.
+        ZooterError: a candidate's name is not allowed, or queries and scores do not match.
     """
 
     queries: tuple[Query, ...]
-    candidates: tuple[str, ...]  # the pool, in the order in which the file names them
-    # Shape (queries, candidates); NaN where a candidate has none. Unchanged from the file, except where its lines have
-    # verified outcomes (`method/verified.py`).
+    candidates: tuple[str, ...]  # the pool, in the order of the file
+    # Shape (queries, candidates); NaN for missing scores. Unchanged from the file, unless its lines have verified
+    # outcomes (`method/verified.py`).
     scores: NDArray[np.float64]
     left_out: int = 0  # number of queries left out, because fewer than two candidates have a score
-    files: tuple[str, ...] = ()  # that they were read from, for messages
+    files: tuple[str, ...] = ()  # the files that they were read from, for messages
 
     def __post_init__(self) -> None:
         for name in self.candidates:
@@ -65,7 +65,7 @@ class Scores:
 
     @property
     def place(self) -> str:
-        """The files, as a message ends with them; empty where there are none."""
+        """The files, for the end of a message; empty if there are none."""
         return f" in {', '.join(self.files)}" if self.files else ""
 
     @property
@@ -82,7 +82,7 @@ class Scores:
         return [name for name, count in zip(self.candidates, counts, strict=True) if 0 < count < fewest]
 
     def without_barely_scored(self) -> Scores:
-        """A copy without the scores of these candidates, which then count as average."""
+        """A copy without these candidates' scores, so that they count as average."""
         few = np.isin(self.candidates, self.barely_scored)
         return replace(self, scores=np.where(few, np.nan, self.scores)) if few.any() else self
 
@@ -94,30 +94,30 @@ class Scores:
 
     @property
     def kinds(self) -> list[tuple[str, ...]]:
-        """The kinds of query that each one is of: its data set where there are several, else its tags."""
+        """Each query's kinds: its data set if there are several, else its tags."""
         datasets = self.datasets
         return [(name,) for name in datasets] if len(set(datasets)) > 1 else [query.tags for query in self.queries]
 
     def tagged(self, tags: Sequence[Sequence[str]]) -> Scores:
-        """A copy with these tags of the queries."""
+        """A copy in which the queries have these tags."""
         queries = (replace(query, tags=tuple(names)) for query, names in zip(self.queries, tags, strict=True))
         return replace(self, queries=tuple(queries), left_out=0)
 
     def only(self, candidates: Sequence[str]) -> Scores:
-        """A copy with the columns of these candidates alone, and the queries with scores of two of them."""
+        """A copy with only these candidates, and the queries on which at least two of them have a score."""
         if missing := [name for name in candidates if name not in self.candidates]:
             expected, step = f"scores of {listed(candidates)}{self.place}", "Add their scores on the same queries."
             raise ZooterError(expected, f"none of {listed(missing)}", step)
         return self.of_columns([self.candidates.index(name) for name in candidates]).comparable()
 
     def of_columns(self, columns: Iterable[int]) -> Scores:
-        """A copy with the columns of these numbers, in this order."""
+        """A copy with the columns at these indices, in this order."""
         columns = list(columns)
         names = tuple(self.candidates[column] for column in columns)
         return replace(self, candidates=names, scores=self.scores[:, columns], left_out=0)
 
     def comparable(self) -> Scores:
-        """The queries with scores of two candidates, or of the only one."""
+        """The queries with scores of at least two candidates, or of the only one."""
         enough = (~np.isnan(self.scores)).sum(axis=1) >= min(LEAST, len(self.candidates))
         if enough.all():
             return self
@@ -125,14 +125,14 @@ class Scores:
         return replace(part, left_out=self.left_out + int((~enough).sum()))
 
     def check_choice(self) -> None:
-        """Refuse scores of a single candidate, from which nothing can learn to choose."""
+        """Refuse scores of a single candidate, from which no router can be trained."""
         if len(self.candidates) < LEAST:
             step = "Add scores of others on the same queries, in a column for each model or a row for each score."
             instead = f"those of {listed(self.candidates)} alone"
             raise ZooterError(f"scores of two candidates or more{self.place}", instead, step)
 
     def sample(self, most: int) -> Scores:
-        """At most `most` of the queries, drawn at random, in their order."""
+        """A random sample of at most `most` queries, in their original order."""
         if most >= len(self.queries):
             return self
         return self.subset(sorted(np.random.default_rng(0).permutation(len(self.queries))[:most].tolist()))
@@ -224,7 +224,7 @@ def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = l
 
 
 def _scores_in(place: str, record: Mapping[str, Any], scale: Scale) -> dict[str, float]:
-    """The `scores` of a line, without those that are missing."""
+    """The `scores` of a line, without missing ones."""
     scores = as_json(record.get("scores"))
     if not isinstance(scores, dict):
         instead, step = _shown(scores), "Fix the line; docs/scores.md shows one."
@@ -250,7 +250,7 @@ def as_scores(source: ScoreSource) -> Scores:
         step = "A table has a column for each model, or the columns query, model and score."
         raise ZooterError("score files, or a table of pandas or polars", type(source).__name__, step)
     with TemporaryDirectory() as folder:
-        path = Path(folder, "table.json")  # read as any other
+        path = Path(folder, "table.json")  # read like any other file
         path.write_text(json.dumps(source, default=lambda cell: cell.item() if hasattr(cell, "item") else str(cell)))
         return read_scores([path])
 
@@ -259,7 +259,7 @@ def read_texts(paths: Sequence[str | Path], scores: Scores | None = None) -> lis
     """The responses of each query, candidate -> text; {} if a line has none.
 
     Args:
-        scores: what `read_scores` gave for the same files: the queries that it left out are left out here.
+        scores: the result of `read_scores` for the same files. Queries that it left out are left out here, too.
     """
     least = min(LEAST, len(scores.candidates)) if scores and scores.left_out else 0
     return [
@@ -338,7 +338,7 @@ def _outcomes(place: str, record: Mapping[str, Any], scores: Mapping[str, Any]) 
 
 
 def _check_name(name: str, place: str) -> None:
-    """Refuse a candidate's name that cannot be one; `place` ends the sentence."""
+    """Refuse a name that no candidate can have; `place` ends the sentence."""
     if mistake := wrong_name(name):
         raise ZooterError(f"{mistake[0]} for a candidate{place}", *mistake[1:])
 
@@ -355,5 +355,5 @@ def no_repeats(queries: Sequence[Query], path: str) -> None:
 
 
 def paraphrases() -> list[tuple[str, str]]:
-    """Pairs of queries that ask the same in different words, written for this project."""
+    """Pairs of queries with the same meaning in different words, written for this project."""
     return [(line["query"], line["paraphrase"]) for _, line in each_record(PARAPHRASES)]

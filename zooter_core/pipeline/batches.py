@@ -1,4 +1,4 @@
-"""What the steps of the pipeline share: progress, and batches of queries."""
+"""What the pipeline's steps share: progress, and batches of queries."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from zooter_core.pipeline.on_ray import Job, RayWorkers
 
 Line = dict[str, Any]  # of a query, in the file of a step
 BATCH = 64
-MOST_ROWS = 512  # of the step collect: a model in memory generates a part of them at the same time
-WORKER_BATCHES = 4  # of the steps score and tag, for a worker of its own: it takes longer to load than to compute a few
-FEWEST_BATCHES = 16  # of the step collect, unless they would be smaller than BATCH: workers divide them
+MOST_ROWS = 512  # for the step collect: a model in memory generates some of them at the same time
+WORKER_BATCHES = 4  # for the steps score and tag: with fewer, a worker takes longer to load than to compute
+FEWEST_BATCHES = 16  # for the step collect, unless they would be smaller than BATCH, so that workers can share them
 
 
 def batch_size(responses: int) -> int:
-    """How many of a candidate's responses make a batch of the step collect."""
+    """The number of a candidate's responses in a batch of the step collect."""
     return min(MOST_ROWS, max(BATCH, responses // FEWEST_BATCHES))
 
 
@@ -33,9 +33,9 @@ def fill(
     progress: Progress,
     workers: RayWorkers | None = None,
 ) -> None:
-    """Write the lines that the file of a step lacks, one for each query, as the batches end.
+    """Write the lines that a step's file lacks, one per query, whenever a batch ends.
 
-    A batch is always computed as a whole, because the last digits of its figures depend on what it contains.
+    A batch is always computed as a whole, because the last digits of its figures depend on its contents.
 
     Args:
         rows: what is known of each query, in the order of the queries file.

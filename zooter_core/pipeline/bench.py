@@ -1,8 +1,8 @@
-"""Have every candidate answer a benchmark, and score the answers. The work can be stopped at any point and resumed.
+"""Let every candidate answer a benchmark, and score the answers. The work can be stopped at any point and resumed.
 
 The folder beside the score file is a run folder (`runs.Run`) with `responses.jsonl` and `scores.jsonl`. Answers are
-collected as in the step collect, turn after turn. The failure of one candidate does not stop the others; its missing
-responses are requested again when the same command starts again.
+collected as in the step collect, turn by turn. A failing candidate does not stop the others; its missing responses are
+requested again when the same command is started again.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from zooter_core.pipeline.collect import candidate_hashes
 from zooter_core.pipeline.lanes import CollectJob, ResponseKey, in_order
 from zooter_core.pipeline.tally import Tally
 
-SCORED = 16  # responses to score at a time
-ENOUGH = 4  # responses without a score, if they are all of a batch, after which the judge counts as broken
+SCORED = 16  # responses that are scored at a time
+ENOUGH = 4  # if so many responses, and all of a batch, have no score, the judge counts as broken
 Place = tuple[str, str]  # problem id, candidate
 
 
@@ -49,7 +49,7 @@ class SuiteJob:
     generation: GenerationConfig
     run: Run
     progress: Progress
-    tell: Tell = silent  # called with a note, such as that a server rests
+    tell: Tell = silent  # called with notes, e.g. that a server's circuit breaker is open
     # Called with the tallies of all candidates in the current turn, in pool order, after each response.
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None
     # (problem id, candidate) -> the responses to its turns so far.
@@ -66,7 +66,7 @@ class SuiteJob:
         return len(self.texts.get((problem.id, name), ())) == len(problem.turns)
 
     def take(self, record: Mapping[str, Any]) -> None:
-        """Take in a response, or why there is none. Turns are asked, and written, in their order."""
+        """Record a response, or why there is none. Turns are requested and written in order."""
         place = (record["id"], record["candidate"])
         if record.get("error") is None:
             self.texts.setdefault(place, []).append(record["text"])
@@ -86,7 +86,7 @@ class _Turn(CollectJob):
             for name in names
             if len(job.texts.get((id, name), ())) > turn or (id, name) in job.failed
         }
-        able = {name for _, name in job.texts}  # has answered before, so its refusals do not show that it is broken
+        able = {name for _, name in job.texts}  # it has answered before, so refusals do not mean that it is broken
         tallies = {name: Tally(name, works=name in able) for name in names}
         super().__init__(job.ensemble, job.generation, 1, queries, done, tallies, tell=job.tell)
         self.job, self.turn, self.problems = job, turn, problems
@@ -109,7 +109,7 @@ class _Turn(CollectJob):
 
 
 def sample(problems: Sequence[Problem], limit: int | None, seed: int) -> list[Problem]:
-    """A random sample of at most `limit` problems, in their order."""
+    """A random sample of at most `limit` problems, in their original order."""
     picked = np.random.default_rng(seed).permutation(len(problems))[:limit]
     return [problems[row] for row in sorted(picked.tolist())]
 
@@ -135,7 +135,7 @@ def answer_and_score(job: SuiteJob, judge: dict[str, Any] | None = None) -> None
 
 
 def _answer(job: SuiteJob) -> None:
-    """Collect the responses, turn after turn. A candidate that fails for good takes no part in the later turns."""
+    """Collect the responses turn by turn, later turns without candidates that have failed permanently."""
     names, done = job.pool, 0
     total = sum(len(problem.turns) for problem in job.problems) * len(names)
     for number in range(max(len(problem.turns) for problem in job.problems)):

@@ -23,11 +23,11 @@ from zooter_core.pipeline.lanes import CollectJob, ResponseKey, in_order
 from zooter_core.pipeline.on_ray import RayWorkers
 from zooter_core.pipeline.tally import Budget, Tally
 
-OF_POOL = ("collect", "score", "label", "distill")  # the steps that a change of the pool begins again
+OF_POOL = ("collect", "score", "label", "distill")  # the steps that are done again when the pool changes
 
 
 def start_settings(ensemble: Ensemble, queries: Sequence[Query]) -> Settings:
-    """What a run records of its pool and queries."""
+    """The settings that a run stores about its pool and queries."""
     digest = hashlib.sha256(dump_json([query.to_json() for query in queries]).encode()).hexdigest()
     return {"pool": list(ensemble.fleet.pool), "queries": len(queries), "queries_sha256": digest}
 
@@ -35,14 +35,14 @@ def start_settings(ensemble: Ensemble, queries: Sequence[Query]) -> Settings:
 def collect_settings(
     run: Run, ensemble: Ensemble, generation: GenerationConfig, samples: int, queries: Sequence[Query] = ()
 ) -> Settings:
-    """What a run records of its step collect. `queries` are those of a run that has not begun."""
+    """The settings that a run stores for its step collect. `queries` are those of a run that has not begun."""
     count = len(queries) or run.state["steps"].get("start", {}).get("queries", 0)
     hashes, batch = candidate_hashes(run, ensemble.fleet, "collect"), batches.batch_size(count * samples)
     return {**asdict(generation), "samples": samples, "batch": batch, "candidates_sha256": hashes}
 
 
 def has_another_pool(run: Run, fleet: Fleet) -> bool:
-    """Whether a run that has begun has another pool than the fleet."""
+    """Whether a run that has begun has a different pool from the fleet's."""
     return bool(run.state["steps"].get("start", {}).get("pool", list(fleet.pool)) != list(fleet.pool))
 
 

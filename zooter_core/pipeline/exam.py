@@ -1,8 +1,8 @@
-"""The exam: a fleet's candidates answer the starter set, and a router is trained on what the answers are worth.
+"""The exam: a fleet's candidates answer the starter set, and a router is trained on the rewards of their answers.
 
-It is the ordinary pipeline in an ordinary run folder inside the fleet's, so that it resumes like any run. The queries
-are this project's own, in sixteen skills; nearly half have a known answer, and rewards are verified there. A router
-that is better than the fleet's moves into its folder with its report, and fleet.toml names it.
+It is the ordinary pipeline in a run folder inside the fleet's folder, so that it resumes like any run. The queries are
+this project's own, in sixteen skills; nearly half have an answer key, by which rewards are verified. If the router is
+better than the fleet's, it is copied into the fleet's folder with its report, and fleet.toml names it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from zooter_core.pipeline.train import fair_choices
 from zooter_core.router.kinds import PROFILE, configure
 from zooter_core.router.neighbours import familiar_rows
 
-MEAN_TOKENS = 120  # of an answer to the starter set, for the estimate
+MEAN_TOKENS = 120  # assumed length of an answer to the starter set
 DESPITE_FAILURES = Collecting(allow_missing=True)
 LABELS, TRAINING = LabelConfig(), replace(configure(PROFILE), keep_texts=True)
 RIVAL = "rival.json"  # in its folder: the verdict on its router against the one that the fleet had
@@ -53,7 +53,7 @@ DEFAULTS = {"reward": {"kind": "embedded"}, "tagger": {"kind": "skills"}}
 
 
 def answerable(queries: Sequence[Query], tell: Tell = silent) -> list[Query]:
-    """The queries, without keys that nothing here can check: unit tests without a sandbox, forms without a library.
+    """The queries, without keys that cannot be checked here: unit tests without a sandbox, forms without a library.
     `tell` is called with a note on what is left out and why."""
     kinds: dict[str, ZooterError | None] = {}
     checked = []

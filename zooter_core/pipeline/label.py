@@ -1,4 +1,4 @@
-"""The steps tag and label: the tags of every query, and the labels that follow from rewards and tags."""
+"""The steps tag and label: each query's tags, and its label from rewards and tags."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tag_lines(
 ) -> list[Line]:
     """The lines of tags.jsonl of a batch, in its order."""
     tagger = ensemble.tagger
-    # Not from stored vectors: their last digits depend on the batch that each text was first in.
+    # Not from stored vectors, whose last digits depend on the batch in which a text was first embedded.
     tags = tagger.tag([query.text for query in queries]) if tagger.quick else tagger.tag_all(queries)
     return [{"id": query.id, "tags": [asdict(tag) for tag in row]} for query, row in zip(queries, tags, strict=True)]
 
@@ -51,7 +51,7 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
         run.begin("label", asdict(config))  # refuses other settings
         return
     scores = run.scores()
-    # Drawn among all of the run's queries, whatever has rewards by now.
+    # Drawn from all of the run's queries, whether or not they have rewards yet.
     queries = run.queries()
     held_back = {queries[row].id for row in np.flatnonzero(draw_held_back(queries, config))}
     learned = np.array([query.id not in held_back for query in scores.queries])

@@ -24,7 +24,7 @@ from zooter_core.fleet.ensemble import Ensemble
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-RESTARTS = 3  # of an actor, and tries of its job after those; an engine that dies again and again must not loop
+RESTARTS = 3  # of an actor, then of its job; an engine that dies repeatedly must not loop
 ADDRESS = "RAY_ADDRESS"  # an environment variable of Ray's own: the cluster
 
 

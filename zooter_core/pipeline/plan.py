@@ -1,4 +1,4 @@
-"""Checks before the first request of a run, which may cost money: everything that can be wrong shows here."""
+"""Checks before a run's first request, which may cost money, everything that can be checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Save a router as a new fleet, with the candidates, reward model and tagger of another, or alone."""
+"""Save a router as a new fleet, with another fleet's candidates, reward model and tagger, or alone."""
 
 from __future__ import annotations
 
