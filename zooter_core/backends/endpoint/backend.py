@@ -41,7 +41,7 @@ class OpenAIBackend(Backend):
         """Check that the server is there and accepts the key. The server loads its model with the first request."""
         with self._lock:
             earlier = self._connections.get(candidate)
-            if earlier and earlier.key != earlier.config.key(earlier.name):  # it was typed again
+            if earlier and earlier.key != earlier.config.key(earlier.name):  # the key was typed again
                 self._portal.submit(self._connections.pop(candidate).retire())
         connection = self.connection(candidate)
         from zooter_core.backends.endpoint.answer import check_server
@@ -63,7 +63,7 @@ class OpenAIBackend(Backend):
     ) -> Iterator[Piece]:
         """Send requests and yield pieces as they arrive.
 
-        A sequence is sent at the same time. Other iterables are drawn from as requests end, so that each server has
+        A sequence is sent at once. From other iterables, requests are taken as others end, so that each server has
         twice as many as it works on.
         """
 
@@ -75,7 +75,7 @@ class OpenAIBackend(Backend):
     async def _answer_all(
         self, requests: Iterable[Request], generation: GenerationConfig, put: Put[Piece], stop: threading.Event
     ) -> None:
-        """Put the pieces of all answers. A stop ends those that run, and no other one starts."""
+        """Put the pieces of all answers. A stop ends running requests and starts no more."""
         from zooter_core.backends.endpoint.answer import respond
 
         async def answer(connection: Connection, request: Request, generation: GenerationConfig) -> None:
@@ -102,7 +102,7 @@ class OpenAIBackend(Backend):
                 first = asyncio.FIRST_COMPLETED
                 done, running = await asyncio.wait(running, timeout=POLL_SECONDS, return_when=first)
                 for task in done:
-                    task.result()  # raises only after a bug in this package
+                    task.result()  # raises only because of a bug in this package
                 if stop.is_set():
                     break
         finally:
@@ -125,10 +125,10 @@ Close = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Portal:
-    """Runs coroutines for other threads. The loop starts with the first one, and ends with the portal.
+    """Runs coroutines for other threads. The event loop starts with the first one, and ends with the portal.
 
     Attributes:
-        closing: what is awaited before the loop ends.
+        closing: awaited before the loop ends.
     """
 
     def __init__(self, name: str) -> None:

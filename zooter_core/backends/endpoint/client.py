@@ -1,4 +1,4 @@
-"""HTTP with one server. It sends nothing but the request, and reads no more than an answer can be long."""
+"""HTTP client for one server. It sends only the request, and reads at most as much as an answer can be long."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from zooter_core.base.strict_json import dump_json, parse_json
 EVENTS, JSON = "text/event-stream", "application/json"
 MOST_ERROR = 1 << 16  # bytes of a server's error that are read
 LONGEST_HEADER = 1 << 16  # bytes
-MOST_BYTES = 1 << 28  # of an answer, where nothing else is said
+MOST_BYTES = 1 << 28  # of an answer, by default
 
 
 class Client:
     """Connections to one server, for one event loop. Redirects are not followed: the key is for this server alone.
 
     Args:
-        url: what every path comes after.
-        key_variable: the environment variable from which the key is, for messages.
-        local: whether the server is on this machine, so that no proxy leads to it.
+        url: the base of every path.
+        key_variable: the key's environment variable, for messages.
+        local: whether the server is on this machine, so that no proxy is used.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class Client:
         """A response with status 200; its connection is closed if it is not read to the end.
 
         Args:
-            path: or another address of the server.
-            seconds: until its headers are there.
+            path: a path, or another address of the server.
+            seconds: timeout for its headers.
 
         Raises:
-            EndpointError: there is none, or the connection breaks while the block reads it.
+            EndpointError: there is no such response, or the connection breaks while the block reads it.
         """
         response = None
         try:
@@ -89,7 +89,7 @@ class Client:
         """The body of a response with status 200, without the key.
 
         Raises:
-            EndpointError: there is none.
+            EndpointError: there is no such response.
         """
         parts, size = [], 0
         try:
@@ -110,7 +110,7 @@ class Client:
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, kind: str) -> aiohttp.ClientResponse:
         if self._session is None:
-            self._session = aiohttp.ClientSession(  # it reads nothing of the environment, and keeps no cookies
+            self._session = aiohttp.ClientSession(  # does not read the environment, and keeps no cookies
                 connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.connect_seconds),
@@ -125,7 +125,7 @@ class Client:
         )
 
     async def _check_form(self, response: aiohttp.ClientResponse, kind: str) -> None:
-        """Refuse what is not the answer that was asked for."""
+        """Refuse a response of another type than requested."""
         if response.content_type == "text/html":
             next_step = "Fix base_url in fleet.toml; it usually ends in /v1."
             raise EndpointError("the server sent a web page instead of an answer", next_step)
@@ -138,7 +138,7 @@ class Client:
             raise EndpointError("the server sent one piece of JSON instead of a stream", next_step)
 
     async def _read_start(self, response: aiohttp.ClientResponse) -> bytes:
-        """The beginning of an error's body, as far as it comes soon."""
+        """The beginning of an error's body, as far as it arrives soon."""
         raw = b""
         try:
             async with asyncio.timeout(self.connect_seconds):
@@ -150,7 +150,7 @@ class Client:
 
 
 def _find_proxy(url: str) -> str | None:
-    """The proxy that the environment names for an address."""
+    """The proxy for an address, according to the environment."""
     parts = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all") or ""

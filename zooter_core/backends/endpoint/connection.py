@@ -1,7 +1,7 @@
-"""One candidate behind an OpenAI-compatible server: whole answers and streams as they come, for one event loop.
+"""One candidate behind an OpenAI-compatible server: complete answers and streams, for one event loop.
 
-The endpoint passes on what comes out here; the backend `openai` (answer.py) makes texts of it. A stream that is closed
-ends at the server too.
+The endpoint passes them on; the backend `openai` (answer.py) turns them into texts. Closing a stream also ends it at
+the server.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from zooter_core.base.strict_json import objects, parse_json, replace_surrogates
 from zooter_core.config.candidates import CandidateConfig
 
 CHAT = "/chat/completions"
-LIST_SECONDS = 30.0  # for the list of models of a server that may be busy, or wake up first
+LIST_SECONDS = 30.0  # for the list of models, as the server may be busy or may have to wake up
 BUSY_SECONDS = 1.0  # after which a client may ask again for a place
 CLOSE_SECONDS = 0.1  # for a server to end a stream after its last event
-MOST_AT_ONCE = 4 << 10  # bytes read of a stream before other tasks run: half a millisecond of work
+MOST_AT_ONCE = 4 << 10  # bytes of a stream that are read before other tasks run: half a millisecond of work
 MOST_IDLE = 1 << 20  # bytes of a stream without a token; more is a flood
-LIMIT, OTHER_LIMIT = "max_tokens", "max_completion_tokens"  # the second for servers that refuse the usual name
-USAGE = {"stream_options": {"include_usage": True}}  # asks for the count of tokens
+LIMIT, OTHER_LIMIT = "max_tokens", "max_completion_tokens"  # the second is for servers that refuse the usual name
+USAGE = {"stream_options": {"include_usage": True}}  # requests the count of tokens
 Fields = Mapping[str, Any]
 PROBE = [{"role": "user", "content": "Hi"}]
 
 
 class Watcher:
-    """Sees the events of a stream as they come."""
+    """Observes the events of a stream."""
 
     @property
     def complete(self) -> bool:
@@ -56,25 +56,25 @@ class Watcher:
         return False
 
     def sent(self) -> None:
-        """The request has a place, and is sent now."""
+        """Called when the request has a place and is sent."""
 
     def opened(self, headers: Mapping[str, str]) -> None:
-        """The stream's headers have come."""
+        """Called when the stream's headers have arrived."""
 
     @abstractmethod
     def look(self, event: Event) -> bool:
-        """Look at an event, without the key. Return whether it has a token, or ends the answer.
+        """Look at an event, from which the key was removed. Return whether it has a token or ends the answer.
 
         Raises:
-            EndpointError: it is no part of an answer.
+            EndpointError: it is not part of an answer.
         """
 
 
 def chat_chunk(event: Event, redact: Redaction) -> Mapping[str, Any] | None:
-    """The chunk of chat completions in an event; None in one without.
+    """The chunk of a chat completion in an event; None if there is none.
 
     Raises:
-        EndpointError: it is not JSON, or an error of the server's.
+        EndpointError: the event is not JSON, or is an error of the server.
     """
     if event.kind == b"error" and not event.is_empty:
         raise sent_error(event.chunk or {"error": event.data.decode("utf-8", "replace")}, redact)
@@ -88,12 +88,12 @@ def chat_chunk(event: Event, redact: Redaction) -> Mapping[str, Any] | None:
 
 
 def chat_error(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The error in a chunk or a whole answer of chat completions; without `choices`, also a bare message."""
+    """The error in a chunk or in a complete chat completion; without `choices`, this may be a bare message."""
     return sent_in(body) or (body if "choices" not in body and read_message(body) else None)
 
 
 def thinking_fields(thinking: bool | str | None) -> dict[str, Any]:
-    """The fields that switch thinking off or on, in the words of all makes of servers."""
+    """The fields that switch thinking on or off, under the names of all known servers."""
     if thinking is None or thinking == "auto":
         return {}
     kwargs = {"enable_thinking": bool(thinking), "thinking": bool(thinking)}  # vLLM, SGLang, llama.cpp
@@ -107,15 +107,15 @@ class Connection:
     """A candidate's server.
 
     Args:
-        begin: requests at the same time at first; all that fleet.toml allows if None.
-        log: called with a line when the server begins to rest after failures, and when it answers again.
+        begin: the number of concurrent requests at the start; None for as many as fleet.toml allows.
+        log: called with a line when the circuit breaker opens and closes.
 
     Attributes:
-        thinks: whether the model thinks before it answers, as fleet.toml says or an answer has shown.
-        opens: whether its prompts open the thoughts, so that only their end is in the text, as an answer has shown.
+        thinks: whether the model thinks before it answers, according to fleet.toml or to an earlier answer.
+        opens: whether prompts open the thoughts, so that the text has only their end, according to an earlier answer.
 
     Raises:
-        ZooterError: the environment lacks the key, or the key cannot be sent in a header.
+        ZooterError: the key is not in the environment, or cannot be sent in a header.
     """
 
     def __init__(self, candidate: CandidateConfig, begin: int | None = None, log: Tell = silent) -> None:
@@ -140,19 +140,19 @@ class Connection:
         """The whole answer of a path of the server.
 
         Args:
-            patience: seconds to wait for a place among the candidate's requests; None waits for ever.
-            ours: fields beside the body's own (`events`).
+            patience: seconds to wait for a place among the candidate's requests; None waits forever.
+            ours: fields besides the body's own (`events`).
 
         Raises:
-            EndpointError: there is none.
+            EndpointError: there is no answer.
         """
         async with self._turn(patience):
             answer = await self.ask_model(path, body, ours or {}, self.config.answer_seconds)
-            self.pace.answered()  # when its first token came is not known
+            self.pace.answered()  # the time of its first token is not known
             return answer
 
     async def ask_model(self, path: str, body: Mapping[str, Any], ours: Fields, seconds: float) -> dict[str, Any]:
-        """As `post`, but without waiting for a place."""
+        """Like `post`, without waiting for a place."""
         learned = set[str]()
         while True:
             sent = self._with_ours(path, body, ours)
@@ -186,11 +186,11 @@ class Connection:
         ours: Fields | None = None,
         patience: float | None = None,
     ) -> AsyncGenerator[list[Event], None]:
-        """The events of a stream, without the key, from the first token on: as many at a time as have come.
+        """The events of a stream, without the key, from the first token on; all that have arrived at a time.
 
         Args:
-            watcher: sees every event as it comes.
-            ours: fields beside the body's own, which are left out if the server does not know them.
+            watcher: sees every event when it arrives.
+            ours: fields besides the body's own, which are omitted if the server does not know them.
 
         Raises:
             EndpointError: before the first event, or in the middle of the answer.
@@ -205,7 +205,7 @@ class Connection:
                 try:
                     reader.read(await self._next(response, until, end, reader))
                 except EndpointError as error:
-                    problem = error  # raised behind the events that came before it
+                    problem = error  # raised after the events that came before it
                 if reader.token:
                     until = now() + config.gap_seconds
                     soon = soon if begun else now() - started < config.first_token_seconds / 4
@@ -236,21 +236,21 @@ class Connection:
         return EndpointError(reason, next_step, own_status=503, retry_after=max(left, 1.0), not_sent=True)
 
     def failed(self, reason: str) -> None:
-        """Count a request that the server failed. If that opens the breaker, a tiny request tries it after the rest."""
+        """Count a request on which the server failed. If that opens the breaker, a trial follows."""
         self.breaker.failed(reason)
         if self.breaker.state != "closed" and (self._trial is None or self._trial.done()) and not self._retired:
             self._trial = asyncio.create_task(self._try_again())
             self._log(f"{self.name} rests for {self.config.rest_seconds:g} s after {self.breaker.reason}")
 
     async def retire(self) -> None:
-        """End the trial, if one waits or runs: no new request comes. Requests that are under way go on."""
+        """Cancel a waiting or running trial, as no new requests will come. Running requests continue."""
         self._retired = True
         if self._trial:
             self._trial.cancel()
             await asyncio.gather(self._trial, return_exceptions=True)
 
     async def close(self) -> None:
-        """End all that is under way."""
+        """End all running requests."""
         await self.retire()
         await self.client.close()
 
@@ -262,7 +262,7 @@ class Connection:
         self._log(f"{self.name} answers again")
 
     async def _probe(self) -> None:
-        """Close the breaker if the server answers a tiny request, or refuses what is in it; else open it again."""
+        """Close the breaker if the server answers a tiny request or refuses its content; otherwise open it again."""
         body = {"model": self.model, "messages": PROBE}
         try:
             await self.ask_model(CHAT, body, {LIMIT: 1}, self.config.first_token_seconds)
@@ -290,7 +290,7 @@ class Connection:
             reason = f"none of its {self.config.parallel} places became free within {patience:g} s"
             raise EndpointError(reason, own_status=503, retry_after=BUSY_SECONDS, not_sent=True) from None
         try:
-            if resting := self.resting():  # since other requests have failed
+            if resting := self.resting():  # because other requests have failed
                 raise resting
             yield asyncio.get_running_loop().time()
         except EndpointError as error:
@@ -323,8 +323,8 @@ class Connection:
     def _with_ours(self, path: str, body: Mapping[str, Any], ours: Fields) -> dict[str, Any]:
         """A body with our own fields added: those of the candidate's table in fleet.toml, and those of the request.
 
-        The body's own fields win. Ours that the server has refused lately are left out or renamed, and so is the
-        client's limit of tokens, which means the same.
+        The body's own fields take precedence. Fields of ours that the server has recently refused are omitted or
+        renamed; the client's limit of tokens is renamed, too.
         """
         if path == CHAT:
             ours = {**thinking_fields(self.candidate.thinking), **self.config.extra_body, **ours}
@@ -340,10 +340,10 @@ class Connection:
         return fields
 
     def _learns(self, error: EndpointError, sent: Fields, body: Fields, learned: set[str]) -> bool:
-        """Whether the server refused one of our fields, or wants its other name; this is remembered.
+        """Whether the server refused one of our fields, or wants it under its other name; this is remembered.
 
         Args:
-            learned: what it has refused of this request. One that was sent at the same time may have met it before.
+            learned: what it has refused in this request. A concurrent request may have learned it before.
         """
         if error.server_status is None or error.server_status in ACCOUNT or error.subject == "context":
             return False
@@ -379,8 +379,8 @@ class _StreamReader:
     """The events in the bytes of one stream, without the key.
 
     Attributes:
-        events: those that the reader has not taken yet.
-        begun, token: whether the first token has come, and any with the last bytes.
+        events: events that the reader has not taken yet.
+        begun, token: whether the first token has arrived, and whether the last bytes had one.
         done: whether the server has sent the end of the answer.
         at_end: whether the stream has ended.
     """
@@ -397,7 +397,7 @@ class _StreamReader:
         return self.done or self._watcher.complete
 
     def read(self, data: bytes) -> None:
-        """Take the events that some bytes complete; no bytes are the end of the stream."""
+        """Take the events that some bytes complete; empty bytes mean the end of the stream."""
         self.token = False
         self._size += len(data)
         if self._size > self._most:
@@ -405,7 +405,7 @@ class _StreamReader:
         if not data:
             self.at_end = True
             last = self._event(self._splitter.end())
-            if last.chunk is not None or last.is_done:  # else it is cut off in the middle
+            if last.chunk is not None or last.is_done:  # otherwise it is cut off
                 self._add(last)
             return
         for raw in self._splitter.feed(data):

@@ -1,7 +1,7 @@
-"""Server-sent events: split where they end, and parsed once.
+"""Server-sent events, split and parsed once.
 
-As in WHATWG's HTML, 9.2: a line ends with CR, LF or both, an event with an empty line. Servers also send errors that
-no such parser would see, as a field `error:` or as bare JSON; here they are part of an event like any other.
+As in WHATWG's HTML, 9.2, a line ends with CR, LF or both, and an event with an empty line. Some servers send errors
+that such a parser would ignore, as a field `error:` or as bare JSON; here they are part of an event like any other.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ END = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2,}")
 COMMENT = re.compile(rb":[^\r\n]*")
 DONE = b"[DONE]"  # the data of the last event
 NOTHING = (b"", b"null", DONE)  # data that is no part of an answer
-LONGEST_END = 4  # bytes; of the two that end an event
+LONGEST_END = 4  # bytes of the longest end of an event
 TOKENS = ("content", "tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio", "images")
 PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class EventSplitter:
-    """Turns parts of a stream into the text of whole events, each without the empty line. Comments are left out."""
+    """Turns parts of a stream into complete events, each without its empty line. Comments are left out."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The events that a part completes. Takes time by the length of the part, however long the event is."""
-        start, look = 0, max(0, len(self._rest) - LONGEST_END + 1)  # an end may have begun before this part
+        """The events that a part completes. The time depends only on the part's length, not on the event's."""
+        start, look = 0, max(0, len(self._rest) - LONGEST_END + 1)  # an event's end may have begun before this part
         self._rest += data
         for match in END.finditer(self._rest, look):
             event = bytes(self._rest[start : match.start()])
-            event = event.lstrip(b"\r\n")  # what is left of an end that was cut in two
+            event = event.lstrip(b"\r\n")  # the rest of an end that was split
             if event and not COMMENT.fullmatch(event):
                 yield event
             start = match.end()
@@ -52,15 +52,15 @@ class EventSplitter:
 class Event:
     """One event. A change to its chunk changes the event."""
 
-    others: list[bytes]  # its lines beside the data, such as `event: ...`
+    others: list[bytes]  # its lines besides the data, such as `event: ...`
     data: bytes  # of all its data lines
-    chunk: dict[str, Any] | None  # the JSON object in its data; None if that is anything else
+    chunk: dict[str, Any] | None  # the JSON object in its data; None if the data is anything else
 
     @classmethod
     def of(cls, raw: bytes) -> Event:
-        if raw.startswith(b"data: {") and b"\n" not in raw and b"\r" not in raw:  # as nearly all of them
+        if raw.startswith(b"data: {") and b"\n" not in raw and b"\r" not in raw:  # the usual case
             return cls([], raw[6:], _object(raw[6:]))
-        if raw.startswith(b"{"):  # an error in place of a stream
+        if raw.startswith(b"{"):  # an error instead of a stream
             return cls([], raw, _object(raw))
         lines = raw.splitlines()
         data = b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")).strip()
@@ -72,7 +72,7 @@ class Event:
 
     @property
     def kind(self) -> bytes:
-        """The value of its field `event`."""
+        """The value of the field `event`."""
         return next((line[6:].strip() for line in self.others if line.startswith(b"event:")), b"")
 
     @property
@@ -88,7 +88,7 @@ class Event:
     def encode(self) -> bytes:
         """The event as bytes, with its empty line."""
         data = self.data
-        if self.chunk is not None:  # half characters stay escaped, as they came
+        if self.chunk is not None:  # lone surrogates stay escaped
             data = PLAIN.encode(self.chunk).encode(errors="backslashreplace")
         lines = [*self.others, *(b"data: " + line for line in data.split(b"\n") if line)]
         return b"\n".join(lines) + b"\n\n"
@@ -98,7 +98,7 @@ def _object(data: bytes) -> dict[str, Any] | None:
     if not data.startswith(b"{"):
         return None
     try:
-        chunk = json.loads(data.decode())  # only passed on: numbers need not be finite
+        chunk = json.loads(data.decode())  # it is only passed on, so numbers need not be finite
     except (ValueError, RecursionError):
         return None
     return chunk if isinstance(chunk, dict) else None
@@ -114,6 +114,6 @@ def begins(chunk: Mapping[str, Any]) -> bool:
 
 
 def finish_word(choice: Mapping[str, Any]) -> str | None:
-    """The finish reason of a choice as its server names it; None if it has not ended. Some send "" until then."""
+    """A choice's finish reason in the server's words; None before its end, where some servers send ""."""
     reason = choice.get("finish_reason")
     return reason if isinstance(reason, str) and reason.strip() else None

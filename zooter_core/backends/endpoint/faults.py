@@ -1,7 +1,7 @@
-"""Everything that can go wrong between Zooter and a server, as one error. This file is the table of what means what.
+"""Everything that can go wrong between Zooter and a server, as one error. This file interprets servers' errors.
 
-A server's error is about something in the request, or about the server itself; only the second kind counts against the
-server. Some servers refuse a request with status 500, so the words of the message decide.
+An error is caused by the request or by the server itself; only the second kind counts against the server. Some servers
+refuse a request with status 500, so the words of the message decide.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from zooter_core.base.errors import one_line
 from zooter_core.base.records import Finish
 from zooter_core.base.strict_json import dump_json, objects, parse_json
 
-# Finish reasons as several makes of servers name them, in lower case with underscores. Any other one counts as cut off.
+# Finish reasons of several servers, in lower case with underscores. Any other one counts as cut off.
 ENDED = ("stop", "eos", "eos_token", "stop_sequence", "end_turn", "complete")
 CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded")
 TOOLS = ("tool_calls", "tool_call", "tool_use", "function_call")
@@ -33,8 +33,8 @@ FAILED = (
     "malformed_function_call",
 )
 KEY_REFUSED = (401, 403)
-ACCOUNT = (401, 402, 403)  # about our key or account at the server: a client must not take them for its own
-NOT_FOUND = 404  # no such API or model, which says nothing about the others
+ACCOUNT = (401, 402, 403)  # about our key or account at the server: a client must not mistake them for its own
+NOT_FOUND = 404  # no such API or model, which says nothing about other ones
 SEE_LOG = "See the server's log."
 TRY_AGAIN = "Try again; see the server's log."
 
@@ -82,36 +82,36 @@ LIMIT = re.compile(r"(?:context (?:size|length|window)|maximum (?:\w+ )?length)\
 
 @dataclass(eq=False)
 class EndpointError(Exception):
-    """Why a server did not answer a request, or not to the end."""
+    """Why a server did not answer a request, or broke off."""
 
     reason: str  # what happened, as a phrase for people; it holds no key and no prompt
     next_step: str = SEE_LOG  # what the fleet's owner can do, as a sentence
     words: str = ""  # what the server said, on one short line without the key; "" if nothing. It may repeat the prompt
     server_status: int | None = None  # what the server answered with, if it was not 200
-    own_status: int = 502  # what a client gets if the server's status is not meant for it
+    own_status: int = 502  # the status for the client if the server's status is not meant for it
     # The server's own error in the API's shape, if it has one that a client may see.
     body: Mapping[str, Any] | None = None
     temporary: bool = False  # whether another attempt may succeed
     retry_after: float | None = None  # seconds after which the server wants to be asked again
-    overload: bool = False  # whether the server has too many requests, by its own words or because it is too slow
-    subject: Subject | None = None  # what in the request is at fault, and not the server; None if nothing is
+    overload: bool = False  # whether the server has too many requests: it says so, or it is too slow
+    subject: Subject | None = None  # what in the request is the cause; None if the request is not the cause
     context_tokens: int | None = None  # the longest context, if the server names it
-    unreachable: bool = False  # whether there is no connection, or it broke
+    unreachable: bool = False  # whether the connection failed
     not_sent: bool = False  # whether the server is not involved: it got no request, or no time to answer it
 
     @property
     def message(self) -> str:
-        """What happened, in the server's words too, for the fleet's owner."""
+        """What happened, with the server's words, for the fleet's owner."""
         return f'{self.reason}, "{self.words}"' if self.words else self.reason
 
     @property
     def client_message(self) -> str:
-        """The same for a client, without what concerns our account at the server."""
+        """What happened, for a client: without anything about our account at the server."""
         return self.reason if self.server_status in ACCOUNT else self.message
 
     @property
     def refused(self) -> bool:
-        """Whether the request is at fault, and not the server."""
+        """Whether the request is the cause, and not the server."""
         return self.subject is not None
 
     @property
@@ -126,15 +126,15 @@ class EndpointError(Exception):
 
     @property
     def status(self) -> int:
-        """The status that a client gets: of a refused request, one that tells it not to try again."""
+        """The status that a client gets. For a refused request, it is one that tells clients not to retry."""
         if self.server_status and 400 <= self.server_status < 500 and self.server_status not in ACCOUNT:
             return self.server_status
         return 400 if self.refused else self.own_status
 
     @property
     def same_as(self) -> str | None:
-        """A key that is equal where several servers fail in the same way, so that the request may be to blame; None for
-        a failure that is not of this kind."""
+        """A key that is equal if several servers fail in the same way, so that the request is a likely cause; None for
+        failures of other kinds."""
         status = self.server_status or 0
         return f"status {status}" if status >= 500 and status not in UNAVAILABLE and not self.refused else None
 
@@ -142,7 +142,7 @@ class EndpointError(Exception):
 def status_error(
     status: int, headers: Mapping[str, str], raw: bytes, redact: Redaction, key_variable: str | None
 ) -> EndpointError:
-    """The error behind another status than 200.
+    """The error for a status other than 200.
 
     Args:
         raw: the beginning of the body.
@@ -176,7 +176,7 @@ def sent_error(body: Mapping[str, Any], redact: Redaction, temporary: bool = Tru
 
 
 def sent_in(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The error that an answer with status 200, or one of its events, holds in place of an answer; None if none."""
+    """The error in an answer with status 200, or in one of its events; None if there is none."""
     if body.get("error"):
         return body
     if "error" in (body.get("object"), body.get("type")):
@@ -188,7 +188,7 @@ def sent_in(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def finish_error(reason: str | None, redact: Redaction) -> EndpointError | None:
-    """The error that a finish reason stands for: the model failed, or the answer broke off without one; else None."""
+    """The error for a finish reason: the model failed, or the answer broke off without a reason; otherwise None."""
     if reason is None:
         return EndpointError("the stream ended in the middle of the answer")
     if finish_name(reason) in FAILED:
@@ -197,7 +197,7 @@ def finish_error(reason: str | None, redact: Redaction) -> EndpointError | None:
 
 
 def finish_name(reason: str | None) -> str:
-    """A finish reason as the tables above write it: makes differ in case, hyphens and spaces. Empty for None."""
+    """A finish reason in the form of the tables above: servers differ in case, hyphens and spaces. Empty for None."""
     return re.sub(r"[\s-]+", "_", (reason or "").strip().lower())
 
 
@@ -237,7 +237,7 @@ def _refusal(
 
 
 def _status_in(body: Mapping[str, Any]) -> int | None:
-    """The status that an error in an answer with status 200 names, or means; None if it says nothing of it."""
+    """The status that an error in an answer with status 200 names or implies; None if it does neither."""
     codes = _codes(body)
     if status := next((code for code in codes if re.fullmatch("[45][0-9][0-9]", code)), None):
         return int(status)
@@ -245,14 +245,14 @@ def _status_in(body: Mapping[str, Any]) -> int | None:
 
 
 def _codes(body: object) -> list[str]:
-    """The words and numbers beside an error's message."""
+    """The codes beside an error's message, as words and numbers."""
     inner = body.get("error", body) if isinstance(body, Mapping) else None
     named = map(inner.get, ("code", "status", "status_code", "type")) if isinstance(inner, Mapping) else ()
     return [str(code) for code in named if isinstance(code, str | int)]
 
 
 def connection_error(problem: BaseException, connect_seconds: float, redact: Redaction) -> EndpointError:
-    """The error behind an exception of aiohttp or the system."""
+    """The error for an exception of aiohttp or the operating system."""
     start = "Start the server, or fix base_url in fleet.toml."
     if isinstance(problem, ssl.SSLError | aiohttp.ClientSSLError):
         next_step = "Fix the server's certificate, or base_url (http or https)."
@@ -277,7 +277,7 @@ def connection_error(problem: BaseException, connect_seconds: float, redact: Red
 
 
 def too_late(seconds: float, what: str = "answer") -> EndpointError:
-    """The error of a server that is too slow with its first token, a further one, the end, or all of the answer."""
+    """The error for a server that is too slow with its first token, a further one, the end, or the whole answer."""
     steps = {
         "first token": "Try again later, or raise first_token_seconds.",
         "further token": "Try again.",
@@ -316,7 +316,7 @@ def no_text() -> EndpointError:
 
 
 def find_subject(status: int, message: str) -> Subject | None:
-    """What in the request a server refuses; None if the error says nothing against the request."""
+    """What in the request a server refuses; None if the request is not the cause."""
     if status not in REFUSED and (status < 500 or status in UNAVAILABLE):
         return None  # about our key, the address, the pace, or a server that is away
     for subject, pattern in PATTERNS.items():

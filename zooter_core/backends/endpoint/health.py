@@ -1,13 +1,13 @@
-"""What a connection knows of its server: how many requests it can take, whether it rests, what it refuses.
+"""What a connection knows about its server: how many requests it can take, its circuit breaker, and what it refuses.
 
-The pace: a server has its `parallel` requests at the same time at most, and fewer while it cannot keep up. Additive
+The pace: a server gets at most `parallel` concurrent requests, and fewer while it cannot keep up. This is additive
 increase, multiplicative decrease, as in TCP's congestion control (Chiu and Jain, 1989): a refusal for too many requests
-(429) or a time-out halves the most that have been under way, and as many answers as are allowed at once raise it by
-one. Work that has thousands of requests ready begins with few, and until the first cut each answer raises the number
-(slow start), so that a server that answers one request at a time is not flooded. Interactive requests begin with all
-places: they come one by one, and a slow start would only delay them.
+(429) or a timeout halves the limit, and as many answers as the limit raise it by one. Work with thousands of waiting
+requests begins with few, and until the first cut each answer raises the limit (slow start), so that a server that
+answers one request at a time is not flooded. Interactive requests begin with the full limit: they come one by one, and
+a slow start would only delay them.
 
-The circuit breaker: a server that keeps failing is left alone for a while, then a tiny request tries it. Only failures
+The circuit breaker: a server that keeps failing is not asked for a while, then a tiny request tests it. Only failures
 of the server itself count (`faults.find_subject`), and each request counts once, however often it was sent.
 """
 
@@ -21,20 +21,20 @@ from typing import Any, Literal
 
 State = Literal["closed", "open", "half-open"]
 STATES: tuple[State, ...] = ("closed", "open", "half-open")
-REMEMBERED_SECONDS = 600.0  # after which a server is asked again for what it refused: it may have other options now
+REMEMBERED_SECONDS = 600.0  # after which a server is asked again for what it refused, as its options may have changed
 
 
 class Places:
-    """As many places as `most` says now. Requests take them in order of arrival, here or with `async with`. For one
-    event loop."""
+    """A semaphore whose size, `most`, can change. Places are given in order of arrival, by `enter` or `async with`. For
+    one event loop."""
 
     def __init__(self, most: Callable[[], int]) -> None:
         self._most, self._waiting = most, deque[asyncio.Future[None]]()
-        self.taken = self.peak = 0  # now, and the most at the same time
+        self.taken = self.peak = 0  # the current number, and the highest so far
 
     @property
     def waiting(self) -> int:
-        """How many wait for a place."""
+        """The number of requests that wait for a place."""
         return sum(not turn.done() for turn in self._waiting)
 
     async def enter(self) -> None:
@@ -45,7 +45,7 @@ class Places:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it had been given a place
+            if not turn.cancelled():  # it was given a place at the same time
                 self.leave()
             raise
 
@@ -60,7 +60,7 @@ class Places:
         self.leave()
 
     def fill(self) -> None:
-        """Give the free places to those who wait."""
+        """Give free places to waiting requests."""
         while self._waiting and self.taken < self._most():
             turn = self._waiting.popleft()
             if not turn.done():  # else it was cancelled
@@ -86,7 +86,7 @@ class Pace:
 
     @property
     def seconds_left(self) -> float:
-        """Of the pause that the server has asked for."""
+        """Seconds left of the pause that the server has asked for."""
         return max(self._paused_until - monotonic(), 0.0)
 
     async def enter(self, patience: float | None = None) -> float:
@@ -109,7 +109,7 @@ class Pace:
         self._places.fill()
 
     def overloaded(self, started: float) -> None:
-        """A request that started then was refused or timed out. Those that started before the last cut count once."""
+        """Note that a request that started then was refused or timed out. Those from before the last cut count once."""
         if started > self._cut_at:
             self.limit = max(min(self.limit, self._places.peak) / 2, 1.0)
             self._cut_at, self._places.peak = monotonic(), self._places.taken
@@ -121,10 +121,10 @@ class Pace:
 
 
 class Breaker:
-    """Closed: ask the server. Open: it rests. Half-open: its rest is over, and a trial decides (`Connection`).
+    """A circuit breaker. Closed: the server is asked. Open: it is not. Half-open: a trial decides (`Connection`).
 
     Args:
-        after: failed requests in a row that open it.
+        after: the number of consecutive failed requests that opens it.
         seconds: how long it stays open; 0 never opens it.
     """
 
@@ -140,16 +140,16 @@ class Breaker:
 
     @property
     def seconds_left(self) -> float:
-        """Until the rest is over."""
+        """Seconds until it is half-open."""
         return max(self._until - monotonic(), 0.0)
 
     @property
     def reason(self) -> str:
-        """Why the server rests."""
+        """Why it is open."""
         return f"{self._failures} failures in a row, the last: {self._reason}"
 
     def failed(self, reason: str) -> None:
-        """Count a request that the server failed."""
+        """Count a request on which the server failed."""
         self._failures += 1
         self._until, self._reason = monotonic() + self._seconds, reason
 
@@ -159,7 +159,7 @@ class Breaker:
 
 
 class Refusals:
-    """What a server has refused lately. It is asked for it again after REMEMBERED_SECONDS."""
+    """What a server has recently refused. After REMEMBERED_SECONDS, it is asked for it again."""
 
     def __init__(self) -> None:
         self._until = dict[str, float]()

@@ -1,6 +1,6 @@
-"""Removes secrets from what a server sends, so that an echoed key is in no answer, message, log or history.
+"""Removes secrets from what a server sends, so that an echoed key ends up in no answer, message, log or history.
 
-A key is found where it is whole. Of a stream, that is within one event.
+Only complete keys are found; in a stream, these are keys within a single event.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 MASK = "***"
-SHORTEST = 8  # characters; local servers take any word as a key, and such a word may well be part of an answer
+SHORTEST = 8  # characters; local servers accept any word as a key, which may well be part of an answer
 
 
 class Redaction:
@@ -23,16 +23,16 @@ class Redaction:
         return text.replace(self._key, MASK) if self._key else text
 
     def data(self, data: bytes) -> bytes:
-        """The same for a body. It leaves keys shorter than SHORTEST alone."""
+        """The same for a body. Keys shorter than SHORTEST are not masked."""
         return data.replace(self._in_answers.encode(), MASK.encode()) if self._in_answers else data
 
     def shape(self, value: Any) -> Any:
-        """The same for a body that has been parsed: escapes hide a key from `data`."""
+        """The same for a parsed body, since escapes may hide a key from `data`."""
         return _masked(value, self._in_answers) if self._in_answers else value
 
 
 def _masked(value: Any, key: str) -> Any:
-    """A value of JSON with the key masked in all of its texts."""
+    """A JSON value with the key masked in all of its texts."""
     if isinstance(value, str):
         return value.replace(key, MASK)
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""When something is asked again, and after which pause: an HTTP request, or a candidate (fleet/attempts.py)."""
+"""Whether and after which pause to retry an HTTP request, or a candidate (fleet/attempts.py)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import random
 from collections.abc import Mapping
 
 FIRST, LONGEST = 0.5, 8.0  # seconds of a pause; each is twice the one before
-SPREAD = 0.5  # the share of a pause by which chance may shorten it, so that many clients do not return at once
+SPREAD = 0.5  # jitter: the share of a pause that may be cut at random, so that clients do not return at once
 LONGEST_WAIT = 60.0  # seconds; if the server asks for more, the request fails at once
-TEMPORARY = (408, 409, 425, 429)  # statuses that may change, besides those from 500 on
+TEMPORARY = (408, 409, 425, 429)  # temporary statuses besides those from 500 on
 OVERLOAD = (408, 429, 504)  # the server has too many requests, or is too slow
-REFUSED = (400, 413, 415, 422, 501)  # the server refuses this request, but may accept the next
+REFUSED = (400, 413, 415, 422, 501)  # the server refuses this request, but may accept others
 
 
 def is_temporary(status: int) -> bool:
@@ -20,11 +20,11 @@ def is_temporary(status: int) -> bool:
 
 
 def retry_pause(attempt: int, retries: int, wait: float | None = None) -> float | None:
-    """Seconds until a request is sent again after a temporary failure; None if it is not.
+    """Seconds until a request is retried after a temporary failure; None if it is not retried.
 
     Args:
-        attempt: the number of the attempt that failed, from 0.
-        wait: seconds that the server asks for. The pause is a little longer.
+        attempt: the index of the failed attempt, from 0.
+        wait: seconds that the server asks for. The pause is slightly longer.
     """
     jitter = random.random()
     if attempt >= retries or (wait is not None and wait > LONGEST_WAIT):
