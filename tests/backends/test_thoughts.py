@@ -21,8 +21,9 @@ CASES: Sequence[tuple[str, bool, Parts]] = [
     (f"<think>a</think> <think>b</think>{ANSWER}", False, Parts("ab", ANSWER)),
     ("<think>Hm. It", False, Parts("Hm. It", "", True)),
     ("<think>Hm.</thi", False, Parts("Hm.</thi", "", True)),
-    (f"Hm.</think>\n\n{ANSWER}", True, Parts("Hm.", ANSWER)),
-    (f"<think>\nHm.</think>{ANSWER}", True, Parts("Hm.", ANSWER)),
+    (f"Hm.</think>\n\n{ANSWER}", True, Parts("Hm.", ANSWER, opened=True)),
+    (f"<think>\nHm.</think>{ANSWER}", True, Parts("Hm.", ANSWER, opened=True)),
+    (f"</think>\n\n{ANSWER}", True, Parts("", ANSWER, opened=True)),
     ("Hm. It", True, Parts("Hm. It", "", True)),
     (f"Hm.\n</think>\n\n{ANSWER}", False, Parts("Hm.", ANSWER, opened=True)),
     (f"<think>The tag <think> opens.</think>{ANSWER}", False, Parts("The tag <think> opens.", ANSWER)),
@@ -47,6 +48,7 @@ def test_the_parts_of_a_whole_answer(answer: str, opened: bool, parts: Parts) ->
     texts = [letter_by_letter.feed(letter)[1] for letter in answer]
     assert letter_by_letter.end() == parts
     assert "".join(texts) == Splitter(opened).feed(answer)[1]
+    assert parts.text.startswith("".join(texts)) or not opened
 
 
 @given(st.text(alphabet="<>/think[]THINK`|~ \na", max_size=60), st.booleans())

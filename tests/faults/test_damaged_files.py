@@ -37,7 +37,7 @@ from zooter_core.ui.chat import conversations, export
 from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.compare import votes
 from zooter_core.ui.history import History
-from zooter_core.ui.jobs import Answers
+from zooter_core.ui.jobs import Answers, CandidateAnswer
 from zooter_core.ui.traffic import champions
 
 WILD: tuple[Any, ...] = (
@@ -175,7 +175,7 @@ def test_a_damaged_file_is_one_message(kinds: dict[str, Kind], kind: str) -> Non
 
 def a_turn() -> Turn:
     response = Response("a", "It is 4.", 3, 0.5, 0.1)
-    answers = Answers({"a": "It is 4.", "b": ""}, {"a": response}, vote=1)
+    answers = Answers({"a": CandidateAnswer.of(response), "b": CandidateAnswer()}, vote=1)
     return Turn("What is 2 + 2?", Decision.of("2 + 2", {"a": 0.7, "b": 0.3}, (Tag("sums", 0.9),)), answers)
 
 

@@ -22,6 +22,7 @@ from zooter_core.ui.chat import view
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.history import history
+from zooter_core.ui.jobs import CandidateAnswer
 from zooter_core.ui.models import manage
 from zooter_core.ui.text import JOINER
 from zooter_core.ui.widgets import EXAMPLES
@@ -60,7 +61,7 @@ def test_a_query_shows_probabilities_tags_choice_answer_and_why(open_page: Open)
     page = ask(open_page("chat"), "What is 12 + 30?")
     turn = talk(page).turns[0]
     tag = turn.decision.tags[0].name
-    assert turn.job.responses[turn.candidate].finish in ("stop", "length")
+    assert turn.answer.response.finish in ("stop", "length")
     *others, last = turn.decision.rivals
     shown = [f"undecided: {', '.join(others)} or {last}", tag, "tokens in"]
     assert [text for text in shown if text not in words(page)] == []
@@ -76,7 +77,7 @@ def test_the_page_says_that_a_model_reads_a_long_query(open_page: Open, monkeypa
     page = ask(open_page("chat"), "word " * 600)
     job = talk(page).turns[0].job
     monkeypatch.setattr(type(job), "running", property(lambda job: True))
-    monkeypatch.setattr(job, "texts", dict.fromkeys(job.texts, ""))
+    monkeypatch.setattr(job, "answers", dict.fromkeys(job.answers, CandidateAnswer()))
     assert "Reading about 600 tokens first" in words(page.run())
 
 
@@ -105,7 +106,7 @@ def test_prices_say_what_an_answer_cost_and_where_they_have_decided(open_page: O
     assert f"answer cost \\$0; **{dear}**, the dearest, would have cost about" in words(priced({dear: 40.0}))
     page = priced(dict.fromkeys(pool, 10.0) | {dear: 40.0})
     turn = talk(page).turns[-1]
-    tokens = turn.job.responses[turn.candidate].tokens
+    tokens = turn.answer.response.tokens
     costs = [f"\\${in_dollars(price * tokens / 1e6)}" for price in (10.0, 40.0)]
     assert f"this answer cost {costs[0]}; **{dear}**, the dearest, would have cost about {costs[1]}." in (words(page))
 
@@ -128,7 +129,7 @@ def test_where_the_router_is_undecided_all_whom_it_may_mean_answer_side_by_side(
     alone = turn.text
     page = draw_ended(press(page, "Ask both"))
     turn = talk(page).turns[0]
-    assert (turn.job.candidates, turn.job.texts[first]) == ((first, second), alone)
+    assert (turn.job.candidates, turn.job.answers[first].text) == ((first, second), alone)
     assert (len(turn.versions), len(turn.job.ranked or [])) == (2, 2)
     won = f". Its probability is {share}, against {other} for {second}." if turn.candidate == first else " of 2;"
     assert f"**{turn.candidate}** has the highest reward{won}" in words(page)

@@ -39,7 +39,7 @@ def test_files_show_their_size_before_the_query_is_sent_with_them(open_page: Ope
     assert turn.query == turn.decision.query == QUERY
     assert turn.attachments == (Attachment("add.py", CODE), Attachment("sales.pdf", "412 loaves in May."))
     assert not chips(page)  # they no longer wait
-    (readings,) = turn.job.readings.values()
+    readings = turn.answer.readings
     assert [reading.read for reading in readings] == [reading.tokens for reading in readings]
     assert f"> {QUERY}\n\nAttached: add.py\n\n```\n{CODE}\n```" in export.markdown(talk(page))
     page = ask(page, "And 12 + 31?")
@@ -97,7 +97,7 @@ def test_settings_belong_to_a_conversation_and_are_shown_where_they_apply(open_p
     for turn in talk(page).turns:
         tuned = turn.settings.temperature, turn.settings.max_new_tokens, turn.settings.system
         assert tuned == (0.2, 32, "Be brief.")
-        assert turn.job.responses[turn.candidate].tokens <= 32
+        assert turn.answer.response.tokens <= 32
     press(page, "Reset")
     assert "system prompt" not in words(page)
     assert not page.warning

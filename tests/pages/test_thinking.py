@@ -84,7 +84,7 @@ def test_a_model_that_thinks_shows_it_and_can_be_stopped(
     page, _ = over("thinker")
     page.chat_input[0].set_value(QUERY).run()
     job = talk(page).turns[0].job
-    wait_until(lambda: any("png" in thoughts.text for thoughts in job.thoughts.values()))
+    wait_until(lambda: any("png" in answer.thoughts.text for answer in job.answers.values()))
     assert job.begun.is_set()
     for view in (page.run(), open_page("chat", fleet_copy, chat=talk(page).id)):  # as after a reload
         (box,) = folds(view)

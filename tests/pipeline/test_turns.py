@@ -69,5 +69,5 @@ def test_a_job_keeps_what_its_candidates_wait_for(folder):
     plan = AnswerPlan(("base", "two"))
     job = Job(Ensemble(load_fleet(folder)), plan, [Message("user", "Hello")], generation=SHORT).start()
     job.wait(PATIENCE)
-    assert job.notes == {"two": NOTE}
-    assert {name: response.error for name, response in job.responses.items()} == {"base": None, "two": None}
+    assert {name: answer.note for name, answer in job.answers.items()} == {"base": "", "two": NOTE}
+    assert [response.error for response in job.responses] == [None, None]

@@ -35,7 +35,7 @@ def ended(job: Job) -> Job:
 
 
 def texts(job: Job) -> list[str]:
-    return [ended(job).texts[name] for name in job.candidates]
+    return [answer.text for answer in ended(job).answers.values()]
 
 
 def test_a_right_answer_is_compared_where_no_reward_model_ranks(greedy: Ensemble) -> None:
@@ -74,9 +74,9 @@ def test_a_continuation_joins_as_the_text_would_have(
 ) -> None:
     let_answer(greedy, monkeypatch, [("", " they")], text, "")
     first = Response("one", "The sea and", 5, 2.0, 0.5, thought_tokens=2)
-    rest = ended(begin(greedy, AnswerPlan(["one"], continued=first), SEA))
-    response = rest.responses["one"]
-    assert rest.texts["one"] == response.text == "The sea and they"
+    answer = ended(begin(greedy, AnswerPlan(["one"], continued=first), SEA)).answers["one"]
+    response = answer.response
+    assert answer.text == response.text == "The sea and they"
     assert (response.tokens, response.thought_tokens, response.seconds) == (8, 2, 2.0)  # of both
     assert response.first_token_seconds == 0.5
 
@@ -110,7 +110,7 @@ def test_a_reserve_is_shown_while_it_waits_for_its_model_and_can_be_stopped(half
     stepped_in = threading.Event()
     job = begin(half_down, AnswerPlan(["base"], ["one", "two"]), SEA, save=lambda job: job.reserves or stepped_in.set())
     assert stepped_in.wait(PATIENCE)
-    assert (job.shown, job.texts["two"], job.running) == ("two", "", True)
+    assert (job.shown, job.answers["two"].text, job.running) == ("two", "", True)
     assert answer_view.explain_failure(job, "base") is None  # the job is not at its end
     if not stopped:
         other.stop()
@@ -120,12 +120,13 @@ def test_a_reserve_is_shown_while_it_waits_for_its_model_and_can_be_stopped(half
     other.stop()
     assert [response.candidate for response in job.failed] == ["base", "one"]
     assert (job.running, job.shown, job.incomplete, job.all_failed) == (False, "two", False, False)
-    assert bool(job.responses["two"].text) != stopped
+    assert bool(job.answers["two"].text) != stopped
 
 
 def test_an_answer_that_has_begun_is_not_replaced(half_down: Ensemble) -> None:
     job = ended(begin(half_down, AnswerPlan(["base"], ["two"], continued=Response("base", "The sea")), SEA))
-    assert (job.candidates, job.texts["base"], job.incomplete, job.all_failed) == (("base",), "The sea", True, False)
+    assert {name: answer.text for name, answer in job.answers.items()} == {"base": "The sea"}
+    assert (job.incomplete, job.all_failed) == (True, False)
     assert job.reserves == ("two",)
 
 
@@ -135,7 +136,7 @@ def test_an_answer_that_has_begun_is_not_replaced(half_down: Ensemble) -> None:
         ((("hm", ""), (" hm", ""), ("", "42")), ("hm hm", "42"), "hm hm", True),
         ((("hm", ""), ("hm hm", ""), ("", "42")), ("hm hm", "42"), "hm hm", True),  # it was asked again
         ((("", "hm hm 42"),), ("hm hm", "42"), "hm hm", False),  # they were taken for text while they came
-        ((("hm", ""),), ("", "hm"), None, False),  # and the other way round
+        ((("hm", ""),), ("", "hm"), "", False),  # and the other way round
     ],
 )
 def test_the_thoughts_of_the_response_are_right(
@@ -143,15 +144,14 @@ def test_the_thoughts_of_the_response_are_right(
     monkeypatch: pytest.MonkeyPatch,
     pieces: Sequence[tuple[str, str]],
     response: tuple[str, str],
-    thoughts: str | None,
+    thoughts: str,
     timed: bool,
 ) -> None:
     let_answer(greedy, monkeypatch, pieces, response[1], response[0])
-    job = ended(begin(greedy, AnswerPlan(["one"]), SUM))
-    assert job.texts["one"] == response[1]
-    shown = job.thoughts.get("one")
-    assert (shown and shown.text) == thoughts
-    assert (shown is not None and shown.seconds is not None) == timed
-    again = begin(greedy, AnswerPlan(["two"], previous=[job.responses["one"]]), SUM)
-    assert "one" in again.thoughts or thoughts is None  # whoever is not asked again keeps them
+    answer = ended(begin(greedy, AnswerPlan(["one"]), SUM)).answers["one"]
+    assert answer.text == response[1]
+    assert answer.thoughts.text == thoughts
+    assert (bool(thoughts) and answer.thoughts.seconds is not None) == timed
+    again = begin(greedy, AnswerPlan(["two"], previous=[answer.response]), SUM)
+    assert again.answers["one"].thoughts.text == thoughts  # whoever is not asked again keeps them
     ended(again)

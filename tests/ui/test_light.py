@@ -27,7 +27,7 @@ page.run()
 next(button for button in page.button if button.label == "Why").click().run()
 models = AppTest.from_file("pages/models.py", default_timeout=300).run()
 assert not page.exception and not models.exception
-print(turn.job.responses[turn.candidate].finish, [item.rank for item in turn.job.ranked or []])
+print(turn.answer.response.finish, [item.rank for item in turn.job.ranked or []])
 print([name for name in ("torch", "transformers", "ray") if name in sys.modules])
 """
 

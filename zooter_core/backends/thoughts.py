@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from zooter_core.base.errors import WorkError
+from zooter_core.base.strict_json import Joiner
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
@@ -41,18 +42,14 @@ class Parts:
     thoughts: str
     text: str
     unfinished: bool = False  # whether it ended while the model was thinking
-    opened: bool = False  # whether nobody had said that the prompt opens the thoughts, as a tag at their end shows
+    opened: bool = False  # whether the prompt has opened the thoughts, as a tag at their end alone shows
 
 
-def split(answer: str, opened: bool = False) -> Parts:
-    """The parts of a whole answer.
-
-    Args:
-        opened: whether the prompt has opened the thoughts.
-    """
+def split(answer: str, opened: bool = False, complete: bool = False) -> Parts:
+    """The parts of a whole answer; the arguments are those of `Splitter` and of its `end`."""
     splitter = Splitter(opened)
     splitter.feed(answer)
-    return splitter.end()
+    return splitter.end(complete)
 
 
 def opens(prompt: str) -> bool:
@@ -78,16 +75,20 @@ def still_thinking(candidate: str, tokens: int) -> WorkError:
 
 
 class Splitter:
-    """Splits an answer that comes in pieces, wherever they are cut. The first tag that ends thoughts ends them.
+    """Splits an answer that comes in pieces, wherever they are cut, also inside a character. The first tag that ends
+    thoughts ends them.
 
     Args:
         opened: whether the prompt has opened the thoughts.
+
+    Attributes:
+        text: what of the text is clear so far.
     """
 
     def __init__(self, opened: bool = False) -> None:
-        self._tag = USUAL if opened else ""  # which opened the thoughts; "" if none are open
-        self._waiting, self._begun = "", False
-        self._thoughts, self._text = "", ""
+        self._opened, self._tag = opened, USUAL if opened else ""  # the tag that opened thoughts; "" if none are open
+        self._joiner, self._waiting, self._begun = Joiner(), "", False
+        self._thoughts = self.text = ""
 
     @property
     def thinking(self) -> bool:
@@ -96,19 +97,25 @@ class Splitter:
 
     def feed(self, piece: str) -> tuple[str, str]:
         """Add a piece. Return what it adds to the thoughts and to the text; what may be part of a tag waits."""
-        self._waiting += piece
-        thoughts, text = self._thoughts, self._text
+        self._waiting += self._joiner.add(piece)
+        thoughts, text = self._thoughts, self.text
         while self._step():
             pass
-        return self._thoughts[len(thoughts) :], self._text[len(text) :]
+        return self._thoughts[len(thoughts) :], self.text[len(text) :]
 
-    def end(self) -> Parts:
-        """All parts, once the answer has ended. Pieces shown earlier may have been misjudged; these parts are final."""
+    def end(self, complete: bool = False) -> Parts:
+        """All parts, once the answer has ended. Pieces shown earlier may have been misjudged; these parts are final.
+
+        Args:
+            complete: whether the model ended the answer. Had the prompt opened thoughts, it would have ended them too.
+        """
+        self._waiting += self._joiner.close()
         if self._tag:
-            return Parts((self._thoughts + self._waiting).strip(), "", True)
-        text = self._text + self._waiting
-        if self._thoughts:
-            return Parts(self._thoughts.strip(), text.lstrip())
+            rest = (self._thoughts + self._waiting).strip()
+            return Parts("", rest) if complete and self._opened else Parts(rest, "", True)
+        text = self.text + self._waiting
+        if self._opened or self._thoughts:
+            return Parts(self._thoughts.strip(), text.lstrip(), opened=self._opened)
         for lone in LONE_END.finditer(text):  # the prompt has opened the thoughts after all
             fences = FENCE.findall(text[: lone.start()])
             if len(fences) % 2 == 0:  # else a code block is open there
@@ -120,7 +127,7 @@ class Splitter:
         if self._tag:
             return self._think()
         if self._begun:
-            self._text, self._waiting = self._text + self._waiting, ""
+            self.text, self._waiting = self.text + self._waiting, ""
             return False
         start = self._waiting.lstrip()
         for tag in (*ENDS, BEFORE_TEXT):
@@ -132,7 +139,7 @@ class Splitter:
             if tag.startswith(start):
                 return False
         self._begun = True
-        self._waiting = start if self._thoughts else self._waiting
+        self._waiting = start if self._opened or self._thoughts else self._waiting
         return True
 
     def _think(self) -> bool:

@@ -16,8 +16,8 @@ from typing import Any
 
 from zooter_core.backends.endpoint.answer import content_text, extract_thoughts
 from zooter_core.backends.endpoint.faults import CUT_OFF, ENDED, FILTERED, finish_name
-from zooter_core.backends.thoughts import Splitter
-from zooter_core.base.strict_json import Joiner, dump_json, objects, parse_json
+from zooter_core.backends.thoughts import Splitter, split
+from zooter_core.base.strict_json import dump_json, objects, parse_json
 from zooter_core.config.candidates import Thinking
 from zooter_core.config.serve import AUTO_MODEL
 from zooter_core.serve.bodies import (
@@ -259,7 +259,7 @@ class Translation:
         self._calls: dict[int | None, Block] = {}  # the latest with a number
         self._at = 0  # the block that the client gets now; those before it are complete
         self._choice: Mapping[str, Any] = {}  # with the finish reason
-        self._splitter, self._joiner, self._text = Splitter(), Joiner(), ""
+        self._splitter = Splitter()
 
     def message(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         """A whole answer.
@@ -269,7 +269,8 @@ class Translation:
         """
         choice = next(iter(objects(answer.get("choices"))), {})
         message = next(iter(objects([choice.get("message")])), {})
-        parts = self._exchange.outcome.progress.split(content_text(message.get("content")))
+        progress = self._exchange.outcome.progress
+        parts = split(content_text(message.get("content")), progress.opened, progress.complete)
         self._read(message, parts.thoughts, parts.text)
         end = self._end(choice)
         content = [block.shape(full=True) for block in self._blocks]
@@ -285,13 +286,9 @@ class Translation:
         Raises:
             ApiError: a tool is called with what is no JSON object.
         """
-        self._splitter.feed(self._joiner.close())
-        parts, progress = self._splitter.end(), self._exchange.outcome.progress
-        text = parts.text
-        if parts.unfinished and progress.opened and finish_name(progress.finish) in ENDED:
-            self._add(TEXT, parts.thoughts)  # it has not thought this time
-        elif text.startswith(self._text):  # what may have been part of a tag
-            self._add(TEXT, text[len(self._text) :])
+        shown, text = self._splitter.text, self._splitter.end(self._exchange.outcome.progress.complete).text
+        if text.startswith(shown):
+            self._add(TEXT, text[len(shown) :])  # what was held back
         last = b"".join(map(_event, self._new(ended=True)))
         end = self._end(self._choice)
         delta = {"type": "message_delta", "delta": end, "usage": self._usage(), **self._metadata}
@@ -307,8 +304,7 @@ class Translation:
             self._metadata = {"zooter": chunk["zooter"]}
         for choice in objects(chunk.get("choices"))[:1]:
             delta = next(iter(objects([choice.get("delta")])), {})
-            thoughts, text = self._splitter.feed(self._joiner.add(content_text(delta.get("content"))))
-            self._text += text
+            thoughts, text = self._splitter.feed(content_text(delta.get("content")))
             self._read(delta, thoughts, text)
             if choice.get("finish_reason"):
                 self._choice = choice

@@ -32,7 +32,6 @@ from zooter_core.backends.endpoint.connection import (
 from zooter_core.backends.endpoint.events import Event, begins, finish_word
 from zooter_core.backends.endpoint.faults import (
     CUT_OFF,
-    ENDED,
     EndpointError,
     finish_error,
     finish_name,
@@ -95,13 +94,14 @@ class AnswerProgress:
     patience: float = 60.0
 
     @property
+    def complete(self) -> bool:
+        """Whether the model has ended the answer, if it has ended."""
+        return finish_name(self.finish) not in CUT_OFF
+
+    @property
     def parts(self) -> Parts:
         """The answer's text, and the thoughts that stand in it between tags."""
-        return self.split("".join(self.texts))
-
-    def split(self, answer: str) -> Parts:
-        """The parts of the whole answer, which may have been cut off before the end of its thoughts."""
-        return split(answer, self.opened and finish_name(self.finish) in CUT_OFF)
+        return split("".join(self.texts), self.opened, self.complete)
 
     def add_text(self, text: str) -> None:
         """Add a piece of the answer's text, as far as there is room."""
@@ -161,7 +161,7 @@ class Upstream(Connection):
         progress.tokens, progress.thoughts = count_tokens(answer)
         progress.add_text(text_in(answer))
         _note(answer, progress)
-        progress.opened = self._note_opening(progress)
+        self.note_opening(progress.parts, progress.finish)
         if request.path == CHAT:
             if error := chat_error(answer):
                 raise sent_error(error, self.redact, temporary=False)
@@ -186,16 +186,9 @@ class Upstream(Connection):
                     yield passed
         if chat and (failure := finish_error(progress.finish, redact)):
             raise failure
-        self._note_opening(progress)
+        self.note_opening(progress.parts, progress.finish)
         if chat and request.wants_usage and progress.usage is None:
             yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, progress.tokens))]
-
-    def _note_opening(self, progress: AnswerProgress) -> bool:
-        """Whether prompts open the thoughts, as far as an answer that has ended shows."""
-        opened = progress.parts.opened
-        if opened or finish_name(progress.finish) in ENDED:
-            self.opens = opened
-        return self.opens
 
     def _fields(self, request: ChatRequest, routed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """The body, and fields that a server which refuses them is asked again without: what a client wants of

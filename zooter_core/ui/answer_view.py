@@ -52,21 +52,21 @@ def explain_failure(job: Answers, name: str) -> str | None:
         return None
     if job.all_failed and len(job.candidates) > 1:
         return str(attempts.all_failed(job.failed))
-    response = job.responses.get(name)
+    response = job.answers[name].response
     common = job.problem if name == job.shown else None  # shown once, not below every answer
     return common or (str(response.error) if response and response.error else None)
 
 
 def draw_answer(job: Answers, name: str, key: str) -> None:
     """Draw a candidate's answer so far, and how it ended or why it failed."""
-    response = job.responses.get(name)
+    answer = job.answers[name]
     draw_text(job, name, key)
-    if job.broke_off(name) and not job.problem and (job.texts[name] or not response):
+    if job.broke_off(name) and not job.problem and (answer.text or not answer.response):
         st.markdown(":orange-badge[incomplete] The answer broke off.")
     if problem := explain_failure(job, name):
         show_error(problem)
-    if response and not response.error:
-        draw_ending(response)
+    if answer.response and not answer.response.error:
+        draw_ending(answer.response)
 
 
 def draw_text(job: Answers, name: str, key: str, blind: bool = False) -> None:
@@ -76,24 +76,24 @@ def draw_text(job: Answers, name: str, key: str, blind: bool = False) -> None:
         key: keeps the thoughts open or folded while they are streamed.
         blind: hide what could reveal the model: how long it thinks, and that it thinks, unless all models do.
     """
-    response, thoughts = job.responses.get(name), job.thoughts.get(name)
-    if blind and not all(other in job.thoughts for other in job.candidates):
-        thoughts = None
-    thinks = job.running and not response and thoughts is not None and thoughts.ended is None
-    if thoughts:
+    answer = job.answers[name]
+    response, thoughts = answer.response, answer.thoughts
+    shows_thoughts = all(other.thoughts.text for other in job.answers.values()) if blind else bool(thoughts.text)
+    thinks = job.running and not response and thoughts.ended is None
+    if shows_thoughts:
         tokens = response.thought_tokens if response else 0
         _fold(_title(thinks, None if blind else thoughts.seconds, 0 if blind else tokens), thoughts.text, key)
-    text = safe(response.text if response else job.texts[name])  # includes the text before an error
+    text = safe(answer.text)  # includes the text before an error
     if text.strip():
         with st.container(key=f"{'rtl' if is_from_right(text) else 'ltr'}-{key}"):
             st.markdown(text)
-    elif thoughts and thinks:
+    elif shows_thoughts and thinks:
         with st.container(key=f"thinking-{key}"):  # the style sheet hides it while the thoughts are open
             st.caption(plain(_end(thoughts.text)))
     elif job.running and not response:
         st.markdown("*waiting for the first word ...*")
-        if name in job.notes:
-            st.caption(safe(job.notes[name]))
+        if answer.note:
+            st.caption(safe(answer.note))
     elif response and response.finish == "stopped":
         thought = response.thought_tokens and not blind
         st.caption(f"Stopped {'while it was thinking' if thought else 'before the first word'}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zooter_core.backends import Piece
@@ -47,27 +47,67 @@ class Thoughts:
             return None
         return (time.monotonic() if self.ended is None else self.ended) - self.began
 
+    def grown(self, piece: Piece) -> Thoughts:
+        """The thoughts after a piece. Those of the response are right: some may have been misjudged while they came."""
+        now, response, thoughts = time.monotonic(), piece.response, self
+        if piece.thoughts:
+            thoughts = Thoughts(self.text + piece.thoughts, self.began or now)
+        if piece.text or response:
+            thoughts = replace(thoughts, ended=thoughts.ended or now)
+        return replace(thoughts, text=response.thoughts) if response else thoughts
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateAnswer:
+    """One candidate's answer, as far as it has come.
+
+    Attributes:
+        response: None until the answer has ended.
+        note: what the candidate waits for, in one line.
+        readings: how much of each attachment of the conversation it has read, in their order.
+        thoughts: they are shown, and nothing else: no record has them.
+    """
+
+    text: str = ""
+    response: Response | None = None
+    note: str = ""
+    readings: Sequence[Reading] = ()
+    thoughts: Thoughts = Thoughts()
+
+    @classmethod
+    def of(cls, response: Response) -> CandidateAnswer:
+        return cls(response.text, response, thoughts=Thoughts(response.thoughts))
+
+    @property
+    def failed_to_start(self) -> bool:
+        """Whether the candidate failed before its first token."""
+        return self.response is not None and self.response.failed_before_first_token
+
+    def grown(self, piece: Piece) -> CandidateAnswer:
+        """The answer after a piece; it ends with the piece that has a response."""
+        return CandidateAnswer(
+            piece.response.text if piece.response else self.text + piece.text,
+            piece.response,
+            piece.note or self.note,
+            piece.request.readings,
+            self.thoughts.grown(piece),
+        )
+
 
 @dataclass(eq=False)
 class Answers:
     """Candidates' answers to one conversation. A plain `Answers`, from the history, no longer changes; a `Job` does."""
 
-    texts: dict[str, str]  # candidate -> its text so far. A reserve that steps in comes last
-    responses: dict[str, Response] = field(default_factory=dict)  # candidate -> its response, once it has ended
+    answers: dict[str, CandidateAnswer]  # candidate -> its answer. A reserve that steps in comes last
     ranked: list[Ranked] | None = None  # the responses by reward, if a ranking was requested and all have ended
     problem: str | None = None  # why all of it failed
-    notes: dict[str, str] = field(default_factory=dict)  # candidate -> what it waits for, in one line
     reserves: tuple[str, ...] = ()  # who may still step in
     vote: int | None = None  # 1 for a thumb up, 0 for a thumb down
-    # Candidate -> how much of each attachment of the conversation it has read, in their order.
-    readings: dict[str, Sequence[Reading]] = field(default_factory=dict)
-    # Candidate -> its thoughts, if it has any. They are shown, and nothing else: no record has them.
-    thoughts: dict[str, Thoughts] = field(default_factory=dict)
 
     @property
     def candidates(self) -> tuple[str, ...]:
         """Who answers."""
-        return tuple(self.texts)
+        return tuple(self.answers)
 
     @property
     def running(self) -> bool:
@@ -78,19 +118,23 @@ class Answers:
         """The candidate whose response counts: with the highest reward, or the first that did not fail."""
         if self.ranked and self.ranked[0].rank is not None:
             return self.ranked[0].response.candidate
-        able = (name for name in self.candidates if not self.failed_to_start(name))
+        able = (name for name, answer in self.answers.items() if not answer.failed_to_start)
         return next(able, self.candidates[0])
+
+    @property
+    def responses(self) -> list[Response]:
+        """The responses that have ended, in the order of the candidates."""
+        return [answer.response for answer in self.answers.values() if answer.response is not None]
 
     @property
     def failed(self) -> list[Response]:
         """The responses that ended in an error, in the order of the candidates."""
-        responses = (self.responses.get(name) for name in self.candidates)
-        return [response for response in responses if response is not None and response.error is not None]
+        return [response for response in self.responses if response.error is not None]
 
     @property
     def all_failed(self) -> bool:
         """Whether nothing runs and every candidate failed before its first token."""
-        return not self.running and all(self.failed_to_start(name) for name in self.candidates)
+        return not self.running and all(answer.failed_to_start for answer in self.answers.values())
 
     @property
     def incomplete(self) -> bool:
@@ -100,18 +144,13 @@ class Answers:
     @property
     def unfinished(self) -> bool:
         """Whether the response that counts was stopped or cut off, or broke off after some text."""
-        response = self.responses.get(self.shown)
-        cut = response is not None and response.finish in ("stopped", "length")
-        return not self.running and bool(self.texts[self.shown].strip()) and (cut or self.incomplete)
-
-    def failed_to_start(self, name: str) -> bool:
-        """Whether a candidate failed before its first token."""
-        response = self.responses.get(name)
-        return response is not None and response.failed_before_first_token
+        answer = self.answers[self.shown]
+        cut = answer.response is not None and answer.response.finish in ("stopped", "length")
+        return not self.running and bool(answer.text.strip()) and (cut or self.incomplete)
 
     def broke_off(self, name: str) -> bool:
         """Whether nothing runs and a candidate's response did not reach its end."""
-        response = self.responses.get(name)
+        response = self.answers[name].response
         return not self.running and (response is None or response.error is not None)
 
     def stop(self) -> None:
@@ -147,12 +186,11 @@ class Job(BackgroundWork, Answers):
         save: Callable[[Answers], None] = lambda answers: None,
         ended: Callable[[], None] = lambda: None,
     ) -> None:
-        responses = {response.candidate: response for response in plan.previous}
         prefix = plan.continued.text if plan.continued else ""
-        texts = {name: response.text for name, response in responses.items()} | dict.fromkeys(plan.candidates, prefix)
+        answers = {response.candidate: CandidateAnswer.of(response) for response in plan.previous}
+        answers |= {name: CandidateAnswer(prefix) for name in plan.candidates}
         self.begun = threading.Event()
-        thoughts = {name: Thoughts(response.thoughts) for name, response in responses.items() if response.thoughts}
-        Answers.__init__(self, texts, responses, reserves=tuple(plan.reserves), thoughts=thoughts)
+        Answers.__init__(self, answers, reserves=tuple(plan.reserves))
         BackgroundWork.__init__(self)
         self._ensemble, self._plan, self._rank, self._save, self._ended = ensemble, plan, rank, save, ended
         self._key = key
@@ -170,20 +208,12 @@ class Job(BackgroundWork, Answers):
         for piece in self._pieces:
             name = piece.candidate
             if name in self.reserves:
-                self.texts = self.texts | {name: ""}  # a new dict: a page may be reading the old one
+                self.answers = self.answers | {name: CandidateAnswer()}  # a new dict: a page may be reading the old one
                 self.reserves = self.reserves[1:]
                 self._save(self)
             if piece.text or piece.thoughts:
                 self.begun.set()  # before either can be seen: a page draws them once (`chat/view.py`)
-            self._think(piece)
-            self.texts[name] += piece.text
-            if piece.request.readings:
-                self.readings = self.readings | {name: piece.request.readings}
-            if piece.note:
-                self.notes[name] = piece.note
-            if piece.response is not None:
-                response = self._with_continued(piece.response)
-                self.texts[name], self.responses[name] = response.text, response
+            self.answers[name] = self.answers[name].grown(self._with_continued(piece))
             if time.monotonic() - saved > SAVE_EVERY:
                 self._save(self)
                 saved = time.monotonic()
@@ -191,37 +221,22 @@ class Job(BackgroundWork, Answers):
             self._rank_responses()
 
     def _rank_responses(self) -> None:
-        responses = [self.responses[name] for name in self.candidates]
         query = last_query(self._messages)
         key = self._key or key_in(query)
         if key:  # where no reward model ranks them, or it fails
-            self.ranked = verified_ranking([Ranked(response) for response in responses], key)
+            self.ranked = verified_ranking([Ranked(response) for response in self.responses], key)
         if self._rank:
-            ranked = self._ensemble.rank_responses(query, responses)
+            ranked = self._ensemble.rank_responses(query, self.responses)
             self.ranked = verified_ranking(ranked, key) if key else ranked
 
-    def _think(self, piece: Piece) -> None:
-        """Add to a candidate's thoughts, or end them. Those of its response are right: some may have been misjudged."""
-        name, now, response = piece.candidate, time.monotonic(), piece.response
-        thoughts = self.thoughts.get(name, Thoughts())
-        if piece.thoughts:
-            thoughts = Thoughts(thoughts.text + piece.thoughts, thoughts.began or now)
-        if piece.text or response:
-            thoughts = replace(thoughts, ended=thoughts.ended or now)
-        if response:
-            thoughts = replace(thoughts, text=response.thoughts)
-        if thoughts.text:
-            self.thoughts[name] = thoughts
-        else:
-            self.thoughts.pop(name, None)
-
-    def _with_continued(self, response: Response) -> Response:
-        """A response with the text, the tokens and the time of the one that it continues, if any."""
-        if (first := self._plan.continued) is None:
-            return response
-        came = self.texts[response.candidate].removeprefix(first.text)
+    def _with_continued(self, piece: Piece) -> Piece:
+        """A piece whose response, if it has one, has the text, the tokens and the time of the one that it continues."""
+        first, response = self._plan.continued, piece.response
+        if first is None or response is None:
+            return piece
+        came = (self.answers[piece.candidate].text + piece.text).removeprefix(first.text)
         space = came[: len(came) - len(came.lstrip())]  # that came between them
-        return replace(
+        joined = replace(
             response,
             text=first.text + space + response.text.lstrip(),
             tokens=first.tokens + response.tokens,
@@ -229,3 +244,4 @@ class Job(BackgroundWork, Answers):
             seconds=first.seconds + response.seconds,
             first_token_seconds=first.first_token_seconds or response.first_token_seconds,
         )
+        return replace(piece, response=joined)

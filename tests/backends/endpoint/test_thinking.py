@@ -84,6 +84,7 @@ def test_where_prompts_open_the_thoughts_an_answer_without_any_is_all_text(
         server.streams["adapts"] = stream(MAKES["vllm"], 0, {}).splitlines(keepends=True)
     assert [response.text for _, _, response in answers] == [ANSWER] * 3
     assert [response.thoughts for _, _, response in answers] == ["hm hm hm", "", ""]
+    assert [response.thought_tokens > 0 for _, _, response in answers] == [True, False, False]
     assert answers[2][:2] == ("", ANSWER)
 
 

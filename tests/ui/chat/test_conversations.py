@@ -17,6 +17,7 @@ from zooter_core.ui.chat import export
 from zooter_core.ui.chat.conversations import Conversation
 from zooter_core.ui.chat.turns import Settings, Turn
 from zooter_core.ui.history import History
+from zooter_core.ui.jobs import CandidateAnswer
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_settings_reach_the_candidate_and_the_system_text_not_the_router(
 ) -> None:
     talk.ask(ensemble, "Write about the sea.", Settings(max_new_tokens=3))
     plain = ended(talk)
-    assert plain.job.responses[plain.candidate].tokens <= 3
+    assert plain.answer.response.tokens <= 3
     other = Conversation()
     other.ask(ensemble, "Write about the sea.", Settings(max_new_tokens=3, system="Add up 7 apples in Python."))
     assert ended(other).decision == plain.decision
@@ -163,7 +164,7 @@ def test_a_model_that_has_left_the_fleet_takes_no_turn_with_it(ensemble: Ensembl
 
 def test_an_earlier_answer_is_continued_where_it_is(ensemble: Ensemble, talk: Conversation) -> None:
     turn, later = ask_all(talk, ensemble, "Write about the sea.", "And about the sky?")
-    assert (turn.job.responses["one"].finish, turn.job.unfinished) == ("length", True)
+    assert (turn.answer.response.finish, turn.job.unfinished) == ("length", True)
     talk.resume(ensemble, 0)
     longer = ended(talk, 0)
     assert longer.text.startswith(turn.text)
@@ -177,7 +178,7 @@ def test_an_export_loads_nothing_in_what_opens_it(ensemble: Ensemble, talk: Conv
     hostile = "\n\n".join(["Two\nlines", *map(payload, PAYLOADS)])
     talk.ask(ensemble, hostile, Settings("fixed", "two"))
     turn = ended(talk)
-    turn.job.responses["two"] = replace(turn.job.responses["two"], text=hostile)
+    turn.job.answers["two"] = CandidateAnswer.of(replace(turn.answer.response, text=hostile))
     assert faults(export.markdown(talk)) == []
     assert "> Two  \n> lines" in export.markdown(talk)
     (record,) = json.loads(export.as_json(talk))["turns"]
@@ -191,13 +192,13 @@ def test_files_stay_with_their_query_in_the_history_in_later_turns_and_in_branch
     talk.ask(ensemble, "Write about the sea.", SHORT, files)
     ended(talk)
     talk.ask(ensemble, "Why?", Settings("fixed", "two"))
-    assert [reading.name for reading in ended(talk).job.readings["two"]] == ["a.txt"]  # the conversation has it
+    assert [reading.name for reading in ended(talk).answer.readings] == ["a.txt"]  # the conversation has it
     again = Turn.from_json(json.loads(json.dumps(talk.history.turns(talk.id)[0])))
-    assert (again.attachments, again.job.readings) == (files, talk.turns[0].job.readings)
+    assert (again.attachments, again.answer.readings) == (files, talk.turns[0].answer.readings)
     branch = talk.branch(ensemble, 1, "How?", SHORT)
     assert [turn.attachments for turn in branch.turns] == [files, ()]
     talk.answer_with(ensemble, "two", 0)
     other = ended(talk, 0)
-    assert (other.attachments, list(other.job.readings)) == (files, ["two"])
+    assert (other.attachments, len(other.answer.readings)) == (files, 1)
     talk.ask(ensemble, "And why?", SHORT, files, replacing=True)
     assert ended(talk).attachments == files

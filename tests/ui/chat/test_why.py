@@ -10,7 +10,7 @@ from zooter_core.router.explain import QueryPart
 from zooter_core.router.neighbours import Neighbour
 from zooter_core.ui.chat import why
 from zooter_core.ui.chat.turns import Turn
-from zooter_core.ui.jobs import Answers
+from zooter_core.ui.jobs import Answers, CandidateAnswer
 
 POOL = ("chat", "math")
 
@@ -38,7 +38,7 @@ def test_a_choice_is_compared_with_running_all_models() -> None:
     pool = [CandidateConfig(name, "transformers", "m") for name in POOL]
     ensemble = SimpleNamespace(fleet=Fleet("f", Path(), tuple(pool)))
     response = Response("chat", "Hello", tokens=1000)
-    turn = Turn("Hi", Decision.of("Hi", {"chat": 0.9, "math": 0.1}), Answers({"chat": "Hello"}, {"chat": response}))
+    turn = Turn("Hi", Decision.of("Hi", {"chat": 0.9, "math": 0.1}), Answers({"chat": CandidateAnswer.of(response)}))
     assert why.saving_text(ensemble, turn) == (
         "1 of 2 models ran and wrote 1,000 tokens; all 2 would write about 2,000, if their answers were as long."
     )

@@ -15,7 +15,7 @@ from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.compare.comparisons import Comparison, describe_agreement, start
 from zooter_core.ui.compare.votes import describe_votes, read_votes
 from zooter_core.ui.history import history
-from zooter_core.ui.jobs import Answers
+from zooter_core.ui.jobs import Answers, CandidateAnswer
 
 DECISION = Decision.of("q", {"chat": 0.2, "math": 0.8})
 CANDIDATES = (CandidateConfig("chat", "gguf", "a"), CandidateConfig("math", "gguf", "b", usd_per_million_tokens=50.0))
@@ -58,8 +58,7 @@ def test_the_verdict_compares_router_and_reward_model(names: tuple[str, ...], se
 def comparison_of_two(*, blind: bool = False, order: tuple[str, ...] = ("math", "chat")) -> Comparison:
     responses = {name: Response(name, f"says {name}", tokens=20) for name in ("chat", "math")}
     ranking = [Ranked(responses["chat"], 2.0, 1), Ranked(responses["math"], 1.0, 2)]
-    texts = {name: response.text for name, response in responses.items()}
-    job = Answers(texts, responses, ranking)
+    job = Answers({name: CandidateAnswer.of(response) for name, response in responses.items()}, ranking)
     return Comparison("q", DECISION, job, FLEET, order, blind=blind, hidden=blind)
 
 
@@ -86,7 +85,7 @@ def test_names_are_letters_until_the_vote_which_is_kept() -> None:
 
 def test_who_gave_no_answer_loses_no_vote() -> None:
     comparison = comparison_of_two(order=("math", "chat", "code"))
-    comparison.job.texts["code"], comparison.job.responses["code"] = "", ranked("CODE")[0].response
+    comparison.job.answers["code"] = CandidateAnswer.of(ranked("CODE")[0].response)
     comparison.cast("best", "chat")
     assert comparison.vote is not None
     assert comparison.vote.candidates == ("chat", "math")

@@ -44,7 +44,7 @@ def cell(figure: Figure, row: int, column: int) -> str:
 
 
 def test_each_column_goes_from_the_ground_to_its_models_colour():
-    figure = view.heat_map(TABLE, "probability", ("a", "b"))
+    figure = view.heat_chart(TABLE, view.TABS["Predicted"], ("a", "b"))
     assert shades(figure) == [[0.7, 0.3], [0.4, 0.6]]
     assert numbers(figure) == ["70%", "30%", "40%", "60%"]
     assert [[hue for _, hue in column["colorscale"]] for column in columns(figure)] == [
@@ -63,9 +63,9 @@ def test_a_dot_speaks_of_the_rewards_that_there_are():
 
 
 def test_rewards_are_coloured_within_their_tag_and_shown_as_they_are():
-    """sums: mean 1.5, so .5 above and below; odd: mean 1, so 2 below and above."""
-    figure = view.heat_map(TABLE, "reward", ("a", "b"))
-    assert shades(figure) == [[0.5, 0.0], [0.0, 2.0]]
+    """sums: mean 1.5, so .5 above and below; odd: mean 1, so 2 below and above, the deepest."""
+    figure = view.heat_chart(TABLE, view.TABS["Earned"], ("a", "b"))
+    assert shades(figure) == [[0.25, 0.0], [0.0, 1.0]]
     assert numbers(figure)[2:] == ["-1.00", "3.00"]
     assert cell(figure, 1, 0) == (
         "a earned -1.00 on average over the 1 query tagged <b>odd</b>. That is -2.00 from the tag's mean."
@@ -73,14 +73,15 @@ def test_rewards_are_coloured_within_their_tag_and_shown_as_they_are():
 
 
 def test_a_model_without_scores_for_a_tag_has_a_dash_there():
-    figure = view.heat_map(replace(TABLE, rewards=np.array([[2.0, 1.0], [np.nan, 3.0]])), "reward", ("a", "b"))
-    assert shades(figure) == [[0.5, 0.0], [0.0, 0.0]]
+    table = replace(TABLE, rewards=np.array([[2.0, 1.0], [np.nan, 3.0]]))
+    figure = view.heat_chart(table, view.TABS["Earned"], ("a", "b"))
+    assert shades(figure) == [[1.0, 0.0], [0.0, 0.0]]
     assert numbers(figure)[2:] == ["–", "3.00"]
     assert cell(figure, 1, 0) == "a has no score for the 1 query tagged <b>odd</b>."
 
 
 def test_names_are_no_markup():
-    figure = view.heat_map(TABLE, "difference", ("a", "<i>%{text}</i>"))
+    figure = view.heat_chart(TABLE, view.TABS["Difference"], ("a", "<i>%{text}</i>"))
     assert not re.search("<[bi]>|%{text}<", json.dumps(figure, default=list))
 
 

@@ -26,7 +26,7 @@ from zooter_core.backends.merge_streams import Put
 from zooter_core.backends.thoughts import ROOM, Splitter, most_tokens, still_thinking
 from zooter_core.base.errors import Failure, WorkError, did_you_mean
 from zooter_core.base.records import Finish, Response
-from zooter_core.base.strict_json import Joiner, objects
+from zooter_core.base.strict_json import objects
 from zooter_core.config.fleet import GenerationConfig
 
 LONGEST_ID = 200  # characters of a request's id
@@ -56,6 +56,7 @@ class PartialAnswer(Watcher):
         started: when the request was sent first; None if it has not been.
         request_id: the server's, if it has one.
         text, thoughts: so far, of thoughts what the server sends; some send their count alone.
+        apart: the thoughts that the server keeps apart from the text.
         parts, thought_parts: how many pieces of text and of thoughts the server sent.
         usage: the server's count of tokens, which may be anything.
         finish_reason: as the server names it.
@@ -70,8 +71,8 @@ class PartialAnswer(Watcher):
 
     def begin_again(self) -> None:
         """Forget what has come, if anything has: the answer is asked for again."""
-        self.text = self.thoughts = ""
-        self.joiner, self.splitter = Joiner(), Splitter(self.connection.opens)
+        self.text = self.thoughts = self.apart = ""
+        self.splitter = Splitter(self.connection.opens)
         self.parts = self.thought_parts = 0
         self.usage: object = None
         self.tool_call = False
@@ -123,10 +124,11 @@ class PartialAnswer(Watcher):
         finish, delta = finish_word(choice), next(iter(objects([choice.get("delta")])), {})
         self.finish_reason = finish or self.finish_reason
         text, thoughts = content_text(delta.get("content")), extract_thoughts(delta)
+        self.apart += thoughts
         tool_call = any(delta.get(name) for name in ("tool_calls", "function_call"))
         self.tool_call |= tool_call
         if text:
-            written, text = self.splitter.feed(self.joiner.add(text))
+            written, text = self.splitter.feed(text)
             self.parts += not written
             thoughts += written
         self.thought_parts += bool(thoughts)
@@ -136,19 +138,16 @@ class PartialAnswer(Watcher):
     def end(self) -> None:
         """Show what was held back (half a character, a part of a tag), and correct what was taken for thoughts or text
         by mistake."""
-        self._show(*self.splitter.feed(self.joiner.close()))
-        parts = self.splitter.end()
+        parts = self.splitter.end(finish_name(self.finish_reason) in ENDED)
+        self.connection.note_opening(parts, self.finish_reason)
+        self.thoughts = self.apart + parts.thoughts
         text = parts.text.lstrip() if self.thoughts else parts.text
-        if parts.unfinished and self.connection.opens and finish_name(self.finish_reason) in ENDED:
-            self.connection.opens = False  # it has not thought this time
-            self.thoughts = ""
-            self._show("", parts.thoughts)
-        elif not parts.opened:
+        if not self.thoughts:  # as where text was shown as thoughts
+            self.parts, self.thought_parts = self.parts + self.thought_parts, 0
+        if text.startswith(self.text):
             self._show("", text[len(self.text) :])
-        elif not self.is_full:  # as it will the next time
-            self.connection.opens = True
-            self.text, self.thoughts = text, parts.thoughts
-            self.thought_parts, self.parts = self.parts, 0
+        else:  # thoughts were shown as text
+            self.text, self.parts, self.thought_parts = text, 0, self.parts
 
     def _show(self, thoughts: str, text: str) -> None:
         if self.thoughts and not self.text:

@@ -19,9 +19,11 @@ from zooter_core.backends.endpoint.client import EVENTS, Client
 from zooter_core.backends.endpoint.events import Event, EventSplitter
 from zooter_core.backends.endpoint.faults import (
     ACCOUNT,
+    ENDED,
     TRY_AGAIN,
     EndpointError,
     connection_error,
+    finish_name,
     no_text,
     read_message,
     sent_error,
@@ -31,6 +33,7 @@ from zooter_core.backends.endpoint.faults import (
 from zooter_core.backends.endpoint.health import Breaker, Pace, Refusals
 from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.backends.endpoint.retry import LONGEST_WAIT
+from zooter_core.backends.thoughts import Parts
 from zooter_core.base.progress import Tell, silent
 from zooter_core.base.strict_json import objects, parse_json, replace_surrogates
 from zooter_core.config.candidates import CandidateConfig
@@ -133,6 +136,11 @@ class Connection:
         self.refusals = Refusals()
         self._trial: asyncio.Task[None] | None = None
         self._retired, self._log = False, log
+
+    def note_opening(self, parts: Parts, finish: str | None) -> None:
+        """Note whether prompts open the thoughts, as far as an answer that has ended shows."""
+        if parts.opened or finish_name(finish) in ENDED:
+            self.opens = parts.opened
 
     async def post(
         self, path: str, body: Mapping[str, Any], patience: float | None = None, ours: Fields | None = None

@@ -75,6 +75,7 @@ def report_command(folder: str) -> str:
 
 
 def draw_verdict(report: Report) -> None:
+    """Whether routing beats the best single model, on queries that the router did not learn from."""
     if verdict := verdicts.of_report(report):
         first, *more = map(with_commands, verdicts.sentences(titled(verdict)))
         st.markdown(" ".join([f"**{first}**", *more]))

@@ -69,7 +69,7 @@ class Conversation:
         answer is kept; the other models are asked."""
         turn = self.turns[number]
         names = [name for name in turn.decision.rivals if name in ensemble.fleet.pool]
-        answered = turn.job.responses.get(turn.candidate)
+        answered = turn.answer.response
         stays = [answered] if answered and not answered.error and turn.candidate in names else []
         plan = AnswerPlan([name for name in names if not stays or name != turn.candidate], previous=stays)
         self._answer_again(ensemble, number, plan, self.tuning.applied(turn.settings))
@@ -113,7 +113,7 @@ class Conversation:
             ZooterError: the fleet no longer has the candidate. The conversation is unchanged.
         """
         turn = self.turns[number]
-        first = turn.job.responses.get(turn.candidate, Response(turn.candidate, ""))
+        first = turn.answer.response or Response(turn.candidate, "")
         continued = replace(first, text=turn.text)
         plan = AnswerPlan((turn.candidate,), turn.job.reserves, _failed_to_start(turn.job), continued)
         self._answer_again(ensemble, number, plan, turn.settings, instead=True)

@@ -9,7 +9,7 @@ from zooter_core.base.errors import Failure
 from zooter_core.base.records import Attachment, Decision, Message, Ranked, Reading, Response
 from zooter_core.base.strict_json import of_type
 from zooter_core.router.explain import Explanation
-from zooter_core.ui.jobs import Answers
+from zooter_core.ui.jobs import Answers, CandidateAnswer
 
 Mode = Literal["router", "select", "rmr", "fixed"]
 
@@ -74,8 +74,12 @@ class Turn:
         return self.job.shown
 
     @property
+    def answer(self) -> CandidateAnswer:
+        return self.job.answers[self.candidate]
+
+    @property
     def text(self) -> str:
-        return self.job.texts[self.candidate]
+        return self.answer.text
 
     @property
     def message(self) -> Message:
@@ -144,20 +148,24 @@ class _StoredAnswers:
 
 
 def _answers_to_json(job: Answers) -> dict[str, Any]:
-    answer = job.responses.get(job.shown)
-    ended = not job.running or len(job.responses) == len(job.texts)
+    shown = job.answers[job.shown]
+    ended = not job.running or len(job.responses) == len(job.answers)
     return {
         "candidate": job.shown,
-        "text": job.texts[job.shown],
-        "texts": job.texts,
-        "responses": {name: response.to_json() for name, response in dict(job.responses).items()},
+        "text": shown.text,
+        "texts": {name: answer.text for name, answer in job.answers.items()},
+        "responses": {response.candidate: response.to_json() for response in job.responses},
         "failures": {r.candidate: asdict(r.error) for r in job.failed if r.error is not None},
         "reserves": list(job.reserves),
         "rewards": {item.response.candidate: item.reward for item in job.ranked or []},
         "problem": job.problem,
-        "complete": ended and answer is not None and answer.error is None,
+        "complete": ended and shown.response is not None and shown.response.error is None,
         "vote": job.vote,
-        "readings": {name: [asdict(reading) for reading in readings] for name, readings in job.readings.items()},
+        "readings": {
+            name: [asdict(reading) for reading in answer.readings]
+            for name, answer in job.answers.items()
+            if answer.readings
+        },
     }
 
 
@@ -173,12 +181,8 @@ def _answers_from_json(record: dict[str, Any]) -> Answers:
         Ranked(responses[name], reward, rank if reward is not None else None)
         for rank, (name, reward) in enumerate(stored.rewards.items(), 1)
     ]
-    return Answers(
-        stored.texts,
-        responses,
-        ranked or None,
-        stored.problem,
-        reserves=stored.reserves,
-        vote=stored.vote,
-        readings=dict(stored.readings),
-    )
+    answers = {
+        name: CandidateAnswer(text, responses.get(name), readings=stored.readings.get(name, ()))
+        for name, text in stored.texts.items()
+    }
+    return Answers(answers, ranked or None, stored.problem, stored.reserves, stored.vote)

@@ -66,7 +66,7 @@ def draw_actions(ensemble: Ensemble, talk: Conversation, number: int) -> None:
         if last or not talk.running:
             _other_answers(ensemble, talk, number, key)
         alone = len(_answering(turn)) == 1
-        if facts := answer_view.facts(turn.job.responses.get(turn.candidate), alone):
+        if facts := answer_view.facts(turn.answer.response, alone):
             st.caption(facts)
 
 
@@ -234,7 +234,7 @@ def draw_answer(talk: Conversation, number: int) -> None:
 
 
 def _answering(turn: Turn) -> list[str]:
-    return [name for name in turn.job.candidates if not turn.job.failed_to_start(name)]
+    return [name for name, answer in turn.job.answers.items() if not answer.failed_to_start]
 
 
 def _beside(turn: Turn) -> list[str]:
@@ -267,17 +267,17 @@ def _draw_text(turn: Turn, key: str) -> None:
         _draw_cards(turn, names, key)
         return
     name = turn.candidate
-    readings = job.readings.get(name, ())
+    readings = turn.answer.readings
     if note := composer.cut_note(name, readings):
         st.caption(f":material/content_cut: {note}")
-    begun = job.texts[name] or name in job.thoughts
+    begun = turn.text or turn.answer.thoughts.text
     tokens = estimated_tokens(turn.query) + sum(reading.read for reading in readings)
     if job.running and not begun and tokens >= LONG_PROMPT:
         st.caption(f"Reading about {composer.rounded(tokens)} tokens first ...")
     answer_view.draw_answer(job, name, key)
     answering = _answering(turn)
     if job.running and len(answering) > 1:
-        done = sum(name in job.responses for name in answering)
+        done = sum(job.answers[name].response is not None for name in answering)
         st.caption(f"{done} of {len(answering)} models have answered; the best answer stays.")
 
 
@@ -312,10 +312,12 @@ def draw_routing(ensemble: Ensemble, talk: Conversation, number: int) -> bool:
 def cost_note(fleet: Fleet, turn: Turn) -> str:
     """What the answer's tokens cost by the prices in fleet.toml, and what as many tokens of the most expensive model
     would have cost, as Markdown. Empty while the answer runs, or if a price is missing."""
-    responses, answer = turn.job.responses, turn.job.responses.get(turn.candidate)
-    if turn.job.running or answer is None or not answer.tokens or not responses.keys() <= set(fleet.pool):
+    responses, answer = turn.job.responses, turn.answer.response
+    if turn.job.running or answer is None or not answer.tokens:
         return ""
-    paid = [prices.cost(fleet.candidate(name), 0, response.tokens) for name, response in responses.items()]
+    if any(response.candidate not in fleet.pool for response in responses):
+        return ""
+    paid = [prices.cost(fleet.candidate(response.candidate), 0, response.tokens) for response in responses]
     instead = {one.name: prices.cost(one, 0, answer.tokens) or 0.0 for one in fleet.candidates}
     dearest = max(instead, key=lambda name: instead[name])
     if not instead[dearest] or None in paid:
@@ -332,7 +334,7 @@ def _unheard_rivals(ensemble: Ensemble, talk: Conversation, number: int) -> tupl
     if turn.job.running or (number != len(talk.turns) - 1 and talk.running):
         return ()
     rivals = [name for name in turn.decision.rivals if name in ensemble.fleet.pool]
-    return tuple(name for name in rivals if name not in turn.job.texts) if len(rivals) > 1 else ()
+    return tuple(name for name in rivals if name not in turn.job.answers) if len(rivals) > 1 else ()
 
 
 def _substitution(turn: Turn) -> str:
@@ -349,7 +351,7 @@ def _substitution(turn: Turn) -> str:
     who, chosen = plain(turn.candidate), plain(choice)
     if _scored(turn):
         return f"**{who}** {merit} of {_scored(turn)}; the router chose **{chosen}**."
-    if job.failed_to_start(choice):
+    if choice in job.answers and job.answers[choice].failed_to_start:
         return f"**{who}** answers instead of **{chosen}**, the router's choice."
     verb = "was asked" if job.all_failed else "answers"
     return f"**{who}** {verb} because you chose it; the router chose **{chosen}**."

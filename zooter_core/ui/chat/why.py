@@ -122,9 +122,9 @@ def _draw_neighbours(neighbours: Sequence[Neighbour], pool: Sequence[str], key: 
 
 def saving_text(ensemble: Ensemble, turn: Turn) -> str:
     """The cost of the choice compared with running all models, in models and tokens."""
-    answered = sum(not turn.job.failed_to_start(name) for name in turn.job.candidates)
+    answered = sum(not answer.failed_to_start for answer in turn.job.answers.values())
     pool = len(ensemble.fleet.pool)
-    responses = turn.job.responses.values()
+    responses = turn.job.responses
     tokens, thoughts = sum(r.tokens for r in responses), sum(r.thought_tokens for r in responses)
     text = f"{answered} of {pool} models ran"
     text += f" and wrote {answer_view.counted(tokens, thoughts)}" if tokens else ""

@@ -53,8 +53,8 @@ class Comparison:
     @property
     def answered(self) -> list[str]:
         """The candidates with a complete, non-empty response, in the order in which they are drawn."""
-        responses = self.job.responses
-        return [n for n in self.order if n in responses and responses[n].text and not responses[n].error]
+        complete = {response.candidate for response in self.job.responses if response.text and not response.error}
+        return [name for name in self.order if name in complete]
 
     @property
     def votable(self) -> bool:
@@ -74,7 +74,7 @@ class Comparison:
             reward=self.best,
             blind=self.hidden,
             tag=self.decision.tags[0].name if self.decision.tags else "",
-            longest=max(self.answered, key=lambda name: len(self.job.responses[name].text)),
+            longest=max(self.answered, key=lambda name: len(self.job.answers[name].text)),
             choice=self.decision.candidate,
         )
         self.hidden = False
@@ -82,9 +82,9 @@ class Comparison:
 
     def retry(self, ensemble: Ensemble, name: str) -> None:
         """Ask one candidate again, keep the other responses, and rank all of them again."""
-        previous = {other: response for other, response in self.job.responses.items() if other != name}
-        candidates = tuple(other for other in self.job.candidates if other not in previous)
-        plan = AnswerPlan(candidates, previous=tuple(previous.values()))
+        previous = [response for response in self.job.responses if response.candidate != name]
+        candidates = [other for other in self.job.candidates if not self.job.answers[other].response or other == name]
+        plan = AnswerPlan(candidates, previous=previous)
         self.job = Job(ensemble, plan, [Message("user", self.query)], rank=ensemble.can_rank, key=self.key).start()
 
     def reveal(self) -> None:
@@ -99,7 +99,8 @@ class Comparison:
         """The responses by reward; unranked ones in the order in which they are drawn."""
         if self.job.ranked is not None:
             return self.job.ranked
-        return [Ranked(self.job.responses[name]) for name in self.order if name in self.job.responses]
+        responses = [self.job.answers[name].response for name in self.order]
+        return [Ranked(response) for response in responses if response is not None]
 
     @property
     def best(self) -> str | None:

@@ -204,7 +204,7 @@ def _draw_card_head(comparison: Comparison, name: str, item: Ranked | None) -> N
 
 def _draw_card_body(comparison: Comparison, name: str, key: str) -> None:
     answer_view.draw_text(comparison.job, name, key, blind=comparison.hidden)
-    response = comparison.job.responses.get(name)
+    response = comparison.job.answers[name].response
     if response is None:
         return
     if response.error:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -19,7 +19,7 @@ from zooter_core.evaluation import figures
 from zooter_core.evaluation.charts import GREY, MARK, ROUTER, Figure, error_bars, framed, hover, of_names, trace
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.method.calibration import Reliability
-from zooter_core.method.metrics import wilson_interval
+from zooter_core.method.metrics import Array, wilson_interval
 from zooter_core.method.tag_table import BINS, TagTable, entropy_counts, tag_table, winners
 from zooter_core.router.clusters import by_words
 from zooter_core.router.neighbours import ARRAYS, RECORDS, Neighbours
@@ -124,6 +124,71 @@ def read_reliability(ensemble: Ensemble) -> Reliability | str:
     return held_back.calibration
 
 
+@dataclass(frozen=True)
+class HeatMap:
+    """A number for each tag and candidate.
+
+    Attributes:
+        key: of its chart.
+        meaning: what the numbers are.
+        values: the numbers, shape (T, N); NaN where there is no score.
+        shades: how deep the colours of such values are, from 0 to 1 (NaN and below 0: none).
+        number: a value as its cell has it.
+        sentences: what a cell says under the pointer, with the words of `_hover`.
+    """
+
+    key: str
+    meaning: str
+    values: Callable[[TagTable], Array]
+    shades: Callable[[Array], Array]
+    number: Callable[[float], str]
+    sentences: tuple[str, ...]
+
+
+def _up_to_one(values: Array) -> Array:
+    return values / (np.nanmax(values, initial=0.0) or 1.0)
+
+
+NO_SCORE = "{name} has no score for the {queries}."
+TABS = {
+    "Predicted": HeatMap(
+        "probability",
+        "The router's mean probability that each model gives the best answer, over the training queries with the tag. "
+        "A row adds up to 100%.",
+        lambda table: table.probabilities,
+        lambda probabilities: probabilities,
+        "{:.0%}".format,
+        ("The router gives {name} {p:.1%} on average over the {queries}.",),
+    ),
+    "Earned": HeatMap(
+        "reward",
+        "Mean reward of each model's answers to the queries with the tag; higher is better. Some tags are harder than "
+        "others, so compare along a row. The further a model is above the tag's mean, the deeper its colour.",
+        lambda table: table.rewards,
+        lambda rewards: _up_to_one(rewards - np.nanmean(rewards, axis=1, keepdims=True)),
+        "{:z.2f}".format,
+        (
+            "{name} earned {reward:z.2f} on average over the {queries}.",
+            "That is {from_mean:+z.2f} from the tag's mean.",
+        ),
+    ),
+    "Difference": HeatMap(
+        "difference",
+        "Mean probability minus how often the model actually had the highest reward, in percentage points, over the "
+        "same queries. Above zero the router overrates a model, below zero it underrates it; the colour deepens with "
+        "the difference. With 10 queries, one query is worth 10 points, so small tags differ by chance.",
+        lambda table: table.difference,
+        lambda differences: _up_to_one(np.abs(differences)),
+        lambda difference: f"{100 * difference:+z.0f}".replace("+0", "0"),
+        (
+            "The router gives {name} {p:.1%} on average over the {queries}; it was the best in {won:.1%}.",
+            "The difference is {points:+z.1f} points.",
+        ),
+    ),
+}
+BY_CANDIDATE, BY_QUERIES = "leading model", "number of queries"
+
+
 @st.fragment
 def draw_tags(learned: Learned) -> None:
     table = learned.table
@@ -133,37 +198,16 @@ def draw_tags(learned: Learned) -> None:
     count, order = _controls(len(table.names))
     shown = table.most(count)
     shown = shown.grouped() if order == BY_CANDIDATE else shown
-    for tab, (kind, text) in zip(st.tabs(list(TABS), key="tags", on_change="rerun"), TABS.values(), strict=True):
+    for tab, heat_map in zip(st.tabs(list(TABS), key="tags", on_change="rerun"), TABS.values(), strict=True):
         if not tab.open:  # drawing it takes long
             continue
         with tab:
-            st.caption(text)
-            alt = f"Heat map of {count} tags and {len(learned.pool)} models: {text}"
+            st.caption(heat_map.meaning)
+            alt = f"Heat map of {count} tags and {len(learned.pool)} models: {heat_map.meaning}"
             height = ROW * count + 56 + HEADS * slanted(learned.pool)
-            charts.draw(heat_map(shown, kind, learned.pool), f"explorer-{kind}", alt, height)
+            charts.draw(heat_chart(shown, heat_map, learned.pool), f"explorer-{heat_map.key}", alt, height)
     note = f"All {len(table.names)} tags with their queries, probabilities, wins and rewards."
     download("All tags as CSV", partial(as_csv, table, learned.pool), "tags.csv", help=note)
-
-
-BY_CANDIDATE, BY_QUERIES = "leading model", "number of queries"
-TABS: dict[str, tuple[Kind, str]] = {
-    "Predicted": (
-        "probability",
-        "The router's mean probability that each model gives the best answer, over the training queries with the tag. "
-        "A row adds up to 100%.",
-    ),
-    "Earned": (
-        "reward",
-        "Mean reward of each model's answers to the queries with the tag; higher is better. Some tags are harder than "
-        "others, so compare along a row. The further a model is above the tag's mean, the deeper its colour.",
-    ),
-    "Difference": (
-        "difference",
-        "Mean probability minus how often the model actually had the highest reward, in percentage points, over the "
-        "same queries. Above zero the router overrates a model, below zero it underrates it; the colour deepens with "
-        "the difference. With 10 queries, one query is worth 10 points, so small tags differ by chance.",
-    ),
-}
 
 
 def _controls(tags: int) -> tuple[int, str]:
@@ -239,7 +283,6 @@ def draw_reliability(calibration: Reliability | str) -> None:
     charts.draw(reliability_chart(calibration), "explorer-reliability", alt, HEIGHT)
 
 
-Kind = Literal["probability", "reward", "difference"]
 ROW, HEIGHT = 24, 340  # pixels per tag, and of the other charts
 SLANT, HEADS = -40, 70  # angle of long names above the columns in degrees, and their height in pixels
 FLAT = 32  # characters of names that fit side by side on a phone
@@ -248,27 +291,22 @@ DEEPEST = 0.55  # opacity of the deepest shade
 HEAD, TAG = 18, 22  # characters of a candidate's and a tag's name
 
 
-def heat_map(table: TagTable, kind: Kind, pool: Sequence[str]) -> Figure:
-    """A heat map of tags by candidates. Each column is shaded from the page's background to its candidate's colour.
-
-    Rewards are shaded relative to their row, because some tags are harder than others.
-    """
-    values = {"probability": table.probabilities, "reward": table.rewards, "difference": table.difference}[kind]
-    above = values - np.nanmean(values, axis=1, keepdims=True) if kind == "reward" else np.abs(values)
-    shades = np.maximum(np.nan_to_num(above), 0)  # no shade without a score
-    most = 1.0 if kind == "probability" else float(shades.max(initial=0.0)) or 1.0
+def heat_chart(table: TagTable, shown: HeatMap, pool: Sequence[str]) -> Figure:
+    """A heat map of tags by candidates. Each column is shaded from the page's background to its candidate's colour."""
+    values = shown.values(table)
+    shades = np.maximum(np.nan_to_num(shown.shades(values)), 0)
     rows = range(len(table.names))
-    scale: Figure = {"zmin": 0, "zmax": most, "showscale": False, "xgap": 2, "ygap": 2}
+    scale: Figure = {"zmin": 0, "zmax": 1, "showscale": False, "xgap": 2, "ygap": 2}
     columns, underlines = [], []  # a line below each model's name has its colour
     for column, name in enumerate(pool):
         hue, z = charts.colour(pool, name), shades[:, [column]].tolist()
-        hovers = [[hover(*_cell_sentences(table, kind, row, column, name))] for row in rows]
+        hovers = [[_hover(table, shown, row, column, name)] for row in rows]
         cells = trace("heatmap", [column], rows, z=z, colorscale=_scale(hue), **scale)
         columns.append(cells | {"hovertext": hovers, "hoverinfo": "text"})
         ends = {"x0": column - 0.2, "x1": column + 0.2, "y0": 1, "y1": 1}
         underlines.append({"type": "line", "xref": "x", "yref": "paper", **ends, "line": {"color": hue, "width": 4}})
     across, down = zip(*[(column, row) for row in rows for column in range(len(pool))], strict=True)
-    words = [_number(value, kind) for row in values for value in row]
+    words = ["–" if math.isnan(value) else shown.number(value) for row in values for value in row]
     numbers = trace("scatter", across, down, mode="text", text=words, textfont={"size": 13})
     names = of_names([clipped(name, HEAD) for name in pool], tickangle=SLANT * slanted(pool), side="top")
     tags = of_names([clipped(name, TAG) for name in table.names])
@@ -289,32 +327,15 @@ def slanted(pool: Sequence[str]) -> bool:
     return len(pool) * max(map(len, pool)) > FLAT
 
 
-def _cell_sentences(table: TagTable, kind: Kind, row: int, column: int, name: str) -> list[str]:
+def _hover(table: TagTable, shown: HeatMap, row: int, column: int, name: str) -> str:
+    """What a cell says under the pointer."""
     p, won, reward = (values[row, column] for values in (table.probabilities, table.won, table.rewards))
-    tag, name = clipped(table.names[row], LONGEST), clipped(name, LONGEST)
-    count = "1 query" if table.counts[row] == 1 else f"{table.counts[row]} queries"
-    if kind == "reward" and math.isnan(reward):
-        return [f"{name} has no score for the {count} tagged {tag}."]
-    return {
-        "probability": [f"The router gives {name} {p:.1%} on average over the {count} tagged {tag}."],
-        "reward": [
-            f"{name} earned {reward:z.2f} on average over the {count} tagged {tag}.",
-            f"That is {reward - np.nanmean(table.rewards[row]):+z.2f} from the tag's mean.",
-        ],
-        "difference": [
-            f"The router gives {name} {p:.1%} on average over the {count} tagged {tag}; it was the best in {won:.1%}.",
-            f"The difference is {100 * (p - won):+z.1f} points.",
-        ],
-    }[kind]
-
-
-def _number(value: float, kind: Kind) -> str:
-    """The number in a cell; probabilities in percent, their differences in percentage points; a dash for none."""
-    if math.isnan(value):
-        return "–"
-    if kind == "probability":
-        return f"{value:.0%}"
-    return f"{value:z.2f}" if kind == "reward" else f"{round(100 * value) or 0:+d}".replace("+0", "0")
+    count, tag = table.counts[row], clipped(table.names[row], LONGEST)
+    words = {"name": clipped(name, LONGEST), "queries": f"{count} {'query' if count == 1 else 'queries'} tagged {tag}"}
+    numbers = {"p": p, "won": won, "points": 100 * (p - won), "reward": reward}
+    numbers["from_mean"] = reward - np.nanmean(table.rewards[row])
+    lines = (NO_SCORE,) if math.isnan(shown.values(table)[row, column]) else shown.sentences
+    return hover(*(line.format(**words, **numbers) for line in lines))
 
 
 def entropy_chart(counts: Sequence[int]) -> Figure:

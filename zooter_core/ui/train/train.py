@@ -12,13 +12,12 @@ from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import verdicts
 from zooter_core.evaluation.charts import ROUTER
 from zooter_core.evaluation.figures import Evaluation, load_report
-from zooter_core.evaluation.report_tables import RMR, table_one
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline import distill
-from zooter_core.ui import charts, tables
-from zooter_core.ui.benchmark.sections import gaps_note
-from zooter_core.ui.benchmark.titles import titled
-from zooter_core.ui.text import clipped, plain, with_commands
+from zooter_core.ui import charts
+from zooter_core.ui.benchmark.sections import draw_methods
+from zooter_core.ui.benchmark.view import draw_verdict
+from zooter_core.ui.text import clipped, plain
 from zooter_core.ui.train.labels import TrainingPlan
 from zooter_core.ui.train.session import LoadedScores, Session, Task, TrainedRouter, draw_until_result
 
@@ -80,18 +79,17 @@ def describe_result(router: TrainedRouter) -> str:
 
 
 def draw_figures(router: TrainedRouter) -> None:
-    """Draw how well the router chooses on held-back queries: in words, as bars, then as regret."""
-    held_back, verdict = router.report.held_back, verdicts.of_report(router.report)
+    """How well the router chooses on queries that are new to it: in words, as bars, then as on the page Benchmark."""
+    held_back = router.report.held_back
     if held_back:
         st.markdown(f"## Your router {describe_result(router)}.")
-    if verdict:
-        st.markdown(" ".join(map(with_commands, verdicts.sentences(titled(verdict)))))
-    else:
-        st.info("No query was held back, so the router cannot be evaluated.", icon=":material/info:")
+    draw_verdict(router.report)
     if held_back:
         _draw_shares(held_back, router.loaded.scores.candidates)
         with st.expander("Regret and other figures", icon=":material/table:"):
-            _draw_methods(held_back)
+            draw_methods(held_back)
+    elif verdicts.of_report(router.report) is None:
+        st.info("No query was held back, so the router cannot be evaluated.", icon=":material/info:")
     total = len(router.loaded.scores.queries)
     trained = total - (held_back.n if held_back else 0)
     st.caption(
@@ -112,30 +110,4 @@ def _draw_shares(held_back: Evaluation, pool: Sequence[str]) -> None:
     charts.draw(figure, "train-shares", alt, charts.BAR * len(rows) + 12)
     st.caption(
         f"Held-back queries, which the router did not train on: {held_back.n:,}. 95% CI: {plain(', '.join(intervals))}."
-    )
-
-
-def _draw_methods(held_back: Evaluation) -> None:
-    single = plain(held_back.best_single)
-    keys = {"regret": "your router", "regret_best_single": f"{single} alone", "regret_random": "a random choice"}
-    rows = [
-        [name, f"{held_back.mean[key]:z.3f}", verdicts.ends(held_back.interval[key], ".3f") or "–"]
-        for key, name in keys.items()
-    ]
-    tables.draw("train-regret", ["", "regret", "95% interval"], rows)
-    st.caption(
-        "Regret is the mean score lost against the best model of each query; 0 is perfect. The router's probabilities "
-        f"differ from how often it is right by {held_back.calibration.ece:.0%} on average."
-    )
-    methods = [method for method in table_one(held_back) if method.name != RMR]  # equals the oracle on scores
-    forms = {"average": "z.3f", "mtr_one": ".2f", "uplift_one": ".0%"}.items()
-    rows = [
-        [plain(method.name), *(f"{method.values[key]:{form}}" if key in method.values else "–" for key, form in forms)]
-        for method in methods
-    ]
-    tables.draw("train-methods", ["", "score", "MTR", "%Uplift"], rows)
-    st.caption(
-        "Score: the mean with equal weight for every data set. Oracle: the best model in hindsight. Among the others, "
-        "MTR is the mean task rank, the rank over data sets, and %Uplift the share of data sets where one ranks first."
-        + gaps_note(held_back)
     )
