@@ -241,6 +241,11 @@ def test_how_often_the_router_is_the_best_choice_where_the_report_says_so() -> N
         assert not any("of cases" in sentence for sentence in verdicts.of_held_back(held_back(0.2, 0.8, **lacking)))
 
 
+def test_rmr_goes_unmentioned_where_it_is_the_oracle() -> None:
+    """As on scores alone, and with one response a query: the reward model judges by what it is judged by."""
+    assert not any("RMR" in sentence for sentence in verdicts.of_held_back(held_back(0.2, 0.8, mean={"rmr": 2.5})))
+
+
 def test_regret_and_rmr_with_intervals_where_there_are_any() -> None:
     figures = held_back(0.2, 0.8)
     none = replace(figures, interval=figures.interval | {"regret": (float("nan"), float("nan"))})

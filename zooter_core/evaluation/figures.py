@@ -173,6 +173,11 @@ class Evaluation:
         return self.average.best_single.candidate
 
     @property
+    def rmr_is_oracle(self) -> bool:
+        """Whether the reward model judges by the very scores that RMR is judged by, so that it tells nothing new."""
+        return "rmr" in self.mean and math.isclose(self.mean["rmr"], self.mean["oracle"])
+
+    @property
     def share_of_gap(self) -> float | None:
         """(router - best single) / (oracle - best single), over queries; None where there is nothing to gain."""
         if self.gap_closed:  # of queries that have all three scores

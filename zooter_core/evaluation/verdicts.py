@@ -328,12 +328,13 @@ def of_held_back(figures: Evaluation) -> list[str]:
     single, pool = figures.best_single, len(figures.pool)
     router, alone, random = (_with_interval(figures.mean[key], figures.interval[key]) for key in REGRETS)
     models = f"all {pool} models" if pool > 2 else "both models" if pool == 2 else "the one model"
+    rmr = headline(_against_rmr(figures), other="RMR", aside=f"which runs {models} for every query")
     return [
         _gap(figures, single),
         *_best_choice(figures, single),
         f"Regret, the reward lost against the best response to each query: router {router}, {single} {alone}, a random "
         f"model {random}.",
-        headline(_against_rmr(figures), other="RMR", aside=f"which runs {models} for every query"),
+        *([] if figures.rmr_is_oracle else [rmr]),
     ]
 
 

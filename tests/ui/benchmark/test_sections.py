@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from support.sample_report import evaluation
 from zooter_core.evaluation.charts import ROUTER, Figure
@@ -34,6 +35,24 @@ def test_of_many_models_the_best_stands_for_all() -> None:
     best = ":green-background[**5.00**]"
     assert rows[0] == ["su\\|ms", f"m5 {best}", best, "99.00"]
     assert rows[1][1:] == ["m5 4.00", ":green-background[**1.00**]", "–"]
+
+
+@pytest.mark.parametrize(("rmr", "shown"), [(1.25, True), (2.5, False)])
+def test_what_all_models_earn_is_shown_unless_it_is_what_a_perfect_choice_earns(rmr: float, shown: bool) -> None:
+    def page(rmr: float) -> None:
+        from dataclasses import replace
+
+        from support.sample_report import evaluation
+        from zooter_core.ui.benchmark.sections import draw_methods
+
+        held_back = evaluation()
+        draw_methods(replace(held_back, mean=held_back.mean | {"rmr": rmr, "oracle": 2.5}))
+
+    test = AppTest.from_function(page, kwargs={"rmr": rmr}).run()
+    assert not test.exception
+    texts = [element.value for element in (*test.markdown, *test.caption)]
+    assert any("perfect choice" in text for text in texts)
+    assert any("all models" in text.lower() for text in texts) == shown
 
 
 def test_data_sets_have_titles_on_the_page_alone() -> None:

@@ -35,15 +35,17 @@ MEAN = "average"
 def draw_methods(held_back: Evaluation) -> None:
     """The paper's Table 1, transposed so that it fits: a column per method, a row per data set. Ranks are under *More
     figures*."""
-    methods, models = report_tables.table_one(held_back), len(held_back.pool)
+    models, same = len(held_back.pool), held_back.rmr_is_oracle
+    methods = [method for method in report_tables.table_one(held_back) if method.name != RMR or not same]
     columns = method_columns(held_back, methods)
     means = [column for column in columns if column.key.startswith(DATASET) or column.key == MEAN]
     ranks = [column for column in columns if column not in means]
     tables.draw("methods", *method_cells(methods, means, models))
     st.caption(
-        "**Green** marks the best of those that ask one model. *All models* asks every model and keeps the response "
-        "with the highest reward; *perfect choice* is the best model of each query in hindsight. In the *average*, all "
-        "data sets have the same weight, also those with few queries, which say little." + gaps_note(held_back)
+        "**Green** marks the best of those that ask one model. "
+        + "*All models* asks every model and keeps the response with the highest reward. " * (not same)
+        + "*Perfect choice* is the best model of each query in hindsight. In the *average*, all data sets have the "
+        "same weight, also those with few queries, which say little." + gaps_note(held_back)
     )
     row = st.container(horizontal=True)
     labels = [Column("method", "method", ""), Column("models", "runs", ""), *columns]
@@ -60,7 +62,8 @@ def draw_methods(held_back: Evaluation) -> None:
         )
         if ranks:
             tables.draw("ranks", *method_cells(methods, ranks, models))
-        tables.meanings(METHODS | {column.label: column.help for column in columns}, st)
+        known = {name: meaning for name, meaning in METHODS.items() if name != SHOWN[RMR] or not same}
+        tables.meanings(known | {column.label: column.help for column in columns}, st)
 
 
 def gaps_note(held_back: Evaluation) -> str:

@@ -30,6 +30,7 @@ TITLES = {
     "openers": "what people try first",
     "verse": "poems",
     "talk": "small talk",
+    "small_questions": "questions with one exact answer",
 }
 
 

@@ -86,7 +86,7 @@ def draw_figures(router: TrainedRouter) -> None:
     draw_verdict(router.report)
     if held_back:
         _draw_shares(held_back, router.loaded.scores.candidates)
-        with st.expander("Regret and other figures", icon=":material/table:"):
+        with st.expander("By data set", icon=":material/table:"):
             draw_methods(held_back)
     elif verdicts.of_report(router.report) is None:
         st.info("No query was held back, so the router cannot be evaluated.", icon=":material/info:")
