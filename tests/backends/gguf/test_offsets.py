@@ -59,6 +59,10 @@ def test_the_file_is_smaller_says_the_same_of_the_model_and_is_written_once(base
     assert converted.bytes == written.bytes == converted.path.stat().st_size < base.bytes
     assert without_offsets(base).path == converted.path
     assert converted.path.stat().st_mtime_ns == before
+    copy = tmp_path / "elsewhere" / base.path.name  # as in another environment
+    copy.parent.mkdir()
+    copy.write_bytes(base.path.read_bytes())
+    assert without_offsets(read_header(copy)).path == converted.path
     other = read_header(write_model(tmp_path / "tiny.gguf", seed=1, kind="Q4_1"))
     assert without_offsets(other).path != converted.path
 

@@ -29,6 +29,7 @@ BLOCK = 32  # weights
 BYTES = 20  # of a block in Q4_1: d and m in float16, then the 32 numbers
 Q4_0_BYTES = (0, 1, *range(4, BYTES))  # those without m
 VERSION = 1  # of the files in the cache
+SAMPLES, SAMPLE = 256, 1 << 14  # parts of a file that tell it from others, and their bytes
 # Tensors to which llama.cpp is known to apply adapters; in others the offsets would be lost.
 ARCHITECTURE = "llama"
 NAME = re.compile(r"blk\.\d+\.(attn_(q|k|v|output)|ffn_(gate|up|down))\.weight")
@@ -47,13 +48,22 @@ def without_offsets(header: Header) -> Header:
     """
     if not (tensors := _q4_1(header)):
         return header
-    status = header.path.stat()
-    identity = f"{VERSION} {header.path.resolve()} {status.st_size} {status.st_mtime_ns}".encode()
-    done = cache_dir() / f"{header.path.stem}-q4_0-{hashlib.sha256(identity).hexdigest()[:16]}.gguf"
+    done = cache_dir() / f"{header.path.stem}-q4_0-{_hash_samples(header.path)}.gguf"
     if not done.is_file():
         with writing_cache(done), atomic(done) as partial:
             _write(header, tensors, partial)
     return replace(header, path=done, bytes=done.stat().st_size, original=header)
+
+
+def _hash_samples(path: Path) -> str:
+    """A hash of samples all over a file, which takes milliseconds. Copies share it, as in a new environment."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(f"{VERSION} {size}".encode())
+    with path.open("rb") as content:
+        for place in range(0, size, max(size // SAMPLES, SAMPLE)):
+            content.seek(place)
+            digest.update(content.read(SAMPLE))
+    return digest.hexdigest()[:16]
 
 
 def with_offsets(matrices: Mapping[str, Matrix], alpha: float, original: Header) -> dict[str, Matrix]:
