@@ -62,8 +62,8 @@ def draw_methods(held_back: Evaluation) -> None:
         )
         if ranks:
             tables.draw("ranks", *method_cells(methods, ranks, models))
-        known = {name: meaning for name, meaning in METHODS.items() if name != SHOWN[RMR] or not same}
-        tables.meanings(known | {column.label: column.help for column in columns}, st)
+        meanings = {name: meaning for name, meaning in METHODS.items() if name != SHOWN[RMR] or not same}
+        tables.meanings(meanings | {column.label: column.help for column in columns}, st)
 
 
 def gaps_note(held_back: Evaluation) -> str:
