@@ -61,11 +61,11 @@ ANSWERS: dict[str, tuple[Handler, type[Body]]] = {  # path -> handler and body
     "/v2/rerank": (other_routes.answer_rerank, bodies.RerankBody),  # Cohere's ClientV2
     "/v1/route": (other_routes.answer_route, bodies.RouteBody),
 }
-SCHEMA = "#/components/schemas/{model}"  # the description of a body
+SCHEMA = "#/components/schemas/{model}"  # refers to the schema of a body
 
 
 class DescribedApp(FastAPI):
-    """An app whose description includes what FastAPI does not know: the bodies, which it does not parse, and keys."""
+    """An app whose OpenAPI schema adds what FastAPI does not know: API keys, and bodies, which it does not parse."""
 
     def __init__(self, with_keys: bool, **options: Any) -> None:
         super().__init__(**options)
@@ -106,7 +106,7 @@ def build_app(server: Server) -> FastAPI:
         app.add_middleware(RequireKey, keys=server.keys)
     settings = server.settings
     if settings.allowed_origins:
-        # Before the keys: a browser's preflight request has none.
+        # Runs before RequireKey, since a browser's preflight request has no key.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
@@ -225,7 +225,7 @@ def model_shape(gateway: Gateway, name: str) -> dict[str, Any]:
 
 
 async def _gone(request: Request, problem: Exception) -> Response:
-    """The response for a client that went away in the middle of its body; nobody reads it."""
+    """The response if a client disconnects before the end of its body; nobody reads it."""
     return Response(status_code=GONE)
 
 
@@ -249,6 +249,6 @@ async def _http_error(request: Request, problem: Exception) -> JSONResponse:
 
 
 def _described(body: type[Body]) -> dict[str, Any]:
-    """A route's body for `openapi_extra`."""
+    """The `openapi_extra` of a route with this body."""
     schema = {"$ref": SCHEMA.format(model=body.__name__)}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
