@@ -1,4 +1,4 @@
-"""Writes discovered models into a fleet.toml as candidates. The file is created if there is none."""
+"""Adds discovered models to a fleet.toml as candidates. Creates the file if it does not exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zooter_core.fleet.families import recognise
 from zooter_core.fleet.machine import billions_in
 
 GOOD_JUDGE = 7.0  # billions of parameters; smaller models do not judge answers
-DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")  # at the end of a model's name
+DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")  # suffix of a model's name
 EMBEDDED_REWARD = {
     "comment": "Small: it judges little more than form and relevance. docs/reward-models.md has better ones.",
     "kind": "embedded",
@@ -40,7 +40,7 @@ def connect(folder: Path, models: Sequence[Model], called: Sequence[str] | None 
     """Add models to the fleet in a folder; a new fleet gets a reward model and a tagger too.
 
     Args:
-        called: the models' names, if something such as a router knows them by name.
+        called: the candidates' names, if e.g. a router already knows them by name.
 
     Raises:
         ZooterError: fleet.toml is not valid, or cannot be written.
@@ -82,9 +82,12 @@ def in_fleet(models: Sequence[Model], candidates: Sequence[CandidateConfig]) -> 
 
 
 def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[str, Any]:
-    """The reward model and tagger of a new fleet. The two largest models judge if they are large enough: a single judge
-    would judge its own answers. LoRA adapters, which were trained for something else, do not judge."""
-    served: dict[str, tuple[float, dict[str, Any]]] = {}  # by name: the same model on two servers is one judge
+    """The reward model and tagger of a new fleet.
+
+    If two models are large enough, the two largest are judges: a single judge would judge its own answers. LoRA
+    adapters are not judges, since they were trained for something else.
+    """
+    served: dict[str, tuple[float, dict[str, Any]]] = {}  # by name: a model on two servers counts once
     for model, keys in zip(models, tables, strict=True):
         if model.backend == ENDPOINT and not model.base and model.billions and model.billions >= GOOD_JUDGE:
             served.setdefault(model.name, (model.billions, keys))
@@ -92,7 +95,7 @@ def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[s
         return {"reward": EMBEDDED_REWARD, "tagger": {"kind": "skills"}}
     largest = sorted(served.values(), key=lambda one: -one[0])[:2]
     shared = ("backend", "model", "base_url", "api_key_env", "parallel", "first_token_seconds")
-    quick = {"thinking": False}  # a verdict needs no thoughts, and a hundred verdicts with thoughts would take hours
+    quick = {"thinking": False}  # with thoughts, a hundred verdicts would take hours
     judge, second = ({key: keys[key] for key in shared if key in keys} | quick for _, keys in largest)
     names = " and ".join(keys["name"] for _, keys in largest)
     reward = {

@@ -1,7 +1,7 @@
 """Discovers possible candidates: models of servers on this machine, weights on its disk, and its GPUs.
 
-Servers are asked through their own routes, on the usual ports of this machine and at addresses that the user named;
-nothing else is contacted. A hosted provider is only reported, by the variable that holds its key.
+Only servers on the usual ports of this machine and at addresses that the user named are contacted. Hosted providers are
+not contacted; they are reported by the environment variables that hold their keys.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ PATHS = {  # of providers whose API does not begin at /v1
     "generativelanguage.googleapis.com": "/v1beta/openai",
     "openrouter.ai": "/api/v1",
 }
-MAKES = {"vllm": VLLM, "llamacpp": LLAMA_CPP}  # by `owned_by` in their lists of models
+MAKES = {"vllm": VLLM, "llamacpp": LLAMA_CPP}  # `owned_by` in the list of models -> server
 ASK_SECONDS = 10.0  # for a server to list its models
 CONNECT_SECONDS = 1.0
-AT_ONCE = 8  # models about which a server is asked at the same time
+AT_ONCE = 8  # concurrent requests to a server about its models
 MOST_CHARACTERS = 80_000  # limits a server's answer to 33 million bytes
 LONGEST_NAME, LONGEST_FACT = 1000, 40  # characters
 NO_TEXT = re.compile(
@@ -85,18 +85,18 @@ class Discovery:
 
     models: tuple[Model, ...]
     gpus: tuple[Gpu, ...] = ()
-    # Named addresses at which no server answers, each with the reason.
+    # Named addresses at which no server answers -> reason.
     silent: Mapping[str, str] = field(default_factory=dict)
     providers: tuple[str, ...] = ()  # variables that hold a key of a hosted provider, which was not contacted
-    # Sentences about files and models that were skipped, lists that were cut, and Ollama's models if it does not run.
+    # Sentences about skipped files and models, truncated lists, and Ollama's models if Ollama is not running.
     passed_over: tuple[str, ...] = ()
 
 
 def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequence[Path] = ()) -> Discovery:
-    """Look at the usual ports and cache folders of this machine, and at other servers and folders.
+    """Search the usual ports and cache folders of this machine, and further servers and folders.
 
     Args:
-        addresses: further servers, each address with its /v1, and the variable that holds the key, if any.
+        addresses: further servers: address including /v1 -> the variable that holds the key, if any.
         folders: further folders with weights.
     """
     addresses = addresses or {}
@@ -120,7 +120,7 @@ def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequenc
 
 
 def one_name(url: str) -> str:
-    """An address with the same name for localhost, 127.0.0.1 and ::1, which are all this machine."""
+    """An address in which localhost, 127.0.0.1 and ::1 all become localhost."""
     parts = urlsplit(url)
     here = parts.hostname in ("localhost", "127.0.0.1", "::1")
     return f"{parts.scheme}://{Host('localhost', parts.port)}{parts.path}" if here else url
@@ -139,7 +139,7 @@ def usual_addresses() -> list[str]:
 
 
 async def _all_served(addresses: Mapping[str, str | None], tell: Tell) -> tuple[list[Model], dict[str, str]]:
-    """The models of all servers, and the reasons of those that do not answer."""
+    """The models of all servers, and the reasons why servers do not answer."""
     results = await asyncio.gather(*(served(*one, tell) for one in addresses.items()), return_exceptions=True)
     models: list[Model] = []
     silent: dict[str, str] = {}
@@ -183,7 +183,7 @@ def models_at(url: str, key_variable: str | None = None) -> Discovery:
 
 
 def _apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine, run in its own event loop: the caller's thread may already run one."""
+    """The result of a coroutine, run in an event loop of its own, since the caller's thread may already run one."""
     portal = Portal("discovery")  # its loop ends with it
     return portal.submit(coroutine).result()
 
