@@ -91,7 +91,7 @@ class Attempts:
             self._temporary = error is not None and error.temporary
 
     @property
-    def ill(self) -> list[str]:
+    def unhealthy(self) -> list[str]:
         """The candidates whose failure counts for their circuit breakers, each once.
 
         If no candidate has answered and several failed with the same status, the request is the likely cause, and these

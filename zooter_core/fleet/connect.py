@@ -67,7 +67,7 @@ def connect(folder: Path, models: Sequence[Model], called: Sequence[str] | None 
             keys["routed_as"] = family.routed_as
         tables.append(keys)
     if tables:
-        add_candidates(folder, tables, {} if fleet else _others(tables, new))
+        add_candidates(folder, tables, {} if fleet else _reward_and_tagger(tables, new))
         if fleet and fleet.router and fleet.router.others == "refuse":  # the router does not know the new ones
             set_table(folder, "router", {"others": "profile"})
     return Connected(tuple(names)[len(candidates) :], tuple(model for model in models if model in present))
@@ -81,7 +81,7 @@ def in_fleet(models: Sequence[Model], candidates: Sequence[CandidateConfig]) -> 
     return {model for model in models if (model.backend, model.model, one_name(model.base_url)) in identities}
 
 
-def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[str, Any]:
+def _reward_and_tagger(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[str, Any]:
     """The reward model and tagger of a new fleet.
 
     If two models are large enough, the two largest are judges: a single judge would judge its own answers. LoRA

@@ -104,7 +104,7 @@ def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequenc
     for url in (*addresses, *usual_addresses()):
         servers.setdefault(one_name(url), url)
     notes: list[str] = []
-    served, silent = _apart(_all_served({url: addresses.get(url) for url in servers.values()}, notes.append))
+    served, silent = _run_in_own_loop(_all_served({url: addresses.get(url) for url in servers.values()}, notes.append))
     names = {model.name for model in served}
     if (folder := ollama_folder()) and not any(model.make == OLLAMA for model in served):
         notes.append(f"Start Ollama to use its models in {shown(folder)}.")
@@ -178,11 +178,11 @@ def server_url(address: str) -> str:
 def models_at(url: str, key_variable: str | None = None) -> Discovery:
     """The models of one server. Arguments and errors: see `served`."""
     notes: list[str] = []
-    models = _apart(served(url, key_variable, notes.append))
+    models = _run_in_own_loop(served(url, key_variable, notes.append))
     return Discovery(tuple(models), passed_over=tuple(notes))
 
 
-def _apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
+def _run_in_own_loop(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """The result of a coroutine, run in an event loop of its own, since the caller's thread may already run one."""
     portal = Portal("discovery")  # its loop ends with it
     return portal.submit(coroutine).result()

@@ -130,13 +130,13 @@ def _add_answers(app: FastAPI, server: Server) -> None:
         return reply
 
     for path, (handle, body) in ANSWERS.items():
-        app.post(path, name=path[4:].replace("/", "_"), openapi_extra=_described(body))(make_reply(handle))
+        app.post(path, name=path[4:].replace("/", "_"), openapi_extra=_body_schema(body))(make_reply(handle))
 
 
 def _add_lookups(app: FastAPI, server: Server) -> None:
     """The routes that answer without a candidate."""
 
-    @app.post("/v1/feedback", openapi_extra=_described(FeedbackBody))
+    @app.post("/v1/feedback", openapi_extra=_body_schema(FeedbackBody))
     async def feedback(request: Request) -> JSONResponse:
         key = get_key(request)
         name = key.name if key else None
@@ -248,7 +248,7 @@ async def _http_error(request: Request, problem: Exception) -> JSONResponse:
     return error_reply(path, error)
 
 
-def _described(body: type[Body]) -> dict[str, Any]:
+def _body_schema(body: type[Body]) -> dict[str, Any]:
     """The `openapi_extra` of a route with this body."""
     schema = {"$ref": SCHEMA.format(model=body.__name__)}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

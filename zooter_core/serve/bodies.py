@@ -310,7 +310,7 @@ class ChatRequest:
     def user_texts(self) -> list[str]:
         """The texts of the user's turns, oldest first, without a coding agent's additions."""
         texts = [read_text(message.get("content")) for message in self.messages if message["role"] == "user"]
-        return [typed for text in texts if (typed := _typed(text)) or REMINDER not in text] or texts
+        return [typed for text in texts if (typed := _without_reminders(text)) or REMINDER not in text] or texts
 
     @property
     def in_tool_loop(self) -> bool:
@@ -403,7 +403,7 @@ def read_text(content: object) -> str:
     return "\n".join(part["text"] for part in objects(content) if isinstance(part.get("text"), str))
 
 
-def _typed(text: str) -> str:
+def _without_reminders(text: str) -> str:
     """A user's text without the parts that Claude Code adds for the model."""
     first, *others = text.split(REMINDER)
     parts = [part.partition(REMINDER_END) for part in others]

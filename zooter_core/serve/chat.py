@@ -38,7 +38,7 @@ from zooter_core.serve.targets import AnswerProgress, Events, Shape, added_event
 
 MOST_FALLBACKS = 5
 PLACE_SECONDS = 5.0  # `auto` waits for a place among a candidate's `parallel` requests before it asks the next one
-AS_ONE = (404, 429, 503)  # statuses that are passed on to the client if all candidates fail with the same one
+SHARED_STATUSES = (404, 429, 503)  # statuses that are passed on to the client if all candidates fail with the same one
 NO_ROUTE = (404, 405, 501)  # statuses of a server without such a route
 Answer = Shape | tuple[list[Event], Events]  # complete, or as the first events of a stream and the rest
 
@@ -171,7 +171,7 @@ class Asking:
                     except EndpointError as error:
                         attempts.failed(name, error)
                         continue
-                    self._begins(name, progress)
+                    self._note_begin(name, progress)
                     attempts.answered(name)
                     for other, _ in running.values():
                         slower = f"{name} began to answer before it"
@@ -183,13 +183,13 @@ class Asking:
 
     async def _ask(self, name: str, progress: AnswerProgress) -> Answer:
         """The answer of a candidate, as soon as it begins."""
-        target, request = self.gateway.targets[name], self._for(name)
+        target, request = self.gateway.targets[name], self._request_for(name)
         if not request.stream:
             return await target.complete(request, self.outcome.routed, progress)
         events = target.stream(request, self.outcome.routed, progress)
         return await anext(events), events
 
-    def _for(self, name: str) -> ChatRequest:
+    def _request_for(self, name: str) -> ChatRequest:
         """The request for a candidate, without encrypted reasoning of other candidates.
 
         Reasoning of unknown origin is kept if the client named the candidate, which may have written it.
@@ -200,7 +200,7 @@ class Asking:
         readable = readable_by(name, parts, self.sessions, unknown=not self.outcome.routed)
         return request if readable == parts else replace(request, body={**request.body, field: readable})
 
-    def _begins(self, candidate: str, progress: AnswerProgress) -> None:
+    def _note_begin(self, candidate: str, progress: AnswerProgress) -> None:
         self.outcome.candidate, self.outcome.progress = candidate, progress
         self.outcome.first_token_seconds = time.perf_counter() - self.exchange.started
 
@@ -224,7 +224,7 @@ class Asking:
         if len(answers) > 1 and self.choice.reason != "rmr":
             self.outcome.choice = replace(self.choice, reason="best")
         name = await self._best(answers)
-        self._begins(name, self.outcome.compared[name])
+        self._note_begin(name, self.outcome.compared[name])
         if not request.stream:
             await self.reply.json(answers[name] | exchange.metadata)
             return
@@ -254,7 +254,7 @@ class Asking:
 
         async def answer(name: str) -> Shape:
             self.outcome.progress = progress = AnswerProgress(patience=QUEUE_SECONDS)
-            request = self._for(name)
+            request = self._request_for(name)
             body = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
             shape = await self.gateway.targets[name].complete(replace(request, body=body), True, progress)
             self.outcome.compared[name] = progress  # now: the client may disconnect before the others have answered
@@ -288,7 +288,7 @@ class Asking:
                 connection.refusals.note("context", error.context_tokens or int(min(self.request.tokens - 1, limit)))
             elif error.subject in self.request.needs:
                 connection.refusals.note(error.subject)
-            if name in attempts.ill and self.exchange.is_chat:
+            if name in attempts.unhealthy and self.exchange.is_chat:
                 connection.failed(error.reason)
 
     def _note_end(self, candidate: str, error: EndpointError | None = None) -> None:
@@ -350,7 +350,7 @@ def failed(failures: Sequence[tuple[str, EndpointError]]) -> ApiError:
     statuses = {error.status for _, error in failures}
     soonest = min((error for _, error in failures), key=lambda error: error.retry_after or 0)
     message = f"No model could answer: {reasons}."
-    status = next((status for status in AS_ONE if statuses == {status}), 502)
+    status = next((status for status in SHARED_STATUSES if statuses == {status}), 502)
     headers = _retry_after(soonest)
     if len({error.same_as for _, error in failures}) == 1 and failures[0][1].same_as:
         headers["x-should-retry"] = "false"  # the request seems to be the cause; OpenAI's clients read this header

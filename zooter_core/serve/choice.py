@@ -97,7 +97,7 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
     if writer and writer in order:
         order, reason = [writer], "previous"
     else:
-        first, reason = _settled(gateway, request, decision, order)
+        first, reason = _pick_first(gateway, request, decision, order)
         order = [first, *(name for name in order if name != first)]
     return Choice(tuple(order), reason, decision, passed_over, time.perf_counter() - started)
 
@@ -145,7 +145,7 @@ def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequen
     return prices.by_dollars(decision, dict(zip(able, costs, strict=True)), willingness)
 
 
-def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: Sequence[str]) -> tuple[str, str]:
+def _pick_first(gateway: Gateway, request: ChatRequest, decision: Decision, order: Sequence[str]) -> tuple[str, str]:
     """The candidate to ask first, and why: the router's choice, or the candidate that the conversation already has."""
     sessions, config = gateway.sessions.of(request.sender.key), gateway.fleet.serve
     if config.chores is not None and config.chores in order and request.chore:

@@ -36,7 +36,7 @@ from zooter_core.serve.traffic_log import TrafficLog
 ROUTED_AT_ONCE = 16  # conversations: enough to fill a batch, and little wasted work if the client disconnects
 MOST_CHARACTERS = 1_000_000  # of the user's turns in all conversations together
 INCOMPLETE = ("max_output_tokens", "content_filter")  # reasons for which a response is incomplete
-UNHELD = (400, *NO_ROUTE)  # statuses of a server that does not have the response
+NOT_STORED = (400, *NO_ROUTE)  # statuses of a server that does not have the response
 
 
 async def answer_route(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
@@ -108,7 +108,7 @@ async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], reply: Re
     texts = body.get("input") or ""
     content = texts if isinstance(texts, str) else dump_json(texts)  # to estimate its tokens, and for the log
     messages = [{"role": "user", "content": content}]
-    await _pass(gateway, ChatRequest({**body, "messages": messages}, path=EMBEDDINGS), reply)
+    await _forward(gateway, ChatRequest({**body, "messages": messages}, path=EMBEDDINGS), reply)
 
 
 async def answer_count(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
@@ -133,10 +133,10 @@ async def answer_responses(gateway: Gateway, body: Mapping[str, Any], reply: Rep
     messages = list(_messages(response.input))
     if response.instructions:
         messages.insert(0, {"role": "system", "content": response.instructions})
-    await _pass(gateway, ChatRequest({**body, "messages": messages}, reply.exchange.sender, RESPONSES), reply)
+    await _forward(gateway, ChatRequest({**body, "messages": messages}, reply.exchange.sender, RESPONSES), reply)
 
 
-async def _pass(gateway: Gateway, request: ChatRequest, reply: Reply) -> None:
+async def _forward(gateway: Gateway, request: ChatRequest, reply: Reply) -> None:
     """Forward a request to the same path on a candidate's server."""
     asking, exchange = Asking(gateway, request, reply), reply.exchange
     sessions, previous = asking.sessions, request.body.get("previous_response_id")
@@ -178,7 +178,7 @@ async def stored_response(
         complete = decision is not None and decision.finish in (None, *INCOMPLETE) and decision.key == key
         if decision is not None and complete and decision.answer and len(decision.answer) < LONGEST_ANSWER:
             return _response_shape(response_id, decision)
-        status = 404 if error.server_status in UNHELD else error.status
+        status = 404 if error.server_status in NOT_STORED else error.status
         message = (
             f"{name} does not return this response again: {error.client_message}. It is not stored here either. With "
             "`traffic = true` and `answers = true` in [learn], complete texts are, unless they are very long."

@@ -160,7 +160,7 @@ class Upstream(Connection):
         progress.id = str(answer.get("id") or "")
         progress.tokens, progress.thoughts = count_tokens(answer)
         progress.add_text(text_in(answer))
-        _note(answer, progress)
+        _update_progress(answer, progress)
         self.note_opening(progress.parts, progress.finish)
         if request.path == CHAT:
             if error := chat_error(answer):
@@ -243,7 +243,7 @@ class ChatWatcher(Watcher):
         self._ended.update(str(choice.get("index")) for choice in choices if finish_word(choice))
         deltas = objects([choice.get("delta") for choice in choices])
         progress.thoughts += sum(bool(extract_thoughts(delta)) for delta in deltas)
-        _note(chunk, progress)
+        _update_progress(chunk, progress)
         if not self._begun and progress.finish and (failure := finish_error(progress.finish, self._redact)):
             raise failure
         token = begins(chunk)
@@ -267,7 +267,7 @@ class ResponsesWatcher(Watcher):
         self._progress.add_text(text_in(chunk))
         if isinstance(response, dict):
             self._progress.id = self._progress.id or str(response.get("id") or "")
-            _note(response, self._progress)
+            _update_progress(response, self._progress)
         if isinstance(item := chunk.get("item"), dict):
             self._progress.written += marks(item)
         if not self._begun and (kind in FAILED or event.kind == b"error" or sent_in(chunk)):
@@ -276,7 +276,7 @@ class ResponsesWatcher(Watcher):
         return self._begun
 
 
-def _note(chunk: Mapping[str, Any], progress: AnswerProgress) -> None:
+def _update_progress(chunk: Mapping[str, Any], progress: AnswerProgress) -> None:
     if isinstance(usage := chunk.get("usage"), dict):
         progress.usage = usage
     for choice in objects(chunk.get("choices")):
