@@ -103,7 +103,7 @@ class CandidateConfig(Table):
     def _name(cls, value: str) -> str:
         if is_virtual(value):
             names = listed(VIRTUAL)
-            raise refusal(f"a name other than {names}, which `zooter serve` has itself", f'"{value}"', "Rename it.")
+            raise refusal(f"a name other than {names}, which `zooter serve` reserves", f'"{value}"', "Rename it.")
         return value
 
     @field_validator("model")

@@ -131,5 +131,5 @@ def key_from(variable: str | None, whose: str, url: str, insecure: bool) -> str 
         step = f"Set it first: export {variable}=..."
         raise ZooterError(f"the key of {whose} in the environment", f"no key in {variable}", step)
     if not (key.isascii() and key.isprintable() and " " not in key):
-        raise ZooterError(f"a key in {variable} that a request can carry", "other characters in it", "Set it again.")
+        raise ZooterError(f"a key in {variable} of ASCII without spaces", "other characters in it", "Set it again.")
     return key

@@ -7,8 +7,8 @@ from zooter_core.config.tables import Count, Limit, NotNegative, Table, table
 AUTO_MODEL, AUTO_BEST, RMR = "auto", "auto-best", "rmr"
 VIRTUAL = {  # models that clients may name in addition to candidates; no candidate may have these names
     AUTO_MODEL: "The candidate that the router expects to answer best.",
-    AUTO_BEST: "As auto; where the router is unsure, several answer and the reward model keeps the best.",
-    RMR: "Every candidate answers, and the reward model keeps the best.",
+    AUTO_BEST: "Like auto, but if the router is unsure, several candidates answer and the reward model picks the best.",
+    RMR: "Every candidate answers, and the reward model picks the best.",
 }
 
 

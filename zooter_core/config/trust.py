@@ -83,7 +83,7 @@ def check_uses(uses: Iterable[tuple[str, str]], fleet: str | Path = "DIR") -> No
         shown = listed(f"{variable} to {server}" for variable, server in refused)
         pairs = " ".join(map("=".join, refused))
         raise ZooterError.saying(
-            f"The fleet asks to send secrets of this machine's environment: {shown}. Nobody has allowed that.",
+            f"The fleet asks to send secrets of this machine's environment: {shown}. This is not allowed yet.",
             f"If you trust the fleet: zooter trust {fleet}, or export {TRUST}='{pairs}'.",
         )
 

@@ -58,10 +58,10 @@ def connect(folder: Path, models: Sequence[Model], called: Sequence[str] | None 
         if model.billions and billions_in(f"{keys['name']} {model.model}") is None:  # a starting router depends on it
             keys.setdefault("description", f"{model.billions:g}B parameters")
         if model.abilities.prices:
-            keys["comment"] += f"\nPrices on {date.today()}, by its server's list of models."
+            keys["comment"] += f"\nPrices on {date.today()}, from its server's list of models."
             keys |= dict(model.abilities.prices)
         elif price := list_price(model.base_url, model.model):
-            keys["comment"] += f"\nList price on {price.day}, by {price.source}: compare it with the provider's."
+            keys["comment"] += f"\nList price on {price.day}, from {price.source}: compare it with the provider's."
             keys |= {"usd_per_million_tokens": price.answer, "usd_per_million_prompt_tokens": price.prompt}
         if not model.base and (family := recognise(model.model, model.billions)) and family.routed_as:
             keys["routed_as"] = family.routed_as

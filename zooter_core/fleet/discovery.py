@@ -236,10 +236,10 @@ def _named(entries: Sequence[Mapping[str, Any]], host: str, tell: Tell) -> dict[
     wrong = {name for name in named if NOT_IN_NAMES.search(name) or len(name) > LONGEST_NAME}
     if wrong:
         names = listed(visible_name(shortened(name, LONGEST_FACT)) for name in sorted(wrong))
-        tell(f"{host} lists models whose names have line breaks, control characters or no end; passed over: {names}.")
+        tell(f"{host} lists models whose names are too long or have control characters; skipped: {names}.")
     good = {name: entry for name, entry in named.items() if name not in wrong}
     if len(good) > MOST_MODELS:
-        tell(f"{host} lists {len(good) - MOST_MODELS:,} more models than the first {MOST_MODELS:,}; passed over.")
+        tell(f"{host} lists {len(good) - MOST_MODELS:,} more models than the first {MOST_MODELS:,}; they are skipped.")
     return dict(list(good.items())[:MOST_MODELS])
 
 

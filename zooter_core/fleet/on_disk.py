@@ -52,18 +52,18 @@ def models_in(folder: Path, tell: Tell = silent) -> list[Model]:
     for number, path in enumerate(_paths(folder)):
         if number >= MOST_FILES or len(models) >= MOST_MODELS:
             bounds = f"{MOST_FILES:,} files and folders, or {MOST_MODELS:,} models"
-            tell(f"A part of {shown(folder)} is passed over: it has more than {bounds}.")
+            tell(f"A part of {shown(folder)} is skipped: it has more than {bounds}.")
             break
         if path is None:
             continue
         if NOT_IN_NAMES.search(str(path)):
-            tell(f"{visible_name(shown(path))} has line breaks or control characters in its name; passed over.")
+            tell(f"{visible_name(shown(path))} has line breaks or control characters in its name; skipped.")
             continue
         try:
             model = _read_gguf(path) if path.suffix == ".gguf" else _read_folder(path.parent)
         except (ZooterError, OSError, ValueError) as problem:
             reason = problem.failure.reason if isinstance(problem, ZooterError) else first_line(problem)
-            tell(f"{shown(path)} is passed over: {reason}.")
+            tell(f"{shown(path)} is skipped: {reason}.")
             continue
         if model:
             models.setdefault(model.model, model)

@@ -136,9 +136,9 @@ class StartingRouter(Router):
             name: trained_by if name in members else source
             for name, (_, source) in zip(fleet.pool, by_candidate, strict=True)
         }
-        sources = " and by ".join(dict.fromkeys(self.sources.values()))
+        sources = " and ".join(dict.fromkeys(self.sources.values()))
         weighed = prices.describe_weighing(fleet)
-        self.note = f"A starting router chooses until there is a trained one. It goes by {sources}." + (
+        self.note = f"A starting router chooses until there is a trained one. It uses {sources}." + (
             f" {weighed}" if weighed else ""
         )
         self._members = [fleet.pool.index(name) for name in members]

@@ -213,4 +213,4 @@ def check_structure(raw: bytes | bytearray) -> None:
     for bracket in re.findall(rb"[\[{\]}]", outside):
         depth += 1 if bracket in b"[{" else -1
         if depth > MOST_DEPTH:
-            raise bad_request(f"The body is nested more than {MOST_DEPTH} deep.", code="invalid_json")
+            raise bad_request(f"The body is nested more than {MOST_DEPTH} levels deep.", code="invalid_json")

@@ -75,7 +75,7 @@ class Admission:
         checks = [(use.requests, key.requests_per_minute, "requests"), (use.tokens, key.tokens_per_minute, "tokens")]
         for allowance, per_minute, what in checks:
             if per_minute and (seconds := allowance.wait(per_minute, now)) > 0:
-                message = f"The key {key.name} has reached its limit of {what} a minute ({per_minute:,})."
+                message = f"The key {key.name} has reached its limit of {what} per minute ({per_minute:,})."
                 raise _later(429, message, "rate_limit_exceeded", seconds)
         use.requests.used += 1
 
@@ -96,9 +96,9 @@ class Admission:
         """
         limits, use, here = self._limits(), self._use(key), self.running + self.waiting
         if here >= limits.concurrent + limits.queue:
-            raise _later(503, f"{here:,} requests are being answered or wait.", "queue_full", BUSY_SECONDS)
+            raise _later(503, f"{here:,} requests are already running or waiting.", "queue_full", BUSY_SECONDS)
         if key and key.concurrent and use.concurrent >= key.concurrent:
-            message = f"The key {key.name} has reached its limit of requests at the same time ({key.concurrent:,})."
+            message = f"The key {key.name} has reached its limit of concurrent requests ({key.concurrent:,})."
             raise _later(429, message, "rate_limit_exceeded", BUSY_SECONDS)
         use.concurrent += 1
         try:

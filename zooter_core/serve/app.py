@@ -208,7 +208,7 @@ def _add_operations(app: FastAPI, server: Server) -> None:
         try:
             gateway = await server.reload()
         except ZooterError as problem:
-            message = f"The new fleet does not load, so the old one stays. {problem}"
+            message = f"The new fleet does not load, so the old one stays in use. {problem}"
             raise ApiError(409, message, "fleet_not_loaded", kind=SERVER) from None
         return JSONResponse({"status": "reloaded", "fleet": gateway.fleet.name, "candidates": list(gateway.fleet.pool)})
 

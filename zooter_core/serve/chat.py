@@ -174,7 +174,7 @@ class Asking:
                     self._note_begin(name, progress)
                     attempts.answered(name)
                     for other, _ in running.values():
-                        slower = f"{name} began to answer before it"
+                        slower = f"{name} began to answer first"
                         attempts.failures.append((other, EndpointError(slower, own_status=504, not_sent=True)))
                     return name, answer
         finally:

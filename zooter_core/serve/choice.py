@@ -183,9 +183,9 @@ def unable(candidate: CandidateConfig, request: ChatRequest, refusals: Refusals 
         if able is False or candidate.backend != ENDPOINT:
             return reason
         if refusals and name in refusals:
-            return f"{reason}, as its server has said lately"
+            return f"{reason}, according to its server"
     if "responses" in request.needs and refusals and "responses" in refusals:
-        return "its server lacks the Responses API, as it has said lately"
+        return "its server does not have the Responses API"
     return None
 
 

@@ -35,9 +35,9 @@ class MetricSet:
         self.first = histogram("first_token", "Request to first token.", "model")
         self.duration = histogram("request", "Request to the end of the answer.", "model")
         self.tokens = counter("tokens", "Tokens.", "model", "kind")
-        self.dollars = counter("dollars", "Cost of what candidates read and wrote.", "model")
-        self.fallbacks = counter("fallbacks", "Candidates that another one stood in for.", "model")
-        self.hedges = counter("hedges", "Requests with two candidates at a time, by who answered.", "model")
+        self.dollars = counter("dollars", "Cost of prompts and answers in dollars.", "model")
+        self.fallbacks = counter("fallbacks", "Failed candidates that another one replaced.", "model")
+        self.hedges = counter("hedges", "Hedged requests, by the candidate that answered.", "model")
         self.switches = counter("switches", "Conversations that changed their candidate.")
         self.errors = counter("errors", "Requests that failed, by kind.", "kind")
 

@@ -75,7 +75,7 @@ async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], reply: Reply)
         ApiError: the body is invalid, the fleet has no reward model, or the reward model fails.
     """
     if gateway.fleet.reward is None:
-        raise ApiError(404, "This fleet has no reward model, so it ranks nothing.", "not_found")
+        raise ApiError(404, "This fleet has no reward model, so it cannot rank documents.", "not_found")
     rerank = check(RerankBody, body)
     query, documents = rerank.query, [text if isinstance(text, str) else text.text for text in rerank.documents]
     if rerank.model not in (None, RMR):
@@ -143,7 +143,7 @@ async def _forward(gateway: Gateway, request: ChatRequest, reply: Reply) -> None
     writer = sessions.writer(previous) if isinstance(previous, str) else None
     if previous is not None and writer is None and exchange.sender.key is not None:
         # Servers know only our account, so they would continue the conversation of any key.
-        message = "There is no such response of this API key."
+        message = "This API key has received no such response."
         raise bad_request(message, "previous_response_id", "previous_response_not_found")
     items = objects(request.body.get("input"))
     writers = (sessions.writer(str(item.get("id"))) for item in items if item.get("type") == "item_reference")
@@ -167,7 +167,7 @@ async def stored_response(
     name = sessions.writer(response_id)
     server = gateway.connections.get(name or "")
     if server is None:
-        message = "There is no such response. The endpoint knows those that it has given you since it was started."
+        message = "There is no such response. The endpoint knows only responses that it gave you since it started."
         raise ApiError(404, message, "response_not_found", "response_id")
     try:
         answer: dict[str, Any] = await server.ask(f"{RESPONSES}/{quote(response_id, safe='')}")
@@ -180,8 +180,8 @@ async def stored_response(
             return _response_shape(response_id, decision)
         status = 404 if error.server_status in NOT_STORED else error.status
         message = (
-            f"{name} does not return this response again: {error.client_message}. It is not stored here either. With "
-            "`traffic = true` and `answers = true` in [learn], complete texts are, unless they are very long."
+            f"{name} does not return this response again: {error.client_message}. It is not stored here either. To "
+            "store complete texts that are not very long, set `traffic = true` and `answers = true` in [learn]."
         )
         raise ApiError(status, message, "response_not_stored", "response_id") from None
 

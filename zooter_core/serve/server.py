@@ -158,12 +158,12 @@ class Server:
                 ensemble = before.renewed(fleet) if keep_models else None
                 new = await Gateway.open(fleet, self.gateway.sessions, self.progress, ensemble)
             except ZooterError as problem:
-                LOG.error("The new fleet does not load, so the old one stays: %s", problem)
+                LOG.error("The new fleet does not load, so the old one stays in use: %s", problem)
                 raise
             old, self.gateway = self.gateway, new
             if self.traffic:
                 self.traffic.config = fleet.learn
             gc.unfreeze()  # so that the old fleet can be collected (run.py)
             await old.retire(lends=keep_models)
-            self.progress(f"The fleet {fleet.name} is loaded anew.")
+            self.progress(f"The fleet {fleet.name} has been reloaded.")
             return new

@@ -144,7 +144,8 @@ class RequestIds:
         number = request_id.removeprefix("req-")[:32]
         expected = f"req-{number}{self._code(number, key)}"
         if not hmac.compare_digest(expected.encode(), request_id.encode("utf-8", "surrogatepass")):
-            raise ApiError(404, "There is no such request of yours.", "request_not_found", "request_id")
+            message = "There is no request with this id, or it belongs to another API key."
+            raise ApiError(404, message, "request_not_found", "request_id")
 
     def _code(self, number: str, key: str | None) -> str:
         message = f"{number} {key or ''}".encode("utf-8", "surrogatepass")

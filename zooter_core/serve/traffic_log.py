@@ -95,7 +95,7 @@ class TrafficLog:
             except ZooterError as problem:
                 self._warn(str(problem))
             except Exception:  # e.g. SQLite's: the thread goes on
-                LOG.exception("lines of the traffic are lost")
+                LOG.exception("entries of the traffic are lost")
             else:
                 self._failing = False
             if None in entries:
@@ -131,13 +131,13 @@ class TrafficLog:
             try:
                 self._traffic.delete(older_than=oldest, rewrite=rewrite)
             except ZooterError as problem:
-                LOG.warning("what is too old is not deleted, and is tried again in an hour: %s", problem)
+                LOG.warning("old traffic was not deleted; the next attempt is in an hour: %s", problem)
                 return
             self._rewritten = self._cleaned if rewrite else self._rewritten
 
     def _warn(self, reason: str) -> None:
         if not self._failing:
-            LOG.warning("lines of the traffic are lost: %s", reason)
+            LOG.warning("entries of the traffic are lost: %s", reason)
         self._failing = True
 
 
