@@ -40,7 +40,7 @@ def test_all_models_of_a_server(zooter, server, tmp_path):
     assert load_fleet(folder).pool == ("small-1b", "big-70b")
     assert f"zooter demo --fleet '{folder}'" in out
     assert "big:70b" in err
-    assert "passed over: a name" in err
+    assert "skipped: a name" in err
     code, out, _ = zooter("init", "--pick", "all", "--out", folder, "--endpoint", server.url, fleet=None)
     assert code == 0
     assert "Already in the fleet: small-1b, big-70b." in out

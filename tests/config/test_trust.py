@@ -90,7 +90,7 @@ def test_a_key_goes_without_asking_to_this_machine_its_provider_or_a_model_serve
 )
 def test_another_secret_or_a_providers_key_for_another_server_is_listed_and_refused(variable, url):
     message = refusal(variable, url)
-    assert "Nobody has allowed that" in message
+    assert "This is not allowed yet" in message
     assert f"{variable} to https://" in message
     assert "zooter trust" in message
 
@@ -99,7 +99,7 @@ def test_no_key_goes_over_plain_http_to_another_machine(fleet):
     for variable in (SECRET, "VLLM_API_KEY"):
         assert "insecure = true" in refusal(variable, "http://models.example.org/v1")
     assert refusal("VLLM_API_KEY", "http://models.example.org/v1", insecure=True) == ""
-    assert "Nobody has allowed" in refusal(SECRET, "http://models.example.org/v1", insecure=True)
+    assert "This is not allowed" in refusal(SECRET, "http://models.example.org/v1", insecure=True)
 
 
 def test_a_trusted_fleet_may_send_what_it_named_then_and_nothing_else(fleet, capsys):
@@ -108,8 +108,8 @@ def test_a_trusted_fleet_may_send_what_it_named_then_and_nothing_else(fleet, cap
     assert stat.S_IMODE(trust_file().stat().st_mode) == 0o600
     assert refusal(SECRET, ELSEWHERE) == ""
     for url in ("https://models.example.org:8443/v1", "https://other.example.org/v1"):
-        assert "Nobody has allowed" in refusal(SECRET, url)
-    assert "Nobody has allowed" in refusal("OPENAI_API_KEY", ELSEWHERE)
+        assert "This is not allowed" in refusal(SECRET, url)
+    assert "This is not allowed" in refusal("OPENAI_API_KEY", ELSEWHERE)
     assert main(["trust", str(write(fleet, "https://other.example.org"))]) == 0
     assert [refusal(SECRET, url) for url in (ELSEWHERE, "https://other.example.org/v1")] == ["", ""]
 

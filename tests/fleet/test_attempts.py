@@ -224,12 +224,12 @@ def test_each_failure_of_a_server_counts_once_unless_the_request_is_to_blame():
     attempts = attempts_at("abc")
     for name, status in (("a", 500), ("b", 500), ("c", 503), ("c", 503)):
         attempts.failed(name, fault(status))
-    assert attempts.ill == ["c"]  # nobody has answered, and two failed alike
+    assert attempts.unhealthy == ["c"]  # nobody has answered, and two failed alike
     attempts.answered("c")
-    assert attempts.ill == ["a", "b"]
+    assert attempts.unhealthy == ["a", "b"]
     alone = attempts_at("ab")
     alone.failed("a", fault(500))
-    assert alone.ill == ["a"]
+    assert alone.unhealthy == ["a"]
     refused = attempts_at("a")
     refused.failed("a", fault(400, subject="request"))
-    assert refused.ill == []
+    assert refused.unhealthy == []

@@ -170,7 +170,7 @@ def test_what_hosted_servers_list_of_their_models_need_not_be_typed(tmp_path, en
     price = keys.get("usd_per_million_tokens")
     shown = "free" if price == 0 else f"${price} per million tokens"
     assert model.facts.endswith(shown) is (price is not None)
-    assert ("by its server's list of models." in (tmp_path / "fleet.toml").read_text()) is (price is not None)
+    assert ("from its server's list of models." in (tmp_path / "fleet.toml").read_text()) is (price is not None)
 
 
 @pytest.mark.parametrize("line_break", ["\n", "\x85", "\u2028", "\x1b"])
@@ -187,7 +187,7 @@ def test_a_model_whose_name_is_none_is_passed_over(tmp_path, line_break):
     assert [model.model for model in models] == ["good:7b"]
     (note,) = notes
     assert note.isprintable()
-    assert "passed over: llama-3-8b\\" in note
+    assert "skipped: llama-3-8b\\" in note
     assert (load_fleet(tmp_path).pool, load_fleet(tmp_path).learn.traffic) == (("good-7b",), False)
 
 
@@ -375,7 +375,7 @@ def test_a_hosted_model_gets_its_list_price_with_source_and_date(tmp_path):
     prices = [(one.usd_per_million_tokens, one.usd_per_million_prompt_tokens) for one in fleet.candidates]
     assert prices == [(10, 2.5), (None, None), (None, None)]
     text = (tmp_path / "fleet.toml").read_text()
-    assert re.search(r"# List price on \d{4}-\d\d-\d\d, by genai-prices [\d.]+: compare it", text)
+    assert re.search(r"# List price on \d{4}-\d\d-\d\d, from genai-prices [\d.]+: compare it", text)
 
 
 def test_list_prices_are_of_exact_names_at_providers_that_are_trusted_with_a_key():

@@ -51,7 +51,7 @@ def test_a_damaged_file_is_passed_over_with_a_line_and_the_others_are_listed(tmp
     write_folder(tmp_path / "good", max_position_embeddings=10**400)
     result = discover(folders=[tmp_path])
     assert [(model.name, model.abilities.context_tokens) for model in result.models] == [("good", None), ("y", 512)]
-    assert sorted(note.split(" is passed over: ")[0] for note in result.passed_over) == sorted(map(str, places))
+    assert sorted(note.split(" is skipped: ")[0] for note in result.passed_over) == sorted(map(str, places))
 
 
 @pytest.mark.parametrize("name", ["a\n[[candidate]]", "a\x1b[2J", b"\xff".decode("utf-8", "surrogateescape")])
@@ -63,7 +63,7 @@ def test_a_file_whose_name_is_none_is_passed_over(tmp_path, name):
     notes: list[str] = []
     assert [model.name for model in on_disk.models_in(tmp_path, notes.append)] == ["good"]
     assert len(notes) == 2
-    assert all(note.isprintable() and "in its name; passed over" in note for note in notes)
+    assert all(note.isprintable() and "in its name; skipped" in note for note in notes)
 
 
 @pytest.mark.parametrize(("bound", "value"), [("MOST_FILES", 3), ("MOST_MODELS", 2)])

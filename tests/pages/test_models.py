@@ -268,7 +268,7 @@ def test_a_long_list_is_searched_and_what_is_passed_over_is_told(page: AppTest, 
     assert (len(choice.options), len(page.checkbox)) == (connect.MOST_BOXES * 10, 0)
     text = words(page).replace("\\", "")
     assert "1,001 more models" in text
-    assert "passed over: badn[learn]" in text
+    assert "skipped: badn[learn]" in text
     page = press(choice.set_value(choice.options[7:9]).run(), "Connect 2 models")
     assert names(folder)[-2:] == ("m7", "m8")
 

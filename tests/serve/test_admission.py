@@ -59,7 +59,7 @@ def test_a_key_has_so_many_requests_at_the_same_time():
             with pytest.raises(ApiError) as caught:
                 await door.place(one).__aenter__()
             assert (caught.value.status, caught.value.headers["retry-after"]) == (429, "1")
-            assert "its limit of requests at the same time (1)." in caught.value.message
+            assert "its limit of concurrent requests (1)." in caught.value.message
         async with door.place(one):
             pass
 

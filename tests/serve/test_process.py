@@ -100,7 +100,7 @@ def test_tls_hangup_and_stop(fleet, scripted, certificate):
             assert "on-time" in running.result()
         assert process.wait(PATIENCE) == -signal.SIGTERM  # as uvicorn ends, for whoever sent the signal
         loaded, stopping = process.stderr.read().splitlines()
-        assert (loaded, "30 s" in stopping) == ("The fleet far is loaded anew.", True)
+        assert (loaded, "30 s" in stopping) == ("The fleet far has been reloaded.", True)
 
 
 def test_a_second_ctrl_c_ends_at_once_and_closes_what_is_open(fleet, scripted):

@@ -44,7 +44,7 @@ def test_beside_a_slow_candidate_the_next_one_answers(serve, scripted, stream):
     last = stream_of(answer)[-1] if stream else answer.json()
     assert last["model"] == fast
     assert last["zooter"]["hedged"] is True
-    assert last["zooter"]["failed"] == [{"candidate": slow, "reason": f"{fast} began to answer before it"}]
+    assert last["zooter"]["failed"] == [{"candidate": slow, "reason": f"{fast} began to answer first"}]
     assert answer.headers["x-zooter-attempts"] == "2"
     assert scripted.dropped.wait(PATIENCE)  # the slow one's request has been closed
     assert endpoint.client.get("/ready").json()["breakers"][slow] == "closed"

@@ -114,12 +114,12 @@ def test_what_is_too_old_goes_as_soon_as_nobody_reads_it(tmp_path, monkeypatch, 
         reader.execute("SELECT COUNT(*) FROM decisions").fetchall()
         log = traffic_log.TrafficLog(tmp_path, LearnConfig(retention_days=1))
         try:
-            wait_until(lambda: "what is too old is not deleted" in caplog.text)
+            wait_until(lambda: "old traffic was not deleted" in caplog.text)
             reader.close()
             wait_until(lambda: not any(b"a secret" in path.read_bytes() for path in tmp_path.iterdir()))
         finally:
             log.close()
-    assert "lines of the traffic are lost" not in caplog.text
+    assert "entries of the traffic are lost" not in caplog.text
 
 
 def test_each_id_of_a_user_is_kept(serve):
@@ -183,7 +183,7 @@ def test_a_full_disk_loses_lines_and_no_request(serve, monkeypatch, caplog):
         assert endpoint.chat().status_code == 200
         assert endpoint.chat().status_code == 200
         wait_until(lambda: len(lost) == 2 and "disk is full" in caplog.text)
-    assert caplog.text.count("lines of the traffic are lost") == 1
+    assert caplog.text.count("entries of the traffic are lost") == 1
     assert endpoint.chat("later").status_code == 200
     assert [entry.query for entry in stored(endpoint)] == ["later"]
 

@@ -34,9 +34,9 @@ Thinking = Literal[False, True, "auto", "low", "medium", "high"]
 
 @table("[memory]")
 class MemoryConfig(Table):
-    """The `[memory]` table: the memory for the candidates' models on each device, in gigabytes (1e9 bytes).
+    """The `[memory]` table: the memory on each device for the candidates' models, in gigabytes (1e9 bytes).
 
-    Without `budget_gb`, it is the memory that is free when a model is loaded, minus a margin.
+    The default is the memory that is free when a model is loaded, minus a margin.
     """
 
     budget_gb: Positive | None = None
@@ -57,35 +57,35 @@ class CandidateConfig(Table):
     # By default bfloat16, or float32 on a CPU that is slow at bfloat16.
     dtype: Literal["bfloat16", "float16", "float32"] | None = None
     quantisation: Literal["8bit", "4bit"] | None = None
-    device_map: StrictStr | None = None  # a device, or a way to spread the model over several, as in accelerate
-    # Whether a calculator completes the sums that it writes (`12 * 7 = `), and answers queries with an exact answer.
+    device_map: StrictStr | None = None  # a device, or accelerate's strategy to distribute the model over devices
+    # Whether a calculator completes the model's sums (`12 * 7 = `), and answers queries that have an exact answer.
     calculator: StrictBool = False
-    # Makes tokens that were already written less likely; 1 has no effect.
+    # Above 1, tokens that were already written become less likely; 1 has no effect.
     repetition_penalty: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = 1.0
     threads: Count | None = None  # for llama.cpp; by default, the free cores that this process may use
-    gpu_layers: Limit | None = None  # of llama.cpp, on a GPU; 0 is none, the default all if xllamacpp was built for it
+    gpu_layers: Limit | None = None  # of llama.cpp on a GPU; by default all layers if xllamacpp was built for it
     description: StrictStr = ""
-    # How good it is at skills or groups of them (base/skills.py), each in [0, 1], for a starting router.
+    # Its level in skills or groups of skills (base/skills.py), each in [0, 1], for a starting router.
     skills: dict[str, Annotated[float, Field(strict=True, ge=0, le=1)]] = field(default_factory=dict, hash=False)
-    usd_per_million_tokens: NotNegative | None = None  # of what it writes; 0 is free
-    usd_per_million_prompt_tokens: NotNegative | None = None  # of what it reads
-    usd_per_million_cached_tokens: NotNegative | None = None  # of what the server had cached; by default the same
-    # The router's name for it, by default its own. Candidates with the same name there share its probability evenly.
+    usd_per_million_tokens: NotNegative | None = None  # for output tokens; 0 means free
+    usd_per_million_prompt_tokens: NotNegative | None = None  # for prompt tokens
+    usd_per_million_cached_tokens: NotNegative | None = None  # for cached prompt tokens; by default as other ones
+    # The router's name for it; by default `name`. Candidates with the same name share its probability evenly.
     routed_as: Name | None = None
-    # Whether a model that can think before it answers does so, and how much: false, true, or an effort that its server
-    # knows. "auto" and None leave that to the server; with None, Zooter finds out whether it thinks.
+    # Whether the model thinks before it answers, and how much: false, true, or an effort that its server supports.
+    # "auto" and None leave that to the server; with None, Zooter finds out whether the model thinks.
     thinking: Thinking | None = None
-    max_new_tokens: Count | None = None  # of an answer, without its thoughts; None for that of `[generation]`
-    # The longest prompt and answer together; None if it is not known. With `gguf`, all conversations with the model
-    # share them; the default is 8,192, or what the model was trained for.
+    max_new_tokens: Count | None = None  # of an answer, without its thoughts; None means that of `[generation]`
+    # The limit for prompt and answer together; None if unknown. With `gguf`, all conversations with the model share
+    # this number of tokens; the default is 8,192, or what the model was trained for.
     context_tokens: Count | None = None
-    # Whether it supports images, tools and JSON mode. None means yes for a candidate behind a server, until the server
-    # refuses, and no for a local one.
+    # Whether it supports images, tools and JSON mode. None means yes for a candidate on a server, until the server
+    # refuses them, and no for a local candidate.
     images: StrictBool | None = None
     tools: StrictBool | None = None
     json_mode: StrictBool | None = None
-    endpoint: EndpointConfig | None = field(default=None, repr=False)  # with `openai`; in the file beside the others
-    settings: dict[str, Any] = field(default_factory=dict, hash=False)  # the other keys, with a plug-in
+    endpoint: EndpointConfig | None = field(default=None, repr=False)  # with `openai`; not nested in the file
+    settings: dict[str, Any] = field(default_factory=dict, hash=False)  # the keys that only a plug-in knows
     # The fleet's `[memory]`. Fleets share models, so each candidate has it.
     memory: Annotated[MemoryConfig | None, Field(validate_default=True)] = field(default=None, repr=False)
 
@@ -103,7 +103,7 @@ class CandidateConfig(Table):
     def _name(cls, value: str) -> str:
         if is_virtual(value):
             names = listed(VIRTUAL)
-            raise refusal(f"a name other than {names}, which `zooter serve` has itself", f'"{value}"', "Rename it.")
+            raise refusal(f"a name other than {names}, which `zooter serve` reserves", f'"{value}"', "Rename it.")
         return value
 
     @field_validator("model")
@@ -118,7 +118,7 @@ class CandidateConfig(Table):
     @field_validator("memory", mode="before")
     @classmethod
     def _memory(cls, value: Any, info: ValidationInfo) -> Any:
-        """The file's table for all of its models: a judge and a tagger share memory with the candidates."""
+        """The file's `[memory]` for all of its models: a judge and a tagger share memory with the candidates."""
         return info.context["memory"] if info.context else value
 
     @field_validator("skills")
@@ -132,7 +132,7 @@ class CandidateConfig(Table):
 
     @classmethod
     def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The fields for a table: the keys of the endpoint, or of a plug-in's settings, become a table of their own."""
+        """The fields for a table of the file: an endpoint's keys become `endpoint`, a plug-in's keys `settings`."""
         every, remote = cls.file_keys(), EndpointConfig.file_keys()
         keys_of: dict[str, Sequence[str]] = {
             TRANSFORMERS: [key for key in every if key not in cls.engine],
@@ -144,7 +144,7 @@ class CandidateConfig(Table):
         backend = values.get("backend")
         if instead := GONE.get(f"backend kind {backend}"):
             raise ValueError(f'{{where}} has the backend "{backend}", which is gone: {instead}')
-        if not isinstance(backend, str):  # its type is refused elsewhere
+        if not isinstance(backend, str):  # refused elsewhere
             backend = TRANSFORMERS
         if backend not in keys_of:
             return with_settings(values, keys_of[TRANSFORMERS])

@@ -1,4 +1,4 @@
-"""The keys of a candidate behind an OpenAI-compatible server: where it is, and how long to wait for it."""
+"""The keys of a candidate on an OpenAI-compatible server: its address, timeouts and limits."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from zooter_core.config.trust import check_uses, on_this_machine, server_address
 
 
 def _address(url: str, info: ValidationInfo) -> str:
-    """Refuse what is not a web address. The message does not show a password in it."""
+    """Refuse values that are not web addresses. The message does not show a password in the address."""
     shown = f'"{url}"' if "@" not in url else "an address with a name or password"
     try:
         parts = urlsplit(url)
@@ -28,7 +28,7 @@ def _address(url: str, info: ValidationInfo) -> str:
 
 
 def _without_secret(url: str) -> str:
-    """Refuse an address with a password or a query in it."""
+    """Refuse an address that contains a user name, a password, a query or a fragment."""
     parts = urlsplit(url)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise refusal(
@@ -40,7 +40,7 @@ def _without_secret(url: str) -> str:
 
 
 def _variable(name: str) -> str:
-    """Refuse an invalid name of an environment variable. It may be the key itself, so the message does not show it."""
+    """Refuse an invalid name of an environment variable. The value may be the key itself, so no message shows it."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise refusal(
             "the name of an environment variable",
@@ -54,7 +54,7 @@ OURS = ("model", "messages", "stream", "stream_options", "temperature", "seed", 
 
 
 def _fields(body: dict[str, Any]) -> dict[str, Any]:
-    """Refuse fields of a request that other settings control."""
+    """Refuse request fields that other settings control."""
     if ours := [name for name in OURS if name in body]:
         step = "Leave it out: max_new_tokens, and temperature and seed in [generation], set such fields."
         raise refusal("fields that Zooter does not set itself", f'"{ours[0]}"', step)
@@ -67,23 +67,23 @@ Variable = Annotated[StrictStr, AfterValidator(_variable)]
 
 @table("[[candidate]]")
 class EndpointConfig(Table):
-    """The keys of a candidate or a judge with the backend `openai`, besides those that every candidate has."""
+    """The additional keys of a candidate or a judge with the backend `openai`."""
 
-    base_url: Annotated[Address, AfterValidator(_without_secret)]  # without /chat/completions; mostly ends in /v1
+    base_url: Annotated[Address, AfterValidator(_without_secret)]  # without /chat/completions; usually ends in /v1
     api_key_env: Variable | None = None  # the variable that holds the key; the key itself is never in fleet.toml
-    connect_seconds: Positive = 5.0  # how long to wait for a connection; not a key of the file
-    first_token_seconds: Positive = 120.0  # for the first token after the request was sent
-    gap_seconds: Positive = 30.0  # for each further token
-    answer_seconds: Positive = 3600.0  # for an answer altogether
-    retries: Limit = 2  # how often to ask again if no part of the answer has come
-    parallel: Count = 32  # requests at the same time; others wait for their turn
-    most_characters: Count = 200_000  # longer answers are cut; not a key of the file
+    connect_seconds: Positive = 5.0  # timeout for a connection; not a key of the file
+    first_token_seconds: Positive = 120.0  # timeout for the first token after the request was sent
+    gap_seconds: Positive = 30.0  # timeout for each further token
+    answer_seconds: Positive = 3600.0  # timeout for the whole answer
+    retries: Limit = 2  # how often to ask again if no part of the answer has arrived
+    parallel: Count = 32  # maximum of concurrent requests; others wait for their turn
+    most_characters: Count = 200_000  # longer answers are cut off; not a key of the file
     # Circuit breaker: after `rest_after` consecutive failures, skip the model for `rest_seconds`.
     rest_after: Count = 3
     rest_seconds: NotNegative = 30.0
-    # Further fields of each request, for what a server can do beyond the API; a client's own fields override them.
+    # Additional fields of each request, for features beyond the API; a client's own fields override them.
     extra_body: Annotated[dict[str, Any], AfterValidator(_fields)] = field(default_factory=dict, hash=False)
-    insecure: StrictBool = False  # whether the key may go to another machine over plain HTTP, where anybody can read it
+    insecure: StrictBool = False  # whether the key may be sent to another machine over plain HTTP, readable by others
 
     hidden: ClassVar[Sequence[str]] = ("connect_seconds", "most_characters")
 
@@ -93,12 +93,12 @@ class EndpointConfig(Table):
 
     @property
     def most_bytes(self) -> int:
-        """The limit for an answer. An event of a three-letter token has about 250 bytes, or twice that."""
+        """The limit for an answer in bytes. The event of a three-letter token has about 250 bytes, or twice that."""
         return (1 << 20) + 400 * self.most_characters
 
     @property
     def local(self) -> bool:
-        """Whether it is on this machine."""
+        """Whether the server is on this machine."""
         return on_this_machine(self.base_url)
 
     def key(self, whose: str) -> str | None:
@@ -107,14 +107,15 @@ class EndpointConfig(Table):
 
 
 def key_from(variable: str | None, whose: str, url: str, insecure: bool) -> str | None:
-    """The key that a fleet.toml names for a server; None if it names no variable. No message shows the key.
+    """The API key for a server, from a variable that fleet.toml names; None without a variable. No message shows it.
 
     Args:
-        url: where the key will go.
-        insecure: whether it may go over plain HTTP to another machine.
+        url: the address to which the key will be sent.
+        insecure: whether it may be sent to another machine over plain HTTP.
 
     Raises:
-        ZooterError: the key may not be sent there (config/trust.py), is missing, or cannot be part of a request.
+        ZooterError: the key may not be sent there (config/trust.py), is missing, or has characters that requests
+            cannot contain.
     """
     if variable is None:
         return None
@@ -130,5 +131,5 @@ def key_from(variable: str | None, whose: str, url: str, insecure: bool) -> str 
         step = f"Set it first: export {variable}=..."
         raise ZooterError(f"the key of {whose} in the environment", f"no key in {variable}", step)
     if not (key.isascii() and key.isprintable() and " " not in key):
-        raise ZooterError(f"a key in {variable} that a request can carry", "other characters in it", "Set it again.")
+        raise ZooterError(f"a key in {variable} of ASCII without spaces", "other characters in it", "Set it again.")
     return key

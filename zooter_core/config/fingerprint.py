@@ -1,4 +1,4 @@
-"""A hash of what a run depends on: settings of fleet.toml and the files that they name."""
+"""Hashes what a run depends on: settings of fleet.toml and the files that they name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zooter_core.config.labelling import HttpConfig
 from zooter_core.config.tables import Table
 
 FILES = ("model", "adapter", "vocabulary", "encoder", "path")  # keys that may name a file or folder
-# Keys that affect how something is displayed, paid for, reached or placed, but not its results.
+# Keys that affect display, price, access or placement, but not results.
 OUTSIDE = {
     *("description", "skills", "routed_as", "usd_per_million_tokens"),
     *("api_key_env", "insecure"),
@@ -30,10 +30,10 @@ def fingerprint(tables: Sequence[Table], folder: Path) -> str:
     """The hash of some tables of a fleet. It does not change when the fleet's folder is moved.
 
     Raises:
-        ZooterError: a folder that is named contains more than MOST_FILES files and folders.
+        ZooterError: a folder that a table names contains more than MOST_FILES files and folders.
         OSError: a file cannot be read.
     """
-    # Without defaults, so that a new key does not change old hashes.
+    # Defaults are left out, so that a new key does not change old hashes.
     settings = [{key: value for key, value in sorted(one.to_file().items()) if key not in OUTSIDE} for one in tables]
     digest = hashlib.sha256(repr(settings).replace(str(folder), "").encode())
     names = {getattr(table, key, None) for table in tables if not named_by_server(table) for key in FILES}
@@ -45,7 +45,7 @@ def fingerprint(tables: Sequence[Table], folder: Path) -> str:
 
 
 def named_by_server(table: Table) -> bool:
-    """Whether `model` is a server's name for it, and not a path, even if a folder has that name."""
+    """Whether `model` is a server's name and not a path, even if there is a folder with that name."""
     return isinstance(table, HttpConfig) or (isinstance(table, CandidateConfig) and table.backend == ENDPOINT)
 
 
@@ -61,7 +61,7 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 
 def _content(file: Path) -> bytes:
-    """What identifies a file: its content, or above LARGE bytes, its size, beginning and end."""
+    """The bytes that identify a file: its content, or if it has more than LARGE bytes, its size, beginning and end."""
     size = file.stat().st_size
     if size <= LARGE:
         return file.read_bytes()

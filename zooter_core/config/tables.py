@@ -1,10 +1,10 @@
-"""Tables of fleet.toml as frozen dataclasses that pydantic checks, and the paths in them.
+"""The base of fleet.toml's tables, which are frozen dataclasses that pydantic checks, and the types of their values.
 
-For a wrong value, `load_fleet` raises one ZooterError, which names file, table and key. A table that is made in Python
-raises pydantic's ValidationError. Paths in the file are relative to it; loaded tables have full paths.
+If a value is invalid, `load_fleet` raises a ZooterError that names file, table and key; a table that is created in
+Python raises pydantic's ValidationError. Paths in the file are relative to the file; loaded tables have full paths.
 
-Files with tables do not use `from __future__ import annotations`: with it, pydantic evaluates every annotation again in
-each subclass, which takes 5 ms of every start.
+Modules with tables do not use `from __future__ import annotations`: with it, pydantic evaluates every annotation again
+in each subclass, which adds 5 ms to every start.
 """
 
 import os
@@ -23,17 +23,17 @@ from zooter_core.base.gone import GONE
 from zooter_core.base.terminal import wrong_name
 from zooter_core.base.weights import PREFIX, check_package
 
-LARGEST = 2**63 - 1  # of an integer in TOML; Python reads larger ones
+LARGEST = 2**63 - 1  # the largest integer in TOML; Python would accept larger ones
 
 
 def read_toml(path: Path, text: str | None = None) -> dict[str, Any]:
     """The tables of a file, which may begin with a byte order mark.
 
     Args:
-        text: what the file is about to hold; None reads it.
+        text: the file's future content, which is read instead of the file.
 
     Raises:
-        ZooterError: it cannot be read, or is not TOML in UTF-8.
+        ZooterError: the file cannot be read, or is not TOML in UTF-8.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig") if text is None else text)
@@ -59,12 +59,12 @@ MESSAGES = {
 
 
 def refusal(expected: str, actual: str, next_step: str = "") -> ValueError:
-    """The error of a validator of one value. In one of a whole table, {where} stands for the table and the file."""
+    """The error for a validator of one value. In errors of a whole table, {where} stands for the table and the file."""
     return ValueError(f"must be {expected}, but is {actual}. {next_step}".strip())
 
 
 def _in_file(read: Callable[[str, Path], str]) -> AfterValidator:
-    """A validator that resolves paths in the file's folder with `read`. Tables that are made in Python keep theirs."""
+    """A validator that resolves paths in the file's folder with `read`. Tables created in Python keep their paths."""
 
     def full(value: str, info: ValidationInfo) -> str:
         return read(value, info.context["folder"]) if info.context else value
@@ -73,15 +73,14 @@ def _in_file(read: Callable[[str, Path], str]) -> AfterValidator:
 
 
 def local_path(value: str, folder: Path) -> str:
-    """A full path, whether or not it exists."""
+    """The full path, whether or not it exists."""
     return os.path.normpath(folder / value)
 
 
 def reference(value: str, folder: Path) -> str:
-    """A full path for a file or folder beside fleet.toml; a hub id or `package:NAME` is not changed.
+    """The full path of a file or folder beside fleet.toml; a hub id or `package:NAME` is unchanged.
 
-    `adapters/math` and `owner/name` look alike. `adapters/math` is a path if there is a folder `adapters` beside the
-    file.
+    `adapters/math` and `owner/name` look alike: `adapters/math` is a path if the file's folder has a folder `adapters`.
     """
     if value.startswith(PREFIX):
         try:
@@ -96,7 +95,7 @@ def reference(value: str, folder: Path) -> str:
 
 
 def existing(value: str, folder: Path) -> str:
-    """The full path of an existing file or folder."""
+    """The full path of a file or folder that must exist."""
     path = Path(local_path(value, folder))
     if path.exists():
         return str(path)
@@ -117,7 +116,7 @@ Reference = Annotated[StrictStr, _in_file(reference)]
 ExistingPath = Annotated[StrictStr, _in_file(existing)]
 
 
-# Pydantic's errors must not show values, which may be secrets.
+# Pydantic's errors must not show values, since they may be secrets.
 CHECKS = ConfigDict(extra="forbid", defer_build=True, hide_input_in_errors=True)
 
 
@@ -134,7 +133,7 @@ class Table:
 
     @classmethod
     def from_file(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The fields for a table of the file. Raises a ValueError for an unknown key."""
+        """The fields for a table of the file. Raises ValueError for an unknown key."""
         for key in values:
             if key not in cls.file_keys():
                 raise unknown_key(cls.title, key, cls.file_keys())
@@ -157,14 +156,14 @@ class Table:
 
 
 def with_settings(values: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
-    """The fields for a plug-in's table: keys that only the plug-in knows become `settings`."""
+    """The fields for a plug-in's table: the keys that only the plug-in knows become `settings`."""
     settings = {key: values[key] for key in sorted(values) if key not in keys}
     return {key: value for key, value in values.items() if key in keys} | {"settings": settings}
 
 
 @dataclass(frozen=True, config=CHECKS)
 class PluginTable(Table):
-    """A table whose kind another package adds."""
+    """A table of a kind that another package adds."""
 
     # The keys that only the plug-in knows, as they are in the file.
     settings: dict[str, Any] = field(default_factory=dict, hash=False, kw_only=True)
@@ -190,7 +189,7 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def table(title: str) -> Callable[[type[T]], type[T]]:
-    """Make a class a frozen dataclass that pydantic checks. `title` is the table in messages, such as "[router]"."""
+    """Make a class a frozen dataclass that pydantic checks. `title` is the table's name in messages: "[router]"."""
 
     def decorate(plain: type[T]) -> type[T]:
         checked: Any = dataclass(frozen=True, config=CHECKS)(plain)
@@ -201,7 +200,7 @@ def table(title: str) -> Callable[[type[T]], type[T]]:
 
 
 def error_in(problem: ValidationError, path: str) -> ZooterError:
-    """The first of pydantic's errors in a fleet.toml, with its table and key."""
+    """The first of pydantic's errors in a fleet.toml as an error that names table and key."""
     error = problem.errors()[0]
     kind, value, (where, key) = error["type"], error["input"], _place(error["loc"], path)
     if kind == "missing":
@@ -226,7 +225,7 @@ def _place(loc: tuple[str | int, ...], path: str) -> tuple[str, str]:
 
     The key is "" for a table.
     """
-    names = [str(part) for part in loc if part != "endpoint"]  # its keys are the candidate's in the file
+    names = [str(part) for part in loc if part != "endpoint"]  # in the file, its keys are the candidate's
     tables = ""
     if loc[:1] == ("candidate",) and len(loc) > 1:
         tables, names = f"[[candidate]] {int(loc[1]) + 1}", [".".join(names[2:])]

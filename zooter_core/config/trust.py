@@ -1,9 +1,9 @@
-"""Decides where a key may be sent. A stranger's fleet.toml could name any secret of the environment, and any server.
+"""Decides where API keys may be sent. A stranger's fleet.toml could name any secret of the environment and any server.
 
-Without permission, keys are sent to this machine, a provider's key to that provider, and the key of a model server of
-your own to any server. Every other pair of variable and server must be allowed once: at the terminal, by `zooter
-trust`, or in $ZOOTER_TRUST. Permissions are stored by pair and not by fleet: a fleet.toml that names another server
-needs another one.
+Without permission, any key may be sent to this machine, a provider's key to that provider, and a key in a variable for
+your own model servers (MODEL_SERVERS) to any server. Every other pair of variable and server must be allowed once: at
+the terminal, by `zooter trust`, or in $ZOOTER_TRUST. Permissions belong to pairs and not to fleets: a fleet.toml that
+names another server needs another permission.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ def check_uses(uses: Iterable[tuple[str, str]], fleet: str | Path = "DIR") -> No
     """Refuse keys that may not be sent.
 
     Args:
-        uses: variables with the addresses to which their keys would be sent.
-        fleet: the folder of the fleet that names them, for the message.
+        uses: pairs of a variable and the address to which its key would be sent.
+        fleet: the folder of the fleet that names the variables, for the message.
 
     Raises:
-        ZooterError: lists the refused keys.
+        ZooterError: some keys may not be sent; the message lists them.
     """
     if refused := dict.fromkeys(
         (variable, server_address(url)) for variable, url in uses if not is_allowed(variable, url)
@@ -83,7 +83,7 @@ def check_uses(uses: Iterable[tuple[str, str]], fleet: str | Path = "DIR") -> No
         shown = listed(f"{variable} to {server}" for variable, server in refused)
         pairs = " ".join(map("=".join, refused))
         raise ZooterError.saying(
-            f"The fleet asks to send secrets of this machine's environment: {shown}. Nobody has allowed that.",
+            f"The fleet asks to send secrets of this machine's environment: {shown}. This is not allowed yet.",
             f"If you trust the fleet: zooter trust {fleet}, or export {TRUST}='{pairs}'.",
         )
 
@@ -103,12 +103,12 @@ def trust(uses: Iterable[tuple[str, str]]) -> None:
 
 
 def trust_file() -> Path:
-    """The file with one pair per line, in the user's config folder."""
+    """The file of allowed pairs, one per line, in the user's configuration folder."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")) / "zooter" / "trusted-keys"
 
 
 def _parts(url: str) -> SplitResult:
-    """The parts of an address; empty if it is malformed, which is reported when it is opened."""
+    """The parts of an address; empty if it is malformed, which is reported on use."""
     try:
         parts = urlsplit(url)
         return parts if parts.port != 0 else urlsplit("")

@@ -1,1 +1,1 @@
-"""A fleet at work: its models and router loaded, queries routed, responses streamed and ranked."""
+"""Runs a fleet: loads its models and router, routes queries, and streams and ranks responses."""

@@ -1,11 +1,13 @@
 """The policy of fallbacks and retries, for the commands, the demo and the endpoint.
 
-It does no I/O: its caller sends the requests and reports how they went.
+It does no I/O: the caller sends the requests and reports the results.
 
-- `Ensemble.run_candidates`: some candidates together; if all of them fail before their first token, reserves in turn.
-- `zooter serve` (serve/chat.py): one candidate after the other, or beside one that is slow; the last one again.
+- `Ensemble.run_candidates` asks some candidates together; if all fail before their first token, it asks the reserves
+  one after the other.
+- `zooter serve` (serve/chat.py) asks one candidate after the other, or the next one while one is slow, and retries the
+  last one.
 
-The functions at the end of this file explain failures to people.
+The functions at the end of this file describe failures to users.
 """
 
 from __future__ import annotations
@@ -33,13 +35,13 @@ class Attempts:
 
     Args:
         order: the candidates' names, best first.
-        together: how many of them are asked at the same time at the start.
+        together: how many of them are asked at the same time in the first step.
 
     Attributes:
         last: the last candidate of the order.
         pause: seconds to wait before asking the candidates that `next` returned.
-        errors: the latest error of each candidate that has not answered, if it is known.
-        failures: all errors, with their candidates, in order; a retry counts again.
+        errors: the latest known error of each candidate that has not answered.
+        failures: all errors with their candidates, in order, including those of retries.
     """
 
     def __init__(self, fleet: Fleet, order: Sequence[str], together: int = 1) -> None:
@@ -53,13 +55,13 @@ class Attempts:
 
     @property
     def has_reserve(self) -> bool:
-        """Whether a candidate has not been asked yet."""
+        """Whether there is a candidate that has not been asked yet."""
         return bool(self._waiting)
 
     def next(self) -> list[str]:
-        """The candidates to ask next. To be called when all that were asked have failed, or while one of them is slow.
+        """The candidates to ask next. Call this when all candidates that were asked have failed, or if one is slow.
 
-        Empty once a candidate has answered, or if none is left.
+        Empty if a candidate has answered or none is left.
         """
         if self._answered:
             return []
@@ -81,7 +83,7 @@ class Attempts:
         self.errors.pop(name, None)  # of an earlier attempt
 
     def failed(self, name: str, error: EndpointError | None = None) -> None:
-        """Note that a candidate failed before it began to answer, with the error if it is known."""
+        """Note that a candidate failed before it began to answer, with its error if known."""
         if error is not None:
             self.failures.append((name, error))
             self.errors[name] = error
@@ -89,7 +91,7 @@ class Attempts:
             self._temporary = error is not None and error.temporary
 
     @property
-    def ill(self) -> list[str]:
+    def unhealthy(self) -> list[str]:
         """The candidates whose failure counts for their circuit breakers, each once.
 
         If no candidate has answered and several failed with the same status, the request is the likely cause, and these
@@ -104,7 +106,7 @@ def iter_text(pieces: Iterator[Piece]) -> Iterator[str]:
     """Yield the text of one answer with fallback.
 
     Raises:
-        WorkError: no candidate has answered, or the answer broke off.
+        WorkError: no candidate answered, or the answer broke off.
     """
     responses: list[Response] = []
     for piece in pieces:
@@ -116,13 +118,13 @@ def iter_text(pieces: Iterator[Piece]) -> Iterator[str]:
 
 
 def check_answered(responses: Sequence[Response], may_be_empty: bool = False) -> None:
-    """Raise if nobody answered, or if the answer broke off or is empty.
+    """Raise an error unless there is a complete answer.
 
     Args:
         responses: the failed responses, then the answer.
 
     Raises:
-        WorkError: no candidate has answered, the answer broke off, or it is empty.
+        WorkError: no candidate answered, or the answer broke off or is empty.
     """
     *failed, last = responses
     if failed and last.failed_before_first_token:

@@ -1,4 +1,4 @@
-"""Writes discovered models into a fleet.toml as candidates. The file is created if there is none."""
+"""Adds discovered models to a fleet.toml as candidates. Creates the file if it does not exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zooter_core.fleet.families import recognise
 from zooter_core.fleet.machine import billions_in
 
 GOOD_JUDGE = 7.0  # billions of parameters; smaller models do not judge answers
-DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")  # at the end of a model's name
+DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")  # suffix of a model's name
 EMBEDDED_REWARD = {
     "comment": "Small: it judges little more than form and relevance. docs/reward-models.md has better ones.",
     "kind": "embedded",
@@ -40,7 +40,7 @@ def connect(folder: Path, models: Sequence[Model], called: Sequence[str] | None 
     """Add models to the fleet in a folder; a new fleet gets a reward model and a tagger too.
 
     Args:
-        called: the models' names, if something such as a router knows them by name.
+        called: the candidates' names, if e.g. a router already knows them by name.
 
     Raises:
         ZooterError: fleet.toml is not valid, or cannot be written.
@@ -58,16 +58,16 @@ def connect(folder: Path, models: Sequence[Model], called: Sequence[str] | None 
         if model.billions and billions_in(f"{keys['name']} {model.model}") is None:  # a starting router depends on it
             keys.setdefault("description", f"{model.billions:g}B parameters")
         if model.abilities.prices:
-            keys["comment"] += f"\nPrices on {date.today()}, by its server's list of models."
+            keys["comment"] += f"\nPrices on {date.today()}, from its server's list of models."
             keys |= dict(model.abilities.prices)
         elif price := list_price(model.base_url, model.model):
-            keys["comment"] += f"\nList price on {price.day}, by {price.source}: compare it with the provider's."
+            keys["comment"] += f"\nList price on {price.day}, from {price.source}: compare it with the provider's."
             keys |= {"usd_per_million_tokens": price.answer, "usd_per_million_prompt_tokens": price.prompt}
         if not model.base and (family := recognise(model.model, model.billions)) and family.routed_as:
             keys["routed_as"] = family.routed_as
         tables.append(keys)
     if tables:
-        add_candidates(folder, tables, {} if fleet else _others(tables, new))
+        add_candidates(folder, tables, {} if fleet else _reward_and_tagger(tables, new))
         if fleet and fleet.router and fleet.router.others == "refuse":  # the router does not know the new ones
             set_table(folder, "router", {"others": "profile"})
     return Connected(tuple(names)[len(candidates) :], tuple(model for model in models if model in present))
@@ -81,10 +81,13 @@ def in_fleet(models: Sequence[Model], candidates: Sequence[CandidateConfig]) -> 
     return {model for model in models if (model.backend, model.model, one_name(model.base_url)) in identities}
 
 
-def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[str, Any]:
-    """The reward model and tagger of a new fleet. The two largest models judge if they are large enough: a single judge
-    would judge its own answers. LoRA adapters, which were trained for something else, do not judge."""
-    served: dict[str, tuple[float, dict[str, Any]]] = {}  # by name: the same model on two servers is one judge
+def _reward_and_tagger(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[str, Any]:
+    """The reward model and tagger of a new fleet.
+
+    If two models are large enough, the two largest are judges: a single judge would judge its own answers. LoRA
+    adapters are not judges, since they were trained for something else.
+    """
+    served: dict[str, tuple[float, dict[str, Any]]] = {}  # by name: a model on two servers counts once
     for model, keys in zip(models, tables, strict=True):
         if model.backend == ENDPOINT and not model.base and model.billions and model.billions >= GOOD_JUDGE:
             served.setdefault(model.name, (model.billions, keys))
@@ -92,7 +95,7 @@ def _others(tables: Sequence[dict[str, Any]], models: Sequence[Model]) -> dict[s
         return {"reward": EMBEDDED_REWARD, "tagger": {"kind": "skills"}}
     largest = sorted(served.values(), key=lambda one: -one[0])[:2]
     shared = ("backend", "model", "base_url", "api_key_env", "parallel", "first_token_seconds")
-    quick = {"thinking": False}  # a verdict needs no thoughts, and a hundred verdicts with thoughts would take hours
+    quick = {"thinking": False}  # with thoughts, a hundred verdicts would take hours
     judge, second = ({key: keys[key] for key in shared if key in keys} | quick for _, keys in largest)
     names = " and ".join(keys["name"] for _, keys in largest)
     reward = {

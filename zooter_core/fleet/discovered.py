@@ -26,9 +26,9 @@ QUANTISATION = re.compile(
 class Model:
     """A model that can become a candidate."""
 
-    backend: str  # as in `[[candidate]]`
-    model: str  # likewise
-    place: str  # where it runs or is stored, for people: "Ollama at localhost:11434"
+    backend: str  # the key `backend` of `[[candidate]]`
+    model: str  # the key `model` of `[[candidate]]`
+    place: str  # where it runs or is stored, for messages: "on Ollama at localhost:11434"
     make: str = ""
     billions: float | None = None  # of parameters, if known
     size: int | None = None  # bytes of its weights
@@ -49,7 +49,7 @@ class Model:
 
     @property
     def facts(self) -> str:
-        """The known facts, for people: "7.6B, Q4_K_M, 32,768 tokens, $0.3 per million tokens"."""
+        """The known facts, for messages: "7.6B, Q4_K_M, 32,768 tokens, $0.3 per million tokens"."""
         abilities = self.abilities
         parts = [
             f"{self.billions:g}B" if self.billions else "",
@@ -85,5 +85,5 @@ class Model:
 
 
 def text_or_empty(value: object) -> str:
-    """A text from a server or a file; empty if the value is not a text."""
+    """A string from a server or a file; empty if the value is not a string."""
     return value if isinstance(value, str) else ""

@@ -1,7 +1,7 @@
 """Discovers possible candidates: models of servers on this machine, weights on its disk, and its GPUs.
 
-Servers are asked through their own routes, on the usual ports of this machine and at addresses that the user named;
-nothing else is contacted. A hosted provider is only reported, by the variable that holds its key.
+Only servers on the usual ports of this machine and at addresses that the user named are contacted. Hosted providers are
+not contacted; they are reported by the environment variables that hold their keys.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ PATHS = {  # of providers whose API does not begin at /v1
     "generativelanguage.googleapis.com": "/v1beta/openai",
     "openrouter.ai": "/api/v1",
 }
-MAKES = {"vllm": VLLM, "llamacpp": LLAMA_CPP}  # by `owned_by` in their lists of models
+MAKES = {"vllm": VLLM, "llamacpp": LLAMA_CPP}  # `owned_by` in the list of models -> server
 ASK_SECONDS = 10.0  # for a server to list its models
 CONNECT_SECONDS = 1.0
-AT_ONCE = 8  # models about which a server is asked at the same time
+AT_ONCE = 8  # concurrent requests to a server about its models
 MOST_CHARACTERS = 80_000  # limits a server's answer to 33 million bytes
 LONGEST_NAME, LONGEST_FACT = 1000, 40  # characters
 NO_TEXT = re.compile(
@@ -85,18 +85,18 @@ class Discovery:
 
     models: tuple[Model, ...]
     gpus: tuple[Gpu, ...] = ()
-    # Named addresses at which no server answers, each with the reason.
+    # Named addresses at which no server answers -> reason.
     silent: Mapping[str, str] = field(default_factory=dict)
     providers: tuple[str, ...] = ()  # variables that hold a key of a hosted provider, which was not contacted
-    # Sentences about files and models that were skipped, lists that were cut, and Ollama's models if it does not run.
+    # Sentences about skipped files and models, truncated lists, and Ollama's models if Ollama is not running.
     passed_over: tuple[str, ...] = ()
 
 
 def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequence[Path] = ()) -> Discovery:
-    """Look at the usual ports and cache folders of this machine, and at other servers and folders.
+    """Search the usual ports and cache folders of this machine, and further servers and folders.
 
     Args:
-        addresses: further servers, each address with its /v1, and the variable that holds the key, if any.
+        addresses: further servers: address including /v1 -> the variable that holds the key, if any.
         folders: further folders with weights.
     """
     addresses = addresses or {}
@@ -104,7 +104,7 @@ def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequenc
     for url in (*addresses, *usual_addresses()):
         servers.setdefault(one_name(url), url)
     notes: list[str] = []
-    served, silent = _apart(_all_served({url: addresses.get(url) for url in servers.values()}, notes.append))
+    served, silent = _run_in_own_loop(_all_served({url: addresses.get(url) for url in servers.values()}, notes.append))
     names = {model.name for model in served}
     if (folder := ollama_folder()) and not any(model.make == OLLAMA for model in served):
         notes.append(f"Start Ollama to use its models in {shown(folder)}.")
@@ -120,7 +120,7 @@ def discover(addresses: Mapping[str, str | None] | None = None, folders: Sequenc
 
 
 def one_name(url: str) -> str:
-    """An address with the same name for localhost, 127.0.0.1 and ::1, which are all this machine."""
+    """An address in which localhost, 127.0.0.1 and ::1 all become localhost."""
     parts = urlsplit(url)
     here = parts.hostname in ("localhost", "127.0.0.1", "::1")
     return f"{parts.scheme}://{Host('localhost', parts.port)}{parts.path}" if here else url
@@ -139,7 +139,7 @@ def usual_addresses() -> list[str]:
 
 
 async def _all_served(addresses: Mapping[str, str | None], tell: Tell) -> tuple[list[Model], dict[str, str]]:
-    """The models of all servers, and the reasons of those that do not answer."""
+    """The models of all servers, and the reasons why servers do not answer."""
     results = await asyncio.gather(*(served(*one, tell) for one in addresses.items()), return_exceptions=True)
     models: list[Model] = []
     silent: dict[str, str] = {}
@@ -178,12 +178,12 @@ def server_url(address: str) -> str:
 def models_at(url: str, key_variable: str | None = None) -> Discovery:
     """The models of one server. Arguments and errors: see `served`."""
     notes: list[str] = []
-    models = _apart(served(url, key_variable, notes.append))
+    models = _run_in_own_loop(served(url, key_variable, notes.append))
     return Discovery(tuple(models), passed_over=tuple(notes))
 
 
-def _apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine, run in its own event loop: the caller's thread may already run one."""
+def _run_in_own_loop(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """The result of a coroutine, run in an event loop of its own, since the caller's thread may already run one."""
     portal = Portal("discovery")  # its loop ends with it
     return portal.submit(coroutine).result()
 
@@ -236,10 +236,10 @@ def _named(entries: Sequence[Mapping[str, Any]], host: str, tell: Tell) -> dict[
     wrong = {name for name in named if NOT_IN_NAMES.search(name) or len(name) > LONGEST_NAME}
     if wrong:
         names = listed(visible_name(shortened(name, LONGEST_FACT)) for name in sorted(wrong))
-        tell(f"{host} lists models whose names have line breaks, control characters or no end; passed over: {names}.")
+        tell(f"{host} lists models whose names are too long or have control characters; skipped: {names}.")
     good = {name: entry for name, entry in named.items() if name not in wrong}
     if len(good) > MOST_MODELS:
-        tell(f"{host} lists {len(good) - MOST_MODELS:,} more models than the first {MOST_MODELS:,}; passed over.")
+        tell(f"{host} lists {len(good) - MOST_MODELS:,} more models than the first {MOST_MODELS:,}; they are skipped.")
     return dict(list(good.items())[:MOST_MODELS])
 
 

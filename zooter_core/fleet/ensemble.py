@@ -1,7 +1,7 @@
-"""A fleet at work: route a query to one model, rank the responses of all models, or select the top k.
+"""Use a fleet: route a query to one model, rank the responses of all models, or select the top k.
 
-`Ensemble` is the public class: first what a user calls, then how candidates run and responses are scored. `models`
-loads its models; how a model answers, scores or chooses is up to the packages below.
+`Ensemble` is the public class: the methods for users come first, then those that run candidates and score responses.
+`models` loads its models; the packages below implement how a model answers, scores or chooses.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Ensemble(FleetModels):
-    """A fleet, ready to work. Its models load when they are first needed, and all threads share them::
+    """A fleet, ready to use. Its models load on first use, and all threads share them::
 
         ensemble = Ensemble(load_fleet("models/embedded"))
         ensemble.route("What is 2 + 3?").candidate         # one candidate, chosen by the router
@@ -48,22 +48,22 @@ class Ensemble(FleetModels):
     without the table that it needs ([router], [reward]). `generation` replaces the settings of fleet.toml.
 
     Attributes:
-        can_rank: whether there is a reward model; else responses are shown without a ranking.
-        latest: each candidate's last response.
-        loads: the candidates that `load` has tried, and why those failed that did.
+        can_rank: whether there is a reward model; without one, responses are shown without a ranking.
+        latest: each candidate's latest response.
+        loads: the candidates that `load` has tried -> the error, or None.
     """
 
     def route(self, query: Conversation, willingness: float | None = None) -> Decision:
         """Choose the candidate that should answer (paper, section 3.2).
 
         Returns:
-            The decision; its `query` is the text that was routed, which `tags` and `explain` are about too. Of a
-            conversation that is what the user says now, with the turns that it refers to (`router.turns`).
+            The decision. Its `query` is the text that was routed, to which `tags` and `explain` refer as well. For a
+            conversation, it is the user's newest turn with the turns to which it refers (`router.turns`).
 
         Args:
             willingness: how much probability of the best answer to give up for the lowest price instead of the
-                highest. Above 0, the candidate with the highest utility is chosen (`prices.utilities`). Default: that
-                of the fleet (`prices.find_willingness`).
+                highest. Above 0, the candidate with the highest utility is chosen (`prices.utilities`). Default: the
+                fleet's (`prices.find_willingness`).
 
         Raises:
             ZooterError: the willingness is below 0, or above 0 and a candidate has no price in fleet.toml.
@@ -86,13 +86,13 @@ class Ensemble(FleetModels):
         return explain(self.router, decision, self.neighbours)
 
     def select(self, query: Conversation, k: int = 2, threshold: float | None = None) -> Selection:
-        """Choose the candidates that should answer: the k most probable if the router is unsure, else the first.
+        """Choose the candidates that should answer: the k most probable if the router is unsure, otherwise the first.
 
         `rank(query, selection.candidates)` then runs them and finds the best response.
 
         Args:
             threshold: a query is unsure if its `unsureness`, in [0, 1], is above it. Default: `unsure_above` of
-                [router] in fleet.toml; never without it.
+                [router] in fleet.toml; if that is not set, no query is unsure.
 
         Raises:
             ZooterError: k is below 1.
@@ -108,14 +108,14 @@ class Ensemble(FleetModels):
         return Selection(decision, value, unsure, decision.order[: k if unsure else 1])
 
     def unsureness(self, decision: Decision, order: Sequence[str]) -> float:
-        """How unsure the router is of a decision, in [0, 1]: by the expected gain of the other responses, or by the
-        margin if the router's folder has no training queries.
+        """How unsure the router is of a decision, in [0, 1]: the expected gain of the other responses, or a measure of
+        the margin if the router's folder has no training queries.
 
         Args:
             order: the candidates that would answer if it is unsure, the chosen one first.
         """
         learned = self.neighbours if len(order) > 1 else None
-        if learned is not None and set(order) <= set(learned.candidates):  # else one joined after the training
+        if learned is not None and set(order) <= set(learned.candidates):  # else one joined after training
             columns = np.array([[learned.candidates.index(name) for name in order]])
             return float(learned.gain_ranks(self.router.encoder.embed([decision.query]), columns)[0])
         from zooter_core.method.selection import margin
@@ -139,7 +139,7 @@ class Ensemble(FleetModels):
 
         Raises:
             ZooterError: there is no such candidate.
-            WorkError: no candidate can answer, or the answer breaks off; then after all text before it.
+            WorkError: no candidate can answer, or the answer breaks off. All text before the error is yielded.
         """
         first, *reserves = self.route(query).order if candidate is None else (candidate,)
         pieces = self.run_candidates([first], query, stop or threading.Event(), generation, reserves)
@@ -151,7 +151,7 @@ class Ensemble(FleetModels):
         """Run candidates and rank their responses by reward, best first (reward model ranking, RMR).
 
         Args:
-            candidates: the names of those that run. Default: all of the fleet.
+            candidates: the names of the candidates to run. Default: all of the fleet.
 
         Raises:
             ZooterError: there is no such candidate, or the reward model cannot work.
@@ -172,10 +172,10 @@ class Ensemble(FleetModels):
     ) -> Iterator[Piece]:
         """Yield pieces of the candidates' responses to a query. All candidates run at the same time.
 
-        If all of them fail before their first token, the reserves run one after the other; an empty piece announces
-        each. A response that fails keeps all text that was streamed for it. If the last message is the assistant's,
-        the candidates continue it, and a response holds only the continuation. Where messages have attachments, the
-        first piece of each request says how much of them the candidate reads (`piece.request.readings`).
+        If all of them fail before their first token, the reserves run one after the other, each announced by an empty
+        piece. A failed response keeps the text that was streamed for it. If the last message is the assistant's, the
+        candidates continue it, and a response has only the continuation. If messages have attachments, the first piece
+        of each request tells how much of them the candidate reads (`piece.request.readings`).
         """
         messages = to_messages(query)
         check_query(last_query(messages))
@@ -218,7 +218,7 @@ class Ensemble(FleetModels):
         yield from merge_streams([partial(stream_or_fail, *group, settings) for group in groups], stop)
 
     def _with_attachments(self, request: Request, generation: GenerationConfig | None = None) -> Request:
-        """A request with the attachments of its messages in their texts, as much as its candidate can read."""
+        """A request whose messages' texts include their attachments, as far as the candidate can read them."""
         if not any(message.attachments for message in request.messages):
             return request
         candidate, settings = request.candidate, generation or self.fleet.generation
@@ -231,8 +231,8 @@ class Ensemble(FleetModels):
         return replace(request, messages=messages, readings=readings)
 
     def read_ahead(self, conversation: Conversation) -> None:
-        """Let candidates read a conversation in the background, if their backend can, so that the answer to its next
-        query begins sooner. The next request ends the reading."""
+        """Let candidates process a conversation in the background, if their backend supports it, so that the answer to
+        the next query begins sooner. The next request ends this."""
         messages = to_messages(conversation)
         loaded = [candidate for candidate in self.fleet.candidates if choose_backend(candidate) in self._used]
         requests = [self._with_attachments(Request(candidate, messages)) for candidate in loaded]
@@ -252,7 +252,7 @@ class Ensemble(FleetModels):
         stop: threading.Event,
         generation: GenerationConfig | None = None,
     ) -> Iterator[Piece]:
-        """`run_requests` for one candidate. An independent one takes requests from an iterator as it has room."""
+        """`run_requests` for one candidate. An `independent` one takes requests from the iterator as it has room."""
         backend = self.backend_for(self.fleet.candidate(candidate))
         return stream_or_fail(backend, requests, generation or self.fleet.generation, stop)
 
@@ -282,7 +282,7 @@ class Ensemble(FleetModels):
         stop: threading.Event | None = None,
         cached: bool = True,
     ) -> list[QueryRewards]:
-        """The rewards of responses to queries: `score_queries` with the fleet's model and, if `cached`, cache."""
+        """The rewards of responses to queries: `score_queries` with the fleet's model and, if `cached`, its cache."""
         return score_queries(self.reward_model, queries, self._cache() if cached else None, progress, stop)
 
     def renewed(self, fleet: Fleet) -> Ensemble:
@@ -295,18 +295,18 @@ class Ensemble(FleetModels):
         return new
 
     def load(self, progress: Tell = silent, on_router: Callable[[], None] = lambda: None) -> None:
-        """Load all parts now. A candidate or reward model that fails is skipped, and raises its error when used.
+        """Load all parts now. A candidate or reward model that does not load is skipped, and raises its error on use.
 
         Args:
-            on_router: called when queries can be routed. A candidate that is asked from then on loads at once.
+            on_router: called when queries can be routed. From then on, a candidate that is asked loads at once.
 
         Raises:
-            ZooterError: the router or tagger cannot work.
+            ZooterError: the router or the tagger does not load.
         """
         progress("Loading the router ...")
         self.route("Hello")
         on_router()
-        self.routing([["Hello", "Thanks"]])  # also embeds the examples of small talk
+        self.routing([["Hello", "Thanks"]])  # a second turn, so that the examples of small talk are embedded
         for candidate in self.fleet.candidates:
             progress(f"Loading the candidate {candidate.name} ...")
             try:

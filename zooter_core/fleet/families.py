@@ -1,8 +1,8 @@
-"""Well-known families of open models: what a model's name tells, and what its makers published.
+"""Well-known families of open models: what a model's name tells about it, and its published benchmark figures.
 
-`models/families.toml` is the table, and says what its keys mean. A name may be Ollama's (`qwen2.5:7b-instruct-q4_K_M`),
-the hub's (`Qwen/Qwen2.5-7B-Instruct`, also as vLLM serves it), or a GGUF file's (`qwen2.5-7b-instruct-q4_k_m.gguf`).
-A model that was made from one of them, and so differs in quality (`Hermes-3-Llama-3.1-8B`), is not recognised.
+`models/families.toml` has the table and explains its keys. A name may be Ollama's (`qwen2.5:7b-instruct-q4_K_M`), the
+hub's (`Qwen/Qwen2.5-7B-Instruct`, also as vLLM serves it), or a GGUF file's (`qwen2.5-7b-instruct-q4_k_m.gguf`). A
+model derived from one of them (`Hermes-3-Llama-3.1-8B`) is not recognised, since its quality differs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from zooter_core.base.paths import FAMILIES
 
-OF_SKILLS = {  # skill -> the benchmark that stands for it
+OF_SKILLS = {  # skill -> the benchmark that measures it
     **dict.fromkeys(("arithmetic", "word-problems"), "gsm8k"),
     "algebra": "math",
     **dict.fromkeys(("programming", "sql-and-shell", "debugging"), "humaneval"),
@@ -26,7 +26,7 @@ OF_SKILLS = {  # skill -> the benchmark that stands for it
 }
 MMLU_CHANCE, PRO_CHANCE, PRO_POWER = 0.25, 0.1, 0.61  # the power fits the models of the table that have both
 
-ALIKE = 1.35  # the ratio of two counts of parameters; CodeGemma 7B has 8.5 billion
+ALIKE = 1.35  # sizes within this ratio count as equal: CodeGemma 7B has 8.5 billion parameters
 MAKERS = "meta|meta-llama|c4ai|google|qwen|mistralai|microsoft|nvidia|ibm-granite|allenai|deepseek-ai|openai|tiiuae"
 ENDING = re.compile(r"(?i)(\.gguf|-gguf)+$")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)([bm])", re.ASCII)
@@ -40,7 +40,7 @@ PLAIN = re.compile(  # parts of a name that do not mean a different model
 )
 
 
-THINKS = re.compile(  # in names of models that think before they answer, unless they are told not to
+THINKS = re.compile(  # in names of models that think before they answer by default
     r"thinking|reason|deepseek-(r\d|v3\.[1-9]|v[4-9])|gpt-oss|gpt-[5-9]|(?<![a-z0-9])o[1-9](?![a-z0-9.])|magistral|qwq"
     r"|qwen-?3(?!.*(instruct|coder))|glm-?(4\.[5-9]|[5-9])|kimi-k2\.[5-9]|minimax-m\d|gemini-(2\.5|[3-9])|grok-(3-mini|[4-9])"
     r"|smollm-?3|seed-oss|nemotron-(super|nano|ultra|3)|exaone-deep|ernie.*thinking|step-?3"
@@ -49,7 +49,7 @@ THINKS = re.compile(  # in names of models that think before they answer, unless
 
 @dataclass(frozen=True)
 class Family:
-    """A model of a family, as far as its name tells."""
+    """What a name tells about a model of a family."""
 
     name: str  # a short name of the family, such as "qwen2.5-coder"
     parameters: float | None = None  # in billions, as makers round them; None if the name does not say
@@ -59,10 +59,10 @@ class Family:
 
 
 def recognise(name: str, billions: float | None = None) -> Family | None:
-    """The family and the size of the model with this name; None if it is unknown.
+    """The family and the size of the model with this name; None if the name is unknown.
 
     Args:
-        billions: parameters according to its server, for a name without a size such as `llama3.1:latest`.
+        billions: the parameters that the server reports, for names without a size such as `llama3.1:latest`.
     """
     plain = _plain(name)
     for entry, pattern in _table():
@@ -82,8 +82,8 @@ def thinks(name: str) -> bool:
 def published(family: Family) -> dict[str, float]:
     """Skill -> share from 0 to 1, from the published figures. A skill whose benchmark was not published is absent.
 
-    OF_SKILLS is the rule. One figure is computed from another: without MMLU, it is MMLU-Pro on the scale of MMLU, with
-    chance at chance and 1 at 1 (16 models of the table have both; the result is within 0.08 of their MMLU).
+    OF_SKILLS maps skills to benchmarks. If MMLU was not published, it is computed from MMLU-Pro, so that chance becomes
+    chance and 1 becomes 1 (16 models of the table have both; the result is within 0.08 of their MMLU).
     """
     figures = dict(family.skills)
     if "mmlu" not in figures and "mmlu-pro" in figures:
@@ -93,7 +93,7 @@ def published(family: Family) -> dict[str, float]:
 
 
 def _plain(name: str) -> str:
-    """The last part of a path in small letters, with dashes alone between its parts: `Llama-3_1-8B` is llama-3.1-8b."""
+    """The last part of a path in lower case, with dashes as its only separators: `Llama-3_1-8B` is llama-3.1-8b."""
     last = re.split(r"[/\\]", name.strip().rstrip("/\\"))[-1].lower()
     last = re.sub(r"(?<=\d)_(?=\d)", ".", ENDING.sub("", last))
     return re.sub(r"(?:[\s_:@-]|\.(?!\d))+", "-", last)
@@ -101,7 +101,7 @@ def _plain(name: str) -> str:
 
 @cache
 def _table() -> list[tuple[dict[str, Any], re.Pattern[str]]]:
-    """The families of the table, each with the pattern of its names."""
+    """The families of the table, each with the pattern that matches its names."""
     entries: list[dict[str, Any]] = tomllib.loads(FAMILIES.read_text(encoding="utf-8"))["family"]
     return [
         (entry, re.compile(rf"(?:(?:{MAKERS})-)?(?:{entry['pattern']})(?![a-z0-9]|\.\d)", re.ASCII))
@@ -131,7 +131,7 @@ def _parameters(entry: Mapping[str, Any], parts: list[str]) -> float | None:
 
 
 def _rounded(entry: Mapping[str, Any], billions: float | None) -> float | None:
-    """The size under which the table lists a model with this many parameters, which makers round."""
+    """The table's size for a number of parameters, since makers round the sizes in names."""
     if not billions:
         return None
     sizes = map(float, {*entry.get("figures", {}), *entry.get("routed_as", {})})

@@ -1,4 +1,4 @@
-"""The GPUs of this machine, and the size that a model's name says. Neither needs a library."""
+"""The GPUs of this machine, and the size in a model's name. Neither needs a library."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Gpu:
 
 
 def billions_in(text: str) -> float | None:
-    """Billions of parameters that a name or a size says: "7.6B" is 7.6, "smollm2-135m" is .135."""
+    """The billions of parameters in a name or a size: 7.6 for "7.6B", 0.135 for "smollm2-135m"."""
     sizes = SIZE.findall(text)
     billions = round(float(sizes[-1][0]) / (1 if sizes[-1][1] in "bB" else 1000), 3) if sizes else 0.0
     return billions if 0 < billions < MOST_BILLIONS else None
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """This machine's NVIDIA GPUs with their free memory, according to the driver's tool; () if there are none."""
+    """This machine's NVIDIA GPUs with their free memory, as nvidia-smi reports them; () if there are none."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()

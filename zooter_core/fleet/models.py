@@ -1,4 +1,4 @@
-"""The models of a fleet: each loads when it is first needed, and all threads share it."""
+"""The models of a fleet: each loads on first use, and all threads share it."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ Part = TypeVar("Part")
 class FleetModels:
     """The backends, router, tagger and reward model that fleet.toml describes.
 
-    A part raises a ZooterError if it is needed and fleet.toml has no table for it.
+    Using a part for which fleet.toml has no table raises a ZooterError.
 
     Args:
-        shared: backends by kind; missing ones are added. Fleets that share them load a common model once.
+        shared: backends by kind, to which missing ones are added. Fleets that share them load a common model once.
         light: route with 7-bit weights if the encoder has them, and without tags if the tagger would need its own
             encoder.
     """
@@ -45,21 +45,21 @@ class FleetModels:
     def __init__(self, fleet: Fleet, shared: dict[str, Backend] | None = None, light: bool = False) -> None:
         self.fleet, self.light = fleet, light
         self.backends: dict[str, Backend] = {} if shared is None else shared
-        self._used: set[str] = set()  # the kinds of backend that know this fleet's candidates
+        self._used: set[str] = set()  # the kinds of backends that know this fleet's candidates
         self._using = threading.Lock()
         for candidate in fleet.candidates:
-            if candidate.backend not in (*backends.KINDS, AUTO_BACKEND):  # the other kinds load when they are needed
+            if candidate.backend not in (*backends.KINDS, AUTO_BACKEND):  # built-in kinds open on first use
                 self.open_backend(candidate.backend)
         self._parts: dict[str, Any] = {}
         self.latest: dict[str, Response] = {}
         self.loads: dict[str, ZooterError | None] = {}
         self.can_rank = fleet.reward is not None
-        self._lock = threading.RLock()  # the tagger may load the router first
+        self._lock = threading.RLock()  # reentrant: the tagger may load the router first
         self._running: list[TextEncoder] = []  # the encoder of this fleet before it changed
 
     @property
     def router(self) -> Router:
-        """The router for the fleet's pool: its own, or a starting router until it has one."""
+        """The router for the fleet's pool: its own, or a starting router if it has none."""
         return self._part("router", self.fleet, self._open_router)
 
     @property
@@ -93,15 +93,16 @@ class FleetModels:
 
     @cached_property
     def encoders(self) -> Encoders:
-        """Encoders by reference, which load when they are first needed."""
+        """Encoders by reference, which load on first use."""
         return Encoders(self.fleet.runtime, self.light, self._running)
 
     def _open_router(self, fleet: Fleet) -> Router:
-        """The router of fleet.toml, else the open-models router if it knows the candidates, else a starting router."""
+        """The router of fleet.toml if it knows all candidates. Otherwise a starting router, with the trained router for
+        those that it knows: fleet.toml's, or else open-models."""
         if fleet.router and fleet.router.others == "refuse":
             router = Router.load(fleet.router.path, self.encoders)
             return router.for_pool(fleet.pool, fleet.names_in(router.candidates))
-        from zooter_core.fleet import starting  # here: most fleets do without it
+        from zooter_core.fleet import starting  # imported here, since most fleets do not need it
 
         config = fleet.router or starting.open_models(fleet)
         if config is None:
@@ -122,7 +123,7 @@ class FleetModels:
         return neighbours and neighbours.for_pool(self.fleet.pool, self.fleet.names_in(neighbours.candidates))
 
     def _quick_tagger(self) -> taggers.Tagger | None:
-        """The tagger, if it can tag every query. A light fleet loads no second encoder for it."""
+        """The tagger, if it is fast enough for every query. A light fleet does not load a second encoder for it."""
         config = self.fleet.tagger
         if config is None or not taggers.is_quick(config):
             return None
@@ -130,7 +131,7 @@ class FleetModels:
         return self.tagger if same_encoder or not self.light else None
 
     def _load_reward(self, config: RewardConfig) -> rewards.RewardModel:
-        """On ONNX Runtime if it can, unless candidates need PyTorch anyway or fleet.toml wants it (`runtime`)."""
+        """On ONNX Runtime if possible, unless candidates need PyTorch anyway or fleet.toml asks for it (`runtime`)."""
         from zooter_core.fleet.reward_graph import open_reward
 
         model: rewards.RewardModel | None = None
@@ -147,7 +148,7 @@ class FleetModels:
         return model
 
     def open_backend(self, kind: str) -> Backend:
-        """The backend of a kind. A judge on the candidates' base model shares its weights this way."""
+        """The backend of a kind. A judge with the candidates' base model shares its weights, since it uses this too."""
         if kind not in self._used:
             with self._using:
                 if kind not in self.backends:
@@ -162,9 +163,9 @@ class FleetModels:
         return self.open_backend(choose_backend(candidate))
 
     def retain(self, others: Sequence[Fleet] = ()) -> None:
-        """Unload models that neither this fleet nor the others need any more."""
+        """Unload models that neither this fleet nor the others still need."""
         needed = [model for fleet in (self.fleet, *others) for model in fleet.language_models]
-        for kind, backend in list(self.backends.items()):  # other fleets may add to them meanwhile
+        for kind, backend in list(self.backends.items()):  # a copy: other fleets may add backends meanwhile
             backend.retain([model for model in needed if choose_backend(model) == kind])
 
     def _spare(self) -> None:
@@ -180,7 +181,7 @@ class FleetModels:
         return self._part("cache", config, lambda _: ScoreCache(identity))
 
     def _part(self, name: str, config: Config | None, load: Callable[[Config], Part]) -> Part:
-        """A part of the fleet. The first thread that needs it loads it; the others wait."""
+        """A part of the fleet. The first thread that needs the part loads it; the others wait."""
         if config is None:
             raise self.fleet.missing(name)
         if name not in self._parts:  # a loaded part must not wait for one that is loading

@@ -1,6 +1,6 @@
 """Finds the models in a folder: GGUF files and transformers folders.
 
-A folder may contain anything. Both the number of files and what is read of each are bounded.
+A folder may contain anything, so both the number of files and the bytes read from each are limited.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from zooter_core.config.candidates import GGUF, TRANSFORMERS
 from zooter_core.fleet.discovered import MOST_MODELS, QUANTISATION, Model, text_or_empty
 from zooter_core.fleet.machine import MOST_BILLIONS, billions_in
 
-MOST_FILES = 20_000  # that are examined in a folder, and folders in it
+MOST_FILES = 20_000  # files and folders that are examined in a folder
 MOST_BYTES = 1 << 23  # of a JSON file
 
 
 def usual_folders() -> list[Path]:
-    """The folders in which LM Studio and the hub's client keep weights, where they exist."""
+    """The existing folders in which LM Studio and the hub's client keep weights."""
     home = Path.home()
     hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or home / ".cache/huggingface") / "hub"
     places = [home / ".lmstudio/models", home / ".cache/lm-studio/models", Path(hub)]
@@ -37,7 +37,7 @@ def usual_folders() -> list[Path]:
 
 
 def ollama_folder() -> Path | None:
-    """The folder of Ollama's models, or None. Their names are not in it: Ollama has to run."""
+    """The folder of Ollama's models, or None. It does not have their names, for which Ollama has to run."""
     folder = Path(os.environ.get("OLLAMA_MODELS") or Path.home() / ".ollama/models")
     return folder if os.path.isdir(folder / "manifests") else None
 
@@ -52,18 +52,18 @@ def models_in(folder: Path, tell: Tell = silent) -> list[Model]:
     for number, path in enumerate(_paths(folder)):
         if number >= MOST_FILES or len(models) >= MOST_MODELS:
             bounds = f"{MOST_FILES:,} files and folders, or {MOST_MODELS:,} models"
-            tell(f"A part of {shown(folder)} is passed over: it has more than {bounds}.")
+            tell(f"A part of {shown(folder)} is skipped: it has more than {bounds}.")
             break
         if path is None:
             continue
         if NOT_IN_NAMES.search(str(path)):
-            tell(f"{visible_name(shown(path))} has line breaks or control characters in its name; passed over.")
+            tell(f"{visible_name(shown(path))} has line breaks or control characters in its name; skipped.")
             continue
         try:
             model = _read_gguf(path) if path.suffix == ".gguf" else _read_folder(path.parent)
         except (ZooterError, OSError, ValueError) as problem:
             reason = problem.failure.reason if isinstance(problem, ZooterError) else first_line(problem)
-            tell(f"{shown(path)} is passed over: {reason}.")
+            tell(f"{shown(path)} is skipped: {reason}.")
             continue
         if model:
             models.setdefault(model.model, model)
@@ -83,7 +83,7 @@ def _paths(folder: Path) -> Iterator[Path | None]:
 
 
 def _read_gguf(path: Path) -> Model | None:
-    """A GGUF file; None if it holds no model that writes text, or is a later part of one."""
+    """A GGUF file; None if it is not a model that writes text, or is not its first part."""
     part = PART.search(path.name)
     if part and int(part[1]) != 1:
         return None
@@ -130,7 +130,7 @@ def _read_folder(folder: Path) -> Model | None:
 
 
 def _read_templates(folder: Path) -> str:
-    """The chat templates of a transformers folder; empty if it has none that can be read."""
+    """The chat templates of a transformers folder; empty if none can be read."""
     with suppress(ZooterError, OSError, ValueError):
         if (file := folder / "chat_template.jinja").is_file():
             return read_bounded(file, MOST_BYTES).decode(errors="replace")
@@ -141,6 +141,6 @@ def _read_templates(folder: Path) -> str:
 
 
 def shown(path: Path) -> str:
-    """A folder for people: with ~ for the home folder."""
+    """A path for messages, with ~ for the home folder."""
     text, home = str(path.absolute()), str(Path.home())
     return text.replace(home, "~", 1) if text.startswith(home + os.sep) else text

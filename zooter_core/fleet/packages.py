@@ -1,7 +1,7 @@
-"""The packages that a fleet needs in order to route and answer. They are looked up without being imported.
+"""Checks for the packages that a fleet needs to route and answer, without importing them.
 
-`zooter init` names missing ones; `zooter setup` and `zooter demo` do not start without them. The parts of a fleet raise
-the same errors when they are used, e.g. by `zooter check`.
+`zooter init` lists missing packages; `zooter setup` and `zooter demo` do not start without them. The parts of a fleet
+raise the same errors on use, e.g. in `zooter check`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zooter_core.config.labelling import ENCODER
 
 
 def missing(fleet: Fleet) -> list[NotInstalledError]:
-    """The missing packages of its router and its candidates, each once."""
+    """The errors for missing packages of the fleet's router and candidates, one per package."""
     checks: list[Callable[[], object]] = [partial(check_encoder, fleet)]
     for candidate in fleet.candidates:
         checks += [partial(check_engine, candidate, candidate.name), partial(_check_weights, candidate.model)]
@@ -32,7 +32,7 @@ def missing(fleet: Fleet) -> list[NotInstalledError]:
 
 
 def check_engines(fleet: Fleet) -> None:
-    """Refuse a fleet none of whose candidates can answer, because the library of its backend is not installed.
+    """Refuse a fleet if no candidate can answer because the libraries of their backends are not installed.
 
     Raises:
         NotInstalledError: names it, and the command that installs it.
@@ -48,10 +48,10 @@ def check_engines(fleet: Fleet) -> None:
 
 
 def check_encoder(fleet: Fleet) -> None:
-    """Refuse a fleet whose router reads queries with a sentence encoder that is not installed.
+    """Refuse a fleet if the sentence encoder of its router is not installed.
 
     Raises:
-        NotInstalledError: names it, and the command that installs it.
+        NotInstalledError: names the encoder's package and the command that installs it.
     """
     encoder = ENCODER  # of a starting router
     if fleet.router is not None:

@@ -1,6 +1,6 @@
-"""Reward models of BERT's architecture on ONNX Runtime, by a graph that is made once, in the cache folder.
+"""Reward models of BERT's architecture on ONNX Runtime, with a graph that is built once and kept in the cache folder.
 
-A fleet whose candidates do not need PyTorch ranks without it this way.
+With it, fleets whose candidates do not need PyTorch rank responses without PyTorch.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from zooter_core.labelling.rewards import without_marks
 from zooter_core.router import bert
 from zooter_core.router.graph import GRAPH, TextGraph
 
-LAYOUT = 3  # to be raised when the graph changes, so that cached graphs are made again
+LAYOUT = 3  # increase it when the graph changes, so that cached graphs are rebuilt
 MOST_TOKENS = 512  # of a query and a response, unless fleet.toml says otherwise
 PROBE = ("Hello", "Hello!")
 
 
 class GraphReward:
-    """A reward model's graph. Each pair is scored alone and without padding, so that its reward depends on no other."""
+    """A reward model's graph. It scores pairs alone and without padding, so that rewards do not depend on a batch."""
 
     version = "onnx"
 
@@ -38,7 +38,7 @@ class GraphReward:
         self.marks = [token.content for token in added if token.special]  # such as [SEP]
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """The rewards of (query, response) pairs. The pairs are divided among the cores."""
+        """The rewards of (query, response) pairs, computed in parallel on all cores."""
         if len(pairs) < 2:
             return [self._score(pair) for pair in pairs]
         with ThreadPoolExecutor(cores()) as pool:
@@ -56,8 +56,8 @@ def open_reward(config: RewardConfig) -> GraphReward | None:
     The model must be a classifier in a folder or package that reads two segments, in single precision.
 
     Raises:
-        ZooterError: it is not a classifier of BERT's architecture with one output.
-        WorkError: its files do not load, or its rewards are not finite.
+        ZooterError: the model is not a classifier of BERT's architecture with one output.
+        WorkError: the model's files do not load, or its rewards are not finite.
     """
     if not isinstance(config, ScalarConfig) or isinstance(config, UltraConfig):
         return None
@@ -65,7 +65,7 @@ def open_reward(config: RewardConfig) -> GraphReward | None:
         return None
     source = Path(resolve(config.model))
     stamps = [stamp_weights(resolve(name)) for name in (config.model, config.adapter) if name]
-    if not all(stamps):  # a hub's
+    if not all(stamps):  # a model on the hub
         return None
     decided_by = hash_parts(f"{LAYOUT} {config.max_tokens} {source.resolve()}", *stamps)
     place = Place("rewards", decided_by, f"{config.model}\n{config.adapter}\n{config.max_tokens}")

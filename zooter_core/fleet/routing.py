@@ -1,7 +1,7 @@
-"""Decides who should answer: topics, router and tagger together.
+"""Decides which candidate should answer, with topics, router and tagger.
 
-A conversation becomes the text that it is about now (`router.turns`). Router and tagger read that text, in one pass if
-they have the same encoder. Prices count as fleet.toml says (data/prices.py), unless a caller says otherwise.
+A conversation is reduced to the text that it is about now (`router.turns`). Router and tagger read that text, in one
+pass if they have the same encoder. Prices count as set in fleet.toml (data/prices.py), unless a caller overrides that.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from zooter_core.labelling.taggers import Tagger
 from zooter_core.router.router import Router
 from zooter_core.router.turns import SmallTalk, Topics
 
-MOST_REMEMBERED = 4096  # texts, whose rows take about three megabytes
+MOST_REMEMBERED = 4096  # texts; their rows take about three megabytes
 
-Turns = Sequence[str]  # the texts of a conversation's user, oldest first
+Turns = Sequence[str]  # the user's texts in a conversation, oldest first
 Row = tuple[list[float], tuple[Tag, ...]]  # a text's probabilities in pool order, and its tags
 
 
@@ -26,10 +26,10 @@ class Routing:
     """Conversations -> decisions (paper, section 3.2). Any number of threads may call it.
 
     Attributes:
-        tagger: None if decisions have no tags.
+        tagger: the tagger; None if decisions have no tags.
         weigh: applies prices to a decision by probability.
-        memory: the rows of recent texts, by the texts' hashes. A tool loop, or a page that is drawn again, asks for the
-            same text repeatedly.
+        memory: hash of a recent text -> its row. A tool loop, or a page that is drawn again, asks for the same text
+            repeatedly.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Routing:
         self._order = [router.candidates.index(name) for name in pool]
 
     def __call__(self, conversations: Sequence[Turns]) -> list[Decision]:
-        """The decisions on conversations, made as one batch."""
+        """The decisions on conversations, in one batch."""
         topics = Topics(conversations, self._small_talk)
         rows = self._rows(topics.texts)
         decisions = []

@@ -1,4 +1,4 @@
-"""A router's view of each candidate's skills: its mean probability over the starter set's queries of each kind."""
+"""Each candidate's skills according to a router: its mean probability on the starter set's queries of each kind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUICK = 120  # queries at the beginning of the set, which cycles through the ski
 
 
 def starter_queries(quick: bool = False) -> list[Query]:
-    """The queries of the starter set, or the first of them."""
+    """The queries of the starter set, or only the first ones if `quick`."""
     return read_queries(STARTER / "queries.jsonl")[: QUICK if quick else None]
 
 

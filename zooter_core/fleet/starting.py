@@ -1,7 +1,8 @@
-"""The starting router: routing for candidates for which no router was trained.
+"""The starting router, for candidates that no router was trained for.
 
-A candidate's skills come from the first available source: a trained router that knows it (`models/open-models`, or the
-fleet's own), `skills` in fleet.toml, published figures of its family, or its name and size.
+A candidate's skills come from the first available source: a trained router that knows the candidate
+(`models/open-models`, or the fleet's own), `skills` in fleet.toml, published figures of its family, or its name and
+size.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ BY_OWNER, PUBLISHED, GUESS = "fleet.toml", "published figures", "the models' nam
 BY_SCORES, BY_ROUTER = "scores on public test questions", "the fleet's router"
 
 UNKNOWN = 0.6  # the level of a model of unknown size
-# Models that are only available as a service have no published size. They are large, unless their name says small.
+# Models that are only available as a service have no published size. They count as large unless their name says small.
 HOSTED, HOSTED_SMALL = 0.95, 0.85
 SERVICES = re.compile(
     r"(?<![a-z0-9])(?:gpt-[4-9]|chatgpt-|o[1-9](?![a-z0-9])|claude|gemini-|grok|deepseek-(?:chat|reasoner|v\d|r\d)"
@@ -39,7 +40,7 @@ SERVICES = re.compile(
     r"|sonar|nova-(?:micro|lite|pro|premier)|glm-[4-9]|minimax)"
 )
 SMALL = re.compile(r"(?<![a-z0-9])(?:mini|nano|micro|small|lite|flash|haiku|fast|turbo|air)(?![a-z0-9])")
-SPECIAL, ELSEWHERE = 0.2, -0.1  # what a speciality adds to its own skills, and to the others
+SPECIAL, ELSEWHERE = 0.2, -0.1  # what a speciality adds to its own skills and to the others
 ADAPTER = re.compile(r"LoRA adapter of (\S+)")  # in the description that `zooter init` writes
 WORDS: Mapping[str, tuple[str, ...]] = {
     r"code\w*|coding|\w*coder|starcoder\w*|program\w*|python|javascript|html|functions?": GROUPS["code"],
@@ -60,10 +61,10 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 
 
 def guess_level(billions: float | None, names: str = "") -> float:
-    """The level of a general model by its size: about .5 at one billion parameters, .7 at seven, .95 at most.
+    """The level of a general model by its size: 0.5 at one billion parameters, 0.7 at seven, at most 0.95.
 
     Args:
-        names: tell whether a model without a size is only available as a service.
+        names: the model's names, which tell whether a model without a size is only available as a service.
     """
     if billions is not None:
         return min(0.4 + 0.1 * math.log2(1 + billions), 0.95)
@@ -73,7 +74,7 @@ def guess_level(billions: float | None, names: str = "") -> float:
 
 
 def guess(text: str, billions: float | None = None) -> dict[str, float]:
-    """Levels in all skills, guessed from a model's name and description."""
+    """A model's level in each skill, guessed from its name and description."""
     special = {
         skill
         for pattern, skills in WORDS.items()
@@ -97,7 +98,7 @@ def open_models(fleet: Fleet) -> RouterConfig | None:
 def make_profile(candidate: CandidateConfig) -> tuple[dict[str, float], str]:
     """A candidate's level in each skill, and its main source.
 
-    A LoRA adapter has its base's levels, except for what its own name and description say.
+    A LoRA adapter has its base model's levels, adjusted by its own name and description.
     """
     names = f"{candidate.name} {candidate.model}"
     size = billions_in(f"{candidate.description} {names}")
@@ -116,10 +117,10 @@ def make_profile(candidate: CandidateConfig) -> tuple[dict[str, float], str]:
 
 
 class StartingRouter(Router):
-    """Routes by profiles. Among the candidates that a trained router knows, that router decides.
+    """Routes by the candidates' profiles. A trained router decides among the candidates that it knows.
 
     Attributes:
-        sources: where each candidate's profile comes from.
+        sources: candidate -> the source of its profile.
         levels: each candidate's level in each skill, shape (candidates, skills).
     """
 
@@ -135,9 +136,9 @@ class StartingRouter(Router):
             name: trained_by if name in members else source
             for name, (_, source) in zip(fleet.pool, by_candidate, strict=True)
         }
-        sources = " and by ".join(dict.fromkeys(self.sources.values()))
+        sources = " and ".join(dict.fromkeys(self.sources.values()))
         weighed = prices.describe_weighing(fleet)
-        self.note = f"A starting router chooses until there is a trained one. It goes by {sources}." + (
+        self.note = f"A starting router chooses until there is a trained one. It uses {sources}." + (
             f" {weighed}" if weighed else ""
         )
         self._members = [fleet.pool.index(name) for name in members]

@@ -1,9 +1,9 @@
 """Access control: host names, origins, API keys, and limits for JSON bodies.
 
-A JSON value can take thirty times the memory of its text, and the parser lets no other thread run. So values are
-counted in the bytes before they are parsed, and a large body is counted and parsed in a thread.
+Parsed JSON can take thirty times the memory of its text, and no other thread runs while it is parsed. Values are
+therefore counted in the raw bytes before parsing, and large bodies are counted and parsed in a thread.
 
-All requests are of HTTP: uvicorn runs with neither WebSockets nor a lifespan (run.py).
+Every scope is an HTTP request: uvicorn runs without WebSockets and lifespan events (run.py).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from zooter_core.serve.errors import ApiError, bad_request, error_reply
 from zooter_core.serve.keys import Key, KeyRing
 
 LOG = logging.getLogger("zooter.serve")
-HEALTH = "/health"  # answered to anybody
+HEALTH = "/health"  # answered without a key and under any host name
 OPEN = (HEALTH, "/ready")  # answered without a key
 ADMIN = "/admin/"
-ROUTED_ELSEWHERE = {  # servers, with fields by which a client could choose a model, a provider or an address there
+ROUTED_ELSEWHERE = {  # server -> fields by which a client could choose a model, a provider or an address there
     "OpenRouter": ("models", "provider", "route", "preset", "plugins", "transforms"),
     "LiteLLM": (
         *("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks", "model_list"),
@@ -43,7 +43,7 @@ ROUTED_ELSEWHERE = {  # servers, with fields by which a client could choose a mo
     "Vercel": ("providerOptions",),
     "Not Diamond": ("llm_providers",),
 }
-NOT_FORWARDED = {name for names in ROUTED_ELSEWHERE.values() for name in names}  # by a key for some candidates alone
+NOT_FORWARDED = {name for names in ROUTED_ELSEWHERE.values() for name in names}  # if the key is limited to some models
 FORM_TYPES = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
 LARGE = 256 << 10  # bytes; larger bodies are parsed in a thread
 MOST_DEPTH = 100  # of nested arrays and objects
@@ -51,7 +51,7 @@ MOST_ITEMS = 300_000  # in all arrays and objects; OpenAI takes as many tokens f
 
 
 class GuardGate:
-    """Refuses requests under foreign host names and from pages of other origins. Answers HEAD as GET."""
+    """Refuses requests under foreign host names and from pages of other origins. Handles HEAD as GET."""
 
     def __init__(self, app: ASGIApp, gate: HostGate) -> None:
         self._app, self._gate = app, gate
@@ -68,10 +68,10 @@ class GuardGate:
 
 
 def check_content_type(headers: Headers) -> None:
-    """Refuse a body that a page of another site could send without asking (the Fetch standard's simple requests).
+    """Refuse a body that a page of another site can send without a preflight (the Fetch standard's simple requests).
 
     Raises:
-        ApiError: its content type is missing, or is one that forms use.
+        ApiError: the content type is missing, or is one that HTML forms use.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
@@ -82,7 +82,7 @@ def check_content_type(headers: Headers) -> None:
 
 
 class RequireKey:
-    """Lets only requests with a valid key pass. The routes get the key with `get_key`."""
+    """Refuses requests without a valid key. Routes get the key with `get_key`."""
 
     def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
         self._app, self._keys = app, keys
@@ -131,13 +131,13 @@ def _refusal(path: str, text: str, key: Key | None) -> ApiError | None:
 
 
 def restricted(body: dict[str, Any], key: Key | None, pool: Collection[str]) -> dict[str, Any]:
-    """The body as its key allows it: with `models` narrowed, and without fields by which a server would route.
+    """The body reduced to what the key allows: with fewer `models`, and without fields by which a server would route.
 
     Args:
-        pool: the candidates that are served; a key may name others, which have left the fleet.
+        pool: the candidates that are served; a key may also name candidates that have left the fleet.
 
     Raises:
-        ApiError: it asks only for models that the key may not use, or a field for the router is wrong.
+        ApiError: the body asks only for models that the key may not use, or a field for the router is invalid.
     """
     if key is None or key.models is None:
         return body
@@ -168,7 +168,7 @@ async def read_body(request: Request, admission: Admission, most_bytes: int) -> 
     """The JSON object in a request's body.
 
     Raises:
-        ApiError: it is anything else or too large, or the limit of requests a minute is reached.
+        ApiError: the body is not a JSON object or is too large, or a limit per minute is reached.
     """
     check_content_type(request.headers)
     key = get_key(request)
@@ -203,9 +203,9 @@ def check_structure(raw: bytes | bytearray) -> None:
     """
     opening = raw.count(b"[") + raw.count(b"{")
     if opening <= MOST_DEPTH and opening + raw.count(b",") <= MOST_ITEMS:
-        return  # whether or not they are in strings
+        return  # below the limits even if none of these bytes is in a string
     bare = bytes(raw).replace(rb"\\", b"").replace(rb"\"", b"")  # every remaining quote begins or ends a string
-    parts = bare.split(b'"', 4 * MOST_ITEMS)  # an item of an object has two strings
+    parts = bare.split(b'"', 4 * MOST_ITEMS)  # an object's item has at most two strings
     outside = b"".join(parts[::2])
     if len(parts) > 4 * MOST_ITEMS or sum(map(outside.count, (b"[", b"{", b","))) > MOST_ITEMS:
         raise bad_request(f"The body has more than {MOST_ITEMS:,} values.", code="invalid_json")
@@ -213,4 +213,4 @@ def check_structure(raw: bytes | bytearray) -> None:
     for bracket in re.findall(rb"[\[{\]}]", outside):
         depth += 1 if bracket in b"[{" else -1
         if depth > MOST_DEPTH:
-            raise bad_request(f"The body is nested more than {MOST_DEPTH} deep.", code="invalid_json")
+            raise bad_request(f"The body is nested more than {MOST_DEPTH} levels deep.", code="invalid_json")

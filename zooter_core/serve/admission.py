@@ -1,4 +1,5 @@
-"""Limits: concurrent requests and a bounded queue, overall; requests and tokens per minute, by key."""
+"""Limits: concurrent requests and a bounded queue in total; concurrent requests, requests per minute and tokens per
+minute for each key."""
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ from zooter_core.serve.errors import ApiError
 from zooter_core.serve.keys import Key
 
 MINUTE = 60.0
-MOST_BODIES = 64  # that are read at the same time for one key; others of that key wait
-BUSY_SECONDS = 1  # after which a client may try again when the queue is full
-QUEUE_SECONDS = 60.0  # that a request waits for a place
+MOST_BODIES = 64  # read at the same time per key; the key's other requests wait
+BUSY_SECONDS = 1  # Retry-After if there is no place for a request
+QUEUE_SECONDS = 60.0  # how long a request waits for a place
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Allowance:
     at: float = -math.inf
 
     def wait(self, per_minute: float, now: float) -> float:
-        """Seconds until something is left of it."""
+        """Seconds until one unit is available."""
         self.used = max(0.0, self.used - max(0.0, now - self.at) * per_minute / MINUTE)
         self.at = now
         over = self.used + 1 - per_minute
@@ -38,7 +39,7 @@ class Allowance:
 
 @dataclass
 class Use:
-    """The use of one key, or without keys, of all requests together."""
+    """What one key uses; without keys, what all requests use together."""
 
     requests: Allowance = field(default_factory=Allowance)
     tokens: Allowance = field(default_factory=Allowance)
@@ -74,7 +75,7 @@ class Admission:
         checks = [(use.requests, key.requests_per_minute, "requests"), (use.tokens, key.tokens_per_minute, "tokens")]
         for allowance, per_minute, what in checks:
             if per_minute and (seconds := allowance.wait(per_minute, now)) > 0:
-                message = f"The key {key.name} has reached its limit of {what} a minute ({per_minute:,})."
+                message = f"The key {key.name} has reached its limit of {what} per minute ({per_minute:,})."
                 raise _later(429, message, "rate_limit_exceeded", seconds)
         use.requests.used += 1
 
@@ -83,21 +84,21 @@ class Admission:
         self._use(key).tokens.used += tokens
 
     def reading(self, key: Key | None) -> Places:
-        """Places for requests while their bodies are read, apart from those of requests that are answered or wait."""
+        """Places for requests whose bodies are being read. They do not count as places of `place`."""
         return self._use(key).bodies
 
     @asynccontextmanager
     async def place(self, key: Key | None) -> AsyncIterator[None]:
-        """A place for a request, from the end of its body to the end of its answer, in order of arrival.
+        """Hold a place for a request, from the end of its body to the end of its answer. First come, first served.
 
         Raises:
             ApiError: the queue is full, or no place became free in time.
         """
         limits, use, here = self._limits(), self._use(key), self.running + self.waiting
         if here >= limits.concurrent + limits.queue:
-            raise _later(503, f"{here:,} requests are being answered or wait.", "queue_full", BUSY_SECONDS)
+            raise _later(503, f"{here:,} requests are already running or waiting.", "queue_full", BUSY_SECONDS)
         if key and key.concurrent and use.concurrent >= key.concurrent:
-            message = f"The key {key.name} has reached its limit of requests at the same time ({key.concurrent:,})."
+            message = f"The key {key.name} has reached its limit of concurrent requests ({key.concurrent:,})."
             raise _later(429, message, "rate_limit_exceeded", BUSY_SECONDS)
         use.concurrent += 1
         try:

@@ -61,11 +61,11 @@ ANSWERS: dict[str, tuple[Handler, type[Body]]] = {  # path -> handler and body
     "/v2/rerank": (other_routes.answer_rerank, bodies.RerankBody),  # Cohere's ClientV2
     "/v1/route": (other_routes.answer_route, bodies.RouteBody),
 }
-SCHEMA = "#/components/schemas/{model}"  # the description of a body
+SCHEMA = "#/components/schemas/{model}"  # refers to the schema of a body
 
 
 class DescribedApp(FastAPI):
-    """An app whose description includes what FastAPI does not know: the bodies, which it does not parse, and keys."""
+    """An app whose OpenAPI schema adds what FastAPI does not know: API keys, and bodies, which it does not parse."""
 
     def __init__(self, with_keys: bool, **options: Any) -> None:
         super().__init__(**options)
@@ -106,7 +106,7 @@ def build_app(server: Server) -> FastAPI:
         app.add_middleware(RequireKey, keys=server.keys)
     settings = server.settings
     if settings.allowed_origins:
-        # Before the keys: a browser's preflight request has none.
+        # Runs before RequireKey, since a browser's preflight request has no key.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
@@ -130,13 +130,13 @@ def _add_answers(app: FastAPI, server: Server) -> None:
         return reply
 
     for path, (handle, body) in ANSWERS.items():
-        app.post(path, name=path[4:].replace("/", "_"), openapi_extra=_described(body))(make_reply(handle))
+        app.post(path, name=path[4:].replace("/", "_"), openapi_extra=_body_schema(body))(make_reply(handle))
 
 
 def _add_lookups(app: FastAPI, server: Server) -> None:
     """The routes that answer without a candidate."""
 
-    @app.post("/v1/feedback", openapi_extra=_described(FeedbackBody))
+    @app.post("/v1/feedback", openapi_extra=_body_schema(FeedbackBody))
     async def feedback(request: Request) -> JSONResponse:
         key = get_key(request)
         name = key.name if key else None
@@ -208,7 +208,7 @@ def _add_operations(app: FastAPI, server: Server) -> None:
         try:
             gateway = await server.reload()
         except ZooterError as problem:
-            message = f"The new fleet does not load, so the old one stays. {problem}"
+            message = f"The new fleet does not load, so the old one stays in use. {problem}"
             raise ApiError(409, message, "fleet_not_loaded", kind=SERVER) from None
         return JSONResponse({"status": "reloaded", "fleet": gateway.fleet.name, "candidates": list(gateway.fleet.pool)})
 
@@ -225,7 +225,7 @@ def model_shape(gateway: Gateway, name: str) -> dict[str, Any]:
 
 
 async def _gone(request: Request, problem: Exception) -> Response:
-    """The response for a client that went away in the middle of its body; nobody reads it."""
+    """The response if a client disconnects before the end of its body; nobody reads it."""
     return Response(status_code=GONE)
 
 
@@ -248,7 +248,7 @@ async def _http_error(request: Request, problem: Exception) -> JSONResponse:
     return error_reply(path, error)
 
 
-def _described(body: type[Body]) -> dict[str, Any]:
-    """A route's body for `openapi_extra`."""
+def _body_schema(body: type[Body]) -> dict[str, Any]:
+    """The `openapi_extra` of a route with this body."""
     schema = {"$ref": SCHEMA.format(model=body.__name__)}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

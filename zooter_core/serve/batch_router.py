@@ -1,4 +1,4 @@
-"""Routes many requests at once: a thread takes all waiting conversations as a batch."""
+"""Routes requests in batches: a thread takes the conversations that are waiting."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from zooter_core.base.records import Decision
 from zooter_core.fleet.routing import Turns
 
 LOG = logging.getLogger("zooter.serve")
-MOST_IN_BATCH = 32  # in a batch
-BATCH_CHARACTERS = 1_000  # in a batch of more than one
-READ_CHARACTERS = 2_000  # about what is read of a conversation: 256 tokens of its newest turn and of its topic
+MOST_IN_BATCH = 32  # conversations
+BATCH_CHARACTERS = 1_000  # in a batch of more than one conversation
+READ_CHARACTERS = 2_000  # about what the router reads: 256 tokens of the newest turn and 256 of the topic
 TRIAL_SECONDS = 5
 
 Route = Callable[[Sequence[Turns]], list[Decision]]
@@ -27,24 +27,25 @@ Entry = tuple[Turns, asyncio.Future[Decision]]
 class BatchRouter:
     """Routes conversations in its own thread. While a batch is computed, the next one is collected.
 
-    Askers take turns: no asker has a second conversation in a batch before every other one has one. A long conversation
-    that does not fit waits for the next batch, and does not delay others' short ones. For one event loop.
+    Askers take turns: an asker gets a second conversation into a batch only after every other asker has one in it. A
+    long conversation that does not fit waits for the next batch without delaying others' short ones. Use it from one
+    event loop.
 
     Args:
-        route: the decisions on a batch (`FleetModels.routing`).
+        route: decides on a batch (`FleetModels.routing`).
     """
 
     def __init__(self, route: Route) -> None:
         self._route, self._thread = route, ThreadPoolExecutor(1, "route")
-        self._waiting: dict[str, deque[Entry]] = {}  # by asker, in the order of their turns
+        self._waiting: dict[str, deque[Entry]] = {}  # asker -> its entries; the askers in the order of their turns
         self._routing: asyncio.Task[None] | None = None
         self._failure = ""
 
     async def route(self, turns: Turns, asker: str = "") -> Decision:
-        """The decision on a conversation, from the texts of its user's turns.
+        """The decision on a conversation, given the texts of the user's turns.
 
         Args:
-            asker: whose turn it takes.
+            asker: the client that takes a turn (`Exchange.asker`).
 
         Raises:
             ZooterError: the router fails.
@@ -56,7 +57,7 @@ class BatchRouter:
         return await future
 
     async def failure(self) -> str:
-        """Why it cannot route; "" if it can. After a failure, it is tried on a text of our own."""
+        """Why the router fails; "" if it works. After a failure, the router is tried again on a short text."""
         if self._failure:
             with suppress(ZooterError, TimeoutError):
                 async with asyncio.timeout(TRIAL_SECONDS):
@@ -71,7 +72,7 @@ class BatchRouter:
             conversations = [turns for turns, _ in batch]
             results = await asyncio.get_running_loop().run_in_executor(self._thread, self._decide, conversations)
             for (_, future), result in zip(batch, results, strict=True):
-                if future.done():  # the client has gone away
+                if future.done():  # the client has disconnected
                     continue
                 if isinstance(result, ZooterError):
                     future.set_exception(result)
@@ -79,7 +80,7 @@ class BatchRouter:
                     future.set_result(result)
 
     def _next_batch(self) -> list[Entry]:
-        """The next batch. A conversation that is too long for it waits for the following one."""
+        """The next batch, without the conversations that are too long for the rest of it."""
         batch, characters, askers = list[Entry](), 0, deque(self._waiting)
         while askers and len(batch) < MOST_IN_BATCH:
             asker = askers.popleft()
@@ -90,7 +91,7 @@ class BatchRouter:
                 continue
             entries.popleft()
             del self._waiting[asker]
-            if entries:  # after all others
+            if entries:  # its next turn comes after those of all other askers
                 self._waiting[asker] = entries
                 askers.append(asker)
             if not future.done():
@@ -99,11 +100,11 @@ class BatchRouter:
         return batch
 
     def _decide(self, conversations: Sequence[Turns]) -> list[Decision | ZooterError]:
-        """The decisions on a batch, or the error. Runs in the thread."""
+        """The decision or the error for each conversation of a batch. Runs in the thread."""
         try:
             results = self._route(conversations)
-        except BaseException as problem:  # panics of tokenizers are not an Exception
-            if len(conversations) > 1:  # a single one may be the cause, and must not make the others fail
+        except BaseException as problem:  # a panic in a tokenizer is not an Exception
+            if len(conversations) > 1:  # if one conversation is the cause, the others must not fail
                 half = len(conversations) // 2
                 return self._decide(conversations[:half]) + self._decide(conversations[half:])
             LOG.error("the router failed on a request", exc_info=problem)

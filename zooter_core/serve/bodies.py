@@ -1,7 +1,7 @@
-"""The bodies of requests, as far as the endpoint reads and checks them and /openapi.json describes them; and what
-routing needs to know about a chat completion (`ChatRequest`).
+"""The fields of requests that the endpoint reads, checks and describes in /openapi.json, and what routing needs to know
+about a chat completion (`ChatRequest`).
 
-Other fields are passed on. They are for the candidate's server, which refuses what it does not support.
+Other fields are passed on to the candidate's server, which refuses those that it does not support.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from zooter_core.serve.errors import ApiError, bad_request
 
 MOST_MESSAGES = 2000  # of one request
 MOST_CONVERSATIONS = 100
-MOST_STOPS = 16  # stop texts of a request; OpenAI takes four, and code editors send more
+MOST_STOPS = 16  # stop sequences per request; OpenAI allows four, but code editors send more
 MOST_DOCUMENTS = 100  # a comparing reward model reads all pairs
 LONGEST_NAME = 512  # characters of a model's name and of a session's
 LONGEST_ID, LONGEST_COMMENT = 200, 10_000
@@ -90,8 +90,8 @@ class ChatBody(RoutedBody):
 
 
 class LocalBody(Body):
-    """The settings that a candidate on this machine takes from a chat completion request. The fleet's are the default,
-    except for the seed: a client that asks again wants another answer."""
+    """The settings that a local candidate takes from a chat completion request. The fleet has the defaults, except for
+    the seed: a client that asks again wants another answer."""
 
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
@@ -103,7 +103,7 @@ class LocalBody(Body):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings of `[generation]` that the request has."""
+        """The settings of `[generation]` that the request overrides."""
         settings = {"temperature": self.temperature, "seed": self.seed, "top_k": self.top_k and max(self.top_k, 0)}
         settings["max_new_tokens"] = self.max_completion_tokens or self.max_tokens
         return {name: value for name, value in settings.items() if value is not None}
@@ -115,7 +115,7 @@ class LocalBody(Body):
 
 
 class RouteBody(RoutedBody):
-    """One conversation to decide on, or several."""
+    """One or several conversations to route."""
 
     model: Name | None = None
     messages: Messages | None = None
@@ -161,7 +161,7 @@ class RerankBody(Body):
 
 
 class FeedbackBody(Body):
-    """Feedback on an answer: a verdict, a score or a comment, or several of them."""
+    """Feedback on an answer: at least one of a verdict, a score and a comment."""
 
     request_id: str = Field(min_length=1, max_length=LONGEST_ID, description="The x-request-id of the answer.")
     verdict: Literal["good", "bad"] | None = None
@@ -183,13 +183,13 @@ class Turn(Body):
 
 
 class Metadata(Body):
-    """What Anthropic's clients say about a request."""
+    """The metadata of a request to Anthropic's API."""
 
     user_id: str | None = None
 
 
 class OutputConfig(Body):
-    """What Anthropic's clients want an answer to be like."""
+    """The format and the effort that a request to Anthropic's API asks for."""
 
     format: Object | None = None
     effort: str | None = None
@@ -217,7 +217,7 @@ class MessagesBody(CountBody):
 
 
 class Fault(BaseModel):
-    """What went wrong. Anthropic's API has the message and the type alone."""
+    """The details of an error. Anthropic's API has only the message and the type."""
 
     message: str
     type: str | None = None
@@ -232,10 +232,10 @@ class ErrorBody(BaseModel):
 
 
 def check(kind: type[Kind], body: Mapping[str, Any]) -> Kind:
-    """The fields of a body that the endpoint reads.
+    """Validate the fields of a body that the endpoint reads.
 
     Raises:
-        ApiError: one of them is missing or wrong.
+        ApiError: a field is missing or invalid.
     """
     try:
         return kind.model_validate(body)
@@ -244,7 +244,7 @@ def check(kind: type[Kind], body: Mapping[str, Any]) -> Kind:
 
 
 def _api_error(errors: list[ErrorDetails], body: Mapping[str, Any]) -> ApiError:
-    """The deepest of pydantic's errors: for a value of several possible kinds, that of the most similar kind."""
+    """The deepest of pydantic's errors: for a union, the error of the member that fits best."""
     places = [_place(error, body) for error in errors]
     deepest = max(places, key=len)
     reasons = dict.fromkeys(error["msg"] for error, place in zip(errors, places, strict=True) if place == deepest)
@@ -259,7 +259,7 @@ def _api_error(errors: list[ErrorDetails], body: Mapping[str, Any]) -> ApiError:
 
 
 def _place(error: ErrorDetails, body: Any) -> list[str | int]:
-    """The location of an error in a body: pydantic's, without the names of the kinds that it tried."""
+    """The location of an error in a body: pydantic's, without the names of the union members that it tried."""
     place: list[str | int] = []
     for part in error["loc"]:
         with suppress(LookupError, TypeError):
@@ -271,23 +271,23 @@ def _place(error: ErrorDetails, body: Any) -> list[str | int]:
 
 @dataclass(frozen=True)
 class Sender:
-    """What is known about a request besides the body of a chat completion."""
+    """What is known about a request in addition to the body of its chat completion."""
 
-    # The name of its API key, whose conversations it may continue; None if no keys are required.
+    # The name of its API key; a request continues only conversations of its own key. None if no keys are required.
     key: str | None = None
     session: str | None = None  # the value of `x-session-id`
-    # How much it wants a model to think, in fleet.toml's words. A setting in fleet.toml takes precedence.
+    # How much a model should think, in fleet.toml's terms. A setting in fleet.toml takes precedence.
     thinking: Thinking | None = None
     user: str | None = None  # its own user id, if the body has another one
 
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A chat completion request, checked as far as Zooter reads it; `body` is complete, with unknown fields."""
+    """A chat completion request. The fields that Zooter reads are valid; `body` also has those it does not know."""
 
     body: Mapping[str, Any]
     sender: Sender = Sender()
-    path: str = CHAT  # where it is sent. For another API, `messages` are only made for routing, and not sent
+    path: str = CHAT  # on the candidate's server. For other APIs, `messages` are only for routing, and not sent
 
     @property
     def model(self) -> str:
@@ -310,7 +310,7 @@ class ChatRequest:
     def user_texts(self) -> list[str]:
         """The texts of the user's turns, oldest first, without a coding agent's additions."""
         texts = [read_text(message.get("content")) for message in self.messages if message["role"] == "user"]
-        return [typed for text in texts if (typed := _typed(text)) or REMINDER not in text] or texts
+        return [typed for text in texts if (typed := _without_reminders(text)) or REMINDER not in text] or texts
 
     @property
     def in_tool_loop(self) -> bool:
@@ -327,10 +327,10 @@ class ChatRequest:
 
     @cached_property
     def session(self) -> str:
-        """The conversation's key: a hash of the client's key, or else of what stays the same in the conversation.
+        """The conversation's key: a hash of the client's session id, or else of what stays the same in a conversation.
 
-        The latter includes `prompt_cache_key`, which clients use for all conversations with the same beginning.
-        Turns with `models` count as another conversation: they must not decide who answers the turns without.
+        The latter includes `prompt_cache_key`, which clients share among conversations with the same beginning.
+        Requests with `models` count as a separate conversation: they must not decide who answers requests without it.
         """
         names = self.body.get("models")
         models = f" {sorted(map(str, names))}" if names and isinstance(names, list) else ""
@@ -349,7 +349,7 @@ class ChatRequest:
 
     @property
     def answer_tokens(self) -> int:
-        """The longest answer that the client wants, in tokens; 0 if it does not say."""
+        """The client's limit for the answer, in tokens; 0 if there is none."""
         values = [self.body.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens")]
         return next((value for value in values if type(value) is int and value > 0), 0)
 
@@ -375,10 +375,10 @@ class ChatRequest:
         return {name for name, needed in needs.items() if needed}
 
     def for_candidate(self, model: str, routed: bool) -> dict[str, Any]:
-        """The body for a candidate: unchanged, except for its server's name for the model.
+        """The body for a candidate: unchanged, except for the model's name on its server.
 
         Args:
-            routed: whether the router has read its fields, which are then left out.
+            routed: whether the router has chosen the candidate; the router's fields are then left out.
         """
         dropped = list(ROUTING_FIELDS) if routed else []
         if self.path != CHAT:
@@ -403,7 +403,7 @@ def read_text(content: object) -> str:
     return "\n".join(part["text"] for part in objects(content) if isinstance(part.get("text"), str))
 
 
-def _typed(text: str) -> str:
+def _without_reminders(text: str) -> str:
     """A user's text without the parts that Claude Code adds for the model."""
     first, *others = text.split(REMINDER)
     parts = [part.partition(REMINDER_END) for part in others]

@@ -1,9 +1,9 @@
 """How candidates are asked: the chosen one answers; if it fails before its first token, the next one does.
 
 With reward model ranking (`rmr`, and `auto-best` if the router is unsure), several candidates answer at the same time,
-and the reward model chooses the best answer. If a query's own text tells which answers are right, `auto-best` asks one
-candidate after the other until an answer is right. fleet/attempts.py decides who is asked next. This module decides
-what a failure means for the client's error, for the circuit breakers, and for what is known of a server's abilities.
+and the reward model chooses the best answer. If the query itself tells which answers are right, `auto-best` asks one
+candidate after the other until an answer is right. fleet/attempts.py decides who is asked next. This module turns
+failures into the client's error, and reports them to the circuit breakers and to the record of a server's abilities.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from zooter_core.serve.targets import AnswerProgress, Events, Shape, added_event
 
 MOST_FALLBACKS = 5
 PLACE_SECONDS = 5.0  # `auto` waits for a place among a candidate's `parallel` requests before it asks the next one
-AS_ONE = (404, 429, 503)  # statuses that are passed on to the client if all candidates fail with the same one
+SHARED_STATUSES = (404, 429, 503)  # statuses that are passed on to the client if all candidates fail with the same one
 NO_ROUTE = (404, 405, 501)  # statuses of a server without such a route
 Answer = Shape | tuple[list[Event], Events]  # complete, or as the first events of a stream and the rest
 
@@ -59,7 +59,7 @@ async def answer_chat(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -
 
 
 class Asking:
-    """A request that candidates are asked to answer. Everything that happens is noted in its exchange's outcome.
+    """A request that candidates are asked to answer. The exchange's outcome records everything that happens.
 
     Attributes:
         sessions: the conversations of the request's API key.
@@ -99,8 +99,10 @@ class Asking:
         return [first_ones] if unsureness > config.unsure_above else []
 
     def remember(self) -> None:
-        """Pin the conversation to the candidate that the router chose, and note who wrote encrypted reasoning. A chore,
-        e.g. for a title, is not a turn of the conversation."""
+        """Pin the conversation to the candidate that the router chose, and remember who wrote encrypted reasoning.
+
+        A chore, e.g. to get a title, is not a turn of the conversation.
+        """
         candidate = self.outcome.candidate
         if candidate is None or self.request.chore:
             return
@@ -110,7 +112,7 @@ class Asking:
             self.sessions.wrote(digest, candidate)
 
     async def send_first(self) -> None:
-        """Send the first answer that begins.
+        """Send the answer that begins first.
 
         Raises:
             ApiError: every candidate failed, or the answer broke off.
@@ -142,7 +144,7 @@ class Asking:
         await self.reply.end_events()
 
     async def _first(self, attempts: Attempts) -> tuple[str, Answer] | None:
-        """The first answer that begins, with its candidate; None if there is none.
+        """The answer that begins first, with its candidate; None if all candidates failed.
 
         If a candidate is slow, the next one is asked as well (hedging), and the slower of the two is cancelled.
         """
@@ -169,10 +171,10 @@ class Asking:
                     except EndpointError as error:
                         attempts.failed(name, error)
                         continue
-                    self._begins(name, progress)
+                    self._note_begin(name, progress)
                     attempts.answered(name)
                     for other, _ in running.values():
-                        slower = f"{name} began to answer before it"
+                        slower = f"{name} began to answer first"
                         attempts.failures.append((other, EndpointError(slower, own_status=504, not_sent=True)))
                     return name, answer
         finally:
@@ -181,13 +183,13 @@ class Asking:
 
     async def _ask(self, name: str, progress: AnswerProgress) -> Answer:
         """The answer of a candidate, as soon as it begins."""
-        target, request = self.gateway.targets[name], self._for(name)
+        target, request = self.gateway.targets[name], self._request_for(name)
         if not request.stream:
             return await target.complete(request, self.outcome.routed, progress)
         events = target.stream(request, self.outcome.routed, progress)
         return await anext(events), events
 
-    def _for(self, name: str) -> ChatRequest:
+    def _request_for(self, name: str) -> ChatRequest:
         """The request for a candidate, without encrypted reasoning of other candidates.
 
         Reasoning of unknown origin is kept if the client named the candidate, which may have written it.
@@ -198,15 +200,15 @@ class Asking:
         readable = readable_by(name, parts, self.sessions, unknown=not self.outcome.routed)
         return request if readable == parts else replace(request, body={**request.body, field: readable})
 
-    def _begins(self, candidate: str, progress: AnswerProgress) -> None:
+    def _note_begin(self, candidate: str, progress: AnswerProgress) -> None:
         self.outcome.candidate, self.outcome.progress = candidate, progress
         self.outcome.first_token_seconds = time.perf_counter() - self.exchange.started
 
     async def send_best(self, rounds: Sequence[Sequence[str]]) -> None:
-        """Let candidates answer and send the best answer; in a stream, it is a single chunk.
+        """Ask several candidates and send the best answer; in a stream, it is a single chunk.
 
         Args:
-            rounds: candidates of a round answer at the same time. The next round begins unless an answer is right.
+            rounds: the candidates of a round answer at the same time. The next round begins only if no answer is right.
 
         Raises:
             ApiError: no candidate answered, or the reward model failed.
@@ -222,7 +224,7 @@ class Asking:
         if len(answers) > 1 and self.choice.reason != "rmr":
             self.outcome.choice = replace(self.choice, reason="best")
         name = await self._best(answers)
-        self._begins(name, self.outcome.compared[name])
+        self._note_begin(name, self.outcome.compared[name])
         if not request.stream:
             await self.reply.json(answers[name] | exchange.metadata)
             return
@@ -232,10 +234,10 @@ class Asking:
         await self.reply.end_events()
 
     async def _best(self, answers: Mapping[str, Shape]) -> str:
-        """Who gave the best answer. If the first answer calls a tool, there is no text to score, and it is taken."""
+        """The candidate with the best answer. If the first answer calls a tool, it is chosen without scoring."""
         first = next(iter(answers))
         texts = {name: split(text_in(answer)).text for name, answer in answers.items()}
-        responses = [Response(name, text) for name, text in texts.items() if text]  # some are only thoughts
+        responses = [Response(name, text) for name, text in texts.items() if text]  # an answer may have only thoughts
         if len(answers) == 1 or not responses or _calls_tool(answers[first]):
             return first
         query = self.request.user_texts[-1] if self.request.user_texts else ""
@@ -252,10 +254,10 @@ class Asking:
 
         async def answer(name: str) -> Shape:
             self.outcome.progress = progress = AnswerProgress(patience=QUEUE_SECONDS)
-            request = self._for(name)
+            request = self._request_for(name)
             body = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
             shape = await self.gateway.targets[name].complete(replace(request, body=body), True, progress)
-            self.outcome.compared[name] = progress  # now: the client may go away before the others have answered
+            self.outcome.compared[name] = progress  # now: the client may disconnect before the others have answered
             return shape
 
         results = await asyncio.gather(*map(answer, attempts.next()), return_exceptions=True)
@@ -286,7 +288,7 @@ class Asking:
                 connection.refusals.note("context", error.context_tokens or int(min(self.request.tokens - 1, limit)))
             elif error.subject in self.request.needs:
                 connection.refusals.note(error.subject)
-            if name in attempts.ill and self.exchange.is_chat:
+            if name in attempts.unhealthy and self.exchange.is_chat:
                 connection.failed(error.reason)
 
     def _note_end(self, candidate: str, error: EndpointError | None = None) -> None:
@@ -327,7 +329,7 @@ def make_chunks(answer: Mapping[str, Any], usage: bool, metadata: Mapping[str, A
 
 
 async def _cancel(running: Iterable[asyncio.Task[Answer]]) -> None:
-    """Cancel requests that nobody waits for any more; their servers stop too."""
+    """Cancel requests whose answers are no longer needed; their servers stop too."""
     for task in running:
         task.cancel()
     for answer in await asyncio.gather(*running, return_exceptions=True):
@@ -336,7 +338,7 @@ async def _cancel(running: Iterable[asyncio.Task[Answer]]) -> None:
 
 
 def failed(failures: Sequence[tuple[str, EndpointError]]) -> ApiError:
-    """The error if no candidate could answer: a server's own if it was the only one, or if the request is the cause."""
+    """The error if no candidate could answer: a server's own if only one was asked, or if all refused the request."""
     alone = len({name for name, _ in failures}) == 1
     if alone or all(error.refused for _, error in failures):
         name, error = failures[-1] if alone else failures[0]
@@ -348,7 +350,7 @@ def failed(failures: Sequence[tuple[str, EndpointError]]) -> ApiError:
     statuses = {error.status for _, error in failures}
     soonest = min((error for _, error in failures), key=lambda error: error.retry_after or 0)
     message = f"No model could answer: {reasons}."
-    status = next((status for status in AS_ONE if statuses == {status}), 502)
+    status = next((status for status in SHARED_STATUSES if statuses == {status}), 502)
     headers = _retry_after(soonest)
     if len({error.same_as for _, error in failures}) == 1 and failures[0][1].same_as:
         headers["x-should-retry"] = "false"  # the request seems to be the cause; OpenAI's clients read this header

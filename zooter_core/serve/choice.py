@@ -1,4 +1,4 @@
-"""Who should answer a request: capability gate, router, price, and the conversation so far."""
+"""Chooses who answers a request, by the candidates' abilities, the router, prices and the conversation so far."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NEEDS = {
     "tools": "tools are not supported",
     "json_mode": "JSON mode is not supported",
 }
-SWITCH_MARGIN = 0.1  # a conversation changes its candidate if another one's probability leads by more
+SWITCH_MARGIN = 0.1  # a conversation changes its candidate if another one's probability is higher by more than this
 # Fields of the API that a local candidate cannot honour, with the values that ask for nothing.
 UNSUPPORTED: Mapping[str, Sequence[Any]] = {
     "tools": (None, []),
@@ -47,14 +47,14 @@ UNSUPPORTED: Mapping[str, Sequence[Any]] = {
 class Choice:
     """The candidates for a request."""
 
-    order: tuple[str, ...]  # whom to ask, and who comes next if that fails
+    order: tuple[str, ...]  # the candidate to ask, then those to ask if it fails
     # `named`, `router`, `sticky`, `switched`, `tool_loop`, `previous` (the client continues an answer of that
-    # candidate), `chore` (a chat UI asks for itself), or `rmr` and `best` (the reward model chooses among all, or among
-    # the first ones).
+    # candidate), `chore` (a chat UI asks for its own purposes), `rmr` (the reward model chooses among all candidates)
+    # or `best` (it chooses among the first ones).
     reason: str
     decision: Decision | None = None  # the router's; None if the client named a candidate
     passed_over: Mapping[str, str] = field(default_factory=dict)  # candidates that are not asked, with the reason
-    seconds: float = 0.0  # how long it took, with the wait for other requests; 0 where the client named a candidate
+    seconds: float = 0.0  # how long the choice took, including waiting; 0 if the client named a candidate
 
     def to_json(self) -> dict[str, Any]:
         """The decision in the shape of `zooter route --json`, with the reason; never the query itself."""
@@ -68,12 +68,11 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
     """Choose the candidates for a request.
 
     Args:
-        asker: whose turn it takes at the router (`BatchRouter.route`).
-        writer: the candidate that holds what the request refers to, if there is one. It alone is asked if it can
-            answer.
+        asker: the client that takes a turn at the router (`BatchRouter.route`).
+        writer: the candidate that stores what the request refers to, if any. If it can answer, no other is asked.
 
     Raises:
-        ApiError: the model is not served, or no candidate can answer such a request.
+        ApiError: the model is not served, or no candidate can answer the request.
     """
     fleet, started = gateway.fleet, time.perf_counter()
     if request.model in fleet.pool:
@@ -98,7 +97,7 @@ async def choose(gateway: Gateway, request: ChatRequest, asker: str = "", writer
     if writer and writer in order:
         order, reason = [writer], "previous"
     else:
-        first, reason = _settled(gateway, request, decision, order)
+        first, reason = _pick_first(gateway, request, decision, order)
         order = [first, *(name for name in order if name != first)]
     return Choice(tuple(order), reason, decision, passed_over, time.perf_counter() - started)
 
@@ -136,7 +135,7 @@ def _passed_over(gateway: Gateway, request: ChatRequest) -> dict[str, str]:
 
 
 def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequence[str]) -> Decision:
-    """The decision with utilities, if the client trades quality against price."""
+    """The decision, with utilities if the client trades quality against price."""
     willingness = request.body.get("willingness_to_pay")
     if willingness is None:
         return decision
@@ -146,8 +145,8 @@ def _priced(fleet: Fleet, request: ChatRequest, decision: Decision, able: Sequen
     return prices.by_dollars(decision, dict(zip(able, costs, strict=True)), willingness)
 
 
-def _settled(gateway: Gateway, request: ChatRequest, decision: Decision, order: Sequence[str]) -> tuple[str, str]:
-    """Who answers and why: the router's choice, or the candidate that the conversation has."""
+def _pick_first(gateway: Gateway, request: ChatRequest, decision: Decision, order: Sequence[str]) -> tuple[str, str]:
+    """The candidate to ask first, and why: the router's choice, or the candidate that the conversation already has."""
     sessions, config = gateway.sessions.of(request.sender.key), gateway.fleet.serve
     if config.chores is not None and config.chores in order and request.chore:
         return config.chores, "chore"
@@ -169,7 +168,7 @@ def unable(candidate: CandidateConfig, request: ChatRequest, refusals: Refusals 
     """Why a candidate cannot answer a request; None if it can.
 
     Args:
-        refusals: what its server has refused lately, which decides where the table says nothing; None on this machine.
+        refusals: what its server refused recently. This decides where fleet.toml says nothing. None if it is local.
     """
     context = candidate.context_tokens or (refusals.context_tokens if refusals else None)
     if context is not None and request.tokens > context:
@@ -184,14 +183,14 @@ def unable(candidate: CandidateConfig, request: ChatRequest, refusals: Refusals 
         if able is False or candidate.backend != ENDPOINT:
             return reason
         if refusals and name in refusals:
-            return f"{reason}, as its server has said lately"
+            return f"{reason}, according to its server"
     if "responses" in request.needs and refusals and "responses" in refusals:
-        return "its server lacks the Responses API, as it has said lately"
+        return "its server does not have the Responses API"
     return None
 
 
 def unsupported(candidate: CandidateConfig, body: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The first field of a request that a local candidate cannot honour, and why; None for one behind a server."""
+    """The first field of a request that a local candidate cannot honour, and why; None for candidates on servers."""
     if candidate.backend == ENDPOINT:
         return None
     if body.get("input") is not None:

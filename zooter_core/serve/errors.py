@@ -1,5 +1,5 @@
-"""Errors in the shape of the API that a client speaks, which turns them into exceptions of its own: OpenAI's, or
-Anthropic's under `/v1/messages`."""
+"""Errors in the shape of the client's API, so that clients raise their own exceptions: OpenAI's, or Anthropic's under
+`/v1/messages`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 INVALID = "invalid_request_error"
 SERVER = "server_error"
 MESSAGES = "/v1/messages"  # Anthropic's API
-KINDS = {  # its `type` of an error, by status; further ones are invalid requests below 500
+KINDS = {  # status -> Anthropic's `type` of the error; other statuses below 500 are invalid requests
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
@@ -31,17 +31,17 @@ TOO_LONG = ("prompt is too long", "input length and `max_tokens` exceed context 
 class ApiError(Exception):
     """An error for a client."""
 
-    status: int  # of HTTP
+    status: int  # HTTP's
     message: str
     code: str | None = None  # a word for programs, such as `model_not_found`
     param: str | None = None  # the field of the body that is at fault
-    kind: str | None = None  # the API's `type`; by default, by the status
-    headers: Mapping[str, str] = field(default_factory=dict)  # further ones, such as Retry-After
-    body: Mapping[str, Any] | None = None  # a server's own error, which is passed on as it came
+    kind: str | None = None  # the API's `type`; by default, it depends on the status
+    headers: Mapping[str, str] = field(default_factory=dict)  # additional headers, e.g. Retry-After
+    body: Mapping[str, Any] | None = None  # a server's own error, which is passed on unchanged
 
     @property
     def shape(self) -> Mapping[str, Any]:
-        """The body of the answer at OpenAI's API."""
+        """The body of the error in OpenAI's API."""
         if self.body is not None:
             return self.body
         kind = self.kind or (SERVER if self.status >= 500 else INVALID)
@@ -49,7 +49,7 @@ class ApiError(Exception):
 
 
 def is_messages(path: str) -> bool:
-    """Whether a path is of Anthropic's API."""
+    """Whether a path belongs to Anthropic's API."""
     return path == MESSAGES or path.startswith(f"{MESSAGES}/")
 
 

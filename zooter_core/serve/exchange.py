@@ -1,4 +1,4 @@
-"""The record of one request: what metadata, headers, logs and metrics say about it."""
+"""The record of one request, from which its metadata, headers, logs and metrics are made."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ CHATS = ("/v1/chat/completions", MESSAGES)  # paths on which candidates are aske
 
 @dataclass
 class Outcome:
-    """What is asked for, who should answer, who was asked, and who answers. chat.py fills it."""
+    """What is asked for, which candidates were chosen and asked, and which one answers. chat.py fills it."""
 
-    request: ChatRequest | None = None  # None if the body was refused, or holds many conversations
+    request: ChatRequest | None = None  # None if the body was refused or has several conversations
     choice: Choice | None = None
     # Candidates that failed before their first token (`Attempts.failures`).
     failures: list[tuple[str, EndpointError]] = field(default_factory=list)
-    hedged: bool = False  # whether a candidate was asked beside another one that was slow
-    candidate: str | None = None  # who answers; None until its first token
+    hedged: bool = False  # whether another candidate was asked because one was slow
+    candidate: str | None = None  # the candidate that answers; None until its first token
     first_token_seconds: float | None = None
-    # Of its answer; until its first token, of the candidate that was asked last.
+    # The progress of its answer; until its first token, of the candidate that was asked last.
     progress: AnswerProgress = field(default_factory=AnswerProgress)
-    # Of the candidates that answered, where the reward model chose; one of them is `progress`.
+    # If the reward model chooses: candidate -> progress of its answer, including that of `progress`.
     compared: dict[str, AnswerProgress] = field(default_factory=dict)
-    rewards: dict[str, float | None] = field(default_factory=dict)  # of the same
+    rewards: dict[str, float | None] = field(default_factory=dict)  # of these answers
 
     @property
     def routed(self) -> bool:
-        """Whether the router has chosen, and not the client."""
+        """Whether the router, not the client, has chosen the candidates."""
         return self.choice is not None and self.choice.decision is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What answers used."""
+    """The tokens and the cost of answers."""
 
     prompt: int
     answer: int
-    # Whether the candidates' servers counted. Else these are estimates: four bytes of text a token, and in a stream one
-    # an event.
+    # Whether the candidates' servers counted the tokens. Otherwise they are estimates: one token per four bytes of
+    # text, and per event in a stream.
     reported: bool
-    dollars: float | None  # for what the candidates read and wrote; None if none of them has a price in fleet.toml
-    cached: int = 0  # those of the prompt that the candidates' servers had cached, as they report
-    thoughts: int = 0  # those of the answer that are thoughts; estimated where a server does not say
+    dollars: float | None  # for prompts and answers; None if no candidate has a price in fleet.toml
+    cached: int = 0  # prompt tokens that the candidates' servers report as cached
+    thoughts: int = 0  # answer tokens that are thoughts; estimated if a server does not report them
 
 
 @dataclass
 class Exchange:
-    """What has happened to a request so far. Observers see it when it has ended.
+    """What has happened to a request so far. Observers get it when the request has ended.
 
-    reply.py fills it, but for the outcome.
+    reply.py fills everything except the outcome.
     """
 
     path: str  # of the API, such as `/v1/chat/completions`
@@ -70,8 +70,8 @@ class Exchange:
     request_id: str
     wants_metadata: bool = False  # whether the client asked for the field `zooter`
     started: float = field(default_factory=time.perf_counter)
-    fleet: Fleet | None = None  # which takes it; None if the body was refused before
-    router_version: str | None = None  # of its router (`Gateway.router_version`)
+    fleet: Fleet | None = None  # the fleet in use; None if the body was refused
+    router_version: str | None = None  # of the fleet's router (`Gateway.router_version`)
     outcome: Outcome = field(default_factory=Outcome)
     status: int = 200  # of the answer; 499 if the client went away
     error: str | None = None  # what went wrong after the answer had begun, or the error's code
@@ -79,12 +79,12 @@ class Exchange:
 
     @property
     def asker(self) -> str:
-        """Whose turn a request takes at the router: its key's; without keys, each request has a turn of its own."""
+        """Who takes a turn at the router: the request's key; without keys, each request for itself."""
         return self.sender.key or self.request_id
 
     @property
     def is_chat(self) -> bool:
-        """Whether candidates are asked for a chat completion. Other APIs say nothing of a server's health."""
+        """Whether candidates are asked for a chat completion. Other APIs say nothing about a server's health."""
         return self.path in CHATS
 
     @property
@@ -101,7 +101,7 @@ class Exchange:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The field `zooter` for the answer; nothing unless the client asked for it."""
+        """The field `zooter` for the answer; empty unless the client asked for it."""
         if not self.wants_metadata:
             return {}
         outcome = self.outcome
@@ -116,7 +116,7 @@ class Exchange:
 
     @cached_property
     def usage(self) -> Usage:
-        """The tokens and the cost of all answers together, once they have ended. Without an answer there are none."""
+        """The tokens and the cost of all answers together, once they have ended; no tokens if there are no answers."""
         usages = list(self.usages.values())
         priced = [usage.dollars for usage in usages if usage.dollars is not None]
         return Usage(
@@ -130,7 +130,7 @@ class Exchange:
 
     @property
     def usages(self) -> dict[str, Usage]:
-        """The same for each candidate that answers, so far, whether or not its answer is kept."""
+        """The usage so far of each candidate that answers, whether or not its answer is sent."""
         answers = dict(self.outcome.compared)
         if self.outcome.candidate is not None:
             answers[self.outcome.candidate] = self.outcome.progress
@@ -154,7 +154,7 @@ class Exchange:
 
 
 def _count(report: Mapping[str, Any], *paths: str) -> int:
-    """The first count that is at one of these paths, of chat completions and of the Responses API; 0 without any."""
+    """The first nonzero count at one of these paths (chat completions' and the Responses API's); 0 if there is none."""
     counts = (read_count(get_nested(report, *path.split("."))) for path in paths)
     return next(filter(None, counts), 0)
 

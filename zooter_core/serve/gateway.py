@@ -1,4 +1,4 @@
-"""A fleet at work behind the endpoint: its router, its candidates, its conversations. A reload makes a new one."""
+"""A fleet in use by the endpoint: its router, its candidates, its conversations. A reload makes a new gateway."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ REWARD_THREADS = 4  # requests for which rewards are computed at the same time
 
 
 class Gateway:
-    """All that one fleet needs to answer requests. `open` makes it, in the event loop that uses it.
+    """Everything that a fleet needs to answer requests. `open` makes it, in the event loop that uses it.
 
     Attributes:
-        ensemble: the fleet with its models, which load when they are needed.
+        ensemble: the fleet with its models, which load on first use.
         targets: the candidates, ready to be asked.
-        connections: to those of them that are behind servers.
+        connections: the targets that are on servers.
         router_version: the beginning of a hash of the router's folder and settings.
     """
 
     def __init__(self, fleet: Fleet, ensemble: Ensemble, sessions: Sessions, router_version: str) -> None:
         self.fleet, self.sessions, self.ensemble, self.router_version = fleet, sessions, ensemble, router_version
         self.router = BatchRouter(ensemble.routing)
-        # The loop's own threads stay free for what takes milliseconds.
+        # Rewards have their own threads, so that the loop's threads stay free for short tasks.
         self._reward_threads = ThreadPoolExecutor(REWARD_THREADS, "reward")
         self._users, self._retired, self._lends, self.closed = 0, False, False, False
         self.targets: dict[str, Upstream | Local] = {
@@ -68,7 +68,7 @@ class Gateway:
 
         Args:
             sessions: the conversations of the gateway that this one replaces.
-            ensemble: its models, if some of them are loaded already.
+            ensemble: the fleet's models, if some of them are already loaded.
 
         Raises:
             ZooterError: a part of the fleet does not load.
@@ -88,7 +88,7 @@ class Gateway:
 
     @asynccontextmanager
     async def used(self) -> AsyncIterator[Gateway]:
-        """This gateway for a request; one that is retired closes after its last."""
+        """Use this gateway for a request. A retired gateway closes after its last request."""
         self._users += 1
         try:
             yield self
@@ -97,10 +97,10 @@ class Gateway:
             await self._close_unused()
 
     async def retire(self, lends: bool = False) -> None:
-        """Close it as soon as nobody uses it.
+        """Close the gateway as soon as no request uses it.
 
         Args:
-            lends: whether the gateway after it uses the same models, which stay.
+            lends: whether the next gateway uses the same models, which then stay loaded.
         """
         self._retired, self._lends = True, lends
         await self._close_unused()
@@ -119,7 +119,7 @@ class Gateway:
 
         with suppress(InterruptedError):
             self.ensemble.load(check_open)
-        if self.closed:  # one was under way then
+        if self.closed:  # a model may have been loading at that time
             self._unload_models()
 
     def _unload_models(self) -> None:
@@ -128,12 +128,12 @@ class Gateway:
 
     @property
     def models(self) -> dict[str, str]:
-        """The models that clients may name, with what they are."""
+        """The models that clients may name, with their descriptions."""
         virtual = VIRTUAL if self.fleet.reward else {AUTO_MODEL: VIRTUAL[AUTO_MODEL]}
         return virtual | {candidate.name: candidate.description for candidate in self.fleet.candidates}
 
     async def with_rewards(self, compute: Callable[[Ensemble, threading.Event], Result]) -> Result:
-        """What a function computes with the reward model, in one of its threads. Its event is set if this is cancelled.
+        """The result of a function that uses the reward model, which runs in a thread. Cancelling sets its event.
 
         Raises:
             ApiError: the reward model fails.
@@ -165,7 +165,7 @@ def _load_router(ensemble: Ensemble, progress: Tell) -> None:
     fleet = ensemble.fleet
     ensemble.route(PROBE)
     if fleet.router and math.isfinite(fleet.router.unsure_above):
-        ensemble.select(PROBE)  # with the training queries, by which `auto-best` knows what a second answer gains
+        ensemble.select(PROBE)  # loads the training queries, which tell `auto-best` what a second answer gains
     if ensemble.router.note:
         progress(ensemble.router.note)
     if is_quick(fleet.tagger) and ensemble.routing.tagger is None:

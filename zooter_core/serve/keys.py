@@ -1,4 +1,4 @@
-"""API keys: a private file with a hash of each, what each may do, and the check of a request's key.
+"""API keys: a private file with the hash and the limits of each key, and the check of a request's key.
 
 A key is `zk-NAME-SECRET`. The secret has 256 random bits, so one SHA-256 protects it as well as a slow hash would.
 """
@@ -26,20 +26,20 @@ LOG = logging.getLogger("zooter.serve")
 LOCK_SECONDS = 30
 PREFIX = "zk-"
 KEY_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,39}")
-SECRET = 43  # letters of 256 bits in base64
-NOBODY = hashlib.sha256(b"").hexdigest()  # compared with where no key has the name
+SECRET = 43  # characters of 256 bits in base64
+NOBODY = hashlib.sha256(b"").hexdigest()  # compared with if no key has the name
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What a key may do. 0 and None mean no limit of its own.
+    """What a key may do. 0 and None mean no limit for this key.
 
     Attributes:
         digest: SHA-256 of the whole key.
         admin: whether it may reload the fleet.
-        models: the candidates that may answer it.
-        concurrent: requests that are answered at the same time.
-        requests_per_minute, tokens_per_minute: on average; a minute's worth may come at once.
+        models: the candidates that it may use.
+        concurrent: the maximum of requests at the same time.
+        requests_per_minute, tokens_per_minute: averages; a burst may use up a whole minute's allowance.
     """
 
     name: str
@@ -53,16 +53,16 @@ class Key:
 
 
 def keys_file() -> Path:
-    """Where keys are kept unless `--keys` says otherwise: in the user's folder of settings."""
+    """The default of `--keys`: a file in the user's configuration folder."""
     settings = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     return Path(settings).expanduser() / "zooter" / "keys.json"
 
 
 def read_keys(path: Path) -> dict[str, Key]:
-    """The keys in a file by name; a file that is not there has none.
+    """The keys in a file by name; empty if the file does not exist.
 
     Raises:
-        ZooterError: it cannot be read, or is not such a file.
+        ZooterError: the file cannot be read, or is not a key file.
     """
     if not os.path.lexists(path):
         return {}
@@ -80,13 +80,13 @@ def read_keys(path: Path) -> dict[str, Key]:
 def _key(entry: Mapping[str, Any]) -> Key:
     key = of_type(Key, entry)
     limits = (key.concurrent, key.requests_per_minute, key.tokens_per_minute)
-    if min(limits) < 0 or entry.keys() - asdict(key).keys():  # a limit that is misspelt would be none
+    if min(limits) < 0 or entry.keys() - asdict(key).keys():  # a misspelt limit would have no effect
         raise ValueError("an entry with wrong values")
     return key
 
 
 def add_key(path: Path, key: Key) -> str:
-    """Add a key to a file. Return its text, which is stored nowhere.
+    """Add a key to a file. Return the key's text, which is not stored anywhere.
 
     Raises:
         ZooterError: the name is taken or not allowed, or the file cannot be written.
@@ -107,7 +107,7 @@ def remove_key(path: Path, name: str) -> None:
     """Remove a key from a file.
 
     Raises:
-        ZooterError: there is none of this name, or the file cannot be written.
+        ZooterError: no key has this name, or the file cannot be written.
     """
     with _changing(path) as keys:
         if name not in keys:
@@ -118,7 +118,7 @@ def remove_key(path: Path, name: str) -> None:
 
 @contextmanager
 def _changing(path: Path) -> Iterator[dict[str, Key]]:
-    """The keys of a file, to be changed by one process at a time; what they are at the end is written."""
+    """The keys of a file, locked against other processes. Changes to the dict are written at the end."""
     with writing(path):
         private_folder(path.parent, ours=False)
     with locked(path.with_name(f".{path.name}.lock"), f"the file {path}", LOCK_SECONDS):
@@ -133,7 +133,7 @@ def _digest(text: str) -> str:
 
 
 class KeyRing:
-    """The keys of a file as it is now: a key that is added or removed counts from the next request on.
+    """The current keys of a file: an added or removed key takes effect at the next request.
 
     Raises:
         ZooterError: the file cannot be read.
@@ -144,7 +144,7 @@ class KeyRing:
         self._keys = read_keys(path)
 
     def find(self, text: str) -> Key | None:
-        """The key with this text; None if there is none. The time that it takes tells nothing of a secret."""
+        """The key with this text; None if there is none. Takes the same time however much of a secret is right."""
         if (state := read_file_state(self._path)) != self._state:
             self._state = state
             try:
@@ -157,7 +157,7 @@ class KeyRing:
 
 
 def read_file_state(path: Path) -> tuple[int, int, int] | None:
-    """What changes with a file; None where there is none."""
+    """A value that changes when the file changes; None if the file does not exist."""
     try:
         status = path.stat()
     except OSError:

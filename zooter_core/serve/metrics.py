@@ -1,4 +1,4 @@
-"""What `GET /metrics` shows of requests that have ended, in the format of Prometheus."""
+"""The metrics of `GET /metrics`, in Prometheus's format, counted when requests have ended."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from zooter_core.serve.exchange import Exchange
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ROUTING_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 ANSWER_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600)
-disable_created_metrics()  # a gauge beside each counter, with the time of its first request
+disable_created_metrics()  # otherwise each counter also has a gauge with the time of its first request
 
 
 class MetricSet:
-    """What has happened to all requests of a server, or to those of one API key."""
+    """The metrics of all requests of a server, or of those with one API key."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
@@ -35,9 +35,9 @@ class MetricSet:
         self.first = histogram("first_token", "Request to first token.", "model")
         self.duration = histogram("request", "Request to the end of the answer.", "model")
         self.tokens = counter("tokens", "Tokens.", "model", "kind")
-        self.dollars = counter("dollars", "Cost of what candidates read and wrote.", "model")
-        self.fallbacks = counter("fallbacks", "Candidates that another one stood in for.", "model")
-        self.hedges = counter("hedges", "Requests with two candidates at a time, by who answered.", "model")
+        self.dollars = counter("dollars", "Cost of prompts and answers in dollars.", "model")
+        self.fallbacks = counter("fallbacks", "Failed candidates that another one replaced.", "model")
+        self.hedges = counter("hedges", "Hedged requests, by the candidate that answered.", "model")
         self.switches = counter("switches", "Conversations that changed their candidate.")
         self.errors = counter("errors", "Requests that failed, by kind.", "kind")
 
@@ -67,7 +67,7 @@ class MetricSet:
 
 
 class Metrics:
-    """The figures of one server, in all and by API key."""
+    """The metrics of one server, in total and by API key."""
 
     def __init__(self) -> None:
         self._all, self._by_key = MetricSet(), defaultdict[str, MetricSet](MetricSet)

@@ -1,5 +1,5 @@
-"""What answers paths other than chat completions: `/v1/route` and `/v1/rerank`, which are computed here, and
-`/v1/responses` and `/v1/embeddings`, which are forwarded to the candidate's server, if it has them.
+"""Handlers for paths other than chat completions: `/v1/route`, `/v1/rerank` and `/v1/messages/count_tokens`, which are
+computed here, and `/v1/responses` and `/v1/embeddings`, which are forwarded to the candidate's server if it has them.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.reply import Reply
 from zooter_core.serve.traffic_log import TrafficLog
 
-ROUTED_AT_ONCE = 16  # of them: a few fill a batch, and a client that leaves has not made work of all
-MOST_CHARACTERS = 1_000_000  # of their users, all together
-INCOMPLETE = ("max_output_tokens", "content_filter")  # why a response can be
-UNHELD = (400, *NO_ROUTE)  # or no such response
+ROUTED_AT_ONCE = 16  # conversations: enough to fill a batch, and little wasted work if the client disconnects
+MOST_CHARACTERS = 1_000_000  # of the user's turns in all conversations together
+INCOMPLETE = ("max_output_tokens", "content_filter")  # reasons for which a response is incomplete
+NOT_STORED = (400, *NO_ROUTE)  # statuses of a server that does not have the response
 
 
 async def answer_route(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
     """Send the decision on `messages`, or the decisions on `conversations`, in the shape of `zooter route --json`.
 
-    Nothing is stored: a conversation keeps the candidate that it has.
+    Nothing is stored: the conversation's candidate does not change.
 
     Raises:
-        ApiError: the body is wrong or too large, or no candidate can answer such a request.
+        ApiError: the body is invalid or too large, or no candidate can answer the request.
     """
     conversations, exchange = check(RouteBody, body).conversations, reply.exchange
     body = {**body, "model": body.get("model") or AUTO_MODEL}
@@ -67,15 +67,15 @@ async def answer_route(gateway: Gateway, body: Mapping[str, Any], reply: Reply) 
 
 
 async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
-    """Send the documents' places and rewards, best first. A document without a reward has no result.
+    """Send the documents' indices and rewards, best first. Documents without a reward are left out.
 
     `relevance_score` is the reward on the scale of the fleet's reward model.
 
     Raises:
-        ApiError: the body is wrong, the fleet has no reward model, or that fails.
+        ApiError: the body is invalid, the fleet has no reward model, or the reward model fails.
     """
     if gateway.fleet.reward is None:
-        raise ApiError(404, "This fleet has no reward model, so it ranks nothing.", "not_found")
+        raise ApiError(404, "This fleet has no reward model, so it cannot rank documents.", "not_found")
     rerank = check(RerankBody, body)
     query, documents = rerank.query, [text if isinstance(text, str) else text.text for text in rerank.documents]
     if rerank.model not in (None, RMR):
@@ -96,10 +96,10 @@ async def answer_rerank(gateway: Gateway, body: Mapping[str, Any], reply: Reply)
 
 
 async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
-    """Pass an embeddings request to the candidate that it names.
+    """Forward an embeddings request to the candidate that it names.
 
     Raises:
-        ApiError: it names none, or the candidate's server has no embeddings.
+        ApiError: it names no candidate, or the candidate's server has no embeddings.
     """
     check(EmbeddingsBody, body)
     if body["model"] in VIRTUAL:
@@ -108,14 +108,14 @@ async def answer_embeddings(gateway: Gateway, body: Mapping[str, Any], reply: Re
     texts = body.get("input") or ""
     content = texts if isinstance(texts, str) else dump_json(texts)  # to estimate its tokens, and for the log
     messages = [{"role": "user", "content": content}]
-    await _pass(gateway, ChatRequest({**body, "messages": messages}, path=EMBEDDINGS), reply)
+    await _forward(gateway, ChatRequest({**body, "messages": messages}, path=EMBEDDINGS), reply)
 
 
 async def answer_count(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
-    """Send the estimate of a prompt's tokens by which the limits hold (`ChatRequest.prompt_tokens`).
+    """Send the estimate of a prompt's tokens that limits use (`ChatRequest.prompt_tokens`).
 
     Raises:
-        ApiError: the body is wrong, or its model is not served.
+        ApiError: the body is invalid, or its model is not served.
     """
     request = read_chat(body)
     if request.model not in gateway.models:
@@ -124,26 +124,26 @@ async def answer_count(gateway: Gateway, body: Mapping[str, Any], reply: Reply) 
 
 
 async def answer_responses(gateway: Gateway, body: Mapping[str, Any], reply: Reply) -> None:
-    """Pass a request of the Responses API to the candidate that it names, or that the router chooses.
+    """Forward a request of the Responses API to the candidate that it names or that the router chooses.
 
     Raises:
-        ApiError: the request is wrong, or the candidate's server has no such API.
+        ApiError: the request is invalid, or the candidate's server does not have this API.
     """
     response = check(ResponsesBody, body)
     messages = list(_messages(response.input))
     if response.instructions:
         messages.insert(0, {"role": "system", "content": response.instructions})
-    await _pass(gateway, ChatRequest({**body, "messages": messages}, reply.exchange.sender, RESPONSES), reply)
+    await _forward(gateway, ChatRequest({**body, "messages": messages}, reply.exchange.sender, RESPONSES), reply)
 
 
-async def _pass(gateway: Gateway, request: ChatRequest, reply: Reply) -> None:
-    """Pass a request on to its path at a candidate's server."""
+async def _forward(gateway: Gateway, request: ChatRequest, reply: Reply) -> None:
+    """Forward a request to the same path on a candidate's server."""
     asking, exchange = Asking(gateway, request, reply), reply.exchange
     sessions, previous = asking.sessions, request.body.get("previous_response_id")
     writer = sessions.writer(previous) if isinstance(previous, str) else None
     if previous is not None and writer is None and exchange.sender.key is not None:
-        # The servers behind know one account, ours: they would continue the conversation of any key.
-        message = "There is no such response of this API key."
+        # Servers know only our account, so they would continue the conversation of any key.
+        message = "This API key has received no such response."
         raise bad_request(message, "previous_response_id", "previous_response_not_found")
     items = objects(request.body.get("input"))
     writers = (sessions.writer(str(item.get("id"))) for item in items if item.get("type") == "item_reference")
@@ -158,16 +158,16 @@ async def _pass(gateway: Gateway, request: ChatRequest, reply: Reply) -> None:
 async def stored_response(
     gateway: Gateway, traffic: TrafficLog | None, response_id: str, key: str | None
 ) -> dict[str, Any]:
-    """A response that an API key has been given: from the server that gave it, else its text from the traffic.
+    """A response that an API key has received: from the server that gave it, otherwise its text from the traffic.
 
     Raises:
-        ApiError: there is none, or neither of them has it.
+        ApiError: this key has no such response, or neither the server nor the traffic has it.
     """
     sessions = gateway.sessions.of(key)
     name = sessions.writer(response_id)
     server = gateway.connections.get(name or "")
     if server is None:
-        message = "There is no such response. The endpoint knows those that it has given you since it was started."
+        message = "There is no such response. The endpoint knows only responses that it gave you since it started."
         raise ApiError(404, message, "response_not_found", "response_id")
     try:
         answer: dict[str, Any] = await server.ask(f"{RESPONSES}/{quote(response_id, safe='')}")
@@ -178,16 +178,16 @@ async def stored_response(
         complete = decision is not None and decision.finish in (None, *INCOMPLETE) and decision.key == key
         if decision is not None and complete and decision.answer and len(decision.answer) < LONGEST_ANSWER:
             return _response_shape(response_id, decision)
-        status = 404 if error.server_status in UNHELD else error.status
+        status = 404 if error.server_status in NOT_STORED else error.status
         message = (
-            f"{name} does not return this response again: {error.client_message}. It is not stored here either. With "
-            "`traffic = true` and `answers = true` in [learn], complete texts are, unless they are very long."
+            f"{name} does not return this response again: {error.client_message}. It is not stored here either. To "
+            "store complete texts that are not very long, set `traffic = true` and `answers = true` in [learn]."
         )
         raise ApiError(status, message, "response_not_stored", "response_id") from None
 
 
 def _response_shape(response_id: str, decision: LoggedDecision) -> dict[str, Any]:
-    """What is stored of a response, in its shape."""
+    """A response made from the stored decision."""
     status = "incomplete" if decision.finish else "completed"
     text: dict[str, Any] = {"type": "output_text", "text": decision.answer, "annotations": []}
     id, prompt, tokens = f"msg_{decision.request_id}", decision.prompt_tokens or 0, decision.tokens or 0
@@ -215,7 +215,7 @@ def _messages(items: str | list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield {"role": "tool", "content": output if isinstance(output, str) else dump_json(output)}
         elif role in ("user", "system", "developer", "assistant"):
             yield {"role": role, "content": parts if isinstance(parts, str | list) else None}
-        else:  # reasoning, calls: the model's own
+        else:  # reasoning and calls, which the model wrote
             calls = [item] if str(item.get("type")).endswith("_call") else None
             secret = item.get("encrypted_content")
             yield {"role": "assistant", "content": None, "tool_calls": calls, "encrypted_content": secret}

@@ -1,7 +1,7 @@
-"""A request from its arrival to the end of its answer: its body, its place, what answers it, and what the client gets,
-one JSON document or a stream of events.
+"""A request from its arrival to the end of its answer: reads the body, waits for a place, calls the handler, and sends
+the answer as a JSON document or as a stream of events.
 
-It is answered while the client is connected, and cancelled when it disconnects.
+The handler is cancelled when the client disconnects.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from zooter_core.serve.server import Server
 from zooter_core.serve.targets import STREAM_END, make_event
 
 LOG = logging.getLogger("zooter.serve")
-RESTART_SECONDS = 5  # after which a client may ask a server again that stops
-WRITE_SECONDS = 60.0  # for a client to take a part of an answer; then it counts as gone
+RESTART_SECONDS = 5  # Retry-After while the server stops
+WRITE_SECONDS = 60.0  # for a client to take a part of an answer; then it counts as disconnected
 Handler = Callable[[Gateway, dict[str, Any], "Reply"], Awaitable[None]]
 
 
 class Reply(Response):
-    """The answer to a request, as `handle` writes it with `json`, or with `begin_events`, `write` and `end_events`.
+    """The answer to a request. `handle` writes it with `json`, or with `begin_events`, `write` and `end_events`.
 
-    If the client goes away first, `handle` is cancelled at once; if the server stops first, the client is told. The
-    server's observers are called with the exchange when it has ended, however it did.
+    If the client disconnects, `handle` is cancelled at once. If the server stops, the client gets an error. In every
+    case, the server's observers are called with the exchange when it has ended.
     """
 
     def __init__(self, server: Server, request: Request, handle: Handler) -> None:
@@ -48,7 +48,7 @@ class Reply(Response):
         sender = Sender(name, request.headers.get("x-session-id"))
         wants_metadata = request.headers.get("x-zooter-metadata", "").lower() == "enabled"
         self.exchange = Exchange(request.url.path, sender, server.ids.new(name), wants_metadata)
-        # Into the shape of the client's API; None where that is the one that candidates speak.
+        # To the shape of the client's API; None if candidates use the same shape.
         self._translation = Translation(self.exchange) if self.exchange.path == MESSAGES else None
         self._begun, self._body_is_read = False, asyncio.Event()
 
@@ -60,7 +60,7 @@ class Reply(Response):
             await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not answering.done():
                 self.exchange.status = GONE
-        except asyncio.CancelledError:  # by uvicorn, after the grace of a stop
+        except asyncio.CancelledError:  # by uvicorn, after the grace period of a stop
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
             headers = {"retry-after": str(RESTART_SECONDS), "connection": "close"}
@@ -83,7 +83,7 @@ class Reply(Response):
     async def _run(self) -> None:
         try:
             await self._answer()
-        except ClientDisconnect:  # in the middle of its body, or it no longer reads
+        except ClientDisconnect:  # before the end of its body, or it no longer reads
             self.exchange.status = GONE
         except ApiError as error:
             await self.fail(error)
@@ -104,7 +104,7 @@ class Reply(Response):
             await self._handle(gateway, body, self)
 
     async def _client_goes(self, receive: Receive) -> None:
-        """Wait until the client goes away. While the body is read, whoever reads it gets what comes."""
+        """Wait until the client disconnects. Starts after the body, since messages go to whoever calls `receive`."""
         await self._body_is_read.wait()
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -124,12 +124,12 @@ class Reply(Response):
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end_events(self) -> None:
-        """End a stream, with [DONE] where the API has it."""
+        """End a stream, with [DONE] if the API has it."""
         last = STREAM_END if self.exchange.is_chat else b""
         await self._send({"type": "http.response.body", "body": self._translation.end() if self._translation else last})
 
     async def fail(self, error: ApiError) -> None:
-        """Send an error: as the answer, or as the last event of one that has begun."""
+        """Send an error: as the answer, or as the last event of an answer that has begun."""
         self.exchange.error = error.code or str(error.status)
         shape = shape_at(self.exchange.path, error)
         if not self._begun:
@@ -152,10 +152,10 @@ class Reply(Response):
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
 
     async def _send(self, message: Message) -> None:
-        """Send a part. Waits for a client that reads slowly, but not for one that has stopped.
+        """Send a part. Waits for a slow client, but not for one that has stopped reading.
 
         Raises:
-            ClientDisconnect: it has not taken the part in time.
+            ClientDisconnect: the client has not taken the part in time.
         """
         try:
             async with asyncio.timeout(WRITE_SECONDS):

@@ -1,4 +1,4 @@
-"""Serve the app with uvicorn until Ctrl-C or SIGTERM; running answers get some time to end."""
+"""Serve the app with uvicorn until Ctrl-C or SIGTERM. Running answers get some time to finish."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from zooter_core.base.progress import Tell
 from zooter_core.serve.app import build_app
 from zooter_core.serve.server import Server, ServeSettings
 
-JUST_CONNECTED_SECONDS = 0.05  # for a client to send its request
-LAST_SECONDS = 1.0  # for tasks that have been cancelled to tell their clients
-CONNECTIONS_PER_CLIENT = 512  # that one address may have, unless it is a proxy's (`--proxy`)
+JUST_CONNECTED_SECONDS = 0.05  # for a client that has just connected to send its request
+LAST_SECONDS = 1.0  # for cancelled tasks to send an error to their clients
+CONNECTIONS_PER_CLIENT = 512  # per address, unless it is a proxy's (`--proxy`)
 
 
 class UvicornServer(uvicorn.Server):
-    """Uvicorn, which opens the fleet before it listens, and says when it is ready.
+    """A uvicorn server that opens the fleet before it listens, and reports when it is ready.
 
-    A fleet that does not load raises here; in the app's lifespan, uvicorn would log a traceback and exit.
+    The fleet is not opened in the app's lifespan, where uvicorn would log a traceback and exit if it does not load.
 
     Args:
         on_ready: called with the port when requests are accepted.
@@ -51,25 +51,25 @@ class UvicornServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        await asyncio.sleep(JUST_CONNECTED_SECONDS)  # else uvicorn would close connections whose request is on its way
+        await asyncio.sleep(JUST_CONNECTED_SECONDS)  # otherwise uvicorn closes connections whose request is on its way
         if self.server_state.tasks:
             most = self._server.settings.grace_seconds
             self._server.progress(f"Stopping: running answers have {most} s to end. Another Ctrl-C ends them at once.")
         try:
             await super().shutdown(sockets)
         finally:
-            if tasks := list(self.server_state.tasks):  # after the grace, or a second Ctrl-C; they tell their clients
-                for task in tasks if self.force_exit else ():  # after the grace, uvicorn has cancelled them
+            if tasks := list(self.server_state.tasks):  # after the grace period or a second Ctrl-C
+                for task in tasks if self.force_exit else ():  # uvicorn cancels them only after the grace period
                     task.cancel()
                 await asyncio.wait(tasks, timeout=LAST_SECONDS)
             await self._open.aclose()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop; while the fleet loads, as the signal would: its threads cannot be stopped, and nobody waits yet."""
+        """Stop. While the fleet loads, the signal ends the process, since the loading threads cannot be stopped."""
         if not self.started:
             signal.signal(sig, signal.SIG_DFL)
             signal.raise_signal(sig)
-            os._exit(128 + sig)  # the first process of a container survives its signal
+            os._exit(128 + sig)  # the first process of a container survives the signal
         super().handle_exit(sig, frame)
 
 
@@ -108,7 +108,7 @@ def run(settings: ServeSettings, on_ready: Callable[[int], None], progress: Tell
 
     def ready(port: int) -> None:
         gc.collect()
-        gc.freeze()  # or a full collection, which stops all answers, would look through all that has been loaded
+        gc.freeze()  # full collections, which pause all answers, then skip everything that has been loaded
         on_ready(port)
 
     raise_file_limit()

@@ -1,5 +1,5 @@
-"""What all requests share, from start to stop: settings, the fleet that answers, limits and keys, and the observers of
-every exchange."""
+"""The state that all requests share, from start to stop: settings, the fleet that answers, limits, keys, and the
+observers of every exchange."""
 
 from __future__ import annotations
 
@@ -27,41 +27,41 @@ from zooter_core.serve.traffic_log import TrafficLog
 LOG = logging.getLogger("zooter.serve")
 FLEET = "fleet.toml"
 GRACE_SECONDS = 30
-FOLLOW_SECONDS = 5.0  # between two looks at fleet.toml, while traffic is kept
+FOLLOW_SECONDS = 5.0  # between checks of fleet.toml, while traffic is kept
 
 
 @dataclass(frozen=True)
 class ServeSettings:
     """The settings of one server."""
 
-    fleet: Fleet  # what it serves
+    fleet: Fleet  # the fleet to serve
     host: str = "127.0.0.1"
     port: int = 8400
     data: Path = field(default=Path())  # the folder for feedback and the decision log
     most_bytes: int = 32 << 20  # of a request's body
     keys: Path | None = None  # the file of API keys; None requires none
-    learn: bool = False  # whether queries and decisions are kept to learn from, whatever `[learn]` says
-    # A file of PEM for TLS, with the certificate and its private key; None is plain HTTP.
+    learn: bool = False  # whether traffic is kept to learn from, whatever `[learn]` says
+    # The PEM file for TLS, with the certificate and its private key; None means plain HTTP.
     certificate: Path | None = None
-    proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded headers are believed
-    allowed_hosts: tuple[str, ...] = ()  # further host names under which it answers
-    allowed_origins: tuple[str, ...] = ()  # sites whose pages may send it requests, and read the answers
-    grace_seconds: int = GRACE_SECONDS  # for running answers to end after a stop
+    proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded headers are trusted
+    allowed_hosts: tuple[str, ...] = ()  # additional host names under which it answers
+    allowed_origins: tuple[str, ...] = ()  # origins whose pages may send requests and read the answers
+    grace_seconds: int = GRACE_SECONDS  # for running answers to finish after a stop
 
 
 class Server:
-    """What all requests share.
+    """The state that all requests share.
 
     Attributes:
-        gateway: the fleet that answers now. A request keeps the one that it began with.
-        ids: the ids of requests.
-        admission: how much is let in.
-        keys: the API keys; None where none are required.
-        metrics: what has happened so far.
-        traffic: what is kept to learn from; None until it is wanted.
+        gateway: the fleet that answers now. A request keeps the gateway that it began with.
+        ids: makes and checks the ids of requests.
+        admission: the limits.
+        keys: the API keys; None if none are required.
+        metrics: the metrics so far.
+        traffic: the exchanges that are kept to learn from; None until a fleet keeps traffic.
         observers: called with every exchange that has ended.
-        reloading: held while a fleet is loaded anew.
-        progress: called with a message before work that takes long.
+        reloading: held while a fleet is reloaded.
+        progress: called with a message before work that takes a while.
     """
 
     gateway: Gateway
@@ -71,17 +71,17 @@ class Server:
         self.settings, self.progress, self.metrics = settings, progress, Metrics()
         self.observers: list[Observer] = [self.metrics]
         self.reloading = asyncio.Lock()
-        self._tasks = set[asyncio.Task[None]]()  # the loop itself holds none
+        self._tasks = set[asyncio.Task[None]]()  # the event loop itself has only weak references
         self.admission = Admission(lambda: self.gateway.fleet.serve)
         self.keys = KeyRing(settings.keys) if settings.keys else None
         self.traffic: TrafficLog | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Open the fleet, the decision log and the traffic while the app runs. SIGHUP loads the fleet anew.
+        """Keep the fleet, the decision log and the traffic open while the app runs. SIGHUP reloads the fleet.
 
         Raises:
-            ZooterError: a part of the fleet does not load, or there is no place for the log.
+            ZooterError: a part of the fleet does not load, or the log cannot be opened.
         """
         try:
             log, self.ids = DecisionLog(self.settings.data), RequestIds(self.settings.data)
@@ -99,35 +99,35 @@ class Server:
             yield
         finally:
             for task in self._tasks:
-                task.cancel()  # its fleet would stay open
+                task.cancel()  # a fleet that it opens later would never be closed
             await self.gateway.close()
             log.close()
             if self.traffic:
                 await asyncio.to_thread(self.traffic.close)
 
     def _open_traffic(self, fleet: Fleet) -> None:
-        """Open the file of the traffic once a fleet wants it. It stays open: each request's fleet says what is kept.
+        """Open the traffic file if the fleet keeps traffic. It stays open: each request's fleet decides what is kept.
 
         Raises:
-            ZooterError: it cannot be opened.
+            ZooterError: the file cannot be opened.
         """
         if self.traffic is None and (self.settings.learn or fleet.learn.traffic):
             self.traffic = TrafficLog(self.settings.data, fleet.learn)
 
     def _keep(self, exchange: Exchange) -> None:
-        """Keep a request to learn from, if its fleet wants that."""
+        """Keep a request to learn from, if its fleet keeps traffic."""
         if self.traffic and exchange.fleet and (self.settings.learn or exchange.fleet.learn.traffic):
             self.traffic(exchange)
 
     def _on_hangup(self) -> None:
         async def load() -> None:
-            with suppress(ZooterError):  # which is logged
+            with suppress(ZooterError):  # already logged
                 await self.reload()
 
         self._tasks.add(asyncio.create_task(load()))
 
     async def _follow_learner(self) -> None:
-        """Take the router that `zooter learn` promotes, or goes back to. Other changes wait for a reload."""
+        """Reload when `zooter learn` promotes or restores a router. Other changes wait for a reload."""
         file = self.settings.fleet.folder / FLEET
         changed = read_file_state(file)
         while True:
@@ -135,19 +135,19 @@ class Server:
             if self.traffic is None or (latest := read_file_state(file)) == changed:
                 continue
             changed = latest
-            with suppress(ZooterError):  # which is logged, or the owner is about to write the rest of the file
+            with suppress(ZooterError):  # already logged, or the file is not completely written yet
                 fleet = await asyncio.to_thread(load_fleet, self.settings.fleet.folder)
                 if fleet.router != self.gateway.fleet.router:
                     await self.reload(keep_models=True)
 
     async def reload(self, keep_models: bool = False) -> Gateway:
-        """Load the fleet anew and try its router; the new one answers from the next request on, running answers go on.
+        """Reload the fleet and try its router. The new fleet answers from the next request on; running answers go on.
 
         Args:
-            keep_models: load the router alone if the language models are the same as before.
+            keep_models: load only the router if the language models are the same as before.
 
         Raises:
-            ZooterError: it does not load; the old one stays.
+            ZooterError: the new fleet does not load. The old one stays in use.
         """
         async with self.reloading:
             try:
@@ -158,12 +158,12 @@ class Server:
                 ensemble = before.renewed(fleet) if keep_models else None
                 new = await Gateway.open(fleet, self.gateway.sessions, self.progress, ensemble)
             except ZooterError as problem:
-                LOG.error("The new fleet does not load, so the old one stays: %s", problem)
+                LOG.error("The new fleet does not load, so the old one stays in use: %s", problem)
                 raise
             old, self.gateway = self.gateway, new
             if self.traffic:
                 self.traffic.config = fleet.learn
-            gc.unfreeze()  # nothing of the old fleet must stay (run.py)
+            gc.unfreeze()  # so that the old fleet can be collected (run.py)
             await old.retire(lends=keep_models)
-            self.progress(f"The fleet {fleet.name} is loaded anew.")
+            self.progress(f"The fleet {fleet.name} has been reloaded.")
             return new

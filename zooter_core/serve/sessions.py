@@ -1,9 +1,9 @@
-"""Which candidate a conversation has, so that it does not change in the middle without a reason.
+"""Remembers each conversation's candidate, so that it does not change midway without a reason.
 
-Each API key has conversations of its own, and an id of another key's finds nothing. Encrypted reasoning goes back only
-to the model that wrote it, since no other can read it. Servers return it in fields of the message,
+Each API key has its own conversations; the id of another key's conversation finds nothing. Encrypted reasoning is sent
+only to the model that wrote it, since no other can read it. Servers return it in fields of the message,
 `reasoning_details` (OpenRouter), `thinking_blocks` (Anthropic's, as LiteLLM names them) or `encrypted_content`
-(OpenAI), and its hash says which candidate wrote it.
+(OpenAI). Its hash tells which candidate wrote it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from zooter_core.base.strict_json import objects
 
 Value = TypeVar("Value")
-MOST_REMEMBERED = 100_000  # of conversations, and of writers
+MOST_REMEMBERED = 100_000  # conversations, and as many writers
 LISTS, ENCRYPTED = ("reasoning_details", "thinking_blocks"), "encrypted_content"
 SECRETS = ("data", "signature", ENCRYPTED)
 
@@ -33,34 +33,34 @@ class Sessions:
         self._writers: OrderedDict[tuple[str, str], tuple[str, str | None]] = OrderedDict()
 
     def of(self, owner: str | None) -> Sessions:
-        """The part of an API key; None is the part of those without one."""
-        part = copy.copy(self)  # which shares the memory
+        """The view for an API key; None is the view for requests without a key."""
+        part = copy.copy(self)  # shares the entries
         part._owner = owner or ""
         return part
 
     def pin(self, session: str, candidate: str) -> None:
-        """Remember who answered."""
+        """Remember which candidate answered."""
         _remember(self._pins, (self._owner, session), (candidate, self._clock()))
 
     def pinned(self, session: str) -> tuple[str | None, float]:
-        """The candidate that answered last, and how many seconds ago; infinitely many for an unknown conversation."""
+        """The candidate that answered last, and how many seconds ago; (None, infinity) for an unknown conversation."""
         candidate, at = self._pins.get((self._owner, session), (None, -math.inf))
         return candidate, self._clock() - at
 
     def wrote(self, written: str, candidate: str, request_id: str | None = None) -> None:
-        """Remember who wrote a piece of encrypted reasoning (its hash), or gave a response or an item of one (its id).
+        """Remember who wrote encrypted reasoning (given its hash), or a response or one of its items (given its id).
 
         Args:
-            request_id: of the request whose text is the whole response.
+            request_id: the request's id, if the response consists of text alone.
         """
         _remember(self._writers, (self._owner, written), (candidate, request_id))
 
     def writer(self, written: str) -> str | None:
-        """Who wrote it; None if that is not known."""
+        """The candidate that wrote it; None if unknown."""
         return self._writers.get((self._owner, written), (None, None))[0]
 
     def request(self, response_id: str) -> str | None:
-        """The request whose text is a whole response; None if there is none."""
+        """The id of a response's request, if the response consists of text alone; otherwise None."""
         return self._writers.get((self._owner, response_id), (None, None))[1]
 
 
@@ -81,14 +81,14 @@ def digests(message: Mapping[str, Any]) -> Iterator[str]:
 
 
 def marks(item: Mapping[str, Any]) -> Iterator[str]:
-    """What an item of a response is known by when it comes back: the hashes of its encrypted parts, and its id."""
+    """What identifies an item of a response when a client sends it back: the hashes of its encrypted parts, its id."""
     yield from digests(item)
     if isinstance(id := item.get("id"), str):
         yield id
 
 
 def find_writer(messages: Sequence[Mapping[str, Any]], sessions: Sessions) -> str | None:
-    """Who wrote the newest encrypted reasoning in a conversation; None if there is none, or its writer is not known."""
+    """The candidate that wrote the newest encrypted reasoning with a known writer; None if there is none."""
     writers = (sessions.writer(digest) for message in reversed(messages) for digest in digests(message))
     return next(filter(None, writers), None)
 
@@ -96,11 +96,12 @@ def find_writer(messages: Sequence[Mapping[str, Any]], sessions: Sessions) -> st
 def readable_by(
     candidate: str, parts: Sequence[Mapping[str, Any]], sessions: Sessions, unknown: bool = False
 ) -> list[Mapping[str, Any]]:
-    """The messages without the encrypted reasoning of others than a candidate, or the items of the Responses API's
-    input without those that hold any.
+    """The parts of a conversation without encrypted reasoning that a candidate did not write.
+
+    Messages lose their encrypted fields; other items of the Responses API's input are left out.
 
     Args:
-        unknown: keep that whose writer is not known.
+        unknown: keep reasoning whose writer is unknown.
     """
     writers, readable = {candidate, None} if unknown else {candidate}, list[Mapping[str, Any]]()
     for part in parts:

@@ -1,6 +1,6 @@
-"""What the endpoint keeps in the folder `--data`: the decision log, clients' feedback, and the secret of request ids.
+"""The endpoint's files in the folder `--data`: the decision log, clients' feedback, and the secret of request ids.
 
-All files are private; the log is rotated by size. What is learned from is kept apart (traffic_log.py).
+All files are private; the log is rotated by size. The traffic to learn from is stored separately (traffic_log.py).
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from zooter_core.serve.exchange import Exchange
 
 LOG = logging.getLogger("zooter.serve")
 DECISIONS, FEEDBACK, SECRET = "decisions.jsonl", "feedback.jsonl", "request-ids.key"
-MOST_LOG_BYTES = 64 << 20  # of one file
-FILES = 8  # besides the newest one; `decisions.jsonl.1` is the next
+MOST_LOG_BYTES = 64 << 20  # per file
+FILES = 8  # in addition to the newest; `decisions.jsonl.1` is the second newest
 SECRET_BYTES = 32
 
 
 class DecisionLog(RotatingFileHandler):
-    """Writes a line for each exchange that has ended, to a file that its owner alone can read.
+    """Writes a line for each exchange that has ended, to a file that only its owner can read.
 
-    A full disk loses lines, never requests. It is said once, until a line can be written again.
+    If the disk is full, lines are lost, never requests. A warning is logged once, until a line can be written again.
 
     Raises:
         OSError: the file cannot be opened.
@@ -64,7 +64,7 @@ class DecisionLog(RotatingFileHandler):
 
 
 def make_log_record(exchange: Exchange) -> dict[str, Any]:
-    """The line of an exchange. Nothing of the prompt or the answer is in it."""
+    """The log line of an exchange. It has no text of the prompt or the answer."""
     outcome, usage = exchange.outcome, exchange.usage
     choice, request = outcome.choice, outcome.request
     decision = choice.decision if choice else None
@@ -104,7 +104,7 @@ def make_log_record(exchange: Exchange) -> dict[str, Any]:
 
 
 def _failure(name: str, error: EndpointError) -> dict[str, Any]:
-    """Why a candidate failed. What its server says, after a colon, may repeat the prompt."""
+    """Why a candidate failed, without its server's message after the colon, which may repeat the prompt."""
     reason = error.reason.partition(": ")[0]
     return {"candidate": name, "status": error.status, "server_status": error.server_status, "reason": reason}
 
@@ -114,13 +114,12 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 class RequestIds:
-    """Ids of requests that prove themselves: the end of each is a code of the rest and of the API key.
+    """Request ids that can be verified without a record: each ends with a MAC of the rest and the API key.
 
-    Nothing is remembered. An id holds after a restart and when its line of the log is gone, and at every replica with
-    the same secret.
+    An id is valid after a restart, when its line of the log is gone, and at every replica with the same secret.
 
     Raises:
-        OSError: the secret cannot be read or made.
+        OSError: the secret cannot be read or created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -137,11 +136,16 @@ class RequestIds:
         return f"req-{number}{self._code(number, key)}"
 
     def check(self, request_id: str, key: str | None) -> None:
-        """Refuse an id that was never given, or that was given to another API key."""
+        """Refuse an id that was never issued, or was issued to another API key.
+
+        Raises:
+            ApiError: the id is refused.
+        """
         number = request_id.removeprefix("req-")[:32]
         expected = f"req-{number}{self._code(number, key)}"
         if not hmac.compare_digest(expected.encode(), request_id.encode("utf-8", "surrogatepass")):
-            raise ApiError(404, "There is no such request of yours.", "request_not_found", "request_id")
+            message = "There is no request with this id, or it belongs to another API key."
+            raise ApiError(404, message, "request_not_found", "request_id")
 
     def _code(self, number: str, key: str | None) -> str:
         message = f"{number} {key or ''}".encode("utf-8", "surrogatepass")

@@ -1,8 +1,7 @@
-"""Who answers: a candidate behind a server (`Upstream`), or one on this machine (`Local`).
+"""The candidates as the endpoint asks them: on a server (`Upstream`) or on this machine (`Local`).
 
-Both speak the API's own shapes, so that what a server sends can be passed on: its events are parsed, get the
-candidate's name, and keep all other fields. A candidate on this machine runs in a thread, and its text becomes chunks
-of the API.
+Both return the API's own shapes, so that a server's events can be passed on: they are parsed, get the candidate's name,
+and keep all other fields. A local candidate runs in a thread, and its text becomes chunks of the API.
 """
 
 from __future__ import annotations
@@ -50,32 +49,33 @@ from zooter_core.serve.errors import TOO_LONG
 from zooter_core.serve.sessions import digests, marks
 
 STREAM_END = b"data: [DONE]\n\n"
-MOST_KEPT = 200_000  # characters of an answer, with its thoughts; what is stored of it is shorter
-BEFORE = ("response.created", "response.queued", "response.in_progress")  # events without a part of the answer
+MOST_KEPT = 200_000  # characters of an answer, including its thoughts; the stored text is shorter
+BEFORE = ("response.created", "response.queued", "response.in_progress")  # events before the first part of the answer
 FAILED = ("response.failed", "error")
 Shape = dict[str, Any]  # a whole answer
 Events = AsyncGenerator[list[Event], None]
 FINISH = {"stop": "stop", "length": "length", "stopped": "stop", "repeated": "length"}
-# Fields that models that think refuse, with the values that are possible: a client whose request is routed cannot know.
+# Fields that thinking models refuse, with their valid ranges: a client whose request is routed cannot know the model.
 SPARED = {"temperature": (0, 2), "top_p": (0, 1), "presence_penalty": (-2, 2), "frequency_penalty": (-2, 2)}
 LOCAL_ROLES = {"developer": "system", "system": "system", "assistant": "assistant"}
 
 
 @dataclass
 class AnswerProgress:
-    """What is known of an answer while it passes through.
+    """What is known about an answer while it is passed on.
 
     Attributes:
-        id, created: the server's, for chunks that are added.
-        usage: the server's count of tokens, if it sends one.
-        tokens: estimated in case the server does not count; in a stream, its events so far, as most have one token.
-        thoughts: the same of thoughts apart from the text.
-        finish: the reason, as the server names it; None if the answer has not ended.
-        stop_text: the stop text that ended the answer of a candidate on this machine, if one did.
-        written: hashes of encrypted reasoning in it, and ids of a response's items.
-        calls: whether a response of the Responses API calls tools, or has anything else beside text.
-        texts: the beginning of the answer, as it comes (`parts`).
-        opened: whether its prompt opened the thoughts, as answers have shown.
+        id, created: the server's, for chunks that the endpoint adds.
+        usage: the server's token counts, if it sends them.
+        tokens: an estimate in case the server does not count; in a stream, the events so far (most have one token).
+        thoughts: the same estimate for thoughts in fields of their own.
+        finish: the finish reason, as the server names it; None if the answer has not ended.
+        stop_text: the stop sequence that ended a local candidate's answer, if any.
+        written: hashes of the answer's encrypted reasoning, and ids of a response's items.
+        calls: whether a response of the Responses API has anything but text and reasoning, e.g. tool calls.
+        texts: pieces of the answer's text up to MOST_KEPT characters (`parts`).
+        opened: whether the prompt opens the thoughts, as earlier answers have shown.
+        room: the characters that can still be kept.
         patience: seconds to wait for a place among the candidate's requests.
     """
 
@@ -95,23 +95,23 @@ class AnswerProgress:
 
     @property
     def complete(self) -> bool:
-        """Whether the model has ended the answer, if it has ended."""
+        """Whether the answer was not cut off, as far as is known."""
         return finish_name(self.finish) not in CUT_OFF
 
     @property
     def parts(self) -> Parts:
-        """The answer's text, and the thoughts that stand in it between tags."""
+        """The answer's text, and the thoughts that it has between tags."""
         return split("".join(self.texts), self.opened, self.complete)
 
     def add_text(self, text: str) -> None:
-        """Add a piece of the answer's text, as far as there is room."""
+        """Add a piece of the answer's text, up to the limit."""
         if text and self.room > 0:
             self.texts.append(text[: self.room])
             self.room -= len(text)
 
 
 def count_tokens(answer: Mapping[str, Any]) -> tuple[int, int]:
-    """An estimate of a whole answer's tokens, and of those of thoughts apart from its text."""
+    """Estimates of the tokens of a whole answer, and of its thoughts in fields of their own."""
     choices = objects(answer.get("choices"))
     texts, thoughts = [] if choices else [text_in(answer)], list[str]()
     for message in objects([choice.get("message") for choice in choices]):
@@ -121,7 +121,7 @@ def count_tokens(answer: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def text_in(shape: Mapping[str, Any]) -> str:
-    """The text in an answer, or in one of its events, of chat completions or the Responses API."""
+    """The text in an answer or an event of chat completions or of the Responses API."""
     if shape.get("type") == "response.output_text.delta":
         return shape["delta"] if isinstance(shape.get("delta"), str) else ""
     if choices := objects(shape.get("choices")):
@@ -133,34 +133,34 @@ def text_in(shape: Mapping[str, Any]) -> str:
 
 
 def make_event(chunk: Mapping[str, Any]) -> Event:
-    """An event of ours."""
+    """An event that the endpoint makes itself."""
     return Event([], b"", dict(chunk))
 
 
 def usage_shape(prompt: int, answer: int, thoughts: int = 0) -> dict[str, Any]:
-    """A count of tokens in the API's shape; those of thoughts are part of the answer's."""
+    """Token counts in the API's shape. The answer's tokens include those of its thoughts."""
     shape = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
     return shape | ({"completion_tokens_details": {"reasoning_tokens": thoughts}} if thoughts else {})
 
 
 def added_event(progress: AnswerProgress, model: str, *choices: Mapping[str, Any], **more: Any) -> Event:
-    """An event of ours in the stream of an answer."""
+    """An event that the endpoint adds to the stream of an answer."""
     head = {"id": progress.id, "object": "chat.completion.chunk", "created": progress.created, "model": model}
     return make_event({**head, "choices": list(choices), **more})
 
 
 class Upstream(Connection):
-    """A candidate's server. All of its methods raise an EndpointError where there is no answer, or none to the end."""
+    """A candidate on a server. All methods raise EndpointError if there is no complete answer."""
 
     async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> Shape:
-        """The whole answer, whose `model` is the candidate's name."""
+        """The whole answer. Its `model` is the candidate's name."""
         body, ours = self._fields(request, routed)
         progress.opened = self.opens
         answer = await self.post(request.path, body, progress.patience, ours)
         progress.id = str(answer.get("id") or "")
         progress.tokens, progress.thoughts = count_tokens(answer)
         progress.add_text(text_in(answer))
-        _note(answer, progress)
+        _update_progress(answer, progress)
         self.note_opening(progress.parts, progress.finish)
         if request.path == CHAT:
             if error := chat_error(answer):
@@ -172,9 +172,9 @@ class Upstream(Connection):
         return answer | {"model": self.name}
 
     async def stream(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> Events:
-        """The answer as events, some at a time, from its first token on; without the final [DONE] of a chat completion.
+        """The answer as lists of events, beginning with its first token; without a chat completion's final [DONE].
 
-        There, in every chunk `model` is the candidate's name and `choices` a list.
+        In every chunk of a chat completion, `model` is the candidate's name and `choices` is a list.
         """
         body, ours = self._fields(request, routed)
         redact, chat, progress.opened = self.redact, request.path == CHAT, self.opens
@@ -191,8 +191,8 @@ class Upstream(Connection):
             yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, progress.tokens))]
 
     def _fields(self, request: ChatRequest, routed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The body, and fields that a server which refuses them is asked again without: what a client wants of
-        thinking, unless fleet.toml says it, and the SPARED ones of a routed request."""
+        """The body, and fields that are left out in a second request if the server refuses them: the client's setting
+        for thinking, unless fleet.toml has one, `stream_options`, and the SPARED fields of a routed request."""
         body = request.for_candidate(self.model, routed)
         if request.path != CHAT:
             return body, {}
@@ -204,7 +204,7 @@ class Upstream(Connection):
         return body, ours | (USAGE if request.stream else {})
 
     def _passes(self, event: Event, request: ChatRequest) -> bool:
-        """Write the candidate's name into an event. Return whether the client gets it."""
+        """Write the candidate's name into an event. Return whether the event is sent to the client."""
         chunk = event.chunk
         if request.path != CHAT:
             for shape in (chunk, chunk.get("response")) if chunk else ():
@@ -213,15 +213,15 @@ class Upstream(Connection):
         elif chunk is not None:
             chunk |= {"model": self.name, "choices": objects(chunk.get("choices"))}
             if isinstance(chunk.get("usage"), dict) and not chunk["choices"] and not request.wants_usage:
-                return False  # the count of tokens that we asked for, and the client did not
+                return False  # token counts that the endpoint asked for, but the client did not
         return request.path != CHAT or not event.is_done
 
 
 class ChatWatcher(Watcher):
-    """Takes what matters from the events of chat completions.
+    """Updates an answer's progress from the events of a chat completion.
 
     Args:
-        choices: how many answers were asked for, if it is a number.
+        choices: the request's `n`, which counts only if it is an integer.
     """
 
     def __init__(self, progress: AnswerProgress, redact: Redaction, choices: object) -> None:
@@ -243,7 +243,7 @@ class ChatWatcher(Watcher):
         self._ended.update(str(choice.get("index")) for choice in choices if finish_word(choice))
         deltas = objects([choice.get("delta") for choice in choices])
         progress.thoughts += sum(bool(extract_thoughts(delta)) for delta in deltas)
-        _note(chunk, progress)
+        _update_progress(chunk, progress)
         if not self._begun and progress.finish and (failure := finish_error(progress.finish, self._redact)):
             raise failure
         token = begins(chunk)
@@ -252,7 +252,7 @@ class ChatWatcher(Watcher):
 
 
 class ResponsesWatcher(Watcher):
-    """Takes id, usage and encrypted reasoning from the events of the Responses API."""
+    """Updates an answer's progress from the events of the Responses API."""
 
     def __init__(self, progress: AnswerProgress, redact: Redaction) -> None:
         self._progress, self._redact, self._begun = progress, redact, False
@@ -261,13 +261,13 @@ class ResponsesWatcher(Watcher):
         if event.is_empty:
             return False
         if (chunk := event.chunk) is None:
-            self._begun = True  # a client may know what it is
+            self._begun = True  # not JSON, but the client may understand it
             return True
         response, kind = chunk.get("response"), chunk.get("type")
         self._progress.add_text(text_in(chunk))
         if isinstance(response, dict):
             self._progress.id = self._progress.id or str(response.get("id") or "")
-            _note(response, self._progress)
+            _update_progress(response, self._progress)
         if isinstance(item := chunk.get("item"), dict):
             self._progress.written += marks(item)
         if not self._begun and (kind in FAILED or event.kind == b"error" or sent_in(chunk)):
@@ -276,7 +276,7 @@ class ResponsesWatcher(Watcher):
         return self._begun
 
 
-def _note(chunk: Mapping[str, Any], progress: AnswerProgress) -> None:
+def _update_progress(chunk: Mapping[str, Any], progress: AnswerProgress) -> None:
     if isinstance(usage := chunk.get("usage"), dict):
         progress.usage = usage
     for choice in objects(chunk.get("choices")):
@@ -292,7 +292,7 @@ def _note(chunk: Mapping[str, Any], progress: AnswerProgress) -> None:
 
 
 class Local:
-    """A candidate that an ensemble runs. Answers as `Upstream`."""
+    """A candidate that an ensemble runs. It has the methods of `Upstream`."""
 
     def __init__(self, candidate: CandidateConfig, ensemble: Ensemble) -> None:
         self.name, self.candidate, self._ensemble = candidate.name, candidate, ensemble
@@ -318,7 +318,7 @@ class Local:
             yield [added_event(progress, self.name, usage=progress.usage)]
 
     async def _pieces(self, request: ChatRequest, progress: AnswerProgress) -> AsyncGenerator[Piece, None]:
-        """The pieces of the answer. Generation stops when the reader goes away."""
+        """The pieces of the answer. Generation stops when the generator is closed."""
         progress.id, progress.created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
         sent = check(LocalBody, request.body)
         settings = replace(self._ensemble.fleet.generation, **{"seed": random.getrandbits(32)} | sent.settings)
@@ -334,7 +334,7 @@ class Local:
             try:
                 for piece in self._ensemble.run_requests([ask], stop, settings):
                     put(piece)
-            except Exception as problem:  # only after a bug of a backend
+            except Exception as problem:  # only a bug in a backend raises
                 put(problem)
             put(None)
 
@@ -356,7 +356,7 @@ class Local:
             stop.set()
 
     def _request(self, request: ChatRequest, sent: LocalBody) -> Request:
-        messages = [  # all of whose parts are text (choice.unsupported)
+        messages = [  # all parts are text (choice.unsupported)
             Message(LOCAL_ROLES.get(message["role"], "user"), read_text(message.get("content")))  # type: ignore[arg-type]
             for message in request.messages
         ]
@@ -370,17 +370,17 @@ class Local:
 
 
 def _local_error(finish: Finish, failure: Failure) -> EndpointError:
-    """Why a candidate on this machine gave no answer, or none to the end."""
+    """Why a local candidate gave no complete answer."""
     if failure.expected.startswith(FITTING):
         return EndpointError(f"{TOO_LONG[0]}: {failure.reason}", own_status=500, subject="context")
     return EndpointError(failure.reason, own_status=500, subject="request" if finish == "refused" else None)
 
 
 def _ending(progress: AnswerProgress) -> dict[str, Any]:
-    """How an answer of a candidate on this machine ended, if it has; a stop text as vLLM names it."""
+    """The finish reason of a local candidate's answer, None while it runs; a stop sequence under vLLM's name."""
     return {"finish_reason": progress.finish} | ({"stop_reason": progress.stop_text} if progress.stop_text else {})
 
 
 def asked_thinking(candidate: CandidateConfig, request: ChatRequest) -> Thinking | None:
-    """How much a client wants a candidate to think; None where it does not say, or fleet.toml does."""
+    """How much a client wants a candidate to think; None if it does not say, or if fleet.toml decides."""
     return request.sender.thinking if candidate.thinking in (None, "auto") else None

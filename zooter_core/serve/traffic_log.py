@@ -1,6 +1,6 @@
-"""What the endpoint keeps for learning (learn/traffic.py). A thread of its own writes it, so no answer waits for it.
+"""Stores the endpoint's traffic for learning (learn/traffic.py). It is written in a thread, so no answer waits for it.
 
-A full disk or a locked file loses lines, never requests.
+If the disk is full or the file is locked, lines are lost, never requests.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from zooter_core.serve.exchange import CHATS, GONE, Exchange
 
 LOG = logging.getLogger("zooter.serve")
 PATHS = (*CHATS, "/v1/responses")
-MOST_WAITING = 2_000  # entries that have not been written; more are lost
-AT_ONCE = 500  # in one transaction
+MOST_WAITING = 2_000  # entries that are not yet written; further entries are lost
+AT_ONCE = 500  # entries per transaction
 CLEAN_SECONDS, DAY = 3600.0, 86_400.0
-EARLY_SECONDS = 60.0  # that feedback waits for its decision: a client has the answer before that is written
+EARLY_SECONDS = 60.0  # how long feedback waits for its decision, which is written after the client has the answer
 Entry = LoggedDecision | LoggedReward
 
 
 class TrafficLog:
-    """Stores each exchange that has ended. `close` writes what is left.
+    """Stores each exchange that has ended. `close` writes the remaining entries.
 
     Args:
-        folder: of the file.
-        config: for how long it is kept.
+        folder: the folder of the file.
+        config: how long entries are kept.
 
     Raises:
         ZooterError: the file cannot be opened.
@@ -59,19 +59,19 @@ class TrafficLog:
         self._thread.start()
 
     def __call__(self, exchange: Exchange) -> None:
-        """Store an exchange, soon."""
+        """Queue an exchange to be stored."""
         if exchange.path in PATHS and (decision := make_logged_decision(exchange)):
             self._put(decision)
 
     def add_feedback(self, record: Mapping[str, Any]) -> None:
-        """Store feedback on an answer, soon. A comment alone is no reward."""
+        """Queue feedback on an answer to be stored. Feedback with only a comment is not a reward."""
         score = VOTES.get(record.get("verdict", ""), record.get("score"))
         if score is not None:
             reward = LoggedReward(record["request_id"], "", float(score), FEEDBACK, SERVED, None, record["time"])
             self._put(reward)
 
     def decision(self, request_id: str) -> LoggedDecision | None:
-        """What is stored of a request; None if nothing is, or not yet."""
+        """The stored decision of a request; None if there is none, or none yet."""
         return self._traffic.decision(request_id)
 
     def _put(self, entry: Entry) -> None:
@@ -81,21 +81,21 @@ class TrafficLog:
             self._warn("the disk is too slow")
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write the remaining entries and close the file."""
         self._waiting.put(None)
         self._thread.join()
         self._traffic.close()
 
     def _write_all(self) -> None:
-        entries: list[Entry | None] = []  # what is too old goes before the first request, and also where none comes
+        entries: list[Entry | None] = []  # none at first: old entries are deleted even if no request comes
         while True:
             try:
                 self._write([entry for entry in entries if entry is not None])
                 self._clean()
             except ZooterError as problem:
                 self._warn(str(problem))
-            except Exception:  # of SQLite: the thread goes on
-                LOG.exception("lines of the traffic are lost")
+            except Exception:  # e.g. SQLite's: the thread goes on
+                LOG.exception("entries of the traffic are lost")
             else:
                 self._failing = False
             if None in entries:
@@ -103,7 +103,7 @@ class TrafficLog:
             entries = self._next()
 
     def _next(self) -> list[Entry | None]:
-        """What is waiting, as soon as there is something; nothing if it is time to clean first."""
+        """The waiting entries, as soon as there are any; empty if it is time to clean up first."""
         try:
             entries = [self._waiting.get(timeout=CLEAN_SECONDS)]
         except queue.Empty:
@@ -124,36 +124,36 @@ class TrafficLog:
         self._early = [reward for reward in rewards if not reward.candidate and reward.time > since]
 
     def _clean(self) -> None:
-        """Delete what is too old, once an hour; the file is rewritten once a day."""
+        """Delete old entries once an hour; rewrite the file once a day."""
         if self.config.retention_days and time.monotonic() >= self._cleaned + CLEAN_SECONDS:
             self._cleaned, oldest = time.monotonic(), time.time() - self.config.retention_days * DAY
             rewrite = self._cleaned >= self._rewritten + DAY
             try:
                 self._traffic.delete(older_than=oldest, rewrite=rewrite)
             except ZooterError as problem:
-                LOG.warning("what is too old is not deleted, and is tried again in an hour: %s", problem)
+                LOG.warning("old traffic was not deleted; the next attempt is in an hour: %s", problem)
                 return
             self._rewritten = self._cleaned if rewrite else self._rewritten
 
     def _warn(self, reason: str) -> None:
         if not self._failing:
-            LOG.warning("lines of the traffic are lost: %s", reason)
+            LOG.warning("entries of the traffic are lost: %s", reason)
         self._failing = True
 
 
 def make_logged_decision(exchange: Exchange) -> LoggedDecision | None:
-    """What is kept of an exchange that has ended; None if nobody was chosen, or it has no text of a user."""
+    """What is stored of an exchange that has ended; None if no candidate was chosen, or it has no text from a user."""
     fleet, outcome = exchange.fleet, exchange.outcome
     request, choice = outcome.request, outcome.choice
     if not (fleet and request and choice and request.user_texts and request.user_texts[-1].strip()):
         return None
 
     turns, usage, progress = request.user_texts, exchange.usage, outcome.progress
-    # What follows a call of tools is no other decision: the router decided at the user's turn.
+    # Requests in a tool loop are not decisions of their own: the router decided at the user's turn.
     decision = None if request.in_tool_loop else choice.decision
     routed = decision.query if decision else current_topic(turns)
-    complete = exchange.status != GONE or progress.finish is not None  # not what a client broke off
-    calls = progress.calls or finish_name(progress.finish) in TOOLS  # whose text is no answer yet
+    complete = exchange.status != GONE or progress.finish is not None  # not if the client disconnected
+    calls = progress.calls or finish_name(progress.finish) in TOOLS  # text beside tool calls is not yet an answer
     answer = progress.parts.text if fleet.learn.answers and complete and not calls else ""
     first, sender = choice.order[0], exchange.sender
     return LoggedDecision(
