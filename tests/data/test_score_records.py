@@ -310,7 +310,7 @@ def test_words_and_percents_are_scores(write):
     path = write(
         'query,a,b\n1,pass,FAIL\n2,WAHR,FALSCH\n3,85%,"7,5\u00a0%"\n4,#NV,correct\n5,#DIV/0!,—\n', name="a.csv"
     )
-    signs = write("query,a,b\n1,win,Tie\n2,4/5 (good),3.5 out of 5\n3,✅,👎\n4,0.8,1\n", name="signs.csv")
+    signs = write("query,a,b\n1,win,Tie\n2,80% (good),3.5 out of 5\n3,✅,👎\n4,0.8,1\n", name="signs.csv")
     assert read_scores([signs]).scores.tolist() == [[1, 0.5], [0.8, 0.7], [1, 0], [0.8, 1]]
     stars = write("query,a,b\n1,★★★☆,⭐\ufe0f⭐\ufe0f\n", name="stars.csv")
     assert read_scores([stars]).scores.tolist() == [[3, 2]]
@@ -318,7 +318,7 @@ def test_words_and_percents_are_scores(write):
     assert read_scores([large]).scores.tolist() == [[1234.5, 1234.5], [1_234_567.8, 1.234]]
     line = '{"query": "6", "scores": {"a": true, "b": "0.5"}}\n{"query": "7", "scores": {"a": NaN, "b": false}}'
     scores = read_scores([path, write(line, name="b.jsonl")])
-    assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [85, 7.5], [1, 0.5]], 3)
+    assert (scores.scores.tolist(), scores.left_out) == ([[1, 0], [1, 0], [0.85, 0.075], [1, 0.5]], 3)
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_words_and_percents_are_scores(write):
             "query,a,b\nHi,8/10,.7\nHello,8.3,7\n",
             "one scale, but found 8/10 for a in FILE, line 2 and 8.3 for a in FILE",
         ),
-        ("query,model,score\nHi,a,83%\nHi,b,8 out of 10\n", "8 out of 10 for b in FILE, line 3 and 83% for a in FILE"),
+        ("query,model,score\nHi,a,83%\nHi,b,8.5\n", "83% for a in FILE, line 2 and 8.5 for b in FILE, line 3"),
         ("query,a,b\nHi, you,1,2\n", "3 cells in"),
         ("query,a,b\nHello,1,2\nHi, you,1,2\n", "but found 4"),
         ("query,a,b\n,1,2\n", '"query" as a text that is not empty'),

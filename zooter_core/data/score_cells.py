@@ -18,7 +18,7 @@ WRONG = """fail failed incorrect wrong no n loss lose lost bad dislike disliked 
 false falsch faux falso onwaar"""
 TIE = "tie tied draw"
 WORDS = {word: score for words, score in ((RIGHT, 1.0), (TIE, 0.5), (WRONG, 0.0)) for word in words.split()}
-SHARE = re.compile(r"\s*[\d.,]+\s*(/|out of )")
+SHARE = re.compile(r"\s*[\d.,]+\s*(/|out of |%)")
 STARS, NO_STAR = "★⭐☆", "☆"
 LARGEST_SCALE = 100
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
@@ -27,7 +27,7 @@ THOUSANDS = re.compile(r"(?<=\d)(\.(?=(\d{3}\.)*\d{3},\d)|,(?=(\d{3},)*\d{3}\.\d
 
 @dataclass
 class Scale:
-    """Reads the scores of a file, which have one scale: shares such as 8/10, which are at most 1, or other numbers."""
+    """Reads the scores of a file, which have one scale: shares such as 8/10 or 80%, or other numbers."""
 
     share: str = ""  # the first share in the file, with its place
     high: str = ""  # the first other number above 1
@@ -55,7 +55,7 @@ class Scale:
         elif number > 1:
             self.high = self.high or f"{value} for {whose}"
         if self.share and self.high:
-            step = "Write all of them as shares, such as 8/10, or none."
+            step = "Write all of them as shares, such as 8/10 or 80%, or none."
             raise ZooterError("scores on one scale", f"{self.share} and {self.high}", step)
         return number
 
@@ -72,9 +72,12 @@ def read_number(value: object) -> float | None:
 
 
 def _number_in_text(text: str) -> float | None:
-    text = text.replace(" out of ", "/").removesuffix("%").rstrip()
+    text = text.replace(" out of ", "/")
     if text[:1].isdigit():
         text = text.partition("(")[0].rstrip()  # "4 (good)"
+    if text.endswith("%"):
+        percent = _as_decimal(text[:-1].rstrip())
+        return None if percent is None else percent / 100
     if text and not text.strip(STARS):
         return float(len(text) - text.count(NO_STAR))
     points, slash, scale = (part.strip() for part in text.partition("/"))  # 4/5, but not a date
