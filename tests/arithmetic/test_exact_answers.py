@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zooter_core.arithmetic.exact_answers import exact_answer
-from zooter_core.arithmetic.sums import false_sums
+from zooter_core.arithmetic.false_sums import false_sums
 
 ANSWERS = {
     "How many r's are in strawberry?": "3",

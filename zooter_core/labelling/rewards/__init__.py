@@ -117,7 +117,7 @@ class Recomputed:
         self.version = f"{getattr(model, 'version', '')} recomputed"
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        from zooter_core.arithmetic.sums import false_sums  # here: routing does without its patterns
+        from zooter_core.arithmetic.false_sums import false_sums  # here: routing does without its patterns
 
         rewards = self.model.score(pairs)
         return [
