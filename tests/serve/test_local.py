@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from support.anthropic_shape import MODES, answer_of, post
 from support.patience import PATIENCE, wait_until
-from support.running_endpoint import METADATA, stream_of
+from support.running_endpoint import METADATA, running, stream_of
 from zooter_core.backends.residency import Residency
+from zooter_core.config.fleet import load_fleet
+from zooter_core.serve.server import ServeSettings
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
@@ -127,30 +132,57 @@ def test_rmr_keeps_the_answer_with_the_highest_reward(local, stream):
     assert rewards[chunks[0]["model"]] == max(rewards.values())
 
 
-def test_a_fleet_that_is_loaded_anew_leaves_no_model_behind(local):
-    ensemble = local.server.gateway.ensemble
-    wait_until(lambda: len(ensemble.loads) == len(ensemble.fleet.pool))
-    assert ensemble.backends["transformers"].sizes()
-    assert local.client.post("/admin/reload", json={}).status_code == 200
-    assert not ensemble.backends["transformers"].sizes()
-    assert local.chat(model="one", max_tokens=2).status_code == 200
+@pytest.fixture
+def loading(monkeypatch):
+    """Where the language models come from that are loaded; `loading.may_end` lets them be loaded to the end."""
+    load, note = Residency._load, SimpleNamespace(models=[], may_end=threading.Event())
 
-
-def test_nor_a_model_that_was_loading_meanwhile(local, monkeypatch):
-    """As after two reloads in a row."""
-    begins, ends, load = threading.Event(), threading.Event(), Residency._load
-
-    def load_slowly(self, loader):
-        begins.set()
-        assert ends.wait(PATIENCE)
+    def load_and_note(self, loader):
+        note.models.append(Path(loader.candidate.model).name)
+        assert note.may_end.wait(PATIENCE)
         return load(self, loader)
 
-    monkeypatch.setattr(Residency, "_load", load_slowly)
-    local.client.post("/admin/reload", json={}).raise_for_status()
-    ensemble = local.server.gateway.ensemble
-    assert begins.wait(PATIENCE)
-    local.client.post("/admin/reload", json={}).raise_for_status()
-    ends.set()
+    monkeypatch.setattr(Residency, "_load", load_and_note)
+    note.may_end.set()
+    return note
+
+
+@pytest.fixture
+def changeable(fleet_copy, tmp_path, loading):
+    """An endpoint whose fleet may change; `loading` notes its models."""
+    shutil.copytree(fleet_copy / "base", fleet_copy / "other")
+    with running(ServeSettings(load_fleet(fleet_copy), port=0, data=tmp_path / "data")) as endpoint:
+        yield endpoint
+
+
+def models_in_memory(endpoint):
+    ensemble = endpoint.server.gateway.ensemble
+    wait_until(lambda: len(ensemble.loads) == len(ensemble.fleet.pool))
+    return [Path(key[0]).name for key in ensemble.backends["transformers"].sizes()]
+
+
+def reload(endpoint, old, new):
+    """Reload a fleet whose candidates are another model now."""
+    file = Path(endpoint.server.gateway.fleet.folder) / "fleet.toml"
+    file.write_text(file.read_text().replace(f'model = "{old}"', f'model = "{new}"'))
+    assert endpoint.client.post("/admin/reload", json={}).status_code == 200
+
+
+def test_a_reload_keeps_the_models_that_stay_and_unloads_the_others(changeable, loading):
+    assert models_in_memory(changeable) == ["base"]
+    reload(changeable, "base", "base")
+    assert (models_in_memory(changeable), loading.models) == (["base"], ["base"])
+    reload(changeable, "base", "other")
+    assert (models_in_memory(changeable), loading.models) == (["other"], ["base", "other"])
+    assert changeable.chat(model="one", max_tokens=2).status_code == 200
+
+
+def test_a_model_that_is_loading_during_a_reload_is_unloaded_too(changeable, loading):
+    assert models_in_memory(changeable) == ["base"]
+    loading.may_end.clear()
+    reload(changeable, "base", "other")
+    wait_until(lambda: loading.models == ["base", "other"])
+    reload(changeable, "other", "base")
+    loading.may_end.set()
     wait_until(lambda: "load" not in [thread.name for thread in threading.enumerate()])
-    assert not ensemble.backends["transformers"].sizes()
-    assert local.server.gateway.ensemble.backends["transformers"].sizes()
+    assert models_in_memory(changeable) == ["base"]

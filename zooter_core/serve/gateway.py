@@ -39,15 +39,19 @@ class Gateway:
         ensemble: the fleet with its models, which load on first use.
         targets: the candidates, ready to be asked.
         connections: the targets that are on servers.
+        sessions: the conversations, including those of the gateway before.
         router_version: the beginning of a hash of the router's folder and settings.
     """
 
-    def __init__(self, fleet: Fleet, ensemble: Ensemble, sessions: Sessions, router_version: str) -> None:
-        self.fleet, self.sessions, self.ensemble, self.router_version = fleet, sessions, ensemble, router_version
+    def __init__(self, fleet: Fleet, ensemble: Ensemble, before: Gateway | None, router_version: str) -> None:
+        self.fleet, self.ensemble, self.router_version = fleet, ensemble, router_version
+        self.sessions = before.sessions if before else Sessions()
+        self._open: list[Gateway] = before._open if before else []  # that need their models, the latest last
+        self._open.append(self)
         self.router = BatchRouter(ensemble.routing)
         # Rewards have their own threads, so that the loop's threads stay free for short tasks.
         self._reward_threads = ThreadPoolExecutor(REWARD_THREADS, "reward")
-        self._users, self._retired, self._lends, self.closed = 0, False, False, False
+        self._users, self._retired, self.closed = 0, False, False
         self.targets: dict[str, Upstream | Local] = {
             candidate.name: Upstream(candidate, log=LOG.warning) if candidate.endpoint else Local(candidate, ensemble)
             for candidate in fleet.candidates
@@ -57,27 +61,24 @@ class Gateway:
         }
 
     @classmethod
-    async def open(
-        cls,
-        fleet: Fleet,
-        sessions: Sessions | None = None,
-        progress: Tell = silent,
-        ensemble: Ensemble | None = None,
-    ) -> Gateway:
+    async def open(cls, fleet: Fleet, before: Gateway | None = None, progress: Tell = silent) -> Gateway:
         """Load a fleet's router and make its candidates ready to be asked.
 
         Args:
-            sessions: the conversations of the gateway that this one replaces.
-            ensemble: the fleet's models, if some of them are already loaded.
+            before: the gateway that this one replaces. They share conversations, and the models that both need.
 
         Raises:
             ZooterError: a part of the fleet does not load.
         """
         check_uses(fleet.key_uses, fleet.folder)
-        ensemble = ensemble or Ensemble(fleet, light=all(c.backend == ENDPOINT for c in fleet.candidates))
+        light = all(candidate.backend == ENDPOINT for candidate in fleet.candidates)
+        if before and before.ensemble.light == light:
+            ensemble = before.ensemble.renewed(fleet)
+        else:
+            ensemble = Ensemble(fleet, before.ensemble.backends if before else None, light)
         await asyncio.to_thread(_load_router, ensemble, progress)
         version = await asyncio.to_thread(fleet.hash_part, "router")
-        gateway = cls(fleet, ensemble, sessions or Sessions(), version[:12])
+        gateway = cls(fleet, ensemble, before, version[:12])
         if not ensemble.light:  # a candidate that is asked meanwhile loads at once
             threading.Thread(target=gateway._load_models, name="load", daemon=True).start()
         return gateway
@@ -96,18 +97,15 @@ class Gateway:
             self._users -= 1
             await self._close_unused()
 
-    async def retire(self, lends: bool = False) -> None:
-        """Close the gateway as soon as no request uses it.
-
-        Args:
-            lends: whether the next gateway uses the same models, which then stay loaded.
-        """
-        self._retired, self._lends = True, lends
+    async def retire(self) -> None:
+        """Close the gateway as soon as no request uses it, and unload the models that no other gateway needs."""
+        self._retired = True
         await self._close_unused()
 
     async def _close_unused(self) -> None:
-        if self._retired and not self._users:
+        if self._retired and not self._users and not self.closed:
             await self.close()
+            self._open.remove(self)
             await asyncio.to_thread(self._unload_models)
 
     def _load_models(self) -> None:
@@ -123,8 +121,8 @@ class Gateway:
             self._unload_models()
 
     def _unload_models(self) -> None:
-        for backend in () if self._lends else list(self.ensemble.backends.values()):
-            backend.retain(())
+        *others, latest = self._open
+        latest.ensemble.retain([gateway.fleet for gateway in others])
 
     @property
     def models(self) -> dict[str, str]:

@@ -138,13 +138,10 @@ class Server:
             with suppress(ZooterError):  # already logged, or the file is not completely written yet
                 fleet = await asyncio.to_thread(load_fleet, self.settings.fleet.folder)
                 if fleet.router != self.gateway.fleet.router:
-                    await self.reload(keep_models=True)
+                    await self.reload()
 
-    async def reload(self, keep_models: bool = False) -> Gateway:
+    async def reload(self) -> Gateway:
         """Reload the fleet and try its router. The new fleet answers from the next request on; running answers go on.
-
-        Args:
-            keep_models: load only the router if the language models are the same as before.
 
         Raises:
             ZooterError: the new fleet does not load. The old one stays in use.
@@ -153,10 +150,7 @@ class Server:
             try:
                 fleet = await asyncio.to_thread(load_fleet, self.settings.fleet.folder)
                 await asyncio.to_thread(self._open_traffic, fleet)
-                before = self.gateway.ensemble
-                keep_models = keep_models and fleet.language_models == before.fleet.language_models
-                ensemble = before.renewed(fleet) if keep_models else None
-                new = await Gateway.open(fleet, self.gateway.sessions, self.progress, ensemble)
+                new = await Gateway.open(fleet, self.gateway, self.progress)
             except ZooterError as problem:
                 LOG.error("The new fleet does not load, so the old one stays in use: %s", problem)
                 raise
@@ -164,6 +158,6 @@ class Server:
             if self.traffic:
                 self.traffic.config = fleet.learn
             gc.unfreeze()  # so that the old fleet can be collected (run.py)
-            await old.retire(lends=keep_models)
+            await old.retire()
             self.progress(f"The fleet {fleet.name} has been reloaded.")
             return new
