@@ -101,11 +101,15 @@ def _bounded(value: Fraction) -> Fraction:
 
 
 def _root(value: Fraction, degree: int) -> Fraction:
-    """Exact where it is a fraction, else to the digits of a float."""
+    """Exact where it is a fraction, else to the digits of a Decimal."""
     if value < 0:
         raise ValueError("no real root")
     exact = Fraction(*(round(part ** (1 / degree)) for part in (value.numerator, value.denominator)))
-    return exact if exact**degree == value else Fraction(float(value) ** (1 / degree))
+    return (
+        exact
+        if exact**degree == value
+        else Fraction((Decimal(value.numerator) / value.denominator) ** (1 / Decimal(degree)))
+    )
 
 
 def _value(node: ast.expr) -> Fraction:

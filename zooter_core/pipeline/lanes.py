@@ -229,7 +229,8 @@ class Lane:
                     return
                 pause = (endpoint.rest_seconds if endpoint else REST_SECONDS) * 2**rests
                 reason, rests = self.problem.reason if self.problem else "", rests + 1
-                self.job.tell(f"{self.name} failed {self.failures} times ({reason}). It is asked again in {pause:g} s.")
+                count = "once" if self.failures == 1 else f"{self.failures:,} times"
+                self.job.tell(f"{self.name} failed {count} ({reason}). It is asked again in {pause:g} s.")
                 stop.wait(pause)
 
     def _round(self, stop: threading.Event) -> Iterator[ResponseKey]:

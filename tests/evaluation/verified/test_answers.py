@@ -56,6 +56,7 @@ def test_an_answer_may_begin_with_its_number():
         "12 remainder 1",
         "12 grams, or 0.42 ounces",
         "12 out of 80",
+        "12 = 3 * 4",
     ):
         assert verify(text, {"answer": {"number": "12"}}).right
     for text in ("12 eggs less 5 are 7", "12 is a dozen.\nSo it is 80."):
@@ -138,6 +139,10 @@ def right(text, answer):
         ("33.3%", "1/3", True), ("25 cents", 0.25, True), ("25 cents", 25, True), ("$0.25", 25, True),
         ("80%", 0.8, True), ("1.5 million", 1_500_000, True), ("2.500", 2500, True),
         ("2.5", 2500, False), ("25 centuries", 0.25, False),
+        ("0.8", "80%", True), ("4/5", "80%", True), ("80", "80%", True), ("0.8%", "80%", False), ("0.8", "85%", False),
+        ("That is half a dozen.", 6, True), ("Two dozen.", 24, True), ("Two dozen.", 2, True), ("a million", 10**6, True),
+        ("$1.5M", 1_500_000, True), ("20k a year", 20_000, True), ("5 m", 5_000_000, False), ("5kg", 5000, False),
+        ("3bn", 3 * 10**9, True), ("300 K", 300, True), ("a dozen", 13, False),
         ("10/12", "5/6", True), ("0.666...", "2/3", True), ("5", "5/6", False),
         ("We get 4.", [3, 4], True), ("We get 5.", [3, "4"], False),
         # letters, with and without choices

@@ -33,11 +33,15 @@ NUMBER = re.compile(  # 5/6 and 2 1/2, but no date; 2,5 and 1.234,50; 1,234.5 an
     r"|(?P<comma>(?<![\d.,])(?:\d{1,3}(?:\.\d{3})+|\d{1,30}),\d{1,2}(?![\d,]|\.\d)|\d{1,3}(?:\.\d{3}){2,}(?![\d.]))"
     r"|(?:(?:\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?)"
 )
-SCALES = {"%": -2, "percent": -2, "¢": -2, "cent": -2, "thousand": 3, "million": 6, "billion": 9}  # powers of ten
-SCALE = re.compile(rf"\s?\\?({'|'.join(SCALES)})(?!s?+[a-z])", re.IGNORECASE)  # behind a number
+SCALES = dict.fromkeys(("%", "percent", "¢", "cent"), Decimal("0.01")) | {"dozen": Decimal(12)}
+SCALES |= dict.fromkeys(("thousand", "k"), Decimal(1000)) | dict.fromkeys(("million", "m"), Decimal(10**6))
+SCALES |= dict.fromkeys(("billion", "bn", "b"), Decimal(10**9))
+SCALE = re.compile(
+    r"\s?\\?(%|percent|¢|cent|dozen|thousand|million|billion)(?!s?+[a-z])|(k|m|bn?)(?!\w)", re.IGNORECASE
+)
 LEADS_WITH_NUMBER = re.compile(  # "12 is 15% of 80", "12 g, or 0.4 oz", "There are 3 r's", or "42" and more lines
     r"There (?:are|is) \W*\d.*|[*$€£(]*[-−]?\d[\d.,/]*[*)%]*"
-    r"(?:(?: [^\s\d,;:=]+){0,2}?(?:(?:[,:;!]| [—–-]) .*| (?:or|out of)\b.*)|\. .*|\s(?:is|are)\b.*|\s*\n[\s\S]*)"
+    r"(?:(?: [^\s\d,;:=]+){0,2}?(?:(?:[,:;!]| [—–-]) .*| (?:or|out of)\b.*)|\. .*|\s(?:(?:is|are)\b.*|=[^=]*)|\s*\n[\s\S]*)"
 )
 # A sentence that goes on: "It takes 840 minutes to groom 5 dogs"; but "The 12 apples are 5".
 STATES_NUMBER = re.compile(
@@ -58,7 +62,8 @@ ASIDE = re.compile(  # in brackets, or why it is so, or what it is not
 )
 # "Do you want the 3 steps?"
 OFFER = re.compile(r"(?<=[.!\n])\s*(?:Do|Would|Can|Could|Shall|Should|Want|Need|Any)\b[^.!?\n]*\?\s*$")
-NUMBER_WORD = re.compile(rf"{NAME}|\b(?:once|twice)\b", re.IGNORECASE)
+NUMBER_WORD = re.compile(rf"{NAME}|\b(?:once|twice|(?:half )?an?(?= (?:dozen|million|billion)\b))", re.IGNORECASE)
+WORDS = {"once": "1", "twice": "2", "half a": "0.5"}
 MARKED = re.compile(r"####(.*)")
 BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 ANSWER_IS = re.compile(r"\banswer(?:\s+is|\s*[:=])", re.IGNORECASE)
@@ -103,7 +108,7 @@ def judged(text: str, answer: Any) -> tuple[bool, str]:
     """
     key = answer if isinstance(answer, Mapping) else {"text": answer}
     if "number" in key:
-        return _numeric(text, [_decimal(key["number"])])
+        return _numeric(text, [key["number"]])
     if "regex" in key:
         return _matches(text, key["regex"])
     if "choice" in key:
@@ -159,8 +164,8 @@ def letter(text: str, choices: Sequence[str]) -> str | None:
 
 def _check_any(text: str, answers: Sequence[Any]) -> tuple[bool, str]:
     """Numbers, and texts that are one number, against the final number; other texts against the final answer."""
-    numbers = [number for answer in answers if (number := _decimal(answer)) is not None]
     texts = [answer for answer in answers if _decimal(answer) is None]
+    numbers = [answer for answer in answers if _decimal(answer) is not None]
     if not texts:
         return _numeric(text, numbers)
     right, reason = _textual(text, texts)
@@ -169,7 +174,9 @@ def _check_any(text: str, answers: Sequence[Any]) -> tuple[bool, str]:
     return right, reason
 
 
-def _numeric(text: str, wanted: Sequence[Number | None]) -> tuple[bool, str]:
+def _numeric(text: str, answers: Sequence[Any]) -> tuple[bool, str]:
+    wanted = [number for answer in answers if (number := _decimal(answer)) is not None]
+    shares = [number / 100 for answer in answers if str(answer).rstrip().endswith("%") and (number := _decimal(answer))]
     text = plain_numbers(text)
     final = _final(text)
     if not final:
@@ -183,7 +190,7 @@ def _numeric(text: str, wanted: Sequence[Number | None]) -> tuple[bool, str]:
         parts = [after] if equals else [sentence] if STATES_NUMBER.fullmatch(sentence) else QUOTIENT.findall(sentence)
         stated += [("The result is", readings[0]) for part in parts if (readings := _readings(part))]
     for words, numbers in stated:
-        if any(_equals(number, one) for number in numbers for one in wanted):
+        if any(_equals(number, one) for number in numbers for one in wanted) or numbers[-1] in shares:
             return True, f"{words} {_shown(numbers[0])}."
     return False, f"The final number is {_shown(final[0])}, not {listed(map(_shown, wanted), ' or ')}."
 
@@ -264,8 +271,7 @@ def _with_digits(text: str) -> str:
 
 
 def _in_digits(word: re.Match[str]) -> str:
-    times = {"once": 1, "twice": 2}.get(word[0].lower())
-    return str(number_in(word[0]) if times is None else times)
+    return WORDS.get(word[0].lower()) or str(number_in(word[0]))
 
 
 def _final(text: str) -> list[Number]:
@@ -298,7 +304,7 @@ def _readings(text: str) -> list[list[Number]]:
         value = value.copy_negate() if negative and value else value
         numbers.append([value])
         if scale := SCALE.match(text, match.end()):
-            numbers[-1].append(value.scaleb(SCALES[scale[1].lower()]))
+            numbers[-1].append(value * SCALES[(scale[1] or scale[2]).lower()])
         elif before[-1:] in tuple("$€£") and abs(value) < 1:
             numbers[-1].append(value.scaleb(2))
         elif value.as_tuple().exponent == -3 and abs(value) >= 1:
