@@ -41,7 +41,8 @@ SCALE = re.compile(
 )
 LEADS_WITH_NUMBER = re.compile(  # "12 is 15% of 80", "12 g, or 0.4 oz", "There are 3 r's", or "42" and more lines
     r"There (?:are|is) \W*\d.*|[*$€£(]*[-−]?\d[\d.,/]*[*)%]*"
-    r"(?:(?: [^\s\d,;:=]+){0,2}?(?:(?:[,:;!]| [—–-]) .*| (?:or|out of)\b.*)|\. .*|\s(?:(?:is|are)\b.*|=[^=]*)|\s*\n[\s\S]*)"
+    r"(?:(?: [^\s\d,;:=]+){0,2}?(?:(?:[,:;!]| [—–-]) .*| (?:or|out of)\b.*)|\. .*|\s(?:(?:is|are)\b.*|=[^=]*)"
+    r"|\s*\n[\s\S]*)"
 )
 # A sentence that goes on: "It takes 840 minutes to groom 5 dogs"; but "The 12 apples are 5".
 STATES_NUMBER = re.compile(
