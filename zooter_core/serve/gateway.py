@@ -45,7 +45,7 @@ class Gateway:
 
     def __init__(self, fleet: Fleet, ensemble: Ensemble, before: Gateway | None, router_version: str) -> None:
         self.fleet, self.ensemble, self.router_version = fleet, ensemble, router_version
-        self.sessions = before.sessions if before else Sessions()
+        self.sessions: Sessions = before.sessions if before else Sessions()
         self._open: list[Gateway] = before._open if before else []  # that need their models, the latest last
         self._open.append(self)
         self.router = BatchRouter(ensemble.routing)
