@@ -55,7 +55,7 @@ MOST_IN_MEMORY = 20_000
 AT_ONCE = 512  # texts whose vectors are stored together
 LAYOUT = 3  # to be raised when the graph changes, so that cached graphs are made again
 ALIKE = 0.98  # the least cosine between the vectors of both graphs, on average
-PROBE = "Hello"
+PROBE = "Hello"  # a text that shows whether an encoder or a router works
 
 
 class TextEncoder(ABC):

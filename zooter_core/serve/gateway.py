@@ -28,7 +28,7 @@ from zooter_core.config.trust import check_uses
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.routing import Turns
 from zooter_core.labelling.taggers import is_quick
-from zooter_core.router.router import PROBE
+from zooter_core.router.encoder import PROBE
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.sessions import Sessions
 from zooter_core.serve.targets import Local, Upstream
