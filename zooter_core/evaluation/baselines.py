@@ -16,8 +16,8 @@ from zooter_core.method.labels import normalise
 from zooter_core.method.metrics import Array, mean
 from zooter_core.method.mixture import chosen
 from zooter_core.router.clusters import Vectors
+from zooter_core.router.encoder import TextEncoder
 from zooter_core.router.kinds.arrays import softmax, unit
-from zooter_core.router.text_encoder import TextEncoder
 
 Floats = NDArray[np.float32]  # of kNN
 NEIGHBOURS, TEMPERATURE = 100, 0.1

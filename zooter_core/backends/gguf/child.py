@@ -1,4 +1,4 @@
-"""The process in which llama.cpp runs: `python child.py SETTINGS FOLDER` (`server_process`). Its socket is in FOLDER.
+"""The process in which llama.cpp runs: `python child.py SETTINGS FOLDER` (`engine.py`). Its socket is in FOLDER.
 
 It imports nothing of this package, because it should start at once. SETTINGS is JSON, with fields of xllamacpp's
 CommonParams by name.

@@ -1,4 +1,4 @@
-"""llama.cpp with one model, in a process of its own (`server_process`), asked over a Unix socket.
+"""llama.cpp with one model, in a process of its own (`ServerProcess`), asked over a Unix socket.
 
 If it crashes, the next query starts a new one. It also has its own OpenMP settings: its threads spin only briefly
 while they wait for each other, so that one answer keeps its speed beside busy processes, and has .8 to 1 of what the
@@ -10,8 +10,16 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
+import selectors
+import shutil
+import signal
 import socket
+import subprocess
+import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,10 +31,9 @@ import psutil
 from zooter_core.backends import POLL_SECONDS
 from zooter_core.backends.gguf import INSTALL, LIBRARY, child, installed
 from zooter_core.backends.gguf.header import Header
-from zooter_core.backends.gguf.server_process import ServerProcess
 from zooter_core.backends.residency import acquire
 from zooter_core.base.cores import free_cores
-from zooter_core.base.errors import NotInstalledError
+from zooter_core.base.errors import NotInstalledError, WorkError
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.candidates import CandidateConfig
 
@@ -40,6 +47,12 @@ OVERHEAD = 60_000_000  # bytes of the process without weights and context
 WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 # Values of llama_load_mode. llama.cpp rearranges Q4_0 weights, and in a file that is mapped they would stay as well.
 READ, MAP_IF_POSSIBLE = 0, -1
+EXIT_SECONDS = 2.0  # for a process that has closed its pipe or socket to end
+REASON_SECONDS = 5.0  # that llama.cpp may take to write why a model does not load
+OUT_OF_MEMORY = re.compile(r"out of memory|(failed|unable) to allocate|cannot allocate memory|failed to create context")
+NO_LIBGOMP = "ImportError: libgomp"  # minimal systems lack it
+INSTALL_LIBGOMP = "Install the library: `apt install libgomp1` on Debian and Ubuntu, `dnf install libgomp` on Fedora."
+CHECK = "Check the file, and that the installed version of xllamacpp knows its architecture."
 
 
 class EngineError(Exception):
@@ -267,3 +280,109 @@ def _rejection(content: bytes) -> RejectedError:
     """The error in an answer of llama.cpp."""
     values = parse_json(content)
     return RejectedError(values.get("error", values)["message"])
+
+
+class ServerProcess:
+    """The process in which llama.cpp runs a model: its folder, log, report and end.
+
+    The process runs a script, `python SCRIPT SETTINGS FOLDER`, which imports nothing of this package. A line of JSON on
+    its standard output says that the model is loaded, or with `died` why not. The script ends when its standard input
+    does, and then removes the folder: nothing is left when this process is killed. A crash in native code ends that
+    process and not this one.
+
+    Attributes:
+        folder: for the socket and the log; only this user may enter it.
+    """
+
+    def __init__(self, script: str, settings: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="zooter-"))
+        self._log, self._closing = self.folder / "log", threading.Lock()
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", script, dump_json(settings), str(self.folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                process_group=0,  # Ctrl-C is for this process, which ends the other one
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self.pid, self._input, self._output = self._process.pid, self._process.stdin, self._process.stdout
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_until_loaded(self, model: str, stop: threading.Event) -> None:
+        """Wait until the model is loaded, which may take minutes. If it does not load, the process ends.
+
+        Raises:
+            InterruptedError: `stop` was set.
+            MemoryError: there is too little memory for the model.
+            WorkError: it does not load.
+        """
+        try:
+            report = self.first_report(stop)
+            if report and "died" not in report:
+                return
+            reason = self._why_not_loaded(report)
+            if OUT_OF_MEMORY.search(reason.lower()):
+                raise MemoryError(reason)
+            raise WorkError(f"llama.cpp to load {model}", reason, INSTALL_LIBGOMP if NO_LIBGOMP in reason else CHECK)
+        except BaseException:
+            self.close()
+            raise
+
+    def first_report(self, stop: threading.Event) -> dict[str, Any]:
+        """The first report; empty if the process ends without one. Raises InterruptedError if `stop` is set."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._output, selectors.EVENT_READ)
+            while not stop.is_set():
+                if selector.select(POLL_SECONDS):
+                    with suppress(ValueError):  # a line that a death has cut off, or `close` came first
+                        return parse_json(line) if (line := self._output.readline()) else {}
+                    return {}
+        raise InterruptedError
+
+    def _why_not_loaded(self, report: Mapping[str, Any]) -> str:
+        end = time.monotonic() + REASON_SECONDS
+        while not (reason := first_error(self.log())) and self.running and time.monotonic() < end:
+            time.sleep(0.01)  # a thread of llama.cpp writes the reason, perhaps after the report
+        return reason or report.get("died") or self.ending()
+
+    def log(self) -> str:
+        """What the process has written to standard error."""
+        return self._log.read_bytes().decode(errors="replace")
+
+    def ending(self) -> str:
+        """How the process has ended, with the reason that it has written."""
+        try:
+            code = self._process.wait(EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "llama.cpp closed the connection"
+        if code == -signal.SIGKILL:
+            return "the process of llama.cpp was killed (SIGKILL), as the system does when memory runs out"
+        log = self.log()
+        reason = first_error(log) or (log.splitlines() or [""])[-1].strip()
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return f"the process of llama.cpp ended with {how}{f' ({reason})' if reason else ''}"
+
+    def close(self) -> None:
+        """End the process with all that it has started, and remove its folder."""
+        with self._closing:
+            self._input.close()
+            with suppress(ProcessLookupError, PermissionError):  # macOS raises the second for a group that has ended
+                os.killpg(self.pid, signal.SIGKILL)
+            self._process.wait()
+            self._output.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def first_error(log: str) -> str:
+    """The first error that is written to the end of its line, without time and place; empty if there is none."""
+    for line in log.splitlines(keepends=True):
+        _, mark, rest = line.partition(" E ")
+        if line.endswith("\n") and (mark or "GGML_ASSERT" in line or "alloc" in line):
+            return (rest.partition(": ")[2] or rest or line).strip()
+    return ""
