@@ -271,7 +271,7 @@ def test_a_crash_in_native_code_is_told_and_the_next_query_starts_anew(fresh, en
     assert last.response.finish == "error"
     assert last.response.text.startswith(text.strip())
     assert last.response.tokens > 0
-    assert "llama.cpp ended with signal SIGSEGV. The next query starts it again." in str(last.response.error)
+    assert "llama.cpp ended with signal SIGSEGV. The next query restarts it." in str(last.response.error)
     assert responses(fresh, requests(entry))[0].error is None
     process = choose_backend(fresh).process
     os.kill(process.pid, signal.SIGKILL)  # a death between two queries

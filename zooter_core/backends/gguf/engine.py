@@ -1,9 +1,10 @@
-"""llama.cpp with one model, in a process of its own (`server_process`), asked over a Unix socket.
+"""Runs llama.cpp with one model in a separate process (`server_process`), and sends requests over a Unix socket.
 
-If it crashes, the next query starts a new one. It also has its own OpenMP settings: its threads spin only briefly
-while they wait for each other, so that one answer keeps its speed beside busy processes, and has .8 to 1 of what the
-library gives in this process on an idle machine (docs/notebook/runtimes.md#threads-of-llamacpp). A conversation gets a
-slot of llama.cpp, which keeps the tokens of its last prompt and answer computed.
+If the process crashes, the next query starts a new one. The process has its own OpenMP settings: threads spin only
+briefly while they wait for each other. An answer therefore keeps its speed while other processes are busy; on an idle
+machine, it has 0.8 to 1 times the speed of the library in this process
+(docs/notebook/runtimes.md#threads-of-llamacpp). Each conversation gets a slot of llama.cpp, which caches the tokens of
+its last prompt and answer.
 """
 
 from __future__ import annotations
@@ -30,37 +31,38 @@ from zooter_core.base.errors import NotInstalledError
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.candidates import CandidateConfig
 
-SLOTS = 8  # conversations that are answered at once, and whose prompts stay cached
-DEFAULT_CONTEXT = 8192  # tokens of all conversations together, unless the model or fleet.toml says less
-BATCH = 128  # tokens of a prompt that are read at once; a stop waits for them
+SLOTS = 8  # conversations that are answered concurrently, and whose prompts stay cached
+DEFAULT_CONTEXT = 8192  # tokens of all conversations together, unless the model or fleet.toml sets a lower limit
+BATCH = 128  # tokens of a prompt in a batch; a stop takes effect between batches
 TIMEOUT = 600.0  # seconds without a byte from the process
 OVERHEAD = 60_000_000  # bytes of the process without weights and context
-# A thread that waits for the others looks 1,000 times before it sleeps. With fewer, waking it takes longer than its
-# work on some machines; with more, threads take cores from each other (docs/notebook/runtimes.md#threads-of-llamacpp).
+# A waiting thread spins 1,000 times before it sleeps. With fewer spins, waking it takes longer than its work on some
+# machines; with more, threads take cores from each other (docs/notebook/runtimes.md#threads-of-llamacpp).
 WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
-# Values of llama_load_mode. llama.cpp rearranges Q4_0 weights, and in a file that is mapped they would stay as well.
+# Values of llama_load_mode. llama.cpp makes a rearranged copy of Q4_0 weights; if the file were mapped, the original
+# weights would stay in memory, too.
 READ, MAP_IF_POSSIBLE = 0, -1
 
 
 class EngineError(Exception):
-    """The process has ended. `str()` says how."""
+    """The process has ended; the message says how."""
 
 
 class RejectedError(Exception):
-    """llama.cpp refuses a request. `str()` says why."""
+    """llama.cpp refuses a request; the message says why."""
 
 
 @dataclass
 class Slot:
-    """A slot of the process."""
+    """A slot of llama.cpp, with cached tokens."""
 
     number: int
-    adapter: int | None = None  # the number of the adapter with which its tokens were computed
-    tokens: Sequence[int] = ()  # the prompt it has read
-    room: int = 0  # tokens that are reserved for its prompt and answer
+    adapter: int | None = None  # the number of the adapter with which the cached tokens were computed
+    tokens: Sequence[int] = ()  # the cached tokens
+    room: int = 0  # tokens that are reserved for prompt and answer
 
     def common(self, adapter: int | None, tokens: Sequence[int]) -> int:
-        """How many tokens of a prompt it has read."""
+        """How many tokens at the beginning of a prompt are cached."""
         if self.adapter != adapter:
             return 0
         pairs = zip(self.tokens, tokens, strict=False)
@@ -68,22 +70,27 @@ class Slot:
 
 
 class Slots:
-    """The free slots, and the room for tokens that all of them share. A request that needs more waits in line."""
+    """The free slots, and the number of tokens that they may still use together. Requests wait until both suffice.
+
+    Args:
+        count: the number of slots.
+        room: tokens that all slots may use together.
+    """
 
     def __init__(self, count: int, room: int) -> None:
-        self._free = [Slot(number) for number in range(count)]  # the one unused for longest first
+        self._free = [Slot(number) for number in range(count)]  # the least recently used first
         self._count, self._room = count, room
         self._changed = threading.Condition()
-        self._first = threading.Lock()  # held by the request that is first in line
+        self._first = threading.Lock()  # held by the request that is first in the queue
 
     def take(self, adapter: int | None, tokens: Sequence[int], room: int, stop: threading.Event) -> Slot | None:
-        """The free slot that has read the longest part of a prompt, else the one unused for longest.
+        """Take a free slot: the one with the longest cached part of a prompt, or else the least recently used one.
 
         Args:
             room: tokens of the prompt and of the longest answer.
 
         Returns:
-            None if `stop` was set while this call waited.
+            The slot; None if `stop` was set first.
         """
         if not acquire(self._first, stop):
             return None
@@ -114,25 +121,26 @@ class Slots:
 
 
 class Engine:
-    """One model and the adapters of its candidates.
+    """A running llama.cpp process with a model and the adapters of its candidates.
 
     Attributes:
-        adapters: an adapter as in fleet.toml -> its number in requests.
-        context: tokens that all conversations together may have.
+        adapters: adapter as in fleet.toml -> its number in requests.
+        context: the most tokens of all conversations together.
         thinks: whether an answer has had thoughts.
-        process: the one that runs llama.cpp.
-        sizes: bytes by device, as measured after loading. What a GPU holds is not visible from outside the process.
+        process: the process that runs llama.cpp.
+        sizes: bytes by device, measured after loading. GPU memory is not included, as it cannot be measured here.
     """
 
     def __init__(
         self, candidate: CandidateConfig, header: Header, adapters: Mapping[str, Path], stop: threading.Event
     ) -> None:
-        """
+        """Start the process and wait until the model is loaded.
+
         Raises:
-            InterruptedError: `stop` was set while it loaded.
+            InterruptedError: `stop` was set during loading.
             ZooterError: the library is not installed.
             WorkError: the model does not load.
-            MemoryError: there is too little memory for it.
+            MemoryError: there is too little memory for the model.
         """
         if not installed():
             raise NotInstalledError(LIBRARY, candidate.name, INSTALL)
@@ -162,7 +170,7 @@ class Engine:
             "load_mode": READ if self.header.original else MAP_IF_POSSIBLE,
             "warmup": False,
             "cache_ram_mib": 0,
-            "cache_idle_slots": False,  # they keep their prompts; copying them takes a second each time
+            "cache_idle_slots": False,  # slots keep their tokens anyway, and each copy would take a second
             "n_threads_http": 2 * SLOTS,
             "endpoint_slots": False,
             "ui": False,
@@ -177,7 +185,7 @@ class Engine:
         return self.process.running
 
     def stream(self, body: Mapping[str, Any], stop: threading.Event) -> Iterator[dict[str, Any]]:
-        """Yield the events of a completion until it ends. A reader that goes away, or a stop, cancels it.
+        """Yield the events of a completion until it ends. Closing the generator or setting `stop` cancels it.
 
         Raises:
             RejectedError: llama.cpp does not accept the request.
@@ -203,7 +211,7 @@ class Engine:
             if not stop.is_set():
                 raise EngineError(self.process.ending())
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as problem:
-            if not stop.is_set():  # else the connection was closed on purpose
+            if not stop.is_set():  # otherwise `_close_on` has closed the connection
                 raise EngineError(self.process.ending()) from problem
         finally:
             watch.set()
@@ -213,7 +221,8 @@ class Engine:
         """The answer to a short request.
 
         Raises:
-            RejectedError, EngineError: as `stream`.
+            RejectedError: llama.cpp does not accept the request.
+            EngineError: the process has ended.
         """
         connection = _Connection(self._socket)
         try:
@@ -234,7 +243,7 @@ class Engine:
 
 
 def find_context(candidate: CandidateConfig, header: Header) -> int:
-    """Tokens that all conversations with a model together may have."""
+    """The most tokens that all conversations with a model may have together."""
     return min(candidate.context_tokens or DEFAULT_CONTEXT, header.positions)
 
 
@@ -255,7 +264,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 def _close_on(connection: socket.socket, stop: threading.Event, watch: threading.Event) -> None:
-    """Close a connection when `stop` is set, until `watch` is: llama.cpp then cancels the request."""
+    """Close a connection when `stop` is set, so that llama.cpp cancels the request. Return when `watch` is set."""
     while not watch.wait(POLL_SECONDS):
         if stop.is_set():
             with suppress(OSError):
@@ -264,6 +273,6 @@ def _close_on(connection: socket.socket, stop: threading.Event, watch: threading
 
 
 def _rejection(content: bytes) -> RejectedError:
-    """The error in an answer of llama.cpp."""
+    """The exception for an error that llama.cpp sent."""
     values = parse_json(content)
     return RejectedError(values.get("error", values)["message"])
