@@ -115,7 +115,7 @@ def save_tokenizer(folder: Path, added: Sequence[str] = (), **special: str) -> N
 def test_a_tokenizer_with_more_tokens_than_the_model(folder, sound):
     """Found before the weights load: in generation it would be an index beyond the embedding."""
     save_tokenizer(folder, [f"word{number}" for number in range(20)])
-    words = ("its 300 tokens", "that of another model: 20 more tokens, up to 'word19' (319)", "the model's own tokenizer")
+    words = ("its 300 tokens", "of another model: 20 more tokens, up to 'word19' (319)", "the model's own tokenizer")
     check(candidate(folder), sound, *words)
 
 

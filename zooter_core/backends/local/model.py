@@ -25,7 +25,7 @@ from zooter_core.config.candidates import CandidateConfig
 FIX_ADAPTER = "Fix `adapter` in fleet.toml, or train it on this base."
 
 # On Hopper GPUs, transformers prefers cuDNN's attention, which is made for training. It needs a new plan for every
-# number of keys, that is, for every token of an answer. This takes longer than the rest of the token (docs/own-gpus.md).
+# number of keys, that is, for every token of an answer, which takes longer than the token itself (docs/own-gpus.md).
 torch.backends.cuda.enable_cudnn_sdp(False)
 
 
