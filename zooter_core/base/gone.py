@@ -51,7 +51,7 @@ GONE: dict[str, str] = {  # name -> what to do instead: the rest of a sentence, 
         "shards, use version 0.2."
     ),
     "zooter queries --n": "use `--limit`, as with `zooter bench`.",
-    "zooter queries --near": "the similarity threshold for near-duplicates is always 0.7.",
+    "zooter queries --near": "the similarity threshold for near repeats is always 0.7.",
     "zooter queries --ngram": "eight words in a row always count as an overlap with a benchmark.",
     "zooter queries --tag-at-most": "at most 20,000 random queries are tagged, or as many as `--limit` asks for.",
     "zooter queries --tagger": "tags come from the files if every line has tags, otherwise from the fleet's tagger.",

@@ -1,4 +1,4 @@
-"""`zooter learn forget`: delete what was kept of requests, with the rewards that were computed for them."""
+"""`zooter learn forget`: deletes stored requests and their rewards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def learn_forget(
 ) -> None:
     if key is user is request is before is None:
         options = "--key, --user, --request or --before"
-        raise ZooterError.saying("Say what to forget.", f"Give {options}; together they narrow the choice.")
+        raise ZooterError.saying("Name the requests to delete.", f"Use {options}; several narrow the selection.")
     moment = None if before is None else _moment(before)
     from zooter_core.learn.traffic import Traffic, data_folder
 
@@ -33,7 +33,7 @@ def learn_forget(
 
 
 def _moment(text: str) -> float:
-    """Seconds since 1970 of the beginning of a day, on the clock of this machine, or of a duration ago."""
+    """The time of a date (its beginning, in local time) or of a duration ago, in seconds since 1970."""
     with suppress(ValueError):
         if (moment := datetime.strptime(text, "%Y-%m-%d").timestamp()) > time.time():
             raise ZooterError("a date in the past for --before", text, "Every request is older: check the year.")

@@ -1,4 +1,4 @@
-"""`zooter route`: probabilities, tags and choice of a query, or of each line of stdin."""
+"""`zooter route`: shows the probabilities, tags and choice for a query, or for each line of stdin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zooter_core.data import prices
 if TYPE_CHECKING:
     from zooter_core.router.explain import Explanation
 
-MOST_SHOWN = 5  # words for and against, and similar queries
+MOST_SHOWN = 5  # words for the choice, words against it, and similar queries
 
 
 def route(
@@ -63,7 +63,7 @@ def _print(decision: Decision) -> None:
 
 
 def _print_why(why: Explanation) -> None:
-    """The words that speak most for and against the choice, the tags, and the queries most like this one."""
+    """Print the words that contribute most for and against the choice, the tags, and the most similar queries."""
     from rich.table import Table
 
     from zooter_core.cli.consoles import out

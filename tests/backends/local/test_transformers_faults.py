@@ -184,7 +184,7 @@ def test_a_hub_id_is_found_in_the_hubs_cache(folder, sound, tmp_path, monkeypatc
 
 
 def test_a_device_that_is_not_here(folder, sound):
-    check(candidate(folder, device_map="cuda:9"), sound, "device_map as a device of this machine", '"cuda:9"')
+    check(candidate(folder, device_map="cuda:9"), sound, "device_map to name a device of this machine", '"cuda:9"')
     check(candidate(folder, device_map="atuo"), sound, 'Did you mean "auto"?')
 
 
