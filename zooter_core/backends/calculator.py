@@ -19,14 +19,14 @@ from zooter_core.base.records import Message
 
 LONGEST = 80  # characters of an expression, its equals sign and the beginning of its result
 MOST = 10**12  # results from here on are left to the model
-TAIL = re.compile(r"((?:[\d.,$()+\-*/×÷ ]|x(?! ?-))+)=( ?\$?)(-?[\d.]*)\Z")  # "2x - 3" is no product
+TAIL = re.compile(r"((?:[\d.,$()+\-*/×÷ ]|x(?! ?-))+)=( ?\$?)(-?[\d.]*)\Z")  # "2x - 3" is not a product
 CUT = re.compile(
     r"(?:[\w)^√%]|\d[:'’]|[\w)] - |\b(?:log|ln|sin|cos|tan) )\Z"
 )  # text before the match if the match is only a part of a longer expression
 DIGITS = tuple("0123456789")
 NUMERIC = (*DIGITS, "-", ".")
 FRACTIONS = re.compile(r"(?=.*\d/\d).*[-+*/].*[-+*/]")
-ALONE = re.compile(r"[\s()+$-]*[\d.,]*[\s)]*")  # a number without a sum
+ALONE = re.compile(r"[\s()+$-]*[\d.,]*[\s)]*")  # a number without an operation
 
 
 def result(expression: str) -> str | None:

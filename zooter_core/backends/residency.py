@@ -204,7 +204,7 @@ class Residency(Generic[Loaded]):
                         return False
                     else:
                         self._draining = not replaces
-                        self._changed.wait(POLL_SECONDS)  # a stop does not notify
+                        self._changed.wait(POLL_SECONDS)  # setting `stop` does not notify
             finally:
                 self._draining = False
         return True
@@ -234,7 +234,7 @@ class Residency(Generic[Loaded]):
                 break
         device, others = loader.devices[0], listed(self.names())
         free = f"{memory.in_bytes(memory.free(device))} free on {device}"
-        raise loader.too_large(f"{free}{f' beside {others}' if others else ''} ({why})")
+        raise loader.too_large(f"{free}{f' with {others} loaded' if others else ''} ({why})")
 
     def _unload(self, key: Hashable) -> None:
         self._residents.pop(key).model.close()

@@ -246,7 +246,7 @@ class Decision:
         """The decision that follows from the utilities, or without them, from the probabilities."""
         values = utilities or probabilities
         order = sorted(values.values(), reverse=True)
-        chosen = max(values, key=lambda name: values[name])  # max keeps the first of equals
+        chosen = max(values, key=lambda name: values[name])  # max returns the first of equal values
         margin = order[0] - order[1] if len(order) > 1 else 1.0
         return cls(query, dict(probabilities), tags, chosen, margin, utilities)
 

@@ -111,7 +111,7 @@ def resolve(reference: str) -> str:
         for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
             return str(config.parent)
     if (file := gguf_file(reference)).suffix == ".gguf":
-        next_step = 'llama.cpp runs it: set `backend = "gguf"` in that [[candidate]] of fleet.toml.'
+        next_step = 'To run it with llama.cpp, set `backend = "gguf"` in its [[candidate]] in fleet.toml.'
         raise ZooterError(f"a transformers folder at {reference}", f"the GGUF file {file.name}", next_step)
     return reference
 

@@ -114,7 +114,7 @@ def _choose(models: Sequence[Model], names: Sequence[str]) -> list[Model]:
         return usual
     if all(file.isatty() for file in (sys.stdin, out.file, err.file)):
         return _ask(models, usual)
-    raise ZooterError("a terminal to choose on", "none", "Name the models: --pick NAME ..., or --pick all.")
+    raise ZooterError("a terminal for the choice of models", "none", "Name them: --pick NAME ..., or --pick all.")
 
 
 def _usual(models: Sequence[Model]) -> list[Model]:

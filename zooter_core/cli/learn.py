@@ -104,7 +104,7 @@ def take_turns(fleet: Fleet, data: Path, settings: LearnSettings, every: float |
                     fleet, ensemble = again, ensemble.renewed(again)
                     ensemble.retain()
                 cycle = Cycle(Versions(fleet), ensemble, traffic, settings, print_note)
-                with waiting("Judging what was served ...") as show:
+                with waiting("Judging served answers ...") as show:
                     turn = cycle.turn(stop, show)
             if cycle.versions.state.paused:
                 err.print(PAUSED)

@@ -24,7 +24,7 @@ def route(
     query: str = QUERY_OR_STDIN,
     fleet: Path | None = FLEET,
     willingness: float | None = WILLINGNESS,
-    why: bool = flag("--why", "Show which words, tags and similar queries speak for the choice."),
+    why: bool = flag("--why", "Explain the choice by words, tags and similar queries."),
     json: bool = JSON,
 ) -> None:
     ensemble = open_ensemble(fleet)

@@ -40,7 +40,7 @@ def run(
     scores: Path | None = option("FILE", "Also write rewards and responses as a score file."),
     temperature: float | None = TEMPERATURE,
     max_new_tokens: int | None = MAX_NEW_TOKENS,
-    samples: int = option("N", "Responses per candidate and query; the mean of their rewards counts.", default=1),
+    samples: int = option("N", "Responses per candidate and query; their mean reward is used.", default=1),
     allow_missing: bool = flag(
         "--allow-missing", "Finish even if a model keeps failing; the next start requests its missing responses."
     ),

@@ -24,7 +24,7 @@ def serve_keys(
     context: typer.Context,
     action: Literal["add", "list", "remove"] = argument("ACTION", "add NAME, list, or remove NAME."),
     name: str | None = argument("NAME", "Name of the key, for add and remove.", default=None),
-    keys: Path | None = option("FILE", "File of keys (default: in the user's folder of settings)."),
+    keys: Path | None = option("FILE", "File of keys (default: in the user's settings folder)."),
     admin: bool = flag("--admin", "add: the key may reload the fleet and see every client's figures."),
     models: list[str] | None = option("NAME...", "add: the candidates that may answer (default: all)."),
     limit: list[str] | None = option("NAME=NUMBER...", LIMITS_HELP),

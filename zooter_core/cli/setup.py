@@ -53,7 +53,7 @@ def _install_packages(requirements: Path) -> None:
     Raises:
         WorkError: there is neither pip nor uv, the installation fails, or a download has another hash.
     """
-    # An environment that uv made has no pip.
+    # Environments created by uv have no pip.
     installer = [sys.executable, "-m", "pip", "install"]
     if importlib.util.find_spec("pip") is None:
         installer = ["uv", "pip", "install", "--python", sys.executable]
@@ -66,7 +66,7 @@ def _install_packages(requirements: Path) -> None:
         raise WorkError("pip or uv, which install the weights", str(problem), "Install pip and try again.") from None
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or ["no reason given"])[-1].strip()
-        raise WorkError("the weights to install", last, f"Run it yourself to see more: {' '.join(command)}")
+        raise WorkError("the weights to install", last, f"For details, run {' '.join(command)}")
     importlib.invalidate_caches()
 
 

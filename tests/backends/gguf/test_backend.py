@@ -248,7 +248,7 @@ def test_tokens_are_counted_by_the_loaded_model_and_its_context_can_be_raised(fr
     assert fresh.context(replace(entry, context_tokens=64)) == 64
     (response,) = responses(fresh, requests(candidate(model, context_tokens=128, **ENDLESS), query="word " * 100))
     assert "more than the 127 that fit" in str(response.error)
-    assert f"Or raise `context_tokens` in fleet.toml: the model reads up to {POSITIONS}." in str(response.error)
+    assert f"Or raise `context_tokens` in fleet.toml, up to {POSITIONS} for this model." in str(response.error)
 
 
 def test_no_chat_template(fresh, tmp_path):

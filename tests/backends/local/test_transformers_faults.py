@@ -203,7 +203,7 @@ def test_what_does_not_fit_into_the_budget_is_offloaded(folder, sound, tiny_flee
     assert 0 < backend.resident.used()["cpu"] - size < 0.6 * size
     adapted = replace(tested, adapter=str(tiny_fleet / "adapters" / "one"))
     (failed,) = ask(backend, adapted)
-    assert "partly elsewhere (device_map)" in str(failed.error)
+    assert "partly offloaded (device_map)" in str(failed.error)
 
 
 def test_quantisation_without_its_package_says_what_to_install(folder, sound, monkeypatch):

@@ -67,7 +67,7 @@ class Answer(GrowingAnswer):
         self.prompt = self._read()
         room = self.engine.context - len(self.prompt)
         if room < 1:
-            more = f" Or raise `context_tokens` in fleet.toml: the model reads up to {self.engine.header.positions:,}."
+            more = f" Or raise `context_tokens` in fleet.toml, up to {self.engine.header.positions:,} for this model."
             hint = more if self.engine.context < self.engine.header.positions else ""
             failure = too_long(self.request.candidate.name, len(self.prompt), self.engine.context - 1, hint)
             yield Piece.failed(self.request, failure, "refused")

@@ -99,7 +99,7 @@ class Slots:
                 while not self._free or self._room < room:
                     if stop.is_set():
                         return None
-                    self._changed.wait(POLL_SECONDS)  # a stop does not notify
+                    self._changed.wait(POLL_SECONDS)  # setting `stop` does not notify
                 slot = max(self._free, key=lambda slot: slot.common(adapter, tokens))
                 self._free.remove(slot)
                 self._room -= room

@@ -117,7 +117,7 @@ class Checkpoint:
             raise WorkError(expected, reason, next_step) from problem
         rows, padding = self.config.get_text_config().vocab_size, tokenizer.pad_token
         beyond = {token: id for token, id in tokenizer.get_vocab().items() if id >= rows and token != padding}
-        if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:  # the model has no row for it
+        if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:  # the model has no embedding for it
             tokenizer.pad_token = tokenizer.eos_token
         if beyond:
             last = max(beyond, key=lambda token: beyond[token])

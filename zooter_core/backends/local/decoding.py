@@ -115,7 +115,7 @@ class Rows(StoppingCriteria):
                     self.close("stop" if row.at_stop else "repeated", [row])
 
     def narrow(self) -> list[int]:
-        """Drop the finished rows. Return the places, among the active ones, of those that continue."""
+        """Remove the finished rows. Return the indices of the others among the rows that were active."""
         keep = [place for place, row in enumerate(self.active) if row.open]
         self.active = [self.active[place] for place in keep]
         return keep

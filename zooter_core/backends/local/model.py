@@ -89,7 +89,7 @@ class Base:
         if any(weight.device.type == "meta" for weight in self.model.parameters()):
             raise WorkError(
                 f"a model that is completely in memory for the adapter of {candidate.name}",
-                "one that is partly elsewhere (device_map)",
+                "one that is partly offloaded (device_map)",
                 "Merge the adapter into the model's weights, or use quantisation.",
             )
         from peft import PeftConfig, PeftModelForCausalLM
