@@ -25,12 +25,12 @@ NOT_IN_NAMES = re.compile(rf"{ACTING.pattern}|[\t\r\n\u2028\u2029]")  # these, t
 
 def visible(text: str) -> str:
     r"""The text with control characters escaped: Escape as `\x1b`, a right-to-left override as `\u202e`."""
-    return ACTING.sub(_written_out, text)
+    return ACTING.sub(_escape, text)
 
 
 def visible_name(text: str) -> str:
     """The name on one line, with the characters that names may not contain escaped."""
-    return NOT_IN_NAMES.sub(_written_out, text)
+    return NOT_IN_NAMES.sub(_escape, text)
 
 
 def wrong_name(name: object) -> tuple[str, str, str] | None:
@@ -47,7 +47,7 @@ def wrong_name(name: object) -> tuple[str, str, str] | None:
     return None
 
 
-def _written_out(match: re.Match[str]) -> str:
+def _escape(match: re.Match[str]) -> str:
     return repr(match[0])[1:-1]
 
 

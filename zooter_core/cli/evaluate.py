@@ -109,7 +109,7 @@ def evaluate(
             willingness = (owner.willingness if owner else None) or 0.0
         figures = _with_costs(figures, table, probabilities, paid, costs, willingness)
     if plot:
-        outputs = Outputs(probabilities, _gain(loaded, path, None if router else owner, table, probabilities))
+        outputs = Outputs(probabilities, _gains(loaded, path, None if router else owner, table, probabilities))
         selected = selection.report(outputs, table.scores, costs=costs)
         if rewards is not None:
             selected = replace(selected, judge=selection.report(outputs, table.scores, rewards, costs))
@@ -178,7 +178,7 @@ def _prices(fleet: Fleet, pool: Sequence[str], willingness: float) -> Array | No
     return find_prices(fleet, [names.get(name, name) for name in pool])
 
 
-def _gain(router: Router, path: str | Path, fleet: Fleet | None, scores: Scores, probabilities: Array) -> Array | None:
+def _gains(router: Router, path: str | Path, fleet: Fleet | None, scores: Scores, probabilities: Array) -> Array | None:
     """The expected rank of each query by the gain of a second response, which decides whether routing is unsure; None
     if the router's folder has no training queries with the candidates."""
     learned = Neighbours.load(path)

@@ -107,7 +107,7 @@ def _choose(models: Sequence[Model], names: Sequence[str]) -> list[Model]:
                 step = did_you_mean(name, [m.name for m in models])
                 raise ZooterError("a name in the table of models", f'"{name}"', step)
         return [model for model in models if model.name in names]
-    usual = _usual(models)
+    usual = _default_models(models)
     if everything and not usual:
         raise ZooterError("a short list of models for --pick all", "a long one", "Name the models with --pick.")
     if everything:
@@ -117,7 +117,7 @@ def _choose(models: Sequence[Model], names: Sequence[str]) -> list[Model]:
     raise ZooterError("a terminal for the choice of models", "none", "Name them: --pick NAME ..., or --pick all.")
 
 
-def _usual(models: Sequence[Model]) -> list[Model]:
+def _default_models(models: Sequence[Model]) -> list[Model]:
     """The models of `--pick all`: those of local servers and of others with short lists; if none, those on disk."""
     by_server: dict[str, list[Model]] = {}
     for model in models:

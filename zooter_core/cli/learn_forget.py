@@ -24,7 +24,7 @@ def learn_forget(
     if key is user is request is before is None:
         options = "--key, --user, --request or --before"
         raise ZooterError.saying("Name the requests to delete.", f"Use {options}; several narrow the selection.")
-    moment = None if before is None else _moment(before)
+    moment = None if before is None else _parse_moment(before)
     from zooter_core.learn.traffic import Traffic, data_folder
 
     with Traffic.open(data or data_folder(open_fleet(fleet)), create=False) as traffic:
@@ -32,7 +32,7 @@ def learn_forget(
     err.print(f"Requests deleted from {traffic.path}: {count:,}")
 
 
-def _moment(text: str) -> float:
+def _parse_moment(text: str) -> float:
     """The time of a date (its beginning, in local time) or of a duration ago, in seconds since 1970."""
     with suppress(ValueError):
         if (moment := datetime.strptime(text, "%Y-%m-%d").timestamp()) > time.time():

@@ -44,7 +44,7 @@ def serve(
         RouterHead.load(parts.router.path)  # report a damaged router before any work
     check_engines(parts)
     check_host(host, "--host")
-    addresses = tuple(_address(text) for text in proxy or ())
+    addresses = tuple(_check_proxy(text) for text in proxy or ())
     keys = _required_keys(keys, host, bool(addresses))
     _check_certificate(certfile)
     check_free(host, port)
@@ -91,7 +91,7 @@ def _outlook(fleet: Fleet, data: Path) -> str:
     return f"{outcome} {LEARN}" if outcome else "`zooter report` says what routing is worth."
 
 
-def _address(text: str) -> str:
+def _check_proxy(text: str) -> str:
     """Check that a text is an IP address or a network, as uvicorn expects for proxies."""
     try:
         ip_network(text)
