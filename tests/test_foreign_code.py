@@ -53,7 +53,7 @@ def folder(tiny_fleet: Path, tmp_path: Path, mark: Path) -> Path:
     ids=["candidate", "reward", "encoder"],
 )
 def test_code_in_a_models_folder_does_not_run_and_nobody_is_asked(folder, mark, opened):
-    with pytest.raises(ZooterError, match=r"code of its own \(auto_map\), which Zooter does not run"):
+    with pytest.raises(ZooterError, match=r"custom code \(auto_map\), which Zooter does not run"):
         opened(str(folder))
     assert not mark.exists()
 

@@ -66,7 +66,7 @@ def calls(prefix: str) -> list[str]:
 def test_commands_and_options_that_are_gone_name_their_successors(capsys: pytest.CaptureFixture[str]) -> None:
     for name in calls("zooter "):
         assert main(name.split()[1:]) == 2
-        assert f"`{name}` is gone: {GONE[name]}" in capsys.readouterr().err
+        assert f"`{name}` was removed: {GONE[name]}" in capsys.readouterr().err
 
 
 CANDIDATE = '[[candidate]]\nname = "a"\nmodel = "m"\nbackend = "openai"\nbase_url = "http://localhost:1/v1"\n'
@@ -80,7 +80,7 @@ def test_so_do_keys(tmp_path: Path) -> None:
         (tmp_path / "fleet.toml").write_text(f"{CANDIDATE}{tables}{key} = 1\n")
         with pytest.raises(ZooterError) as refused:
             load_fleet(tmp_path)
-        assert f'has the key "{key}", which is gone: {GONE[name]}' in str(refused.value)
+        assert f'has the key "{key}", which was removed: {GONE[name]}' in str(refused.value)
 
 
 def test_so_do_kinds() -> None:
@@ -88,4 +88,4 @@ def test_so_do_kinds() -> None:
         family, _, kind = name.split()
         with pytest.raises(ZooterError) as refused:
             load_kind(family, {}, kind)
-        assert f"`{name}` is gone: {GONE[name]}" in str(refused.value)
+        assert f"`{name}` was removed: {GONE[name]}" in str(refused.value)

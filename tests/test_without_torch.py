@@ -102,7 +102,7 @@ def test_a_fleet_of_servers_from_init_to_the_exam(light: Light, tmp_path: Path) 
         started = json.loads(light.done("route", "--fleet", folder, "--json", QUERY))
         assert set(started["probabilities"]) == {"one", "two"}
         assert "router" in light.done("check", "--fleet", folder, "--json")
-        assert "now has the router" in light.done("exam", "--quick", "--use", "anyway", "--fleet", folder)
+        assert "now uses the new router" in light.done("exam", "--quick", "--use", "anyway", "--fleet", folder)
         assert load_fleet(folder).router is not None
         assert json.loads(light.done("route", "--fleet", folder, "--json", QUERY))["candidate"] in ("one", "two")
 

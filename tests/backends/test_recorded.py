@@ -53,15 +53,15 @@ def test_a_stop_text_ends_it(file):
 def test_an_unknown_query_is_told_with_one_that_is_known(file):
     response = replay(file, "a", "Unanswered?")
     assert (response.text, response.finish) == ("", "refused")
-    expected = 'a response of a in scores.jsonl, which has 3, but found no response to "Unanswered?"'
+    expected = 'a recorded response of a (3 in scores.jsonl), but found no response to "Unanswered?"'
     assert expected in str(response.error)
-    assert 'The first is "What is the sea?"' in str(response.error)
+    assert 'The first query is "What is the sea?"' in str(response.error)
 
 
 def test_what_has_no_response_of_a_candidate_is_refused(file, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"query": "q", "scores": {"a": 1}}\n')
     for name, path, words in (
-        ("c", file, r"responses of c in .*holds those of a, b"),
+        ("c", file, r"responses of c in .*responses of a, b only"),
         ("a", tmp_path / "a.jsonl", r"responses in .*a\.jsonl, but found none"),
         ("a", tmp_path / "none.jsonl", "no file at"),
     ):

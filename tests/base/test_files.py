@@ -54,7 +54,7 @@ def test_what_ends_midway_leaves_what_was_there(tmp_path, name):
 def test_a_place_that_cannot_be_written(tmp_path, name):
     (tmp_path / "folder.jsonl").mkdir()
     (tmp_path / "file").write_text("")
-    with pytest.raises(ZooterError, match="a place to write"), open_atomic(tmp_path / name):
+    with pytest.raises(ZooterError, match="a writable file"), open_atomic(tmp_path / name):
         pytest.fail("it began")
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -65,7 +65,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path, na
     (tmp_path / "router").chmod(0o555)
     tmp_path.chmod(0o555)
     try:
-        with bound_by_permissions(), pytest.raises(ZooterError, match="a folder to write at"):
+        with bound_by_permissions(), pytest.raises(ZooterError, match="a writable folder"):
             check_folder(tmp_path / name)
     finally:
         tmp_path.chmod(0o755)

@@ -35,7 +35,7 @@ def test_the_server_gets_the_fleet(zooter, servers, tiny_fleet, monkeypatch):
     assert environment["ZOOTER_FLEET"] == str(tiny_fleet)
     assert "STREAMLIT_SERVER_ADDRESS" not in environment
     assert f"http://localhost:{port}" in err
-    assert "Other machines can reach it" not in err
+    assert "Other machines can also reach the demo" not in err
 
 
 def test_the_server_gets_hosts_sites_and_address(zooter, servers, monkeypatch):
@@ -94,5 +94,5 @@ def test_on_an_open_address_models_change_only_by_leave(zooter, servers, more):
     code, _, err = zooter("demo", "--no-browser", "--port", free_port(), "--host", "0.0.0.0", *more)
     ((options, environment),) = servers
     assert (code, environment["STREAMLIT_SERVER_ADDRESS"]) == (0, "0.0.0.0")
-    assert "Other machines can reach it" in err
+    assert "Other machines can also reach the demo" in err
     assert options[4:] == (["--", *more] if more else [])

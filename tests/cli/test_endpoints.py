@@ -65,7 +65,7 @@ def test_check_writes_who_thinks(zooter, fleet):
     assert "c: set images = true, tools = true, json_mode = false in its [[candidate]]" in text
     assert text.count("elsewhere") == 3
     assert "thinks before it answers (about 310 tokens); answers after" in text
-    assert 'a: fleet.toml has thinking = "auto" now.' in text
+    assert 'a: fleet.toml now has thinking = "auto".' in text
     assert [one.thinking for one in load_fleet(folder).candidates] == ["auto", False, None]
     change_candidate(folder, "b", {"model": "openai 40"})
     rows = json.loads(zooter("check", "--json", "--fleet", folder)[1])["parts"]

@@ -36,7 +36,7 @@ def test_an_exam_from_start_to_router(zooter, folder, server):
     assert code == 0
     assert "128 answers, about" in err
     assert "right responses, by the answer keys of" in out
-    assert "now has the router" in out
+    assert "now uses the new router" in out
     fleet = load_fleet(folder)
     assert fleet.router is not None
     assert (folder / "report.json").is_file()
@@ -45,7 +45,7 @@ def test_an_exam_from_start_to_router(zooter, folder, server):
     before = server.count("one")
     code, _, err = zooter("exam", "--quick", fleet=folder)
     assert code == 0
-    assert "64 answers of three; all others are kept" in err
+    assert "64 answers of three; the other answers are kept" in err
     assert (server.count("one"), load_fleet(folder).pool) == (before, ("one", "two", "three"))
 
 
@@ -73,10 +73,10 @@ def test_a_router_that_is_not_better_is_not_used_unless_somebody_says_so(zooter,
     code, out, _ = zooter("exam", "--quick", fleet=folder)
     assert code == 0
     assert "so the starting router stays." in out
-    assert f"More queries tell more:  zooter exam --fleet {folder}" in out
-    assert f"To use it all the same:  zooter exam --quick --use anyway --fleet {folder}" in out
+    assert f"For a more precise comparison:  zooter exam --fleet {folder}" in out
+    assert f"To use the new router anyway:  zooter exam --quick --use anyway --fleet {folder}" in out
     assert (load_fleet(folder).router, (folder / "router").exists()) == (None, False)
     code, out, err = zooter("exam", "--quick", "--use", "anyway", fleet=folder)
     assert (code, load_fleet(folder).router is not None) == (0, True)
-    assert "now has the router" in out
+    assert "now uses the new router" in out
     assert "answers, about" not in err  # they are all there

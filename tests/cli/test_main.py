@@ -238,7 +238,7 @@ def test_what_is_read_is_not_written_over(refused, answered, tmp_path, call):
     before = answered.read_bytes()
     places = {"FILE": answered, "NEW": tmp_path / "new"}
     message = refused(2, *(places.get(word, word) for word in call))
-    assert "a file to write beside those that are read" in message
+    assert "an output file other than the input files" in message
     assert (answered.read_bytes(), list(tmp_path.iterdir())) == (before, [answered])
 
 

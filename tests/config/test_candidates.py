@@ -68,7 +68,7 @@ def test_the_backend_vllm_is_gone_and_the_message_says_what_comes_instead(folder
     """Whatever else is in its table."""
     table = '[[candidate]]\nname = "served"\nbackend = "vllm"\nmodel = "owner/model"\ndtype = 5\nx = 1'
     message = refusal(add(folder, table))
-    assert 'has the backend "vllm", which is gone: start `vllm serve MODEL`' in message
+    assert 'has the backend "vllm", which was removed: start `vllm serve MODEL`' in message
 
 
 # Endpoints and recorded responses

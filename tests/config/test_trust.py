@@ -161,4 +161,4 @@ def test_with_a_no_it_ends_and_no_bar_hides_the_question(fleet, tmp_path):
     step = ["run", "--queries", tmp_path / "queries.txt", "--out", tmp_path / "run", "--until", "collect"]
     code, shown = at_a_terminal(fleet, b"n\n", *step)
     assert (code, trust_file().exists()) == (2, False)
-    assert "\x1b" not in shown[: shown.index("Send them, now and later?")]  # a bar would be drawn over it
+    assert "\x1b" not in shown[: shown.index("Allow this, now and in the future?")]  # a bar would be drawn over it

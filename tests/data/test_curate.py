@@ -149,7 +149,7 @@ def test_nothing_left(tmp_path, write):
 
 def test_out_is_not_one_of_the_files(tmp_path, write):
     out = write({"query": "fine"}, name="out.jsonl")
-    with pytest.raises(ZooterError, match="beside those that are read"):
+    with pytest.raises(ZooterError, match="other than the input files"):
         curated(tmp_path, [out])
     assert json.loads(out.read_text()) == {"query": "fine"}
 

@@ -112,7 +112,7 @@ def test_a_run_of_version_0_2_is_named_as_one(folder):
 def test_who_comes_second_is_refused(folder):
     with Run(folder, create=True) as run:
         run.begin("start", {})
-        assert "another process at work in it" in refusal(folder)
+        assert "another process that uses it" in refusal(folder)
     Run(folder).close()
 
 

@@ -10,7 +10,7 @@ from zooter_core import pipeline
 from zooter_core.base.files import update_folder
 from zooter_core.data.runs import Run
 
-BUSY = "another process at work in it"
+BUSY = "another process that uses it"
 
 
 def test_a_second_command_on_a_run_is_refused_and_the_first_is_unharmed(

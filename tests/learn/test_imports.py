@@ -210,7 +210,7 @@ def test_a_wrong_call_forgets_nothing(stored, tmp_path, capsys):
     assert main(["learn", "forget", "--before", "2962-11-01", "--data", str(stored)]) == 2
     assert "a date in the past for --before" in capsys.readouterr().err
     assert main(["learn", "forget", "--data", str(stored)]) == 2
-    assert "Say what to forget" in capsys.readouterr().err
+    assert "Name the requests to delete" in capsys.readouterr().err
     assert main(["learn", "forget", "--user", "x", "--data", str(tmp_path / "none")]) == 2
     with Traffic.open(stored) as traffic:
         assert len(traffic.decisions()) == 2

@@ -23,7 +23,7 @@ def test_a_candidate_that_rests_is_not_asked_and_the_log_says_so_once(serve, scr
     assert scripted.count("http-503") == 2  # rest_after
     failed = endpoint.chat(headers=METADATA).json()["zooter"]["failed"]
     assert failed[0]["candidate"] == bad
-    assert "rests after 2 failures" in failed[0]["reason"]
+    assert "circuit breaker is open after 2 failures" in failed[0]["reason"]
     response = endpoint.chat(model=bad)
     assert response.status_code == 503
     assert 590 < int(response.headers["retry-after"]) <= 600
@@ -31,7 +31,7 @@ def test_a_candidate_that_rests_is_not_asked_and_the_log_says_so_once(serve, scr
     assert states(endpoint) == {bad: "open", good: "closed"}
     assert f'zooter_breaker{{model="{bad}",state="open"}} 1.0' in endpoint.client.get("/metrics").text
     assert endpoint.chat(model="rmr").json()["model"] == good
-    assert caplog.messages == [f"{bad} rests for 600 s after 2 failures in a row, the last: status 503"]
+    assert caplog.messages == [f"{bad} gets no requests for 600 s, after 2 failures in a row, the last: status 503"]
 
 
 def test_where_all_rest_a_client_hears_when_to_ask_again(serve):

@@ -29,7 +29,7 @@ def test_auto_waits_a_bounded_time_for_a_place_and_then_asks_the_next(serve, scr
         scripted.wait_for("endless", 1)
         answer = endpoint.chat(headers=METADATA).json()
         assert answer["model"] == free
-        assert "none of its 1 places became free within 0.1 s" in answer["zooter"]["failed"][0]["reason"]
+        assert "no place became free within 0.1 s (parallel = 1)" in answer["zooter"]["failed"][0]["reason"]
         named = endpoint.chat(model=full)  # which has no other to ask
         assert "within 0.2 s" in named.json()["error"]["message"]
         assert (named.status_code, named.headers["retry-after"]) == (503, "1")

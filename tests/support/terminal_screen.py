@@ -49,7 +49,7 @@ class Screen:
         assert not ACTS.search(rest), repr(rest[max(0, ACTS.search(rest).start() - 40) :][:160])
         assert COLOUR not in output
         assert "Traceback" not in output
-        assert "the work failed" not in output
+        assert "the command failed" not in output
         return rest
 
 

@@ -1,6 +1,6 @@
-"""How candidates are run. A backend is one class that streams pieces of text, and one line in KINDS.
+"""The protocol for running candidates: a backend takes `Request`s and streams `Piece`s.
 
-This file defines the protocol: a `Request` goes in, and a stream of `Piece`s comes out.
+A new backend is one class, and one line in KINDS.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ POLL_SECONDS = 0.05  # between checks of a stop event, which cannot wake a waiti
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """A conversation for one candidate to answer. Every request is unique: two with equal fields are still two.
+    """A conversation for one candidate to answer. Requests are compared by identity, not by their fields.
 
     Attributes:
         messages: the last one is the user's, or the beginning of the candidate's answer, which is then continued.
-        seed: replaces the seed of the generation settings. Only independent backends use it.
-        top_p: tokens are sampled from the most likely ones that together have this probability (nucleus sampling).
-        stop: texts that end the answer and are not part of it. Only candidates on this machine get them.
+        seed: overrides the seed of the generation settings. Only independent backends use it.
+        top_p: nucleus sampling: the share of the probability whose most likely tokens are sampled from.
+        stop: stop texts, which end the answer and are not part of it. Only candidates on this machine get them.
         readings: how much of each attachment the messages contain, in order.
     """
 
@@ -58,7 +58,7 @@ class Piece:
         thoughts: the new part of the thoughts, which come before the text.
         response: the complete response, in the last piece of every request.
         note: one line that explains why the request has to wait.
-        stop_text: in the last piece, the stop text that ended the answer; "" if none did.
+        stop_text: in the last piece, the stop text that ended the answer; "" if there was none.
     """
 
     request: Request
@@ -85,13 +85,13 @@ class Piece:
 
 
 class Backend(Protocol):
-    """Runs requests of candidates of its kind. One object serves all sessions.
+    """Runs requests for candidates of one kind. All sessions share one object.
 
-    A subclass needs only `stream`. The other methods' defaults suit a backend that keeps no model in this process.
+    A subclass must implement only `stream`. The other methods have defaults for backends without models in memory.
 
     Attributes:
-        independent: whether a response does not depend on the other requests of the same call. `stream` then accepts an
-            iterator, from which it takes requests as it has room for them.
+        independent: whether responses do not depend on other requests of the same call. If so, `stream` also accepts an
+            iterator, and takes the next request when it has capacity.
     """
 
     independent: bool = False
@@ -104,11 +104,11 @@ class Backend(Protocol):
         """
 
     def trial(self, candidate: CandidateConfig) -> str:
-        """A query with which to try the candidate."""
+        """A query to test the candidate with."""
         return "Say hello."
 
     def context(self, candidate: CandidateConfig) -> int | None:
-        """The most tokens of a prompt and its answer together; None if unknown."""
+        """The context window: the most tokens of a prompt and its answer together; None if unknown."""
         return candidate.context_tokens
 
     def count_tokens(self, candidate: CandidateConfig, text: str) -> int:
@@ -116,20 +116,20 @@ class Backend(Protocol):
         return estimated_tokens(text)
 
     def sizes(self) -> Mapping[object, int]:
-        """Bytes of each model that this backend holds in this machine's memory."""
+        """The size in bytes of each model that this backend has in memory."""
         return {}
 
     def spare(self) -> None:
         """Unload idle models."""
 
     def expect(self, candidates: Sequence[CandidateConfig]) -> None:
-        """Note candidates that will be asked."""
+        """Prepare for requests to these candidates."""
 
     def retain(self, candidates: Sequence[CandidateConfig]) -> None:
-        """Unload what none of these candidates needs, once running answers are complete."""
+        """Unload models that none of these candidates needs, each after its running answers are complete."""
 
     def read_ahead(self, requests: Sequence[Request]) -> None:
-        """Read conversations that may continue, in the background, until the next request comes."""
+        """Evaluate the prompts of conversations that may continue, in the background, until the next request."""
 
     @abstractmethod
     def stream(
@@ -137,11 +137,11 @@ class Backend(Protocol):
     ) -> Iterator[Piece]:
         """Yield pieces as they are generated, and exactly one response for every request.
 
+        If a request fails, the finish of its response is `error`, or `refused` if the request itself is the cause; the
+        other requests continue. Setting `stop` ends all requests within 0.3 s, each with its text so far.
+
         Args:
             requests: a sequence; for an independent backend also an iterator.
-
-        A request that fails ends with a response whose finish is `error`, or `refused` if the request itself is the
-        cause; the other requests continue. Setting `stop` ends all of them within 0.3 s, each with its text so far.
         """
 
 
@@ -149,7 +149,7 @@ def backend(kind: str) -> Backend:
     """Return a new backend of a kind.
 
     Raises:
-        ZooterError: there is no such kind, or it needs a package that is not installed.
+        ZooterError: there is no backend of this kind, or it needs a package that is not installed.
     """
     if kind == TRANSFORMERS:
         check_torch(f'The backend "{kind}"')
@@ -159,19 +159,20 @@ def backend(kind: str) -> Backend:
 def stream_or_fail(
     backend: Backend, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
 ) -> Iterator[Piece]:
-    """Yield a backend's pieces. If the backend itself raises, its unfinished requests fail with that error.
+    """Yield a backend's pieces. If the backend itself raises an error, its unfinished requests fail with that error.
 
     Args:
-        requests: an iterator only for an independent backend. Requests that it has not taken do not fail.
+        requests: a sequence, or for an independent backend an iterator. Requests that the backend has not taken from
+            the iterator do not fail.
     """
     unfinished: dict[Request, None] = {}
 
-    def drawn() -> Iterator[Request]:
+    def track() -> Iterator[Request]:
         for request in requests:
             unfinished[request] = None
             yield request
 
-    tracked: Any = list(drawn()) if isinstance(requests, Sequence) else drawn()
+    tracked: Any = list(track()) if isinstance(requests, Sequence) else track()
     try:
         for piece in backend.stream(tracked, generation, stop):
             if piece.response is not None:
@@ -186,7 +187,7 @@ def stream_or_fail(
 
 
 def iter_responses(pieces: Iterable[Piece], on_note: Tell = silent) -> Iterator[tuple[Request, Response]]:
-    """Yield every request with its response when it ends, and pass notes to `on_note`."""
+    """Yield each request with its response when the request ends. Pass notes to `on_note`."""
     for piece in pieces:
         if piece.note:
             on_note(piece.note)

@@ -1,7 +1,7 @@
-"""Attachments of messages: how a candidate reads them, and how much of them fits into its context.
+"""Adds the attachments of messages to their texts, as far as they fit into a candidate's context.
 
-A file is placed before the query that it was attached to. If files do not fit, their ends are cut: the newest message's
-files get room first, and of several files the short ones stay complete.
+A file is placed before the query that it was attached to. If the files do not fit, their ends are cut. The files of the
+newest message take precedence; among the files of a message, short ones stay complete.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from dataclasses import replace
 
 from zooter_core.base.records import Attachment, Message, Reading
 
-# A piece of text that most tokenizers do not split further, except for long words.
+# A piece of text that most tokenizers encode as one token, except for long words.
 PIECE = re.compile(r"[A-Za-z]+|\d|[^\x00-\x7f]|[^\sA-Za-z\d]|\n+|[ \t]{2,}")
-LETTERS = 5  # per token within a word
-TEMPLATE = 16  # tokens that a chat template adds to a message, at most
-RESERVE = 0.03  # share of the context that is kept free, since the parts of a prompt are counted separately
+LETTERS = 5  # per token; a longer word counts as several tokens
+TEMPLATE = 16  # the most tokens that a chat template adds to a message
+RESERVE = 0.03  # share of the context that stays free, since the parts of a prompt are counted separately
 LEAST = 32  # tokens; a shorter beginning of a file is useless
-TRIES = 6  # to cut a text to a number of tokens
-BACK = 200  # characters; within them, a cut goes back to white space
+TRIES = 6  # attempts to cut a text to a number of tokens
+BACK = 200  # how many characters a cut may move back to white space
 RUN = re.compile(r"`+")
 Count = Callable[[str], int]
 
 
 def estimated_tokens(text: str) -> int:
-    """An estimate of a text's tokens that is rarely too low (docs/tour.md has figures)."""
+    """An estimate of the number of tokens in a text, which is rarely too low (docs/tour.md has figures)."""
     count = 0
     for piece in PIECE.findall(text):
         count += -(-len(piece) // LETTERS) if piece[0].isascii() and piece[0].isalpha() else 1
@@ -38,9 +38,9 @@ def with_attachments(
     """The messages with their attachments in their texts, and how much of each attachment is included.
 
     Args:
-        context: tokens of prompt and answer; None sends everything.
-        answer: the longest answer in tokens; at most half of the context is kept free for it.
-        count: the tokens of a text.
+        context: the context window in tokens; None includes all attachments completely.
+        answer: the longest answer in tokens. At most half of the context is kept free for it.
+        count: counts the tokens of a text.
     """
     if not any(message.attachments for message in messages):
         return tuple(messages), ()
@@ -61,7 +61,7 @@ def with_attachments(
 
 
 def _cut(files: Sequence[Attachment], room: int | None, count: Count) -> tuple[list[str], list[Reading]]:
-    """The part of each file that is sent: small files are complete, the others share the room equally."""
+    """The included part of each file: small files are complete, the others share the remaining room equally."""
     frames = [count(_quoted(file.name, "", cut=True)) for file in files]
     sizes = [frame + count(file.text) for frame, file in zip(frames, files, strict=True)]
     texts, readings = [""] * len(files), [Reading(file.name, 0, 0) for file in files]
@@ -77,8 +77,13 @@ def _cut(files: Sequence[Attachment], room: int | None, count: Count) -> tuple[l
 
 
 def _beginning(text: str, size: int, share: int, frame: int, count: Count) -> tuple[str, int]:
-    """Approximately the longest beginning of a text that fits, and its tokens. `size` and `frame` are the tokens of the
-    text between its marks, and of the marks alone."""
+    """Approximately the longest beginning of a text that fits, and the number of its tokens.
+
+    Args:
+        size: tokens of the complete text in its fence.
+        share: the most tokens that may be used.
+        frame: tokens of the fence alone.
+    """
     if share >= size:
         return text, size
     length = len(text) * share // size
@@ -93,7 +98,7 @@ def _beginning(text: str, size: int, share: int, frame: int, count: Count) -> tu
 
 
 def _quoted(name: str, text: str, *, cut: bool) -> str:
-    """A file as candidates read it: in a fence of more backquotes than it has in a row."""
+    """A file in the form that candidates read: in a fence that is longer than any run of backquotes in the file."""
     marks = "`" * max(3, 1 + max(map(len, RUN.findall(text)), default=0))
     note = " (its beginning; the rest does not fit)" if cut else ""
     return f"File {name}{note}:\n{marks}\n{text}\n{marks}"

@@ -1,8 +1,8 @@
-"""A calculator for text that is being generated: small models set up arithmetic correctly, but miscalculate.
+"""A calculator for text that is being generated, since small models set up arithmetic correctly but miscalculate.
 
-GSM8K's authors let a calculator complete the expressions that a model marks (Cobbe et al., 2021, arXiv 2110.14168,
-section 5). No mark is needed here: every expression followed by `=` is completed, and the answer to a query that is a
-sum or an equation begins with its result.
+In GSM8K's paper, a calculator completes expressions that the model marks (Cobbe et al., 2021, arXiv 2110.14168, section
+5). Here no marks are needed: the calculator completes every expression before `=`. If the query itself is a sum or an
+equation, the answer begins with its result.
 """
 
 from __future__ import annotations
@@ -17,31 +17,32 @@ from zooter_core.arithmetic.exercises import Equations, equations_in, roots_in, 
 from zooter_core.arithmetic.sums import equals, in_decimals, work_out
 from zooter_core.base.records import Message
 
-LONGEST = 80  # characters to look back: an expression, its equals sign and the begun result
-MOST = 10**12  # the model itself writes larger results
-TAIL = re.compile(r"((?:[\d.,$()+\-*/×÷ ]|x(?! ?-))+)=( ?\$?)(-?[\d.]*)\Z")  # "2x - 3" is no product
+LONGEST = 80  # characters of an expression, its equals sign and the beginning of its result
+MOST = 10**12  # results from here on are left to the model
+TAIL = re.compile(r"((?:[\d.,$()+\-*/×÷ ]|x(?! ?-))+)=( ?\$?)(-?[\d.]*)\Z")  # "2x - 3" is not a product
 CUT = re.compile(
     r"(?:[\w)^√%]|\d[:'’]|[\w)] - |\b(?:log|ln|sin|cos|tan) )\Z"
-)  # before a part of a longer expression, or after its first minus
+)  # text before the match if the match is only a part of a longer expression
 DIGITS = tuple("0123456789")
 NUMERIC = (*DIGITS, "-", ".")
 FRACTIONS = re.compile(r"(?=.*\d/\d).*[-+*/].*[-+*/]")
-ALONE = re.compile(r"[\s()+$-]*[\d.,]*[\s)]*")  # a number without a sum
+ALONE = re.compile(r"[\s()+$-]*[\d.,]*[\s)]*")  # a number without an operation
 
 
 def result(expression: str) -> str | None:
-    """The value of an expression in numbers, + - * / (or x × ÷) and parentheses, with up to 4 decimals.
+    """The value of an expression of numbers, + - * / (or x × ÷) and parentheses, with up to 4 decimals.
 
-    None if the text is not an expression of at least two numbers, divides by zero or is too large.
+    None if the text is not an expression of at least two numbers, if it divides by zero, or if the value is too large.
     """
     value = None if "**" in expression or ALONE.fullmatch(expression) else work_out(expression)
     return None if value is None or abs(value) >= MOST else in_decimals(value)
 
 
 def opening(messages: Sequence[Message]) -> str:
-    """The beginning of the answer if the query has an exact answer, e.g. that of a sum or an equation; else "".
+    """The beginning of the answer if the query has an exact answer, for example a sum or an equation; otherwise "".
 
-    "2*3*4 = 24.\\nThe answer is", "1/2 + 1/3 = 5/6 ≈ 0.8333.", "3x = 15, so x = 15 / 3 = 5.", "x = 2 or x = 3.".
+    Examples: "2*3*4 = 24.\\nThe answer is", "1/2 + 1/3 = 5/6 ≈ 0.8333.", "3x = 15, so x = 15 / 3 = 5.",
+    "x = 2 or x = 3.".
     """
     query = messages[-1].content if messages[-1].role == "user" else ""
     if len(query) > exercises.LONGEST:
@@ -86,10 +87,10 @@ def _roots(name: str, roots: Sequence[Fraction]) -> str:
 
 
 def due(text: str) -> str | None:
-    """The missing rest of the result of the expression at the end of `text`; None if there is no expression.
+    """The missing digits of the result at the end of `text`; None if `text` does not end with an expression.
 
-    The empty string means that the result is complete, and no digit may follow: `due("2 * 16 = 3")` is `"2"`, and
-    `due("2 * 16 = 32")` and `due("2 * 16 = 32.")` are `""`.
+    The empty string means that the result is complete and no digit may follow. For example, `due("2 * 16 = 3")` is
+    `"2"`; `due("2 * 16 = 32")` and `due("2 * 16 = 32.")` are `""`.
     """
     text = text[-LONGEST:]
     match = TAIL.search(text)

@@ -1,9 +1,8 @@
-"""Conversations as callers pass them, the check of a query, and the prompts that models read.
+"""Converts conversations to messages, checks queries, and builds the prompts of models.
 
-A prompt comes from the model's chat template or from the `prompt_template` of fleet.toml. Special tokens come only from
-templates, never from what a user types. A chat template writes the beginning of a conversation itself. With a
-`prompt_template`, the tokenizer's BOS comes first if the tokenizer adds one to texts and the template does not contain
-it.
+A prompt comes from the model's chat template or from the `prompt_template` of fleet.toml. Only templates may contain
+special tokens; in messages they are disabled. Chat templates include the BOS token themselves. Before a prompt from a
+`prompt_template`, BOS is added if the tokenizer adds it to texts and the template does not contain it.
 """
 
 from __future__ import annotations
@@ -16,15 +15,15 @@ from zooter_core.base.errors import WorkError, ZooterError, check_text
 from zooter_core.base.records import Message
 
 Conversation = str | Sequence[Message | Mapping[str, Any]]
-MOST_CHARACTERS = 20_000  # of a query
-FITTING = "a prompt that fits into"  # what is expected in the error for a prompt that is too long
+MOST_CHARACTERS = 20_000  # in a query
+FITTING = "a prompt that fits into"  # the beginning of `expected` in the error for a prompt that is too long
 
 
 def to_messages(conversation: Conversation) -> tuple[Message, ...]:
-    """The messages of a conversation, which may be in the format of OpenAI's API. A text is one message of the user.
+    """Convert a conversation to messages. It may be a text (one message of the user) or in the format of OpenAI's API.
 
     Raises:
-        ZooterError: the value is something else.
+        ZooterError: the value is not a conversation.
     """
     if isinstance(conversation, str):
         return (Message("user", conversation),)
@@ -32,7 +31,8 @@ def to_messages(conversation: Conversation) -> tuple[Message, ...]:
         return tuple(one if isinstance(one, Message) else Message(**one) for one in conversation)
     except TypeError:
         expected = "a query as a text, or a list of messages with a role and a content"
-        raise ZooterError(expected, f"{conversation!r:.60}", 'Of an object, give its text: query["query"].') from None
+        step = 'Pass the text of the query, for example query["query"].'
+        raise ZooterError(expected, f"{conversation!r:.60}", step) from None
 
 
 def last_query(messages: Sequence[Message]) -> str:
@@ -41,7 +41,7 @@ def last_query(messages: Sequence[Message]) -> str:
 
 
 def alternating(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The messages, with consecutive ones of the user joined: chat templates such as Mistral's refuse them."""
+    """The messages with consecutive user messages joined, since chat templates such as Mistral's refuse them."""
     turns: list[Message] = []
     for message in messages:
         if turns and turns[-1].role == message.role == "user":
@@ -53,10 +53,10 @@ def alternating(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 
 def check_query(text: str) -> None:
-    """Refuse a query that cannot be routed.
+    """Check that a query can be routed.
 
     Raises:
-        ZooterError: the query is empty, not Unicode text, or longer than MOST_CHARACTERS.
+        ZooterError: the query is empty, is not Unicode text, or is longer than MOST_CHARACTERS.
     """
     if not text.strip():
         raise ZooterError("a query", "an empty text", "Type a question or a task.")
@@ -67,17 +67,17 @@ def check_query(text: str) -> None:
 
 
 def begun_answer(messages: Sequence[Message]) -> str:
-    """The beginning of the answer, if the conversation ends with it; else ""."""
+    """The beginning of the answer if the conversation ends with it; otherwise ""."""
     return messages[-1].content if messages[-1].role == "assistant" else ""
 
 
 def from_template(template: str, messages: Sequence[Message]) -> str:
-    """A prompt by the `prompt_template` of fleet.toml, with the user's last message and the beginning of the answer."""
+    """The prompt for a `prompt_template` of fleet.toml, with the last user message and the beginning of the answer."""
     return template.replace("{query}", last_query(messages)) + begun_answer(messages)
 
 
 def without_tokens(message: Message, tokens: Iterable[str]) -> Message:
-    """A message without special tokens, so that a user's text cannot begin or end a turn."""
+    """The message with special tokens disabled, so that its text cannot begin or end a turn."""
     text = message.content
     for token in tokens:
         text = text.replace(token, f"{token[0]} {token[1:]}")
@@ -98,10 +98,10 @@ def no_chat_template(place: str) -> WorkError:
 
 
 def prompt_ids(request: Request, tokenizer: Any) -> list[int]:
-    """The tokens of a request's prompt.
+    """The token ids of a request's prompt.
 
     Raises:
-        WorkError: the tokenizer has no chat template, and the candidate no prompt_template.
+        WorkError: neither the tokenizer has a chat template nor the candidate a prompt_template.
     """
     ids: list[int] = tokenizer(prompt(request, tokenizer), add_special_tokens=False)["input_ids"]
     first = None if request.candidate.prompt_template is None else added_bos(tokenizer)
@@ -109,14 +109,14 @@ def prompt_ids(request: Request, tokenizer: Any) -> list[int]:
 
 
 def added_bos(tokenizer: Any) -> int | None:
-    """The BOS that a tokenizer adds to every text; None if it adds none."""
+    """The BOS token that a tokenizer adds to every text; None if it adds none."""
     bos = tokenizer.bos_token_id
     adds_bos = bos is not None and tokenizer("a")["input_ids"][:1] == [bos]
     return int(bos) if adds_bos else None
 
 
 def prompt(request: Request, tokenizer: Any) -> str:
-    """A request's prompt as text, with special tokens written out."""
+    """A request's prompt as text, including special tokens."""
     special = special_tokens(tokenizer)
     messages = [without_tokens(message, special) for message in request.messages]
     template = request.candidate.prompt_template
@@ -137,6 +137,6 @@ def prompt(request: Request, tokenizer: Any) -> str:
 
 
 def special_tokens(tokenizer: Any) -> list[str]:
-    """Texts that a tokenizer reads as special tokens."""
+    """The texts that a tokenizer encodes as special tokens."""
     added = (token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
     return list(dict.fromkeys((*tokenizer.all_special_tokens, *added)))

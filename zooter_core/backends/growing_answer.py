@@ -1,4 +1,4 @@
-"""An answer of a model on this machine, while it is generated: its text, its thoughts, its times and its end."""
+"""The state of an answer that a model on this machine generates: text, thoughts, times, stop texts and repetitions."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from zooter_core.backends.thoughts import Splitter, overlap, still_thinking
 from zooter_core.base.errors import Failure
 from zooter_core.base.records import Finish, Response
 
-# Small models at times write one line, or one sign, until the limit of tokens.
-LEAST = 240  # characters of a repetition
-TIMES = 4  # that something is written, however long it is
-LONGEST = 300  # characters of what is repeated
-EVERY = 40  # characters after which a text is looked at again
-LETTERS = 12  # in a line whose numbers alone change: a list of numbers is no repetition
+# Small models sometimes repeat a line or a character until the token limit.
+LEAST = 240  # characters of all repetitions together
+TIMES = 4  # repetitions
+LONGEST = 300  # characters of the repeated part
+EVERY = 40  # characters between two checks of a text
+LETTERS = 12  # in a repeated line with changing numbers, so that a list of numbers does not count as a repetition
 _NUMBER = re.compile(r"\d+")
 
 
 class StopTexts:
-    """Lets a text through, in pieces, up to the first stop text. What may become one waits.
+    """Passes a streamed text on, up to the first stop text. Text that may be part of a stop text is held back.
 
-    The first is the one that is complete first, or the longest of several, wherever the pieces are cut.
+    The first stop text is the one whose last character comes first; of several with the same end, it is the longest.
+    The result does not depend on how the text is divided into pieces.
 
     Attributes:
-        match: the stop text that has come; "" if none has.
-        waiting: the end of the text so far, if a stop text begins with it.
+        match: the stop text that ended the text; "" if none has yet.
+        waiting: the text that is held back, since a stop text may begin with it.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts, self.match, self.waiting = texts, "", ""
 
     def feed(self, piece: str) -> str:
-        """Add a piece. Return what of the text is clear now."""
+        """Add a piece. Return the text that can be passed on now."""
         if self.match:
             return ""
         text = self.waiting + piece
@@ -52,10 +53,10 @@ class GrowingAnswer:
     """The answer to one request.
 
     Attributes:
-        opening: what a calculator writes before the model begins; "" for most queries.
-        text: all that has come, with thoughts and their tags.
-        splitter: separates the thoughts; replace it if the prompt has opened them.
-        started: when generation began; None if it has not.
+        opening: text that the calculator writes before the model's text; "" for most queries.
+        text: the complete text so far, with thoughts and their tags.
+        splitter: separates the thoughts. Replace it if the prompt has opened them.
+        started: when generation began (`time.perf_counter`); None if it has not begun.
     """
 
     def __init__(self, request: Request) -> None:
@@ -64,15 +65,15 @@ class GrowingAnswer:
         self.tokens = self.thought_tokens = 0
         self.started: float | None = None
         self._first_token_seconds: float | None = None
-        self._looked_at = 0  # characters of the text
+        self._checked = 0  # characters of the text at the last check for repetitions
         self._stops, self._shown = StopTexts(request.stop), ""
 
     def start(self) -> None:
-        """Note that generation begins, unless it has begun."""
+        """Record the beginning of generation, if it has not begun."""
         self.started = self.started or time.perf_counter()
 
     def count(self, tokens: int = 1) -> None:
-        """Count tokens that come next."""
+        """Count generated tokens. Call it before `add` with their text."""
         self.tokens += tokens
         if self.splitter.thinking:
             self.thought_tokens += tokens
@@ -80,7 +81,7 @@ class GrowingAnswer:
             self._first_token_seconds = time.perf_counter() - self.started
 
     def add(self, text: str) -> Piece:
-        """Add text. Return what it adds to the answer and to the thoughts."""
+        """Add generated text. Return a piece with the new parts of the answer and the thoughts."""
         self.text += text
         thoughts, text = self.splitter.feed(text)
         text = self._stops.feed(text)
@@ -89,19 +90,20 @@ class GrowingAnswer:
 
     @property
     def at_stop(self) -> bool:
-        """Whether a stop text has come, behind which nothing belongs to the answer."""
+        """Whether a stop text has ended the answer."""
         return bool(self._stops.match)
 
     @property
     def repeats(self) -> bool:
-        """Whether the answer repeats itself; looked at every EVERY characters."""
-        if len(self.text) < self._looked_at + EVERY:
+        """Whether the answer repeats itself. Checked every EVERY characters; otherwise False."""
+        if len(self.text) < self._checked + EVERY:
             return False
-        self._looked_at = len(self.text)
+        self._checked = len(self.text)
         return ends_in_repetition(self.text)
 
     def end(self, finish: Finish, error: Failure | None = None) -> Piece:
-        """The last piece, with the response and text that has waited. Thoughts that have not ended are no answer."""
+        """The last piece, with the response and the text that was held back. Without the end of its thoughts, a
+        response is refused."""
         parts, name = self.splitter.end(), self.request.candidate.name
         if parts.unfinished and finish in ("stop", "length", "repeated"):
             finish, error = "refused", still_thinking(name, self.tokens).failure
@@ -123,9 +125,9 @@ class GrowingAnswer:
 
 
 def ends_in_repetition(text: str) -> bool:
-    """Whether a text ends in a repetition: the same characters again and again, or the same line with other numbers.
+    """Whether a text ends with repetitions of the same characters, or of the same line with different numbers.
 
-    It is at least LEAST characters long and has what is repeated at least TIMES.
+    Together they must have at least LEAST characters, and the part must be there at least TIMES times.
     """
     end = text[-(LONGEST * TIMES) - LONGEST :]
     if _period(end):
@@ -136,10 +138,10 @@ def ends_in_repetition(text: str) -> bool:
 
 
 def _period(end: str) -> int:
-    """The length of what is repeated at the end of a text; 0 if nothing is."""
+    """The length of the part that is repeated at the end of a text; 0 if there is no repetition."""
     for period in range(1, min(LONGEST, len(end) // TIMES) + 1):
         length = max(LEAST, TIMES * period)
-        quick = end[-1] == end[-1 - period]  # most periods end here
-        if quick and len(end) >= length and end[-length:-period] == end[-length + period :]:
+        is_possible = end[-1] == end[-1 - period]  # a fast test that rules out most periods
+        if is_possible and len(end) >= length and end[-length:-period] == end[-length + period :]:
             return period
     return 0

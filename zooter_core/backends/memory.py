@@ -1,6 +1,6 @@
-"""How much memory models may take: the free memory of a device without a margin, and at most the budget.
+"""Computes how much memory models may use: the free memory of a device minus a margin, but at most the budget.
 
-Sizes are measured bytes by device ("cuda:0", "cpu").
+`Sizes` are measured bytes by device ("cuda:0", "cpu").
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from zooter_core.base.errors import ZooterError, did_you_mean
 from zooter_core.config.candidates import CandidateConfig
 
 Sizes = dict[str, int]
-SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")  # values of device_map that are not a device
+SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")  # values of device_map that are not devices
 MARGIN = 0.05  # share of a device's memory that generation itself needs
 GB = 1e9
-# Files of a cgroup, version 2 and 1: the most bytes that it may take, those that it takes, and what they are for.
+# Files of a cgroup, version 2 and 1: the limit in bytes, the usage in bytes, and the usage by purpose.
 LIMITS = (
     ("memory.max", "memory.current", "memory.stat"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
@@ -33,7 +33,7 @@ def devices(device_map: str | None) -> tuple[str, ...]:
     """The devices for a candidate's weights, the first choice first.
 
     Raises:
-        ZooterError: there is no such device.
+        ZooterError: `device_map` names a device that this machine does not have.
     """
     if device_map == "cpu":
         return ("cpu",)
@@ -48,7 +48,7 @@ def devices(device_map: str | None) -> tuple[str, ...]:
         choices = (*SPREAD, *gpus, "cpu")
         count = {0: "is no GPU", 1: "is one GPU"}.get(len(gpus), f"are {len(gpus)} GPUs")
         raise ZooterError(
-            "device_map as a device of this machine, or a way to spread over several",
+            "device_map to name a device of this machine, or a way to spread weights over devices",
             f'"{device_map}"',
             f"{did_you_mean(device_map, choices)} There {count}.",
         )
@@ -56,7 +56,8 @@ def devices(device_map: str | None) -> tuple[str, ...]:
 
 
 def free(device: str) -> int:
-    """Free bytes of a device, with those that torch has reserved but not used. In a container, those left to it."""
+    """The free bytes of a device, including those that torch has reserved but does not use. In a container, no more
+    than its limit allows."""
     if device == "cpu":
         import psutil
 
@@ -68,7 +69,7 @@ def free(device: str) -> int:
 
 
 def total(device: str) -> int:
-    """All bytes of a device. In a container, its limit."""
+    """The total bytes of a device. In a container, no more than its limit."""
     if device == "cpu":
         import psutil
 
@@ -79,34 +80,34 @@ def total(device: str) -> int:
 
 
 def measure_container(root: Path = CGROUP) -> tuple[float, float]:
-    """The bytes that this process's container may take in all, and those that are left; infinite without a limit.
+    """The memory limit of this process's container, and its free part, in bytes; both are infinite without a limit.
 
     Args:
-        root: where the cgroups are mounted, version 2 or 1.
+        root: the mount point of the cgroups, version 2 or 1.
     """
     for limit, usage, stat in LIMITS:
-        with suppress(OSError, ValueError, KeyError):  # "max" is no number
+        with suppress(OSError, ValueError, KeyError):  # ValueError for "max": no limit
             counts = dict(line.split() for line in (root / stat).read_text().splitlines())
-            cached = counts.get("total_inactive_file") or counts["inactive_file"]  # given up when memory is needed
+            cached = counts.get("total_inactive_file") or counts["inactive_file"]  # freed when memory is needed
             most = float((root / limit).read_text())
             return most, max(0.0, most - float((root / usage).read_text()) + float(cached))
     return math.inf, math.inf
 
 
 def room(device: str, used: Mapping[str, int], budget: int | None) -> int:
-    """Bytes that another model may take on a device, if the loaded models use `used`."""
+    """The bytes that another model may use on a device, if the loaded models use `used`."""
     unused = free(device) - int(MARGIN * total(device))
     return max(unused if budget is None else min(unused, budget - used.get(device, 0)), 0)
 
 
 def read_budget(candidate: CandidateConfig) -> int | None:
-    """The most bytes that models may use on a device; None if only the device sets a limit."""
+    """The most bytes that models may use on a device; None if the fleet sets no budget."""
     gigabytes = candidate.memory.budget_gb if candidate.memory else None
     return None if gigabytes is None else int(gigabytes * GB)
 
 
 def is_full(problem: BaseException | None) -> bool:
-    """Whether an exception, or one of its causes, says that memory ran out."""
+    """Whether an exception, or one of its causes, means that memory ran out."""
     torch = sys.modules.get("torch")
     full = MemoryError if torch is None else (torch.OutOfMemoryError, MemoryError)
     while problem is not None:
@@ -120,21 +121,21 @@ def is_full(problem: BaseException | None) -> bool:
 
 
 def shortage(problem: BaseException) -> str:
-    """How much more memory an exception says was needed, in words; "more" if it does not say."""
+    """How much more memory was needed according to an exception, such as "2.00 GiB more"; "more" if it does not say."""
     amount = re.search(r"tried to allocate ([\d.]+ ?\w+)", str(problem), re.IGNORECASE)
     return f"{amount[1]} more" if amount else "more"
 
 
 def give_back() -> None:
-    """Return unused memory to the system, also from torch's cache."""
+    """Return unused memory to the system, including torch's cache."""
     gc.collect()
-    torch = sys.modules.get("torch")  # not loaded where llama.cpp runs all models
+    torch = sys.modules.get("torch")  # None if llama.cpp runs all models
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def in_bytes(size: float) -> str:
-    """Bytes in words: 26.0 GB, 310 MB, 120 kB."""
+    """A size with its unit, such as "26.0 GB", "310 MB" or "120 kB"."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6)):
         if size >= scale:
             return f"{size / scale:.1f} {unit}" if size < 100 * scale else f"{size / scale:.0f} {unit}"

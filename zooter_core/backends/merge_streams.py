@@ -1,4 +1,4 @@
-"""Several streams as one, each read in its own thread, so that a slow one holds up no other."""
+"""Merges several streams into one. Each is read in its own thread, so that a slow stream does not delay others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ END = object()
 
 
 class Stop(threading.Event):
-    """A stop that is also set when another one is."""
+    """An event that is also set when another event is set."""
 
     def __init__(self, other: threading.Event) -> None:
         super().__init__()
@@ -28,11 +28,11 @@ class Stop(threading.Event):
 
 
 def merge_streams(streams: Sequence[Stream[Item]], stop: threading.Event) -> Generator[Item]:
-    """Yield the items of all streams as they come. An exception in a stream is raised here and stops the others.
+    """Yield the items of all streams as they arrive. An exception in a stream is raised here and stops the others.
 
     Args:
-        streams: functions that start a stream. Each one gets an event to watch, which is set when `stop` is, or when
-            the reader of the merged stream goes away.
+        streams: functions that start a stream. Each gets an event, which is set when `stop` is set or when the merged
+            stream is closed.
     """
     if len(streams) == 1:
         yield from streams[0](stop)
@@ -48,10 +48,11 @@ def merge_streams(streams: Sequence[Stream[Item]], stop: threading.Event) -> Gen
 def iter_pushed(
     pushes: Sequence[Push[Item]], stop: threading.Event, join_seconds: float | None = JOIN_SECONDS
 ) -> Generator[Item]:
-    """The same for functions that put their items themselves. Each runs in a thread of its own.
+    """Yield the items that functions pass to a callback, as they arrive. Each function runs in its own thread.
 
     Args:
-        join_seconds: for each thread to end after a stop; None waits for ever.
+        pushes: functions that get the callback and an event that tells them to stop, as in `merge_streams`.
+        join_seconds: how long to wait for the end of each thread after a stop; None waits without limit.
     """
     items: queue.Queue[Item | Exception | object] = queue.Queue()
     stop_all = Stop(stop)
@@ -79,5 +80,5 @@ def iter_pushed(
     finally:
         stop_all.set()
         for thread in threads:
-            if thread.ident is not None:  # else a Ctrl-C came before it began
+            if thread.ident is not None:  # None if a Ctrl-C came before the thread started
                 thread.join(join_seconds)

@@ -1,6 +1,6 @@
-"""Backend `recorded`: responses from a score file or a run folder, so that published outputs make a fleet.
+"""Backend `recorded`: replays responses from a score file or a run folder, so that published outputs can be a fleet.
 
-A query must be in the file, apart from differences in white space.
+Only queries of the file can be answered; differences in white space do not matter.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from zooter_core.data.json_records import each_record
 from zooter_core.data.score_records import score_records
 from zooter_core.data.scores import read_query, read_responses
 
-SHOWN = 80  # characters of a query
+SHOWN = 80  # characters of a query in a message
 
 
 @dataclass
 class Recording:
-    """The responses of a file: query with single spaces -> candidate -> its texts, in the order of the file."""
+    """The responses in a file: query with single spaces -> candidate -> its texts, in the order of the file."""
 
     path: Path
     texts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
@@ -37,25 +37,25 @@ class Recording:
         self.texts.setdefault(single_spaced(query), {}).setdefault(candidate, []).append(text)
 
     def of(self, candidate: str) -> list[str]:
-        """The queries with a response of a candidate.
+        """The queries to which a candidate has a response.
 
         Raises:
-            ZooterError: there is none.
+            ZooterError: there are no such queries.
         """
         if queries := [query for query, texts in self.texts.items() if candidate in texts]:
             return queries
         names = dict.fromkeys(name for texts in self.texts.values() for name in texts)
         raise ZooterError(
             f"responses of {candidate} in {self.path}",
-            f"none; it holds those of {listed(names) or 'nobody'}",
-            "Name the candidate as the file does.",
+            f"responses of {listed(names) or 'no candidate'} only",
+            "Use the candidate's name in the file.",
         )
 
     def look_up(self, query: str, candidate: str, number: int) -> str:
         """A candidate's response to a query.
 
         Args:
-            number: chooses one of several responses, in turn.
+            number: selects one of several responses, modulo their number.
 
         Raises:
             ZooterError: the file has no such response; the message names a query that has one.
@@ -64,14 +64,14 @@ class Recording:
             return texts[number % len(texts)]
         queries = self.of(candidate)
         raise ZooterError(
-            f"a response of {candidate} in {self.path.name}, which has {len(queries):,}",
+            f"a recorded response of {candidate} ({len(queries):,} in {self.path.name})",
             f'no response to "{one_line(query, SHOWN)}"',
-            f'The first is "{one_line(queries[0], SHOWN)}".',
+            f'The first query is "{one_line(queries[0], SHOWN)}".',
         )
 
 
 class RecordedBackend(Backend):
-    """Replays recordings. Every file is read once."""
+    """Replays recorded responses. Each file is read once."""
 
     independent = True
 
@@ -84,7 +84,7 @@ class RecordedBackend(Backend):
         self._recording(candidate).of(candidate.name)
 
     def trial(self, candidate: CandidateConfig) -> str:
-        """The first query to which there is a response."""
+        """The first query to which the candidate has a response."""
         return self._recording(candidate).of(candidate.name)[0]
 
     def stream(
@@ -129,7 +129,7 @@ def read(path: Path) -> Recording:
     """Read a score file with `responses`, or a run folder with queries and responses.
 
     Raises:
-        ZooterError: there is no such file or folder, a line is wrong, or it has no responses.
+        ZooterError: the file or folder does not exist, has an invalid line, or has no responses.
     """
     recording = Recording(path)
     if path.is_dir():
@@ -148,5 +148,5 @@ def read(path: Path) -> Recording:
 
 
 def single_spaced(text: str) -> str:
-    """A text with single spaces, and none around it."""
+    """The text with single spaces, and without white space at both ends."""
     return " ".join(text.split())

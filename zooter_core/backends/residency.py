@@ -1,8 +1,8 @@
-"""Which models are in memory. A model is loaded with its first use and stays while there is room. When there is none,
-the least recently used model that is idle is unloaded.
+"""Decides which models stay in memory. A model is loaded on first use and stays while there is room. To make room, the
+least recently used idle model is unloaded.
 
-One caller at a time loads and unloads models; others wait. Two callers who need two models that do not fit together are
-therefore both served, one after the other.
+Only one caller at a time loads and unloads models; others wait. If two callers need models that do not fit into memory
+together, both are therefore served, one after the other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zooter_core.backends import POLL_SECONDS, Backend, memory
 from zooter_core.base.errors import WorkError, first_line, listed
 from zooter_core.config.candidates import CandidateConfig
 
-NEVER = threading.Event()  # a stop that nobody sets
+NEVER = threading.Event()  # a stop event that is never set
 
 
 class LoadedModel(Protocol):
@@ -29,10 +29,10 @@ class LoadedModel(Protocol):
 
     @property
     def usable(self) -> bool:
-        """Whether it can still serve."""
+        """Whether the model can still answer."""
 
     def close(self) -> None:
-        """Release everything that takes memory."""
+        """Release the model's memory."""
 
 
 Loaded = TypeVar("Loaded", bound=LoadedModel)
@@ -40,14 +40,14 @@ Loaded = TypeVar("Loaded", bound=LoadedModel)
 
 @dataclass(frozen=True)
 class Loader(Generic[Loaded]):
-    """How to load a model, and what it needs."""
+    """Loads a model, and knows its requirements."""
 
     key: Hashable  # the same for all candidates that share the model
     candidate: CandidateConfig
-    devices: tuple[str, ...]  # where the weights go, the first choice first
-    bytes: int  # that it will take
+    devices: tuple[str, ...]  # for the weights, the first choice first
+    bytes: int  # the memory that the model will use
     load: Callable[[], Loaded]
-    spreads: bool = False  # whether it may lie on all of these devices, and on the CPU
+    spreads: bool = False  # whether the weights may be spread over all of these devices and the CPU
 
     @property
     def budget(self) -> int | None:
@@ -55,7 +55,7 @@ class Loader(Generic[Loaded]):
         return memory.read_budget(self.candidate)
 
     def too_large(self, available: str) -> WorkError:
-        """The error that the model does not fit into memory."""
+        """The error for a model that does not fit into memory."""
         smaller = "" if self.candidate.quantisation == "4bit" else 'quantisation = "4bit" makes the model smaller, '
         step = f'or raise budget_gb in [memory]; {smaller}device_map = "auto" spreads it over devices.'
         expected = f"{memory.in_bytes(self.bytes)} of memory for {self.candidate.model}"
@@ -67,12 +67,12 @@ class _Resident(Generic[Loaded]):
     """A model in memory."""
 
     model: Loaded
-    users: int = 0  # how many use it now
-    retired: bool = False  # whether it leaves with its last user
+    users: int = 0  # callers that use the model now
+    retired: bool = False  # whether the model is unloaded after its last user
 
     @property
     def usable(self) -> bool:
-        """Whether a new use may begin."""
+        """Whether a new caller may use the model."""
         return self.model.usable and not self.retired
 
 
@@ -83,11 +83,12 @@ class Residency(Generic[Loaded]):
         self._residents: dict[Hashable, _Resident[Loaded]] = {}
         self._changed = threading.Condition()
         self._loading = threading.Lock()  # held by the only caller that may load or unload models
-        self._draining = False  # whether that caller waits for models in use to become idle: no new use may begin
+        self._draining = False  # whether that caller waits for models to become idle; no new use may begin meanwhile
 
     @contextmanager
     def use(self, loader: Loader[Loaded], stop: threading.Event) -> Iterator[Loaded | None]:
-        """A model while the block runs, loaded if necessary. None if `stop` was set while it waited or loaded.
+        """Yield a model, loading it if necessary. It stays loaded while the block runs. Yield None if `stop` is set
+        first.
 
         Raises:
             ZooterError: the model cannot be loaded, or does not fit even without the others.
@@ -113,7 +114,7 @@ class Residency(Generic[Loaded]):
             with self._changed:
                 self._residents[loader.key] = _Resident(model, users=1)
             return model
-        except InterruptedError:  # the stop has ended the loading
+        except InterruptedError:  # `stop` was set during loading
             return None
         finally:
             self._loading.release()
@@ -135,7 +136,7 @@ class Residency(Generic[Loaded]):
             self._changed.notify_all()
 
     def retain(self, needed: Callable[[Any], bool]) -> None:
-        """Unload the models whose keys are not needed, each as soon as nobody uses it. No new use of them begins."""
+        """Unload the models whose keys are not needed, each as soon as it is idle. New callers cannot use them."""
         with self._changed:
             for key in [key for key in self._residents if not needed(key)]:
                 self._residents[key].retired = True
@@ -147,12 +148,12 @@ class Residency(Generic[Loaded]):
             return key in self._residents
 
     def fits(self, loader: Loader[Loaded]) -> bool:
-        """Whether a model is loaded, or is the first, or its bytes fit beside the loaded ones."""
+        """Whether a model is loaded, or can be loaded without unloading others."""
         with self._changed:
             return loader.key in self._residents or not self._residents or self._room(loader) >= loader.bytes
 
     def note(self, loader: Loader[Loaded]) -> str:
-        """The note that a model replaces others in memory; "" if it does not."""
+        """A note that a model will replace others in memory; "" if it will not."""
         if self.fits(loader):
             return ""
         size, others = memory.in_bytes(loader.bytes), ", ".join(self.names())
@@ -164,12 +165,12 @@ class Residency(Generic[Loaded]):
             return [resident.model.name for resident in self._residents.values()]
 
     def sizes(self) -> dict[object, int]:
-        """Bytes of each loaded model, by key."""
+        """The bytes that each loaded model uses, by key."""
         with self._changed:
             return {key: sum(resident.model.sizes.values()) for key, resident in self._residents.items()}
 
     def used(self) -> memory.Sizes:
-        """Bytes of all loaded models, by device."""
+        """The bytes that all loaded models use, by device."""
         used: Counter[str] = Counter()
         with self._changed:
             for resident in self._residents.values():
@@ -177,7 +178,7 @@ class Residency(Generic[Loaded]):
         return dict(used)
 
     def spare(self) -> None:
-        """Unload all idle models and return their memory."""
+        """Unload all idle models and return their memory to the system."""
         with self._changed:
             for key in [key for key, resident in self._residents.items() if not resident.users]:
                 self._unload(key)
@@ -188,8 +189,8 @@ class Residency(Generic[Loaded]):
         return sum(memory.room(device, used, loader.budget) for device in loader.devices)
 
     def _make_room(self, loader: Loader[Loaded], stop: threading.Event) -> bool:
-        """Unload models until a new one fits, and one of the same key that can no longer serve. Those in use are
-        unloaded when they become idle. False if `stop` was set."""
+        """Unload models until the new one fits, and an unusable one with the same key. Models in use are unloaded when
+        they become idle. Return False if `stop` was set first."""
         size = loader.bytes
         with self._changed:
             self._check(loader)
@@ -203,14 +204,14 @@ class Residency(Generic[Loaded]):
                         return False
                     else:
                         self._draining = not replaces
-                        self._changed.wait(POLL_SECONDS)  # a stop does not notify
+                        self._changed.wait(POLL_SECONDS)  # setting `stop` does not notify
             finally:
                 self._draining = False
         return True
 
     def _check(self, loader: Loader[Loaded]) -> None:
-        """Refuse a model that cannot fit, before others are unloaded for it. One that may spread uses the CPU too."""
-        if loader.spreads:
+        """Refuse a model that cannot fit, before others are unloaded for it."""
+        if loader.spreads:  # the weights may also use the CPU's memory
             return
         device, budget = loader.devices[0], loader.budget
         most, limit = self.used().get(device, 0) + memory.free(device), f"free on {device} with no other model"
@@ -220,7 +221,7 @@ class Residency(Generic[Loaded]):
             raise loader.too_large(f"{memory.in_bytes(most)} ({limit})")
 
     def _load(self, loader: Loader[Loaded]) -> Loaded:
-        """Load a model. If memory runs out, try once more without all idle models."""
+        """Load a model. If memory runs out, unload all idle models and try again."""
         for last in (False, True):
             try:
                 return loader.load()
@@ -233,14 +234,14 @@ class Residency(Generic[Loaded]):
                 break
         device, others = loader.devices[0], listed(self.names())
         free = f"{memory.in_bytes(memory.free(device))} free on {device}"
-        raise loader.too_large(f"{free}{f' beside {others}' if others else ''} ({why})")
+        raise loader.too_large(f"{free}{f' with {others} loaded' if others else ''} ({why})")
 
     def _unload(self, key: Hashable) -> None:
         self._residents.pop(key).model.close()
 
 
 def acquire(lock: threading.Lock, stop: threading.Event) -> bool:
-    """Wait for a lock. False if `stop` is set first."""
+    """Acquire a lock. Return False if `stop` is set first."""
     while not stop.is_set():
         if lock.acquire(timeout=POLL_SECONDS):
             return True
@@ -248,7 +249,7 @@ def acquire(lock: threading.Lock, stop: threading.Event) -> bool:
 
 
 class ResidentBackend(Backend):
-    """A backend that runs its models on this machine, and unloads them when there is no room."""
+    """A backend that runs models on this machine, and unloads idle ones to make room for others."""
 
     resident: Residency[Any]
 

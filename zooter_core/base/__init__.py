@@ -1,1 +1,1 @@
-"""What every other room stands on: records, errors, files, JSON lines, weights, plug-ins."""
+"""Shared foundations, which every other room may import: records, errors, files, JSON lines, weights and plug-ins."""

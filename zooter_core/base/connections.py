@@ -1,9 +1,10 @@
-"""Connections of the endpoint and the demo: limits that uvicorn with httptools does not have.
+"""Connections of the endpoint and the demo, with limits that uvicorn with httptools does not have.
 
-They bound the size of a request's headers, the time for headers and body, and the number of connections. Two faults of
-uvicorn are mended: it stops reading at an offer to change the protocol, and sends chunks to clients of HTTP/1.0.
+The limits bound the size of a request's headers, the time for headers and body, and the number of connections. Two
+faults of uvicorn are worked around: it stops reading after a request to upgrade the protocol, and it sends chunked
+answers to HTTP/1.0 clients.
 
-A connection on which the server waits for the client may be closed to make room for another one.
+If there are too many connections, one on which the server waits for the client is closed to make room.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-HEADER_BYTES = 64 << 10  # of a request's line and headers; also of anything else that is not its body
+HEADER_BYTES = 64 << 10  # for the request line and the headers, and for anything else outside the body
 HEADER_SECONDS = 10.0
-BODY_SECONDS, BODY_BYTES_A_SECOND = 20.0, 16 << 10  # a body may take 20 s, and a second more for each 16 KiB
-BUFFER_BYTES = 128 << 10  # that the system takes of an answer before the client reads; by itself it takes megabytes
+BODY_SECONDS, BODY_BYTES_A_SECOND = 20.0, 16 << 10  # a body may take 20 s plus 1 s for each 16 KiB
+BUFFER_BYTES = 128 << 10  # send buffer of a socket; by default, the system buffers megabytes for a slow client
 OTHER_FILES, MOST_FILES = 64, 1 << 16
-OFFERS = (b"upgrade", b"http2-settings")  # headers in which a client offers another protocol
+OFFERS = (b"upgrade", b"http2-settings")  # headers of a request to upgrade the protocol
 REASONS = {
     408: "The request did not arrive in time.",
     431: f"The request line and the headers have more than {HEADER_BYTES:,} bytes.",
@@ -30,10 +31,13 @@ REASONS = {
 
 
 def most_connections() -> int:
-    """Half of the files that this process may open, less a few: a request may also need one to a model's server."""
+    """The limit on open connections: half of the files that this process may open, less a reserve.
+
+    The other half is for connections to the models' servers.
+    """
     try:
         import resource
-    except ImportError:  # Windows, which has no such limit
+    except ImportError:  # Windows has no such limit
         return MOST_FILES
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = MOST_FILES if files == resource.RLIM_INFINITY else min(files, MOST_FILES)
@@ -41,7 +45,7 @@ def most_connections() -> int:
 
 
 def raise_file_limit() -> None:
-    """Raise this process's limit of open files as far as allowed: the usual 1,024 are too few for a full queue."""
+    """Raise this process's limit on open files as far as allowed: the usual 1,024 are too few for a full queue."""
     try:
         import resource
     except ImportError:
@@ -53,7 +57,7 @@ def raise_file_limit() -> None:
 
 
 class OldCycle(RequestResponseCycle):
-    """A request of HTTP/1.0: an answer of unknown length ends with its connection."""
+    """An HTTP/1.0 request: the end of the connection ends an answer of unknown length."""
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
@@ -65,19 +69,19 @@ class OldCycle(RequestResponseCycle):
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """A connection of uvicorn with bounds.
+    """A uvicorn connection with limits.
 
     Args:
-        most_of: how many connections a client's address may have; 0 is no limit of its own.
+        most_of: the limit on connections for a client's address; 0 for no separate limit.
     """
 
     def __init__(self, *arguments: Any, most_of: Callable[[str], int] = lambda address: 0, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._most_of = most_of
-        self._unread = 0  # bytes since the last part of a body, or since the end of a request
-        self._body = 0  # bytes of a body
+        self._unread = 0  # bytes received since the last part of a body, or since the end of a request
+        self._body = 0  # bytes received of the body
         self._timer: asyncio.TimerHandle | None = None
-        self.waiting_since: float | None = None  # None while nothing is awaited of the client
+        self.waiting_since: float | None = None  # None while the server does not wait for the client
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -95,7 +99,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._timer is None and (self.cycle is None or self.cycle.response_complete):
-            self._wait(HEADER_SECONDS)  # a further request begins
+            self._wait(HEADER_SECONDS)  # the next request begins
         self._unread += len(data)
         self._unset_keepalive_if_required()
         try:
@@ -106,9 +110,10 @@ class BoundedConnection(HttpToolsProtocol):
             self._refuse(431)
 
     def _feed(self, data: bytes) -> None:
-        """Parse what has come. An offer of another protocol that is not taken is ignored (RFC 9110, 7.8).
+        """Parse received data. A request to upgrade the protocol is ignored if it is not accepted (RFC 9110, 7.8).
 
-        The parser takes all that follows an offer for the other protocol, so a new one gets the request without it.
+        After such a request, the parser takes everything for the other protocol. Therefore a new parser gets the
+        request without the headers of the upgrade.
         """
         while data:
             try:
@@ -130,7 +135,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     @property
     def _is_offer(self) -> bool:
-        """Whether the headers are parsed again, without the offer in them."""
+        """Whether the headers request an upgrade that is not accepted. They are then parsed again without it."""
         offered = self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers)
         return offered and not self._should_upgrade()
 
@@ -157,13 +162,13 @@ class BoundedConnection(HttpToolsProtocol):
         self._unread = 0
         self._stop_waiting()
         super().on_message_complete()
-        if self.cycle is not None and self.cycle.response_complete:  # it was answered before its end
+        if self.cycle is not None and self.cycle.response_complete:  # answered before the end of the request
             self._wait(HEADER_SECONDS)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.waiting_since is None and not self.pipeline:
-            self.waiting_since = self.loop.time()  # for a next request; uvicorn has a timer for it
+            self.waiting_since = self.loop.time()  # for the next request, for which uvicorn has a timer
 
     def handle_websocket_upgrade(self) -> None:
         self._stop_waiting()
@@ -176,7 +181,7 @@ class BoundedConnection(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def _wait(self, seconds: float, then: Callable[[], None] | None = None) -> None:
-        """Wait for the client, and give up after some seconds."""
+        """Start to wait for the client. After the given seconds, call `then`, or else close the connection."""
         self._stop_waiting()
         self.waiting_since = self.loop.time()
         self._timer = self.loop.call_later(seconds, then or (lambda: self._refuse(408)))
@@ -188,7 +193,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._timer = None
 
     def _check_body(self) -> None:
-        """Give up on a body that comes too slowly, but not because the app does not read it."""
+        """Close the connection if the body arrives too slowly, unless it is the app that does not read it."""
         if self.flow.read_paused or self.waiting_since is None:
             self._body = 0
             self._wait(BODY_SECONDS, self._check_body)
@@ -200,7 +205,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._timer = self.loop.call_later(left, self._check_body)
 
     def _refuse(self, status: int) -> None:
-        """Close the connection, with an answer if none has begun."""
+        """Close the connection. Send the error first, unless an answer has begun."""
         if self.transport.is_closing():
             return
         text = REASONS[status].encode()
@@ -210,7 +215,7 @@ class BoundedConnection(HttpToolsProtocol):
         self.transport.close()
 
     def _make_room(self, connections: Iterable[Any], most: int) -> None:
-        """If there are more connections than that, close the one that has kept the server waiting for longest."""
+        """If there are more than `most` connections, close the one on which the server has waited longest."""
         connections = list(connections)
         if len(connections) <= most:
             return

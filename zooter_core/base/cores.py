@@ -1,7 +1,7 @@
-"""How many threads llama.cpp and numpy get: as many as there are free cores among those that this process may use.
+"""The number of threads for llama.cpp and numpy: as many as there are free cores that this process may use.
 
-The threads of a model wait for each other after every layer, so one thread without a core holds up all of them. On a
-busy machine, fewer threads are several times as fast.
+The threads of a model wait for each other after every layer, so a single thread without a core delays all of them. On
+a busy machine, fewer threads can be several times as fast.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ SAMPLE = 0.1  # seconds
 
 
 def cores(root: Path = CGROUP) -> int:
-    """The cores that this process may use, at least 1. In a container, the host's number of cores is too high.
+    """The number of cores that this process may use, at least 1. In a container, it can be lower than the host's.
 
     Args:
-        root: where the cgroups are mounted, version 2 or 1.
+        root: the mount point of the cgroups, version 2 or 1.
     """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(root)
@@ -30,12 +30,12 @@ def cores(root: Path = CGROUP) -> int:
 
 
 def free_cores() -> int:
-    """How many of `cores` other processes leave idle, at least 1. Takes SAMPLE seconds.
+    """The number of `cores` that other processes leave idle, at least 1. Takes SAMPLE seconds.
 
-    A core counts as used if it is busy now and was busy in the last minute. So a browser that opens the demo does not
-    count, nor does an installation that has just ended.
+    A core counts as used if it is busy now and was busy in the last minute. This ignores short loads, such as a browser
+    that opens the demo or an installation that has just ended.
     """
-    import psutil  # here, because routing does without it
+    import psutil  # here, since routing does not need it
 
     everywhere, here = os.cpu_count() or 1, psutil.Process()
     before = sum(here.cpu_times()[:2])
@@ -46,13 +46,13 @@ def free_cores() -> int:
 
 
 def _quota(root: Path) -> float | None:
-    """The cores of a cgroup's quota; None without one."""
+    """The cores that the cgroup's quota allows; None if there is no quota."""
     try:
         if (root / "cpu.max").is_file():
             allowed, period = (root / "cpu.max").read_text().split()
         else:
             allowed, period = ((root / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
-        number = float(allowed) / float(period)  # "max" is no number
+        number = float(allowed) / float(period)  # ValueError for "max": no quota
     except (OSError, ValueError, ZeroDivisionError):
         return None
     return number if number > 0 else None
@@ -60,10 +60,10 @@ def _quota(root: Path) -> float | None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let numpy multiply matrices in the calling thread alone, where its library is OpenBLAS, as in its wheels.
+    """While the block runs, numpy multiplies matrices in the calling thread only, if it uses OpenBLAS as its wheels do.
 
-    This is for many small products: numpy's threads wait for each other at each one, and if other processes use the
-    cores, that takes much longer than the work.
+    This is for many small products: numpy's threads wait for each other after each one. If other processes use the
+    cores, waiting takes much longer than the computation.
     """
     library = _openblas()
     if library is None:
@@ -79,7 +79,7 @@ def one_thread() -> Iterator[None]:
 
 @cache
 def _openblas() -> Any:
-    """The library that numpy multiplies matrices with; None where it is another one."""
+    """The OpenBLAS library of numpy; None if numpy uses another library."""
     import ctypes
 
     import numpy as np

@@ -1,6 +1,6 @@
-"""Errors that a user can fix. Each one says what was expected, what was found, and what to do next.
+"""Errors that a user can fix. Each error says what was expected, what was found, and what to do next.
 
-The three facts are fields. Code that needs one of them reads the field, and never parses a message.
+These three facts are fields, so code never parses a message.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 from typing import Self
 
 LONGEST_EXPECTED, LONGEST_FOUND, LONGEST_NEXT = 800, 2000, 800  # characters of each part of a message
-MOST_LISTED, MOST_NAMED = 400, 80  # characters of a list of names, and of one name in it
-MOST_FOREIGN = 200  # characters of a text from outside, such as a server's message
+MOST_LISTED, MOST_NAMED = 400, 80  # characters of a list of names, and of each name
+MOST_FOREIGN = 200  # characters of an external text, such as a server's message
 FIX_PERMISSIONS = "Fix its permissions, or use another one."
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong, as a value: an error's fields without the exception. `str()` gives the message.
+    """The facts of an error, as a value that can be stored. `str()` gives the message.
 
     Attributes:
-        expected: what would have been right; empty if `found` is the whole message.
-        found: what was there instead.
-        next_step: the command or edit to try now, as a sentence.
+        expected: the expected state; empty if `found` is the whole message.
+        found: the actual state.
+        next_step: a sentence with the command or edit to try next.
         sentence: replaces "Expected ..., but found ..." in the message.
     """
 
@@ -35,14 +35,14 @@ class Failure:
 
     @classmethod
     def of(cls, problem: BaseException | str) -> Failure:
-        """The failure behind an exception or a message."""
+        """The failure that an exception or a message describes."""
         if isinstance(problem, ZooterError):
             return problem.failure
         return cls("", first_line(problem) if isinstance(problem, BaseException) else problem)
 
     @property
     def reason(self) -> str:
-        """What was found, on one line, for use inside another sentence."""
+        """`found` on one line, for use inside another sentence."""
         return " ".join(self.found.split())
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Failure:
 
 
 class ZooterError(Exception):
-    """A mistake in the call or its input (exit code 2). Its arguments are the fields of a `Failure`, shortened."""
+    """An error in the call or its input (exit code 2). The arguments are a `Failure`'s fields, and are shortened."""
 
     exit_code = 2
 
@@ -66,32 +66,32 @@ class ZooterError(Exception):
 
     @classmethod
     def saying(cls, sentence: str, next_step: str = "") -> Self:
-        """An error whose message is a sentence of its own."""
+        """An error whose message is the given sentence and the next step."""
         return cls("", sentence, next_step)
 
     @classmethod
     def because(cls, failure: Failure, expected: str, next_step: str = "") -> Self:
-        """An error because of a failure. `expected` is used if the failure is a bare message, and no sentence."""
+        """An error for a failure. `expected` is used if the failure has none and its `found` is not a full sentence."""
         steps = f"{failure.next_step} {next_step}".strip()
         expected = "" if failure.found.endswith(".") else expected
         return cls(failure.expected or expected, failure.found, steps, sentence=failure.sentence)
 
 
 class WorkError(ZooterError):
-    """The call was right but the work failed (exit code 1), such as a model that does not load."""
+    """The call was valid but the work failed (exit code 1), for example because a model does not load."""
 
     exit_code = 1
 
 
 class NotInstalledError(ZooterError):
-    """Something needs a package that is not there; `command` installs it."""
+    """A required package is not installed; `command` installs it."""
 
     def __init__(self, package: str, user: str, command: str, otherwise: str = "") -> None:
-        """An error that names the package and how to install it.
+        """Create the error for a package.
 
         Args:
-            user: what needs the package, as the beginning of a sentence.
-            otherwise: another way out, after "Run ..., or".
+            user: the subject of the sentence "... needs the package NAME", such as "The model X".
+            otherwise: an alternative to the command, for use after "Run ..., or".
         """
         sentence = f"{user} needs the package {package}, which is not installed."
         step = f"Run `{command}`, or {otherwise}." if otherwise else f"Run `{command}`."
@@ -100,7 +100,7 @@ class NotInstalledError(ZooterError):
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
-    """`Did you mean "x"?` with the nearest of the possible names, else the list of them."""
+    """`Did you mean "x"?` with the most similar option; a list of the options if none is similar."""
     names = sorted(options)
     comparable = [entry for entry in names if len(entry) <= MOST_LISTED]  # comparing takes quadratic time
     near = difflib.get_close_matches(name[:MOST_LISTED], comparable, n=1, cutoff=0.6)
@@ -108,7 +108,7 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[str], between: str = ", ") -> str:
-    """Names for a message, long ones shortened: all of them if they fit, else the first ones and how many more."""
+    """The names as a text for a message. Long names are shortened; if not all names fit, the rest are counted."""
     short = [shortened(name, MOST_NAMED) for name in names]
     length, shown = 0, 0
     for name in short:
@@ -121,7 +121,7 @@ def listed(names: Iterable[str], between: str = ", ") -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """A text cut to `most` characters: of a longer one, the beginning and the end."""
+    """The text in at most `most` characters: of a longer text, the beginning and the end."""
     if len(text) <= most:
         return text
     end = (most - 5) // 3
@@ -129,23 +129,23 @@ def shortened(text: str, most: int) -> str:
 
 
 def one_line(text: str, most: int = MOST_FOREIGN) -> str:
-    """A text from outside as one short line without control characters."""
+    """An external text as one short line without control characters."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return shortened(line, most)
 
 
 def first_line(problem: BaseException) -> str:
-    """The first line of a library's error, for use inside one of ours."""
+    """The first line of a library's error, for use in our own message."""
     return (str(problem).strip() or type(problem).__name__).splitlines()[0]
 
 
 @contextmanager
 def loading(what: str, next_step: str, reason: Callable[[BaseException], str] = first_line) -> Iterator[None]:
-    """Turn what the block raises into one error: libraries raise many kinds for a file that is damaged.
+    """Turn the block's exceptions into one kind of error: libraries raise many kinds for a damaged file.
 
     Raises:
         WorkError: `what` does not load.
-        ZooterError: as the block.
+        ZooterError: the block raised it; it is passed on unchanged.
     """
     try:
         yield
@@ -156,7 +156,7 @@ def loading(what: str, next_step: str, reason: Callable[[BaseException], str] = 
 
 
 def check_text(text: str, what: str) -> None:
-    """Refuse a text with lone surrogates, which no tokenizer takes.
+    """Refuse a text with lone surrogates, which no tokenizer accepts.
 
     Raises:
         ZooterError: `what` is not Unicode text.

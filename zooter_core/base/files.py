@@ -1,10 +1,10 @@
-"""Safe writing: atomic files and folders, private ones, locks, and one message for a full disk.
+"""Safe writing: atomic and private files and folders, locks, and one message for a full disk.
 
-What holds queries and answers is private: files with the permissions 0600 in folders with 0700, whatever the umask.
-Files that the user names with --out have the permissions of any new file. Windows has no such permissions.
+Files with queries and answers are private: their permissions are 0600, in folders with 0700, regardless of the umask.
+Files that the user names with --out get the default permissions. Windows has no such permissions.
 
-A fleet's folder or a run's may come from a stranger, with links in it. What is written, appended, locked or deleted
-there goes through `inside` and the functions here, none of which follows a link.
+The folder of a fleet or a run may come from an untrusted source and contain links. Code that writes, appends, locks or
+deletes there uses `inside` and the functions of this module, which do not follow links.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from zooter_core.base.errors import WorkError, ZooterError
 if TYPE_CHECKING:
     from filelock import AcquireReturnProxy
 
-OTHERS = 0o077  # the permissions of everybody but the owner
-SQLITE = ("", "-wal", "-shm", "-journal")  # what SQLite adds to the name of a database for the files beside it
+OTHERS = 0o077  # the permissions of group and others
+SQLITE = ("", "-wal", "-shm", "-journal")  # suffixes of a database file and of the files that SQLite creates beside it
 CREATING = threading.Lock()
 LINK = "it is a link, which may lead to another file"
-PARTIAL = ".partial-"  # in the name of what is incomplete
-RUST = "(os error "  # in what tokenizers and safetensors raise where Python raises OSError
+PARTIAL = ".partial-"  # in the names of incomplete files and folders
+RUST = "(os error "  # in messages of tokenizers and safetensors, which do not raise OSError
 
 
 @contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Turn what a full or broken disk raises into one message.
+    """Turn the errors of a full or broken disk into one kind of message.
 
     Raises:
         WorkError: the disk is full, or `place` cannot be written.
@@ -44,7 +44,7 @@ def writing(place: Path) -> Iterator[None]:
     try:
         yield
     except (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError) as problem:
-        next_step = "Fix its permissions, or move what is in its place, and start again; finished work is kept."
+        next_step = "Fix the permissions, or move what blocks this path, and start again; finished work is kept."
         raise WorkError(f"{place} to be writable", str(problem), next_step) from problem
     except Exception as problem:
         if not isinstance(problem, OSError) and RUST not in str(problem):
@@ -54,7 +54,7 @@ def writing(place: Path) -> Iterator[None]:
 
 
 def narrow(path: str | Path) -> None:
-    """Remove the permissions of everybody else from a file or folder of this user, if there is one."""
+    """Remove the permissions of group and others from a file or folder of this user, if it exists."""
     with suppress(OSError):
         status = os.stat(path)
         if status.st_mode & OTHERS and _is_mine(status):
@@ -62,13 +62,13 @@ def narrow(path: str | Path) -> None:
 
 
 def private_folder(folder: Path, *, ours: bool = True) -> None:
-    """Make a private folder.
+    """Create a private folder.
 
     Args:
-        ours: make an existing folder private too. Not for one that may hold other things.
+        ours: make an existing folder private too. Pass False for a folder that may hold other files.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the folder cannot be created.
     """
     if not folder.is_dir():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,13 +77,13 @@ def private_folder(folder: Path, *, ours: bool = True) -> None:
 
 
 def private_file(path: Path) -> None:
-    """Make a private file for SQLite, or make an existing one private, with the files that SQLite puts beside it.
+    """Create a private file for SQLite, or make an existing one private, with the files that SQLite creates beside it.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the file cannot be created, or is a link.
     """
-    # Closing a file drops all of the process's locks on it, also those of SQLite in other threads. So it is opened only
-    # to make it, before anything in this process can use it.
+    # Closing a file drops all of the process's locks on it, also those of SQLite in other threads. Therefore the file
+    # is opened here only to create it, before anything in this process can use it.
     for suffix in SQLITE:
         if os.path.islink(f"{path}{suffix}"):
             raise FileExistsError(errno.ELOOP, LINK, f"{path}{suffix}")
@@ -94,10 +94,10 @@ def private_file(path: Path) -> None:
 
 
 def owner_only(path: str, flags: int) -> int:
-    """An opener for `open`: a new file is private from the start, an existing one of this user becomes private.
+    """An opener for `open` that creates a private file, or makes an existing file of this user private.
 
     Raises:
-        OSError: it cannot be opened, or is a link.
+        OSError: the file cannot be opened, or is a link.
     """
     try:
         descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
@@ -114,10 +114,10 @@ def owner_only(path: str, flags: int) -> int:
 
 
 def inside(folder: Path, name: str | PurePath) -> Path:
-    """The path of what is written or deleted in a folder that may come from a stranger.
+    """The path of a file to write or delete in a folder that may come from an untrusted source.
 
-    The folder itself may be reached by a link: only its owner makes one. Links in it could lead to anything of the
-    owner's, so each part of the name is checked.
+    The path to the folder may contain links, since only the user can create those. Links inside the folder could lead
+    to any file of the user, so each part of the name is checked.
 
     Raises:
         ZooterError: a part of the name is a link, a pipe or a device.
@@ -130,19 +130,19 @@ def inside(folder: Path, name: str | PurePath) -> Path:
 
 
 def check_plain(paths: Iterable[Path]) -> None:
-    """Refuse links, pipes and devices among the files of a folder of ours: writing to them would change something else.
+    """Refuse links, pipes and devices, since writing to them would change something outside the folder.
 
-    Hard links pass. An archive cannot bring one to a file outside itself, and backups make them.
+    Hard links pass: backups create them, and those in an archive cannot lead to a file outside it.
 
     Raises:
-        ZooterError: names the first of them.
+        ZooterError: a path is a link, a pipe or a device; the message names the first one.
     """
     for path in paths:
-        with suppress(OSError):  # there is none, or opening it will say why not
+        with suppress(OSError):  # the path does not exist, or opening it will report the error
             mode = path.lstat().st_mode
             if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
                 what = f"a link to {os.readlink(path)}" if stat.S_ISLNK(mode) else "a pipe or a device"
-                raise ZooterError(f"a file or folder at {path}", what, "Remove it, or put a copy in its place.")
+                raise ZooterError(f"a file or folder at {path}", what, "Remove it, or replace it with a copy.")
 
 
 def _is_mine(status: os.stat_result) -> bool:
@@ -150,10 +150,10 @@ def _is_mine(status: os.stat_result) -> bool:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file to read it: nothing but a file. A pipe would wait for whoever writes to it; a device has no end.
+    """Open a regular file for reading. Reading a pipe could wait forever, and a device may have no end.
 
     Raises:
-        OSError: it cannot be opened, or is something else.
+        OSError: the file cannot be opened, or is not a regular file.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
@@ -161,7 +161,11 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_bounded(path: Path, most: int) -> bytes:
-    """The content of a file. Raises as `open_regular`, also if it has more than `most` bytes."""
+    """The content of a regular file.
+
+    Raises:
+        OSError: the file cannot be opened, is not a regular file, or has more than `most` bytes.
+    """
     with open_regular(path) as file:
         content = file.read(most + 1)
     if len(content) > most:
@@ -170,35 +174,39 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def check_file(path: Path, sources: Iterable[Path] = ()) -> None:
-    """Refuse a file that cannot be written, before any work.
+    """Refuse an output file that cannot be written, before any work is done.
 
     Args:
-        sources: files that are read, whose place it must not take.
+        sources: input files, which the output must not overwrite.
 
     Raises:
-        ZooterError: it is a folder or one of the sources, or its folder cannot be made or written.
+        ZooterError: the path is a folder or one of the sources, or its folder cannot be created or written.
     """
     check_apart(path, sources)
-    _check_place(path, "a place to write")
+    _check_writable(path, "a writable file")
 
 
 def check_apart(path: Path, sources: Iterable[Path]) -> None:
-    """Refuse to write over a file that is read."""
+    """Refuse an output file that is also an input file.
+
+    Raises:
+        ZooterError: the path is one of the sources.
+    """
     if path.resolve() in {source.resolve() for source in sources}:
-        raise ZooterError("a file to write beside those that are read", f"one of them, {path}", "Name another file.")
+        raise ZooterError("an output file other than the input files", f"the input file {path}", "Name another file.")
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be made or written, before any work.
+    """Refuse an output folder that cannot be created or written, before any work is done.
 
     Raises:
-        ZooterError: it is a file, or it or what is around it cannot be made or written.
+        ZooterError: the path is a file, or the folder or its parent cannot be created or written.
     """
-    _check_place(folder, "a folder to write at", is_folder=True)
+    _check_writable(folder, "a writable folder", is_folder=True)
 
 
-def _check_place(path: Path, what: str, is_folder: bool = False) -> None:
-    import tempfile  # here, because routing does without it
+def _check_writable(path: Path, what: str, is_folder: bool = False) -> None:
+    import tempfile  # here, since routing does not need it
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -206,19 +214,20 @@ def _check_place(path: Path, what: str, is_folder: bool = False) -> None:
             raise OSError(f"{path} is a {'file' if is_folder else 'folder'}")
         tempfile.TemporaryFile(dir=path if path.is_dir() else path.parent).close()
     except OSError as problem:
-        raise ZooterError(f"{what} {path}", str(problem), "Give another place.") from problem
+        raise ZooterError(f"{what} {path}", str(problem), "Give another path.") from problem
 
 
 def locked(path: Path, what: str, seconds: float = 0) -> AcquireReturnProxy:
-    """Take a lock that one process at a time can have.
+    """Acquire a lock that only one process can hold at a time.
 
-    A `with` block releases it at its end. Without one, call `.lock.release()`; the system does at the process's end.
+    Use it in a `with` block, or call `.lock.release()`. The system releases the lock when the process ends.
 
     Args:
-        seconds: how long to wait for it.
+        what: what the lock protects, for messages.
+        seconds: how long to wait for the lock.
 
     Raises:
-        ZooterError: another process has it, the place cannot be written, or it is a link.
+        ZooterError: another process holds the lock, or the path cannot be written or is a link.
     """
     from filelock import FileLock, Timeout
 
@@ -226,26 +235,26 @@ def locked(path: Path, what: str, seconds: float = 0) -> AcquireReturnProxy:
     try:
         return FileLock(str(path), mode=0o600).acquire(timeout=seconds)
     except Timeout as problem:
-        facts = (f"{what} to be free", "another process at work in it", "Wait for it, or stop it.")
+        facts = (f"{what} to be free", "another process that uses it", "Wait until that process ends, or stop it.")
         raise ZooterError(*facts) from problem
     except OSError as problem:
-        raise ZooterError(f"{what} to be writable", str(problem), "Fix its permissions, or give another.") from problem
+        raise ZooterError(f"{what} to be writable", str(problem), "Fix its permissions, or name another.") from problem
 
 
 @contextmanager
 def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
-    """A path aside at which to write a file or a folder. It replaces `path` at the end, after a flush to the disk.
+    """Yield a temporary path for a new file or folder, which replaces `path` at the end, after a flush to the disk.
 
-    After an error or an interrupt `path` is as it was. What killed processes left aside is deleted. A link at `path` is
-    replaced, and what it leads to stays.
+    After an error or an interrupt, `path` is unchanged. Temporary files that killed processes have left are deleted. A
+    link at `path` is replaced; its target does not change.
 
     Args:
-        private: make a file that its owner alone reads and writes, before anything is written to it.
+        private: create an empty file that only its owner can read and write.
 
     Raises:
         OSError: the disk is full, or `path` cannot be written.
     """
-    partial = _aside(path, path.parent)
+    partial = _partial_path(path, path.parent)
     try:
         if private:
             os.close(owner_only(str(partial), os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
@@ -255,9 +264,9 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
                 os.fsync(file.fileno())
             partial.replace(path)
             return
-        old = _aside(path.with_name(f"{path.name}.old"), path.parent)
+        old = _partial_path(path.with_name(f"{path.name}.old"), path.parent)
         if path.exists():
-            path.rename(old)  # as a folder cannot replace another
+            path.rename(old)  # since a folder cannot replace another one
         partial.replace(path)
         with suppress(OSError):
             remove(old)
@@ -267,17 +276,17 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def open_atomic(path: Path) -> Iterator[TextIO]:
-    """Open a text file that replaces `path` at the end. It is gzipped if the name ends in .gz.
+    """Open a text file that replaces `path` at the end. The file is gzipped if its name ends in .gz.
 
-    After an error or an interrupt `path` is as it was. A lone surrogate becomes a question mark.
+    After an error or an interrupt, `path` is unchanged. A lone surrogate is written as a question mark.
 
     Raises:
-        ZooterError: at once, if such a file cannot be written.
+        ZooterError: immediately, if the file cannot be written.
         WorkError: the disk is full.
     """
     check_file(path)
     with writing(path), atomic(path) as partial, partial.open("wb") as raw:
-        # Neither name nor time go into the gzip header, so that the same lines make the same bytes.
+        # The gzip header contains neither name nor time, so that equal lines give equal bytes.
         packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else raw
         with io.TextIOWrapper(packed, encoding="utf-8", errors="replace", newline="\n") as file:
             yield file
@@ -285,21 +294,21 @@ def open_atomic(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def update_folder(folder: Path, last: str) -> Iterator[Path]:
-    """A folder aside to fill. Its files then replace those of the same names in `folder`; other files stay.
+    """Yield a temporary folder. At the end, its files replace those of the same names in `folder`; other files stay.
 
-    Renaming needs no space: a full disk shows before anything is replaced. After an error or an interrupt `folder` is
-    as it was.
+    Renaming needs no space, so a full disk is noticed before any file is replaced. After an error or an interrupt,
+    `folder` is unchanged.
 
     Args:
         last: the file without which the folder is not read. The old one is deleted before any other file is replaced,
-            and the new one comes last, so that a kill in between leaves no mixture that could be read.
+            and the new one is moved last. A folder with old and new files is therefore never read, even after a kill.
 
     Raises:
-        ZooterError: at once, if there can be no such folder; later, if a link is in the place of a file of it.
+        ZooterError: immediately, if the folder cannot be written; at the end, if a link has the name of a new file.
         WorkError: the disk is full.
     """
     check_folder(folder)
-    new = _aside(folder, folder if folder.is_dir() else folder.parent)  # on the same file system
+    new = _partial_path(folder, folder if folder.is_dir() else folder.parent)  # on the same file system
     try:
         new.mkdir()
         yield new
@@ -315,25 +324,25 @@ def update_folder(folder: Path, last: str) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Delete a file, a link or a folder with everything in it, if there is one."""
+    """Delete a file, a link, or a folder with its content, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
-def _aside(path: Path, around: Path) -> Path:
-    """A name of this process in a folder, for what is incomplete: `NAME.partial-PID`.
+def _partial_path(path: Path, folder: Path) -> Path:
+    """The path `NAME.partial-PID` in a folder, where this process writes a new version of `path`.
 
-    What killed processes left there is deleted, unless another process has their number by now.
+    Deletes what killed processes have left under such names, unless a new process has the same PID.
     """
     import psutil
 
-    for old in list(around.iterdir()):
+    for old in list(folder.iterdir()):
         name, _, number = old.name.rpartition(PARTIAL)
         if name != path.name or not number.isdecimal() or not number.isascii():
             continue
         if int(number) == os.getpid() or not psutil.pid_exists(int(number)):
             with suppress(OSError):
                 remove(old)
-    return around / f"{path.name}{PARTIAL}{os.getpid()}"
+    return folder / f"{path.name}{PARTIAL}{os.getpid()}"

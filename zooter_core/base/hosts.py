@@ -1,7 +1,7 @@
-"""Host names and origins: under which names a server answers, and from which pages it takes requests.
+"""Host names and origins: the names under which a server answers, and the web pages from which it accepts requests.
 
-The list of names prevents DNS rebinding: a site whose name is made to point at this machine is refused by that name.
-Origins keep out requests by pages of other sites, which browsers send without asking the server.
+The check of names prevents DNS rebinding: if another site's name resolves to this machine, requests under that name are
+refused. The check of origins refuses requests by pages of other sites, which browsers send without a preflight.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Any
 
 from zooter_core.base.errors import ZooterError
 
-WILDCARDS = ("0.0.0.0", "::")  # binding one of them means all addresses of this machine
+WILDCARDS = ("0.0.0.0", "::")  # a server that binds one of them listens at all addresses of this machine
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]*:[0-9a-fA-F:.]*\]|[^\[\]:]+)(:(?P<port>[0-9]{1,5}))?")  # IPv6 in brackets
 NO_HOST = "Zooter expects one Host header with a host name and, where needed, a port."
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-OWN_SITE = ("same-origin", "none")  # Sec-Fetch-Site of a request by a page of the server, or by a person
-# Desktop programs and browser extensions have schemes of their own, such as app://obsidian.md.
+OWN_SITE = ("same-origin", "none")  # Sec-Fetch-Site of a request by a page of the server, or by the user
+# Desktop programs and browser extensions have their own schemes, such as app://obsidian.md.
 ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[^/?#@\\]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Host:
-    """A host name or address as browsers compare it, and the port if one is given."""
+    """A host name or address in canonical form, as browsers compare them, and the port if there is one."""
 
     name: str
     port: int | None = None
@@ -39,9 +39,10 @@ class Host:
 
 
 def host_name(text: str) -> str | None:
-    """The canonical spelling of a name or an IP address without a port; None if it is neither.
+    """The canonical form of a host name or IP address without a port; None if the text is neither.
 
-    Lower case, without a final dot, IDNs in Punycode. IPv6 may be in brackets; an IPv4 address inside IPv6 is IPv4.
+    Names are in lower case, without a final dot, with IDNs in Punycode. IPv6 addresses may be in brackets; IPv4-mapped
+    ones become IPv4 addresses.
     """
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
@@ -91,56 +92,57 @@ def same_origin(origin: str, host: str) -> bool:
 
 @dataclass(frozen=True)
 class HostGate:
-    """Which requests a server takes."""
+    """Decides which requests a server accepts, by their hosts and origins."""
 
-    command: str  # the one that starts it, for messages
-    # The names under which it answers, as `host_name` spells them, beside the address that was dialled.
+    command: str  # that starts the server, for messages
+    # The names under which the server answers, as `host_name` returns them. It also answers under the address that
+    # received the request.
     hosts: frozenset[str]
-    # Those of other sites whose pages may send it requests, as `check_origin` spells them.
+    # Origins of other sites whose pages may send requests, as `check_origin` returns them.
     origins: frozenset[str] = frozenset()
-    has_pages: bool = False  # whether browsers open pages of it, to which other sites may link
+    has_pages: bool = False  # whether the server has web pages, to which other sites may link
 
     def refusal(self, scope: Mapping[str, Any]) -> tuple[int, str] | None:
-        """The status and the reason for refusing a request or a websocket (a scope of ASGI); None if it is taken."""
-        written = _values(scope, b"host")
-        host = parse_host(written[0]) if len(written) == 1 else None
+        """The status and the reason for refusing a request or a websocket (an ASGI scope); None if it is accepted."""
+        headers = _header_values(scope, b"host")
+        host = parse_host(headers[0]) if len(headers) == 1 else None
         if host is None:  # malformed (RFC 9112, 3.2)
             return 400, NO_HOST
-        # DNS rebinding cannot fake a bare address: the one of this machine that received the request is right.
+        # DNS rebinding needs a name, so the address of this machine that received the request is safe.
         if host.name not in self.hosts and not (scope.get("server") and host.name == host_name(scope["server"][0])):
-            next_step = f"If that name is yours, start it with: {self.command} --allowed-host {host.name}"
+            next_step = f"If that name is yours, start Zooter with: {self.command} --allowed-host {host.name}"
             return 403, f"Zooter does not answer under the host name {host.name}.\n{next_step}"
-        origins = _values(scope, b"origin")
+        origins = _header_values(scope, b"origin")
         if self.has_pages:
-            # Browsers send an origin with each websocket and each request that changes something.
+            # Browsers send an origin with each websocket and with each request of an unsafe method.
             if scope["type"] != "websocket" and (scope["method"] in SAFE_METHODS or not origins):
                 return None
             if len(origins) == 1 and same_origin(origins[0], str(host)):
                 return None
-            reason = "Zooter takes connections and uploads from its own pages only"
+            reason = "Zooter accepts connections and uploads from its own pages only"
             return 403, f"{reason}: Origin and Host must name the same server."
-        if not origins and all(site in OWN_SITE for site in _values(scope, b"sec-fetch-site")):
+        if not origins and all(site in OWN_SITE for site in _header_values(scope, b"sec-fetch-site")):
             return None
         page = parse_origin(origins[0]) if len(origins) == 1 else None
         origin = f"{page[0]}://{page[1]}" if page else "ORIGIN"
         if page and (origin in self.origins or same_origin(origin, str(host))):
             return None
-        next_step = f"If that site is yours, start it with: {self.command} --allowed-origin {origin}"
-        return 403, f"Zooter takes no requests from pages of other sites.\n{next_step}"
+        next_step = f"If that site is yours, start Zooter with: {self.command} --allowed-origin {origin}"
+        return 403, f"Zooter does not accept requests from pages of other sites.\n{next_step}"
 
 
-def _values(scope: Mapping[str, Any], name: bytes) -> list[str]:
+def _header_values(scope: Mapping[str, Any], name: bytes) -> list[str]:
     return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
 
 
 def names_of_this_machine(address: str | None) -> frozenset[str]:
-    """The names of this machine, and the address that a server binds."""
+    """The names and loopback addresses of this machine, and the address that a server binds."""
     names = ("localhost", "127.0.0.1", "::1", host_name(socket.gethostname()), host_name(address or ""))
     return frozenset(name for name in names if name)
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address or a host's name is of this machine alone: no other reaches a server that binds it."""
+    """Whether only this machine can reach a server that binds this address or name."""
     try:
         return ip_address(address).is_loopback
     except ValueError:
@@ -148,10 +150,10 @@ def is_loopback(address: str) -> bool:
 
 
 def check_host(text: str, option: str) -> str:
-    """The canonical spelling of a host name that a user typed.
+    """The canonical form of a host name that a user typed.
 
     Raises:
-        ZooterError: it is not a host name; `option` says where it was typed.
+        ZooterError: the text is not a host name. The message names `option`, where it was typed.
     """
     example = f"Leave out http://, the port and the path, for instance {option} demo.example.org."
     name = host_name(text)
@@ -161,12 +163,12 @@ def check_host(text: str, option: str) -> str:
 
 
 def check_origin(text: str, option: str) -> str:
-    """The canonical spelling of an origin that a user typed: scheme://host, with the port unless it is the default.
+    """The canonical form of an origin that a user typed: scheme://host, with the port unless it is the default.
 
     Raises:
-        ZooterError: it is not an origin; `option` says where it was typed.
+        ZooterError: the text is not an origin. The message names `option`, where it was typed.
     """
-    example = f"Write it as in {option} https://www.example.org or {option} http://localhost:3000."
+    example = f"For example: {option} https://www.example.org or {option} http://localhost:3000."
     page = parse_origin(text.removesuffix("/"))
     if page is None:
         raise ZooterError(f"an origin (scheme, host and port of a site) for {option}", repr(text), example)
@@ -175,12 +177,12 @@ def check_origin(text: str, option: str) -> str:
 
 
 def check_server(text: str, option: str) -> str:
-    """The canonical spelling of a host name that a user typed, with the port if there is one: HOST or HOST:PORT.
+    """The canonical form of a server that a user typed: HOST or HOST:PORT.
 
     Raises:
-        ZooterError: it is neither; `option` says where it was typed.
+        ZooterError: the text is neither. The message names `option`, where it was typed.
     """
-    example = f"Write it as in {option} models.example.org or {option} models.example.org:8000."
+    example = f"For example: {option} models.example.org or {option} models.example.org:8000."
     host = Host(name) if (name := host_name(text)) else parse_host(text)
     if host is None:
         raise ZooterError(f"a host, or a host and a port, for {option}", repr(text), example)

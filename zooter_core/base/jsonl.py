@@ -1,6 +1,6 @@
-"""The append-only files of a run, as JSON lines; `data/json_records.py` reads what others wrote.
+"""Reads and writes the append-only files of a run, as JSON lines. `data/json_records.py` reads files of other sources.
 
-`read_records` reads one, whose last line is incomplete if the process that wrote it was killed. `Appender` writes one.
+The last line of such a file is incomplete if the process that wrote it was killed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FLUSH_SECONDS = 0.8  # between two flushes of an Appender to the disk
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a file of ours; an incomplete last line is skipped, a missing file is empty.
+    """Yield the records of an append-only file. An incomplete last line is skipped; a missing file has no records.
 
     Raises:
         WorkError: the file cannot be read, or a line in the middle is not a JSON object with finite numbers.
@@ -57,11 +57,10 @@ def append_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 
 class Appender:
-    """Adds records to an append-only file as they come, from any thread, after removing an incomplete last line. The
-    file is its owner's alone.
+    """Appends records to a private file, from any thread. An incomplete last line is removed first.
 
-    The system has a record when `append` returns, so a killed process loses none. The file is flushed to the disk at
-    most once in FLUSH_SECONDS, and at the end, so a power failure loses only the latest records.
+    When `append` returns, the system has the records, so that none is lost if the process is killed. The file is
+    flushed to the disk at most once in FLUSH_SECONDS, and at the end. A power failure loses only the latest records.
 
     Raises:
         WorkError: the file cannot be written, or is a link.
@@ -85,7 +84,7 @@ class Appender:
         """Write records.
 
         Raises:
-            WorkError: the disk is full, now or at an earlier call; nothing may follow an incomplete line.
+            WorkError: the disk is full, or was full in an earlier call, which may have left an incomplete line.
         """
         text = "".join(dump_json(record, ensure_ascii=False) + "\n" for record in records)
         content = memoryview(text.encode("utf-8", "surrogatepass"))

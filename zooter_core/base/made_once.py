@@ -1,6 +1,6 @@
-"""Places in the cache folder for what is made once of a model, such as its graph for ONNX Runtime.
+"""Stores what is computed once from a model, such as its graph for ONNX Runtime, in the cache folder.
 
-A folder there is used only while the model's weights are those that it was made from.
+A stored folder is used only while the model's weights do not change.
 """
 
 from __future__ import annotations
@@ -16,39 +16,38 @@ from zooter_core.base.files import remove
 from zooter_core.base.weights import cache_dir, writing_cache
 
 Opened = TypeVar("Opened")
-OWNER = "owner"  # a file beside it, written last
+OWNER = "owner"  # a file in the folder that is written last, so a folder without it is incomplete
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder in the cache for what is made of one model. Copies of a fleet share it."""
+    """A folder in the cache for the result of converting a model. Copies of a fleet share it."""
 
-    kind: str  # the folder of such places
-    source: str  # decides the model's outputs
-    owner: str  # stays the same when the model's weights change, so that a new folder replaces the old one
+    kind: str  # the name of the parent folder
+    source: str  # a hash of everything that determines the model's outputs
+    owner: str  # identifies the model even if its weights change, so that a new folder replaces the old one
 
     @property
     def folder(self) -> Path:
         return cache_dir() / self.kind / self.source[:24]
 
     def open(self, write: Callable[[Path], object], load: Callable[[Path], Opened]) -> Opened:
-        """What `load` makes of the folder, into which `write` writes unless that has been done. A damaged one is
-        written again.
+        """The result of `load` on the folder. If the folder is missing, incomplete or damaged, `write` fills it first.
 
         Raises:
             WorkError: the cache folder cannot be written.
-            Exception: as `write` and `load`.
+            Exception: `write` or `load` raised it.
         """
         if (self.folder / OWNER).is_file():
-            with suppress(Exception):  # each kind of damage has its own error
+            with suppress(Exception):  # a damaged folder can raise many kinds of errors
                 return load(self.folder)
             remove(self.folder)
-        self._make(write)
+        self._fill(write)
         return load(self.folder)
 
-    def _make(self, write: Callable[[Path], object]) -> None:
+    def _fill(self, write: Callable[[Path], object]) -> None:
         with writing_cache(self.folder):
-            if not (self.folder / OWNER).is_file():  # else another process has made it
+            if not (self.folder / OWNER).is_file():  # otherwise another process has filled it
                 for file in self.folder.parent.glob(f"*/{OWNER}"):
                     if file.read_text(encoding="utf-8", errors="surrogateescape") == self.owner:
                         remove(file.parent)
@@ -58,7 +57,7 @@ class Place:
 
 
 def hash_parts(*parts: str | bytes) -> str:
-    """A hash of what decides a model's outputs."""
+    """A hash of the parts that determine a model's outputs."""
     digest = hashlib.sha256()
     for part in parts:
         content = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part

@@ -1,7 +1,7 @@
-"""Where the files outside the package are: app.py, pages, what ships of models/, the list of weight packages.
+"""Paths of files outside the package: app.py, pages/, parts of models/, and the list of weight packages.
 
-In a clone they are at the top. A wheel carries copies of them inside the package, in `bundled/` (pyproject.toml puts
-them there).
+In a clone, these files are in the repository root. A wheel has copies in the package's folder `bundled/`, which
+pyproject.toml fills.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Plug-in kinds by name: our own tables of name -> import path, joined by the entry points of installed packages.
+"""Finds plug-in kinds by name: in Zooter's own tables, and among the entry points of installed packages.
 
-A kind is imported when it is first used. Entry points are looked up only for a name that is not in our table, because
-that reads the metadata of every installed package.
+A kind is imported on first use. Entry points are looked up only for names that are not in the table, because the lookup
+reads the metadata of every installed package.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from zooter_core.base.errors import ZooterError, did_you_mean, first_line, loading
 from zooter_core.base.gone import check_gone
 
-# Families that other packages can add to -> their group of entry points.
+# Family of kinds that other packages can extend -> its group of entry points.
 GROUPS = {
     "backend": "zooter.backends",
     "reward": "zooter.rewards",
@@ -23,19 +23,19 @@ GROUPS = {
 
 
 def load_kind(family: str, kinds: Mapping[str, str], name: str) -> Any:
-    """The class or function behind a name.
+    """The class or function of a kind.
 
     Args:
-        kinds: our own kinds of the family: name -> "module:attribute". They come before those of other packages.
+        kinds: Zooter's own kinds of the family: name -> "module:attribute". They take precedence over other packages'.
 
     Raises:
-        ZooterError: there is no such kind.
-        WorkError: the package that adds it cannot be imported.
+        ZooterError: there is no kind of this name.
+        WorkError: the package that adds the kind cannot be imported.
     """
     if name in kinds:
         module, _, attribute = kinds[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
-    from importlib.metadata import entry_points  # with what it imports, a tenth of a cold `zooter route`
+    from importlib.metadata import entry_points  # here, since importing it takes a tenth of a cold `zooter route`
 
     added = {entry.name: entry for entry in entry_points(group=GROUPS[family])} if family in GROUPS else {}
     if name not in added:

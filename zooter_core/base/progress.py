@@ -1,16 +1,16 @@
-"""Callbacks by which work says what it does and how far it is."""
+"""Callbacks that report what a long operation does and how far it has got."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-Tell = Callable[[str], None]  # takes a sentence for the user
-Progress = Callable[[str, int, int], None]  # takes a step, how much of it is done, and of how much
+Tell = Callable[[str], None]  # called with a sentence for the user
+Progress = Callable[[str, int, int], None]  # called with the step, the number of units done, and their total
 
 
 def silent(sentence: str) -> None:
-    """Tells nothing."""
+    """Ignore the sentence."""
 
 
 def quiet(step: str, done: int, of: int) -> None:
-    """Shows no progress."""
+    """Ignore the progress."""

@@ -1,4 +1,4 @@
-"""The data model: what the rooms pass to each other. Every record is frozen.
+"""The data model: records that the rooms pass to each other. Every record is frozen.
 
 `to_json` gives a record's stable JSON shape, and `from_json` reads it back.
 """
@@ -17,8 +17,8 @@ Certainty = Literal["sure", "leaning", "undecided"]
 # The largest absolute score or reward. Sums, squares and differences then fit a float64, and the router kinds that
 # learn from scores can hold them as float32.
 LARGEST_SCORE = 1e30
-SURE, LEANING = 0.75, 0.5  # bounds of the chosen candidate's probability; up to 0.5 another one is as likely the best
-CLOSE, MOST_CLOSE = 0.7, 3  # between which candidates a router is undecided: their share of the highest probability
+SURE, LEANING = 0.75, 0.5  # probabilities of the chosen candidate; up to 0.5, another one may be as probable
+CLOSE, MOST_CLOSE = 0.7, 3  # rivals have at least this share of the highest probability, and there are at most three
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Message:
     """One turn of a conversation.
 
     Attributes:
-        content: what was typed or answered. This is all that router and reward model read of a user's message.
-        attachments: what the candidate reads before it.
+        content: the text that was typed or answered. Router and reward model read only this part of a user's message.
+        attachments: files that the candidate reads before the text.
     """
 
     role: Role
@@ -43,7 +43,7 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
 
     def to_json(self) -> dict[str, str]:
-        """The message as chat templates and servers read it. `with_attachments` has put the attachments into it."""
+        """The message as chat templates and servers expect it. First, `with_attachments` must add the attachments."""
         return {"role": self.role, "content": self.content}
 
 
@@ -52,8 +52,8 @@ class Reading:
     """How much of an attachment a candidate reads.
 
     Attributes:
-        tokens: of the complete attachment.
-        read: those that were sent, from its beginning.
+        tokens: number of tokens in the complete attachment.
+        read: number of tokens that were sent, from its beginning.
     """
 
     name: str
@@ -74,9 +74,9 @@ class Query:
     """What the user asks.
 
     Attributes:
-        dataset: groups queries in reports.
-        tags: those of the queries file, if it has any.
-        key: what responses are verified by (`data/answer_keys.py`); None for most queries.
+        dataset: the name by which reports group queries.
+        tags: the tags in the queries file, if there are any.
+        key: the answer key by which responses are verified (`data/answer_keys.py`); None for most queries.
     """
 
     id: str
@@ -86,7 +86,7 @@ class Query:
     key: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON, the key only if there is one."""
+        """The fields as JSON. The key is left out if there is none."""
         record = {"id": self.id, "text": self.text, "dataset": self.dataset, "tags": list(self.tags)}
         return record if self.key is None else record | {"key": dict(self.key)}
 
@@ -100,16 +100,16 @@ class Response:
     """One candidate's response to a query.
 
     Attributes:
-        tokens: number of generated tokens, those of thoughts included.
-        seconds: from the start of generation to its end.
-        first_token_seconds: from the start to the first token; None without any token.
-        finish: `stop` (end of turn, or a stop text), `length` (token limit), `stopped` (by the user), `repeated` (it
-            repeated itself, and a backend on this machine ended it), `error` (see `error`), or `refused`: an error of
-            this request alone, such as a query that is too long, which no retry can fix.
-        error: why it failed; None if it did not.
-        request_id: the server's name for the request (`x-request-id`), if it gave one.
-        thoughts: what the model wrote before its answer, to be shown and nothing else: it is no part of the JSON.
-        thought_tokens: the tokens of these.
+        tokens: number of generated tokens, including those of the thoughts.
+        seconds: time from the start of generation to its end.
+        first_token_seconds: time from the start to the first token; None if there was no token.
+        finish: `stop` (end of turn, or a stop text), `length` (token limit), `stopped` (by the user), `repeated` (the
+            text repeated itself, so a backend on this machine ended it), `error` (see `error`), or `refused` (the
+            request itself is invalid, for example because the query is too long, so a retry is useless).
+        error: why the response failed; None if it did not fail.
+        request_id: the server's id of the request (`x-request-id`), if there is one.
+        thoughts: what the model wrote before its answer. Only shown, so `to_json` leaves them out.
+        thought_tokens: number of tokens in the thoughts.
     """
 
     candidate: str
@@ -125,11 +125,11 @@ class Response:
 
     @property
     def failed_before_first_token(self) -> bool:
-        """Whether it failed without any text. A response that the user stopped has not failed."""
+        """Whether the response failed without any text. If the user stopped it, it has not failed."""
         return self.error is not None and not self.text
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON; the error as its message. An id and a count of thoughts only if there are any."""
+        """The fields as JSON, the error as its message. Without thoughts; id and `thought_tokens` only if not empty."""
         record = asdict(self) | {"error": self.error and str(self.error)}
         del record["thoughts"]
         return {name: value for name, value in record.items() if value or name not in ("request_id", "thought_tokens")}
@@ -153,9 +153,10 @@ class Ranked:
     """A response with its reward and rank (1 is best, equal ones share it); both are None for a failed response.
 
     Attributes:
-        right: the verified outcome; None if the query has no answer key, or one of a form that the response has.
-        reason: why it is right or wrong, or that it has the form, in a sentence.
-        lacking: if it is wrong because it lacks a form, what it has instead, such as "1 line, 3 asked".
+        right: the verified outcome; None if the query has no answer key, or if the key checks only the form and the
+            response has it.
+        reason: a sentence that says why the response is right or wrong, or that it has the form.
+        lacking: if the form of the response is wrong, how it differs, such as "1 line, 3 asked".
     """
 
     response: Response
@@ -167,7 +168,7 @@ class Ranked:
 
     @property
     def outcome(self) -> str:
-        """The verified outcome in a word or a few; "" without one."""
+        """The verified outcome in a few words; "" if there is none."""
         if self.right is None:
             return ""
         return "right" if self.right else f"wrong form: {self.lacking}" if self.lacking else "wrong"
@@ -207,19 +208,21 @@ class Decision:
 
     @property
     def most_probable(self) -> str:
-        """The candidate that is most likely to answer best, which prices may have passed over."""
+        """The candidate that is most likely to answer best. With prices, another one may be chosen."""
         return max(self.probabilities, key=lambda name: self.probabilities[name])
 
     @property
     def certainty(self) -> Certainty:
-        """The chosen candidate's probability, in whole percent as pages show it, in a word."""
+        """A word for the chosen candidate's probability, which is rounded to whole percent as on pages."""
         probability = round(self.probabilities[self.candidate], 2)
         return "sure" if probability >= SURE else "leaning" if probability > LEANING else "undecided"
 
     @property
     def rivals(self) -> tuple[str, ...]:
-        """The two or three candidates that the router is undecided between, the most probable first; empty if it is
-        not, or if prices have decided."""
+        """The two or three candidates between which the router is undecided, the most probable first.
+
+        Empty if the router is not undecided, or if prices changed the choice.
+        """
         if self.certainty != "undecided" or self.candidate != self.most_probable or len(self.probabilities) < 2:
             return ()
         order = sorted(self.probabilities, key=lambda name: -self.probabilities[name])
@@ -240,10 +243,10 @@ class Decision:
         tags: tuple[Tag, ...] = (),
         utilities: Mapping[str, float] | None = None,
     ) -> Decision:
-        """The decision that probabilities, or utilities if given, lead to."""
+        """The decision that follows from the utilities, or without them, from the probabilities."""
         values = utilities or probabilities
         order = sorted(values.values(), reverse=True)
-        chosen = max(values, key=lambda name: values[name])  # max keeps the first of equals
+        chosen = max(values, key=lambda name: values[name])  # max returns the first of equal values
         margin = order[0] - order[1] if len(order) > 1 else 1.0
         return cls(query, dict(probabilities), tags, chosen, margin, utilities)
 
@@ -264,9 +267,9 @@ class Selection:
     """The candidates to run for a query.
 
     Attributes:
-        unsureness: of the router, in [0, 1].
-        unsure: whether it is above the threshold.
-        candidates: the most probable first; only one if the router is sure.
+        unsureness: the unsureness of the router, in [0, 1].
+        unsure: whether the unsureness is above the threshold.
+        candidates: the candidates to run, the most probable first; only one if the router is sure.
     """
 
     decision: Decision

@@ -1,4 +1,4 @@
-"""The sixteen skills that a query may ask for, and the groups that they form."""
+"""The sixteen skills that a query may require, and the groups that they form."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SKILLS = (
     "reasoning",
     "summary",
     "rewriting",
-    "translation",  # from English or into it
+    "translation",  # from or into English
     "story",
     "verse",
     "letters",
     "advice",
-    "other-languages",  # an ordinary query in another language than English
+    "other-languages",  # a query in a language other than English, except for translations
 )
-GROUPS: Mapping[str, tuple[str, ...]] = {  # every skill is in one group
+GROUPS: Mapping[str, tuple[str, ...]] = {  # every skill is in exactly one group
     "math": ("arithmetic", "word-problems", "algebra"),
     "code": ("programming", "sql-and-shell", "debugging"),
     "knowledge": ("facts", "reasoning"),

@@ -1,4 +1,4 @@
-"""Private SQLite files, and caches in such files of what can be computed again: vectors and rewards."""
+"""Private SQLite files, and caches of vectors and rewards in such files."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import Any
 from zooter_core.base.files import SQLITE, private_file, private_folder
 from zooter_core.base.weights import cache_dir, private_cache
 
-MOST_KEYS = 500  # in one SELECT; SQLite accepts at least 999
-UNUSABLE = (sqlite3.Error, OSError, UnicodeDecodeError)  # what a file raises that is damaged or cannot be opened
-LOCK_SECONDS = 30.0  # to wait for another process that writes
+MOST_KEYS = 500  # in one SELECT; every SQLite accepts 999
+UNUSABLE = (sqlite3.Error, OSError, UnicodeDecodeError)  # errors if a file is damaged or cannot be opened
+LOCK_SECONDS = 30.0  # how long to wait for another process that writes
 
 
 def open_private(path: Path, setup: str, seconds: float, **options: Any) -> sqlite3.Connection:
-    """A connection to a file that is made, private, if there is none.
+    """A connection to a private file, which is created if it does not exist.
 
     Args:
-        setup: SQL that runs first, such as `CREATE TABLE IF NOT EXISTS`. It may switch the file to WAL. SQLite does not
-            wait when another process does so too; this does.
-        seconds: to wait for another process.
-        options: of `sqlite3.connect`.
+        setup: SQL that runs first, such as `CREATE TABLE IF NOT EXISTS`. It may switch the file to WAL: if another
+            process does so at the same time, SQLite fails at once, but this function tries again.
+        seconds: how long to wait for another process.
+        options: further arguments of `sqlite3.connect`.
 
     Raises:
         OSError, sqlite3.Error, UnicodeDecodeError: the file cannot be used.
@@ -46,16 +46,16 @@ def open_private(path: Path, setup: str, seconds: float, **options: Any) -> sqli
 
 
 def empty_log(database: sqlite3.Connection, seconds: float) -> bool:
-    """Move what the write-ahead log holds into the file, and cut the log to nothing: it has pages as they once were.
+    """Copy the write-ahead log into the file and truncate the log, which also contains old versions of pages.
 
     Args:
-        seconds: to wait for others who read what is in the log.
+        seconds: how long to wait for readers that still use the log.
 
     Returns:
-        whether it is empty.
+        Whether the log is empty.
     """
     until, ((timeout,),) = time.monotonic() + seconds, database.execute("PRAGMA busy_timeout").fetchall()
-    database.execute("PRAGMA busy_timeout = 0").fetchall()  # a checkpoint that waits would keep writers waiting
+    database.execute("PRAGMA busy_timeout = 0").fetchall()  # a checkpoint that waits would block writers
     try:
         while database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
             if time.monotonic() > until:
@@ -67,26 +67,26 @@ def empty_log(database: sqlite3.Connection, seconds: float) -> bool:
 
 
 class CacheFile:
-    """A file that several threads and processes may use, and that may be deleted at any time.
+    """A cache that several threads and processes may use, in a private file that may be deleted at any time.
 
-    Whatever is wrong with it, work continues without it: `find` then finds nothing, and `change` changes nothing. That
-    covers a full disk, a folder that cannot be written, a lock that is held for long, a link, and something else in its
-    place. A file that is no database is made anew. Only its owner can read it.
+    If the file cannot be used, `find` returns nothing and `change` does nothing. Reasons are a full disk, a folder that
+    cannot be written, another process that holds the lock for long, and a link or a folder at the path. A file that is
+    not a database is deleted and created again.
     """
 
     def __init__(self, path: Path, setup: str) -> None:
         self.path, self.setup = path, setup
 
     def find(self, select: str, keys: Sequence[bytes], *before: Any) -> dict[bytes, Any]:
-        """The values that are stored for some keys.
+        """The stored values by key, for those keys that are in the file.
 
         Args:
-            select: SQL that gives key and value; it ends in IN.
-            before: the values of earlier marks in it.
+            select: SQL that selects key and value, and ends in IN.
+            before: the values of earlier placeholders in `select`.
         """
         values: dict[bytes, Any] = {}
         try:
-            if not self.path.is_file():  # reading makes no file
+            if not self.path.is_file():  # reading does not create the file
                 return {}
             with self.opened() as file:
                 for first in range(0, len(keys), MOST_KEYS):
@@ -97,10 +97,10 @@ class CacheFile:
         return values
 
     def change(self, edit: Callable[[sqlite3.Connection], object]) -> None:
-        """Make some changes in one transaction: all of it, or nothing."""
+        """Call `edit` in a transaction."""
         try:
             self._transact(edit)
-        except (sqlite3.OperationalError, OSError):  # locked for long, or the disk is full
+        except (sqlite3.OperationalError, OSError):  # the file is locked for long, or the disk is full
             return
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             with suppress(*UNUSABLE):
@@ -114,7 +114,7 @@ class CacheFile:
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
-        """A connection that commits every statement by itself.
+        """Yield a connection in autocommit mode.
 
         Raises:
             OSError, sqlite3.Error, UnicodeDecodeError: the file cannot be used.
@@ -134,7 +134,7 @@ class CacheFile:
         """Delete the file.
 
         Raises:
-            OSError: it cannot be deleted.
+            OSError: the file cannot be deleted.
         """
         for part in self._parts():
             part.unlink(missing_ok=True)

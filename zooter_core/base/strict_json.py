@@ -1,11 +1,11 @@
 r"""Standard JSON, without NaN, infinity and lone surrogates. All JSON is read and written here.
 
-Python writes such numbers as `NaN` and `Infinity`, which other programs refuse, and reads them silently; it also reads
-1e999 as infinity. Here they are refused. A figure that may be undefined is null, set where it is computed.
+By default, Python writes `NaN` and `Infinity`, which other programs refuse, and reads both. It also reads 1e999 as
+infinity. This module refuses such numbers. A figure that may be undefined is null, set where it is computed.
 
-Lone surrogates are half characters that JSON can carry (`"\ud800"`) but no encoding can write. Text from a server or a
-file has them replaced by U+FFFD where it comes in, as a decoder does with invalid bytes. The rest of the code never
-sees one.
+Lone surrogates are halves of characters: JSON can contain them (`"\ud800"`), but no encoding can write them. In text
+from a server or a file, they are replaced by U+FFFD when it is parsed, as decoders do with invalid bytes. The rest of
+the code never has to deal with them.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 Shape = TypeVar("Shape")
 Pairs = list[tuple[str, Any]]
 SURROGATE = re.compile("[\ud800-\udfff]")
-ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")  # how JSON writes one
-ESCAPED_BYTES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")  # or Python with `surrogatepass`
+ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")  # a surrogate's escape in JSON
+ESCAPED_BYTES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")  # the same, or the bytes of `surrogatepass`
 
 
 def is_number(value: Any) -> TypeGuard[float]:
@@ -40,7 +40,7 @@ def dump_json(value: Any, ensure_ascii: bool = True, indent: int | None = None, 
     """A value as JSON; the options are those of `json.dumps`.
 
     Raises:
-        WorkError: a number in it is NaN or infinite.
+        WorkError: the value contains NaN or infinity.
     """
     try:
         return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, sort_keys=sort_keys, allow_nan=False)
@@ -50,10 +50,10 @@ def dump_json(value: Any, ensure_ascii: bool = True, indent: int | None = None, 
 
 
 def parse_json(text: str | bytes | bytearray, object_pairs_hook: Callable[[Pairs], Any] | None = None) -> Any:
-    """The value of a JSON text, with lone surrogates replaced; the options are those of `json.loads`.
+    """The value of a JSON text, with lone surrogates replaced; `object_pairs_hook` is as in `json.loads`.
 
     Raises:
-        ValueError: it is not JSON, or a number in it is NaN or infinite.
+        ValueError: the text is not JSON, or contains NaN or infinity.
     """
     try:
         value = json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=object_pairs_hook)
@@ -63,14 +63,14 @@ def parse_json(text: str | bytes | bytearray, object_pairs_hook: Callable[[Pairs
 
 
 def of_type(kind: type[Shape], value: object) -> Shape:
-    """A JSON value as a type such as a dataclass or `list[str]`. Keys that the type does not name are left out.
+    """Convert a JSON value to a type such as a dataclass or `list[str]`. Keys that the type lacks are left out.
 
-    Files that Zooter wrote are read with it, unless they have a check of their own.
+    This validates files that Zooter wrote, unless they have their own validation.
 
     Raises:
-        ValueError: a part is missing or of another type; names the first one.
+        ValueError: a part is missing or has another type; the message names the first one.
     """
-    from pydantic import ValidationError  # here: most commands start without it
+    from pydantic import ValidationError  # here, since most commands do not need it
 
     try:
         shape: Shape = _adapter(kind).validate_json(dump_json(value), strict=True)  # type: ignore[arg-type]
@@ -89,12 +89,12 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def objects(value: object) -> list[dict[str, Any]]:
-    """The objects in a list of JSON; none in anything else."""
+    """The objects in a JSON list; an empty list if the value is not a list."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _has_surrogate(text: str | bytes | bytearray) -> bool:
-    """Whether a JSON text may hold a surrogate. Most long texts lack what it begins with, and `in` is fast."""
+    """Whether a JSON text may contain a surrogate. The fast test with `in` is enough for most long texts."""
     if isinstance(text, str):
         return "\\u" in text and ESCAPED.search(text) is not None
     return (b"\\u" in text or b"\xed" in text) and ESCAPED_BYTES.search(text) is not None
@@ -108,14 +108,14 @@ def _finite(text: str) -> float:
 
 
 def replace_surrogates(text: str) -> str:
-    """Join each pair of surrogates into its character, and replace each other one by U+FFFD."""
+    """Join pairs of surrogates into characters, and replace lone surrogates by U+FFFD."""
     if not SURROGATE.search(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def clean(value: Any) -> Any:
-    """A JSON value with the surrogates in its texts replaced."""
+    """The JSON value with surrogates replaced in all texts and keys."""
     if isinstance(value, str):
         return replace_surrogates(value)
     if isinstance(value, list):
@@ -126,15 +126,15 @@ def clean(value: Any) -> Any:
 
 
 class Joiner:
-    """Joins a text that arrives in pieces, where a piece can end inside a character."""
+    """Joins text that arrives in pieces, where a piece can end inside a surrogate pair."""
 
     def __init__(self) -> None:
         self._decoder = getincrementaldecoder("utf-16-le")("replace")
 
     def add(self, piece: str) -> str:
-        """The complete characters so far; a first half at the end waits for the next piece."""
+        """The next complete characters. A first half at the end is kept until the next piece."""
         return self._decoder.decode(piece.encode("utf-16-le", "surrogatepass"))
 
     def close(self) -> str:
-        """The half that is still waiting, replaced."""
+        """The half that is still kept, replaced by U+FFFD; otherwise ""."""
         return self._decoder.decode(b"", final=True)

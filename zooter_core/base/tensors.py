@@ -1,4 +1,4 @@
-"""Safetensors files read by numpy, which lacks bfloat16, so that neither PyTorch nor transformers is needed."""
+"""Reads safetensors files with numpy, so that PyTorch is not needed. Numpy has no bfloat16, so it is converted."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ OTHERS = {"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOO
 
 
 def read_safetensors(content: bytes) -> Tensors:
-    """The tensors of a safetensors file by name: floating-point numbers in single precision, others as they are.
+    """The tensors of a safetensors file by name: floating-point numbers as float32, others unchanged.
 
     Raises:
-        ValueError: names a tensor of a type that numpy does not have.
+        ValueError: a tensor has a type that is not supported; the message names it.
         SafetensorError: the file is damaged.
     """
     from safetensors import deserialize
@@ -35,5 +35,5 @@ def read_safetensors(content: bytes) -> Tensors:
 
 
 def first_broken(tensors: Mapping[str, NDArray[Any]]) -> str | None:
-    """The name of a tensor that has NaN or infinity; None if all numbers are finite."""
+    """The name of the first tensor that contains NaN or infinity; None if all numbers are finite."""
     return next((name for name, numbers in tensors.items() if not np.isfinite(numbers).all()), None)

@@ -1,8 +1,8 @@
-"""Control characters made visible: escapes and whatever else a terminal acts on, including text direction marks.
+"""Makes control characters visible: escapes and other characters that terminals interpret, such as direction marks.
 
-Names, tags, answers, files and error messages come from others. Sent to a terminal unchanged, they could clear the
-screen, fake output, set the clipboard or hide a link's address. `guarded` therefore escapes everything that is written
-to stdout and stderr while they are terminals; a file or a pipe gets the text unchanged.
+Names, tags, answers, files and error messages are untrusted. Sent to a terminal unchanged, they could clear the screen,
+fake output, set the clipboard or hide a link's address. `guarded` therefore escapes everything that is written to
+stdout and stderr if they are terminals. Files and pipes get the text unchanged.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from typing import Any, TextIO, cast
 from zooter_core.base.errors import MOST_NAMED, shortened
 from zooter_core.base.strict_json import dump_json
 
-# C0 without tab and newline (a carriage return unless a newline follows), DEL, C1, bidirectional overrides and
-# isolates, and lone surrogates, which no terminal can show.
+# C0 except for tab, newline and a carriage return before a newline; DEL, C1, bidirectional overrides and isolates; and
+# lone surrogates, which no terminal can show.
 ACTING = re.compile(r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-LONGEST_NAME = 200  # characters of the name of a candidate or a fleet
-NOT_IN_NAMES = re.compile(rf"{ACTING.pattern}|[\t\r\n\u2028\u2029]")  # all of these, tabs, and what separates lines
+LONGEST_NAME = 200  # characters in the name of a candidate or a fleet
+NOT_IN_NAMES = re.compile(rf"{ACTING.pattern}|[\t\r\n\u2028\u2029]")  # these, tabs and line separators
 
 
 def visible(text: str) -> str:
-    r"""A text with control characters written out: an escape as `\x1b`, a right-to-left override as `\u202e`."""
-    return ACTING.sub(_written_out, text)
+    r"""The text with control characters escaped: Escape as `\x1b`, a right-to-left override as `\u202e`."""
+    return ACTING.sub(_escape, text)
 
 
 def visible_name(text: str) -> str:
-    """A name with everything written out that no name may have: it stays on its line."""
-    return NOT_IN_NAMES.sub(_written_out, text)
+    """The name on one line, with the characters that names may not contain escaped."""
+    return NOT_IN_NAMES.sub(_escape, text)
 
 
 def wrong_name(name: object) -> tuple[str, str, str] | None:
-    """What is wrong with a name: what was expected, what it is and what to do; None where nothing is."""
+    """Why a name is invalid: what was expected, what was found and the next step; None if the name is valid."""
     if not isinstance(name, str):
         return "a name as a text", f"{name!r:.60}", "Write it in quotes."
     if not any(letter.isprintable() and not letter.isspace() for letter in name):
@@ -47,21 +47,21 @@ def wrong_name(name: object) -> tuple[str, str, str] | None:
     return None
 
 
-def _written_out(match: re.Match[str]) -> str:
+def _escape(match: re.Match[str]) -> str:
     return repr(match[0])[1:-1]
 
 
 def json_text(shape: Any, indent: int | None = None) -> str:
-    """JSON of the same value with control characters as JSON escapes, safe to show on a terminal."""
+    """The value as JSON that is safe to show on a terminal: control characters are JSON escapes."""
     text = dump_json(shape, ensure_ascii=False, indent=indent)
     return ACTING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class Screen:
-    """Stands in for stdout or stderr on a terminal and makes control characters visible.
+    """Replaces stdout or stderr on a terminal and makes control characters visible.
 
-    It says that it is not a terminal, so that libraries send no colours. Our consoles write to the terminal `behind` it
-    and escape what they print themselves.
+    `isatty` returns False, so that libraries send no colours. Our consoles write to the terminal `behind` it, and
+    escape what they print themselves.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -83,7 +83,7 @@ class Screen:
 
 
 def guard() -> None:
-    """Escape control characters on stdout and stderr, where they are terminals, until the process ends."""
+    """Escape control characters on stdout and stderr until the process ends, if they are terminals."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and stream.isatty():
@@ -91,8 +91,8 @@ def guard() -> None:
 
 
 def guard_logs() -> None:
-    """As `guard`, also for loggers that have stored the streams before."""
-    import logging  # here: with what it imports, a fiftieth of `zooter --help`
+    """Do the same as `guard`, also for log handlers that already hold the streams."""
+    import logging  # here, since importing it takes a fiftieth of `zooter --help`
 
     streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
     guard()
@@ -105,9 +105,9 @@ def guard_logs() -> None:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Escape control characters on stdout and stderr, where they are terminals, while the body runs.
+    """Escape control characters on stdout and stderr while the block runs, if they are terminals.
 
-    On stdout, characters that its encoding lacks are escaped too, as they always are on stderr.
+    Stdout also escapes characters that its encoding does not have, as stderr always does.
     """
     streams = sys.stdout, sys.stderr
     if hasattr(sys.stdout, "reconfigure"):

@@ -1,4 +1,4 @@
-"""Where a model's weights are: a hub id, a folder, or `package:NAME` for weights inside a Python package."""
+"""Locates a model's weights by a hub id, a folder, or `package:NAME` for weights inside a Python package."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from zooter_core.base.files import private_folder
 from zooter_core.base.paths import WEIGHT_PACKAGES
 
 PREFIX = "package:"
-TORCH_PACKAGES = ("torch", "transformers")  # of the extra `torch`
+TORCH_PACKAGES = ("torch", "transformers")  # packages of the extra `torch` that code checks for
 INSTALL_TORCH = "pip install 'zooter[torch]'"
 CACHE = "ZOOTER_CACHE"  # an environment variable
-# Held while a model is made or loaded. transformers and peft set state of the whole process meanwhile (the default
-# dtype, the tied weights), so two loads at once break each other and every later one.
+# Held while a model is created or loaded. transformers and peft change global state meanwhile (the default dtype, tied
+# weights), so two concurrent loads break each other and all later ones.
 LOAD_LOCK = threading.RLock()
 
 
@@ -31,13 +31,13 @@ def has_torch() -> bool:
 
 
 def check_torch(user: str) -> None:
-    """Refuse what needs PyTorch and transformers where they are not installed.
+    """Check that PyTorch and transformers are installed.
 
     Args:
-        user: what needs them, as the beginning of a sentence.
+        user: what needs them, as the subject of a sentence such as "The model X".
 
     Raises:
-        NotInstalledError: one of them is not there.
+        NotInstalledError: one of them is not installed.
     """
     for name in TORCH_PACKAGES:
         if importlib.util.find_spec(name) is None:
@@ -45,7 +45,7 @@ def check_torch(user: str) -> None:
 
 
 def cache_dir() -> Path:
-    """`$ZOOTER_CACHE`, else the user's cache folder."""
+    """`$ZOOTER_CACHE` if it is set, otherwise `zooter` in the user's cache folder."""
     chosen = os.environ.get(CACHE)
     if chosen:
         return Path(chosen)
@@ -56,7 +56,7 @@ def private_cache() -> Path:
     """The cache folder, made private. An existing folder that `$ZOOTER_CACHE` names keeps its permissions.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the folder cannot be created.
     """
     folder = cache_dir()
     private_folder(folder, ours=not os.environ.get(CACHE))
@@ -65,7 +65,7 @@ def private_cache() -> Path:
 
 @contextmanager
 def writing_cache(path: Path) -> Iterator[None]:
-    """Hold the lock of a file or folder in the cache while it is written.
+    """Hold the lock of a file or folder in the cache while the block writes it.
 
     Raises:
         WorkError: the cache folder cannot be written.
@@ -86,10 +86,10 @@ def writing_cache(path: Path) -> Iterator[None]:
 
 
 def check_package(reference: str) -> None:
-    """Refuse a `package:NAME` whose NAME no package can have.
+    """Refuse a `package:NAME` whose NAME is not a valid package name.
 
     Raises:
-        ZooterError: it has other characters, such as those of a path.
+        ZooterError: the name has other characters, such as those of a path.
     """
     name = reference.removeprefix(PREFIX)
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?", name):
@@ -104,14 +104,14 @@ def resolve(reference: str) -> str:
     """The hub id or folder for `from_pretrained`.
 
     Raises:
-        ZooterError: it is a GGUF file, or a package that is not installed or has no transformers folder.
+        ZooterError: the reference is a GGUF file, or a package that is not installed or has no transformers folder.
     """
     if reference.startswith(PREFIX):
         root = package_folder(reference)
         for config in sorted([*root.glob("config.json"), *root.glob("*/config.json")]):
             return str(config.parent)
     if (file := gguf_file(reference)).suffix == ".gguf":
-        next_step = 'llama.cpp runs it: set `backend = "gguf"` in that [[candidate]] of fleet.toml.'
+        next_step = 'To run it with llama.cpp, set `backend = "gguf"` in its [[candidate]] in fleet.toml.'
         raise ZooterError(f"a transformers folder at {reference}", f"the GGUF file {file.name}", next_step)
     return reference
 
@@ -134,11 +134,11 @@ def package_folder(reference: str) -> Path:
     """The folder of an installed `package:NAME`.
 
     Raises:
-        NotInstalledError: it is not there.
+        NotInstalledError: the package is not installed.
     """
     check_package(reference)
     name = reference.removeprefix(PREFIX)
-    # find_spec of a top-level name looks the package up without importing it (its import may need llama.cpp).
+    # find_spec finds a top-level package without importing it; the import may need llama.cpp.
     spec = importlib.util.find_spec(name.replace("-", "_"))
     folders = list(spec.submodule_search_locations or ()) if spec else []
     if not folders:
@@ -148,7 +148,7 @@ def package_folder(reference: str) -> Path:
 
 
 def stamp_weights(folder: str) -> str:
-    """Size and time of the weights in a folder, which change when other weights replace them; empty for a hub id."""
+    """The sizes and times of a folder's weight files, which change if the weights are replaced; "" for a hub id."""
     files = sorted(Path(folder).glob("*.safetensors")) if Path(folder).is_dir() else []
     return " ".join(f"{file.stat().st_size}-{file.stat().st_mtime_ns}" for file in files)
 
@@ -164,26 +164,26 @@ def package_version(reference: str) -> str:
 
 
 def not_finite(model: Any) -> str | None:
-    """The name of a torch model's weight that has NaN or infinity; None if all numbers are finite."""
+    """The name of a torch model's first weight that contains NaN or infinity; None if all numbers are finite."""
     import torch
 
     with torch.inference_mode():
         for name, weight in model.named_parameters():
             if weight.is_floating_point() and weight.numel():
-                lowest, highest = torch.aminmax(weight)  # both are NaN if any number is; makes no copy
+                lowest, highest = torch.aminmax(weight)  # makes no copy; both are NaN if any number is
                 if not (lowest.isfinite() and highest.isfinite()):
                     return str(name)
     return None
 
 
 def load_reason(problem: BaseException) -> str:
-    """Why transformers did not load a folder. Every call has `trust_remote_code=False`, so nobody is asked."""
+    """The reason why transformers could not load a folder. Calls pass `trust_remote_code=False`, so nothing asks."""
     line = first_line(problem)
-    return "code of its own (auto_map), which Zooter does not run" if "custom code" in line else line
+    return "custom code (auto_map), which Zooter does not run" if "custom code" in line else line
 
 
 def quiet_libraries() -> None:
-    """Turn off the libraries' progress bars and advice, as Zooter shows its own."""
+    """Turn off the progress bars and warnings of libraries, since Zooter shows its own."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()
@@ -192,6 +192,6 @@ def quiet_libraries() -> None:
 
 
 def packages_in(requirements: Path) -> list[str]:
-    """The packages that a requirements file lists, as `NAME==VERSION`, without their hashes."""
+    """The packages in a requirements file, as `NAME==VERSION` without hashes."""
     lines = (line.partition("#")[0].split() for line in requirements.read_text(encoding="utf-8").splitlines())
     return [line[0] for line in lines if line]

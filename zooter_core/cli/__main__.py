@@ -1,4 +1,4 @@
-"""`python -m zooter_core.cli` is `zooter`."""
+"""Runs `zooter` as `python -m zooter_core.cli`."""
 
 import sys
 

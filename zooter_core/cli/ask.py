@@ -1,4 +1,4 @@
-"""`zooter ask`: a streamed answer of the chosen candidate, or of the next one that can answer."""
+"""`zooter ask`: streams the answer of the chosen candidate, or of the next one if that fails."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def ask(
     generation = choose_generation(ensemble.fleet.generation, temperature, max_new_tokens)
     messages = [Message("user", stdin_text() if query == STDIN else query)]
     if candidate is not None:
-        ensemble.fleet.candidate(candidate)  # an unknown name shows before the work
+        ensemble.fleet.candidate(candidate)  # report an unknown name before any work
     names: tuple[str, ...] = () if candidate is None else (candidate,)
-    if candidate is None or ensemble.fleet.router:  # who asks one by name needs no starting router
+    if candidate is None or ensemble.fleet.router:  # a starting router is not needed for a candidate by name
         decision = ensemble.route(messages, willingness)
         names = names or decision.order
         probabilities = listed((f"{name} {p:.0%}" for name, p in decision.probabilities.items()), "  ")
@@ -46,10 +46,11 @@ def ask(
 
 
 def _print_answer(names: Sequence[str], pieces: Iterator[Piece], waiting: Collection[str]) -> None:
-    """Print an answer as it arrives, and on stderr which candidate takes over from which.
+    """Print an answer as it arrives. If another candidate takes over after a failure, print a note on stderr.
 
     Args:
-        waiting: candidates whose answer is printed at its end: what comes may turn out to be thoughts.
+        waiting: candidates whose answer is printed only when it is complete, since its beginning may turn out to be
+            thoughts.
     """
     responses: list[Response] = []
     candidate, thinking = names[0], False

@@ -1,4 +1,4 @@
-"""Progress on stderr: bars and spinners on a terminal, elsewhere a plain line now and then."""
+"""Shows progress on stderr: bars and spinners on a terminal, otherwise plain lines at intervals."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from zooter_core.cli.consoles import Output, err
 if TYPE_CHECKING:
     from zooter_core.pipeline.tally import Tally
 
-EVERY = 30.0  # seconds between two lines of one step
+EVERY = 30.0  # seconds between two lines of a step
 
 
 def tally_text(tally: Tally) -> str:
-    """What a candidate has done: rate, tokens, cost so far, time left; or why it is skipped."""
+    """The progress of a candidate: rate, tokens, cost so far and remaining time; or why it is skipped."""
     parts = []
     if tally.new:
         parts.append(f"{tally.rate:.1f}/s" if tally.rate >= 1 else f"{60 * tally.rate:.1f}/min")
@@ -42,7 +42,7 @@ def tally_text(tally: Tally) -> str:
 
 
 class Lines:
-    """Progress in plain lines: one at the end of each step, and before that at most one every `EVERY` seconds."""
+    """Shows progress in plain lines: one at the end of each step, and others at most every `EVERY` seconds."""
 
     def __init__(self, console: Output, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._clock, self._printed_at = console, clock, clock()
@@ -57,7 +57,7 @@ class Lines:
             self.end()
 
     def watch(self, tallies: Sequence[Tally]) -> None:
-        """The candidates of the step, for its next line."""
+        """Show these candidates with the next line of the step."""
         self._tallies = tallies
 
     def note(self, text: str) -> None:
@@ -65,7 +65,7 @@ class Lines:
             self._print(text)
 
     def end(self) -> None:
-        """Print the latest line, unless it has been printed."""
+        """Print the latest line, unless it has already been printed."""
         if self._line != self._printed:
             self._printed = self._line
             self._print(self._line)
@@ -82,14 +82,14 @@ class Lines:
 
 
 class _TimeRemaining(TimeRemainingColumn):
-    """The time left of a step. A candidate's text has its own."""
+    """The remaining time of a step. A candidate's text has its own remaining time."""
 
     def render(self, task: Task) -> Text:
         return Text() if task.fields["more"] else super().render(task)
 
 
 class Bars:
-    """Progress on a terminal: a bar for each step and each candidate."""
+    """Shows progress on a terminal: a bar for each step and each candidate."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -111,7 +111,7 @@ class Bars:
 
 @contextmanager
 def bars() -> Iterator[Lines | Bars]:
-    """A bar for each step on a terminal, else lines. Yields what to call with a step, the part done and the total."""
+    """Yield a progress callback, which draws a bar for each step on a terminal, and otherwise prints lines."""
     if not err.file.isatty():
         lines = Lines(err)
         try:
@@ -128,10 +128,10 @@ def bars() -> Iterator[Lines | Bars]:
 
 @contextmanager
 def waiting(text: str, lines: Lines | None = None) -> Iterator[Tell]:
-    """A spinner with a text on a terminal, else lines; yields a function that changes the text.
+    """Show a spinner with a text on a terminal, otherwise print lines. Yield a function that changes the text.
 
     Args:
-        lines: shared by several waits in a row, so that a line is due every `EVERY` seconds in all of them together.
+        lines: pass the same object to consecutive waits, so that at most one line is printed every `EVERY` seconds.
     """
     if not err.file.isatty():
         lines = lines or Lines(err)
@@ -144,7 +144,7 @@ def waiting(text: str, lines: Lines | None = None) -> Iterator[Tell]:
 
 
 class _AboveBars(FileProxy):
-    """What libraries write to stderr, printed above the bars. rich's own class lets colours and links pass."""
+    """Prints what libraries write to stderr above the bars. Unlike rich's class, it lets no colours and links pass."""
 
     def write(self, text: str) -> int:
         super().write(err.shown(text))
@@ -153,8 +153,8 @@ class _AboveBars(FileProxy):
 
 @contextmanager
 def _above_bars() -> Iterator[None]:
-    """While bars are drawn on stderr, other output there appears above them."""
+    """While the block runs, print other output on stderr above the bars."""
     proxy = _AboveBars(err, err.file)
     with redirect_stderr(proxy):
         yield
-    proxy.flush()  # a line without an end
+    proxy.flush()  # prints a last line that has no line break

@@ -1,4 +1,4 @@
-"""`zooter bench`: a public benchmark, answered by every candidate and scored."""
+"""`zooter bench`: lets every candidate answer a public benchmark, and scores the answers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def bench(
     context: typer.Context,
     suite: str = argument("SUITE", f"Benchmark: {', '.join(suites.SUITES)}."),
     sources: list[Path] = option("FILE...", "The benchmark's own files, plain or .gz.", name="--from", default=...),
-    out: Path = option("FILE", "Score file to write, .jsonl or .jsonl.gz; FILE.run keeps the work.", default=...),
+    out: Path = option("FILE", "Score file to write, .jsonl or .jsonl.gz; FILE.run stores the run.", default=...),
     limit: int | None = option("N", "Use a random sample of N problems (default: all).", min=1),
     judge: str | None = option(
         "NAME|DIR", "alpaca-eval, flask, mt-bench: the judge, a candidate of the fleet or the folder of another fleet."
@@ -81,15 +81,15 @@ def bench(
 
 
 def _check_code(suite: str, run_code: bool) -> None:
-    """Refuse to run code that nobody allowed, or without a sandbox."""
+    """Refuse to run untrusted code without --run-code or without a sandbox."""
     if not run_code:
         raise ZooterError(
             f"--run-code with {suite}, which runs Python that the candidates write on this machine",
             "none",
-            "Add --run-code. The code runs in a sandbox: docs/bench.md says what it prevents.",
+            "Add --run-code. The code runs in a sandbox; docs/bench.md describes what it prevents.",
         )
     if reason := runner.missing():
-        step = "docs/bench.md lists what it needs."
+        step = "docs/bench.md lists the requirements."
         raise ZooterError("a sandbox for the code of --run-code", f"none: {reason}", step)
 
 

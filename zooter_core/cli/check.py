@@ -1,4 +1,4 @@
-"""`zooter check`: every part of a fleet works once; its speed and memory are measured."""
+"""`zooter check`: tests every part of a fleet, and measures its speed and memory."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def check(fleet: Path | None = FLEET, json: bool = JSON) -> int:
 
 
 def _write_thinking(fleet: Fleet, rows: list[dict[str, Any]]) -> None:
-    """Say in fleet.toml which models think, where it does not say yet, so that their first thoughts have room too."""
-    unsaid = {candidate.name for candidate in fleet.candidates if candidate.thinking is None}
+    """Set `thinking` in fleet.toml for models that think and do not have it, so that answers have room for thoughts."""
+    unset = {candidate.name for candidate in fleet.candidates if candidate.thinking is None}
     for row in rows:
-        if row.get("thought_tokens") and row["name"] in unsaid:
+        if row.get("thought_tokens") and row["name"] in unset:
             try:
                 change_candidate(fleet.folder, row["name"], {"thinking": "auto"})
                 row["thinking"] = "auto"
@@ -71,9 +71,10 @@ def _print(name: str, rows: list[dict[str, Any]]) -> None:
         if not row["ok"]:
             out.print(f"{row['name']}: {row['found']}")
         if row.get("thinking"):
-            out.print(f'{row["name"]}: fleet.toml has thinking = "auto" now. With false it answers without, if it can.')
+            step = "To turn thinking off, if the model supports that, set thinking = false."
+            out.print(f'{row["name"]}: fleet.toml now has thinking = "auto". {step}')
         if note := row.get("note"):
             out.print(f"{row['name']}: {note} `zooter exam` trains one.")
         if advice := row.get("advice"):
             keys = ", ".join(f"{key} = {dump_json(value)}" for key, value in advice.items())
-            out.print(f"{row['name']}: set {keys} in its [[candidate]], as its server says.")
+            out.print(f"{row['name']}: set {keys} in its [[candidate]], according to its server.")

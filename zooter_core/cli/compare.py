@@ -1,4 +1,4 @@
-"""`zooter compare`: every candidate's response to a query, or to each line of stdin, ranked by reward."""
+"""`zooter compare`: runs every candidate on a query, or on each line of stdin, and ranks the responses by reward."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def compare(
 
 
 def _ranked(ensemble: Ensemble, query: Query, generation: GenerationConfig) -> list[Ranked]:
-    """The responses of all candidates, the best first; as they are in the pool where nothing ranks them."""
+    """The responses of all candidates, the best first; in pool order if nothing ranks them."""
     pool = ensemble.fleet.pool
     pieces = ensemble.run_candidates(pool, [Message("user", query.text)], threading.Event(), generation)
     responses = {response.candidate: response for _, response in iter_responses(pieces, print_note)}
@@ -63,7 +63,7 @@ def _ranked(ensemble: Ensemble, query: Query, generation: GenerationConfig) -> l
     if ensemble.can_rank:
         try:
             ranked = ensemble.rank_responses(query.text, answers)
-        except WorkError as problem:  # the responses were expensive: they are shown without ranks
+        except WorkError as problem:  # show the responses without ranks, since they were expensive
             err.print(str(problem))
     key = query.key or key_in(query.text)
     return verified_ranking(ranked, key) if key else ranked

@@ -1,7 +1,7 @@
-"""The consoles that commands print on: `out` for results, `err` for everything else.
+"""The consoles that commands print to: `out` for results, `err` for everything else.
 
-Names, answers and files come from others, so no string is read as markup or as the name of an emoji; styles are given
-beside a text, never within it. On a terminal everything passes `visible`; a pipe gets the text unchanged.
+Names, answers and files are untrusted, so texts are never interpreted as markup or emoji names; styles are separate
+arguments. On a terminal, `visible` escapes everything; a pipe gets the text unchanged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from zooter_core.base.terminal import Screen, json_text, visible
 if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
 
-MOST_LISTED = 20  # queries that are set aside
+MOST_LISTED = 20  # queries that are listed as set aside
 
 
 def print_cost(ensemble: Ensemble, samples: int = 1) -> None:
@@ -37,14 +37,19 @@ def print_cost(ensemble: Ensemble, samples: int = 1) -> None:
 
 
 def print_agreement(ensemble: Ensemble) -> None:
-    """Print how often two judges agreed, if two have judged."""
+    """Print how often two judges agreed, if two judges were used."""
     agreed, compared = ensemble.agreement
     if compared:
         err.print(f"The two judges agreed on {agreed / compared:.0%} of {compared:,} verdicts.")
 
 
 def print_set_aside(reasons: Mapping[str, str], lacking: str = "rewards") -> None:
-    """Print which queries, by their ids, lack something, and why."""
+    """Print the queries that are set aside.
+
+    Args:
+        reasons: query id -> why the query is set aside.
+        lacking: what the queries lack.
+    """
     if not reasons:
         return
     err.print(f"{len(reasons)} {'query is' if len(reasons) == 1 else 'queries are'} set aside, without {lacking}:")
@@ -55,7 +60,7 @@ def print_set_aside(reasons: Mapping[str, str], lacking: str = "rewards") -> Non
 
 
 def print_router(pool: Sequence[str], router: Path, report: Path, fleet: Path | None) -> None:
-    """Say where a router is, and how a fleet gets it."""
+    """Print where a router is, and how to use it in a fleet."""
     folder = fleet or "my-fleet"
     err.print(f"A router for {listed(pool)} is in {router}.")
     err.print(
@@ -65,11 +70,11 @@ def print_router(pool: Sequence[str], router: Path, report: Path, fleet: Path | 
 
 
 def print_missing(problems: Mapping[str, Failure]) -> None:
-    """Print which candidates, by their names, lack responses, and why."""
+    """Print the candidates that lack responses, by name, with the reasons."""
     for name, failure in problems.items():
         err.print(f"{name} is skipped, and some of its responses are missing: {failure.reason}")
     if problems:
-        err.print("The step collect stays open. The same command asks for what is missing.")
+        err.print("The step collect is incomplete. Run the same command again to get the missing responses.")
 
 
 def print_note(note: str) -> None:
@@ -77,7 +82,7 @@ def print_note(note: str) -> None:
         err.print(note, style="dim")
 
 
-WIDEST = 10_000  # columns of a table
+WIDEST = 10_000  # characters in a line of a table
 
 
 class Output(Console):
@@ -88,7 +93,7 @@ class Output(Console):
 
     @property
     def file(self) -> IO[str]:
-        """The stream it writes to: the terminal itself, behind the guard."""
+        """The stream to write to: the terminal itself, without the guard (`base/terminal.py`)."""
         stream = super().file
         return stream.behind if isinstance(stream, Screen) else stream
 
@@ -97,26 +102,26 @@ class Output(Console):
         self._file = stream
 
     def on_broken_pipe(self) -> None:
-        """Leave `zooter route - | head` to `main`, which exits with 0; rich would exit with 1."""
+        """Let `main` handle `zooter route - | head`, which exits with 0; rich would exit with 1."""
         raise BrokenPipeError
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print without cutting or wrapping anything. A table takes the width it needs."""
+        """Print without cutting or wrapping. A table is as wide as its content."""
         for table in objects:
             if isinstance(table, Table):
                 table.width = self.measure(table, options=self.options.update(max_width=WIDEST)).maximum
         super().print(*objects, **{"soft_wrap": True} | options)
 
     def shown(self, text: str) -> str:
-        """A text as this console shows it."""
+        """The text as this console shows it."""
         return visible(text) if self.file.isatty() else text
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Escape before anything is measured, so that the columns of a table fit."""
+        """Escape a text before it is measured, so that the columns of a table are aligned."""
         return super().render_str(self.shown(text), **{**options, "markup": False, "emoji": False})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Escape whatever is printed, of any type."""
+        """Escape everything that is printed, of any type."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(self.shown(segment.text), segment.style)
 

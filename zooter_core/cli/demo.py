@@ -1,4 +1,4 @@
-"""`zooter demo`: the web demo."""
+"""`zooter demo`: opens the web demo."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from zooter_core.cli.options import FLEET, LAST_PORT, check_free, flag, option, 
 from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.packages import check_encoder, check_engines
 
-ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # the variable from which Streamlit reads the address to bind
-FLEET_VARIABLE = "ZOOTER_FLEET"  # from which the pages read what answers
-ANY = "*"  # for --manage: every host
+ADDRESS = "STREAMLIT_SERVER_ADDRESS"  # the environment variable with the address that Streamlit binds
+FLEET_VARIABLE = "ZOOTER_FLEET"  # the environment variable with the fleet that the pages use
+ANY = "*"  # a value of --manage: every host
 
 
 def demo(
@@ -24,7 +24,7 @@ def demo(
     host: str | None = option("ADDRESS", "Address to bind, such as 0.0.0.0 (default: localhost only)."),
     allowed_host: list[str] | None = option("NAME...", "Further host names under which browsers reach the demo."),
     allowed_origin: list[str] | None = option(
-        "ORIGIN...", "Sites that may show it in a frame, such as https://www.example.org."
+        "ORIGIN...", "Sites that may embed the demo in a frame, such as https://www.example.org."
     ),
     manage: list[str] | None = option(
         "HOST[:PORT]...",
@@ -32,7 +32,7 @@ def demo(
     ),
     no_browser: bool = flag("--no-browser", "Do not open a browser."),
 ) -> None:
-    shown = _checked(fleet)
+    shown = _checked_fleet(fleet)
     environment = {**os.environ, FLEET_VARIABLE: str(shown.folder.resolve())}
     hosts = read_names(allowed_host, "--allowed-host", "ZOOTER_ALLOWED_HOST", check_host)
     origins = read_names(allowed_origin, "--allowed-origin", "ZOOTER_ALLOWED_ORIGIN", check_origin)
@@ -47,8 +47,8 @@ def demo(
     if is_loopback(address):
         manage = manage or [ANY]
     else:
-        print("Other machines can reach it too, and it has no password.", file=sys.stderr)
-    # In this process: another one would import again what has been imported here.
+        print("Other machines can also reach the demo, which has no password.", file=sys.stderr)
+    # Run in this process, since another one would have to import everything again.
     os.environ.update(environment)
     sys.argv = ["zooter demo", "--server.port", str(port), *(["--server.headless", "true"] if no_browser else [])]
     if manage:
@@ -56,11 +56,11 @@ def demo(
     runpy.run_module("zooter_core.ui", run_name="__main__")
 
 
-def _checked(folder: Path | None) -> Fleet:
-    """The fleet that the demo shows. A mistake in it, or a package that is missing, shows here, not in the browser."""
+def _checked_fleet(folder: Path | None) -> Fleet:
+    """Load the fleet. Errors in it and missing packages are reported here, before the browser opens."""
     fleet = open_fleet(folder)
     if fleet.router:
-        from zooter_core.router.head import RouterHead  # here: the demo loads numpy once its server listens
+        from zooter_core.router.head import RouterHead  # here, since a demo without router loads numpy later
 
         RouterHead.load(fleet.router.path)
     check_encoder(fleet)

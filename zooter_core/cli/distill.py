@@ -1,4 +1,4 @@
-"""`zooter distill`: a router from a run's labels, or from score files alone."""
+"""`zooter distill`: trains a router on the labels of a run, or on score files."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def distill(
         raise ZooterError("--run DIR, or --scores FILE... with --out DIR", missing, "Try `zooter distill --help`.")
     if run and training.labels:
         misplaced = listed(f"--{name}" for name in training.labels)
-        sentence = f"A run's labels are made by `zooter run`, so `zooter distill --run` takes no {misplaced}."
+        sentence = f"`zooter run` has made the labels, so `zooter distill --run` does not accept {misplaced}."
         raise ZooterError.saying(sentence, "Leave them out.")
     if run:
         check_unused(context, "with --run", "scores", "out")
     config = training.distill_config()
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # as `accelerate launch` and torchrun say it
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # set by `accelerate launch` and torchrun
         step = "Leave out `accelerate launch`, or add --num_processes 1."
         raise ZooterError.saying("A router is trained in one process.", step)
     if run:
@@ -55,7 +55,7 @@ def distill(
 
 
 def _check_learns_from_labels(kind: str, labels: dict[str, Any]) -> None:
-    """Refuse label settings for a kind of router that learns from the scores themselves."""
+    """Refuse label settings for a kind of router that learns from scores instead of labels."""
     unused = [f"--{name}" for name in labels if name != "holdout"]
     if kind not in LEARN_LABELS and unused:
         raise ZooterError(

@@ -1,4 +1,4 @@
-"""`zooter evaluate`: a router against score files, or routers over a range of beta and tau (`--sweep`)."""
+"""`zooter evaluate`: evaluates a router on score files, or compares values of beta and tau (`--sweep`)."""
 
 from __future__ import annotations
 
@@ -51,24 +51,24 @@ HEIGHT = 520  # pixels of a chart
 def evaluate(
     context: typer.Context,
     scores: list[Path] = option("FILE...", "Score files.", default=...),
-    router: Path | None = option("DIR", "Folder of the router (default: that of --fleet)."),
+    router: Path | None = option("DIR", "Folder of the router (default: the router of --fleet)."),
     fleet: Path | None = option("DIR", "Folder of a fleet, for its router, prices and reward model."),
     rmr: bool = flag(
         "--rmr", "With --fleet: also evaluate reward model ranking (all candidates run); needs responses."
     ),
     learned_from: list[Path] | None = option(
         "FILE...",
-        "Score files that the router was trained on. The baselines learn from them too, and kNN joins them; else "
-        "the baselines are picked in hindsight.",
+        "Score files that the router was trained on. With them, the baselines are trained, too, and include kNN; "
+        "otherwise they are chosen in hindsight.",
     ),
     sweep: list[str] | None = option(
         "NAME=LIST...",
-        "Without a router: how much beta and tau matter, by cross-validation, such as beta=0,0.3,1 tau=0.3,1.",
+        "Instead of a router, compare values of beta and tau by cross-validation, such as beta=0,0.3,1 tau=0.3,1.",
     ),
     plot: Path | None = option(
         "FILE",
-        "Also measure cost and quality with k candidates where the router is unsure, and plot them into an .html "
-        "file; with --sweep, plot the sweep (extra: plots).",
+        "Also plot quality against cost when unsure queries go to k candidates, into an .html file; with --sweep, "
+        "plot the sweep (extra: plots).",
     ),
     willingness: float | None = WILLINGNESS,
     json: bool = JSON,
@@ -108,7 +108,7 @@ def evaluate(
             willingness = (owner.willingness if owner else None) or 0.0
         figures = _with_costs(figures, table, probabilities, paid, costs, willingness)
     if plot:
-        outputs = Outputs(probabilities, _gain(loaded, path, None if router else owner, table, probabilities))
+        outputs = Outputs(probabilities, _gains(loaded, path, None if router else owner, table, probabilities))
         selected = selection.report(outputs, table.scores, costs=costs)
         if rewards is not None:
             selected = replace(selected, judge=selection.report(outputs, table.scores, rewards, costs))
@@ -118,7 +118,7 @@ def evaluate(
 
 
 def _sweep(table: Scores, configs: Sequence[LabelConfig], fleet: Path | None, plot: Path | None, json: bool) -> None:
-    """Routers over a range of beta and tau, with the encoder of the fleet."""
+    """Compare values of beta and tau, with the encoder of the fleet."""
     from zooter_core.pipeline.train import choose_tags  # loads the backends
 
     encoder = open_encoder(open_fleet(fleet).encoder)
@@ -133,7 +133,7 @@ def _sweep(table: Scores, configs: Sequence[LabelConfig], fleet: Path | None, pl
 
 
 def _sweep_configs(values: Sequence[str]) -> list[LabelConfig]:
-    """The pairs of beta and tau of --sweep, tau by tau; what it does not name is as in `zooter distill --scores`."""
+    """The pairs of beta and tau of --sweep, ordered by tau. Defaults are those of `zooter distill --scores`."""
     from zooter_core.pipeline.train import SCORE_LABELS
 
     settings = {name: text for name, _, text in (value.partition("=") for value in values)}
@@ -171,15 +171,15 @@ def _find_router(fleet: Fleet | None) -> str | Path:
 
 
 def _prices(fleet: Fleet, pool: Sequence[str], willingness: float) -> Array | None:
-    """Prices of a pool, shape (N,); None where the fleet lacks one and the call does not need them."""
-    names = dict(zip(fleet.names_in(pool), fleet.pool, strict=True))  # by those that the scores have
+    """The prices of a pool, shape (N,); None if the fleet lacks one and the call does not need them."""
+    names = dict(zip(fleet.names_in(pool), fleet.pool, strict=True))  # name in the scores -> name in the fleet
     find_prices = pricing.price_list if willingness else pricing.known_prices
     return find_prices(fleet, [names.get(name, name) for name in pool])
 
 
-def _gain(router: Router, path: str | Path, fleet: Fleet | None, scores: Scores, probabilities: Array) -> Array | None:
-    """Where the gain of a second response is expected to rank, by which queries are unsure when they are routed; None
-    where the router's folder has no training queries of the candidates."""
+def _gains(router: Router, path: str | Path, fleet: Fleet | None, scores: Scores, probabilities: Array) -> Array | None:
+    """The expected rank of each query by the gain of a second response, which decides whether routing is unsure; None
+    if the router's folder has no training queries with the candidates."""
     learned = Neighbours.load(path)
     if learned and fleet:
         learned = learned.for_pool(fleet.pool, fleet.names_in(learned.candidates))
@@ -193,7 +193,7 @@ def _gain(router: Router, path: str | Path, fleet: Fleet | None, scores: Scores,
 def _with_costs(
     figures: Evaluation, scores: Scores, probabilities: Array, prices: Array, costs: Array, willingness: float
 ) -> Evaluation:
-    """The figures with what choosing by probability costs, and by utility, and with the costs in the verdict."""
+    """The figures with the costs of choosing by probability and by utility, and with the cost in the verdict."""
     trade = pricing.trade(probabilities, scores.scores, prices, costs, willingness)
     spent = pricing.spent(scores.candidates, probabilities.argmax(axis=1), costs)
     verdict = with_cost(figures.verdict, spent, "dollars") if spent else figures.verdict
@@ -201,18 +201,21 @@ def _with_costs(
 
 
 def _check_complete(scores: Scores, texts: Texts) -> None:
-    """Refuse score files that lack the response of a candidate."""
+    """Check that the score files have a response of every candidate to every query."""
     for query, responses in zip(scores.queries, texts, strict=True):
         if missing := [name for name in scores.candidates if name not in responses]:
             raise ZooterError(
                 f"the responses of all candidates to the query {query.id}, for --rmr",
                 f"none of {listed(missing)}",
-                'Add "responses" to every line, or leave --rmr out.',
+                'Add "responses" to every line, or leave out --rmr.',
             )
 
 
 def _rewards(fleet: Path | None, scores: Scores, texts: Texts) -> Array:
-    """Rewards by a fleet, shape (n, N), -inf for a response that is empty or has none; with a note of such queries."""
+    """The rewards of a fleet's reward model, shape (n, N), -inf for responses that are empty or have no reward.
+
+    Queries for which the reward model failed are printed.
+    """
     ensemble = open_ensemble(fleet)
     answered = [[column for column, name in enumerate(scores.candidates) if row[name]] for row in texts]
     queries = [
@@ -231,12 +234,12 @@ def _rewards(fleet: Path | None, scores: Scores, texts: Texts) -> Array:
 
 
 def _best_scores(scores: Scores, rewards: Array) -> Array:
-    """The score of the response with the highest reward (RMR), shape (n,); NaN where none has a reward."""
+    """The score of the response with the highest reward (RMR), shape (n,); NaN if no response has a reward."""
     return np.where(np.isfinite(rewards).any(axis=1), chosen(rewards, scores.scores), np.nan)
 
 
 def _token_counts(encoder: TextEncoder, scores: Scores, texts: Texts) -> Array:
-    """Tokens of each response by the encoder's tokenizer, shape (n, N); pricing.TOKENS where there is no response."""
+    """The tokens of each response by the encoder's tokenizer, shape (n, N); pricing.TOKENS for missing responses."""
     places = [
         (row, column)
         for row, responses in enumerate(texts)
@@ -250,11 +253,11 @@ def _token_counts(encoder: TextEncoder, scores: Scores, texts: Texts) -> Array:
     return table
 
 
-# Charts, on a page that needs nothing else.
+# Charts, on a self-contained page.
 
 
 def _check_plot(path: Path | None) -> None:
-    """Refuse a --plot that is not a page, cannot be written or cannot be drawn, before the work."""
+    """Check before any work that the --plot file is .html and can be written, and that plotly is installed."""
     if path is None:
         return
     if path.suffix != ".html":
@@ -265,7 +268,8 @@ def _check_plot(path: Path | None) -> None:
 
 
 def _save_selection_plot(figures: SelectionReport, path: Path) -> None:
-    """Plot quality over cost, a line per k, random queries dotted; a second chart by the judge if any."""
+    """Plot quality over cost, with a line per k and dotted lines for random queries. With rewards of a reward model,
+    add a second chart."""
     panels = {"Keeping the best by score": figures}
     if figures.judge:
         panels["Keeping the best by reward"] = figures.judge
@@ -277,7 +281,7 @@ def _save_selection_plot(figures: SelectionReport, path: Path) -> None:
 
 
 def _save(path: Path, title: str, panels: Mapping[str, Figure]) -> None:
-    """Write a page of charts, one below the other, each with its title."""
+    """Write a page with the charts below each other, each with its title."""
     from plotly.io import to_html
 
     with open_atomic(path) as file:

@@ -1,4 +1,4 @@
-"""`zooter exam`: a router for a fleet in minutes, from the answers of its models to the starter set."""
+"""`zooter exam`: trains a router for a fleet in minutes, on the answers of its models to the starter set."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from zooter_core.cli.tables import print_report
 
 def exam(
     fleet: Path = option("DIR", "Folder of the fleet.", default=...),
-    quick: bool = flag("--quick", "120 queries instead of 600."),
+    quick: bool = flag("--quick", "Use 120 queries instead of 600."),
     use: Literal["better", "anyway"] = option(
-        help="Take the new router if it is better than the one that the fleet has, or anyway.", default="better"
+        help="Use the new router if it is better than the fleet's current one, or anyway.", default="better"
     ),
     budget_usd: float | None = BUDGET_USD,
 ) -> None:
-    open_fleet(fleet)  # asks about keys
+    open_fleet(fleet)  # asks for permission to send keys
     from zooter_core.evaluation import verdicts
     from zooter_core.fleet.ensemble import Ensemble
     from zooter_core.fleet.skills import starter_queries
@@ -37,9 +37,9 @@ def exam(
             seconds = exam.estimate_seconds(Ensemble(new, ensemble.backends), len(queries))
         cost = exam.describe_cost(new, len(queries))
         time = f", about {seconds:.0f} seconds" if seconds < 90 else f", about {seconds / 60:.0f} minutes"
-        whose = "" if new.pool == parts.pool else f" of {listed(new.pool)}; all others are kept"
+        whose = "" if new.pool == parts.pool else f" of {listed(new.pool)}; the other answers are kept"
         begun = f"{len(queries) * len(new.pool):,} answers{whose}{time if seconds else ''}{f', {cost}' if cost else ''}"
-        err.print(f"{begun}. Ctrl-C stops; a second call goes on.")
+        err.print(f"{begun}. Ctrl-C stops; run the command again to continue.")
     with bars() as progress:
         how = Collecting(allow_missing=True, budget_usd=budget_usd, tell=print_note, watch=progress.watch)
         report, missing = exam.sit(ensemble, folder, queries, progress, how)
@@ -52,8 +52,8 @@ def exam(
             out.print(sentence)
     place = f"--fleet {shlex.quote(str(fleet))}"
     if taken:
-        out.print(f"{fleet / 'fleet.toml'} now has the router. zooter demo {place}")
+        out.print(f"{fleet / 'fleet.toml'} now uses the new router. Try it: zooter demo {place}")
         return
     if quick:
-        out.print(f"More queries tell more:  zooter exam {place}")
-    out.print(f"To use it all the same:  zooter exam {'--quick ' * quick}--use anyway {place}")
+        out.print(f"For a more precise comparison:  zooter exam {place}")
+    out.print(f"To use the new router anyway:  zooter exam {'--quick ' * quick}--use anyway {place}")

@@ -1,4 +1,4 @@
-"""Fleets that a call names, checked before PyTorch loads, so that a mistake in fleet.toml shows at once."""
+"""Opens the fleet of a command, before PyTorch loads, so that errors in fleet.toml are reported quickly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def open_fleet(folder: Path | None) -> Fleet:
-    """The fleet of a folder; without one, the embedded fleet. At a terminal, asks about keys that it names."""
+    """Load the fleet of a folder, or the embedded fleet. On a terminal, ask for permission to send its keys."""
     fleet = load_fleet(folder or EMBEDDED_FLEET)
     uses = [use for use in fleet.key_uses if use[0] in os.environ and not is_allowed(*use)]
     if uses and sys.stdin.isatty():
@@ -32,30 +32,34 @@ def _ask_permission(fleet: Fleet, uses: Sequence[tuple[str, str]]) -> None:
     from zooter_core.cli.consoles import err
 
     if err.file.isatty():
-        err.print(f"The fleet in {fleet.folder} asks for secrets of your environment:")
+        err.print(f"The fleet in {fleet.folder} requests secrets from your environment:")
         for variable, server in dict.fromkeys((variable, server_address(url)) for variable, url in uses):
             err.print(f"  {variable} would be sent to {server}")
-        err.print("Send them, now and later? [y/N] ", end="")
+        err.print("Allow this, now and in the future? [y/N] ", end="")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             check_uses(uses, fleet.folder)
         trust(uses)
 
 
 def open_ensemble(folder: Path | None) -> Ensemble:
-    """The fleet of a folder, or else the embedded one, ready to work."""
-    from zooter_core.fleet.ensemble import Ensemble  # here: `zooter demo` opens a fleet without it
+    """The ensemble of the fleet in a folder, or of the embedded fleet."""
+    from zooter_core.fleet.ensemble import Ensemble  # here, since `zooter demo` does not need it
 
     return Ensemble(open_fleet(folder))
 
 
 @contextmanager
 def run_step(folder: Path, fleet: Path | None) -> Iterator[tuple[Run, Ensemble, Lines | Bars]]:
-    """A run with its fleet and progress bars; without a fleet, that with which the run began."""
+    """Open a run for one step. Yield the run, its ensemble and a progress callback.
+
+    Args:
+        fleet: the folder of the fleet; None for the fleet with which the run began.
+    """
     from zooter_core.cli.bars import bars
     from zooter_core.data.runs import Run
 
     with Run(folder) as run:
         first = run.state.get("fleet")
-        ensemble = open_ensemble(fleet or (Path(first) if first else None))  # bars would hide its question
+        ensemble = open_ensemble(fleet or (Path(first) if first else None))  # before bars, which hide its question
         with bars() as progress:
             yield run, ensemble, progress

@@ -1,4 +1,4 @@
-"""`zooter init`: a fleet.toml from the models that run on this machine or lie on its disk."""
+"""`zooter init`: writes a fleet.toml with models that run on this machine, are on its disk, or are on other servers."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from zooter_core.fleet.discovered import Model
     from zooter_core.fleet.discovery import Discovery
 
-ALL = "all"  # for --pick
-MOST_NOTES = 10  # lines about what is passed over
-MOST_TAKEN = 20  # models of a hosted server that `--pick all` takes
-FRAME, LEAST_ROOM = 7, 24  # columns of the lines of a table with two columns; of a model's id and facts
-KEY_STEP = "Set it first, such as export MODEL_API_KEY=..., and give its name: --key-env MODEL_API_KEY."
+ALL = "all"  # a value of --pick
+MOST_NOTES = 10  # lines about skipped models
+MOST_TAKEN = 20  # the most models of a hosted server that `--pick all` takes, and that are listed without search
+FRAME, LEAST_ROOM = 7, 24  # characters of the frame of a table with two columns, and of a model's id and facts
+KEY_STEP = "Set it first, such as export MODEL_API_KEY=..., and pass its name: --key-env MODEL_API_KEY."
 START = "Start Ollama, vLLM, llama.cpp or LM Studio, or name a server (--endpoint URL) or weights (--models DIR)."
 
 
 def init(
     out_folder: Path = option(
-        "DIR", "Folder of the fleet; the models are added to one that exists.", name="--out", default=Path("my-fleet")
+        "DIR", "Folder of the fleet. If it exists, the models are added.", name="--out", default=Path("my-fleet")
     ),
     endpoint: list[str] | None = option("URL...", "Further OpenAI-compatible servers, here or elsewhere."),
     key_env: str | None = option("NAME", "The environment variable with the key of these servers."),
     models: list[Path] | None = option("DIR...", "Further folders with GGUF files or transformers folders."),
     pick: list[str] | None = option(
-        "NAME...", "Take these models; `all` takes those of running servers, or else those on disk."
+        "NAME...", "Take these models; `all` takes those of running servers, or if there are none, those on disk."
     ),
     json: bool = JSON,
 ) -> None:
@@ -62,7 +62,7 @@ def init(
     if not discovery.models:
         reasons = listed(f"{url}: {reason}" for url, reason in discovery.silent.items())
         raise ZooterError("a model on this machine or at a server that you name", reasons or "none", START)
-    chosen = _chosen(discovery.models, pick or ())
+    chosen = _choose(discovery.models, pick or ())
     connected = connect(out_folder, chosen)
     lacking = missing(load_fleet(out_folder))
     if json:
@@ -79,10 +79,11 @@ def init(
 
 
 def _addresses(endpoints: Sequence[str], key_env: str | None) -> Mapping[str, str | None]:
-    """The servers that the user names, each with the variable that holds its key: a provider's own, or --key-env."""
+    """The URLs of the servers that the user names -> the environment variable with the key: --key-env, or that of a
+    known provider."""
     from zooter_core.fleet.discovery import server_url
 
-    if key_env and not os.environ.get(key_env, "").strip():  # it may be the key itself, so nothing shows it
+    if key_env and not os.environ.get(key_env, "").strip():  # `key_env` may be the key itself, so do not print it
         raise ZooterError(
             "the name of a variable with a key after --key-env", "no such variable in the environment", KEY_STEP
         )
@@ -91,14 +92,14 @@ def _addresses(endpoints: Sequence[str], key_env: str | None) -> Mapping[str, st
         url = server_url(text)
         usual = provider_key(url)
         addresses[url] = key_env or (usual if usual and os.environ.get(usual) else None)
-        if key_env and not is_allowed(key_env, url):  # naming both here is the permission to send it
+        if key_env and not is_allowed(key_env, url):  # the call names both, which counts as permission
             trust([(key_env, url)])
             err.print(f"From now on the key in {key_env} may be sent to {server_address(url)}.")
     return addresses
 
 
-def _chosen(models: Sequence[Model], names: Sequence[str]) -> list[Model]:
-    """The models that the user wants: by --pick, or asked for."""
+def _choose(models: Sequence[Model], names: Sequence[str]) -> list[Model]:
+    """The models that --pick names, or that the user marks on the terminal."""
     everything = list(names) == [ALL]
     if names and not everything:
         for name in names:
@@ -106,25 +107,25 @@ def _chosen(models: Sequence[Model], names: Sequence[str]) -> list[Model]:
                 step = did_you_mean(name, [m.name for m in models])
                 raise ZooterError("a name in the table of models", f'"{name}"', step)
         return [model for model in models if model.name in names]
-    usual = _usual(models)
+    usual = _default_models(models)
     if everything and not usual:
-        raise ZooterError("a short list of models for --pick all", "a long one", "Name those to take.")
+        raise ZooterError("a short list of models for --pick all", "a long one", "Name the models with --pick.")
     if everything:
         return usual
     if all(file.isatty() for file in (sys.stdin, out.file, err.file)):
         return _ask(models, usual)
-    raise ZooterError("a terminal to choose on", "none", "Name the models: --pick NAME ..., or --pick all.")
+    raise ZooterError("a terminal for the choice of models", "none", "Name them: --pick NAME ..., or --pick all.")
 
 
-def _usual(models: Sequence[Model]) -> list[Model]:
-    """What `--pick all` takes: all of servers on this machine, short lists of others; without any, what is on disk."""
+def _default_models(models: Sequence[Model]) -> list[Model]:
+    """The models of `--pick all`: those of local servers and of others with short lists; if none, those on disk."""
     by_server: dict[str, list[Model]] = {}
     for model in models:
         by_server.setdefault(model.base_url, []).append(model)
     disk = by_server.pop("", [])
     for url, listing in list(by_server.items()):
         if not on_this_machine(url) and len(listing) > MOST_TAKEN:
-            err.print(f"{url} lists {len(listing)} models: name those to take with --pick.")
+            err.print(f"{url} lists {len(listing)} models. Choose from them with --pick NAME ...")
             del by_server[url]
     return [model for listing in by_server.values() for model in listing] or disk
 
@@ -135,7 +136,7 @@ def _ask(models: Sequence[Model], usual: Sequence[Model]) -> list[Model]:
 
     search = len(models) > MOST_TAKEN
     how = "type to search, arrow keys, space marks, Ctrl-A" if search else "arrow keys, space marks, a"
-    names, room = max(len(model.name) for model in models), err.width - 6  # beside the mark, in one line
+    names, room = max(len(model.name) for model in models), err.width - 6  # for one line, next to the mark
     choices = [
         questionary.Choice(
             "  ".join(filter(None, (f"{model.name:{names}}", model.facts, model.place)))[:room],
@@ -159,7 +160,7 @@ def _ask(models: Sequence[Model], usual: Sequence[Model]) -> list[Model]:
 
 
 def _print_models(models: Sequence[Model]) -> None:
-    """The table of models, no wider than the terminal. Models of one place have it as a line above them."""
+    """Print the table of models, no wider than the terminal. Several models of one place are listed below its name."""
     names = max(len(model.name) for model in models)
     table = Table(title="models", title_justify="left")
     table.add_column("name", no_wrap=True)
@@ -177,7 +178,7 @@ def _print_models(models: Sequence[Model]) -> None:
 
 
 def _print(discovery: Discovery) -> None:
-    """The table of models, and what else there is."""
+    """Print the models, the GPUs, servers that do not answer, skipped models, and hosted providers with a key."""
     if discovery.models:
         _print_models(discovery.models)
     for number, gpu in enumerate(discovery.gpus):
@@ -187,7 +188,7 @@ def _print(discovery: Discovery) -> None:
     for note in discovery.passed_over[:MOST_NOTES]:
         err.print(note)
     if (more := len(discovery.passed_over) - MOST_NOTES) > 0:
-        err.print(f"So are {more:,} more.")
+        err.print(f"{more:,} more are skipped.")
     for variable in discovery.providers:
         host = PROVIDERS[variable][0]
         err.print(f"{variable} is set. To use {host}, which has not been contacted: --endpoint {host}")
@@ -200,7 +201,7 @@ def _print_end(folder: Path, connected: Connected, lacking: Sequence[NotInstalle
         _print_wrapped(f"{folder / 'fleet.toml'} has {listed(connected.names)}.")
     place = shlex.quote(str(folder))
     steps = {error.command: f"installs {error.package}, which is missing" for error in reversed(lacking)}
-    steps[f"zooter demo --fleet {place}"] = "a chat with them"
+    steps[f"zooter demo --fleet {place}"] = "opens a chat with the models"
     steps[f"zooter exam --fleet {place}"] = "trains a router on their answers"
     width = max(map(len, steps))
     for number, (command, purpose) in enumerate(steps.items()):
@@ -208,6 +209,6 @@ def _print_end(folder: Path, connected: Connected, lacking: Sequence[NotInstalle
 
 
 def _print_wrapped(text: str) -> None:
-    """Print a list of names with line breaks between them alone."""
+    """Print a list of names, with line breaks only between names."""
     lines = textwrap.wrap(text, out.width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     out.print("\n".join(lines))

@@ -1,4 +1,4 @@
-"""`zooter learn`: a better router from what the endpoint served, proved before it serves."""
+"""`zooter learn`: trains better routers on the endpoint's traffic, and uses each one once it has proved better."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from zooter_core.learn.versions import Versions
 
 Action = Literal["run", "status", "promote", "rollback", "pause", "resume"]
-EVERY_SECONDS = 600.0  # between the starts of two turns
-WAIT_SECONDS = 60.0  # for a turn that is at work, before a switch by hand
-OF_RUN = ("once", "budget_usd", "share", "manual")  # options
+EVERY_SECONDS = 600.0  # between two turns
+WAIT_SECONDS = 60.0  # how long a manual switch waits for a running turn
+OF_RUN = ("once", "budget_usd", "share", "manual")  # options of `zooter learn run`
 LATEST = "on the latest ones"
-GOES_ON = "The learner goes on, and promotes whichever challenger passes the gate: `zooter learn pause` stops it."
-NICE = 19  # below the endpoint and whatever else users wait for
-PAUSED = "Nothing is judged, learned or switched until `zooter learn resume`."
-RELOAD = "An endpoint that keeps its traffic takes it by itself, others at SIGHUP or POST /admin/reload."
+CONTINUES = "The learner continues and promotes any challenger that passes the gate; `zooter learn pause` stops it."
+NICE = 19  # the lowest priority, so that the endpoint and other programs are not slowed down
+PAUSED = "Learning is paused until `zooter learn resume`."
+RELOAD = "Endpoints that store their traffic load it automatically; others need SIGHUP or POST /admin/reload."
 
 
 def learn(
@@ -39,9 +39,9 @@ def learn(
     action: Action = argument("ACTION", "run (default), status, promote, rollback, pause or resume.", default="run"),
     fleet: Path | None = option("DIR", "Folder with the fleet.toml of your own fleet."),
     data: Path | None = DATA,
-    once: bool = flag("--once", "run: one turn instead of one every ten minutes."),
+    once: bool = flag("--once", "run: take one turn instead of one every ten minutes."),
     budget_usd: float | None = option(
-        "X", "run: US dollars for answers in a turn, at most; 0 asks for no answers.", min=0
+        "X", "run: budget in US dollars for answers in each turn; 0 requests no answers.", min=0
     ),
     share: float = option("X", "run: share of queries that every model answers.", min=0, max=1, default=0.05),
     manual: bool = flag("--manual", "run: leave promotions to `zooter learn promote`."),
@@ -69,7 +69,7 @@ def learn(
         shown = f": {_pairs(switch.pairs, switch.mean, LATEST)}" if switch.pairs else ""
         err.print(f"fleet.toml names {_name(switch.router)} now{shown}. {RELOAD}")
         if action == "rollback":
-            err.print(GOES_ON)
+            err.print(CONTINUES)
     else:
         with locked_versions(parts, WAIT_SECONDS) as versions:
             versions.state.paused = action == "pause"
@@ -80,11 +80,11 @@ def learn(
 
 
 def take_turns(fleet: Fleet, data: Path, settings: LearnSettings, every: float | None, json: bool) -> None:
-    """Learn until SIGTERM, at low priority, and print what each turn did.
+    """Take turns until SIGTERM, at low priority, and print the results of each turn.
 
     Args:
         data: the folder of the traffic.
-        every: seconds between the starts of two turns; None takes one turn.
+        every: seconds to wait after a turn; None takes only one turn.
     """
     from zooter_core.fleet.ensemble import Ensemble
     from zooter_core.learn.cycle import Cycle
@@ -93,18 +93,18 @@ def take_turns(fleet: Fleet, data: Path, settings: LearnSettings, every: float |
 
     Versions(fleet)
     stop = threading.Event()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of PyTorch: its threads take turns with those of an answer
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for PyTorch, whose threads would compete with those of an answer
     os.nice(NICE)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Traffic.open(data, create=False) as traffic:
         ensemble = Ensemble(fleet)
         while not stop.is_set():
-            with lock_learner(fleet):  # for one turn, so that others may promote or pause between two
+            with lock_learner(fleet):  # for one turn, so that other commands can promote or pause between turns
                 if (again := load_fleet(fleet.folder)) != fleet:
                     fleet, ensemble = again, ensemble.renewed(again)
                     ensemble.retain()
                 cycle = Cycle(Versions(fleet), ensemble, traffic, settings, print_note)
-                with waiting("Judging what was served ...") as show:
+                with waiting("Judging served answers ...") as show:
                     turn = cycle.turn(stop, show)
             if cycle.versions.state.paused:
                 err.print(PAUSED)
@@ -114,11 +114,11 @@ def take_turns(fleet: Fleet, data: Path, settings: LearnSettings, every: float |
 
 
 def _name(router: str) -> str:
-    return router or "no router (a starting one serves)"
+    return router or "no router (the starting router is used)"
 
 
 def _status(versions: Versions) -> dict[str, Any]:
-    """What the contest stands at. The mean is in units of reward."""
+    """The state of the contest between champion and challenger. The mean is in units of reward."""
     state = versions.state
     return {
         "champion": state.champion,
@@ -147,7 +147,7 @@ def _print_status(figures: dict[str, Any]) -> None:
     if figures["follows"]:
         out.print("The learner's later routers serve too, each as soon as it has earned more than the one before.")
     if figures["challenger"] is None:
-        out.print(f"There is no challenger yet. `zooter learn` makes one of {REFIT_EVERY} new queries with a reward.")
+        out.print(f"There is no challenger yet. `zooter learn` trains one on {REFIT_EVERY} new queries with a reward.")
     else:
         shown = _pairs(figures["pairs"], figures["mean"], "on average")
         out.print(f"Challenger: {figures['challenger']}, {shown}.")
@@ -167,11 +167,9 @@ def _print_turn(turn: dict[str, Any]) -> None:
     spent = f", ${in_dollars(turn['dollars'])}" if turn["dollars"] else ""
     out.print(f"{turn['judged']} decisions judged, {turn['calls']} answers asked for{spent}.")
     if turn["stopped"]:
-        out.print("Stopped before the turn was complete. The next turn goes on from here.")
+        out.print("Stopped before the turn was complete. The next turn continues from here.")
     elif turn["waiting"]:
-        out.print(
-            f"The others wait for the next turn: this one asks for {CALLS} answers, or for what --budget-usd allows."
-        )
+        out.print(f"The others wait for the next turn: each requests at most {CALLS} answers, within --budget-usd.")
     for name, count in turn["failures"].items():
         out.print(f"{name} failed {'once' if count == 1 else f'{count:,} times'}.")
     if turn["unscored"]:
@@ -182,7 +180,7 @@ def _print_turn(turn: dict[str, Any]) -> None:
         proved = ", proved" if shown["proved"] else ""
         out.print(f"{_pairs(shown['pairs'], shown['mean'], LATEST)}{proved}.")
     if turn["event"]:
-        done = "went back to the router before" if turn["event"] == "rollback" else "promoted the challenger"
-        out.print(f"Learning {done}. {RELOAD}")
+        done = "returned to the previous router" if turn["event"] == "rollback" else "promoted the challenger"
+        out.print(f"The learner {done}. {RELOAD}")
     if turn["challenger"]:
         out.print(f"New challenger: {turn['challenger']}.")

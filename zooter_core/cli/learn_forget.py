@@ -1,4 +1,4 @@
-"""`zooter learn forget`: delete what was kept of requests, with the rewards that were computed for them."""
+"""`zooter learn forget`: deletes stored requests and their rewards."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def learn_forget(
 ) -> None:
     if key is user is request is before is None:
         options = "--key, --user, --request or --before"
-        raise ZooterError.saying("Say what to forget.", f"Give {options}; together they narrow the choice.")
-    moment = None if before is None else _moment(before)
+        raise ZooterError.saying("Name the requests to delete.", f"Use {options}; several narrow the selection.")
+    moment = None if before is None else _parse_moment(before)
     from zooter_core.learn.traffic import Traffic, data_folder
 
     with Traffic.open(data or data_folder(open_fleet(fleet)), create=False) as traffic:
@@ -32,8 +32,8 @@ def learn_forget(
     err.print(f"Requests deleted from {traffic.path}: {count:,}")
 
 
-def _moment(text: str) -> float:
-    """Seconds since 1970 of the beginning of a day, on the clock of this machine, or of a duration ago."""
+def _parse_moment(text: str) -> float:
+    """The time of a date (its beginning, in local time) or of a duration ago, in seconds since 1970."""
     with suppress(ValueError):
         if (moment := datetime.strptime(text, "%Y-%m-%d").timestamp()) > time.time():
             raise ZooterError("a date in the past for --before", text, "Every request is older: check the year.")

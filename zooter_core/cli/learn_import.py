@@ -1,4 +1,4 @@
-"""`zooter learn import`: logs of other programs as traffic to learn from."""
+"""`zooter learn import`: adds logs of other programs to the traffic."""
 
 from __future__ import annotations
 

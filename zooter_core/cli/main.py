@@ -1,4 +1,4 @@
-"""`zooter`: reads the command line, runs a command, and turns errors into a message and an exit code.
+"""`zooter`: parses the command line, runs a command, and turns errors into a message and an exit code.
 
 Results go to stdout, progress and errors to stderr. `zooter --help` loads no command.
 """
@@ -36,19 +36,19 @@ from zooter_core.cli import COMMANDS
 
 
 class CallError(ZooterError):
-    """A command line that cannot be read."""
+    """An invalid command line."""
 
     @classmethod
     def of(cls, message: str, command: str) -> CallError:
-        """An error that says what is wrong with a call of a command."""
+        """The error for an invalid call of a command."""
         message = shortened(" ".join(message.split()), MOST_LISTED)
         message = message if message.endswith((".", "?")) else f"{message}."
         return cls.saying(message, f"Try `{command} --help`.")
 
 
 class Command(TyperCommand):
-    """A command, with two spellings that Typer lacks: several values behind one option, as the shell makes them of
-    `--scores *.jsonl`, and `--debug` behind the command."""
+    """A command with two features that Typer lacks: several values after one option, as in `--scores *.jsonl`, and
+    `--debug` after the command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         options = {name: option for option in self.params for name in option.opts}
@@ -56,21 +56,21 @@ class Command(TyperCommand):
         name = ""
         spelled: list[str] = []
         for argument in args[:end]:
-            if argument == "--debug":  # `main` has seen it
+            if argument == "--debug":  # handled by `main`
                 continue
             if argument.startswith("-"):
                 name = argument.partition("=")[0]
             elif getattr(options.get(name), "multiple", False) and spelled[-1] != name:
-                spelled.append(name)  # as Typer wants it before each value
+                spelled.append(name)  # Typer expects the option before each value
             if not argument or (argument == f"{name}=" and name in options):
-                # Of a variable of the shell that is not set; as a path it would be this folder.
+                # Probably a shell variable that is not set. As a path, it would be the current folder.
                 raise CallError.of(f"The value of {name or 'an argument'} is empty", ctx.command_path)
             spelled.append(argument)
         return super().parse_args(ctx, spelled + args[end:])
 
 
 PROGRAM = "zooter"
-SAVING = ("bench", "distill", "evaluate", "exam", "learn", "run", "score", "setup")  # commands that go on after a stop
+SAVING = ("bench", "distill", "evaluate", "exam", "learn", "run", "score", "setup")  # commands that can be continued
 PACKAGE = Path(__file__).parents[1]
 LIBRARY_WARNING = warnings.formatwarning
 PLAIN: Any = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
@@ -78,7 +78,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 def load_command(name: str) -> Any:
-    """The command of a name in COMMANDS, from its file."""
+    """Load a command in COMMANDS from its file."""
     module = name.replace(" ", "_")
     function = getattr(importlib.import_module(f"zooter_core.cli.{module}"), module)
     app = typer.Typer(**PLAIN)
@@ -87,10 +87,10 @@ def load_command(name: str) -> Any:
 
 
 class Commands(TyperGroup):
-    """The commands, each loaded when it is called."""
+    """The commands. Each is loaded when it is called."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if (name := " ".join(args[:2])) in COMMANDS:  # of two words, such as `serve keys`
+        if (name := " ".join(args[:2])) in COMMANDS:  # a command of two words, such as `serve keys`
             args = [name, *args[2:]]
         return super().resolve_command(ctx, args)
 
@@ -129,23 +129,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        0 when done, 1 when the work failed, 2 when the call or its input is wrong, 130 when interrupted.
+        The exit code: 0 after success, 1 if the work failed, 2 if the call or its input is invalid, 130 if interrupted.
     """
-    # Else the interpreter looks for garbage among the modules while they load and when it ends, for 0.1 s.
+    # Otherwise, the garbage collector takes 0.1 s during imports and at exit.
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
-    # Looking for plug-ins of pydantic reads the metadata of every installed package.
+    # The search for pydantic plug-ins reads the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if "OMP_WAIT_POLICY" not in os.environ:
-        # PyTorch's threads would look for 3 ms before they sleep, and on a busy machine take the cores from each other.
+        # PyTorch's threads would spin for 3 ms before they sleep, and on a busy machine take cores from each other.
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in arguments
     if arguments[0] in ("ask", "compare", "learn", "route"):
-        # numpy's threads wait for each other in every small system of equations, which beside a busy endpoint is slow,
-        # and a new thread looks for work for 20 ms, of which routing has none.
+        # numpy's threads wait for each other in every small system of equations, which is slow on a busy machine. A new
+        # thread also spins for 20 ms, although routing has no work for it.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    warnings.formatwarning = _shown_warning
+    warnings.formatwarning = _format_warning
     with guarded():
         try:
             return _run(arguments)
@@ -160,15 +160,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except Exception as problem:
             if debug and not isinstance(problem, CallError):
                 traceback.print_exc()  # inside `guarded`
-            message, code = _described(problem)
+            message, code = _describe(problem)
             print(f"{PROGRAM}: {message}", file=sys.stderr)
             return code
 
 
-def _shown_warning(
+def _format_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """A warning of ours as a line of its own, without the place in the code; those of libraries as they are."""
+    """The text of a warning. Our own warnings are shown on one line without their place in the code."""
     ours = category is UserWarning and Path(filename).is_relative_to(PACKAGE)
     return f"{PROGRAM}: {message}\n" if ours else LIBRARY_WARNING(message, category, filename, lineno, line)
 
@@ -190,13 +190,14 @@ def _run(arguments: list[str]) -> int:
         raise CallError.of(message, path) from problem
 
 
-def _described(problem: Exception) -> tuple[str, int]:
+def _describe(problem: Exception) -> tuple[str, int]:
+    """The message and the exit code for an error."""
     if isinstance(problem, ZooterError):
         return str(problem), problem.exit_code
-    if isinstance(problem, PermissionError):  # in code that does not handle it
+    if isinstance(problem, PermissionError):  # not handled elsewhere
         return f"{problem.filename} is not accessible: {problem}. {FIX_PERMISSIONS}", 2
     if isinstance(problem, ModuleNotFoundError) and problem.name and not problem.name.startswith("zooter_core"):
         package = problem.name.partition(".")[0]
         return str(NotInstalledError(package, "This command", f"pip install {package}")), 2
     reason = shortened(f"{type(problem).__name__}: {problem}", LONGEST_FOUND)
-    return f"the work failed: {reason}. Run the command with --debug for the traceback.", 1
+    return f"the command failed: {reason}. Run it with --debug for the traceback.", 1

@@ -1,6 +1,6 @@
-"""Options of several commands, and the settings that are made of them.
+"""Options that several commands share, and the settings that follow from them.
 
-Every command imports this file, so rich, PyTorch and the rooms above `router` load in the functions that need them.
+Every command imports this file. Therefore rich, PyTorch and the rooms above `router` are imported inside functions.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 
 def option(metavar: str | None = None, help: str = "", name: str = "", default: Any = None, **limits: Any) -> Any:
-    """An option with a value, which a call must give if the default is `...`.
+    """An option with a value. It is required if the default is `...`.
 
     Args:
-        name: if it is not that of the parameter.
+        name: the option's name if it differs from the parameter's.
         limits: `min` and `max` of a number.
     """
     return typer.Option(default, *([name] if name else []), metavar=metavar, help=help, **limits)
 
 
 def flag(name: str, help: str) -> Any:
-    """An option without a value. Typer would add a second one, `--no-...`, to one without a name."""
+    """An option without a value. The name is required, since Typer would otherwise also add `--no-...`."""
     return typer.Option(False, name, help=help)
 
 
@@ -46,11 +46,11 @@ def check_unused(context: typer.Context, where: str, *names: str, step: str = "L
     """Refuse options that have no effect in this call.
 
     Args:
-        where: the call, such as "with --run".
-        names: of the parameters.
+        where: the kind of call, such as "with --run".
+        names: the names of the parameters.
 
     Raises:
-        ZooterError: the call has one of them.
+        ZooterError: the call has one of these options.
     """
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
@@ -71,23 +71,23 @@ SEED = option("N", "Random seed.", default=0, min=0)
 
 
 def named(**options: Any) -> dict[str, Any]:
-    """The options that a call names."""
+    """The options that are not None: those that the call has set."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def choose_generation(
     defaults: GenerationConfig, temperature: float | None, max_new_tokens: int | None, seed: int | None = None
 ) -> GenerationConfig:
-    """The fleet's generation settings with what the call names instead."""
+    """The fleet's generation settings, with the call's options in place of defaults."""
     return replace(defaults, **named(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed))
 
 
-REPEATED = 0.01  # of the queries: fewer repeats change no verdict
+REPEATED = 0.01  # share of the queries; fewer repeats do not change a verdict
 UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
 def parse_duration(text: str, option: str) -> float:
-    """The seconds of a duration such as 30m, 12h, 7d or 2w."""
+    """A duration such as 30m, 12h, 7d or 2w, in seconds."""
     match = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", text)
     if match is None:
         raise ZooterError(f"a duration for {option}", f'"{text}"', "For instance 12h, 7d or 2w.")
@@ -95,10 +95,10 @@ def parse_duration(text: str, option: str) -> float:
 
 
 def open_scores(paths: Sequence[Path], judged: bool = False) -> Scores:
-    """Score files, with a note of the scores that they lack.
+    """Read score files, and print which scores are missing.
 
     Args:
-        judged: a router is judged by them, and none learns from them.
+        judged: whether the scores are used to evaluate a router, and not to train one.
     """
     import numpy as np
 
@@ -111,16 +111,16 @@ def open_scores(paths: Sequence[Path], judged: bool = False) -> Scores:
     if scores.missing:
         lacking = listed(f"{name} on {count:,}" for name, count in scores.missing.items())
         use = "A choice without a score does not count." if judged else "Their labels come from similar queries."
-        err.print(f"Scores are missing, of {total:,} queries: {lacking}. {use}")
+        err.print(f"Scores are missing among {total:,} queries: {lacking}. {use}")
     for name in scores.barely_scored:
         count = total - scores.missing[name]
-        use = "be the best single model" if judged else "learn from: it counts as average"
+        use = "be the best single model" if judged else "learn from, so it counts as average"
         err.print(f"{name} has scores on {count} of {total:,} queries, too few to {use}.")
     repeats = total - len(np.unique(text_hashes(query.text for query in scores.queries)))
     if not judged and repeats >= REPEATED * total:
         err.print(
-            f"{repeats:,} of {total:,} queries repeat others. A verdict takes repeats for new queries, so routing looks"
-            " better than it is. Remove them."
+            f"{repeats:,} of {total:,} queries repeat others. Repeats count as new queries in the verdict, so routing"
+            " looks better than it is. Remove them."
         )
     if scores.left_out:
         err.print(
@@ -133,7 +133,11 @@ LAST_PORT = 65_535
 
 
 def check_free(address: str, port: int) -> None:
-    """Refuse an address or a port that cannot be bound."""
+    """Check that an address and a port can be bound.
+
+    Raises:
+        ZooterError: the address is not of this machine, or the port is in use or not allowed.
+    """
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -143,7 +147,7 @@ def check_free(address: str, port: int) -> None:
                 raise ZooterError(
                     "an address of this machine for --host",
                     f"{address} ({first_line(problem)})",
-                    "Try --host 0.0.0.0, which means all of them.",
+                    "Try --host 0.0.0.0, which means all addresses.",
                 ) from problem
             other = port + 1 if 1023 < port < LAST_PORT else 8765
             step = f"Try another one, such as --port {other}."
@@ -153,6 +157,6 @@ def check_free(address: str, port: int) -> None:
 def read_names(
     values: Iterable[str] | None, option: str, variable: str, check: Callable[[str, str], str]
 ) -> tuple[str, ...]:
-    """The values of an option, or else of an environment variable (separated by spaces), as `check` spells them."""
+    """The values of an option, otherwise of an environment variable (separated by spaces), as `check` returns them."""
     source = option if values else variable
     return tuple(check(value, source) for value in values or os.environ.get(variable, "").split())

@@ -1,4 +1,4 @@
-"""`zooter queries`: a queries file to train on, selected from larger ones."""
+"""`zooter queries`: selects a queries file to train on from larger files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def queries(
     from zooter_core.router.turns import current_topic
 
     if fleet:
-        open_fleet(fleet)  # a mistake in it shows before the work
+        open_fleet(fleet)  # report errors in the fleet before any work
     fleet_tagger = cache(lambda: open_ensemble(fleet).tagger)
 
     def tagging(texts: Sequence[str]) -> list[tuple[str, ...]]:
@@ -53,5 +53,5 @@ def _print(figures: dict[str, Any]) -> None:
     console.print("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons))
     tags = figures["tags"]
     origin = "given tags" if tags["from"] == "given" else "the fleet's tags"
-    part = f"{'all' if tags['queries'] == figures['left'] else 'a random'} {tags['queries']:,} that are left"
+    part = f"{'all' if tags['queries'] == figures['left'] else 'a random'} {tags['queries']:,} remaining queries"
     console.print(f"tags: {tags['covered']:,} of {tags['of']:,} covered; {origin} of {part}")

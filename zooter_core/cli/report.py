@@ -1,4 +1,4 @@
-"""`zooter report`: what routing is worth, from the traffic of an endpoint."""
+"""`zooter report`: shows what routing is worth, from the traffic of an endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`zooter route`: probabilities, tags and choice of a query, or of each line of stdin."""
+"""`zooter route`: shows the probabilities, tags and choice for a query, or for each line of stdin."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from zooter_core.data import prices
 if TYPE_CHECKING:
     from zooter_core.router.explain import Explanation
 
-MOST_SHOWN = 5  # words for and against, and similar queries
+MOST_SHOWN = 5  # words for the choice, words against it, and similar queries
 
 
 def route(
     query: str = QUERY_OR_STDIN,
     fleet: Path | None = FLEET,
     willingness: float | None = WILLINGNESS,
-    why: bool = flag("--why", "Show which words, tags and similar queries speak for the choice."),
+    why: bool = flag("--why", "Explain the choice by words, tags and similar queries."),
     json: bool = JSON,
 ) -> None:
     ensemble = open_ensemble(fleet)
@@ -63,7 +63,7 @@ def _print(decision: Decision) -> None:
 
 
 def _print_why(why: Explanation) -> None:
-    """The words that speak most for and against the choice, the tags, and the queries most like this one."""
+    """Print the words that contribute most for and against the choice, the tags, and the most similar queries."""
     from rich.table import Table
 
     from zooter_core.cli.consoles import out

@@ -1,4 +1,4 @@
-"""`zooter run`: the whole pipeline into a run folder, or its first steps."""
+"""`zooter run`: runs the pipeline in a run folder, completely or up to a step."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ from zooter_core.method.labels import LabelConfig
 def run(
     queries: Path = option("FILE", "Queries file.", default=...),
     out: Path = option(
-        "DIR", "Folder of the run. One that was stopped goes on; of new models, each answers alone.", default=...
+        "DIR", "Folder of the run. A stopped run continues; if models were added, only they answer.", default=...
     ),
     fleet: Path | None = FLEET,
     until: Literal["collect", "score", "tag", "label"] | None = option(
-        help="Stop after this step. A later call goes on; its options count then."
+        help="Stop after this step. A later call continues the run, with its own options."
     ),
     scores: Path | None = option("FILE", "Also write rewards and responses as a score file."),
     temperature: float | None = TEMPERATURE,
     max_new_tokens: int | None = MAX_NEW_TOKENS,
-    samples: int = option("N", "Responses per candidate and query; the mean of their rewards counts.", default=1),
+    samples: int = option("N", "Responses per candidate and query; their mean reward is used.", default=1),
     allow_missing: bool = flag(
-        "--allow-missing", "Finish without a model that fails for good; the next start asks for its missing responses."
+        "--allow-missing", "Finish even if a model keeps failing; the next start requests its missing responses."
     ),
     budget_usd: float | None = BUDGET_USD,
     engine: Literal["local", "ray"] = option(
-        help="Where models in memory, the reward model and the tagger run: here, or on Ray (a cluster: $RAY_ADDRESS).",
+        help="Run local models, reward model and tagger on this machine or on Ray (a cluster: $RAY_ADDRESS).",
         default="local",
     ),
     *,
@@ -85,7 +85,7 @@ def run(
         if scores and "score" in steps:
             folder.export_scores(scores)
         if until:
-            err.print(f"{out} has the step {until}. The same call without --until goes on from there.")
+            err.print(f"{out} is complete up to the step {until}. To continue, leave out --until.")
             return
         report = pipeline.distill_run(folder, ensemble, encoder, distilling, progress)
     print_report(report)

@@ -1,4 +1,4 @@
-"""`zooter score`: rewards of a run's responses, or of responses in a file."""
+"""`zooter score`: computes rewards of a run's responses, or of responses in a file."""
 
 from __future__ import annotations
 

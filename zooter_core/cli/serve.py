@@ -1,4 +1,4 @@
-"""`zooter serve`: the OpenAI-compatible endpoint."""
+"""`zooter serve`: runs the OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zooter_core.config.fleet import Fleet
 from zooter_core.fleet.packages import check_engines
 from zooter_core.router.head import RouterHead
 
-PACKAGES = ("fastapi", "uvicorn", "prometheus_client")  # the extra `serve`
+PACKAGES = ("fastapi", "uvicorn", "prometheus_client")  # of the extra `serve`
 LEARN = "`zooter learn` asks for these answers, and `zooter report` says what routing is worth."
 
 
@@ -29,22 +29,22 @@ def serve(
     keys: Path | None = option(
         "FILE", "Require API keys of this file (default: none on localhost, else the user's file)."
     ),
-    learn: bool = flag("--learn", "Keep queries and decisions, for `zooter report` and `zooter learn`."),
+    learn: bool = flag("--learn", "Store queries and decisions, for `zooter report` and `zooter learn`."),
     certfile: Path | None = option("FILE", "Certificate and private key for TLS, in one file (PEM)."),
     proxy: list[str] | None = option("ADDRESS...", "Addresses whose X-Forwarded headers are trusted."),
-    allowed_host: list[str] | None = option("NAME...", "Further host names under which clients reach it."),
+    allowed_host: list[str] | None = option("NAME...", "Further host names under which clients reach the endpoint."),
     allowed_origin: list[str] | None = option(
-        "ORIGIN...", "Sites whose pages may use it, such as https://www.example.org."
+        "ORIGIN...", "Sites whose pages may use the endpoint, such as https://www.example.org."
     ),
 ) -> None:
     if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
         raise NotInstalledError(absent[0], "`zooter serve`", "pip install 'zooter[serve]'")
     parts = open_fleet(fleet)
     if parts.router:
-        RouterHead.load(parts.router.path)  # or it says what is wrong
+        RouterHead.load(parts.router.path)  # report a damaged router before any work
     check_engines(parts)
     check_host(host, "--host")
-    addresses = tuple(_address(text) for text in proxy or ())
+    addresses = tuple(_check_proxy(text) for text in proxy or ())
     keys = _required_keys(keys, host, bool(addresses))
     _check_certificate(certfile)
     check_free(host, port)
@@ -65,34 +65,34 @@ def serve(
 
     err.print(f"Loading the fleet {parts.name} ...")
     if not is_loopback(host):
-        err.print("Other machines can reach it too.")
+        err.print("Other machines can also reach the endpoint.")
     if learn or parts.learn.traffic:
         stored = "Queries and answers" if parts.learn.answers else "Queries"
-        err.print(f"{stored} are kept in {settings.data} (docs/learn.md says what, and how to delete it).")
+        err.print(f"{stored} are stored in {settings.data}; docs/learn.md explains how to delete them.")
         err.print(_outlook(parts, settings.data))
     if keys:
         err.print(f"Requests need an API key of {keys}.")
-    with suppress(KeyboardInterrupt):  # Ctrl-C ends it as it should
+    with suppress(KeyboardInterrupt):  # Ctrl-C is the regular end
         run(settings, ready, err.print)
 
 
 def _outlook(fleet: Fleet, data: Path) -> str:
-    """How long it takes until the traffic in a folder tells what routing is worth, or what that lacks."""
+    """A sentence that says how long it takes until the traffic shows what routing is worth, or what is missing."""
     from zooter_core.learn.advice import SCORED
     from zooter_core.learn.report import DAY, LATEST_DAYS, report_on
     from zooter_core.learn.report_text import outlook
     from zooter_core.learn.traffic import Traffic
 
     if fleet.reward is None or fleet.reward.compares:
-        return f"Nothing will tell what routing is worth. {SCORED}"
+        return f"`zooter report` cannot measure what routing is worth. {SCORED}"
     now = time.time()
     with Traffic.open(data) as traffic:
         outcome = outlook(report_on(traffic, fleet.name, now - LATEST_DAYS * DAY, now))
     return f"{outcome} {LEARN}" if outcome else "`zooter report` says what routing is worth."
 
 
-def _address(text: str) -> str:
-    """A proxy's IP address or network, as uvicorn compares it."""
+def _check_proxy(text: str) -> str:
+    """Check that a text is an IP address or a network, as uvicorn expects for proxies."""
     try:
         ip_network(text)
     except ValueError as problem:
@@ -102,7 +102,7 @@ def _address(text: str) -> str:
 
 
 def _check_certificate(certfile: Path | None) -> None:
-    """Refuse a file that TLS cannot use, before anything loads."""
+    """Check the certificate before anything is loaded."""
     if certfile is None:
         return
     import ssl
@@ -115,7 +115,7 @@ def _check_certificate(certfile: Path | None) -> None:
 
 
 def _required_keys(keys: Path | None, host: str, proxied: bool) -> Path | None:
-    """The file of keys that requests need; None where none are required."""
+    """The file of the API keys that requests need; None if no keys are required."""
     if keys is None and is_loopback(host) and not proxied:
         return None
     from zooter_core.serve.keys import keys_file, read_keys

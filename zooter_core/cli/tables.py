@@ -1,4 +1,4 @@
-"""Figures of a run or an evaluation as tables on stdout."""
+"""Prints the figures of a run or an evaluation as tables on stdout."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from zooter_core.evaluation.figures import Baseline, Evaluation, Report, Sweep, 
 from zooter_core.evaluation.report_tables import Method
 from zooter_core.method.selection import SelectionReport
 
-MOST_DATASETS = 8  # columns that most terminals have room for
+MOST_DATASETS = 8  # columns that fit into most terminals
 
 
 def print_report(report: Report) -> None:
-    """The rewards of a run's candidates by source, and its router on the held-back queries."""
+    """Print the rewards of a run's candidates by source, and the evaluation of its router on held-back queries."""
     every = report.candidates["all"]
     columns = [f"{name} {what}" for name in every.mean_reward for what in ("reward", "wins")]
     table = Table("source", "n", *columns, "entropy", title="rewards of the candidates", title_justify="left")
@@ -51,7 +51,7 @@ def print_report(report: Report) -> None:
 
 
 def print_verdict(verdict: Verdict | None) -> None:
-    """Whether routing is worth it, a sentence a line."""
+    """Print whether routing is worth it, one sentence per line."""
     for sentence in verdicts.sentences(verdict) if verdict else ():
         out.print(sentence)
 
@@ -81,7 +81,8 @@ def _counts(scored: dict[str, int]) -> str:
 
 
 def _print_table_one(figures: Evaluation) -> None:
-    """The paper's Table 1: a row per method, a column per data set; bold marks the best of those that run one model."""
+    """Print the paper's Table 1, with a row per method and a column per data set. The best figures of methods that run
+    one model are bold."""
     rows = report_tables.table_one(figures)
     marked = report_tables.best(rows)
     numbers = {row.name: number for number, row in enumerate(rows)}
@@ -103,7 +104,7 @@ def _print_table_one(figures: Evaluation) -> None:
 
 
 def _print_datasets(figures: Evaluation) -> None:
-    """For a single data set or many: a row per data set, then the ranks of the methods."""
+    """Print a row per data set, then the ranks of the methods. For one data set, or for more than MOST_DATASETS."""
     pool = figures.pool
     table = Table("data set", "n", "router", "regret", *pool, "random", "oracle")
     for name, row in figures.datasets.items():
@@ -118,20 +119,20 @@ def _print_datasets(figures: Evaluation) -> None:
 
 
 def _figure(method: Method, column: str) -> str:
-    """A cell of the paper's Table 1."""
+    """The text of a cell in the paper's Table 1."""
     form = {"mtr": ".2f", "uplift": ".0%"}.get(column.removesuffix("_one"), ".3f")
     return _cell(method.values.get(column, math.nan), form)
 
 
 def _cell(value: float, form: str) -> str:
-    """A figure, or nothing where no query has a score for it."""
+    """The text of a figure; empty for NaN, if no query has a score for it."""
     return "" if math.isnan(value) else f"{value:z{form}}"
 
 
 def _print_baselines(figures: Evaluation, baselines: Mapping[str, Baseline]) -> None:
     several = len(figures.datasets) > 1
     title = "average over data sets; regret and difference over queries" if several else None
-    columns = ("average" if several else "score", "regret", "router minus it, 95%")
+    columns = ("average" if several else "score", "regret", "router minus baseline, 95%")
     table = Table("instead of the router", *columns, title=title, title_justify="left")
     table.add_row("(the router)", _cell(figures.average.chosen, ".4f"), _cell(figures.mean["regret"], ".3f"), "")
     for name, row in baselines.items():
@@ -142,7 +143,7 @@ def _print_baselines(figures: Evaluation, baselines: Mapping[str, Baseline]) -> 
 
 
 def print_trade(figures: Trade) -> None:
-    """Score and cost of choosing by probability, and with prices traded in."""
+    """Print score and cost of choosing by probability, and of choosing by utility with prices."""
     rows: dict[str, ChoiceMeans] = {"by probability": figures.at_0}
     if figures.willingness:
         rows[f"at a willingness of {figures.willingness:g}"] = figures
@@ -154,7 +155,7 @@ def print_trade(figures: Trade) -> None:
 
 
 def print_selection(figures: SelectionReport) -> None:
-    """The area under each curve of quality over cost: a table by score, and one by the judge's reward if any."""
+    """Print the area under each curve of quality over cost: a table by score, and one by reward if there are any."""
     _print_curves(figures, "score")
     if figures.judge:
         _print_curves(figures.judge, "reward")

@@ -1,4 +1,4 @@
-"""The options of how a router is trained, which `zooter run` and `zooter distill` share."""
+"""The options for training a router, which `zooter run` and `zooter distill` share."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """The options, each with the value that the call gives."""
+    """The options, with the values of the call."""
 
-    beta: float | None = option("X", "Weight of the plain label (default: 0.3; for score files 0: tag priors alone).")
+    beta: float | None = option("X", "Weight of the plain label (default: 0.3; for score files 0: only tag priors).")
     tau: float | None = option("X", "Softmax temperature of rewards (default: 1; for score files 0.3).")
     normalise: str | None = option(
         "NAME", "Normalisation of rewards: none (default), spread (default for score files), zscore, zscore-dataset."
@@ -31,22 +31,24 @@ class TrainingOptions:
     seed: int | None = option("N", "Random seed (default: 0; in a run, the fleet's).", min=0)
     router_kind: str | None = option(
         "KIND",
-        f"Kind of router: {', '.join(KINDS)}, or the name of a plug-in. The default, auto, weighs them by "
-        "cross-validation; with --finetune it is zooter.",
+        f"Kind of router: {', '.join(KINDS)}, or the name of a plug-in. The default, auto, combines kinds with weights "
+        "from cross-validation; with --finetune, the default is zooter.",
     )
     finetune: Literal["none", "last", "all"] = option(
-        help="Part of the encoder to train too: nothing (seconds), the last layer, or all of it (needs a GPU).",
+        help="Part of the encoder to train as well: none (takes seconds), the last layer, or all (needs a GPU).",
         default="none",
     )
-    router_set: list[str] | None = option("NAME=NUMBER...", "Settings of that kind, such as epochs=20 or clusters=64.")
+    router_set: list[str] | None = option(
+        "NAME=NUMBER...", "Settings of the router kind, such as epochs=20 or clusters=64."
+    )
 
     @property
     def labels(self) -> dict[str, Any]:
-        """The label settings that the call names."""
+        """The label settings that the call sets."""
         return named(beta=self.beta, tau=self.tau, normalise=self.normalise, holdout=self.holdout)
 
     def label_config(self, defaults: LabelConfig) -> LabelConfig:
-        """Label settings with what the call names instead.
+        """The label settings, with the call's options in place of defaults.
 
         Raises:
             ZooterError: --holdout is out of range.
@@ -57,10 +59,10 @@ class TrainingOptions:
         return config
 
     def distill_config(self) -> DistillConfig:
-        """How a router is trained.
+        """The settings for training a router.
 
         Raises:
-            ZooterError: a value of --router-set is not a number, or not a setting of this kind.
+            ZooterError: a value of --router-set is not a number, or is not a setting of this kind.
         """
         numbers: dict[str, float] = {}
         for pair in self.router_set or ():
@@ -75,7 +77,7 @@ class TrainingOptions:
 
 
 def with_training(command: Callable[..., Result]) -> Callable[..., Result]:
-    """Give a command the options of TrainingOptions, and hand it their values as its parameter `training`."""
+    """Add the options of TrainingOptions to a command, which gets their values as its parameter `training`."""
     shared = inspect.signature(TrainingOptions, eval_str=True).parameters
     signature = inspect.signature(command, eval_str=True)
 

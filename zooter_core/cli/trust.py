@@ -1,4 +1,4 @@
-"""`zooter trust`: allows a fleet to send the keys that it names to its servers."""
+"""`zooter trust`: allows a fleet to send API keys to the servers in its fleet.toml."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ def trust(fleet: Path = argument("DIR", "Folder with a fleet.toml that you have 
     trusted.trust(uses)
     for variable, server in dict.fromkeys((variable, trusted.server_address(url)) for variable, url in uses):
         out.print(f"{variable} may be sent to {server}.")
-    err.print(f"To take that back, remove the line from {trusted.trust_file()}.")
+    err.print(f"To revoke this, remove the line from {trusted.trust_file()}.")

@@ -143,7 +143,7 @@ class CandidateConfig(Table):
         }
         backend = values.get("backend")
         if instead := GONE.get(f"backend kind {backend}"):
-            raise ValueError(f'{{where}} has the backend "{backend}", which is gone: {instead}')
+            raise ValueError(f'{{where}} has the backend "{backend}", which was removed: {instead}')
         if not isinstance(backend, str):  # refused elsewhere
             backend = TRANSFORMERS
         if backend not in keys_of:

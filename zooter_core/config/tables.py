@@ -180,7 +180,7 @@ class PluginTable(Table):
 
 def unknown_key(title: str, key: str, keys: Sequence[str]) -> ValueError:
     if instead := GONE.get(f"{title} {key}"):
-        return ValueError(f'{{where}} has the key "{key}", which is gone: {instead}')
+        return ValueError(f'{{where}} has the key "{key}", which was removed: {instead}')
     return ValueError(f'{{where}} has an unknown key "{shortened(key, MOST_NAMED)}". {did_you_mean(key, keys)}')
 
 

@@ -154,9 +154,9 @@ class Upstream(Connection):
 
     async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> Shape:
         """The whole answer. Its `model` is the candidate's name."""
-        body, ours = self._fields(request, routed)
+        body, extra = self._fields(request, routed)
         progress.opened = self.opens
-        answer = await self.post(request.path, body, progress.patience, ours)
+        answer = await self.post(request.path, body, progress.patience, extra)
         progress.id = str(answer.get("id") or "")
         progress.tokens, progress.thoughts = count_tokens(answer)
         progress.add_text(text_in(answer))
@@ -176,10 +176,10 @@ class Upstream(Connection):
 
         In every chunk of a chat completion, `model` is the candidate's name and `choices` is a list.
         """
-        body, ours = self._fields(request, routed)
+        body, extra = self._fields(request, routed)
         redact, chat, progress.opened = self.redact, request.path == CHAT, self.opens
         watcher = ChatWatcher(progress, redact, body.get("n")) if chat else ResponsesWatcher(progress, redact)
-        async with aclosing(self.events(request.path, body, watcher, ours, progress.patience)) as parts:
+        async with aclosing(self.events(request.path, body, watcher, extra, progress.patience)) as parts:
             async for events in parts:
                 if passed := [event for event in events if self._passes(event, request)]:
                     progress.tokens += len(passed)
@@ -197,11 +197,11 @@ class Upstream(Connection):
         if request.path != CHAT:
             return body, {}
         thinking = thinking_fields(asked_thinking(self.candidate, request))
-        ours = {name: value for name, value in thinking.items() if name not in self.config.extra_body}
+        extra = {name: value for name, value in thinking.items() if name not in self.config.extra_body}
         for name, (low, high) in SPARED.items() if routed else ():
             if is_number(value := body.get(name)) and low <= value <= high:
-                ours[name] = body.pop(name)
-        return body, ours | (USAGE if request.stream else {})
+                extra[name] = body.pop(name)
+        return body, extra | (USAGE if request.stream else {})
 
     def _passes(self, event: Event, request: ChatRequest) -> bool:
         """Write the candidate's name into an event. Return whether the event is sent to the client."""

@@ -53,7 +53,7 @@ def test_a_call_of_a_tool_is_no_answer(server, backend, model, text):
         _, response = answered(backend, at(server.url, model, retries=2, rest_after=1))
         assert (response.finish, response.text) == ("refused", text)
         assert "called a tool" in str(response.error)
-        assert "Zooter offers none" in str(response.error)
+        assert "but Zooter offers none" in str(response.error)
         assert server.count(model) == number
 
 

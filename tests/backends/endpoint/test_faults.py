@@ -47,18 +47,19 @@ FAULTS = [
     ("reset-in-the-middle", HALF, "the connection broke, after 7 characters", LOG),
     ("http-400", "", 'status 400, "scripted http-400"', "See the server's message"),
     ("http-401", "", "status 401", "api_key_env"),
+    ("http-402", "", "the server requires payment", "balance"),
     ("html-404", "", "status 404", 'Fix model = "html-404" in fleet.toml. Known: good, llama3.1:8b'),
     ("http-429", "", "status 429", "lower parallel"),
     ("long-429", "", "a pause of 3600 s", "Try again later"),
     ("http-500", "", "status 500", LOG.lower()),
     ("html", "", "a web page instead of an answer", "/v1"),
-    ("plain-json", "", "one piece of JSON", "streams"),
+    ("plain-json", "", "a JSON document", "streams"),
     ("broken-line", HALF, "is not JSON, after 7 characters", LOG.lower()),
     ("no-choices", "", "is not JSON", LOG.lower()),
     ("error-event", HALF, '"the model [31m ran out of memory", after 7 characters', LOG.lower()),
     ("nothing", "", "ended without any text", LOG),
     ("filtered", HALF, "content filter", "Rephrase"),
-    ("redirect", "", "it redirects to http://example.test/v1/chat/completions", "base_url"),
+    ("redirect", "", "a redirect to http://example.test/v1/chat/completions", "base_url"),
     ("goods", "", 'status 404, "model "goods" not found"', 'Did you mean "good"?'),
 ]  # the model, what comes of its text, why not more, and what to do
 
@@ -140,7 +141,7 @@ def test_an_answer_without_an_end_is_marked_as_cut_off(server, backend, model, m
 def test_a_redirect_is_not_followed(server, scripted, backend):
     server.elsewhere = f"{scripted.url}/chat/completions"
     response = together(backend, at(server.url, "redirect"), at(server.url))
-    assert "which is not followed" in str(response.error)
+    assert "which Zooter does not follow" in str(response.error)
     assert not scripted.bodies
 
 
@@ -292,7 +293,7 @@ def test_a_candidate_that_fails_again_and_again_rests_until_a_request_of_ours_is
         assert "status 503" in str(asked_alone(backend, weak).error)
     resting = asked_alone(backend, weak)
     assert "2 failures in a row, the last: status 503" in str(resting.error)
-    assert "It is asked again in 30 s." in str(resting.error)
+    assert "The next attempt is in 30 s." in str(resting.error)
     assert scripted.count("well-again") == 2
     assert asked_alone(backend, at(scripted.url, rest_after=2)).error is None  # others are not
     now[0] += 30

@@ -248,7 +248,7 @@ def test_tokens_are_counted_by_the_loaded_model_and_its_context_can_be_raised(fr
     assert fresh.context(replace(entry, context_tokens=64)) == 64
     (response,) = responses(fresh, requests(candidate(model, context_tokens=128, **ENDLESS), query="word " * 100))
     assert "more than the 127 that fit" in str(response.error)
-    assert f"Or raise `context_tokens` in fleet.toml: the model reads up to {POSITIONS}." in str(response.error)
+    assert f"Or raise `context_tokens` in fleet.toml, up to {POSITIONS} for this model." in str(response.error)
 
 
 def test_no_chat_template(fresh, tmp_path):
@@ -271,7 +271,7 @@ def test_a_crash_in_native_code_is_told_and_the_next_query_starts_anew(fresh, en
     assert last.response.finish == "error"
     assert last.response.text.startswith(text.strip())
     assert last.response.tokens > 0
-    assert "llama.cpp ended with signal SIGSEGV. The next query starts it again." in str(last.response.error)
+    assert "llama.cpp ended with signal SIGSEGV. The next query restarts it." in str(last.response.error)
     assert responses(fresh, requests(entry))[0].error is None
     process = choose_backend(fresh).process
     os.kill(process.pid, signal.SIGKILL)  # a death between two queries

@@ -38,7 +38,7 @@ def test_a_header_says_what_the_model_is(model):
     [
         (lambda path: None, "but found no file model.gguf"),
         (Path.mkdir, "but found a folder"),
-        (lambda path: path.write_bytes(b"PK\x03\x04" * 100), "a file of 400 bytes that begins otherwise"),
+        (lambda path: path.write_bytes(b"PK\x03\x04" * 100), "a file of 400 bytes that is not GGUF"),
         (write_adapter, "a file of the type adapter"),
         (partial(write_model, architecture="bert"), "an encoder (bert)"),
         (partial(write_model, type="mmproj"), "a file of the type mmproj"),
@@ -94,8 +94,8 @@ ENDLESS = 1 << 42  # bytes of zeros that take no room
     [
         (of_values(tensors=1 << 40), "1,099,511,627,776 entries"),
         (of_values(entry("a", 9, struct.pack("<IQ", 8, 1 << 30))), "lists of 1,073,741,824"),
-        (of_values(tensors=1 << 10), "a name twice"),
-        (of_values(entry("a", 8, struct.pack("<Q", 1 << 41))), "cut off, or has no end"),
+        (of_values(tensors=1 << 10), "a duplicate name"),
+        (of_values(entry("a", 8, struct.pack("<Q", 1 << 41))), "cut off, or too long"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -89,9 +89,9 @@ def remove(pattern: str) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda folder: (folder / "model.safetensors").write_bytes(b"\xff" * 64), "model.safetensors broken"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"\xff" * 64), "model.safetensors damaged"),
         (lambda folder: cut(shards(folder)[2], 10), "model-00003-of-0000"),
-        (lambda folder: shards(folder)[1].unlink(), "which its index names"),
+        (lambda folder: shards(folder)[1].unlink(), "which the index lists"),
         (remove("model.safetensors"), "no weights (model.safetensors or pytorch_model.bin)"),
         (remove("config.json"), "a causal language model at"),
         (remove("tokenizer*"), "a tokenizer for"),
@@ -115,7 +115,7 @@ def save_tokenizer(folder: Path, added: Sequence[str] = (), **special: str) -> N
 def test_a_tokenizer_with_more_tokens_than_the_model(folder, sound):
     """Found before the weights load: in generation it would be an index beyond the embedding."""
     save_tokenizer(folder, [f"word{number}" for number in range(20)])
-    words = ("with its 300 tokens", "one of another model: 20 more, up to 'word19' (319)", "the model's own tokenizer")
+    words = ("its 300 tokens", "of another model: 20 more tokens, up to 'word19' (319)", "the model's own tokenizer")
     check(candidate(folder), sound, *words)
 
 
@@ -184,7 +184,7 @@ def test_a_hub_id_is_found_in_the_hubs_cache(folder, sound, tmp_path, monkeypatc
 
 
 def test_a_device_that_is_not_here(folder, sound):
-    check(candidate(folder, device_map="cuda:9"), sound, "device_map as a device of this machine", '"cuda:9"')
+    check(candidate(folder, device_map="cuda:9"), sound, "device_map to name a device of this machine", '"cuda:9"')
     check(candidate(folder, device_map="atuo"), sound, 'Did you mean "auto"?')
 
 
@@ -203,7 +203,7 @@ def test_what_does_not_fit_into_the_budget_is_offloaded(folder, sound, tiny_flee
     assert 0 < backend.resident.used()["cpu"] - size < 0.6 * size
     adapted = replace(tested, adapter=str(tiny_fleet / "adapters" / "one"))
     (failed,) = ask(backend, adapted)
-    assert "partly elsewhere (device_map)" in str(failed.error)
+    assert "partly offloaded (device_map)" in str(failed.error)
 
 
 def test_quantisation_without_its_package_says_what_to_install(folder, sound, monkeypatch):

@@ -92,7 +92,7 @@ def test_the_key_comes_from_the_environment_and_is_not_shown(endpoint, monkeypat
     asking.score(PAIRS[:1])
     assert endpoint.headers[0]["authorization"] == "Bearer secret-123"
     endpoint.answer = lambda body, number: (401, {"error": "who are you"})
-    with pytest.raises(WorkError, match=r"right key into the environment variable REWARD_KEY") as caught:
+    with pytest.raises(WorkError, match=r"Set the environment variable REWARD_KEY") as caught:
         asking.score(PAIRS[:1])
     assert "secret" not in str(caught.value)
     with pytest.raises(WorkError, match=r"Name its environment variable: api_key_env"):
@@ -119,7 +119,7 @@ def test_an_endpoint_that_refuses_is_one_clear_error():
     ("status", "content", "message"),
     [
         (404, {"error": "The model does not exist."}, "The model does not exist"),
-        (302, b"", "status 302: it redirects"),
+        (302, b"", "status 302: a redirect"),
         (418, b"short and stout", "status 418, .short and stout"),
         (200, b"<html>Welcome</html>", "5 rewards as .*<html>"),
         (200, {"scores": [1]}, '"rewards": \\[number'),

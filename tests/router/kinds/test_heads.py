@@ -162,7 +162,7 @@ def test_a_folder_of_a_kind_that_is_gone_says_what_to_do(tmp_path):
         change_config(tmp_path, **changes)
         with pytest.raises(ZooterError) as caught:
             Router.load(tmp_path, Encoders())
-        assert str(caught.value) == f"`router kind knn` is gone: {GONE['router kind knn']}"
+        assert str(caught.value) == f"`router kind knn` was removed: {GONE['router kind knn']}"
 
 
 def test_a_folder_of_the_kind_ridge_is_read_and_cannot_be_trained(tmp_path, tiny_encoder):
@@ -172,7 +172,7 @@ def test_a_folder_of_the_kind_ridge_is_read_and_cannot_be_trained(tmp_path, tiny
     head.set_state({"weight": np.eye(width, 3, dtype=np.float32), "bias": np.array([0, 0, 9], dtype=np.float32)})
     head.save(tmp_path)
     assert Router.load(tmp_path, Encoders()).route(["Hello"])[0].candidate == "c"
-    with pytest.raises(ZooterError, match="`router kind ridge` is gone: use the default"):
+    with pytest.raises(ZooterError, match="`router kind ridge` was removed: use the default"):
         configure("ridge")
 
 

@@ -1,4 +1,4 @@
-"""The abilities of the model behind a server, from the server's own routes if it has them, else from tiny requests."""
+"""Detects the abilities of a server's model: by the server's own routes if it has them, otherwise by tiny requests."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from zooter_core.base.strict_json import objects
 from zooter_core.config.tables import LARGEST
 from zooter_core.data.json_records import as_number
 
-ROUTE_SECONDS = 10.0  # for a route that only some servers have
-WHITE = (  # 64 x 64 pixels; some models refuse smaller pictures
+ROUTE_SECONDS = 10.0  # timeout for a route that only some servers have
+WHITE = (  # a white picture of 64 x 64 pixels; some models refuse smaller ones
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAAXklEQVR4nO3PMQ0AMAzAsPInvYLYYVWKESTzjhsd8KsBrQGtAa0B"
     "rQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BrQGtAa0BbQHKU9LC7/CP1AAAAABJRU5ErkJggg=="
 )
 PICTURE = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": WHITE}}]
 FUNCTION = {"name": "now", "description": "The time.", "parameters": {"type": "object", "properties": {}}}
 JSON_PROBE = [{"role": "user", "content": "Reply with an empty JSON object."}]
-PRICES = {  # in the lists of OpenRouter (dollars per token), and of Together and DeepInfra (per million)
+PRICES = {  # key in fleet.toml -> its names at OpenRouter (dollars per token), Together and DeepInfra (per million)
     "usd_per_million_tokens": ("completion", "output", "output_tokens"),
     "usd_per_million_prompt_tokens": ("prompt", "input", "input_tokens"),
     "usd_per_million_cached_tokens": ("input_cache_read", "cached_input", "cache_read_tokens"),
 }
-DEAREST = 1e4  # dollars per million tokens; higher prices are mistakes
+DEAREST = 1e4  # dollars per million tokens; higher prices are taken for errors
 
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a model can do; None if unknown."""
+    """The abilities of a model; None if unknown."""
 
-    context_tokens: int | None = None  # the longest prompt and answer together
+    context_tokens: int | None = None  # for prompt and answer together
     images: bool | None = None
     tools: bool | None = None
     json_mode: bool | None = None
     logprobs: bool | None = None
-    thinking: bool | None = None  # whether it can think before it answers
-    parallel: int | None = None  # requests that the server works on at the same time
-    # That the server lists, as keys of `[[candidate]]`; that of the answer is the first.
+    thinking: bool | None = None  # whether the model can think before it answers
+    parallel: int | None = None  # concurrent requests of the server
+    # From the server's list, as keys of `[[candidate]]` with values; the price of answers comes first.
     prices: tuple[tuple[str, float], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -50,9 +50,9 @@ class Abilities:
 
 
 async def find_abilities(server: Connection) -> Abilities:
-    """What a server says about its model, and what tiny requests show. The server must have answered before."""
+    """The abilities of a server's model. `check_server` must have succeeded before."""
     model = server.model
-    stated = await ask_llama_cpp(server) or await ask_ollama(server, model) or await _ask_list(server, model)
+    abilities = await ask_llama_cpp(server) or await ask_ollama(server, model) or await _ask_list(server, model)
     trials: dict[str, dict[str, Any]] = {
         "images": {"messages": [{"role": "user", "content": PICTURE}]},
         "tools": {"messages": PROBE, "tools": [{"type": "function", "function": FUNCTION}]},
@@ -60,14 +60,17 @@ async def find_abilities(server: Connection) -> Abilities:
         "logprobs": {"messages": PROBE, "logprobs": True},
     }
     for name, body in trials.items():
-        if getattr(stated, name) is None:
-            shown: dict[str, Any] = {name: await _trial(server, name, body)}
-            stated = replace(stated, **shown)
-    return stated
+        if getattr(abilities, name) is None:
+            result: dict[str, Any] = {name: await _trial(server, name, body)}
+            abilities = replace(abilities, **result)
+    return abilities
 
 
 async def ask_llama_cpp(server: Connection) -> Abilities | None:
-    """`/props` of llama.cpp. Its grammars make any model write JSON; tools are ignored if the template has none."""
+    """The abilities according to `/props` of llama.cpp; None for other servers.
+
+    With llama.cpp's grammars, any model can write JSON. It ignores tools if the chat template has none.
+    """
     props = await ask_route(server, "/props")
     if "default_generation_settings" not in props:
         return None
@@ -82,7 +85,10 @@ async def ask_llama_cpp(server: Connection) -> Abilities | None:
 
 
 async def ask_ollama(server: Connection, model: str) -> Abilities | None:
-    """`/api/show` and `/api/ps` of Ollama, which silently cuts longer prompts."""
+    """The abilities according to `/api/show` and `/api/ps` of Ollama; None for other servers.
+
+    The context is the loaded one: Ollama silently cuts longer prompts.
+    """
     shown = await ask_route(server, "/api/show", {"model": model})
     capabilities = shown.get("capabilities")
     if not isinstance(capabilities, list):
@@ -98,9 +104,9 @@ async def ask_ollama(server: Connection, model: str) -> Abilities | None:
 
 
 async def _ask_list(server: Connection, model: str) -> Abilities:
-    """What the server's list of models says, e.g. of vLLM or OpenRouter."""
+    """The abilities according to the server's list of models, for example of vLLM or OpenRouter."""
     entries: list[dict[str, Any]] = []
-    with suppress(EndpointError):  # servers need not have such a list
+    with suppress(EndpointError):  # some servers have no list
         entries = objects((await server.ask("/models", seconds=ROUTE_SECONDS)).get("data"))
     entry = next((entry for entry in entries if entry.get("id") == model), {})
     return read_entry(entry, find_base(entry, entries))
@@ -113,8 +119,13 @@ def find_base(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) ->
 
 
 def read_entry(entry: Mapping[str, Any], base: Mapping[str, Any]) -> Abilities:
-    """What an entry in a server's list of models says: of vLLM, whose adapters have no length of their own, Groq,
-    Together, DeepInfra, and OpenRouter, the only one that lists abilities."""
+    """The abilities according to an entry in the list of models of vLLM, Groq, Together, DeepInfra or OpenRouter.
+
+    Only OpenRouter lists modalities and parameters.
+
+    Args:
+        base: the entry of the base model, whose length applies to a LoRA adapter in vLLM.
+    """
     lengths = (
         *(one.get("max_model_len") for one in (entry, base)),
         *(entry.get("context_length"), entry.get("context_window"), get_nested(entry, "metadata", "context_length")),
@@ -131,7 +142,7 @@ def read_entry(entry: Mapping[str, Any], base: Mapping[str, Any]) -> Abilities:
 
 
 def _prices(pricing: object) -> tuple[tuple[str, float], ...]:
-    """The prices of a model in a server's list; empty if answers have none.
+    """The prices of a model in a server's list; empty if there is no price for answers.
 
     Together lists 0 for an unknown price; OpenRouter lists "0" for free models and -1 for variable prices.
     """
@@ -144,14 +155,14 @@ def _prices(pricing: object) -> tuple[tuple[str, float], ...]:
 
 
 async def ask_route(server: Connection, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-    """The JSON object at a path of the server, beside its `/v1`; empty if there is none."""
-    with suppress(EndpointError):  # other servers may answer anything
+    """The JSON object at a path of the server outside `/v1`; empty if there is none."""
+    with suppress(EndpointError):  # other servers may send anything
         return await server.ask(server.client.url.removesuffix("/v1") + path, body, ROUTE_SECONDS)
     return {}
 
 
 async def _trial(server: Connection, name: str, body: Mapping[str, Any]) -> bool | None:
-    """Whether the server supports what a tiny request uses; None if something else went wrong."""
+    """Whether the server supports the ability that a tiny request uses; None if the request failed otherwise."""
     body = {"model": server.model, **body}
     try:
         reply = await server.ask_model(CHAT, body, {LIMIT: 1}, server.config.first_token_seconds)
@@ -165,7 +176,7 @@ async def _trial(server: Connection, name: str, body: Mapping[str, Any]) -> bool
 
 
 def get_nested(value: Any, *keys: str | int) -> Any:
-    """A member of nested JSON; None if it is not there."""
+    """The value at a path in nested JSON; None if it does not exist."""
     for key in keys:
         try:
             value = value[key]
@@ -175,7 +186,7 @@ def get_nested(value: Any, *keys: str | int) -> Any:
 
 
 def read_count(value: object) -> int | None:
-    """A count that fleet.toml can hold; None if the server sent anything else."""
+    """The value if it is a count that fleet.toml accepts; None for anything else that a server may send."""
     return value if type(value) is int and 0 < value <= LARGEST else None
 
 

@@ -1,4 +1,4 @@
-"""The text of an answer that Zooter asks for itself: streamed, asked for again after a fault, without the key."""
+"""Requests answers as texts, for the backend `openai`: streams them, retries after errors, and removes the key."""
 
 from __future__ import annotations
 
@@ -30,36 +30,36 @@ from zooter_core.base.strict_json import objects
 from zooter_core.config.fleet import GenerationConfig
 
 LONGEST_ID = 200  # characters of a request's id
-THOUGHTS = ("reasoning_content", "reasoning", "thinking")  # fields of a delta, as vLLM, OpenRouter and Ollama name them
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")  # fields of a delta at vLLM, OpenRouter and Ollama
 
 
 def extract_thoughts(message: Mapping[str, Any]) -> str:
-    """The thoughts in a message, or in a part of one, where its server keeps them apart from the text."""
+    """The thoughts in a message or a delta, if the server separates them from the text."""
     parts = "".join(content_text(part.get("thinking")) for part in objects(message.get("content")))
     return next((part for name in THOUGHTS if isinstance(part := message.get(name), str) and part), parts)
 
 
 def content_text(content: object) -> str:
-    """The text of a content: a string, or a list of parts, as Mistral's models that think write."""
+    """The text of a message's content: a string, or a list of parts, which Mistral's reasoning models send."""
     parts = [part.get("text") for part in objects(content)]
     return content if isinstance(content, str) else "".join(part for part in parts if isinstance(part, str))
 
 
 class PartialAnswer(Watcher):
-    """An answer while it streams in.
+    """An answer while it arrives as a stream.
 
     Args:
-        put: gets the pieces as they come, but for the last one.
+        put: called with each piece as it arrives, except for the last one.
 
     Attributes:
-        most_tokens: the limit in the request.
-        started: when the request was sent first; None if it has not been.
-        request_id: the server's, if it has one.
-        text, thoughts: so far, of thoughts what the server sends; some send their count alone.
-        apart: the thoughts that the server keeps apart from the text.
-        parts, thought_parts: how many pieces of text and of thoughts the server sent.
-        usage: the server's count of tokens, which may be anything.
-        finish_reason: as the server names it.
+        most_tokens: the token limit in the request.
+        started: when the request was first sent (`time.perf_counter`); None if it has not been sent.
+        request_id: the server's id of the request, if it has one.
+        text, thoughts: the text and the thoughts so far. Some servers send only the count of thought tokens.
+        apart: the thoughts that the server separates from the text.
+        parts, thought_parts: how many pieces of text and of thoughts the server has sent.
+        usage: the server's token counts, not validated.
+        finish_reason: the finish reason in the server's words; None before the end.
     """
 
     def __init__(self, connection: Connection, request: Request, put: Put[Piece]) -> None:
@@ -70,7 +70,7 @@ class PartialAnswer(Watcher):
         self.begin_again()
 
     def begin_again(self) -> None:
-        """Forget what has come, if anything has: the answer is asked for again."""
+        """Discard what has arrived, before the request is sent again."""
         self.text = self.thoughts = self.apart = ""
         self.splitter = Splitter(self.connection.opens)
         self.parts = self.thought_parts = 0
@@ -80,12 +80,12 @@ class PartialAnswer(Watcher):
 
     @property
     def has_begun(self) -> bool:
-        """Whether any text or thought has come."""
+        """Whether any text or thoughts have arrived."""
         return bool(self.parts or self.thought_parts)
 
     @property
     def ends_in_thoughts(self) -> bool:
-        """Whether it has thoughts alone, which a server may not show."""
+        """Whether the answer has thoughts but no text. The server may hide the thoughts."""
         thinks = bool(self.thoughts or self.thought_tokens or finish_name(self.finish_reason) in CUT_OFF)
         return thinks and not self.text and not self.tool_call
 
@@ -95,17 +95,17 @@ class PartialAnswer(Watcher):
 
     @property
     def is_full(self) -> bool:
-        """Whether it is as long as it may be."""
+        """Whether the text has reached the limit of characters."""
         return len(self.text) >= self.connection.config.most_characters
 
     @property
     def tokens(self) -> int:
-        """The server's count if it is one, else the number of parts, since most servers send single tokens."""
+        """The server's token count if it is valid, otherwise the number of parts: most servers send single tokens."""
         return read_count(get_nested(self.usage, "completion_tokens")) or self.parts + self.thought_parts
 
     @property
     def thought_tokens(self) -> int:
-        """Those of thoughts: the server's count if it is one, else the number of parts."""
+        """The tokens of the thoughts: the server's count if it is valid, otherwise the number of parts."""
         count = read_count(get_nested(self.usage, "completion_tokens_details", "reasoning_tokens"))
         return min(count or self.thought_parts, self.tokens)
 
@@ -116,7 +116,7 @@ class PartialAnswer(Watcher):
         self.request_id = self.connection.redact(headers.get("x-request-id", "")[:LONGEST_ID]) or None
 
     def look(self, event: Event) -> bool:
-        """Add what an event has. Return whether that is a token, or the end."""
+        """Add the content of an event. Return whether it has a token or ends the answer."""
         if (chunk := chat_chunk(event, self.connection.redact)) is None:
             return False
         self.usage = chunk.get("usage") or self.usage
@@ -136,13 +136,13 @@ class PartialAnswer(Watcher):
         return bool(finish or delta.get("content") or thoughts or tool_call)
 
     def end(self) -> None:
-        """Show what was held back (half a character, a part of a tag), and correct what was taken for thoughts or text
-        by mistake."""
+        """Show text that was held back (half a character, part of a tag), and correct thoughts that were shown as text
+        and vice versa."""
         parts = self.splitter.end(finish_name(self.finish_reason) in ENDED)
         self.connection.note_opening(parts, self.finish_reason)
         self.thoughts = self.apart + parts.thoughts
         text = parts.text.lstrip() if self.thoughts else parts.text
-        if not self.thoughts:  # as where text was shown as thoughts
+        if not self.thoughts:  # text may have been shown as thoughts
             self.parts, self.thought_parts = self.parts + self.thought_parts, 0
         if text.startswith(self.text):
             self._show("", text[len(self.text) :])
@@ -179,10 +179,11 @@ class PartialAnswer(Watcher):
 
 
 async def respond(connection: Connection, request: Request, generation: GenerationConfig, put: Put[Piece]) -> Response:
-    """The response to a request. Pieces go to `put` as they come. Never raises, except after a bug.
+    """The response to a request. Its pieces are passed to `put` as they arrive. Raises no error, except for bugs.
 
-    A model that thinks gets more tokens, for its thoughts: half of its context, where that has no place for more. If an
-    answer ends in the middle of thoughts, and the model was not known to think, it is asked again with these.
+    For a model that thinks, the token limit includes room for thoughts: ROOM, or half of the context if that is too
+    small. If an answer ends in the middle of thoughts and the limit had no room for them, the request is sent again
+    with it.
     """
     answer = PartialAnswer(connection, request, put)
     attempt, room = 0, ROOM
@@ -193,7 +194,7 @@ async def respond(connection: Connection, request: Request, generation: Generati
             try:
                 finish = await _attempt(connection, generation, answer)
             except EndpointError as error:
-                if answer.ends_in_thoughts and not extra and room:  # they were cut off
+                if answer.ends_in_thoughts and not extra and room:  # the limit cut the thoughts off
                     answer.begin_again()
                     continue
                 if extra and error.subject == "context" and not answer.has_begun:
@@ -214,16 +215,16 @@ async def respond(connection: Connection, request: Request, generation: Generati
 
 
 async def _attempt(connection: Connection, generation: GenerationConfig, answer: PartialAnswer) -> Finish:
-    """Send one request and read its answer to the end."""
+    """Send the request once and read the answer to the end."""
     messages = [message.to_json() for message in answer.request.messages]
     body = {"model": connection.model, "messages": messages, "stream": True}
-    ours = {  # a server that does not know one of them is asked without it
+    extra = {  # omitted if the server does not know a field
         "temperature": generation.temperature,
         "seed": generation.seed,
         LIMIT: answer.most_tokens,
         **USAGE,
     }
-    events = connection.events(CHAT, body, answer, ours)
+    events = connection.events(CHAT, body, answer, extra)
     try:
         async with aclosing(events):
             async for _ in events:
@@ -234,38 +235,38 @@ async def _attempt(connection: Connection, generation: GenerationConfig, answer:
         thinks = bool(answer.thoughts or answer.thought_tokens) or answer.ends_in_thoughts
         connection.thinks = connection.thinks or thinks
     if answer.ends_in_thoughts and answer.finish_reason is not None:
-        read_finish(answer.finish_reason, True, False, connection.redact)  # unless it says why there is no answer
+        read_finish(answer.finish_reason, True, False, connection.redact)  # raises if it explains the missing answer
         failure = still_thinking(connection.name, answer.tokens).failure
         raise EndpointError(failure.found, failure.next_step, subject="request")
     return read_finish(answer.finish_reason, bool(answer.parts), answer.tool_call, connection.redact)
 
 
 async def check_server(connection: Connection) -> None:
-    """Ask for the list of models, which shows a wrong address or key. A server need not have such a list.
+    """Request the list of models to detect a wrong address or key. Servers without such a list pass.
 
     Raises:
         WorkError: there is no connection, or the server refuses the key.
     """
     try:
         await connection.models()
-    except EndpointError as error:  # other faults show with the first answer
+    except EndpointError as error:  # other errors appear with the first answer
         if error.server_status in KEY_REFUSED or error.timed_out or error.unreachable:
             failure = _make_failure(connection, error.message, error.next_step)
             raise WorkError.because(failure, failure.expected) from None
 
 
 def _make_failure(connection: Connection, message: str, next_step: str) -> Failure:
-    """The error of a candidate's response."""
+    """The failure of a candidate's response."""
     name, host = connection.name, connection.config.host
     sentence = f"{name} at {host} failed: {message}."
     return WorkError(f"an answer of {name} from {host}", message, next_step, sentence=sentence).failure
 
 
 async def _explain(connection: Connection, error: EndpointError, answer: PartialAnswer, attempts: int) -> Failure:
-    """The message of a failure; one that is not the request's fault counts towards a rest."""
+    """The failure for an error. If the server caused the error, the circuit breaker counts it."""
     message, next_step = error.message, error.next_step
     if error.server_status == NOT_FOUND:
-        next_step = await _which_model(connection) or next_step
+        next_step = await _suggest_model(connection) or next_step
     if answer.text:
         message += f", after {len(answer.text):,} characters"
     if attempts > 1:
@@ -275,9 +276,9 @@ async def _explain(connection: Connection, error: EndpointError, answer: Partial
     return _make_failure(connection, message, next_step)
 
 
-async def _which_model(connection: Connection) -> str | None:
-    """How to fix `model`, from the server's list of models; None if it has none."""
-    with suppress(EndpointError):  # it only improves the message
+async def _suggest_model(connection: Connection) -> str | None:
+    """How to fix `model` in fleet.toml; None if the server lists the model or has no list."""
+    with suppress(EndpointError):  # the list only improves the message
         names = await connection.models()
         if names and connection.model not in names:
             return f'Fix model = "{connection.model}" in fleet.toml. {did_you_mean(connection.model, names[:50])}'

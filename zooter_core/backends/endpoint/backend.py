@@ -1,7 +1,7 @@
-"""Backend `openai`: any server that speaks OpenAI's chat completions (vLLM, TGI, Ollama, llama.cpp, LM Studio, hosted).
+"""Backend `openai`: servers with OpenAI's chat completions API (vLLM, TGI, Ollama, llama.cpp, LM Studio, hosted ones).
 
-All requests run in one event loop in its own thread. A request can therefore end at any moment: while it waits for a
-connection, for its first token, or in the middle of an answer.
+All requests run in one event loop in its own thread. They can therefore be cancelled at any moment: while waiting for a
+connection, for the first token, or in the middle of an answer.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from zooter_core.backends.endpoint.abilities import Abilities
     from zooter_core.backends.endpoint.connection import Connection
 
-BEGIN = 4  # requests at the same time; more once these are answered
+BEGIN = 4  # concurrent requests at first; the limit grows with answers (`Pace`)
 
 
 class OpenAIBackend(Backend):
-    """Runs requests on the servers of their candidates, all at the same time."""
+    """Runs requests on their candidates' servers, concurrently."""
 
     independent = True
 
@@ -38,10 +38,10 @@ class OpenAIBackend(Backend):
         self._lock = threading.Lock()
 
     def load(self, candidate: CandidateConfig) -> None:
-        """Check that the server is there and accepts the key. The server loads its model with the first request."""
+        """Check that the server is reachable and accepts the key. The server loads its model on the first request."""
         with self._lock:
             earlier = self._connections.get(candidate)
-            if earlier and earlier.key != earlier.config.key(earlier.name):  # the key was typed again
+            if earlier and earlier.key != earlier.config.key(earlier.name):  # the key has changed
                 self._portal.submit(self._connections.pop(candidate).retire())
         connection = self.connection(candidate)
         from zooter_core.backends.endpoint.answer import check_server
@@ -63,8 +63,8 @@ class OpenAIBackend(Backend):
     ) -> Iterator[Piece]:
         """Send requests and yield pieces as they arrive.
 
-        A sequence is sent at once. From other iterables, requests are taken as others end, so that each server has
-        twice as many as it works on.
+        The requests of a sequence all start at once. From another iterable, new requests are taken as earlier ones end,
+        so that there are twice as many as a server handles concurrently.
         """
 
         def run(put: Put[Piece], stop: threading.Event) -> None:
@@ -75,7 +75,7 @@ class OpenAIBackend(Backend):
     async def _answer_all(
         self, requests: Iterable[Request], generation: GenerationConfig, put: Put[Piece], stop: threading.Event
     ) -> None:
-        """Put the pieces of all answers. A stop ends running requests and starts no more."""
+        """Pass the pieces of all answers to `put`. A stop cancels running requests and starts no others."""
         from zooter_core.backends.endpoint.answer import respond
 
         async def answer(connection: Connection, request: Request, generation: GenerationConfig) -> None:
@@ -87,7 +87,7 @@ class OpenAIBackend(Backend):
             while True:
                 while len(running) < most and (numbered := next(waiting, None)):
                     number, request = numbered
-                    # The number makes equal requests different samples.
+                    # With the number, equal requests get different samples.
                     seed = generation.seed + number if request.seed is None else request.seed
                     try:
                         connection = self.connection(request.candidate)
@@ -125,10 +125,10 @@ Close = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Portal:
-    """Runs coroutines for other threads. The event loop starts with the first one, and ends with the portal.
+    """Runs coroutines for other threads. The event loop starts with the first coroutine and ends with the portal.
 
     Attributes:
-        closing: awaited before the loop ends.
+        closing: coroutine functions to call before the loop ends.
     """
 
     def __init__(self, name: str) -> None:
@@ -157,5 +157,5 @@ def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread, closing: lis
         loop.stop()
 
     asyncio.run_coroutine_threadsafe(close(), loop)
-    if not threading.main_thread().is_alive():  # the process ends, and the thread would end with it
+    if not threading.main_thread().is_alive():  # the process is ending, and would end the thread early
         thread.join(1)

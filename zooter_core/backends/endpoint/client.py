@@ -1,4 +1,4 @@
-"""HTTP client for one server. It sends only the request, and reads at most as much as an answer can be long."""
+"""An HTTP client for one server. It sends nothing besides the request, and limits how much it reads."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from zooter_core.backends.endpoint.redaction import Redaction
 from zooter_core.base.strict_json import dump_json, parse_json
 
 EVENTS, JSON = "text/event-stream", "application/json"
-MOST_ERROR = 1 << 16  # bytes of a server's error that are read
+MOST_ERROR = 1 << 16  # bytes that are read of a server's error
 LONGEST_HEADER = 1 << 16  # bytes
-MOST_BYTES = 1 << 28  # of an answer, by default
+MOST_BYTES = 1 << 28  # in an answer, by default
 
 
 class Client:
-    """Connections to one server, for one event loop. Redirects are not followed: the key is for this server alone.
+    """Connections to one server, for one event loop. Redirects are not followed, so that no other server gets the key.
 
     Args:
-        url: the base of every path.
+        url: the base URL of every path.
         key_variable: the key's environment variable, for messages.
-        local: whether the server is on this machine, so that no proxy is used.
+        local: whether the server is on this machine. If so, no proxy is used.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class Client:
     async def open(
         self, method: str, path: str, body: Mapping[str, Any] | None, kind: str, seconds: float
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A response with status 200; its connection is closed if it is not read to the end.
+        """Yield a response with status 200. If the block does not read it to the end, the connection is closed.
 
         Args:
-            path: a path, or another address of the server.
-            seconds: timeout for its headers.
+            path: a path below the base URL, or a full URL of the same server.
+            seconds: timeout for the response's headers.
 
         Raises:
-            EndpointError: there is no such response, or the connection breaks while the block reads it.
+            EndpointError: there is no response with status 200, or the connection breaks while the block reads it.
         """
         response = None
         try:
@@ -75,9 +75,9 @@ class Client:
             if response.status != 200:
                 raw = await self._read_start(response)
                 raise status_error(response.status, response.headers, raw, self.redact, self._key_variable)
-            await self._check_form(response, kind)
+            await self._check_content_type(response, kind)
             yield response
-        except (aiohttp.ClientError, OSError, UnicodeError) as problem:  # UnicodeError: of a host's name
+        except (aiohttp.ClientError, OSError, UnicodeError) as problem:  # UnicodeError: an invalid host name
             if type(problem) is TimeoutError:
                 raise too_late(seconds, "first token" if kind == EVENTS else "answer") from None
             raise connection_error(problem, self.connect_seconds, self.redact) from None
@@ -86,10 +86,10 @@ class Client:
                 response.release() if response.content.at_eof() else response.close()
 
     async def fetch(self, method: str, path: str, body: Mapping[str, Any] | None, seconds: float) -> bytes:
-        """The body of a response with status 200, without the key.
+        """The body of a response with status 200, with the key masked.
 
         Raises:
-            EndpointError: there is no such response.
+            EndpointError: there is no response with status 200, or it is too long or too late.
         """
         parts, size = [], 0
         try:
@@ -99,7 +99,7 @@ class Client:
                     size += len(data)
                     if size > self.most_bytes:
                         raise EndpointError(f"the answer has more than {self.most_bytes:,} bytes")
-                    await asyncio.sleep(0)  # other tasks and the timeout must run, even if more data is there already
+                    await asyncio.sleep(0)  # lets other tasks and the timeout run even if more data has arrived
         except TimeoutError:
             raise too_late(seconds) from None
         return self.redact.data(b"".join(parts))
@@ -110,7 +110,7 @@ class Client:
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, kind: str) -> aiohttp.ClientResponse:
         if self._session is None:
-            self._session = aiohttp.ClientSession(  # does not read the environment, and keeps no cookies
+            self._session = aiohttp.ClientSession(  # ignores the environment and keeps no cookies
                 connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.connect_seconds),
@@ -124,8 +124,8 @@ class Client:
             method, url, data=data, headers=headers, proxy=self._proxy, allow_redirects=False
         )
 
-    async def _check_form(self, response: aiohttp.ClientResponse, kind: str) -> None:
-        """Refuse a response of another type than requested."""
+    async def _check_content_type(self, response: aiohttp.ClientResponse, kind: str) -> None:
+        """Refuse a response whose content type is not the requested one."""
         if response.content_type == "text/html":
             next_step = "Fix base_url in fleet.toml; it usually ends in /v1."
             raise EndpointError("the server sent a web page instead of an answer", next_step)
@@ -135,10 +135,10 @@ class Client:
                 if isinstance(body, dict) and (error := sent_in(body)):
                     raise sent_error(error, self.redact)
             next_step = "Use a server that streams chat completions."
-            raise EndpointError("the server sent one piece of JSON instead of a stream", next_step)
+            raise EndpointError("the server sent a JSON document instead of a stream", next_step)
 
     async def _read_start(self, response: aiohttp.ClientResponse) -> bytes:
-        """The beginning of an error's body, as far as it arrives soon."""
+        """The beginning of a body, as far as it arrives within `connect_seconds`."""
         raw = b""
         try:
             async with asyncio.timeout(self.connect_seconds):
@@ -150,7 +150,7 @@ class Client:
 
 
 def _find_proxy(url: str) -> str | None:
-    """The proxy for an address, according to the environment."""
+    """The proxy for a URL according to the environment; None if there is none."""
     parts = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all") or ""

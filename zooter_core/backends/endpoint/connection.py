@@ -1,7 +1,7 @@
-"""One candidate behind an OpenAI-compatible server: complete answers and streams, for one event loop.
+"""The connection to a candidate's OpenAI-compatible server: requests complete answers and streams, in one event loop.
 
-The endpoint passes them on; the backend `openai` (answer.py) turns them into texts. Closing a stream also ends it at
-the server.
+Zooter's endpoint forwards them; the backend `openai` (answer.py) extracts their texts. Closing a stream also ends the
+request at the server.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from zooter_core.base.strict_json import objects, parse_json, replace_surrogates
 from zooter_core.config.candidates import CandidateConfig
 
 CHAT = "/chat/completions"
-LIST_SECONDS = 30.0  # for the list of models, as the server may be busy or may have to wake up
-BUSY_SECONDS = 1.0  # after which a client may ask again for a place
-CLOSE_SECONDS = 0.1  # for a server to end a stream after its last event
+LIST_SECONDS = 30.0  # timeout of the list of models; the server may be busy or have to start first
+BUSY_SECONDS = 1.0  # Retry-After if there is no place for a request
+CLOSE_SECONDS = 0.1  # how long to wait for the end of a stream after its last event
 MOST_AT_ONCE = 4 << 10  # bytes of a stream that are read before other tasks run: half a millisecond of work
-MOST_IDLE = 1 << 20  # bytes of a stream without a token; more is a flood
-LIMIT, OTHER_LIMIT = "max_tokens", "max_completion_tokens"  # the second is for servers that refuse the usual name
-USAGE = {"stream_options": {"include_usage": True}}  # requests the count of tokens
+MOST_IDLE = 1 << 20  # bytes of a stream without a token; more is an error
+LIMIT, OTHER_LIMIT = "max_tokens", "max_completion_tokens"  # the second is for servers that refuse the first
+USAGE = {"stream_options": {"include_usage": True}}  # requests the token counts
 Fields = Mapping[str, Any]
 PROBE = [{"role": "user", "content": "Hi"}]
 
@@ -55,26 +55,26 @@ class Watcher:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing of the answer can be missing if the connection breaks now."""
+        """Whether the answer is complete even if the connection breaks now."""
         return False
 
     def sent(self) -> None:
-        """Called when the request has a place and is sent."""
+        """Called when the request is sent, after it has waited for a place."""
 
     def opened(self, headers: Mapping[str, str]) -> None:
         """Called when the stream's headers have arrived."""
 
     @abstractmethod
     def look(self, event: Event) -> bool:
-        """Look at an event, from which the key was removed. Return whether it has a token or ends the answer.
+        """Called with each event, in which the key is masked. Return whether it has a token or ends the answer.
 
         Raises:
-            EndpointError: it is not part of an answer.
+            EndpointError: the event is not part of an answer.
         """
 
 
 def chat_chunk(event: Event, redact: Redaction) -> Mapping[str, Any] | None:
-    """The chunk of a chat completion in an event; None if there is none.
+    """The chunk of a chat completion in an event; None if the event has no data.
 
     Raises:
         EndpointError: the event is not JSON, or is an error of the server.
@@ -91,12 +91,13 @@ def chat_chunk(event: Event, redact: Redaction) -> Mapping[str, Any] | None:
 
 
 def chat_error(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The error in a chunk or in a complete chat completion; without `choices`, this may be a bare message."""
+    """The error in a chunk or in a complete chat completion; None if there is none. Without `choices`, a bare message
+    is also an error."""
     return sent_in(body) or (body if "choices" not in body and read_message(body) else None)
 
 
 def thinking_fields(thinking: bool | str | None) -> dict[str, Any]:
-    """The fields that switch thinking on or off, under the names of all known servers."""
+    """The fields of a request that turn thinking on or off, under the names of all supported servers."""
     if thinking is None or thinking == "auto":
         return {}
     kwargs = {"enable_thinking": bool(thinking), "thinking": bool(thinking)}  # vLLM, SGLang, llama.cpp
@@ -107,7 +108,7 @@ def thinking_fields(thinking: bool | str | None) -> dict[str, Any]:
 
 
 class Connection:
-    """A candidate's server.
+    """A connection to a candidate's server.
 
     Args:
         begin: the number of concurrent requests at the start; None for as many as fleet.toml allows.
@@ -115,7 +116,7 @@ class Connection:
 
     Attributes:
         thinks: whether the model thinks before it answers, according to fleet.toml or to an earlier answer.
-        opens: whether prompts open the thoughts, so that the text has only their end, according to an earlier answer.
+        opens: whether the prompt contains the opening tag of thoughts, according to an earlier answer.
 
     Raises:
         ZooterError: the key is not in the environment, or cannot be sent in a header.
@@ -138,40 +139,40 @@ class Connection:
         self._retired, self._log = False, log
 
     def note_opening(self, parts: Parts, finish: str | None) -> None:
-        """Note whether prompts open the thoughts, as far as an answer that has ended shows."""
+        """Record whether prompts open the thoughts, if the parts of an answer show it."""
         if parts.opened or finish_name(finish) in ENDED:
             self.opens = parts.opened
 
     async def post(
-        self, path: str, body: Mapping[str, Any], patience: float | None = None, ours: Fields | None = None
+        self, path: str, body: Mapping[str, Any], patience: float | None = None, extra: Fields | None = None
     ) -> dict[str, Any]:
-        """The whole answer of a path of the server.
+        """The complete answer to a POST request to a path of the server.
 
         Args:
             patience: seconds to wait for a place among the candidate's requests; None waits forever.
-            ours: fields besides the body's own (`events`).
+            extra: fields to add to the body (`events`).
 
         Raises:
-            EndpointError: there is no answer.
+            EndpointError: the request fails.
         """
         async with self._turn(patience):
-            answer = await self.ask_model(path, body, ours or {}, self.config.answer_seconds)
-            self.pace.answered()  # the time of its first token is not known
+            answer = await self.ask_model(path, body, extra or {}, self.config.answer_seconds)
+            self.pace.answered()  # the time to the first token is unknown
             return answer
 
-    async def ask_model(self, path: str, body: Mapping[str, Any], ours: Fields, seconds: float) -> dict[str, Any]:
-        """Like `post`, without waiting for a place."""
-        learned = set[str]()
+    async def ask_model(self, path: str, body: Mapping[str, Any], extra: Fields, seconds: float) -> dict[str, Any]:
+        """Do the same as `post`, without waiting for a place."""
+        refused = set[str]()
         while True:
-            sent = self._with_ours(path, body, ours)
+            sent = self._with_extra(path, body, extra)
             try:
                 return await self.ask(path, sent, seconds)
             except EndpointError as error:
-                if not self._learns(error, sent, body, learned):
+                if not self._note_refused_field(error, sent, body, refused):
                     raise
 
     async def ask(self, path: str, body: Mapping[str, Any] | None = None, seconds: float = LIST_SECONDS) -> Any:
-        """The JSON object at a path, or at another address of the server, without waiting for a place."""
+        """The JSON object at a path or URL of the server, without waiting for a place."""
         data = await self.client.fetch("GET" if body is None else "POST", path, body, seconds)
         try:
             answer = parse_json(data)
@@ -191,19 +192,19 @@ class Connection:
         path: str,
         body: Mapping[str, Any],
         watcher: Watcher,
-        ours: Fields | None = None,
+        extra: Fields | None = None,
         patience: float | None = None,
     ) -> AsyncGenerator[list[Event], None]:
-        """The events of a stream, without the key, from the first token on; all that have arrived at a time.
+        """Yield the events of a stream from the first token on, with the key masked, in lists as they arrive.
 
         Args:
             watcher: sees every event when it arrives.
-            ours: fields besides the body's own, which are omitted if the server does not know them.
+            extra: fields to add to the body. They are omitted if the server does not know them.
 
         Raises:
-            EndpointError: before the first event, or in the middle of the answer.
+            EndpointError: the request fails, before the first event or in the middle of the answer.
         """
-        async with self._turn(patience) as started, self._stream(path, body, ours or {}, watcher) as response:
+        async with self._turn(patience) as started, self._stream(path, body, extra or {}, watcher) as response:
             watcher.opened(response.headers)
             reader = _StreamReader(self.redact, watcher, self.client.most_bytes)
             now, config, soon = asyncio.get_running_loop().time, self.config, True
@@ -213,7 +214,7 @@ class Connection:
                 try:
                     reader.read(await self._next(response, until, end, reader))
                 except EndpointError as error:
-                    problem = error  # raised after the events that came before it
+                    problem = error  # raised after the earlier events are yielded
                 if reader.token:
                     until = now() + config.gap_seconds
                     soon = soon if begun else now() - started < config.first_token_seconds / 4
@@ -222,7 +223,7 @@ class Connection:
                 if reader.begun and reader.events:
                     since = now()
                     yield reader.events
-                    until += now() - since  # the client may be slow
+                    until += now() - since  # the time that a slow client takes does not count
                     reader.events = []
                 if problem:
                     raise problem
@@ -231,27 +232,28 @@ class Connection:
             self.pace.answered(soon)
 
     async def models(self) -> list[str]:
-        """The names in the server's list of models, without the key."""
+        """The names in the server's list of models, with the key masked."""
         names = [entry.get("id") for entry in objects((await self.ask("/models")).get("data"))]
         return [self.redact(replace_surrogates(name)) for name in names if isinstance(name, str)]
 
     def resting(self) -> EndpointError | None:
-        """Why the server is not asked now; None if it may be."""
+        """The error for requests while the circuit breaker is open; None if it is closed."""
         if self.breaker.state == "closed":
             return None
-        left, reason = self.breaker.seconds_left, f"it rests after {self.breaker.reason}"
-        next_step = f"Fix the server. It is asked again in {left:.0f} s."
+        left, reason = self.breaker.seconds_left, f"its circuit breaker is open after {self.breaker.reason}"
+        next_step = f"Fix the server. The next attempt is in {left:.0f} s."
         return EndpointError(reason, next_step, own_status=503, retry_after=max(left, 1.0), not_sent=True)
 
     def failed(self, reason: str) -> None:
-        """Count a request on which the server failed. If that opens the breaker, a trial follows."""
+        """Count a failure of the server. If the breaker opens, start trial requests."""
         self.breaker.failed(reason)
         if self.breaker.state != "closed" and (self._trial is None or self._trial.done()) and not self._retired:
             self._trial = asyncio.create_task(self._try_again())
-            self._log(f"{self.name} rests for {self.config.rest_seconds:g} s after {self.breaker.reason}")
+            seconds = f"{self.config.rest_seconds:g} s"
+            self._log(f"{self.name} gets no requests for {seconds}, after {self.breaker.reason}")
 
     async def retire(self) -> None:
-        """Cancel a waiting or running trial, as no new requests will come. Running requests continue."""
+        """Cancel trial requests, since there will be no new requests. Running requests continue."""
         self._retired = True
         if self._trial:
             self._trial.cancel()
@@ -270,7 +272,7 @@ class Connection:
         self._log(f"{self.name} answers again")
 
     async def _probe(self) -> None:
-        """Close the breaker if the server answers a tiny request or refuses its content; otherwise open it again."""
+        """Send a tiny request. Close the breaker if the server answers or refuses the content; otherwise reopen it."""
         body = {"model": self.model, "messages": PROBE}
         try:
             await self.ask_model(CHAT, body, {LIMIT: 1}, self.config.first_token_seconds)
@@ -282,23 +284,25 @@ class Connection:
 
     @asynccontextmanager
     async def _turn(self, patience: float | None) -> AsyncIterator[float]:
-        """One of the requests that the server gets at the same time, unless it rests or wants a pause.
+        """Hold a place among the server's concurrent requests. Yield the time at which the request begins, on the
+        loop's clock.
 
-        It begins at the time that is yielded, on the loop's clock.
+        Raises:
+            EndpointError: the circuit breaker is open, the server asked for a pause, or no place is free in time.
         """
         if resting := self.resting():
             raise resting
         left = self.pace.seconds_left
         if patience is not None and left > patience:
-            reason = f"it asked for a pause, of which {left:.0f} s are left"
+            reason = f"it asked for a pause, which ends in {left:.0f} s"
             raise EndpointError(reason, own_status=429, retry_after=left, not_sent=True)
         try:
             started = await self.pace.enter(patience)
         except TimeoutError:
-            reason = f"none of its {self.config.parallel} places became free within {patience:g} s"
+            reason = f"no place became free within {patience:g} s (parallel = {self.config.parallel})"
             raise EndpointError(reason, own_status=503, retry_after=BUSY_SECONDS, not_sent=True) from None
         try:
-            if resting := self.resting():  # because other requests have failed
+            if resting := self.resting():  # other requests may have failed meanwhile
                 raise resting
             yield asyncio.get_running_loop().time()
         except EndpointError as error:
@@ -312,63 +316,63 @@ class Connection:
 
     @asynccontextmanager
     async def _stream(
-        self, path: str, body: Mapping[str, Any], ours: Fields, watcher: Watcher
+        self, path: str, body: Mapping[str, Any], extra: Fields, watcher: Watcher
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The response with a stream. A server that refuses one of our fields is asked again without it."""
+        """Yield the response with a stream. If the server refuses an extra field, send the request again without it."""
         watcher.sent()
-        opened, learned = False, set[str]()
+        opened, refused = False, set[str]()
         while True:
-            sent = self._with_ours(path, body, ours)
+            sent = self._with_extra(path, body, extra)
             try:
                 async with self.client.open("POST", path, sent, EVENTS, self.config.first_token_seconds) as reply:
                     opened = True
                     yield reply
                     return
             except EndpointError as error:
-                if opened or not self._learns(error, sent, body, learned):
+                if opened or not self._note_refused_field(error, sent, body, refused):
                     raise
 
-    def _with_ours(self, path: str, body: Mapping[str, Any], ours: Fields) -> dict[str, Any]:
-        """A body with our own fields added: those of the candidate's table in fleet.toml, and those of the request.
+    def _with_extra(self, path: str, body: Mapping[str, Any], extra: Fields) -> dict[str, Any]:
+        """The body with extra fields: those of the candidate's table in fleet.toml, and those of the caller.
 
-        The body's own fields take precedence. Fields of ours that the server has recently refused are omitted or
-        renamed; the client's limit of tokens is renamed, too.
+        The body's own fields take precedence. Extra fields that the server has recently refused are omitted or renamed;
+        the body's token limit is renamed, too.
         """
         if path == CHAT:
-            ours = {**thinking_fields(self.candidate.thinking), **self.config.extra_body, **ours}
+            extra = {**thinking_fields(self.candidate.thinking), **self.config.extra_body, **extra}
         limit = OTHER_LIMIT if LIMIT in self.refusals else LIMIT
         if limit not in body and limit not in self.refusals:
             body = {limit if name == LIMIT else name: value for name, value in body.items()}
-        ours = {limit if name == LIMIT else name: value for name, value in ours.items()}
-        fields = {**{name: value for name, value in ours.items() if name not in self.refusals}, **body}
+        extra = {limit if name == LIMIT else name: value for name, value in extra.items()}
+        fields = {**{name: value for name, value in extra.items() if name not in self.refusals}, **body}
         if isinstance(options := body.get("stream_options"), dict):
             del fields["stream_options"]
             if "stream_options" not in self.refusals:
-                fields["stream_options"] = {**options, **ours.get("stream_options", {})}
+                fields["stream_options"] = {**options, **extra.get("stream_options", {})}
         return fields
 
-    def _learns(self, error: EndpointError, sent: Fields, body: Fields, learned: set[str]) -> bool:
-        """Whether the server refused one of our fields, or wants it under its other name; this is remembered.
+    def _note_refused_field(self, error: EndpointError, sent: Fields, body: Fields, refused: set[str]) -> bool:
+        """Remember that the server refused an extra field, or expects its other name. Return whether it did.
 
         Args:
-            learned: what it has refused in this request. A concurrent request may have learned it before.
+            refused: fields that the server has refused in this request. A concurrent request may have noted them too.
         """
         if error.server_status is None or error.server_status in ACCOUNT or error.subject == "context":
             return False
         for name in sent:
-            ours = name == "stream_options" or (name not in body and name not in self.config.extra_body)
-            ours = ours or (name == LIMIT and OTHER_LIMIT in error.words)
-            if ours and name not in learned and re.search(rf"\b{name}\b", error.words):
-                learned.add(name)
+            is_extra = name == "stream_options" or (name not in body and name not in self.config.extra_body)
+            is_extra = is_extra or (name == LIMIT and OTHER_LIMIT in error.words)
+            if is_extra and name not in refused and re.search(rf"\b{name}\b", error.words):
+                refused.add(name)
                 self.refusals.note(name)
                 return True
         return False
 
     async def _next(self, response: aiohttp.ClientResponse, until: float, end: float, reader: _StreamReader) -> bytes:
-        """The next bytes of a stream; none at its end."""
+        """The next bytes of a stream; empty at its end."""
         try:
             async with asyncio.timeout_at(min(until, end)):
-                await asyncio.sleep(0)  # other tasks and the timeout must run, even if more data is there already
+                await asyncio.sleep(0)  # lets other tasks and the timeout run even if more data has arrived
                 data: bytes = await response.content.read(MOST_AT_ONCE)
         except (TimeoutError, aiohttp.ClientError, OSError) as problem:
             if reader.complete:
@@ -384,11 +388,11 @@ class Connection:
 
 
 class _StreamReader:
-    """The events in the bytes of one stream, without the key.
+    """Parses the events in the bytes of one stream, and masks the key.
 
     Attributes:
-        events: events that the reader has not taken yet.
-        begun, token: whether the first token has arrived, and whether the last bytes had one.
+        events: events that have not been yielded yet.
+        begun, token: whether the first token has arrived, and whether the last bytes contained a token.
         done: whether the server has sent the end of the answer.
         at_end: whether the stream has ended.
     """
@@ -401,11 +405,11 @@ class _StreamReader:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing of the answer can be missing if the stream ends now."""
+        """Whether the answer is complete even if the stream ends now."""
         return self.done or self._watcher.complete
 
     def read(self, data: bytes) -> None:
-        """Take the events that some bytes complete; empty bytes mean the end of the stream."""
+        """Add the events that these bytes complete. Empty bytes mean the end of the stream."""
         self.token = False
         self._size += len(data)
         if self._size > self._most:
@@ -413,7 +417,7 @@ class _StreamReader:
         if not data:
             self.at_end = True
             last = self._event(self._splitter.end())
-            if last.chunk is not None or last.is_done:  # otherwise it is cut off
+            if last.chunk is not None or last.is_done:  # otherwise the event is incomplete
                 self._add(last)
             return
         for raw in self._splitter.feed(data):

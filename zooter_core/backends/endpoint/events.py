@@ -1,7 +1,7 @@
-"""Server-sent events, split and parsed once.
+"""Splits and parses server-sent events.
 
-As in WHATWG's HTML, 9.2, a line ends with CR, LF or both, and an event with an empty line. Some servers send errors
-that such a parser would ignore, as a field `error:` or as bare JSON; here they are part of an event like any other.
+As in WHATWG's HTML, 9.2, a line ends with CR, LF or both, and an event ends with an empty line. Some servers send
+errors as a field `error:` or as bare JSON. Standard parsers ignore these; here they become events.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from zooter_core.base.strict_json import objects
 END = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2,}")
 COMMENT = re.compile(rb":[^\r\n]*")
 DONE = b"[DONE]"  # the data of the last event
-NOTHING = (b"", b"null", DONE)  # data that is no part of an answer
-LONGEST_END = 4  # bytes of the longest end of an event
+NOTHING = (b"", b"null", DONE)  # data that is not part of an answer
+LONGEST_END = 4  # bytes of the longest separator between events
 TOKENS = ("content", "tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "audio", "images")
 PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class EventSplitter:
-    """Turns parts of a stream into complete events, each without its empty line. Comments are left out."""
+    """Splits a stream into complete events, each without its empty line. Comments are skipped."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The events that a part completes. The time depends only on the part's length, not on the event's."""
-        start, look = 0, max(0, len(self._rest) - LONGEST_END + 1)  # an event's end may have begun before this part
+        """Yield the events that a part of the stream completes. The time depends on the part's length only."""
+        start, look = 0, max(0, len(self._rest) - LONGEST_END + 1)  # a separator may have begun before this part
         self._rest += data
         for match in END.finditer(self._rest, look):
             event = bytes(self._rest[start : match.start()])
-            event = event.lstrip(b"\r\n")  # the rest of an end that was split
+            event = event.lstrip(b"\r\n")  # the second part of a separator that was split
             if event and not COMMENT.fullmatch(event):
                 yield event
             start = match.end()
@@ -43,24 +43,24 @@ class EventSplitter:
             self._rest = self._rest[start:]
 
     def end(self) -> bytes:
-        """The last event, if the stream ended without its empty line."""
+        """The last event if the stream ended without an empty line; otherwise empty."""
         rest, self._rest = bytes(self._rest.strip()), bytearray()
         return rest
 
 
 @dataclass(slots=True)
 class Event:
-    """One event. A change to its chunk changes the event."""
+    """An event. `encode` includes changes to the chunk."""
 
-    others: list[bytes]  # its lines besides the data, such as `event: ...`
-    data: bytes  # of all its data lines
-    chunk: dict[str, Any] | None  # the JSON object in its data; None if the data is anything else
+    others: list[bytes]  # the lines besides the data, such as `event: ...`
+    data: bytes  # the data lines, joined
+    chunk: dict[str, Any] | None  # the JSON object in the data; None if the data is not a JSON object
 
     @classmethod
     def of(cls, raw: bytes) -> Event:
         if raw.startswith(b"data: {") and b"\n" not in raw and b"\r" not in raw:  # the usual case
             return cls([], raw[6:], _object(raw[6:]))
-        if raw.startswith(b"{"):  # an error instead of a stream
+        if raw.startswith(b"{"):  # a JSON error instead of a stream
             return cls([], raw, _object(raw))
         lines = raw.splitlines()
         data = b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")).strip()
@@ -77,12 +77,12 @@ class Event:
 
     @property
     def is_done(self) -> bool:
-        """Whether it says that the answer is complete."""
+        """Whether the event marks the end of the answer."""
         return self.data == DONE
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no data that is part of an answer."""
+        """Whether the event has no part of an answer."""
         return self.data in NOTHING
 
     def encode(self) -> bytes:
@@ -98,14 +98,14 @@ def _object(data: bytes) -> dict[str, Any] | None:
     if not data.startswith(b"{"):
         return None
     try:
-        chunk = json.loads(data.decode())  # it is only passed on, so numbers need not be finite
+        chunk = json.loads(data.decode())  # only forwarded, so numbers need not be finite
     except (ValueError, RecursionError):
         return None
     return chunk if isinstance(chunk, dict) else None
 
 
 def begins(chunk: Mapping[str, Any]) -> bool:
-    """Whether a chunk has the first token of an answer, or ends it."""
+    """Whether a chunk contains a token or ends the answer."""
     for choice in objects(chunk.get("choices")):
         delta = choice.get("delta")
         if finish_word(choice) or (isinstance(delta, dict) and any(delta.get(name) for name in TOKENS)):
@@ -114,6 +114,6 @@ def begins(chunk: Mapping[str, Any]) -> bool:
 
 
 def finish_word(choice: Mapping[str, Any]) -> str | None:
-    """A choice's finish reason in the server's words; None before its end, where some servers send ""."""
+    """A choice's finish reason in the server's words; None before the end, when some servers send ""."""
     reason = choice.get("finish_reason")
     return reason if isinstance(reason, str) and reason.strip() else None

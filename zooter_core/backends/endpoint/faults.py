@@ -1,7 +1,7 @@
-"""Everything that can go wrong between Zooter and a server, as one error. This file interprets servers' errors.
+"""Interprets the errors of servers and connections. All of them become one kind of error, `EndpointError`.
 
-An error is caused by the request or by the server itself; only the second kind counts against the server. Some servers
-refuse a request with status 500, so the words of the message decide.
+The cause of an error is either the request or the server; the circuit breaker counts only the server's errors. Some
+servers refuse invalid requests with status 500, so the words of the message decide.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from zooter_core.base.errors import one_line
 from zooter_core.base.records import Finish
 from zooter_core.base.strict_json import dump_json, objects, parse_json
 
-# Finish reasons of several servers, in lower case with underscores. Any other one counts as cut off.
+# Finish reasons of several servers, in lower case with underscores. With any other one, the answer counts as cut off.
 ENDED = ("stop", "eos", "eos_token", "stop_sequence", "end_turn", "complete")
 CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded")
 TOOLS = ("tool_calls", "tool_call", "tool_use", "function_call")
@@ -33,14 +33,14 @@ FAILED = (
     "malformed_function_call",
 )
 KEY_REFUSED = (401, 403)
-ACCOUNT = (401, 402, 403)  # about our key or account at the server: a client must not mistake them for its own
-NOT_FOUND = 404  # no such API or model, which says nothing about other ones
+ACCOUNT = (401, 402, 403)  # about our key or account at the server, so clients do not get these statuses
+NOT_FOUND = 404  # the server lacks this API or model, but may have others
 SEE_LOG = "See the server's log."
 TRY_AGAIN = "Try again; see the server's log."
 
 Subject = Literal["images", "tools", "json_mode", "context", "request"]
 UNAVAILABLE = (502, 503, 504)
-LONGEST = 1000  # characters of a message that are read; some servers repeat the request after it
+LONGEST = 1000  # characters of a message that are searched; some servers append the request to the message
 
 WORDS: Mapping[Subject, Sequence[str]] = {
     "images": (
@@ -82,41 +82,41 @@ LIMIT = re.compile(r"(?:context (?:size|length|window)|maximum (?:\w+ )?length)\
 
 @dataclass(eq=False)
 class EndpointError(Exception):
-    """Why a server did not answer a request, or broke off."""
+    """The reason why a server did not answer a request, or did not finish its answer."""
 
-    reason: str  # what happened, as a phrase for people; it holds no key and no prompt
+    reason: str  # a phrase for people, without key and prompt
     next_step: str = SEE_LOG  # what the fleet's owner can do, as a sentence
-    words: str = ""  # what the server said, on one short line without the key; "" if nothing. It may repeat the prompt
-    server_status: int | None = None  # what the server answered with, if it was not 200
-    own_status: int = 502  # the status for the client if the server's status is not meant for it
-    # The server's own error in the API's shape, if it has one that a client may see.
+    words: str = ""  # the server's message on one short line, with the key masked. It may contain the prompt
+    server_status: int | None = None  # the status of the server's response, if it was not 200
+    own_status: int = 502  # the status for the client, used unless `status` passes on the server's status
+    # The server's error in the shape of the API, if there is one that clients may see.
     body: Mapping[str, Any] | None = None
     temporary: bool = False  # whether another attempt may succeed
-    retry_after: float | None = None  # seconds after which the server wants to be asked again
+    retry_after: float | None = None  # seconds until the next attempt that the server asks for
     overload: bool = False  # whether the server has too many requests: it says so, or it is too slow
     subject: Subject | None = None  # what in the request is the cause; None if the request is not the cause
     context_tokens: int | None = None  # the longest context, if the server names it
     unreachable: bool = False  # whether the connection failed
-    not_sent: bool = False  # whether the server is not involved: it got no request, or no time to answer it
+    not_sent: bool = False  # whether the server got no request, or no time to answer it
 
     @property
     def message(self) -> str:
-        """What happened, with the server's words, for the fleet's owner."""
+        """The reason with the server's words, for the fleet's owner."""
         return f'{self.reason}, "{self.words}"' if self.words else self.reason
 
     @property
     def client_message(self) -> str:
-        """What happened, for a client: without anything about our account at the server."""
+        """The message for a client, without details of our account at the server."""
         return self.reason if self.server_status in ACCOUNT else self.message
 
     @property
     def refused(self) -> bool:
-        """Whether the request is the cause, and not the server."""
+        """Whether the request is the cause of the error, and not the server."""
         return self.subject is not None
 
     @property
     def counts(self) -> bool:
-        """Whether the failure counts against the server."""
+        """Whether the circuit breaker counts the error."""
         return not (self.refused or self.not_sent or self.server_status == NOT_FOUND)
 
     @property
@@ -126,15 +126,15 @@ class EndpointError(Exception):
 
     @property
     def status(self) -> int:
-        """The status that a client gets. For a refused request, it is one that tells clients not to retry."""
+        """The status for the client. After a refused request, it tells the client not to retry."""
         if self.server_status and 400 <= self.server_status < 500 and self.server_status not in ACCOUNT:
             return self.server_status
         return 400 if self.refused else self.own_status
 
     @property
     def same_as(self) -> str | None:
-        """A key that is equal if several servers fail in the same way, so that the request is a likely cause; None for
-        failures of other kinds."""
+        """A key that is equal for equal failures of several servers, of which the request is probably the cause; None
+        for other failures."""
         status = self.server_status or 0
         return f"status {status}" if status >= 500 and status not in UNAVAILABLE and not self.refused else None
 
@@ -150,7 +150,7 @@ def status_error(
     """
     if 300 <= status < 400:
         target = one_line(redact(headers.get("location", ""))) or "another address"
-        reason = f"status {status}: it redirects to {target}, which is not followed"
+        reason = f"status {status}: a redirect to {target}, which Zooter does not follow"
         next_step = "If that is the right address, use it as base_url in fleet.toml."
         return EndpointError(reason, next_step, server_status=status)
     body: object = raw.decode("utf-8", "replace")
@@ -159,15 +159,16 @@ def status_error(
     error = _refusal(status, body, redact, f"status {status}", key_variable)
     if error.temporary and (wait := retry_after(headers)) is not None:
         error.retry_after = wait
-        error.reason += f"; it asks for a pause of {wait:.0f} s" if wait else ""
+        error.reason += f"; the server asks for a pause of {wait:.0f} s" if wait else ""
     return error
 
 
 def sent_error(body: Mapping[str, Any], redact: Redaction, temporary: bool = True) -> EndpointError:
-    """The error in the body of an answer with status 200, or in an event; `sent_in` finds it.
+    """The error for an error message in an answer with status 200, or in one of its events.
 
     Args:
-        temporary: whether another attempt may succeed, if the error speaks of the server.
+        body: the result of `sent_in`.
+        temporary: whether another attempt may succeed if the server is the cause.
     """
     status = _status_in(body)
     error = _refusal(status, body, redact, "the server sent an error" + (f" (status {status})" if status else ""))
@@ -176,7 +177,7 @@ def sent_error(body: Mapping[str, Any], redact: Redaction, temporary: bool = Tru
 
 
 def sent_in(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The error in an answer with status 200, or in one of its events; None if there is none."""
+    """The error message in an answer with status 200, or in one of its events; None if there is none."""
     if body.get("error"):
         return body
     if "error" in (body.get("object"), body.get("type")):
@@ -188,7 +189,7 @@ def sent_in(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def finish_error(reason: str | None, redact: Redaction) -> EndpointError | None:
-    """The error for a finish reason: the model failed, or the answer broke off without a reason; otherwise None."""
+    """The error if the finish reason is missing, or says that the model failed; otherwise None."""
     if reason is None:
         return EndpointError("the stream ended in the middle of the answer")
     if finish_name(reason) in FAILED:
@@ -197,21 +198,27 @@ def finish_error(reason: str | None, redact: Redaction) -> EndpointError | None:
 
 
 def finish_name(reason: str | None) -> str:
-    """A finish reason in the form of the tables above: servers differ in case, hyphens and spaces. Empty for None."""
+    """A finish reason in the form of the tables above: servers differ in case, hyphens and spaces. "" for None."""
     return re.sub(r"[\s-]+", "_", (reason or "").strip().lower())
 
 
 def _refusal(
     status: int | None, body: object, redact: Redaction, reason: str, key_variable: str | None = None
 ) -> EndpointError:
-    """The error behind a status with which a server refuses a request, or fails at it; None where it names none."""
+    """The error for a response or event with an error.
+
+    Args:
+        status: the status of the response or in the event; None if the event names none.
+        body: the parsed body or event.
+    """
     message = read_message(body)
     words = one_line(redact(message))
     if status in ACCOUNT:
-        why = "the account has to pay" if status not in KEY_REFUSED else "the server refuses the key"
-        next_step = f"Put the right key into the environment variable {key_variable}."
-        if status in KEY_REFUSED and key_variable is None:
-            why, next_step = "the server wants a key", "Name its environment variable: api_key_env = ..."
+        why, next_step = "the server refuses the key", f"Set the environment variable {key_variable} to a valid key."
+        if status not in KEY_REFUSED:
+            why, next_step = "the server requires payment", "Check the balance of your account at the server."
+        elif key_variable is None:
+            why, next_step = "the server requires a key", "Name its environment variable: api_key_env = ..."
         return EndpointError(f"{reason}: {why}", next_step, words=words, server_status=status)
     labels = " ".join(_codes(body)).replace("_", " ")  # such as "context length exceeded"
     subject = find_subject(status or 500, f"{labels}: {message}")
@@ -237,7 +244,7 @@ def _refusal(
 
 
 def _status_in(body: Mapping[str, Any]) -> int | None:
-    """The status that an error in an answer with status 200 names or implies; None if it does neither."""
+    """The status that an error in an answer with status 200 names or implies; None if there is none."""
     codes = _codes(body)
     if status := next((code for code in codes if re.fullmatch("[45][0-9][0-9]", code)), None):
         return int(status)
@@ -245,7 +252,7 @@ def _status_in(body: Mapping[str, Any]) -> int | None:
 
 
 def _codes(body: object) -> list[str]:
-    """The codes beside an error's message, as words and numbers."""
+    """The codes, statuses and types next to an error's message, as texts."""
     inner = body.get("error", body) if isinstance(body, Mapping) else None
     named = map(inner.get, ("code", "status", "status_code", "type")) if isinstance(inner, Mapping) else ()
     return [str(code) for code in named if isinstance(code, str | int)]
@@ -269,7 +276,7 @@ def connection_error(problem: BaseException, connect_seconds: float, redact: Red
         reason, next_step = "no connection (no such host)", start
     elif isinstance(problem, aiohttp.ClientResponseError | aiohttp.InvalidURL):
         why = one_line(redact(str(getattr(problem, "message", "") or problem)))
-        reason = f"what the server sent is no HTTP ({why})"
+        reason = f"the server's response is not valid HTTP ({why})"
         return EndpointError(reason, "Check base_url in fleet.toml.", unreachable=True)
     else:
         reason, next_step = "the connection broke", TRY_AGAIN
@@ -277,7 +284,11 @@ def connection_error(problem: BaseException, connect_seconds: float, redact: Red
 
 
 def too_late(seconds: float, what: str = "answer") -> EndpointError:
-    """The error for a server that is too slow with its first token, a further one, the end, or the whole answer."""
+    """The error for a server that is too slow.
+
+    Args:
+        what: what is missing: "first token", "further token", "end of the answer" or "answer".
+    """
     steps = {
         "first token": "Try again later, or raise first_token_seconds.",
         "further token": "Try again.",
@@ -292,16 +303,18 @@ def read_finish(reason: str | None, text: bool, tool_call: bool, redact: Redacti
 
     Args:
         reason: the finish reason; None if the stream ended without one.
+        text: whether the answer has text.
+        tool_call: whether the answer has a tool call.
 
     Raises:
-        EndpointError: it is not an answer.
+        EndpointError: the model failed or wrote no answer.
     """
     name = finish_name(reason)
     if name in FILTERED:
         raise EndpointError("the server's content filter stopped the answer", "Rephrase the query.", subject="request")
     if name in TOOLS or (tool_call and not text):
-        next_step = "Switch tools off on the server, or ask for an answer in words."
-        raise EndpointError("the model called a tool, and Zooter offers none", next_step, subject="request")
+        next_step = "Turn off tools on the server, or ask for an answer in words."
+        raise EndpointError("the model called a tool, but Zooter offers none", next_step, subject="request")
     if reason is None and not text:
         raise no_text()
     if reason is not None and (error := finish_error(reason, redact)):
@@ -316,9 +329,9 @@ def no_text() -> EndpointError:
 
 
 def find_subject(status: int, message: str) -> Subject | None:
-    """What in the request a server refuses; None if the request is not the cause."""
+    """What in the request the server refuses; None if the request is not the cause."""
     if status not in REFUSED and (status < 500 or status in UNAVAILABLE):
-        return None  # about our key, the address, the pace, or a server that is away
+        return None  # the cause is our key, the address, the rate of requests, or a server that is not available
     for subject, pattern in PATTERNS.items():
         if pattern.search(message[:LONGEST]):
             return subject
@@ -326,8 +339,8 @@ def find_subject(status: int, message: str) -> Subject | None:
 
 
 def read_message(body: object) -> str:
-    """The server's message in the body of an error, whatever its shape; empty if there is none."""
+    """The server's message in an error's body of any shape; "" if there is none."""
     for key in ("error", "message", "detail"):
         body = body.get(key, body) if isinstance(body, Mapping) else body
     text = body if isinstance(body, str) else dump_json(body) if isinstance(body, list) else ""
-    return "" if text.lstrip().startswith("<") else text  # a web page has no message in its first line
+    return "" if text.lstrip().startswith("<") else text  # a web page is not a message

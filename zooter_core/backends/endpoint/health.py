@@ -1,14 +1,14 @@
-"""What a connection knows about its server: how many requests it can take, its circuit breaker, and what it refuses.
+"""The state of a server as its connection sees it: the limit on concurrent requests, the circuit breaker, and refusals.
 
 The pace: a server gets at most `parallel` concurrent requests, and fewer while it cannot keep up. This is additive
 increase, multiplicative decrease, as in TCP's congestion control (Chiu and Jain, 1989): a refusal for too many requests
-(429) or a timeout halves the limit, and as many answers as the limit raise it by one. Work with thousands of waiting
-requests begins with few, and until the first cut each answer raises the limit (slow start), so that a server that
+(429) or a timeout halves the limit, and as many answers as the limit raise it by one. Jobs with thousands of requests
+begin with a low limit, and until it is first halved, each answer raises it by one (slow start), so that a server that
 answers one request at a time is not flooded. Interactive requests begin with the full limit: they come one by one, and
 a slow start would only delay them.
 
-The circuit breaker: a server that keeps failing is not asked for a while, then a tiny request tests it. Only failures
-of the server itself count (`faults.find_subject`), and each request counts once, however often it was sent.
+The circuit breaker: after repeated failures, a server gets no requests for a while, then a tiny request tests it. Only
+failures of the server itself count (`faults.find_subject`), and each request counts once, even if it was retried.
 """
 
 from __future__ import annotations
@@ -21,16 +21,23 @@ from typing import Any, Literal
 
 State = Literal["closed", "open", "half-open"]
 STATES: tuple[State, ...] = ("closed", "open", "half-open")
-REMEMBERED_SECONDS = 600.0  # after which a server is asked again for what it refused, as its options may have changed
+REMEMBERED_SECONDS = 600.0  # how long a refusal is remembered; the server's options may change
 
 
 class Places:
-    """A semaphore whose size, `most`, can change. Places are given in order of arrival, by `enter` or `async with`. For
-    one event loop."""
+    """A semaphore whose size can change, for one event loop. `enter` or `async with` takes a place, first come, first
+    served.
+
+    Args:
+        most: returns the current size.
+
+    Attributes:
+        taken, peak: the current number of places that are taken, and the highest number so far.
+    """
 
     def __init__(self, most: Callable[[], int]) -> None:
         self._most, self._waiting = most, deque[asyncio.Future[None]]()
-        self.taken = self.peak = 0  # the current number, and the highest so far
+        self.taken = self.peak = 0
 
     @property
     def waiting(self) -> int:
@@ -45,7 +52,7 @@ class Places:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it was given a place at the same time
+            if not turn.cancelled():  # the request got a place at the same time
                 self.leave()
             raise
 
@@ -63,20 +70,20 @@ class Places:
         """Give free places to waiting requests."""
         while self._waiting and self.taken < self._most():
             turn = self._waiting.popleft()
-            if not turn.done():  # else it was cancelled
+            if not turn.done():  # done if the request was cancelled
                 self.taken += 1
                 self.peak = max(self.peak, self.taken)
                 turn.set_result(None)
 
 
 class Pace:
-    """The places that one server's requests take. For one event loop.
+    """The limit on one server's concurrent requests, for one event loop.
 
     Args:
-        most, begin: requests at the same time, at most and at first.
+        most, begin: the highest limit, and the first one.
 
     Attributes:
-        limit: requests at the same time, a fraction between two whole numbers while it grows.
+        limit: the current limit. While it grows, it can be a fraction.
     """
 
     def __init__(self, most: int, begin: int | None = None) -> None:
@@ -86,14 +93,17 @@ class Pace:
 
     @property
     def seconds_left(self) -> float:
-        """Seconds left of the pause that the server has asked for."""
+        """Seconds until the pause ends that the server has asked for; 0 if there is none."""
         return max(self._paused_until - monotonic(), 0.0)
 
     async def enter(self, patience: float | None = None) -> float:
-        """Wait for a place and take it; the caller must `leave` it. Returns the time at which the request starts.
+        """Wait for a place and take it. The caller must `leave` it. Return the time at which the request starts.
+
+        Args:
+            patience: seconds to wait; None waits forever.
 
         Raises:
-            TimeoutError: no place became free in that time.
+            TimeoutError: no place became free in time.
         """
         async with asyncio.timeout(patience):
             await self._places.enter()
@@ -103,29 +113,30 @@ class Pace:
         self._places.leave()
 
     def answered(self, soon: bool = True) -> None:
-        """An answer has come to its end; `soon` says that it did not wait long for its first token."""
+        """Record a complete answer. Raise the limit if the first token came soon."""
         step = 1.0 if self._cut_at == float("-inf") else 1 / self.limit
         self.limit = min(self.limit + step * soon, float(self.most))
         self._places.fill()
 
     def overloaded(self, started: float) -> None:
-        """Note that a request that started then was refused or timed out. Those from before the last cut count once."""
+        """Record a request that was refused or timed out. Halve the limit, unless this was done since it started."""
         if started > self._cut_at:
             self.limit = max(min(self.limit, self._places.peak) / 2, 1.0)
             self._cut_at, self._places.peak = monotonic(), self._places.taken
 
     def pause(self, seconds: float) -> None:
-        """Start no request for some seconds, as the server asks (Retry-After)."""
+        """Start no requests for some seconds, which the server asked for (Retry-After)."""
         self._paused_until = max(self._paused_until, monotonic() + seconds)
         asyncio.get_running_loop().call_later(seconds + 0.001, self._places.fill)
 
 
 class Breaker:
-    """A circuit breaker. Closed: the server is asked. Open: it is not. Half-open: a trial decides (`Connection`).
+    """A circuit breaker. While it is closed, the server gets requests; while it is open, none. When it is half-open,
+    `Connection` sends a trial request.
 
     Args:
-        after: the number of consecutive failed requests that opens it.
-        seconds: how long it stays open; 0 never opens it.
+        after: the number of consecutive failed requests that opens the breaker.
+        seconds: how long the breaker stays open. With 0, it never opens.
     """
 
     def __init__(self, after: int, seconds: float) -> None:
@@ -140,33 +151,33 @@ class Breaker:
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until it is half-open."""
+        """Seconds until the breaker is half-open."""
         return max(self._until - monotonic(), 0.0)
 
     @property
     def reason(self) -> str:
-        """Why it is open."""
+        """Why the breaker is open."""
         return f"{self._failures} failures in a row, the last: {self._reason}"
 
     def failed(self, reason: str) -> None:
-        """Count a request on which the server failed."""
+        """Count a failure of the server."""
         self._failures += 1
         self._until, self._reason = monotonic() + self._seconds, reason
 
     def answered(self) -> None:
-        """Close it: the server works."""
+        """Close the breaker after an answer."""
         self._failures = 0
 
 
 class Refusals:
-    """What a server has recently refused. After REMEMBERED_SECONDS, it is asked for it again."""
+    """Fields and kinds of requests that a server has refused within REMEMBERED_SECONDS."""
 
     def __init__(self) -> None:
         self._until = dict[str, float]()
         self._limit: int | None = None
 
     def note(self, subject: str, context_tokens: int | None = None) -> None:
-        """Remember a refusal, of a `Subject` or a field, with the longest context if the server has named it."""
+        """Remember a refused `Subject` or field, and the longest context if the server has named it."""
         self._limit = context_tokens or self._limit
         self._until[subject] = monotonic() + REMEMBERED_SECONDS
 
@@ -175,5 +186,5 @@ class Refusals:
 
     @property
     def context_tokens(self) -> int | None:
-        """The longest context; None if no refusal has named it."""
+        """The longest context that the server accepts; None if no recent refusal has named it."""
         return self._limit if "context" in self else None

@@ -1,6 +1,6 @@
-"""Removes secrets from what a server sends, so that an echoed key ends up in no answer, message, log or history.
+"""Masks the API key in everything that a server sends, so that answers, messages, logs and histories do not contain it.
 
-Only complete keys are found; in a stream, these are keys within a single event.
+Only complete keys are masked; in a stream, these are keys within a single event.
 """
 
 from __future__ import annotations
@@ -8,31 +8,31 @@ from __future__ import annotations
 from typing import Any
 
 MASK = "***"
-SHORTEST = 8  # characters; local servers accept any word as a key, which may well be part of an answer
+SHORTEST = 8  # characters; local servers accept any word as a key, which may also be part of an answer
 
 
 class Redaction:
-    """Replaces a key in messages, bodies and events. Without a key it changes nothing."""
+    """Masks a key in messages, bodies and events. Without a key, nothing is changed."""
 
     def __init__(self, key: str | None) -> None:
         self._key = key or ""
         self._in_answers = self._key if len(self._key) >= SHORTEST else ""
 
     def __call__(self, text: str) -> str:
-        """A message with every occurrence of the key masked."""
+        """The message with every occurrence of the key masked."""
         return text.replace(self._key, MASK) if self._key else text
 
     def data(self, data: bytes) -> bytes:
-        """The same for a body. Keys shorter than SHORTEST are not masked."""
+        """The body with the key masked, unless the key is shorter than SHORTEST."""
         return data.replace(self._in_answers.encode(), MASK.encode()) if self._in_answers else data
 
     def shape(self, value: Any) -> Any:
-        """The same for a parsed body, since escapes may hide a key from `data`."""
+        """The parsed body with the key masked as in `data`, since escapes may hide the key in bytes."""
         return _masked(value, self._in_answers) if self._in_answers else value
 
 
 def _masked(value: Any, key: str) -> Any:
-    """A JSON value with the key masked in all of its texts."""
+    """The JSON value with the key masked in all texts."""
     if isinstance(value, str):
         return value.replace(key, MASK)
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Whether and after which pause to retry an HTTP request, or a candidate (fleet/attempts.py)."""
+"""Decides whether to retry an HTTP request or a candidate (fleet/attempts.py), and after which pause."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 import random
 from collections.abc import Mapping
 
-FIRST, LONGEST = 0.5, 8.0  # seconds of a pause; each is twice the one before
-SPREAD = 0.5  # jitter: the share of a pause that may be cut at random, so that clients do not return at once
-LONGEST_WAIT = 60.0  # seconds; if the server asks for more, the request fails at once
-TEMPORARY = (408, 409, 425, 429)  # temporary statuses besides those from 500 on
+FIRST, LONGEST = 0.5, 8.0  # seconds of the first and the longest pause; each pause is twice as long as the one before
+SPREAD = 0.5  # jitter: the largest random cut of a pause, as a share, so that clients do not all return together
+LONGEST_WAIT = 60.0  # seconds; if the server asks for a longer pause, the request fails immediately
+TEMPORARY = (408, 409, 425, 429)  # temporary statuses below 500
 OVERLOAD = (408, 429, 504)  # the server has too many requests, or is too slow
 REFUSED = (400, 413, 415, 422, 501)  # the server refuses this request, but may accept others
 
@@ -24,7 +24,7 @@ def retry_pause(attempt: int, retries: int, wait: float | None = None) -> float 
 
     Args:
         attempt: the index of the failed attempt, from 0.
-        wait: seconds that the server asks for. The pause is slightly longer.
+        wait: the pause in seconds that the server asks for. The result is slightly longer.
     """
     jitter = random.random()
     if attempt >= retries or (wait is not None and wait > LONGEST_WAIT):
@@ -35,7 +35,7 @@ def retry_pause(attempt: int, retries: int, wait: float | None = None) -> float 
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds in a `Retry-After` header; None if it is missing, a date, or no number from 0 on."""
+    """The seconds in a `Retry-After` header; None if it is missing, a date, or not a number from 0 on."""
     try:
         seconds = float(headers.get("retry-after", ""))
     except ValueError:

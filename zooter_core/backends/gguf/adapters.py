@@ -1,6 +1,6 @@
-"""LoRA adapters for llama.cpp. A peft folder is written once as a GGUF file into the cache; a GGUF file is checked.
+"""LoRA adapters for llama.cpp. A peft folder is converted once, to a GGUF file in the cache. A GGUF file is checked.
 
-For a base without its offsets (`offsets`), the adapter that is written has them too.
+If the base was converted to Q4_0, the converted adapter includes the offsets of the base (`offsets`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from zooter_core.base.weights import cache_dir, writing_cache
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 FIX_ADAPTER = "Fix `adapter` in fleet.toml, or train it on this base."
 PREFIX = "base_model.model."
-# Architectures whose rotary embeddings llama.cpp applies to pairs of neighbours: rows of q and k are reordered.
+# Architectures whose rotary embeddings llama.cpp applies to adjacent pairs, so the rows of q and k are reordered.
 INTERLEAVED = ("llama", "minicpm")
-VERSION = 1  # of the files in the cache
+VERSION = 1  # of the conversion; a new version converts adapters again
 
 Matrix = np.ndarray[Any, np.dtype[Any]]
 
@@ -36,7 +36,7 @@ def gguf_adapter(adapter: str, base: Header, candidate: str) -> Path:
     """The GGUF file of an adapter, converted if necessary.
 
     Raises:
-        WorkError: it is no LoRA adapter that llama.cpp can apply, or belongs to another base.
+        WorkError: the files are not a LoRA adapter that llama.cpp can apply, or it belongs to another base.
     """
     path = Path(adapter)
     if path.is_file():
@@ -76,7 +76,7 @@ def gguf_adapter(adapter: str, base: Header, candidate: str) -> Path:
 
 
 def _shapes(path: Path) -> Mapping[str, tuple[int, ...]] | None:
-    """The shapes of the tensors of a converted adapter; None if it is not there, or damaged."""
+    """The shapes of a converted adapter's tensors; None if the file does not exist or is damaged."""
     try:
         return read_header(path).shapes
     except ZooterError:
@@ -88,7 +88,7 @@ def _fault(candidate: str, path: Path, found: str, next_step: str = FIX_ADAPTER)
 
 
 def _unsupported(settings: Mapping[str, Any]) -> str:
-    """What llama.cpp cannot do of an adapter's settings; "" if it can do all."""
+    """The first setting of an adapter that llama.cpp does not support; "" if it supports all."""
     if settings.get("peft_type") != "LORA":
         return f"one of the type {settings.get('peft_type')}"
     for key in ("use_dora", "fan_in_fan_out", "lora_bias", "modules_to_save", "alpha_pattern"):
@@ -100,13 +100,17 @@ def _unsupported(settings: Mapping[str, Any]) -> str:
 
 
 def _alpha(settings: Mapping[str, Any]) -> float:
-    """The number that llama.cpp divides by the rank to get an adapter's scale."""
+    """The alpha of a GGUF adapter: llama.cpp scales the adapter by alpha / rank."""
     alpha = float(settings.get("lora_alpha") or 1)
     return alpha * math.sqrt(settings["r"]) if settings.get("use_rslora") else alpha
 
 
 def _matrices(content: bytes) -> dict[str, Matrix]:
-    """The tensors of a safetensors file."""
+    """The tensors of a safetensors file.
+
+    Raises:
+        ValueError: a tensor contains NaN or infinity, or has an unsupported type.
+    """
     tensors = read_safetensors(content)
     if broken := first_broken(tensors):
         raise ValueError(f"{broken} with NaN or infinity")
@@ -114,7 +118,7 @@ def _matrices(content: bytes) -> dict[str, Matrix]:
 
 
 def _tensors(candidate: str, path: Path, weights: Mapping[str, Matrix], base: Header) -> dict[str, Matrix]:
-    """An adapter's tensors with llama.cpp's names and order of rows."""
+    """An adapter's tensors with the names and the row order of llama.cpp."""
     from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
 
     arch = next((arch for arch, name in MODEL_ARCH_NAMES.items() if name == base.architecture), None)
@@ -129,7 +133,7 @@ def _tensors(candidate: str, path: Path, weights: Mapping[str, Matrix], base: He
         layer, mark, part = key.removeprefix(PREFIX).partition(".lora_")
         name = names.get_name(layer) if mark else None
         if name is None or part not in ("A.weight", "B.weight") or matrix.ndim != 2:
-            raise _fault(candidate, path, f"one for another base: {key} is no matrix of {base.architecture}")
+            raise _fault(candidate, path, f"one for another base: {base.architecture} has no matrix {key}")
         count = rotated.get(name.rpartition(".")[2]) if base.architecture in INTERLEAVED else None
         if part == "B.weight" and count and len(matrix) % (2 * count) == 0:
             matrix = matrix.reshape(count, 2, -1, matrix.shape[1]).swapaxes(1, 2).reshape(matrix.shape)
@@ -139,15 +143,15 @@ def _tensors(candidate: str, path: Path, weights: Mapping[str, Matrix], base: He
 
 
 def _check(candidate: str, path: Path, shapes: Mapping[str, tuple[int, ...]], base: Header) -> None:
-    """Refuse an adapter whose pairs of matrices do not belong to the base's tensors.
+    """Check that an adapter's pairs of matrices fit the base's tensors.
 
     Args:
-        shapes: as in a GGUF file: inputs first.
+        shapes: the shapes of the adapter's tensors as in a GGUF file, inputs first.
 
     Raises:
-        WorkError: names the first tensor that differs.
+        WorkError: a pair does not fit; the message names the first one.
     """
-    if not base.tensors and "split.count" in base.values:  # the tensors are in the other parts
+    if not base.tensors and "split.count" in base.values:  # the tensors are in other parts of a split model
         return
     for layer in dict.fromkeys(name.rpartition(".lora_")[0] for name in shapes):
         inputs, outputs, base_shape = shapes[f"{layer}.lora_a"][0], shapes[f"{layer}.lora_b"][1], base.shapes.get(layer)

@@ -1,9 +1,10 @@
-"""One response of llama.cpp, generated in steps: each continues from the prompt and the text that are cached.
+"""Generates a response with llama.cpp in steps. Each step is a request that continues from the cached tokens.
 
-Two things need more than one step. A calculator completes arithmetic: a step ends at every `=`, the result is written,
-and the next step reads on behind it. And llama.cpp's repetition penalty counts the last tokens of prompt and answer
-alike, while `repetition_penalty` is for those of the answer alone: a step counts as many tokens as the answer has at
-its beginning, and may at most double the answer. A step costs about as much as a tenth of a token.
+Two features need several steps. The calculator completes arithmetic: a step ends at every `=`, the result is written,
+and the next step continues after it. And `repetition_penalty` must apply to tokens of the answer only, but llama.cpp
+applies its penalty to the last n tokens of prompt and answer together. Therefore each step sets n to the number of
+tokens that the answer has at the beginning of the step, and may at most double the answer. A step takes about as long
+as a tenth of a token.
 """
 
 from __future__ import annotations
@@ -23,39 +24,41 @@ from zooter_core.base.errors import Failure, WorkError
 from zooter_core.base.records import Finish
 from zooter_core.config.fleet import GenerationConfig
 
-FIRST = 8  # tokens of the first step with repetition penalty, in which none of them counts yet
-CHARACTER = 4  # tokens that a character may need
+FIRST = 8  # tokens of the first step with repetition penalty, which has no effect in this step
+CHARACTER = 4  # the most tokens of a character
 Result = TypeVar("Result")
 Pieces = Generator[Piece, None, Result]
 
 
 @dataclass(frozen=True)
 class StepEnd:
-    finish: Finish | None = None  # of the answer; None if it goes on
-    cut: bool = False  # inside a character, which the next step generates again as a whole
+    """How a step ended."""
+
+    finish: Finish | None = None  # how the answer ended; None if it continues
+    cut: bool = False  # whether the step ended inside a character, which the next step generates again
 
 
 class Answer(GrowingAnswer):
-    """The answer to one request; `stop` ends it."""
+    """The answer to one request. Setting `stop` ends it."""
 
     def __init__(self, engine: Engine, request: Request, generation: GenerationConfig, stop: threading.Event) -> None:
         super().__init__(request)
         self.engine, self.stop, self.generation = engine, stop, generation
-        self.adapter = engine.adapters[request.candidate.adapter] if request.candidate.adapter else None  # its number
+        self.adapter = engine.adapters[request.candidate.adapter] if request.candidate.adapter else None  # a number
         self.prompt: list[int] = []
-        self.written: list[int | str] = []  # tokens of the answer, and texts that the calculator wrote
+        self.written: list[int | str] = []  # tokens of the answer, and texts of the calculator
 
     def run(self) -> Pieces[None]:
-        """Generate the answer. If the process ends, the text so far stays.
+        """Generate the answer. If the process ends, the response has the text so far.
 
         Raises:
-            WorkError: there is no chat template.
+            WorkError: the model needs a prompt_template.
         """
         name = self.request.candidate.name
         try:
             yield from self._run()
         except EngineError as problem:
-            yield self.end("error", Failure(f"an answer of {name}", str(problem), "The next query starts it again."))
+            yield self.end("error", Failure(f"an answer of {name}", str(problem), "The next query restarts it."))
         except RejectedError as problem:
             error = WorkError(f"llama.cpp to accept a prompt of {name}", str(problem), "Change the query.")
             yield Piece.failed(self.request, error, "refused")
@@ -64,7 +67,7 @@ class Answer(GrowingAnswer):
         self.prompt = self._read()
         room = self.engine.context - len(self.prompt)
         if room < 1:
-            more = f" Or raise `context_tokens` in fleet.toml: the model reads up to {self.engine.header.positions:,}."
+            more = f" Or raise `context_tokens` in fleet.toml, up to {self.engine.header.positions:,} for this model."
             hint = more if self.engine.context < self.engine.header.positions else ""
             failure = too_long(self.request.candidate.name, len(self.prompt), self.engine.context - 1, hint)
             yield Piece.failed(self.request, failure, "refused")
@@ -85,7 +88,7 @@ class Answer(GrowingAnswer):
             slot.tokens = [*self.prompt, *(token for token in self.written if isinstance(token, int))]
             self.engine.slots.give_back(slot)
         if finish == "length" and self.splitter.thinking and not thinks:
-            self.engine.thinks = True  # the next attempt has room for that
+            self.engine.thinks = True  # so that the next attempt has room for thoughts
             yield from Answer(self.engine, self.request, self.generation, self.stop).run()
         else:
             last = self.end(finish)
@@ -103,17 +106,17 @@ class Answer(GrowingAnswer):
             raise no_chat_template(self.engine.name)
         else:
             turns: dict[str, Any] = {"messages": [message.to_json() for message in messages]}
-            if candidate.thinking is not None:  # by itself, llama.cpp switches it off
+            if candidate.thinking is not None:  # llama.cpp turns thinking off by default
                 turns["chat_template_kwargs"] = {"enable_thinking": bool(candidate.thinking)}
             text = self.engine.ask("/apply-template", turns)["prompt"]
         self.splitter = Splitter(opens(text))
         body = {"content": text, "add_special": True, "parse_special": True}
         tokens: list[int] = self.engine.ask("/tokenize", body)["tokens"]
         first = header.values.get("tokenizer.ggml.bos_token_id")
-        return tokens[1:] if tokens[:2] == [first, first] else tokens  # the template has it, and so does the tokenizer
+        return tokens[1:] if tokens[:2] == [first, first] else tokens  # both template and tokenizer may add BOS
 
     def _generate(self, slot: Slot, most: int) -> Pieces[Finish]:
-        """Generate up to `most` tokens, and return how the answer ended."""
+        """Generate up to `most` tokens. Return how the answer ended."""
         candidate, least = self.request.candidate, 1
         while self.tokens < most and not self.at_stop:
             if self.stop.is_set():
@@ -144,7 +147,7 @@ class Answer(GrowingAnswer):
         """Generate up to `length` tokens.
 
         Args:
-            due: the result of an expression, to be written if the model begins to write a number.
+            due: the result of an expression, which replaces the number that the model begins to write.
         """
         body = self._body(slot, length) | options
         ids, content, gap, end = 0, "", None, None
@@ -172,24 +175,24 @@ class Answer(GrowingAnswer):
         cut = end["stop_type"] == "limit" and ids < end["tokens_predicted"]
         self.tokens = end["tokens_evaluated"] - len(self.prompt) + (ids if cut else end["tokens_predicted"])
         if end.get("stopping_word"):
-            self.written[-1] = content + end["stopping_word"]  # its token may hold more
+            self.written[-1] = content + end["stopping_word"]  # as text, since the last token may contain more
             yield from self._emit(end["stopping_word"])
         return StepEnd("stop" if end["stop_type"] == "eos" else None, cut)
 
     def _body(self, slot: Slot, length: int) -> dict[str, Any]:
-        """A request for llama.cpp: all settings that are not named here would have its own defaults."""
+        """The body of a request to llama.cpp. All settings that are not listed here have llama.cpp's defaults."""
         generation, penalty = self.generation, self.request.candidate.repetition_penalty
         nucleus = ["top_p"] if self.request.top_p < 1 else []
         return {
             "prompt": [*self.prompt, *self.written],
             "id_slot": slot.number,
-            # Without any, llama.cpp would apply all of them.
+            # Without this list, llama.cpp would apply all adapters.
             "lora": [{"id": n, "scale": float(n == self.adapter)} for n in self.engine.adapters.values()],
             "n_predict": length,
             "temperature": generation.temperature,
             "top_k": generation.top_k,
             "top_p": self.request.top_p,
-            "seed": (generation.seed + self.tokens) % 2**32,  # every step draws anew
+            "seed": (generation.seed + self.tokens) % 2**32,  # another one for each step
             "samplers": ["penalties", "top_k", "temperature", *nucleus],
             "repeat_penalty": penalty if self.tokens else 1.0,
             "repeat_last_n": self.tokens,
@@ -198,9 +201,9 @@ class Answer(GrowingAnswer):
         }
 
     def _write(self, text: str) -> Pieces[None]:
-        """Write a text in the model's place."""
+        """Append a text of the calculator to the answer."""
         self.written.append(text)
-        self.count(len(text.strip()))  # until llama.cpp has counted them
+        self.count(len(text.strip()))  # an estimate until llama.cpp counts the tokens
         yield from self._emit(text)
 
     def _emit(self, text: str) -> Pieces[None]:

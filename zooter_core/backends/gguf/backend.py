@@ -1,6 +1,6 @@
-"""Backend `gguf`: candidates on one GGUF file share one process of llama.cpp, each with its own LoRA adapter.
+"""Backend `gguf`: candidates with the same GGUF file share one llama.cpp process, each with its own LoRA adapter.
 
-Requests with the same adapter are answered in one batch; those of different adapters take turns.
+Requests with the same adapter are answered in one batch; requests with different adapters take turns.
 """
 
 from __future__ import annotations
@@ -27,40 +27,40 @@ from zooter_core.base.weights import gguf_file
 from zooter_core.config.candidates import CandidateConfig
 from zooter_core.config.fleet import GenerationConfig
 
-MOST_AHEAD = 4_000  # characters of a conversation that is read ahead, by each candidate
-LARGEST_AHEAD = 1_000_000_000  # bytes of a model that reads ahead; a larger one would keep a processor busy for long
+MOST_AHEAD = 4_000  # characters of a conversation that candidates read ahead
+LARGEST_AHEAD = 1_000_000_000  # bytes of a model that reads ahead; a larger one would use the CPU for too long
 
 
 class EngineKey(NamedTuple):
-    """What is the same for all candidates on one process. A process cannot load another adapter later."""
+    """The settings of a process. A process cannot load further adapters later."""
 
     model: Path
     context_tokens: int | None
     threads: int | None
     gpu_layers: int | None
-    adapters: tuple[tuple[str, Path], ...]  # as in fleet.toml, and their GGUF files
+    adapters: tuple[tuple[str, Path], ...]  # (adapter as in fleet.toml, its GGUF file)
 
 
 class GgufBackend(ResidentBackend):
-    """Processes of llama.cpp by file and settings, with the adapters of their candidates."""
+    """Runs llama.cpp processes, one for each file and settings, with the adapters of their candidates."""
 
-    independent = True  # except for rounding: a batch adds numbers in another order
+    independent = True  # except for rounding: batches add numbers in a different order
 
     def __init__(self) -> None:
         self.resident: Residency[Engine] = Residency()
-        self._headers: dict[tuple[str, bool], Header] = {}  # by model, and whether its offsets are in the adapters
+        self._headers: dict[tuple[str, bool], Header] = {}  # (model, whether its adapters have the offsets) -> header
         self._adapters: dict[Path, dict[str, Path]] = {}  # model -> adapter as in fleet.toml -> its GGUF file
         self._expected: list[CandidateConfig] = []
         self._lock = threading.Lock()
-        self._request_came = threading.Event()  # ends the reading ahead
+        self._request_came = threading.Event()  # stops reading ahead
 
     def expect(self, candidates: Sequence[CandidateConfig]) -> None:
-        """Note candidates that will be asked, so that a process starts with all adapters of its file."""
+        """Remember candidates that will be asked, so that a process starts with all adapters of its file."""
         with self._lock:
             self._expected += candidates
 
     def retain(self, candidates: Sequence[CandidateConfig]) -> None:
-        """Also forget other adapters, whose files may be gone when a process starts next."""
+        """Also forget unused adapters, whose files may no longer exist when a process starts."""
         used, keys = {candidate.adapter for candidate in candidates}, set()
         with self._lock:
             self._expected = list(candidates)
@@ -68,7 +68,7 @@ class GgufBackend(ResidentBackend):
                 for adapter in adapters.keys() - used:
                     del adapters[adapter]
         for candidate in candidates if self.resident.names() else ():
-            with suppress(ZooterError):  # raised again when it is asked
+            with suppress(ZooterError):  # raised again when the candidate is asked
                 keys.add(self._loader(candidate).key)
         self.resident.retain(keys.__contains__)
 
@@ -77,27 +77,27 @@ class GgufBackend(ResidentBackend):
             return find_context(candidate, self._header(candidate))
 
     def count_tokens(self, candidate: CandidateConfig, text: str) -> int:
-        """The tokens of a text: counted by llama.cpp if the model is loaded."""
+        """The number of tokens of a text, counted by llama.cpp if the model is loaded; otherwise an estimate."""
         loader = self._loader(candidate)
         if self.resident.has(loader.key):
             with self.resident.use(loader, NEVER) as engine:
-                assert engine is not None  # only a stop gives None
+                assert engine is not None  # it is None only after a stop
                 return len(engine.ask("/tokenize", {"content": text})["tokens"])
         return estimated_tokens(text)
 
     def load(self, candidate: CandidateConfig) -> None:
-        """Make the candidate ready to answer; one that does not fit beside the loaded models is only checked."""
+        """Make the candidate ready to answer. If loading it would unload other models, only check its files."""
         loader = self._loader(candidate)
         if self.resident.fits(loader):
             with self.resident.use(loader, NEVER) as engine:
-                assert engine is not None  # only a stop gives None
+                assert engine is not None  # it is None only after a stop
                 self._read(engine, Request(candidate, (Message("user", "Hello"),)), NEVER)
 
     def read_ahead(self, requests: Sequence[Request]) -> None:
-        """Let loaded models read conversations in the background, until the next request comes.
+        """Let loaded models evaluate conversations in the background, until the next request.
 
-        Whichever candidate answers next then only has to read the new query, even if others have answered so far
-        (docs/notebook/runtimes.md#reading-ahead-in-llamacpp).
+        Any candidate that answers next then only has to read the new query, even if other candidates have answered
+        before (docs/notebook/runtimes.md#reading-ahead-in-llamacpp).
         """
         self._request_came.set()
         self._request_came = stop = threading.Event()
@@ -105,7 +105,7 @@ class GgufBackend(ResidentBackend):
 
     def _read_all(self, requests: Sequence[Request], stop: threading.Event) -> None:
         for request in requests:
-            with suppress(ZooterError, MemoryError):  # raised again when it is asked
+            with suppress(ZooterError, MemoryError):  # raised again when the candidate is asked
                 loader = self._loader(request.candidate, stop)
                 length = sum(len(message.content) for message in request.messages)
                 cheap = length <= MOST_AHEAD and loader.bytes <= LARGEST_AHEAD and self.resident.has(loader.key)
@@ -116,14 +116,14 @@ class GgufBackend(ResidentBackend):
                         self._read(engine, request, stop)
 
     def _read(self, engine: Engine, request: Request, stop: threading.Event) -> None:
-        """Let a slot read a prompt, whose beginning later prompts share: those need not wait for it."""
-        with suppress(ZooterError):  # raised again when it is asked
+        """Let a slot evaluate a prompt, so that later prompts with the same beginning start sooner."""
+        with suppress(ZooterError):  # raised again when the candidate is asked
             list(Answer(engine, request, GenerationConfig(max_new_tokens=1), stop).run())
 
     def stream(
         self, requests: Iterable[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
-        """Run all requests at the same time, as many as the slots of their processes allow."""
+        """Run all requests concurrently, as far as the slots of their processes allow."""
         self._request_came.set()
         waiting, line = enumerate(requests), threading.Lock()
 
@@ -140,7 +140,7 @@ class GgufBackend(ResidentBackend):
         yield from merge_streams([answer_waiting] * running, stop)
 
     def _answer(self, request: Request, generation: GenerationConfig, stop: threading.Event) -> Iterator[Piece]:
-        """Answer a request on its process, which is started if necessary, or say why there is no answer."""
+        """Yield the pieces of an answer. The process is started if necessary; all errors become a failed response."""
         try:
             loader = self._loader(request.candidate, stop)
             if note := self.resident.note(loader):
@@ -154,17 +154,17 @@ class GgufBackend(ResidentBackend):
             yield Piece.failed(request, problem)
 
     def _loader(self, candidate: CandidateConfig, stop: threading.Event = NEVER) -> Loader[Engine]:
-        """How the process of a candidate starts. What it takes of a GPU is not visible, so that main memory counts.
+        """The loader of a candidate's process. It counts main memory only, since GPU memory cannot be measured here.
 
         Raises:
-            ZooterError: its files are not there, or none.
+            ZooterError: the model or the adapter is missing or invalid.
         """
         with self._lock:
             header = self._header(candidate)
             others = [other for other in self._expected if other.model == candidate.model]
             self._expected = [other for other in self._expected if other.model != candidate.model]
             for other in others:
-                with suppress(ZooterError):  # raised again when it is asked
+                with suppress(ZooterError):  # raised again when the candidate is asked
                     self._add_adapter(other)
             self._add_adapter(candidate)
             adapters = dict(self._adapters[header.path])
@@ -184,7 +184,7 @@ class GgufBackend(ResidentBackend):
         return header
 
     def _add_adapter(self, candidate: CandidateConfig) -> None:
-        """Note a candidate's adapter. The processes without it end when their answers are complete."""
+        """Register a candidate's adapter. Processes without it end after their running answers."""
         header = self._header(candidate)
         adapters = self._adapters.setdefault(header.path, {})
         if candidate.adapter is not None and candidate.adapter not in adapters:

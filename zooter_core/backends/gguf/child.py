@@ -1,7 +1,7 @@
-"""The process in which llama.cpp runs: `python child.py SETTINGS FOLDER` (`engine.py`). Its socket is in FOLDER.
+"""The process that runs llama.cpp: `python child.py SETTINGS FOLDER` (`engine.py`). Its socket is in FOLDER.
 
-It imports nothing of this package, because it should start at once. SETTINGS is JSON, with fields of xllamacpp's
-CommonParams by name.
+The script does not import this package, so that it starts quickly. SETTINGS is a JSON object whose keys are fields of
+xllamacpp's CommonParams, "model" and "adapters".
 """
 
 import json
@@ -30,13 +30,13 @@ def main() -> None:
         server = xllamacpp.Server(params)
         report = {"address": server.listening_address}
     except Exception as problem:
-        # A thread of llama.cpp now writes the reason to standard error; ending at once would cut it off.
+        # A thread of llama.cpp is writing the reason to standard error, so the process must not end now.
         report = {"died": str(problem)}
     with suppress(BrokenPipeError):  # the process that started this one may have ended
         print(json.dumps(report), flush=True)
     sys.stdin.buffer.read()
-    shutil.rmtree(folder, ignore_errors=True)  # a parent that was killed could not do it
-    os._exit(0)  # nothing needs to be saved, and joining threads that compute would take time
+    shutil.rmtree(folder, ignore_errors=True)  # in case the parent was killed
+    os._exit(0)  # nothing has to be saved, and waiting for computing threads would take time
 
 
 if __name__ == "__main__":

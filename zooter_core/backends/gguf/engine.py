@@ -1,9 +1,10 @@
-"""llama.cpp with one model, in a process of its own (`ServerProcess`), asked over a Unix socket.
+"""Runs llama.cpp with one model in a separate process (`ServerProcess`), and sends requests over a Unix socket.
 
-If it crashes, the next query starts a new one. It also has its own OpenMP settings: its threads spin only briefly
-while they wait for each other, so that one answer keeps its speed beside busy processes, and has .8 to 1 of what the
-library gives in this process on an idle machine (docs/notebook/runtimes.md#threads-of-llamacpp). A conversation gets a
-slot of llama.cpp, which keeps the tokens of its last prompt and answer computed.
+If the process crashes, the next query starts a new one. The process has its own OpenMP settings: threads spin only
+briefly while they wait for each other. An answer therefore keeps its speed while other processes are busy; on an idle
+machine, it has 0.8 to 1 times the speed of the library in this process
+(docs/notebook/runtimes.md#threads-of-llamacpp). Each conversation gets a slot of llama.cpp, which caches the tokens of
+its last prompt and answer.
 """
 
 from __future__ import annotations
@@ -37,43 +38,44 @@ from zooter_core.base.errors import NotInstalledError, WorkError
 from zooter_core.base.strict_json import dump_json, parse_json
 from zooter_core.config.candidates import CandidateConfig
 
-SLOTS = 8  # conversations that are answered at once, and whose prompts stay cached
-DEFAULT_CONTEXT = 8192  # tokens of all conversations together, unless the model or fleet.toml says less
-BATCH = 128  # tokens of a prompt that are read at once; a stop waits for them
+SLOTS = 8  # conversations that are answered concurrently, and whose prompts stay cached
+DEFAULT_CONTEXT = 8192  # tokens of all conversations together, unless the model or fleet.toml sets a lower limit
+BATCH = 128  # tokens of a prompt in a batch; a stop takes effect between batches
 TIMEOUT = 600.0  # seconds without a byte from the process
 OVERHEAD = 60_000_000  # bytes of the process without weights and context
-# A thread that waits for the others looks 1,000 times before it sleeps. With fewer, waking it takes longer than its
-# work on some machines; with more, threads take cores from each other (docs/notebook/runtimes.md#threads-of-llamacpp).
+# A waiting thread spins 1,000 times before it sleeps. With fewer spins, waking it takes longer than its work on some
+# machines; with more, threads take cores from each other (docs/notebook/runtimes.md#threads-of-llamacpp).
 WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
-# Values of llama_load_mode. llama.cpp rearranges Q4_0 weights, and in a file that is mapped they would stay as well.
+# Values of llama_load_mode. llama.cpp makes a rearranged copy of Q4_0 weights; if the file were mapped, the original
+# weights would stay in memory, too.
 READ, MAP_IF_POSSIBLE = 0, -1
-EXIT_SECONDS = 2.0  # for a process that has closed its pipe or socket to end
-REASON_SECONDS = 5.0  # that llama.cpp may take to write why a model does not load
+EXIT_SECONDS = 2.0  # how long to wait for the end of a process that has closed its pipe or socket
+REASON_SECONDS = 5.0  # how long to wait until llama.cpp has written why a model does not load
 OUT_OF_MEMORY = re.compile(r"out of memory|(failed|unable) to allocate|cannot allocate memory|failed to create context")
-NO_LIBGOMP = "ImportError: libgomp"  # minimal systems lack it
+NO_LIBGOMP = "ImportError: libgomp"  # the error on minimal systems, which do not have this library
 INSTALL_LIBGOMP = "Install the library: `apt install libgomp1` on Debian and Ubuntu, `dnf install libgomp` on Fedora."
 CHECK = "Check the file, and that the installed version of xllamacpp knows its architecture."
 
 
 class EngineError(Exception):
-    """The process has ended. `str()` says how."""
+    """The process has ended; the message says how."""
 
 
 class RejectedError(Exception):
-    """llama.cpp refuses a request. `str()` says why."""
+    """llama.cpp refuses a request; the message says why."""
 
 
 @dataclass
 class Slot:
-    """A slot of the process."""
+    """A slot of llama.cpp, with cached tokens."""
 
     number: int
-    adapter: int | None = None  # the number of the adapter with which its tokens were computed
-    tokens: Sequence[int] = ()  # the prompt it has read
-    room: int = 0  # tokens that are reserved for its prompt and answer
+    adapter: int | None = None  # the number of the adapter with which the cached tokens were computed
+    tokens: Sequence[int] = ()  # the cached tokens
+    room: int = 0  # tokens that are reserved for prompt and answer
 
     def common(self, adapter: int | None, tokens: Sequence[int]) -> int:
-        """How many tokens of a prompt it has read."""
+        """How many tokens at the beginning of a prompt are cached."""
         if self.adapter != adapter:
             return 0
         pairs = zip(self.tokens, tokens, strict=False)
@@ -81,22 +83,27 @@ class Slot:
 
 
 class Slots:
-    """The free slots, and the room for tokens that all of them share. A request that needs more waits in line."""
+    """The free slots, and the number of tokens that they may still use together. Requests wait until both suffice.
+
+    Args:
+        count: the number of slots.
+        room: tokens that all slots may use together.
+    """
 
     def __init__(self, count: int, room: int) -> None:
-        self._free = [Slot(number) for number in range(count)]  # the one unused for longest first
+        self._free = [Slot(number) for number in range(count)]  # the least recently used first
         self._count, self._room = count, room
         self._changed = threading.Condition()
-        self._first = threading.Lock()  # held by the request that is first in line
+        self._first = threading.Lock()  # held by the request that is first in the queue
 
     def take(self, adapter: int | None, tokens: Sequence[int], room: int, stop: threading.Event) -> Slot | None:
-        """The free slot that has read the longest part of a prompt, else the one unused for longest.
+        """Take a free slot: the one with the longest cached part of a prompt, or else the least recently used one.
 
         Args:
             room: tokens of the prompt and of the longest answer.
 
         Returns:
-            None if `stop` was set while this call waited.
+            The slot; None if `stop` was set first.
         """
         if not acquire(self._first, stop):
             return None
@@ -105,7 +112,7 @@ class Slots:
                 while not self._free or self._room < room:
                     if stop.is_set():
                         return None
-                    self._changed.wait(POLL_SECONDS)  # a stop does not notify
+                    self._changed.wait(POLL_SECONDS)  # setting `stop` does not notify
                 slot = max(self._free, key=lambda slot: slot.common(adapter, tokens))
                 self._free.remove(slot)
                 self._room -= room
@@ -127,25 +134,26 @@ class Slots:
 
 
 class Engine:
-    """One model and the adapters of its candidates.
+    """A running llama.cpp process with a model and the adapters of its candidates.
 
     Attributes:
-        adapters: an adapter as in fleet.toml -> its number in requests.
-        context: tokens that all conversations together may have.
+        adapters: adapter as in fleet.toml -> its number in requests.
+        context: the most tokens of all conversations together.
         thinks: whether an answer has had thoughts.
-        process: the one that runs llama.cpp.
-        sizes: bytes by device, as measured after loading. What a GPU holds is not visible from outside the process.
+        process: the process that runs llama.cpp.
+        sizes: bytes by device, measured after loading. GPU memory is not included, as it cannot be measured here.
     """
 
     def __init__(
         self, candidate: CandidateConfig, header: Header, adapters: Mapping[str, Path], stop: threading.Event
     ) -> None:
-        """
+        """Start the process and wait until the model is loaded.
+
         Raises:
-            InterruptedError: `stop` was set while it loaded.
+            InterruptedError: `stop` was set during loading.
             ZooterError: the library is not installed.
             WorkError: the model does not load.
-            MemoryError: there is too little memory for it.
+            MemoryError: there is too little memory for the model.
         """
         if not installed():
             raise NotInstalledError(LIBRARY, candidate.name, INSTALL)
@@ -175,7 +183,7 @@ class Engine:
             "load_mode": READ if self.header.original else MAP_IF_POSSIBLE,
             "warmup": False,
             "cache_ram_mib": 0,
-            "cache_idle_slots": False,  # they keep their prompts; copying them takes a second each time
+            "cache_idle_slots": False,  # slots keep their tokens anyway, and each copy would take a second
             "n_threads_http": 2 * SLOTS,
             "endpoint_slots": False,
             "ui": False,
@@ -190,7 +198,7 @@ class Engine:
         return self.process.running
 
     def stream(self, body: Mapping[str, Any], stop: threading.Event) -> Iterator[dict[str, Any]]:
-        """Yield the events of a completion until it ends. A reader that goes away, or a stop, cancels it.
+        """Yield the events of a completion until it ends. Closing the generator or setting `stop` cancels it.
 
         Raises:
             RejectedError: llama.cpp does not accept the request.
@@ -216,7 +224,7 @@ class Engine:
             if not stop.is_set():
                 raise EngineError(self.process.ending())
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as problem:
-            if not stop.is_set():  # else the connection was closed on purpose
+            if not stop.is_set():  # otherwise `_close_on` has closed the connection
                 raise EngineError(self.process.ending()) from problem
         finally:
             watch.set()
@@ -226,7 +234,8 @@ class Engine:
         """The answer to a short request.
 
         Raises:
-            RejectedError, EngineError: as `stream`.
+            RejectedError: llama.cpp does not accept the request.
+            EngineError: the process has ended.
         """
         connection = _Connection(self._socket)
         try:
@@ -247,7 +256,7 @@ class Engine:
 
 
 def find_context(candidate: CandidateConfig, header: Header) -> int:
-    """Tokens that all conversations with a model together may have."""
+    """The most tokens that all conversations with a model may have together."""
     return min(candidate.context_tokens or DEFAULT_CONTEXT, header.positions)
 
 
@@ -268,7 +277,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 def _close_on(connection: socket.socket, stop: threading.Event, watch: threading.Event) -> None:
-    """Close a connection when `stop` is set, until `watch` is: llama.cpp then cancels the request."""
+    """Close a connection when `stop` is set, so that llama.cpp cancels the request. Return when `watch` is set."""
     while not watch.wait(POLL_SECONDS):
         if stop.is_set():
             with suppress(OSError):
@@ -277,21 +286,21 @@ def _close_on(connection: socket.socket, stop: threading.Event, watch: threading
 
 
 def _rejection(content: bytes) -> RejectedError:
-    """The error in an answer of llama.cpp."""
+    """The exception for an error that llama.cpp sent."""
     values = parse_json(content)
     return RejectedError(values.get("error", values)["message"])
 
 
 class ServerProcess:
-    """The process in which llama.cpp runs a model: its folder, log, report and end.
+    """Starts and ends the process that runs a model with llama.cpp, and reads its log and report.
 
-    The process runs a script, `python SCRIPT SETTINGS FOLDER`, which imports nothing of this package. A line of JSON on
-    its standard output says that the model is loaded, or with `died` why not. The script ends when its standard input
-    does, and then removes the folder: nothing is left when this process is killed. A crash in native code ends that
-    process and not this one.
+    The process runs a script, `python SCRIPT SETTINGS FOLDER`, which does not import this package. The script reports
+    with a line of JSON on standard output that the model is loaded, or with `died` why it is not. When its standard
+    input is closed, it removes the folder and ends, so that nothing stays behind if this process is killed. A crash in
+    native code ends only that process.
 
     Attributes:
-        folder: for the socket and the log; only this user may enter it.
+        folder: contains the socket and the log; only this user can access it.
     """
 
     def __init__(self, script: str, settings: Mapping[str, Any], environment: Mapping[str, str]) -> None:
@@ -304,7 +313,7 @@ class ServerProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment,
-                process_group=0,  # Ctrl-C is for this process, which ends the other one
+                process_group=0,  # so that Ctrl-C reaches only this process, which then ends the other one
             )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -315,12 +324,12 @@ class ServerProcess:
         return self._process.poll() is None
 
     def wait_until_loaded(self, model: str, stop: threading.Event) -> None:
-        """Wait until the model is loaded, which may take minutes. If it does not load, the process ends.
+        """Wait until the model is loaded, which may take minutes. If it does not load, end the process.
 
         Raises:
             InterruptedError: `stop` was set.
             MemoryError: there is too little memory for the model.
-            WorkError: it does not load.
+            WorkError: the model does not load.
         """
         try:
             report = self.first_report(stop)
@@ -335,12 +344,12 @@ class ServerProcess:
             raise
 
     def first_report(self, stop: threading.Event) -> dict[str, Any]:
-        """The first report; empty if the process ends without one. Raises InterruptedError if `stop` is set."""
+        """The report of the process; empty if it ends without one. Raises InterruptedError if `stop` is set."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._output, selectors.EVENT_READ)
             while not stop.is_set():
                 if selector.select(POLL_SECONDS):
-                    with suppress(ValueError):  # a line that a death has cut off, or `close` came first
+                    with suppress(ValueError):  # the line is cut off, or `close` was called first
                         return parse_json(line) if (line := self._output.readline()) else {}
                     return {}
         raise InterruptedError
@@ -348,31 +357,31 @@ class ServerProcess:
     def _why_not_loaded(self, report: Mapping[str, Any]) -> str:
         end = time.monotonic() + REASON_SECONDS
         while not (reason := first_error(self.log())) and self.running and time.monotonic() < end:
-            time.sleep(0.01)  # a thread of llama.cpp writes the reason, perhaps after the report
+            time.sleep(0.01)  # a thread of llama.cpp may write the reason after the report
         return reason or report.get("died") or self.ending()
 
     def log(self) -> str:
-        """What the process has written to standard error."""
+        """The text that the process has written to standard error."""
         return self._log.read_bytes().decode(errors="replace")
 
     def ending(self) -> str:
-        """How the process has ended, with the reason that it has written."""
+        """How the process ended, with the last error in its log."""
         try:
             code = self._process.wait(EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             return "llama.cpp closed the connection"
         if code == -signal.SIGKILL:
-            return "the process of llama.cpp was killed (SIGKILL), as the system does when memory runs out"
+            return "the process of llama.cpp was killed (SIGKILL), probably because memory ran out"
         log = self.log()
         reason = first_error(log) or (log.splitlines() or [""])[-1].strip()
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return f"the process of llama.cpp ended with {how}{f' ({reason})' if reason else ''}"
 
     def close(self) -> None:
-        """End the process with all that it has started, and remove its folder."""
+        """Kill the process and its children, and remove the folder."""
         with self._closing:
             self._input.close()
-            with suppress(ProcessLookupError, PermissionError):  # macOS raises the second for a group that has ended
+            with suppress(ProcessLookupError, PermissionError):  # on macOS, the second if the group has ended
                 os.killpg(self.pid, signal.SIGKILL)
             self._process.wait()
             self._output.close()
@@ -380,7 +389,7 @@ class ServerProcess:
 
 
 def first_error(log: str) -> str:
-    """The first error that is written to the end of its line, without time and place; empty if there is none."""
+    """The first error in a complete line of a log, without its time and place; "" if there is none."""
     for line in log.splitlines(keepends=True):
         _, mark, rest = line.partition(" E ")
         if line.endswith("\n") and (mark or "GGML_ASSERT" in line or "alloc" in line):

@@ -1,7 +1,7 @@
-"""The header of a GGUF file: its metadata, and the names and shapes of its tensors.
+"""Reads the header of a GGUF file: its metadata, and the names and shapes of its tensors.
 
-The package `gguf` reads them too, but takes 6 s for a vocabulary of 49,000 tokens; this takes 0.03 s. The format is
-described in ggml's docs/gguf.md.
+The package `gguf` also reads headers, but takes 6 s for a vocabulary of 49,000 tokens; this module takes 0.03 s. The
+format is described in ggml's docs/gguf.md.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from zooter_core.base.strict_json import is_number
 from zooter_core.config.tables import LARGEST
 
 MAGIC = b"GGUF"
-VERSIONS = (2, 3)  # files of version 1 are from 2023 and no longer loaded
+VERSIONS = (2, 3)  # version 1 is from 2023, and llama.cpp no longer loads it
 NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
-LENGTH = struct.Struct("<Q")  # of a text, before it
-CONTROL, USER_DEFINED = 3, 4  # kinds of tokens
-LONGEST = 1 << 26  # bytes; the largest headers have 30 million
-MOST_ENTRIES = 1 << 16  # values or tensors; the largest models have some thousands
-MOST_MEMBERS = 1 << 21  # of all lists; those of the largest vocabularies have 1.3 million
+LENGTH = struct.Struct("<Q")  # the length of a text, which precedes it
+CONTROL, USER_DEFINED = 3, 4  # token types
+LONGEST = 1 << 26  # bytes of a header; the largest have 30 million
+MOST_ENTRIES = 1 << 16  # values or tensors; the largest models have a few thousand
+MOST_MEMBERS = 1 << 21  # entries of all lists together; the largest vocabularies need 1.3 million
 PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
-NOT_GENERATIVE = ("bert", "t5encoder", "clip")  # in the names of architectures that write no text
+NOT_GENERATIVE = ("bert", "t5encoder", "clip")  # in the names of architectures that do not generate text
 DOWNLOAD_AGAIN = "Download that file again."
 CHECK_MODEL = "Check `model` in fleet.toml."
 
 
 class Tensor(NamedTuple):
-    """What a header says about a tensor.
+    """A tensor's entry in a header.
 
     Attributes:
-        shape: the fastest dimension (a matrix's inputs) first.
+        shape: the dimensions, the contiguous one (a matrix's inputs) first.
         kind: the quantisation, as a number of `gguf.GGMLQuantizationType`.
-        entry: where the file has `kind` (4 bytes), and behind it `offset` (8 bytes).
-        offset: where its numbers start, counted from those of the first tensor.
-        bytes: of its numbers; 0 if the quantisation is unknown.
+        entry: the position of `kind` (4 bytes) in the file, which `offset` (8 bytes) follows.
+        offset: the position of the tensor's data, relative to the data of the first tensor.
+        bytes: the size of the data; 0 if the quantisation is unknown.
     """
 
     shape: tuple[int, ...]
@@ -57,14 +57,14 @@ class Tensor(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """The header of a file."""
+    """The header of a GGUF file."""
 
     path: Path
-    values: dict[str, Any]
+    values: dict[str, Any]  # the metadata
     tensors: dict[str, Tensor]  # by name, in the order of the file
-    end: int  # where the header ends
-    bytes: int  # the file's size, with its other parts if it is split
-    original: Header | None = None  # the file that this one was made from, for one without offsets (`offsets`)
+    end: int  # the position of the header's end
+    bytes: int  # the size of the file, or of all files of a split model
+    original: Header | None = None  # the file from which this one was converted to Q4_0 (`offsets`)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -72,27 +72,27 @@ class Header:
 
     @property
     def alignment(self) -> int:
-        """The numbers of each tensor start at a multiple of it."""
+        """The data of each tensor starts at a multiple of this number of bytes."""
         return self._count("general.alignment", 32) or 32
 
     def start(self, tensor: Tensor) -> int:
-        """Where a tensor's numbers start in the file."""
+        """The position of a tensor's data in the file."""
         return self.end + -self.end % self.alignment + tensor.offset
 
     @property
     def architecture(self) -> str:
-        """Such as `llama`."""
+        """The name of the architecture, such as `llama`."""
         return str(self.values.get("general.architecture", ""))
 
     def get_number(self, key: str, default: int = 0) -> int:
-        """A number whose key begins with the architecture, such as `llama.block_count`."""
+        """The number of a key that begins with the architecture, such as `llama.block_count`."""
         return self._count(f"{self.architecture}.{key}", default)
 
     def _count(self, key: str, default: int) -> int:
-        """A value that counts something; the largest one of a list, which has one for each layer.
+        """The count at a key; if the value is a list with a count for each layer, the largest one.
 
         Raises:
-            WorkError: it is no such number.
+            WorkError: the value is not a count.
         """
         value = self.values.get(key, default)
         numbers = value if isinstance(value, list) and value else [value]
@@ -102,12 +102,12 @@ class Header:
 
     @property
     def positions(self) -> int:
-        """The most tokens that the model was trained to read."""
+        """The context length in tokens with which the model was trained."""
         return self.get_number("context_length", 2048)
 
     @property
     def bytes_a_token(self) -> int:
-        """Bytes of the key-value cache for one token, in float16."""
+        """The size of the key-value cache in bytes per token, in float16."""
         heads = self.get_number("attention.head_count", 1)
         width = self.get_number("embedding_length") // max(heads, 1)
         keys = self.get_number("attention.key_length", width) + self.get_number("attention.value_length", width)
@@ -115,7 +115,7 @@ class Header:
 
     @cached_property
     def special_tokens(self) -> tuple[str, ...]:
-        """Texts that the tokenizer reads as control tokens, longest first."""
+        """The texts that the tokenizer encodes as control tokens, the longest first."""
         tokens, kinds = (self.values.get(f"tokenizer.ggml.{key}", []) for key in ("tokens", "token_type"))
         special = {
             token
@@ -126,10 +126,10 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """The header of a model's file; of a split model's first part, after a look at the others.
+    """The header of a model's file. For a split model, it is that of the first part, after a check of the others.
 
     Raises:
-        WorkError: there is no such file, it is no GGUF file or not complete, or a part is missing.
+        WorkError: the file does not exist, is not a GGUF file or is incomplete, or a part is missing.
     """
     header = _read(path)
     count = header.values.get("split.count", 1)
@@ -139,10 +139,10 @@ def read_header(path: Path) -> Header:
 
 
 def check_model(header: Header) -> None:
-    """Refuse a file that holds something other than a model that writes text.
+    """Check that a file contains a model that generates text.
 
     Raises:
-        WorkError: says what it holds.
+        WorkError: the file contains something else; the message says what.
     """
     kind, architecture = header.values.get("general.type", "model"), header.architecture
     content = ""
@@ -153,13 +153,13 @@ def check_model(header: Header) -> None:
     elif not header.tensors and "split.count" not in header.values:
         content = "a vocabulary without weights"
     elif any(name in architecture for name in NOT_GENERATIVE):
-        content = f"an encoder ({architecture}), which writes no text"
+        content = f"an encoder ({architecture}), which does not generate text"
     if content:
         raise fault(header.path, content, CHECK_MODEL)
 
 
 def fault(path: Path, found: str, next_step: str) -> WorkError:
-    """The error that a file is no language model."""
+    """The error for a file that is not a language model."""
     return WorkError(f"a language model as GGUF at {path}", found, next_step)
 
 
@@ -181,7 +181,7 @@ def _read(path: Path) -> Header:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             if file.read(4) != MAGIC:
-                raise fault(path, f"a file of {size:,} bytes that begins otherwise", CHECK_MODEL)
+                raise fault(path, f"a file of {size:,} bytes that is not GGUF", CHECK_MODEL)
             with mmap.mmap(file.fileno(), min(size, LONGEST), access=mmap.ACCESS_READ) as content:
                 return _HeaderReader(content, path, size).header()
     except OSError as problem:
@@ -193,15 +193,16 @@ def _read(path: Path) -> Header:
 
 
 class _HeaderReader:
-    """Reads one header from the front to the back.
+    """Parses a header.
 
-    A file may claim any number, and have terabytes of zeros that take no room on the disk: everything is bounded.
+    A corrupt file may contain any count, and a sparse one has terabytes of zeros. Therefore everything is bounded.
 
     Args:
-        content: the beginning of the file, of which `size` is the length.
+        content: the beginning of the file.
+        size: the size of the complete file in bytes.
 
     Raises:
-        ValueError, KeyError: it is corrupt.
+        ValueError, KeyError: the header is corrupt.
     """
 
     def __init__(self, content: mmap.mmap, path: Path, size: int) -> None:
@@ -217,7 +218,7 @@ class _HeaderReader:
         values = {self.text(): self.value(self.number("I")) for _ in range(value_count)}
         tensors = {self.text(): self.tensor() for _ in range(tensor_count)}
         if (len(values), len(tensors)) != (value_count, tensor_count):
-            raise ValueError("a name twice")
+            raise ValueError("a duplicate name")
         header = Header(self.path, values, tensors, self.at, self.size)
         end = max((header.start(tensor) + tensor.bytes for tensor in tensors.values()), default=0)
         if end > self.size:
@@ -252,7 +253,7 @@ class _HeaderReader:
         return self.texts(length) if kind == STRING else list(self.numbers(length, NUMBERS[kind]))
 
     def texts(self, count: int) -> list[str]:
-        """Texts in a row: a vocabulary has a hundred thousand, so a text takes few calls."""
+        """Consecutive texts. The loop makes few calls, since a vocabulary has a hundred thousand texts."""
         texts, content, at, length_at, last = [], self.content, self.at, LENGTH.unpack_from, len(self.content)
         for _ in range(count):
             start = at + LENGTH.size
@@ -264,13 +265,13 @@ class _HeaderReader:
         return texts
 
     def check_end(self, end: int) -> None:
-        """Refuse to read beyond the end of the content."""
+        """Check that a value ends before the end of the content."""
         if end > len(self.content):
-            raise ValueError("one that is cut off, or has no end")
+            raise ValueError("cut off, or too long")
 
 
 def _tensor_bytes(kind: int, numbers: int) -> int:
-    """Bytes of a tensor; 0 for a quantisation that this version of the package `gguf` does not know."""
+    """The size of a tensor in bytes; 0 for a quantisation that this version of the package `gguf` does not know."""
     from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
     try:

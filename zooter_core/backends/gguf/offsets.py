@@ -1,9 +1,10 @@
-"""Q4_1 weights as Q4_0 weights and offsets, which join the LoRA adapters: llama.cpp computes faster with these.
+"""Converts Q4_1 weights to Q4_0 weights and offsets, which become part of the LoRA adapters, to make llama.cpp faster.
 
-For each block of 32 inputs, Q4_1 stores d, m and 32 numbers q from 0 to 15: the weights are d q + m. Q4_0 stores only d
-and q: its weights are d (q - 8). Those of Q4_1 are larger by m + 8 d, the same for a whole block. What that adds to an
-output is the sum, over the blocks, of 32 (m + 8 d) times the mean of the block's inputs: the product of two small
-matrices, as in an adapter. So the weights stay what they were, except that float16 rounds the matrices of the adapter.
+For each block of 32 inputs, Q4_1 stores d, m and 32 numbers q from 0 to 15; the weights are d q + m. Q4_0 stores only d
+and q; the weights are d (q - 8). The difference is the offset m + 8 d, which is the same for a whole block. The offsets
+add to each output the sum, over the blocks, of 32 (m + 8 d) times the mean of the block's inputs. This is the product
+of two small matrices, as in an adapter. The weights therefore do not change, except that the matrices of the adapter
+are rounded to float16.
 
 llama.cpp's code for Q4_0 is its fastest (docs/notebook/runtimes.md#q4_1-weights-in-llamacpp).
 """
@@ -25,12 +26,12 @@ from zooter_core.base.files import atomic
 from zooter_core.base.weights import cache_dir, writing_cache
 
 Q4_0, Q4_1 = 2, 3  # numbers of gguf.GGMLQuantizationType
-BLOCK = 32  # weights
-BYTES = 20  # of a block in Q4_1: d and m in float16, then the 32 numbers
-Q4_0_BYTES = (0, 1, *range(4, BYTES))  # those without m
-VERSION = 1  # of the files in the cache
-SAMPLES, SAMPLE = 256, 1 << 14  # parts of a file that tell it from others, and their bytes
-# Tensors to which llama.cpp is known to apply adapters; in others the offsets would be lost.
+BLOCK = 32  # weights in a block
+BYTES = 20  # in a block of Q4_1: d and m in float16, then the 32 numbers
+Q4_0_BYTES = (0, 1, *range(4, BYTES))  # the bytes of a block without m
+VERSION = 1  # of the conversion; a new version converts models again
+SAMPLES, SAMPLE = 256, 1 << 14  # the number of samples that identify a file, and the bytes of each
+# Tensors to which llama.cpp applies adapters; the offsets of others would be ignored.
 ARCHITECTURE = "llama"
 NAME = re.compile(r"blk\.\d+\.(attn_(q|k|v|output)|ffn_(gate|up|down))\.weight")
 
@@ -39,9 +40,9 @@ Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 def without_offsets(header: Header) -> Header:
-    """A model with Q4_0 in place of Q4_1, in a file that is written into the cache once. Without Q4_1, the same model.
+    """Convert a model from Q4_1 to Q4_0, once, in the cache. A model without Q4_1 is returned unchanged.
 
-    Only for candidates whose adapters get the offsets (`with_offsets`).
+    Use the result only for candidates whose adapters include the offsets (`with_offsets`).
 
     Raises:
         WorkError: the cache folder cannot be written.
@@ -56,7 +57,7 @@ def without_offsets(header: Header) -> Header:
 
 
 def _hash_samples(path: Path) -> str:
-    """A hash of samples all over a file, which takes milliseconds. Copies share it, as in a new environment."""
+    """A hash of samples across a file, which takes milliseconds. Copies of the file have the same hash."""
     size = path.stat().st_size
     digest = hashlib.sha256(f"{VERSION} {size}".encode())
     with path.open("rb") as content:
@@ -67,15 +68,15 @@ def _hash_samples(path: Path) -> str:
 
 
 def with_offsets(matrices: Mapping[str, Matrix], alpha: float, original: Header) -> dict[str, Matrix]:
-    """An adapter's matrices together with a model's offsets.
+    """Add a model's offsets to an adapter's matrices.
 
     Args:
-        matrices: as in the GGUF file: `NAME.lora_a` (rank, inputs) and `NAME.lora_b` (outputs, rank).
-        alpha: llama.cpp multiplies the product of the two by alpha / rank. For the result, alpha is 1.
-        original: the model with the offsets.
+        matrices: as in a GGUF file: `NAME.lora_a` (rank, inputs) and `NAME.lora_b` (outputs, rank).
+        alpha: llama.cpp multiplies the product of the two matrices by alpha / rank. For the result, alpha is 1.
+        original: the model in Q4_1.
 
     Returns:
-        the matrices in float16.
+        The matrices in float16.
     """
     content, tensors, joined = _bytes(original), _q4_1(original), dict[str, Matrix]()
     for name in sorted(tensors | dict.fromkeys(matrix.rpartition(".lora_")[0] for matrix in matrices)):
@@ -92,7 +93,7 @@ def with_offsets(matrices: Mapping[str, Matrix], alpha: float, original: Header)
 
 
 def _q4_1(header: Header) -> dict[str, Tensor]:
-    """The tensors whose offsets can join an adapter."""
+    """The tensors in Q4_1 whose offsets an adapter can include."""
     copied = all(tensor.bytes for tensor in header.tensors.values()) and "split.count" not in header.values
     if header.architecture != ARCHITECTURE or not copied:
         return {}
@@ -104,7 +105,8 @@ def _bytes(header: Header) -> Bytes:
 
 
 def _write(header: Header, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Copy a model with some tensors in Q4_0. Each starts where the one before it ends, as llama.cpp demands."""
+    """Copy a model and convert the given tensors to Q4_0. Tensors follow each other without gaps, as llama.cpp
+    requires."""
     content, offset = _bytes(header), 0
     beginning = bytearray(content[: header.start(next(iter(header.tensors.values())))])
     with path.open("wb") as file:

@@ -1,8 +1,7 @@
-"""A batch of requests on one base model, generated token by token.
+"""Generates the answers to a batch of requests on one base model, token by token.
 
-At most WIDTH rows of a batch are generated at the same time; when some end, others take their places. Whenever memory
-runs out, that number is halved, and a row that fails alone is tried once more. The text so far is kept, and generation
-continues from there.
+At most WIDTH rows of a batch are generated at the same time. When some end, others take their places. Whenever memory
+runs out, this number is halved; a row that fails alone is retried once. Generation then continues from the text so far.
 """
 
 from __future__ import annotations
@@ -27,21 +26,21 @@ from zooter_core.config.fleet import GenerationConfig
 
 
 def keeps_all(cache: DynamicCache | None) -> bool:
-    """Whether a cache keeps every token by itself in all layers, so that padding can be added and removed."""
+    """Whether all layers of a cache keep each token separately, so that padding can be added and removed."""
     return cache is not None and all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
 def resize(cache: DynamicCache, length: int) -> None:
-    """Add or remove padding on the left of a cache that keeps all tokens, so that its rows have this length."""
+    """Add or remove padding on the left, so that the rows have this length. The cache must keep all tokens."""
     if change := length - cache.get_seq_length():
         for layer in cache.layers:
             layer.keys, layer.values = (pad(part, (0, 0, change, 0)) for part in (layer.keys, layer.values))
 
 
 def join(cache: DynamicCache, others: DynamicCache) -> None:
-    """Add the rows of another cache. Both keep all tokens.
+    """Add the rows of another cache. Both caches must keep all tokens.
 
-    transformers' caches can select and repeat rows. None of them takes in another's rows or pads on the left.
+    The caches of transformers can select and repeat rows, but cannot add rows of another cache or pad on the left.
     """
     length = max(cache.get_seq_length(), others.get_seq_length())
     resize(cache, length)
@@ -52,14 +51,19 @@ def join(cache: DynamicCache, others: DynamicCache) -> None:
 
 
 WIDTH = 256  # rows that are generated at the same time, if memory allows
-BEGINNING = 64  # rows whose prompts are read at the same time, and that always begin
-SHARE = 0.25  # of the free memory that the caches of more rows may take
-STEP = 8  # tokens after which finished rows leave, and others take their places
-TAG_TOKENS = 16  # at the end of a prompt, in which a tag may open thoughts
+BEGINNING = 64  # rows whose prompts are evaluated at the same time, and that are always allowed
+SHARE = 0.25  # share of the free memory that the caches may use if there are more rows than BEGINNING
+STEP = 8  # tokens between two replacements of finished rows by waiting ones
+TAG_TOKENS = 16  # tokens at the end of a prompt that are searched for an opening tag of thoughts
 
 
 class Batch:
-    """One batch on a base whose lock the caller holds. Each request ends with a response."""
+    """One batch on a base model. Each request gets a response. The caller must hold the base's lock.
+
+    Args:
+        put: called with each piece.
+        spare: unloads idle models, to free memory.
+    """
 
     def __init__(
         self,
@@ -74,10 +78,10 @@ class Batch:
         self.all = [Row(request) for request in requests]
         self.rows = Rows(base.tokenizer, base.ends, put, stop)
         self.sampling = Sampling(generation.temperature, generation.top_k, generation.seed, self.rows)
-        self.ready: list[Row] = []  # those with a prompt
+        self.ready: list[Row] = []  # rows with a tokenized prompt
 
     def run(self) -> None:
-        """Answer every request, or let it fail."""
+        """Answer all requests. An error becomes the response of each unfinished request."""
         try:
             for row in self.all:
                 self._read_prompt(row)
@@ -87,7 +91,7 @@ class Batch:
             self.rows.close("error", self.all, Failure.of(problem))
 
     def _read_prompt(self, row: Row) -> None:
-        """Tokenize a prompt. The request fails if its adapter does not load, or its prompt is too long."""
+        """Tokenize the prompt. The request fails if its adapter does not load or the prompt is too long."""
         candidate = row.request.candidate
         try:
             self.base.add_adapter(candidate)
@@ -110,9 +114,9 @@ class Batch:
         self.ready.append(row)
 
     def _generate_all(self, rows: Sequence[Row]) -> None:
-        """Generate to the end of some rows, with half as many at a time whenever memory runs out."""
+        """Generate the rows to their ends. Halve the number of concurrent rows whenever memory runs out."""
         width = most = self._width()
-        again: Row | None = None  # the row that has been tried alone
+        again: Row | None = None  # the row that has failed alone once
         while rows:
             try:
                 self._generate(rows, width)
@@ -132,7 +136,7 @@ class Batch:
                 again = rows[0]
 
     def _width(self) -> int:
-        """How many rows to generate at the same time."""
+        """The number of rows to generate at the same time."""
         if len(self.ready) <= BEGINNING or not keeps_all(DynamicCache(config=self.base.model.config)):
             return min(WIDTH, BEGINNING)
         room = SHARE * memory.free(str(self.base.device))
@@ -144,14 +148,14 @@ class Batch:
         problem = WorkError(
             f"memory for an answer of {row.request.candidate.name} ({shortage})",
             f"{memory.in_bytes(memory.free(device))} free on {device}",
-            "Shorten the query, lower budget_gb in [memory], which leaves more for answers, or quantise the model.",
+            "Shorten the query, quantise the model, or lower budget_gb in [memory] to leave more for answers.",
         )
         self.rows.close("error", [row], problem.failure)
 
     def _generate(self, rows: Sequence[Row], width: int) -> None:
-        """Generate to the end of some rows, at most `width` at a time: when some end, others take their places."""
+        """Generate the rows to their ends, at most `width` at a time. When some end, others take their places."""
         waiting = deque(rows)
-        cache: DynamicCache | None = None  # what the model has read of the active rows: all but their last tokens
+        cache: DynamicCache | None = None  # of the active rows, without their last tokens
         self.rows.active = []
         processors = LogitsProcessorList(self._processors())
         while waiting or self.rows.active:
@@ -169,7 +173,7 @@ class Batch:
             cache = self._narrow(cache)
 
     def _narrow(self, cache: DynamicCache) -> DynamicCache | None:
-        """Drop the finished rows, also from the cache; None if no row is left."""
+        """Remove the finished rows, also from the cache. Return the cache; None if there are no other rows."""
         size, keep = len(self.rows.active), self.rows.narrow()
         if not keep:
             return None
@@ -180,7 +184,7 @@ class Batch:
         return cache
 
     def _read(self, rows: Sequence[Row]) -> DynamicCache:
-        """Let the model read all but the last tokens of rows that join others."""
+        """The cache of rows that join others: evaluate all their tokens except for the last ones."""
         ids, mask = self._pad(rows)
         cache = DynamicCache(config=self.base.model.config)
         context, choice = self.base.choose([row.adapter for row in rows])
@@ -196,22 +200,22 @@ class Batch:
         return cache
 
     def _pad(self, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
-        """The tokens of rows and their mask, both of shape (rows, length); the mask is 0 where there is padding."""
+        """The token ids of rows and their mask, which is 0 for padding; both of shape (rows, length)."""
         read = self.base.tokenizer.pad({"input_ids": [row.ids for row in rows]}, return_tensors="pt")
         return read["input_ids"].to(self.base.device), read["attention_mask"].to(self.base.device)
 
     def _last(self, rows: Sequence[Row], cache: DynamicCache) -> tuple[torch.Tensor, torch.Tensor]:
-        """The last token of each row, shape (rows, 1), and the mask of all tokens."""
+        """The last token id of each row, of shape (rows, 1), and the mask of all tokens."""
         ids = torch.tensor([row.ids[-1:] for row in rows], device=self.base.device)
         padding = torch.tensor([[cache.get_seq_length() + 1 - len(row.ids)] for row in rows], device=self.base.device)
         mask = torch.arange(cache.get_seq_length() + 1, device=self.base.device) >= padding
         return ids, mask.long()
 
     def _extend(self, cache: DynamicCache | None, processors: LogitsProcessorList, alone: bool) -> DynamicCache:
-        """Generate the next tokens of all active rows. Returns what the model has read then.
+        """Generate the next tokens of all active rows. Return the new cache.
 
         Args:
-            alone: there is one row and none to come, so that generation need not pause for others.
+            alone: whether there is only one row and none is waiting, so that generation need not pause for others.
         """
         rows = self.rows.active
         room = min(row.most - row.tokens for row in rows)
@@ -225,8 +229,8 @@ class Batch:
                 **choice,
                 logits_processor=processors,
                 max_new_tokens=room if alone else min(room, STEP),
-                do_sample=False,  # `Sampling` draws
-                repetition_penalty=1.0,  # `Repetition` penalises; generation_config.json may name one
+                do_sample=False,  # since `Sampling` samples
+                repetition_penalty=1.0,  # overrides generation_config.json; `Repetition` applies ours
                 eos_token_id=sorted(self.base.ends),
                 pad_token_id=self.base.tokenizer.pad_token_id,
                 stopping_criteria=StoppingCriteriaList([self.rows]),
@@ -236,7 +240,7 @@ class Batch:
         return read
 
     def _processors(self) -> list[LogitsProcessor]:
-        """What shapes the choice of each token, in order."""
+        """The logits processors for each token, in order."""
         candidates, processors = [row.request.candidate for row in self.all], list[LogitsProcessor]()
         if any(candidate.repetition_penalty != 1 for candidate in candidates):
             processors.append(Repetition(self.rows))

@@ -1,6 +1,6 @@
-"""Checks a model's files before it is loaded: are they complete, and how much memory will the model take?
+"""Checks the files of a model before it is loaded, and computes how much memory it will use.
 
-Files of a hub's repository are downloaded first.
+Files of a repository on the hub are downloaded first.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from zooter_core.base.weights import load_reason, resolve
 from zooter_core.config.candidates import CandidateConfig
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # ends of such architectures' names
-# Bytes per weight. 4-bit weights have a float32 for every block of 64; embeddings and head are not quantised.
+CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # suffixes of architectures that generate text
+# Bytes per weight. 4-bit weights have a float32 for each block of 64. Embeddings and head are not quantised.
 QUANTISED = {"8bit": 1.0, "4bit": 0.5 + 4 / 64}
 UNTOUCHED = re.compile(r"lm_head|embed|wte|wpe")
 
@@ -45,13 +45,13 @@ class Checkpoint:
 
         Raises:
             ZooterError: a package is not installed.
-            WorkError: it is not a causal language model, or a file is missing or broken.
+            WorkError: the model is not a causal language model, or a file is missing or damaged.
         """
         source = resolve(candidate.model)
         try:
             config = AutoConfig.from_pretrained(source, revision=candidate.revision, trust_remote_code=False)
             files = weight_files(source, candidate.revision)
-        except Exception as problem:  # the hub, the disk and transformers raise many kinds
+        except Exception as problem:  # the hub, the disk and transformers raise many kinds of errors
             raise fault(candidate, load_reason(problem)) from problem
         names = config.architectures or []
         if names and not any(name.endswith(CAUSAL) for name in names):
@@ -63,16 +63,16 @@ class Checkpoint:
 
     @cached_property
     def bytes(self) -> int:
-        """Bytes that the weights will take in memory, by their shapes, dtype and quantisation.
+        """The memory of the weights in bytes, according to their shapes, dtype and quantisation.
 
         Raises:
-            WorkError: a file is missing or broken.
+            WorkError: a file is missing or damaged.
         """
         return sum(self._bytes(file) for file in self.files)
 
     def _bytes(self, file: Path) -> int:
         if not file.is_file():
-            raise fault(self.candidate, f"no {file.name}, which its index names", "Download that file again.")
+            raise fault(self.candidate, f"no {file.name}, which the index lists", "Download that file again.")
         width = find_dtype(self.candidate).itemsize
         if file.suffix != ".safetensors":
             saved = getattr(self.config, "dtype", None)
@@ -85,12 +85,12 @@ class Checkpoint:
                     size += math.prod(shape.get_shape()) * self._width(name, shape)
         except SafetensorError as problem:
             raise fault(
-                self.candidate, f"{file.name} broken ({first_line(problem)})", "Download that file again."
+                self.candidate, f"{file.name} damaged ({first_line(problem)})", "Download that file again."
             ) from problem
         return int(size)
 
     def _width(self, name: str, weight: Any) -> float:
-        """Bytes of every number in a weight."""
+        """Bytes per number of a weight."""
         kind = weight.get_dtype()
         if not kind.startswith(("F", "BF")) or kind.startswith("F8"):  # indices, or quantised weights
             bits = re.search(r"\d+", kind)
@@ -104,7 +104,7 @@ class Checkpoint:
         """The tokenizer, which pads on the left.
 
         Raises:
-            WorkError: there is none, or it belongs to another model: it has tokens that this one does not have.
+            WorkError: there is no tokenizer, or it has tokens that the model lacks, so it belongs to another model.
         """
         expected = f"a tokenizer for {self.candidate.model}"
         try:
@@ -117,18 +117,18 @@ class Checkpoint:
             raise WorkError(expected, reason, next_step) from problem
         rows, padding = self.config.get_text_config().vocab_size, tokenizer.pad_token
         beyond = {token: id for token, id in tokenizer.get_vocab().items() if id >= rows and token != padding}
-        if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:  # the model has no row for it
+        if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:  # the model has no embedding for it
             tokenizer.pad_token = tokenizer.eos_token
         if beyond:
             last = max(beyond, key=lambda token: beyond[token])
-            reason = f"one of another model: {len(beyond)} more, up to {last!r} ({beyond[last]})"
+            reason = f"that of another model: {len(beyond)} more tokens, up to {last!r} ({beyond[last]})"
             next_step = "Put the model's own tokenizer into its folder."
             raise WorkError(f"{expected} with its {rows} tokens", reason, next_step)
         return tokenizer
 
 
 def find_dtype(candidate: CandidateConfig) -> torch.dtype:
-    """The dtype in fleet.toml, or the one that is fast on the candidate's device."""
+    """The dtype in fleet.toml; otherwise the dtype that is fast on the candidate's device."""
     if candidate.dtype is None:
         slow = memory.devices(candidate.device_map)[0] == "cpu" and not fast_bfloat16()
         return torch.float32 if slow else torch.bfloat16
@@ -137,7 +137,7 @@ def find_dtype(candidate: CandidateConfig) -> torch.dtype:
 
 
 def weight_files(source: str, revision: str | None) -> tuple[Path, ...]:
-    """The files with a model's weights, chosen as transformers does. Files of a hub are downloaded."""
+    """The files with a model's weights, chosen as transformers does. Files of the hub are downloaded."""
 
     def find(name: str) -> Path | None:
         path = cached_file(source, name, revision=revision, _raise_exceptions_for_missing_entries=False)
@@ -155,10 +155,10 @@ def weight_files(source: str, revision: str | None) -> tuple[Path, ...]:
 
 
 def fault(candidate: CandidateConfig, reason: str, next_step: str = "Check `model` in fleet.toml.") -> WorkError:
-    """The error that a model does not load."""
+    """The error for a model that does not load."""
     return WorkError(f"a causal language model at {candidate.model}", reason, next_step)
 
 
 def fast_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 in hardware. Without that it is up to forty times slower."""
+    """Whether the CPU multiplies bfloat16 in hardware. Otherwise, bfloat16 is up to forty times slower."""
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

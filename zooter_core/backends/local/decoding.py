@@ -1,4 +1,4 @@
-"""What happens at every token of a batch: sampling, repetition penalty, calculator, streaming, ends of rows."""
+"""The steps for every token of a batch: sampling, repetition penalty, calculator, streaming and the ends of rows."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ NO_ADAPTER = "__base__"  # peft's name for a row without adapter
 
 
 class Sampling(LogitsProcessor):
-    """Samples every row's token among its `top_k` likeliest (0: all), or among as many of these as have the probability
-    `top_p` of its request, and leaves it as the only choice of generate().
+    """Samples the next token of every row and leaves it as the only choice of generate().
 
-    Sampling from the whole vocabulary, as generate() does after its top-k filter, costs a fifth of a batch's time. The
-    random numbers have their own generator, because another thread may train with torch's global one.
+    Tokens are sampled from the `top_k` likeliest (0: all), and of these, from the likeliest that together have the
+    probability `top_p` of the request.
+
+    generate() samples from the whole vocabulary after its top-k filter, which takes a fifth of a batch's time. Random
+    numbers come from a separate generator, because another thread may train with torch's global one.
     """
 
     def __init__(self, temperature: float, top_k: int, seed: int, rows: Rows) -> None:
@@ -39,7 +41,7 @@ class Sampling(LogitsProcessor):
         top_p = [row.request.top_p for row in self.rows.active]
         if any(share < 1 for share in top_p):
             shares = logits.softmax(dim=-1)
-            before = shares.cumsum(dim=-1) - shares  # the likeliest token always stays
+            before = shares.cumsum(dim=-1) - shares  # 0 for the likeliest token, which therefore always stays
             logits = logits.masked_fill(before >= before.new_tensor(top_p).unsqueeze(-1), -torch.inf)
         if self.generator is None:
             self.generator = torch.Generator(scores.device).manual_seed(self.seed)
@@ -52,10 +54,11 @@ class Row(GrowingAnswer):
     """One request of a batch.
 
     Attributes:
-        prompt: its tokens.
-        written: the tokens of the answer.
-        most: how many of them there may be.
-        adapter: peft's name of the candidate's adapter.
+        prompt: the token ids of the prompt.
+        written: the token ids of the answer.
+        most: the most tokens of the answer.
+        adapter: the name of the candidate's adapter in peft.
+        open: whether the answer has not ended.
     """
 
     def __init__(self, request: Request) -> None:
@@ -67,16 +70,16 @@ class Row(GrowingAnswer):
 
     @property
     def ids(self) -> list[int]:
-        """The tokens of prompt and answer."""
+        """The token ids of prompt and answer."""
         return self.prompt + self.written
 
 
 class Rows(StoppingCriteria):
-    """Turns the tokens of every step (one a row) into pieces of text, and every finished row into its response. At the
-    next token after an event is set, it ends every row.
+    """Turns the tokens of every step (one per row) into pieces of text, and finished rows into responses. If `stop` is
+    set, all rows end at the next token.
 
     Attributes:
-        active: the rows that are generated now.
+        active: the rows that are being generated.
     """
 
     def __init__(self, tokenizer: Any, ends: set[int], put: Put[Piece], stop: threading.Event) -> None:
@@ -92,13 +95,13 @@ class Rows(StoppingCriteria):
             row.start()
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-        """Called by generate() when every active row has its next token."""
+        """Process the next tokens. Called by generate() when every active row has one. Returns which rows end."""
         self.put(input_ids[:, -1].tolist())
         ended = [self.stop.is_set() or not row.open for row in self.active]
         return torch.tensor(ended, device=input_ids.device)
 
     def put(self, tokens: Sequence[int]) -> None:
-        """Take the next token of every active row."""
+        """Process the next token of every active row."""
         for row, token in zip(self.active, tokens, strict=True):
             if not row.open:
                 continue
@@ -112,13 +115,13 @@ class Rows(StoppingCriteria):
                     self.close("stop" if row.at_stop else "repeated", [row])
 
     def narrow(self) -> list[int]:
-        """Drop the finished rows. Return the places, among the active ones, of those that continue."""
+        """Remove the finished rows. Return the indices of the others among the rows that were active."""
         keep = [place for place, row in enumerate(self.active) if row.open]
         self.active = [self.active[place] for place in keep]
         return keep
 
     def close(self, finish: Finish, rows: Sequence[Row], error: Failure | None = None) -> None:
-        """End those of some rows that are still open."""
+        """End the rows that are still open."""
         for row in rows:
             if row.open:
                 row.open = False
@@ -126,10 +129,10 @@ class Rows(StoppingCriteria):
 
 
 class Repetition(LogitsProcessor):
-    """Makes tokens less likely that a row has generated before; tokens of the prompt are not affected.
+    """Makes tokens less likely that the row has already generated. Tokens of the prompt are not affected.
 
-    As in CTRL (arXiv 1909.05858, section 4.1), the logit of such a token is divided by the row's penalty, or
-    multiplied by it if it is negative.
+    As in CTRL (arXiv 1909.05858, section 4.1), the logit of such a token is divided by the row's penalty if it is
+    positive, and multiplied by the penalty if it is negative.
     """
 
     def __init__(self, rows: Rows) -> None:
@@ -158,7 +161,7 @@ class Calculator(LogitsProcessor):
                 scores[place, self.digits] = -torch.inf
                 continue
             meant = self.tokenizer.decode([int(scores[place].argmax())])
-            begun = row.text[-1] in NUMERIC  # then the rest follows, whatever the model prefers
+            begun = row.text[-1] in NUMERIC  # if so, the rest of the result follows, whatever the model prefers
             if not begun and meant.lstrip()[:1] not in NUMERIC:
                 continue  # a unit or a currency sign comes first, or the model continues in words
             gap = "" if begun else meant[: len(meant) - len(meant.lstrip())]
@@ -169,5 +172,5 @@ class Calculator(LogitsProcessor):
 
 
 def find_digits(tokenizer: Any) -> list[int]:
-    """The tokens of a vocabulary that begin with a digit, after any mark for a space."""
+    """The ids of tokens that begin with a digit, after an optional mark for a space."""
     return [token for name, token in tokenizer.get_vocab().items() if name.lstrip("Ġ▁ ")[:1] in DIGITS]

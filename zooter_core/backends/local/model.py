@@ -1,4 +1,4 @@
-"""A base model in memory, with its tokenizer and the LoRA adapters of the candidates that share it."""
+"""Loads a base model with its tokenizer, and the LoRA adapters of the candidates that share it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from zooter_core.config.candidates import CandidateConfig
 
 FIX_ADAPTER = "Fix `adapter` in fleet.toml, or train it on this base."
 
-# transformers prefers cuDNN's attention on Hopper GPUs, for training. It plans anew for every number of keys, that is
-# for every token of an answer, which took longer than the rest of the token (docs/own-gpus.md).
+# On Hopper GPUs, transformers prefers cuDNN's attention, which is made for training. It needs a new plan for every
+# number of keys, that is, for every token of an answer, which takes longer than the token itself (docs/own-gpus.md).
 torch.backends.cuda.enable_cudnn_sdp(False)
 
 
@@ -33,21 +33,21 @@ class Base:
     """One language model, its tokenizer and its LoRA adapters.
 
     Attributes:
-        usable: always, for `residency`.
-        lock: held while a batch runs, because peft's choice of adapters is not thread-safe.
-        sizes: bytes of its parameters and buffers by device.
-        adapters: folder -> peft's name of the adapter, in which some characters are not allowed.
+        usable: always True (`LoadedModel`).
+        lock: held while a batch runs, because selecting adapters in peft is not thread-safe.
+        sizes: bytes of parameters and buffers, by device.
+        adapters: folder -> the adapter's name in peft, which does not allow all characters of a path.
     """
 
     usable = True
 
     def __init__(self, checkpoint: Checkpoint, used: memory.Sizes) -> None:
-        """Arguments and errors: see `load`."""
+        """Load the model. See `load` for arguments and errors."""
         candidate = checkpoint.candidate
         self.name = Path(candidate.model).name if Path(candidate.model).is_absolute() else candidate.model
         self.tokenizer = checkpoint.tokenizer()
         self.model: Any = load(checkpoint, used)
-        device = self.model.get_input_embeddings().weight.device  # for prompts; accelerate may move it there later
+        device = self.model.get_input_embeddings().weight.device  # "meta" if accelerate loads the weight when needed
         self.device: torch.device = torch.device(memory.devices(None)[0]) if device.type == "meta" else device
         self.adapters: dict[str, str] = {}
         self.lock = threading.Lock()
@@ -55,12 +55,12 @@ class Base:
 
     @property
     def positions(self) -> int:
-        """The most tokens that the model can read."""
+        """The context length of the model in tokens."""
         return int(getattr(self.model.config, "max_position_embeddings", 1 << 30))
 
     @property
     def bytes_a_token(self) -> int:
-        """Bytes of the key-value cache for one token, if all layers keep all tokens."""
+        """The size of the key-value cache in bytes per token, if all layers keep all tokens."""
         config = self.model.config.get_text_config()
         heads = config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // heads
@@ -89,7 +89,7 @@ class Base:
         if any(weight.device.type == "meta" for weight in self.model.parameters()):
             raise WorkError(
                 f"a model that is completely in memory for the adapter of {candidate.name}",
-                "one that is partly elsewhere (device_map)",
+                "one that is partly offloaded (device_map)",
                 "Merge the adapter into the model's weights, or use quantisation.",
             )
         from peft import PeftConfig, PeftModelForCausalLM
@@ -102,11 +102,11 @@ class Base:
                     self.model = PeftModelForCausalLM(self.model, config, name, autocast_adapter_dtype=False)
                 report = self.model.load_adapter(candidate.adapter, name, autocast_adapter_dtype=False)
             differing = [key for key in (*report.missing_keys, *report.unexpected_keys) if "lora_" in key]
-            problem = f"one for another base: {min(differing)} is in only one of them" if differing else ""
-        except Exception as raised:  # a corrupt safetensors file, wrong shapes, a missing config
-            problem = _plain_words(raised)
+            problem = f"one for another base: {min(differing)} is not in both" if differing else ""
+        except Exception as raised:  # for example a corrupt safetensors file, wrong shapes, or a missing config
+            problem = _adapter_reason(raised)
         if problem:
-            self._forget(name)
+            self._remove_adapter(name)
             raise WorkError(
                 f"a LoRA adapter for {candidate.name} at {Path(candidate.adapter).name}", problem, FIX_ADAPTER
             )
@@ -114,16 +114,20 @@ class Base:
         self.adapters[candidate.adapter] = name
         self.sizes = measured(self.model)
 
-    def _forget(self, name: str) -> None:
-        """Remove what is left of an adapter that failed to load."""
+    def _remove_adapter(self, name: str) -> None:
+        """Remove an adapter that failed to load."""
         if self.adapters:
-            with suppress(ValueError):  # it had not been added
+            with suppress(ValueError):  # the adapter had not been added
                 self.model.delete_adapter(name)
         elif hasattr(self.model, "unload"):
             self.model = self.model.unload()
 
     def choose(self, names: Sequence[str]) -> tuple[AbstractContextManager[Any], dict[str, Any]]:
-        """The cheapest way to run these rows: no adapter, one adapter for all, or one for every row."""
+        """Select the adapters for the rows of a batch in the cheapest way: none, one for all rows, or one for each row.
+
+        Returns:
+            The context in which to call the model, and arguments for the call.
+        """
         if not self.adapters:
             return nullcontext(), {}
         if set(names) == {NO_ADAPTER}:
@@ -139,14 +143,14 @@ class Base:
 
 
 def load(checkpoint: Checkpoint, used: memory.Sizes) -> Any:
-    """The model without adapters.
+    """Load a model without adapters.
 
     Args:
-        used: bytes of the models that are loaded, by device.
+        used: bytes of the models that are already loaded, by device.
 
     Raises:
-        ZooterError: this machine lacks a device or package that fleet.toml names.
-        WorkError: it does not load, or lacks weights of a causal language model.
+        ZooterError: this machine lacks a device or package that fleet.toml requires.
+        WorkError: the model does not load, or lacks weights of a causal language model.
     """
     candidate, options = checkpoint.candidate, _placement(checkpoint.candidate, used)
     try:
@@ -157,10 +161,10 @@ def load(checkpoint: Checkpoint, used: memory.Sizes) -> Any:
                 dtype=find_dtype(candidate),
                 output_loading_info=True,
                 trust_remote_code=False,
-                ignore_mismatched_sizes=True,  # they are named below
+                ignore_mismatched_sizes=True,  # reported below
                 **options,
             )
-    except Exception as problem:  # transformers and safetensors raise many kinds
+    except Exception as problem:  # transformers and safetensors raise many kinds of errors
         if memory.is_full(problem):
             raise
         raise fault(candidate, first_line(problem)) from problem
@@ -169,14 +173,14 @@ def load(checkpoint: Checkpoint, used: memory.Sizes) -> Any:
         raise fault(candidate, f"{len(missing)} of its weights missing, such as {missing[0]}")
     if other:
         raise fault(candidate, f"{other[0][0]} of the shape {list(other[0][1])} instead of {list(other[0][2])}")
-    # A batch's last tokens are a slice. For those, torch on a CPU copies the head's weights once for every row.
+    # The last tokens of a batch are a slice. With slices, torch on a CPU copies the head's weights for every row.
     if (head := model.get_output_embeddings()) is not None:
-        head.register_forward_pre_hook(_contiguous)
+        head.register_forward_pre_hook(_make_contiguous)
     return model.eval()
 
 
 def measured(model: Any) -> memory.Sizes:
-    """Bytes of a model's parameters and buffers by device. Weights that accelerate keeps elsewhere do not count."""
+    """The bytes of a model's parameters and buffers, by device, without weights that accelerate has offloaded."""
     sizes: Counter[str] = Counter()
     for weight in (*model.parameters(), *model.buffers()):
         if weight.device.type != "meta":
@@ -184,12 +188,12 @@ def measured(model: Any) -> memory.Sizes:
     return dict(sizes)
 
 
-def _contiguous(_: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+def _make_contiguous(_: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     return tuple(tensor.contiguous() for tensor in inputs)
 
 
 def _placement(candidate: CandidateConfig, used: memory.Sizes) -> dict[str, Any]:
-    """Options of `from_pretrained` for the place and form of the weights."""
+    """The options of `from_pretrained` for devices and quantisation."""
     places, budget = memory.devices(candidate.device_map), memory.read_budget(candidate)
     options: dict[str, Any] = {}
     if candidate.device_map in memory.SPREAD:
@@ -197,11 +201,11 @@ def _placement(candidate: CandidateConfig, used: memory.Sizes) -> dict[str, Any]
             int(place.partition(":")[2]) if ":" in place else place: memory.room(place, used, budget)
             for place in dict.fromkeys((*places, "cpu"))
         }
-        if len(most) > 1:  # the budget is for the GPUs
+        if len(most) > 1:  # the budget applies to GPUs only
             most["cpu"] = memory.room("cpu", {}, None)
         rewritten = cache_dir() / "offloaded" / hashlib.sha256(candidate.model.encode()).hexdigest()[:16]
         options = {"device_map": candidate.device_map, "max_memory": most, "offload_folder": str(rewritten)}
-    elif places[0] != "cpu" or candidate.quantisation:  # directly, not through the CPU's memory
+    elif places[0] != "cpu" or candidate.quantisation:  # load directly, without a copy in the CPU's memory
         options = {"device_map": {"": places[0]}}
     if candidate.quantisation:
         options["quantization_config"] = _quantised(candidate)
@@ -221,8 +225,8 @@ def _quantised(candidate: CandidateConfig) -> Any:
     )
 
 
-def _plain_words(problem: Exception) -> str:
-    """What is wrong with an adapter, without the libraries' lists of all layers."""
+def _adapter_reason(problem: Exception) -> str:
+    """The reason why an adapter does not load, without the libraries' lists of all layers."""
     words = str(problem)
     if "size mismatch" in words or "not found in the base model" in words:
         return "one for another base: its layers have other names or shapes"

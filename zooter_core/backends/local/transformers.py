@@ -1,8 +1,8 @@
-"""Backend `transformers`: causal language models in this process. Candidates on one base model share its weights.
+"""Backend `transformers`: causal language models in this process. Candidates with the same base share its weights.
 
-The requests of one call run as one batch, every row with its own LoRA adapter; on a CPU that is about twice as fast as
-one after another. Batches on one base take turns. If the bases do not fit into memory together, those that are loaded
-answer first, so that every other base is loaded once.
+The requests of one call run as one batch, in which each row has its own LoRA adapter. On a CPU, this is about twice as
+fast as one request after another. Batches on the same base take turns. If the bases do not fit into memory together,
+loaded bases answer first, so that each other base is loaded only once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BaseKey = tuple[str | None, ...]
 
 
 class TransformersBackend(ResidentBackend):
-    """Base models by all settings that shape their weights, with the adapters of their candidates."""
+    """Runs base models, one for each combination of settings of the weights, with the adapters of their candidates."""
 
     independent = False  # samples depend on the seed and the rows of their batch
 
@@ -44,17 +44,16 @@ class TransformersBackend(ResidentBackend):
         return len(self._tokenizer(candidate)(text, add_special_tokens=False)["input_ids"])
 
     def load(self, candidate: CandidateConfig) -> None:
-        """Make the candidate ready to answer.
+        """Make the candidate ready to answer. If loading its base would unload others, only check the files.
 
-        A base that does not fit beside the loaded ones is only checked, and loaded with its first request. Otherwise a
-        pool larger than the memory would be loaded once for nothing.
+        Otherwise, models of a pool that is larger than the memory would be loaded and unloaded for nothing.
         """
         loader = self._loader(candidate)
         if not self.resident.fits(loader):
             self._tokenizer(candidate)
             return
         with self.resident.use(loader, NEVER) as base:
-            assert base is not None  # only a stop gives None
+            assert base is not None  # it is None only after a stop
             with base.lock:
                 base.add_adapter(candidate)
 
@@ -64,7 +63,7 @@ class TransformersBackend(ResidentBackend):
     def stream(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event
     ) -> Iterator[Piece]:
-        """Run the requests base by base, and those of one base as one batch, in a thread of their own."""
+        """Run the requests in a separate thread, those of each base as one batch, one base after another."""
         by_base: dict[BaseKey, list[Request]] = {}
         for request in requests:
             by_base.setdefault(make_key(request.candidate), []).append(request)
@@ -79,7 +78,7 @@ class TransformersBackend(ResidentBackend):
     def _run_batch(
         self, requests: Sequence[Request], generation: GenerationConfig, stop: threading.Event, put: Put[Piece]
     ) -> None:
-        """Run the requests of one base, when no other batch runs on it."""
+        """Run the requests of one base, after other batches on it have ended."""
         try:
             loader = self._loader(requests[0].candidate)
             if note := self.resident.note(loader):
@@ -99,7 +98,7 @@ class TransformersBackend(ResidentBackend):
             put(Piece.stopped(request))
 
     def _loader(self, candidate: CandidateConfig) -> Loader[Base]:
-        """How the base of a candidate is loaded."""
+        """The loader of a candidate's base."""
         return Loader(
             make_key(candidate),
             candidate,
@@ -111,5 +110,5 @@ class TransformersBackend(ResidentBackend):
 
 
 def make_key(candidate: CandidateConfig) -> BaseKey:
-    """The settings that are the same for all candidates on one base."""
+    """The settings that all candidates with the same base share."""
     return candidate.model, candidate.revision, candidate.dtype, candidate.quantisation, candidate.device_map
