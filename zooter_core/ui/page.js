@@ -97,6 +97,17 @@
     document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()
   }, true)
 
+  // A file dropped beside the field for files counts as dropped on it: Streamlit would swallow it there.
+  const files = event => event.dataTransfer?.types.includes('Files') && document.querySelector('input[type="file"]')
+  document.addEventListener('dragover', event => { if (files(event)) event.preventDefault() })
+  document.addEventListener('drop', event => {
+    const field = files(event)
+    if (!field || event.target.closest(':has(> input[type="file"])')) return
+    event.preventDefault()
+    field.files = event.dataTransfer.files
+    field.dispatchEvent(new Event('change', { bubbles: true }))
+  })
+
   const voice = document.body.appendChild(document.createElement('p'))
   voice.className = 'zooter-voice'
   voice.setAttribute('role', 'status')
