@@ -187,7 +187,7 @@ def rows_of(bench: Bench, call: argparse.Namespace) -> dict[str, Callable[[int],
         return rows
     return rows | {
         "best single": partial(best_single, bench),
-        "best a data set": partial(best_single, bench, by_dataset=True),
+        "best per data set": partial(best_single, bench, by_dataset=True),
     }
 
 

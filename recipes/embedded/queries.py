@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from recipes.embedded.apart import apart, queries_of_tests
 from recipes.embedded.functions import tasks
 from recipes.embedded.problems import ALGEBRA, CHAINS, SHORT, SIMPLE, problems
 from recipes.embedded.writing import BEYOND, VERSE, pieces, talk
-from zooter_core.base.records import Query
 from zooter_core.base.strict_json import dump_json
 from zooter_core.data.scores import score_line
 from zooter_core.router.neighbours import Neighbours
@@ -87,12 +87,11 @@ def learned_scores(fleet: Path, lines: list[dict[str, str]]) -> Iterator[dict[st
     if neighbours is None:
         raise SystemExit(f"{fleet} has no router that keeps its training queries.")
     texts = {line["id"]: line["query"] for line in lines}
-    for record, rewards in zip(neighbours.records, neighbours.rewards.tolist(), strict=True):
-        text = texts.get(record["id"])
-        if text is None or record.get("text", text) != text:
+    for query, rewards in zip(neighbours.queries, neighbours.rewards.tolist(), strict=True):
+        text = texts.get(query.id)
+        if text is None or (query.text or text) != text:
             raise SystemExit(f"The router of {fleet} learned from other queries than these data sets give.")
-        query = Query(record["id"], text, record["dataset"], tuple(record["tags"]))
-        yield score_line(query, dict(zip(neighbours.candidates, rewards, strict=True)))
+        yield score_line(replace(query, text=text), dict(zip(neighbours.candidates, rewards, strict=True)))
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.plugins import load_kind
 from zooter_core.cli.main import main
 from zooter_core.config.fleet import load_fleet
-from zooter_core.evaluation.fleet_check import check_part, list_parts
+from zooter_core.fleet.checks import check_part, list_parts
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.labelling import rewards, taggers
 from zooter_core.router import kinds

@@ -65,6 +65,7 @@ def test_what_thinking_earns_is_said_and_a_model_without_answers_has_no_share_of
     assert ": one " in line
 
 
+@pytest.mark.slow
 def test_a_router_that_is_not_better_is_not_used_unless_somebody_says_so(zooter, folder, server, monkeypatch):
     first = skills.starter_queries()[:16]
     monkeypatch.setattr(skills, "starter_queries", lambda quick=False: first)

@@ -49,6 +49,7 @@ def test_the_list_of_commands_loads_no_command():
     assert codes_and_modules(["--help"], [], modules=tuple(modules)) == [[0, 0], []]
 
 
+@pytest.mark.slow
 def test_help_of_a_command_given_tags_and_a_fleet_that_is_not_there_load_nothing_heavy(tmp_path):
     source = write_lines(tmp_path / "q.jsonl", [{"query": text, "tags": ["t"]} for text in tiny_models.QUERIES])
     queries = ["queries", "--from", source, "--limit", 4, "--out", tmp_path / "out.jsonl"]  # without a fleet

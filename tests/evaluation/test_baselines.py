@@ -63,7 +63,7 @@ def test_they_learn_from_other_scores_than_they_are_judged_by():
     scores_of = simple(TEST_SCORES, learned(*rows))
     assert scores_of["majority"].tolist() == [1.0, 4.0, 7.0]  # a
     assert scores_of["best single"].tolist() == [3.0, 6.0, 9.0]  # c
-    assert scores_of["best a data set"].tolist() == [1.0, 6.0, 9.0]  # a in x, c in y, the best single where it is new
+    assert scores_of["best per data set"].tolist() == [1.0, 6.0, 9.0]  # a in x, c in y, the best single where it is new
     assert scores_of["random"].tolist() == [2.0, 5.0, 8.0]
 
 

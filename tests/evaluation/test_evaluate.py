@@ -113,11 +113,11 @@ def test_how_often_a_choice_is_the_best_one(figures):
 def test_baselines_in_hindsight(figures):
     """b wins q1 and q3 and is best on average; a is best in x and b in y: (1 + 3) / 2 and 6, on average 4."""
     result = figures["baselines"]
-    chosen = {"random": 3.375, "best single": 3.75, "majority": 3.75, "best a data set": 4.0}
+    chosen = {"random": 3.375, "best single": 3.75, "majority": 3.75, "best per data set": 4.0}
     assert {name: row["chosen"] for name, row in result.items()} == chosen
     assert [name for name, row in result.items() if not row["hindsight"]] == ["random"]
-    assert result["best a data set"]["datasets"] == {"x": 2.0, "y": 6.0}
-    assert result["best a data set"]["regret"] == pytest.approx((2 + 0 + 0) / 3)
+    assert result["best per data set"]["datasets"] == {"x": 2.0, "y": 6.0}
+    assert result["best per data set"]["regret"] == pytest.approx((2 + 0 + 0) / 3)
     low, high = result["best single"]["router_minus"]  # the router earns 0, 0 and 2 less than b
     assert low <= -2 / 3 <= high
 

@@ -15,8 +15,7 @@ from zooter_core.config.labelling import InstagConfig
 from zooter_core.fleet import routing
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.fleet.routing import Routing
-from zooter_core.router.bert_encoder import BertEncoder
-from zooter_core.router.encoder import Encoders
+from zooter_core.router.encoder import BertEncoder, Encoders
 from zooter_core.router.router import Router
 from zooter_core.router.turns import CERTAIN
 

@@ -9,6 +9,7 @@ import pytest
 
 from support.scripted_learner import GOOD, classify_turn, turn
 from zooter_core.base.errors import ZooterError
+from zooter_core.base.records import Vote
 from zooter_core.cli.main import main
 from zooter_core.config.edit import change_candidate, set_table
 from zooter_core.config.fleet import Fleet, LearnConfig, load_fleet
@@ -18,7 +19,6 @@ from zooter_core.learn.deciding import SamplingPlan
 from zooter_core.learn.imports import import_traffic
 from zooter_core.learn.report import report_on
 from zooter_core.learn.traffic import Traffic
-from zooter_core.ui.compare.votes import Vote
 from zooter_core.ui.history import History
 
 FLEET = Fleet("f", Path(), (), learn=LearnConfig(answers=True))

@@ -19,7 +19,7 @@ def of(*values: float):
 def test_a_difference_beyond_its_interval_is_significant():
     """1 to 6: the standard error is sqrt(3.5 / 6) = .7638, and t of five degrees is 2.571."""
     result = of(1, 2, 3, 4, 5, 6)
-    assert (result.mean, result.n, result.differing) == (3.5, 6, 6)
+    assert (result.difference, result.n, result.differing) == (3.5, 6, 6)
     assert result.interval == pytest.approx((3.5 - 1.963, 3.5 + 1.963), abs=1e-3)
     assert (result.significant, result.queries_needed) == (True, None)
 
@@ -48,7 +48,7 @@ def test_from_thirty_queries_on_the_interval_is_the_bootstraps():
 )
 def test_in_cross_validation_the_interval_is_that_of_the_folds_means(values, mean, half):
     result = difference(np.array(values, dtype=float), np.zeros(6), np.array([0.0, 0, 1, 1, 2, 2]))
-    assert (result.mean, result.n, result.differing) == (mean, 6, 6)
+    assert (result.difference, result.n, result.differing) == (mean, 6, 6)
     assert result.interval == pytest.approx((mean - half, mean + half), abs=1e-3)
     assert result.significant == (half < mean)
 
@@ -79,12 +79,12 @@ def test_cross_validation_on_noise_is_seldom_significant():
 def test_rounding_is_no_difference():
     one = np.random.default_rng(0).integers(0, 1000, 200) / 1000
     shown = difference(one, (one / 3 + one / 3) + one / 3)
-    assert (shown.mean, shown.differing, shown.significant) == (0, 0, False)
+    assert (shown.difference, shown.differing, shown.significant) == (0, 0, False)
 
 
 def test_a_query_without_both_scores_is_left_out():
     result = difference(np.array([1.0, np.nan, 3.0]), np.array([0.0, 1.0, np.nan]))
-    assert (result.n, result.mean, result.interval) == (1, 1.0, None)
+    assert (result.n, result.difference, result.interval) == (1, 1.0, None)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_without_a_spread_there_is_no_interval(values, significant):
     result = of(*values)
     assert (result.interval, result.significant, result.queries_needed) == (None, significant, None)
     assert result.n == len(values)
-    assert math.isnan(result.mean) == (not values)
+    assert math.isnan(result.difference) == (not values)
 
 
 @pytest.mark.parametrize(("differing", "significant"), [(5, False), (6, True)])

@@ -68,8 +68,8 @@ def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, lea
     assert example["name"] == "an example"
     assert lines["x"].count(None) == 5
     hovers = [words for trace in drawn["explorer-map"]["data"] for words in trace["hovertext"]]
-    assert len(hovers) == len(neighbours.records)
-    assert any(neighbours.records[0]["text"] in words.replace("<br>", " ") for words in hovers)
+    assert len(hovers) == len(neighbours.queries)
+    assert any(neighbours.queries[0].text in words.replace("<br>", " ") for words in hovers)
     assert [tab.label for tab in page.tabs] == list(TABS)
     assert set(drawn) == {
         *("explorer-map", "explorer-query", "explorer-bars"),
@@ -77,7 +77,7 @@ def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, lea
     }
     assert all(figure["alt"] for figure in drawn.values())
     assert "expected calibration error" in words(page)
-    assert f"of {len(neighbours.records)} queries are above 0.9" in words(page)
+    assert f"of {len(neighbours.queries)} queries are above 0.9" in words(page)
 
 
 def test_a_query_moves_bars_and_has_its_place_on_the_map(open_page: Open, learned_fleet: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_query_moves_bars_and_has_its_place_on_the_map(open_page: Open, learne
     typed = charts(page)["explorer-query"]["data"][-1]
     assert typed["name"] == "your query"
     neighbours = Neighbours.load(learned_fleet / "router")
-    row = next((n for n, record in enumerate(neighbours.records) if record["text"] == "Add up 7 apples?"), None)
+    row = next((n for n, query in enumerate(neighbours.queries) if query.text == "Add up 7 apples?"), None)
     if row is not None:  # a query it has learned from lies on its own dot
         spread = query_map.Spread(neighbours.places)(neighbours.places[row])
         np.testing.assert_allclose([*typed["x"], *typed["y"]], spread, atol=0.02)
@@ -112,9 +112,9 @@ def test_tags_are_sorted_and_cut_by_the_controls(open_page: Open, learned_fleet:
     assert tags(page) == sorted(TAGS, key=lambda tag: (-counts[tag][0], tag))
     first = charts(page)["explorer-probability"]["data"][0]
     assert "on average over" in first["hovertext"][0][0].replace("<br>", " ")
-    many = [{**record, "tags": [f"tag {n}"]} for n, record in enumerate(neighbours.records)]
-    for records, shown in ((many, 12), ([{**record, "tags": []} for record in many], 0)):
-        replace(neighbours, records=records).save(learned_fleet / "router")
+    many = [replace(query, tags=(f"tag {n}",)) for n, query in enumerate(neighbours.queries)]
+    for queries, shown in ((many, 12), ([replace(query, tags=()) for query in many], 0)):
+        replace(neighbours, queries=queries).save(learned_fleet / "router")
         resources.forget(learned_fleet)
         page = open_page("explorer", learned_fleet)
         if shown:

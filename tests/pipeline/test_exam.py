@@ -130,6 +130,7 @@ def sat(folder: Path, queries: list[Query]) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_what_a_trained_router_has_learned_from_does_not_count(folder, queries):
     """The router of fleet.toml learned from the training queries: held-back ones are left, on which both are equal."""
     run = sat(folder, queries[:32])

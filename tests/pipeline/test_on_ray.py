@@ -80,6 +80,7 @@ from support.reward_endpoint import Endpoint  # noqa: E402
 from support.scripted_server import serving  # noqa: E402
 
 
+@pytest.mark.slow
 def test_no_cluster_and_no_workers_are_one_message_each(tiny_ensemble, tmp_path, monkeypatch):
     def nowhere(**options: object) -> None:
         raise ConnectionError(f"no GCS at {options.get('address', os.environ['RAY_ADDRESS'])}")

@@ -18,10 +18,9 @@ import pytest
 from support import tiny_models
 from support.damaged_models import change_config, put_number
 from zooter_core.base.errors import WorkError, ZooterError
-from zooter_core.router import bert_encoder
+from zooter_core.router import bert
 from zooter_core.router.bert import INPUTS, SmallBert
-from zooter_core.router.bert_encoder import BertEncoder
-from zooter_core.router.encoder import Encoder, Encoders, open_encoder
+from zooter_core.router.encoder import ALIKE, BertEncoder, Encoder, Encoders, open_encoder
 from zooter_core.router.graph import session
 
 LONG = "Write a long story about the ships and the people on them. " * 300
@@ -78,7 +77,7 @@ def test_seven_bits_are_another_identity(encoder):
     assert fast.identity != exact.identity
     others, vectors = fast.embed(TEXTS), exact.embed(TEXTS)
     assert np.abs(others - vectors).max() > 1e-6
-    assert (others * vectors).sum(axis=1).mean() / 2 > bert_encoder.ALIKE
+    assert (others * vectors).sum(axis=1).mean() / 2 > ALIKE
 
 
 @pytest.mark.parametrize("fault", ["their vectors have a cosine of", "no such layer"])
@@ -86,7 +85,8 @@ def test_an_encoder_that_7_bits_would_change_or_that_cannot_have_them_stays_exac
     def broken(*arguments, **options):
         raise RuntimeError("no such layer")
 
-    monkeypatch.setattr(bert_encoder, *(("quantise", broken) if fault == "no such layer" else ("ALIKE", 1.01)))
+    name, value = ("quantise", broken) if fault == "no such layer" else ("ALIKE", 1.01)
+    monkeypatch.setattr(f"zooter_core.router.encoder.{name}", value)
     with pytest.warns(UserWarning, match=f"no 7-bit weights: {fault}"):
         assert BertEncoder(str(folder), fast=True).runtime == "onnx"
     with warnings.catch_warnings():
@@ -107,7 +107,7 @@ def test_what_runs_an_encoder(encoder):
 
 
 def test_an_encoder_that_onnx_runtime_cannot_run_is_run_by_pytorch(folder, monkeypatch):
-    monkeypatch.setattr(bert_encoder.bert, "ACTIVATIONS", {})
+    monkeypatch.setattr(bert, "ACTIVATIONS", {})
     assert open_encoder(str(folder)).runtime == "torch"
     with pytest.raises(ZooterError, match="needs PyTorch and transformers"):
         open_encoder(str(folder), "onnx")
@@ -125,7 +125,7 @@ def test_a_cache_that_cannot_be_written(folder, tmp_path, monkeypatch):
 KILLED = """
 import os, signal, sys
 from zooter_core.router import bert
-from zooter_core.router.bert_encoder import BertEncoder
+from zooter_core.router.encoder import BertEncoder
 
 bert._largest = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)  # when all other files are there
 BertEncoder(sys.argv[1], fast=True)

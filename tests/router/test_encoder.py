@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from zooter_core.base.errors import WorkError
-from zooter_core.router import text_encoder
+from zooter_core.router import encoder
 from zooter_core.router.encoder import Encoder, Encoders
 from zooter_core.router.vector_store import FILE
 
@@ -95,7 +95,7 @@ def test_vectors_that_are_not_finite_reach_nobody(fresh, cache, monkeypatch):
 
 
 def test_what_is_embedded_before_an_interrupt_is_kept(fresh, cache, worked, monkeypatch):
-    monkeypatch.setattr(text_encoder, "AT_ONCE", 2)
+    monkeypatch.setattr(encoder, "AT_ONCE", 2)
 
     def interrupt(done):
         if done > 2:

@@ -110,7 +110,7 @@ def test_their_scores_are_the_rewards_of_queries_with_texts():
     assert scores.scores == pytest.approx(REWARDS)
     first = scores.queries[0]
     assert (first.text, first.dataset, first.tags) == ("Add 2 and 3", "sums", ("math",))
-    del stored.records[0]["text"]
+    stored = replace(stored, queries=[replace(stored.queries[0], text=""), *stored.queries[1:]])
     assert [query.text for query in stored.scores().queries] == ["Count the words", "Write a poem"]
     with pytest.raises(ZooterError, match="Take the score file"):
         neighbours(texts=False).scores()

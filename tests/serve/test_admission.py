@@ -10,7 +10,7 @@ import pytest
 from support.event_loops import run_apart
 from support.running_endpoint import bearer
 from zooter_core.config.serve import ServeConfig
-from zooter_core.serve.admission import Admission
+from zooter_core.serve.access import Admission
 from zooter_core.serve.bodies import MOST_MESSAGES
 from zooter_core.serve.errors import ApiError
 from zooter_core.serve.keys import Key
@@ -67,7 +67,7 @@ def test_a_key_has_so_many_requests_at_the_same_time():
 
 
 def test_the_wait_is_bounded(monkeypatch):
-    monkeypatch.setattr("zooter_core.serve.admission.QUEUE_SECONDS", 0.01)
+    monkeypatch.setattr("zooter_core.serve.access.QUEUE_SECONDS", 0.01)
 
     async def scenario() -> None:
         door, _ = admission(concurrent=1, queue=1)

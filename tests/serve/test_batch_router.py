@@ -11,9 +11,9 @@ from support.event_loops import run_apart
 from support.patience import PATIENCE
 from zooter_core.base.errors import WorkError
 from zooter_core.base.records import Decision
-from zooter_core.serve.batch_router import MOST_IN_BATCH, READ_CHARACTERS, BatchRouter
 from zooter_core.serve.bodies import Sender
 from zooter_core.serve.exchange import Exchange
+from zooter_core.serve.gateway import MOST_IN_BATCH, READ_CHARACTERS, BatchRouter
 
 
 class Panic(BaseException):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from zooter_core.base.errors import Failure
 
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length", "stopped", "repeated", "error", "refused"]
 Certainty = Literal["sure", "leaning", "undecided"]
+VoteOutcome = Literal["best", "tie", "none"]
 # The largest absolute score or reward. Sums, squares and differences then fit a float64, and the router kinds that
 # learn from scores can hold them as float32.
 LARGEST_SCORE = 1e30
@@ -276,3 +277,23 @@ class Selection:
     unsureness: float
     unsure: bool
     candidates: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One visitor's vote on one comparison of the demo."""
+
+    KIND: ClassVar[str] = "comparison"  # marks these records among the history's votes
+
+    query: str
+    candidates: tuple[str, ...]
+    outcome: VoteOutcome  # `best` (one response), `tie` (several are equally good), `none` (no response is good)
+    best: str | None  # the candidate of the best response, if there is one
+    reward: str | None  # the candidate with the highest reward; None if several share it
+    blind: bool  # whether the names were hidden during the vote
+    tag: str = ""  # what the query is about, in the tagger's words; "" if it has no tag
+    longest: str = ""  # the candidate of the longest response; "" in older votes
+    choice: str = ""  # the router's choice among all candidates of the fleet, compared or not; "" in older votes
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.KIND, **asdict(self), "candidates": list(self.candidates)}

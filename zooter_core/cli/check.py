@@ -22,7 +22,7 @@ from zooter_core.evaluation.figures import to_json
 
 def check(fleet: Path | None = FLEET, json: bool = JSON) -> int:
     ensemble = open_ensemble(fleet)
-    from zooter_core.evaluation.fleet_check import check_part, list_parts
+    from zooter_core.fleet.checks import check_part, list_parts
 
     rows = []
     for part in list_parts(ensemble, print_note):

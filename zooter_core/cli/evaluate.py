@@ -33,11 +33,10 @@ from zooter_core.method.labels import LabelConfig
 from zooter_core.method.metrics import Array
 from zooter_core.method.mixture import chosen
 from zooter_core.method.selection import Outputs, SelectionReport
-from zooter_core.router.encoder import open_encoder
+from zooter_core.router.encoder import TextEncoder, open_encoder
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.neighbours import Neighbours, in_sample_note
 from zooter_core.router.router import Router
-from zooter_core.router.text_encoder import TextEncoder
 
 Texts = Sequence[Mapping[str, str]]  # for each query, the response of each candidate
 

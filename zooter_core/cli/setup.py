@@ -85,7 +85,7 @@ def _clear() -> None:
 
 def _check_parts(fleet: Fleet) -> None:
     """Use every part of the embedded fleet once. This also creates its graphs and the vectors of its tags."""
-    from zooter_core.evaluation.fleet_check import check_part, list_parts
+    from zooter_core.fleet.checks import check_part, list_parts
     from zooter_core.fleet.ensemble import Ensemble
 
     err.print("Trying every part of the fleet, as `zooter check` does ...")

@@ -16,8 +16,8 @@ from zooter_core.method.labels import normalise
 from zooter_core.method.metrics import Array, mean
 from zooter_core.method.mixture import chosen
 from zooter_core.router.clusters import Vectors
+from zooter_core.router.encoder import TextEncoder
 from zooter_core.router.kinds.arrays import softmax, unit
-from zooter_core.router.text_encoder import TextEncoder
 
 Floats = NDArray[np.float32]  # of kNN
 NEIGHBOURS, TEMPERATURE = 100, 0.1
@@ -28,8 +28,8 @@ def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
     """The score of simple rules, learned from `learned`, on each query of `scores`, shape (n,); NaN without a score.
 
     `best single` always chooses the candidate with the highest mean over data sets, `majority` the one that wins most
-    queries, and `best a data set` the one with the highest mean in the query's data set (best single if the data set is
-    new). Candidates with hardly any scores (`Scores.barely_scored`) are left out.
+    queries, and `best per data set` the one with the highest mean in the query's data set (best single if the data set
+    is new). Candidates with hardly any scores (`Scores.barely_scored`) are left out.
     """
     learned = learned.without_barely_scored()
     table = learned.scores
@@ -42,7 +42,7 @@ def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
         "random": mean(scores.scores, axis=1),
         "best single": scores.scores[:, single],
         "majority": scores.scores[:, majority],
-        "best a data set": scores.scores[np.arange(len(places)), places],
+        "best per data set": scores.scores[np.arange(len(places)), places],
     }
 
 

@@ -22,6 +22,7 @@ from zooter_core.data.run_folder import REPORT
 from zooter_core.method.calibration import Reliability
 from zooter_core.method.selection import SelectionReport
 from zooter_core.method.thinking import Thinking
+from zooter_core.method.verdict import Difference
 from zooter_core.method.verified import Verified
 
 SWEEP = "sweep.json"
@@ -97,19 +98,13 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether routing beats always using one candidate, over the `n` queries where both have a score."""
+class Verdict(Difference):
+    """Whether routing beats always using one candidate: its mean score minus that of the candidate."""
 
+    difference: End  # null in JSON instead of NaN
     # The best single candidate: in `hindsight` of the same queries, else of those that the router learned from. Of two
     # routers, the other one.
     against: str
-    difference: End  # mean score of routing minus that of the candidate; NaN, or null in JSON, without a query
-    interval: Interval | None  # of 95%; null where the differences have no spread
-    n: int
-    differing: int  # queries where the two scores are not the same
-    significant: bool  # the interval does not hold 0, and enough queries differ (method/verdict.py)
-    # About how many queries would show such a difference; null where it is significant, or nothing can be said.
-    queries_needed: int | None
     source: Source  # where the queries come from: `held-back`, `cross-validation`, or `judged` (given to `evaluate`)
     hindsight: bool
     points: bool  # all scores are in [0, 1], so that sentences count in hundredths

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -69,13 +69,8 @@ def reach_verdict(
         against = against if np.allclose(named[scored], alone[scored]) else BEST_SINGLE
     gains, loses = _kinds(scores, earned - alone)
     return Verdict(
+        **asdict(gain),
         against=against,
-        difference=gain.mean,
-        interval=gain.interval,
-        n=gain.n,
-        differing=gain.differing,
-        significant=gain.significant,
-        queries_needed=gain.queries_needed,
         source=source,
         hindsight=hindsight,
         points=bool(np.nanmin(scores.scores) >= 0 and np.nanmax(scores.scores) <= 1),

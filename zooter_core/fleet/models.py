@@ -20,9 +20,8 @@ from zooter_core.data import prices
 from zooter_core.fleet.routing import Routing
 from zooter_core.labelling import rewards, taggers
 from zooter_core.labelling.rewards.scoring import ScoreCache
-from zooter_core.router.encoder import Encoders
+from zooter_core.router.encoder import Encoders, TextEncoder
 from zooter_core.router.router import Router
-from zooter_core.router.text_encoder import TextEncoder
 
 if TYPE_CHECKING:
     from zooter_core.router.neighbours import Neighbours

@@ -25,8 +25,8 @@ from zooter_core.fleet.families import published, recognise
 from zooter_core.fleet.machine import billions_in
 from zooter_core.labelling.skills import SkillHead
 from zooter_core.method.skills import by_skill, priors, with_experts
+from zooter_core.router.encoder import Array, TextEncoder
 from zooter_core.router.router import Router
-from zooter_core.router.text_encoder import Array, TextEncoder
 
 BY_OWNER, PUBLISHED, GUESS = "fleet.toml", "published figures", "the models' names and sizes"
 BY_SCORES, BY_ROUTER = "scores on public test questions", "the fleet's router"

@@ -15,10 +15,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.records import Decision
+from zooter_core.base.records import Decision, Vote
 from zooter_core.base.sqlite_file import UNUSABLE
 from zooter_core.base.strict_json import of_type, parse_json
 from zooter_core.config.fleet import Fleet
@@ -41,7 +41,6 @@ from zooter_core.router.turns import current_topic
 VERDICTS = {word: 2 * score - 1 for word, score in WORDS.items()} | {True: 1.0, False: -1.0}
 AT_ONCE = 1000
 SQLITE = b"SQLite format 3\0"
-COMPARISON = "comparison"  # marks votes from the Compare page
 Import = tuple[LoggedDecision, Mapping[str, float]]  # a decision, and feedback on candidates' answers to it
 
 
@@ -134,18 +133,6 @@ class _DemoTurn:
     vote: int | None
 
 
-@dataclass
-class _DemoVote:
-    """What is read of a vote on a comparison (ui/compare/comparisons.py)."""
-
-    query: str
-    candidates: list[str]
-    outcome: Literal["best", "none", "tie"]
-    best: str | None
-    choice: str = ""
-    tag: str = ""
-
-
 def _read_turn(row: LoggedDecision, record: object) -> list[Import]:
     """A turn of the demo, with its vote."""
     turn = of_type(_DemoTurn, record)
@@ -166,9 +153,9 @@ def _read_vote(row: LoggedDecision, record: object) -> list[Import]:
 
     Equally good responses have 0 each, and where none is good, all are bad.
     """
-    if isinstance(record, dict) and record.get("kind") != COMPARISON:
+    if isinstance(record, dict) and record.get("kind") != Vote.KIND:
         return []
-    vote = of_type(_DemoVote, record)
+    vote = of_type(Vote, record)
     score = 0.0 if vote.outcome == "tie" else -1.0
     answered = vote.choice if vote.choice in vote.candidates else vote.candidates[0]
     decision = replace(

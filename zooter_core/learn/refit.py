@@ -22,9 +22,9 @@ from zooter_core.method.calibration import fit_temperature
 from zooter_core.method.metrics import win_shares
 from zooter_core.method.partial_rewards import Array, Linear
 from zooter_core.method.verified import mean_and_deviation, verified_rewards
+from zooter_core.router.encoder import TextEncoder
 from zooter_core.router.head import ENCODER_FOLDER, RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import LINEAR
-from zooter_core.router.text_encoder import TextEncoder
 
 MOST = 20_000  # the latest decisions, from which a refit learns
 AT_ONCE = 16  # queries that are embedded before their vectors are stored

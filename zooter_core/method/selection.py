@@ -94,7 +94,7 @@ def best_of(
     Args:
         table: scores, shape (n, N).
         rewards: a judge's rewards, shape (n, N): the response with the highest one is kept, at its true score. With s
-            responses a candidate, shape (n, N, s), the kept scores are averaged over s. By default the scores are the
+            responses per candidate, shape (n, N, s), the kept scores are averaged over s. By default the scores are the
             rewards, which no judge can beat. A tie goes to the more probable candidate.
         costs: the cost of each response, shape (n, N); 1 (a call) by default.
     """

@@ -14,10 +14,10 @@ POWER = 7.85  # (1.960 + 0.842)^2: the normal distribution's quantiles at 97.5% 
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean of paired differences.
+    """The mean of paired differences of scores.
 
     Attributes:
-        mean: NaN where no query has both scores.
+        difference: the mean; NaN where no query has both scores.
         interval: of 95%; None where all differences are the same, or there is one at most.
         n: queries with both scores.
         differing: those where the two are not the same.
@@ -25,7 +25,7 @@ class Difference:
         queries_needed: to tell; None where the difference is significant, and where nothing can be said.
     """
 
-    mean: float
+    difference: float
     interval: tuple[float, float] | None
     n: int
     differing: int
@@ -56,7 +56,7 @@ def difference(one: Array, other: Array, folds: Array | None = None, corrected: 
     differing, spread = int(np.count_nonzero(values)), has_spread(values)
     significant = differing >= fewest() and (not spread or low > 0 or high < 0)
     return Difference(
-        mean=float(values.mean()) if len(values) else math.nan,
+        difference=float(values.mean()) if len(values) else math.nan,
         interval=(low, high) if spread else None,
         n=len(values),
         differing=differing,

@@ -73,7 +73,7 @@ def check(run: Run, plan: Plan, ensemble: Ensemble) -> None:
 
 def _check_settings(plan: Plan) -> None:
     if plan.samples < 1:
-        raise ZooterError("at least one response a candidate and query", str(plan.samples), "Use --samples 1 or more.")
+        raise ZooterError("one response or more per candidate and query", f"{plan.samples}", "Use --samples 1 or more.")
     if config := plan.labels:
         labels.label(np.zeros((1, 2)), ["all"], [()], config)
         if plan.queries and draw_held_back(plan.queries, config).all():

@@ -32,12 +32,11 @@ from zooter_core.pipeline.label import draw_held_back
 from zooter_core.pipeline.plan import distill_settings
 from zooter_core.router.clusters import Vectors, cluster_tags, name_clusters
 from zooter_core.router.distill import FEWEST, Scored, earned_by, learn, learn_auto_kind
-from zooter_core.router.encoder import Encoder, open_encoder
+from zooter_core.router.encoder import Encoder, TextEncoder, open_encoder
 from zooter_core.router.head import CONFIG, RouterHead
 from zooter_core.router.kinds import AUTO_KIND, LEARN_LABELS, PROFILE, DistillConfig, configure
 from zooter_core.router.neighbours import LEARNED, Neighbours, sample_rows, text_hashes
 from zooter_core.router.router import DistilledRouter
-from zooter_core.router.text_encoder import TextEncoder
 
 # A tau of 1 on the scale of a reward model is too flat for accuracies: scores are brought to one scale first. These
 # values did best on folds and on left-out data sets (docs/results.md).

@@ -1,20 +1,32 @@
 """Sentence encoders, text -> vectors: routers learn from the vectors, and fine-tuning trains the encoder too.
 
-Encoders of BERT's architecture run on ONNX Runtime (bert_encoder.py), others on PyTorch, as does fine-tuning. Both give
-the same vectors. Importing this module loads neither.
+Encoders of BERT's architecture run on ONNX Runtime without PyTorch (`BertEncoder`), by a graph that is made once, in
+the cache folder. Others run on PyTorch (`Encoder`), as does fine-tuning. Both give the same vectors. Importing this
+module does not load PyTorch.
 """
 
 from __future__ import annotations
 
 import copy
+import shutil
+import tempfile
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zooter_core.base.errors import WorkError, ZooterError, loading
+import numpy as np
+from numpy.typing import NDArray
+
+from zooter_core.base.cores import cores
+from zooter_core.base.errors import WorkError, ZooterError, first_line, loading
+from zooter_core.base.made_once import Place, hash_parts
+from zooter_core.base.tensors import first_broken, read_safetensors
 from zooter_core.base.weights import (
+    INSTALL_TORCH,
     LOAD_LOCK,
     check_torch,
     has_torch,
@@ -24,15 +36,257 @@ from zooter_core.base.weights import (
     resolve,
     stamp_weights,
 )
-from zooter_core.router.graph import TOKENIZER, check_patterns
-from zooter_core.router.text_encoder import MOST_CHARACTERS, MOST_TOKENS, Array, TextEncoder
+from zooter_core.router import bert
+from zooter_core.router.bert import quantise
+from zooter_core.router.graph import GRAPH, TOKENIZER, TextGraph, check_patterns
+from zooter_core.router.vector_store import VectorStore
 
 if TYPE_CHECKING:
     import torch
 
     from zooter_core.config.fleet import Runtime
 
+Array = NDArray[np.float32]
 Batch = Mapping[str, "torch.Tensor"]
+TextProgress = Callable[[int], None]  # called with the number of texts that are done
+MOST_TOKENS = 256
+MOST_CHARACTERS = 8_000  # about ten times what 256 tokens hold; keeps tokenising a huge text cheap
+MOST_IN_MEMORY = 20_000
+AT_ONCE = 512  # texts whose vectors are stored together
+LAYOUT = 3  # to be raised when the graph changes, so that cached graphs are made again
+ALIKE = 0.98  # the least cosine between the vectors of both graphs, on average
+PROBE = "Hello"  # a text that shows whether an encoder or a router works
+
+
+class TextEncoder(ABC):
+    """Mean-pooled states of a middle and of the last layer, each of unit norm, side by side.
+
+    The last layer represents what a text is about, the middle one more of its wording; a router gains from both.
+    An encoder is thread-safe: a forward pass changes nothing, and each thread keeps its own last result.
+    """
+
+    reference: str  # where its weights come from
+    width: int  # of one layer's states; a vector has 2 * width numbers
+    middle: int  # the index of the middle layer
+    stamp: str | None  # changes with the weights; None stores no vectors on disk
+    runtime: str  # what computes the vectors: `onnx`, `torch` or `int8`
+    batch: int  # texts of one pass
+
+    def __init__(self) -> None:
+        self._last = threading.local()
+
+    @property
+    def identity(self) -> str:
+        """Everything that a text's vector depends on, as a key for the store.
+
+        PyTorch and ONNX Runtime share exact vectors, which differ only by rounding.
+        """
+        exact = f"{self.reference} {self.stamp} {self.width} {self.middle}"
+        return f"{exact} int8" if self.runtime == "int8" else exact
+
+    @abstractmethod
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, without truncation."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write weights and tokenizer to a folder that another encoder can load."""
+
+    @abstractmethod
+    def _run(self, batches: Sequence[Sequence[str]]) -> Iterable[Array]:
+        """The vectors of each batch of texts, in order."""
+
+    def embed(self, texts: Sequence[str]) -> Array:
+        """Vectors of shape (n, 2 * width): middle layer, last layer.
+
+        A thread's next call with the same texts returns the same vectors, since router and tagger need them in turn.
+
+        Raises:
+            WorkError: a vector is not finite.
+        """
+        key, last = tuple(texts), self._last
+        if getattr(last, "texts", None) != key:
+            last.texts, last.vectors = None, self._batches(texts)
+            last.texts = key
+        vectors: Array = last.vectors
+        return vectors
+
+    def embed_all(self, texts: Sequence[str], progress: TextProgress = lambda done: None) -> Array:
+        """`embed` for many texts, in batches of similar length, each of which is stored when it is done.
+
+        A second call returns the stored vectors. Vectors of more than MOST_IN_MEMORY texts are a half-precision array
+        in a file without a name, which the system deletes with the array.
+        """
+        vectors = _table(len(texts), 2 * self.width)
+        if self.stamp is None:
+            vectors[:] = self._batches(texts, progress)
+            return vectors
+        store = VectorStore(self.identity, 2 * self.width)
+        rows: dict[str, list[int]] = {}  # texts to compute, each once, with their rows
+        for row in store.fill(texts, vectors):
+            rows.setdefault(texts[row], []).append(row)
+        new, done = list(rows), len(texts) - len(rows)
+        for numbers in by_length(new, AT_ONCE):
+            part = [new[number] for number in numbers]
+            computed = self._batches(part, after(progress, done))
+            for text, vector in zip(part, computed, strict=True):
+                vectors[rows[text]] = vector
+            store.put(part, computed)
+            done += len(part)
+        return vectors
+
+    def sentence(self, vectors: Array) -> Array:
+        """The last layer's half of vectors, shape (n, width): unit sentence embeddings, compared by dot product."""
+        return vectors[:, self.width :]
+
+    def _batches(self, texts: Sequence[str], progress: TextProgress = lambda done: None) -> Array:
+        """The vectors of each batch, checked to be finite. Calls `progress` after each batch."""
+        vectors, done = np.empty((len(texts), 2 * self.width), dtype=np.float32), 0
+        batches = by_length(texts, self.batch)
+        parts = self._run([[texts[row] for row in rows] for rows in batches])
+        for rows, part in zip(batches, parts, strict=True):
+            if not np.isfinite(part).all():
+                raise self._broken("NaN or infinity in its vectors")
+            vectors[rows] = part
+            done += len(rows)
+            progress(done)
+        return vectors
+
+    def _broken(self, problem: str) -> WorkError:
+        return WorkError(
+            f"an encoder that gives finite vectors at {self.reference}",
+            problem,
+            "Get its files again (those of a fine-tuned router with `zooter distill --finetune`), or name another in "
+            "fleet.toml.",
+        )
+
+
+def _table(rows: int, width: int) -> Any:
+    """An array for vectors: in memory, or in a temporary file if there are many."""
+    if rows <= MOST_IN_MEMORY:
+        return np.empty((rows, width), dtype=np.float32)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, dtype=np.float16, mode="w+", shape=(rows, width))
+
+
+def after(progress: TextProgress, before: int) -> TextProgress:
+    """A progress callback for a part of the texts, after `before` others."""
+    return lambda done: progress(before + done)
+
+
+def by_length(texts: Sequence[str], size: int) -> list[list[int]]:
+    """The texts' indices in batches of similar length, which need little padding."""
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+class BertEncoder(TextEncoder):
+    """A frozen encoder of BERT's architecture, on ONNX Runtime.
+
+    A pass runs in the calling thread; several batches are divided among the cores.
+
+    Args:
+        reference: folder or `package:NAME`.
+        fast: use 7-bit weights if they give similar vectors.
+
+    Raises:
+        ZooterError: the model has another architecture, which needs PyTorch.
+        WorkError: its files do not load, or its weights or the vectors of a first text are not finite.
+    """
+
+    batch = 8  # each batch runs in one thread, so small ones keep all cores busy
+
+    def __init__(self, reference: str, fast: bool = False) -> None:
+        super().__init__()
+        self.reference = reference
+        self.folder = Path(resolve(reference))
+        if not self.folder.is_dir():
+            step = f"Name a folder in fleet.toml. For models of a hub, run `{INSTALL_TORCH}`."
+            raise ZooterError(f"an encoder at {reference}", "no such folder", step)
+        self.stamp = stamp_weights(str(self.folder))
+        with loading(f"an encoder at {reference}", "Name another in fleet.toml."):
+            settings = bert.read_config(self.folder)
+            self.width, self.middle = int(settings["hidden_size"]), int(settings["num_hidden_layers"]) // 2
+            small = self._place("encoders-int8").open(self._write_quantised, _load_quantised) if fast else None
+            self.graph = small or self._place("encoders").open(self._write, TextGraph)
+            self.runtime = "int8" if small else "onnx"
+        self.embed([PROBE])  # checks that the vectors are finite
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        return [len(row.ids) for row in self._counter.encode_batch(list(texts), add_special_tokens=False)]
+
+    def save(self, folder: Path) -> None:
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+
+    @cached_property
+    def _counter(self) -> Any:
+        """The tokenizer without truncation and padding."""
+        from tokenizers import Tokenizer
+
+        counter = Tokenizer.from_str(self.graph.tokenizer.to_str())
+        counter.no_truncation()
+        counter.no_padding()
+        return counter
+
+    def _run(self, batches: Sequence[Sequence[str]]) -> Iterator[Array]:
+        if len(batches) == 1:  # a query that is routed
+            yield self._pass(batches[0])
+            return
+        from concurrent.futures import ThreadPoolExecutor  # here: it imports `logging`
+
+        with ThreadPoolExecutor(cores()) as pool:
+            yield from pool.map(self._pass, batches)
+
+    def _pass(self, texts: Sequence[str]) -> Array:
+        vectors: Array = self.graph([text[-MOST_CHARACTERS:] for text in texts])[0]
+        return vectors
+
+    def _place(self, kind: str) -> Place:
+        """The graph's path in the cache, which depends on the encoder's files."""
+        files = [(self.folder / name).read_bytes() for name in (bert.CONFIG, TOKENIZER)]
+        source = hash_parts(f"{LAYOUT} {self.folder.resolve()} {self.stamp}", *files)
+        return Place(kind, source, str(self.folder.resolve()))
+
+    def _read(self) -> tuple[dict[str, Any], bert.Weights]:
+        return bert.read_config(self.folder), read_safetensors((self.folder / bert.FILE).read_bytes())
+
+    def _write(self, out: Path) -> None:
+        settings, weights = self._read()
+        if name := first_broken(weights):
+            raise self._broken(f"NaN or infinity in its weights ({name})")
+        out.mkdir(parents=True)
+        bert.Bert(settings, weights).vectors().write(out / GRAPH)
+        bert.write_tokenizer(self.folder, out, MOST_TOKENS, "left", pads=True)
+
+    def _write_quantised(self, out: Path) -> None:
+        """Write the graph with 7-bit weights and the tokenizer; no graph if its vectors differ too much.
+
+        Pairs of queries that were written for this project show which values are large, and how much vectors differ.
+        """
+        from zooter_core.data.scores import paraphrases  # here: routing does without it
+
+        exact = self._place("encoders").open(self._write, TextGraph)
+        out.mkdir(parents=True)
+        shutil.copyfile(exact.folder / TOKENIZER, out / TOKENIZER)
+        usual, others = zip(*paraphrases(), strict=True)
+        try:
+            graph = quantise(*self._read(), [exact.tokens([text]) for text in usual])
+            (out / GRAPH).write_bytes(graph.encode())
+            small = TextGraph(out)
+            # A vector has two halves of norm 1.
+            cosines = [np.sum(small([text])[0] * exact([text])[0]) / 2 for text in others]
+            alike = np.mean(cosines)
+            if not alike >= ALIKE:
+                raise ValueError(f"their vectors have a cosine of {alike:.2f} with the exact ones")
+        except OSError:
+            raise
+        except Exception as problem:  # ONNX Runtime raises many kinds; the exact graph is enough
+            warnings.warn(f"The encoder has no 7-bit weights: {first_line(problem)}", stacklevel=4)
+            (out / GRAPH).unlink(missing_ok=True)
+
+
+def _load_quantised(folder: Path) -> TextGraph | None:
+    return TextGraph(folder) if (folder / GRAPH).is_file() else None
 
 
 class Encoder(TextEncoder):
@@ -69,7 +323,7 @@ class Encoder(TextEncoder):
         self.middle = int(self.model.config.num_hidden_layers) // 2
         if name := not_finite(self.model):
             raise self._broken(f"NaN or infinity in its weights ({name})")
-        self._batches(["Hello"])  # checks that the vectors are finite
+        self._batches([PROBE])  # checks that the vectors are finite
 
     def count(self, texts: Sequence[str]) -> list[int]:
         if not texts:
@@ -132,8 +386,6 @@ def open_encoder(reference: str, runtime: Runtime = "auto", fast: bool = False) 
     if runtime == "torch":
         check_torch(f'runtime = "{runtime}" in [router]')
         return Encoder(reference)
-    from zooter_core.router.bert_encoder import BertEncoder
-
     try:
         encoder = BertEncoder(reference, runtime == "int8" or (fast and runtime == "auto"))
     except ZooterError as problem:

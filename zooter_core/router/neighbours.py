@@ -85,7 +85,7 @@ class Neighbours:
     """n training queries of a router for N candidates."""
 
     candidates: tuple[str, ...]
-    records: Sequence[Mapping[str, Any]]  # each query's `id`, `dataset`, `tags` and perhaps `text`
+    queries: Sequence[Query]  # their texts are "" if the router was saved without them
     vectors: Array  # unit sentence embeddings, shape (n, width)
     labels: Array  # plain labels, shape (n, N)
     rewards: NDArray[np.float64]  # shape (n, N), on the reward model's own scale; NaN where one is missing
@@ -107,15 +107,11 @@ class Neighbours:
         middle: NDArray[np.floating[Any]] | None = None,
     ) -> Neighbours:
         """The training queries `learned` with their tags and rewards; with their texts only if `texts` is true."""
-        records = [
-            {"id": query.id, "dataset": query.dataset, "tags": list(query.tags)}
-            | ({"text": query.text} if texts else {})
-            for query in learned.queries
-        ]
+        queries = [replace(query, text=query.text if texts else "", key=None) for query in learned.queries]
         projection = principal(vectors)
         return cls(
             learned.candidates,
-            records,
+            queries,
             vectors=vectors.astype(np.float32),
             labels=labels.astype(np.float32),
             rewards=learned.scores,
@@ -133,7 +129,10 @@ class Neighbours:
         arrays: dict[str, Any] = {name: array.astype(np.float16) for name, array in half.items()}
         arrays |= {"rewards": self.rewards, "map_mean": self.projection.mean, "map_axes": self.projection.axes}
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, str(Path(folder) / ARRAYS))
-        shape = {"candidates": self.candidates, "queries": self.records}
+        lines = [
+            {key: value for key, value in query.to_json().items() if value or key != "text"} for query in self.queries
+        ]
+        shape = {"candidates": self.candidates, "queries": lines}
         (Path(folder) / RECORDS).write_text(dump_json(shape, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
@@ -151,14 +150,15 @@ class Neighbours:
             exact = {"rewards": np.float64}
             arrays = {name: array.astype(exact.get(name, np.float32)) for name, array in stored.items()}
             shape = parse_json((path / RECORDS).read_text(encoding="utf-8"))
-            of_type(_Shape, shape)
-            if arrays["rewards"].shape != (len(shape["queries"]), len(shape["candidates"])):
+            candidates = of_type(tuple[str, ...], shape["candidates"])
+            queries = of_type(list[Query], [{"text": ""} | record for record in shape["queries"]])
+            if arrays["rewards"].shape != (len(queries), len(candidates)):
                 raise ValueError("rewards of other queries or candidates than are listed")
             projection = Projection(arrays.pop("map_mean"), arrays.pop("map_axes"))
             places = arrays.pop("map")
             if (missing := arrays.pop("missing", None)) is not None:  # of version 0.2
                 arrays["rewards"][missing > 0] = np.nan
-            return cls(tuple(shape["candidates"]), shape["queries"], **arrays, places=places, projection=projection)
+            return cls(candidates, queries, **arrays, places=places, projection=projection)
 
     def for_pool(self, pool: Sequence[str], routed_as: Sequence[str]) -> Neighbours | None:
         """The queries for those of a pool's candidates that answered them (`DistilledRouter.for_pool`), or None."""
@@ -183,14 +183,14 @@ class Neighbours:
         return list(map(self._neighbour, rows, similarities.tolist()))
 
     def _neighbour(self, row: int, similarity: float) -> Neighbour:
-        record, rewards = self.records[row], self._by_name(self.rewards[row])
+        query, rewards = self.queries[row], self._by_name(self.rewards[row])
         return Neighbour(
-            record["id"],
+            query.id,
             similarity,
             self._by_name(self.labels[row]),
-            tuple(record["tags"]),
-            record["dataset"],
-            record.get("text"),
+            query.tags,
+            query.dataset,
+            query.text or None,
             {name: reward for name, reward in rewards.items() if not math.isnan(reward)},
         )
 
@@ -242,7 +242,7 @@ class Neighbours:
 
     def tag_shares(self) -> dict[str, tuple[int, dict[str, float]]]:
         """Each tag's number of queries, and the candidates' mean label there: its prior (paper, section 3.3)."""
-        index = TagIndex.of(record["tags"] for record in self.records)
+        index = TagIndex.of(query.tags for query in self.queries)
         rows = zip(index.names, index.counts.tolist(), tag_priors(self.labels.astype(np.float64), index), strict=True)
         return {tag: (count, self._by_name(prior)) for tag, count, prior in rows}
 
@@ -258,32 +258,15 @@ class Neighbours:
         Raises:
             ZooterError: no text is stored.
         """
-        rows = [row for row, record in enumerate(self.records) if record.get("text")]
+        rows = [row for row, query in enumerate(self.queries) if query.text]
         if not rows:
             raise ZooterError(
                 "training queries with their texts in the router's folder",
-                "none" if not self.records else "queries without texts",
+                "none" if not self.queries else "queries without texts",
                 "Take the score file that the router was trained on.",
             )
-        texts = [self.records[row] for row in rows]
-        queries = tuple(Query(f"kept-{r['id']}", r["text"], r["dataset"], tuple(r["tags"])) for r in texts)
-        return Scores(queries, self.candidates, self.rewards[rows])
-
-
-@dataclass
-class _Record:
-    id: str
-    dataset: str | None
-    tags: list[str]
-    text: str = ""
-
-
-@dataclass
-class _Shape:
-    """The contents of RECORDS."""
-
-    candidates: list[str]
-    queries: list[_Record]
+        queries = [replace(self.queries[row], id=f"kept-{self.queries[row].id}") for row in rows]
+        return Scores(tuple(queries), self.candidates, self.rewards[rows])
 
 
 def text_hashes(texts: Iterable[str]) -> NDArray[np.uint64]:

@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
 from zooter_core.base.records import Decision
-from zooter_core.router.encoder import Encoders
+from zooter_core.router.encoder import PROBE, Array, Encoders, TextEncoder, TextProgress, after
 from zooter_core.router.head import ENCODER_FOLDER, RouterHead, loading_router
-from zooter_core.router.text_encoder import Array, TextEncoder, TextProgress, after
 
 if TYPE_CHECKING:
     from zooter_core.method.selection import Outputs
 
 AT_ONCE = 1 << 14  # queries whose vectors are in memory at once
-PROBE = "Hello"  # a text that shows whether a router works
 
 
 class Router(ABC):

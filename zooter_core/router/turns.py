@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from zooter_core.router.text_encoder import TextEncoder
+    from zooter_core.router.encoder import TextEncoder
 
 MOST_CHARACTERS = 20_000  # at the end of what is routed; encoders read even less
 READ = 1_000  # characters of a turn's beginning; the patterns take quadratic time at worst

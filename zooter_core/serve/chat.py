@@ -27,7 +27,7 @@ from zooter_core.config.serve import AUTO_BEST, RMR
 from zooter_core.data.evident_keys import key_in, outcome_in
 from zooter_core.evaluation.verified import verified_ranking, verify
 from zooter_core.fleet.attempts import Attempts
-from zooter_core.serve.admission import QUEUE_SECONDS
+from zooter_core.serve.access import QUEUE_SECONDS
 from zooter_core.serve.bodies import RESPONSES, ChatRequest, read_chat
 from zooter_core.serve.choice import Choice, choose
 from zooter_core.serve.errors import INVALID, SERVER, ApiError

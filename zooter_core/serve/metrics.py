@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from zooter_core.backends.endpoint.health import STATES, Breaker
-from zooter_core.serve.admission import Admission
+from zooter_core.serve.access import Admission
 from zooter_core.serve.exchange import Exchange
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -16,7 +16,7 @@ from pathlib import Path
 from zooter_core.base.errors import ZooterError
 from zooter_core.base.progress import Tell, silent
 from zooter_core.config.fleet import Fleet, load_fleet
-from zooter_core.serve.admission import Admission
+from zooter_core.serve.access import Admission
 from zooter_core.serve.exchange import Exchange, Observer
 from zooter_core.serve.gateway import Gateway
 from zooter_core.serve.keys import KeyRing, read_file_state

@@ -81,7 +81,7 @@ class History:
                 if forget:
                     database.execute("VACUUM")
                     if not empty_log(database, WAIT_SECONDS):
-                        raise OSError("what you deleted is still in its log, which another program reads")
+                        raise OSError("deleted texts are still in its write-ahead log, which another program has open")
             self.problem = None
         except UNUSABLE as problem:
             self.problem = (

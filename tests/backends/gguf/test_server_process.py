@@ -17,8 +17,8 @@ import pytest
 
 from support.gguf_models import write_model
 from support.patience import PATIENCE
-from zooter_core.backends.gguf import child, server_process
-from zooter_core.backends.gguf.server_process import ServerProcess
+from zooter_core.backends.gguf import child, engine
+from zooter_core.backends.gguf.engine import ServerProcess
 from zooter_core.base.errors import WorkError
 
 SCRIPT = """
@@ -77,7 +77,7 @@ def test_settings_go_in_and_a_report_comes_out(start):
     ],
 )
 def test_an_end_is_told_with_its_reason(start, monkeypatch, code, sentence):
-    monkeypatch.setattr(server_process, "EXIT_SECONDS", PATIENCE if "time" not in code else 0.1)
+    monkeypatch.setattr(engine, "EXIT_SECONDS", PATIENCE if "time" not in code else 0.1)
     process = start(f"import os, signal, sys, time; print('no such file', file=sys.stderr, flush=True); {code}")
     assert process.first_report(threading.Event()) == {}
     assert process.ending().startswith(sentence)
@@ -96,7 +96,7 @@ def test_an_end_is_told_with_its_reason(start, monkeypatch, code, sentence):
 )
 def test_a_model_without_room_is_told_from_one_that_does_not_load(start, monkeypatch, log, kind, reason):
     if not log:
-        monkeypatch.setattr(server_process, "REASON_SECONDS", 0.1)
+        monkeypatch.setattr(engine, "REASON_SECONDS", 0.1)
     process = start(FAILING.format(log=log))
     with pytest.raises(kind, match=reason):
         process.wait_until_loaded("model", threading.Event())
@@ -112,7 +112,7 @@ def test_a_system_without_llama_cpps_library_is_told_how_to_install_it(start):
 
 PARENT = """
 import json, os, sys, threading, time
-from zooter_core.backends.gguf.server_process import ServerProcess
+from zooter_core.backends.gguf.engine import ServerProcess
 script, settings, reports = json.loads(sys.argv[1])
 process = ServerProcess(script, settings, os.environ)
 loaded = process.first_report(threading.Event()) if reports else {}

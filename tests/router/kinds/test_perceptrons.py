@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from zooter_core.router.finetune import Members
 from zooter_core.router.kinds import arrays
-from zooter_core.router.kinds.perceptrons import BLOCK, Perceptrons
-from zooter_core.router.kinds.zooter import ZooterHead
+from zooter_core.router.kinds.zooter import BLOCK, Perceptrons, ZooterHead
 
 RANDOM = np.random.default_rng(2)
 VECTORS = RANDOM.normal(size=(11, 20)).astype(np.float32)

@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from zooter_core.base.records import Decision
+from zooter_core.base.records import Decision, Vote, VoteOutcome
 from zooter_core.ui.compare import votes
-from zooter_core.ui.compare.votes import Vote, VoteOutcome
 
 
 def vote(best: str | None, choice: str = "a", *, outcome: VoteOutcome = "best", of: str = "abc") -> Vote:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from zooter_core.base.records import Query
 from zooter_core.evaluation.charts import ROUTER, Figure
 from zooter_core.method.calibration import Reliability
 from zooter_core.method.metrics import wilson_interval
@@ -55,8 +56,8 @@ def test_each_column_goes_from_the_ground_to_its_models_colour():
 
 def test_a_dot_speaks_of_the_rewards_that_there_are():
     """Of a model without a score for the query, there is none."""
-    record = {"text": "Hi", "tags": ["greeting", "short"]}
-    assert view._sentences(record, [0.2, 0.3, 0.5], [math.nan, 1.0, 2.0], ("a", "b", "c")) == [
+    query = Query("1", "Hi", tags=("greeting", "short"))
+    assert view._sentences(query, [0.2, 0.3, 0.5], [math.nan, 1.0, 2.0], ("a", "b", "c")) == [
         "“Hi”", "c earned the highest reward.", "Tags: greeting, short.", "The router gives a 20%, b 30%, c 50%.",
         "The rewards are b 1.00, c 2.00.",
     ]  # fmt: skip

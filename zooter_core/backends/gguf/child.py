@@ -1,4 +1,4 @@
-"""The process that runs llama.cpp: `python child.py SETTINGS FOLDER` (`server_process`). Its socket is in FOLDER.
+"""The process that runs llama.cpp: `python child.py SETTINGS FOLDER` (`engine.py`). Its socket is in FOLDER.
 
 The script does not import this package, so that it starts quickly. SETTINGS is a JSON object whose keys are fields of
 xllamacpp's CommonParams, "model" and "adapters".

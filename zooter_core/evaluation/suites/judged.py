@@ -57,7 +57,7 @@ Rate the answer in each of these skills, by itself, with a whole number from 1 (
 where the skill does not apply:
 {skills}
 
-First explain in a sentence or two a skill. Then end with one line that holds a dictionary of skill and score, in \
+First explain each skill in a sentence or two. Then end with one line that holds a dictionary of skill and score, in \
 exactly this form:
 {form}"""
 ENTRY = re.compile(

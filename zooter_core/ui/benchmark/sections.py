@@ -57,8 +57,8 @@ def draw_methods(held_back: Evaluation) -> None:
         for sentence in verdicts.of_held_back(held_back):
             st.markdown(f"- {plain(sentence)}")
         st.caption(
-            "Intervals cover the choice of queries, not the randomness of training. The best single model has the "
-            "highest average over data sets of these same queries, which favours it a little."
+            "The intervals reflect which queries were sampled, not the randomness of training. The best single model "
+            "is chosen on these same queries, which favours it slightly."
         )
         if ranks:
             tables.draw("ranks", *method_cells(methods, ranks, models))
@@ -69,7 +69,7 @@ def draw_methods(held_back: Evaluation) -> None:
 def gaps_note(held_back: Evaluation) -> str:
     """A note, after a space, that a choice or a model has no score on some queries; empty if there is no such gap."""
     fewest = min(held_back.counts["chosen"], *held_back.counts["candidates"].values())
-    return " Some scores are missing: each figure is a mean of those that there are." * (fewest < held_back.n)
+    return " Some scores are missing. Each figure is the mean of the available ones." * (fewest < held_back.n)
 
 
 def method_columns(held_back: Evaluation, methods: Sequence[Method]) -> list[Column]:

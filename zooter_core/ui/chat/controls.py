@@ -128,7 +128,9 @@ def _tune(ensemble: Ensemble, talk: Conversation) -> None:
     tokens = tuning.max_new_tokens or length
     tokens = st.slider("Longest answer", 16, most, tokens, 16, "%d tokens", key=f"length-{talk.id}", help=LENGTH_HELP)
     talk.tuning = Tuning(
-        None if warmth == temperature else warmth, None if tokens == length else int(tokens), system or ""
+        temperature=None if warmth == temperature else warmth,
+        max_new_tokens=None if tokens == length else int(tokens),
+        system=system or "",
     )
     st.caption("These settings belong to this conversation and apply to every model, from the next answer on.")
 

@@ -46,7 +46,7 @@ STEPS = (  # headings, and what a newcomer should see below each
     (
         "A reward model compares the answers",
         "A **reward model** reads every answer and gives it a number, the **reward**: higher is better. A router is "
-        "trained to predict who will earn the highest one, without running anybody.",
+        "trained to predict which model will earn the highest one, without running any.",
     ),
     ("Was it worth it?", "Now the same with models of your own: connect them, and an exam trains a router for them."),
 )

@@ -14,41 +14,36 @@ from zooter_core.ui.jobs import Answers, CandidateAnswer
 Mode = Literal["router", "select", "rmr", "fixed"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """The settings that belong to a conversation. They are stored with each turn, and a branch begins with them."""
+
+    temperature: float | None = None  # None for the fleet's, as for max_new_tokens
+    max_new_tokens: int | None = None
+    system: str = ""  # system prompt; it is not routed
+
+    @classmethod
+    def of(cls, settings: Settings) -> Tuning:
+        return cls(temperature=settings.temperature, max_new_tokens=settings.max_new_tokens, system=settings.system)
+
+    def applied(self, settings: Settings) -> Settings:
+        return replace(settings, **asdict(self))
+
+
 @dataclass(frozen=True)
-class Settings:
+class Settings(Tuning):
     """How a query is answered.
 
     Attributes:
         mode: `router` (one candidate runs), `select` (the k most probable where the router is unsure), `rmr` (all run),
             `fixed` (`candidate` runs).
         unsure_above: for `select`, the unsureness above which a query is unsure; None for the fleet's.
-        temperature, max_new_tokens: None for the fleet's.
-        system: system prompt; it is not routed.
     """
 
     mode: Mode = "router"
     candidate: str | None = None
     k: int = 2
     unsure_above: float | None = None
-    temperature: float | None = None
-    max_new_tokens: int | None = None
-    system: str = ""
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """The settings that belong to a conversation. They are stored with each turn, and a branch begins with them."""
-
-    temperature: float | None = None
-    max_new_tokens: int | None = None
-    system: str = ""
-
-    @classmethod
-    def of(cls, settings: Settings) -> Tuning:
-        return cls(settings.temperature, settings.max_new_tokens, settings.system)
-
-    def applied(self, settings: Settings) -> Settings:
-        return replace(settings, **asdict(self))
 
 
 @dataclass(eq=False)

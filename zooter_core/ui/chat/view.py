@@ -27,7 +27,7 @@ from zooter_core.ui.models.manage import is_users
 from zooter_core.ui.text import plain
 from zooter_core.ui.widgets import draw_page_button, focus_composer, icon_button, show_error
 
-RETRY_HELP = "Ask the same model again from the start. If no model could answer, or it is gone, ask all of them again."
+RETRY_HELP = "Ask the same model again from the start. If no model could answer, or it is gone, all are tried."
 CONTINUE_HELP = "Let the same model continue the answer."
 LONG_PROMPT = 500  # tokens; on a CPU, a model may read a longer prompt for seconds or minutes before it answers
 

@@ -15,14 +15,13 @@ from typing import Any
 import streamlit as st
 
 from zooter_core.base.errors import ZooterError
-from zooter_core.base.records import Decision, Message, Ranked, Response
+from zooter_core.base.records import Decision, Message, Ranked, Response, Vote, VoteOutcome
 from zooter_core.config.fleet import Fleet
 from zooter_core.data import prices
 from zooter_core.data.answer_keys import read_key
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import links, resources
 from zooter_core.ui.background import attach
-from zooter_core.ui.compare.votes import Vote, VoteOutcome
 from zooter_core.ui.history import history
 from zooter_core.ui.jobs import AnswerPlan, Job
 from zooter_core.ui.text import plain

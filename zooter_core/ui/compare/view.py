@@ -9,14 +9,13 @@ from typing import NamedTuple
 import streamlit as st
 
 from zooter_core.base.money import in_dollars
-from zooter_core.base.records import Ranked
+from zooter_core.base.records import Ranked, VoteOutcome
 from zooter_core.base.strict_json import dump_json
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui import answer_view, charts, links, tables
 from zooter_core.ui.background import draw_live, stop_button
 from zooter_core.ui.compare import comparisons, votes
 from zooter_core.ui.compare.comparisons import Comparison, describe_agreement, fleet_key
-from zooter_core.ui.compare.votes import VoteOutcome
 from zooter_core.ui.history import history
 from zooter_core.ui.markdown import safe
 from zooter_core.ui.text import code, plain, visible

@@ -8,36 +8,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from zooter_core.base.records import Decision
+from zooter_core.base.records import Decision, Vote
 from zooter_core.base.strict_json import of_type
 from zooter_core.method.bradley_terry import fit
 from zooter_core.method.metrics import wilson_interval
-
-VoteOutcome = Literal["best", "tie", "none"]
-KIND = "comparison"  # marks these records among the history's votes
-
-
-@dataclass(frozen=True)
-class Vote:
-    """One visitor's vote on one comparison."""
-
-    query: str
-    candidates: tuple[str, ...]
-    outcome: VoteOutcome  # `best` (one response), `tie` (several are equally good), `none` (no response is good)
-    best: str | None  # the candidate of the best response, if there is one
-    reward: str | None  # the candidate with the highest reward; None if several share it
-    blind: bool  # whether the names were hidden during the vote
-    tag: str = ""  # what the query is about, in the tagger's words; "" if it has no tag
-    longest: str = ""  # the candidate of the longest response; "" in older votes
-    choice: str = ""  # the router's choice among all candidates of the fleet, compared or not; "" in older votes
-
-    def to_json(self) -> dict[str, Any]:
-        return {"kind": KIND, **asdict(self), "candidates": list(self.candidates)}
 
 
 def read_votes(records: Iterable[Mapping[str, Any]]) -> list[Vote]:
@@ -46,7 +25,7 @@ def read_votes(records: Iterable[Mapping[str, Any]]) -> list[Vote]:
     for record in records:
         with suppress(ValueError):
             vote = of_type(Vote, record)
-            if record.get("kind") == KIND and (vote.best is None or vote.best in vote.candidates):
+            if record.get("kind") == Vote.KIND and (vote.best is None or vote.best in vote.candidates):
                 votes.append(vote)
     return votes
 

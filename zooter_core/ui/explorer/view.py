@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from zooter_core.base.errors import ZooterError, listed
+from zooter_core.base.records import Query
 from zooter_core.data.run_folder import REPORT
 from zooter_core.evaluation import figures
 from zooter_core.evaluation.charts import GREY, MARK, ROUTER, Figure, error_bars, framed, hover, of_names, trace
@@ -72,14 +72,14 @@ def read_learned(ensemble: Ensemble) -> Learned | None:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learned:
-    tags = by_words([record["tags"] for record in _neighbours.records])
+    tags = by_words([query.tags for query in _neighbours.queries])
     rewards = _neighbours.rewards.astype(np.float64)
     probabilities = _neighbours.probabilities.astype(np.float64)
     rows: NDArray[np.intp] = np.arange(len(tags))
     if len(tags) > MOST_PLACES:  # a fixed random sample
         rows = np.sort(np.random.default_rng(0).choice(rows, MOST_PLACES, replace=False))
-    records = [{**_neighbours.records[row], "tags": tags[row]} for row in rows]
-    sentences = [_sentences(*of, pool) for of in zip(records, probabilities[rows], rewards[rows], strict=True)]
+    queries = [replace(_neighbours.queries[row], tags=tags[row]) for row in rows]
+    sentences = [_sentences(*of, pool) for of in zip(queries, probabilities[rows], rewards[rows], strict=True)]
     spread = query_map.Spread(_neighbours.places)
     places = spread(_neighbours.places)
     drawn = query_map.places(pool, places[rows], winners(rewards[rows]).tolist(), sentences, regions(places, tags))
@@ -89,10 +89,10 @@ def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learne
 
 
 def _sentences(
-    record: dict[str, Any], probabilities: Sequence[float], rewards: Sequence[float], pool: Sequence[str]
+    query: Query, probabilities: Sequence[float], rewards: Sequence[float], pool: Sequence[str]
 ) -> list[str]:
     """The hover text of each dot: its query, and which model answered it best."""
-    short = clipped(record.get("text", ""), LONGEST)
+    short = clipped(query.text, LONGEST)
     scored = {name: reward for name, reward in zip(pool, rewards, strict=True) if not math.isnan(reward)}
     leading = [name for name, reward in scored.items() if reward == max(scored.values())]
     shares = ", ".join(f"{name} {p:.0%}" for name, p in zip(pool, probabilities, strict=True))
@@ -100,7 +100,7 @@ def _sentences(
     return [
         f"“{short}”" if short else "(saved without its text)",
         f"{' and '.join(leading)} earned the highest reward.",
-        f"Tags: {', '.join(record['tags']) or 'none'}.",
+        f"Tags: {', '.join(query.tags) or 'none'}.",
         f"The router gives {shares}.",
         f"The rewards are {values}.",
     ]

@@ -43,14 +43,14 @@ ICONS = {"reward": "trending_down", "far": "explore", "calibration": "speed"}
 NEWEST, FEEDBACKS = 20, 8  # numbers of decisions and of votes that are shown
 REASONS = {
     "router": "The router expected its answer to be the best.",
-    "sticky": "The conversation kept its model, as no other one led by enough.",
-    "switched": "The conversation changed its model, as another one led by enough.",
-    "tool_loop": "The model was at work with tools.",
+    "sticky": "The conversation kept its model, since no other led by a clear margin.",
+    "switched": "The conversation changed its model, since another led by a clear margin.",
+    "tool_loop": "The model was in the middle of calling tools.",
     "previous": "The request continued an answer of this model.",
-    "chore": "A chat UI sent it for itself, such as for a title.",
+    "chore": "A chat application asked for something of its own, such as a title.",
     "named": "The client named the model.",
     "rmr": "Every model answered, and the reward model kept the best answer.",
-    "compare": "It is a vote of the page Compare.",
+    "compare": "It is a vote on the page Compare.",
     "best": "The router was unsure: the first models answered, and the reward model kept the best answer.",
     "import": "It comes from a log of another program.",
 }
@@ -136,7 +136,7 @@ def draw_advice(report: TrafficReport, fleet: Fleet, folder: Path) -> None:
 def draw_changes(report: TrafficReport) -> None:
     """Draw the warnings, and the tables behind the report's statements on probabilities and on thumbs."""
     if not report.changes:
-        st.markdown("Nothing that is more than chance.")
+        st.markdown("Nothing significant.")
     if report.note:
         st.caption(plain(report.note))
     for change in report.changes:

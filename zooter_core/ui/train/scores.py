@@ -58,7 +58,7 @@ def _read_source(session: Session, ensemble: Ensemble) -> LoadedScores | None:
 def _has_sample(ensemble: Ensemble) -> bool:
     """Whether the router's folder has texts of its training queries; `zooter run` and `distill` store none."""
     with suppress(ZooterError):
-        return ensemble.neighbours is not None and any(record.get("text") for record in ensemble.neighbours.records)
+        return ensemble.neighbours is not None and any(query.text for query in ensemble.neighbours.queries)
     return False
 
 
@@ -72,7 +72,7 @@ def _read_sample(session: Session, ensemble: Ensemble) -> LoadedScores | None:
         return None
     if session.sample is None or session.sample[0] is not neighbours:  # the fleet has another router
         scores, name = neighbours.scores(), ensemble.fleet.name
-        total, shipped = len(neighbours.records), len(scores.queries)
+        total, shipped = len(neighbours.queries), len(scores.queries)
         part = f"all {total:,} queries" if shipped == total else f"{shipped:,} of the {total:,} queries"
         note = f"These are {part} that the router of **{plain(name)}** trained on, with each model's reward."
         title, config = f"the sample of the fleet {name}", LabelConfig(**ensemble.router.labels)

@@ -70,7 +70,7 @@ def describe_result(router: TrainedRouter) -> str:
     shares = held_back.best_choice if held_back else {}
     router_share, single_share = shares.get("router"), shares.get("best_single")
     if held_back is None or router_share is None or single_share is None:
-        return "has no held-back queries to be judged on"
+        return "has no held-back queries to be evaluated on"
     single, verdict = f"{plain(held_back.best_single)} alone", verdicts.of_report(router.report)
     if verdict and verdict.against != held_back.best_single:  # `against` was the best one in training
         single += f" (the best single model here; in training it was {plain(verdict.against)})"
