@@ -55,7 +55,7 @@ def test_gguf_files_are_for_llama_cpp(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.syspath_prepend(tmp_path)
     for reference in ("package:tiny-weights", str(file)):
         candidate = CandidateConfig("one", "transformers", reference)
-        with pytest.raises(ZooterError, match=r"tiny\.gguf.*llama\.cpp runs it: set `backend = \"gguf\"`"):
+        with pytest.raises(ZooterError, match=r"tiny\.gguf.*To run it with llama\.cpp, set `backend = \"gguf\"`"):
             TransformersBackend().load(candidate)
 
 

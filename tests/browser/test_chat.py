@@ -157,13 +157,22 @@ FILES = [
 ]
 
 
+DROP = """(place, files) => {
+    const dataTransfer = new DataTransfer()
+    for (const [name, type, bytes] of files)
+        dataTransfer.items.add(new File([Uint8Array.from(bytes)], name, { type }))
+    place.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }))
+}"""
+
+
 def test_files_are_sized_sent_and_read(open_tab: Open, demo: str) -> None:
     page, query = open_tab(demo, NARROW), "How many loaves did the bakery sell in May?"
     expect(page.get_by_text("Who answers")).to_be_visible(timeout=SLOW)
     wait_until_idle(page)
     box = composer(page)
     box.fill(query)
-    page.locator("input[type=file]").set_input_files(FILES)
+    dropped = [[file["name"], file["mimeType"], list(file["buffer"])] for file in FILES]
+    page.locator("h1").evaluate(DROP, dropped)  # anywhere on the page
     expect(page.get_by_role("button", name="report.pdf · about 12 tokens")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("cat.png is neither text nor PDF.")).to_be_visible()
     expect(page.get_by_test_id("stFileChip")).to_have_count(0)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-from support.demo_browser import NARROW, SLOW, barriers, click_when_drawn, wait_until_idle
+from support.demo_browser import NARROW, SLOW, WIDE, barriers, click_when_drawn, wait_until_idle
 
 SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
 
@@ -55,6 +55,12 @@ def test_typing_moves_the_probabilities_without_enter(open_tab: Callable[..., Pa
     type_query(page, query, "code")
     expect(dots).to_have_attribute("data-stays", "yes")  # the map too: its dots do not flash
     expect(page.get_by_role("figure", name="On the map: your query")).to_have_count(1)  # of two that take turns
+    bars = page.locator(".st-key-turns-explorer-bars")
+    assert bars.bounding_box()["y"] < dots.bounding_box()["y"]  # the map alone fills a phone
+    page.set_viewport_size({"width": WIDE, "height": 768})  # a laptop: both are seen while one types
+    expect(bars).to_be_in_viewport(ratio=0.99, timeout=SLOW)
+    expect(dots).to_be_in_viewport(ratio=0.4)
+    page.set_viewport_size({"width": NARROW, "height": 900})
     expect(box(page)).to_be_focused()  # the box is left alone while one types
     expect(box(page)).to_have_value(query)
     page.get_by_role("tab", name="Difference").click()

@@ -74,7 +74,8 @@ def test_a_score_file_becomes_a_fleet_that_chat_uses(open_tab: Callable[..., Pag
     expect(page.get_by_text("At beta 1 the label")).to_be_visible(timeout=SLOW)
 
     click_when_drawn(page, page.locator(".st-key-primary-train button"))
-    expect(page.get_by_text(re.compile("Your router chooses the best model in"))).to_be_visible(timeout=SLOW)
+    result = page.get_by_text(re.compile("Your router chooses the best model in"))
+    expect(result).to_be_in_viewport(timeout=SLOW)  # without scrolling
     page.get_by_text("By data set").click()
     expect(page.locator(".st-key-table-methods table")).to_be_visible(timeout=SLOW)
     assert_fits(page, NARROW, WIDE)

@@ -113,7 +113,7 @@ def test_a_turn_that_is_terminated_says_so(learn, replies):
         signal.signal(signal.SIGTERM, before)
     assert code == 0, err
     assert "Stopped before the turn was complete" in out
-    assert "--budget-usd allows" not in out
+    assert "within --budget-usd" not in out
 
 
 def test_a_reward_model_that_fails_is_named(learn, folder):
@@ -132,7 +132,7 @@ def test_a_turn_says_how_far_it_has_come_and_what_ended_it(learn, folder, monkey
     code, out, err = learn("--once", "--share", "1", "--budget-usd", "300")
     assert code == 0, err
     assert "16 decisions judged, 16 answers asked for ..." in err
-    assert "or for what --budget-usd allows" in out
+    assert "answers, within --budget-usd" in out
 
 
 def test_without_a_budget_the_kept_answers_alone_are_judged(learn):

@@ -48,7 +48,7 @@ def test_steps_one_by_one_equal_a_run(zooter, finished_run, queries, tmp_path, t
         patch.setattr(Ensemble, "tagger", None)
         code, out, err = zooter(*run, "--until", "collect")
     assert (code, out) == (0, "")
-    assert err.splitlines()[-1].startswith(f"{folder} has the step collect.")
+    assert err.splitlines()[-1].startswith(f"{folder} is complete up to the step collect.")
     assert finished(folder) == ["start", "collect"]
     assert not (tmp_path / "scores.jsonl").exists()
     for _ in range(2):  # the run knows its fleet

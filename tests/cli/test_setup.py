@@ -70,7 +70,7 @@ def test_clear_deletes_the_stored_embeddings_and_rewards_alone(tmp_path, monkeyp
     assert main(["setup", "--clear"]) == 0
     out, _ = capsys.readouterr()
     assert f"Deleted {size / 1e6:.1f} MB of stored embeddings and rewards" in out
-    assert "converted weights there stay" in out.replace("\n", " ")
+    assert "Converted weights are kept there" in out.replace("\n", " ")
     assert [path.name for path in tmp_path.iterdir()] == ["converted"]
     assert (rewards.get([("q", "r")]), store.fill(["1"], np.zeros((1, 4)))) == ({}, [0])
     assert main(["setup", "--clear"]) == 0

@@ -200,7 +200,7 @@ def test_a_failure_leaves_an_older_router_alone(tmp_path, tiny_encoder):
 
 def test_a_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path, tiny_encoder, embedded):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ZooterError, match="a folder to write"):
+    with pytest.raises(ZooterError, match="a writable folder"):
         distilled(tmp_path / "file" / "below" / "router", tiny_encoder.copy())
     assert embedded == []
 

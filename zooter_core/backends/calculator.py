@@ -26,6 +26,7 @@ CUT = re.compile(
 DIGITS = tuple("0123456789")
 NUMERIC = (*DIGITS, "-", ".")
 FRACTIONS = re.compile(r"(?=.*\d/\d).*[-+*/].*[-+*/]")
+FIRST_WORD = re.compile(r"\A[a-z](?=[\w-]* )")  # not the name of a function, as in "sqrt(9)"
 ALONE = re.compile(r"[\s()+$-]*[\d.,]*[\s)]*")  # a number without an operation
 
 
@@ -61,6 +62,7 @@ def _worked_out(wording: str, signs: str) -> str:
     value, exact = result(signs), work_out(signs)
     if value is None or exact is None:
         return ""
+    wording = FIRST_WORD.sub(lambda letter: letter[0].upper(), wording)
     if exact.denominator > 1 and FRACTIONS.search(wording):
         return f"{wording} = {exact} {equals(exact)} {value}.\nThe answer is"
     return f"{wording} {equals(exact)} {value}.\nThe answer is"

@@ -28,6 +28,12 @@
     field.scrollIntoView({ block: 'nearest' })
     if (left) window.zooterHeld = setTimeout(show, 100, field, left - 1)
   }
+  const reveal = left => { // a training's progress, then its result, which is drawn below the button
+    const result = document.querySelector('.st-key-training')
+    result?.scrollIntoView({ block: 'nearest' })
+    const ended = result?.querySelector('h2, [data-testid="stAlert"]')
+    if (left) window.zooterHeld = setTimeout(reveal, 100, ended ? left - 1 : left)
+  }
   const follow = left => {
     const main = document.querySelector('.stMain')
     main.scrollTo(0, main.scrollHeight)
@@ -91,11 +97,23 @@
     const exam = event.target.closest('.st-key-exam [data-testid="stButton"]')?.closest('.st-key-exam')
     const held = exam || event.target.closest('[class*="st-key-strip-"]')
     if (held) show(held, 50)
+    if (event.target.closest(':is(.st-key-primary-train, .st-key-train-again) button')) reveal(20)
     // On a phone, the list of conversations covers the page: it closes once one is chosen.
     const chosen = event.target.closest('.st-key-new button, [class*="st-key-open-"] button')
     if (!chosen || !matchMedia('(max-width: 768px)').matches) return
     document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()
   }, true)
+
+  // A file dropped beside the field for files counts as dropped on it: Streamlit would swallow it there.
+  const files = event => event.dataTransfer?.types.includes('Files') && document.querySelector('input[type="file"]')
+  document.addEventListener('dragover', event => { if (files(event)) event.preventDefault() })
+  document.addEventListener('drop', event => {
+    const field = files(event)
+    if (!field || event.target.closest(':has(> input[type="file"])')) return
+    event.preventDefault()
+    field.files = event.dataTransfer.files
+    field.dispatchEvent(new Event('change', { bubbles: true }))
+  })
 
   const voice = document.body.appendChild(document.createElement('p'))
   voice.className = 'zooter-voice'

@@ -38,13 +38,13 @@ def draw_live_routing(ensemble: Ensemble, learned: view.Learned | None) -> None:
         show_error(problem)
         return
     if learned is None:
-        _draw_bars(decision, learned, example=not query)
+        _draw_bars(decision, example=not query)
         return
     with st.container(key="beside-map"):
+        with st.container():  # before the map, which alone fills a phone, and beside it on a wide screen
+            _draw_bars(decision, example=not query)
         with st.container():
             _draw_map(ensemble, decision, learned, "your query" if query else "an example")
-        with st.container():
-            _draw_bars(decision, learned, example=not query)
 
 
 def _use_example() -> None:
@@ -53,7 +53,7 @@ def _use_example() -> None:
         st.session_state[TYPED], st.session_state[EXAMPLE] = example, None
 
 
-def _draw_bars(decision: Decision, learned: view.Learned | None, example: bool) -> None:
+def _draw_bars(decision: Decision, example: bool) -> None:
     """Draw who would answer and why: probabilities as bars and in words."""
     probabilities = decision.probabilities
     with st.container(key="halves-bars"):
@@ -71,8 +71,6 @@ def _draw_bars(decision: Decision, learned: view.Learned | None, example: bool) 
                 st.caption(plain(reason))
             certainty = charts.CERTAINTY[decision.certainty]
             st.caption(f"Probabilities: {plain(charts.in_words(probabilities))}. The router is {certainty}.")
-            if example and learned is not None:
-                st.caption(f"On average over the training queries: {plain(charts.in_words(learned.mean))}.")
 
 
 def _draw_map(ensemble: Ensemble, decision: Decision, learned: view.Learned, title: str) -> None:

@@ -47,7 +47,6 @@ class Learned:
     entropies: NDArray[np.intp]  # number of queries per bin of reward entropy, shape (BINS,)
     map: Figure
     spread: query_map.Spread  # where positions are drawn on it
-    mean: dict[str, float]  # the router's mean probability of each candidate over these queries
 
 
 def read_learned(ensemble: Ensemble) -> Learned | None:
@@ -83,9 +82,8 @@ def _learned(key: str, pool: tuple[str, ...], _neighbours: Neighbours) -> Learne
     spread = query_map.Spread(_neighbours.places)
     places = spread(_neighbours.places)
     drawn = query_map.places(pool, places[rows], winners(rewards[rows]).tolist(), sentences, regions(places, tags))
-    mean = dict(zip(pool, probabilities.mean(axis=0).tolist(), strict=True))
     table, entropies = tag_table(tags, rewards, probabilities), entropy_counts(_neighbours.labels.astype(np.float64))
-    return Learned(pool, len(tags), table, entropies, drawn, spread, mean)
+    return Learned(pool, len(tags), table, entropies, drawn, spread)
 
 
 def _sentences(

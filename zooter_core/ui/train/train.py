@@ -35,8 +35,9 @@ def draw_button(session: Session, loaded: LoadedScores, plan: TrainingPlan | Non
 def draw_result(session: Session) -> None:
     """Draw the progress of the training, then its result."""
     task = session.distillation
-    if task and (router := draw_until_result(task, "train-distill", "The training", wait=0)):
-        draw_figures(router)
+    with st.container(key="training"):  # the page's script keeps it in sight
+        if task and (router := draw_until_result(task, "train-distill", "The training", wait=0)):
+            draw_figures(router)
 
 
 def start(session: Session, loaded: LoadedScores, plan: TrainingPlan, ensemble: Ensemble) -> None:
