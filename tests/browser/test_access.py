@@ -82,6 +82,7 @@ def test_every_page_works_fits_and_has_no_barrier(
     assert page.evaluate(BROKEN, "th") == 0
     assert len(set(page.evaluate(EDGES))) <= 1
     assert_fits(page, 2560)
+    assert page.locator("h1").bounding_box()["x"] > 300  # in the middle
     assert page.locator(FIELDS).evaluate_all("fields => Math.max(0, ...fields.map(f => f.offsetWidth))") <= REACH
     page.set_viewport_size({"width": 768, "height": 900})  # a tablet: one of the two menus
     expect(page.get_by_role("link", name="Explorer").filter(visible=True)).to_have_count(1)
