@@ -20,8 +20,8 @@
   }
 
   // Scrolling: to the end when a query is sent from further up. Streamlit follows a page that grows, so a query that is
-  // edited, the strip above opened reasons, and an exam that shrinks as it begins again are held in sight for five
-  // seconds, or until the visitor goes on.
+  // edited, the strip above opened reasons, a model that is tried, and an exam that shrinks as it begins again are held
+  // in sight for five seconds, or until the visitor goes on.
   const show = (field, left) => {
     if (!field.isConnected) return compose(left)
     if (left === 50) field.focus()
@@ -95,7 +95,8 @@
     const opens = event.target.closest('[data-testid="stPopoverButton"][aria-expanded="false"]')
     if (opens && event.detail === 0) enter(100)
     const exam = event.target.closest('.st-key-exam [data-testid="stButton"]')?.closest('.st-key-exam')
-    const held = exam || event.target.closest('[class*="st-key-strip-"]')
+    const tried = event.target.closest('[class*="st-key-try-"] button')?.closest('[class*="st-key-model-"]')
+    const held = exam || tried || event.target.closest('[class*="st-key-strip-"]')
     if (held) show(held, 50)
     if (event.target.closest(':is(.st-key-primary-train, .st-key-train-again) button')) reveal(20)
     // On a phone, the list of conversations covers the page: it closes once one is chosen.
