@@ -1,4 +1,4 @@
-"""The suites that an answer key scores, without a judge: `gsm8k`, `mmlu` and `human-eval`."""
+"""The suites that are scored by an answer key, without a judge: `gsm8k`, `mmlu` and `human-eval`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Gsm8k(Suite):
 class Mmlu(Suite):
     """Multiple choice (arXiv 2009.03300). The score is 1 if the letter is right, else 0.
 
-    Files have `question`, `choices` (up to ten) and `answer`, a letter or the number of the right choice, from 0.
+    Files have `question`, `choices` (up to ten) and `answer`, which is a letter or the index of the right choice.
     """
 
     scale = "share of right letters"
