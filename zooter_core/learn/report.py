@@ -49,7 +49,7 @@ FIGURES = ("tokens", "thought_tokens", "seconds", "dollars")  # of an answer, in
 MOST_REGRESSED = 300_000  # decisions; with more, the mean of all served rewards is not computed
 LEAST_SERVED = 0.99  # the share of served answers that must have a reward
 EVERYTHING = "all tags"
-RANKED = {"rewards": BEST, "dollars": SUM, "seconds": SLOWEST, "tokens": SUM, "thoughts": SUM}  # RMR's cost of each
+RANKED = {"rewards": BEST, "dollars": SUM, "seconds": SLOWEST, "tokens": SUM, "thoughts": SUM}  # RMR's aggregation
 
 
 @dataclass(frozen=True)

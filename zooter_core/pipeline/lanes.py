@@ -219,7 +219,7 @@ class Lane:
             yield from self._take(key, response)
 
     def _at_pace(self, stop: threading.Event) -> Iterator[ResponseKey]:
-        """Send all requests at the pace of their server. Failed requests are repeated, up to the limits above."""
+        """Send all requests at the pace of their server. Failed requests are sent again, at most TRIES times."""
         tally, budget, rests = self.tally, self.job.budget, 0
         endpoint = self.job.ensemble.fleet.candidate(self.name).endpoint
         problem: Failure | None = None
@@ -306,7 +306,7 @@ class Lane:
             tally.problem = Failure(f"answers of {self.name}", reason, response.error.next_step)
 
     def judge_refusals(self) -> Iterator[ResponseKey]:
-        """Write the waiting refusals. If there are ENOUGH, the candidate counts as broken, and nothing is written."""
+        """Write the waiting refusals. If ENOUGH queries were refused, the candidate is broken, and none is written."""
         if len({key.id for key, _ in self.refusals}) >= ENOUGH:
             first = self.refusals[0][1].error
             reason = f"none of {len(self.refusals)}; the first because: {first.reason if first else ''}"

@@ -42,7 +42,7 @@ class RayWorkers:
         Args:
             whose: the name of the work, for messages.
             most: the most processes of this call.
-            models: the number of models that run at the same time, in as many calls.
+            models: the number of models that run at the same time, each in its own call of `map`.
 
         Raises:
             WorkError: a worker raised an error, or died repeatedly.
