@@ -1,4 +1,4 @@
-"""Answer keys: what a response to a query is verified by, in the fields `answer`, `tests` and `check` of its line.
+"""Answer keys, by which responses to a query are verified. They are the fields `answer`, `tests` and `check` of a line.
 
     answer   18                                     the final number of the response
              "Paris", ["Paris", "Paris, France"]    its answer, in any of these forms
@@ -12,7 +12,7 @@
              {"solution": {"x": 5}}                 the values of variables
              {"language": "de"}                     ISO 639-1
 
-A response is right if all of them hold. `evaluation/verified` does the work.
+A response is right if it satisfies all fields. `evaluation/verified` checks it.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ FIELDS = ("answer", "tests", "check")
 MARK = "####"  # precedes the final answer of a worked solution, as in GSM8K
 LETTER = re.compile(r"[A-J]")
 LANGUAGE = re.compile(r"[a-z]{2}")
-LONGEST_ANSWER = 80  # characters; a longer text is an answer in a log, which no response repeats
+LONGEST_ANSWER = 80  # characters; longer texts are answers in logs, which responses do not repeat literally
 AnswerKey = dict[str, Any]
 
 
 def read_key(place: str, record: Mapping[str, Any]) -> AnswerKey | None:
-    """A line's key, normalised to one form per kind of answer; None if the line has none.
+    """The key of a line, normalised to one form per kind of answer; None if the line has no key.
 
     Raises:
         ZooterError: a field has an invalid form; the message names the line and the field.
@@ -71,8 +71,8 @@ def _answer(place: str, value: Any, choices: Any) -> AnswerKey:
 
 
 def _lettered(place: str, value: Any, choices: Sequence[str]) -> Any:
-    """An answer beside a list of choices: the letter of one, given by number, text or letter, or GSM8K's answer."""
-    if _is_count(value) and value < len(choices):  # as in MMLU on the hub
+    """The letter of an answer with a list of choices, which may be an index, a text, a letter or an answer of GSM8K."""
+    if _is_count(value) and value < len(choices):  # an index, as in MMLU on the hub
         return chr(ord("A") + value)
     if value in choices:
         return chr(ord("A") + choices.index(value))
@@ -167,7 +167,7 @@ def _is_pattern(value: Any) -> bool:
         return False
 
 
-Form = tuple[Callable[[Any], bool], str]  # whether a value has it, and its name
+Form = tuple[Callable[[Any], bool], str]  # a test of whether a value has the form, and the form's name
 TEXTS: Form = (_is_texts, "a text or a list of texts")
 RANGE: Form = (_is_range, "a whole number, or [least, most] with null for no bound")
 ANSWERS: dict[str, Form] = {

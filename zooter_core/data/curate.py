@@ -1,6 +1,6 @@
-"""Selects training queries like ZOOTER's DivInstruct: from several files, without repeats, with diverse tags.
+"""Selects training queries as in ZOOTER's DivInstruct: from several files, without repeats, with diverse tags.
 
-`curate` drops queries that repeat an earlier one or overlap a benchmark, and picks from the rest by rarity of tags.
+`curate` drops queries that repeat an earlier one or overlap a benchmark, and selects from the others by rarity of tags.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from zooter_core.data.logs import PLAIN, Log, has_logged_answer, read_logs
 from zooter_core.data.scores import each_query, read_query
 
 OVERLAP = 8  # consecutive words that a query must not share with a benchmark
-EXAMPLES = 5  # ids of overlapping queries that the figures name
+EXAMPLES = 5  # ids of overlapping queries in the figures
 GRAM = 5  # characters
-NEAR = 0.7  # a later text is a near repeat from this Jaccard similarity of runs of GRAM characters
+NEAR = 0.7  # the least Jaccard similarity of runs of GRAM characters at which a text is a near repeat
 BANDS, ROWS = 20, 5  # of MinHash: two texts of similarity NEAR share a band with probability 0.98
 MOST_TAGGED = 20_000  # queries that a tagger reads, sampled at random
-TOGETHER = 256  # queries that a tagger gets at a time
+TOGETHER = 256  # queries per call of the tagger
 EVERY = 1000  # queries between two progress reports
 QUERY_FIELDS = ("dataset", "source", "tags", "choices", "answer", "tests", "check")
 
@@ -47,14 +47,14 @@ Tags = tuple[str, ...]
 Paths = Sequence[Path]
 Tagging = Callable[[Sequence[str]], list[Tags]]
 Topic = Callable[[Sequence[str]], str]
-UNTAGGED: Tags = ("",)  # queries without tags share this one, so that they are picked in turn with the others
+UNTAGGED: Tags = ("",)  # the tag of queries without tags, so that they are selected in turn with the others
 
 
 def normalise(text: str) -> str:
-    """A text's words with single spaces, without case and punctuation; "" if there are none.
+    """The words of a text in lower case, with single spaces and without punctuation; "" if there are none.
 
-    Symbols (+, =, emoji) are words, and so are - * / before a number: "12 - 30" is not "12 * 30". So is every character
-    of a script without spaces.
+    Symbols (+, =, emoji) are words, as are - * / before a number, so that "12 - 30" differs from "12 * 30". In scripts
+    without spaces, each character is a word.
     """
     text = unicodedata.normalize("NFC", text.casefold())
     text = re.sub(r"[-*/](?=\s*\d)", lambda sign: SIGNS[sign[0]], text)
@@ -72,7 +72,7 @@ def _plain(character: str) -> str:
 
 
 def word_runs(normal: str) -> Iterable[str]:
-    """The runs of OVERLAP words in a normalised text; a shorter text is a single run, which equals no other."""
+    """The runs of OVERLAP words in a normalised text. A shorter text is a single run, which differs from all others."""
     words = normal.split(" ")
     if len(words) < OVERLAP:
         return (normal,)
@@ -80,7 +80,7 @@ def word_runs(normal: str) -> Iterable[str]:
 
 
 class Benchmarks:
-    """The texts to keep out of training: name of a file -> its texts."""
+    """The texts to exclude from training. They are given as file name -> texts."""
 
     def __init__(self, texts: Mapping[str, Iterable[str]]) -> None:
         self._names: dict[str, str] = {}
@@ -93,12 +93,12 @@ class Benchmarks:
         return cls({str(path): [query.text for _, query in each_query(path)] for path in paths})
 
     def overlap(self, normal: str) -> str | None:
-        """A file that shares OVERLAP words in a row, or a whole shorter text, with a normalised text."""
+        """The name of a file that shares OVERLAP consecutive words, or a whole shorter text, with a normalised text."""
         return next((self._names[run] for run in word_runs(normal) if run in self._names), None)
 
 
 class NearRepeats:
-    """Finds texts that nearly repeat an earlier one: by MinHash, then by their exact similarity."""
+    """Finds texts that nearly repeat an earlier text, by MinHash and then by their exact similarity."""
 
     def __init__(self) -> None:
         try:
@@ -109,7 +109,7 @@ class NearRepeats:
         self._index = MinHashLSH(num_perm=BANDS * ROWS, params=(BANDS, ROWS))
 
     def is_one(self, normal: str) -> bool:
-        """Whether a text is a near repeat. If not, later texts are compared with it."""
+        """Whether a text is a near repeat. If it is not, later texts are compared with it too."""
         grams, hashed = _grams(normal), self._empty.copy()
         hashed.update_batch([gram.encode("utf-8", "surrogatepass") for gram in grams])
         for other in map(_grams, self._index.query(hashed)):
@@ -125,18 +125,18 @@ def _grams(normal: str) -> set[str]:
 
 
 def in_turn(sources: Sequence[Any], n: int) -> list[int]:
-    """Indices of up to n queries: the first of every source, then the second of every source, and so on."""
+    """The indices of up to n queries: the first one of each source, then the second one of each source, and so on."""
     counts: defaultdict[Any, Iterator[int]] = defaultdict(count)
     turns = sorted((next(counts[source]), place) for place, source in enumerate(sources))
     return sorted(place for _, place in turns[:n])
 
 
 def cover(tags: Sequence[Tags], sources: Sequence[Any], n: int) -> list[int]:
-    """Indices of up to n queries in the order of picking: each time, the query whose tags are the rarest among those
-    picked.
+    """The indices of up to n queries, in order of selection.
 
-    A query's gain is the sum of 1 / (1 + uses) over its tags; ties go to the earlier query. No source gets more than
-    its even share. Gains only decrease, so an earlier gain is an upper bound (lazy greedy: Minoux, 1978).
+    Each step selects the query whose tags are the rarest among the selected queries: its gain is the sum of
+    1 / (1 + uses) over its tags. In a tie, the earlier query is selected. No source gets more than an equal share.
+    Gains only decrease, so an earlier gain is an upper bound (lazy greedy: Minoux, 1978).
     """
     room = Counter(sources[place] for place in in_turn(sources, n))
     uses: Counter[str] = Counter()
@@ -163,14 +163,14 @@ def cover(tags: Sequence[Tags], sources: Sequence[Any], n: int) -> list[int]:
 class Sifted:
     """The usable queries of some files."""
 
-    # The queries to pick from. `dataset` is their source: their own data set, or else the file's name.
+    # The queries to select from. `dataset` is their source: their own data set, otherwise the file's name.
     left: list[Query] = field(default_factory=list)
-    read: Counter[str] = field(default_factory=Counter)  # number of queries by source
+    read: Counter[str] = field(default_factory=Counter)  # the number of queries by source
     excluded: dict[str, list[str]] = field(default_factory=dict)  # benchmark -> ids of the queries that overlap it
     empty: int = 0
     repeats: int = 0
     near_repeats: int = 0
-    untagged: bool = False  # whether some line has no tags
+    untagged: bool = False  # whether a line has no tags
     left_out: Counter[str] = field(default_factory=Counter)  # the number of records without a query, by reason
 
 
@@ -217,17 +217,17 @@ def _query_line(log: Log) -> dict[str, Any]:
 def curate(
     paths: Paths, exclude: Paths, out: Path, limit: int, seed: int, tagging: Tagging, report: Tell, topic: Topic
 ) -> dict[str, Any]:
-    """Write up to `limit` queries of the files into `out`; returns the counts of the summary.
+    """Write up to `limit` queries from the files to `out`. Returns the counts for the summary.
 
     Args:
         paths: queries files, logs (`data/logs.py`), or folders of them.
         exclude: benchmarks whose texts must not be selected.
-        tagging: texts -> tags, called unless every line of the files has tags.
+        tagging: computes tags of texts. Not called if all lines of the files have tags.
         report: called with lines about the progress.
-        topic: a user's texts in a conversation, oldest first -> the query that they amount to.
+        topic: computes the query of a conversation from the user's texts, oldest first.
 
     Raises:
-        ZooterError: a file has an unknown format, or no query is left.
+        ZooterError: a file has an unknown format, or there are no queries to select.
     """
     paths, exclude = list(dict.fromkeys(paths)), list(dict.fromkeys(exclude))
     check_paths(paths)
@@ -262,7 +262,7 @@ def _tagged(queries: Sequence[Query], tagging: Tagging, report: Tell) -> Iterato
 
 
 def records(picked: Sequence[Query]) -> Iterator[dict[str, Any]]:
-    """Lines of a queries file. A duplicate id is prefixed with its source, and gets a number if needed."""
+    """Yield the lines of a queries file. A duplicate id gets its source as a prefix, and a number if necessary."""
     ids: set[str] = set()
     for query in picked:
         longer = f"{query.dataset}/{query.id}"
@@ -274,7 +274,7 @@ def records(picked: Sequence[Query]) -> Iterator[dict[str, Any]]:
 
 
 def figures(sifted: Sifted, offered: Sequence[Query], picked: Sequence[Query]) -> dict[str, Any]:
-    """The counts of the summary. The queries read are the sum of empty, excluded, repeats, near_repeats and left."""
+    """The counts for the summary. The number of queries read is empty + excluded + repeats + near_repeats + left."""
     left, chosen = (Counter(query.dataset for query in queries) for queries in (sifted.left, picked))
     return {
         "read": sifted.read.total(),

@@ -1,6 +1,6 @@
-"""Files that a user attaches to a query, as text: text of any kind, and the text of a PDF.
+"""Reads files that a user attaches to a query: text files of any kind, and the text of PDFs.
 
-Anything else is refused with one sentence. A PDF is read in its own process, with limits on time and memory.
+Other files are refused with one sentence. A PDF is read in a separate process, with limits of time and memory.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from zooter_core.base.records import Attachment
 from zooter_core.data import pdf_text
 from zooter_core.data.pdf_text import PART
 
-MOST_FILES = 10  # of one query
-MOST_MEGABYTES = 10  # of a file
-MOST_CHARACTERS = 500_000  # of a file's text
+MOST_FILES = 10  # per query
+MOST_MEGABYTES = 10  # per file
+MOST_CHARACTERS = 500_000  # per file
 MOST_PAGES = 500
 PDF_SECONDS = 30
 MOST_NAME = 80  # characters
 PDF = b"%PDF-"
-# Byte order marks, the longer ones first, as UTF-16's is the beginning of UTF-32's.
+# Byte order marks, longer ones first, since the mark of UTF-32 begins with that of UTF-16.
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
          (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # fmt: skip
 BINARY_SHARE = 0.01  # the largest share of control characters in a text
 
 
 def read_attachment(name: str, content: bytes) -> Attachment:
-    """A file's text. Bytes that are neither UTF-8 nor have a byte order mark are read as Windows-1252.
+    """The text of a file. Bytes that are not UTF-8 and have no byte order mark are read as Windows-1252.
 
     Raises:
         ZooterError: the file is empty, too large, protected or damaged, or neither text nor PDF.
@@ -49,7 +49,7 @@ def read_attachment(name: str, content: bytes) -> Attachment:
 
 
 def detect_encoding(start: bytes) -> str:
-    """The encoding of a text by its byte order mark; UTF-8 without one."""
+    """The encoding of a text according to its byte order mark; UTF-8 if there is none."""
     return next((encoding for mark, encoding in MARKS if start.startswith(mark)), "utf-8")
 
 
@@ -74,7 +74,7 @@ def _pdf(name: str, content: bytes) -> str:
     output = process.stdout.decode(errors="replace")
     if process.returncode:
         reason, _, next_step = output.partition("\n")
-        raise _refusal(name, reason or "takes too much memory to read", next_step or PART)  # no output: it died
+        raise _refusal(name, reason or "takes too much memory to read", next_step or PART)  # no output: killed
     return output
 
 

@@ -1,6 +1,6 @@
-"""The answer key in a query's own text: a sum to work out, equations to solve, or a form that it asks for.
+"""Derives answer keys from the texts of queries: arithmetic to compute, equations to solve, or a form to write in.
 
-Only unambiguous cases count: "What is 17 * 23?", "How many r are in berry?", "Solve 3x - 4 = 11", "Write a poem",
+Only unambiguous texts give a key: "What is 17 * 23?", "How many r are in berry?", "Solve 3x - 4 = 11", "Write a poem",
 "five bullet points", "under 50 words", "as JSON".
 """
 
@@ -18,11 +18,11 @@ from zooter_core.base.records import Query
 from zooter_core.data.answer_keys import AnswerKey
 
 COUNT = rf"(\d{{1,4}}|{'|'.join(NUMBERS[1:])})"
-MOST_DIGITS = 6  # of a result in decimals; any other is a fraction
+MOST_DIGITS = 6  # of a decimal result; other results are fractions
 PIECE = r"(?:poem|verse|rhyme|stanza|limerick|text|story|summary|answer|reply|slogan|essay|paragraph)"
 WITH = r"(?:(?!stanzas|verses)[^.?!]){0,60}\b(?:of|in|with)"
 QUOTE = re.compile(r"\"[^\"]*\"|“[^”]*”")  # a quoted request is not a request to the model
-DOUBT = re.compile(  # more, which the count is not of; a text that is there; or a question how it is done
+DOUBT = re.compile(  # a count of a part of the response; an existing text; or a question on how to write one
     rf"\b(?:then|and (?:its|explain|describe|{COUNT})|each|every|prose|translate)\b"
     rf"|\b(?:I have|these|following|the|my|your) {COUNT}[- ](?:bullet|list|line|word)"
     r"|\b(?:has|have|had|is|are|was|were) exactly\b"
@@ -31,22 +31,22 @@ DOUBT = re.compile(  # more, which the count is not of; a text that is there; or
 )
 VERSE = [2, None]  # lines
 WANTED = r"\b(?:write|compose|create|give|make)(?: me| us)? (?:an?|another|one)"
-KIND = r"(?: (?!(?:of|about|for|on|from|to|in|with|a|an|the)\b)[\w'-]+,?){0,3}"  # "short funny", of the piece
+KIND = r"(?: (?!(?:of|about|for|on|from|to|in|with|a|an|the)\b)[\w'-]+,?){0,3}"  # as in a "short funny" poem
 ENDS = r"\b(?= (?:about|on|of|for|in|with|that|to|from|using)\b|[^\w\s]|$)"  # a "poem generator" is not a poem
 POEM = rf"{WANTED}{KIND} (?:poem|limerick|sonnet|ballad){ENDS}|^(?:an? )?(?:poem|limerick) (?:about|on)\b"
-# Before a count of the response: not "sentences with", "no less than", "about" or "should be".
+# The text before a count of the response; it must not be "sentences with", "no less than", "about" or "should be".
 REPLY = r"(?:answer|reply|respond|response)(?: with)?"
 ITS = rf"(?:^|[,:;.?!(] ?|\b(?:as|in|into|using|use|write|give|me|it|{REPLY}) |{WANTED}{KIND} {PIECE} (?:of|with) )"
 WORDS = rf"{COUNT} words\b(?! per | a minute)"
 UP_TO = rf"{ITS}(?:at most|no more than|a maximum of|up to|under|fewer than|less than) {WORDS}"
 LINES = rf"(?<!the )(?<!my )(?<!this )\b{PIECE}\b{WITH} (?:exactly )?{COUNT} lines?\b(?! or)"
 BULLETS = r"(?:bullet points|bullets|bulleted items|list items)\b(?! or\b| max)"
-ABOUT = r"(?:what|who|which|how|is|are|do|does)\b"  # at the beginning of a question about such a form
+ABOUT = r"(?:what|who|which|how|is|are|do|does)\b"  # the beginning of a question about such a form
 PROGRAM = r"\b(?:how (?:do|can|to)|what does|function|method|script|code|program|file|endpoint|api|python|javascript)\b"
 SHOW = r"(?:please |can you )?(?:give|list|show|write|make|create|return|output|provide|generate|extract)\b.* as"
 TELL = r"(?:.*(?<!not )(?<!n't )\b)?(?:return|output|(?:respond|answer|reply) (?:in|with|as)|^as)"
 AS_JSON = rf"^(?!.*{PROGRAM})(?:{SHOW}|{TELL}) (?:only )?(?:valid )?json\b"
-FORMS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (  # a pattern, a check of a key, and its value for a count
+FORMS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (  # pattern, a check in keys, its value for a count
     (rf"{WANTED}{KIND} haiku{ENDS}|^(?:an? )?haiku (?:about|on)\b", "lines", lambda count: 3),
     (rf"^(?!{ABOUT})(?:.*\b(?:an?|write) )?{COUNT}[- ]line {PIECE}\b", "lines", lambda count: count),
     (rf"^(?!{ABOUT}).*{LINES}", "lines", lambda count: count),
@@ -62,26 +62,26 @@ FORMS: tuple[tuple[str, str, Callable[[int], Any]], ...] = (  # a pattern, a che
 
 
 def asks_form_alone(key: Mapping[str, Any]) -> bool:
-    """Whether a key checks only a form, such as three lines: a response with that form may still be bad."""
+    """Whether a key checks only a form, such as three lines. A response with this form may still be bad."""
     return set(key) == {"check"} and set(key["check"]) <= {check for _, check, _ in FORMS}
 
 
 def derive_key(query: Query) -> AnswerKey | None:
-    """The answer key from which a router learns: the query's own key, else the one in its text."""
+    """The answer key from which a router learns: the query's own key, otherwise the key from its text."""
     return dict(query.key) if query.key else outcome_in(query.text)
 
 
 def outcome_in(text: str) -> AnswerKey | None:
-    """The key in a text that decides whether a response is right.
+    """The key from a text, if it decides whether a response is right.
 
-    A number of lines does not make a poem right: it only ranks prose below verse.
+    The number of lines of a poem does not. It is only used to rank prose below verse.
     """
     key = key_in(text)
     return None if key == {"check": {"lines": VERSE}} else key
 
 
 def key_in(text: str) -> AnswerKey | None:
-    """The key for what a query's text asks for; None if nothing can be checked."""
+    """The key from a query's text; None if nothing in it can be checked."""
     text = " ".join(text.split()).replace("’", "'")
     if not text or len(text) > LONGEST:
         return None

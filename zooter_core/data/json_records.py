@@ -1,6 +1,7 @@
-"""Reads records from other programs' files, plain or gzipped: JSON arrays, lines and objects, or tables.
+"""Reads records from files of other programs, plain or gzipped: JSON arrays, lines and objects, or tables.
 
-Each record and each error has its place. A file is read as a whole, and takes a few times its unpacked size in memory.
+Each record and each error comes with its place. A file is read as a whole, which needs memory of a few times its
+unpacked size.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from zooter_core.base.errors import ZooterError, first_line
 from zooter_core.base.strict_json import ESCAPED, clean, is_number, objects
 from zooter_core.data.documents import detect_encoding
 
-LARGEST_TEXT = 1 << 30  # characters; a small .gz may unpack to more than the memory
+LARGEST_TEXT = 1 << 30  # characters; even a small .gz may be larger than the memory when unpacked
 SPACE = re.compile(r"[ \t\n\r]*")
 DECODER = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" else float(name))  # pandas' missing value
 KIND = "a file of JSON or a table (CSV)"
@@ -40,10 +41,10 @@ Place = str  # "file, line 3"
 
 
 def check_paths(paths: Sequence[Path]) -> None:
-    """Refuse missing paths before anything is opened for writing.
+    """Check that all paths exist, before a file is opened for writing.
 
     Raises:
-        ZooterError: names the first missing path.
+        ZooterError: a path is missing. The message contains the first missing path.
     """
     for path in paths:
         if not path.exists():
@@ -51,14 +52,18 @@ def check_paths(paths: Sequence[Path]) -> None:
 
 
 def json_files(path: Path, endings: tuple[str, ...] = (".json", ".jsonl")) -> list[Path]:
-    """The JSON files of a folder at any depth, plain or gzipped, or the file itself."""
+    """The JSON files in a folder at any depth, plain or gzipped. For a file, the file itself."""
     if path.is_file():
         return [path]
     return sorted(file for file in path.rglob("*") if file.name.removesuffix(".gz").endswith(endings))
 
 
 def _as_excel(problem: UnicodeError) -> tuple[str, int]:
-    """The rest of a non-UTF-8 line as Windows-1252, in which Excel writes CSV. Other alphabets have longer words."""
+    """The rest of a line that is not UTF-8, decoded as Windows-1252, in which Excel writes CSV.
+
+    Words with many consecutive letters beyond ASCII are in other alphabets. Their encoding is unknown, so they remain
+    an error.
+    """
     assert isinstance(problem, UnicodeDecodeError)
     rest: bytes = LINE.match(problem.object, problem.start)[0]  # type: ignore[index]
     if problem.encoding != "utf-8" or FOREIGN_WORD.search(rest):
@@ -71,7 +76,7 @@ codecs.register_error(AS_EXCEL, _as_excel)
 
 @contextmanager
 def open_text(path: Path) -> Iterator[TextIO]:
-    """A text file, unpacked if its name ends in .gz, to be read in a `with` block.
+    """Open a text file for reading in a `with` block. It is unpacked if its name ends in .gz.
 
     Raises:
         ZooterError: the file is missing, not readable, damaged, or in another encoding.
@@ -109,16 +114,16 @@ def read_text(path: Path) -> str:
 
 
 def each_record(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """The objects in a file of any form (`each_row`). Anything else ends the reading.
+    """Yield the objects in a file of any form (`each_row`). The first error is raised.
 
     Raises:
-        ZooterError: the file is missing or damaged, or a value is not an object; the message names its line.
+        ZooterError: the file is missing or damaged, or a value is not an object. The message contains its line.
     """
     return ((place, as_object(place, value)) for place, value in each_row(path))
 
 
 def as_object(place: Place, value: Any) -> dict[str, Any]:
-    """A value that should be an object; otherwise its error."""
+    """The value, which must be an object; otherwise its error is raised."""
     if isinstance(value, ZooterError):
         raise value
     if not isinstance(value, dict):
@@ -127,17 +132,17 @@ def as_object(place: Place, value: Any) -> dict[str, Any]:
 
 
 def each_row(path: Path) -> Iterator[tuple[Place, Any]]:
-    """The lines of a .txt as `query`, JSON lines one by one, the values of other JSON, or the rows of a table.
+    """Yield the records of a file: JSON lines, the values of other JSON, the rows of a table, or lines of text.
 
-    A .txt with a tab in its first line is a table, as saved by Excel. A JSON string is a `query`. An invalid line
-    yields its error.
+    A line of a .txt becomes a `query`, as does a JSON string. A .txt with a tab in its first line is a table, as saved
+    by Excel. For an invalid line, its error is yielded.
     """
     for place, value in _each_value(path):
         yield from ((place, row) for row in _table_in(value))
 
 
 def _table_in(value: Any) -> Sequence[Any]:
-    """The rows of a table in JSON as written by pandas and Weights & Biases; any other value by itself."""
+    """The rows of a table in JSON as written by pandas and Weights & Biases. Any other value is returned unchanged."""
     columns = list(value.values()) if isinstance(value, dict) else []
     if columns and all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
         if all(map(str.isdigit, value)):
@@ -153,7 +158,7 @@ def _table_in(value: Any) -> Sequence[Any]:
 
 
 def _each_value(path: Path) -> Iterator[tuple[Place, Any]]:
-    """The values in a file, for `each_row`."""
+    """Yield the values in a file, for `each_row`."""
     name, lines = path.name.lower().removesuffix(".gz"), _lines(path)
     if name.endswith(".parquet"):
         yield from _parquet_rows(path)
@@ -178,7 +183,7 @@ def _each_value(path: Path) -> Iterator[tuple[Place, Any]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number and text of each non-empty line, one at a time."""
+    """Yield the number and text of each non-empty line."""
     with open_text(path) as lines:
         for number, line in enumerate(iter(lambda: lines.readline(LARGEST_TEXT), ""), 1):
             if len(line) == LARGEST_TEXT:
@@ -201,12 +206,12 @@ def _object(line: str, place: Place, step: str) -> dict[str, Any] | ZooterError:
 
 
 def _query_or(value: Any) -> Any:
-    """The value, or if it is a text, a record with that query."""
+    """The value; if it is a text, a record with this query."""
     return {"query": value} if isinstance(value, str) else value
 
 
 def table_rows(path: Path) -> Iterator[tuple[Place, dict[str, str | None] | ZooterError]]:
-    """The rows of a table (CSV): column -> cell, None for an empty one; an error for a row with too many cells."""
+    """Yield the rows of a table (CSV) as column -> cell, None if it is empty. A row with too many cells is an error."""
     text = read_text(path)
     begin = BEFORE.match(text).end()  # type: ignore[union-attr]
     before, text = text.count("\n", 0, begin), text[begin:]
@@ -226,7 +231,7 @@ def table_rows(path: Path) -> Iterator[tuple[Place, dict[str, str | None] | Zoot
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """The rows of a Parquet file, the format of data sets on the hub."""
+    """Yield the rows of a Parquet file, the format of data sets on the hub."""
     from pyarrow import ArrowException, parquet  # the import takes a third of a second
 
     try:
@@ -237,7 +242,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
 
 
 def _values(text: str, path: Path) -> Iterator[Any]:
-    """The elements of a JSON array, or consecutive values as written by jq."""
+    """Yield the elements of a JSON array, or consecutive values as written by jq."""
     at = _skip(text, 0)
     while at < len(text):
         try:
@@ -249,7 +254,7 @@ def _values(text: str, path: Path) -> Iterator[Any]:
 
 
 def json_or_text(text: str) -> Any:
-    """The value of a JSON text; the text itself if it is not JSON."""
+    """The value of a JSON text; the text itself if it is not valid JSON."""
     try:
         value, end = _decode(text, _skip(text, 0))
     except json.JSONDecodeError:
@@ -258,7 +263,7 @@ def json_or_text(text: str) -> Any:
 
 
 def as_json(value: object) -> Any:
-    """A value, parsed if it is a text of JSON, or of Python's lists and objects as pandas writes them to CSV."""
+    """The value, parsed if it is a text in JSON, or with Python lists and dicts as pandas writes them to CSV."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
         return value
     if value.lstrip().startswith(("[{'", "{'", "['")):
@@ -268,7 +273,7 @@ def as_json(value: object) -> Any:
 
 
 def as_time(value: object) -> float | None:
-    """Seconds since 1970, from a number or a date in ISO 8601; without a time zone it is UTC."""
+    """A number or an ISO 8601 date in seconds since 1970. A date without a time zone is in UTC."""
     if isinstance(value, str) and not re.fullmatch(r"\d{9,}(\.\d*)?", value):
         try:
             moment = datetime.fromisoformat(value)
@@ -304,13 +309,13 @@ def _decode(text: str, at: int) -> tuple[Any, int]:
     """The value at an offset, and the offset of its end.
 
     Raises:
-        JSONDecodeError: there is none.
+        JSONDecodeError: there is no valid value.
     """
     try:
         value, end = DECODER.raw_decode(text, at)
     except json.JSONDecodeError:
         raise
-    except (ValueError, RecursionError) as problem:  # a number with thousands of digits, or endlessly nested lists
+    except (ValueError, RecursionError) as problem:  # a number with thousands of digits, or deeply nested lists
         raise json.JSONDecodeError(first_line(problem), text, at) from problem
     return (clean(value) if ESCAPED.search(text, at, end) else value), end
 

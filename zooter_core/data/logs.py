@@ -1,8 +1,8 @@
-"""One reader of owners' logs, whatever program wrote them. `zooter queries` and `zooter learn import` read through it.
+"""Reads logs of many programs. `zooter queries` and `zooter learn import` use this reader.
 
-SHAPES recognises records by their keys, and FIELDS lists the names that programs use for the fields of a `Log`; both
-are in snake_case, like keys after reading. Records without a user's query are counted by reason, and an invalid record
-does not end the reading.
+SHAPES recognises records by their keys. FIELDS lists the names that programs use for the fields of a `Log`. Both use
+snake_case, to which keys are converted when they are read. Records without a user's query are counted by reason, and
+invalid records do not end the reading.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ BATCH, LITELLM, LANGSMITH, PLAIN, OTHER = "OpenAI batch", "LiteLLM", "LangSmith"
 class Shape(NamedTuple):
     """A program's record format."""
 
-    form: str  # the program; "" if it is not known
-    keys: set[str]  # all of which a record has
+    form: str  # the program; "" if it is unknown
+    keys: set[str]  # the keys that a record must have
     kind: str = ""  # the key with the kind of call, if there are several kinds
-    generations: str = ""  # the pattern of kinds in which a model answers
+    generations: str = ""  # a pattern of the kinds in which a model answers
 
 
 SHAPES = (
@@ -59,23 +59,23 @@ SHAPES = (
     *(Shape(PLAIN, {name}) for name in ("query", "instruction")),
     Shape(OTHER, {"input"}, "type", "generation"),  # Langfuse
     Shape(LITELLM, {"start_time", "model"}),
-    # Of ShareGPT, Chatbot Arena, a proxy; Open WebUI (chats, feedback), ChatGPT, Claude.
+    # ShareGPT, Chatbot Arena, proxies; Open WebUI (chats, feedback), ChatGPT, Claude.
     *(Shape(OTHER, {name}) for name in ("conversations", "conversation", "conversation_a", "request")),
     *(Shape(OTHER, {name}) for name in ("chat", "turns", "snapshot", "mapping", "chat_messages", "request_body")),
     *(Shape(PLAIN, {name}) for name in ("messages", "prompt", "question", "problem")),
 )
 NO_SHAPE = Shape("", set())
-CALLS = {  # a part of another kind's name -> the reason under which it is counted
+CALLS = {  # part of another kind's name -> the reason why it is left out
     "embed": "embeddings", "image": "images", "moderation": "moderation", "speech": "speech",
     "transcription": "transcriptions", "rerank": "reranking",
 }  # fmt: skip
 CUT = {"redacted": r"\A(\s*redacted-by-litellm)+\s*\Z", "cut short by LiteLLM": r"\(litellm_truncated "}
-TEXTS = (  # the fields with the messages, or with the user's text
+TEXTS = (  # fields with the messages or the user's text
     *("query", "messages", "conversations", "conversation", "prompt", "prompts", "input", "inputs", "question"),
     *("problem", "contents", "proxy_server_request", "request_body", "request", "body", "chat", "chat_messages"),
     *("turns", "snapshot", "conversation_a", "raw", "versions", "inputBodyJson", "text"),
 )
-HEADINGS = {  # a field -> its names in tables and other programs
+HEADINGS = {  # field -> its names in tables and other programs
     "query": """queries questions user_query user_question user_prompt user_input user_message query_text question_text
 frage anfrage pregunta consulta pergunta domanda requête vraag pytanie вопрос запрос 问题 提问 質問 질문 سؤال प्रश्न""",
     "model": "modell modelo modèle modello модель 模型 モデル 모델",
@@ -86,7 +86,7 @@ frage anfrage pregunta consulta pergunta domanda requête vraag pytanie вопр
 NAMES = {word: name for name, words in HEADINGS.items() for word in words.split()}
 USER = ("user", "human", "humanmessage", "humanmessagechunk")
 ASSISTANT = ("assistant", "gpt", "chatgpt", "bot", "ai", "aimessage", "aimessagechunk", "model")
-FIRST = ("choices", "generations", "candidates", "versions")  # lists of alternatives, whose first element is used
+FIRST = ("choices", "generations", "candidates", "versions")  # lists of alternatives, of which the first is used
 ANSWERS = (*FIRST, "message", "messages", "output", "outputBodyJson", "content", "parts", "text", "answer", "response")
 DEEPEST = 12  # levels of objects and lists around a text
 HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])|\s+")
@@ -103,7 +103,8 @@ class Log:
     place: Place
     form: str
     record: Record  # unchanged from the file
-    # Its fields with names in snake_case; those of its metadata and usage also under names such as `usage.input`.
+    # The record's fields with names in snake_case. Fields of its metadata and usage also have names such as
+    # `usage.input`.
     fields: Mapping[str, Any]
     turns: Sequence[str]  # the user's texts, oldest first; at least one
     unanswered: str  # why the answer of a batch request is not known; otherwise empty
@@ -112,7 +113,7 @@ class Log:
 
 
 def read_logs(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Log]:
-    """The requests of users in files, plain or gzipped, and in folders of them. Those of batches come last.
+    """Yield the requests of users in files, plain or gzipped, and in folders of them. Batch requests come last.
 
     Args:
         left_out: counts the other records by reason.
@@ -152,7 +153,7 @@ def read_logs(paths: Sequence[Path], left_out: Counter[str]) -> Iterator[Log]:
 
 
 def _answered(record: Record, outputs: list[Record], several: bool) -> tuple[Record, Record, str]:
-    """The fields of a request to OpenAI's Batch API and of its output, and why there is no answer."""
+    """The fields of a request to OpenAI's Batch API and of its output, and the reason if there is no answer."""
     fields = record | read_fields(record.get("body", record.get("params"))) | {"custom_id": record["custom_id"]}
     if several:
         return record, fields, "a custom_id of several batches: import each batch by itself"
@@ -165,7 +166,7 @@ def _answered(record: Record, outputs: list[Record], several: bool) -> tuple[Rec
 
 
 def _reply(response: object) -> Record:
-    """A server's answer, as fields of a log."""
+    """The fields of a log from a server's answer."""
     reply = read_fields(response)
     reply = read_fields(reply.get("body")) or reply
     created = reply.get("created", reply.get("created_at"))
@@ -173,7 +174,7 @@ def _reply(response: object) -> Record:
 
 
 def _branch(nodes: Record, name: object) -> list[Record]:
-    """The messages up to a node of a conversation exported from ChatGPT, which may have branches."""
+    """The messages up to a node, in a conversation exported from ChatGPT, which may have branches."""
     messages = []
     for _ in nodes:
         node = read_fields(nodes.get(as_text(name) or ""))
@@ -184,7 +185,8 @@ def _branch(nodes: Record, name: object) -> list[Record]:
 
 
 def records_in(file: Path) -> Iterator[tuple[Place, Any, Shape]]:
-    """A file's records with their shapes; for an object that contains known records, even in a text, these."""
+    """Yield the records of a file with their places and shapes. If an object contains records of a known shape, also in
+    a text, these are yielded instead."""
     for place, value in each_row(file):
         shape = _find_shape(value)
         parts = list(value.values()) if isinstance(value, dict) and not shape.form else []
@@ -202,12 +204,12 @@ def _find_shape(record: object) -> Shape:
 
 
 def query_in(place: Place, fields: Mapping[str, Any]) -> str:
-    """The query in the fields of a record with a single user text; "" if that is empty.
+    """The query in the fields of a record with a single text of the user; "" if the text is empty.
 
     Raises:
         ZooterError: no field contains a query, or a conversation contains several.
     """
-    for name in ("query", "question", "prompt"):  # beside it, there may be the messages that followed
+    for name in ("query", "question", "prompt"):  # the record may also have the messages that followed
         if isinstance(text := fields.get(name), str) and isinstance(as_json(text), str):
             return text
     turns = turns_in(messages_in(fields))
@@ -224,9 +226,9 @@ def query_in(place: Place, fields: Mapping[str, Any]) -> str:
 
 
 def read_fields(record: object) -> Record:
-    """An object, also in a text of JSON, with its keys as `field_name` has them; {} for anything else.
+    """The fields of an object, also of a JSON text, with keys from `field_name`; {} for any other value.
 
-    An instruction with its input, as in Alpaca's data, or its context, as in Dolly's, becomes the `query`.
+    An instruction becomes the `query`, together with its input (as in Alpaca's data) or its context (as in Dolly's).
     """
     value = as_json(record)
     fields: Record = {}
@@ -241,20 +243,20 @@ def read_fields(record: object) -> Record:
 
 @lru_cache(1000)
 def field_name(heading: str) -> str:
-    """A key or the head of a column in snake_case, and as FIELDS and SHAPES have it: "Frage" is a `query`."""
+    """A key or a column heading in snake_case, translated to the names in FIELDS and SHAPES: "Frage" is a `query`."""
     name = INSIDE.sub("", HUMP.sub("_", heading.strip()).lower())
     return NAMES.get(name, name)
 
 
 def messages_in(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Role and text of each message in a record's fields."""
+    """The role and text of each message in a record's fields."""
     if isinstance(nodes := fields.get("mapping"), dict):
         return _messages(_branch(nodes, fields.get("current_node")), TEXTS)
     return _messages({name: fields.get(name) for name in TEXTS}, TEXTS)
 
 
 def has_logged_answer(fields: Mapping[str, Any]) -> bool:
-    """Whether a record's `answer` is a model's, so that it is no key: the record says which one gave it, or when."""
+    """Whether a record's `answer` is a model's answer and not a key, because the record has its model or its time."""
     names = ("candidate", "time", "tokens")
     return isinstance(fields.get("answer"), str) and any(_first(fields, *FIELDS[name]) is not None for name in names)
 
@@ -265,10 +267,10 @@ def turns_in(messages: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _log(left_out: Counter[str], source: Source, record: Record, request: Record, no_answer: str = "") -> Iterator[Log]:
-    """The request in a record, unless it has to be left out. `request` has fields that the record may lack."""
+    """Yield the request in a record, unless it is left out. `request` has fields that may be missing in the record."""
     file, place, shape = source
     fields = read_fields(request)
-    if body := read_fields(fields.get("request_body", fields.get("request"))):  # logged with the response
+    if body := read_fields(fields.get("request_body", fields.get("request"))):  # of logs with request and response
         body = read_fields(body.get("body")) or body
         fields = body | fields | _reply(fields.get("response_body", fields.get("response")))
     fields = _vote_in(fields) | fields
@@ -287,7 +289,7 @@ def _log(left_out: Counter[str], source: Source, record: Record, request: Record
 
 
 def _why_left_out(fields: Record, shape: Shape, turns: Sequence[str]) -> str:
-    """Why a record is not a user's query; "" if it is one."""
+    """The reason why a record is not a user's query; "" if it is one."""
     call = str(fields.get(shape.kind) or "").lower() if shape.kind else ""
     if call and not re.fullmatch(shape.generations, call):
         return next((name for part, name in CALLS.items() if part in call), f"other calls ({one_line(call, 40)})")
@@ -316,7 +318,7 @@ def _first(fields: Mapping[str, Any], read: Callable[[object], Any], names: str)
 
 
 def _vote_in(fields: Record) -> Record:
-    """Model and thumb of the last answer in a chat of Open WebUI, or in its feedback."""
+    """The model and the thumb of the last answer in a chat of Open WebUI, or in its feedback."""
     if "snapshot" in fields:
         data = read_fields(fields.get("data"))
         return {"model": data.get("model_id"), "feedback": data.get("rating")}
@@ -325,16 +327,16 @@ def _vote_in(fields: Record) -> Record:
 
 
 def _messages(value: object, names: Sequence[str], depth: int = DEEPEST) -> list[tuple[str, str]]:
-    """The role and text of each message in a value of any program; a text alone is a user's.
+    """The role and text of each message in a value of any program. A single text counts as the user's.
 
     Args:
-        names: the fields to look for messages in, until one has a text of a user, or of anybody for an answer.
+        names: the fields to search for messages, until one of them has a text: of the user, or, for answers, of anyone.
     """
     value = as_json(value)
     if isinstance(value, str):
         return [("user", value)]
     if isinstance(value, list) and depth:
-        entries = value[0] if value and isinstance(value[0], list) else value  # LangChain has lists of conversations
+        entries = value[0] if value and isinstance(value[0], list) else value  # LangChain's list of conversations
         return [message for entry in entries for message in _messages(entry, names, depth - 1)]
     if not isinstance(value, dict) or not depth:
         return []
@@ -358,7 +360,7 @@ def _messages(value: object, names: Sequence[str], depth: int = DEEPEST) -> list
 
 
 def _answer(value: object) -> str | None:
-    """The text of an answer in any server's or program's format."""
+    """The text of an answer in the format of any server or program."""
     messages = _messages(value, ANSWERS)
     replies = [text for role, text in messages if role in ASSISTANT]
     text = "\n".join(filter(None, replies[-1:] or [text for _, text in messages]))

@@ -1,8 +1,8 @@
 """The process that reads a PDF: `python pdf_text.py PAGES CHARACTERS`, with the file on standard input.
 
-It writes the text to standard output and exits with 0, or it writes a reason and a next step in two lines and exits
-with 1. An untrusted PDF may unpack to gigabytes or take hours, so the caller limits the time, and the process its
-memory. It imports nothing from this package, because it should start fast.
+It writes the text to standard output and exits with 0, or writes a reason and a next step in two lines and exits with
+1. An untrusted PDF may unpack to gigabytes or take hours, so the caller limits the time, and this process limits its
+memory. It imports nothing from this package, so that it starts fast.
 """
 
 import logging
@@ -18,11 +18,11 @@ ENCRYPTED = ("is encrypted", "Save it without a password, or paste its text.")
 
 
 class RefusedError(Exception):
-    """Why a PDF is not read, and the next step."""
+    """A PDF cannot be read. The arguments are the reason and the next step."""
 
 
 def main() -> None:
-    with suppress(ValueError, OSError):  # macOS refuses such a limit
+    with suppress(ValueError, OSError):  # macOS does not support this limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     pages, characters = map(int, sys.argv[1:])
     status = 1
@@ -32,7 +32,7 @@ def main() -> None:
         output = "\n".join(refusal.args)
     except MemoryError:
         output = f"takes too much memory to read\n{PART}"
-    except Exception as problem:  # pypdf raises many kinds on broken files
+    except Exception as problem:  # pypdf raises many kinds of errors for damaged files
         reason = " ".join(f"{type(problem).__name__}: {problem}"[:200].split())
         output = f"is a broken PDF ({reason})\nSave it again, or paste its text."
     sys.stdout.buffer.write(output.encode(errors="replace"))

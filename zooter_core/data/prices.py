@@ -1,4 +1,4 @@
-"""The cost of candidates, and a trade-off of quality against price at routing time, without retraining."""
+"""The cost of candidates, and the trade-off between quality and price at routing time, without retraining."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from zooter_core.method import metrics
 from zooter_core.method.metrics import Array, mean
 
 IMPROVEMENT = 0.1  # `willingness_to_pay` is the price of this gain in the probability of the best answer
-TOKENS = 300  # assumed length of a response, if it is not known
+TOKENS = 300  # the assumed length of a response if it is unknown
 STARTING = 0.1  # the willingness of a starting router (figures in docs/notebook/routers.md)
 
 
 def price_list(fleet: Fleet, pool: Sequence[str]) -> Array:
-    """US dollars per million tokens that each candidate of a pool writes, shape (N,).
+    """The price of each candidate of a pool in US dollars per million output tokens, shape (N,).
 
     Raises:
         ZooterError: a candidate is not in the fleet, or has no price there.
@@ -36,24 +36,27 @@ def price_list(fleet: Fleet, pool: Sequence[str]) -> Array:
 
 
 def known_prices(fleet: Fleet, pool: Sequence[str]) -> Array | None:
-    """Like `price_list`; None if some candidate of the pool has no price."""
+    """Like `price_list`, but None if a candidate of the pool has no price."""
     priced = {candidate.name for candidate in fleet.candidates if candidate.usd_per_million_tokens is not None}
     return price_list(fleet, pool) if priced.issuperset(pool) else None
 
 
 def find_willingness(fleet: Fleet) -> float:
-    """How much probability the fleet's router gives up for the lowest price: `[router] willingness`, or by default
-    STARTING for a starting router, which can only guess what a higher price gains, and 0 for a trained one."""
+    """The probability that the fleet's router gives up for the lowest price: `[router] willingness` in fleet.toml.
+
+    The default is 0 for a trained router. It is STARTING for a starting router, which can only guess the gain from a
+    higher price.
+    """
     if fleet.willingness is not None:
         return fleet.willingness
     return STARTING if fleet.router is None else 0.0
 
 
 def assumed(fleet: Fleet) -> Array:
-    """Every candidate's price for choosing, shape (N,), with assumptions for those without one in fleet.toml.
+    """Each candidate's price for choosing, shape (N,), with assumptions for candidates without a price in fleet.toml.
 
-    One that runs on this machine counts as free, and a hosted one as the most expensive, so that it is not chosen for
-    an unknown price.
+    Candidates on this machine count as free. Hosted candidates count as the most expensive, so that they are not chosen
+    for an unknown price.
     """
     written = [candidate.usd_per_million_tokens for candidate in fleet.candidates]
     highest = max((price for price in written if price is not None), default=0.0)
@@ -66,7 +69,7 @@ def runs_here(candidate: CandidateConfig) -> bool:
 
 
 def describe_weighing(fleet: Fleet) -> str:
-    """How the fleet's router weighs prices, for people; empty if it does not."""
+    """A sentence on how the fleet's router weighs prices; "" if it does not."""
     willingness, costs = find_willingness(fleet), assumed(fleet)
     if not willingness or not costs.max() > costs.min():
         return ""
@@ -77,7 +80,7 @@ def describe_weighing(fleet: Fleet) -> str:
 
 
 def why(decision: Decision) -> str:
-    """A sentence on a choice that depended on prices; empty if the most probable candidate was chosen."""
+    """A sentence on a choice that depended on prices; "" if the most probable candidate was chosen."""
     dearer, name = decision.most_probable, decision.candidate
     if dearer == name:
         return ""
@@ -87,12 +90,14 @@ def why(decision: Decision) -> str:
 
 
 def cost(candidate: CandidateConfig, prompt: int, answer: int, cached: int = 0) -> float | None:
-    """The cost of an answer in US dollars. Without any price, a candidate on this machine is free, and the cost of
-    others is None. If only one of two prices is missing, it counts as 0.
+    """The cost of an answer in US dollars.
+
+    If both prices are missing, candidates on this machine are free, and the cost of others is None. If only one of the
+    two prices is missing, it counts as 0.
 
     Args:
-        prompt, answer: tokens that the candidate reads and writes.
-        cached: tokens of the prompt that its server had cached.
+        prompt, answer: the number of input and output tokens.
+        cached: the number of tokens of the prompt that the server had cached.
     """
     reading, again = candidate.usd_per_million_prompt_tokens, candidate.usd_per_million_cached_tokens
     if candidate.usd_per_million_tokens is None and reading is None:
@@ -102,37 +107,38 @@ def cost(candidate: CandidateConfig, prompt: int, answer: int, cached: int = 0) 
 
 
 def dollars(prices: Array, tokens: Array) -> Array:
-    """US dollars per thousand queries like each of these, shape (n, N), without the prompts.
+    """The cost of each response in US dollars per thousand queries, without the prompts, shape (n, N).
 
     Args:
         prices: dollars per million tokens, shape (N,).
-        tokens: the responses' lengths, shape (n, N).
+        tokens: the lengths of the responses, shape (n, N).
     """
     return prices / 1e6 * tokens * 1000
 
 
 def check_willingness(willingness: float) -> None:
-    """Refuse a willingness that is below 0 or not finite."""
+    """Raise a ZooterError if the willingness is below 0 or not finite."""
     if not 0 <= willingness < math.inf:
         raise ZooterError("a willingness of 0 or above", f"{willingness:g}", "Use 0 to ignore prices.")
 
 
 def utilities(probabilities: Array, costs: Array, share: float, worth: float | None = None) -> Array:
-    """utility_i = probability_i - share * cost_i / worth, shape (..., N). At a share of 0, the probabilities.
+    """utility_i = probability_i - share * cost_i / worth, shape (..., N). If share is 0, the probabilities.
 
-    `share` is the probability of the best answer that is given up to save costs of `worth`. Two parameters set them:
-    with `--willingness`, it is the share for the highest price; with the endpoint's `willingness_to_pay` (Martian's
-    parameter), it is the dollars for a share of IMPROVEMENT.
+    `share` is the probability of the best answer that is given up to save costs of `worth`. The option `--willingness`
+    sets `share`, where `worth` is the highest price. The endpoint's `willingness_to_pay` (a parameter of Martian's API)
+    sets `worth` in dollars, where `share` is IMPROVEMENT.
 
     Args:
-        worth: in the unit of the costs. Default: the highest cost.
+        worth: an amount in the unit of the costs. By default, the highest cost.
     """
     return probabilities - share * costs / ((costs.max() or 1.0) if worth is None else worth)
 
 
 def by_willingness(fleet: Fleet, decision: Decision, willingness: float) -> Decision:
-    """A decision by utility, with the prices of fleet.toml (`--willingness`). Who asks for it wants to know what is
-    missing, so nothing is assumed.
+    """The decision by utility with the prices in fleet.toml, for `--willingness`.
+
+    Missing prices are an error and not assumed, because the user has asked for this explicitly.
 
     Raises:
         ZooterError: the willingness is below 0 or not finite, or above 0 and a candidate has no price.
@@ -143,7 +149,7 @@ def by_willingness(fleet: Fleet, decision: Decision, willingness: float) -> Deci
 
 
 def weighed(decision: Decision, costs: Array, willingness: float) -> Decision:
-    """A decision by utility; by probability alone if the willingness is 0 or everything is free.
+    """The decision by utility. It is by probability alone if the willingness is 0 or all candidates are free.
 
     Args:
         costs: the candidates' costs, shape (N,).
@@ -154,12 +160,13 @@ def weighed(decision: Decision, costs: Array, willingness: float) -> Decision:
 
 
 def by_dollars(decision: Decision, costs: Mapping[str, float | None], dollars: float) -> Decision:
-    """A decision by utility among some candidates, with the costs of their answers in dollars (`willingness_to_pay`).
+    """The decision by utility among some candidates, with the costs of their answers, for `willingness_to_pay`.
 
     Args:
-        dollars: 0 or more. At 0, the cheapest candidate has the highest utility.
+        costs: the cost of each candidate's answer in dollars.
+        dollars: the willingness to pay, which is 0 or more. At 0, the cheapest candidate has the highest utility.
     """
-    # With nothing to pay, a dollar outweighs any probability.
+    # With a willingness to pay of 0, any cost outweighs any probability.
     return _traded(decision, list(costs), np.array(list(costs.values()), float), IMPROVEMENT, max(dollars, 1e-12))
 
 
@@ -173,8 +180,8 @@ def _traded(
 
 @dataclass(frozen=True)
 class ChoiceMeans:
-    """Means over queries: the score on the `n` queries whose choice has one, the price of the chosen candidate in
-    dollars per million tokens, and the dollars of a thousand queries."""
+    """Means over queries: the score (of the `n` choices with a score), the price of the chosen candidate in dollars per
+    million tokens, and the dollars per thousand queries."""
 
     n: int
     score: float
@@ -184,7 +191,7 @@ class ChoiceMeans:
 
 @dataclass(frozen=True)
 class Trade(ChoiceMeans):
-    """Choosing with prices compared with choosing by probability alone; the 95% interval of the gain in score."""
+    """Choosing with prices compared with choosing by probability alone, with the 95% interval of the gain in score."""
 
     willingness: float
     at_0: ChoiceMeans
@@ -192,7 +199,7 @@ class Trade(ChoiceMeans):
 
 
 def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willingness: float) -> Trade:
-    """Score and cost of choosing by utility, compared with choosing by probability.
+    """The score and cost of choosing by utility, compared with choosing by probability.
 
     Args:
         table: scores, shape (n, N).
@@ -213,8 +220,10 @@ def trade(probabilities: Array, table: Array, prices: Array, costs: Array, willi
 
 @dataclass(frozen=True)
 class Spent:
-    """Mean costs with the chosen candidates, each candidate, a random one, and all of them; for instance the dollars of
-    a thousand queries. `n`: on how many queries, where not on all."""
+    """Mean costs of the chosen candidates, each candidate, a random candidate, and all candidates together.
+
+    The unit is, for example, dollars per thousand queries. `n` is the number of queries if it is not that of all.
+    """
 
     chosen: float
     candidates: dict[str, float]
@@ -224,11 +233,11 @@ class Spent:
 
 
 def spent(candidates: Sequence[str], chosen: NDArray[np.intp], costs: Array) -> Spent | None:
-    """Mean costs of choices on the queries where every candidate has a cost; None if there are none.
+    """The mean costs of choices over the queries where every candidate has a cost; None if there are no such queries.
 
     Args:
-        chosen: indices of candidates, shape (n,).
-        costs: the responses' costs, e.g. in dollars per thousand queries, shape (n, N).
+        chosen: the indices of the chosen candidates, shape (n,).
+        costs: the costs of the responses, for example in dollars per thousand queries, shape (n, N).
     """
     complete = np.isfinite(costs).all(axis=1)  # the same queries for each method
     if not complete.any():

@@ -1,5 +1,5 @@
-"""A pipeline's run: appends to its folder (`run_folder`), tracks finished steps, and reads records back as queries,
-responses, rewards, tags and scores.
+"""A run of the pipeline: appends records to its folder (`run_folder`), tracks finished steps, and reads records as
+queries, responses, rewards, tags and scores.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ RESTORE = (
 
 
 class Run:
-    """An open run folder. A lock keeps other processes out until `close`.
+    """An open run folder, locked against other processes until `close`.
 
-    In `scores`, `samples`, `of_responses` and `tags`, queries are in the order of the queries file, without those that
-    are set aside. Missing responses are NaN.
+    In `scores`, `samples`, `of_responses` and `tags`, queries are in the order of the queries file, without queries
+    that are set aside. Missing responses are NaN.
 
     Args:
-        create: make the folder if it does not exist.
+        create: create the folder if it does not exist.
 
     Raises:
         ZooterError: the folder is in use, is not a run folder, or contains a link.
@@ -70,7 +70,7 @@ class Run:
         try:
             self._make_private()
             self.state = self._read_state()
-            if not (self.folder / ROUTER).exists():  # the step `distill` can make it again
+            if not (self.folder / ROUTER).exists():  # the step `distill` can create it again
                 self.reopen("distill")
         except BaseException:
             self._lock.release()
@@ -83,20 +83,20 @@ class Run:
         self.close()
 
     def close(self) -> None:
-        """Release the lock. A new folder in which no step began is removed."""
+        """Release the lock. A new folder in which no step has begun is removed."""
         if self._new and [path.name for path in self.folder.iterdir()] == [LOCK]:
             (self.folder / LOCK).unlink()
             self.folder.rmdir()
         self._lock.release()
 
     def _make_private(self) -> None:
-        """Restrict files that a library wrote to their owner; the folder too, unless it holds other files."""
+        """Make files that a library wrote private, and also the folder, unless it holds other files."""
         if {path.name.partition(files.PARTIAL)[0] for path in self.folder.iterdir()} <= set(RUN_FILES):
             files.narrow(self.folder)
         for path in (*(self.folder / name for name in RUN_FILES), *(self.folder / ROUTER).rglob("*")):
             files.narrow(path)
 
-    # Settings, and which steps are finished
+    # Settings and finished steps
 
     def _read_state(self) -> dict[str, Any]:
         path = self.folder / STATE
@@ -117,22 +117,22 @@ class Run:
             partial.write_text(dump_json(self.state, indent=2) + "\n", encoding="utf-8")
 
     def begin(self, step: str, settings: Settings) -> None:
-        """Record a step's settings when it starts; later starts must use the same ones, except for FOLLOWS.
+        """Record a step's settings when it starts. Later starts must use the same settings, except for FOLLOWS.
 
         Raises:
-            ZooterError: a setting differs from the first start; the message names it.
+            ZooterError: a setting differs from the first start. The message contains the setting.
         """
         self.agree(step, settings)
         self.state["steps"][step] = parse_json(dump_json(settings))
         self._write_state()
 
     def reopen(self, *steps: str) -> None:
-        """Mark steps as unfinished, so that they process what has changed. The next `begin` stores this."""
+        """Mark steps as unfinished, so that they process changes. The next `begin` stores this."""
         for step in steps:
             self.state["seals"].pop(step, None)
 
     def agree(self, step: str, settings: Settings) -> None:
-        """Refuse settings with which a step that has begun cannot continue. Like `begin`, but writes nothing."""
+        """Check that a step that has begun can continue with these settings, like `begin`, but without writing."""
         settings = parse_json(dump_json(settings))
         first = self.state["steps"].get(step, settings)
         for name in dict.fromkeys([*first, *settings]):
@@ -153,14 +153,14 @@ class Run:
 
     @property
     def pool(self) -> tuple[str, ...]:
-        """The candidates for which rewards, labels and router are made."""
+        """The candidates for which rewards, labels and router are computed."""
         return tuple(self.setting("start", "pool"))
 
     def is_finished(self, step: str) -> bool:
         return step in self.state["seals"]
 
     def require(self, step: str) -> None:
-        """Refuse to go on before a step is finished."""
+        """Raise a ZooterError if a step is not finished."""
         if not self.is_finished(step):
             raise ZooterError.saying(f"The step {step} of the run {self.folder} is not finished.", _next_step(step))
 
@@ -172,15 +172,15 @@ class Run:
     # Records
 
     def records(self, file: str) -> Iterator[dict[str, Any]]:
-        """The complete records of a file, in order; an incomplete last line is skipped.
+        """Yield the complete records of a file, in order. An incomplete last line is skipped.
 
         Raises:
-            WorkError: a line in the middle is not JSON.
+            WorkError: a line before the last one is not JSON.
         """
         return jsonl.read_records(self.folder / file)
 
     def lines(self, file: str, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """The lines of queries, in a file with one line per query.
+        """The lines of the queries with these ids, from a file with one line per query.
 
         Raises:
             ZooterError: a line is missing, because the step is not finished.
@@ -198,13 +198,13 @@ class Run:
         jsonl.append_records(self.folder / file, records)
 
     def replace(self, file: str, records: Iterable[Mapping[str, Any]]) -> None:
-        """Replace a file. The old one stays until all records are on disk."""
+        """Replace a file. The old file is kept until all records are on disk."""
         path = self.folder / file
         with files.writing(path), files.atomic(path) as new, jsonl.Appender(new) as out:
             for record in records:
                 out.append([record])
 
-    # What the records say
+    # Contents of the records
 
     def queries(self) -> list[Query]:
         """All queries of the run, in order."""
@@ -235,7 +235,7 @@ class Run:
         return {id: names for id, names in lacking.items() if names}
 
     def refused(self) -> dict[str, str]:
-        """The queries that a candidate refused, in order: id -> the first such candidate of the pool, and why."""
+        """The queries that a candidate refused, in order: id -> the first such candidate of the pool and its reason."""
         places = {name: place for place, name in enumerate(self.pool)}
         records = [r for r in self.records(RESPONSES) if r.get("error") is not None and r["candidate"] in places]
         records.sort(key=lambda r: (places[r["candidate"]], r["sample"]), reverse=True)  # the last of an id counts
@@ -243,7 +243,7 @@ class Run:
         return {query.id: reasons[query.id] for query in self.queries() if query.id in reasons}
 
     def set_aside(self) -> dict[str, str]:
-        """The queries without rewards: id -> why."""
+        """The queries without rewards: id -> reason."""
         return {record["id"]: record["set_aside"] for record in self.records(REWARDS) if "set_aside" in record}
 
     def scores(self) -> Scores:
@@ -263,13 +263,17 @@ class Run:
         return scores.tagged(self.tags()) if self.is_finished("tag") else scores
 
     def samples(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Of every response the reward, the reward model's alone, and the verified outcome (NaN where nothing verifies
-        it), each of the shape (queries, candidates, samples)."""
+        """Figures of each response, each of shape (queries, candidates, samples).
+
+        They are the reward, the reward of the reward model alone, and the verified outcome, which is NaN if the
+        response is not verified.
+        """
         means, rewards, outcomes = self._rewards(self._rewarded())
         return verified_rewards(rewards, outcomes, mean_and_deviation(means)), rewards, outcomes
 
     def of_responses(self, *fields: str) -> list[NDArray[np.float64]]:
-        """Some figures of the responses, means over samples, shape (queries, candidates) each; NaN without response."""
+        """Numeric fields of the responses, as means over samples, each of shape (queries, candidates); NaN without
+        responses."""
         figures: dict[tuple[str, str], list[list[float]]] = {}
         for record in self.records(RESPONSES):
             values = [value if is_number(value := record.get(field)) else 0 for field in fields]  # 0 may be omitted
@@ -284,8 +288,10 @@ class Run:
         return [tuple(tag["name"] for tag in line["tags"]) for line in lines]
 
     def export_scores(self, path: Path) -> None:
-        """Write the run as a score file: the reward model's mean rewards, the means of verified outcomes, the first
-        response of each candidate, the tags and answer keys of the queries file.
+        """Write the run as a score file.
+
+        It has the reward model's mean rewards, the means of verified outcomes, the first response of each candidate,
+        and the tags and answer keys of the queries file.
 
         Raises:
             ZooterError: the file cannot be written, or every query is set aside.
@@ -299,7 +305,7 @@ class Run:
                 out.write(dump_json(line, ensure_ascii=False) + "\n")
 
     def _rewards(self, rewarded: Sequence[tuple[Query, Mapping[str, Any]]]) -> list[NDArray[np.float64]]:
-        """Mean rewards, shape (queries, candidates), and the rewards and outcomes of samples; NaN for a missing one."""
+        """The mean rewards, shape (queries, candidates), and the rewards and outcomes of samples; NaN if missing."""
         pool, none = self.pool, [math.nan] * self.setting("collect", "samples")
         missing = {"rewards": math.nan, "samples": none, "verified": none}
         return [
@@ -312,7 +318,7 @@ class Run:
         return [query for query, _ in self._rewarded()]
 
     def _rewarded(self) -> list[tuple[Query, dict[str, Any]]]:
-        """The queries that are not set aside, in order, and their rewards. Raises ZooterError if there are none."""
+        """The queries that are not set aside, in order, with their rewards. Raises ZooterError if there are none."""
         queries = self.queries()
         lines = self.lines(REWARDS, [query.id for query in queries])
         rewarded = [(query, line) for query, line in zip(queries, lines, strict=True) if "set_aside" not in line]
@@ -329,13 +335,13 @@ class Run:
 class RunSummary:
     """The contents of a run folder's run.json, read without the lock."""
 
-    pool: tuple[str, ...]  # the candidates for which rewards, labels and router are made
-    candidates: tuple[str, ...]  # all that were asked for responses, including those that left the pool
-    finished: tuple[str, ...]  # the sealed steps, in order
+    pool: tuple[str, ...]  # the candidates for which rewards, labels and router are computed
+    candidates: tuple[str, ...]  # all candidates that were asked, including those removed from the pool
+    finished: tuple[str, ...]  # the finished steps, in order
 
 
 def read_run(folder: Path) -> RunSummary | None:
-    """The run in a folder; None if there is no readable one."""
+    """The run in a folder; None if there is no readable run."""
     path = folder / STATE
     try:
         state = parse_json(path.read_text(encoding="utf-8"))

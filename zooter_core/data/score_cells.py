@@ -1,4 +1,4 @@
-"""Reads cells of score files: a score as a number, a word or a sign, a response, or nothing."""
+"""Reads cells of score files: scores (numbers, words or signs), responses, and missing values."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from zooter_core.base.records import LARGEST_SCORE
 from zooter_core.base.strict_json import is_number
 from zooter_core.data.json_records import as_number
 
-MISSING = re.compile(r"[-–—?.]*|n[./]?a\.?|<na>|nan|null|none|#[\w/]+[!?]?")  # the last are errors of a spreadsheet
-# The last words of each are Excel's in German, French, Spanish, Italian, Portuguese and Dutch.
+MISSING = re.compile(r"[-–—?.]*|n[./]?a\.?|<na>|nan|null|none|#[\w/]+[!?]?")  # the last are errors of spreadsheets
+# The last words of each set are those of Excel in German, French, Spanish, Italian, Portuguese and Dutch.
 RIGHT = """pass passed correct right yes y win won good like liked thumbs_up 👍 ✓ ✔ ✅
 true wahr vrai verdadero vero verdadeiro waar"""
 WRONG = """fail failed incorrect wrong no n loss lose lost bad dislike disliked thumbs_down 👎 ✗ ✘ ❌
@@ -27,16 +27,16 @@ THOUSANDS = re.compile(r"(?<=\d)(\.(?=(\d{3}\.)*\d{3},\d)|,(?=(\d{3},)*\d{3}\.\d
 
 @dataclass
 class Scale:
-    """Reads the scores of a file, which have one scale: shares such as 8/10 or 80%, or other numbers."""
+    """Reads the scores of a file, which must have the same scale: shares such as 8/10 or 80%, or other numbers."""
 
     share: str = ""  # the first share in the file, with its place
     high: str = ""  # the first other number above 1
 
     def read(self, value: object, whose: str) -> float | None:
-        """A score: a number, which may have a decimal comma or a percent sign, or a word such as true.
+        """The score in a cell: a number, which may have a decimal comma or a percent sign, or a word such as true.
 
         Returns:
-            None if it is missing.
+            The score; None if it is missing.
 
         Raises:
             ZooterError: the cell is not a score, or the file has scores on two scales.
@@ -89,12 +89,12 @@ def _number_in_text(text: str) -> float | None:
 
 
 def _as_decimal(text: str) -> float | None:
-    """A number, which may have a decimal comma or thousands separators."""
+    """The number in a text, which may have a decimal comma or thousands separators."""
     if "," in text:
         text = THOUSANDS.sub("", text)
     return as_number(text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text)
 
 
 def as_response(value: object) -> str | None:
-    """A response, which may be a number in JSON; None if there is none."""
+    """The response in a cell, which may be a number in JSON; None if there is none."""
     return value if isinstance(value, str) else str(value) if is_number(value) else None

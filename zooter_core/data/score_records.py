@@ -1,8 +1,8 @@
-"""Score files of any form: records with `scores` by model, a column for each model, or a row for each score.
+"""Reads score files of any form: records with `scores` by model, one column per model, or one row per score.
 
-Many programs write the last form (query, model, score): the rows of a query make a line, also where each model has a
-file of its own. `--log_samples` of lm-evaluation-harness is such a file, whose folder names the model. A vote between
-two models is a row for each of them.
+Many programs write the last form (query, model, score). The rows of a query are joined to one line, even if each model
+has its own file. The files from `--log_samples` of lm-evaluation-harness have this form; the folder has the model's
+name. A vote between two models becomes one row for each of them.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from zooter_core.data.logs import TEXTS, field_name, messages_in, query_in, read
 from zooter_core.data.score_cells import Scale, as_response, is_missing, read_number
 
 SCORE = ("score", "overall_score", "reward")
-LIKELY = ("overall", "rating", "grade", "is_correct", "correct", "passed", "success")  # scores, if they are numbers
+LIKELY = ("overall", "rating", "grade", "is_correct", "correct", "passed", "success")  # scores if they are numbers
 MODEL = ("model", "model_name", "candidate", "llm", "model_id", "generator")
 CLEAR_RESPONSE = ("response", "output", "completion", "prediction")
-RESPONSE = (*CLEAR_RESPONSE, "answer", "text")  # the last two may also be a key and the query
-DECIDED = (("winner", "loser"), ("chosen_model", "rejected_model"))  # of a vote; the first has won
+RESPONSE = (*CLEAR_RESPONSE, "answer", "text")  # the last two may also be an answer key and the query
+DECIDED = (("winner", "loser"), ("chosen_model", "rejected_model"))  # columns of a vote: the winner and the loser
 PAIRS = (("model_a", "model_b"), ("generator_1", "generator_2"), ("model_1", "model_2"), *DECIDED)
 TIES = ("tie", "draw", "both")
 WHAT = r"(score|rating|grade|reward|quality|accuracy|acc|correct|pass|passed|response|answer|output)s?"
-AFFIX = re.compile(  # around a model's name; the last is a scale, as in "small (1-5)"
+AFFIX = re.compile(  # the text around a model's name; the last alternative is a scale, as in "small (1-5)"
     rf"^{WHAT}[\W_]+(?=\w)|(?<=\w)([\W_]+{WHAT}\W*)?(\s*[(\[](%|\d*\s*[-–/]\s*\d+)[)\]]|\s+/\s*\d+)?$", re.IGNORECASE
 )
-SCORED = re.compile(r"(\w+_)?(ratings|grades|rewards|results)")  # an object of scores by model
+SCORED = re.compile(r"(\w+_)?(ratings|grades|rewards|results)")  # objects of scores by model
 AVERAGE = (
     "(grand.|overall.|weighted.)?(mean|avg|average|total|sum|median)(.(score|rating)|s)?|ø|durchschnitt|mittelwert|summe"
     "|gesamt|moyenne|somme|promedio|suma|m[eé]dia|soma|totale|gemiddelde|среднее|итого|平均|平均分|合计|总分|合計"
 )
 SUMMARY = re.compile(rf"({AVERAGE}|overall|max|min|count|std.*|standard.deviation)\W*(\(.*\))?")
 ABOUT = {*TEXTS, *FIELDS, "dataset", "source", "tags", "choices", "target", "expected", "label", "ground_truth"}
-MEASURE = re.compile(  # the names of columns that are no model's
+MEASURE = re.compile(  # names of columns that are not models
     r"(.*_)?(category|topic|type|stream|language|notes?|comments?|rater|date|row|turns?|level|difficulty|split|fold"
     r"|seed|year|temperature|weight|priority|version|complexity|confidence|diff|delta|variance|status|reason)"
     rf"|no\.?|nr\.?|n[°º]|№|#|序号|番号|reference(\..*)?|unnamed:.\d+|(.*_)?({AVERAGE})"
     r"|(.*[\W_])?(q?id|idx|index|ms|at|ts|time|timestamp|created|length|len|count|num|number|words|characters)"
     r"|(.*[\W_])?(costs?|price|usd|tokens?|latency|seconds|duration|rank)([\W_].*)?|time_.*|(.*_)?metric:.*"
 )
-# Of a row with a model, `correct` may be the score.
+# In a row with a model, `correct` may be the score.
 BESIDE = ("correct", "gold", "best", "winner", "chosen", "rejected", "min", "max", "std")
 STEP = """Name a column of scores (higher is better) after each model, or have a row for each score (query, model, \
 score) or response (query, model, response); docs/scores.md shows them. `zooter run` scores queries that have none."""
@@ -67,28 +67,29 @@ class _Rows:
     responses: dict[str, str] = field(default_factory=dict)
 
     def joined(self) -> Record:
-        """One record, with the mean of each model's scores and its last response."""
+        """One record with the mean of each model's scores and its last response."""
         record = self.record | ({"responses": self.responses} if self.responses else {})
         scores = {name: fmean(values) for name, values in self.scores.items()}
         return record | ({"scores": scores} if scores or not self.responses else {})
 
 
 def score_records(paths: Sequence[str | Path], responses: bool = False) -> Iterator[tuple[int, Place, Record]]:
-    """The lines of score files, each with the file's number and its place: records with `scores`, `responses`, or both.
+    """Yield the lines of score files, each with the index of its file and its place. A line has `scores`, `responses`,
+    or both.
 
     Args:
-        responses: whether a table with texts and numbers has responses, of which some are numbers, and no scores.
+        responses: whether a table with texts and numbers has responses, some of which are numbers, instead of scores.
 
     Raises:
-        ZooterError: a file has no record, or one that holds no score.
+        ZooterError: a file has no records, or a record without scores.
     """
     lines = _lines(paths, responses)
     return _joined(lines) if len(paths) > 1 else lines
 
 
 def _joined(lines: Iterable[tuple[int, Place, Record]]) -> Iterator[tuple[int, Place, Record]]:
-    """The lines of several files. Where two files have scores of other models for a query, its lines become one."""
-    queries: dict[str | int, tuple[int, Place, Record]] = {}  # by text, or by number where the text is taken
+    """Yield the lines of several files. If files have scores of different models for a query, its lines are joined."""
+    queries: dict[str | int, tuple[int, Place, Record]] = {}  # by text, or by number if the text is already a key
     scale = Scale()
     for number, (file, place, record) in enumerate(lines):
         text = query_in(place, read_fields(record)).strip()
@@ -111,7 +112,7 @@ def _scored_models(record: Record) -> set[str]:
 
 
 def _lines(paths: Sequence[str | Path], responses: bool) -> Iterator[tuple[int, Place, Record]]:
-    """The lines of each file by itself, but for rows of one model, which make one line for their query in all files."""
+    """Yield the lines of each file. Rows with one model's score are joined to one line per query over all files."""
     together: dict[str, _Rows] = {}
     alone: dict[int, list[Line]] = {}  # file -> its lines, if they have scores of one model
     for file, path in enumerate(map(Path, paths)):
@@ -129,7 +130,7 @@ def _lines(paths: Sequence[str | Path], responses: bool) -> Iterator[tuple[int, 
         if empty:
             raise ZooterError(f"at least one query in {path}", "none", "Check the file.")
         lines = _by_column(table, responses)
-        if lines and len(_scored_models(lines[0][1])) == 1:  # the other models may have files of their own
+        if lines and len(_scored_models(lines[0][1])) == 1:  # other models may have their own files
             alone[file] = lines
         else:
             yield from ((file, *line) for line in lines)
@@ -141,7 +142,10 @@ def _lines(paths: Sequence[str | Path], responses: bool) -> Iterator[tuple[int, 
 def _files_of_one_model(
     paths: Sequence[str | Path], alone: Mapping[int, list[Line]]
 ) -> Iterator[tuple[int, Place, Record]]:
-    """The lines of files with one column of scores. It names the model, unless other files have the same one."""
+    """Yield the lines of files with one column of scores.
+
+    The column's name is the model's name. If other files have the same column, the file's name is used.
+    """
     columns = {file: next(iter(lines[0][1]["scores"])) for file, lines in alone.items()}
     shared = len({*columns.values()}) < len(columns)
     for file, lines in alone.items():
@@ -151,14 +155,18 @@ def _files_of_one_model(
 
 
 def _unwrapped(path: Path) -> Iterator[Line]:
-    """The records of a file. Of a list in one, as in {"model": "a", "results": [...]}, each with what is around it."""
+    """Yield the records of a file.
+
+    If a record contains a list, as in {"model": "a", "results": [...]}, each element is yielded together with the other
+    fields of the record.
+    """
     for place, record in each_record(path):
         if _are_scores(record.get("scores")) or not any(isinstance(part, dict | list) for part in record.values()):
             yield place, record
             continue
         if objects(
             results := read_fields(record.get("results")).get("results")
-        ):  # promptfoo has the prompts beside them
+        ):  # promptfoo also has a list of prompts
             record = {"results": results}
         ratings = [part for name, part in record.items() if SCORED.fullmatch(name.lower()) and _are_scores(part)]
         if len(ratings) == 1 and "scores" not in record:
@@ -178,7 +186,7 @@ def _are_scores(value: object) -> bool:
 
 
 def _keyed(record: Record) -> list[Record]:
-    """The rows of {query: {model: score}}, {model: {query: score}} or {id: {"query": ..., ...}}; else none."""
+    """The rows of {query: {model: score}}, {model: {query: score}} or {id: {"query": ..., ...}}; otherwise []."""
     if all(map(_are_scores, record.values())):
         inner = [name for scores in record.values() for name in scores]
         if all(" " in name for name in inner) and not any(" " in name for name in record):
@@ -198,7 +206,7 @@ def _listed(record: Record) -> list[Record]:
 
 
 def _by_model(value: object) -> list[Record]:
-    """The objects in an object, or in lists there, if all have a score or a response; their names are the models'."""
+    """The objects in an object or in its lists, if all have a score or a response. Their keys are the models."""
     parts = value if isinstance(value, dict) else {}
     lists = {name: objects(part if isinstance(part, list) else [part]) for name, part in parts.items()}
     rows = [{"model": name} | row for name, part in lists.items() for row in part]
@@ -207,16 +215,17 @@ def _by_model(value: object) -> list[Record]:
 
 
 def _is_summary(record: Record) -> bool:
-    """Whether a row of a table is the average or the sum of others, as spreadsheets have it below them."""
+    """Whether a row of a table is the average or the sum of other rows, as at the end of spreadsheets."""
     cells = [cell.strip().lower() for cell in record.values() if isinstance(cell, str)]
     words = [cell for cell in cells if SUMMARY.fullmatch(cell)]
     return bool(words) and all(cell in words or is_missing(cell) or read_number(cell) is not None for cell in cells)
 
 
 def _vote(place: Place, fields: Record) -> list[Record]:
-    """The rows of a vote between two models: the winner has 1, the other 0, and each a half after a tie; else none.
+    """The rows of a vote between two models: 1 for the winner, 0 for the loser, and 0.5 for both in a tie; [] if the
+    record is not a vote.
 
-    Of a conversation, which a vote is about as a whole, the first text is the query.
+    If the vote is on a conversation, its first text is the query.
     """
     names = next((names for names in PAIRS if names[0] in fields and names[1] in fields), ())
     if not names or not (names in DECIDED or {"winner", "preference", f"winner_{names[0]}"} & fields.keys()):
@@ -225,14 +234,14 @@ def _vote(place: Place, fields: Record) -> list[Record]:
     words = [(name, name[-1], f"model {name[-1]}", rival.lower()) for name, rival in zip(names, rivals, strict=True)]
     winner = str(fields.get("winner") or fields.get("preference") or "").strip().lower()
     columns = [number for name in names if (number := read_number(fields.get(f"winner_{name}"))) is not None]
-    share: float | None = 1.0 if winner in words[0] else 0.0 if winner in words[1] else None  # of the first
+    share: float | None = 1.0 if winner in words[0] else 0.0 if winner in words[1] else None  # for the first model
     if names in DECIDED:
         share = 1.0
-    elif len(columns) == len(names):  # a column for each outcome
+    elif len(columns) == len(names):  # one column per outcome
         share = (1 + columns[0] - columns[1]) / 2
     elif winner.startswith(TIES):
         share = 0.5
-    elif (preference := as_number(winner)) is not None and 1 <= preference <= 2:  # of AlpacaEval
+    elif (preference := as_number(winner)) is not None and 1 <= preference <= 2:  # AlpacaEval
         share = 2 - preference
     if share is None and not is_missing(winner):
         step = f'Write "{names[0]}", "{names[1]}" or "tie" into the column "winner".'
@@ -245,7 +254,8 @@ def _vote(place: Place, fields: Record) -> list[Record]:
 
 
 def _named_fields(path: Path, record: Record) -> Record:
-    """The fields of a record, which other programs name otherwise. Where nothing names the model, the file does."""
+    """The fields of a record, renamed from those of other programs. Without a field for the model, the file's name is
+    used."""
     fields = read_fields(record)
     if "snapshot" in fields:
         return _of_open_webui(fields)
@@ -261,16 +271,16 @@ def _named_fields(path: Path, record: Record) -> Record:
 
 
 def _with_metrics(fields: Record, model: object) -> Record:
-    """The fields of a model's response. Its `scores` by metric, if it has such, are fields themselves."""
+    """The fields of a model's response. If it has `scores` by metric, each metric becomes a field."""
     scores = as_json(fields.get("scores")) if {*CLEAR_RESPONSE, "text"} & fields.keys() else None
     if not isinstance(scores, dict) or as_text(model) in scores:
         return fields
-    gone = ("scores", *(RESPONSE if len(scores) > 1 else ()))  # of several, none is the score of the response
+    gone = ("scores", *(RESPONSE if len(scores) > 1 else ()))  # several metrics: none is the response's score
     return {name: value for name, value in fields.items() if name not in gone} | scores
 
 
 def _of_open_webui(fields: Record) -> Record:
-    """A thumb: a score, or a vote where another model answered too."""
+    """The fields of a thumb, which is a score, or a vote if another model answered too."""
     data = read_fields(fields.get("data"))
     model, liked = data.get("model_id"), data.get("rating") == 1
     if rivals := data.get("sibling_model_ids"):
@@ -279,18 +289,18 @@ def _of_open_webui(fields: Record) -> Record:
 
 
 def _of_lm_evaluation_harness(path: Path, fields: Record) -> Record:
-    """A sample, whose file is `samples_TASK_TIME.jsonl` in the model's folder."""
+    """The fields of a sample from a file `samples_TASK_TIME.jsonl` in the model's folder."""
     if path.parent.name.startswith("samples_"):
         step = "Name each file after its model, or give the folders to `zooter distill`."
         raise ZooterError(f"the name of a model around {path}", "none: a browser sends files without folders", step)
     scored = [name for name in fields if name not in ("doc_id", "target") and read_number(fields[name]) is not None]
     metric = next((name for name in fields.get("metrics") or () if name in scored), *scored[:1] or [""])
-    prompt = fields.get("arguments")  # of each request: the prompt, and how to go on
+    prompt = fields.get("arguments")  # for each request, the prompt and the continuation
     while isinstance(prompt, dict | list) and prompt:
         prompt = next(iter(prompt.values() if isinstance(prompt, dict) else prompt))
     doc = read_fields(fields["doc"])
     query = {name: doc[name] for name in TEXTS if name in doc and name != "text"} or {"prompt": prompt}
-    task = path.name.removeprefix("samples_").rpartition("_")[0]  # before the time
+    task = path.name.removeprefix("samples_").rpartition("_")[0]  # without the time
     return query | {"model": path.parent.name.replace("__", "/"), "dataset": task, "score": fields.get(metric)}
 
 
@@ -310,7 +320,7 @@ def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record, sc
         raise ZooterError(f"the name of a model in {place}", f"{fields[model]!r:.40} in {model}", FIX_LINE)
     query, above = query_in(place, fields).strip(), next(reversed(together), "")
     if not query and above and name not in {*together[above].scores, *together[above].responses}:
-        query = above  # its cells were merged
+        query = above  # the cells were merged
     about = {name: value for name, value in fields.items() if name in ABOUT and name != response}
     rows = together.setdefault(query, _Rows(file, place, about | {"query": query}))
     if (number := scale.read(fields.get(score), f"{name} in {place}")) is not None:
@@ -320,11 +330,11 @@ def _add(together: dict[str, _Rows], file: int, place: Place, fields: Record, sc
 
 
 def _by_column(rows: Sequence[Line], responses: bool) -> list[Line]:
-    """The rows of a table with a column for each model: its scores where most cells are numbers, else its responses."""
+    """The lines of a table with one column per model: scores if most cells are numbers, otherwise responses."""
     if not rows:
         return []
     place, record = rows[0]
-    query_in(place, read_fields(record))  # its error, if it has none
+    query_in(place, read_fields(record))  # raises if the record has no query
     columns = [name for name in dict.fromkeys(name for _, record in rows for name in record) if name.strip()]
     cells = {name: [cell for _, record in rows if not is_missing(cell := record.get(name))] for name in columns}
     models = {name: model for name in columns if (model := _name_model(name)) is not None}
@@ -343,21 +353,21 @@ def _by_column(rows: Sequence[Line], responses: bool) -> list[Line]:
 
 
 def _counts_rows(cells: Sequence[object], count: int) -> bool:
-    """Whether the cells of a long table number its rows, from 0 or 1."""
+    """Whether the cells of a long table are the row numbers, from 0 or 1."""
     if count < 10 or len(cells) < count:
         return False
     return any(all(str(cell) == str(n) for n, cell in enumerate(cells, first)) for first in (0, 1))
 
 
 def _are_mostly_numbers(name: str, cells: Sequence[object]) -> bool:
-    """Whether a column has scores: half of its cells are numbers, or it is called so."""
+    """Whether a column has scores: half of its cells are numbers, or it has the name of a score."""
     least = 0 if field_name(name) in SCORE else len(cells) / 2
     return bool(cells) and sum(read_number(cell) is not None for cell in cells) >= least
 
 
 def _name_model(column: str) -> str | None:
-    """The model in a column's name: that of "small", "rating_small" and "Score (small)" is the same. None if the name
-    is that of no model's column."""
+    """The model in a column's name, which is `small` for "small", "rating_small" and "Score (small)"; None if the
+    column is not a model's."""
     if not _may_be_scores(column):
         return None
     name = column.strip()
@@ -368,6 +378,6 @@ def _name_model(column: str) -> str | None:
 
 
 def _may_be_scores(name: str) -> bool:
-    """Whether a column may hold scores, by its name."""
+    """Whether a column may hold scores, according to its name."""
     name = field_name(name)
     return name not in {*ABOUT, *MODEL, *CLEAR_RESPONSE} and not MEASURE.fullmatch(name)

@@ -1,6 +1,6 @@
-"""Queries files and score files (JSON or tables, plain or gzipped), checked line by line.
+"""Reads queries files and score files (JSON or tables, plain or gzipped), and checks them line by line.
 
-From score files, `zooter distill --scores` trains a router. `Scores` holds them in memory.
+`zooter distill --scores` trains a router on score files. `Scores` holds them in memory.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from zooter_core.method.verified import mean_and_deviation, verified_rewards
 
 NO_DATASET, OTHER = "all", "other"
 PARAPHRASES = Path(__file__).with_name("paraphrases.jsonl")
-LEAST = 2  # candidates with a score that a query needs, in a pool of at least as many
-FEWEST = 10  # scores that a candidate needs to count, or a fifth of another one's, if that is less
+LEAST = 2  # the least candidates with a score per query, in a pool of at least this size
+FEWEST = 10  # scores that a candidate needs to count, or a fifth of another candidate's if this is less
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Scores:
     # Shape (queries, candidates); NaN for missing scores. Unchanged from the file, unless its lines have verified
     # outcomes (`method/verified.py`).
     scores: NDArray[np.float64]
-    left_out: int = 0  # number of queries left out, because fewer than two candidates have a score
-    files: tuple[str, ...] = ()  # the files that they were read from, for messages
+    left_out: int = 0  # the number of queries left out, because fewer than two candidates have a score
+    files: tuple[str, ...] = ()  # the files that the scores were read from, for messages
 
     def __post_init__(self) -> None:
         for name in self.candidates:
@@ -65,12 +65,12 @@ class Scores:
 
     @property
     def place(self) -> str:
-        """The files, for the end of a message; empty if there are none."""
+        """The files, for the end of a message; "" if there are none."""
         return f" in {', '.join(self.files)}" if self.files else ""
 
     @property
     def missing(self) -> dict[str, int]:
-        """The candidates that lack scores, and on how many queries."""
+        """The candidates that lack scores: candidate -> the number of queries."""
         counts = np.isnan(self.scores).sum(axis=0).tolist()
         return {name: count for name, count in zip(self.candidates, counts, strict=True) if count}
 
@@ -82,19 +82,19 @@ class Scores:
         return [name for name, count in zip(self.candidates, counts, strict=True) if 0 < count < fewest]
 
     def without_barely_scored(self) -> Scores:
-        """A copy without these candidates' scores, so that they count as average."""
+        """A copy without the scores of barely scored candidates, so that these count as average."""
         few = np.isin(self.candidates, self.barely_scored)
         return replace(self, scores=np.where(few, np.nan, self.scores)) if few.any() else self
 
     @property
     def datasets(self) -> list[str]:
-        """The data set of each query; `all` if the file names none, and `other` for the rest if it names some."""
+        """The data set of each query. For queries without one, it is `other`, or `all` if no query has one."""
         rest = OTHER if any(query.dataset for query in self.queries) else NO_DATASET
         return [query.dataset or rest for query in self.queries]
 
     @property
     def kinds(self) -> list[tuple[str, ...]]:
-        """Each query's kinds: its data set if there are several, else its tags."""
+        """Each query's kinds: its data set if there are several data sets, otherwise its tags."""
         datasets = self.datasets
         return [(name,) for name in datasets] if len(set(datasets)) > 1 else [query.tags for query in self.queries]
 
@@ -117,7 +117,7 @@ class Scores:
         return replace(self, candidates=names, scores=self.scores[:, columns], left_out=0)
 
     def comparable(self) -> Scores:
-        """The queries with scores of at least two candidates, or of the only one."""
+        """A copy with the queries for which at least two candidates, or the only candidate, have scores."""
         enough = (~np.isnan(self.scores)).sum(axis=1) >= min(LEAST, len(self.candidates))
         if enough.all():
             return self
@@ -125,7 +125,7 @@ class Scores:
         return replace(part, left_out=self.left_out + int((~enough).sum()))
 
     def check_choice(self) -> None:
-        """Refuse scores of a single candidate, from which no router can be trained."""
+        """Raise a ZooterError for scores of a single candidate, on which no router can be trained."""
         if len(self.candidates) < LEAST:
             step = "Add scores of others on the same queries, in a column for each model or a row for each score."
             instead = f"those of {listed(self.candidates)} alone"
@@ -138,20 +138,20 @@ class Scores:
         return self.subset(sorted(np.random.default_rng(0).permutation(len(self.queries))[:most].tolist()))
 
     def subset(self, rows: Sequence[int]) -> Scores:
-        """A copy with the queries of these row numbers."""
+        """A copy with the queries at these row numbers."""
         queries = tuple(self.queries[row] for row in rows)
         return replace(self, queries=queries, scores=self.scores[list(rows)], left_out=0)
 
 
-# One or more score files, or what is in them: also a table of pandas, polars, Arrow or the hub, or a list of objects.
+# One or more score files, or their contents: scores, a table of pandas, polars, Arrow or the hub, or a list of objects.
 ScoreSource = Scores | str | Path | Sequence[str | Path] | Any
 
 
 def each_query(path: str | Path) -> Iterator[tuple[str, Query]]:
-    """The queries of a file one at a time, each with its place ("file, line 3"). Ids may repeat, texts may be blank.
+    """Yield the queries of a file, each with its place ("file, line 3"). Ids may repeat, and texts may be blank.
 
     Raises:
-        ZooterError: a line is wrong (named), or there is no query.
+        ZooterError: a line is wrong (the message contains its place), or there are no queries.
     """
     place = ""
     for number, (place, record, _) in enumerate(records_in(Path(path)), 1):
@@ -161,15 +161,15 @@ def each_query(path: str | Path) -> Iterator[tuple[str, Query]]:
 
 
 def read_queries(path: str | Path, tell: Tell = silent) -> list[Query]:
-    """Queries from a file of any form (`each_row`), with `id`, `dataset` or `source`, and `tags` if it has them.
+    """The queries in a file of any form (`each_row`). `id`, `dataset` or `source`, and `tags` are optional.
 
-    Queries of white space alone, as traffic has them, are left out.
+    Blank queries, which occur in traffic, are left out.
 
     Args:
-        tell: called with a note on how many these were, and where the first was, and how many repeat others.
+        tell: called with notes on the number of blank queries and the place of the first one, and on repeated queries.
 
     Raises:
-        ZooterError: a line is wrong (named), an id occurs twice, or there is no query.
+        ZooterError: a line is wrong (the message contains its place), an id occurs twice, or there are no queries.
     """
     lines = list(each_query(path))
     queries = [query for _, query in lines if query.text.strip()]
@@ -184,16 +184,16 @@ def read_queries(path: str | Path, tell: Tell = silent) -> list[Query]:
 
 
 def read_scores(paths: Sequence[str | Path], progress: Callable[[int], None] = lambda lines: None) -> Scores:
-    """One or more score files, read line by line. A line may lack candidates; with fewer than two it is left out.
+    """Read one or more score files. A line may lack candidates; lines with fewer than two candidates are left out.
 
     Args:
-        progress: called with the number of queries so far; an exception of it ends the reading.
+        progress: called with the number of queries so far. An exception from it ends the reading.
 
     Raises:
         ZooterError: a line is wrong, an id occurs twice in a file, or no query has scores of two candidates.
     """
     queries: list[Query] = []
-    columns: dict[str, array[float]] = {}  # of each candidate, a score for each query
+    columns: dict[str, array[float]] = {}  # candidate -> its score on each query
     verified: dict[int, dict[str, float]] = {}  # row -> outcomes
     for file, lines in groupby(score_records(paths), itemgetter(0)):
         begin, scale = len(queries), Scale()
@@ -237,12 +237,13 @@ def _scores_in(place: str, record: Mapping[str, Any], scale: Scale) -> dict[str,
 
 
 def as_scores(source: ScoreSource) -> Scores:
-    """Scores as they are, or read from score files or a table in memory (`read_scores`); else a ZooterError."""
+    """The scores, read from score files or a table in memory if necessary (`read_scores`). Raises ZooterError for other
+    sources."""
     if isinstance(source, Scores):
         return source
-    for rows in ("to_dicts", "to_pylist", "to_list"):  # of polars; Arrow; a data set of the hub
+    for rows in ("to_dicts", "to_pylist", "to_list"):  # polars; Arrow; a data set of the hub
         source = getattr(source, rows)() if hasattr(source, rows) else source
-    source = source.to_dict("records") if hasattr(source, "to_dict") else source  # of pandas
+    source = source.to_dict("records") if hasattr(source, "to_dict") else source  # pandas
     paths = [source] if isinstance(source, str | Path) else source
     if isinstance(paths, list | tuple) and all(isinstance(path, str | Path) for path in paths):
         return read_scores(paths)
@@ -259,7 +260,7 @@ def read_texts(paths: Sequence[str | Path], scores: Scores | None = None) -> lis
     """The responses of each query, candidate -> text; {} if a line has none.
 
     Args:
-        scores: the result of `read_scores` for the same files. Queries that it left out are left out here, too.
+        scores: the result of `read_scores` for the same files. Queries that it left out are left out here too.
     """
     least = min(LEAST, len(scores.candidates)) if scores and scores.left_out else 0
     return [
@@ -293,7 +294,7 @@ def score_line(
 
 
 def read_query(place: str, record: Mapping[str, Any], fallback: str, blank: bool = False) -> Query:
-    """The query of a line; `fallback` is its id if the line has none. `blank` accepts one of white space alone."""
+    """The query of a line. `fallback` is the id if the line has none. `blank` is whether the text may be blank."""
     fields = read_fields(record)
     text = query_in(place, fields)
     if not blank and not text.strip():
@@ -313,7 +314,7 @@ def read_query(place: str, record: Mapping[str, Any], fallback: str, blank: bool
 
 
 def read_responses(place: str, record: Mapping[str, Any]) -> dict[str, str]:
-    """The `responses` of a line: candidate -> text. null is a missing one."""
+    """The `responses` of a line: candidate -> text, without missing ones (null)."""
     texts = record.get("responses")
     texts = {name: text for name, text in texts.items() if text is not None} if isinstance(texts, dict) else texts
     if texts is None and (scores := record.get("scores")) and isinstance(scores, dict):
@@ -338,18 +339,18 @@ def _outcomes(place: str, record: Mapping[str, Any], scores: Mapping[str, Any]) 
 
 
 def _check_name(name: str, place: str) -> None:
-    """Refuse a name that no candidate can have; `place` ends the sentence."""
+    """Raise a ZooterError for a name that a candidate cannot have. `place` is the end of the sentence."""
     if mistake := wrong_name(name):
         raise ZooterError(f"{mistake[0]} for a candidate{place}", *mistake[1:])
 
 
 def _shown(value: Any) -> str:
-    """A field's value for an error message; None if the field is missing."""
+    """The value of a field for an error message. `value` is None if the field is missing."""
     return "none" if value is None else repr(value)[:60]
 
 
 def no_repeats(queries: Sequence[Query], path: str) -> None:
-    """Refuse a file with two queries of one id."""
+    """Raise a ZooterError if two queries in a file have the same id."""
     if repeats := [id for id, count in Counter(query.id for query in queries).items() if count > 1]:
         raise ZooterError(f"different ids in {path}", f'"{repeats[0]}" twice', "Rename or remove one of the lines.")
 

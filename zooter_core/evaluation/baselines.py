@@ -1,4 +1,4 @@
-"""Other ways of choosing, with which a router is compared: simple rules, and kNN.
+"""Baselines with which a router is compared: simple rules and kNN.
 
 kNN predicts a candidate's score from the most similar training queries (RouterBench, arXiv 2403.12031):
 
@@ -19,17 +19,18 @@ from zooter_core.router.clusters import Vectors
 from zooter_core.router.encoder import TextEncoder
 from zooter_core.router.kinds.arrays import softmax, unit
 
-Floats = NDArray[np.float32]  # of kNN
+Floats = NDArray[np.float32]
 NEIGHBOURS, TEMPERATURE = 100, 0.1
-AT_ONCE = 1024  # queries that are compared with all others in one step
+AT_ONCE = 1024  # queries whose similarities to all training queries are in memory at once
 
 
 def simple(scores: Scores, learned: Scores) -> dict[str, Array]:
-    """The score of simple rules, learned from `learned`, on each query of `scores`, shape (n,); NaN without a score.
+    """The score of each simple rule's choice on each query of `scores`, shape (n,); NaN where the choice has no score.
 
-    `best single` always chooses the candidate with the highest mean over data sets, `majority` the one that wins most
-    queries, and `best per data set` the one with the highest mean in the query's data set (best single if the data set
-    is new). Candidates with hardly any scores (`Scores.barely_scored`) are left out.
+    The rules are derived from `learned`. `best single` always chooses the candidate with the highest mean over data
+    sets, `majority` the candidate that wins most queries, and `best per data set` the candidate with the highest mean
+    in the query's data set (best single if the data set is new). Candidates with hardly any scores
+    (`Scores.barely_scored`) are left out.
     """
     learned = learned.without_barely_scored()
     table = learned.scores
@@ -53,8 +54,12 @@ def best_single(scores: Scores) -> int:
 
 
 def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
-    """The score of kNN's choice on each query, shape (n,), with the router's encoder. Both score tables must have the
-    candidates in the same order."""
+    """The score of kNN's choice on each query of `scores`, shape (n,).
+
+    Args:
+        scores, learned: scores to evaluate on and to learn from, with the candidates in the same order.
+        encoder: the router's encoder.
+    """
     vectors, learned_from = (encoder.embed_all([query.text for query in one.queries]) for one in (scores, learned))
     references = unit(learned_from.astype(np.float32))
     table = completed(references, normalise(learned.scores, "spread", ()).astype(np.float32))
@@ -64,12 +69,13 @@ def nearest(scores: Scores, learned: Scores, encoder: TextEncoder) -> Array:
 def predicted(
     queries: Vectors, vectors: Floats, scores: Floats, k: int = NEIGHBOURS, temperature: float = TEMPERATURE
 ) -> Floats:
-    """The scores that kNN predicts from the k nearest training queries (from all if there are fewer), shape (n, m).
+    """The scores that kNN predicts from the k nearest training queries, shape (n, m).
 
     Args:
         queries: the queries' vectors, shape (n, width), of any norm and precision.
         vectors: the training queries' vectors, of unit norm, shape (t, width).
-        scores: the training queries' scores, shape (t, m), none missing.
+        scores: the training queries' scores, shape (t, m), without missing scores.
+        k: the number of nearest queries; all queries are used if there are fewer.
     """
     parts = []
     for first in range(0, max(1, len(queries)), AT_ONCE):
@@ -81,7 +87,7 @@ def predicted(
 
 
 def completed(vectors: Floats, scores: Floats, k: int = NEIGHBOURS, temperature: float = TEMPERATURE) -> Floats:
-    """The training queries' scores; kNN over the queries with a score of that candidate fills each gap."""
+    """The training queries' scores without gaps: kNN predicts a candidate's missing scores from its other scores."""
     full = scores.copy()
     for column in np.flatnonzero(np.isnan(scores).any(axis=0)):
         gaps = np.isnan(scores[:, column])
@@ -91,7 +97,7 @@ def completed(vectors: Floats, scores: Floats, k: int = NEIGHBOURS, temperature:
 
 
 def _largest(values: Floats, count: int) -> tuple[Floats, NDArray[np.intp]]:
-    """The largest values of each row and their indices, in any order. Of equal values, the first are taken."""
+    """The largest values of each row and their indices, in any order. In a tie, the first values."""
     least = -np.partition(-values, count - 1, axis=-1)[:, count - 1 : count]
     above, equal = values > least, values == least
     room = count - above.sum(axis=-1, keepdims=True)

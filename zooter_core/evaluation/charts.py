@@ -1,7 +1,7 @@
-"""Plotly charts for the demo's pages and for files that commands write: colours, layout, and the charts of both.
+"""Plotly charts for the demo's pages and for files written by commands: colours, layout, and the charts that both use.
 
 A figure is a dictionary in plotly's JSON format. Names and texts are untrusted, and plotly interprets markup, links,
-formulas and templates in every text: all texts must go through `text` or `hover`.
+formulas and templates in every text. So all texts must go through `text` or `hover`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Figure = dict[str, Any]
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#C9B400", "#999999")
 ROUTER = "#7C4DDB"
 GREY = "#888888"
-GROUND, THIN = "#ffffff", "#ddd8e8"  # of a light page (.streamlit/config.toml)
+GROUND, THIN = "#ffffff", "#ddd8e8"  # background and lines of a light page (.streamlit/config.toml)
 INK = "#000037"  # nearly black; on a page, Streamlit replaces it with its own text colour, which is light in dark mode
 FONT = '"Source Sans", "Source Sans Pro", Helvetica, Arial, sans-serif'
 WORDS: Figure = {"size": 14, "color": INK}
@@ -26,18 +26,18 @@ DASHES = ("solid", "dash", "dot")
 SWEEP_COLOURS = (ROUTER, *PALETTE)
 SWEEP_AXES = ("beta (weight of the plain label)", "mean score per query, 95% interval")
 MARK = 10  # pixels
-WIDEST, LABEL = 46, 22  # characters that fit on a phone, in a line of a hover text and in a name on an axis
+WIDEST, LABEL = 46, 22  # characters that fit on a phone: per line of a hover text, and per name on an axis
 CONFIG: Figure = {"displaylogo": False, "modeBarButtons": [["toImage"]], "toImageButtonOptions": {"scale": 2}}
 ENTITIES = {ord(character): f"&#{ord(character)};" for character in "&<>${"}
 
 
 def text(words: str) -> str:
-    """A text in which plotly finds no tag, link, formula or template."""
+    """The text, escaped so that plotly finds no tag, link, formula or template in it."""
     return words.translate(ENTITIES)
 
 
 def hover(*sentences: str) -> str:
-    """A hover text of sentences, each of which starts a new line."""
+    """A hover text with each sentence on a new line."""
     lines = [line for sentence in sentences for line in textwrap.wrap(sentence, WIDEST)]
     return "<br>".join(map(text, lines))
 
@@ -50,11 +50,11 @@ AXIS: Figure = {
     "tickfont": WORDS | {"size": 13},
     "ticklabelstandoff": 4,
     "zeroline": False,
-    "ticklabeloverflow": "allow",  # measuring each label costs a fifth of a drawing
+    "ticklabeloverflow": "allow",  # measuring labels takes a fifth of the drawing time
 }
 LAYOUT: Figure = {
     "font": WORDS,
-    "dragmode": False,  # a finger on a chart scrolls the page
+    "dragmode": False,  # so that swiping over a chart scrolls the page
     "hovermode": "closest",
     "hoverlabel": {"align": "left", "font": WORDS},
     "bargap": 0.25,
@@ -81,11 +81,11 @@ def framed(
     margin: Mapping[str, Any] = MARGIN,
     **layout: Any,
 ) -> Figure:
-    """A chart with titles on its axes. It has the page's colours; `on_white` gives a file its own.
+    """A chart with titles on its axes, in the page's colours. For files, `on_white` sets other colours.
 
     Args:
-        legend: whether there is a legend below the chart, or settings for it.
-        margin: margins in pixels, where they differ from the default.
+        legend: whether there is a legend below the chart, or its settings.
+        margin: margins in pixels.
         layout: further settings of the layout; `xaxis` and `yaxis` are merged into the axes.
     """
     titles = {name: {"text": words, "standoff": 12, "font": WORDS} for name, words in (("xaxis", x), ("yaxis", y))}
@@ -96,7 +96,7 @@ def framed(
 
 
 def on_white(figure: Figure, height: int) -> Figure:
-    """A chart for a file, in the colours of the demo's light pages. `height` is in pixels."""
+    """The chart for a file, in the colours of the demo's light pages. `height` is in pixels."""
     axis = {"gridcolor": THIN, "linecolor": THIN}
     label = {"bgcolor": GROUND, "bordercolor": THIN}
     ground = {"paper_bgcolor": GROUND, "plot_bgcolor": GROUND}
@@ -112,7 +112,7 @@ def of_names(names: Sequence[str], **more: Any) -> Figure:
 
 
 def error_bars(middles: Sequence[float], intervals: Sequence[tuple[float, float]], colour: str) -> Figure:
-    """Plotly's error bars: the distance of each end from the middle; no bar where an end is not finite."""
+    """Error bars for plotly: the distance of each end from the middle. There is no bar if an end is not finite."""
     ends = [
         (high - middle, middle - low) if all(map(math.isfinite, (low, middle, high))) else (None, None)
         for middle, (low, high) in zip(middles, intervals, strict=True)
@@ -127,8 +127,7 @@ def error_bars(middles: Sequence[float], intervals: Sequence[tuple[float, float]
 
 
 def trace(kind: str, xs: Iterable[Any], ys: Iterable[Any], hovers: Iterable[str] = (), **more: Any) -> Figure:
-    """A part of a chart, as plotly has it. `hovers` are what each point says under the pointer, a sentence on each
-    line; without them, nothing is said."""
+    """A trace in plotly's format. `hovers` are the hover texts of its points; without them, points have none."""
     texts = [hover(*sentences.split("\n")) for sentences in hovers]
     pointed = {"hovertext": texts, "hoverinfo": "text"} if texts else {"hoverinfo": "skip"}
     return {"type": kind, "x": list(xs), "y": list(ys), **pointed, **more}
@@ -143,7 +142,7 @@ def _marked(
     stars: Collection[int] = (),
     **more: Any,
 ) -> Figure:
-    """A line with a marker per point, stars for some; `number` is its index among the lines of the chart."""
+    """A line with a marker per point. Points in `stars` are stars. `number` is the line's index in the chart."""
     marker = {
         "color": colour,
         "opacity": 1,
@@ -156,7 +155,7 @@ def _marked(
 
 
 def sweep_chart(sweep: Sweep) -> Figure:
-    """The mean score against beta with its 95% interval, a line per tau; a star marks the best point."""
+    """The mean score against beta with its 95% interval, one line per tau. A star marks the best point."""
     by_tau: dict[float, list[SweepRow]] = {}
     for row in sorted(sweep.rows, key=lambda row: row.beta):
         by_tau.setdefault(row.tau, []).append(row)
@@ -185,14 +184,17 @@ def selection_chart(
     quality: str = "mean score per query",
     marks: Sequence[Figure] = (),
 ) -> Figure:
-    """Quality over cost (dollars if `priced`, else calls): a line per k, whose points are in the order of cost, and the
-    straight line of as many random queries. `marks` are drawn over the lines."""
+    """Quality against cost: one line per k with its points in order of cost, and `marks` above the lines.
+
+    A straight line shows the same number of queries chosen at random. Cost is in dollars if `priced`, otherwise in
+    calls.
+    """
     straight = {"mode": "lines", "line": {"color": GREY, "dash": "dot", "width": 1.5}, "name": "random queries"}
     traces = []
     for number, (k, points) in enumerate(curves.items()):
         costs, rewards = [point.cost(priced) for point in points], [point.reward for point in points]
         ends = [costs[0], costs[-1]], [rewards[0], rewards[-1]]
-        traces.append(trace("scatter", *ends, **straight, showlegend=not number))  # one legend entry for all of them
+        traces.append(trace("scatter", *ends, **straight, showlegend=not number))  # one legend entry for all k
         texts, name = [_curve_texts(point, priced) for point in points], f"router, {k} models if unsure"
         traces.append(_marked(costs, rewards, ROUTER, number, texts, name=name))
     unit = "dollars per thousand queries" if priced else "model calls per query"

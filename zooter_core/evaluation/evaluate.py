@@ -1,4 +1,4 @@
-"""Evaluate a router, or any other choice of candidates, on scores, and report on a training."""
+"""Evaluates a router, or other choices of candidates, on scores, and computes the report of a training run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from zooter_core.method.mixture import chosen, level
 from zooter_core.router.neighbours import in_sample_note
 from zooter_core.router.router import Router, restrict_rows
 
-NEVER = 60  # queries; a candidate that none of them went to is chosen for less than 5% (the rule of three: 3 / 60)
+NEVER = 60  # queries; if a candidate gets none of them, its share is below 5% (rule of three: 3 / 60)
 
 
 def evaluate(
@@ -45,26 +45,26 @@ def evaluate(
     scores: ScoreSource,
     learned: ScoreSource | None = None,
 ) -> dict[str, Any]:
-    """How well a router chooses: the figures of `zooter evaluate --json`.
+    """Compute how well a router chooses: the figures of `zooter evaluate --json`.
 
         evaluate("my-router", "scores.jsonl")["mean"]["regret"]
 
-    Besides the figures of `compare` these are `baselines`, other ways of choosing. Each has its mean score (`chosen`,
-    unweighted over data sets), `datasets`, `regret`, whether it was picked in hindsight, and `router_minus`, the 95%
-    interval of the router's score minus its own. `verdict` says whether routing beats always using the best single
-    candidate; see `figures.Verdict`.
+    These are the figures of `compare`, and `baselines`. Each baseline has its mean score (`chosen`, unweighted over
+    data sets), `datasets`, `regret`, whether it was picked in hindsight, and `router_minus`, the 95% interval of the
+    router's score minus its own score. `verdict` says whether routing beats always using the best single candidate; see
+    `figures.Verdict`.
 
     Args:
-        router: or its folder.
-        scores: one or more score files, or their contents; the candidates may be in another order than the router's.
-        learned: the scores that the router was distilled from. The baselines then learn from them too, and kNN joins;
-            otherwise they are picked in hindsight, on the scores that they are judged by.
+        router: a router or its folder.
+        scores: one or more score files, or their contents. The order of the candidates may differ from the router's.
+        learned: the scores that the router was distilled from. The baselines then learn from the same scores, and
+            include kNN. Without them, the baselines are picked in hindsight, on the scores for evaluation.
 
     Warns:
-        UserWarning: the router of a folder has learned from some of the queries.
+        UserWarning: the router of a folder was trained on some of the queries.
 
     Raises:
-        ZooterError: there is no router, a file is wrong, or the scores are of other candidates.
+        ZooterError: there is no router, a file is wrong, or the candidates differ from the router's.
         WorkError: the router does not work.
     """
     scores = as_scores(scores)
@@ -80,8 +80,12 @@ def compute_evaluation(
     rmr: Array | None = None,
     probabilities: Array | None = None,
 ) -> Evaluation:
-    """What `evaluate` returns as JSON; with `rmr` as in `compare`, and the `probabilities` that `compute_probabilities`
-    gave for this router and these scores, if it was called."""
+    """The result of `evaluate`, before its conversion to JSON.
+
+    Args:
+        rmr: as in `compare`.
+        probabilities: the result of `compute_probabilities` for this router and these scores, if already computed.
+    """
     router = Router.load(router) if isinstance(router, str | Path) else router
     scores = as_scores(scores)
     probabilities = compute_probabilities(router, scores) if probabilities is None else probabilities
@@ -96,8 +100,11 @@ def compute_evaluation(
 
 
 def compute_probabilities(router: Router, scores: Scores, progress: Callable[[int], None] = lambda done: None) -> Array:
-    """A router's probabilities for the queries of scores and their candidates, in the order of the scores. Raises
-    ZooterError if the router lacks one of the candidates."""
+    """A router's probabilities for the queries of `scores`, with the candidates in the order of `scores`.
+
+    Raises:
+        ZooterError: the router lacks one of the candidates.
+    """
     if missing := [name for name in scores.candidates if name not in router.candidates]:
         step = f"{did_you_mean(missing[0], router.candidates)} Rename or remove them, or name a router that knows them."
         raise ZooterError("scores of the router's candidates alone", f"scores of {listed(missing)} too", step)
@@ -107,7 +114,7 @@ def compute_probabilities(router: Router, scores: Scores, progress: Callable[[in
 
 
 def _baseline(scores: Scores, values: Array, earned: Array, hindsight: bool) -> Baseline:
-    """Figures of another way of choosing; `values` and `earned` are its scores and the router's, shape (n,)."""
+    """The figures of a baseline. `values` are its scores and `earned` the router's scores, both of shape (n,)."""
     datasets = {name: float(mean) for name, mean in metrics.group_means(values, scores.datasets).items()}
     return Baseline(
         n=_scored(values),
@@ -126,22 +133,22 @@ def compare(
     learned: Scores | None = None,
     source: Source = "judged",
 ) -> Evaluation:
-    """Figures of a router's choice, of each candidate, and of a random and a perfect choice.
+    """The figures of a router's choice, of each candidate, and of a random and a perfect choice.
 
-    Where scores are missing, a method's mean is over the queries where its choice has a score, and a difference over
-    those where both choices have one; `counts` has the number of these queries, and of each candidate's. The oracle and
-    a random choice are those among the scored candidates. NaN where there is no query.
+    If scores are missing, a method's mean is over the queries where its choice has a score, and a difference is over
+    the queries where both choices have a score. `counts` has the numbers of these queries, also for each candidate. The
+    oracle and a random choice are among the candidates with a score. Figures without any query are NaN.
 
-    `gap_closed` is (router - best single) / (oracle - best single); None where the gap is 0 or close to it.
-    `best_choice` is how often no candidate does better than the choice; a shared first place counts. `calibration` is
-    how often the chosen candidate has the highest score, by its probability.
+    `gap_closed` is (router - best single) / (oracle - best single); None if the gap is 0 or close to 0. `best_choice`
+    is how often no candidate has a higher score than the choice. `calibration` is how often the chosen candidate has
+    the highest score, by its probability.
 
     Args:
-        probabilities: the router's, shape (n, N); it chooses the most probable candidate.
-        rmr: the score of RMR's choice on each query, shape (n,); it joins MTR and %Uplift.
-        learned: the scores that the router learned from, with the same candidates. The verdict compares it with the
-            best single candidate on these; otherwise with the best one in hindsight.
-        source: of the queries, for the verdict.
+        probabilities: the router's probabilities, shape (n, N). It chooses the most probable candidate.
+        rmr: the score of RMR's choice on each query, shape (n,), to include RMR in MTR and %Uplift.
+        learned: the scores that the router learned from, with the same candidates. The verdict compares the router with
+            the best single candidate on these scores; without them, with the best candidate in hindsight.
+        source: the source of the queries, for the verdict.
 
     Raises:
         ZooterError: a candidate has the name of a method.
@@ -190,7 +197,10 @@ def compare(
 
 
 def _verdict(scores: Scores, probabilities: Array, best: str, learned: Scores | None, source: Source) -> Verdict:
-    """The router's choices against the best single candidate of `learned`, or else against `best`, in hindsight."""
+    """The verdict on the router's choices against the best single candidate on `learned`.
+
+    Without `learned`, it is against `best`, in hindsight.
+    """
     against = best if learned is None else learned.candidates[best_single(learned)]
     alone = scores.scores[:, scores.candidates.index(against)]
     earned = chosen(probabilities, scores.scores)
@@ -202,7 +212,7 @@ def _verdict(scores: Scores, probabilities: Array, best: str, learned: Scores | 
 
 
 def _interval(name: str, values: Array) -> tuple[float, float]:
-    """The interval of a mean; a regret's interval is cut off at 0."""
+    """The interval of a mean. The interval of a regret is clipped at 0."""
     low, high = metrics.interval(values)
     return max(low, 0.0) if name.startswith("regret") else low, high
 
@@ -219,7 +229,7 @@ def _ranks(methods: Mapping[str, Array], datasets: Sequence[str]) -> dict[Litera
 
 
 def _best_choice(scores: Array, best: Array) -> Share | None:
-    """How often a method's score, shape (n,), is the best one; None if it has no score."""
+    """How often a method's score, shape (n,), is the best score; None if the method has no score."""
     scores, best = without_gaps(scores, best)
     if not len(scores):
         return None
@@ -251,7 +261,7 @@ def _of_dataset(candidates: tuple[str, ...], table: Array, chosen: Array, rmr: A
 
 
 def _average(candidates: Sequence[str], datasets: Sequence[DatasetMeans]) -> Means:
-    """Unweighted means over data sets, and the best of these candidates."""
+    """Unweighted means over data sets, and the best of the `candidates`."""
 
     def over(values: Sequence[float]) -> float:
         return float(mean(np.array(values)))
@@ -294,25 +304,26 @@ def report(
     cross_validated: Array | None = None,
     corrected: bool = False,
 ) -> Report:
-    """The figures of a training: each candidate's rewards by source, and the router on the held-back queries.
+    """The figures of a training run: each candidate's rewards by source, and the router on the held-back queries.
 
-    - A source leaves out candidates without a score there. If scores are missing, `scored` counts each candidate's.
-    - A candidate with next to no scores (`Scores.barely_scored`) counts as having none.
-    - The held-back figures leave out candidates without any score, the queries that the router gives to these, and data
-      sets where the router or a candidate has no score. They are None if nothing can be compared.
+    - The figures of a source leave out candidates without a score there. If scores are missing, `scored` has the number
+      of each candidate's scores.
+    - The few scores of candidates with hardly any scores (`Scores.barely_scored`) are ignored.
+    - The held-back figures leave out candidates without scores, queries that the router sends to these candidates, and
+      data sets where the router or a candidate has no score. They are None if nothing can be compared.
 
-    The held-back figures are those of `compare` with RMR among the methods, `selection` (in a pool of two or more) and,
-    where prices are known, the `dollars` that the methods cost for a thousand queries.
+    The held-back figures are those of `compare` with RMR, `selection` (if the pool has at least two candidates) and, if
+    prices are known, the `dollars` of each method per thousand queries.
 
     Args:
-        entropies: reward entropy of each query, in [0, 1].
-        held_back: which queries the router has not learned from, shape (n,).
-        outputs: the router's on the held-back queries; None where there are none.
-        sampled: one response for each candidate and query, free of cost, if not given.
+        entropies: the reward entropy of each query, in [0, 1].
+        held_back: a mask of the queries that the router has not learned from, shape (n,).
+        outputs: the router's outputs on the held-back queries; None if there are none.
+        sampled: the individual responses. By default, one free response per candidate and query.
         cross_validated: three rows over the training queries: the score of the choice of a router that has not learned
-            from the query, that of the best single candidate, and the query's fold; NaN where there is no score, or
-            where a query took no part. They give the verdict where few queries are held back.
-        corrected: as for `difference`.
+            from the query, the score of the best single candidate, and the query's fold. NaN where there is no score,
+            or where a query is in no fold. These rows give the verdict if few queries are held back.
+        corrected: as in `difference`.
     """
     sources = _by_source(scores, np.array(entropies))
     scores = scores.without_barely_scored()
@@ -322,7 +333,7 @@ def report(
         router, alone, folds = cross_validated
         single = learned.candidates[
             int(level(learned.scores).argmax())
-        ]  # as `mixture.cross_fitted_levels` chose in each fold
+        ]  # the rule of `mixture.cross_fitted_levels` in each fold
         crossed = verdicts.reach_verdict(
             learned, router, alone, single, "cross-validation", folds=folds, corrected=corrected
         )
@@ -366,18 +377,18 @@ def _by_source(scores: Scores, entropies: Array) -> dict[str, SourceFigures]:
 
 
 def _judged(fold: Scores, probabilities: Array) -> NDArray[np.bool_]:
-    """The queries of the data sets where every candidate, and the choice, has a score for some query; shape (n,)."""
+    """A mask of the queries of data sets in which each candidate and the choice have some score, shape (n,)."""
     columns = np.column_stack([fold.scores, chosen(probabilities, fold.scores)])
     able = {name: bool(row.all()) for name, row in metrics.group_means(np.isfinite(columns), fold.datasets).items()}
     return np.array([able[name] for name in fold.datasets], dtype=bool)
 
 
 def _held_back(outputs: selection.Outputs, fold: Scores, learned: Scores | None, sampled: Sampled) -> Evaluation | None:
-    """The router's figures on the held-back queries; None if some difference has no query."""
+    """The router's figures on the held-back queries; None if there is no query for one of the differences."""
     rewards, dollars = sampled.rewards, sampled.dollars
     if not len(fold.queries):
         return None
-    # RMR sees one response per candidate; its choice is judged by the mean reward. With k = 1 it is the oracle.
+    # RMR sees one response per candidate, and its choice is evaluated by the mean reward. With k = 1, it is the oracle.
     comparable = np.where(np.isnan(rewards), -np.inf, rewards)
     rmr = np.take_along_axis(fold.scores, comparable.argmax(axis=1), axis=1).mean(axis=1)
     figures = compare(fold, outputs.probabilities, rmr, learned, "held-back")

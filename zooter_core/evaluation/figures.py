@@ -1,8 +1,8 @@
-"""The figures of evaluations: what `zooter evaluate --json`, report.json and sweep.json hold, and how those are read.
+"""The figures of evaluations: the contents of `zooter evaluate --json`, report.json and sweep.json, and their readers.
 
-`evaluate` and `sweep` make them; `report_tables`, the command line and the pages draw them. A figure is NaN here, and
-null in JSON, where no query has a score for it. Parts that other rooms compute are theirs: `SelectionReport`,
-`Reliability`, `Spent`, `Trade`, `Verified` and `Thinking`.
+`evaluate` and `sweep` compute the figures; `report_tables`, the command line and the pages show them. A figure without
+any scored query is NaN here, and null in JSON. The parts `SelectionReport`, `Reliability`, `Spent`, `Trade`, `Verified`
+and `Thinking` are defined in the packages that compute them.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ MEANS = ("chosen", *REGRETS, "oracle", "best_single", "random")
 RANKS, CHOICES = ("mtr", "uplift"), ("router", "best_single")
 INTERVALS = ("chosen", *REGRETS, "chosen_minus_best_single", "chosen_minus_random")
 End = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
-Interval = tuple[End, End]  # of 95%: from, to; NaN where the values have no spread
+Interval = tuple[End, End]  # the ends of a 95% interval; NaN if the values have no spread
 ByName = dict[str, float]  # a figure for each candidate or method
-Source = Literal["held-back", "cross-validation", "judged"]  # of the queries of a verdict
+Source = Literal["held-back", "cross-validation", "judged"]  # the source of a verdict's queries
 Part = TypeVar("Part")
 
 
@@ -48,7 +48,7 @@ class BestSingle:
 
 @dataclass(frozen=True, kw_only=True)
 class Means:
-    """Mean scores, over data sets that count the same; `rmr` where every candidate's response has a reward."""
+    """Mean scores, unweighted over data sets. `rmr` is set if every candidate's response has a reward."""
 
     chosen: float
     regret: float
@@ -60,7 +60,7 @@ class Means:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetMeans(Means):
-    """Mean scores over the `n` queries of a data set; on `scored` of them the router's choice has a score."""
+    """Mean scores over the `n` queries of a data set. The router's choice has a score on `scored` of them."""
 
     n: int
     candidates: ByName
@@ -69,7 +69,7 @@ class DatasetMeans(Means):
 
 @dataclass(frozen=True)
 class Share:
-    """A share with its 95% interval, of `n` queries where that is known."""
+    """A share of `n` queries (if their number is known) with its 95% interval."""
 
     share: float
     interval: Interval
@@ -78,7 +78,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Baseline:
-    """Another way of choosing: its mean scores, and the 95% interval of the router's score minus its own."""
+    """A baseline's mean scores, and the 95% interval of the router's score minus the baseline's."""
 
     n: int
     chosen: float
@@ -90,7 +90,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of query, which is a data set or a tag, and what routing gains or loses there."""
+    """A kind of query (a data set or a tag), and the gain or loss from routing on its queries."""
 
     name: str
     n: int
@@ -99,24 +99,24 @@ class Kind:
 
 @dataclass(frozen=True)
 class Verdict(Difference):
-    """Whether routing beats always using one candidate: its mean score minus that of the candidate."""
+    """Whether routing beats always using one candidate: the router's mean score minus the candidate's."""
 
     difference: End  # null in JSON instead of NaN
-    # The best single candidate: in `hindsight` of the same queries, else of those that the router learned from. Of two
-    # routers, the other one.
+    # The best single candidate: on the same queries in `hindsight`, otherwise on the queries that the router learned
+    # from. If two routers are compared, the other router.
     against: str
     source: Source  # where the queries come from: `held-back`, `cross-validation`, or `judged` (given to `evaluate`)
     hindsight: bool
-    points: bool  # all scores are in [0, 1], so that sentences count in hundredths
-    # Candidates that the router never chose; empty on few queries (`evaluate.NEVER`).
+    points: bool  # whether all scores are in [0, 1], so that sentences show hundredths as points
+    # Candidates that the router never chose; empty if there are few queries (`evaluate.NEVER`).
     never_needed: list[str] = field(default_factory=list)
-    # The kinds of queries with a significant difference, the largest first.
+    # The kinds of queries with a significant difference, the largest difference first.
     gains: list[Kind] = field(default_factory=list)
     loses: list[Kind] = field(default_factory=list)
-    # Cost of a thousand queries, where prices are known.
+    # Cost per thousand queries, if prices are known.
     dollars: float | None = None
     dollars_against: float | None = None
-    # Tokens of an answer, where they are not.
+    # Tokens per answer, if prices are unknown.
     tokens: float | None = None
     tokens_against: float | None = None
 
@@ -126,7 +126,7 @@ class Evaluation:
     """How well a router chooses.
 
     Averages are unweighted over data sets. MTR and %Uplift rank the router, each candidate, RMR and the oracle;
-    `single` leaves out the methods that need every candidate's response. What is None has not been computed.
+    `single` leaves out the methods that need every candidate's response. Figures that were not computed are None.
     """
 
     n: int
@@ -135,13 +135,13 @@ class Evaluation:
     mtr: ByName
     uplift: ByName
     single: dict[Literal["mtr", "uplift"], ByName]
-    interval: dict[str, Interval]  # of 95% (`metrics.interval`), by the names in INTERVALS, and of RMR
-    mean: ByName  # over queries, by the names in MEANS, and of RMR
-    gap_closed: Share | None  # of the gap between the best single candidate and the oracle; None where there is none
+    interval: dict[str, Interval]  # the 95% intervals (`metrics.interval`) of the names in INTERVALS and of RMR
+    mean: ByName  # the means over queries of the names in MEANS and of RMR
+    gap_closed: Share | None  # share of the gap between best single candidate and oracle; None if there is no gap
     calibration: Reliability
     # How often the router and the best single candidate are the best choice.
     best_choice: dict[Literal["router", "best_single"], Share | None]
-    counts: dict[str, Any]  # on how many queries each of the means and intervals stands, and each of the `candidates`
+    counts: dict[str, Any]  # the number of queries of each mean and interval, and of each of the `candidates`
     verdict: Verdict
     selection: SelectionReport | None = None
     dollars: Spent | None = None
@@ -169,13 +169,13 @@ class Evaluation:
 
     @property
     def rmr_is_oracle(self) -> bool:
-        """Whether the reward model judges by the very scores that RMR is judged by, so that it tells nothing new."""
+        """Whether RMR equals the oracle, because the evaluation uses the reward model's own scores."""
         return "rmr" in self.mean and math.isclose(self.mean["rmr"], self.mean["oracle"])
 
     @property
     def share_of_gap(self) -> float | None:
-        """(router - best single) / (oracle - best single), over queries; None where there is nothing to gain."""
-        if self.gap_closed:  # of queries that have all three scores
+        """(router - best single) / (oracle - best single), over queries; None if the oracle has no gain."""
+        if self.gap_closed:  # over queries with all three scores
             return self.gap_closed.share
         gap = self.mean["regret_best_single"]
         return None if gap <= 0 else 1 - self.mean["regret"] / gap
@@ -183,7 +183,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class SweepRow:
-    """The figures of one beta and tau, on the `n` queries where a choice has a score."""
+    """The figures of one pair of beta and tau, on the `n` queries where a choice has a score."""
 
     beta: float
     tau: float
@@ -196,7 +196,7 @@ class SweepRow:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What `zooter evaluate --sweep --json` prints. `best` has the beta and tau of the row with the highest mean."""
+    """The output of `zooter evaluate --sweep --json`. `best` has the beta and tau of the row with the highest mean."""
 
     n: int
     folds: int
@@ -221,7 +221,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class SourceFigures:
-    """What each candidate earned on the queries of one source; `scored`: on how many of them, where not on all."""
+    """Each candidate's rewards on the queries of one source. If some are missing, `scored` has their number."""
 
     n: int
     mean_reward: ByName
@@ -235,16 +235,15 @@ class Report:
     """report.json: the figures of a run or of a distillation."""
 
     candidates: dict[str, SourceFigures]  # figures by source; `all` comes first
-    # How the router does on the held-back queries, with RMR; None where no query was held back.
+    # The router's figures on the held-back queries, with RMR; None if no queries were held back.
     held_back: Evaluation | None = None
-    # The verdict on routers that each learned from a part of the training queries and chose for the rest; None if there
-    # was no such training.
+    # The verdict from cross-validation on the training queries; None if there was no cross-validation.
     cross_validation: Verdict | None = None
-    # The mean KL of each epoch, in nats; empty for a router kind that is solved in one step.
+    # The mean KL of each epoch, in nats; empty for router kinds with a closed form.
     losses: list[float] = field(default_factory=list)
-    set_aside: dict[str, str] = field(default_factory=dict)  # the queries without rewards: id -> why
-    verified: Verified | None = None  # outcomes of the queries with answer keys; None where there are none
-    # What candidates that think earn and cost beside others, by kind of query; empty where none thinks.
+    set_aside: dict[str, str] = field(default_factory=dict)  # queries without rewards: id -> reason
+    verified: Verified | None = None  # outcomes of the queries with answer keys; None if there are none
+    # The gain and cost of thinking by kind of query; empty if no candidate thinks.
     thinking: list[Thinking] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -256,13 +255,13 @@ class Report:
                 raise ValueError("figures of rmr are missing")
 
     def write(self, path: Path) -> None:
-        """Write report.json; empty parts are left out."""
+        """Write report.json without empty parts."""
         parts = {name: part for name, part in to_json(self).items() if part not in (None, [], {})}
         path.write_text(dump_json(parts, indent=2) + "\n", encoding="utf-8")
 
 
 def to_json(figures: Any) -> Any:
-    """Figures as JSON holds them: null instead of NaN, and without parts that were not computed (None by default)."""
+    """The figures for JSON: null instead of NaN, and without parts that were not computed (None by default)."""
     if is_dataclass(figures):
         parts = {part: getattr(figures, part.name) for part in fields(figures)}
         computed = {part.name: value for part, value in parts.items() if value is not None or part.default is not None}
@@ -275,7 +274,7 @@ def to_json(figures: Any) -> Any:
 
 
 def find(folder: str | Path, router: str | Path | None = None) -> Path | None:
-    """The report.json in a folder of a fleet or a run, else the one with the fleet's router; None if there is none.
+    """The report.json in the folder of a fleet or a run, otherwise that of the fleet's router; None if there is none.
 
     `zooter run` writes it beside `router/`, `zooter distill --scores` into the router's own folder.
     """
@@ -293,7 +292,7 @@ def load_report(path: Path) -> Report:
 
 
 def load_sweep(path: Path) -> Sweep:
-    """Read what `zooter evaluate --sweep --json` printed."""
+    """Read the output of `zooter evaluate --sweep --json`."""
     return _read(Sweep, path, "Run `zooter evaluate --sweep --json` again.")
 
 
@@ -309,7 +308,7 @@ def _read(kind: type[Part], path: Path, next_step: str) -> Part:
 
 
 def check_names(candidates: Iterable[str]) -> None:
-    """Refuse a candidate with the name of a method of a report."""
+    """Check that no candidate has the name of a method in a report."""
     if clashes := METHODS & set(candidates):
         raise ZooterError(
             f"candidates not named like a method ({listed(sorted(METHODS))})", listed(clashes), "Rename them."

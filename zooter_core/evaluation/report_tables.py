@@ -10,7 +10,7 @@ from zooter_core.method.selection import SelectionReport
 
 ROUTER, RMR, ORACLE, RANDOM = "router", "RMR", "oracle", "random"
 ONE, ALL = "one model", "all models"
-DATASET = "dataset:"  # the key of a data set's column, which may be named like another column
+DATASET = "dataset:"  # the prefix of the keys of data sets' columns, since a data set may be named like another column
 LOWER = ("mtr", "mtr_one")  # columns where less is better
 FIGURES = {  # column of a method beside its data sets -> label, and meaning
     "average": ("average", "Mean over the data sets, with equal weight whatever their size; higher is better."),
@@ -31,8 +31,8 @@ class Method:
     name: str
     group: str  # ONE or ALL: how many candidates run for a query
     # Column -> figure, without the columns that the report lacks. The key of a data set is DATASET and its name. The
-    # others are `average` (over data sets), `mtr`, `uplift`, and the same two among the methods that run one model:
-    # `mtr_one`, `uplift_one`.
+    # other keys are `average` (over data sets), `mtr` and `uplift`, and `mtr_one` and `uplift_one`, which are among the
+    # methods that run one model.
     values: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -67,7 +67,7 @@ def _method(figures: Evaluation, name: str) -> dict[str, float]:
 
 
 def best(methods: Sequence[Method]) -> dict[str, set[int]]:
-    """Column -> the numbers of the best methods among those that run one model; methods tie where two decimals do.
+    """Column -> the indices of the best methods among those that run one model. Figures with the same two decimals tie.
 
     Methods that run all models are left out, because the oracle is the best by definition.
     """
@@ -82,19 +82,19 @@ def best(methods: Sequence[Method]) -> dict[str, set[int]]:
 
 @dataclass(frozen=True)
 class Point:
-    """The cost and reward of a way of answering, as means over queries."""
+    """The mean cost and reward per query of a candidate, a method or a point of a selection curve."""
 
     name: str  # a candidate (if `candidate` is set), a method, or ROUTER for a point of a selection curve
-    calls: float  # models that run for a query
+    calls: float  # models that run per query
     reward: float
-    dollars: float | None = None  # the price of a thousand queries, for the responses alone; None without prices
+    dollars: float | None = None  # the price of the responses per thousand queries; None without prices
     candidate: bool = False
-    k: int = 1  # how many candidates run if the router is unsure; 1 for a point that is not of a selection curve
+    k: int = 1  # how many candidates run if the router is unsure; 1 if the point is not on a selection curve
     share: float = 0.0  # the share of unsure queries, which are above `threshold`
     threshold: float | None = None
 
     def cost(self, priced: bool) -> float:
-        """Dollars if `priced` and there are prices, else calls."""
+        """Dollars if `priced` and there are prices, otherwise calls."""
         return self.dollars if priced and self.dollars is not None else self.calls
 
     def described(self, priced: bool) -> str:
@@ -121,7 +121,7 @@ def named(figures: Evaluation) -> list[Point]:
 
 
 def curves(selection: SelectionReport) -> dict[int, list[Point]]:
-    """k -> the points of its curve, from no query sent to k candidates to all queries."""
+    """k -> the points of its curve, in ascending order of the share of queries that are sent to k candidates."""
     return {
         curve.k: [
             Point(
@@ -140,7 +140,7 @@ def curves(selection: SelectionReport) -> dict[int, list[Point]]:
 
 
 def frontier(points: Collection[Point], priced: bool) -> list[Point]:
-    """The Pareto-optimal points by cost: no other point costs at most as much and earns more."""
+    """The Pareto-optimal points in order of cost: no other point has a higher reward at the same or lower cost."""
     optimal: list[Point] = []
     for point in sorted(points, key=lambda point: (point.cost(priced), -point.reward)):
         if not optimal or point.reward > optimal[-1].reward:

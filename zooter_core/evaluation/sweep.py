@@ -1,6 +1,6 @@
 """The effect of beta: the paper's Table 2 on any scores, by cross-validation over folds and seeds.
 
-For each seed and pair of beta and tau there is a router a fold, so that every query is judged once.
+For each seed and each pair of beta and tau, one router is trained per fold, so that each query is evaluated once.
 """
 
 from __future__ import annotations
@@ -37,9 +37,12 @@ def sweep(
     training: DistillConfig,
     progress: Progress = quiet,
 ) -> Sweep:
-    """The mean score of routers on queries that they have not learned from, for labels of each beta and tau; all are
-    normalised alike. Tags and vectors, shape (n, width), are those of the queries; tag priors come from the training
-    folds alone.
+    """The mean scores of routers on unseen queries, for the labels of each beta and tau.
+
+    Args:
+        tags: the tags of each query. Tag priors are computed on the training folds only.
+        vectors: the queries' vectors, shape (n, width).
+        configs: the pairs of beta and tau to compare, all with the same `normalise`.
 
     Raises:
         ZooterError: there are too few queries for the folds.
@@ -62,12 +65,15 @@ def sweep(
 
 
 def figures(scores: Scores, means: Mapping[LabelConfig, Array]) -> Sweep:
-    """What `sweep` returns, from the mean score over seeds of each query, shape (n,).
+    """The result of `sweep`, computed from the mean score over seeds of each query.
 
-    A row's `mean` is over queries and seeds, its 95% `interval` over queries, and `minus_best` the interval of the
-    paired difference from the best row, which has the highest mean. `differs` says whether every other row is worse
-    beyond its interval. The `verdict` compares the best row with the best single candidate of the training folds, by
-    the means of the first seed's folds.
+    The `mean` of a row is over queries and seeds, and its 95% `interval` is over queries. `minus_best` is the interval
+    of the paired difference from the best row, which is the row with the highest mean. `differs` is whether all other
+    rows are significantly worse. The `verdict` compares the best row with the best single candidate of the training
+    folds, by the means of the first seed's folds.
+
+    Args:
+        means: the mean score over seeds of each query, shape (n,), for each pair of beta and tau.
     """
     best = max(means, key=lambda config: mean(means[config]))
     oracle = np.fmax.reduce(scores.scores, axis=1)
@@ -99,7 +105,7 @@ def figures(scores: Scores, means: Mapping[LabelConfig, Array]) -> Sweep:
 
 
 def _alone(scores: Scores) -> Array:
-    """The mean score over seeds of each query if it goes to the best single candidate of the other folds, (n,)."""
+    """The mean score over seeds of the best single candidate of the other folds on each query, shape (n,)."""
     alone = np.empty((SEEDS, len(scores.queries)))
     for seed, train, test in _splits(scores):
         alone[seed, test] = scores.scores[test, best_single(scores.subset(train.tolist()))]
@@ -107,7 +113,7 @@ def _alone(scores: Scores) -> Array:
 
 
 def _splits(scores: Scores) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
-    """Each fold of each seed: the seed, the rows of the queries in the other folds, and those in the fold."""
+    """Yield each fold of each seed: the seed, the rows of the queries in the other folds, and the rows in the fold."""
     for seed in range(SEEDS):
         folds = _folds(scores, seed)
         for fold in np.unique(folds):
@@ -115,7 +121,7 @@ def _splits(scores: Scores) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.
 
 
 def _folds(scores: Scores, seed: int) -> NDArray[np.intp]:
-    """The fold of each query by a hash of its id, shape (n,), for one seed. Refuses too few queries."""
+    """The fold of each query for one seed, by a hash of its id, shape (n,). Raises ZooterError for too few queries."""
     if (count := len(scores.queries)) < FOLDS:
         raise ZooterError(f"at least {FOLDS} queries for {FOLDS} folds", str(count), "Give a larger score file.")
     return np.array([lot(query.id, f"fold {seed}") % FOLDS for query in scores.queries])

@@ -1,4 +1,4 @@
-"""Thinking in a fleet: which candidates are one model with and without it, and its cost and gain in words."""
+"""Finds candidates that are the same model with and without thinking, and describes the cost and gain of thinking."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zooter_core.method.thinking import AnswerTable, Thinking, worth_of_thinking
 
 
 def twins(candidates: Iterable[CandidateConfig]) -> list[list[str]]:
-    """The names of candidates that are the same model of the same server, with different settings for thinking."""
+    """Groups of candidates (by name) that are the same model of the same server with different thinking settings."""
     models: dict[tuple[str | None, ...], dict[object, str]] = {}
     for one in candidates:
         place = (one.backend, one.model, one.adapter, one.endpoint.base_url if one.endpoint else None)
@@ -23,7 +23,7 @@ def twins(candidates: Iterable[CandidateConfig]) -> list[list[str]]:
 
 
 def compare_thinking(answers: AnswerTable, scores: Scores, fleet: Fleet) -> list[Thinking]:
-    """What thinking earns and costs, by kind of query; empty if no candidate thinks."""
+    """The gain and cost of thinking, by kind of query; empty if no candidate thinks."""
     if not np.nansum(answers.thoughts):
         return []
     kinds = [[name for name in names if name != OTHER] for names in scores.kinds]
@@ -31,7 +31,7 @@ def compare_thinking(answers: AnswerTable, scores: Scores, fleet: Fleet) -> list
 
 
 def sentences(rows: Sequence[Thinking]) -> list[str]:
-    """What thinking earned and cost, for each pair of candidates: on all queries, then by kind."""
+    """Sentences on the gain and cost of thinking for each pair of candidates: on all queries, then by kind."""
     pairs: dict[tuple[str, str], list[Thinking]] = {}
     for row in rows:
         pairs.setdefault((row.thinker, row.other), []).append(row)
@@ -66,7 +66,7 @@ def _amount(row: Thinking, unit: str = "") -> str:
 
 
 def _costs(row: Thinking, unit: str = "", priced: bool = False) -> str:
-    """The extra tokens, with seconds and any dollars in parentheses; empty if tokens were not counted."""
+    """The additional tokens, with seconds and any dollars in parentheses; "" if tokens were not counted."""
     if row.tokens is None:
         return ""
     more, beside = row.tokens.mean, []

@@ -1,7 +1,7 @@
-"""Whether routing is worth it: the verdict on a router, from paired scores or a report, and the sentences that say it.
+"""Verdicts on whether routing is worth it, from paired scores or a report, and the sentences for them.
 
-The terminal, the pages and the demo show the same sentences, which claim no more than their intervals allow. They are
-plain text; a page escapes them.
+The terminal, the pages and the demo show the same sentences. A sentence claims a difference only if its interval
+supports it. Sentences are plain text, which pages must escape.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from zooter_core.method.metrics import Array, without_gaps
 from zooter_core.method.verdict import difference, fewest, stands_out
 
 ENOUGH = 100  # held-back queries; with fewer, the verdict comes from cross-validation, which uses all training queries
-MOST_KINDS = 3  # that gain, and that lose
-MOST_NEEDED = 10_000  # queries that a sentence asks for
-FAR = 2.0  # times the gap; percentages above that are hard to read
-BORDERLINE = 1.5  # times the present queries; a smaller estimate of what is needed is said as "a few more"
-STARTING, PRESENT = "the starting router", "the present router"  # what the new router of an exam is compared with
+MOST_KINDS = 3  # kinds of queries with gains, and with losses
+MOST_NEEDED = 10_000  # the largest number of needed queries in a sentence
+FAR = 2.0  # relative to the gap; larger percentages are hard to read
+BORDERLINE = 1.5  # relative to the number of queries; below it, sentences call the result borderline
+STARTING, PRESENT = "the starting router", "the present router"  # compared with the new router of an exam
 BEST_SINGLE = "the best single model"  # in cross-validation, if the folds do not agree on one model
 QUERIES = {"held-back": "held-back queries", "cross-validation": "cross-validated queries", "judged": "queries"}
 
@@ -55,13 +55,13 @@ def reach_verdict(
     folds: Array | None = None,
     corrected: bool = False,
 ) -> Verdict:
-    """The verdict on choices for n queries by their scores; which candidates were never chosen, and costs, come later.
+    """The verdict on choices for n queries by their scores, without costs and `never_needed`, which are set later.
 
     Args:
-        scores: of the queries, by whose `kinds` the verdict says where routing gains and loses.
-        earned, alone: the scores of the router's choice and of the candidate `against`, shape (n,). In cross-validation
-            a fold's best single candidate may be another one: then the verdict names none.
-        folds, corrected: of cross-validation, as for `difference`.
+        scores: the scores of the queries, whose `kinds` are used for gains and losses.
+        earned, alone: the scores of the router's choice and of the candidate `against`, shape (n,). If the best single
+            candidates of the folds differ in cross-validation, the verdict does not name a candidate.
+        folds, corrected: as in `difference`, for cross-validation.
     """
     gain = difference(earned, alone, folds, corrected)
     if source == "cross-validation":
@@ -80,7 +80,11 @@ def reach_verdict(
 
 
 def _kinds(scores: Scores, values: Array) -> tuple[list[Kind], list[Kind]]:
-    """The kinds of queries whose differences, shape (n,), are significantly above 0, and below."""
+    """The kinds of queries whose differences are significantly above 0, and below 0.
+
+    Args:
+        values: the difference on each query, shape (n,).
+    """
     rows: dict[str, list[int]] = {}
     for row, names in enumerate(scores.kinds):
         for name in dict.fromkeys(names):
@@ -99,7 +103,7 @@ def _kinds(scores: Scores, values: Array) -> tuple[list[Kind], list[Kind]]:
 
 
 def with_cost(verdict: Verdict, spent: Spent, unit: Literal["dollars", "tokens"]) -> Verdict:
-    """A verdict with the cost of what it compares."""
+    """The verdict with the costs of the router and of the candidate that it is compared with."""
     cost, alone = spent.chosen, spent.candidates[verdict.against]
     if unit == "dollars":
         return replace(verdict, dollars=cost, dollars_against=alone)
@@ -107,7 +111,7 @@ def with_cost(verdict: Verdict, spent: Spent, unit: Literal["dollars", "tokens"]
 
 
 def of_report(report: Report) -> Verdict | None:
-    """The verdict of a training; from cross-validation if fewer than ENOUGH queries are held back."""
+    """The verdict in the report of a training run; from cross-validation if fewer than ENOUGH queries are held back."""
     held_back = report.held_back
     if report.cross_validation and (held_back is None or held_back.n < ENOUGH):
         return report.cross_validation
@@ -117,7 +121,7 @@ def of_report(report: Report) -> Verdict | None:
 def load_fleet_report(fleet: Fleet) -> Report | None:
     """The report.json that belongs to a fleet's router.
 
-    None if there is none that can be read, or if the fleet has only a part of the candidates that it is about.
+    None if there is no readable report, or if the fleet has only a part of the report's candidates.
     """
     if fleet.router is None or (path := find(fleet.folder, fleet.router.path)) is None:
         return None
@@ -130,14 +134,16 @@ def load_fleet_report(fleet: Fleet) -> Report | None:
 
 
 def load_fleet_verdict(fleet: Fleet) -> Verdict | None:
-    """The verdict in that report, if there is one."""
+    """The verdict in the report of a fleet's router, if there is one."""
     report = load_fleet_report(fleet)
     return of_report(report) if report else None
 
 
 def in_a_line(report: Report) -> str:
-    """How often the router picks the best model, on queries that it has not learned from, for somebody who has read
-    nothing else; "" where it is not known, or not more often than the best single model is the best."""
+    """A self-contained sentence on how often the router chooses the best model on queries that it has not learned from.
+
+    It is "" if this is unknown, or if the best single model is the best choice at least as often.
+    """
     held_back = report.held_back
     router, single = (held_back and held_back.best_choice[name] for name in ("router", "best_single"))
     if not (held_back and router and single) or held_back.n < fewest() or router.share <= single.share:
@@ -150,20 +156,22 @@ def in_a_line(report: Report) -> str:
 
 
 def takes_over(report: Report, rival: Verdict | None) -> bool:
-    """Whether the router of a report takes the place of the one that the fleet has, by the rule of every verdict: a 95%
-    interval that does not hold 0, on enough queries that differ (`difference`).
+    """Whether the new router of a report replaces the fleet's old router.
 
-    - It does if it beats the old one on queries that neither has learned from.
-    - A starting router has proved nothing itself. Against one it is enough to beat the best single model (`of_report`)
-      and to be no worse than the starting router on average.
-    - With no significant difference, and where no query is left to compare them on, the old one stays: a router that
-      may be worse than chance must not serve because somebody has called a command.
-    - An old one that does not work is no rival.
+    A difference counts if it is significant, as in all verdicts: its 95% interval excludes 0, and enough queries differ
+    (`difference`).
 
-    Both are compared by probability alone, without prices.
+    - The new router replaces the old one if it beats the old one on queries that neither of them has learned from.
+    - A starting router has not been evaluated itself. To replace it, the new router need only beat the best single
+      model (`of_report`) and be no worse than the starting router on average.
+    - If there is no significant difference, or there are no queries for a comparison, the old router stays. Otherwise,
+      merely calling a command could make a router serve that is worse than chance.
+    - An old router that does not work is always replaced.
+
+    Both routers are compared by probability alone, without prices.
 
     Args:
-        rival: the verdict on the new router against the old one; None where that does not work.
+        rival: the verdict on the new router against the old one; None if the old router does not work.
     """
     alone = of_report(report)
     if rival is None or _beats(rival):
@@ -182,7 +190,7 @@ def _against_rmr(figures: Evaluation) -> Verdict:
     return replace(
         figures.verdict,
         against="RMR",
-        # Where scores are missing, the means are of different queries; the interval is of those that have both.
+        # If scores are missing, the means are over different queries. The interval is over queries with both scores.
         difference=figures.mean["chosen"] - figures.mean["rmr"] if n == figures.n else (low + high) / 2,
         interval=None if math.isnan(low) else interval,
         n=n,
@@ -192,11 +200,11 @@ def _against_rmr(figures: Evaluation) -> Verdict:
     )
 
 
-# In words
+# Sentences
 
 
 def sentences(verdict: Verdict, subject: str = "Routing") -> list[str]:
-    """What a verdict says: the difference and what to do, kinds of queries, unused candidates and the cost."""
+    """The sentences for a verdict: the difference and advice, kinds of queries, unused candidates, and the cost."""
     parts = [
         f"{verb} on {_and(f'{kind.name} ({_amount(kind.difference, verdict, sign=True)})' for kind in kinds)}"
         for verb, kinds in (("gains", verdict.gains), ("loses", verdict.loses))
@@ -215,7 +223,7 @@ def sentences(verdict: Verdict, subject: str = "Routing") -> list[str]:
 
 
 def _advice(verdict: Verdict) -> str:
-    """What to do if routing has not been shown to be better, after a space."""
+    """Advice if routing has not been shown to be better, after a space; otherwise ""."""
     if _beats(verdict) or not verdict.differing:
         return ""
     if verdict.significant:
@@ -225,7 +233,7 @@ def _advice(verdict: Verdict) -> str:
 
 
 def settled(report: Report, rival: Verdict, taken: bool) -> list[str]:
-    """How the new router of an exam compares with the one that the fleet had (`takes_over`), and which serves now."""
+    """Sentences on how the new router of an exam compares with the old one (`takes_over`), and which of them serves."""
     alone = of_report(report)
     first = headline(rival, "The new router", rival.against)
     if not rival.n:
@@ -240,8 +248,12 @@ def settled(report: Report, rival: Verdict, taken: bool) -> list[str]:
 
 
 def headline(verdict: Verdict, subject: str = "Routing", other: str = "", aside: str = "") -> str:
-    """The difference in one or two sentences. `other` is what the subject is compared with, if it is not the candidate
-    of the verdict, and `aside` what to say of it."""
+    """The difference in one or two sentences.
+
+    Args:
+        other: what the subject is compared with. By default, the verdict's candidate.
+        aside: an explanation of `other`, which follows it.
+    """
     n, noun = verdict.n, QUERIES[verdict.source]
     if not other:
         other, aside = f"always using {verdict.against}", "the best single model in hindsight" * verdict.hindsight
@@ -271,10 +283,11 @@ def headline(verdict: Verdict, subject: str = "Routing", other: str = "", aside:
 
 
 def _needed(verdict: Verdict) -> str:
-    """How many queries would tell, rounded up to two digits, after a space; nothing where that is unknown.
+    """A sentence on the number of queries needed for significance, after a space; "" if it is unknown.
 
-    An estimate close to what there is says little more than that this is borderline: it supposes that the difference is
-    exactly as large as it happens to look so far. Twice as many queries make up for a difference that is 30% smaller.
+    The estimate assumes that the true difference equals the measured one. So if it is close to the present number of
+    queries, the sentence says that the result is borderline, and recommends twice as many queries, which are enough for
+    a difference that is 30% smaller.
     """
     needed, noun = verdict.queries_needed, QUERIES["held-back" if verdict.source == "held-back" else "judged"]
     if needed is None:
@@ -293,7 +306,7 @@ def two_digits(count: float) -> str:
 
 
 def _amount(value: float, verdict: Verdict, sign: bool = False, unit: str = " points") -> str:
-    """A difference with as many decimals as the verdict's interval justifies, in hundredths if scores are shares."""
+    """The difference, rounded according to the verdict's interval, and in hundredths if scores are shares."""
     scale = 100 if verdict.points else 1
     low, high = verdict.interval or (0.0, value)
     text = _rounded(scale * value, (scale * low, scale * high), "+" if sign else "")
@@ -312,14 +325,14 @@ def ends(interval: Interval | None, form: str) -> str:
 
 
 def _rounded(value: float, interval: Interval, sign: str = "") -> str:
-    """A mean with as many decimals as its interval justifies: two digits of the width, at most four decimals."""
+    """The mean, rounded to two digits of its interval's width and at most four decimals."""
     width = abs(interval[1] - interval[0])
     decimals = min(max(1 - math.floor(math.log10(width)), 0), 4) if width > 0 else 3
     return f"{value:{sign}z.{decimals}f}"  # z: no "-0.00"
 
 
 def of_held_back(figures: Evaluation) -> list[str]:
-    """What else a report shows: the router against the best single model, the oracle and RMR."""
+    """Further sentences for a report: the router against the best single model, the oracle and RMR."""
     single, pool = figures.best_single, len(figures.pool)
     router, alone, random = (_with_interval(figures.mean[key], figures.interval[key]) for key in REGRETS)
     models = f"all {pool} models" if pool > 2 else "both models" if pool == 2 else "the one model"
@@ -341,7 +354,7 @@ def _with_interval(mean: float, interval: Interval) -> str:
 
 
 def _gap(figures: Evaluation, single: str) -> str:
-    """How much of the gap between the best single model and the oracle the router closes."""
+    """A sentence on the share of the gap between the best single model and the oracle that the router closes."""
     if (share := figures.share_of_gap) is None:
         return f"Routing cannot gain anything here: {single} alone is as good as the oracle on every query."
     precision = "too few queries for an interval"
@@ -357,7 +370,7 @@ def _gap(figures: Evaluation, single: str) -> str:
 
 
 def _best_choice(figures: Evaluation, single: str) -> list[str]:
-    """How often the router and the best single model are the best choice; empty if one of them has no score."""
+    """A sentence on how often the router and the best single model are the best choice; empty if one has no score."""
     router, alone = figures.best_choice["router"], figures.best_choice["best_single"]
     if router is None or alone is None:
         return []
@@ -369,10 +382,10 @@ def _best_choice(figures: Evaluation, single: str) -> list[str]:
 
 
 def of_sweep(sweep: Sweep) -> list[str]:
-    """Whether the best beta is significantly better than the others, and what routing with it gains."""
+    """Sentences on whether the best beta is significantly better than the others, and on the gain from routing."""
     best, taus = sweep.best_row, {row.tau for row in sweep.rows}
     others = [row for row in sweep.rows if not sweep.is_best(row)]
-    near = [row for row in others if not row.minus_best[1] < 0]  # the interval reaches 0, or there is none
+    near = [row for row in others if not row.minus_best[1] < 0]  # the interval includes 0 or is unknown
 
     def name(row: SweepRow) -> str:
         return f"{row.beta:g}" + (f" with tau {row.tau:g}" if len(taus) > 1 else "")

@@ -1,4 +1,4 @@
-"""Traffic, i.e. what was served and how good it was, in one private file; and learning from it.
+"""Stores the endpoint's traffic (requests, answers and rewards) in one private file, and learns from it.
 
-`zooter serve --learn` writes it, reports read it, and a better router is trained on it.
+`zooter serve --learn` writes the file, reports read it, and `zooter learn` trains better routers on it.
 """

@@ -1,4 +1,4 @@
-"""The recommendation below a report: the first that applies, with its reason and command."""
+"""The recommendation below a report: the first one that applies, with its reason and command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zooter_core.method.worth import FEWEST
 
 SCORED = 'Give the fleet a [reward] that scores single answers (mode = "single" of a judge).'
 COPY = "my-fleet"  # the name of a copy of the embedded fleet
-PATIENT, SOON = 14, 7  # days: if the sample takes longer than PATIENT, a larger share is advised, to take SOON
+PATIENT, SOON = 14, 7  # days; if the sample takes longer than PATIENT, recommend a larger share that takes SOON
 Kind = Literal[
     "no traffic", "not routed", "no rewards", "fell", "not sampled", "few", "switched",
     "roll back", "far", "train", "alone", "probabilities", "more", "nothing",
@@ -31,7 +31,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do, why, and by which command; "" if there is nothing to do."""
+    """A recommendation: what to do, why, and by which command; "" if there is nothing to do."""
 
     kind: Kind
     sentence: str
@@ -39,7 +39,7 @@ class Advice:
     command: str
 
     def reason_beside(self, lines: Sequence[str]) -> str:
-        """The reason, without sentences that are already shown beside it."""
+        """The reason without sentences that are already shown in `lines`."""
         reason = self.reason
         for line in lines:
             reason = reason.replace(line, "")
@@ -50,12 +50,12 @@ class Advice:
 class Setup:
     """The facts about a fleet that recommendations depend on."""
 
-    fleet: str = ""  # its folder; "" for the embedded fleet, which cannot be changed
+    fleet: str = ""  # the fleet's folder; "" for the embedded fleet, which cannot be changed
     data: str = ""  # the folder of the traffic; "" if commands find it without an option
-    trained: bool = True  # whether it has a router, and not a starting one
-    learned: float = 0.0  # when `zooter learn` switched to its router; 0 if the router has another origin
-    guarded: bool = False  # whether the previous router can be brought back
-    rewards: bool = True  # whether its reward model scores single answers
+    trained: bool = True  # whether the fleet has a trained router instead of a starting router
+    learned: float = 0.0  # when `zooter learn` switched to the fleet's router; 0 if the router has another origin
+    guarded: bool = False  # whether the previous router can be restored
+    rewards: bool = True  # whether the reward model scores single answers
 
     @classmethod
     def of(cls, fleet: Fleet, data: Path) -> Setup:
@@ -74,13 +74,13 @@ class Setup:
         )
 
     def command(self, name: str, options: str = "", data: bool = False) -> str:
-        """A Zooter command for this fleet; with `data`, also for the folder of the traffic."""
+        """A Zooter command with options for this fleet and, if `data` is true, for the folder of the traffic."""
         fleet = f" --fleet {quote(self.fleet)}" if self.fleet else ""
         folder = f" --data {quote(self.data)}" if data and self.data else ""
         return f"zooter {name}{fleet}{folder}{options}"
 
     def learn(self, options: str = "") -> str:
-        """`zooter learn`, which needs a fleet of the user's own."""
+        """The command `zooter learn`, after a command that copies the fleet if it is the embedded one."""
         if self.fleet:
             return self.command("learn", options, data=True)
         learn = Setup(COPY, self.data).command("learn", options, data=True)
@@ -98,7 +98,7 @@ def advise(report: TrafficReport, setup: Setup) -> Advice:
 
 
 def _advise_on_data(report: TrafficReport, setup: Setup) -> Advice | None:
-    """The advice if requests, rewards, working candidates or the sample are missing; None if there are all of these."""
+    """The advice if requests, rewards, working candidates or the sample are missing; None if nothing is missing."""
     if not report.requests:
         reason = f"No request came from {day(report.since)} to {day(report.until)}."
         if report.last:
@@ -127,7 +127,7 @@ def _advise_on_data(report: TrafficReport, setup: Setup) -> Advice | None:
 
 
 def _advise_on_router(report: TrafficReport, best: Rule, setup: Setup) -> Advice:
-    """The advice on whether routing earns more than a single model, and on improvements if it does."""
+    """The advice on whether routing earns more than a single model and, if it does, on improvements."""
     worth = statements(report)[0]
     gains = best.gain.significant and best.gain.mean > 0
     loses = best.gain.significant and best.gain.mean < 0
@@ -149,7 +149,7 @@ def _advise_on_router(report: TrafficReport, best: Rule, setup: Setup) -> Advice
     if change := _warning(report, "calibration"):
         sentence = "Let the learner make a router whose probabilities hold."
         return Advice("probabilities", sentence, change.message, setup.learn())
-    if outlook(report) and not best.cost.high < 1:  # it is NaN without prices
+    if outlook(report) and not best.cost.high < 1:  # NaN without prices
         left = (best.gain.needed(abs(best.gain.mean)) or 0) - best.gain.n
         return Advice("more", "Sample more.", f"{worth} {outlook(report)}", setup.learn(_larger_share(report, left)))
     return Advice("nothing", "There is nothing to do.", worth, "")
@@ -160,7 +160,7 @@ def _warning(report: TrafficReport, kind: str) -> Change | None:
 
 
 def _larger_share(report: TrafficReport, left: float) -> str:
-    """The option for a larger sample, if this many more requests would take too long otherwise."""
+    """The option for a larger sample, if `left` more requests would otherwise take too long."""
     if days(left, report.a_day, report.share) <= PATIENT or not report.a_day:
         return ""
     share = min(math.ceil(100 * left / (report.a_day * SOON)) / 100, 1.0)
@@ -168,6 +168,6 @@ def _larger_share(report: TrafficReport, left: float) -> str:
 
 
 def _request(model: str) -> str:
-    """A request for a model of the endpoint, at its usual address."""
+    """A command that sends a request for a model to the endpoint at its default address."""
     body = dump_json({"model": model, "messages": [{"role": "user", "content": "Hello"}]}, ensure_ascii=False)
     return f"curl http://127.0.0.1:8400/v1/chat/completions --json {quote(body)}"

@@ -1,7 +1,7 @@
 """Warnings: a candidate's rewards fell, queries are unlike the training queries, or probabilities are off.
 
 The statistics are in method/drift.py and method/calibration.py. If nothing has changed, at most about 5% of reports
-have a false warning (benchmarks/traffic.py alarms).
+contain a false warning (`benchmarks/traffic.py alarms`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zooter_core.method.metrics import wilson_interval
 from zooter_core.method.worth import FEWEST
 
 STEP_HOURS = 6
-NEWEST = 300  # the latest queries, which are compared with the training queries
+NEWEST = 300  # latest queries that are compared with the training queries
 WHERE = {SAMPLE: "on the uniform sample", SERVED: "on what it answered"}
 
 
@@ -30,19 +30,19 @@ class Change:
     """A warning."""
 
     kind: str  # `reward`, `far` or `calibration`
-    name: str  # of the candidate, `queries` or `probabilities`
-    # Mean rewards, or shares of the requests: the expected value, and the actual one.
+    name: str  # the candidate's name, `queries` or `probabilities`
+    # The expected and the actual value: mean rewards, or shares of the requests.
     before: float
     after: float
-    since: float  # when it changed, in seconds since 1970
+    since: float  # time of the change, in seconds since 1970
     message: str  # what has changed, and what to do
 
 
 def fallen_rewards(traffic: Traffic, since: float, until: float) -> list[Change]:
-    """The candidates whose mean reward is lower after some moment than before it.
+    """Warnings for candidates whose mean reward is lower after some moment than before it.
 
-    Rewards of the uniform sample are compared if there are enough, as the router decides who answers which queries;
-    otherwise those of served answers.
+    If there are enough rewards in the uniform sample, these are compared, because the router decides which queries a
+    candidate answers otherwise. If not, rewards of served answers are compared.
     """
     steps = defaultdict[tuple[str, str], list[tuple[float, ...]]](list)
     for hour, candidate, source, why, n, total, squares in traffic.reward_totals(since, until, hours=STEP_HOURS):
@@ -66,17 +66,20 @@ def fallen_rewards(traffic: Traffic, since: float, until: float) -> list[Change]
 
 
 def unfamiliar_queries(traffic: Traffic, ensemble: Ensemble, since: float, until: float) -> list[Change]:
-    """A warning if clearly more than twice the usual share of the latest queries are far from the training queries.
+    """A warning if significantly more than twice the usual share of the latest queries are far from the training
+    queries.
 
-    There is none if the router has no training queries, or too few. Raises ZooterError if the router, its encoder or
-    its training queries do not load.
+    There is no warning if the router has no or too few stored training queries.
+
+    Raises:
+        ZooterError: the router, its encoder or its training queries do not load.
     """
     entries = [entry for entry in traffic.newest(NEWEST, ROUTED) if since <= entry.time < until]
     neighbours = ensemble.neighbours if len(entries) >= FEWEST else None
     if neighbours is None or len(neighbours.vectors) < FEWEST:
         return []
     encoder = ensemble.router.encoder
-    vectors = encoder.sentence(encoder.embed([entry.query for entry in entries]))  # users' texts: not stored
+    vectors = encoder.sentence(encoder.embed([entry.query for entry in entries]))  # stores no vectors of users' texts
     far = far_queries(vectors, np.asarray(neighbours.vectors, dtype=np.float32))
     share = float(far.mean())
     if wilson_interval(share, len(entries))[0] <= 2 * FAR:
@@ -92,7 +95,7 @@ def unfamiliar_queries(traffic: Traffic, ensemble: Ensemble, since: float, until
 
 
 def wrong_probabilities(calibration: Calibration | None, since: float) -> list[Change]:
-    """A warning if the router's probabilities clearly differ from how often its choices are the best."""
+    """A warning if the router's probabilities differ significantly from how often its choices are the best."""
     if calibration is None or not calibration.off:
         return []
     c = calibration

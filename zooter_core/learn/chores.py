@@ -1,7 +1,7 @@
-"""Chores: requests that a chat UI or a coding agent sends for itself, e.g. for titles, tags or commit messages.
+"""Recognises chores: requests that chat UIs and coding agents send on their own, such as for titles or tags.
 
-They say nothing about what users want, so nothing is learned from them. They are recognised by the beginnings of the
-default prompts of Open WebUI, LibreChat, Claude Code, OpenCode, Codex and aider, or by the request's `metadata`.
+Zooter does not learn from chores, since they are not queries of users. Chores are recognised by how the default prompts
+of Open WebUI, LibreChat, Claude Code, OpenCode, Codex and aider begin, or by the request's `metadata`.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def is_chore(texts: Sequence[str], metadata: object = None, system: Sequence[str
 
     Args:
         texts: the texts of the user's turns.
-        system: system prompts, whose relevant line may follow one that introduces the agent.
-        metadata: the field of the request; `{"chore": "true"}` marks any request, as does a `task` of Open WebUI.
+        system: system prompts. The line that identifies a chore may follow one that introduces the agent.
+        metadata: the request's field `metadata`. `{"chore": "true"}` and the `task` of Open WebUI mark chores.
     """
     marks = metadata if isinstance(metadata, Mapping) else {}
     named = marks.get("chore") in (True, "true") or TASKS.fullmatch(str(marks.get("task"))[:READ])

@@ -1,6 +1,6 @@
-"""One turn of `zooter learn`: judge what was served since the last one, decide, and learn a new challenger.
+"""One turn of `zooter learn`: judge the decisions since the last turn, decide, and train a new challenger.
 
-The order matters: a decision is judged and compared before anything learns from it, so that every pair is a fair bet.
+The order matters: decisions are judged and compared before a router learns from them, so that every pair is a fair bet.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from zooter_core.method.partial_rewards import Array, spread
 from zooter_core.router.head import ENCODER_FOLDER
 from zooter_core.router.neighbours import Neighbours
 
-REFIT_EVERY = 100  # decisions
-RECENT = 2000  # decisions whose rewards tell the spread
-COMPARABLE = 3.0  # times: if the spreads differ by more, training rewards are on another scale
+REFIT_EVERY = 100  # decisions between two refits
+RECENT = 2000  # decisions from whose rewards the spread is estimated
+COMPARABLE = 3.0  # if the spreads differ by a larger factor, training rewards are on another scale
 Vectors = NDArray[np.float32]
 
 
 class Cycle:
-    """The learner of a fleet; `tell` is called with notes for the user."""
+    """The learner of a fleet. `tell` is called with notes for the user."""
 
     def __init__(
         self,
@@ -57,16 +57,16 @@ class Cycle:
         return self.versions.state
 
     def turn(self, stop: threading.Event, show: Tell = silent) -> TurnSummary:
-        """Judge, decide and learn; `show` is called with the progress after every batch.
+        """Judge, decide and learn. `show` is called with the progress after every batch.
 
         Raises:
-            ZooterError: a part of the fleet does not work, or its reward model only compares answers.
-            WorkError: a file cannot be written. Earlier judgements are kept.
+            ZooterError: a part of the fleet does not work, or its reward model can only compare answers.
+            WorkError: a file cannot be written. Rewards that are already stored are kept.
         """
         state, turn = self.state, TurnSummary()
         if state.paused:
             return turn
-        if self.traffic.last_number() < state.judged:  # a new file since the last turn: its numbers start again
+        if self.traffic.last_number() < state.judged:  # the traffic file is new, so its numbers start again
             state.judged = state.learned = 0
         state.follows = state.follows and not self.settings.manual
         judge = TrafficJudge(self.ensemble, self.traffic, self.settings, turn, stop)
@@ -86,7 +86,7 @@ class Cycle:
         return turn
 
     def _judge_batch(self, judge: TrafficJudge, decisions: list[LoggedDecision]) -> bool:
-        """Judge a batch and store the result; False if the budget or a stop ended it."""
+        """Judge a batch and store the result. Returns False if the budget or a stop ended it."""
         state, fit = self.state, [one for one in decisions if learnable(one, self.pool)]
         last, exhausted = decisions[-1].number, False
         if fit:
@@ -101,7 +101,7 @@ class Cycle:
         return not exhausted
 
     def _route(self, routers: Sequence[str], decisions: Sequence[LoggedDecision]) -> list[Choices]:
-        """Each router's choices, as indices of the pool. A single router's choices do not matter."""
+        """Each router's choices, as indices of the pool. They are not computed if there is only one router."""
         if len(routers) == 1:
             return [np.zeros(len(decisions), dtype=np.intp)]
         texts = [one.routed_text for one in decisions]
@@ -112,7 +112,7 @@ class Cycle:
                 vectors = self.ensemble.router.encoder.embed(texts) if vectors is None else vectors
                 linear, candidates = read_linear(self.versions.place(name))
                 here = np.array([self.names.index(one) if one in self.names else -1 for one in candidates])
-                result.append(here[choose(linear, vectors, here >= 0)])  # only candidates that the fleet has
+                result.append(here[choose(linear, vectors, here >= 0)])  # only candidates of the fleet
                 continue
             serves = name == self.versions.serving
             router = (self.ensemble if serves else self.ensemble.renewed(self.versions.fleet_with(name))).router
@@ -125,14 +125,14 @@ class Cycle:
         state = self.state
         joined = [name for name in self.pool if state.pool and name not in state.pool]
         if set(state.pool) - set(self.pool):
-            state.pairs, state.earlier, state.guard = [], 0, []  # choices of earlier pairs may have left the fleet
+            state.pairs, state.earlier, state.guard = [], 0, []  # their candidates may have left the fleet
         state.pool = list(self.pool)
         newcomers = [name for name in dict.fromkeys([*state.newcomers, *joined]) if name in self.pool]
         state.newcomers = {name: left for name in newcomers if (left := judge.newcomer(name, BURST))}
         self.versions.save()
 
     def _decide(self, scale: float, turn: TurnSummary) -> None:
-        """Switch if the pairs say so; `scale` is the spread of the rewards."""
+        """Switch the router if the evidence of the pairs suffices. `scale` is the spread of the rewards."""
         gate, after = self.settings.gate, deepcopy(self.state)
         turn.evidence, guard = after.evidence(scale, gate), after.guard_evidence(scale, gate)
         event = after.decide(scale, gate)
@@ -143,7 +143,7 @@ class Cycle:
             self.versions.switch(after, event, guard if event == ROLLBACK else turn.evidence)
 
     def _learn(self, material: Material, turn: TurnSummary) -> None:
-        """Make a new challenger if there is enough new data. The previous challenger may take over."""
+        """Train a new challenger if there is enough new data. The previous challenger may take over."""
         state = self.state
         rewarded = ~np.isnan(material.rewards).all(axis=1) | ~np.isnan(material.late).all(axis=1)
         if len(self.pool) < 2 or not rewarded.any():
@@ -167,7 +167,7 @@ class Cycle:
         self.versions.tidy()
 
     def _read_training(self, scale: float) -> tuple[Vectors, Array] | None:
-        """The training queries of the fleet's first router, if its folder has them with their texts."""
+        """Vectors and rewards of the training queries of the fleet's first router, if its folder has their texts."""
         origin = self.state.origin
         with suppress(ZooterError):
             neighbours = Neighbours.load(self.versions.place(origin)) if origin != STARTING else None

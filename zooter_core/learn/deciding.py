@@ -1,9 +1,9 @@
-"""Champion and challenger over plain arrays: which further answers to judge, and when another router takes over.
+"""Champion and challenger on plain arrays: which further answers to judge, and when another router takes over.
 
-The champion serves. The challenger has learned only from traffic before a query, so that every pair is a fair bet
-(method/promotion.py). A router serves only after it has earned more than the champion on its own pairs, which came
-after it was made. After a switch, the former champion stays in the contest as a guard: if the same test shows that it
-would have been better, it comes back.
+The champion is the router that serves. A challenger has learned only from traffic before a query, so that every pair of
+their rewards is a fair bet (method/promotion.py). It takes over only after it has earned more than the champion on its
+own pairs, which come from traffic after its training. After a switch, the former champion stays in the contest as a
+guard: if the same test shows that it would have been better, it serves again.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from zooter_core.method.promotion import Array, Evidence, Gate, evidence
 
 Choices = NDArray[np.intp]
-R = TypeVar("R")  # represents a router
+R = TypeVar("R")  # a router
 PROMOTE, ROLLBACK = "promote", "rollback"  # decisions of a contest
-GUARD_PAIRS = 300  # after which a former champion leaves the contest
-OWN_PAIRS = 5  # that a challenger needs before it can take over
-NOBODY = -1  # instead of a candidate's index
+GUARD_PAIRS = 300  # pairs after which a former champion leaves the contest
+OWN_PAIRS = 5  # pairs that a challenger needs before it can take over
+NOBODY = -1  # the index if no candidate answered
 
 
 @dataclass(frozen=True)
@@ -30,27 +30,30 @@ class SamplingPlan:
     """Which answers are judged besides the served one."""
 
     share: float = 0.05  # the share of queries, drawn uniformly, that every candidate answers
-    # Of the queries for which the challenger (or the former champion) chooses differently from the champion, the share
-    # that both choices answer.
+    # The share of queries that both choices answer, among the queries for which the challenger (or the former champion)
+    # chooses differently from the champion.
     pairs: float = 0.5
 
     @property
     def either(self) -> float:
-        """The probability that a query on which routers differ is drawn for either reason."""
+        """The probability that a query on which routers differ is in the sample or becomes a pair."""
         return self.share + (1 - self.share) * self.pairs
 
 
 def draw_answers(
     served: Choices, rivals: Sequence[Choices], lots: Array, sampling: SamplingPlan, count: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Draw the answers to judge for n queries: those that all candidates answer, shape (n,), and whose answers are
-    judged, shape (n, count), the served ones included.
+    """Draw the answers to judge for n queries.
 
     Args:
-        served: who answered, shape (n,); NOBODY if it was none of the candidates.
+        served: the candidate that answered, shape (n,); NOBODY if it is not in the pool.
         rivals: the choices of each router in the contest, shape (n,) each, the champion's first.
-        lots: uniform random numbers in [0, 1), shape (n, 2), the only randomness, so that draws are repeatable.
+        lots: uniform random numbers in [0, 1), shape (n, 2). They are the only randomness, so draws are reproducible.
         count: the number of candidates.
+
+    Returns:
+        A mask of the queries that all candidates answer, shape (n,), and a mask of the answers to judge, shape
+        (n, count), which includes the served answers.
     """
     rows = np.arange(len(served))
     sample = lots[:, 0] < sampling.share
@@ -65,8 +68,13 @@ def draw_answers(
 
 
 def differences(rewards: Array, champion: Choices, challenger: Choices) -> Array:
-    """The pairs among n queries, in their order: rewards of the challenger's choices minus the champion's, where both
-    are known. Rewards have the shape (n, m), with NaN where there is none."""
+    """The pairs among n queries, in order: the reward of the challenger's choice minus that of the champion's choice.
+
+    Queries with the same choice or with a missing reward are left out.
+
+    Args:
+        rewards: shape (n, m), NaN where a reward is missing.
+    """
     rows = np.arange(len(rewards))
     apart = rewards[rows, challenger] - rewards[rows, champion]
     return apart[(champion != challenger) & ~np.isnan(apart)]
@@ -74,22 +82,22 @@ def differences(rewards: Array, champion: Choices, challenger: Choices) -> Array
 
 @dataclass
 class Contest(Generic[R]):
-    """Champion, challenger and guard, and the pairs between them. Routers are opaque: their names suffice."""
+    """Champion, challenger and guard, and the pairs between them. Routers may be any values, such as names."""
 
     champion: R  # the router that serves
-    challenger: R | None = None  # the learner's latest; None before the first
-    former: R | None = None  # the champion before, which guards the switch; None if there was none lately
-    # Rewards of the learner's challengers minus those of the champion, in order; the latest one's come last.
+    challenger: R | None = None  # the learner's latest router; None if there is none yet
+    former: R | None = None  # the guard, which is the previous champion; None if there was no recent switch
+    # The rewards of challengers minus those of the champion, in order; the pairs of the latest challenger come last.
     pairs: list[float] = field(default_factory=list)
-    guard: list[float] = field(default_factory=list)  # the former champion's reward minus the present one's, in order
-    # The learner was promoted. Each later router takes over when the next one is made, if it is ahead by then; the
-    # guard is a router that served a while ago.
+    guard: list[float] = field(default_factory=list)  # the guard's rewards minus the champion's, in order
+    # Whether the learner was promoted. If so, each later challenger takes over when the next one is trained, if it is
+    # ahead by then. The guard is then a router that served a while ago.
     follows: bool = False
-    earlier: int = 0  # how many of the pairs belong to earlier challengers
+    earlier: int = 0  # the number of pairs of earlier challengers
 
     @property
     def ahead(self) -> bool:
-        """Whether the challenger itself has earned more than the champion, on enough pairs."""
+        """Whether the present challenger has earned more than the champion, on enough pairs."""
         latest = self.pairs[self.earlier :]
         return self.challenger is not None and len(latest) >= OWN_PAIRS and sum(latest) > 0
 
@@ -99,8 +107,11 @@ class Contest(Generic[R]):
         return (self.champion, *(router for router in (self.challenger, self.former) if router is not None))
 
     def observe(self, rewards: Array, choices: Sequence[Choices]) -> None:
-        """Take in the pairs of the next queries, before anything has learned from them; `choices` are those of each of
-        `rivals`."""
+        """Add the pairs of the next queries, before any router learns from them.
+
+        Args:
+            choices: the choices of each of `rivals`.
+        """
         others = iter(choices[1:])
         if self.challenger is not None:
             self.pairs += differences(rewards, choices[0], next(others)).tolist()
@@ -108,8 +119,11 @@ class Contest(Generic[R]):
             self.guard += differences(rewards, choices[0], next(others)).tolist()
 
     def enter(self, router: R) -> bool:
-        """Enter the learner's next router as the challenger. Returns whether the challenger before it takes over: that
-        of a promoted learner does if it is ahead."""
+        """Enter the learner's next router as the challenger.
+
+        Returns:
+            Whether the previous challenger takes over. It does if the learner was promoted and it is ahead.
+        """
         takes_over = self.follows and self.ahead
         if takes_over and self.challenger is not None:
             self.champion, self.pairs = self.challenger, []
@@ -117,16 +131,22 @@ class Contest(Generic[R]):
         return takes_over
 
     def evidence(self, spread: float, gate: Gate) -> Evidence:
-        """The pairs' evidence for the challenger."""
+        """The evidence for the challenger."""
         return evidence(np.array(self.pairs), spread, gate)
 
     def guard_evidence(self, spread: float, gate: Gate) -> Evidence:
-        """The pairs' evidence for the former champion."""
+        """The evidence for the former champion."""
         return evidence(np.array(self.guard), spread, gate)
 
     def decide(self, spread: float, gate: Gate) -> str:
-        """Switch if the pairs say so: PROMOTE, ROLLBACK, or "" for neither. A guard that has lost leaves. `spread` is
-        that of the rewards."""
+        """Switch the champion if the evidence suffices. A guard that has not won after GUARD_PAIRS leaves the contest.
+
+        Args:
+            spread: the spread of the rewards.
+
+        Returns:
+            PROMOTE, ROLLBACK, or "" for no switch.
+        """
         if self.former is not None and self.guard_evidence(spread, gate).passes:
             self.rollback()
             return ROLLBACK
@@ -138,14 +158,17 @@ class Contest(Generic[R]):
         return ""
 
     def promote(self, follow: bool = False) -> None:
-        """The challenger serves from now on, and the champion guards. With `follow`, its later refits serve as soon as
-        they are ahead, until the guard wins."""
+        """Make the challenger the champion, and the champion the guard.
+
+        Args:
+            follow: whether the learner's later routers take over as soon as they are ahead, until the guard wins.
+        """
         if self.challenger is not None:
             self.champion, self.former, self.challenger = self.challenger, self.champion, None
             self.pairs, self.earlier, self.guard, self.follows = [], 0, [], follow
 
     def rollback(self) -> None:
-        """The former champion serves again."""
+        """Make the former champion the champion again."""
         if self.former is not None:
             self.champion, self.former = self.former, None
             self.pairs, self.earlier, self.guard, self.follows = [], 0, [], False

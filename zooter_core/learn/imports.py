@@ -1,7 +1,8 @@
 """Imports logs of other programs, as read by `data/logs.py`, and the demo's conversations as traffic.
 
-Choices in other programs' logs were not made by our router and have no probability: they are queries to learn from, not
-decisions to judge. Ids are made of records' contents, so a file that is imported twice is stored once.
+Choices in logs of other programs were not made by Zooter's router and have no probability. So their queries are used
+for learning, but the choices are not evaluated. Ids are hashes of the records' contents, so that a file that is
+imported twice is stored once.
 """
 
 from __future__ import annotations
@@ -41,17 +42,17 @@ from zooter_core.router.turns import current_topic
 VERDICTS = {word: 2 * score - 1 for word, score in WORDS.items()} | {True: 1.0, False: -1.0}
 AT_ONCE = 1000
 SQLITE = b"SQLite format 3\0"
-Import = tuple[LoggedDecision, Mapping[str, float]]  # a decision, and feedback on candidates' answers to it
+Import = tuple[LoggedDecision, Mapping[str, float]]  # a decision, and candidate -> feedback on its answer
 
 
 def import_traffic(paths: Sequence[Path], traffic: Traffic, fleet: Fleet) -> tuple[int, Counter[str]]:
     """Add the requests in files (logs or folders of them, or databases of the demo) to the traffic of a fleet.
 
     Returns:
-        how many are new, and why others were left out -> their number.
+        The number of new requests, and the number of others by the reason why they were left out.
 
     Raises:
-        ZooterError: a file is missing, or holds something else.
+        ZooterError: a file is missing, or is of another kind.
         WorkError: the traffic cannot be written.
     """
     left_out, new, now = Counter[str](), 0, time.time()
@@ -67,7 +68,7 @@ def import_traffic(paths: Sequence[Path], traffic: Traffic, fleet: Fleet) -> tup
 
 
 def _own_name(name: str, fleet: Fleet) -> str:
-    """The fleet's name for a model that a log names like the fleet or like its server."""
+    """The fleet's name for a model whose name in a log is that of the fleet or of the model's server."""
     if name in fleet.pool:
         return name
     called = zip(fleet.pool, fleet.names_in([name]), strict=True)
@@ -75,7 +76,10 @@ def _own_name(name: str, fleet: Fleet) -> str:
 
 
 def _as_kept(decision: LoggedDecision, fleet: Fleet, now: float) -> LoggedDecision:
-    """A decision, reduced to what the fleet keeps. Its time is at most now, or it would outlive the retention."""
+    """The decision without data that the fleet does not store.
+
+    Its time is limited to `now`, because with a later time it would be kept longer than the retention period.
+    """
     return replace(
         decision,
         time=min(decision.time, now),
@@ -113,7 +117,7 @@ CAST = "SELECT 'vote ' || id, '', fleet, time, record FROM votes ORDER BY time"
 
 @dataclass
 class _Figures:
-    """What is read of a response in the demo's history."""
+    """The fields that are read from a response in the demo's history."""
 
     tokens: int | None = None
     thought_tokens: int | None = None
@@ -122,7 +126,7 @@ class _Figures:
 
 @dataclass
 class _DemoTurn:
-    """What is read of a turn of the demo (ui/chat/turns.py)."""
+    """The fields that are read from a turn in the demo's history (ui/chat/turns.py)."""
 
     query: str
     text: str
@@ -149,9 +153,9 @@ def _read_turn(row: LoggedDecision, record: object) -> list[Import]:
 
 
 def _read_vote(row: LoggedDecision, record: object) -> list[Import]:
-    """A vote on a comparison: the best response is good and the others are not. Other votes teach nothing.
+    """A vote on a comparison: the best response is good and the others are bad. Other votes are ignored.
 
-    Equally good responses have 0 each, and where none is good, all are bad.
+    In a tie, the responses have 0 each. If no response is good, all of them are bad.
     """
     if isinstance(record, dict) and record.get("kind") != Vote.KIND:
         return []
@@ -168,7 +172,7 @@ def _read_vote(row: LoggedDecision, record: object) -> list[Import]:
 def _read_history(
     path: Path, select: str, read: Callable[[LoggedDecision, object], list[Import]], left_out: Counter[str]
 ) -> Iterator[Import]:
-    """The turns or the votes in the demo's history (ui/history.py), as far as they are whole."""
+    """Yield the complete turns or votes in the demo's history (ui/history.py)."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
             rows = database.execute(select).fetchall()
@@ -185,16 +189,16 @@ def _read_history(
 
 
 def _feedback(decision: LoggedDecision, score: float | None) -> dict[str, float]:
-    """Feedback on the answer that was served; none without a score, or if nobody answered."""
+    """Feedback on the served answer; empty if there is no score or no candidate answered."""
     return {decision.candidate: score} if decision.candidate and score is not None else {}
 
 
 def _read_log(log: Log, fleet: Fleet, left_out: Counter[str]) -> Import:
-    """A request of a log, and the feedback on it: good, bad, or from -1 to 1."""
+    """A request in a log, and the feedback on it: good, bad, or a number from -1 to 1."""
     values, vote = dict(log.values), log.fields.get("feedback")
     vote = vote.strip().lower() if isinstance(vote, str) else vote
     name, moment = values.pop("name"), values.pop("time")
-    # LiteLLM names a model by an alias (`model_group`) and by its provider: the name that the fleet knows counts.
+    # LiteLLM logs a model by an alias (`model_group`) and by its provider's name. Use the name that is in the fleet.
     models = [str(log.fields.get(field)) for field in FIELDS["candidate"][1].split()]
     names = (_own_name(one, fleet) for model in models for one in (model, model.partition("/")[2]))
     values["candidate"] = next((one for one in names if one in fleet.pool), values["candidate"])

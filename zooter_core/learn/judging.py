@@ -1,8 +1,8 @@
-"""Judges what was served: further answers and their rewards, in the background and within a budget.
+"""Judges served decisions: requests further answers and computes rewards, in the background and within a budget.
 
-Decisions are judged in order, a few at a time. The request's id decides which answers are judged
-(`deciding.draw_answers`), and every reward is stored before the next batch. So a process that was killed resumes where
-it stopped, and asks for nothing twice. Candidates get one query at a time.
+Decisions are judged in order, in small batches. The request's id decides which answers are judged
+(`deciding.draw_answers`), and all rewards are stored before the next batch. So a process that was killed resumes where
+it stopped, without requesting an answer twice. Candidates get one query at a time.
 """
 
 from __future__ import annotations
@@ -41,56 +41,58 @@ from zooter_core.method.labels import LOTS, lot
 from zooter_core.method.partial_rewards import Array
 from zooter_core.method.promotion import Evidence, Gate
 
-BATCH = 16  # decisions between two writes
+BATCH = 16  # decisions per batch
 STORED = 1000  # the latest decisions, from which a newcomer's queries are drawn
-BURST = 200  # stored queries that a newcomer answers, and imported ones that all candidates answer
-GIVING_UP = 3  # queries in a row for which a newcomer gets no reward
-CALLS = 500  # answers that a turn asks for, at most
+BURST = 200  # stored queries that a newcomer answers, and imported queries that all candidates answer
+GIVING_UP = 3  # consecutive queries without a reward after which a newcomer gets no more queries
+CALLS = 500  # the most answers to request per turn
 
 
 @dataclass(frozen=True)
 class LearnSettings:
-    """How to learn."""
+    """The settings of `zooter learn`."""
 
     sampling: SamplingPlan = field(default_factory=SamplingPlan)
     gate: Gate = field(default_factory=Gate)
     manual: bool = False  # whether only the owner promotes routers; rollbacks stay automatic
-    calls: int = CALLS  # at most so many answers are requested from candidates in a turn
-    # The budget for these answers; None without a limit. Candidates without a price count as free.
+    calls: int = CALLS  # the most answers to request from candidates per turn
+    # The budget for these answers; None for no limit. Candidates without a price count as free.
     dollars: float | None = None
 
 
 @dataclass
 class TurnSummary:
-    """What a turn did."""
+    """The results of a turn."""
 
-    judged: int = 0  # how many decisions were judged
+    judged: int = 0  # the number of judged decisions
     waiting: bool = False  # whether some decisions are left for later
-    stopped: bool = False  # whether a stop, and not the budget, ended it early
-    calls: int = 0  # answers that were asked for
-    dollars: float = 0.0  # that were spent on them
+    stopped: bool = False  # whether a stop, and not the budget, ended the turn early
+    calls: int = 0  # the number of requested answers
+    dollars: float = 0.0  # the cost of these answers
     event: str = ""  # PROMOTE, ROLLBACK, FOLLOW (a later router of a promoted learner took over) or ""
-    evidence: Evidence | None = None  # of the contest, before the event
-    challenger: str = ""  # the router that was made; "" if there was too little new data
-    # The learner is promoted: its challenger serves as soon as it is ahead of the router that does.
+    evidence: Evidence | None = None  # the contest's evidence before the event
+    challenger: str = ""  # the router that was trained; "" if there was too little new data
+    # Whether the learner is promoted: its challenger then takes over as soon as it is ahead of the champion.
     follows: bool = False
-    failures: dict[str, int] = field(default_factory=dict)  # how many answers of each candidate failed
-    unscored: int = 0  # on how many queries the reward model failed
-    reason: str = ""  # the reason for the last one
+    failures: dict[str, int] = field(default_factory=dict)  # the number of each candidate's failed answers
+    unscored: int = 0  # the number of queries on which the reward model failed
+    reason: str = ""  # the reason for the last failure
 
 
 def learnable(decision: LoggedDecision, pool: Sequence[str]) -> bool:
-    """Whether a user's query was imported, or the router decided on it and a candidate of the pool answered."""
+    """Whether to learn from a decision: a query (not a chore) that was imported, or that was routed and answered by a
+    candidate of the pool."""
     routed = decision.probability is not None and decision.candidate in pool
     return not decision.chore and (routed or decision.source in (DEMO, IMPORT))
 
 
 class TrafficJudge:
-    """Judges decisions: asks candidates, stores rewards, and records in the turn what was spent and what failed. A stop
-    ends a batch between two queries.
+    """Judges decisions: requests answers, stores rewards, and records costs and failures in the turn.
+
+    A stop ends a batch between two queries.
 
     Raises:
-        ZooterError: there is no reward model, or it only compares answers and so cannot score a single one.
+        ZooterError: there is no reward model, or it can only compare answers, so it cannot score a single answer.
     """
 
     def __init__(
@@ -115,17 +117,17 @@ class TrafficJudge:
         """Judge n decisions, up to the first for which the budget is too small.
 
         Args:
-            rivals: the choices of the routers in the contest for them, shape (n,) each, the champion's first.
+            rivals: the choices of each router in the contest, shape (n,) each, the champion's first.
 
         Returns:
-            the rewards of those that were judged, shape (at most n, m), NaN where there is none; and whether the budget
-            or a stop left others.
+            The rewards for the judged decisions, shape (at most n, m), NaN where a reward is missing; and whether the
+            budget or a stop ended the batch early.
         """
         columns = {name: column for column, name in enumerate(self.pool)}
         served = np.array([columns.get(str(one.candidate), NOBODY) for one in decisions], dtype=np.intp)
         lots = np.array([[lot(one.request_id, seed) / LOTS for seed in (1, 2)] for one in decisions])
         imported = np.array([one.probability is None for one in decisions])
-        lots[imported & (lots[:, 0] < self.import_share), 0] = 0.0  # these are always in the sample
+        lots[imported & (lots[:, 0] < self.import_share), 0] = 0.0  # always in the sample
         sample, judged = draw_answers(served, rivals, lots, self.settings.sampling, len(self.pool))
         rewards = np.full((len(decisions), len(self.pool)), np.nan)
         for row, decision in enumerate(decisions):
@@ -134,12 +136,12 @@ class TrafficJudge:
             without = [name for name in names if name not in stored]
             missing = [name for name in without if not self._has_answer(decision, name)]
             if len(names) == 1:
-                missing = []  # the served answer alone, which was not kept: asking again would be another answer
+                missing = []  # only the served answer, which was not stored; a new request would give another answer
             if self.stop.is_set() or not self._allows(len(missing)):
                 return rewards[:row], True
             new = self._judge(decision, without, missing)
             self.traffic.add_rewards(self._logged(decision, reward, bool(sample[row])) for reward in new)
-            if self.stop.is_set():  # what is not stored now will be requested again
+            if self.stop.is_set():  # missing answers will be requested again
                 return rewards[:row], True
             for name, reward in (stored | {one.candidate: one.reward for one in new}).items():
                 if name in names:
@@ -147,9 +149,9 @@ class TrafficJudge:
         return rewards, False
 
     def newcomer(self, name: str, count: int) -> int:
-        """Let a candidate answer stored queries, `count` in all; returns how many are left for another time.
+        """Let a new candidate answer `count` stored queries. Returns the number of queries left for another turn.
 
-        Some are left if the budget or a stop ends it, or if GIVING_UP queries in a row brought no reward.
+        Queries are left if the budget or a stop ends the loop, or after GIVING_UP consecutive queries without a reward.
         """
         stored = self.traffic.newest(STORED, USEFUL)
         latest = [one for one in stored if learnable(one, self.pool) and one.candidate != name]
@@ -171,7 +173,7 @@ class TrafficJudge:
         return in_vain if in_vain == GIVING_UP else 0
 
     def _allows(self, calls: int) -> bool:
-        """Whether the budget has room for so many more answers."""
+        """Whether the budget allows this many more answers."""
         within = self.settings.dollars is None or self.turn.dollars < self.settings.dollars
         return self.turn.calls + calls <= self.settings.calls and (within or not calls)
 
@@ -180,11 +182,11 @@ class TrafficJudge:
         return {one.candidate: one.reward for one in rewards if one.source == MODEL}
 
     def _has_answer(self, decision: LoggedDecision, name: str) -> bool:
-        """Whether a candidate's whole answer was kept: a part would be judged as if it were all."""
+        """Whether a candidate's complete answer was stored. A part of an answer would be judged as a complete one."""
         return name == decision.candidate and 0 < len(decision.answer or "") < LONGEST_ANSWER
 
     def _judge(self, decision: LoggedDecision, names: Sequence[str], ask: Sequence[str]) -> list[LoggedReward]:
-        """The rewards of some candidates' answers to one query; none for an answer that failed."""
+        """The rewards of some candidates' answers to one query. Failed answers have no reward."""
         responses = self._ask(decision, ask)
         if len(responses) < len(ask):
             return []  # the others were stopped
@@ -195,7 +197,7 @@ class TrafficJudge:
             return []
         texts = [one.text for one in answered.values()]
         try:
-            # The cache would keep hashes of users' texts when they are deleted.
+            # Without the cache, which would keep hashes of users' texts after the texts are deleted.
             (scored,) = self.ensemble.score_responses([(decision.routed_text, texts)], stop=self.stop, cached=False)
         except WorkError:
             if self.stop.is_set():
@@ -222,7 +224,8 @@ class TrafficJudge:
         messages, settings = (Message("user", decision.routed_text),), self._generation(decision)
         requests = [Request(self.ensemble.fleet.candidate(name), messages) for name in ask]
         servers = [request for request in requests if request.candidate.backend == ENDPOINT]
-        # On this machine one after the other: together they share its cores, and each takes longer than if it serves.
+        # Models on this machine answer one after the other. In parallel, they would share its cores, and each answer
+        # would take longer than a served one.
         groups = [servers, *([request] for request in requests if request not in servers)]
         responses: dict[str, Response] = {}
         for group in groups:
@@ -237,8 +240,11 @@ class TrafficJudge:
         return responses
 
     def _generation(self, decision: LoggedDecision) -> GenerationConfig:
-        """The fleet's settings, with the length of the served answer if its client's limit cut it, and with room for as
-        much if it is longer than the fleet's limit."""
+        """The fleet's settings, with the limit of tokens adapted to the served answer.
+
+        If the client's limit truncated the served answer, the limit is this answer's length. Otherwise, it is the
+        fleet's limit or this length, whichever is larger.
+        """
         settings, tokens = self.ensemble.fleet.generation, (decision.tokens or 0) - (decision.thought_tokens or 0)
         most = tokens if decision.finish in CUT_OFF else max(tokens, settings.max_new_tokens)
         return replace(settings, max_new_tokens=most) if most > 0 else settings
@@ -247,10 +253,10 @@ class TrafficJudge:
         return cost(self.ensemble.fleet.candidate(response.candidate), decision.prompt_tokens or 0, response.tokens)
 
     def _logged(self, decision: LoggedDecision, reward: LoggedReward, sampled: bool) -> LoggedReward:
-        """The reward with the reason why it was computed, and how probable that was.
+        """The reward with the reason why it was computed, and the probability of this.
 
-        The sample has the served answers too: without them it would lack the queries that the router gives a candidate.
-        Imported queries are none of the traffic that the report is on.
+        The sample includes the served answers. Without them, it would lack the queries that the router sends to a
+        candidate. Imported queries are not part of the traffic in reports.
         """
         if decision.probability is None:
             reward.why = IMPORT
@@ -258,6 +264,6 @@ class TrafficJudge:
             reward.why, reward.inclusion = SAMPLE, self.settings.sampling.share
         elif self._has_answer(decision, reward.candidate):
             reward.why, reward.inclusion = SERVED, 1.0
-        else:  # a served answer that was not kept was given again, beside the other of the pair
+        else:  # a new answer in place of a served one that was not stored, for a pair
             reward.why, reward.inclusion = PAIR, self.settings.sampling.either
         return reward

@@ -1,10 +1,10 @@
-"""The learner: queries' vectors and their known rewards, in chronological order -> a linear router.
+"""The learner, which fits a linear router to the vectors of queries and their known rewards, in chronological order.
 
 It works on plain arrays, so that `zooter learn` and benchmarks/learn.py run the same code. The champion's training
-queries come first and have no age: they start to fade with the traffic. Several half-lives and penalties are fitted
-side by side, and each candidate gets the longest half-life that is nearly the best at predicting its later rewards. So
-a candidate that has changed is learned again without forgetting the others. People's feedback comes last (`heed`):
-nobody outweighs the rest, and feedback is no evidence that a candidate has changed.
+queries come first; their weights start to decay with the first traffic. Several half-lives and penalties are fitted in
+parallel. Each candidate gets the longest half-life that is nearly the best at predicting its later rewards, so that a
+candidate that has changed is learned again without forgetting the others. Feedback from people comes last (`heed`). The
+weight of each person is limited, and feedback is not used to detect that a candidate has changed.
 """
 
 from __future__ import annotations
@@ -32,37 +32,45 @@ from zooter_core.method.partial_rewards import (
 HALF_LIVES = (250.0, 500.0, 1000.0, 2000.0, math.inf)  # queries
 PENALTIES = (10.0, 30.0)
 OPTIONS = [(half_life, penalty) for half_life in HALF_LIVES for penalty in PENALTIES]
-MEMORY = 500.0  # queries: the half-life of the errors by which a setting is chosen, and of the usual distances
-CLOSE = 0.25  # standard errors of a mean square; within them, the longer half-life is chosen
-USUAL = 30.0  # rewards; with fewer, a candidate's usual distance from predictions is unknown
-REMEMBERED = 50.0  # the most that queries from before a candidate's fall count as
-FIRST = (500.0, 30.0)  # of OPTIONS, until an error is known
-LARGEST_SHARE = 0.1  # of one owner's feedback in the weight of what a candidate is learned from
+MEMORY = 500.0  # queries: the half-life of the errors by which settings are chosen, and of the usual residuals
+CLOSE = 0.25  # standard errors of the best mean square error; within them, the longer half-life is chosen
+USUAL = 30.0  # rewards; with fewer, a candidate's usual residual is unknown
+REMEMBERED = 50.0  # the largest weight, in queries, of the data from before a candidate's rewards fell
+FIRST = (500.0, 30.0)  # the setting while no errors are known
+LARGEST_SHARE = 0.1  # of one owner's feedback in the total weight of a candidate's data
 CHUNK = 100  # queries per step; a candidate's setting may change between two steps
 
 
 class Learner:
-    """Learns from one chunk of queries after another, after the champion's training queries: vectors of shape (n,
-    width), and rewards of shape (n, m), NaN where there is none."""
+    """Learns from the champion's training queries, and then from one chunk of queries after another.
+
+    Args:
+        vectors: the vectors of the training queries, shape (n, width).
+        rewards: their rewards, shape (n, m), NaN where a reward is missing.
+    """
 
     def __init__(self, vectors: NDArray[np.floating], rewards: Array) -> None:
         self.candidates = rewards.shape[1]
         self.axes = directions(vectors)  # the directions that vectors are projected onto, shape (width, k)
         self.sums = [Sums(self.candidates, self.axes.shape[1], half_life) for half_life in HALF_LIVES]
-        self.queries = 0  # observed so far
-        self.shift = 0.0  # of all candidates' latest rewards, against those before; they are learned without it
+        self.queries = 0  # the number of observed queries
+        self.shift = 0.0  # of all candidates' latest rewards against earlier ones; subtracted before learning
         self._errors = {option: np.zeros((2, self.candidates)) for option in OPTIONS}  # sums of squares, and counts
         self._apart = np.zeros((2, self.candidates))  # rewards minus predictions: their number and their sum
-        self._fell = np.zeros(self.candidates, dtype=np.intp)  # the query at which each candidate fell last
-        self._shifts: list[float] = []  # of each query
+        self._fell = np.zeros(self.candidates, dtype=np.intp)  # the query at which each candidate's rewards last fell
+        self._shifts: list[float] = []  # `shift` at each query
         first, *others = self.sums
         first.add(self._reduced(vectors), rewards)
         for sums in others:
             sums.take(first)
 
     def observe(self, vectors: NDArray[np.floating], rewards: Array) -> None:
-        """The next queries, in their order: vectors of shape (n, width), and rewards of shape (n, m), NaN where there
-        is none. A query may have none at all."""
+        """Learn from the next queries, in order.
+
+        Args:
+            vectors: the vectors of the queries, shape (n, width).
+            rewards: their rewards, shape (n, m), NaN where a reward is missing. A query may have no rewards.
+        """
         for first in range(0, len(vectors), CHUNK):
             self._chunk(self._reduced(vectors[first : first + CHUNK]), rewards[first : first + CHUNK])
 
@@ -72,7 +80,7 @@ class Learner:
         compared = oldest.solve(PENALTIES[-1])(x)[:, taught], rewards[:, taught]
         shift = shared_shift(*compared)
         shift = self.shift if shift is None else shift
-        if divide and abs(shift - self.shift) > spread(rewards):  # it began within the chunk
+        if divide and abs(shift - self.shift) > spread(rewards):  # the shift began within the chunk
             begin = onset(*compared)
             self._chunk(x[:begin], rewards[:begin], divide=False)
             self._chunk(x[begin:], rewards[begin:], divide=False)
@@ -92,7 +100,7 @@ class Learner:
         self._shifts += [shift] * len(x)
 
     def _forget_fallen(self, predicted: Array, rewards: Array) -> None:
-        """Forget most about candidates whose rewards are further below their predictions than before."""
+        """Forget most data of candidates whose rewards have fallen further below their predictions than usual."""
         counts, totals = self._apart
         usual = np.where(counts >= USUAL, totals / np.maximum(counts, 1), np.nan)
         for candidate in np.flatnonzero(fallen(predicted + usual, rewards)):
@@ -105,22 +113,22 @@ class Learner:
         self._apart += (~np.isnan(apart)).sum(axis=0), np.nansum(apart, axis=0)
 
     def catch_up(self, vectors: NDArray[np.floating], rewards: Array) -> None:
-        """Rewards that came later, for queries that went by before: those of a newcomer's answers to stored queries."""
+        """Learn from late rewards for earlier queries: those of a newcomer's answers to stored queries."""
         for sums in self.sums:
             sums.add(self._reduced(vectors), rewards - self.shift)
 
     def heed(self, vectors: NDArray[np.floating], rewards: Array, judged: Array, owners: Sequence[Hashable]) -> None:
-        """Learn from people's feedback on the queries that were observed, as the last thing.
+        """Learn from people's feedback on the observed queries. Call this last.
 
-        The feedback of one owner has at most LARGEST_SHARE of the weight of all that a candidate is learned from, at
-        every half-life: more of it counts for less each. Where there is nothing but feedback, owners count alike. What
-        was said of a candidate before it fell is forgotten.
+        At every half-life, the feedback of one owner has at most LARGEST_SHARE of the total weight of a candidate's
+        data; the weights of its single votes are reduced accordingly. If there is only feedback, all owners count
+        equally. Feedback on a candidate from before its rewards fell is ignored.
 
         Args:
-            vectors: of all queries that were observed, in their order, shape (n, width).
-            rewards: with the feedback in place of what was observed, shape (n, m).
-            judged: what was observed, shape (n, m).
-            owners: whose feedback it is, n of them; None is an owner too.
+            vectors: the vectors of all observed queries, in order, shape (n, width).
+            rewards: the observed rewards, replaced by feedback where there is any, shape (n, m).
+            judged: the observed rewards, shape (n, m).
+            owners: the owner of each query's feedback, n in all. None counts as an owner.
         """
         verdicts = ~np.isnan(rewards) & (rewards != judged) & (np.arange(len(rewards))[:, None] >= self._fell)
         changes = rewards - np.where(np.isnan(judged), np.array(self._shifts)[:, None], judged)
@@ -139,7 +147,7 @@ class Learner:
 
     @property
     def chosen(self) -> list[tuple[float, float]]:
-        """Each candidate's half-life and penalty: the longest half-life that is nearly the best at predicting it."""
+        """Each candidate's half-life and penalty: the longest half-life whose error is close to the smallest one."""
         return [self._chosen(candidate) for candidate in range(self.candidates)]
 
     def _chosen(self, candidate: int) -> tuple[float, float]:
@@ -152,12 +160,12 @@ class Learner:
         return min((o for o in means if means[o] <= limit), key=lambda option: (-option[0], means[option]))
 
     def router(self) -> Linear:
-        """Predicted rewards for vectors of full width."""
+        """The linear router, which predicts rewards from vectors of full width."""
         linear = self._linear()
         return Linear(self.axes @ linear.weight, linear.bias)
 
     def _linear(self) -> Linear:
-        """Predicted rewards for reduced vectors."""
+        """The linear router for projected vectors."""
         sums = {one.half_life: one for one in self.sums}
         options = self.chosen
         solved = {(half, penalty): sums[half].solve(penalty) for half, penalty in set(options)}
@@ -172,8 +180,12 @@ class Learner:
 def choose(
     router: Linear, vectors: NDArray[np.floating], available: Sequence[bool] | NDArray[np.bool_] | None = None
 ) -> NDArray[np.intp]:
-    """The candidate that a router chooses for each query among those that are `available` (all by default), shape (n,);
-    the first of those that are equally good."""
+    """The index of the candidate that a router chooses for each query, shape (n,). In a tie, the first one.
+
+    Args:
+        vectors: the vectors of the queries, shape (n, width).
+        available: a mask of the candidates to choose from. By default, all of them.
+    """
     predicted = router(np.asarray(vectors, dtype=np.float64))
     if available is not None:
         predicted[:, ~np.asarray(available)] = -np.inf

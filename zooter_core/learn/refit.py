@@ -1,7 +1,7 @@
-"""A refit: the traffic's queries and rewards -> a router in the ordinary format.
+"""Refits: trains a router in the usual format on the queries and rewards of the traffic.
 
-The learner starts from nothing and reads the latest stored decisions. So deleted data leaves the learner too, and a
-killed process leaves no partial state. Neither PyTorch nor transformers is loaded.
+Each refit starts from scratch and reads the latest stored decisions. So deleted data no longer affects the router, and
+a killed process leaves no partial state. Neither PyTorch nor transformers is loaded.
 """
 
 from __future__ import annotations
@@ -26,27 +26,25 @@ from zooter_core.router.encoder import TextEncoder
 from zooter_core.router.head import ENCODER_FOLDER, RouterHead, RouterHeadConfig
 from zooter_core.router.kinds import LINEAR
 
-MOST = 20_000  # the latest decisions, from which a refit learns
-AT_ONCE = 16  # queries that are embedded before their vectors are stored
-TRIAL = 50  # queries with all rewards; with fewer, probabilities are not calibrated
+MOST = 20_000  # the most decisions for a refit, which uses the latest ones
+AT_ONCE = 16  # queries whose vectors are computed and stored together
+TRIAL = 50  # the least number of queries with all rewards for calibrating probabilities
 
 
 @dataclass(frozen=True)
 class Material:
-    """Decisions of the router in their order, and the rewards that are known, shape (n, m) in pool order; NaN where
-    there is none.
-    """
+    """The router's decisions in order, and their rewards, shape (n, m) in pool order, NaN where a reward is missing."""
 
     decisions: Sequence[LoggedDecision]
-    rewards: Array  # on the reward model's scale; a person's verdict replaces the model's
-    judged: Array  # by the reward model alone
-    # Rewards of newcomers for the same queries, and when they came.
+    rewards: Array  # on the reward model's scale; feedback replaces the model's rewards
+    judged: Array  # the reward model's rewards only
+    # Rewards of newcomers for the same queries, and their times.
     late: Array
     late_times: Array
 
     @classmethod
     def read(cls, traffic: Traffic, pool: Sequence[str]) -> Material:
-        """The latest useful decisions."""
+        """Read the latest useful decisions and their rewards."""
         decisions = traffic.newest(MOST, USEFUL)[::-1]
         shape = (len(decisions), len(pool))
         model, outcomes, late, times = (np.full(shape, np.nan) for _ in range(4))
@@ -63,15 +61,17 @@ class Material:
                     late[place], times[place] = reward.reward, reward.time
         level = mean_and_deviation(model) if (~np.isnan(model)).sum() > 1 else (0.0, 1.0)
         rewards = verified_rewards(model, outcomes, level)
-        alone = np.isnan(model) & ~np.isnan(outcomes)  # only a person judged the answer
+        alone = np.isnan(model) & ~np.isnan(outcomes)  # answers with feedback only
         rewards[alone] = level[0] + level[1] * (2 * outcomes[alone] - 1)
         rewards[~np.isnan(late)] = model[~np.isnan(late)] = np.nan
         return cls(decisions, rewards, model, late, times)
 
 
 def embed_decisions(encoder: TextEncoder, decisions: Sequence[LoggedDecision], traffic: Traffic) -> NDArray[np.float32]:
-    """The vectors of decisions in the order of their numbers, shape (n, width). The traffic has them afterwards, and
-    none of earlier decisions."""
+    """The vectors of decisions in the order of their numbers, shape (n, width).
+
+    New vectors are stored in the traffic file, and those of earlier decisions are deleted from it.
+    """
     vectors = np.full((len(decisions), 2 * encoder.width), np.nan, dtype=np.float32)
     rows = {one.number: row for row, one in enumerate(decisions)}
     traffic.drop_vectors(min(rows, default=0))
@@ -91,14 +91,14 @@ def refit(
     vectors: NDArray[np.float32],
     start: tuple[NDArray[np.float32], Array] | None = None,
 ) -> tuple[Linear, float]:
-    """Learn from the champion's training queries, then from the traffic, then from people's feedback.
+    """Fit a linear router to the champion's training queries, then to the traffic, then to people's feedback.
 
     Args:
         vectors: the decisions' vectors, shape (n, width).
         start: the training queries' vectors and rewards, shapes (t, width) and (t, m); None if there are none.
 
     Returns:
-        what predicts rewards for vectors, and the temperature that divides them before the softmax.
+        The router, which predicts rewards, and the temperature that divides them before the softmax.
     """
     if start is None:
         start = vectors, np.full(material.judged.shape, np.nan)
@@ -106,7 +106,7 @@ def refit(
     times = np.maximum.accumulate([one.time for one in material.decisions])
 
     def catch_up(since: float, until: float) -> None:
-        """Newcomers' rewards that came in a span of time, for queries before it."""
+        """Learn from newcomers' rewards from this span of time, which are for earlier queries."""
         here = (material.late_times >= since) & (material.late_times < until)
         rows = here.any(axis=1)
         if rows.any():
@@ -125,7 +125,7 @@ def refit(
 
 
 def _temperature(router: Linear, vectors: NDArray[np.float32], rewards: Array) -> float:
-    """The temperature that calibrates probabilities on queries that all candidates answered; 1 if there are few."""
+    """The temperature that calibrates probabilities on queries that all candidates answered; 1 if these are few."""
     rows = ~np.isnan(rewards).any(axis=1)
     if rows.sum() < TRIAL or rewards.shape[1] < 2:
         return 1.0
@@ -133,8 +133,12 @@ def _temperature(router: Linear, vectors: NDArray[np.float32], rewards: Array) -
 
 
 def write_router(folder: Path, router: Linear, temperature: float, pool: Sequence[str], encoder: str | Path) -> None:
-    """Write the folder of a linear router, in the format of `zooter distill`. It gets a link to a fine-tuned encoder,
-    which is named by its folder."""
+    """Write the folder of a linear router in the format of `zooter distill`.
+
+    Args:
+        encoder: the reference of an encoder, or the folder of a fine-tuned encoder, to which the router's folder gets a
+            link.
+    """
     if isinstance(encoder, Path):
         (folder / ENCODER_FOLDER).symlink_to(os.path.relpath(encoder, folder.resolve()), target_is_directory=True)
         encoder = ENCODER_FOLDER
@@ -145,8 +149,11 @@ def write_router(folder: Path, router: Linear, temperature: float, pool: Sequenc
 
 
 def read_linear(folder: Path) -> tuple[Linear, list[str]]:
-    """The weights of a router that `write_router` wrote, and its candidates. Raises ZooterError if a file is missing or
-    damaged."""
+    """The weights and the candidates of a router from `write_router`.
+
+    Raises:
+        ZooterError: a file is missing or damaged.
+    """
     head = RouterHead.load(folder)
     linear = Linear(**{name: array.astype(np.float64) for name, array in head.body.state.items()})
     return linear, list(head.config.candidates)

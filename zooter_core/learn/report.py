@@ -1,7 +1,7 @@
-"""What routing was worth in a period: the figures behind `zooter report` and the page Traffic.
+"""The figures of `zooter report` and the page Traffic: what routing was worth in a period.
 
 The equations are in method/worth.py. This module reads the sample from the traffic: randomly drawn requests that all
-candidates answered, so that the reward of every rule is known. report_text.py puts the figures into words.
+candidates answered, so that the reward of every rule is known. report_text.py writes the sentences.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ from zooter_core.method.worth import (
 )
 
 DAY = 24.0 * HOUR
-LATEST_DAYS = 7  # from which the number of requests per day is estimated
-MOST_SAMPLED = 10_000  # requests of the sample that are read
-FIGURES = ("tokens", "thought_tokens", "seconds", "dollars")  # of an answer after its reward, as in an AnswerTable
+LATEST_DAYS = 7  # days from which the number of requests per day is estimated
+MOST_SAMPLED = 10_000  # the most requests that are read from the sample
+FIGURES = ("tokens", "thought_tokens", "seconds", "dollars")  # of an answer, in the order of an AnswerTable
 MOST_REGRESSED = 300_000  # decisions; with more, the mean of all served rewards is not computed
 LEAST_SERVED = 0.99  # the share of served answers that must have a reward
 EVERYTHING = "all tags"
-RANKED = {"rewards": BEST, "dollars": SUM, "seconds": SLOWEST, "tokens": SUM, "thoughts": SUM}  # what RMR has of each
+RANKED = {"rewards": BEST, "dollars": SUM, "seconds": SLOWEST, "tokens": SUM, "thoughts": SUM}  # RMR's aggregation
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a way to choose (`routing`, `random`, `rmr`, or a candidate) would have earned and cost per answer."""
+    """The reward and cost per answer of a rule for choosing: `routing`, `random`, `rmr`, or always one candidate."""
 
     name: str
     reward: Estimate
@@ -63,7 +63,7 @@ class Rule:
     gain: Estimate  # the reward of routing minus that of this rule
     cost: Estimate  # the dollars of routing divided by those of this rule
     tokens: Estimate
-    thoughts: Estimate  # which of the tokens were thought
+    thoughts: Estimate  # the number of `tokens` in thoughts
 
 
 @dataclass(frozen=True)
@@ -73,25 +73,25 @@ class TrafficReport:
     fleet: str
     since: float  # in seconds since 1970
     until: float
-    requests: int  # all of them
-    routed: int  # those for which the router chose, without chores
-    chores: int  # those that chat UIs sent for themselves
-    answered: dict[str, int]  # how many of the routed ones each candidate answered, most first
+    requests: int  # the number of all requests
+    routed: int  # requests for which the router chose, without chores
+    chores: int  # requests that chat UIs sent on their own
+    answered: dict[str, int]  # candidate -> the number of routed requests that it answered, in descending order
     sampled: int  # requests that all candidates answered
-    inclusion: tuple[float, float]  # the lowest and the highest probability of being sampled; (0, 0) without any
+    inclusion: tuple[float, float]  # lowest and highest probability of being sampled; (0, 0) without a sample
     pool: tuple[str, ...]  # the candidates in the sample
-    rules: list[Rule]  # routing first, then the candidates, best first, random and RMR; empty with too little data
-    calibration: Calibration | None  # of the router's probabilities on the sample; None with too little data
+    rules: list[Rule]  # routing, the candidates (best first), random and RMR; empty if there is too little data
+    calibration: Calibration | None  # of the router's probabilities on the sample; None if there is too little data
     agreement: dict[str, Estimate]  # of the reward model with thumbs, by tag and for EVERYTHING
     changes: list[Change]  # the warnings
-    a_day: float  # requests a day for which the router chose, in the latest days
-    last: float  # when the latest request of all came; 0 if none did
-    thinking: list[Thinking]  # what candidates that think earn and cost beside others, by tag
-    note: str = ""  # why the queries are not compared with those that the router learned from, where they should be
+    a_day: float  # requests per day for which the router chose, in the latest days
+    last: float  # the time of the latest request, also outside the period; 0 if there is none
+    thinking: list[Thinking]  # the gain and cost of thinking, by tag
+    note: str = ""  # why the queries could not be compared with the router's training queries
 
     @property
     def share(self) -> float:
-        """The share of the requests that is sampled: that of the sample, or else what `zooter learn` takes."""
+        """The share of requests that are sampled; without a sample, the default of `zooter learn`."""
         return self.inclusion[1] or SamplingPlan().share
 
     @property
@@ -111,11 +111,11 @@ def report_on(
     ensemble: Ensemble | None = None,
     twins: Sequence[Sequence[str]] = (),
 ) -> TrafficReport:
-    """What routing was worth from one time to another.
+    """Compute the report for a period.
 
     Args:
-        ensemble: to say how far queries are from those that its router learned from.
-        twins: the candidates that are one model with and without thinking (`evaluation.thinking.twins`).
+        ensemble: the ensemble whose router's training queries are compared with the queries of the period.
+        twins: groups of candidates that are the same model with and without thinking (`evaluation.thinking.twins`).
     """
     totals = traffic.totals(since, until)
     sample = read_sample(traffic, since, until)
@@ -153,7 +153,7 @@ def report_on(
 
 
 def requests_a_day(traffic: Traffic, until: float) -> float:
-    """How many requests a day the router chose for in the latest days, chores left out; 0 without any."""
+    """The number of requests per day for which the router chose in the latest days, without chores."""
     totals = traffic.totals(until - LATEST_DAYS * DAY, until, hours=1)
     routed = [total for total in totals if total.by_router]
     first = min((total.hour or 0 for total in routed), default=0) * HOUR
@@ -166,10 +166,10 @@ class Sample:
 
     pool: tuple[str, ...]
     answers: AnswerTable
-    chosen: NDArray[np.intp]  # who was served, by its place in the pool, shape (n,)
+    chosen: NDArray[np.intp]  # the index in the pool of the candidate that served, shape (n,)
     inclusion: Array  # the probability of being sampled, shape (n,)
-    drawn: int  # how many there are; `n` of them were read
-    decisions: Sequence[LoggedDecision]  # the requests in the order of their time, as they were logged
+    drawn: int  # the number of requests in the sample, of which `n` were read
+    decisions: Sequence[LoggedDecision]  # the logged requests in order of time
 
     @property
     def n(self) -> int:
@@ -177,8 +177,10 @@ class Sample:
 
 
 def read_sample(traffic: Traffic, since: float, until: float) -> Sample:
-    """The uniform sample of a period, or MOST_SAMPLED requests of it, drawn at random; without chores, and without
-    requests for which the client named the model."""
+    """The uniform sample of a period, or MOST_SAMPLED random requests of it if it is larger.
+
+    Chores and requests for which the client named the model are left out.
+    """
     ids = traffic.sampled(since, math.inf)  # rewards are computed after the request
     part = random.Random(0).sample(ids, MOST_SAMPLED) if len(ids) > MOST_SAMPLED else ids
     decisions = [
@@ -211,15 +213,18 @@ def read_sample(traffic: Traffic, since: float, until: float) -> Sample:
 
 
 def _figure(entry: LoggedDecision, reward: LoggedReward, name: str) -> float:
-    """A figure of a candidate's answer: that of the served one, or else of the one that was judged; NaN without any."""
+    """A figure of a candidate's answer: of the served answer if it was served, otherwise of the judged one; or NaN."""
     served = getattr(entry, name) if reward.candidate == entry.candidate else None
     value = getattr(reward, name) if served is None else served
     return math.nan if value is None else float(value)
 
 
 def _calibration_on(sample: Sample) -> Calibration | None:
-    """The calibration of the router that served last; of all routers while the sample has too few of its requests; None
-    with too few requests at all."""
+    """The calibration of the router that served last.
+
+    If the sample has too few requests of this router, the calibration is that of all routers; None if there are still
+    too few.
+    """
     rows = [row for row, entry in enumerate(sample.decisions) if entry.probabilities]
     latest = [row for row in rows if sample.decisions[row].router == sample.decisions[rows[-1]].router]
     rows = latest if len(latest) >= FEWEST else rows
@@ -227,15 +232,17 @@ def _calibration_on(sample: Sample) -> Calibration | None:
         return None
     stated = np.array([[sample.decisions[row].probabilities.get(name, 0.0) for name in sample.pool] for row in rows])
     wins = win_shares(sample.answers.rewards[rows])
-    judged = ~np.isnan(wins[np.arange(len(rows)), stated.argmax(axis=1)])  # not where its favourite has failed
+    judged = ~np.isnan(wins[np.arange(len(rows)), stated.argmax(axis=1)])  # not if its choice has failed
     return calibration(stated[judged], wins[judged]) if judged.sum() >= FEWEST else None
 
 
 def _rules(traffic: Traffic, sample: Sample, since: float, until: float, routed: int) -> list[Rule]:
-    """Every rule's estimates: routing, then candidates by reward, then random and RMR. A candidate that joined lately,
-    with too few requests for an interval, is not among them."""
+    """The estimates of each rule: routing, then candidates by reward, then random and RMR.
+
+    A new candidate with too few requests for an interval is left out.
+    """
     answered = ~np.isnan(sample.answers.rewards)
-    priced = ~(answered & np.isnan(sample.answers.dollars)).any(axis=1, keepdims=True)  # all rules on the same requests
+    priced = ~(answered & np.isnan(sample.answers.dollars)).any(axis=1, keepdims=True)  # same requests for all rules
     answers = replace(sample.answers, dollars=np.where(priced, sample.answers.dollars, np.nan))
     rewards, dollars, seconds, tokens, thoughts = (
         rules(getattr(answers, figure), sample.chosen, of_ranked, answered) for figure, of_ranked in RANKED.items()
@@ -262,7 +269,7 @@ def _rules(traffic: Traffic, sample: Sample, since: float, until: float, routed:
 
 
 def _narrower(values: Array, inclusion: Array, served: Array, mean: float | None) -> Estimate:
-    """The mean by inverse probability, or with the help of every served reward where that is narrower."""
+    """The mean by inverse probability, or the regression estimate with all served rewards if its error is smaller."""
     plain = weighted_mean(values, inclusion)
     if mean is None:
         return plain
@@ -271,7 +278,7 @@ def _narrower(values: Array, inclusion: Array, served: Array, mean: float | None
 
 
 def _agreement(traffic: Traffic, since: float, until: float) -> dict[str, Estimate]:
-    """How well the reward model agrees with thumbs, for all answers and by tag, where there are votes enough."""
+    """The agreement of the reward model with thumbs, for all answers and by tag, where there are enough votes."""
     good, bad = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
     for vote, reward, tags in traffic.votes(since, until):
         for tag in (EVERYTHING, *set(parse_json(tags))):

@@ -1,4 +1,4 @@
-"""The report on traffic in words: sentences, the table of rules, and the JSON of `zooter report --json`."""
+"""The text of the report on traffic: sentences, the table of rules, and the JSON of `zooter report --json`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from zooter_core.learn.changes import day
 from zooter_core.learn.report import EVERYTHING, Rule, TrafficReport
 from zooter_core.method.worth import FEWEST, RANDOM, RMR, ROUTING, Estimate
 
-MOST_IN_PERCENT = 3.0  # times, i.e. 200% more; larger factors read better as "3.1 times as much"
+MOST_IN_PERCENT = 3.0  # a factor, i.e. 200% more; larger factors read better as "3.1 times as much"
 YEAR = 365  # days; longer waits are not worth planning
-UNITS = (("week", 7, 21), ("day", 1, 2), ("hour", 1 / 24, 0))  # its days, and from how many days on it is used
-USUAL = 1000  # requests per day, assumed before the first ones
-LEAST_DIFFERENCE = 0.1  # of rewards, if the observed one is too small to wait for
+UNITS = (("week", 7, 21), ("day", 1, 2), ("hour", 1 / 24, 0))  # unit, its length in days, the least days for it
+USUAL = 1000  # requests per day, assumed while there are no requests
+LEAST_DIFFERENCE = 0.1  # the difference of rewards to detect if the observed difference would take too long
 
 
 def sentences(report: TrafficReport) -> list[str]:
-    """The figures in words, the most important first; warnings at the end."""
+    """Sentences for the figures, the most important first, with warnings at the end."""
     return statements(report) + [change.message for change in report.changes]
 
 
 def statements(report: TrafficReport) -> list[str]:
-    """The figures in words, without warnings."""
+    """Sentences for the figures, without warnings."""
     if not report.requests:
         return [f"There was no traffic from {day(report.since)} to {day(report.until)}."]
     lines = _worth(report)
@@ -92,7 +92,7 @@ def _worth(report: TrafficReport) -> list[str]:
 
 
 def _saving(rule: Rule) -> str:
-    """The cost of routing compared with a rule, as the end of a sentence; empty without prices."""
+    """The cost of routing compared with a rule, as the end of a sentence; "" without prices."""
     cost = rule.cost
     if not math.isfinite(cost.mean) or not math.isfinite(cost.low):
         return ""
@@ -111,7 +111,7 @@ def _saving(rule: Rule) -> str:
 
 
 def _number(ratio: float) -> str:
-    """A factor, for people."""
+    """A factor, formatted for a sentence."""
     return f"{ratio:,.0f}" if ratio >= 9.5 else f"{ratio:.1f}" if ratio >= 0.95 else f"{ratio:.2g}"
 
 
@@ -123,7 +123,7 @@ def _less(gain: Estimate) -> str:
 
 
 def _ends(gain: Estimate) -> str:
-    """The interval of how much more, or less, where one of the two is said."""
+    """The interval of a gain or a loss, as positive numbers."""
     low, high = sorted((abs(gain.low), abs(gain.high)))
     return f"{low:.2f} to {high:.2f}"
 
@@ -135,7 +135,7 @@ def _price(rule: Rule) -> str:
 
 
 def outlook(report: TrafficReport) -> str:
-    """How long it takes until the sample shows what routing is worth; "" once it does, or if it never will."""
+    """A sentence on the time until the sample shows what routing is worth; "" if it already does or never will."""
     a_day, share = report.a_day, report.share
     if report.best is None:
         first, more = max(FEWEST - report.sampled, 1), "more " if report.sampled else ""
@@ -161,19 +161,19 @@ def _percent(share: float) -> str:
 
 
 def days(samples: float, a_day: float, share: float) -> float:
-    """How many days it takes until so many requests are sampled, a share of those that come."""
+    """The number of days until `samples` requests are sampled, which are a share of all requests."""
     return samples / (a_day * share) if a_day and share else math.inf
 
 
 def how_long(samples: float, a_day: float, share: float) -> str:
-    """The same in words, with the traffic that it supposes; without any yet, for USUAL requests a day."""
+    """`days` in words, with the assumed number of requests per day, which is USUAL if there are none yet."""
     rate = a_day or USUAL
     whose = "today's " if a_day else ""
     return f"{in_units(days(samples, rate, share))} at {whose}{max(rate, 1):,.0f} requests a day"
 
 
 def in_units(amount: float) -> str:
-    """A number of days, rounded up."""
+    """A number of days in a suitable unit, rounded up."""
     if amount > YEAR:
         return "more than a year"
     count, unit = next((amount / size, unit) for unit, size, least in UNITS if amount >= least)
@@ -183,11 +183,11 @@ def in_units(amount: float) -> str:
 
 NAMES = {ROUTING: "routing", RANDOM: "random", RMR: "RMR"}
 HEADINGS = ("", "reward", "routing earned", "dollars per 1,000", "cost of routing", "seconds", "tokens")
-WITH_THOUGHTS = "tokens (thoughts)"  # instead of the last one, where a model thinks
+WITH_THOUGHTS = "tokens (thoughts)"  # replaces the last heading if a model thinks
 
 
 def figures(report: TrafficReport) -> tuple[list[str], list[list[str]]]:
-    """Headings, and a row of texts for each rule; without columns that have no figure but 0, such as prices."""
+    """The headings and a row of texts for each rule, without empty columns, such as prices if all of them are 0."""
     rows: list[tuple[str, ...]] = []
     priced, thinks = (any(getattr(rule, part).mean > 0 for rule in report.rules) for part in ("dollars", "thoughts"))
     for rule in report.rules:
@@ -209,7 +209,7 @@ def _ratio(ratio: float) -> str:
 
 
 def report_json(report: TrafficReport) -> dict[str, Any]:
-    """The report in the shape of `zooter report --json`."""
+    """The report in the format of `zooter report --json`."""
     parts = ("reward", "gain", "dollars", "cost", "seconds", "tokens", "thoughts")
     return {
         "fleet": report.fleet,

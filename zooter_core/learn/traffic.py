@@ -1,8 +1,8 @@
 """The endpoint's traffic and its rewards: one private SQLite file, `traffic.sqlite`.
 
-Two tables hold the records, and one the vectors of queries that the learner has embedded. Two more hold counts per
-hour, which triggers update, so that totals of millions of decisions take milliseconds and a deletion leaves nothing
-behind.
+Two tables hold the records, and one table holds the vectors of queries that the learner has embedded. Two more tables
+hold counts per hour, so that totals of millions of decisions take milliseconds. Triggers update them, also after
+deletions.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from zooter_core.learn.traffic_rows import (
 )
 
 FILE = "traffic.sqlite"
-WAIT_SECONDS = 10.0  # to wait while another process writes
+WAIT_SECONDS = 10.0  # the longest wait for another process that writes
 SETUP = f"""
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -52,10 +52,10 @@ PRAGMA recursive_triggers = ON;
 PRAGMA cache_size = -32768;
 {TABLES}
 """
-ROWS_AT_ONCE = 1000  # that are deleted in one transaction, so that writers never wait long
+ROWS_AT_ONCE = 1000  # rows that are deleted per transaction, so that writers never wait long
 HOUR = 3600
 ROUTED = "chore = 0 AND probability IS NOT NULL"
-# What can be learned from: an old log that nobody has judged does not crowd out what the router did.
+# Decisions to learn from. Imported queries without rewards are excluded, so that they do not displace routed ones.
 USEFUL = f"({ROUTED} OR chore = 0 AND EXISTS (SELECT 1 FROM rewards r WHERE r.request_id = decisions.request_id))"
 FOREVER = 1e11  # seconds since 1970, in the year 5138
 AMONG = "request_id IN (SELECT value FROM json_each(?))"
@@ -75,7 +75,7 @@ def data_folder(fleet: Fleet) -> Path:
 class Traffic:
     """The decisions and rewards in a folder. Thread-safe; other processes may use the same file.
 
-    Every method raises a WorkError if the file cannot be read or written, e.g. because the disk is full. A failed
+    All methods raise a WorkError if the file cannot be read or written, for example because the disk is full. A failed
     transaction changes nothing.
     """
 
@@ -84,11 +84,11 @@ class Traffic:
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = True) -> Self:
-        """Open a folder's file; `create` makes one if there is none.
+        """Open the file in a folder. If there is none and `create` is true, create it.
 
         Raises:
-            ZooterError: there is none, and `create` is false.
-            WorkError: it cannot be opened.
+            ZooterError: there is no file, and `create` is false.
+            WorkError: the file cannot be opened.
         """
         path = folder / FILE
         if not create and not path.is_file():
@@ -114,14 +114,16 @@ class Traffic:
         self.close()
 
     def add(self, decisions: Iterable[LoggedDecision]) -> int:
-        """Add decisions in one transaction, except those whose request is already stored. Return how many are new."""
+        """Add decisions in one transaction, except for stored requests. Returns the number of added decisions."""
         insert = f"INSERT OR IGNORE INTO decisions ({COLUMNS}) VALUES ({', '.join('?' * len(DECISION_COLUMNS))})"
         with self._changing() as database:
             return database.executemany(insert, (decision.row() for decision in decisions)).rowcount
 
     def add_rewards(self, rewards: Iterable[LoggedReward]) -> None:
-        """Add rewards in one transaction, each in place of an earlier one of the same request, candidate and source.
-        One of a request that has been deleted meanwhile is dropped."""
+        """Add rewards in one transaction. They replace earlier rewards of the same request, candidate and source.
+
+        Rewards of requests that have been deleted in the meantime are dropped.
+        """
         marks = ", ".join("?" * len(REWARD_COLUMNS))
         insert = (
             f"INSERT OR REPLACE INTO rewards ({REWARDS}) SELECT {marks}"
@@ -131,41 +133,47 @@ class Traffic:
             database.executemany(insert, ((*astuple(reward), reward.request_id) for reward in rewards))
 
     def decisions(self, after: int = 0, limit: int = -1) -> list[LoggedDecision]:
-        """The decisions in the order in which they were added, `limit` of them at most (all by default), after the one
-        with a number. Unlike a time, a number hides none if a clock jumps."""
+        """The decisions in the order in which they were added.
+
+        Args:
+            after: only decisions after this number. Unlike times, numbers do not skip decisions if the clock jumps.
+            limit: the most decisions to return. By default, all.
+        """
         return self._decisions("WHERE number > ? ORDER BY number LIMIT ?", after, limit)
 
     def last_number(self) -> int:
-        """The number of the decision that was added last, even if it has been deleted since; 0 if there was none."""
+        """The number of the last added decision, even if it has been deleted; 0 if there was none."""
         ((number,),) = self._rows("SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'decisions'")
         return int(number)
 
     def vectors(self, encoder: str) -> list[tuple[int, bytes]]:
-        """The vectors that an encoder made of decisions' queries, by the decisions' numbers."""
+        """The vectors of decisions' queries from an encoder, as pairs of the decision's number and the vector."""
         return self._rows("SELECT number, vector FROM vectors WHERE encoder = ?", encoder)
 
     def add_vectors(self, encoder: str, vectors: Iterable[tuple[int, bytes]]) -> None:
-        """Add vectors of decisions' queries, in place of those by another encoder. Those of decisions that have been
-        deleted meanwhile are dropped."""
+        """Add vectors of decisions' queries. They replace these decisions' vectors from other encoders.
+
+        Vectors of decisions that have been deleted in the meantime are dropped.
+        """
         insert = "INSERT OR REPLACE INTO vectors SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM decisions WHERE number = ?)"
         with self._changing() as database:
             database.executemany(insert, ((number, encoder, vector, number) for number, vector in vectors))
 
     def drop_vectors(self, before: int) -> None:
-        """Drop the vectors of decisions before a number."""
+        """Delete the vectors of decisions before this number."""
         with self._changing() as database:
             database.execute("DELETE FROM vectors WHERE number < ?", (before,))
 
     def newest(self, limit: int = 20, which: str = "TRUE") -> list[LoggedDecision]:
-        """The decisions that were added last, the last one first: all, or the ROUTED or USEFUL ones."""
+        """The last added decisions, the last one first. `which` is a condition such as ROUTED or USEFUL."""
         return self._decisions(f"WHERE {which} ORDER BY number DESC LIMIT ?", limit)
 
     def decision(self, request_id: str) -> LoggedDecision | None:
-        """The decision on a request; None if it is not here."""
+        """The decision on a request; None if it is not stored."""
         return next(iter(self.decisions_for([request_id])), None)
 
     def rewards(self, why: str | None = None) -> list[LoggedReward]:
-        """The rewards by request and candidate; only those of one kind, such as `sample`."""
+        """The rewards, ordered by request and candidate; with `why`, only those with this reason, such as `sample`."""
         where, values = ("WHERE why = ?", [why]) if why else ("", [])
         return self._rewards(f"{where} ORDER BY request_id, candidate, source", *values)
 
@@ -173,8 +181,8 @@ class Traffic:
         return self._rewards(f"WHERE {AMONG}", dump_json(list(request_ids)))
 
     def totals(self, since: float = 0.0, until: float = FOREVER, *, hours: int | None = None) -> list[Total]:
-        """The decisions of a period (`until` is excluded), counted by candidate, and perhaps by steps of some hours."""
-        inner, outer = -int(-since // HOUR), int(until // HOUR)  # the hours that are completely within the period
+        """The number of decisions in a period (without `until`) by candidate, optionally in steps of some hours."""
+        inner, outer = -int(-since // HOUR), int(until // HOUR)  # hours completely within the period
         edges = [(since, until)] if inner > outer else [(since, inner * HOUR), (outer * HOUR, until)]
         parts, values = [f"{HOURS} WHERE hour >= ? AND hour < ?"], [inner, outer, *chain(*edges)]
         parts += [f"{AS_HOURS} WHERE time >= ? AND time < ?"] * len(edges)
@@ -191,7 +199,7 @@ class Traffic:
     def reward_totals(
         self, since: float = 0.0, until: float = FOREVER, *, hours: int = 1
     ) -> list[tuple[int, str, str, str, int, float, float]]:
-        """Rewards summed by hour of their time: (hour, candidate, source, why, n, sum, sum of squares)."""
+        """Sums of rewards by hour: (hour, candidate, source, why, n, sum, sum of squares)."""
         select = (
             f"SELECT hour / {int(hours)} * {int(hours)}, candidate, source, why, SUM(n), SUM(total), SUM(squares)"
             " FROM reward_hours WHERE hour >= ? AND hour < ? GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
@@ -199,17 +207,17 @@ class Traffic:
         return self._rows(select, int(since // HOUR), -int(-until // HOUR))
 
     def sampled(self, since: float, until: float) -> list[str]:
-        """The ids of the requests that all candidates answered, by the time at which their rewards were computed."""
+        """The ids of requests that all candidates answered, in the order in which their rewards were computed."""
         select = "SELECT request_id FROM rewards WHERE why = ? AND time >= ? AND time < ? GROUP BY time, request_id"
-        # In the order of the index, so that millions need no sorting.
+        # In the order of the index, so that millions of rows need no sorting.
         return list(dict.fromkeys(request_id for (request_id,) in self._rows(select, SAMPLE, since, until)))
 
     def decisions_for(self, request_ids: Sequence[str]) -> list[LoggedDecision]:
-        """The decisions on some requests, as far as they are here."""
+        """The decisions on some requests, without those that are not stored."""
         return self._decisions(f"WHERE {AMONG}", dump_json(list(request_ids)))
 
     def served_mean(self, since: float, until: float) -> tuple[float, int]:
-        """The mean reward of the answers that were served where the router chose, chores left out, and how many."""
+        """The mean reward of served answers for which the router chose, without chores, and their number."""
         select = (
             "SELECT AVG(r.reward), COUNT(*) FROM decisions d JOIN rewards r ON r.request_id = d.request_id"
             " AND r.candidate = d.candidate AND r.source = ? WHERE d.time >= ? AND d.time < ?"
@@ -219,16 +227,16 @@ class Traffic:
         return (average or 0.0, count)
 
     def votes(self, since: float, until: float) -> list[tuple[float, float, str]]:
-        """Of answers with feedback and a reward: the feedback, the reward and the tags (a JSON list)."""
+        """The feedback, the reward and the tags (a JSON list) of each answer that has both feedback and a reward."""
         select = (
             "SELECT f.reward, r.reward, d.tags FROM rewards f JOIN decisions d ON d.request_id = f.request_id"
             " JOIN rewards r ON r.request_id = f.request_id AND r.candidate = f.candidate AND r.source = ?"
-            f" WHERE f.source = '{FEEDBACK}' AND f.time >= ? AND f.time < ?"  # as the index has it
+            f" WHERE f.source = '{FEEDBACK}' AND f.time >= ? AND f.time < ?"  # matches the index
         )
         return self._rows(select, MODEL, since, until)
 
     def newest_feedback(self, limit: int) -> list[tuple[LoggedReward, LoggedDecision]]:
-        """The feedback that came last, with the decision that it is on; the last one first."""
+        """The latest feedback, each with its decision; the latest one first."""
         rewards = self._rewards(f"WHERE source = '{FEEDBACK}' ORDER BY time DESC LIMIT ?", limit)
         decisions = {entry.request_id: entry for entry in self.decisions_for([reward.request_id for reward in rewards])}
         return [(reward, decisions[reward.request_id]) for reward in rewards if reward.request_id in decisions]
@@ -247,21 +255,22 @@ class Traffic:
         older_than: float | None = None,
         rewrite: bool = True,
     ) -> int:
-        """Delete the decisions that fit all of what is given, with their rewards and vectors. Returns how many.
+        """Delete the decisions that match all given arguments, with their rewards and vectors. Returns their number.
 
-        Their bytes are overwritten with zeros, also those in the write-ahead log. A rewrite needs as much free space as
-        the file has.
+        Their bytes are overwritten with zeros, also those in the write-ahead log.
 
         Args:
-            user: one of a request's ids of its user.
-            request_id: of a request, or what its log called it where it was imported.
+            user: one of the ids of a request's user.
+            request_id: the id of a request. For imported requests, also the id in their log.
             older_than: a time, in seconds since 1970.
-            rewrite: leave no copies that SQLite made when it moved rows to other pages. It takes a second for each
-                100 MB of the file. Without it they stay until the next deletion with it.
+            rewrite: also rewrite the file, to remove copies that SQLite left when it moved rows to other pages. This
+                takes about a second per 100 MB and needs as much free space as the size of the file. If false, copies
+                remain until the next deletion that rewrites the file.
 
         Raises:
-            ValueError: nothing is given.
-            WorkError: the disk is full, or texts are still on it. It says where and why; the same call goes on.
+            ValueError: no argument is given.
+            WorkError: the disk is full, or texts are still on it. The message contains the place and the reason. The
+                same call continues the deletion.
         """
         ids = [request_id, request_id and f"{id_prefix(request_id)}*"]
         conditions: dict[str, list[Any]] = {"key = ?": [key], "time < ?": [older_than]}
@@ -305,15 +314,15 @@ class Traffic:
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of it, or nothing."""
-        with self._lock, _usable(self.path), self._database as database:  # commits, or rolls back
+        """An atomic transaction."""
+        with self._lock, _usable(self.path), self._database as database:  # commits or rolls back
             database.execute("BEGIN IMMEDIATE")
             yield database
 
 
 @contextmanager
 def _usable(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the disk raise into one message."""
+    """Convert errors of SQLite and of the disk into a WorkError."""
     try:
         yield
     except UNUSABLE as problem:

@@ -1,6 +1,6 @@
-"""The tables of the traffic file and their rows: decisions, rewards, queries' vectors, and sums by the hour.
+"""The tables of the traffic file and their rows: decisions, rewards, queries' vectors, and sums per hour.
 
-Triggers keep the sums in step. A deletion of a decision takes its rewards and its vector along.
+Triggers update the sums. When a decision is deleted, its rewards and its vector are deleted too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from zooter_core.base.strict_json import dump_json, parse_json
 MODEL, FEEDBACK = "reward model", "feedback"  # sources of a reward
 SERVED, SAMPLE, PAIR, NEWCOMER = "served", "sample", "pair", "newcomer"  # why a reward was computed; or IMPORT
 ENDPOINT, DEMO, IMPORT = "endpoint", "demo", "import"  # sources of a decision
-VOTES = {"good": 1.0, "bad": -1.0}  # as rewards
+VOTES = {"good": 1.0, "bad": -1.0}  # vote -> reward
 LONGEST_TEXT = 20_000  # characters of a query
 LONGEST_ANSWER = 20_000  # characters of an answer
 LONGEST_USER = 200  # characters of a user's id
@@ -68,7 +68,7 @@ CREATE TRIGGER IF NOT EXISTS reward_deleted AFTER DELETE ON rewards BEGIN
     DELETE FROM reward_hours WHERE hour = CAST(OLD.time / 3600 AS INTEGER) AND n <= 0;
 END;
 """
-# The counts by the hour, and rows of `decisions` in their shape, for the parts of hours at both ends of a period.
+# The counts per hour, and rows of `decisions` in the same form, for incomplete hours at both ends of a period.
 HOURS = "SELECT hour, candidate, routed, chore, n FROM hours"
 AS_HOURS = """SELECT CAST(time / 3600 AS INTEGER) AS hour, COALESCE(candidate, '') AS candidate,
     probability IS NOT NULL AS routed, chore, 1 AS n FROM decisions"""
@@ -76,40 +76,40 @@ AS_HOURS = """SELECT CAST(time / 3600 AS INTEGER) AS hour, COALESCE(candidate, '
 
 @dataclass(slots=True)
 class LoggedDecision:
-    """One request that was served, as far as it is kept."""
+    """The stored data of one served request."""
 
     request_id: str
     time: float  # when it ended, in seconds since 1970
     query: str  # the user's last text
     key: str | None = None  # the name of its API key
-    # The field `user` of the request, or else `safety_identifier`; as `stored_user` has it.
+    # The field `user` of the request, otherwise `safety_identifier`; in the form of `stored_user`.
     user: str | None = None
     session: str | None = None  # the conversation's key, a hash
-    # What routing read, if that is more than the query: the turns that it follows up on come first.
+    # The text for routing, if it is more than the query: the turns that it follows up on, then the query.
     context: str | None = None
     fleet: str | None = None
     router: str | None = None  # the version of the router
-    choice: str | None = None  # whom the router, or the client, asked for
-    candidate: str | None = None  # who answered; None if nobody did
-    probability: float | None = None  # of the choice; None if the client named the candidate
+    choice: str | None = None  # the candidate that the router or the client chose
+    candidate: str | None = None  # the candidate that answered; None if no candidate did
+    probability: float | None = None  # of the choice; None if the client chose the candidate
     probabilities: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
     tags: Sequence[str] = ()
     prompt_tokens: int | None = None
-    tokens: int | None = None  # of the answer, those of thoughts included
+    tokens: int | None = None  # of the answer, including thoughts
     dollars: float | None = None  # for prompt and answer; None without prices
     seconds: float | None = None
     first_token_seconds: float | None = None
     finish: str | None = None
     answer: str | None = None
-    chore: bool = False  # whether a chat UI sent it for itself, such as for a title
+    chore: bool = False  # whether a chat UI sent it on its own, for example for a title
     source: str = ENDPOINT  # `endpoint`, `demo` or `import`
-    other_user: str | None = None  # `safety_identifier`, where a request has both and they differ
-    thought_tokens: int | None = None  # how many of `tokens` are thoughts; None if that was not counted
-    number: int = 0  # counts the decisions as they were added; set when it is read
+    other_user: str | None = None  # `safety_identifier`, if the request has both and they differ
+    thought_tokens: int | None = None  # how many of `tokens` are thoughts; None if they were not counted
+    number: int = 0  # consecutive number in order of addition; set when the decision is read
 
     def __post_init__(self) -> None:
-        """Cut texts and ids to what is stored of them."""
+        """Truncate texts, and convert ids of users to the stored form."""
         self.query, self.context = self.query[:LONGEST_TEXT], self.context and self.context[:LONGEST_TEXT]
         self.answer = self.answer and self.answer[:LONGEST_ANSWER]
         self.user = self.user and stored_user(self.user)
@@ -117,11 +117,11 @@ class LoggedDecision:
 
     @property
     def routed_text(self) -> str:
-        """What routing read: the query, after the turns that it follows up on."""
+        """The text for routing: the turns that the query follows up on, then the query."""
         return self.context or self.query
 
     def row(self) -> tuple[Any, ...]:
-        """Its values in the order of `DECISION_COLUMNS`."""
+        """The decision's values in the order of `DECISION_COLUMNS`."""
         values = {name: getattr(self, name) for name in DECISION_COLUMNS}
         values["probabilities"] = dump_json(dict(self.probabilities), ensure_ascii=False)
         values["tags"] = dump_json(list(self.tags), ensure_ascii=False)
@@ -129,7 +129,7 @@ class LoggedDecision:
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
-        """The decision in a row of `number` and `DECISION_COLUMNS`."""
+        """The decision from a row of `number` and `DECISION_COLUMNS`."""
         values = dict(zip(DECISION_COLUMNS, row[1:], strict=True), number=row[0])
         values |= {name: parse_json(values[name]) for name in ("probabilities", "tags")}
         return cls(**values | {"chore": bool(values["chore"])})
@@ -141,32 +141,32 @@ class LoggedReward:
 
     request_id: str
     candidate: str
-    reward: float  # on the scale of its source. Feedback is 1 for good, -1 for bad, or the client's score
+    reward: float  # on the scale of its source; feedback is 1 for good, -1 for bad, or the client's score
     source: str = MODEL
     why: str = SERVED
-    # The probability with which this reward came to be computed; None for feedback and imports.
+    # The probability that this reward is computed; None for feedback and imports.
     inclusion: float | None = None
     time: float = 0.0  # when it was computed
     dollars: float | None = None
     tokens: int | None = None
     seconds: float | None = None
-    answer: str | None = None  # the text, where answers are kept
-    thought_tokens: int | None = None  # how many of `tokens` are thoughts; None if that was not counted
+    answer: str | None = None  # the text, if answers are stored
+    thought_tokens: int | None = None  # how many of `tokens` are thoughts; None if they were not counted
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """How many decisions of one candidate there are in a period or an hour of it."""
+    """The number of one candidate's decisions in a period or in an hour of it."""
 
     hour: int | None  # since 1970; None for the whole period
-    candidate: str  # empty where nobody answered
-    routed: bool  # whether the router chose, and not the client
+    candidate: str  # "" if no candidate answered
+    routed: bool  # whether the router chose, not the client
     chore: bool
     n: int
 
     @property
     def by_router(self) -> bool:
-        """Whether the router chose for a user: chores of chat UIs are left out."""
+        """Whether the router chose, and the requests are not chores."""
         return self.routed and not self.chore
 
 
@@ -177,17 +177,17 @@ REWARDS = ", ".join(REWARD_COLUMNS)
 
 
 def id_prefix(name: str) -> str:
-    """How the ids begin of the requests that have this id in an imported log."""
+    """The prefix of the ids of requests that have this id in an imported log."""
     return f"import-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:16]}-"
 
 
 def user_ids(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """The ids of a request's user in these of its fields, as `user` and `other_user` of a decision."""
+    """The ids of a request's user in the named fields, as `user` and `other_user` of a decision."""
     ids = dict.fromkeys(value for name in names if isinstance(value := fields.get(name), str) and value)
     first, second = [*ids, None, None][:2]
     return {"user": first, "other_user": second}
 
 
 def stored_user(name: str) -> str:
-    """The id of a user as it is stored: its SHA-256 if it is long."""
+    """The stored form of a user's id, which is its SHA-256 if it is long."""
     return name if len(name) <= LONGEST_USER else f"sha256-{hashlib.sha256(name.encode()).hexdigest()}"

@@ -1,8 +1,8 @@
-"""The routers that traffic made, in the fleet's folder, and which of them serves.
+"""The routers that were trained on traffic, in the fleet's folder, and the router that serves.
 
-`routers/0001` and so on are ordinary router folders. `routers/state.json` says who competes and what the pairs say so
-far. What serves is what fleet.toml names, and nothing else: a state that says otherwise follows it. The folder of a
-router that served is never written again.
+`routers/0001` and so on are ordinary router folders. `routers/state.json` has the routers in the contest and their
+pairs so far. Only fleet.toml decides which router serves; if the state differs from it, the state is updated. The
+folder of a router that has served is never written again.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from zooter_core.method.metrics import interval
 from zooter_core.method.promotion import Evidence, Gate
 
 ROUTERS, STATE, LOCK = "routers", "state.json", "learn.lock"
-STARTING = ""  # instead of a router's path: fleet.toml names none, and a starting router serves
-MOST_SPARE = 5  # challengers that were never promoted; older ones are deleted
-FOLLOW, OUTSIDE = "follow", "outside"  # events, as PROMOTE and ROLLBACK
+STARTING = ""  # the path of a starting router, which serves if fleet.toml has no router
+MOST_SPARE = 5  # challengers without promotion that are kept; older ones are deleted
+FOLLOW, OUTSIDE = "follow", "outside"  # events like PROMOTE and ROLLBACK
 
 
 @dataclass(kw_only=True)
 class PairSummary:
-    """How many pairs there are, and the mean of the latest ones with its 95% interval."""
+    """The number of pairs, and the mean of the latest pairs with its 95% interval."""
 
     pairs: int = 0
     mean: float | None = None
@@ -47,32 +47,31 @@ class PairSummary:
 
 @dataclass(kw_only=True)
 class Switch(PairSummary):
-    """Another router began to serve. What the pairs said comes with it, but for OUTSIDE."""
+    """A switch to another router, with the evidence of the pairs (except for OUTSIDE)."""
 
     time: float
     event: str  # PROMOTE, ROLLBACK or OUTSIDE
     router: str
     before: str
-    capital: float | None = None  # of `Evidence`, as the two that follow; None if the switch was made by hand
+    capital: float | None = None  # like the next two fields, from `Evidence`; None if the switch was made by hand
     proved: bool = False
     passes: bool = False
 
 
 @dataclass
 class State(Contest[str]):
-    """The contest, and what else the learner remembers between two runs. Routers are named by their path in
-    fleet.toml."""
+    """The contest, and the learner's other data between two runs. Routers are given by their path in fleet.toml."""
 
     champion: str = STARTING
     challenger: str | None = None
     former: str | None = None
     judged: int = 0  # the number of the last decision that was judged
     learned: int = 0  # the number of the last decision that the challenger learned from
-    paused: bool = False  # nothing is judged, learned or switched
-    # Candidates that still have to answer stored queries, and how many.
+    paused: bool = False  # if true, nothing is judged, learned or switched
+    # Candidates that still have to answer stored queries -> the number of these queries.
     newcomers: dict[str, int] = field(default_factory=dict)
     pool: list[str] = field(default_factory=list)  # the candidates at the last run
-    # The router whose training queries the learner starts from: the last one that traffic did not make.
+    # The router whose training queries the learner starts from: the last router that was not trained on traffic.
     origin: str = STARTING
     events: list[Switch] = field(default_factory=list)  # oldest first
 
@@ -81,8 +80,8 @@ class Versions:
     """The routers of one fleet, whose fleet.toml is in its folder.
 
     Raises:
-        ZooterError: it is the embedded fleet, which is shared and stays as it is.
-        WorkError: state.json is broken.
+        ZooterError: the fleet is the embedded one, which is shared and cannot be changed.
+        WorkError: state.json is damaged.
     """
 
     def __init__(self, fleet: Fleet) -> None:
@@ -95,7 +94,7 @@ class Versions:
 
     @property
     def serving(self) -> str:
-        """The router that fleet.toml names, relative to the fleet's folder where it is inside."""
+        """The path of the router in fleet.toml, relative to the fleet's folder if it is inside this folder."""
         if self.fleet.router is None:
             return STARTING
         path = Path(os.path.normpath(self.fleet.router.path))
@@ -112,7 +111,7 @@ class Versions:
         return replace(self.fleet, router=replace(config, path=str(self.place(router))))
 
     def add(self, write: Callable[[Path], None]) -> str:
-        """Add a version: `write` fills a folder, which gets its name only when it is complete. Returns its path."""
+        """Add a version and return its path. `write` fills a folder, which gets its name only when it is complete."""
         with writing(routers_folder(self.fleet)):
             number = 1 + max((int(path.name) for path in self._folders()), default=0)
             with atomic(self.folder / f"{number:04}") as partial:
@@ -121,23 +120,24 @@ class Versions:
         return f"{ROUTERS}/{number:04}"
 
     def save(self) -> None:
-        """Write state.json, all of it or nothing."""
+        """Write state.json atomically."""
         path = inside(routers_folder(self.fleet), STATE)
         with writing(self.folder), atomic(path, private=True) as partial:
             partial.write_text(dump_json(asdict(self.state)) + "\n", encoding="utf-8")
 
     def switch(self, after: State, event: str, evidence: Evidence | None = None) -> None:
-        """Let fleet.toml name another champion, and remember it.
+        """Write the champion to fleet.toml, and then the state.
 
-        A switch that is killed between the two counts as one by hand: its router serves, and is not followed.
+        If the process is killed between the two writes, the switch counts as one by hand: the new router serves, but
+        later routers do not take over automatically.
 
         Args:
             after: a copy of `state` after its `promote`, `rollback` or `enter`.
             event: PROMOTE, ROLLBACK, FOLLOW, or "" if the champion stays.
-            evidence: if the pairs decided.
+            evidence: the evidence, if the pairs decided the switch.
         """
         before = self.state
-        if event in (PROMOTE, ROLLBACK):  # of the others there are too many
+        if event in (PROMOTE, ROLLBACK):  # other events are too frequent
             shown = asdict(summary(before.guard if event == ROLLBACK else before.pairs))
             shown |= asdict(evidence) if evidence else {}
             switch = Switch(time=time.time(), event=event, router=after.champion, before=before.champion, **shown)
@@ -148,11 +148,11 @@ class Versions:
         self.save()
 
     def rollback_target(self) -> str | None:
-        """The router that a roll-back would bring back: the guard; None if there is none but the one that serves."""
+        """The router that a rollback would restore: the guard, or None if there is no guard besides the champion."""
         return self.state.former if self.state.former != self.state.champion else None
 
     def tidy(self) -> None:
-        """Delete challengers that were never promoted, but for the newest ones."""
+        """Delete challengers that were never promoted, except for the newest ones."""
         state = self.state
         used = {state.champion, state.challenger, state.former}
         used |= {router for switch in state.events for router in (switch.router, switch.before)}
@@ -161,11 +161,11 @@ class Versions:
             remove(inside(self.fleet.folder, f"{ROUTERS}/{path.name}"))
 
     def _folders(self) -> list[Path]:
-        """The versions' folders, oldest first."""
+        """The folders of versions, oldest first."""
         return sorted((path for path in self.folder.glob("[0-9]*") if path.name.isdigit()), key=lambda p: int(p.name))
 
     def _follow_fleet(self) -> None:
-        """Let the state follow fleet.toml, where somebody named another router, or a switch was killed."""
+        """Update the state if fleet.toml has another router, because a user edited it or a switch was killed."""
         state, serving = self.state, self.serving
         before = state.champion
         if serving == before:
@@ -192,13 +192,17 @@ class Versions:
         with loading(f"the learner's state in {path}", step):
             state = of_type(State, parse_json(path.read_text(encoding="utf-8")))
             for switch in state.events:
-                time.localtime(switch.time)  # as pages and reports show it
+                time.localtime(switch.time)  # raises if pages and reports could not show it
             return state
 
 
 def routers_folder(fleet: Fleet) -> Path:
-    """The folder `routers` of a fleet, made if there is none. Raises ZooterError if it is a link, and WorkError if it
-    cannot be made."""
+    """The folder `routers` of a fleet, which is created if it does not exist.
+
+    Raises:
+        ZooterError: the folder is a link.
+        WorkError: the folder cannot be created.
+    """
     folder = inside(fleet.folder, ROUTERS)
     with writing(folder):
         folder.mkdir(exist_ok=True)
@@ -206,7 +210,7 @@ def routers_folder(fleet: Fleet) -> Path:
 
 
 def is_learned(router: str) -> bool:
-    """Whether traffic made a router."""
+    """Whether a router was trained on traffic."""
     return router.startswith(f"{ROUTERS}/") and router.removeprefix(f"{ROUTERS}/").isdigit()
 
 
@@ -222,29 +226,37 @@ def summary(pairs: Sequence[float]) -> PairSummary:
 
 
 def lock_learner(fleet: Fleet, seconds: float = 0) -> AcquireReturnProxy:
-    """The lock of a fleet's learner; a turn has it while it is at work. Raises ZooterError if it is still taken after
-    so many seconds, or if it or its folder is a link."""
+    """Acquire the lock of a fleet's learner, which a turn holds while it runs.
+
+    Args:
+        seconds: how long to wait for the lock.
+
+    Raises:
+        ZooterError: the lock is still held after this time, or the lock or its folder is a link.
+    """
     return locked(routers_folder(fleet) / LOCK, f"the learner of the fleet {fleet.name}", seconds)
 
 
 @contextmanager
 def locked_versions(fleet: Fleet, seconds: float) -> Iterator[Versions]:
-    """The routers of a fleet as its files have them now, while its learner does nothing. Waits for a turn that is at
-    work, so many seconds at most.
+    """The routers of a fleet according to its files, while its learner is locked.
+
+    Args:
+        seconds: how long to wait for a running turn.
 
     Raises:
-        ZooterError: the fleet is the embedded one, or its learner is still at work.
+        ZooterError: the fleet is the embedded one, or a turn is still running after this time.
     """
-    Versions(fleet)  # refuses the embedded fleet before a lock is made in it
+    Versions(fleet)  # raises for the embedded fleet before a lock is created in it
     with lock_learner(fleet, seconds):
         yield Versions(load_fleet(fleet.folder))
 
 
 def switch_by_hand(fleet: Fleet, event: str, seconds: float) -> Switch:
-    """Promote the challenger (PROMOTE), or go back to the guard (ROLLBACK), whatever the pairs say.
+    """Promote the challenger (PROMOTE) or return to the guard (ROLLBACK), whatever the evidence.
 
     Raises:
-        ZooterError: there is no such router; and as `locked_versions`.
+        ZooterError: there is no such router; also as in `locked_versions`.
     """
     with locked_versions(fleet, seconds) as versions:
         after = deepcopy(versions.state)
@@ -264,7 +276,7 @@ def switch_by_hand(fleet: Fleet, event: str, seconds: float) -> Switch:
 
 
 def name_router(folder: Path, router: str) -> None:
-    """Let a fleet.toml name another router, or none."""
+    """Write another router, or no router, to fleet.toml."""
     if router == STARTING:
         remove_router(folder)
     else:

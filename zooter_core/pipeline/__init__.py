@@ -1,4 +1,4 @@
-"""The pipeline in order: start, collect, score, tag, label, distill. Each step resumes where it was stopped.
+"""The pipeline's steps in order: start, collect, score, tag, label, distill. Each step resumes where it was stopped.
 
 queries --collect--> responses --score--> rewards --+
    '-------tag-------> tags ------------------------+--label--> labels --distill--> router, report.json

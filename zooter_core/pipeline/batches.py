@@ -1,4 +1,4 @@
-"""What the pipeline's steps share: progress, and batches of queries."""
+"""Progress callbacks and batches of queries for the pipeline's steps."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from zooter_core.data.runs import Run
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.pipeline.on_ray import Job, RayWorkers
 
-Line = dict[str, Any]  # of a query, in the file of a step
+Line = dict[str, Any]  # the line of a query in the file of a step
 BATCH = 64
-MOST_ROWS = 512  # for the step collect: a model in memory generates some of them at the same time
-WORKER_BATCHES = 4  # for the steps score and tag: with fewer, a worker takes longer to load than to compute
-FEWEST_BATCHES = 16  # for the step collect, unless they would be smaller than BATCH, so that workers can share them
+MOST_ROWS = 512  # in collect: the most responses in a batch of a model in memory
+WORKER_BATCHES = 4  # in score and tag: batches per worker, since fewer take less time than loading the worker
+FEWEST_BATCHES = 16  # in collect: the least number of batches to share among workers, each of BATCH responses or more
 
 
 def batch_size(responses: int) -> int:
@@ -33,15 +33,15 @@ def fill(
     progress: Progress,
     workers: RayWorkers | None = None,
 ) -> None:
-    """Write the lines that a step's file lacks, one per query, whenever a batch ends.
+    """Compute and append the missing lines of a step's file, one line per query and one batch after another.
 
     A batch is always computed as a whole, because the last digits of its figures depend on its contents.
 
     Args:
-        rows: what is known of each query, in the order of the queries file.
-        compute: the lines of a batch, from the ensemble and the batch's rows. Here it has a third argument, to be
-            called with how many queries of the batch are done.
-        workers: they compute the batches, if not this process.
+        rows: the step's input for each query, in the order of the queries file.
+        compute: computes the lines of a batch from the ensemble and the batch's rows. In this process, it gets a third
+            argument, a callback that it calls with the number of queries of the batch that are done.
+        workers: the workers that compute the batches. If None, this process computes them.
     """
     file, ids = FILE_OF[step], [query.id for query in run.queries()]
     done = {record["id"] for record in run.records(file)}

@@ -1,8 +1,8 @@
-"""Let every candidate answer a benchmark, and score the answers. The work can be stopped at any point and resumed.
+"""Runs a benchmark: lets every candidate answer it, and scores the answers. It can be stopped at any point and resumed.
 
-The folder beside the score file is a run folder (`runs.Run`) with `responses.jsonl` and `scores.jsonl`. Answers are
-collected as in the step collect, turn by turn. A failing candidate does not stop the others; its missing responses are
-requested again when the same command is started again.
+The folder next to the score file is a run folder (`runs.Run`) with `responses.jsonl` and `scores.jsonl`. Answers are
+collected as in the step collect, turn by turn. If a candidate fails, the others continue. Its missing responses are
+requested when the same command is started again.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from zooter_core.pipeline.collect import candidate_hashes
 from zooter_core.pipeline.lanes import CollectJob, ResponseKey, in_order
 from zooter_core.pipeline.tally import Tally
 
-SCORED = 16  # responses that are scored at a time
-ENOUGH = 4  # if so many responses, and all of a batch, have no score, the judge counts as broken
+SCORED = 16  # responses per batch of scoring
+ENOUGH = 4  # a judge counts as broken if it scores no response of a batch with at least this many responses
 Place = tuple[str, str]  # problem id, candidate
 
 
 @dataclass
 class SuiteJob:
-    """A suite to be answered, and the results so far."""
+    """A suite to answer, and the results so far."""
 
     name: str
     suite: Suite
@@ -49,13 +49,13 @@ class SuiteJob:
     generation: GenerationConfig
     run: Run
     progress: Progress
-    tell: Tell = silent  # called with notes, e.g. that a server's circuit breaker is open
-    # Called with the tallies of all candidates in the current turn, in pool order, after each response.
+    tell: Tell = silent  # called with notes, for example that a server's circuit breaker is open
+    # Called after each response with the tallies of all candidates in the current turn, in pool order.
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None
     # (problem id, candidate) -> the responses to its turns so far.
     texts: dict[Place, list[str]] = field(default_factory=dict)
-    scores: dict[Place, float] = field(default_factory=dict)  # (problem id, candidate) -> its score
-    # (problem id, candidate) -> why it has no response, or no score.
+    scores: dict[Place, float] = field(default_factory=dict)  # (problem id, candidate) -> score
+    # (problem id, candidate) -> the reason why there is no response or no score.
     failed: dict[Place, str] = field(default_factory=dict)
 
     @property
@@ -66,7 +66,7 @@ class SuiteJob:
         return len(self.texts.get((problem.id, name), ())) == len(problem.turns)
 
     def take(self, record: Mapping[str, Any]) -> None:
-        """Record a response, or why there is none. Turns are requested and written in order."""
+        """Record a response, or the reason why there is none. Turns are requested and written in order."""
         place = (record["id"], record["candidate"])
         if record.get("error") is None:
             self.texts.setdefault(place, []).append(record["text"])
@@ -75,7 +75,7 @@ class SuiteJob:
 
 
 class _Turn(CollectJob):
-    """One turn of the problems: what the lanes collect, with the conversation of each candidate before it."""
+    """One turn of all problems, to be collected by the lanes, with each candidate's own conversation before it."""
 
     def __init__(self, job: SuiteJob, turn: int, names: Sequence[str]) -> None:
         problems = {problem.id: problem for problem in job.problems if len(problem.turns) > turn}
@@ -86,14 +86,14 @@ class _Turn(CollectJob):
             for name in names
             if len(job.texts.get((id, name), ())) > turn or (id, name) in job.failed
         }
-        able = {name for _, name in job.texts}  # it has answered before, so refusals do not mean that it is broken
+        able = {name for _, name in job.texts}  # candidates that have answered, so they are not broken if they refuse
         tallies = {name: Tally(name, works=name in able) for name in names}
         super().__init__(job.ensemble, job.generation, 1, queries, done, tallies, tell=job.tell)
         self.job, self.turn, self.problems = job, turn, problems
         self.count()
 
     def messages(self, name: str, query: Query) -> tuple[Message, ...]:
-        """The conversation up to this turn, with the candidate's responses between the user's messages."""
+        """The conversation up to this turn: the user's messages and the candidate's responses."""
         messages: list[Message] = []
         responses = self.job.texts.get((query.id, name), [])
         for user, response in zip(self.problems[query.id].turns[: self.turn], responses, strict=False):
@@ -118,7 +118,7 @@ def answer_and_score(job: SuiteJob, judge: dict[str, Any] | None = None) -> None
     """Collect the missing answers and scores. The judge's settings must not change between starts.
 
     Raises:
-        ZooterError: the folder began with other settings.
+        ZooterError: the folder was started with other settings.
         WorkError: the disk is full, or the judge gives no verdicts.
     """
     digest = hashlib.sha256(dump_json([asdict(problem) for problem in job.problems]).encode()).hexdigest()
@@ -135,7 +135,7 @@ def answer_and_score(job: SuiteJob, judge: dict[str, Any] | None = None) -> None
 
 
 def _answer(job: SuiteJob) -> None:
-    """Collect the responses turn by turn, later turns without candidates that have failed permanently."""
+    """Collect the responses turn by turn. Candidates that have failed permanently get no later turns."""
     names, done = job.pool, 0
     total = sum(len(problem.turns) for problem in job.problems) * len(names)
     for number in range(max(len(problem.turns) for problem in job.problems)):
@@ -159,7 +159,7 @@ def _answer(job: SuiteJob) -> None:
 
 
 def _mark(job: SuiteJob, name: str) -> None:
-    """Score one candidate's complete answers. Ends the work if none of several has a score."""
+    """Score one candidate's complete answers. Raises WorkError if the judge counts as broken."""
     problems = [p for p in job.problems if job.answered(p, name) and (p.id, name) not in job.scores]
     for first in range(0, len(problems), SCORED):
         batch = problems[first : first + SCORED]
@@ -181,7 +181,7 @@ def _mark(job: SuiteJob, name: str) -> None:
 
 
 def set_aside(job: SuiteJob) -> dict[str, str]:
-    """The problems without a score of some candidate: id -> which candidate, and why."""
+    """Problems for which a candidate has no score: id -> the candidate and the reason."""
     reasons: dict[str, str] = {}
     for problem in job.problems:
         if missing := [name for name in job.pool if (problem.id, name) not in job.scores]:
@@ -191,10 +191,10 @@ def set_aside(job: SuiteJob) -> dict[str, str]:
 
 
 def write(job: SuiteJob, path: Path) -> int:
-    """Write the problems with scores of all candidates as a score file, atomically; returns their number.
+    """Write a score file with the problems for which all candidates have scores. Returns their number.
 
-    A line has each candidate's first response in `responses`, and later ones in `later_responses`. For a suite that
-    runs code, `sandbox` says that it ran in a sandbox.
+    The file is written atomically. A line has each candidate's first response in `responses`, and later ones in
+    `later_responses`. For suites that run code, `sandbox` records that it ran in a sandbox.
 
     Raises:
         WorkError: there is no such problem, or the disk is full.
@@ -220,8 +220,10 @@ def write(job: SuiteJob, path: Path) -> int:
 
 
 def figures(job: SuiteJob) -> dict[str, Any]:
-    """Each candidate's mean score on the problems that are not set aside, with its 95% interval over problems. That of
-    scores that are all 0 or 1 is Wilson's; scores that are all the same have none otherwise."""
+    """Each candidate's mean score on the problems that are not set aside, with its 95% interval over problems.
+
+    If all scores are 0 or 1, it is Wilson's interval. Otherwise, there is no interval if all scores are equal.
+    """
     reasons = set_aside(job)
     ids = [problem.id for problem in job.problems if problem.id not in reasons]
     candidates = {}

@@ -1,4 +1,4 @@
-"""The steps start and collect: the queries and the pool of a run, and every candidate's responses."""
+"""The steps start and collect: record a run's queries and pool, and collect each candidate's responses."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from zooter_core.pipeline.lanes import CollectJob, ResponseKey, in_order
 from zooter_core.pipeline.on_ray import RayWorkers
 from zooter_core.pipeline.tally import Budget, Tally
 
-OF_POOL = ("collect", "score", "label", "distill")  # the steps that are done again when the pool changes
+OF_POOL = ("collect", "score", "label", "distill")  # the steps to repeat if the pool changes
 
 
 def start_settings(ensemble: Ensemble, queries: Sequence[Query]) -> Settings:
-    """The settings that a run stores about its pool and queries."""
+    """The settings that a run records for the step start: its pool and its queries."""
     digest = hashlib.sha256(dump_json([query.to_json() for query in queries]).encode()).hexdigest()
     return {"pool": list(ensemble.fleet.pool), "queries": len(queries), "queries_sha256": digest}
 
@@ -35,21 +35,21 @@ def start_settings(ensemble: Ensemble, queries: Sequence[Query]) -> Settings:
 def collect_settings(
     run: Run, ensemble: Ensemble, generation: GenerationConfig, samples: int, queries: Sequence[Query] = ()
 ) -> Settings:
-    """The settings that a run stores for its step collect. `queries` are those of a run that has not begun."""
+    """The settings that a run records for the step collect. `queries` are needed if the run has not begun."""
     count = len(queries) or run.state["steps"].get("start", {}).get("queries", 0)
     hashes, batch = candidate_hashes(run, ensemble.fleet, "collect"), batches.batch_size(count * samples)
     return {**asdict(generation), "samples": samples, "batch": batch, "candidates_sha256": hashes}
 
 
 def has_another_pool(run: Run, fleet: Fleet) -> bool:
-    """Whether a run that has begun has a different pool from the fleet's."""
+    """Whether a run has begun with another pool than the fleet's."""
     return bool(run.state["steps"].get("start", {}).get("pool", list(fleet.pool)) != list(fleet.pool))
 
 
 def candidate_hashes(run: Run, fleet: Fleet, step: str) -> dict[str, str]:
-    """A hash of each candidate that a step has asked so far, and of those that the fleet has gained, in this order.
+    """A hash of each candidate that a step has asked so far, followed by those of new candidates of the fleet.
 
-    One without a response may have become another model: its address or name was wrong, say.
+    A candidate without responses may have become another model, for example because its address or name was corrected.
 
     Raises:
         ZooterError: a candidate's responses in the run came from another model, or with other settings.
@@ -70,11 +70,13 @@ def candidate_hashes(run: Run, fleet: Fleet, step: str) -> dict[str, str]:
 
 
 def start(run: Run, ensemble: Ensemble, queries: Sequence[Query]) -> None:
-    """Record the pool and the queries of a run. Each later step records what else of the fleet it depends on.
+    """Record the pool and the queries of a run. Each later step records the other settings that it depends on.
 
-    A run goes on with the candidates that the fleet has now: those that came are asked, and responses of those that
-    left stay in the file. Rewards, labels and router are made for the new pool. Raises ZooterError if the run began
-    with other queries.
+    A run continues with the present candidates of the fleet. New candidates answer the queries, and responses of
+    removed candidates stay in the file. Rewards, labels and router are computed for the new pool.
+
+    Raises:
+        ZooterError: the run began with other queries.
     """
     run.state.setdefault("fleet", str(ensemble.fleet.folder))
     run.state.setdefault("versions", versions())
@@ -90,22 +92,22 @@ def versions() -> dict[str, str]:
     """Versions of Python and of the installed libraries that affect a run, for run.json."""
     libraries = {"python": platform.python_version()}
     for name in ("zooter", "torch", "transformers", "peft", "xllamacpp", "numpy"):
-        with suppress(importlib.metadata.PackageNotFoundError):  # an extra, or Zooter in a folder
+        with suppress(importlib.metadata.PackageNotFoundError):  # an extra that is not installed, or Zooter itself
             libraries[name] = importlib.metadata.version(name)
     return libraries
 
 
 @dataclass(frozen=True)
 class Collecting:
-    """How to collect, beside what shapes the responses."""
+    """Options for collecting that do not affect the responses."""
 
-    # Finish with the other candidates if one fails for good. The step stays open then, and the next start asks for what
-    # is missing.
+    # Whether to finish with the other candidates if one fails permanently. The step then stays open, and the next start
+    # requests the missing responses.
     allow_missing: bool = False
     budget_usd: float | None = None  # the most that the endpoints' answers in this run may cost
-    # Called with a note, such as that candidates take turns in memory, by the threads that collect.
+    # Called with notes, for example that candidates take turns in memory, by the threads that collect.
     tell: Tell = silent
-    # Called with the tallies of all candidates, in pool order, after each response.
+    # Called after each response with the tallies of all candidates, in pool order.
     watch: Callable[[Sequence[Tally]], None] = lambda tallies: None
 
 
@@ -118,24 +120,24 @@ def collect(
     how: Collecting = Collecting(),
     workers: RayWorkers | None = None,
 ) -> dict[str, Failure]:
-    """Collect each candidate's responses to each query, and write each one when it ends.
+    """Collect each candidate's responses to each query, and write each response when it is complete.
 
-    All endpoints work at the same time, each at its own pace, and beside them the models in memory, one after the
-    other, in fixed batches of queries of one data set and similar length. A batch with a missing response is generated
-    again as a whole, because its samples depend on its seed alone: a run that was killed ends with the same responses
-    as one that was not. A query that is too long for a candidate gets a record with the error, and the step score sets
-    it aside.
+    All endpoints work in parallel, each at its own pace. At the same time, the models in memory run one after the
+    other, in fixed batches of queries from the same data set and of similar length. If a response of a batch is
+    missing, the whole batch is generated again, because its samples depend only on its seed. So a run that was killed
+    ends with the same responses as an uninterrupted one. If a query is too long for a candidate, the error is recorded,
+    and the step score sets the query aside.
 
     Args:
-        samples: responses of each candidate to each query.
-        workers: they run the models in memory, if not this process.
+        samples: the number of responses per candidate and query.
+        workers: the workers that run the models in memory. If None, this process runs them.
 
     Returns:
-        With `allow_missing`, the candidates that lack responses, and why; empty when the step is finished.
+        With `allow_missing`, the candidates that lack responses, and the reasons; empty if the step is finished.
 
     Raises:
-        ZooterError: an endpoint has no price, and there is a budget.
-        WorkError: a candidate cannot work, or refuses every query; all responses so far are saved.
+        ZooterError: there is a budget, but an endpoint has no price.
+        WorkError: a candidate cannot work, or refuses all queries. All responses so far are saved.
     """
     settings = collect_settings(run, ensemble, generation, samples)
     run.agree("collect", settings)
@@ -167,14 +169,18 @@ def collect(
 
 
 def _job(run: Run, ensemble: Ensemble, generation: GenerationConfig, how: Collecting, settings: Settings) -> CollectJob:
-    """What the lanes need, with what the run has already. Refuses a budget where an endpoint has no price."""
+    """The job for the lanes, with the responses that the run already has.
+
+    Raises:
+        ZooterError: there is a budget, but an endpoint has no price.
+    """
     candidates, queries = ensemble.fleet.candidates, in_order(run.queries())
     paid = [candidate.name for candidate in candidates if candidate.endpoint]
     if how.budget_usd is not None:
         price_list(ensemble.fleet, paid)
     tallies = {one.name: Tally(one.name, price=one.usd_per_million_tokens) for one in candidates}
     budget = Budget(how.budget_usd, lambda: sum(tallies[name].dollars for name in paid))
-    numbers = {name: number for number, name in enumerate(settings["candidates_sha256"])}  # also of those that left
+    numbers = {name: number for number, name in enumerate(settings["candidates_sha256"])}  # also of removed ones
     job = CollectJob(
         ensemble, generation, settings["samples"], queries, set(), tallies, budget, how.tell, numbers=numbers
     )

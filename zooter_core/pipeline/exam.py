@@ -1,8 +1,9 @@
 """The exam: a fleet's candidates answer the starter set, and a router is trained on the rewards of their answers.
 
-It is the ordinary pipeline in a run folder inside the fleet's folder, so that it resumes like any run. The queries are
-this project's own, in sixteen skills; nearly half have an answer key, by which rewards are verified. If the router is
-better than the fleet's, it is copied into the fleet's folder with its report, and fleet.toml names it.
+It is the usual pipeline in a run folder inside the fleet's folder, so that it resumes like any run. The queries were
+written for this project and cover sixteen skills. Nearly half of them have an answer key, by which rewards are
+verified. If the router is better than the fleet's router, it is copied with its report into the fleet's folder, and
+entered in fleet.toml.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ from zooter_core.router.neighbours import familiar_rows
 MEAN_TOKENS = 120  # assumed length of an answer to the starter set
 DESPITE_FAILURES = Collecting(allow_missing=True)
 LABELS, TRAINING = LabelConfig(), replace(configure(PROFILE), keep_texts=True)
-RIVAL = "rival.json"  # in its folder: the verdict on its router against the one that the fleet had
-INSTALLED = (ROUTER, REPORT, f"{ROUTER}.old")  # what an exam leaves in the fleet's folder
+RIVAL = "rival.json"  # in the exam's folder: the verdict on its router against the fleet's previous one
+INSTALLED = (ROUTER, REPORT, f"{ROUTER}.old")  # what an exam writes into the fleet's folder
 DEFAULTS = {"reward": {"kind": "embedded"}, "tagger": {"kind": "skills"}}
 
 
 def answerable(queries: Sequence[Query], tell: Tell = silent) -> list[Query]:
-    """The queries, without keys that cannot be checked here: unit tests without a sandbox, forms without a library.
+    """The queries, without keys that need a sandbox or a library which this system lacks.
     `tell` is called with a note on what is left out and why."""
     kinds: dict[str, ZooterError | None] = {}
     checked = []
@@ -77,25 +78,28 @@ def exam_folder(fleet: Path, quick: bool) -> Path:
 
 
 def discard(folder: Path) -> None:
-    """Delete an exam with its answers, if there is one. Raises ZooterError if another process is at work in it, or if
-    it is a link."""
+    """Delete an exam with its answers, if there is one.
+
+    Raises:
+        ZooterError: another process is using the folder, or it is a link.
+    """
     if inside(folder.parent, folder.name).is_dir():
         with writing(folder), locked(folder / LOCK, f"the exam in {folder}"):
             remove(folder)
 
 
 def prepare_fleet(folder: Path) -> Fleet:
-    """The fleet in a folder, with a reward model and a tagger; fleet.toml gets what it lacks of them.
+    """The fleet in a folder, with a reward model and a tagger, which are added to fleet.toml if they are missing.
 
     Raises:
-        ZooterError: fleet.toml is no fleet, it has one candidate only, it is the embedded one, or it cannot be written,
-            or there is a link in the place of what an exam writes.
+        ZooterError: fleet.toml is not a valid fleet or cannot be written, the fleet has only one candidate or is the
+            embedded one, or one of the files that an exam writes is a link.
     """
     if folder.resolve() == EMBEDDED_FLEET.resolve():
         step = "It has a router. Run `zooter init` for a fleet of your own models."
         raise ZooterError("a fleet of your own", "the embedded one", step)
     fleet = load_fleet(folder)
-    for name in INSTALLED:  # before any answer is paid for
+    for name in INSTALLED:  # checked before the first paid request
         inside(folder, name)
     if len(fleet.pool) < 2:
         raise ZooterError("two candidates or more to choose from", "one", "Add more with `zooter init`.")
@@ -106,10 +110,11 @@ def prepare_fleet(folder: Path) -> Fleet:
 
 
 def estimate_seconds(ensemble: Ensemble, queries: int) -> float:
-    """How long the answers to so many queries take, from one short answer of each candidate.
+    """The estimated time in seconds for the answers to this many queries, from one short answer of each candidate.
 
-    Candidates behind servers work at the same time, each on `parallel` answers; those in memory take turns, and servers
-    on a machine without a GPU share its processors. One that does not answer counts for nothing: the exam will say so.
+    Candidates behind servers work in parallel, each on `parallel` answers at the same time. Models in memory take
+    turns, as do servers on this machine if it has no GPU. Candidates that do not answer are ignored; the exam reports
+    them.
     """
     in_turn, longest = 0.0, 0.0
     here, short = not gpus(), replace(ensemble.fleet.generation, max_new_tokens=24)
@@ -119,7 +124,7 @@ def estimate_seconds(ensemble: Ensemble, queries: int) -> float:
         if response.error is not None and not response.text:
             continue
         server, speed = candidate.endpoint, response.tokens_per_second or MEAN_TOKENS
-        usual = (response.first_token_seconds or 0.0) + MEAN_TOKENS / speed  # of an answer
+        usual = (response.first_token_seconds or 0.0) + MEAN_TOKENS / speed  # per answer
         seconds = usual * queries / (min(server.parallel, 8) if server else 1)
         if server and not (server.local and here):
             longest = max(longest, seconds)
@@ -129,7 +134,7 @@ def estimate_seconds(ensemble: Ensemble, queries: int) -> float:
 
 
 def describe_cost(fleet: Fleet, queries: int) -> str:
-    """What the answers to so many queries cost, for people, and what that leaves out; empty if all of it is free."""
+    """A phrase with the cost of the answers to this many queries, and what it does not include; "" if all are free."""
     prices = [one.usd_per_million_tokens for one in fleet.candidates if not runs_here(one)]
     if None in prices:
         return "at a cost that fleet.toml does not say"
@@ -147,14 +152,14 @@ def sit(
     progress: Progress = quiet,
     how: Collecting = DESPITE_FAILURES,
 ) -> tuple[Report, Mapping[str, Failure]]:
-    """Let the candidates answer, and train a router. A call after a stop goes on; one with new candidates asks those.
+    """Let the candidates answer, and train a router. After a stop, another call continues; new candidates answer too.
 
     Returns:
-        the report, and why candidates lack answers, if any do.
+        The report, and the reasons why candidates lack answers, if any do.
 
     Raises:
-        ZooterError: the questions or a candidate differ from those of the exam, or a part of the fleet does not work.
-        WorkError: no two candidates answer.
+        ZooterError: the queries or a candidate differ from those of the exam, or a part of the fleet does not work.
+        WorkError: fewer than two candidates answer.
     """
     fleet = ensemble.fleet
     generation = replace(fleet.generation, seed=0)
@@ -176,11 +181,19 @@ def sit(
 
 
 def settle(fleet: Path, run: Path, ensemble: Ensemble, anyway: bool = False) -> bool:
-    """Let the router of an exam that has ended take the place of the fleet's, if it is better (`verdicts.takes_over`)
-    or `anyway`. Returns whether the fleet has the new one now; raises as `install`.
+    """Install the router of a finished exam in the fleet if it is better than the fleet's (`verdicts.takes_over`).
 
-    Called again, it comes to the same end: what the fleet has already stays. `load_rival` has the figures. The backends
-    of the ensemble are shared.
+    Another call has the same result: a router that is already installed stays. `load_rival` reads the figures of the
+    comparison. The backends of the ensemble are shared.
+
+    Args:
+        anyway: install the router even if it is not better.
+
+    Returns:
+        Whether the fleet has the new router now.
+
+    Raises:
+        ZooterError, WorkError: as in `install`.
     """
     parts = load_fleet(fleet)
     taken = is_installed(parts, run)
@@ -196,15 +209,17 @@ def settle(fleet: Path, run: Path, ensemble: Ensemble, anyway: bool = False) -> 
 
 
 def load_rival(run: Path) -> Verdict | None:
-    """The verdict on an exam's router against the one that the fleet had; None if there is none, or no such router."""
+    """The verdict on an exam's router against the fleet's previous one; None if there is no verdict or no router."""
     with suppress(ZooterError):
         return load_verdict(run / RIVAL)
     return None
 
 
 def _rival(run: Run, ensemble: Ensemble) -> Verdict | None:
-    """The exam's router against the fleet's on the queries that neither has learned from. A starting router has learned
-    from none. None where the fleet's does not work."""
+    """The verdict on the exam's router against the fleet's, on the queries that neither of them has learned from.
+
+    A starting router has not learned from any queries. None if the fleet's router does not work.
+    """
     fleet = ensemble.fleet
     scores, earned, folds = fair_choices(run, ensemble, ENCODER, TRAINING)
     try:
@@ -223,13 +238,13 @@ def _rival(run: Run, ensemble: Ensemble) -> Verdict | None:
 
 
 def install(fleet: Path, run: Path) -> None:
-    """Copy an exam's router and report into the fleet's folder, and name the router in its fleet.toml.
+    """Copy an exam's router and report into the fleet's folder, and enter the router in its fleet.toml.
 
-    The router that was there stays as router.old, also where this was killed in between and is called again.
+    The previous router is kept as router.old, even if this function is killed and called again.
 
     Raises:
-        ZooterError: there is a link in the place of one of them.
-        WorkError: the disk is full, or the folder cannot be written. The fleet is as it was.
+        ZooterError: one of these files is a link.
+        WorkError: the disk is full, or the folder cannot be written. The fleet is unchanged.
     """
     place, report, old_place = (inside(fleet, name) for name in INSTALLED)
     with Run(run) as opened:
@@ -247,14 +262,14 @@ def install(fleet: Path, run: Path) -> None:
 
 
 def newcomers(fleet: Fleet, run: Path) -> Fleet:
-    """A fleet with those candidates alone that its exam has not asked yet; all of them before it has begun."""
+    """The fleet with only those candidates that its exam has not asked yet; before the exam, with all candidates."""
     begun = read_run(run)
     answering = begun.candidates if begun else ()
     return replace(fleet, candidates=tuple(one for one in fleet.candidates if one.name not in answering))
 
 
 def has_all_answers(fleet: Fleet, run: Path) -> bool:
-    """Whether every candidate of a fleet has answered every query of an exam that has begun."""
+    """Whether an exam has begun and every candidate of the fleet has answered all its queries."""
     begun = read_run(run)
     return begun is not None and "collect" in begun.finished and set(fleet.pool) <= set(begun.pool)
 
@@ -264,7 +279,7 @@ def is_installed(fleet: Fleet, run: Path) -> bool:
 
 
 def _same_folder(one: Path, other: Path) -> bool:
-    """Whether two folders, if both are there, have the same files with the same content."""
+    """Whether two folders exist and have the same files with the same contents."""
     names = [sorted(str(path.relative_to(place)) for path in place.rglob("*")) for place in (one, other)]
     files = [name for name in names[0] if (one / name).is_file()]
     return bool(files) and names[0] == names[1] and not any(filecmp.cmpfiles(one, other, files, shallow=False)[1:])

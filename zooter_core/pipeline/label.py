@@ -24,15 +24,15 @@ from zooter_core.pipeline.on_ray import RayWorkers
 def tag_lines(
     ensemble: Ensemble, queries: Sequence[Query], progress: Callable[[int], None] = lambda done: None
 ) -> list[Line]:
-    """The lines of tags.jsonl of a batch, in its order."""
+    """The lines of tags.jsonl for a batch, in order."""
     tagger = ensemble.tagger
-    # Not from stored vectors, whose last digits depend on the batch in which a text was first embedded.
+    # Stored vectors are not used, because their last digits depend on the batch in which a text was first embedded.
     tags = tagger.tag([query.text for query in queries]) if tagger.quick else tagger.tag_all(queries)
     return [{"id": query.id, "tags": [asdict(tag) for tag in row]} for query, row in zip(queries, tags, strict=True)]
 
 
 def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: RayWorkers | None = None) -> None:
-    """Write the tags of every query, by the fleet's tagger."""
+    """Write the tags of each query from the fleet's tagger."""
     run.begin("tag", {"tagger_sha256": ensemble.fleet.hash_part("tagger")})
     if run.is_finished("tag"):
         return
@@ -42,16 +42,16 @@ def tag(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: RayWo
 
 
 def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
-    """Write labels from rewards and tags, of every query that is not set aside.
+    """Write the labels of all queries that are not set aside, from rewards and tags.
 
-    Where rewards are missing, `labels.complete` fills the gaps, and the step stays open, so that it is done again.
+    If rewards are missing, `labels.complete` fills the gaps, and the step stays open, so that it is repeated later.
     """
     run.require("tag")
     if run.is_finished("label"):
-        run.begin("label", asdict(config))  # refuses other settings
+        run.begin("label", asdict(config))  # raises if the settings differ
         return
     scores = run.scores()
-    # Drawn from all of the run's queries, whether or not they have rewards yet.
+    # Drawn from all queries of the run, whether or not they already have rewards.
     queries = run.queries()
     held_back = {queries[row].id for row in np.flatnonzero(draw_held_back(queries, config))}
     learned = np.array([query.id not in held_back for query in scores.queries])
@@ -65,7 +65,7 @@ def label(run: Run, config: LabelConfig, progress: Progress = quiet) -> None:
 
 
 def draw_held_back(queries: Sequence[Query], config: LabelConfig) -> NDArray[np.bool_]:
-    """Which of n queries are held back, shape (n,): a share of each data set."""
+    """A mask of the queries that are held back, shape (n,), which are a share of each data set."""
     lots = [labels.lot(query.id, config.seed) for query in queries]
     return labels.held_back(lots, [query.dataset or NO_DATASET for query in queries], config.holdout)
 

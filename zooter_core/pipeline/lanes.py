@@ -1,8 +1,8 @@
-"""The lanes of the step collect, which run at the same time: one for each candidate behind an endpoint, and one for
-all models in memory, which take turns.
+"""The lanes of the step collect, which run in parallel: one for each candidate behind an endpoint, and one for all
+models in memory, which take turns.
 
-A lane writes each response when it ends and then yields its key (query, candidate, sample). The key, and the seed of
-each request, do not depend on the order in which responses come.
+A lane writes each response when it is complete, and then yields its key (query, candidate, sample). Keys and the seeds
+of requests do not depend on the order of responses.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from zooter_core.pipeline import batches
 from zooter_core.pipeline.on_ray import RayWorkers
 from zooter_core.pipeline.tally import Budget, Tally
 
-ENOUGH = 4  # queries that a candidate refuses, or failures in a row, after which it is no longer asked
-RESTS = 2  # of a candidate that has answered before: pauses after ENOUGH failures in a row, each twice the one before
-REST_SECONDS = 30.0  # of the first pause, for a backend without endpoints
-TRIES = 3  # of a single request while others succeed
+ENOUGH = 4  # refused queries, or consecutive failures, after which a candidate gets no more requests
+RESTS = 2  # pauses for a candidate that has answered before; each is twice as long as the previous one
+REST_SECONDS = 30.0  # the first pause, for backends without endpoints
+TRIES = 3  # attempts for a single request while others succeed
 BLANK = 10  # one answer in ten may be blank
-WORKER_QUERIES = 256  # at least, for a worker of its own: it takes longer to load a model than to answer a few
+WORKER_QUERIES = 256  # queries per worker, since answering fewer takes less time than loading the model again
 
 
 class ResponseKey(NamedTuple):
@@ -50,8 +50,10 @@ class ResponseKey(NamedTuple):
 
 @dataclass(frozen=True)
 class RequestBatch:
-    """Requests that a candidate in memory answers together: the generation with the batch's seed, and each request with
-    the key of its response."""
+    """Requests that a model in memory answers together.
+
+    It has the generation settings with the batch's seed, and each request with the key of its response.
+    """
 
     candidate: str
     generation: GenerationConfig
@@ -60,14 +62,14 @@ class RequestBatch:
     def answers(
         self, ensemble: Ensemble, stop: threading.Event, tell: Tell = silent
     ) -> Iterator[tuple[ResponseKey, Response]]:
-        """The responses as they end. `tell` is called with notes, such as that a model is loading."""
+        """Yield the responses when they are complete. `tell` is called with notes, such as that a model is loading."""
         pieces = ensemble.run_candidate(self.candidate, list(self.keys), stop, self.generation)
         for request, response in iter_responses(pieces, tell):
             yield self.keys[request], response
 
 
 def answer_batch(ensemble: Ensemble, batch: RequestBatch) -> list[tuple[ResponseKey, Response]] | Failure:
-    """The responses of a batch, for a worker; or why its candidate cannot work."""
+    """The responses of a batch, or the reason why its candidate cannot work. Called by workers."""
     try:
         return list(batch.answers(ensemble, threading.Event()))
     except ZooterError as problem:
@@ -76,29 +78,33 @@ def answer_batch(ensemble: Ensemble, batch: RequestBatch) -> list[tuple[Response
 
 @dataclass
 class CollectJob:
-    """What the lanes share."""
+    """The queries, settings and results that the lanes share."""
 
     ensemble: Ensemble
     generation: GenerationConfig
     samples: int
     queries: Sequence[Query]  # sorted by data set and length
-    done: set[ResponseKey]  # of the responses that are in the file
+    done: set[ResponseKey]  # keys of the responses in the file
     tallies: Mapping[str, Tally]
     budget: Budget = field(default_factory=Budget)
     tell: Tell = silent  # called with notes, by the threads of the lanes
     out: Appender | None = None
-    # Of the candidates, for the seeds; by default their places in the pool. They stay when the pool changes.
+    # The candidates' numbers, from which seeds are derived. They stay the same if the pool changes. By default, the
+    # indices in the pool.
     numbers: Mapping[str, int] = field(default_factory=dict)
 
     def count(self) -> None:
-        """Set how many responses each tally needs, and how many of them are in the file."""
+        """Set the number of responses that each tally needs, and the number of those that are in the file."""
         for name, tally in self.tallies.items():
             keys = {key for batch in self.batches(name) for key in batch.keys.values()}
             tally.total, tally.done = len(keys), len(keys & self.done)
 
     def load(self, allow_missing: bool, workers: RayWorkers | None = None) -> None:
-        """Load the candidates that lack something and run in this process: a broken one shows before the others have
-        worked. It is a problem of its own if responses may be missing."""
+        """Load the candidates that lack responses and run in this process, so that errors appear before any work.
+
+        Args:
+            allow_missing: record an error as the candidate's problem instead of raising it.
+        """
         for name, tally in self.tallies.items():
             candidate = self.ensemble.fleet.candidate(name)
             if tally.done >= tally.total or (workers is not None and not self.ensemble.independent(name)):
@@ -111,16 +117,21 @@ class CollectJob:
                 tally.problem = problem.failure
 
     def run(self, file: Path, show: Callable[[], None], workers: RayWorkers | None = None) -> None:
-        """Append the missing responses to a file, and call `show` after each. The tallies say afterwards who had a
-        problem."""
+        """Append the missing responses to a file, and call `show` after each response.
+
+        The problems of candidates are recorded in their tallies.
+        """
         lanes = self.lanes(workers)
         with Appender(file) as self.out, closing(merge_streams(lanes, threading.Event())) as written:
             for _ in written:
                 show()
 
     def lanes(self, workers: RayWorkers | None) -> list[Stream[ResponseKey]]:
-        """The lanes of the candidates that lack something and have no problem yet. Models in memory take turns here. On
-        workers, only those on one base model do, which then loads once."""
+        """The lanes of the candidates that lack responses and have no problem.
+
+        In this process, models in memory take turns. On workers, only models with the same base take turns, so that the
+        base is loaded once.
+        """
         here: dict[str, list[Lane]] = {}
         on_workers: dict[object, list[Lane]] = {}
         for name, tally in self.tallies.items():
@@ -165,24 +176,25 @@ class CollectJob:
 
 
 class Lane:
-    """Collects what one candidate lacks."""
+    """Collects the missing responses of one candidate."""
 
     def __init__(self, job: CollectJob, name: str) -> None:
         self.job, self.name, self.tally = job, name, job.tallies[name]
         candidate = job.ensemble.fleet.candidate(name)
         most = most_tokens(candidate, job.generation, candidate.thinking not in (None, False))
-        # What one response of an endpoint may cost at most, without the prompt.
+        # The highest possible cost of one response from an endpoint, without the prompt.
         self.most_dollars = most * (self.tally.price or 0.0) / 1e6 if candidate.endpoint else 0.0
-        # They wait until the candidate has answered something: one that refuses everything is broken.
+        # Refusals are written only after the candidate has answered a query, since a candidate that refuses all queries
+        # is broken.
         self.refusals: list[tuple[ResponseKey, Response]] = []
-        self.tries: Counter[ResponseKey] = Counter()  # of requests that failed; TRIES for one that is not sent again
-        self.under_way: dict[Request, ResponseKey] = {}  # the requests that an endpoint has
+        self.tries: Counter[ResponseKey] = Counter()  # failed attempts; TRIES for requests that are not sent again
+        self.under_way: dict[Request, ResponseKey] = {}  # requests that were sent to an endpoint
         self.short = False  # whether the budget ended the latest round of requests
-        self.failures, self.in_a_row = 0, 0  # requests of that round that failed, and those after the last answer
-        self.problem: Failure | None = None  # of the first failure in a row
+        self.failures, self.in_a_row = 0, 0  # failed requests of that round: all, and those after the last answer
+        self.problem: Failure | None = None  # the first of the latest consecutive failures
 
     def run(self, stop: threading.Event) -> Iterator[ResponseKey]:
-        """Collect what is missing in this process."""
+        """Collect the missing responses in this process."""
         yield from self._at_pace(stop) if self.job.ensemble.independent(self.name) else self._in_batches(stop)
         if not stop.is_set():
             yield from self.judge_refusals()
@@ -192,7 +204,7 @@ class Lane:
         return (b for b in self.job.batches(self.name) if not self.job.done.issuperset(b.keys.values()))
 
     def _in_batches(self, stop: threading.Event) -> Iterator[ResponseKey]:
-        """Batches one after the other."""
+        """Collect batches one after the other."""
         for batch in self.missing_batches():
             if stop.is_set() or self.tally.problem:
                 return
@@ -200,14 +212,14 @@ class Lane:
                 yield from self.take_of_batch(key, response)
 
     def take_of_batch(self, key: ResponseKey, response: Response) -> Iterator[ResponseKey]:
-        """Write a response of a batch, unless it was there before. A failure is the candidate's problem."""
+        """Write a response of a batch, unless it is already in the file. A failure becomes the candidate's problem."""
         if _failed(response):
             self.tally.problem = self.tally.problem or response.error
         elif key not in self.job.done and response.finish != "stopped":
             yield from self._take(key, response)
 
     def _at_pace(self, stop: threading.Event) -> Iterator[ResponseKey]:
-        """All requests at the pace of their server. Those that fail are sent again, until nothing helps."""
+        """Send all requests at the pace of their server. Failed requests are sent again, at most TRIES times."""
         tally, budget, rests = self.tally, self.job.budget, 0
         endpoint = self.job.ensemble.fleet.candidate(self.name).endpoint
         problem: Failure | None = None
@@ -234,7 +246,7 @@ class Lane:
                 stop.wait(pause)
 
     def _round(self, stop: threading.Event) -> Iterator[ResponseKey]:
-        """Send each request that is missing once."""
+        """Send each missing request once."""
         self.short, self.failures, self.in_a_row, self.problem = False, 0, 0, None
         pieces = self.job.ensemble.run_candidate(self.name, self._requests(), stop, self.job.generation)
         try:
@@ -246,19 +258,19 @@ class Lane:
                     self.tries[key] += 1
                     self.tally.tokens += response.tokens
                 elif response.finish != "stopped":
-                    self.in_a_row, self.tries[key] = 0, TRIES  # a refusal that waits is not asked for again
+                    self.in_a_row, self.tries[key] = 0, TRIES  # so that a waiting refusal is not requested again
                     yield from self._take(key, response)
                 del self.under_way[request]
                 self.job.budget.release(self.most_dollars)
                 if self.tally.problem:
                     break
         finally:
-            for _ in self.under_way:  # when it ends early
+            for _ in self.under_way:  # if the round ends early
                 self.job.budget.release(self.most_dollars)
             self.under_way = {}
 
     def _requests(self) -> Iterator[Request]:
-        """The requests, as there is room for them; none after ENOUGH failures in a row."""
+        """Yield requests when the endpoint can take them. Stops after ENOUGH consecutive failures or without budget."""
         for batch in self.job.batches(self.name):
             for request, key in batch.keys.items():
                 if key in self.job.done or self.tries[key] >= TRIES:
@@ -272,12 +284,12 @@ class Lane:
                 yield request
 
     def _take(self, key: ResponseKey, response: Response) -> Iterator[ResponseKey]:
-        """Write a response, after the refusals that waited for it; or let a refusal wait."""
+        """Write a response after the waiting refusals, or add a refusal to the waiting ones."""
         tally = self.tally
         if not (response.error or response.text.strip()):
             blank = Failure(f"an answer of {self.name}", "an empty answer", "Ask another candidate.")
             response = replace(response, finish="refused", error=blank)
-            tally.blank += not response.thought_tokens  # else it is counted with its record
+            tally.blank += not response.thought_tokens  # otherwise counted with its record
         if response.error and not tally.works:
             self.refusals.append((key, response))
             if len(self.refusals) >= batches.BATCH:
@@ -294,7 +306,7 @@ class Lane:
             tally.problem = Failure(f"answers of {self.name}", reason, response.error.next_step)
 
     def judge_refusals(self) -> Iterator[ResponseKey]:
-        """A candidate that has answered nothing and refuses several queries is broken: nothing of it is written."""
+        """Write the waiting refusals. If ENOUGH queries were refused, the candidate is broken, and none is written."""
         if len({key.id for key, _ in self.refusals}) >= ENOUGH:
             first = self.refusals[0][1].error
             reason = f"none of {len(self.refusals)}; the first because: {first.reason if first else ''}"
@@ -309,7 +321,7 @@ class Lane:
 
 
 def _in_turn(lanes: Sequence[Lane], stop: threading.Event) -> Iterator[ResponseKey]:
-    """Lanes of this process, one after the other."""
+    """Run lanes in this process, one after the other."""
     for lane in lanes:
         yield from lane.run(stop)
 
@@ -317,8 +329,11 @@ def _in_turn(lanes: Sequence[Lane], stop: threading.Event) -> Iterator[ResponseK
 def _on_workers(
     lanes: Sequence[Lane], workers: RayWorkers, models: int, stop: threading.Event
 ) -> Iterator[ResponseKey]:
-    """Have workers answer the batches of candidates on one base model, one of `models` that run at the same time, and
-    take each batch over when it ends."""
+    """Let workers answer the batches of candidates with the same base model, and write each batch when it ends.
+
+    Args:
+        models: the number of base models that run at the same time.
+    """
     lane_of, lacking = {lane.name: lane for lane in lanes}, [b for lane in lanes for b in lane.missing_batches()]
     samples = lanes[0].job.samples
     processes = math.ceil(sum(len(batch.keys) for batch in lacking) / samples / WORKER_QUERIES)
@@ -339,10 +354,10 @@ def _on_workers(
 
 
 def in_order(queries: Sequence[Query]) -> list[Query]:
-    """Queries in the order in which batches are made: by data set and length."""
+    """The queries in the order for batches: by data set and length."""
     return sorted(queries, key=lambda query: (query.dataset or "", len(query.text), query.id))
 
 
 def _failed(response: Response) -> bool:
-    """Whether a response failed for a reason that may pass, or that lies in the candidate."""
+    """Whether a response failed for a temporary reason, or because of the candidate, and not because of the query."""
     return response.error is not None and response.finish != "refused"

@@ -1,8 +1,8 @@
-"""The engine `ray`: models in memory, the reward model and the tagger run in actors of Ray Data. Endpoints stay in
-threads of this process, with the client that every run has.
+"""The engine `ray`: models in memory, the reward model and the tagger run in actors of Ray Data. Endpoints are used by
+threads of this process, as in every run.
 
-The functions are those of a run on one machine (`answer_batch`, `score_lines`, `tag_lines`). Each row of a data set is
-one job with its number; a worker returns the number and the result, and this process writes the results.
+The functions are the same as in a run on one machine (`answer_batch`, `score_lines`, `tag_lines`). Each row of a data
+set is one job with its number. A worker returns the number and the result, and this process writes the results.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from zooter_core.fleet.ensemble import Ensemble
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-RESTARTS = 3  # of an actor, then of its job; an engine that dies repeatedly must not loop
-ADDRESS = "RAY_ADDRESS"  # an environment variable of Ray's own: the cluster
+RESTARTS = 3  # of an actor, and of its job, so that an actor that always dies does not loop
+ADDRESS = "RAY_ADDRESS"  # Ray's environment variable for the cluster
 
 
 class RayWorkers:
-    """Actors of a Ray cluster, or of a Ray that starts on this machine and ends with the run. Each has the fleet."""
+    """Runs jobs in actors of Ray. Each actor opens the fleet."""
 
     def __init__(self, ensemble: Ensemble) -> None:
         self._fleet = str(ensemble.fleet.folder)
@@ -37,14 +37,15 @@ class RayWorkers:
     def map(
         self, function: Callable[[Ensemble, Job], Result], jobs: Sequence[Job], whose: str, most: int, models: int = 1
     ) -> Iterator[tuple[int, Result]]:
-        """Call a function with each job. Yields the job's number and the result, as the jobs end.
+        """Call a function with each job. Yields the job's number and the result when the job is done.
 
         Args:
-            whose: the work, for messages.
-            most: processes at the same time, for each of the `models` that run at the same time.
+            whose: the name of the work, for messages.
+            most: the most processes of this call.
+            models: the number of models that run at the same time, each in its own call of `map`.
 
         Raises:
-            WorkError: a worker raised, or died again and again.
+            WorkError: a worker raised an error, or died repeatedly.
         """
         import ray
         import ray.data
@@ -52,7 +53,7 @@ class RayWorkers:
         if not jobs:
             return
         rows = [{"number": number, "payload": pickle.dumps(job)} for number, job in enumerate(jobs)]
-        with warnings.catch_warnings(action="ignore"):  # the two limits are to get names of their own in Ray 2.64
+        with warnings.catch_warnings(action="ignore"):  # Ray 2.64 will rename both limits
             data = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
                 Actor,
                 batch_size=1,
@@ -76,13 +77,15 @@ class RayWorkers:
 
 
 def gpus_of_actor(gpus: float, models: int) -> float:
-    """The GPUs that an actor asks for where so many models run at the same time: one, an equal share of one where
-    models are more than GPUs in the cluster, or none."""
+    """The number of GPUs per actor if this many models run at the same time.
+
+    It is 1, a fraction if there are more models than GPUs in the cluster, or 0 without GPUs.
+    """
     return 1 / max(1, math.ceil(models / gpus)) if gpus else 0.0
 
 
 class Actor:
-    """An actor, which loads its model once and calls one function of the pipeline with each job that it gets."""
+    """An actor, which loads its model once and calls one function of the pipeline with each job."""
 
     def __init__(self, fleet: str, function: bytes) -> None:
         self.ensemble, self.function = Ensemble(load_fleet(Path(fleet))), pickle.loads(function)
@@ -94,7 +97,7 @@ class Actor:
 
 @contextmanager
 def ray_workers(ensemble: Ensemble) -> Iterator[RayWorkers]:
-    """Connect to the cluster that $RAY_ADDRESS names, or start one on this machine; it ends with the block.
+    """Connect to the cluster at $RAY_ADDRESS, or start one on this machine that ends with the block.
 
     Raises:
         ZooterError: Ray is not installed, or there is no cluster or no worker.
@@ -105,12 +108,12 @@ def ray_workers(ensemble: Ensemble) -> Iterator[RayWorkers]:
     from ray.data import DataContext
 
     address = os.environ.get(ADDRESS)
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters comes as an exception
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray that starts here reports to nobody
-    options = {} if address else {"address": "local", "include_dashboard": False}  # Ray reads the variable itself
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # errors are raised as exceptions
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry from a cluster that starts here
+    options = {} if address else {"address": "local", "include_dashboard": False}  # Ray reads RAY_ADDRESS itself
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except Exception as problem:  # Ray raises ConnectionError, RuntimeError, ValueError and its own
+    except Exception as problem:  # ConnectionError, RuntimeError, ValueError or Ray's own errors
         where = f"a Ray cluster at {address}" if address else "a Ray cluster on this machine"
         step = f"Start it (`ray start --head`), or fix {ADDRESS}. Head and driver need the same Ray and Python."
         raise ZooterError(where, shortened(first_line(problem), 400), step) from problem

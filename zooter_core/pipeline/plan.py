@@ -1,4 +1,4 @@
-"""Checks before a run's first request, which may cost money, everything that can be checked."""
+"""Checks everything that can be checked before a run's first request, which may cost money."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from zooter_core.router.kinds import DistillConfig
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do with a run."""
+    """The steps to do in a run, and their settings."""
 
-    # Of `run_folder.STEPS`. `start` needs `queries`, `collect` needs `generation` and `samples`, `label` needs
+    # Some of `run_folder.STEPS`. `start` needs `queries`, `collect` needs `generation` and `samples`, `label` needs
     # `labels`, and `distill` needs `encoder` and `training`.
     steps: Sequence[str]
     queries: Sequence[Query] = ()
@@ -45,13 +45,13 @@ class Plan:
 
 
 def check(run: Run, plan: Plan, ensemble: Ensemble) -> None:
-    """Refuse a plan that would fail later; the run stays as it is.
+    """Check that a plan will not fail later. The run is not changed.
 
-    A finished step needs nothing more, so the models and servers that it used may be gone.
+    Models and servers of finished steps are not checked, since they are no longer needed.
 
     Raises:
-        ZooterError: the step before the plan's first one is not finished, a setting makes no sense or differs from
-            those with which the run began, the fleet lacks a part, or a file cannot be written.
+        ZooterError: the step before the plan's first one is not finished, a setting is invalid or differs from the
+            run's, the fleet lacks a part, or a file cannot be written.
         WorkError: a model or server does not work.
     """
     if plan.steps[0] != "start":
@@ -86,7 +86,7 @@ def _check_settings(plan: Plan) -> None:
 
 
 def _check_scores(run: Run, path: Path) -> None:
-    """Refuse a score file that cannot be written, or that would take the place of one of the run's own files."""
+    """Check that a score file can be written, and that it would not overwrite one of the run's own files."""
     inside = path.resolve().is_relative_to(run.folder.resolve())
     if inside and path.resolve().relative_to(run.folder.resolve()).parts[:1] in [(name,) for name in RUN_FILES]:
         raise ZooterError.saying(
@@ -96,7 +96,7 @@ def _check_scores(run: Run, path: Path) -> None:
 
 
 def _settings(run: Run, plan: Plan, ensemble: Ensemble) -> dict[str, Settings]:
-    """What each step of the plan records when it begins."""
+    """The settings that each step of the plan records when it begins."""
     fleet = ensemble.fleet
     settings: dict[str, Settings] = {
         "start": start_settings(ensemble, plan.queries),
@@ -113,14 +113,14 @@ def _settings(run: Run, plan: Plan, ensemble: Ensemble) -> dict[str, Settings]:
 
 
 def distill_settings(encoder: str, config: DistillConfig) -> Settings:
-    """What a run records of its step distill."""
+    """The settings that a run records for the step distill."""
     values = asdict(config)
     extra = values.pop("extra")
-    return {"encoder": encoder, **values, "own": extra}  # a change of the kind is named before its settings
+    return {"encoder": encoder, **values, "own": extra}  # so that errors name a changed kind before its settings
 
 
 def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]) -> None:
-    """Load small models, and check the files and servers of large ones. `collect` itself loads the candidates."""
+    """Load small models, and check the files and servers of large models. Candidates are loaded by `collect`."""
     fleet, begins = ensemble.fleet, "collect" in steps and "collect" not in run.state["steps"]
     alike = plan.generation is not None and plan.generation.temperature == 0 and plan.samples > 1
     if begins and alike and any(candidate.backend != RECORDED for candidate in fleet.candidates):
@@ -132,7 +132,7 @@ def _check_models(run: Run, plan: Plan, ensemble: Ensemble, steps: Sequence[str]
     if "score" in steps:
         queries = plan.queries or (run.queries() if run.is_finished("start") else ())
         check_verifiable(key for query in queries if (key := derive_key(query)))
-        if isinstance(fleet.reward, CheckpointConfig) and has_torch():  # its weights take long to load
+        if isinstance(fleet.reward, CheckpointConfig) and has_torch():  # whose weights take long to load
             from zooter_core.labelling.rewards.architectures import check_files
 
             check_files(fleet.reward)

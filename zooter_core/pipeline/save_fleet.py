@@ -1,4 +1,4 @@
-"""Save a router as a new fleet, with another fleet's candidates, reward model and tagger, or alone."""
+"""Saves a router as a new fleet with another fleet's candidates, reward model and tagger, or without a fleet."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from zooter_core.router.head import CONFIG, RouterHead
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 FLEET = "fleet.toml"
-ALONE = {REPORT, ROUTER, "README.md"}  # what a router's folder without fleet.toml has; a README is the user's
+ALONE = {REPORT, ROUTER, "README.md"}  # files of a router's folder without fleet.toml; users may add a README
 
 
 def named_folder(name: str, parent: Path) -> Path:
-    """The folder of that name in another. A name has letters, digits and dashes."""
+    """The folder with this name in `parent`. A name has letters, digits and dashes."""
     if not NAME.fullmatch(name):
         raise ZooterError(
             "a name of letters, digits and dashes, 64 at most, with a letter or digit first",
@@ -29,10 +29,10 @@ def named_folder(name: str, parent: Path) -> Path:
 
 
 def save_fleet(fleet: Fleet, router: Path, place: Path) -> None:
-    """Write a fleet's folder: fleet.toml, router/ (a folder that `distill` made) and its report.json, all or nothing.
+    """Write a fleet's folder atomically: fleet.toml, router/ (a folder from `distill`) and its report.json.
 
     Raises:
-        ZooterError: the router is for another pool, or the place is taken.
+        ZooterError: the router is for another pool, or the folder already exists.
         WorkError: the disk is full, or the folder cannot be written.
     """
     pool = RouterHead.load(router).config.candidates
@@ -46,7 +46,7 @@ def save_fleet(fleet: Fleet, router: Path, place: Path) -> None:
 
 
 def save_router(router: Path, place: Path, toml: str | None = None) -> None:
-    """As `save_fleet`, but without fleet.toml where it is not given: for a router of another pool."""
+    """Like `save_fleet`, but without fleet.toml if `toml` is not given, for a router of another pool."""
     if place.exists() or place.is_symlink():
         raise ZooterError(f"a name that is free in {place.parent}", f"a folder {place.name}", "Choose another name.")
     with writing(place), atomic(place) as folder:
@@ -56,12 +56,11 @@ def save_router(router: Path, place: Path, toml: str | None = None) -> None:
             (folder / ROUTER / REPORT).rename(folder / REPORT)
         if toml is not None:
             (folder / FLEET).write_text(toml, encoding="utf-8")
-            load_fleet(folder)  # nothing is saved that cannot be read
+            load_fleet(folder)  # raises before an unreadable fleet is saved
 
 
 def router_without_fleet(place: Path) -> tuple[str, ...]:
-    """The names that a router chooses among which `save_router` saved there; none if it is another folder, or a fleet
-    by now."""
+    """The candidates of a router that `save_router` saved without a fleet; empty for any other folder."""
     if place.is_symlink() or not (place / ROUTER / CONFIG).is_file():
         return ()
     if not {entry.name for entry in place.iterdir()} <= ALONE:

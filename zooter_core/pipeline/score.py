@@ -31,18 +31,18 @@ class AnsweredQuery:
     """A query and its responses."""
 
     query: Query
-    texts: Mapping[str, Sequence[str]]  # candidate, in pool order -> its responses; without candidates that lack any
-    set_aside: str = ""  # why it gets no rewards; "" if it does
+    texts: Mapping[str, Sequence[str]]  # candidate in pool order -> its responses; without incomplete candidates
+    set_aside: str = ""  # the reason why the query gets no rewards; "" if it gets some
     missing: Sequence[str] = ()  # the candidates that lack responses
 
 
 def score_lines(
     ensemble: Ensemble, batch: Sequence[AnsweredQuery], progress: Callable[[int], None] = lambda done: None
 ) -> list[Line]:
-    """The lines of rewards.jsonl of a batch, in its order."""
+    """The lines of rewards.jsonl for a batch, in order."""
     rows = [row for row in batch if not row.set_aside]
     requests = [(row.query.text, [text for texts in row.texts.values() for text in texts]) for row in rows]
-    scored = iter(ensemble.score_responses(requests, progress) if requests else [])  # else no model is loaded
+    scored = iter(ensemble.score_responses(requests, progress) if requests else [])  # otherwise, load no model
     lines: list[Line] = []
     for row in batch:
         if row.set_aside:
@@ -58,16 +58,16 @@ def score_lines(
 
 
 def score(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: RayWorkers | None = None) -> None:
-    """Write the rewards of every response, one line for each query: each candidate's mean, and the `samples`.
+    """Write the rewards of all responses, one line per query with each candidate's mean, and the `samples`.
 
-    Where a query has an answer key, the line has the outcome of each sample too: `verified`, 1 if it is right.
+    If a query has an answer key, its line also has the outcome of each sample: `verified`, which is 1 if it is right.
 
-    A query that a candidate refused, or that has a response without a finite reward, is set aside: its line has the
-    reason, and no later step uses it.
+    A query is set aside if a candidate refused it, or if a response has no finite reward. Its line then has the reason,
+    and later steps ignore the query.
 
-    Where responses are missing, a line names their candidates in `missing`, and a query with fewer than two candidates
-    is set aside. The step stays open. Where responses have come since, or the pool has changed, its next start makes
-    all lines anew: rewards that the fleet's model has given before come from the cache of rewards.
+    If responses are missing, the line lists their candidates in `missing`. A query with responses of fewer than two
+    candidates is set aside. The step stays open. If there are new responses or the pool has changed, the next start
+    computes all lines again; earlier rewards of the same reward model come from the cache of rewards.
     """
     settings = {"reward_sha256": ensemble.fleet.hash_part("reward"), "pool": list(ensemble.fleet.pool)}
     run.agree("score", settings)
@@ -83,7 +83,7 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: Ray
         )
     responses, refused = run.responses(), run.refused()
     missing = run.missing(responses)
-    least = min(LEAST, len(run.pool))  # responses that can be compared
+    least = min(LEAST, len(run.pool))  # the least responses for a comparison
 
     def answered(query: Query) -> AnsweredQuery:
         lacking = missing.get(query.id, [])
@@ -97,7 +97,7 @@ def score(run: Run, ensemble: Ensemble, progress: Progress = quiet, workers: Ray
     same_pool = run.state["steps"].get("score", {}).get("pool") == settings["pool"]
     lines = run.records(REWARDS)
     if any(not same_pool or line.get("missing", []) != missing.get(line["id"], []) for line in lines):
-        run.replace(REWARDS, ())  # of another pool, or from before responses that have come since
+        run.replace(REWARDS, ())  # of another pool, or without newer responses
     run.begin("score", settings)
     batches.fill(run, ensemble, "score", [answered(query) for query in queries], score_lines, progress, workers)
     if not missing:
@@ -109,17 +109,16 @@ def score_responses(
 ) -> tuple[int, dict[str, str]]:
     """Write rewards for the responses of a score file without `scores`.
 
-    A query with an answer key gets the outcomes of its responses too, as `verified`. As a run does, each line names the
-    reward model that gave its scores, by a hash (`reward_sha256`).
+    For a query with an answer key, the outcomes of its responses are written too, as `verified`. As in a run, each line
+    has a hash of the reward model that gave the scores (`reward_sha256`).
 
-    The file appears when it is complete. After a stop, the next start takes from the cache what the reward model has
-    given.
+    The file appears when it is complete. After a stop, the next start reads earlier rewards from the cache.
 
-    A query that has a response without a finite reward is set aside: it gets no line. Thoughts in a response are left
-    out; one without anything else has no reward.
+    A query that has a response without a finite reward is set aside and gets no line. Thoughts in a response are
+    ignored; a response with only thoughts has no reward.
 
     Returns:
-        The number of lines in `out`, and the queries set aside: id -> why.
+        The number of lines in `out`, and the queries set aside: id -> reason.
 
     Raises:
         ZooterError: a line of `source` is wrong, or `out` cannot be written.

@@ -1,4 +1,4 @@
-"""What collecting has done and spent: a tally for each candidate, and a budget that all of them share."""
+"""The progress and cost of collecting: a tally for each candidate, and a budget that all candidates share."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from zooter_core.base.errors import Failure
 
 @dataclass
 class Tally:
-    """One candidate's answers."""
+    """Counts one candidate's answers."""
 
     candidate: str
-    total: int = 0  # answers that the step needs of it
-    done: int = 0  # those that are in the file, also from earlier starts
-    tokens: int = 0  # of those answers, and of failed ones of this start
-    price: float | None = None  # US dollars per million tokens; None if fleet.toml names none
-    blank: int = 0  # answers without text, or of thoughts alone. They earn no reward, and too many end the candidate
-    works: bool = False  # whether it has answered anything
-    problem: Failure | None = None  # why it is skipped
+    total: int = 0  # answers that the step needs
+    done: int = 0  # answers in the file, also from earlier starts
+    tokens: int = 0  # of these answers, and of failed answers since this start
+    price: float | None = None  # US dollars per million tokens; None if fleet.toml has no price
+    blank: int = 0  # answers without text or with thoughts only, which get no reward; too many stop the candidate
+    works: bool = False  # whether the candidate has answered a query
+    problem: Failure | None = None  # why the candidate is skipped
     new: int = 0
     started: float = field(default_factory=time.monotonic)
 
@@ -38,19 +38,21 @@ class Tally:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time until the last answer at this rate; None before the first one."""
+        """The time until the last answer at this rate; None before the first answer."""
         return (self.total - self.done) / self.rate if self.new else None
 
     def count(self, record: Mapping[str, Any], new: bool = True) -> None:
-        """Count an answer that is in the file; `new` says whether it is of this start."""
+        """Count an answer in the file. `new` is whether it was added since this start."""
         self.done, self.new, self.tokens = self.done + 1, self.new + new, self.tokens + record["tokens"]
         self.works = self.works or record.get("error") is None
         self.blank += record.get("error") is not None and bool(record.get("thought_tokens"))
 
 
 class Budget:
-    """US dollars for the answers of a run. What requests under way may cost is reserved, so it never runs over; `spent`
-    returns the dollars so far."""
+    """A budget in US dollars for the answers of a run. `spent` returns the dollars so far.
+
+    The highest possible cost of running requests is reserved, so that the budget is never exceeded.
+    """
 
     def __init__(self, limit: float | None = None, spent: Callable[[], float] = lambda: 0.0) -> None:
         self.limit, self._spent = limit, spent
@@ -58,7 +60,7 @@ class Budget:
         self._changed = threading.Condition()
 
     def reserve(self, dollars: float) -> bool:
-        """Reserve what a request may cost. False if less than that is left now."""
+        """Reserve the highest possible cost of a request. Returns False if the rest of the budget is less."""
         with self._changed:
             if not self._has(dollars):
                 return False
@@ -67,19 +69,19 @@ class Budget:
             return True
 
     def release(self, dollars: float) -> None:
-        """End a request's reservation, after its cost has been counted."""
+        """End a request's reservation. Call this after counting its cost."""
         with self._changed:
             self._under_way -= 1
             self._reserved -= dollars
             self._changed.notify_all()
 
     def wait(self, dollars: float, stop: threading.Event) -> bool:
-        """Wait until so much is left. False if no request is under way that could free a reservation."""
+        """Wait until this amount is available. Returns False if there is no running request that could release it."""
         with self._changed:
             while not self._has(dollars):
                 if not self._under_way or stop.is_set():
                     return False
-                self._changed.wait(0.1)  # a stop does not notify
+                self._changed.wait(0.1)  # a stop does not notify this condition
             return True
 
     def _has(self, dollars: float) -> bool:

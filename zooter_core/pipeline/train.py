@@ -1,4 +1,4 @@
-"""Train a router and report on it: from scores (`distill`), or as the last step of a run (`distill_run`)."""
+"""Trains a router and reports on it: from scores (`distill`), or as the last step of a run (`distill_run`)."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from zooter_core.router.kinds import AUTO_KIND, LEARN_LABELS, PROFILE, DistillCo
 from zooter_core.router.neighbours import LEARNED, Neighbours, sample_rows, text_hashes
 from zooter_core.router.router import DistilledRouter
 
-# A tau of 1 on the scale of a reward model is too flat for accuracies: scores are brought to one scale first. These
-# values did best on folds and on left-out data sets (docs/results.md).
+# The scale of scores differs from that of a reward model: with tau = 1, labels of accuracies would be too flat. So
+# scores are normalised first. These values did best on folds and on left-out data sets (docs/results.md).
 SCORE_LABELS = LabelConfig(beta=0.0, tau=0.3, normalise="spread", holdout=0.0)
 TRAINING = configure(AUTO_KIND)
 
@@ -61,17 +61,17 @@ def distill(
 
     Args:
         scores: one or more score files, or their contents.
-        folder: where to save the router and its report.json; not saved if not given. Its old contents stay until
-            everything is written, also when `progress` raises.
-        labels: how scores become labels, and which share of the queries to hold back for the report (none).
+        folder: the folder for the router and its report.json. If None, they are not saved. The folder's old contents
+            are kept until everything is written, even if `progress` raises.
+        labels: how scores become labels, and the share of queries to hold back for the report. By default, none.
         training: the router's kind, seed and hyperparameters.
-        encoder: of the queries; a reference is loaded.
-        tags: of each query, or where to take them from: see `choose_tags`.
-        vectors: of the queries by the encoder, shape (n, 2 * width), where you have them already.
+        encoder: the encoder of the queries, or its reference.
+        tags: the tags of each query, or their source: see `choose_tags`.
+        vectors: the encoder's vectors of the queries, shape (n, 2 * width), if they are already computed.
         progress: called with the step (`embed`, `compare`, `distill`), the number done and the total.
 
     Raises:
-        ZooterError: a file or a setting is wrong, or there is no query to learn from.
+        ZooterError: a file or a setting is wrong, or there are no queries to learn from.
         WorkError: the encoder does not load, the training does not converge, or the disk is full.
     """
     scores = as_scores(scores)
@@ -101,8 +101,13 @@ TAG_SOURCES = ("given", "clusters", "none", "auto")
 
 
 def choose_tags(scores: Scores, source: str, vectors: Vectors, seed: int = 0) -> Sequence[Sequence[str]]:
-    """The tags of each query: `given` in the scores, `clusters` of similar queries (by their vectors, shape (n,
-    width)), `none`, or `auto`: the given ones if any query has one, else clusters."""
+    """The tags of each query.
+
+    Args:
+        source: `given` for the tags in the scores, `clusters` for clusters of similar queries, `none`, or `auto`, which
+            is `given` if any query has tags, otherwise `clusters`.
+        vectors: the vectors of the queries for clusters, shape (n, width).
+    """
     if source not in TAG_SOURCES:
         raise ZooterError(f"tags as one of {listed(TAG_SOURCES)}", f'"{source}"', did_you_mean(source, TAG_SOURCES))
     query_tags = [query.tags for query in scores.queries]
@@ -114,10 +119,10 @@ def choose_tags(scores: Scores, source: str, vectors: Vectors, seed: int = 0) ->
 def distill_run(
     run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig, progress: Progress = quiet
 ) -> Report:
-    """Train a router on the training fold's labels into `router/`, and write `report.json` about the held-back fold.
+    """Train a router on the labels of the training fold, and evaluate it on the held-back queries.
 
-    Both are written aside and renamed into place when they are complete. Returns the report, also of a finished step.
-    Where responses are missing, the step stays open.
+    `router/` and `report.json` are written elsewhere first, and renamed when they are complete. If the step is already
+    finished, its report is returned. If responses are missing, the step stays open.
     """
     run.begin("distill", distill_settings(encoder, config))
     if run.is_finished("distill"):
@@ -150,12 +155,13 @@ def distill_run(
 def fair_choices(
     run: Run, ensemble: Ensemble, encoder: str, config: DistillConfig
 ) -> tuple[Scores, NDArray[np.float64], NDArray[np.float64]]:
-    """What the router of a finished run earns by choices that were made without learning from the query: held-back
-    queries are chosen for by the router itself, and training queries by cross-validation.
+    """The scores of choices in a finished run, made by routers that have not learned from the query.
+
+    On held-back queries, the run's router chooses. On training queries, routers from cross-validation choose.
 
     Returns:
-        the scores of n queries; those of the choices, shape (n,), NaN where there is none; and the number of each
-        query's fold, shape (n,), with held-back queries in a fold of their own.
+        The scores of n queries; the score of each choice, shape (n,), NaN where there is none; and the number of each
+        query's fold, shape (n,), where held-back queries have their own fold.
     """
     labelled = Labelled.read(run)
     scores = labelled.scores.without_barely_scored()
@@ -172,7 +178,7 @@ def fair_choices(
 
 @dataclass(frozen=True)
 class Trained:
-    """A router with the queries that it learned from (some in full, all as hashes of their texts) and its report."""
+    """A router, its report, and its training queries: a part of them in full, and hashes of the texts of all."""
 
     router: DistilledRouter
     neighbours: Neighbours
@@ -191,11 +197,11 @@ class Trained:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Scores of n queries, and the labels that were made of them."""
+    """The scores of n queries, and the labels computed from them."""
 
     scores: Scores
     config: LabelConfig
-    learned: NDArray[np.bool_]  # which queries are in the training fold, shape (n,)
+    learned: NDArray[np.bool_]  # a mask of the queries in the training fold, shape (n,)
     # The labels, shape (n, N).
     plain: NDArray[np.float64]
     enhanced: NDArray[np.float64]
@@ -203,7 +209,7 @@ class Labelled:
 
     @classmethod
     def of(cls, scores: Scores, tags: TagIndex, config: LabelConfig) -> Labelled:
-        """The labels of scores. Tag priors come from the training fold alone; held-back labels stay plain."""
+        """The labels from scores. Tag priors come from the training fold only; held-back queries have plain labels."""
         learned = ~draw_held_back(scores.queries, config)
         rows = None if learned.all() else np.flatnonzero(learned)
         table = label(scores.scores, scores.datasets, tags, config, rows)
@@ -211,7 +217,7 @@ class Labelled:
 
     @classmethod
     def read(cls, run: Run) -> Labelled:
-        """What a run's router learns from, after the step label."""
+        """The scores and labels of a run after the step label."""
         scores, config = run.scores(), LabelConfig(**run.state["steps"]["label"])
         lines = run.lines(LABELS, [query.id for query in scores.queries])
         plain, enhanced = (np.array([line[name] for line in lines]) for name in ("plain", "enhanced"))
@@ -220,16 +226,16 @@ class Labelled:
 
     @property
     def rows(self) -> NDArray[np.intp]:
-        """The numbers of the queries in the training fold."""
+        """The row numbers of the queries in the training fold."""
         return np.flatnonzero(self.learned)
 
     @property
     def part(self) -> slice | NDArray[np.intp]:
-        """The training fold as an index. Where it is everything, that is a slice, which copies nothing."""
+        """The training fold as an index. If it has all queries, this is a slice, which avoids copies."""
         return slice(None) if self.learned.all() else self.rows
 
     def training_fold(self, vectors: Vectors) -> Scored:
-        """The training fold, as routers learn from it; `vectors` are those of all queries, shape (n, width)."""
+        """The training data in the training fold. `vectors` are the vectors of all queries, shape (n, width)."""
         rows, scores, datasets = self.rows, self.scores.without_barely_scored(), self.scores.datasets
         groups = [datasets[row] for row in rows]
         return Scored.of(scores.scores[rows], groups, self.tags.rows(rows), vectors[self.part], self.config)
@@ -244,13 +250,14 @@ def train(
     sampled: Sampled | None = None,
     checkpoint: Path | None = None,
 ) -> Trained:
-    """Train a router on the training fold and report on the held-back one. Of candidates who have next to no scores
-    (`Scores.barely_scored`), nothing is learned.
+    """Train a router on the training fold, and compute the report on the held-back queries.
+
+    Scores of candidates with hardly any scores (`Scores.barely_scored`) are ignored.
 
     Args:
-        vectors: of the queries by the encoder, shape (n, 2 * width).
-        sampled: single responses, for the report.
-        checkpoint: of fine-tuning (router/finetune.py).
+        vectors: the encoder's vectors of the queries, shape (n, 2 * width).
+        sampled: the individual responses, for the report.
+        checkpoint: the file for checkpoints of fine-tuning (router/finetune.py).
     """
     scores, rows = labelled.scores.without_barely_scored(), labelled.rows
     if not len(rows):
@@ -284,7 +291,7 @@ def train(
     held_back = ~labelled.learned
     outputs = _outputs(router, neighbours, vectors[held_back]) if held_back.any() else None
     entropies = entropy(labelled.plain).tolist()
-    corrected = config.kind == PROFILE  # its means follow each fold's luck
+    corrected = config.kind == PROFILE  # its means depend on the noise of each fold
     figures = report(labelled.scores, entropies, held_back, outputs, sampled, cross_validated, corrected)
     learned = np.unique(text_hashes(scores.queries[row].text for row in rows))
     return Trained(router, neighbours, learned, replace(figures, losses=losses))
@@ -299,7 +306,7 @@ def _head(
     after_epoch: Callable[[int, float], None],
     progress: Progress,
 ) -> tuple[RouterHead, NDArray[np.float64] | None]:
-    """A head on the frozen encoder, and what cross-validation says of the kinds that have one (`Chosen.earned`)."""
+    """A head for the frozen encoder, and its results in cross-validation (`Chosen.earned`) if the kind has some."""
     if config.kind == AUTO_KIND:
         return learn_auto_kind(
             scored, candidates, encoder.reference, config, after_epoch,
@@ -311,14 +318,14 @@ def _head(
 
 
 def _outputs(router: DistilledRouter, neighbours: Neighbours, vectors: Vectors) -> selection.Outputs:
-    """What the router says of queries by their vectors, and what a second answer would gain."""
+    """The router's outputs for queries, given by their vectors, with the expected gain of a second answer."""
     vectors = np.asarray(vectors, dtype=np.float32)
     probabilities = router.head.probabilities(vectors)
     return selection.Outputs(probabilities, neighbours.gain_ranks(vectors, selection.ranking(probabilities)[:, :2]))
 
 
 def _neighbours(router: DistilledRouter, labelled: Labelled, vectors: Vectors, config: DistillConfig) -> Neighbours:
-    """The training queries that the router's folder keeps, spread over the tags."""
+    """The training queries to store in the router's folder, a sample that includes rare tags."""
     scores, rows = labelled.scores.without_barely_scored(), labelled.rows
     rows = rows[sample_rows(labelled.tags.rows(rows), seed=config.seed)]
     near = np.asarray(vectors[rows], dtype=np.float32)

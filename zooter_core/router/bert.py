@@ -1,8 +1,8 @@
-"""BERT as an ONNX graph, made from its files by numpy. Neither PyTorch nor transformers is needed.
+"""Converts the files of a BERT model to an ONNX graph in numpy, without PyTorch and transformers.
 
-Sentence encoders of this architecture give the vectors of a middle and of the last layer, as `encoder.pool_states` on
-PyTorch. A classifier gives the first number of its head: a reward. Equations: Devlin et al., arXiv 1810.04805.
-With weights of 7 bits, its layers multiply bytes.
+The graph of a sentence encoder computes the vectors of a middle and of the last layer, like `encoder.pool_states` on
+PyTorch. The graph of a reward model computes the first number of its classification head. Equations: Devlin et al.,
+arXiv 1810.04805. With 7-bit weights, the layers multiply bytes.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Weights = Mapping[str, Array]
 CONFIG, FILE = "config.json", "model.safetensors"
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 ACTIVATIONS = {"gelu": "Gelu", "relu": "Relu"}
-LEAST = 1e-12  # the smallest norm that is divided by
+LEAST = 1e-12  # a lower bound of norms, against division by zero
 MOST = 64  # the largest magnitude of a weight in 7 bits
-USUAL = 0.95  # the share of columns whose values are of ordinary size
+USUAL = 0.95  # the share of columns without huge values
 TINY = np.finfo(np.float32).tiny
 
 
@@ -58,11 +58,11 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def adapted(weights: Weights, folder: Path) -> dict[str, Array]:
-    """Weights with a LoRA adapter of peft merged (Hu et al., arXiv 2106.09685): W + alpha / r B A.
+    """The weights, merged with a LoRA adapter of peft (Hu et al., arXiv 2106.09685): W + alpha / r B A.
 
     Raises:
-        WorkError: the adapter is of a kind that is not merged here.
-        OSError, ValueError: its files do not load.
+        WorkError: this kind of adapter is not supported.
+        OSError, ValueError: the adapter's files do not load.
     """
     config = parse_json((folder / "adapter_config.json").read_text(encoding="utf-8"))
     plain = ("alpha_pattern", "rank_pattern", "use_dora", "use_rslora", "lora_bias", "fan_in_fan_out")
@@ -75,19 +75,19 @@ def adapted(weights: Weights, folder: Path) -> dict[str, Array]:
             layer = name.removesuffix(".lora_A.weight")
             change = stored[f"{layer}.lora_B.weight"] @ values * np.float32(config["lora_alpha"] / config["r"])
             merged[f"{layer}.weight"] = merged[f"{layer}.weight"] + change
-        elif ".lora_B." not in name and ".original_module." not in name:  # biases, and layers that were trained in full
+        elif ".lora_B." not in name and ".original_module." not in name:  # biases and fully trained layers
             merged[name.replace(".base_layer.", ".").replace(".modules_to_save.", ".")] = values
     return merged
 
 
 class Bert:
-    """The layers of a BERT in a graph.
+    """The layers of a BERT model as a graph.
 
     Args:
-        segments: whether the model is told which of two texts a token is of.
+        segments: whether the graph has an input for the segment (first or second text) of each token.
 
     Attributes:
-        read: each layer's inputs in the graph, by the layer's name.
+        read: layer -> the name of its inputs in the graph.
 
     Raises:
         KeyError: a weight is missing.
@@ -103,7 +103,7 @@ class Bert:
         self.read: dict[str, str] = {}
 
     def states(self) -> list[str]:
-        """The states of the embeddings and after each layer, each of shape (batch, length, width)."""
+        """The names of the hidden states, of the embeddings and each layer, of shape (batch, length, width)."""
         add, ids = self.graph.add, INPUTS[0]
         mask = add("Cast", INPUTS[1], to=INT32)
         length = add("Shape", ids, start=1, end=2)
@@ -131,7 +131,7 @@ class Bert:
         return graph
 
     def rewards(self) -> Graph:
-        """The graph of rewards, shape (batch,): the first number of a classifier's head."""
+        """The graph of a reward model's rewards, shape (batch,): the first number of its classification head."""
         add, graph = self.graph.add, self.graph
         first = graph.constant("first", np.array(0, dtype=np.int64))
         pooled = add("Tanh", self._linear("pooler.dense", add("Gather", self.states()[-1], first, axis=1)))
@@ -150,7 +150,7 @@ class Bert:
         return self.graph.add("Add", self._product(layer, states), self._weight(f"{layer}.bias"))
 
     def _product(self, layer: str, states: str) -> str:
-        """Weights are stored as (out, in)."""
+        """Multiply by the layer's weights, which are stored with the shape (out, in)."""
         matrix = self.graph.constant(f"{layer}.weight", self.weights[f"{layer}.weight"].T)
         return self.graph.add("MatMul", states, matrix)
 
@@ -169,11 +169,11 @@ class Bert:
 
 
 class SmallBert(Bert):
-    """One scale for each column of a layer's weights, and one for its inputs, computed at each pass.
+    """A BERT with 7-bit weights: one scale per column of a layer's weights, and one for its inputs in each pass.
 
-    7 bits, because with 8 a processor without AVX-512 VNNI adds two products in 16 bits and overflows. Columns with
-    huge values are divided before a layer, and the layer's weights are multiplied in return, so that the other columns
-    keep their precision.
+    The weights have 7 bits because, with 8 bits, processors without AVX-512 VNNI add two products in 16 bits, which
+    overflows. Input columns with huge values are divided by factors before a layer, and the layer's weights are
+    multiplied by the same factors, so that the other columns keep their precision.
 
     Args:
         largest: the largest magnitude in each column of each layer's inputs.
@@ -182,11 +182,11 @@ class SmallBert(Bert):
     def __init__(self, settings: Mapping[str, Any], weights: Weights, largest: Mapping[str, Array]) -> None:
         super().__init__(settings, weights)
         self.largest = largest
-        # Inputs -> bytes, scale and zero point. Several layers may share them.
+        # Inputs -> bytes, scale and zero point. Several layers may share the same inputs.
         self._as_bytes: dict[str, list[str]] = {}
 
     def _look_up(self, table: str, numbers: str) -> str:
-        """A scale for each row of the table."""
+        """Look up rows of a table of bytes with one scale per row."""
         add, rows = self.graph.add, self.weights[f"{table}.weight"]
         scales = np.abs(rows).max(axis=1, keepdims=True).clip(TINY) / 127
         small = self.graph.constant(f"{table} bytes", np.rint(rows / scales).astype(np.int8))
@@ -194,7 +194,7 @@ class SmallBert(Bert):
         return add("Mul", wide, add("Gather", self.graph.constant(f"{table} scales", scales), numbers))
 
     def _product(self, layer: str, states: str) -> str:
-        """ONNX Runtime's own quantizer writes the same operators, but takes seconds: it loops over the columns."""
+        """Multiply bytes. ONNX Runtime's quantizer writes the same operators, but its loop over columns is slow."""
         add, constant, largest = self.graph.add, self.graph.constant, self.largest[layer]
         factors = np.maximum(1, largest / (np.quantile(largest, USUAL) or 1)).astype(np.float32)
         columns = self.weights[f"{layer}.weight"].T * factors[:, None]
@@ -214,17 +214,17 @@ def quantise(settings: Mapping[str, Any], weights: Weights, texts: Sequence[Mapp
     """The graph of an encoder's vectors, with 7-bit weights.
 
     Args:
-        settings: the contents of its config.json.
-        texts: the tokens of one batch each, which show which columns have huge values.
+        settings: the contents of the encoder's config.json.
+        texts: the tokens of some batches, on which columns with huge values are detected.
 
     Raises:
-        Exception: ONNX Runtime has errors of its own for a graph that it cannot run.
+        Exception: ONNX Runtime has its own errors for graphs that it cannot run.
     """
     return SmallBert(settings, weights, _largest(Bert(settings, weights), texts)).vectors()
 
 
 def _largest(exact: Bert, texts: Sequence[Mapping[str, NDArray[np.int64]]]) -> dict[str, Array]:
-    """The largest magnitude in each column of each layer's inputs, shape (width,), over some texts."""
+    """Layer -> the largest magnitude in each column of its inputs over some texts, shape (width,)."""
     exact.states()
     exact.graph.outputs = sorted(set(exact.read.values()))
     watching = session(exact.graph.encode())
@@ -237,16 +237,16 @@ def _largest(exact: Bert, texts: Sequence[Mapping[str, NDArray[np.int64]]]) -> d
 
 
 def write_tokenizer(folder: Path, out: Path, most: int, direction: str, pads: bool) -> None:
-    """Write the tokenizer.json of a model's folder, with the truncation and padding of a use, into another folder.
+    """Copy the tokenizer.json of a model's folder into another folder, and set its truncation and padding.
 
     Args:
-        most: tokens of a text; the longer of two texts is cut first.
-        direction: the side on which a text is cut.
-        pads: whether the texts of a batch are padded, as tokenizer_config.json says.
+        most: the most tokens of an input. In a pair of texts, the longer one is truncated first.
+        direction: the side on which texts are truncated.
+        pads: whether the texts of a batch are padded, with the settings of tokenizer_config.json.
 
     Raises:
-        ZooterError: the model has a tokenizer that is written in Python.
-        Exception: tokenizers has errors of its own for a damaged file.
+        ZooterError: the model has no tokenizer.json.
+        Exception: tokenizers has its own errors for damaged files.
     """
     from tokenizers import Tokenizer
 
@@ -266,7 +266,7 @@ def write_tokenizer(folder: Path, out: Path, most: int, direction: str, pads: bo
 
 
 def has_segments(folder: Path) -> bool:
-    """Whether a tokenizer of transformers says which of two texts a token belongs to."""
+    """Whether a model's tokenizer in transformers returns the segment (first or second text) of each token."""
     options = _tokenizer_options(folder)
     names = options.get("model_input_names")
     return INPUTS[2] in names if names else options.get("tokenizer_class", "BertTokenizer").startswith("Bert")

@@ -1,4 +1,4 @@
-"""Clusters of queries by k-means on their vectors, used as tags where a score file has none, and names for them."""
+"""Clusters queries by k-means on their vectors, and names the clusters. They serve as tags if a score file has none."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from zooter_core.method.tags import TagIndex
 from zooter_core.router.kinds.arrays import Array, unit
 
 WORD = re.compile(r"[^\W\d_]{3,30}")
-WORDS_IN_NAME = 3  # in a name
-NUMBER = re.compile(r" \(\d+\)$")  # marks a cluster with the same words as an earlier one
-TEXTS_READ = 10_000  # queries that are read
-CHARACTERS_READ = 500  # characters of a query that are read
-LEAST_SHARING = 2  # queries of a cluster that share a word of its name
+WORDS_IN_NAME = 3
+NUMBER = re.compile(r" \(\d+\)$")  # distinguishes a cluster from an earlier one with the same words
+TEXTS_READ = 10_000  # queries whose words are counted
+CHARACTERS_READ = 500  # characters per query
+LEAST_SHARING = 2  # queries of a cluster that must contain a word of its name
 
 
 def name_clusters(clusters: TagIndex, texts: Sequence[str]) -> TagIndex:
-    """The clusters with names such as "python · function · list"; one without common words keeps its number."""
+    """The clusters with names such as "python · function · list". A cluster without typical words keeps its number."""
     step = -(-len(texts) // TEXTS_READ) or 1
     overall: Counter[str] = Counter()
     within: list[Counter[str]] = [Counter() for _ in clusters.names]
@@ -43,8 +43,8 @@ def name_clusters(clusters: TagIndex, texts: Sequence[str]) -> TagIndex:
 
 
 def by_words(tags: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """Each query's tags for a reader: clusters whose names differ only by a number, mostly of several clusterings, are
-    merged."""
+    """Each query's tags for display. Clusters whose names differ only by a number are merged; most of them come from
+    different clusterings."""
     names = {name for row in tags for name in row}
     shown = {name: words if (words := NUMBER.sub("", name)) in names else name for name in names}
     return [tuple(dict.fromkeys(shown[name] for name in row)) for row in tags]
@@ -65,18 +65,21 @@ Units = NDArray[np.float32]
 Owners = NDArray[np.intp]
 
 CLUSTERS = 30
-TIMES = 5  # clusterings from different initial centres: a border in a single clustering means little
-LEAST = 10  # queries in a cluster, on average
-SAMPLE = 1 << 14  # vectors that are clustered at once
-BATCHES, BATCH = 20, 1 << 13  # of the rest
-ROUNDS = 30  # more would hardly move a centre
-REPEAT = 1e-6  # a share of both squared norms: smaller squared distances are rounding errors
+TIMES = 5  # clusterings from different initial centres, since the borders of a single clustering are arbitrary
+LEAST = 10  # queries per cluster, on average
+SAMPLE = 1 << 14  # the most vectors in memory for Lloyd's algorithm
+BATCHES, BATCH = 20, 1 << 13  # mini-batches and their size, if there are more vectors
+ROUNDS = 30  # the most iterations; further ones hardly move the centres
+REPEAT = 1e-6  # relative to the squared norms; smaller squared distances are rounding errors
 
 
 def cluster_tags(vectors: Vectors, seed: int = 0, most: int = CLUSTERS, times: int = TIMES) -> TagIndex:
-    """Tags of queries from their vectors, shape (n, width): the number of a query's cluster in each clustering.
+    """The tags of queries: the number of the query's cluster in each of several clusterings.
 
     A tag prior is then the mean label of similar queries. More queries give finer clusters, up to `most` of them.
+
+    Args:
+        vectors: the queries' vectors, shape (n, width).
     """
     clusters = max(1, min(most, len(vectors) // LEAST))
     owners = np.stack(clusterings(vectors, clusters, np.random.default_rng(seed), times)[1], axis=1)
@@ -90,8 +93,8 @@ def clusterings(
 ) -> tuple[list[Units], list[Owners]]:
     """Several clusterings of the vectors' directions: the centres of each, and the index of each vector's centre.
 
-    Up to SAMPLE vectors are clustered by Lloyd's algorithm. If there are more, a sample is clustered, and the centres
-    then follow random batches of all vectors (mini-batch k-means: Sculley, 2010), which are read in batches too.
+    Up to SAMPLE vectors are clustered by Lloyd's algorithm. If there are more, a sample is clustered, and random
+    batches of all vectors then update the centres (mini-batch k-means: Sculley, 2010).
     """
     if len(vectors) <= SAMPLE:
         units = _units(vectors, slice(None))
@@ -108,7 +111,7 @@ def clusterings(
             more = members.sum(axis=0)
             counts += more
             steps = members.T @ units - more[:, np.newaxis] * centres
-            centres = centres + steps / np.maximum(counts, 1)[:, np.newaxis]  # an empty cluster stays where it is
+            centres = centres + steps / np.maximum(counts, 1)[:, np.newaxis]  # an empty cluster keeps its centre
         all_centres.append(centres)
     together = np.concatenate(all_centres)
     parts = [
@@ -124,7 +127,7 @@ def _units(vectors: Vectors, rows: NDArray[np.intp] | slice) -> Units:
 
 
 def nearest(vectors: Array, centres: Array) -> Array:
-    """The index of each vector's nearest centre, shape (n,); the first of equally near ones."""
+    """The index of each vector's nearest centre, shape (n,). In a tie, the first one."""
     return _distances(vectors, centres).argmin(-1)
 
 
@@ -134,14 +137,15 @@ def _distances(vectors: Array, centres: Array) -> Array:
 
 
 def _members(owners: Owners, clusters: int) -> Units:
-    """Which vector belongs to which cluster, shape (n, clusters)."""
+    """One-hot rows for the cluster of each vector, shape (n, clusters)."""
     return np.eye(clusters, dtype=np.float32)[owners]
 
 
 def k_means(vectors: Units, clusters: int, rng: np.random.Generator) -> tuple[Units, Owners]:
-    """Lloyd's algorithm from k-means++ centres.
+    """The result of Lloyd's algorithm from k-means++ centres.
 
-    Returns the centres, shape (clusters, width), and the index of each vector's centre, shape (n,).
+    Returns:
+        The centres, shape (clusters, width), and the index of each vector's centre, shape (n,).
     """
     squares = (vectors**2).sum(axis=1)
     centres = vectors[rng.integers(len(vectors), size=1)]
@@ -150,7 +154,7 @@ def k_means(vectors: Units, clusters: int, rng: np.random.Generator) -> tuple[Un
         last, square = centres[-1], (centres[-1] ** 2).sum()
         distances = squares - 2 * (vectors @ last) + square
         far = np.minimum(far, np.where(distances < REPEAT * (squares + square), 0, distances))
-        odds = far if far.sum() > 0 else np.ones(len(vectors))  # all remaining vectors are duplicates
+        odds = far if far.sum() > 0 else np.ones(len(vectors))  # otherwise, all vectors equal a centre
         centres = np.concatenate([centres, vectors[rng.choice(len(vectors), size=1, p=odds / odds.sum())]])
     owners = nearest(vectors, centres)
     for _ in range(ROUNDS):

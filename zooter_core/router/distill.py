@@ -1,7 +1,7 @@
-"""Distillation: fit a router's head to labels or scores.
+"""Distillation: fits a router's head to labels or scores.
 
-For the kind `zooter` that is minimising the mean KL(label || router) (paper, equation 3); see kinds/ for the others.
-The kind `auto` finds by cross-validation which of them the queries support, and how strongly.
+The kind `zooter` minimises the mean KL(label || router) (paper, equation 3). For the other kinds, see kinds/. The kind
+`auto` combines several kinds, with weights from cross-validation.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ from zooter_core.router.kinds.base import Lessons, State
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
-Judge = Callable[[RouterHead, int], None]  # sees a head after each epoch
-TRIAL = 100  # queries; with fewer, none are set aside for a trial
-MOST_TRIED = 20_000  # queries of a trial
-MOST_EXAMPLES = 2_000_000  # queries in all passes together
-LARGER = 16  # times the batch, at most
-ASIDE = 5  # one query in five
-PATIENCE = 8  # epochs without an improvement after which a trial ends; the first may look good by chance
+Judge = Callable[[RouterHead, int], None]  # called after each epoch with the head and the epoch
+TRIAL = 100  # the least number of queries for a trial with a validation set
+MOST_TRIED = 20_000  # the most queries in a trial or a comparison of kinds
+MOST_EXAMPLES = 2_000_000  # the most queries in all epochs together
+LARGER = 16  # the largest factor by which batches grow if there are many queries
+ASIDE = 5  # one query in five is in the validation set
+PATIENCE = 8  # epochs without an improvement after which a trial ends
 
-# The kinds that are compared, and their weights in the mixture, found on folds of public scores. Imitating labels
-# chooses best for queries unlike all training queries. The last kind is the mixture's fallback; adding a regression to
-# the others does not help.
+# The kinds that are compared, and their weights in the mixture, which were found on folds of public scores. On queries
+# unlike all training queries, imitating labels chooses best. The last kind, a regression, is the mixture's fallback;
+# adding it to the others does not help.
 MIXTURE: Sequence[tuple[str, dict[str, float], float]] = (
     (ZOOTER, {}, 4.0),
     ("kmeans", {"clusters": 8}, 1.0),
     ("kmeans", {"clusters": 32}, 1.0),
     (BAYES, {}, 0.0),
 )
-FEWEST = 10  # queries; from fewer, only each candidate's mean score can be learned
+FEWEST = 10  # queries; with fewer, only each candidate's mean score is learned
 FOLDS, FEW_FOLDS, MANY = 5, 3, 2_000  # fewer folds if there are many queries, to save time
-LANDMARKS = 200  # training queries that a router keeps, to tell which queries are unlike them
+LANDMARKS = 200  # training queries that a router stores, to recognise queries that are unlike them
 
 
 @dataclass(frozen=True)
 class Trial:
-    """The best number of epochs and the best temperature on held-out queries, after a fit on the others."""
+    """The best number of epochs and the best temperature on a validation set."""
 
     epochs: int
     temperature: float = 1.0
@@ -72,18 +72,17 @@ def learn(
     progress: Progress = lambda epoch, loss: None,
     scores: Array | None = None,
 ) -> RouterHead:
-    """A head that imitates labels, one of another kind that learns from scores, or what `auto` makes of both.
+    """Train a head of the config's kind: on labels (`zooter`), on scores (other kinds), or on both (`auto`).
 
-    From TRIAL queries on, a trial on a part of them finds the number of epochs (at most the config's) and the
-    temperature that predict best who wins; the head then learns from all queries.
+    With TRIAL queries or more, a trial finds the number of epochs (at most the config's) and the temperature that best
+    predict the winners on a validation set. The head is then trained on all queries.
 
     Args:
         vectors: the queries' vectors, shape (n, width).
-        labels: shape (n, candidates), rows sum to one.
-        encoder: reference of the encoder that computed the vectors.
+        labels: the labels, shape (n, candidates), whose rows sum to one.
+        encoder: the reference of the encoder that computed the vectors.
         progress: called with each epoch and its mean loss in nats; not called for kinds with a closed form.
-        scores: shape (n, candidates), raw, NaN where one is missing; the labels if not given. The kind `zooter` learns
-            from the labels alone, every other kind from the scores alone.
+        scores: the raw scores, shape (n, candidates), NaN where a score is missing. By default, the labels.
 
     Raises:
         ZooterError: there are no queries, or the kind is unknown.
@@ -107,7 +106,7 @@ def learn(
 
 
 def _lasting(config: DistillConfig, epochs: int, queries: int) -> DistillConfig:
-    """The config with this number of epochs, fewer and with larger batches if there are many queries."""
+    """The config with this number of epochs. If there are many queries, with fewer epochs and larger batches."""
     config = replace(config, epochs=max(1, min(epochs, MOST_EXAMPLES // queries)))
     return replace(config, batch=config.batch * min(LARGER, max(1, queries // MOST_TRIED)))
 
@@ -120,12 +119,16 @@ def learn_auto_kind(
     progress: Progress = lambda epoch, loss: None,
     compared: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[RouterHead, Array | None]:
-    """A head of the kind `auto`, and its scores in cross-validation: `Chosen.earned`, NaN for queries without a fold.
+    """Train a head of the kind `auto`.
 
-    If there are very many queries, the kinds are compared on a random part. Those with a weight then learn from all.
+    If there are more than MOST_TRIED queries, the kinds are compared on a random sample. The kinds with a weight are
+    then trained on all queries.
 
     Args:
         compared: called with the number of trainings done in the comparison, and their total.
+
+    Returns:
+        The head, and its results in cross-validation (`Chosen.earned`), which are NaN for queries without a fold.
     """
     count = len(scored.scores)
     labels = scored.labels(np.arange(count))
@@ -153,7 +156,7 @@ def learn_auto_kind(
 
 
 def trial(vectors: Vectors, labels: Array, config: DistillConfig, scores: Array) -> Trial:
-    """The number of epochs and the temperature, judged on a fifth of the queries, which is set aside."""
+    """The best number of epochs and the best temperature, with a fifth of the queries as validation set."""
     aside = np.random.default_rng(config.seed).permutation(len(labels)) % ASIDE == 0
     wins = complete(metrics.win_shares(scores[aside]), labels[aside])
 
@@ -166,7 +169,12 @@ def trial(vectors: Vectors, labels: Array, config: DistillConfig, scores: Array)
 def _best_trial(
     fit: Callable[[Judge], RouterHead], vectors: Vectors, wins: Array, epochs: int, patience: float = math.inf
 ) -> tuple[Trial, Array]:
-    """The epoch after which a head best predicts the winners on the queries set aside, and its logits there."""
+    """The epoch after which a head best predicts the winners on the validation set, and its logits on this set.
+
+    Args:
+        fit: trains a head and calls its argument after each epoch.
+        vectors, wins: the validation set.
+    """
     trials: list[tuple[float, Trial, Array]] = []
 
     def judge(head: RouterHead, epoch: int) -> None:
@@ -194,13 +202,16 @@ def fit_head(
     scores: Array | None = None,
     judge: Judge | None = None,
 ) -> RouterHead:
-    """A head of any kind but `auto` after all of the config's epochs, with numbers for the candidates' names.
+    """Train a head of any kind except for `auto` for all of the config's epochs. Its candidates are named by numbers.
 
-    `judge` sees it after each epoch. Every kind gets the scores relative to their query's mean and in units of their
-    spread, so that their original scale does not matter.
+    All kinds get the scores relative to the query's mean and in units of their spread, so that their original scale
+    does not matter.
+
+    Args:
+        judge: called with the head after each epoch.
 
     Raises:
-        WorkError: its weights are not finite.
+        WorkError: the trained weights are not finite.
     """
     # In double precision, so that small differences between large scores are kept.
     scores = normalise(labels if scores is None else scores, "spread", ())
@@ -215,14 +226,14 @@ def fit_head(
         if judge is not None:
             judge(head, epoch)
 
-    with np.errstate(all="ignore"):  # divergence is refused below
+    with np.errstate(all="ignore"):  # divergence raises an error below
         head.body.fit(lessons, config, after_epoch)
     check_converged(head, config)
     return head
 
 
 def check_converged(head: RouterHead, config: DistillConfig) -> None:
-    """Refuse the result of a training whose weights are not finite.
+    """Check that all trained weights are finite.
 
     Raises:
         WorkError: a weight is NaN or infinite.
@@ -246,15 +257,15 @@ class Scored:
     """A router's training data: n queries, N candidates."""
 
     vectors: Vectors  # shape (n, width)
-    scores: Array  # shape (n, N), NaN where one is missing
+    scores: Array  # shape (n, N), NaN where a score is missing
     groups: NDArray[Any]  # each query's data set
-    labels: Callable[[Rows], Array]  # row numbers -> their labels, made from these rows alone
+    labels: Callable[[Rows], Array]  # row numbers -> the labels of these queries, computed without other queries
 
     @classmethod
     def of(
         cls, scores: Array, datasets: Sequence[str], tags: TagIndex, vectors: Vectors, config: LabelConfig
     ) -> Scored:
-        """From score files and runs. Labels of some queries, including tag priors, use these queries alone."""
+        """The training data from score files and runs. Labels and tag priors of some queries use these queries only."""
         groups = np.array(datasets)
 
         def labels(rows: Rows) -> Array:
@@ -263,7 +274,7 @@ class Scored:
         return cls(vectors, scores, groups, labels)
 
     def part(self, rows: Rows) -> Scored:
-        """Some of the queries, by their row numbers."""
+        """The training data of some queries, given by their row numbers."""
         return Scored(self.vectors[rows], self.scores[rows], self.groups[rows], lambda few: self.labels(rows[few]))
 
 
@@ -271,23 +282,23 @@ class Scored:
 class Chosen:
     """The result of cross-validation."""
 
-    parts: list[DistillConfig]  # how each part is trained; empty if there are fewer than FEWEST queries
-    # The arguments of an AutoHead besides its parts.
+    parts: list[DistillConfig]  # the settings of each part; empty if there are fewer than FEWEST queries
+    # The arguments of AutoHead except for its parts.
     settings: dict[str, Any]
     state: State
     temperature: float = 1.0  # of the weighted sum
-    earned: Array | None = None  # as from `earned_by`; None without cross-validation
+    earned: Array | None = None  # as returned by `earned_by`; None without cross-validation
 
 
 def compare(
     scored: Scored, config: DistillConfig, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Chosen:
-    """Compare the kinds of router on the same folds, and find how much of their mixture the evidence supports.
+    """Compare router kinds on the same folds, and find how much of their mixture the evidence supports.
 
-    Folds are stratified by data set. method/mixture.py has the rule.
+    Folds are stratified by data set. The rule is in method/mixture.py.
 
     Args:
-        config: of the part that imitates labels; at most its `epochs` are tried.
+        config: the settings of the part that imitates labels. At most `epochs` of them are tried.
         progress: called with the number of trainings done, and their total.
     """
     scores, count = scored.scores, len(scored.scores)
@@ -295,7 +306,7 @@ def compare(
         level = mixture.normalised(mixture.level(scores))
         return Chosen([], {"share": 0.0}, {"weights": np.zeros(0), "level": level})
     folds = parts_of_folds = mixture.stratified(scored.groups, FOLDS if count <= MANY else FEW_FOLDS, config.seed)
-    if count > MANY:  # the means of three folds would say little about their spread
+    if count > MANY:  # the spread of only three means would be too uncertain
         parts_of_folds = mixture.stratified(scored.groups, 2 * FEW_FOLDS, config.seed)
     wins = metrics.win_shares(scores)
     wins = complete(wins, mean_label(wins))
@@ -346,8 +357,13 @@ def compare(
 def _predict(
     scored: Scored, config: DistillConfig, folds: Rows, wins: Array, progress: Callable[[int, int], None]
 ) -> tuple[list[DistillConfig], Array]:
-    """The kinds that are mixed, and the logits of each for every query by a head that learned without the query's fold,
-    shape (K, n, N). The first fold decides how many epochs the imitation of labels takes.
+    """Train each kind once per fold, without the queries of this fold.
+
+    The first fold decides the number of epochs for the part that imitates labels.
+
+    Returns:
+        The settings of each kind, and its logits for each query, from the head trained without the query's fold; of
+        shape (K, n, N).
     """
     parts = [configure(kind, extra, config.seed) for kind, extra, _ in MIXTURE]
     parts[0] = replace(config, kind=ZOOTER)
@@ -367,7 +383,10 @@ def _predict(
 
 
 def _similarities(vectors: Vectors, rows: Rows, folds: Rows) -> tuple[NDArray[np.float32], Array]:
-    """The landmarks in these rows, and each query's cosine similarities, shape (n, L); -1 to those of its own fold."""
+    """The landmarks, which are the queries in these rows, and each query's cosine similarity to each, shape (n, L).
+
+    Similarities to landmarks of the query's own fold are -1.
+    """
     landmarks = unit(np.asarray(vectors[rows], np.float32))
     similarities = np.concatenate([unit(part) @ landmarks.T for part in in_parts(vectors)])
     similarities[folds[:, np.newaxis] == folds[rows]] = -1
@@ -375,10 +394,10 @@ def _similarities(vectors: Vectors, rows: Rows, folds: Rows) -> tuple[NDArray[np
 
 
 def earned_by(scored: Scored, config: DistillConfig) -> Array:
-    """What a router of any kind but `auto` would have earned on unseen queries, shape (3, n).
+    """The scores of a router of any kind except for `auto` on unseen queries, from cross-validation, shape (3, n).
 
-    For each query: the score of the choice of a router that learned from the other folds, the score of the best single
-    candidate of these folds, and the index of the query's fold.
+    The rows are, for each query: the score of the candidate chosen by a router that was trained on the other folds, the
+    score of the candidate that is best on these folds, and the index of the query's fold.
     """
     folds = mixture.stratified(scored.groups, FOLDS, config.seed)
     logits = np.empty(scored.scores.shape)
@@ -394,7 +413,7 @@ def _earned(logits: Array, scores: Array, folds: Rows, parts: Rows) -> Array:
 
 
 def _trained(scored: Scored, part: DistillConfig, rows: NDArray[np.bool_], judge: Judge | None = None) -> RouterHead:
-    """A head that is trained on some of the queries."""
+    """Train a head on some of the queries."""
     scores, numbers = scored.scores[rows], np.flatnonzero(rows)
-    labels = scored.labels(numbers) if part.kind == ZOOTER else scores  # the others learn from the scores
+    labels = scored.labels(numbers) if part.kind == ZOOTER else scores  # other kinds learn from the scores
     return fit_head(scored.vectors[rows], labels, part, scores=scores, judge=judge)

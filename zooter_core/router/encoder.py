@@ -1,8 +1,8 @@
-"""Sentence encoders, text -> vectors: routers learn from the vectors, and fine-tuning trains the encoder too.
+"""Sentence encoders, which compute the vectors of texts. Routers are trained on these vectors.
 
-Encoders of BERT's architecture run on ONNX Runtime without PyTorch (`BertEncoder`), by a graph that is made once, in
-the cache folder. Others run on PyTorch (`Encoder`), as does fine-tuning. Both give the same vectors. Importing this
-module does not load PyTorch.
+Encoders of BERT's architecture run on ONNX Runtime without PyTorch (`BertEncoder`). Their graph is created once and
+stored in the cache folder. Other encoders run on PyTorch (`Encoder`), which is also used for fine-tuning. Both classes
+compute the same vectors. Importing this module does not load PyTorch.
 """
 
 from __future__ import annotations
@@ -50,34 +50,34 @@ Array = NDArray[np.float32]
 Batch = Mapping[str, "torch.Tensor"]
 TextProgress = Callable[[int], None]  # called with the number of texts that are done
 MOST_TOKENS = 256
-MOST_CHARACTERS = 8_000  # about ten times what 256 tokens hold; keeps tokenising a huge text cheap
+MOST_CHARACTERS = 8_000  # about ten times the length of 256 tokens; limits the time for tokenizing huge texts
 MOST_IN_MEMORY = 20_000
 AT_ONCE = 512  # texts whose vectors are stored together
-LAYOUT = 3  # to be raised when the graph changes, so that cached graphs are made again
-ALIKE = 0.98  # the least cosine between the vectors of both graphs, on average
-PROBE = "Hello"  # a text that shows whether an encoder or a router works
+LAYOUT = 3  # increase it when the graph changes, so that cached graphs are replaced
+ALIKE = 0.98  # the least mean cosine between the vectors of the exact graph and of the one with 7-bit weights
+PROBE = "Hello"  # a text for checking that an encoder or a router works
 
 
 class TextEncoder(ABC):
-    """Mean-pooled states of a middle and of the last layer, each of unit norm, side by side.
+    """Computes vectors: the mean-pooled states of a middle and of the last layer, each of unit norm, concatenated.
 
-    The last layer represents what a text is about, the middle one more of its wording; a router gains from both.
-    An encoder is thread-safe: a forward pass changes nothing, and each thread keeps its own last result.
+    The last layer represents the topic of a text, and the middle layer more of its wording. Routers benefit from both.
+    Encoders are thread-safe: a forward pass does not change them, and each thread caches its own last result.
     """
 
-    reference: str  # where its weights come from
+    reference: str  # hub id, folder or `package:NAME`
     width: int  # of one layer's states; a vector has 2 * width numbers
     middle: int  # the index of the middle layer
-    stamp: str | None  # changes with the weights; None stores no vectors on disk
-    runtime: str  # what computes the vectors: `onnx`, `torch` or `int8`
-    batch: int  # texts of one pass
+    stamp: str | None  # changes with the weights; if None, no vectors are stored on disk
+    runtime: str  # `onnx`, `torch` or `int8`
+    batch: int  # texts per forward pass
 
     def __init__(self) -> None:
         self._last = threading.local()
 
     @property
     def identity(self) -> str:
-        """Everything that a text's vector depends on, as a key for the store.
+        """A key for the store, made of everything that a text's vector depends on.
 
         PyTorch and ONNX Runtime share exact vectors, which differ only by rounding.
         """
@@ -86,7 +86,7 @@ class TextEncoder(ABC):
 
     @abstractmethod
     def count(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, without truncation."""
+        """The number of tokens in each text, without truncation."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -94,12 +94,13 @@ class TextEncoder(ABC):
 
     @abstractmethod
     def _run(self, batches: Sequence[Sequence[str]]) -> Iterable[Array]:
-        """The vectors of each batch of texts, in order."""
+        """Yield the vectors of each batch of texts, in order."""
 
     def embed(self, texts: Sequence[str]) -> Array:
         """Vectors of shape (n, 2 * width): middle layer, last layer.
 
-        A thread's next call with the same texts returns the same vectors, since router and tagger need them in turn.
+        If a thread calls this twice with the same texts, the second call returns cached vectors, since both router and
+        tagger need them.
 
         Raises:
             WorkError: a vector is not finite.
@@ -112,10 +113,10 @@ class TextEncoder(ABC):
         return vectors
 
     def embed_all(self, texts: Sequence[str], progress: TextProgress = lambda done: None) -> Array:
-        """`embed` for many texts, in batches of similar length, each of which is stored when it is done.
+        """`embed` for many texts, in batches of similar length. Each batch is stored on disk when it is done.
 
-        A second call returns the stored vectors. Vectors of more than MOST_IN_MEMORY texts are a half-precision array
-        in a file without a name, which the system deletes with the array.
+        A later call returns the stored vectors. For more than MOST_IN_MEMORY texts, the result is a half-precision
+        array in an anonymous temporary file, which the system deletes together with the array.
         """
         vectors = _table(len(texts), 2 * self.width)
         if self.stamp is None:
@@ -136,11 +137,11 @@ class TextEncoder(ABC):
         return vectors
 
     def sentence(self, vectors: Array) -> Array:
-        """The last layer's half of vectors, shape (n, width): unit sentence embeddings, compared by dot product."""
+        """The sentence embeddings, shape (n, width): the last layer's half of the vectors, of unit norm."""
         return vectors[:, self.width :]
 
     def _batches(self, texts: Sequence[str], progress: TextProgress = lambda done: None) -> Array:
-        """The vectors of each batch, checked to be finite. Calls `progress` after each batch."""
+        """The vectors of all texts, computed in batches and checked to be finite. Calls `progress` after each batch."""
         vectors, done = np.empty((len(texts), 2 * self.width), dtype=np.float32), 0
         batches = by_length(texts, self.batch)
         parts = self._run([[texts[row] for row in rows] for rows in batches])
@@ -162,7 +163,7 @@ class TextEncoder(ABC):
 
 
 def _table(rows: int, width: int) -> Any:
-    """An array for vectors: in memory, or in a temporary file if there are many."""
+    """An empty array for vectors: in memory, or in a temporary file if there are many vectors."""
     if rows <= MOST_IN_MEMORY:
         return np.empty((rows, width), dtype=np.float32)
     with tempfile.TemporaryFile() as file:
@@ -175,7 +176,7 @@ def after(progress: TextProgress, before: int) -> TextProgress:
 
 
 def by_length(texts: Sequence[str], size: int) -> list[list[int]]:
-    """The texts' indices in batches of similar length, which need little padding."""
+    """The indices of the texts in batches of similar length, which need little padding."""
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
     return [order[start : start + size] for start in range(0, len(order), size)]
 
@@ -183,7 +184,7 @@ def by_length(texts: Sequence[str], size: int) -> list[list[int]]:
 class BertEncoder(TextEncoder):
     """A frozen encoder of BERT's architecture, on ONNX Runtime.
 
-    A pass runs in the calling thread; several batches are divided among the cores.
+    A single batch runs in the calling thread. Several batches are distributed over the cores.
 
     Args:
         reference: folder or `package:NAME`.
@@ -194,7 +195,7 @@ class BertEncoder(TextEncoder):
         WorkError: its files do not load, or its weights or the vectors of a first text are not finite.
     """
 
-    batch = 8  # each batch runs in one thread, so small ones keep all cores busy
+    batch = 8  # a batch runs in one thread, so small batches keep all cores busy
 
     def __init__(self, reference: str, fast: bool = False) -> None:
         super().__init__()
@@ -229,10 +230,10 @@ class BertEncoder(TextEncoder):
         return counter
 
     def _run(self, batches: Sequence[Sequence[str]]) -> Iterator[Array]:
-        if len(batches) == 1:  # a query that is routed
+        if len(batches) == 1:  # for example a single query
             yield self._pass(batches[0])
             return
-        from concurrent.futures import ThreadPoolExecutor  # here: it imports `logging`
+        from concurrent.futures import ThreadPoolExecutor  # here, because it imports `logging`
 
         with ThreadPoolExecutor(cores()) as pool:
             yield from pool.map(self._pass, batches)
@@ -242,7 +243,7 @@ class BertEncoder(TextEncoder):
         return vectors
 
     def _place(self, kind: str) -> Place:
-        """The graph's path in the cache, which depends on the encoder's files."""
+        """The place of a graph in the cache, which depends on the encoder's files."""
         files = [(self.folder / name).read_bytes() for name in (bert.CONFIG, TOKENIZER)]
         source = hash_parts(f"{LAYOUT} {self.folder.resolve()} {self.stamp}", *files)
         return Place(kind, source, str(self.folder.resolve()))
@@ -259,11 +260,11 @@ class BertEncoder(TextEncoder):
         bert.write_tokenizer(self.folder, out, MOST_TOKENS, "left", pads=True)
 
     def _write_quantised(self, out: Path) -> None:
-        """Write the graph with 7-bit weights and the tokenizer; no graph if its vectors differ too much.
+        """Write the tokenizer and the graph with 7-bit weights. If its vectors differ too much, write no graph.
 
-        Pairs of queries that were written for this project show which values are large, and how much vectors differ.
+        The queries of `paraphrases` are used to find columns with huge values, and to measure how much vectors differ.
         """
-        from zooter_core.data.scores import paraphrases  # here: routing does without it
+        from zooter_core.data.scores import paraphrases  # not needed for routing
 
         exact = self._place("encoders").open(self._write, TextGraph)
         out.mkdir(parents=True)
@@ -280,7 +281,7 @@ class BertEncoder(TextEncoder):
                 raise ValueError(f"their vectors have a cosine of {alike:.2f} with the exact ones")
         except OSError:
             raise
-        except Exception as problem:  # ONNX Runtime raises many kinds; the exact graph is enough
+        except Exception as problem:  # ONNX Runtime raises many kinds of errors; use the exact graph
             warnings.warn(f"The encoder has no 7-bit weights: {first_line(problem)}", stacklevel=4)
             (out / GRAPH).unlink(missing_ok=True)
 
@@ -316,7 +317,7 @@ class Encoder(TextEncoder):
             with LOAD_LOCK:
                 self.model = AutoModel.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False).eval()
         if getattr(self.model, "pooler", None) is not None:
-            self.model.pooler = None  # states are pooled in this module; BERT's own pooling is not used
+            self.model.pooler = None  # `pool_states` is used instead of BERT's pooling
         self.reference = reference
         self.stamp = stamp_weights(folder)
         self.width = int(self.model.config.hidden_size)
@@ -332,7 +333,7 @@ class Encoder(TextEncoder):
         return [len(row) for row in tokens]
 
     def copy(self) -> Encoder:
-        """A copy whose weights may be trained, so that it caches nothing on disk."""
+        """A copy whose weights may be trained. It stores no vectors on disk."""
         twin = copy.copy(self)
         twin.model, twin.stamp = copy.deepcopy(self.model), None
         twin._last = threading.local()
@@ -352,7 +353,7 @@ class Encoder(TextEncoder):
             return pool_states(self.model, self.middle, self.tokens(texts)).numpy()
 
     def tokens(self, texts: Sequence[str]) -> Any:
-        """One batch's tokens by input name, as tensors."""
+        """The tokens of a batch as tensors, by name of the model's input."""
         return self.tokenizer(
             [text[-MOST_CHARACTERS:] for text in texts],
             padding=True,
@@ -373,15 +374,16 @@ def pool_states(model: torch.nn.Module, middle: int, batch: Batch) -> torch.Tens
 
 
 def open_encoder(reference: str, runtime: Runtime = "auto", fast: bool = False) -> TextEncoder:
-    """The encoder of a reference: hub id, folder or `package:NAME`.
+    """Load an encoder.
 
     Args:
-        runtime: as in the [router] table of fleet.toml. With `auto`, PyTorch runs what ONNX Runtime cannot.
+        reference: hub id, folder or `package:NAME`.
+        runtime: as in the [router] table of fleet.toml. With `auto`, PyTorch runs encoders that ONNX Runtime cannot.
         fast: with `auto`, use 7-bit weights if the encoder has them.
 
     Raises:
-        ZooterError: it cannot run this way, or it needs PyTorch, which is not installed.
-        WorkError: it does not load, or its weights or the vectors of a first text are not finite.
+        ZooterError: the encoder cannot use this runtime, or needs PyTorch, which is not installed.
+        WorkError: the encoder does not load, or its weights or the vectors of a first text are not finite.
     """
     if runtime == "torch":
         check_torch(f'runtime = "{runtime}" in [router]')
@@ -401,10 +403,11 @@ def open_encoder(reference: str, runtime: Runtime = "auto", fast: bool = False) 
 
 
 class Encoders:
-    """Encoders by reference, each loaded once and shared; `runtime` and `fast` as in `open_encoder`.
+    """Loads encoders by reference. Each encoder is loaded once and shared.
 
     Args:
-        running: what is loaded already.
+        runtime, fast: as in `open_encoder`.
+        running: encoders that are already loaded.
     """
 
     def __init__(self, runtime: Runtime = "auto", fast: bool = False, running: Iterable[TextEncoder] = ()) -> None:

@@ -13,13 +13,13 @@ from zooter_core.router.router import Router
 if TYPE_CHECKING:
     from zooter_core.router.neighbours import Neighbour, Neighbours
 
-MOST_PIECES = 40  # a longer query is split into longer pieces
+MOST_PIECES = 40  # queries with more words are split into longer pieces
 SENTENCE = re.compile(r"\S.*?(?:[.!?:;](?=\s)|\n|$)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class QueryPart:
-    """A part of the query; `contribution` is the chosen candidate's probability that is lost without it."""
+    """A part of the query. `contribution` is how much the chosen candidate's probability falls without this part."""
 
     text: str
     contribution: float
@@ -27,7 +27,8 @@ class QueryPart:
 
 @dataclass(frozen=True)
 class TagShare:
-    """A tag of the query; `contribution` is the chosen candidate's mean label there minus its overall mean."""
+    """A tag of the query. `contribution` is the chosen candidate's mean label over queries with this tag, minus its
+    overall mean label."""
 
     name: str
     queries: int
@@ -50,7 +51,7 @@ class Explanation:
 
 
 def _rounded(value: Any) -> Any:
-    """A value with all numbers in it rounded to 4 decimals."""
+    """The value, in which all numbers are rounded to 4 decimals."""
     if isinstance(value, dict):
         return {name: _rounded(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
@@ -59,10 +60,10 @@ def _rounded(value: Any) -> Any:
 
 
 def explain(router: Router, decision: Decision, neighbours: Neighbours | None = None, count: int = 10) -> Explanation:
-    """The reasons for a decision, from one batch through the router.
+    """The reasons for a decision, from one batch of the router.
 
-    Words and sentences are left out one at a time (occlusion: Zeiler and Fergus, 2014, arXiv 1311.2901, section 4.2).
-    Tags and neighbours come from the labels that the router learned from, where its folder has them.
+    The router is run without each word or sentence in turn (occlusion: Zeiler and Fergus, 2014, arXiv 1311.2901,
+    section 4.2). Tags and neighbours come from the router's training queries, if its folder contains them.
     """
     chosen = router.candidates.index(decision.candidate)
     parts = split_query(decision.query)

@@ -1,11 +1,12 @@
-"""Fine-tuning: the encoder learns with the router's head, as in the paper (section 4.1: mDeBERTa-v3-base, all weights).
+"""Fine-tuning: trains the encoder together with the router's head, as in the paper (section 4.1: mDeBERTa-v3-base, all
+weights).
 
-The default is the frozen encoder of `distill`: it takes seconds and does better on small data.
+The default is `distill`, which keeps the encoder frozen. It takes seconds and does better on small data sets.
 
-It runs on the CPU or on a GPU, by accelerate. `--gradient_accumulation_steps` of `accelerate launch` divides each batch
-into parts to save memory; the loss is the same except for rounding and dropout. Every random draw has its own seed,
-made of the epoch and the batch, so a training that resumes from a checkpoint ends with the weights of an uninterrupted
-one.
+accelerate runs the training on the CPU or on a GPU. `--gradient_accumulation_steps` of `accelerate launch` divides each
+batch into parts to save memory. The loss is the same except for rounding and dropout. Each random draw has its own
+seed, derived from the epoch and the batch, so that a training that resumes from a checkpoint ends with the same weights
+as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -40,19 +41,19 @@ from zooter_core.router.kinds.zooter import ZooterHead
 from zooter_core.router.router import DistilledRouter
 
 MODES = ("none", "last", "all")
-VERSION = 2  # of the training code: checkpoints of other versions are ignored
-EPOCHS = 3  # at most: with more repetitions of few queries, the encoder forgets
-RATE = 2e-5  # of the encoder; the head's is in the config
-BATCH = 16  # queries of a step
+VERSION = 2  # of the training code; checkpoints of other versions are ignored
+EPOCHS = 3  # at most; more epochs over few queries cause catastrophic forgetting in the encoder
+RATE = 2e-5  # learning rate of the encoder; the head's is in the config
+BATCH = 16  # queries per step
 SAVE_SECONDS = 300.0  # between two checkpoints
-Steps = Callable[[int, int], None]  # queries done in all epochs, of how many
+Steps = Callable[[int, int], None]  # called with the number of queries done in all epochs, and their total
 
 
 def check_finetuning(config: DistillConfig) -> None:
-    """Refuse what cannot be fine-tuned.
+    """Check that fine-tuning is possible with this config.
 
     Raises:
-        ZooterError: the router is of another kind than `zooter`, or there is no such mode.
+        ZooterError: the router kind is not `zooter`, or the mode is unknown.
     """
     if config.finetune not in MODES[1:] or config.kind != ZOOTER:
         raise ZooterError(
@@ -87,8 +88,10 @@ class Position:
 
 
 class Members(nn.Module):
-    """A ZooterHead on PyTorch: vectors, shape (batch, width) -> each member's log-probabilities, shape (members, batch,
-    candidates)."""
+    """A ZooterHead on PyTorch.
+
+    Computes each member's log-probabilities, shape (members, batch, candidates), from vectors, shape (batch, width).
+    """
 
     def __init__(self, head: ZooterHead) -> None:
         super().__init__()
@@ -102,11 +105,14 @@ class Members(nn.Module):
 
 
 class Student(nn.Module):
-    """Encoder and head as one module: tokens -> each member's log-probabilities, or, to evaluate, the head's logits."""
+    """Encoder and head as one module.
+
+    Computes, from tokens, each member's log-probabilities during training, and the head's logits in evaluation.
+    """
 
     def __init__(self, encoder: Encoder, head: RouterHead) -> None:
         super().__init__()
-        assert isinstance(head.body, ZooterHead)  # as `check_finetuning` asks
+        assert isinstance(head.body, ZooterHead)  # `check_finetuning` requires it
         self.encoder, self.head, self.middle = encoder.model, Members(head.body), encoder.middle
 
     def forward(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -116,20 +122,20 @@ class Student(nn.Module):
 
 
 def _accelerator() -> Accelerator:
-    """On the GPU if there is one, in bfloat16 if it supports that, unless `accelerate launch` says otherwise."""
+    """An accelerator on the GPU if there is one, in bfloat16 if supported; `accelerate launch` may set other values."""
     decided = "ACCELERATE_MIXED_PRECISION" in os.environ
     precision = "bf16" if not decided and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else None
     return Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision=precision)
 
 
 class Training:
-    """Trains a copy of an encoder with a head: its last layer, or all of its weights but the word embeddings.
+    """Trains a head and a copy of an encoder: its last layer, or all weights except for the word embeddings.
 
-    The head starts from the one that `distill` would fit. From TRIAL queries on, a fifth of them is set aside, and the
-    weights after the epoch that predicts that part best are kept.
+    Training starts from the head that `distill` would fit. With TRIAL queries or more, a fifth of them is the
+    validation set, and the weights of the epoch with the lowest validation loss are kept.
 
     Args:
-        vectors: the queries' vectors by the encoder before training, shape (n, width).
+        vectors: the queries' vectors from the encoder before training, shape (n, width).
         labels, scores: as in `distill.learn`.
         checkpoint: a file that is written every few minutes. After an interruption, the same training resumes from it.
             It is kept at the end.
@@ -138,7 +144,7 @@ class Training:
         losses: the mean loss of each finished epoch.
 
     Raises:
-        ZooterError: the router is of another kind than `zooter`, or there is no such mode.
+        ZooterError: the router kind is not `zooter`, or the mode is unknown.
     """
 
     def __init__(
@@ -155,7 +161,7 @@ class Training:
         check_finetuning(config)
         self.queries, self.config, self.checkpoint = list(queries), config, checkpoint
         self.labels = labels.astype(np.float32)
-        self.aside = np.zeros(len(queries), dtype=bool)  # they only choose the best epoch
+        self.aside = np.zeros(len(queries), dtype=bool)  # the validation set
         if len(queries) >= TRIAL:
             self.aside = np.random.default_rng(config.seed).permutation(len(queries)) % ASIDE == 0
         self.wins = complete(metrics.win_shares(scores), labels)
@@ -231,7 +237,7 @@ class Training:
         self._save()
 
     def _step(self, batch: list[int]) -> float:
-        """One step of the optimizer; returns the sum of the batch's losses."""
+        """Take one step of the optimizer. Returns the sum of the batch's losses."""
         parts = self.accelerator.gradient_accumulation_steps
         total = torch.zeros((), device=self.accelerator.device)
         self.optimizer.zero_grad()
@@ -243,7 +249,7 @@ class Training:
         return float(total)
 
     def _loss(self, rows: list[int]) -> torch.Tensor:
-        """KL(label || router) of queries, summed over them; the mean over the members."""
+        """KL(label || router), summed over the queries and averaged over the members."""
         predicted = self.model(self._tokens(rows))
         labels = torch.from_numpy(self.labels[rows]).to(predicted.device).expand_as(predicted)
         return functional.kl_div(predicted, labels, reduction="sum") / len(predicted)
@@ -253,7 +259,7 @@ class Training:
         return {name: tensor.to(self.accelerator.device) for name, tensor in tokens.items()}
 
     def _judge(self) -> tuple[float, float]:
-        """The log loss on the queries set aside, and the temperature that minimises it."""
+        """The log loss on the validation set, and the temperature that minimises it."""
         rows = np.flatnonzero(self.aside)
         self.student.eval()
         with torch.no_grad():
@@ -287,7 +293,7 @@ class Training:
     def _load(self) -> None:
         """Resume from the checkpoint, if there is one of this training."""
         content, file = None, self.checkpoint
-        with suppress(Exception):  # torch raises many kinds for a damaged file
+        with suppress(Exception):  # torch raises many kinds of errors for damaged files
             content = torch.load(file, map_location="cpu", weights_only=True) if file and file.is_file() else None
         if content and content["key"] == self.key:
             self.position = Position(**content["position"])

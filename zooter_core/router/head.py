@@ -1,7 +1,7 @@
 """The head of a distilled router: the encoder's vectors -> each candidate's probability.
 
 A router's folder holds `config.json`, with the encoder and the pool in order, and `model.safetensors`, with the head's
-weights. Numpy runs the head.
+weights. The head runs in numpy.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from zooter_core.router.kinds.base import Head, State
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 ENCODER_FOLDER = "encoder"  # the folder of an encoder that is stored with the router
-TOGETHER = 1 << 10  # queries whose hidden states, or similarities to all neighbours, are
-BODY = "body."  # the prefix of the weights' names
+TOGETHER = 1 << 10  # queries per batch; the batch's hidden states or similarities to all landmarks are in memory
+BODY = "body."  # the prefix of weights' names
 
 
 @dataclass
@@ -36,7 +36,7 @@ class RouterHeadConfig:
     candidates: Sequence[str] = ()  # the pool in order
     encoder: str = ""  # a model reference, or `encoder` if it is in the router's folder
     width: int = 0  # of the encoder's vectors
-    kind: str = ZOOTER  # as `kinds.head_class` knows it
+    kind: str = ZOOTER  # for `kinds.head_class`
     settings: Mapping[str, Any] = field(default_factory=dict)  # keyword arguments for the kind's class
     # Divides the logits before the softmax, so that probabilities are calibrated.
     calibration_temperature: float = 1.0
@@ -49,7 +49,7 @@ class RouterHead:
 
     Attributes:
         body: the head of that kind.
-        folder: where it was loaded from, for error messages; "" for a new one.
+        folder: the folder that it was loaded from, for error messages; "" for a new head.
 
     Raises:
         ZooterError: the kind is unknown.
@@ -105,7 +105,7 @@ class RouterHead:
         self.body = self.body.on(state)
 
     def logits(self, vectors: Vectors) -> NDArray[np.float64]:
-        """Logits before the temperature, shape (n, candidates). There may be many vectors, stored on disk."""
+        """Logits before the temperature, shape (n, candidates). The vectors may be a large array on disk."""
         with np.errstate(all="ignore"):
             return np.concatenate([self.body.logits(part) for part in in_parts(vectors)]).astype(np.float64)
 
@@ -126,11 +126,11 @@ class RouterHead:
 
 
 def loading_router(folder: str | Path) -> AbstractContextManager[None]:
-    """Turn any exception of the block into the error for a router whose files do not load."""
+    """Convert exceptions in the block into the error for a router whose files do not load."""
     return loading(f"a whole router in {folder}", "Make it again with `zooter distill`.")
 
 
 def in_parts(vectors: Vectors) -> Iterator[NDArray[np.float32]]:
-    """Vectors in single precision, in batches of TOGETHER."""
+    """Yield the vectors in single precision, in batches of TOGETHER."""
     for first in range(0, max(1, len(vectors)), TOGETHER):
         yield np.asarray(vectors[first : first + TOGETHER], dtype=np.float32)

@@ -1,7 +1,7 @@
-"""A router's training queries, stored in its folder: which of them are similar to a query, and who was best there.
+"""The training queries in a router's folder: which of them are similar to a query, and which candidates were best.
 
-`neighbours.safetensors` holds the encoder's vectors, plain labels, rewards, the router's own probabilities, and a map
-of the queries. `neighbours.json` holds ids, data sets and tags, and texts only if they may be passed on.
+`neighbours.safetensors` holds the encoder's vectors, plain labels, rewards, the router's probabilities, and a map of
+the queries. `neighbours.json` holds ids, data sets and tags. It holds texts only if they may be shared.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Projection:
 def principal(vectors: NDArray[np.floating[Any]]) -> Projection:
     """The map onto the two principal axes of n vectors, shape (n, width), with n and width at least 1.
 
-    The axes are eigenvectors of the covariance matrix, whose size does not grow with n. An axis's sign is chosen so
-    that its largest component is positive: the same vectors always give the same map. An axis without variance is
-    zero.
+    The axes are eigenvectors of the covariance matrix, whose size does not grow with n. The sign of an axis is chosen
+    so that its largest component is positive; thus the same vectors always give the same map. An axis without variance
+    is zero.
     """
     values = np.asarray(vectors, dtype=np.float64)
     mean = values.mean(axis=0)
@@ -63,8 +63,8 @@ def principal(vectors: NDArray[np.floating[Any]]) -> Projection:
 ARRAYS, RECORDS = "neighbours.safetensors", "neighbours.json"
 LEARNED = "learned.npy"  # in a router's folder: the hashes of all its training texts
 MOST = 20_000  # training queries that a router stores
-AT_ONCE = 1 << 10  # queries whose similarities to all stored ones are in memory at once
-SAMPLE = 300  # stored queries, with whose expected gains a new query's is compared
+AT_ONCE = 1 << 10  # queries whose similarities to all stored queries are in memory at once
+SAMPLE = 300  # stored queries whose expected gains are compared with those of new queries
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Neighbour:
     tags: tuple[str, ...]
     dataset: str | None
     text: str | None  # None if the router was saved without texts
-    rewards: Mapping[str, float]  # candidate -> its reward, for candidates that have one
+    rewards: Mapping[str, float]  # candidate -> its reward; without missing rewards
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,15 @@ class Neighbours:
     """n training queries of a router for N candidates."""
 
     candidates: tuple[str, ...]
-    queries: Sequence[Query]  # their texts are "" if the router was saved without them
+    queries: Sequence[Query]  # with empty texts if the router was saved without texts
     vectors: Array  # unit sentence embeddings, shape (n, width)
     labels: Array  # plain labels, shape (n, N)
-    rewards: NDArray[np.float64]  # shape (n, N), on the reward model's own scale; NaN where one is missing
-    probabilities: Array  # the router's, shape (n, N)
+    rewards: NDArray[np.float64]  # shape (n, N), on the reward model's scale; NaN where a reward is missing
+    probabilities: Array  # the router's probabilities, shape (n, N)
     places: Array  # the queries' positions on the map, shape (n, 2)
     projection: Projection  # maps a sentence embedding onto the same plane
-    # The encoder's vectors of a middle layer, shape (n, width): better than sentence embeddings at telling on which
-    # queries models perform alike. None in older folders.
+    # The encoder's vectors of a middle layer, shape (n, width). They predict better than sentence embeddings for which
+    # queries models perform similarly. None in older folders.
     middle: Array | None = None
 
     @classmethod
@@ -106,7 +106,7 @@ class Neighbours:
         texts: bool = False,
         middle: NDArray[np.floating[Any]] | None = None,
     ) -> Neighbours:
-        """The training queries `learned` with their tags and rewards; with their texts only if `texts` is true."""
+        """The training queries `learned` with their tags and rewards, and with their texts if `texts` is true."""
         queries = [replace(query, text=query.text if texts else "", key=None) for query in learned.queries]
         projection = principal(vectors)
         return cls(
@@ -161,7 +161,10 @@ class Neighbours:
             return cls(candidates, queries, **arrays, places=places, projection=projection)
 
     def for_pool(self, pool: Sequence[str], routed_as: Sequence[str]) -> Neighbours | None:
-        """The queries for those of a pool's candidates that answered them (`DistilledRouter.for_pool`), or None."""
+        """The queries for another pool, as in `DistilledRouter.for_pool`.
+
+        Candidates of the pool that have not answered the queries are left out; None if all of them have not.
+        """
         learned = {name: as_ for name, as_ in zip(pool, routed_as, strict=True) if as_ in self.candidates}
         if tuple(learned) == tuple(learned.values()) == self.candidates:
             return self
@@ -177,7 +180,7 @@ class Neighbours:
         )
 
     def nearest(self, vector: NDArray[np.floating[Any]], count: int = 10) -> list[Neighbour]:
-        """The training queries most similar to a unit sentence embedding, shape (width,)."""
+        """The training queries that are most similar to a unit sentence embedding, shape (width,)."""
         rows = self.nearest_rows(vector, count)
         similarities = self.vectors[rows] @ np.asarray(vector, dtype=np.float32)
         return list(map(self._neighbour, rows, similarities.tolist()))
@@ -200,13 +203,14 @@ class Neighbours:
         return [int(row) for row in np.argsort(-similarities, kind="stable")[:count]]
 
     def gain_ranks(self, vectors: Array, columns: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The rank of each query's expected gain of several responses over one, among the stored queries.
+        """The rank of each query's expected gain from several responses instead of one, among the stored queries.
 
-        A rank of .8 means that the expected gain is larger than for four fifths of them (`selection.expected_gains`).
+        A rank of 0.8 means that the expected gain (`selection.expected_gains`) is larger than for 80% of the stored
+        queries.
 
         Args:
             vectors: the encoder's vectors of m queries, shape (m, 2 * width).
-            columns: the candidates that would answer, the router's choice first, shape (m, k).
+            columns: the indices of the candidates that would answer, the router's choice first, shape (m, k).
 
         Returns:
             Ranks in [0, 1], shape (m,).
@@ -216,7 +220,7 @@ class Neighbours:
             rows = np.sort(np.random.default_rng(0).permutation(len(self.vectors))[:SAMPLE])
             middle = self.vectors if self.middle is None else self.middle
             similarities = self._similarities(np.hstack([middle[rows], self.vectors[rows]]))
-            similarities[np.arange(len(rows)), rows] = -np.inf  # the similarity to itself
+            similarities[np.arange(len(rows)), rows] = -np.inf  # exclude the query itself
             usual = selection.ranking(self.probabilities[rows].astype(np.float64))[:, :count]
             self._usual_gains[count] = np.sort(selection.expected_gains(similarities, self.rewards, usual))
         parts = [slice(first, first + AT_ONCE) for first in range(0, len(vectors), AT_ONCE)]
@@ -226,7 +230,7 @@ class Neighbours:
 
     @cached_property
     def _usual_gains(self) -> dict[int, NDArray[np.float64]]:
-        """The expected gains on a sample of the stored queries, sorted, by number of responses."""
+        """Number of responses -> the sorted expected gains on a sample of the stored queries."""
         return {}
 
     def _similarities(self, vectors: Array) -> NDArray[np.float64]:
@@ -241,7 +245,7 @@ class Neighbours:
         return dict(zip(self.candidates, row.tolist(), strict=True))
 
     def tag_shares(self) -> dict[str, tuple[int, dict[str, float]]]:
-        """Each tag's number of queries, and the candidates' mean label there: its prior (paper, section 3.3)."""
+        """Tag -> its number of queries, and each candidate's mean label over them (tag prior: paper, section 3.3)."""
         index = TagIndex.of(query.tags for query in self.queries)
         rows = zip(index.names, index.counts.tolist(), tag_priors(self.labels.astype(np.float64), index), strict=True)
         return {tag: (count, self._by_name(prior)) for tag, count, prior in rows}
@@ -253,7 +257,8 @@ class Neighbours:
     def scores(self) -> Scores:
         """The training queries whose texts are stored, with their rewards as scores.
 
-        Their ids differ from those in the run: an id decides whether a query is held back, and none of these was.
+        Their ids differ from those in the run, because the id decides whether a query is held back, and none of these
+        queries was.
 
         Raises:
             ZooterError: no text is stored.
@@ -270,7 +275,7 @@ class Neighbours:
 
 
 def text_hashes(texts: Iterable[str]) -> NDArray[np.uint64]:
-    """Each text's hash, of 64 bits; leading and trailing white space is ignored."""
+    """The 64-bit hash of each text without leading and trailing white space."""
     digests = b"".join(
         hashlib.blake2b(text.strip().encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts
     )
@@ -278,7 +283,7 @@ def text_hashes(texts: Iterable[str]) -> NDArray[np.uint64]:
 
 
 def familiar_rows(queries: Sequence[Query], folder: Path) -> NDArray[np.bool_] | None:
-    """Which queries the router in a folder was trained on; None if its folder does not say."""
+    """A mask of the queries that the router in a folder was trained on; None if the folder does not record them."""
     try:
         learned = np.load(folder / LEARNED, allow_pickle=False)
     except Exception:  # an older router, or a damaged file
@@ -289,7 +294,7 @@ def familiar_rows(queries: Sequence[Query], folder: Path) -> NDArray[np.bool_] |
 
 
 def in_sample_note(queries: Sequence[Query], folder: Path) -> str:
-    """A sentence for a router that is judged on some of its training queries; empty if there are none."""
+    """A warning for a router that is evaluated on some of its training queries; "" if there are none."""
     rows = familiar_rows(queries, folder)
     if rows is None or not rows.any():
         return ""
@@ -300,12 +305,12 @@ def in_sample_note(queries: Sequence[Query], folder: Path) -> str:
 def sample_rows(tags: TagIndex, most: int = MOST, seed: int = 0) -> NDArray[np.intp]:
     """Sorted row numbers of at most `most` queries: a random sample that includes rare tags.
 
-    A query has the weight 1 / (queries with its rarest tag); sampling is without replacement (Efraimidis, Spirakis,
-    2006).
+    The weight of a query is 1 / (number of queries with its rarest tag). Sampling is without replacement (Efraimidis
+    and Spirakis, 2006).
     """
     if len(tags) <= most:
         return np.arange(len(tags))
-    counts = np.append(tags.counts, len(tags))  # a query without tags counts as if its tag were on all queries
+    counts = np.append(tags.counts, len(tags))  # queries without tags count as if they had a tag that all queries have
     codes = np.append(tags.codes, len(counts) - 1)
     sizes = np.minimum.reduceat(counts[codes], tags.starts[:-1])
     sizes = np.where(tags.sizes > 0, sizes, len(tags))

@@ -1,6 +1,7 @@
 """Writes ONNX graphs in protobuf's wire format, so that the base package does not need onnx and its 30 MB.
 
-A message is the bytes of its fields, each after its number in onnx.proto. Only the fields that are needed are written.
+A message is the concatenation of its fields, each preceded by its number in onnx.proto. Only required fields are
+written.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-FLOAT, INT8, INT32, INT64 = 1, 3, 6, 7  # types of numbers
+FLOAT, INT8, INT32, INT64 = 1, 3, 6, 7  # types of elements
 TYPES = {np.dtype("<f4"): FLOAT, np.dtype("i1"): INT8, np.dtype("<i8"): INT64}
 FLOAT_VALUE, INT_VALUE = 1, 2  # types of attributes
-EXTERNAL = 1  # the location of a tensor's data: another file
+EXTERNAL = 1  # the location of a tensor's data if it is in another file
 LEAST_EXTERNAL = 1024  # bytes of a tensor; ONNX Runtime needs smaller ones, such as shapes, inside the graph
-OPSETS = {"": 20, "com.microsoft": 1}  # the versions of ONNX's operators, and of ONNX Runtime's own
+OPSETS = {"": 20, "com.microsoft": 1}  # versions of ONNX's operators and of ONNX Runtime's additional ones
 IR_VERSION = 10
 Field = tuple[int, int | float | str | bytes]  # number and value
 
@@ -39,7 +40,7 @@ def _encoded(field: Field) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    """An integer in 7 bits per byte, the lowest first; the eighth bit says that more bytes follow."""
+    """An integer in 7 bits per byte, the lowest first. The eighth bit is set if more bytes follow."""
     content = bytearray()
     while number > 127:
         content.append(number & 127 | 128)
@@ -48,7 +49,7 @@ def _varint(number: int) -> bytes:
 
 
 def node(kind: str, inputs: Sequence[str], outputs: Sequence[str], domain: str = "", **attributes: float) -> bytes:
-    """An operator; attributes are numbers."""
+    """An operator. Its attributes are numbers."""
     fields: list[Field] = [*((1, name) for name in inputs), *((2, name) for name in outputs), (4, kind), (7, domain)]
     for key, value in attributes.items():
         entry = [(2, value), (20, FLOAT_VALUE)] if isinstance(value, float) else [(3, value), (20, INT_VALUE)]
@@ -57,18 +58,18 @@ def node(kind: str, inputs: Sequence[str], outputs: Sequence[str], domain: str =
 
 
 def _value(name: str, kind: int, axes: Sequence[str] = ()) -> bytes:
-    """An input or output, with its axes' names if they are known."""
+    """An input or output, optionally with the names of its axes."""
     shape = message((1, message([(2, axis)])) for axis in axes)
     tensor = message([(1, kind), *([(2, shape)] if axes else [])])
     return message([(1, name), (2, message([(1, tensor)]))])
 
 
 class Graph:
-    """A graph under construction. What `add` returns is the name of an operator's output.
+    """A graph under construction. `add` appends an operator and returns the name of its output.
 
     Attributes:
-        inputs: names of inputs, integers of shape (batch, length).
-        outputs: names of outputs, whose first axis is the batch.
+        inputs: names of the inputs, which are integers of shape (batch, length).
+        outputs: names of the outputs, whose first axis is the batch.
     """
 
     def __init__(self, inputs: Sequence[str]) -> None:
@@ -92,13 +93,13 @@ class Graph:
         return output
 
     def encode(self, external: BinaryIO | None = None) -> bytes:
-        """The complete model.
+        """The complete model in bytes.
 
         Args:
-            external: a file beside the model's for the weights; None puts them into the model.
+            external: a separate file for the weights. If None, they are part of the model.
 
         Raises:
-            KeyError: weights are of a type that TYPES lacks.
+            KeyError: the type of some weights is not in TYPES.
         """
         weights = [(5, self._tensor(name, external)) for name in self.constants]
         inputs = [(11, _value(name, INT64, ("batch", "length"))) for name in self.inputs]
@@ -118,10 +119,10 @@ class Graph:
         return message([*fields, *((13, entry) for entry in entries), (14, EXTERNAL)])
 
     def write(self, path: Path) -> None:
-        """Write the model, with its weights in `PATH.data`. ONNX Runtime maps that file, which halves the time and the
-        memory of loading.
+        """Write the model, with its weights in `PATH.data`.
 
-        Only for the cache: overwriting a mapped file crashes the process that uses it.
+        ONNX Runtime maps that file into memory, which halves the time and the memory of loading. Use this only for the
+        cache: overwriting a mapped file crashes the process that uses it.
         """
         with path.with_name(f"{path.name}.data").open("wb") as external:
             content = self.encode(external)

@@ -1,7 +1,7 @@
 """The router: a query's text -> each candidate's probability of giving the best answer (paper, section 3.2).
 
-A router is a frozen encoder, which `config.json` names, and a head (head.py). A fine-tuned encoder is stored in the
-router's folder, as `encoder/`. Numpy runs the head, and ONNX Runtime the encoder if it can.
+A router is a frozen encoder, which `config.json` refers to, and a head (head.py). A fine-tuned encoder is stored in
+the router's folder, as `encoder/`. The head runs in numpy; the encoder runs in ONNX Runtime if its architecture allows.
 Importing this module loads neither PyTorch nor ONNX Runtime.
 """
 
@@ -31,8 +31,8 @@ class Router(ABC):
 
     Attributes:
         candidates: the pool in order.
-        encoder: computes a text's vectors, which tagger and explanation use too.
-        note: what users should know about its choices; "" for a router that was trained for the pool.
+        encoder: computes the vectors of texts. Taggers and explanations use the same vectors.
+        note: a caveat about the router's choices for users; "" for a router that was trained for the pool.
     """
 
     candidates: tuple[str, ...]
@@ -44,7 +44,7 @@ class Router(ABC):
         """Load a router from its folder and check its config, its weights and the result of a first query.
 
         Args:
-            encoders: share their models with this router, and decide what runs them.
+            encoders: the source of the encoder, which routers can share.
 
         Raises:
             ZooterError: there is no router in the folder, or its config is wrong.
@@ -60,12 +60,12 @@ class Router(ABC):
 
     @property
     def labels(self) -> Mapping[str, Any]:
-        """Beta, tau and normalise of its training labels; empty if it was not trained on labels."""
+        """Beta, tau and normalise of the training labels; empty if the router was not trained on labels."""
         return {}
 
     @abstractmethod
     def probabilities_at(self, queries: Sequence[str], vectors: Array) -> NDArray[np.float64]:
-        """`probabilities` for queries whose vectors are known."""
+        """`probabilities` for queries whose vectors are already computed."""
 
     def probabilities(self, queries: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of shape (n, candidates), in pool order; rows sum to one."""
@@ -109,10 +109,11 @@ class Router(ABC):
 
 
 class DistilledRouter(Router):
-    """A router of a frozen encoder and a head that gives each candidate's probability.
+    """A router made of an encoder and a head, which computes each candidate's probability.
 
     Args:
-        columns: candidate -> the index of the head's candidate that it is routed as. Default: the head's candidates.
+        columns: candidate -> the index of the candidate of the head that it is routed as. By default, the head's
+            candidates themselves.
     """
 
     def __init__(self, head: RouterHead, encoder: TextEncoder, columns: Mapping[str, int] | None = None) -> None:
@@ -126,7 +127,7 @@ class DistilledRouter(Router):
         return self.head.config.labels
 
     def save(self, folder: str | Path) -> None:
-        """Write a folder that `load` reads. Refuses a router for a part of a pool."""
+        """Write a folder that `load` reads. Routers from `for_pool` cannot be saved."""
         if self._is_part:
             step = "Save the router that it is a part of, and call `for_pool` where you load it."
             raise ZooterError.saying("A router that `for_pool` gives cannot be saved.", step)
@@ -139,14 +140,14 @@ class DistilledRouter(Router):
         return restrict_rows(rows, self._columns) if self._is_part else rows
 
     def for_pool(self, pool: Sequence[str], routed_as: Sequence[str] | None = None) -> DistilledRouter:
-        """A router, without training, for a pool of some of its candidates or of models that are routed as one of them.
+        """A router for another pool, without training. Each candidate is routed as one of this router's candidates.
 
         Args:
-            pool: the candidates in any order. If the pool is this router's, the router itself is returned.
-            routed_as: for each candidate of the pool, its name in this router. Default: the same name.
+            pool: the candidates in any order. If they are this router's candidates, the router itself is returned.
+            routed_as: for each candidate of the pool, its name in this router. By default, the same name.
 
         Raises:
-            ZooterError: this router lacks one of them.
+            ZooterError: this router lacks one of these names.
         """
         names = list(pool if routed_as is None else routed_as)
         if missing := [name for name in names if name not in self.candidates]:
@@ -165,13 +166,13 @@ class DistilledRouter(Router):
 def restrict_rows(rows: NDArray[np.floating[Any]], columns: Sequence[int]) -> NDArray[np.float64]:
     """Distributions over a router's candidates, shape (..., candidates) -> over a pool, shape (..., pool).
 
-    A candidate of the pool gets the probability of its column, divided evenly among those with the same column. Rows
-    are then divided by their sum, which gives the softmax of the router's logits over these candidates alone.
+    The probability of each column is divided evenly among the candidates of the pool with that column. Rows are then
+    divided by their sum, which gives the softmax of the router's logits over these candidates alone.
 
     Args:
-        columns: for each candidate of the pool, the column of the one that it is routed as.
+        columns: for each candidate of the pool, the column of the router's candidate that it is routed as.
     """
-    smallest = np.finfo(np.float64).tiny  # if only other candidates have a probability, these are equally likely
+    smallest = np.finfo(np.float64).tiny  # makes the pool's candidates equally likely if all their probabilities are 0
     shares = 1 / np.bincount(columns)[columns]
     parts = np.maximum(rows[..., columns], smallest) * shares
     return np.asarray(parts / parts.sum(axis=-1, keepdims=True), dtype=np.float64)

@@ -1,12 +1,13 @@
 """What a conversation is about now: which of the user's turns are routed.
 
-A new topic is routed as if it stood alone. A follow-up ("and in Java?", "shorter please", "why?") says too little by
-itself, so it is routed with the turns of its topic. English words tell one from the other; where they cannot, the
-router does, by how probable its choice for the newest turn alone is. Small talk ("thanks!") is no follow-up, and stands
-alone, as does a turn that is unlike follow-ups and either short ("capital of France") or unlike its topic ("explain
-inflation"). Words alone cannot tell: "thanks!" is small talk, and "thanks, but shorter" is about the topic. So the
-router's encoder compares such a turn with examples of small talk and of follow-ups, in several languages.
-docs/embedded-fleet.md has the figures.
+A new topic is routed alone. A follow-up ("and in Java?", "shorter please", "why?") says too little by itself, so it is
+routed together with the turns of its topic. Patterns of English words distinguish new topics from follow-ups. If they
+cannot, the turn is routed alone if the router's choice for it is probable enough.
+
+Small talk ("thanks!") is routed alone too, as is a turn that is unlike follow-ups and either short ("capital of
+France") or unlike its topic ("explain inflation"). Patterns are not enough here: "thanks!" is small talk, but "thanks,
+but shorter" continues the topic. So the router's encoder compares such a turn with examples of small talk and of
+follow-ups in several languages. docs/embedded-fleet.md has the figures.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from zooter_core.router.encoder import TextEncoder
 
-MOST_CHARACTERS = 20_000  # at the end of what is routed; encoders read even less
-READ = 1_000  # characters of a turn's beginning; the patterns take quadratic time at worst
-CERTAIN = 0.85  # a turn of unclear kind is routed alone from this probability
-LONG = 12  # words; in a longer turn, "it" and "so" mostly belong to something in the turn itself
-FEW = 5  # words; so short a turn may be a follow-up, unless it is a question or a request
+MOST_CHARACTERS = 20_000  # the end of a routed text that is kept; encoders read even less
+READ = 1_000  # characters at a turn's beginning for the patterns, whose time is quadratic in the worst case
+CERTAIN = 0.85  # the least probability of the choice at which a turn of unclear kind is routed alone
+LONG = 12  # words; in longer turns, "it" and "so" mostly refer to something in the turn itself
+FEW = 5  # words; turns up to this length may be follow-ups, unless they are questions or requests
 
 Kind = Literal["new", "follow-up", "short", "open", "unclear"]
 
@@ -34,15 +35,15 @@ _COMPARATIVE = (
     r"(more|less|better|bigger|cheaper|clearer|darker|easier|faster|friendlier|funnier|happier|harder|larger|lighter|"
     r"longer|nicer|quicker|sadder|shorter|simpler|slower|smaller|softer|stronger|sweeter|warmer)"
 )
-_ANSWERS = (  # words for an existing answer
+_ANSWERS = (  # words that refer to an existing answer
     r".*\b(your (\w+ )?(answer|example|explanation|function|list|poem|reply|response|solution|story|suggestion)s?|"
     r"the above|(above|earlier|last|original|previous|first|second|third) "
     r"(answer|example|message|option|question|reply|response|statement|task))\b"
 )
-_CONTINUES = (  # first words of a turn of any length that continues the topic
+_CONTINUES = (  # first words with which a turn of any length continues the topic
     r"(and|or|but|also|now|continue|(the )?same|building on|if (the|we)|what if|(what|how) about)\b"
 )
-_CONNECTS = (  # first words of a short turn that does
+_CONNECTS = (  # first words with which a short turn continues the topic
     r"(then|so|plus|only|just|not|no|yes|ok|okay|thanks|thank you|really|anything|since|another|"
     rf"(even |a bit |a little |much )?{_COMPARATIVE}|\w+ more|instead|once more|too|still|"
     r"(in|as|with|without)\b(?!.*,)|again|times|minus|divided by|(what|who|where|how) else|(any|some) others?|"
@@ -51,12 +52,12 @@ _CONNECTS = (  # first words of a short turn that does
 )
 _ENDS = rf".*\b(too|instead|again|as well|though|(explain|tell me) why|{_COMPARATIVE}( please)?)\W*$"
 _MY_OWN = r"how (can|could|do|should) (i|we|you|one)\b"  # "How can I sleep better?"
-_REFERS = (  # words that stand for something said before; "a fox and its den" and "more than" do not
+_REFERS = (  # words that refer to an earlier turn; those in "a fox and its den" and "more than" do not
     r"\b((?<!time is )it(?! going| \w+ to\b)|this|these|those|they|them|he|she|him|ones?(?!-)|same|others?|else|"
     r"more(?! than))\b|^that\b|\bthat\W*$|\b(of|about|for|in|to|with|do|does|did|is|was|say|show) that\b|"
     r"^(?!.*\ban? ).*\b(its|their|his|her)\b"
 )
-_OF_IT = (  # a part of an existing answer, or all of it: "what does line 2 do?", "how does the loop work?"
+_OF_IT = (  # an existing answer or a part of it: "what does line 2 do?", "how does the loop work?"
     r"(?!.*\b(write|compose|create|draft) ).*\b(((line|step|point|bullet|item|row|sentence|paragraph|stanza|option) "
     r"(\d+|one|two|three|four|five)|the (first|second|third|fourth|fifth|last) "
     r"(line|step|point|bullet|item|row|sentence|paragraph|stanza|option|part|word|one))\b(?! (in|of|on|to) )|"
@@ -75,7 +76,7 @@ _EDITS = (  # requests that mostly refer to an existing text
     r"put|rearrange|remove|repeat|rephrase|replace|revise|rewrite|round|shorten|show (all|each|every|the|your)|skip|"
     r"turn|update|use)\b"
 )
-_EXPLAINS = (  # of an existing text, or of something new: "I get a TypeError"
+_EXPLAINS = (  # requests about an existing text or about something new: "I get a TypeError"
     rf"({_POLITELY}(check|explain|say|summari[sz]e|translate|try)|i (still )?(get|got))\b"
 )
 _REQUEST = (
@@ -83,8 +84,8 @@ _REQUEST = (
     r"factor|find|give me|implement|show me|simplify|solve|tell|write)"
 )
 _ASKS = rf"{_POLITELY}({_REQUEST}|hi|hello|hey|i|my|an?)\b"  # a question or request that stands alone
-_OPENS = rf"((ok|okay|thanks|thank you)( a lot| so much)?\W+)+(?={_POLITELY}{_REQUEST}\b)"  # before one
-_CLAUSE = r"(\S+\s+){2,}?\S*?[,.;?!](?=\s|$)"  # the first one of three words or more
+_OPENS = rf"((ok|okay|thanks|thank you)( a lot| so much)?\W+)+(?={_POLITELY}{_REQUEST}\b)"  # thanks before it
+_CLAUSE = r"(\S+\s+){2,}?\S*?[,.;?!](?=\s|$)"  # the first clause of three or more words
 _BRINGS = (  # the turn contains what it refers to
     r".*(:\s+\S|[\"“']\w.*\w\W?[\"”']|\n)|"
     rf"{_POLITELY}translate (?!(all|again|back|everything|for|into?|it|please|th(at|e|em|ese|is|ose)|to|your)\b)\w"
@@ -100,10 +101,10 @@ def _search(pattern: str, text: str) -> re.Match[str] | None:
 
 
 def classify_turn(turn: str) -> Kind:
-    """Whether a turn starts a topic or continues one, by its words alone.
+    """The kind of a turn, by its words alone: whether it starts a topic ("new") or continues one ("follow-up").
 
-    It is "short" if there are too few words to tell, "unclear" if it probably continues, and "open" if either is
-    possible.
+    The kind is "short" if the turn has too few words to decide, "unclear" if it probably continues a topic, and "open"
+    if both are possible.
     """
     text = turn.strip()[:READ]
     text = text[match.end() :] if (match := _match(_OPENS, text)) else text
@@ -116,7 +117,7 @@ def classify_turn(turn: str) -> Kind:
         return "follow-up"
     if _match(_BRINGS, text):
         return "new"
-    clause = _match(_CLAUSE, text)  # a pronoun after it mostly refers to it
+    clause = _match(_CLAUSE, text)  # later pronouns mostly refer to this clause
     if short and (_search(_REFERS, clause[0] if clause else text) or _match(_OF_IT, text)):
         return "follow-up"
     if _match(_EDITS, text):
@@ -127,12 +128,12 @@ def classify_turn(turn: str) -> Kind:
 
 
 def strip_request(text: str) -> str:
-    """A text without a leading "explain" or the like, which would make any two texts similar."""
+    """The text without leading words such as "explain", which would make all such texts similar."""
     return text[match.end() :] if (match := _match(_EXPLAINS, text)) else text
 
 
 def current_topic(turns: Sequence[str]) -> str:
-    """What a conversation is about now, without a router: short and unclear turns count as follow-ups.
+    """The text of a conversation's current topic, without a router. Short and unclear turns count as follow-ups.
 
     Args:
         turns: the user's texts, oldest first.
@@ -141,7 +142,7 @@ def current_topic(turns: Sequence[str]) -> str:
 
 
 class Topics:
-    """What conversations are about now, for one call of the router.
+    """The current topics of conversations, for one call of the router.
 
     Attributes:
         texts: all texts by which the conversations may be routed: the newest turn, its topic, or both.
@@ -155,8 +156,8 @@ class Topics:
         """Take the user's texts of each conversation, oldest first.
 
         Args:
-            stand_alone: called with topics, each with a turn that may continue it; says which turns are small talk or a
-                new topic, like a `SmallTalk`.
+            stand_alone: a function like `SmallTalk`. It takes pairs of a topic and a turn that may continue it, and
+                returns which turns are small talk or start a new topic.
         """
         options = [_options(turns) for turns in conversations]
         pairs = {n: pair for n, texts in enumerate(options) if (pair := _open_pair(conversations[n], texts))}
@@ -180,8 +181,11 @@ class Topics:
 
 
 def _open_pair(turns: Sequence[str], options: Sequence[str]) -> tuple[str, str] | None:
-    """The topic and the newest turn, if the turn is open, or is short enough for small talk and its first word does not
-    continue the topic."""
+    """The topic and the newest turn, if `stand_alone` should decide about them; otherwise None.
+
+    This is so if the turn is open, or if it is short enough for small talk and its first word does not continue the
+    topic.
+    """
     if not turns or options[-1] == turns[-1]:
         return None
     text = turns[-1][:READ].strip()
@@ -190,7 +194,10 @@ def _open_pair(turns: Sequence[str], options: Sequence[str]) -> tuple[str, str] 
 
 
 def _options(turns: Sequence[str]) -> list[str]:
-    """The newest turn, if it may start a topic; then the topic with the turn, if it may be a follow-up."""
+    """The texts by which a conversation may be routed.
+
+    They are the newest turn if it may start a topic, and then the topic with this turn if it may be a follow-up.
+    """
     newest = turns[-1][-MOST_CHARACTERS:] if turns else ""
     earlier = [turn for turn in turns[:-1] if turn.strip()]
     kind = classify_turn(newest) if earlier else "new"
@@ -227,21 +234,27 @@ FOLLOW_UPS = (
     "I get an error", "check the answer", "erklär das genauer", "explica eso mejor", "yes", "yeah, sure", "yep", "no",
     "nah", "ja", "nein", "oui", "non", "sí", "ok, do it", "encore une", "un'altra", "ok, go on",
 )  # fmt: skip
-SOFT = 0.06  # of the soft maximum of similarities, as in taggers/nearest.py
-FAR = 0.18  # closeness to FOLLOW_UPS; a short turn below it begins a topic
-APART, OTHER = 0.26, 0.17  # closeness to FOLLOW_UPS and to the topic; an open turn below both begins a topic
+SOFT = 0.06  # the temperature of the soft maximum of similarities, as in taggers/nearest.py
+FAR = 0.18  # closeness to FOLLOW_UPS; a short turn below it starts a topic
+APART, OTHER = 0.26, 0.17  # closeness to FOLLOW_UPS and to the topic; an open turn below both starts a topic
 
 
 class SmallTalk:
-    """Tells turns that stand alone from follow-ups, by an encoder that reads the examples at the first call.
-    Thread-safe."""
+    """Distinguishes turns that are routed alone from follow-ups, by their vectors. Thread-safe.
+
+    The first call also embeds the examples.
+    """
 
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder, self._lock = encoder, Lock()
         self._examples: list[NDArray[np.float32]] = []
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """For topics, each with a turn that may continue it: whether the turn is small talk or a new topic."""
+        """Whether turns are small talk or start a new topic.
+
+        Args:
+            pairs: topics, each with a turn that may continue it.
+        """
         if not pairs:
             return []
         with self._lock:

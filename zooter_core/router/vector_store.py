@@ -1,8 +1,8 @@
-"""A store of texts' vectors: one file in the user's cache folder, shared by all commands and the demo.
+"""A store for the vectors of texts: one file in the user's cache folder, shared by all commands and the demo.
 
-A row holds a hash of the text, the encoder, and the vector in single precision: in half precision, small differences
-between batches showed, and a resumed step could give other tags. Rows are appended, so writing does not slow down as
-the file grows.
+A row holds a hash of the text, the encoder, and the vector in single precision. Half precision would enlarge the small
+differences between batches, so that a resumed step could give other tags. Rows are appended, so writing does not slow
+down as the file grows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from zooter_core.base.sqlite_file import CacheFile
 from zooter_core.base.weights import cache_dir
 
 FILE = "embeddings.sqlite"
-LARGEST = 4 << 30  # bytes of vectors; beyond it, the oldest are deleted
+LARGEST = 4 << 30  # bytes of vectors in the file; the oldest beyond this size are deleted
 PAGE = 1 << 14  # bytes; with SQLite's default, many pages would be half empty
 AT_ONCE = 1000  # vectors that are read together
 SETUP = f"""
@@ -38,7 +38,7 @@ SELECT = "SELECT text, vector FROM vectors WHERE encoder = (SELECT id FROM encod
 class VectorStore:
     """The vectors of one encoder."""
 
-    identity: str  # all that a vector depends on; vectors of other identities are never returned
+    identity: str  # everything that a vector depends on; only vectors with the same identity are returned
     width: int
 
     def fill(self, texts: Sequence[str], vectors: NDArray[Any]) -> list[int]:

@@ -1,11 +1,11 @@
 """The two processes of a run, inside the sandbox: the worker executes untrusted code, the checker gives the verdict.
 
-The code can change everything in the worker's process, but thereby only the messages that the worker sends, and the
-checker treats every message as data. Values travel as JSON: lists, strings, booleans, None, floats and ordinary
-integers as themselves, any other value as an object with one key, its type: `{"tuple": [1, 2]}`. An instance of a
-subclass travels as its base type: a Counter as a dict.
+The code can change everything in the worker's process. This affects only the messages that the worker sends, which the
+checker treats as data. Values are sent as JSON. Lists, strings, booleans, None, floats and ordinary integers keep their
+form; any other value is an object whose only key is its type: `{"tuple": [1, 2]}`. An instance of a subclass is sent as
+its base type, for example a Counter as a dict.
 
-This module imports little (no `dataclasses`, `typing` or `subprocess`), because a process starts for every run.
+This module imports little (no `dataclasses`, `typing` or `subprocess`), because each run starts new processes.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 LONGEST_REASON = 300  # characters
 OPEN_FILES = 32
-EXIT_SECONDS = 1  # for a worker that closed its channel to end
+EXIT_SECONDS = 1  # the time for a worker to end after it has closed its channel
 SET_DUMPABLE, SET_SECCOMP, FILTER = 4, 22, 2  # numbers of prctl
 
 
-LARGE = 1 << 53  # larger integers travel in hexadecimal: Python limits long decimals, and is slow with them
-# The type, its content as values that can travel, and the way back.
+LARGE = 1 << 53  # larger integers are sent in hexadecimal, since Python is slow with long decimals and limits them
+# Type -> functions that convert its values to values that can be sent, and back.
 KINDS: dict[str, tuple[type, Callable[[Any], object], Callable[[Any], object]]] = {
     "tuple": (tuple, list, tuple),
     "set": (set, list, set),
@@ -64,11 +64,11 @@ def pack(value: object, most: int) -> object:
     """A value in a form that `json` can write.
 
     Args:
-        most: items that an iterator may give; it arrives as an iterator over them.
+        most: the most items of an iterator, which is unpacked as an iterator over these items.
 
     Raises:
-        TypeError: the value, or a part of it, is of a type that cannot travel, such as a function.
-        ValueError: an iterator gives more items.
+        TypeError: the value, or a part of it, has a type that cannot be sent, such as a function.
+        ValueError: an iterator has more items.
     """
     if value is None or isinstance(value, bool | str | float):
         return value
@@ -94,7 +94,7 @@ def unpack(data: object) -> object:
     """The inverse of `pack`.
 
     Raises:
-        Exception: of any kind, if the data does not come from `pack`.
+        Exception: any error, if the data was not created by `pack`.
     """
     if isinstance(data, list):
         return [unpack(item) for item in data]
@@ -105,9 +105,10 @@ def unpack(data: object) -> object:
 
 
 def update(old: object, new: object) -> object:
-    """Give a mutable value the content of another, in place, and in place in its lists and dicts too.
+    """Set the content of a mutable value to that of another in place, also in the lists and dicts that it contains.
 
-    Returns `old` if it could be changed, else `new`.
+    Returns:
+        `old` if it could be changed, otherwise `new`.
     """
     if isinstance(old, list) and isinstance(new, list):
         old[:] = [*map(update, old, new), *new[len(old) :]]
@@ -126,13 +127,14 @@ def update(old: object, new: object) -> object:
 
 
 class LostError(BaseException):
-    """The other process has ended, or sent something unreadable. No `except Exception` in a check catches this."""
+    """The other process has ended, or sent unreadable data. `except Exception` in a check does not catch this error."""
 
 
 class Channel:
-    """One side of a connection by two pipes, for JSON objects of at most `most` bytes, one on each line.
+    """One end of a connection by two pipes, which transfers JSON objects of at most `most` bytes, one per line.
 
-    A socket would also carry descriptors and credentials. `send` and `receive` raise LostError.
+    Pipes are used because a socket could also transfer file descriptors and credentials. `send` and `receive` raise
+    LostError.
     """
 
     def __init__(self, read: int, write: int, most: int) -> None:
@@ -162,7 +164,7 @@ class Channel:
 
 
 def serve(channel: Channel) -> None:
-    """The worker: answer the checker's requests, first the code to execute, then calls of its function."""
+    """Run the worker: answer the checker's requests, first to execute the code, then to call its function."""
     space: dict[str, Any] = {"__name__": "response"}
     while True:
         try:
@@ -171,7 +173,7 @@ def serve(channel: Channel) -> None:
             return
         try:
             reply = _execute(request, space, channel.most // 2)
-        except BaseException as problem:  # the code may raise anything, SystemExit too
+        except BaseException as problem:  # the code may raise any exception, also SystemExit
             reply = _failure(problem)
         channel.send(reply)
 
@@ -188,22 +190,22 @@ def _execute(request: Message, space: dict[str, Any], most: int) -> Message:
     reply = {"value": pack(space[name](*arguments, **keywords), most)}
     try:
         changed = pack(arguments, most)
-    except Exception:  # an argument now holds something that cannot travel: the checker's stays as it is
+    except Exception:  # an argument contains a value that cannot be sent: the checker's argument stays unchanged
         return reply
     return reply if changed == request["arguments"] else reply | {"arguments": changed}
 
 
 def _failure(problem: BaseException) -> Message:
-    """An exception as its type's name and arguments; without these if they cannot travel."""
+    """The reply for an exception: its type's name and its arguments, without arguments if they cannot be sent."""
     name = type(problem).__name__
     try:
         return {"error": [name, [pack(item, 100) for item in problem.args]]}
-    except BaseException:  # the code's own exception may raise anything here
+    except BaseException:  # the code's exception may raise any exception here
         return {"error": [name, []]}
 
 
 class Worker(Channel):
-    """The worker as the check sees it. `lost` says why it no longer answers; "" as long as it does."""
+    """The checker's end of the connection to the worker. `lost` is the reason why it has failed, or ""."""
 
     lost = ""
 
@@ -212,7 +214,7 @@ class Worker(Channel):
         self._process = process
 
     def ended(self) -> str:
-        """The signal that has ended its process, in words; "" if none has."""
+        """A message with the signal that has ended the worker's process; "" if it was not ended by a signal."""
         for _ in range(100 * EXIT_SECONDS):
             has_ended, status = os.waitpid(self._process, os.WNOHANG)
             if has_ended:
@@ -221,7 +223,7 @@ class Worker(Channel):
         return ""
 
     def call(self, name: str, arguments: tuple[object, ...], keywords: dict[str, object]) -> object:
-        """The result of a function of the code, with its exception and its changes to the arguments."""
+        """Call a function of the code. Returns its result or raises its exception, and updates mutable arguments."""
         most = self.most // 2
         request = {"call": name, "arguments": pack(list(arguments), most), "keywords": pack(keywords, most)}
         value, changed = self.ask(request)
@@ -232,8 +234,8 @@ class Worker(Channel):
         """Send a request and wait for its value and the changed arguments.
 
         Raises:
-            LostError: no readable reply comes.
-            BaseException: the code raised it.
+            LostError: there is no readable reply.
+            BaseException: the exception that the code has raised.
         """
         try:
             if self.lost:
@@ -254,19 +256,19 @@ class Worker(Channel):
 
 
 def _exception(name: str, packed: list[object]) -> BaseException:
-    """A built-in exception; a new type of that name for one that the code defines."""
+    """The built-in exception of that name; for an exception that the code defines, one of a new type of that name."""
     name, arguments = str(name)[:LONGEST_REASON], [unpack(argument) for argument in packed]
     kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, BaseException):
         try:
             return kind(*arguments)
-        except Exception:  # such as a group of exceptions, whose arguments do not travel
+        except Exception:  # such as an exception group, whose arguments cannot be sent
             pass
     return type(name, (Exception,), {})(*arguments)
 
 
 def verdict(worker: Worker, job: Message) -> Message:
-    """The checker: run the code in the worker and the check here. The job's texts are arguments of `runner.run`."""
+    """Run the code in the worker and the check in this process. The job has the arguments of `runner.run`."""
     name = job["function"]
 
     def function(*arguments: object, **keywords: object) -> object:
@@ -282,22 +284,22 @@ def verdict(worker: Worker, job: Message) -> Message:
         exec(compile(job["check"], "check", "exec"), space)
     except MemoryError:
         reason = "out of memory"
-    except BaseException as problem:  # of the check, or of the code through its function
+    except BaseException as problem:  # raised by the check, or by the code in its function
         reason = f"{type(problem).__name__}: {problem}"
-    if worker.lost:  # a check may have caught LostError
+    if worker.lost:  # the check may have caught LostError
         reason = worker.ended() or worker.lost
     return {"passed": not reason, "reason": reason[:LONGEST_REASON]}
 
 
 def main(user: int, system_calls: bytes, limits: Message) -> None:
-    """Become nobody, start the worker, and be the checker. Does not return.
+    """Drop privileges, start the worker, and run the checker. Does not return.
 
-    The checker reports to stdout when both are ready, reads its job from stdin, and reports the verdict. Without the
-    process that started it, it gets no job: no code is executed that nobody could end.
+    The checker reports to stdout when both processes are ready, reads its job from stdin, and reports the verdict. If
+    the process that started it has ended, it gets no job, so that no code runs without a process that can stop it.
 
     Args:
-        user: whom code of root's becomes; 0 if bubblewrap has changed the user.
-        system_calls: the filter for both processes, which neither can lift.
+        user: the user to switch to if this process runs as root; 0 if bubblewrap has already changed the user.
+        system_calls: the filter of system calls for both processes, which they cannot remove.
         limits: the fields of `runner.Limits`.
     """
     sys.dont_write_bytecode = True
@@ -306,14 +308,14 @@ def main(user: int, system_calls: bytes, limits: Message) -> None:
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
-        os.listdir(os.path.dirname(os.__file__))  # fails if the standard library is not readable for others
+        os.listdir(os.path.dirname(os.__file__))  # raises if other users cannot read the standard library
     (worker_reads, to_worker), (checker_reads, to_checker) = os.pipe(), os.pipe()
     report, null = os.dup(1), os.open(os.devnull, os.O_RDWR)
     if process := os.fork():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker could send it
         others, silent = [worker_reads, to_checker], [1]
     else:
-        os.setsid()  # a signal to its group reaches the code alone
+        os.setsid()  # so that signals to its group do not reach the checker
         others, silent = [to_worker, checker_reads, report], [0, 1, 2]
     for descriptor in silent:
         os.dup2(null, descriptor)
@@ -327,15 +329,15 @@ def main(user: int, system_calls: bytes, limits: Message) -> None:
         serve(checker)
         os._exit(0)
     worker = Worker(checker_reads, to_worker, limits["output"], process)
-    worker.receive()  # it is ready
+    worker.receive()  # the worker is ready
     os.write(report, b"{}\n")
-    os.dup2(1, 2)  # from here on, errors are the check's
+    os.dup2(1, 2)  # discard later errors, which come from the check
     os.write(report, json.dumps(verdict(worker, json.loads(sys.stdin.readline()))).encode() + b"\n")
     os._exit(0)
 
 
 def confine(system_calls: bytes) -> None:
-    """Install a filter for system calls, and shut this process to tracing by the other one."""
+    """Install the filter for system calls, and prevent tracing of this process by the other one."""
     libc, instructions = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(system_calls)
     program = struct.pack("HP", len(system_calls) // 8, ctypes.addressof(instructions))
     for number, value, content in ((SET_DUMPABLE, 0, None), (SET_SECCOMP, FILTER, program)):
@@ -344,13 +346,13 @@ def confine(system_calls: bytes) -> None:
 
 
 def set_limits(limits: Message) -> None:
-    """Set resource limits, but for those that are lower already."""
+    """Set resource limits, except for those that are already lower."""
     values = {
-        "RLIMIT_CPU": 1 + int(limits["seconds"]),  # the clock's limit comes first, with a better message
+        "RLIMIT_CPU": 1 + int(limits["seconds"]),  # the limit of wall-clock time comes first, with a better message
         "RLIMIT_AS": limits["memory"],
         "RLIMIT_FSIZE": limits["disk"],
         "RLIMIT_NOFILE": OPEN_FILES,
-        "RLIMIT_NPROC": 0,  # no further process or thread
+        "RLIMIT_NPROC": 0,  # no more processes or threads
         "RLIMIT_CORE": 0,
     }
     for name, most in values.items():

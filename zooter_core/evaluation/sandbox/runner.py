@@ -1,9 +1,9 @@
-"""Run an untrusted Python function against a trusted check, in a sandbox, with limits.
+"""Runs an untrusted Python function against a trusted check in a sandbox, with limits.
 
-bubblewrap (`bwrap`) makes an empty root with Python's standard library, and no way out: namespaces of its own for
-processes, files, network, IPC, host name and control groups, and no capabilities. `process` adds a filter for system
-calls. An ordinary user's code is nobody in a user namespace. Root's code becomes, outside too, a user that owns
-nothing: bubblewrap alone would keep it root.
+bubblewrap (`bwrap`) creates a root folder that contains only Python's standard library, separate namespaces for
+processes, files, network, IPC, host name and control groups, and drops all capabilities. `process` adds a filter for
+system calls. If an ordinary user runs Zooter, the code runs as nobody in a user namespace. If root runs it, the code
+switches to a user that owns no files, also outside the sandbox, because it would stay root with bubblewrap alone.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ from zooter_core.evaluation.sandbox.process import main
 sys.path.pop()
 main({!r}, {!r}, {!r})
 """
-START_SECONDS = 60  # for both processes to be ready, on a busy machine
+START_SECONDS = 60  # the time for both processes to be ready, even on a busy machine
 Process = subprocess.Popen[bytes]
 PYTHON = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
-INSIDE = "/zooter"  # where this package is found inside
+INSIDE = "/zooter"  # the path of this package in the sandbox
 NOBODY = 65534
-# One of the ids that systemd gives to services while they run, so no file belongs to it.
+# One of the ids that systemd assigns to services only while they run, so that it owns no files.
 SERVICE_USER = 61184
 ALWAYS = """--die-with-parent --new-session --unshare-pid --unshare-net --unshare-ipc --unshare-uts
     --unshare-cgroup-try --hostname sandbox --cap-drop ALL"""
 AS_USER = f"--unshare-user --disable-userns --uid {NOBODY} --gid {NOBODY}"
-AS_ROOT = "--cap-add CAP_SETUID --cap-add CAP_SETGID"  # until the process has become the service user
+AS_ROOT = "--cap-add CAP_SETUID --cap-add CAP_SETGID"  # until the process has switched to the service user
 
-NEW = 424  # from here on, the numbers are the same on every machine
+NEW = 424  # from this number on, system calls have the same numbers on all machines
 NEW_ALLOWED = {"close_range": 436, "openat2": 437, "faccessat2": 439}
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-# System calls that nothing else in the sandbox prevents, refused with EPERM: their numbers on x86_64 and aarch64. Calls
-# that need a capability are not listed, because the code has none.
+# System calls that fail with EPERM, since nothing else in the sandbox prevents them: their numbers on x86_64 and
+# aarch64. Calls that need a capability are not listed, because the code has no capabilities.
 REFUSED: dict[str, tuple[int | None, int | None]] = {
     **{"clone": (56, 220), "fork": (57, None), "vfork": (58, None), "unshare": (272, 97), "setns": (308, 268)},
     **{"socket": (41, 198), "mknod": (133, None), "mknodat": (259, 33), "memfd_create": (319, 279)},
@@ -63,7 +63,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     **{"sync": (162, 81), "syslog": (103, 116)},
 }
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_NUMBER, _MACHINE = 0, 4  # offsets in the kernel's data
+_NUMBER, _MACHINE = 0, 4  # offsets in `struct seccomp_data`
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 
 
@@ -75,10 +75,10 @@ class SandboxError(WorkError):
 class Limits:
     """Limits of untrusted code."""
 
-    seconds: float = 10.0  # of wall-clock time, and of processor time
+    seconds: float = 10.0  # of wall-clock time and of CPU time
     memory: int = 1 << 29  # bytes of address space
     disk: int = 1 << 24  # bytes in all files of its folder, which is in memory
-    output: int = 1 << 20  # bytes of one returned value. What the code prints is lost
+    output: int = 1 << 20  # bytes of one returned value; printed output is discarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,8 @@ def run(code: str, check: str, function: str, *, setup: str = "", limits: Limits
 
     Args:
         code: the untrusted program. It starts in an empty folder, with an empty environment and no input.
-        check: the trusted program, which passes when it reaches its end. Its calls of `function` go to the code's
-            function: arguments, result and exception travel as plain values (`process`).
+        check: the trusted program, which passes if it reaches its end. Its calls of `function` call the code's
+            function; arguments, result and exception are sent as plain values (`process`).
         function: the function's name.
         setup: trusted code that defines other names for the check.
 
@@ -110,7 +110,7 @@ def run(code: str, check: str, function: str, *, setup: str = "", limits: Limits
 
 @cache
 def missing() -> str:
-    """Why this system has no sandbox, by a trial; "" if it has one."""
+    """Try to start a sandbox. Returns the reason why this system has none, or ""."""
     try:
         verdict = run("def f():\n    return 1", "assert f() == 1", "f")
     except SandboxError as problem:
@@ -130,7 +130,7 @@ def _unsupported() -> str:
 
 @contextmanager
 def _started(limits: Limits) -> Iterator[Process]:
-    """A sandbox with a checker and its worker. Leaving the context kills bubblewrap, and thereby everything inside."""
+    """A sandbox with a checker and its worker. Leaving the context kills all processes in it."""
     program = START.format(INSIDE, service_user(), system_call_filter(platform.machine()), asdict(limits))
     pipe = subprocess.PIPE
     command = bwrap_call(program, limits.disk)
@@ -148,7 +148,7 @@ def _watch(checker: Process, job: dict[str, str], limits: Limits) -> CheckResult
     assert checker.stderr is not None
     if not _next_line(checker, START_SECONDS):
         checker.kill()
-        last = checker.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]  # of bubblewrap's message
+        last = checker.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]  # bubblewrap's message
         raise _cannot(last or "it does not start")
     with suppress(BrokenPipeError), checker.stdin as stdin:
         stdin.write(json.dumps(job).encode() + b"\n")
@@ -159,7 +159,7 @@ def _watch(checker: Process, job: dict[str, str], limits: Limits) -> CheckResult
 
 
 def _next_line(checker: Process, seconds: float) -> bytes | None:
-    """A line of the checker's output; empty at its end, and None if there is none in that time."""
+    """The next line of the checker's output; b"" at its end, None if there is no line within this time."""
     assert checker.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(checker.stdout, selectors.EVENT_READ)
@@ -173,8 +173,8 @@ def _cannot(reason: str) -> SandboxError:
 def system_call_filter(machine: str) -> bytes:
     """The filter as a classic BPF program for seccomp.
 
-    System calls added in Linux 5.1 or later do not exist (ENOSYS), so that libraries fall back; a few harmless ones are
-    allowed. Calls by the numbers of another architecture end the process.
+    System calls that were added in Linux 5.1 or later fail with ENOSYS, so that libraries use older ones; a few
+    harmless calls are allowed. Calls with the numbers of another architecture end the process.
     """
     column = list(MACHINES).index(machine)
     refused = [numbers[column] for numbers in REFUSED.values()]
@@ -190,7 +190,10 @@ def system_call_filter(machine: str) -> bytes:
 
 
 def service_user() -> int:
-    """The user that code of root's sandboxes becomes; 0 for an ordinary user's, and for root of a few ids."""
+    """The user that the sandbox switches to if it is started by root.
+
+    It is 0 for ordinary users, and for root in a user namespace with only a few ids.
+    """
     if os.geteuid() != 0:
         return 0
     lines = Path("/proc/self/uid_map").read_text().splitlines()
@@ -199,7 +202,7 @@ def service_user() -> int:
 
 
 def bwrap_call(program: str, disk: int) -> list[str]:
-    """Run a Python program in a new sandbox, in an empty folder in memory that holds `disk` bytes."""
+    """The command that runs a Python program in a new sandbox, in an empty in-memory folder of `disk` bytes."""
     folder = f"--size {disk} --perms 0777 --tmpfs /sandbox --chdir /sandbox --remount-ro /"
     options = f"{ALWAYS} {AS_ROOT if service_user() else AS_USER}"
     bwrap = shutil.which("bwrap") or "bwrap"
@@ -208,7 +211,7 @@ def bwrap_call(program: str, disk: int) -> list[str]:
 
 @cache
 def _files() -> list[str]:
-    """Read-only: Python, its standard library, the shared libraries that it loads, and this package's own folder."""
+    """Arguments for the mounts: Python, its standard and shared libraries, and this package's folder, all read-only."""
     library = os.path.realpath(os.path.dirname(os.__file__))
     extensions = os.path.realpath(sysconfig.get_config_var("DESTSHARED") or f"{library}/lib-dynload")
     modules = [str(path) for path in Path(extensions).glob("*.so") if not path.name.startswith(("_tkinter", "nis"))]
@@ -220,10 +223,10 @@ def _files() -> list[str]:
     mounts += [("--ro-bind", os.path.dirname(__file__), f"{INSIDE}/zooter_core/evaluation/sandbox")]
     arguments = []
     for folder in dict.fromkeys(os.path.dirname(path) for _, _, path in mounts):
-        arguments += ["--dir", folder]  # one that a mount makes may be closed to other users
+        arguments += ["--dir", folder]  # if a mount created it, other users might not be able to read it
     for mount in mounts:
         arguments += mount
-    for name in ("site-packages", "dist-packages"):  # they do not belong to the standard library
+    for name in ("site-packages", "dist-packages"):  # not part of the standard library
         if os.path.isdir(path := f"{library}/{name}"):
             arguments += ["--tmpfs", path, "--remount-ro", path]
     return arguments

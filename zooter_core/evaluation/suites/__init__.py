@@ -1,6 +1,6 @@
-"""Public benchmarks for the candidates to answer. A suite is one class, and one line in SUITES.
+"""Public benchmarks (suites) for the candidates to answer. A suite is one class, and one line in SUITES.
 
-What they share is here: reading files, with errors that name file, line and field.
+This module reads the files of all suites. Its error messages contain the file, the line and the field.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Problem:
 
     id: str
     turns: tuple[str, ...]  # the user's messages; the first is the query of the score file
-    key: Any  # an answer key (`zooter_core.evaluation.verified`); of a judged suite, what the judge is shown
-    tags: tuple[str, ...] = ()  # its subjects, according to the file
+    key: Any  # an answer key (`zooter_core.evaluation.verified`); in judged suites, the data for the judge
+    tags: tuple[str, ...] = ()  # the subjects in the file
 
 
 class Record:
-    """One record, whose fields have different names in different releases. A field of another form is a ZooterError."""
+    """One record, whose fields have different names in different releases. Fields of a wrong type are ZooterErrors."""
 
     def __init__(self, values: dict[str, Any], place: str, fallback: str) -> None:
         self.values, self.place = values, place  # such as "file, line 3"
@@ -46,11 +46,11 @@ class Record:
         self.id = str(next(ids, fallback))
 
     def get(self, *names: str) -> Any:
-        """The first of these fields that is not null; None if there is none."""
+        """The value of the first of these fields that is not null; None if there is none."""
         return next((self.values[name] for name in names if self.values.get(name) is not None), None)
 
     def wrong(self, names: Sequence[str], expected: str) -> ZooterError:
-        """The error for a wrong or missing field."""
+        """The error for a wrong or missing field, for the caller to raise."""
         field = " or ".join(f'"{name}"' for name in names)
         value = self.get(*names)
         fields = listed(list(self.values)[:8]) or "none"
@@ -84,17 +84,17 @@ Answered = tuple[Problem, tuple[str, ...]]  # a problem, and one response to eac
 class Suite:
     """How to read and score a benchmark."""
 
-    judged = False  # whether its scores need a judge
-    runs_code = False  # whether they run the candidates' code
+    judged = False  # whether scoring needs a judge
+    runs_code = False  # whether scoring runs the candidates' code
     scale = ""  # the meaning of a score, in words
-    judge: Judge  # to be set before `score` if `judged`
+    judge: Judge  # must be set before `score` if `judged`
 
     def read(self, paths: Sequence[Path]) -> list[Problem]:
         """The problems in the files of the public release.
 
         Raises:
-            ZooterError: a record is wrong, of which the message names file, line and field; two have one id; or there
-                is none.
+            ZooterError: a record is wrong (the message contains the file, the line and the field), two records have the
+                same id, or there are no records.
         """
         problems: dict[str, Problem] = {}
         places: dict[str, str] = {}
@@ -113,11 +113,11 @@ class Suite:
         raise NotImplementedError
 
     def scored_in(self) -> dict[str, bool]:
-        """That code ran in a sandbox, for files and figures; empty for a suite that runs no code."""
+        """A note for files and figures that code ran in a sandbox; empty for suites that do not run code."""
         return {"sandbox": True} if self.runs_code else {}
 
     def score(self, answered: Sequence[Answered]) -> list[float]:
-        """The score of each: 1 if the last response is right by the key, else 0. An `Unscored` if it has none."""
+        """The score of each problem: 1 if the last response is right by the key, 0 if not, an `Unscored` on failure."""
         return [float(verify(texts[-1], problem.key).right) for problem, texts in answered]
 
 

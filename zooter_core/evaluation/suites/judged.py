@@ -67,7 +67,8 @@ MOST = 5
 
 
 class AlpacaEval(Suite):
-    """Instructions. The score is the share of wins over the reference, shown first and second: 0, 0.25, 0.5, 0.75 or 1.
+    """Instructions. The score is the share of wins over the reference if the response is shown first and second: 0,
+    0.25, 0.5, 0.75 or 1.
 
     The release has an array, or JSON lines, of `instruction`, `output` (the reference), `generator` and `dataset`.
     """
@@ -87,16 +88,16 @@ class AlpacaEval(Suite):
             for first, second in ((texts[0], problem.key), (problem.key, texts[0]))
         ]
         verdicts = self.judge.verdicts(prompts, [read_choice] * len(prompts))
-        ahead, behind = verdicts[::2], verdicts[1::2]  # of the response shown first, and second; a tie is half a win
+        ahead, behind = verdicts[::2], verdicts[1::2]  # with the response shown first, and second; a tie is half a win
         return [_combined(pair, lambda pair: (2 + pair[0] - pair[1]) / 4) for pair in zip(ahead, behind, strict=True)]
 
 
 class Flask(Suite):
-    """Instructions with the skills that they need (arXiv 2307.10928), which a judge rates one by one. The score is the
-    mean over a record's skills, from 1 to 5.
+    """Instructions with the skills that they need (arXiv 2307.10928). A judge rates each skill separately. The score is
+    the mean over a record's skills, from 1 to 5.
 
-    The release has JSON lines with `text` (or `instruction`), `answer` (a reference, may be null) and `metrics`, the
-    skills. The judge ends with a Python or JSON dictionary of skill and score, as the paper's prompt asks for it.
+    The release has JSON lines with `text` (or `instruction`), `answer` (a reference, which may be null) and `metrics`
+    (the skills). As the paper's prompt requires, the judge ends with a Python or JSON dictionary of skills and scores.
     """
 
     judged = True
@@ -126,7 +127,7 @@ class Flask(Suite):
 def mean_score(text: str, skills: Sequence[str]) -> float | None:
     """The mean of the scores in the last dictionary of a judge's text, without skills that do not apply.
 
-    None if there is no dictionary, a skill is missing in it, or none applies.
+    None if there is no dictionary, it lacks one of the skills, or no skill applies.
     """
     dictionaries = re.findall(r"\{[^{}]*\}", text)
     entries = {_plain(name): value for name, value in ENTRY.findall(dictionaries[-1])} if dictionaries else {}
@@ -169,7 +170,7 @@ class MtBench(Suite):
         return [_combined(row, lambda row: sum(row) / len(row)) for row in ratings]
 
     def _prompt(self, problem: Problem, texts: Sequence[str], turn: int) -> str:
-        """The conversation up to the answer of a turn, with the references."""
+        """The prompt with the conversation up to the answer of a turn, and the references."""
         parts, compared = dict[str, str](), False
         for number in range(turn + 1):
             name = f"{NAMES[number]} " if turn else ""
@@ -182,16 +183,16 @@ class MtBench(Suite):
 
 
 def _combined(verdicts: Sequence[float], score: Callable[[Sequence[float]], float]) -> float:
-    """The score that follows from verdicts; the first one that failed, if any did."""
+    """The score computed from the verdicts; if a verdict has failed, the first failed one."""
     failed = next((verdict for verdict in verdicts if isinstance(verdict, Unscored)), None)
     return score(verdicts) if failed is None else failed
 
 
 def framed(parts: Mapping[str, str], ending: str) -> str:
-    """A judge's prompt. No text among the parts can close its fence.
+    """A judge's prompt with each part in a fence, which no text among the parts can close.
 
     Args:
-        parts: title -> text, in the order in which the judge reads them.
+        parts: title -> text, in order.
     """
     texts = {f"part{number}": text for number, text in enumerate(parts.values())}
     blocks = [f"{title}\n{{fence}}\n{{{name}}}\n{{fence}}" for title, name in zip(parts, texts, strict=True)]
@@ -199,19 +200,22 @@ def framed(parts: Mapping[str, str], ending: str) -> str:
 
 
 def find_judge(fleet: Fleet, judge: str) -> JudgeConfig:
-    """The judge of a suite: a candidate of the fleet, or the judge of the fleet in that folder.
+    """The judge of a suite: a candidate of the fleet, or the judge of the fleet in a folder.
 
-    The latter is the judge in its [reward], or its only candidate.
+    The judge of a folder's fleet is the one in its [reward] table, or its only candidate.
+
+    Args:
+        judge: the name of a candidate, or a folder.
 
     Raises:
-        ZooterError: there is no such candidate and no such folder, or the folder's fleet has several candidates.
+        ZooterError: there is no such candidate or folder, or the folder's fleet has several candidates.
     """
     if judge in fleet.pool or not os.path.isdir(judge):
         return JudgeConfig(fleet.candidate(judge))
     other = load_fleet(judge)
     if isinstance(other.reward, JudgeConfig):
         config = other.reward
-        return config if config.template in NAMED else replace(config, template=None)  # suites have other templates
+        return config if config.template in NAMED else replace(config, template=None)  # suites have their own templates
     if len(other.candidates) == 1:
         return JudgeConfig(other.candidates[0])
     raise ZooterError(
@@ -222,7 +226,7 @@ def find_judge(fleet: Fleet, judge: str) -> JudgeConfig:
 
 
 def judge_settings(config: JudgeConfig) -> dict[str, Any]:
-    """The settings that affect a judge's verdicts, as a run records them."""
+    """The settings that affect a judge's verdicts, for a run's records."""
     names = ("backend", "model", "adapter", "revision", "prompt_template", "dtype", "quantisation")
     model = {name: value for name, value in asdict(config.judge).items() if name in names}
     if config.second:

@@ -1,4 +1,4 @@
-"""The suites that an answer key scores, without a judge: `gsm8k`, `mmlu` and `human-eval`."""
+"""The suites that are scored by an answer key, without a judge: `gsm8k`, `mmlu` and `human-eval`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CALL = "\n\ncheck({name})\n"
 
 
 class Gsm8k(Suite):
-    """Word problems (arXiv 2110.14168). The score is 1 if the final number is right, else 0.
+    """Word problems (arXiv 2110.14168). The score is 1 if the final number is right, otherwise 0.
 
     The release has JSON lines with `question` and `answer`, a worked solution that ends in "#### 18".
     """
@@ -28,9 +28,9 @@ class Gsm8k(Suite):
 
 
 class Mmlu(Suite):
-    """Multiple choice (arXiv 2009.03300). The score is 1 if the letter is right, else 0.
+    """Multiple choice (arXiv 2009.03300). The score is 1 if the letter is right, otherwise 0.
 
-    Files have `question`, `choices` (up to ten) and `answer`, a letter or the number of the right choice, from 0.
+    Files have `question`, `choices` (up to ten) and `answer`, which is a letter or the index of the right choice.
     """
 
     scale = "share of right letters"
@@ -56,7 +56,7 @@ class Mmlu(Suite):
 
 
 class HumanEval(Suite):
-    """Python functions (arXiv 2107.03374). The score is 1 if all unit tests of the file pass, else 0.
+    """Python functions (arXiv 2107.03374). The score is 1 if all unit tests of the file pass, otherwise 0.
 
     The release has JSON lines with `task_id`, `prompt` (a signature and a docstring), `entry_point`, `test` (a function
     `check`) and `canonical_solution`. A model's code runs in `zooter_core.evaluation.sandbox`, never in this process.

@@ -1,8 +1,8 @@
-"""Verify a response by an answer key: is its final answer right, does its code pass the tests, has it the form? And the
-order of responses whose outcomes are verified.
+"""Verifies responses by an answer key, and ranks verified responses.
 
-A key has one or more of three fields: `answer` (`answers`), `check` (`form`) and `tests` (`code`). The benchmarks, the
-recipe of the embedded fleet, and queries files with keys all use it. No judge takes part.
+A key has one or more of three fields: `answer`, for the final answer (`answers`); `check`, for the form (`form`); and
+`tests`, for code (`code`). Keys are used by the benchmarks, the recipe of the embedded fleet, and queries files. No
+judge is involved.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from zooter_core.base.records import Ranked
 from zooter_core.data.evident_keys import asks_form_alone
 from zooter_core.evaluation.verified import answers, code, form
 
-# What a response without its form loses of its reward. As a log-odds, it is then preferred in 12% of comparisons with
-# one that is as good.
+# The penalty on the reward of a response without the required form. As a log-odds, it means that this response is
+# preferred over an equally good one in 12% of comparisons.
 FORM_LOSS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Whether a response is right, and why, in one sentence."""
+    """Whether a response is right, and the reason, in one sentence."""
 
     right: bool
     reason: str = ""
 
 
 def verify(text: str, key: Mapping[str, Any]) -> Verification:
-    """Whether a response is right by a key: all parts of the key must hold. An empty response is wrong.
+    """Whether a response is right by a key: it must satisfy all parts of the key. An empty response is wrong.
 
     Raises:
         SandboxError: tests need a sandbox, and this system has none.
@@ -39,7 +39,7 @@ def verify(text: str, key: Mapping[str, Any]) -> Verification:
         return Verification(False, "The response is empty.")
     parts: list[tuple[form.Check, Any]] = [(answers.judged, key.get("answer"))]
     parts += [(form.CHECKS[name], value) for name, value in (key.get("check") or {}).items()]
-    parts += [(code.judged, key.get("tests"))]  # last: it takes longest
+    parts += [(code.judged, key.get("tests"))]  # last, since it takes longest
     reasons = []
     for judged, value in parts:
         if value is not None:
@@ -51,10 +51,10 @@ def verify(text: str, key: Mapping[str, Any]) -> Verification:
 
 
 def check_verifiable(keys: Iterable[Mapping[str, Any]]) -> None:
-    """Use one key of each kind, so that what is missing here shows before the work.
+    """Try one key of each kind, so that missing libraries or a missing sandbox are reported before the work starts.
 
     Raises:
-        SandboxError, ZooterError: as `verify`.
+        SandboxError, ZooterError: as in `verify`.
     """
     kinds: dict[tuple[str, str], Mapping[str, Any]] = {}
     for key in keys:
@@ -66,14 +66,14 @@ def check_verifiable(keys: Iterable[Mapping[str, Any]]) -> None:
 
 
 def verified_ranking(ranked: Sequence[Ranked], key: Mapping[str, Any]) -> list[Ranked]:
-    """Responses with their outcomes: the right ones first, and those that are equally right as they were ranked.
+    """The responses with their outcomes, right responses first. Equally right responses keep their order.
 
-    Where the key asks for a form alone, a response that has it need not be right, so the order is that of the rewards:
-    one without the form is wrong and loses FORM_LOSS of its reward. Responses that failed have no outcome, and those
-    without a reward still have no rank.
+    If the key checks only the form, a response with this form need not be right. Then the order is that of the rewards;
+    a response without the form is wrong and loses FORM_LOSS of its reward. Failed responses have no outcome, and
+    responses without a reward have no rank.
 
     Raises:
-        ZooterError: the key cannot be used here, as `verify` says.
+        ZooterError: the key cannot be used on this system, as in `verify`.
     """
     judged, form_alone = [], asks_form_alone(key)
     for item in ranked:

@@ -1,4 +1,4 @@
-"""Judge the final answer of a response: a number, a text, a letter of multiple choice, or a regular expression."""
+"""Checks the final answer of a response by a number, a text, a letter of multiple choice, or a regular expression."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from zooter_core.arithmetic.sums import NAME, number_in
 from zooter_core.base.errors import NotInstalledError, ZooterError, listed, one_line
 
 Number = Decimal | Fraction
-REGEX_SECONDS = 1  # of one search: some expressions take exponential time
+REGEX_SECONDS = 1  # time limit of a search, since some expressions take exponential time
 SHOWN = 60  # characters of a text in a reason
-LONGEST_FRACTION = 1000  # of a denominator in a reason
+LONGEST_FRACTION = 1000  # the largest denominator in a reason
 
 LATEX_FRACTION = re.compile(r"(?<!\d)(\d*)\\[dt]?frac(?:\{(\d{1,30})\}\{(\d{1,30})\}| ?(\d) ?(\d))")
 VULGAR_FRACTION = re.compile("[¼-¾⅐-⅞]")
@@ -27,7 +27,7 @@ POWER_OF_TEN = re.compile(  # "3 × 10^8"
 )
 SPACED = re.compile(r"(?<![\d.,/])\d{1,3}(?:[ \u00a0\u2009\u202f'’]\d{3})+(?![\d-])")  # "100 000"
 NEGATIVE = re.compile(r"(?:^|(?<=is )|(?<=[:=] ))(?:minus|negative) (?=\d)", re.IGNORECASE | re.MULTILINE)
-NUMBER = re.compile(  # 5/6 and 2 1/2, but no date; 2,5 and 1.234,50; 1,234.5 and 6.02e23; not of CO2 or cm^2
+NUMBER = re.compile(  # 5/6 and 2 1/2, but no dates; 2,5 and 1.234,50; 1,234.5 and 6.02e23; not in CO2 or cm^2
     r"(?<!\^)(?<!\^[{−-])(?!(?<=[A-Za-z])\d(?![\d.]))"
     r"(?:(?<![/\d.,])(?:(?P<whole>\d{1,30}) )?(?P<over>\d{1,30})/(?P<under>\d{0,30}[1-9]\d{0,30})(?!/?\d|\.\d)"
     r"|(?P<comma>(?<![\d.,])(?:\d{1,3}(?:\.\d{3})+|\d{1,30}),\d{1,2}(?![\d,]|\.\d)|\d{1,3}(?:\.\d{3}){2,}(?![\d.]))"
@@ -39,12 +39,12 @@ SCALES |= dict.fromkeys(("billion", "bn", "b"), Decimal(10**9))
 SCALE = re.compile(
     r"\s?\\?(%|percent|¢|cent|dozen|thousand|million|billion)(?!s?+[a-z])|(k|m|bn?)(?!\w)", re.IGNORECASE
 )
-LEADS_WITH_NUMBER = re.compile(  # "12 is 15% of 80", "12 g, or 0.4 oz", "There are 3 r's", or "42" and more lines
+LEADS_WITH_NUMBER = re.compile(  # "12 is 15% of 80", "12 g, or 0.4 oz", "There are 3 r's", or "42" before more lines
     r"There (?:are|is) \W*\d.*|[*$€£(]*[-−]?\d[\d.,/]*[*)%]*"
     r"(?:(?: [^\s\d,;:=]+){0,2}?(?:(?:[,:;!]| [—–-]) .*| (?:or|out of)\b.*)|\. .*|\s(?:(?:is|are)\b.*|=[^=]*)"
     r"|\s*\n[\s\S]*)"
 )
-# A sentence that goes on: "It takes 840 minutes to groom 5 dogs"; but "The 12 apples are 5".
+# Its first number is the answer: "It takes 840 minutes to groom 5 dogs", but not "The 12 apples are 5".
 STATES_NUMBER = re.compile(
     r"(?:(?:Therefore|Thus|So|Hence),? )?(?!.*\band (?!\d|the\b|an?\b))"
     r"(?:there (?:are|is) |(?:(?!(?:of|from|with|if|when|for|in|at|after|by|to)\b)[^\s\d,;:=]+ ){2,}|(?=\*\*))"
@@ -54,8 +54,8 @@ STATES_NUMBER = re.compile(
 )
 QUOTIENT = re.compile(r"(?<![\d,])\d[\d,]*+(?=,? (?:with (?:a )?)?r(?:em(?:ainder)?)? ?(?:of )?\d+\W*$)", re.IGNORECASE)
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
-MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−–][$€£]?$|[$€£][-−]$")  # no hyphen, no subtraction
-ASIDE = re.compile(  # in brackets, or why it is so, or what it is not
+MINUS = re.compile(r"(?<!\w)(?<![\d)\]%])(?<![\d)\]%]\s)[-−–][$€£]?$|[$€£][-−]$")  # not a hyphen or a subtraction
+ASIDE = re.compile(  # "32 (16 * 2)", "9, because 3 + 6 = 9", "5, not 6"
     r"(?<=\d)([%°]?[\w*]{0,4}(?: [^\s\d(=+*/×-]{1,20}){0,8}?)"
     r"(?: [(\[][^()\[\]]*[)\]][.!]?\s*|,? (?:because|since)\b(?:(?![.!?]\s)[^\n,]|,(?=\d))*"
     r"|,? (?:(?:and )?not|rather than|instead of) \W{0,4}\d\S*\s*)$",
@@ -76,9 +76,9 @@ LATEX_TEXT = re.compile(r"\\(?:text|textbf|mathrm)\{([^{}]*)\}")
 ARTICLES = {"a", "an", "the"}
 
 LETTERS = string.ascii_uppercase[:10]
-MARK = r"[(\[{*_\"'`\s]*+"  # before a letter: brackets, bold, quotes
+MARK = r"[(\[{*_\"'`\s]*+"  # brackets, bold and quotes before a letter
 ANSWER_LETTER = (
-    re.compile(  # possessive `*+`: two patterns for the same spaces would otherwise try every way to share them
+    re.compile(  # possessive `*+`, since adjacent patterns for spaces would otherwise try each way to split them
         r"\banswer\b(?:\s++(?:is|must be|would be|should be)\b)?(?:\s*+[:=])?(?:\s*+(?:choice|option|letter)\b)?\s*+:?+"
         rf"{MARK}([A-J])(?![\w'’])(?P<after>.?.?)",
         re.IGNORECASE,
@@ -88,12 +88,12 @@ ALONE = re.compile(rf"{MARK}([A-J])[)\]}}*_\"'`\s.:,]*", re.IGNORECASE)
 LEADS = re.compile(r"\s*\**[(\[]?([A-J])[)\].:,]")
 OPTION = re.compile(rf"\b(?:[Oo]ption|[Cc]hoice){MARK}([A-J])(?![\w'’])")
 BRACKETED = re.compile(r"\(([A-J])\)")
-BARE = re.compile(r"(?<![\w'’(])([B-HJ])(?![\w'’])")  # A and I are words
+BARE = re.compile(r"(?<![\w'’(])([B-HJ])(?![\w'’])")  # without A and I, which are words
 
 
 def library(name: str, user: str) -> ModuleType:
-    """A module of the extra `verify`. Where it is not installed, the error names `user`, the part of a key that needs
-    it."""
+    """Import a module of the extra `verify`. If it is not installed, the error message contains `user`, which is the
+    part of a key that needs the module."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -101,11 +101,11 @@ def library(name: str, user: str) -> ModuleType:
 
 
 def judged(text: str, answer: Any) -> tuple[bool, str]:
-    """Whether the final answer of a response is right, and why.
+    """Whether the final answer of a response is right, and the reason.
 
     Args:
-        answer: a number, a text, a list of these of which any is right, or an object with `number`, `text`, `regex`,
-            or `choice` and perhaps `choices`.
+        answer: a number, a text, a list of alternative numbers and texts, or an object with `number`, `text`, `regex`,
+            or `choice` and optionally `choices`.
     """
     key = answer if isinstance(answer, Mapping) else {"text": answer}
     if "number" in key:
@@ -118,15 +118,18 @@ def judged(text: str, answer: Any) -> tuple[bool, str]:
 
 
 def final_number(text: str) -> Number | None:
-    """The final number of a response: the last marked number ("#### 18", a box, "the answer is 18"), or else the last
-    number; None if it has none. "$1,234.50" is 1234.5, "5/6" is a fraction, and units are ignored. An aside at the end
-    ("32 (16 * 2)") does not count, and words do where there are no digits."""
+    """The final number of a response; None if it has no number.
+
+    This is the last marked number ("#### 18", a box, "the answer is 18"), otherwise the last number. "$1,234.50" is
+    1234.5, "5/6" is a fraction, and units are ignored. An aside at the end ("32 (16 * 2)") does not count. Number words
+    count if there are no digits.
+    """
     return next(iter(_final(plain_numbers(text))), None)
 
 
 def plain_numbers(text: str) -> str:
-    """A text with numbers as NUMBER reads them: "5/6" of ½ or LaTeX's fraction, "3e8" of 3 × 10^8, "100000" of 100 000,
-    and digits in place of words where there are no digits."""
+    """The text with numbers in the forms of NUMBER: "1/2" for ½ or LaTeX's fraction, "3e8" for 3 × 10^8, "100000" for
+    100 000, and digits for number words if there are no digits."""
     text = LATEX_FRACTION.sub(lambda match: f"{match[1]} {match[2] or match[4]}/{match[3] or match[5]}".lstrip(), text)
     text = VULGAR_FRACTION.sub(lambda match: f" {unicodedata.normalize('NFKC', match[0]).replace('⁄', '/')}", text)
     text = POWER_OF_TEN.sub(_with_e, text)
@@ -141,8 +144,8 @@ def first_number(text: str) -> Number | None:
 
 
 def letter(text: str, choices: Sequence[str]) -> str | None:
-    """The letter that a response chooses ("B", "(B)", "B. 12", "Answer: B", "The answer is B because ..."), or that of
-    the only choice whose text it quotes; None if it is unclear."""
+    """The letter that a response chooses ("B", "(B)", "B. 12", "Answer: B", "The answer is B because ..."), or the
+    letter of the only choice whose text it quotes; None if it is unclear."""
     letters = LETTERS[: len(choices)]
     if (alone := ALONE.fullmatch(text)) and alone.group(1).upper() in letters:
         return alone.group(1).upper()
@@ -164,7 +167,8 @@ def letter(text: str, choices: Sequence[str]) -> str | None:
 
 
 def _check_any(text: str, answers: Sequence[Any]) -> tuple[bool, str]:
-    """Numbers, and texts that are one number, against the final number; other texts against the final answer."""
+    """Whether one of the answers is right. Numbers, also as texts, are compared with the final number, and other texts
+    with the final answer."""
     texts = [answer for answer in answers if _decimal(answer) is None]
     numbers = [answer for answer in answers if _decimal(answer) is not None]
     if not texts:
@@ -197,7 +201,7 @@ def _numeric(text: str, answers: Sequence[Any]) -> tuple[bool, str]:
 
 
 def _equals(number: Number, wanted: Number | None) -> bool:
-    """Whether two numbers are equal. A fraction may be rounded or cut off after some decimal."""
+    """Whether two numbers are equal. A fraction may be rounded or truncated to some decimals."""
     if not isinstance(wanted, Fraction) or isinstance(number, Fraction):
         return number == wanted
     digits = -int(number.as_tuple().exponent)
@@ -235,8 +239,8 @@ def _choice(text: str, wanted: str, choices: Sequence[str] | None) -> tuple[bool
 
 
 def _final_texts(text: str) -> list[str]:
-    """What may be the answer of a response: after or inside a mark, its last line that is not empty, what that line
-    ends in after "is", or all of it."""
+    """Texts that may be the answer of a response: the text after or inside a mark, the last line that is not empty, the
+    part of this line after "is", or the whole response."""
     plain = LATEX_TEXT.sub(r"\1", text)
     marked = [parts[-1] for parts in (MARKED.findall(plain), BOXED.findall(plain), ANSWER_IS.split(plain)[1:]) if parts]
     lines = [part.split("\n")[0] for part in map(str.strip, marked) if part]
@@ -245,8 +249,8 @@ def _final_texts(text: str) -> list[str]:
 
 
 def _normal(text: str) -> str:
-    """A text as SQuAD compares answers: lower case, without punctuation and articles, single spaces. Symbols stay,
-    unlike there: C, C++ and C# are three answers."""
+    """The text, normalised as in SQuAD: lower case, without punctuation and articles, single spaces. Unlike in SQuAD,
+    symbols are kept, so that C, C++ and C# are different answers."""
     words = "".join(
         letter for letter in text.lower() if letter in "#%" or not unicodedata.category(letter).startswith("P")
     ).split()
@@ -267,7 +271,7 @@ def _with_e(power: re.Match[str]) -> str:
 
 
 def _with_digits(text: str) -> str:
-    """A text with digits in place of words."""
+    """The text with digits instead of number words."""
     return NUMBER_WORD.sub(_in_digits, text)
 
 
@@ -276,7 +280,7 @@ def _in_digits(word: re.Match[str]) -> str:
 
 
 def _final(text: str) -> list[Number]:
-    """The readings of the final number of a text with plain numbers; none without a number."""
+    """The possible values of the final number of a text with plain numbers; empty if there is no number."""
     for pattern in MARKS:
         for part in reversed(pattern.findall(text)):
             part = next((piece for piece in REASON.split(part) if _readings(piece)), "")
@@ -288,7 +292,7 @@ def _final(text: str) -> list[Number]:
 
 
 def _readings(text: str) -> list[list[Number]]:
-    """The numbers of a text, each with what else it may mean: "25 cents" may be 0.25, and "2.500" 2500.
+    """The numbers of a text, each with all its possible values: "25 cents" may be 25 or 0.25, "2.500" 2.5 or 2500.
 
     A minus directly before a number counts unless it is a subtraction ("10-5" is 10 and 5).
     """
@@ -314,7 +318,7 @@ def _readings(text: str) -> list[list[Number]]:
 
 
 def _decimal(value: Any) -> Number | None:
-    """A number of a key, or a text that is one ("18", "-$1,200", "5%", "5/6"); None for another text."""
+    """The value of a number in a key, or of a text that is a number ("18", "-$1,200", "5%", "5/6"); otherwise None."""
     try:
         number = Decimal(str(value))
     except InvalidOperation:
@@ -324,7 +328,7 @@ def _decimal(value: Any) -> Number | None:
 
 
 def _shown(value: object) -> str:
-    """A part of a reason: short, on one line. A root that is no fraction is one to the digits of a float."""
+    """The value for a reason: short and on one line. An irrational root is shown with the digits of a float."""
     if isinstance(value, Fraction) and value.denominator > LONGEST_FRACTION:
         value = f"{float(value):.6g}"
     return one_line(str(value)[: 4 * SHOWN], SHOWN)

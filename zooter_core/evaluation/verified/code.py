@@ -1,4 +1,4 @@
-"""Judge the code of a response by unit tests, which run with it in `zooter_core.evaluation.sandbox`."""
+"""Checks the code of a response by unit tests. Both run in `zooter_core.evaluation.sandbox`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from zooter_core.base.errors import ZooterError, one_line
 from zooter_core.evaluation.sandbox import runner
 
 BLOCK = re.compile(r"```[^\n`]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
-TRIES = 50  # beginnings of a response to parse
+TRIES = 50  # the most start lines from which to parse a response
 BEGINS = re.compile(r"(?:from|import|def|class|async def)\b|@\w")
 
 
 def judged(text: str, tests: Any) -> tuple[bool, str]:
-    """Whether the function in a response passes its tests, and why.
+    """Whether the function in a response passes its tests, and the reason.
 
     Args:
-        tests: an object with `function`, `code` and perhaps `prompt`, or asserts as one text or several.
+        tests: an object with `function`, `code` and optionally `prompt`, or asserts as one text or several.
 
     Raises:
         SandboxError: there is no sandbox.
@@ -37,8 +37,13 @@ def judged(text: str, tests: Any) -> tuple[bool, str]:
 
 
 def asserted(text: str) -> tuple[str, str]:
-    """The function that asserts are about, which is the first name that they call and Python does not have, and a check
-    program in which each assert says what it asserts. Raises ZooterError if they do not parse, or call none."""
+    """The function that asserts test, and a check program in which each assert has its source as the message.
+
+    The function is the first name that the asserts call and that is not a built-in of Python.
+
+    Raises:
+        ZooterError: the asserts do not parse, or call no such function.
+    """
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
@@ -55,8 +60,10 @@ def asserted(text: str) -> tuple[str, str]:
 
 
 def program(text: str, prompt: str, name: str) -> str:
-    """The code to test: the prompt, then the response's function, or its body if the response continues the prompt. The
-    prompt stays, because it has imports and functions that the response may use."""
+    """The code to test: the prompt, then the response's function, or its body if the response continues the prompt.
+
+    The prompt is kept, because the response may use its imports and functions.
+    """
     defines = re.compile(rf"^[ \t]*(?:async )?def {re.escape(name)}\b", re.MULTILINE)
     blocks = BLOCK.findall(text)
     code = next((block for block in blocks if defines.search(block)), blocks[0] if blocks else text)
@@ -66,7 +73,7 @@ def program(text: str, prompt: str, name: str) -> str:
 
 
 def _stub(prompt: str) -> str:
-    """The prompt as a program: if its last function has no body, that does nothing."""
+    """The prompt as a program: if its last function has no body, it gets one that does nothing."""
     try:
         ast.parse(prompt)
         return prompt
@@ -75,7 +82,7 @@ def _stub(prompt: str) -> str:
 
 
 def _parsing(code: str) -> str:
-    """The longest part that parses, from the first line of code: there may be prose around it."""
+    """The longest part that parses, from the first line of code. Prose before and after it is dropped."""
     lines = code.splitlines()
     first = next((row for row, line in enumerate(lines) if BEGINS.match(line)), 0)
     last = len(lines)
@@ -84,7 +91,7 @@ def _parsing(code: str) -> str:
         try:
             ast.parse(part)
             return part
-        except SyntaxError as problem:  # no part beyond the wrong line parses
+        except SyntaxError as problem:  # parts that include the wrong line do not parse
             last = min(last - 1, first + max(problem.lineno or 0, 1) - 1)
         except (ValueError, RecursionError, MemoryError):
             last -= 1
@@ -94,7 +101,7 @@ def _parsing(code: str) -> str:
 
 
 def _body(code: str) -> str:
-    """The lines that continue the function: up to the first that is not indented."""
+    """The lines that continue the function, up to the first line that is not indented."""
     body: list[str] = []
     for line in code.expandtabs(4).splitlines():
         if line.strip() and not line.startswith(" "):

@@ -1,4 +1,4 @@
-"""Check the form of a response: its JSON, its length, its language, and what it contains."""
+"""Checks the form of a response: its JSON, its length, its language, and the texts that it contains."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from zooter_core.base.strict_json import parse_json
 from zooter_core.evaluation.verified.answers import final_number, first_number, library, plain_numbers
 from zooter_core.evaluation.verified.code import BLOCK
 
-Check = Callable[[str, Any], tuple[bool, str]]  # of a response and what a key says: whether it is right, and why
+Check = Callable[[str, Any], tuple[bool, str]]  # (response, value in the key) -> (right, reason)
 ITEM = re.compile(
     r"^([ \t>]*)(?:[-*+–—]\s|[•‣●▪◦○·✅]|\*{0,2}\(?(?:\d+[.)]|[a-z]\))\*{0,2}\s)(?=.*[^-*\s])", re.MULTILINE
 )
 SCHEMAS = ("jsonschema", "jsonschema_specifications")
-TITLE = re.compile(r"\A(?:#.*|([*_]{1,3})[^*_\n]+\1|.*:[* ]*)\n\s*(?![*_\s])")  # or what announces the lines below it
-APART = re.compile(r"\A.*\n[ \t]*\n|\n[ \t]*\n.*\Z")  # a first or last line, such as "Sure!", which may count or not
-LANGUAGE_CHARACTERS = 20_000  # which suffice
+TITLE = re.compile(r"\A(?:#.*|([*_]{1,3})[^*_\n]+\1|.*:[* ]*)\n\s*(?![*_\s])")  # or a line that introduces others
+APART = re.compile(r"\A.*\n[ \t]*\n|\n[ \t]*\n.*\Z")  # an optional first or last line, such as "Sure!"
+LANGUAGE_CHARACTERS = 20_000  # enough to recognise the language
 
 
 def has_json(text: str, schema: Any) -> tuple[bool, str]:
-    """Whether the response, or its only fenced block, is JSON that is valid by a schema."""
+    """Whether the response, or its only fenced block, is JSON that is valid against a schema."""
     jsonschema, drafts = (library(name, "An answer key with `json_schema`") for name in SCHEMAS)
     if not (outcome := is_json(text, True))[0]:
         return outcome
@@ -31,14 +31,14 @@ def has_json(text: str, schema: Any) -> tuple[bool, str]:
         data = parse_json(_json_in(text))
         difference = next(_differences(data, schema, jsonschema, drafts), "")
     except (RecursionError, ArithmeticError, ValueError) as problem:
-        difference = type(problem).__name__  # e.g. of extreme values
+        difference = type(problem).__name__  # for example for extreme values
     if difference:
         return False, f"The JSON does not fit the schema: {one_line(difference)}."
     return True, "The JSON fits the schema."
 
 
 def _differences(data: Any, schema: Any, jsonschema: Any, drafts: Any) -> Iterator[str]:
-    """Where JSON differs from a schema. References to other documents are not followed."""
+    """The differences of JSON from a schema. References to other documents are not followed."""
     from referencing.exceptions import Unresolvable
 
     validator = jsonschema.validators.validator_for(schema)(schema, registry=drafts.REGISTRY)
@@ -49,13 +49,13 @@ def _differences(data: Any, schema: Any, jsonschema: Any, drafts: Any) -> Iterat
 
 
 def is_in_language(text: str, code: str) -> tuple[bool, str]:
-    """Whether a response is in the language of an ISO 639-1 code, as py3langid recognises it."""
+    """Whether a response is in the language of an ISO 639-1 code, according to py3langid."""
     language = library("py3langid", "An answer key with `language`").classify(text[:LANGUAGE_CHARACTERS])[0]
     return language == code.lower(), f"The language is {language}{'' if language == code.lower() else f', not {code}'}."
 
 
 def _contains(wanted: bool) -> Check:
-    """A check that a response contains all of some texts, or none of them, in upper or lower case."""
+    """A check that a response contains all of the texts (if `wanted`) or none of them, ignoring case."""
     has, misses = ("contains", "lacks") if wanted else ("lacks", "contains")
 
     def check(text: str, texts: str | list[str]) -> tuple[bool, str]:
@@ -68,7 +68,7 @@ def _contains(wanted: bool) -> Check:
 
 
 def items(text: str) -> int:
-    """The number of list items, without those of lists inside a list."""
+    """The number of list items, without those of nested lists."""
     indents = [len(indent) for indent in ITEM.findall(text)]
     outermost = min(indents, default=0) + 1  # numbers may be aligned to the right
     return sum(indent <= outermost for indent in indents)
@@ -99,8 +99,8 @@ def _json_in(text: str) -> str:
 
 
 def solves(text: str, solution: dict[str, Any]) -> tuple[bool, str]:
-    """Whether a response gives each variable its value: by the last "x = ...", or where there is one variable and no
-    such sign, by its final number."""
+    """Whether a response gives each variable its value, by the last "x = ...". If there is only one variable and no
+    equals sign, by the final number."""
     text = plain_numbers(text)
     for name, value in solution.items():
         stated = re.findall(
@@ -118,7 +118,7 @@ def solves(text: str, solution: dict[str, Any]) -> tuple[bool, str]:
 
 
 def _counted(name: str) -> Check:
-    """A check of a number: equal to an integer, or between two ends, of which null is open."""
+    """A check that a number equals an integer, or is between two bounds. A bound of null is open."""
 
     def check(text: str, wanted: Any) -> tuple[bool, str]:
         numbers = [COUNTS[name][0](part) for part in (text, APART.sub("", text.strip()))]
@@ -143,8 +143,8 @@ def _range(wanted: Any) -> str:
 
 
 def lacking(text: str, check: Mapping[str, Any]) -> str:
-    """What a response has instead of the form that the query's own text asks for (numbers or JSON), in a few words;
-    "" if it has the form."""
+    """A few words on what a response has instead of the form that the query's text asks for (numbers or JSON); "" if it
+    has this form."""
     for name, wanted in check.items():
         if not CHECKS[name](text, wanted)[0]:
             return f"{_amount(name, COUNTS[name][0](text))}, {_range(wanted)} asked" if name in COUNTS else "no JSON"

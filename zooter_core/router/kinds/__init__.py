@@ -1,8 +1,9 @@
-"""Router kinds: how a query's vector becomes a logit for each candidate. A kind is one file with one class in KINDS.
+"""Router kinds, which compute a logit for each candidate from a query's vector. A kind is one file with a class in
+KINDS.
 
-`zooter` is this project's method, and `auto` weighs it against others by cross-validation. `bayes`, `kmeans` and
-`profile` predict scores and use them as logits, so their probabilities are nearly uniform if the scores are close;
-they still choose the highest score. Importing this module does not load PyTorch.
+`zooter` is this project's method. `auto` combines it with other kinds, with weights from cross-validation. `bayes`,
+`kmeans` and `profile` predict scores and use them as logits. Their probabilities are nearly uniform if the scores are
+close, but the highest score still wins. Importing this module does not load PyTorch.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ KINDS = {
     BAYES: "zooter_core.router.kinds.bayes:BayesHead",
     PROFILE: "zooter_core.router.kinds.profile:ProfileHead",
 }
-LINEAR = "ridge"  # in folders that `zooter learn` writes; not a kind of `zooter distill`
+LINEAR = "ridge"  # the kind of routers from `zooter learn`; not available in `zooter distill`
 Progress = Callable[[int, float], None]  # epoch, its mean loss
 
 
 @dataclass(frozen=True)
 class DistillConfig:
-    """How to train a router; the encoder is frozen unless `finetune` says otherwise."""
+    """The settings of a router's training. The encoder is frozen unless `finetune` is set."""
 
     seed: int = 0
-    # `epochs` (the maximum) to `dropout` are for heads that are trained by gradient descent; `hidden` is the width of
-    # the hidden layer. Other heads ignore them.
+    # The settings from `epochs` (the maximum) to `dropout` apply to heads that are trained by gradient descent; others
+    # ignore them. `hidden` is the width of the hidden layer.
     epochs: int = 8
     rate: float = 1e-3
     decay: float = 0.1
@@ -45,11 +46,11 @@ class DistillConfig:
     hidden: int = 64
     dropout: float = 0.2
     kind: str = ZOOTER  # one of KINDS
-    # Further settings of the kind by name, such as `clusters` of `kmeans`. Settings that are not here have defaults.
+    # Further settings of the kind by name, such as `clusters` of `kmeans`. Missing settings have their defaults.
     extra: Mapping[str, float] = field(default_factory=dict)
     # Whether to store the texts of training queries in the router's folder, to show them as neighbours.
     keep_texts: bool = False
-    finetune: str = "none"  # which part of the encoder is trained too: `none`, the last layer, or all
+    finetune: str = "none"  # the part of the encoder that is trained: `none`, `last` (its last layer) or `all`
 
 
 SHARED = tuple(

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-# erf within 1.5e-7 (Abramowitz and Stegun, 1964, formula 7.1.26).
+# Coefficients for erf, within 1.5e-7 (Abramowitz and Stegun, 1964, formula 7.1.26).
 _ERF, _SLOPE = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429), 0.3275911
-_LEAST = 1e-12  # the smallest norm that is divided by
+_LEAST = 1e-12  # a lower bound of norms, against division by zero
 
 
 def normal(values: Array) -> tuple[Array, Array]:
@@ -43,5 +43,5 @@ def log_softmax(logits: Array) -> Array:
 
 
 def unit(vectors: Array) -> Array:
-    """Vectors, scaled to unit norm."""
+    """The vectors, scaled to unit norm."""
     return vectors / np.maximum(np.sqrt((vectors * vectors).sum(axis=-1, keepdims=True)), _LEAST)

@@ -2,13 +2,17 @@
 
     logits(q)_i = level_i + sum over parts k of weight_k part_k(q)_i
 
-Levels and weights are interpolated: w(q) times those for queries like the landmarks, which are training queries, plus
-1 - w(q) times those for all other queries (`far`). method/mixture.py describes how they are found; router/distill.py
-finds them. The levels for near queries are a head start for candidates that are better on average. In a router without
-parts, which sends every query to the candidate with the best mean score, they are the mean scores. Parts may predict
-scores (`bayes`) or log-probabilities (`zooter`): the weights bring them to one scale, and a constant that a part adds
-to all candidates of a query changes no choice. A router from few queries also stores the gains over the best single
-candidate on its landmarks; a candidate that leads without support from similar landmarks is placed behind it.
+There are two sets of levels and weights: one for queries that are similar to the landmarks, which are stored training
+queries, and one for all other queries (`far`). A query's levels and weights are the first set times w(q) plus the
+second set times 1 - w(q). router/distill.py computes both sets, and method/mixture.py has the equations.
+
+The levels for near queries are a head start for candidates that are better on average. In a router without parts, which
+routes every query to the candidate with the best mean score, the levels are the mean scores. Parts predict scores
+(`bayes`) or log-probabilities (`zooter`). The weights bring them to the same scale; a constant that a part adds to all
+candidates of a query does not change the choice.
+
+A router that is trained on few queries also stores the candidates' gains over the best single candidate on the
+landmarks. A candidate that leads without support from similar landmarks is placed behind the best single candidate.
 """
 
 from __future__ import annotations
@@ -26,14 +30,14 @@ from zooter_core.router.kinds.zooter import ZooterHead
 
 
 class AutoHead(Head):
-    """A head that is a sum of `parts`; its levels and weights are set once they are known.
+    """A head that is a weighted sum of `parts`. Its levels and weights are zero until its state is set.
 
     Args:
         parts: each part's kind and settings.
-        share: the weight of the mixture that cross-validation compared; the rest is the weight of its fallback.
-        share_far: the weight of the mixture for queries unlike the landmarks; the rest is that of the levels.
-        landmarks: their number; older routers have none, and treat all queries alike.
-        support: whether a candidate needs the support of similar landmarks to lead.
+        share: the weight of the mixture that cross-validation compared; 1 - `share` is the weight of its fallback.
+        share_far: the weight of the mixture for queries unlike the landmarks; 1 - `share_far` is that of the levels.
+        landmarks: the number of landmarks. Older routers have none, and use the same weights for all queries.
+        support: whether a candidate leads only with the support of similar landmarks.
     """
 
     EXTRA: ClassVar[Mapping[str, float]] = ZooterHead.EXTRA
@@ -112,11 +116,11 @@ class AutoHead(Head):
 
 
 def above(state: State, number: int) -> State:
-    """A part's state, under its names in an AutoHead."""
+    """A part's state, with the names that its weights have in an AutoHead."""
     return {f"parts.{number}.{name}": value for name, value in state.items()}
 
 
 def below(state: State, number: int) -> State:
-    """One part's state in an AutoHead's state."""
+    """A part's state, extracted from the state of an AutoHead."""
     prefix = f"parts.{number}."
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

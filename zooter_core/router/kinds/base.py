@@ -1,4 +1,4 @@
-"""What router kinds share: a head's training data and its interface."""
+"""The training data and the interface of heads of all router kinds."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Lessons:
     """A head's training data: n queries, m candidates in pool order.
 
     Attributes:
-        vectors: the frozen encoder's, shape (n, width); if there are many, in half precision and on disk.
-        labels: shape (n, m), rows sum to one; enhanced if there are tags.
-        scores: shape (n, m), relative to the query's mean and in units of their spread (`labels.normalise`); NaN where
-            a candidate has none.
+        vectors: the vectors of the frozen encoder, shape (n, width); if there are many, in half precision and on disk.
+        labels: the labels, shape (n, m), whose rows sum to one; enhanced if there are tags.
+        scores: the scores, shape (n, m), relative to the query's mean and in units of their spread
+            (`labels.normalise`); NaN where a candidate has no score.
     """
 
     vectors: NDArray[Any]
@@ -41,14 +41,14 @@ class Lessons:
 class Head:
     """Vectors of shape (batch, width) -> logits of shape (batch, m), whose softmax is the router's distribution.
 
-    A head is built for training, or from a router's folder, whose config.json holds what `plan` returned. Both call
-    `__init__(width, candidates, **plan)`, which sets a state of the right shapes.
+    A head is created for training or from a router's folder, whose config.json holds the result of `plan`. In both
+    cases, `__init__(width, candidates, **plan)` sets a state of the right shapes.
 
     Attributes:
         state: all weights by name, in single precision; stored in the router's folder.
     """
 
-    TRAINED: ClassVar[bool] = True  # whether by gradient descent, in epochs
+    TRAINED: ClassVar[bool] = True  # whether it is trained by gradient descent, in epochs
     EXTRA: ClassVar[Mapping[str, float]] = {}  # the kind's further settings, with their defaults
 
     state: State
@@ -93,8 +93,9 @@ def sums(
     """X'X, shape (d, d), and X'Y, shape (d, m), over some queries, in batches of AT_ONCE.
 
     Args:
-        scores: Y, shape (n, m), none missing on these queries.
-        features: vectors, shape (batch, width) -> X, shape (batch, d).
+        rows: the row numbers of the queries.
+        scores: Y, shape (n, m), without missing scores in these rows.
+        features: computes X, shape (batch, d), from vectors, shape (batch, width).
     """
     gram: NDArray[np.float64] | float = 0.0
     product: NDArray[np.float64] | float = 0.0
@@ -106,7 +107,7 @@ def sums(
 
 
 def mean_scores(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each candidate's mean score over the queries where it has one, shape (m,); NaN if there are none."""
+    """Each candidate's mean score over the queries where it has a score, shape (m,); NaN if it has no scores."""
     counts = (~np.isnan(scores)).sum(axis=0)
     sums = np.nansum(scores, axis=0, dtype=np.float64)
     return np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0).astype(np.float32)

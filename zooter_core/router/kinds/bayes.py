@@ -2,10 +2,10 @@
 
     logits(q)_i = w_i (1, P(s | q) for sixteen skills, q / |q|)
 
-Scores are taken relative to their mean over the candidates. The evidence chooses three prior variances: for the
-candidates' levels, for skills, and for the text (method/evidence.py). If the scores say little about skills and text,
-the router is close to the best single candidate; `auto` falls back on it. The skills come from the classifier of
-`profile`; with an encoder of another width, they are left out.
+Scores are taken relative to their mean over the candidates. The evidence (marginal likelihood) chooses three prior
+variances: for the candidates' levels, for skills, and for the text (method/evidence.py). If the scores depend little on
+skills and text, the router is close to the best single candidate, so `auto` uses it as its fallback. The skills come
+from the classifier of `profile`. With an encoder of another width, they are left out.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from zooter_core.router.kinds.arrays import Array, softmax, unit
 from zooter_core.router.kinds.base import Head, Lessons, sums, zeros
 from zooter_core.router.kinds.profile import classifier_state
 
-TRIED = 200  # queries on which the ratios are judged; the time grows with their cube
-AVERAGED = 10  # the weights of so many most probable ratios are averaged
-# The variances that are tried, as ratios to the noise's; 0 leaves out skills or the text. Those of the text have the
-# logarithm of a prior probability: if one candidate is best nearly everywhere, the varied scores of the others would
-# otherwise favour large ones.
+TRIED = 200  # queries whose evidence is computed; the time grows with the cube of their number
+AVERAGED = 10  # the number of most probable ratios over which the weights are averaged
+# The prior variances to compare, as ratios to the variance of the noise. The ratio 0 leaves out the skills or the text.
+# Each ratio of the text has a log prior probability. Without it, if one candidate is best on nearly all queries, the
+# varied scores of the others would favour large ratios.
 LEVELS, OF_SKILLS, OF_TEXT = (0.3, 1.0), (0.0, 0.03, 0.1, 0.3), {0.0: 0.0, 0.03: 0.0, 0.1: 0.0, 0.3: -5.0, 1.0: -10.0}
 
 
 class BayesHead(Head):
-    """A head without settings: the evidence decides how far it moves away from the best single candidate."""
+    """A head without settings. The evidence decides how much it differs from the best single candidate."""
 
     TRAINED = False
 
@@ -82,7 +82,7 @@ class BayesHead(Head):
     def _posterior(
         self, lessons: Lessons, rows: NDArray[np.intp], scores: NDArray[np.float64]
     ) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-        """The posterior mean from some queries as a function of the ratios."""
+        """The posterior mean of the weights, given some queries, as a function of the ratios."""
         if len(rows) <= len(self.state["weight"]):
             return partial(evidence.posterior, self.features(lessons.batch(rows)).astype(np.float64), scores[rows])
         return partial(evidence.posterior_of_sums, *sums(lessons, rows, scores, self.features))

@@ -1,7 +1,8 @@
 """Router kind `kmeans`: the mean scores of the query's cluster (Avengers, arXiv 2505.19797).
 
-The training queries are clustered by k-means on their unit vectors; a query gets the candidates' mean scores in the
-cluster with the nearest centre. The paper's vote over several responses is left out: here one candidate answers.
+The training queries are clustered by k-means on their unit vectors. A query's logits are the candidates' mean scores in
+the cluster with the nearest centre. The paper's vote over several responses is left out, since only one candidate
+answers.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from zooter_core.router.kinds.base import Head, Lessons, mean_scores, zeros
 
 
 class ClusterHead(Head):
-    """Its only setting is the number of clusters (64 in the paper); there are at most as many as queries."""
+    """A head whose only setting is the number of clusters (64 in the paper), which is at most the number of queries."""
 
     TRAINED = False
     EXTRA: ClassVar[Mapping[str, float]] = {"clusters": 32}

@@ -2,8 +2,8 @@
 
     logits(q) = q W + b
 
-Only learn/ trains it, from partial rewards (method/partial_rewards.py). Its kind is called `ridge` in folders, like the
-router kind of version 0.2, whose folders can be read too.
+The package learn/ trains it from partial rewards (method/partial_rewards.py). In folders, its kind is called `ridge`,
+like the router kind of version 0.2, whose folders can still be read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from zooter_core.router.kinds.base import Head, zeros
 
 
 class LinearHead(Head):
-    """A head without settings, which is not trained here."""
+    """A head without settings. It has no `fit`: learn/ computes its state."""
 
     TRAINED = False
 

@@ -1,8 +1,8 @@
-"""Router kind `profile`: how good each candidate is at sixteen skills, times the skills that a query asks for.
+"""Router kind `profile`: each candidate's level in sixteen skills, weighted by the skills that a query needs.
 
-A pretrained classifier (`labelling/skills.py`) gives P(s | q). A candidate's level in a skill is its mean score over
-the training queries, weighted by P(s | q), with `prior` more queries at its overall mean. So a few queries per skill
-are enough. This is the tag prior alone (paper, section 3.3, beta = 0), with skills as tags.
+A pretrained classifier (`labelling/skills.py`) predicts P(s | q). A candidate's level in a skill is its mean score over
+the training queries, weighted by P(s | q), with `prior` additional queries at its overall mean score. So a few queries
+per skill are enough. This is the tag prior alone (paper, section 3.3, beta = 0), with skills as tags.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ AT_ONCE = 1024  # queries whose vectors are in memory at once
 
 
 class ProfileHead(Head):
-    """For vectors of the default encoder, whose second half is the sentence embedding that the classifier reads."""
+    """A head for the default encoder. The second half of its vectors is the sentence embedding for the classifier."""
 
     TRAINED = False
     EXTRA: ClassVar[Mapping[str, float]] = {"prior": 1.0}
@@ -52,7 +52,7 @@ class ProfileHead(Head):
         return self.skills(vectors) @ self.state["levels"]
 
     def _levels(self, lessons: Lessons) -> NDArray[np.float32]:
-        """The candidates' levels, shape (16, m). Missing scores are left out."""
+        """The candidates' levels, shape (16, m). Missing scores are ignored."""
         parts = range(0, len(lessons.vectors), AT_ONCE)
         shares = np.concatenate([self.skills(lessons.batch(slice(n, n + AT_ONCE))) for n in parts])
         scored = (~np.isnan(lessons.scores)).astype(np.float32)

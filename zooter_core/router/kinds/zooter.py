@@ -1,6 +1,6 @@
 """Router kind `zooter`: a few small MLPs that imitate the enhanced labels (arXiv 2311.08692, equation 3).
 
-Numpy trains them, and runs them.
+They are trained and run in numpy.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ BLOCK = 1 << 14  # weights; four arrays of this size fit into 256 kB
 
 
 class ZooterHead(Head):
-    """Minimises the mean KL(label || softmax(logits)) of each member; the labels carry the tag priors.
+    """A deep ensemble of MLPs (Lakshminarayanan et al., 2017, arXiv 1612.01474).
 
-    The members differ in their first weights and their dropout. Their mean distribution is the router's: a deep
-    ensemble (Lakshminarayanan et al., 2017, arXiv 1612.01474).
+    Each member minimises the mean KL(label || softmax(logits)), where the labels include the tag priors. The members
+    differ in their initial weights and their dropout. The mean of their distributions is the router's distribution.
     """
 
     EXTRA: ClassVar[Mapping[str, float]] = {"members": 4}
@@ -39,7 +39,7 @@ class ZooterHead(Head):
         return super().plan(lessons, config) | {"members": int(cls.setting(config, "members"))}
 
     def logits(self, vectors: Array) -> Array:
-        """The logarithm of the mean over the members."""
+        """The logarithm of the members' mean distribution, shape (batch, candidates)."""
         states = gelu(vectors @ self.state["inner"] + self.state["inner_bias"])
         logs = log_softmax(states @ self.state["outer"] + self.state["outer_bias"])  # (members, batch, candidates)
         most = logs.max(axis=0)
@@ -69,14 +69,16 @@ class ZooterHead(Head):
 
 
 class Perceptrons:
-    """Gradient descent for the members of a ZooterHead: AdamW trains all of them together.
+    """Trains all members of a ZooterHead together, by AdamW.
 
-    Their first layers are one matrix, so that a step multiplies few large matrices. All weights are views of one
-    vector, and all gradients of another; the optimizer goes through both in blocks that fit into the CPU's cache.
+    The members' first layers form one matrix, so that a step multiplies few large matrices. All weights are views of
+    one vector, and all gradients are views of another. The optimizer processes both in blocks that fit into the CPU's
+    cache.
 
     Attributes:
-        weights, gradient: all numbers, shape (count,).
-        state: the weights by name, in the shapes of a ZooterHead's: views of `weights`, which each step changes.
+        weights, gradient: the weights and their gradient as vectors, shape (count,).
+        state: the weights by name, with the shapes of a ZooterHead's state. They are views of `weights`, so each step
+            changes them.
     """
 
     def __init__(self, state: State, dropout: float, rng: np.random.Generator) -> None:
@@ -98,7 +100,7 @@ class Perceptrons:
             self.state[name][:] = value
 
     def _parts(self, flat: Array) -> list[Array]:
-        """Views of a vector: both layers with their biases, the first layer's of all members side by side."""
+        """Views of a vector: both layers with their biases. The first layers of all members are side by side."""
         columns = self.members * self.hidden
         shapes: list[tuple[int, ...]] = [(self.width, columns), (columns,)]
         shapes += [(self.members, self.hidden, self.outputs), (self.members, 1, self.outputs)]
@@ -106,17 +108,17 @@ class Perceptrons:
         return [flat[end - math.prod(shape) : end].reshape(shape) for end, shape in zip(ends, shapes, strict=True)]
 
     def step(self, vectors: Array, labels: Array, rate: float, decay: float) -> float:
-        """One step on a batch, vectors of shape (n, width) and labels of shape (n, candidates); returns its loss."""
+        """Train on one batch: vectors of shape (n, width), labels of shape (n, candidates). Returns the loss."""
         loss = self.differentiate(vectors, labels)
         self._descend(rate, decay)
         return loss
 
     def differentiate(self, vectors: Array, labels: Array) -> float:
-        """The loss of a batch; its derivative by each weight is then in `gradient`."""
+        """The loss of a batch. Its derivative with respect to each weight is written to `gradient`."""
         inner, inner_bias, outer, outer_bias = self._layers
         inputs = vectors @ inner + inner_bias
         areas, densities = normal(inputs)
-        slopes = areas + inputs * densities  # of the activation, by its input
+        slopes = areas + inputs * densities  # the derivative of the activation
         states = inputs * areas
         if self.dropout:
             stays = self.rng.random(states.shape, dtype=np.float32) >= self.dropout
@@ -138,7 +140,10 @@ class Perceptrons:
         return float(((positive * np.log(positive)).sum() - (labels * logs).sum() / count) / rows)
 
     def _descend(self, rate: float, decay: float) -> None:
-        """AdamW (Loshchilov and Hutter, arXiv 1711.05101). The moments are kept without their factors 1 - beta."""
+        """Update the weights by AdamW (Loshchilov and Hutter, arXiv 1711.05101).
+
+        The moments are stored without their factors 1 - beta.
+        """
         self._steps += 1
         one, two = BETAS
         scale = math.sqrt((1 - two) / (1 - two**self._steps))
