@@ -27,7 +27,7 @@ SO_FAR = "models-so-far"  # in the session's state: all models found so far
 
 @dataclass(frozen=True)
 class Waiting:
-    """A router without models: its folder, in the one where the demo was started, and its candidates' names."""
+    """A router without models: its folder, within the folder where the demo was started, and its candidates' names."""
 
     folder: Path
     names: tuple[str, ...]
