@@ -108,7 +108,7 @@ class Calibration:
 
     Attributes:
         error: the expected calibration error, with its 95% interval `low` to `high`.
-        chance: the error that 99% of calibrated routers do not exceed on as many queries.
+        chance: the error that 99% of calibrated routers do not exceed on the same number of queries.
         stated, won: the mean probability of the choice, and how often it was the best.
         bins: as `reliability` gives them.
     """
