@@ -170,7 +170,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class SelectionCurve:
-    """Cost and quality with k candidates where the router is unsure. An area is a mean score over the range of cost.
+    """Cost and quality with k candidates if the router is unsure. An area is a mean score over the range of cost.
 
     Attributes:
         trigger: the kind of unsureness: `gain` or `margin`.
