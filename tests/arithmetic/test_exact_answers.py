@@ -116,6 +116,7 @@ def test_the_answer_is_worked_out_in_a_sentence():
     assert sentence("What comes next: 3, 7, 15, 31?") == "Each number is 2 times the one before + 1: 31 * 2 + 1 = 63."
     assert sentence("What comes next: 7, 7, 7?") == "Each number is the same as the one before: 7 = 7."
     assert sentence("-40 F to C") == "-40 °F are -40 °C."
+    assert sentence("100 F to C") == "100 °F ≈ 37.7778 °C."
     assert sentence("6'2\" in cm") == "6'2\" are 187.96 cm."
     assert sentence("Is 91 prime?") == "91 = 7 * 13, so it is not prime."
 

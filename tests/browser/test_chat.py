@@ -202,6 +202,10 @@ def test_conversations_are_beside_the_page_and_behind_a_button_on_a_phone(
     ask(page, query)
     answered(page)
     entry = side.get_by_role("button", name=query).first
+    page.get_by_placeholder("Search").fill("no such words")
+    expect(entry).to_have_count(0, timeout=SLOW)  # without Enter
+    page.get_by_placeholder("Search").fill("")
+    expect(entry).to_be_visible(timeout=SLOW)
     page.get_by_placeholder("Search").focus()
     for _ in range(2):
         page.keyboard.press("Tab")

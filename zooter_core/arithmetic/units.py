@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from zooter_core.arithmetic.sums import AMOUNT, in_decimals, number_in
+from zooter_core.arithmetic.sums import AMOUNT, equals, in_decimals, number_in
 
 KINDS: tuple[dict[str, str], ...] = (  # kinds of units: pattern of names -> size, in the first unit of the kind
     {
@@ -83,7 +83,7 @@ IN = re.compile(
 def converted(question: str) -> tuple[str, str] | None:
     """A sentence about an amount in another unit, and that amount; None if the question asks for something else.
 
-    For example, "5 miles are 8.0467 km." and "8.0467 km". Cups, pints and gallons are American; a year has 365 days.
+    For example, "5 miles ≈ 8.0467 km." and "8.0467 km". Cups, pints and gallons are American; a year has 365 days.
     """
     match = TO.fullmatch(question) or IN.fullmatch(question)
     if not match:
@@ -102,7 +102,8 @@ def converted(question: str) -> tuple[str, str] | None:
     else:
         return None
     shown = f"{in_decimals(value)} {other}"
-    return f"{source[0].upper()}{source[1:]} {'is' if amount == 1 and not rest else 'are'} {shown}.", shown
+    verb = "≈" if equals(value) == "≈" else "is" if amount == 1 and not rest else "are"
+    return f"{source[0].upper()}{source[1:]} {verb} {shown}.", shown
 
 
 def _degrees(name: str) -> str | None:

@@ -25,7 +25,7 @@ Count = Callable[[str], int]
 
 
 def estimated_tokens(text: str) -> int:
-    """An estimate of the number of tokens in a text, which is rarely too low (docs/tour.md has figures)."""
+    """An estimate of the number of tokens in a text, which is rarely too low."""
     count = 0
     for piece in PIECE.findall(text):
         count += -(-len(piece) // LETTERS) if piece[0].isascii() and piece[0].isalpha() else 1

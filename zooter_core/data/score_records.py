@@ -51,7 +51,7 @@ MEASURE = re.compile(  # the names of columns that are no model's
 # Of a row with a model, `correct` may be the score.
 BESIDE = ("correct", "gold", "best", "winner", "chosen", "rejected", "min", "max", "std")
 STEP = """Name a column of scores (higher is better) after each model, or have a row for each score (query, model, \
-score) or response (query, model, response); docs/scores.md shows them."""
+score) or response (query, model, response); docs/scores.md shows them. `zooter run` scores queries that have none."""
 Record = dict[str, Any]
 Line = tuple[Place, Record]
 

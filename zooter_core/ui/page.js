@@ -20,9 +20,9 @@
     if (left) setTimeout(focus, 100, left - 1)
   }
 
-  // Scrolling: to the end when a query is sent from further up. Streamlit scrolls to the end of a growing page, so three
+  // Scrolling: to the end when a query is sent from further up. Streamlit scrolls to the end of a growing page, so four
   // elements are kept in sight for five seconds, or until the visitor's next action: a query that is edited, the strip
-  // above opened reasons, and an exam that shrinks as it begins again.
+  // above opened reasons, a model that is tried, and an exam that shrinks as it begins again.
   const show = (field, left) => {
     if (!field.isConnected) return compose(left)
     if (left === 50) field.focus()
@@ -96,7 +96,8 @@
     const opens = event.target.closest('[data-testid="stPopoverButton"][aria-expanded="false"]')
     if (opens && event.detail === 0) enter(100)
     const exam = event.target.closest('.st-key-exam [data-testid="stButton"]')?.closest('.st-key-exam')
-    const held = exam || event.target.closest('[class*="st-key-strip-"]')
+    const tried = event.target.closest('[class*="st-key-try-"] button')?.closest('[class*="st-key-model-"]')
+    const held = exam || tried || event.target.closest('[class*="st-key-strip-"]')
     if (held) show(held, 50)
     if (event.target.closest(':is(.st-key-primary-train, .st-key-train-again) button')) reveal(20)
     // On a phone, the list of conversations covers the page, so it closes once a conversation is chosen.

@@ -161,7 +161,7 @@ def sidebar(talk: Conversation) -> None:
             return
         words = st.text_input(
             "Search conversations", key="search", placeholder="Search", icon=":material/search:",
-            label_visibility="collapsed",
+            label_visibility="collapsed", live="300ms",
         )  # fmt: skip
         entries = store.entries((words or "").strip())
         if store.problem:
