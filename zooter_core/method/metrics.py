@@ -26,7 +26,7 @@ def mean(values: Array, axis: int | tuple[int, ...] | None = None, keepdims: boo
     if values.size and not np.isnan(values).any():
         return values.mean(axis=axis, keepdims=keepdims)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # for rows of NaN alone
+        warnings.simplefilter("ignore", RuntimeWarning)  # of rows with only NaN
         return np.nanmean(values, axis=axis, keepdims=keepdims)
 
 

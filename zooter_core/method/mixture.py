@@ -197,7 +197,7 @@ def supported(utilities: Array, support: Array, levels: Array, best: NDArray[np.
 def stratified(groups: NDArray[Any], folds: int, seed: int) -> NDArray[np.intp]:
     """The fold of each query, shape (n,): the queries of each group are spread evenly over the folds, at random.
 
-    Twice as many folds are the halves of these: `stratified(groups, 2 * k, seed) % k` are the k folds.
+    Each of k folds consists of two of 2 * k folds: `stratified(groups, 2 * k, seed) % k` are the k folds.
     """
     numbers = np.empty(len(groups), dtype=np.intp)
     order = np.lexsort((np.random.default_rng(seed).random(len(groups)), np.unique(groups, return_inverse=True)[1]))

@@ -208,7 +208,7 @@ class SelectionReport:
 
     @property
     def used(self) -> list[SelectionCurve]:
-        """The curves of the trigger that comes first, by which queries are routed."""
+        """The curves of the first trigger, which routing uses."""
         return [curve for curve in self.curves if curve.trigger == self.curves[0].trigger]
 
 

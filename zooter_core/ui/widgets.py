@@ -84,7 +84,7 @@ EXAMPLES = (
 
 
 def pick_example(key: str) -> str | None:
-    """Draw the examples as buttons; returns the one that was clicked."""
+    """Draw the examples as buttons. Return the one that was clicked, if any."""
     st.caption("Try one of these:")
     with st.container(key="examples"):
         columns = [column for _ in EXAMPLES[::2] for column in st.columns(2)]

@@ -1,7 +1,7 @@
 """Reward models: how good a response to a query is. A kind is one class, and one line in KINDS.
 
-Most kinds score every response alone (`score`). A comparing kind says which of two responses is better (`compare`),
-and `scoring` turns all comparisons into one reward per response.
+Most kinds score every response on its own (`score`). A comparing kind says which of two responses is better
+(`compare`), and `scoring` turns all comparisons into one reward per response.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Unscored(float):
 
 @runtime_checkable
 class Pointwise(Protocol):
-    """A reward model that scores every response alone."""
+    """A reward model that scores every response on its own."""
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """The reward of every (query, response) pair, on the model's own scale; higher is better.

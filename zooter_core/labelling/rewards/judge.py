@@ -154,7 +154,7 @@ def _mean(verdicts: Sequence[float]) -> float:
 
 
 class SingleJudge(Judge):
-    """Rates every response alone from 1 to 10."""
+    """Rates every response on its own, from 1 to 10."""
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         template = choose_template(self.config, SINGLE, AUTO_J_SINGLE)

@@ -1,4 +1,4 @@
-"""The controls around a conversation: the row above it, which sets who answers, and the sidebar of conversations."""
+"""The controls around a conversation: the row above it, which sets the models, and the sidebar of conversations."""
 
 from __future__ import annotations
 

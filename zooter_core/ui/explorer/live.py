@@ -54,7 +54,7 @@ def _use_example() -> None:
 
 
 def _draw_bars(decision: Decision, example: bool) -> None:
-    """Draw who would answer and why: probabilities as bars and in words."""
+    """Draw which model would answer and why: probabilities as bars and in words."""
     probabilities = decision.probabilities
     with st.container(key="halves-bars"):
         with st.container():

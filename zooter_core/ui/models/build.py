@@ -1,4 +1,4 @@
-"""Make a fleet for a router that the Train page saved alone: the visitor picks a model for each of its candidates."""
+"""Make a fleet for a router that the Train page saved without one: a model for each candidate of the router."""
 
 from __future__ import annotations
 

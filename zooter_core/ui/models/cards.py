@@ -47,7 +47,7 @@ SHARES = "The bars are the router's mean probability that a model answers best, 
 def draw(ensemble: Ensemble) -> None:
     """Draw the cards, side by side if there is room. The router's bars come last, as they may take a moment."""
     fleet, places = ensemble.fleet, {}
-    loading = not _all_tried(ensemble)  # read before the cards are drawn, by which time a model may have loaded
+    loading = not _all_tried(ensemble)  # read first: a model may finish loading while the cards are drawn
     if len(fleet.pool) > 1:
         st.caption(SHARES)
     with st.container(key="models"):
