@@ -1,15 +1,15 @@
 """How long a visitor waits, in a real browser: python benchmarks/demo.py (needs Chromium)
 
-The embedded fleet, or with `--fleet DIR` another one as it is, `--rounds` times; the best of each counts. Times are
-taken inside the page, when it changes.
+Measures the embedded fleet, or another one with `--fleet DIR`, for `--rounds` rounds; the best value of each figure
+counts. Times are measured inside the page, when it changes.
 
-Cold: from the start of `zooter demo` until it listens, the page takes a query, shows its routing, and the first words.
-An empty Streamlit app with a composer, started in the same round, is the least that any demo on Streamlit takes.
-Warm: from Enter to the routing and to the first words in new conversations; medians. Later: to the first words of
-another model in a second turn, two seconds after the first answer ended. Stop: from the click to the end.
-Compare: from Enter until four answers of at most 40 tokens are ranked. CPU: seconds of processor time of the demo, with
-its children, until the first words. Memory after Chat, Explorer, Benchmark and Compare: resident, and proportional
-(PSS: what processes share counts once). pages.py measures how fast pages open.
+Cold: from the start of `zooter demo` until it listens, until the page accepts a query, until it shows the routing, and
+until it shows the first words. An empty Streamlit app with a composer, started in the same round, gives the least time
+of any demo on Streamlit. Warm: from Enter to the routing and to the first words in new conversations; medians. Later:
+to the first words of another model in a second turn, two seconds after the end of the first answer. Stop: from the
+click to the end. Compare: from Enter until four answers of at most 40 tokens are ranked. CPU: processor seconds of the
+demo and its children until the first words. Memory after Chat, Explorer, Benchmark and Compare: resident, and
+proportional (PSS counts shared memory once). pages.py measures how fast pages open.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ MINUTE = 120_000
 QUERIES = ("What is 15% of 240?", "Write a Python function that adds two numbers.", "Write a poem about rain.")
 EMPTY = "import streamlit as st\nst.chat_input('Ask anything')\n"
 SHORT = 40  # tokens
-# Watch the page until each of some conditions has held once: the seconds from the first event to each. It looks when
-# the page changes: looking every 10 ms took the processor from what is measured.
+# Watches the page until each of some conditions has been true once, and returns the seconds from the first event to
+# each. The conditions are checked when the page changes: a check every 10 ms would slow down the demo.
 WATCH = """() => { window.seen = new Promise(resolve => {
     const checks = [CONDITIONS], times = checks.map(() => null);
     let start = null;
@@ -66,7 +66,7 @@ COMPOSER = "stChatInputTextArea"
 
 @dataclass(frozen=True)
 class Visit:
-    """What one visitor saw. All but the last two, in megabytes, are seconds."""
+    """The figures of one visitor, in seconds; `memory` and `shared` in megabytes."""
 
     empty: float
     listens: float
@@ -84,7 +84,7 @@ class Visit:
 
 
 def timed(page: Page, event: str, conditions: Sequence[str], action: Callable[[], None]) -> list[float]:
-    """The seconds from an event, which the action causes, until each condition holds in the page."""
+    """The seconds from an event, which the action causes, until each condition is true in the page."""
     page.evaluate(WATCH.replace("EVENT", event).replace("CONDITIONS", ", ".join(conditions)))
     action()
     times: list[float] = page.evaluate("() => window.seen")
@@ -92,7 +92,7 @@ def timed(page: Page, event: str, conditions: Sequence[str], action: Callable[[]
 
 
 def ask(page: Page, query: str, turn: int) -> list[float]:
-    """Type a query: the seconds from Enter to its routing, and to the first words of its answer."""
+    """Type a query. Return the seconds from Enter to its routing, and to the first words of its answer."""
     box = page.get_by_test_id(COMPOSER)
     expect(box).to_be_enabled(timeout=MINUTE)
     box.fill(query)
@@ -114,9 +114,9 @@ def shorter(folder: Path) -> Path:
 
 @contextmanager
 def served(browser: Browser, starting: AbstractContextManager[Server]) -> Iterator[tuple[Page, Server, float]]:
-    """A page of a server that starts now, and when that began.
+    """A page, its server, which starts now, and the time of the start.
 
-    As with `zooter demo`, the browser opens when the server is up: pages that fail to load take the processor.
+    As with `zooter demo`, the browser opens when the server is up: pages that fail to load would use processor time.
     """
     with closing(browser.new_page()) as page:
         begun = time.perf_counter()
@@ -133,7 +133,7 @@ def empty_app(browser: Browser, folder: Path) -> float:
 
 
 def chat(browser: Browser, fleet: Path) -> dict[str, float]:
-    """Start the demo, ask, and stop it."""
+    """Start the demo, ask queries, and stop an answer. Return the seconds."""
     with served(browser, demo("--fleet", str(fleet))) as (page, server, begun):
         page.wait_for_selector(f"[data-testid={COMPOSER}]:enabled", timeout=MINUTE)
         shown = time.perf_counter() - begun
@@ -161,7 +161,7 @@ def chat(browser: Browser, fleet: Path) -> dict[str, float]:
 
 
 def tour(browser: Browser, fleet: Path) -> dict[str, float]:
-    """Visit pages, compare the models' answers, and weigh the demo."""
+    """Visit pages and compare the models' answers. Return the seconds and the demo's memory."""
     with served(browser, demo("--fleet", str(fleet))) as (page, server, _):
         page.wait_for_selector(f"[data-testid={COMPOSER}]:enabled", timeout=MINUTE)
         ask(page, QUERIES[0], 0)

@@ -1,8 +1,8 @@
 """What training the encoder too gains: python benchmarks/finetune.py FILE [--modes none last]
 
-Every mode has the same queries, labels and seed: routers are trained on some of four fifths of the queries (--learn)
-and tested on some of the last fifth (--judge). Scores are means over queries, x 100; `minus first` is the 95% interval
-of the difference from the first mode.
+All modes have the same queries, labels and seed: routers are trained on a sample of four fifths of the queries
+(--learn) and tested on a sample of the last fifth (--judge). Scores are means over queries, x 100; `minus first` is the
+95% interval of the difference from the first mode.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FOLDS = 5
 
 
 def rows_of(scores: Scores, encoder: Encoder, call: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """One row for each mode."""
+    """A row per mode."""
     dice = np.random.default_rng(0)
     order = dice.permutation(len(scores.queries))
     aside = len(order) // FOLDS

@@ -1,13 +1,13 @@
-"""What visitors type first: 150 queries of this project (first_clicks.jsonl), where the embedded router sends them, and
-whether the chosen model's answer is right, or fair for its size.
+"""First queries of visitors: 150 queries of this project (first_clicks.jsonl), the models to which the embedded router
+sends them, and whether the chosen model's answer is right, or fair for its size.
 
     python benchmarks/first_clicks.py [--answers] [--unjudged FILE]
 
-A choice is right if a person would accept it (`models`); a tag that a page shows is wrong if a person said so
-(`wrong_tags`), and a query without a shown tag has none that is wrong. `--answers` lets the chosen models answer. An
-answer is right if it passes the query's rule (`answer`, `check`). Otherwise it has the verdict of one reader, in
-first_clicks_verdicts.jsonl: right, fair or wrong. A verdict is of one text: another answer to the same query fails its
-rule or, without one, is not judged. `--unjudged` writes the answers that have no verdict, to be read.
+A choice is right if a person would accept it (`models`). A tag that a page shows is wrong if a person said so
+(`wrong_tags`). `--answers` lets the chosen models answer. An answer is right if it passes the query's rule (`answer`,
+`check`). Otherwise the verdict of one reader counts, which is in first_clicks_verdicts.jsonl: right, fair or wrong. A
+verdict is about one text: another answer to the same query is wrong by its rule or, without a rule, not judged.
+`--unjudged` writes the answers without a verdict to a file, for a reader.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from zooter_core.ui.charts import shown_tags
 
 QUERIES = Path(__file__).with_suffix(".jsonl")
 VERDICTS = QUERIES.with_name("first_clicks_verdicts.jsonl")
-TOO_SMALL = "too small"  # what a model says that does not know
+TOO_SMALL = "too small"  # in the answer of a model that does not know
 
 
 def verdicts() -> dict[tuple[str, str], str]:
-    """What a reader said of an answer, by query and answer."""
+    """A reader's verdicts, by query and answer."""
     return {(line["query"], line["answer"]): line["verdict"] for line in read_records(VERDICTS)}
 
 
 def judged(entry: dict[str, Any], answer: str, read: dict[tuple[str, str], str]) -> str:
-    """`right` by the query's rule; else the reader's verdict of this text; else `wrong`, or `not judged`."""
+    """`right` by the query's rule, else the reader's verdict on this text, else `wrong` or `not judged`."""
     key = read_key("first_clicks.jsonl", entry)
     if key and verify(answer, key).right:
         return "right"

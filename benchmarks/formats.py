@@ -6,9 +6,9 @@
     python benchmarks/formats.py routerbench FILE.csv... --out FILE
     python benchmarks/formats.py robustness SCORES [--router DIR] [--queries 300] [--seeds 2]
 
-The first four write score files; queries that some model has no score for are left out. `robustness` judges the router
-in a folder by all queries, or else routers of the kind `zooter`, each trained on four fifths of the queries, by a
-sample of the last fifth; `score` is then the mean score over the whole last fifth.
+The first four write score files, without queries for which a model has no score. `robustness` tests the router in a
+folder on all queries. Without a folder, it trains routers of the kind `zooter` on four fifths of the queries and tests
+them on a sample of the last fifth; `score` is then the mean score over the whole last fifth.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import DistillConfig
 from zooter_core.router.router import DistilledRouter, Router
 
-Line = dict[str, Any]  # of a score file
+Line = dict[str, Any]  # a line of a score file
 
 
 class Table:
-    """What each model did with each query. A line of the score file needs a score of every model."""
+    """The figures of each model on each query. Only queries with a score of every model become lines of the file."""
 
     def __init__(self, pool: Sequence[str] = ()) -> None:
         self.pool = list(pool)
         self.rows: dict[str, tuple[str, str | None, dict[str, Line]]] = {}  # id -> query, data set, model -> figures
 
     def add(self, id: str, query: str, dataset: str | None, model: str, **figures: Any) -> None:
-        """Add a model's `score`, and what it has of `responses` and other figures."""
+        """Add a model's `score` on a query and other figures, such as `responses`."""
         if model not in self.pool:
             self.pool.append(model)
         text, _, cells = self.rows.setdefault(id, (query, dataset, {}))
@@ -78,12 +78,12 @@ def missing(value: Any) -> bool:
     return value is None or math.isnan(value)
 
 
-# AlpacaEval: MODEL/model_outputs.json and MODEL/JUDGE/annotations.json. A preference is 1 where the reference wins, 2
-# where the model does.
+# AlpacaEval: MODEL/model_outputs.json and MODEL/JUDGE/annotations.json. A preference is 1 if the reference wins, 2 if
+# the model wins.
 
 
 def alpacaeval(paths: Sequence[Path], annotator: str | None) -> Iterator[Line]:
-    """The score is the judge's preference minus 1. Without an annotator it is the one that judged every model."""
+    """Lines whose score is the judge's preference minus 1. By default, the judge is the one that judged every model."""
     folders = [
         f for path in paths for f in ([path] if (path / "model_outputs.json").exists() else sorted(path.iterdir()))
     ]
@@ -107,7 +107,7 @@ def alpacaeval(paths: Sequence[Path], annotator: str | None) -> Iterator[Line]:
 
 
 def _by_instruction(path: Path) -> Iterator[tuple[str, Line]]:
-    """The records of a file by an id; an instruction that occurs again has a numbered one."""
+    """The records of a file by an id, which is numbered if an instruction occurs again."""
     repeats: Counter[str] = Counter()
     for _, record in each_record(path):
         text = record["instruction"]
@@ -116,8 +116,8 @@ def _by_instruction(path: Path) -> Iterator[tuple[str, Line]]:
         yield f"alpaca_eval/{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:12]}{repeat}", record
 
 
-# RouterDC: arrays of {question, scores: {model: number}}. In the sets of PROBABILITY a wrong answer scores 0 and a
-# right one its probability; as in RouterDC's evaluation, a score above 0 counts as 1.
+# RouterDC: arrays of {question, scores: {model: number}}. In the data sets of PROBABILITY, the score of a right answer
+# is its probability, and that of a wrong one is 0; as in RouterDC's evaluation, a score above 0 counts as 1.
 
 PROBABILITY = ("arc_", "math_prealgebra", "ceval", "mmlu", "cmmlu")  # beginnings of file names
 
@@ -139,11 +139,11 @@ def routerdc(paths: Sequence[Path], annotator: str | None) -> Iterator[Line]:
         yield from routerbench(tables, annotator)
 
 
-# LLMRouterBench: a folder of {model_name, dataset_name, split, records}, a file for each run.
+# LLMRouterBench: a folder with a file {model_name, dataset_name, split, records} per run.
 
 
 def llmrouterbench(paths: Sequence[Path], annotator: str | None) -> Iterator[Line]:
-    """Of several runs of a model on a split the latest by the file's name counts; trial runs (`demo`) never do."""
+    """Lines from the latest run (by the file's name) of each model on each split; trial runs (`demo`) are left out."""
     latest: dict[tuple[str, str, str], tuple[tuple[str, str], list[Line]]] = {}
     for file in dict.fromkeys(file for path in paths for file in json_files(path)):
         ((_, run),) = each_record(file)
@@ -162,16 +162,16 @@ def llmrouterbench(paths: Sequence[Path], annotator: str | None) -> Iterator[Lin
     yield from table.lines()
 
 
-# RouterBench: CSV of sample_id, prompt, eval_name, a column a model, MODEL|model_response and MODEL|total_cost.
+# RouterBench: CSV of sample_id, prompt, eval_name, a column per model, MODEL|model_response and MODEL|total_cost.
 
 NO_MODEL = ("", "sample_id", "prompt", "eval_name", "oracle_model_to_route_to", "cluster_id")
 BLANK = ("", "nan", "none", "null", "<na>")
 
 
 def routerbench(paths: Sequence[Path], annotator: str | None) -> Iterator[Line]:
-    """Rows with one id, one for each wording of a prompt, hold the scores of different models and are one query.
+    """Lines per id. The rows of an id, one per wording of a prompt, have the scores of different models.
 
-    Its prompt is that of the row with most scores.
+    The prompt of a line is that of the row with the most scores.
     """
     csv.field_size_limit(1 << 24)  # a response can be long
     queries: dict[str, tuple[int, Line, dict[str, Line]]] = {}  # id -> most scores of a row, that row, model -> figures
@@ -195,7 +195,7 @@ def routerbench(paths: Sequence[Path], annotator: str | None) -> Iterator[Line]:
 
 
 def _models(columns: Sequence[str]) -> list[str]:
-    """The columns of models: where some have a column of costs or responses, only those."""
+    """The columns of models: those with a column of costs or responses, if there are any."""
     plain = [name for name in columns if "|" not in name and name not in NO_MODEL and not name.startswith("Unnamed")]
     return [name for name in plain if {f"{name}|model_response", f"{name}|total_cost"} & set(columns)] or plain
 
@@ -208,7 +208,7 @@ def _cell(row: Mapping[str, str], name: str) -> Line:
 
 
 def _joined(cell: str) -> str:
-    """The cell as it is, or the joined texts of the Python list that is written in it."""
+    """The cell, or the joined texts of the list if the cell is a Python list."""
     if cell.lstrip().startswith(("['", '["')) and cell.rstrip().endswith("]"):
         try:
             return "\n".join(ast.literal_eval(cell.strip()))
@@ -217,16 +217,16 @@ def _joined(cell: str) -> str:
     return cell
 
 
-# Robustness, as RouterArena (arXiv 2510.00202) measures it: the share of queries whose candidate stays the same after
-# an edit that does not change the meaning.
+# Robustness as in RouterArena (arXiv 2510.00202): the share of queries whose candidate stays the same after an edit
+# that does not change the meaning.
 
 POLITE = ("Hello! ", "Please help me with this: ", "Hi there, could you do something for me? ", "Dear assistant, ")
-TYPOS = 75  # characters for each misspelt word; at least one word is misspelt
+TYPOS = 75  # characters per misspelt word; at least one word is misspelt
 FOLDS = 5
 
 
 def _dice(text: str) -> random.Random:
-    """Random numbers that depend on the text alone, so that figures are reproducible."""
+    """Random numbers that depend only on the text, so that figures are reproducible."""
     return random.Random(hashlib.sha256(text.encode("utf-8", "replace")).digest())
 
 
@@ -252,7 +252,7 @@ EDITS: dict[str, Callable[[str], str]] = {
 
 
 def robustness(router: Router, queries: Sequence[str]) -> dict[str, Any]:
-    """The share of queries whose candidate survives each edit, and of this project's paraphrases that share one."""
+    """The share of queries that keep their candidate after each edit, and of paraphrases with the same candidate."""
 
     def choices(texts: Sequence[str]) -> np.ndarray:
         return router.probabilities(texts).argmax(axis=1)
@@ -266,7 +266,7 @@ def robustness(router: Router, queries: Sequence[str]) -> dict[str, Any]:
 
 
 def robustness_rows(call: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """The figures of the router in --router; else of routers trained on four fifths of the queries, one a seed."""
+    """The figures of the router in --router, else of routers trained on four fifths of the queries, one per seed."""
     scores = read_scores(call.paths)
     texts = [query.text for query in scores.queries]
     if call.router:

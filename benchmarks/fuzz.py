@@ -1,8 +1,8 @@
-"""Damaged headers of GGUF files at random: python benchmarks/fuzz.py [--only NUMBER]
+"""Random damage to headers of GGUF files: python benchmarks/fuzz.py [--only NUMBER]
 
-Each mutation damages a good file and has it read as the commands read it. It may be read, or refused with one clear
-error (ZooterError). Prints how many were; any other exception, and any mutation that takes more than SLOW seconds, is
-printed with its number, which `--only` repeats. Exit code 1 if there is one.
+Each mutation damages a good file and reads it in the way of the commands. The file may be read, or refused with one
+clear error (ZooterError); the script prints how often. Any other exception, and any mutation that takes more than SLOW
+seconds, is printed with its number, which `--only` repeats, and makes the exit code 1.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from support.gguf_models import write_model
 
 MUTATIONS = 10_000
 SLOW = 2.0  # seconds
-MOST_DAMAGE = 3  # places of a file
-Mutation = Callable[[random.Random], object]  # damages a file and has it read
+MOST_DAMAGE = 3  # damaged places per file
+Mutation = Callable[[random.Random], object]  # damages a file and reads it
 NUMBERS = [
     *(struct.pack("<d", number) for number in (float("inf"), float("-inf"), float("nan"), 1e300, -1.0)),
     *(struct.pack("<Q", 1 << power) for power in (0, 16, 24, 31, 40, 63)),
@@ -39,11 +39,11 @@ NUMBERS = [
 
 
 def headers(folder: Path) -> Mutation:
-    """The header of a GGUF file: discovery lists the file, and the engine asks what it needs of it."""
+    """Mutations of the header of a GGUF file, which discovery lists and the engine reads."""
     content = write_model(folder / "whole.gguf").read_bytes()
     header = read_header(folder / "whole.gguf")
     (folder / "whole.gguf").unlink()
-    keys = [content.index(key.encode()) + len(key) for key in header.values]  # where their types are
+    keys = [content.index(key.encode()) + len(key) for key in header.values]  # the places of their types
 
     def damage(dice: random.Random) -> None:
         damaged = bytearray(content)
@@ -74,7 +74,7 @@ def headers(folder: Path) -> Mutation:
 
 
 def attempt(mutation: Mutation, dice: random.Random) -> str:
-    """What becomes of a mutation, in a word; the traceback if it is neither read nor refused in time."""
+    """The outcome of a mutation in a word; the traceback if the file is neither read nor refused in time."""
     signal.setitimer(signal.ITIMER_REAL, 2 * SLOW)
     begun = time.monotonic()
     try:

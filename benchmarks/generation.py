@@ -1,8 +1,9 @@
 """The embedded fleet's answers on transformers, on llama.cpp, and on the library alone: python benchmarks/generation.py
 
-One greedy answer of 64 tokens, one with a repetition penalty, four candidates at once, and `--queries` requests to one
-candidate, as `zooter run` asks. The three take turns in every round, so that each meets the same load; the best round
-of each counts, and the median of the ratios within the rounds. CPU seconds include those of the process of llama.cpp.
+Measures one greedy answer of 64 tokens, one with a repetition penalty, four candidates at once, and `--queries`
+requests to one candidate, as `zooter run` sends them. The three engines take turns in every round, so that each meets
+the same load. The figures are the best round of each, and the median of the ratios within rounds. CPU seconds include
+the process of llama.cpp.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ QUERY = "Describe a walk through a market in the morning."
 GREEDY = GenerationConfig(max_new_tokens=64, temperature=0.0)
 ALONE = "code"  # the candidate that answers alone: it has neither a calculator nor a repetition penalty
 LIBRARY = "library"
-PENALTY = "chat"  # one that has a repetition penalty, for which llama.cpp is asked in steps; the library has none here
+PENALTY = "chat"  # has a repetition penalty, for which llama.cpp is asked in steps; `Library` applies none
 Generate = Callable[[], tuple[int, float]]  # tokens, and seconds to the first one
 
 
 @dataclass
 class Series:
-    """What was measured of one kind of work on one engine."""
+    """The measurements of one kind of work on one engine."""
 
     speeds: list[float] = field(default_factory=list)
     firsts: list[float] = field(default_factory=list)
@@ -57,7 +58,7 @@ class Series:
 
 
 def answers(engine: Backend, fleet: Fleet, names: list[str], queries: list[str]) -> tuple[int, float]:
-    """All candidates' answers to all queries."""
+    """Let all candidates answer all queries. Return the tokens, and the seconds to the first one."""
     requests = [Request(fleet.candidate(name), (Message("user", text),)) for text in queries for name in names]
     pieces = engine.stream(requests, GREEDY, threading.Event())
     responses = [piece.response for piece in pieces if piece.response]
@@ -87,7 +88,7 @@ class Library:
         self.pool, self.server = fleet.pool, xllamacpp.Server(params)
 
     def answers(self, names: list[str], queries: list[str]) -> tuple[int, float]:
-        """As `answers`, with a thread for each request."""
+        """Like the function `answers`, with a thread per request."""
         counts, firsts, begun = [], [], time.perf_counter()
 
         def ask(name: str, query: str) -> None:

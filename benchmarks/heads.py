@@ -1,10 +1,10 @@
 """Every router kind, or the default one with other settings: python benchmarks/heads.py FILE [--seeds 3] [--json]
 
-For each kind, the mean score of the candidates that it chooses for unseen queries, unweighted over data sets: `folds`
-by 5-fold cross-validation, `left out` with the query's data set left out of training. The interval is that of the
-difference from the first row (95%, bootstrap over the queries of each data set). With --settings the rows are the
-default kind, unchanged and once for each TEXT, such as "hidden=128 beta=.2 clusters=20 times=10". With --test, all of
-FILE is learned from, and the queries of another file, with the same candidates, are judged.
+Prints, for each kind, the mean score of the candidates that it chooses for unseen queries, unweighted over data sets:
+`folds` by 5-fold cross-validation, `left out` with the query's data set left out of training. The interval is that of
+the difference from the first row (95%, bootstrap over the queries of each data set). With --settings, the rows are the
+default kind, unchanged and once per TEXT, such as "hidden=128 beta=.2 clusters=20 times=10". With --test, routers are
+trained on all of FILE and tested on the queries of another file with the same candidates.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Choose = Callable[[Array, Array], Array]  # training rows, test rows -> candidat
 
 @dataclass
 class Bench:
-    """A score file with its vectors; the clusters of the same rows are computed once."""
+    """A score file with its vectors. Clusters of the same rows are computed only once."""
 
     scores: Scores
     encoder: Encoder
@@ -135,7 +135,7 @@ def best_single(bench: Bench, seed: int, by_dataset: bool = False) -> Choose:
 
 
 def compare(bench: Bench, rows: dict[str, Callable[[int], Choose]], seeds: int) -> Iterator[dict[str, Any]]:
-    """One row for each method: means over seeds, standard deviations, and the difference from the first row."""
+    """A row per method: means over seeds, standard deviations, and the difference from the first row."""
     first: dict[str, Array] = {}
     for name, make in rows.items():
         begun, row = time.perf_counter(), {"method": name}
@@ -150,7 +150,7 @@ def compare(bench: Bench, rows: dict[str, Callable[[int], Choose]], seeds: int) 
 
 
 def tested(learned: Bench, path: str, call: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """One row for each method: the mean over the test file's data sets, and that of each."""
+    """A row per method: the mean over the test file's data sets, and the mean of each data set."""
     test = read_scores([path]).in_order(learned.scores.candidates)
     scores = replace(
         learned.scores,
@@ -168,7 +168,7 @@ def tested(learned: Bench, path: str, call: argparse.Namespace) -> Iterator[dict
 
 
 def fixed(bench: Bench) -> Iterator[dict[str, Any]]:
-    """Methods without any training."""
+    """The rows of methods without training."""
     table = bench.scores.scores
     for name, values in (("random", table.mean(axis=1)), ("oracle", table.max(axis=1))):
         yield {"method": name, "folds": bench.mean(values), "left_out": bench.mean(values)}
@@ -181,7 +181,7 @@ def rows_of(bench: Bench, call: argparse.Namespace) -> dict[str, Callable[[int],
     else:
         choices = {kind: (kind, {}) for kind in call.kinds}
     for kind, settings in choices.values():
-        configure(kind, split(kind, settings)[1])  # raises for a wrong setting before the work starts
+        configure(kind, split(kind, settings)[1])  # raises an error for a wrong setting before the work starts
     rows: dict[str, Callable[[int], Choose]] = {name: partial(by_head, bench, *of) for name, of in choices.items()}
     if call.settings:
         return rows

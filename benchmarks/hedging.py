@@ -1,7 +1,7 @@
-"""What `hedge_seconds` saves and costs where some requests are slow.
+"""What `hedge_seconds` saves and costs if some requests are slow.
 
-A stub server lets a share of the requests wait before their first token, at random. The same clients ask
-`zooter serve` with each value of `hedge_seconds`; 0 is without.
+A stub server delays the first token of a random share of the requests. The same clients send requests to
+`zooter serve` with each value of `hedge_seconds`; 0 turns hedging off.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from servers import stub_server
 
 from serve import Load, load, zooter
 
-CLIENTS, SECONDS = 8, 60  # of each value
-SHARE, SLOW = 0.1, 8  # of the requests that are slow, and the seconds that they wait before their first token
+CLIENTS, SECONDS = 8, 60  # per value of `hedge_seconds`
+SHARE, SLOW = 0.1, 8  # the share of slow requests, and their delay in seconds before the first token
 
 
 def main() -> None:

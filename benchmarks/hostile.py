@@ -1,8 +1,9 @@
-"""Hostile clients and servers beside honest ones: how long honest clients wait for the first token, and what becomes of
-the attacks.
+"""Hostile clients and servers beside honest ones: how long honest clients wait for the first token, and how the attacks
+end.
 
 A stub server answers behind `zooter serve` with API keys. Honest clients send one request after the other, in turns
-alone and beside as many hostile ones, which have a process and a key of their own and make one attack after the other.
+alone and beside the same number of hostile clients, which have a separate process and key and make one attack after
+the other.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from serve import RATE, TOKENS, Load, load, zooter
 from zooter_core.serve.bodies import MOST_CONVERSATIONS
 from zooter_core.serve.keys import Key, add_key
 
-ATTACK_SECONDS = 15.0  # after which an attack that nobody ends is given up
+ATTACK_SECONDS = 15.0  # after which a client gives up an attack that the server does not end
 PAUSE_SECONDS = 0.2  # between two attacks of one client
-HEALTH_SECONDS = 0.5  # between two looks at /health
+HEALTH_SECONDS = 0.5  # between two requests of /health
 CHAT = "/v1/chat/completions"
 ALONE, BESIDE = "alone", "beside hostile clients"  # kinds of turns
 NESTED = b"[" * (30 << 20)
@@ -59,7 +60,7 @@ def main() -> None:
 
 @dataclass
 class Turns:
-    """What the turns of one kind have shown: of honest clients, of looks at /health, and processor time by process."""
+    """The measurements of one kind of turns: of honest clients, of /health, and processor time by process."""
 
     load: Load = field(default_factory=Load)
     health: list[float] = field(default_factory=list)
@@ -78,7 +79,7 @@ class Turns:
 
 
 def measure(target: Server, stub: Server, keys: Sequence[str], options: argparse.Namespace) -> None:
-    """Turns of honest clients alone and beside hostile ones; prints the figures of both, and the outcomes."""
+    """Run honest clients alone and beside hostile ones, in turns. Print the figures of both, and the outcomes."""
     turns = {ALONE: Turns(), BESIDE: Turns()}
     outcomes: Counter[str] = Counter()
     megabytes = [target.megabytes]
@@ -111,7 +112,7 @@ def measure(target: Server, stub: Server, keys: Sequence[str], options: argparse
 
 
 async def honest(port: int, clients: int, seconds: float, result: Load, key: str, health: list[float]) -> None:
-    """Honest clients for some time, with a look at /health now and then."""
+    """Run honest clients for some time, and request /health at intervals."""
 
     async def look() -> None:
         while True:
@@ -130,14 +131,14 @@ async def honest(port: int, clients: int, seconds: float, result: Load, key: str
 
 
 def start_attacks(port: int, key: str, seconds: float, clients: int) -> subprocess.Popen[str]:
-    """The hostile clients, in a process of their own."""
+    """Start the hostile clients in a separate process."""
     command = [sys.executable, __file__, "--attack", str(port), key]
     command += ["--seconds", str(seconds), "--clients", str(clients)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 async def attack(options: argparse.Namespace) -> dict[str, int]:
-    """What became of the attacks of all hostile clients: how often each outcome."""
+    """Run the attacks of all hostile clients. Return how often each outcome occurred."""
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # connections that the server ends
     port, key = int(options.attack[0]), options.attack[1]
     until = time.perf_counter() + options.seconds
@@ -165,7 +166,7 @@ async def attack(options: argparse.Namespace) -> dict[str, int]:
 
 
 class Connection:
-    """One connection of a client that need not keep to HTTP."""
+    """One connection of a client that may violate HTTP."""
 
     def __init__(self, port: int, key: str) -> None:
         self._port, self._key = port, key
@@ -182,7 +183,7 @@ class Connection:
         return "".join([f"{method} {path} HTTP/1.1\r\n", *(f"{k}: {v}\r\n" for k, v in lines.items())]).encode()
 
     async def exchange(self, method: str, path: str, body: bytes = b"", **headers: object) -> str:
-        """Send a request; its status."""
+        """Send a request. Return the status of the answer."""
         reader, writer = await self.open()
         writer.write(self.head(method, path, content_length=len(body), **headers) + b"\r\n" + body)
         return await status(reader)
@@ -193,7 +194,7 @@ class Connection:
 
 
 async def status(reader: asyncio.StreamReader) -> str:
-    """The status of an answer, `closed` if there is none."""
+    """The status of an answer; `closed` if there is none."""
     line = await reader.readline()
     return line.split(b" ")[1].decode() if line else "closed"
 
@@ -225,7 +226,7 @@ async def long_header(connection: Connection) -> str:
 
 
 async def flood(connection: Connection, first: bytes, parts: Iterable[bytes]) -> str:
-    """Send headers until the server has had enough."""
+    """Send headers until the server ends the connection."""
     reader, writer = await connection.open()
     writer.write(connection.head("POST", CHAT) + first)
     answer = asyncio.ensure_future(status(reader))
@@ -249,7 +250,7 @@ async def slow_body(connection: Connection) -> str:
 
 
 async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> str:
-    """Send a byte now and then until the server has had enough."""
+    """Send a byte at a time, slowly, until the server answers."""
     answer = asyncio.ensure_future(status(reader))
     for byte in data:
         writer.write(bytes([byte]))
@@ -265,7 +266,7 @@ async def nested_arrays(connection: Connection) -> str:
 
 
 async def many_texts(connection: Connection) -> str:
-    """As many texts to route as one request may have, for a client that does not wait."""
+    """Send a request with the largest number of texts to route, and do not wait for the answer."""
     texts = [
         [{"role": "user", "content": f"{random.random()} {'many words ' * 90}"}] for _ in range(MOST_CONVERSATIONS)
     ]
@@ -276,7 +277,7 @@ async def many_texts(connection: Connection) -> str:
 
 
 async def never_reads(connection: Connection) -> str:
-    """A stream of 25 MB that nobody reads, until the server ends it."""
+    """Request a stream of 25 MB, and do not read it until the server ends it."""
     _, writer = await connection.open()
     body = chat("Write without end", stream=True)
     writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -297,7 +298,7 @@ async def leaves(connection: Connection) -> str:
 
 
 async def image(connection: Connection) -> str:
-    """An image that no candidate can read."""
+    """Send an image that no candidate can read."""
     parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "data:image/png;,"}}]
     return await connection.exchange("POST", CHAT, chat(parts))
 
@@ -315,7 +316,7 @@ async def flood_of_tokens(connection: Connection) -> str:
 
 
 async def flooded(connection: Connection, what: str) -> str:
-    """An answer of a server that sends without end, read to the end that the endpoint makes of it."""
+    """Read the answer of a server that never stops sending, until the endpoint ends it."""
     reader, writer = await connection.open()
     body = chat(f"Flood with {what}", stream=True)
     writer.write(connection.head("POST", CHAT, content_length=len(body)) + b"\r\n" + body)

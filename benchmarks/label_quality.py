@@ -1,13 +1,13 @@
-"""How good labels are where the reward model is unsure: python benchmarks/label_quality.py REWARDS TRUTH
+"""How good labels are if the reward model is unsure: python benchmarks/label_quality.py REWARDS TRUTH
 
-Two score files over the same candidates: rewards of a reward model, and true scores (verified outcomes or a judge's
-preferences). With `--judges ae2 ae1`, both are one file whose lines have the scores of these two judges; the candidates
-are then those that both have judged on nine queries in ten, and the queries those on which they have judged all of
-these. Queries are split into fifths by their reward entropy (the paper's figure 3). For plain and for enhanced
-labels, the script prints the true score of the candidate that the label ranks first, on a scale from a random choice
-(0) to the best one (1). `rank` is Spearman's correlation of reward entropy with the gain of that score over a random
-choice: below 0 labels are worse where the reward model is unsure. `minus plain` is the 95% interval of the difference
-from plain labels, beta = 1.
+The arguments are two score files over the same candidates: rewards of a reward model, and true scores (verified
+outcomes or a judge's preferences). With `--judges ae2 ae1`, a single file has the scores of these two judges; the
+candidates are then those that both judges scored on nine queries in ten, and the queries those on which both scored all
+of these candidates. Queries are split into fifths by their reward entropy (the paper's figure 3). For plain and for
+enhanced labels, the script prints the true score of the candidate that the label ranks first, on a scale from a random
+choice (0) to the best one (1). `rank` is Spearman's correlation of reward entropy with the gain of that score over a
+random choice: if it is below 0, labels are worse for queries on which the reward model is unsure. `minus plain` is the
+95% interval of the difference from plain labels, beta = 1.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DRAWS = 2000
 
 
 def matched(rewards: Scores, truth: Scores) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of the rewards whose query is in the truth, and their true scores, shape (rows, N)."""
+    """The rows of the rewards whose query has true scores, and these scores, shape (rows, N)."""
     place = {query.text: row for row, query in enumerate(truth.queries)}
     rows = [row for row, query in enumerate(rewards.queries) if query.text in place]
     worth = truth.of_columns(map(truth.candidates.index, rewards.candidates)).scores
@@ -43,7 +43,7 @@ def matched(rewards: Scores, truth: Scores) -> tuple[np.ndarray, np.ndarray]:
 
 
 def of_judges(path: str, judges: Sequence[str], without: Sequence[str]) -> tuple[Scores, Scores]:
-    """The scores of the two judges, of the same candidates on the same queries."""
+    """The scores of the two judges for the same candidates on the same queries."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
     counts = Counter(name for line in lines for name in line[judges[0]].keys() & line[judges[1]].keys())
@@ -84,10 +84,10 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 def quality(
     plain: np.ndarray, tags: Sequence[Sequence[str]], rows: np.ndarray, worth: np.ndarray, betas: Sequence[float]
 ) -> dict[str, Any]:
-    """A row for each beta, with fifths of the queries from the surest to the least sure, and all queries.
+    """A row per beta: each fifth of the queries, from the lowest to the highest reward entropy, and all queries.
 
-    Tag priors come from all labels, shape (n, N); queries of `rows` whose candidates all have the same score are left
-    out.
+    Tag priors are computed from all labels, shape (n, N). Queries of `rows` whose candidates all have the same score
+    are left out.
     """
     decided = worth.max(axis=1) > worth.min(axis=1)  # with equal scores no label can be wrong
     judged, worth = rows[decided], worth[decided]

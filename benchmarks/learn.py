@@ -1,20 +1,21 @@
 """A replay of traffic: what learning from it gains. python benchmarks/learn.py FILE [--seeds 20]
 
-A score file becomes a stream of queries: 1,200 of the first kinds of task train the first router, the rest arrive one
+A score file becomes a stream of queries: 1,200 of the first kinds of task train the first router, the others arrive one
 by one. Two new kinds of task appear, a candidate gets worse (half of its answers are worth nothing from then on), and
 another joins. Every learner sees the same stream and only the rewards that it pays for. The learner, the contest and
 the sampling are those of `zooter learn`.
 
-The table has the mean score x 100, the calls beyond the served answer a query, and the share of what answering
-everything with all candidates gains over never learning: in all, from 400 queries after a candidate got worse until the
-next one joins, and from 200 queries after the newcomer's burst on. Intervals are of 95%, over streams.
+The table has the mean score x 100, the extra calls per query beyond the served answer, and a share of the gain: of what
+answering everything with all candidates gains over never learning. The share is given for the whole stream, for the
+queries from 400 after a candidate got worse until the next one joins, and for those from 200 after the newcomer's
+burst. Intervals are 95% intervals over streams.
 
-Below it stand the switches, judged by the true scores of the next 400 queries, what serves then against what served
-before: "promote" and "rollback" were decided by the gate, "follow" is each later refit of a promoted learner that took
-over because it had earned more on pairs of its own.
+Below the table are the switches, each with the difference in true score between the new and the previous router on the
+next 400 queries. The gate decides "promote" and "rollback"; "follow" is a later refit of a promoted learner that took
+over because it had earned more on its own pairs.
 
-`--noise` adds normal noise to every reward that a learner sees, in spreads of the rewards. A method takes about a
-second of one core a stream (OMP_NUM_THREADS=1).
+`--noise` adds normal noise to every reward that a learner sees, in spreads of the rewards. A method takes about one
+second per stream on one core (OMP_NUM_THREADS=1).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from zooter_core.router.encoder import Encoder
 
 TRAINING, WORSE, JOINS, STEP = 1200, 2000, 3300, 100
 BURST, STORED = 200, 1000  # queries that a newcomer answers, out of the latest
-RECENT = 2000  # queries whose rewards tell the spread
+RECENT = 2000  # queries from whose rewards the spread is computed
 JUDGED, MARGIN = 400, 0.02  # later queries that judge a promotion, and the loss that makes it a mistake
 HALF_LIFE, PENALTY, BANDIT_STEP = 500.0, 30.0, 50  # of the bandits
 Array = np.ndarray
@@ -67,10 +68,11 @@ class Stream:
     """Queries in their order, with every candidate's true score and the reward that a learner would see.
 
     Attributes:
-        train_vectors, train_rewards: of the first router; the newcomer has no reward there (NaN).
-        vectors: shape (n, width). truth, rewards: shape (n, m).
+        train_vectors, train_rewards: the training data of the first router, without rewards of the newcomer (NaN).
+        vectors: shape (n, width).
+        truth, rewards: shape (n, m).
         newcomer: the candidate that joins at query JOINS.
-        lots: uniform numbers, shape (n, 2), by which every learner draws its samples.
+        lots: uniform random numbers, shape (n, 2), with which every learner draws its samples.
     """
 
     train_vectors: Array
@@ -109,7 +111,7 @@ class Stream:
         return len(self.truth)
 
     def available(self, place: int) -> Array:
-        """Which candidates there are when a query arrives, shape (m,)."""
+        """Which candidates are in the pool when a query arrives, shape (m,)."""
         result = np.ones(self.truth.shape[1], dtype=bool)
         result[self.newcomer] = place >= JOINS
         return result
@@ -124,7 +126,7 @@ class Stream:
 
 @dataclass
 class Played:
-    """Who answered, the extra calls, and each switch: its place and the gain over the next JUDGED queries."""
+    """Which candidates answered, the extra calls, and each switch: its place and gain on the next JUDGED queries."""
 
     served: Array
     calls: float = 0.0
@@ -136,10 +138,10 @@ class How:
     """A learner.
 
     Attributes:
-        share: of the queries that all candidates answer.
-        served: whether the reward of every served answer counts.
+        share: the share of the queries that all candidates answer.
+        served: whether the learner uses the reward of every served answer.
         pairs: the share of disagreements that two candidates answer.
-        gate: a contest decides when the learner's routers serve; without, each does so at once.
+        gate: the contest's rule for when the learner's routers serve; None if each serves immediately.
     """
 
     share: float
@@ -153,7 +155,7 @@ def chooser(router: Linear, available: Array) -> Choose:
 
 
 def learn(stream: Stream, how: How) -> Played:
-    """Play a stream to a learner and, where it has a gate, to the contest."""
+    """Play a stream to a learner and, if it has a gate, to the contest."""
     learner = Learner(stream.train_vectors, stream.train_rewards)
     contest: Contest[Choose] = Contest(chooser(learner.router(), stream.available(0)))
     sampling, looked = SamplingPlan(how.share, how.pairs), np.full(stream.truth.shape, np.nan)
@@ -167,7 +169,7 @@ def learn(stream: Stream, how: How) -> Played:
         played.served[rows] = rivals[0]
         sample, candidates = draw_answers(rivals[0], rivals, stream.lots[rows], sampling, len(available))
         candidates &= available
-        if not how.served:  # rewards of the sample and of pairs alone
+        if not how.served:  # only rewards of the sample and of pairs
             candidates = candidates & (sample | (candidates.sum(axis=1) > 1))[:, None]
         extra = candidates.copy()
         extra[np.arange(len(rows)), rivals[0]] = False
@@ -185,7 +187,7 @@ def learn(stream: Stream, how: How) -> Played:
 
 
 def compete(stream: Stream, contest: Contest[Choose], how: How, router: Choose, place: int, played: Played) -> None:
-    """The learner's router becomes the challenger, or the champion where there is no gate."""
+    """Make the learner's router the challenger, or the champion if there is no gate."""
     if how.gate is None:
         contest.champion = router
         return
@@ -195,7 +197,7 @@ def compete(stream: Stream, contest: Contest[Choose], how: How, router: Choose, 
 
 
 def burst(stream: Stream, learner: Learner, looked: Array, played: Played) -> None:
-    """The newcomer answers stored queries."""
+    """Let the newcomer answer stored queries."""
     rows, rewards = stream.stored(), np.full((BURST, stream.truth.shape[1]), np.nan)
     rewards[:, stream.newcomer] = stream.rewards[rows, stream.newcomer]
     learner.catch_up(stream.vectors[rows], rewards)
@@ -204,7 +206,7 @@ def burst(stream: Stream, learner: Learner, looked: Array, played: Played) -> No
 
 
 def gain(stream: Stream, before: Choose, after: Choose, place: int) -> float:
-    """What a switch is worth, by the true scores of the queries after it."""
+    """The gain of a switch: the mean difference of true scores on the queries after it."""
     rows = np.arange(place, min(place + JUDGED, len(stream)))
     if not len(rows):
         return 0.0
@@ -213,7 +215,7 @@ def gain(stream: Stream, before: Choose, after: Choose, place: int) -> float:
 
 
 def bandit(stream: Stream, width: float, thompson: bool) -> Played:
-    """LinUCB, or Thompson sampling: faded regressions from one reward a query, whose uncertainty makes it explore."""
+    """LinUCB or Thompson sampling: decayed regressions from one reward per query, which explore by uncertainty."""
     rng, axes = np.random.default_rng(0), directions(stream.train_vectors)
     x, sums = stream.vectors @ axes, Sums(stream.truth.shape[1], axes.shape[1], HALF_LIFE)
     sums.add(stream.train_vectors @ axes, stream.train_rewards)
@@ -240,7 +242,7 @@ def never(stream: Stream) -> Played:
 
 
 def single(stream: Stream) -> Played:
-    """The best single candidate in hindsight, of those that are there from the start."""
+    """The best single candidate in hindsight, among those in the pool from the start."""
     means = np.where(stream.available(0), stream.truth.mean(axis=0), -np.inf)
     return Played(np.full(len(stream), int(means.argmax())))
 
@@ -280,7 +282,7 @@ def row_of(stream: Stream) -> dict[str, Any]:
 
 
 def share(rows: Sequence[dict[str, Any]], name: str, part: str) -> tuple[float, float, float]:
-    """The share of the gain of ALL over NEVER, of the sums over streams, with its bootstrap interval."""
+    """The share of the gain of ALL over NEVER, from sums over streams, with its bootstrap interval."""
     one, low, high = (np.array([row["methods"][n][part] for row in rows]) for n in (name, NEVER, ALL))
     draws = np.random.default_rng(0).integers(0, len(rows), (2000, len(rows)))
     shares = (one - low)[draws].sum(axis=1) / (high - low)[draws].sum(axis=1)

@@ -1,11 +1,10 @@
 """A model breaks behind the endpoint: python benchmarks/learn_serve.py [--requests 1500] [--only crowd]
 
-`zooter serve --learn` answers a scripted crowd with a copy of the embedded fleet, and `zooter learn` runs beside it as
-a process of its own. Halfway, the mix of skills changes and `code` is replaced by a server that answers nonsense.
-`crowd` shows the share of evident queries that go right, window by window, and that `zooter learn rollback` brings the
-first router back to the bit. After each window the crowd waits until everything is judged, so that the figures count
-requests and do not depend on the speed of the machine. `promotion` shows what it costs the endpoint to take another
-router.
+`zooter serve --learn` answers scripted clients with a copy of the embedded fleet, and `zooter learn` runs in a separate
+process. Halfway, the mix of skills changes and `code` is replaced by a server that answers nonsense. `crowd` shows the
+share of evident queries that are routed correctly in each window, and that `zooter learn rollback` restores the first
+router bit by bit. After each window, the clients wait until everything is judged, so that the figures do not depend on
+the speed of the machine. `promotion` shows what it costs the endpoint to load another router.
 """
 
 from __future__ import annotations
@@ -49,15 +48,15 @@ EXPERTS = {
 }  # of the skills in models/starter and tests/data/skill_queries.jsonl
 BEFORE = {"math": 0.3, "code": 0.15, "writer": 0.25, "chat": 0.3}
 AFTER = {"math": 0.15, "code": 0.45, "writer": 0.25, "chat": 0.15}
-EVIDENT_SHARE = 0.6  # of the requests; the others have a skill, but no evident expert
+EVIDENT_SHARE = 0.6  # the share of evident requests; the others have a skill, but no evident expert
 BROKEN = "code"
 WINDOW = 50
 TOKENS = 16
 CLIENTS = 3
-SAMPLING = SamplingPlan(0.05, 1.0)  # of queries that every model answers, and that two answer where routers differ
+SAMPLING = SamplingPlan(0.05, 1.0)  # of queries that all models answer, and that two answer if routers differ
 PROMOTIONS = 3
 Question = tuple[str, str, bool]  # a query, its expert, and whether that is evident
-# `zooter learn`, but a turn a second and with a share of pairs. Arguments: the fleet, the data, both shares.
+# `zooter learn`, but with one turn per second and a share of pairs. Arguments: the fleet, the data, both shares.
 LEARNER = """
 import sys
 from pathlib import Path
@@ -72,7 +71,7 @@ take_turns(load_fleet(Path(fleet)), Path(data), LearnSettings(SamplingPlan(float
 
 @dataclass
 class Answer:
-    """What a client saw."""
+    """The outcome of a request, as its client sees it."""
 
     expert: str
     evident: bool
@@ -82,7 +81,7 @@ class Answer:
 
     @property
     def right(self) -> bool:
-        """Whether the expert answered, or for a broken expert anyone else."""
+        """Whether the expert answered or, if the expert is broken, another model."""
         return self.model != BROKEN if self.broken and self.expert == BROKEN else self.model == self.expert
 
 
@@ -100,7 +99,7 @@ def queries() -> dict[bool, dict[str, list[str]]]:
 
 
 def crowd(count: int, dice: random.Random) -> list[Question]:
-    """The requests in their order. A query comes again only when all others of its expert have been asked."""
+    """The requests in their order. A query is repeated only after all other queries of its expert."""
     every, decks, questions = queries(), {}, []
     for number in range(count):
         mix = BEFORE if number < count // 2 else AFTER
@@ -114,7 +113,7 @@ def crowd(count: int, dice: random.Random) -> list[Question]:
 
 @dataclass
 class Place:
-    """A fleet of ours with its endpoint and its learner."""
+    """A copy of the embedded fleet with its endpoint and its learner."""
 
     fleet: Path
     data: Path
@@ -124,7 +123,7 @@ class Place:
     news: list[str] = field(default_factory=list)
 
     def ask(self, question: Question) -> Answer:
-        """One request, as a client sees it."""
+        """Send one request. Return its outcome."""
         query, expert, evident = question
         body = {"model": "auto", "stream": True, "max_tokens": TOKENS, "messages": [{"role": "user", "content": query}]}
         connection, begun, first, model = http.client.HTTPConnection("127.0.0.1", self.endpoint.port), 0.0, 0.0, ""
@@ -142,12 +141,12 @@ class Place:
         return Answer(expert, evident, model, first, self.broken)
 
     def ask_all(self, questions: Sequence[Question]) -> list[Answer]:
-        """Several requests, a few at a time."""
+        """Send several requests, a few at a time. Return the outcomes of those that were answered."""
         with ThreadPoolExecutor(CLIENTS) as pool:
-            return [one for one in pool.map(self.ask, questions) if one.model]  # without a word, nobody
+            return [one for one in pool.map(self.ask, questions) if one.model]  # "" without a word
 
     def break_code(self, stub: str) -> None:
-        """Let a server that answers nonsense take the place of `code`, and the endpoint load the fleet anew."""
+        """Replace `code` with a server that answers nonsense, and let the endpoint reload the fleet."""
         keys = {"backend": "openai", "model": "stub", "base_url": stub, "adapter": None}
         change_candidate(self.fleet, BROKEN, keys)
         self.endpoint.process.send_signal(signal.SIGHUP)
@@ -157,16 +156,16 @@ class Place:
         self.broken = True
 
     def listen(self) -> None:
-        """Keep what the learner says, until it ends."""
+        """Store the learner's output until it ends."""
         assert self.learner is not None
         assert self.learner.stdout is not None
         for line in self.learner.stdout:
             self.news.append(line.strip())
 
     def caught_up(self) -> list[str]:
-        """Wait until the learner has nothing left to judge; what it says until then."""
+        """Wait until the learner has judged everything. Return its output until then."""
         assert self.learner is not None
-        time.sleep(1)  # the endpoint stores what ended
+        time.sleep(1)  # until the endpoint has stored finished requests
         before, place, idle = _router(self), len(self.news), 0
         while idle < 2:  # the first of two turns may have begun earlier
             if self.learner.poll() is not None:
@@ -184,7 +183,7 @@ class Place:
 
 @contextmanager
 def place(folder: Path) -> Iterator[Place]:
-    """The embedded fleet's copy, served, and a learner."""
+    """Serve a copy of the embedded fleet, with a learner."""
     fleet, data, port = folder / "fleet", folder / "data", free_port()
     shutil.copytree(EMBEDDED_FLEET, fleet)
     set_table(fleet, "generation", {"max_new_tokens": TOKENS, "temperature": 0.3})
@@ -207,7 +206,7 @@ def place(folder: Path) -> Iterator[Place]:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """Of each file below."""
+    """The hash of each file in a folder and its subfolders."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -244,7 +243,7 @@ def show_crowd(count: int, seed: int) -> None:
 
 
 def summary(answers: Sequence[Answer], count: int) -> None:
-    """How far the share of right ones falls, and after how many requests the latest 50 are as good as before."""
+    """Print how far the share of right answers falls, and the requests until the latest 50 are as good as before."""
     halves = np.array([answer.broken for answer in answers])
     evident = np.array([answer.evident for answer in answers])
     right = np.array([answer.right for answer in answers])
@@ -263,7 +262,7 @@ def summary(answers: Sequence[Answer], count: int) -> None:
 
 
 def rolled_back(site: Place, first: bytes, routers: dict[str, str]) -> None:
-    """Go back to the first router, and compare every byte."""
+    """Roll back to the first router, and compare every byte."""
     zooter = [sys.executable, "-m", "zooter_core.cli", "learn", "rollback", "--fleet", str(site.fleet)]
     assert site.learner is not None
     site.learner.terminate()
@@ -286,7 +285,7 @@ def _router(site: Place) -> str:
 
 
 def show_promotion(seed: int) -> None:
-    """Requests one after another, before and after the endpoint takes a router that `zooter learn` might have made."""
+    """Send requests one after another, before and after the endpoint loads a router like those of `zooter learn`."""
     count = 100
     questions = crowd(count * (PROMOTIONS + 1), random.Random(seed))
     print("| routers taken | p50 to the first token | p95 | slowest | memory of the endpoint and its models |")

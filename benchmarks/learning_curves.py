@@ -1,12 +1,12 @@
 """Routers from few queries and from many: python benchmarks/learning_curves.py [FILE...] [--pairs] [--synthetic]
 
-For each size, the mean score of the candidates that each kind of router chooses for unseen queries, over seeds, which
-draw the training queries: `folds` from a random part of the file, `left out` from all data sets but one. With `mix`, a
-third of the data sets is four times as frequent among the judged queries as in training, the others a quarter.
-`single` is the candidate that is best on the same training queries. The interval is that of a difference over the seeds
-(95%); `worst` is the smallest difference from `single` of any seed.
-`--pairs` takes two candidates of each file instead, as RouteLLM does: the best with the worst, and the two best.
-`--synthetic` adds sets whose truth is known: 2 to 20 candidates, ties, gaps, noise alone.
+Prints, for each number of training queries, the mean score of the candidates that each kind of router chooses for
+unseen queries, over seeds. A seed draws the training queries: `folds` from a random part of the file, `left out` from
+all data sets but one. With `mix`, a third of the data sets is four times as frequent in the test as in training, the
+others a quarter as frequent. `single` is the best candidate on the same training queries. The interval is that of a
+difference over the seeds (95%); `worst` is the smallest difference from `single` of any seed.
+`--pairs` uses two candidates of each file instead, as RouteLLM does: the best and the worst, and the two best.
+`--synthetic` adds data sets with known truth: 2 to 20 candidates, ties, gaps, only noise.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from zooter_core.router.encoder import Encoder
 
 SIZES = (50, 100, 200, 500, 1000, 2000, 5000)
 SPLITS = ("folds", "mix", "left out")
-JUDGED = 900  # queries that a seed judges by, at most
+JUDGED = 900  # most test queries per seed
 WIDTH, TOPICS = 64, 8  # of synthetic sets
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
 class Synthetic:
-    """A synthetic set: the query's topic decides who is good, with noise.
+    """A synthetic data set: scores depend on the query's topic, with noise.
 
     Attributes:
-        signal: how much of a score is the topic's.
-        plane: how much is a linear function of the vector instead.
+        signal: the weight of the topic in a score.
+        plane: the weight of a linear function of the vector instead.
         right: whether a score is 0 or 1, so that most queries tie.
         missing: the share of scores that are missing.
     """
@@ -83,7 +83,7 @@ SYNTHETIC = {
 
 
 class Lessons:
-    """The training queries and the judged ones of each seed, for the splits of a set."""
+    """The training and test queries of each seed, for the splits of a data set."""
 
     def __init__(self, bench: Bench, seeds: int) -> None:
         self.bench, self.seeds = bench, seeds
@@ -93,7 +93,7 @@ class Lessons:
         return list(dict.fromkeys(self.bench.scores.datasets))
 
     def of(self, split: str, size: int) -> Iterator[tuple[int, Array, Array]]:
-        """(seed, training rows, judged rows); none where the set is too small."""
+        """(seed, training rows, test rows); none if the data set is too small."""
         names, count = self.bench.names, len(self.bench.names)
         for seed in range(self.seeds):
             order = np.random.default_rng(1000 + seed).permutation(count)
@@ -109,7 +109,7 @@ class Lessons:
                 yield seed, np.sort(rest[:size]), np.sort(judged)
 
     def _other_mix(self, rows: Array, seed: int) -> Array:
-        """Of these rows, JUDGED with replacement, of which some data sets have more and the others less."""
+        """JUDGED of these rows, drawn with replacement, more often from some data sets than from the others."""
         rng = np.random.default_rng(2000 + seed)
         frequent = rng.choice(self.datasets, max(1, len(self.datasets) // 3), replace=False)
         weights = np.where(np.isin(self.bench.names[rows], frequent), 4.0, 0.25)
@@ -117,7 +117,7 @@ class Lessons:
 
 
 def pairs(bench: Bench) -> dict[str, Bench]:
-    """The same queries with two candidates."""
+    """The same queries with pairs of candidates."""
     scores = bench.scores
     order = [scores.candidates[column] for column in np.argsort(-mixture.level(scores.scores), kind="stable")]
     place = {query.id: row for row, query in enumerate(scores.queries)}
@@ -160,7 +160,7 @@ def rows_of(name: str, bench: Bench, call: argparse.Namespace) -> Iterator[dict[
 
 
 def difference(values: Array) -> list[float]:
-    """The mean over the draws, and its interval; where all draws have the same difference, that is the interval too."""
+    """The mean over the draws, and its interval; if all draws have the same difference, both ends are the mean."""
     mean = float(values.mean())
     return [mean, *(metrics.interval(values) if metrics.has_spread(values) else (mean, mean))]
 

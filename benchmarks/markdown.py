@@ -1,8 +1,8 @@
 """How parsing time grows with untrusted text: python benchmarks/markdown.py
 
-Tests hostile patterns: first on what pages draw, up to the MOST characters of one bubble, then on everything else that
-reads a model's text. Prints the seconds for half of the characters and for all of them, and the ratio. Exit code 1 if
-the time grows clearly faster than the text, or if one text takes more than SLOW seconds.
+Tests hostile patterns: first on the functions that pages draw with, up to the MOST characters of one bubble, then on
+all other functions that read a model's text. Prints the seconds for half of the characters and for all of them, and the
+ratio. The exit code is 1 if the time grows clearly faster than the text, or if a text takes more than SLOW seconds.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ READERS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
 
 
 def seconds(value: str, read: Callable[[str], object]) -> float:
-    """The shortest of TIMES processor times, which other load does not count in."""
+    """The shortest of TIMES processor times, which exclude other load."""
     best = float("inf")
     for _ in range(TIMES):
         markdown._markdown.cache_clear()

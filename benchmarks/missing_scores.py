@@ -1,10 +1,10 @@
 """Routers from incomplete scores: python benchmarks/missing_scores.py FILE [--seeds 3]
 
-Two trials on 5-fold cross-validation, with every score of the judged queries in place (mean score x 100, unweighted
+Two experiments with 5-fold cross-validation, in which the test queries keep all scores (mean score x 100, unweighted
 over data sets):
 - a share of the training scores is removed at random (each query keeps two);
-- one candidate keeps its scores on a tenth of the training queries only, each candidate in turn: how often the router
-  chooses it, beside the router that saw all of its scores.
+- each candidate in turn keeps its scores on only a tenth of the training queries: how often the router chooses it,
+  compared with a router trained on all scores.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from zooter_core.router.clusters import cluster_tags
 from zooter_core.router.encoder import Encoder
 from zooter_core.router.kinds import ZOOTER, configure
 
-SHARES = (0.3, 0.6)  # of the training scores that are removed
-RARE = 0.1  # of the queries on which a rare candidate keeps its score
+SHARES = (0.3, 0.6)  # shares of the training scores that are removed
+RARE = 0.1  # share of the queries on which a rare candidate keeps its score
 
 
 def thinned(table: Array, share: float, seed: int) -> Array:
-    """Scores of which a share is missing (NaN), with two left of every query."""
+    """Scores of which a share is removed (NaN); each query keeps two."""
     dice = np.random.default_rng(seed).random(table.shape)
     keep = dice >= share
     keep |= dice >= np.sort(dice, axis=1)[:, -2:].min(axis=1, keepdims=True)
@@ -33,7 +33,7 @@ def thinned(table: Array, share: float, seed: int) -> Array:
 
 
 def choices(bench: Bench, table: Array, seed: int) -> Array:
-    """The candidate chosen for each query by a router that learned from the other folds' rows of `table`."""
+    """The candidate chosen for each query by a router that was trained on the other folds' rows of `table`."""
     chosen = np.empty(len(table), dtype=int)
     for mask in splits(bench.names, seed)["folds"]:
         rows = np.flatnonzero(~mask)
@@ -48,7 +48,7 @@ def mean_score(bench: Bench, chosen: Array) -> float:
 
 
 def rare(table: Array, column: int, share: float, seed: int) -> Array:
-    """Scores of which one candidate keeps a share only."""
+    """Scores of which one candidate keeps only a share."""
     lost = np.random.default_rng(seed).random(len(table)) >= share
     thin = table.copy()
     thin[lost, column] = np.nan

@@ -1,10 +1,10 @@
 """How good the router of models/open-models is: python benchmarks/open_models.py FILE [--left-out]
 
-Five-fold cross-validation: the router of `zooter distill --scores` learns from four folds and chooses for the fifth,
-between all models, between the five that Ollama runs, and between every two or more of these. `single` is the model
-with the best mean on the training folds, `perfect` the best one of each query. Means are over queries, the interval is
-that of the mean difference from `single` (95%, bootstrap over queries). With --left-out each fold is all data sets of
-one kind of task (TASKS), so that the router has seen nothing like the queries that it chooses for.
+Five-fold cross-validation: the router of `zooter distill --scores` is trained on four folds and chooses for the fifth,
+from all models, from the five that Ollama runs, and from every subset of two or more of these. `single` is the model
+with the best mean on the training folds, `perfect` the best model of each query. Means are over queries; the interval
+is that of the mean difference from `single` (95%, bootstrap over queries). With --left-out, each fold contains all data
+sets of one kind of task (TASKS), so that the test queries are unlike the training queries.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def folds_of(scores: Scores, left_out: bool, seed: int) -> Array:
 
 
 def unseen(scores: Scores, encoder: Encoder, folds: Array) -> Array:
-    """The probabilities of each query by a router that learned from the other folds, shape (n, N)."""
+    """The probabilities of each query by a router that was trained on the other folds, shape (n, N)."""
     vectors = encoder.embed_all([query.text for query in scores.queries])
     probabilities = np.empty(scores.scores.shape)
     for fold in np.unique(folds):
@@ -59,7 +59,7 @@ def unseen(scores: Scores, encoder: Encoder, folds: Array) -> Array:
 
 
 class Pool:
-    """What a pool earns on each query: by the router, by the single best of the training folds, by a perfect choice."""
+    """A pool's score on each query: of the router, of the best single model in training, of a perfect choice."""
 
     def __init__(self, scores: Scores, probabilities: Array, folds: Array, names: Sequence[str]) -> None:
         columns = [scores.candidates.index(name) for name in names]
@@ -80,7 +80,7 @@ class Pool:
 
 
 def figures(scores: Scores, probabilities: Array, folds: Array, fleet: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """A row for each pool, and of the first two pools one for each data set."""
+    """A row per pool and, for the first two pools, a row per data set."""
     datasets = np.array(scores.datasets)
     pools = {"all": scores.candidates, "the fleet": fleet}
     for name, names in pools.items():

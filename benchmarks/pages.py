@@ -1,20 +1,20 @@
 """How fast each page of the demo is, in a real browser: python benchmarks/pages.py (needs Chromium)
 
-In each round, `zooter demo` on the embedded fleet starts anew, and a tab opens Chat and stays there a few seconds. Then
-it clicks on every page (first), on every page again (later), opens each in a new tab by its address (link), and does so
+Each round starts `zooter demo` on the embedded fleet, opens Chat in a tab and stays there for a few seconds. Then it
+clicks on every page (first), on every page again (later), opens each in a new tab by its address (link), and does so
 once more (again). The browser has a profile on disk that is new in each round, so it keeps compiled scripts from one
-tab to the next, as a visitor's does. The mouse rests on a link before the click, as a hand does. Of each visit, taken
-inside the page when it changes:
+tab to the next, as a visitor's browser does. The pointer rests on a link before the click, as a visitor's does. Each
+visit has these figures, which are measured inside the page when it changes:
 
-sight: from the click, or from the start of navigation, to the first useful sight: the page's field, sentence or cards.
-settled: to the last change of the page, which then stays as it is for a second while no script runs.
-cpu: seconds of processor time that demo and browser take until then, which depend less on what else runs.
+sight: from the click, or from the start of navigation, to the first useful content: a field, a sentence or cards.
+settled: to the last change of the page, after which it does not change and runs no script for a second.
+cpu: processor seconds of the demo and the browser until then, which depend less on other load.
 
-`--typing` measures Explorer's map instead: a key every .7 s, with the first words of each example (`typed`). From each
-key to the query's new point, and how long the map had no point meanwhile.
+`--typing` measures Explorer's map instead: it types the first words of each example, a key every .7 s (`typed`), and
+measures the time from each key to the query's new point, and how long the map had no point in between.
 
 The medians of the rounds are printed. `--against DIR` measures another checkout in turns with this one and adds the
-ratios. Timings depend on the machine and on what else runs: compare only figures of one run.
+ratios. Timings depend on the machine and on other load: compare only figures of one run.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from servers import FLAGS, chromium, cpu_seconds, demo, family
 
 from zooter_core.base.paths import ROOT
 
-SIGHTS = {  # page -> its first useful sight
+SIGHTS = {  # page -> its first useful content
     "Chat": "[data-testid=stChatInputTextArea]:enabled",
     "Compare": "[data-testid=stTabs] [data-testid=stChatInputTextArea]:enabled",
     "Models": "[class*=st-key-model-]",
@@ -46,9 +46,9 @@ SIGHTS = {  # page -> its first useful sight
 }
 VISITS = ("first", "later", "link", "again")
 MINUTE = 120_000
-PAUSE, HOVER = 6_000, 300  # milliseconds that a visitor looks at Chat, and before a click
-# Watch the document from the first click, or from the start of navigation: the times of its sight and of its last
-# change, once it has been quiet for a second.
+PAUSE, HOVER = 6_000, 300  # milliseconds on Chat, and on a link before a click
+# Watches the document from the first click, or from the start of navigation, until it has not changed for a second.
+# Returns the times of `sight` and of the last change.
 WATCH = """({ sight, click }) => { window.settled = new Promise(resolve => {
     let start = click ? null : 0, seen = null, last = null
     if (click) addEventListener('click', () => { start ??= performance.now() }, { capture: true, once: true })
@@ -68,7 +68,8 @@ WATCH = """({ sight, click }) => { window.settled = new Promise(resolve => {
         resolve([(seen - start) / 1000, (last - start) / 1000])
     }, 50)
 }) }"""
-# On each frame, where the query's visible point is; `points` has the time of each change, None where there is no point.
+# Checks the place of the query's visible point on each frame. `points` has the time of each change, and null as the
+# place if there is no point.
 POINTS = """() => { window.points = []
     const visible = point => getComputedStyle(point).visibility === 'visible' && point.getBoundingClientRect().width > 0
     let last
@@ -87,7 +88,7 @@ Times = dict[tuple[str, str], list[Figures]]  # (page, visit) -> the figures of 
 
 
 def watched(page: Page, name: str, act: Callable[[], object]) -> Figures:
-    """The figures of a visit to a page that a click begins."""
+    """The figures of a visit that begins with a click."""
     page.evaluate(WATCH, {"sight": SIGHTS[name], "click": True})
     return settled(page, act)
 
@@ -103,12 +104,12 @@ def settled(page: Page, act: Callable[[], object]) -> Figures:
     before = {process: cpu_seconds([process]) for process in family()[1:]}  # the demo and the browser
     act()
     sight, last = page.evaluate("window.settled")
-    # Of what has ended meanwhile, such as an earlier tab, nothing counts.
+    # Processes that have ended meanwhile, such as an earlier tab, do not count.
     return sight, last, sum(cpu_seconds([process]) - before.get(process, 0) for process in family()[1:])
 
 
 def measure(context: BrowserContext, address: str, times: Times) -> None:
-    """One round."""
+    """Measure one round."""
     page = context.new_page()
     page.set_default_timeout(MINUTE)
     page.goto(address, wait_until="commit")
@@ -130,7 +131,7 @@ def measure(context: BrowserContext, address: str, times: Times) -> None:
 
 
 def typed(context: BrowserContext, address: str) -> None:
-    """Type in Explorer, and print what each key brought."""
+    """Type in Explorer, and print the figures of each key."""
     page = context.new_page()
     page.set_default_timeout(MINUTE)
     page.goto(f"{address}/explorer", wait_until="commit")

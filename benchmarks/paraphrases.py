@@ -1,8 +1,9 @@
-"""Does a query in other words go to the same model? python benchmarks/paraphrases.py FILE [--without]
+"""Whether a query in other words goes to the same model: python benchmarks/paraphrases.py FILE [--without]
 
-Routers learn from random parts of a score file. For each size: what `auto` earns on unseen queries above the best
-single model, and in how many of the pairs in paraphrases.jsonl both queries go to the same model, by the way in which
-they differ. With --without, also those of routers without a head start (method/mixture.py), and the difference.
+Routers are trained on random parts of a score file. For each size, the script prints the gain of `auto` over the best
+single model on unseen queries, and the share of pairs in paraphrases.jsonl whose queries go to the same model, by the
+way in which they differ. With --without, it also prints the figures of routers without a head start
+(method/mixture.py), and the difference.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Large models in turn on one device: python benchmarks/real_fleet.py [--size 13b|7b|tiny] [--parts switch ...]
 
-Six models of the shape of Llama 2 13B (26 GB each in bfloat16) on a GPU that does not hold them all, or of Mistral 7B
-(14.5 GB). Their files are sparse, a real header over zeros that take no space on the disk: everything works as with a
-download, and a load is as fast as memory and bus allow. Speeds are measured with random weights. `--size tiny` runs the
-same on a processor, where the figures mean nothing.
+Runs six models with the shape of Llama 2 13B (26 GB each in bfloat16), or of Mistral 7B (14.5 GB), on a GPU that cannot
+hold all of them. Their files are sparse: a real header and zeros that take no space on the disk. Everything works as
+with downloaded models, and loads are as fast as memory and bus allow. Speeds are measured with random weights.
+`--size tiny` runs the same on a CPU, where the figures have no meaning.
 
-Parts: `switch` (loads, unloads and memory), `speed` (tokens/s of the backend against plain generate(),
-alone and in batches), `exam` (`zooter exam --quick` on four of the models, which say nothing sensible).
+Parts: `switch` (loads, unloads and memory), `speed` (tokens/s of the backend against plain generate(), alone and in
+batches), `exam` (`zooter exam --quick` on four of the models, whose answers are nonsense).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ QUERY = "Describe a walk through a market in the morning."
 
 
 def save_model(folder: Path, size: str) -> int:
-    """Write a model's folder with sparse weights; returns their size in bytes."""
+    """Write a model's folder with sparse weights. Return their size in bytes."""
     config = LlamaConfig(**SHAPES[size], dtype="bfloat16", bos_token_id=None, eos_token_id=None, pad_token_id=0)
     config.architectures = ["LlamaForCausalLM"]
     config.save_pretrained(folder)
@@ -97,7 +97,7 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def ask(backend: TransformersBackend, candidate: CandidateConfig, rows: int = 1, tokens: int = 1) -> int:
-    """Generate greedy responses to one query; returns their number of tokens."""
+    """Generate greedy responses to one query. Return their number of tokens."""
     requests = [Request(candidate, (Message("user", f"{QUERY} {number}"),)) for number in range(rows)]
     count = 0
     for _, response in iter_responses(backend.stream(requests, GenerationConfig(tokens, 0.0), threading.Event())):
@@ -107,7 +107,7 @@ def ask(backend: TransformersBackend, candidate: CandidateConfig, rows: int = 1,
 
 
 def switch(backend: TransformersBackend, candidates: list[CandidateConfig], times: int) -> None:
-    """Run each candidate in turn, so that one that was unloaded has to be loaded again."""
+    """Run each candidate in turn, so that unloaded candidates have to be loaded again."""
     seconds, after = [], []
     for number in range(times):
         candidate = candidates[number % len(candidates)]
@@ -149,14 +149,14 @@ def prompts(base: Any, rows: int) -> Any:
 
 @torch.inference_mode()
 def plain(base: Any, rows: int, tokens: int) -> int:
-    """transformers' generate() alone: greedy, with the same length."""
+    """Run transformers' generate() without the backend: greedy, with the same length."""
     settings = Settings(max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, pad_token_id=0, eos_token_id=1)
     output = base.model.generate(**prompts(base, rows), generation_config=settings)
     return rows * (output.shape[1] - prompts(base, rows)["input_ids"].shape[1])
 
 
 def speed(backend: TransformersBackend, candidate: CandidateConfig, tokens: int, rounds: int) -> None:
-    """The same requests through the backend and through generate(), in turn."""
+    """Measure the same requests through the backend and through generate(), in turn."""
     base = drawn(backend, candidate)
     base.__dict__["ends"] = {1}  # rows must not end early, and neither writes this token
     with torch.no_grad():
@@ -178,7 +178,7 @@ def speed(backend: TransformersBackend, candidate: CandidateConfig, tokens: int,
 
 
 def exam(models: Path) -> None:
-    """`zooter exam --quick` on a fleet of the first four models."""
+    """Run `zooter exam --quick` on a fleet of the first four models."""
     with tempfile.TemporaryDirectory() as folder:
         rows = [
             f'[[candidate]]\nname = "{place.name}"\nmodel = "{place}"\nbackend = "transformers"\n'

@@ -1,7 +1,7 @@
-"""Routers of the literature, in another benchmark: python benchmarks/rivals.py heads.py FILE --kinds zooter knn mf
+"""Routers from the literature, in another benchmark: python benchmarks/rivals.py heads.py FILE --kinds zooter knn mf
 
 Runs a script of this folder with five more kinds of router, on the same frozen encoder and the same scores: `knn`,
-`ridge`, `cosine`, `routerdc` and `mf`. The last three are trained by gradient descent, by PyTorch.
+`ridge`, `cosine`, `routerdc` and `mf`. PyTorch trains the last three by gradient descent.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ unit = partial(functional.normalize, dim=-1)
 
 
 class NearestHead(Head):
-    """The scores on the most similar training queries (RouterBench, arXiv 2403.12031; as good as learned routers by
-    arXiv 2505.12601).
+    """The scores on the most similar training queries (RouterBench, arXiv 2403.12031; as good as learned routers,
+    according to arXiv 2505.12601).
 
     With k = 1 the logits are the nearest query's scores; a high temperature makes the mean unweighted.
     """
@@ -98,7 +98,7 @@ class RidgeHead(LinearHead):
 class EmbeddedHead(Head):
     """A head with a learned vector for each candidate, which projects the query into their space.
 
-    It computes with tensors, also where it gets and gives arrays.
+    It computes with tensors, even if its inputs and outputs are arrays.
     """
 
     drop: Callable[[Tensor], Tensor] | None = None
@@ -121,7 +121,7 @@ class EmbeddedHead(Head):
         return self.drop(states) if self.drop else states
 
     def compare(self, query: Tensor) -> Tensor:
-        """What `query` gives -> logits (batch, m)."""
+        """Projected queries, as returned by `query` -> logits (batch, m)."""
         raise NotImplementedError
 
     def objective(self, lessons: Lessons, config: DistillConfig) -> Callable[[Self, Rows], Tensor]:
@@ -163,10 +163,10 @@ class CosineHead(EmbeddedHead):
         logits(q) = scale * cos(P q, e_i),   loss = cross-entropy with the best candidates
 
     P, the candidates' vectors e_i and the logarithm of the scale are learned (Gidaris & Komodakis, arXiv 1804.09501).
-    Candidates that share the highest score share the query; a query on which all score the same is ignored.
+    Candidates that share the highest score share the query. A query on which all scores are equal is ignored.
     """
 
-    UNSCORED = -1e9  # logit of a candidate without a score on a query: the win is one among the others
+    UNSCORED = -1e9  # logit of a candidate without a score on a query, so that only the others can win
 
     def __init__(self, width: int, candidates: int, hidden: int, dropout: float) -> None:
         super().__init__(width, candidates, hidden, dropout)
@@ -186,13 +186,13 @@ class CosineHead(EmbeddedHead):
 
 
 def best_shares(scores: np.ndarray) -> np.ndarray:
-    """Each query's best candidates with equal shares, shape (n, m); a row of zeros where all score the same."""
+    """Equal shares for each query's best candidates, shape (n, m); a row of zeros if all scores are equal."""
     decided = np.fmax.reduce(scores, axis=1, keepdims=True) > np.fmin.reduce(scores, axis=1, keepdims=True)
     return (np.nan_to_num(win_shares(scores.astype(np.float64))) * decided).astype(np.float32)
 
 
 def best_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy in nats, its mean over the queries that have a best candidate; zero where none has."""
+    """The mean cross-entropy in nats over the queries with a best candidate; zero if there are none."""
     return -(targets * torch.log_softmax(logits, dim=-1)).sum() / targets.sum().clamp(min=1)
 
 
@@ -201,8 +201,8 @@ class FactorHead(EmbeddedHead):
 
         logits(q)_i = v_i . (P q + b),   P(i beats j on q) = sigmoid(logits_i - logits_j)
 
-    RouteLLM has two candidates at a time and human preferences; here each pair with different scores is a win. Its
-    weight vector after the product is absorbed into v_i.
+    RouteLLM compares two candidates at a time by human preferences; here, each pair with different scores is a win.
+    RouteLLM's weight vector after the product is absorbed into v_i.
     """
 
     def objective(self, lessons: Lessons, config: DistillConfig) -> Callable[[Self, Rows], Tensor]:
@@ -216,7 +216,7 @@ class FactorHead(EmbeddedHead):
 
 
 def wins_loss(logits: Tensor, scores: Tensor) -> Tensor:
-    """-log sigmoid(logits_i - logits_j): its mean over the pairs where i scores higher. Shapes (batch, m)."""
+    """The mean of -log sigmoid(logits_i - logits_j) over the pairs in which i scores higher. Shapes (batch, m)."""
     wins = scores.unsqueeze(2) > scores.unsqueeze(1)
     margins = logits.unsqueeze(2) - logits.unsqueeze(1)
     return -functional.logsigmoid(margins)[wins].sum() / wins.sum().clamp(min=1)
@@ -275,10 +275,10 @@ class ContrastiveHead(EmbeddedHead):
 
 
 def sample_llm_loss(logits: Tensor, scores: Tensor, positives: int, negatives: int) -> Tensor:
-    """Equation 2: pull each of the best candidates to the query, away from the worst ones.
+    """The loss of equation 2, which pulls each of the best candidates to the query, away from the worst ones.
 
-    The cross-entropy of each of the `positives` best candidates above the query's mean score against the `negatives`
-    worst below it; summed over the positives, mean over the batch. Shapes (batch, m).
+    It is the cross-entropy of each of the `positives` best candidates above the query's mean score against the
+    `negatives` worst ones below it, summed over the positives and averaged over the batch. Shapes (batch, m).
     """
     level = scores.nanmean(dim=-1, keepdim=True)  # a missing score is neither good nor bad
     high, best = scores.nan_to_num(-torch.inf).topk(min(positives, scores.shape[1]), dim=-1)
@@ -293,15 +293,15 @@ def sample_llm_loss(logits: Tensor, scores: Tensor, positives: int, negatives: i
 
 
 def sample_sample_loss(similarities: Tensor, clusters: Tensor, strangers: int) -> Tensor:
-    """Equation 4: pull a query to one of its cluster in the batch, away from some of other clusters.
+    """The loss of equation 4, which pulls a query to one of its cluster in the batch, away from some of other clusters.
 
-    The mean over the queries with another query of their cluster and one of another cluster in the batch; zero where
-    there is none.
+    It is the mean over the queries with another query of their cluster and one of another cluster in the batch; zero if
+    there are none.
 
     Args:
         similarities: shape (batch, batch).
         clusters: shape (batch,).
-        strangers: how many of other clusters are drawn; all, where there are fewer.
+        strangers: the number of queries that are drawn from other clusters; all if there are fewer.
     """
     same = clusters.unsqueeze(0) == clusters.unsqueeze(1)
     mates = same & ~torch.eye(len(clusters), dtype=torch.bool)

@@ -1,7 +1,7 @@
 """How long routing one query takes, tags included: python benchmarks/routing.py [--runtime torch|onnx|int8]
 
-Without --runtime, all runtimes take turns on each query, so that other load slows all of them alike. Thread time
-excludes waiting for a core, which makes it more reliable than the clock on a busy machine.
+Without --runtime, all runtimes take turns on each query, so that other load slows all of them equally. Thread time
+excludes waiting for a core, which makes it more reliable than wall time on a busy machine.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def ensemble_on(runtime: str) -> Ensemble:
 def timed(
     ensembles: dict[str, Ensemble], queries: list[str], rounds: int
 ) -> tuple[dict[str, list[tuple[float, float]]], dict[str, np.ndarray], dict[str, list[str]]]:
-    """Clock and thread seconds, probabilities and tags of each runtime for each query in turn."""
+    """Wall and thread seconds, probabilities and tags of each runtime, for each query in turn."""
     seconds: dict[str, list[tuple[float, float]]] = {kind: [] for kind in ensembles}
     probabilities: dict[str, list[list[float]]] = {kind: [] for kind in ensembles}
     tags: dict[str, list[str]] = {kind: [] for kind in ensembles}

@@ -1,7 +1,7 @@
 """HumanEval's reference solutions in the sandbox: python benchmarks/sandbox.py human_eval.jsonl.gz
 
-Runs each problem with its solution as a function body, as a complete function, and without any body. Prints how many
-pass (all, all, none), and the milliseconds of one run.
+Runs each problem with its solution as a function body, as a complete function, and without a body. Prints how many
+pass (all, all and none are expected), and the milliseconds per run.
 """
 
 from __future__ import annotations

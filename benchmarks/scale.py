@@ -1,10 +1,10 @@
 """Time and memory of commands by the number of queries: python benchmarks/scale.py [--sizes 1000 6000 100000]
 
-For each size a synthetic score file is written, whose vectors are put into the store of embeddings (random directions
-around 40 topics, so that there is something to learn); then `zooter distill --scores` runs on it in a process of its
-own, and `evaluate` and `evaluate --sweep` after it where `--also` names them. `--label` measures the step `label` of a
-run instead, with three tags a query. Printed: seconds, processor seconds, the largest memory of the process, and the
-slope: how many times the processor time of the size before, divided by how many times its queries.
+For each size, the script writes a synthetic score file and stores its embeddings (random directions around 40 topics,
+so that there is something to learn). Then it runs `zooter distill --scores` on the file in a separate process, followed
+by `evaluate` and `evaluate --sweep` if `--also` names them. `--label` measures the step `label` of a run instead, with
+three tags per query. Printed are seconds, processor seconds, the peak memory of the process, and the slope: the factor
+by which processor time grows from the previous size, divided by the factor of the number of queries.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ with Run(sys.argv[2]) as run:
 
 
 def write(path: Path, queries: int, candidates: int) -> None:
-    """A score file and its vectors in the store."""
+    """Write a score file, and its vectors into the store."""
     from zooter_core.router.encoder import Encoder
     from zooter_core.router.vector_store import VectorStore
 
@@ -60,7 +60,7 @@ def write(path: Path, queries: int, candidates: int) -> None:
 
 
 def write_run(folder: Path, queries: int, candidates: int) -> None:
-    """A run whose steps score and tag are finished, with three tags a query."""
+    """Write a run whose steps score and tag are finished, with three tags per query."""
     from zooter_core.data.run_folder import QUERIES, RESPONSES, REWARDS, TAGS
     from zooter_core.data.runs import Run
 
@@ -90,7 +90,7 @@ def write_run(folder: Path, queries: int, candidates: int) -> None:
 
 
 def commands_of(call: argparse.Namespace, folder: Path, size: int) -> Iterator[list[str]]:
-    """The commands to measure at a size, each after what it needs has been written."""
+    """The commands to measure at a size. Their inputs are written first."""
     if call.label:
         write_run(folder / "run", size, call.candidates)
         yield ["label", str(folder / "run")]

@@ -1,4 +1,4 @@
-"""What the scripts that train on a score file share: their first arguments, an end without the file, and training."""
+"""Code shared by the scripts that train on a score file: arguments, a check that the file exists, and training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
 
 
 def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The arguments. Ends the script where the score file is missing."""
+    """The arguments. Ends the script if the score file is missing."""
     call = parser.parse_args()
     if not Path(call.scores).is_file():
         print(f"skipped: no score file at {call.scores}")
@@ -45,7 +45,7 @@ def trained(
     config: DistillConfig,
     rows: np.ndarray | None = None,
 ) -> RouterHead:
-    """A router that learned from some of the queries, or all, with the labels of `zooter distill --scores`."""
+    """A router trained on some or all of the queries, with the labels of `zooter distill --scores`."""
     rows = np.arange(len(vectors)) if rows is None else rows
     wanted = labels.label(scores.scores, scores.datasets, tags, SCORE_LABELS, rows).enhanced[rows]
     return learn(vectors[rows], wanted, scores.candidates, "none", config, scores=scores.scores[rows])

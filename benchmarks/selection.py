@@ -1,14 +1,14 @@
-"""How well the expected gain finds queries where a second candidate pays: python benchmarks/selection.py FILE
+"""How well the expected gain finds queries for which a second candidate pays off: python benchmarks/selection.py FILE
 
-Every query is held back once: routers are trained on four fifths and give the unsureness of the rest. With --left-out,
-data sets are held back instead. `area` is the mean score over the range from 1 to k calls per query, when the response
-with the best score of the k most probable candidates is kept. `gain` is the difference from choosing the queries at
-random, and `minus margin` the difference from going by the margin instead, on the same resampled queries.
+Every query is held back once: routers are trained on four fifths of the queries and give the unsureness of the others.
+With --left-out, data sets are held back instead. `area` is the mean score over the range from 1 to k calls per query,
+if the response with the best score of the k most probable candidates is kept. `gain` is the difference from choosing
+the queries at random, `minus margin` the difference from choosing them by the margin, on the same resampled queries.
 
-A judge is not always right. The last lines say how often it has to be, of two responses that differ, for the second
-call to gain anything, and what it gains at several rates: for all queries, and for the fifth with the largest expected
-gain. A judge is measured with --judge, a file with its scores of the same responses, or with --judges ae2 ae1, where
-the lines of FILE have the scores of a judge and of another that stands for the truth (as in label_quality.py).
+A judge is not always right. The last lines show how often it must choose the better of two different responses for the
+second call to gain anything, and the gain at several rates: for all queries, and for the fifth with the largest
+expected gain. A judge is measured with --judge, a file with its scores of the same responses, or with --judges ae2 ae1
+if the lines of FILE have the scores of a judge and of another one that counts as the truth (as in label_quality.py).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from zooter_core.router.kinds import AUTO_KIND, configure
 from zooter_core.router.neighbours import Neighbours
 
 RATES = (0.6, 0.7, 0.8, 0.9, 1.0)  # how often a judge is right
-SHARE = 0.2  # of the queries that get a second call
+SHARE = 0.2  # the share of the queries that get a second call
 
 
 def held_back(scores: Scores, encoder: Encoder, left_out: bool) -> Outputs:
@@ -58,7 +58,7 @@ def held_back(scores: Scores, encoder: Encoder, left_out: bool) -> Outputs:
 
 
 def curves(outputs: Outputs, scores: Scores) -> list[dict[str, Any]]:
-    """The curves by the gain and by the margin. `minus_margin`: the 95% interval of an area minus the margin's."""
+    """The curves by the gain and by the margin. `minus_margin` is the 95% interval of the difference of their areas."""
     margins, rows = selection.margin(outputs.probabilities), []
     for part, values in ((outputs, outputs.gain), (Outputs(outputs.probabilities), margins)):
         for curve in selection.report(part, scores.scores).curves:
@@ -69,7 +69,7 @@ def curves(outputs: Outputs, scores: Scores) -> list[dict[str, Any]]:
 
 
 def by_judge(outputs: Outputs, scores: Scores, judge: Scores | None) -> dict[str, Any]:
-    """What a second call gains with judges that are right at some rates, and with one that is measured."""
+    """The gain of a second call with judges that are right at given rates, and with a measured judge."""
     rows = np.arange(len(scores.queries))[:, None]
     top = selection.ranking(outputs.probabilities)[:, :2]
     first, second = scores.scores[rows, top].T
@@ -136,7 +136,7 @@ def main() -> None:
         scores = read_scores([call.scores])
         scores = scores.only([name for name in scores.candidates if name not in call.without])
     outputs = held_back(scores, Encoder(call.encoder), call.left_out)
-    able = selection.scored(outputs, scores.scores)  # else it is not known what the most probable ones would earn
+    able = selection.scored(outputs, scores.scores)  # for other queries, scores of the most probable ones are missing
     outputs, scores = outputs.of_queries(able), scores.subset(np.flatnonzero(able).tolist())
     rows = curves(outputs, scores)
     if call.judge:

@@ -1,9 +1,9 @@
-"""The endpoint under load: what it adds to an answer, and how many requests it takes, beside LiteLLM's proxy.
+"""The endpoint under load: the latency that it adds to an answer, and its throughput, compared with LiteLLM's proxy.
 
 A stub server sends every answer at a fixed rate of tokens over real HTTP. The same requests go to it directly, through
-`zooter serve` (which routes them between four candidates on the stub, with the embedded fleet's router) and, with
-`--litellm BIN`, through LiteLLM's proxy with one fixed model, in turns. Latencies are what the detour adds: a quantile
-through it minus the same quantile of direct requests.
+`zooter serve` (which routes them among four candidates on the stub, with the embedded fleet's router) and, with
+`--litellm BIN`, through LiteLLM's proxy with one fixed model, in turns. Latencies are added latencies: a quantile
+through the proxy minus the same quantile of direct requests.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ model_list:
 litellm_settings: {{telemetry: false}}
 """
 QUANTILES = (50, 95, 99)
-TOKENS, RATE = 32, 32  # of an answer, and how many of them come in a second
+TOKENS, RATE = 32, 32  # tokens of an answer, and tokens per second
 
 
 def main() -> None:
@@ -68,13 +68,13 @@ def main() -> None:
         for clients in options.clients:
             rows += measure(targets, clients, options)
             if clients != options.clients[-1]:
-                print(table(rows), file=sys.stderr)  # what is done, if the rest is stopped
+                print(table(rows), file=sys.stderr)  # so that finished rows are shown if the script is stopped
     print(table(rows))
 
 
 @dataclass
 class Load:
-    """What clients saw: seconds to the first token and to the end of each answer."""
+    """The measurements of clients: seconds to the first token and to the end of each answer."""
 
     first: list[float] = field(default_factory=list)
     total: list[float] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Load:
 
 
 def measure(targets: dict[str, Server], clients: int, options: argparse.Namespace) -> Iterator[dict[str, object]]:
-    """A row for each target at one number of clients."""
+    """A row per target, for one number of clients."""
     loads = {name: Load() for name in targets}
     memory = {}
     for number in range(options.rounds):
@@ -113,7 +113,7 @@ async def load(port: int, clients: int, seconds: float, pause: float, result: Lo
     """Let clients send one request after the other for some time, each over its own connection.
 
     Args:
-        pause: seconds over which the clients start.
+        pause: seconds during which the clients start.
         key: their API key.
     """
     begun = time.perf_counter()
@@ -121,7 +121,7 @@ async def load(port: int, clients: int, seconds: float, pause: float, result: Lo
 
     async def client(number: int) -> None:
         texts = random.Random(f"{port} {number} {begun}")
-        await asyncio.sleep(texts.random() * pause)  # requests come at any time, not all at once
+        await asyncio.sleep(texts.random() * pause)  # so that requests do not come all at once
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while time.perf_counter() < until:
             sent = time.perf_counter()
@@ -181,13 +181,13 @@ def litellm(program: str, stub: str) -> Iterator[Server]:
         port = free_port()
         command = [program, "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
         settings = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
-        settings["LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"] = "true"  # zooter has no keys here either
+        settings["LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"] = "true"  # Zooter has no keys here, either
         with started(command, port, **settings) as target:
             yield target
 
 
 def table(rows: Sequence[dict[str, object]]) -> str:
-    """The rows with the columns that matter."""
+    """The rows as a table, with the most important columns."""
     columns = ["clients", "target", "requests", "errors", "per_second", "cpu_ms_a_request"]
     columns += [f"{kind}_p{quantile}_ms" for kind in ("first", "total") for quantile in QUANTILES]
     columns += ["megabytes", "growth", "ready_seconds"]

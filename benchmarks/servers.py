@@ -1,4 +1,4 @@
-"""What the scripts that talk to servers share: a server in a process of its own, what that takes, and a browser."""
+"""Code shared by the scripts that use servers: a server in a separate process, its time and memory, and a browser."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where a browser opens it."""
+        """The address for a browser."""
         return f"http://localhost:{self.port}"
 
     @property
     def url(self) -> str:
-        """Where a server of chat completions is asked."""
+        """The base URL of the chat completions API."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     @property
@@ -50,16 +50,16 @@ class Server:
 
     @property
     def megabytes(self) -> float:
-        """Resident memory."""
+        """Resident memory of the processes."""
         total = 0
         for process in self.processes:
-            with contextlib.suppress(psutil.Error):  # a child that ends
+            with contextlib.suppress(psutil.Error):  # a child may end
                 total += process.memory_info().rss
         return total / 1e6
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor time so far."""
+        """Processor time of the processes so far."""
         return cpu_seconds(self.processes)
 
 
@@ -73,7 +73,7 @@ def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
     """Processor time of processes so far."""
     total = 0.0
     for process in processes:
-        with contextlib.suppress(psutil.Error):  # one that ends
+        with contextlib.suppress(psutil.Error):  # a process may end
             total += sum(process.cpu_times()[:2])
     return total
 
@@ -82,7 +82,7 @@ def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
 def started(
     command: Sequence[str], port: int, stop: int = signal.SIGTERM, folder: Path = ROOT, **environment: str
 ) -> Iterator[Server]:
-    """A server's process, from when it accepts connections. The signal `stop` ends it."""
+    """A server, once it accepts connections. It is ended with the signal `stop`."""
     began = time.perf_counter()
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment, cwd=folder)
@@ -132,7 +132,7 @@ def streamlit(script: Path, source: str) -> AbstractContextManager[Server]:
 
 
 def chromium() -> str:
-    """Where Chromium is. Ends the script where there is none."""
+    """The path of Chromium. Ends the script if it is not installed."""
     names = ("chromium", "chromium-browser", "google-chrome")
     if program := next(filter(None, map(shutil.which, names)), None):
         return program
@@ -143,7 +143,7 @@ def stub_server(tokens: int, rate: float, *slow: float) -> AbstractContextManage
     """A server that sends every answer at a fixed rate of tokens; 0 sends all at once.
 
     Args:
-        slow: the share of requests that wait before the first token, and how many seconds.
+        slow: the share of requests whose first token is delayed, and the delay in seconds.
     """
     port = free_port()
     return started([sys.executable, str(STUB), *map(str, (port, tokens, rate, *slow))], port)

@@ -1,7 +1,7 @@
 """The stub of `servers.py`: python stub_server.py PORT TOKENS RATE [SHARE SECONDS] answers at a fixed rate of tokens.
 
-A SHARE of the requests waits so many SECONDS before its first token. Images are refused as by llama.cpp's server, and
-LONG is answered with as many tokens as fill every buffer on the way, and FLOOD with events without end.
+A SHARE of the requests waits SECONDS before its first token. Images are refused as by llama.cpp's server. The answer to
+LONG has enough tokens to fill every buffer on the way, and the answer to FLOOD never ends.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import sys
 from typing import Any
 
 LONG, LONG_TOKENS, LONG_AT_ONCE = b"Write without end", 100_000, 100
-FLOOD = b"Flood with "  # and then what: comments, empty events, tokens
+FLOOD = b"Flood with "  # followed by "comments", "empty events" or "tokens"
 REFUSAL = b'{"error":{"code":500,"message":"image input is not supported","type":"server_error"}}'
 
 
 def chunked(data: bytes) -> bytes:
-    """A part of a body."""
+    """A chunk of a body in HTTP's chunked encoding."""
     return f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
 
 def event(delta: dict[str, str], finish: str | None = None) -> bytes:
-    """A part with one event."""
+    """A chunk with one event."""
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     shape: dict[str, Any] = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "stub"}
     return chunked(b"data: " + json.dumps(shape | {"choices": [choice]}, separators=(",", ":")).encode() + b"\n\n")
@@ -37,7 +37,7 @@ FLOODS = {
 
 
 def main(port: int, tokens: int, rate: float, share: float = 0, seconds: float = 0) -> None:
-    """Answer every request with the same tokens; `rate` is in tokens a second, 0 sends all at once."""
+    """Answer every request with the same tokens; `rate` is in tokens per second, 0 sends all at once."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     parts = [event({"role": "assistant", "content": ""}), *[event({"content": " word"})] * tokens]
     end = event({}, "stop") + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
@@ -49,7 +49,7 @@ def main(port: int, tokens: int, rate: float, share: float = 0, seconds: float =
             while True:
                 headers = (await reader.readuntil(b"\r\n\r\n")).lower()
                 length = headers.partition(b"content-length:")[2].split(b"\r\n")[0]
-                if not length:  # there is no list of models
+                if not length:  # a request of the list of models, which does not exist
                     writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
                     continue
                 body = await reader.readexactly(int(length))
@@ -66,7 +66,7 @@ def main(port: int, tokens: int, rate: float, share: float = 0, seconds: float =
                     writer.write(head + parts[0])
                     for _ in range(0, LONG_TOKENS, LONG_AT_ONCE):
                         writer.write(parts[1] * LONG_AT_ONCE)
-                        await writer.drain()  # all at once would hold up the answers to others
+                        await writer.drain()  # sending all at once would delay other answers
                     writer.write(end)
                     continue
                 if dice.random() < share:

@@ -1,10 +1,10 @@
 """How long the traffic file takes, and whether a report's intervals are right: python benchmarks/traffic.py store
 
-`store` fills a traffic file with synthetic decisions, a twentieth of them with the rewards of all candidates, and
-measures adding, summing, the report (alone with `report --folder`), and deleting. `coverage` simulates weeks whose
-truth is known (every candidate's reward on every query) and counts how often the 95% intervals of `method/worth.py`
-contain it. `alarms` counts warnings of fallen rewards in weeks in which nothing fell, and in which one candidate's fell
-midweek.
+`store` fills a traffic file with synthetic decisions, 5% of which have the rewards of all candidates, and measures
+adding, summing, the report (or only the report with `report --folder`), and deleting. `coverage` simulates weeks with
+known truth (every candidate's reward on every query) and counts how often the 95% intervals of `method/worth.py`
+contain it. `alarms` counts warnings of fallen rewards in weeks without a fall, and in weeks in which the rewards of one
+candidate fall midweek.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ from zooter_core.method.worth import (
 POOL = ("general", "code", "math", "small")
 BEGIN, WEEK = 1_750_000_000.0, 7 * 86_400.0
 PART, SHARE = 10_000, 0.05
-MOST_MADE = 200_000  # decisions that are made one by one; more are copies of these
+MOST_MADE = 200_000  # decisions that are generated one by one; further ones are copies of these
 TEXT = "How do I sort a list of dictionaries by two of their keys, one of them in descending order? " * 3
 
 
 def decisions(n: int) -> Iterator[list[LoggedDecision]]:
-    """`n` decisions spread evenly over a week, a part at a time."""
+    """`n` decisions, spread evenly over a week, in parts."""
     dice = np.random.default_rng(0)
     for first in range(0, n, PART):
         chances = dice.dirichlet(np.ones(len(POOL)), PART)
@@ -73,7 +73,7 @@ def decisions(n: int) -> Iterator[list[LoggedDecision]]:
 
 
 def sampled(part: list[LoggedDecision]) -> Iterator[LoggedReward]:
-    """The rewards of all candidates for a share of the decisions, and of the served one for the others."""
+    """The rewards of all candidates for a share of the decisions, and of the served candidate for the others."""
     dice = np.random.default_rng(len(part[0].request_id) + int(part[0].time))
     for entry in part:
         everybody = dice.random() < SHARE
@@ -85,7 +85,7 @@ def sampled(part: list[LoggedDecision]) -> Iterator[LoggedReward]:
 
 
 def timed(what: str, measured: Callable[[], object]) -> object:
-    """Do something and print how long it took."""
+    """Call a function and print how long it took. Return its result."""
     begun = time.perf_counter()
     result = measured()
     print(f"{what}: {time.perf_counter() - begun:.2f} s", flush=True)
@@ -95,7 +95,7 @@ def timed(what: str, measured: Callable[[], object]) -> object:
 def grow(traffic: Traffic, first: int, n: int, done: int = 1) -> None:
     """Copy the first decisions, with their rewards, under other ids until there are `n`."""
     columns, rewards = ", ".join(DECISION_COLUMNS[1:]), ", ".join(REWARD_COLUMNS[1:])
-    for setting in ("cache_size = -1000000", "synchronous = OFF"):  # to get there sooner
+    for setting in ("cache_size = -1000000", "synchronous = OFF"):  # to copy faster
         traffic._database.execute(f"PRAGMA {setting}")
     for copy in range(done, -(-n // first)):
         name = f"{copy:03d}-"
@@ -114,12 +114,12 @@ def grow(traffic: Traffic, first: int, n: int, done: int = 1) -> None:
 
 
 def report(folder: Path) -> None:
-    """Make the report on the week, and say what it took in this process."""
+    """Compute the report on the week, and print its time and memory in this process."""
     with Traffic.open(folder, create=False) as traffic:
         lines = timed("the report", lambda: sentences(report_on(traffic, "benchmark", BEGIN, BEGIN + WEEK)))
     for line in cast("list[str]", lines):
         print(f"  {line}")
-    # Not ru_maxrss, which begins with what the process that started this one had.
+    # Not ru_maxrss, which includes the memory of the parent process at the start.
     most = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     print(f"memory of the report at most {int(most.split()[1]) / 1024:,.0f} MiB")
 
@@ -152,11 +152,11 @@ def store(n: int, folder: Path) -> None:
 
 
 def week(dice: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Rewards and dollars of every candidate on every query of a week, shape (n, N), who was chosen, and when.
+    """A week: rewards and dollars of every candidate on every query, shape (n, N), the chosen candidates, and times.
 
-    Nothing is normal or independent: conversations of 1 to 20 turns, topics that rise and fall, one candidate that gets
-    worse in the middle, outcomes of 0 and 1 beside skewed rewards, dollars with a long tail, a router that is right
-    more often than not.
+    The data are neither normal nor independent: conversations of 1 to 20 turns, topics that rise and fall, a candidate
+    that gets worse midweek, outcomes of 0 and 1 beside skewed rewards, dollars with a long tail, and a router that is
+    right more often than not.
     """
     candidates = len(POOL)
     conversation = np.repeat(np.arange(n), dice.integers(1, 21, n))[:n]
@@ -173,7 +173,7 @@ def week(dice: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def coverage(weeks: int, queries: int, share: float) -> None:
-    """How many 95% intervals contain what is true of their week."""
+    """Print how many 95% intervals contain the true value of their week."""
     inside: dict[str, list[bool]] = {}
     widths: dict[str, list[float]] = {}
 
@@ -184,7 +184,7 @@ def coverage(weeks: int, queries: int, share: float) -> None:
     for number in range(weeks):
         dice = np.random.default_rng(number)
         rewards, dollars, chosen, moment = week(dice, queries)
-        inclusion = np.where(moment < 0.5, share, share / 2)  # somebody halves the share on Thursday
+        inclusion = np.where(moment < 0.5, share, share / 2)  # the share is halved on Thursday
         drawn = dice.random(queries) < inclusion
         truth = rules(rewards, chosen)
         sample = rules(rewards[drawn], chosen[drawn])
@@ -208,7 +208,7 @@ def coverage(weeks: int, queries: int, share: float) -> None:
 
 
 def alarms(weeks: int, sampled: int) -> None:
-    """How often a week has a warning of fallen rewards: where none fell, and where one candidate's fell midweek."""
+    """Print the share of weeks with a warning of fallen rewards, without a fall and with a fall of one candidate."""
     steps = int(WEEK / 3600 / STEP_HOURS)
     for fall in (0.0, 0.5, 1.0):
         warned = rightly = 0

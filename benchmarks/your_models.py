@@ -1,9 +1,9 @@
-"""From servers that run to a trained router: python benchmarks/your_models.py
+"""From running servers to a trained router: python benchmarks/your_models.py
 
-llama.cpp's server runs for three candidates of the embedded fleet, as somebody's own models would. `zooter init` writes
-a fleet, and `zooter exam --quick` trains its router. Printed are the seconds of both, and the share of evident queries
-(tests/data) that go to the right expert: by the starting router from the names of the models alone, by one from their
-descriptions, and by the router of the exam.
+llama.cpp's server runs three candidates of the embedded fleet, like a user's own models. `zooter init` writes a fleet,
+and `zooter exam --quick` trains its router. Printed are the seconds of both, and the share of evident queries
+(tests/data) that go to the right expert: with a starting router from the models' names only, with one from their
+descriptions, and with the router of the exam.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FILES = ("evident_queries.jsonl", "more_evident_queries.jsonl", "terse_queries.j
 
 
 def share_right(folder: Path, experts: dict[str, str]) -> str:
-    """The share of each file's queries that a fleet routes to their expert, whose name it is given by `experts`."""
+    """The share of each file's queries that a fleet routes to their expert; `experts` gives its name in the fleet."""
     ensemble, parts = Ensemble(load_fleet(folder)), []
     for file in FILES:
         lines = [line for line in read_records(ROOT / "tests" / "data" / file) if line["candidate"] in experts]
@@ -41,7 +41,7 @@ def share_right(folder: Path, experts: dict[str, str]) -> str:
 
 
 def zooter(*arguments: str) -> float:
-    """The seconds of a command."""
+    """Run a command. Return its seconds."""
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "zooter_core.cli", *arguments], check=True, stdout=sys.stderr)
     return time.perf_counter() - start
@@ -49,7 +49,8 @@ def zooter(*arguments: str) -> float:
 
 @contextmanager
 def llama_servers(names: Sequence[str], folder: Path) -> Iterator[list[str]]:
-    """llama.cpp's own server for each candidate of the embedded fleet, with its adapter: the addresses, up to /v1."""
+    """Run llama.cpp's own server for each candidate of the embedded fleet, with its adapter. Yield the base URLs, which
+    end in /v1."""
     from support.llama_servers import running
 
     with ExitStack() as stack:

@@ -1,11 +1,11 @@
 """Makes models/prices.toml, the list prices of hosted models, from the data of the package genai-prices.
 
-    pip install --target /tmp/prices genai-prices    (MIT; it is not needed otherwise)
+    pip install --target /tmp/prices genai-prices    (MIT; not needed otherwise)
     PYTHONPATH=/tmp/prices python -m recipes.prices
 
-Only providers are taken whose key `config/trust.py` knows, and of these only models that write text for a price of its
-tokens. Where a price depends on the length of the prompt, it is the one for short prompts. OpenRouter is left out: it
-has more models than all others together.
+The file contains the providers whose keys `config/trust.py` lists, and of these the models that write text and are
+priced by token. If a price depends on the length of the prompt, it is the one for short prompts. OpenRouter is left
+out, because it has more models than all other providers together.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def _names(model: Any) -> Iterator[str]:
-    """The exact names of a model that is still there and writes text."""
+    """The exact names of a model, if it is still offered and writes text."""
     parts = getattr(model.match, "or_", [model.match])
     names = {model.id, *(part.equals for part in parts if hasattr(part, "equals"))}
     if not model.deprecated:
@@ -74,7 +74,7 @@ def _names(model: Any) -> Iterator[str]:
 
 
 def _price(model: Any, now: datetime) -> tuple[float, float] | None:
-    """The price of a prompt and of an answer; None if it is not one of tokens."""
+    """The prices of a prompt and of an answer; None if the model is not priced by token."""
     prices = model.get_prices(now)
     parts = [getattr(price, "base", price) for price in (prices.input_mtok, prices.output_mtok)]
     return None if None in parts else (float(parts[0]), float(parts[1]))

@@ -1,4 +1,4 @@
-"""Keeps what is learned apart from the queries by which the fleet is judged."""
+"""Keeps training queries apart from the queries that evaluate the fleet."""
 
 from __future__ import annotations
 
@@ -29,16 +29,17 @@ def telling(text: str) -> set[str]:
 
 
 def resembles_a_test(query: str, tests: Sequence[set[str]]) -> bool:
-    """Whether a query shares three fifths of its words, or of a longer test query's words, with that query."""
+    """Whether a test query has three fifths of a query's words, or the query has three fifths of a test query's words,
+    if these are at least three."""
     words = telling(query)
-    if not words:  # an emoji has none
+    if not words:  # an emoji has no words
         return False
     shared = [(len(words & test), len(test)) for test in tests]
     return any(n >= 0.6 * len(words) or (of >= 3 and n >= 0.6 * of) for n, of in shared)
 
 
 def queries_of_tests() -> list[set[str]]:
-    """The words of every query by which the router is tested."""
+    """The words of each query that tests the router."""
     names = ("terse_queries", "evident_queries", "more_evident_queries", "evident_conversations")
     lines = [parse_json(line) for name in names for line in (TESTS / f"{name}.jsonl").read_text("utf-8").splitlines()]
     talks = [message["content"] for line in lines for message in line.get("messages", ()) if message["role"] == "user"]
@@ -46,12 +47,12 @@ def queries_of_tests() -> list[set[str]]:
 
 
 def first_clicks() -> list[set[str]]:
-    """The words of what visitors type first; an emoji has none."""
+    """The words of each query of benchmarks/first_clicks.jsonl that has any."""
     lines = FIRST_CLICKS.read_text("utf-8").splitlines()
     return [words for line in lines if (words := telling(parse_json(line)["query"]))]
 
 
 def apart(examples: Sequence[Example], others: Sequence[set[str]] = ()) -> list[Example]:
-    """Without what resembles a query of benchmarks/first_clicks.jsonl, or one of `others`."""
+    """The examples that resemble no query of benchmarks/first_clicks.jsonl and none of `others`."""
     tests = [*first_clicks(), *others]
     return [example for example in examples if not resembles_a_test(example[0], tests)]

@@ -1,4 +1,4 @@
-"""What the recipes need to verify responses: keys of worked solutions, whether code parses, a sandbox."""
+"""Helpers that verify responses in recipes: answer keys of worked solutions, parsing of code, a sandbox."""
 
 from __future__ import annotations
 

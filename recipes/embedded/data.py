@@ -29,13 +29,13 @@ MARK = re.compile(r"<<(?P<sum>[^=<>]*)=(?P<value>[^=<>]*)>>(?P<shown>-?[\d,]*(?:
 HERE = Path(__file__).parent
 FLEET = Path("models/embedded")
 SETTINGS: dict[str, Any] = tomllib.loads((HERE / "settings.toml").read_text(encoding="utf-8"))
-MIXED = ("everyday", "openers", "small_questions")  # kinds of terse.jsonl that are not for one expert
+MIXED = ("everyday", "openers", "small_questions")  # kinds of terse.jsonl that belong to no single expert
 
 Example = tuple[str, str]  # (query, response)
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the folders that every step is told: of the data sets, of the fleet, and of what is written."""
+    """A parser with the options of every step: the folders of the data sets, of the fleet and of the output."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with gsm8k_train.jsonl.gz and the others")
     parser.add_argument("--fleet", type=Path, default=FLEET, help="fleet that is trained or measured")
@@ -44,7 +44,7 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
 
 
 def keep(figures: Any, path: Path) -> None:
-    """Write and print the figures of a step, whose file says that it is finished."""
+    """Write and print the figures of a step. The file marks the step as finished."""
     text = dump_json(figures, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
     print(text)
@@ -60,7 +60,7 @@ def read(data: Path, name: str) -> Iterator[dict[str, Any]]:
 def in_pipeline(query: str) -> bool:
     """Whether a query is reserved for the pipeline, so that no expert or reward model is trained on it.
 
-    Hashes the instruction without its input, so that variants of one instruction stay on one side.
+    The instruction is hashed without its input, so that variants of an instruction stay on one side.
     """
     instruction = query.split("\n\nInput:")[0].lower()
     text = re.sub(r"[^a-z0-9]", "", instruction)
@@ -107,7 +107,7 @@ def gsm8k(data: Path, sums: int = 4) -> list[Example]:
 
 
 def codealpaca(data: Path) -> list[Example]:
-    """Requests for code, with the code in a fence; without responses in prose."""
+    """Requests for code whose response is code, in a fence."""
     return [
         (r["query"], fenced(r["response"]))
         for r in read(data, "codealpaca")
@@ -172,7 +172,7 @@ def snippets(held_back: bool) -> list[dict[str, str]]:
 
 
 def commands(held_back: bool) -> list[dict[str, str]]:
-    """Everyday commands and small code in several phrasings with one answer each. No router is trained on them."""
+    """Requests for everyday commands and short code, several phrasings per answer. No router is trained on them."""
     return _written("commands", held_back)
 
 

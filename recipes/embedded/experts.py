@@ -3,8 +3,8 @@
     python -m recipes.embedded.experts math --data DIR
     python -m recipes.embedded.experts math --data DIR --turn 2
 
-Turn 2 and later continue training the adapter of the turn before, on other examples. A run that was stopped continues
-from its last checkpoint.
+Turn 2 and later turns continue training the adapter of the previous turn on other examples. A run that was stopped
+continues from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ ASIDE = 40  # one example in 40 is held back
 
 @dataclass(frozen=True)
 class Turn:
-    """A training turn over `tokens` tokens, of which each source has its share.
+    """A training turn over `tokens` tokens, which are divided among the sources by their shares.
 
-    A source that has too few examples is read up to `passes` times.
+    A source with too few examples is read up to `passes` times.
     """
 
     tokens: int
@@ -99,7 +99,7 @@ def sources(name: str, folder: Path, seed: int) -> list[list[data.Example]]:
 
 
 def base_folder() -> Path:
-    """A transformers folder of the base, in bfloat16. It is made once from the package's GGUF file, in the cache."""
+    """A transformers folder of the base, in bfloat16. It is made once, in the cache, from the package's GGUF file."""
     file = gguf_file(BASE)
     done = cache_dir() / f"{file.stem}-{package_version(BASE)}-bf16"
     with writing_cache(done):
@@ -113,7 +113,7 @@ def base_folder() -> Path:
 def convert(file: Path, folder: Path) -> None:
     quiet_libraries()
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    # float32 gives plain Linear layers; with bfloat16 the packed weights would stay, and run slowly.
+    # float32 gives plain Linear layers; with bfloat16, the weights would stay packed, which is slow.
     model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     model.is_quantized, model.hf_quantizer = False, None
     if hasattr(model.config, "quantization_config"):
@@ -134,7 +134,7 @@ def encode(tokenizer: Any, example: data.Example) -> dict[str, list[int]]:
 
 
 def take(tokenizer: Any, sources: list[list[data.Example]], turn: Turn, seed: int) -> tuple[list[dict], list[dict]]:
-    """Training examples, each source up to its share of the tokens, and held-back ones that no turn uses."""
+    """Training examples, from each source up to its share of the tokens, and held-back examples that no turn uses."""
     held_back: list[dict] = []
     train: list[dict] = []
     for examples, share in zip(sources, turn.shares, strict=True):
@@ -169,7 +169,7 @@ def collate(items: list[dict]) -> dict[str, torch.Tensor]:
 
 
 class ResponseTrainer(Trainer):
-    """Next-token loss with logits for response tokens alone, which saves a fifth of the time."""
+    """Next-token loss with logits only for response tokens, which saves a fifth of the time."""
 
     def compute_loss(self, model: Any, inputs: dict, return_outputs: bool = False, **_: Any) -> Any:
         lm = model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -182,7 +182,7 @@ class ResponseTrainer(Trainer):
 
 
 def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, rank: int, seed: int, more: bool) -> dict:
-    """Train an adapter and save it at `out`; `more` continues the one that is there. Returns tokens and losses."""
+    """Train an adapter and save it at `out`; `more` continues the adapter at `out`. Return tokens and losses."""
     base = str(base_folder())
     tokenizer = AutoTokenizer.from_pretrained(base)
     half = torch.cuda.is_available() or fast_bfloat16()
@@ -195,7 +195,7 @@ def train(name: str, folder: Path, out: Path, checkpoints: Path, turn: Turn, ran
     with model.disable_adapter():
         before = trainer.evaluate()["eval_loss"]
     resume = any(checkpoints.glob("checkpoint-*"))
-    with disable_input_dtype_casting(model):  # autocast does it already; saves a tenth of the time
+    with disable_input_dtype_casting(model):  # autocast casts already; saves a tenth of the time
         trainer.train(resume_from_checkpoint=resume)
     after = trainer.evaluate()["eval_loss"]
     save_adapter(model, BASE, out)
@@ -221,7 +221,7 @@ def save_adapter(model: Any, base: str, out: Path) -> None:
 
 def adapted(base: str | Path, half: bool, adapter: Path | None, rank: int, seed: int) -> Any:
     """The base with an adapter to train: the one at `adapter`, or a new one of this rank."""
-    # On a processor, plain attention trains a fifth faster on short examples than fused attention.
+    # On a CPU, plain attention trains a fifth faster on short examples than fused attention.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
     dtype = torch.bfloat16 if half else torch.float32
     model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, attn_implementation=attention)
@@ -233,7 +233,7 @@ def adapted(base: str | Path, half: bool, adapter: Path | None, rank: int, seed:
 
 
 def settings(checkpoints: Path, turn: Turn, half: bool, seed: int) -> TrainingArguments:
-    """How an adapter is trained."""
+    """The settings with which an adapter is trained."""
     return TrainingArguments(
         output_dir=str(checkpoints),
         per_device_train_batch_size=turn.batch,

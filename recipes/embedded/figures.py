@@ -49,7 +49,7 @@ def judged_queries(folder: Path, queries: list[Query]) -> dict[str, JudgedQuery]
 
 
 def wins(scores: Scores) -> dict[str, Any]:
-    """How often each candidate has the highest mean reward: over all queries, and each expert in its field."""
+    """The share of queries on which each candidate has the highest mean reward: of all, and of each expert's field."""
     best = scores.scores.argmax(axis=1)
     names = np.array(scores.datasets)
     figures: dict[str, Any] = {"all": {c: round(float((best == n).mean()), 3) for n, c in enumerate(scores.candidates)}}
@@ -68,7 +68,7 @@ def wins(scores: Scores) -> dict[str, Any]:
 def agreement(
     rewards: Mapping[str, Any], judged_by_id: Mapping[str, JudgedQuery], texts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """How often the right one of a right and a wrong response to one query has the higher reward."""
+    """How often a right response has a higher reward than a wrong response to the same query."""
     agreements: dict[str, list[bool]] = {}
     for id, row in judged_by_id.items():
         judged = [

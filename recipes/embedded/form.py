@@ -1,7 +1,7 @@
 """Terse requests for a piece of writing or an answer, and whether a response has the form that such a request names.
 
-Form is what can be computed from the text: an e-mail greets and closes, a limerick has five lines, a piece does not
-talk to the one who asked for it.
+Form can be computed from the text: an e-mail has a greeting and a closing, a limerick has five lines, a piece does not
+address the person who asked for it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from recipes.embedded import data
 
-# What is left out of a query typed in haste.
+# Words that people leave out of a hasty query.
 EMPTY = frozenset(
     re.findall(
         r"\S+",
@@ -23,7 +23,7 @@ EMPTY = frozenset(
         very""",
     )
 )
-# Names of forms, by the shape that they ask for.
+# Names of forms, by their shape.
 SHAPES = {
     "verse": "poem haiku limerick couplet rhyme verse ode lyrics lullaby song chorus rap acrostic ballad sonnet poetry",
     "letter": "email e-mail mail letter note card invitation invite message text emial",
@@ -32,7 +32,7 @@ SHAPES = {
 }
 SHAPE_OF = {word: shape for shape, words in SHAPES.items() for word in words.split()}
 LINES = {"haiku": 3, "couplet": 2, "limerick": 5, "two": 2, "four": 4}
-# Kinds of short_pieces.jsonl whose request can be cut down to a few words without losing what is to be written.
+# Kinds of short_pieces.jsonl whose request is still clear when it is reduced to a few words.
 KINDS = (
     *("poem", "story", "email", "letter", "message", "lyrics", "post", "advert", "toast", "diary", "description"),
     *("review", "blurb", "haiku", "limerick", "slogan"),
@@ -45,7 +45,7 @@ CLOSING = re.compile(
     r"(\s+[^\n]{1,30})?$|\n[^\n.]{2,25}$",
     re.IGNORECASE,
 )
-# Words to the one who asked, where a piece was asked for.
+# Phrases that address the person who asked for a piece, instead of writing the piece.
 REPLY = re.compile(
     r"\b(as an ai|i (can('t| not)? (help|assist|write)|don't have|do not have|hope (you|that) (like|enjoy))"
     r"|i'm (sorry|glad|happy) (that|to hear|to inform|but)|i'm sorry, (i|but|as)|i'd be happy|let me know"
@@ -87,7 +87,7 @@ def shape_checks(shape: str, query: Sequence[str], text: str) -> list[bool]:
 
 
 def varied(text: str) -> float:
-    """The share of runs of four words that occur once only; 1 for a text without repeats."""
+    """The share of sequences of four words that occur only once; 1 for a text without repeats."""
     words = words_of(text)
     runs = [tuple(words[n : n + 4]) for n in range(len(words) - 3)]
     return len(set(runs)) / len(runs) if runs else 1.0
@@ -98,7 +98,7 @@ def stem(word: str) -> str:
 
 
 def terse_pieces(count: int, seed: int) -> list[data.Example]:
-    """Training requests for a short piece cut down to its form and a few words, with the piece."""
+    """Training requests for a short piece, reduced to its form and a few words, with the piece."""
     dice = random.Random(seed)
     examples = []
     for line in data.short_pieces(held_back=False):
@@ -116,7 +116,7 @@ def terse_pieces(count: int, seed: int) -> list[data.Example]:
 
 
 def terse_questions(count: int, seed: int) -> list[data.Example]:
-    """Training questions cut down to a few words, small talk in lower case, with the answer."""
+    """Training questions, reduced to a few words (small talk: to lower case), with the answer."""
     dice = random.Random(seed)
     examples = []
     for line in data.questions(held_back=False):

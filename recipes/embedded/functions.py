@@ -85,7 +85,7 @@ def spec(names: str, args: str, goal: str, body: str, truth: str, inputs: str) -
 
 
 def rows_of(table: Mapping[str, Any]) -> dict[str, Spec]:
-    """The functions of a listed family by key: the columns of a row fill the other texts."""
+    """The functions of a family with rows, by key. The columns of a row fill the family's other texts."""
     specs = {}
     for row in table["rows"]:
         words = dict(zip(table["columns"], row, strict=True))
@@ -115,7 +115,7 @@ def word_lists(dice: random.Random) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition on an item, with its constant (or the argument $1) put in."""
+    """A condition on an item, with its constant (or the argument $1) filled in."""
 
     k: Any
     words: str  # % is the plural noun
@@ -125,7 +125,7 @@ class Condition:
     further: bool  # whether the constant is a further argument
 
     def of(self, args: str, values: Iterable[Any]) -> tuple[str, list[tuple[Any, ...]]]:
-        """The arguments and the inputs to test with."""
+        """The arguments, and the inputs of the tests."""
         if self.further:
             return f"{args} n", [(value, self.k) for value in values]
         return args, [(value,) for value in values]
@@ -187,7 +187,7 @@ def characters(dice: random.Random, op: str, cond: str) -> Spec:
 
 
 def conditional(dice: random.Random, op: str, cond: str) -> Spec:
-    """Tests, searches, replacements and splits of a list or a dictionary by a condition on numbers."""
+    """A test, search, replacement or split of a list or a dictionary by a condition on numbers."""
     met = condition(dice, NUMBERS, cond)
     bare, k = met.words.replace("%", "numbers"), met.k
     yes, no = dice.choice((("yes", "no"), ("good", "bad"), ("ok", "wrong"), ("in", "out"), ("accept", "reject")))
@@ -214,7 +214,7 @@ def conditional(dice: random.Random, op: str, cond: str) -> Spec:
 
 
 def mapping(dice: random.Random, change: str, cond: str) -> Spec:
-    """A dictionary from the items that meet a condition to their changes."""
+    """A dictionary that maps the items that meet a condition to their changed values."""
     met, j = condition(dice, NUMBERS, cond), dice.randint(2, 9)
     _, code, changed_to, image = (text.replace("@", str(j)) for text in CHANGES[change])
     changed = evaluated(f"lambda x: {changed_to}", j=j)
@@ -225,7 +225,7 @@ def mapping(dice: random.Random, change: str, cond: str) -> Spec:
     return Spec(names, args, goal, body, lambda v, *_: {x: changed(x) for x in v if met.met(x)}, inputs)
 
 
-# The compositional families: the maker and what it combines.
+# The compositional families: the function that makes a template, and the parts that it combines.
 COMBINED: dict[str, tuple[Callable[..., Spec], tuple[Iterable[str], ...]]] = {
     "aggregate": (collect, (("list",), AGGREGATES, ("same",), ("all", *NUMBERS))),
     "filter": (collect, (("list",), ("list",), ("same",), NUMBERS)),
@@ -257,7 +257,7 @@ def rendered(args: str, turn: int) -> Key:
 
 
 def combinations(family: str, held_back: bool) -> list[Key]:
-    """The combinations of a family for one side: by hash, the first fifth (at least one) is held back."""
+    """The combinations of a family on one side of the split: by hash, the first fifth (at least one) is held back."""
     if family in COMBINED:
         keys = list(itertools.product(*COMBINED[family][1]))
     elif family in LISTED:

@@ -1,6 +1,6 @@
 """Fills the templates of the recipe's TOML files: draws words, and writes a request and its text with them.
 
-A family of texts is a table of a file. To add one, copy one. This is a family of problems/stories.toml, shortened:
+A family of texts is a table in a file. To add a family, copy one. A shortened family of problems/stories.toml:
 
     [saving]
     draw = '''
@@ -15,12 +15,12 @@ A family of texts is a table of a file. To add one, copy one. This is a family o
     train = ["{name} saves {each} dollars a week for {weeks} weeks and spends {spent}. How much is left?"]
     held_back = ["For {weeks} weeks {name} puts {each} dollars aside, and then {spent} are spent. What remains?"]
 
-- `draw` is Python: assignments from top to bottom, with the functions of `FUNCTIONS` and `DRAWS`. Lists in capitals are
-  in the file's [lists] or in names.toml beside it; the family's other keys are lists too.
-  `pick` takes from this side's part of a list, `fill` puts the words drawn so far into a text with braces, `someone`
-  gives a name with its pronouns, `<<` and `>>` mark a sum also in what is drawn.
+- `draw` is Python: assignments, from top to bottom, that can call the functions of `FUNCTIONS` and `DRAWS`. Lists in
+  capitals are in the file's [lists] or in names.toml beside it; the family's other keys are lists, too.
+  `pick` draws from this side's part of a list, `fill` puts the words drawn so far into a text with braces, `someone`
+  gives a name with its pronouns, and `<<` and `>>` mark sums in drawn words, too.
 - `text` is an f-string of the drawn words. `<<a sum>>` is written as the sum with its value, `3 * 4 = 12`. A text with
-  sums then ends with "The answer is 12.", where another answer than the last sum's value is drawn as `answer`.
+  sums ends with "The answer is 12.": the value of the last sum, unless `draw` sets `answer`.
 - A request is one of `train` or of `held_back`, with drawn words in braces; or one of `asks`, the last fifth of which
   is held back.
 
@@ -58,7 +58,7 @@ class Dice(random.Random):
     between = random.Random.randint
 
     def pick(self, items: Sequence[Item]) -> Item:
-        """One of this side's items: the last fifth (two at least) is held back, the rest is for training."""
+        """One of this side's items: the last fifth (at least two) is held back, the others are for training."""
         cut = len(items) - max(2, len(items) // 5)
         return self.choice(items[cut:] if self.held_back else items[:cut])
 
@@ -71,7 +71,7 @@ class Dice(random.Random):
         return a, self.between(2, a - 1)
 
     def whole_two_parts(self) -> tuple[int, int, int]:
-        """A number and two others that leave something of it."""
+        """A number, and two others whose sum is smaller."""
         a = self.small(6)
         b = self.between(2, a - 3)
         return a, b, self.between(2, a - b - 1)
@@ -122,11 +122,11 @@ def upper(text: str) -> str:
 
 
 def lines(text: str) -> str:
-    """A text whose lines are parted by slashes, on lines of their own, each with a capital."""
+    """A text in lines, which are separated by slashes in `text`; each line begins with a capital."""
     return "\n".join(upper(line) for line in text.split(" / "))
 
 
-# What a draw may call, besides methods of strings.
+# The functions that a draw may call, besides methods of strings.
 FUNCTIONS = {
     function.__name__: function
     for function in (
@@ -139,7 +139,7 @@ DRAWS = ("between", "choice", "larger_smaller", "pick", "random", "sample", "sma
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """One table of a file, or a function in its place; `lists` are what its draws may name."""
+    """One table of a file, or a function in its place; `lists` are the lists that its draws may name."""
 
     name: str
     table: Mapping[str, Any]
@@ -151,7 +151,7 @@ class Family:
         """The compiled draws and text.
 
         Raises:
-            ValueError: `draw` holds something else than assignments.
+            ValueError: `draw` contains anything but assignments.
         """
         draws = ast.parse(self.table["draw"].strip())
         if not all(isinstance(line, ast.Assign | ast.AugAssign) for line in draws.body):
@@ -160,11 +160,11 @@ class Family:
         return compile(draws, self.name, "exec"), compile(f'f"""{text}"""', self.name, "eval")
 
     def words(self, dice: Dice) -> Words:
-        """Every word drawn, with the filled `text`."""
+        """All drawn words, and the filled `text`."""
         if self.by_hand:
             return self.by_hand(dice, self)
         words: Words = {}
-        words["__builtins__"] = {  # looked up where `words` has no such name
+        words["__builtins__"] = {  # looked up if `words` does not have the name
             **FUNCTIONS, **{name: getattr(dice, name) for name in DRAWS}, **self.lists, **self.table,
             "someone": lambda: self.someone(dice), "fill": lambda text: text.format_map(words),
             "is_held_back": dice.held_back,
@@ -182,19 +182,19 @@ class Family:
         return name, he, him, his, upper(he), upper(his)
 
     def request(self, dice: Dice, words: Words) -> str:
-        """A request of the dice's side, filled with the words."""
+        """A request of this side of the split, filled with the words."""
         if "asks" in self.table:
             return dice.pick(self.table["asks"]).format_map(words)
         return dice.choice(self.table["held_back" if dice.held_back else "train"]).format_map(words)
 
     def example(self, dice: Dice) -> Example:
-        """A request and its text, whose sums are worked out."""
+        """A request and its text, with the values of its sums."""
         words = self.words(dice)
         return words.get("request") or self.request(dice, words), worked_out(words)
 
 
 def worked_out(words: Words) -> str:
-    """The text with the value of every sum, and then the answer if it has sums."""
+    """The text with the value of every sum, followed by the answer if it has sums."""
     text, sums = words["text"], re.findall(SUM, words["text"])
     if not sums:
         return text

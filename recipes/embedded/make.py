@@ -1,4 +1,4 @@
-"""The complete recipe of the embedded fleet; started again, it continues where it was stopped.
+"""Runs the complete recipe of the embedded fleet. If it is stopped and started again, it continues.
 
     python -m recipes.embedded.make --data DIR [--fleet models/embedded]
     python -m recipes.embedded.make --data DIR --rehearse
@@ -27,7 +27,7 @@ from zooter_core.data.run_folder import QUERIES
 from zooter_core.router.neighbours import RECORDS
 
 REHEARSAL = 0.02
-Step = tuple[Path, list[str]]  # (a file that a finished step leaves, its command)
+Step = tuple[Path, list[str]]  # (a file that exists once the step is finished, its command)
 
 
 def steps(data: Path, fleet: Path, workspace: Path, share: float) -> list[Step]:

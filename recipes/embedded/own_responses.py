@@ -2,8 +2,8 @@
 
     python -m recipes.embedded.own_responses --data DIR
 
-The quality of a response is what can be verified (the final number, unit tests, whether code parses and the response is
-complete) plus its closeness to strong references. The queries come from the experts' training side.
+The quality of a response is the sum of verified parts (the final number, unit tests, whether code parses and the
+response is complete) and of its closeness to strong references. The queries come from the experts' training side.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ SAMPLES = 2
 SEED = 0
 APART = 0.08  # the smallest difference in quality of a pair
 # The largest ratio between pairs that prefer the longer response and pairs that prefer the shorter one, or the reverse.
-# For plain questions and talk the better response is mostly the shorter one, which a stricter balance would hide.
+# For plain questions and talk, the better response is mostly the shorter one; a stricter balance would hide this.
 UNEVEN = {"questions": 3.0, "talk": 3.0}
 UNEVEN_ELSEWHERE = 1.5
 
 
 @dataclass(frozen=True)
 class JudgedQuery:
-    """A query with references, and for code a task with unit tests, by which its responses are judged."""
+    """A query whose responses are judged by references and, for code, by a task with unit tests."""
 
     query: Query
     references: tuple[str, ...]
@@ -70,7 +70,7 @@ class Answer:
 
 
 def training_queries(folder: Path, per_field: int) -> list[JudgedQuery]:
-    """About `per_field` training queries a field: half written for this project, half of the data sets."""
+    """About `per_field` training queries per field: half written for this project, half from the data sets."""
     half = per_field // 2
     rows: list[tuple[str, str, tuple[str, ...], Task | None]] = []
     kinds = (("problems", (*SHORT, *CHAINS), half), ("simple", SIMPLE, half // 2), ("algebra", ALGEBRA, half // 2))
@@ -122,7 +122,7 @@ def tell(step: str, done: int, of: int) -> None:
 
 
 def overlap(text: str, references: Sequence[str]) -> float:
-    """The mean share of words (as sets) that a text shares with the references, 0 to 1."""
+    """The mean overlap of a text's words, as sets, with those of the references, 0 to 1."""
     words = set(re.findall(r"\w+", text.lower()))
     shares = []
     for reference in references:
@@ -155,7 +155,7 @@ def judge(row: JudgedQuery, responses: Sequence[dict], encoder: Encoder) -> list
 
 
 def judged(folder: Path, workspace: Path, per_field: int) -> Iterator[tuple[JudgedQuery, list[Answer]]]:
-    """Every query with its judged responses, without repeats."""
+    """Every query with its judged responses, without duplicates."""
     encoder = Encoder(ENCODER)
     with Run(workspace / "own") as run:
         records: dict[str, dict[tuple[str, str], dict]] = {}
@@ -166,7 +166,7 @@ def judged(folder: Path, workspace: Path, per_field: int) -> Iterator[tuple[Judg
 
 
 def fleet_pairs(folder: Path, workspace: Path, per_field: int, most: int = 10) -> list[Pair]:
-    """Pairs of a query's responses by quality, and its reference above two of them; balanced by length."""
+    """Pairs of a query's responses by quality, and pairs of its reference and a response; balanced by length."""
     dice = random.Random(SEED)
     by_source: dict[str, list[Pair]] = {}
     for row, answers in judged(folder, workspace, per_field):
@@ -175,8 +175,8 @@ def fleet_pairs(folder: Path, workspace: Path, per_field: int, most: int = 10) -
         answers.sort(key=lambda answer: -answer.quality)
         apart = [(a, b) for a, b in itertools.combinations(answers, 2) if a.quality - b.quality >= APART]
         dice.shuffle(apart)
-        # Verified differences first, since they are certain. Most of the others are obvious: of a random sample twice
-        # as large as needed, those with the best worse response come first.
+        # Verified differences come first, since they are certain. Most of the others are obvious: of a random sample
+        # twice as large as needed, pairs whose worse response is best come first.
         verified = [pair for pair in apart if pair[0].right != pair[1].right]
         others = [pair for pair in apart if pair[0].right == pair[1].right][: 2 * most]
         others.sort(key=lambda pair: -pair[1].quality)
@@ -189,7 +189,8 @@ def fleet_pairs(folder: Path, workspace: Path, per_field: int, most: int = 10) -
 
 
 def balanced(pairs: Sequence[Pair], dice: random.Random, uneven: float) -> list[Pair]:
-    """A sample in which preferences for the longer and the shorter response differ by a factor of `uneven` at most."""
+    """A sample in which the numbers of pairs that prefer the longer and the shorter response differ by a factor of at
+    most `uneven`."""
     longer = [pair for pair in pairs if len(pair[1]) > len(pair[2])]
     shorter = [pair for pair in pairs if len(pair[1]) <= len(pair[2])]
     most = int(uneven * min(len(longer), len(shorter)))

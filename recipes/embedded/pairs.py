@@ -13,9 +13,9 @@ from recipes.embedded.problems import problems
 from recipes.embedded.writing import BEYOND, pieces, talk
 
 Pair = tuple[str, str, str]  # (query, chosen, rejected)
-LIKE_LENGTH = 0.8  # lengths are alike if the shorter response has at least this share of the longer one's characters
+LIKE_LENGTH = 0.8  # lengths are similar if the shorter response has at least this share of the longer one's characters
 SHORT = 200  # characters of a query
-# FLASK has no judgements, but the difference between these two groups of its models is beyond doubt.
+# FLASK has no judgements, but its models of the first group are certainly stronger than those of the second.
 STRONGER = ("gpt4", "claude_v1", "chatgpt")
 WEAKER = ("alpaca_13b", "tulu_7b", "tulu_13b", "vicuna_13b", "davinci_003")
 
@@ -65,7 +65,7 @@ def mismatched(examples: Sequence[data.Example], dice: random.Random) -> Iterato
 
 
 def broken(examples: Sequence[data.Example], dice: random.Random) -> Iterator[Pair]:
-    """A response against itself cut off, looping or with shuffled words."""
+    """A response against a copy that is cut off, loops or has shuffled words."""
     for query, response in examples:
         words = response.split(" ")
         if len(words) < 8:
@@ -104,10 +104,10 @@ def written(held_back: bool, seed: int) -> list[list[data.Example]]:
 def pairs_of(folder: Path, held_back: bool, count: dict[str, int], seed: int) -> dict[str, list[Pair]]:
     """At most `count[kind]` pairs of each kind, all from one side of the split.
 
-    `mismatched` uses responses of the data sets, `elsewhere` those written for this project, `refused` the answers to
-    its plain questions against saying that one is too small to know, `flask_short` and `flask_long` answers to FLASK's
-    queries (to be held back, GPT-4's alone). No training uses `human_eval`, its solutions against those of other tasks;
-    three of them are also FLASK's, on the training side.
+    `mismatched` uses responses of the data sets, `elsewhere` responses written for this project. `refused` has answers
+    to its plain questions against the reply that the model is too small to know. `flask_short` and `flask_long` have
+    answers to FLASK's queries (held back: only GPT-4's). `human_eval` has its solutions against those of other tasks;
+    no training uses it, but three of its tasks are also in FLASK, on the training side.
     """
     dice = random.Random(seed)
     math = [(r["query"], data.worked_solution(r["answer"])) for r in data.read(folder, "gsm8k_train")]

@@ -23,7 +23,7 @@ from zooter_core.data.scores import score_line
 from zooter_core.router.neighbours import Neighbours
 
 MOST_CHARACTERS = 500
-# Queries per source, more of some, and the sources that were written for this project.
+# Queries per source, further queries of some sources, and the sources that were written for this project.
 SOURCES: dict[str, int] = data.SETTINGS["queries"]["sources"]
 FURTHER: dict[str, int] = data.SETTINGS["queries"]["further"]
 OWN_LIMITS = f"self not_another makers skills zooter languages small_talk common_phrases foreign {BEYOND}"
@@ -37,7 +37,7 @@ def solved(seed: int) -> dict[str, list[data.Example]]:
 
 
 def of_project(seed: int) -> dict[str, list[str]]:
-    """Queries of the project's generators, from the side that no expert is trained on."""
+    """Queries from the project's generators, on the side that no expert is trained on, by source."""
     return {
         **{source: [query for query, _ in examples] for source, examples in solved(seed).items()},
         "functions": [task.query for task in tasks(SOURCES["functions"], seed + 2, held_back=True)],
@@ -54,7 +54,7 @@ def of_project(seed: int) -> dict[str, list[str]]:
 
 
 def of_data_sets(folder: Path) -> dict[str, list[str]]:
-    """The pipeline's side of the mixed set by source, without very long queries."""
+    """The queries of the mixed data set that are reserved for the pipeline, by source, without very long ones."""
     texts: dict[str, list[str]] = {}
     for record in data.read(folder, "divinstruct_mini"):
         if data.in_pipeline(record["query"]) and len(record["query"]) <= MOST_CHARACTERS:
@@ -78,10 +78,10 @@ def sample(folder: Path, share: float, seed: int) -> list[dict[str, str]]:
 
 
 def learned_scores(fleet: Path, lines: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
-    """Lines of a score file: the mean rewards that the fleet's router keeps of its training queries.
+    """Lines of a score file: the mean rewards of the router's training queries, which the fleet's router stores.
 
     Args:
-        lines: all queries of the recipe, as from `sample`; they have the texts, of which the router keeps a part.
+        lines: all queries of the recipe, as from `sample`, for their texts: the router stores only some of them.
     """
     neighbours = Neighbours.load(fleet / "router")
     if neighbours is None:

@@ -2,7 +2,7 @@
 
     python -m recipes.embedded.reward general --data DIR    on preferences and corrupted responses of the data sets
     python -m recipes.embedded.reward own --data DIR        then on the fleet's responses; writes models/embedded/reward
-    python -m recipes.embedded.reward again --data DIR      continues models/embedded/reward after the experts changed
+    python -m recipes.embedded.reward again --data DIR      continues models/embedded/reward when the experts changed
     python -m recipes.embedded.reward accuracy --data DIR   on held-back pairs
 
 `own` and `again` need the responses that `recipes.embedded.own_responses` collects. A step continues where it was
@@ -29,7 +29,7 @@ from zooter_core.base.weights import resolve
 from zooter_core.config.labelling import ScalarConfig
 from zooter_core.labelling.rewards import Pointwise, Recomputed, reward_model
 
-TOKENS = 256  # of a query with its response, in training and, as fleet.toml says, in use
+TOKENS = 256  # of a query with its response, in training and (in fleet.toml) in use
 RANK = 128
 BATCH = 32
 PAIRS: dict[str, dict[str, int]] = data.SETTINGS["pairs"]
@@ -54,7 +54,7 @@ def fit(start: str | Path, pairs: Sequence[Pair], out: Path, rate: float, seed: 
     """Train all weights except the word embeddings for one epoch, from `start` to `out/model`."""
     tokenizer = AutoTokenizer.from_pretrained(resolve(ENCODER))
     torch.manual_seed(seed)
-    # Without dropout, whose random numbers take more than half of the time on a CPU.
+    # No dropout: its random numbers would take more than half of the time on a CPU.
     model = AutoModelForSequenceClassification.from_pretrained(
         start, num_labels=1, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
     )
@@ -99,7 +99,7 @@ def general(folder: Path, workspace: Path, share: float) -> dict[str, Any]:
 
 
 def train_on_fleet(folder: Path, workspace: Path, out: Path, per_field: int, share: float) -> dict[str, Any]:
-    """The second stage: the fleet's responses, and some of the first stage's pairs so that it stays general."""
+    """The second stage: the fleet's responses, and some pairs of the first stage so that the model stays general."""
     kinds = pairs_of(folder, False, part(PAIRS["replay"], share), 1)
     kinds["own"] = fleet_pairs(folder, workspace, per_field)
     fit(workspace / "reward-general" / "model", together(kinds), workspace / "reward-own", 7e-5, 0)
@@ -108,7 +108,7 @@ def train_on_fleet(folder: Path, workspace: Path, out: Path, per_field: int, sha
 
 
 def train_again(folder: Path, workspace: Path, out: Path, per_field: int, share: float) -> dict[str, Any]:
-    """The second stage continued from the weights at `out`, with responses of experts that have changed."""
+    """The second stage, continued from the weights at `out`, with responses of experts that have changed."""
     kinds = pairs_of(folder, False, part(PAIRS["replay"], share / 2), 1)
     kinds["own"] = fleet_pairs(folder, workspace, per_field, most=8)
     start = saved_before(out, workspace / "reward-before")
@@ -181,10 +181,10 @@ def linear(model: Any) -> Iterator[tuple[str, Any]]:
 
 
 def accuracy(folder: Path, out: Path, share: float) -> dict[str, Any]:
-    """Share of held-back pairs whose chosen response has the higher reward, and whose chosen response is longer."""
+    """The share of held-back pairs whose chosen response has the higher reward, and the share in which it is longer."""
     model = reward_model(ScalarConfig(ENCODER, adapter=str(out), max_tokens=TOKENS))
     assert isinstance(model, Pointwise)
-    model = Recomputed(model)  # as the fleet has it
+    model = Recomputed(model)  # as in the fleet
     figures: dict[str, Any] = {}
     for kind, pairs in pairs_of(folder, True, part(PAIRS["accuracy"], share), 1).items():
         chosen = model.score([(query, text) for query, text, _ in pairs])

@@ -2,13 +2,13 @@
 
     python -m recipes.embedded.skills --data DIR [--only math|code|chat]
 
-Maths, exact final number: 128 generated problems (with phrasings and numbers that were never trained on), 108 of the
-simplest with small numbers, 68 chains of two to five steps, 81 of school algebra, 120 of what people type first, and
-768 held-back GSM8K problems.
+Maths, by the exact final number: 128 generated problems (with phrasings and numbers that were never trained on), 108
+simple problems with small numbers, 68 chains of two to five steps, 81 problems of school algebra, 120 first queries of
+visitors, and 768 held-back GSM8K problems.
 Code: 100 function tasks with unit tests, the share of held-back Python requests whose code parses, and everyday
-commands in phrasings that were not trained on, whose answer is the one that was taught.
-Chat, by rule: questions about itself (it names Zooter or its size), what it cannot know (it says that it is too small),
-easy facts and plain questions, which it answers (no false refusal), and 60 questions about a small file or text.
+commands in phrasings that were not trained on, which must have the answer of the training.
+Chat, by rule: questions about itself (it names Zooter or its size), questions that it cannot answer (it says that it is
+too small), easy facts and plain questions (no false refusal), and 60 questions about a small file or text.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def code(folder: Path) -> list[tuple[str, str, Check]]:
 
 
 def chat(folder: Path) -> list[tuple[str, str, Check]]:
-    """(source, query, check) of held-back talk and plain questions. The data sets are not needed."""
+    """(source, query, check) of held-back talk and plain questions. `folder` is not used."""
     rows: list[tuple[str, str, Check]] = []
     for source, names in TALKS.items():
         examples = dict(talk(400, SEED, True, names))
@@ -86,7 +86,7 @@ def chat(folder: Path) -> list[tuple[str, str, Check]]:
 
 
 def _as_taught(answer: str, text: str) -> bool:
-    """Whether a response has the code of an answer, or an answer without code word for word."""
+    """Whether a response contains the code of an answer or, if the answer has none, its words."""
     return _code(answer) in " ".join(text.split())
 
 
@@ -108,7 +108,7 @@ def _ventured(_: str, text: str) -> bool:
 
 
 def _read(answer: str, text: str) -> bool:
-    """Whether a response has the numbers and the names of an answer."""
+    """Whether a response contains the numbers and the names of an answer."""
     return set(re.findall(r"\d+|(?<=\s)[A-Z]\w+", answer)) <= set(re.findall(r"\w+", text))
 
 

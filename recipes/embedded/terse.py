@@ -1,9 +1,9 @@
-"""The reward model's turn on terse requests: writer's and chat's responses, ordered by form and by closeness.
+"""Trains the reward model on terse requests: responses of writer and chat, ordered by form and closeness.
 
     python -m recipes.embedded.terse --data DIR
 
-Continues the reward model of the fleet and keeps the mean of its weights before and after. It collects responses to
-training requests that are cut down to a few words, and leaves out those that resemble a query of tests/data. A step
+The script continues the fleet's reward model and keeps the mean of the weights before and after. It collects responses
+to training requests that are reduced to a few words, except requests that resemble a query of tests/data. A step
 continues where it was stopped.
 """
 
@@ -31,16 +31,16 @@ from zooter_core.router.encoder import Encoder
 
 SEED = 10
 CANDIDATES = ("chat", "writer")
-FORM = 1.2  # the quality of a response that has the form of a terse request entirely
+FORM = 1.2  # the quality of a response that passes all checks of the request's form
 APART = {"terse_pieces": 0.25, "terse_questions": 0.1}  # the smallest difference in quality of a pair
-UNEVEN = 3.0  # of pairs that prefer the longer and the shorter response, as own_responses.UNEVEN
-MOST = 6  # pairs of a query
+UNEVEN = 3.0  # the largest ratio of pairs that prefer the longer and the shorter response, as own_responses.UNEVEN
+MOST = 6  # pairs per query
 MORE = 500  # pairs against a response to another query
-OFF = 130  # pieces against small talk, and as many answers against pieces
+OFF = 130  # pairs of a piece and small talk, and the same number of an answer and a piece
 
 
 def queries(share: float) -> list[JudgedQuery]:
-    """Training requests for a piece and training questions, each cut down to a few words, with their reference."""
+    """Training requests for a piece and training questions, each reduced to a few words, with their reference."""
     tests = queries_of_tests()
     rows = [("terse_pieces", example) for example in terse_pieces(160, SEED)[: int(130 * share)]]
     rows += [("terse_questions", example) for example in terse_questions(120, SEED)[: int(64 * share)]]
@@ -52,7 +52,7 @@ def queries(share: float) -> list[JudgedQuery]:
 
 
 def collect(rows: Sequence[JudgedQuery], fleet: Path, folder: Path) -> None:
-    """One response of chat and one of writer to each query."""
+    """Collect one response of chat and one of writer to each query."""
     candidates = tuple(c for c in load_fleet(fleet).candidates if c.name in CANDIDATES)
     ensemble = Ensemble(Fleet("experts", fleet, candidates))
     with Run(folder, create=True) as run:
@@ -62,7 +62,7 @@ def collect(rows: Sequence[JudgedQuery], fleet: Path, folder: Path) -> None:
 
 
 def answers_to(row: JudgedQuery, responses: Sequence[dict], encoder: Encoder) -> list[Answer]:
-    """The responses by quality, best first: closeness to the reference, and form where a piece is asked for."""
+    """The responses by quality, best first: closeness to the reference and, for a piece, its form."""
     answers = own_responses.judge(row, responses, encoder)
     if row.query.dataset == "terse_pieces":
         answers = [replace(a, quality=a.quality + FORM * form(row.query.text, a.text)) for a in answers]
@@ -70,7 +70,8 @@ def answers_to(row: JudgedQuery, responses: Sequence[dict], encoder: Encoder) ->
 
 
 def fleet_pairs(rows: Sequence[JudgedQuery], folder: Path, dice: random.Random) -> dict[str, list[Pair]]:
-    """Better against worse response, reference against a response, and best response against one to another query."""
+    """Pairs of a better and a worse response, of a reference and a response, and of the best response and one to
+    another query."""
     encoder = Encoder(own_responses.ENCODER)
     records: dict[str, list[dict]] = {}
     with Run(folder) as run:
@@ -91,7 +92,7 @@ def fleet_pairs(rows: Sequence[JudgedQuery], folder: Path, dice: random.Random) 
 
 
 def more_mismatched(folder: Path, count: int, dice: random.Random) -> list[Pair]:
-    """Bare code, and long and short answers to AlpacaEval's queries, against one to another query."""
+    """Pairs of a response and one to another query: bare code, and long and short answers to AlpacaEval's queries."""
     code = [(r["query"], r["response"]) for r in data.read(folder, "codealpaca")]
     prose = [
         (r["query"], r["responses"][model])
@@ -108,7 +109,7 @@ def more_mismatched(folder: Path, count: int, dice: random.Random) -> list[Pair]
 
 
 def misplaced(count: int, dice: random.Random) -> list[Pair]:
-    """A piece of writing against small talk, and an answer against a piece of writing."""
+    """Pairs of a piece of writing and small talk, and of an answer and a piece of writing."""
     tests = queries_of_tests()
     pieces = [e for e in terse_pieces(513, 3) if not resembles_a_test(e[0], tests)][:240]
     answers = [e for e in terse_questions(400, 3) if not resembles_a_test(e[0], tests)][:count]

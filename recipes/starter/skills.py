@@ -1,11 +1,11 @@
 """Trains the skill classifier of models/starter, and measures it on queries that it has not seen.
 
     python -m recipes.starter.skills              train, write models/starter/skills.safetensors, measure
-    python -m recipes.starter.skills --measure    measure the weights that are there
+    python -m recipes.starter.skills --measure    measure the existing weights
 
-It learns from models/starter/queries.jsonl and from queries of the embedded fleet's recipe whose skill is known from
-their kind. How much these count, the weight decay and the temperature are chosen by cross-validation on the starter
-queries alone.
+The classifier learns from models/starter/queries.jsonl and from queries of the embedded fleet's recipe whose kind gives
+their skill. The weight of these, the weight decay and the temperature are chosen by cross-validation on the starter
+queries only.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ TESTS = ROOT / "tests" / "data"
 REQUESTS = Path(__file__).with_name("requests.toml")
 HELD_BACK = TESTS / "skill_queries.jsonl"
 EVIDENT = ("evident_queries", "more_evident_queries", "terse_queries")
-EXPERT_OF_GROUP = {"math": "math", "code": "code", "writing": "writer"}  # of the embedded fleet; the others go to chat
+EXPERT_OF_GROUP = {"math": "math", "code": "code", "writing": "writer"}  # in the embedded fleet; the others go to chat
 SEED, FOLDS, STEPS = 0, 5, 60
-MOST = 120  # queries of the embedded recipe for a skill
-SHARES = (0.0, 0.1, 0.3, 1.0)  # what one of these counts, beside a starter query
+MOST = 120  # queries of the embedded recipe per skill
+SHARES = (0.0, 0.1, 0.3, 1.0)  # weights of such a query, relative to a starter query
 DECAYS = (1e-5, 3e-5, 1e-4, 3e-4)
-KINDS = {  # kind of the embedded recipe's files -> skill; the others have no one skill
+KINDS = {  # kind of the embedded recipe's files -> skill; other kinds have no single skill
     **dict.fromkeys(("fact",), "facts"),
     **dict.fromkeys(("advice", "howto"), "advice"),
     **dict.fromkeys(("poem", "lyrics", "haiku", "limerick"), "verse"),
@@ -65,12 +65,12 @@ Example = tuple[str, str]  # (query, skill)
 
 
 def starter() -> list[Example]:
-    """The starter queries in their order: every run of sixteen or nearly so has each skill once."""
+    """The starter queries in their order, in which nearly every run of sixteen has each skill once."""
     return [(record["query"], record["dataset"]) for record in read_records(STARTER)]
 
 
 def about_texts(lines: Sequence[Mapping[str, str]], programs: Sequence[str]) -> list[Example]:
-    """Requests about a text or a program that comes with them, MOST a skill."""
+    """Requests about a text or a program that they contain, MOST per skill."""
     dice = random.Random(SEED)
     sentences = [line["query"] for line in lines if line["kind"] == "talk"]
     passages = [line["answer"] for line in lines if line["kind"] in PASSAGES]
@@ -83,7 +83,7 @@ def about_texts(lines: Sequence[Mapping[str, str]], programs: Sequence[str]) -> 
 
 
 def generated() -> list[Example]:
-    """Up to MOST queries a skill from the embedded fleet's recipe, none with a run of words of a test query."""
+    """Up to MOST queries per skill from the embedded fleet's recipe, without a sequence of words of a test query."""
     files = (data.questions, data.short_pieces, data.snippets)
     lines = [line for read in files for held_back in (False, True) for line in read(held_back)]
     examples = [(line["query"], KINDS[line["kind"]]) for line in lines if line["kind"] in KINDS]
@@ -111,8 +111,8 @@ def fit(vectors: Array, skills: Array, counts: Array, decay: float) -> SkillHead
     """The head with the least weighted log loss plus decay times the sum of squared weights.
 
     Args:
-        skills: numbers of the skills, shape (n,).
-        counts: what each query counts, shape (n,).
+        skills: the number of each query's skill, shape (n,).
+        counts: the weight of each query, shape (n,).
     """
     rows, counted = torch.tensor(vectors, dtype=torch.float32), torch.tensor(counts / counts.sum(), dtype=torch.float32)
     wanted = torch.tensor(skills)
@@ -131,7 +131,7 @@ def fit(vectors: Array, skills: Array, counts: Array, decay: float) -> SkillHead
 
 
 class Trials:
-    """Heads from starter queries and some share of generated ones."""
+    """Trains heads on starter queries and on generated queries with a given weight."""
 
     def __init__(self, encoder: Encoder) -> None:
         first, more = starter(), generated()
@@ -140,7 +140,7 @@ class Trials:
         self.skills = np.array([SKILLS.index(skill) for _, skill in examples])
 
     def head(self, share: float, decay: float, left_out: NDArray[np.intp] | None = None) -> SkillHead:
-        """A head that learns from all but the rows left out, of which generated ones count `share`."""
+        """A head that learns from all rows except those left out; generated queries have the weight `share`."""
         counts = np.where(np.arange(len(self.skills)) < self.size, 1.0, share)
         if left_out is not None:
             counts[left_out] = 0
@@ -157,7 +157,7 @@ class Trials:
         return logits
 
     def best(self) -> tuple[SkillHead, dict[str, Any]]:
-        """The head with the settings of the least cross-validated log loss, and what they are."""
+        """The head with the settings that have the least cross-validated log loss, and these settings."""
         wins = one_hot(self.skills[: self.size])
         trials = []
         for share in SHARES:
@@ -216,7 +216,7 @@ def experts_of(probabilities: Array) -> list[str]:
 
 
 def right(chosen: Iterable[str], wanted: Iterable[str]) -> float:
-    """The share of equal pairs."""
+    """The share of choices that are the wanted ones."""
     return float(np.mean([one == other for one, other in zip(chosen, wanted, strict=True)]))
 
 

@@ -14,8 +14,8 @@ from zooter_core.arithmetic.sequences import next_number
 from zooter_core.arithmetic.sums import AMOUNT, equals, in_decimals, number_in, rounded
 from zooter_core.arithmetic.units import converted
 
-Worked = tuple[str, str]  # a sentence that works it out, and the answer alone
-LARGEST = 10**10  # a number whose factors are looked for
+Worked = tuple[str, str]  # a sentence with the calculation, and the answer alone
+LARGEST = 10**10  # the largest number that is factorised
 MOST_FACTORIAL = 20
 TIMES = {1: "once", 2: "twice"}
 KINDS = {"vowels": "aeiou", "consonants": "bcdfghjklmnpqrstvwxyz"}  # other letters count as neither
@@ -26,9 +26,9 @@ DECIMALS = {
 
 
 def exact_answer(text: str) -> Worked | None:
-    """A sentence that works out what a text asks for, and the answer alone; None for any other text.
+    """A sentence that works out the answer to a question, and the answer alone; None for any other text.
 
-    "s-t-r-a-w-b-e-r-r-y: the letter r comes 3 times." and "3" of "How many r's are in strawberry?".
+    For example, "How many r's are in strawberry?" gives "s-t-r-a-w-b-e-r-r-y: the letter r comes 3 times." and "3".
     """
     question = re.sub(r"(?:,? please)?(?: |\?|\.|(?<![\d!])!+)*$", "", " ".join(text.split()).replace("’", "'"))
     if worked := converted(question) or next_number(text):
@@ -170,7 +170,7 @@ LETTER = rf"(?:the )?(?:letters? )?{QUOTE}(?P<letter>[^\W\d_]){QUOTE}(?:'?s)?"
 LANGUAGES = (
     r"\w+(?:ish|ese|ian)|french|german|korean|dutch|latin|greek|arabic|hebrew|hindi|thai|welsh|swahili|esperanto"
 )
-LETTERS = rf"(?P<kind>letters|vowels|consonants)(?!.*(?<!word) (?:alphabet|total|{LANGUAGES})\b)"  # of an alphabet
+LETTERS = rf"(?P<kind>letters|vowels|consonants)(?!.*(?<!word) (?:alphabet|total|{LANGUAGES})\b)"  # not an alphabet's
 COUNT = r"(?:(?:tell me|find|what is|count) )*(?:how many (?:times )?|(?:the )?number of |(?<=count ))(?:the |does )?"
 VERB = r"(?: are| is)?(?: there)?(?: (?:appear|occur|come|show)s?(?: up)?)?"
 ASK = (

@@ -1,4 +1,4 @@
-"""What a query asks to work out and nothing else: a sum ("What's 3 times 4?") or equations ("Solve 3x = 15")."""
+"""Recognises queries that ask only for a sum ("What's 3 times 4?") or for a solution of equations ("Solve 3x = 15")."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from fractions import Fraction
 
 from zooter_core.arithmetic.sums import NAME, number_in, work_out
 
-LONGEST = 600  # characters of a query that is looked at; longer ones quote texts
+LONGEST = 600  # characters of a query that is examined; longer queries quote texts
 LONGEST_SUM = 150
 NUMBER = r"(\d[\d.]*(?:/\d+)?)"
-SOLE = r"\b(?! ?[-+*×÷−] ?\d| / ?\d)"  # else: the root of the number, or of the result?
-RADICAND = rf"(?:\({NUMBER}\)|{NUMBER}{SOLE})"  # of "√9/16", who knows whether it is 9 or 9/16
-ALONE = r"\b(?! ?(?:times|divided|multiplied|squared|cubed|to the|percent|[*/x×÷%^²³]))"  # the same
-TASKS = (  # and what to work out for them
+SOLE = r"\b(?! ?[-+*×÷−] ?\d| / ?\d)"  # a number without an operator after it
+RADICAND = rf"(?:\({NUMBER}\)|{NUMBER}{SOLE})"  # not "√9/16", which is ambiguous
+ALONE = r"\b(?! ?(?:times|divided|multiplied|squared|cubed|to the|percent|[*/x×÷%^²³]))"  # also without one in words
+TASKS = (  # patterns, and the sums for them
     (rf"add {NUMBER} (?:and|to) {NUMBER}", r"\1 + \2"),
     (rf"{NUMBER} times itself", r"\1 * \1"),
     (rf"subtract {NUMBER} from {NUMBER}", r"\2 - \1"),
@@ -23,14 +23,14 @@ TASKS = (  # and what to work out for them
     (rf"(?:increase|raise) {NUMBER} by {NUMBER}(?:%| percent)", r"\1 + \2%"),
     (rf"(?:decrease|reduce|lower) {NUMBER} by {NUMBER}(?:%| percent)", r"\1 - \2%"),
 )
-WORDS = (  # of a sum, and the signs for them
+WORDS = (  # words of a sum, and the signs for them
     (r"\*\*", "^"),
     (NAME, lambda name: str(number_in(name[0]))),
     (r"\b(?:plus|más|più)\b", "+"),
     (r"\b(?:minus|moins|menos|meno)\b", "-"),
     (r"\\?\b(?:times|cdot|multiplied by|mal|fois|por)\b", "*"),
     (r"\\div\b|\bdivided by\b", "÷"),
-    (r"[$€£](?=\d)(?!\d+\.\d{3}\b)|(?<=\d)(?<!\.\d{3}) ?[$€£]|(?<=\d) (?:dollars|euros)\b", ""),  # "1.000€"?
+    (r"[$€£](?=\d)(?!\d+\.\d{3}\b)|(?<=\d)(?<!\.\d{3}) ?[$€£]|(?<=\d) (?:dollars|euros)\b", ""),  # not "1.000€"
     (r" ?(?:%|\bpercent)(?= of|$)", "%"),
     (rf"{NUMBER}(?:%| percent) off (?:of )?{NUMBER}", r"\2 * (1 - \1/100)"),
     ("% of\\b", " / 100 *"),
@@ -40,7 +40,7 @@ WORDS = (  # of a sum, and the signs for them
     (r"\b(\d) quarters? of\b", r"\1/4 *"),
     (r"\b(?:double|twice)\b", "2 *"),
     (r"\btriple\b", "3 *"),
-    (rf"(?:\bthe )?\bdifference (?:between|of) {NUMBER} and {NUMBER}{ALONE}", r"sqrt((\1 - \2)^2)"),  # not below 0
+    (rf"(?:\bthe )?\bdifference (?:between|of) {NUMBER} and {NUMBER}{ALONE}", r"sqrt((\1 - \2)^2)"),  # never negative
     (rf"(?:\bthe )?\bquotient of {NUMBER} and {NUMBER}", r"\1 / \2"),
     (rf"^{NUMBER} (?:more than|added to) (.+)", r"\2 + \1"),
     (rf"^{NUMBER} (?:less|fewer) than (.+)", r"\2 - \1"),
@@ -72,10 +72,10 @@ QUESTION = re.compile(
 )
 EXPRESSION = re.compile(r"\s*(?:sqrt|cbrt|[-−\d(.])(?:sqrt|cbrt|[-–\d\s()+*/^×÷·−.,%])*")
 YEAR = r"(?:1[5-9]|20)\d\d"
-DATE = re.compile(  # or "50/50", a blood pressure, or a telephone's number
+DATE = re.compile(  # or "50/50", a blood pressure, or a telephone number
     rf"\d+[/-]\d+[/-]\d+|24[/-]7|[79][/-]11|(\d\d+)[/-]\1|1\d\d/[5-9]\d|\d{{3}}[- ]\d{{4}}|{YEAR}[-–/]{YEAR}"
 )
-RANGE = re.compile(  # or a score, a date, shares such as "80/20", and no more
+RANGE = re.compile(  # the whole text is a range, a score, a date, or shares such as "80/20"
     r"[$€£]?\d[\d.,]*(?:(?:-| ?– ?)[$€£]?\d[\d.,]*)+(?:%| dollars| euros)?[?!]?|\d\d?/\d\d?[?!]?"
 )
 UNCLEAR = re.compile(  # two currencies; is "10% + 5%" 15% or 0.15?
@@ -90,27 +90,27 @@ SOLVE = re.compile(
     re.IGNORECASE,
 )
 EQUATION = re.compile(r"[-−\d.a-z(][-\d.,a-z()+*/^×÷·−\s]*?=[-\d.,a-z()+*/^×÷·−\s]*[\d.a-z)]", re.IGNORECASE)
-# Alone but for quotes or a formula's marks: an equation cut out of "10% x = 5" or "√x = 3" is another one.
+# An equation within quotes or the marks of a formula only: a part of "10% x = 5" or "√x = 3" would be another equation.
 QUOTED = re.compile(rf"(?:[\s$€\"'`*]|\\[(\[])*({EQUATION.pattern})(?:[\s$€\"'`*.?]|\\[)\]])*", re.IGNORECASE)
 VARIABLE = re.compile(r"(?<![a-z])[a-z](?![a-z])", re.IGNORECASE)
-WORDING = (  # around equations to solve
+WORDING = (  # words that may occur around equations to solve
     "the|values?|of|to|for|is|are|solves?|which|such|that|makes|satisfies|both|if|when|where|and|given|let|following|this|these"
     "|linear|quadratic|simultaneous|system|equations?|variables?|numbers|solutions?|(?:real )?roots?"
 )
 BETWEEN = re.compile(rf",(?!\d)|[;:]|\b(?:{WORDING})\b", re.IGNORECASE)
-OTHER = re.compile(rf"\b(?!(?:{WORDING})\b)[a-z]{{2,}}", re.IGNORECASE)  # the bug, or the output of a program
-# Beside an equation: what is asked for ("2x + 3 if x = 4"), or numbers that are looked for.
+OTHER = re.compile(rf"\b(?!(?:{WORDING})\b)[a-z]{{2,}}", re.IGNORECASE)  # solve a bug, determine a program's output
+# Text beside an equation that changes the question: another term ("2x + 3 if x = 4"), or a kind of number.
 TERM = re.compile(r"[-\d+*/^×÷·−=]|\b(?:integer|natural|rational|whole|prime)", re.IGNORECASE)
-DIVIDED = re.compile(r"/[\d.]+[a-z(]", re.IGNORECASE)  # "1/2x" is x / 2 or 1 / (2x)
-FACTOR = re.compile(r"\d[a-z]\b|\b[a-z]\^2", re.IGNORECASE)  # "2x + 3 = 7" is no line of a program
-ONE_STEP = re.compile(r"[a-z] ?[-+*/] ?[\d.]+ ?= ?-?[\d.]+ ?\??", re.IGNORECASE)  # nor is "x + 5 = 12"
-SOME_ROOTS = re.compile(r"\b(?:positive|negative|larg|bigg|great|small|less)|[<>]", re.IGNORECASE)  # of two
+DIVIDED = re.compile(r"/[\d.]+[a-z(]", re.IGNORECASE)  # "1/2x" may be x / 2 or 1 / (2x)
+FACTOR = re.compile(r"\d[a-z]\b|\b[a-z]\^2", re.IGNORECASE)  # "2x + 3 = 7" cannot be a line of a program
+ONE_STEP = re.compile(r"[a-z] ?[-+*/] ?[\d.]+ ?= ?-?[\d.]+ ?\??", re.IGNORECASE)  # nor can "x + 5 = 12"
+SOME_ROOTS = re.compile(r"\b(?:positive|negative|larg|bigg|great|small|less)|[<>]", re.IGNORECASE)  # one of two
 
 
 def sum_in(text: str) -> tuple[str, str] | None:
-    """The sum that a text asks for and nothing else, as it is worded and in signs; None without one.
+    """The sum that a text asks for, in its words and in signs; None if the text asks for anything else.
 
-    "3 times 4" and "3 * 4" of "What's 3 times 4?".
+    For example, "What's 3 times 4?" gives "3 times 4" and "3 * 4".
     """
     text = " ".join(text.split()).replace("’", "'")
     match = QUESTION.fullmatch(text) if len(text) <= LONGEST_SUM else None
@@ -135,13 +135,13 @@ def _written_out(match: re.Match[str]) -> str:
 class Equations:
     """One linear equation, or two with two variables, that have one solution."""
 
-    # Of each equation the factors of the variables, in alphabetical order, and what they give.
+    # For each equation, the coefficients of the variables in alphabetical order, then the constant on the right side.
     rows: list[list[Fraction]]
     solution: dict[str, Fraction]  # the values of the variables that are asked for
 
 
 def equations_in(text: str) -> Equations | None:
-    """The linear equations that a text asks to solve and that have one solution; None without such."""
+    """The linear equations that a text asks to solve, if they have exactly one solution; otherwise None."""
     equations, names, wanted = _to_solve(text)
     if not 1 <= len(names) == len(equations) <= 2:
         return None
@@ -152,9 +152,9 @@ def equations_in(text: str) -> Equations | None:
 
 
 def roots_in(text: str) -> tuple[str, list[Fraction]] | None:
-    """The variable of the quadratic equation that a text asks to solve, and its real roots; None without such.
+    """The variable and the real roots of the quadratic equation that a text asks to solve; None if there is none.
 
-    A root that is no fraction is one to the digits of a float.
+    Irrational roots are rounded.
     """
     equations, names, _ = _to_solve(text)
     if len(equations) != 1 or len(names) != 1 or SOME_ROOTS.search(text):
@@ -176,7 +176,7 @@ def roots_in(text: str) -> tuple[str, list[Fraction]] | None:
 
 
 def _to_solve(text: str) -> tuple[list[str], list[str], set[str]]:
-    """The equations that a text asks to solve, the names of their variables, and those that it asks for."""
+    """The equations that a text asks to solve, the names of their variables, and the names that it asks for."""
     text = text.replace("²", "^2").replace("**", "^")
     task = SOLVE.sub("", text)
     if task != text and not OTHER.search(task.partition("=")[0]):
@@ -194,7 +194,7 @@ def _to_solve(text: str) -> tuple[list[str], list[str], set[str]]:
 
 
 def _difference(equation: str, names: list[str], values: list[int]) -> Fraction | None:
-    """What the left side of an equation is more than its right side where the variables have these values."""
+    """The left side of an equation minus its right side, for these values of the variables; None if unreadable."""
     sides = []
     for side in equation.partition("=")[::2]:
         side = re.sub(r"(?<=[\d)])\s?\(", "*(", side)
@@ -207,7 +207,7 @@ def _difference(equation: str, names: list[str], values: list[int]) -> Fraction 
 
 
 def _row(equation: str, names: list[str]) -> list[Fraction] | None:
-    """The coefficients of an equation and what they give; None if it is not linear."""
+    """The coefficients of an equation, then the constant on the right side; None if it is not linear."""
     places = range(len(names))
     points = [
         [0 for _ in places],

@@ -1,4 +1,4 @@
-"""Finds sums with a wrong result in a text: "5 * 5 = 24" is wrong, whatever the question was.
+"""Finds sums with a wrong result in a text: "5 * 5 = 24" is wrong whatever the question.
 
 Only clear cases count: numbers, signs between them, an equals sign and a result. Code is left out.
 """
@@ -13,10 +13,10 @@ from zooter_core.arithmetic.units import KINDS
 
 CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 STARS = re.compile(r"^ *\* +|(?:^|(?<=[\s(]))\*\*(?=\S)|(?<=[\w.)%])\*\*(?=[\s.,;:!?)]|$)", re.MULTILINE)
-NUMBER = r"[$€£]?(?:\d{1,3}(?:,\d{3})+|\d{1,30})(?:\.\d{1,12})?"  # floats have noise behind more decimals
+NUMBER = r"[$€£]?(?:\d{1,3}(?:,\d{3})+|\d{1,30})(?:\.\d{1,12})?"  # more decimals are the noise of floats
 SIGN = r"(?:\s?(?:\*\*|\\times|\\cdot|[-+*/^×÷·−–])\s?|\sx\s|(?<!\b0)x(?=\d))"
 PART = rf"\({{0,3}}+{NUMBER}%?\){{0,3}}+"
-BEFORE = re.compile(  # what makes the sum behind it a part of a longer one
+BEFORE = re.compile(  # the end of a text before a sum that belongs to a longer expression
     r"(?:[\w.,)\]}%*/^+±×÷·√−–\"“-]|[)\]}%*/^+±×÷·−–-]\s|\d ?[ :'’] ?"
     r"|\b(?:x|plus|minus|times|by|of|over|and|from|than|per|percent|mod|twice|double|half|if|about|approximately|roughly"
     r"|sin|cos|tan|log|ln|step|day|week|month|year|page|chapter|question|level)\s)$",
@@ -26,7 +26,7 @@ AFTER = (
     r"(?!\w|[.,:'’]\d|\s?(?:[-−–+*/^×÷·=(%]|x\s|\\|\d{3}\b"
     r"|,? ?carry\b|mod\b|base\b|in (?:base|binary|hex|octal|mod)))"
 )
-UNIT = (  # that may differ from the sum's: "30 + 30 = 1 hour", "$1 / 2 = 50 cents", "500 + 500 = 1 kW"
+UNIT = (  # may differ from the unit of the sum: "30 + 30 = 1 hour", "$1 / 2 = 50 cents", "500 + 500 = 1 kW"
     r"(?:[a-z]{1,3}|cents|pence|dollars?|euros?|square|cubic|dozen|hundred|[mbtr]+illion|thousand|pairs?|halves|thirds|quarters|\w+ths"
     rf"|{'|'.join(name for kind in KINDS for name in kind)})"
 )
@@ -35,17 +35,17 @@ SUM = re.compile(
     rf"\s?=\s?(?P<result>[-−]?{NUMBER})(?P<percent>%)?{AFTER}(?P<unit>(?= {UNIT}(?!\w)))?",
     re.IGNORECASE,
 )
-NO_SUM = re.compile(r"\(?\d+[/–-]\d+\)?")  # "1/2 = 40" means a half of something, "80-89 = 3" a range
+NO_SUM = re.compile(r"\(?\d+[/–-]\d+\)?")  # "1/2 = 40" means half of something, "80-89 = 3" a range
 BINARY = re.compile(r"[01]+(?: ?\+ ?[01]+)+ ?= ?[01]+")
-SCALES = (Fraction(1), Fraction(100), Fraction(1, 100), Fraction(1, 1000))  # of percentages, cents, thousands
-LONGEST = 20_000  # characters of a text that are read
-BEFORE_SUM = 16  # characters before a sum that are looked at
+SCALES = (Fraction(1), Fraction(100), Fraction(1, 100), Fraction(1, 1000))  # for percentages, cents, thousands
+LONGEST = 20_000  # characters of a text that are searched
+BEFORE_SUM = 16  # characters before a sum that are examined
 
 
 def false_sums(text: str) -> list[str]:
-    """The sums of a text whose result is wrong, as they are written there.
+    """The sums in a text with a wrong result, as they are written there.
 
-    A result may be rounded to the digits that it has.
+    A result is right if it is correctly rounded to its digits.
     """
     text = STARS.sub("", CODE.sub(" ` ", text[:LONGEST]))
     return [
@@ -66,7 +66,7 @@ def _is_false(match: re.Match[str]) -> bool:
     shown = match["result"].replace("−", "-")
     result, digits = Fraction(re.sub("[$€£,]", "", shown)), len(shown.partition(".")[2])
     exact = value.denominator == 1 or 10**digits % value.denominator == 0
-    room = Fraction(0) if exact else Fraction(1, 2 * 10**digits) if digits else Fraction(1)  # 10 / 3 = 3, or 4
+    room = Fraction(0) if exact else Fraction(1, 2 * 10**digits) if digits else Fraction(1)  # 10 / 3 may be 3 or 4
     if match["unit"] is not None and not abs(value) / 2 <= abs(result) <= abs(value) * 2:
         return False
     cents = shown[0] in "$€£" and not re.search("[$€£]", match["sum"])

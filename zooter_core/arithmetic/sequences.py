@@ -1,4 +1,4 @@
-"""The number that continues a sequence, where a text asks for it: "What comes next: 2, 4, 8, 16?"."""
+"""Finds the number that continues a sequence, if a text asks for it: "What comes next: 2, 4, 8, 16?"."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from itertools import pairwise
 
 from zooter_core.arithmetic.sums import in_decimals, work_out
 
-Rule = tuple[str, Fraction]  # how a number follows from those before it, and the next one
+Rule = tuple[str, Fraction]  # how a number follows from the numbers before it, and the next number
 NUMBER = r"-?\d[\d.]*"
 NUMBERS = re.compile(rf"(?<![\w.]){NUMBER}(?:(?:, ?(?:and )?|; ?| ){NUMBER}){{2,}}(?!\w)")
 ASKS_NEXT = re.compile(r"\b(?:next|continue|complete|finish|follows?)\b|,\s*(?:\?|_|…|\.\.)", re.IGNORECASE)
-GAP = re.compile(r"[_?.…]\s*,\s*\d")  # before a number: not the next one is missing
-AROUND = re.compile(  # the numbers; any other word may say that another thing is asked for
+GAP = re.compile(r"[_?.…]\s*,\s*\d")  # a gap before a number, so that it is not the next one that is missing
+AROUND = re.compile(  # words around the numbers; other words may ask for something else
     r"(?:\b(?:what(?:'s|s)?|which|is|comes?|goes|should|would|be|next|the|an?|numbers?|terms?|value|in|of|to|this|these|my"
     r"|following|sequence|series|pattern|continue|complete|finish|find|guess|predict|after|follows?|please|can|you|for"
     r"|fill|missing|blank|and|then)\b|[\W_])*",
     re.IGNORECASE,
 )
-DEGREES = (2, 3)  # of a polynomial, as squares and cubes are
+DEGREES = (2, 3)  # degrees of polynomials, such as squares and cubes
 
 
 def next_number(text: str) -> tuple[str, str] | None:
@@ -38,7 +38,7 @@ def next_number(text: str) -> tuple[str, str] | None:
 
 
 def _from_the_one_before(terms: Sequence[Fraction]) -> Rule | None:
-    """Each number is the one before, perhaps times a factor, and may have a number added: 3, 7, 15, 31."""
+    """The rule that each number is a factor times the number before it plus a constant: 3, 7, 15, 31."""
     first, second, third = terms[:3]
     factor = (third - second) / (second - first) if first != second else Fraction(1)
     added = second - factor * first
@@ -66,7 +66,7 @@ def _sums_of_two(terms: Sequence[Fraction]) -> Rule | None:
 
 
 def _growing_steps(terms: Sequence[Fraction]) -> Rule | None:
-    """The steps grow evenly, as between squares, or their steps do, as between cubes."""
+    """The rule that the second or third differences are constant, as for squares and cubes."""
     for degree in DEGREES:
         rows = [list(terms)]
         for _ in range(degree):

@@ -1,4 +1,4 @@
-"""Numbers and sums: their values, which are exact, and how they are written."""
+"""Exact values of numbers and sums, and how to write them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SIGNS = str.maketrans(
 DIVISOR = re.compile(r"(÷\s*|(?<![\d./])\d+/\d+\s+/\s+)(\d+/\d+)(?![\d./]|\s*[*^])")  # "2 ÷ 1/4", "1/2 / 1/4"
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # "1,500"
 DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d+),(\d{1,2})(?![\d.,])")  # "2,5"
-DOTTED = re.compile(r"(?<![\d.])[1-9]\d{0,2}\.\d00(?!\d)")  # is "1.500" 1500?
+DOTTED = re.compile(r"(?<![\d.])[1-9]\d{0,2}\.\d00(?!\d)")  # "1.500" may be 1500
 CHANGE = re.compile(r"(.*[\d)])((?:\s*[-+]\s*[\d.]+%)+)")  # "80 + 15%", which is 80 * (1 + 15%)
-# A percentage of what, if more follows ("50 + 20% + 30")? "3 / 1/2" is 6 or 1.5, and "9^1/2" 3 or 4.5.
+# Ambiguous: the base of a percentage in "50 + 20% + 30"; "3 / 1/2" may be 6 or 1.5, and "9^1/2" 3 or 4.5.
 UNCLEAR = re.compile(r"[^()%]*\d\s*[-+]\s*[\d.]+%(?!\s*[*/])[^()]*|.*(?:/\s+\d+|\*\*\s*1)/\d.*")
 OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
@@ -27,8 +27,8 @@ OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] =
     ast.Div: operator.truediv,
 }
 ROOTS = {"sqrt": 2, "cbrt": 3}
-LARGEST = 20  # of an exponent
-MOST_BITS = 1000  # of a result and of its denominator: more is no float, and powers of powers take for ever
+LARGEST = 20  # the largest exponent
+MOST_BITS = 1000  # of a numerator or denominator; more would not fit a float, and powers of powers would take too long
 DECIMALS = 4
 NUMBERS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
@@ -37,7 +37,7 @@ NUMBERS = (
 WORDS = {name: number for number, name in enumerate(NUMBERS)} | {"hundred": 100, "thousand": 1000}
 WORDS |= {f"{ten}ty": 10 * n for n, ten in enumerate(("thir", "for", "fif", "six", "seven", "eigh", "nine"), 3)}
 WORD = rf"(?:{'|'.join(WORDS)})"
-NAME = (  # of a number: "forty-two", "a hundred and five", "two thousand, five hundred"
+NAME = (  # the name of a number: "forty-two", "a hundred and five", "two thousand, five hundred"
     rf"(?<![\w-])(?:a (?=hundred|thousand))?{WORD}(?:(?:(?<=ty)[ -](?=(?:{'|'.join(NUMBERS[1:10])})\b)"
     rf"| (?=hundred|thousand)|(?:(?<=hundred)|(?<=thousand)),?(?: and)? ){WORD})*(?![\w-])"
 )
@@ -45,7 +45,7 @@ AMOUNT = rf"(?:-?\d(?:[\d.,]*\d)?(?:/\d+)?|{NAME}|\ban?\b)"
 
 
 def work_out(expression: str) -> Fraction | None:
-    """The value of numbers with signs and brackets between them; None if it is no such expression, or unclear."""
+    """The value of an expression of numbers, signs and brackets; None if it cannot be read, or is ambiguous."""
     plain = DECIMAL_COMMA.sub(r"\1.\2", THOUSANDS.sub("", re.sub(r"\\times|\\cdot", "*", expression)))
     plain = DIVISOR.sub(r"\1(\2)", plain).translate(SIGNS).strip()
     if DOTTED.search(plain):
@@ -61,7 +61,7 @@ def work_out(expression: str) -> Fraction | None:
 
 
 def number_in(text: str) -> Fraction | None:
-    """The number of an AMOUNT: "1,500", "2.5", "3/4", "three" or "a"; None without a value."""
+    """The number in an AMOUNT: "1,500", "2.5", "3/4", "three" or "a"; None if it has no value."""
     words = re.findall("[a-z]+", text.lower())
     if not words:
         return work_out(text)
@@ -75,7 +75,7 @@ def number_in(text: str) -> Fraction | None:
 
 
 def in_decimals(value: Fraction) -> str:
-    """A number as people read it, with up to 4 decimals, or four digits if it is small."""
+    """A number in decimal notation, with up to 4 decimals, or 4 significant digits if it is below 0.01."""
     if value.denominator == 1:
         return str(value)
     if abs(value) < Fraction(1, 100):
@@ -84,12 +84,12 @@ def in_decimals(value: Fraction) -> str:
 
 
 def equals(value: Fraction) -> str:
-    """The sign before a number `in_decimals`."""
+    """The sign before a number `in_decimals`: "=", or "≈" if it is rounded."""
     return "=" if Fraction(in_decimals(value)) == value else "≈"
 
 
 def rounded(value: Fraction, digits: int) -> str:
-    """A number with so many decimals, to which halves are rounded up; below 0, with zeros in place of last digits."""
+    """A number rounded to so many decimals, half away from zero; with negative `digits`, to tens, hundreds etc."""
     scaled = int(abs(value) * Fraction(10) ** digits + Fraction(1, 2))
     return format(Decimal(-scaled if value < 0 else scaled).scaleb(-digits), "f")
 
@@ -101,7 +101,7 @@ def _bounded(value: Fraction) -> Fraction:
 
 
 def _root(value: Fraction, degree: int) -> Fraction:
-    """Exact where it is a fraction, else to the digits of a Decimal."""
+    """A root: exact if it is a fraction, else with the digits of a Decimal."""
     if value < 0:
         raise ValueError("no real root")
     exact = Fraction(*(round(part ** (1 / degree)) for part in (value.numerator, value.denominator)))

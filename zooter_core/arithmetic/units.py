@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from zooter_core.arithmetic.sums import AMOUNT, equals, in_decimals, number_in
 
-KINDS: tuple[dict[str, str], ...] = (  # what can be converted: names of a unit, and its size in the first of its kind
+KINDS: tuple[dict[str, str], ...] = (  # kinds of units: pattern of names -> size, in the first unit of the kind
     {
         "m|met(?:er|re)s?": "1",
         "mm|millimet(?:er|re)s?": "0.001",
@@ -83,7 +83,7 @@ IN = re.compile(
 def converted(question: str) -> tuple[str, str] | None:
     """A sentence about an amount in another unit, and that amount; None if the question asks for something else.
 
-    "5 miles ≈ 8.0467 km." and "8.0467 km". Cups, pints and gallons are American, and a year has 365 days.
+    For example, "5 miles ≈ 8.0467 km." and "8.0467 km". Cups, pints and gallons are American; a year has 365 days.
     """
     match = TO.fullmatch(question) or IN.fullmatch(question)
     if not match:
@@ -117,7 +117,7 @@ def _temperature(amount: Fraction, unit: str, other: str) -> Fraction:
 
 
 def _factor(unit: str, other: str) -> Fraction | None:
-    """How many of the other unit one unit is; None if they measure different things."""
+    """The size of a unit in another unit; None if they measure different quantities."""
     for kind in KINDS:
         sizes = [
             Fraction(size)

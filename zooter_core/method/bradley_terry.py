@@ -6,11 +6,11 @@ For two models, this is the logistic function of u_i - u_j (Bradley and Terry, 1
 (1959).
 
 1. The strengths u maximise the likelihood, by Newton's method. Each model begins with PRIOR wins in races of all, so
-   that one that has never lost keeps a finite strength.
+   that a model that has never lost has a finite strength.
 2. Their covariance is the inverse of the Fisher information, the sum of diag(p) - p p' over the races. Of two models
    that won w_1 and w_2 races, the first's log-odds are log(w_1 / w_2), with the variance 1 / w_1 + 1 / w_2.
 
-Only differences of strengths mean anything: u sums to 0, and the inverse is that on differences.
+Only differences of strengths have a meaning: u sums to 0, and the inverse is taken on the space of differences.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def fit(races: NDArray[np.bool_], winners: Sequence[int], prior: float = PRIOR) 
     """The strengths of n models.
 
     Args:
-        races: who took part in each race, shape (races, n); there may be none.
+        races: the models that took part in each race, shape (races, n); there may be no race.
         winners: each race's winner, as an index.
         prior: wins with which each model begins. At 0, there is no maximum if some models have won all races against
             the others.

@@ -16,7 +16,7 @@ BINS = 10
 TINY = 1e-300  # a divisor instead of 0
 SHARPEST, FLATTEST = 0.02, 50.0  # the range of temperatures that is searched
 GOLDEN = (5**0.5 - 1) / 2
-ROUNDS = 40  # of the search, each of which leaves 0.618 of the range
+ROUNDS = 40  # rounds of the search; each keeps 0.618 of the range
 CLEARLY = 0.99  # an error is not due to chance if it exceeds those of 99% of calibrated routers
 LEAST_ERROR = 0.05  # smaller errors do not matter in practice
 FEW = 10  # queries; in bins with fewer, the spread follows from the probability
@@ -108,7 +108,7 @@ class Calibration:
 
     Attributes:
         error: the expected calibration error, with its 95% interval `low` to `high`.
-        chance: the error that 99% of calibrated routers do not exceed on as many queries.
+        chance: the error that 99% of calibrated routers do not exceed on the same number of queries.
         stated, won: the mean probability of the choice, and how often it was the best.
         bins: as `reliability` gives them.
     """

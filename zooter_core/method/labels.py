@@ -30,7 +30,7 @@ def normalise(rewards: Array, name: str, groups: Sequence[str]) -> Array:
 
     `none` leaves them unchanged. `zscore` subtracts the mean of all rewards and divides by their standard deviation,
     `zscore-dataset` does so in each data set. `spread` subtracts each query's mean and divides by the root mean square
-    of what remains: then a tau means the same for accuracies in [0, 1] and for the rewards of any reward model.
+    of the differences, so that a tau has the same meaning for accuracies in [0, 1] and for rewards of any reward model.
 
     Args:
         rewards: shape (n, N).
@@ -127,8 +127,8 @@ def tag_priors(labels: Array, tags: Sequence[Sequence[str]]) -> Array:
 
     With gaps (NaN), a prior is the mean of the completed labels, which are in turn completed by the priors. The
     solution is found by iteration, starting from the mean over all queries. For a single tag, it maximises the
-    likelihood of who wins among the scored candidates, if missing ones would have kept their odds (Luce's choice
-    axiom).
+    likelihood of the wins among the scored candidates, if a missing candidate does not change the odds between others
+    (Luce's choice axiom).
 
     Args:
         labels: shape (n, N), NaN where a reward is missing.
@@ -249,7 +249,7 @@ def label(
 
 
 def lot(query_id: str, seed: int | str) -> int:
-    """A number from 0 to below LOTS for a query, by a hash of its id."""
+    """A number in [0, LOTS) for a query, by a hash of its id."""
     return int(hashlib.sha256(f"{seed}|{query_id}".encode()).hexdigest()[:12], 16)
 
 

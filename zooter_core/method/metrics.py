@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-LEVEL, DRAWS = 0.95, 2000  # of intervals; of bootstrap samples
+LEVEL, DRAWS = 0.95, 2000  # the level of intervals, and the number of bootstrap samples
 FEW = 30  # numbers; with fewer, the percentile bootstrap is over 6% too narrow, and Student's t is used
-BLOCKS = 20_000  # resampled queries, at most
+BLOCKS = 20_000  # most queries, or blocks of queries, that are resampled
 AT_ONCE = 1 << 21  # numbers drawn at once: 16 MiB
 Z95 = 1.96  # standard deviations on each side that contain 95% of a normal distribution
 
@@ -26,7 +26,7 @@ def mean(values: Array, axis: int | tuple[int, ...] | None = None, keepdims: boo
     if values.size and not np.isnan(values).any():
         return values.mean(axis=axis, keepdims=keepdims)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # for rows of NaN alone
+        warnings.simplefilter("ignore", RuntimeWarning)  # of rows with only NaN
         return np.nanmean(values, axis=axis, keepdims=keepdims)
 
 
@@ -50,9 +50,9 @@ def ranks(scores: Array) -> Array:
 
 
 def win_shares(scores: Array) -> Array:
-    """Who has the highest score on each query, shape (..., N); ties share the win, and rows sum to one.
+    """Each candidate's share of the win (the highest score) on each query, shape (..., N); rows sum to one.
 
-    A missing score is NaN, and so is its share.
+    Ties share the win. A missing score is NaN, and so is its share.
     """
     best = scores == np.fmax.reduce(scores, axis=-1, keepdims=True)
     shares = best / np.maximum(best.sum(axis=-1, keepdims=True), 1)
@@ -103,12 +103,12 @@ def _complete(means: Mapping[str, Array]) -> Array:
 def interval(values: Array) -> tuple[float, float]:
     """The 95% interval of the mean of `values`, shape (n,), one for each query; NaN is left out.
 
-    With at least FEW numbers it is the percentile bootstrap, with fewer it is Student's t (Hesterberg, 2015, The
-    American Statistician 69, compares the two). Repeats of the most common number count as one: if two choices mostly
-    earn the same, the spread comes from the few differences, and the bootstrap is as narrow as with so few numbers. A
-    single number, or numbers that are all equal, have no spread and so no interval: both ends are NaN. More than BLOCKS
-    queries are first joined at random into BLOCKS blocks, which are resampled: the spread of the mean is the same, and
-    the work no longer grows.
+    With at least FEW numbers, it is the percentile bootstrap; with fewer, Student's t (Hesterberg, 2015, The American
+    Statistician 69, compares both). Repeats of the most common number count as one: if two choices mostly earn the
+    same, the spread comes from the few differences, and the bootstrap would be as narrow as for few numbers. Without
+    spread (a single number, or equal numbers) there is no interval, and both ends are NaN. More than BLOCKS queries are
+    first joined at random into at most BLOCKS blocks, which are resampled: this keeps the spread of the mean, and
+    limits the work.
     """
     (values,) = without_gaps(values)
     if not has_spread(values):
@@ -125,15 +125,15 @@ def has_spread(values: Array) -> bool:
 
 
 def standard_error(values: Array) -> float:
-    """The standard error of the mean of `values`, shape (n,) with n > 1: their deviation over n - 1, over sqrt(n)."""
+    """The standard error of the mean of `values`, shape (n,), n > 1: standard deviation (over n - 1) / sqrt(n)."""
     return float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
 def t_quantile(share: float, freedom: int) -> float:
     """The quantile of Student's t distribution for a share above 1/2.
 
-    Exact for one and two degrees of freedom. From three on it is the expansion 26.7.5 of Abramowitz and Stegun (1964),
-    which is 0.1% off for three and better for more.
+    Exact for one and two degrees of freedom; for more, the expansion 26.7.5 of Abramowitz and Stegun (1964), whose
+    error is 0.1% for three degrees of freedom and decreases from there.
     """
     if freedom == 1:
         return math.tan(math.pi * (share - 0.5))

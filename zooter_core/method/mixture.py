@@ -1,27 +1,27 @@
-"""Combines several predictors of who answers best, as far as the scores support it. In numpy.
+"""Combines several predictors of the best candidate, as far as the scores support it. In numpy.
 
     m_i(q) = sum over predictors k of a_k f_ki(q) / (root mean square of f_k),   brought to a root mean square of 1
     u_i(q) = w(q) (s m_i(q) + (1 - s) b_i(q) + h o_i) + (1 - w(q)) (z m_i(q) + (1 - z) l_i + .3 o_i)
 
 1. The weights a are fixed beforehand. For combined forecasts, equal weights are hard to beat (Bates and Granger, 1969;
-   Clemen, 1989; Stock and Watson, 2004, call it a puzzle): with few queries, estimated weights fit noise, and with many
-   they rely on what a new data set refutes.
+   Clemen, 1989; Stock and Watson, 2004, call it a puzzle): with few queries, estimated weights fit noise; with many,
+   they do not transfer to a new data set.
 2. A single predictor replaces the mixture only if it chooses significantly better.
 3. b is a regression that is regularised by its own evidence (method/evidence.py), also at a root mean square of 1. It
    chooses the best single candidate if the scores support nothing else. The share s = 1 - (4 / t)^2, at least 0,
    shrinks towards it, like the non-negative garrote (Breiman, 1995). t is the slope of the scores on m over its
-   standard error: how certain it is that m predicts who answers a query best. Up to t = 4, only b counts.
+   standard error: how certain it is that m predicts the best candidate for a query. Up to t = 4, only b counts.
 4. The evidence concerns queries like the training queries. w(q) falls from 1 to 0 as the query's cosine similarity to
    the most similar training query falls from the 30th to the 10th percentile of the same similarity between the folds.
    For queries unlike all of them, m needs more evidence, z = 1 - (8 / t)^2, and the rest is each candidate's mean l
    (its level).
 5. Candidates that are better on average have a head start, since small leads depend on a query's wording and gain
    nothing. o_i is a candidate's place by its level, from 0 for the worst to 1 for the best; h is the largest of a few
-   numbers with which choices between the folds earn no less than without it.
+   numbers for which cross-validated choices earn no less than without a head start.
 6. From few queries, a router may learn the wrong candidate for a whole field. So a candidate other than the best single
    one (by l) may lead only if it is better by half a standard error on the ten most similar queries. Otherwise it is
-   placed behind the best single one, as far as its level for queries unlike all others is. It must also lead by more
-   than .1: if few queries hardly tell two candidates apart, the best single one is the safer choice.
+   placed behind the best single one, by the difference of their levels l. It must also lead by more than .1: if a few
+   queries show hardly any difference between two candidates, the best single one is the safer choice.
 
 Scores and predictions are relative to their mean over a query's candidates. Shapes: n queries, N candidates, K
 predictors. No prediction for a query is learned from that query.
@@ -38,13 +38,14 @@ from numpy.typing import NDArray
 from zooter_core.method.metrics import Array, mean, ranks
 
 TINY = 1e-9  # a spread below this share of the numbers is due to rounding
-# Standard errors up to which the mixture does not count, for queries like the training queries, and for others.
+# Standard errors up to which the mixture has no weight: for queries like the training queries, and for others.
 CLEAR, CLEAR_FAR = 4.0, 8.0
 FAR, NEAR = 10, 30  # percentiles of the similarity to the most similar query, between which w goes from 0 to 1
-# Head starts of the best candidate over the worst: those that are compared, and the one for queries unlike all others.
+# Head starts of the best candidate over the worst: those that are compared, and the one for queries unlike the training
+# queries.
 STARTS, FAR_START = (0.0, 0.1, 0.2), 0.3
 SIMILAR, SUPPORT = 10, 0.5  # similar queries, and the standard errors by which a leading candidate must be better there
-LEAD = 0.1  # by which it must lead the best single one, if queries are few
+LEAD = 0.1  # by which a candidate must lead the best single one, if queries are few
 BETTER = 2.5  # standard errors: one of four predictors is better than the mixture by chance in 5% of cases (Bonferroni)
 
 
@@ -151,7 +152,7 @@ def places(levels: Array) -> Array:
 
 
 def head_start(predictions: Array, order: Array, weights: Array, scores: Array) -> float:
-    """h: the largest of STARTS with which choices earn no less than without it.
+    """h: the largest of STARTS with which choices earn no less than without a head start.
 
     Args:
         order: `places` by the other folds, shape (n, N).
@@ -185,7 +186,7 @@ def supported(utilities: Array, support: Array, levels: Array, best: NDArray[np.
 
     Args:
         support: as from `support`.
-        levels: decide how far behind, shape (n, N) or (N,).
+        levels: their differences are the distances behind the best one, shape (n, N) or (N,).
     """
     gap = utilities - levels
     behind = levels + np.take_along_axis(gap, best[:, np.newaxis], axis=1)  # the best one's utility, less its lead in l
@@ -196,7 +197,7 @@ def supported(utilities: Array, support: Array, levels: Array, best: NDArray[np.
 def stratified(groups: NDArray[Any], folds: int, seed: int) -> NDArray[np.intp]:
     """The fold of each query, shape (n,): the queries of each group are spread evenly over the folds, at random.
 
-    Twice as many folds are the halves of these: `stratified(groups, 2 * k, seed) % k` are the k folds.
+    Each of k folds consists of two of 2 * k folds: `stratified(groups, 2 * k, seed) % k` are the k folds.
     """
     numbers = np.empty(len(groups), dtype=np.intp)
     order = np.lexsort((np.random.default_rng(seed).random(len(groups)), np.unique(groups, return_inverse=True)[1]))

@@ -1,10 +1,10 @@
-"""Learning from whatever rewards there are: a ridge regression for each candidate, in which old queries fade.
+"""Learning from partial rewards: a ridge regression per candidate, in which the weights of old queries decay.
 
     w_i = argmin  sum over t of 2^(-(T - t) / h) (r_i(t) - level - x(t) w)^2  +  penalty |w|^2
 
 The sum is over the queries whose reward r_i(t) is known. t numbers the queries, T is the latest one, h the half-life in
-queries. Everything follows from sums that fading multiplies by a constant, so a query costs the same however many went
-before. x(t) is the query's vector in a few principal directions (`directions`), with a 1 in front.
+queries. The weights follow from sums, which are multiplied by a constant as they decay, so the cost of a query does not
+grow with the number of queries. x(t) is the query's vector in a few principal directions (`directions`), after a 1.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 DIRECTIONS = 128  # 64 to 256 choose about as well as all 768, and a refit takes milliseconds
-INTERCEPT = 1.0  # the penalty on the intercept: one query whose reward is the level
-FEWEST = 10  # rewards, from which on their mean says something
-FALLEN, FAR = 3.0, 0.5  # standard errors, and spreads, by which rewards have fallen
-ROUNDS, TOLERANCE = 1000, 1e-9  # of the search for the weights of opinions
+INTERCEPT = 1.0  # the penalty on the intercept; equivalent to one query whose reward is the level
+FEWEST = 10  # rewards for a mean that can be relied on
+FALLEN, FAR = 3.0, 0.5  # the least fall of rewards, in standard errors and in spreads
+ROUNDS, TOLERANCE = 1000, 1e-9  # of the iteration in `capped`
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ def _eigen(matrix: bytes) -> tuple[Array, Array]:
 
 
 class Sums:
-    """What the regressions of m candidates need to know of the rewards so far, for one half-life.
+    """The sufficient statistics of the regressions of m candidates, for one half-life.
 
     Attributes:
         squares: sum of u x x', shape (m, k, k), where u = 2^(-(T - t) / h); x has the constant 1 first.
         products: sum of u r x, shape (m, k).
-        weights: sum of u, shape (m,): how many queries each candidate learns from, the faded ones counted less.
+        weights: sum of u, shape (m,): the effective number of queries that each candidate has learned from.
     """
 
     def __init__(self, candidates: int, width: int, half_life: float) -> None:
@@ -71,23 +71,23 @@ class Sums:
 
     @property
     def level(self) -> float:
-        """The mean reward over all candidates and queries; what a candidate without rewards is predicted to earn."""
+        """The mean reward over all candidates and queries, which is the prediction for a candidate without rewards."""
         total = float(self.weights.sum())
         return float(self.products[:, 0].sum() / total) if total > 0 else 0.0
 
     def fade(self, queries: int) -> None:
-        """Let some queries pass: what was learned before them counts less."""
+        """Decay the sums by a number of queries."""
         factor = 0.5 ** (queries / self.half_life)
         self.squares *= factor
         self.products *= factor
 
     def add(self, vectors: Array, rewards: Array, ages: Array | None = None) -> None:
-        """Learn from n queries.
+        """Add n queries to the sums.
 
         Args:
             vectors: shape (n, width).
             rewards: shape (n, m), NaN where a candidate has none.
-            ages: how many queries ago each of them was, shape (n,); 0 by default.
+            ages: the number of queries since each of them, shape (n,); 0 by default.
         """
         x = np.concatenate([np.ones((len(vectors), 1)), vectors], axis=1)
         faded = np.ones(len(x)) if ages is None else 0.5 ** (ages / self.half_life)
@@ -100,12 +100,12 @@ class Sums:
             self.products[column] += scaled.T @ rewards[rows, column]
 
     def amend(self, candidate: int, vectors: Array, changes: Array, weights: Array, alone: NDArray[np.bool_]) -> None:
-        """Change what n queries have taught of a candidate.
+        """Change a candidate's rewards on n queries that are in the sums.
 
         Args:
             vectors: shape (n, width).
-            changes: what each reward is to be raised by, or the reward of a query that had none, shape (n,).
-            weights: of the changes, shape (n,).
+            changes: the amount to add to each reward, or the reward itself for a query without one, shape (n,).
+            weights: the weights of the changes, shape (n,).
             alone: which queries had no reward, shape (n,).
         """
         x = np.concatenate([np.ones((len(vectors), 1)), vectors], axis=1)
@@ -114,11 +114,11 @@ class Sums:
         self.products[candidate] += scaled.T @ changes
 
     def take(self, other: Sums) -> None:
-        """What another half-life has learned, from queries without an age."""
+        """Copy the sums of another half-life, all of whose queries have age 0."""
         self.squares[:], self.products[:] = other.squares, other.products
 
     def forget(self, candidate: int, most: float) -> None:
-        """Let all that was learned of a candidate count as `most` queries at most."""
+        """Scale a candidate's sums down, so that they count as at most `most` queries."""
         factor = min(1.0, most / max(float(self.weights[candidate]), 1e-300))
         self.squares[candidate] *= factor
         self.products[candidate] *= factor
@@ -140,16 +140,18 @@ class Sums:
 
 
 def capped(weights: Array, added: Array, rest: Array, owners: NDArray[np.intp], share: float) -> Array:
-    """What n opinions are multiplied by so that no owner's have more than a share of the total weight, shape (n,).
+    """Factors for n opinions that limit each owner's opinions to a share of the total weight, shape (n,).
 
-    The total is the weight of the rest and of what the opinions add to it. Each owner's opinions are multiplied by the
-    largest number up to 1 for which this holds, in every row: all begin with 1, and the total falls with what is taken
-    off until nothing changes.
+    The total is the weight of the rest plus the weight that the opinions add. An owner's factor is the largest number
+    up to 1 for which the limit holds in every row. Since smaller factors reduce the total, the factors are found by
+    iteration, starting from 1.
 
     Args:
-        weights: of the opinions, shape (h, n); added: what each adds to the total, shape (h, n).
+        weights: the weights of the opinions, shape (h, n).
+        added: the weight that each opinion adds to the total, shape (h, n).
         rest: the weight of everything else, shape (h,), above 0.
         owners: the number of each opinion's owner, shape (n,).
+        share: the largest share of an owner.
     """
     _, codes = np.unique(owners, return_inverse=True)
     sizes, adds = (np.stack([np.bincount(codes, row) for row in table]) for table in (weights, added))
@@ -163,9 +165,9 @@ def capped(weights: Array, added: Array, rest: Array, owners: NDArray[np.intp], 
 
 
 def prequential_errors(predicted: Array, rewards: Array) -> Array:
-    """How far predictions were from rewards that came later, by candidate: the sum of squares and how many it sums.
+    """The errors of predictions of later rewards, by candidate: the sum of their squares, and their number.
 
-    A query with a single reward does not count, since its reward was looked at because of the choice.
+    Queries with a single reward are left out, since the router's choice decided which candidate has it.
 
     Args:
         predicted: shape (n, m). rewards: shape (n, m), NaN where there is none.
@@ -178,11 +180,11 @@ def prequential_errors(predicted: Array, rewards: Array) -> Array:
 
 
 def shared_shift(predicted: Array, rewards: Array) -> float | None:
-    """How far the rewards of all candidates are above or below what was predicted: the least of their mean distances.
+    """The shift of all candidates' rewards against the predictions: the smallest of the candidates' mean differences.
 
-    It is 0 where these differ in sign or the least is within the rewards' spread, and None where fewer than two
-    candidates or ten queries have rewards, or no query has two. What is left is no candidate that changed, but the
-    reward model, or queries that are harder for all: it does not say who is better.
+    It is 0 if the differences have different signs or the smallest is within the rewards' spread, and None if fewer
+    than two candidates or ten queries have rewards, or no query has two. A shared shift does not come from a candidate
+    but from the reward model, or from queries that are harder for all, so it says nothing about which one is better.
 
     Args:
         predicted: shape (n, m). rewards: shape (n, m), NaN where there is none.
@@ -200,11 +202,11 @@ def shared_shift(predicted: Array, rewards: Array) -> float | None:
 
 
 def fallen(predicted: Array, rewards: Array) -> NDArray[np.bool_]:
-    """Whose rewards are lower than was predicted, while those of the others are not, shape (m,).
+    """Which candidates' rewards are lower than predicted, while those of the others are not, shape (m,).
 
-    A candidate's rewards must be below their predictions by half of the rewards' spread on average, and further below
-    than those of all others by three standard errors (Welch), with ten rewards on either side. Learners that restart
-    where such a test finds a change keep up with rewards that change at once (Cao et al., "Nearly optimal adaptive
+    On average, a candidate's rewards must be below their predictions by half of the rewards' spread, and further below
+    than those of all others by three standard errors (Welch), with at least ten rewards on each side. Learners that
+    restart when such a test detects a change adapt to abrupt changes of rewards (Cao et al., "Nearly optimal adaptive
     procedure with change detection for piecewise-stationary bandit", AISTATS 2019).
 
     Args:
@@ -222,8 +224,8 @@ def fallen(predicted: Array, rewards: Array) -> NDArray[np.bool_]:
 
 
 def onset(predicted: Array, rewards: Array) -> int:
-    """The query from which on rewards differ from the predictions in another way than before: of all splits in two, the
-    one whose halves are closest to their own means."""
+    """The first query after a change in the differences between rewards and predictions: of all splits in two parts,
+    the one with the smallest variance within the parts."""
     apart = rewards - predicted
     rows = np.flatnonzero(~np.isnan(apart).all(axis=1))
     sums, before = np.nanmean(apart[rows], axis=1).cumsum(), np.arange(1, len(rows))
@@ -232,9 +234,9 @@ def onset(predicted: Array, rewards: Array) -> int:
 
 
 def spread(rewards: Array) -> float:
-    """The root mean square of what a reward differs from the mean of its query; 0 where no query has two.
+    """The root mean square of the differences between rewards and their query's mean; 0 if no query has two rewards.
 
-    It is the scale on which a difference between candidates is large or small, whatever the reward model.
+    It is the unit in which differences between candidates can be compared across reward models.
     """
     rewards = rewards[(~np.isnan(rewards)).sum(axis=1) > 1]
     if not len(rewards):

@@ -1,14 +1,15 @@
-"""Whether a new router earns more than the one that serves, from queries that both were compared on, one at a time.
+"""A sequential test of whether a new router (the challenger) earns more than the serving one (the champion).
 
-Champion and challenger differ on some queries. Where they do and both choices have a reward, the difference
-d = r(challenger) - r(champion) is a *pair*. Looking again after every pair with an ordinary test promotes by mistake,
-so the evidence is a bet: someone who believes that the challenger is no better offers fair odds, and the capital
+Champion and challenger choose different candidates for some queries. If both choices have a reward, the difference
+d = r(challenger) - r(champion) is a *pair*. An ordinary test that is repeated after every pair would promote too many
+challengers by chance, so the evidence is a bet against the hypothesis that the challenger is no better. If the
+hypothesis is true, the capital
 
     K_n = product over t <= n of (1 + l_t d_t / b),   0 <= l_t <= LARGEST_BET,   |d_t| <= b
 
-of who bets against that grows beyond 1 / alpha with a probability of at most alpha, however often one looks (Ville's
-inequality). The bet l_t may depend on the pairs before t alone. It is that of Waudby-Smith and Ramdas, "Estimating
-means of bounded random variables by betting" (JRSS B, 2024), section B.3 (approximate growth rate, truncated).
+ever exceeds 1 / alpha with a probability of at most alpha, however often it is checked (Ville's inequality). The bet
+l_t may depend only on the pairs before t. It is the bet of Waudby-Smith and Ramdas, "Estimating means of bounded random
+variables by betting" (JRSS B, 2024), section B.3 (approximate growth rate, truncated).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-LARGEST_BET = 0.5  # of the capital: a pair that goes wrong takes half of it at most
+LARGEST_BET = 0.5  # share of the capital, so that a pair costs at most half of it
 PRIOR_PAIRS, PRIOR_VARIANCE = 1.0, 0.25  # before the first pair, on the scale of d / b
 
 
@@ -28,10 +29,10 @@ class Gate:
     """When a challenger is promoted.
 
     Attributes:
-        pairs: how many pairs are needed. Only the latest of that number count.
-        margin: their mean must be at least this much, in spreads of the rewards (`partial_rewards.spread`).
-        errors: their mean must also be at least this many of its standard errors.
-        alpha: the probability that a challenger that is no better is called proved.
+        pairs: the number of pairs that are needed. Only the latest ones, up to this number, count for the mean.
+        margin: the least mean of the pairs, in spreads of the rewards (`partial_rewards.spread`).
+        errors: the least mean of the pairs, in its standard errors.
+        alpha: the probability that a challenger that is no better counts as proved.
         bound: the largest difference that counts in a bet, in spreads; larger ones are cut to it.
     """
 
@@ -44,14 +45,15 @@ class Gate:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the pairs say.
+    """The result of the test.
 
     Attributes:
-        pairs: how many there are.
-        mean: of the latest ones that the gate looks at, in units of reward; None without any.
-        capital: of the bet; from 1 / alpha on it has ever reached, the challenger is proved.
-        proved: the challenger is better, with an error of alpha however often this was looked at.
-        passes: proved, or enough pairs with a mean above the margin.
+        pairs: the number of pairs.
+        mean: the mean of the latest pairs (`Gate.pairs`), in units of reward; None without pairs.
+        capital: the current capital of the bet.
+        proved: whether the capital has ever reached 1 / alpha: the challenger is better, with an error probability of
+            at most alpha, however often the test is repeated.
+        passes: whether the challenger is proved, or has enough pairs with a mean above the margin.
     """
 
     pairs: int
@@ -62,10 +64,10 @@ class Evidence:
 
 
 def capital(differences: Array, bound: float) -> Array:
-    """The capital after each pair, shape (n,), from 1 before the first.
+    """The capital after each pair, shape (n,); it is 1 before the first.
 
     Args:
-        differences: in their order, shape (n,); those beyond `bound` are cut to it on both sides.
+        differences: the pairs in their order, shape (n,). They are clipped to [-bound, bound].
     """
     d = np.clip(np.asarray(differences, dtype=np.float64) / bound, -1.0, 1.0)
     before = np.arange(len(d)) + PRIOR_PAIRS
@@ -76,11 +78,11 @@ def capital(differences: Array, bound: float) -> Array:
 
 
 def evidence(differences: Array, spread: float, gate: Gate) -> Evidence:
-    """What the pairs of a champion and a challenger say, in the order in which they came.
+    """The evidence from the pairs of a champion and a challenger.
 
     Args:
-        differences: rewards of the challenger's choices minus those of the champion's, shape (n,).
-        spread: of the rewards; where it is 0, nothing can be told apart and nothing passes.
+        differences: rewards of the challenger's choices minus those of the champion's, in their order, shape (n,).
+        spread: the spread of the rewards; if it is 0, no challenger passes.
     """
     differences = np.asarray(differences, dtype=np.float64)
     count = len(differences)

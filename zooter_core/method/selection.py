@@ -1,8 +1,8 @@
 """Selection: if the router is unsure, run the k most probable candidates and keep the best response. In numpy.
 
-Each query has an unsureness: where the gain of more responses ranks, or the margin where that is not known. Queries
-above a threshold get k candidates, the others one. Each threshold is a point of cost and quality, and all thresholds
-make a curve. Choosing the queries at random instead gives the straight line between the ends of the curve.
+Each query has an unsureness: the rank of the expected gain of more responses, or the margin if that gain is unknown.
+Queries above a threshold get k candidates, the others one. Each threshold gives a point of cost and quality, and all
+thresholds a curve. Choosing the queries at random instead gives the straight line between the ends of the curve.
 
 Shapes: n queries, N candidates in one order, L queries that the router learned from.
 """
@@ -31,8 +31,8 @@ class Outputs:
 
     Attributes:
         probabilities: shape (n, N), calibrated, rows sum to one.
-        gain: shape (n,), in [0, 1]: where the expected gain of more responses (`expected_gains`) ranks among those of
-            the queries learned from; None where it is not known.
+        gain: shape (n,), in [0, 1]: the rank of the expected gain of more responses (`expected_gains`) among those of
+            the queries learned from; None if it is unknown.
     """
 
     probabilities: Array
@@ -54,14 +54,14 @@ def margin(probabilities: Array) -> Array:
 
 
 def expected_gains(similarities: Array, rewards: Array, columns: NDArray[np.intp]) -> Array:
-    """What the best of several responses is expected to gain over the first one, shape (n,).
+    """The expected gain of the best of several responses over the first one, shape (n,).
 
-    That is the mean of max_j r_j - r_first over the most similar queries that the router learned from, of which the
-    rewards r are known; 0 where none of them has a reward of the first candidate.
+    It is the mean of max_j r_j - r_first over the most similar queries that the router learned from, whose rewards r
+    are known; 0 if none of them has a reward of the first candidate.
 
     Args:
-        similarities: to the queries learned from, shape (n, L).
-        rewards: of these, shape (L, N); NaN where one is missing.
+        similarities: similarities to the queries learned from, shape (n, L).
+        rewards: rewards of the queries learned from, shape (L, N); NaN where one is missing.
         columns: the candidates that would answer, the router's choice first, shape (n, k).
     """
     count = min(max(similarities.shape[1] // 10, FEWEST_SIMILAR), MOST_SIMILAR, similarities.shape[1])
@@ -160,7 +160,7 @@ def lifts(values: Array, top: TopK, seed: int = 0, draws: int = DRAWS) -> Array:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """The queries above a threshold get k candidates: the mean calls, score, and, with costs, dollars of a query."""
+    """A point of a curve: mean calls, score and, with costs, dollars per query for a threshold and k candidates."""
 
     calls: float
     score: float
@@ -170,13 +170,13 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class SelectionCurve:
-    """Cost and quality with k candidates where the router is unsure. An area is a mean score over the range of cost.
+    """Cost and quality with k candidates if the router is unsure. An area is a mean score over the range of cost.
 
     Attributes:
-        trigger: what the unsureness is: `gain` or `margin`.
-        gain: over as many random queries with the k most probable candidates, as a difference of areas.
-        interval: its 95% bootstrap interval.
-        beats_random: whether that is above 0, on FEW queries or more.
+        trigger: the kind of unsureness: `gain` or `margin`.
+        gain: the gain over the same number of queries with k candidates, chosen at random, as a difference of areas.
+        interval: the 95% bootstrap interval of `gain`.
+        beats_random: whether the interval is above 0, with at least FEW queries.
     """
 
     trigger: str
@@ -208,14 +208,14 @@ class SelectionReport:
 
     @property
     def used(self) -> list[SelectionCurve]:
-        """The curves of the trigger that comes first, by which queries are routed."""
+        """The curves of the first trigger, which routing uses."""
         return [curve for curve in self.curves if curve.trigger == self.curves[0].trigger]
 
 
 def report(
     outputs: Outputs, table: Array, rewards: Array | None = None, costs: Array | None = None, seed: int = 0
 ) -> SelectionReport:
-    """Each k from 2 to MOST against random; the arguments are those of `best_of`.
+    """The report on each k from 2 to MOST, compared with random queries; the arguments are those of `best_of`.
 
     Only the queries count whose MOST most probable candidates all have a score.
 

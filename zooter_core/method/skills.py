@@ -1,9 +1,9 @@
 """Routing by the skills that a query asks for, before any training.
 
-A query's skills times what each candidate is good at: this is the paper's label enhancement (section 3.3) with
-beta = 0, from another source. There, a tag's prior is the mean label of the training queries with the tag; here it is
-the softmax of the candidates' levels in a skill. With P(s | q) from a classifier of queries, a candidate's probability
-is
+The router combines a query's skills with each candidate's level in these skills. This is the paper's label enhancement
+(section 3.3) with beta = 0, but with other priors: in the paper, a tag's prior is the mean label of the training
+queries with the tag; here it is the softmax of the candidates' levels in a skill. With P(s | q) from a classifier of
+queries, a candidate's probability is
 
     p(i | q) = sum over s of P(s | q) softmax_i(a_i(s) / TAU)
 
@@ -22,7 +22,7 @@ TAU = 0.1  # ten points ahead in a skill: 2.7 times as probable
 
 
 def by_skill(values: Mapping[str, float]) -> dict[str, float]:
-    """Levels by skill from a table that may name groups too; a skill's own number goes before its group's."""
+    """Levels by skill, from a table of skills and groups of skills. A skill's own level overrides that of its group."""
     levels = {skill: value for name, value in values.items() for skill in GROUPS.get(name, ())}
     return levels | {name: value for name, value in values.items() if name in SKILLS}
 
@@ -33,7 +33,7 @@ def priors(levels: Array) -> Array:
 
 
 def with_experts(probabilities: Array, members: list[int], experts: Array) -> Array:
-    """Let a trained router decide among the candidates that it knows, and the profiles on how much these get together.
+    """Probabilities from profiles and a trained router, which splits the total of its own candidates among them.
 
     p'(i | q) = p(K | q) r(i | q) for i in K, the candidates of the router r, and p(i | q) for the others.
 

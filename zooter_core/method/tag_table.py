@@ -69,8 +69,8 @@ def tag_table(tags: Sequence[Sequence[str]], rewards: Array, probabilities: Arra
 
     Args:
         tags: the tags of each of the n queries.
-        rewards: shape (n, N); the highest of a row wins. A missing reward is NaN, and its candidate gets its share of
-            the tag's other wins.
+        rewards: shape (n, N); the highest of a row wins. A missing reward is NaN; its candidate gets the share that it
+            wins on the tag's other queries.
         probabilities: shape (n, N).
     """
     index = TagIndex.of(tags)

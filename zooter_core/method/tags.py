@@ -1,6 +1,7 @@
 """The tags of many queries as numbers, and sums over the queries of each tag, in numpy.
 
-Shapes: n queries, T tags, N candidates. As tuples of texts the tags of a query take hundreds of bytes, here four each.
+Shapes: n queries, T tags, N candidates. An index takes 4 bytes per tag of a query; tuples of texts would take hundreds
+of bytes per query.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class TagIndex(Sequence[tuple[str, ...]]):
         return TagIndex(self.names, self.codes[places], starts)
 
     def only(self, chosen: NDArray[np.bool_]) -> TagIndex:
-        """The tags that are chosen, shape (T,); the others are left out."""
+        """The index with only the chosen tags; `chosen` has shape (T,)."""
         if chosen.all():
             return self
         carried = chosen[self.codes]

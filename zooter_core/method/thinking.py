@@ -1,4 +1,5 @@
-"""What thinking costs and earns: a model that thinks before it answers beside one that does not, on the same queries.
+"""What thinking costs and earns: a model that thinks before it answers, compared with one that does not, on the same
+queries.
 
 Shapes: n queries, N candidates; NaN where a candidate has no answer, or nothing was counted.
 """
@@ -13,18 +14,18 @@ import numpy as np
 from zooter_core.method.metrics import LEVEL, Array, mean, t_quantile
 from zooter_core.method.worth import Estimate, weighted_mean
 
-EVERY = "all queries"  # the kind that all queries are of
-OFTEN = 0.1  # share of its answers with thoughts, from which on a candidate is one that thinks
-LEAST = 10  # queries of a kind
-MOST_KINDS = 6  # that are looked at, those with most queries
+EVERY = "all queries"  # the kind of all queries
+OFTEN = 0.1  # the smallest share of answers with thoughts for a candidate that counts as thinking
+LEAST = 10  # fewest queries of a kind
+MOST_KINDS = 6  # kinds that are compared, the ones with the most queries
 
 
 @dataclass(frozen=True)
 class AnswerTable:
-    """What every candidate's answer to every query had, shape (n, N).
+    """Figures of every candidate's answer to every query, shape (n, N).
 
     Attributes:
-        tokens: of the answers, of which `thoughts` are thoughts.
+        tokens: the tokens of the answers, including `thoughts`.
     """
 
     rewards: Array
@@ -40,10 +41,10 @@ class Thinking:
 
     Attributes:
         kind: a tag, a data set, or EVERY.
-        thinker, other: who thinks, and who does not, or less.
+        thinker, other: the candidate that thinks, and the one that thinks less or not at all.
         twins: whether both are the same model.
-        clear: whether the difference of the rewards is more than chance, with as many kinds as are looked at.
-        tokens, seconds, dollars: None where they were not counted.
+        clear: whether the difference of the rewards is significant, given the number of kinds that are tested.
+        tokens, seconds, dollars: None if they were not counted.
     """
 
     kind: str
@@ -64,13 +65,13 @@ def worth_of_thinking(
     twins: Sequence[Sequence[str]] = (),
     inclusion: Array | None = None,
 ) -> list[Thinking]:
-    """Each pair of a candidate that thinks and one that does not: on all queries first, then on the commonest kinds.
+    """A comparison of each pair of a thinking candidate and another one, on all queries and on the most common kinds.
 
     Args:
-        kinds: of each query, n of them.
+        kinds: the kinds of each of the n queries.
         twins: candidates that are the same model with different settings for thinking. Without any in the pool, the
             best candidate that thinks is compared with the best one that does not.
-        inclusion: the probability of each query to be in the sample, shape (n,); None for the same.
+        inclusion: the probability of each query to be in the sample, shape (n,); None if all are equal.
     """
     weights = np.ones(len(kinds)) if inclusion is None else inclusion
     rows: dict[str, list[int]] = {}
@@ -89,7 +90,7 @@ def worth_of_thinking(
 def _pairs(
     pool: Sequence[str], answers: AnswerTable, twins: Sequence[Sequence[str]]
 ) -> Iterator[tuple[int, int, bool]]:
-    """The places of who thinks and who does not."""
+    """The columns of each pair's thinking and other candidate, and whether they are the same model."""
     often = mean(np.where(np.isnan(answers.thoughts), np.nan, answers.thoughts > 0), axis=0)
     thoughts, rewards = mean(answers.thoughts, axis=0), mean(answers.rewards, axis=0)
     pairs = []

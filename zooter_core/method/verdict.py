@@ -1,4 +1,4 @@
-"""Whether one way of choosing earns more than another on the same queries, and how many queries it takes to tell."""
+"""Whether one way of choosing earns more than another on the same queries, and how many queries would show it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ class Difference:
     """The mean of paired differences of scores.
 
     Attributes:
-        difference: the mean; NaN where no query has both scores.
-        interval: of 95%; None where all differences are the same, or there is one at most.
-        n: queries with both scores.
-        differing: those where the two are not the same.
-        significant: 0 is outside of the interval, and enough queries differ (`fewest`).
-        queries_needed: to tell; None where the difference is significant, and where nothing can be said.
+        difference: the mean; NaN if no query has both scores.
+        interval: the 95% interval; None if all differences are equal, or there is at most one.
+        n: the number of queries with both scores.
+        differing: the number of queries with two different scores.
+        significant: whether 0 is outside the interval, and enough queries differ (`fewest`).
+        queries_needed: the number of queries for a significant difference; None if it is significant already, or if
+            the number cannot be estimated.
     """
 
     difference: float
@@ -34,16 +35,17 @@ class Difference:
 
 
 def difference(one: Array, other: Array, folds: Array | None = None, corrected: bool = False) -> Difference:
-    """What two choices' scores on the same queries, shape (n,) each, show; a query without both is left out.
+    """The mean difference of two choices' scores on the same queries; a query without both scores is left out.
 
     Args:
+        one, other: the scores, shape (n,) each.
         folds: in cross-validation, the number of each query's fold, shape (n,). The choices in a fold follow from the
-            scores of the others, so the differences depend on each other, and an interval of independent ones would be
-            too narrow. Student's t of the folds' means takes its place, which supposes nothing of the queries in a fold
-            (Ibragimov and Müller, 2010, Journal of Business & Economic Statistics 28).
-        corrected: the variance of the mean of k folds is 1 / k + 1 / (k - 1) times that of a fold, instead of 1 / k
-            (Nadeau and Bengio, 2003, Machine Learning 52): if a model happens to have high scores in two folds, each
-            sends more queries of the other to it, so that their means rise together.
+            scores of the other folds, so the differences depend on each other, and an interval for independent ones
+            would be too narrow. Student's t interval of the folds' means is used instead, which assumes nothing about
+            the queries in a fold (Ibragimov and Müller, 2010, Journal of Business & Economic Statistics 28).
+        corrected: whether the variance of the mean of k folds is 1 / k + 1 / (k - 1) times that of a fold, instead of
+            1 / k (Nadeau and Bengio, 2003, Machine Learning 52). The means of folds are correlated: if a model happens
+            to have high scores in two folds, each sends more queries of the other one to it.
     """
     values, of = without_gaps(_beyond_rounding(one, other), np.zeros(len(one)) if folds is None else folds)
     means = np.array([values[of == fold].mean() for fold in np.unique(of)])
@@ -66,28 +68,28 @@ def difference(one: Array, other: Array, folds: Array | None = None, corrected: 
 
 
 def _beyond_rounding(one: Array, other: Array) -> Array:
-    """Differences, 0 where they are of rounding alone: means of the same numbers in another order are no two scores."""
+    """The differences; 0 for a difference due to rounding, as between means of the same numbers in another order."""
     apart = one - other
     return np.where(np.abs(apart) <= 1e-9 * np.maximum(np.abs(one), np.abs(other)), 0.0, apart)
 
 
 def fewest(tests: int = 1) -> int:
-    """How many queries must differ at least: with fewer, a sign test cannot reach 5% even if all favour one side.
+    """The least number of queries that must differ: with fewer, a sign test cannot reach 5% if all favour one side.
 
-    That m queries favour one side by chance has the probability 2 / 2^m: 6% for five, 3% for six.
+    All of m queries favour one side by chance with the probability 2 / 2^m: 6% for five, 3% for six.
 
     Args:
-        tests: how many differences are looked at; the 5% are shared among them (Bonferroni).
+        tests: the number of differences that are tested; the 5% are divided among them (Bonferroni).
     """
     return math.ceil(math.log2(2 * tests / (1 - LEVEL)))
 
 
 def queries_needed(values: Array, error: float) -> int | None:
-    """How many queries would show a mean difference as large as that of `values`, shape (n,), if it is real.
+    """The number of queries that would make a mean difference like that of `values`, shape (n,), significant.
 
-    n times POWER (error / mean)^2: the sample size of a paired test at 5% with a power of 80% (Cohen, 1988, Statistical
-    Power Analysis for the Behavioral Sciences, chapter 2). It is more than there are now, and enough for `fewest` to
-    differ. None where a mean of 0, no spread or too few queries say nothing.
+    It is n POWER (error / mean)^2, the sample size of a paired test at 5% with a power of 80% (Cohen, 1988, Statistical
+    Power Analysis for the Behavioral Sciences, chapter 2), but more than n, and enough for `fewest` to differ. None if
+    the mean is 0, the values have no spread, or there are too few queries.
 
     Args:
         error: the standard error of the mean.
@@ -100,9 +102,9 @@ def queries_needed(values: Array, error: float) -> int | None:
 
 
 def stands_out(values: Array, tests: int) -> bool:
-    """Whether the mean of paired differences, shape (n,), is one of `tests` that are looked at and is not 0.
+    """Whether the mean of paired differences, shape (n,), differs significantly from 0, as one of several tests.
 
-    By Student's t at 5% / tests (Bonferroni), with `fewest` queries that differ.
+    By Student's t at a level of 5% / tests (Bonferroni), if at least `fewest` queries differ.
     """
     if np.count_nonzero(values) < fewest(tests):
         return False

@@ -1,9 +1,9 @@
 """What routing is worth: the reward, dollars and seconds of other ways to choose, estimated from a random sample.
 
-A share of the queries was drawn at random, each with a known probability, and all candidates answered these. So what
-any rule would have earned on a sampled query is a number that can be looked up, and the sample speaks for all queries
-by inverse probability (Horvitz and Thompson, 1952; the self-normalised form is Hájek's, 1971). No model of the rewards
-is needed. Intervals are for traffic of this kind, not only for the queries that came.
+All candidates answer a random sample of the queries, each of which is drawn with a known probability. The reward of any
+rule on a sampled query is therefore known, and inverse probability weighting gives its mean over all queries (Horvitz
+and Thompson, 1952; in the self-normalised form of Hájek, 1971). No model of the rewards is needed. Intervals are for
+traffic of this kind, not only for the observed queries.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from zooter_core.method.metrics import LEVEL, Array, t_quantile
 from zooter_core.method.verdict import POWER
 
 FEWEST = 30  # sampled queries for an interval
-FEWEST_VOTES = 10  # of each kind for the agreement with thumbs
+FEWEST_VOTES = 10  # thumbs of each kind for the agreement with thumbs
 ROUTING, RANDOM, RMR = "routing", "random", "rmr"
-BEST, SUM, SLOWEST = "best", "sum", "slowest"  # what RMR has of the rewards, dollars and seconds of all candidates
+BEST, SUM, SLOWEST = "best", "sum", "slowest"  # how RMR combines the rewards, dollars and seconds of all candidates
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Estimate:
     """A mean over all queries, with its 95% confidence interval.
 
     Attributes:
-        low, high: NaN with fewer than two queries.
+        low, high: the ends of the interval; NaN with fewer than two queries.
         error: the standard error.
-        n: sampled queries with a value.
+        n: the number of sampled queries with a value.
     """
 
     mean: float
@@ -41,14 +41,14 @@ class Estimate:
 
     @property
     def significant(self) -> bool:
-        """Whether 0 is outside of the interval, and enough queries were sampled."""
+        """Whether 0 is outside the interval, and enough queries were sampled."""
         return self.n >= FEWEST and (self.low > 0 or self.high < 0)
 
     def needed(self, difference: float) -> int | None:
-        """How many sampled queries would show that a mean is as far from 0 as `difference`, with the spread of these.
+        """The number of sampled queries that would make a mean of `difference` significant, with the spread of these.
 
-        n = POWER (s / difference)^2, as in `verdict.queries_needed`; the standard error times the root of n stands for
-        s. More than there are now. None where nothing can be said.
+        It is POWER (s / difference)^2, as in `verdict.queries_needed`, where s is the standard error times sqrt(n), but
+        more than n. None if it cannot be estimated.
         """
         if self.n < 2 or not self.error > 0 or not difference:
             return None
@@ -66,23 +66,23 @@ def weighted_mean(values: Array, inclusion: Array) -> Estimate:
     all this is the mean of the sample and its usual t interval.
 
     Args:
-        values: shape (n,), NaN where there is none: these queries are left out.
-        inclusion: with which probability each was drawn, shape (n,).
+        values: shape (n,); queries with NaN are left out.
+        inclusion: the probability with which each query was drawn, shape (n,).
     """
     present = ~np.isnan(values)
     return _estimate(values[present], 1 / inclusion[present])
 
 
 def regression_mean(values: Array, inclusion: Array, covariates: Array, means: Array) -> Estimate:
-    """The mean with the help of what is known of every query, such as the reward of the answer that was served.
+    """The mean, adjusted by covariates that are known for every query, such as the reward of the served answer.
 
     The generalised regression estimator (Cassel, Särndal and Wretman, 1976): values are regressed on the covariates in
     the sample, and the mean moves by slope * (mean of all queries - mean of the sample). The variance is that of the
-    residuals, with as many degrees of freedom fewer as there are slopes.
+    residuals, with one degree of freedom less per slope.
 
     Args:
-        covariates: of the sampled queries, shape (n, k).
-        means: their means over all queries, shape (k,).
+        covariates: the covariates of the sampled queries, shape (n, k).
+        means: the covariates' means over all queries, shape (k,).
     """
     present = ~np.isnan(values) & ~np.isnan(covariates).any(axis=1)
     y, weights, x = values[present], 1 / inclusion[present], covariates[present]
@@ -116,20 +116,20 @@ def _around(average: float, error: float, n: int, slopes: int = 0) -> Estimate:
 
 
 def ratio_of_means(above: Array, below: Array, inclusion: Array) -> Estimate:
-    """The ratio of two means over the same queries, such as what routing cost to what another rule would have cost.
+    """The ratio of two means over the same queries, such as the cost of routing to the cost of another rule.
 
-    sum(a/p) / sum(b/p), with the variance by linearisation, that of (a - ratio * b) / mean(b). The interval is that of
-    the logarithm, as ratios are skewed. NaN if one of the means is not above 0.
+    It is sum(a/p) / sum(b/p); the variance is that of (a - ratio * b) / mean(b), by linearisation. The interval is
+    computed for the logarithm, as ratios are skewed. NaN if one of the means is not above 0.
 
     Args:
-        above, below: shape (n,); a query without both is left out.
+        above, below: a and b, shape (n,); a query without both is left out.
     """
     present = ~np.isnan(above) & ~np.isnan(below)
     a, b, weights = above[present], below[present], 1 / inclusion[present]
     top, bottom = float(weights @ a), float(weights @ b)
     if top <= 0 or bottom <= 0:
         return Estimate(math.nan, math.nan, math.nan, math.nan, len(a))
-    away = a / top - b / bottom  # of the logarithm; its mean is 0
+    away = a / top - b / bottom  # linearised logarithm of the ratio; its mean is 0
     rough = _estimate(away * float(weights.sum()), weights)
     quotient = top / bottom
     return Estimate(
@@ -140,18 +140,17 @@ def ratio_of_means(above: Array, below: Array, inclusion: Array) -> Estimate:
 def rules(
     values: Array, chosen: NDArray[np.intp], ranked: str = BEST, members: NDArray[np.bool_] | None = None
 ) -> dict[str, Array]:
-    """What each rule would have had on each sampled query: routing, random, RMR, and every candidate by its place.
+    """The value of each rule on each sampled query: routing, random, RMR, and every candidate by its place.
 
     Args:
-        values: of each candidate, shape (n, N): rewards, dollars or seconds; NaN where there is none.
+        values: the candidates' rewards, dollars or seconds, shape (n, N); NaN where there is none.
         chosen: the candidate that answered, shape (n,).
-        ranked: what RMR has of a query: the best of the rewards, the sum of the dollars, or the slowest of the seconds.
-            It has no sum and no slowest where a member has no value.
-        members: of the pool when the query came, among whom random and RMR choose, shape (n, N); None for
-            all.
+        ranked: how RMR combines the values: the best of the rewards, the sum of the dollars, or the slowest of the
+            seconds. Sum and slowest are NaN if a member has no value.
+        members: the pool at the time of each query, from which random and RMR choose, shape (n, N); None for all.
 
     Returns:
-        shape (n,) each; the keys are `routing`, `random`, `rmr` and the places "0" to "N-1".
+        Values of shape (n,) each, by the keys `routing`, `random`, `rmr` and the places "0" to "N-1".
     """
     pool = np.ones(values.shape, dtype=bool) if members is None else members
     total = np.where(pool, values, 0.0).sum(axis=1)
@@ -166,9 +165,9 @@ def rules(
 
 
 def agreement(good: Array, bad: Array) -> Estimate:
-    """How well rewards agree with thumbs: the probability that a liked answer has a higher reward than a disliked one.
+    """The agreement of rewards with thumbs: the probability that a liked answer has more reward than a disliked one.
 
-    The area under the ROC curve, ties counting half, with the standard error of DeLong (1988). 0.5 is no agreement.
+    It is the area under the ROC curve with the standard error of DeLong (1988); ties count half. 0.5 is no agreement.
 
     Args:
         good, bad: rewards of answers with a thumb up and down, shapes (a,) and (b,).
@@ -178,7 +177,7 @@ def agreement(good: Array, bad: Array) -> Estimate:
         return Estimate(math.nan, math.nan, math.nan, math.nan, a + b)
     ordered_bad, ordered_good = np.sort(bad), np.sort(good)
     below, until = np.searchsorted(ordered_bad, good, "left"), np.searchsorted(ordered_bad, good, "right")
-    of_good = (below + until) / (2 * b)  # of each liked answer, how many disliked ones are below it
+    of_good = (below + until) / (2 * b)  # for each liked answer, the share of disliked ones below it
     above, since = np.searchsorted(ordered_good, bad, "right"), np.searchsorted(ordered_good, bad, "left")
     of_bad = 1 - (above + since) / (2 * a)
     area = float(of_good.mean())

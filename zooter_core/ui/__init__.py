@@ -1,1 +1,1 @@
-"""What the pages share, and a folder per page. Only this room and the pages import Streamlit."""
+"""Code that the pages share, and a folder for each page. Only this room and the pages import Streamlit."""

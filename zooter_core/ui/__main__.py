@@ -1,4 +1,4 @@
-"""The process of `zooter demo`. It guards the terminal before it imports Streamlit, whose loggers store stderr."""
+"""The process of `zooter demo`. It guards the terminal before it imports Streamlit, whose loggers keep stderr."""
 
 import atexit
 import gc
@@ -10,8 +10,8 @@ from zooter_core.base.terminal import guard
 
 
 def leave(code: int) -> None:
-    """End the process now. Python's own end aborts it if a thread is still loading a model or a library in C++."""
-    atexit._run_exitfuncs()  # temporary folders go, child processes end
+    """End the process now. A normal exit would abort if a thread is still loading a model or a C++ library."""
+    atexit._run_exitfuncs()  # removes temporary folders and ends child processes
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
@@ -20,7 +20,7 @@ def leave(code: int) -> None:
 
 if __name__ == "__main__":
     guard()
-    gc.disable()  # until the server has started: a fifth of the time of its imports
+    gc.disable()  # until the server has started; saves a fifth of the time of its imports
 
     from zooter_core.ui.server import serve
 

@@ -12,8 +12,8 @@ from zooter_core.ui.markdown import MOST, safe
 from zooter_core.ui.text import JOINER, is_from_right, plain, visible
 from zooter_core.ui.widgets import show_error
 
-AT_ONCE = 0.001  # seconds
-SLOWEST = 1.0  # tokens per second; a lower rate is not shown, as it comes from one late token, or from none
+AT_ONCE = 0.001  # seconds; a shorter time to the first token is not shown
+SLOWEST = 1.0  # tokens per second; a lower rate is not shown, as it is that of a single late token
 FOLDED = 700  # characters; a longer query is folded
 ENDINGS = {
     "length": ":orange-badge[cut off at the token limit]",
@@ -28,7 +28,7 @@ def bubble() -> DeltaGenerator:
 
 
 def draw_query(query: str) -> None:
-    """Draw a query as it was typed: no character of it is Markdown."""
+    """Draw a query as it was typed, not as Markdown."""
     shown = JOINER * query[:1].isspace() + visible(query)  # Streamlit would strip leading white space
     with bubble():
         if len(query) <= FOLDED:
@@ -40,7 +40,7 @@ def draw_query(query: str) -> None:
 
 
 def fallback_note(job: Answers) -> str:
-    """Which candidates failed, and which one answers instead if only one is left; empty if none or all failed."""
+    """A note on which candidates failed, and on the remaining one if it is alone; empty if none or all failed."""
     failed = [response for response in job.failed if response.candidate != job.shown]
     alone = len(failed) == len(job.candidates) - 1
     return "" if job.all_failed else attempts.note(failed, job.shown if alone else None)
@@ -132,7 +132,7 @@ def _fold(title: str, thoughts: str, key: str) -> None:
 
 def draw_ending(response: Response) -> None:
     """Draw why a response ended early, if it did. Not in a caption, where a badge would be too pale."""
-    if response.finish in ENDINGS and (response.text or response.finish != "stopped"):  # `draw_text` has said so
+    if response.finish in ENDINGS and (response.text or response.finish != "stopped"):  # otherwise `draw_text` says so
         st.markdown(ENDINGS[response.finish])
 
 
@@ -140,8 +140,8 @@ def facts(response: Response | None, alone: bool = True) -> str:
     """How long a response took, as one line of Markdown; empty before its end and if it failed.
 
     Args:
-        alone: whether no other model answered at the same time. Models on one machine take turns, token by token, so
-            first word and speed would then measure how long each one waited.
+        alone: whether no other model answered at the same time. Otherwise, models on one machine take turns, token by
+            token, and the time to the first word and the speed would include waiting.
     """
     if response is None or response.error or not response.tokens:
         return ""
@@ -152,9 +152,9 @@ def facts(response: Response | None, alone: bool = True) -> str:
 
 
 def speeds(response: Response, words: str = "first word") -> list[str]:
-    """How soon a response began and how fast it was written, where these figures are known and meaningful.
+    """The time to a response's first token and its tokens per second, if they are known and meaningful.
 
-    The calculator's words come at once, and a rate below SLOWEST is that of a single late token.
+    The calculator answers immediately, and a rate below SLOWEST is that of a single late token.
     """
     first, rate = response.first_token_seconds, response.tokens_per_second
     parts = []

@@ -1,8 +1,8 @@
-"""Work that outlives a page's run: a thread does it, and pages read its state whenever they are drawn again.
+"""Work in background threads, which continues after a page's run. Pages read its state whenever they are drawn.
 
-Work is stopped when all browser tabs that look at it are closed, so that they do not keep the machine busy. A second
-thread asks which are open. Streamlit can call back when a tab's connection ends (`on_release` of a session's cache),
-but not for a tab that has reconnected and not run again, whose end would be missed.
+Work is stopped when all browser tabs that show it are closed, so that it does not keep the machine busy. A second
+thread checks which tabs are open. Streamlit's callback for the end of a tab's connection (`on_release` of a session's
+cache) is not enough: Streamlit does not call it for a tab that has reconnected and not run again.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from zooter_core.base.errors import ZooterError
 
-CHECK_EVERY = 0.5  # seconds between two looks for open tabs
-LOOKS = 8  # in a row without an open tab, before work is stopped; a tab that reloads is back sooner
-STOP_WAIT = 0.25  # seconds; most work ends within them, and the page shows the end at once
+CHECK_EVERY = 0.5  # seconds between two checks for open tabs
+LOOKS = 8  # consecutive checks without an open tab, before work is stopped; a reload takes less time
+STOP_WAIT = 0.25  # seconds; most work ends within this time, so that the page can show the end immediately
 EVERY = 0.3  # seconds between two drawings of running work
 
 
@@ -31,15 +31,15 @@ class StoppedError(Exception):
 class BackgroundWork(ABC):
     """Work in a thread, which can be stopped.
 
-    A subclass does the work in `_execute`, which should end soon after `_stop` is set: by returning what there is, or
-    by raising StoppedError.
+    A subclass does the work in `_execute`, which should end soon after `_stop` is set, by returning or by raising
+    StoppedError.
 
     Attributes:
-        subject: what fails when the work fails, for the message.
-        step, done, total: how far it is, as `report` noted; `total` is 0 where it is unknown.
+        subject: the name of the work in error messages.
+        step, done, total: the progress, as passed to `report`; `total` is 0 if it is unknown.
         problem: why the work failed; None while it runs and after it succeeded.
         stopped: whether the work ended with a StoppedError.
-        sessions: the browser tabs that have looked at the work.
+        sessions: the browser tabs that have shown the work.
     """
 
     subject = "work"
@@ -58,14 +58,14 @@ class BackgroundWork(ABC):
 
         Raises:
             ZooterError: the work failed; its message is shown.
-            StoppedError: it was stopped.
+            StoppedError: the work was stopped.
         """
 
     def report(self, step: str, done: int, total: int = 0) -> None:
-        """Note the progress, in the thread.
+        """Record the progress. Called in the thread.
 
         Raises:
-            StoppedError: the work is to stop.
+            StoppedError: the work should stop.
         """
         if self.stopping:
             raise StoppedError
@@ -73,7 +73,7 @@ class BackgroundWork(ABC):
 
     @property
     def share(self) -> float:
-        """The share of the step that is done; 0 where it is unknown."""
+        """The share of the step that is done; 0 if it is unknown."""
         return min(self.done / self.total, 1.0) if self.total else 0.0
 
     def _finish(self) -> None:  # noqa: B027 - most work needs no cleaning up
@@ -88,7 +88,7 @@ class BackgroundWork(ABC):
         return self._stop.is_set()
 
     def start(self) -> Self:
-        """Start the work, once; the current browser tab looks at it."""
+        """Start the work, once, and attach the current browser tab."""
         self._thread.start()
         attach(self)
         if self.sessions:
@@ -101,7 +101,7 @@ class BackgroundWork(ABC):
         self.wait(STOP_WAIT)
 
     def _watch_tabs(self) -> None:
-        """Stop the work once no tab that looks at it is open any more."""
+        """Stop the work once all tabs that show it are closed."""
         looks = 0
         while self.running and looks < LOOKS:
             self.wait(CHECK_EVERY)
@@ -119,7 +119,7 @@ class BackgroundWork(ABC):
             self.stopped = True
         except ZooterError as problem:
             self.problem = str(problem)
-        except Exception as problem:  # the page shows it; a thread cannot raise to anybody
+        except Exception as problem:  # the page shows it; a thread has no caller
             self.problem = f"The {self.subject} failed: {type(problem).__name__}: {problem}"
         finally:
             self._finish()
@@ -130,14 +130,14 @@ def _tab_is_open(session: str) -> bool:
 
 
 def attach(job: object) -> None:
-    """Count the current browser tab among those that look at the work, where it is running work."""
+    """Add the current browser tab to those that show the work, if the job is running work."""
     context = get_script_run_ctx(suppress_warning=True)
     if isinstance(job, BackgroundWork) and job.running and context is not None and exists():
         job.sessions.add(context.session_id)
 
 
 def draw_live(job: BackgroundWork, draw: Callable[[], None]) -> None:
-    """Draw running work again and again; when it has ended, run the whole page once more."""
+    """Redraw running work until it ends, then run the whole page again."""
 
     def draw_until_end() -> None:
         if job.running:

@@ -78,7 +78,7 @@ def colour(pool: Sequence[str], name: str) -> str:
     return PALETTE[list(pool).index(name) % len(PALETTE)] if name in pool else GREY
 
 
-# For readers who cannot tell the colours apart. Stars, diamonds and crosses mark what is not a model.
+# Markers of models, for readers who cannot tell the colours apart. Other points are stars, diamonds and crosses.
 SYMBOLS = ("circle", "square", "triangle-up", "pentagon", "hexagon", "triangle-down", "triangle-left")
 
 
@@ -103,12 +103,12 @@ def tag_badges(tags: Sequence[Tag]) -> str:
 
 
 LONGEST_NAME = 40  # characters of a name beside its dot
-LONGEST_BAR_NAME = 20  # beside its bar, which leaves room for bars on a phone
+LONGEST_BAR_NAME = 20  # characters of a name beside its bar; leaves room for the bars on a phone
 ROOM = 56  # pixels right of a chart, for the number of a dot at its edge
-BARE = {"visible": False}  # an axis
+BARE = {"visible": False}  # settings of a hidden axis
 BAR = 34  # pixels of a bar's row
-LEAST_SHOWN = 0.5  # score of a tag, whatever the tagger
-CLEAR = 0.55  # score of the best of several tags
+LEAST_SHOWN = 0.5  # the lowest score of a tag that is shown, for every tagger
+CLEAR = 0.55  # the lowest score of the best of several tags; below it, none is shown
 CERTAINTY = {
     "sure": f"**sure**: its choice has a probability of at least {SURE:.0%}",
     "leaning": f"**leaning**: its choice has a probability between {LEANING:.0%} and {SURE:.0%}",
@@ -148,8 +148,8 @@ def draw_strip(decision: Decision, key: str, pool: Sequence[str] = (), why: bool
 
 
 def shown_tags(tags: Sequence[Tag]) -> list[Tag]:
-    """The tags that are worth showing, of tags by descending score. A doubtful tag confuses more than no tag, and so
-    does one that is hardly ahead of the next (benchmarks/first_clicks.py)."""
+    """The tags to show, from tags by descending score. An uncertain tag, or one that is hardly ahead of the next,
+    confuses more than no tag (benchmarks/first_clicks.py)."""
     if len(tags) > 1 and tags[0].score < CLEAR:
         return []
     return [tag for tag in tags if tag.score >= LEAST_SHOWN]
@@ -165,8 +165,8 @@ def draw(figure: Figure, key: str, alt: str, height: int) -> None:
 def redraw(figure: Figure, key: str, alt: str, height: int) -> None:
     """Draw a chart that changes while a visitor types, without flicker.
 
-    Streamlit removes a changed plotly chart before it draws the new one. So two containers lie on top of each other and
-    take turns: the old chart stays until the new one has its markers.
+    Streamlit removes a changed plotly chart before it draws the new one. Therefore two overlapping containers take
+    turns: the old chart stays until the new one has its markers.
     """
     turn, charts_of = st.session_state.get(f"turn-{key}", (0, {}))
     turn, charts_of = 1 - turn, charts_of | {1 - turn: (figure, alt)}

@@ -141,7 +141,7 @@ class History:
         )
 
     def restore(self, entry: Entry, records: Sequence[Mapping[str, Any]]) -> None:
-        """Restore what `forget` has deleted, with its date and pin."""
+        """Restore a conversation that `forget` has deleted, with its date and pin."""
         texts = [dump_json(record, ensure_ascii=False) for record in records]
         row = (entry.id, entry.title, entry.fleet, entry.changed)
         self._run(

@@ -1,4 +1,4 @@
-"""Candidates that answer one conversation in the background; a page reads their answers while they grow."""
+"""Candidates that answer one conversation in the background; a page reads their answers while they are generated."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from zooter_core.evaluation.verified import verified_ranking
 from zooter_core.fleet.ensemble import Ensemble
 from zooter_core.ui.background import BackgroundWork
 
-SAVE_EVERY = 1.0  # seconds between two savings of an answer that grows
+SAVE_EVERY = 1.0  # seconds between two saves of a running answer
 
 
 @dataclass(frozen=True)
 class AnswerPlan:
-    """Who answers."""
+    """Which candidates answer."""
 
-    candidates: Sequence[str]  # answer together
-    # Answer instead, one after the other, when all candidates fail before their first token.
+    candidates: Sequence[str]  # answer at the same time
+    # If all candidates fail before their first token, these answer instead, one after the other.
     reserves: Sequence[str] = ()
     previous: Sequence[Response] = ()  # responses that stay from an earlier attempt
     continued: Response | None = None  # the response that the one candidate continues
@@ -33,10 +33,10 @@ class AnswerPlan:
 
 @dataclass(frozen=True, slots=True)
 class Thoughts:
-    """What a candidate thinks before it answers, as far as it has come."""
+    """A candidate's thoughts before its answer, so far."""
 
     text: str = ""
-    # When the first of them came, in seconds of `time.monotonic`; None if nobody saw them come.
+    # Arrival of the first thought, in seconds of `time.monotonic`; None if the thoughts were not streamed.
     began: float | None = None
     ended: float | None = None  # when the answer began or ended; None while the candidate thinks
 
@@ -48,7 +48,7 @@ class Thoughts:
         return (time.monotonic() if self.ended is None else self.ended) - self.began
 
     def grown(self, piece: Piece) -> Thoughts:
-        """The thoughts after a piece. Those of the response are right: some may have been misjudged while they came."""
+        """The thoughts after a piece. A finished response replaces them, since streamed ones may be misclassified."""
         now, response, thoughts = time.monotonic(), piece.response, self
         if piece.thoughts:
             thoughts = Thoughts(self.text + piece.thoughts, self.began or now)
@@ -59,13 +59,13 @@ class Thoughts:
 
 @dataclass(frozen=True, slots=True)
 class CandidateAnswer:
-    """One candidate's answer, as far as it has come.
+    """One candidate's answer so far.
 
     Attributes:
         response: None until the answer has ended.
         note: what the candidate waits for, in one line.
         readings: how much of each attachment of the conversation it has read, in their order.
-        thoughts: they are shown, and nothing else: no record has them.
+        thoughts: shown, but not stored.
     """
 
     text: str = ""
@@ -98,15 +98,15 @@ class CandidateAnswer:
 class Answers:
     """Candidates' answers to one conversation. A plain `Answers`, from the history, no longer changes; a `Job` does."""
 
-    answers: dict[str, CandidateAnswer]  # candidate -> its answer. A reserve that steps in comes last
+    answers: dict[str, CandidateAnswer]  # candidate -> its answer. A reserve that takes over comes last
     ranked: list[Ranked] | None = None  # the responses by reward, if a ranking was requested and all have ended
-    problem: str | None = None  # why all of it failed
-    reserves: tuple[str, ...] = ()  # who may still step in
+    problem: str | None = None  # why the job as a whole failed
+    reserves: tuple[str, ...] = ()  # the candidates that may still take over
     vote: int | None = None  # 1 for a thumb up, 0 for a thumb down
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """Who answers."""
+        """The candidates that answer."""
         return tuple(self.answers)
 
     @property
@@ -133,12 +133,12 @@ class Answers:
 
     @property
     def all_failed(self) -> bool:
-        """Whether nothing runs and every candidate failed before its first token."""
+        """Whether the job has ended and every candidate failed before its first token."""
         return not self.running and all(answer.failed_to_start for answer in self.answers.values())
 
     @property
     def incomplete(self) -> bool:
-        """Whether nothing runs and the response that counts broke off."""
+        """Whether the job has ended and the response that counts broke off."""
         return self.broke_off(self.shown)
 
     @property
@@ -149,20 +149,20 @@ class Answers:
         return not self.running and bool(answer.text.strip()) and (cut or self.incomplete)
 
     def broke_off(self, name: str) -> bool:
-        """Whether nothing runs and a candidate's response did not reach its end."""
+        """Whether the job has ended and a candidate's response did not reach its end."""
         response = self.answers[name].response
         return not self.running and (response is None or response.error is not None)
 
     def stop(self) -> None:
-        """Do nothing: nothing runs."""
+        """Do nothing, since stored answers have ended."""
 
 
 class Job(BackgroundWork, Answers):
     """Candidates that answer a conversation after `start`, ranked at the end if requested.
 
     Args:
-        key: what the responses are verified by, ranked or not.
-        save: called with the answers once a second, when a reserve steps in, and at the end.
+        key: the answer key that verifies the responses, whether or not they are ranked.
+        save: called with the answers once per second, when a reserve takes over, and at the end.
         ended: called after the last save.
 
     Raises:
@@ -195,7 +195,7 @@ class Job(BackgroundWork, Answers):
         self._ensemble, self._plan, self._rank, self._save, self._ended = ensemble, plan, rank, save, ended
         self._key = key
         self._messages = [*messages, Message("assistant", prefix)] if prefix.strip() else messages
-        reserves = () if plan.continued else plan.reserves  # nobody replaces the candidate that continues its text
+        reserves = () if plan.continued else plan.reserves  # no reserve can continue another candidate's text
         self._pieces = ensemble.run_candidates(plan.candidates, self._messages, self._stop, generation, reserves)
 
     def _finish(self) -> None:
@@ -212,7 +212,7 @@ class Job(BackgroundWork, Answers):
                 self.reserves = self.reserves[1:]
                 self._save(self)
             if piece.text or piece.thoughts:
-                self.begun.set()  # before either can be seen: a page draws them once (`chat/view.py`)
+                self.begun.set()  # before the text can be read: a page draws it once (`chat/view.py`)
             self.answers[name] = self.answers[name].grown(self._with_continued(piece))
             if time.monotonic() - saved > SAVE_EVERY:
                 self._save(self)
@@ -223,19 +223,19 @@ class Job(BackgroundWork, Answers):
     def _rank_responses(self) -> None:
         query = last_query(self._messages)
         key = self._key or key_in(query)
-        if key:  # where no reward model ranks them, or it fails
+        if key:  # used if no reward model ranks the responses, or if it fails
             self.ranked = verified_ranking([Ranked(response) for response in self.responses], key)
         if self._rank:
             ranked = self._ensemble.rank_responses(query, self.responses)
             self.ranked = verified_ranking(ranked, key) if key else ranked
 
     def _with_continued(self, piece: Piece) -> Piece:
-        """A piece whose response, if it has one, has the text, the tokens and the time of the one that it continues."""
+        """The piece; its response, if any, includes the text, tokens and time of the response that it continues."""
         first, response = self._plan.continued, piece.response
         if first is None or response is None:
             return piece
         came = (self.answers[piece.candidate].text + piece.text).removeprefix(first.text)
-        space = came[: len(came) - len(came.lstrip())]  # that came between them
+        space = came[: len(came) - len(came.lstrip())]  # the white space between the two texts
         joined = replace(
             response,
             text=first.text + space + response.text.lstrip(),

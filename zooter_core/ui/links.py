@@ -66,8 +66,8 @@ def write_id(parameter: str, id: str | None) -> None:
 
 
 def follow(parameter: str, shown: Item | None, find: Callable[[str], Item | None]) -> Item | None:
-    """What the tab should show: what its address names if the tab is new or the visitor went back or forward, else what
-    it already shows. None if there is neither, or if the visitor went back to an address without an id.
+    """The item to show: the one in the address if the tab is new or the visitor went back or forward, else the one that
+    the tab already shows. None if there is neither, or if the visitor went back to an address without an id.
 
     A click that shows something else must write its id in its callback (`write_id`): the address that arrives with the
     click may still be the previous one.

@@ -26,7 +26,7 @@ PAGE = 2  # levels of headings that the page uses; a text's headings are below t
 PROGRAM = re.compile(
     r"(def|class|import|return|print|function|public|private|static|int|void|using|#include|"
     r"SELECT|INSERT|UPDATE|DELETE|CREATE|FROM|WHERE|ORDER|GROUP|JOIN|LIMIT)\b.*[]:;({=,)\w]$"
-    r"|(for|while|if|else|elif|try|except|with)\b.*[:;{)]|from \S+ import .+|(let|const|var) .*[=;].*"  # verse has them
+    r"|(for|while|if|else|elif|try|except|with)\b.*[:;{)]|from \S+ import .+|(let|const|var) .*[=;].*"  # words of verse
     r"|[\w.]+ [-+*/]?= .+|[})\]]+[;,]?|(?![-*+\u2022] |\d+[.)] ).*[;{]|</?\w+.*>"
     r'|"[^"]*": .*(?:[]\d[{}",]|true|false|null)'
 )
@@ -50,7 +50,7 @@ WEB = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 UNQUOTED = "/?#%:;,=+!'@.-_~()*[]&"  # characters of an address that are not percent-encoded
-PARTED = re.compile(r"https?(?=:)|www(?=\.)", re.IGNORECASE)  # Streamlit would make a link of it and the rest
+PARTED = re.compile(r"https?(?=:)|www(?=\.)", re.IGNORECASE)  # Streamlit would make a link of it and its rest
 
 
 def safe(text: str, most: int | None = MOST) -> str:
@@ -117,7 +117,7 @@ def _block(node: SyntaxTreeNode) -> list[str]:
             return _words("\n".join(lines)).strip("\n").split("\n")
         case "heading":
             return [f"{'#' * min(6, int(node.tag[1]) + PAGE)} {_line(node)}".rstrip()]
-        case "fence" | "code_block" if not node.content.strip():  # as while it is streamed
+        case "fence" | "code_block" if not node.content.strip():  # e.g. while it is streamed
             return []
         case "fence" | "code_block":
             language = LANGUAGE.match(node.info.strip())

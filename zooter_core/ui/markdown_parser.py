@@ -149,7 +149,7 @@ PARSER.inline.ruler.before("escape", "literal", _one_token("text", LITERAL))
 def tokens_in(text: str) -> list[Token]:
     """The tokens within a paragraph, a heading or a cell: markdown-it's own, and `address` and `formula`.
 
-    Adjacent texts are one token, whatever they came from. An image is a link with the tag `img`.
+    Adjacent texts are joined into one token. An image is a link with the tag `img`.
     """
     tokens: list[Token] = []
     for token in PARSER.inline.parse(text, PARSER, {}, []):

@@ -1,10 +1,11 @@
-// What Streamlit cannot do, on every page. It has no less-than sign, at which Streamlit's sanitizer would drop it.
+// The script of every page, for what Streamlit cannot do. It contains no less-than sign: Streamlit's sanitizer would
+// then drop the script.
 (() => {
   const box = () => document.querySelector('[data-testid="stChatInputTextArea"]')
   const typing = () => document.activeElement.matches('input, textarea, select, [contenteditable="true"]')
 
-  // Focus on Chat: on the composer at the start and after an answer, and on a query while it is edited. Not on a phone,
-  // where it would open the keyboard. Where the composer is hidden, a step of the story begins at its top.
+  // Focus on the page Chat: the composer at the start and after an answer, and a query while it is edited. Phones get
+  // no focus, because it would open the keyboard. If the composer is hidden, a step of the story is scrolled to its top.
   const focus = left => {
     const field = document.querySelector('[class*="st-key-edited-"] textarea')
     if (field) return show(field, 50)
@@ -19,16 +20,16 @@
     if (left) setTimeout(focus, 100, left - 1)
   }
 
-  // Scrolling: to the end when a query is sent from further up. Streamlit follows a page that grows, so a query that is
-  // edited, the strip above opened reasons, a model that is tried, and an exam that shrinks as it begins again are held
-  // in sight for five seconds, or until the visitor goes on.
+  // Scrolling: to the end when a query is sent from further up. Streamlit scrolls to the end of a growing page, so four
+  // elements are kept in sight for five seconds, or until the visitor's next action: a query that is edited, the strip
+  // above opened reasons, a model that is tried, and an exam that shrinks as it begins again.
   const show = (field, left) => {
     if (!field.isConnected) return compose(left)
     if (left === 50) field.focus()
     field.scrollIntoView({ block: 'nearest' })
     if (left) window.zooterHeld = setTimeout(show, 100, field, left - 1)
   }
-  const reveal = left => { // a training's progress, then its result, which is drawn below the button
+  const reveal = left => { // shows a training's progress, then its result, which is drawn below the button
     const result = document.querySelector('.st-key-training')
     result?.scrollIntoView({ block: 'nearest' })
     const ended = result?.querySelector('h2, [data-testid="stAlert"]')
@@ -42,12 +43,12 @@
   if (document.querySelector('[data-state]')) focus(100)
   if (document.querySelector('[data-state^="sent "]')) follow(10)
 
-  // The rest is set up once.
+  // The rest runs once per tab.
   if (window.zooterSlash) return
   window.zooterSlash = true
 
-  // History: what a page writes into its address without a press of the visitor, such as the id of what it shows when
-  // they come back to it, replaces the entry that the last press has made. One step back then undoes one press.
+  // History: if a page changes its address without a click or key of the visitor, e.g. to add the id of a conversation,
+  // the change replaces the latest entry of the history. One step back then undoes one action of the visitor.
   const push = history.pushState.bind(history)
   let pressed = false
   const press = () => { pressed = true }
@@ -58,9 +59,9 @@
     pressed = false
   }
 
-  // Keys: `/` leads to the composer, `?` shows the shortcuts. In the list of conversations, Tab stops once for each and
-  // the arrows lead to its buttons. Enter that ends a word of Japanese or Chinese sends nothing: Safari says only by the
-  // code 229 that the key belongs to the word.
+  // Keys: `/` moves the focus to the composer, `?` shows the shortcuts. In the list of conversations, Tab stops once for
+  // each conversation, and the arrow keys move between its buttons. Enter does not send a query while it completes a
+  // word of an input method (Japanese, Chinese): Safari marks such keys only by the code 229.
   document.addEventListener('keydown', event => {
     if (event.key === 'Enter' && event.keyCode === 229) return event.stopPropagation()
     const entry = document.activeElement.closest('[class*="st-key-entry-"]')
@@ -76,8 +77,8 @@
     box().focus()
   }, true)
 
-  // What a button opens in front of the page gets the focus if the keyboard opened it, and has it until the next key,
-  // also where it is drawn again; Streamlit puts it behind all else that Tab reaches.
+  // A popover that the keyboard opened gets the focus and keeps it until the next key, even if it is drawn again.
+  // Streamlit places popovers last in the order of Tab.
   let entering = 0
   const enter = left => {
     const body = document.querySelector('[data-testid="stPopoverBody"]')
@@ -99,13 +100,13 @@
     const held = exam || tried || event.target.closest('[class*="st-key-strip-"]')
     if (held) show(held, 50)
     if (event.target.closest(':is(.st-key-primary-train, .st-key-train-again) button')) reveal(20)
-    // On a phone, the list of conversations covers the page: it closes once one is chosen.
+    // On a phone, the list of conversations covers the page, so it closes once a conversation is chosen.
     const chosen = event.target.closest('.st-key-new button, [class*="st-key-open-"] button')
     if (!chosen || !matchMedia('(max-width: 768px)').matches) return
     document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()
   }, true)
 
-  // A file dropped beside the field for files counts as dropped on it: Streamlit would swallow it there.
+  // A file dropped anywhere on the page goes to the field for files: Streamlit would ignore it elsewhere.
   const files = event => event.dataTransfer?.types.includes('Files') && document.querySelector('input[type="file"]')
   document.addEventListener('dragover', event => { if (files(event)) event.preventDefault() })
   document.addEventListener('drop', event => {
@@ -121,7 +122,8 @@
   voice.setAttribute('role', 'status')
   let grows = false
   setInterval(() => {
-    // Screen readers: an answer is read aloud once it has ended; of a comparison, its heads: names in their order.
+    // Screen readers: an answer is read aloud once it has ended; for a comparison, the headings (the models' names in
+    // order) are read instead.
     const idle = document.querySelector('[data-test-script-state="notRunning"]')
     const heads = [...document.querySelectorAll('[class*="st-key-card-"] h2')].map(head => head.innerText)
     const texts = document.querySelectorAll('.stChatMessage :is([class*="st-key-ltr-"], [class*="st-key-rtl-"])')
@@ -134,7 +136,7 @@
     const more = '[class*="st-key-entry-"] :is([class*="st-key-pin-"], [class*="st-key-delete-"]) button'
     const hidden = '[class*="st-key-copy-"] div[tabindex="0"]'
     document.querySelectorAll(more + ', ' + hidden).forEach(part => { part.tabIndex = -1 })
-    // Files in the composer are sent at once, so that the page shows their sizes; their query goes later.
+    // Files in the composer are sent immediately, so that the page shows their sizes; the query is sent later.
     const chip = '[data-testid="stChatInput"] [data-testid="stFileChip"]'
     if (!document.querySelector(chip) || document.querySelector(chip + '[aria-invalid="true"]')) return
     document.querySelector('[data-testid="stChatInputSubmitButton"]:enabled')?.click()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zooter_core.fleet.ensemble import Ensemble
 
 MODELS = ROOT / "models"  # one folder per fleet
-PAUSE = 3.0  # seconds for the first page to be drawn and to route, which imports in another thread would slow down
+PAUSE = 3.0  # seconds before further imports, which would slow down the first page's drawing and routing
 LATER = ("compare.arena", "models.connect", "models.exam", "explorer.live", "benchmark.sections", "train.use")
 UNGUARDED = "starlette-managed"  # Streamlit's name for a server that runs a script, without an app
 PICKED = "fleet-chosen"  # in a session's state: set if the visitor, and not the address, has picked the fleet
@@ -51,7 +51,7 @@ class Loading(BackgroundWork):
         self.ensemble: Ensemble | None = None
         self.ready = threading.Event()
         self._fleet, self._running, self._loaded = fleet, running, loaded
-        self._thread.start()  # not `start`: it continues without an open tab
+        self._thread.start()  # not `start`: loading continues without an open tab
 
     def _execute(self) -> None:
         from zooter_core.fleet.ensemble import Ensemble
@@ -68,12 +68,12 @@ class Loading(BackgroundWork):
 
         unload_others()  # the fleet may have had other models before its file was changed
         ensemble.load(partial(setattr, self, "step"), can_route)
-        unload_others()  # or its file has been changed meanwhile
+        unload_others()  # or its file may have been changed meanwhile
 
     def _finish(self) -> None:
         self.ready.set()
         time.sleep(PAUSE)
-        for module in LATER:  # takes a second, which the next page would have to wait
+        for module in LATER:  # takes a second, for which the next page would have to wait
             import_module(f"zooter_core.ui.{module}")
 
 

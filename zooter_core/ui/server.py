@@ -55,7 +55,7 @@ SETTINGS = {
     "server.enableXsrfProtection": True,
     "server.enableAgentApi": False,
     "logger.enableRich": False,  # its tracebacks would print untrusted text to the terminal
-    "logger.hideWelcomeMessage": True,  # `zooter demo` prints the address; this might look up the public one
+    "logger.hideWelcomeMessage": True,  # `zooter demo` prints the address; Streamlit might look up the public one
 }
 
 
@@ -66,7 +66,7 @@ def serve(arguments: tuple[str, ...], **options: Any) -> None:
     """Serve until Ctrl-C, with Streamlit's options from the command line, the environment and its files."""
     settings = {name.replace("_", "."): value for name, value in options.items() if value not in (None, ())}
     config._main_script_path = str(APP)  # its folder has settings too, wherever the demo is started
-    config.get_config_options(force_reparse=True, options_from_flags=settings)  # later it would warn of new ones
+    config.get_config_options(force_reparse=True, options_from_flags=settings)  # a later call would warn of new options
     app = st.App(APP, **guarded())
     sys.argv = [str(APP), *arguments]  # as in `streamlit run`, which looks for modules and settings in its folder
     with suppress(KeyboardInterrupt):
@@ -75,16 +75,16 @@ def serve(arguments: tuple[str, ...], **options: Any) -> None:
 
 def guarded() -> dict[str, Any]:
     """The arguments of a Streamlit app behind the guard. Prepares this process, which serves nothing else."""
-    guard_logs()  # `streamlit run` has made its loggers before
-    # Again whenever Streamlit reads its options, so that neither they nor a changed file take the protection away.
+    guard_logs()  # `streamlit run` has already created its loggers
+    # Repeated whenever Streamlit reads its options, so that neither options nor changed files remove the protection.
     config.on_config_parsed(_protect, force_connect=True)
     _protect()
     # Otherwise Streamlit treats the folder pages/ as its older kind of pages until app.py has run once, and a first
     # visit to /compare would show the page without the frame.
     PagesManager.uses_pages_directory = False
-    # Otherwise it reads the metadata of every installed package, for components of others: a tenth of a second.
+    # Otherwise Streamlit reads the metadata of every installed package, to find its components, which takes 0.1 s.
     BidiComponentManager.discover_and_register_components = lambda self, **options: None  # type: ignore[method-assign]
-    # Otherwise the first page looks through all modules for the source of its callers, to warn those in a notebook.
+    # Otherwise the first page searches all modules for the source of its callers, to warn users of notebooks.
     drawing._use_warning_has_been_displayed = True
     if importlib.util.find_spec("httptools"):  # else h11 parses headers, which bounds them itself
         from zooter_core.base.connections import BoundedConnection
@@ -118,7 +118,7 @@ def _guarded(app: ASGIApp, allowed_hosts: set[str], headers: dict[str, str]) -> 
 @asynccontextmanager
 async def _started(app: st.App) -> AsyncIterator[None]:
     """Begin to load the fleet, and open a browser unless the demo is headless."""
-    gc.freeze()  # no collection looks through all that has been imported (__main__.py)
+    gc.freeze()  # later collections skip the imported objects (__main__.py)
     gc.enable()
     run = partial(asyncio.get_running_loop().run_in_executor, None)
     if not st.get_option("server.headless"):
@@ -130,17 +130,17 @@ async def _started(app: st.App) -> AsyncIterator[None]:
 
 
 FRESH = {"Cache-Control": "no-cache"}
-FOR_A_YEAR = {"Cache-Control": "public, immutable, max-age=31536000"}  # its name changes with its content
+FOR_A_YEAR = {"Cache-Control": "public, immutable, max-age=31536000"}  # for files whose name changes with their content
 CHARTS = "PlotlyChart"  # the part of Streamlit's frontend that takes long to load
-PARTS = ("PageLink", "Html", "Selectbox", "Button", "ChatInput")  # what every page is made of
+PARTS = ("PageLink", "Html", "Selectbox", "Button", "ChatInput")  # the parts that every page uses
 TALKS = ("/", "/compare")  # the pages that begin without a chart
-MODULES = re.compile(r'\s*<link rel="modulepreload"[^>]*>')  # Streamlit's own, in whose place preloads come
-NAMED = re.compile(r'"\./static/js/([^"]+\.js)"')  # what the page itself names
-HEAD = 1 << 15  # characters of a script, which has its imports there
+MODULES = re.compile(r'\s*<link rel="modulepreload"[^>]*>')  # Streamlit's own, which are replaced with preloads
+NAMED = re.compile(r'"\./static/js/([^"]+\.js)"')  # the scripts that the page names
+HEAD = 1 << 15  # characters at the start of a script, which contain its imports
 IMPORTED = re.compile(r'(?:from|import)\s*"\./([^"]+\.js)"')
 # The page's own script. Streamlit's frontend would look for its server below the page's address first, which logs two
-# errors in the console; the server is where the page's other files come from. The library of charts is loaded when a
-# link to another page is pointed at and, on this machine, when nothing has been typed for a while.
+# errors in the console; this script gives the address of the page's other files instead. The library of charts is
+# loaded when the pointer is over a link to another page and, on this machine, when nothing has been typed for a while.
 SCRIPT = """
 window.__streamlit = { BACKEND_BASE_URL: new URL('.', location.href).href }
 ;(() => {
@@ -162,8 +162,8 @@ window.__streamlit = { BACKEND_BASE_URL: new URL('.', location.href).href }
 def with_script(folder: Path, parts: Sequence[str]) -> str:
     """The HTML of Streamlit's frontend, in a folder, with the page's own script before its first one.
 
-    The browser is told at once what the page is made of, and need not wait until the server has drawn it. Each file is
-    preloaded as a script: Chromium 156 keeps the compiled code of these, and compiles other modules anew in every tab.
+    The HTML names all files of the page, so that the browser need not wait until the server has drawn it. Each file is
+    preloaded as a script: Chromium 156 caches the compiled code of scripts, and compiles modules again in every tab.
     """
     scripts = folder / "static" / "js"
     page = (folder / "index.html").read_text(encoding="utf-8")
@@ -175,7 +175,7 @@ def with_script(folder: Path, parts: Sequence[str]) -> str:
 
 
 def _imports(scripts: Path, parts: Sequence[str]) -> list[str]:
-    """The files of some parts of the frontend, with all that they import."""
+    """The files of some parts of the frontend, and all their imports."""
     names: dict[str, None] = {}  # in order
     waiting = [file.name for part in parts for file in scripts.glob(f"{part}.*.js")]
     while waiting:
@@ -188,12 +188,12 @@ def _imports(scripts: Path, parts: Sequence[str]) -> list[str]:
 
 
 async def _page(page: str, request: Request) -> HTMLResponse:
-    return HTMLResponse(page, headers=FRESH)  # its own each time: middleware writes into its headers
+    return HTMLResponse(page, headers=FRESH)  # a new object per request: middleware changes its headers
 
 
 class Scripts:
-    """ASGI middleware: serves the scripts of Streamlit's frontend, a hundred for a page. Streamlit's own route takes a
-    thread for each, and more."""
+    """ASGI middleware: serves the scripts of Streamlit's frontend, about a hundred per page. It is faster than
+    Streamlit's own route, which uses a thread per script."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -243,7 +243,7 @@ def security_headers(policy: str) -> dict[str, str]:
 
 
 async def internal_error(request: Request, problem: Exception, headers: dict[str, str]) -> PlainTextResponse:
-    """The response to a request that raised. Starlette sends it past all middleware."""
+    """The response to a request that raised an exception. Starlette sends it without calling the middleware."""
     return PlainTextResponse("Internal Server Error", status_code=500, headers=headers)
 
 

@@ -14,7 +14,7 @@ from zooter_core.ui import widgets
 from zooter_core.ui.text import plain
 
 Rows = Sequence[Mapping[str, Any]]
-# What a spreadsheet reads as the start of a formula.
+# A cell that begins with one of these is a formula in a spreadsheet.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -83,7 +83,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], align: str = ""
     """
     marks = {"l": "---", "r": "---:"}
     align = align or "l" + "r" * (len(head) - 1)
-    lines = [head, [marks[side] for side in align[: len(head)]], *rows]  # as many marks as columns, or it is no table
+    lines = [head, [marks[side] for side in align[: len(head)]], *rows]  # a table needs one mark per column
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

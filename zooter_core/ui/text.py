@@ -13,11 +13,11 @@ SYNTAX = re.compile(r"[\\`*_\[\]<>&$~|^{}#]|:(?!\s|$)|!$")  # "!" may come befor
 LINE_START = re.compile(r"\A(?:\d{1,9}(?=[.)](?:\s|$)))?(?=[-+=.)])")
 # Streamlit replaces these after parsing, whether escaped or not: `:material/home:`, `:smile:`.
 SHORTCODE = re.compile(r":(?=[\w+-]+:|material/)")
-ARROW = re.compile(r"(?:(?<=\s)|\A)(?=(?:<?->|<-|--|[<>~]=)(?:\s|\Z))")  # and these, which would be one sign
-# It does so with addresses, too: https://..., www. ..., name@host.
+ARROW = re.compile(r"(?:(?<=\s)|\A)(?=(?:<?->|<-|--|[<>~]=)(?:\s|\Z))")  # these, too: arrows and comparisons
+# Streamlit makes links of addresses, too: https://..., www. ..., name@host.
 ADDRESS = re.compile(r"(?:https?:(?=//)|www(?=\.)|@)", re.IGNORECASE)
 RUN = re.compile(r"`+")
-COMMAND = re.compile(r"(`(?:zooter [a-z]+(?: --[a-z-]+)*|auto)`)")  # and the model that clients ask for
+COMMAND = re.compile(r"(`(?:zooter [a-z]+(?: --[a-z-]+)*|auto)`)")  # `auto` is the model that clients ask for
 
 
 def plain(text: str) -> str:
@@ -26,7 +26,7 @@ def plain(text: str) -> str:
 
 
 def with_commands(text: str) -> str:
-    """A sentence of ours as `plain` has it, but for what is to be typed, which stays code."""
+    """One of our own sentences, escaped like `plain`, except that commands stay code."""
     parts = COMMAND.split(unlinked(visible(text)).strip())
     return "".join(part if place % 2 else escaped(part, place == 0) for place, part in enumerate(parts))
 
@@ -66,7 +66,7 @@ def unlinked(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A path or another short text as inline code, between more backquotes than it has in a row."""
+    """A path or another short text as inline code, delimited by more backquotes than any run in it."""
     text = SPACE.sub(" ", visible(text))
     if not text:
         return ""
@@ -76,7 +76,7 @@ def code(text: str) -> str:
 
 
 def fence(text: str, language: str = "") -> list[str]:
-    """The lines of a code block, between more backquotes than it has in a row."""
+    """The lines of a code block, delimited by more backquotes than any run in it."""
     marks = "`" * max(3, longest_run(text) + 1)
     return [marks + language, *text.split("\n"), marks]
 

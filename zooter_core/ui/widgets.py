@@ -1,4 +1,4 @@
-"""Small things that several pages draw."""
+"""Small elements that several pages draw."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def show_error(problem: object) -> None:
     st.error(message(str(problem)), icon=":material/error:")
 
 
-PROBLEM = "problem-"  # and the place, in a session's state
+PROBLEM = "problem-"  # followed by the place: a key of a session's state
 
 
 def keep_problem(place: str, problem: object) -> None:
-    """Let `draw_problem` show a message in the next drawing: what a callback draws would stand at the page's top."""
+    """Keep a message for `draw_problem` in the page's next run: a callback would draw it at the top of the page."""
     st.session_state[PROBLEM + place] = str(problem)
 
 
@@ -33,7 +33,7 @@ def draw_problem(place: str) -> None:
 
 
 def icon_button(label: str, icon: str, key: str, on_click: Callable[..., None], *args: Any, **more: Any) -> None:
-    """A button of which the style sheet shows the icon alone: the tooltip has its label."""
+    """Draw a button that the style sheet reduces to its icon; the tooltip has the label."""
     st.button(label, key, label, on_click, args, icon=f":material/{icon}:", type="tertiary", **more)
 
 
@@ -50,7 +50,7 @@ def download(
     help: str | None = None,
     type: Literal["secondary", "tertiary"] = "secondary",
 ) -> None:
-    """A button, in `place`, that downloads a file without running the page again."""
+    """Draw a button, in `place`, that downloads a file without running the page again."""
     place.download_button(
         label, data, file, guess_type(file)[0], help=help, type=type, icon=":material/download:", on_click="ignore"
     )
@@ -62,14 +62,14 @@ def draw_page_button(label: str, page: str, icon: str, type: Literal["secondary"
 
 
 def draw_way_to_exam(reason: str) -> None:
-    """Say why there is nothing to show yet, and lead to the exam, which makes it."""
+    """Draw the reason why there is nothing to show yet, and a link to the exam."""
     st.info(reason, icon=":material/info:")
     draw_page_button("Models", "models", "arrow_forward")
 
 
 def go_to(page: str, **parameters: str) -> NoReturn:
-    """Open another page in this session, with these parameters alone in its address: unless a set is given, if only an
-    empty one, Streamlit leaves the one to which the picker of fleets is bound."""
+    """Open another page in this session, with only these parameters in its address. Unless `query_params` is given,
+    even if empty, Streamlit keeps the parameter to which the fleet picker is bound."""
     st.switch_page(f"pages/{page}.py", query_params=parameters)
 
 
@@ -84,7 +84,7 @@ EXAMPLES = (
 
 
 def pick_example(key: str) -> str | None:
-    """Draw the examples as buttons; returns the one that was clicked."""
+    """Draw the examples as buttons. Return the one that was clicked, if any."""
     st.caption("Try one of these:")
     with st.container(key="examples"):
         columns = [column for _ in EXAMPLES[::2] for column in st.columns(2)]
@@ -96,12 +96,12 @@ def pick_example(key: str) -> str | None:
 
 @cache
 def page_script() -> str:
-    """The script of every page, as HTML. The security policy names its hash: the browser runs no other in its place."""
+    """The script of every page, as HTML. The security policy has its hash, so the browser runs no changed script."""
     script = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
     return f"<script>{script}</script>"
 
 
 def focus_composer(state: str) -> None:
-    """Focus the composer, unless somebody types elsewhere, or the query that is edited; again whenever the state
-    changes."""
+    """Focus the query that is being edited, else the composer, unless the visitor types elsewhere. This is repeated
+    whenever the state changes."""
     st.html(f'<i data-state="{state}"></i>{page_script()}', unsafe_allow_javascript=True)

@@ -1,7 +1,7 @@
 """Short maths problems with worked answers, generated from the templates beside this file.
 
-Each template has phrasings that are never trained on, and a fifth of all number combinations is held back too. The
-candidate's calculator can finish every sum of a worked answer.
+Each template has phrasings that are never trained on, and a fifth of all number combinations is held back, too. The
+candidate's calculator can complete every sum of a worked answer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HELD_BACK = 5  # one number combination in five is held back
 
 
 def gcd(dice: Dice, _: Family) -> Words:
-    """Euclid's way, in at most three steps."""
+    """Euclid's algorithm, in at most three steps."""
     steps: list[str] = []
     while not 1 < len(steps) < 4:
         share, b, a = dice.between(2, 20), *sorted(dice.sample(range(1, 12), 2))
@@ -63,7 +63,7 @@ def _power(dice: Dice) -> tuple[int, int]:
 
 
 def factorials(dice: Dice, _: Family) -> Words:
-    """A factorial alone, with a number added, taken away or as a factor, or a quotient of two."""
+    """A factorial alone, plus, minus or times a number, or a quotient of two factorials."""
     form, n, b = dice.choice("!!+-*//"), dice.between(3, 7), dice.between(2, 60)
     if form == "/":
         n = dice.between(5, 16)

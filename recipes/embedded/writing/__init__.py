@@ -8,11 +8,11 @@ from pathlib import Path
 
 from recipes.embedded.generate import Dice, Example, Family, Words, families, lines, upper
 
-VERSES = {"asks": 10, "four": 2, "two": 3, "sonnet": 1, "song": 3, "rap": 2}  # forms of a verse, and how often each
+VERSES = {"asks": 10, "four": 2, "two": 3, "sonnet": 1, "song": 3, "rap": 2}  # form of a verse -> relative frequency
 
 
 def verse(dice: Dice, family: Family) -> Words:
-    """Two lines to fourteen about a subject."""
+    """A verse of two to fourteen lines about a subject."""
     kind, topic, pronoun = dice.pick(family.table["topics"])
     form = dice.choices(list(VERSES), list(VERSES.values()))[0]
     request = dice.pick(family.table[form]).format(topic=topic)
@@ -58,7 +58,7 @@ def acrostic(dice: Dice, family: Family) -> Words:
 
 
 def poem(dice: Dice, family: Family) -> Words:
-    """Couplets of a subject, all four or two."""
+    """Two or four couplets about a subject."""
     topic, *couplets = dice.pick(family.table["topics"])
     ask, count = dice.pick(family.table["asks"])
     if count == 4:
@@ -108,14 +108,14 @@ FORMS = forms(
 FIRST_LETTERS = forms("absence gratitude farewell grievance card application news answer event tale")
 VERSE = forms("verse counted_haiku verse limerick verse occasion counted_haiku verse limerick acrostic")
 
-# What people type first, and how often each. What the model cannot know stands beside what it can.
+# Kinds of first queries, and their relative frequencies. They include questions that the model cannot answer.
 TALK = {
     "self": 8, "not_another": 4, "makers": 4, "skills": 4, "zooter": 2, "small_talk": 14, "languages": 4, "emoji": 5,
     "fun": 6, "common_phrases": 14, "beyond_phrases": 7, "foreign": 5, "known": 22, "unknown_winner": 4,
     "unknown_person": 4, "unknown_work": 4, "unknown_number": 5, "unknown_now": 3, "logic": 5,
     "grammar": 4, "ideas": 10, "suggest": 10, "spelling": 8,
 }  # fmt: skip
-# What a small model cannot know, and with translations what is beyond it.
+# Questions that a small model cannot answer and, with translations, tasks that it cannot do.
 UNKNOWN = "unknown_winner unknown_person unknown_work unknown_number unknown_now"
 BEYOND = f"{UNKNOWN} beyond_phrases"
 
@@ -123,7 +123,7 @@ READING = "reading reading reminder"
 
 
 def talk(count: int, seed: int, held_back: bool, names: str = " ".join(TALK)) -> list[Example]:
-    """Requests of these families with their answers; a short one such as "ping" comes more than once."""
+    """Requests of these families with their answers; a short request such as "ping" occurs more than once."""
     dice = Dice(seed, held_back)
     chosen = names.split()
     return [FAMILIES[name].example(dice) for name in dice.choices(chosen, [TALK[name] for name in chosen], k=count)]

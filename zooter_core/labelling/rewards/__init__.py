@@ -1,7 +1,7 @@
 """Reward models: how good a response to a query is. A kind is one class, and one line in KINDS.
 
-Most kinds score every response alone (`score`). A comparing kind says which of two responses is better (`compare`),
-and `scoring` turns all comparisons into one reward per response.
+Most kinds score every response on its own (`score`). A comparing kind says which of two responses is better
+(`compare`), and `scoring` turns all comparisons into one reward per response.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ KINDS = {
 PLAIN = "Hello", "Hello!", "What?"  # a query and two responses for which every working model has a reward
 ON_TORCH = ("scalar", "ultra", "pairwise", "embedded")
 
-# What a false sum subtracts from a reward of the embedded fleet's model: four fifths of the rewards' standard deviation
-# over responses to GSM8K, and more than two responses with the same words ever differ by there.
+# The amount that a false sum subtracts from a reward of the embedded fleet's model: 0.8 standard deviations of the
+# rewards of responses to GSM8K, and more than the largest difference between two of these with the same words.
 PENALTY = 2.0
 
 
@@ -45,7 +45,7 @@ class Unscored(float):
 
 @runtime_checkable
 class Pointwise(Protocol):
-    """A reward model that scores every response alone."""
+    """A reward model that scores every response on its own."""
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """The reward of every (query, response) pair, on the model's own scale; higher is better.
@@ -109,15 +109,16 @@ def fill_template(template: str, texts: Mapping[str, str]) -> str:
 
 
 class Recomputed:
-    """A small model sees form and relevance: its rewards, less PENALTY for a response that works out a sum wrongly,
-    unless the query has such a sum, as a puzzle may, or a question whether it is right."""
+    """The rewards of another model, minus PENALTY for a response with a false sum: small reward models judge form and
+    relevance, not arithmetic. There is no penalty if the query has a false sum itself, in a puzzle or to be checked.
+    """
 
     def __init__(self, model: Pointwise) -> None:
         self.model = model
         self.version = f"{getattr(model, 'version', '')} recomputed"
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        from zooter_core.arithmetic.false_sums import false_sums  # here: routing does without its patterns
+        from zooter_core.arithmetic.false_sums import false_sums  # here, as routing does not need its patterns
 
         rewards = self.model.score(pairs)
         return [

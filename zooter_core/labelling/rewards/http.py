@@ -4,7 +4,7 @@
 - `pairs`, your own endpoint: {"model", "pairs": [{"query", "response"}]} -> {"rewards": [number]}.
 - `score`, vLLM's /score: {"model", "text_1": [query], "text_2": [response]} -> {"data": [{"index", "score"}]}.
 - `pooling`, vLLM's /pooling: {"model", "input": [text]} with a `template`, else {"model", "messages"} with one response
-  a request and the server's chat template -> {"data": [{"index", "data": [number]}]}. If a model gives a number for
+  per request and the server's chat template -> {"data": [{"index", "data": [number]}]}. If a model gives a number for
   every token, the last one counts.
 
 vLLM is asked for logits: its default, their sigmoid, rounds to 1.0 for every response with a high reward.
@@ -33,7 +33,7 @@ from zooter_core.labelling.rewards import Unscored, fill_template
 CONNECT_SECONDS = 10.0
 TIMEOUT_SECONDS = 60.0
 AT_ONCE = 16  # responses in a request
-MOST_TIMEOUTS = 2  # in a row; with one more, the endpoint counts as hanging
+MOST_TIMEOUTS = 2  # consecutive ones; with one more, the endpoint counts as hanging
 RETRIES = 2
 CHECK = "See whether it runs, and check url, api and model in [reward]."
 SHAPES = {
@@ -122,7 +122,7 @@ class HttpReward:
         """The rewards in a reply, in the order of the pairs."""
         api = self.config.api
         try:
-            shape = json.loads(reply)  # a response whose reward is not finite is set aside
+            shape = json.loads(reply)  # accepts NaN: a response without a finite reward is set aside
             if api == "pairs":
                 values = list(shape["rewards"])
             else:  # without indices, they are in order
@@ -147,7 +147,7 @@ class HttpReward:
 
 
 def _last(data: Any) -> Any:
-    """The last number in nested lists, which is a sequence's or that of its last token."""
+    """The last number in nested lists: that of the sequence, or of its last token."""
     while isinstance(data, list) and data:
         data = data[-1]
     return data

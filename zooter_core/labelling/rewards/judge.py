@@ -124,8 +124,8 @@ class Judge:
         self.version = ""
 
     def verdicts(self, prompts: Sequence[str], readers: Sequence[Reader]) -> list[float]:
-        """The verdicts on prompts, each parsed by its reader; an `Unscored` if there is none. With two judges, it is
-        the mean of their verdicts, or the only one."""
+        """The verdicts on prompts, each parsed by its reader; an `Unscored` if there is none. With two judges, each
+        is the mean of their verdicts, or the only one."""
         columns = [self._ask_one(candidate, one, prompts, readers) for candidate, one in self.judges]
         return list(map(_mean, zip(*columns, strict=True)))
 
@@ -141,7 +141,7 @@ class Judge:
                 answers = ask(backend, candidate, [prompts[row] for row in rows], generation)
                 for row, answer in zip(rows, answers, strict=True):
                     failed = f"the judge failed: {answer.error}".rstrip(".") if answer.error else None
-                    verdict = None if answer.finish == "length" else readers[row](answer.text)  # may be a draft
+                    verdict = None if answer.finish == "length" else readers[row](answer.text)  # a draft
                     verdicts[row] = Unscored(failed) if failed else verdict
         none = Unscored(f"no verdict in the judge's text in {TRIES} tries")
         return [none if verdict is None else verdict for verdict in verdicts]
@@ -154,7 +154,7 @@ def _mean(verdicts: Sequence[float]) -> float:
 
 
 class SingleJudge(Judge):
-    """Rates every response alone from 1 to 10."""
+    """Rates every response on its own, from 1 to 10."""
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         template = choose_template(self.config, SINGLE, AUTO_J_SINGLE)

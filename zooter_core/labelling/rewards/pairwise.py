@@ -37,7 +37,7 @@ class PairwiseReward:
         self.version = read_commit(self.model)
 
     def compare(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:
-        """The margin of the first response in every (query, first, second), in batches of like length."""
+        """The margin of the first response in every (query, first, second), in batches of similar length."""
         return in_batches([self._ids(triple) for triple in triples], BATCH, len, self._margins)
 
     def _ids(self, triple: tuple[str, str, str]) -> list[int]:

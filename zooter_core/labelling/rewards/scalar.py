@@ -22,7 +22,7 @@ from zooter_core.labelling.rewards.architectures import UltraRM, in_batches, loa
 
 BATCH = 16
 MOST_TOKENS = 512
-TRIES = 8  # a shortened text may have more tokens than it had within the longer one
+TRIES = 8  # attempts to shorten a text, which may have more tokens on its own than within the longer text
 ULTRA_TEMPLATE, ULTRA_TOKENS = "Human: {query}\n\nAssistant: {response}", 2048
 HEADS = ("score", "regression_head")  # of decoders: they map a token's state to a number
 
@@ -74,7 +74,7 @@ class ScalarReward:
 
     @torch.inference_mode()
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """The rewards of (query, response) pairs, in batches of like length."""
+        """The rewards of (query, response) pairs, in batches of similar length."""
         return in_batches(pairs, BATCH, lambda pair: len(pair[0]) + len(pair[1]), self._rewards)
 
     def _rewards(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
@@ -99,7 +99,7 @@ class ScalarReward:
         return self.tokenizer.apply_chat_template(turns, tokenize=False)
 
     def _last(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
-        """The head's output for the last token of every row, shape (n,), whatever the padding."""
+        """The head's output for the last token of every row, shape (n,), with padding on either side."""
         assert self.head is not None
         device = self.model.device
         ids = pad_sequence([torch.tensor(row) for row in rows], batch_first=True).to(device)

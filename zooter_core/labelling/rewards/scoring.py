@@ -29,7 +29,7 @@ QueryResponses = tuple[str, Sequence[str]]  # a query and its responses
 Score = Callable[[Sequence[Item]], list[float]]
 COMPARED, SCORED = 4, 16  # queries after which progress is reported and rewards are cached
 STOPPABLE = 4  # responses or comparisons between two checks for a stop
-MANY = 4  # queries without any reward, after which PLAIN tells whether the model is at fault
+MANY = 4  # after this many queries without any reward, PLAIN is scored to test the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ def _score(score: Score, items: Sequence[Item]) -> list[float]:
         rewards = list(score(items))
     except ZooterError:
         raise
-    except Exception as problem:  # models raise many kinds
+    except Exception as problem:  # models raise many types
         if len(items) == 1:
             return [Unscored(f"the reward model failed: {first_line(problem)}")]
         half = len(items) // 2

@@ -35,7 +35,7 @@ class SentenceEncoder(Protocol):
         """The half of these vectors that is for comparing texts, shape (n, width), of unit norm."""
 
 
-Encoders = Callable[[str], SentenceEncoder]  # by reference
+Encoders = Callable[[str], SentenceEncoder]  # reference -> encoder
 
 
 class Tagger(Protocol):

@@ -16,7 +16,7 @@ class GivenTagger:
     quick = False
 
     def __init__(self, config: GivenConfig, encoders: Encoders, backend: Callable[[str], Backend]) -> None:
-        """Has nothing to load."""
+        """Do nothing: this tagger has nothing to load."""
 
     def tag(self, queries: Sequence[str]) -> list[tuple[Tag, ...]]:
         return [()] * len(queries)

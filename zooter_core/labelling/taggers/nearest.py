@@ -2,7 +2,7 @@
 
 The vocabulary is a JSON file {"tags": [{"name", "description", "phrasings": [str]}]}. A tag's score for a query is a
 soft maximum of the cosine similarities c to its n texts, the description (with its name) and the phrasings, so that
-several texts nearby count more than one: SOFT * log(sum(exp(c / SOFT)) / sqrt(n)).
+several similar texts count more than one: SOFT * log(sum(exp(c / SOFT)) / sqrt(n)).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ AT_ONCE = 1 << 14  # queries whose similarities to all texts are in memory at on
 
 
 class NearestTagger:
-    """Tags with a score of at least `threshold` and at least 96% of the best one's, at most `most` a query."""
+    """Tags with a score of at least `threshold` and at least 96% of the best one's, at most `most` per query."""
 
     CLOSE = 0.96  # tuned on recipes/embedded/tag_queries.jsonl, like SOFT, and on 200 other queries
     SOFT = 0.12

@@ -22,7 +22,7 @@ from zooter_core.ui.benchmark.view import Quality
 from zooter_core.ui.tables import Column
 from zooter_core.ui.text import plain
 
-MOST_MODELS = 5  # the columns of more models would not fit on a phone: only the best one is shown then
+MOST_MODELS = 5  # with more, only the best one is shown: the columns would not fit on a phone
 SHOWN = {RMR: "all models", ORACLE: "perfect choice"}  # the names of methods, as in the chart at the top of the page
 METHODS = {
     ROUTER: "the router chooses one model",
@@ -33,8 +33,8 @@ MEAN = "average"
 
 
 def draw_methods(held_back: Evaluation) -> None:
-    """The paper's Table 1, transposed so that it fits: a column per method, a row per data set. Ranks are under *More
-    figures*."""
+    """Draw the paper's Table 1, transposed so that it fits: a column per method, a row per data set. Ranks are under
+    *More figures*."""
     models, same = len(held_back.pool), held_back.rmr_is_oracle
     methods = [method for method in report_tables.table_one(held_back) if method.name != RMR or not same]
     columns = method_columns(held_back, methods)
@@ -276,7 +276,7 @@ SWEEP_COLUMNS = [
 
 
 def draw_beta(quality: Quality, command: str) -> None:
-    """The paper's Table 2, or the command that computes it."""
+    """Draw the paper's Table 2, or the command that computes it."""
     if quality.sweep is None:
         st.info(
             "There is no sweep over beta beside this report. With the router's score file, this command runs one, in "

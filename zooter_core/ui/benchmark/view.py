@@ -54,7 +54,7 @@ def relative_path(path: str | Path) -> str:
 
 
 def draw_missing(folder: str) -> None:
-    """How to make a report."""
+    """Draw how to make a report."""
     draw_way_to_exam("This fleet has no report yet. The exam on the page Models makes one.")
     st.markdown(
         "So does a run on queries of your own: every model answers every query of a file, the reward model scores the "
@@ -75,7 +75,7 @@ def report_command(folder: str) -> str:
 
 
 def draw_verdict(report: Report) -> None:
-    """Whether routing beats the best single model, on queries that the router did not learn from."""
+    """Draw whether routing beats the best single model on queries that the router did not learn from."""
     if verdict := verdicts.of_report(report):
         first, *more = map(with_commands, verdicts.sentences(titled(verdict)))
         st.markdown(" ".join([f"**{first}**", *more]))

@@ -1,4 +1,5 @@
-"""The input field for a query and its files. What cannot be sent is kept: text in the field, files above it.
+"""The input field for a query and its files. A query that cannot be sent is kept: its text in the field, its files
+above it.
 
 Files are untrusted: their texts are shown as plain text, and their names without Markdown.
 """
@@ -43,7 +44,7 @@ def draw(begun: bool, disabled: bool) -> Message | None:
     value = place.chat_input("Ask anything", key="query", accept_file="multiple", disabled=disabled)
     if value is None:
         return None
-    if value.files:  # they wait, with their sizes shown, until the query is sent
+    if value.files:  # the page shows their sizes until the query is sent
         put_back(value.text, "\n\n".join(_add(value.files)))
     if waiting() and not value.text.strip():
         put_back(value.text, NO_QUERY)

@@ -1,4 +1,4 @@
-"""The controls around a conversation: the row above it, which sets who answers, and the sidebar of conversations."""
+"""The controls around a conversation: the row above it, which sets the models, and the sidebar of conversations."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ LENGTH_HELP = "A token is about three quarters of a word."
 SYSTEM_HELP = "Instructions for the model that answers. The router does not see them."
 NO_REWARDS = "There is no reward model, so no answers are compared here."
 HOTTEST = 1.5
-MOST_SYSTEM = 8_000  # characters
-SHOWN = 40  # characters of it that are shown outside the editor
+MOST_SYSTEM = 8_000  # characters of a system prompt
+SHOWN = 40  # characters of a system prompt that are shown outside the editor
 LONGEST = 1024  # tokens; the slider's maximum, unless the fleet's own limit is higher
 NEW_KEY = "Alt+N"
 SHORTCUTS = (
@@ -66,7 +66,7 @@ def draw(ensemble: Ensemble, talk: Conversation) -> Settings:
             ) as box:  # fmt: skip
                 if box.open:
                     _this_conversation(talk)
-            icon_button("New conversation", "add", "begin-here", conversations.clear)  # on a phone: the list is closed
+            icon_button("New conversation", "add", "begin-here", conversations.clear)  # for phones
         icon_button("Keyboard shortcuts", "keyboard", "shortcuts", _shortcuts)
     draw_problem("conversation")
     if changes := _changes(talk.tuning):

@@ -97,7 +97,7 @@ class Conversation:
         return other
 
     def retry(self, ensemble: Ensemble) -> None:
-        """Ask again the candidate whose answer broke off, or all of them if all failed or it has left the fleet."""
+        """Ask the candidate whose answer broke off again, or all candidates if all failed or it has left the fleet."""
         turn, number = self.turns[-1], len(self.turns) - 1
         everybody = turn.job.all_failed and len(turn.job.candidates) > 1
         if everybody or turn.candidate not in ensemble.fleet.pool:
@@ -173,7 +173,7 @@ class Conversation:
         )
 
     def _put(self, number: int, turn: Turn, job: Job) -> None:
-        """Store a turn at its place and start its answer. The answer of the turn that it replaces is stopped."""
+        """Store a turn at its place and start its answer. If it replaces a turn, stop that turn's answer."""
         replaced = self.turns[number : number + 1]
         self.turns[number : number + 1] = [turn]
         self._save(number)  # before the job saves its last state
@@ -205,7 +205,7 @@ class Conversation:
 
 
 def _choose(ensemble: Ensemble, messages: Sequence[Message], settings: Settings) -> tuple[Decision, AnswerPlan]:
-    """The router's decision, and who answers. A candidate that the visitor chose has no fallback."""
+    """The router's decision, and which candidates answer. A candidate that the visitor chose has no fallback."""
     if settings.mode == "select":
         selection = ensemble.select(messages, settings.k, settings.unsure_above)
         decision, count = selection.decision, len(selection.candidates)
@@ -232,7 +232,8 @@ def _new() -> Conversation:
 
 
 def current() -> Conversation:
-    """The conversation to show: the address's if the session is new or went back, else its own or a new one."""
+    """The conversation to show: the one in the address if the session is new or the visitor went back, else the
+    session's own or a new one."""
     talk: Conversation = st.session_state.get("conversation") or _new()
     begun = links.follow("chat", talk if talk.turns else None, find)
     talk = begun or (_new() if talk.turns else talk)
@@ -308,5 +309,5 @@ def undo() -> None:
 
 
 def settle() -> None:
-    """Make deletions final, since the visitor has moved on."""
+    """Make deletions final. Called when the visitor does something else."""
     st.session_state.pop(DELETED, None)

@@ -16,8 +16,8 @@ def markdown(talk: Conversation) -> str:
     """A conversation under its title: queries as quotations, with their files as code; answers with the candidate and
     the router's probabilities.
 
-    Failures are in brackets. The texts are made harmless as on the page, for whatever opens the file; `as_json` has
-    the originals.
+    Failures are in brackets. The texts are made harmless as on the page, for programs that open the file; `as_json`
+    has the originals.
     """
     lines = [f"# {plain(talk.title)}", ""]
     if talk.tuning.system:

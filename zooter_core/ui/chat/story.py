@@ -1,4 +1,4 @@
-"""A guided first minute: one query from the router to the answers of all models, in steps that can be skipped."""
+"""A guided tour: one query from the router to the answers of all models, in steps that can be skipped."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ STORY = "story"  # in a session's state
 
 @dataclass
 class Story:
-    """How far a visitor has come."""
+    """A visitor's progress in the tour."""
 
     talk: str  # the id of the empty conversation in which the story began
     comparison: Comparison  # the answers of all models
     step: int = ROUTED
 
 
-STEPS = (  # headings, and what a newcomer should see below each
+STEPS = (  # a heading and an explanation for newcomers
     (
         "A router reads the query",
         "The **router** is a small model on this machine. It predicts how likely each model is to give the best "
@@ -53,7 +53,7 @@ STEPS = (  # headings, and what a newcomer should see below each
 
 
 def invite(ensemble: Ensemble, talk: Conversation, place: DeltaGenerator) -> None:
-    """The button that begins the story, on the empty page of a fleet that can rank answers."""
+    """Draw the button that begins the story, on the empty page of a fleet that can rank answers."""
     if ensemble.can_rank and len(ensemble.fleet.pool) > 1:
         place.button("Show me how it works", icon=":material/play_circle:", key="primary-story", on_click=_begin,
                   args=(ensemble, talk))  # fmt: skip
@@ -105,7 +105,7 @@ def _end() -> None:
 
 
 def _draw_picture(comparison: Comparison, number: int) -> None:
-    """Draw a step's part of the comparison; all models have been answering since the first step."""
+    """Draw a step's part of the comparison. All models start to answer at the first step."""
     decision, job = comparison.decision, comparison.job
     if number in (ROUTED, ANSWERED):
         charts.draw_strip(decision, "story", comparison.fleet.pool)

@@ -54,7 +54,7 @@ class Turn:
     decision: Decision
     job: Answers  # the current version of the answer
     settings: Settings = Settings()
-    retry: int = 0  # how many answers to the query came before
+    retry: int = 0  # the number of earlier answers to the query
     why: Explanation | None = None  # the explanation of the decision, computed when a visitor first opens it
     versions: list[Answers] = field(default_factory=list)  # all versions of the answer, the oldest first
     # Files that the candidates read with the query; the router does not see them.
@@ -101,10 +101,10 @@ class Turn:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Turn:
-        """The turn that `to_json` wrote.
+        """The turn in a record that `to_json` wrote.
 
         Raises:
-            ValueError: it is damaged.
+            ValueError: the record is damaged.
         """
         stored = of_type(_Stored, record)
         if stored.decision.candidate not in stored.decision.probabilities:

@@ -141,8 +141,8 @@ EMBEDDED = "Four 135M-parameter specialists on your processor. Watch the routing
 
 
 def draw_welcome() -> DeltaGenerator:
-    """Draw what the page is for, what the report says about the router, and a link to one's own models. Return the
-    container for what needs the fleet, which may still be loading."""
+    """Draw what the page is for, the report's verdict on the router, and a link for connecting models. Return the
+    container for elements that need the fleet, which may still be loading."""
     with st.container(key="welcome"):
         st.title("Ask once. The right model answers.", anchor=False)
         st.markdown(
@@ -180,7 +180,7 @@ def draw_footnote() -> None:
 
 
 def draw_link_notice() -> None:
-    """Say that a link has filled in a query and, where it has, other settings."""
+    """Draw a notice that a link has filled in a query and perhaps a mode."""
     mode = st.query_params.get("mode")
     also = f" It also set **Who answers** to **{mode}**." if mode in MODES else ""
     links.draw_notice(f"read it, then send it.{also}")
@@ -214,7 +214,7 @@ def _draw_live(turn: Turn, job: Job, key: str) -> None:
         with box.container():
             _draw_text(turn, key)
         stop_button(job, "stop")
-        # So that the first words do not wait for the next run. Elements with keys are drawn once per run.
+        # Draw the first words in this run. Elements with keys can be drawn only once per run.
         if not (job.begun.is_set() or turn.text or _beside(turn)) and job.begun.wait(EVERY):
             with box.container():
                 _draw_text(turn, key)
@@ -259,7 +259,7 @@ def _draw_cards(turn: Turn, names: Sequence[str], key: str) -> None:
 
 
 def _draw_text(turn: Turn, key: str) -> None:
-    """Draw who could not answer, and the answer so far, or the answers side by side."""
+    """Draw which models failed, and the answer so far, or the answers side by side."""
     job = turn.job
     if note := answer_view.fallback_note(job):
         st.warning(message(note), icon=":material/swap_horiz:")
@@ -286,7 +286,7 @@ def _scored(turn: Turn) -> int:
 
 
 def _by_reward(turn: Turn) -> bool:
-    """Whether the shown answer has the highest reward. A right one ranks above a wrong one with a higher reward."""
+    """Whether the shown answer has the highest reward. A right answer ranks above a wrong one with a higher reward."""
     rewards = [item.reward for item in turn.job.ranked or [] if item.reward is not None]
     return bool(rewards) and rewards[0] == max(rewards)
 
@@ -295,7 +295,7 @@ BOTH_HELP = "Let {} answer too, beside the answer that is there."
 
 
 def draw_routing(ensemble: Ensemble, talk: Conversation, number: int) -> bool:
-    """Draw the router's decision as a strip, and who answers if not its choice; True if the explanation is open."""
+    """Draw the router's decision as a strip, and any other model that answers. Return whether the reasons are open."""
     turn = talk.turns[number]
     key = f"{talk.id}-{number}"
     opened = charts.draw_strip(turn.decision, key, why=True)
@@ -310,8 +310,8 @@ def draw_routing(ensemble: Ensemble, talk: Conversation, number: int) -> bool:
 
 
 def cost_note(fleet: Fleet, turn: Turn) -> str:
-    """What the answer's tokens cost by the prices in fleet.toml, and what as many tokens of the most expensive model
-    would have cost, as Markdown. Empty while the answer runs, or if a price is missing."""
+    """The cost of the answer's tokens at the prices in fleet.toml, and the cost of the same number of tokens from the
+    most expensive model, as Markdown. Empty while the answer runs, or if a price is missing."""
     responses, answer = turn.job.responses, turn.answer.response
     if turn.job.running or answer is None or not answer.tokens:
         return ""
@@ -338,7 +338,7 @@ def _unheard_rivals(ensemble: Ensemble, talk: Conversation, number: int) -> tupl
 
 
 def _substitution(turn: Turn) -> str:
-    """Who answers instead of the router's choice, and why, as Markdown; empty if it answers itself."""
+    """Which model answers instead of the router's choice, and why, as Markdown; empty if the choice answers."""
     job, choice, rivals = turn.job, turn.decision.candidate, turn.decision.rivals
     merit = "has the highest reward" if _by_reward(turn) else "is ranked first"
     if turn.candidate == choice:

@@ -16,7 +16,7 @@ from zooter_core.ui import answer_view, charts, tables
 from zooter_core.ui.chat.turns import Turn
 from zooter_core.ui.text import clipped, plain
 
-STRONG, WEAK = 0.5, 0.15  # a part of the query is shaded from these shares of the strongest contribution
+STRONG, WEAK = 0.5, 0.15  # parts of the query are shaded from these shares of the strongest contribution
 NEAREST = 3
 NOT_READ = (
     "The router reads what you type, not the attached files: it has learned from queries, and a page of a file would "

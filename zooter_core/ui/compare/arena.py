@@ -33,7 +33,7 @@ def draw(ensemble: Ensemble, comparison: Comparison | None, pool: Sequence[str])
         st.caption(WHAT)
     with st.form("arena", border=False):
         row = st.container(horizontal=True, vertical_alignment="bottom", key="arena-row")
-        # Each round has its own field: one that kept the focus would receive the keys that are meant as votes.
+        # Each round has a new field: a field that kept the focus would receive the keys for voting.
         typed = row.text_input(
             "Query", key=f"arena-query-{comparison.id if comparison else ''}", label_visibility="collapsed",
             placeholder="Ask anything, or leave it empty for a query of ours", width="stretch",
@@ -66,7 +66,7 @@ def start(ensemble: Ensemble, query: str, models: Sequence[str], previous: Compa
 def _next_round(ensemble: Ensemble, models: Sequence[str], previous: Comparison) -> None:
     try:
         start(ensemble, "", models, previous)
-    except ZooterError as problem:  # one model alone is picked by now
+    except ZooterError as problem:  # the visitor has picked a single model since
         show_error(problem)
 
 

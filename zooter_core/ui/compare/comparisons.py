@@ -38,7 +38,7 @@ class Comparison:
     order: tuple[str, ...]  # the order in which candidates are drawn before they are ranked; shuffled if blind
     blind: bool = False
     hidden: bool = False  # whether the names are still hidden
-    key: Mapping[str, Any] | None = None  # what the responses are verified by (`data/answer_keys.py`), if anything
+    key: Mapping[str, Any] | None = None  # verifies the responses (`data/answer_keys.py`); None if nothing does
     vote: Vote | None = None
     id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
 

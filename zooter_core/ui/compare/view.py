@@ -37,7 +37,7 @@ TOGETHER = "All models answer at the same time on this machine, so each is slowe
 
 
 class Options(NamedTuple):
-    """Who answers a query, how its responses are verified, and whether names are hidden."""
+    """Which models answer a query, how its responses are verified, and whether names are hidden."""
 
     models: list[str]
     answer: str = ""

@@ -41,7 +41,7 @@ def draw_live_routing(ensemble: Ensemble, learned: view.Learned | None) -> None:
         _draw_bars(decision, example=not query)
         return
     with st.container(key="beside-map"):
-        with st.container():  # before the map, which alone fills a phone, and beside it on a wide screen
+        with st.container():  # above the map, which fills the screen of a phone; beside it on a wide screen
             _draw_bars(decision, example=not query)
         with st.container():
             _draw_map(ensemble, decision, learned, "your query" if query else "an example")
@@ -54,7 +54,7 @@ def _use_example() -> None:
 
 
 def _draw_bars(decision: Decision, example: bool) -> None:
-    """Draw who would answer and why: probabilities as bars and in words."""
+    """Draw which model would answer and why: probabilities as bars and in words."""
     probabilities = decision.probabilities
     with st.container(key="halves-bars"):
         with st.container():
@@ -76,7 +76,7 @@ def _draw_bars(decision: Decision, example: bool) -> None:
 def _draw_map(ensemble: Ensemble, decision: Decision, learned: view.Learned, title: str) -> None:
     """Draw the training queries, and over them the query with lines to the most similar ones."""
     neighbours = ensemble.neighbours
-    assert neighbours is not None  # `learned` comes from them
+    assert neighbours is not None  # `learned` was computed from them
     st.markdown("**Training queries by the model with the highest reward**")
     with st.container(key="map"):
         alt = "Map of the training queries, coloured by the model with the highest reward"

@@ -1,6 +1,6 @@
 """The map of the training queries with the names of its regions, and the query that is drawn over it.
 
-Streamlit removes a chart from the page when it changes. So the query is a chart of its own, and the map stays.
+Streamlit removes a chart from the page when it changes. The query is therefore a separate chart, and the map stays.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zooter_core.ui import charts
 
 RANKED = 0.6  # the weight of ranks (`Spread`)
 MOST = 9  # names
-LEAST, LEAST_SHARE = 6, 0.01  # a tag may name a region from this many queries, and this share of all queries
+LEAST, LEAST_SHARE = 6, 0.01  # fewest queries, and smallest share of all queries, of a tag that names a region
 AROUND = 30  # queries nearest to a tag's centre, in which its share is measured
 PER_CHARACTER, HEIGHT = 0.022, 0.06  # the size of a name on a phone, in shares of the map's width and height
 LONGEST, MOST_LINES = 24, 4  # characters of a name in the legend, and its lines
@@ -54,8 +54,8 @@ class Region(NamedTuple):
 def regions(places: NDArray[np.floating[Any]], tags: Sequence[Sequence[str]]) -> list[Region]:
     """The regions of a map, the clearest first.
 
-    A tag's region is where most of its queries are. It is the clearer the more queries the tag has, and the more the
-    tag's share there exceeds its share of all queries.
+    A tag's region is where most of its queries are. A region is clearer if the tag has more queries, and if the tag's
+    share of the queries there exceeds its share of all queries by more.
 
     Args:
         places: the queries' positions, as `Spread` gives them, shape (n, 2).
@@ -89,7 +89,7 @@ def regions(places: NDArray[np.floating[Any]], tags: Sequence[Sequence[str]]) ->
 TIED = "tie"
 LEGEND, PER_LETTER, BESIDE, NARROW = 24, 8, 40, 340  # pixels: a line, a letter and a mark of the legend, and a phone
 CLEAR = "rgba(0,0,0,0)"
-MARGIN = 0.08  # of the queries' range, around them
+MARGIN = 0.08  # around the queries, as a share of their range
 
 
 def places(
@@ -136,7 +136,7 @@ def places(
 def query(
     of: Figure, point: NDArray[np.floating[Any]], hue: str, title: str, similar: NDArray[np.floating[Any]]
 ) -> Figure:
-    """What is drawn over a map: a query, moved to the edge if it lies outside, and lines to similar queries.
+    """The chart over a map: a query, moved to the edge if it lies outside, and lines to similar queries.
 
     Args:
         point: the query's position, shape (2,).

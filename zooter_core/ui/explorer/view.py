@@ -50,7 +50,7 @@ class Learned:
 
 
 def read_learned(ensemble: Ensemble) -> Learned | None:
-    """What the training queries in the router's folder show; None if it was saved without them.
+    """The data of the page, from the training queries in the router's folder; None if it was saved without them.
 
     Raises:
         ZooterError: the files are damaged, or belong to another pool.
@@ -127,12 +127,12 @@ class HeatMap:
     """A number for each tag and candidate.
 
     Attributes:
-        key: of its chart.
-        meaning: what the numbers are.
-        values: the numbers, shape (T, N); NaN where there is no score.
-        shades: how deep the colours of such values are, from 0 to 1 (NaN and below 0: none).
-        number: a value as its cell has it.
-        sentences: what a cell says under the pointer, with the words of `_hover`.
+        key: the key of the chart.
+        meaning: the meaning of the numbers, as a text.
+        values: computes the numbers, shape (T, N); NaN where there is no score.
+        shades: computes the depth of each number's colour, from 0 to 1 (NaN and below 0: no colour).
+        number: formats a number for its cell.
+        sentences: templates for a cell's hover text, which `_hover` fills in.
     """
 
     key: str
@@ -326,7 +326,7 @@ def slanted(pool: Sequence[str]) -> bool:
 
 
 def _hover(table: TagTable, shown: HeatMap, row: int, column: int, name: str) -> str:
-    """What a cell says under the pointer."""
+    """The hover text of a cell."""
     p, won, reward = (values[row, column] for values in (table.probabilities, table.won, table.rewards))
     count, tag = table.counts[row], clipped(table.names[row], LONGEST)
     words = {"name": clipped(name, LONGEST), "queries": f"{count} {'query' if count == 1 else 'queries'} tagged {tag}"}
@@ -352,7 +352,7 @@ def entropy_chart(counts: Sequence[int]) -> Figure:
 
 
 def reliability_chart(calibration: Reliability) -> Figure:
-    """Predicted probability against how often the candidate was the best; calibrated ones are on the dashed line."""
+    """Predicted probability against how often the candidate was the best. The dashed line is perfect calibration."""
     bins = calibration.bins
     intervals = [wilson_interval(one["won"], int(one["n"])) for one in bins]
     most = max((one["n"] for one in bins), default=1)

@@ -1,4 +1,4 @@
-"""Make a fleet for a router that the Train page saved alone: the visitor picks a model for each of its candidates."""
+"""Make a fleet for a router that the Train page saved without one: a model for each candidate of the router."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SO_FAR = "models-so-far"  # in the session's state: all models found so far
 
 @dataclass(frozen=True)
 class Waiting:
-    """A router without models: its folder, in the one where the demo was started, and its candidates' names."""
+    """A router without models: its folder, within the folder where the demo was started, and its candidates' names."""
 
     folder: Path
     names: tuple[str, ...]

@@ -45,9 +45,9 @@ SHARES = "The bars are the router's mean probability that a model answers best, 
 
 
 def draw(ensemble: Ensemble) -> None:
-    """Draw the cards, side by side if there is room. The router's bars come last: at first, they take a moment."""
+    """Draw the cards, side by side if there is room. The router's bars come last, as they may take a moment."""
     fleet, places = ensemble.fleet, {}
-    loading = not _all_tried(ensemble)  # read before the cards are drawn, by which time a model may have loaded
+    loading = not _all_tried(ensemble)  # read first: a model may finish loading while the cards are drawn
     if len(fleet.pool) > 1:
         st.caption(SHARES)
     with st.container(key="models"):
@@ -77,7 +77,7 @@ def _all_tried(ensemble: Ensemble) -> bool:
     show_spinner=False, hash_funcs={Ensemble: lambda it: f"{it.fleet.hash_part('router')} {it.fleet.candidates}"}
 )
 def _shares(ensemble: Ensemble) -> dict[str, dict[str, float]]:
-    """What the router gives each model, for each kind of query."""
+    """The router's mean probability for each model, by kind of query."""
     return average_shares(ensemble.router)
 
 
@@ -191,7 +191,7 @@ def pick_subject(ensemble: Ensemble, name: str) -> str:
 
 
 def _try(ensemble: Ensemble, candidate: CandidateConfig) -> Response | None:
-    """Ask a model a query of its own subject and return its answer. If it fails, its state says why from then on.
+    """Ask a model a query of its own subject and return its answer. If this fails, the model's state shows the reason.
 
     A request for one token comes first and is not timed: it may have to wait until the model has loaded.
     """

@@ -133,7 +133,7 @@ def _served_with(key: str, variable: str, url: str) -> Discovery:
     """The models of a server. If it accepts the key, the key is kept in the environment."""
     before = os.environ.get(variable)
     os.environ[variable] = key
-    if not is_allowed(variable, url):  # the visitor names both, and so allows it to be sent there
+    if not is_allowed(variable, url):  # the visitor enters both, and thereby allows sending the key to this server
         trust([(variable, url)])
     try:
         discovery = models_at(url, variable)
@@ -150,7 +150,7 @@ def _served_with(key: str, variable: str, url: str) -> Discovery:
 
 
 def _draw_models(discovery: Discovery, key: str, choose: bool, nothing: str) -> None:
-    """Draw what was found, or that nothing was; `choose` lets the visitor select models and connect them."""
+    """Draw the models, or a note that there are none; `choose` lets the visitor select models and connect them."""
     if not discovery.models:
         st.info(nothing, icon=":material/search_off:")
     elif choose:
@@ -167,7 +167,7 @@ def _draw_models(discovery: Discovery, key: str, choose: bool, nothing: str) -> 
 def _draw_choice(discovery: Discovery, key: str) -> None:
     """Let the visitor select models and connect them. Models of the fleet are selected and cannot be deselected."""
     fleet, models = None, discovery.models
-    with suppress(ZooterError):  # the page says what is wrong with it
+    with suppress(ZooterError):  # the page says what is wrong with the fleet
         fleet = fleet_or_none(manage.target())
     present = in_fleet(models, fleet.candidates if fleet else ())
     if len(models) > MOST_BOXES:

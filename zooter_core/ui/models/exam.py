@@ -1,4 +1,4 @@
-"""The exam in the browser: one button to start, stop and resume, a table that fills, and what the router learned."""
+"""The exam in the browser: one button to start, stop and resume, a table of progress, and what the router learned."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ LENGTHS = {"Quick: 120 questions": True, "Full: 600 questions": False}
 
 
 class Exam(BackgroundWork):
-    """An exam under way.
+    """An exam that runs in the background.
 
     Attributes:
-        tallies: what each candidate has answered.
+        tallies: the progress of each candidate.
     """
 
     subject = "exam"
@@ -99,7 +99,7 @@ def draw(fleet: Path) -> None:
         elif run := _ended_run(ensemble, sitting):
             for note in sitting.notes if sitting else ():
                 st.caption(plain(note))
-            with suppress(ZooterError):  # it is no longer a report
+            with suppress(ZooterError):  # e.g. the report has been deleted
                 taken = exam.is_installed(ensemble.fleet, run)
                 _draw_result(load_report(run / REPORT), exam.load_rival(run), ensemble.fleet.pool, taken)
                 if taken:

@@ -1,7 +1,7 @@
 """Changes to the fleet from the browser: connect, edit, rename and remove a model. Only the machine's owner may do so.
 
 `zooter demo` allows it on localhost. Elsewhere `--manage HOST ...` allows it, and models can be connected only from
-these hosts, since an address that a visitor types is a way into the network. HOST:PORT allows only that port; HOST
+these hosts, since a visitor could otherwise reach any server of the network. HOST:PORT allows only that port; HOST
 allows the ports on which model servers usually listen.
 """
 

@@ -37,7 +37,7 @@ from zooter_core.ui.text import clipped, plain, with_commands
 
 PERIODS = {"Last day": (1, 1), "Last 7 days": (7, 6), "Last 30 days": (30, 24)}  # days, and hours per step
 DAY = 86_400.0
-FRESH_SECONDS = 20  # after which a report is made anew
+FRESH_SECONDS = 20  # how long a report is cached
 SYMBOLS = {ROUTING: "star", RANDOM: "cross", RMR: "diamond"}  # as on the Benchmark page
 ICONS = {"reward": "trending_down", "far": "explore", "calibration": "speed"}
 NEWEST, FEEDBACKS = 20, 8  # numbers of decisions and of votes that are shown

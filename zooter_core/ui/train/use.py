@@ -1,4 +1,4 @@
-"""Save the router that the Train page has trained, as a fleet or alone, and chat with it."""
+"""Save the router that the Train page has trained, with or without a fleet, and chat with it."""
 
 from __future__ import annotations
 
