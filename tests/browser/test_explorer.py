@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
 from support.demo_browser import NARROW, SLOW, WIDE, barriers, click_when_drawn, wait_until_idle
 
+AGREE = """winner => {  // of two figures while the older one gives way; both change with every letter
+    const share = document.body.innerText.match(new RegExp(`Probabilities:\\\\s${winner}\\\\s(\\\\d+%)`))?.[1]
+    const bars = [...document.querySelectorAll('[data-testid=stPlotlyChart][aria-label^=How]')]
+    return share && bars.find(figure => figure.checkVisibility({ visibilityProperty: true }))?.textContent.includes(share)
+}"""
 SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
 
 
@@ -27,11 +31,7 @@ def type_query(page: Page, query: str, winner: str) -> None:
     box(page).fill("")
     box(page).press_sequentially(query, delay=40)
     expect(page.get_by_text(f"{winner} would answer")).to_be_visible(timeout=SLOW)
-    in_words = re.compile(rf"Probabilities: {winner} (\d+)%")
-    expect(page.get_by_text(in_words)).to_be_visible(timeout=SLOW)
-    share = in_words.search(page.get_by_text(in_words).inner_text())[1]
-    bars = page.locator("[data-testid=stPlotlyChart][aria-label^=How]").filter(visible=True)
-    expect(bars.first).to_contain_text(f"{share}%")  # of two while the older one gives way
+    page.wait_for_function(AGREE, arg=winner, timeout=SLOW)
 
 
 def test_typing_moves_the_probabilities_without_enter(open_tab: Callable[..., Page], demo: str) -> None:
