@@ -11,7 +11,8 @@ from support.demo_browser import NARROW, SLOW, WIDE, barriers, click_when_drawn,
 AGREE = """winner => {  // of two figures while the older one gives way; both change with every letter
     const share = document.body.innerText.match(new RegExp(`Probabilities:\\\\s${winner}\\\\s(\\\\d+%)`))?.[1]
     const bars = [...document.querySelectorAll('[data-testid=stPlotlyChart][aria-label^=How]')]
-    return share && bars.find(figure => figure.checkVisibility({ visibilityProperty: true }))?.textContent.includes(share)
+    const shown = bars.find(figure => figure.checkVisibility({ visibilityProperty: true }))
+    return share && shown?.textContent.includes(share)
 }"""
 SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
 
