@@ -81,6 +81,11 @@ def test_every_page_works_fits_and_has_no_barrier(
     assert page.evaluate(PALE) == []  # a caption is as pale as it can be
     assert page.evaluate(BROKEN, "th") == 0
     assert len(set(page.evaluate(EDGES))) <= 1
+    if path == "models":
+        card = page.locator('[class*="st-key-model-"]').first
+        card.get_by_role("button", name="Try").click()
+        expect(card.get_by_text("“")).to_be_visible(timeout=SLOW)
+        expect(card).to_be_in_viewport(ratio=0.99)  # the answer, too
     assert_fits(page, 2560)
     assert page.locator("h1").bounding_box()["x"] > 300  # in the middle
     assert page.locator(FIELDS).evaluate_all("fields => Math.max(0, ...fields.map(f => f.offsetWidth))") <= REACH

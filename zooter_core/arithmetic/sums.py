@@ -105,11 +105,9 @@ def _root(value: Fraction, degree: int) -> Fraction:
     if value < 0:
         raise ValueError("no real root")
     exact = Fraction(*(round(part ** (1 / degree)) for part in (value.numerator, value.denominator)))
-    return (
-        exact
-        if exact**degree == value
-        else Fraction((Decimal(value.numerator) / value.denominator) ** (1 / Decimal(degree)))
-    )
+    if exact**degree == value:
+        return exact
+    return Fraction((Decimal(value.numerator) / value.denominator) ** (1 / Decimal(degree)))
 
 
 def _value(node: ast.expr) -> Fraction:

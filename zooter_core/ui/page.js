@@ -8,7 +8,7 @@
   // no focus, because it would open the keyboard. If the composer is hidden, a step of the story is scrolled to its top.
   const focus = left => {
     const field = document.querySelector('[class*="st-key-edited-"] textarea')
-    if (field) return show(field, 50)
+    if (field) return field.focus(), show(field, 50)
     if (document.querySelector('[data-state^="edited "]')) return left && setTimeout(focus, 100, left - 1)
     return compose(left)
   }
@@ -21,13 +21,13 @@
   }
 
   // Scrolling: to the end when a query is sent from further up. Streamlit scrolls to the end of a growing page, so four
-  // elements are kept in sight for five seconds, or until the visitor's next action: a query that is edited, the strip
-  // above opened reasons, a model that is tried, and an exam that shrinks as it begins again.
+  // elements are kept in sight until the page has been idle for five seconds, or until the visitor's next action: a query
+  // that is edited, the strip above opened reasons, a model that is tried, and an exam that shrinks as it begins again.
   const show = (field, left) => {
     if (!field.isConnected) return compose(left)
-    if (left === 50) field.focus()
     field.scrollIntoView({ block: 'nearest' })
-    if (left) window.zooterHeld = setTimeout(show, 100, field, left - 1)
+    const idle = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState !== 'running'
+    if (left) window.zooterHeld = setTimeout(show, 100, field, left - idle)
   }
   const reveal = left => { // shows a training's progress, then its result, which is drawn below the button
     const result = document.querySelector('.st-key-training')
