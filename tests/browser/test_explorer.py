@@ -71,10 +71,9 @@ def test_typing_moves_the_probabilities_without_enter(open_tab: Callable[..., Pa
     expect(box(page)).to_have_count(0, timeout=SLOW)
     expect(box(visit(page))).to_have_value(query, timeout=SLOW)
 
-    chart = page.get_by_test_id("stPlotlyChart").first  # a finger on it scrolls the page
-    expect(chart.locator(".main-svg").first).to_be_visible(timeout=SLOW)
     wait_until_idle(page)
-    chart.evaluate("chart => chart.scrollIntoView({ block: 'center' })")
+    expect(dots.locator(".main-svg").first).to_be_visible(timeout=SLOW)
+    dots.evaluate("map => map.scrollIntoView({ block: 'center' })")  # a finger on it scrolls the page
     page.wait_for_timeout(500)
     before = page.evaluate(SCROLLED)
     finger = page.context.new_cdp_session(page)
