@@ -56,7 +56,7 @@ def test_with_learn_it_says_how_long_the_sample_takes(tmp_path):
     fleet = Fleet("mine", tmp_path, (), reward=RewardConfig(kind="embedded"))
     assert 'mode = "single" of a judge' in serve._outlook(replace(fleet, reward=None), tmp_path)
     text = serve._outlook(fleet, tmp_path)
-    assert "First figures take 30 requests that every model answers, 5% of those that are routed" in text
+    assert "The first figures need 30 requests that every model has answered, 5% of those that are routed" in text
     assert "about 15 hours at 1,000 requests a day. `zooter learn` asks" in text
     with Traffic.open(tmp_path) as traffic:
         fill_week(traffic, n=140, share=0.1, begin=time.time() - 7 * DAY)

@@ -357,7 +357,7 @@ def test_words_and_percents_are_scores(write):
         ("prompt,chosen,rejected,score_chosen,score_rejected\nHi,a,b,9,1\n", "scores in"),
         ("query,model_a,model_b,winner\nHi,a,b,left\n", """found 'left'. Write "model_a", "model_b" or "tie\""""),
         ("query,answer\nHi,3\n", "`zooter run` scores queries that have none."),
-        ("PK\x03\x04\n", "a workbook or an archive at"),
+        ("PK\x03\x04\n", "an archive or an Office file (Excel, Word) at"),
     ],
 )
 def test_what_is_wrong_in_a_table_is_named(write, text, problem):

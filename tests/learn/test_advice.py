@@ -81,8 +81,8 @@ def test_every_rule_has_its_case(good: TrafficReport, kind: str) -> None:
 @pytest.mark.parametrize(
     ("n", "share", "kind", "parts"),
     [
-        (2000, 0.0, "not sampled", ("First figures take 30 requests", "5% of those that are routed", "today's 2")),
-        (2000, 0.01, "few", ("First figures take", "more requests", "1% of", "days at today's 286 requests")),
+        (2000, 0.0, "not sampled", ("The first figures need 30 requests", "5% of those that are routed", "today's 2")),
+        (2000, 0.01, "few", ("The first figures need", "more requests", "1% of", "days at today's 286 requests")),
         (200, 0.02, "few", ("weeks at today's 29 requests a day", "--share 0.1")),
     ],
 )

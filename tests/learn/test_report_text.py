@@ -54,7 +54,7 @@ def test_the_outlook_follows_from_the_spread_of_the_sample() -> None:
         return outlook(SimpleNamespace(best=SimpleNamespace(gain=gain), a_day=a_day, share=0.05))
 
     text = in_report(Estimate(0.1, -0.1, 0.3, 0.1, 100))  # s = .1 * 10 = 1; 7.85 (1 / .1)^2 = 785
-    assert "a difference of 0.10 takes about 690 more of them (5%" in text
+    assert "About 690 more of them (5% of the routed requests) would show a difference of 0.10" in text
     assert "about 2 weeks" not in text
     assert text.endswith("about 14 days at today's 1,000 requests a day.")
     small = Estimate(0.0001, -0.1, 0.1, 0.05, 100)  # it would take years: what is said is of a difference that matters

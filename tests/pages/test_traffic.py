@@ -55,7 +55,7 @@ def test_traffic_is_reported(open_page: Open, traffic, tiny_fleet):
     assert "zooter learn --fleet" in command
     steps = charts(page)["choices"]["data"][0]
     assert steps["width"] == 0.85 * 6 * 3_600_000  # six hours: a single step is no line either
-    assert "This rests on 50 requests, drawn at random (25%)" in words(page)
+    assert "The basis is 50 requests, drawn at random (25%)" in words(page)
     assert {title.value for title in page.header} >= {"Reward against cost", "Choices over time"}
     choices, worth = charts(page).values()
     assert worth["alt"].startswith("Mean reward against dollars per 1,000 answers")

@@ -102,7 +102,7 @@ def test_a_candidate_that_fails_for_good_is_skipped_and_its_holes_are_filled_lat
     problems = collected(tmp_path / "run", fleet, Collecting(allow_missing=True, tell=notes.append))
     assert list(problems) == ["weak"]
     assert "the connection broke" in problems["weak"].reason
-    assert notes[-1].endswith("It is asked again in 0.1 s.")
+    assert notes[-1].endswith("The next attempt is in 0.1 s.")
     assert counts(tmp_path / "run") == {"weak": 8, "b": len(QUERIES)}
     recovery.set()
     assert collected(tmp_path / "run", fleet, Collecting(allow_missing=True)) == {}

@@ -47,7 +47,7 @@ def noise(count: int) -> np.ndarray:
 def test_where_the_text_decides_it_finds_that_out(plain):
     head, earned = plain
     assert kinds(head) == ["zooter", "kmeans", "kmeans", "bayes"]
-    assert head.body.summary().startswith("Cross-validation chose 100% zooter and kmeans, and 0% a regression (bayes)")
+    assert head.body.summary().startswith("Cross-validation chose a mixture of 100% zooter and kmeans, and 0% bayes")
     assert head.logits(VECTORS).argmax(axis=1).tolist() == TABLE.argmax(axis=1).tolist()
     assert earned.shape == (3, 60)
     assert np.bincount(earned[2].astype(int)).tolist() == [12] * 5  # the folds
@@ -70,7 +70,7 @@ def test_a_query_unlike_all_that_it_learned_from_goes_to_the_best_single_candida
     unlike = -VECTORS
     assert head.body.near(VECTORS).mean() > 0.8
     assert head.body.near(unlike).max() == 0
-    assert "On queries unlike these, the best single model counts for" in head.body.summary()
+    assert "For queries unlike these, the best single model has a weight of" in head.body.summary()
     best = np.full(60, scores.mean(axis=0).argmax())
     assert (head.logits(unlike).argmax(axis=1) == best).all()
     assert (head.logits(VECTORS).argmax(axis=1) == TABLE.argmax(axis=1)).mean() > 0.9
@@ -136,7 +136,7 @@ def test_a_kind_that_is_clearly_better_stands_alone():
     scores = np.stack([side, -side], axis=1).astype(np.float64)
     head, _ = trained(vectors, scores, replace(CONFIG, epochs=1, rate=1e-9))  # the imitation of labels learns nothing
     assert kinds(head) == ["bayes"]
-    assert head.body.summary().startswith("Cross-validation chose a regression (bayes)")
+    assert head.body.summary().startswith("Cross-validation chose bayes, a regression")
 
 
 def test_labels_of_a_fold_are_made_without_it_and_progress_tells_what_is_left():

@@ -91,8 +91,8 @@ def open_text(path: Path) -> Iterator[TextIO]:
         with read(path, "rb") as start:
             head = start.read(4)
         if head in PACKED:
-            step = 'In Excel, save the sheet as "CSV UTF-8"; unpack an archive.'
-            raise ZooterError(KIND, f"a workbook or an archive at {path}", step)
+            step = 'In Excel, save the sheet as "CSV UTF-8"; in Word, save plain text; unpack an archive.'
+            raise ZooterError(KIND, f"an archive or an Office file (Excel, Word) at {path}", step)
         with read(path, "rt", encoding=detect_encoding(head), errors=AS_EXCEL) as file:
             yield file
     except UnicodeDecodeError as problem:

@@ -87,7 +87,7 @@ def _worth(report: TrafficReport) -> list[str]:
     ]
     low, high = map(_percent, report.inclusion)
     share = low if low == high else f"{low} to {high}"
-    lines.append(f"This rests on {report.sampled:,} requests, drawn at random ({share}), that every model answered.")
+    lines.append(f"The basis is {report.sampled:,} requests, drawn at random ({share}), that every model answered.")
     return [*lines, *filter(None, [outlook(report)])]
 
 
@@ -140,8 +140,8 @@ def outlook(report: TrafficReport) -> str:
     if report.best is None:
         first, more = max(FEWEST - report.sampled, 1), "more " if report.sampled else ""
         return (
-            f"First figures take {first} {more}requests that every model answers, {_percent(share)} of those that are"
-            f" routed: {how_long(first, a_day, share)}."
+            f"The first figures need {first} {more}requests that every model has answered, {_percent(share)} of those"
+            f" that are routed: {how_long(first, a_day, share)}."
         )
     gain = report.best.gain
     if gain.significant:
@@ -150,8 +150,8 @@ def outlook(report: TrafficReport) -> str:
         left = (gain.needed(difference) or math.inf) - gain.n
         if days(left, a_day or USUAL, share) <= YEAR:
             return (
-                f"To tell a difference of {difference:.2f} takes about {two_digits(left)} more of them"
-                f" ({_percent(share)} of the routed requests): {how_long(left, a_day, share)}."
+                f"About {two_digits(left)} more of them ({_percent(share)} of the routed requests) would show a"
+                f" difference of {difference:.2f}: {how_long(left, a_day, share)}."
             )
     return ""
 

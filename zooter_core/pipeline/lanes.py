@@ -242,7 +242,7 @@ class Lane:
                 pause = (endpoint.rest_seconds if endpoint else REST_SECONDS) * 2**rests
                 reason, rests = self.problem.reason if self.problem else "", rests + 1
                 count = "once" if self.failures == 1 else f"{self.failures:,} times"
-                self.job.tell(f"{self.name} failed {count} ({reason}). It is asked again in {pause:g} s.")
+                self.job.tell(f"{self.name} failed {count} ({reason}). The next attempt is in {pause:g} s.")
                 stop.wait(pause)
 
     def _round(self, stop: threading.Event) -> Iterator[ResponseKey]:

@@ -73,17 +73,19 @@ class AutoHead(Head):
         """The result of cross-validation, as a sentence."""
         if not self.kinds:
             return "These queries show nothing better than always using the best single model, which this router does."
-        cautious = "a regression (bayes) that stays near the best single model where scores say little"
+        cautious = "bayes, a regression that stays near the best single model where scores say little"
         kinds = [kind for kind in dict.fromkeys(self.kinds) if kind != BAYES]
-        chose = f"Cross-validation chose {cautious}."
+        chose = cautious
         if kinds:
-            shares = f"{self.share:.0%} {' and '.join(kinds)}, and {1 - self.share:.0%}"
-            chose = f"Cross-validation chose {shares} {cautious}."
+            chose = f"a mixture of {self.share:.0%} {' and '.join(kinds)}, and {1 - self.share:.0%} {cautious}"
+        sentences = [f"Cross-validation chose {chose}."]
         if self.landmarks:
-            chose += f" On queries unlike these, the best single model counts for {1 - self.share_far:.0%}."
+            sentences.append(
+                f"For queries unlike these, the best single model has a weight of {1 - self.share_far:.0%}."
+            )
         if self.support:
-            chose += " These are few queries: another model answers only where it did better on similar ones."
-        return chose
+            sentences.append("With so few queries, another model answers only where it did better on similar ones.")
+        return " ".join(sentences)
 
     def near(self, vectors: Array) -> Array:
         """w: how similar each query is to the landmarks, from 0 to 1, shape (batch, 1)."""

@@ -37,7 +37,8 @@ TAGGERS = {
 BETA = "beta: how much a query's own scores count"
 BETA_HELP = (
     "Single scores are noisy, so a query's label is mixed with the mean label of the queries that share its tags. At 1 "
-    "only its own scores count, at 0 only those queries; the paper found 0.3 best."
+    "only its own scores count, at 0 only those queries. The paper found 0.3 best, on a reward model's rewards; score "
+    "files start at 0, which did best on benchmarks that a router had not trained on."
 )
 TAU_HELP = (
     "A softmax at this temperature turns scores into shares. A small tau gives all to the best model, a large one "
