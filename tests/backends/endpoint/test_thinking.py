@@ -103,4 +103,4 @@ def test_thinking_is_switched_off_and_on_in_the_words_of_every_make(
     assert off.thought_tokens == (8 if make == "openai" else 0)
     on = answered(backend, replace(candidate, thinking="high"))[2]
     assert (on.text, on.error) == (ANSWER, None)
-    assert on.thought_tokens >= 8
+    assert 7 <= on.thought_tokens < on.tokens  # where the text was split afterwards, an estimate by length

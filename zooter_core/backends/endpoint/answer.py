@@ -72,7 +72,7 @@ class PartialAnswer(Watcher):
     def begin_again(self) -> None:
         """Discard what has arrived, before the request is sent again."""
         self.text = self.thoughts = self.apart = ""
-        self.splitter = Splitter(self.connection.opens)
+        self.splitter = Splitter(self.connection.opens is True)
         self.parts = self.thought_parts = 0
         self.usage: object = None
         self.tool_call = False
@@ -147,7 +147,9 @@ class PartialAnswer(Watcher):
         if text.startswith(self.text):
             self._show("", text[len(self.text) :])
         else:  # thoughts were shown as text
-            self.text, self.parts, self.thought_parts = text, 0, self.parts
+            share = len(parts.thoughts) / len(parts.thoughts + text)
+            self.text, self.thought_parts = text, round(share * self.parts)
+            self.parts -= self.thought_parts
 
     def _show(self, thoughts: str, text: str) -> None:
         if self.thoughts and not self.text:
