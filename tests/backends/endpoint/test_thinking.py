@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 
@@ -72,6 +73,16 @@ def test_every_make_of_server_is_understood(server: Scripted, backend: OpenAIBac
         assert response.thought_tokens == tokens * thinks
         assert response.thoughts == ("hm " * tokens).strip() * (thinks and make != "openai")
         assert thoughts.strip().endswith(response.thoughts)
+
+
+def test_an_empty_line_before_thoughts_in_a_field_is_no_text(server: Scripted, backend: OpenAIBackend) -> None:
+    deltas = ({"content": "\n"}, {"reasoning_content": "hm"})
+    chunks = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    server.streams["good"] = [f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks]
+    _, _, response = answered(backend, at(server.url))
+    assert (response.text, response.thoughts) == ("", "hm")
+    assert response.error is not None
 
 
 def test_where_prompts_open_the_thoughts_an_answer_without_any_is_all_text(

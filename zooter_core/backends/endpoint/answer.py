@@ -147,9 +147,8 @@ class PartialAnswer(Watcher):
         if text.startswith(self.text):
             self._show("", text[len(self.text) :])
         else:  # thoughts were shown as text
-            share = len(parts.thoughts) / len(parts.thoughts + text)
-            self.text, self.thought_parts = text, round(share * self.parts)
-            self.parts -= self.thought_parts
+            moved = round(self.parts * len(parts.thoughts) / max(1, len(parts.thoughts + text)))
+            self.text, self.parts, self.thought_parts = text, self.parts - moved, self.thought_parts + moved
 
     def _show(self, thoughts: str, text: str) -> None:
         if self.thoughts and not self.text:
