@@ -18,8 +18,8 @@ INTRODUCTION = """\
 # All commands and options
 
 What `zooter COMMAND --help` says, for every command; [command-line.md](command-line.md) shows the most used ones at
-work. Where a value ends in `...`, you may give several: `--scores a.jsonl b.jsonl`. This page is written by
-`python docs/commands.py`.
+work. Where a value ends in `...`, you may give several: `--scores a.jsonl b.jsonl`. Put arguments such as `SUITE` of
+`zooter bench` before the options. This page is written by `python docs/commands.py`.
 """
 
 

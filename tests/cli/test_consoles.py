@@ -78,6 +78,18 @@ def test_what_others_print_beside_a_bar():
     assert f"step {MARKUP}" in rest
 
 
+def test_a_table_fits_on_a_narrow_terminal_and_no_number_is_broken():
+    for names in (2, 4, 30):
+        table = Table("data set", *(f"smollm2-135m-{number}" for number in range(names)))
+        table.add_row("other-languages", *["-4.037"] * names)
+        with pytest.MonkeyPatch.context() as patch, on_a_terminal() as screen:
+            patch.setenv("COLUMNS", "60")
+            Output().print(table)
+        lines = screen.check().splitlines()
+        assert (max(map(len, lines)) <= 60) == (names < 30)
+        assert sum(line.count("-4.037") for line in lines) == names
+
+
 # Progress and tables
 
 

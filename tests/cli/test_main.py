@@ -128,6 +128,8 @@ def test_threads_of_pytorch_do_not_keep_cores_from_others_unless_told_otherwise(
         (["rout", "x"], ["rout", 'Did you mean "route"?', "`zooter --help`"]),
         (["route", "q", "--jsn"], ["--jsn", "Possible options: --json", "`zooter route --help`"]),
         (["serve", "keys"], ["Choose from: add, list, remove."]),
+        (["serve", "keys", "ad"], ["'ACTION': 'ad' is not one of 'add'"]),
+        (["bench", "--from", "a.jsonl", "gsm8k", "--out", "s.jsonl"], ["'SUITE'. Put it before the options."]),
         (["route", "-5 + 3 = ?"], ["-5", "Put -- before a query that begins with a dash"]),
         (["score", "--run", "/none"], ["a run folder at"]),
         (["distill", "--run", "/none"], ["a run folder at"]),

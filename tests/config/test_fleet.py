@@ -119,10 +119,20 @@ def test_paths_and_packages_that_cannot_be(folder, old, new, part):
     assert new.split(" = ")[0] in message
 
 
-def test_broken_toml_names_the_line(folder):
-    message = refusal(change(folder, "seed = 7", "seed = "))
-    assert "valid TOML" in message
-    assert f"line {GOOD.splitlines().index('seed = 7') + 1}" in message
+@pytest.mark.parametrize(
+    ("line", "step"),
+    [
+        ("seed = ", "straight quotes"),
+        ("seed = “7”", "straight quotes"),
+        ("seed: 7", "Fix that line"),
+        ("seed = 7\nseed = 8", "remove one"),
+        ("[candidate]\n[candidate]", "two brackets"),
+    ],
+)
+def test_broken_toml_names_the_line(folder, line, step):
+    message = refusal(change(folder, "seed = 7", line))
+    assert ("valid TOML" in message, step in message) == (True, True)
+    assert f"line {GOOD.splitlines().index('seed = 7') + 1 + line.count(chr(10))}" in message
 
 
 def test_no_fleet(tmp_path):

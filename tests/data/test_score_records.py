@@ -327,6 +327,7 @@ def test_words_and_percents_are_scores(write):
         ("", "at least one query"),
         ("query,a,b\n", "at least one query"),
         ("ask,a,b\nHi,1,2\n", "the fields ask, a, b. Rename the field with the query"),
+        ("instance_id,a,b\nid1,1,2\n", "join the two files by their ids"),
         ("query,a,b\nHi,1,2\nHello,poor,2\n", "a number as the score of a in"),
         (
             "query,a,b\nHi,8/10,.7\nHello,8.3,7\n",

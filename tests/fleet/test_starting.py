@@ -118,6 +118,12 @@ def test_a_fleet_without_a_router_routes(tmp_path):
     assert max(shares, key=lambda name: shares[name]["math"]) == "math"
 
 
+def test_of_equal_models_the_first_answers(tmp_path):
+    ensemble = Ensemble(load_fleet(fleet_of(tmp_path, "a", "b", "c")))
+    lines = (ROOT / "tests/data/evident_queries.jsonl").read_text().splitlines()
+    assert {ensemble.route(json.loads(line)["query"]).candidate for line in lines} == {"a"}
+
+
 HOSTED = "http://models.example/v1"
 GEMMA = {"gemma-3-27b-it": 0.2, "gemma-3-12b-it": 0.1, "gemma-3-4b-it": 0.04}
 

@@ -114,6 +114,20 @@ def test_a_fine_tuned_encoder_stays_where_it_is(place):
     assert router.route(["Add up 5 and 3 apples"])[0].candidate == "one"
 
 
+@pytest.mark.parametrize("broken", ["damaged", "deleted"])
+def test_a_challenger_that_does_not_load_leaves_the_contest_and_another_is_trained(taught, broken):
+    router = taught.fleet / "routers" / "0001"
+    if broken == "damaged":
+        (router / "model.safetensors").write_bytes(b"")
+    else:
+        shutil.rmtree(router)
+    taught.traffic.add(decisions(20, 200))
+    result, versions, _ = turn(taught)
+    assert (result.judged, result.event) == (20, "")
+    assert versions.state.challenger == ("routers/0002" if broken == "damaged" else "routers/0001")
+    versions.check(versions.state.challenger)
+
+
 def test_without_news_and_in_a_pause_nothing_changes(taught):
     before = (taught.fleet / "fleet.toml").read_text()
     result, versions, ensemble = turn(taught)

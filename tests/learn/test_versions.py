@@ -170,6 +170,13 @@ def test_a_roll_back_goes_to_the_guard_alone(fleet, former):
     assert opened(fleet).state.champion == "routers/0001"
 
 
+def test_a_router_that_does_not_load_is_not_promoted(fleet):
+    (fleet / "routers" / "0002" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(WorkError, match="routers/0002"):
+        switch_by_hand(load_fleet(fleet), PROMOTE, 0)
+    assert opened(fleet).state.champion == "routers/0001"
+
+
 def test_a_first_start_is_no_event(fleet_copy):
     versions = opened(fleet_copy)
     assert (versions.state.champion, versions.state.origin, versions.state.events) == ("router", "router", [])

@@ -59,6 +59,7 @@ def test_an_endpoint_that_refuses_one_query_answers_the_others(fleet_copy, serve
         ensemble = collected(run, endpoint_fleet.save(fleet_copy, server.url, {"a": "narrow", "b": "short"}))
         assert list(run.refused()) == ["long"]
         assert "status 400, \"This model's maximum context length is" in run.refused()["long"]
+        assert "Shorten the query" in run.refused()["long"]
         pipeline.score(run, ensemble)
         lines = {record["id"]: record for record in run.records(REWARDS)}
         assert set(lines["long"]) == {"id", "set_aside"}

@@ -10,6 +10,8 @@ from support.damaged_models import change_config
 from zooter_core.base.errors import WorkError, ZooterError
 from zooter_core.base.records import Query
 from zooter_core.router.encoder import Encoders
+from zooter_core.router.head import WEIGHTS
+from zooter_core.router.kinds import LINEAR
 from zooter_core.router.router import Router
 
 POOL = ("base", "one", "two")
@@ -60,6 +62,21 @@ def test_broken_router_is_one_clear_error(fleet_copy, encoders, name, damage):
         Router.load(fleet_copy / "router", encoders)
     assert str(fleet_copy / "router") in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"), [("zooter", "`zooter exam`"), (LINEAR, "`zooter learn rollback`"), (3, "exam")]
+)
+def test_a_damaged_router_names_the_command_that_replaces_it(fleet_copy, encoders, kind, step):
+    change_config(fleet_copy / "router", kind=kind)
+    (fleet_copy / "router" / WEIGHTS).write_bytes(b"")
+    with pytest.raises(WorkError, match=step):
+        Router.load(fleet_copy / "router", encoders)
+
+
+def test_the_folder_of_a_fleet_or_a_run_is_no_router_but_holds_one(fleet_copy, encoders):
+    with pytest.raises(ZooterError, match=rf"no config.json there. Name the folder {fleet_copy}/router"):
+        Router.load(fleet_copy, encoders)
 
 
 @pytest.mark.parametrize(

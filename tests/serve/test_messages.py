@@ -192,6 +192,28 @@ def test_the_parts_of_an_answer(module_endpoint, module_server, stream, parts, f
     assert message["stop_sequence"] == ("END" if stop_reason == "stop_sequence" else None)
 
 
+@pytest.mark.parametrize(
+    ("deltas", "content"),
+    [
+        pytest.param(
+            [{"content": "hm, 2 + 3\n"}, {"content": "</think>\n\n5"}], [THOUGHT, FIVE], id="prompt opens them"
+        ),
+        pytest.param([{"content": "5"}], [FIVE], id="none"),
+        pytest.param([{"reasoning": "hm, 2 + 3"}, {"content": "5"}], [THOUGHT, FIVE], id="in a field"),
+        pytest.param(
+            [{"content": "hm, 2 + 3\n</think>"}, call(0, "", "a", "weather")], [THOUGHT, use("a")], id="before a tool"
+        ),
+    ],
+)
+def test_no_thoughts_of_a_model_that_thinks_are_sent_as_text(serve, scripted, deltas, content):
+    endpoint = serve("good", extra='thinking = "auto"\n')
+    script(scripted, True, *deltas)
+    message = answer_of(post(endpoint, stream=True), True)["content"]
+    assert [
+        block | ({"thinking": block["thinking"].strip()} if "thinking" in block else {}) for block in message
+    ] == content
+
+
 A, B = call(0, WROTE, "a", "weather"), call(1, WROTE, "b", "weather")
 A_ENDS, B_ENDS = call(0, '"Berlin"}'), call(1, '"Köln"}')
 

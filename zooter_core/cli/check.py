@@ -52,19 +52,17 @@ def _write_thinking(fleet: Fleet, rows: list[dict[str, Any]]) -> None:
 
 
 def _print(name: str, rows: list[dict[str, Any]]) -> None:
-    columns = ("part", "name", "", "seconds", "first token", "tokens/s", "memory", "found")
+    columns = ("part", "name", "", "seconds", "memory", "found")
     table = Table(*columns, title=f"fleet {name}", title_justify="left")
     for row in rows:
-        first, speed, memory = (row.get(key) for key in ("first_token_seconds", "tokens_per_second", "memory_mb"))
+        memory = row.get("memory_mb")
         table.add_row(
             row["part"],
             row["name"],
             Text("ok", style="green") if row["ok"] else Text("failed", style="red"),
             f"{row['seconds']:.2f}",
-            "" if first is None else f"{first:.2f} s",
-            "" if speed is None or speed < 1 else f"{speed:.0f}",
             f"{memory} MB" if memory is not None else "elsewhere" if row["ok"] else "",
-            "see below" if not row["ok"] else row["found"] if first is None or row.get("thought_tokens") else "",
+            row["found"] if row["ok"] else "see below",
         )
     out.print(table)
     for row in rows:

@@ -83,10 +83,11 @@ def print_note(note: str) -> None:
 
 
 WIDEST = 10_000  # characters in a line of a table
+NARROWEST = 6  # characters in a column of a table that does not fit on the terminal, such as -4.037
 
 
 class Output(Console):
-    """A console for stdout or stderr. Lines are not wrapped."""
+    """A console for stdout or stderr. Lines are not wrapped, except inside the columns of a table."""
 
     def __init__(self, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
@@ -106,11 +107,25 @@ class Output(Console):
         raise BrokenPipeError
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print without cutting or wrapping. A table is as wide as its content."""
+        """Print without cutting or wrapping. A table is as wide as its content, but on a terminal it wraps cells."""
         for table in objects:
             if isinstance(table, Table):
-                table.width = self.measure(table, options=self.options.update(max_width=WIDEST)).maximum
+                table.width = self._table_width(table)
         super().print(*objects, **{"soft_wrap": True} | options)
+
+    def _table_width(self, table: Table) -> int:
+        """The width of a table: that of its content. On a terminal, cells are wrapped if the table is wider, until no
+        column has more than NARROWEST characters."""
+        options = self.options.update(max_width=WIDEST)
+        width = self.measure(table, options=options).maximum
+        if width <= self.width or not self.file.isatty():
+            return width
+        for column in table.columns:
+            column.overflow, column.max_width = "fold", NARROWEST
+        least = self.measure(table, options=options).maximum
+        for column in table.columns:
+            column.max_width = None
+        return max(self.width, least)
 
     def shown(self, text: str) -> str:
         """The text as this console shows it."""

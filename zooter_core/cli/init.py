@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 ALL = "all"  # a value of --pick
 MOST_NOTES = 10  # lines about skipped models
 MOST_TAKEN = 20  # the most models of a hosted server that `--pick all` takes, and that are listed without search
-FRAME, LEAST_ROOM = 7, 24  # characters of the frame of a table with two columns, and of a model's id and facts
 KEY_STEP = "Set it first, such as export MODEL_API_KEY=..., and pass its name: --key-env MODEL_API_KEY."
 START = "Start Ollama, vLLM, llama.cpp or LM Studio, or name a server (--endpoint URL) or weights (--models DIR)."
 
@@ -160,11 +159,8 @@ def _ask(models: Sequence[Model], usual: Sequence[Model]) -> list[Model]:
 
 
 def _print_models(models: Sequence[Model]) -> None:
-    """Print the table of models, no wider than the terminal. Several models of one place are listed below its name."""
-    names = max(len(model.name) for model in models)
-    table = Table(title="models", title_justify="left")
-    table.add_column("name", no_wrap=True)
-    table.add_column("model", max_width=max(err.width - names - FRAME, LEAST_ROOM), overflow="fold")
+    """Print the table of models. Several models of one place are listed below its name."""
+    table = Table("name", "model", title="models", title_justify="left")
     for place, group in groupby(models, lambda model: model.place):
         members = list(group)
         if not (alone := len(members) == 1):

@@ -48,7 +48,14 @@ class CallError(ZooterError):
 
 class Command(TyperCommand):
     """A command with two features that Typer lacks: several values after one option, as in `--scores *.jsonl`, and
-    `--debug` after the command."""
+    `--debug` after the command.
+
+    An option takes all values that follow it, as with argparse. So arguments come first, also in the help.
+    """
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        options, *arguments = super().collect_usage_pieces(ctx)
+        return [*arguments, options]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         options = {name: option for option in self.params for name in option.opts}
@@ -184,9 +191,12 @@ def _run(arguments: list[str]) -> int:
         place, option = getattr(problem, "ctx", None), getattr(problem, "option_name", "")
         path = place.command_path if place else PROGRAM
         check_gone(f"{path} {option}")
-        message = problem.format_message()
+        message = problem.format_message().replace("Value error, ", "")
         if option and (" " in option or not option.startswith("--")):  # a query such as "-5 + 3"
             message = f"{message}. Put -- before a query that begins with a dash"
+        if place and message.startswith("Missing argument") and any(option.multiple for option in place.command.params):
+            # An option with several values may have taken it.
+            message = f"{message.rstrip('.')}. Put it before the options"
         raise CallError.of(message, path) from problem
 
 

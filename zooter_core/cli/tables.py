@@ -22,13 +22,12 @@ MOST_DATASETS = 8  # columns that fit into most terminals
 def print_report(report: Report) -> None:
     """Print the rewards of a run's candidates by source, and the evaluation of its router on held-back queries."""
     every = report.candidates["all"]
-    columns = [f"{name} {what}" for name in every.mean_reward for what in ("reward", "wins")]
-    table = Table("source", "n", *columns, "entropy", title="rewards of the candidates", title_justify="left")
+    title = "rewards of the candidates: the mean, and how often each has the highest"
+    table = Table("source", "n", *every.mean_reward, "entropy", title=title, title_justify="left")
     for source, row in report.candidates.items():
         cells = [
-            _cell(figures.get(name, math.nan), form)
+            f"{_cell(row.mean_reward.get(name, math.nan), '.2f')} {_cell(row.share_of_wins.get(name, math.nan), '.0%')}"
             for name in every.mean_reward
-            for figures, form in ((row.mean_reward, ".2f"), (row.share_of_wins, ".0%"))
         ]
         table.add_row(source, str(row.n), *cells, f"{row.reward_entropy:.2f}")
     out.print(table)

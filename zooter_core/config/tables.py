@@ -23,6 +23,10 @@ from zooter_core.base.gone import GONE
 from zooter_core.base.terminal import wrong_name
 from zooter_core.base.weights import PREFIX, check_package
 
+SYNTAX_STEPS = {  # the beginning of tomllib's message -> what to do
+    "Invalid value": 'Put texts in straight quotes, as in name = "math", and write true or false in lower case.',
+    "Cannot ": "It is there already: remove one. Each model begins with [[candidate]], in two brackets.",
+}
 LARGEST = 2**63 - 1  # the largest integer in TOML; Python would accept larger ones
 
 
@@ -40,8 +44,10 @@ def read_toml(path: Path, text: str | None = None) -> dict[str, Any]:
     except OSError as problem:
         raise ZooterError(f"a readable {path}", str(problem), FIX_PERMISSIONS) from problem
     except ValueError as problem:
+        # The line itself is not shown, since it may hold a key.
+        steps = (step for beginning, step in SYNTAX_STEPS.items() if str(problem).startswith(beginning))
         step = "Save the file as UTF-8." if isinstance(problem, UnicodeDecodeError) else "Fix that line."
-        raise ZooterError(f"valid TOML in UTF-8 in {path}", str(problem), step) from problem
+        raise ZooterError(f"valid TOML in UTF-8 in {path}", str(problem), next(steps, step)) from problem
 
 
 WholeNumber = Annotated[int, Field(strict=True, ge=-LARGEST, le=LARGEST)]

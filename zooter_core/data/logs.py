@@ -32,6 +32,7 @@ from zooter_core.data.json_records import (
 FORMATS = """Known are JSON or tables (CSV) with `query`, `question`, `prompt`, `instruction` or `messages`, \
 batch files, pairs of `request` and `response`, logs of LiteLLM, ShareGPT's `conversations`, \
 exports of Langfuse (`input`), LangSmith (`inputs`), Open WebUI, ChatGPT and Claude, and a .txt with a query a line."""
+JOIN = "If the queries are in another file, as with HELM's, join the two files by their ids first."
 RENAME = """Rename the field with the query to `query`. The first line of a table names its columns, and a file with a \
 query a line ends in .txt and has no tab in its first line."""
 BATCH, LITELLM, LANGSMITH, PLAIN, OTHER = "OpenAI batch", "LiteLLM", "LangSmith", "plain", "other"
@@ -222,7 +223,8 @@ def query_in(place: Place, fields: Mapping[str, Any]) -> str:
     if texts and not any(str(value or "").strip() for value in texts):
         return ""
     described = repr(texts[0])[:60] if texts else f"the fields {listed(name for name in fields if name != 'scores')}"
-    raise ZooterError(f'"query" as a text that is not empty in {place}', described, FIX_LINE if texts else RENAME)
+    step = FIX_LINE if texts else f"{RENAME} {JOIN}"
+    raise ZooterError(f'"query" as a text that is not empty in {place}', described, step)
 
 
 def read_fields(record: object) -> Record:

@@ -139,7 +139,8 @@ class Run:
             before, now = _short(first.get(name)), _short(settings.get(name))
             if first.get(name) != settings.get(name) and name != FOLLOWS.get(step):
                 sentence = f"This run's step {step} began with the setting {name} = {before}, but now {name} = {now}."
-                raise ZooterError.saying(sentence, "Use the same value, or start a new run in another folder.")
+                step = f"Use the same value, or start again in another folder or after deleting {self.folder}."
+                raise ZooterError.saying(sentence, step)
 
     def setting(self, step: str, name: str) -> Any:
         """A setting of a step that has begun.

@@ -31,6 +31,7 @@ from zooter_core.router.router import Router
 BY_OWNER, PUBLISHED, GUESS = "fleet.toml", "published figures", "the models' names and sizes"
 BY_SCORES, BY_ROUTER = "scores on public test questions", "the fleet's router"
 
+DIGITS = 12  # decimals of a probability
 UNKNOWN = 0.6  # the level of a model of unknown size
 # Models that are only available as a service have no published size. They count as large unless their name says small.
 HOSTED, HOSTED_SMALL = 0.95, 0.85
@@ -144,7 +145,9 @@ class StartingRouter(Router):
         self._members = [fleet.pool.index(name) for name in members]
 
     def probabilities_at(self, queries: Sequence[str], vectors: Array) -> NDArray[np.float64]:
-        probabilities, trained = self._head.probabilities(self.encoder.sentence(vectors)) @ self._priors, self._trained
+        # Rounding errors differ between the columns of a matrix product, but equal models must stay equal (`Decision`).
+        probabilities = np.round(self._head.probabilities(self.encoder.sentence(vectors)) @ self._priors, DIGITS)
+        trained = self._trained
         if trained is None:
             return probabilities
         shared = trained.encoder is self.encoder

@@ -69,6 +69,7 @@ class Cycle:
         if self.traffic.last_number() < state.judged:  # the traffic file is new, so its numbers start again
             state.judged = state.learned = 0
         state.follows = state.follows and not self.settings.manual
+        self._withdraw_broken()
         judge = TrafficJudge(self.ensemble, self.traffic, self.settings, turn, stop)
         self._ask_newcomers(judge)
         last = self.traffic.last_number()  # requests that arrive during the turn wait for the next one
@@ -84,6 +85,17 @@ class Cycle:
             self._learn(material, turn)
         turn.follows = self.state.follows
         return turn
+
+    def _withdraw_broken(self) -> None:
+        """Take a challenger or a guard that does not load out of the contest. The turn trains another challenger."""
+        for router in self.state.rivals[1:]:
+            try:
+                self.versions.check(router)
+            except ZooterError as problem:
+                self.tell(f"{router} leaves the contest. {problem}")
+                if router == self.state.challenger:
+                    self.state.learned = 0
+                self.state.withdraw(router)
 
     def _judge_batch(self, judge: TrafficJudge, decisions: list[LoggedDecision]) -> bool:
         """Judge a batch and store the result. Returns False if the budget or a stop ended it."""

@@ -173,6 +173,13 @@ class Contest(Generic[R]):
             self.champion, self.former = self.former, None
             self.pairs, self.earlier, self.guard, self.follows = [], 0, [], False
 
+    def withdraw(self, router: R) -> None:
+        """Take the challenger or the guard out of the contest."""
+        if router == self.challenger:
+            self.challenger, self.pairs = None, self.pairs[: self.earlier]
+        elif router == self.former:
+            self.former, self.guard = None, []
+
     def restart(self, champion: R) -> None:
         """Start again with another router as the champion."""
         self.champion, self.challenger, self.former = champion, None, None

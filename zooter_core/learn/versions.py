@@ -28,6 +28,7 @@ from zooter_core.config.fleet import Fleet, RouterConfig, load_fleet
 from zooter_core.learn.deciding import PROMOTE, ROLLBACK, Contest
 from zooter_core.method.metrics import interval
 from zooter_core.method.promotion import Evidence, Gate
+from zooter_core.router.head import RouterHead
 
 ROUTERS, STATE, LOCK = "routers", "state.json", "learn.lock"
 STARTING = ""  # the path of a starting router, which serves if fleet.toml has no router
@@ -103,6 +104,11 @@ class Versions:
 
     def place(self, router: str) -> Path:
         return self.fleet.folder / router
+
+    def check(self, router: str) -> None:
+        """Raise a ZooterError if the files of a router are missing or damaged."""
+        if router != STARTING:
+            RouterHead.load(self.place(router))
 
     def fleet_with(self, router: str) -> Fleet:
         if router == STARTING:
@@ -256,7 +262,7 @@ def switch_by_hand(fleet: Fleet, event: str, seconds: float) -> Switch:
     """Promote the challenger (PROMOTE) or return to the guard (ROLLBACK), whatever the evidence.
 
     Raises:
-        ZooterError: there is no such router; also as in `locked_versions`.
+        ZooterError: there is no such router, or it does not load; also as in `locked_versions`.
     """
     with locked_versions(fleet, seconds) as versions:
         after = deepcopy(versions.state)
@@ -271,6 +277,7 @@ def switch_by_hand(fleet: Fleet, event: str, seconds: float) -> Switch:
                 step = "Name an earlier one as the `path` of [router] in fleet.toml: `zooter learn status` lists them."
                 raise ZooterError("a router that guards the one that serves", "none", step)
             after.rollback()
+        versions.check(after.champion)
         versions.switch(after, event)
         return versions.state.events[-1]
 

@@ -7,7 +7,7 @@ weights. The head runs in numpy.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 from zooter_core.base.errors import WorkError, ZooterError, loading
 from zooter_core.base.strict_json import dump_json, of_type, parse_json
 from zooter_core.base.tensors import first_broken
+from zooter_core.data.run_folder import ROUTER
 from zooter_core.router.clusters import Vectors
-from zooter_core.router.kinds import ZOOTER, head_class
+from zooter_core.router.kinds import LINEAR, ZOOTER, head_class
 from zooter_core.router.kinds.arrays import softmax
 from zooter_core.router.kinds.base import Head, State
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 ENCODER_FOLDER = "encoder"  # the folder of an encoder that is stored with the router
 TOGETHER = 1 << 10  # queries per batch; the batch's hidden states or similarities to all landmarks are in memory
+MAKERS = "`zooter exam`, `zooter run` or `zooter distill`"
 BODY = "body."  # the prefix of weights' names
 
 
@@ -71,8 +73,7 @@ class RouterHead:
 
         place = Path(folder)
         if not (place / CONFIG).is_file():
-            step = "Make one with `zooter distill` or `zooter run`."
-            raise ZooterError(f"a router folder at {folder}", f"no {CONFIG} there", step)
+            raise ZooterError(f"a router folder at {folder}", f"no {CONFIG} there", _find_step(place))
         with loading_router(folder):
             head = cls(of_type(RouterHeadConfig, parse_json((place / CONFIG).read_text(encoding="utf-8"))))
             head.folder = str(folder)
@@ -120,14 +121,30 @@ class RouterHead:
             rows: NDArray[np.float64] = softmax(logits / self.config.calibration_temperature)
         if not (np.isfinite(logits).all() and np.isfinite(rows).all()):
             place = f" in {self.folder}" if self.folder else ""
-            expected, next_step = f"finite probabilities from the router{place}", "Make it again with `zooter distill`."
-            raise WorkError(expected, "NaN or infinity", next_step)
+            step = replacing_step(self.folder)
+            raise WorkError(f"finite probabilities from the router{place}", "NaN or infinity", step)
         return rows
 
 
 def loading_router(folder: str | Path) -> AbstractContextManager[None]:
     """Convert exceptions in the block into the error for a router whose files do not load."""
-    return loading(f"a whole router in {folder}", "Make it again with `zooter distill`.")
+    return loading(f"a whole router in {folder}", replacing_step(folder))
+
+
+def replacing_step(folder: str | Path) -> str:
+    """What to do if the files of a router are damaged. It depends on who made them."""
+    kind = ""
+    with suppress(OSError, ValueError, AttributeError):  # config.json may be damaged too
+        kind = parse_json((Path(folder) / CONFIG).read_text(encoding="utf-8")).get("kind")
+    if kind == LINEAR:
+        return "If it serves, use `zooter learn rollback`. Otherwise, `zooter learn --once` trains another one."
+    return f"Make it again: {MAKERS}."
+
+
+def _find_step(place: Path) -> str:
+    """What to do if a folder is not a router's: name the router in it, if it is the folder of a run or a fleet."""
+    inside = place / ROUTER
+    return f"Name the folder {inside}." if (inside / CONFIG).is_file() else f"Make one: {MAKERS}."
 
 
 def in_parts(vectors: Vectors) -> Iterator[NDArray[np.float32]]:

@@ -25,6 +25,7 @@ from zooter_core.data.scores import Scores
 from zooter_core.method import selection
 from zooter_core.method.labels import tag_priors
 from zooter_core.method.tags import TagIndex
+from zooter_core.router.head import replacing_step
 from zooter_core.router.router import restrict_rows
 
 Array = NDArray[np.float32]
@@ -145,7 +146,7 @@ class Neighbours:
         path = Path(folder)
         if not (path / RECORDS).is_file():
             return None
-        with loading(f"complete neighbours in {path}", "Make the router again with `zooter distill`."):
+        with loading(f"complete neighbours in {path}", replacing_step(path)):
             stored = load_file(str(path / ARRAYS))
             exact = {"rewards": np.float64}
             arrays = {name: array.astype(exact.get(name, np.float32)) for name, array in stored.items()}

@@ -16,7 +16,7 @@ from typing import Any
 
 from zooter_core.backends.endpoint.answer import content_text, extract_thoughts
 from zooter_core.backends.endpoint.faults import CUT_OFF, ENDED, FILTERED, finish_name
-from zooter_core.backends.thoughts import Splitter, split
+from zooter_core.backends.thoughts import Parts, Splitter, split
 from zooter_core.base.strict_json import dump_json, objects, parse_json
 from zooter_core.config.candidates import Thinking
 from zooter_core.config.serve import AUTO_MODEL
@@ -260,6 +260,7 @@ class Translation:
         self._at = 0  # the block that the client gets now; those before it are complete
         self._choice: Mapping[str, Any] = {}  # with the finish reason
         self._splitter = Splitter()
+        self._unsure = False  # whether text is held back, since it may turn out to be thoughts
 
     def message(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         """A whole answer.
@@ -286,9 +287,12 @@ class Translation:
         Raises:
             ApiError: a tool is called with what is no JSON object.
         """
-        shown, text = self._splitter.text, self._splitter.end(self._exchange.outcome.progress.complete).text
-        if text.startswith(shown):
-            self._add(TEXT, text[len(shown) :])  # what was held back
+        shown, parts = self._splitter.text, self._splitter.end(self._exchange.outcome.progress.complete)
+        if self._unsure:
+            shown = ""
+            self._add(THINKING, parts.thoughts)
+        if parts.text.startswith(shown):
+            self._add(TEXT, parts.text[len(shown) :])  # what was held back
         last = b"".join(map(_event, self._new(ended=True)))
         end = self._end(self._choice)
         delta = {"type": "message_delta", "delta": end, "usage": self._usage(), **self._metadata}
@@ -296,7 +300,8 @@ class Translation:
 
     def _chunk(self, chunk: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if not self._begun:
-            self._begun, self._splitter = True, Splitter(self._exchange.outcome.progress.opened)
+            progress = self._exchange.outcome.progress
+            self._begun, self._splitter, self._unsure = True, Splitter(progress.opened), progress.unsure
             message = self._head(chunk, [], stop_reason=None, stop_sequence=None)
             yield {"type": "message_start", "message": message}
             yield {"type": "ping"}
@@ -305,6 +310,10 @@ class Translation:
         for choice in objects(chunk.get("choices"))[:1]:
             delta = next(iter(objects([choice.get("delta")])), {})
             thoughts, text = self._splitter.feed(content_text(delta.get("content")))
+            if self._unsure:
+                self._unsure = not (thoughts or extract_thoughts(delta) or delta.get("tool_calls"))
+                parts = Parts("", "") if self._unsure else split(self._splitter.text, complete=True)
+                thoughts, text = thoughts + parts.thoughts, parts.text
             self._read(delta, thoughts, text)
             if choice.get("finish_reason"):
                 self._choice = choice

@@ -75,6 +75,7 @@ class AnswerProgress:
         calls: whether a response of the Responses API has anything but text and reasoning, e.g. tool calls.
         texts: pieces of the answer's text up to MOST_KEPT characters (`parts`).
         opened: whether the prompt opens the thoughts, as earlier answers have shown.
+        unsure: whether the text may begin with thoughts: the model thinks, and no answer has shown `opened` yet.
         room: the characters that can still be kept.
         patience: seconds to wait for a place among the candidate's requests.
     """
@@ -90,6 +91,7 @@ class AnswerProgress:
     calls: bool = False
     texts: list[str] = field(default_factory=list)
     opened: bool = False
+    unsure: bool = False
     room: int = MOST_KEPT
     patience: float = 60.0
 
@@ -155,13 +157,13 @@ class Upstream(Connection):
     async def complete(self, request: ChatRequest, routed: bool, progress: AnswerProgress) -> Shape:
         """The whole answer. Its `model` is the candidate's name."""
         body, extra = self._fields(request, routed)
-        progress.opened = self.opens
+        self._expect_thoughts(request, progress)
         answer = await self.post(request.path, body, progress.patience, extra)
         progress.id = str(answer.get("id") or "")
         progress.tokens, progress.thoughts = count_tokens(answer)
         progress.add_text(text_in(answer))
         _update_progress(answer, progress)
-        self.note_opening(progress.parts, progress.finish)
+        self._note_opening(request, progress)
         if request.path == CHAT:
             if error := chat_error(answer):
                 raise sent_error(error, self.redact, temporary=False)
@@ -177,7 +179,8 @@ class Upstream(Connection):
         In every chunk of a chat completion, `model` is the candidate's name and `choices` is a list.
         """
         body, extra = self._fields(request, routed)
-        redact, chat, progress.opened = self.redact, request.path == CHAT, self.opens
+        redact, chat = self.redact, request.path == CHAT
+        self._expect_thoughts(request, progress)
         watcher = ChatWatcher(progress, redact, body.get("n")) if chat else ResponsesWatcher(progress, redact)
         async with aclosing(self.events(request.path, body, watcher, extra, progress.patience)) as parts:
             async for events in parts:
@@ -186,9 +189,18 @@ class Upstream(Connection):
                     yield passed
         if chat and (failure := finish_error(progress.finish, redact)):
             raise failure
-        self.note_opening(progress.parts, progress.finish)
+        self._note_opening(request, progress)
         if chat and request.wants_usage and progress.usage is None:
             yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, progress.tokens))]
+
+    def _expect_thoughts(self, request: ChatRequest, progress: AnswerProgress) -> None:
+        """Note what is known about thoughts in the text of an answer. There are none if the client turns them off."""
+        if asked_thinking(self.candidate, request) is not False:
+            progress.opened, progress.unsure = self.opens is True, self.opens is None and self.thinks
+
+    def _note_opening(self, request: ChatRequest, progress: AnswerProgress) -> None:
+        if asked_thinking(self.candidate, request) is not False:
+            self.note_opening(progress.parts, progress.finish)
 
     def _fields(self, request: ChatRequest, routed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """The body, and fields that are left out in a second request if the server refuses them: the client's setting

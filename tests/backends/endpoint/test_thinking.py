@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 
@@ -74,6 +75,16 @@ def test_every_make_of_server_is_understood(server: Scripted, backend: OpenAIBac
         assert thoughts.strip().endswith(response.thoughts)
 
 
+def test_an_empty_line_before_thoughts_in_a_field_is_no_text(server: Scripted, backend: OpenAIBackend) -> None:
+    deltas = ({"content": "\n"}, {"reasoning_content": "hm"})
+    chunks = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    server.streams["good"] = [f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks]
+    _, _, response = answered(backend, at(server.url))
+    assert (response.text, response.thoughts) == ("", "hm")
+    assert response.error is not None
+
+
 def test_where_prompts_open_the_thoughts_an_answer_without_any_is_all_text(
     server: Scripted, backend: OpenAIBackend
 ) -> None:
@@ -103,4 +114,4 @@ def test_thinking_is_switched_off_and_on_in_the_words_of_every_make(
     assert off.thought_tokens == (8 if make == "openai" else 0)
     on = answered(backend, replace(candidate, thinking="high"))[2]
     assert (on.text, on.error) == (ANSWER, None)
-    assert on.thought_tokens >= 8
+    assert 7 <= on.thought_tokens < on.tokens  # where the text was split afterwards, an estimate by length

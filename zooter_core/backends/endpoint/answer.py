@@ -72,7 +72,7 @@ class PartialAnswer(Watcher):
     def begin_again(self) -> None:
         """Discard what has arrived, before the request is sent again."""
         self.text = self.thoughts = self.apart = ""
-        self.splitter = Splitter(self.connection.opens)
+        self.splitter = Splitter(self.connection.opens is True)
         self.parts = self.thought_parts = 0
         self.usage: object = None
         self.tool_call = False
@@ -147,7 +147,8 @@ class PartialAnswer(Watcher):
         if text.startswith(self.text):
             self._show("", text[len(self.text) :])
         else:  # thoughts were shown as text
-            self.text, self.parts, self.thought_parts = text, 0, self.parts
+            moved = round(self.parts * len(parts.thoughts) / max(1, len(parts.thoughts + text)))
+            self.text, self.parts, self.thought_parts = text, self.parts - moved, self.thought_parts + moved
 
     def _show(self, thoughts: str, text: str) -> None:
         if self.thoughts and not self.text:

@@ -116,7 +116,7 @@ class Connection:
 
     Attributes:
         thinks: whether the model thinks before it answers, according to fleet.toml or to an earlier answer.
-        opens: whether the prompt contains the opening tag of thoughts, according to an earlier answer.
+        opens: whether the prompt contains the opening tag of thoughts, according to an earlier answer; None before one.
 
     Raises:
         ZooterError: the key is not in the environment, or cannot be sent in a header.
@@ -125,7 +125,8 @@ class Connection:
     def __init__(self, candidate: CandidateConfig, begin: int | None = None, log: Tell = silent) -> None:
         assert candidate.endpoint is not None  # config/candidates.py has checked it
         self.name, self.model, self.config = candidate.name, candidate.model, candidate.endpoint
-        self.candidate, self.thinks, self.opens = candidate, candidate.thinking not in (None, False), False
+        self.candidate, self.thinks = candidate, candidate.thinking not in (None, False)
+        self.opens: bool | None = None
         config, variable = self.config, self.config.api_key_env
         self.key = config.key(self.name)
         self.client = Client(

@@ -233,6 +233,7 @@ def _refusal(
         named = inner.get("n_ctx") if isinstance(inner, dict) else None  # llama.cpp
         limit = int(match[1].replace(",", "")) if match else named if type(named) is int else 0
         error.context_tokens = limit or None
+        error.next_step = "Shorten the query, or start the server with a longer context."
     if status == NOT_FOUND:
         error.next_step = "Check model and base_url in fleet.toml; base_url usually ends in /v1."
     elif status == 429:
