@@ -63,7 +63,11 @@ def _limits(entries: Sequence[str]) -> dict[str, int]:
 
 def _list(file: Path) -> None:
     table = Table("name", "created", "admin", "models", "concurrent", "requests/min", "tokens/min", box=None)
-    for key in read_keys(file).values():
+    entries = read_keys(file)
+    if not entries:
+        err.print(f"There are no keys in {file}. `zooter serve keys add NAME` makes one.")
+        return
+    for key in entries.values():
         created = time.strftime("%Y-%m-%d", time.localtime(key.created))
         limits = (key.concurrent, key.requests_per_minute, key.tokens_per_minute)
         figures = (f"{limit:,}" if limit else "no limit" for limit in limits)
