@@ -85,6 +85,8 @@ def test_the_page_says_that_a_model_reads_all_since_its_last_answer(
     assert "Reading about 1,500 tokens first" in words(page.run())
     monkeypatch.setattr(last.job, "answers", {first.candidate: CandidateAnswer()})
     assert "Reading about" not in words(page.run())
+    talk(page).turns[0] = Turn.from_json(first.to_json())  # as after a restart
+    assert "Reading about 1,500 tokens first" in words(page.run())
 
 
 def test_of_a_long_conversation_the_latest_turns_are_drawn_and_earlier_ones_on_demand(open_page: Open) -> None:

@@ -220,11 +220,12 @@ def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Set
 
 
 def _unread(talk: Conversation, number: int) -> int:
-    """An estimate of the tokens that a model reads before it answers a turn: all since its last answer."""
+    """An estimate of the tokens that a model reads before it answers a turn: all since its last answer in this process.
+    After a restart, it reads the full conversation."""
     turn, tokens, files = talk.turns[number], 0, 0
     for earlier in reversed(talk.turns[: number + 1]):
         if earlier is not turn:
-            if earlier.candidate == turn.candidate:
+            if earlier.candidate == turn.candidate and isinstance(earlier.job, Job):
                 break
             tokens += estimated_tokens(earlier.text)
         tokens += estimated_tokens(earlier.query)
