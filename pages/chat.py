@@ -42,5 +42,5 @@ if sent := typed or (Message("user", example, composer.waiting()) if example els
     view.set_editing(None)
     st.rerun()
 
-for number in range(len(talk.turns)):
+for number in range(view.draw_earlier(talk, live), len(talk.turns)):
     view.draw_turn(ensemble, talk, number, settings, live=number in live)

@@ -26,6 +26,7 @@ from support.demo_browser import (
 from support.patience import PATIENCE, wait_until
 from support.pdf_files import pdf
 from support.scripted_server import Scripted
+from zooter_core.ui.history import History
 from zooter_core.ui.widgets import EXAMPLES
 
 Open = Callable[..., Page]
@@ -287,6 +288,29 @@ def test_back_and_forward_show_the_conversations_of_before(open_tab: Open, direc
     parts = [*map(messages.last.locator, ("ol", ".katex")), entries[1].locator(".stMarkdownEllipsis").first]
     ways = [part.evaluate("part => getComputedStyle(part).direction") for part in parts]
     assert ways == ["rtl", "ltr", "rtl"]  # numbers are on the right; a title is cut at its end
+
+
+def test_earlier_turns_of_a_long_conversation_come_above_those_in_sight(
+    open_tab: Open, directed: tuple[Demo, Scripted]
+) -> None:
+    demo, page = directed[0], open_tab(directed[0].address)
+    ask(page, "Number 0")
+    answered(page)
+    record = next(turn for turn in demo.records() if turn["query"] == "Number 0")
+    for number in range(20):
+        History(demo.history).keep("long", "Long", "", number, record | {"query": f"Number {number}"})
+    page.goto(f"{demo.address}/?chat=long")
+    first = page.get_by_text("Number 10", exact=True)
+    expect(first).to_be_visible(timeout=SLOW)
+    answered(page)
+    earlier = page.get_by_role("button", name="Show earlier queries")
+    earlier.scroll_into_view_if_needed()
+    page.wait_for_timeout(PAUSE)
+    place = first.bounding_box()
+    earlier.click()
+    expect(page.get_by_test_id("stChatMessage").first).to_contain_text("Number 0", timeout=SLOW)
+    wait_until(lambda: abs(first.bounding_box()["y"] - place["y"]) <= 2)
+    expect(earlier).to_have_count(0)
 
 
 def counting(query: str) -> Iterator[str]:

@@ -49,6 +49,8 @@ SUMS = """What is 6 times 7? | 3 plus 3 | What is 3 plus 3? | 2+2=? | how much i
 FIRST_TAGS = {  # whose nouns, or whose one odd word, once brought a tag of another kind
     "Convert 10 km to miles": "unit conversion",
     "12 miles in km": "unit conversion",
+    "5 mi to km": "unit conversion",
+    "Convert 100 F to C": "unit conversion",
     "bash script that renames *.jpeg": "shell command",
     "Explain recursion like I'm five": "computer science question",
     "I have 5 apples, eat 2, and buy 7 more": "word problem",

@@ -73,12 +73,40 @@ def test_a_query_shows_probabilities_tags_choice_answer_and_why(open_page: Open)
     assert bars == [f"{share:.0%}" for share in sorted(turn.decision.probabilities.values(), reverse=True)]
 
 
-def test_the_page_says_that_a_model_reads_a_long_query(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = ask(open_page("chat"), "word " * 600)
-    job = talk(page).turns[0].job
-    monkeypatch.setattr(type(job), "running", property(lambda job: True))
-    monkeypatch.setattr(job, "answers", job.answers | {job.shown: CandidateAnswer()})
-    assert "Reading about 600 tokens first" in words(page.run())
+def test_the_page_says_that_a_model_reads_all_since_its_last_answer(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = ask(ask(open_page("chat"), "word " * 600), "Who wrote it?")
+    first, last = talk(page).turns
+    other = next(name for name in first.decision.probabilities if name != first.candidate)
+    monkeypatch.setattr(first.job, "answers", {first.candidate: CandidateAnswer("word " * 900)})
+    monkeypatch.setattr(type(last.job), "running", property(lambda job: job is last.job))
+    monkeypatch.setattr(last.job, "answers", {other: CandidateAnswer()})
+    assert "Reading about 1,500 tokens first" in words(page.run())
+    monkeypatch.setattr(last.job, "answers", {first.candidate: CandidateAnswer()})
+    assert "Reading about" not in words(page.run())
+    talk(page).turns[0] = Turn.from_json(first.to_json())  # as after a restart
+    assert "Reading about 1,500 tokens first" in words(page.run())
+
+
+def test_of_a_long_conversation_the_latest_turns_are_drawn_and_earlier_ones_on_demand(open_page: Open) -> None:
+    def drawn() -> list[str]:
+        return [text.value for text in page.text]
+
+    page = ask(open_page("chat"), "What is 1 + 1?")
+    conversation = talk(page)
+    record = conversation.turns[0].to_json()
+    queries = [f"What is {number} + 1?" for number in range(1, 3 * view.TURNS)]
+    conversation.turns[1:] = [Turn.from_json(record | {"query": query}) for query in queries[1:]]
+    page.run()
+    assert drawn() == queries[view.TURNS :]
+    ask(page, "How are you?")
+    assert drawn() == [*queries[2 * view.TURNS :], "How are you?"]
+    press(page, "Show earlier queries")
+    assert drawn() == [*queries[view.TURNS :], "How are you?"]
+    press(page, "Show earlier queries")
+    assert drawn() == [*queries, "How are you?"]
+    assert "Show earlier queries" not in labels(page)
 
 
 TYPED = "    What is 2*3*4?\n  __init__ ~~x~~ $5 and $6\n# x :red[y] <b>"

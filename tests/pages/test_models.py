@@ -166,6 +166,7 @@ def test_models_of_an_address_become_a_fleet(
     assert page.button(key="primary-connect-address").disabled
     for box in page.checkbox:
         if not box.disabled:
+            assert box.label.count(" · ") == 1  # a name of which nothing is known is there once
             box.check()
     page = press(page.run(), "Connect 2 models")
     assert names(tmp_path / "my-fleet") == ("words", "sums", "more")

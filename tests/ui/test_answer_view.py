@@ -11,6 +11,8 @@ def test_the_figures_of_one_of_several_do_not_speak_of_its_speed() -> None:
     assert answer_view.facts(response) == "first word 2.0 s · 10 tokens/s · 11 tokens in 3.0 s"
     assert answer_view.facts(response, alone=False) == "11 tokens in 3.0 s, beside the others"
     assert answer_view.facts(None) == ""
+    assert answer_view.facts(replace(response, seconds=0.024), alone=False) == "11 tokens in 24 ms, beside the others"
+    assert answer_view.facts(replace(response, seconds=0.0), alone=False) == "11 tokens, beside the others"
 
 
 def test_no_speed_is_better_than_none_a_second() -> None:

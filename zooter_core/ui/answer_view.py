@@ -12,7 +12,7 @@ from zooter_core.ui.markdown import MOST, safe
 from zooter_core.ui.text import JOINER, is_from_right, plain, visible
 from zooter_core.ui.widgets import show_error
 
-AT_ONCE = 0.001  # seconds; a shorter time to the first token is not shown
+AT_ONCE = 0.001  # seconds; a shorter time is not shown
 SLOWEST = 1.0  # tokens per second; a lower rate is not shown, as it is that of a single late token
 FOLDED = 700  # characters; a longer query is folded
 ENDINGS = {
@@ -148,7 +148,8 @@ def facts(response: Response | None, alone: bool = True) -> str:
     parts = speeds(response) if alone else []
     tokens = counted(response.tokens, response.thought_tokens)
     comma, beside = "," * bool(response.thought_tokens), "" if alone else ", beside the others"
-    return " · ".join([*parts, f"{tokens}{comma} in {response.seconds:.1f} s{beside}"])
+    took = f"{comma} in {_time(response.seconds)}" if response.seconds >= AT_ONCE else ""
+    return " · ".join([*parts, f"{tokens}{took}{beside}"])
 
 
 def speeds(response: Response, words: str = "first word") -> list[str]:
@@ -159,10 +160,14 @@ def speeds(response: Response, words: str = "first word") -> list[str]:
     first, rate = response.first_token_seconds, response.tokens_per_second
     parts = []
     if first is not None and first >= AT_ONCE:
-        parts.append(f"{words} {first:.1f} s" if first >= 0.1 else f"{words} {1000 * first:.0f} ms")
+        parts.append(f"{words} {_time(first)}")
     if rate is not None and rate >= SLOWEST:
         parts.append(f"{rate:.0f} tokens/s")
     return parts
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 0.1 else f"{1000 * seconds:.0f} ms"
 
 
 def counted(tokens: int, thoughts: int = 0) -> str:

@@ -23,11 +23,11 @@
   // Scrolling: to the end when a query is sent from further up. Streamlit scrolls to the end of a growing page, so four
   // elements are kept in sight until the page has been idle for five seconds, or until the visitor's next action: a query
   // that is edited, the strip above opened reasons, a model that is tried, and an exam that shrinks as it begins again.
+  const idle = () => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState !== 'running'
   const show = (field, left) => {
     if (!field.isConnected) return compose(left)
     field.scrollIntoView({ block: 'nearest' })
-    const idle = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState !== 'running'
-    if (left) window.zooterHeld = setTimeout(show, 100, field, left - idle)
+    if (left) window.zooterHeld = setTimeout(show, 100, field, left - idle())
   }
   const reveal = left => { // shows a training's progress, then its result, which is drawn below the button
     const result = document.querySelector('.st-key-training')
@@ -39,6 +39,11 @@
     const main = document.querySelector('.stMain')
     main.scrollTo(0, main.scrollHeight)
     if (left) window.zooterHeld = setTimeout(follow, 100, left - 1)
+  }
+  const stay = (below, left) => { // keeps the turns in place while earlier ones are drawn above them
+    const main = document.querySelector('.stMain')
+    main.scrollTop = main.scrollHeight - below
+    if (left) window.zooterHeld = setTimeout(stay, 50, below, left - idle())
   }
   if (document.querySelector('[data-state]')) focus(100)
   if (document.querySelector('[data-state^="sent "]')) follow(10)
@@ -99,6 +104,8 @@
     const tried = event.target.closest('[class*="st-key-try-"] button')?.closest('[class*="st-key-model-"]')
     const held = exam || tried || event.target.closest('[class*="st-key-strip-"]')
     if (held) show(held, 50)
+    const main = document.querySelector('.stMain')
+    if (event.target.closest('.st-key-earlier button')) stay(main.scrollHeight - main.scrollTop, 50)
     if (event.target.closest(':is(.st-key-primary-train, .st-key-train-again) button')) reveal(20)
     // On a phone, the list of conversations covers the page, so it closes once a conversation is chosen.
     const chosen = event.target.closest('.st-key-new button, [class*="st-key-open-"] button')

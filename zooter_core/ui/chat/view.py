@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 import streamlit as st
@@ -29,6 +29,7 @@ from zooter_core.ui.widgets import draw_page_button, focus_composer, icon_button
 
 RETRY_HELP = "Ask the same model again from the start. If no model could answer, or it is gone, all are tried."
 CONTINUE_HELP = "Let the same model continue the answer."
+TURNS = 10  # at least so many of the latest turns are drawn; each costs the browser time whenever the page changes
 LONG_PROMPT = 500  # tokens; on a CPU, a model may read a longer prompt for seconds or minutes before it answers
 
 
@@ -186,6 +187,20 @@ def draw_link_notice() -> None:
     links.draw_notice(f"read it, then send it.{also}")
 
 
+def draw_earlier(talk: Conversation, live: Collection[int]) -> int:
+    """Draw a button that shows earlier turns, if there are any. Return the number of the first turn to draw.
+
+    Args:
+        live: the turns that are being answered; they are always drawn.
+    """
+    key, latest = f"first-{talk.id}", max(0, len(talk.turns) // TURNS - 1) * TURNS
+    first = min(latest, st.session_state.get(key, latest), *live)
+    if first:
+        st.button("Show earlier queries", icon=":material/expand_less:", key="earlier", type="tertiary",
+                  on_click=st.session_state.update, args=({key: first - TURNS},))  # fmt: skip
+    return max(0, first)
+
+
 def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings, live: bool) -> None:
     """Draw a query, its answer and the buttons below it; `live` draws the answer while it is streamed."""
     turn = talk.turns[number]
@@ -198,13 +213,29 @@ def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Set
         if draw_routing(ensemble, talk, number):
             why.draw_reasons(ensemble, turn, f"{talk.id}-{number}")
         if live and isinstance(turn.job, Job):
-            _draw_live(turn, turn.job, _answer_id(talk, number))
+            _draw_live(talk, number, turn.job)
         else:
             draw_answer(talk, number)
             draw_actions(ensemble, talk, number)
 
 
-def _draw_live(turn: Turn, job: Job, key: str) -> None:
+def _unread(talk: Conversation, number: int) -> int:
+    """An estimate of the tokens that a model reads before it answers a turn: all since its last answer in this process.
+    After a restart, it reads the full conversation."""
+    turn, tokens, files = talk.turns[number], 0, 0
+    for earlier in reversed(talk.turns[: number + 1]):
+        if earlier is not turn:
+            if earlier.candidate == turn.candidate and isinstance(earlier.job, Job):
+                break
+            tokens += estimated_tokens(earlier.text)
+        tokens += estimated_tokens(earlier.query)
+        files += len(earlier.attachments)
+    readings = turn.answer.readings  # of all files of the conversation
+    return tokens + sum(reading.read for reading in readings[max(0, len(readings) - files) :])
+
+
+def _draw_live(talk: Conversation, number: int, job: Job) -> None:
+    turn, key = talk.turns[number], _answer_id(talk, number)
     candidate = turn.candidate
 
     def draw() -> None:
@@ -212,6 +243,9 @@ def _draw_live(turn: Turn, job: Job, key: str) -> None:
             st.rerun()
         box = st.empty()
         with box.container():
+            begun = turn.text or turn.answer.thoughts.text or _beside(turn)
+            if not begun and (tokens := _unread(talk, number)) >= LONG_PROMPT:
+                st.caption(f"Reading about {composer.rounded(tokens)} tokens first ...")
             _draw_text(turn, key)
         stop_button(job, "stop")
         # Draw the first words in this run. Elements with keys can be drawn only once per run.
@@ -267,13 +301,8 @@ def _draw_text(turn: Turn, key: str) -> None:
         _draw_cards(turn, names, key)
         return
     name = turn.candidate
-    readings = turn.answer.readings
-    if note := composer.cut_note(name, readings):
+    if note := composer.cut_note(name, turn.answer.readings):
         st.caption(f":material/content_cut: {note}")
-    begun = turn.text or turn.answer.thoughts.text
-    tokens = estimated_tokens(turn.query) + sum(reading.read for reading in readings)
-    if job.running and not begun and tokens >= LONG_PROMPT:
-        st.caption(f"Reading about {composer.rounded(tokens)} tokens first ...")
     answer_view.draw_answer(job, name, key)
     answering = _answering(turn)
     if job.running and len(answering) > 1:

@@ -192,10 +192,11 @@ def _boxes(models: Sequence[Model], present: Collection[Model], key: str) -> lis
     with st.container(height=400 if len(models) > MANY else "content", border=False):
         for model in models:
             old = model in present
-            facts = "in the fleet" if old else plain(model.facts or model.model)
-            label = f"{plain(model.name)} · {facts} · {plain(model.place)}"
             name = f"pick-{key}-{model.base_url}-{model.model}-{old}"
-            if st.checkbox(label, old or len(models) == 1, key=name, disabled=old) and not old:
+            if (
+                st.checkbox(plain(manage.label(model, old)), old or len(models) == 1, key=name, disabled=old)
+                and not old
+            ):
                 chosen.append(model)
     return chosen
 

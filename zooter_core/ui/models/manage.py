@@ -73,8 +73,10 @@ def check_models_allowed(models: Sequence[Model]) -> None:
             check_host_allowed(model.base_url)
 
 
-def label(model: Model) -> str:
-    return " · ".join(dict.fromkeys((model.name, model.facts or model.model, model.place)))
+def label(model: Model, present: bool = False) -> str:
+    """A model's name, what is known of it or that it is `present` in the fleet, and its place."""
+    facts = "in the fleet" if present else model.facts or model.model
+    return " · ".join(dict.fromkeys((model.name, facts, model.place)))
 
 
 def _ports(host: Host) -> Collection[int]:
