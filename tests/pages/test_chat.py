@@ -104,6 +104,8 @@ def test_of_a_long_conversation_the_latest_turns_are_drawn_and_earlier_ones_on_d
     assert drawn() == [*queries[2 * view.TURNS :], "How are you?"]
     press(page, "Show earlier queries")
     assert drawn() == [*queries[view.TURNS :], "How are you?"]
+    page.session_state[f"first-{conversation.id}"] = 3  # as after an answer of another model to the fourth query
+    assert page.run().text[0].value == queries[3]
     press(page, "Show earlier queries")
     assert drawn() == [*queries, "How are you?"]
     assert "Show earlier queries" not in labels(page)

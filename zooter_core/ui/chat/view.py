@@ -197,8 +197,8 @@ def draw_earlier(talk: Conversation, live: Collection[int]) -> int:
     first = min(latest, st.session_state.get(key, latest), *live)
     if first:
         st.button("Show earlier queries", icon=":material/expand_less:", key="earlier", type="tertiary",
-                  on_click=st.session_state.update, args=({key: first - TURNS},))  # fmt: skip
-    return max(0, first)
+                  on_click=st.session_state.update, args=({key: max(0, first - TURNS)},))  # fmt: skip
+    return first
 
 
 def draw_turn(ensemble: Ensemble, talk: Conversation, number: int, settings: Settings, live: bool) -> None:
