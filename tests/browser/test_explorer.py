@@ -54,8 +54,7 @@ def test_typing_moves_the_probabilities_without_enter(open_tab: Callable[..., Pa
     query = "Write a Python function that counts vowels"
     type_query(page, query, "code")
     expect(dots).to_have_attribute("data-stays", "yes")  # the map too: its dots do not flash
-    point = page.get_by_role("img", name="On the map: your query").locator("b")
-    expect(point).to_be_in_viewport(timeout=SLOW)
+    expect(page.get_by_role("img", name="On the map: your query").locator("b")).to_be_visible(timeout=SLOW)
     bars = page.locator(".st-key-turns-explorer-bars")
     assert bars.bounding_box()["y"] < dots.bounding_box()["y"]  # the map alone fills a phone
     page.set_viewport_size({"width": WIDE, "height": 768})  # a laptop: both are seen while one types
