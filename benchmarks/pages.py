@@ -68,14 +68,12 @@ WATCH = """({ sight, click }) => { window.settled = new Promise(resolve => {
         resolve([(seen - start) / 1000, (last - start) / 1000])
     }, 50)
 }) }"""
-# Checks the place of the query's visible point on each frame. `points` has the time of each change, and null as the
+# Checks the place of the query's point on each frame. `points` has the time of each change, and null as the
 # place if there is no point.
 POINTS = """() => { window.points = []
-    const visible = point => getComputedStyle(point).visibility === 'visible' && point.getBoundingClientRect().width > 0
     let last
     const look = () => {
-        const shown = [...document.querySelectorAll('.st-key-turns-explorer-query .points path')].filter(visible)
-        const place = shown.length ? shown.at(-1).getAttribute('transform') : null
+        const place = document.querySelector('.zooter-query div')?.getAttribute('style') ?? null
         if (place !== last) window.points.push([performance.timeOrigin + performance.now(), last = place])
         requestAnimationFrame(look)
     }
@@ -137,7 +135,7 @@ def typed(context: BrowserContext, address: str) -> None:
     page.goto(f"{address}/explorer", wait_until="commit")
     box = page.get_by_role("textbox", name="Type a query and watch")
     box.click()
-    page.wait_for_selector(".st-key-turns-explorer-query .points path")
+    page.wait_for_selector(".zooter-query b")
     page.wait_for_timeout(PAUSE)
     page.evaluate(POINTS)
     keys = []

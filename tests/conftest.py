@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, nullcontext
 from functools import cache, wraps
 from itertools import chain, islice
@@ -119,9 +119,14 @@ settings.register_profile("zooter", deadline=None, database=None, max_examples=3
 settings.load_profile("zooter")
 
 
-def pytest_collection_finish() -> None:
-    """What is imported and collected stays: no garbage collection has to look through it again."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected stays: no garbage collection looks through it, neither now nor later."""
+    gc.disable()
+    collected = yield
     gc.freeze()
+    gc.enable()
+    return collected
 
 
 def pytest_internalerror(excinfo: pytest.ExceptionInfo[BaseException]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,12 @@ def bars(page: AppTest) -> list[float]:
     return shares
 
 
+def query_on_map(page: AppTest) -> str:
+    """The HTML over the map."""
+    (over,) = (element.proto.body for element in page.get("html") if "zooter-query" in element.proto.body)
+    return str(over)
+
+
 def tags(page: AppTest) -> list[str]:
     """The rows of the heat map."""
     names: list[str] = charts(page)["explorer-probability"]["layout"]["yaxis"]["ticktext"]
@@ -62,15 +69,15 @@ def test_what_was_learned_is_shown_before_anything_is_typed(open_page: Open, lea
     assert f"Nothing typed yet: this is the example *{EXAMPLES[0]}*" in words(page)
     drawn = charts(page)
     assert {words["text"][3:-4] for words in drawn["explorer-map"]["layout"]["annotations"]} <= set(TAGS)
-    lines, example = drawn["explorer-query"]["data"]
-    assert example["name"] == "an example"
-    assert lines["x"].count(None) == 5
+    example = query_on_map(page)
+    assert "On the map: an example" in example
+    assert example.count("<i") == 5  # lines
     hovers = [words for trace in drawn["explorer-map"]["data"] for words in trace["hovertext"]]
     assert len(hovers) == len(neighbours.queries)
     assert any(neighbours.queries[0].text in words.replace("<br>", " ") for words in hovers)
     assert [tab.label for tab in page.tabs] == list(TABS)
     assert set(drawn) == {
-        *("explorer-map", "explorer-query", "explorer-bars"),
+        *("explorer-map", "explorer-bars"),
         *("explorer-probability", "explorer-entropies", "explorer-reliability"),
     }
     assert all(figure["alt"] for figure in drawn.values())
@@ -84,13 +91,17 @@ def test_a_query_moves_bars_and_has_its_place_on_the_map(open_page: Open, learne
     page.text_input[0].set_value("Add up 7 apples?").run()
     assert bars(page) != before
     assert sum(bars(page)) == pytest.approx(1)
-    typed = charts(page)["explorer-query"]["data"][-1]
-    assert typed["name"] == "your query"
+    typed = query_on_map(page)
+    assert "On the map: your query" in typed
     neighbours = Neighbours.load(learned_fleet / "router")
     row = next((n for n, query in enumerate(neighbours.queries) if query.text == "Add up 7 apples?"), None)
     if row is not None:  # a query it has learned from lies on its own dot
         spread = query_map.Spread(neighbours.places)(neighbours.places[row])
-        np.testing.assert_allclose([*typed["x"], *typed["y"]], spread, atol=0.02)
+        layout = charts(page)["explorer-map"]["layout"]
+        (left, right), (bottom, top) = layout["xaxis"]["range"], layout["yaxis"]["range"]
+        x, y = (float(share) for share in re.search('left: (.+)%; top: (.+)%">', typed).groups())
+        drawn = [left + x / 100 * (right - left), top + y / 100 * (bottom - top)]
+        np.testing.assert_allclose(drawn, spread, atol=0.02)
     assert "would answer" in words(page)
     page.text_input[0].set_value("").run()
     assert bars(page) == before

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -8,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from support.hostile_texts import NAMES, PAYLOADS, faults, payload
 from zooter_core.base.errors import Failure
+from zooter_core.base.paths import ROOT
 from zooter_core.base.records import Ranked, Response, Tag
 from zooter_core.evaluation.charts import GREY, text
 from zooter_core.ui import charts
@@ -103,3 +105,15 @@ def test_plotly_draws_a_chart_as_high_as_the_page_leaves_room_for() -> None:
 
     (chart,) = AppTest.from_function(page).run().get("plotly_chart")
     assert json.loads(chart.proto.spec)["layout"]["height"] == 240
+
+
+def test_a_class_that_changes_restyles_no_dots_of_a_chart() -> None:
+    """Streamlit changes classes with each key press. A rule that ends in no tag, class or attribute may concern every
+    element below one with such a class, so the browser would style them all."""
+    style = re.sub(
+        r"/\*.*?\*/", "", (ROOT / "zooter_core" / "ui" / "style.css").read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+    selectors = [words for words in re.split(r"[{};]", style) if "[" in words]
+    assert len(selectors) > 50
+    ends = re.compile(r"\][^,]*[>+~\s]\s*(\*|:(?!is\b)[a-z-]+)")
+    assert [words.strip() for words in selectors if ends.search(words)] == []

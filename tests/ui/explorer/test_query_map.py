@@ -66,14 +66,21 @@ def test_every_query_is_on_the_map_in_its_winners_colour_and_shape() -> None:
     assert a["marker"]["symbol"] != b["marker"]["symbol"]
 
 
-def test_the_map_and_the_query_over_it_have_the_same_room_whatever_the_models_are_called() -> None:
+def test_the_query_over_the_map_lies_where_it_would_be_on_it_whatever_the_models_are_called() -> None:
     winners, sentences = [number % 2 for number in range(90)], [["hover"]] * 90
     drawn = query_map.places(POOL, POINTS, winners, sentences, [Region("<script>", 0.5, 0.5)])
     assert [words["text"] for words in drawn["layout"]["annotations"]] == ["<b>&#60;script&#62;</b>"]
-    over = query_map.query(drawn, POINTS[0], "#000000", "your query", POINTS[:5])
-    for part in ("xaxis", "yaxis", "margin"):
-        assert over["layout"][part] == drawn["layout"][part]
-    assert not drawn["layout"]["margin"]["autoexpand"]  # else a long legend would move the map alone
+    layout = drawn["layout"]
+    assert not layout["margin"]["autoexpand"]  # else a long legend would move the map alone
+    (left, right), (bottom, top) = layout["xaxis"]["range"], layout["yaxis"]["range"]
+    quarter = np.array([left + 0.25 * (right - left), bottom + 0.9 * (top - bottom)])
+    over = query_map.query(drawn, quarter, "#000000", "your query", np.array([[left, bottom]]), 500)
+    assert "left: 25.00%; top: 10.00%" in over
+    assert "--x: -25.00; --y: 90.00" in over  # the line
+    assert f"height: {500 - layout['margin']['t'] - layout['margin']['b']}px" in over
+    outside = query_map.query(drawn, np.array([right + 9, bottom]), "#000000", "your query", POINTS[:5], 500)
+    assert "left: 100.00%; top: 100.00%" in outside
+    assert outside.count("<i") == 5
     few, long = (
         query_map.places(pool, POINTS, winners, sentences)["layout"]["margin"]["t"]
         for pool in (("a", "b"), ("openai/gpt-4.1-mini", "qwen2.5-7b-instruct", "mistral-small-24b"))

@@ -85,8 +85,8 @@ def _draw_map(ensemble: Ensemble, decision: Decision, learned: view.Learned, tit
         vector = encoder.sentence(encoder.embed([decision.query]))[0]
         similar = learned.spread(neighbours.places[neighbours.nearest_rows(vector, SIMILAR)])
         point = learned.spread(neighbours.projection(vector))
-        over = query_map.query(learned.map, point, charts.colour(learned.pool, decision.candidate), title, similar)
-        charts.redraw(over, "explorer-query", f"On the map: {title}", MAP)
+        hue = charts.colour(learned.pool, decision.candidate)
+        st.html(query_map.query(learned.map, point, hue, title, similar, MAP))
     cut = learned.queries > view.MOST_PLACES
     sample = f" The map shows {view.MOST_PLACES:,} of {learned.queries:,}." if cut else ""
     st.caption(

@@ -1,12 +1,13 @@
 """The map of the training queries with the names of its regions, and the query that is drawn over it.
 
-Streamlit removes a chart from the page when it changes. The query is therefore a separate chart, and the map stays.
+Streamlit removes a chart from the page when it changes. The query is therefore drawn over the map, which stays.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,7 +89,6 @@ def regions(places: NDArray[np.floating[Any]], tags: Sequence[Sequence[str]]) ->
 
 TIED = "tie"
 LEGEND, PER_LETTER, BESIDE, NARROW = 24, 8, 40, 340  # pixels: a line, a letter and a mark of the legend, and a phone
-CLEAR = "rgba(0,0,0,0)"
 MARGIN = 0.08  # around the queries, as a share of their range
 
 
@@ -134,28 +134,27 @@ def places(
 
 
 def query(
-    of: Figure, point: NDArray[np.floating[Any]], hue: str, title: str, similar: NDArray[np.floating[Any]]
-) -> Figure:
-    """The chart over a map: a query, moved to the edge if it lies outside, and lines to similar queries.
+    of: Figure, point: NDArray[np.floating[Any]], hue: str, title: str, similar: NDArray[np.floating[Any]], height: int
+) -> str:
+    """HTML to lay over a map: a query, moved to the edge if it lies outside, and lines to similar queries.
+
+    The style sheet draws it (`zooter-query`). Positions are percentages of the map's area.
 
     Args:
+        of: the map.
         point: the query's position, shape (2,).
         similar: the similar queries' positions, shape (n, 2).
+        height: pixels of the map, with its margins.
     """
-    axes = {name: of["layout"][name] for name in ("xaxis", "yaxis")}
-    x, y = (float(np.clip(value, *axis["range"])) for value, axis in zip(point, axes.values(), strict=True))
-    across = [value for place in similar for value in (x, float(place[0]), None)]  # a gap after each line
-    up = [value for place in similar for value in (y, float(place[1]), None)]
-    lines = charts.line(across, up, {"color": hue, "width": 1.5})
-    mark = {"symbol": "diamond", "size": 22, "color": hue, "line": {"color": "#ffffff", "width": 2}}
-    dot = charts.dots([x], [y], mark, name=title)
-    box = {"font": {"color": "#ffffff"}, "bgcolor": "rgba(30,30,30,0.85)", "borderpad": 4}
-    words = {"x": x, "y": y, "text": title, "showarrow": False, "yanchor": "bottom", "yshift": 14, **box}
-    return framed(
-        [lines, dot],
-        **axes,
-        margin=of["layout"]["margin"],
-        annotations=[words],
-        paper_bgcolor=CLEAR,
-        plot_bgcolor=CLEAR,
+    layout = of["layout"]
+    (left, right), (bottom, top) = layout["xaxis"]["range"], layout["yaxis"]["range"]
+    across, down = (np.vstack([point, similar]) - [left, top]).T / [[right - left], [bottom - top]] * 100
+    x, y = np.clip((across[0], down[0]), 0, 100)
+    lines = "".join(
+        f'<i style="--x: {a - x:.2f}; --y: {b - y:.2f}"></i>' for a, b in zip(across[1:], down[1:], strict=True)
     )
+    over, beside, under = (layout["margin"][side] for side in ("t", "l", "b"))
+    area = f"height: {height - over - under}px; margin: {over}px {beside}px {under}px; color: {hue}"
+    name = f'<span style="translate: -{x:.2f}%">{escape(title)}</span>'
+    mark = f'<div style="left: {x:.2f}%; top: {y:.2f}%">{lines}<b></b>{name}</div>'
+    return f'<div class="zooter-query" role="img" aria-label="On the map: {escape(title)}" style="{area}">{mark}</div>'
