@@ -18,6 +18,7 @@ from support.demo_browser import (
     ask,
     assert_fits,
     barriers,
+    click_when_drawn,
     composer,
     go_to,
     tab_to,
@@ -304,13 +305,10 @@ def test_earlier_turns_of_a_long_conversation_come_above_those_in_sight(
     expect(first).to_be_visible(timeout=SLOW)
     answered(page)
     earlier = page.get_by_role("button", name="Show earlier queries")
-    earlier.scroll_into_view_if_needed()
-    page.wait_for_timeout(PAUSE)
-    place = first.bounding_box()
-    earlier.click()
+    click_when_drawn(page, earlier)
     expect(page.get_by_test_id("stChatMessage").first).to_contain_text("Number 0", timeout=SLOW)
-    wait_until(lambda: abs(first.bounding_box()["y"] - place["y"]) <= 2)
-    expect(earlier).to_have_count(0)
+    expect(earlier).to_have_count(0, timeout=SLOW)
+    expect(first).to_be_in_viewport(timeout=SLOW)
 
 
 def counting(query: str) -> Iterator[str]:
