@@ -80,5 +80,6 @@ def _print(ranked: Sequence[Ranked], chosen: str) -> None:
             facts += f" ({answer.thought_tokens:,} of thoughts)" if answer.thought_tokens else ""
         facts = f"{item.outcome}, {facts}" if item.outcome else facts
         marker = "  <- the router's choice" if answer.candidate == chosen else ""
-        out.print(f"{f'{item.rank}. ' if item.rank else ''}{answer.candidate} ({facts}){marker}", style="bold")
+        place = f"{item.rank}. " if item.rank else ""
+        out.print(f"{place}{answer.candidate} ({facts}){marker}", style="bold")
         print(answer.text + "\n", flush=True)

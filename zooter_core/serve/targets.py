@@ -163,7 +163,7 @@ class Upstream(Connection):
         progress.tokens, progress.thoughts = count_tokens(answer)
         progress.add_text(text_in(answer))
         _update_progress(answer, progress)
-        self._note_opening(request, progress)
+        self._remember_opening(request, progress)
         if request.path == CHAT:
             if error := chat_error(answer):
                 raise sent_error(error, self.redact, temporary=False)
@@ -189,7 +189,7 @@ class Upstream(Connection):
                     yield passed
         if chat and (failure := finish_error(progress.finish, redact)):
             raise failure
-        self._note_opening(request, progress)
+        self._remember_opening(request, progress)
         if chat and request.wants_usage and progress.usage is None:
             yield [added_event(progress, self.name, usage=usage_shape(request.prompt_tokens, progress.tokens))]
 
@@ -198,7 +198,7 @@ class Upstream(Connection):
         if asked_thinking(self.candidate, request) is not False:
             progress.opened, progress.unsure = self.opens is True, self.opens is None and self.thinks
 
-    def _note_opening(self, request: ChatRequest, progress: AnswerProgress) -> None:
+    def _remember_opening(self, request: ChatRequest, progress: AnswerProgress) -> None:
         if asked_thinking(self.candidate, request) is not False:
             self.note_opening(progress.parts, progress.finish)
 

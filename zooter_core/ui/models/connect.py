@@ -193,10 +193,8 @@ def _boxes(models: Sequence[Model], present: Collection[Model], key: str) -> lis
         for model in models:
             old = model in present
             name = f"pick-{key}-{model.base_url}-{model.model}-{old}"
-            if (
-                st.checkbox(plain(manage.label(model, old)), old or len(models) == 1, key=name, disabled=old)
-                and not old
-            ):
+            label = plain(manage.label(model, old))
+            if st.checkbox(label, old or len(models) == 1, key=name, disabled=old) and not old:
                 chosen.append(model)
     return chosen
 
